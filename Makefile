@@ -1,0 +1,41 @@
+# Every door into the project. `make help` lists them; CI calls only these.
+SHELL := /bin/bash
+NODE := node_modules/.bin/node
+JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node_modules/jest/bin/jest.js
+STAMP := node_modules/.package-lock.json
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List every target
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+$(STAMP): package.json package-lock.json
+	npm ci --loglevel=error
+	@touch $(STAMP)
+
+.PHONY: deps
+deps: $(STAMP) ## Install what the lock file names (also brings Node 26)
+
+.PHONY: build
+build: $(STAMP) ## Bundle every process into dist/, one file each
+	$(NODE) cmd/build.ts
+
+.PHONY: lint
+lint: $(STAMP) ## Types, lint rules, layers, format
+	$(NODE) node_modules/typescript/bin/tsc --noEmit
+	$(NODE) node_modules/eslint/bin/eslint.js --max-warnings 0 .
+	$(NODE) node_modules/prettier/bin/prettier.cjs --check --log-level warn .
+	$(NODE) test/layers/check.ts
+
+.PHONY: format
+format: $(STAMP) ## Write the format
+	$(NODE) node_modules/prettier/bin/prettier.cjs --write --log-level warn .
+
+.PHONY: test
+test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N failed`
+	$(NODE) test/run.ts
+
+.PHONY: test-unit test-integration test-conformance test-fuzz
+test-unit test-integration test-conformance test-fuzz: $(STAMP) ## One tier
+	$(JEST) --selectProjects $(@:test-%=%)

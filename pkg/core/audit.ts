@@ -1,0 +1,83 @@
+import type { SourceRef, RuleId } from './snapshot.ts';
+import type { Operation } from './operation.ts';
+import type { ReasonCode } from './reasons.ts';
+
+/** What happened to a session or to the process, before the chain gives it a sequence number and a hash. */
+export type AuditEvent = ProcessEvent | SessionStart | SessionSegment | SessionEnd;
+
+export interface ProcessEvent {
+  readonly type: 'process';
+  readonly what: 'start' | 'stop' | 'policy' | 'clock_step' | 'gap';
+  readonly generation?: string;
+  readonly hash?: string;
+  readonly sources?: readonly SourceRef[];
+  /** Milliseconds that the wall clock moved against the monotonic one; or records lost in a gap. */
+  readonly amount?: number;
+}
+
+/** Written before the request goes to the model (or with the end, when it was refused before). */
+export interface SessionStart {
+  readonly type: 'start';
+  /** Request id: 128 random bits, hex; in the receipt too. */
+  readonly session: string;
+  readonly generation: string;
+  readonly caller: {
+    readonly provider: string;
+    readonly issuer: string;
+    readonly subject: string;
+    readonly groups: readonly string[];
+  } | null;
+  readonly peer: string;
+  readonly protocol: string;
+  readonly method: string;
+  readonly path: string;
+  readonly dialect: string;
+  readonly operation: Operation;
+  readonly model: string | null;
+  readonly stream: boolean;
+}
+
+/** At most 16 KiB of one lane, masked for what nobody may see; written before the bytes that it covers leave. */
+export interface SessionSegment {
+  readonly type: 'segment';
+  readonly session: string;
+  readonly direction: 'request' | 'response';
+  /** Which text of the request or answer: `messages[1].content`, `choices[0].delta.content`. */
+  readonly lane: string;
+  readonly text: string;
+  /** Milliseconds since the session began. */
+  readonly at: number;
+}
+
+export interface SessionEnd {
+  readonly type: 'end';
+  readonly session: string;
+  readonly outcome: 'completed' | 'refused' | 'aborted' | 'failed' | 'ended';
+  readonly status: number;
+  readonly code: ReasonCode | null;
+  /** Rules that acted, in order: allowed, masked, flagged, blocked. */
+  readonly rules: readonly RuleAct[];
+  /** What policies in Observe mode would have done. */
+  readonly observed: readonly RuleAct[];
+  /** Whether any check was skipped because its failure mode allows it. */
+  readonly failedOpen: readonly string[];
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly frames: number;
+  readonly tokens: { readonly input: number; readonly output: number } | null;
+  /** Milliseconds from the first byte of the request. */
+  readonly timing: {
+    readonly toUpstream: number | null;
+    readonly firstByte: number | null;
+    readonly firstText: number | null;
+    readonly total: number;
+  };
+}
+
+export interface RuleAct {
+  readonly rule: RuleId | 'default';
+  readonly act: 'allowed' | 'denied' | 'masked' | 'blocked' | 'flagged' | 'held' | 'limited';
+  /** Detector names, `pattern`, `word` or `field`: never what was matched. */
+  readonly by?: readonly string[];
+  readonly count?: number;
+}

@@ -1,0 +1,30 @@
+/**
+ * A provider's id is unique among all policies: `NAMESPACE/POLICY/PROVIDER` for a namespace's own, and
+ * `cluster/POLICY/PROVIDER` for one of a ClusterInferencePolicy (no namespace is called `cluster/…`: the parts differ in number
+ * of owners, not in spelling, so compile refuses a namespace named `cluster`). Rules match identities by it, so that no
+ * namespace can mint another's groups with an issuer of its own.
+ */
+export type ProviderId = string;
+
+/** A proven caller. */
+export interface Identity {
+  readonly provider: ProviderId;
+  /** Token issuer, or the distinguished name of the certificate's issuer. */
+  readonly issuer: string;
+  /** `sub` of a token, the SPIFFE URI or the subject of a certificate. */
+  readonly subject: string;
+  readonly groups: readonly string[];
+  readonly scopes: readonly string[];
+  /** Epoch milliseconds after which the credential proves nothing. An expiring token ends no live stream. */
+  readonly expiresAt: number | undefined;
+  /** Who this caller is to Kubernetes, where the provider says so: nobody approves their own request. */
+  readonly kubernetesUser: string | undefined;
+}
+
+/** What a request presented, taken off the wire once. */
+export interface PresentedCredentials {
+  /** From Authorization: Bearer, x-api-key, api-key or x-goog-api-key; two different values were refused before. */
+  readonly token: string | undefined;
+  /** The verified client certificate of the connection (DER), if any. */
+  readonly certificate: Uint8Array | undefined;
+}

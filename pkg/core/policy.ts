@@ -1,0 +1,249 @@
+import type { Operation } from './operation.ts';
+
+/**
+ * The policy model: what an InferencePolicy or ClusterInferencePolicy says, with durations in milliseconds and sizes
+ * in bytes. `undefined` means unset: nothing here has a default, because unset fields take no part in combining.
+ * The profile fills the gaps afterwards. pkg/crd translates resources into this; docs/policy.md describes each field.
+ */
+export interface Policy {
+  readonly kind: 'InferencePolicy' | 'ClusterInferencePolicy';
+  readonly uid: string;
+  readonly name: string;
+  /** Undefined for a ClusterInferencePolicy. */
+  readonly namespace: string | undefined;
+  readonly generation: number;
+  /** Epoch milliseconds: where values have no order, the cluster's wins, then the oldest policy's, then by name. */
+  readonly createdAt: number;
+  readonly spec: PolicySpec;
+}
+
+export interface PolicySpec {
+  readonly selector: LabelSelector;
+  readonly namespaceSelector: LabelSelector | undefined;
+  readonly mode: 'Enforce' | 'Observe';
+  readonly profile: Profile | undefined;
+  readonly upstream: UpstreamSpec | undefined;
+  readonly tls: TlsSpec | undefined;
+  readonly providers: readonly ProviderSpec[];
+  readonly access: readonly AccessRule[];
+  readonly guards: readonly GuardRule[];
+  readonly classification: readonly ClassificationRule[];
+  readonly approvals: ApprovalSpec | undefined;
+  readonly responseLimits: readonly ResponseLimit[];
+  readonly audit: AuditSpec | undefined;
+  readonly analyzers: readonly AnalyzerSpec[];
+  readonly onUnknown: 'Deny' | 'Buffer' | undefined;
+  readonly requestLimits: RequestLimits | undefined;
+}
+
+export type Profile = 'Strict' | 'Standard' | 'Relaxed';
+
+/** As in Kubernetes: all of it must hold; an empty selector matches everything. */
+export interface LabelSelector {
+  readonly matchLabels: Readonly<Record<string, string>>;
+  readonly matchExpressions: readonly {
+    readonly key: string;
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+    readonly values: readonly string[];
+  }[];
+}
+
+export interface UpstreamSpec {
+  readonly ports: readonly {
+    readonly containerPort: number;
+    readonly protocol: 'Auto' | 'HTTP1' | 'H2C' | 'TLS';
+    readonly caSecretRef: SecretRef | undefined;
+    readonly serverName: string | undefined;
+  }[];
+  readonly hosted: { readonly url: string } | undefined;
+  readonly credential:
+    | {
+        readonly source: SecretRef;
+        /** Lower case; default `authorization`. */
+        readonly header: string;
+        /** Default `Bearer ` for authorization, empty for others. */
+        readonly prefix: string;
+      }
+    | undefined;
+}
+
+/** Where a secret stands: a Secret in the cluster, or a file beside a sidecar that runs on its own. */
+export type SecretRef =
+  | { readonly kind: 'Secret'; readonly name: string; readonly key: string }
+  | { readonly kind: 'File'; readonly path: string };
+
+export interface TlsSpec {
+  /** `Required`: TLS, client certificate asked for and used when it comes. `Mutual`: it must come. `Optional`: plain HTTP too. */
+  readonly inbound: 'Required' | 'Mutual' | 'Optional' | undefined;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  readonly certificate: { readonly issuer: 'Sidegate' } | { readonly secretName: string } | undefined;
+}
+
+export interface ProviderSpec {
+  /** As the policy spells it; unique in the policy. */
+  readonly name: string;
+  readonly oidc: OidcSpec | undefined;
+  readonly serviceAccount: ServiceAccountSpec | undefined;
+  readonly clientCertificate: ClientCertificateSpec | undefined;
+  readonly kubernetesUser: { readonly claim: string; readonly prefix: string } | undefined;
+}
+
+export interface OidcSpec {
+  readonly issuer: string;
+  readonly audiences: readonly string[];
+  /** Path of names joined by dots; a claim whose own name has dots is tried first. Default `groups`. */
+  readonly groupsClaim: string;
+  /** Default `scope` (space-separated, RFC 8693) and `scp` (array). */
+  readonly scopesClaim: string | undefined;
+  /** Default `sub`. */
+  readonly subjectClaim: string;
+  /** Allowed clock difference; default 30 s. */
+  readonly clockSkewMs: number;
+  /** Where the key set stands when discovery is not to be used. */
+  readonly jwksUri: string | undefined;
+  /** Trusted for the issuer's TLS, beside the public roots. */
+  readonly caFile: string | undefined;
+  /** Subset of RS256…EdDSA; default all asymmetric ones. */
+  readonly algorithms: readonly string[];
+  /** Plain http to the issuer, loopback hosts only: demos and tests. Default false. */
+  readonly allowInsecureLoopback: boolean;
+}
+
+export interface ServiceAccountSpec {
+  /** Default the cluster's own issuer; needed where the sidecar runs outside of a cluster. */
+  readonly issuer: string | undefined;
+  readonly audiences: readonly string[];
+  readonly jwksUri: string | undefined;
+  readonly caFile: string | undefined;
+  readonly allowInsecureLoopback: boolean;
+}
+
+export interface ClientCertificateSpec {
+  /** PEM file of the authorities whose certificates count for this provider. */
+  readonly caFile: string;
+  /** What becomes the subject: the first SPIFFE URI, the first DNS name, or the subject's common name. Default `Auto`: in that order. */
+  readonly subjectFrom: 'Auto' | 'SpiffeUri' | 'DnsName' | 'CommonName';
+  /** Where groups come from; default `OrganizationalUnit`. */
+  readonly groupsFrom: 'OrganizationalUnit' | 'Organization' | 'None';
+}
+
+/** Exactly one of group, subject, scope or anyone; `provider` narrows it to one provider. */
+export interface SubjectSpec {
+  readonly anyone: boolean;
+  /** Any proven caller of this policy's providers. */
+  readonly authenticated: boolean;
+  readonly group: string | undefined;
+  readonly subject: string | undefined;
+  readonly scope: string | undefined;
+  /** Name in the same policy, or `cluster/POLICY/NAME`. */
+  readonly provider: string | undefined;
+}
+
+export interface AccessRule {
+  readonly name: string;
+  readonly effect: 'Allow' | 'Deny';
+  readonly subjects: readonly SubjectSpec[];
+  /** Empty: all but Admin and Other, which must be named. */
+  readonly operations: readonly Operation[];
+  /** Globs with `*`; empty: all. Does not restrict operations that name no model. */
+  readonly models: readonly string[];
+  /** All of these scopes must be present. */
+  readonly scopes: readonly string[];
+  readonly tokenInput: 'Allow' | 'Deny' | undefined;
+  readonly limits: RateLimits | undefined;
+}
+
+export interface RateLimits {
+  readonly requestsPerMinute: number | undefined;
+  readonly tokensPerMinute: number | undefined;
+  readonly maxOutputTokens: number | undefined;
+  readonly concurrentRequests: number | undefined;
+}
+
+/** At least one of them; any hit is a match. */
+export interface MatchSpec {
+  readonly detectors: readonly string[];
+  /** RE2 syntax. */
+  readonly patterns: readonly PatternSpec[];
+  /** Compared as a reader would: case, spacing, look-alikes and invisible characters do not matter. */
+  readonly words: readonly string[];
+}
+
+export interface PatternSpec {
+  readonly pattern: string;
+  /** Longest match in code points; longer strings are by definition none. Default 256, at most 4,096. */
+  readonly maxLength: number;
+}
+
+export type Action = 'Block' | 'Mask' | 'RequireApproval' | 'Flag';
+
+export interface GuardRule {
+  readonly name: string;
+  readonly on: 'Request' | 'Response';
+  /** Empty: every caller. */
+  readonly subjects: readonly SubjectSpec[];
+  readonly match: MatchSpec;
+  readonly action: Action;
+  readonly replacement: Replacement | undefined;
+}
+
+export interface ClassificationRule {
+  /** public, internal, confidential, restricted, or the operator's own. */
+  readonly label: string;
+  /** Field paths: `$.customer.account_number`, `**.ssn`, `$.items[*].card`. */
+  readonly fields: readonly string[];
+  readonly match: MatchSpec;
+  readonly visibleTo: readonly SubjectSpec[];
+  readonly otherwise: 'Mask' | 'Block' | 'RequireApproval';
+  readonly replacement: Replacement | undefined;
+}
+
+/**
+ * What stands in place of a finding.
+ * Label: `[confidential]`. Partial: all but the last `keep` letters and digits become `*` (`****1111`).
+ * Hash: `[confidential:1f3a…]`, keyed, equal for equal values within a policy's key. Constant: the given text.
+ */
+export type Replacement =
+  | { readonly style: 'Label' }
+  | { readonly style: 'Partial'; readonly keep: number }
+  | { readonly style: 'Hash' }
+  | { readonly style: 'Constant'; readonly text: string };
+
+export interface ApprovalSpec {
+  readonly approvers: readonly (SubjectSpec & {
+    readonly kubernetesGroup: string | undefined;
+    readonly kubernetesUser: string | undefined;
+  })[];
+  readonly required: number | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+export interface ResponseLimit {
+  readonly subjects: readonly SubjectSpec[];
+  readonly maxBytes: number | undefined;
+  readonly maxDurationMs: number | undefined;
+  readonly minDurationMs: number | undefined;
+  readonly padToMultipleOf: number | undefined;
+  readonly cadenceMs: number | undefined;
+}
+
+export interface AuditSpec {
+  readonly content: 'None' | 'Masked' | 'Full' | undefined;
+  readonly onFailure: 'Deny' | 'Allow' | undefined;
+}
+
+export interface AnalyzerSpec {
+  readonly name: string;
+  readonly url: string;
+  readonly timeoutMs: number;
+  readonly failureMode: 'Deny' | 'Allow';
+}
+
+export interface RequestLimits {
+  /** Decoded body; default 8 MiB. */
+  readonly maxBodyBytes: number | undefined;
+  /** Default 30 s from first byte to the end of the body. */
+  readonly bodyTimeoutMs: number | undefined;
+  /** Default 10 min without a byte from the model. */
+  readonly upstreamIdleMs: number | undefined;
+}

@@ -1,0 +1,67 @@
+import type { AuditEvent } from './audit.ts';
+import type { Identity, PresentedCredentials } from './identity.ts';
+import type { ReasonCode } from './reasons.ts';
+import type { CompiledProvider, RuleId, Snapshot } from './snapshot.ts';
+import type { SecretRef } from './policy.ts';
+
+/**
+ * Where policy comes from: a file beside the process, or the controller's stream. The source compiles, keeps the last
+ * good snapshot, and says what was wrong with one that it did not take.
+ */
+export interface PolicySource {
+  /** Undefined until the first good one: everything is denied and the sidecar is not ready. */
+  current(): Snapshot | undefined;
+  /** Called after each swap, in order. Returns how to stop. */
+  subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  /** Milliseconds since the source last confirmed that its snapshot is the newest. */
+  ageMs(): number;
+  close(): Promise<void>;
+}
+
+export type IdentityResult =
+  | { readonly kind: 'proven'; readonly identity: Identity }
+  /** Nothing was presented. */
+  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'refused';
+      readonly reason: Extract<
+        ReasonCode,
+        'token_invalid' | 'token_expired' | 'certificate_required' | 'identity_unavailable'
+      >;
+    };
+
+/** Proves callers against one snapshot's providers. Answers at once, without a promise, when the token is cached. */
+export interface IdentityVerifier {
+  verify(credentials: PresentedCredentials): IdentityResult | Promise<IdentityResult>;
+  close(): void;
+}
+
+export type IdentityVerifierFactory = (providers: readonly CompiledProvider[]) => IdentityVerifier;
+
+/** Asks people. Until there is somebody to ask, every request is `unavailable`. */
+export interface ApprovalGate {
+  request(ask: {
+    readonly rule: RuleId;
+    readonly session: string;
+    readonly digest: string;
+  }): Promise<'approved' | 'denied' | 'expired' | 'unavailable'>;
+}
+
+/**
+ * Takes the record out of the request's hands. `append` returns only when the kernel has every event (written, not yet
+ * synced), in the order given.
+ *
+ * @throws AuditUnavailableError when it has not: `audit.onFailure` decides what the caller of it does.
+ */
+export interface AuditSink {
+  append(events: readonly AuditEvent[]): void;
+  /** Writes what is pending to the disk and stops. */
+  close(): Promise<void>;
+}
+
+/** The model's credential, read again when it changes. */
+export interface CredentialSource {
+  /** The value without prefix; undefined when it is missing or unreadable: requests are refused. */
+  read(ref: SecretRef): string | undefined;
+  close(): void;
+}

@@ -1,0 +1,174 @@
+import type { Identity, ProviderId } from './identity.ts';
+import type { Operation } from './operation.ts';
+import type {
+  Action,
+  AnalyzerSpec,
+  ApprovalSpec,
+  ClientCertificateSpec,
+  MatchSpec,
+  OidcSpec,
+  RateLimits,
+  Replacement,
+  ServiceAccountSpec,
+  UpstreamSpec,
+} from './policy.ts';
+import type { ReasonCode } from './reasons.ts';
+
+/** `POLICY/RULE` for people, headers and records, e.g. `support-llm/engineers-chat`; `cluster/POLICY/RULE` for the platform's. */
+export type RuleId = string;
+
+export interface SourceRef {
+  readonly kind: 'InferencePolicy' | 'ClusterInferencePolicy';
+  readonly uid: string;
+  readonly namespace: string | undefined;
+  readonly name: string;
+  readonly generation: number;
+}
+
+/** A provider, qualified. */
+export interface CompiledProvider {
+  readonly id: ProviderId;
+  readonly oidc: OidcSpec | undefined;
+  readonly serviceAccount: ServiceAccountSpec | undefined;
+  readonly clientCertificate: ClientCertificateSpec | undefined;
+  readonly kubernetesUser: { readonly claim: string; readonly prefix: string } | undefined;
+}
+
+/** What lost when several policies were combined, or cannot act: shown in status and by `explain`. */
+export interface PolicyNotice {
+  readonly policy: string;
+  readonly field: string;
+  readonly message: string;
+}
+
+/**
+ * What a scanner looks for and what it puts in place: one per guard or classification label. `index` is its position in
+ * {@link Snapshot.scanRules}; selections of rules are bit sets over it. Policy order is index order.
+ */
+export interface ScanRule {
+  readonly index: number;
+  readonly id: RuleId;
+  /** Stands in `[…]` where the style is Label. */
+  readonly label: string;
+  readonly on: 'Request' | 'Response';
+  readonly match: MatchSpec;
+  readonly fields: readonly string[];
+  readonly replacement: Replacement;
+}
+
+/** A set of {@link ScanRule} by index: `selection[index] === 1`. Equal sets of one snapshot are one object. */
+export type RuleSelection = Uint8Array;
+
+/**
+ * Everything that a pod enforces, compiled from all policies that select it. Immutable; a request keeps the one that it began with.
+ */
+export interface Snapshot {
+  /** Counts up with each change that this process has seen. */
+  readonly revision: number;
+  /** SHA-256 over the canonical sources, hex. */
+  readonly hash: string;
+  readonly sources: readonly SourceRef[];
+  /** Shortest truthful name of what is enforced, for the receipt: `support-llm@7` joined by `+`. */
+  readonly generation: string;
+  /** False when every policy observes: nothing is refused or altered by policy. */
+  readonly enforcing: boolean;
+  readonly notices: readonly PolicyNotice[];
+  readonly providers: readonly CompiledProvider[];
+  readonly tls: {
+    readonly inbound: 'Required' | 'Mutual' | 'Optional';
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  };
+  readonly upstream: UpstreamSpec | undefined;
+  readonly scanRules: readonly ScanRule[];
+  readonly onUnknown: 'Deny' | 'Buffer';
+  readonly audit: { readonly content: 'None' | 'Masked' | 'Full'; readonly onFailure: 'Deny' | 'Allow' };
+  readonly approvals: ApprovalSpec | undefined;
+  readonly analyzers: readonly AnalyzerSpec[];
+  readonly requestLimits: {
+    readonly maxBodyBytes: number;
+    readonly bodyTimeoutMs: number;
+    readonly upstreamIdleMs: number;
+  };
+  /** Decides whether a caller may do an operation on a model. */
+  access(request: AccessRequest): AccessDecision;
+  /** Which request rules apply to a caller. The same object for the same outcome, so that it can key a cache. */
+  requestPlan(caller: Identity | undefined): RequestPlan;
+  /** What a caller may see and how the answer may leave. The same object for the same outcome. */
+  responsePlan(caller: Identity | undefined): ResponsePlan;
+}
+
+export interface AccessRequest {
+  /** Undefined: nobody was proven. */
+  readonly caller: Identity | undefined;
+  readonly operation: Operation;
+  /** As the request spells it; undefined where the operation names none. */
+  readonly model: string | undefined;
+}
+
+/** An Allow rule that matched, with its limits in force. */
+export interface MatchedRule {
+  readonly id: RuleId;
+  readonly limits: RateLimits | undefined;
+  readonly tokenInput: boolean;
+}
+
+/** `observed` lists what policies in Observe mode would have refused: recorded, never enforced. */
+export type AccessDecision =
+  | {
+      readonly kind: 'allow';
+      /** In policy order: the first whose limits have budget left is charged. Empty when only Observe let it through. */
+      readonly rules: readonly MatchedRule[];
+      /** True only when an enforcing rule, or every observing policy's own rules, really allow this caller: the model's credential may be used. */
+      readonly credential: boolean;
+      readonly observed: readonly Refusal[];
+    }
+  | { readonly kind: 'deny'; readonly refusal: Refusal; readonly observed: readonly Refusal[] };
+
+export interface Refusal {
+  readonly reason: ReasonCode;
+  /** The rule that refused; `default` where nothing allowed. */
+  readonly rule: RuleId | 'default';
+}
+
+export interface GuardOutcome {
+  readonly rule: RuleId;
+  readonly action: Action;
+  /** False: its policy observes; record only. */
+  readonly enforce: boolean;
+}
+
+export interface RequestPlan {
+  /** Request rules that apply, by index into scanRules. */
+  readonly selection: RuleSelection;
+  /** Aligned with scanRules; undefined where the rule does not apply. */
+  readonly outcomes: readonly (GuardOutcome | undefined)[];
+  /** Whether any enforced request rule applies: then prompts of token ids cannot be inspected. */
+  readonly inspects: boolean;
+}
+
+export interface ResponsePlan {
+  /** Response rules whose findings this caller may not see and whose policies enforce: masked. */
+  readonly mask: RuleSelection;
+  /** Enforced, end the answer. */
+  readonly block: RuleSelection;
+  /** Enforced, need an approver. */
+  readonly approve: RuleSelection;
+  /** Recorded only: Flag rules, and all rules of observing policies. */
+  readonly flag: RuleSelection;
+  /** mask | block | approve | flag: what must be scanned. */
+  readonly scan: RuleSelection;
+  /** What nobody may see, whoever the caller is: all Mask and Block rules of every policy. Records are masked by it. */
+  readonly record: RuleSelection;
+  /** True where another plan hides nothing that this one shows: live streams end on a swap when this is false. */
+  coveredBy(next: ResponsePlan): boolean;
+  readonly limits: ResponsePlanLimits;
+}
+
+/** The strictest of all response limits that apply; undefined: none. */
+export interface ResponsePlanLimits {
+  readonly maxBytes: number | undefined;
+  readonly maxDurationMs: number | undefined;
+  readonly minDurationMs: number | undefined;
+  readonly padToMultipleOf: number | undefined;
+  readonly cadenceMs: number | undefined;
+}

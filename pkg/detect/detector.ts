@@ -1,0 +1,34 @@
+import type { DetectorName } from '../core/index.ts';
+
+/**
+ * A built-in detector as data. It sees text as a reader would: pkg/detect/fold has mapped compatibility forms, look-alike
+ * letters and invisible characters before (case is kept).
+ *
+ * Whether `[start, end)` is a finding depends only on the characters from `start - left` to `end + right` and on whether
+ * they touch the lane's true start or end. Every start is judged alone and yields its longest accepted end.
+ */
+export interface Detector {
+  readonly name: DetectorName;
+  /** RE2 syntax, no assertions (`^ $ \b`): context belongs to `accept`. For an open-ended detector: the bounded opener. */
+  readonly pattern: string;
+  /** W: longest span in code points; for an open-ended detector that of its opener. */
+  readonly maxLength: number;
+  /** L and R: context that `accept` reads, in code points. */
+  readonly left: number;
+  readonly right: number;
+  /**
+   * Decides a candidate. `text` holds at least `left` characters before `start` and `right` after `end`, unless the lane
+   * begins or ends there. Pure. Default: every candidate is a finding.
+   */
+  readonly accept?: (text: string, start: number, end: number) => boolean;
+  /** Which characters count when a lane is cut while a candidate lives (card: digits). */
+  readonly significant: (code: number) => boolean;
+  /** Fewest significant characters of any finding: at a cut, half of them make a live candidate a finding. */
+  readonly leastSignificant: number;
+  /**
+   * From the opener's acceptance, everything up to and with the closer (a literal-ended pattern), or while the class goes on,
+   * is one finding, swallowed without storage. A lane that ends before the closer ends the finding.
+   */
+  readonly open?:
+    { readonly until: string; readonly untilMaxLength: number } | { readonly whileClass: (code: number) => boolean };
+}

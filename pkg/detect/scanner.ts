@@ -1,0 +1,105 @@
+import type { RuleSelection, ScanRule } from '../core/index.ts';
+
+/**
+ * What the rest of the program sees of detection. Offsets are UTF-16 units from the start of a lane's source text.
+ */
+
+/** How a lane ended: the model's natural stop, or a cut (length, content filter, the caller's `stop`, no finish at all). */
+export type LaneEnd = 'complete' | 'cut';
+
+/**
+ * `text`: prose; when its first non-space character is `{` or `[` it is read as JSON for field rules, otherwise only `**.name` rules
+ * apply, on `"name":` followed by a JSON value. `json`: tool arguments, JSON rooted at `$`.
+ */
+export type LaneKind = 'text' | 'json';
+
+/** Which rules do what in one view of a text. Disjoint; rules in none of them are not looked for. */
+export interface ViewSpec {
+  /** Findings are replaced. */
+  readonly replace: RuleSelection;
+  /** The first finding ends the lane: text before its component may go out, nothing after. */
+  readonly stop: RuleSelection;
+  /** Findings are counted, nothing else. */
+  readonly note: RuleSelection;
+}
+
+/** One finding, without its text. */
+export interface Hit {
+  /** Index into scanRules. */
+  readonly rule: number;
+  /** Detector name, `pattern`, `word` or `field`. */
+  readonly by: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A component's replacement. While the component still grows, `end` is Infinity. */
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+export interface MaskResult {
+  /** The whole text masked; the same string when untouched. */
+  readonly text: string;
+  readonly edits: readonly Edit[];
+  readonly hits: readonly Hit[];
+  /** The first finding of a `stop` rule, by start. */
+  readonly stopped: Hit | undefined;
+}
+
+/** One lane while it streams. See DESIGN section 5: what `take` gave is at all times a prefix of mask(P + X) for every X. */
+export interface LaneScanner {
+  push(text: string): void;
+  /** After it `decided` equals the length received (unless stopped) and nothing may be pushed. */
+  end(end: LaneEnd): void;
+  /** Up to here the output is final. Never goes back; never passes the start of a `stop` finding's component. */
+  readonly decided: number;
+  /** Units received. */
+  readonly received: number;
+  /** The output for [taken, to), to <= decided; text of a component stands at its start, the rest of it gives nothing. */
+  take(to: number): string;
+  /** Decided components that touch [from, to), in order. Only for ranges that were not taken yet. */
+  edits(from: number, to: number): readonly Edit[];
+  readonly stopped: Hit | undefined;
+  /** Findings since the last call, each once, also of `note` rules. */
+  drainHits(): readonly Hit[];
+}
+
+/** One selection of rules over the scanner, compiled: keep it with the plan that it came from. */
+export interface View {
+  readonly spec: ViewSpec;
+  /** True when no rule is looked for: lanes pass untouched. */
+  readonly idle: boolean;
+  mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult;
+  /**
+   * The same in steps for long texts, so that other requests go on: yields after at most 64 KiB of text.
+   */
+  maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void>;
+  open(kind: LaneKind): LaneScanner;
+  /** Does a value at this path (`$.a.b[0]`) fall under a field rule? Returns the rule's index, the first in policy order. */
+  field(path: readonly (string | number)[]): number | undefined;
+  /** What stands in place of a whole value that a field rule hides (label of the rule; for keyed hash and partial, of the value). */
+  fieldReplacement(rule: number, value: string): string;
+}
+
+/** Compiled once for each snapshot from all scan rules; immutable and shared by all requests. */
+export interface Scanner {
+  readonly rules: readonly ScanRule[];
+  /** Views of equal specs are the same object. */
+  view(spec: ViewSpec): View;
+}
+
+export interface ScannerOptions {
+  /** Key for replacements of style Hash: equal values give equal hashes under one key. */
+  readonly hashKey: Uint8Array;
+}
+
+/**
+ * Why a pattern of a policy was refused. `message` is the RE2 parser's own.
+ */
+export interface PatternFault {
+  readonly pattern: string;
+  readonly message: string;
+}

@@ -1,0 +1,117 @@
+import type { JsonEdit, JsonNode } from '../base/index.ts';
+import type { Operation, ReasonCode } from '../core/index.ts';
+
+/**
+ * What the pipeline knows of a way to talk to a model. A dialect recognises routes, names the text lanes of requests,
+ * answers and stream frames, and shapes refusals. It decides nothing and does no I/O.
+ */
+
+export interface Route {
+  readonly dialect: Dialect;
+  readonly operation: Operation;
+  /** `json`: parsed and inspected. `none`: no body allowed. `opaque`: bytes; passes only where a rule names the operation and no guard applies. */
+  readonly body: 'json' | 'none' | 'opaque';
+  /** The model that the path names, decoded. */
+  readonly model: string | undefined;
+}
+
+/** Text that a reader would join: one string value of a body, or one of its pieces in a stream. */
+export interface Lane {
+  /** Unique in the session, equal for pieces of one lane: `choices[0].content`, `messages[2].content[0].text`. */
+  readonly id: string;
+  readonly kind: 'text' | 'json';
+  /** The string value in the tree. */
+  readonly node: JsonNode;
+}
+
+/**
+ * A string whose lane id says that it is not part of running text: identifiers, names, enum words of the envelope.
+ * Each value is scanned whole and alone, never joined with the next frame's.
+ */
+export interface LoneValue {
+  readonly path: readonly (string | number)[];
+  readonly node: JsonNode;
+  /** True for object keys outside of the dialect's own vocabulary: scanned, and where a rule hits, the frame is not passed. */
+  readonly key: boolean;
+}
+
+/** Log-probability entries of one lane (OpenAI: `logprobs.content[]`, `.refusal[]`; completions: parallel arrays). */
+export interface TokenLane {
+  readonly id: string;
+  /** The array node whose entries belong to tokens in order; for completions, the object with parallel arrays. */
+  readonly node: JsonNode;
+  readonly shape: 'entries' | 'parallel';
+}
+
+export interface RequestView {
+  readonly model: string | undefined;
+  readonly stream: boolean;
+  /** Answers asked for (`n`, `best_of`); at least 1. */
+  readonly count: number;
+  readonly maxOutputTokens: number | undefined;
+  /** The caller set `stop`: a natural finish may be a cut. */
+  readonly stops: boolean;
+  /** The caller asked for usage on the stream. */
+  readonly usageAsked: boolean;
+  /** Some prompt is given as token ids. */
+  readonly tokenInput: boolean;
+  /** Texts in the order in which the model reads them: every role, part, tool, tool result, schema and prompt. */
+  readonly lanes: readonly Lane[];
+  /** Everything else that is a string or an unknown key. */
+  readonly loneValues: readonly LoneValue[];
+  /** Edits that set the output limit in this dialect; none needed when it is given and small enough. */
+  limitOutput(maxOutputTokens: number): readonly JsonEdit[];
+  /** Edits that make the model report usage at the end of a stream. */
+  askUsage(): readonly JsonEdit[];
+}
+
+export interface Usage {
+  readonly input: number;
+  readonly output: number;
+}
+
+export interface AnswerView {
+  readonly lanes: readonly Lane[];
+  readonly loneValues: readonly LoneValue[];
+  readonly tokenLanes: readonly TokenLane[];
+  /** How the lanes whose id starts with `prefix` ended; lanes without an entry ended `complete` in JSON, did not end in a frame. */
+  readonly ends: readonly { readonly prefix: string; readonly end: 'complete' | 'cut' }[];
+  readonly usage: Usage | undefined;
+  /** Arrays of 8 or more integers outside of known places: may be token ids, removed where a mask applies. */
+  readonly integerArrays: readonly JsonNode[];
+  /** For ListModels: entries to be filtered, each with the model it names. */
+  readonly models: readonly { readonly id: string; readonly node: JsonNode }[];
+}
+
+export interface FrameView extends AnswerView {
+  /** `done`: the end marker ([DONE]). `error`: an error object. `usage`: nothing but usage. `data`: all else. */
+  readonly kind: 'data' | 'usage' | 'error' | 'done';
+}
+
+/** A refusal in words that the dialect puts into its own error shape. Nothing of the request is in it. */
+export interface RefusalText {
+  readonly status: number;
+  readonly code: ReasonCode;
+  readonly message: string;
+  readonly rule: string | undefined;
+  readonly requestId: string;
+  readonly detail: string | undefined;
+}
+
+export interface Dialect {
+  readonly name: string;
+  /** Undefined: not one of its routes. `path` is normalised and has no query. */
+  route(method: string, path: string): Route | undefined;
+  /** @throws RefusedError `invalid_request` with the field's path as detail. */
+  request(route: Route, root: JsonNode): RequestView;
+  /** @throws RefusedError `response_uninspectable` when the shape is unknown. */
+  answer(route: Route, root: JsonNode, status: number): AnswerView;
+  /** Reads one frame's data (SSE `data:` joined by LF). `root` is undefined for an end marker. @throws RefusedError `response_uninspectable`. */
+  frame(route: Route, event: string | undefined, data: string, root: JsonNode | undefined): FrameView;
+  /** Is this data an end marker, which is not JSON? */
+  endMarker(data: string): boolean;
+  /** Body of a refusal. */
+  refusal(text: RefusalText): string;
+  /** SSE bytes of a refusal in mid-stream; never an end marker. */
+  refusalFrame(text: RefusalText): string;
+}

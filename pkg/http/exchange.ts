@@ -1,0 +1,73 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+
+/**
+ * One request and its answer, the same for HTTP/1.1 and HTTP/2. The listener has already refused ambiguous framing, so
+ * whatever reaches a handler has one reading.
+ */
+export interface Exchange {
+  /** Milliseconds on the monotonic clock when the request's head was complete. */
+  readonly startedAt: number;
+  readonly protocol: 'http/1.1' | 'h2';
+  readonly encrypted: boolean;
+  /** Address of the peer, without port. */
+  readonly peer: string;
+  readonly method: string;
+  /** The request target as it came: origin form, path and query. */
+  readonly target: string;
+  /** Names in lower case, no HTTP/2 pseudo headers. */
+  readonly headers: IncomingHttpHeaders;
+  /** DER of the verified client certificate of this connection. */
+  readonly clientCertificate: Uint8Array | undefined;
+  /**
+   * The whole body with Content-Encoding (gzip, deflate, br, zstd) undone, under both caps.
+   * @throws RefusedError body_too_large, request_timeout, unsupported_encoding, invalid_encoding, overloaded
+   */
+  readBody(limits: { readonly maxBytes: number; readonly timeoutMs: number }): Promise<Buffer>;
+  /** Bytes of the request body that came off the wire so far. */
+  readonly bytesIn: number;
+  /** Whole answer at once. Hop-by-hop headers never go out. After an early refusal the body is drained (64 MiB or 5 s). */
+  respond(status: number, headers: OutgoingHttpHeaders, body: string | Uint8Array): void;
+  /** Begins a streamed answer. */
+  start(status: number, headers: OutgoingHttpHeaders): void;
+  /** False when the peer reads slower than we write: wait for `onDrain`. */
+  write(chunk: string | Uint8Array): boolean;
+  end(chunk?: string | Uint8Array): void;
+  /** Breaks the connection (h1) or resets the stream (h2): the peer sees that the answer is not whole. */
+  destroy(): void;
+  onDrain(listener: () => void): void;
+  /** Called once, when the peer is gone or the answer has been handed to the kernel whole. */
+  onClose(listener: (how: 'finished' | 'aborted') => void): void;
+  /** Bytes of answer body written so far. */
+  readonly bytesOut: number;
+}
+
+/** A request to the model. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Uint8Array | undefined;
+  /** Longest wait without a byte. */
+  readonly idleMs: number;
+}
+
+/** What comes back, in order: one head, data, then end or error. Content-Encoding is undone; no callback after `abort`. */
+export interface UpstreamHandler {
+  head(status: number, headers: IncomingHttpHeaders): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  /** RefusedError upstream_unreachable, upstream_timeout, upstream_protocol; never with the peer's words in the message. */
+  error(error: Error): void;
+}
+
+export interface UpstreamCall {
+  pause(): void;
+  resume(): void;
+  /** Aborts the model's work at once. */
+  abort(): void;
+}
+
+export interface Upstream {
+  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
+  close(): void;
+}
