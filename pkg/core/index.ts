@@ -31,6 +31,7 @@ export type {
   TlsSpec,
   UpstreamSpec,
 } from './policy.ts';
+export { AuditUnavailableError } from './ports.ts';
 export type {
   ApprovalGate,
   AuditSink,

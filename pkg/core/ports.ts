@@ -1,3 +1,4 @@
+import { CodedError } from '../base/index.ts';
 import type { AuditEvent } from './audit.ts';
 import type { Identity, PresentedCredentials } from './identity.ts';
 import type { ReasonCode } from './reasons.ts';
@@ -45,6 +46,14 @@ export interface ApprovalGate {
     readonly session: string;
     readonly digest: string;
   }): Promise<'approved' | 'denied' | 'expired' | 'unavailable'>;
+}
+
+/** The record could not be handed to the kernel. `cause` is the system's error, for the log. */
+export class AuditUnavailableError extends CodedError<'audit_unavailable'> {
+  constructor(options?: { readonly cause?: unknown }) {
+    super('audit_unavailable', 'the record cannot be written', options);
+    this.name = 'AuditUnavailableError';
+  }
 }
 
 /**
