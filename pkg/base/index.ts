@@ -1,8 +1,10 @@
 export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
 export { CodedError, assertNever, describeError } from './errors.ts';
+export { randomId } from './ids.ts';
 export { createLogger, silentLogger } from './log.ts';
 export type { LogFields, LogLevel, LogOptions, LogValue, Logger } from './log.ts';
+export { BoundedQueue } from './queue.ts';
 export { Secret } from './secret.ts';
 export { JsonError, JsonNode, JsonParser, applyEdits, jsonValue, parseJson } from './json.ts';
 export type { JsonEdit, JsonErrorCode, JsonKind, JsonLimits, JsonValue } from './json.ts';

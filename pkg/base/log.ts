@@ -29,8 +29,9 @@ export interface LogOptions {
 export function createLogger(options: LogOptions, bound: LogFields = {}): Logger {
   const emit = (level: LogLevel, message: string, fields: LogFields | undefined): void => {
     if (rank[level] < rank[options.level]) return;
-    const time = new Date(options.clock.now()).toISOString();
-    options.write(JSON.stringify({ time, level, message, ...bound, ...fields }));
+    const own = { time: new Date(options.clock.now()).toISOString(), level, message };
+    // Twice: the first puts the three in front, the last keeps fields of the same name from replacing them.
+    options.write(JSON.stringify(Object.assign({ ...own }, bound, fields, own)));
   };
   return {
     debug: (message, fields) => emit('debug', message, fields),
