@@ -72,6 +72,8 @@ export interface View {
   readonly spec: ViewSpec;
   /** True when no rule is looked for: lanes pass untouched. */
   readonly idle: boolean;
+  /** True when some field rule is in this view: then the answer's own JSON is walked, see {@link View.field}. */
+  readonly fields: boolean;
   mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult;
   /**
    * The same in steps for long texts, so that other requests go on: yields after at most 64 KiB of text.
