@@ -1,0 +1,13 @@
+export { createAdminServer } from './admin-server.ts';
+export type { AdminServer, AdminServerOptions } from './admin-server.ts';
+export { abortCauses, createMetrics, decisions, ruleActs, stages, wireProtocols } from './metrics.ts';
+export type {
+  AbortCause,
+  Decision,
+  Metrics,
+  MetricsOptions,
+  PolicyInfo,
+  RuleActName,
+  Stage,
+  WireProtocol,
+} from './metrics.ts';
