@@ -1,0 +1,92 @@
+import type { JsonValue } from '../base/index.ts';
+import type { CompiledProvider, Identity, OidcSpec } from '../core/index.ts';
+import { claimAt, isName, nameOf, namesOf } from './claims.ts';
+import type { Claims } from './compact-token.ts';
+import { TokenFault } from './token-fault.ts';
+
+/** Who a token of an OIDC provider speaks of. The token must be verified already. @throws TokenFault */
+export function oidcIdentity(provider: CompiledProvider, spec: OidcSpec, claims: Claims, expiresAt: number): Identity {
+  refuseOverage(claims, spec.groupsClaim);
+  return {
+    provider: provider.id,
+    issuer: spec.issuer,
+    subject: nameOf(provenClaim(claims, spec.subjectClaim)),
+    groups: namesOf(claimAt(claims, spec.groupsClaim)),
+    scopes: scopesOf(claims, spec.scopesClaim),
+    expiresAt,
+    kubernetesUser: kubernetesUserOf(provider, claims),
+  };
+}
+
+/**
+ * `email` counts only where the issuer does not say that it is unverified: else whoever may type an address into a
+ * profile becomes its owner. Kubernetes has the same rule for `--oidc-username-claim=email`.
+ */
+function provenClaim(claims: Claims, path: string): JsonValue | undefined {
+  const { email_verified: verified } = claims;
+  return path === 'email' && verified !== undefined && verified !== true ? undefined : claimAt(claims, path);
+}
+
+/**
+ * Some issuers leave the groups out when there are many and point elsewhere (`_claim_names`, OpenID Connect Core section
+ * 5.6.2). A caller whose groups are unknown cannot be held to rules about groups.
+ */
+function refuseOverage(claims: Claims, groupsClaim: string): void {
+  const { _claim_names: elsewhere } = claims;
+  if (typeof elsewhere !== 'object' || elsewhere === null || Array.isArray(elsewhere)) return;
+  if (Object.hasOwn(elsewhere, groupsClaim)) throw new TokenFault('claims');
+}
+
+function scopesOf(claims: Claims, scopesClaim: string | undefined): readonly string[] {
+  if (scopesClaim !== undefined) return namesOf(claimAt(claims, scopesClaim), ' ');
+  const { scope, scp } = claims;
+  const both = [...namesOf(scope, ' '), ...namesOf(scp, ' ')];
+  return scope === undefined || scp === undefined ? both : [...new Set(both)];
+}
+
+function kubernetesUserOf(provider: CompiledProvider, claims: Claims): string | undefined {
+  const spec = provider.kubernetesUser;
+  if (spec === undefined) return undefined;
+  const value = provenClaim(claims, spec.claim);
+  return typeof value === 'string' && isName(value) ? spec.prefix + value : undefined;
+}
+
+/** Names of namespaces and service accounts: no colon, so that a subject has one reading. */
+const kubernetesName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+
+/**
+ * Who a Kubernetes service-account token speaks of, in the names that Kubernetes itself uses. `sub` and the
+ * `kubernetes.io` claim must agree.
+ *
+ * Limit: a bound token stays good until it expires, also when its pod is gone: only the API server knows that.
+ *
+ * @throws TokenFault
+ */
+export function serviceAccountIdentity(
+  provider: CompiledProvider,
+  issuer: string,
+  claims: Claims,
+  expiresAt: number,
+): Identity {
+  const bound = member(claims['kubernetes.io']);
+  const namespace = bound['namespace'];
+  const name = member(bound['serviceaccount'])['name'];
+  if (typeof namespace !== 'string' || !kubernetesName.test(namespace)) throw new TokenFault('claims');
+  if (typeof name !== 'string' || !kubernetesName.test(name)) throw new TokenFault('claims');
+  const subject = `system:serviceaccount:${namespace}:${name}`;
+  if (claims['sub'] !== subject) throw new TokenFault('claims');
+  return {
+    provider: provider.id,
+    issuer,
+    subject,
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
+    scopes: [],
+    expiresAt,
+    kubernetesUser: subject,
+  };
+}
+
+function member(value: JsonValue | undefined): Claims {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TokenFault('claims');
+  return value;
+}
