@@ -1,0 +1,10 @@
+export { certificateFacts } from './certificate-facts.ts';
+export type { CertificateFacts } from './certificate-facts.ts';
+export { PkiError } from './pki-error.ts';
+export type { PkiErrorCode } from './pki-error.ts';
+export { readPkcs12 } from './pkcs12.ts';
+export type { Pkcs12Content } from './pkcs12.ts';
+export { ensureSelfSigned, keepSelfSigned } from './self-signed.ts';
+export type { SelfSigned } from './self-signed.ts';
+export { watchTlsFiles } from './tls-files.ts';
+export type { TlsFiles, TlsMaterial, TlsMaterialSource } from './tls-files.ts';

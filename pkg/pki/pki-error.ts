@@ -1,0 +1,25 @@
+import { CodedError } from '../base/index.ts';
+
+export type PkiErrorCode =
+  /** A file is missing or cannot be read. */
+  | 'file_unreadable'
+  /** Not PEM or DER of a certificate. */
+  | 'certificate_invalid'
+  /** The certificate's time is over. */
+  | 'certificate_expired'
+  /** Not a private key, or one that TLS cannot use. */
+  | 'key_invalid'
+  /** The key is not the certificate's. */
+  | 'key_mismatch'
+  /** Not PKCS#12, or nothing in it that can serve. */
+  | 'pkcs12_invalid'
+  /** The passphrase does not open the PKCS#12 file. */
+  | 'passphrase_wrong';
+
+/** Messages name files and kinds of faults, never key material or passphrases. */
+export class PkiError extends CodedError<PkiErrorCode> {
+  constructor(code: PkiErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(code, message, options);
+    this.name = 'PkiError';
+  }
+}
