@@ -51,6 +51,9 @@ export interface ScanRule {
   /** Stands in `[…]` where the style is Label. */
   readonly label: string;
   readonly on: 'Request' | 'Response';
+  readonly action: Action;
+  /** False: its policy observes; what it finds is recorded as what it would have done. */
+  readonly enforce: boolean;
   readonly match: MatchSpec;
   readonly fields: readonly string[];
   readonly replacement: Replacement;
@@ -118,6 +121,14 @@ export type AccessDecision =
       readonly kind: 'allow';
       /** In policy order: the first whose limits have budget left is charged. Empty when only Observe let it through. */
       readonly rules: readonly MatchedRule[];
+      /**
+       * Cluster policies that must allow as well, each with its matching rules in policy order: of each, the first with budget
+       * left is charged too, so that a namespace's rules never widen the platform's budget. Absent: none. The limits of
+       * `rules` are already no wider than these.
+       */
+      readonly ceilings?: readonly (readonly MatchedRule[])[];
+      /** Allow rules of observing policies that matched, with their limits: counted and recorded, never enforced. Absent: none. */
+      readonly observedRules?: readonly MatchedRule[];
       /** True only when an enforcing rule, or every observing policy's own rules, really allow this caller: the model's credential may be used. */
       readonly credential: boolean;
       readonly observed: readonly Refusal[];
@@ -157,7 +168,10 @@ export interface ResponsePlan {
   readonly flag: RuleSelection;
   /** mask | block | approve | flag: what must be scanned. */
   readonly scan: RuleSelection;
-  /** What nobody may see, whoever the caller is: all Mask and Block rules of every policy. Records are masked by it. */
+  /**
+   * What nobody may see, whoever the caller is: the Mask and Block guards, on requests and answers, and every classification
+   * of all policies, observing ones too. Records are masked by it.
+   */
   readonly record: RuleSelection;
   /** True where another plan hides nothing that this one shows: live streams end on a swap when this is false. */
   coveredBy(next: ResponsePlan): boolean;
