@@ -1,0 +1,238 @@
+import { describeError } from '../base/index.ts';
+import type { Clock, Logger, Timer } from '../base/index.ts';
+import { AuditUnavailableError } from '../core/index.ts';
+import type { AuditEvent, AuditSink, ProcessEvent } from '../core/index.ts';
+import { AuditChain, auditDigest } from './audit-line.ts';
+import type { ChainHead } from './audit-line.ts';
+import { AuditOutput, systemAuditIo } from './audit-output.ts';
+import type { AuditIo } from './audit-output.ts';
+
+/**
+ * The record as JSON lines in a file or on an open descriptor (stdout), one line an event, chained as audit-line.ts says.
+ *
+ * Guarantee: when `append` returns, the kernel has every line of the call: a crash of this process loses none of them. It
+ * reaches the disk within 100 ms (fdatasync, never waited for): a crash of the machine loses at most that. When `append`
+ * throws, the caller knows that its events are not recorded; how many were lost so is written as a `gap` event as soon as
+ * writing works again, before anything else. A half-written line is cut off again (file) or ended by a line feed and
+ * followed by the `gap` (descriptor), so that a reader sees what happened and the chain has no hole.
+ *
+ * A process that starts on an existing file continues its chain. What a crash left torn at the end is moved to
+ * `FILE.torn-SEQ-TIME` and recorded as a gap. Steps of the wall clock by more than a second against the monotonic clock
+ * are recorded, so that times in the log can be believed.
+ *
+ * Limit: one writer a file. Another writer, or a cut by another program, is seen within a second and logged, and the
+ * verifier finds it; it is not prevented.
+ */
+
+export interface AuditFileOptions {
+  /** A file, made when it is missing (mode 600); or an open descriptor that nobody else closes, such as 1 for stdout. */
+  readonly output: { readonly path: string } | { readonly fd: number };
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** HMAC key of the chain. Without it the chain shows accidents and clumsy hands, not who can write a whole new file. */
+  readonly key?: Uint8Array;
+  /** A file is rotated to `FILE.LASTSEQ` before it grows over this; default 256 MiB. Old files are never removed. */
+  readonly maxBytes?: number;
+  readonly io?: AuditIo;
+}
+
+export interface AuditFile extends AuditSink {
+  /** Where the chain stands: whoever keeps it elsewhere can tell a log that was cut at its end. */
+  head(): ChainHead;
+  /** Why nothing can be written now, for readiness and people; undefined while all is well. */
+  problem(): string | undefined;
+}
+
+const syncEveryMs = 100;
+const inspectEveryMs = 1000;
+const clockStepMs = 1000;
+
+/** How many of the caller's events were recorded before it failed. */
+class PartialWrite extends Error {
+  readonly recorded: number;
+
+  constructor(recorded: number, cause: unknown) {
+    super('partial write', { cause });
+    this.name = 'PartialWrite';
+    this.recorded = recorded;
+  }
+}
+
+class FileSink implements AuditFile {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #io: AuditIo;
+  readonly #output: AuditOutput;
+  readonly #chain: AuditChain;
+  #opened = false;
+  #closed = false;
+  #lost = 0;
+  #problem: string | undefined;
+  /** Wall minus monotonic clock, as last recorded. */
+  #offset: number;
+  #timer: Timer | undefined;
+  #syncing = false;
+  /** Records written since the last sync began, and since the last that succeeded. */
+  #unsynced = 0;
+  #syncFailed = false;
+  #inspectAt: number;
+
+  constructor(options: AuditFileOptions) {
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#io = options.io ?? systemAuditIo;
+    const digest = auditDigest(options.key);
+    this.#output = new AuditOutput({
+      output: options.output,
+      clock: options.clock,
+      logger: options.logger,
+      digest,
+      maxBytes: options.maxBytes ?? 256 * 1024 * 1024,
+      io: this.#io,
+    });
+    this.#chain = new AuditChain(digest);
+    this.#offset = options.clock.now() - options.clock.monotonic();
+    this.#inspectAt = options.clock.monotonic() + inspectEveryMs;
+    try {
+      this.#open();
+      if (this.#lost > 0) this.append([]);
+    } catch (error) {
+      this.#note(error);
+    }
+  }
+
+  append(events: readonly AuditEvent[]): void {
+    if (this.#closed) throw new AuditUnavailableError({ cause: new Error('the audit file is closed') });
+    try {
+      this.#open();
+      if (this.#syncFailed) throw new Error('the disk did not take what was written before');
+      this.#write(events);
+    } catch (error) {
+      const failure = error instanceof PartialWrite ? error : new PartialWrite(0, error);
+      this.#lost += Math.max(0, events.length - failure.recorded);
+      this.#note(failure.cause);
+      throw new AuditUnavailableError({ cause: failure.cause });
+    }
+    if (this.#problem !== undefined) {
+      this.#problem = undefined;
+      this.#logger.info('the audit file can be written again');
+    }
+  }
+
+  head(): ChainHead {
+    return { seq: this.#chain.seq, hash: this.#chain.hash };
+  }
+
+  problem(): string | undefined {
+    return this.#problem;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      if (this.#lost > 0) this.append([]);
+    } catch {
+      this.#logger.error('audit records were lost', { records: this.#lost });
+    }
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#output.close();
+  }
+
+  #open(): void {
+    const found = this.#output.open(!this.#opened);
+    this.#opened = true;
+    if (found === undefined) return;
+    this.#chain.reset(found.head);
+    this.#lost += found.lost;
+  }
+
+  #write(events: readonly AuditEvent[]): void {
+    const wall = this.#clock.now();
+    const monotonic = this.#clock.monotonic();
+    const moved = wall - monotonic - this.#offset;
+    const own: ProcessEvent[] = [];
+    if (this.#lost > 0) own.push({ type: 'process', what: 'gap', amount: this.#lost });
+    if (Math.abs(moved) > clockStepMs) own.push({ type: 'process', what: 'clock_step', amount: Math.round(moved) });
+    if (own.length + events.length === 0) return;
+
+    const { seq, hash } = this.#chain;
+    let text = '';
+    for (const event of own) text += this.#chain.line(event, wall);
+    for (const event of events) text += this.#chain.line(event, wall);
+    this.#output.rotateFor(text, seq);
+    const failed = this.#output.write(text);
+    if (failed === undefined) {
+      this.#settle(own, moved);
+      this.#unsynced += own.length + events.length;
+      this.#scheduleSync(monotonic);
+      return;
+    }
+    // The chain goes back to the last line that is really there.
+    const whole = failed.wholeLines;
+    const last = whole === 0 ? undefined : text.split('\n', whole)[whole - 1];
+    this.#chain.reset(last === undefined ? { seq, hash } : { seq: seq + whole, hash: last.slice(-66, -2) });
+    this.#settle(own.slice(0, whole), moved);
+    throw new PartialWrite(Math.max(0, whole - own.length), failed.error);
+  }
+
+  /** What these own events said is now on record. */
+  #settle(own: readonly ProcessEvent[], moved: number): void {
+    for (const event of own) {
+      if (event.what === 'gap') this.#lost = 0;
+      else this.#offset += moved;
+    }
+  }
+
+  #note(error: unknown): void {
+    const words = describeError(error);
+    // Once for each kind of trouble: a full disk must not fill the log too.
+    if (this.#problem !== words) this.#logger.error('the audit file cannot be written', { error: words });
+    this.#problem = words;
+  }
+
+  #scheduleSync(monotonic: number): void {
+    if (!this.#output.syncable || this.#timer !== undefined || this.#syncing) return;
+    this.#timer = this.#clock.after(syncEveryMs, () => {
+      this.#timer = undefined;
+      this.#sync();
+    });
+    if (monotonic < this.#inspectAt) return;
+    this.#inspectAt = monotonic + inspectEveryMs;
+    try {
+      this.#output.inspect();
+    } catch (error) {
+      this.#note(error);
+    }
+  }
+
+  #sync(): void {
+    if (this.#closed || !this.#output.syncable) return;
+    const covered = this.#unsynced;
+    this.#syncing = true;
+    this.#io.sync(this.#output.descriptor, (error) => {
+      this.#syncing = false;
+      if (this.#closed) return;
+      if (error === null) {
+        this.#syncFailed = false;
+        this.#unsynced -= covered;
+        if (this.#unsynced > 0) this.#scheduleSync(this.#clock.monotonic());
+        return;
+      }
+      // The kernel may have dropped the pages: these records count as lost, at most.
+      this.#lost += covered;
+      this.#unsynced -= covered;
+      this.#syncFailed = true;
+      this.#note(error);
+      this.#scheduleSync(this.#clock.monotonic());
+    });
+  }
+}
+
+/**
+ * Opens the record. It does not throw when the file cannot be had: `append` does, each time, and tries again once a
+ * second, so that `audit.onFailure` decides; `problem()` says why.
+ */
+export function auditFile(options: AuditFileOptions): AuditFile {
+  return new FileSink(options);
+}

@@ -1,0 +1,119 @@
+import { createHmac, hash } from 'node:crypto';
+import { parseJson } from '../base/index.ts';
+import type { JsonNode } from '../base/index.ts';
+import type { AuditEvent } from '../core/index.ts';
+
+/**
+ * One audit event as one line of JSON, chained to the line before.
+ *
+ *     {"v":1,"seq":7,"time":"2026-01-01T00:00:00.000Z","prev":"<64 hex>","type":"end",…,"hash":"<64 hex>"}
+ *
+ * - The four first members and the last one stand in exactly this order and spelling; between them are the event's own.
+ *   (A policy event's own `hash` is spelled `policyHash`, so that no name stands twice.)
+ * - `seq` counts from 1 without a hole. `time` is the wall clock, RFC 3339 with milliseconds.
+ * - `prev` is the `hash` of the line before; 64 zeros in the first line of a chain.
+ * - `hash` is SHA-256 (FIPS 180-4) over the UTF-8 bytes of the line up to and without `,"hash":"`; with a key it is
+ *   HMAC-SHA-256 (RFC 2104) over the same bytes. `prev` is among those bytes: that is the chain.
+ *
+ * Guarantee: whoever knows one later hash can tell that no earlier line was removed, changed, repeated or moved.
+ * Limit: without a key, whoever can write the file can write a whole new chain; lines cut from the end are seen only by
+ * who remembers a later sequence number and hash.
+ */
+
+export const zeroHash = '0'.repeat(64);
+const hashMember = ',"hash":"';
+/** What follows the hashed bytes: the member, 64 digits, `"}`. */
+const suffixLength = hashMember.length + 64 + 2;
+
+export type Digest = (body: string) => string;
+
+/** @param key HMAC key; without it the digest is plain SHA-256. */
+export function auditDigest(key: Uint8Array | undefined): Digest {
+  if (key === undefined) return (body) => hash('sha256', body, 'hex');
+  return (body) => createHmac('sha256', key).update(body).digest('hex');
+}
+
+/** Where a chain stands: the last sequence number and hash. */
+export interface ChainHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+export const chainStart: ChainHead = { seq: 0, hash: zeroHash };
+
+/** RFC 3339 with milliseconds; the seconds are formatted once for all events of a second. */
+function timeFormat(): (ms: number) => string {
+  let second = Number.NaN;
+  let head = '';
+  return (ms) => {
+    const now = Math.floor(ms / 1000);
+    if (now !== second) {
+      second = now;
+      head = new Date(now * 1000).toISOString().slice(0, 20);
+    }
+    const rest = Math.floor(ms) - now * 1000;
+    return `${head}${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}Z`;
+  };
+}
+
+function encodeEvent(event: AuditEvent): string {
+  // Well-formed since ES2019: a lone surrogate becomes an escape, so the text has exactly one UTF-8 form.
+  if (event.type !== 'process' || event.hash === undefined) return JSON.stringify(event);
+  const { hash: policyHash, ...rest } = event;
+  return JSON.stringify({ ...rest, policyHash });
+}
+
+/** The writing end of a chain. */
+export class AuditChain {
+  seq: number;
+  hash: string;
+  readonly #digest: Digest;
+  readonly #time = timeFormat();
+
+  constructor(digest: Digest, head: ChainHead = chainStart) {
+    this.#digest = digest;
+    this.seq = head.seq;
+    this.hash = head.hash;
+  }
+
+  /** The next line with its line feed; the chain moves on. */
+  line(event: AuditEvent, wallMs: number): string {
+    const seq = this.seq + 1;
+    const own = encodeEvent(event);
+    const body = `{"v":1,"seq":${seq},"time":"${this.#time(wallMs)}","prev":"${this.hash}",${own.slice(1, -1)}`;
+    const hash = this.#digest(body);
+    this.seq = seq;
+    this.hash = hash;
+    return `${body}${hashMember}${hash}"}\n`;
+  }
+
+  /** Back to where it stood: the lines since then were not written. */
+  reset(head: ChainHead): void {
+    this.seq = head.seq;
+    this.hash = head.hash;
+  }
+}
+
+/** A line that is what it says: its own hash is right. */
+export interface AuditRecord extends ChainHead {
+  readonly time: string;
+  readonly prev: string;
+  /** All members. */
+  readonly root: JsonNode;
+}
+
+const shape =
+  /^\{"v":1,"seq":([1-9][0-9]{0,15}),"time":"([0-9T:.Z-]{20,32})","prev":"([0-9a-f]{64})",".*,"hash":"([0-9a-f]{64})"\}$/s;
+
+/** Reads a line without its line feed. `not_a_record`: not of the shape above; `changed`: its hash is not its own. */
+export function readAuditLine(line: string, digest: Digest): AuditRecord | 'not_a_record' | 'changed' {
+  const match = shape.exec(line);
+  const [, seq, time, prev, own] = match ?? [];
+  if (seq === undefined || time === undefined || prev === undefined || own === undefined) return 'not_a_record';
+  if (digest(line.slice(0, -suffixLength)) !== own) return 'changed';
+  try {
+    return { seq: Number(seq), time, prev, hash: own, root: parseJson(line, { loneSurrogates: true }) };
+  } catch {
+    return 'not_a_record';
+  }
+}

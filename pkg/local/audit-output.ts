@@ -1,0 +1,259 @@
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { describeError } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
+import type { ChainHead, Digest } from './audit-line.ts';
+import { readAuditTail } from './audit-tail.ts';
+
+/** System calls, as arguments: tests make them fail where a disk would. */
+export interface AuditIo {
+  /** As `fs.writeSync`: bytes taken by the kernel. */
+  write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  truncate(fd: number, size: number): void;
+  sync(fd: number, done: (error: Error | null) => void): void;
+  /** Waits without giving up the thread: only while a pipe is full. */
+  pause(ms: number): void;
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+export const systemAuditIo: AuditIo = {
+  write: (fd, bytes, offset, length) => writeSync(fd, bytes, offset, length),
+  truncate: (fd, size) => ftruncateSync(fd, size),
+  sync: (fd, done) => fdatasync(fd, done),
+  pause: (ms) => void Atomics.wait(sleeper, 0, 0, ms),
+};
+
+export interface AuditOutputOptions {
+  readonly output: { readonly path: string } | { readonly fd: number };
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly digest: Digest;
+  readonly maxBytes: number;
+  readonly io: AuditIo;
+}
+
+/** A full pipe is waited for so long in all (20 steps of 1 ms), then the record counts as unavailable. */
+const fullPipeSteps = 20;
+const rotateRetryMs = 60_000;
+
+const lineFeed = 10;
+
+/** The place where bytes go: knows how much of it is whole, and mends it. */
+export class AuditOutput {
+  readonly #options: AuditOutputOptions;
+  readonly #io: AuditIo;
+  readonly #path: string | undefined;
+  readonly #buffer = Buffer.alloc(256 * 1024);
+  #fd = -1;
+  #regular = false;
+  #size = 0;
+  /** The last line has no line feed: the next write begins with one. */
+  #unterminated = false;
+  #retryOpenAt = 0;
+  #retryRotateAt = 0;
+
+  constructor(options: AuditOutputOptions) {
+    this.#options = options;
+    this.#io = options.io;
+    this.#path = 'path' in options.output ? options.output.path : undefined;
+  }
+
+  get descriptor(): number {
+    return this.#fd;
+  }
+
+  /** Only regular files can be synced. */
+  get syncable(): boolean {
+    return this.#regular && this.#fd !== -1;
+  }
+
+  /**
+   * Opens what is not open, at most once a second.
+   *
+   * @returns what an existing file says about the chain, when it was opened for the first time.
+   * @throws when it cannot be opened.
+   */
+  open(first: boolean): { readonly head: ChainHead; readonly lost: number } | undefined {
+    if (this.#fd !== -1) return undefined;
+    const now = this.#options.clock.monotonic();
+    if (now < this.#retryOpenAt) throw new Error('the audit file could not be opened a moment ago');
+    this.#retryOpenAt = now + 1000;
+    if (this.#path === undefined) {
+      this.#fd = 'fd' in this.#options.output ? this.#options.output.fd : -1;
+      this.#regular = fstatSync(this.#fd).isFile();
+      return undefined;
+    }
+    this.#openFile(this.#path);
+    return first ? this.#continueChain(this.#path) : undefined;
+  }
+
+  #openFile(path: string): void {
+    // Append: whatever else happens to the file, a write never lands on bytes that are there.
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o600);
+    const stat = fstatSync(fd);
+    this.#fd = fd;
+    this.#regular = stat.isFile();
+    this.#size = stat.size;
+    this.#unterminated = false;
+  }
+
+  #continueChain(path: string): { readonly head: ChainHead; readonly lost: number } | undefined {
+    if (!this.#regular) return undefined;
+    const { clock, logger } = this.#options;
+    const tail = readAuditTail(this.#fd, this.#options.digest);
+    const when = new Date(clock.now()).toISOString().replace(/[:.]/g, '');
+    if (!tail.usable) {
+      const aside = `${path}.unreadable-${when}`;
+      closeSync(this.#fd);
+      this.#fd = -1;
+      renameSync(path, aside);
+      logger.error('no audit record in the file can be continued: moved aside, a new chain begins', { file: aside });
+      this.#openFile(path);
+      return { head: tail.head, lost: tail.restLines };
+    }
+    this.#unterminated = tail.unterminated;
+    if (tail.rest.length > 0) {
+      const aside = `${path}.torn-${tail.head.seq}-${when}`;
+      writeFileSync(aside, tail.rest, { flag: 'wx', mode: 0o600 });
+      this.#io.truncate(this.#fd, tail.goodBytes);
+      this.#size = tail.goodBytes;
+      logger.warn('the audit file had a torn end: moved aside', { file: aside, bytes: tail.rest.length });
+    }
+    return { head: tail.head, lost: tail.restLines };
+  }
+
+  /**
+   * Begins a new file before `text` would take this one over its cap. A rotation that fails makes the file longer, nothing
+   * else, and is tried again after a minute.
+   */
+  rotateFor(text: string, seq: number): void {
+    const { maxBytes, clock, logger } = this.#options;
+    if (this.#size + text.length * 3 <= maxBytes || this.#path === undefined || !this.#regular || this.#size === 0)
+      return;
+    if (this.#size + Buffer.byteLength(text) <= maxBytes || clock.monotonic() < this.#retryRotateAt) return;
+    const target = `${this.#path}.${String(seq).padStart(15, '0')}`;
+    try {
+      if (existsSync(target)) throw new Error('the name of the rotated file is taken');
+      renameSync(this.#path, target);
+      this.#leave();
+      this.#openFile(this.#path);
+    } catch (error) {
+      this.#retryRotateAt = clock.monotonic() + rotateRetryMs;
+      logger.error('the audit file was not rotated', { error: describeError(error) });
+    }
+  }
+
+  /** Syncs and closes the file that is open; the next write opens another. */
+  #leave(): void {
+    const fd = this.#fd;
+    this.#fd = -1;
+    this.#retryOpenAt = 0;
+    this.#io.sync(fd, (error) => {
+      closeSync(fd);
+      if (error !== null)
+        this.#options.logger.error('a left audit file was not synced', { error: describeError(error) });
+    });
+  }
+
+  /**
+   * Hands the text to the kernel.
+   *
+   * @returns undefined when it has all of it; else what went wrong and how many characters of whole lines it has.
+   */
+  write(text: string): { readonly error: unknown; readonly wholeLines: number } | undefined {
+    const joined = this.#unterminated ? `\n${text}` : text;
+    let bytes: Buffer = this.#buffer;
+    let length: number;
+    // Three bytes for a UTF-16 unit at most.
+    if (joined.length * 3 <= bytes.length) length = bytes.write(joined, 0, 'utf8');
+    else {
+      bytes = Buffer.from(joined, 'utf8');
+      length = bytes.length;
+    }
+    let written = 0;
+    let waits = 0;
+    while (written < length) {
+      try {
+        written += this.#io.write(this.#fd, bytes, written, length - written);
+      } catch (error) {
+        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        if (code === 'EINTR') continue;
+        if (code === 'EAGAIN' && waits++ < fullPipeSteps) {
+          this.#io.pause(1);
+          continue;
+        }
+        return { error, wholeLines: this.#mend(bytes.subarray(0, length), written) };
+      }
+    }
+    this.#size += length;
+    this.#unterminated = false;
+    return undefined;
+  }
+
+  /** After a failed write of which `written` bytes arrived: cuts them off, or notes how the text ends now. */
+  #mend(bytes: Buffer, written: number): number {
+    if (written === 0) return 0;
+    if (this.#path !== undefined && this.#regular) {
+      try {
+        this.#io.truncate(this.#fd, this.#size);
+        return 0;
+      } catch (error) {
+        this.#options.logger.error('a torn audit line could not be cut off', { error: describeError(error) });
+      }
+    }
+    this.#size += written;
+    const leading = this.#unterminated ? 1 : 0;
+    this.#unterminated = bytes[written - 1] !== lineFeed;
+    let whole = 0;
+    for (let at = leading; at < written; at++) if (bytes[at] === lineFeed) whole++;
+    // A line that lacks nothing but its line feed is whole.
+    if (this.#unterminated && bytes[written] === lineFeed && written > leading) whole++;
+    return whole;
+  }
+
+  /** Looks whether others touched the file; a file that is gone is made anew with the next write. */
+  inspect(): void {
+    if (this.#path === undefined || !this.#regular || this.#fd === -1) return;
+    const { logger } = this.#options;
+    const own = fstatSync(this.#fd);
+    if (own.size !== this.#size) {
+      logger.error('the audit file was changed by another program', { expected: this.#size, found: own.size });
+      this.#size = own.size;
+    }
+    let there: { readonly ino: number; readonly dev: number } | undefined;
+    try {
+      there = statSync(this.#path);
+    } catch {
+      there = undefined;
+    }
+    if (there?.ino === own.ino && there.dev === own.dev) return;
+    logger.error('the audit file was moved or removed by another program: writing goes on in a new one');
+    this.#leave();
+  }
+
+  close(): Promise<void> {
+    const fd = this.#fd;
+    this.#fd = -1;
+    if (fd === -1) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        if (this.#path !== undefined) closeSync(fd);
+        resolve();
+      };
+      if (this.#regular) this.#io.sync(fd, done);
+      else done();
+    });
+  }
+}
