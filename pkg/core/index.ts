@@ -60,3 +60,16 @@ export type {
   Snapshot,
   SourceRef,
 } from './snapshot.ts';
+export { combination } from './combination.ts';
+export type { CombinationRow, CombinedField } from './combination.ts';
+export { compileSnapshot, noPolicy } from './compile.ts';
+export type { CompileOptions } from './compile.ts';
+export { explain } from './explain.ts';
+export type { ExplainedAccessRule, ExplainedGuard, ExplainedLabel, Explanation } from './explain.ts';
+export { PolicyError } from './policy-error.ts';
+export type { PolicyErrorCode } from './policy-error.ts';
+export { defaultProfile, profiles } from './profiles.ts';
+export type { ProfileDefaults } from './profiles.ts';
+export { selectorMatches, selects } from './selector.ts';
+export type { PodFacts } from './selector.ts';
+export type { EffectiveValue } from './settings.ts';

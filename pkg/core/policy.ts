@@ -135,7 +135,7 @@ export interface SubjectSpec {
   readonly group: string | undefined;
   readonly subject: string | undefined;
   readonly scope: string | undefined;
-  /** Name in the same policy, or `cluster/POLICY/NAME`. */
+  /** Name in the same policy, `cluster/POLICY/NAME`, or `cluster/NAME` for every cluster policy's provider of that name. */
   readonly provider: string | undefined;
 }
 
@@ -143,9 +143,12 @@ export interface AccessRule {
   readonly name: string;
   readonly effect: 'Allow' | 'Deny';
   readonly subjects: readonly SubjectSpec[];
-  /** Empty: all but Admin and Other, which must be named. */
+  /** Empty: all but Admin and Other, which must be named; of a Deny, all. */
   readonly operations: readonly Operation[];
-  /** Globs with `*`; empty: all. Does not restrict operations that name no model. */
+  /**
+   * Globs with `*`; empty: all. Does not restrict operations that name no model. A Chat, Completions or Embeddings request
+   * that leaves its model out could get any: an Allow must then have `*`, and a Deny holds.
+   */
   readonly models: readonly string[];
   /** All of these scopes must be present. */
   readonly scopes: readonly string[];

@@ -1,0 +1,175 @@
+import { checkRule, operationsOf } from './access.ts';
+import type { CompiledAccessRule } from './access.ts';
+import { compile } from './compile.ts';
+import type { Compiled, CompileOptions } from './compile.ts';
+import type { Action, Policy, Profile } from './policy.ts';
+import type { ScanEntry } from './scan-rules.ts';
+import type { EffectiveValue } from './settings.ts';
+import type { AccessDecision, AccessRequest, PolicyNotice, ResponsePlanLimits, RuleId } from './snapshot.ts';
+import { describeSubject } from './subjects.ts';
+
+/** What a caller's request would meet, rule by rule, in policy order. */
+export interface Explanation {
+  /** As in {@link import('./snapshot.ts').Snapshot.generation}. */
+  readonly generation: string;
+  readonly enforcing: boolean;
+  readonly decision: AccessDecision;
+  readonly access: readonly ExplainedAccessRule[];
+  readonly guards: readonly ExplainedGuard[];
+  readonly classification: readonly ExplainedLabel[];
+  readonly tokenPrompts: 'allowed' | 'refused';
+  readonly responseLimits: ResponsePlanLimits;
+  /** Values that hold for the whole pod, each with whose it is. */
+  readonly effective: readonly EffectiveValue[];
+  readonly notices: readonly PolicyNotice[];
+}
+
+export interface ExplainedAccessRule {
+  readonly rule: RuleId;
+  readonly effect: 'Allow' | 'Deny';
+  readonly enforced: boolean;
+  readonly matched: boolean;
+  /** Why, or why not. */
+  readonly why: string;
+}
+
+export interface ExplainedGuard {
+  readonly rule: RuleId;
+  readonly on: 'Request' | 'Response';
+  readonly action: Action;
+  readonly enforced: boolean;
+  readonly applies: boolean;
+  readonly looksFor: readonly string[];
+}
+
+export interface ExplainedLabel {
+  readonly rule: RuleId;
+  readonly label: string;
+  readonly enforced: boolean;
+  /** What this caller meets where it is found. */
+  readonly outcome: 'visible' | 'masked' | 'blocked' | 'held';
+  readonly replacement: string;
+  readonly policies: readonly string[];
+  readonly looksFor: readonly string[];
+}
+
+function whyNot(
+  rule: CompiledAccessRule,
+  failed: 'subjects' | 'scopes' | 'operations' | 'models',
+  request: AccessRequest,
+): string {
+  const { spec } = rule;
+  switch (failed) {
+    case 'subjects':
+      return `the caller is none of: ${spec.subjects.map(describeSubject).join(', ') || 'nobody'}`;
+    case 'scopes':
+      return `the caller lacks one of the scopes: ${spec.scopes.join(', ')}`;
+    case 'operations':
+      return spec.operations.length === 0
+        ? `${request.operation} must be named in operations`
+        : `${request.operation} is not one of: ${[...operationsOf(spec)].join(', ')}`;
+    case 'models':
+      return request.model === undefined
+        ? `the request names no model, and the rule speaks of: ${spec.models.join(', ')}`
+        : `${request.model} is none of: ${spec.models.join(', ')}`;
+    default:
+      return 'it does not match';
+  }
+}
+
+function explainAccess(compiled: Compiled, request: AccessRequest): readonly ExplainedAccessRule[] {
+  const bits = compiled.bits(request.caller);
+  return compiled.access.flatMap((policy) =>
+    policy.rules.map((rule) => {
+      const result = checkRule(rule, bits, request.operation, request.model);
+      return {
+        rule: rule.id,
+        effect: rule.spec.effect,
+        enforced: policy.entry.enforces,
+        matched: result === 'matched',
+        why: result === 'matched' ? 'caller, operation and model match' : whyNot(rule, result, request),
+      };
+    }),
+  );
+}
+
+function looksFor({ rule }: ScanEntry): readonly string[] {
+  return [
+    ...rule.match.detectors,
+    ...rule.match.patterns.map(({ pattern }) => `pattern ${pattern}`),
+    ...rule.match.words.map((word) => `word ${word}`),
+    ...rule.fields.map((field) => `field ${field}`),
+  ];
+}
+
+const outcomes = { Block: 'blocked', Mask: 'masked', RequireApproval: 'held', Flag: 'visible' } as const;
+
+function describeReplacement({ rule }: ScanEntry): string {
+  switch (rule.replacement.style) {
+    case 'Label':
+      return `[${rule.label}]`;
+    case 'Partial':
+      return `all but the last ${rule.replacement.keep} letters and digits become *`;
+    case 'Hash':
+      return `[${rule.label}:keyed hash]`;
+    case 'Constant':
+      return rule.replacement.text;
+    default:
+      return `[${rule.label}]`;
+  }
+}
+
+/** The policies as they would be with another profile. */
+function withProfile(policies: readonly Policy[], profile: Profile | undefined): readonly Policy[] {
+  if (profile === undefined) return policies;
+  return policies.map((policy) => ({ ...policy, spec: { ...policy.spec, profile } }));
+}
+
+/**
+ * Decides a request as the snapshot would and says why, rule by rule.
+ *
+ * @param options `profile` asks what another profile than the policies' would fill in.
+ * @throws PolicyError as compileSnapshot does.
+ */
+export function explain(
+  policies: readonly Policy[],
+  request: AccessRequest,
+  options: CompileOptions & { readonly profile?: Profile },
+): Explanation {
+  const compiled = compile(withProfile(policies, options.profile), options);
+  const { snapshot, settings, scan } = compiled;
+  const bits = compiled.bits(request.caller);
+  const decision = snapshot.access(request);
+  const tokenInput = decision.kind === 'allow' && decision.rules[0]?.tokenInput === true;
+  return {
+    generation: snapshot.generation,
+    enforcing: snapshot.enforcing,
+    decision,
+    access: explainAccess(compiled, request),
+    guards: scan
+      .filter((entry) => entry.kind === 'guard')
+      .map((entry) => ({
+        rule: entry.rule.id,
+        on: entry.rule.on,
+        action: entry.rule.action,
+        enforced: entry.rule.enforce,
+        applies: entry.applies(bits),
+        looksFor: looksFor(entry),
+      })),
+    classification: scan
+      .filter((entry) => entry.kind === 'label')
+      .map((entry) => ({
+        rule: entry.rule.id,
+        label: entry.rule.label,
+        enforced: entry.rule.enforce,
+        outcome: entry.applies(bits) ? outcomes[entry.rule.action] : 'visible',
+        replacement: describeReplacement(entry),
+        policies: entry.policies,
+        looksFor: looksFor(entry),
+      })),
+    tokenPrompts: tokenInput || !snapshot.requestPlan(request.caller).inspects ? 'allowed' : 'refused',
+    responseLimits: snapshot.responsePlan(request.caller).limits,
+    effective: settings.effective,
+    notices: snapshot.notices,
+  };
+}

@@ -1,0 +1,185 @@
+import { operationsOf } from './access.ts';
+import { compileGlob, globCovers } from './glob.ts';
+import type { PolicyEntry } from './order.ts';
+import type { AccessRule, MatchSpec, SubjectSpec } from './policy.ts';
+import type { ProviderScope } from './providers.ts';
+import type { PolicyNotice } from './snapshot.ts';
+import { describeSubject, isAnyone, subjectProviders } from './subjects.ts';
+
+/**
+ * Rules that cannot do what they seem to say. A rule that never fires looks like protection and is none, so each is named
+ * in a notice. It finds what can be known from the policies alone, and nothing that depends on who calls.
+ */
+
+interface SubjectList {
+  readonly field: string;
+  readonly subjects: readonly SubjectSpec[];
+  readonly use: 'permit' | 'restrict';
+}
+
+function subjectLists(entry: PolicyEntry): readonly SubjectList[] {
+  const { access, guards, classification, responseLimits } = entry.policy.spec;
+  return [
+    ...access.map((rule): SubjectList => ({
+      field: `access[${rule.name}].subjects`,
+      subjects: rule.subjects,
+      use: rule.effect === 'Allow' ? 'permit' : 'restrict',
+    })),
+    ...guards.map((rule): SubjectList => ({
+      field: `guards[${rule.name}].subjects`,
+      subjects: rule.subjects,
+      use: 'restrict',
+    })),
+    ...classification.map((rule): SubjectList => ({
+      field: `classification[${rule.label}].visibleTo`,
+      subjects: rule.visibleTo,
+      use: 'permit',
+    })),
+    ...responseLimits.map((limit, at): SubjectList => ({
+      field: `responseLimits[${at}].subjects`,
+      subjects: limit.subjects,
+      use: 'restrict',
+    })),
+  ];
+}
+
+function deadSubject(subject: SubjectSpec, scope: ProviderScope, use: 'permit' | 'restrict'): string | undefined {
+  if (isAnyone(subject)) return undefined;
+  const said = describeSubject(subject);
+  if (subject.provider !== undefined && scope.named(subject.provider) === undefined) {
+    return `"${said}" never matches: there is no provider ${subject.provider}`;
+  }
+  if (subjectProviders(subject, scope, use).size > 0) return undefined;
+  return subject.provider === undefined
+    ? `"${said}" never matches: no provider of this policy stays. Declare one under identity.providers, or write provider: cluster/POLICY/NAME`
+    : `"${said}" never matches: provider ${subject.provider} was dropped for another with the same issuer and audience`;
+}
+
+function subjectNotices(entry: PolicyEntry, scope: ProviderScope): PolicyNotice[] {
+  return subjectLists(entry).flatMap(({ field, subjects, use }) =>
+    subjects.flatMap((subject) => {
+      const message = deadSubject(subject, scope, use);
+      return message === undefined ? [] : [{ policy: entry.label, field, message }];
+    }),
+  );
+}
+
+function isEmpty(match: MatchSpec): boolean {
+  return match.detectors.length === 0 && match.patterns.length === 0 && match.words.length === 0;
+}
+
+function matchNotices(entry: PolicyEntry): PolicyNotice[] {
+  const { guards, classification } = entry.policy.spec;
+  const never = 'never finds anything: give it detectors, patterns or words';
+  return [
+    ...guards
+      .filter((guard) => isEmpty(guard.match))
+      .map((guard) => ({ policy: entry.label, field: `guards[${guard.name}].match`, message: never })),
+    ...classification
+      .filter((rule) => isEmpty(rule.match) && rule.fields.length === 0)
+      .map((rule) => ({ policy: entry.label, field: `classification[${rule.label}]`, message: `${never}, or fields` })),
+  ];
+}
+
+/** Whether a Deny catches every caller and every operation of an Allow, apart from models. */
+function deniesAllCallersOf(deny: AccessRule, allow: AccessRule): boolean {
+  if (deny.scopes.length > 0 || !(deny.subjects.length === 0 || deny.subjects.some(isAnyone))) return false;
+  const denied = operationsOf(deny);
+  return [...operationsOf(allow)].every((operation) => denied.has(operation));
+}
+
+function shadowNotices(
+  entry: PolicyEntry,
+  allow: AccessRule,
+  denies: readonly { id: string; rule: AccessRule }[],
+): PolicyNotice[] {
+  const catching = denies.filter(({ rule }) => deniesAllCallersOf(rule, allow));
+  const whole = catching.find(
+    ({ rule }) => rule.models.length === 0 || rule.models.some((glob) => compileGlob(glob).all),
+  );
+  if (whole !== undefined) {
+    return [
+      {
+        policy: entry.label,
+        field: `access[${allow.name}]`,
+        message: `never allows anything: ${whole.id} denies all of it to everybody`,
+      },
+    ];
+  }
+  return allow.models.flatMap((model, at) => {
+    const inner = compileGlob(model);
+    const by = catching.find(({ rule }) => rule.models.some((glob) => globCovers(compileGlob(glob), inner)));
+    if (by === undefined) return [];
+    const message = `"${model}" is never allowed: ${by.id} denies it to everybody`;
+    return [{ policy: entry.label, field: `access[${allow.name}].models[${at}]`, message }];
+  });
+}
+
+function accessNotices(entries: readonly PolicyEntry[]): PolicyNotice[] {
+  const denies = entries
+    .filter((entry) => entry.enforces)
+    .flatMap((entry) =>
+      entry.policy.spec.access
+        .filter((rule) => rule.effect === 'Deny')
+        .map((rule) => ({ id: `${entry.label}/${rule.name}`, rule })),
+    );
+  return entries.flatMap((entry) => {
+    const allows = entry.policy.spec.access.filter((rule) => rule.effect === 'Allow');
+    const closed =
+      entry.cluster && entry.policy.spec.access.length > 0 && allows.length === 0
+        ? [
+            {
+              policy: entry.label,
+              field: 'access',
+              message:
+                'has no Allow and so allows nothing, whatever other policies say: add an Allow for what namespaces may open',
+            },
+          ]
+        : [];
+    return [...closed, ...allows.flatMap((allow) => shadowNotices(entry, allow, denies))];
+  });
+}
+
+function defaultNotices(entries: readonly PolicyEntry[]): PolicyNotice[] {
+  const enforcing = entries.filter((entry) => entry.enforces);
+  const [first] = enforcing;
+  if (
+    first === undefined ||
+    enforcing.some((entry) => entry.policy.spec.access.some((rule) => rule.effect === 'Allow'))
+  )
+    return [];
+  return [
+    { policy: first.label, field: 'access', message: 'no enforcing policy has an Allow rule, so everything is denied' },
+  ];
+}
+
+function limitNotices(entry: PolicyEntry): PolicyNotice[] {
+  return entry.policy.spec.responseLimits.flatMap((limit, at) =>
+    limit.maxDurationMs !== undefined && limit.minDurationMs !== undefined && limit.minDurationMs > limit.maxDurationMs
+      ? [
+          {
+            policy: entry.label,
+            field: `responseLimits[${at}].minDuration`,
+            message: 'is longer than maxDuration: every answer would be cut',
+          },
+        ]
+      : [],
+  );
+}
+
+/** @param entries in policy order. */
+export function findInertRules(
+  entries: readonly PolicyEntry[],
+  scopes: ReadonlyMap<PolicyEntry, ProviderScope>,
+): readonly PolicyNotice[] {
+  return [
+    ...entries.flatMap((entry) => {
+      const scope = scopes.get(entry);
+      return scope === undefined
+        ? []
+        : [...subjectNotices(entry, scope), ...matchNotices(entry), ...limitNotices(entry)];
+    }),
+    ...accessNotices(entries),
+    ...defaultNotices(entries),
+  ];
+}

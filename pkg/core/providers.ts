@@ -1,0 +1,140 @@
+import { canonical } from './canonical.ts';
+import type { ProviderId } from './identity.ts';
+import type { PolicyEntry } from './order.ts';
+import type { ProviderSpec } from './policy.ts';
+import type { CompiledProvider, PolicyNotice } from './snapshot.ts';
+
+/**
+ * Whose identities a subject means. `permit` is for what gives (Allow, visibleTo, approvers), `restrict` for what takes
+ * (Deny, guards, responseLimits). They differ only where a provider was dropped for another with the same issuer: the
+ * policy did not choose the one that stays, so it grants nothing by it, but what it forbids stays forbidden.
+ */
+export interface ProviderSets {
+  readonly permit: ReadonlySet<ProviderId>;
+  readonly restrict: ReadonlySet<ProviderId>;
+}
+
+/** The providers that one policy's subjects can mean. */
+export interface ProviderScope {
+  readonly own: ProviderSets;
+  /** By the policy's spelling: a name of its own, `cluster/POLICY/NAME` or `cluster/NAME`. Undefined: there is no such provider. */
+  named(name: string): ProviderSets | undefined;
+}
+
+export interface ResolvedProviders {
+  readonly providers: readonly CompiledProvider[];
+  readonly scopes: ReadonlyMap<PolicyEntry, ProviderScope>;
+  readonly notices: readonly PolicyNotice[];
+}
+
+interface Declared {
+  readonly entry: PolicyEntry;
+  readonly spec: ProviderSpec;
+  readonly id: ProviderId;
+}
+
+interface Placed extends Declared {
+  /** The one that stays in this one's stead. */
+  readonly winner: Declared | undefined;
+  /** Both say the same but for their names. */
+  readonly same: boolean;
+}
+
+function providerId(entry: PolicyEntry, name: string): ProviderId {
+  const owner = entry.cluster ? 'cluster' : (entry.policy.namespace ?? 'default');
+  return `${owner}/${entry.policy.name}/${name}`;
+}
+
+/** Whether one credential could prove a caller of both. */
+function collide(a: ProviderSpec, b: ProviderSpec): boolean {
+  if (a.clientCertificate !== undefined && b.clientCertificate !== undefined) {
+    return a.clientCertificate.caFile === b.clientCertificate.caFile;
+  }
+  const left = a.oidc ?? a.serviceAccount;
+  const right = b.oidc ?? b.serviceAccount;
+  if (left === undefined || right === undefined || left.issuer !== right.issuer) return false;
+  return left.audiences.some((audience) => right.audiences.includes(audience));
+}
+
+function settingsOf(spec: ProviderSpec): string {
+  return canonical({ ...spec, name: '' });
+}
+
+/** The platform's before the namespace's; then those that act before those that observe; then the oldest. */
+function byPrecedence(entries: readonly PolicyEntry[]): Declared[] {
+  const rank = (entry: PolicyEntry): number => (entry.cluster ? 0 : 2) + (entry.enforces ? 0 : 1);
+  return [...entries]
+    .sort((a, b) => rank(a) - rank(b))
+    .flatMap((entry) => entry.policy.spec.providers.map((spec) => ({ entry, spec, id: providerId(entry, spec.name) })));
+}
+
+function place(declared: readonly Declared[]): Placed[] {
+  const staying: Declared[] = [];
+  return declared.map((one) => {
+    const winner = staying.find((other) => collide(other.spec, one.spec));
+    if (winner === undefined) staying.push(one);
+    return { ...one, winner, same: winner !== undefined && settingsOf(winner.spec) === settingsOf(one.spec) };
+  });
+}
+
+function setsOf(placed: readonly Placed[]): ProviderSets {
+  const permit = new Set<ProviderId>();
+  const restrict = new Set<ProviderId>();
+  for (const one of placed) {
+    const stays = one.winner ?? one;
+    restrict.add(stays.id);
+    if (one.winner === undefined || one.same) permit.add(stays.id);
+  }
+  return { permit, restrict };
+}
+
+function scopeOf(entry: PolicyEntry, all: readonly Placed[]): ProviderScope {
+  const own = all.filter((one) => one.entry === entry);
+  const platform = all.filter((one) => one.entry.cluster);
+  return {
+    own: setsOf(own),
+    named(name) {
+      const parts = name.split('/');
+      const found =
+        parts.length === 1
+          ? own.filter((one) => one.spec.name === name)
+          : parts.length === 2
+            ? platform.filter((one) => parts[0] === 'cluster' && one.spec.name === parts[1])
+            : platform.filter((one) => one.id === name);
+      return found.length === 0 ? undefined : setsOf(found);
+    },
+  };
+}
+
+function noticeOf(one: Placed): PolicyNotice[] {
+  if (one.winner === undefined) return [];
+  const message = one.same
+    ? `says the same as ${one.winner.id}, which stands for it`
+    : `has the same issuer and audience as ${one.winner.id} with other settings, and is dropped: rules of this policy that allow or show something never match. Remove it${
+        one.winner.entry.cluster
+          ? `, and write provider: ${one.winner.id} in the subjects`
+          : ', or give it an audience of its own'
+      }`;
+  return [{ policy: one.entry.label, field: `identity.providers[${one.spec.name}]`, message }];
+}
+
+/**
+ * Which providers of all policies stay, and which of them each policy's subjects mean. A platform policy's scope never
+ * holds a namespace's provider: platform policies come first, so nothing of theirs is ever dropped for a namespace's.
+ */
+export function resolveProviders(entries: readonly PolicyEntry[]): ResolvedProviders {
+  const placed = place(byPrecedence(entries));
+  return {
+    providers: placed
+      .filter((one) => one.winner === undefined)
+      .map(({ id, spec }) => ({
+        id,
+        oidc: spec.oidc,
+        serviceAccount: spec.serviceAccount,
+        clientCertificate: spec.clientCertificate,
+        kubernetesUser: spec.kubernetesUser,
+      })),
+    scopes: new Map(entries.map((entry) => [entry, scopeOf(entry, placed)])),
+    notices: placed.flatMap(noticeOf),
+  };
+}

@@ -1,0 +1,45 @@
+import type { LabelSelector, Policy } from './policy.ts';
+
+/** What a selector looks at. */
+export interface PodFacts {
+  /** Undefined: not known, and not compared. */
+  readonly namespace: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly namespaceLabels: Readonly<Record<string, string>>;
+}
+
+type Expression = LabelSelector['matchExpressions'][number];
+
+function expressionHolds(expression: Expression, labels: Readonly<Record<string, string>>): boolean {
+  // Own properties only: a label selector on `constructor` must not find one.
+  const value = Object.hasOwn(labels, expression.key) ? labels[expression.key] : undefined;
+  switch (expression.operator) {
+    case 'In':
+      return value !== undefined && expression.values.includes(value);
+    case 'NotIn':
+      // As in Kubernetes: an absent label is not in any set.
+      return value === undefined || !expression.values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    default:
+      return false;
+  }
+}
+
+/** As in Kubernetes: all of it must hold; an empty selector matches everything. */
+export function selectorMatches(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
+  return (
+    Object.entries(selector.matchLabels).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value) &&
+    selector.matchExpressions.every((expression) => expressionHolds(expression, labels))
+  );
+}
+
+/** Whether a policy governs a pod. A namespaced policy reaches only pods of its own namespace. */
+export function selects(policy: Policy, pod: PodFacts): boolean {
+  if (!selectorMatches(policy.spec.selector, pod.labels)) return false;
+  if (policy.kind === 'InferencePolicy') return pod.namespace === undefined || policy.namespace === pod.namespace;
+  const namespaces = policy.spec.namespaceSelector;
+  return namespaces === undefined || selectorMatches(namespaces, pod.namespaceLabels);
+}
