@@ -21,6 +21,11 @@ export interface Detector {
    * begins or ends there. Pure. Default: every candidate is a finding.
    */
   readonly accept?: (text: string, start: number, end: number) => boolean;
+  /**
+   * Where what is covered begins, in [start, end): a name that told (`password=`, `SSN: `) stays readable. Depends on no more than
+   * `accept` does. Default: `start`. An engine that leaves it out covers more, never less.
+   */
+  readonly from?: (text: string, start: number, end: number) => number;
   /** Which characters count when a lane is cut while a candidate lives (card: digits). */
   readonly significant: (code: number) => boolean;
   /** Fewest significant characters of any finding: at a cut, half of them make a live candidate a finding. */

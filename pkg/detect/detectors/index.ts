@@ -1,0 +1,44 @@
+import type { Detector } from '../detector.ts';
+import { awsKey } from './aws-key.ts';
+import { creditCard } from './credit-card.ts';
+import { email } from './email.ts';
+import { genericApiKey } from './generic-api-key.ts';
+import { githubToken } from './github-token.ts';
+import { iban } from './iban.ts';
+import { ipAddress } from './ip-address.ts';
+import { jwt } from './jwt.ts';
+import { macAddress } from './mac-address.ts';
+import { phone } from './phone.ts';
+import { privateKey } from './private-key.ts';
+import { usSsn } from './us-ssn.ts';
+
+/** Every built-in detector, once, in the order of detectorNames. */
+export const detectors: readonly Detector[] = [
+  creditCard,
+  iban,
+  usSsn,
+  email,
+  phone,
+  ipAddress,
+  macAddress,
+  jwt,
+  privateKey,
+  awsKey,
+  githubToken,
+  genericApiKey,
+];
+
+export {
+  awsKey,
+  creditCard,
+  email,
+  genericApiKey,
+  githubToken,
+  iban,
+  ipAddress,
+  jwt,
+  macAddress,
+  phone,
+  privateKey,
+  usSsn,
+};

@@ -1,0 +1,219 @@
+import type { Detector } from '../detector.ts';
+import { holdsWord, isDigit, isWordCharacter, lower } from './characters.ts';
+
+// A telephone number. Three forms, since digits alone say nothing:
+//   international  `+` or `00`, a country code that the ITU has assigned (E.164), 8 to 15 digits; ten after +1 and +7
+//   national       a trunk 0 with 9 to 12 digits grouped as European and Asian numbers are, or a North American
+//                  3-3-4 with area and exchange from 2 to 9; never directly after a word such as `order` or `isbn`
+//   told           8 to 13 digits in any grouping at most 12 characters after a word such as `tel` or `phone`
+// Dates, prices, versions, IP addresses, card numbers and identifiers fail the grouping or touch a character that no number touches.
+// Coverage: of `tel: 0301234567` the number, where the engine reads `from`; else the word, too.
+// Limit: bare digits without such a word; seven-digit local numbers; extensions stay visible.
+
+const telling =
+  'tel|tel\\.|telefon|telephone|telefono|phone|mobile|mobil|cell|handy|fax|whatsapp|sms|call|dial|ring|text';
+const pause = '[ ()./-]{0,2}';
+
+/** Country codes of two digits; of three: by their first two. One digit: 1 and 7. */
+const twoDigits = codes(
+  '20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98',
+);
+const threeDigits = codes('21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 80 85 87 88 96 97 99');
+
+function codes(list: string): Uint8Array {
+  const table = new Uint8Array(100);
+  for (const code of list.split(' ')) table[Number(code)] = 1;
+  return table;
+}
+
+/** After these, a national form is some other kind of number. */
+const otherNumbers = [
+  'order',
+  'invoice',
+  'isbn',
+  'issn',
+  'sku',
+  'ticket',
+  'ref',
+  'item',
+  'part',
+  'case',
+  'serial',
+  'version',
+];
+
+function digitCount(text: string, start: number, end: number): number {
+  let digits = 0;
+  for (let at = start; at < end; at += 1) if (isDigit(text.charCodeAt(at))) digits += 1;
+  return digits;
+}
+
+/** The digit of that index (0 first) at or after `start`, as a number; -1 when there is none before `end`. */
+function digitAt(text: string, start: number, end: number, index: number): number {
+  let left = index;
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (!isDigit(code)) continue;
+    if (left === 0) return code - 0x30;
+    left -= 1;
+  }
+  return -1;
+}
+
+/** Length of the `index`th run of digits; 0 when there are fewer runs. */
+function run(text: string, start: number, end: number, index: number): number {
+  let runs = -1;
+  let length = 0;
+  for (let at = start; at < end; at += 1) {
+    if (!isDigit(text.charCodeAt(at))) {
+      length = 0;
+      continue;
+    }
+    if (length === 0) runs += 1;
+    length += 1;
+    if (runs === index && !isDigit(at + 1 < end ? text.charCodeAt(at + 1) : NaN)) return length;
+  }
+  return 0;
+}
+
+/** `skip` digits stand before the country code (the 00). */
+function international(text: string, start: number, end: number, skip: number): boolean {
+  const digits = digitCount(text, start, end) - skip;
+  const first = digitAt(text, start, end, skip);
+  const second = digitAt(text, start, end, skip + 1);
+  if (first === 1) return digits === 11 && second >= 2;
+  if (first === 7) return digits === 11 && second > 0;
+  const two = first * 10 + second;
+  return digits >= 8 && digits <= 15 && (twoDigits[two] === 1 || threeDigits[two] === 1);
+}
+
+/** Beside no letter, digit or character that binds numbers together. */
+function standsAlone(text: string, start: number, end: number): boolean {
+  const before = text.charCodeAt(start - 1);
+  const after = text.charCodeAt(end);
+  if (isWordCharacter(before) || isWordCharacter(after)) return false;
+  // _ # $ % & + - . / : = ~ and the start of a currency, before; - . / : _ % with a digit after
+  if (before === 0x5f || (before >= 0x23 && before <= 0x26) || (before >= 0x2b && before <= 0x2f)) return false;
+  if (before === 0x20 && isDigit(text.charCodeAt(start - 2))) return false;
+  if (after === 0x5f || after === 0x25 || after === 0x40) return false;
+  return !(isDigit(text.charCodeAt(end + 1)) && ((after >= 0x2c && after <= 0x2f) || after === 0x3a || after === 0x20));
+}
+
+/** Every character between the digits is this one, or there is none. */
+function onlySeparator(text: string, start: number, end: number, separator: number): boolean {
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (!isDigit(code) && code !== separator) return false;
+  }
+  return true;
+}
+
+/** 2-2-2-2-2 with one separator throughout (France, and others in part). */
+function inPairs(text: string, start: number, end: number): boolean {
+  for (let index = 0; index < 5; index += 1) if (run(text, start, end, index) !== 2) return false;
+  return run(text, start, end, 5) === 0 && onlySeparator(text, start, end, text.charCodeAt(start + 2));
+}
+
+/** After a trunk code of two digits: 8, 7, 4-4, 3-4 or 3-2-2 more; a date (`01-02-2024`) is none of these. */
+function afterTwo(text: string, start: number, end: number): boolean {
+  const second = run(text, start, end, 1);
+  const third = run(text, start, end, 2);
+  if (third === 0) return second === 7 || second === 8;
+  if (run(text, start, end, 3) === 0) return (second === 4 || second === 3) && third === 4;
+  return second === 3 && third === 2 && run(text, start, end, 3) === 2 && run(text, start, end, 4) === 0;
+}
+
+/** Trunk code of three to five digits, then groups of at least two. */
+function afterTrunk(text: string, start: number, end: number): boolean {
+  let groups = 1;
+  for (let length = run(text, start, end, 1); length > 0; length = run(text, start, end, groups)) {
+    if (length < 2) return false;
+    groups += 1;
+  }
+  return groups >= 2 && groups <= 5;
+}
+
+/** A stop is only plausible between pairs, a slash only once and after the trunk code. */
+function plausibleMarks(text: string, start: number, end: number): boolean {
+  let slashes = 0;
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 0x2e) return false;
+    if (code === 0x2f) slashes += 1;
+  }
+  return slashes === 0 || (slashes === 1 && run(text, start, end, 0) >= 3);
+}
+
+function trunk(text: string, start: number, end: number): boolean {
+  const digits = digitCount(text, start, end);
+  if (digits < 9 || digits > 12) return false;
+  if (inPairs(text, start, end)) return true;
+  if (!plausibleMarks(text, start, end)) return false;
+  const first = run(text, start, end, 0);
+  if (first === 2) return digits <= 10 && afterTwo(text, start, end);
+  return first >= 3 && first <= 5 && afterTrunk(text, start, end);
+}
+
+/** 3-3-4, a 1 before it allowed: area and exchange begin with 2 to 9, as the pattern says. */
+function northAmerican(text: string, start: number, end: number): boolean {
+  const country = text.charCodeAt(start) === 0x31 ? 1 : 0;
+  return digitCount(text, start, end) === 10 + country;
+}
+
+function other(text: string, start: number): boolean {
+  return holdsWord(text, start - 14, start, otherNumbers);
+}
+
+function firstOf(text: string, start: number, end: number): number {
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (isDigit(code) || code === 0x2b) return at;
+  }
+  return start;
+}
+
+function told(text: string, start: number, end: number): boolean {
+  if (isWordCharacter(text.charCodeAt(start - 1)) || isWordCharacter(text.charCodeAt(end))) return false;
+  const from = firstOf(text, start, end);
+  if (isWordCharacter(text.charCodeAt(start + wordLength(text, start)))) return false;
+  const digits = digitCount(text, from, end);
+  if (digits < 8 || digits > 13) return false;
+  const plain = run(text, from, end, 0) === digits;
+  const first = run(text, from, end, 0);
+  // A date has eight digits in three runs; a price or a count has one or three before its point.
+  return plain || text.charCodeAt(from) === 0x2b || (digits >= 9 && first >= 2);
+}
+
+function wordLength(text: string, start: number): number {
+  let at = start;
+  while (lower(text.charCodeAt(at)) >= 0x61 && lower(text.charCodeAt(at)) <= 0x7a) at += 1;
+  return at - start;
+}
+
+export const phone: Detector = {
+  name: 'Phone',
+  pattern:
+    `\\+ ?\\(?[0-9](?:${pause}[0-9]){7,14}` +
+    `|\\(?0[0-9](?:${pause}[0-9]){7,15}` +
+    '|(?:1[ .-]?)?(?:\\([2-9][0-9]{2}\\)[ -]?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}' +
+    `|(?i:${telling})[^0-9+\\n]{0,12}\\+?[0-9](?:${pause}[0-9]){7,12}`,
+  maxLength: 59,
+  left: 14,
+  right: 2,
+  accept(text, start, end) {
+    const code = text.charCodeAt(start);
+    if (code !== 0x28 && code !== 0x2b && !isDigit(code)) return told(text, start, end);
+    if (!standsAlone(text, start, end)) return false;
+    if (code === 0x2b) return international(text, start, end, 0);
+    if (digitAt(text, start, end, 0) !== 0) return northAmerican(text, start, end) && !other(text, start);
+    if (digitAt(text, start, end, 1) === 0) return international(text, start, end, 2) && !other(text, start);
+    return trunk(text, start, end) && !other(text, start);
+  },
+  from: (text, start, end) => {
+    const code = text.charCodeAt(start);
+    return code === 0x28 ? start : firstOf(text, start, end);
+  },
+  // The + counts, so that a cut `+1 202` is hidden and a year is not.
+  significant: (code) => isDigit(code) || code === 0x2b,
+  leastSignificant: 9,
+};
