@@ -22,6 +22,11 @@ export interface Lane {
   readonly kind: 'text' | 'json';
   /** The string value in the tree. */
   readonly node: JsonNode;
+  /**
+   * Present where the dialect does not know the field: its path from `$`, for field rules on an answer's own JSON.
+   * Elements of arrays that a stream numbers itself (`choices`, `tool_calls`) stand under their own `index`.
+   */
+  readonly path?: readonly (string | number)[];
 }
 
 /**
@@ -53,12 +58,14 @@ export interface RequestView {
   readonly stops: boolean;
   /** The caller asked for usage on the stream. */
   readonly usageAsked: boolean;
-  /** Some prompt is given as token ids. */
+  /** Some prompt is given as token ids or embeddings, or an unknown field holds 8 or more integers in a row. */
   readonly tokenInput: boolean;
   /** Texts in the order in which the model reads them: every role, part, tool, tool result, schema and prompt. */
   readonly lanes: readonly Lane[];
   /** Everything else that is a string or an unknown key. */
   readonly loneValues: readonly LoneValue[];
+  /** Strings that are media and cannot be read as text: base64 of images, audio, video, PDF. In no other list. */
+  readonly opaque: readonly JsonNode[];
   /** Edits that set the output limit in this dialect; none needed when it is given and small enough. */
   limitOutput(maxOutputTokens: number): readonly JsonEdit[];
   /** Edits that make the model report usage at the end of a stream. */
@@ -77,8 +84,13 @@ export interface AnswerView {
   /** How the lanes whose id starts with `prefix` ended; lanes without an entry ended `complete` in JSON, did not end in a frame. */
   readonly ends: readonly { readonly prefix: string; readonly end: 'complete' | 'cut' }[];
   readonly usage: Usage | undefined;
-  /** Arrays of 8 or more integers outside of known places: may be token ids, removed where a mask applies. */
+  /**
+   * What tells text by token ids, removed where a rule looks for anything: arrays of 8 or more integers outside of known
+   * places, token id lists of known names however short, and `prompt_logprobs` (whose strings are in no other list).
+   */
   readonly integerArrays: readonly JsonNode[];
+  /** Strings proven to be no text: base64 of float32 embeddings, and of audio. In no other list. */
+  readonly opaque: readonly JsonNode[];
   /** For ListModels: entries to be filtered, each with the model it names. */
   readonly models: readonly { readonly id: string; readonly node: JsonNode }[];
 }

@@ -1,0 +1,82 @@
+import type { JsonNode } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { AnswerView, Dialect, FrameView, RequestView, Route } from './dialect.ts';
+import { endMarker } from './openai/answer.ts';
+import { refusalBody, refusalFrame } from './openai/refusal.ts';
+import { Place } from './place.ts';
+import { Reader } from './reader.ts';
+import { free } from './shape.ts';
+import { managementRoute } from './management/routes.ts';
+
+/**
+ * Any JSON over HTTP, of which nothing is known: every string is a lane by its path, every key is scanned. Models are unknown to it,
+ * output cannot be limited, and lanes never end but with the answer. Refusals have OpenAI's shape.
+ */
+
+const root = Place.root(free);
+const none: readonly never[] = Object.freeze([]);
+
+function read(what: 'request' | 'answer', node: JsonNode): Reader {
+  const reader = new Reader(what);
+  reader.read(node, root);
+  return reader;
+}
+
+function request(node: JsonNode): RequestView {
+  const reader = read('request', node);
+  return {
+    model: undefined,
+    stream: false,
+    count: 1,
+    maxOutputTokens: undefined,
+    stops: true,
+    usageAsked: false,
+    tokenInput: reader.tokenInput,
+    lanes: reader.lanes,
+    loneValues: reader.loneValues,
+    opaque: reader.opaque,
+    limitOutput: () => none,
+    askUsage: () => none,
+  };
+}
+
+function answer(node: JsonNode): AnswerView {
+  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = read('answer', node);
+  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+}
+
+const done: FrameView = {
+  kind: 'done',
+  lanes: none,
+  loneValues: none,
+  tokenLanes: none,
+  integerArrays: none,
+  opaque: none,
+  ends: none,
+  usage: undefined,
+  models: none,
+};
+
+function frame(event: string | undefined, data: string, node: JsonNode | undefined): FrameView {
+  if (node === undefined) {
+    if (endMarker(data)) return done;
+    throw new RefusedError('response_uninspectable', { detail: 'body' });
+  }
+  return { ...answer(node), kind: event === 'error' ? 'error' : 'data' };
+}
+
+export const generic: Dialect = {
+  name: 'generic',
+  route(method, path): Route {
+    const known = managementRoute(method, path);
+    if (known !== undefined) return { dialect: generic, ...known, model: undefined };
+    const body = method === 'GET' || method === 'HEAD' ? 'none' : 'json';
+    return { dialect: generic, operation: 'Other', body, model: undefined };
+  },
+  request: (_route, node) => request(node),
+  answer: (_route, node) => answer(node),
+  frame: (_route, event, data, node) => frame(event, data, node),
+  endMarker,
+  refusal: refusalBody,
+  refusalFrame,
+};

@@ -1,0 +1,15 @@
+export type {
+  AnswerView,
+  Dialect,
+  FrameView,
+  Lane,
+  LoneValue,
+  RefusalText,
+  RequestView,
+  Route,
+  TokenLane,
+  Usage,
+} from './dialect.ts';
+export { openai } from './openai/openai.ts';
+export { generic } from './generic.ts';
+export { dialects, recognise } from './recognise.ts';

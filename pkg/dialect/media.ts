@@ -1,0 +1,96 @@
+import type { JsonNode } from '../base/index.ts';
+import type { Place } from './place.ts';
+import type { Reader } from './reader.ts';
+
+/**
+ * Strings that hold bytes. Promise: a string is opaque only when it is base64 by its alphabet and what it decodes to does
+ * not look like text; everything else is scanned as it stands. Limit: text inside of an image, a sound or a PDF is not read.
+ */
+
+/** Media shorter than this is scanned like any other value: a picture is larger, and a sentence would fit. */
+const smallUnits = 4_096;
+const base64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+const mediaUrl =
+  /^data:(?:(?:image|audio|video)\/[a-z0-9.-]{1,64}|application\/pdf)(?:;[a-z0-9=._-]{1,64}){0,4};base64,/i;
+
+/** Bytes that print, tab and line ends. */
+function printable(bytes: Uint8Array): number {
+  let count = 0;
+  for (const byte of bytes)
+    if ((byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d) count++;
+  return count;
+}
+
+/** Three quarters printable: binary data has two fifths. */
+function looksLikeText(bytes: Uint8Array): boolean {
+  return bytes.length > 0 && printable(bytes) * 4 >= bytes.length * 3;
+}
+
+function isMedia(data: string, sample: boolean): boolean {
+  if (!base64.test(data)) return false;
+  // Taken from all over, so that a picture's head does not cover for a letter.
+  for (let part = 0; sample && part < 4; part++) {
+    const from = Math.floor((data.length * part) / 4 / 4) * 4;
+    if (looksLikeText(Buffer.from(data.slice(from, from + 512), 'base64'))) return false;
+  }
+  return true;
+}
+
+/** A URL of a picture, sound, film or file; `data:` URLs of media are opaque, other `data:` URLs are text. */
+export function mediaUrlValue(reader: Reader, node: JsonNode, place: Place): boolean {
+  if (node.kind !== 'string') return false;
+  const url = node.text;
+  if (!/^data:/i.test(url)) reader.lone(node, place);
+  else {
+    const head = mediaUrl.exec(url.slice(0, 512))?.[0];
+    const pdf = head !== undefined && /^data:application\/pdf/i.test(head);
+    if (head !== undefined && url.length > smallUnits && isMedia(url.slice(head.length), !pdf)) reader.hide(node);
+    else reader.lane(node, place, 'text');
+  }
+  return true;
+}
+
+/** Bare base64 of sound. */
+export function mediaBytes(reader: Reader, node: JsonNode, place: Place): boolean {
+  if (node.kind !== 'string') return false;
+  if (node.text.length > smallUnits && isMedia(node.text, true)) reader.hide(node);
+  else reader.lane(node, place, 'text');
+  return true;
+}
+
+/** A prompt as a tensor: nobody can say what it means. */
+export function promptTensor(reader: Reader, node: JsonNode, place: Place): boolean {
+  if (node.kind === 'array') return false;
+  if (node.kind !== 'string') return false;
+  if (!base64.test(node.text)) reader.refuse(place);
+  reader.tokenInput = true;
+  reader.hide(node);
+  return true;
+}
+
+/** Larger components do not occur: embeddings are normalised or nearly so. Letters read as float32 give 1e20 and more. */
+const largest = 1e6;
+
+/**
+ * An embedding: numbers, or base64 of little-endian float32.
+ *
+ * A string counts only when it decodes to whole, finite floats of believable size that are not printable text: else anything
+ * could pass unread under this name.
+ */
+export function embeddingValue(reader: Reader, node: JsonNode, place: Place): boolean {
+  if (node.numbers !== undefined) return true;
+  if (node.kind !== 'string') return false;
+  if (!isFloats(node.text)) reader.refuse(place);
+  reader.hide(node);
+  return true;
+}
+
+function isFloats(data: string): boolean {
+  if (data.length % 4 !== 0 || !base64.test(data)) return false;
+  const bytes = Buffer.from(data, 'base64');
+  if (bytes.length === 0 || bytes.length % 4 !== 0) return false;
+  const letters = printable(bytes);
+  if (bytes.length < 64 ? letters === bytes.length : letters * 4 >= bytes.length * 3) return false;
+  for (let at = 0; at < bytes.length; at += 4) if (!(Math.abs(bytes.readFloatLE(at)) <= largest)) return false;
+  return true;
+}

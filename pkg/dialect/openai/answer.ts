@@ -1,0 +1,160 @@
+import type { JsonNode } from '../../base/index.ts';
+import { RefusedError } from '../../core/index.ts';
+import type { Operation } from '../../core/index.ts';
+import type { AnswerView, FrameView, Usage } from '../dialect.ts';
+import { Place } from '../place.ts';
+import { Reader } from '../reader.ts';
+import { completionAnswer, completionFrame, embeddingsAnswer, modelsAnswer } from './answer-shape.ts';
+
+/**
+ * Answers and stream frames of OpenAI's operations. Promise: every string is in exactly one list (see {@link Reader}); a success of
+ * a shape that is not the operation's is refused. In a stream, lanes are named by each choice's and tool call's own `index`.
+ * Limit: a server that numbers two parallel tool calls alike in one stream (some Gemini gateways) has them joined in one lane.
+ */
+
+const answers: Partial<Record<Operation, Place>> = {
+  Chat: Place.root(completionAnswer),
+  Completions: Place.root(completionAnswer),
+  Embeddings: Place.root(embeddingsAnswer),
+  ListModels: Place.root(modelsAnswer),
+};
+const frames = Place.root(completionFrame);
+
+type End = AnswerView['ends'][number];
+const noEnds: readonly End[] = Object.freeze([]);
+const noStrings: readonly never[] = Object.freeze([]);
+
+function refuse(detail: string): never {
+  throw new RefusedError('response_uninspectable', { detail });
+}
+
+/** Natural stops; everything else (length, content_filter, abort, error, words yet unknown) may have cut a word in two. */
+const natural = new Set(['stop', 'tool_calls', 'function_call']);
+
+/** Choices at which prefixes are kept. */
+const prefixes: string[] = [];
+function prefixOf(choice: number): string {
+  if (choice >= 128) return `choices[${choice}].`;
+  return (prefixes[choice] ??= `choices[${choice}].`);
+}
+
+/** `''` is how a Go server spells that there is none yet. */
+function endOf(choice: JsonNode): 'complete' | 'cut' | undefined {
+  const reason = choice.get('finish_reason');
+  if (reason === undefined || reason.kind === 'null') return undefined;
+  if (reason.kind !== 'string') refuse('choices.finish_reason');
+  if (reason.text === '') return undefined;
+  return natural.has(reason.text) ? 'complete' : 'cut';
+}
+
+function frameEnds(choices: JsonNode | undefined): readonly End[] {
+  if (choices === undefined) return noEnds;
+  let ends: End[] | undefined;
+  const items = choices.items;
+  for (let at = 0; at < items.length; at++) {
+    const choice = items[at];
+    const end = choice === undefined ? undefined : endOf(choice);
+    if (end !== undefined) (ends ??= []).push({ prefix: prefixOf(choice?.get('index')?.number ?? at), end });
+  }
+  return ends ?? noEnds;
+}
+
+/** An answer that does not say how it ended may have been cut. */
+function answerEnds(choices: JsonNode | undefined): readonly End[] {
+  return choices?.items.map((choice, at): End => ({ prefix: prefixOf(at), end: endOf(choice) ?? 'cut' })) ?? noEnds;
+}
+
+function wholeNumber(node: JsonNode | undefined): number | undefined {
+  const value = node?.number;
+  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+function usageOf(root: JsonNode): Usage | undefined {
+  const usage = root.get('usage');
+  if (usage?.kind !== 'object') return undefined;
+  const input = wholeNumber(usage.get('prompt_tokens'));
+  const output = wholeNumber(usage.get('completion_tokens'));
+  return input === undefined && output === undefined ? undefined : { input: input ?? 0, output: output ?? 0 };
+}
+
+function isError(root: JsonNode): boolean {
+  const error = root.get('error');
+  if (error !== undefined && error.kind !== 'null') return true;
+  return root.get('object')?.string === 'error';
+}
+
+function arrayAt(root: JsonNode, name: string): JsonNode | undefined {
+  const node = root.get(name);
+  return node?.kind === 'array' ? node : undefined;
+}
+
+/** @throws RefusedError `response_uninspectable` */
+function checkSuccess(operation: Operation, root: JsonNode): void {
+  if (operation === 'Embeddings') {
+    if (arrayAt(root, 'data') === undefined) refuse('data');
+  } else if (operation === 'ListModels') {
+    const list = arrayAt(root, 'data') ?? arrayAt(root, 'models');
+    if (list === undefined && root.get('id')?.kind !== 'string') refuse('data');
+  } else if (arrayAt(root, 'choices') === undefined) refuse('choices');
+}
+
+/** @throws RefusedError `response_uninspectable` */
+export function readAnswer(operation: Operation, root: JsonNode, status: number): AnswerView {
+  const place = answers[operation];
+  if (place === undefined || root.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, place);
+  if (status < 400 && !isError(root)) checkSuccess(operation, root);
+  const generates = operation === 'Chat' || operation === 'Completions';
+  return {
+    lanes: reader.lanes,
+    loneValues: reader.loneValues,
+    tokenLanes: reader.tokenLanes,
+    integerArrays: reader.integerArrays,
+    opaque: reader.opaque,
+    models: reader.models,
+    ends: generates ? answerEnds(arrayAt(root, 'choices')) : noEnds,
+    usage: usageOf(root),
+  };
+}
+
+const done: FrameView = {
+  kind: 'done',
+  lanes: noStrings,
+  loneValues: noStrings,
+  tokenLanes: noStrings,
+  integerArrays: noStrings,
+  opaque: noStrings,
+  models: noStrings,
+  ends: noEnds,
+  usage: undefined,
+};
+
+export function endMarker(data: string): boolean {
+  return data === '[DONE]' || data.trim() === '[DONE]';
+}
+
+/** @throws RefusedError `response_uninspectable` */
+export function readFrame(event: string | undefined, data: string, root: JsonNode | undefined): FrameView {
+  if (root === undefined) return endMarker(data) ? done : refuse('body');
+  if (root.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, frames);
+  const choices = arrayAt(root, 'choices');
+  const usage = usageOf(root);
+  const failed = event === 'error' || isError(root);
+  if (choices === undefined && !failed && usage === undefined) refuse('choices');
+  const empty = choices === undefined || choices.items.length === 0;
+  const silent = reader.lanes.length === 0 && reader.tokenLanes.length === 0 && reader.integerArrays.length === 0;
+  return {
+    kind: failed ? 'error' : usage !== undefined && empty && silent ? 'usage' : 'data',
+    lanes: reader.lanes,
+    loneValues: reader.loneValues,
+    tokenLanes: reader.tokenLanes,
+    integerArrays: reader.integerArrays,
+    opaque: reader.opaque,
+    models: noStrings,
+    ends: frameEnds(choices),
+    usage,
+  };
+}

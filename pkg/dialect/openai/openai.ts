@@ -1,0 +1,26 @@
+import { RefusedError } from '../../core/index.ts';
+import type { Dialect, Route } from '../dialect.ts';
+import { endMarker, readAnswer, readFrame } from './answer.ts';
+import { refusalBody, refusalFrame } from './refusal.ts';
+import { readRequest } from './request.ts';
+import { openAiRoute } from './routes.ts';
+
+/** OpenAI's HTTP API as OpenAI, vLLM, SGLang, llama.cpp, Ollama and many gateways speak it. */
+export const openai: Dialect = {
+  name: 'openai',
+  route(method, path): Route | undefined {
+    const found = openAiRoute(method, path);
+    return found === undefined ? undefined : { dialect: openai, ...found };
+  },
+  request: (route, root) => readRequest(route.operation, root),
+  answer: (route, root, status) => readAnswer(route.operation, root, status),
+  frame(route, event, data, root) {
+    if (route.operation !== 'Chat' && route.operation !== 'Completions') {
+      throw new RefusedError('response_uninspectable', { detail: 'stream' });
+    }
+    return readFrame(event, data, root);
+  },
+  endMarker,
+  refusal: refusalBody,
+  refusalFrame,
+};

@@ -1,0 +1,280 @@
+import type { JsonNode } from '../../base/index.ts';
+import { mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
+import type { Place } from '../place.ts';
+import type { Reader } from '../reader.ts';
+import { boolean, either, free, json, list, lone, named, number, numbers, object, schema, text } from '../shape.ts';
+import type { Shape } from '../shape.ts';
+
+/**
+ * Fields of OpenAI's requests, and of what vLLM, SGLang, llama.cpp, Ollama and LiteLLM add to them. A field that is not here
+ * passes as unknown: its strings are read, its keys too. Sources: OpenAI API reference; vLLM
+ * `entrypoints/openai/protocol.py`; SGLang `openai/protocol.py`; llama.cpp `tools/server/README.md`; Ollama `openai/openai.go`.
+ */
+
+const mediaUrl: Shape = { read: mediaUrlValue };
+const bytes: Shape = { read: mediaBytes };
+
+/** Fields that make what was decided untrue. */
+const refused: Shape = {
+  read(reader, node, place) {
+    if (node.kind !== 'null') reader.refuse(place);
+    return true;
+  },
+};
+
+/** A list of token ids, or of such lists: cannot be read. */
+export const tokenIds: Shape = {
+  read(reader, node) {
+    if (node.kind === 'null') return true;
+    reader.tokens(node);
+    return true;
+  },
+};
+
+/** The kinds that elements of a prompt list may have: all of one. */
+type Element = 'string' | 'tokens' | 'lists' | 'objects';
+
+function elementOf(node: JsonNode): Element | undefined {
+  if (node.kind === 'string') return 'string';
+  if (node.kind === 'number') return 'tokens';
+  if (node.kind === 'object') return 'objects';
+  return node.kind === 'array' && node.numbers === 'integers' ? 'lists' : undefined;
+}
+
+function promptList(reader: Reader, node: JsonNode, place: Place): boolean {
+  if (node.kind !== 'array') return false;
+  if (node.numbers !== undefined) {
+    if (node.numbers !== 'integers') reader.refuse(place);
+    reader.tokens(node);
+    return true;
+  }
+  const first = node.items[0] === undefined ? undefined : elementOf(node.items[0]);
+  node.items.forEach((item, at) => {
+    const element = place.element(at);
+    const kind = elementOf(item);
+    if (kind === undefined || kind !== first) reader.refuse(element);
+    if (kind === 'lists') reader.tokens(item);
+    else reader.read(item, element);
+  });
+  return true;
+}
+
+/** Text, texts, token ids, lists of token ids (OpenAI); texts with media (embeddings of several servers). */
+const prompt: Shape = {
+  string: 'text',
+  items: either(
+    text,
+    object({ text, image: mediaUrl, type: lone, image_url: either(mediaUrl, object({ url: mediaUrl })) }),
+  ),
+  read: promptList,
+};
+
+const media = (field: string): Shape => ({
+  fields: new Map([
+    [field, mediaUrl],
+    ['detail', lone],
+    ['format', lone],
+  ]),
+  ...mediaUrl,
+  read(reader, node, place) {
+    return node.kind === 'string' && mediaUrlValue(reader, node, place);
+  },
+  string: 'lone',
+});
+
+const part = object({
+  type: lone,
+  text,
+  refusal: text,
+  thinking: either(text, free),
+  image_url: media('url'),
+  video_url: media('url'),
+  audio_url: media('url'),
+  input_audio: object({ data: bytes, format: lone }),
+  file: object({ file_data: mediaUrl, file_id: lone, filename: text }),
+  image_embeds: free,
+  uuid: lone,
+  cache_control: object({ type: lone, ttl: lone }),
+});
+
+const content: Shape = { string: 'text', items: either(part, text) };
+
+/** Arguments are JSON in a string; Ollama's own clients send the object itself. */
+const callArguments = either(json, free);
+
+const call = object({
+  id: lone,
+  type: lone,
+  index: number,
+  function: object({ name: lone, arguments: callArguments }),
+  custom: object({ name: lone, input: text }),
+});
+
+export const message = object({
+  role: lone,
+  name: lone,
+  content,
+  refusal: text,
+  reasoning: text,
+  reasoning_content: text,
+  thinking: text,
+  tool_calls: list(call),
+  tool_call_id: lone,
+  function_call: object({ name: lone, arguments: callArguments }),
+  audio: object({ id: lone }),
+  prefix: boolean,
+});
+
+const toolFunction = object({ name: lone, description: text, parameters: schema, strict: boolean });
+
+const tool = object({
+  type: lone,
+  function: toolFunction,
+  custom: object({ name: lone, description: text, format: schema }),
+});
+
+const nameOnly = object({ name: lone });
+const toolChoice = either(
+  lone,
+  object({
+    type: lone,
+    function: nameOnly,
+    custom: nameOnly,
+    allowed_tools: object({ mode: lone, tools: list(tool) }),
+    name: lone,
+  }),
+);
+
+const responseFormat = object({
+  type: lone,
+  json_schema: object({ name: lone, description: text, schema, strict: boolean }),
+  schema,
+  structures: schema,
+  triggers: list(text),
+});
+
+const templateArguments = object({ chat_template: refused, tokenize: refused });
+
+/** What all three operations may carry. */
+const common: Record<string, Shape> = {
+  model: lone,
+  user: lone,
+  safety_identifier: lone,
+  prompt_cache_key: lone,
+  prompt_cache_retention: lone,
+  service_tier: lone,
+  request_id: lone,
+  rid: either(lone, list(lone)),
+  cache_salt: lone,
+  encoding_format: lone,
+  metadata: free,
+  priority: number,
+  truncate_prompt_tokens: number,
+  add_special_tokens: boolean,
+  mm_processor_kwargs: free,
+  keep_alive: either(lone, number),
+  ...named(['prompt_token_ids', 'input_ids'], tokenIds),
+  prompt_embeds: { read: promptTensor, items: { read: promptTensor } },
+  // They name another model, adapter or server than the one that access was decided for.
+  ...named(
+    ['models', 'model_list', 'fallbacks', 'context_window_fallbacks', 'content_policy_fallbacks', 'lora_path', 'lora'],
+    refused,
+  ),
+  ...named(['api_base', 'base_url', 'api_key'], refused),
+  // A template of the caller's makes any prompt of any text; processors name code that the server runs.
+  ...named(['chat_template', 'logits_processors', 'custom_logit_processor'], refused),
+  chat_template_kwargs: templateArguments,
+};
+
+/** Fields that limit the output, whichever server reads them; the first two are OpenAI's. */
+export const outputLimits = [
+  'max_completion_tokens',
+  'max_tokens',
+  'n_predict',
+  'num_predict',
+  'max_new_tokens',
+  'max_output_tokens',
+];
+
+const sampling: Record<string, Shape> = {
+  ...named(outputLimits, number),
+  ...named(
+    [
+      'n best_of temperature top_p top_k min_p typical_p frequency_penalty presence_penalty repetition_penalty seed min_tokens',
+      'length_penalty mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent repeat_penalty repeat_last_n id_slot',
+      'prompt_logprobs top_logprobs xtc_probability xtc_threshold dry_multiplier dry_base dry_allowed_length dry_penalty_last_n',
+      'thinking_budget no_repeat_ngram_size',
+    ]
+      .join(' ')
+      .split(' '),
+    number,
+  ),
+  ...named(
+    [
+      'stream store parallel_tool_calls echo ignore_eos use_beam_search skip_special_tokens spaces_between_special_tokens',
+      'include_stop_str_in_output add_generation_prompt continue_final_message include_reasoning separate_reasoning',
+      'stream_reasoning return_token_ids return_tokens_as_token_ids cache_prompt timings_per_token no_stop_trim',
+      'return_hidden_states do_sample',
+    ]
+      .join(' ')
+      .split(' '),
+    boolean,
+  ),
+  logprobs: either(boolean, number),
+  stop: either(text, list(text)),
+  bad_words: list(text),
+  ...named(['stop_token_ids', 'allowed_token_ids'], numbers),
+  logit_bias: either(object({}, { rest: either(number, boolean) }), list(free, { noTokens: true })),
+  stream_options: object({ include_usage: boolean, continuous_usage_stats: boolean, include_obfuscation: boolean }),
+  response_format: responseFormat,
+  guided_json: either(text, schema),
+  guided_regex: text,
+  guided_choice: list(text),
+  guided_grammar: text,
+  guided_decoding_backend: lone,
+  guided_whitespace_pattern: text,
+  structural_tag: either(text, schema),
+  structured_outputs: object({
+    json: either(text, schema),
+    regex: text,
+    choice: list(text),
+    grammar: text,
+    structural_tag: either(text, schema),
+    json_object: boolean,
+  }),
+  regex: text,
+  ebnf: text,
+  grammar: text,
+  json_schema: either(text, schema),
+};
+
+const promptRequest = { ...common, ...sampling, prompt, suffix: text };
+
+export const completionsRequest = object(promptRequest);
+
+export const chatRequest = object({
+  ...common,
+  ...sampling,
+  messages: list(message),
+  tools: list(tool),
+  functions: list(toolFunction),
+  tool_choice: toolChoice,
+  function_call: toolChoice,
+  prediction: object({ type: lone, content }),
+  modalities: list(lone),
+  audio: object({ voice: either(lone, free), format: lone }),
+  documents: list(free),
+  reasoning_effort: lone,
+  verbosity: lone,
+  reasoning_format: lone,
+  web_search_options: free,
+});
+
+export const embeddingsRequest = object({
+  ...common,
+  input: prompt,
+  messages: list(message),
+  dimensions: number,
+  input_type: lone,
+  instruction: text,
+});

@@ -1,0 +1,166 @@
+import type { JsonEdit, JsonNode } from '../../base/index.ts';
+import { RefusedError } from '../../core/index.ts';
+import type { Operation } from '../../core/index.ts';
+import type { RequestView } from '../dialect.ts';
+import { Place } from '../place.ts';
+import { Reader } from '../reader.ts';
+import { chatRequest, completionsRequest, embeddingsRequest, outputLimits } from './request-shape.ts';
+
+/**
+ * Requests of OpenAI's Chat, Completions and Embeddings.
+ *
+ * Promise: what is returned names every text of the request, and a request whose decisive fields (model, stream, output limits,
+ * count) another reader could take for something else is refused.
+ * Limit: a server that ignores `max_completion_tokens` (older Ollama and llama.cpp) is not limited by it; callers' own
+ * choice of field is kept because OpenAI refuses requests that carry both.
+ */
+
+const places: Partial<Record<Operation, Place>> = {
+  Chat: Place.root(chatRequest),
+  Completions: Place.root(completionsRequest),
+  Embeddings: Place.root(embeddingsRequest),
+};
+
+/** OpenAI's own bound. */
+const maxCount = 128;
+
+type Fields = ReadonlyMap<string, JsonNode>;
+
+function refuse(detail: string): never {
+  throw new RefusedError('invalid_request', { detail });
+}
+
+/** Absent and null are the same to every server. */
+function given(fields: Fields, name: string): JsonNode | undefined {
+  const node = fields.get(name);
+  return node?.kind === 'null' ? undefined : node;
+}
+
+function wholeNumber(fields: Fields, name: string, least: number, most: number): number | undefined {
+  const node = given(fields, name);
+  if (node === undefined) return undefined;
+  const value = node.number;
+  // Go and Rust servers refuse `1.0` and `1e3` for an integer, Python takes them: refused, so that all agree.
+  if (value === undefined || !/^[0-9]{1,15}$/.test(node.text) || value < least || value > most) refuse(name);
+  return value;
+}
+
+function required(fields: Fields, name: string): JsonNode {
+  return given(fields, name) ?? refuse(name);
+}
+
+function checkMessages(fields: Fields): void {
+  const messages = required(fields, 'messages');
+  if (messages.items.length === 0) refuse('messages');
+  messages.items.forEach((message, at) => {
+    if (message.kind !== 'object') refuse(`messages[${at}]`);
+    if (message.get('role')?.kind !== 'string') refuse(`messages[${at}].role`);
+  });
+}
+
+function checkRequired(operation: Operation, fields: Fields): void {
+  if (required(fields, 'model').text === '') refuse('model');
+  if (operation === 'Chat') checkMessages(fields);
+  else if (operation === 'Completions') {
+    if (['prompt_embeds', 'prompt_token_ids'].every((name) => given(fields, name) === undefined))
+      required(fields, 'prompt');
+  } else if (given(fields, 'messages') !== undefined) checkMessages(fields);
+  else required(fields, 'input');
+}
+
+/** Where a field goes that the request does not have: first, so that no key of the caller's is behind it. */
+function insert(object: JsonNode, member: string): JsonEdit {
+  const at = object.start + 1;
+  return { start: at, end: at, text: object.keys.length === 0 ? member : `${member},` };
+}
+
+const replace = (node: JsonNode, text: string): JsonEdit => ({ start: node.start, end: node.end, text });
+
+/**
+ * `max_tokens` for callers who gave nothing: every server knows it. (OpenAI's reasoning models refuse it: no answer rather than an
+ * unlimited one.)
+ */
+const insertedLimit = 'max_tokens';
+
+function limitEdits(root: JsonNode, fields: Fields, limit: number): readonly JsonEdit[] {
+  const present = outputLimits.filter((name) => given(fields, name) !== undefined);
+  if (present.length === 0) {
+    const empty = fields.get(insertedLimit);
+    return [empty === undefined ? insert(root, `"${insertedLimit}":${limit}`) : replace(empty, String(limit))];
+  }
+  return present.flatMap((name) => {
+    const node = fields.get(name);
+    return node === undefined || (node.number ?? Number.POSITIVE_INFINITY) <= limit
+      ? []
+      : [replace(node, String(limit))];
+  });
+}
+
+function usageEdits(root: JsonNode, fields: Fields): readonly JsonEdit[] {
+  const options = fields.get('stream_options');
+  if (options === undefined) return [insert(root, '"stream_options":{"include_usage":true}')];
+  if (options.kind === 'null') return [replace(options, '{"include_usage":true}')];
+  const asked = options.get('include_usage');
+  if (asked === undefined) return [insert(options, '"include_usage":true')];
+  return asked.kind === 'true' ? [] : [replace(asked, 'true')];
+}
+
+/** @throws RefusedError `invalid_request` */
+export function readRequest(operation: Operation, root: JsonNode): RequestView {
+  const place = places[operation];
+  if (place === undefined || root.kind !== 'object') refuse('body');
+  const reader = new Reader('request');
+  reader.read(root, place);
+
+  const fields = new Map<string, JsonNode>();
+  root.keys.forEach((key, at) => {
+    const item = root.items[at];
+    if (item !== undefined) fields.set(key.text, item);
+  });
+  checkRequired(operation, fields);
+  const stream = fields.get('stream')?.kind === 'true';
+  if (!stream && given(fields, 'stream_options') !== undefined) refuse('stream_options');
+  const generates = operation !== 'Embeddings';
+  const limits = generates
+    ? outputLimits.flatMap((name) => wholeNumber(fields, name, 1, Number.MAX_SAFE_INTEGER) ?? [])
+    : [];
+  const count = generates
+    ? Math.max(wholeNumber(fields, 'n', 1, maxCount) ?? 1, wholeNumber(fields, 'best_of', 1, maxCount) ?? 1)
+    : 1;
+  const stop = given(fields, 'stop');
+  return {
+    model: required(fields, 'model').text,
+    stream,
+    count,
+    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits),
+    stops: stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
+    usageAsked: stream && given(fields, 'stream_options')?.get('include_usage')?.kind === 'true',
+    tokenInput: reader.tokenInput,
+    lanes: reader.lanes,
+    loneValues: reader.loneValues,
+    opaque: reader.opaque,
+    limitOutput: (limit) => (generates ? limitEdits(root, fields, limit) : []),
+    askUsage: () => (stream && generates ? usageEdits(root, fields) : []),
+  };
+}
+
+function stopsEarly(node: JsonNode | undefined): boolean {
+  if (node === undefined) return false;
+  return node.kind === 'array' ? node.numberCount > 0 || node.items.length > 0 : node.text !== '';
+}
+
+/** A grammar ends an answer wherever its caller likes, and the model then reports a natural stop. */
+const grammars = [
+  'guided_regex',
+  'guided_grammar',
+  'guided_choice',
+  'structured_outputs',
+  'structural_tag',
+  'regex',
+  'ebnf',
+  'grammar',
+];
+
+function stopsByGrammar(fields: Fields): boolean {
+  return grammars.some((name) => given(fields, name) !== undefined);
+}

@@ -1,0 +1,56 @@
+import type { Operation } from '../../core/index.ts';
+
+/**
+ * OpenAI's routes as data. vLLM, SGLang and llama.cpp serve them without `/v1` too, KServe's runtimes under `/openai/v1`.
+ * Anything else on these paths (another method, a trailing slash, other letter case) is not one of them: it is `Other`.
+ */
+const prefixes = ['/v1', '', '/openai/v1', '/openai'] as const;
+
+const posts: Readonly<Record<string, Operation>> = {
+  '/chat/completions': 'Chat',
+  '/completions': 'Completions',
+  '/embeddings': 'Embeddings',
+};
+
+export interface OpenAiRoute {
+  readonly operation: Operation;
+  readonly body: 'json' | 'none';
+  readonly model: string | undefined;
+}
+
+const exact = new Map<string, OpenAiRoute>();
+for (const prefix of prefixes) {
+  for (const [path, operation] of Object.entries(posts)) {
+    exact.set(`POST ${prefix}${path}`, { operation, body: 'json', model: undefined });
+  }
+  for (const method of ['GET', 'HEAD']) {
+    exact.set(`${method} ${prefix}/models`, { operation: 'ListModels', body: 'none', model: undefined });
+  }
+}
+
+const pages = prefixes.map((prefix) => `${prefix}/models/`);
+
+/** Segments that a model's name may have: `org/name`, plain or with its slash encoded. */
+const segment = /^(?!\.{1,2}$)[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,191}$/;
+
+/** Undefined: no model's name, so no model's page. More than one slash could be another route of the server's. */
+function modelName(encoded: string): string | undefined {
+  let name: string;
+  try {
+    name = decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
+  const segments = name.split('/');
+  return segments.length <= 2 && segments.every((one) => segment.test(one)) ? name : undefined;
+}
+
+/** Undefined: none of these routes. */
+export function openAiRoute(method: string, path: string): OpenAiRoute | undefined {
+  const route = exact.get(`${method} ${path}`);
+  if (route !== undefined || (method !== 'GET' && method !== 'HEAD')) return route;
+  const page = pages.find((one) => path.startsWith(one));
+  if (page === undefined) return undefined;
+  const model = modelName(path.slice(page.length));
+  return model === undefined ? undefined : { operation: 'ListModels', body: 'none', model };
+}

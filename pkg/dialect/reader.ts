@@ -1,0 +1,200 @@
+import type { JsonNode } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
+import type { Place } from './place.ts';
+import { free } from './shape.ts';
+import type { Shape } from './shape.ts';
+
+/** Integers in a row that may be token ids. */
+const tokenRun = 8;
+/** Most values that one body may hold: they are read in one go, 100,000 take about 20 ms. */
+const maxValues = 200_000;
+/** Highest `index` that a stream may give to a choice or tool call: each is a lane that is kept. */
+const maxIndex = 4_095;
+
+const none: readonly never[] = Object.freeze([]);
+
+/**
+ * Walks a body by its shape and puts each string in exactly one list.
+ *
+ * Promise: after `read`, every string value and every key outside of the dialect's vocabulary is in `lanes`, `loneValues`, a node of
+ * `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left out because it was unexpected.
+ */
+export class Reader {
+  lanes: Lane[] | readonly Lane[] = none;
+  loneValues: LoneValue[] | readonly LoneValue[] = none;
+  tokenLanes: TokenLane[] | readonly TokenLane[] = none;
+  integerArrays: JsonNode[] | readonly JsonNode[] = none;
+  opaque: JsonNode[] | readonly JsonNode[] = none;
+  models: { readonly id: string; readonly node: JsonNode }[] = none as unknown as [];
+  usage: Usage | undefined = undefined;
+  tokenInput = false;
+  readonly #strict: boolean;
+  #left = maxValues;
+
+  /** `request`: an unexpected kind refuses. `answer`: it is read as unknown. */
+  constructor(what: 'request' | 'answer') {
+    this.#strict = what === 'request';
+  }
+
+  get request(): boolean {
+    return this.#strict;
+  }
+
+  read(node: JsonNode, place: Place): void {
+    const shape = place.shape;
+    if (--this.#left < 0) this.refuse(place);
+    if (shape.read?.(this, node, place) === true) return;
+    switch (node.kind) {
+      case 'string':
+        if (shape.string === undefined) return this.#unexpected(node, place);
+        return this.#string(node, place, shape.string);
+      case 'object':
+        if (shape.fields === undefined) return this.#unexpected(node, place);
+        return this.#object(node, place);
+      case 'array':
+        if (shape.items === undefined) return this.#unexpected(node, place);
+        return this.#array(node, place);
+      case 'number':
+        if (shape.number !== true) this.#unexpected(node, place);
+        return;
+      case 'true':
+      case 'false':
+        if (shape.boolean !== true) this.#unexpected(node, place);
+        return;
+      case 'null':
+        return;
+      default:
+        return this.refuse(place);
+    }
+  }
+
+  /** @throws RefusedError naming the place: dialect's own words and numbers only. */
+  refuse(place: Place, field?: string): never {
+    const id = place.publicId;
+    const detail = field === undefined ? id : id === '' ? field : `${id}.${field}`;
+    throw new RefusedError(this.#strict ? 'invalid_request' : 'response_uninspectable', {
+      detail: detail === '' ? 'body' : detail,
+    });
+  }
+
+  lane(node: JsonNode, place: Place, kind: 'text' | 'json'): void {
+    const lane =
+      place.shape.unknown === true ? { id: place.id, kind, node, path: place.path } : { id: place.id, kind, node };
+    if (this.lanes === none) this.lanes = [lane];
+    else (this.lanes as Lane[]).push(lane);
+  }
+
+  lone(node: JsonNode, place: Place, key = false): void {
+    const value = { path: place.path, node, key };
+    if (this.loneValues === none) this.loneValues = [value];
+    else (this.loneValues as LoneValue[]).push(value);
+  }
+
+  hide(node: JsonNode): void {
+    if (this.opaque === none) this.opaque = [node];
+    else (this.opaque as JsonNode[]).push(node);
+  }
+
+  /** In a request: the prompt cannot be read. In an answer: to be removed where a rule looks for anything. */
+  tokens(node: JsonNode): void {
+    this.tokenInput = true;
+    if (this.integerArrays === none) this.integerArrays = [node];
+    else (this.integerArrays as JsonNode[]).push(node);
+  }
+
+  tokenLane(lane: TokenLane): void {
+    if (this.tokenLanes === none) this.tokenLanes = [lane];
+    else (this.tokenLanes as TokenLane[]).push(lane);
+  }
+
+  model(id: string, node: JsonNode): void {
+    if ((this.models as readonly unknown[]) === none) this.models = [{ id, node }];
+    else this.models.push({ id, node });
+  }
+
+  #unexpected(node: JsonNode, place: Place): void {
+    if (this.#strict || place.shape.strict === true) this.refuse(place);
+    this.read(node, place.as(free));
+  }
+
+  #string(node: JsonNode, place: Place, role: NonNullable<Shape['string']>): void {
+    if (role === 'lone') this.lone(node, place);
+    else this.lane(node, place, role);
+  }
+
+  #object(node: JsonNode, place: Place): void {
+    const { keys, items } = node;
+    for (let at = 0; at < keys.length; at++) {
+      const key = keys[at];
+      const item = items[at];
+      if (key === undefined || item === undefined) continue;
+      const known = place.known(key.text);
+      if (known !== undefined) this.read(item, known);
+      else this.#stranger(key, item, place);
+    }
+  }
+
+  /** A key that the dialect does not have. */
+  #stranger(key: JsonNode, item: JsonNode, place: Place): void {
+    const fields = place.shape.fields;
+    if (this.#strict && fields !== undefined && fields.size > 0 && place.shape.noTokens !== true) {
+      const twin = twinOf(fields, key.text);
+      if (twin !== undefined) this.refuse(place, twin);
+    }
+    const stranger = place.stranger(key.text);
+    this.lone(key, stranger, true);
+    this.read(item, stranger);
+  }
+
+  #array(node: JsonNode, place: Place): void {
+    const shape = place.shape;
+    if (node.numbers !== undefined) {
+      if (shape.items?.number !== true) this.refuse(place);
+      if (shape.noTokens !== true && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
+      return;
+    }
+    const items = node.items;
+    let integers = 0;
+    for (let at = 0; at < items.length; at++) {
+      const item = items[at];
+      if (item === undefined) continue;
+      if (item.kind === 'number' && isInteger(item)) integers++;
+      this.read(item, place.element(shape.byIndex === true ? this.#index(item, at, place) : at));
+    }
+    if (integers >= tokenRun && shape.noTokens !== true) this.tokens(node);
+  }
+
+  /** What an element of a streamed array is called: its own `index`, or its position where it has none. */
+  #index(item: JsonNode, position: number, place: Place): number {
+    const node = item.get('index');
+    if (node === undefined || node.kind === 'null') return position;
+    const index = node.number;
+    if (index === undefined || !Number.isInteger(index) || index < 0 || index > maxIndex) this.refuse(place, 'index');
+    return index;
+  }
+}
+
+function isInteger(node: JsonNode): boolean {
+  return /^-?[0-9]+$/.test(node.text);
+}
+
+const twins = new WeakMap<ReadonlyMap<string, Shape>, ReadonlyMap<string, string>>();
+
+/**
+ * The field whose name differs from this key only in case, as Go's encoding/json compares (Unicode simple folding: the
+ * Kelvin sign is a k, the long s an s): such a server would read what we did not.
+ */
+function twinOf(fields: ReadonlyMap<string, Shape>, key: string): string | undefined {
+  if (key.length > 64) return undefined;
+  let folded = twins.get(fields);
+  if (folded === undefined) {
+    folded = new Map([...fields.keys()].map((name) => [fold(name), name]));
+    twins.set(fields, folded);
+  }
+  return folded.get(fold(key));
+}
+
+function fold(name: string): string {
+  return name.toUpperCase().toLowerCase();
+}

@@ -1,0 +1,85 @@
+import type { JsonNode } from '../base/index.ts';
+import type { Place } from './place.ts';
+import type { Reader } from './reader.ts';
+
+/**
+ * What a dialect knows of one place in a body, as data: which kinds of value may stand there, and what a string there is.
+ * A kind that is not listed refuses a request; in an answer the value is read as {@link free}. `null` may stand anywhere.
+ */
+export interface Shape {
+  /** `text`, `json`: a lane. `lone`: a value of its own. */
+  readonly string?: 'text' | 'json' | 'lone';
+  readonly number?: boolean;
+  readonly boolean?: boolean;
+  readonly fields?: ReadonlyMap<string, Shape>;
+  /** What stands under names that `fields` does not have; default {@link free}. */
+  readonly rest?: Shape;
+  readonly items?: Shape;
+  /** Elements are named by their own `index` instead of their position: streams send an array in pieces. */
+  readonly byIndex?: boolean;
+  /** In answers too, any other kind is refused. */
+  readonly strict?: boolean;
+  /** Strings and integer arrays here never reach the model as tokens: schemas. */
+  readonly noTokens?: boolean;
+  /** Not part of the dialect: lanes tell their path. */
+  readonly unknown?: boolean;
+  /** Reads the value itself; false: it has not, go on by the rest of the shape. */
+  readonly read?: (reader: Reader, node: JsonNode, place: Place) => boolean;
+}
+
+/** Anything at all: every string a text lane by its path, every key a lone key. */
+export const free: Shape = {
+  string: 'text',
+  number: true,
+  boolean: true,
+  unknown: true,
+  fields: new Map(),
+  get items() {
+    return free;
+  },
+};
+
+/** As {@link free}, for schemas: what stands there is text to the model, never token ids. */
+export const schema: Shape = {
+  string: 'text',
+  number: true,
+  boolean: true,
+  noTokens: true,
+  get fields() {
+    return schemaFields;
+  },
+  get rest() {
+    return schema;
+  },
+  get items() {
+    return schema;
+  },
+};
+
+export const text: Shape = { string: 'text' };
+export const json: Shape = { string: 'json' };
+export const lone: Shape = { string: 'lone' };
+export const number: Shape = { number: true };
+export const boolean: Shape = { boolean: true };
+/** Lists of numbers that say nothing: probabilities, token ids that only steer sampling. */
+export const numbers: Shape = { items: number, noTokens: true };
+
+export const object = (fields: Readonly<Record<string, Shape>>, more: Partial<Shape> = {}): Shape => ({
+  fields: new Map(Object.entries(fields)),
+  ...more,
+});
+export const list = (items: Shape, more: Partial<Shape> = {}): Shape => ({ items, ...more });
+export const either = (...shapes: readonly Shape[]): Shape => Object.assign({}, ...shapes) as Shape;
+export const named = (names: readonly string[], shape: Shape): Record<string, Shape> =>
+  Object.fromEntries(names.map((name) => [name, shape]));
+
+/** Words of JSON Schema 2020-12 (and draft 7) as keys: nobody's content. `properties` and its like hold names of the caller. */
+const keywords = [
+  '$schema $id $ref $defs $comment $anchor type title description default examples enum const format pattern properties',
+  'required additionalProperties patternProperties propertyNames minProperties maxProperties items prefixItems contains',
+  'minItems maxItems uniqueItems minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum multipleOf',
+  'allOf anyOf oneOf not if then else definitions nullable deprecated readOnly writeOnly strict',
+]
+  .join(' ')
+  .split(' ');
+const schemaFields: ReadonlyMap<string, Shape> = new Map(keywords.map((word): [string, Shape] => [word, schema]));
