@@ -1,0 +1,2 @@
+export { fold, foldCodePoint } from './fold.ts';
+export type { Folded } from './fold.ts';
