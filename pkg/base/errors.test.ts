@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { CodedError, assertNever, describeError } from './errors.ts';
+import { runInNewContext } from 'node:vm';
+import { CodedError, assertNever, describeError, errorCode } from './errors.ts';
 
 describe('a coded error', () => {
   test('carries code, wording and cause', () => {
@@ -30,6 +31,18 @@ describe('describeError', () => {
     const error = Object.assign(new Error('failed', { cause: 'secret-cause' }), { body: 'secret-body' });
     expect(describeError(error)).toBe('failed');
   });
+});
+
+test.each<[string, unknown, string | undefined]>([
+  ['an error of the system', Object.assign(new Error('x'), { code: 'EPIPE' }), 'EPIPE'],
+  ['one of another realm', runInNewContext("Object.assign(new Error('x'), { code: 'EIO' })"), 'EIO'],
+  ['a coded error', new CodedError('broken', 'x'), 'broken'],
+  ['an error without one', new Error('x'), undefined],
+  ['a code that is no text', Object.assign(new Error('x'), { code: 5 }), undefined],
+  ['an object that is no error', { code: 'EPIPE' }, undefined],
+  ['nothing', null, undefined],
+])('errorCode reads the code of %s', (_, error, code) => {
+  expect(errorCode(error)).toBe(code);
 });
 
 test('assertNever throws without showing the value', () => {

@@ -1,6 +1,6 @@
 export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
-export { CodedError, assertNever, describeError } from './errors.ts';
+export { CodedError, assertNever, describeError, errorCode } from './errors.ts';
 export { randomId } from './ids.ts';
 export { createLogger, silentLogger } from './log.ts';
 export type { LogFields, LogLevel, LogOptions, LogValue, Logger } from './log.ts';

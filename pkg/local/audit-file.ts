@@ -74,7 +74,8 @@ class FileSink implements AuditFile {
   #syncing = false;
   /** Records written since the last sync began, and since the last that succeeded. */
   #unsynced = 0;
-  #syncFailed = false;
+  /** Why the disk did not keep what it was given; undefined when it does. */
+  #syncFailure: { readonly error: unknown } | undefined;
   #inspectAt: number;
 
   constructor(options: AuditFileOptions) {
@@ -104,9 +105,14 @@ class FileSink implements AuditFile {
   append(events: readonly AuditEvent[]): void {
     if (this.#closed) throw new AuditUnavailableError({ cause: new Error('the audit file is closed') });
     try {
+      const now = this.#clock.monotonic();
+      if (now >= this.#inspectAt) {
+        this.#inspectAt = now + inspectEveryMs;
+        this.#output.inspect();
+      }
       this.#open();
-      if (this.#syncFailed) throw new Error('the disk did not take what was written before');
-      this.#write(events);
+      if (this.#syncFailure !== undefined) throw new PartialWrite(0, this.#syncFailure.error);
+      this.#write(events, now);
     } catch (error) {
       const failure = error instanceof PartialWrite ? error : new PartialWrite(0, error);
       this.#lost += Math.max(0, events.length - failure.recorded);
@@ -147,9 +153,8 @@ class FileSink implements AuditFile {
     this.#lost += found.lost;
   }
 
-  #write(events: readonly AuditEvent[]): void {
+  #write(events: readonly AuditEvent[], monotonic: number): void {
     const wall = this.#clock.now();
-    const monotonic = this.#clock.monotonic();
     const moved = wall - monotonic - this.#offset;
     const own: ProcessEvent[] = [];
     if (this.#lost > 0) own.push({ type: 'process', what: 'gap', amount: this.#lost });
@@ -165,7 +170,7 @@ class FileSink implements AuditFile {
     if (failed === undefined) {
       this.#settle(own, moved);
       this.#unsynced += own.length + events.length;
-      this.#scheduleSync(monotonic);
+      this.#scheduleSync();
       return;
     }
     // The chain goes back to the last line that is really there.
@@ -191,19 +196,12 @@ class FileSink implements AuditFile {
     this.#problem = words;
   }
 
-  #scheduleSync(monotonic: number): void {
+  #scheduleSync(): void {
     if (!this.#output.syncable || this.#timer !== undefined || this.#syncing) return;
     this.#timer = this.#clock.after(syncEveryMs, () => {
       this.#timer = undefined;
       this.#sync();
     });
-    if (monotonic < this.#inspectAt) return;
-    this.#inspectAt = monotonic + inspectEveryMs;
-    try {
-      this.#output.inspect();
-    } catch (error) {
-      this.#note(error);
-    }
   }
 
   #sync(): void {
@@ -214,17 +212,17 @@ class FileSink implements AuditFile {
       this.#syncing = false;
       if (this.#closed) return;
       if (error === null) {
-        this.#syncFailed = false;
+        this.#syncFailure = undefined;
         this.#unsynced -= covered;
-        if (this.#unsynced > 0) this.#scheduleSync(this.#clock.monotonic());
+        if (this.#unsynced > 0) this.#scheduleSync();
         return;
       }
       // The kernel may have dropped the pages: these records count as lost, at most.
       this.#lost += covered;
       this.#unsynced -= covered;
-      this.#syncFailed = true;
+      this.#syncFailure = { error };
       this.#note(error);
-      this.#scheduleSync(this.#clock.monotonic());
+      this.#scheduleSync();
     });
   }
 }

@@ -11,7 +11,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { describeError } from '../base/index.ts';
+import { describeError, errorCode } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { ChainHead, Digest } from './audit-line.ts';
 import { readAuditTail } from './audit-tail.ts';
@@ -188,7 +188,7 @@ export class AuditOutput {
       try {
         written += this.#io.write(this.#fd, bytes, written, length - written);
       } catch (error) {
-        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        const code = errorCode(error);
         if (code === 'EINTR') continue;
         if (code === 'EAGAIN' && waits++ < fullPipeSteps) {
           this.#io.pause(1);

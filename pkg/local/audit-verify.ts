@@ -49,8 +49,8 @@ export class AuditVerifier {
   #lines = 0;
   #records = 0;
   #lost = 0;
-  /** A line that may be the rest of a failed write: fine only when a `gap` follows. */
-  #torn: { readonly line: number; readonly why: AuditFault } | undefined;
+  /** Number of a line that may be the rest of a failed write: fine only when a `gap` follows. */
+  #torn: number | undefined;
   #untilSeen: boolean;
   #broken: { readonly ok: false; readonly brokenAt: number; readonly why: AuditFault } | undefined;
 
@@ -66,11 +66,13 @@ export class AuditVerifier {
     this.#lines++;
     if (this.#broken !== undefined) return false;
     const record = readAuditLine(text, this.#digest);
-    if (typeof record === 'string') return this.#mayBeTorn(record);
+    // A torn line is never of the right shape: quotes inside of its text are escaped.
+    if (record === 'changed') return this.#break(this.#torn ?? this.#lines, this.#torn ? 'not_a_record' : 'changed');
+    if (record === 'not_a_record') return this.#mayBeTorn();
     const fault = this.#fault(record);
-    if (fault !== undefined) return this.#break(this.#lines, fault);
     const gap = record.root.get('type')?.text === 'process' && record.root.get('what')?.text === 'gap';
-    if (this.#torn !== undefined && !gap) return this.#break(this.#torn.line, this.#torn.why);
+    if (this.#torn !== undefined && (fault !== undefined || !gap)) return this.#break(this.#torn, 'not_a_record');
+    if (fault !== undefined) return this.#break(this.#lines, fault);
     if (gap) this.#lost += record.root.get('amount')?.number ?? 0;
     this.#torn = undefined;
     this.#first = false;
@@ -80,7 +82,7 @@ export class AuditVerifier {
   }
 
   end(): AuditVerdict {
-    if (this.#broken === undefined && this.#torn !== undefined) this.#break(this.#torn.line, this.#torn.why);
+    if (this.#broken === undefined && this.#torn !== undefined) this.#break(this.#torn, 'not_a_record');
     if (this.#broken === undefined && !this.#untilSeen) this.#break(this.#lines + 1, 'tail_missing');
     return this.#broken ?? { ok: true, records: this.#records, lost: this.#lost, last: this.#at };
   }
@@ -97,9 +99,9 @@ export class AuditVerifier {
     return undefined;
   }
 
-  #mayBeTorn(why: AuditFault): boolean {
-    if (this.#torn !== undefined) return this.#break(this.#torn.line, this.#torn.why);
-    this.#torn = { line: this.#lines, why };
+  #mayBeTorn(): boolean {
+    if (this.#torn !== undefined) return this.#break(this.#torn, 'not_a_record');
+    this.#torn = this.#lines;
     return true;
   }
 

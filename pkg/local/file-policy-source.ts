@@ -34,6 +34,8 @@ export interface FilePolicyOptions {
   ) => { readonly policies: readonly Policy[]; readonly faults: readonly FileFault[] };
   /** @throws with a message for the operator when the policies cannot be enforced. */
   readonly compile: (policies: readonly Policy[], revision: number) => Snapshot;
+  /** Called when files are not taken, once for each new reason: for a metric. */
+  readonly onRefused?: (problem: string) => void;
   /** Default 500 ms. */
   readonly pollMs?: number;
   /** How long the files must have been still; default 50 ms. */
@@ -229,6 +231,7 @@ class FileSource implements FilePolicySource {
     this.#problem = problem;
     const kept = this.#snapshot === undefined ? 'nothing is allowed' : 'the last good policy stays in force';
     this.#options.logger.error(`policy not taken: ${kept}`, { faults: lines });
+    this.#options.onRefused?.(problem);
   }
 }
 
