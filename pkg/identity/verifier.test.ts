@@ -408,6 +408,19 @@ describe('refusing forged tokens, with nothing of them in the log', () => {
     expect(await ask(make(), signedToken(es, claims()))).toEqual(proven());
   });
 
+  test('a good token with any one character changed, left out or doubled is refused', async () => {
+    const verifier = make();
+    const token = signedToken(es, claims());
+    const changed = [...token].flatMap((char, at) => [
+      token.slice(0, at) + (char === 'A' ? 'B' : 'A') + token.slice(at + 1),
+      token.slice(0, at) + token.slice(at + 1),
+      token.slice(0, at) + char + token.slice(at),
+    ]);
+    const results = await Promise.all(changed.map((one) => ask(verifier, one)));
+    expect(new Set(results)).toEqual(new Set([invalid]));
+    expect(await ask(verifier, token)).toEqual(proven());
+  });
+
   test('a token of 16 KiB is read, and one character more is not', async () => {
     const fill = (length: number): string => {
       // Three characters of text are four of base64url, so the length is met within three by the text alone.
