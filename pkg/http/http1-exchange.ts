@@ -1,0 +1,220 @@
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { RefusedError } from '../core/index.ts';
+import type { ReasonCode } from '../core/index.ts';
+import { drain } from './drain.ts';
+import type { Exchange } from './exchange.ts';
+import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
+import type { CloseKind, ExchangeHost, LiveExchange } from './exchange-host.ts';
+import type { Arrival, Current, Http1Connection } from './http1-connection.ts';
+import { rawBody } from './raw-exchange.ts';
+import type { RawExchange } from './raw-exchange.ts';
+import { RequestBody } from './request-body.ts';
+import type { BodyLimits } from './request-body.ts';
+
+/** An exchange over node:http's request and response. */
+export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchange {
+  readonly protocol = 'http/1.1';
+  readonly startedAt: number;
+  readonly encrypted: boolean;
+  readonly peer: string;
+  readonly method: string;
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly #host: ExchangeHost;
+  readonly #connection: Http1Connection;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #closing = new CloseListeners();
+  readonly #hasBody: boolean;
+  #body: RequestBody | undefined;
+  #continued = false;
+  #fault: ReasonCode | undefined;
+  #state: 'open' | 'started' | 'ended' = 'open';
+  #bytesOut = 0;
+  #stalledSince: number | undefined;
+
+  constructor(host: ExchangeHost, connection: Http1Connection, arrival: Arrival) {
+    const { request, response } = arrival;
+    this.#host = host;
+    this.#connection = connection;
+    this.#request = request;
+    this.#response = response;
+    this.startedAt = arrival.startedAt;
+    this.encrypted = connection.encrypted;
+    this.peer = connection.peer;
+    this.method = request.method ?? '';
+    this.target = request.url ?? '';
+    this.headers = request.headers;
+    const length = this.headers['content-length'];
+    this.#hasBody = this.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0);
+    host.live.add(this);
+    response.on('close', this.#onClose);
+    response.on('error', () => connection.socket.destroy());
+  }
+
+  get clientCertificate(): Uint8Array | undefined {
+    return this.#connection.certificate;
+  }
+
+  get bytesIn(): number {
+    return this.#body?.bytes ?? 0;
+  }
+
+  get bytesOut(): number {
+    return this.#bytesOut;
+  }
+
+  get stalledSince(): number | undefined {
+    // An answer that was written in one go never says so by itself.
+    if (this.#state === 'ended' && this.#stalledSince === undefined) {
+      if (this.#response.writableLength === 0 && this.#connection.socket.writableLength === 0) return undefined;
+      this.#stalledSince = this.#host.clock.monotonic();
+    }
+    return this.#stalledSince;
+  }
+
+  readBody(limits: BodyLimits): Promise<Buffer> {
+    if (this.#body !== undefined)
+      return Promise.reject(new RefusedError('internal_error', { detail: 'body_read_twice' }));
+    if (this.#fault !== undefined) return Promise.reject(new RefusedError(this.#fault));
+    if (!this.#hasBody) return Promise.resolve(emptyBody);
+    const encoding = this.headers['content-encoding'];
+    const length = this.headers['content-length'];
+    const refusal = RequestBody.refusal(limits, encoding, length === undefined ? undefined : Number(length));
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#continue();
+    this.#body = new RequestBody(this.#request, this.#host.budget, this.#host.clock);
+    return this.#body.read(limits, encoding);
+  }
+
+  [rawBody](): Readable {
+    this.#continue();
+    return this.#request;
+  }
+
+  /** Only now does a client that waits send its body (RFC 9110 section 10.1.1). */
+  #continue(): void {
+    if (this.#continued || this.headers.expect === undefined || this.#request.httpVersionMinor === 0) return;
+    this.#continued = true;
+    this.#response.writeContinue();
+  }
+
+  respond(status: number, headers: OutgoingHttpHeaders, body: string | Uint8Array): void {
+    if (this.#state !== 'open' || this.#closing.closed) return;
+    const bare = neverHasBody(status);
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+    const list = this.#headerList(headers);
+    if (!bare) list.push('content-length', String(length));
+    this.#response.writeHead(status, list);
+    this.#state = 'ended';
+    this.#drainRest();
+    if (bare || length === 0 || this.method === 'HEAD') this.#response.end();
+    else {
+      this.#bytesOut += length;
+      this.#response.end(body);
+    }
+  }
+
+  start(status: number, headers: OutgoingHttpHeaders): void {
+    if (this.#state !== 'open' || this.#closing.closed) return;
+    this.#response.writeHead(status, this.#headerList(headers));
+    this.#state = 'started';
+    // The caller's clock runs: heads do not wait for the first byte of the body.
+    this.#response.flushHeaders();
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    if (this.#state !== 'started' || this.#closing.closed) return false;
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+    if (length === 0) return this.#stalledSince === undefined;
+    this.#bytesOut += length;
+    if (this.#response.write(chunk)) return true;
+    if (this.#stalledSince === undefined) {
+      this.#stalledSince = this.#host.clock.monotonic();
+      this.#response.once('drain', this.#onDrained);
+    }
+    return false;
+  }
+
+  end(chunk?: string | Uint8Array): void {
+    if (this.#state !== 'started' || this.#closing.closed) return;
+    this.#state = 'ended';
+    this.#drainRest();
+    if (chunk === undefined || chunk.length === 0) this.#response.end();
+    else {
+      this.#bytesOut += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+      this.#response.end(chunk);
+    }
+  }
+
+  destroy(): void {
+    // An HTTP/1.0 answer ends with its connection: only a reset tells a cut one from a whole one.
+    if (this.#request.httpVersionMinor === 0) this.#connection.reset();
+    else this.#connection.socket.destroy();
+  }
+
+  onDrain(listener: () => void): void {
+    this.#response.on('drain', listener);
+  }
+
+  onClose(listener: (how: CloseKind) => void): void {
+    this.#closing.add(listener);
+  }
+
+  /** The parser can read no further: a body under way is lost, and the connection ends with this answer. */
+  connectionBroken(code: ReasonCode): void {
+    this.#fault = code;
+    if (this.#state === 'open') {
+      this.#body?.fail(code);
+      return;
+    }
+    if (this.#state === 'started' && this.#hasBody && !this.#request.complete) this.destroy();
+  }
+
+  #headerList(headers: OutgoingHttpHeaders): string[] {
+    const list: string[] = [];
+    for (const [name, value] of endToEnd(headers)) {
+      if (typeof value === 'object') for (const one of value) list.push(name, one);
+      else list.push(name, String(value));
+    }
+    const unread = this.headers.expect !== undefined && this.#hasBody && !this.#continued;
+    if (this.#connection.broken || this.#host.closing || unread) list.push('connection', 'close');
+    return list;
+  }
+
+  /** The answer is out before the body is in: see drain.ts. */
+  #drainRest(): void {
+    const request = this.#request;
+    if (!this.#hasBody || request.complete || this.#fault !== undefined) return;
+    const connection = this.#connection;
+    const { socket } = connection;
+    this.#body?.fail('malformed_http', 'body_incomplete');
+    // Node closes right after an answer that says so: it has to wait until the body is in.
+    let wantsClose = false;
+    socket.destroySoon = () => {
+      wantsClose = true;
+    };
+    connection.draining = true;
+    drain(request, this.#host.drain, this.#host.clock, (whole) => {
+      connection.draining = false;
+      Reflect.deleteProperty(socket, 'destroySoon');
+      if (!whole) socket.destroy();
+      else if (wantsClose) socket.destroySoon();
+    });
+  }
+
+  readonly #onDrained = (): void => {
+    this.#stalledSince = undefined;
+  };
+
+  readonly #onClose = (): void => {
+    this.#host.live.delete(this);
+    this.#body?.release();
+    const finished = this.#state === 'ended' && this.#response.writableFinished;
+    const { socket } = this.#connection;
+    this.#connection.next();
+    if (this.#connection.idle && (this.#host.closing || this.#connection.broken) && finished) socket.destroySoon();
+    this.#closing.close(finished ? 'finished' : 'aborted');
+  };
+}

@@ -1,0 +1,206 @@
+import { constants } from 'node:http2';
+import type { IncomingHttpHeaders as Http2Headers, ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { RefusedError } from '../core/index.ts';
+import { drain } from './drain.ts';
+import type { Exchange } from './exchange.ts';
+import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
+import type { CloseKind, ExchangeHost, LiveExchange } from './exchange-host.ts';
+import { rawBody } from './raw-exchange.ts';
+import type { RawExchange } from './raw-exchange.ts';
+import { RequestBody } from './request-body.ts';
+import type { BodyLimits } from './request-body.ts';
+
+export interface Http2Arrival {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: Http2Headers;
+  readonly endStream: boolean;
+  readonly startedAt: number;
+  readonly peer: string;
+  readonly certificate: Uint8Array | undefined;
+}
+
+/** An exchange over one HTTP/2 stream; without node's compatibility layer, which costs an object more for each part. */
+export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
+  readonly protocol = 'h2';
+  readonly encrypted = true;
+  readonly startedAt: number;
+  readonly peer: string;
+  readonly method: string;
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly clientCertificate: Uint8Array | undefined;
+  readonly #host: ExchangeHost;
+  readonly #stream: ServerHttp2Stream;
+  readonly #closing = new CloseListeners();
+  readonly #hasBody: boolean;
+  #body: RequestBody | undefined;
+  #continued = false;
+  #state: 'open' | 'started' | 'ended' = 'open';
+  #bytesOut = 0;
+  #stalledSince: number | undefined;
+
+  constructor(host: ExchangeHost, arrival: Http2Arrival) {
+    const { stream, headers } = arrival;
+    this.#host = host;
+    this.#stream = stream;
+    this.startedAt = arrival.startedAt;
+    this.peer = arrival.peer;
+    this.clientCertificate = arrival.certificate;
+    this.method = headers[':method'] ?? '';
+    this.target = headers[':path'] ?? '';
+    this.headers = plainHeaders(headers);
+    this.#hasBody = !arrival.endStream;
+    host.live.add(this);
+    stream.on('finish', this.#onFinish);
+    stream.on('close', this.#onClose);
+  }
+
+  get bytesIn(): number {
+    return this.#body?.bytes ?? 0;
+  }
+
+  get bytesOut(): number {
+    return this.#bytesOut;
+  }
+
+  get stalledSince(): number | undefined {
+    if (this.#state === 'ended' && this.#stalledSince === undefined) {
+      if (this.#stream.writableLength === 0) return undefined;
+      this.#stalledSince = this.#host.clock.monotonic();
+    }
+    return this.#stalledSince;
+  }
+
+  readBody(limits: BodyLimits): Promise<Buffer> {
+    if (this.#body !== undefined)
+      return Promise.reject(new RefusedError('internal_error', { detail: 'body_read_twice' }));
+    if (this.#gone()) return Promise.reject(new RefusedError('malformed_http', { detail: 'body_incomplete' }));
+    if (!this.#hasBody) return Promise.resolve(emptyBody);
+    const encoding = this.headers['content-encoding'];
+    const length = this.headers['content-length'];
+    const refusal = RequestBody.refusal(limits, encoding, length === undefined ? undefined : Number(length));
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#continue();
+    this.#body = new RequestBody(this.#stream, this.#host.budget, this.#host.clock);
+    return this.#body.read(limits, encoding);
+  }
+
+  [rawBody](): Readable {
+    this.#continue();
+    return this.#stream;
+  }
+
+  #continue(): void {
+    if (this.#continued || this.headers.expect === undefined) return;
+    this.#continued = true;
+    if (!this.#gone()) this.#stream.additionalHeaders({ ':status': 100 });
+  }
+
+  #gone(): boolean {
+    return this.#closing.closed || this.#stream.destroyed || this.#stream.closed;
+  }
+
+  respond(status: number, headers: OutgoingHttpHeaders, body: string | Uint8Array): void {
+    if (this.#state !== 'open' || this.#gone()) return;
+    const bare = neverHasBody(status);
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+    const head = headersOf(status, headers);
+    if (!bare) head['content-length'] = String(length);
+    const empty = bare || length === 0 || this.method === 'HEAD';
+    this.#stream.respond(head, { endStream: empty });
+    this.#state = 'ended';
+    this.#drainRest();
+    if (empty) return;
+    this.#bytesOut += length;
+    this.#stream.end(body);
+  }
+
+  start(status: number, headers: OutgoingHttpHeaders): void {
+    if (this.#state !== 'open' || this.#gone()) return;
+    this.#stream.respond(headersOf(status, headers), { endStream: this.method === 'HEAD' || neverHasBody(status) });
+    this.#state = 'started';
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    if (this.#state !== 'started' || this.#gone() || this.#stream.writableEnded) return false;
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+    if (length === 0) return this.#stalledSince === undefined;
+    this.#bytesOut += length;
+    if (this.#stream.write(chunk)) return true;
+    if (this.#stalledSince === undefined) {
+      this.#stalledSince = this.#host.clock.monotonic();
+      this.#stream.once('drain', this.#onDrained);
+    }
+    return false;
+  }
+
+  end(chunk?: string | Uint8Array): void {
+    if (this.#state !== 'started' || this.#gone()) return;
+    this.#state = 'ended';
+    this.#drainRest();
+    if (this.#stream.writableEnded) return;
+    if (chunk === undefined || chunk.length === 0) this.#stream.end();
+    else {
+      this.#bytesOut += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+      this.#stream.end(chunk);
+    }
+  }
+
+  destroy(): void {
+    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#stream.on('drain', listener);
+  }
+
+  onClose(listener: (how: CloseKind) => void): void {
+    this.#closing.add(listener);
+  }
+
+  /** RFC 9113 section 8.1: after a whole answer the rest of the request may be refused with NO_ERROR; see drain.ts for why not at once. */
+  #drainRest(): void {
+    const stream = this.#stream;
+    if (!this.#hasBody || stream.readableEnded) return;
+    this.#body?.fail('malformed_http', 'body_incomplete');
+    drain(stream, this.#host.drain, this.#host.clock, (whole) => {
+      if (!whole && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+
+  readonly #onDrained = (): void => {
+    this.#stalledSince = undefined;
+  };
+
+  readonly #onFinish = (): void => {
+    // A HEAD answer's writable side is ended by node before anything was said.
+    if (this.#state === 'ended') this.#over('finished');
+  };
+
+  readonly #onClose = (): void => {
+    const whole = this.#state === 'ended' && this.#stream.writableFinished && this.#stream.rstCode === 0;
+    this.#over(whole ? 'finished' : 'aborted');
+  };
+
+  #over(how: CloseKind): void {
+    if (this.#closing.closed) return;
+    this.#host.live.delete(this);
+    this.#body?.release();
+    this.#closing.close(how);
+  }
+}
+
+function plainHeaders(headers: Http2Headers): IncomingHttpHeaders {
+  const plain: IncomingHttpHeaders = {};
+  for (const name in headers) if (name.charCodeAt(0) !== 0x3a) plain[name] = headers[name];
+  plain.host ??= headers[':authority'];
+  return plain;
+}
+
+function headersOf(status: number, headers: OutgoingHttpHeaders): Record<string, string | number | string[]> {
+  const head: Record<string, string | number | string[]> = { ':status': status };
+  for (const [name, value] of endToEnd(headers)) head[name] = typeof value === 'object' ? [...value] : value;
+  return head;
+}

@@ -1,0 +1,18 @@
+export { acceptEncoding } from './content-coding.ts';
+export { refusalHead } from './error-table.ts';
+export type { RefusalHead } from './error-table.ts';
+export type { Exchange, Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
+export { createListener } from './listener.ts';
+export type { Listener, ListenerLimits, ListenerOptions, TlsMaterialSource, TlsVersion } from './listener.ts';
+export { normaliseTarget } from './path.ts';
+export type { NormalisedTarget } from './path.ts';
+export { createPassthrough } from './passthrough.ts';
+export type { Passthrough, PassthroughOptions, PassthroughRoute } from './passthrough.ts';
+export { BodyBudget } from './request-body.ts';
+export type { BodyLimits } from './request-body.ts';
+export { isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
+export { SseSplitter } from './sse.ts';
+export type { SseFrame } from './sse.ts';
+export type { UpgradeRequest } from './upgrade.ts';
+export { createUpstream } from './upstream.ts';
+export type { UpstreamLimits, UpstreamOptions } from './upstream.ts';

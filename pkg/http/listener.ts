@@ -1,0 +1,614 @@
+import { constants as cryptoConstants } from 'node:crypto';
+import { createServer, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { constants, createSecureServer } from 'node:http2';
+import type {
+  Http2SecureServer,
+  IncomingHttpHeaders as Http2Headers,
+  ServerHttp2Session,
+  ServerHttp2Stream,
+} from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { describeError } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
+import type { ReasonCode } from '../core/index.ts';
+import type { DrainLimits } from './drain.ts';
+import { refusalHead } from './error-table.ts';
+import type { Exchange } from './exchange.ts';
+import type { ExchangeHost, LiveExchange } from './exchange-host.ts';
+import { lookAtFirstByte } from './first-byte.ts';
+import { http1Fault, http2Fault } from './framing.ts';
+import { endGently, Http1Connection, peerAddress, verifiedCertificate } from './http1-connection.ts';
+import type { Arrival, Current } from './http1-connection.ts';
+import { Http1Exchange } from './http1-exchange.ts';
+import { Http2Exchange } from './http2-exchange.ts';
+import { Http2Guard } from './http2-guard.ts';
+import { BodyBudget } from './request-body.ts';
+import { Http1Upgrade } from './upgrade.ts';
+import type { UpgradeRequest } from './upgrade.ts';
+
+/**
+ * The one port of the data plane: TLS with HTTP/1.1 and HTTP/2, and an answer for those who come without.
+ *
+ * Guarantee: `onExchange` is called only for requests that arrived as the policy's `inbound` allows and whose head and
+ * framing have one reading; all others are answered here and counted by `onRefused`. No peer can make it throw.
+ * Limits: a client certificate is checked in the handshake and not again while its connection lives.
+ *
+ * It is one `http2.createSecureServer` that listens itself, because a server that is only handed sockets never fires its
+ * header and request timeouts; its `connection` listener is wrapped to look at the first byte.
+ */
+
+/** Certificate and key in use, and news of others. */
+export interface TlsMaterialSource {
+  current(): { readonly cert: string; readonly key: string };
+  subscribe(listener: () => void): () => void;
+}
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+/** All have defaults. */
+export interface ListenerLimits {
+  /** Request line and headers; default 32 KiB. */
+  readonly maxHeaderBytes?: number;
+  /** Header lines; default 100. */
+  readonly maxHeaders?: number;
+  /** Default 10,000. */
+  readonly maxConnections?: number;
+  /** From the first byte of a request to the end of its head; also for the TLS handshake. Default 10 s. */
+  readonly headersTimeoutMs?: number;
+  /** From the first byte of a request to the end of its body, whatever the handler does; default 5 min. */
+  readonly requestTimeoutMs?: number;
+  /** From connect to the first byte; default 5 s. */
+  readonly firstByteMs?: number;
+  /** Between requests; default 75 s. */
+  readonly idleMs?: number;
+  /** How long a peer may take nothing of its answer; default 60 s. */
+  readonly stallMs?: number;
+  /** Requests that may wait behind the one under way; default 16. */
+  readonly pipelineDepth?: number;
+  /** How much of a refused body is read before closing; default 64 MiB and 5 s. */
+  readonly drain?: Partial<DrainLimits>;
+  /** HTTP/2: streams at once on a connection; default 100. */
+  readonly maxStreams?: number;
+  /** HTTP/2: reset streams in 10 s; default 200. */
+  readonly maxResets?: number;
+  /** HTTP/2: pings in 10 s; default 100. */
+  readonly maxPings?: number;
+  /** HTTP/2: settings frames in 10 s; default 20. */
+  readonly maxSettings?: number;
+}
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly tls: TlsMaterialSource;
+  /** Asked for each request, so that a policy's change holds for connections that stand. */
+  readonly inbound: () => 'Required' | 'Mutual' | 'Optional';
+  readonly minVersion: TlsVersion;
+  /** PEM bundle. Clients are asked for certificates when it is set; one that does not verify counts as none. */
+  readonly clientCa?: string | undefined;
+  readonly limits?: ListenerLimits;
+  /** Shared by all listeners of the process. Default: 64 MiB of its own. */
+  readonly budget?: BodyBudget;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onExchange: (exchange: Exchange) => void;
+  /** WebSocket handshakes; without it they are requests like any other. */
+  readonly onUpgrade?: (upgrade: UpgradeRequest) => void;
+  /** Told of each connection or request that never becomes an exchange. */
+  readonly onRefused: (code: ReasonCode, peer: string) => void;
+  /** JSON body of a refusal that has no dialect yet. */
+  readonly refusalBody: (code: ReasonCode) => string;
+}
+
+export interface Listener {
+  readonly port: number;
+  connections(): number;
+  /** Stops accepting, lets exchanges under way finish, breaks what is left after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+  /** Certificates, client authorities or version for connections to come; what stands is not touched. Unset: as before. */
+  setTls(change: { readonly clientCa?: string | undefined; readonly minVersion?: TlsVersion }): void;
+}
+
+const defaults = {
+  maxHeaderBytes: 32 * 1024,
+  maxHeaders: 100,
+  maxConnections: 10_000,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 300_000,
+  firstByteMs: 5_000,
+  idleMs: 75_000,
+  stallMs: 60_000,
+  pipelineDepth: 16,
+  maxStreams: 100,
+  maxResets: 200,
+  maxPings: 100,
+  maxSettings: 20,
+};
+
+/** @throws Error of node:net when it cannot listen, and of node:tls when the certificate cannot be used. */
+export async function createListener(options: ListenerOptions): Promise<Listener> {
+  const port = new Port(options);
+  await port.listen();
+  return port;
+}
+
+/** llhttp's and node's codes; undefined where the peer has gone and nothing can be said. */
+function faultOfError(code: string): ReasonCode | undefined {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 'header_too_large';
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'body_too_large';
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout';
+    case 'HPE_UNEXPECTED_CONTENT_LENGTH':
+    case 'HPE_INVALID_CONTENT_LENGTH':
+    case 'HPE_INVALID_TRANSFER_ENCODING':
+    case 'HPE_INVALID_CHUNK_SIZE':
+      return 'ambiguous_framing';
+    default:
+      return code.startsWith('HPE_') ? 'malformed_http' : undefined;
+  }
+}
+
+/** Where a socket's connection object hangs: one property read on the hot path. */
+const connectionOf = Symbol('connection');
+type Tagged = Socket & { [connectionOf]?: Http1Connection };
+const guardOf = Symbol('guard');
+interface SessionState {
+  readonly guard: Http2Guard;
+  readonly use: { streams: number; idleSince: number };
+  readonly peer: string;
+  readonly certificate: Uint8Array | undefined;
+}
+type Guarded = ServerHttp2Session & { [guardOf]?: SessionState };
+
+/** Parts of node's servers that its types do not name. */
+interface UpgradeChooser {
+  shouldUpgradeCallback: (request: IncomingMessage) => boolean;
+}
+
+/** Puts `run` before node's own listener, which it may call or not. */
+function wrap(
+  server: Http2SecureServer,
+  event: string,
+  run: (next: (socket: Socket) => void, socket: Socket) => void,
+): void {
+  const own = server.listeners(event) as ((this: unknown, socket: Socket) => void)[];
+  const [listener] = own;
+  if (own.length !== 1 || listener === undefined) throw new TypeError(`node has changed: ${event}`);
+  server.removeAllListeners(event);
+  const next = (socket: Socket): void => listener.call(server, socket);
+  server.on(event, (socket: Socket) => run(next, socket));
+}
+
+class Port implements Listener {
+  readonly #options: ListenerOptions;
+  readonly #limits: typeof defaults & { readonly drain: DrainLimits };
+  readonly #host: { -readonly [Key in keyof ExchangeHost]: ExchangeHost[Key] };
+  readonly #server: Http2SecureServer;
+  readonly #plain: Server;
+  readonly #sockets = new Set<Socket>();
+  /** Those that have not said a byte: they have nothing to lose. */
+  readonly #silent = new Set<Socket>();
+  readonly #sessions = new Map<ServerHttp2Session, { streams: number; idleSince: number }>();
+  readonly #connections = new Set<Http1Connection>();
+  readonly #stops: (() => void)[] = [];
+  #clientCa: string | undefined;
+  #minVersion: TlsVersion;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    const limits = { ...defaults, ...options.limits };
+    this.#limits = { ...limits, drain: { bytes: 64 * 1024 * 1024, ms: 5_000, ...options.limits?.drain } };
+    this.#host = {
+      clock: options.clock,
+      budget: options.budget ?? new BodyBudget(),
+      drain: this.#limits.drain,
+      closing: false,
+      live: new Set<LiveExchange>(),
+    };
+    this.#clientCa = options.clientCa;
+    this.#minVersion = options.minVersion;
+    this.#server = this.#createSecure();
+    this.#plain = this.#createPlain();
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  connections(): number {
+    return this.#sockets.size;
+  }
+
+  listen(): Promise<void> {
+    const { clock, tls } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host: this.#options.host, port: this.#options.port, backlog: 1024 }, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) =>
+          this.#options.logger.error('The listener failed', { reason: describeError(error) }),
+        );
+        // The plain server never listens, and without this it would never time a head out; a test holds it to that.
+        this.#plain.emit('listening');
+        const sweep = clock.every(this.#checkMs(), () => this.#sweep());
+        this.#stops.push(
+          tls.subscribe(() => this.#applyTls()),
+          () => sweep.cancel(),
+        );
+        resolve();
+      });
+    });
+  }
+
+  #checkMs(): number {
+    const { headersTimeoutMs, requestTimeoutMs, idleMs, stallMs } = this.#limits;
+    return Math.max(50, Math.min(1000, Math.min(headersTimeoutMs, requestTimeoutMs, idleMs, stallMs) / 4));
+  }
+
+  #http1Options(): Parameters<typeof createServer>[0] & object {
+    const limits = this.#limits;
+    return {
+      maxHeaderSize: limits.maxHeaderBytes,
+      insecureHTTPParser: false,
+      // Ours says why, in JSON.
+      requireHostHeader: false,
+      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.idleMs,
+      connectionsCheckingInterval: this.#checkMs(),
+      noDelay: true,
+    };
+  }
+
+  #createSecure(): Http2SecureServer {
+    const limits = this.#limits;
+    const server = createSecureServer({
+      ...this.#http1Options(),
+      ...this.#tlsOptions(),
+      allowHTTP1: true,
+      handshakeTimeout: limits.headersTimeoutMs,
+      requestCert: this.#clientCa !== undefined,
+      // A client with a bad certificate gets an answer that says so: `authorized` is what counts.
+      rejectUnauthorized: false,
+      settings: {
+        enablePush: false,
+        enableConnectProtocol: false,
+        maxConcurrentStreams: limits.maxStreams,
+        maxHeaderListSize: limits.maxHeaderBytes,
+      },
+      maxHeaderListPairs: limits.maxHeaders + 4,
+      maxOutstandingPings: 10,
+      maxSessionInvalidFrames: 100,
+      maxSessionRejectedStreams: 100,
+      ...{ streamResetBurst: limits.maxResets, streamResetRate: Math.ceil(limits.maxResets / 10) },
+    });
+    // Node hands over at most this many and drops the rest without a word: one more than allowed shows that there were more.
+    Object.assign(server, { maxHeadersCount: limits.maxHeaders + 1 });
+    server.maxConnections = limits.maxConnections;
+    server.on('drop', (data) => this.#options.onRefused('overloaded', data?.remoteAddress ?? ''));
+    wrap(server, 'connection', (next, socket: Socket) => this.#accept(next, socket));
+    wrap(server, 'secureConnection', (next, socket: Socket) => this.#secured(next, socket as TLSSocket));
+    this.#handleHttp1(server);
+    // A `request` listener brings node's compatibility layer for HTTP/2, which we do without.
+    server.removeAllListeners('stream');
+    server.on('stream', (stream, headers, flags, raw) =>
+      this.#stream(stream as ServerHttp2Stream, headers, flags, raw as unknown as string[]),
+    );
+    server.on('session', (session) => this.#session(session));
+    server.on('sessionError', () => undefined);
+    return server;
+  }
+
+  #createPlain(): Server {
+    const server = createServer(this.#http1Options());
+    server.maxHeadersCount = this.#limits.maxHeaders + 1;
+    this.#handleHttp1(server);
+    return server;
+  }
+
+  #handleHttp1(server: Server | Http2SecureServer): void {
+    const untyped = server as Server;
+    const arrived = (request: IncomingMessage, response: ServerResponse): void => {
+      const connection = (request.socket as Tagged)[connectionOf];
+      if (connection === undefined) request.socket.destroy();
+      else connection.arrived({ request, response, startedAt: this.#options.clock.monotonic() });
+    };
+    untyped.on('request', arrived);
+    // `100 Continue` goes out when the handler reads the body; other expectations are refused with the framing.
+    untyped.on('checkContinue', arrived);
+    untyped.on('checkExpectation', arrived);
+    untyped.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket as Socket));
+    untyped.on('connect', (request: IncomingMessage, socket) => this.#connect(request, socket as Socket));
+    (server as unknown as UpgradeChooser).shouldUpgradeCallback = (request) => this.#isUpgrade(request);
+    untyped.on('upgrade', (request: IncomingMessage, socket, head) => this.#upgrade(request, socket as Socket, head));
+  }
+
+  // TLS
+
+  #tlsOptions(): object {
+    const { cert, key } = this.#options.tls.current();
+    return {
+      cert,
+      key,
+      ca: this.#clientCa,
+      minVersion: this.#minVersion,
+      // A renegotiation in TLS 1.2 costs us much more than the peer.
+      secureOptions: cryptoConstants.SSL_OP_NO_RENEGOTIATION,
+    };
+  }
+
+  setTls(change: { readonly clientCa?: string | undefined; readonly minVersion?: TlsVersion }): void {
+    if ('clientCa' in change) this.#clientCa = change.clientCa;
+    if (change.minVersion !== undefined) this.#minVersion = change.minVersion;
+    this.#applyTls();
+  }
+
+  #applyTls(): void {
+    try {
+      this.#server.setSecureContext(this.#tlsOptions());
+      // Read by node for each connection; a test holds it to that.
+      Object.assign(this.#server, { requestCert: this.#clientCa !== undefined });
+    } catch (error) {
+      this.#options.logger.error('The new certificate cannot be used; keeping the last one', {
+        reason: describeError(error),
+      });
+    }
+  }
+
+  // Connections
+
+  #accept(next: (socket: Socket) => void, socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    this.#sockets.add(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#silent.delete(socket);
+    });
+    if (this.#host.closing) {
+      socket.destroy();
+      return;
+    }
+    this.#silent.add(socket);
+    lookAtFirstByte(socket, this.#limits.firstByteMs, this.#options.clock, (what) => {
+      this.#silent.delete(socket);
+      if (what === 'tls') next(socket);
+      else if (what === 'timeout') this.#drop(socket, 'request_timeout');
+      else if (what === 'other') this.#drop(socket, 'malformed_http');
+      else if (this.#options.inbound() === 'Optional') this.#servePlain(socket);
+      else {
+        const connection = this.#track(socket);
+        this.#refuse(connection, 'tls_required');
+        this.#connections.delete(connection);
+      }
+    });
+  }
+
+  #drop(socket: Socket, code: ReasonCode): void {
+    this.#options.onRefused(code, peerAddress(socket));
+    socket.destroy();
+  }
+
+  #servePlain(socket: Socket): void {
+    this.#track(socket);
+    this.#plain.emit('connection', socket);
+    socket.resume();
+  }
+
+  #secured(next: (socket: Socket) => void, socket: TLSSocket): void {
+    socket.on('error', () => socket.destroy());
+    if (socket.alpnProtocol !== 'h2') this.#track(socket);
+    next(socket);
+  }
+
+  #track(socket: Socket): Http1Connection {
+    const connection = new Http1Connection({
+      socket,
+      depth: this.#limits.pipelineDepth,
+      dispatch: (arrival, on) => this.#dispatch(arrival, on),
+    });
+    (socket as Tagged)[connectionOf] = connection;
+    this.#connections.add(connection);
+    socket.on('close', () => this.#connections.delete(connection));
+    return connection;
+  }
+
+  /** A last answer on a connection whose parser is not to be trusted any more, or that never had one. */
+  #refuse(connection: Http1Connection, code: ReasonCode): void {
+    this.#options.onRefused(code, connection.peer);
+    connection.breakOff();
+    const { status, headers } = refusalHead(code);
+    const body = this.#options.refusalBody(code);
+    const fields = Object.entries({ connection: 'close', ...headers })
+      .map(([name, value]) => `${name}: ${String(value)}\r\n`)
+      .join('');
+    endGently(
+      connection.socket,
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fields}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      this.#limits.drain,
+      this.#options.clock,
+    );
+  }
+
+  #sweep(): void {
+    const now = this.#options.clock.monotonic();
+    for (const exchange of this.#host.live) {
+      const since = exchange.stalledSince;
+      if (since !== undefined && now - since > this.#limits.stallMs) exchange.destroy();
+    }
+    const { idleMs, headersTimeoutMs } = this.#limits;
+    for (const [session, state] of this.#sessions) {
+      // Frames that open no stream, such as pings or a head without end, do not count as use.
+      if (state.streams === 0 && now - state.idleSince > idleMs + headersTimeoutMs) session.destroy();
+      else if (state.streams === 0 && now - state.idleSince > idleMs && !session.closed) session.close();
+    }
+  }
+
+  // HTTP/1.1
+
+  /** What the policy says of this connection now. */
+  #inboundFault(encrypted: boolean, certificate: Uint8Array | undefined): ReasonCode | undefined {
+    const inbound = this.#options.inbound();
+    if (!encrypted && inbound !== 'Optional') return 'tls_required';
+    if (inbound === 'Mutual' && certificate === undefined) return 'certificate_required';
+    return undefined;
+  }
+
+  #faultOf(request: IncomingMessage, connection: Http1Connection): ReasonCode | undefined {
+    return (
+      http1Fault(request, this.#limits.maxHeaders) ?? this.#inboundFault(connection.encrypted, connection.certificate)
+    );
+  }
+
+  #dispatch(arrival: Arrival, connection: Http1Connection): Current | undefined {
+    const fault = this.#faultOf(arrival.request, connection);
+    if (fault !== undefined) {
+      this.#refuse(connection, fault);
+      return undefined;
+    }
+    const exchange = new Http1Exchange(this.#host, connection, arrival);
+    this.#hand(exchange);
+    return exchange;
+  }
+
+  #hand(exchange: Exchange): void {
+    try {
+      this.#options.onExchange(exchange);
+    } catch (error) {
+      this.#options.logger.error('The handler of an exchange threw', { reason: describeError(error) });
+      exchange.destroy();
+    }
+  }
+
+  #clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = (socket as Tagged)[connectionOf];
+    const code = faultOfError(error.code ?? '');
+    if (connection === undefined || code === undefined) {
+      // A failed handshake (its socket is destroyed already), or a peer that went away.
+      if (connection === undefined) {
+        this.#options.logger.debug('A TLS handshake failed', { code: error.code, peer: peerAddress(socket) });
+        this.#options.onRefused('malformed_http', peerAddress(socket));
+      }
+      socket.destroy();
+      return;
+    }
+    if (connection.parserFailed(code)) this.#refuse(connection, code);
+  }
+
+  #connect(request: IncomingMessage, socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    const connection = (request.socket as Tagged)[connectionOf];
+    if (connection?.idle === true) this.#refuse(connection, 'malformed_http');
+    else socket.destroy();
+  }
+
+  #isUpgrade(request: IncomingMessage): boolean {
+    const connection = (request.socket as Tagged)[connectionOf];
+    return (
+      this.#options.onUpgrade !== undefined &&
+      connection?.idle === true &&
+      !connection.broken &&
+      request.method === 'GET' &&
+      request.headers.upgrade?.toLowerCase() === 'websocket' &&
+      request.httpVersionMinor === 1 &&
+      this.#faultOf(request, connection) === undefined
+    );
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const connection = (request.socket as Tagged)[connectionOf];
+    if (connection === undefined || socket !== request.socket) {
+      socket.destroy();
+      return;
+    }
+    connection.breakOff();
+    const upgrade = new Http1Upgrade(this.#host, connection, request, head);
+    try {
+      this.#options.onUpgrade?.(upgrade);
+    } catch (error) {
+      this.#options.logger.error('The handler of an upgrade threw', { reason: describeError(error) });
+      socket.destroy();
+    }
+  }
+
+  // HTTP/2
+
+  #session(session: ServerHttp2Session): void {
+    const { clock, onRefused } = this.#options;
+    const peer = peerAddress(session.socket as Socket);
+    const use = { streams: 0, idleSince: clock.monotonic() };
+    this.#sessions.set(session, use);
+    const limits = { resets: this.#limits.maxResets, pings: this.#limits.maxPings, settings: this.#limits.maxSettings };
+    const guard = new Http2Guard(session, limits, clock, () => onRefused('malformed_http', peer));
+    (session as Guarded)[guardOf] = { guard, use, peer, certificate: verifiedCertificate(session.socket) };
+    session.on('close', () => this.#sessions.delete(session));
+    if (this.#host.closing) session.close();
+  }
+
+  #stream(stream: ServerHttp2Stream, headers: Http2Headers, flags: number, raw: readonly string[]): void {
+    stream.on('error', () => undefined);
+    const { clock } = this.#options;
+    const own = (stream.session as Guarded | undefined)?.[guardOf];
+    if (own === undefined) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    if (stream.destroyed || stream.closed) {
+      own.guard.countReset();
+      return;
+    }
+    own.use.streams++;
+    stream.on('close', () => {
+      own.use.streams--;
+      own.use.idleSince = clock.monotonic();
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) own.guard.countReset();
+    });
+    const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    const arrival = {
+      stream,
+      headers,
+      endStream,
+      startedAt: clock.monotonic(),
+      peer: own.peer,
+      certificate: own.certificate,
+    };
+    const fault =
+      http2Fault(headers, raw, endStream, this.#limits.maxHeaders) ?? this.#inboundFault(true, own.certificate);
+    const exchange = new Http2Exchange(this.#host, arrival);
+    if (fault === undefined) this.#hand(exchange);
+    else {
+      this.#options.onRefused(fault, own.peer);
+      const { status, headers: fields } = refusalHead(fault);
+      exchange.respond(status, fields, this.#options.refusalBody(fault));
+    }
+  }
+
+  // End
+
+  close(graceMs: number): Promise<void> {
+    this.#host.closing = true;
+    for (const stop of this.#stops.splice(0)) stop();
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
+      const sweep = clock.every(this.#checkMs(), () => this.#sweep());
+      const grace = clock.after(graceMs, () => {
+        for (const session of this.#sessions.keys()) session.destroy();
+        for (const socket of this.#sockets) socket.destroy();
+      });
+      this.#server.close(() => {
+        grace.cancel();
+        sweep.cancel();
+        resolve();
+      });
+      // The plain server never listened: this only stops its timers.
+      this.#plain.close();
+      for (const connection of this.#connections) if (connection.idle) connection.socket.destroySoon();
+      for (const socket of this.#silent) socket.destroy();
+    });
+  }
+}

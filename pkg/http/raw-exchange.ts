@@ -1,0 +1,15 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+
+/** What passthrough.ts needs of an exchange and nobody else may touch: the body before it is read. Not exported by the package. */
+export const rawBody = Symbol('rawBody');
+export const rawUpgrade = Symbol('rawUpgrade');
+
+export interface RawExchange {
+  /** The request's body as it comes off the wire; to be called once, in place of `readBody`. */
+  [rawBody](): Readable;
+}
+
+export interface RawUpgrade {
+  [rawUpgrade](): { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer };
+}
