@@ -3,7 +3,7 @@ import { combination } from './combination.ts';
 import { expandDetector } from './detector-names.ts';
 import { ruleId } from './order.ts';
 import type { PolicyEntry } from './order.ts';
-import type { Action, ClassificationRule, GuardRule, MatchSpec, Replacement, SubjectSpec } from './policy.ts';
+import type { ClassificationRule, GuardRule, MatchSpec, Replacement, SubjectSpec } from './policy.ts';
 import { PolicyError } from './policy-error.ts';
 import type { ProviderScope } from './providers.ts';
 import type { PolicyNotice, RuleId, ScanRule } from './snapshot.ts';

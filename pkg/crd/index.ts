@@ -1,0 +1,7 @@
+export type { PolicyFault } from './fault.ts';
+export { formatFault, parsePolicies } from './parse-policies.ts';
+export type { ParseOptions, ParsedPolicies } from './parse-policies.ts';
+export { parseDuration, parseSize } from './quantity.ts';
+export { apiVersion, inferencePolicySchema, kinds, resourceSchema } from './schema.ts';
+export type { PolicyResource, PolicySpecResource } from './schema.ts';
+export type { SchemaNode } from './schema-node.ts';

@@ -1,0 +1,72 @@
+import type { Policy } from '../core/index.ts';
+import { formatPath } from './fault.ts';
+import type { DocumentFault, PolicyFault } from './fault.ts';
+import { readYaml } from './read-yaml.ts';
+import type { YamlDocument } from './read-yaml.ts';
+import { checkRules } from './rules.ts';
+import type { RuleOptions } from './rules.ts';
+import { checkShape } from './shape.ts';
+import { toPolicy } from './translate.ts';
+
+export interface ParseOptions {
+  /** Says why a pattern is not RE2 syntax or cannot be used, undefined when it can. Without it patterns are not checked here. */
+  readonly checkPattern?: (pattern: string, maxLength: number) => string | undefined;
+  /** Whether files beside the process may be named (`credential.file`, `caFile`, client certificates). Default true; false in a cluster. */
+  readonly local?: boolean;
+}
+
+export interface ParsedPolicies {
+  /** Empty when there is any fault: half of a file's policies could allow what the other half denies. */
+  readonly policies: readonly Policy[];
+  readonly faults: readonly PolicyFault[];
+}
+
+function parseDocument(
+  document: YamlDocument,
+  file: string,
+  rules: RuleOptions,
+): { readonly policy: Policy } | { readonly faults: readonly DocumentFault[] } {
+  if (document.value === undefined) return { faults: document.faults };
+  const shape = checkShape(document.value);
+  if ('faults' in shape) return shape;
+  const faults = checkRules(shape.resource, rules);
+  return faults.length > 0 ? { faults } : { policy: toPolicy(shape.resource, file) };
+}
+
+/**
+ * Reads the policies of a YAML (or JSON) text with any number of documents. Never throws: whatever is wrong is a fault that
+ * names document, path, line and fix.
+ *
+ * @param file name for faults; relative paths in the policies are taken from its folder.
+ */
+export function parsePolicies(yamlText: string, file: string, options: ParseOptions = {}): ParsedPolicies {
+  const rules: RuleOptions = { checkPattern: options.checkPattern, local: options.local ?? true };
+  const policies: Policy[] = [];
+  const faults: PolicyFault[] = [];
+  const seen = new Map<string, number>();
+  readYaml(yamlText).forEach((document, at) => {
+    const add = (fault: DocumentFault): void => {
+      const { path, message, line } = fault;
+      faults.push({ file, document: at + 1, path: formatPath(path), message, line: line ?? document.lineOf(path) });
+    };
+    const parsed = parseDocument(document, file, rules);
+    if ('faults' in parsed) return parsed.faults.forEach(add);
+    const { policy } = parsed;
+    const key = `${policy.kind}/${policy.namespace ?? ''}/${policy.name}`;
+    const before = seen.get(key);
+    if (before !== undefined)
+      add({ path: ['metadata', 'name'], message: `document ${before} is the same policy: remove one, or rename it` });
+    seen.set(key, at + 1);
+    policies.push(policy);
+  });
+  if (policies.length === 0 && faults.length === 0) {
+    faults.push({ file, document: 1, path: '', message: 'the file holds no policy', line: undefined });
+  }
+  return { policies: faults.length > 0 ? [] : policies, faults };
+}
+
+/** `policy.yaml:12: spec.access[0].effect: must be …`, with the document where a file has several. */
+export function formatFault(fault: PolicyFault): string {
+  const where = fault.line === undefined ? `${fault.file} (document ${fault.document})` : `${fault.file}:${fault.line}`;
+  return `${where}: ${fault.path === '' ? '' : `${fault.path}: `}${fault.message}`;
+}

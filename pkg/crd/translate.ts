@@ -1,0 +1,299 @@
+import { dirname, isAbsolute, join } from 'node:path';
+import type {
+  AccessRule,
+  AnalyzerSpec,
+  ApprovalSpec,
+  ClassificationRule,
+  GuardRule,
+  LabelSelector,
+  MatchSpec,
+  Policy,
+  PolicySpec,
+  ProviderSpec,
+  Replacement,
+  ResponseLimit,
+  SecretRef,
+  SubjectSpec,
+  UpstreamSpec,
+} from '../core/index.ts';
+import { parseDuration, parseSize } from './quantity.ts';
+import type {
+  AccessRuleResource,
+  ApproverResource,
+  ClassificationResource,
+  GuardResource,
+  PolicyResource,
+  PolicySpecResource,
+  ProviderResource,
+  ReplacementResource,
+  ResponseLimitResource,
+  SelectorResource,
+  SubjectResource,
+  UpstreamResource,
+} from './schema.ts';
+
+/**
+ * A checked resource -> the policy model of core: durations in milliseconds, sizes in bytes, paths as the process sees them.
+ * Fields that take part in combining stay unset when they are; only what belongs to one entry alone gets its default here.
+ */
+
+const defaultPatternLength = 256;
+const defaultKeep = 4;
+const defaultClockSkewMs = 30_000;
+const defaultAnalyzerTimeoutMs = 300;
+
+function milliseconds(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseDuration(text);
+}
+
+function bytes(value: string | number | undefined): number | undefined {
+  return value === undefined ? undefined : parseSize(value);
+}
+
+function selectorOf(selector: SelectorResource | undefined): LabelSelector {
+  return {
+    matchLabels: { ...selector?.matchLabels },
+    matchExpressions: (selector?.matchExpressions ?? []).map(({ key, operator, values }) => ({
+      key,
+      operator,
+      values: values ?? [],
+    })),
+  };
+}
+
+function subjectOf(subject: SubjectResource): SubjectSpec {
+  return {
+    anyone: subject.anyone === true,
+    authenticated: subject.authenticated === true,
+    group: subject.group,
+    subject: subject.subject,
+    scope: subject.scope,
+    provider: subject.provider,
+  };
+}
+
+function approverOf(approver: ApproverResource): ApprovalSpec['approvers'][number] {
+  const { kubernetesGroup, kubernetesUser, ...subject } = approver;
+  return { ...subjectOf(subject), kubernetesGroup, kubernetesUser };
+}
+
+/** Relative paths in a policy file are taken from the file's own folder. */
+type Locate = (path: string) => string;
+
+function fileRef(path: string | undefined, locate: Locate): SecretRef | undefined {
+  return path === undefined ? undefined : { kind: 'File', path: locate(path) };
+}
+
+function secretRef(ref: { readonly name: string; readonly key: string } | undefined): SecretRef | undefined {
+  return ref === undefined ? undefined : { kind: 'Secret', name: ref.name, key: ref.key };
+}
+
+function upstreamOf(upstream: UpstreamResource, locate: Locate): UpstreamSpec {
+  const { credential } = upstream;
+  const source = secretRef(credential?.secretRef) ?? fileRef(credential?.file, locate);
+  const header = (credential?.header ?? 'authorization').toLowerCase();
+  return {
+    ports: (upstream.ports ?? []).map((port) => ({
+      containerPort: port.containerPort,
+      protocol: port.protocol ?? 'Auto',
+      caSecretRef: secretRef(port.caSecretRef) ?? fileRef(port.caFile, locate),
+      serverName: port.serverName,
+    })),
+    hosted: upstream.hosted === undefined ? undefined : { url: upstream.hosted.url },
+    credential:
+      source === undefined
+        ? undefined
+        : { source, header, prefix: credential?.prefix ?? (header === 'authorization' ? 'Bearer ' : '') },
+  };
+}
+
+function certificateOf(tls: NonNullable<PolicySpecResource['tls']>): NonNullable<PolicySpec['tls']>['certificate'] {
+  const { certificate } = tls;
+  if (certificate === undefined) return undefined;
+  return certificate.secretName === undefined ? { issuer: 'Sidegate' } : { secretName: certificate.secretName };
+}
+
+function providerOf(provider: ProviderResource, locate: Locate): ProviderSpec {
+  const { oidc, serviceAccount, clientCertificate, kubernetesUser } = provider;
+  const located = (path: string | undefined): string | undefined => (path === undefined ? undefined : locate(path));
+  return {
+    name: provider.name,
+    oidc:
+      oidc === undefined
+        ? undefined
+        : {
+            issuer: oidc.issuer,
+            audiences: oidc.audiences,
+            groupsClaim: oidc.groupsClaim ?? 'groups',
+            scopesClaim: oidc.scopesClaim,
+            subjectClaim: oidc.subjectClaim ?? 'sub',
+            clockSkewMs: milliseconds(oidc.clockSkew) ?? defaultClockSkewMs,
+            jwksUri: oidc.jwksUri,
+            caFile: located(oidc.caFile),
+            algorithms: oidc.algorithms ?? [],
+            allowInsecureLoopback: oidc.allowInsecureLoopback ?? false,
+          },
+    serviceAccount:
+      serviceAccount === undefined
+        ? undefined
+        : {
+            issuer: serviceAccount.issuer,
+            audiences: serviceAccount.audiences,
+            jwksUri: serviceAccount.jwksUri,
+            caFile: located(serviceAccount.caFile),
+            allowInsecureLoopback: serviceAccount.allowInsecureLoopback ?? false,
+          },
+    clientCertificate:
+      clientCertificate === undefined
+        ? undefined
+        : {
+            caFile: locate(clientCertificate.caFile),
+            subjectFrom: clientCertificate.subjectFrom ?? 'Auto',
+            groupsFrom: clientCertificate.groupsFrom ?? 'OrganizationalUnit',
+          },
+    kubernetesUser:
+      kubernetesUser === undefined ? undefined : { claim: kubernetesUser.claim, prefix: kubernetesUser.prefix ?? '' },
+  };
+}
+
+function accessOf(rule: AccessRuleResource): AccessRule {
+  return {
+    name: rule.name,
+    effect: rule.effect,
+    subjects: rule.subjects.map(subjectOf),
+    operations: rule.operations ?? [],
+    models: rule.models ?? [],
+    scopes: rule.scopes ?? [],
+    tokenInput: rule.tokenInput,
+    limits:
+      rule.limits === undefined
+        ? undefined
+        : {
+            requestsPerMinute: rule.limits.requestsPerMinute,
+            tokensPerMinute: rule.limits.tokensPerMinute,
+            maxOutputTokens: rule.limits.maxOutputTokens,
+            concurrentRequests: rule.limits.concurrentRequests,
+          },
+  };
+}
+
+function matchOf(match: GuardResource['match'] | ClassificationResource): MatchSpec {
+  const maxLength = match.patternMaxLength ?? defaultPatternLength;
+  return {
+    detectors: match.detectors ?? [],
+    patterns: (match.patterns ?? []).map((pattern) => ({ pattern, maxLength })),
+    words: match.words ?? [],
+  };
+}
+
+function replacementOf(replacement: ReplacementResource | undefined): Replacement | undefined {
+  switch (replacement?.style) {
+    case undefined:
+      return undefined;
+    case 'Partial':
+      return { style: 'Partial', keep: replacement?.keep ?? defaultKeep };
+    case 'Constant':
+      return { style: 'Constant', text: replacement?.text ?? '' };
+    case 'Hash':
+      return { style: 'Hash' };
+    default:
+      return { style: 'Label' };
+  }
+}
+
+function guardOf(guard: GuardResource): GuardRule {
+  return {
+    name: guard.name,
+    on: guard.on,
+    subjects: (guard.subjects ?? []).map(subjectOf),
+    match: matchOf(guard.match),
+    action: guard.action,
+    replacement: replacementOf(guard.replacement),
+  };
+}
+
+function classificationOf(rule: ClassificationResource): ClassificationRule {
+  return {
+    label: rule.label,
+    fields: rule.fields ?? [],
+    match: matchOf(rule),
+    visibleTo: (rule.visibleTo ?? []).map(subjectOf),
+    otherwise: rule.otherwise,
+    replacement: replacementOf(rule.replacement),
+  };
+}
+
+function responseLimitOf(limit: ResponseLimitResource): ResponseLimit {
+  return {
+    subjects: limit.subjects.map(subjectOf),
+    maxBytes: bytes(limit.maxBytes),
+    maxDurationMs: milliseconds(limit.maxDuration),
+    minDurationMs: milliseconds(limit.minDuration),
+    padToMultipleOf: limit.padToMultipleOf,
+    cadenceMs: milliseconds(limit.cadence?.every),
+  };
+}
+
+function analyzerOf(one: NonNullable<PolicySpecResource['analyzers']>[number]): AnalyzerSpec {
+  return {
+    name: one.name,
+    url: one.url,
+    timeoutMs: milliseconds(one.timeout) ?? defaultAnalyzerTimeoutMs,
+    failureMode: one.failureMode ?? 'Deny',
+  };
+}
+
+function approvalsOf(approvals: NonNullable<PolicySpecResource['approvals']>): ApprovalSpec {
+  return {
+    approvers: (approvals.approvers ?? []).map(approverOf),
+    required: approvals.required,
+    timeoutMs: milliseconds(approvals.timeout),
+  };
+}
+
+function specOf(spec: PolicySpecResource, locate: Locate): PolicySpec {
+  const { upstream, tls, approvals, audit, requestLimits } = spec;
+  return {
+    selector: selectorOf(spec.selector),
+    namespaceSelector: spec.namespaceSelector === undefined ? undefined : selectorOf(spec.namespaceSelector),
+    mode: spec.mode ?? 'Enforce',
+    profile: spec.profile,
+    upstream: upstream === undefined ? undefined : upstreamOf(upstream, locate),
+    tls:
+      tls === undefined
+        ? undefined
+        : { inbound: tls.inbound, minVersion: tls.minVersion, certificate: certificateOf(tls) },
+    providers: (spec.identity?.providers ?? []).map((one) => providerOf(one, locate)),
+    access: (spec.access ?? []).map(accessOf),
+    guards: (spec.guards ?? []).map(guardOf),
+    classification: (spec.classification ?? []).map(classificationOf),
+    approvals: approvals === undefined ? undefined : approvalsOf(approvals),
+    responseLimits: (spec.responseLimits ?? []).map(responseLimitOf),
+    audit: audit === undefined ? undefined : { content: audit.content, onFailure: audit.onFailure },
+    analyzers: (spec.analyzers ?? []).map(analyzerOf),
+    onUnknown: spec.onUnknown,
+    requestLimits:
+      requestLimits === undefined
+        ? undefined
+        : {
+            maxBodyBytes: bytes(requestLimits.maxBodyBytes),
+            bodyTimeoutMs: milliseconds(requestLimits.bodyTimeout),
+            upstreamIdleMs: milliseconds(requestLimits.upstreamIdle),
+          },
+  };
+}
+
+/** @param file where the resource was read: relative paths in it are taken from that folder. */
+export function toPolicy({ kind, metadata, spec }: PolicyResource, file: string): Policy {
+  const namespace = kind === 'InferencePolicy' ? (metadata.namespace ?? 'default') : undefined;
+  const created = metadata.creationTimestamp === undefined ? 0 : Date.parse(metadata.creationTimestamp);
+  return {
+    kind,
+    uid: metadata.uid ?? [kind, namespace ?? '', metadata.name].join('/'),
+    name: metadata.name,
+    namespace,
+    generation: metadata.generation ?? 1,
+    createdAt: Number.isNaN(created) ? 0 : created,
+    spec: specOf(spec, (path) => (isAbsolute(path) ? path : join(dirname(file), path))),
+  };
+}
