@@ -23,7 +23,10 @@ export interface ViewSpec {
   readonly note: RuleSelection;
 }
 
-/** One finding, without its text. */
+/**
+ * One finding, without its text. `end` is the end of what was recognised: of an open-ended finding its opener, of a field the
+ * value's first character. Findings of one rule and kind that overlap an earlier one are counted with it.
+ */
 export interface Hit {
   /** Index into scanRules. */
   readonly rule: number;
@@ -47,6 +50,8 @@ export interface MaskResult {
   readonly hits: readonly Hit[];
   /** The first finding of a `stop` rule, by start. */
   readonly stopped: Hit | undefined;
+  /** As {@link LaneScanner.failed}: `text` holds what stands before the fault. */
+  readonly failed: boolean;
 }
 
 /** One lane while it streams. See DESIGN section 5: what `take` gave is at all times a prefix of mask(P + X) for every X. */
@@ -63,6 +68,11 @@ export interface LaneScanner {
   /** Decided components that touch [from, to), in order. Only for ranges that were not taken yet. */
   edits(from: number, to: number): readonly Edit[];
   readonly stopped: Hit | undefined;
+  /**
+   * The lane is read as JSON and is none: nothing after `decided` may go out, and its answer ends with an error. Not in lanes
+   * that are read as text.
+   */
+  readonly failed: boolean;
   /** Findings since the last call, each once, also of `note` rules. */
   drainHits(): readonly Hit[];
 }

@@ -1,0 +1,137 @@
+import { buildClasses } from './char-classes.ts';
+import type { CharClasses, Ranges } from './char-classes.ts';
+import type { Pattern } from './pattern.ts';
+
+/**
+ * Many patterns as one nondeterministic program over code points, in flat arrays. After a pattern's match stand R
+ * instructions that take any character: while a thread stands there, the match still waits for its right context.
+ */
+export interface Program {
+  readonly size: number;
+  readonly op: Uint8Array;
+  readonly out: Int32Array;
+  /** alt: the other way; assert: flags; char: charset; match: unit. */
+  readonly arg: Int32Array;
+  /** Unit that an instruction belongs to. */
+  readonly unit: Int32Array;
+  readonly starts: Int32Array;
+  readonly classes: CharClasses;
+  /** member[charset * classes.count + class]. */
+  readonly member: Uint8Array;
+  /** Reversed edges, compressed: those that consume a character, and those that do not. */
+  readonly charInto: Edges;
+  readonly freeInto: Edges;
+}
+
+export interface Edges {
+  readonly first: Int32Array;
+  readonly to: Int32Array;
+}
+
+export const op = { char: 0, alt: 1, assert: 2, jump: 3, match: 4, fail: 5 } as const;
+
+export interface ProgramPart {
+  readonly pattern: Pattern;
+  /** R: characters of right context, waited for after the match. */
+  readonly right: number;
+}
+
+const anyCharacter: Ranges = [0, 0x10ffff];
+
+export function buildProgram(parts: readonly ProgramPart[]): Program {
+  // Instruction 0 fails: where tails end.
+  const size = parts.reduce((sum, part) => sum + part.pattern.instructions.length + part.right, 1);
+  const ops = new Uint8Array(size);
+  const out = new Int32Array(size);
+  const arg = new Int32Array(size);
+  const unit = new Int32Array(size);
+  const starts = new Int32Array(parts.length);
+  const sets: Ranges[] = [];
+  const setIds = new Map<string, number>();
+  const setOf = (ranges: Ranges): number => {
+    const key = ranges.join();
+    let id = setIds.get(key);
+    if (id === undefined) {
+      setIds.set(key, (id = sets.length));
+      sets.push(ranges);
+    }
+    return id;
+  };
+  ops[0] = op.fail;
+  let base = 1;
+  parts.forEach(({ pattern, right }, index) => {
+    const tail = base + pattern.instructions.length;
+    unit.fill(index, base, tail + right);
+    starts[index] = base + pattern.start;
+    pattern.instructions.forEach((one, at) => {
+      const pc = base + at;
+      ops[pc] = op[one.op];
+      out[pc] = 'out' in one ? base + one.out : 0;
+      if (one.op === 'char') arg[pc] = setOf(one.ranges);
+      else if (one.op === 'alt') arg[pc] = base + one.other;
+      else if (one.op === 'assert') arg[pc] = one.flags;
+      else if (one.op === 'match') {
+        arg[pc] = index;
+        out[pc] = right > 0 ? tail : 0;
+      }
+    });
+    for (let at = 0; at < right; at++) {
+      ops[tail + at] = op.char;
+      arg[tail + at] = setOf(anyCharacter);
+      out[tail + at] = at + 1 < right ? tail + at + 1 : 0;
+    }
+    base = tail + right;
+  });
+  const classes = buildClasses(sets);
+  const member = new Uint8Array(sets.length * classes.count);
+  sets.forEach((ranges, set) => {
+    for (const one of classesIn(ranges, classes)) member[set * classes.count + one] = 1;
+  });
+  const charInto: [number, number][] = [];
+  const freeInto: [number, number][] = [];
+  for (let pc = 1; pc < size; pc++) {
+    const kind = ops[pc];
+    if (kind === op.fail || (kind === op.match && out[pc] === 0)) continue;
+    (kind === op.char ? charInto : freeInto).push([out[pc] as number, pc]);
+    if (kind === op.alt) freeInto.push([arg[pc] as number, pc]);
+  }
+  return {
+    size,
+    op: ops,
+    out,
+    arg,
+    unit,
+    starts,
+    classes,
+    member,
+    charInto: compress(charInto, size),
+    freeInto: compress(freeInto, size),
+  };
+}
+
+/** Classes never straddle a set, so the first character of each stretch tells all. */
+function classesIn(ranges: Ranges, classes: CharClasses): Set<number> {
+  const found = new Set<number>();
+  for (let at = 0; at < ranges.length; at += 2) {
+    const low = ranges[at] as number;
+    const high = ranges[at + 1] as number;
+    for (let code = low; code <= high && found.size < classes.count; code = classes.nextCut(code)) {
+      found.add(classes.of(code));
+    }
+  }
+  return found;
+}
+
+function compress(edges: readonly [number, number][], size: number): Edges {
+  const first = new Int32Array(size + 1);
+  for (const [into] of edges) first[into + 1] = (first[into + 1] as number) + 1;
+  for (let at = 0; at < size; at++) first[at + 1] = (first[at + 1] as number) + (first[at] as number);
+  const fill = first.slice();
+  const to = new Int32Array(edges.length);
+  for (const [into, from] of edges) {
+    const at = fill[into] as number;
+    to[at] = from;
+    fill[into] = at + 1;
+  }
+  return { first, to };
+}

@@ -1,0 +1,60 @@
+/**
+ * States of a lazy automaton: each is a set of instructions plus a note, built when text first reaches it. Memory is bounded:
+ * when the table is full it is emptied, and whoever holds a state across calls finds it again by its set (`generation` tells).
+ *
+ * The table gives, for state and character class, the next state: zero or more for a plain one, `~state` for one with a note
+ * that the caller must look at, {@link unknown} where it was not built yet. States are row offsets, so that a step is one addition.
+ */
+export const unknown = -0x80000000;
+
+/** Transitions of one automaton: 4 MiB. */
+const maxEntries = 1 << 20;
+
+export interface CachedState<Note> {
+  readonly set: Int32Array;
+  readonly note: Note;
+}
+
+export class StateCache<Note> {
+  table: Int32Array;
+  generation = 0;
+  readonly stride: number;
+  readonly #states: CachedState<Note>[] = [];
+  readonly #ids = new Map<string, number>();
+  readonly #limit: number;
+
+  /** @param limit most states; default as many as 4 MiB hold, at least 16 */
+  constructor(stride: number, limit = Math.max(16, Math.floor(maxEntries / stride))) {
+    this.stride = stride;
+    this.#limit = limit;
+    this.table = new Int32Array(stride * Math.min(16, limit)).fill(unknown);
+  }
+
+  get(id: number): CachedState<Note> {
+    return this.#states[id / this.stride] as CachedState<Note>;
+  }
+
+  /** The state's row; a new one may empty the table first. `key` must tell notes apart. */
+  intern(set: Int32Array, key: string, note: Note): number {
+    const name = `${key}:${set.join()}`;
+    const known = this.#ids.get(name);
+    if (known !== undefined) return known;
+    if (this.#states.length >= this.#limit) this.#empty();
+    const id = this.#states.length * this.stride;
+    if (id + this.stride > this.table.length) {
+      const larger = new Int32Array(Math.min(this.table.length * 2, this.#limit * this.stride)).fill(unknown);
+      larger.set(this.table);
+      this.table = larger;
+    }
+    this.#states.push({ set, note });
+    this.#ids.set(name, id);
+    return id;
+  }
+
+  #empty(): void {
+    this.generation++;
+    this.#states.length = 0;
+    this.#ids.clear();
+    this.table.fill(unknown);
+  }
+}

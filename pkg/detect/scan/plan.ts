@@ -1,0 +1,151 @@
+import type { ScanRule } from '../../core/index.ts';
+import { AnchoredMatcher } from '../automaton/anchored.ts';
+import { ForwardAutomaton } from '../automaton/forward.ts';
+import { MatchStarts } from '../automaton/match-starts.ts';
+import { buildProgram } from '../automaton/program.ts';
+import type { Program } from '../automaton/program.ts';
+import { ReverseAutomaton } from '../automaton/reverse.ts';
+import type { ViewSpec } from '../scanner.ts';
+import { needsValue } from './replacement.ts';
+import type { Unit } from './unit.ts';
+
+/** Everything compiled that views share: built once for each snapshot, parts of it when first needed. */
+export class Compiled {
+  readonly rules: readonly ScanRule[];
+  readonly units: readonly Unit[];
+  readonly hashKey: Uint8Array;
+  readonly fold: (code: number) => string;
+  readonly program: Program;
+  readonly #matchers: (AnchoredMatcher | undefined)[] = [];
+  readonly #starts: (MatchStarts | undefined)[] = [];
+  readonly #closers: (ForwardAutomaton | undefined)[] = [];
+
+  // eslint-disable-next-line max-params -- a constructor of five facts, called once
+  constructor(rules: readonly ScanRule[], units: readonly Unit[], hashKey: Uint8Array, fold: (code: number) => string) {
+    this.rules = rules;
+    this.units = units;
+    this.hashKey = hashKey;
+    this.fold = fold;
+    this.program = buildProgram(units);
+  }
+
+  matcher(unit: Unit): AnchoredMatcher {
+    return (this.#matchers[unit.index] ??= new AnchoredMatcher(this.program, unit.index, unit.pattern.asserted));
+  }
+
+  starts(unit: Unit): MatchStarts {
+    return (this.#starts[unit.index] ??= new MatchStarts(this.program, unit.index));
+  }
+
+  /** The closer of an open-ended unit, as an automaton that finds its first end. */
+  closer(unit: Unit): ForwardAutomaton {
+    let closer = this.#closers[unit.index];
+    if (closer === undefined) {
+      if (unit.open?.kind !== 'until') throw new TypeError('the unit has no closer');
+      const program = buildProgram([{ pattern: unit.open.closer, right: 0 }]);
+      closer = new ForwardAutomaton(program, [0], { anywhere: true, tails: false });
+      this.#closers[unit.index] = closer;
+    }
+    return closer;
+  }
+}
+
+/** What a view does with a unit's findings; -1: nothing. */
+export interface UnitPlan {
+  readonly unit: Unit;
+  /** First rule in policy order whose replacement stands for its findings. */
+  readonly replace: number;
+  /** First rule that a finding ends the lane for. */
+  readonly stop: number;
+  /** All rules of the view that count its findings, rising. */
+  readonly rules: readonly number[];
+  /** Sorts findings of equal extents: policy order, then detectors, patterns, words, then place. */
+  readonly order: readonly number[];
+  readonly keepsValue: boolean;
+}
+
+/** One selection of rules, compiled. */
+export class Plan {
+  readonly compiled: Compiled;
+  readonly spec: ViewSpec;
+  /** By unit index; undefined where no rule of the view asks for it. */
+  readonly units: readonly (UnitPlan | undefined)[];
+  readonly active: readonly number[];
+  readonly stops: boolean;
+  /** UTF-16 units of left context to keep before what is decided. */
+  readonly leftUnits: number;
+  /** Source characters after which a candidate of any unit may be called undecided for too long. */
+  readonly shortestPatience: number;
+  /** See TextScan: how much padding must have been seen before anybody looks for padded candidates. */
+  readonly paddingAlarm: number;
+  #forward: ForwardAutomaton | undefined = undefined;
+  #reverse: ReverseAutomaton | undefined = undefined;
+  #anchored: ForwardAutomaton | undefined = undefined;
+
+  constructor(compiled: Compiled, spec: ViewSpec) {
+    this.compiled = compiled;
+    this.spec = spec;
+    this.units = compiled.units.map((unit) => planUnit(unit, compiled.rules, spec));
+    const plans = this.units.filter((one) => one !== undefined);
+    this.active = plans.map((one) => one.unit.index);
+    this.stops = plans.some((one) => one.stop >= 0);
+    this.leftUnits = 2 * plans.reduce((most, one) => Math.max(most, one.unit.left), 1) + 2;
+    this.shortestPatience = plans.reduce((least, one) => Math.min(least, patience(one.unit)), Number.POSITIVE_INFINITY);
+    this.paddingAlarm = plans.reduce(
+      (least, { unit }) => Math.min(least, Math.max(1, 3 * unit.maxLength - 5 * unit.right)),
+      Number.POSITIVE_INFINITY,
+    );
+  }
+
+  get forward(): ForwardAutomaton {
+    return (this.#forward ??= new ForwardAutomaton(this.compiled.program, this.active, {
+      anywhere: true,
+      tails: true,
+    }));
+  }
+
+  get reverse(): ReverseAutomaton {
+    return (this.#reverse ??= new ReverseAutomaton(
+      this.compiled.program,
+      this.active,
+      this.compiled.units.map((unit) => ({
+        reach: unit.maxLength + unit.right - 1,
+        wordStart: unit.wordStart,
+      })),
+    ));
+  }
+
+  /** All units, from one start. */
+  get anchored(): ForwardAutomaton {
+    return (this.#anchored ??= new ForwardAutomaton(this.compiled.program, this.active, {
+      anywhere: false,
+      tails: true,
+    }));
+  }
+}
+
+/** Source characters after which a candidate that is still undecided is a finding: 8 W, and never before W + R. */
+export function patience(unit: Unit): number {
+  return Math.max(8 * unit.maxLength, unit.maxLength + unit.right);
+}
+
+function planUnit(unit: Unit, rules: readonly ScanRule[], spec: ViewSpec): UnitPlan | undefined {
+  const asking = unit.rules.filter(({ rule }) => isIn(spec, rule));
+  const [first] = asking;
+  if (first === undefined) return undefined;
+  const replace = asking.find(({ rule }) => spec.replace[rule] === 1);
+  const decisive = replace ?? first;
+  const style = replace === undefined ? undefined : rules[replace.rule];
+  return {
+    unit,
+    replace: replace?.rule ?? -1,
+    stop: asking.find(({ rule }) => spec.stop[rule] === 1)?.rule ?? -1,
+    rules: asking.map(({ rule }) => rule),
+    order: [decisive.rule, unit.rank, decisive.place],
+    keepsValue: style !== undefined && needsValue(style),
+  };
+}
+
+export function isIn(spec: ViewSpec, rule: number): boolean {
+  return spec.replace[rule] === 1 || spec.stop[rule] === 1 || spec.note[rule] === 1;
+}

@@ -1,0 +1,175 @@
+import { CodedError } from '../../base/index.ts';
+import { expandDetector } from '../../core/index.ts';
+import type { DetectorName, ScanRule } from '../../core/index.ts';
+import type { Detector } from '../detector.ts';
+import { checkPattern, parsePattern } from '../automaton/pattern.ts';
+import type { Pattern } from '../automaton/pattern.ts';
+import { wordAccepts, wordPattern } from './word.ts';
+
+/**
+ * One thing that is looked for, whichever rules ask for it: a detector, a pattern, a word, or a field's name in prose.
+ */
+export interface Unit {
+  readonly index: number;
+  readonly by: string;
+  /** Order within a rule: detectors, patterns, words, fields. */
+  readonly rank: number;
+  readonly pattern: Pattern;
+  readonly maxLength: number;
+  readonly left: number;
+  readonly right: number;
+  readonly accept: ((text: string, start: number, end: number) => boolean) | undefined;
+  readonly significant: (code: number) => boolean;
+  readonly leastSignificant: number;
+  readonly open: OpenEnd | undefined;
+  /** It begins only where no letter or digit stands before. */
+  readonly wordStart: boolean;
+  /** Rules that ask for it, rising, each with the unit's place among those of the same rank. */
+  readonly rules: readonly { readonly rule: number; readonly place: number }[];
+}
+
+export type OpenEnd =
+  | { readonly kind: 'until'; readonly closer: Pattern; readonly closerMaxLength: number }
+  | { readonly kind: 'class'; readonly goesOn: (code: number) => boolean }
+  /** A JSON value whose first character is the span's last. */
+  | { readonly kind: 'json' };
+
+export interface Environment {
+  readonly detectors: Readonly<Partial<Record<DetectorName, Detector>>>;
+  /** Context-free; ASCII maps to itself. */
+  readonly fold: (code: number) => string;
+}
+
+type Draft = Omit<Unit, 'index' | 'rules'>;
+
+/** Names of `**.name` rules are looked for in prose with up to this many spaces around the colon. */
+const colonSpaces = 8;
+
+/**
+ * @throws CodedError `invalid_pattern` (names the pattern and gives the parser's message), `unknown_detector`, `invalid_word`
+ */
+export function collectUnits(rules: readonly ScanRule[], environment: Environment): Unit[] {
+  const drafts = new Map<string, { readonly draft: Draft; readonly rules: { rule: number; place: number }[] }>();
+  const add = (key: string, rule: number, place: number, make: () => Draft): void => {
+    let entry = drafts.get(key);
+    if (entry === undefined) drafts.set(key, (entry = { draft: make(), rules: [] }));
+    if (entry.rules.at(-1)?.rule !== rule) entry.rules.push({ rule, place });
+  };
+  for (const [index, rule] of rules.entries()) {
+    rule.match.detectors.flatMap(detectorsNamed).forEach((name, place) => {
+      add(`detector ${name}`, index, place, () => detectorUnit(name, environment));
+    });
+    rule.match.patterns.forEach(({ pattern, maxLength }, place) => {
+      add(`pattern ${maxLength} ${pattern}`, index, place, () => patternUnit(pattern, maxLength));
+    });
+    rule.match.words.forEach((word, place) => {
+      add(`word ${word}`, index, place, () => wordUnit(word, environment.fold));
+    });
+    rule.fields.forEach((path, place) => {
+      const name = nameAnywhere(path);
+      if (name !== undefined) add(`field ${name}`, index, place, () => fieldUnit(name));
+    });
+  }
+  return [...drafts.values()].map((entry, index) => ({ ...entry.draft, index, rules: entry.rules }));
+}
+
+/** The name of a path of the form `**.name`. */
+function nameAnywhere(path: string): string | undefined {
+  return /^\*\*\.([^.[\]*"\\]+)$/u.exec(path)?.[1];
+}
+
+function detectorsNamed(name: string): readonly DetectorName[] {
+  const names = expandDetector(name);
+  if (names === undefined) throw new CodedError('unknown_detector', `no detector is named ${name}`);
+  return names;
+}
+
+function detectorUnit(name: DetectorName, environment: Environment): Draft {
+  const detector = environment.detectors[name];
+  if (detector === undefined) throw new CodedError('unknown_detector', `detector ${name} is not built in`);
+  const open = detector.open;
+  return {
+    by: name,
+    rank: 0,
+    pattern: compilePattern(detector.pattern, detector.maxLength),
+    maxLength: detector.maxLength,
+    left: detector.left,
+    right: detector.right,
+    accept: detector.accept,
+    significant: detector.significant,
+    leastSignificant: detector.leastSignificant,
+    open:
+      open === undefined
+        ? undefined
+        : 'until' in open
+          ? {
+              kind: 'until',
+              closer: compilePattern(open.until, open.untilMaxLength),
+              closerMaxLength: open.untilMaxLength,
+            }
+          : { kind: 'class', goesOn: open.whileClass },
+    wordStart: false,
+  };
+}
+
+function patternUnit(source: string, maxLength: number): Draft {
+  const pattern = compilePattern(source, maxLength);
+  const context = pattern.asserted ? 1 : 0;
+  return {
+    by: 'pattern',
+    rank: 1,
+    pattern,
+    maxLength,
+    left: context,
+    right: context,
+    accept: undefined,
+    significant: () => true,
+    leastSignificant: Math.max(1, pattern.shortest),
+    open: undefined,
+    wordStart: false,
+  };
+}
+
+function wordUnit(word: string, fold: (code: number) => string): Draft {
+  const made = wordPattern(word, fold);
+  if (made === undefined) throw new CodedError('invalid_word', 'a word of a list holds no letter, digit or sign');
+  return {
+    by: 'word',
+    rank: 2,
+    pattern: parsePattern(made.pattern),
+    maxLength: made.maxLength,
+    left: 1,
+    right: 1,
+    accept: wordAccepts,
+    significant: (code) => letterDigitOrSign.test(String.fromCodePoint(code)),
+    leastSignificant: made.letters,
+    open: undefined,
+    wordStart: true,
+  };
+}
+
+const letterDigitOrSign = /[\p{L}\p{N}@$+!|]/u;
+
+function fieldUnit(name: string): Draft {
+  const literal = Array.from(name, (char) => `\\x{${(char.codePointAt(0) as number).toString(16)}}`).join('');
+  const spaces = `[ \\t\\r\\n]{0,${colonSpaces}}`;
+  return {
+    by: 'field',
+    rank: 3,
+    pattern: parsePattern(`"${literal}"${spaces}:${spaces}["\\-0-9tfn{\\[]`),
+    maxLength: Array.from(name).length + 4 + 2 * colonSpaces,
+    left: 0,
+    right: 0,
+    accept: undefined,
+    significant: (code) => code > 0x20,
+    leastSignificant: Array.from(name).length + 4,
+    open: { kind: 'json' },
+    wordStart: false,
+  };
+}
+
+function compilePattern(source: string, maxLength: number): Pattern {
+  const fault = checkPattern(source, maxLength);
+  if (fault !== undefined) throw new CodedError('invalid_pattern', `pattern ${fault.pattern}: ${fault.message}`);
+  return parsePattern(source);
+}

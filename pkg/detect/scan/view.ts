@@ -1,0 +1,131 @@
+import type { ScanRule } from '../../core/index.ts';
+import type {
+  Hit,
+  LaneEnd,
+  LaneKind,
+  LaneScanner,
+  MaskResult,
+  Scanner,
+  ScannerOptions,
+  View,
+  ViewSpec,
+} from '../scanner.ts';
+import { compileFieldPaths } from './field-path.ts';
+import type { PathState } from './field-path.ts';
+import { foldText } from './json-scan.ts';
+import { Lane, PassingLane } from './lane.ts';
+import { Compiled, Plan, isIn } from './plan.ts';
+import { longestStyledValue, replacementText } from './replacement.ts';
+import { collectUnits } from './unit.ts';
+import type { Environment } from './unit.ts';
+
+/** Text between two yields of `maskInSteps`. */
+const stepUnits = 64 * 1024;
+
+class CompiledView implements View {
+  readonly spec: ViewSpec;
+  readonly idle: boolean;
+  readonly fields: boolean;
+  readonly #plan: Plan;
+  readonly #fields: PathState | undefined;
+
+  constructor(compiled: Compiled, spec: ViewSpec) {
+    this.spec = spec;
+    this.#plan = new Plan(compiled, spec);
+    this.#fields = compileFieldPaths(compiled.rules, (rule) => isIn(spec, rule));
+    this.fields = this.#fields !== undefined;
+    this.idle = this.#plan.active.length === 0 && this.#fields === undefined;
+  }
+
+  mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult {
+    const steps = this.maskInSteps(text, kind, end);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void> {
+    if (this.idle) return { text, edits: [], hits: [], stopped: undefined, failed: false };
+    const lane = this.open(kind);
+    for (let at = 0; at < text.length; at += stepUnits) {
+      if (at > 0) yield;
+      lane.push(text.length <= stepUnits ? text : text.slice(at, at + stepUnits));
+      if (lane.stopped !== undefined || lane.failed) break;
+    }
+    lane.end(end);
+    const edits = lane.edits(0, lane.decided);
+    const untouched = edits.length === 0 && lane.decided === text.length;
+    return {
+      text: untouched ? text : lane.take(lane.decided),
+      edits,
+      hits: [...lane.drainHits()].sort(byStart),
+      stopped: lane.stopped,
+      failed: lane.failed,
+    };
+  }
+
+  open(kind: LaneKind): LaneScanner {
+    return this.idle ? new PassingLane() : new Lane(this.#plan, this.#fields, kind);
+  }
+
+  field(path: readonly (string | number)[]): number | undefined {
+    let state = this.#fields;
+    const matched: number[] = [];
+    for (const step of path) {
+      matched.push(...(state?.rules ?? []));
+      state = typeof step === 'number' ? state?.item(step) : state?.key(step);
+    }
+    matched.push(...(state?.rules ?? []));
+    const { replace, stop } = this.spec;
+    const acting = matched.filter((rule) => replace[rule] === 1 || stop[rule] === 1);
+    const among = acting.length > 0 ? acting : matched;
+    return among.length === 0 ? undefined : Math.min(...among);
+  }
+
+  fieldReplacement(rule: number, value: string): string {
+    const { rules, hashKey, fold } = this.#plan.compiled;
+    const known = rules[rule];
+    if (known === undefined) throw new RangeError('no rule has this index');
+    return replacementText(known, value.length > longestStyledValue ? undefined : foldText(value, fold), hashKey);
+  }
+}
+
+function byStart(a: Hit, b: Hit): number {
+  return a.start - b.start || a.rule - b.rule || a.end - b.end;
+}
+
+class CompiledScanner implements Scanner {
+  readonly rules: readonly ScanRule[];
+  readonly #compiled: Compiled;
+  readonly #views = new Map<string, View>();
+
+  constructor(compiled: Compiled) {
+    this.rules = compiled.rules;
+    this.#compiled = compiled;
+  }
+
+  view(spec: ViewSpec): View {
+    const key = [spec.replace, spec.stop, spec.note].map((one) => setOf(one, this.rules.length)).join('|');
+    let view = this.#views.get(key);
+    if (view === undefined) this.#views.set(key, (view = new CompiledView(this.#compiled, spec)));
+    return view;
+  }
+}
+
+function setOf(selection: Uint8Array, rules: number): string {
+  const members: number[] = [];
+  for (let rule = 0; rule < rules; rule++) if (selection[rule] === 1) members.push(rule);
+  return members.join();
+}
+
+/**
+ * Compiles all scan rules of a snapshot.
+ *
+ * @throws CodedError `invalid_pattern`, `unknown_detector`, `invalid_word`, `invalid_field_path`
+ */
+export function compileWith(rules: readonly ScanRule[], options: ScannerOptions, environment: Environment): Scanner {
+  compileFieldPaths(rules, () => true);
+  const units = collectUnits(rules, environment);
+  return new CompiledScanner(new Compiled(rules, units, options.hashKey, environment.fold));
+}

@@ -1,0 +1,73 @@
+import { wordAt, wordBefore } from '../automaton/reverse.ts';
+
+/**
+ * A word of a fixed list, compared as a reader would: case, digits and signs that stand for letters (`1gn0re`), and spaces or
+ * punctuation between letters (`i g n o r e`, `ign-ore`) do not matter; it begins and ends where a word does.
+ *
+ * Words of fewer than four letters allow nothing between their letters, or "as s" would be found in "was so".
+ */
+export interface WordPattern {
+  /** RE2 syntax, no assertions. */
+  readonly pattern: string;
+  readonly maxLength: number;
+  /** Letters, digits and signs of the word. */
+  readonly letters: number;
+}
+
+/** What is written instead of a letter. */
+const standIns: Readonly<Record<string, string>> = {
+  a: '4@',
+  b: '8',
+  e: '3',
+  g: '9',
+  i: '1!|l',
+  l: '1|i',
+  o: '0',
+  s: '5$',
+  t: '7+',
+  z: '2',
+};
+
+/** Most characters between two letters, and between two words of a phrase. */
+const betweenLetters = 3;
+const betweenWords = 8;
+
+/** What separates the words of a phrase in a list: it matches any separator, or none. */
+const separators = /[\s\p{Pd}\p{Pc}.,:;'"/\\]+/u;
+
+/**
+ * The pattern of a word of a policy; undefined when it holds nothing to look for.
+ *
+ * @param fold how text is mapped before it is matched
+ */
+export function wordPattern(word: string, fold: (code: number) => string): WordPattern | undefined {
+  const folded = Array.from(word, (char) => fold(char.codePointAt(0) as number)).join('');
+  const parts = folded
+    .split(separators)
+    .map((part) => Array.from(part))
+    .filter((part) => part.length > 0);
+  const letters = parts.reduce((sum, part) => sum + part.length, 0);
+  if (letters === 0) return undefined;
+  const gap = (most: number): string => `[^\\pL\\pN]{0,${most}}`;
+  const inner = letters < 4 ? '' : gap(betweenLetters);
+  const pattern = parts.map((part) => part.map(letterClass).join(inner)).join(gap(betweenWords));
+  const gaps = parts.length - 1;
+  return {
+    pattern,
+    letters,
+    maxLength: letters + (letters < 4 ? 0 : (letters - 1 - gaps) * betweenLetters) + gaps * betweenWords,
+  };
+}
+
+/** A character, its other cases and what stands in for it, as an RE2 class. */
+function letterClass(char: string): string {
+  const lower = char.toLowerCase();
+  const forms = [char, lower, char.toUpperCase(), ...Array.from(standIns[lower] ?? '')];
+  const single = new Set(forms.filter((form) => Array.from(form).length === 1));
+  return `[${[...single].map((form) => `\\x{${(form.codePointAt(0) as number).toString(16)}}`).join('')}]`;
+}
+
+/** A word ends where words end. */
+export function wordAccepts(text: string, start: number, end: number): boolean {
+  return !wordBefore(text, start) && !wordAt(text, end);
+}
