@@ -1,0 +1,142 @@
+import type {
+  AccessRequest,
+  Explanation,
+  ExplainedGuard,
+  ExplainedLabel,
+  MatchedRule,
+  RateLimits,
+} from '../core/index.ts';
+
+/** An explanation for people: one section for each part of a policy, one line for each rule, in the order in which they act. */
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, cell.length)));
+  return rows.map((row) =>
+    `  ${row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('  ')}`.trimEnd(),
+  );
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', title, ...lines];
+}
+
+const mode = (enforced: boolean): string => (enforced ? 'enforced' : 'observed');
+
+function limitsText(limits: RateLimits | undefined): string {
+  const parts = [
+    limits?.requestsPerMinute === undefined ? '' : `${limits.requestsPerMinute} requests/min`,
+    limits?.tokensPerMinute === undefined ? '' : `${limits.tokensPerMinute} tokens/min`,
+    limits?.maxOutputTokens === undefined ? '' : `${limits.maxOutputTokens} output tokens`,
+    limits?.concurrentRequests === undefined ? '' : `${limits.concurrentRequests} at one time`,
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? 'no limits' : parts.join(', ');
+}
+
+function verdict({ decision, enforcing }: Explanation): string {
+  if (decision.kind === 'deny') return `DENIED: ${decision.refusal.reason} by ${decision.refusal.rule}`;
+  if (!enforcing) {
+    return decision.observed.length === 0
+      ? 'ALLOWED: every policy observes'
+      : 'ALLOWED only because every policy observes';
+  }
+  return `ALLOWED by ${decision.rules.map((rule) => rule.id).join(', ')}`;
+}
+
+function callerText(request: AccessRequest): string {
+  const { caller } = request;
+  if (caller === undefined) return 'nobody proven';
+  const groups = caller.groups.length === 0 ? '' : `, groups ${caller.groups.join(' ')}`;
+  const scopes = caller.scopes.length === 0 ? '' : `, scopes ${caller.scopes.join(' ')}`;
+  return `${caller.subject} by ${caller.provider}${groups}${scopes}`;
+}
+
+function chargedText(explanation: Explanation): string[] {
+  const { decision } = explanation;
+  if (decision.kind === 'deny') return [];
+  const row = (rule: MatchedRule): string[] => [rule.id, limitsText(rule.limits)];
+  return [
+    ...section('limits: the first with budget left is charged', table(decision.rules.map(row))),
+    ...(decision.ceilings ?? []).flatMap((rules) =>
+      section('and of this cluster policy as well', table(rules.map(row))),
+    ),
+  ];
+}
+
+function observedText({ decision }: Explanation): string[] {
+  return section(
+    'observing policies would refuse it',
+    decision.observed.map(({ reason, rule }) => `  ${reason} by ${rule}`),
+  );
+}
+
+const guardRow = (guard: ExplainedGuard): string[] => [
+  guard.rule,
+  `on ${guard.on}`,
+  guard.action,
+  mode(guard.enforced),
+  guard.applies ? 'applies' : 'not to this caller',
+  guard.looksFor.join(', '),
+];
+
+const labelRow = (label: ExplainedLabel): string[] => [
+  label.rule,
+  label.outcome,
+  mode(label.enforced),
+  label.outcome === 'masked' ? `as ${label.replacement}` : '',
+  label.looksFor.join(', '),
+];
+
+function responseLimitsText(explanation: Explanation): string[] {
+  const { maxBytes, maxDurationMs, minDurationMs, padToMultipleOf, cadenceMs } = explanation.responseLimits;
+  const rows: [string, number | undefined, string][] = [
+    ['longest', maxBytes, 'bytes'],
+    ['longest time', maxDurationMs, 'ms'],
+    ['shortest time', minDurationMs, 'ms'],
+    ['padded to a multiple of', padToMultipleOf, 'bytes'],
+    ['frames leave every', cadenceMs, 'ms'],
+  ];
+  return table(rows.flatMap(([name, value, unit]) => (value === undefined ? [] : [[name, `${value} ${unit}`]])));
+}
+
+function valueText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+export function explanationText(request: AccessRequest, explanation: Explanation): string {
+  const model = request.model === undefined ? '' : ` on ${request.model}`;
+  const lines = [
+    `${explanation.generation} (${explanation.enforcing ? 'enforcing' : 'observing only'})`,
+    `caller   ${callerText(request)}`,
+    `request  ${request.operation}${model}`,
+    '',
+    verdict(explanation),
+    ...section(
+      'access rules',
+      table(
+        explanation.access.map((rule) => [
+          rule.rule,
+          rule.effect,
+          mode(rule.enforced),
+          rule.matched ? 'matches' : 'no',
+          rule.why,
+        ]),
+      ),
+    ),
+    ...chargedText(explanation),
+    ...observedText(explanation),
+    ...section('guards', table(explanation.guards.map(guardRow))),
+    ...section('classification: for this caller', table(explanation.classification.map(labelRow))),
+    ...section('prompts of token ids', [`  ${explanation.tokenPrompts}`]),
+    ...section('answers', responseLimitsText(explanation)),
+    ...section(
+      'values in force',
+      table(explanation.effective.map(({ field, value, from }) => [field, valueText(value), `from ${from}`])),
+    ),
+    ...section(
+      'notices',
+      explanation.notices.map(({ policy, field, message }) => `  ${policy}: ${field} ${message}`),
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,2 @@
+export type { Command, CommandIo, ExitCode } from './command.ts';
+export { run } from './run.ts';

@@ -1,0 +1,73 @@
+import { PolicyError, compileSnapshot } from '../core/index.ts';
+import type { Policy, PolicyNotice } from '../core/index.ts';
+import type { Command, CommandIo, ExitCode } from './command.ts';
+import { parseFlags } from './flags.ts';
+import { readPolicies } from './read-policies.ts';
+
+const usage = `sidegate policy validate FILE...
+
+Checks policies as the cluster would: schema, conditions over several fields, patterns, and rules that can never fire.
+Every fault is printed with file, line, field and what to do. Notices are printed and do not fail.
+
+  --json      print {"faults": [...], "notices": [...]}
+  --help      this text
+
+Exit code: 0 all good, 1 faults, 2 not understood.
+`;
+
+/** What the policies say of each other: once for each namespace, with the platform's policies beside. */
+function noticesOf(policies: readonly Policy[]): { notices: readonly PolicyNotice[]; faults: readonly string[] } {
+  const namespaces = new Set(policies.map((policy) => policy.namespace).filter((name) => name !== undefined));
+  const groups =
+    namespaces.size === 0
+      ? [policies]
+      : [...namespaces].map((name) =>
+          policies.filter((policy) => policy.namespace === undefined || policy.namespace === name),
+        );
+  const notices = new Map<string, PolicyNotice>();
+  const faults: string[] = [];
+  for (const group of groups) {
+    try {
+      for (const notice of compileSnapshot(group, { revision: 0 }).notices) {
+        notices.set(`${notice.policy} ${notice.field} ${notice.message}`, notice);
+      }
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error;
+      faults.push(error.message);
+    }
+  }
+  return { notices: [...notices.values()], faults };
+}
+
+function run(args: readonly string[], io: CommandIo): ExitCode {
+  const parsed = parseFlags(args, { json: { kind: 'switch' } }, { name: 'FILE', least: 1, most: 1000 });
+  if ('help' in parsed) {
+    io.stdout(usage);
+    return 0;
+  }
+  if ('faults' in parsed) {
+    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
+    return 2;
+  }
+  const { policies, faults } = readPolicies(parsed.flags.positionals, io);
+  const combined = faults.length === 0 ? noticesOf(policies) : { notices: [], faults: [] };
+  const all = [...faults, ...combined.faults];
+  if (parsed.flags.on('json')) {
+    io.stdout(`${JSON.stringify({ faults: all, notices: combined.notices }, undefined, 2)}\n`);
+    return all.length > 0 ? 1 : 0;
+  }
+  if (all.length > 0) {
+    io.stderr(`${all.join('\n')}\n${all.length} ${all.length === 1 ? 'fault' : 'faults'}\n`);
+    return 1;
+  }
+  for (const { policy, field, message } of combined.notices) io.stdout(`notice: ${policy}: ${field} ${message}\n`);
+  io.stdout(`${policies.length} ${policies.length === 1 ? 'policy is' : 'policies are'} valid\n`);
+  return 0;
+}
+
+export const policyValidateCommand: Command = {
+  name: 'policy validate',
+  summary: 'check policy files, with the fix for each fault',
+  usage,
+  run,
+};

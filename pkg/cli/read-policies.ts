@@ -1,0 +1,38 @@
+import { describeError } from '../base/index.ts';
+import type { Policy } from '../core/index.ts';
+import { formatFault, parsePolicies } from '../crd/index.ts';
+import type { CommandIo } from './command.ts';
+
+export interface ReadPolicies {
+  readonly policies: readonly Policy[];
+  /** One line each, ready to print. */
+  readonly faults: readonly string[];
+}
+
+/** Policies of several files, and what is wrong with any of them. A policy that stands in two files is a fault. */
+export function readPolicies(files: readonly string[], io: CommandIo): ReadPolicies {
+  const policies: Policy[] = [];
+  const faults: string[] = [];
+  const seen = new Map<string, string>();
+  for (const file of files) {
+    let text: string;
+    try {
+      text = io.readFile(file);
+    } catch (error) {
+      faults.push(`${file}: cannot be read (${describeError(error)})`);
+      continue;
+    }
+    const parsed = parsePolicies(text, file, {
+      checkPattern: (pattern, maxLength) => io.checkPattern(pattern, maxLength),
+    });
+    faults.push(...parsed.faults.map(formatFault));
+    for (const policy of parsed.policies) {
+      const key = `${policy.kind} ${policy.namespace === undefined ? '' : `${policy.namespace}/`}${policy.name}`;
+      const before = seen.get(key);
+      if (before !== undefined) faults.push(`${file}: ${key} stands in ${before} already`);
+      seen.set(key, file);
+      policies.push(policy);
+    }
+  }
+  return { policies, faults };
+}

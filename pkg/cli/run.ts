@@ -1,0 +1,33 @@
+import { caCommand } from './ca.ts';
+import type { Command, CommandIo, ExitCode } from './command.ts';
+import { policyExplainCommand } from './policy-explain.ts';
+import { policyValidateCommand } from './policy-validate.ts';
+
+const commands: readonly Command[] = [policyValidateCommand, policyExplainCommand, caCommand];
+
+const usage = `sidegate: governs the traffic of inference pods
+
+${commands.map((command) => `  sidegate ${command.name.padEnd(18)} ${command.summary}`).join('\n')}
+
+sidegate COMMAND --help says more. As a kubectl plugin: kubectl sidegate COMMAND.
+`;
+
+function find(args: readonly string[]): { command: Command; rest: readonly string[] } | undefined {
+  for (const command of commands) {
+    const words = command.name.split(' ');
+    if (words.every((word, at) => args[at] === word)) return { command, rest: args.slice(words.length) };
+  }
+  return undefined;
+}
+
+/** Runs one command line (without the program's own name). Never throws. */
+export function run(args: readonly string[], io: CommandIo): ExitCode {
+  const found = find(args);
+  if (found === undefined) {
+    const asked = args.length === 0 || args.includes('--help') || args.includes('-h') || args[0] === 'help';
+    if (asked) io.stdout(usage);
+    else io.stderr(`${args.slice(0, 2).join(' ').slice(0, 80)}: there is no such command\n\n${usage}`);
+    return asked ? 0 : 2;
+  }
+  return found.command.run(found.rest, io);
+}
