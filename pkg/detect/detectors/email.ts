@@ -1,5 +1,5 @@
 import type { Detector } from '../detector.ts';
-import { isDigit, isLetter, isWordCharacter } from './characters.ts';
+import { isDigit, isLetter, isWordCharacter, standsAt } from './characters.ts';
 
 // An e-mail address in the practical form of RFC 5321: a local part of at most 64 characters from the set that providers hand
 // out, a domain of at most 253 with at least one dot, labels of 1 to 63 without a hyphen at either end, a top level of 2 to 24
@@ -53,6 +53,15 @@ function domain(text: string, from: number, end: number): boolean {
   return false;
 }
 
+const imageTypes = ['png', 'jpg', 'jpeg', 'gif', 'webp', 'svg', 'avif'];
+
+/** `icon@2x.png`: an image for dense screens. */
+function isImage(text: string, from: number): boolean {
+  if (!isDigit(text.charCodeAt(from)) || !standsAt(text, from + 1, 'x.')) return false;
+  for (const type of imageTypes) if (standsAt(text, from + 3, type)) return true;
+  return false;
+}
+
 export const email: Detector = {
   name: 'Email',
   pattern: "[A-Za-z0-9_+.'%&~#!$-]{1,64}@[A-Za-z0-9.-]{4,253}",
@@ -60,8 +69,9 @@ export const email: Detector = {
   left: 2,
   right: 0,
   accept(text, start, end) {
-    const at = text.indexOf('@', start);
-    return domain(text, at + 1, end) && localPart(text, start, at);
+    let at = start;
+    while (at < end && text.charCodeAt(at) !== 0x40) at += 1;
+    return domain(text, at + 1, end) && localPart(text, start, at) && !isImage(text, at + 1);
   },
   // Every word may become an address: only from the `@` on is a cut one worth hiding.
   significant: (code) => code === 0x40,

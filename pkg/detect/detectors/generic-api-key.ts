@@ -207,7 +207,7 @@ function vendor(text: string, start: number): boolean {
 export const genericApiKey: Detector = {
   name: 'GenericApiKey',
   pattern: `(?i:${names})${assignment}${scheme}[A-Za-z0-9!#$%*+./=?@^_~-]{${valueLength}}|(?:${vendors})[A-Za-z0-9_.-]{12}`,
-  maxLength: 56,
+  maxLength: 47,
   left: 24,
   right: window - valueLength,
   accept: (text, start, end) => (isNamed(text, end) ? named(text, start, end) : vendor(text, start)),

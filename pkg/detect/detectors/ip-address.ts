@@ -117,11 +117,20 @@ function holdsDecimal(text: string, start: number, end: number): boolean {
   return false;
 }
 
+/** Does a group of the same address end at `last`? `node:` is a word although its last letters are hex digits. */
+function groupBefore(text: string, last: number): boolean {
+  if (text.charCodeAt(last) === 0x3a) return true;
+  let at = last;
+  while (at > last - 5 && isHex(text.charCodeAt(at))) at -= 1;
+  const before = text.charCodeAt(at);
+  return at < last && !isWordCharacter(before) && before !== 0x5f;
+}
+
 function free(text: string, start: number, end: number): boolean {
   const before = text.charCodeAt(start - 1);
   const after = text.charCodeAt(end);
   if (isWordCharacter(before) || before === 0x5f || isLetter(after) || isDigit(after) || after === 0x5f) return false;
-  if (before === 0x3a && (isHex(text.charCodeAt(start - 2)) || text.charCodeAt(start) === 0x3a)) return false;
+  if (before === 0x3a && (text.charCodeAt(start) === 0x3a || groupBefore(text, start - 2))) return false;
   if (before === 0x2e && isDigit(text.charCodeAt(start - 2))) return false;
   if (after === 0x2e && isDigit(text.charCodeAt(end + 1))) return false;
   return !(after === 0x3a && (isHex(text.charCodeAt(end + 1)) || text.charCodeAt(end + 1) === 0x3a));
@@ -131,8 +140,8 @@ export const ipAddress: Detector = {
   name: 'IpAddress',
   pattern:
     '[0-9]{1,3}(?:\\.[0-9]{1,3}){3}' +
-    '|(?:[0-9A-Fa-f]{1,4}|:):(?:[0-9A-Fa-f]{0,4}:){0,6}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\\.[0-9]{1,3}){3})?',
-  maxLength: 50,
+    '|(?:[0-9A-Fa-f]{1,4}|:):(?:[0-9A-Fa-f]{0,4}:){0,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\\.[0-9]{1,3}){3})?',
+  maxLength: 55,
   left: 10,
   right: 2,
   accept(text, start, end) {

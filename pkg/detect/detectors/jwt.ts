@@ -27,8 +27,7 @@ const parameters = [
   'p2s',
   'p2c',
   'iv',
-  'tag',
-  'ver',
+  'tag'
 ];
 
 /** Six bits of a base64url character. */

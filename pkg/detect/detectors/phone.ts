@@ -14,15 +14,18 @@ const telling =
   'tel|tel\\.|telefon|telephone|telefono|phone|mobile|mobil|cell|handy|fax|whatsapp|sms|call|dial|ring|text';
 const pause = '[ ()./-]{0,2}';
 
-/** Country codes of two digits; of three: by their first two. One digit: 1 and 7. */
-const twoDigits = codes(
-  '20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98',
+/** Country codes of two and three digits (ITU-T E.164.D); those of one are 1 and 7. */
+const countryCodes = codes(
+  '20 27 30-34 36 39-41 43-49 51-58 60-66 81 82 84 86 90-95 98 211-213 216 218 220-258 260-269 290 291 297-299 350-359 370-383 385-387 389 ' +
+    '420 421 423 500-509 590-599 670 672-683 685-692 800 808 850 852 853 855 856 870 878 880-883 886 888 960-968 970-977 979 992-996 998',
 );
-const threeDigits = codes('21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 80 85 87 88 96 97 99');
 
 function codes(list: string): Uint8Array {
-  const table = new Uint8Array(100);
-  for (const code of list.split(' ')) table[Number(code)] = 1;
+  const table = new Uint8Array(1000);
+  for (const range of list.split(' ')) {
+    const [first = '', last = first] = range.split('-');
+    for (let code = Number(first); code <= Number(last); code += 1) table[code] = 1;
+  }
   return table;
 }
 
@@ -84,7 +87,8 @@ function international(text: string, start: number, end: number, skip: number): 
   if (first === 1) return digits === 11 && second >= 2;
   if (first === 7) return digits === 11 && second > 0;
   const two = first * 10 + second;
-  return digits >= 8 && digits <= 15 && (twoDigits[two] === 1 || threeDigits[two] === 1);
+  const three = two * 10 + digitAt(text, start, end, skip + 2);
+  return digits >= 8 && digits <= 15 && first > 0 && (countryCodes[two] === 1 || countryCodes[three] === 1);
 }
 
 /** Beside no letter, digit or character that binds numbers together. */
@@ -181,7 +185,7 @@ function told(text: string, start: number, end: number): boolean {
   const plain = run(text, from, end, 0) === digits;
   const first = run(text, from, end, 0);
   // A date has eight digits in three runs; a price or a count has one or three before its point.
-  return plain || text.charCodeAt(from) === 0x2b || (digits >= 9 && first >= 2);
+  return plain || text.charCodeAt(from) === 0x2b || digits >= 10 || (digits === 9 && first >= 2);
 }
 
 function wordLength(text: string, start: number): number {

@@ -40,7 +40,7 @@ export const usSsn: Detector = {
   name: 'UsSsn',
   pattern:
     '[0-9]{3}(?:-[0-9]{2}-| [0-9]{2} )[0-9]{4}' + `|(?i:${telling})[^0-9\\n]{0,16}[0-9]{3}[ -]?[0-9]{2}[ -]?[0-9]{4}`,
-  maxLength: 41,
+  maxLength: 42,
   left: 2,
   right: 2,
   accept(text, start, end) {
