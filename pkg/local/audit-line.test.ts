@@ -29,11 +29,13 @@ describe('an audit line', () => {
     expect(chain.hash).toBe(createHash('sha256').update(body, 'utf8').digest('hex'));
   });
 
-  test('has the HMAC of the same bytes where there is a key', () => {
-    const key = Buffer.from('k'.repeat(32));
+  test.each([0, 1, 32, 63, 64, 65, 200])('has the HMAC of the same bytes where there is a key: %p bytes', (size) => {
+    const key = Buffer.alloc(size, 'key');
     const chain = new AuditChain(auditDigest(key));
-    const [body = ''] = chain.line(segment('x'), wall).split(',"hash":"');
-    expect(chain.hash).toBe(createHmac('sha256', key).update(body).digest('hex'));
+    for (const text of ['grüße 😀', '', 'x'.repeat(10_000), 'ü'.repeat(50_000), 'a']) {
+      const [body = ''] = chain.line(segment(text), wall).split(',"hash":"');
+      expect(chain.hash).toBe(createHmac('sha256', key).update(body).digest('hex'));
+    }
   });
 
   test('points at the line before and counts on', () => {
