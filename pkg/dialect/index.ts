@@ -12,4 +12,5 @@ export type {
 } from './dialect.ts';
 export { openai } from './openai/openai.ts';
 export { generic } from './generic.ts';
+export { FrameShapeCache } from './frame-shape.ts';
 export { dialects, recognise } from './recognise.ts';

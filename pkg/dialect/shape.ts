@@ -69,7 +69,11 @@ export const object = (fields: Readonly<Record<string, Shape>>, more: Partial<Sh
   ...more,
 });
 export const list = (items: Shape, more: Partial<Shape> = {}): Shape => ({ items, ...more });
-export const either = (...shapes: readonly Shape[]): Shape => Object.assign({}, ...shapes) as Shape;
+/** What each shape says of the kinds that the ones before it leave open. */
+export function either(first: Shape, ...others: readonly Shape[]): Shape {
+  const merged: Shape = Object.assign({}, ...[first, ...others].reverse());
+  return { ...merged, unknown: first.unknown === true };
+}
 export const named = (names: readonly string[], shape: Shape): Record<string, Shape> =>
   Object.fromEntries(names.map((name) => [name, shape]));
 

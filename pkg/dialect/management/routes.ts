@@ -114,7 +114,7 @@ function isAdmin(method: string, path: string): boolean {
   if (segments.some((segment) => adminWords.has(segment))) return true;
   const whole = `/${segments.join('/')}/`;
   if (adminTrees.some((tree) => whole.includes(`${tree}/`))) return true;
-  if (whole.startsWith('/v2/models/') && whole.includes('/trace/')) return true;
+  if (whole.includes('/v2/models/') && whole.includes('/trace/')) return true;
   return changes(method, segments);
 }
 

@@ -1,0 +1,232 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { JsonNode } from '../base/index.ts';
+import { parseJson } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import { recognise } from './index.ts';
+import type { AnswerView, RequestView } from './index.ts';
+
+/** The promise that everything rests on: nothing in a body is unseen, and nothing is seen twice. */
+
+/** Keys that are not reported because they are the dialects' own words: learnt here by their spelling alone. */
+const strange = /ZZ/;
+
+interface Seen {
+  readonly strings: Map<string, number>;
+  readonly keys: Map<string, number>;
+}
+
+function count(map: Map<string, number>, text: string): void {
+  map.set(text, (map.get(text) ?? 0) + 1);
+}
+
+/** All strings and keys below a node. */
+function collect(node: JsonNode, into: Seen): Seen {
+  if (node.kind === 'string') count(into.strings, node.text);
+  if (node.kind !== 'object' && node.kind !== 'array') return into;
+  node.keys.forEach((key) => count(into.keys, key.text));
+  node.items.forEach((item) => collect(item, into));
+  return into;
+}
+
+const nothing = (): Seen => ({ strings: new Map(), keys: new Map() });
+
+function seenBy(view: RequestView | AnswerView): Seen {
+  const seen = nothing();
+  for (const lane of view.lanes) count(seen.strings, lane.node.text);
+  for (const value of view.loneValues) count(value.key ? seen.keys : seen.strings, value.node.text);
+  for (const node of view.opaque) count(seen.strings, node.text);
+  if ('tokenLanes' in view) for (const node of view.integerArrays) collect(node, seen);
+  return seen;
+}
+
+/** Strings are made unique, so that each is found or missed by itself. */
+function unique(value: unknown, next: { at: number }): unknown {
+  if (typeof value === 'string') return value === '' ? '' : `${value}~${next.at++}`;
+  if (Array.isArray(value)) return value.map((one) => unique(one, next));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, unique(one, next)]));
+}
+
+function expectAllSeen(body: unknown, view: (root: JsonNode) => RequestView | AnswerView): boolean {
+  const root = parseJson(JSON.stringify(body));
+  let found: RequestView | AnswerView;
+  try {
+    found = view(root);
+  } catch (error) {
+    // Refused as a whole is seen, too.
+    if (error instanceof RefusedError) return false;
+    throw error;
+  }
+  const all = collect(root, nothing());
+  const seen = seenBy(found);
+  for (const [text, times] of all.strings) {
+    if (text !== '' && seen.strings.get(text) !== times) throw new Error(`${text}: ${seen.strings.get(text)} times`);
+  }
+  for (const [key, times] of all.keys) {
+    if (strange.test(key) && seen.keys.get(key) !== times) throw new Error(`${key}: ${seen.keys.get(key)} times`);
+  }
+  return true;
+}
+
+const words = (
+  'id object model choices index delta message content role text refusal reasoning reasoning_content reasoning_details tool_calls ' +
+  'function name arguments custom input function_call audio data transcript annotations url_citation finish_reason stop_reason usage ' +
+  'error type param code details metadata system_fingerprint parts image_url url messages prompt stop tools parameters description ' +
+  'properties response_format json_schema schema file file_data input_audio documents prediction user tool_call_id token_ids ' +
+  'prompt_logprobs x extra ZZsecret ZZother embedding'
+).split(' ');
+
+const key = fc.constantFrom(...words);
+const leaf = fc.oneof(
+  { weight: 5, arbitrary: fc.constantFrom('a', 'text', 'stop', 'data:image/png;base64,AAAA', 'data:text/plain,hi', 'ZZ', '') },
+  fc.integer({ min: -2, max: 9 }),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.boolean(),
+  fc.constant(null),
+  fc.array(fc.integer({ min: 0, max: 99 }), { maxLength: 10 }),
+);
+const { tree } = fc.letrec((tie) => ({
+  tree: fc.oneof(
+    { maxDepth: 5, withCrossShrink: true },
+    leaf,
+    fc.array(tie('tree'), { maxLength: 3 }),
+    fc.dictionary(key, tie('tree'), { maxKeys: 4 }),
+  ),
+}));
+const dictionary = fc.dictionary(key, tree, { maxKeys: 5 });
+
+/** Likely shapes with random things in likely places: purely random bodies would mostly be refused. */
+const delta = fc.record(
+  {
+    role: fc.constant('assistant'),
+    content: fc.oneof(fc.constant('hi'), tree),
+    refusal: tree,
+    reasoning_content: tree,
+    reasoning_details: fc.array(dictionary, { maxLength: 2 }),
+    tool_calls: fc.array(
+      fc.oneof(dictionary, fc.record({ index: fc.nat({ max: 3 }), function: dictionary, ZZcall: tree })),
+      { maxLength: 3 },
+    ),
+    audio: dictionary,
+    annotations: fc.array(dictionary, { maxLength: 2 }),
+    ZZfield: tree,
+  },
+  { requiredKeys: [] },
+);
+const choice = fc.record(
+  {
+    index: fc.nat({ max: 3 }),
+    delta,
+    message: delta,
+    text: tree,
+    finish_reason: fc.constantFrom('stop', 'length', null),
+    logprobs: fc.oneof(fc.constant(null), dictionary),
+    prompt_logprobs: fc.array(tree, { maxLength: 3 }),
+    token_ids: fc.array(fc.nat(), { maxLength: 3 }),
+    ZZchoice: tree,
+  },
+  { requiredKeys: [] },
+);
+const answer = fc.record(
+  {
+    id: fc.constant('c'),
+    choices: fc.array(choice, { minLength: 1, maxLength: 3 }),
+    error: tree,
+    usage: fc.oneof(fc.constant({ prompt_tokens: 1, completion_tokens: 2 }), tree),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['choices'] },
+);
+const part = fc.oneof(
+  dictionary,
+  fc.record({ type: fc.constant('text'), text: fc.constant('words'), ZZpart: tree }),
+  fc.record({ type: fc.constant('image_url'), image_url: fc.record({ url: leaf, ZZimage: tree }) }),
+);
+const message = fc.record(
+  {
+    role: fc.constantFrom('system', 'developer', 'user', 'assistant', 'tool', 'function', 'ZZrole'),
+    content: fc.oneof(fc.constant('hi'), fc.array(part, { maxLength: 3 })),
+    name: fc.constant('n'),
+    tool_call_id: fc.constant('t'),
+    tool_calls: fc.array(fc.record({ id: fc.constant('i'), function: fc.record({ name: fc.constant('f'), arguments: tree }) }), {
+      maxLength: 2,
+    }),
+    ZZmessage: tree,
+  },
+  { requiredKeys: ['role'] },
+);
+const request = fc.record(
+  {
+    model: fc.constant('m'),
+    messages: fc.array(message, { minLength: 1, maxLength: 3 }),
+    tools: fc.array(
+      fc.record({ type: fc.constant('function'), function: fc.record({ name: fc.constant('f'), parameters: tree }), ZZtool: tree }),
+      { maxLength: 2 },
+    ),
+    response_format: fc.record({ type: fc.constant('json_schema'), json_schema: fc.record({ schema: tree }) }),
+    metadata: dictionary,
+    stop: fc.array(fc.constant('halt'), { maxLength: 2 }),
+    documents: fc.array(tree, { maxLength: 2 }),
+    guided_json: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'messages'] },
+);
+
+const chat = recognise('POST', '/v1/chat/completions');
+const completions = recognise('POST', '/v1/completions');
+const other = recognise('POST', '/anything');
+
+function attack<T>(arbitrary: fc.Arbitrary<T>, view: (root: JsonNode) => RequestView | AnswerView): void {
+  let read = 0;
+  fc.assert(
+    fc.property(arbitrary, (body) => {
+      if (expectAllSeen(unique(body, { at: 0 }), view)) read++;
+    }),
+    { numRuns: 600 },
+  );
+  // Refusing everything would pass the property.
+  expect(read).toBeGreaterThan(50);
+}
+
+describe('every string and every unknown key', () => {
+  it('of a chat request is seen exactly once', () => {
+    attack(request, (root) => chat.dialect.request(chat, root));
+  });
+
+  it('of an answer is seen exactly once', () => {
+    attack(answer, (root) => chat.dialect.answer(chat, root, 200));
+    attack(answer, (root) => completions.dialect.answer(completions, root, 500));
+  });
+
+  it('of a frame is seen exactly once', () => {
+    attack(answer, (root) => chat.dialect.frame(chat, undefined, '', root));
+  });
+
+  it('of any JSON on an unknown route is seen exactly once', () => {
+    attack(tree, (root) => other.dialect.request(other, root));
+    attack(tree, (root) => other.dialect.answer(other, root, 200));
+  });
+
+  it('is seen where log-probabilities carry more than is documented', () => {
+    const body = {
+      choices: [
+        {
+          finish_reason: 'stop',
+          message: { content: 'a' },
+          logprobs: {
+            content: [
+              { token: 't1', logprob: -1, bytes: [1], ZZa: 'u1', top_logprobs: [{ token: 't2', logprob: -2, bytes: null, ZZb: 'u2' }] },
+            ],
+            ZZc: 'u3',
+          },
+        },
+      ],
+    };
+    const view = chat.dialect.answer(chat, parseJson(JSON.stringify(body)), 200);
+    expect(view.lanes.map((lane) => lane.node.text)).toEqual(['a', 'u1', 'u2', 'u3']);
+    expect(view.loneValues.filter((value) => value.key).map((value) => value.node.text)).toEqual(['ZZa', 'ZZb', 'ZZc']);
+    expect(view.tokenLanes.map((lane) => [lane.id, lane.shape])).toEqual([['choices[0].logprobs.content', 'entries']]);
+  });
+});

@@ -1,0 +1,210 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { parseJson } from '../base/index.ts';
+import { dialects, generic, recognise } from './index.ts';
+
+describe('routes', () => {
+  it.each([
+    ['POST', '/v1/chat/completions', 'Chat', 'json'],
+    ['POST', '/chat/completions', 'Chat', 'json'],
+    ['POST', '/openai/v1/chat/completions', 'Chat', 'json'],
+    ['POST', '/v1/completions', 'Completions', 'json'],
+    ['POST', '/v1/embeddings', 'Embeddings', 'json'],
+    ['GET', '/v1/models', 'ListModels', 'none'],
+    ['HEAD', '/v1/models', 'ListModels', 'none'],
+    ['GET', '/v1/models/llama-3', 'ListModels', 'none'],
+    ['GET', '/health', 'Health', 'none'],
+    ['GET', '/healthz', 'Health', 'none'],
+    ['GET', '/ready', 'Health', 'none'],
+    ['GET', '/ping', 'Health', 'none'],
+    ['GET', '/version', 'Health', 'none'],
+    ['GET', '/v2/health/ready', 'Health', 'none'],
+    ['GET', '/metrics', 'Metrics', 'none'],
+    // Another method is another thing
+    ['GET', '/v1/chat/completions', 'Other', 'none'],
+    ['PUT', '/v1/chat/completions', 'Other', 'json'],
+    ['OPTIONS', '/v1/chat/completions', 'Other', 'json'],
+    ['POST', '/health', 'Other', 'json'],
+    ['POST', '/metrics', 'Other', 'json'],
+    ['POST', '/v1/models', 'Admin', 'json'],
+    ['DELETE', '/v1/models/llama-3', 'Admin', 'json'],
+    // Other surfaces are not taken for Chat
+    ['POST', '/v1/responses', 'Other', 'json'],
+    ['POST', '/v1/messages', 'Other', 'json'],
+    ['POST', '/api/chat', 'Other', 'json'],
+    ['POST', '/api/generate', 'Other', 'json'],
+    ['POST', '/generate', 'Other', 'json'],
+    ['POST', '/invocations', 'Other', 'json'],
+    ['POST', '/tokenize', 'Other', 'json'],
+    ['POST', '/v1/audio/transcriptions', 'Other', 'json'],
+    ['GET', '/', 'Other', 'none'],
+    ['GET', '/docs', 'Other', 'none'],
+    ['POST', '/v1/models/sklearn:predict', 'Other', 'json'],
+    ['POST', '/v2/models/resnet/infer', 'Other', 'json'],
+    // Spellings that a lenient server may take for Chat
+    ['POST', '/v1/chat/completions/', 'Other', 'json'],
+    ['POST', '/V1/Chat/Completions', 'Other', 'json'],
+    ['POST', '/v1/chat%2Fcompletions', 'Other', 'json'],
+    ['POST', '//v1/chat/completions', 'Other', 'json'],
+    // Health and metrics only as they are spelled
+    ['GET', '/Health', 'Other', 'none'],
+    ['GET', '/health/../v1/models', 'Other', 'none'],
+    ['GET', '/metrics/../slots', 'Admin', 'none'],
+  ])('%s %s is %s with a body of %s', (method, path, operation, body) => {
+    const route = recognise(method, path);
+    expect([route.operation, route.body]).toEqual([operation, body]);
+    expect(route.dialect.name).toBe(
+      ['Chat', 'Completions', 'Embeddings', 'ListModels'].includes(operation) ? 'openai' : 'generic',
+    );
+  });
+
+  it.each([
+    ['/v1/models/llama-3', 'llama-3'],
+    ['/v1/models/meta-llama/Llama-3.1-8B', 'meta-llama/Llama-3.1-8B'],
+    ['/v1/models/meta-llama%2FLlama-3.1-8B', 'meta-llama/Llama-3.1-8B'],
+    ['/models/llama3:8b', 'llama3:8b'],
+    ['/v1/models/ft%3Agpt-4o%3Aorg', 'ft:gpt-4o:org'],
+  ])('%s is the page of model %s', (path, model) => {
+    expect(recognise('GET', path)).toMatchObject({ operation: 'ListModels', model });
+  });
+
+  it.each([
+    ['/v1/models/'],
+    ['/v1/models/a/b/c'],
+    ['/v1/models/a%2F..%2Fsecret'],
+    ['/v1/models/..'],
+    ['/v1/models/%2E%2E'],
+    ['/v1/models/a%00b'],
+    ['/v1/models/a%ZZ'],
+    ['/v1/models/a%252Fb'],
+    ['/v1/models/a%5Cb'],
+    ['/v1/models/a;b'],
+    ['/v1/models/a?b'],
+  ])('GET %s is no page of a model', (path) => {
+    expect(recognise('GET', path).operation).not.toBe('ListModels');
+  });
+});
+
+describe('management routes', () => {
+  const routes: readonly (readonly [string, string])[] = [
+    // vLLM
+    ['POST', '/v1/load_lora_adapter'],
+    ['POST', '/v1/unload_lora_adapter'],
+    ['POST', '/sleep'],
+    ['POST', '/wake_up'],
+    ['GET', '/is_sleeping'],
+    ['POST', '/reset_prefix_cache'],
+    ['POST', '/start_profile'],
+    ['POST', '/collective_rpc'],
+    ['GET', '/server_info'],
+    ['POST', '/update_weights'],
+    // SGLang
+    ['GET', '/flush_cache'],
+    ['POST', '/flush_cache'],
+    ['POST', '/update_weights_from_disk'],
+    ['POST', '/release_memory_occupation'],
+    ['POST', '/abort_request'],
+    ['GET', '/get_server_info'],
+    // Ollama
+    ['POST', '/api/pull'],
+    ['DELETE', '/api/delete'],
+    ['POST', '/api/create'],
+    ['POST', '/api/copy'],
+    ['POST', '/api/push'],
+    ['POST', '/api/blobs/sha256:29fdb92e57cf0827ded04ae6461b5931d01fa595843f55d36f5b275a52087dd2'],
+    // Triton
+    ['POST', '/v2/repository/index'],
+    ['POST', '/v2/repository/models/resnet/load'],
+    ['POST', '/v2/systemsharedmemory/region/a/register'],
+    ['POST', '/v2/models/resnet/trace/setting'],
+    ['GET', '/v2/models/resnet/trace/setting'],
+    ['POST', '/v2/logging'],
+    // TorchServe
+    ['POST', '/models'],
+    ['PUT', '/models/a'],
+    ['DELETE', '/models/a/1.0'],
+    ['PUT', '/models/a/1.0/set-default'],
+    // llama.cpp
+    ['GET', '/slots'],
+    ['POST', '/slots/0'],
+    ['POST', '/props'],
+    ['POST', '/lora-adapters'],
+    ['POST', '/models/load'],
+    // others
+    ['POST', '/shutdown'],
+    ['POST', '/v1/internal/model/load'],
+    ['POST', '/v1/model/load'],
+    ['POST', '/admin/anything'],
+    ['GET', '/debug/pprof/heap'],
+    ['POST', '/backend/shutdown'],
+  ];
+
+  it.each(routes)('%s %s is Admin', (method, path) => {
+    expect(recognise(method, path).operation).toBe('Admin');
+  });
+
+  /** Ways to spell a path that some server, framework or proxy reads as the plain one. */
+  const disguises: Readonly<Record<string, (path: string) => string>> = {
+    'in capitals': (path) => path.toUpperCase(),
+    'with a trailing slash': (path) => `${path}/`,
+    'with doubled slashes': (path) => path.replaceAll('/', '//'),
+    'percent-encoded': (path) => path.replace(/[a-z]/g, (char) => `%${char.charCodeAt(0).toString(16)}`),
+    'encoded twice': (path) => path.replace(/[a-z]/g, (char) => `%25${char.charCodeAt(0).toString(16)}`),
+    'with encoded slashes': (path) => `/${path.slice(1).replaceAll('/', '%2F')}`,
+    'with backslashes': (path) => path.replaceAll('/', '\\'),
+    'with path parameters': (path) => `${path};a=b`,
+    'under a prefix': (path) => `/proxy${path}`,
+    'with dot segments': (path) => path.replace('/', '/./'),
+    'in full-width letters': (path) => path.replace(/[a-z]/, (char) => String.fromCharCode(char.charCodeAt(0) + 0xfee0)),
+  };
+
+  it.each(Object.keys(disguises))('are Admin when they are spelled %s', (name) => {
+    for (const [method, path] of routes) {
+      expect([path, recognise(method, disguises[name]!(path)).operation]).toEqual([path, 'Admin']);
+    }
+  });
+});
+
+describe('recognising', () => {
+  it('always answers, and opens Health or Metrics to known spellings alone', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('GET', 'POST', 'DELETE', 'BREW', ''),
+        fc.oneof(fc.string({ unit: 'binary' }), fc.webPath()),
+        (method, path) => {
+          const route = recognise(method, path);
+          expect(route.dialect).toBeDefined();
+          if (route.operation === 'Health' || route.operation === 'Metrics') expect(path).toMatch(/^\/[a-z0-9_/]+$/);
+        },
+      ),
+    );
+  });
+
+  it('lists the dialects, the one that knows everything last', () => {
+    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'generic']);
+  });
+});
+
+describe('the generic dialect', () => {
+  const route = recognise('POST', '/unknown');
+
+  it('reads any JSON whole and promises nothing about it', () => {
+    const view = generic.request(route, parseJson('{"prompt":"a","deep":[{"k":"b"}],"ids":[1,2,3,4,5,6,7,8]}'));
+    expect(view.lanes.map((lane) => [lane.id, lane.node.text])).toEqual([
+      ['prompt', 'a'],
+      ['deep[0].k', 'b'],
+    ]);
+    expect(view.loneValues.map((value) => value.node.text)).toEqual(['prompt', 'deep', 'k', 'ids']);
+    expect(view.tokenInput).toBe(true);
+    expect(view.limitOutput(5)).toEqual([]);
+    expect(view.askUsage()).toEqual([]);
+    expect(view.model).toBeUndefined();
+  });
+
+  it('reads frames of any JSON, and refuses what is neither JSON nor an end marker', () => {
+    expect(generic.frame(route, undefined, '"a"', parseJson('"a"')).lanes).toHaveLength(1);
+    expect(generic.frame(route, 'error', '{}', parseJson('{}')).kind).toBe('error');
+    expect(generic.frame(route, undefined, '[DONE]', undefined).kind).toBe('done');
+    expect(() => generic.frame(route, undefined, 'text', undefined)).toThrow('cannot be inspected');
+  });
+});
