@@ -2,7 +2,7 @@
 // process whose NODE_EXTRA_CA_CERTS names the bundle that `sidegate ca --bundle` writes. (Node reads that variable when it
 // starts, so the tour is a process of its own.)
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
@@ -15,15 +15,15 @@ mkdirSync(folder, { recursive: true, mode: 0o700 });
 const data = join(folder, 'data');
 ensureSelfSigned(data, ['localhost', '127.0.0.1', '::1'], systemClock);
 const bundle = join(folder, 'ca-bundle.pem');
-const made = spawnSync(process.execPath, ['dist/kubectl-sidegate.js', 'ca', '--bundle', '--data', data], {
-  encoding: 'utf8',
-  maxBuffer: 16 * 1024 * 1024,
-});
+const made = spawnSync(
+  process.execPath,
+  ['dist/kubectl-sidegate.js', 'ca', '--bundle', '--ca', join(data, 'ca.pem'), '--out', bundle],
+  { encoding: 'utf8' },
+);
 if (made.status !== 0) {
   process.stderr.write(`demo: \`sidegate ca --bundle\` failed:\n${made.stderr}`);
   process.exit(1);
 }
-writeFileSync(bundle, made.stdout);
 
 const tour = spawn(process.execPath, [join(import.meta.dirname, 'tour.ts'), folder], {
   stdio: 'inherit',

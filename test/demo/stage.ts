@@ -21,6 +21,8 @@ export const people = {
 export type Person = keyof typeof people;
 
 const modelKey = 'demo-model-key';
+/** Beside the policy that names it. */
+const credentialFile = 'model.key';
 
 /** Everything that the tour walks through, up and running. */
 export interface Stage {
@@ -60,10 +62,9 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
   const scripted = upstream === undefined ? await startModelServer({ apiKey: modelKey }) : undefined;
   const direct = upstream ?? scripted?.url ?? '';
   const policyFile = join(folder, 'policy.yaml');
-  const credentialFile = join(folder, 'model.key');
   const auditFile = join(folder, 'audit.jsonl');
   const sidecarLog = join(folder, 'sidecar.log');
-  writeFileSync(credentialFile, modelKey, { mode: 0o600 });
+  writeFileSync(join(folder, credentialFile), modelKey, { mode: 0o600 });
   const writePolicy = (contractors: boolean): void => {
     const credential = scripted === undefined ? undefined : credentialFile;
     writeFileSync(`${policyFile}.new`, policyYaml({ issuer: issuer.url, credentialFile: credential, contractors }));

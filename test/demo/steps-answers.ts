@@ -47,9 +47,9 @@ export async function answerSteps(report: Report, stage: Stage): Promise<void> {
       kept,
     };
   });
-  await report.step('  time to the first text of it, beside the direct way', () =>
+  await report.step('time to its first text, beside the direct way', () =>
     Promise.resolve({
-      came: `${ms(middle(governed))}, direct ${ms(middle(plain))}`,
+      came: `${ms(middle(governed))} (direct ${ms(middle(plain))})`,
       why: `middle of ${rounds}; nothing waits for the whole answer`,
       kept: middle(governed) - middle(plain) < 250,
     }),
@@ -59,7 +59,7 @@ export async function answerSteps(report: Report, stage: Stage): Promise<void> {
     const kept = answer.text === whole.text && values.every((value) => answer.text.includes(value));
     return { came: kept ? 'in full' : 'not in full', why: 'label personal is visible to compliance', kept };
   });
-  await report.step('ana asks for JSON with a tool call that carries them', async () => {
+  await report.step('ana asks for JSON whose tool calls carry them', async () => {
     const answer = await ana.chat.completions.create({
       model: stage.model,
       messages: [{ role: 'user', content: 'Refund it. script:tool' }],
@@ -88,11 +88,11 @@ async function ownModel(report: Report, stage: Stage): Promise<void> {
     const kept = answer.text !== '' && answer.ended === undefined;
     return {
       came: `${answer.events} events`,
-      why: `rule ml/demo/engineers-chat, first text after ${ms(answer.firstTextMs)}`,
+      why: `rule demo/engineers-chat, first text after ${ms(answer.firstTextMs)}`,
       kept,
     };
   });
   report.skip('ana streams an answer with card, e-mail and SSN');
   report.skip('carla of compliance streams the same');
-  report.skip('ana asks for JSON with a tool call that carries them');
+  report.skip('ana asks for JSON whose tool calls carry them');
 }

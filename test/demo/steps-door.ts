@@ -16,13 +16,13 @@ export async function refused(stage: Stage, call: () => PromiseLike<unknown>, ex
   const answer = await refusalOf(call);
   const untouched = stage.scripted?.requests.length === before;
   if (answer === undefined) return { came: 'answered', why: `expected ${expected.code}`, kept: false };
-  const rule = expected.rule === '' ? '' : `ml/demo/${expected.rule}`;
-  const named = expected.rule === '' || answer.rule.endsWith(`demo/${expected.rule}`);
+  const rule = expected.rule === '' ? '' : `demo/${expected.rule}`;
+  const named = expected.rule === '' || answer.rule === rule;
   const kept = answer.status === expected.status && answer.code === expected.code && named && untouched;
   return {
     came: `${answer.status} ${answer.code}`,
     why: kept
-      ? [answer.rule === '' ? '' : `rule ${answer.rule}:`, expected.because].filter((one) => one !== '').join(' ')
+      ? [rule === '' ? '' : `rule ${rule}:`, expected.because].filter((one) => one !== '').join(' ')
       : untouched
         ? `expected ${expected.status} ${expected.code} ${rule}, was named ${answer.rule}`
         : 'the model was asked',
@@ -48,7 +48,7 @@ export async function doorSteps(report: Report, stage: Stage): Promise<void> {
       kept,
     };
   });
-  await report.step('smuggling: Content-Length and Transfer-Encoding (TLS)', async () => {
+  await report.step('Content-Length beside Transfer-Encoding (raw TLS)', async () => {
     const answer = await rawTls(
       stage,
       'POST /v1/chat/completions HTTP/1.1\r\nHost: demo\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',

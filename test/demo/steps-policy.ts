@@ -8,9 +8,9 @@ export async function policySteps(report: Report, stage: Stage): Promise<void> {
   report.heading('A policy edit while it runs');
   const cy = openai(stage.url, await stage.token('cy'));
   if (stage.scripted === undefined) {
-    report.skip('cy is being answered when the policy drops contractors');
+    report.skip('cy is being answered when the rule is taken away');
   } else {
-    await report.step('cy is being answered when the policy drops contractors', async () => {
+    await report.step('cy is being answered when the rule is taken away', async () => {
       let edited = Number.NaN;
       const answer = await streamChat(cy, stage.model, 'Tell me a long story. script:endless+every20', (events) => {
         if (events !== 10) return;
@@ -42,7 +42,7 @@ export async function policySteps(report: Report, stage: Stage): Promise<void> {
   stage.allowContractors(true);
   await report.step('the rule is put back, and cy is answered', async () => {
     await taken(stage, 'answered');
-    return { came: 'answered', why: 'rule ml/demo/contractors-chat', kept: true };
+    return { came: 'answered', why: 'rule demo/contractors-chat', kept: true };
   });
 
   /** Waits until cy's next chat ends this way: the sidecar reads the file again twice a second. */
