@@ -131,7 +131,7 @@ export function explanationText(request: AccessRequest, explanation: Explanation
     ...section('answers', responseLimitsText(explanation)),
     ...section(
       'values in force',
-      table(explanation.effective.map(({ field, value, from }) => [field, valueText(value), `from ${from}`])),
+      table(explanation.effective.map(({ field, value, from }) => [field, `from ${from}`, valueText(value)])),
     ),
     ...section(
       'notices',

@@ -1,4 +1,4 @@
-import { PolicyError, explain, operations } from '../core/index.ts';
+import { PolicyError, compileSnapshot, explain, operations } from '../core/index.ts';
 import type { Identity, Operation, Policy, Profile } from '../core/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { explanationText } from './explanation-text.ts';
@@ -40,14 +40,13 @@ interface KnownProvider {
   readonly issuer: string;
 }
 
+/** Those that stay when the policies are combined: only they prove callers. */
 function knownProviders(policies: readonly Policy[]): readonly KnownProvider[] {
-  return policies.flatMap((policy) =>
-    policy.spec.providers.map((provider) => ({
-      id: `${policy.namespace ?? 'cluster'}/${policy.name}/${provider.name}`,
-      name: provider.name,
-      issuer: provider.oidc?.issuer ?? provider.serviceAccount?.issuer ?? '',
-    })),
-  );
+  return compileSnapshot(policies, { revision: 0 }).providers.map(({ id, oidc, serviceAccount }) => ({
+    id,
+    name: id.slice(id.lastIndexOf('/') + 1),
+    issuer: oidc?.issuer ?? serviceAccount?.issuer ?? '',
+  }));
 }
 
 /** The caller that the flags describe, or what is missing to know who that is. */
@@ -88,6 +87,7 @@ function isProfile(text: string | undefined): text is Profile {
   return text === 'Strict' || text === 'Standard' || text === 'Relaxed';
 }
 
+/** @throws PolicyError */
 function explainPolicies(policies: readonly Policy[], flags: Flags, io: CommandIo): ExitCode {
   const found = callerOf(flags, policies);
   if ('fault' in found) {
@@ -98,18 +98,12 @@ function explainPolicies(policies: readonly Policy[], flags: Flags, io: CommandI
   if (!isOperation(operation)) return 2;
   const profile = flags.text('profile');
   const request = { caller: found.caller, operation, model: flags.text('model') };
-  try {
-    const explanation = explain(policies, request, { revision: 0, ...(isProfile(profile) ? { profile } : {}) });
-    const text = flags.on('json')
-      ? `${JSON.stringify({ request, ...explanation }, undefined, 2)}\n`
-      : explanationText(request, explanation);
-    io.stdout(text);
-    return explanation.decision.kind === 'allow' ? 0 : 1;
-  } catch (error) {
-    if (!(error instanceof PolicyError)) throw error;
-    io.stderr(`${error.message}\n`);
-    return 1;
-  }
+  const explanation = explain(policies, request, { revision: 0, ...(isProfile(profile) ? { profile } : {}) });
+  const text = flags.on('json')
+    ? `${JSON.stringify({ request, ...explanation }, undefined, 2)}\n`
+    : explanationText(request, explanation);
+  io.stdout(text);
+  return explanation.decision.kind === 'allow' ? 0 : 1;
 }
 
 function run(args: readonly string[], io: CommandIo): ExitCode {
@@ -127,7 +121,13 @@ function run(args: readonly string[], io: CommandIo): ExitCode {
     io.stderr(`${faults.join('\n')}\n`);
     return 1;
   }
-  return explainPolicies(policies, parsed.flags, io);
+  try {
+    return explainPolicies(policies, parsed.flags, io);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    io.stderr(`${error.message}\n`);
+    return 1;
+  }
 }
 
 export const policyExplainCommand: Command = {

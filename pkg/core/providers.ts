@@ -57,7 +57,8 @@ function collide(a: ProviderSpec, b: ProviderSpec): boolean {
 }
 
 function settingsOf(spec: ProviderSpec): string {
-  return canonical({ ...spec, name: '' });
+  // The name is the policy's own business, and who a caller is to Kubernetes is not asked by rules.
+  return canonical({ ...spec, name: '', kubernetesUser: undefined });
 }
 
 /** The platform's before the namespace's; then those that act before those that observe; then the oldest. */
@@ -109,7 +110,7 @@ function scopeOf(entry: PolicyEntry, all: readonly Placed[]): ProviderScope {
 function noticeOf(one: Placed): PolicyNotice[] {
   if (one.winner === undefined) return [];
   const message = one.same
-    ? `says the same as ${one.winner.id}, which stands for it`
+    ? `says the same as ${one.winner.id}, which stands for it with its own kubernetesUser`
     : `has the same issuer and audience as ${one.winner.id} with other settings, and is dropped: rules of this policy that allow or show something never match. Remove it${
         one.winner.entry.cluster
           ? `, and write provider: ${one.winner.id} in the subjects`

@@ -5,3 +5,4 @@ export { parseDuration, parseSize } from './quantity.ts';
 export { apiVersion, inferencePolicySchema, kinds, resourceSchema } from './schema.ts';
 export type { PolicyResource, PolicySpecResource } from './schema.ts';
 export type { SchemaNode } from './schema-node.ts';
+export { policyDoc } from './policy-doc.ts';

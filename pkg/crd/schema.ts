@@ -1001,3 +1001,13 @@ export type ReplacementResource = Wire<typeof replacement>;
 export type ResponseLimitResource = Wire<typeof responseLimit>;
 export type UpstreamResource = Wire<typeof upstream>;
 export type SelectorResource = Wire<typeof selector>;
+
+/** Parts that stand in several places, by the name under which docs describe them once. */
+export const sharedSchemas: Readonly<Record<string, SchemaNode>> = {
+  subject,
+  replacement,
+  selector: {
+    ...selector,
+    description: 'Labels, as in Kubernetes: all of it must hold; an empty selector matches everything.',
+  },
+};
