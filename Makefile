@@ -39,3 +39,12 @@ test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N faile
 .PHONY: test-unit test-integration test-conformance test-fuzz
 test-unit test-integration test-conformance test-fuzz: $(STAMP) ## One tier
 	$(JEST) --selectProjects $(@:test-%=%)
+
+.PHONY: run
+run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file]
+	$(NODE) $(SIDECAR_FLAGS) dist/sidecar.js --policy "$(POLICY)" --upstream "$(UPSTREAM)" --listen "$(or $(LISTEN),127.0.0.1:8443)" \
+	  --admin "$(or $(ADMIN),127.0.0.1:9090)" --data "$(or $(DATA),.sidegate)" --audit "$(or $(AUDIT),.sidegate/audit.jsonl)"
+
+.PHONY: demo
+demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... uses your own model server
+	UPSTREAM="$(UPSTREAM)" ONCE="$(ONCE)" $(NODE) test/demo/main.ts

@@ -1,0 +1,183 @@
+import { isUtf8 } from 'node:buffer';
+import { JsonError, JsonParser, applyEdits } from '../base/index.ts';
+import type { JsonEdit, JsonNode } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { AnswerView, Route, Usage } from '../dialect/index.ts';
+import type { Hit, LaneEnd, LaneKind, View } from '../detect/index.ts';
+import { outermost } from './edits.ts';
+import { AnswerLane } from './lane.ts';
+import type { ResponseViews } from './runtime.ts';
+import type { TokenPiece } from './tokens.ts';
+import { pushTokens, renderTokens } from './tokens.ts';
+import { ValueReader } from './values.ts';
+
+/** Text parsed or scanned between two turns of the event loop: a long body must not stall the others. */
+export const stepUnits = 65_536;
+
+/** What is left of a whole answer for this caller, and what is recorded of it. */
+export interface JsonOutcome {
+  /** The answer; the very bytes of the model when nothing was touched. */
+  readonly body: Buffer | string;
+  readonly hits: readonly Hit[];
+  /** Index of a rule that forbids the answer. */
+  readonly stopped: number | undefined;
+  readonly record: readonly { readonly lane: string; readonly text: string }[];
+  readonly usage: Usage | undefined;
+  /** Characters of lane text. */
+  readonly textUnits: number;
+}
+
+/** UTF-8 that every reader decodes alike; a byte order mark is left for the parser to refuse. @throws what `refuse` gives */
+export function decodeUtf8(body: Buffer, refuse: () => RefusedError): string {
+  if (!isUtf8(body)) throw refuse();
+  return body.toString('utf8');
+}
+
+/** Parses in steps. @throws JsonError */
+export async function parseInSteps(
+  text: string,
+  turn: () => Promise<void>,
+  loneSurrogates: boolean,
+): Promise<JsonNode> {
+  const parser = new JsonParser(text, { loneSurrogates });
+  for (;;) {
+    const root = parser.run(stepUnits);
+    if (root !== undefined) return root;
+    await turn();
+  }
+}
+
+/** One text, masked; long ones in steps. */
+export async function maskLong(
+  view: View,
+  text: string,
+  kind: LaneKind,
+  end: LaneEnd,
+  turn: () => Promise<void>,
+): Promise<ReturnType<View['mask']>> {
+  if (text.length <= stepUnits) return view.mask(text, kind, end);
+  const steps = view.maskInSteps(text, kind, end);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await turn();
+  }
+}
+
+export interface JsonAnswerOptions {
+  readonly route: Route;
+  readonly status: number;
+  readonly views: ResponseViews;
+  readonly stops: boolean;
+  readonly turn: () => Promise<void>;
+  /** For lists of models: which the caller may see. */
+  readonly visible: ((model: string) => boolean) | undefined;
+}
+
+/** @throws RefusedError response_uninspectable */
+export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions): Promise<JsonOutcome> {
+  const { route, status, views, turn } = options;
+  const text = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
+  const root = await parseAnswer(text, turn);
+  const answer = route.dialect.answer(route, root, status);
+  const edits: JsonEdit[] = [];
+  const hits: Hit[] = [];
+  const record: { lane: string; text: string }[] = [];
+  let stopped: number | undefined;
+
+  const values = new ValueReader(views.act).read(answer, root);
+  edits.push(...values.edits);
+  hits.push(...values.hits);
+  stopped = values.stopped?.rule;
+
+  let textUnits = 0;
+  for (const lane of answer.lanes) {
+    const source = lane.node.text;
+    textUnits += source.length;
+    const end = endOf(answer, lane.id, options.stops);
+    const first = await maskLong(views.all, source, lane.kind, end, turn);
+    // Nothing that any rule knows stands in this text: it is the common case, and costs one pass.
+    if (first.hits.length === 0 && first.edits.length === 0) {
+      record.push({ lane: lane.id, text: source });
+      continue;
+    }
+    const acted = await maskLong(views.act, source, lane.kind, end, turn);
+    hits.push(...acted.hits);
+    stopped ??= acted.stopped?.rule;
+    if (acted.edits.length > 0)
+      edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(acted.text) });
+    record.push({ lane: lane.id, text: (await maskLong(views.record, source, lane.kind, end, turn)).text });
+  }
+  if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
+  edits.push(...hiddenModels(answer, root, options.visible));
+  const all = outermost(edits);
+  return {
+    body: all.length === 0 ? body : applyEdits(text, all),
+    hits,
+    stopped,
+    record,
+    usage: answer.usage,
+    textUnits,
+  };
+}
+
+async function parseAnswer(text: string, turn: () => Promise<void>): Promise<JsonNode> {
+  try {
+    return await parseInSteps(text, turn, true);
+  } catch (cause) {
+    if (cause instanceof JsonError) throw new RefusedError('response_uninspectable', { detail: 'json', cause });
+    throw cause;
+  }
+}
+
+function endOf(answer: AnswerView, lane: string, stops: boolean): LaneEnd {
+  const end = answer.ends.find((one) => lane.startsWith(one.prefix))?.end;
+  // A natural finish may be the caller's own `stop` string, put where it cuts a value short.
+  return end === 'complete' && stops ? 'cut' : (end ?? 'complete');
+}
+
+function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptions): JsonEdit[] {
+  const lanes = new Map<string, AnswerLane>();
+  const open = (id: string): AnswerLane => {
+    let lane = lanes.get(id);
+    if (lane === undefined) {
+      lane = new AnswerLane(id, 'text', options.views, false);
+      lanes.set(id, lane);
+    }
+    return lane;
+  };
+  const pieces: TokenPiece[] = answer.tokenLanes.map((one) => pushTokens(one, open));
+  for (const lane of lanes.values()) lane.end(endOf(answer, lane.id, options.stops));
+  // A rule that ends the answer has ended it through the text that these tokens spell; here its tokens just do not leave.
+  return pieces.flatMap((piece) => [...renderTokens(piece, source, true)]);
+}
+
+/** Cuts entries out of a list with the comma that belongs to them. */
+function hiddenModels(
+  answer: AnswerView,
+  root: JsonNode,
+  visible: ((model: string) => boolean) | undefined,
+): JsonEdit[] {
+  if (visible === undefined || answer.models.length === 0) return [];
+  const hidden = new Set(answer.models.filter((model) => !visible(model.id)).map((model) => model.node));
+  if (hidden.size === 0) return [];
+  const list = [...root.items].find((node) => node.kind === 'array' && node.items.some((item) => hidden.has(item)));
+  if (list === undefined) throw new RefusedError('access_denied');
+  return cut(list.items, hidden);
+}
+
+function cut(items: readonly JsonNode[], hidden: ReadonlySet<JsonNode>): JsonEdit[] {
+  const kept = items.filter((item) => !hidden.has(item));
+  const first = items[0];
+  const last = items.at(-1);
+  if (first === undefined || last === undefined) return [];
+  if (kept.length === 0) return [{ start: first.start, end: last.end, text: '' }];
+  return items.flatMap((item, at): JsonEdit[] => {
+    if (!hidden.has(item)) return [];
+    const next = items[at + 1];
+    if (next !== undefined) return [{ start: item.start, end: next.start, text: '' }];
+    // The last of the list: cut back to the end of the last one that stays, over the hidden run before it.
+    const previous = kept.at(-1) ?? first;
+    return [{ start: previous.end, end: item.end, text: '' }];
+  });
+}

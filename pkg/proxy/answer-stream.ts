@@ -1,0 +1,275 @@
+import { JsonError, parseJson } from '../base/index.ts';
+import type { JsonEdit, JsonNode } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { FrameView, Lane, Route, Usage } from '../dialect/index.ts';
+import type { Hit, LaneKind } from '../detect/index.ts';
+import type { SseFrame } from '../http/index.ts';
+import { SseSplitter } from '../http/index.ts';
+import { FrameShapeCache } from '../dialect/index.ts';
+import type { Piece, Rendered } from './frame-queue.ts';
+import { FrameQueue } from './frame-queue.ts';
+import { AnswerLane } from './lane.ts';
+import type { ResponseViews } from './runtime.ts';
+import type { TokenPiece } from './tokens.ts';
+import { pushTokens } from './tokens.ts';
+import { ValueReader } from './values.ts';
+
+/**
+ * The guarantee on streams (docs/security.md): what was sent of a lane is at all times a prefix of what masking the whole
+ * text would give, whatever comes next, and at a complete end it equals that. Every frame is parsed, every lane of it is
+ * read, and a frame that cannot be read ends the stream. Time alone never releases held text.
+ *
+ * This class is pure of sockets and clocks: bytes of the model in, text for the caller and for the record out.
+ */
+
+/** Lanes of one stream: n choices x a few fields x token ranks; more is an attack on memory. */
+const maxLanes = 1_024;
+const noTokens: readonly TokenPiece[] = [];
+const noEdits: readonly JsonEdit[] = [];
+
+export interface StreamOptions {
+  readonly route: Route;
+  readonly views: ResponseViews;
+  /** The caller set `stop`: a natural finish may be a cut. */
+  readonly stops: boolean;
+  /** We asked for usage, the caller did not: the frame that holds nothing else is taken out. */
+  readonly dropUsage: boolean;
+  /** False in Observe mode: nothing waits for the record. */
+  readonly waitForRecord: boolean;
+  readonly onHits: (hits: readonly Hit[]) => void;
+}
+
+export interface StreamOutput {
+  /** Receives text that may leave now, with what is recorded of it. */
+  emit(rendered: Rendered): void;
+}
+
+/** What a `stop` rule found in mid-stream: thrown after the text before it was emitted. */
+export class StoppedError extends Error {
+  readonly rule: number;
+
+  constructor(rule: number) {
+    super('a rule ended the answer');
+    this.name = 'StoppedError';
+    this.rule = rule;
+  }
+}
+
+export class StreamAnswer {
+  readonly #options: StreamOptions;
+  readonly #output: StreamOutput;
+  readonly #splitter = new SseSplitter();
+  readonly #lanes = new Map<string, AnswerLane>();
+  /** Prefixes of lanes whose choice has finished. */
+  readonly #finishes = new Set<string>();
+  readonly #queue = new FrameQueue();
+  readonly #values: ValueReader;
+  /** Most frames of a stream differ from the one before in one text only: those are not parsed again. */
+  readonly #shape = new FrameShapeCache({ loneSurrogates: true });
+  #done = false;
+  #frames = 0;
+  #units = 0;
+  usage: Usage | undefined = undefined;
+
+  constructor(options: StreamOptions, output: StreamOutput) {
+    this.#options = options;
+    this.#output = output;
+    this.#values = new ValueReader(options.views.act);
+  }
+
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Characters of lane text received: what usage is estimated from when the model reports none. */
+  get textUnits(): number {
+    return this.#units;
+  }
+
+  get held(): number {
+    return this.#queue.held();
+  }
+
+  /** @throws RefusedError, StoppedError: the stream must end; nothing that is held may leave. */
+  data(chunk: Buffer): void {
+    for (const frame of this.#splitter.push(chunk)) this.#frame(frame);
+    this.#flush();
+  }
+
+  /** The model's connection ended well. @throws RefusedError, StoppedError */
+  end(): void {
+    const last = this.#splitter.end();
+    if (last !== undefined) this.#frame(last);
+    this.#endAll();
+    this.#flush();
+  }
+
+  #flush(): void {
+    for (const rendered of this.#queue.ready()) this.#output.emit(rendered);
+  }
+
+  #frame(frame: SseFrame): void {
+    // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
+    if (frame.data === undefined)
+      return this.#push({ frame: sseComment, data: '', pieces: [], tokens: [], edits: [], drop: false });
+    this.#frames += 1;
+    if (this.#done) throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
+    const { dialect } = this.#options.route;
+    const data = frame.data;
+    const same = this.#shape.match(frame.event, data);
+    if (same !== undefined) {
+      const piece = this.#piece(same);
+      this.#push({ frame: canonical(frame), data, pieces: [piece], tokens: noTokens, edits: noEdits, drop: false });
+      this.#check(piece.lane);
+      return;
+    }
+    const marker = dialect.endMarker(data);
+    const root = marker ? undefined : parseFrame(data);
+    const view = dialect.frame(this.#options.route, frame.event, data, root);
+    if (view.usage !== undefined) this.usage = view.usage;
+    if (view.kind === 'done') {
+      this.#done = true;
+      this.#endAll();
+    }
+    if (root === undefined)
+      return this.#push({ frame: canonical(frame), data, pieces: [], tokens: [], edits: [], drop: false });
+    this.#dataFrame(frame, data, root, view);
+  }
+
+  #dataFrame(frame: SseFrame, data: string, root: JsonNode, view: FrameView): void {
+    const { views, onHits, dropUsage } = this.#options;
+    // After an error nothing more of the answer is owed: what is held is dropped, and the error itself goes out inspected.
+    if (view.kind === 'error') this.#queue.clear();
+    const values = this.#values.read(view, root);
+    if (values.hits.length > 0) onHits(values.hits);
+    if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
+    if (values.hits.length === 0 && values.edits.length === 0) this.#shape.keep(frame.event, data, view);
+    else this.#shape.forget();
+    const pieces = view.lanes.map((lane) => this.#piece(lane));
+    const tokens: TokenPiece[] = [];
+    if (!views.all.idle)
+      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text')));
+    for (const { prefix, end } of view.ends)
+      this.#finish(prefix, end === 'complete' && this.#options.stops ? 'cut' : end);
+    const drop = dropUsage && view.kind === 'usage';
+    this.#push({ frame: canonical(frame), data, pieces, tokens, edits: values.edits, drop });
+    if (view.kind === 'error') {
+      this.#done = true;
+      for (const { lane } of pieces) lane.end('complete');
+    }
+    this.#collect(pieces);
+  }
+
+  /** Feeds a piece of text into its lane. */
+  #piece({ id, kind, node }: Lane): Piece {
+    const lane = this.#lanes.get(id) ?? this.#openLane(id, kind);
+    const text = node.text;
+    if (text !== '') {
+      if (lane.ended || this.#finished(id))
+        throw new RefusedError('upstream_protocol', { detail: 'text after the finish' });
+      lane.push(text);
+      this.#units += text.length;
+    }
+    return { lane, to: lane.received, node };
+  }
+
+  /** Also a lane that had no text before its choice finished. */
+  #finished(id: string): boolean {
+    for (const prefix of this.#finishes) if (id.startsWith(prefix)) return true;
+    return false;
+  }
+
+  #push(frame: Parameters<FrameQueue['push']>[0]): void {
+    this.#queue.push(frame);
+  }
+
+  /** Counts findings and ends the stream at one that must not pass. */
+  #collect(pieces: readonly Piece[]): void {
+    for (const { lane } of pieces) this.#check(lane);
+  }
+
+  #check(lane: AnswerLane): void {
+    const hits = lane.drainHits();
+    if (hits.length > 0) this.#options.onHits(hits);
+    const stopped = lane.stopped;
+    if (stopped === undefined) return;
+    for (const rendered of this.#queue.upToStop(lane)) this.#output.emit(rendered);
+    throw new StoppedError(stopped.rule);
+  }
+
+  #openLane(id: string, kind: LaneKind): AnswerLane {
+    const known = this.#lanes.get(id);
+    if (known !== undefined) return known;
+    if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
+    const lane = new AnswerLane(id, kind, this.#options.views, this.#options.waitForRecord);
+    this.#lanes.set(id, lane);
+    return lane;
+  }
+
+  #finish(prefix: string, end: 'complete' | 'cut'): void {
+    this.#end(prefix, end);
+    if (this.#finishes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
+    this.#finishes.add(prefix);
+  }
+
+  #end(prefix: string, end: 'complete' | 'cut'): void {
+    const ended: AnswerLane[] = [];
+    for (const lane of this.#lanes.values()) {
+      if (lane.ended || !lane.id.startsWith(prefix)) continue;
+      lane.end(end);
+      ended.push(lane);
+    }
+    for (const lane of ended) this.#check(lane);
+    this.#flushRest(ended);
+  }
+
+  #endAll(): void {
+    this.#end('', 'cut');
+  }
+
+  /** Text whose frames left already goes out before the frame that carries the finish. */
+  #flushRest(lanes: readonly AnswerLane[]): void {
+    const rest = this.#queue.rest(lanes);
+    if (rest.length === 0) return;
+    this.#flush();
+    for (const rendered of rest) this.#output.emit(rendered);
+  }
+}
+
+function parseFrame(data: string): JsonNode {
+  try {
+    return parseJson(data, { loneSurrogates: true });
+  } catch (cause) {
+    if (cause instanceof JsonError) throw new RefusedError('response_uninspectable', { detail: 'json', cause });
+    throw cause;
+  }
+}
+
+const dataLines = (data: string): string =>
+  data.includes('\n') || data.includes('\r') ? data.replace(/\r\n|[\r\n]/g, '\ndata: ') : data;
+
+/**
+ * A frame of one `data:` line goes out as it came. Of any other form only the event's name and the data go out: ids,
+ * comments and unknown fields are text of the model that no client needs.
+ */
+function canonical(frame: SseFrame): SseFrame {
+  const data = frame.data ?? '';
+  if (
+    frame.complete &&
+    frame.event === undefined &&
+    frame.raw.length === data.length + 8 &&
+    frame.raw.startsWith('data: ')
+  )
+    return frame;
+  const event = frame.event !== undefined && /^[\w.]{1,64}$/.test(frame.event) ? `event: ${frame.event}\n` : '';
+  const withData = (text: string): string => `${event}data: ${dataLines(text)}\n\n`;
+  return { raw: withData(data), event: frame.event, data, complete: true, withData };
+}
+
+const sseComment: SseFrame = {
+  raw: ':\n\n',
+  event: undefined,
+  data: undefined,
+  complete: true,
+  withData: () => ':\n\n',
+};

@@ -1,0 +1,418 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import { describeError } from '../base/index.ts';
+import type { Clock, Logger, Timer } from '../base/index.ts';
+import type { AccessRequest, Action, Operation, ReasonCode, ResponsePlan, RuleAct, SessionEnd } from '../core/index.ts';
+import { RefusedError, reasons } from '../core/index.ts';
+import type { Route, Usage } from '../dialect/index.ts';
+import type { Hit } from '../detect/index.ts';
+import type { Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
+import { responseHeadersToCaller } from '../http/index.ts';
+import type { Metrics } from '../telemetry/index.ts';
+import { decodeUtf8, inspectJsonAnswer, maskLong } from './answer-json.ts';
+import { StoppedError, StreamAnswer } from './answer-stream.ts';
+import { Delivery } from './delivery.ts';
+import type { LiveRequest, LiveRequests } from './live.ts';
+import { receipt, receiptHeader } from './receipt.ts';
+import { refusalResponse, refusalText } from './refusal.ts';
+import type { ResponseViews, Runtime } from './runtime.ts';
+import type { Session } from './session.ts';
+
+/** How an answer came to its end, before the connection says whether the caller received it. */
+export interface AnswerResult {
+  readonly outcome: SessionEnd['outcome'];
+  readonly status: number;
+  readonly code: ReasonCode | undefined;
+}
+
+export interface AnswerOptions {
+  readonly session: Session;
+  readonly exchange: Exchange;
+  readonly runtime: Runtime;
+  readonly facts: AccessRequest;
+  readonly plan: ResponsePlan;
+  readonly views: ResponseViews;
+  readonly route: Route;
+  readonly upstream: Upstream;
+  readonly live: LiveRequests;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly turn: () => Promise<void>;
+  /** Bytes of whole answers held by all requests together. */
+  readonly buffers: ByteBudget;
+  readonly stops: boolean;
+  readonly dropUsage: boolean;
+  /** The model was sent its own credential: that it refuses it is no news for the caller. */
+  readonly ownCredential: boolean;
+  readonly onResult: (result: AnswerResult) => void;
+}
+
+/** A bound on memory that all requests share. */
+export interface ByteBudget {
+  /** False when it does not fit. */
+  take(bytes: number): boolean;
+  give(bytes: number): void;
+}
+
+/**
+ * The model's answer on its way to the caller: read whole (JSON, text) or frame by frame (SSE), inspected, shaped,
+ * recorded before it leaves. Ends exactly once: completed, ended by policy or a limit, failed, or aborted by the caller.
+ */
+export class Answer implements LiveRequest {
+  readonly runtime: Runtime;
+  readonly facts: AccessRequest;
+  readonly plan: ResponsePlan;
+  readonly #options: AnswerOptions;
+  readonly #delivery: Delivery;
+  readonly #chunks: Buffer[] = [];
+  #buffered = 0;
+  #call: UpstreamCall | undefined;
+  #deadline: Timer | undefined;
+  #status = 0;
+  #headers: IncomingHttpHeaders = {};
+  #stream: StreamAnswer | undefined;
+  /** Observe mode met something that it cannot read: bytes pass as they come, which is recorded. */
+  #raw = false;
+  #streaming = false;
+  #text = '';
+  #held = 0;
+  #maskMs = 0;
+  #over = false;
+  usage: Usage | undefined = undefined;
+  textUnits = 0;
+
+  constructor(options: AnswerOptions) {
+    this.#options = options;
+    this.runtime = options.runtime;
+    this.facts = options.facts;
+    this.plan = options.plan;
+    this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock);
+  }
+
+  begin(request: UpstreamRequest): void {
+    const { live, clock, upstream, exchange, plan } = this.#options;
+    live.add(this);
+    const longest = plan.limits.maxDurationMs;
+    if (longest !== undefined) {
+      const left = Math.max(0, longest - (clock.monotonic() - exchange.startedAt));
+      this.#deadline = clock.after(left, () => this.end('response_timeout'));
+    }
+    exchange.onDrain(() => {
+      this.#delivery.drained();
+      this.#call?.resume();
+    });
+    this.#call = upstream.send(request, {
+      head: (status, headers) => this.#guard(() => this.#head(status, headers)),
+      data: (chunk) => this.#guard(() => this.#data(chunk)),
+      end: () => this.#guard(() => this.#end()),
+      error: (error) => this.#fail(error),
+    });
+  }
+
+  /** By policy or by a limit. */
+  end(code: ReasonCode): void {
+    this.#fail(new RefusedError(code));
+  }
+
+  /** The caller is gone. */
+  abort(): void {
+    this.#close();
+  }
+
+  #guard(run: () => void): void {
+    if (this.#over) return;
+    try {
+      run();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #head(status: number, headers: IncomingHttpHeaders): void {
+    const { session, clock, metrics, ownCredential } = this.#options;
+    this.#status = status;
+    this.#headers = headers;
+    session.firstByteAt = clock.monotonic();
+    metrics.stage('upstream', session.firstByteAt - (session.toUpstreamAt ?? session.firstByteAt));
+    metrics.firstByte(session.operation, session.age);
+    if (ownCredential && (status === 401 || status === 407))
+      throw new RefusedError('upstream_error', { detail: 'credential' });
+    if (/^text\/event-stream\s*(?:;|$)/i.test(headers['content-type'] ?? '')) this.#startStream();
+  }
+
+  #startStream(): void {
+    const { route, views, stops, dropUsage, runtime, session, metrics } = this.#options;
+    this.#streaming = true;
+    metrics.streamOpened();
+    this.#stream = new StreamAnswer(
+      {
+        route,
+        views,
+        stops,
+        dropUsage,
+        waitForRecord: runtime.snapshot.enforcing,
+        onHits: (hits) => this.#hits(hits),
+      },
+      {
+        emit: ({ text, record }) => {
+          this.#text += text;
+          for (const { lane, text: kept } of record) session.segment(lane, kept);
+        },
+      },
+    );
+    this.#delivery.start(this.#status, this.#outgoing(false, 'text/event-stream; charset=utf-8'));
+  }
+
+  #outgoing(whole: boolean, contentType: string): OutgoingHttpHeaders {
+    const { session, views } = this.#options;
+    const headers: OutgoingHttpHeaders = { 'x-request-id': session.id };
+    const passed = responseHeadersToCaller(this.#headers);
+    for (const [name, value] of Object.entries(passed)) {
+      // A header is text of the model's too: one that holds what a rule hides does not leave.
+      if (typeof value === 'string' && views.act.mask(value, 'text', 'complete').hits.length === 0)
+        headers[name] ??= value;
+    }
+    headers['content-type'] = contentType;
+    headers[receiptHeader] = receipt(session, whole);
+    return headers;
+  }
+
+  #data(chunk: Buffer): void {
+    if (!this.#streaming) return this.#buffer(chunk);
+    const { session, clock } = this.#options;
+    if (this.#raw || this.#stream === undefined) {
+      this.#write(chunk.toString('latin1'), chunk);
+      return;
+    }
+    const stream = this.#stream;
+    const from = clock.monotonic();
+    try {
+      stream.data(chunk);
+    } catch (error) {
+      this.#observeOrThrow(error, chunk);
+    } finally {
+      session.frames = stream.frames;
+      this.#maskMs += clock.monotonic() - from;
+      this.#measureHeld(stream);
+    }
+    this.#flush();
+  }
+
+  #measureHeld(stream: StreamAnswer): void {
+    const held = stream.held;
+    if (held > this.#held) this.#held = held;
+  }
+
+  /** In Observe mode what cannot be read passes as it came; elsewhere it ends the stream. */
+  #observeOrThrow(error: unknown, chunk: Buffer): void {
+    const { runtime, session } = this.#options;
+    if (runtime.snapshot.enforcing || !(error instanceof RefusedError)) {
+      this.#flush(); // what was decided before may leave
+      throw error;
+    }
+    session.observe([{ reason: error.code, rule: 'default' }]);
+    this.#raw = true;
+    this.#text = '';
+    this.#write('', chunk);
+  }
+
+  #flush(): void {
+    const { session, clock } = this.#options;
+    const text = this.#text;
+    if (text === '') return;
+    this.#text = '';
+    session.commit(); // before the bytes that it covers leave
+    session.firstTextAt ??= clock.monotonic();
+    if (!this.#delivery.write(text)) this.#call?.pause();
+  }
+
+  #write(_text: string, chunk: Buffer): void {
+    if (!this.#options.exchange.write(chunk)) this.#call?.pause();
+  }
+
+  #buffer(chunk: Buffer): void {
+    const { buffers, plan } = this.#options;
+    const most = plan.limits.maxBytes ?? largestAnswer;
+    if (this.#buffered + chunk.length > most) throw new RefusedError('response_too_large');
+    if (!buffers.take(chunk.length)) throw new RefusedError('overloaded');
+    this.#buffered += chunk.length;
+    this.#chunks.push(chunk);
+  }
+
+  #end(): void {
+    if (this.#streaming) return this.#endStream();
+    this.#finishWhole().catch((error: unknown) => this.#fail(error));
+  }
+
+  #endStream(): void {
+    const { session, exchange } = this.#options;
+    const stream = this.#stream;
+    if (stream !== undefined && !this.#raw) {
+      stream.end();
+      this.usage = stream.usage;
+      this.textUnits = stream.textUnits;
+      this.#flush();
+    }
+    const full = exchange.headers[receiptHeader] === 'full';
+    this.#delivery.end(full ? `: ${receiptHeader} ${receipt(session, true)}\n\n` : '');
+    this.#result({ outcome: 'completed', status: this.#status, code: undefined });
+  }
+
+  async #finishWhole(): Promise<void> {
+    const { session } = this.#options;
+    const body = this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
+    const type = this.#headers['content-type'] ?? '';
+    const from = this.#options.clock.monotonic();
+    let answer: { readonly body: Buffer | string; readonly json: boolean; readonly type: string };
+    try {
+      answer = await this.#inspectWhole(body, type);
+    } catch (error) {
+      if (this.runtime.snapshot.enforcing || !(error instanceof RefusedError)) throw error;
+      session.observe([{ reason: error.code, rule: 'default' }]);
+      answer = { body, json: false, type };
+    }
+    this.#maskMs += this.#options.clock.monotonic() - from;
+    if (this.#over) return; // policy or caller ended it meanwhile
+    session.commit();
+    session.firstTextAt = this.#options.clock.monotonic();
+    this.#delivery.respond(this.#status, this.#outgoing(true, answer.type), answer.body, answer.json);
+    this.#result({ outcome: 'completed', status: this.#status, code: undefined });
+  }
+
+  async #inspectWhole(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
+    if (body.length === 0) return { body, json: false, type: 'application/octet-stream' };
+    if (jsonType.test(type)) return this.#inspectJson(body);
+    return this.#inspectText(body, type);
+  }
+
+  async #inspectJson(body: Buffer): Promise<{ body: Buffer | string; json: boolean; type: string }> {
+    const { route, views, stops, turn, session, runtime, facts } = this.#options;
+    const listing = route.operation === 'ListModels' && runtime.snapshot.enforcing;
+    const outcome = await inspectJsonAnswer(body, {
+      route,
+      status: this.#status,
+      views,
+      stops,
+      turn,
+      visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
+    });
+    this.usage = outcome.usage;
+    this.textUnits = outcome.textUnits;
+    this.#hits(outcome.hits);
+    for (const { lane, text } of outcome.record) session.segment(lane, text);
+    if (outcome.stopped !== undefined) throw new StoppedError(outcome.stopped);
+    return { body: outcome.body, json: true, type: 'application/json' };
+  }
+
+  /** Health and metrics pages are text by nature; anything else that is not JSON is an unknown shape. */
+  async #inspectText(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
+    const { route, views, turn, session, runtime } = this.#options;
+    const page = route.operation === 'Health' || route.operation === 'Metrics';
+    const text = /^text\/(?:plain|html|markdown|csv)\b|^application\/openmetrics-text\b|^$/i.test(type);
+    if (!text || (!page && runtime.snapshot.onUnknown !== 'Buffer')) {
+      if (views.act.idle && views.record.idle && runtime.snapshot.onUnknown === 'Buffer')
+        return { body, json: false, type };
+      throw new RefusedError('response_uninspectable', { detail: 'content-type' });
+    }
+    const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
+    const acted = await maskLong(views.act, source, 'text', 'complete', turn);
+    this.#hits(acted.hits);
+    if (!page) session.segment('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text);
+    if (acted.stopped !== undefined) throw new StoppedError(acted.stopped.rule);
+    return {
+      body: acted.edits.length === 0 ? body : acted.text,
+      json: false,
+      type: type === '' ? 'text/plain; charset=utf-8' : type,
+    };
+  }
+
+  #hits(hits: readonly Hit[]): void {
+    const { session, runtime } = this.#options;
+    for (const hit of hits) {
+      const rule = runtime.scanner.rules[hit.rule];
+      if (rule !== undefined) session.act(rule.id, actName[rule.action], hit.by, !rule.enforce);
+    }
+  }
+
+  /** The answer must not go on. Where nothing left yet it becomes a refusal, on a stream an error event; never an end marker. */
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    const refused = this.#refusalOf(error);
+    const { session, exchange, route, logger, metrics } = this.#options;
+    if (refused.code === 'internal_error')
+      logger.error('answer failed', { request: session.id, error: describeError(error) });
+    if (refused.code.startsWith('upstream_')) metrics.upstreamError(refused.code);
+    if (refused.rule !== undefined) session.act(refused.rule, 'blocked');
+    const { status } = reasons[refused.code];
+    const failed = status >= 500;
+    this.#call?.abort();
+    if (this.#streaming) {
+      try {
+        session.commit();
+      } catch {
+        // The record is what failed, or fails too: the error event carries nothing of the model's.
+      }
+      this.#delivery.end(route.dialect.refusalFrame(refusalText(session, refused)));
+    } else {
+      const response = refusalResponse(session, refused, route.dialect);
+      this.#delivery.cancel();
+      exchange.respond(response.status, response.headers, response.body);
+    }
+    this.#result({
+      outcome: failed ? 'failed' : 'ended',
+      status: this.#streaming ? this.#status : status,
+      code: refused.code,
+    });
+  }
+
+  #refusalOf(error: unknown): RefusedError {
+    if (error instanceof RefusedError) return error;
+    if (error instanceof StoppedError) {
+      const rule = this.runtime.scanner.rules[error.rule]?.id ?? 'default';
+      const code = this.plan.approve[error.rule] === 1 ? 'approval_unavailable' : 'response_blocked';
+      return new RefusedError(code, { rule });
+    }
+    return new RefusedError('internal_error', { cause: error });
+  }
+
+  #result(result: AnswerResult): void {
+    this.#close();
+    this.#options.onResult(result);
+  }
+
+  #close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { live, buffers, metrics } = this.#options;
+    this.#call?.abort();
+    this.#deadline?.cancel();
+    live.remove(this);
+    buffers.give(this.#buffered);
+    if (this.#stream !== undefined) {
+      this.usage ??= this.#stream.usage;
+      this.textUnits = this.#stream.textUnits;
+      metrics.streamClosed();
+      metrics.heldAtMost(this.#held);
+    }
+    metrics.stage('mask', this.#maskMs);
+  }
+}
+
+/** A model is listed to those who may both list it and do something with it. */
+function mayUse(runtime: Runtime, facts: AccessRequest, model: string): boolean {
+  const may = (operation: Operation): boolean =>
+    runtime.snapshot.access({ caller: facts.caller, operation, model }).kind === 'allow';
+  return may('ListModels') && (may('Chat') || may('Completions') || may('Embeddings'));
+}
+
+/** Where no rule says how large an answer may be. */
+const largestAnswer = 32 * 1_024 * 1_024;
+
+const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+
+const actName: Readonly<Record<Action, RuleAct['act']>> = {
+  Mask: 'masked',
+  Block: 'blocked',
+  RequireApproval: 'held',
+  Flag: 'flagged',
+};

@@ -1,0 +1,15 @@
+import type { JsonEdit } from '../base/index.ts';
+
+/** Edits without those that lie inside another: what replaces a whole value replaces all that is in it. */
+export function outermost(edits: readonly JsonEdit[]): readonly JsonEdit[] {
+  if (edits.length < 2) return edits;
+  const ordered = [...edits].sort((a, b) => a.start - b.start || b.end - a.end);
+  const kept: JsonEdit[] = [];
+  let end = -1;
+  for (const edit of ordered) {
+    if (edit.start < end && edit.end <= end) continue;
+    kept.push(edit);
+    end = Math.max(end, edit.end);
+  }
+  return kept;
+}

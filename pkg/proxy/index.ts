@@ -1,0 +1,2 @@
+export { startSidecar } from './sidecar.ts';
+export type { Sidecar, SidecarOptions } from './sidecar.ts';

@@ -1,0 +1,80 @@
+import type { Hit, LaneEnd, LaneKind, LaneScanner } from '../detect/index.ts';
+import type { ResponseViews } from './runtime.ts';
+
+/**
+ * One lane of an answer while it streams: what the caller may receive of it, and what is recorded of it. Where both are the
+ * same, one scanner serves both; else text counts as decided only when both have decided it, so that the record never
+ * lags behind the bytes that it covers.
+ */
+export class AnswerLane {
+  readonly id: string;
+  readonly #caller: LaneScanner;
+  readonly #record: LaneScanner | undefined;
+  readonly #waitForRecord: boolean;
+  #recorded = 0;
+  #taken = 0;
+  #ended = false;
+
+  constructor(id: string, kind: LaneKind, views: ResponseViews, waitForRecord: boolean) {
+    this.id = id;
+    this.#caller = views.act.open(kind);
+    this.#record = views.same ? undefined : views.record.open(kind);
+    this.#waitForRecord = waitForRecord;
+  }
+
+  push(text: string): void {
+    this.#caller.push(text);
+    this.#record?.push(text);
+  }
+
+  end(end: LaneEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#caller.end(end);
+    this.#record?.end(end);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get received(): number {
+    return this.#caller.received;
+  }
+
+  get decided(): number {
+    const decided = this.#caller.decided;
+    if (this.#record === undefined || !this.#waitForRecord) return decided;
+    // A caller's `stop` rule holds its own scanner back for good; the record goes on, so the smaller one counts.
+    return Math.min(decided, this.#record.decided);
+  }
+
+  /** Received and not taken yet, in UTF-16 units. */
+  get held(): number {
+    return this.received - this.#taken;
+  }
+
+  get stopped(): Hit | undefined {
+    return this.#caller.stopped;
+  }
+
+  drainHits(): readonly Hit[] {
+    return this.#caller.drainHits();
+  }
+
+  /** What the caller receives for everything up to `to`. */
+  take(to: number): string {
+    if (to <= this.#taken) return '';
+    this.#taken = to;
+    return this.#caller.take(to);
+  }
+
+  /** What is recorded for everything up to what was taken (or decided, where the record runs apart). `output` is what `take` gave. */
+  takeRecord(output: string): string {
+    if (this.#record === undefined) return output;
+    const to = this.#waitForRecord ? Math.min(this.#taken, this.#record.decided) : this.#record.decided;
+    if (to <= this.#recorded) return '';
+    this.#recorded = to;
+    return this.#record.take(to);
+  }
+}

@@ -1,0 +1,62 @@
+import type { AccessRequest, ReasonCode, ResponsePlan } from '../core/index.ts';
+import type { Runtime } from './runtime.ts';
+
+/** A request that policy let through and that is not over. */
+export interface LiveRequest {
+  readonly runtime: Runtime;
+  readonly facts: AccessRequest;
+  readonly plan: ResponsePlan;
+  /** Ends it: an error event on a stream, a refusal where nothing left yet. */
+  end(code: ReasonCode): void;
+}
+
+/**
+ * All requests under way. When policy is swapped each is decided again on access with the facts stored, and its
+ * answer's plan is compared: if the new one hides anything more, the answer ends. Request guards do not run again.
+ */
+export class LiveRequests {
+  readonly #live = new Set<LiveRequest>();
+
+  add(request: LiveRequest): void {
+    this.#live.add(request);
+  }
+
+  remove(request: LiveRequest): void {
+    this.#live.delete(request);
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  swap(next: Runtime): void {
+    for (const request of [...this.#live]) {
+      if (!stillAllowed(request, next)) request.end('policy_changed');
+    }
+  }
+
+  endAll(code: ReasonCode): void {
+    for (const request of [...this.#live]) request.end(code);
+  }
+}
+
+/** Also what was decided under a policy that is no longer the current one, before it went into this set. */
+export function stillAllowed(request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, next: Runtime): boolean {
+  if (request.runtime === next) return true;
+  const { caller } = request.facts;
+  // A provider that changed no longer proves whom it proved: the verifier is another one.
+  if (
+    caller !== undefined &&
+    next.verifier !== request.runtime.verifier &&
+    !sameProvider(request.runtime, next, caller.provider)
+  )
+    return false;
+  if (next.snapshot.access(request.facts).kind === 'deny') return false;
+  return request.plan.coveredBy(next.snapshot.responsePlan(caller));
+}
+
+function sameProvider(before: Runtime, after: Runtime, id: string): boolean {
+  const find = (runtime: Runtime): string =>
+    JSON.stringify(runtime.snapshot.providers.find((provider) => provider.id === id) ?? null);
+  return find(before) !== 'null' && find(before) === find(after);
+}

@@ -1,0 +1,414 @@
+import { JsonError, assertNever, describeError } from '../base/index.ts';
+import type { Clock, JsonEdit, JsonNode, Logger } from '../base/index.ts';
+import type {
+  AccessRequest,
+  ApprovalGate,
+  AuditSink,
+  CredentialSource,
+  Identity,
+  ReasonCode,
+  RequestPlan,
+  ResponsePlan,
+  SessionEnd,
+} from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { RequestView, Route } from '../dialect/index.ts';
+import { recognise } from '../dialect/index.ts';
+import type { Exchange, Passthrough, Upstream } from '../http/index.ts';
+import { normaliseTarget } from '../http/index.ts';
+import type { Decision, Metrics } from '../telemetry/index.ts';
+import { decodeUtf8, parseInSteps } from './answer-json.ts';
+import { Answer } from './answer.ts';
+import type { AnswerResult, ByteBudget } from './answer.ts';
+import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
+import type { Admission, Limiter } from './limits.ts';
+import type { LiveRequests } from './live.ts';
+import { stillAllowed } from './live.ts';
+import { refusalResponse } from './refusal.ts';
+import type { Runtime, RuntimeHolder } from './runtime.ts';
+import { Session } from './session.ts';
+import type { Allowed } from './stages.ts';
+import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
+
+/** What a pipeline stands on. Everything of it outlives a request. */
+export interface PipelineOptions {
+  readonly runtime: RuntimeHolder;
+  readonly upstream: Upstream;
+  readonly audit: AuditSink;
+  readonly approvals: ApprovalGate;
+  readonly credentials: CredentialSource;
+  readonly limiter: Limiter;
+  readonly live: LiveRequests;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly newId: () => string;
+  /** Lets other work run: a turn of the event loop. */
+  readonly turn: () => Promise<void>;
+  /** Bytes of whole answers held by all requests together. */
+  readonly buffers: ByteBudget;
+  /** Joins WebSockets that a policy passes uninspected. */
+  readonly passthrough: Passthrough;
+  /** Where the sidecar forwards to is a hosted endpoint: only callers whom access really allows may reach it. */
+  readonly hosted: boolean;
+}
+
+/**
+ * The way of a request, in order. The listener has already told TLS from plain text and refused ambiguous framing and
+ * oversized headers. Every stage either goes on or throws; whatever is thrown ends in a refusal, and the model sees nothing.
+ */
+export async function govern(exchange: Exchange, options: PipelineOptions): Promise<void> {
+  const request = new GovernedRequest(exchange, options);
+  try {
+    request.selectPolicy(); // first: without a policy nothing else may be looked at
+    request.normalisePath(); // one reading of the path, before anything is decided on it
+    await request.identify(); // before the body: strangers may not make us buffer
+    request.recognise(); // operation, from method and path alone
+    await request.readBody(); // under caps, decoded, parsed strictly
+    request.authorise(); // needs the model's name, which stands in the body
+    request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
+    await request.inspect(); // guards; last of the checks, because it is the dearest
+    await request.hold(); // approvals
+    request.record(); // start and prompt are in the kernel's hands before the model sees a byte
+    request.forward(); // the bytes inspected, with the model's credential
+  } catch (error) {
+    request.refuse(error);
+  }
+}
+
+class GovernedRequest {
+  readonly #exchange: Exchange;
+  readonly #options: PipelineOptions;
+  readonly #session: Session;
+  #runtime: Runtime | undefined;
+  #path = '/';
+  #query = '';
+  #caller: Identity | undefined;
+  #route: Route = recognise('GET', '/');
+  #body: Buffer | undefined;
+  #bodyText = '';
+  #view: RequestView | undefined;
+  #access: Allowed | undefined;
+  #admission: Admission | undefined;
+  #requestPlan: RequestPlan | undefined;
+  #responsePlan: ResponsePlan | undefined;
+  #edits: JsonEdit[] = [];
+  #lanes: readonly { readonly id: string; readonly text: string }[] = [];
+  #usageAdded = false;
+  #stageAt: number;
+  #over = false;
+
+  constructor(exchange: Exchange, options: PipelineOptions) {
+    const { metrics, audit, clock, newId } = options;
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#stageAt = exchange.startedAt;
+    this.#session = new Session({
+      id: newId(),
+      clock,
+      audit,
+      exchange,
+      onFailedOpen: (what) => {
+        metrics.failedOpen();
+        if (what.startsWith('audit')) metrics.auditFailed();
+      },
+    });
+    metrics.requestBegan();
+    exchange.onClose((how) => this.#closed(how));
+  }
+
+  selectPolicy(): void {
+    const runtime = this.#options.runtime.current;
+    if (runtime === undefined) throw new RefusedError('no_policy');
+    this.#runtime = runtime;
+    const { snapshot } = runtime;
+    this.#session.generation = snapshot.generation;
+    this.#session.content = snapshot.audit.content;
+    this.#session.onAuditFailure = snapshot.audit.onFailure;
+    if (snapshot.sources.length === 0) throw new RefusedError('no_policy');
+  }
+
+  normalisePath(): void {
+    const { path, query } = normaliseTarget(this.#exchange.target);
+    this.#path = path;
+    this.#query = query === '' ? '' : `?${query}`;
+    this.#session.path = path;
+  }
+
+  async identify(): Promise<void> {
+    const { headers, clientCertificate } = this.#exchange;
+    this.#caller = await proveCaller(this.#need(this.#runtime), this.#session, headers, clientCertificate);
+    this.#session.caller = this.#caller;
+    this.#stage('identify');
+  }
+
+  recognise(): void {
+    const { session, exchange } = { session: this.#session, exchange: this.#exchange };
+    this.#route = recognise(exchange.method, this.#path);
+    session.dialect = this.#route.dialect.name;
+    session.operation = this.#route.operation;
+    session.model = this.#route.model;
+    // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
+    if (this.#caller !== undefined) return;
+    decideAccess(
+      this.#need(this.#runtime),
+      session,
+      { caller: undefined, operation: this.#route.operation, model: undefined },
+      false,
+    );
+  }
+
+  async readBody(): Promise<void> {
+    const { snapshot } = this.#need(this.#runtime);
+    if (this.#route.body === 'none') return;
+    const { maxBodyBytes, bodyTimeoutMs } = snapshot.requestLimits;
+    this.#body = await this.#exchange.readBody({ maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
+    this.#options.metrics.received(this.#exchange.bytesIn);
+    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    if (this.#route.body === 'opaque') return;
+    try {
+      await this.#parse(this.#body);
+    } catch (error) {
+      if (!(error instanceof RefusedError) || snapshot.enforcing) throw error;
+      this.#session.observe([{ reason: error.code, rule: 'default' }]);
+    }
+  }
+
+  async #parse(body: Buffer): Promise<void> {
+    const type = this.#exchange.headers['content-type'];
+    if (type !== undefined && !/^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type)) {
+      throw new RefusedError('unsupported_media_type');
+    }
+    const text = decodeUtf8(body, () => new RefusedError('invalid_encoding'));
+    let root: JsonNode;
+    try {
+      root = await parseInSteps(text, this.#options.turn, false);
+    } catch (cause) {
+      if (cause instanceof JsonError) throw new RefusedError('invalid_json', { detail: cause.code, cause });
+      throw cause;
+    }
+    this.#bodyText = text;
+    this.#view = this.#route.dialect.request(this.#route, root);
+    this.#session.stream = this.#view.stream;
+    this.#session.model = this.#view.model ?? this.#route.model;
+  }
+
+  authorise(): void {
+    const runtime = this.#need(this.#runtime);
+    const { snapshot } = runtime;
+    this.#access = decideAccess(runtime, this.#session, this.#facts(), true);
+    this.#requestPlan = snapshot.requestPlan(this.#caller);
+    this.#responsePlan = snapshot.responsePlan(this.#caller);
+    this.#refuseUninspectable();
+    this.#stage('access');
+  }
+
+  #facts(): AccessRequest {
+    return { caller: this.#caller, operation: this.#route.operation, model: this.#session.model };
+  }
+
+  /** What cannot be read cannot be guarded. */
+  #refuseUninspectable(): void {
+    const { snapshot } = this.#need(this.#runtime);
+    const inspects = this.#need(this.#requestPlan).inspects;
+    if (!inspects) return;
+    const tokenInput = this.#need(this.#access).rules.some((rule) => rule.tokenInput);
+    if (this.#view?.tokenInput === true && !tokenInput) throw new RefusedError('token_input_uninspectable');
+    if (this.#route.body === 'opaque' && (this.#body?.length ?? 0) > 0 && snapshot.enforcing) {
+      throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
+    }
+  }
+
+  admit(): void {
+    const { limiter } = this.#options;
+    const access = this.#need(this.#access);
+    const view = this.#view;
+    const promptBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
+    const outcome = limiter.admit(access.rules, this.#caller, {
+      promptBytes,
+      maxOutputTokens: view?.maxOutputTokens,
+      count: view?.count ?? 1,
+      generates: this.#route.operation === 'Chat' || this.#route.operation === 'Completions',
+    });
+    if (outcome.kind === 'refused') {
+      this.#session.act(outcome.rule, 'limited', outcome.reason);
+      const retryAfter = outcome.retryAfter === undefined ? {} : { retryAfter: outcome.retryAfter };
+      throw new RefusedError(outcome.reason, { rule: outcome.rule, ...retryAfter });
+    }
+    this.#admission = outcome;
+    if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
+    if (view === undefined) return;
+    if (outcome.maxOutputTokens !== undefined) this.#edits.push(...view.limitOutput(outcome.maxOutputTokens));
+    if (outcome.needsUsage && view.stream && !view.usageAsked) {
+      this.#usageAdded = true;
+      this.#edits.push(...view.askUsage());
+    }
+  }
+
+  async inspect(): Promise<void> {
+    const runtime = this.#need(this.#runtime);
+    const plan = this.#need(this.#requestPlan);
+    const record = this.#need(this.#responsePlan).record;
+    if (this.#view === undefined) return;
+    const outcome = await inspectRequest({
+      view: this.#view,
+      plan,
+      views: runtime.requestViews(plan, record),
+      rules: runtime.scanner.rules,
+      session: this.#session,
+      turn: this.#options.turn,
+    });
+    this.#lanes = outcome.record;
+    this.#edits.push(...outcome.edits);
+    this.#stage('inspect');
+    const rule = blockedBy(this.#session);
+    if (rule !== undefined) {
+      this.#session.begin(this.#lanes);
+      throw new RefusedError('guard_blocked', { rule });
+    }
+    this.#approvals = outcome.approvals.map((one) => one.rule);
+  }
+  #approvals: readonly string[] = [];
+
+  async hold(): Promise<void> {
+    for (const rule of this.#approvals) {
+      const answer = await this.#options.approvals.request({ rule, session: this.#session.id, digest: '' });
+      if (answer !== 'approved') {
+        this.#session.begin(this.#lanes);
+        throw new RefusedError('approval_unavailable', { rule });
+      }
+    }
+  }
+
+  record(): void {
+    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    this.#session.begin(this.#lanes);
+    this.#options.metrics.auditWritten(1 + this.#lanes.length);
+  }
+
+  forward(): void {
+    const { runtime: holder, metrics } = this.#options;
+    const runtime = this.#need(this.#runtime);
+    const plan = this.#need(this.#responsePlan);
+    const facts = this.#facts();
+    // Policy may have been swapped while the body came in or a person was asked.
+    const current = holder.current;
+    if (current === undefined || !stillAllowed({ runtime, facts, plan }, current))
+      throw new RefusedError('policy_changed');
+    const body = this.#body === undefined ? undefined : editBody(this.#body, this.#bodyText, this.#edits);
+    const { headers, credentialSent } = modelHeaders(
+      runtime,
+      this.#need(this.#access),
+      this.#exchange.headers,
+      this.#options,
+    );
+    if (body !== undefined) headers['content-length'] = body.length;
+    this.#session.toUpstreamAt = this.#options.clock.monotonic();
+    const answer = new Answer({
+      ...this.#options,
+      session: this.#session,
+      exchange: this.#exchange,
+      runtime,
+      facts,
+      plan,
+      views: runtime.responseViews(plan),
+      route: this.#route,
+      stops: this.#view?.stops ?? false,
+      dropUsage: this.#usageAdded,
+      ownCredential: credentialSent,
+      onResult: (result) => {
+        this.#settle(answer);
+        this.#result = result;
+        if (this.#closedAs !== undefined) this.#closed(this.#closedAs);
+      },
+    });
+    this.#answer = answer;
+    metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
+    answer.begin({
+      method: this.#exchange.method,
+      path: this.#path + this.#query,
+      headers,
+      body,
+      idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
+    });
+  }
+  #answer: Answer | undefined;
+  #result: AnswerResult | undefined;
+  #closedAs: 'finished' | 'aborted' | undefined;
+
+  /** The connection's part of it is over: now the record can say how many bytes left. */
+  #closed(how: 'finished' | 'aborted'): void {
+    this.#closedAs = how;
+    const result = this.#result;
+    if (how === 'aborted' && result?.code === undefined) {
+      this.#answer?.abort(); // the model's work ends at once
+      this.#finish('aborted', result?.status ?? 0, undefined);
+    } else if (result !== undefined) this.#finish(result.outcome, result.status, result.code);
+  }
+
+  /** Without usage of the model's own, a quarter of the bytes that it sent is taken for tokens. */
+  #settle(answer: Answer): void {
+    const used = answer.usage ?? {
+      input: Math.ceil((this.#body?.length ?? 0) / 4),
+      output: Math.ceil(answer.textUnits / 4),
+    };
+    if (answer.usage !== undefined) this.#session.tokens = answer.usage;
+    this.#admission?.settle(used.input + used.output);
+  }
+
+  refuse(error: unknown): void {
+    if (this.#over) return;
+    const refused = error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error });
+    if (refused.code === 'internal_error') {
+      this.#options.logger.error('request failed', { request: this.#session.id, error: describeError(error) });
+    }
+    this.#admission?.settle(0);
+    const { status, headers, body } = refusalResponse(this.#session, refused, this.#route.dialect);
+    // The record of a refusal first: it is small, and the caller may be gone the moment that it is written.
+    this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code);
+    this.#exchange.respond(status, headers, body);
+  }
+
+  #finish(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { metrics } = this.#options;
+    const session = this.#session;
+    if (outcome === 'aborted') {
+      this.#admission?.settle(Math.ceil((this.#body?.length ?? 0) / 4));
+      metrics.aborted('caller');
+    }
+    session.end(outcome, status, code);
+    metrics.requestEnded(session.operation, code, decisionOf(outcome, session.wouldRefuse));
+    for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+    metrics.stage('total', session.age);
+    metrics.sent(this.#exchange.bytesOut);
+  }
+
+  #stage(stage: 'identify' | 'access' | 'inspect'): void {
+    const now = this.#options.clock.monotonic();
+    this.#options.metrics.stage(stage, now - this.#stageAt);
+    this.#stageAt = now;
+  }
+
+  /** A stage that has not run is a mistake in the list above: deny. */
+  #need<T>(value: T | undefined): T {
+    if (value === undefined) throw new RefusedError('internal_error', { detail: 'order' });
+    return value;
+  }
+}
+
+function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {
+  switch (outcome) {
+    case 'completed':
+      return wouldRefuse ? 'observed' : 'allowed';
+    case 'refused':
+    case 'ended':
+      return 'refused';
+    case 'aborted':
+    case 'failed':
+      return outcome;
+    default:
+      return assertNever(outcome);
+  }
+}

@@ -1,0 +1,205 @@
+import type { Logger, Timer, Clock } from '../base/index.ts';
+import { describeError } from '../base/index.ts';
+import type {
+  CredentialSource,
+  IdentityVerifier,
+  IdentityVerifierFactory,
+  PolicySource,
+  RequestPlan,
+  ResponsePlan,
+  RuleSelection,
+  ScanRule,
+  Snapshot,
+} from '../core/index.ts';
+import type { Scanner, View } from '../detect/index.ts';
+import { compileScanner } from '../detect/index.ts';
+import { grow, isEmpty, minus, none, union } from './selection.ts';
+
+/**
+ * A snapshot with everything that is compiled from it: scanner, views, verifier. Built whole before it is used and swapped
+ * whole; a request keeps the one that it began with. When building fails, the last good one stays.
+ */
+export interface Runtime {
+  readonly snapshot: Snapshot;
+  readonly scanner: Scanner;
+  readonly verifier: IdentityVerifier;
+  /** Index of the rule that keeps the model's own credential from leaving, or -1. */
+  readonly credentialRule: number;
+  requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
+  responseViews(plan: ResponsePlan): ResponseViews;
+}
+
+export interface RequestViews {
+  /** Every rule that matters, only counted: when it finds nothing, nothing else is run. */
+  readonly all: View;
+  /** Mask rules replaced, the others counted. */
+  readonly act: View;
+  /** The text as it is recorded. */
+  readonly record: View;
+}
+
+export interface ResponseViews {
+  readonly all: View;
+  readonly act: View;
+  readonly record: View;
+  /** True where what the caller receives is also what is recorded: one scan serves both. */
+  readonly same: boolean;
+}
+
+export interface RuntimeOptions {
+  readonly source: PolicySource;
+  readonly credentials: CredentialSource;
+  readonly verifiers: IdentityVerifierFactory;
+  readonly hashKey: Uint8Array;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Tells that a snapshot could not be put into force; the last good one stays. */
+  readonly onFault?: () => void;
+}
+
+/** Stands in `[…]` where the model's own credential would have left. */
+export const credentialRuleId = 'sidegate/credential';
+
+export class RuntimeHolder {
+  readonly #options: RuntimeOptions;
+  readonly #listeners = new Set<(runtime: Runtime) => void>();
+  readonly #stop: () => void;
+  readonly #poll: Timer;
+  #current: Runtime | undefined;
+  #credential: string | undefined;
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options;
+    const first = options.source.current();
+    if (first !== undefined) this.#put(first);
+    this.#stop = options.source.subscribe((snapshot) => this.#put(snapshot));
+    // The scanner holds the credential as a literal, so a rotated one needs a new scanner.
+    this.#poll = options.clock.every(1_000, () => this.#credentialChanged());
+  }
+
+  get current(): Runtime | undefined {
+    return this.#current;
+  }
+
+  onSwap(listener: (runtime: Runtime) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  close(): void {
+    this.#stop();
+    this.#poll.cancel();
+    this.#current?.verifier.close();
+  }
+
+  #credentialChanged(): void {
+    const runtime = this.#current;
+    if (runtime !== undefined && this.#readCredential(runtime.snapshot) !== this.#credential)
+      this.#put(runtime.snapshot);
+  }
+
+  #readCredential(snapshot: Snapshot): string | undefined {
+    const credential = snapshot.upstream?.credential;
+    return credential === undefined ? undefined : this.#options.credentials.read(credential.source);
+  }
+
+  #put(snapshot: Snapshot): void {
+    const { verifiers, hashKey, logger, onFault } = this.#options;
+    try {
+      const credential = this.#readCredential(snapshot);
+      const previous = this.#current;
+      // Providers that did not change keep their verifier, and with it the keys and tokens that it knows.
+      const sameProviders =
+        previous !== undefined && JSON.stringify(previous.snapshot.providers) === JSON.stringify(snapshot.providers);
+      const verifier = sameProviders ? previous.verifier : verifiers(snapshot.providers);
+      this.#current = buildRuntime(snapshot, credential, verifier, hashKey);
+      this.#credential = credential;
+      if (previous !== undefined && !sameProviders) previous.verifier.close();
+      for (const listener of this.#listeners) listener(this.#current);
+    } catch (error) {
+      logger.error('policy not put into force, the last good one stays', {
+        generation: snapshot.generation,
+        error: describeError(error),
+      });
+      onFault?.();
+    }
+  }
+}
+
+/** Short credentials would be found in ordinary text; servers do not issue them. */
+const shortestCredential = 8;
+
+function credentialRule(index: number, credential: string): ScanRule {
+  const literal = credential.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+  return {
+    index,
+    id: credentialRuleId,
+    label: 'credential',
+    on: 'Response',
+    action: 'Mask',
+    enforce: true,
+    match: {
+      detectors: [],
+      patterns: [{ pattern: literal, maxLength: Math.min(4_096, credential.length) }],
+      words: [],
+    },
+    fields: [],
+    replacement: { style: 'Label' },
+  };
+}
+
+function buildRuntime(
+  snapshot: Snapshot,
+  credential: string | undefined,
+  verifier: IdentityVerifier,
+  hashKey: Uint8Array,
+): Runtime {
+  const guarded = credential !== undefined && credential.length >= shortestCredential;
+  const own = snapshot.scanRules.length;
+  const rules = guarded ? [...snapshot.scanRules, credentialRule(own, credential)] : snapshot.scanRules;
+  const size = rules.length;
+  const scanner = compileScanner(rules, { hashKey });
+  const always = none(size);
+  if (guarded) always[own] = 1;
+
+  const requestCache = new WeakMap<RequestPlan, RequestViews>();
+  const responseCache = new WeakMap<ResponsePlan, ResponseViews>();
+  return {
+    snapshot,
+    scanner,
+    verifier,
+    credentialRule: guarded ? own : -1,
+    requestViews(plan, record) {
+      const known = requestCache.get(plan);
+      if (known !== undefined) return known;
+      const selected = grow(plan.selection, size);
+      const mask = none(size);
+      plan.outcomes.forEach(
+        (outcome, index) => outcome?.enforce === true && outcome.action === 'Mask' && (mask[index] = 1),
+      );
+      const kept = union(grow(record, size), always);
+      const views: RequestViews = {
+        all: scanner.view({ replace: none(size), stop: none(size), note: union(selected, kept) }),
+        act: scanner.view({ replace: mask, stop: none(size), note: minus(selected, mask) }),
+        record: scanner.view({ replace: kept, stop: none(size), note: none(size) }),
+      };
+      requestCache.set(plan, views);
+      return views;
+    },
+    responseViews(plan) {
+      const known = responseCache.get(plan);
+      if (known !== undefined) return known;
+      const stop = grow(union(plan.block, plan.approve), size);
+      const replace = minus(union(grow(plan.mask, size), always), stop);
+      const kept = union(grow(plan.record, size), always);
+      const note = minus(grow(plan.flag, size), replace, stop);
+      const views: ResponseViews = {
+        all: scanner.view({ replace: none(size), stop: none(size), note: union(replace, stop, note, kept) }),
+        act: scanner.view({ replace, stop, note }),
+        record: scanner.view({ replace: kept, stop: none(size), note: none(size) }),
+        same: isEmpty(stop) && Buffer.compare(replace, kept) === 0,
+      };
+      responseCache.set(plan, views);
+      return views;
+    },
+  };
+}

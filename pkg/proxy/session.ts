@@ -1,0 +1,231 @@
+import type { Clock } from '../base/index.ts';
+import type {
+  AuditEvent,
+  AuditSink,
+  Identity,
+  Operation,
+  ReasonCode,
+  Refusal,
+  RuleAct,
+  SessionEnd,
+} from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
+
+/**
+ * What is known of one request, from its first byte to its last, and its record.
+ *
+ * Promise: the start and every segment are in the kernel's hands before the bytes that they cover leave. When they cannot
+ * be written, `audit.onFailure: Deny` refuses (or ends) the exchange; with `Allow` it goes on and the failure is named in
+ * `failedOpen`, in the receipt and in a counter.
+ */
+
+/** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. */
+const segmentUnits = 16_384;
+
+interface Act {
+  readonly act: RuleAct['act'];
+  readonly by: Set<string>;
+  count: number;
+}
+
+/** What a session needs to know of its connection; an Exchange is one. */
+export interface SessionPeer {
+  readonly startedAt: number;
+  readonly peer: string;
+  readonly protocol: string;
+  readonly method: string;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly clock: Clock;
+  readonly audit: AuditSink;
+  readonly exchange: SessionPeer;
+  /** Counted when a record could not be written and the policy allowed to go on. */
+  readonly onFailedOpen: (what: string) => void;
+}
+
+export class Session {
+  readonly id: string;
+  readonly exchange: SessionPeer;
+  readonly #clock: Clock;
+  readonly #audit: AuditSink;
+  readonly #onFailedOpen: (what: string) => void;
+  readonly #acts = new Map<string, Act>();
+  readonly #observed = new Map<string, Act>();
+  readonly failedOpen: string[] = [];
+  #pending: AuditEvent[] = [];
+  #started = false;
+  #ended = false;
+
+  generation = 'none';
+  caller: Identity | undefined = undefined;
+  path = '';
+  dialect = 'none';
+  operation: Operation = 'Other';
+  model: string | undefined = undefined;
+  stream = false;
+  content: 'None' | 'Masked' | 'Full' = 'Masked';
+  onAuditFailure: 'Deny' | 'Allow' = 'Deny';
+  tokens: { input: number; output: number } | undefined = undefined;
+  frames = 0;
+  /** Monotonic milliseconds; undefined until it happened. */
+  toUpstreamAt: number | undefined = undefined;
+  firstByteAt: number | undefined = undefined;
+  firstTextAt: number | undefined = undefined;
+
+  constructor(options: SessionOptions) {
+    this.id = options.id;
+    this.exchange = options.exchange;
+    this.#clock = options.clock;
+    this.#audit = options.audit;
+    this.#onFailedOpen = options.onFailedOpen;
+  }
+
+  /** Milliseconds since the head of the request was complete. */
+  get age(): number {
+    return this.#clock.monotonic() - this.exchange.startedAt;
+  }
+
+  act(rule: string, act: RuleAct['act'], by?: string, observed = false): void {
+    const acts = observed ? this.#observed : this.#acts;
+    const key = `${rule}\n${act}`;
+    let known = acts.get(key);
+    if (known === undefined) {
+      known = { act, by: new Set(), count: 0 };
+      acts.set(key, known);
+    }
+    known.count += 1;
+    if (by !== undefined) known.by.add(by);
+  }
+
+  observe(refusals: readonly Refusal[]): void {
+    for (const refusal of refusals) this.act(refusal.rule, 'denied', refusal.reason, true);
+  }
+
+  /** Rules that acted so far, for the receipt: `id;act`, in order of first action. */
+  acts(): readonly RuleAct[] {
+    return toActs(this.#acts);
+  }
+
+  /** Whether a policy in Observe mode would have refused this. */
+  get wouldRefuse(): boolean {
+    for (const one of this.#observed.values()) if (one.act === 'denied' || one.act === 'blocked') return true;
+    return false;
+  }
+
+  /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
+  begin(lanes: readonly { readonly id: string; readonly text: string }[]): void {
+    this.#queueStart();
+    for (const lane of lanes) this.#queueSegments('request', lane.id, lane.text);
+    this.commit();
+  }
+
+  /** Queues text of the answer; {@link commit} hands it over. */
+  segment(lane: string, text: string): void {
+    if (text.length > 0) this.#queueSegments('response', lane, text);
+  }
+
+  /** Hands what is queued to the kernel. @throws RefusedError audit_unavailable. */
+  commit(): void {
+    if (this.#pending.length === 0) return;
+    const events = this.#pending;
+    this.#pending = [];
+    try {
+      this.#audit.append(events);
+    } catch (cause) {
+      if (this.onAuditFailure === 'Deny') throw new RefusedError('audit_unavailable', { cause });
+      if (!this.failedOpen.includes('audit')) this.failedOpen.push('audit');
+      this.#onFailedOpen('audit');
+    }
+  }
+
+  /** Writes the end, once; never throws, because the bytes have left. */
+  end(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#queueStart();
+    const since = (at: number | undefined): number | null =>
+      at === undefined ? null : round(at - this.exchange.startedAt);
+    this.#pending.push({
+      type: 'end',
+      session: this.id,
+      outcome,
+      status,
+      code: code ?? null,
+      rules: this.acts(),
+      observed: toActs(this.#observed),
+      failedOpen: this.failedOpen,
+      bytesIn: this.exchange.bytesIn,
+      bytesOut: this.exchange.bytesOut,
+      frames: this.frames,
+      tokens: this.tokens ?? null,
+      timing: {
+        toUpstream: since(this.toUpstreamAt),
+        firstByte: since(this.firstByteAt),
+        firstText: since(this.firstTextAt),
+        total: round(this.age),
+      },
+    });
+    try {
+      this.commit();
+    } catch {
+      this.#onFailedOpen('audit_end');
+    }
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  #queueStart(): void {
+    if (this.#started) return;
+    this.#started = true;
+    const caller = this.caller;
+    this.#pending.push({
+      type: 'start',
+      session: this.id,
+      generation: this.generation,
+      caller:
+        caller === undefined
+          ? null
+          : { provider: caller.provider, issuer: caller.issuer, subject: caller.subject, groups: caller.groups },
+      peer: this.exchange.peer,
+      protocol: this.exchange.protocol,
+      method: this.exchange.method,
+      path: this.path,
+      dialect: this.dialect,
+      operation: this.operation,
+      model: this.model ?? null,
+      stream: this.stream,
+    });
+  }
+
+  #queueSegments(direction: 'request' | 'response', lane: string, text: string): void {
+    if (this.content === 'None') return;
+    const at = round(this.age);
+    for (let from = 0; from < text.length; from += segmentUnits) {
+      this.#pending.push({
+        type: 'segment',
+        session: this.id,
+        direction,
+        lane,
+        text: text.slice(from, from + segmentUnits),
+        at,
+      });
+    }
+  }
+}
+
+const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;
+
+function toActs(acts: ReadonlyMap<string, Act>): readonly RuleAct[] {
+  return [...acts].map(([key, one]) => ({
+    rule: key.slice(0, key.lastIndexOf('\n')),
+    act: one.act,
+    ...(one.by.size > 0 ? { by: [...one.by] } : {}),
+    count: one.count,
+  }));
+}

@@ -1,0 +1,160 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Clock, Logger } from '../base/index.ts';
+import { randomId } from '../base/index.ts';
+import type {
+  ApprovalGate,
+  AuditSink,
+  CredentialSource,
+  IdentityVerifierFactory,
+  PolicySource,
+  Snapshot,
+} from '../core/index.ts';
+import { reasons } from '../core/index.ts';
+import { dialects } from '../dialect/index.ts';
+import type { Listener, ListenerLimits, Passthrough, Upstream } from '../http/index.ts';
+import { BodyBudget, createListener } from '../http/index.ts';
+import type { TlsMaterialSource } from '../pki/index.ts';
+import type { Metrics } from '../telemetry/index.ts';
+import { Limiter } from './limits.ts';
+import { LiveRequests } from './live.ts';
+import { govern } from './pipeline.ts';
+import { RuntimeHolder } from './runtime.ts';
+import { governUpgrade } from './upgrade.ts';
+
+/** What a sidecar is made of: ports and adapters; the same for the process, the demo and the tests. */
+export interface SidecarOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly policy: PolicySource;
+  readonly verifiers: IdentityVerifierFactory;
+  readonly credentials: CredentialSource;
+  readonly approvals: ApprovalGate;
+  readonly audit: AuditSink;
+  readonly upstream: Upstream;
+  readonly passthrough: Passthrough;
+  readonly tls: TlsMaterialSource;
+  /** PEM bundle of authorities whose client certificates are asked for. */
+  readonly clientCa: string | undefined;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Key of replacements of style Hash. */
+  readonly hashKey: Uint8Array;
+  readonly hosted?: boolean;
+  readonly limits?: ListenerLimits;
+}
+
+export interface Sidecar {
+  readonly port: number;
+  /** Requests that policy let through and that are not over. */
+  readonly live: number;
+  /** Ready when a policy is in force. */
+  ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
+  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it. */
+  drain(graceMs: number): Promise<void>;
+}
+
+export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const { policy, metrics, clock, logger, audit } = options;
+  const live = new LiveRequests();
+  const runtime = new RuntimeHolder({
+    source: policy,
+    credentials: options.credentials,
+    verifiers: options.verifiers,
+    hashKey: options.hashKey,
+    clock,
+    logger,
+    onFault: () => metrics.reload('refused'),
+  });
+  const announce = (snapshot: Snapshot): void => {
+    metrics.policy({ generation: snapshot.generation, hash: snapshot.hash, revision: snapshot.revision });
+    logger.info('policy in force', {
+      generation: snapshot.generation,
+      hash: snapshot.hash,
+      notices: snapshot.notices.length,
+    });
+    try {
+      audit.append([
+        {
+          type: 'process',
+          what: 'policy',
+          generation: snapshot.generation,
+          hash: snapshot.hash,
+          sources: snapshot.sources,
+        },
+      ]);
+    } catch {
+      metrics.auditFailed();
+    }
+  };
+  if (runtime.current !== undefined) announce(runtime.current.snapshot);
+  runtime.onSwap((next) => {
+    metrics.reload('accepted');
+    announce(next.snapshot);
+    live.swap(next);
+  });
+  metrics.policyAge(() => policy.ageMs());
+
+  const bodies = new BodyBudget();
+  const pipeline = {
+    runtime,
+    upstream: options.upstream,
+    passthrough: options.passthrough,
+    audit,
+    approvals: options.approvals,
+    credentials: options.credentials,
+    limiter: new Limiter(clock),
+    live,
+    metrics,
+    clock,
+    logger,
+    buffers: new BodyBudget(),
+    newId: randomId,
+    turn: async () => {
+      await setImmediate();
+    },
+    hosted: options.hosted ?? false,
+  };
+  const listener: Listener = await createListener({
+    host: options.host,
+    port: options.port,
+    tls: options.tls,
+    inbound: () => runtime.current?.snapshot.tls.inbound ?? 'Required',
+    minVersion: runtime.current?.snapshot.tls.minVersion ?? 'TLSv1.3',
+    ...(options.clientCa === undefined ? {} : { clientCa: options.clientCa }),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    budget: bodies,
+    clock,
+    logger,
+    onExchange: (exchange) => void govern(exchange, pipeline),
+    onUpgrade: (upgrade) => void governUpgrade(upgrade, pipeline),
+    onRefused: (code) => metrics.refusedBeforeExchange(code),
+    refusalBody: (code) =>
+      dialects[0]?.refusal({
+        status: reasons[code].status,
+        code,
+        message: reasons[code].message,
+        rule: undefined,
+        requestId: randomId(),
+        detail: undefined,
+      }) ?? '{}',
+  });
+  // Whoever connects from now on must speak what the policy of now asks for.
+  runtime.onSwap((next) => listener.setTls({ minVersion: next.snapshot.tls.minVersion }));
+  return {
+    port: listener.port,
+    get live() {
+      return live.size;
+    },
+    ready() {
+      const ready = runtime.current !== undefined;
+      return { ready, reasons: ready ? [] : ['no_policy_yet'] };
+    },
+    async drain(graceMs) {
+      await listener.close(graceMs);
+      live.endAll('shutting_down');
+      runtime.close();
+    },
+  };
+}

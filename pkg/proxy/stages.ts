@@ -1,0 +1,77 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { AccessDecision, AccessRequest, CredentialSource, Identity } from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
+import { requestHeadersToModel } from '../http/index.ts';
+import { takeCredentials } from '../identity/index.ts';
+import type { Runtime } from './runtime.ts';
+import type { Session } from './session.ts';
+
+/** Stages that requests and WebSocket handshakes share. Each goes on or throws a refusal. */
+
+export type Allowed = Extract<AccessDecision, { kind: 'allow' }>;
+
+/** Who is calling; undefined: nobody was proven, and nothing bad was presented. @throws RefusedError */
+export async function proveCaller(
+  runtime: Runtime,
+  session: Session,
+  headers: IncomingHttpHeaders,
+  certificate: Uint8Array | undefined,
+): Promise<Identity | undefined> {
+  try {
+    const verified = runtime.verifier.verify(takeCredentials(headers, certificate));
+    // A cached token is answered without a promise: most requests wait for nothing here.
+    const result = verified instanceof Promise ? await verified : verified;
+    if (result.kind === 'refused') throw new RefusedError(result.reason);
+    return result.kind === 'proven' ? result.identity : undefined;
+  } catch (error) {
+    if (!(error instanceof RefusedError) || runtime.snapshot.enforcing) throw error;
+    // Observe: whoever is not proven passes as nobody, and it is recorded what enforcing would have done.
+    session.observe([{ reason: error.code, rule: 'default' }]);
+    return undefined;
+  }
+}
+
+/** @throws RefusedError */
+export function decideAccess(runtime: Runtime, session: Session, facts: AccessRequest, final: boolean): Allowed {
+  const decision = runtime.snapshot.access(facts);
+  if (decision.kind === 'allow') {
+    if (final) session.observe(decision.observed);
+    return decision;
+  }
+  session.act(decision.refusal.rule, 'denied');
+  // Who proved nothing is asked to prove something, before being told what they may not do.
+  const reason =
+    facts.caller === undefined && decision.refusal.reason === 'access_denied'
+      ? 'token_missing'
+      : decision.refusal.reason;
+  throw new RefusedError(reason, { rule: decision.refusal.rule });
+}
+
+export interface ModelHeaders {
+  readonly headers: OutgoingHttpHeaders;
+  /** The model's own credential is among them. */
+  readonly credentialSent: boolean;
+}
+
+/** The caller's credential out, the model's in. @throws RefusedError credential_unavailable, access_denied */
+export function modelHeaders(
+  runtime: Runtime,
+  access: Allowed,
+  incoming: IncomingHttpHeaders,
+  options: { readonly credentials: CredentialSource; readonly hosted: boolean },
+): ModelHeaders {
+  const { snapshot } = runtime;
+  const headers = requestHeadersToModel(incoming);
+  const credential = snapshot.upstream?.credential;
+  if (!access.credential) {
+    if (options.hosted) throw new RefusedError('access_denied', { rule: 'default' });
+    // Observe: a caller whom access does not really allow keeps its own credential and never gets the model's.
+    if (incoming.authorization !== undefined && !snapshot.enforcing) headers['authorization'] = incoming.authorization;
+    return { headers, credentialSent: false };
+  }
+  if (credential === undefined) return { headers, credentialSent: false };
+  const value = options.credentials.read(credential.source);
+  if (value === undefined) throw new RefusedError('credential_unavailable');
+  headers[credential.header] = credential.prefix + value;
+  return { headers, credentialSent: true };
+}

@@ -1,0 +1,99 @@
+import { describeError } from '../base/index.ts';
+import type { SessionEnd } from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
+import { recognise } from '../dialect/index.ts';
+import type { UpgradeRequest } from '../http/index.ts';
+import { normaliseTarget } from '../http/index.ts';
+import type { Admission } from './limits.ts';
+import type { LiveRequest } from './live.ts';
+import type { PipelineOptions } from './pipeline.ts';
+import { refusalResponse } from './refusal.ts';
+import { isEmpty } from './selection.ts';
+import { Session } from './session.ts';
+import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
+
+/**
+ * WebSocket handshakes. Frames of a WebSocket are not read here, so one passes only where a rule allows its route to
+ * the caller and no enforced guard or classification would have to look into it; anything else is refused.
+ */
+export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
+  const { metrics, clock, audit, newId, logger, live } = options;
+  const route = recognise('GET', '/');
+  const session = new Session({
+    id: newId(),
+    clock,
+    audit,
+    exchange: {
+      startedAt: upgrade.startedAt,
+      peer: upgrade.peer,
+      protocol: 'http/1.1',
+      method: upgrade.method,
+      bytesIn: 0,
+      bytesOut: 0,
+    },
+    onFailedOpen: () => metrics.failedOpen(),
+  });
+  metrics.requestBegan();
+  let admission: Admission | undefined;
+  let entry: LiveRequest | undefined;
+  const finish = (outcome: SessionEnd['outcome'], status: number, error?: RefusedError): void => {
+    if (session.ended) return;
+    admission?.settle(0);
+    if (entry !== undefined) live.remove(entry);
+    session.end(outcome, status, error?.code);
+    metrics.requestEnded(
+      session.operation,
+      error?.code,
+      outcome === 'completed' ? 'allowed' : outcome === 'aborted' ? 'aborted' : 'refused',
+    );
+  };
+  const refuse = (error: unknown): void => {
+    if (session.ended) return;
+    const refused = error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error });
+    if (refused.code === 'internal_error')
+      logger.error('upgrade failed', { request: session.id, error: describeError(error) });
+    const { status, headers, body } = refusalResponse(session, refused, route.dialect);
+    finish('refused', status, refused);
+    upgrade.respond(status, headers, body);
+  };
+  upgrade.onClose((how) => finish(how === 'finished' ? 'completed' : 'aborted', 101));
+  try {
+    const runtime = options.runtime.current;
+    if (runtime === undefined || runtime.snapshot.sources.length === 0) throw new RefusedError('no_policy');
+    session.generation = runtime.snapshot.generation;
+    session.onAuditFailure = runtime.snapshot.audit.onFailure;
+    const target = normaliseTarget(upgrade.target);
+    session.path = target.path;
+    session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
+    const caller = await proveCaller(runtime, session, upgrade.headers, upgrade.clientCertificate);
+    session.caller = caller;
+    const facts = { caller, operation: session.operation, model: undefined };
+    const access = decideAccess(runtime, session, facts, true);
+    const plan = runtime.snapshot.responsePlan(caller);
+    if (
+      runtime.snapshot.requestPlan(caller).inspects ||
+      !isEmpty(plan.mask) ||
+      !isEmpty(plan.block) ||
+      !isEmpty(plan.approve)
+    ) {
+      throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
+    }
+    const outcome = options.limiter.admit(access.rules, caller, {
+      promptBytes: 0,
+      maxOutputTokens: undefined,
+      count: 1,
+      generates: false,
+    });
+    if (outcome.kind === 'refused') throw new RefusedError(outcome.reason, { rule: outcome.rule });
+    admission = outcome;
+    if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
+    session.begin([]);
+    const { headers } = modelHeaders(runtime, access, upgrade.headers, options);
+    entry = { runtime, facts, plan, end: () => upgrade.destroy() };
+    live.add(entry);
+    const query = target.query === '' ? '' : `?${target.query}`;
+    options.passthrough.ws(upgrade, { path: target.path + query, headers }, refuse);
+  } catch (error) {
+    refuse(error);
+  }
+}

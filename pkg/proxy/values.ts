@@ -1,0 +1,79 @@
+import type { JsonEdit, JsonNode } from '../base/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { AnswerView } from '../dialect/index.ts';
+import type { Hit, View } from '../detect/index.ts';
+
+/**
+ * Everything of an answer that is not running text: identifiers, envelope words, unknown keys, values under field rules and
+ * arrays that may be token ids. Each value is read whole and alone.
+ */
+export interface ValueOutcome {
+  readonly edits: readonly JsonEdit[];
+  readonly hits: readonly Hit[];
+  readonly stopped: Hit | undefined;
+}
+
+const clean: ValueOutcome = { edits: [], hits: [], stopped: undefined };
+
+type Path = readonly (string | number)[];
+
+/** Remembers what short values gave: `id`, `model` and the like repeat in every frame of a stream. */
+export class ValueReader {
+  readonly #view: View;
+  readonly #known = new Set<string>();
+
+  constructor(view: View) {
+    this.#view = view;
+  }
+
+  /** @throws RefusedError response_uninspectable when a key holds what a rule hides: keys cannot be masked. */
+  read(answer: AnswerView, root: JsonNode): ValueOutcome {
+    if (this.#view.idle) return clean;
+    const edits: JsonEdit[] = [];
+    const hits: Hit[] = [];
+    let stopped: Hit | undefined;
+    for (const value of answer.loneValues) {
+      const text = value.node.text;
+      if (this.#known.has(text)) continue;
+      const result = this.#view.mask(text, 'text', 'complete');
+      if (result.hits.length === 0 && result.edits.length === 0 && result.stopped === undefined) {
+        this.#remember(text);
+        continue;
+      }
+      hits.push(...result.hits);
+      stopped ??= result.stopped;
+      if (result.edits.length === 0) continue;
+      if (value.key) throw new RefusedError('response_uninspectable', { detail: 'key' });
+      edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(result.text) });
+    }
+    if (this.#view.fields) {
+      this.#fields(root, [], edits, hits);
+      stopped ??= hits.find((hit) => this.#view.spec.stop[hit.rule] === 1);
+    }
+    for (const node of answer.integerArrays) edits.push({ start: node.start, end: node.end, text: '[]' });
+    return edits.length === 0 && hits.length === 0 && stopped === undefined ? clean : { edits, hits, stopped };
+  }
+
+  #remember(text: string): void {
+    if (text.length > 256) return;
+    if (this.#known.size >= 256) this.#known.clear();
+    this.#known.add(text);
+  }
+
+  #fields(node: JsonNode, path: Path, edits: JsonEdit[], hits: Hit[]): void {
+    for (let at = 0; at < node.items.length; at++) {
+      const item = node.items[at];
+      if (item === undefined) continue;
+      const inner = [...path, node.kind === 'object' ? (node.keys[at]?.text ?? '') : at];
+      const rule = this.#view.field(inner);
+      if (rule === undefined) {
+        this.#fields(item, inner, edits, hits);
+        continue;
+      }
+      hits.push({ rule, by: 'field', start: item.start, end: item.end });
+      if (this.#view.spec.replace[rule] !== 1) continue;
+      const text = this.#view.fieldReplacement(rule, item.text);
+      edits.push({ start: item.start, end: item.end, text: JSON.stringify(text) });
+    }
+  }
+}

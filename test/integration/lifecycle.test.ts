@@ -1,0 +1,412 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AuditUnavailableError } from '../../pkg/core/index.ts';
+import type { World } from '../support/world.ts';
+import { basePolicy, joinContent, startWorld } from '../support/world.ts';
+import { answerChat, chunk, streamChat } from '../support/scripted-model.ts';
+
+const path = '/v1/chat/completions';
+const ask = { model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] };
+const stream = { ...ask, stream: true };
+const code = (text: string): string | undefined => /"code":"(\w+)"/.exec(text)?.[1];
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+let world: World | undefined;
+afterEach(async () => {
+  await world?.close();
+  world = undefined;
+});
+
+const endless = (response: {
+  write(text: string): boolean;
+  setHeader(name: string, value: string): unknown;
+  on(event: 'close', run: () => void): unknown;
+}): void => {
+  response.setHeader('content-type', 'text/event-stream');
+  const timer = setInterval(() => response.write(chunk({ content: 'word ' })), 10);
+  response.on('close', () => clearInterval(timer));
+};
+
+describe('a policy that changes while requests are under way', () => {
+  test('ends a stream that is no longer allowed within a second, and the model’s work with it', async () => {
+    world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
+    world.model.script = endless;
+    let first = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (first = resolve));
+    const answer = world.post(path, stream, { onChunk: () => first() });
+    await begun;
+    const from = performance.now();
+    await world.setPolicy(basePolicy(world.issuer.url).replace('ml-eng', 'others'));
+    const text = (await answer).text;
+    expect(performance.now() - from).toBeLessThan(1_000);
+    expect(code(text)).toBe('policy_changed');
+    expect(text).not.toContain('[DONE]');
+    await wait(50);
+    expect(world.model.seen[0]?.aborted).toBe(true);
+    expect(world.sidecar.live).toBe(0);
+  });
+
+  test('ends a stream of which more would be hidden, and leaves one of which nothing more is', async () => {
+    const looser = (issuer: string): string => basePolicy(issuer, '  responseLimits: []\n');
+    world = await startWorld({ policy: looser });
+    world.model.script = endless;
+    const abort = new AbortController();
+    let text = '';
+    const answer = world
+      .post(path, stream, { onChunk: (piece) => (text += piece), signal: abort.signal })
+      .catch(() => undefined);
+    await wait(150);
+    await world.setPolicy(
+      basePolicy(
+        world.issuer.url,
+        '  - name: more\n    effect: Allow\n    subjects: [{ group: others }]\n    operations: [Chat]\n',
+      ),
+    );
+    await wait(100);
+    expect(code(text)).toBeUndefined();
+    await world.setPolicy(
+      basePolicy(
+        world.issuer.url,
+        '  classification:\n  - { label: confidential, detectors: [Email], visibleTo: [], otherwise: Mask }\n',
+      ),
+    );
+    await wait(150);
+    expect(code(text)).toBe('policy_changed');
+    abort.abort();
+    await answer;
+  });
+
+  test('a policy that is not valid changes nothing', async () => {
+    world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
+    writeFileSync(
+      join(world.folder, 'policy.yaml'),
+      basePolicy(world.issuer.url).replace('effect: Allow', 'effect: Maybe'),
+    );
+    await wait(200);
+    expect((await world.post(path, ask)).status).toBe(200);
+  });
+});
+
+describe('callers who go away', () => {
+  test('end the model’s work at once, and the record says so', async () => {
+    world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
+    world.model.script = endless;
+    const abort = new AbortController();
+    const answer = world
+      .post(path, stream, { signal: abort.signal, onChunk: () => abort.abort() })
+      .catch(() => undefined);
+    await answer;
+    await wait(100);
+    expect(world.model.seen[0]?.aborted).toBe(true);
+    expect(world.record().at(-1)).toMatchObject({ type: 'end', outcome: 'aborted' });
+    expect(world.sidecar.live).toBe(0);
+  });
+});
+
+describe('rate, token and concurrency limits', () => {
+  const limited = (issuer: string, limits: string): string => basePolicy(issuer, `    limits: ${limits}\n`);
+
+  test('requests over the limit get 429 with Retry-After and the rule’s name; the model sees none', async () => {
+    world = await startWorld({ policy: (issuer) => limited(issuer, '{ requestsPerMinute: 2 }') });
+    expect((await world.post(path, ask)).status).toBe(200);
+    expect((await world.post(path, ask)).status).toBe(200);
+    const answer = await world.post(path, ask);
+    expect([answer.status, code(answer.text)]).toEqual([429, 'rate_limited']);
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    expect(answer.text).toContain('engineers');
+    expect(world.model.seen).toHaveLength(2);
+  });
+
+  test('output is capped in the request that the model gets, and asking for more is refused', async () => {
+    world = await startWorld({ policy: (issuer) => limited(issuer, '{ maxOutputTokens: 64 }') });
+    await world.post(path, ask);
+    expect(world.model.seen[0]?.body).toMatch(/"max(_completion)?_tokens":64/);
+    const answer = await world.post(path, { ...ask, max_tokens: 65 });
+    expect([answer.status, code(answer.text)]).toEqual([400, 'max_tokens_exceeded']);
+    await world.post(path, { ...ask, max_tokens: 10 });
+    expect(JSON.parse(world.model.seen[1]?.body ?? '')).toEqual({ ...ask, max_tokens: 10 });
+  });
+
+  test('tokens are charged by usage, which is asked for on streams and taken out again', async () => {
+    world = await startWorld({ policy: (issuer) => limited(issuer, '{ tokensPerMinute: 500, maxOutputTokens: 100 }') });
+    world.model.script = (response) => {
+      response.setHeader('content-type', 'text/event-stream');
+      response.write(`${chunk({ content: 'hi' })}${chunk({}, 'stop')}`);
+      response.end(
+        `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":450,"total_tokens":455}}\n\ndata: [DONE]\n\n`,
+      );
+    };
+    const first = await world.post(path, stream);
+    expect(JSON.parse(world.model.seen[0]?.body ?? '')).toMatchObject({ stream_options: { include_usage: true } });
+    expect(first.text).not.toContain('"usage":{');
+    expect(code((await world.post(path, stream)).text)).toBe('token_limited');
+    expect(world.record().find((event) => event['type'] === 'end')).toMatchObject({
+      tokens: { input: 5, output: 450 },
+    });
+  });
+
+  test('usage that the caller asked for stays in the stream', async () => {
+    world = await startWorld({ policy: (issuer) => limited(issuer, '{ tokensPerMinute: 500, maxOutputTokens: 100 }') });
+    world.model.script = (response) => {
+      response.setHeader('content-type', 'text/event-stream');
+      response.end(
+        `${chunk({}, 'stop')}data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":4,"total_tokens":9}}\n\ndata: [DONE]\n\n`,
+      );
+    };
+    expect((await world.post(path, { ...stream, stream_options: { include_usage: true } })).text).toContain(
+      '"usage":{',
+    );
+  });
+
+  test('requests under way are limited', async () => {
+    world = await startWorld({ policy: (issuer) => limited(issuer, '{ concurrentRequests: 1 }') });
+    let release = (): void => undefined;
+    world.model.script = (response) => {
+      release = () =>
+        answerChat('ok')(response, { method: '', path: '', headers: {}, body: '', aborted: false }) as undefined;
+    };
+    const first = world.post(path, ask);
+    while (world.model.seen.length === 0) await wait(5);
+    expect(code((await world.post(path, ask)).text)).toBe('concurrency_limited');
+    release();
+    expect((await first).status).toBe(200);
+    const second = world.post(path, ask);
+    while (world.model.seen.length === 1) await wait(5);
+    release();
+    expect((await second).status).toBe(200);
+  });
+});
+
+describe('the shape of answers against observers', () => {
+  const shaped = (issuer: string, limits: string): string =>
+    basePolicy(issuer, `  responseLimits:\n  - { subjects: [{ anyone: true }], ${limits} }\n`);
+
+  test('answers of many sizes have few sizes on the wire, and the JSON is the same', async () => {
+    world = await startWorld({ policy: (issuer) => shaped(issuer, 'padToMultipleOf: 512') });
+    const sizes = new Set<number>();
+    for (const length of [0, 1, 10, 99, 100]) {
+      world.model.script = answerChat('x'.repeat(length));
+      const answer = await world.post(path, ask);
+      sizes.add(answer.text.length);
+      expect(
+        (JSON.parse(answer.text) as { choices: { message: { content: string } }[] }).choices[0]?.message.content,
+      ).toHaveLength(length);
+    }
+    expect([...sizes]).toEqual([512]);
+  });
+
+  test('events of a stream are padded to steps', async () => {
+    world = await startWorld({ policy: (issuer) => shaped(issuer, 'padToMultipleOf: 512') });
+    world.model.script = streamChat(['a', 'bb', 'a much longer piece of text'], { delayMs: 20 });
+    const answer = await world.post(path, stream);
+    expect(answer.text.length % 512).toBe(0);
+    expect(joinContent(answer.text)).toBe('abba much longer piece of text');
+  });
+
+  test('no answer is faster than the minimum', async () => {
+    world = await startWorld({ policy: (issuer) => shaped(issuer, 'minDuration: 300ms') });
+    const from = performance.now();
+    await world.post(path, ask);
+    expect(performance.now() - from).toBeGreaterThan(290);
+  });
+
+  test('an answer that takes longer than the maximum is ended', async () => {
+    world = await startWorld({ policy: (issuer) => shaped(issuer, 'maxDuration: 200ms') });
+    world.model.script = endless;
+    const answer = await world.post(path, stream);
+    expect(code(answer.text)).toBe('response_timeout');
+    world.model.script = () => undefined;
+    expect((await world.post(path, ask)).status).toBe(504);
+  });
+
+  test('an answer that is larger than the maximum is refused, a stream ended', async () => {
+    world = await startWorld({ policy: (issuer) => shaped(issuer, 'maxBytes: 1000') });
+    world.model.script = answerChat('x'.repeat(2_000));
+    expect(code((await world.post(path, ask)).text)).toBe('response_too_large');
+    world.model.script = endless;
+    const answer = await world.post(path, stream);
+    expect(code(answer.text)).toBe('response_too_large');
+    expect(answer.text.length).toBeLessThan(1_400);
+  });
+
+  test('with a cadence, events leave in batches', async () => {
+    world = await startWorld({ policy: (issuer) => shaped(issuer, 'cadence: { every: 100ms }') });
+    world.model.script = streamChat(
+      Array.from({ length: 40 }, (_, at) => `w${at} `),
+      { delayMs: 5 },
+    );
+    let batches = 0;
+    const answer = await world.post(path, stream, { onChunk: () => batches++ });
+    expect(joinContent(answer.text)).toContain('w39');
+    expect(batches).toBeLessThan(12);
+  });
+});
+
+describe('Observe mode', () => {
+  const observing = (issuer: string): string =>
+    basePolicy(
+      issuer,
+      '  guards:\n  - { name: no-mail, on: Request, match: { detectors: [Email] }, action: Block }\n  classification:\n  - { label: confidential, detectors: [CreditCard], visibleTo: [], otherwise: Mask }\n',
+    ).replace('mode: Enforce', 'mode: Observe');
+
+  test('alters and refuses nothing, and records what it would have done', async () => {
+    world = await startWorld({ policy: observing, credential: 'model-key-123456' });
+    world.model.script = answerChat('Pay 4111 1111 1111 1111');
+    const answer = await world.post(path, { ...ask, messages: [{ role: 'user', content: 'to ana@example.com' }] });
+    expect(answer.status).toBe(200);
+    expect(answer.text).toContain('4111 1111 1111 1111');
+    const end = world.record().at(-1);
+    expect(JSON.stringify(end?.['observed'])).toMatch(/no-mail.*blocked|blocked.*no-mail/);
+    expect(JSON.stringify(end?.['observed'])).toContain('confidential');
+    expect(JSON.stringify(world.record())).not.toContain('4111 1111');
+  });
+
+  test('callers whom nothing allows pass with their own credential and never with the model’s', async () => {
+    world = await startWorld({
+      policy: (issuer) =>
+        `${observing(issuer)}  upstream: { credential: { file: "CREDENTIAL", header: Authorization } }\n`.replace(
+          'CREDENTIAL',
+          '/nonexistent',
+        ),
+    });
+    const answer = await world.post(path, ask, { token: 'opaque-token-of-the-caller' });
+    expect(answer.status).toBe(200);
+    expect(world.model.seen[0]?.headers['authorization']).toBe('Bearer opaque-token-of-the-caller');
+    expect(world.record().at(-1)).toMatchObject({ outcome: 'completed' });
+    expect(JSON.stringify(world.record().at(-1)?.['observed'])).toContain('token_invalid');
+  });
+
+  test('passes what cannot be read, recorded', async () => {
+    world = await startWorld({ policy: observing });
+    world.model.script = (response) =>
+      response.setHeader('content-type', 'text/event-stream').end('data: not json\n\n');
+    expect((await world.post(path, stream)).text).toContain('not json');
+    expect(JSON.stringify(world.record().at(-1)?.['observed'])).toContain('response_uninspectable');
+  });
+});
+
+describe('the record', () => {
+  const failing =
+    (allow: boolean): ((issuer: string) => string) =>
+    (issuer) =>
+      basePolicy(issuer, `  audit: { content: Masked, onFailure: ${allow ? 'Allow' : 'Deny'} }\n`);
+  const broken = {
+    append: () => {
+      throw new AuditUnavailableError();
+    },
+    close: () => Promise.resolve(),
+  };
+
+  test('that cannot be written refuses everything, and the model sees nothing', async () => {
+    world = await startWorld({ policy: failing(false), audit: broken });
+    const answer = await world.post(path, ask);
+    expect([answer.status, code(answer.text)]).toEqual([503, 'audit_unavailable']);
+    expect(world.model.seen).toEqual([]);
+  });
+
+  test('that may fail goes on, and says so in the receipt and in a counter', async () => {
+    world = await startWorld({ policy: failing(true), audit: broken });
+    const answer = await world.post(path, ask);
+    expect(answer.status).toBe(200);
+    expect(answer.headers['sidegate-receipt']).toContain('failed-open=audit');
+    expect(await world.metrics()).toMatch(/sidegate_failed_open_total [1-9]/);
+  });
+
+  test('that fails in the middle of a stream ends the stream', async () => {
+    let left = 6;
+    const flaky = {
+      append: () => {
+        if (left-- <= 0) throw new AuditUnavailableError();
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: flaky });
+    world.model.script = endless;
+    expect(code((await world.post(path, stream)).text)).toBe('audit_unavailable');
+  });
+
+  test('has start, prompt, answer and end of a session, in order and chained', async () => {
+    world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
+    world.model.script = streamChat(['Hello ', 'there.']);
+    const answer = await world.post(path, stream);
+    const events = world.record().filter((event) => event['session'] === answer.headers['x-request-id']);
+    expect(events.map((event) => event['type'])).toEqual([
+      'start',
+      'segment',
+      ...events.slice(2, -1).map(() => 'segment'),
+      'end',
+    ]);
+    expect(
+      events
+        .slice(2, -1)
+        .map((event) => event['text'])
+        .join(''),
+    ).toBe('Hello there.');
+    expect(events.at(-1)).toMatchObject({ outcome: 'completed', status: 200 });
+    const { readAuditLog, verifyAuditLog } = await import('../../pkg/local/index.ts');
+    expect(typeof readAuditLog).toBe('function');
+    expect(typeof verifyAuditLog).toBe('function');
+  });
+});
+
+describe('the model’s credential', () => {
+  const withKey =
+    (folder: string) =>
+    (issuer: string): string =>
+      `${basePolicy(issuer)}  upstream: { credential: { file: "${folder}", header: Authorization, prefix: "Bearer " } }\n`;
+
+  test('is injected, read again when it changes, and taken out wherever the model says it', async () => {
+    const file = `/tmp/sidegate-credential-${process.pid}`;
+    writeFileSync(file, 'first-model-key-0001');
+    world = await startWorld({ policy: withKey(file) });
+    expect(existsSync(file)).toBe(true);
+    world.model.script = (response, request) =>
+      answerChat(`you sent ${request.headers.authorization ?? ''}`)(response, request);
+    const first = await world.post(path, ask);
+    expect(world.model.seen[0]?.headers['authorization']).toBe('Bearer first-model-key-0001');
+    expect(first.text).not.toContain('first-model-key-0001');
+    writeFileSync(file, 'second-model-key-0002');
+    await wait(2_500);
+    const second = await world.post(path, ask);
+    expect(world.model.seen[1]?.headers['authorization']).toBe('Bearer second-model-key-0002');
+    expect(second.text).not.toContain('second-model-key-0002');
+    world.model.script = streamChat([...'the key is second-model-key-0002 ok']);
+    expect(joinContent((await world.post(path, stream)).text)).toBe('the key is [credential] ok');
+    expect(JSON.stringify(world.record())).not.toContain('model-key');
+  });
+
+  test('that is missing refuses, and the model sees nothing', async () => {
+    world = await startWorld({ policy: withKey('/nonexistent/credential') });
+    const answer = await world.post(path, ask);
+    expect([answer.status, code(answer.text)]).toEqual([503, 'credential_unavailable']);
+    expect(world.model.seen).toEqual([]);
+  });
+
+  test('that the model refuses is no news for the caller', async () => {
+    const file = `/tmp/sidegate-credential-${process.pid}`;
+    writeFileSync(file, 'first-model-key-0001');
+    world = await startWorld({ policy: withKey(file) });
+    world.model.script = (response) =>
+      response
+        .writeHead(401, { 'content-type': 'application/json' })
+        .end('{"error":{"message":"bad key first-model-key-0001"}}');
+    const answer = await world.post(path, ask);
+    expect([answer.status, code(answer.text)]).toEqual([502, 'upstream_error']);
+  });
+});
+
+describe('stopping', () => {
+  test('lets streams under way end', async () => {
+    world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
+    world.model.script = streamChat(['one ', 'two ', 'three '], { delayMs: 60 });
+    let first = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (first = resolve));
+    const answer = world.post(path, stream, { onChunk: () => first() });
+    await begun;
+    const draining = world.sidecar.drain(5_000);
+    expect(joinContent((await answer).text)).toBe('one two three ');
+    await draining;
+    await expect(world.post(path, ask)).rejects.toThrow();
+  });
+});

@@ -1,0 +1,235 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpsRequest } from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { AuditSink } from '../../pkg/core/index.ts';
+import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
+import { parsePolicies } from '../../pkg/crd/index.ts';
+import { checkPattern } from '../../pkg/detect/index.ts';
+import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
+import type { ListenerLimits } from '../../pkg/http/index.ts';
+import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { auditFile, fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
+import { ensureSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
+import { startSidecar } from '../../pkg/proxy/index.ts';
+import type { Sidecar } from '../../pkg/proxy/index.ts';
+import { createMetrics } from '../../pkg/telemetry/index.ts';
+import type { Issuer, TokenOptions } from './issuer.ts';
+import { startIssuer } from './issuer.ts';
+import type { ScriptedModel } from './scripted-model.ts';
+import { startScriptedModel } from './scripted-model.ts';
+
+/** The real sidecar between a scripted model server and the tests' own client, with a real issuer. */
+export interface World {
+  readonly url: string;
+  readonly port: number;
+  readonly ca: string;
+  readonly folder: string;
+  readonly issuer: Issuer;
+  readonly model: ScriptedModel;
+  readonly sidecar: Sidecar;
+  token(options?: TokenOptions): Promise<string>;
+  /** Posts JSON as `token`'s owner; `token: null` sends none. */
+  post(path: string, body: unknown, options?: CallOptions): Promise<Answer>;
+  call(method: string, path: string, options?: CallOptions & { readonly body?: string | Buffer }): Promise<Answer>;
+  /** Swaps the policy and waits until it is in force. */
+  setPolicy(yaml: string): Promise<void>;
+  /** Audit events so far. */
+  record(): readonly Record<string, unknown>[];
+  metrics(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  /** Undefined: ana's. */
+  readonly token?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly onChunk?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** The answer broke off. */
+  readonly broken: boolean;
+}
+
+export interface WorldOptions {
+  readonly policy: (issuer: string) => string;
+  readonly credential?: string;
+  readonly audit?: AuditSink;
+  readonly limits?: ListenerLimits;
+  readonly hosted?: boolean;
+}
+
+/** The identity block and one rule that allows everybody of `ml-eng` everything ordinary. */
+export const basePolicy = (issuer: string, more = ''): string => `
+apiVersion: sidegate.dev/v1alpha1
+kind: InferencePolicy
+metadata: { name: test, namespace: ml }
+spec:
+  mode: Enforce
+  identity:
+    providers:
+    - name: corp
+      oidc: { issuer: "${issuer}", audiences: [inference], groupsClaim: groups, allowInsecureLoopback: true }
+  access:
+  - name: engineers
+    effect: Allow
+    subjects: [{ group: ml-eng }]
+    operations: [Chat, Completions, Embeddings, ListModels]
+${more}`;
+
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-world-'));
+  const clock = systemClock;
+  const logger = silentLogger;
+  const issuer = await startIssuer();
+  const model = await startScriptedModel();
+  const policyFile = join(folder, 'policy.yaml');
+  const auditPath = join(folder, 'audit.jsonl');
+  writeFileSync(policyFile, options.policy(issuer.url));
+  if (options.credential !== undefined) writeFileSync(join(folder, 'credential'), options.credential);
+  const { certFile, keyFile, caFile } = ensureSelfSigned(folder, ['localhost', '127.0.0.1'], clock);
+  const tls = await watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
+  const policy = await filePolicySource({
+    paths: [policyFile],
+    clock,
+    logger,
+    pollMs: 20,
+    parse: (text, file) =>
+      parsePolicies(text, file, { checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message }),
+    compile: (policies, revision) => compileSnapshot(policies, { revision }),
+  });
+  const problem = policy.problem();
+  if (policy.current() === undefined)
+    throw new Error(`the policy of this test is not valid: ${JSON.stringify(problem)}`);
+  const metrics = createMetrics({
+    clock,
+    operations,
+    codes: Object.keys(reasons),
+    dialects: ['openai', 'generic'],
+    processMetrics: false,
+  });
+  const audit = options.audit ?? auditFile({ output: { path: auditPath }, clock, logger });
+  const credentials = fileCredentialSource({ clock, logger });
+  const upstream = createUpstream({ url: model.url, clock, logger });
+  const passthrough = createPassthrough({ target: model.url, logger });
+  const sidecar = await startSidecar({
+    host: '127.0.0.1',
+    port: 0,
+    policy,
+    verifiers: createIdentityVerifier({ clock, logger }),
+    credentials,
+    approvals: noApprovals,
+    audit,
+    upstream,
+    passthrough,
+    tls,
+    clientCa: undefined,
+    metrics,
+    clock,
+    logger,
+    hashKey: Buffer.alloc(32, 7),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.hosted === undefined ? {} : { hosted: options.hosted }),
+  });
+  const ca = readFileSync(caFile, 'utf8');
+  const token = (asked: TokenOptions = {}): Promise<string> =>
+    issuer.token({ sub: 'ana', groups: ['ml-eng'], ...asked });
+  const ana = await token();
+
+  const call: World['call'] = (method, path, more = {}) => {
+    const bearer = more.token === undefined ? ana : more.token;
+    return new Promise((resolve, reject) => {
+      const request = httpsRequest(
+        {
+          host: '127.0.0.1',
+          port: sidecar.port,
+          method,
+          path,
+          ca,
+          headers: {
+            ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+            ...(more.body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...more.headers,
+          },
+          ...(more.signal === undefined ? {} : { signal: more.signal }),
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          const answer = (broken: boolean): Answer => ({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text: Buffer.concat(chunks).toString('utf8'),
+            broken,
+          });
+          response.on('data', (piece: Buffer) => {
+            chunks.push(piece);
+            more.onChunk?.(piece.toString('utf8'));
+          });
+          response.on('end', () => resolve(answer(!response.complete)));
+          response.on('error', () => resolve(answer(true)));
+        },
+      );
+      request.on('error', reject);
+      request.end(more.body);
+    });
+  };
+  return {
+    url: `https://127.0.0.1:${sidecar.port}`,
+    port: sidecar.port,
+    ca,
+    folder,
+    issuer,
+    model,
+    sidecar,
+    token,
+    call,
+    post: (path, body, more) =>
+      call('POST', path, { ...more, body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    async setPolicy(yaml) {
+      const before = policy.current()?.hash;
+      writeFileSync(`${policyFile}.new`, yaml);
+      renameSync(`${policyFile}.new`, policyFile);
+      for (let tries = 0; policy.current()?.hash === before; tries++) {
+        if (tries > 250) throw new Error(`the policy was not taken: ${JSON.stringify(policy.problem())}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+    record: () =>
+      readFileSync(auditPath, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    metrics: () => metrics.render(),
+    async close() {
+      await sidecar.drain(1_000);
+      upstream.close();
+      passthrough.close();
+      tls.close();
+      credentials.close();
+      await policy.close();
+      await audit.close();
+      await issuer.close();
+      await model.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The text of all content deltas of one choice, as a client joins it. */
+export function joinContent(sse: string, field = 'content', index = 0): string {
+  let joined = '';
+  for (const frame of sse.split('\n\n')) {
+    const data = frame.startsWith('data: ') ? frame.slice(6) : '';
+    if (data === '' || data === '[DONE]') continue;
+    const parsed = JSON.parse(data) as { choices?: { index: number; delta?: Record<string, string> }[] };
+    for (const choice of parsed.choices ?? []) if (choice.index === index) joined += choice.delta?.[field] ?? '';
+  }
+  return joined;
+}
