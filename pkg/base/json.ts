@@ -131,7 +131,8 @@ function numberNodes(source: string, start: number, end: number): JsonNode[] {
   const nodes: JsonNode[] = [];
   let from = -1;
   for (let at = start + 1; at < end; at++) {
-    const inside = source.charCodeAt(at) > 0x2c && at < end - 1;
+    const code = source.charCodeAt(at);
+    const inside = code > 0x20 && code !== 0x2c && at < end - 1;
     if (inside && from < 0) from = at;
     else if (!inside && from >= 0) {
       nodes.push(new JsonNode('number', source, from, at, false));
@@ -162,6 +163,12 @@ const numberAt = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const sharedKeys: (string | undefined)[] = new Array<string | undefined>(512).fill(undefined);
 let sharedMisses = 0;
 
+/** As `startsWith`, which costs more than this for a few letters. */
+function standsAt(source: string, from: number, name: string): boolean {
+  for (let at = 0; at < name.length; at++) if (source.charCodeAt(from + at) !== name.charCodeAt(at)) return false;
+  return true;
+}
+
 function sharedKey(source: string, from: number, to: number): string | undefined {
   const length = to - from;
   if (length === 0 || length > 32) return undefined;
@@ -171,13 +178,15 @@ function sharedKey(source: string, from: number, to: number): string | undefined
   const slot = (length * 31 + first * 7 + middle * 57 + last * 131) & 511;
   const known = sharedKeys[slot];
   if (known !== undefined) {
-    if (known.length === length && source.startsWith(known, from)) return known;
+    if (known.length === length && standsAt(source, from, known)) return known;
     // Few misses replace: a flood of new keys costs next to nothing and drives out little.
     sharedMisses = (sharedMisses + 1) & 31;
     if (sharedMisses !== 0) return undefined;
   }
   // A copy: a slice would keep the whole source alive.
-  const copy = Buffer.from(source.slice(from, to), 'utf16le').toString('utf16le');
+  const name = source.slice(from, to);
+  const copy = Buffer.from(name).toString();
+  if (copy !== name) return undefined;
   sharedKeys[slot] = copy;
   return copy;
 }

@@ -79,7 +79,10 @@ const words = (
 
 const key = fc.constantFrom(...words);
 const leaf = fc.oneof(
-  { weight: 5, arbitrary: fc.constantFrom('a', 'text', 'stop', 'data:image/png;base64,AAAA', 'data:text/plain,hi', 'ZZ', '') },
+  {
+    weight: 5,
+    arbitrary: fc.constantFrom('a', 'text', 'stop', 'data:image/png;base64,AAAA', 'data:text/plain,hi', 'ZZ', ''),
+  },
   fc.integer({ min: -2, max: 9 }),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.boolean(),
@@ -149,9 +152,12 @@ const message = fc.record(
     content: fc.oneof(fc.constant('hi'), fc.array(part, { maxLength: 3 })),
     name: fc.constant('n'),
     tool_call_id: fc.constant('t'),
-    tool_calls: fc.array(fc.record({ id: fc.constant('i'), function: fc.record({ name: fc.constant('f'), arguments: tree }) }), {
-      maxLength: 2,
-    }),
+    tool_calls: fc.array(
+      fc.record({ id: fc.constant('i'), function: fc.record({ name: fc.constant('f'), arguments: tree }) }),
+      {
+        maxLength: 2,
+      },
+    ),
     ZZmessage: tree,
   },
   { requiredKeys: ['role'] },
@@ -161,7 +167,11 @@ const request = fc.record(
     model: fc.constant('m'),
     messages: fc.array(message, { minLength: 1, maxLength: 3 }),
     tools: fc.array(
-      fc.record({ type: fc.constant('function'), function: fc.record({ name: fc.constant('f'), parameters: tree }), ZZtool: tree }),
+      fc.record({
+        type: fc.constant('function'),
+        function: fc.record({ name: fc.constant('f'), parameters: tree }),
+        ZZtool: tree,
+      }),
       { maxLength: 2 },
     ),
     response_format: fc.record({ type: fc.constant('json_schema'), json_schema: fc.record({ schema: tree }) }),
@@ -217,7 +227,13 @@ describe('every string and every unknown key', () => {
           message: { content: 'a' },
           logprobs: {
             content: [
-              { token: 't1', logprob: -1, bytes: [1], ZZa: 'u1', top_logprobs: [{ token: 't2', logprob: -2, bytes: null, ZZb: 'u2' }] },
+              {
+                token: 't1',
+                logprob: -1,
+                bytes: [1],
+                ZZa: 'u1',
+                top_logprobs: [{ token: 't2', logprob: -2, bytes: null, ZZb: 'u2' }],
+              },
             ],
             ZZc: 'u3',
           },

@@ -92,13 +92,27 @@ describe('a frame that repeats the one before it', () => {
 
   it('gives what the whole parse gives, for any two frames', () => {
     const piece = fc.oneof(
-      fc.constantFrom('', ' a', 'bc', ' the', ' é', '"', '\\', '\\"', '\n', '"}', '","content":"', '\ud83d', '😀', '日本', ']}', '"stop"'),
+      fc.constantFrom(
+        '',
+        ' a',
+        'bc',
+        ' the',
+        ' é',
+        '"',
+        '\\',
+        '\\"',
+        '\n',
+        '"}',
+        '","content":"',
+        '\ud83d',
+        '😀',
+        '日本',
+        ']}',
+        '"stop"',
+      ),
       fc.string({ unit: 'binary', maxLength: 6 }),
     );
-    const delta = fc.record(
-      { content: piece, role: piece, extra: piece },
-      { requiredKeys: [] },
-    );
+    const delta = fc.record({ content: piece, role: piece, extra: piece }, { requiredKeys: [] });
     const frame = fc
       .record({
         delta,

@@ -155,7 +155,8 @@ describe('management routes', () => {
     'with path parameters': (path) => `${path};a=b`,
     'under a prefix': (path) => `/proxy${path}`,
     'with dot segments': (path) => path.replace('/', '/./'),
-    'in full-width letters': (path) => path.replace(/[a-z]/, (char) => String.fromCharCode(char.charCodeAt(0) + 0xfee0)),
+    'in full-width letters': (path) =>
+      path.replace(/[a-z]/, (char) => String.fromCharCode(char.charCodeAt(0) + 0xfee0)),
   };
 
   it.each(Object.keys(disguises))('are Admin when they are spelled %s', (name) => {

@@ -14,7 +14,8 @@ const answer = (body: unknown, route = chat, status = 200): AnswerView =>
 const frameText = (data: string, event?: string): FrameView => chat.dialect.frame(chat, event, data, parseJson(data));
 const frame = (body: unknown, event?: string): FrameView => frameText(JSON.stringify(body), event);
 const lanes = (view: AnswerView): string[] => view.lanes.map((lane) => `${lane.id}=${lane.node.text}`);
-const lone = (view: AnswerView): string[] => view.loneValues.map((value) => `${value.path.join('.')}=${value.node.text}`);
+const lone = (view: AnswerView): string[] =>
+  view.loneValues.map((value) => `${value.path.join('.')}=${value.node.text}`);
 
 function refused(run: () => unknown): string | undefined {
   try {
@@ -41,7 +42,9 @@ describe('answers of real servers', () => {
             role: 'assistant',
             content: 'one',
             refusal: null,
-            annotations: [{ type: 'url_citation', url_citation: { url: 'https://a', title: 't', start_index: 0, end_index: 1 } }],
+            annotations: [
+              { type: 'url_citation', url_citation: { url: 'https://a', title: 't', start_index: 0, end_index: 1 } },
+            ],
           },
           logprobs: null,
           finish_reason: 'stop',
@@ -59,7 +62,11 @@ describe('answers of real servers', () => {
           },
           finish_reason: 'tool_calls',
         },
-        { index: 3, message: { audio: { id: 'au', data: sound, transcript: 'spoken', expires_at: 1 } }, finish_reason: 'stop' },
+        {
+          index: 3,
+          message: { audio: { id: 'au', data: sound, transcript: 'spoken', expires_at: 1 } },
+          finish_reason: 'stop',
+        },
       ],
       usage: { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21, prompt_tokens_details: { cached_tokens: 0 } },
       service_tier: 'default',
@@ -119,7 +126,11 @@ describe('answers of real servers', () => {
       timings: { prompt_n: 1, prompt_ms: 1.5, predicted_n: 2 },
       __verbose: { content: 'a', prompt: 'whole prompt', tokens: [1, 2, 3, 4, 5, 6, 7, 8] },
     });
-    expect(lanes(view)).toEqual(['choices[0].message.content=a', '__verbose.content=a', '__verbose.prompt=whole prompt']);
+    expect(lanes(view)).toEqual([
+      'choices[0].message.content=a',
+      '__verbose.content=a',
+      '__verbose.prompt=whole prompt',
+    ]);
     expect(view.lanes[1]?.path).toEqual(['__verbose', 'content']);
     expect(view.integerArrays).toHaveLength(1);
   });
@@ -143,7 +154,12 @@ describe('answers of real servers', () => {
       choices: [
         {
           finish_reason: 'stop',
-          message: { content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] }, { type: 'text', text: 'a' }] },
+          message: {
+            content: [
+              { type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] },
+              { type: 'text', text: 'a' },
+            ],
+          },
         },
       ],
     });
@@ -179,14 +195,24 @@ describe('answers of real servers', () => {
   });
 
   it('an answer that does not say how it ended may have been cut', () => {
-    const view = answer({ choices: [{ message: { content: 'a' } }, { message: { content: 'b' }, finish_reason: 'invented' }] });
+    const view = answer({
+      choices: [{ message: { content: 'a' } }, { message: { content: 'b' }, finish_reason: 'invented' }],
+    });
     expect(view.ends.map((one) => one.end)).toEqual(['cut', 'cut']);
   });
 
   it.each([
     ['OpenAI', { error: { message: 'm', type: 'invalid_request_error', param: null, code: 'x' } }, ['error.message=m']],
-    ['vLLM before 0.10', { object: 'error', message: 'm', type: 'BadRequestError', param: null, code: 400 }, ['message=m']],
-    ['FastAPI', { detail: [{ loc: ['body'], msg: 'bad', input: 'echo' }] }, ['detail[0].loc[0]=body', 'detail[0].msg=bad', 'detail[0].input=echo']],
+    [
+      'vLLM before 0.10',
+      { object: 'error', message: 'm', type: 'BadRequestError', param: null, code: 400 },
+      ['message=m'],
+    ],
+    [
+      'FastAPI',
+      { detail: [{ loc: ['body'], msg: 'bad', input: 'echo' }] },
+      ['detail[0].loc[0]=body', 'detail[0].msg=bad', 'detail[0].input=echo'],
+    ],
     ['a string', { error: 'words' }, ['error=words']],
   ])('errors of %s are read', (_, body, expected) => {
     expect(lanes(answer(body, chat, 400))).toEqual(expected);
@@ -199,7 +225,11 @@ describe('embeddings', () => {
     values.forEach((value, at) => bytes.writeFloatLE(value, at * 4));
     return bytes.toString('base64');
   };
-  const body = (embedding: unknown): unknown => ({ object: 'list', model: 'm', data: [{ object: 'embedding', index: 0, embedding }] });
+  const body = (embedding: unknown): unknown => ({
+    object: 'list',
+    model: 'm',
+    data: [{ object: 'embedding', index: 0, embedding }],
+  });
 
   it('pass as numbers, also as integers', () => {
     for (const embedding of [[0.1, -0.2], [1, 2, 3, 4, 5, 6, 7, 8, 9], []]) {
@@ -270,7 +300,11 @@ describe('frames', () => {
   it('name lanes by the index that each choice and call carries, wherever it stands', () => {
     const view = frame({
       choices: [
-        { index: 2, delta: { content: 'x', tool_calls: [{ index: 1, function: { arguments: '{' } }] }, finish_reason: null },
+        {
+          index: 2,
+          delta: { content: 'x', tool_calls: [{ index: 1, function: { arguments: '{' } }] },
+          finish_reason: null,
+        },
         { index: 0, delta: { reasoning_content: 'y' }, finish_reason: 'stop' },
       ],
     });
@@ -291,14 +325,39 @@ describe('frames', () => {
 
   it.each([
     ['usage after the last text', { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } }, 'usage'],
-    ['usage with timings', { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 }, timings: { prompt_n: 1 } }, 'usage'],
-    ['usage beside text', { choices: [{ index: 0, delta: { content: 'a' } }], usage: { prompt_tokens: 1, completion_tokens: 1 } }, 'data'],
-    ['usage beside an unknown text', { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 }, note: 'text' }, 'data'],
+    [
+      'usage with timings',
+      { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 }, timings: { prompt_n: 1 } },
+      'usage',
+    ],
+    [
+      'usage beside text',
+      { choices: [{ index: 0, delta: { content: 'a' } }], usage: { prompt_tokens: 1, completion_tokens: 1 } },
+      'data',
+    ],
+    [
+      'usage beside an unknown text',
+      { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 }, note: 'text' },
+      'data',
+    ],
     ['an error object', { error: { message: 'm' } }, 'error'],
     ['an error string', { error: 'm' }, 'error'],
     ['an error of older vLLM', { object: 'error', message: 'm', code: 400 }, 'error'],
-    ["Azure's first frame", { choices: [], prompt_filter_results: [{ prompt_index: 0, content_filter_results: { hate: { filtered: false, severity: 'safe' } } }] }, 'data'],
-    ['only the role', { choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }] }, 'data'],
+    [
+      "Azure's first frame",
+      {
+        choices: [],
+        prompt_filter_results: [
+          { prompt_index: 0, content_filter_results: { hate: { filtered: false, severity: 'safe' } } },
+        ],
+      },
+      'data',
+    ],
+    [
+      'only the role',
+      { choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }] },
+      'data',
+    ],
   ])('with %s are known', (_, body, kind) => {
     expect(frame(body).kind).toBe(kind);
   });
@@ -322,7 +381,9 @@ describe('frames', () => {
     ['tool_calls', 'complete'],
     ['repetition', 'cut'],
   ])('that finish with %s are %s', (reason, end) => {
-    expect(frame({ choices: [{ index: 11, delta: {}, finish_reason: reason }] }).ends).toEqual([{ prefix: 'choices[11].', end }]);
+    expect(frame({ choices: [{ index: 11, delta: {}, finish_reason: reason }] }).ends).toEqual([
+      { prefix: 'choices[11].', end },
+    ]);
   });
 
   it('have not finished with null or an empty reason', () => {
@@ -332,14 +393,24 @@ describe('frames', () => {
 
   it('carry log-probabilities as lanes of their own', () => {
     const entries = [{ token: 'a', logprob: -1, bytes: [97], top_logprobs: [] }];
-    const view = frame({ choices: [{ index: 3, delta: { content: 'a' }, logprobs: { content: entries, refusal: null } }] });
+    const view = frame({
+      choices: [{ index: 3, delta: { content: 'a' }, logprobs: { content: entries, refusal: null } }],
+    });
     expect(view.tokenLanes.map((lane) => lane.id)).toEqual(['choices[3].logprobs.content']);
     expect(view.integerArrays).toEqual([]);
   });
 
   it('of older function calling and audio are read', () => {
     const view = frame({
-      choices: [{ index: 0, delta: { function_call: { name: 'f', arguments: '{"a"' }, audio: { id: 'x', transcript: 'spo', data: 'AAAA' } } }],
+      choices: [
+        {
+          index: 0,
+          delta: {
+            function_call: { name: 'f', arguments: '{"a"' },
+            audio: { id: 'x', transcript: 'spo', data: 'AAAA' },
+          },
+        },
+      ],
     });
     expect(lanes(view)).toEqual([
       'choices[0].delta.function_call.arguments={"a"',
@@ -368,9 +439,21 @@ describe('answers and frames that are refused', () => {
     ['an index below zero', '{"choices":[{"index":-1,"delta":{}}]}', 'choices.index'],
     ['an index that is a string', '{"choices":[{"index":"0","delta":{}}]}', 'choices.index'],
     ['an index out of reach', '{"choices":[{"index":99999,"delta":{}}]}', 'choices.index'],
-    ['a finish reason that is an object', '{"choices":[{"index":0,"delta":{},"finish_reason":{}}]}', 'choices.finish_reason'],
-    ['tokens that are no entries', '{"choices":[{"index":0,"delta":{},"logprobs":{"content":["a"]}}]}', 'choices[0].logprobs.content[0]'],
-    ['bytes that are text', '{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"a","bytes":"a"}]}}]}', 'choices[0].logprobs.content[0]'],
+    [
+      'a finish reason that is an object',
+      '{"choices":[{"index":0,"delta":{},"finish_reason":{}}]}',
+      'choices.finish_reason',
+    ],
+    [
+      'tokens that are no entries',
+      '{"choices":[{"index":0,"delta":{},"logprobs":{"content":["a"]}}]}',
+      'choices[0].logprobs.content[0]',
+    ],
+    [
+      'bytes that are text',
+      '{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"a","bytes":"a"}]}}]}',
+      'choices[0].logprobs.content[0]',
+    ],
   ])('frames: %s', (_, data, detail) => {
     expect(refused(() => frameText(data))).toBe(detail);
   });
@@ -381,7 +464,11 @@ describe('answers and frames that are refused', () => {
     ['a message that is a string', { choices: [{ message: 'hi' }] }, chat],
     ['no data', { object: 'list' }, embeddings],
     ['parallel arrays of other kinds', { choices: [{ logprobs: { tokens: [1] } }] }, completions],
-    ['alternatives that are strings', { choices: [{ logprobs: { tokens: ['a'], top_logprobs: [{ a: 'b' }] } }] }, completions],
+    [
+      'alternatives that are strings',
+      { choices: [{ logprobs: { tokens: ['a'], top_logprobs: [{ a: 'b' }] } }] },
+      completions,
+    ],
     ['offsets that are strings', { choices: [{ logprobs: { tokens: ['a'], text_offset: ['b'] } }] }, completions],
   ])('answers: %s', (_, body, route) => {
     expect(refused(() => answer(body, route))).toBeDefined();

@@ -81,7 +81,10 @@ describe('the text of a chat request', () => {
             function: {
               name: 'f',
               description: 'tool words',
-              parameters: { type: 'object', properties: { secret_name: { type: 'string', description: 'schema words', enum: ['e1'] } } },
+              parameters: {
+                type: 'object',
+                properties: { secret_name: { type: 'string', description: 'schema words', enum: ['e1'] } },
+              },
             },
           },
           { type: 'unheard_of', server: { note: 'other tool' } },
@@ -99,7 +102,15 @@ describe('the text of a chat request', () => {
     );
     const texts = view.lanes.map((lane) => lane.node.text);
     expect(texts).toEqual(
-      expect.arrayContaining(['tool words', 'schema words', 'e1', 'other tool', 'old words', 'format words', 'predicted']),
+      expect.arrayContaining([
+        'tool words',
+        'schema words',
+        'e1',
+        'other tool',
+        'old words',
+        'format words',
+        'predicted',
+      ]),
     );
     expect(texts).toEqual(expect.arrayContaining(['doc', 'doc words', '[a-z]+', 'halt', 'T-1']));
     const keys = view.loneValues.filter((value) => value.key).map((value) => value.node.text);
@@ -117,24 +128,40 @@ describe('the text of a chat request', () => {
     expect(lane?.path).toEqual(['new_field', 'odd key 078-05-1120', 0]);
   });
 
-  const png = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(6000, Buffer.from('00ff9c01e7d3b28a', 'hex'))]);
+  const png = Buffer.concat([
+    Buffer.from('89504e470d0a1a0a', 'hex'),
+    Buffer.alloc(6000, Buffer.from('00ff9c01e7d3b28a', 'hex')),
+  ]);
   it.each([
     ['a large picture', `data:image/png;base64,${png.toString('base64')}`, 'opaque'],
     ['a small picture', 'data:image/png;base64,iVBORw0KGgo=', 'lane'],
     ['an address', 'https://example.com/cat.png', 'lone'],
-    ['text that says it is a picture', `data:image/png;base64,${Buffer.from('Ana has SSN 078-05-1120. '.repeat(300)).toString('base64')}`, 'lane'],
-    ['a picture with text behind its head', `data:image/png;base64,${Buffer.concat([png, Buffer.from('secret words '.repeat(900))]).toString('base64')}`, 'lane'],
+    [
+      'text that says it is a picture',
+      `data:image/png;base64,${Buffer.from('Ana has SSN 078-05-1120. '.repeat(300)).toString('base64')}`,
+      'lane',
+    ],
+    [
+      'a picture with text behind its head',
+      `data:image/png;base64,${Buffer.concat([png, Buffer.from('secret words '.repeat(900))]).toString('base64')}`,
+      'lane',
+    ],
     ['a plain data URL', 'data:text/plain,hello', 'lane'],
     ['an SVG, which is text', `data:image/svg+xml;base64,${'A'.repeat(5000)}`, 'lane'],
     ['what is not base64', `data:image/png;base64,${'not base64! '.repeat(900)}`, 'lane'],
   ])('knows %s', (_, url, where) => {
-    const view = read('chat', chat({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] }));
+    const view = read(
+      'chat',
+      chat({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] }),
+    );
     const id = 'messages[0].content[0].image_url.url';
-    expect([
-      view.opaque.some((node) => node.text === url) ? 'opaque' : '',
-      view.lanes.some((lane) => lane.id === id) ? 'lane' : '',
-      view.loneValues.some((value) => value.node.text === url) ? 'lone' : '',
-    ].join('')).toBe(where);
+    expect(
+      [
+        view.opaque.some((node) => node.text === url) ? 'opaque' : '',
+        view.lanes.some((lane) => lane.id === id) ? 'lane' : '',
+        view.loneValues.some((value) => value.node.text === url) ? 'lone' : '',
+      ].join(''),
+    ).toBe(where);
   });
 });
 
@@ -146,7 +173,10 @@ describe('prompts of completions and embeddings', () => {
     ['a single token id', [9906], [], true],
     ['lists of token ids', [[1, 2], [3]], [], true],
   ])('are read from %s', (_, prompt, texts, tokenInput) => {
-    for (const view of [read('completions', { model: 'm', prompt }), read('embeddings', { model: 'm', input: prompt })]) {
+    for (const view of [
+      read('completions', { model: 'm', prompt }),
+      read('embeddings', { model: 'm', input: prompt }),
+    ]) {
       expect(view.lanes.map((lane) => lane.node.text)).toEqual(texts);
       expect(view.tokenInput).toBe(tokenInput);
     }
@@ -184,18 +214,48 @@ describe('requests that are refused', () => {
     ['a message that is a string', 'chat', json({ model: 'm', messages: [user, 'hi'] }), 'messages[1]'],
     ['a message that is null', 'chat', json({ model: 'm', messages: [null] }), 'messages[0]'],
     ['a message without role', 'chat', json({ model: 'm', messages: [{ content: 'a' }] }), 'messages[0].role'],
-    ['content that is an object', 'chat', json({ model: 'm', messages: [{ role: 'user', content: {} }] }), 'messages[0].content'],
-    ['a number as content', 'chat', json({ model: 'm', messages: [{ role: 'user', content: 4 }] }), 'messages[0].content'],
+    [
+      'content that is an object',
+      'chat',
+      json({ model: 'm', messages: [{ role: 'user', content: {} }] }),
+      'messages[0].content',
+    ],
+    [
+      'a number as content',
+      'chat',
+      json({ model: 'm', messages: [{ role: 'user', content: 4 }] }),
+      'messages[0].content',
+    ],
     ['Model, which Go reads as model', 'chat', json(chat({ Model: 'other' })), 'model'],
     ['MESSAGES', 'chat', json(chat({ MESSAGES: [] })), 'messages'],
     ['the long s in meſſages', 'chat', json(chat({ meſſages: [] })), 'messages'],
     ['the Kelvin sign in max_toKens', 'chat', json(chat({ 'max_to\u212aens': 9 })), 'max_tokens'],
-    ['Content in a message', 'chat', json({ model: 'm', messages: [{ ...user, Content: 'x' }] }), 'messages[0].content'],
-    ['Arguments in a call', 'chat', json({ model: 'm', messages: [{ role: 'assistant', tool_calls: [{ function: { Arguments: '{}' } }] }] }), 'messages[0].tool_calls[0].function.arguments'],
+    [
+      'Content in a message',
+      'chat',
+      json({ model: 'm', messages: [{ ...user, Content: 'x' }] }),
+      'messages[0].content',
+    ],
+    [
+      'Arguments in a call',
+      'chat',
+      json({ model: 'm', messages: [{ role: 'assistant', tool_calls: [{ function: { Arguments: '{}' } }] }] }),
+      'messages[0].tool_calls[0].function.arguments',
+    ],
     ['stream as a string', 'chat', json(chat({ stream: 'true' })), 'stream'],
-    ['stream_options without stream', 'chat', json(chat({ stream_options: { include_usage: true } })), 'stream_options'],
+    [
+      'stream_options without stream',
+      'chat',
+      json(chat({ stream_options: { include_usage: true } })),
+      'stream_options',
+    ],
     ['stream_options that are no object', 'chat', json(chat({ stream: true, stream_options: true })), 'stream_options'],
-    ['include_usage as a number', 'chat', json(chat({ stream: true, stream_options: { include_usage: 1 } })), 'stream_options.include_usage'],
+    [
+      'include_usage as a number',
+      'chat',
+      json(chat({ stream: true, stream_options: { include_usage: 1 } })),
+      'stream_options.include_usage',
+    ],
     ['n of 0', 'chat', json(chat({ n: 0 })), 'n'],
     ['n of 129', 'chat', json(chat({ n: 129 })), 'n'],
     ['n of 1.5', 'chat', json(chat({ n: 1.5 })), 'n'],
@@ -204,10 +264,25 @@ describe('requests that are refused', () => {
     ['max_tokens of 0, which Ollama takes for no limit', 'chat', json(chat({ max_tokens: 0 })), 'max_tokens'],
     ['max_tokens of -1, which llama.cpp takes for no limit', 'chat', json(chat({ max_tokens: -1 })), 'max_tokens'],
     ['n_predict of -1', 'chat', json(chat({ max_tokens: 5, n_predict: -1 })), 'n_predict'],
-    ['max_tokens in exponent form', 'chat', '{"model":"m","messages":[{"role":"user","content":"a"}],"max_tokens":1e3}', 'max_tokens'],
-    ['max_tokens beyond any integer', 'chat', '{"model":"m","messages":[{"role":"user","content":"a"}],"max_tokens":1e999}', 'max_tokens'],
+    [
+      'max_tokens in exponent form',
+      'chat',
+      '{"model":"m","messages":[{"role":"user","content":"a"}],"max_tokens":1e3}',
+      'max_tokens',
+    ],
+    [
+      'max_tokens beyond any integer',
+      'chat',
+      '{"model":"m","messages":[{"role":"user","content":"a"}],"max_tokens":1e999}',
+      'max_tokens',
+    ],
     ['a chat template of the caller', 'chat', json(chat({ chat_template: '{{ x }}' })), 'chat_template'],
-    ['a chat template inside of its arguments', 'chat', json(chat({ chat_template_kwargs: { chat_template: 'x' } })), 'chat_template_kwargs.chat_template'],
+    [
+      'a chat template inside of its arguments',
+      'chat',
+      json(chat({ chat_template_kwargs: { chat_template: 'x' } })),
+      'chat_template_kwargs.chat_template',
+    ],
     ['other models to fall back to', 'chat', json(chat({ models: ['gpt-4'] })), 'models'],
     ['another adapter', 'completions', json({ model: 'm', prompt: 'a', lora_path: 'b' }), 'lora_path'],
     ['another server', 'chat', json(chat({ api_base: 'http://evil' })), 'api_base'],
@@ -218,15 +293,26 @@ describe('requests that are refused', () => {
     ['a prompt nested too deeply', 'completions', json({ model: 'm', prompt: [[['a']]] }), 'prompt[0]'],
     ['no input', 'embeddings', json({ model: 'm' }), 'input'],
     ['a number as input', 'embeddings', json({ model: 'm', input: 4 }), 'input'],
-    ['logit_bias of strings, without naming the key', 'chat', json(chat({ logit_bias: { ana_smith: 'x' } })), 'logit_bias'],
+    [
+      'logit_bias of strings, without naming the key',
+      'chat',
+      json(chat({ logit_bias: { ana_smith: 'x' } })),
+      'logit_bias',
+    ],
   ])('%s', (_, kind, text, detail) => {
     expect(refused(kind, text)).toBe(detail);
   });
 
   it.each([
-    ['null for what is not given', chat({ max_tokens: null, n: null, stream: null, stop: null, tools: null, stream_options: null })],
+    [
+      'null for what is not given',
+      chat({ max_tokens: null, n: null, stream: null, stop: null, tools: null, stream_options: null }),
+    ],
     ['chat template arguments', chat({ chat_template_kwargs: { enable_thinking: false } })],
-    ['arguments as an object', chat({ messages: [{ role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: { a: 'b' } } }] }] })],
+    [
+      'arguments as an object',
+      chat({ messages: [{ role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: { a: 'b' } } }] }] }),
+    ],
   ])('but not %s', (_, body) => {
     expect(refused('chat', JSON.stringify(body))).toBeUndefined();
   });
@@ -242,8 +328,18 @@ describe('limits of the output', () => {
     ['a small limit', `${start},"max_tokens":99}`, `${start},"max_tokens":99}`, 99],
     ['a large limit', `${start},"max_tokens": 101 }`, `${start},"max_tokens": 100 }`, 101],
     ['the newer field', `${start},"max_completion_tokens":5000}`, `${start},"max_completion_tokens":100}`, 5000],
-    ['both, one small', `${start},"max_tokens":7,"max_completion_tokens":5000}`, `${start},"max_tokens":7,"max_completion_tokens":100}`, 5000],
-    ["llama.cpp's own, which wins there", `${start},"max_tokens":7,"n_predict":900}`, `${start},"max_tokens":7,"n_predict":100}`, 900],
+    [
+      'both, one small',
+      `${start},"max_tokens":7,"max_completion_tokens":5000}`,
+      `${start},"max_tokens":7,"max_completion_tokens":100}`,
+      5000,
+    ],
+    [
+      "llama.cpp's own, which wins there",
+      `${start},"max_tokens":7,"n_predict":900}`,
+      `${start},"max_tokens":7,"n_predict":100}`,
+      900,
+    ],
   ])('are set for %s, and every other byte stays', (_, text, expected, given) => {
     expect(limited(text, 100)).toBe(expected);
     expect(readText('chat', text).maxOutputTokens).toBe(given);
@@ -269,9 +365,24 @@ describe('usage at the end of a stream', () => {
     ['no options', `${start}}`, `{"stream_options":{"include_usage":true},${start.slice(1)}}`, false],
     ['null options', `${start},"stream_options":null}`, `${start},"stream_options":{"include_usage":true}}`, false],
     ['empty options', `${start},"stream_options":{ }}`, `${start},"stream_options":{"include_usage":true }}`, false],
-    ['other options', `${start},"stream_options":{"x":1}}`, `${start},"stream_options":{"include_usage":true,"x":1}}`, false],
-    ['false', `${start},"stream_options":{"include_usage": false}}`, `${start},"stream_options":{"include_usage": true}}`, false],
-    ['true', `${start},"stream_options":{"include_usage":true}}`, `${start},"stream_options":{"include_usage":true}}`, true],
+    [
+      'other options',
+      `${start},"stream_options":{"x":1}}`,
+      `${start},"stream_options":{"include_usage":true,"x":1}}`,
+      false,
+    ],
+    [
+      'false',
+      `${start},"stream_options":{"include_usage": false}}`,
+      `${start},"stream_options":{"include_usage": true}}`,
+      false,
+    ],
+    [
+      'true',
+      `${start},"stream_options":{"include_usage":true}}`,
+      `${start},"stream_options":{"include_usage":true}}`,
+      true,
+    ],
   ])('is asked for with %s', (_, text, expected, usageAsked) => {
     expect(asked(text)).toBe(expected);
     expect(readText('chat', text).usageAsked).toBe(usageAsked);
