@@ -69,7 +69,13 @@ const samples: Readonly<Record<string, readonly string[]>> = {
   PrivateKey: ['-----BEGIN RSA PRIVATE KEY-----abc-----END RSA PRIVATE KEY-----'],
   AwsKey: ['AKIAIOSFODNN7EXAMPLE', 'secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'],
   GitHubToken: ['ghp_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5'],
-  GenericApiKey: ['api_key=a1b2c3d4e5f6', 'password: hunter22', '--password s3cr3tpw', 'sk-proj-abcDEF123456ghiJKL', 'page_token=a1b2c3d4'],
+  GenericApiKey: [
+    'api_key=a1b2c3d4e5f6',
+    'password: hunter22',
+    '--password s3cr3tpw',
+    'sk-proj-abcDEF123456ghiJKL',
+    'page_token=a1b2c3d4',
+  ],
 };
 
 describe('every declaration', () => {
@@ -109,7 +115,10 @@ describe('every declaration', () => {
                 const far = filler.repeat(4);
                 const begin = start > detector.left ? far + left : left;
                 const other = begin + text.slice(start, end) + right + (text.length > end + detector.right ? far : '');
-                expect([end, detector.accept?.(other, begin.length, begin.length + end - start) ?? true]).toEqual([end, verdict]);
+                expect([end, detector.accept?.(other, begin.length, begin.length + end - start) ?? true]).toEqual([
+                  end,
+                  verdict,
+                ]);
               }
             }
           },

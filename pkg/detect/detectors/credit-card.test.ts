@@ -87,9 +87,9 @@ describe('CreditCard', () => {
   });
 
   test('finds any Visa number in any grouping, between any words', () => {
-    const grouped = fc.tuple(visa, fc.constantFrom('', ' ', '-')).map(([digits, separator]) =>
-      (digits.match(/.{1,4}/g) ?? []).join(separator),
-    );
+    const grouped = fc
+      .tuple(visa, fc.constantFrom('', ' ', '-'))
+      .map(([digits, separator]) => (digits.match(/.{1,4}/g) ?? []).join(separator));
     const word = fc.constantFrom('', 'x ', 'no. 17 ', '12-', '(', 'ref: ');
     fc.assert(
       fc.property(grouped, word, fc.constantFrom('', '.', ' 12', '-3', ')', '\n'), (number, before, after) => {

@@ -72,9 +72,14 @@ describe('Email', () => {
       )
       .map(([local, labels, top]) => `${local.join('.')}@${labels.join('.')}.${top}`);
     fc.assert(
-      fc.property(address, fc.constantFrom('', ' ', '<', '"', ',', 'x: '), fc.constantFrom('', ' ', '>', ', y'), (one, before, after) => {
-        expect(found(email, before + one + after)).toEqual([one]);
-      }),
+      fc.property(
+        address,
+        fc.constantFrom('', ' ', '<', '"', ',', 'x: '),
+        fc.constantFrom('', ' ', '>', ', y'),
+        (one, before, after) => {
+          expect(found(email, before + one + after)).toEqual([one]);
+        },
+      ),
       { numRuns: 150 },
     );
   });

@@ -87,12 +87,27 @@ describe('GenericApiKey', () => {
     const value = fc
       .stringMatching(/^[a-hj-z][A-Z][0-9]{2}[A-Za-z0-9_-]{6,40}[a-z0-9]$/)
       .filter((text) => !/^(your|xxx|utf|sha|int|uint|float|bytes|base64|config)/i.test(text));
-    const name = fc.constantFrom('password', 'API_KEY', 'apiKey', 'token', 'client-secret', 'access_token', 'pwd', 'private key');
+    const name = fc.constantFrom(
+      'password',
+      'API_KEY',
+      'apiKey',
+      'token',
+      'client-secret',
+      'access_token',
+      'pwd',
+      'private key',
+    );
     const assignment = fc.constantFrom('=', ': ', ' = ', '="', "': '", '=>', ' := `', '\\": \\"', ':\n\t', '>');
     fc.assert(
-      fc.property(name, assignment, value, fc.constantFrom('', ' ', '"', ',', '\n', '</x>'), (key, given, one, after) => {
-        expect(found(genericApiKey, `my ${key}${given}${one}${after}`)).toEqual([one]);
-      }),
+      fc.property(
+        name,
+        assignment,
+        value,
+        fc.constantFrom('', ' ', '"', ',', '\n', '</x>'),
+        (key, given, one, after) => {
+          expect(found(genericApiKey, `my ${key}${given}${one}${after}`)).toEqual([one]);
+        },
+      ),
       { numRuns: 200 },
     );
   });

@@ -56,10 +56,15 @@ describe('Jwt', () => {
       .tuple(fc.constantFrom('alg', 'typ', 'kid', 'cty', 'jku', 'crit'), fc.string({ maxLength: 20 }))
       .map(([name, value]) => encode(JSON.stringify({ [name]: value, alg: 'HS256' })));
     fc.assert(
-      fc.property(header, fc.base64String({ maxLength: 60 }), fc.constantFrom('', 'x', '=', '/'), (one, body, before) => {
-        const token = `${one}.${body.replace(/[+/=]/g, '_')}`;
-        expect(found(jwt, `${before}${token} rest`)).toEqual([token]);
-      }),
+      fc.property(
+        header,
+        fc.base64String({ maxLength: 60 }),
+        fc.constantFrom('', 'x', '=', '/'),
+        (one, body, before) => {
+          const token = `${one}.${body.replace(/[+/=]/g, '_')}`;
+          expect(found(jwt, `${before}${token} rest`)).toEqual([token]);
+        },
+      ),
       { numRuns: 100 },
     );
   });

@@ -27,7 +27,7 @@ const parameters = [
   'p2s',
   'p2c',
   'iv',
-  'tag'
+  'tag',
 ];
 
 /** Six bits of a base64url character. */
