@@ -33,7 +33,7 @@ export function http1Fault(request: IncomingMessage, maxHeaders: number): Reason
   if (raw.length > maxHeaders * 2) return 'header_too_large';
   const doubled = doubledField(raw);
   if (doubled !== undefined) return framingFields.has(doubled) ? 'ambiguous_framing' : 'malformed_http';
-  const { headers, method, url } = request;
+  const { headers, method = '', url } = request;
   if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) return 'malformed_http';
   if (headers.host === undefined && request.httpVersionMinor === 1) return 'malformed_http';
   if (headers.host !== undefined && !isHost(headers.host)) return 'malformed_http';
@@ -41,7 +41,7 @@ export function http1Fault(request: IncomingMessage, maxHeaders: number): Reason
   if (url === undefined || url.charCodeAt(0) !== 0x2f) return 'malformed_http';
   const expect = headers.expect;
   if (expect !== undefined && expect.toLowerCase() !== '100-continue') return 'malformed_http';
-  return http1BodyFault(request, method ?? '');
+  return http1BodyFault(request, method) ?? (methods.has(method) ? undefined : 'method_not_allowed');
 }
 
 function http1BodyFault(request: IncomingMessage, method: string): ReasonCode | undefined {
@@ -57,9 +57,15 @@ function http1BodyFault(request: IncomingMessage, method: string): ReasonCode | 
   return undefined;
 }
 
+/**
+ * What inference APIs use. llhttp also speaks RTSP and ICE, and calls both HTTP/1.0: their methods end here.
+ */
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+export const allowedMethods = [...methods].join(', ');
+
 /** A body on these is read by some servers and skipped by others, which then take it for the next request. */
 function bodiless(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'TRACE' || method === 'CONNECT';
+  return method === 'GET' || method === 'HEAD';
 }
 
 const isLength = (value: string): boolean => /^[0-9]{1,15}$/.test(value);
@@ -93,21 +99,21 @@ export function http2Fault(
   if (raw.length > (maxHeaders + 4) * 2) return 'header_too_large';
   const doubled = doubledField(raw);
   if (doubled !== undefined) return framingFields.has(doubled) ? 'ambiguous_framing' : 'malformed_http';
-  const path = headers[':path'];
   const method = headers[':method'] ?? '';
   if (method === 'CONNECT' || headers[':protocol'] !== undefined) return 'malformed_http';
-  if (path === undefined || path.charCodeAt(0) !== 0x2f) return 'malformed_http';
-  if (headers[':scheme'] !== 'https') return 'malformed_http';
-  const authority = headers[':authority'];
-  const host = headers.host;
-  if (authority === undefined && host === undefined) return 'malformed_http';
-  if (authority !== undefined && (!isHost(authority) || authority === '')) return 'malformed_http';
-  if (host !== undefined && (!isHost(host) || (authority !== undefined && host !== authority)))
-    return 'ambiguous_framing';
+  if (!methods.has(method)) return 'method_not_allowed';
+  if (headers[':path']?.charCodeAt(0) !== 0x2f || headers[':scheme'] !== 'https') return 'malformed_http';
+  const expect = headers.expect;
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') return 'malformed_http';
   const length = headers['content-length'];
   if (length !== undefined && !isLength(length)) return 'ambiguous_framing';
   if (bodiless(method) && (!endStream || (length !== undefined && Number(length) > 0))) return 'ambiguous_framing';
-  const expect = headers.expect;
-  if (expect !== undefined && expect.toLowerCase() !== '100-continue') return 'malformed_http';
-  return undefined;
+  return authorityFault(headers[':authority'], headers.host);
+}
+
+/** RFC 9113 section 8.3.1: one of them at least, and never two answers. */
+function authorityFault(authority: string | undefined, host: string | undefined): ReasonCode | undefined {
+  const named = authority ?? host;
+  if (named === undefined || named === '' || !isHost(named)) return 'malformed_http';
+  return host !== undefined && host !== named ? 'ambiguous_framing' : undefined;
 }

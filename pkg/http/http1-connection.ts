@@ -67,12 +67,17 @@ export class Http1Connection {
     if (this.#broken) return;
     if (this.idle) this.#start(arrival);
     else if (this.#queue.length < this.#depth) this.#queue.push(arrival);
-    else this.socket.destroy();
+    else {
+      this.breakOff();
+      this.socket.destroy();
+    }
   }
 
   /** The exchange under way has closed. */
   next(): void {
     this.#current = undefined;
+    // Who hung up asks for nothing more.
+    if (this.socket.destroyed) this.breakOff();
     if (this.#broken) return;
     const arrival = this.#queue.shift();
     if (arrival !== undefined) this.#start(arrival);
@@ -92,15 +97,12 @@ export class Http1Connection {
   parserFailed(code: ReasonCode): boolean {
     const first = !this.#broken;
     this.breakOff();
-    if (this.#draining || !this.socket.writable) {
-      this.socket.destroy();
-      return false;
-    }
-    if (this.#current !== undefined) {
-      if (first) this.#current.connectionBroken(code);
-      return false;
-    }
-    return first;
+    if (this.#draining) this.socket.destroy();
+    // Each further chunk fails again: it was answered, and is only read so that the answer is not lost to a reset.
+    if (!first || this.#draining) return false;
+    if (this.#current === undefined) return this.socket.writable;
+    this.#current.connectionBroken(code);
+    return false;
   }
 
   /** The rest of a body is being thrown away after its answer: nothing may be written into it. */

@@ -15,10 +15,11 @@ import type { Clock, Logger } from '../base/index.ts';
 import type { ReasonCode } from '../core/index.ts';
 import type { DrainLimits } from './drain.ts';
 import { refusalHead } from './error-table.ts';
+import type { RefusalHead } from './error-table.ts';
 import type { Exchange } from './exchange.ts';
 import type { ExchangeHost, LiveExchange } from './exchange-host.ts';
 import { lookAtFirstByte } from './first-byte.ts';
-import { http1Fault, http2Fault } from './framing.ts';
+import { allowedMethods, http1Fault, http2Fault } from './framing.ts';
 import { endGently, Http1Connection, peerAddress, verifiedCertificate } from './http1-connection.ts';
 import type { Arrival, Current } from './http1-connection.ts';
 import { Http1Exchange } from './http1-exchange.ts';
@@ -152,6 +153,13 @@ function faultOfError(code: string): ReasonCode | undefined {
     default:
       return code.startsWith('HPE_') ? 'malformed_http' : undefined;
   }
+}
+
+function listenerRefusal(code: ReasonCode): RefusalHead {
+  const head = refusalHead(code);
+  // RFC 9110 section 15.5.6 wants it.
+  if (code === 'method_not_allowed') head.headers['allow'] = allowedMethods;
+  return head;
 }
 
 /** Where a socket's connection object hangs: one property read on the hot path. */
@@ -422,7 +430,7 @@ class Port implements Listener {
   #refuse(connection: Http1Connection, code: ReasonCode): void {
     this.#options.onRefused(code, connection.peer);
     connection.breakOff();
-    const { status, headers } = refusalHead(code);
+    const { status, headers } = listenerRefusal(code);
     const body = this.#options.refusalBody(code);
     const fields = Object.entries({ connection: 'close', ...headers })
       .map(([name, value]) => `${name}: ${String(value)}\r\n`)
@@ -469,6 +477,7 @@ class Port implements Listener {
     const fault = this.#faultOf(arrival.request, connection);
     if (fault !== undefined) {
       this.#refuse(connection, fault);
+      arrival.request.resume();
       return undefined;
     }
     const exchange = new Http1Exchange(this.#host, connection, arrival);
@@ -583,7 +592,7 @@ class Port implements Listener {
     if (fault === undefined) this.#hand(exchange);
     else {
       this.#options.onRefused(fault, own.peer);
-      const { status, headers: fields } = refusalHead(fault);
+      const { status, headers: fields } = listenerRefusal(fault);
       exchange.respond(status, fields, this.#options.refusalBody(fault));
     }
   }
@@ -603,7 +612,12 @@ class Port implements Listener {
       this.#server.close(() => {
         grace.cancel();
         sweep.cancel();
-        resolve();
+        // The last sockets are gone; their exchanges hear of it within this turn of the loop or the next.
+        const finish = (): void => {
+          if (this.#host.live.size === 0) resolve();
+          else setImmediate(finish);
+        };
+        finish();
       });
       // The plain server never listened: this only stops its timers.
       this.#plain.close();
