@@ -61,6 +61,7 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
   const issuer = await startIssuer({ port: await portOr(9400), users: Object.values(people) });
   const scripted = upstream === undefined ? await startModelServer({ apiKey: modelKey }) : undefined;
   const direct = upstream ?? scripted?.url ?? '';
+  const model = scripted === undefined ? await firstModel(direct) : 'llama-3.1-8b';
   const policyFile = join(folder, 'policy.yaml');
   const auditFile = join(folder, 'audit.jsonl');
   const sidecarLog = join(folder, 'sidecar.log');
@@ -85,6 +86,8 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
     ],
     { stdio: ['ignore', 'inherit', 'pipe'] },
   );
+  // However this process ends, the sidecar does not outlive it.
+  process.once('exit', () => sidecar.kill());
   const up = await sidecarUp(sidecar, sidecarLog);
   let closing = false;
   sidecar.on('exit', (code) => {
@@ -99,7 +102,7 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
     direct,
     modelKey,
     scripted,
-    model: scripted === undefined ? await firstModel(direct) : 'llama-3.1-8b',
+    model,
     auditFile,
     auditKey: readFileSync(join(folder, 'data', 'record.key')),
     caFile: join(folder, 'data', 'ca.pem'),

@@ -12,12 +12,12 @@ import { recordSteps } from './steps-record.ts';
 
 const [folder = '.demo'] = process.argv.slice(2);
 const once = process.env['ONCE'] === '1';
-const upstream = process.env['UPSTREAM'];
+const upstream = originOf(process.env['UPSTREAM'] ?? '');
 
 const report = new Report();
 const stage = await setStage({
   folder,
-  upstream: upstream === '' ? undefined : upstream,
+  upstream,
   onDeath(code) {
     process.stderr.write(`demo: the sidecar ended with ${code}; its log: ${join(folder, 'sidecar.log')}\n`);
     process.exit(1);
@@ -31,14 +31,25 @@ const end = async (code: number): Promise<never> => {
   await stage.close();
   process.exit(code);
 };
-process.on('SIGTERM', () => void end(143));
-process.on('SIGINT', () => void end(130));
+let done = false;
+process.on('SIGTERM', () => void end(done ? 0 : 143));
+process.on('SIGINT', () => void end(done ? 0 : 130));
 
 report.note(`caller (openai client) ──TLS──► sidecar ${stage.url} ──► model ${stage.direct}`);
 for (const steps of [doorSteps, answerSteps, guardSteps, policySteps, recordSteps]) await steps(report, stage);
 const kept = report.finish();
 if (once || !kept) await end(kept ? 0 : 1);
+done = true;
 await stayUp(stage);
+
+/** `UPSTREAM=http://127.0.0.1:11434`, with or without a slash at the end; empty: the scripted model server. */
+function originOf(address: string): string | undefined {
+  if (address === '') return undefined;
+  const url = URL.parse(address);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/') return url.origin;
+  process.stderr.write('demo: UPSTREAM must be an origin such as http://127.0.0.1:11434\n');
+  process.exit(2);
+}
 
 /** Prints what to try by hand, keeps tokens fresh in files, and waits for Ctrl-C. */
 async function stayUp(on: Stage): Promise<void> {
