@@ -64,6 +64,8 @@ export interface WorldOptions {
   readonly audit?: AuditSink;
   readonly limits?: ListenerLimits;
   readonly hosted?: boolean;
+  /** Another model server than the scripted one. */
+  readonly modelUrl?: string;
 }
 
 /** The identity block and one rule that allows everybody of `ml-eng` everything ordinary. */
@@ -117,8 +119,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   });
   const audit = options.audit ?? auditFile({ output: { path: auditPath }, clock, logger });
   const credentials = fileCredentialSource({ clock, logger });
-  const upstream = createUpstream({ url: model.url, clock, logger });
-  const passthrough = createPassthrough({ target: model.url, logger });
+  const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
+  const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
   const sidecar = await startSidecar({
     host: '127.0.0.1',
     port: 0,
