@@ -1,0 +1,267 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { check } from 'recheck';
+import { RunDecoder, decodeRuns, leastRun } from './index.ts';
+import type { DecodedRun, RunKind } from './index.ts';
+
+const b64 = (text: string): string => Buffer.from(text).toString('base64');
+const b64url = (text: string): string => Buffer.from(text).toString('base64url');
+const hex = (text: string): string => Buffer.from(text).toString('hex');
+const texts = (text: string): string[] => decodeRuns(text).map((run) => run.text);
+
+/** Source text of the groups of the first `part` in a run. */
+function sourceOf(text: string, run: DecodedRun, part: string): string {
+  const at = run.text.indexOf(part);
+  return text.slice(run.map[at], run.mapEnd[at + part.length - 1]);
+}
+
+describe('decodeRuns', () => {
+  const secret = 'card 4111 1111 1111 1111!';
+
+  test.each([
+    ['base64', 'base64', b64(secret)],
+    ['base64 of the URL alphabet', 'base64', b64url(`${secret}??>>~~`)],
+    ['base64 over lines', 'base64', b64(secret.repeat(5)).replace(/(.{76})/g, '$1\n')],
+    ['base64 over lines of Windows', 'base64', b64(secret.repeat(5)).replace(/(.{64})/g, '$1\r\n')],
+    ['hex', 'hex', hex(secret)],
+    ['hex in capitals', 'hex', hex(secret).toUpperCase()],
+    ['hex with spaces', 'hex', hex(secret).replace(/(..)/g, '$1 ')],
+    ['hex with colons', 'hex', hex(secret).replace(/(..)(?!$)/g, '$1:')],
+    ['URL encoding of all', 'url', hex(secret).replace(/(..)/g, '%$1')],
+    ['URL encoding of a few', 'url', encodeURIComponent(secret)],
+    [
+      '\\u escapes',
+      'escape',
+      Array.from(secret, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''),
+    ],
+    ['\\u{} escapes', 'escape', Array.from(secret, (one) => `\\u{${one.charCodeAt(0).toString(16)}}`).join('')],
+    ['\\x escapes', 'escape', Array.from(secret, (one) => `\\x${one.charCodeAt(0).toString(16)}`).join('')],
+    ['decimal entities', 'escape', Array.from(secret, (one) => `&#${one.charCodeAt(0)};`).join('')],
+    ['hex entities', 'escape', Array.from(secret, (one) => `&#x${one.charCodeAt(0).toString(16)};`).join('')],
+  ] as const)('reads %s', (_what, kind, disguised) => {
+    const text = `Here it is: ${disguised} (end)`;
+    const run = decodeRuns(text).find((one) => one.kind === kind && one.text.includes(secret));
+    expect(run).toBeDefined();
+    const source = sourceOf(text, run!, secret);
+    expect(disguised.includes(source.trim())).toBe(true);
+    expect(source.length).toBeGreaterThan(secret.length - 1);
+  });
+
+  test.each([
+    ['one sign of an address', 'ana%40example.com', 'ana@example.com'],
+    ['one letter of an address', 'an\\u0061@example.com', 'ana@example.com'],
+    ['a named entity', 'ana&commat;example&period;com', 'ana@example.com'],
+    ['a sequence of UTF-8', 'J%C3%BCrgen%20Meier', 'Jürgen Meier'],
+    ['a surrogate pair', 'smile \\ud83d\\ude00 now', 'smile 😀 now'],
+  ])('reads %s among plain text', (_what, text, expected) => {
+    expect(texts(`mail: ${text}\nnext line`)).toContain(`mail: ${expected}`);
+  });
+
+  test('reads two levels, and not three', () => {
+    const once = b64('password=hunter22 and more');
+    expect(texts(b64(once))).toContain('password=hunter22 and more');
+    expect(texts(hex(once))).toContain('password=hunter22 and more');
+    expect(texts(encodeURIComponent(`${once}==`))).toContain('password=hunter22 and more');
+    expect(texts(b64(b64(once)))).not.toContain('password=hunter22 and more');
+  });
+
+  test('maps the second level to the source', () => {
+    const text = `x ${b64(b64('password=hunter22 and more'))} y`;
+    const run = decodeRuns(text).find((one) => one.text.includes('hunter22'));
+    expect(run?.kind).toBe('base64');
+    expect([run?.start, run?.end]).toEqual([2, text.length - 2]);
+    for (let at = 0; at < run!.text.length; at += 1) expect(run!.mapEnd[at]).toBeGreaterThan(run!.map[at]!);
+  });
+
+  test('finds base64 with up to three characters glued before it', () => {
+    for (const glue of ['x', 'xy', 'x-/'])
+      expect(texts(`${glue}${b64('the password is hunter22')}`).join('|')).toContain('is hunter22');
+  });
+
+  test.each([
+    ['prose', 'The quick brown fox jumps over the lazy dog, 100% of the time & more; C:\\users\\x.'],
+    ['a hash', 'da39a3ee5e6b4b0d3255bfef95601890afd80709'],
+    ['a UUID', '550e8400-e29b-41d4-a716-446655440000'],
+    ['a short run', b64('hello world')],
+    ['broken escapes', '%zz \\u12 \\x &#; &unknown; &#99999999; \\u{110000}'],
+    ['an image', 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=='],
+  ])('gives nothing for %s', (_what, text) => {
+    expect(texts(text)).toEqual([]);
+  });
+
+  test('never gives what is not printable', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const text = Buffer.from(bytes).toString('base64');
+        for (const run of decodeRuns(`${text} ${Buffer.from(bytes).toString('hex')}`)) {
+          expect(run.text).not.toMatch(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]|[\ud800-\udbff](?![\udc00-\udfff])/);
+        }
+      }),
+    );
+  });
+
+  test('any printable text in any disguise comes back, mapped inside of its source', () => {
+    const plain = fc.string({ unit: fc.constantFrom(...'abc XYZ019@._-:é€😀'), minLength: 16, maxLength: 80 });
+    const disguise = fc.constantFrom(b64, b64url, hex, (text: string) => hex(text).replace(/(..)/g, '%$1'));
+    fc.assert(
+      fc.property(plain, disguise, fc.constantFrom('', '(', ' : '), (text, hide, around) => {
+        const hidden = hide(text);
+        const source = around + hidden + around;
+        const run = decodeRuns(source).find((one) => one.text.includes(text));
+        expect(run).toBeDefined();
+        const at = run!.text.indexOf(text);
+        expect(run!.map[at]).toBe(around.length);
+        expect(run!.mapEnd[at + text.length - 1]).toBe(around.length + hidden.length);
+      }),
+    );
+  });
+
+  test('decodes in proportion to the text, also where it is hostile', () => {
+    for (const piece of ['%41', 'a%', '\\u0041', '&#65;', '&', 'QUJD', '41:', 'ab\n', 'AAAAAAAAAAAAAAAA\n', '=']) {
+      const time = (repeats: number): number => {
+        const text = piece.repeat(repeats);
+        const begin = performance.now();
+        const size = decodeRuns(text).reduce((sum, run) => sum + run.text.length, 0);
+        expect(size).toBeLessThanOrEqual(text.length * 4);
+        return performance.now() - begin;
+      };
+      time(2_000);
+      const small = Math.max(2, Math.min(time(2_000), time(2_000)));
+      expect(time(20_000)).toBeLessThan(small * 50);
+    }
+  });
+
+  test.each([
+    ['base64', '[A-Za-z0-9+\\/_-]{16,}(?:(?:\\r+\\n?|\\n)[A-Za-z0-9+\\/_-]+)*={0,2}'],
+    ['hex', '(?:[0-9A-Fa-f]{2}[ :,-]?){8}'],
+    ['percent', '(?:%[0-9a-f]{2})+'],
+  ])('the expression for %s has no super-linear match once it begins', async (_what, source) => {
+    const { status } = await check(`^${source}`, '', { timeout: 20_000 });
+    expect(status).toBe('safe');
+  });
+});
+
+describe('RunDecoder', () => {
+  interface Seen {
+    readonly text: string;
+    readonly starts: readonly number[];
+    readonly ends: readonly number[];
+  }
+
+  function stream(kind: RunKind, text: string, each?: (decoder: RunDecoder, at: number) => void): Seen[] {
+    const seen: { text: string; starts: number[]; ends: number[] }[] = [];
+    let open = { text: '', starts: [] as number[], ends: [] as number[] };
+    const decoder = new RunDecoder(kind, {
+      character(code, start, end) {
+        const part = String.fromCodePoint(code);
+        open.text += part;
+        for (let unit = 0; unit < part.length; unit += 1) {
+          open.starts.push(start);
+          open.ends.push(end);
+        }
+      },
+      gap() {
+        seen.push(open);
+        open = { text: '', starts: [], ends: [] };
+      },
+    });
+    for (let at = 0; at < text.length; at += 1) {
+      decoder.push(text.charCodeAt(at), at, at + 1);
+      each?.(decoder, at);
+    }
+    decoder.end();
+    if (open.text !== '') seen.push(open);
+    return seen;
+  }
+
+  test('gives each character as soon as its group is complete', () => {
+    const given: string[] = [];
+    const decoder = new RunDecoder('base64', {
+      character: (code, start) => given.push(String.fromCharCode(code) + start),
+      gap: () => {},
+    });
+    const text = b64('abcdefghijklmnop');
+    for (let at = 0; at < leastRun - 1; at += 1) decoder.push(text.charCodeAt(at), at, at + 1);
+    expect(given).toEqual([]);
+    expect(decoder.pending).toBe(0);
+    decoder.push(text.charCodeAt(leastRun - 1), leastRun - 1, leastRun);
+    expect(given.join(' ')).toBe('a0 b0 c0 d4 e4 f4 g8 h8 i8 j12 k12 l12');
+    expect(decoder.pending).toBe(Infinity);
+    decoder.push(text.charCodeAt(leastRun), leastRun, leastRun + 1);
+    expect(decoder.pending).toBe(leastRun);
+  });
+
+  const pieces = fc.array(
+    fc.oneof(
+      fc.string({ minLength: 12, maxLength: 40 }).map(b64),
+      fc.string({ minLength: 12, maxLength: 40, unit: 'binary' }).map(b64url),
+      fc.string({ minLength: 8, maxLength: 40 }).map(hex),
+      fc.string({ minLength: 8, maxLength: 20 }).map((text) => hex(text).replace(/(..)/g, '$1 ')),
+      fc.constantFrom(' ', '\n', '\r\n', '=', '==', ':', '-', 'word', '3', 'ab', '\r', ', '),
+    ),
+    { maxLength: 8 },
+  );
+
+  test('agrees with decodeRuns on every text', () => {
+    fc.assert(
+      fc.property(pieces, fc.constantFrom<RunKind>('base64', 'hex'), (parts, kind) => {
+        const text = parts.join('');
+        const whole = decodeRuns(text).filter((run) => run.kind === kind);
+        for (const piece of stream(kind, text)) {
+          if (piece.text.length < 6) continue;
+          const same = whole.find((run) => run.start === piece.starts[0] && run.text === piece.text);
+          expect(same === undefined ? [text, piece.text] : [...same.map, ...same.mapEnd]).toEqual([
+            ...piece.starts,
+            ...piece.ends,
+          ]);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('what it gives after a point never begins before what was pending there', () => {
+    fc.assert(
+      fc.property(pieces, fc.constantFrom<RunKind>('base64', 'hex'), (parts, kind) => {
+        const text = parts.join('');
+        let pending = Infinity;
+        let least = 0;
+        const decoder = new RunDecoder(kind, {
+          character: (_code, start) => expect(start).toBeGreaterThanOrEqual(least),
+          gap: () => {},
+        });
+        for (let at = 0; at < text.length; at += 1) {
+          least = Math.min(pending, at);
+          decoder.push(text.charCodeAt(at), at, at + 1);
+          pending = decoder.pending;
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a text agrees with Node’s own decoders', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom(...'abcdefgh 0189.é€😀'), minLength: 12, maxLength: 60 }),
+        (text) => {
+          expect(
+            stream('base64', b64(text))
+              .map((piece) => piece.text)
+              .join(''),
+          ).toBe(text);
+          expect(
+            stream('base64', b64url(text))
+              .map((piece) => piece.text)
+              .join(''),
+          ).toBe(text);
+          expect(
+            stream('hex', hex(text))
+              .map((piece) => piece.text)
+              .join(''),
+          ).toBe(text);
+        },
+      ),
+    );
+  });
+});
