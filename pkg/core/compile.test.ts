@@ -1,0 +1,487 @@
+import { describe, expect, test } from '@jest/globals';
+import { combination } from './combination.ts';
+import { compileSnapshot } from './compile.ts';
+import { explain } from './explain.ts';
+import type { Policy, PolicySpec } from './policy.ts';
+import { profiles } from './profiles.ts';
+import type { Snapshot } from './snapshot.ts';
+import {
+  allow,
+  anyone,
+  authenticated,
+  caller,
+  clusterPolicy,
+  deny,
+  group,
+  guard,
+  label,
+  oidc,
+  policy,
+  provider,
+  subject,
+} from './testing/policies.ts';
+
+const compile = (...policies: Policy[]): Snapshot => compileSnapshot(policies, { revision: 7 });
+const port = (containerPort: number) =>
+  ({ containerPort, protocol: 'Auto', caSecretRef: undefined, serverName: undefined }) as const;
+const key = (name: string) =>
+  ({ source: { kind: 'Secret', name, key: 'k' }, header: 'authorization', prefix: 'Bearer ' }) as const;
+const upstream = (more: Partial<NonNullable<PolicySpec['upstream']>>) => ({
+  ports: [],
+  hosted: undefined,
+  credential: undefined,
+  ...more,
+});
+const tls = (more: Partial<NonNullable<PolicySpec['tls']>>) => ({
+  inbound: undefined,
+  minVersion: undefined,
+  certificate: undefined,
+  ...more,
+});
+const requestLimits = (more: Partial<NonNullable<PolicySpec['requestLimits']>>) => ({
+  maxBodyBytes: undefined,
+  bodyTimeoutMs: undefined,
+  upstreamIdleMs: undefined,
+  ...more,
+});
+const approvals = (more: Partial<NonNullable<PolicySpec['approvals']>>) => ({
+  approvers: [],
+  required: undefined,
+  timeoutMs: undefined,
+  ...more,
+});
+const approver = (name: string) => ({ ...group(name), kubernetesGroup: undefined, kubernetesUser: undefined });
+const analyzer = (more: object) =>
+  ({ name: 'ner', url: 'https://a', timeoutMs: 300, failureMode: 'Allow', ...more }) as const;
+
+describe('a snapshot', () => {
+  test('says where it comes from', () => {
+    const snapshot = compile(policy('p', {}, { generation: 7 }), clusterPolicy('base', {}, { generation: 3 }));
+    expect(snapshot.generation).toBe('cluster/base@3+p@7');
+    expect(snapshot.revision).toBe(7);
+    expect(snapshot.sources).toEqual([
+      { kind: 'ClusterInferencePolicy', uid: 'uid-base', namespace: undefined, name: 'base', generation: 3 },
+      { kind: 'InferencePolicy', uid: 'uid-p', namespace: 'ml', name: 'p', generation: 7 },
+    ]);
+    expect(snapshot.hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('has one hash for one set of policies, in any order, and another when anything changes', () => {
+    const a = policy('a');
+    const b = policy('b');
+    expect(compile(a, b).hash).toBe(compile(b, a).hash);
+    expect(compile(a, b).hash).not.toBe(compile(a, policy('b', { onUnknown: 'Deny' })).hash);
+  });
+
+  test('enforces where any policy does, and where there is none', () => {
+    expect(compile().enforcing).toBe(true);
+    expect(compile(policy('p', { mode: 'Observe' })).enforcing).toBe(false);
+    expect(compile(policy('p', { mode: 'Observe' }), policy('q')).enforcing).toBe(true);
+  });
+
+  test('holds only policies that select the pod', () => {
+    const policies = [
+      policy('app', { selector: { matchLabels: { app: 'llama' }, matchExpressions: [] } }),
+      policy('other', { selector: { matchLabels: { app: 'gpt' }, matchExpressions: [] } }),
+      policy('elsewhere', {}, { namespace: 'x' }),
+      clusterPolicy('prod', { namespaceSelector: { matchLabels: { tier: 'prod' }, matchExpressions: [] } }),
+      clusterPolicy('dev', { namespaceSelector: { matchLabels: { tier: 'dev' }, matchExpressions: [] } }),
+    ];
+    const pod = { revision: 1, podLabels: { app: 'llama' }, namespaceLabels: { tier: 'prod' }, namespace: 'ml' };
+    expect(compileSnapshot(policies, pod).generation).toBe('cluster/prod@1+app@1');
+    expect(compileSnapshot(policies, { ...pod, podLabels: {}, namespace: 'y', namespaceLabels: {} }).generation).toBe(
+      'none',
+    );
+  });
+
+  test('is refused for a namespace whose name stands for the platform, and for two namespaces', () => {
+    expect(() => compile(policy('p', {}, { namespace: 'cluster' }))).toThrow('stands for the platform');
+    expect(() => compile(policy('p'), policy('q', {}, { namespace: 'x' }))).toThrow('one pod is in one namespace');
+  });
+});
+
+/** A row of the table: how it is read from a spec, the values from stricter to laxer, and where it comes out. */
+const ordered: [string, readonly unknown[], (value: never) => Partial<PolicySpec>, (snapshot: Snapshot) => unknown][] =
+  [
+    ['tls.inbound', ['Mutual', 'Required', 'Optional'], (inbound) => ({ tls: tls({ inbound }) }), (s) => s.tls.inbound],
+    ['tls.minVersion', ['TLSv1.3', 'TLSv1.2'], (minVersion) => ({ tls: tls({ minVersion }) }), (s) => s.tls.minVersion],
+    ['onUnknown', ['Deny', 'Buffer'], (onUnknown) => ({ onUnknown }), (s) => s.onUnknown],
+    [
+      'audit.onFailure',
+      ['Deny', 'Allow'],
+      (onFailure) => ({ audit: { content: undefined, onFailure } }),
+      (s) => s.audit.onFailure,
+    ],
+    [
+      'requestLimits.maxBodyBytes',
+      [10, 20],
+      (maxBodyBytes) => ({ requestLimits: requestLimits({ maxBodyBytes }) }),
+      (s) => s.requestLimits.maxBodyBytes,
+    ],
+    [
+      'requestLimits.bodyTimeout',
+      [10, 20],
+      (bodyTimeoutMs) => ({ requestLimits: requestLimits({ bodyTimeoutMs }) }),
+      (s) => s.requestLimits.bodyTimeoutMs,
+    ],
+    [
+      'requestLimits.upstreamIdle',
+      [10, 20],
+      (upstreamIdleMs) => ({ requestLimits: requestLimits({ upstreamIdleMs }) }),
+      (s) => s.requestLimits.upstreamIdleMs,
+    ],
+    [
+      'approvals.required',
+      [3, 2, 1],
+      (required) => ({ approvals: approvals({ required }) }),
+      (s) => s.approvals?.required,
+    ],
+    [
+      'approvals.timeout',
+      [10, 20],
+      (timeoutMs) => ({ approvals: approvals({ timeoutMs }) }),
+      (s) => s.approvals?.timeoutMs,
+    ],
+    [
+      'analyzers[ner].timeout',
+      [10, 20],
+      (timeoutMs) => ({ analyzers: [analyzer({ timeoutMs })] }),
+      (s) => s.analyzers[0]?.timeoutMs,
+    ],
+    [
+      'analyzers[ner].failureMode',
+      ['Deny', 'Allow'],
+      (failureMode) => ({ analyzers: [analyzer({ failureMode })] }),
+      (s) => s.analyzers[0]?.failureMode,
+    ],
+  ];
+
+describe('values with an order', () => {
+  test.each(ordered)('%s: the stricter wins, whoever says it, and the other is named', (field, values, write, read) => {
+    values.forEach((a, i) =>
+      values.forEach((b, j) => {
+        const snapshot = compile(policy('p', write(a as never)), clusterPolicy('base', write(b as never)));
+        expect(read(snapshot)).toBe(values[Math.min(i, j)]);
+        const lost = snapshot.notices.filter((notice) => notice.field === field).map((notice) => notice.policy);
+        expect(lost).toEqual(i === j ? [] : [i < j ? 'cluster/base' : 'p']);
+      }),
+    );
+  });
+
+  test.each(ordered)('%s: unset takes no part', (_, values, write, read) => {
+    for (const value of values) {
+      expect(read(compile(policy('p', write(value as never)), clusterPolicy('base')))).toBe(value);
+    }
+  });
+
+  test('audit.content: the cluster’s stands; of one level the one that keeps less', () => {
+    const audit = (content: 'None' | 'Masked' | 'Full') => ({ audit: { content, onFailure: undefined } });
+    const values = ['None', 'Masked', 'Full'] as const;
+    values.forEach((a, i) =>
+      values.forEach((b, j) => {
+        expect(compile(policy('p', audit(a)), clusterPolicy('base', audit(b))).audit.content).toBe(b);
+        expect(compile(policy('p', audit(a)), policy('q', audit(b))).audit.content).toBe(values[Math.min(i, j)]);
+        expect(compile(clusterPolicy('x', audit(a)), clusterPolicy('y', audit(b))).audit.content).toBe(
+          values[Math.min(i, j)],
+        );
+      }),
+    );
+  });
+});
+
+describe('values without order', () => {
+  test('of upstream: the cluster’s, else the oldest policy’s, as one', () => {
+    const young = policy('young', { upstream: upstream({ ports: [port(1)] }) }, { createdAt: 2 });
+    const old = policy('old', { upstream: upstream({ ports: [port(2)] }) }, { createdAt: 1 });
+    const base = clusterPolicy('base', { upstream: upstream({ hosted: { url: 'https://h' } }) }, { createdAt: 3 });
+    expect(compile(young, old).upstream?.ports).toEqual([port(2)]);
+    expect(compile(young, old, base).upstream).toEqual(upstream({ hosted: { url: 'https://h' } }));
+    expect(compile(young, old).notices).toContainEqual(
+      expect.objectContaining({ policy: 'young', field: 'upstream.ports, upstream.hosted' }),
+    );
+  });
+
+  test('a credential never goes to an endpoint that another policy names', () => {
+    const base = clusterPolicy('base', {
+      upstream: upstream({ hosted: { url: 'https://h' }, credential: key('platform') }),
+    });
+    const other = policy('p', { upstream: upstream({ hosted: { url: 'https://evil' }, credential: key('own') }) });
+    expect(compile(base, other).upstream?.credential).toEqual(key('platform'));
+    const bare = clusterPolicy('base', { upstream: upstream({ hosted: { url: 'https://h' } }) });
+    const snapshot = compile(bare, policy('p', { upstream: upstream({ credential: key('own') }) }));
+    expect(snapshot.upstream?.credential).toBeUndefined();
+    expect(snapshot.notices).toContainEqual(expect.objectContaining({ policy: 'p', field: 'upstream.credential' }));
+    const ports = clusterPolicy('a', { upstream: upstream({ ports: [port(1)] }) });
+    expect(compile(ports, clusterPolicy('b', base.spec)).upstream?.credential).toBeUndefined();
+  });
+
+  test('a credential for the pod’s own model may stand in another policy than the ports', () => {
+    const ports = clusterPolicy('base', { upstream: upstream({ ports: [port(1)] }) });
+    expect(compile(ports, policy('p', { upstream: upstream({ credential: key('own') }) })).upstream).toEqual(
+      upstream({ ports: [port(1)], credential: key('own') }),
+    );
+  });
+
+  test('approvers: the cluster’s list, each said with the provider that it means', () => {
+    const own = policy('p', { approvals: approvals({ approvers: [approver('mine')] }) });
+    const base = clusterPolicy('base', { approvals: approvals({ approvers: [approver('leads')] }) });
+    expect(compile(own, base).approvals?.approvers).toEqual([
+      { ...approver('leads'), provider: 'cluster/base/base-idp' },
+    ]);
+  });
+
+  test('the certificate is the cluster’s', () => {
+    const own = policy('p', { tls: tls({ certificate: { secretName: 'a' } }) });
+    const base = clusterPolicy('base', { tls: tls({ certificate: { secretName: 'b' } }) });
+    const { effective } = explain(
+      [own, base],
+      { caller: undefined, operation: 'Chat', model: undefined },
+      { revision: 1 },
+    );
+    expect(effective).toContainEqual({ field: 'tls.certificate', value: { secretName: 'b' }, from: 'cluster/base' });
+  });
+});
+
+describe('profiles', () => {
+  test.each(['Strict', 'Standard', 'Relaxed'] as const)('%s fills what no policy says', (profile) => {
+    const snapshot = compile(policy('p', { profile, approvals: approvals({}) }));
+    const values = profiles[profile];
+    expect(snapshot.tls).toEqual({ inbound: values['tls.inbound'], minVersion: values['tls.minVersion'] });
+    expect(snapshot.onUnknown).toBe(values.onUnknown);
+    expect(snapshot.audit).toEqual({ content: values['audit.content'], onFailure: values['audit.onFailure'] });
+    expect(snapshot.requestLimits.maxBodyBytes).toBe(values['requestLimits.maxBodyBytes']);
+    expect(snapshot.approvals).toMatchObject({
+      required: values['approvals.required'],
+      timeoutMs: values['approvals.timeoutMs'],
+    });
+  });
+
+  test('the stricter of several wins, Standard where none is named', () => {
+    expect(compile(policy('p', { profile: 'Relaxed' }), clusterPolicy('b', { profile: 'Strict' })).tls.minVersion).toBe(
+      'TLSv1.3',
+    );
+    expect(compile(policy('p')).requestLimits.maxBodyBytes).toBe(8 * 1024 * 1024);
+  });
+
+  test('never override what a policy says', () => {
+    expect(compile(policy('p', { profile: 'Strict', tls: tls({ minVersion: 'TLSv1.2' }) })).tls.minVersion).toBe(
+      'TLSv1.2',
+    );
+  });
+});
+
+describe('values of observing policies', () => {
+  test('are not used beside one that enforces', () => {
+    const watching = clusterPolicy('base', {
+      mode: 'Observe',
+      tls: tls({ inbound: 'Mutual' }),
+      profile: 'Strict',
+      requestLimits: requestLimits({ maxBodyBytes: 1 }),
+    });
+    const snapshot = compile(watching, policy('p'));
+    expect(snapshot.tls).toEqual({ inbound: 'Required', minVersion: 'TLSv1.2' });
+    expect(snapshot.requestLimits.maxBodyBytes).toBe(8 * 1024 * 1024);
+  });
+
+  test('refuse nothing when all observe', () => {
+    const snapshot = compile(
+      policy('p', { mode: 'Observe', profile: 'Strict', requestLimits: requestLimits({ maxBodyBytes: 1 }) }),
+    );
+    expect(snapshot.tls.minVersion).toBe('TLSv1.2');
+    expect(snapshot.requestLimits.maxBodyBytes).toBe(32 * 1024 * 1024);
+  });
+});
+
+describe('two providers with one issuer and audience', () => {
+  const idp = (more = {}) => [provider('corp', { oidc: oidc('https://idp', 'inference', more) })];
+  const eng = caller('cluster/base/corp', { groups: ['eng'] });
+  const chat = (snapshot: Snapshot, who = eng) => snapshot.access({ caller: who, operation: 'Chat', model: 'm' }).kind;
+
+  test('the cluster’s stays, the other is dropped and named', () => {
+    const snapshot = compile(
+      policy('p', { providers: idp({ groupsClaim: 'mine' }) }),
+      clusterPolicy('base', { providers: idp() }),
+    );
+    expect(snapshot.providers.map((one) => one.id)).toEqual(['cluster/base/corp']);
+    expect(snapshot.notices).toContainEqual(
+      expect.objectContaining({ policy: 'p', field: 'identity.providers[corp]' }),
+    );
+  });
+
+  test('the cluster’s stays also when it observes and the other is older', () => {
+    const base = clusterPolicy('base', { mode: 'Observe', providers: idp() }, { createdAt: 9000 });
+    expect(compile(policy('p', { providers: idp() }), base).providers.map((one) => one.id)).toEqual([
+      'cluster/base/corp',
+    ]);
+  });
+
+  test('with other settings, what the dropped one’s policy allows or shows does not reach the other’s callers', () => {
+    const own = policy('p', {
+      providers: idp({ groupsClaim: 'mine' }),
+      access: [allow('r', { subjects: [group('eng')] })],
+      classification: [label('l', { visibleTo: [group('eng')] })],
+    });
+    const snapshot = compile(own, clusterPolicy('base', { providers: idp() }));
+    expect(chat(snapshot)).toBe('deny');
+    expect([...snapshot.responsePlan(eng).mask]).toEqual([1]);
+  });
+
+  test('with other settings, what the dropped one’s policy forbids does', () => {
+    const own = policy('p', {
+      providers: idp({ groupsClaim: 'mine' }),
+      access: [allow('all'), deny('no', { subjects: [group('eng')] })],
+      guards: [guard('g', { subjects: [group('eng')] })],
+    });
+    const snapshot = compile(own, clusterPolicy('base', { providers: idp() }));
+    expect(snapshot.access({ caller: eng, operation: 'Chat', model: 'm' })).toMatchObject({
+      kind: 'deny',
+      refusal: { rule: 'p/no' },
+    });
+    expect(snapshot.requestPlan(eng).inspects).toBe(true);
+  });
+
+  test('with the same settings they are one provider declared twice', () => {
+    const own = policy('p', {
+      providers: [{ ...idp()[0]!, name: 'sso' }],
+      access: [allow('r', { subjects: [group('eng', 'sso')] })],
+    });
+    expect(chat(compile(own, clusterPolicy('base', { providers: idp() })))).toBe('allow');
+  });
+
+  test('another audience or another issuer is no conflict', () => {
+    const own = policy('p', {
+      providers: [
+        provider('corp', { oidc: oidc('https://idp', 'other') }),
+        provider('x', { oidc: oidc('https://idp/') }),
+      ],
+    });
+    expect(compile(own, clusterPolicy('base', { providers: idp() })).providers).toHaveLength(3);
+  });
+
+  test('of one namespace the enforcing policy’s stays, then the oldest’s', () => {
+    const watching = policy('w', { mode: 'Observe', providers: idp() }, { createdAt: 1 });
+    const young = policy('y', { providers: idp() }, { createdAt: 5 });
+    const old = policy('o', { providers: idp() }, { createdAt: 3 });
+    expect(compile(watching, young, old).providers.map((one) => one.id)).toEqual(['ml/o/corp']);
+  });
+
+  test('service accounts of the cluster’s own issuer and certificates of one authority conflict too', () => {
+    const accounts = (name: string) =>
+      policy(name, {
+        providers: [
+          provider('sa', {
+            oidc: undefined,
+            serviceAccount: {
+              issuer: undefined,
+              audiences: ['a'],
+              jwksUri: undefined,
+              caFile: undefined,
+              allowInsecureLoopback: false,
+            },
+          }),
+        ],
+      });
+    expect(compile(accounts('p'), accounts('q')).providers.map((one) => one.id)).toEqual(['ml/p/sa']);
+    const certificates = (name: string) =>
+      policy(name, {
+        providers: [
+          provider('c', {
+            oidc: undefined,
+            clientCertificate: { caFile: '/ca', subjectFrom: 'Auto', groupsFrom: 'None' },
+          }),
+        ],
+      });
+    expect(compile(certificates('p'), certificates('q')).providers.map((one) => one.id)).toEqual(['ml/p/c']);
+  });
+});
+
+describe('rules that cannot fire are named', () => {
+  const empty = { detectors: [], patterns: [], words: [] };
+  const cases: [string, readonly Policy[], string, string][] = [
+    [
+      'a subject of a provider that does not exist',
+      [policy('p', { access: [allow('r', { subjects: [group('g', 'nope')] })] })],
+      'access[r].subjects',
+      'no provider nope',
+    ],
+    [
+      'a subject of a platform provider that does not exist',
+      [policy('p', { access: [allow('r', { subjects: [group('g', 'cluster/x/y')] })] })],
+      'access[r].subjects',
+      'no provider cluster/x/y',
+    ],
+    [
+      'subjects of a policy without providers',
+      [policy('p', { providers: [], access: [allow('r', { subjects: [authenticated] })] })],
+      'access[r].subjects',
+      'no provider of this policy',
+    ],
+    [
+      'a guard’s subjects',
+      [policy('p', { providers: [], guards: [guard('g', { subjects: [group('x')] })] })],
+      'guards[g].subjects',
+      'never matches',
+    ],
+    [
+      'a label’s viewers',
+      [policy('p', { providers: [], classification: [label('l', { visibleTo: [subject({ scope: 'x' })] })] })],
+      'classification[l].visibleTo',
+      'never matches',
+    ],
+    [
+      'a guard that looks for nothing',
+      [policy('p', { guards: [guard('g', { match: empty })] })],
+      'guards[g].match',
+      'never finds anything',
+    ],
+    [
+      'a label that looks for nothing',
+      [policy('p', { classification: [label('l', { match: empty })] })],
+      'classification[l]',
+      'never finds anything',
+    ],
+    [
+      'an Allow that a Deny covers',
+      [policy('p', { access: [allow('r'), deny('no')] })],
+      'access[r]',
+      'p/no denies all of it',
+    ],
+    [
+      'a model that a Deny covers',
+      [policy('p', { access: [allow('r', { models: ['llama-3*', 'gpt'] }), deny('no', { models: ['llama*'] })] })],
+      'access[r].models[0]',
+      'p/no denies it',
+    ],
+    [
+      'a cluster policy that only denies',
+      [clusterPolicy('b', { access: [deny('no', { operations: ['Admin'] })] })],
+      'access',
+      'has no Allow',
+    ],
+    ['policies that allow nothing', [policy('p')], 'access', 'everything is denied'],
+  ];
+  test.each(cases)('%s', (_, policies, field, message) => {
+    expect(compile(...policies).notices).toContainEqual(
+      expect.objectContaining({ field, message: expect.stringContaining(message) }),
+    );
+  });
+
+  test('and rules that can fire are not', () => {
+    const whole = policy('p', {
+      access: [
+        allow('r', { subjects: [group('eng'), anyone], models: ['llama-3*'] }),
+        deny('some', { models: ['llama-3-405b'] }),
+        deny('who', { subjects: [group('contractors')] }),
+      ],
+      guards: [guard('g')],
+      classification: [label('l', { visibleTo: [group('c')] })],
+    });
+    expect(compile(whole).notices).toEqual([]);
+  });
+});
+
+test('the table has a rule in words for every field, each once', () => {
+  const rows = Object.values(combination);
+  expect(new Set(rows.map((row) => row.field)).size).toBe(rows.length);
+  for (const row of rows) expect(row.rule.length).toBeGreaterThan(3);
+});
