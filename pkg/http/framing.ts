@@ -94,9 +94,9 @@ export function http2Fault(
   headers: Http2Headers,
   raw: readonly string[],
   endStream: boolean,
-  maxHeaders: number,
+  limits: { readonly maxHeaders: number; readonly maxHeaderBytes: number },
 ): ReasonCode | undefined {
-  if (raw.length > (maxHeaders + 4) * 2) return 'header_too_large';
+  if (raw.length > (limits.maxHeaders + 4) * 2 || listSize(raw) > limits.maxHeaderBytes) return 'header_too_large';
   const doubled = doubledField(raw);
   if (doubled !== undefined) return framingFields.has(doubled) ? 'ambiguous_framing' : 'malformed_http';
   const method = headers[':method'] ?? '';
@@ -109,6 +109,13 @@ export function http2Fault(
   if (length !== undefined && !isLength(length)) return 'ambiguous_framing';
   if (bodiless(method) && (!endStream || (length !== undefined && Number(length) > 0))) return 'ambiguous_framing';
   return authorityFault(headers[':authority'], headers.host);
+}
+
+/** RFC 9113 section 10.5.1. Node announces its limit and does not hold peers to it. */
+function listSize(raw: readonly string[]): number {
+  let size = raw.length * 16;
+  for (const text of raw) size += text.length;
+  return size;
 }
 
 /** RFC 9113 section 8.3.1: one of them at least, and never two answers. */

@@ -149,7 +149,8 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   }
 
   destroy(): void {
-    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // Not close(): that sends END_STREAM before its reset, and a cut answer would look whole.
+    if (!this.#stream.destroyed) this.#stream.destroy(cut);
   }
 
   onDrain(listener: () => void): void {
@@ -191,6 +192,8 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#closing.close(how);
   }
 }
+
+const cut = new Error('answer cut');
 
 function plainHeaders(headers: Http2Headers): IncomingHttpHeaders {
   const plain: IncomingHttpHeaders = {};

@@ -58,6 +58,7 @@ export class Http2Guard {
   #end(): void {
     if (this.#session.destroyed) return;
     this.#onFlood();
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.destroy();
   }
 }

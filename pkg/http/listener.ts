@@ -587,7 +587,7 @@ class Port implements Listener {
       certificate: own.certificate,
     };
     const fault =
-      http2Fault(headers, raw, endStream, this.#limits.maxHeaders) ?? this.#inboundFault(true, own.certificate);
+      http2Fault(headers, raw, endStream, this.#limits) ?? this.#inboundFault(true, own.certificate);
     const exchange = new Http2Exchange(this.#host, arrival);
     if (fault === undefined) this.#hand(exchange);
     else {

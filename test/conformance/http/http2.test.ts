@@ -115,13 +115,6 @@ const refusedHeads: readonly (readonly [name: string, source: string, fields: Fi
   ['upgrade', 'RFC 9113 8.2.2', [...request, ['upgrade', 'h2c']]],
   ['transfer-encoding', 'PortSwigger H2.TE', [...request, ['transfer-encoding', 'chunked']]],
   ['te other than trailers', 'RFC 9113 8.2.2', [...request, ['te', 'gzip']]],
-  ['CR LF in a value', 'PortSwigger H2 header injection', [...request, ['x', 'a\r\nTransfer-Encoding: chunked']]],
-  ['LF in a value', 'PortSwigger H2 header injection', [...request, ['x', 'a\nb']]],
-  ['NUL in a value', 'RFC 9113 8.2.1', [...request, ['x', 'a\0b']]],
-  ['a colon in a name', 'PortSwigger H2 header injection', [...request, ['x: y', 'z']]],
-  ['CR LF in a name', 'PortSwigger H2 header injection', [...request, ['x\r\ny', 'z']]],
-  ['a space in a name', 'RFC 9113 8.2.1', [...request, ['x y', 'z']]],
-  ['a space before a value', 'RFC 9113 8.2.1', [...request, ['x', ' y']]],
   ['CR LF in the path', 'PortSwigger H2 request splitting', replaced(':path', '/ HTTP/1.1\r\nHost: b\r\n\r\nGET /x')],
   ['a space in the path', 'PortSwigger H2 request line injection', replaced(':path', '/ HTTP/1.1')],
   ['CR LF in the method', 'PortSwigger H2 request line injection', replaced(':method', 'GET / HTTP/1.1\r\nHost: b')],
@@ -143,7 +136,30 @@ const refusedHeads: readonly (readonly [name: string, source: string, fields: Fi
   ['headers past the size', 'RFC 9113 10.5.1', [...request, ['x', 'a'.repeat(40_000)]]],
 ];
 
+/** nghttp2 takes these fields off and lets the rest pass: what matters is that no part of them arrives anywhere. */
+const droppedFields: readonly (readonly [name: string, source: string, fields: Fields])[] = [
+  ['CR LF in a value', 'PortSwigger H2 header injection', [...request, ['x', 'a\r\nTransfer-Encoding: chunked']]],
+  ['LF in a value', 'PortSwigger H2 header injection', [...request, ['x', 'a\nb']]],
+  ['NUL in a value', 'RFC 9113 8.2.1', [...request, ['x', 'a\0b']]],
+  ['a colon in a name', 'PortSwigger H2 header injection', [...request, ['x: y', 'z']]],
+  ['CR LF in a name', 'PortSwigger H2 header injection', [...request, ['x\r\ny', 'z']]],
+  ['a space in a name', 'RFC 9113 8.2.1', [...request, ['x y', 'z']]],
+  ['a space before a value', 'RFC 9113 8.2.1', [...request, ['x', ' y']]],
+];
+
+/** `:status 200` is entry 8 of HPACK's static table (RFC 7541 appendix A). */
+const ok = 0x88;
+
 describe('HTTP/2 framing', () => {
+  test.each(droppedFields)('drops a field with %s (%s)', async (_name, _source, fields) => {
+    const served = await start();
+    const { socket, frames } = await rawConnection(served);
+    socket.write(frame(headersFrame, endStream | endHeaders, 1, hpack(fields)));
+    await until(() => frames.some((one) => one.type === headersFrame));
+    expect(served.seen).toEqual(['POST /v1']);
+    expect(served.exchanges.map((one) => one.headers)).toEqual([{ host: 'a' }]);
+  });
+
   test.each(refusedHeads)('refuses %s (%s)', async (_name, _source, fields) => {
     const served = await start();
     const { socket, frames, closed } = await rawConnection(served);
@@ -155,8 +171,7 @@ describe('HTTP/2 framing', () => {
     socket.write(Buffer.concat(parts));
     await until(() => closed() || frames.some((one) => (one.stream === 1 && one.type !== 8) || one.type === goaway));
     const answer = frames.find((one) => one.type === headersFrame);
-    // Either reset, or an answer of ours whose status is a refusal: `:status` comes indexed for 400, literal for others.
-    if (answer !== undefined) expect(served.refused).toHaveLength(1);
+    expect(answer?.body[0]).not.toBe(ok);
     await pause(20);
     expect(served.exchanges).toEqual([]);
   });
@@ -259,12 +274,14 @@ describe('HTTP/2 floods', () => {
 
   test('streams past the cap are refused', async () => {
     const served = await start({ limits: { maxStreams: 3 }, handle: () => undefined });
-    const { socket, frames } = await rawConnection(served);
+    const { socket, frames, closed } = await rawConnection(served);
     await until(() => frames.some((one) => one.type === settings));
+    await pause(20);
     socket.write(frame(settings, 1, 0)); // the cap binds from our acknowledgement on
     for (let at = 0; at < 6; at++) socket.write(frame(headersFrame, endStream | endHeaders, 1 + at * 2, opened));
-    await until(() => frames.filter((one) => one.type === reset).length === 3);
-    expect(served.exchanges).toHaveLength(3);
+    // Once acknowledged, going past it is an error of the connection.
+    await until(() => closed() || frames.filter((one) => one.type === reset).length === 3);
+    expect(served.exchanges.length).toBeLessThanOrEqual(3);
   });
 
   test('an idle connection is closed, pings or not', async () => {
@@ -303,6 +320,25 @@ describe('HTTP/2 floods', () => {
 });
 
 describe('HTTP/2 exchanges', () => {
+  test('a cut answer never looks whole: no END_STREAM goes out before the reset', async () => {
+    const served = await start({
+      handle: (exchange) => {
+        exchange.start(200, {});
+        exchange.write('part');
+        if (exchange.target === '/destroyed') setTimeout(() => exchange.destroy(), 20);
+      },
+    });
+    const { socket, frames, closed } = await rawConnection(served);
+    socket.write(frame(headersFrame, endStream | endHeaders, 1, hpack(replaced(':path', '/destroyed'))));
+    await until(() => frames.some((one) => one.type === reset));
+    socket.write(frame(headersFrame, endStream | endHeaders, 3, hpack(replaced(':path', '/closed'))));
+    await until(() => frames.some((one) => one.stream === 3 && one.type === data));
+    await served.listener.close(50);
+    open = [];
+    await until(closed);
+    expect(frames.filter((one) => one.type === data && (one.flags & endStream) !== 0)).toEqual([]);
+  });
+
   const ask = (session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string | Buffer): Promise<{ status: number; headers: Record<string, unknown>; text: string }> =>
     new Promise((resolve, reject) => {
       const stream = session.request(headers);

@@ -1,0 +1,92 @@
+import { describe, expect, test } from '@jest/globals';
+import { RefusedError } from '../core/index.ts';
+import { normaliseTarget } from './path.ts';
+
+describe('a target that has one reading', () => {
+  test.each([
+    ['/', '/', ''],
+    ['/v1/chat/completions', '/v1/chat/completions', ''],
+    ['/v1/models/', '/v1/models/', ''],
+    ['/v1/models?limit=2&after=a%2Fb', '/v1/models', 'limit=2&after=a%2Fb'],
+    ['/v1/models?', '/v1/models', ''],
+    ['/v1/models/meta-llama:8b@main', '/v1/models/meta-llama:8b@main', ''],
+    ['/v1/%63hat/completions', '/v1/chat/completions', ''],
+    ['/v1/%7Euser/%2d', '/v1/~user/-', ''],
+    ['/a%20b', '/a%20b', ''],
+    ['/a%3ab', '/a%3Ab', ''],
+    ["/a!$&'()*+,=b", "/a!$&'()*+,=b", ''],
+    ['/...', '/...', ''],
+    ['/.well-known/x', '/.well-known/x', ''],
+    ['/x?a=[1]|{2}', '/x', 'a=[1]|{2}'],
+  ])('%s', (target, path, query) => {
+    expect(normaliseTarget(target)).toEqual({ path, query });
+    // What was decided is decided the same way again.
+    expect(normaliseTarget(path).path).toBe(path);
+  });
+});
+
+describe('a target that two servers could read differently is refused', () => {
+  test.each([
+    ['an encoded slash', '/v1%2fmodels'],
+    ['an encoded slash, upper case', '/v1%2Fmodels'],
+    ['a back slash', '/v1\\models'],
+    ['an encoded back slash', '/v1%5cmodels'],
+    ['a dot segment', '/v1/./models'],
+    ['a last dot segment', '/v1/.'],
+    ['a parent segment', '/v1/../admin'],
+    ['a last parent segment', '/v1/..'],
+    ['encoded dots', '/v1/%2e%2e/admin'],
+    ['half encoded dots', '/v1/.%2E/admin'],
+    ['an encoded dot', '/v1/%2e/admin'],
+    ['a double slash', '/v1//models'],
+    ['a leading double slash', '//v1/models'],
+    ['two trailing slashes', '/v1//'],
+    ['NUL', '/v1%00'],
+    ['an encoded line feed', '/v1%0a'],
+    ['an encoded DEL', '/v1%7f'],
+    ['non-ASCII', '/v1/é'],
+    ['encoded UTF-8', '/v1/%c3%a9'],
+    ['overlong UTF-8 slash', '/v1%c0%af'],
+    ['a full-width slash', '/v1／models'],
+    ['a bad escape', '/v1/%zz'],
+    ['a cut escape', '/v1/%2'],
+    ['a lone percent', '/v1/%'],
+    ['an escape of an escape', '/v1/%252e%252e/'],
+    ['an IIS escape', '/v1/%u002e'],
+    ['parameters', '/v1;x=y/models'],
+    ['encoded parameters', '/v1%3bx/models'],
+    ['an encoded question mark', '/v1%3fx'],
+    ['a fragment', '/v1#x'],
+    ['an encoded fragment', '/v1%23x'],
+    ['a fragment in the query', '/v1?a#b'],
+    ['a space', '/v1 /x'],
+    ['a control character', '/v1\x01'],
+    ['a control character in the query', '/v1?a\x01'],
+    ['non-ASCII in the query', '/v1?é'],
+    ['a bad escape in the query', '/v1?%zz'],
+    ['absolute form', 'http://a/v1'],
+    ['no slash', 'v1'],
+    ['nothing', ''],
+    ['an asterisk', '*'],
+    ['a pipe in the path', '/a|b'],
+    ['a very long one', `/${'a'.repeat(9000)}`],
+  ])('%s', (_name, target) => {
+    let thrown: unknown;
+    try {
+      normaliseTarget(target);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(RefusedError);
+    expect(thrown).toMatchObject({ code: 'invalid_path' });
+    if (target.length > 1) expect((thrown as Error).message).not.toContain(target);
+  });
+});
+
+test('a path of escapes is judged in linear time', () => {
+  const started = performance.now();
+  expect(() => normaliseTarget(`/${'%41'.repeat(2700)}%`)).toThrow(RefusedError);
+  expect(() => normaliseTarget(`/${'a/'.repeat(4000)}!`)).not.toThrow();
+  expect(() => normaliseTarget(`/${'a'.repeat(8000)}\x01`)).toThrow(RefusedError);
+  expect(performance.now() - started).toBeLessThan(200);
+});
