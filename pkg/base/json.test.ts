@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { JsonError, JsonNode, JsonParser, applyEdits, jsonValue, parseJson } from './index.ts';
-import type { JsonErrorCode, JsonLimits } from './index.ts';
+import { JsonError, JsonParser, applyEdits, jsonValue, parseJson } from './index.ts';
+import type { JsonErrorCode, JsonLimits, JsonNode } from './index.ts';
 
 function refusal(text: string, limits?: JsonLimits): { code: JsonErrorCode; offset: number } | undefined {
   try {

@@ -1,6 +1,5 @@
 import type { JsonNode } from '../base/index.ts';
-import type { Place } from './place.ts';
-import type { Reader } from './reader.ts';
+import type { ShapePlace, ShapeReader } from './shape.ts';
 
 /**
  * Strings that hold bytes. Promise: a string is opaque only when it is base64 by its alphabet and what it decodes to does
@@ -37,7 +36,7 @@ function isMedia(data: string, sample: boolean): boolean {
 }
 
 /** A URL of a picture, sound, film or file; `data:` URLs of media are opaque, other `data:` URLs are text. */
-export function mediaUrlValue(reader: Reader, node: JsonNode, place: Place): boolean {
+export function mediaUrlValue(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
   const url = node.text;
   if (!/^data:/i.test(url)) reader.lone(node, place);
@@ -51,7 +50,7 @@ export function mediaUrlValue(reader: Reader, node: JsonNode, place: Place): boo
 }
 
 /** Bare base64 of sound. */
-export function mediaBytes(reader: Reader, node: JsonNode, place: Place): boolean {
+export function mediaBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'string') return false;
   if (node.text.length > smallUnits && isMedia(node.text, true)) reader.hide(node);
   else reader.lane(node, place, 'text');
@@ -59,11 +58,11 @@ export function mediaBytes(reader: Reader, node: JsonNode, place: Place): boolea
 }
 
 /** A prompt as a tensor: nobody can say what it means. */
-export function promptTensor(reader: Reader, node: JsonNode, place: Place): boolean {
+export function promptTensor(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind === 'array') return false;
   if (node.kind !== 'string') return false;
   if (!base64.test(node.text)) reader.refuse(place);
-  reader.tokenInput = true;
+  reader.tokens();
   reader.hide(node);
   return true;
 }
@@ -77,7 +76,7 @@ const largest = 1e6;
  * A string counts only when it decodes to whole, finite floats of believable size that are not printable text: else anything
  * could pass unread under this name.
  */
-export function embeddingValue(reader: Reader, node: JsonNode, place: Place): boolean {
+export function embeddingValue(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.numbers !== undefined) return true;
   if (node.kind !== 'string') return false;
   if (!isFloats(node.text)) reader.refuse(place);

@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Shape } from './shape.ts';
+import type { Shape, ShapePlace } from './shape.ts';
 import { free } from './shape.ts';
 
-/** Elements remembered for each array: beyond them a place is made anew, so that memory does not grow with indexes. */
-const remembered = 16;
+/** Elements remembered for each array of the dialect's: beyond them a place is made anew, so that memory does not grow with indexes. */
+const remembered = 8;
+
+/** Unknown values and schemas nest as deep as callers like: what is kept must be bounded by the dialect's own shapes. */
+function isKept(shape: Shape): boolean {
+  return shape.unknown !== true && shape.noTokens !== true;
+}
 
 /** Names that may stand in a lane id as they are: ids go into records, and other keys could hold anybody's data. */
 const plainName = /^[A-Za-z_][A-Za-z0-9_-]{0,47}$/;
@@ -16,14 +21,14 @@ function idOf(name: string): string {
  * One place of a body: where it stands, what its lane is called, what may stand there. The places of a dialect's own fields
  * are made once and kept, so that reading a frame builds no ids.
  */
-export class Place {
+export class Place implements ShapePlace {
   readonly id: string;
   readonly shape: Shape;
   readonly #parent: Place | undefined;
   readonly #name: string | number;
   #path: readonly (string | number)[] | undefined = undefined;
-  readonly #fields = new Map<string, Place>();
-  readonly #elements: Place[] = [];
+  #fields: Map<string, Place> | undefined = undefined;
+  #elements: Place[] | undefined = undefined;
   /** Under a name that is not the dialect's. */
   readonly #strange: boolean;
 
@@ -39,7 +44,6 @@ export class Place {
     return new Place(shape, '', undefined, '');
   }
 
-  /** From `$`, as the body spells it; elements by the number that names them. */
   get path(): readonly (string | number)[] {
     if (this.#path === undefined) {
       this.#path = this.#parent === undefined ? [] : [...this.#parent.path, this.#name];
@@ -47,29 +51,20 @@ export class Place {
     return this.#path;
   }
 
-  /** The id of the nearest place whose name is all the dialect's own words and numbers: safe in an error. */
   get publicId(): string {
     return this.#strange ? (this.#parent?.publicId ?? '') : this.id;
   }
 
-  /** How the ids of all lanes below begin. */
-  get prefix(): string {
-    return `${this.id}.`;
-  }
-
-  /** Undefined: the dialect has no such field here. */
   known(name: string): Place | undefined {
-    const place = this.#fields.get(name);
+    const place = this.#fields?.get(name);
     if (place !== undefined) return place;
     const shape = this.shape.fields?.get(name);
     if (shape === undefined) return undefined;
     const made = this.#make(shape, name);
-    // Schemas nest as deep as callers like.
-    if (shape.noTokens !== true) this.#fields.set(name, made);
+    if (isKept(shape)) (this.#fields ??= new Map<string, Place>()).set(name, made);
     return made;
   }
 
-  /** A field that the dialect does not have. */
   stranger(name: string): Place {
     return this.#make(this.shape.rest ?? free, name, true);
   }
@@ -80,15 +75,17 @@ export class Place {
   }
 
   element(index: number): Place {
-    const place = this.#elements[index];
+    const place = this.#elements?.[index];
     if (place !== undefined) return place;
-    const made = new Place(this.shape.items ?? free, `${this.id}[${index}]`, this, index);
-    // In order, so that the array stays dense; unknown places are not kept by anyone.
-    if (index === this.#elements.length && index < remembered) this.#elements.push(made);
+    const shape = this.shape.items ?? free;
+    const made = new Place(shape, `${this.id}[${index}]`, this, index);
+    if (index >= remembered || !isKept(shape)) return made;
+    const elements = (this.#elements ??= []);
+    // In order, so that the array stays dense.
+    if (index === elements.length) elements.push(made);
     return made;
   }
 
-  /** This place, read as something else. */
   as(shape: Shape): Place {
     return new Place(shape, this.id, this.#parent, this.#name, this.#strange);
   }

@@ -1,9 +1,8 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
-import type { Place } from './place.ts';
 import { free } from './shape.ts';
-import type { Shape } from './shape.ts';
+import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 
 /** Integers in a row that may be token ids. */
 const tokenRun = 8;
@@ -20,7 +19,7 @@ const none: readonly never[] = Object.freeze([]);
  * Promise: after `read`, every string value and every key outside of the dialect's vocabulary is in `lanes`, `loneValues`, a node of
  * `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left out because it was unexpected.
  */
-export class Reader {
+export class Reader implements ShapeReader {
   lanes: Lane[] | readonly Lane[] = none;
   loneValues: LoneValue[] | readonly LoneValue[] = none;
   tokenLanes: TokenLane[] | readonly TokenLane[] = none;
@@ -37,11 +36,7 @@ export class Reader {
     this.#strict = what === 'request';
   }
 
-  get request(): boolean {
-    return this.#strict;
-  }
-
-  read(node: JsonNode, place: Place): void {
+  read(node: JsonNode, place: ShapePlace): void {
     const shape = place.shape;
     if (--this.#left < 0) this.refuse(place);
     if (shape.read?.(this, node, place) === true) return;
@@ -69,8 +64,7 @@ export class Reader {
     }
   }
 
-  /** @throws RefusedError naming the place: dialect's own words and numbers only. */
-  refuse(place: Place, field?: string): never {
+  refuse(place: ShapePlace, field?: string): never {
     const id = place.publicId;
     const detail = field === undefined ? id : id === '' ? field : `${id}.${field}`;
     throw new RefusedError(this.#strict ? 'invalid_request' : 'response_uninspectable', {
@@ -78,14 +72,14 @@ export class Reader {
     });
   }
 
-  lane(node: JsonNode, place: Place, kind: 'text' | 'json'): void {
+  lane(node: JsonNode, place: ShapePlace, kind: 'text' | 'json'): void {
     const lane =
       place.shape.unknown === true ? { id: place.id, kind, node, path: place.path } : { id: place.id, kind, node };
     if (this.lanes === none) this.lanes = [lane];
     else (this.lanes as Lane[]).push(lane);
   }
 
-  lone(node: JsonNode, place: Place, key = false): void {
+  lone(node: JsonNode, place: ShapePlace, key = false): void {
     const value = { path: place.path, node, key };
     if (this.loneValues === none) this.loneValues = [value];
     else (this.loneValues as LoneValue[]).push(value);
@@ -96,9 +90,9 @@ export class Reader {
     else (this.opaque as JsonNode[]).push(node);
   }
 
-  /** In a request: the prompt cannot be read. In an answer: to be removed where a rule looks for anything. */
-  tokens(node: JsonNode): void {
+  tokens(node?: JsonNode): void {
     this.tokenInput = true;
+    if (node === undefined) return;
     if (this.integerArrays === none) this.integerArrays = [node];
     else (this.integerArrays as JsonNode[]).push(node);
   }
@@ -113,17 +107,17 @@ export class Reader {
     else this.models.push({ id, node });
   }
 
-  #unexpected(node: JsonNode, place: Place): void {
+  #unexpected(node: JsonNode, place: ShapePlace): void {
     if (this.#strict || place.shape.strict === true) this.refuse(place);
     this.read(node, place.as(free));
   }
 
-  #string(node: JsonNode, place: Place, role: NonNullable<Shape['string']>): void {
+  #string(node: JsonNode, place: ShapePlace, role: NonNullable<Shape['string']>): void {
     if (role === 'lone') this.lone(node, place);
     else this.lane(node, place, role);
   }
 
-  #object(node: JsonNode, place: Place): void {
+  #object(node: JsonNode, place: ShapePlace): void {
     const { keys, items } = node;
     for (let at = 0; at < keys.length; at++) {
       const key = keys[at];
@@ -136,7 +130,7 @@ export class Reader {
   }
 
   /** A key that the dialect does not have. */
-  #stranger(key: JsonNode, item: JsonNode, place: Place): void {
+  #stranger(key: JsonNode, item: JsonNode, place: ShapePlace): void {
     const fields = place.shape.fields;
     if (this.#strict && fields !== undefined && fields.size > 0 && place.shape.noTokens !== true) {
       const twin = twinOf(fields, key.text);
@@ -147,7 +141,7 @@ export class Reader {
     this.read(item, stranger);
   }
 
-  #array(node: JsonNode, place: Place): void {
+  #array(node: JsonNode, place: ShapePlace): void {
     const shape = place.shape;
     if (node.numbers !== undefined) {
       if (shape.items?.number !== true) this.refuse(place);
@@ -166,7 +160,7 @@ export class Reader {
   }
 
   /** What an element of a streamed array is called: its own `index`, or its position where it has none. */
-  #index(item: JsonNode, position: number, place: Place): number {
+  #index(item: JsonNode, position: number, place: ShapePlace): number {
     const node = item.get('index');
     if (node === undefined || node.kind === 'null') return position;
     const index = node.number;

@@ -1,6 +1,38 @@
 import type { JsonNode } from '../base/index.ts';
-import type { Place } from './place.ts';
-import type { Reader } from './reader.ts';
+import type { TokenLane } from './dialect.ts';
+
+/** What a shape that reads a value itself sees of its place: {@link Place} is one. */
+export interface ShapePlace {
+  readonly id: string;
+  /** The id of the nearest place whose name is all the dialect's own words and numbers: safe in an error. */
+  readonly publicId: string;
+  /** From `$`, as the body spells it; elements by the number that names them. */
+  readonly path: readonly (string | number)[];
+  readonly shape: Shape;
+  /** Undefined: the dialect has no such field here. */
+  known(name: string): ShapePlace | undefined;
+  /** A field that the dialect does not have. */
+  stranger(name: string): ShapePlace;
+  element(index: number): ShapePlace;
+  /** This place, read as something else. */
+  as(shape: Shape): ShapePlace;
+}
+
+/** Where such a shape puts what it found: {@link Reader} is one. */
+export interface ShapeReader {
+  read(node: JsonNode, place: ShapePlace): void;
+  /** @throws RefusedError naming the place (dialect's own words and numbers only) and a field of it. */
+  refuse(place: ShapePlace, field?: string): never;
+  lane(node: JsonNode, place: ShapePlace, kind: 'text' | 'json'): void;
+  lone(node: JsonNode, place: ShapePlace, key?: boolean): void;
+  /** A string proven to be no text. */
+  hide(node: JsonNode): void;
+  /** A prompt that cannot be read; the node, if given, tells text by token ids. */
+  tokens(node?: JsonNode): void;
+  tokenLane(lane: TokenLane): void;
+  /** An entry of a model list. */
+  model(id: string, node: JsonNode): void;
+}
 
 /**
  * What a dialect knows of one place in a body, as data: which kinds of value may stand there, and what a string there is.
@@ -24,7 +56,7 @@ export interface Shape {
   /** Not part of the dialect: lanes tell their path. */
   readonly unknown?: boolean;
   /** Reads the value itself; false: it has not, go on by the rest of the shape. */
-  readonly read?: (reader: Reader, node: JsonNode, place: Place) => boolean;
+  readonly read?: (reader: ShapeReader, node: JsonNode, place: ShapePlace) => boolean;
 }
 
 /** Anything at all: every string a text lane by its path, every key a lone key. */

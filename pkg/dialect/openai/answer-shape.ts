@@ -1,9 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { embeddingValue, mediaBytes, mediaUrlValue } from '../media.ts';
-import type { Place } from '../place.ts';
-import type { Reader } from '../reader.ts';
 import { boolean, either, free, json, list, lone, named, number, numbers, object, text } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { readTokenEntries, readTokenColumns } from './logprobs.ts';
 
 /**
@@ -222,7 +220,7 @@ export const embeddingsAnswer = object({
 });
 
 /** @throws RefusedError where an entry does not say which model it is: it could not be filtered. */
-function readModel(reader: Reader, node: JsonNode, place: Place): boolean {
+function readModel(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'object') reader.refuse(place);
   const id = node.get('id') ?? node.get('model') ?? node.get('name');
   if (id?.kind !== 'string') reader.refuse(place);

@@ -1,7 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
-import type { Place } from '../place.ts';
-import type { Reader } from '../reader.ts';
 import { free } from '../shape.ts';
+import type { ShapePlace, ShapeReader } from '../shape.ts';
 
 /**
  * Log-probabilities spell an answer a second time, token by token. Promise: a token lane covers only entries whose shape is exactly the
@@ -13,7 +12,7 @@ const entryFields = new Set(['token', 'logprob', 'bytes', 'top_logprobs', 'id'])
 const alternativeFields = new Set(['token', 'logprob', 'bytes', 'id', 'rank']);
 
 /** The strings and keys that the token lane does not stand for. */
-function readOthers(reader: Reader, node: JsonNode, place: Place, known: ReadonlySet<string>): void {
+function readOthers(reader: ShapeReader, node: JsonNode, place: ShapePlace, known: ReadonlySet<string>): void {
   node.keys.forEach((key, at) => {
     const item = node.items[at];
     if (item === undefined || known.has(key.text)) return;
@@ -32,14 +31,14 @@ function isBytes(node: JsonNode | undefined): boolean {
   return node.kind === 'array' && (node.numbers !== undefined || node.items.length === 0);
 }
 
-function checkEntry(reader: Reader, entry: JsonNode, place: Place): void {
+function checkEntry(reader: ShapeReader, entry: JsonNode, place: ShapePlace): void {
   if (entry.kind !== 'object' || entry.get('token')?.kind !== 'string') reader.refuse(place);
   if (!isNumberOrNull(entry.get('logprob')) || !isBytes(entry.get('bytes'))) reader.refuse(place);
   if (!isNumberOrNull(entry.get('id')) || !isNumberOrNull(entry.get('rank'))) reader.refuse(place);
 }
 
 /** `logprobs.content[]` and `logprobs.refusal[]`. */
-export function readTokenEntries(reader: Reader, node: JsonNode, place: Place): boolean {
+export function readTokenEntries(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind === 'null') return true;
   if (node.kind !== 'array') reader.refuse(place);
   if (node.items.length === 0) return true;
@@ -67,7 +66,7 @@ function isAlternatives(node: JsonNode): boolean {
 }
 
 /** Completions: parallel arrays `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`. False: it is the form of Chat. */
-export function readTokenColumns(reader: Reader, node: JsonNode, place: Place): boolean {
+export function readTokenColumns(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'object') return false;
   const tokens = node.get('tokens');
   if (tokens === undefined) return false;

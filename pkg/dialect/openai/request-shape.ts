@@ -1,9 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
-import type { Place } from '../place.ts';
-import type { Reader } from '../reader.ts';
 import { boolean, either, free, json, list, lone, named, number, numbers, object, schema, text } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 
 /**
  * Fields of OpenAI's requests, and of what vLLM, SGLang, llama.cpp, Ollama and LiteLLM add to them. A field that is not here
@@ -41,7 +39,7 @@ function elementOf(node: JsonNode): Element | undefined {
   return node.kind === 'array' && node.numbers === 'integers' ? 'lists' : undefined;
 }
 
-function promptList(reader: Reader, node: JsonNode, place: Place): boolean {
+function promptList(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'array') return false;
   if (node.numbers !== undefined) {
     if (node.numbers !== 'integers') reader.refuse(place);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { JsonError, JsonNode, JsonParser, applyEdits, jsonValue, parseJson } from '../../../pkg/base/index.ts';
+import { JsonError, JsonParser, applyEdits, jsonValue, parseJson } from '../../../pkg/base/index.ts';
+import type { JsonNode } from '../../../pkg/base/index.ts';
 
 const runs = Number(process.env['FUZZ_RUNS'] ?? 4_000);
 
