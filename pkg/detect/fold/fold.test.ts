@@ -46,7 +46,7 @@ describe('fold', () => {
   test('every code point folds to at most four characters, and ASCII only to itself', () => {
     for (let code = 0; code <= 0x10ffff; code += 1) {
       const folded = foldCodePoint(code);
-      if (code < 0x80) expect(folded).toBe(String.fromCharCode(code));
+      if (code < 0x80 && folded !== String.fromCharCode(code)) throw new Error(`U+${code.toString(16)} changed`);
       if (folded.length > 4 && Array.from(folded).length > 4) throw new Error(`U+${code.toString(16)} is too long`);
     }
   });
@@ -83,6 +83,7 @@ describe('fold', () => {
     };
     const piece = 'Привет, мир! ﬁ 日本 ';
     const small = Math.max(1, time(piece.repeat(5_000)));
-    expect(time(piece.repeat(50_000))).toBeLessThan(small * 60);
+    // Twenty times the text: quadratic would be 400.
+    expect(time(piece.repeat(100_000))).toBeLessThan(small * 120);
   });
 });
