@@ -71,7 +71,6 @@ export class ForwardAutomaton {
   }
 
   /** Moves over `[from, to)`; whole code points. */
-  // eslint-disable-next-line max-params -- the hot loop: a parameter object would be allocated for each push
   run(at: Standing, text: string, from: number, to: number, accepted: OnAccept): void {
     const cache = this.#cache;
     const classes = this.#program.classes;

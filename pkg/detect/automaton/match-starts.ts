@@ -39,7 +39,6 @@ export class MatchStarts {
    *
    * @param ends rising; each is an index into the text
    */
-  // eslint-disable-next-line max-params -- called for each candidate; an object would be allocated each time
   find(text: string, ends: readonly number[], floor: number, limit: number, found: (start: number) => void): void {
     const cache = this.#cache;
     const { classes } = this.#program;

@@ -65,7 +65,6 @@ export class JsonScan {
   #failed = false;
   #roots = 0;
 
-  // eslint-disable-next-line max-params -- five facts, once a lane
   constructor(plan: Plan, output: Output, start: number, root: PathState | undefined, many: boolean) {
     this.#plan = plan;
     this.#output = output;

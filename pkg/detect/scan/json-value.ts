@@ -7,12 +7,15 @@ export class JsonValueEnd {
   #inString = false;
   #escaped = false;
   readonly #bare: boolean;
+  /** The character after the value ends it. */
+  readonly endsBefore: boolean;
 
   /** @param first the value's first character, already read */
   constructor(first: number) {
     this.#inString = first === quote;
     if (first === openBrace || first === openBracket) this.#depth = 1;
     this.#bare = !this.#inString && this.#depth === 0;
+    this.endsBefore = this.#bare;
   }
 
   /** The index after the value, or -1 while it goes on. */

@@ -20,7 +20,6 @@ export class Compiled {
   readonly #starts: (MatchStarts | undefined)[] = [];
   readonly #closers: (ForwardAutomaton | undefined)[] = [];
 
-  // eslint-disable-next-line max-params -- a constructor of five facts, called once
   constructor(rules: readonly ScanRule[], units: readonly Unit[], hashKey: Uint8Array, fold: (code: number) => string) {
     this.rules = rules;
     this.units = units;

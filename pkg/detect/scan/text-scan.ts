@@ -133,7 +133,7 @@ export class TextScan {
   /** Judges what can be judged. */
   settle(): void {
     if (this.#stopped) return;
-    this.#advance(this.#nextFrontier(), this.#received);
+    this.#advance(this.#nextFrontier(), this.#received, false);
   }
 
   /** The text is over. */
@@ -141,9 +141,7 @@ export class TextScan {
     if (this.#stopped) return;
     this.#flushHalf();
     if (end === 'cut') this.#judgeCut();
-    for (const tracker of this.#trackers) tracker.close(this.#received);
-    this.#trackers = [];
-    this.#advance(this.#length, this.#received);
+    this.#advance(this.#length, this.#received, true);
     if (this.#stopped) return;
     this.#components.finish();
     this.#decided = this.#received;
@@ -290,9 +288,9 @@ export class TextScan {
     this.#trackers = mergeTrackers(this.#trackers.filter((one) => one.finding.end === Number.POSITIVE_INFINITY));
   }
 
-  /** `end`: folded offset after its last character; for padding, of the next one. */
+  /** `end`: folded offset after its last character. */
   #closeTracker(tracker: Tracker, end: number): void {
-    tracker.close(tracker.padding ? this.#sourceAt(end, false) : this.#sourceAt(end - 1, true));
+    tracker.close(tracker.endsBefore ? this.#sourceAt(end, false) : this.#sourceAt(end - 1, true));
     const region = this.#regions.get(tracker.finding.plan.unit.index);
     if (region?.tracker === tracker) region.end = end;
   }
@@ -341,10 +339,14 @@ export class TextScan {
   }
 
   /** Judges all starts before `frontier`, merges what was found, and forgets what is no longer needed. */
-  #advance(frontier: number, received: number): void {
+  #advance(frontier: number, received: number, final: boolean): void {
     const from = this.#frontier;
     if (this.#paddedUntil > from) this.#judgePadded(from, Math.min(frontier, this.#paddedUntil));
     if (this.#due.size > 0 && frontier > from) this.#judgeDue(from, frontier);
+    if (final) {
+      for (const tracker of this.#trackers) tracker.close(received);
+      this.#trackers = [];
+    }
     this.#frontier = frontier;
     const source = frontier < this.#length ? this.#sourceAt(frontier, false) : received;
     if (this.#found.length > 0) this.#give(source, frontier >= this.#length);
@@ -400,8 +402,9 @@ export class TextScan {
     for (let i = ends.length - 1; i >= 0; i--) {
       const end = ends[i] as number;
       if (unit.accept !== undefined && !unit.accept(text, start, end)) continue;
-      if (unit.open === undefined) this.#find(plan, at, end + this.#base);
-      else this.#openFrom(plan, at, end + this.#base);
+      const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
+      if (unit.open === undefined) this.#find(plan, from, end + this.#base);
+      else this.#openFrom(plan, from, end + this.#base);
       return;
     }
   }
@@ -422,35 +425,33 @@ export class TextScan {
   /** A finding whose end the coming text decides. */
   #openFrom(plan: UnitPlan, at: number, end: number): void {
     const { unit } = plan;
-    if (this.#inRegion(unit, end)) return;
-    const inJson = unit.open?.kind === 'json';
-    const begin = inJson ? end - 1 : at;
+    if (this.#inRegion(unit, at, end)) return;
     const finding: Finding = {
       plan,
-      start: this.#sourceAt(begin, false),
+      start: this.#sourceAt(at, false),
       end: Number.POSITIVE_INFINITY,
       recognised: this.#sourceAt(end - 1, true),
       openEnded: true,
-      value: plan.keepsValue ? this.#window.slice(begin - this.#base, end - this.#base) : undefined,
+      value: plan.keepsValue ? this.#window.slice(at - this.#base, end - this.#base) : undefined,
     };
     const tracker = trackOpen(finding, this.#plan.compiled, this.#window.charCodeAt(end - 1 - this.#base));
     const closed = tracker.read(this.#window, end - this.#base);
     this.#found.push(finding);
     if (closed >= 0) {
-      this.#regions.set(unit.index, { tracker, end: closed + this.#base });
+      this.#regions.set(unit.index, { tracker, start: at, end: closed + this.#base });
       this.#closeTracker(tracker, closed + this.#base);
       return;
     }
     this.#trackers = mergeTrackers([...this.#trackers, tracker]);
     if (this.#trackers.includes(tracker)) {
-      this.#regions.set(unit.index, { tracker, end: Number.POSITIVE_INFINITY });
+      this.#regions.set(unit.index, { tracker, start: at, end: Number.POSITIVE_INFINITY });
     }
   }
 
   /** Whether an opener that ends here leads to the same end as the unit's last open-ended finding: then it is part of it. */
-  #inRegion(unit: UnitPlan['unit'], end: number): boolean {
+  #inRegion(unit: UnitPlan['unit'], start: number, end: number): boolean {
     const region = this.#regions.get(unit.index);
-    if (region === undefined || end > region.end) return false;
+    if (region === undefined || start < region.start || end > region.end) return false;
     if (unit.open?.kind !== 'until') return true;
     // A closer that ends at the region's end began after this opener.
     return end + 2 * unit.open.closerMaxLength <= Math.min(region.end, this.#length);
@@ -518,9 +519,13 @@ export class TextScan {
     const { unit } = plan;
     const text = this.#window;
     if (unit.wordStart && wordBefore(text, start)) return false;
+    // Patience ran out before: decided without regard to the cut.
+    if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(unit)) return false;
     const { ends, live } = this.#plan.compiled.matcher(unit).match(text, start, text.length, unit.maxLength);
     const last = ends.at(-1);
     if (!live && !(last !== undefined && countCodePoints(text, last, text.length) < unit.right)) return false;
+    // An accepted opener is a finding without this, and begins where it says.
+    if (unit.open !== undefined && ends.some((end) => unit.accept?.(text, start, end) ?? true)) return false;
     let count = 0;
     for (let i = start; i < text.length;) {
       const code = text.codePointAt(i) as number;
@@ -581,6 +586,7 @@ interface Half {
 
 interface Region {
   readonly tracker: Tracker;
+  readonly start: number;
   /** Folded offset after it; Infinity while it is open. */
   end: number;
 }

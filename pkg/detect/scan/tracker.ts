@@ -9,8 +9,11 @@ import { longestStyledValue } from './replacement.ts';
  */
 export interface Tracker {
   readonly finding: Finding;
-  /** The finding reaches up to the next character, with what is ignorable before it. */
-  readonly padding: boolean;
+  /**
+   * The character after the finding ends it: then it covers what is ignorable between, which was swallowed before that
+   * character was seen.
+   */
+  readonly endsBefore: boolean;
   /** Reads on; the index after the finding's last character, or -1 while it goes on. */
   read(text: string, from: number): number;
   close(sourceEnd: number): void;
@@ -25,11 +28,13 @@ const piece = 256;
 
 /** Reads until the end of the finding; -1: it goes on. */
 interface EndFinder {
+  readonly endsBefore: boolean;
   read(text: string, from: number): number;
   same(other: EndFinder): boolean;
 }
 
 class CloserEnd implements EndFinder {
+  readonly endsBefore = false;
   readonly #automaton: ForwardAutomaton;
   readonly #at: Standing;
 
@@ -57,6 +62,7 @@ class CloserEnd implements EndFinder {
 }
 
 class ClassEnd implements EndFinder {
+  readonly endsBefore = true;
   readonly #goesOn: (code: number) => boolean;
 
   constructor(goesOn: (code: number) => boolean) {
@@ -79,6 +85,8 @@ class ClassEnd implements EndFinder {
 
 /** Padding: the next visible character ends it. */
 class PaddingEnd implements EndFinder {
+  readonly endsBefore = true;
+
   read(text: string, from: number): number {
     return from < text.length ? from : -1;
   }
@@ -90,14 +98,12 @@ class PaddingEnd implements EndFinder {
 
 class Following implements Tracker {
   readonly finding: Finding;
-  readonly padding: boolean;
   readonly #end: EndFinder;
   readonly #followers: Finding[] = [];
 
   constructor(finding: Finding, end: EndFinder) {
     this.finding = finding;
     this.#end = end;
-    this.padding = end instanceof PaddingEnd;
   }
 
   read(text: string, from: number): number {
@@ -107,6 +113,10 @@ class Following implements Tracker {
       this.finding.value = value.length > longestStyledValue ? undefined : value;
     }
     return end;
+  }
+
+  get endsBefore(): boolean {
+    return this.#end.endsBefore;
   }
 
   close(sourceEnd: number): void {

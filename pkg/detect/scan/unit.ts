@@ -19,6 +19,8 @@ export interface Unit {
   readonly left: number;
   readonly right: number;
   readonly accept: ((text: string, start: number, end: number) => boolean) | undefined;
+  /** Where what is covered begins, in [start, end). */
+  readonly from: ((text: string, start: number, end: number) => number) | undefined;
   readonly significant: (code: number) => boolean;
   readonly leastSignificant: number;
   readonly open: OpenEnd | undefined;
@@ -96,6 +98,7 @@ function detectorUnit(name: DetectorName, environment: Environment): Draft {
     left: detector.left,
     right: detector.right,
     accept: detector.accept,
+    from: detector.from,
     significant: detector.significant,
     leastSignificant: detector.leastSignificant,
     open:
@@ -123,6 +126,7 @@ function patternUnit(source: string, maxLength: number): Draft {
     left: context,
     right: context,
     accept: undefined,
+    from: undefined,
     significant: () => true,
     leastSignificant: Math.max(1, pattern.shortest),
     open: undefined,
@@ -141,6 +145,7 @@ function wordUnit(word: string, fold: (code: number) => string): Draft {
     left: 1,
     right: 1,
     accept: wordAccepts,
+    from: undefined,
     significant: (code) => letterDigitOrSign.test(String.fromCodePoint(code)),
     leastSignificant: made.letters,
     open: undefined,
@@ -161,6 +166,7 @@ function fieldUnit(name: string): Draft {
     left: 0,
     right: 0,
     accept: undefined,
+    from: (_text, _start, end) => end - 1,
     significant: (code) => code > 0x20,
     leastSignificant: Array.from(name).length + 4,
     open: { kind: 'json' },

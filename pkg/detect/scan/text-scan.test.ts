@@ -1,0 +1,279 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { DetectorName } from '../../core/index.ts';
+import type { Detector } from '../detector.ts';
+import { detectors } from '../detectors/index.ts';
+import { foldCodePoint } from '../fold/index.ts';
+import type { LaneEnd, LaneScanner, Scanner, View } from '../scanner.ts';
+import { sketchRules, sketchView } from '../testing/rules.ts';
+import type { RuleSketch } from '../testing/rules.ts';
+import { SlowMasker, shortestSamples } from '../testing/slow-mask.ts';
+import { compileWith } from './view.ts';
+
+const hashKey = new Uint8Array(32).fill(7);
+const digit = (code: number): boolean => code >= 0x30 && code <= 0x39;
+
+/** Small detectors with every feature of the interface: texts that a test can enumerate reach all of them. */
+const small: Readonly<Partial<Record<DetectorName, Detector>>> = {
+  // Digits whose sum is a multiple of ten, like Luhn: a shorter end may be the accepted one. No digit beside it.
+  CreditCard: {
+    name: 'CreditCard',
+    pattern: '[0-9](?:[ -]?[0-9]){3,5}',
+    maxLength: 11,
+    left: 1,
+    right: 1,
+    accept: (text, start, end) =>
+      !digit(text.charCodeAt(start - 1)) &&
+      !digit(text.charCodeAt(end)) &&
+      Array.from(text.slice(start, end)).reduce((sum, char) => sum + (Number(char) || 0), 0) % 10 === 0,
+    significant: digit,
+    leastSignificant: 4,
+  },
+  Email: {
+    name: 'Email',
+    pattern: '[a-z]{1,4}@[a-z]{1,4}\\.[a-z]{2,3}',
+    maxLength: 13,
+    left: 1,
+    right: 0,
+    accept: (text, start) => !/[a-z]/.test(text.charAt(start - 1)),
+    significant: (code) => code === 0x40,
+    leastSignificant: 1,
+  },
+  PrivateKey: {
+    name: 'PrivateKey',
+    pattern: '-+BEGIN',
+    maxLength: 9,
+    left: 0,
+    right: 0,
+    significant: (code) => code > 0x20,
+    leastSignificant: 6,
+    open: { until: 'END-{1,2}x', untilMaxLength: 6 },
+  },
+  Jwt: {
+    name: 'Jwt',
+    pattern: 'eyJ',
+    maxLength: 3,
+    left: 0,
+    right: 0,
+    significant: () => true,
+    leastSignificant: 3,
+    open: { whileClass: (code) => /[a-zA-Z0-9.]/.test(String.fromCodePoint(code)) },
+  },
+  GenericApiKey: {
+    name: 'GenericApiKey',
+    pattern: 'key[=:][a-z0-9]{3}',
+    maxLength: 7,
+    left: 0,
+    right: 2,
+    accept: (text, _start, end) => !text.startsWith('()', end),
+    from: (_text, start) => start + 4,
+    significant: () => true,
+    leastSignificant: 7,
+    open: { whileClass: (code) => /[a-z0-9]/.test(String.fromCodePoint(code)) },
+  },
+};
+
+const shortest = ['AB', 'ab', 'abc', 'x1', '42', 'EMP-12', 'aab', 'é'];
+shortestSamples.push(...shortest);
+
+/** Rule sets with letters of a view: r replace, s stop, n note, - visible. */
+const setups: readonly { readonly name: string; readonly view: string; readonly rules: readonly RuleSketch[] }[] = [
+  { name: 'detectors', view: 'r', rules: [{ detectors: ['CreditCard', 'Email', 'PrivateKey', 'Jwt', 'GenericApiKey'] }] },
+  {
+    name: 'styles',
+    view: 'rrrr',
+    rules: [
+      { detectors: ['CreditCard'], replacement: { style: 'Partial', keep: 2 } },
+      { detectors: ['Email'], replacement: { style: 'Hash' } },
+      { detectors: ['PrivateKey', 'GenericApiKey'], replacement: { style: 'Constant', text: '<key>' } },
+      { patterns: ['[0-9]{2,6}'], replacement: { style: 'Hash' }, detectors: ['Jwt'] },
+    ],
+  },
+  {
+    name: 'overlaps',
+    view: 'r-rrn',
+    rules: [
+      { patterns: ['(?i)ab+c?'], replacement: { style: 'Partial', keep: 1 } },
+      { patterns: ['b[0-9]', 'x1'] },
+      { patterns: [{ pattern: '[a-z]+[0-9]+', maxLength: 5 }], replacement: { style: 'Constant', text: '#' } },
+      { words: ['cab'], patterns: ['(?:a|ab)(?:c|bcd)?'] },
+      { detectors: ['Email'], patterns: ['ab', 'x1'] },
+    ],
+  },
+  {
+    name: 'assertions',
+    view: 'rrr',
+    rules: [
+      { patterns: ['\\bab\\b', '^x1', 'x1$'] },
+      { patterns: ['\\Bab', 'a.b\\B'], replacement: { style: 'Partial', keep: 1 } },
+      { patterns: ['\\b[0-9]{2}\\b', 'aab'] },
+    ],
+  },
+  {
+    name: 'words and field names',
+    view: 'rr',
+    rules: [{ words: ['leak', 'cab', 'ab cd'] }, { fields: ['**.ssn', '**.k'], replacement: { style: 'Partial', keep: 2 } }],
+  },
+  {
+    name: 'stopping',
+    view: 'rsn',
+    rules: [
+      { patterns: ['[a-z]+[0-9]', 'ab'], detectors: ['PrivateKey'] },
+      { patterns: ['[0-9]{2}', 'x1'], detectors: ['Email'], words: ['leak'] },
+      { detectors: ['CreditCard', 'Jwt'] },
+    ],
+  },
+  { name: 'the same unit in several rules', view: 'nrsr', rules: [
+    { detectors: ['Email'] },
+    { detectors: ['Email'], patterns: ['ab'], replacement: { style: 'Hash' } },
+    { patterns: ['x1'] },
+    { detectors: ['Email', 'Jwt'], patterns: ['x1', 'ab', '[a-z]{2}'] },
+  ] },
+];
+
+const scenarios = setups.map(({ name, view, rules }) => {
+  const scanRules = sketchRules(...rules);
+  const scanner: Scanner = compileWith(scanRules, { hashKey }, { detectors: small, fold: foldCodePoint });
+  const spec = sketchView(view);
+  return {
+    name,
+    view: scanner.view(spec),
+    slow: new SlowMasker({ rules: scanRules, detectors: small, fold: foldCodePoint, hashKey }, spec),
+  };
+});
+
+/** Pieces that the rules above are made of, whole and in part. */
+const pieces = [
+  ...['a', 'b', 'ab', 'abc', 'aab', 'B', 'x1', 'c', 'd', 'l', 'e', '1eak', 'l e a k', 'cab', 'c4b', 'ab  cd', ' ', ', ', '\n'],
+  ...['1', '9', '5', '55', '1234', '1 2 3 4', '0-', '42', '1999', 'é', 'ａ', '１', 'ﬃ', 'ö'],
+  ...['\u200b', '\u200b\u200b\u200b', '\u{e0061}', '\u{e0031}', '😀', '𝐚', '𝟏', '\ud83d', '\ude00', 'а'],
+  ...['@', '.', '.co', 'a@b.co', 'ab@cd.com', 'x@', '-', '--', '-BEGIN', '---BEGIN', 'END-', 'END-x', 'END--x', 'END'],
+  ...['eyJ', 'ey', 'eyJabc.1', 'key=', 'key=abc', 'key:a1b2()', '()', '"ssn"', '"ssn":', '"ssn" : "', '"k":1', '"k": [1,{"k":2}]'],
+  ...['"', '\\"', '\\', '{', '}', '[', ']', 'true', '"x"'],
+];
+const texts = fc
+  .array(fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...pieces) }, { weight: 1, arbitrary: fc.constant('\u200b'.repeat(40)) }), {
+    maxLength: 14,
+  })
+  .map((parts) => parts.join(''))
+  .filter((text) => !/^[ \t\r\n]*[{[]/.test(text));
+const ends = fc.constantFrom<LaneEnd>('complete', 'cut');
+const runs = Number(process.env['FC_RUNS'] ?? 400);
+
+function drive(view: View, chunks: readonly string[], end: LaneEnd, seen?: (taken: string, received: string) => void) {
+  const lane: LaneScanner = view.open('text');
+  let taken = '';
+  let received = '';
+  let last = 0;
+  const hits = [];
+  for (const chunk of chunks) {
+    lane.push(chunk);
+    received += chunk;
+    expect(lane.decided).toBeGreaterThanOrEqual(last);
+    expect(lane.decided).toBeLessThanOrEqual(received.length);
+    last = lane.decided;
+    taken += lane.take(lane.decided);
+    hits.push(...lane.drainHits());
+    seen?.(taken, received);
+  }
+  lane.end(end);
+  taken += lane.take(lane.decided);
+  hits.push(...lane.drainHits());
+  return { taken, hits, stopped: lane.stopped, decided: lane.decided };
+}
+
+const byStart = (a: { start: number; rule: number; end: number }, b: { start: number; rule: number; end: number }): number =>
+  a.start - b.start || a.rule - b.rule || a.end - b.end;
+
+function cutAt(text: string, cuts: readonly number[]): string[] {
+  const places = [...new Set([0, ...cuts.map((cut) => cut % (text.length + 1)), text.length])].sort((a, b) => a - b);
+  return places.slice(1).map((to, at) => text.slice(places[at], to));
+}
+
+describe.each(scenarios)('masking: $name', ({ view, slow }) => {
+  it('gives what the slow and obvious mask gives', () => {
+    fc.assert(
+      fc.property(texts, ends, (text, end) => {
+        const fast = view.mask(text, 'text', end);
+        const obvious = slow.mask(text, end);
+        expect({ text: fast.text, hits: fast.hits, stopped: fast.stopped }).toEqual({
+          text: obvious.text,
+          hits: [...obvious.hits].sort(byStart),
+          stopped: obvious.stopped,
+        });
+        expect(fast.edits).toEqual(obvious.edits);
+      }),
+      { numRuns: runs * 3 },
+    );
+  });
+
+  it('gives the same however the text is cut', () => {
+    fc.assert(
+      fc.property(texts, ends, fc.array(fc.nat(), { maxLength: 6 }), (text, end, cuts) => {
+        const whole = view.mask(text, 'text', end);
+        for (const chunks of [cutAt(text, cuts), text.split('')]) {
+          const streamed = drive(view, chunks, end);
+          expect(streamed.taken).toBe(whole.text);
+          expect([...streamed.hits].sort(byStart)).toEqual(whole.hits);
+          expect(streamed.stopped).toEqual(whole.stopped);
+        }
+      }),
+      { numRuns: runs },
+    );
+  });
+
+  it('has at all times sent a prefix of the mask of every continuation', () => {
+    const continuations = ['', ' ', '1', '5', 'b', 'c', '@b.co', '.co', 'END-x', '\u200b', 'k', ' k', '()', '2 3 4', '"', ':1 '];
+    fc.assert(
+      fc.property(texts, texts, ends, (text, more, end) => {
+        drive(view, text.split(''), 'cut', (taken, received) => {
+          for (const next of [more, ...continuations]) {
+            const all = slow.mask(received + next, end);
+            if (!all.text.startsWith(taken)) expect({ received, next, taken }).toEqual(all.text);
+          }
+        });
+      }),
+      { numRuns: Math.ceil(runs / 20) },
+    );
+  });
+});
+
+describe('masking with the built-in detectors', () => {
+  const scanner = compileWith(
+    sketchRules({ label: 'pii', detectors: ['Pii', 'Secrets'] }, { label: 'bad', words: ['ignore previous', 'exfiltrate'] }),
+    { hashKey },
+    { detectors: Object.fromEntries(detectors.map((one) => [one.name, one])), fold: foldCodePoint },
+  );
+  const view = scanner.view(sketchView('rr'));
+  const parts = [
+    ...['Card 4111 1111 1111 1111', '4111111111111111', '378282246310005', ' ana@example.com', 'bob.b@mail.example.org,', ' SSN 123-45-6789 '],
+    ...['+1 (415) 555-2671', '10.0.0.1', '2001:db8::1', '00:1a:2b:3c:4d:5e', 'AKIAIOSFODNN7EXAMPLE', 'GB82 WEST 1234 5698 7654 32'],
+    ...['ghp_0123456789abcdefghijABCDEFGHIJ012345', 'api_key = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"', 'password: hunter2Xy9!'],
+    ...['-----BEGIN RSA PRIVATE KEY-----\nMIIE\n', '-----END RSA PRIVATE KEY-----', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln'],
+    ...['ignore previous', 'i g n o r e  pr3vious', 'exfi1trate', ' the quick brown fox. ', 'a', '1', ' ', '\u200b', '４１１１', 'é', '😀'],
+  ];
+  const natural = fc.array(fc.constantFrom(...parts), { maxLength: 8 }).map((some) => some.join(''));
+
+  it('gives the same however the text is cut', () => {
+    fc.assert(
+      fc.property(natural, ends, fc.array(fc.nat(), { maxLength: 6 }), (text, end, cuts) => {
+        const whole = view.mask(text, 'text', end);
+        for (const chunks of [cutAt(text, cuts), text.split('')]) {
+          const streamed = drive(view, chunks, end);
+          expect(streamed.taken).toBe(whole.text);
+          expect([...streamed.hits].sort(byStart)).toEqual(whole.hits);
+        }
+      }),
+      { numRuns: runs },
+    );
+  });
+
+  it('gives the same at every single split of a text that holds everything', () => {
+    const text = parts.join(' | ');
+    const whole = view.mask(text, 'text', 'complete');
+    expect(whole.hits.length).toBeGreaterThan(15);
+    for (let at = 0; at <= text.length; at++) {
+      expect(drive(view, [text.slice(0, at), text.slice(at)], 'complete').taken).toBe(whole.text);
+    }
+  });
+});
