@@ -1,0 +1,61 @@
+import { show } from '../bench.ts';
+import type { Bench, Row } from '../bench.ts';
+import { median } from '../statistics.ts';
+import { makeBody } from '../texts.ts';
+import { jsonCheck } from './throughput.ts';
+
+/** Start, and memory idle and under load. */
+export async function footprint(bench: Bench): Promise<Row[]> {
+  const starts: number[] = [];
+  const idles: number[] = [];
+  for (let n = 0; n < (bench.short ? 1 : 7); n++) {
+    const fresh = await bench.sidecar('footprint');
+    starts.push(fresh.readyAfterMs);
+    await new Promise((resolve) => setTimeout(resolve, bench.short ? 100 : 1500));
+    idles.push(fresh.process.resident());
+    await fresh.process.stop();
+  }
+
+  const loaded = await bench.sidecar('memory');
+  const step = bench.short ? 200 : 20_000;
+  const after: number[] = [];
+  let most = 0;
+  const sampler = setInterval(() => (most = Math.max(most, loaded.process.resident())), 200);
+  for (let n = 0; n < 5; n++) {
+    await bench.run({
+      kind: 'closed',
+      target: bench.target(loaded),
+      protocol: 'h1',
+      connections: 64,
+      requests: step,
+      body: makeBody('json 1024'),
+      check: jsonCheck(loaded),
+    });
+    after.push(loaded.process.resident());
+  }
+  clearInterval(sampler);
+  await loaded.process.stop();
+  const [start, idle] = [median(starts), median(idles)];
+  const growth = (after.at(-1) ?? Number.NaN) / (after[0] ?? Number.NaN);
+  return [
+    {
+      work: 'process start to ready',
+      measured: `**${show(start, 0)} ms** (worst of ${starts.length}: ${show(Math.max(...starts), 0)} ms)`,
+      target: '<= 400 ms',
+      reached: start <= 400,
+    },
+    { work: 'resident memory, idle', measured: `**${show(idle, 0)} MB**`, target: '<= 80 MB', reached: idle <= 80 },
+    {
+      work: 'resident memory under the 1 KB load with 64 connections, the most seen',
+      measured: `**${show(most, 0)} MB**`,
+      target: '<= 130 MB',
+      reached: most <= 130,
+    },
+    {
+      work: `resident memory after ${after.map((_, at) => ((at + 1) * step).toLocaleString('en')).join(', ')} requests`,
+      measured: `${after.map((one) => show(one, 0)).join(', ')} MB; last to first ${show(growth)}`,
+      target: 'flat (within 10%)',
+      reached: growth <= 1.1,
+    },
+  ];
+}

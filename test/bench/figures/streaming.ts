@@ -1,0 +1,208 @@
+import { interleaved, show } from '../bench.ts';
+import type { Bench, Row } from '../bench.ts';
+import type { StreamsResult } from '../load/jobs.ts';
+import type { Peer } from '../peers/peers.ts';
+import { median } from '../statistics.ts';
+import { makeBody } from '../texts.ts';
+
+/** One in so many tokens begins a value that is masked. */
+const valueEvery = 60;
+
+function streamsJob(
+  bench: Bench,
+  peer: Peer,
+  options: { count: number; events: number; everyMs: number; perWrite: number; rampMs: number },
+) {
+  const { count, events, everyMs, perWrite, rampMs } = options;
+  return {
+    kind: 'streams',
+    target: bench.target(peer),
+    count,
+    rampMs,
+    body: makeBody(`stream ${events} ${everyMs} ${perWrite} ${valueEvery}`, { stream: true }),
+    events,
+    valueEvery,
+    masked: peer.name === 'sidegate',
+  } as const;
+}
+
+export async function firstFrames(bench: Bench): Promise<Row[]> {
+  const peers = [bench.direct, ...bench.proxies];
+  const tokenMs = 10;
+  const { frame, text } = await bench.run({
+    kind: 'firsts',
+    targets: peers.map(bench.target),
+    repeats: bench.short ? 3 : 60,
+    body: makeBody(`stream 12 ${tokenMs} 1 0`, { stream: true }),
+  });
+  const ours = peers.indexOf(bench.sidegate);
+  const frameAdded = (frame[ours]?.p50 ?? Number.NaN) - (frame[0]?.p50 ?? Number.NaN);
+  const textAdded = (text[ours]?.p50 ?? Number.NaN) - (text[0]?.p50 ?? Number.NaN);
+  const bareAt = peers.indexOf(bench.bare);
+  return [
+    {
+      work: 'stream: first frame after direct, p50',
+      measured: `**+${show(frameAdded)} ms** (bare +${show((frame[bareAt]?.p50 ?? Number.NaN) - (frame[0]?.p50 ?? Number.NaN))} ms)`,
+      target: '<= 1 ms',
+      reached: frameAdded <= 1,
+    },
+    {
+      work: `stream: first text after direct on natural tokens, one each ${tokenMs} ms, p50`,
+      measured: `**+${show(textAdded)} ms** (bare +${show((text[bareAt]?.p50 ?? Number.NaN) - (text[0]?.p50 ?? Number.NaN))} ms)`,
+      target: `at most one token (${tokenMs} ms) + 1 ms`,
+      reached: textAdded <= tokenMs + 1,
+    },
+  ];
+}
+
+export async function lagAndHold(bench: Bench): Promise<Row[]> {
+  const peers = [bench.direct, bench.bare, bench.sidegate];
+  const seen = new Map<Peer, StreamsResult[]>(peers.map((peer) => [peer, []]));
+  for (let round = 0; round < (bench.short ? 1 : 3); round++) {
+    for (const peer of peers) {
+      const job = streamsJob(bench, peer, {
+        count: 4,
+        events: bench.short ? 60 : 400,
+        everyMs: 10,
+        perWrite: 1,
+        rampMs: 10,
+      });
+      seen.get(peer)?.push(await bench.run(job));
+    }
+  }
+  const of = (peer: Peer, read: (result: StreamsResult) => number): number => median((seen.get(peer) ?? []).map(read));
+  const lag = of(bench.sidegate, ({ lag: one }) => one.p50);
+  const wrong = of(bench.sidegate, ({ wrong: one }) => one);
+  return [
+    {
+      work: 'stream: lag of a frame after the arrival that decided it (4 streams, an event each 10 ms)',
+      measured:
+        `p50 **${show(lag)} ms**, p99 ${show(of(bench.sidegate, ({ lag: one }) => one.p99))} ms ` +
+        `(bare ${show(of(bench.bare, ({ lag: one }) => one.p50))} / ${show(of(bench.bare, ({ lag: one }) => one.p99))}, ` +
+        `direct ${show(of(bench.direct, ({ lag: one }) => one.p50))} / ${show(of(bench.direct, ({ lag: one }) => one.p99))})`,
+      target: 'p50 <= 0.7 ms',
+      reached: lag <= 0.7,
+    },
+    {
+      work: `stream: characters held when the next event is written (a value in every ${valueEvery} tokens)`,
+      measured:
+        `p50 ${show(
+          of(bench.sidegate, ({ held }) => held.p50),
+          0,
+        )}, p99 ${show(
+          of(bench.sidegate, ({ held }) => held.p99),
+          0,
+        )}, ` +
+        `max ${show(
+          of(bench.sidegate, ({ held }) => held.max),
+          0,
+        )}; streams not exact: ${wrong}`,
+      target: 'reported; all exact',
+      reached: wrong === 0,
+    },
+  ];
+}
+
+export async function costOfEvents(bench: Bench): Promise<Row[]> {
+  const measure =
+    (perWrite: number, everyMs: number, events: number) =>
+    async (peer: Peer): Promise<number> => {
+      const count = 20;
+      const job = streamsJob(bench, peer, { count, events, everyMs, perWrite, rampMs: everyMs });
+      const { result, cpu } = await bench.cost(peer, job);
+      if (result.wrong > 0) throw new Error(`${result.wrong} streams through ${peer.name} are not what they should be`);
+      return (cpu * 1e6) / (count * events);
+    };
+  const rounds = bench.short ? 1 : 3;
+  const single = measure(1, 10, bench.short ? 50 : 600);
+  const batched = measure(64, 20, bench.short ? 640 : 12_800);
+  await interleaved(1, bench.proxies, measure(1, 10, bench.short ? 20 : 200));
+  const one = await interleaved(rounds, bench.proxies, single);
+  const many = await interleaved(rounds, bench.proxies, batched);
+  const ratio = (one.get('sidegate') ?? Number.NaN) / (one.get('bare') ?? Number.NaN);
+  const list = (costs: ReadonlyMap<string, number>): string =>
+    [...costs].map(([name, cost]) => `${name} ${show(cost, 1)}`).join(', ');
+  return [
+    {
+      work: 'stream: CPU ms per 1,000 events that each arrive in their own read, masking on (20 streams, 10 ms)',
+      measured: `ratio to bare **${show(ratio)}** (${list(one)})`,
+      target: '<= 1.3 of bare http-proxy over TLS',
+      reached: ratio <= 1.3,
+    },
+    {
+      work: 'stream: CPU ms per 1,000 events, 64 events a read',
+      measured: `ratio to bare ${show((many.get('sidegate') ?? Number.NaN) / (many.get('bare') ?? Number.NaN))} (${list(many)})`,
+      target: 'reported',
+      reached: undefined,
+    },
+  ];
+}
+
+/** Whether an event costs the same late in a long stream as early. */
+export async function lateEvents(bench: Bench): Promise<Row[]> {
+  const everyMs = 2;
+  const count = 8;
+  const events = bench.short ? 400 : 11_000;
+  const running = bench.run(streamsJob(bench, bench.sidegate, { count, events, everyMs, perWrite: 1, rampMs: 20 }));
+  const seconds = (events * everyMs) / 1000;
+  const cpuAt = async (share: number): Promise<number> => {
+    await new Promise((resolve) =>
+      setTimeout(resolve, Math.max(0, begun + share * seconds * 1000 - performance.now())),
+    );
+    return bench.sidegate.process.cpu();
+  };
+  const begun = performance.now();
+  // Windows of two tenths: events 1,000 to 3,200 and 8,000 to 10,200 of 11,000.
+  const marks = [await cpuAt(0.09), await cpuAt(0.29), await cpuAt(0.73), await cpuAt(0.93)];
+  const result = await running;
+  const [a = 0, b = 0, c = 0, d = 0] = marks;
+  const ratio = (d - c) / (b - a);
+  return [
+    {
+      work: `stream: CPU of events 8,000 to 10,200 against events 1,000 to 3,200 (${count} streams of ${events} events)`,
+      measured: `ratio **${show(ratio)}**; streams not exact: ${result.wrong}`,
+      target: 'the same (within 10%)',
+      reached: ratio <= 1.1 && result.wrong === 0,
+    },
+  ];
+}
+
+/** A thousand streams at once on one core. */
+export async function crowd(bench: Bench): Promise<Row[]> {
+  const count = bench.short ? 20 : 1000;
+  const events = bench.short ? 20 : 200;
+  const measure = async (peer: Peer): Promise<{ result: StreamsResult; cpu: number; resident: number }> => {
+    const job = streamsJob(bench, peer, { count, events, everyMs: 50, perWrite: 1, rampMs: bench.short ? 100 : 2000 });
+    let resident = 0;
+    const sampler = setInterval(() => (resident = Math.max(resident, peer.process?.resident() ?? 0)), 250);
+    try {
+      return { ...(await bench.cost(peer, job)), resident };
+    } finally {
+      clearInterval(sampler);
+    }
+  };
+  const direct = await measure(bench.direct);
+  const bare = await measure(bench.bare);
+  const fresh = await bench.sidecar('crowd');
+  const ours = await measure(fresh).finally(() => fresh.process.stop());
+  const added = ours.result.lag.p99 - direct.result.lag.p99;
+  const seconds = (events * 50) / 1000;
+  return [
+    {
+      work: `${count} streams of 20 events/s at once on one core: p99 from the write that decided a frame to its read, added to direct`,
+      measured:
+        `**+${show(added, 1)} ms** (direct ${show(direct.result.lag.p99, 1)}, bare ${show(bare.result.lag.p99, 1)}, Sidegate ${show(ours.result.lag.p99, 1)} ms; ` +
+        `each frame from its own write, holding included, p99: direct ${show(direct.result.latency.p99, 1)}, bare ${show(bare.result.latency.p99, 1)}, ` +
+        `Sidegate ${show(ours.result.latency.p99, 1)} ms); streams not exact: ${ours.result.wrong}; ` +
+        `share of the core: bare ${show((100 * bare.cpu) / seconds, 0)}%, Sidegate ${show((100 * ours.cpu) / seconds, 0)}%`,
+      target: '<= 20 ms, all exact',
+      reached: added <= 20 && ours.result.wrong === 0,
+    },
+    {
+      work: `resident memory with ${count} streams`,
+      measured: `**${show(ours.resident, 0)} MB** (bare ${show(bare.resident, 0)} MB)`,
+      target: '<= 260 MB',
+      reached: ours.resident <= 260,
+    },
+  ];
+}

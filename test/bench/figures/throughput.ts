@@ -1,0 +1,63 @@
+import { interleaved, show } from '../bench.ts';
+import type { Bench, Row } from '../bench.ts';
+import { makeBody } from '../texts.ts';
+import type { Check } from '../load/jobs.ts';
+import type { Peer } from '../peers/peers.ts';
+
+/** What an answer of the model must look like behind each peer: masked behind Sidegate, whole behind the others. */
+export const jsonCheck = (peer: Peer): Check =>
+  peer.name === 'sidegate'
+    ? { holds: 'The card is [confidential], the address [confidential], the number [confidential].', lacks: '4111' }
+    : { holds: '4111 1111 1111 1111', lacks: undefined };
+
+export async function throughput(bench: Bench): Promise<Row[]> {
+  const body = makeBody('json 1024');
+  const requests = bench.short ? 200 : 6000;
+  const measure =
+    (protocol: 'h1' | 'h2') =>
+    async (peer: Peer): Promise<number> => {
+      const target = bench.target(peer);
+      const { cpu } = await bench.cost(peer, {
+        kind: 'closed',
+        target,
+        protocol,
+        connections: 64,
+        requests,
+        body,
+        check: jsonCheck(peer),
+      });
+      return requests / cpu;
+    };
+  // Caches, inlining and connection pools settle in a round that does not count.
+  await interleaved(1, bench.proxies, measure('h1'));
+  const h1 = await interleaved(bench.rounds, bench.proxies, measure('h1'));
+  const http2Peers = bench.proxies.filter((peer) => peer.name !== 'bare');
+  await interleaved(1, http2Peers, measure('h2'));
+  const h2 = await interleaved(bench.rounds, http2Peers, measure('h2'));
+
+  const [ours = Number.NaN, bare = Number.NaN, nginx = Number.NaN] = [
+    h1.get('sidegate'),
+    h1.get('bare'),
+    h1.get('nginx'),
+  ];
+  const ours2 = h2.get('sidegate') ?? Number.NaN;
+  const work = '1 KB JSON answers, keep-alive, 64 connections, full policy';
+  return [
+    {
+      work: `${work}: requests per CPU-second, HTTP/1.1`,
+      measured:
+        `Sidegate ${show(ours, 0)}, bare http-proxy ${show(bare, 0)}, nginx ${show(nginx, 0)}; ` +
+        `ratio to bare **${show(ours / bare)}**; CPU ${show(1000 / ours, 3)} ms a request`,
+      target: '>= 0.75 of bare http-proxy over TLS (aim 1.05)',
+      reached: ours / bare >= 0.75,
+    },
+    {
+      work: `${work}: requests per CPU-second, HTTP/2 (64 streams on 4 connections)`,
+      measured:
+        `Sidegate ${show(ours2, 0)}, nginx ${show(h2.get('nginx') ?? Number.NaN, 0)}; ` +
+        `ratio to bare over HTTP/1.1 **${show(ours2 / bare)}**, to Sidegate over HTTP/1.1 ${show(ours2 / ours)}`,
+      target: 'a row of its own',
+      reached: undefined,
+    },
+  ];
+}

@@ -1,0 +1,80 @@
+// `make bench`: every figure of docs/BENCHMARKS.md in one run, loopback only. SHORT=1 proves in seconds that it works and
+// writes nothing; ONLY=throughput,latency runs some groups and writes nothing; OUT=FILE writes there.
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setUp } from './bench.ts';
+import type { Bench, Row } from './bench.ts';
+import { newConnections } from './figures/connections.ts';
+import { footprint } from './figures/footprint.ts';
+import { large } from './figures/large.ts';
+import { latency } from './figures/latency.ts';
+import { manyPatterns } from './figures/patterns.ts';
+import { costOfEvents, crowd, firstFrames, lagAndHold, lateEvents } from './figures/streaming.ts';
+import { throughput } from './figures/throughput.ts';
+import { report, verdict } from './report.ts';
+import { stopAll } from './process.ts';
+
+const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
+  throughput,
+  latency,
+  firstFrames,
+  lagAndHold,
+  costOfEvents,
+  lateEvents,
+  crowd,
+  newConnections,
+  large,
+  manyPatterns,
+  footprint,
+};
+
+/** It stops by itself: no figure takes more than a minute, all of them some minutes. */
+const longestMs = 20 * 60_000;
+
+process.chdir(join(import.meta.dirname, '../..'));
+const short = process.env['SHORT'] === '1';
+const only = process.env['ONLY']?.split(',');
+const built = spawnSync(process.execPath, ['cmd/build.ts'], { stdio: 'inherit' });
+if (built.status !== 0) process.exit(1);
+
+const patience = setTimeout(() => {
+  process.stderr.write('the bench takes too long and stops\n');
+  void stopAll().then(() => process.exit(1));
+}, longestMs);
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void stopAll().then(() => process.exit(1)));
+
+const begun = performance.now();
+const rows: Row[] = [];
+const failed: string[] = [];
+const bench = await setUp(short);
+try {
+  for (const [name, measure] of Object.entries(figures)) {
+    if (only !== undefined && !only.includes(name)) continue;
+    const from = performance.now();
+    try {
+      const some = await measure(bench);
+      rows.push(...some);
+      for (const row of some) bench.say(`${row.work}\n    ${row.measured}\n    target ${row.target}: ${verdict(row)}`);
+    } catch (error) {
+      // One group that fails does not hide the others; it is named, and the run is not a success.
+      failed.push(name);
+      rows.push({
+        work: name,
+        measured: `failed: ${error instanceof Error ? error.message : String(error)}`,
+        target: '',
+        reached: false,
+      });
+      bench.say(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    }
+    bench.say(`  (${name}: ${((performance.now() - from) / 1000).toFixed(1)} s)`);
+  }
+} finally {
+  await bench.close();
+  clearTimeout(patience);
+}
+const out = process.env['OUT'] ?? (short || only !== undefined ? undefined : 'docs/BENCHMARKS.md');
+if (out !== undefined && failed.length === 0) writeFileSync(out, report(rows, (performance.now() - begun) / 1000));
+bench.say(failed.length === 0 ? `${rows.length} figures` : `failed: ${failed.join(', ')}`);
+process.exit(failed.length === 0 ? 0 : 1);
