@@ -25,5 +25,8 @@ test('Retry-After is whole seconds, one at least', () => {
 });
 
 test('tls_required offers the upgrade and closes (RFC 2817 section 4.2)', () => {
-  expect(refusalHead('tls_required')).toMatchObject({ status: 426, headers: { upgrade: 'TLS/1.2, HTTP/1.1', connection: 'Upgrade, close' } });
+  expect(refusalHead('tls_required')).toMatchObject({
+    status: 426,
+    headers: { upgrade: 'TLS/1.2, HTTP/1.1', connection: 'Upgrade, close' },
+  });
 });

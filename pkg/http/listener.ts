@@ -586,8 +586,7 @@ class Port implements Listener {
       peer: own.peer,
       certificate: own.certificate,
     };
-    const fault =
-      http2Fault(headers, raw, endStream, this.#limits) ?? this.#inboundFault(true, own.certificate);
+    const fault = http2Fault(headers, raw, endStream, this.#limits) ?? this.#inboundFault(true, own.certificate);
     const exchange = new Http2Exchange(this.#host, arrival);
     if (fault === undefined) this.#hand(exchange);
     else {

@@ -92,7 +92,7 @@ export function createPassthrough(options: PassthroughOptions): Passthrough {
   });
   proxy.on('proxyReqWs', (sent: ClientRequest, request) => {
     sent.path = request.url ?? '/';
-    prepareHandshake(sent, failures.get(request));
+    prepareHandshake(sent, failures.get(request), () => failures.delete(request));
   });
   const failures = new WeakMap<IncomingMessage, (error: RefusedError) => void>();
   proxy.on('error', (error, request) => {
@@ -186,8 +186,14 @@ class WebRequest extends EventEmitter {
 }
 
 /** Before `http-proxy` copies the model's handshake: only what belongs to one, and no answer that is not one. */
-function prepareHandshake(sent: ClientRequest, failed: ((error: RefusedError) => void) | undefined): void {
+function prepareHandshake(
+  sent: ClientRequest,
+  failed: ((error: RefusedError) => void) | undefined,
+  joined: () => void,
+): void {
   sent.on('upgrade', (response: IncomingMessage) => {
+    // From here on a failure only ends the socket: an answer would be read as a frame.
+    joined();
     for (const name of Object.keys(response.headers)) {
       if (!handshakeAnswer.has(name)) delete response.headers[name];
     }

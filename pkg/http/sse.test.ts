@@ -12,7 +12,8 @@ function frames(chunks: readonly (string | Buffer)[], max?: number): SseFrame[] 
   return last === undefined ? all : [...all, last];
 }
 
-const view = (list: readonly SseFrame[]): unknown[] => list.map(({ raw, event, data, complete }) => ({ raw, event, data, complete }));
+const view = (list: readonly SseFrame[]): unknown[] =>
+  list.map(({ raw, event, data, complete }) => ({ raw, event, data, complete }));
 
 /** WHATWG HTML section 9.2.6, line by line and slow, for comparison: [event, data] of each dispatched event. */
 function reference(text: string): [string, string][] {
@@ -85,7 +86,22 @@ describe('every stream, whole, byte by byte and at every cut', () => {
 });
 
 test('random streams at random cuts give the same frames, and what a client reads', () => {
-  const piece = fc.constantFrom('data: a', 'data:', 'data', 'event: x', ': c', 'id: 1', 'é😀', '\ufeff', '\n', '\r', '\r\n', '\n\n', '\r\r', '\r\n\r\n');
+  const piece = fc.constantFrom(
+    'data: a',
+    'data:',
+    'data',
+    'event: x',
+    ': c',
+    'id: 1',
+    'é😀',
+    '\ufeff',
+    '\n',
+    '\r',
+    '\r\n',
+    '\n\n',
+    '\r\r',
+    '\r\n\r\n',
+  );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 30 }), fc.array(fc.nat(200), { maxLength: 8 }), (pieces, cuts) => {
       const bytes = Buffer.from(pieces.join(''));

@@ -40,6 +40,7 @@ export class Http1Upgrade implements UpgradeRequest, RawUpgrade, LiveExchange {
   readonly #head: Buffer;
   readonly #closing = new CloseListeners();
   #answered = false;
+  #passed = false;
 
   constructor(host: ExchangeHost, connection: Http1Connection, request: IncomingMessage, head: Buffer) {
     this.#host = host;
@@ -58,7 +59,7 @@ export class Http1Upgrade implements UpgradeRequest, RawUpgrade, LiveExchange {
     this.#socket.on('error', () => this.#socket.destroy());
     this.#socket.on('close', () => {
       host.live.delete(this);
-      this.#closing.close(this.#answered ? 'finished' : 'aborted');
+      this.#closing.close(this.#answered || this.#passed ? 'finished' : 'aborted');
     });
   }
 
@@ -86,7 +87,7 @@ export class Http1Upgrade implements UpgradeRequest, RawUpgrade, LiveExchange {
   }
 
   [rawUpgrade](): { request: IncomingMessage; socket: Socket; head: Buffer } {
-    this.#answered = true;
+    this.#passed = true;
     return { request: this.#request, socket: this.#socket, head: this.#head };
   }
 }

@@ -224,6 +224,7 @@ class Call implements UpstreamCall {
     }
     this.#sent = sent;
     sent.on('response', this.#onResponse);
+    sent.on('upgrade', this.#onUpgrade);
     sent.on('error', this.#onError);
     this.#touch();
     this.#timer ??= this.#line.clock.after(this.#request.idleMs, this.#onIdle);
@@ -310,6 +311,12 @@ class Call implements UpstreamCall {
   };
 
   readonly #onBroken = (cause?: unknown): void => this.#fail('upstream_protocol', cause);
+
+  /** Nobody asked for one. Without a listener node breaks the connection and tells nobody. */
+  readonly #onUpgrade = (_response: IncomingMessage, socket: Socket): void => {
+    socket.destroy();
+    this.#fail('upstream_protocol');
+  };
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     if (this.#done) return;

@@ -14,12 +14,18 @@ export function clientIdentity(): ClientIdentity {
   const name = [{ name: 'commonName', value: 'clients' }];
   const ca = certificate(authority.public, name, name, [{ name: 'basicConstraints', cA: true }]);
   ca.sign(authority.private, forge.md.sha256.create());
-  const cert = certificate(leaf.public, [{ name: 'commonName', value: 'client' }], name, [{ name: 'extKeyUsage', clientAuth: true }]);
+  const cert = certificate(leaf.public, [{ name: 'commonName', value: 'client' }], name, [
+    { name: 'extKeyUsage', clientAuth: true },
+  ]);
   cert.sign(authority.private, forge.md.sha256.create());
   return { ca: forge.pki.certificateToPem(ca), cert: forge.pki.certificateToPem(cert), key: leaf.pem };
 }
 
-function rsa(): { readonly public: forge.pki.rsa.PublicKey; readonly private: forge.pki.rsa.PrivateKey; readonly pem: string } {
+function rsa(): {
+  readonly public: forge.pki.rsa.PublicKey;
+  readonly private: forge.pki.rsa.PrivateKey;
+  readonly pem: string;
+} {
   // Node's generator: forge's own takes seconds.
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = privateKey.export({ format: 'pem', type: 'pkcs1' }).toString();

@@ -145,7 +145,9 @@ describe('slow clients', () => {
     socket.write(text);
     await until(() => served.exchanges.length === 1);
     await pause(500);
-    await expect(served.exchanges[0]!.readBody({ maxBytes: 9, timeoutMs: 9 })).rejects.toMatchObject({ code: 'request_timeout' });
+    await expect(served.exchanges[0]!.readBody({ maxBytes: 9, timeoutMs: 9 })).rejects.toMatchObject({
+      code: 'request_timeout',
+    });
     socket.destroy();
   });
 
@@ -190,10 +192,13 @@ describe('pipelining', () => {
   /** Answers after a time that the path names, so that a later request would overtake. */
   const slowly = (seen: string[]) => (exchange: Exchange) => {
     seen.push(`begin ${exchange.target}`);
-    setTimeout(() => {
-      seen.push(`end ${exchange.target}`);
-      exchange.respond(200, {}, `answer to ${exchange.target}`);
-    }, Number(exchange.target.split('/')[2] ?? 0));
+    setTimeout(
+      () => {
+        seen.push(`end ${exchange.target}`);
+        exchange.respond(200, {}, `answer to ${exchange.target}`);
+      },
+      Number(exchange.target.split('/')[2] ?? 0),
+    );
   };
 
   test('requests are handled one at a time, in order', async () => {
@@ -201,7 +206,11 @@ describe('pipelining', () => {
     const served = await start({ handle: slowly(seen) });
     const spoken = await speak(served, get('/a/80') + get('/b/5') + get('/c/0'), { ms: 400 });
     expect(seen).toEqual(['begin /a/80', 'end /a/80', 'begin /b/5', 'end /b/5', 'begin /c/0', 'end /c/0']);
-    expect([...spoken.text.matchAll(/answer to (\S+?)(?=HTTP|$)/g)].map((one) => one[1])).toEqual(['/a/80', '/b/5', '/c/0']);
+    expect([...spoken.text.matchAll(/answer to (\S+?)(?=HTTP|$)/g)].map((one) => one[1])).toEqual([
+      '/a/80',
+      '/b/5',
+      '/c/0',
+    ]);
   });
 
   test('bodies do not mix', async () => {
@@ -254,7 +263,8 @@ describe('pipelining', () => {
 });
 
 describe('Expect: 100-continue', () => {
-  const head = (length: number): string => `POST /v1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: ${length}\r\n\r\n`;
+  const head = (length: number): string =>
+    `POST /v1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: ${length}\r\n\r\n`;
 
   test('is answered when the handler reads the body', async () => {
     let read: () => void = () => undefined;
@@ -276,7 +286,10 @@ describe('Expect: 100-continue', () => {
   });
 
   test('is not answered where the handler refuses first, and the connection closes: the body may or may not follow', async () => {
-    const served = await start({ handle: (exchange) => exchange.respond(401, {}, 'no'), limits: { drain: { ms: 100 } } });
+    const served = await start({
+      handle: (exchange) => exchange.respond(401, {}, 'no'),
+      limits: { drain: { ms: 100 } },
+    });
     const spoken = await speak(served, [head(get('/smuggled').length), 50, get('/smuggled')]);
     expect(spoken.text).not.toContain('100 Continue');
     expect(spoken.statuses).toEqual([401]);
@@ -320,13 +333,33 @@ describe('bodies', () => {
     ['what is not gzip', 'gzip', Buffer.from('abc'), 400, 'invalid_encoding'],
     ['cut gzip', 'gzip', gzipSync(text).subarray(0, 20), 400, 'invalid_encoding'],
     ['bytes after gzip', 'gzip', Buffer.concat([gzipSync(text), Buffer.from('garbage')]), 400, 'invalid_encoding'],
-    ['bytes after zlib', 'deflate', Buffer.concat([deflateSync(text), Buffer.from('garbage')]), 400, 'invalid_encoding'],
-    ['bytes after brotli', 'br', Buffer.concat([brotliCompressSync(text), Buffer.from('garbage')]), 400, 'invalid_encoding'],
-    ['bytes after zstd', 'zstd', Buffer.concat([zstdCompressSync(text), Buffer.from('garbage')]), 400, 'invalid_encoding'],
+    [
+      'bytes after zlib',
+      'deflate',
+      Buffer.concat([deflateSync(text), Buffer.from('garbage')]),
+      400,
+      'invalid_encoding',
+    ],
+    [
+      'bytes after brotli',
+      'br',
+      Buffer.concat([brotliCompressSync(text), Buffer.from('garbage')]),
+      400,
+      'invalid_encoding',
+    ],
+    [
+      'bytes after zstd',
+      'zstd',
+      Buffer.concat([zstdCompressSync(text), Buffer.from('garbage')]),
+      400,
+      'invalid_encoding',
+    ],
   ];
   test.each(refusals)('%s is refused', async (_name, coding, body, status, code) => {
     const served = await start();
-    const spoken = await speak(served, postOf('/', body.toString('latin1'), `Content-Encoding: ${coding}\r\n`), { ms: 800 });
+    const spoken = await speak(served, postOf('/', body.toString('latin1'), `Content-Encoding: ${coding}\r\n`), {
+      ms: 800,
+    });
     expect(spoken.statuses).toEqual([status]);
     expect(spoken.text).toContain(code);
     expect(served.seen).toEqual([]);
@@ -349,7 +382,11 @@ describe('bodies', () => {
   test('too long by its chunks: 413', async () => {
     const served = await start();
     const chunk = `10000\r\n${'a'.repeat(65536)}\r\n`;
-    const parts = ['POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', ...new Array<string>(20).fill(chunk), '0\r\n\r\n'];
+    const parts = [
+      'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n',
+      ...new Array<string>(20).fill(chunk),
+      '0\r\n\r\n',
+    ];
     const spoken = await speak(served, parts, { ms: 600 });
     expect(spoken.statuses).toEqual([413]);
     expect(served.seen).toEqual([]);
@@ -357,21 +394,34 @@ describe('bodies', () => {
 
   test('an early refusal of a large upload reaches a client that writes first and reads after', async () => {
     const served = await start({ handle: (exchange) => exchange.respond(401, {}, 'no') });
-    const parts = [`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${20 * 1024 * 1024}\r\n\r\n`, ...new Array<string>(20).fill('a'.repeat(1024 * 1024))];
+    const parts = [
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${20 * 1024 * 1024}\r\n\r\n`,
+      ...new Array<string>(20).fill('a'.repeat(1024 * 1024)),
+    ];
     const spoken = await speak(served, [...parts, get('/next')], { ms: 1500 });
     expect(spoken.statuses).toEqual([401, 401]);
   });
 
   test('no more than the drain’s limit is read', async () => {
-    const served = await start({ handle: (exchange) => exchange.respond(401, {}, 'no'), limits: { drain: { bytes: 1024 * 1024 } } });
-    const parts = [`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${20 * 1024 * 1024}\r\n\r\n`, ...new Array<string>(20).fill('a'.repeat(1024 * 1024))];
+    const served = await start({
+      handle: (exchange) => exchange.respond(401, {}, 'no'),
+      limits: { drain: { bytes: 1024 * 1024 } },
+    });
+    const parts = [
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${20 * 1024 * 1024}\r\n\r\n`,
+      ...new Array<string>(20).fill('a'.repeat(1024 * 1024)),
+    ];
     const spoken = await speak(served, parts, { ms: 1500 });
     expect(spoken.closed).toBe(true);
   });
 
   test('a refusal while the body still comes says nothing into the next answer when the rest is malformed', async () => {
     const served = await start({ handle: (exchange) => exchange.respond(401, {}, 'no') });
-    const spoken = await speak(served, ['POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 60, 'zz\r\n']);
+    const spoken = await speak(served, [
+      'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+      60,
+      'zz\r\n',
+    ]);
     expect(spoken.statuses).toEqual([401]);
     expect(spoken.closed).toBe(true);
   });
@@ -403,7 +453,10 @@ describe('bodies', () => {
     const codes: string[] = [];
     const served = await start({
       budget,
-      handle: (exchange) => void exchange.readBody({ maxBytes: 1_000_000, timeoutMs: 5000 }).catch((error: { code: string }) => codes.push(error.code)),
+      handle: (exchange) =>
+        void exchange
+          .readBody({ maxBytes: 1_000_000, timeoutMs: 5000 })
+          .catch((error: { code: string }) => codes.push(error.code)),
     });
     const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca });
     socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nabc');
@@ -416,7 +469,17 @@ describe('bodies', () => {
 
 describe('answers', () => {
   test('hop-by-hop headers and lengths of the handler’s never go out', async () => {
-    const headers = { 'Transfer-Encoding': 'chunked', connection: 'x-a', 'keep-alive': 'a', 'content-length': '99', te: 'a', trailer: 'x', upgrade: 'x', 'proxy-authenticate': 'x', 'x-b': ['1', '2'] };
+    const headers = {
+      'Transfer-Encoding': 'chunked',
+      connection: 'x-a',
+      'keep-alive': 'a',
+      'content-length': '99',
+      te: 'a',
+      trailer: 'x',
+      upgrade: 'x',
+      'proxy-authenticate': 'x',
+      'x-b': ['1', '2'],
+    };
     const served = await start({ handle: (exchange) => exchange.respond(200, headers, 'ok') });
     const { text } = await speak(served, get('/'), { ms: 150 });
     expect(text).not.toMatch(/transfer-encoding|x-a|\nte:|trailer|upgrade|proxy|99/i);
@@ -545,7 +608,11 @@ describe('client certificates', () => {
     const served = await start({ clientCa: good.ca });
     served.inbound = 'Mutual';
     const status = async (identity: ClientIdentity): Promise<unknown> => {
-      const session = connectH2(`https://127.0.0.1:${served.port}`, { ca: served.ca, cert: identity.cert, key: identity.key });
+      const session = connectH2(`https://127.0.0.1:${served.port}`, {
+        ca: served.ca,
+        cert: identity.cert,
+        key: identity.key,
+      });
       const request = session.request({ ':path': '/' });
       const head = await new Promise<Record<string, unknown>>((resolve) => request.once('response', resolve));
       session.destroy();
@@ -592,14 +659,21 @@ describe('TLS', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sidegate-swap-'));
     const load = (name: string): { cert: string; key: string; ca: string } => {
       const files = ensureSelfSigned(join(folder, name), ['localhost', '127.0.0.1'], systemClock);
-      return { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8'), ca: readFileSync(files.caFile, 'utf8') };
+      return {
+        cert: readFileSync(files.certFile, 'utf8'),
+        key: readFileSync(files.keyFile, 'utf8'),
+        ca: readFileSync(files.caFile, 'utf8'),
+      };
     };
     const before = load('before');
     const after = load('after');
     rmSync(folder, { recursive: true });
     let current = before;
     const listeners: (() => void)[] = [];
-    const tls: ListenerOptions['tls'] = { current: () => current, subscribe: (listener) => (listeners.push(listener), () => undefined) };
+    const tls: ListenerOptions['tls'] = {
+      current: () => current,
+      subscribe: (listener) => (listeners.push(listener), () => undefined),
+    };
     const streams: Exchange[] = [];
     const served = await start({
       tls,

@@ -92,7 +92,10 @@ const request = [
   [':path', '/v1'],
 ] as const;
 const without = (name: string): (readonly [string, string])[] => request.filter(([one]) => one !== name);
-const replaced = (name: string, value: string): (readonly [string, string])[] => [...without(name), [name, value] as const];
+const replaced = (name: string, value: string): (readonly [string, string])[] => [
+  ...without(name),
+  [name, value] as const,
+];
 
 type Fields = readonly (readonly [string, string])[];
 
@@ -125,7 +128,14 @@ const refusedHeads: readonly (readonly [name: string, source: string, fields: Fi
   ['user information in the authority', 'RFC 9113 8.3.1', replaced(':authority', 'x@a')],
   ['a host that is not the authority', 'RFC 9113 8.3.1; PortSwigger host header attacks', [...request, ['host', 'b']]],
   ['two hosts', 'PortSwigger host header attacks', [...request, ['host', 'a'], ['host', 'a']]],
-  ['CONNECT', 'RFC 9113 8.5', [[':method', 'CONNECT'], [':authority', 'a:80']]],
+  [
+    'CONNECT',
+    'RFC 9113 8.5',
+    [
+      [':method', 'CONNECT'],
+      [':authority', 'a:80'],
+    ],
+  ],
   ['extended CONNECT', 'RFC 8441', [...replaced(':method', 'CONNECT').slice(0, 4), [':protocol', 'websocket']]],
   ['two Content-Lengths', 'PortSwigger H2.CL', [...request, ['content-length', '0'], ['content-length', '0']]],
   ['a plus sign in Content-Length', 'PortSwigger H2.CL', [...request, ['content-length', '+0']]],
@@ -164,7 +174,9 @@ describe('HTTP/2 framing', () => {
     const served = await start();
     const { socket, frames, closed } = await rawConnection(served);
     const block = hpack(fields);
-    const parts = [frame(headersFrame, block.length > 16_000 ? endStream : endStream | endHeaders, 1, block.subarray(0, 16_000))];
+    const parts = [
+      frame(headersFrame, block.length > 16_000 ? endStream : endStream | endHeaders, 1, block.subarray(0, 16_000)),
+    ];
     for (let at = 16_000; at < block.length; at += 16_000) {
       parts.push(frame(continuation, at + 16_000 >= block.length ? endHeaders : 0, 1, block.subarray(at, at + 16_000)));
     }
@@ -177,10 +189,33 @@ describe('HTTP/2 framing', () => {
   });
 
   const bodies: readonly (readonly [name: string, source: string, fields: Fields, frames: readonly Buffer[]])[] = [
-    ['more than Content-Length', 'RFC 9113 8.1.1', [...request, ['content-length', '1']], [frame(data, endStream, 1, Buffer.from('abc'))]],
-    ['less than Content-Length', 'RFC 9113 8.1.1', [...request, ['content-length', '9']], [frame(data, endStream, 1, Buffer.from('abc'))]],
-    ['a pseudo header in a trailer', 'RFC 9113 8.1', request, [frame(data, 0, 1, Buffer.from('abc')), frame(headersFrame, endStream | endHeaders, 1, hpack([[':path', '/x']]))]],
-    ['a connection header in a trailer', 'RFC 9113 8.2.2', request, [frame(data, 0, 1, Buffer.from('abc')), frame(headersFrame, endStream | endHeaders, 1, hpack([['connection', 'x']]))]],
+    [
+      'more than Content-Length',
+      'RFC 9113 8.1.1',
+      [...request, ['content-length', '1']],
+      [frame(data, endStream, 1, Buffer.from('abc'))],
+    ],
+    [
+      'less than Content-Length',
+      'RFC 9113 8.1.1',
+      [...request, ['content-length', '9']],
+      [frame(data, endStream, 1, Buffer.from('abc'))],
+    ],
+    [
+      'a pseudo header in a trailer',
+      'RFC 9113 8.1',
+      request,
+      [frame(data, 0, 1, Buffer.from('abc')), frame(headersFrame, endStream | endHeaders, 1, hpack([[':path', '/x']]))],
+    ],
+    [
+      'a connection header in a trailer',
+      'RFC 9113 8.2.2',
+      request,
+      [
+        frame(data, 0, 1, Buffer.from('abc')),
+        frame(headersFrame, endStream | endHeaders, 1, hpack([['connection', 'x']])),
+      ],
+    ],
     ['padding longer than the frame', 'RFC 9113 6.1', request, [frame(data, endStream | 8, 1, Buffer.of(9, 1))]],
   ];
   test.each(bodies)('refuses a body with %s (%s)', async (_name, _source, fields, parts) => {
@@ -194,7 +229,12 @@ describe('HTTP/2 framing', () => {
   test('a GET with a body is refused', async () => {
     const served = await start();
     const { socket, frames } = await rawConnection(served);
-    socket.write(Buffer.concat([frame(headersFrame, endHeaders, 1, hpack(replaced(':method', 'GET'))), frame(data, endStream, 1, Buffer.from('abc'))]));
+    socket.write(
+      Buffer.concat([
+        frame(headersFrame, endHeaders, 1, hpack(replaced(':method', 'GET'))),
+        frame(data, endStream, 1, Buffer.from('abc')),
+      ]),
+    );
     await until(() => frames.some((one) => one.type === headersFrame));
     expect(served.refused).toEqual(['ambiguous_framing']);
     expect(served.exchanges).toEqual([]);
@@ -203,7 +243,13 @@ describe('HTTP/2 framing', () => {
   test('a trailer is dropped', async () => {
     const served = await start();
     const { socket, frames } = await rawConnection(served);
-    socket.write(Buffer.concat([frame(headersFrame, endHeaders, 1, hpack(request)), frame(data, 0, 1, Buffer.from('abc')), frame(headersFrame, endStream | endHeaders, 1, hpack([['x-evil', '1']]))]));
+    socket.write(
+      Buffer.concat([
+        frame(headersFrame, endHeaders, 1, hpack(request)),
+        frame(data, 0, 1, Buffer.from('abc')),
+        frame(headersFrame, endStream | endHeaders, 1, hpack([['x-evil', '1']])),
+      ]),
+    );
     await until(() => frames.some((one) => one.type === data));
     expect(served.seen).toEqual(['POST /v1 abc']);
     expect(served.exchanges[0]!.headers['x-evil']).toBeUndefined();
@@ -218,7 +264,12 @@ describe('HTTP/2 floods', () => {
     const { socket, closed } = await rawConnection(served);
     for (let at = 0; at < 400 && !closed(); at++) {
       const id = 1 + at * 2;
-      socket.write(Buffer.concat([frame(headersFrame, endStream | endHeaders, id, opened), frame(reset, 0, id, Buffer.from([0, 0, 0, 8]))]));
+      socket.write(
+        Buffer.concat([
+          frame(headersFrame, endStream | endHeaders, id, opened),
+          frame(reset, 0, id, Buffer.from([0, 0, 0, 8])),
+        ]),
+      );
       if (at % 10 === 0) await pause(2);
     }
     await until(closed);
@@ -339,7 +390,11 @@ describe('HTTP/2 exchanges', () => {
     expect(frames.filter((one) => one.type === data && (one.flags & endStream) !== 0)).toEqual([]);
   });
 
-  const ask = (session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string | Buffer): Promise<{ status: number; headers: Record<string, unknown>; text: string }> =>
+  const ask = (
+    session: ClientHttp2Session,
+    headers: OutgoingHttpHeaders,
+    body?: string | Buffer,
+  ): Promise<{ status: number; headers: Record<string, unknown>; text: string }> =>
     new Promise((resolve, reject) => {
       const stream = session.request(headers);
       let head: Record<string, unknown> = {};
@@ -360,7 +415,9 @@ describe('HTTP/2 exchanges', () => {
     const served = await start();
     const session = connected(served);
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => ask(session, { ':method': 'POST', ':path': `/${at}`, 'content-encoding': 'gzip' }, gzipSync(`body ${at}`))),
+      Array.from({ length: 20 }, (_, at) =>
+        ask(session, { ':method': 'POST', ':path': `/${at}`, 'content-encoding': 'gzip' }, gzipSync(`body ${at}`)),
+      ),
     );
     expect(answers.map((one) => one.text)).toEqual(Array.from({ length: 20 }, (_, at) => `body ${at}`));
     expect(served.exchanges[0]).toMatchObject({ protocol: 'h2', encrypted: true, peer: '127.0.0.1', method: 'POST' });
@@ -371,7 +428,12 @@ describe('HTTP/2 exchanges', () => {
 
   test('connection headers of the handler’s never go out: they would throw outside of it', async () => {
     const served = await start({
-      handle: (exchange) => exchange.respond(200, { 'Transfer-Encoding': 'chunked', connection: 'close', upgrade: 'x', 'x-a': ['1', '2'] }, 'ok'),
+      handle: (exchange) =>
+        exchange.respond(
+          200,
+          { 'Transfer-Encoding': 'chunked', connection: 'close', upgrade: 'x', 'x-a': ['1', '2'] },
+          'ok',
+        ),
     });
     const session = connected(served);
     const answer = await ask(session, { ':path': '/' });
@@ -461,7 +523,9 @@ describe('HTTP/2 exchanges', () => {
     first.close(constants.NGHTTP2_CANCEL);
     await until(() => how.length === 1);
     const second = session.request({ ':path': '/' });
-    const code = new Promise((resolve) => second.on('error', () => undefined).on('close', () => resolve(second.rstCode)));
+    const code = new Promise((resolve) =>
+      second.on('error', () => undefined).on('close', () => resolve(second.rstCode)),
+    );
     second.resume();
     await until(() => exchanges.length === 2);
     exchanges[1]!.destroy();
@@ -475,7 +539,10 @@ describe('HTTP/2 exchanges', () => {
   test('100 Continue goes out when the body is read', async () => {
     const served = await start();
     const session = connected(served);
-    const stream = session.request({ ':method': 'POST', ':path': '/', expect: '100-continue', 'content-length': 3 }, { endStream: false });
+    const stream = session.request(
+      { ':method': 'POST', ':path': '/', expect: '100-continue', 'content-length': 3 },
+      { endStream: false },
+    );
     await new Promise((resolve) => stream.once('continue', resolve));
     stream.end('abc');
     await until(() => served.seen.length === 1);
