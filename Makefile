@@ -48,3 +48,7 @@ run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000
 .PHONY: demo
 demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... uses your own model server
 	UPSTREAM="$(UPSTREAM)" ONCE="$(ONCE)" $(NODE) test/demo/main.ts
+
+.PHONY: bench
+bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds)
+	$(NODE) test/bench/main.ts

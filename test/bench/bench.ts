@@ -53,9 +53,10 @@ export async function setUp(short: boolean): Promise<Bench> {
   const load = node('test/bench/load/main.ts');
   await portOf(load);
   const certificate: Certificate = ensureSelfSigned(join(folder, 'pki'), ['localhost', '127.0.0.1'], systemClock);
+  const entry = short ? 'cmd/sidecar/main.ts' : 'dist/sidecar.js';
   const policy = (patterns?: number): string => benchPolicy(issuer.url, patterns);
   const sidecar = (name: string, text = policy()): Promise<SidecarPeer> =>
-    startSidecar({ upstreamPort, folder, name, policy: text, certificate });
+    startSidecar({ upstreamPort, folder, name, policy: text, certificate, entry });
 
   const direct: Peer = { name: 'direct', tls: false, port: upstreamPort, process: undefined };
   const bare = await startBare(upstreamPort, certificate);

@@ -34,7 +34,8 @@ export function makeText(count: number, every: number): Text {
   let value = 0;
   for (let at = 0; tokens.length < count; at++) {
     const hide = every > 0 && tokens.length >= next;
-    const word = hide ? (values[value++ % values.length] ?? '') : (words[at % words.length] ?? '');
+    // In brackets: a number that stands beside a card could be taken as a part of it.
+    const word = hide ? `(${values[value++ % values.length] ?? ''}),` : (words[at % words.length] ?? '');
     if (hide) next += every;
     const text = tokens.length === 0 ? word : ` ${word}`;
     const pieces = cut(text);
@@ -45,7 +46,7 @@ export function makeText(count: number, every: number): Text {
     }
     const room = count - tokens.length;
     tokens.push(...pieces.slice(0, room));
-    expected += hide ? ` ${masked}` : pieces.slice(0, room).join('');
+    expected += hide ? ` (${masked}),` : pieces.slice(0, room).join('');
   }
   return { tokens, expected };
 }

@@ -95,6 +95,8 @@ export interface SidecarOptions {
   readonly name: string;
   readonly policy: string;
   readonly certificate: Certificate;
+  /** The program: the bundle, or the source where nothing is measured. */
+  readonly entry: string;
 }
 
 export interface SidecarPeer extends Peer {
@@ -106,7 +108,7 @@ export interface SidecarPeer extends Peer {
 }
 
 export async function startSidecar(options: SidecarOptions): Promise<SidecarPeer> {
-  const { upstreamPort, folder, name, policy, certificate } = options;
+  const { upstreamPort, folder, name, policy, certificate, entry } = options;
   const home = join(folder, name);
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, 'policy.yaml'), policy);
@@ -117,7 +119,7 @@ export async function startSidecar(options: SidecarOptions): Promise<SidecarPeer
     core: proxyCore,
     command: process.execPath,
     args: [
-      'dist/sidecar.js',
+      entry,
       ...['--policy', join(home, 'policy.yaml'), '--upstream', `http://127.0.0.1:${upstreamPort}`],
       ...['--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`],
       ...['--data', join(home, 'data'), '--audit', join(home, 'audit.jsonl')],
