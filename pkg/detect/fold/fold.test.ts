@@ -3,6 +3,13 @@ import fc from 'fast-check';
 import { fold, foldCodePoint } from './index.ts';
 
 describe('fold', () => {
+  test('one character of every page, before any was seen, costs under a second, and ideographs and syllables are themselves', () => {
+    const begin = process.cpuUsage();
+    for (let code = 0; code <= 0x10ffff; code += 256) foldCodePoint(code);
+    expect(process.cpuUsage(begin).user).toBeLessThan(1_000_000);
+    expect(fold('中國\u3400한글\ue000\u{20000}\u{30000}').text).toBe('中國\u3400한글\ue000\u{20000}\u{30000}');
+  });
+
   test.each([
     ['full-width digits', '４１１１ １１１１', '4111 1111'],
     ['mathematical letters and digits', '𝕒𝓫𝐜𝒅𝖊 𝟙𝟚𝟛', 'abcde 123'],

@@ -28,6 +28,9 @@ const digit = /^\p{Nd}$/u;
 const space = /^\p{Zs}$/u;
 const dash = /^\p{Pd}$/u;
 const mark = /\p{M}/gu;
+/** What changes although it does not decompose. */
+const special =
+  /[\p{Default_Ignorable_Code_Point}\p{Mn}\p{Me}\p{Nd}\p{Zs}\p{Pd}\u0080-\u009f\u2028\u2029\u2800\ufff9-\ufffb]/u;
 /** Decomposition is not how these are read: syllables and voiced kana. */
 const composed = /^[\u3040-\u30ff\uac00-\ud7a3]$/u;
 const notAscii = /[^\0-\x7f]/;
@@ -43,7 +46,7 @@ function simple(code: number, character: string): string | undefined {
   if (code >= 0xe0020 && code <= 0xe007e) return ascii[code - 0xe0000];
   const likeness = known?.get(code);
   if (likeness !== undefined) return likeness;
-  if (ignorable.test(character) || code === 0x20e3) return '';
+  if (ignorable.test(character)) return '';
   if (code === 0x85 || code === 0x2028 || code === 0x2029) return '\n';
   if (space.test(character) || code === 0x2800) return ' ';
   if (dash.test(character)) return '-';
@@ -67,8 +70,23 @@ function workOut(code: number): string {
   return Array.from(folded).length > 4 ? character : folded;
 }
 
+/**
+ * Does nothing of a page fold? Asked of all its characters at once: a text of one character from every page would otherwise work out all
+ * of Unicode one by one (half a second). Hangul syllables are passed over by their range, since they decompose.
+ */
+function isPlain(index: number): boolean {
+  if (index >= 0xac && index < 0xd7) return true;
+  let all = '';
+  for (let code = index * 256; code < index * 256 + 256; code += 1) {
+    if (known?.has(code) === true) return false;
+    all += String.fromCodePoint(code);
+  }
+  return !special.test(all) && all.normalize('NFKD') === all;
+}
+
 function buildPage(index: number): Page {
   known ??= lookAlikes();
+  if (isPlain(index)) return unchanged;
   const page = new Array<string | undefined>(256);
   let changes = false;
   for (let low = 0; low < 256; low += 1) {
