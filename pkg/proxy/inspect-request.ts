@@ -26,7 +26,10 @@ export interface RequestOutcome {
 const seamUnits = 512;
 
 export interface RequestInspection {
-  readonly view: RequestView;
+  /** Undefined: there is no body that a dialect could read. */
+  readonly view: RequestView | undefined;
+  /** With its question mark; forwarded as it came, so what stands in it is judged and cannot be masked. */
+  readonly query: string;
   readonly plan: RequestPlan;
   readonly views: RequestViews;
   readonly rules: readonly ScanRule[];
@@ -50,7 +53,7 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
     }
   };
 
-  for (const lane of view.lanes) {
+  for (const lane of view?.lanes ?? []) {
     const text = lane.node.text;
     const first = await maskLong(views.all, text, lane.kind, 'complete', turn);
     if (first.hits.length === 0) {
@@ -64,14 +67,15 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
     if (acted.edits.length > 0)
       edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(acted.text) });
   }
-  for (const value of view.loneValues) {
+  for (const value of view?.loneValues ?? []) {
     const found = views.act.mask(value.node.text, 'text', 'complete');
     if (found.hits.length === 0) continue;
     judge(found.hits, value.key);
     if (found.edits.length > 0)
       edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(found.text) });
   }
-  for (const seam of seams(view.lanes)) {
+  if (inspection.query !== '') judge(views.act.mask(plainQuery(inspection.query), 'text', 'complete').hits, true);
+  for (const seam of seams(view?.lanes ?? [])) {
     const crossing = views.act
       .mask(seam.text, 'text', 'complete')
       .hits.filter((hit) => hit.start < seam.at && hit.end > seam.at);
@@ -105,6 +109,15 @@ function act(outcome: GuardOutcome, hit: Hit, seam: boolean, session: Session, a
 /** The first enforced rule that forbids this request, in policy order. */
 export function blockedBy(session: Session): string | undefined {
   return session.acts().find((one) => one.act === 'blocked')?.rule;
+}
+
+/** As a server reads it; as it came where it cannot be decoded. */
+function plainQuery(query: string): string {
+  try {
+    return decodeURIComponent(query.replaceAll('+', ' '));
+  } catch {
+    return query;
+  }
 }
 
 /** The texts around each border of two lanes. Lanes shorter than a seam are joined with as many neighbours as fit. */

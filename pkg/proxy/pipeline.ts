@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import { JsonError, assertNever, describeError } from '../base/index.ts';
 import type { Clock, JsonEdit, JsonNode, Logger } from '../base/index.ts';
 import type {
@@ -22,10 +23,11 @@ import { Answer } from './answer.ts';
 import type { AnswerResult, ByteBudget } from './answer.ts';
 import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Limiter } from './limits.ts';
-import type { LiveRequests } from './live.ts';
+import type { LiveRequest, LiveRequests } from './live.ts';
 import { stillAllowed } from './live.ts';
 import { refusalResponse } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
+import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { Allowed } from './stages.ts';
 import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
@@ -67,6 +69,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     await request.readBody(); // under caps, decoded, parsed strictly
     request.authorise(); // needs the model's name, which stands in the body
     request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
+    await request.readOpaqueBody(); // bodies that no dialect parses: only now is it known whether anybody must look into them
     await request.inspect(); // guards; last of the checks, because it is the dearest
     await request.hold(); // approvals
     request.record(); // start and prompt are in the kernel's hands before the model sees a byte
@@ -132,7 +135,13 @@ class GovernedRequest {
     const { path, query } = normaliseTarget(this.#exchange.target);
     this.#path = path;
     this.#query = query === '' ? '' : `?${query}`;
-    this.#session.path = path;
+    this.#session.path = this.#forRecord(path);
+  }
+
+  /** Paths and model names are the caller's words, too: recorded as any other text of it. */
+  #forRecord(text: string): string {
+    const runtime = this.#need(this.#runtime);
+    return runtime.responseViews(runtime.snapshot.responsePlan(undefined)).record.mask(text, 'text', 'complete').text;
   }
 
   async identify(): Promise<void> {
@@ -147,7 +156,7 @@ class GovernedRequest {
     this.#route = recognise(exchange.method, this.#path);
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
-    session.model = this.#route.model;
+    this.#nameModel(this.#route.model);
     // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
     if (this.#caller !== undefined) return;
     decideAccess(
@@ -160,23 +169,30 @@ class GovernedRequest {
 
   async readBody(): Promise<void> {
     const { snapshot } = this.#need(this.#runtime);
-    if (this.#route.body === 'none') return;
-    const { maxBodyBytes, bodyTimeoutMs } = snapshot.requestLimits;
-    this.#body = await this.#exchange.readBody({ maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
-    this.#options.metrics.received(this.#exchange.bytesIn);
-    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
-    if (this.#route.body === 'opaque') return;
+    if (this.#route.body === 'none' || this.#opaque) return;
+    const body = await this.#read();
+    // Management routes are called without a body, too; inference is not.
+    if (body.length === 0 && (this.#route.operation === 'Admin' || this.#route.operation === 'Other')) return;
     try {
-      await this.#parse(this.#body);
+      await this.#parse(body);
     } catch (error) {
       if (!(error instanceof RefusedError) || snapshot.enforcing) throw error;
       this.#session.observe([{ reason: error.code, rule: 'default' }]);
     }
   }
 
+  async #read(): Promise<Buffer> {
+    const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
+    const body = await this.#exchange.readBody({ maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
+    this.#options.metrics.received(this.#exchange.bytesIn);
+    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    this.#body = body;
+    return body;
+  }
+
   async #parse(body: Buffer): Promise<void> {
     const type = this.#exchange.headers['content-type'];
-    if (type !== undefined && !/^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type)) {
+    if (type !== undefined && !jsonBody.test(type)) {
       throw new RefusedError('unsupported_media_type');
     }
     const text = decodeUtf8(body, () => new RefusedError('invalid_encoding'));
@@ -190,8 +206,14 @@ class GovernedRequest {
     this.#bodyText = text;
     this.#view = this.#route.dialect.request(this.#route, root);
     this.#session.stream = this.#view.stream;
-    this.#session.model = this.#view.model ?? this.#route.model;
+    this.#nameModel(this.#view.model ?? this.#route.model);
   }
+
+  #nameModel(model: string | undefined): void {
+    this.#model = model;
+    this.#session.model = model === undefined ? undefined : this.#forRecord(model);
+  }
+  #model: string | undefined;
 
   authorise(): void {
     const runtime = this.#need(this.#runtime);
@@ -204,20 +226,35 @@ class GovernedRequest {
   }
 
   #facts(): AccessRequest {
-    return { caller: this.#caller, operation: this.#route.operation, model: this.#session.model };
+    return { caller: this.#caller, operation: this.#route.operation, model: this.#model };
   }
 
   /** What cannot be read cannot be guarded. */
   #refuseUninspectable(): void {
-    const { snapshot } = this.#need(this.#runtime);
-    const inspects = this.#need(this.#requestPlan).inspects;
-    if (!inspects) return;
+    if (!this.#need(this.#requestPlan).inspects) return;
     const tokenInput = this.#need(this.#access).rules.some((rule) => rule.tokenInput);
     if (this.#view?.tokenInput === true && !tokenInput) throw new RefusedError('token_input_uninspectable');
-    if (this.#route.body === 'opaque' && (this.#body?.length ?? 0) > 0 && snapshot.enforcing) {
-      throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
-    }
   }
+
+  async readOpaqueBody(): Promise<void> {
+    if (!this.#opaque) return;
+    const runtime = this.#need(this.#runtime);
+    const plan = this.#need(this.#responsePlan);
+    const { inspects } = this.#need(this.#requestPlan);
+    this.#uninspected = !inspects && runtime.credentialRule < 0 && nothingToInspect(plan);
+    if (this.#uninspected) return;
+    const body = await this.#read();
+    if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
+  }
+
+  /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
+  get #opaque(): boolean {
+    if (this.#route.body === 'opaque') return true;
+    return this.#route.operation === 'Other' && !jsonBody.test(this.#exchange.headers['content-type'] ?? '');
+  }
+
+  /** No rule of this caller's looks into this route: bytes pass as they are, in both directions. */
+  #uninspected = false;
 
   admit(): void {
     const { limiter } = this.#options;
@@ -249,9 +286,9 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#requestPlan);
     const record = this.#need(this.#responsePlan).record;
-    if (this.#view === undefined) return;
     const outcome = await inspectRequest({
       view: this.#view,
+      query: this.#query,
       plan,
       views: runtime.requestViews(plan, record),
       rules: runtime.scanner.rules,
@@ -302,8 +339,10 @@ class GovernedRequest {
       this.#exchange.headers,
       this.#options,
     );
-    if (body !== undefined) headers['content-length'] = body.length;
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
+    metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
+    if (this.#uninspected) return this.#passThrough({ runtime, facts, plan }, headers);
+    if (body !== undefined) headers['content-length'] = body.length;
     const answer = new Answer({
       ...this.#options,
       session: this.#session,
@@ -323,7 +362,6 @@ class GovernedRequest {
       },
     });
     this.#answer = answer;
-    metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
     answer.begin({
       method: this.#exchange.method,
       path: this.#path + this.#query,
@@ -332,6 +370,17 @@ class GovernedRequest {
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
     });
   }
+  /** Nothing of it is read; it still ends when a policy no longer allows it. */
+  #passThrough(facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, headers: OutgoingHttpHeaders): void {
+    const { live, passthrough } = this.#options;
+    const entry: LiveRequest = { ...facts, end: () => this.#exchange.destroy() };
+    live.add(entry);
+    this.#exchange.onClose(() => live.remove(entry));
+    this.#result = { outcome: 'completed', status: 200, code: undefined };
+    this.#session.act('sidegate/uninspected', 'flagged');
+    passthrough.web(this.#exchange, { path: this.#path + this.#query, headers }, (error) => this.refuse(error));
+  }
+
   #answer: Answer | undefined;
   #result: AnswerResult | undefined;
   #closedAs: 'finished' | 'aborted' | undefined;
@@ -396,6 +445,13 @@ class GovernedRequest {
     if (value === undefined) throw new RefusedError('internal_error', { detail: 'order' });
     return value;
   }
+}
+
+const jsonBody = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
+
+/** Neither a rule nor a limit of this caller's concerns what comes back. */
+function nothingToInspect(plan: ResponsePlan): boolean {
+  return isEmpty(plan.scan) && Object.values(plan.limits).every((limit) => limit === undefined);
 }
 
 function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {

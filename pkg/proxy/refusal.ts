@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { RefusedError} from '../core/index.ts';
+import type { RefusedError } from '../core/index.ts';
 import { reasons } from '../core/index.ts';
 import type { Dialect, RefusalText } from '../dialect/index.ts';
 import { refusalHead } from '../http/index.ts';

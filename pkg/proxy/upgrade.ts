@@ -71,6 +71,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const access = decideAccess(runtime, session, facts, true);
     const plan = runtime.snapshot.responsePlan(caller);
     if (
+      runtime.credentialRule >= 0 || // a key that is sent could come back unseen
       runtime.snapshot.requestPlan(caller).inspects ||
       !isEmpty(plan.mask) ||
       !isEmpty(plan.block) ||

@@ -61,6 +61,7 @@ export class ValueReader {
   }
 
   #fields(node: JsonNode, path: Path, edits: JsonEdit[], hits: Hit[]): void {
+    if (node.numbers !== undefined) return; // an embedding: a field rule hides it whole or not at all
     for (let at = 0; at < node.items.length; at++) {
       const item = node.items[at];
       if (item === undefined) continue;

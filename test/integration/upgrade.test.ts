@@ -20,7 +20,9 @@ async function startEcho(): Promise<{ url: string; seen: Record<string, unknown>
     seen.push(request.headers);
     sockets.add(socket);
     socket.on('error', () => undefined);
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n');
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n',
+    );
     socket.pipe(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -57,7 +59,8 @@ async function handshake(to: World, token: string | null, more = ''): Promise<st
   return text;
 }
 
-const open = (issuer: string, more = ''): string => basePolicy(issuer).replace('ListModels]', 'ListModels, Other]') + more;
+const open = (issuer: string, more = ''): string =>
+  basePolicy(issuer).replace('ListModels]', 'ListModels, Other]') + more;
 
 describe('WebSocket upgrades', () => {
   test('pass where a rule allows the route and nothing has to be looked into', async () => {
@@ -71,7 +74,8 @@ describe('WebSocket upgrades', () => {
   });
 
   const guards = '  guards:\n  - { name: no-secrets, on: Request, match: { detectors: [Secrets] }, action: Block }\n';
-  const classes = '  classification:\n  - { label: confidential, detectors: [Email], visibleTo: [], otherwise: Mask }\n';
+  const classes =
+    '  classification:\n  - { label: confidential, detectors: [Email], visibleTo: [], otherwise: Mask }\n';
   test.each([
     ['a guard would have to read them', (issuer: string) => open(issuer, guards), true, 415],
     ['a classification would have to read them', (issuer: string) => open(issuer, classes), true, 415],
@@ -94,7 +98,9 @@ describe('WebSocket upgrades', () => {
     socket.on('error', () => undefined);
     const token = await world.token();
     const upgraded = new Promise<void>((resolve) => socket.once('data', () => resolve()));
-    socket.write(`GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+    socket.write(
+      `GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    );
     await upgraded;
     await world.setPolicy(basePolicy(world.issuer.url));
     await closed;
