@@ -202,7 +202,9 @@ export class JsonScan {
   }
 
   #fail(at: number): number {
-    this.#failed = true;
+    // What was found before the fault comes first, however the lane was cut.
+    if (this.#inScannedString) this.#scan?.settle();
+    this.#failed = this.#output.stopped === undefined;
     return at;
   }
 

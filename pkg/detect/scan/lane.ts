@@ -93,9 +93,12 @@ export class Lane implements LaneScanner {
   }
 
   #update(): void {
+    if (this.#output.stopped !== undefined) {
+      this.#decided = Math.max(this.#decided, this.#output.stoppedAt);
+      return;
+    }
     const scan = this.#text ?? this.#json;
     if (scan !== undefined) this.#decided = Math.max(this.#decided, Math.min(scan.decided, this.#received));
-    if (this.#output.stopped !== undefined) this.#decided = Math.max(this.#decided, this.#output.stoppedAt);
   }
 
   #read(text: string): void {

@@ -78,7 +78,11 @@ shortestSamples.push(...shortest);
 
 /** Rule sets with letters of a view: r replace, s stop, n note, - visible. */
 const setups: readonly { readonly name: string; readonly view: string; readonly rules: readonly RuleSketch[] }[] = [
-  { name: 'detectors', view: 'r', rules: [{ detectors: ['CreditCard', 'Email', 'PrivateKey', 'Jwt', 'GenericApiKey'] }] },
+  {
+    name: 'detectors',
+    view: 'r',
+    rules: [{ detectors: ['CreditCard', 'Email', 'PrivateKey', 'Jwt', 'GenericApiKey'] }],
+  },
   {
     name: 'styles',
     view: 'rrrr',
@@ -112,7 +116,10 @@ const setups: readonly { readonly name: string; readonly view: string; readonly 
   {
     name: 'words and field names',
     view: 'rr',
-    rules: [{ words: ['leak', 'cab', 'ab cd'] }, { fields: ['**.ssn', '**.k'], replacement: { style: 'Partial', keep: 2 } }],
+    rules: [
+      { words: ['leak', 'cab', 'ab cd'] },
+      { fields: ['**.ssn', '**.k'], replacement: { style: 'Partial', keep: 2 } },
+    ],
   },
   {
     name: 'stopping',
@@ -123,12 +130,16 @@ const setups: readonly { readonly name: string; readonly view: string; readonly 
       { detectors: ['CreditCard', 'Jwt'] },
     ],
   },
-  { name: 'the same unit in several rules', view: 'nrsr', rules: [
-    { detectors: ['Email'] },
-    { detectors: ['Email'], patterns: ['ab'], replacement: { style: 'Hash' } },
-    { patterns: ['x1'] },
-    { detectors: ['Email', 'Jwt'], patterns: ['x1', 'ab', '[a-z]{2}'] },
-  ] },
+  {
+    name: 'the same unit in several rules',
+    view: 'nrsr',
+    rules: [
+      { detectors: ['Email'] },
+      { detectors: ['Email'], patterns: ['ab'], replacement: { style: 'Hash' } },
+      { patterns: ['x1'] },
+      { detectors: ['Email', 'Jwt'], patterns: ['x1', 'ab', '[a-z]{2}'] },
+    ],
+  },
 ];
 
 const scenarios = setups.map(({ name, view, rules }) => {
@@ -144,17 +155,56 @@ const scenarios = setups.map(({ name, view, rules }) => {
 
 /** Pieces that the rules above are made of, whole and in part. */
 const pieces = [
-  ...['a', 'b', 'ab', 'abc', 'aab', 'B', 'x1', 'c', 'd', 'l', 'e', '1eak', 'l e a k', 'cab', 'c4b', 'ab  cd', ' ', ', ', '\n'],
+  ...[
+    'a',
+    'b',
+    'ab',
+    'abc',
+    'aab',
+    'B',
+    'x1',
+    'c',
+    'd',
+    'l',
+    'e',
+    '1eak',
+    'l e a k',
+    'cab',
+    'c4b',
+    'ab  cd',
+    ' ',
+    ', ',
+    '\n',
+  ],
   ...['1', '9', '5', '55', '1234', '1 2 3 4', '0-', '42', '1999', 'é', 'ａ', '１', 'ﬃ', 'ö'],
   ...['\u200b', '\u200b\u200b\u200b', '\u{e0061}', '\u{e0031}', '😀', '𝐚', '𝟏', '\ud83d', '\ude00', 'а'],
   ...['@', '.', '.co', 'a@b.co', 'ab@cd.com', 'x@', '-', '--', '-BEGIN', '---BEGIN', 'END-', 'END-x', 'END--x', 'END'],
-  ...['eyJ', 'ey', 'eyJabc.1', 'key=', 'key=abc', 'key:a1b2()', '()', '"ssn"', '"ssn":', '"ssn" : "', '"k":1', '"k": [1,{"k":2}]'],
+  ...[
+    'eyJ',
+    'ey',
+    'eyJabc.1',
+    'key=',
+    'key=abc',
+    'key:a1b2()',
+    '()',
+    '"ssn"',
+    '"ssn":',
+    '"ssn" : "',
+    '"k":1',
+    '"k": [1,{"k":2}]',
+  ],
   ...['"', '\\"', '\\', '{', '}', '[', ']', 'true', '"x"'],
 ];
 const texts = fc
-  .array(fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...pieces) }, { weight: 1, arbitrary: fc.constant('\u200b'.repeat(40)) }), {
-    maxLength: 14,
-  })
+  .array(
+    fc.oneof(
+      { weight: 5, arbitrary: fc.constantFrom(...pieces) },
+      { weight: 1, arbitrary: fc.constant('\u200b'.repeat(40)) },
+    ),
+    {
+      maxLength: 14,
+    },
+  )
   .map((parts) => parts.join(''))
   .filter((text) => !/^[ \t\r\n]*[{[]/.test(text));
 const ends = fc.constantFrom<LaneEnd>('complete', 'cut');
@@ -182,8 +232,10 @@ function drive(view: View, chunks: readonly string[], end: LaneEnd, seen?: (take
   return { taken, hits, stopped: lane.stopped, decided: lane.decided };
 }
 
-const byStart = (a: { start: number; rule: number; end: number }, b: { start: number; rule: number; end: number }): number =>
-  a.start - b.start || a.rule - b.rule || a.end - b.end;
+const byStart = (
+  a: { start: number; rule: number; end: number },
+  b: { start: number; rule: number; end: number },
+): number => a.start - b.start || a.rule - b.rule || a.end - b.end;
 
 function cutAt(text: string, cuts: readonly number[]): string[] {
   const places = [...new Set([0, ...cuts.map((cut) => cut % (text.length + 1)), text.length])].sort((a, b) => a - b);
@@ -223,7 +275,24 @@ describe.each(scenarios)('masking: $name', ({ view, slow }) => {
   });
 
   it('has at all times sent a prefix of the mask of every continuation', () => {
-    const continuations = ['', ' ', '1', '5', 'b', 'c', '@b.co', '.co', 'END-x', '\u200b', 'k', ' k', '()', '2 3 4', '"', ':1 '];
+    const continuations = [
+      '',
+      ' ',
+      '1',
+      '5',
+      'b',
+      'c',
+      '@b.co',
+      '.co',
+      'END-x',
+      '\u200b',
+      'k',
+      ' k',
+      '()',
+      '2 3 4',
+      '"',
+      ':1 ',
+    ];
     fc.assert(
       fc.property(texts, texts, ends, (text, more, end) => {
         drive(view, text.split(''), 'cut', (taken, received) => {
@@ -240,17 +309,54 @@ describe.each(scenarios)('masking: $name', ({ view, slow }) => {
 
 describe('masking with the built-in detectors', () => {
   const scanner = compileWith(
-    sketchRules({ label: 'pii', detectors: ['Pii', 'Secrets'] }, { label: 'bad', words: ['ignore previous', 'exfiltrate'] }),
+    sketchRules(
+      { label: 'pii', detectors: ['Pii', 'Secrets'] },
+      { label: 'bad', words: ['ignore previous', 'exfiltrate'] },
+    ),
     { hashKey },
     { detectors: Object.fromEntries(detectors.map((one) => [one.name, one])), fold: foldCodePoint },
   );
   const view = scanner.view(sketchView('rr'));
   const parts = [
-    ...['Card 4111 1111 1111 1111', '4111111111111111', '378282246310005', ' ana@example.com', 'bob.b@mail.example.org,', ' SSN 123-45-6789 '],
-    ...['+1 (415) 555-2671', '10.0.0.1', '2001:db8::1', '00:1a:2b:3c:4d:5e', 'AKIAIOSFODNN7EXAMPLE', 'GB82 WEST 1234 5698 7654 32'],
-    ...['ghp_0123456789abcdefghijABCDEFGHIJ012345', 'api_key = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"', 'password: hunter2Xy9!'],
-    ...['-----BEGIN RSA PRIVATE KEY-----\nMIIE\n', '-----END RSA PRIVATE KEY-----', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln'],
-    ...['ignore previous', 'i g n o r e  pr3vious', 'exfi1trate', ' the quick brown fox. ', 'a', '1', ' ', '\u200b', '４１１１', 'é', '😀'],
+    ...[
+      'Card 4111 1111 1111 1111',
+      '4111111111111111',
+      '378282246310005',
+      ' ana@example.com',
+      'bob.b@mail.example.org,',
+      ' SSN 123-45-6789 ',
+    ],
+    ...[
+      '+1 (415) 555-2671',
+      '10.0.0.1',
+      '2001:db8::1',
+      '00:1a:2b:3c:4d:5e',
+      'AKIAIOSFODNN7EXAMPLE',
+      'GB82 WEST 1234 5698 7654 32',
+    ],
+    ...[
+      'ghp_0123456789abcdefghijABCDEFGHIJ012345',
+      'api_key = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"',
+      'password: hunter2Xy9!',
+    ],
+    ...[
+      '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n',
+      '-----END RSA PRIVATE KEY-----',
+      'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln',
+    ],
+    ...[
+      'ignore previous',
+      'i g n o r e  pr3vious',
+      'exfi1trate',
+      ' the quick brown fox. ',
+      'a',
+      '1',
+      ' ',
+      '\u200b',
+      '４１１１',
+      'é',
+      '😀',
+    ],
   ];
   const natural = fc.array(fc.constantFrom(...parts), { maxLength: 8 }).map((some) => some.join(''));
 

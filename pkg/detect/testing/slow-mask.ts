@@ -23,7 +23,8 @@ export interface SlowUnit {
   readonly from: (text: string, start: number, end: number) => number;
   readonly significant: (code: number) => boolean;
   readonly least: number;
-  readonly open: 'json' | { readonly until: SlowRegex } | { readonly whileClass: (code: number) => boolean } | undefined;
+  readonly open:
+    'json' | { readonly until: SlowRegex } | { readonly whileClass: (code: number) => boolean } | undefined;
   readonly wordStart: boolean;
 }
 
@@ -75,7 +76,8 @@ export class SlowMasker {
   constructor(setup: SlowSetup, spec: ViewSpec) {
     this.setup = setup;
     this.spec = spec;
-    const wanted = (rule: number): boolean => spec.replace[rule] === 1 || spec.stop[rule] === 1 || spec.note[rule] === 1;
+    const wanted = (rule: number): boolean =>
+      spec.replace[rule] === 1 || spec.stop[rule] === 1 || spec.note[rule] === 1;
     this.units = setup.rules.flatMap((rule, index) => (wanted(index) ? slowUnits(rule, index, setup) : []));
   }
 
@@ -108,7 +110,11 @@ export class SlowMasker {
     );
   }
 
-  #see(text: string, offset: number, widths: readonly number[] | undefined): { seen: Seen[]; total: number; length: number } {
+  #see(
+    text: string,
+    offset: number,
+    widths: readonly number[] | undefined,
+  ): { seen: Seen[]; total: number; length: number } {
     const seen: Seen[] = [];
     let unit = 0;
     let source = offset;
@@ -145,9 +151,7 @@ export class SlowMasker {
     const limit = seen[s]!.ordinal + Math.max(8 * unit.maxLength, unit.maxLength + unit.right);
     let visible = codes.length;
     while (visible > s && seen[visible - 1]!.ordinal >= limit) visible--;
-    const within = unit.regex
-      .match(codes, s, visible, true)
-      .ends.filter((e) => e - s <= unit.maxLength);
+    const within = unit.regex.match(codes, s, visible, true).ends.filter((e) => e - s <= unit.maxLength);
     const undecided = (at: number): boolean =>
       !wordFault &&
       ((unit.regex.match(codes, s, at, false).ranOut && at - s < unit.maxLength) ||
@@ -181,7 +185,14 @@ export class SlowMasker {
     const from = unitAt.indexOf(unit.from(folded, unitAt[s]!, unitAt[accepted]!));
     if (unit.open === undefined) {
       const last = seen[accepted - 1]!.end;
-      return { unit, start: seen[from]!.start, end: last, openEnded: false, recognised: last, value: value(from, accepted) };
+      return {
+        unit,
+        start: seen[from]!.start,
+        end: last,
+        openEnded: false,
+        recognised: last,
+        value: value(from, accepted),
+      };
     }
     const to = openEnd(unit, codes, accepted);
     return {
@@ -195,7 +206,13 @@ export class SlowMasker {
   }
 
   /** A character that ends a finding without being of it leaves what is ignorable before it inside. */
-  #openSourceEnd(unit: SlowUnit, to: number | undefined, seen: readonly Seen[], opener: number, sourceEnd: number): number {
+  #openSourceEnd(
+    unit: SlowUnit,
+    to: number | undefined,
+    seen: readonly Seen[],
+    opener: number,
+    sourceEnd: number,
+  ): number {
     if (to === undefined) return sourceEnd;
     const bare = unit.open === 'json' && !'"{['.includes(String.fromCodePoint(opener));
     const before = bare || (typeof unit.open === 'object' && 'whileClass' in unit.open);
@@ -220,18 +237,24 @@ export class SlowMasker {
     }
     const components: Component[] = [];
     let cutAt = Number.POSITIVE_INFINITY;
-    for (let at = 0; at < findings.length && stopped === undefined; ) {
+    for (let at = 0; at < findings.length && stopped === undefined;) {
       // Findings of one unit by several rules are one finding with several rules.
       const finding = findings[at]!;
       let next = at;
       const group: SlowFinding[] = [];
       for (const other of findings) {
-        const same = other.unit.name === finding.unit.name && other.start === finding.start && other.end === finding.end;
+        const same =
+          other.unit.name === finding.unit.name && other.start === finding.start && other.end === finding.end;
         if (same) group.push(other);
       }
       if (group[0] === finding) {
         const asking = group.map((one) => one.unit.rule).sort((a, b) => a - b);
-        const hit = (rule: number): SlowHit => ({ rule, by: finding.unit.by, start: finding.start, end: finding.recognised });
+        const hit = (rule: number): SlowHit => ({
+          rule,
+          by: finding.unit.by,
+          start: finding.start,
+          end: finding.recognised,
+        });
         for (const rule of asking) {
           const key = `${rule} ${finding.unit.rank} ${finding.unit.by}`;
           const cover = covers.get(key) ?? [];
@@ -380,7 +403,12 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         from: one.from ?? ((_, start) => start),
         significant: one.significant,
         least: one.leastSignificant,
-        open: one.open === undefined ? undefined : 'until' in one.open ? { until: new SlowRegex(one.open.until) } : one.open,
+        open:
+          one.open === undefined
+            ? undefined
+            : 'until' in one.open
+              ? { until: new SlowRegex(one.open.until) }
+              : one.open,
         wordStart: false,
       };
     }),
@@ -411,7 +439,12 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
 /** Least length of a match, by trying: only for patterns that match some text of these letters. */
 function shortest(regex: SlowRegex): number {
   for (const sample of shortestSamples) {
-    const { ends } = regex.match(Array.from(sample, (char) => char.codePointAt(0)!), 0, sample.length, false);
+    const { ends } = regex.match(
+      Array.from(sample, (char) => char.codePointAt(0)!),
+      0,
+      sample.length,
+      false,
+    );
     if (ends[0] !== undefined) return ends[0];
   }
   throw new Error('give a sample for this pattern');
@@ -420,7 +453,18 @@ function shortest(regex: SlowRegex): number {
 /** Each test pattern matches the beginning of one of these in its shortest form. */
 export const shortestSamples: string[] = [];
 
-const leet: Record<string, string> = { a: '4@', b: '8', e: '3', g: '9', i: '1!|l', l: '1|i', o: '0', s: '5$', t: '7+', z: '2' };
+const leet: Record<string, string> = {
+  a: '4@',
+  b: '8',
+  e: '3',
+  g: '9',
+  i: '1!|l',
+  l: '1|i',
+  o: '0',
+  s: '5$',
+  t: '7+',
+  z: '2',
+};
 
 /** Words of ASCII letters, digits and spaces. */
 function slowWord(word: string, rule: number, place: number): SlowUnit {
@@ -445,7 +489,9 @@ function slowWord(word: string, rule: number, place: number): SlowUnit {
     accept: (text, start, end) => {
       const before = Array.from(text.slice(0, start)).at(-1);
       const after = Array.from(text.slice(end))[0];
-      return !(before !== undefined && letterOrDigit.test(before)) && !(after !== undefined && letterOrDigit.test(after));
+      return (
+        !(before !== undefined && letterOrDigit.test(before)) && !(after !== undefined && letterOrDigit.test(after))
+      );
     },
     from: (_, start) => start,
     significant: (code) => /[\p{L}\p{N}@$+!|]/u.test(String.fromCodePoint(code)),

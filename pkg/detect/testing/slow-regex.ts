@@ -69,7 +69,8 @@ export class SlowRegex {
 }
 
 function holds(name: string, text: readonly number[], at: number): boolean {
-  const word = (code: number | undefined): boolean => code !== undefined && /[0-9A-Za-z_]/.test(String.fromCodePoint(code));
+  const word = (code: number | undefined): boolean =>
+    code !== undefined && /[0-9A-Za-z_]/.test(String.fromCodePoint(code));
   const boundary = word(text[at - 1]) !== word(text[at]);
   if (name === 'b') return boundary;
   if (name === 'B') return !boundary;
