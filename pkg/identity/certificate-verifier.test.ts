@@ -268,8 +268,7 @@ describe('the file of authorities', () => {
     await reload(() => complaints() > 0, true);
     await rm(caFile);
     const before = complaints();
-    // One more may have been under way with the bad text; the next is about the missing file.
-    await reload(() => complaints() > before + 1, true);
+    await reload(() => complaints() > before, true);
     expect(present(verifier, der)).toEqual(subject('client'));
   });
 
@@ -308,10 +307,10 @@ describe('a token and a certificate together', () => {
   });
 });
 
-/** The reload reads a real file, so it is waited for. */
+/** One reload, well before anything remembered runs out; it reads a real file, so it is waited for. */
 async function reload(result: () => unknown, expected: unknown): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) {
-    await clock.advanceAsync(30_000);
+  clock.advance(30_000);
+  for (let turn = 0; turn < 400; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
     try {
       expect(result()).toEqual(expected);
