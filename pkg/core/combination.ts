@@ -114,7 +114,7 @@ export const combination = {
   guards: row<readonly GuardRule[]>('guards', 'add up', addUp),
   classification: row<readonly ClassificationRule[]>(
     'classification',
-    'labels add up; one label in several policies is one rule',
+    'labels add up; policies that name one label share who may see it, what happens otherwise and the replacement',
     addUp,
   ),
   'classification.fields': row<ClassificationRule['fields']>('classification.fields', 'of one label: add up', addUp),

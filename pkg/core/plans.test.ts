@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { compileSnapshot } from './compile.ts';
 import type { Identity } from './identity.ts';
-import type { Policy, PolicySpec, ResponseLimit } from './policy.ts';
+import type { GuardRule, Policy, PolicySpec, ResponseLimit } from './policy.ts';
 import type { RuleSelection, Snapshot } from './snapshot.ts';
 import { anyone, caller, clusterPolicy, group, guard, label, match, policy } from './testing/policies.ts';
 
@@ -47,6 +47,16 @@ describe('scan rules', () => {
       [2, 'p/g', 'Request'],
       [3, 'p/l', 'Response'],
     ]);
+  });
+
+  test('that show less of a value stand before those that show more', () => {
+    const by = (name: string, replacement: GuardRule['replacement']): GuardRule =>
+      guard(name, { on: 'Response', action: 'Mask', replacement });
+    const { scanRules } = compile(
+      clusterPolicy('base', { guards: [by('partial', { style: 'Partial', keep: 4 }), by('hash', { style: 'Hash' })] }),
+      policy('p', { guards: [by('constant', { style: 'Constant', text: 'x' }), by('label', undefined)] }),
+    );
+    expect(scanRules.map((one) => one.label)).toEqual(['constant', 'label', 'hash', 'partial']);
   });
 
   test('are replaced by their label where nothing is said', () => {
@@ -167,17 +177,31 @@ describe('one label in several policies', () => {
     classification: [label('pii', { match: match('Iban'), fields: ['**.iban'], visibleTo: [anyone] })],
   });
 
-  test('is one rule: what it matches adds up, under the first policy’s name', () => {
-    const { scanRules } = compile(policy('p', { classification: [label('pii', { fields: ['**.mail'] })] }), base);
-    expect(scanRules).toMatchObject([
-      { id: 'cluster/base/pii', match: { detectors: ['Iban', 'Email'] }, fields: ['**.iban', '**.mail'] },
+  test('finds what any of them names, each in its policy’s own place, once', () => {
+    const own = policy('p', {
+      classification: [label('pii', { match: match('Iban', 'Email'), fields: ['**.iban', '**.mail'] })],
+    });
+    expect(compile(own, base).scanRules).toMatchObject([
+      { id: 'cluster/base/pii', match: { detectors: ['Iban'] }, fields: ['**.iban'] },
+      { id: 'p/pii', match: { detectors: ['Email'] }, fields: ['**.mail'] },
     ]);
+    const same = policy('p', { classification: [label('pii', { match: match('Iban') })] });
+    expect(compile(same, base).scanRules.map((one) => one.id)).toEqual(['cluster/base/pii']);
+  });
+
+  test('does not let a namespace put its words before another rule of the platform', () => {
+    const snapshot = compile(
+      clusterPolicy('a', { classification: [label('pii', { match: match('Iban') })] }),
+      clusterPolicy('b', { guards: [guard('g', { on: 'Response', action: 'Mask', match: match('Email') })] }),
+      policy('p', { classification: [label('pii', { match: match('Email') })] }),
+    );
+    expect(snapshot.scanRules.map((one) => one.id)).toEqual(['cluster/a/pii', 'cluster/b/g', 'p/pii']);
   });
 
   test('is visible only to who stands in every policy’s list', () => {
     const own = policy('p', { classification: [label('pii', { visibleTo: [group('compliance')] })] });
     expect(seen([own, base], officer).mask).toEqual([]);
-    expect(seen([own, base], eng).mask).toEqual(['cluster/base/pii']);
+    expect(seen([own, base], eng).mask).toEqual(['cluster/base/pii', 'p/pii']);
     expect(seen([own, clusterPolicy('base', { classification: [label('pii')] })], officer).mask).toEqual([
       'cluster/base/pii',
     ]);

@@ -1,5 +1,5 @@
 import type { CallerBits, CallerTable } from './caller-table.ts';
-import { combination } from './combination.ts';
+import { combination, exposure } from './combination.ts';
 import { expandDetector } from './detector-names.ts';
 import { ruleId } from './order.ts';
 import type { PolicyEntry } from './order.ts';
@@ -111,52 +111,114 @@ function labelNotices(
   });
 }
 
-/** One label of several policies as one rule, by the table's rows. `parts` is in policy order and not empty. */
-function mergeLabel(
-  parts: readonly LabelPart[],
-  enforces: boolean,
-): { draft: Draft; notices: PolicyNotice[] } | undefined {
-  const [first] = parts;
-  if (first === undefined) return undefined;
+/** What a label finds. */
+interface Finds {
+  readonly match: MatchSpec;
+  readonly fields: readonly string[];
+}
+
+/** What `parts` find together, without what `known` finds already: a finding is counted once. */
+function finds(parts: readonly LabelPart[], known: Finds | undefined): Finds {
   const specs = parts.map((part) => part.spec);
-  const id = ruleId(first.entry, first.spec.label);
-  const match: MatchSpec = {
-    detectors: [
-      ...new Set(specs.map((spec) => spec.match.detectors).reduce(combination['classification.detectors'].merge)),
-    ],
-    patterns: specs.map((spec) => spec.match.patterns).reduce(combination['classification.patterns'].merge),
-    words: [...new Set(specs.map((spec) => spec.match.words).reduce(combination['classification.words'].merge))],
-  };
-  const fields = [...new Set(specs.map((spec) => spec.fields).reduce(combination['classification.fields'].merge))];
-  const otherwise = specs.map((spec) => spec.otherwise).reduce(combination['classification.otherwise'].merge);
-  const replacement = specs
-    .map((spec) => spec.replacement ?? label)
-    .reduce(combination['classification.replacement'].merge);
-  const visible = parts.map((part) => part.visible);
+  const fresh = (list: readonly string[], before: readonly string[] = []): readonly string[] =>
+    [...new Set(list)].filter((one) => !before.includes(one));
+  const patterns = specs
+    .map((spec) => spec.match.patterns)
+    .reduce(combination['classification.patterns'].merge)
+    .filter(
+      (one) =>
+        known?.match.patterns.some((two) => two.pattern === one.pattern && two.maxLength === one.maxLength) !== true,
+    );
   return {
-    draft: {
-      rule: {
-        id,
-        label: first.spec.label,
-        on: 'Response',
-        match: knownMatch(match, id),
-        fields,
-        replacement,
-        action: otherwise,
-        enforce: enforces,
-      },
-      kind: 'label',
-      policies: parts.map((part) => part.entry.label),
-      applies: (bits) => !visible.every((bit) => bits[bit] === 1),
+    match: {
+      detectors: fresh(
+        specs.map((spec) => spec.match.detectors).reduce(combination['classification.detectors'].merge),
+        known?.match.detectors,
+      ),
+      patterns,
+      words: fresh(
+        specs.map((spec) => spec.match.words).reduce(combination['classification.words'].merge),
+        known?.match.words,
+      ),
     },
-    notices: labelNotices(parts, { otherwise, replacement }),
+    fields: fresh(specs.map((spec) => spec.fields).reduce(combination['classification.fields'].merge), known?.fields),
   };
 }
 
+/** What the policies that name a label agree on. `parts` is not empty. */
+interface Agreement {
+  readonly otherwise: ClassificationRule['otherwise'];
+  readonly replacement: Replacement;
+  readonly policies: readonly string[];
+  applies(bits: CallerBits): boolean;
+}
+
+function agree(parts: readonly LabelPart[]): Agreement {
+  const visible = parts.map((part) => part.visible);
+  return {
+    otherwise: parts.map((part) => part.spec.otherwise).reduce(combination['classification.otherwise'].merge),
+    replacement: parts
+      .map((part) => part.spec.replacement ?? label)
+      .reduce(combination['classification.replacement'].merge),
+    policies: parts.map((part) => part.entry.label),
+    applies: (bits) => !visible.every((bit) => bits[bit] === 1),
+  };
+}
+
+function labelDraft(entry: PolicyEntry, name: string, found: Finds, agreement: Agreement): Draft {
+  const id = ruleId(entry, name);
+  const { otherwise, replacement, policies, applies } = agreement;
+  return {
+    rule: {
+      id,
+      label: name,
+      on: 'Response',
+      action: otherwise,
+      enforce: entry.enforces,
+      match: knownMatch(found.match, id),
+      fields: found.fields,
+      replacement,
+    },
+    kind: 'label',
+    policies,
+    applies,
+  };
+}
+
+function findsNothing({ match, fields }: Finds): boolean {
+  return match.detectors.length + match.patterns.length + match.words.length + fields.length === 0;
+}
+
 /**
- * Guards and classification of all policies in policy order, guards before labels within one policy. A label stands where
- * its first policy stands. Enforcing policies' words on a label make one rule; where observing policies name the label too,
- * a second, observed rule is what the label would be if they enforced: all words together.
+ * One policy's words on a label that others may name too. They stay in the policy's own place and under its own name: records
+ * say whose words found something, and a namespace cannot put its own before another rule of the platform.
+ */
+function enforcedLabel(entry: PolicyEntry, parts: readonly LabelPart[]): readonly Draft[] {
+  const at = parts.findIndex((part) => part.entry === entry);
+  const part = parts[at];
+  if (part === undefined) return [];
+  const before = parts.slice(0, at);
+  const found = finds([part], before.length === 0 ? undefined : finds(before, undefined));
+  if (before.length > 0 && findsNothing(found)) return [];
+  return [labelDraft(entry, part.spec.label, found, agree(parts))];
+}
+
+/** What a label would be if the observing policies enforced: all words together, under the first observing policy's name. */
+function observedLabel(entry: PolicyEntry, all: readonly LabelPart[]): readonly Draft[] {
+  const watching = all.filter((part) => !part.entry.enforces);
+  const [first] = watching;
+  if (first === undefined || first.entry !== entry) return [];
+  const words = [...watching, ...all.filter((part) => part.entry.enforces)];
+  return [labelDraft(entry, first.spec.label, finds(words, undefined), agree(words))];
+}
+
+/**
+ * Guards and classification of all policies. Where two rules find the same text the first one's replacement stands, so the
+ * order is: what shows less of a value before what shows more, then policy order, guards before labels within one policy.
+ * By policy order alone a rule that begins to apply could show more of a value than the later rule that hid it before.
+ *
+ * Policies that name one label share who may see it, what happens otherwise and the replacement. Where observing policies
+ * name it, one observed rule stands beside.
  */
 export function compileScanRules(
   entries: readonly PolicyEntry[],
@@ -173,29 +235,23 @@ export function compileScanRules(
     }
   }
   const drafts: Draft[] = [];
-  const notices: PolicyNotice[] = [];
-  const merged = new Set<string>();
   for (const entry of entries) {
     const scope = scopes.get(entry);
     if (scope === undefined) continue;
     for (const guard of entry.policy.spec.guards) drafts.push(guardDraft(entry, guard, scope, table));
     for (const { label: name } of entry.policy.spec.classification) {
-      const key = `${entry.enforces ? 'enforced' : 'observed'} ${name}`;
-      if (merged.has(key)) continue;
-      merged.add(key);
       const all = parts.get(name) ?? [];
-      // An observed rule is named for the policy that observes.
-      const words = entry.enforces
-        ? all.filter((part) => part.entry.enforces)
-        : [...all.filter((part) => !part.entry.enforces), ...all.filter((part) => part.entry.enforces)];
-      const one = mergeLabel(words, entry.enforces);
-      if (one === undefined) continue;
-      drafts.push(one.draft);
-      if (entry.enforces) notices.push(...one.notices);
+      const enforced = all.filter((part) => part.entry.enforces);
+      drafts.push(...(entry.enforces ? enforcedLabel(entry, enforced) : observedLabel(entry, all)));
     }
   }
   return {
-    entries: drafts.map((draft, index) => ({ ...draft, rule: { index, ...draft.rule } })),
-    notices,
+    entries: drafts
+      .sort((a, b) => exposure(a.rule.replacement) - exposure(b.rule.replacement))
+      .map((draft, index) => ({ ...draft, rule: { index, ...draft.rule } })),
+    notices: [...parts.values()].flatMap((all) => {
+      const enforced = all.filter((part) => part.entry.enforces);
+      return enforced.length < 2 ? [] : labelNotices(enforced, agree(enforced));
+    }),
   };
 }

@@ -42,8 +42,10 @@ export interface PolicyNotice {
 }
 
 /**
- * What a scanner looks for and what it puts in place: one per guard or classification label. `index` is its position in
- * {@link Snapshot.scanRules}; selections of rules are bit sets over it. Policy order is index order.
+ * What a scanner looks for and what it puts in place: one per guard, and per classification label of a policy. `index` is
+ * its position in {@link Snapshot.scanRules}; selections of rules are bit sets over it. Index order: rules whose replacement
+ * shows less first (Label and Constant, Hash, Partial), then policy order; of findings with one extent the first rule's
+ * replacement stands.
  */
 export interface ScanRule {
   readonly index: number;

@@ -100,23 +100,22 @@ class Reader {
 const wording: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: 'this key stands twice: remove one',
   TAB_AS_INDENT: 'a tab stands where YAML wants spaces',
-  BAD_INDENT: 'the indentation does not fit: fields of one object begin in one column',
+  BAD_INDENT: 'the indentation does not fit (fields of one object begin in one column), or a bracket is not closed',
   TAG_RESOLVE_FAILED: 'tags (!name) are not allowed',
+  RESOURCE_EXHAUSTION: 'the document is nested too deeply',
   MULTIPLE_ANCHORS: 'anchors (&name) are not allowed',
 };
 
 function readDocument(document: Document.Parsed<ParsedNode>, counter: LineCounter): YamlDocument {
   const problems = [...document.errors, ...document.warnings];
   if (problems.length > 0) {
-    return {
-      value: undefined,
-      faults: problems.slice(0, 20).map((problem) => ({
-        path: [],
-        message: wording[problem.code] ?? `this is not YAML (${problem.code.toLowerCase().replaceAll('_', ' ')})`,
-        line: counter.linePos(problem.pos[0]).line,
-      })),
-      lineOf: () => undefined,
-    };
+    const faults = new Map<string, DocumentFault>();
+    for (const problem of problems) {
+      const message = wording[problem.code] ?? `this is not YAML (${problem.code.toLowerCase().replaceAll('_', ' ')})`;
+      const { line } = counter.linePos(problem.pos[0]);
+      if (faults.size < 20) faults.set(`${line} ${message}`, { path: [], message, line });
+    }
+    return { value: undefined, faults: [...faults.values()], lineOf: () => undefined };
   }
   const reader = new Reader(counter);
   const contents: Node | null = document.contents;

@@ -80,7 +80,7 @@ export function suggestion(word: string, known: readonly string[]): string {
   const [best] = known
     .map((name) => ({ name, away: distance(word.toLowerCase(), name.toLowerCase()) }))
     .sort((a, b) => a.away - b.away);
-  return best !== undefined && best.away <= Math.max(1, Math.floor(word.length / 3))
+  return best !== undefined && best.away <= Math.max(1, Math.ceil(word.length / 3))
     ? ` Did you mean "${best.name}"?`
     : '';
 }
@@ -113,7 +113,8 @@ function schemaAt(path: FaultPath): SchemaNode | undefined {
 }
 
 function quoted(value: unknown): string {
-  return typeof value === 'string' ? `"${value.slice(0, 60)}"` : String(value);
+  if (typeof value === 'string') return `"${value.slice(0, 60)}"`;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : 'this';
 }
 
 /** For the keywords that compare a value with its schema. */
@@ -135,7 +136,7 @@ function describeMismatch(error: ErrorObject, path: FaultPath, value: unknown): 
     case 'maxProperties':
       return `must have at most ${String(limit)} fields`;
     case 'minLength':
-      return 'must not be empty';
+      return limit === 1 ? 'must not be empty' : `must have at least ${String(limit)} characters`;
     case 'maxLength':
       return `must have at most ${String(limit)} characters`;
     case 'minimum':

@@ -1,0 +1,223 @@
+import { describe, expect, test } from '@jest/globals';
+import { run } from './run.ts';
+
+const certificate = (body: string): string => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
+
+function policyText(spec: string, name = 'p'): string {
+  return `apiVersion: sidegate.dev/v1alpha1\nkind: InferencePolicy\nmetadata: { name: ${name}, namespace: ml }\nspec:\n${spec.replace(/^/gm, '  ')}\n`;
+}
+const idp = (issuer: string): string =>
+  `identity: { providers: [{ name: corp, oidc: { issuer: "https://${issuer}", audiences: [a] } }] }`;
+const team = `${idp('idp')}
+access:
+- { name: team, effect: Allow, subjects: [{ group: eng }], operations: [Chat], models: ["llama*"], limits: { requestsPerMinute: 60 } }
+guards: [{ name: secrets, on: Request, match: { detectors: [Secrets] }, action: Block }]
+classification: [{ label: pii, detectors: [Email], visibleTo: [{ group: audit }], otherwise: Mask }]`;
+
+function sidegate(line: string, files: Readonly<Record<string, string>> = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const written: Record<string, string> = {};
+  const code = run(
+    line.split(' ').filter((word) => word !== ''),
+    {
+      stdout: (text) => void out.push(text),
+      stderr: (text) => void err.push(text),
+      readFile: (path) => {
+        const text = files[path];
+        if (text === undefined) throw new Error('no such file');
+        return text;
+      },
+      writeFile: (path, text) => {
+        if (path.startsWith('/no/')) throw new Error('no such folder');
+        written[path] = text;
+      },
+      checkPattern: (pattern) => (pattern.includes('(?=') ? 'lookahead is not RE2' : undefined),
+      publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
+    },
+  );
+  return { code, out: out.join(''), err: err.join(''), written };
+}
+
+describe('sidegate', () => {
+  test.each(['', '--help', '-h', 'help'])('%s lists the commands', (line) => {
+    const { code, out } = sidegate(line);
+    expect(code).toBe(0);
+    for (const name of ['policy validate', 'policy explain', 'ca']) expect(out).toContain(`sidegate ${name}`);
+  });
+  test('says that a command does not exist', () => {
+    const { code, err } = sidegate('policy frobnicate x');
+    expect(code).toBe(2);
+    expect(err).toContain('policy frobnicate: there is no such command');
+  });
+  test.each(['policy validate', 'policy explain', 'ca'])('%s --help says what it does and its flags', (name) => {
+    const { code, out } = sidegate(`${name} --help`);
+    expect(code).toBe(0);
+    expect(out).toContain(`sidegate ${name}`);
+    expect(out).toContain('--help');
+  });
+  test('reports all bad flags together', () => {
+    const { code, err } = sidegate('policy explain --usr=ana --operation chat --json=1 --user a --user b --model');
+    expect(code).toBe(2);
+    for (const fault of [
+      '--usr: there is no such flag',
+      '--operation must be one of Chat',
+      '--json takes no value',
+      '--user is given twice',
+      '--model needs a value',
+      'FILE is missing',
+    ]) {
+      expect(err).toContain(fault);
+    }
+  });
+});
+
+describe('policy validate', () => {
+  test('exits 0 for good files', () => {
+    expect(sidegate('policy validate a.yaml', { 'a.yaml': policyText(team) })).toMatchObject({
+      code: 0,
+      out: '1 policy is valid\n',
+      err: '',
+    });
+  });
+  test('exits 1 with file, line, path and fix of every fault of every file', () => {
+    const { code, err } = sidegate('policy validate a.yaml b.yaml c.yaml', {
+      'a.yaml': policyText('mode: observe'),
+      'b.yaml': policyText('guards: [{ name: g, on: Request, match: { patterns: ["(?=x)"] }, action: Block }]', 'q'),
+    });
+    expect(code).toBe(1);
+    expect(err).toContain(
+      'a.yaml:5: spec.mode: "observe" is not known here: one of Enforce, Observe. Did you mean "Observe"?',
+    );
+    expect(err).toContain('b.yaml:5: spec.guards[0].match.patterns[0]: cannot be used: lookahead is not RE2');
+    expect(err).toContain('c.yaml: cannot be read (no such file)');
+    expect(err).toContain('3 faults');
+  });
+  test('says that a policy stands in two files', () => {
+    const { code, err } = sidegate('policy validate a.yaml b.yaml', {
+      'a.yaml': policyText(team),
+      'b.yaml': policyText(team),
+    });
+    expect(code).toBe(1);
+    expect(err).toContain('InferencePolicy ml/p stands in a.yaml already');
+  });
+  test('prints notices of rules that cannot fire, and still exits 0', () => {
+    const { code, out } = sidegate('policy validate a.yaml', {
+      'a.yaml': policyText('access: [{ name: r, effect: Allow, subjects: [{ group: g }] }]'),
+    });
+    expect(code).toBe(0);
+    expect(out).toContain('notice: p: access[r].subjects "group g" never matches');
+  });
+  test('prints JSON', () => {
+    const { code, out } = sidegate('policy validate --json a.yaml', { 'a.yaml': policyText('mode: x') });
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ faults: [expect.stringContaining('spec.mode')], notices: [] });
+  });
+});
+
+describe('policy explain', () => {
+  const files = { 'a.yaml': policyText(team), 'b.yaml': policyText(idp('other'), 'q') };
+
+  test('says rule by rule what an allowed caller meets, and exits 0', () => {
+    const { code, out } = sidegate('policy explain a.yaml --user ana --group eng --model llama-3', files);
+    expect(code).toBe(0);
+    for (const text of [
+      'ana by ml/p/corp, groups eng',
+      'request  Chat on llama-3',
+      'ALLOWED by p/team',
+      '60 requests/min',
+      'p/secrets  on Request  Block  enforced  applies  Secrets',
+      'p/pii  masked  enforced  as [pii]  Email',
+      'requestLimits.maxBodyBytes',
+      'from profile Standard',
+      '8388608',
+    ]) {
+      expect(out).toContain(text);
+    }
+  });
+  test('says why a rule does not match, and exits 1 when denied', () => {
+    const explained = (line: string) => sidegate(`policy explain a.yaml ${line}`, files);
+    expect(explained('--user ana --group ops')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('the caller is none of: group eng'),
+    });
+    expect(explained('--group eng --model gpt')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('gpt is none of: llama*'),
+    });
+    expect(explained('--group eng --operation Embeddings')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('Embeddings is not one of: Chat'),
+    });
+    expect(explained('')).toMatchObject({ code: 1, out: expect.stringContaining('nobody proven') });
+    expect(explained('').out).toContain('DENIED: access_denied by default');
+  });
+  test('shows what a caller may see', () => {
+    expect(sidegate('policy explain a.yaml --group audit', files).out).toContain('p/pii  visible');
+  });
+  test('asks which provider where there are several', () => {
+    const { code, err } = sidegate('policy explain a.yaml b.yaml --user ana', files);
+    expect(code).toBe(2);
+    expect(err).toContain('--provider must say which one: ml/p/corp, ml/q/corp');
+    expect(
+      sidegate('policy explain a.yaml b.yaml --user ana --group eng --provider ml/p/corp --model llama', files).code,
+    ).toBe(0);
+    expect(sidegate('policy explain a.yaml --user ana --provider nope', files)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('nobody proves callers by that name (ml/p/corp)'),
+    });
+  });
+  test('writes out what another profile would fill in', () => {
+    const { out } = sidegate('policy explain a.yaml --profile Strict', files);
+    expect(out).toContain('from profile Strict');
+    expect(out).toContain('TLSv1.3');
+  });
+  test('prints JSON', () => {
+    const { code, out } = sidegate('policy explain a.yaml --group eng --model llama --json', files);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      request: { operation: 'Chat', model: 'llama' },
+      decision: { kind: 'allow' },
+      access: [{ rule: 'p/team', matched: true }],
+      guards: [{ rule: 'p/secrets', applies: true }],
+      classification: [{ rule: 'p/pii', outcome: 'masked' }],
+    });
+  });
+  test('explains nothing of policies with faults', () => {
+    expect(sidegate('policy explain x.yaml', { 'x.yaml': policyText('mode: x') })).toMatchObject({ code: 1, out: '' });
+  });
+  test('says that an observing policy lets everything pass', () => {
+    const { code, out } = sidegate('policy explain o.yaml --group ops', {
+      'o.yaml': policyText(`mode: Observe\n${team}`),
+    });
+    expect(code).toBe(0);
+    expect(out).toContain('ALLOWED only because every policy observes');
+    expect(out).toContain('access_denied by default');
+  });
+});
+
+describe('ca', () => {
+  const ca = certificate('Y2E=');
+  test('prints the certificate of the data folder', () => {
+    expect(sidegate('ca', { '.sidegate/ca.pem': `${ca}\n` })).toMatchObject({ code: 0, out: `${ca}\n` });
+  });
+  test('--bundle joins it with the public roots', () => {
+    const { code, out, written } = sidegate('ca --bundle --ca x.pem --out b.pem', { 'x.pem': ca });
+    expect(code).toBe(0);
+    expect(out).toBe('b.pem: 3 certificates\n');
+    expect(written['b.pem']).toBe(`${ca}\n${certificate('cm9vdDE=')}\n${certificate('cm9vdDI=')}\n`);
+  });
+  test('never hands out a key that stands in the file', () => {
+    const { out } = sidegate('ca --ca x.pem', {
+      'x.pem': `-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n${ca}`,
+    });
+    expect(out).toBe(`${ca}\n`);
+  });
+  test.each([
+    ['ca', {}, '.sidegate/ca.pem: cannot be read (no such file); name the CA certificate with --ca FILE'],
+    ['ca --ca x', { x: 'nothing' }, 'x: holds no certificate in PEM form'],
+    ['ca --ca x --out /no/where', { x: ca }, '/no/where: cannot be written (no such folder)'],
+  ])('%s fails with what to do', (line, files, message) => {
+    expect(sidegate(line, files)).toMatchObject({ code: 1, out: '', err: expect.stringContaining(message) });
+  });
+});

@@ -1,0 +1,650 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { compileSnapshot } from '../core/index.ts';
+import { formatFault, parsePolicies } from './parse-policies.ts';
+import type { ParseOptions } from './parse-policies.ts';
+
+/** A policy whose spec is the given YAML, indented by two spaces. */
+function resource(spec: string, more: { kind?: string; metadata?: string } = {}): string {
+  const { kind = 'InferencePolicy', metadata = '{ name: p, namespace: ml }' } = more;
+  const body = spec === '' ? ' {}' : `\n${spec.replace(/^/gm, '  ')}`;
+  return `apiVersion: sidegate.dev/v1alpha1\nkind: ${kind}\nmetadata: ${metadata}\nspec:${body}\n`;
+}
+const idp = 'identity: { providers: [{ name: corp, oidc: { issuer: "https://idp.example.com", audiences: [a] } }] }';
+
+function faults(text: string, options?: ParseOptions): readonly string[] {
+  const parsed = parsePolicies(text, 'p.yaml', options);
+  if (parsed.faults.length > 0) expect(parsed.policies).toEqual([]);
+  return parsed.faults.map(formatFault);
+}
+const spec = (text: string, options?: ParseOptions): readonly string[] => faults(resource(text), options);
+const one = (text: string) => {
+  const parsed = parsePolicies(text, 'conf/p.yaml');
+  expect(parsed.faults).toEqual([]);
+  return parsed.policies[0]!;
+};
+
+describe('a fault names line, path and fix:', () => {
+  const cases: [string, string, string][] = [
+    ['an unknown field', 'acess: []', 'p.yaml:5: spec.acess: there is no such field. Did you mean "access"?'],
+    [
+      'a wrong choice',
+      'tls: { inbound: required }',
+      'p.yaml:5: spec.tls.inbound: "required" is not known here: one of Required, Mutual, Optional. Did you mean "Required"?',
+    ],
+    ['a wrong type', 'access: { name: x }', 'p.yaml:5: spec.access: must be a list, but is fields'],
+    ['a field without value', 'tls:', 'p.yaml:5: spec.tls: must be fields (name: value), but has no value'],
+    [
+      'text without quotes',
+      'selector: { matchLabels: { v: 1 } }',
+      'spec.selector.matchLabels.v: must be text, but is 1: put it in quotes',
+    ],
+    [
+      'a missing field',
+      'access:\n- { name: a, effect: Allow }',
+      'p.yaml:6: spec.access[0]: lacks the field "subjects": Who: any of them.',
+    ],
+    [
+      'an empty list',
+      'access:\n- { name: a, effect: Allow, subjects: [] }',
+      'spec.access[0].subjects: must have at least one entry',
+    ],
+    [
+      'an unknown operation',
+      'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], operations: [chat] }]',
+      '"chat" is not known here: one of Chat, Completions, Embeddings, ListModels, Health, Metrics, Admin, Other. Did you mean "Chat"?',
+    ],
+    [
+      'an unknown detector',
+      'guards: [{ name: g, on: Request, match: { detectors: [PromptInjection] }, action: Block }]',
+      'spec.guards[0].match.detectors[0]: "PromptInjection" is not known here: one of CreditCard, Iban',
+    ],
+    [
+      'a key that a tool read as a boolean',
+      'guards: [{ name: g, "true": Request, match: { detectors: [Pii] }, action: Block }]',
+      'write "on" in quotes',
+    ],
+    ['a bad duration', 'requestLimits: { bodyTimeout: 30 sec }', '"30 sec" is not a whole number with ms, s, m or h'],
+    ['a duration without unit', 'requestLimits: { bodyTimeout: 30 }', 'must be text, but is 30: put it in quotes'],
+    ['a duration of nothing', 'requestLimits: { bodyTimeout: 0s }', 'must be at least 1ms'],
+    ['a duration beyond timers', 'requestLimits: { bodyTimeout: 169h }', 'must be at most 168h'],
+    ['a bad size', 'requestLimits: { maxBodyBytes: 1Zi }', '"1Zi" is not bytes, or a whole number with Ki'],
+    ['a negative size', 'requestLimits: { maxBodyBytes: -1 }', 'is not bytes'],
+    ['a size of nothing', 'requestLimits: { maxBodyBytes: 0 }', 'must be at least 1'],
+    ['a size beyond what is held', 'requestLimits: { maxBodyBytes: 1Gi }', 'must be at most 64Mi'],
+    [
+      'a model that looks like a regular expression',
+      'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], models: ["llama-(3|4)"] }]',
+      'only * is a wildcard',
+    ],
+    [
+      'a subject that says nothing',
+      'access: [{ name: a, effect: Allow, subjects: [{}] }]',
+      'spec.access[0].subjects[0]: needs one of anyone, authenticated, group, subject, scope',
+    ],
+    [
+      'a subject that says two things',
+      'access: [{ name: a, effect: Allow, subjects: [{ group: g, scope: s }] }]',
+      'has group and scope: only one of them can stand here',
+    ],
+    [
+      'anyone: false',
+      'access: [{ name: a, effect: Allow, subjects: [{ anyone: false }] }]',
+      'false is not known here: one of true',
+    ],
+    [
+      'anyone of a provider',
+      `${idp}\naccess: [{ name: a, effect: Allow, subjects: [{ anyone: true, provider: corp }] }]`,
+      'write authenticated: true',
+    ],
+    [
+      'a provider that is not declared',
+      `${idp}\naccess: [{ name: a, effect: Allow, subjects: [{ group: g, provider: crop }] }]`,
+      '"crop" is no provider of this policy (it declares corp); one of the platform is cluster/POLICY/NAME. Did you mean "corp"?',
+    ],
+    [
+      'limits of a Deny',
+      'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }], limits: { requestsPerMinute: 1 } }]',
+      'belongs to Allow rules',
+    ],
+    [
+      'two rules of one name',
+      'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }] }, { name: a, effect: Deny, subjects: [{ anyone: true }] }]',
+      'spec.access[1].name: "a" is the name of entry 0 already',
+    ],
+    [
+      'a guard and a rule of one name',
+      'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }] }]\nguards: [{ name: a, on: Request, match: { detectors: [Pii] }, action: Block }]',
+      'receipts could not tell them apart',
+    ],
+    [
+      'a guard that looks for nothing',
+      'guards: [{ name: g, on: Request, match: { patterns: [] }, action: Block }]',
+      'spec.guards[0].match: needs at least one of detectors, patterns, words',
+    ],
+    [
+      'a label that looks for nothing',
+      'classification: [{ label: l, otherwise: Mask }]',
+      'needs at least one of fields, detectors, patterns, words',
+    ],
+    [
+      'a field path',
+      'classification: [{ label: l, fields: ["customer.ssn"], otherwise: Mask }]',
+      'is not a path such as $.customer.account_number',
+    ],
+    [
+      'the root as a field',
+      'classification: [{ label: l, fields: ["$.a", "$"], otherwise: Mask }]',
+      'spec.classification[0].fields[1]: must have at least 3 characters',
+    ],
+    [
+      'a replacement without masking',
+      'guards: [{ name: g, on: Request, match: { detectors: [Pii] }, action: Block, replacement: { style: Label } }]',
+      'needs action: Mask',
+    ],
+    [
+      'keep without Partial',
+      'classification: [{ label: l, detectors: [Pii], otherwise: Mask, replacement: { style: Label, keep: 4 } }]',
+      'needs style: Partial',
+    ],
+    [
+      'Constant without text',
+      'classification: [{ label: l, detectors: [Pii], otherwise: Mask, replacement: { style: Constant } }]',
+      'lacks the field "text"',
+    ],
+    [
+      'a provider of two kinds',
+      'identity: { providers: [{ name: x, oidc: { issuer: "https://a", audiences: [a] }, serviceAccount: { audiences: [a] } }] }',
+      'has oidc and serviceAccount',
+    ],
+    [
+      'an issuer without TLS',
+      'identity: { providers: [{ name: x, oidc: { issuer: "http://a", audiences: [a] } }] }',
+      'must begin with https://',
+    ],
+    [
+      'an issuer on loopback without TLS',
+      'identity: { providers: [{ name: x, oidc: { issuer: "http://127.0.0.1:8", audiences: [a] } }] }',
+      'set allowInsecureLoopback: true',
+    ],
+    [
+      'an issuer elsewhere without TLS that asks for it',
+      'identity: { providers: [{ name: x, oidc: { issuer: "http://127.0.0.1.evil.com", audiences: [a], allowInsecureLoopback: true } }] }',
+      'must begin with https://',
+    ],
+    [
+      'an issuer with a password',
+      'identity: { providers: [{ name: x, oidc: { issuer: "https://u:p@a", audiences: [a] } }] }',
+      'without user, password',
+    ],
+    [
+      'the controller’s audience',
+      'identity: { providers: [{ name: x, serviceAccount: { audiences: [sidegate.dev/controller] } }] }',
+      'is for sidecars and their controller only',
+    ],
+    [
+      'HMAC',
+      'identity: { providers: [{ name: x, oidc: { issuer: "https://a", audiences: [a], algorithms: [HS256] } }] }',
+      '"HS256" is not known here',
+    ],
+    [
+      'ports and hosted',
+      'upstream: { ports: [{ containerPort: 1 }], hosted: { url: "https://a" } }',
+      'has ports and hosted',
+    ],
+    [
+      'a hosted endpoint without TLS',
+      'upstream: { hosted: { url: "http://a.example.com" } }',
+      'plain http only on a loopback address',
+    ],
+    ['a credential from nowhere', 'upstream: { credential: { header: x } }', 'needs one of secretRef, file'],
+    [
+      'a credential in a framing header',
+      'upstream: { credential: { file: k, header: Transfer-Encoding } }',
+      'belongs to HTTP itself',
+    ],
+    [
+      'a credential prefix that splits headers',
+      'upstream: { credential: { file: k, prefix: "a\\r\\nb" } }',
+      'is not printable ASCII',
+    ],
+    ['server names without TLS', 'upstream: { ports: [{ containerPort: 1, serverName: a }] }', 'needs protocol: TLS'],
+    ['a port twice', 'upstream: { ports: [{ containerPort: 1 }, { containerPort: 1 }] }', 'this port stands twice'],
+    ['a port that is none', 'upstream: { ports: [{ containerPort: 65536 }] }', 'must be at most 65535'],
+    [
+      'a minimum beyond the maximum',
+      'responseLimits: [{ subjects: [{ anyone: true }], minDuration: 2s, maxDuration: 1s }]',
+      'every answer would be cut',
+    ],
+    [
+      'a response limit without limits',
+      'responseLimits: [{ subjects: [{ anyone: true }] }]',
+      'needs at least one of maxBytes',
+    ],
+    ['anyone as approver', 'approvals: { approvers: [{ anyone: true }] }', 'there is no such field'],
+    ['a namespaceSelector of a namespace', 'namespaceSelector: {}', 'is for a ClusterInferencePolicy'],
+    [
+      'an operator without values',
+      'selector: { matchExpressions: [{ key: a, operator: In }] }',
+      'In needs at least one value',
+    ],
+    [
+      'a pattern length without patterns',
+      'guards: [{ name: g, on: Request, match: { words: [a], patternMaxLength: 9 }, action: Block }]',
+      'needs patterns beside it',
+    ],
+  ];
+  test.each(cases)('%s', (_, text, message) => {
+    expect(spec(text).join('\n')).toContain(message);
+  });
+
+  test('all faults of a document come together', () => {
+    expect(spec('tls: { inbound: x }\nmode: y\naudit: { content: z }')).toHaveLength(3);
+  });
+
+  const documents: [string, string, string][] = [
+    [
+      'another apiVersion',
+      'apiVersion: v1\nkind: InferencePolicy\nmetadata: { name: a }\nspec: {}',
+      'p.yaml:1: apiVersion: "v1" is not known here: one of sidegate.dev/v1alpha1',
+    ],
+    ['another kind', resource('', { kind: 'Pod' }), 'p.yaml:2: kind: "Pod" is not known here'],
+    ['a bad name', resource('', { metadata: '{ name: A_B }' }), 'metadata.name: "A_B" is not lower-case letters'],
+    ['no name', resource('', { metadata: '{}' }), 'lacks the field "name"'],
+    [
+      'a cluster policy in a namespace',
+      resource('', { kind: 'ClusterInferencePolicy' }),
+      'has no namespace: remove it',
+    ],
+    [
+      'the namespace that stands for the platform',
+      resource('', { metadata: '{ name: a, namespace: cluster }' }),
+      'its name stands for the platform',
+    ],
+    [
+      'a platform credential for a pod’s model',
+      resource('upstream: { credential: { secretRef: { name: a, key: b } } }', {
+        kind: 'ClusterInferencePolicy',
+        metadata: '{ name: a }',
+      }),
+      'of a ClusterInferencePolicy needs hosted beside it',
+    ],
+    [
+      'one policy twice',
+      `${resource('')}---\n${resource('')}`,
+      'p.yaml:8: metadata.name: document 1 is the same policy',
+    ],
+    ['an empty file', '', 'p.yaml (document 1): the file holds no policy'],
+    ['only comments', '# nothing\n---\n', 'holds no policy'],
+    ['a list', '- a', 'must be fields (name: value), but is a list'],
+    ['a duplicate key', 'a: 1\nb: 2\na: 3', 'p.yaml:3: this key stands twice'],
+    ['an alias', 'a: &x 1\nb: *x', 'p.yaml:2: b: aliases (*name) are not allowed'],
+    [
+      'a bomb of aliases',
+      `a: &a [x]\n${'bcdefgh'
+        .split('')
+        .map((name, at) => `${name}: &${name} [${`*${'abcdefgh'[at]},`.repeat(9)}]`)
+        .join('\n')}`,
+      'aliases (*name) are not allowed',
+    ],
+    ['a merge key', 'a: { <<: { b: 1 } }', 'merge keys (<<) are not allowed'],
+    ['a tag', 'a: !!binary aGk=', 'tags (!name) are not allowed'],
+    ['a key that is a number', '1: a', 'there is no such field'],
+    ['a key that is a list', '[a]: b', 'is not YAML'],
+    ['infinity', 'a: .inf', 'is not a value that JSON can hold'],
+    ['deep nesting', '['.repeat(60_000), 'nested too deeply'],
+    ['moderate nesting', `${'['.repeat(40)}${']'.repeat(40)}`, 'is nested too deeply'],
+    ['a huge file', `a: ${'x'.repeat(1024 * 1024)}`, 'larger than 1 MiB'],
+    ['broken YAML', 'a: [1', 'a bracket is not closed'],
+    ['a text that does not end', 'a: "x', 'is not YAML'],
+  ];
+  test.each(documents)('%s', (_, text, message) => {
+    expect(faults(text).join('\n')).toContain(message);
+  });
+
+  test('a pattern that the checker refuses', () => {
+    const checked: [string, number][] = [];
+    const checkPattern = (pattern: string, maxLength: number) => {
+      checked.push([pattern, maxLength]);
+      return pattern === '(?=a)' ? 'lookahead is not RE2' : undefined;
+    };
+    const text = `guards: [{ name: g, on: Request, match: { patterns: [ok, "(?=a)"] }, action: Block }]
+classification: [{ label: l, patterns: [x], patternMaxLength: 9, otherwise: Mask }]`;
+    expect(spec(text, { checkPattern })).toEqual([
+      'p.yaml:5: spec.guards[0].match.patterns[1]: cannot be used: lookahead is not RE2',
+    ]);
+    expect(checked).toEqual([
+      ['ok', 256],
+      ['(?=a)', 256],
+      ['x', 9],
+    ]);
+  });
+
+  test.each([
+    'upstream: { credential: { file: /var/run/secrets/token } }',
+    'upstream: { ports: [{ containerPort: 1, protocol: TLS, caFile: /x }] }',
+    'identity: { providers: [{ name: x, oidc: { issuer: "https://a", audiences: [a], caFile: /x } }] }',
+    'identity: { providers: [{ name: x, oidc: { issuer: "http://127.0.0.1", audiences: [a], allowInsecureLoopback: true } }] }',
+    'identity: { providers: [{ name: x, clientCertificate: { caFile: /x } }] }',
+  ])('in a cluster, a file beside the process: %s', (text) => {
+    expect(spec(text)).toEqual([]);
+    expect(spec(text, { local: false }).join()).toContain('is only for a sidecar that runs on its own');
+  });
+});
+
+describe('a policy is read', () => {
+  test('with nothing but a name into one that says nothing', () => {
+    expect(
+      one('apiVersion: sidegate.dev/v1alpha1\nkind: InferencePolicy\nmetadata: { name: p }\nspec: {}'),
+    ).toMatchObject({
+      kind: 'InferencePolicy',
+      name: 'p',
+      namespace: 'default',
+      generation: 1,
+      createdAt: 0,
+      spec: {
+        mode: 'Enforce',
+        profile: undefined,
+        tls: undefined,
+        upstream: undefined,
+        audit: undefined,
+        requestLimits: undefined,
+        access: [],
+        providers: [],
+      },
+    });
+  });
+
+  test('with what Kubernetes wrote into it', () => {
+    const metadata =
+      '{ name: p, namespace: ml, uid: u-1, generation: 4, creationTimestamp: "2026-11-21T00:00:00Z", resourceVersion: "9", labels: { a: b }, managedFields: [{ x: 1 }] }';
+    expect(one(`${resource('', { metadata })}status: { conditions: [] }\n`)).toMatchObject({
+      uid: 'u-1',
+      generation: 4,
+      createdAt: Date.UTC(2026, 10, 21),
+    });
+  });
+
+  test('from JSON too', () => {
+    const json = JSON.stringify({
+      apiVersion: 'sidegate.dev/v1alpha1',
+      kind: 'ClusterInferencePolicy',
+      metadata: { name: 'c' },
+      spec: {},
+    });
+    expect(one(json)).toMatchObject({ kind: 'ClusterInferencePolicy', namespace: undefined });
+  });
+
+  test('from several documents, empty ones between', () => {
+    const text = `---\n${resource('')}---\n---\n${resource('', { kind: 'ClusterInferencePolicy', metadata: '{ name: c }' })}`;
+    expect(parsePolicies(text, 'f').policies.map((policy) => policy.name)).toEqual(['p', 'c']);
+  });
+
+  test('with the defaults of a provider', () => {
+    const { providers } = one(
+      resource(`identity:
+  providers:
+  - { name: a, oidc: { issuer: "https://a", audiences: [x] }, kubernetesUser: { claim: email } }
+  - { name: b, serviceAccount: { audiences: [x] } }
+  - { name: c, clientCertificate: { caFile: ca.pem } }`),
+    ).spec;
+    expect(providers).toEqual([
+      {
+        name: 'a',
+        serviceAccount: undefined,
+        clientCertificate: undefined,
+        kubernetesUser: { claim: 'email', prefix: '' },
+        oidc: {
+          issuer: 'https://a',
+          audiences: ['x'],
+          groupsClaim: 'groups',
+          scopesClaim: undefined,
+          subjectClaim: 'sub',
+          clockSkewMs: 30_000,
+          jwksUri: undefined,
+          caFile: undefined,
+          algorithms: [],
+          allowInsecureLoopback: false,
+        },
+      },
+      {
+        name: 'b',
+        oidc: undefined,
+        clientCertificate: undefined,
+        kubernetesUser: undefined,
+        serviceAccount: {
+          issuer: undefined,
+          audiences: ['x'],
+          jwksUri: undefined,
+          caFile: undefined,
+          allowInsecureLoopback: false,
+        },
+      },
+      {
+        name: 'c',
+        oidc: undefined,
+        serviceAccount: undefined,
+        kubernetesUser: undefined,
+        clientCertificate: { caFile: 'conf/ca.pem', subjectFrom: 'Auto', groupsFrom: 'OrganizationalUnit' },
+      },
+    ]);
+  });
+
+  test.each([
+    ['{ file: k }', { source: { kind: 'File', path: 'conf/k' }, header: 'authorization', prefix: 'Bearer ' }],
+    [
+      '{ file: /etc/k, header: X-Api-Key }',
+      { source: { kind: 'File', path: '/etc/k' }, header: 'x-api-key', prefix: '' },
+    ],
+    [
+      '{ secretRef: { name: n, key: k }, prefix: "Token " }',
+      { source: { kind: 'Secret', name: 'n', key: 'k' }, header: 'authorization', prefix: 'Token ' },
+    ],
+  ])('with the credential %s', (text, expected) => {
+    expect(one(resource(`upstream: { credential: ${text} }`)).spec.upstream?.credential).toEqual(expected);
+  });
+
+  test('with durations and sizes in every unit', () => {
+    const limits = (text: string) => one(resource(`requestLimits: { ${text} }`)).spec.requestLimits;
+    expect(limits('maxBodyBytes: 512, bodyTimeout: 300ms')).toEqual({
+      maxBodyBytes: 512,
+      bodyTimeoutMs: 300,
+      upstreamIdleMs: undefined,
+    });
+    expect(limits('maxBodyBytes: "512", bodyTimeout: 30s')).toMatchObject({ maxBodyBytes: 512, bodyTimeoutMs: 30_000 });
+    expect(limits('maxBodyBytes: 1Mi, bodyTimeout: 2m')).toMatchObject({
+      maxBodyBytes: 1_048_576,
+      bodyTimeoutMs: 120_000,
+    });
+    expect(limits('maxBodyBytes: 1MB, bodyTimeout: 24h')).toMatchObject({
+      maxBodyBytes: 1_000_000,
+      bodyTimeoutMs: 86_400_000,
+    });
+    expect(limits('maxBodyBytes: 4Ki, upstreamIdle: 1h')).toMatchObject({
+      maxBodyBytes: 4096,
+      upstreamIdleMs: 3_600_000,
+    });
+  });
+
+  test('with rules of every kind', () => {
+    const { spec: read } = one(
+      resource(`${idp}
+access: [{ name: a, effect: Allow, subjects: [{ group: g, provider: corp }], models: ["m*"], limits: { tokensPerMinute: 5 }, tokenInput: Allow }]
+guards: [{ name: g, on: Response, match: { detectors: [Pii], patterns: [x], words: [w] }, action: Mask, replacement: { style: Partial } }]
+classification: [{ label: l, fields: ["**.x"], patterns: [y], patternMaxLength: 9, visibleTo: [{ scope: s }], otherwise: Mask, replacement: { style: Constant, text: "#" } }]
+approvals: { approvers: [{ group: leads }, { kubernetesUser: ana }], timeout: 3m }
+analyzers: [{ name: n, url: "https://a/x" }]
+responseLimits: [{ subjects: [{ anyone: true }], maxBytes: 1Mi, cadence: { every: 100ms } }]`),
+    );
+    expect(read.access[0]).toMatchObject({
+      subjects: [{ anyone: false, group: 'g', provider: 'corp' }],
+      limits: { tokensPerMinute: 5, requestsPerMinute: undefined },
+      tokenInput: 'Allow',
+    });
+    expect(read.guards[0]).toMatchObject({
+      subjects: [],
+      match: { detectors: ['Pii'], patterns: [{ pattern: 'x', maxLength: 256 }], words: ['w'] },
+      replacement: { style: 'Partial', keep: 4 },
+    });
+    expect(read.classification[0]).toMatchObject({
+      fields: ['**.x'],
+      match: { patterns: [{ pattern: 'y', maxLength: 9 }] },
+      visibleTo: [{ scope: 's' }],
+      replacement: { style: 'Constant', text: '#' },
+    });
+    expect(read.approvals).toMatchObject({
+      approvers: [
+        { group: 'leads', kubernetesUser: undefined },
+        { kubernetesUser: 'ana', group: undefined },
+      ],
+      timeoutMs: 180_000,
+      required: undefined,
+    });
+    expect(read.analyzers).toEqual([{ name: 'n', url: 'https://a/x', timeoutMs: 300, failureMode: 'Deny' }]);
+    expect(read.responseLimits[0]).toMatchObject({ maxBytes: 1_048_576, cadenceMs: 100, maxDurationMs: undefined });
+  });
+
+  test('a key named __proto__ is only a key', () => {
+    expect(faults(resource('__proto__: { mode: Observe }')).join()).toContain('there is no such field');
+    const policy = one(resource('selector: { matchLabels: { __proto__: x } }'));
+    expect(Object.getPrototypeOf(policy.spec.selector.matchLabels)).not.toBe('x');
+  });
+});
+
+describe('the parser never throws', () => {
+  const survives = (text: string): void => {
+    const parsed = parsePolicies(text, 'f.yaml');
+    if (parsed.policies.length === 0) expect(parsed.faults.length).toBeGreaterThan(0);
+    else expect(() => compileSnapshot(parsed.policies.slice(0, 1), { revision: 1 })).not.toThrow();
+  };
+
+  test('on any text', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), survives), { numRuns: 1000 });
+  });
+
+  test('on text that looks like YAML', () => {
+    const bits = fc.constantFrom(
+      'a',
+      ': ',
+      '- ',
+      '\n',
+      '  ',
+      '[',
+      ']',
+      '{',
+      '}',
+      ',',
+      '"',
+      "'",
+      '|',
+      '>',
+      '&a',
+      '*a',
+      '<<',
+      '!!',
+      '---\n',
+      '%YAML 1.1\n',
+      '? ',
+      '#',
+      '\t',
+      '~',
+      'true',
+      '1e9',
+      '...',
+      '@',
+      '`',
+      '\u0000',
+      '\ufeff',
+    );
+    fc.assert(
+      fc.property(fc.array(bits, { maxLength: 40 }), (parts) => survives(parts.join(''))),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('on any JSON', () => {
+    fc.assert(fc.property(fc.json(), survives), { numRuns: 500 });
+  });
+
+  test('on policies with any value in any place', () => {
+    const fields = [
+      'selector',
+      'namespaceSelector',
+      'mode',
+      'profile',
+      'upstream',
+      'tls',
+      'identity',
+      'access',
+      'guards',
+      'classification',
+      'analyzers',
+      'approvals',
+      'requestLimits',
+      'responseLimits',
+      'onUnknown',
+      'audit',
+    ];
+    const words = fc.constantFrom<string | number | boolean | null>(
+      'name',
+      'a',
+      'Allow',
+      'Mask',
+      'Request',
+      'https://a',
+      '1Mi',
+      '1s',
+      '$.a',
+      true,
+      1,
+      0,
+      -1,
+      null,
+    );
+    const keys = fc.constantFrom(
+      'name',
+      'effect',
+      'subjects',
+      'anyone',
+      'group',
+      'on',
+      'match',
+      'detectors',
+      'patterns',
+      'action',
+      'label',
+      'otherwise',
+      'providers',
+      'oidc',
+      'issuer',
+      'audiences',
+      'ports',
+      'credential',
+      'file',
+      'matchLabels',
+      '__proto__',
+      'constructor',
+    );
+    const value = fc.letrec((tie) => ({
+      any: fc.oneof(
+        { depthSize: 'small' },
+        words,
+        fc.array(tie('any'), { maxLength: 2 }),
+        fc.dictionary(keys, tie('any'), { maxKeys: 4 }),
+      ),
+    })).any;
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...fields), value, { maxKeys: 4 }), (some) =>
+        survives(
+          JSON.stringify({
+            apiVersion: 'sidegate.dev/v1alpha1',
+            kind: 'InferencePolicy',
+            metadata: { name: 'p' },
+            spec: some,
+          }),
+        ),
+      ),
+      { numRuns: 1500 },
+    );
+  });
+});
