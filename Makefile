@@ -27,6 +27,7 @@ lint: $(STAMP) ## Types, lint rules, layers, format
 	$(NODE) node_modules/eslint/bin/eslint.js --max-warnings 0 .
 	$(NODE) node_modules/prettier/bin/prettier.cjs --check --log-level warn .
 	$(NODE) test/layers/check.ts
+	$(NODE) cmd/gen/main.ts --check
 
 .PHONY: format
 format: $(STAMP) ## Write the format
@@ -52,3 +53,13 @@ demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://..
 .PHONY: bench
 bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds)
 	$(NODE) test/bench/main.ts
+
+.PHONY: gen
+gen: $(STAMP) ## Write what is generated: docs/policy.md from the schema
+	$(NODE) cmd/gen/main.ts
+
+.PHONY: check
+check: $(STAMP) ## What is generated is fresh, lint is clean, the tree is committed
+	$(NODE) cmd/gen/main.ts --check
+	$(MAKE) --no-print-directory lint
+	@test -z "$$(git status --porcelain)" || { git status --short; echo 'the tree has changes that are not committed'; exit 1; }
