@@ -6,14 +6,15 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import util from 'node:util';
 import httpProxy from 'http-proxy';
-import { describeError } from '../base/index.ts';
-import type { Logger } from '../base/index.ts';
+import { describeError, systemClock } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Exchange } from './exchange.ts';
 import { rawBody, rawUpgrade } from './raw-exchange.ts';
 import type { RawExchange, RawUpgrade } from './raw-exchange.ts';
 import { responseHeadersToCaller } from './response-headers.ts';
 import type { UpgradeRequest } from './upgrade.ts';
+import { guardPool } from './upstream-pool.ts';
 
 /**
  * Routes that a policy passes uninspected: bodies and WebSocket frames go by as they are, on `http-proxy`. The one file
@@ -27,6 +28,8 @@ export interface PassthroughOptions {
   readonly target: string;
   readonly tls?: { readonly ca?: string; readonly serverName?: string };
   readonly logger: Logger;
+  /** Default the system's. */
+  readonly clock?: Clock;
   /** Longest silence of the model on an exchange or of both sides on a WebSocket; default 10 min. */
   readonly idleMs?: number;
 }
@@ -64,7 +67,7 @@ const handshakeAnswer = new Set([
 export function createPassthrough(options: PassthroughOptions): Passthrough {
   const secure = new URL(options.target).protocol === 'https:';
   const pool = { keepAlive: true, timeout: 4_000 };
-  const agent = secure
+  const pooled = secure
     ? new HttpsAgent({
         ...pool,
         rejectUnauthorized: true,
@@ -72,6 +75,7 @@ export function createPassthrough(options: PassthroughOptions): Passthrough {
         ...(options.tls?.serverName === undefined ? {} : { servername: options.tls.serverName }),
       })
     : new HttpAgent(pool);
+  const agent = guardPool(pooled, secure ? 'secureConnect' : 'connect', 5_000, options.clock ?? systemClock);
   const idleMs = options.idleMs ?? 600_000;
   const proxy = quietly(() =>
     httpProxy.createProxyServer({

@@ -10,12 +10,14 @@ import type { ReasonCode } from '../core/index.ts';
 import { acceptEncoding, codingOf, createDecoder } from './content-coding.ts';
 import type { Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
 import { isHopByHop } from './response-headers.ts';
+import { bytesAtFree, guardPool, ready } from './upstream-pool.ts';
+import type { MarkedSocket } from './upstream-pool.ts';
 
 /**
  * Requests to the model, on node:http with a keep-alive pool.
  *
  * Guarantee: the handler gets one head, then data, then exactly one of end or error, and nothing after `abort`; an answer
- * that broke off is never an end. A request is sent again once, and only where a reused connection failed before any byte
+ * that broke off is never an end; and what a connection says while it is idle is nobody's answer. A request is sent again once, and only where a reused connection failed before any byte
  * of an answer: the server had closed it already. TLS is always verified. Limit: where that server had begun its work all
  * the same, the work is done twice.
  *
@@ -55,11 +57,6 @@ const defaults = { connectMs: 5_000, idleSocketMs: 4_000, maxHeaderBytes: 64 * 1
 export function createUpstream(options: UpstreamOptions): Upstream {
   return new NodeUpstream(options);
 }
-
-/** On a socket: its connection (and TLS) stands; and bytes read when it was last set free. */
-const ready = Symbol('ready');
-const bytesAtFree = Symbol('bytesAtFree');
-type Marked = Socket & { [ready]?: boolean; [bytesAtFree]?: number };
 
 /** What a call needs of the upstream that it belongs to. */
 interface Line {
@@ -107,7 +104,7 @@ class NodeUpstream implements Upstream, Line {
         : {}),
     };
     const create = (keepAlive: boolean): HttpAgent =>
-      watch(
+      guardPool(
         this.#secure ? new HttpsAgent({ ...pool, keepAlive }) : new HttpAgent({ ...pool, keepAlive }),
         this.#secure ? 'secureConnect' : 'connect',
         limits.connectMs,
@@ -169,29 +166,6 @@ function ourOwn(name: string): boolean {
     default:
       return isHopByHop(name);
   }
-}
-
-/** Connect time-outs, and what the resend rule needs to know of a socket: once for each connection, not for each request. */
-function watch(agent: HttpAgent, readyEvent: string, connectMs: number, clock: Clock): HttpAgent {
-  const connect = agent.createConnection.bind(agent);
-  agent.createConnection = (options, callback) => {
-    const socket = connect(options, callback) as Marked | null | undefined;
-    if (socket === null || socket === undefined) return socket;
-    const timer = clock.after(connectMs, () => socket.destroy(new Error('connect timeout')));
-    socket.once(readyEvent, () => {
-      socket[ready] = true;
-      timer.cancel();
-    });
-    socket.once('close', () => timer.cancel());
-    return socket;
-  };
-  const keep = agent.keepSocketAlive.bind(agent);
-  agent.keepSocketAlive = (socket) => {
-    (socket as Marked)[bytesAtFree] = (socket as Socket).bytesRead;
-    // Typed as void, and yet its answer decides whether the socket is kept.
-    return keep(socket);
-  };
-  return agent;
 }
 
 class Call implements UpstreamCall {
@@ -321,13 +295,13 @@ class Call implements UpstreamCall {
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     if (this.#done) return;
     const sent = this.#sent;
-    const socket = sent?.socket as Marked | null | undefined;
+    const socket = sent?.socket as MarkedSocket | null | undefined;
     if (this.#source !== undefined || error.code?.startsWith('HPE_') === true) this.#fail('upstream_protocol', error);
     else if (this.#mayResend(sent, socket)) this.send(true);
     else this.#fail(socket?.[ready] === true ? 'upstream_protocol' : 'upstream_unreachable', error);
   };
 
-  #mayResend(sent: ClientRequest | undefined, socket: Marked | null | undefined): boolean {
+  #mayResend(sent: ClientRequest | undefined, socket: MarkedSocket | null | undefined): boolean {
     if (this.#again || sent?.reusedSocket !== true) return false;
     return socket === null || socket === undefined || socket.bytesRead === socket[bytesAtFree];
   }
