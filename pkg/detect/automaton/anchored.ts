@@ -35,18 +35,8 @@ export class AnchoredMatcher {
   match(text: string, start: number, to: number, longest: number): Ends {
     const result = this.#result;
     result.ends.length = 0;
-    const stop = advance(text, start, to, longest);
-    const automaton = this.#automaton;
-    const at = automaton.begin();
-    // In steps: most candidates die at once, and a dead automaton would go on to `stop`.
-    let from = start;
-    while (from < stop && automaton.alive(at)) {
-      let upTo = Math.min(stop, from + 16);
-      if (upTo < stop && splitsPair(text, upTo)) upTo++;
-      automaton.run(at, text, from, upTo, (end) => result.ends.push(end));
-      from = upTo;
-    }
-    result.live = automaton.alive(at) && from === to && countCodePoints(text, start, to) < longest;
+    const stopped = this.#automaton.endsFrom(text, start, to, longest, result.ends);
+    result.live = stopped === to && countCodePoints(text, start, to) < longest;
     if (this.#asserted && result.ends.length > 0) this.#decide(text, start, result.ends.at(-1) as number);
     return result;
   }

@@ -57,11 +57,8 @@ export class ForwardAutomaton {
 
   /** Before any text. */
   begin(): Standing {
+    this.#beginState();
     const set = this.#anywhere ? none : this.#initial;
-    if (this.#beginGeneration !== this.#cache.generation) {
-      this.#beginId = this.#cache.intern(set, '', nothing);
-      this.#beginGeneration = this.#cache.generation;
-    }
     return { id: this.#beginId, generation: this.#cache.generation, set };
   }
 
@@ -104,6 +101,56 @@ export class ForwardAutomaton {
     at.id = state;
     at.generation = cache.generation;
     at.set = cache.get(state).set;
+  }
+
+  /**
+   * For an automaton that is not `anywhere`: every end of a match that starts at `from`, at most `longest` code points on.
+   * Returns where it stopped: `to` or the limit while something lives, else the place of death, negated and less one.
+   */
+  // eslint-disable-next-line max-params -- the hot loop: a parameter object would be allocated for each candidate
+  endsFrom(text: string, from: number, to: number, longest: number, ends: number[]): number {
+    const cache = this.#cache;
+    const classes = this.#program.classes;
+    const ascii = classes.ascii;
+    let state = this.#beginState();
+    let table = cache.table;
+    let left = longest;
+    let i = from;
+    for (; i < to && left > 0; left--) {
+      let code = text.charCodeAt(i++);
+      let one: number;
+      if (code < 128) one = ascii[code] as number;
+      else {
+        if (code >= 0xd800 && code < 0xdc00 && i < to) {
+          code = text.codePointAt(i - 1) as number;
+          if (code > 0xffff) i++;
+        }
+        one = classes.of(code);
+      }
+      let next = table[state + one] as number;
+      if (next < 0) {
+        if (next === unknown) {
+          next = this.#build(state, one);
+          table = cache.table;
+        }
+        if (next < 0) {
+          next = ~next;
+          ends.push(i);
+        }
+      }
+      state = next;
+      if (cache.empty[state / cache.stride] === 1) return -i - 1;
+    }
+    return i;
+  }
+
+  #beginState(): number {
+    if (this.#beginGeneration !== this.#cache.generation) {
+      const set = this.#anywhere ? none : this.#initial;
+      this.#beginId = this.#cache.intern(set, '', nothing);
+      this.#beginGeneration = this.#cache.generation;
+    }
+    return this.#beginId;
   }
 
   /** Units with a thread in this set. */

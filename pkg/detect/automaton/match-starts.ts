@@ -14,6 +14,8 @@ export class MatchStarts {
   readonly #initial: number[] = [];
   readonly #starts = new Set<number>();
   readonly #closer: ReverseCloser;
+  #beginId = 0;
+  #beginGeneration = -1;
 
   constructor(program: Program, unit: number) {
     this.#program = program;
@@ -43,10 +45,14 @@ export class MatchStarts {
     const cache = this.#cache;
     const { classes } = this.#program;
     let next = ends.length - 1;
-    let state = cache.intern(none, '', false);
+    if (this.#beginGeneration !== cache.generation) {
+      this.#beginId = cache.intern(none, '', false);
+      this.#beginGeneration = cache.generation;
+    }
+    let state = this.#beginId;
     let i = ends[next] ?? 0;
     while (i > floor) {
-      if (cache.get(state).set.length === 0) {
+      if (cache.empty[state / cache.stride] === 1) {
         if (next < 0) return;
         i = Math.min(i, ends[next] as number);
         if (i <= floor) return;
@@ -61,7 +67,8 @@ export class MatchStarts {
           i--;
         }
       }
-      const column = classes.of(code) + (ending ? classes.count : 0);
+      const one = code < 128 ? (classes.ascii[code] as number) : classes.of(code);
+      const column = one + (ending ? classes.count : 0);
       let to = cache.table[state + column] as number;
       if (to === unknown) to = this.#build(state, column);
       if (to < 0) {

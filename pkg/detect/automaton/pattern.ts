@@ -77,13 +77,19 @@ export function parsePattern(source: string): Pattern {
  * @param maxLength longest match in code points, 1 to 4,096
  */
 export function checkPattern(pattern: string, maxLength: number): PatternFault | undefined {
+  const read = readPattern(pattern, maxLength);
+  return 'message' in read ? read : undefined;
+}
+
+/** The pattern, or why it cannot be used. */
+export function readPattern(pattern: string, maxLength: number): Pattern | PatternFault {
   if (!Number.isInteger(maxLength) || maxLength < 1 || maxLength > longestSpan) {
     return { pattern, message: `maxLength must be a whole number from 1 to ${longestSpan}` };
   }
   try {
-    const { shortest } = parsePattern(pattern);
-    if (shortest > maxLength) return { pattern, message: 'no match is as short as maxLength allows' };
-    return undefined;
+    const parsed = parsePattern(pattern);
+    if (parsed.shortest > maxLength) return { pattern, message: 'no match is as short as maxLength allows' };
+    return parsed;
   } catch (error) {
     return { pattern, message: error instanceof Error ? error.message : 'pattern cannot be read' };
   }

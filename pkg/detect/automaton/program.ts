@@ -48,7 +48,14 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
   const starts = new Int32Array(parts.length);
   const sets: Ranges[] = [];
   const setIds = new Map<string, number>();
+  const known = new Map<Ranges, number>();
   const setOf = (ranges: Ranges): number => {
+    // Large classes are one shared array in many places.
+    let same = known.get(ranges);
+    if (same === undefined) known.set(ranges, (same = setOfContent(ranges)));
+    return same;
+  };
+  const setOfContent = (ranges: Ranges): number => {
     const key = ranges.join();
     let id = setIds.get(key);
     if (id === undefined) {

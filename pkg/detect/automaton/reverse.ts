@@ -90,7 +90,7 @@ export class ReverseAutomaton {
         if (depth <= anywhere || (depth <= atWord && !wordBefore(text, i))) best = i;
       }
       state = next;
-      if (cache.get(state).set.length === 0) break;
+      if (cache.empty[state / cache.stride] === 1) break;
     }
     return best;
   }

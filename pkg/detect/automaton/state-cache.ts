@@ -17,6 +17,8 @@ export interface CachedState<Note> {
 
 export class StateCache<Note> {
   table: Int32Array;
+  /** By state number: 1 where the set is empty. */
+  readonly empty: Uint8Array;
   generation = 0;
   readonly stride: number;
   readonly #states: CachedState<Note>[] = [];
@@ -27,6 +29,7 @@ export class StateCache<Note> {
   constructor(stride: number, limit = Math.max(16, Math.floor(maxEntries / stride))) {
     this.stride = stride;
     this.#limit = limit;
+    this.empty = new Uint8Array(limit);
     this.table = new Int32Array(stride * Math.min(16, limit)).fill(unknown);
   }
 
@@ -46,6 +49,7 @@ export class StateCache<Note> {
       larger.set(this.table);
       this.table = larger;
     }
+    this.empty[this.#states.length] = set.length === 0 ? 1 : 0;
     this.#states.push({ set, note });
     this.#ids.set(name, id);
     return id;

@@ -2,7 +2,7 @@ import { CodedError } from '../../base/index.ts';
 import { expandDetector } from '../../core/index.ts';
 import type { DetectorName, ScanRule } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
-import { checkPattern, parsePattern } from '../automaton/pattern.ts';
+import { parsePattern, readPattern } from '../automaton/pattern.ts';
 import type { Pattern } from '../automaton/pattern.ts';
 import { wordAccepts, wordPattern } from './word.ts';
 
@@ -140,7 +140,7 @@ function wordUnit(word: string, fold: (code: number) => string): Draft {
   return {
     by: 'word',
     rank: 2,
-    pattern: parsePattern(made.pattern),
+    pattern: made.pattern,
     maxLength: made.maxLength,
     left: 1,
     right: 1,
@@ -175,7 +175,7 @@ function fieldUnit(name: string): Draft {
 }
 
 function compilePattern(source: string, maxLength: number): Pattern {
-  const fault = checkPattern(source, maxLength);
-  if (fault !== undefined) throw new CodedError('invalid_pattern', `pattern ${fault.pattern}: ${fault.message}`);
-  return parsePattern(source);
+  const read = readPattern(source, maxLength);
+  if ('message' in read) throw new CodedError('invalid_pattern', `pattern ${read.pattern}: ${read.message}`);
+  return read;
 }

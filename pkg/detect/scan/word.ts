@@ -1,3 +1,5 @@
+import { parsePattern } from '../automaton/pattern.ts';
+import type { Instruction, Pattern } from '../automaton/pattern.ts';
 import { wordAt, wordBefore } from '../automaton/reverse.ts';
 
 /**
@@ -7,8 +9,7 @@ import { wordAt, wordBefore } from '../automaton/reverse.ts';
  * Words of fewer than four letters allow nothing between their letters, or "as s" would be found in "was so".
  */
 export interface WordPattern {
-  /** RE2 syntax, no assertions. */
-  readonly pattern: string;
+  readonly pattern: Pattern;
   readonly maxLength: number;
   /** Letters, digits and signs of the word. */
   readonly letters: number;
@@ -48,23 +49,51 @@ export function wordPattern(word: string, fold: (code: number) => string): WordP
     .filter((part) => part.length > 0);
   const letters = parts.reduce((sum, part) => sum + part.length, 0);
   if (letters === 0) return undefined;
-  const gap = (most: number): string => `[^\\pL\\pN]{0,${most}}`;
-  const inner = letters < 4 ? '' : gap(betweenLetters);
-  const pattern = parts.map((part) => part.map(letterClass).join(inner)).join(gap(betweenWords));
+  const inner = letters < 4 ? 0 : betweenLetters;
+  const instructions: Instruction[] = [];
+  const gap = (most: number): void => {
+    // Each optional character may be skipped to the end of the gap.
+    const after = instructions.length + 2 * most;
+    for (let left = most; left > 0; left--) {
+      instructions.push({ op: 'alt', out: instructions.length + 1, other: after });
+      instructions.push({ op: 'char', out: instructions.length + 1, ranges: separatorRanges() });
+    }
+  };
+  parts.forEach((part, at) => {
+    if (at > 0) gap(betweenWords);
+    part.forEach((char, index) => {
+      if (index > 0) gap(inner);
+      instructions.push({ op: 'char', out: instructions.length + 1, ranges: letterRanges(char) });
+    });
+  });
+  instructions.push({ op: 'match' });
   const gaps = parts.length - 1;
   return {
-    pattern,
+    pattern: { instructions, start: 0, asserted: false, shortest: letters },
     letters,
-    maxLength: letters + (letters < 4 ? 0 : (letters - 1 - gaps) * betweenLetters) + gaps * betweenWords,
+    maxLength: letters + (letters - 1 - gaps) * inner + gaps * betweenWords,
   };
 }
 
-/** A character, its other cases and what stands in for it, as an RE2 class. */
-function letterClass(char: string): string {
+let separatorCache: readonly number[] | undefined;
+
+/** Everything that is neither letter nor digit, as RE2 has it. */
+function separatorRanges(): readonly number[] {
+  if (separatorCache === undefined) {
+    const one = parsePattern('[^\\pL\\pN]').instructions.find((instruction) => instruction.op === 'char');
+    separatorCache = one?.op === 'char' ? one.ranges : [];
+  }
+  return separatorCache;
+}
+
+/** A character, its other cases and what stands in for it. */
+function letterRanges(char: string): readonly number[] {
   const lower = char.toLowerCase();
   const forms = [char, lower, char.toUpperCase(), ...Array.from(standIns[lower] ?? '')];
-  const single = new Set(forms.filter((form) => Array.from(form).length === 1));
-  return `[${[...single].map((form) => `\\x{${(form.codePointAt(0) as number).toString(16)}}`).join('')}]`;
+  const codes = new Set(
+    forms.filter((form) => Array.from(form).length === 1).map((form) => form.codePointAt(0) as number),
+  );
+  return [...codes].sort((a, b) => a - b).flatMap((code) => [code, code]);
 }
 
 /** A word ends where words end. */
