@@ -181,7 +181,8 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   };
 
   readonly #onClose = (): void => {
-    const whole = this.#state === 'ended' && this.#stream.writableFinished && this.#stream.rstCode === 0;
+    // Node 26 reaches `close` without `finish` when a stream ends with its last data: `writableFinished` says nothing here.
+    const whole = this.#state === 'ended' && !this.#stream.aborted && this.#stream.rstCode === 0;
     this.#over(whole ? 'finished' : 'aborted');
   };
 

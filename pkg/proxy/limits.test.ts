@@ -48,42 +48,42 @@ describe('request limits', () => {
     const clock = fakeClock();
     const limiter = new Limiter(clock);
     const rules = [rule('r', { requestsPerMinute: 2 })];
-    admitted(limiter.admit(rules, ana, demand())).settle(0);
-    admitted(limiter.admit(rules, ana, demand())).settle(0);
-    const no = refused(limiter.admit(rules, ana, demand()));
+    admitted(limiter.admit({ rules }, ana, demand())).settle(0);
+    admitted(limiter.admit({ rules }, ana, demand())).settle(0);
+    const no = refused(limiter.admit({ rules }, ana, demand()));
     expect(no).toMatchObject({ reason: 'rate_limited', rule: 'r', retryAfter: 30 });
     clock.advance(29_000);
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('refused');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('refused');
     clock.advance(1_000);
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('admitted');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('admitted');
   });
 
   test('count each caller and each rule on its own', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { requestsPerMinute: 1 })];
-    admitted(limiter.admit(rules, ana, demand()));
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('refused');
-    expect(limiter.admit(rules, bob, demand()).kind).toBe('admitted');
-    expect(limiter.admit([rule('other', { requestsPerMinute: 1 })], ana, demand()).kind).toBe('admitted');
+    admitted(limiter.admit({ rules }, ana, demand()));
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('refused');
+    expect(limiter.admit({ rules }, bob, demand()).kind).toBe('admitted');
+    expect(limiter.admit({ rules: [rule('other', { requestsPerMinute: 1 })] }, ana, demand()).kind).toBe('admitted');
   });
 
   test('charge the first rule in policy order that has budget left', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('a', { requestsPerMinute: 1 }), rule('b', { requestsPerMinute: 1 })];
-    expect(admitted(limiter.admit(rules, ana, demand())).rule?.id).toBe('a');
-    expect(admitted(limiter.admit(rules, ana, demand())).rule?.id).toBe('b');
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('refused');
+    expect(admitted(limiter.admit({ rules }, ana, demand())).rule?.id).toBe('a');
+    expect(admitted(limiter.admit({ rules }, ana, demand())).rule?.id).toBe('b');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('refused');
   });
 
   test('a wall clock that steps back refills nothing and takes nothing', () => {
     const clock = fakeClock();
     const limiter = new Limiter(clock);
     const rules = [rule('r', { requestsPerMinute: 1 })];
-    admitted(limiter.admit(rules, ana, demand()));
+    admitted(limiter.admit({ rules }, ana, demand()));
     clock.step(-3_600_000);
-    expect(refused(limiter.admit(rules, ana, demand())).retryAfter).toBe(60);
+    expect(refused(limiter.admit({ rules }, ana, demand())).retryAfter).toBe(60);
     clock.step(7_200_000);
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('refused');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('refused');
   });
 });
 
@@ -91,41 +91,45 @@ describe('token limits', () => {
   test('reserve a quarter of the prompt and the whole output, and give back what was not used', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { tokensPerMinute: 300 })];
-    const first = admitted(limiter.admit(rules, ana, demand())); // 100 + 100
-    expect(refused(limiter.admit(rules, ana, demand())).reason).toBe('token_limited');
+    const first = admitted(limiter.admit({ rules }, ana, demand())); // 100 + 100
+    expect(refused(limiter.admit({ rules }, ana, demand())).reason).toBe('token_limited');
     first.settle(20);
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('admitted');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('admitted');
   });
 
   test('a settlement may run into debt, which the next request waits for', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { tokensPerMinute: 300 })];
-    admitted(limiter.admit(rules, ana, demand())).settle(900);
+    admitted(limiter.admit({ rules }, ana, demand())).settle(900);
     expect(
-      refused(limiter.admit(rules, ana, demand({ promptBytes: 4, maxOutputTokens: 1 }))).retryAfter,
+      refused(limiter.admit({ rules }, ana, demand({ promptBytes: 4, maxOutputTokens: 1 }))).retryAfter,
     ).toBeGreaterThan(60);
   });
 
   test('a request larger than the bucket waits for a full one instead of for ever', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { tokensPerMinute: 50 })];
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('admitted');
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('refused');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('admitted');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('refused');
   });
 
   test('several answers are reserved for each', () => {
     const limiter = new Limiter(fakeClock());
-    expect(limiter.admit([rule('r', { tokensPerMinute: 1_000 })], ana, demand({ count: 4 })).kind).toBe('admitted');
-    expect(limiter.admit([rule('r', { tokensPerMinute: 1_000 })], ana, demand({ count: 5 })).kind).toBe('refused');
+    expect(limiter.admit({ rules: [rule('r', { tokensPerMinute: 1_000 })] }, ana, demand({ count: 4 })).kind).toBe(
+      'admitted',
+    );
+    expect(limiter.admit({ rules: [rule('r', { tokensPerMinute: 1_000 })] }, ana, demand({ count: 5 })).kind).toBe(
+      'refused',
+    );
   });
 
   test('settling twice counts once', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { tokensPerMinute: 300 })];
-    const first = admitted(limiter.admit(rules, ana, demand()));
+    const first = admitted(limiter.admit({ rules }, ana, demand()));
     first.settle(200);
     first.settle(0);
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('refused');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('refused');
   });
 });
 
@@ -133,26 +137,28 @@ describe('other limits', () => {
   test('more output than a rule allows is refused, none given takes the rule’s', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { maxOutputTokens: 50 })];
-    expect(refused(limiter.admit(rules, ana, demand())).reason).toBe('max_tokens_exceeded');
-    expect(admitted(limiter.admit(rules, ana, demand({ maxOutputTokens: undefined }))).maxOutputTokens).toBe(50);
+    expect(refused(limiter.admit({ rules }, ana, demand())).reason).toBe('max_tokens_exceeded');
+    expect(admitted(limiter.admit({ rules }, ana, demand({ maxOutputTokens: undefined }))).maxOutputTokens).toBe(50);
   });
 
   test('requests under way are counted until they settle', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { concurrentRequests: 1 })];
-    const first = admitted(limiter.admit(rules, ana, demand()));
-    expect(refused(limiter.admit(rules, ana, demand())).reason).toBe('concurrency_limited');
+    const first = admitted(limiter.admit({ rules }, ana, demand()));
+    expect(refused(limiter.admit({ rules }, ana, demand())).reason).toBe('concurrency_limited');
     first.settle(0);
-    expect(limiter.admit(rules, ana, demand()).kind).toBe('admitted');
+    expect(limiter.admit({ rules }, ana, demand()).kind).toBe('admitted');
   });
 
   test('a limit that changes goes on counting what is under way', () => {
     const limiter = new Limiter(fakeClock());
-    const first = admitted(limiter.admit([rule('r', { concurrentRequests: 1, requestsPerMinute: 5 })], ana, demand()));
+    const first = admitted(
+      limiter.admit({ rules: [rule('r', { concurrentRequests: 1, requestsPerMinute: 5 })] }, ana, demand()),
+    );
     const changed = [rule('r', { concurrentRequests: 1, requestsPerMinute: 9 })];
-    expect(refused(limiter.admit(changed, ana, demand())).reason).toBe('concurrency_limited');
+    expect(refused(limiter.admit({ rules: changed }, ana, demand())).reason).toBe('concurrency_limited');
     first.settle(0);
-    expect(limiter.admit(changed, ana, demand()).kind).toBe('admitted');
+    expect(limiter.admit({ rules: changed }, ana, demand()).kind).toBe('admitted');
   });
 
   test('memory is bounded: idle callers are forgotten, and when none is idle a new one is refused', () => {
@@ -160,10 +166,21 @@ describe('other limits', () => {
     const limiter = new Limiter(clock, 2);
     const rules = [rule('r', { requestsPerMinute: 1 })];
     const of = (subject: string): Identity => ({ ...ana, subject });
-    for (const name of ['a', 'b']) admitted(limiter.admit(rules, of(name), demand())).settle(0);
-    expect(refused(limiter.admit(rules, of('c'), demand())).reason).toBe('overloaded');
+    for (const name of ['a', 'b']) admitted(limiter.admit({ rules }, of(name), demand())).settle(0);
+    expect(refused(limiter.admit({ rules }, of('c'), demand())).reason).toBe('overloaded');
     clock.advance(60_000);
-    expect(limiter.admit(rules, of('c'), demand()).kind).toBe('admitted');
+    expect(limiter.admit({ rules }, of('c'), demand()).kind).toBe('admitted');
     expect(limiter.size).toBe(1);
+  });
+
+  test('a cluster’s ceiling is charged with every rule below it, and a refusal charges nobody', () => {
+    const limiter = new Limiter(fakeClock());
+    const ceilings = [[rule('cluster', { requestsPerMinute: 2 })]];
+    const first = { rules: [rule('a', { requestsPerMinute: 2 })], ceilings };
+    const second = { rules: [rule('b', { requestsPerMinute: 2 })], ceilings };
+    admitted(limiter.admit(first, ana, demand()));
+    admitted(limiter.admit(second, ana, demand()));
+    expect(refused(limiter.admit(second, ana, demand())).rule).toBe('cluster');
+    expect(limiter.admit({ rules: second.rules }, ana, demand()).kind).toBe('admitted');
   });
 });

@@ -62,6 +62,8 @@ export interface Admission {
   readonly needsUsage: boolean;
   /** Gives the place back and charges what was really used; once. */
   settle(usedTokens: number): void;
+  /** As if it had never been admitted: another limit of the same request refused. */
+  undo(): void;
 }
 
 export interface Refused {
@@ -80,7 +82,35 @@ export const unlimited: Admission = {
   maxOutputTokens: undefined,
   needsUsage: false,
   settle: () => undefined,
+  undo: () => undefined,
 };
+
+/** An access decision's own rules and what bounds them. */
+export interface AdmittedBy {
+  readonly rules: readonly MatchedRule[];
+  readonly ceilings?: readonly (readonly MatchedRule[])[];
+}
+
+const noCeilings: readonly (readonly MatchedRule[])[] = [];
+
+function give(bucket: Bucket | undefined, amount: number, now: number): void {
+  if (bucket === undefined) return;
+  bucket.refill(now);
+  bucket.level = Math.min(bucket.capacity, bucket.level + amount);
+}
+
+/** Several admissions of one request: the smallest output, and all of them are settled. */
+function together(charged: readonly Admission[]): Admission {
+  const caps = charged.map((one) => one.maxOutputTokens).filter((cap) => cap !== undefined);
+  return {
+    kind: 'admitted',
+    rule: charged[0]?.rule,
+    maxOutputTokens: caps.length === 0 ? undefined : Math.min(...caps),
+    needsUsage: charged.some((one) => one.needsUsage),
+    settle: (used) => charged.forEach((one) => one.settle(used)),
+    undo: () => charged.forEach((one) => one.undo()),
+  };
+}
 
 /** The order of attempts when several rules refuse: what the caller can mend first is reported. */
 const gravity: Readonly<Record<Refused['reason'], number>> = {
@@ -101,8 +131,25 @@ export class Limiter {
     this.#maxBuckets = maxBuckets;
   }
 
-  /** Charges the first rule, in policy order, that has budget left. */
-  admit(rules: readonly MatchedRule[], caller: Identity | undefined, demand: Demand): Admission | Refused {
+  /**
+   * Charges the first rule, in policy order, that has budget left; and of each ceiling (the rules of a cluster policy) one
+   * rule, too, so that a namespace cannot widen the platform's budget by writing many rules.
+   */
+  admit(access: AdmittedBy, caller: Identity | undefined, demand: Demand): Admission | Refused {
+    const charged: Admission[] = [];
+    for (const rules of [access.rules, ...(access.ceilings ?? noCeilings)]) {
+      const outcome = this.#admitFirst(rules, caller, demand);
+      if (outcome.kind === 'refused') {
+        for (const one of charged) one.undo();
+        return outcome;
+      }
+      charged.push(outcome);
+    }
+    const [first] = charged;
+    return first !== undefined && charged.length === 1 ? first : together(charged);
+  }
+
+  #admitFirst(rules: readonly MatchedRule[], caller: Identity | undefined, demand: Demand): Admission | Refused {
     let worst: Refused | undefined;
     for (const rule of rules) {
       const outcome = this.#admitBy(rule, caller, demand);
@@ -144,19 +191,23 @@ export class Limiter {
     if (tokens !== undefined) tokens.level -= reserved;
     usage.live += 1;
     let settled = false;
+    const once = (run: () => void): void => {
+      if (settled) return;
+      settled = true;
+      usage.live -= 1;
+      run();
+    };
     return {
       kind: 'admitted',
       rule,
       maxOutputTokens: cap,
       needsUsage: tokens !== undefined,
-      settle: (used) => {
-        if (settled) return;
-        settled = true;
-        usage.live -= 1;
-        if (tokens === undefined) return;
-        tokens.refill(this.#clock.monotonic());
-        tokens.level = Math.min(tokens.capacity, tokens.level + reserved - used);
-      },
+      settle: (used) => once(() => give(tokens, reserved - used, this.#clock.monotonic())),
+      undo: () =>
+        once(() => {
+          give(tokens, reserved, now);
+          give(usage.requests, 1, now);
+        }),
     };
   }
 

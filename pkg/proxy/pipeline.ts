@@ -261,7 +261,7 @@ class GovernedRequest {
     const access = this.#need(this.#access);
     const view = this.#view;
     const promptBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
-    const outcome = limiter.admit(access.rules, this.#caller, {
+    const outcome = limiter.admit(access, this.#caller, {
       promptBytes,
       maxOutputTokens: view?.maxOutputTokens,
       count: view?.count ?? 1,

@@ -79,7 +79,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     ) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
-    const outcome = options.limiter.admit(access.rules, caller, {
+    const outcome = options.limiter.admit(access, caller, {
       promptBytes: 0,
       maxOutputTokens: undefined,
       count: 1,
