@@ -107,7 +107,6 @@ export class ForwardAutomaton {
    * For an automaton that is not `anywhere`: every end of a match that starts at `from`, at most `longest` code points on.
    * Returns where it stopped: `to` or the limit while something lives, else the place of death, negated and less one.
    */
-  // eslint-disable-next-line max-params -- the hot loop: a parameter object would be allocated for each candidate
   endsFrom(text: string, from: number, to: number, longest: number, ends: number[]): number {
     const cache = this.#cache;
     const classes = this.#program.classes;

@@ -1,4 +1,4 @@
-/* eslint-disable @typescript-eslint/no-non-null-assertion, no-restricted-syntax, complexity, max-depth -- a test oracle: plain over safe, and JSON.parse is another reader than ours */
+/* eslint-disable @typescript-eslint/no-non-null-assertion, no-restricted-syntax -- a test oracle: plain over safe, and JSON.parse is another reader than ours */
 import type { LaneEnd, LaneKind } from '../scanner.ts';
 import type { SlowFinding, SlowHit, SlowMasker, SlowUnit } from './slow-mask.ts';
 

@@ -1,4 +1,4 @@
-/* eslint-disable @typescript-eslint/no-non-null-assertion, no-restricted-syntax, complexity, max-depth -- a test oracle: plain over safe, and JSON.parse is another reader than ours */
+/* eslint-disable @typescript-eslint/no-non-null-assertion, complexity, max-depth -- a test oracle: plain over safe */
 import { createHmac } from 'node:crypto';
 import { expandDetector } from '../../core/index.ts';
 import type { DetectorName, ScanRule } from '../../core/index.ts';

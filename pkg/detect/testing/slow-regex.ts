@@ -1,4 +1,4 @@
-/* eslint-disable @typescript-eslint/no-non-null-assertion, no-restricted-syntax, complexity, max-depth -- a test oracle: plain over safe, and JSON.parse is another reader than ours */
+/* eslint-disable @typescript-eslint/no-non-null-assertion, complexity -- a test oracle: plain over safe */
 /**
  * A slow and obvious matcher for the tests alone: a recursive reading of the pattern that returns every end, written apart from
  * the automata. Knows what detectors and test patterns use of RE2: classes, escapes, groups, alternation, repetition,
