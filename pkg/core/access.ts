@@ -216,6 +216,22 @@ function observedRefusals(
   return enforced?.kind === 'deny' ? byRule : [...byRule, defaultRefusal];
 }
 
+/**
+ * Whether some enforcing rule names this caller and operation, whatever its models. A request of which it is false is refused
+ * before its body is read; one of which it is true is decided when its model is known.
+ */
+export function couldAllow(policies: readonly AccessPolicy[], bits: CallerBits, operation: Operation): boolean {
+  const enforcing = policies.filter((policy) => policy.entry.enforces);
+  if (enforcing.length === 0) return policies.length > 0;
+  return enforcing.some((policy) =>
+    policy.rules.some((rule) => {
+      if (rule.spec.effect !== 'Allow') return false;
+      const unmet = checkRule(rule, bits, operation, undefined);
+      return unmet === 'matched' || unmet === 'models';
+    }),
+  );
+}
+
 /** @param policies in policy order; policies without access rules among them, since they may have guards. */
 export function decide(
   policies: readonly AccessPolicy[],

@@ -1,10 +1,11 @@
-import { compileAccess, decide } from './access.ts';
+import { compileAccess, couldAllow, decide } from './access.ts';
 import type { AccessPolicy } from './access.ts';
 import { CallerTable } from './caller-table.ts';
 import type { CallerBits } from './caller-table.ts';
 import { canonical, sha256 } from './canonical.ts';
 import type { Identity } from './identity.ts';
 import { findInertRules } from './inert-rules.ts';
+import type { Operation } from './operation.ts';
 import { inPolicyOrder } from './order.ts';
 import type { PolicyEntry } from './order.ts';
 import { Planner, compileResponseLimits } from './plans.ts';
@@ -93,6 +94,10 @@ class CallerClass {
     this.#bits = bits;
     this.request = planner.requestPlan(bits);
     this.response = planner.responsePlan(bits);
+  }
+
+  couldAllow(operation: Operation): boolean {
+    return couldAllow(this.#policies, this.#bits, operation);
   }
 
   access(request: AccessRequest): AccessDecision {
@@ -195,6 +200,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     analyzers: settings.analyzers,
     requestLimits: settings.requestLimits,
     access: (request) => classes.of(request.caller).access(request),
+    couldAllow: (caller, operation) => classes.of(caller).couldAllow(operation),
     requestPlan: (caller) => classes.of(caller).request,
     responsePlan: (caller) => classes.of(caller).response,
   };

@@ -96,6 +96,8 @@ export interface Snapshot {
   };
   /** Decides whether a caller may do an operation on a model. */
   access(request: AccessRequest): AccessDecision;
+  /** Whether any rule could allow this caller the operation on some model: false is final before the model is known. */
+  couldAllow(caller: Identity | undefined, operation: Operation): boolean;
   /** Which request rules apply to a caller. The same object for the same outcome, so that it can key a cache. */
   requestPlan(caller: Identity | undefined): RequestPlan;
   /** What a caller may see and how the answer may leave. The same object for the same outcome. */

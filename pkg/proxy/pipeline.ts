@@ -158,13 +158,11 @@ class GovernedRequest {
     session.operation = this.#route.operation;
     this.#nameModel(this.#route.model);
     // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
-    if (this.#caller !== undefined) return;
-    decideAccess(
-      this.#need(this.#runtime),
-      session,
-      { caller: undefined, operation: this.#route.operation, model: undefined },
-      false,
-    );
+    const { snapshot } = this.#need(this.#runtime);
+    if (this.#caller === undefined && !snapshot.couldAllow(undefined, this.#route.operation)) {
+      session.act('default', 'denied');
+      throw new RefusedError('token_missing', { rule: 'default' });
+    }
   }
 
   async readBody(): Promise<void> {
@@ -218,7 +216,7 @@ class GovernedRequest {
   authorise(): void {
     const runtime = this.#need(this.#runtime);
     const { snapshot } = runtime;
-    this.#access = decideAccess(runtime, this.#session, this.#facts(), true);
+    this.#access = decideAccess(runtime, this.#session, this.#facts());
     this.#requestPlan = snapshot.requestPlan(this.#caller);
     this.#responsePlan = snapshot.responsePlan(this.#caller);
     this.#refuseUninspectable();

@@ -32,10 +32,10 @@ export async function proveCaller(
 }
 
 /** @throws RefusedError */
-export function decideAccess(runtime: Runtime, session: Session, facts: AccessRequest, final: boolean): Allowed {
+export function decideAccess(runtime: Runtime, session: Session, facts: AccessRequest): Allowed {
   const decision = runtime.snapshot.access(facts);
   if (decision.kind === 'allow') {
-    if (final) session.observe(decision.observed);
+    session.observe(decision.observed);
     return decision;
   }
   session.act(decision.refusal.rule, 'denied');

@@ -68,7 +68,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const caller = await proveCaller(runtime, session, upgrade.headers, upgrade.clientCertificate);
     session.caller = caller;
     const facts = { caller, operation: session.operation, model: undefined };
-    const access = decideAccess(runtime, session, facts, true);
+    const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);
     if (
       runtime.credentialRule >= 0 || // a key that is sent could come back unseen

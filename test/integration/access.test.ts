@@ -193,3 +193,28 @@ describe('who may do what', () => {
     );
   });
 });
+
+describe('rules that open something to anyone', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({
+      policy: (issuer) =>
+        basePolicy(
+          issuer,
+          '  - { name: open-models, effect: Allow, subjects: [{ anyone: true }], operations: [Chat], models: ["open-*"] }\n',
+        ),
+    });
+  });
+  afterAll(() => world.close());
+
+  test('hold for the models that they name, and for no other', async () => {
+    expect((await world.post('/v1/chat/completions', { ...chat, model: 'open-1' }, { token: null })).status).toBe(200);
+    expect((await world.post('/v1/chat/completions', chat, { token: null })).status).toBe(401);
+  });
+
+  test('do not make the sidecar read the body of a stranger’s request to anything else', async () => {
+    const answer = await world.call('POST', '/v1/embeddings', { token: null, body: 'x'.repeat(1_000_000) });
+    expect(answer.status).toBe(401);
+    expect(await world.metrics()).toMatch(/sidegate_received_bytes_total (\d{1,4})\n/);
+  });
+});
