@@ -2,6 +2,7 @@ import { ForwardAutomaton } from './forward.ts';
 import { assertion } from './pattern.ts';
 import { op } from './program.ts';
 import type { Program } from './program.ts';
+import { fewStates } from './state-cache.ts';
 
 /**
  * Every accepted end of one pattern from one start, exact: assertions are decided on the text around. Linear in the span.
@@ -24,7 +25,11 @@ export class AnchoredMatcher {
     this.#program = program;
     this.#unit = unit;
     this.#asserted = asserted;
-    this.#automaton = new ForwardAutomaton(program, [unit], { anywhere: false, tails: false });
+    this.#automaton = new ForwardAutomaton(program, [unit], {
+      anywhere: false,
+      tails: false,
+      maxStates: fewStates(program.classes.count),
+    });
   }
 
   /**

@@ -25,7 +25,7 @@ export interface ForwardOptions {
   readonly anywhere: boolean;
   /** Keep threads that wait for right context after a match. */
   readonly tails: boolean;
-  /** For tests: most states. */
+  /** Most states; default what 4 MiB hold. */
   readonly maxStates?: number;
 }
 
@@ -37,10 +37,8 @@ export class ForwardAutomaton {
   /** Character instructions at which a match may start. */
   readonly #initial: Int32Array;
   readonly #initialByClass: (Int32Array | undefined)[] = [];
-  readonly #seen: Uint32Array;
   #beginId = 0;
   #beginGeneration = -1;
-  #stamp = 0;
   readonly #stack: number[] = [];
 
   constructor(program: Program, units: readonly number[], options: ForwardOptions) {
@@ -48,9 +46,8 @@ export class ForwardAutomaton {
     this.#anywhere = options.anywhere;
     this.#tails = options.tails;
     this.#cache = new StateCache(program.classes.count, options.maxStates);
-    this.#seen = new Uint32Array(program.size);
     const found: number[] = [];
-    this.#stamp++;
+    program.marks.clear();
     for (const unit of units) this.#close(program.starts[unit] as number, found, undefined);
     this.#initial = Int32Array.from(found);
   }
@@ -169,7 +166,7 @@ export class ForwardAutomaton {
     const set = this.#cache.get(state).set;
     const next: number[] = [];
     const units: number[] = [];
-    this.#stamp++;
+    program.marks.clear();
     for (const pc of set) {
       if (member[(arg[pc] as number) * count + one] === 1) this.#close(out[pc] as number, next, units);
     }
@@ -198,13 +195,13 @@ export class ForwardAutomaton {
 
   /** Follows what consumes nothing. `units`: where matches are noted; undefined at a start, where a match would be empty. */
   #close(from: number, into: number[], units: number[] | undefined): void {
-    const { op: ops, out, arg } = this.#program;
+    const { op: ops, out, arg, marks } = this.#program;
     const stack = this.#stack;
     stack.push(from);
     while (stack.length > 0) {
       const pc = stack.pop() as number;
-      if (this.#seen[pc] === this.#stamp) continue;
-      this.#seen[pc] = this.#stamp;
+      if (marks.seen[pc] === marks.stamp) continue;
+      marks.seen[pc] = marks.stamp;
       switch (ops[pc]) {
         case op.char:
           into.push(pc);

@@ -1,7 +1,7 @@
 import { op } from './program.ts';
 import type { Program } from './program.ts';
 import { ReverseCloser } from './reverse.ts';
-import { StateCache, unknown } from './state-cache.ts';
+import { StateCache, fewStates, unknown } from './state-cache.ts';
 
 /**
  * From the places where one unit may have ended, the places where it may have started, in one pass backwards over a whole
@@ -20,7 +20,7 @@ export class MatchStarts {
   constructor(program: Program, unit: number) {
     this.#program = program;
     // Two columns for each class: the second where a match ends after the character.
-    this.#cache = new StateCache(program.classes.count * 2);
+    this.#cache = new StateCache(program.classes.count * 2, fewStates(program.classes.count * 2));
     this.#closer = new ReverseCloser(program);
     for (let pc = 1; pc < program.size; pc++) {
       if (program.op[pc] !== op.char || program.unit[pc] !== unit) continue;

@@ -21,6 +21,27 @@ export interface Program {
   /** Reversed edges, compressed: those that consume a character, and those that do not. */
   readonly charInto: Edges;
   readonly freeInto: Edges;
+  /** Which instructions were seen while a set is built; sets are built one at a time, so all automata share it. */
+  readonly marks: Marks;
+}
+
+/** An instruction is marked when its entry is the stamp: unmarking all is counting up. */
+export class Marks {
+  readonly seen: Uint32Array;
+  readonly passed: Uint32Array;
+  stamp = 0;
+
+  constructor(size: number) {
+    this.seen = new Uint32Array(size);
+    this.passed = new Uint32Array(size);
+  }
+
+  clear(): void {
+    if (++this.stamp <= 0xffffffff) return;
+    this.seen.fill(0);
+    this.passed.fill(0);
+    this.stamp = 1;
+  }
 }
 
 export interface Edges {
@@ -113,6 +134,7 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
     member,
     charInto: compress(charInto, size),
     freeInto: compress(freeInto, size),
+    marks: new Marks(size),
   };
 }
 

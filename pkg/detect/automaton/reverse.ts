@@ -126,36 +126,31 @@ export class ReverseAutomaton {
 /** Follows a program's edges backwards. */
 export class ReverseCloser {
   readonly #program: Program;
-  readonly #seen: Uint32Array;
-  readonly #passed: Uint32Array;
-  #stamp = 0;
   readonly #stack: number[] = [];
 
   constructor(program: Program) {
     this.#program = program;
-    this.#seen = new Uint32Array(program.size);
-    this.#passed = new Uint32Array(program.size);
   }
 
   /** Starts another set. */
   begin(): void {
-    this.#stamp++;
+    this.#program.marks.clear();
   }
 
   /** Adds the character instructions after which this one may stand. */
   close(from: number, into: number[]): void {
-    const { charInto, freeInto } = this.#program;
+    const { charInto, freeInto, marks } = this.#program;
+    const { seen, passed, stamp } = marks;
     const stack = this.#stack;
-    const passed = this.#passed;
     stack.push(from);
     while (stack.length > 0) {
       const pc = stack.pop() as number;
-      if (passed[pc] === this.#stamp) continue;
-      passed[pc] = this.#stamp;
+      if (passed[pc] === stamp) continue;
+      passed[pc] = stamp;
       for (let at = charInto.first[pc] as number; at < (charInto.first[pc + 1] as number); at++) {
         const before = charInto.to[at] as number;
-        if (this.#seen[before] === this.#stamp) continue;
-        this.#seen[before] = this.#stamp;
+        if (seen[before] === stamp) continue;
+        seen[before] = stamp;
         into.push(before);
       }
       for (let at = freeInto.first[pc] as number; at < (freeInto.first[pc + 1] as number); at++) {

@@ -7,8 +7,13 @@
  */
 export const unknown = -0x80000000;
 
-/** Transitions of one automaton: 4 MiB. */
+/** Transitions of one automaton over many units: 4 MiB. */
 const maxEntries = 1 << 20;
+
+/** Most states of an automaton over one unit of `stride` columns: 256 KiB. There may be a thousand of them. */
+export function fewStates(stride: number): number {
+  return Math.max(16, Math.floor((1 << 16) / stride));
+}
 
 export interface CachedState<Note> {
   readonly set: Int32Array;
@@ -18,7 +23,7 @@ export interface CachedState<Note> {
 export class StateCache<Note> {
   table: Int32Array;
   /** By state number: 1 where the set is empty. */
-  readonly empty: Uint8Array;
+  empty: Uint8Array;
   generation = 0;
   readonly stride: number;
   readonly #states: CachedState<Note>[] = [];
@@ -29,7 +34,7 @@ export class StateCache<Note> {
   constructor(stride: number, limit = Math.max(16, Math.floor(maxEntries / stride))) {
     this.stride = stride;
     this.#limit = limit;
-    this.empty = new Uint8Array(limit);
+    this.empty = new Uint8Array(Math.min(16, limit));
     this.table = new Int32Array(stride * Math.min(16, limit)).fill(unknown);
   }
 
@@ -48,6 +53,9 @@ export class StateCache<Note> {
       const larger = new Int32Array(Math.min(this.table.length * 2, this.#limit * this.stride)).fill(unknown);
       larger.set(this.table);
       this.table = larger;
+      const empty = new Uint8Array(larger.length / this.stride);
+      empty.set(this.empty);
+      this.empty = empty;
     }
     this.empty[this.#states.length] = set.length === 0 ? 1 : 0;
     this.#states.push({ set, note });

@@ -88,7 +88,7 @@ const cutShort = fc
   .map(([text, at, cut]) => (cut ? text.slice(0, at % (text.length + 1)) : text));
 const kinds = fc.constantFrom<LaneKind>('json', 'text');
 const ends = fc.constantFrom<LaneEnd>('complete', 'cut');
-const runs = Number(process.env['FC_RUNS'] ?? 300);
+const runs = Number(process.env['FC_RUNS'] ?? 150);
 
 function drive(view: View, chunks: readonly string[], kind: LaneKind, end: LaneEnd) {
   const lane = view.open(kind);

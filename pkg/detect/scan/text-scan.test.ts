@@ -208,7 +208,7 @@ const texts = fc
   .map((parts) => parts.join(''))
   .filter((text) => !/^[ \t\r\n]*[{[]/.test(text));
 const ends = fc.constantFrom<LaneEnd>('complete', 'cut');
-const runs = Number(process.env['FC_RUNS'] ?? 400);
+const runs = Number(process.env['FC_RUNS'] ?? 60);
 
 function drive(view: View, chunks: readonly string[], end: LaneEnd, seen?: (taken: string, received: string) => void) {
   const lane: LaneScanner = view.open('text');

@@ -16,6 +16,22 @@ import { longestStyledValue } from './replacement.ts';
  * Scans one logical text (a lane, or one string of a JSON lane) as it grows, in the folded form that detectors see, and keeps
  * for each folded character where it stands in the source.
  *
+ * The guarantee. With prefix P received, what lies before `decided` is at all times a prefix of mask(P + X) for every
+ * continuation X, and after `finish` all of it is mask(T), however the text was cut into pieces. mask(T) is: every start of
+ * every unit is judged alone and yields its longest accepted end; findings that share a character merge; each component becomes
+ * the replacement of its first finding, or its label where extents differ. Settled here, where DESIGN leaves room:
+ *
+ * - A finding inside of an earlier one of the same detector, pattern or word is part of it (see components.ts).
+ * - An open-ended finding counts as longer than any bounded one of the same start. What a character class or a bare JSON value
+ *   ends covers the ignorable characters before the character that ended it.
+ * - A candidate that is undecided after max(8 W, W + R) source characters is a finding up to the next visible character.
+ * - Where some rule of the view stops the lane, a component is not given out before it has closed.
+ * - At a cut, the end of what came counts as the lane's end for context, and a live candidate (assertions taken as passed) with
+ *   half of its least significant characters is a finding up to there.
+ *
+ * The limits. What detectors cannot see as folded text is not found: disguises by encoding (base64, hex, URL) are decoded
+ * elsewhere. Findings never cross from one string of a JSON lane into the next.
+ *
  * How a finding becomes certain. The forward automaton says, at one table lookup a character, which units may have ended where.
  * Before the *frontier*, the earliest start from which any unit is still undecided (it may go on, or waits for its right
  * context), every start can be judged for good: a unit that may have ended after it is matched there exactly, its longest
