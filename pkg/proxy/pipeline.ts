@@ -4,7 +4,6 @@ import type { Clock, JsonEdit, JsonNode, Logger } from '../base/index.ts';
 import type {
   AccessRequest,
   ApprovalGate,
-  AuditSink,
   CredentialSource,
   Identity,
   ReasonCode,
@@ -25,6 +24,7 @@ import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Limiter } from './limits.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import { stillAllowed } from './live.ts';
+import type { RecordWriter } from './record-writer.ts';
 import { refusalResponse } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
@@ -36,7 +36,7 @@ import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
 export interface PipelineOptions {
   readonly runtime: RuntimeHolder;
   readonly upstream: Upstream;
-  readonly audit: AuditSink;
+  readonly record: RecordWriter;
   readonly approvals: ApprovalGate;
   readonly credentials: CredentialSource;
   readonly limiter: Limiter;
@@ -102,14 +102,14 @@ class GovernedRequest {
   #over = false;
 
   constructor(exchange: Exchange, options: PipelineOptions) {
-    const { metrics, audit, clock, newId } = options;
+    const { metrics, record, clock, newId } = options;
     this.#exchange = exchange;
     this.#options = options;
     this.#stageAt = exchange.startedAt;
     this.#session = new Session({
       id: newId(),
       clock,
-      audit,
+      record,
       exchange,
       onFailedOpen: (what) => {
         metrics.failedOpen();

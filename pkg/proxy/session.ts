@@ -1,15 +1,7 @@
 import type { Clock } from '../base/index.ts';
-import type {
-  AuditEvent,
-  AuditSink,
-  Identity,
-  Operation,
-  ReasonCode,
-  Refusal,
-  RuleAct,
-  SessionEnd,
-} from '../core/index.ts';
+import type { AuditEvent, Identity, Operation, ReasonCode, Refusal, RuleAct, SessionEnd } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
+import type { RecordWriter } from './record-writer.ts';
 
 /**
  * What is known of one request, from its first byte to its last, and its record.
@@ -41,7 +33,7 @@ export interface SessionPeer {
 export interface SessionOptions {
   readonly id: string;
   readonly clock: Clock;
-  readonly audit: AuditSink;
+  readonly record: RecordWriter;
   readonly exchange: SessionPeer;
   /** Counted when a record could not be written and the policy allowed to go on. */
   readonly onFailedOpen: (what: string) => void;
@@ -51,7 +43,7 @@ export class Session {
   readonly id: string;
   readonly exchange: SessionPeer;
   readonly #clock: Clock;
-  readonly #audit: AuditSink;
+  readonly #record: RecordWriter;
   readonly #onFailedOpen: (what: string) => void;
   readonly #acts = new Map<string, Act>();
   readonly #observed = new Map<string, Act>();
@@ -80,7 +72,7 @@ export class Session {
     this.id = options.id;
     this.exchange = options.exchange;
     this.#clock = options.clock;
-    this.#audit = options.audit;
+    this.#record = options.record;
     this.#onFailedOpen = options.onFailedOpen;
   }
 
@@ -134,7 +126,7 @@ export class Session {
     const events = this.#pending;
     this.#pending = [];
     try {
-      this.#audit.append(events);
+      this.#record.append(events);
     } catch (cause) {
       if (this.onAuditFailure === 'Deny') throw new RefusedError('audit_unavailable', { cause });
       if (!this.failedOpen.includes('audit')) this.failedOpen.push('audit');
@@ -142,14 +134,16 @@ export class Session {
     }
   }
 
-  /** Writes the end, once; never throws, because the bytes have left. */
+  /** Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left. */
   end(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#queueStart();
     const since = (at: number | undefined): number | null =>
       at === undefined ? null : round(at - this.exchange.startedAt);
-    this.#pending.push({
+    const events = this.#pending;
+    this.#pending = [];
+    events.push({
       type: 'end',
       session: this.id,
       outcome,
@@ -169,11 +163,7 @@ export class Session {
         total: round(this.age),
       },
     });
-    try {
-      this.commit();
-    } catch {
-      this.#onFailedOpen('audit_end');
-    }
+    this.#record.later(events);
   }
 
   get ended(): boolean {

@@ -18,6 +18,7 @@ import type { Metrics } from '../telemetry/index.ts';
 import { Limiter } from './limits.ts';
 import { LiveRequests } from './live.ts';
 import { govern } from './pipeline.ts';
+import { RecordWriter } from './record-writer.ts';
 import { RuntimeHolder } from './runtime.ts';
 import { governUpgrade } from './upgrade.ts';
 
@@ -51,6 +52,8 @@ export interface Sidecar {
   readonly live: number;
   /** Ready when a policy is in force. */
   ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
+  /** Writes the ends of sessions that wait for company. */
+  flushRecord(): void;
   /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it. */
   drain(graceMs: number): Promise<void>;
 }
@@ -96,12 +99,16 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   });
   metrics.policyAge(() => policy.ageMs());
 
+  const record = new RecordWriter(audit, clock, () => {
+    metrics.failedOpen();
+    metrics.auditFailed();
+  });
   const bodies = new BodyBudget();
   const pipeline = {
     runtime,
+    record,
     upstream: options.upstream,
     passthrough: options.passthrough,
-    audit,
     approvals: options.approvals,
     credentials: options.credentials,
     limiter: new Limiter(clock),
@@ -151,9 +158,11 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       const ready = runtime.current !== undefined;
       return { ready, reasons: ready ? [] : ['no_policy_yet'] };
     },
+    flushRecord: () => record.flush(),
     async drain(graceMs) {
       await listener.close(graceMs);
       live.endAll('shutting_down');
+      record.flush();
       runtime.close();
     },
   };

@@ -17,12 +17,12 @@ import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
  * the caller and no enforced guard or classification would have to look into it; anything else is refused.
  */
 export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
-  const { metrics, clock, audit, newId, logger, live } = options;
+  const { metrics, clock, record, newId, logger, live } = options;
   const route = recognise('GET', '/');
   const session = new Session({
     id: newId(),
     clock,
-    audit,
+    record,
     exchange: {
       startedAt: upgrade.startedAt,
       peer: upgrade.peer,

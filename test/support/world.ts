@@ -96,7 +96,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const auditPath = join(folder, 'audit.jsonl');
   writeFileSync(policyFile, options.policy(issuer.url));
   if (options.credential !== undefined) writeFileSync(join(folder, 'credential'), options.credential);
-  const { certFile, keyFile, caFile } = ensureSelfSigned(folder, ['localhost', '127.0.0.1'], clock);
+  const { certFile, keyFile, caFile } = await ensureSelfSigned(folder, ['localhost', '127.0.0.1'], clock);
   const tls = await watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
   const policy = await filePolicySource({
     paths: [policyFile],
@@ -203,11 +203,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },
-    record: () =>
-      readFileSync(auditPath, 'utf8')
+    record: () => {
+      sidecar.flushRecord();
+      return readFileSync(auditPath, 'utf8')
         .split('\n')
         .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Record<string, unknown>),
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    },
     metrics: () => metrics.render(),
     async close() {
       await sidecar.drain(1_000);
