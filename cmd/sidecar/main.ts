@@ -30,7 +30,7 @@ async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Pr
   }
   if (tlsCert !== undefined && tlsKey !== undefined)
     return watchTlsFiles({ certFile: tlsCert, keyFile: tlsKey, clock, logger });
-  const { certFile, keyFile, caFile } = ensureSelfSigned(data, names, clock);
+  const { certFile, keyFile, caFile } = await ensureSelfSigned(data, names, clock);
   keepSelfSigned({ folder: data, names, clock, logger });
   return watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
 }

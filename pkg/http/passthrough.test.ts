@@ -29,7 +29,7 @@ const onWarning = (warning: Error): void => void warnings.push(warning.name);
 beforeAll(async () => {
   process.on('warning', onWarning);
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-pass-'));
-  const files = ensureSelfSigned(folder, ['127.0.0.1'], systemClock);
+  const files = await ensureSelfSigned(folder, ['127.0.0.1'], systemClock);
   const material = { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') };
   ca = readFileSync(files.caFile, 'utf8');
   rmSync(folder, { recursive: true });

@@ -501,7 +501,7 @@ describe('pause, resume and abort', () => {
 describe('TLS', () => {
   test('is verified: by the authority given, for the name given, and never skipped', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sidegate-up-'));
-    const files = ensureSelfSigned(folder, ['model.example'], systemClock);
+    const files = await ensureSelfSigned(folder, ['model.example'], systemClock);
     const ca = readFileSync(files.caFile, 'utf8');
     const server = createHttps(
       { cert: readFileSync(files.certFile), key: readFileSync(files.keyFile) },

@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { oid, readAll, readDer } from './der.ts';
+import { isIPv6 } from 'node:net';
+import { parseJson } from '../base/index.ts';
 import { PkiError } from './pki-error.ts';
 
 /**
- * What people and checks want to know of a certificate. Alternative names are read from the extension's own bytes, never
- * from its printed form, in which a name could pretend to be several (CVE-2021-44532).
+ * What people and checks want to know of a certificate. Alternative names that pretend to be several stay one
+ * (CVE-2021-44532).
  */
 export interface CertificateFacts {
   /** As Node prints it: one attribute a line, `CN=llama.ml.svc`. For people, not for decisions. */
@@ -32,7 +33,7 @@ export function certificateFacts(certificate: string | Uint8Array): CertificateF
     return {
       subject: parsed.subject,
       issuer: parsed.issuer,
-      ...alternativeNames(parsed.raw),
+      ...alternativeNames(parsed.subjectAltName),
       notBefore: parsed.validFromDate.getTime(),
       notAfter: parsed.validToDate.getTime(),
       serial: parsed.serialNumber.toLowerCase(),
@@ -50,31 +51,27 @@ interface AlternativeNames {
   readonly uris: readonly string[];
 }
 
-const alternativeName = oid('2.5.29.17');
+/**
+ * One entry of Node's printed form, `KIND:value`. A value with a comma, quote, backslash or control character stands as a
+ * JSON string there (https://nodejs.org/api/crypto.html#x509subjectaltname), so that no name can end early.
+ */
+const entry = /([^:,"]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/gy;
 
-/** RFC 5280 section 4.2.1.6. */
-function alternativeNames(certificate: Buffer): AlternativeNames {
+function alternativeNames(printed: string | undefined): AlternativeNames {
   const names = { dnsNames: [] as string[], ipAddresses: [] as string[], uris: [] as string[] };
-  const [toBeSigned] = readAll(readDer(certificate).body);
-  const extensions = readAll(toBeSigned?.body ?? Buffer.alloc(0)).find((field) => field.tag === 0xa3);
-  if (extensions === undefined) return names;
-  for (const extension of readAll(readDer(extensions.body).body)) {
-    const parts = readAll(extension.body);
-    const value = parts.at(-1);
-    const id = parts[0];
-    if (id === undefined || value === undefined || !id.body.equals(alternativeName.subarray(2))) continue;
-    for (const name of readAll(readDer(value.body).body)) {
-      if (name.tag === 0x82) names.dnsNames.push(name.body.toString('latin1'));
-      else if (name.tag === 0x86) names.uris.push(name.body.toString('latin1'));
-      else if (name.tag === 0x87) names.ipAddresses.push(address(name.body));
-    }
+  let read = 0;
+  for (const [all, kind, value = ''] of (printed ?? '').matchAll(entry)) {
+    read += all.length;
+    const name = value.startsWith('"') ? (parseJson(value).string ?? '') : value;
+    if (kind === 'DNS') names.dnsNames.push(name);
+    else if (kind === 'URI') names.uris.push(name);
+    else if (kind === 'IP Address') names.ipAddresses.push(address(name));
   }
+  if (read !== (printed ?? '').length) throw new RangeError('alternative names cannot be read');
   return names;
 }
 
-function address(bytes: Buffer): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const groups: string[] = [];
-  for (let at = 0; at + 1 < bytes.length; at += 2) groups.push(bytes.readUInt16BE(at).toString(16));
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+/** Addresses in their shortest form (RFC 5952); Node prints all groups. */
+function address(printed: string): string {
+  return isIPv6(printed) ? new URL(`http://[${printed}]`).hostname.slice(1, -1) : printed;
 }

@@ -1,12 +1,11 @@
-import { createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { isIP, isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { certificateFacts } from './certificate-facts.ts';
-import { bits, boolean, context, integer, octets, oid, readAll, readDer, sequence, set, time, utf8 } from './der.ts';
+import { issueAuthority, issueLeaf } from './issue.ts';
+import type { Pair } from './issue.ts';
 
 /**
  * A certificate authority and a serving certificate in a folder: for a first start without a PKI.
@@ -36,12 +35,12 @@ export interface SelfSigned {
  * @param names DNS names and IP addresses for the leaf; the first is its common name.
  * @param leafMs life of a leaf, 24 h to 1 y; default 90 d.
  */
-export function ensureSelfSigned(
+export async function ensureSelfSigned(
   folder: string,
   names: readonly string[],
   clock: Clock,
   leafMs = 90 * day,
-): SelfSigned {
+): Promise<SelfSigned> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const files = {
     caFile: join(folder, 'ca.pem'),
@@ -55,11 +54,14 @@ export function ensureSelfSigned(
   if (standing !== undefined) return { ...files, renewAt: standing, renewed: false };
 
   if (authority === undefined) {
-    authority = createAuthority(now);
+    authority = await issueAuthority(`Sidegate local CA ${randomBytes(4).toString('hex')}`, {
+      notBefore: now - backdate,
+      notAfter: now + authorityLife,
+    });
     write(join(folder, 'ca-key.pem'), authority.key);
     write(files.caFile, authority.cert);
   }
-  const leaf = createLeaf(authority, names, now, life);
+  const leaf = await issueLeaf(authority, [...new Set(names)], { notBefore: now - backdate, notAfter: now + life });
   // Key before certificate: a reader that comes in between sees a pair that does not fit, and keeps the old one.
   write(files.keyFile, leaf.key);
   write(files.certFile, leaf.cert);
@@ -74,20 +76,23 @@ export function keepSelfSigned(options: {
   readonly logger: Logger;
   readonly leafMs?: number;
 }): { close(): void } {
-  const timer = options.clock.every(60_000, () => {
+  let renewing = false;
+  const renew = async (): Promise<void> => {
     try {
-      const made = ensureSelfSigned(options.folder, options.names, options.clock, options.leafMs);
+      const made = await ensureSelfSigned(options.folder, options.names, options.clock, options.leafMs);
       if (made.renewed) options.logger.info('Issued a new self-signed certificate');
     } catch (error) {
       options.logger.error('Cannot renew the self-signed certificate', { reason: describeError(error) });
+    } finally {
+      renewing = false;
     }
+  };
+  const timer = options.clock.every(60_000, () => {
+    if (renewing) return;
+    renewing = true;
+    void renew();
   });
   return { close: () => timer.cancel() };
-}
-
-interface Pair {
-  readonly cert: string;
-  readonly key: string;
 }
 
 function readAuthority(certFile: string, keyFile: string, until: number): Pair | undefined {
@@ -126,126 +131,6 @@ function readLeaf(
 function renewAt(pem: string): number {
   const { notBefore, notAfter } = certificateFacts(pem);
   return notBefore + Math.floor(((notAfter - notBefore) * 2) / 3);
-}
-
-function createAuthority(now: number): Pair {
-  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const name = distinguishedName(`Sidegate local CA ${randomBytes(4).toString('hex')}`);
-  const identifier = keyIdentifier(keys.publicKey);
-  const cert = issue({
-    issuer: name,
-    subject: name,
-    notBefore: now - backdate,
-    notAfter: now + authorityLife,
-    publicKey: keys.publicKey,
-    signingKey: keys.privateKey,
-    extensions: [
-      extension('2.5.29.19', true, sequence(boolean(true), integer(Buffer.of(0)))), // CA, no authority below it
-      extension('2.5.29.15', true, bits(Buffer.of(0x06), 1)), // keyCertSign, cRLSign
-      extension('2.5.29.14', false, octets(identifier)),
-    ],
-  });
-  return { cert, key: pem(keys.privateKey) };
-}
-
-function createLeaf(authority: Pair, names: readonly string[], now: number, life: number): Pair {
-  const unique = [...new Set(names)];
-  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const issuer = new X509Certificate(authority.cert);
-  const cert = issue({
-    issuer: subjectOf(issuer.raw),
-    subject: distinguishedName(unique[0] ?? 'localhost'),
-    notBefore: now - backdate,
-    notAfter: now + life,
-    publicKey: keys.publicKey,
-    signingKey: createPrivateKey(authority.key),
-    extensions: [
-      extension('2.5.29.19', true, sequence()), // no CA
-      extension('2.5.29.15', true, bits(Buffer.of(0x80), 7)), // digitalSignature
-      extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1'))), // serverAuth
-      extension('2.5.29.17', false, sequence(...unique.map(alternativeName))),
-      extension('2.5.29.35', false, sequence(context(0, keyIdentifier(issuer.publicKey), false))),
-      extension('2.5.29.14', false, octets(keyIdentifier(keys.publicKey))),
-    ],
-  });
-  return { cert, key: pem(keys.privateKey) };
-}
-
-interface Request {
-  readonly issuer: Buffer;
-  readonly subject: Buffer;
-  readonly notBefore: number;
-  readonly notAfter: number;
-  readonly publicKey: KeyObject;
-  readonly signingKey: KeyObject;
-  readonly extensions: readonly Buffer[];
-}
-
-/** RFC 5280 section 4.1, version 3, ecdsa-with-SHA256. */
-function issue(request: Request): string {
-  const algorithm = sequence(oid('1.2.840.10045.4.3.2'));
-  const toBeSigned = sequence(
-    context(0, integer(Buffer.of(2)), true),
-    integer(serial()),
-    algorithm,
-    request.issuer,
-    sequence(time(request.notBefore), time(request.notAfter)),
-    request.subject,
-    request.publicKey.export({ format: 'der', type: 'spki' }),
-    context(3, sequence(...request.extensions), true),
-  );
-  const signature = sign('sha256', toBeSigned, request.signingKey);
-  return new X509Certificate(sequence(toBeSigned, algorithm, bits(signature))).toString();
-}
-
-function extension(id: string, critical: boolean, value: Buffer): Buffer {
-  return critical ? sequence(oid(id), boolean(true), octets(value)) : sequence(oid(id), octets(value));
-}
-
-function distinguishedName(commonName: string): Buffer {
-  // X.520 allows 64 characters; the alternative names are what is checked.
-  return sequence(set(sequence(oid('2.5.4.3'), utf8(commonName.slice(0, 64)))));
-}
-
-/** The subject's own bytes: an issuer's name must equal them exactly. */
-function subjectOf(certificate: Buffer): Buffer {
-  const [toBeSigned] = readAll(readDer(certificate).body);
-  const subject = readAll(toBeSigned?.body ?? Buffer.alloc(0))[5];
-  return sequence(subject?.body ?? Buffer.alloc(0));
-}
-
-function alternativeName(name: string): Buffer {
-  return isIP(name) === 0
-    ? context(2, Buffer.from(name, 'latin1'), false)
-    : context(7, isIPv4(name) ? Buffer.from(name.split('.').map(Number)) : ipv6(name), false);
-}
-
-function ipv6(text: string): Buffer {
-  const [head = '', tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split('::');
-  const groups = (part: string | undefined): string[] => (part === undefined || part === '' ? [] : part.split(':'));
-  const left = groups(head);
-  const right = groups(tail);
-  const middle = new Array<string>(8 - left.length - right.length).fill('0');
-  return Buffer.from([...left, ...middle, ...right].map((group) => group.padStart(4, '0')).join(''), 'hex');
-}
-
-/** RFC 7093 section 2, method 1. */
-function keyIdentifier(key: KeyObject): Buffer {
-  return createHash('sha256')
-    .update(key.export({ format: 'der', type: 'spki' }))
-    .digest()
-    .subarray(0, 20);
-}
-
-/** Positive, 16 bytes (RFC 5280 section 4.1.2.2). */
-function serial(): Buffer {
-  const bytes = randomBytes(16);
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes;
-}
-
-function pem(key: KeyObject): string {
-  return key.export({ format: 'pem', type: 'pkcs8' }).toString();
 }
 
 /** By rename, so that a reader sees the old file or the new one, never half of one. */

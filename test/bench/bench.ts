@@ -52,7 +52,7 @@ export async function setUp(short: boolean): Promise<Bench> {
   const upstreamPort = await portOf(upstream);
   const load = node('test/bench/load/main.ts');
   await portOf(load);
-  const certificate: Certificate = ensureSelfSigned(join(folder, 'pki'), ['localhost', '127.0.0.1'], systemClock);
+  const certificate: Certificate = await ensureSelfSigned(join(folder, 'pki'), ['localhost', '127.0.0.1'], systemClock);
   const entry = short ? 'cmd/sidecar/main.ts' : 'dist/sidecar.js';
   const policy = (patterns?: number): string => benchPolicy(issuer.url, patterns);
   const sidecar = (name: string, text = policy()): Promise<SidecarPeer> =>

@@ -13,7 +13,7 @@ mkdirSync(folder, { recursive: true, mode: 0o700 });
 
 // The sidecar would make the same on its first start; here the bundle is needed before.
 const data = join(folder, 'data');
-ensureSelfSigned(data, ['localhost', '127.0.0.1', '::1'], systemClock);
+await ensureSelfSigned(data, ['localhost', '127.0.0.1', '::1'], systemClock);
 const bundle = join(folder, 'ca-bundle.pem');
 const made = spawnSync(
   process.execPath,

@@ -657,16 +657,16 @@ describe('TLS', () => {
 
   test('a certificate swap drops no connection and no stream, and new connections get the new one', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sidegate-swap-'));
-    const load = (name: string): { cert: string; key: string; ca: string } => {
-      const files = ensureSelfSigned(join(folder, name), ['localhost', '127.0.0.1'], systemClock);
+    const load = async (name: string): Promise<{ cert: string; key: string; ca: string }> => {
+      const files = await ensureSelfSigned(join(folder, name), ['localhost', '127.0.0.1'], systemClock);
       return {
         cert: readFileSync(files.certFile, 'utf8'),
         key: readFileSync(files.keyFile, 'utf8'),
         ca: readFileSync(files.caFile, 'utf8'),
       };
     };
-    const before = load('before');
-    const after = load('after');
+    const before = await load('before');
+    const after = await load('after');
     rmSync(folder, { recursive: true });
     let current = before;
     const listeners: (() => void)[] = [];
@@ -720,19 +720,15 @@ describe('TLS', () => {
 
   test('a certificate that cannot be used is not taken', async () => {
     let listener: () => void = () => undefined;
-    const served = await start();
-    const good = { ca: served.ca };
+    let calls = 0;
+    const folder = mkdtempSync(join(tmpdir(), 'sidegate-bad-'));
+    const files = await ensureSelfSigned(folder, ['127.0.0.1'], systemClock);
+    const pair = { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') };
+    const ca = readFileSync(files.caFile, 'utf8');
+    rmSync(folder, { recursive: true });
     const broken = await start({
       tls: {
-        current: (() => {
-          let calls = 0;
-          const folder = mkdtempSync(join(tmpdir(), 'sidegate-bad-'));
-          const files = ensureSelfSigned(folder, ['127.0.0.1'], systemClock);
-          const pair = { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') };
-          good.ca = readFileSync(files.caFile, 'utf8');
-          rmSync(folder, { recursive: true });
-          return () => (calls++ === 0 ? pair : { cert: 'nonsense', key: 'nonsense' });
-        })(),
+        current: () => (calls++ === 0 ? pair : { cert: 'nonsense', key: 'nonsense' }),
         subscribe: (given) => {
           listener = given;
           return () => undefined;
@@ -740,7 +736,7 @@ describe('TLS', () => {
       },
     });
     listener();
-    const spoken = await speak(broken, get('/'), { ms: 200, tls: { ca: good.ca } });
+    const spoken = await speak(broken, get('/'), { ms: 200, tls: { ca } });
     expect(spoken.statuses).toEqual([200]);
   });
 });

@@ -49,7 +49,7 @@ export async function serve(
   options: Partial<ListenerOptions> & { readonly handle?: (exchange: Exchange) => void } = {},
 ): Promise<Served> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-http-'));
-  const files = ensureSelfSigned(folder, ['localhost', '127.0.0.1'], systemClock);
+  const files = await ensureSelfSigned(folder, ['localhost', '127.0.0.1'], systemClock);
   const material = { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') };
   const ca = readFileSync(files.caFile, 'utf8');
   rmSync(folder, { recursive: true });
