@@ -63,11 +63,17 @@ export async function setUp(short: boolean): Promise<Bench> {
   const nginx = await startNginx(upstreamPort, certificate, folder);
   const sidegate = await sidecar('sidegate');
 
+  const nameOf = (job: Job): string => {
+    const ports = 'target' in job ? [job.target.port] : job.targets.map(({ port }) => port);
+    return ports
+      .map((port) => [direct, bare, nginx, sidegate].find((peer) => peer?.port === port)?.name ?? port)
+      .join(', ');
+  };
   const run = <J extends Job>(job: J): Promise<Results[J['kind']]> =>
     new Promise((resolve, reject) => {
       load.child.once('message', (message: { result?: Results[J['kind']]; error?: string }) => {
         if (message.result !== undefined) resolve(message.result);
-        else reject(new Error(`${job.kind}: ${message.error ?? 'no result'}`));
+        else reject(new Error(`${job.kind} through ${nameOf(job)}: ${message.error ?? 'no result'}`));
       });
       load.child.send(job);
     });

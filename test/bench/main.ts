@@ -38,17 +38,19 @@ const only = process.env['ONLY']?.split(',');
 // The short form runs the source: tests may need dist/ at the same time.
 if (!short && spawnSync(process.execPath, ['cmd/build.ts'], { stdio: 'inherit' }).status !== 0) process.exit(1);
 
-const patience = setTimeout(() => {
-  process.stderr.write('the bench takes too long and stops\n');
-  void stopAll().then(() => process.exit(1));
-}, longestMs);
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void stopAll().then(() => process.exit(1)));
+let bench: Bench | undefined;
+const giveUp = (why: string): void => {
+  process.stderr.write(`the bench stops: ${why}\n`);
+  void (bench?.close() ?? stopAll()).finally(() => process.exit(1));
+};
+const patience = setTimeout(() => giveUp('it takes too long'), longestMs);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => giveUp(signal));
 
 const begun = performance.now();
 const rows: Row[] = [];
 const failed: string[] = [];
-const bench = await setUp(short);
+bench = await setUp(short);
+const { say } = bench;
 try {
   for (const [name, measure] of Object.entries(figures)) {
     if (only !== undefined && !only.includes(name)) continue;
@@ -56,7 +58,7 @@ try {
     try {
       const some = await measure(bench);
       rows.push(...some);
-      for (const row of some) bench.say(`${row.work}\n    ${row.measured}\n    target ${row.target}: ${verdict(row)}`);
+      for (const row of some) say(`${row.work}\n    ${row.measured}\n    target ${row.target}: ${verdict(row)}`);
     } catch (error) {
       // One group that fails does not hide the others; it is named, and the run is not a success.
       failed.push(name);
@@ -66,9 +68,9 @@ try {
         target: '',
         reached: false,
       });
-      bench.say(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      say(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
-    bench.say(`  (${name}: ${((performance.now() - from) / 1000).toFixed(1)} s)`);
+    say(`  (${name}: ${((performance.now() - from) / 1000).toFixed(1)} s)`);
   }
 } finally {
   await bench.close();
@@ -76,5 +78,5 @@ try {
 }
 const out = process.env['OUT'] ?? (short || only !== undefined ? undefined : 'docs/BENCHMARKS.md');
 if (out !== undefined && failed.length === 0) writeFileSync(out, report(rows, (performance.now() - begun) / 1000));
-bench.say(failed.length === 0 ? `${rows.length} figures` : `failed: ${failed.join(', ')}`);
+say(failed.length === 0 ? `${rows.length} figures` : `failed: ${failed.join(', ')}`);
 process.exit(failed.length === 0 ? 0 : 1);

@@ -12,17 +12,18 @@ export async function manyPatterns(bench: Bench): Promise<Row[]> {
   const costs = new Map([few, lots].map((peer): [typeof peer, number[]] => [peer, []]));
   for (let round = 0; round <= (bench.short ? 1 : 3); round++) {
     for (const peer of [few, lots]) {
-      const { cpu } = await bench.cost(peer, {
+      const { cpu, result } = await bench.cost(peer, {
         kind: 'closed',
         target: bench.target(peer),
         protocol: 'h1',
         connections: 16,
         requests,
+        seconds: 5,
         body: makeBody('json 1024'),
         check: jsonCheck(peer),
       });
       // The first round warms the code.
-      if (round > 0) costs.get(peer)?.push((cpu * 1000) / requests);
+      if (round > 0) costs.get(peer)?.push((cpu * 1000) / result.requests);
     }
   }
   const [cost10, cost1000] = [median(costs.get(few) ?? []), median(costs.get(lots) ?? [])];

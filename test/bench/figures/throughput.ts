@@ -12,21 +12,22 @@ export const jsonCheck = (peer: Peer): Check =>
 
 export async function throughput(bench: Bench): Promise<Row[]> {
   const body = makeBody('json 1024');
-  const requests = bench.short ? 200 : 6000;
+  const requests = bench.short ? 200 : 20_000;
   const measure =
     (protocol: 'h1' | 'h2') =>
     async (peer: Peer): Promise<number> => {
       const target = bench.target(peer);
-      const { cpu } = await bench.cost(peer, {
+      const { cpu, result } = await bench.cost(peer, {
         kind: 'closed',
         target,
         protocol,
         connections: 64,
         requests,
+        seconds: 6,
         body,
         check: jsonCheck(peer),
       });
-      return requests / cpu;
+      return result.requests / cpu;
     };
   // Caches, inlining and connection pools settle in a round that does not count.
   await interleaved(1, bench.proxies, measure('h1'));

@@ -70,7 +70,13 @@ export function closed(job: ClosedJob): Promise<ClosedResult> {
     let started = 0;
     let ended = 0;
     const next = (): void => {
-      if (started === job.requests) return;
+      if (started === job.requests || performance.now() - begun > job.seconds * 1000) {
+        if (ended === started) {
+          const seconds = (performance.now() - begun) / 1000;
+          resolve({ requests: ended, seconds, latency: spread(latencies.subarray(0, ended)) });
+        }
+        return;
+      }
       const at = started++;
       const from = performance.now();
       once((error, status, text) => {
@@ -83,9 +89,8 @@ export function closed(job: ClosedJob): Promise<ClosedResult> {
           reject(fault as Error);
           return;
         }
-        if (++ended === job.requests)
-          resolve({ seconds: (performance.now() - begun) / 1000, latency: spread(latencies) });
-        else next();
+        ended++;
+        next();
       }, at < checked);
     };
     for (let n = 0; n < job.connections; n++) next();

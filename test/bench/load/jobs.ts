@@ -14,17 +14,19 @@ export interface Check {
   readonly lacks: string | undefined;
 }
 
-/** So many requests over so many connections, each as soon as the last is answered. */
+/** Requests over so many connections, each as soon as the last is answered, until there were so many or the time is up. */
 export interface ClosedJob {
   readonly kind: 'closed';
   readonly target: Target;
   readonly protocol: 'h1' | 'h2';
   readonly connections: number;
   readonly requests: number;
+  readonly seconds: number;
   readonly body: string;
   readonly check: Check;
 }
 export interface ClosedResult {
+  readonly requests: number;
   readonly seconds: number;
   readonly latency: Spread;
 }
@@ -74,6 +76,8 @@ export interface StreamsResult {
   readonly held: Spread;
   readonly exact: number;
   readonly wrong: number;
+  /** What the first stream that broke off says. */
+  readonly failure: string | undefined;
   readonly frames: number;
   readonly seconds: number;
 }

@@ -137,17 +137,21 @@ export async function streams(job: StreamsJob): Promise<StreamsResult> {
   // The frame with the role comes first, the one with the finish reason last: neither has text.
   const lengths = [0, ...tokens.map((token) => token.length), 0];
   const begun = performance.now();
-  const all = await Promise.all(
+  const settled = await Promise.allSettled(
     Array.from({ length: job.count }, async (_, n) => {
       await new Promise((resolve) => setTimeout(resolve, (n * job.rampMs) / job.count));
       return readStream(job.target, agent, job.body);
     }),
   );
   agent.destroy();
+  const all = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const failure = settled.find((one) => one.status === 'rejected');
+  // Some that break off are a result; all that do are a fault of the bench.
+  if (failure !== undefined && all.length === 0) throw failure.reason;
   const latency: number[] = [];
   const lag: number[] = [];
   const held: number[] = [];
-  let wrong = 0;
+  let wrong = settled.length - all.length;
   for (const seen of all) {
     if (seen.text !== wanted || seen.written.length !== lengths.length) wrong++;
     seen.read.forEach((now, at) => latency.push((now - (seen.written[at] ?? 0)) / 1000));
@@ -158,7 +162,8 @@ export async function streams(job: StreamsJob): Promise<StreamsResult> {
     latency: spread(latency),
     lag: spread(lag),
     held: spread(held),
-    exact: all.length - wrong,
+    exact: settled.length - wrong,
+    failure: failure === undefined ? undefined : String(failure.reason),
     wrong,
     frames: latency.length,
     seconds: (performance.now() - begun) / 1000,
