@@ -219,6 +219,73 @@ test('an answer of the model that is no handshake is not copied', async () => {
   socket.destroy();
 });
 
+/** Passthroughs of their own, which have not loaded anything yet, on the listener that stands. */
+async function fresh(run: (other: Passthrough) => Promise<void>, idleMs?: number): Promise<void> {
+  const standing = passthrough;
+  passthrough = createPassthrough({
+    target: `http://127.0.0.1:${(model.address() as AddressInfo).port}`,
+    logger: silentLogger,
+    ...(idleMs === undefined ? {} : { idleMs }),
+  });
+  try {
+    await run(passthrough);
+  } finally {
+    passthrough.close();
+    passthrough = standing;
+  }
+}
+
+test('the first ones, who come while the library is loaded, are all served', () =>
+  fresh(async () => {
+    const [one, two, { socket, text }] = await Promise.all([post('/1', 'a'), post('/2', 'b'), handshake('/ws')]);
+    expect([one.text, two.text]).toEqual(['got a', 'got b']);
+    await until(() => text().endsWith('\r\n\r\n'));
+    socket.write('frame');
+    await until(() => text().endsWith('echo frame'));
+    socket.destroy();
+  }));
+
+test('who leaves before the library is there never reaches the model', () =>
+  fresh(async (other) => {
+    const closing: (() => void)[] = [];
+    const exchange = {
+      method: 'GET',
+      target: '/left',
+      headers: {},
+      onClose: (run: (how: string) => void) => closing.push(() => run('aborted')),
+    };
+    const told: string[] = [];
+    other.web(exchange as never, { path: '/left', headers: {} }, (error) => told.push(error.code));
+    for (const run of closing) run();
+    await post('/stayed', 'x');
+    expect(requests.map((request) => request.url)).toEqual(['/stayed']);
+    expect(told).toEqual([]);
+  }));
+
+test('who comes while it closes is told so, and the model is not called', () =>
+  fresh(async (other) => {
+    const answer = post('/late', 'x');
+    other.close();
+    expect(await answer).toMatchObject({ status: 502, text: 'shutting_down' });
+    expect(requests).toEqual([]);
+    expect(failures).toEqual(['shutting_down']);
+  }));
+
+test('a WebSocket on which both sides are silent for too long is closed, and one that is used is not', () =>
+  fresh(async () => {
+    const { socket, text } = await handshake('/ws');
+    await until(() => text().endsWith('\r\n\r\n'));
+    for (let n = 0; n < 6; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      socket.write(`${n}`);
+      await until(() => text().endsWith(`echo ${n}`));
+    }
+    const from = performance.now();
+    await until(() => socket.destroyed || socket.readableEnded);
+    expect(performance.now() - from).toBeGreaterThan(150);
+    socket.destroy();
+  }, 300));
+
 test('no deprecation warning is printed', () => {
   expect(warnings).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import util from 'node:util';
-import httpProxy from 'http-proxy';
+import type HttpProxy from 'http-proxy';
 import { describeError, systemClock } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
@@ -18,7 +18,7 @@ import { guardPool } from './upstream-pool.ts';
 
 /**
  * Routes that a policy passes uninspected: bodies and WebSocket frames go by as they are, on `http-proxy`. The one file
- * that imports it, so that it can be replaced (it is no longer maintained).
+ * that imports it, so that it can be replaced (it is no longer maintained); it is loaded by the first request that needs it.
  *
  * Guarantee: the decided path and headers are what is sent, response headers pass by the same allow-list as elsewhere,
  * and either side's end ends the other. Limit: nothing here reads, masks or counts content.
@@ -77,53 +77,83 @@ export function createPassthrough(options: PassthroughOptions): Passthrough {
     : new HttpAgent(pool);
   const agent = guardPool(pooled, secure ? 'secureConnect' : 'connect', 5_000, options.clock ?? systemClock);
   const idleMs = options.idleMs ?? 600_000;
-  const proxy = quietly(() =>
-    httpProxy.createProxyServer({
-      target: options.target,
-      agent,
-      changeOrigin: true,
-      selfHandleResponse: true,
-      toProxy: true, // the path as it is: without this it goes through url.parse
-      secure: true,
-      proxyTimeout: idleMs,
-    }),
-  );
-  proxy.on('proxyReq', (sent: ClientRequest, request) => {
-    sent.path = request.url ?? '/';
-  });
-  proxy.on('proxyRes', (response, request) => {
-    if (request instanceof WebRequest) request.answer(response);
-  });
-  proxy.on('proxyReqWs', (sent: ClientRequest, request) => {
-    sent.path = request.url ?? '/';
-    prepareHandshake(sent, failures.get(request), () => failures.delete(request));
-  });
   const failures = new WeakMap<IncomingMessage, (error: RefusedError) => void>();
-  proxy.on('error', (error, request) => {
-    options.logger.debug('A passthrough failed', { reason: describeError(error) });
-    const refusal = new RefusedError('upstream_unreachable', { cause: error });
-    if (request instanceof WebRequest) request.failed(refusal);
-    else failures.get(request)?.(refusal);
-  });
+  const create = (httpProxy: typeof HttpProxy): HttpProxy => {
+    const proxy = quietly(() =>
+      httpProxy.createProxyServer({
+        target: options.target,
+        agent,
+        changeOrigin: true,
+        selfHandleResponse: true,
+        toProxy: true, // the path as it is: without this it goes through url.parse
+        secure: true,
+        proxyTimeout: idleMs,
+      }),
+    );
+    proxy.on('proxyReq', (sent: ClientRequest, request) => {
+      sent.path = request.url ?? '/';
+    });
+    proxy.on('proxyRes', (response, request) => {
+      if (request instanceof WebRequest) request.answer(response);
+    });
+    proxy.on('proxyReqWs', (sent: ClientRequest, request) => {
+      sent.path = request.url ?? '/';
+      prepareHandshake(sent, failures.get(request), () => failures.delete(request));
+    });
+    proxy.on('error', (error, request) => {
+      options.logger.debug('A passthrough failed', { reason: describeError(error) });
+      const refusal = new RefusedError('upstream_unreachable', { cause: error });
+      if (request instanceof WebRequest) request.failed(refusal);
+      else failures.get(request)?.(refusal);
+    });
+    return proxy;
+  };
+  let loaded: HttpProxy | undefined;
+  let loading: Promise<HttpProxy> | undefined;
+  let closed = false;
+  /** At once where the library is there, so that nothing of a request can happen in between. */
+  const withProxy = (run: (proxy: HttpProxy) => void, failed: (error: RefusedError) => void): void => {
+    if (closed) return failed(new RefusedError('shutting_down'));
+    if (loaded !== undefined) return run(loaded);
+    loading ??= import('http-proxy').then((library) => (loaded = create(library.default)));
+    loading.then(
+      () => withProxy(run, failed),
+      (error: unknown) => {
+        options.logger.error('The passthrough cannot be loaded', { reason: describeError(error) });
+        failed(new RefusedError('internal_error', { cause: error }));
+      },
+    );
+  };
 
   return {
     web(exchange, route, failed) {
       const request = new WebRequest(exchange as Exchange & RawExchange, route, failed);
       const response = { headersSent: false, finished: false };
-      proxy.web(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+      withProxy(
+        (proxy) => {
+          if (request.gone) return;
+          proxy.web(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+        },
+        (error) => request.failed(error),
+      );
     },
     ws(upgrade, route, failed) {
       const { request, socket, head } = (upgrade as UpgradeRequest & RawUpgrade)[rawUpgrade]();
       const headers: NodeJS.Dict<string | string[]> = { connection: 'Upgrade', upgrade: 'websocket' };
       for (const name of handshake) headers[name] = upgrade.headers[name];
-      request.headers = { ...asStrings(route.headers), ...withoutUndefined(headers) };
-      request.url = route.path;
-      (socket as Socket).setTimeout(idleMs, () => socket.destroy());
-      failures.set(request, failed);
-      proxy.ws(request, socket, head);
+      withProxy((proxy) => {
+        if (socket.destroyed) return;
+        request.headers = { ...asStrings(route.headers), ...withoutUndefined(headers) };
+        request.url = route.path;
+        failures.set(request, failed);
+        proxy.ws(request, socket, head);
+        // Only now: `http-proxy` takes time-outs off the socket.
+        (socket as Socket).setTimeout(idleMs, () => socket.destroy());
+      }, failed);
     },
     close() {
-      proxy.close();
+      closed = true;
+      loaded?.close();
       agent.destroy();
     },
   };
@@ -142,6 +172,7 @@ class WebRequest extends EventEmitter {
   readonly #failed: (error: RefusedError) => void;
   #source: Readable | undefined;
   #answered = false;
+  #gone = false;
 
   constructor(exchange: Exchange & RawExchange, route: PassthroughRoute, failed: (error: RefusedError) => void) {
     super();
@@ -153,8 +184,14 @@ class WebRequest extends EventEmitter {
     for (const name of codings) headers[name] ??= exchange.headers[name];
     this.headers = withoutUndefined(headers);
     exchange.onClose((how) => {
+      this.#gone = true;
       if (how === 'aborted') this.emit('aborted');
     });
+  }
+
+  /** The caller has left, or has its answer. */
+  get gone(): boolean {
+    return this.#gone;
   }
 
   pipe(to: NodeJS.WritableStream): NodeJS.WritableStream {
