@@ -26,6 +26,7 @@ import { ValueReader } from './values.ts';
 const maxLanes = 1_024;
 const noTokens: readonly TokenPiece[] = [];
 const noEdits: readonly JsonEdit[] = [];
+const noLanes: ReadonlySet<AnswerLane> = new Set();
 
 export interface StreamOptions {
   readonly route: Route;
@@ -119,7 +120,14 @@ export class StreamAnswer {
     const same = this.#shape.match(frame.event, data);
     if (same !== undefined) {
       const piece = this.#piece(same);
-      this.#push({ frame: canonical(frame), data, pieces: [piece], tokens: noTokens, edits: noEdits, drop: false });
+      this.#push({
+        frame: this.#outgoing(frame),
+        data,
+        pieces: [piece],
+        tokens: noTokens,
+        edits: noEdits,
+        drop: false,
+      });
       this.#check(piece.lane);
       return;
     }
@@ -132,14 +140,17 @@ export class StreamAnswer {
       this.#endAll();
     }
     if (root === undefined)
-      return this.#push({ frame: canonical(frame), data, pieces: [], tokens: [], edits: [], drop: false });
+      return this.#push({ frame: this.#outgoing(frame), data, pieces: [], tokens: [], edits: [], drop: false });
     this.#dataFrame(frame, data, root, view);
   }
 
   #dataFrame(frame: SseFrame, data: string, root: JsonNode, view: FrameView): void {
     const { views, onHits, dropUsage } = this.#options;
     // After an error nothing more of the answer is owed: what is held is dropped, and the error itself goes out inspected.
-    if (view.kind === 'error') this.#queue.clear();
+    const failed = view.kind === 'error';
+    if (failed) this.#queue.clear();
+    // The error's own text is whole; that of lanes which it breaks off is not.
+    const begun = failed ? new Set(this.#lanes.values()) : noLanes;
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
@@ -150,14 +161,20 @@ export class StreamAnswer {
     if (!views.all.idle)
       for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text')));
     for (const { prefix, end } of view.ends)
-      this.#finish(prefix, end === 'complete' && this.#options.stops ? 'cut' : end);
+      this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end);
     const drop = dropUsage && view.kind === 'usage';
-    this.#push({ frame: canonical(frame), data, pieces, tokens, edits: values.edits, drop });
-    if (view.kind === 'error') {
+    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits: values.edits, drop });
+    if (failed) {
       this.#done = true;
-      for (const { lane } of pieces) lane.end('complete');
+      for (const { lane } of pieces) lane.end(begun.has(lane) ? 'cut' : 'complete');
     }
     this.#collect(pieces);
+  }
+
+  /** An event's name is text of the model's, too: one that is no plain word, or that a rule hides, does not leave. */
+  #outgoing(frame: SseFrame): SseFrame {
+    const name = frame.event;
+    return canonical(frame, name !== undefined && eventName.test(name) && this.#values.passes(name) ? name : undefined);
   }
 
   /** Feeds a piece of text into its lane. */
@@ -191,6 +208,7 @@ export class StreamAnswer {
   #check(lane: AnswerLane): void {
     const hits = lane.drainHits();
     if (hits.length > 0) this.#options.onHits(hits);
+    if (lane.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
     const stopped = lane.stopped;
     if (stopped === undefined) return;
     for (const rendered of this.#queue.upToStop(lane)) this.#output.emit(rendered);
@@ -248,11 +266,14 @@ function parseFrame(data: string): JsonNode {
 const dataLines = (data: string): string =>
   data.includes('\n') || data.includes('\r') ? data.replace(/\r\n|[\r\n]/g, '\ndata: ') : data;
 
+/** Names that dialects give to their events: no digits. */
+const eventName = /^[A-Za-z][A-Za-z._]{0,63}$/;
+
 /**
  * A frame of one `data:` line goes out as it came. Of any other form only the event's name and the data go out: ids,
  * comments and unknown fields are text of the model that no client needs.
  */
-function canonical(frame: SseFrame): SseFrame {
+function canonical(frame: SseFrame, name: string | undefined): SseFrame {
   const data = frame.data ?? '';
   if (
     frame.complete &&
@@ -261,9 +282,9 @@ function canonical(frame: SseFrame): SseFrame {
     frame.raw.startsWith('data: ')
   )
     return frame;
-  const event = frame.event !== undefined && /^[\w.]{1,64}$/.test(frame.event) ? `event: ${frame.event}\n` : '';
+  const event = name === undefined ? '' : `event: ${name}\n`;
   const withData = (text: string): string => `${event}data: ${dataLines(text)}\n\n`;
-  return { raw: withData(data), event: frame.event, data, complete: true, withData };
+  return { raw: withData(data), event: name, data, complete: true, withData };
 }
 
 const sseComment: SseFrame = {

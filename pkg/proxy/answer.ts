@@ -314,6 +314,7 @@ export class Answer implements LiveRequest {
         return { body, json: false, type };
       throw new RefusedError('response_uninspectable', { detail: 'content-type' });
     }
+    const read = typeRead(type);
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
     const acted = await maskLong(views.act, source, 'text', 'complete', turn);
     this.#hits(acted.hits);
@@ -322,7 +323,7 @@ export class Answer implements LiveRequest {
     return {
       body: acted.edits.length === 0 ? body : acted.text,
       json: false,
-      type: type === '' ? 'text/plain; charset=utf-8' : type,
+      type: read,
     };
   }
 
@@ -407,6 +408,23 @@ function mayUse(runtime: Runtime, facts: AccessRequest, model: string): boolean 
 
 /** Where no rule says how large an answer may be. */
 const largestAnswer = 32 * 1_024 * 1_024;
+
+/** Charsets in which a body that is UTF-8 says at least its ASCII alike. */
+const likeUtf8 = /^(?:utf-?8|us-ascii|ascii|iso-8859-1|latin1|windows-1252)$/i;
+
+/**
+ * The type of a text as it was read: UTF-8, and of the model's parameters only a version, which scrapers want.
+ *
+ * @throws RefusedError response_uninspectable where the caller would read other letters than we did.
+ */
+function typeRead(type: string): string {
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(type)?.[1];
+  if (charset !== undefined && !likeUtf8.test(charset))
+    throw new RefusedError('response_uninspectable', { detail: 'charset' });
+  const media = /^[a-z]+\/[a-z-]+/i.exec(type)?.[0] ?? 'text/plain';
+  const version = /;\s*version=(\d{1,2}(?:\.\d{1,2}){0,2})\s*(?:;|$)/i.exec(type)?.[1];
+  return `${media}${version === undefined ? '' : `; version=${version}`}; charset=utf-8`;
+}
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 

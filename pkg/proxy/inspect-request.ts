@@ -4,7 +4,7 @@ import type { GuardOutcome, RequestPlan, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Lane, RequestView } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
-import { maskLong } from './answer-json.ts';
+import { maskPrompt, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
 import type { RequestViews } from './runtime.ts';
 import type { Session } from './session.ts';
@@ -24,12 +24,16 @@ export interface RequestOutcome {
 
 /** Read on both sides of a seam: the longest words and patterns of policies fit. */
 const seamUnits = 512;
+/** What servers put between two texts that they join: nothing, or white space. */
+const glues = ['', ' '];
+/** What the fixed cost of one more text amounts to, in characters. */
+const textUnits = 64;
 
 export interface RequestInspection {
   /** Undefined: there is no body that a dialect could read. */
   readonly view: RequestView | undefined;
-  /** With its question mark; forwarded as it came, so what stands in it is judged and cannot be masked. */
-  readonly query: string;
+  /** Path and query, forwarded as they came: what stands in them is judged and cannot be masked. */
+  readonly target: string;
   readonly plan: RequestPlan;
   readonly views: RequestViews;
   readonly rules: readonly ScanRule[];
@@ -53,33 +57,48 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
     }
   };
 
+  let units = 0;
+  /** Many short texts are as dear as a long one: other requests get their turn between them, too. */
+  const pause = async (text: string): Promise<void> => {
+    units += text.length + textUnits;
+    if (units < stepUnits) return;
+    units = 0;
+    await turn();
+  };
+
   for (const lane of view?.lanes ?? []) {
     const text = lane.node.text;
-    const first = await maskLong(views.all, text, lane.kind, 'complete', turn);
+    await pause(text);
+    const first = await maskPrompt(views.all, text, lane.kind, turn);
     if (first.hits.length === 0) {
       record.push({ id: lane.id, text });
       continue;
     }
-    const acted = await maskLong(views.act, text, lane.kind, 'complete', turn);
+    const acted = await maskPrompt(views.act, text, lane.kind, turn);
     // The record first: a blocked prompt is recorded too, masked.
-    record.push({ id: lane.id, text: (await maskLong(views.record, text, lane.kind, 'complete', turn)).text });
+    record.push({ id: lane.id, text: (await maskPrompt(views.record, text, lane.kind, turn)).text });
     judge(acted.hits, false);
     if (acted.edits.length > 0)
       edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(acted.text) });
   }
   for (const value of view?.loneValues ?? []) {
-    const found = views.act.mask(value.node.text, 'text', 'complete');
+    await pause(value.node.text);
+    const found = await maskPrompt(views.act, value.node.text, 'prose', turn);
     if (found.hits.length === 0) continue;
     judge(found.hits, value.key);
     if (found.edits.length > 0)
       edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(found.text) });
   }
-  if (inspection.query !== '') judge(views.act.mask(plainQuery(inspection.query), 'text', 'complete').hits, true);
-  for (const seam of seams(view?.lanes ?? [])) {
-    const crossing = views.act
-      .mask(seam.text, 'text', 'complete')
-      .hits.filter((hit) => hit.start < seam.at && hit.end > seam.at);
-    judge(crossing, true);
+  for (const text of readings(inspection.target)) judge(views.act.mask(text, 'prose', 'complete').hits, true);
+  for (const glue of glues) {
+    for (const seam of seams(view?.lanes ?? [], glue)) {
+      await pause('');
+      const { hits } = await maskPrompt(views.act, seam.text, 'prose', turn);
+      judge(
+        hits.filter((hit) => crosses(hit, seam.borders, glue.length)),
+        true,
+      );
+    }
   }
   return { edits: outermost(edits), record, approvals: [...approvals] };
 }
@@ -111,23 +130,68 @@ export function blockedBy(session: Session): string | undefined {
   return session.acts().find((one) => one.act === 'blocked')?.rule;
 }
 
-/** As a server reads it; as it came where it cannot be decoded. */
-function plainQuery(query: string): string {
-  try {
-    return decodeURIComponent(query.replaceAll('+', ' '));
-  } catch {
-    return query;
+/** As it came, and as servers read it, of which some decode twice. */
+function readings(target: string): readonly string[] {
+  const texts = [target];
+  let text = target.replaceAll('+', ' ');
+  for (let round = 0; round < 3; round++) {
+    const decoded = text.replace(/(?:%[0-9a-f]{2})+/gi, (run) =>
+      Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
+    );
+    if (decoded !== texts.at(-1)) texts.push(decoded);
+    if (decoded === text) break;
+    text = decoded;
   }
+  return texts;
 }
 
-/** The texts around each border of two lanes. Lanes shorter than a seam are joined with as many neighbours as fit. */
-function* seams(lanes: readonly Lane[]): Generator<{ readonly text: string; readonly at: number }, void, void> {
-  let before = '';
+interface Seam {
+  readonly text: string;
+  /** Where one lane ends, in order; what joins it to the next follows. */
+  readonly borders: readonly number[];
+}
+
+/** The lanes joined, without the middle of long ones: together never longer than the lanes, however many there are. */
+function* seams(lanes: readonly Lane[], glue: string): Generator<Seam, void, void> {
+  let pieces: string[] = [];
+  let borders: number[] = [];
+  let length = 0;
+  const add = (piece: string): void => {
+    pieces.push(piece);
+    length += piece.length;
+  };
   for (const lane of lanes) {
     const text = lane.node.text;
-    if (before !== '' && text !== '') yield { text: before + text.slice(0, seamUnits), at: before.length };
-    before = (before + text).slice(-seamUnits);
+    if (text === '') continue;
+    if (length > 0) {
+      borders.push(length);
+      add(glue);
+    }
+    if (text.length <= 2 * seamUnits) {
+      add(text);
+      continue;
+    }
+    add(text.slice(0, seamUnits));
+    if (borders.length > 0) yield { text: pieces.join(''), borders };
+    pieces = [];
+    borders = [];
+    length = 0;
+    add(text.slice(-seamUnits));
   }
+  if (borders.length > 0) yield { text: pieces.join(''), borders };
+}
+
+/** A finding has characters on both sides of a border: of the first one behind its start, or of none. */
+function crosses(hit: Hit, borders: readonly number[], glue: number): boolean {
+  let low = 0;
+  let high = borders.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((borders[middle] ?? 0) <= hit.start) low = middle + 1;
+    else high = middle;
+  }
+  const border = borders[low];
+  return border !== undefined && hit.end > border + glue;
 }
 
 /** The body with every change made; the caller's own bytes when there is none. */

@@ -54,6 +54,15 @@ export class ValueReader {
     return edits.length === 0 && hits.length === 0 && stopped === undefined ? clean : { edits, hits, stopped };
   }
 
+  /** Nothing that a rule of this caller's knows stands in this word. */
+  passes(text: string): boolean {
+    if (this.#view.idle || this.#known.has(text)) return true;
+    const { hits, edits, stopped } = this.#view.mask(text, 'text', 'complete');
+    if (hits.length > 0 || edits.length > 0 || stopped !== undefined) return false;
+    this.#remember(text);
+    return true;
+  }
+
   #remember(text: string): void {
     if (text.length > 256) return;
     if (this.#known.size >= 256) this.#known.clear();

@@ -21,6 +21,9 @@ const places: Partial<Record<Operation, Place>> = {
   Embeddings: Place.root(embeddingsRequest),
 };
 
+/** Names are matched, recorded and measured: no server's is longer. */
+const longestModel = 512;
+
 /** OpenAI's own bound. */
 const maxCount = 128;
 
@@ -59,7 +62,8 @@ function checkMessages(fields: Fields): void {
 }
 
 function checkRequired(operation: Operation, fields: Fields): void {
-  if (required(fields, 'model').text === '') refuse('model');
+  const model = required(fields, 'model').text;
+  if (model === '' || model.length > longestModel) refuse('model');
   if (operation === 'Chat') checkMessages(fields);
   else if (operation === 'Completions') {
     if (['prompt_embeds', 'prompt_token_ids'].every((name) => given(fields, name) === undefined))
