@@ -38,7 +38,7 @@ const only = process.env['ONLY']?.split(',');
 // The short form runs the source: tests may need dist/ at the same time.
 if (!short && spawnSync(process.execPath, ['cmd/build.ts'], { stdio: 'inherit' }).status !== 0) process.exit(1);
 
-let bench: Bench | undefined;
+let bench: Bench | undefined = undefined;
 const giveUp = (why: string): void => {
   process.stderr.write(`the bench stops: ${why}\n`);
   void (bench?.close() ?? stopAll()).finally(() => process.exit(1));

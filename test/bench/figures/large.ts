@@ -17,7 +17,7 @@ export async function large(bench: Bench): Promise<Row[]> {
     bigBody: undefined,
     bigs: 0,
     smallBody: small,
-    everyMs: 5,
+    everyMs: 20,
     seconds: bench.short ? 0.5 : 4,
   });
   const rows: Row[] = [];
@@ -47,9 +47,9 @@ export async function large(bench: Bench): Promise<Row[]> {
       kind: 'beside',
       target,
       bigBody: body(sizes.at(-1) ?? 0),
-      bigs: bench.short ? 2 : 25,
+      bigs: bench.short ? 2 : 40,
       smallBody: small,
-      everyMs: 5,
+      everyMs: 20,
       seconds: 0,
     });
     const growth = (perMb.at(-1) ?? Number.NaN) / (perMb[0] ?? Number.NaN);
