@@ -6,6 +6,9 @@ import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 
 /** Integers in a row that may be token ids. */
 const tokenRun = 8;
+/** Digits of the shortest number that says who somebody is. */
+const longNumber = 7;
+const longNumberIn = /\d{7}/;
 /** Most values that one body may hold: they are read in one go, 100,000 take about 20 ms. */
 const maxValues = 200_000;
 /** Highest `index` that a stream may give to a choice or tool call: each is a lane that is kept. */
@@ -16,8 +19,9 @@ const none: readonly never[] = Object.freeze([]);
 /**
  * Walks a body by its shape and puts each string in exactly one list.
  *
- * Promise: after `read`, every string value and every key outside of the dialect's vocabulary is in `lanes`, `loneValues`, a node of
- * `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left out because it was unexpected.
+ * Promise: after `read`, every string value, in requests every long number in a place of free form, and every key outside of the
+ * dialect's vocabulary is in `lanes`, `loneValues`, a node of `tokenLanes`, a node of `integerArrays` or `opaque`; nothing is left
+ * out because it was unexpected.
  */
 export class Reader implements ShapeReader {
   lanes: Lane[] | readonly Lane[] = none;
@@ -51,8 +55,8 @@ export class Reader implements ShapeReader {
         if (shape.items === undefined) return this.#unexpected(node, place);
         return this.#array(node, place);
       case 'number':
-        if (shape.number !== true) this.#unexpected(node, place);
-        return;
+        if (shape.number !== true) return this.#unexpected(node, place);
+        return this.#number(node, place);
       case 'true':
       case 'false':
         if (shape.boolean !== true) this.#unexpected(node, place);
@@ -117,6 +121,13 @@ export class Reader implements ShapeReader {
     else this.lane(node, place, role);
   }
 
+  /** Numbers that a template or a schema writes into the prompt are text there: long ones are looked at. */
+  #number(node: JsonNode, place: ShapePlace): void {
+    const { unknown, noTokens } = place.shape;
+    if (this.#strict && (unknown === true || noTokens === true) && node.end - node.start >= longNumber)
+      this.lone(node, place);
+  }
+
   #object(node: JsonNode, place: ShapePlace): void {
     const { keys, items } = node;
     for (let at = 0; at < keys.length; at++) {
@@ -146,6 +157,8 @@ export class Reader implements ShapeReader {
     if (node.numbers !== undefined) {
       if (shape.items?.number !== true) this.refuse(place);
       if (shape.noTokens !== true && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
+      if (this.#strict && longNumberIn.test(node.text))
+        node.items.forEach((item, at) => this.read(item, place.element(at)));
       return;
     }
     const items = node.items;

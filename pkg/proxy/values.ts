@@ -47,7 +47,7 @@ export class ValueReader {
       edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(result.text) });
     }
     if (this.#view.fields) {
-      this.#fields(root, [], edits, hits);
+      this.#fields(root, [], edits, hits, undefined);
       stopped ??= hits.find((hit) => this.#view.spec.stop[hit.rule] === 1);
     }
     for (const node of answer.integerArrays) edits.push({ start: node.start, end: node.end, text: '[]' });
@@ -69,19 +69,19 @@ export class ValueReader {
     this.#known.add(text);
   }
 
-  #fields(node: JsonNode, path: Path, edits: JsonEdit[], hits: Hit[]): void {
+  /** @param above the rule that names a field around this one and replaces nothing, as in Observe: what is inside may be hidden. */
+  #fields(node: JsonNode, path: Path, edits: JsonEdit[], hits: Hit[], above: number | undefined): void {
     if (node.numbers !== undefined) return; // an embedding: a field rule hides it whole or not at all
     for (let at = 0; at < node.items.length; at++) {
       const item = node.items[at];
       if (item === undefined) continue;
       const inner = [...path, node.kind === 'object' ? (node.keys[at]?.text ?? '') : at];
       const rule = this.#view.field(inner);
-      if (rule === undefined) {
-        this.#fields(item, inner, edits, hits);
+      if (rule !== undefined && rule !== above) hits.push({ rule, by: 'field', start: item.start, end: item.end });
+      if (rule === undefined || this.#view.spec.replace[rule] !== 1) {
+        this.#fields(item, inner, edits, hits, rule ?? above);
         continue;
       }
-      hits.push({ rule, by: 'field', start: item.start, end: item.end });
-      if (this.#view.spec.replace[rule] !== 1) continue;
       const text = this.#view.fieldReplacement(rule, item.text);
       edits.push({ start: item.start, end: item.end, text: JSON.stringify(text) });
     }
