@@ -30,5 +30,5 @@ const byName = Object.fromEntries(detectors.map((one) => [one.name, one])) as Pa
  * `invalid_field_path`
  */
 export function compileScanner(rules: readonly ScanRule[], options: ScannerOptions): Scanner {
-  return compileWith(rules, options, { detectors: byName, fold: foldCodePoint });
+  return compileWith(rules, options, { detectors: byName, fold: foldCodePoint, decode: true });
 }

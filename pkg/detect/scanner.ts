@@ -9,9 +9,10 @@ export type LaneEnd = 'complete' | 'cut';
 
 /**
  * `text`: prose; when its first non-space character is `{` or `[` it is read as JSON for field rules, otherwise only `**.name` rules
- * apply, on `"name":` followed by a JSON value. `json`: tool arguments, JSON rooted at `$`.
+ * apply, on `"name":` followed by a JSON value. `json`: tool arguments, JSON rooted at `$`. `prose`: never read as JSON and without
+ * field rules: what callers write.
  */
-export type LaneKind = 'text' | 'json';
+export type LaneKind = 'text' | 'json' | 'prose';
 
 /** Which rules do what in one view of a text. Disjoint; rules in none of them are not looked for. */
 export interface ViewSpec {

@@ -3,7 +3,7 @@ import { JsonError, JsonParser, applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView, Route, Usage } from '../dialect/index.ts';
-import type { Hit, LaneEnd, LaneKind, View } from '../detect/index.ts';
+import type { Hit, LaneEnd, LaneKind, MaskResult, View } from '../detect/index.ts';
 import { outermost } from './edits.ts';
 import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -47,14 +47,44 @@ export async function parseInSteps(
   }
 }
 
-/** One text, masked; long ones in steps. */
+/**
+ * One text of an answer, masked; long ones in steps. A `json` text that is none is read as prose, where no field rule has to
+ * find its way in it.
+ *
+ * @throws RefusedError response_uninspectable
+ */
 export async function maskLong(
   view: View,
   text: string,
   kind: LaneKind,
   end: LaneEnd,
   turn: () => Promise<void>,
-): Promise<ReturnType<View['mask']>> {
+): Promise<MaskResult> {
+  const result = await maskAs(view, text, kind, end, turn);
+  if (!result.failed) return result;
+  if (view.fields) throw new RefusedError('response_uninspectable', { detail: 'json' });
+  return maskAs(view, text, 'prose', end, turn);
+}
+
+/** One text of a request, which never fails: what is no JSON is prose, and field rules are about answers. */
+export async function maskPrompt(
+  view: View,
+  text: string,
+  kind: LaneKind,
+  turn: () => Promise<void>,
+): Promise<MaskResult> {
+  if (kind !== 'json') return maskAs(view, text, 'prose', 'complete', turn);
+  const result = await maskAs(view, text, 'json', 'complete', turn);
+  return result.failed ? maskAs(view, text, 'prose', 'complete', turn) : result;
+}
+
+async function maskAs(
+  view: View,
+  text: string,
+  kind: LaneKind,
+  end: LaneEnd,
+  turn: () => Promise<void>,
+): Promise<MaskResult> {
   if (text.length <= stepUnits) return view.mask(text, kind, end);
   const steps = view.maskInSteps(text, kind, end);
   for (;;) {

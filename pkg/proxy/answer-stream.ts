@@ -208,6 +208,7 @@ export class StreamAnswer {
   #check(lane: AnswerLane): void {
     const hits = lane.drainHits();
     if (hits.length > 0) this.#options.onHits(hits);
+    if (lane.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
     const stopped = lane.stopped;
     if (stopped === undefined) return;
     for (const rendered of this.#queue.upToStop(lane)) this.#output.emit(rendered);

@@ -4,7 +4,7 @@ import type { GuardOutcome, RequestPlan, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Lane, RequestView } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
-import { maskLong, stepUnits } from './answer-json.ts';
+import { maskPrompt, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
 import type { RequestViews } from './runtime.ts';
 import type { Session } from './session.ts';
@@ -69,21 +69,21 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
   for (const lane of view?.lanes ?? []) {
     const text = lane.node.text;
     await pause(text);
-    const first = await maskLong(views.all, text, lane.kind, 'complete', turn);
+    const first = await maskPrompt(views.all, text, lane.kind, turn);
     if (first.hits.length === 0) {
       record.push({ id: lane.id, text });
       continue;
     }
-    const acted = await maskLong(views.act, text, lane.kind, 'complete', turn);
+    const acted = await maskPrompt(views.act, text, lane.kind, turn);
     // The record first: a blocked prompt is recorded too, masked.
-    record.push({ id: lane.id, text: (await maskLong(views.record, text, lane.kind, 'complete', turn)).text });
+    record.push({ id: lane.id, text: (await maskPrompt(views.record, text, lane.kind, turn)).text });
     judge(acted.hits, false);
     if (acted.edits.length > 0)
       edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(acted.text) });
   }
   for (const value of view?.loneValues ?? []) {
     await pause(value.node.text);
-    const found = await maskLong(views.act, value.node.text, 'text', 'complete', turn);
+    const found = await maskPrompt(views.act, value.node.text, 'prose', turn);
     if (found.hits.length === 0) continue;
     judge(found.hits, value.key);
     if (found.edits.length > 0)
@@ -93,7 +93,7 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
   for (const glue of glues) {
     for (const seam of seams(view?.lanes ?? [], glue)) {
       await pause('');
-      const { hits } = await maskLong(views.act, seam.text, 'text', 'complete', turn);
+      const { hits } = await maskPrompt(views.act, seam.text, 'prose', turn);
       judge(
         hits.filter((hit) => crosses(hit, seam.borders, glue.length)),
         true,

@@ -58,6 +58,11 @@ export class AnswerLane {
     return this.#caller.stopped;
   }
 
+  /** It began as JSON and went on as none: what is held of it can neither be masked nor given out. */
+  get failed(): boolean {
+    return this.#caller.failed || (this.#waitForRecord && (this.#record?.failed ?? false));
+  }
+
   drainHits(): readonly Hit[] {
     return this.#caller.drainHits();
   }

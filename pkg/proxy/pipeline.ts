@@ -141,7 +141,7 @@ class GovernedRequest {
   /** Paths and model names are the caller's words, too: recorded as any other text of it. */
   #forRecord(text: string): string {
     const runtime = this.#need(this.#runtime);
-    return runtime.responseViews(runtime.snapshot.responsePlan(undefined)).record.mask(text, 'text', 'complete').text;
+    return runtime.responseViews(runtime.snapshot.responsePlan(undefined)).record.mask(text, 'prose', 'complete').text;
   }
 
   async identify(): Promise<void> {

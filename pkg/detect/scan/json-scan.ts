@@ -64,6 +64,8 @@ export class JsonScan {
   #position = 0;
   #failed = false;
   #roots = 0;
+  /** A string has begun, a number has ended or a value is swallowed: what was decided since cannot be read as prose again. */
+  #committed = false;
 
   constructor(plan: Plan, output: Output, start: number, root: PathState | undefined, many: boolean) {
     this.#plan = plan;
@@ -77,6 +79,16 @@ export class JsonScan {
 
   get failed(): boolean {
     return this.#failed;
+  }
+
+  /**
+   * Where a lane that turned out to be no JSON goes on as prose: `[Note]`, `{name}`, `[2024-11-21]`. Undefined where strings or
+   * numbers were decided one by one already.
+   */
+  get prose(): { readonly from: number; readonly begun: string } | undefined {
+    if (!this.#failed || this.#committed) return undefined;
+    const inToken = this.#token === 'number' || this.#token === 'word';
+    return inToken ? { from: this.#tokenStart, begun: this.#tokenText } : { from: this.#position, begun: '' };
   }
 
   /** Source offset before which the output is final. */
@@ -180,6 +192,7 @@ export class JsonScan {
   #value(char: string, at: number): number {
     if (char === '"' || char === '{' || char === '[' || /[-0-9tfn]/.test(char)) {
       if (this.#swallow === undefined && !this.#field(char)) return at;
+      if (this.#swallow !== undefined) this.#committed = true;
     } else return this.#fail(at);
     if (char === '"') {
       this.#beginString('string');
@@ -285,6 +298,7 @@ export class JsonScan {
   // --- strings
 
   #beginString(token: 'key' | 'string'): void {
+    this.#committed = true;
     this.#token = token;
     this.#tokenText = '';
     this.#escape = undefined;
@@ -356,6 +370,7 @@ export class JsonScan {
       this.#position += end - at;
       this.#endNumber('complete');
       this.#position -= end - at;
+      this.#committed = true;
       if (this.#output.stopped === undefined) this.#valueEnded(this.#position + end - at);
     }
     return end;

@@ -13,7 +13,8 @@ const mostLeadingSpace = 1024;
  *
  * A lane of kind `json` is read as JSON, one of kind `text` only where a field rule is looked for and it begins with `{` or
  * `[`; what follows the end of its first value is text. Without a field rule, a `json` lane that does not begin with
- * `{`, `[` or `"` is text too. Once a lane is read as JSON, a fault of syntax ends it (`failed`): strings before it were
+ * `{`, `[` or `"` is text too; so is one of kind `text` that turns out to be no JSON before its first string or number has
+ * ended (`[Note] …`). Once strings of a lane were read as JSON, a fault of syntax ends it (`failed`): strings before it were
  * decided one by one, so that reading it again as text could no longer hide what stands across them.
  */
 export class Lane implements LaneScanner {
@@ -123,12 +124,24 @@ export class Lane implements LaneScanner {
     const json = this.#json as JsonScan | undefined;
     if (json === undefined) return;
     const read = json.read(text);
+    if (json.prose !== undefined && this.#kind === 'text') {
+      this.#readAsProse(json.prose, text);
+      return;
+    }
     if (read < text.length && !this.#closed) {
       // The JSON value is over; the rest is prose.
       this.#json = undefined;
       this.#beginText(this.#received - text.length + read);
       this.#read(text.slice(read));
     }
+  }
+
+  /** It began like JSON and is none, and nothing of it was decided as JSON. */
+  #readAsProse({ from, begun }: { readonly from: number; readonly begun: string }, text: string): void {
+    const chunkStart = this.#received - text.length;
+    this.#json = undefined;
+    this.#beginText(from);
+    this.#read(from >= chunkStart ? text.slice(from - chunkStart) : begun.slice(0, chunkStart - from) + text);
   }
 
   #choose(first: string): void {

@@ -40,6 +40,8 @@ export interface Environment {
   readonly detectors: Readonly<Partial<Record<DetectorName, Detector>>>;
   /** Context-free; ASCII maps to itself. */
   readonly fold: (code: number) => string;
+  /** Look through encodings, too (see decoding-lane.ts); the automata are measured without. */
+  readonly decode?: boolean;
 }
 
 type Draft = Omit<Unit, 'index' | 'rules'>;

@@ -13,6 +13,7 @@ import type {
 import { compileFieldPaths } from './field-path.ts';
 import type { PathState } from './field-path.ts';
 import { foldText } from './json-scan.ts';
+import { DecodingLane, hasRun } from './decoding-lane.ts';
 import { Lane, PassingLane } from './lane.ts';
 import { Compiled, Plan, isIn } from './plan.ts';
 import { longestStyledValue, replacementText } from './replacement.ts';
@@ -28,9 +29,11 @@ class CompiledView implements View {
   readonly fields: boolean;
   readonly #plan: Plan;
   readonly #fields: PathState | undefined;
+  readonly #decode: boolean;
 
-  constructor(compiled: Compiled, spec: ViewSpec) {
+  constructor(compiled: Compiled, spec: ViewSpec, decode: boolean) {
     this.spec = spec;
+    this.#decode = decode;
     this.#plan = new Plan(compiled, spec);
     this.#fields = compileFieldPaths(compiled.rules, (rule) => isIn(spec, rule));
     this.fields = this.#fields !== undefined;
@@ -38,35 +41,27 @@ class CompiledView implements View {
   }
 
   mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult {
-    const steps = this.maskInSteps(text, kind, end);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-    }
+    return lastOf(this.maskInSteps(text, kind, end));
+  }
+
+  /** What decoded text is read by: the same rules, and no further decoding. */
+  read(text: string, end: LaneEnd): MaskResult {
+    return lastOf(steps(new Lane(this.#plan, undefined, 'text'), text, end));
   }
 
   *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void> {
     if (this.idle) return { text, edits: [], hits: [], stopped: undefined, failed: false };
-    const lane = this.open(kind);
-    for (let at = 0; at < text.length; at += stepUnits) {
-      if (at > 0) yield;
-      lane.push(text.length <= stepUnits ? text : text.slice(at, at + stepUnits));
-      if (lane.stopped !== undefined || lane.failed) break;
-    }
-    lane.end(end);
-    const edits = lane.edits(0, lane.decided);
-    const untouched = edits.length === 0 && lane.decided === text.length;
-    return {
-      text: untouched ? text : lane.take(lane.decided),
-      edits,
-      hits: [...lane.drainHits()].sort(byStart),
-      stopped: lane.stopped,
-      failed: lane.failed,
-    };
+    return yield* steps(hasRun(text) ? this.open(kind) : this.#plain(kind), text, end);
   }
 
   open(kind: LaneKind): LaneScanner {
-    return this.idle ? new PassingLane() : new Lane(this.#plan, this.#fields, kind);
+    if (this.idle) return new PassingLane();
+    const plain = this.#plain(kind);
+    return this.#decode && this.#plan.active.length > 0 ? new DecodingLane(plain, this) : plain;
+  }
+
+  #plain(kind: LaneKind): LaneScanner {
+    return kind === 'prose' ? new Lane(this.#plan, undefined, 'text') : new Lane(this.#plan, this.#fields, kind);
   }
 
   field(path: readonly (string | number)[]): number | undefined {
@@ -91,6 +86,31 @@ class CompiledView implements View {
   }
 }
 
+function* steps(lane: LaneScanner, text: string, end: LaneEnd): Generator<void, MaskResult, void> {
+  for (let at = 0; at < text.length; at += stepUnits) {
+    if (at > 0) yield;
+    lane.push(text.length <= stepUnits ? text : text.slice(at, at + stepUnits));
+    if (lane.stopped !== undefined || lane.failed) break;
+  }
+  lane.end(end);
+  const edits = lane.edits(0, lane.decided);
+  const untouched = edits.length === 0 && lane.decided === text.length;
+  return {
+    text: untouched ? text : lane.take(lane.decided),
+    edits,
+    hits: [...lane.drainHits()].sort(byStart),
+    stopped: lane.stopped,
+    failed: lane.failed,
+  };
+}
+
+function lastOf(steps: Generator<void, MaskResult, void>): MaskResult {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 function byStart(a: Hit, b: Hit): number {
   return a.start - b.start || a.rule - b.rule || a.end - b.end;
 }
@@ -98,9 +118,11 @@ function byStart(a: Hit, b: Hit): number {
 class CompiledScanner implements Scanner {
   readonly rules: readonly ScanRule[];
   readonly #compiled: Compiled;
+  readonly #decode: boolean;
   readonly #views = new Map<string, View>();
 
-  constructor(compiled: Compiled) {
+  constructor(compiled: Compiled, decode: boolean) {
+    this.#decode = decode;
     this.rules = compiled.rules;
     this.#compiled = compiled;
   }
@@ -108,7 +130,7 @@ class CompiledScanner implements Scanner {
   view(spec: ViewSpec): View {
     const key = [spec.replace, spec.stop, spec.note].map((one) => setOf(one, this.rules.length)).join('|');
     let view = this.#views.get(key);
-    if (view === undefined) this.#views.set(key, (view = new CompiledView(this.#compiled, spec)));
+    if (view === undefined) this.#views.set(key, (view = new CompiledView(this.#compiled, spec, this.#decode)));
     return view;
   }
 }
@@ -127,5 +149,8 @@ function setOf(selection: Uint8Array, rules: number): string {
 export function compileWith(rules: readonly ScanRule[], options: ScannerOptions, environment: Environment): Scanner {
   compileFieldPaths(rules, () => true);
   const units = collectUnits(rules, environment);
-  return new CompiledScanner(new Compiled(rules, units, options.hashKey, environment.fold));
+  return new CompiledScanner(
+    new Compiled(rules, units, options.hashKey, environment.fold),
+    environment.decode ?? false,
+  );
 }

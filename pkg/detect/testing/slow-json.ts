@@ -63,6 +63,8 @@ class Reader {
   #hits: SlowHit[] = [];
   #stopped: SlowHit | undefined = undefined;
   #quiet = 0;
+  /** A string has begun, a number has ended or a value was hidden: from then on a fault is a fault, before it the lane is prose. */
+  #committed = false;
 
   constructor(slow: SlowMasker, text: string, kind: LaneKind, end: LaneEnd) {
     this.#slow = slow;
@@ -76,20 +78,27 @@ class Reader {
     try {
       this.#space();
       this.#value([]);
-      if (this.#kind === 'text') {
-        const rest = this.#slow.mask(this.#text.slice(this.#at), this.#end);
-        this.#out += rest.text;
-        const move = (hit: SlowHit): SlowHit => ({ ...hit, start: hit.start + this.#at, end: hit.end + this.#at });
-        this.#hits.push(...rest.hits.map(move));
-        this.#stopped = rest.stopped === undefined ? undefined : move(rest.stopped);
-      } else {
+      if (this.#kind === 'text') this.#prose();
+      else {
         for (this.#space(); this.#at < this.#text.length; this.#space()) this.#value([]);
       }
     } catch (error) {
       failed = error instanceof Fault;
+      if (failed && this.#kind === 'text' && !this.#committed) {
+        this.#prose();
+        failed = false;
+      }
       if (!(error instanceof Fault || error instanceof Stop || error instanceof End)) throw error;
     }
     return { text: this.#out, hits: this.#hits, stopped: this.#stopped, failed };
+  }
+
+  #prose(): void {
+    const rest = this.#slow.mask(this.#text.slice(this.#at), this.#end);
+    this.#out += rest.text;
+    const move = (hit: SlowHit): SlowHit => ({ ...hit, start: hit.start + this.#at, end: hit.end + this.#at });
+    this.#hits.push(...rest.hits.map(move));
+    this.#stopped = rest.stopped === undefined ? undefined : move(rest.stopped);
   }
 
   #peek(): string {
@@ -132,6 +141,7 @@ class Reader {
     if (index === undefined) return this.#plain(first, path);
     const rule = setup.rules[index]!;
     const start = this.#at;
+    this.#committed = true;
     this.#quiet++;
     try {
       this.#plain(first, path);
@@ -189,6 +199,7 @@ class Reader {
 
   /** The decoded string; its masked spelling goes out. */
   #string(): string {
+    this.#committed = true;
     this.#literal('"');
     const raw = this.#text.slice(this.#at);
     const { units, widths, length, closed, fault } = decode(raw);
@@ -240,6 +251,7 @@ class Reader {
     }
     this.#at += literal.length;
     if (!ended) throw new End();
+    this.#committed = true;
   }
 
   /** Label of the rule that replaces the first finding. */

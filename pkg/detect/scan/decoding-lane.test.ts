@@ -1,0 +1,126 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { ScanRule } from '../../core/index.ts';
+import { compileScanner } from '../index.ts';
+import type { LaneEnd, View } from '../scanner.ts';
+
+const rule = (index: number, more: Partial<ScanRule>): ScanRule => ({
+  index,
+  id: `rule-${index}`,
+  label: `r${index}`,
+  on: 'Response',
+  action: 'Mask',
+  enforce: true,
+  match: { detectors: ['CreditCard', 'Email', 'UsSsn'], patterns: [], words: ['top secret'] },
+  fields: [],
+  replacement: { style: 'Label' },
+  ...more,
+});
+const scanner = compileScanner([rule(0, {})], { hashKey: Buffer.alloc(32, 1) });
+const replacing = scanner.view({ replace: Uint8Array.of(1), stop: Uint8Array.of(0), note: Uint8Array.of(0) });
+const stopping = scanner.view({ replace: Uint8Array.of(0), stop: Uint8Array.of(1), note: Uint8Array.of(0) });
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const hex = (text: string): string => Buffer.from(text).toString('hex');
+const url = (text: string): string =>
+  [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+
+/** What comes out when the text arrives in these pieces, taken as soon as it is decided. */
+function streamed(view: View, pieces: readonly string[], end: LaneEnd = 'complete'): string {
+  const lane = view.open('text');
+  let text = '';
+  for (const piece of pieces) {
+    lane.push(piece);
+    text += lane.take(lane.decided);
+  }
+  lane.end(end);
+  return text + lane.take(lane.decided);
+}
+
+const secret = 'card 4111 1111 1111 1111 of ana@example.com';
+
+describe('encoded text', () => {
+  test.each([
+    ['base64', base64(secret)],
+    ['base64url', Buffer.from(secret).toString('base64url')],
+    ['hex', hex(secret)],
+    ['URL encoding', url(secret)],
+    ['base64 of base64', base64(base64(secret))],
+  ])('in %s is masked where it spells a finding, and the rest of the sentence stays', (_, encoded) => {
+    const result = replacing.mask(`Here: ${encoded} and that is all.`, 'text', 'complete');
+    expect(result.text).toMatch(/^Here: .*\[r0\].* and that is all\.$/);
+    const left = result.text.slice(6, -' and that is all.'.length);
+    for (const piece of left.split('[r0]')) {
+      const decoded = Buffer.from(piece, 'base64').toString('latin1') + Buffer.from(piece, 'hex').toString('latin1');
+      expect(decoded).not.toContain('4111 1111 1111');
+      expect(decoded).not.toContain('ana@example');
+    }
+    expect(result.hits.map((hit) => hit.by)).toContain('CreditCard');
+  });
+
+  test('gives the same at every split, and at one character a piece', () => {
+    const text = `a ${base64(secret)} b ${hex('ana@example.com')} c ana@example.com, ${url('536-22-8841')}! 4111 1111 1111 1111`;
+    const whole = replacing.mask(text, 'text', 'complete').text;
+    expect(streamed(replacing, [...text])).toBe(whole);
+    for (let cut = 1; cut < text.length; cut++)
+      expect(streamed(replacing, [text.slice(0, cut), text.slice(cut)])).toBe(whole);
+  });
+
+  test('at random: what was given out is always a prefix of what the whole gives', () => {
+    const part = fc.oneof(
+      fc.string({ maxLength: 12 }),
+      fc.constantFrom('ana@example.com', '4111 1111 1111 1111', secret, ' ', 'top secret', 'x'.repeat(20)),
+    );
+    const encoded = fc
+      .tuple(
+        fc.constantFrom(base64, hex, url, (text: string) => text),
+        part,
+      )
+      .map(([code, text]) => code(text));
+    fc.assert(
+      fc.property(fc.array(encoded, { maxLength: 8 }), fc.array(fc.nat(400), { maxLength: 12 }), (parts, cuts) => {
+        const text = parts.join('');
+        const at = [...new Set([0, ...cuts.map((cut) => Math.min(cut, text.length)), text.length])].sort(
+          (a, b) => a - b,
+        );
+        const pieces = at.slice(1).map((to, index) => text.slice(at[index], to));
+        expect(streamed(replacing, pieces)).toBe(replacing.mask(text, 'text', 'complete').text);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('of any length is read in windows', () => {
+    const filler = base64('The quick brown fox jumps over the lazy dog. '.repeat(400));
+    for (const before of [0, 3_000, 4_080, 4_092, 8_000]) {
+      const text = filler.slice(0, before) + base64(`-- ${secret} --`) + filler.slice(0, 5_000);
+      const whole = replacing.mask(text, 'text', 'complete').text;
+      expect(whole).toContain('[r0]');
+      expect(streamed(replacing, text.match(/.{1,97}/g) ?? [])).toBe(whole);
+    }
+  });
+
+  test('ends a lane that a stop rule guards, with nothing of the run given out', () => {
+    const text = `fine so far ${base64(secret)} more`;
+    const lane = stopping.open('text');
+    let given = '';
+    for (const char of text) {
+      if (lane.stopped !== undefined) break;
+      lane.push(char);
+      given += lane.take(lane.decided);
+    }
+    expect(lane.stopped?.by).toBe('CreditCard');
+    expect('fine so far '.concat(base64('card ')).startsWith(given.slice(0, 12))).toBe(true);
+    expect(given.length).toBeLessThanOrEqual(12 + 8);
+  });
+
+  test('that spells nothing passes as it came', () => {
+    for (const text of [
+      base64('just an ordinary sentence here'),
+      'internationalization of configurationManagerFactory',
+      hex('hello world, hello'),
+      'https://example.org/a/very/long/path/to/something?x=1',
+    ])
+      expect(replacing.mask(text, 'text', 'complete').text).toBe(text);
+  });
+});

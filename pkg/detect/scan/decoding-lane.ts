@@ -1,0 +1,211 @@
+import { decodeRuns } from '../decode/index.ts';
+import type { Edit, Hit, LaneEnd, LaneScanner, MaskResult } from '../scanner.ts';
+
+/**
+ * A lane that also sees through encodings: base64, base64url, hex, URL and character escapes, two levels deep.
+ *
+ * Definition. A *run* is a maximal stretch of characters that encoded text is made of (no spaces, no non-ASCII). Runs of 16 and
+ * more characters are decoded when they end; what a rule finds in the decoded text covers the encoded groups that spell it,
+ * and merges with what is found in the text as it stands. A run longer than 4,096 characters is read in windows of that size that
+ * overlap by 1,024, so that data of any length passes through a fixed amount of memory.
+ *
+ * On a stream a run is held until it ends, or until its window is full, so the guarantee of text-scan.ts holds for decoded
+ * findings too: the same edits come out however the text was cut. In prose this holds no more than the last word.
+ *
+ * Limits: encodings that are spread over spaces or lines are found in whole runs only where each part spells a finding by itself;
+ * a finding that needs more than 1,024 characters of one window's end and the next one's beginning is not seen.
+ */
+const leastRun = 16;
+const windowUnits = 4_096;
+const overlapUnits = 1_024;
+
+const inRun = new Uint8Array(128);
+for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_%&#;\\.@:~-')
+  inRun[char.charCodeAt(0)] = 1;
+
+/** Whether there is anything to decode: most texts have no run. */
+export const hasRun = (text: string): boolean => /[A-Za-z0-9+/=_%&#;\\.@:~-]{16}/.test(text);
+
+export interface DecodedReader {
+  /** Masks a decoded text as a whole, without looking for further encodings. */
+  read(text: string, end: LaneEnd): MaskResult;
+}
+
+export class DecodingLane implements LaneScanner {
+  readonly #inner: LaneScanner;
+  readonly #reader: DecodedReader;
+  /** Source from `#taken` on, where a run or an edit of ours needs it. */
+  #source = '';
+  #taken = 0;
+  #run = '';
+  #runStart = 0;
+  /** Where text waits for the end of a run. */
+  #hold = Number.POSITIVE_INFINITY;
+  #edits: Edit[] = [];
+  #hits: Hit[] = [];
+  #stopped: Hit | undefined = undefined;
+  #stoppedAt = Number.POSITIVE_INFINITY;
+  /** Source up to here belongs to an edit whose text was given out. */
+  #swallowed = 0;
+
+  constructor(inner: LaneScanner, reader: DecodedReader) {
+    this.#inner = inner;
+    this.#reader = reader;
+  }
+
+  get received(): number {
+    return this.#inner.received;
+  }
+
+  get failed(): boolean {
+    return this.#inner.failed;
+  }
+
+  get decided(): number {
+    // A run is held again from its start when the component that hid its beginning has closed: what was given out stays so.
+    return Math.max(this.#taken, Math.min(this.#inner.decided, this.#hold, this.#stoppedAt));
+  }
+
+  get stopped(): Hit | undefined {
+    return this.#stopped ?? this.#inner.stopped;
+  }
+
+  push(text: string): void {
+    const from = this.#inner.received;
+    this.#inner.push(text);
+    this.#source += text;
+    let begin = this.#run === '' ? -1 : 0;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code < 128 && inRun[code] === 1) {
+        if (begin < 0) {
+          begin = at;
+          this.#runStart = from + at;
+        }
+        if (this.#run.length + at - begin >= windowUnits) {
+          this.#run += text.slice(begin, at);
+          begin = at;
+          this.#window();
+        }
+      } else if (begin >= 0) {
+        this.#run += text.slice(begin, at);
+        begin = -1;
+        this.#close('complete');
+      }
+    }
+    if (begin >= 0) this.#run += text.slice(begin);
+    this.#hold = this.#run === '' || this.#covered(this.#runStart) ? Number.POSITIVE_INFINITY : this.#runStart;
+  }
+
+  /** A component that still grows hides the run anyhow: nothing in it needs to be decoded. */
+  #covered(from: number): boolean {
+    return this.#inner
+      .edits(from, this.received)
+      .some((one) => one.start <= from && one.end === Number.POSITIVE_INFINITY);
+  }
+
+  end(end: LaneEnd): void {
+    this.#inner.end(end);
+    this.#close(end);
+    this.#hold = Number.POSITIVE_INFINITY;
+  }
+
+  take(to: number): string {
+    const from = this.#taken;
+    if (to <= from) return '';
+    const inner = this.#inner.edits(from, to);
+    const output = this.#inner.take(to);
+    const source = this.#source.slice(0, to - from);
+    this.#source = this.#source.slice(to - from);
+    this.#taken = to;
+    if (this.#edits.length > 0 || this.#swallowed > from) return this.#merged(source, from, to, inner);
+    for (const one of inner) this.#swallow(one);
+    return output;
+  }
+
+  edits(from: number, to: number): readonly Edit[] {
+    const inner = this.#inner.edits(from, to);
+    const own = this.#edits.filter((one) => one.start < to && one.end > from);
+    return own.length === 0 ? inner : joined([...inner, ...own]);
+  }
+
+  drainHits(): readonly Hit[] {
+    const inner = this.#inner.drainHits();
+    if (this.#hits.length === 0) return inner;
+    const hits = this.#hits;
+    this.#hits = [];
+    return [...inner, ...hits];
+  }
+
+  #merged(source: string, from: number, to: number, inner: readonly Edit[]): string {
+    const own = this.#edits.filter((one) => one.start < to);
+    this.#edits = this.#edits.filter((one) => one.end > to);
+    let text = '';
+    let at = Math.max(from, Math.min(this.#swallowed, to));
+    for (const one of joined([...inner, ...own])) {
+      if (one.start >= from && one.start >= this.#swallowed) {
+        text += source.slice(at - from, one.start - from) + one.text;
+      }
+      at = Math.max(at, Math.min(one.end, to));
+      this.#swallow(one);
+    }
+    return text + source.slice(at - from);
+  }
+
+  #swallow(edit: Edit): void {
+    if (Number.isFinite(edit.end)) this.#swallowed = Math.max(this.#swallowed, edit.end);
+  }
+
+  #close(end: LaneEnd): void {
+    const run = this.#run;
+    this.#run = '';
+    if (run.length >= leastRun && !this.#covered(this.#runStart)) this.#read(run, end);
+  }
+
+  /** A full window: read it, and go on with its last part. */
+  #window(): void {
+    this.#read(this.#run, 'complete');
+    const step = windowUnits - overlapUnits;
+    this.#run = this.#run.slice(step);
+    this.#runStart += step;
+  }
+
+  #read(run: string, end: LaneEnd): void {
+    const start = this.#runStart;
+    for (const decoded of decodeRuns(run)) {
+      const found = this.#reader.read(decoded.text, end);
+      const place = (from: number, to: number): { start: number; end: number } => ({
+        start: start + (decoded.map[from] ?? 0),
+        end: start + (decoded.mapEnd[Math.max(from, to - 1)] ?? run.length),
+      });
+      const placed = (hit: Hit): Hit => ({ ...hit, ...place(hit.start, Math.min(hit.end, decoded.text.length)) });
+      for (const hit of found.hits) this.#hits.push(placed(hit));
+      for (const edit of found.edits) {
+        this.#add({ ...place(edit.start, Math.min(edit.end, decoded.text.length)), text: edit.text });
+      }
+      if (found.stopped !== undefined) this.#stop(placed(found.stopped));
+    }
+  }
+
+  #add(edit: Edit): void {
+    this.#edits = joined([...this.#edits, edit]);
+  }
+
+  #stop(hit: Hit): void {
+    if (hit.start >= this.#stoppedAt) return;
+    this.#stopped = hit;
+    this.#stoppedAt = hit.start;
+  }
+}
+
+/** In order; edits that share a character become one, with the replacement of the first. */
+function joined(edits: readonly Edit[]): Edit[] {
+  const ordered = [...edits].sort((a, b) => a.start - b.start || b.end - a.end);
+  const result: Edit[] = [];
+  for (const edit of ordered) {
+    const last = result.at(-1);
+    if (last === undefined || edit.start >= last.end) result.push(edit);
+    else if (edit.end > last.end) result[result.length - 1] = { ...last, end: edit.end };
+  }
+  return result;
+}
