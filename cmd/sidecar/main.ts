@@ -80,7 +80,7 @@ async function run(settings: Settings): Promise<void> {
   const sidecar = await startSidecar({
     ...settings.listen,
     policy,
-    verifiers: createIdentityVerifier({ clock, logger }),
+    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
     credentials,
     approvals: noApprovals,
     audit,

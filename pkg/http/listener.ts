@@ -48,6 +48,9 @@ export interface TlsMaterialSource {
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
+/** `plain` is HTTP/1 without TLS, whether it is served or refused. */
+export type ConnectionProtocol = 'http/1.1' | 'h2' | 'plain';
+
 /** All have defaults. */
 export interface ListenerLimits {
   /** Request line and headers; default 32 KiB. */
@@ -100,6 +103,10 @@ export interface ListenerOptions {
   readonly onUpgrade?: (upgrade: UpgradeRequest) => void;
   /** Told of each connection or request that never becomes an exchange. */
   readonly onRefused: (code: ReasonCode, peer: string) => void;
+  /** Told of each connection that can carry requests: after its TLS handshake, or at its first plain byte. */
+  readonly onConnection?: (protocol: ConnectionProtocol) => void;
+  /** Once for each `onConnection`. */
+  readonly onConnectionClosed?: (protocol: ConnectionProtocol) => void;
   /** JSON body of a refusal that has no dialect yet. */
   readonly refusalBody: (code: ReasonCode) => string;
 }
@@ -422,7 +429,12 @@ class Port implements Listener {
     });
     (socket as Tagged)[connectionOf] = connection;
     this.#connections.add(connection);
-    socket.on('close', () => this.#connections.delete(connection));
+    const protocol = connection.encrypted ? 'http/1.1' : 'plain';
+    this.#options.onConnection?.(protocol);
+    socket.on('close', () => {
+      this.#connections.delete(connection);
+      this.#options.onConnectionClosed?.(protocol);
+    });
     return connection;
   }
 
@@ -555,7 +567,11 @@ class Port implements Listener {
     const limits = { resets: this.#limits.maxResets, pings: this.#limits.maxPings, settings: this.#limits.maxSettings };
     const guard = new Http2Guard(session, limits, clock, () => onRefused('malformed_http', peer));
     (session as Guarded)[guardOf] = { guard, use, peer, certificate: verifiedCertificate(session.socket) };
-    session.on('close', () => this.#sessions.delete(session));
+    this.#options.onConnection?.('h2');
+    session.on('close', () => {
+      this.#sessions.delete(session);
+      this.#options.onConnectionClosed?.('h2');
+    });
     if (this.#host.closing) session.close();
   }
 

@@ -62,6 +62,8 @@ export interface IdentityOptions {
   readonly keySets?: Partial<KeySetTimes>;
   /** For providers of service-account tokens that name no issuer. */
   readonly cluster?: ClusterIssuer;
+  /** Told of each token: `hit` when it was answered from memory, proven or refused; `miss` when it had to be judged. */
+  readonly onCache?: (result: 'hit' | 'miss') => void;
 }
 
 /** Verifiers of one factory share issuers' keys, so that a policy swap fetches nothing again. */
@@ -109,6 +111,7 @@ class ProviderVerifier implements IdentityVerifier {
   readonly #pending = new Map<string, Promise<Proof | Refusal>>();
   readonly #tokenMs: number;
   readonly #refusalMs: number;
+  readonly #onCache: ((result: 'hit' | 'miss') => void) | undefined;
   /** Tokens are kept as digests under a key of this verifier, which never leaves it: a dump of the map names no token. */
   readonly #digestKey = randomBytes(32).toString('base64');
 
@@ -118,6 +121,7 @@ class ProviderVerifier implements IdentityVerifier {
     this.#logger = logger;
     this.#tokenMs = caches.tokenMs ?? 300_000;
     this.#refusalMs = caches.refusalMs ?? 5_000;
+    this.#onCache = options.onCache;
     this.#proofs = new BoundedCache(caches.tokens ?? 10_000);
     this.#refusals = new BoundedCache(caches.refusals ?? 2_000);
     this.#certificates = new CertificateVerifier(providers, {
@@ -151,14 +155,21 @@ class ProviderVerifier implements IdentityVerifier {
     const digest = hash('sha256', this.#digestKey + token, 'base64');
     const proof = this.#proofs.get(digest);
     if (proof !== undefined) {
-      if (this.#stands(proof)) return settle(proof, certificate);
+      if (this.#stands(proof)) {
+        this.#onCache?.('hit');
+        return settle(proof, certificate);
+      }
       this.#proofs.delete(digest);
     }
     const refused = this.#refusals.get(digest);
     if (refused !== undefined) {
-      if (this.#clock.monotonic() < refused.until) return refused.refusal;
+      if (this.#clock.monotonic() < refused.until) {
+        this.#onCache?.('hit');
+        return refused.refusal;
+      }
       this.#refusals.delete(digest);
     }
+    this.#onCache?.('miss');
     return this.#judgeOnce(digest, token, certificate);
   }
 

@@ -15,6 +15,7 @@ import type { Listener, ListenerLimits, Passthrough, Upstream } from '../http/in
 import { BodyBudget, createListener } from '../http/index.ts';
 import type { TlsMaterialSource } from '../pki/index.ts';
 import type { Metrics } from '../telemetry/index.ts';
+import type { ByteBudget } from './answer.ts';
 import { Limiter } from './limits.ts';
 import { LiveRequests } from './live.ts';
 import { govern } from './pipeline.ts';
@@ -59,7 +60,8 @@ export interface Sidecar {
 }
 
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
-  const { policy, metrics, clock, logger, audit } = options;
+  const { policy, metrics, clock, logger } = options;
+  const audit = counted(options.audit, metrics);
   const live = new LiveRequests();
   const runtime = new RuntimeHolder({
     source: policy,
@@ -88,7 +90,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
         },
       ]);
     } catch {
-      metrics.auditFailed();
+      // Counted and told by the sink: a record that cannot be written does not hold a policy back.
     }
   };
   if (runtime.current !== undefined) announce(runtime.current.snapshot);
@@ -101,7 +103,6 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
 
   const record = new RecordWriter(audit, clock, () => {
     metrics.failedOpen();
-    metrics.auditFailed();
   });
   const bodies = new BodyBudget();
   const pipeline = {
@@ -113,10 +114,11 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     credentials: options.credentials,
     limiter: new Limiter(clock),
     live,
-    metrics,
+    // What the record does is counted where it is handed over, once for all of its events.
+    metrics: { ...metrics, auditWritten: () => undefined, auditFailed: () => undefined },
     clock,
     logger,
-    buffers: new BodyBudget(),
+    buffers: heldBytes(new BodyBudget(), metrics),
     newId: randomId,
     turn: async () => {
       await setImmediate();
@@ -137,6 +139,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     onExchange: (exchange) => void govern(exchange, pipeline),
     onUpgrade: (upgrade) => void governUpgrade(upgrade, pipeline),
     onRefused: (code) => metrics.refusedBeforeExchange(code),
+    onConnection: (protocol) => metrics.connectionOpened(protocol),
+    onConnectionClosed: (protocol) => metrics.connectionClosed(protocol),
     refusalBody: (code) =>
       dialects[0]?.refusal({
         status: reasons[code].status,
@@ -164,6 +168,37 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       live.endAll('shutting_down');
       record.flush();
       runtime.close();
+    },
+  };
+}
+
+/** Counts what the record takes and what it does not. */
+function counted(sink: AuditSink, metrics: Metrics): AuditSink {
+  return {
+    append(events) {
+      try {
+        sink.append(events);
+      } catch (error) {
+        metrics.auditFailed();
+        throw error;
+      }
+      metrics.auditWritten(events.length);
+    },
+    close: () => sink.close(),
+  };
+}
+
+/** Shows how much of whole answers waits to be inspected. */
+function heldBytes(budget: BodyBudget, metrics: Metrics): ByteBudget {
+  return {
+    take(bytes) {
+      const fits = budget.take(bytes);
+      if (fits) metrics.held(bytes);
+      return fits;
+    },
+    give(bytes) {
+      budget.give(bytes);
+      metrics.held(-bytes);
     },
   };
 }

@@ -98,6 +98,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   if (options.credential !== undefined) writeFileSync(join(folder, 'credential'), options.credential);
   const { certFile, keyFile, caFile } = await ensureSelfSigned(folder, ['localhost', '127.0.0.1'], clock);
   const tls = await watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
+  const metrics = createMetrics({
+    clock,
+    operations,
+    codes: Object.keys(reasons),
+    dialects: ['openai', 'generic'],
+    processMetrics: false,
+  });
   const policy = await filePolicySource({
     paths: [policyFile],
     clock,
@@ -106,17 +113,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     parse: (text, file) =>
       parsePolicies(text, file, { checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message }),
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
+    onRefused: () => metrics.reload('refused'),
   });
   const problem = policy.problem();
   if (policy.current() === undefined)
     throw new Error(`the policy of this test is not valid: ${JSON.stringify(problem)}`);
-  const metrics = createMetrics({
-    clock,
-    operations,
-    codes: Object.keys(reasons),
-    dialects: ['openai', 'generic'],
-    processMetrics: false,
-  });
   const audit = options.audit ?? auditFile({ output: { path: auditPath }, clock, logger });
   const credentials = fileCredentialSource({ clock, logger });
   const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
@@ -125,7 +126,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     host: '127.0.0.1',
     port: 0,
     policy,
-    verifiers: createIdentityVerifier({ clock, logger }),
+    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
     credentials,
     approvals: noApprovals,
     audit,
