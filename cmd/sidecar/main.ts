@@ -62,6 +62,16 @@ async function run(settings: Settings): Promise<void> {
     logger,
     key: keyFile(settings.data, 'record.key'),
   });
+  const mark = (what: 'start' | 'stop'): void => {
+    try {
+      audit.append([{ type: 'process', what }]);
+      metrics.auditWritten(1);
+    } catch {
+      // The sink has logged why; requests are what audit.onFailure decides on.
+      metrics.auditFailed();
+    }
+  };
+  mark('start');
   const policy = await filePolicySource({
     paths: [settings.policy],
     clock,
@@ -111,6 +121,7 @@ async function run(settings: Settings): Promise<void> {
       tls.close();
       await policy.close();
       credentials.close();
+      mark('stop');
       await audit.close();
       await admin.close();
       process.exit(0);
@@ -123,6 +134,9 @@ async function run(settings: Settings): Promise<void> {
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
 }
+
+// A log that nobody reads any more must not end the process: without a listener the write error would be thrown.
+process.stderr.on('error', () => undefined);
 
 const parsed = parseSettings(process.argv.slice(2), process.env);
 if ('help' in parsed) {

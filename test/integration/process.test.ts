@@ -1,0 +1,371 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { get as httpGet } from 'node:http';
+import { Agent, request as httpsRequest } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import { build } from 'esbuild';
+import { systemClock } from '../../pkg/base/index.ts';
+import { ensureSelfSigned } from '../../pkg/pki/index.ts';
+import type { Issuer } from '../support/issuer.ts';
+import { startIssuer } from '../support/issuer.ts';
+import type { ScriptedModel } from '../support/scripted-model.ts';
+import { chunk, startScriptedModel } from '../support/scripted-model.ts';
+import { basePolicy } from '../support/world.ts';
+
+// The sidecar as its image runs it: bundled, a process of its own, told by flags and signals alone.
+
+const root = resolve(import.meta.dirname, '../..');
+const path = '/v1/chat/completions';
+const ask = JSON.stringify({ model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] });
+const stream = ask.replace('{', '{"stream":true,');
+const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+async function until(holds: () => unknown, what: string): Promise<void> {
+  for (const end = performance.now() + 10_000; !(await holds());) {
+    if (performance.now() > end) throw new Error(`${what} did not come`);
+    await wait(10);
+  }
+}
+
+let bundle: string;
+let issuer: Issuer;
+let model: ScriptedModel;
+let token: string;
+let folder: string;
+const running: Sidecar[] = [];
+
+beforeAll(async () => {
+  bundle = mkdtempSync(join(tmpdir(), 'sidegate-bundle-'));
+  await build({
+    entryPoints: { sidecar: join(root, 'cmd/sidecar/main.ts') },
+    outdir: bundle,
+    absWorkingDir: root,
+    bundle: true,
+    platform: 'node',
+    target: 'node26',
+    format: 'esm',
+    outExtension: { '.js': '.mjs' },
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  issuer = await startIssuer();
+  model = await startScriptedModel();
+  token = await issuer.token({ sub: 'ana', groups: ['ml-eng'] });
+});
+afterAll(async () => {
+  await issuer.close();
+  await model.close();
+  rmSync(bundle, { recursive: true });
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-process-'));
+  writeFileSync(join(folder, 'policy.yaml'), basePolicy(issuer.url));
+});
+afterEach(async () => {
+  for (const one of running.splice(0)) {
+    one.child.kill('SIGKILL');
+    await one.ended;
+  }
+  rmSync(folder, { recursive: true });
+});
+
+interface Sidecar {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+  stdout(): string;
+  stderr(): string;
+}
+
+function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Sidecar {
+  const child = spawn(process.execPath, [join(bundle, 'sidecar.mjs'), ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'] ?? '', ...environment },
+  });
+  const collect = (from: Readable): (() => string) => {
+    let text = '';
+    from.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+    return () => text;
+  };
+  const sidecar: Sidecar = {
+    child,
+    ended: new Promise((done) => child.on('close', (code, signal) => done({ code, signal }))),
+    stdout: collect(child.stdout),
+    stderr: collect(child.stderr),
+  };
+  running.push(sidecar);
+  return sidecar;
+}
+
+interface Up extends Sidecar {
+  readonly port: number;
+  readonly admin: number;
+}
+
+async function startUp(...more: string[]): Promise<Up> {
+  const flags = {
+    policy: 'policy.yaml',
+    upstream: model.url,
+    listen: '127.0.0.1:0',
+    admin: '127.0.0.1:0',
+    data: 'data',
+  };
+  const sidecar = start([...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...more]);
+  const ports = (): RegExpExecArray | null =>
+    /"sidecar is up","listen":"127\.0\.0\.1:(\d+)","admin":"127\.0\.0\.1:(\d+)"/.exec(sidecar.stderr());
+  const ended = sidecar.ended.then(() => true);
+  await until(async () => ports() !== null || (await Promise.race([ended, wait(5)])), 'the sidecar');
+  const found = ports();
+  if (found === null) throw new Error(`the sidecar ended: ${sidecar.stderr()}`);
+  return { ...sidecar, port: Number(found[1]), admin: Number(found[2]) };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly whole: boolean;
+}
+
+function post(port: number, body: string, onChunk: (text: string) => void = () => undefined): Promise<Answer> {
+  return new Promise((done, failed) => {
+    const request = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method: 'POST',
+        ca: readFileSync(join(folder, 'data/ca.pem')),
+        agent: new Agent(),
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      },
+      (response) => {
+        let text = '';
+        const end = (): void => done({ status: response.statusCode ?? 0, text, whole: response.complete });
+        response.setEncoding('utf8').on('data', (piece: string) => {
+          text += piece;
+          onChunk(text);
+        });
+        response.on('end', end).on('error', end);
+      },
+    );
+    request.on('error', failed);
+    request.end(body);
+  });
+}
+
+const admin = (port: number, at: string): Promise<{ status: number; text: string }> =>
+  new Promise((done, failed) => {
+    httpGet({ host: '127.0.0.1', port, path: at, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+      response.on('end', () => done({ status: response.statusCode ?? 0, text }));
+    }).on('error', failed);
+  });
+
+const events = (file: string): Record<string, unknown>[] =>
+  readFileSync(join(folder, file), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+/** The model writes words until `finish`. */
+function endless(): { finish: () => void } {
+  const control = { finish: (): void => undefined };
+  model.script = (response) => {
+    response.setHeader('content-type', 'text/event-stream');
+    const timer = setInterval(() => response.write(chunk({ content: 'word ' })), 10);
+    response.on('close', () => clearInterval(timer));
+    control.finish = () => {
+      clearInterval(timer);
+      response.end(`${chunk({ content: 'last' })}${chunk({}, 'stop')}data: [DONE]\n\n`);
+    };
+  };
+  return control;
+}
+
+describe('SIGTERM', () => {
+  test('lets a stream end whole, refuses new callers, writes the record’s ends and exits with 0', async () => {
+    const sidecar = await startUp('--audit=audit.jsonl', '--grace=10');
+    const control = endless();
+    let got = '';
+    const answer = post(sidecar.port, stream, (text) => (got = text));
+    await until(() => got.includes('word'), 'the stream');
+    sidecar.child.kill('SIGTERM');
+    await until(() => sidecar.stderr().includes('stopping'), 'the signal');
+    await expect(post(sidecar.port, ask)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    const before = got.length;
+    await until(() => got.length > before, 'more of the stream');
+    expect(sidecar.child.exitCode).toBeNull();
+    control.finish();
+    const { status, text, whole } = await answer;
+    expect([status, whole]).toEqual([200, true]);
+    expect(text).toContain('last');
+    expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
+    expect(await sidecar.ended).toEqual({ code: 0, signal: null });
+    expect(events('audit.jsonl').slice(-2)).toMatchObject([
+      { type: 'end', outcome: 'completed' },
+      { type: 'process', what: 'stop' },
+    ]);
+    expect(events('audit.jsonl')[0]).toMatchObject({ type: 'process', what: 'start' });
+  });
+
+  test('ends what outlives the grace, says so in the record, and exits with 0', async () => {
+    const sidecar = await startUp('--audit=audit.jsonl', '--grace=0.3');
+    endless();
+    let got = '';
+    const answer = post(sidecar.port, stream, (text) => (got = text));
+    await until(() => got.includes('word'), 'the stream');
+    const from = performance.now();
+    sidecar.child.kill('SIGTERM');
+    expect((await answer).text).not.toContain('[DONE]');
+    expect((await sidecar.ended).code).toBe(0);
+    expect(performance.now() - from).toBeLessThan(5_000);
+    const [end, stop] = events('audit.jsonl').slice(-2);
+    expect(end).toMatchObject({ type: 'end' });
+    expect(end?.['outcome']).not.toBe('completed');
+    expect(stop).toMatchObject({ type: 'process', what: 'stop' });
+  });
+});
+
+describe('settings', () => {
+  test('that are wrong are told all together, with exit code 2', async () => {
+    const sidecar = start(['--upstream=ftp://x', '--listen=nowhere', '--log-level=loud', '--grace=-1', '--tls-cert=a']);
+    expect((await sidecar.ended).code).toBe(2);
+    for (const flag of ['policy', 'upstream', 'listen', 'log-level', 'grace', 'tls-key'])
+      expect([flag, sidecar.stderr().includes(`--${flag}`)]).toEqual([flag, true]);
+    expect(sidecar.stderr()).toContain('--help');
+    expect(sidecar.stdout()).toBe('');
+  });
+
+  test('a flag that does not exist is told, with exit code 2', async () => {
+    const sidecar = start(['--polcy=x']);
+    expect((await sidecar.ended).code).toBe(2);
+    expect(sidecar.stderr()).toContain('--polcy');
+  });
+
+  test('are listed by --help, which succeeds', async () => {
+    const sidecar = start(['--help']);
+    expect((await sidecar.ended).code).toBe(0);
+    for (const flag of ['policy', 'upstream', 'listen', 'admin', 'audit', 'grace'])
+      expect(sidecar.stdout()).toMatch(new RegExp(`^  --${flag} `, 'm'));
+    expect(sidecar.stderr()).toBe('');
+  });
+
+  test('may come by the environment, and flags win', async () => {
+    const sidecar = start(['--log-level=info'], { SIDEGATE_LOG_LEVEL: 'loud', SIDEGATE_GRACE: 'x' });
+    expect((await sidecar.ended).code).toBe(2);
+    expect(sidecar.stderr()).toContain('--grace');
+    expect(sidecar.stderr()).not.toContain('--log-level');
+  });
+});
+
+describe('a policy that is not valid when the sidecar starts', () => {
+  test('is told with its path; nothing is let through, the sidecar is not ready; the repaired one is taken', async () => {
+    writeFileSync(join(folder, 'policy.yaml'), basePolicy(issuer.url).replace('effect: Allow', 'effect: Maybe'));
+    const seen = model.seen.length;
+    const sidecar = await startUp('--audit=audit.jsonl');
+    expect(sidecar.stderr()).toContain('policy.yaml');
+    expect(sidecar.stderr()).toContain('spec.access[0].effect');
+    expect(sidecar.stderr()).toMatch(/Allow.*Deny|Deny.*Allow/);
+    expect(await admin(sidecar.admin, '/readyz')).toMatchObject({ status: 503 });
+    expect((await admin(sidecar.admin, '/healthz')).status).toBe(200);
+    const refused = await post(sidecar.port, ask);
+    expect(refused.status).toBe(403);
+    expect(refused.text).toContain('"code":"no_policy"');
+    expect(model.seen).toHaveLength(seen);
+
+    writeFileSync(join(folder, 'policy.new'), basePolicy(issuer.url));
+    renameSync(join(folder, 'policy.new'), join(folder, 'policy.yaml'));
+    await until(async () => (await admin(sidecar.admin, '/readyz')).status === 200, 'readiness');
+    model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
+    expect((await post(sidecar.port, ask)).status).toBe(200);
+  });
+});
+
+describe('certificate files', () => {
+  test('replaced while a stream runs: new connections get the new one, and the stream goes on', async () => {
+    for (const name of ['data', 'other'])
+      await ensureSelfSigned(join(folder, name), ['localhost', '127.0.0.1'], systemClock);
+    mkdirSync(join(folder, 'tls'));
+    for (const name of ['cert.pem', 'key.pem']) cpSync(join(folder, 'data', name), join(folder, 'tls', name));
+    const sidecar = await startUp('--audit=audit.jsonl', '--tls-cert=tls/cert.pem', '--tls-key=tls/key.pem');
+    const serving = (): Promise<string> =>
+      new Promise((done, failed) => {
+        const socket = connectTls({ port: sidecar.port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+          done(socket.getPeerX509Certificate()?.toString() ?? '');
+          socket.destroy();
+        }).on('error', failed);
+      });
+    expect(await serving()).toBe(readFileSync(join(folder, 'data/cert.pem'), 'utf8').trim() + '\n');
+    const control = endless();
+    let got = '';
+    const answer = post(sidecar.port, stream, (text) => (got = text));
+    await until(() => got.includes('word'), 'the stream');
+    for (const name of ['key.pem', 'cert.pem']) renameSync(join(folder, 'other', name), join(folder, 'tls', name));
+    const next = readFileSync(join(folder, 'tls/cert.pem'), 'utf8').trim() + '\n';
+    await until(async () => (await serving()) === next, 'the new certificate');
+    const before = got.length;
+    await until(() => got.length > before, 'more of the stream');
+    control.finish();
+    const { text, whole } = await answer;
+    expect(whole).toBe(true);
+    expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
+  });
+
+  test('made by the sidecar itself are readable by their owner only', async () => {
+    await startUp('--audit=audit.jsonl');
+    for (const name of ['ca-key.pem', 'key.pem', 'record.key', 'hash.key'])
+      expect([name, statSync(join(folder, 'data', name)).mode & 0o777]).toEqual([name, 0o600]);
+  });
+});
+
+describe('a log that nobody reads any more', () => {
+  test('stops nothing: requests are served, and SIGTERM ends the process with 0', async () => {
+    const sidecar = await startUp('--audit=audit.jsonl', '--log-level=debug');
+    model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
+    sidecar.child.stderr?.destroy();
+    await wait(100);
+    // A policy that is not valid is one of the things that are logged.
+    writeFileSync(join(folder, 'policy.yaml'), 'nonsense');
+    const refused = /^sidegate_policy_reloads_total\{result="refused"\} [1-9]/m;
+    await until(async () => refused.test((await admin(sidecar.admin, '/metrics')).text), 'the broken policy');
+    expect((await post(sidecar.port, ask)).status).toBe(200);
+    sidecar.child.kill('SIGTERM');
+    expect(await sidecar.ended).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('a record that cannot be written', () => {
+  test.each([
+    ['standard output that its reader closed', '-'],
+    ['a disk that is full', '/dev/full'],
+  ])('%s refuses requests, and the process lives', async (_name, audit) => {
+    const sidecar = await startUp(`--audit=${audit}`);
+    model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
+    if (audit === '-') {
+      expect((await post(sidecar.port, ask)).status).toBe(200);
+      await until(() => sidecar.stdout().includes('"type":"end"'), 'the record');
+      sidecar.child.stdout?.destroy();
+      await wait(100);
+    }
+    const seen = model.seen.length;
+    for (let n = 0; n < 3; n++) {
+      const answer = await post(sidecar.port, ask);
+      expect(answer.status).toBe(503);
+      expect(answer.text).toContain('"code":"audit_unavailable"');
+    }
+    expect(model.seen).toHaveLength(seen);
+    expect(sidecar.child.exitCode).toBeNull();
+    expect((await admin(sidecar.admin, '/healthz')).status).toBe(200);
+    expect((await admin(sidecar.admin, '/metrics')).text).toMatch(/^sidegate_audit_failures_total [1-9]/m);
+    sidecar.child.kill('SIGTERM');
+    expect(await sidecar.ended).toEqual({ code: 0, signal: null });
+  });
+});
