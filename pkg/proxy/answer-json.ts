@@ -115,7 +115,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   const record: { lane: string; text: string }[] = [];
   let stopped: number | undefined;
 
-  const values = new ValueReader(views.act).read(answer, root);
+  const values = new ValueReader(views.act, views.clean).read(answer, root);
   edits.push(...values.edits);
   hits.push(...values.hits);
   stopped = values.stopped?.rule;

@@ -75,7 +75,7 @@ export class StreamAnswer {
   constructor(options: StreamOptions, output: StreamOutput) {
     this.#options = options;
     this.#output = output;
-    this.#values = new ValueReader(options.views.act);
+    this.#values = new ValueReader(options.views.act, options.views.clean);
   }
 
   get frames(): number {

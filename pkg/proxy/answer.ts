@@ -169,8 +169,7 @@ export class Answer implements LiveRequest {
     const passed = responseHeadersToCaller(this.#headers);
     for (const [name, value] of Object.entries(passed)) {
       // A header is text of the model's too: one that holds what a rule hides does not leave.
-      if (typeof value === 'string' && views.act.mask(value, 'text', 'complete').hits.length === 0)
-        headers[name] ??= value;
+      if (typeof value === 'string' && isClean(views, value)) headers[name] ??= value;
     }
     headers['content-type'] = contentType;
     headers[receiptHeader] = receipt(session, whole);
@@ -397,6 +396,14 @@ export class Answer implements LiveRequest {
     }
     metrics.stage('mask', this.#maskMs);
   }
+}
+
+function isClean(views: ResponseViews, text: string): boolean {
+  if (views.clean.has(text)) return true;
+  const { hits, failed } = views.act.mask(text, 'text', 'complete');
+  const clean = hits.length === 0 && !failed;
+  if (clean) views.clean.add(text);
+  return clean;
 }
 
 /** A model is listed to those who may both list it and do something with it. */

@@ -82,9 +82,14 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
       edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(acted.text) });
   }
   for (const value of view?.loneValues ?? []) {
-    await pause(value.node.text);
-    const found = await maskPrompt(views.act, value.node.text, 'prose', turn);
-    if (found.hits.length === 0) continue;
+    const text = value.node.text;
+    if (views.clean.has(text)) continue;
+    await pause(text);
+    const found = await maskPrompt(views.act, text, 'prose', turn);
+    if (found.hits.length === 0) {
+      views.clean.add(text);
+      continue;
+    }
     judge(found.hits, value.key);
     if (found.edits.length > 0)
       edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(found.text) });

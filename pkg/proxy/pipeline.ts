@@ -64,8 +64,9 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
   try {
     request.selectPolicy(); // first: without a policy nothing else may be looked at
     request.normalisePath(); // one reading of the path, before anything is decided on it
+    request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
     await request.identify(); // before the body: strangers may not make us buffer
-    request.recognise(); // operation, from method and path alone
+    request.turnAwayStrangers(); // who proved nothing and may do nothing
     await request.readBody(); // under caps, decoded, parsed strictly
     request.authorise(); // needs the model's name, which stands in the body
     request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
@@ -135,13 +136,16 @@ class GovernedRequest {
     const { path, query } = normaliseTarget(this.#exchange.target);
     this.#path = path;
     this.#query = query === '' ? '' : `?${query}`;
-    this.#session.path = this.#forRecord(path);
   }
 
   /** Paths and model names are the caller's words, too: recorded as any other text of it. */
   #forRecord(text: string): string {
     const runtime = this.#need(this.#runtime);
-    return runtime.responseViews(runtime.snapshot.responsePlan(undefined)).record.mask(text, 'prose', 'complete').text;
+    const { record, cleanRecord } = runtime.responseViews(runtime.snapshot.responsePlan(undefined));
+    if (cleanRecord.has(text)) return text;
+    const masked = record.mask(text, 'prose', 'complete').text;
+    if (masked === text) cleanRecord.add(text);
+    return masked;
   }
 
   async identify(): Promise<void> {
@@ -152,15 +156,21 @@ class GovernedRequest {
   }
 
   recognise(): void {
-    const { session, exchange } = { session: this.#session, exchange: this.#exchange };
-    this.#route = recognise(exchange.method, this.#path);
+    const session = this.#session;
+    this.#route = recognise(this.#exchange.method, this.#path);
+    // Paths of routes that a dialect knows are its own words; others are the caller's.
+    session.path =
+      this.#route.operation === 'Other' || this.#route.model !== undefined ? this.#forRecord(this.#path) : this.#path;
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
     this.#nameModel(this.#route.model);
+  }
+
+  turnAwayStrangers(): void {
     // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
     const { snapshot } = this.#need(this.#runtime);
     if (this.#caller === undefined && !snapshot.couldAllow(undefined, this.#route.operation)) {
-      session.act('default', 'denied');
+      this.#session.act('default', 'denied');
       throw new RefusedError('token_missing', { rule: 'default' });
     }
   }

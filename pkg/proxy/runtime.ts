@@ -13,6 +13,7 @@ import type {
 } from '../core/index.ts';
 import type { Scanner, View } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
+import { CleanTexts } from './clean-texts.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
 
 /**
@@ -36,12 +37,17 @@ export interface RequestViews {
   readonly act: View;
   /** The text as it is recorded. */
   readonly record: View;
+  /** Short texts in which `act` finds nothing. */
+  readonly clean: CleanTexts;
 }
 
 export interface ResponseViews {
   readonly all: View;
   readonly act: View;
   readonly record: View;
+  /** Short texts in which `act` finds nothing, and in which `record` does not. */
+  readonly clean: CleanTexts;
+  readonly cleanRecord: CleanTexts;
   /** True where what the caller receives is also what is recorded: one scan serves both. */
   readonly same: boolean;
 }
@@ -181,6 +187,7 @@ function buildRuntime(
         all: scanner.view({ replace: none(size), stop: none(size), note: union(selected, kept) }),
         act: scanner.view({ replace: mask, stop: none(size), note: minus(selected, mask) }),
         record: scanner.view({ replace: kept, stop: none(size), note: none(size) }),
+        clean: new CleanTexts(),
       };
       requestCache.set(plan, views);
       return views;
@@ -196,6 +203,8 @@ function buildRuntime(
         all: scanner.view({ replace: none(size), stop: none(size), note: union(replace, stop, note, kept) }),
         act: scanner.view({ replace, stop, note }),
         record: scanner.view({ replace: kept, stop: none(size), note: none(size) }),
+        clean: new CleanTexts(),
+        cleanRecord: new CleanTexts(),
         same: isEmpty(stop) && Buffer.compare(replace, kept) === 0,
       };
       responseCache.set(plan, views);

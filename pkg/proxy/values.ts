@@ -2,6 +2,7 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
 import type { Hit, View } from '../detect/index.ts';
+import type { CleanTexts } from './clean-texts.ts';
 
 /**
  * Everything of an answer that is not running text: identifiers, envelope words, unknown keys, values under field rules and
@@ -17,13 +18,13 @@ const clean: ValueOutcome = { edits: [], hits: [], stopped: undefined };
 
 type Path = readonly (string | number)[];
 
-/** Remembers what short values gave: `id`, `model` and the like repeat in every frame of a stream. */
 export class ValueReader {
   readonly #view: View;
-  readonly #known = new Set<string>();
+  readonly #known: CleanTexts;
 
-  constructor(view: View) {
+  constructor(view: View, known: CleanTexts) {
     this.#view = view;
+    this.#known = known;
   }
 
   /** @throws RefusedError response_uninspectable when a key holds what a rule hides: keys cannot be masked. */
@@ -36,8 +37,9 @@ export class ValueReader {
       const text = value.node.text;
       if (this.#known.has(text)) continue;
       const result = this.#view.mask(text, 'text', 'complete');
+      if (result.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
       if (result.hits.length === 0 && result.edits.length === 0 && result.stopped === undefined) {
-        this.#remember(text);
+        this.#known.add(text);
         continue;
       }
       hits.push(...result.hits);
@@ -57,16 +59,10 @@ export class ValueReader {
   /** Nothing that a rule of this caller's knows stands in this word. */
   passes(text: string): boolean {
     if (this.#view.idle || this.#known.has(text)) return true;
-    const { hits, edits, stopped } = this.#view.mask(text, 'text', 'complete');
-    if (hits.length > 0 || edits.length > 0 || stopped !== undefined) return false;
-    this.#remember(text);
-    return true;
-  }
-
-  #remember(text: string): void {
-    if (text.length > 256) return;
-    if (this.#known.size >= 256) this.#known.clear();
+    const { hits, edits, stopped, failed } = this.#view.mask(text, 'text', 'complete');
+    if (failed || hits.length > 0 || edits.length > 0 || stopped !== undefined) return false;
     this.#known.add(text);
+    return true;
   }
 
   /** @param above the rule that names a field around this one and replaces nothing, as in Observe: what is inside may be hidden. */

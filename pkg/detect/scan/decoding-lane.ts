@@ -23,8 +23,23 @@ const inRun = new Uint8Array(128);
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_%&#;\\.@:~-')
   inRun[char.charCodeAt(0)] = 1;
 
-/** Whether there is anything to decode: most texts have no run. */
-export const hasRun = (text: string): boolean => /[A-Za-z0-9+/=_%&#;\\.@:~-]{16}/.test(text);
+/** Whether there is anything to decode: most texts have no run. Looks at each sixteenth character, since a run covers one of them. */
+export function hasRun(text: string): boolean {
+  for (let at = leastRun - 1; at < text.length; at += leastRun) {
+    if (!isRun(text, at)) continue;
+    let from = at;
+    while (from > 0 && at - from < leastRun && isRun(text, from - 1)) from--;
+    let to = at + 1;
+    while (to < text.length && to - from < leastRun && isRun(text, to)) to++;
+    if (to - from >= leastRun) return true;
+  }
+  return false;
+}
+
+function isRun(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code < 128 && inRun[code] === 1;
+}
 
 export interface DecodedReader {
   /** Masks a decoded text as a whole, without looking for further encodings. */
