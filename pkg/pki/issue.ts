@@ -1,6 +1,6 @@
 import { createPrivateKey, KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
-import type * as X509 from '@peculiar/x509';
+import type X509 from '@peculiar/x509';
 
 /**
  * Issues P-256 certificates with `@peculiar/x509`, on the cryptography of Node.
@@ -85,7 +85,8 @@ export async function issueLeaf(authority: Pair, names: readonly string[], valid
 async function library(): Promise<typeof X509> {
   // The library registers its parts by decorators and asks for this one first.
   await import('reflect-metadata');
-  return import('@peculiar/x509');
+  // Its one export that Node and every way of bundling agree on.
+  return (await import('@peculiar/x509')).default;
 }
 
 /** X.520 allows 64 characters; the alternative names are what is checked. */
