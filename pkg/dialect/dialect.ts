@@ -77,12 +77,19 @@ export interface Usage {
   readonly output: number;
 }
 
+export interface LaneEnds {
+  readonly prefix: string;
+  readonly end: 'complete' | 'cut';
+  /** Every frame of the same kind says so again, whatever its text: hearing it once is enough. */
+  readonly repeats?: true;
+}
+
 export interface AnswerView {
   readonly lanes: readonly Lane[];
   readonly loneValues: readonly LoneValue[];
   readonly tokenLanes: readonly TokenLane[];
   /** How the lanes whose id starts with `prefix` ended; lanes without an entry ended `complete` in JSON, did not end in a frame. */
-  readonly ends: readonly { readonly prefix: string; readonly end: 'complete' | 'cut' }[];
+  readonly ends: readonly LaneEnds[];
   readonly usage: Usage | undefined;
   /**
    * What tells text by token ids, removed where a rule looks for anything: arrays of 8 or more integers outside of known

@@ -56,6 +56,16 @@ describe('a frame that repeats the one before it', () => {
     expect(cache.match(undefined, data)).toBeUndefined();
   });
 
+  it('is read without parsing where it ends again what such frames always end: a tool’s name', () => {
+    const cache = new FrameShapeCache({ loneSurrogates: true });
+    const call = (text: string): string => chunk(`{"tool_calls":[{"index":0,"function":{"arguments":"${text}"}}]}`);
+    const first = readWhole(call('a'), true);
+    expect(first.ends).toHaveLength(1);
+    cache.keep(undefined, call('a'), first);
+    expect(cache.match(undefined, call('bc'))?.node.text).toBe('bc');
+    expect(readWhole(call(''), true).ends).toEqual(first.ends);
+  });
+
   it('is not recognised under another event name, nor after forgetting', () => {
     const cache = new FrameShapeCache({ loneSurrogates: true });
     const first = chunk('{"content":"a"}');

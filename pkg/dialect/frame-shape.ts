@@ -10,7 +10,7 @@ import type { FrameView, Lane } from './dialect.ts';
  * of that string; the new text holds no quote, backslash or control character, so it stays inside; the bytes after begin with
  * the closing quote and are equal, so everything that follows is equal too. A dialect reads a frame by its tree alone.
  * Gain: 0.16 us for a frame of 250 bytes, where parsing and reading it take 4.6 us (Node 26, one core).
- * Limit: only frames with one lane and nothing that ends, counts or spells text otherwise are remembered.
+ * Limit: only frames with one lane and nothing that ends (but for what every such frame ends again), counts or spells text otherwise are remembered.
  */
 export class FrameShapeCache {
   readonly #loneSurrogates: boolean;
@@ -31,7 +31,7 @@ export class FrameShapeCache {
   keep(event: string | undefined, data: string, view: FrameView): void {
     this.#lane = undefined;
     const lane = view.lanes.length === 1 ? view.lanes[0] : undefined;
-    if (lane === undefined || view.kind !== 'data' || view.ends.length > 0 || view.usage !== undefined) return;
+    if (lane === undefined || view.kind !== 'data' || view.ends.some((end) => end.repeats !== true) || view.usage !== undefined) return;
     if (view.tokenLanes.length > 0 || view.integerArrays.length > 0 || view.opaque.length > 0) return;
     this.#head = data.slice(0, lane.node.start + 1);
     this.#tail = data.slice(lane.node.end - 1);

@@ -3,6 +3,7 @@ export type {
   Dialect,
   FrameView,
   Lane,
+  LaneEnds,
   LoneValue,
   RefusalText,
   RequestView,

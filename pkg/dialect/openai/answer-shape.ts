@@ -109,11 +109,14 @@ const reasoningDetail = object({
 
 const citation = object({ url: lone, title: lone, content: lone, start_index: number, end_index: number });
 
+/** A name that clients join from the pieces of a stream; whole, it is a value of its own. */
+const joinedName = (streamed: boolean): Shape => (streamed ? text : lone);
+
 const message = (streamed: boolean): Shape =>
   object(
     {
       role: lone,
-      name: lone,
+      name: joinedName(streamed),
       content: either(text, list(part)),
       refusal: text,
       reasoning: text,
@@ -125,12 +128,12 @@ const message = (streamed: boolean): Shape =>
           index: number,
           id: lone,
           type: lone,
-          function: object({ name: lone, arguments: json }),
-          custom: object({ name: lone, input: text }),
+          function: object({ name: joinedName(streamed), arguments: json }),
+          custom: object({ name: joinedName(streamed), input: text }),
         }),
         { byIndex: streamed },
       ),
-      function_call: object({ name: lone, arguments: json }),
+      function_call: object({ name: joinedName(streamed), arguments: json }),
       audio: object({ id: lone, data: { read: mediaBytes }, transcript: text, expires_at: number }),
       annotations: list(object({ type: lone, url_citation: citation })),
     },

@@ -313,8 +313,25 @@ describe('frames', () => {
       'choices[2].delta.tool_calls[1].function.arguments={',
       'choices[0].delta.reasoning_content=y',
     ]);
-    expect(view.ends).toEqual([{ prefix: 'choices[0].', end: 'complete' }]);
+    expect(view.ends).toEqual([
+      { prefix: 'choices[2].delta.tool_calls[1].function.name', end: 'complete', repeats: true },
+      { prefix: 'choices[0].', end: 'complete' },
+    ]);
     expect(view.kind).toBe('data');
+  });
+
+  it.each([
+    ['a piece of it alone', { name: 'get_' }, false],
+    ['a name with the empty arguments that are yet to come', { name: 'get_', arguments: '' }, false],
+    ['a name with arguments', { name: 'get_', arguments: '{' }, true],
+    ['arguments alone', { arguments: '{' }, true],
+    ['null for arguments', { arguments: null }, false],
+  ])('a call’s name is a lane, which ends with its arguments: %s', (_what, called, ended) => {
+    const view = frame({ choices: [{ delta: { tool_calls: [{ index: 3, function: called }] } }] });
+    const name = 'choices[0].delta.tool_calls[3].function.name';
+    expect(view.ends).toEqual(ended ? [{ prefix: name, end: 'complete', repeats: true }] : []);
+    expect(view.lanes.some((lane) => lane.id === name)).toBe('name' in called);
+    expect(view.loneValues).toEqual([]);
   });
 
   it('name them by position where there is no index', () => {
@@ -413,6 +430,7 @@ describe('frames', () => {
       ],
     });
     expect(lanes(view)).toEqual([
+      'choices[0].delta.function_call.name=f',
       'choices[0].delta.function_call.arguments={"a"',
       'choices[0].delta.audio.transcript=spo',
       'choices[0].delta.audio.data=AAAA',

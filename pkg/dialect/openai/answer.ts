@@ -9,7 +9,9 @@ import { completionAnswer, completionFrame, embeddingsAnswer, modelsAnswer } fro
 /**
  * Answers and stream frames of OpenAI's operations. Promise: every string is in exactly one list (see {@link Reader}); a success of
  * a shape that is not the operation's is refused. In a stream, lanes are named by each choice's and tool call's own `index`.
- * Limit: a server that numbers two parallel tool calls alike in one stream (some Gemini gateways) has them joined in one lane.
+ * The name of a call is a lane too, because clients join its pieces; it ends where the call's arguments begin.
+ * Limit: a server that numbers two parallel tool calls alike in one stream (some Gemini gateways) is refused at the second one's
+ * name: clients would join the two.
  */
 
 const answers: Partial<Record<Operation, Place>> = {
@@ -54,9 +56,42 @@ function frameEnds(choices: JsonNode | undefined): readonly End[] {
   for (let at = 0; at < items.length; at++) {
     const choice = items[at];
     const end = choice === undefined ? undefined : endOf(choice);
-    if (end !== undefined) (ends ??= []).push({ prefix: prefixOf(choice?.get('index')?.number ?? at), end });
+    const prefix = prefixOf(choice?.get('index')?.number ?? at);
+    const delta = choice?.get('delta');
+    if (delta?.kind === 'object') ends = nameEnds(delta, `${prefix}delta.`, ends);
+    if (end !== undefined) (ends ??= []).push({ prefix, end });
   }
   return ends ?? noEnds;
+}
+
+/**
+ * The name of a call is over when its arguments begin: clients look up the tool then, so its frame must not wait for the
+ * choice's end. More of the name after that is text behind its end.
+ */
+function nameEnds(delta: JsonNode, prefix: string, before: End[] | undefined): End[] | undefined {
+  let ends = before;
+  const called = (call: JsonNode | undefined, input: string, place: string): void => {
+    if (call?.kind === 'object' && isNamed(call, input)) {
+      (ends ??= []).push({ prefix: `${place}.name`, end: 'complete', repeats: true });
+    }
+  };
+  called(delta.get('function_call'), 'arguments', `${prefix}function_call`);
+  const calls = arrayAt(delta, 'tool_calls')?.items ?? noStrings;
+  for (let at = 0; at < calls.length; at++) {
+    const call = calls[at];
+    if (call?.kind !== 'object') continue;
+    const place = `${prefix}tool_calls[${call.get('index')?.number ?? at}]`;
+    called(call.get('function'), 'arguments', `${place}.function`);
+    called(call.get('custom'), 'input', `${place}.custom`);
+  }
+  return ends;
+}
+
+/** Arguments without a name end it whatever they are, so that frames of one shape say the same. Beside a name, `''` is none yet. */
+function isNamed(call: JsonNode, input: string): boolean {
+  const given = call.get(input);
+  if (given === undefined || given.kind === 'null') return false;
+  return given.kind !== 'string' || given.text !== '' || call.get('name')?.kind !== 'string';
 }
 
 /** An answer that does not say how it ended may have been cut. */
