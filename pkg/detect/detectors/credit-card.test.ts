@@ -39,6 +39,20 @@ describe('CreditCard', () => {
     ['Mir', '2200 0000 0000 0004'],
     ['every digit apart', '4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1'],
     ['mixed separators', '4111 1111-1111 1111'],
+    ['two spaces', '4111  1111  1111  1111'],
+    ['dots', '4111.1111.1111.1111'],
+    ['slashes', '4111/1111/1111/1111'],
+    ['underscores', '4111_1111_1111_1111'],
+    ['tabs', '4111\t1111\t1111\t1111'],
+    ['lines', '4111\n1111\n1111\n1111'],
+    ['lines of Windows', '4111\r\n1111\r\n1111\r\n1111'],
+    ['groups in bold', '4111** **1111** **1111** **1111'],
+    ['spaced hyphens', '4111 - 1111 - 1111 - 1111'],
+    ['NUL between digits', [...'4111111111111111'].join('\u0000')],
+    ['dots between digits', [...'4111111111111111'].join('.')],
+    ['American Express with dots', '3782.822463.10005'],
+    ['Diners Club with dots', '3056.930902.5904'],
+    ['Visa of 19 digits with dots', '4000.0000.0000.0000.006'],
   ])('finds %s', (_what, number) => {
     expect(found(creditCard, `Card: ${number}.`)).toEqual([number]);
     expect(found(creditCard, number)).toEqual([number]);
@@ -53,6 +67,8 @@ describe('CreditCard', () => {
     ['JSON around it', '{"pan":"4111111111111111"}', '4111111111111111'],
     ['markdown around it', '**4111 1111 1111 1111**', '4111 1111 1111 1111'],
     ['a number sign', '#4111111111111111', '4111111111111111'],
+    ['an expiry on the next line', '4111\n1111\n1111\n1111\n12/29', '4111\n1111\n1111\n1111'],
+    ['another card on the next line', '4111111111111111\n1234567', '4111111111111111'],
   ])('finds a card with %s', (_what, text, number) => {
     expect(found(creditCard, text)).toEqual([number]);
   });
@@ -62,6 +78,22 @@ describe('CreditCard', () => {
       '4111 1111 1111 1111',
       '5555555555554444',
     ]);
+  });
+
+  test('finds two cards side by side', () => {
+    expect(found(creditCard, 'x 41111111111111115555555555554444 y')).toEqual(['4111111111111111', '5555555555554444']);
+  });
+
+  test('one of a hundred long identifiers at most looks like two cards', () => {
+    let state = 7;
+    const digit = (): number => {
+      state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return (state >> 16) % 10;
+    };
+    const hits = Array.from({ length: 1_000 }, () => Array.from({ length: 32 }, digit).join('')).filter(
+      (id) => found(creditCard, id).length > 0,
+    );
+    expect(hits.length).toBeLessThan(10);
   });
 
   test.each([
@@ -79,7 +111,14 @@ describe('CreditCard', () => {
     ['an IMEI', '356938035643809'],
     ['an ISBN', '978-3-16-148410-0'],
     ['two-digit numbers', '41 11 11 11 11 11 11 11'],
-    ['two spaces', '4111  1111  1111  1111'],
+    ['a column of numbers', '1200\n4111\n1111\n1111\n1111\n1300'],
+    ['a row of a table', '4111\t1111\t1111\t1111\t1234'],
+    ['a matrix', '4\t1\t1\t1\t1\t1\t1\t1\t1\t1\t1\t1\t1\t1\t1\t1\t2\t2\t2\t2\t2'],
+    ['a path of dates', '4111/11/11/11/11/11/11'],
+    ['an IP-like number', '4.1.1.1 and 41.11.11.11 and 4111.111.111.111.111'],
+    ['a version', '4.11.1111.1111-1111'],
+    ['two cards of which one is none', '41111111111111114111111111111112'],
+    ['three cards in a row', '4111111111111111'.repeat(3)],
     ['a telephone number', '+49 170 1234567 89'],
     ['dates', '2024-11-21 2024-11-22'],
   ])('leaves %s', (_what, text) => {

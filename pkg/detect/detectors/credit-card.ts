@@ -6,9 +6,13 @@ import { isDigit, isHex, isLetter } from './characters.ts';
 // Context: the digits may not touch further digits (L, R), nor follow `digit.` (a fraction), nor stand in a hex string (touching two
 // hex characters of which the first is a letter). A separator beside them is no obstacle: each start is judged alone, so in
 // `1234 4111 1111 1111 1111 99` the card is found although order number, card and amount are one run of digits and spaces.
-// Grouping: none, every digit apart, or groups of at least three (the last may be shorter). Pairs are refused: lists of two-digit
-// numbers pass Luhn one time in ten.
-// Limit: a card glued to more digits without a separator is not found; in long identifiers every tenth window passes Luhn.
+// Two cards of 16 digits side by side are found where both pass: one pair of long identifiers in a thousand does.
+// Grouping by at most one space or hyphen: none, every digit apart, or groups of at least three (the last may be shorter). Pairs are
+// refused: lists of two-digit numbers pass Luhn one time in ten.
+// Grouping by anything else (up to five of space, hyphen, tab, line break, control character, `.` `/` `_` `*`), the habit of dates,
+// versions, columns of numbers and markup: every digit apart, or groups as they are embossed, and no further group of that form beside.
+// Limit: a card glued to other digits without a separator is not found, in long identifiers every tenth window passes Luhn;
+// nor is one among further groups of a column.
 
 /** First six digits from, to, and the lengths that this network issues, as bits (1 << length). */
 const networks: readonly (readonly [number, number, number])[] = [
@@ -67,13 +71,48 @@ function luhn(text: string, start: number, end: number): boolean {
   return sum % 10 === 0;
 }
 
+/** Digits of the only cards that are looked for side by side. */
+const twin = 16;
+
 function free(text: string, start: number, end: number): boolean {
   const before = text.charCodeAt(start - 1);
   const after = text.charCodeAt(end);
-  if (isDigit(before) || isDigit(after)) return false;
+  if (isDigit(before) || isDigit(after)) return isTwin(text, start, end);
   if (before === 0x2e && isDigit(text.charCodeAt(start - 2))) return false;
   if (isLetter(before) && isHex(before) && isHex(text.charCodeAt(start - 2))) return false;
   return !(isLetter(after) && isHex(after) && isHex(text.charCodeAt(end + 1)));
+}
+
+/** One of two cards that make up a number of twice the length. */
+function isTwin(text: string, start: number, end: number): boolean {
+  if (end - start !== twin || !areDigits(text, start, end)) return false;
+  const from = isDigit(text.charCodeAt(start - 1)) ? start - twin : end;
+  const least = Math.min(from, start);
+  if (isDigit(text.charCodeAt(least - 1)) || isDigit(text.charCodeAt(least + 2 * twin))) return false;
+  return areDigits(text, from, from + twin) && luhn(text, from, from + twin) && issued(prefix(text, from), twin);
+}
+
+function areDigits(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if (!isDigit(text.charCodeAt(at))) return false;
+  return true;
+}
+
+/** Most characters between two digits. */
+const widest = 5;
+/** Digits of a group beside that is one of the same column. */
+const column = 3;
+
+/** What only other things than cards are usually grouped by. */
+const isUnusual = (code: number): boolean =>
+  code < 0x20 || code === 0x7f || code === 0x2e || code === 0x2f || code === 0x5f || code === 0x2a;
+const separates = (code: number): boolean => isUnusual(code) || code === 0x20 || code === 0x2d;
+
+/** Sizes of groups, as they are embossed: by fours, the last of one to four; American Express and Diners Club. */
+function isEmbossed(sizes: number, count: number): boolean {
+  if (sizes === 0x465 || sizes === 0x464) return true;
+  const last = sizes & 0xf;
+  const rest = sizes >> 4;
+  return last <= 4 && (count === 4 ? rest === 0x444 : count === 5 && rest === 0x4444);
 }
 
 /** Counts digits; 0 when they are grouped as no card is. */
@@ -82,17 +121,45 @@ function groupedDigits(text: string, start: number, end: number): number {
   let group = 0;
   let shortest = 99; // of all groups but the last
   let longest = 0;
+  let gap = 0;
+  let unusual = false;
+  let groups = 1;
+  let sizes = 0; // of the first groups, a hex digit each
   for (let at = start; at < end; at += 1) {
-    if (isDigit(text.charCodeAt(at))) {
+    const code = text.charCodeAt(at);
+    if (isDigit(code)) {
       digits += 1;
       group += 1;
+      gap = 0;
       if (group > longest) longest = group;
-    } else {
-      if (group < shortest) shortest = group;
-      group = 0;
+      continue;
     }
+    gap += 1;
+    if (gap > 1 || isUnusual(code)) unusual = true;
+    if (gap > 1) continue;
+    if (group < shortest) shortest = group;
+    if (groups < 6) sizes = (sizes << 4) | group;
+    groups += 1;
+    group = 0;
   }
-  return shortest >= 3 || longest === 1 ? digits : 0;
+  if (!unusual) return shortest >= 3 || longest === 1 ? digits : 0;
+  if (longest === 1) return beside(text, start, -1) > 0 || beside(text, end - 1, 1) > 0 ? 0 : digits;
+  if (groups > 5 || longest > 6 || !isEmbossed((sizes << 4) | group, groups)) return 0;
+  return beside(text, start, -1) >= column || beside(text, end - 1, 1) >= column ? 0 : digits;
+}
+
+/** Digits, up to {@link column}, of the group next to the digit at `from` behind unusual separators; 0 without one. */
+function beside(text: string, from: number, step: number): number {
+  let unusual = false;
+  let at = from + step;
+  for (let gap = 0; gap <= widest && separates(text.charCodeAt(at)); gap += 1, at += step) {
+    if (gap === widest) return 0;
+    if (gap > 0 || isUnusual(text.charCodeAt(at))) unusual = true;
+  }
+  if (!unusual) return 0;
+  let digits = 0;
+  while (digits < column && isDigit(text.charCodeAt(at + digits * step))) digits += 1;
+  return digits;
 }
 
 function prefix(text: string, start: number): number {
@@ -109,10 +176,10 @@ function prefix(text: string, start: number): number {
 
 export const creditCard: Detector = {
   name: 'CreditCard',
-  pattern: '[0-9](?:[ -]?[0-9]){12,18}',
-  maxLength: 37,
-  left: 2,
-  right: 2,
+  pattern: '[0-9](?:[\u0000-\u001f\u007f \\-./_*]{0,5}[0-9]){12,18}',
+  maxLength: 109,
+  left: twin + 1,
+  right: twin + 1,
   accept(text, start, end) {
     if (!free(text, start, end)) return false;
     const digits = groupedDigits(text, start, end);
