@@ -18,7 +18,7 @@ $(STAMP): package.json package-lock.json
 deps: $(STAMP) ## Install what the lock file names (also brings Node 26)
 
 .PHONY: build
-build: $(STAMP) ## Bundle every process into dist/, one file each
+build: $(STAMP) ## Bundle every process into dist/
 	$(NODE) cmd/build.ts
 
 .PHONY: lint

@@ -1,10 +1,16 @@
-// Bundles every process into one file under dist/: what the image holds, and what `make run` and the demo start.
+// Bundles every process under dist/: what the image holds, and what `make run` and the demo start. What a process loads only
+// when it needs it (certificate issuing, PKCS#12, WebSockets) stands in chunks of its own, so that its text is not in memory.
+import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
+
+rmSync('dist', { recursive: true, force: true });
 
 await build({
   entryPoints: { sidecar: 'cmd/sidecar/main.ts', 'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts' },
   outdir: 'dist',
   bundle: true,
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
   platform: 'node',
   target: 'node26',
   format: 'esm',
