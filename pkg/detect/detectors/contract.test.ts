@@ -61,7 +61,7 @@ const samples: Readonly<Record<string, readonly string[]>> = {
   CreditCard: ['4111 1111 1111 1111', '4111111111111111', '3782-822463-10005', '4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1'],
   Iban: ['DE89 3704 0044 0532 0130 00', 'NO9386011117947', 'IBANDE89370400440532013000'],
   UsSsn: ['123-45-6789', '123 45 6789', 'SSN: 123456789', 'social security number 123-45-6789'],
-  Email: ["o'brien@example.ie", 'a.b+c@x-y.example.org', `${'a'.repeat(70)}@example.com`],
+  Email: ["o'brien@example.ie", 'a.b+c@x-y.example.org', `${'a'.repeat(70)}@example.com`, '"a b"@x.org'],
   Phone: ['+49 30 12345678', '(202) 555-0123', '01 23 45 67 89', 'tel: 0301234567', '0049 30 12345678', '030/1234567'],
   IpAddress: ['192.0.2.1', '2001:db8::1', '::1', 'fe80::1', '::ffff:192.0.2.1', '1:2:3:4:5:6:7:8', 'version 1.2.3.4'],
   MacAddress: ['00:1a:2b:3c:4d:5e', '001a.2b3c.4d5e', '00-1a-2b-ff-fe-3c-4d-5e'],

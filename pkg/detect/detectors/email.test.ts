@@ -30,6 +30,8 @@ describe('Email', () => {
     ['a port after it', 'git@example.com:22', 'git@example.com'],
     ['user information in a URL', 'https://user:ana@example.com/path', 'ana@example.com'],
     ['markdown', '**ana@example.com**', 'ana@example.com'],
+    ['a quoted local part', 'x "ana maria"@example.com y', '"ana maria"@example.com'],
+    ['a quoted word', '("ana"@example.com)', '"ana"@example.com'],
     ['a digit after the top level', 'ana@example.com9', 'ana@example.com'],
   ])('finds one with %s', (_what, text, address) => {
     expect(found(email, text)).toEqual([address]);
@@ -57,6 +59,8 @@ describe('Email', () => {
     ['an image of two densities', 'logo@2x.png icon@3x.webp'],
     ['a price', '3 @ 4.50'],
     ['spaces', 'ana @ example.com'],
+    ['a quotation before it', '"ana maria" @example.com'],
+    ['empty quotes', '""@example.com'],
   ])('leaves %s', (_what, text) => {
     expect(found(email, text)).toEqual([]);
   });

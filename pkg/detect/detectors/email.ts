@@ -6,7 +6,10 @@ import { isDigit, isLetter, isWordCharacter, standsAt } from './characters.ts';
 // letters or in punycode. Accented and look-alike letters count as what they fold to.
 // Of a local part longer than 64 the last 64 are covered. Characters that usually surround an address (`= / * | { } ( ) < >`)
 // end it, although RFC 5322 allows some of them.
-// Limit: quoted local parts (`"a b"@x.org`), address literals (`ana@[10.0.0.1]`), domains in scripts other than Latin.
+// A quoted local part (`"ana maria"@x.org`) is found where it holds no more than those characters and spaces.
+// Limit: other quoted local parts, address literals (`ana@[10.0.0.1]`), domains in scripts other than Latin.
+
+const quote = 0x22;
 
 /** May begin a local part. */
 const begins = (code: number): boolean => isWordCharacter(code) || code === 0x5f || code === 0x2b;
@@ -20,6 +23,8 @@ function joins(code: number): boolean {
 
 /** Reads [start, at): no dot at the end or doubled, and nothing before that belongs to it. */
 function localPart(text: string, start: number, at: number): boolean {
+  // The pattern has seen to the rest.
+  if (text.charCodeAt(start) === quote) return true;
   if (!begins(text.charCodeAt(start)) || text.charCodeAt(at - 1) === 0x2e) return false;
   for (let index = start + 1; index < at; index += 1) {
     if (text.charCodeAt(index) === 0x2e && text.charCodeAt(index - 1) === 0x2e) return false;
@@ -64,7 +69,7 @@ function isImage(text: string, from: number): boolean {
 
 export const email: Detector = {
   name: 'Email',
-  pattern: "[A-Za-z0-9_+.'%&~#!$-]{1,64}@[A-Za-z0-9.-]{4,253}",
+  pattern: `(?:[A-Za-z0-9_+.'%&~#!$-]{1,64}|"[A-Za-z0-9_+.'%&~#!$ -]{1,62}")@[A-Za-z0-9.-]{4,253}`,
   maxLength: 318,
   left: 2,
   right: 0,
