@@ -2,7 +2,7 @@ import { applyEdits } from '../base/index.ts';
 import type { JsonEdit } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { Lane, RequestView } from '../dialect/index.ts';
+import type { RequestView } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import { maskPrompt, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
@@ -11,7 +11,8 @@ import type { Session } from './session.ts';
 
 /**
  * Guards on what goes to the model. Every lane of every role is read whole; then the seams between neighbouring lanes are
- * read again as one text, because a phrase or a key split over messages, parts or tool results is joined by the model.
+ * read again as one text, because a phrase or a key split over messages, parts or tool results is joined by the model. Names,
+ * numbers and keys of the caller's are read again with the texts beside them.
  */
 export interface RequestOutcome {
   /** Changes to the body: masks only. */
@@ -96,7 +97,7 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
   }
   for (const text of readings(inspection.target)) judge(views.act.mask(text, 'prose', 'complete').hits, true);
   for (const glue of glues) {
-    for (const seam of seams(view?.lanes ?? [], glue)) {
+    for (const seam of view === undefined ? [] : allSeams(view, glue)) {
       await pause('');
       const { hits } = await maskPrompt(views.act, seam.text, 'prose', turn);
       judge(
@@ -150,14 +151,53 @@ function readings(target: string): readonly string[] {
   return texts;
 }
 
+/** Fields that hold words of the API, also where nothing else is between two texts. */
+const apiWords = new Set(['role', 'type', 'format', 'detail', 'id', 'tool_call_id', 'model', 'voice', 'ttl', 'uuid']);
+
+/** Texts on either side of a name or key that are read with it. */
+const nearTexts = 2;
+
+/**
+ * Names, numbers and keys with the texts beside them, in the order in which the body has them: a template writes them into one
+ * prompt. What stands on the top level is about the request, but for its unknown keys.
+ */
+function* withValues(view: RequestView): Generator<readonly string[], void, void> {
+  const values = view.loneValues.filter(
+    ({ path, key }) => key || (path.length > 1 && !apiWords.has(String(path.at(-1)))),
+  );
+  if (values.length === 0) return;
+  const alone = new Set(values.map((value) => value.node));
+  const nodes = [...view.lanes.map((lane) => lane.node), ...alone].sort((a, b) => a.start - b.start);
+  let from = 0;
+  let to = -1; // of the group that is being gathered, both included
+  for (const [at, node] of nodes.entries()) {
+    if (!alone.has(node)) continue;
+    if (at - nearTexts > to + 1) {
+      if (to >= from) yield nodes.slice(from, to + 1).map((one) => one.text);
+      from = Math.max(0, at - nearTexts);
+    }
+    to = at + nearTexts;
+  }
+  yield nodes.slice(from, to + 1).map((one) => one.text);
+}
+
+/** Every seam between neighbours, and those with what is between them. */
+function* allSeams(view: RequestView, glue: string): Generator<Seam, void, void> {
+  yield* seams(
+    view.lanes.map((lane) => lane.node.text),
+    glue,
+  );
+  for (const texts of withValues(view)) yield* seams(texts, glue);
+}
+
 interface Seam {
   readonly text: string;
   /** Where one lane ends, in order; what joins it to the next follows. */
   readonly borders: readonly number[];
 }
 
-/** The lanes joined, without the middle of long ones: together never longer than the lanes, however many there are. */
-function* seams(lanes: readonly Lane[], glue: string): Generator<Seam, void, void> {
+/** The texts joined, without the middle of long ones: together never longer than the texts, however many there are. */
+function* seams(texts: readonly string[], glue: string): Generator<Seam, void, void> {
   let pieces: string[] = [];
   let borders: number[] = [];
   let length = 0;
@@ -165,8 +205,7 @@ function* seams(lanes: readonly Lane[], glue: string): Generator<Seam, void, voi
     pieces.push(piece);
     length += piece.length;
   };
-  for (const lane of lanes) {
-    const text = lane.node.text;
+  for (const text of texts) {
     if (text === '') continue;
     if (length > 0) {
       borders.push(length);

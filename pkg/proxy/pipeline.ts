@@ -112,10 +112,7 @@ class GovernedRequest {
       clock,
       record,
       exchange,
-      onFailedOpen: (what) => {
-        metrics.failedOpen();
-        if (what.startsWith('audit')) metrics.auditFailed();
-      },
+      onFailedOpen: () => metrics.failedOpen(),
     });
     metrics.requestBegan();
     exchange.onClose((how) => this.#closed(how));
@@ -328,7 +325,6 @@ class GovernedRequest {
   record(): void {
     if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
     this.#session.begin(this.#lanes);
-    this.#options.metrics.auditWritten(1 + this.#lanes.length);
   }
 
   forward(): void {
@@ -414,12 +410,13 @@ class GovernedRequest {
   }
 
   refuse(error: unknown): void {
+    // Also where the caller went while a stage waited: what was admitted since gives its place back.
+    this.#admission?.settle(0);
     if (this.#over) return;
     const refused = error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error });
     if (refused.code === 'internal_error') {
       this.#options.logger.error('request failed', { request: this.#session.id, error: describeError(error) });
     }
-    this.#admission?.settle(0);
     const { status, headers, body } = refusalResponse(this.#session, refused, this.#route.dialect);
     // The record of a refusal first: it is small, and the caller may be gone the moment that it is written.
     this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code);
@@ -435,6 +432,7 @@ class GovernedRequest {
       this.#admission?.settle(Math.ceil((this.#body?.length ?? 0) / 4));
       metrics.aborted('caller');
     }
+    this.#admission?.settle(0); // no more than once: what was settled stays
     session.end(outcome, status, code);
     metrics.requestEnded(session.operation, code, decisionOf(outcome, session.wouldRefuse));
     for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);

@@ -77,3 +77,21 @@ describe('routes that no dialect knows', () => {
     expect(JSON.stringify(world.record())).not.toContain('ana@example');
   });
 });
+
+describe('places of limited callers', () => {
+  test('come back after an uninspected exchange, and after callers who leave at any stage', async () => {
+    world = await startWorld({
+      policy: (issuer) => open(issuer).replace('Other, Admin]', 'Other, Admin]\n    limits: { concurrentRequests: 2 }'),
+    });
+    world.model.script = (response) => response.setHeader('content-type', 'image/png').end(bytes);
+    for (let round = 0; round < 4; round++) expect((await world.call('PUT', '/custom/thing', send)).status).toBe(200);
+    for (let after = 0; after < 12; after++) {
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(), after);
+      await world.call('GET', '/custom/thing', { signal: abort.signal }).catch(() => undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const both = await Promise.all([world.call('GET', '/custom/thing'), world.call('GET', '/custom/thing')]);
+    expect(both.map((one) => one.status)).toEqual([200, 200]);
+  });
+});
