@@ -31,7 +31,13 @@ export class FrameShapeCache {
   keep(event: string | undefined, data: string, view: FrameView): void {
     this.#lane = undefined;
     const lane = view.lanes.length === 1 ? view.lanes[0] : undefined;
-    if (lane === undefined || view.kind !== 'data' || view.ends.some((end) => end.repeats !== true) || view.usage !== undefined) return;
+    if (
+      lane === undefined ||
+      view.kind !== 'data' ||
+      view.ends.some((end) => end.repeats !== true) ||
+      view.usage !== undefined
+    )
+      return;
     if (view.tokenLanes.length > 0 || view.integerArrays.length > 0 || view.opaque.length > 0) return;
     this.#head = data.slice(0, lane.node.start + 1);
     this.#tail = data.slice(lane.node.end - 1);
