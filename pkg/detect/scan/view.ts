@@ -41,7 +41,29 @@ class CompiledView implements View {
   }
 
   mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult {
+    if (text.length <= stepUnits && this.#surelyClean(text, kind, end)) return untouched(text);
     return lastOf(this.maskInSteps(text, kind, end));
+  }
+
+  /**
+   * Most texts hold nothing that any rule knows, and one look at each character tells: the automaton over-estimates where
+   * something may have ended, so where it says nothing there is no finding. False says nothing.
+   */
+  #surelyClean(text: string, kind: LaneKind, end: LaneEnd): boolean {
+    if (!this.#plainText(text, kind)) return false;
+    const { forward } = this.#plan;
+    const at = forward.begin();
+    let ended = false;
+    forward.run(at, text, 0, text.length, () => (ended = true));
+    // At a cut a candidate that still lives may count as a finding.
+    return !ended && (end === 'complete' || !forward.alive(at));
+  }
+
+  /** Text that folds to itself, holds no encoded run and is not read as JSON. */
+  #plainText(text: string, kind: LaneKind): boolean {
+    if (kind === 'json' || nonAscii.test(text)) return false;
+    if (kind === 'text' && this.#fields !== undefined && /^[ \t\r\n]*[{[]/.test(text)) return false;
+    return !(this.#decode && hasRun(text));
   }
 
   /** What decoded text is read by: the same rules, and no further decoding. */
@@ -50,7 +72,7 @@ class CompiledView implements View {
   }
 
   *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void> {
-    if (this.idle) return { text, edits: [], hits: [], stopped: undefined, failed: false };
+    if (this.idle) return untouched(text);
     return yield* steps(hasRun(text) ? this.open(kind) : this.#plain(kind), text, end);
   }
 
@@ -86,6 +108,11 @@ class CompiledView implements View {
   }
 }
 
+const nonAscii = /[^\x00-\x7f]/;
+
+const untouched = (text: string): MaskResult => ({ text, edits: nothing, hits: nothing, stopped: undefined, failed: false });
+const nothing: readonly never[] = Object.freeze([]);
+
 function* steps(lane: LaneScanner, text: string, end: LaneEnd): Generator<void, MaskResult, void> {
   for (let at = 0; at < text.length; at += stepUnits) {
     if (at > 0) yield;
@@ -94,9 +121,9 @@ function* steps(lane: LaneScanner, text: string, end: LaneEnd): Generator<void, 
   }
   lane.end(end);
   const edits = lane.edits(0, lane.decided);
-  const untouched = edits.length === 0 && lane.decided === text.length;
+  const whole = edits.length === 0 && lane.decided === text.length;
   return {
-    text: untouched ? text : lane.take(lane.decided),
+    text: whole ? text : lane.take(lane.decided),
     edits,
     hits: [...lane.drainHits()].sort(byStart),
     stopped: lane.stopped,
