@@ -7,7 +7,7 @@ import type { Route, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import type { Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
 import { responseHeadersToCaller } from '../http/index.ts';
-import type { Metrics } from '../telemetry/index.ts';
+import type { AbortCause, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, inspectJsonAnswer, maskLong } from './answer-json.ts';
 import { StoppedError, StreamAnswer } from './answer-stream.ts';
 import { Delivery } from './delivery.ts';
@@ -342,6 +342,7 @@ export class Answer implements LiveRequest {
     if (refused.code === 'internal_error')
       logger.error('answer failed', { request: session.id, error: describeError(error) });
     if (refused.code.startsWith('upstream_')) metrics.upstreamError(refused.code);
+    metrics.aborted(abortCause(refused.code));
     if (refused.rule !== undefined) session.act(refused.rule, 'blocked');
     const { status } = reasons[refused.code];
     const failed = status >= 500;
@@ -411,6 +412,12 @@ function mayUse(runtime: Runtime, facts: AccessRequest, model: string): boolean 
   const may = (operation: Operation): boolean =>
     runtime.snapshot.access({ caller: facts.caller, operation, model }).kind === 'allow';
   return may('ListModels') && (may('Chat') || may('Completions') || may('Embeddings'));
+}
+
+function abortCause(code: ReasonCode): AbortCause {
+  if (code.startsWith('upstream_')) return 'upstream';
+  if (code === 'shutting_down') return 'shutdown';
+  return code === 'response_timeout' || code === 'response_too_large' || code === 'overloaded' ? 'limit' : 'policy';
 }
 
 /** Where no rule says how large an answer may be. */

@@ -3,6 +3,7 @@ import type { JsonEdit } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
+import { spelledRuns } from '../detect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import { maskPrompt, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
@@ -71,6 +72,19 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
     const text = lane.node.text;
     await pause(text);
     const first = await maskPrompt(views.all, text, lane.kind, turn);
+    for (const run of spelledRuns(text)) {
+      await pause(run.text);
+      const { hits } = await maskPrompt(views.act, run.text, 'prose', turn);
+      judge(
+        hits.filter(
+          (hit) =>
+            !first.hits.some(
+              (one) => one.start < (run.mapEnd[hit.end - 1] ?? run.end) && one.end > (run.map[hit.start] ?? 0),
+            ),
+        ),
+        true,
+      );
+    }
     if (first.hits.length === 0) {
       record.push({ id: lane.id, text });
       continue;
@@ -120,7 +134,7 @@ function act(outcome: GuardOutcome, hit: Hit, seam: boolean, session: Session, a
       if (outcome.enforce) approvals.add(outcome);
       break;
     case 'Mask':
-      // What lies across two lanes, or in a key, cannot be masked without changing what the request means.
+      // What lies across two lanes, in a key or is spelled in escapes over several words cannot be masked without changing what the request means.
       session.act(outcome.rule, seam ? 'blocked' : 'masked', hit.by, observed);
       break;
     case 'Flag':
