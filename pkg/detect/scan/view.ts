@@ -110,7 +110,13 @@ class CompiledView implements View {
 
 const nonAscii = /[^\x00-\x7f]/;
 
-const untouched = (text: string): MaskResult => ({ text, edits: nothing, hits: nothing, stopped: undefined, failed: false });
+const untouched = (text: string): MaskResult => ({
+  text,
+  edits: nothing,
+  hits: nothing,
+  stopped: undefined,
+  failed: false,
+});
 const nothing: readonly never[] = Object.freeze([]);
 
 function* steps(lane: LaneScanner, text: string, end: LaneEnd): Generator<void, MaskResult, void> {
