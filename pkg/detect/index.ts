@@ -6,6 +6,8 @@ import type { Scanner, ScannerOptions } from './scanner.ts';
 import { compileWith } from './scan/view.ts';
 
 export { checkPattern } from './automaton/pattern.ts';
+export { spelledRuns } from './decode/index.ts';
+export type { DecodedRun } from './decode/index.ts';
 export type { Detector } from './detector.ts';
 export type {
   Edit,

@@ -144,8 +144,16 @@ function plain(collector: Collector, text: string, from: number, to: number): vo
   for (let at = from; at < to; at += 1) collector.text(text.charAt(at), at, at + 1);
 }
 
+/**
+ * Characters spelled out in a text, each with its surroundings, across spaces; one level. What decodeRuns gives as well, without
+ * its search for base64 and hex: a text without an escape costs a search for three characters.
+ */
+export function spelledRuns(text: string): readonly DecodedRun[] {
+  return [...spelled(text, 'url'), ...spelled(text, 'escape')];
+}
+
 function level(text: string): DecodedRun[] {
-  return [...base64(text), ...hex(text), ...spelled(text, 'url'), ...spelled(text, 'escape')];
+  return [...base64(text), ...hex(text), ...spelledRuns(text)];
 }
 
 /** The second level's offsets, put through the first's. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { RunDecoder, decodeRuns, leastRun } from './index.ts';
+import { RunDecoder, decodeRuns, leastRun, spelledRuns } from './index.ts';
 import type { DecodedRun, RunKind } from './index.ts';
 
 const b64 = (text: string): string => Buffer.from(text).toString('base64');
@@ -54,6 +54,15 @@ describe('decodeRuns', () => {
     ['a surrogate pair', 'smile \\ud83d\\ude00 now', 'smile 😀 now'],
   ])('reads %s among plain text', (_what, text, expected) => {
     expect(texts(`mail: ${text}\nnext line`)).toContain(`mail: ${expected}`);
+  });
+
+  test('reads escapes alone, also in a short word and across spaces', () => {
+    expect(spelledRuns('\\u0070roject falcon').map((run) => run.text)).toEqual(['project falcon']);
+    expect(spelledRuns('\\x70roject %66alcon').map((run) => run.text)).toEqual([
+      '\\x70roject falcon',
+      'project %66alcon',
+    ]);
+    expect(spelledRuns(`project falcon ${b64('the password is hunter22')}`)).toEqual([]);
   });
 
   test('reads two levels, and not three', () => {

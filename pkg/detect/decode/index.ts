@@ -1,4 +1,4 @@
-export { decodeRuns } from './decode-runs.ts';
+export { decodeRuns, spelledRuns } from './decode-runs.ts';
 export type { DecodedRun } from './decode-runs.ts';
 export { RunDecoder, leastRun } from './run-decoder.ts';
 export type { DecodedSink, RunKind } from './run-decoder.ts';

@@ -58,7 +58,13 @@ function longestMatch(pattern: string): number {
 
 /** For each detector a text with findings and with near misses. */
 const samples: Readonly<Record<string, readonly string[]>> = {
-  CreditCard: ['4111 1111 1111 1111', '4111111111111111', '3782-822463-10005', '4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1'],
+  CreditCard: [
+    '4111 1111 1111 1111',
+    '4111111111111111',
+    '3782-822463-10005',
+    '4.111111111111111e15',
+    '4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1',
+  ],
   Iban: ['DE89 3704 0044 0532 0130 00', 'NO9386011117947', 'IBANDE89370400440532013000'],
   UsSsn: ['123-45-6789', '123 45 6789', 'SSN: 123456789', 'social security number 123-45-6789'],
   Email: ["o'brien@example.ie", 'a.b+c@x-y.example.org', `${'a'.repeat(70)}@example.com`, '"a b"@x.org'],

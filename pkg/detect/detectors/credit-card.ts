@@ -1,5 +1,5 @@
 import type { Detector } from '../detector.ts';
-import { isDigit, isHex, isLetter } from './characters.ts';
+import { isDigit, isHex, isLetter, isWordCharacter } from './characters.ts';
 
 // A payment card number (ISO/IEC 7812): 13 to 19 digits, a known network's prefix and length, Luhn's check digit.
 //
@@ -11,6 +11,7 @@ import { isDigit, isHex, isLetter } from './characters.ts';
 // refused: lists of two-digit numbers pass Luhn one time in ten.
 // Grouping by anything else (up to five of space, hyphen, tab, line break, control character, `.` `/` `_` `*`), the habit of dates,
 // versions, columns of numbers and markup: every digit apart, or groups as they are embossed, and no further group of that form beside.
+// Also as a number with an exponent (`4.111111111111111e15`), as programs print long ones.
 // Limit: a card glued to other digits without a separator is not found, in long identifiers every tenth window passes Luhn;
 // nor is one among further groups of a column.
 
@@ -174,13 +175,55 @@ function prefix(text: string, start: number): number {
   return value;
 }
 
+/** Fewest digits of a number with an exponent: round numbers are no cards. */
+const leastMantissa = 8;
+
+/** Where the exponent's letter stands in [start, end); -1 without one. */
+function exponentAt(text: string, start: number, end: number): number {
+  for (let at = end - 2; at > start && at >= end - 5; at -= 1) {
+    if ((text.charCodeAt(at) | 0x20) === 0x65) return at;
+  }
+  return -1;
+}
+
+function exponent(text: string, start: number, end: number): number {
+  let value = 0;
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (isDigit(code)) value = value * 10 + code - 0x30;
+  }
+  return text.charCodeAt(start) === 0x2d ? -value : value;
+}
+
+/** `d.ddde15`: is the whole number that it stands for a card's? */
+function isCardWithExponent(text: string, start: number, end: number, letter: number): boolean {
+  const before = text.charCodeAt(start - 1);
+  if (isWordCharacter(before) || before === 0x2e || isWordCharacter(text.charCodeAt(end))) return false;
+  let digits = '';
+  let fraction = -1; // digits behind the point; -1 before it
+  for (let at = start; at < letter; at += 1) {
+    const code = text.charCodeAt(at);
+    if (fraction >= 0) fraction += 1;
+    if (code === 0x2e) fraction = 0;
+    else if (!isDigit(code)) return false;
+    else if (code !== 0x30 || digits !== '') digits += String.fromCharCode(code);
+  }
+  const shift = exponent(text, letter + 1, end) - Math.max(0, fraction);
+  if (shift < 0 && /[1-9]/.test(digits.slice(shift))) return false;
+  const whole = shift >= 0 ? digits + '0'.repeat(Math.min(shift, 20)) : digits.slice(0, shift);
+  if (digits.length < leastMantissa || whole.length < 13 || whole.length > 19) return false;
+  return luhn(whole, 0, whole.length) && issued(prefix(whole, 0), whole.length);
+}
+
 export const creditCard: Detector = {
   name: 'CreditCard',
-  pattern: '[0-9](?:[\u0000-\u001f\u007f \\-./_*]{0,5}[0-9]){12,18}',
+  pattern: '[0-9](?:[\u0000-\u001f\u007f \\-./_*]{0,5}[0-9]){12,18}|[0-9]{1,20}(?:\\.[0-9]{1,20})?[eE][+-]?[0-9]{1,3}',
   maxLength: 109,
   left: twin + 1,
   right: twin + 1,
   accept(text, start, end) {
+    const letter = exponentAt(text, start, end);
+    if (letter >= 0) return isCardWithExponent(text, start, end, letter);
     if (!free(text, start, end)) return false;
     const digits = groupedDigits(text, start, end);
     return digits > 0 && luhn(text, start, end) && issued(prefix(text, start), digits);
