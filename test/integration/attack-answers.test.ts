@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Answer, World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 import type { Script } from '../support/scripted-model.ts';
-import { chunk } from '../support/scripted-model.ts';
+import { answerChat, chunk, streamChat } from '../support/scripted-model.ts';
 
 const ask = { model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] };
 const path = '/v1/chat/completions';
@@ -67,6 +67,48 @@ describe('attacks on answers', () => {
     expect(leaked(answer.text + JSON.stringify(answer.headers))).toBe(false);
     expect(answer.text).not.toContain('internal_error');
   };
+
+  test('a card in the pieces of a tool’s name, which SDKs join, is masked', async () => {
+    const name = (piece: string): string =>
+      chunk({ tool_calls: [{ index: 0, id: 'a', type: 'function', function: { name: piece } }] });
+    const { text } = await get(sse(name('41111111') + name('11111111') + finish));
+    expect([...text.matchAll(/"name":"([^"]*)"/g)].map((found) => found[1]).join('')).not.toBe(card);
+  });
+
+  test('a tool’s name leaves whole with the first of its arguments', async () => {
+    const call = (called: Record<string, string>): string => chunk({ tool_calls: [{ index: 0, function: called }] });
+    const pieces = [
+      call({ name: 'get_weather', arguments: '' }),
+      ...Array.from({ length: 40 }, () => call({ arguments: ' ' })),
+    ];
+    const { text } = await get(sse(pieces.join('') + finish));
+    expect([...text.matchAll(/"name":"([^"]*)"/g)].map((found) => found[1])).toEqual(['get_weather']);
+  });
+
+  test('a card as a number with an exponent is masked in tool arguments', async () => {
+    expect((await get(sse(args('{"a":4.111111111111111e15}')))).text).not.toContain('4.111111111111111e15');
+  });
+
+  test.each([
+    ['a card with NUL between digits', [...card].join('\u0000'), /1\u00001\u00001/],
+    ['a card in base64', Buffer.from(`the card is ${card} ok`).toString('base64'), /NDExMTEx/],
+    ['a card with dots between digits', [...card].join('.'), /1\.1\.1\.1/],
+    ['two cards side by side', `${card}${card}`, /1111/],
+    ['a card over four lines', '4111\n1111\n1111\n1111', /1111/],
+    ['a card in bold groups', '**4111** **1111** **1111** **1111**', /1111/],
+    ['a quoted mail address', '"ana maria"@example.com', /maria"@/],
+  ])('%s is masked, whole and streamed', async (_name, text, leak) => {
+    const { text: streamed } = await get(streamChat([...`Value: ${text} end.`]));
+    const joined = [...streamed.matchAll(/"content":("(?:[^"\\]|\\.)*")/g)]
+      .map((found) => JSON.parse(found[1] ?? '""') as string)
+      .join('');
+    expect(joined).toContain('Value: ');
+    expect(joined).not.toMatch(leak);
+    const answer = await get(answerChat(`Value: ${text} end.`), {});
+    const body = JSON.parse(answer.text) as { choices: { message: { content: string } }[] };
+    expect(body.choices[0]?.message.content).toContain('Value: ');
+    expect(body.choices[0]?.message.content).not.toMatch(leak);
+  });
 
   test.each([
     ['event name card', `event: ${card}\n${chunk({ content: 'hi' })}${finish}`],

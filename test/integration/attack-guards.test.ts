@@ -164,6 +164,16 @@ describe('attacks on guards', () => {
     ['card arabic digits', user('٤١١١١١١١١١١١١١١١')],
     ['card zwsp per digit', user([...card].join('\u200b'))],
     ['mail fullwidth at', user('ana＠example.com')],
+    ['a key and its value', { ...user('x'), zork: { project: 'falcon' } }],
+    ['a key in a key', { ...user('x'), zork: { project: { falcon: 1 } } }],
+    ['a name and its content', { model: 'm', messages: [{ role: 'user', name: 'project', content: 'falcon' }] }],
+    ['JSON escapes spelled out', user('\\u0070roject falcon')],
+    ['card with NUL between digits', user([...card].join('\u0000'))],
+    ['card with dots between digits', user([...card].join('.'))],
+    ['card over four lines', user('4111\n1111\n1111\n1111')],
+    ['card with tabs', user('4111\t1111\t1111\t1111')],
+    ['card with underscores', user('4111_1111_1111_1111')],
+    ['card with slashes', user('4111/1111/1111/1111')],
   ] as [string, unknown][])('what a guard blocks is blocked: %s', async (_name, body) => {
     const answer = await world.post(path, body);
     expect([answer.status, world.model.seen.length]).not.toEqual([200, 1]);
