@@ -125,8 +125,9 @@ export class DecodingLane implements LaneScanner {
     this.#hold = Number.POSITIVE_INFINITY;
   }
 
-  take(to: number): string {
+  take(upTo: number): string {
     const from = this.#taken;
+    const to = Math.min(upTo, this.decided);
     if (to <= from) return '';
     const inner = this.#inner.edits(from, to);
     const output = this.#inner.take(to);
