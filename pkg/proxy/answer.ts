@@ -202,10 +202,16 @@ export class Answer implements LiveRequest {
     if (held > this.#held) this.#held = held;
   }
 
+  /** Only in Observe mode, and never where the model holds a key of ours that it could repeat. */
+  #mayPassUnread(error: unknown): error is RefusedError {
+    const { runtime, ownCredential } = this.#options;
+    return error instanceof RefusedError && !runtime.snapshot.enforcing && !ownCredential;
+  }
+
   /** In Observe mode what cannot be read passes as it came; elsewhere it ends the stream. */
   #observeOrThrow(error: unknown, chunk: Buffer): void {
-    const { runtime, session } = this.#options;
-    if (runtime.snapshot.enforcing || !(error instanceof RefusedError)) {
+    const { session } = this.#options;
+    if (!this.#mayPassUnread(error)) {
       this.#flush(); // what was decided before may leave
       throw error;
     }
@@ -266,7 +272,7 @@ export class Answer implements LiveRequest {
     try {
       answer = await this.#inspectWhole(body, type);
     } catch (error) {
-      if (this.runtime.snapshot.enforcing || !(error instanceof RefusedError)) throw error;
+      if (!this.#mayPassUnread(error)) throw error;
       session.observe([{ reason: error.code, rule: 'default' }]);
       answer = { body, json: false, type };
     }

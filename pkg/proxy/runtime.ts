@@ -1,5 +1,5 @@
 import type { Logger, Timer, Clock } from '../base/index.ts';
-import { describeError } from '../base/index.ts';
+import { CodedError } from '../base/index.ts';
 import type {
   CredentialSource,
   IdentityVerifier,
@@ -124,7 +124,8 @@ export class RuntimeHolder {
     } catch (error) {
       logger.error('policy not put into force, the last good one stays', {
         generation: snapshot.generation,
-        error: describeError(error),
+        // Its code only: the message may name a pattern, and the model's credential is one.
+        error: error instanceof CodedError ? error.code : 'unknown',
       });
       onFault?.();
     }

@@ -277,6 +277,25 @@ describe('Observe mode', () => {
     expect(JSON.stringify(world.record().at(-1)?.['observed'])).toContain('token_invalid');
   });
 
+  test('passes nothing unread where the model was sent a key of ours', async () => {
+    const file = `/tmp/sidegate-observe-key-${process.pid}`;
+    writeFileSync(file, 'observed-model-key-01');
+    world = await startWorld({
+      policy: (issuer) =>
+        `${observing(issuer)}  upstream: { credential: { file: "${file}", header: Authorization } }\n`,
+    });
+    world.model.script = (response) =>
+      response.setHeader('content-type', 'text/event-stream').end('data: observed-model-key-01\n\n');
+    const streamed = await world.post(path, stream);
+    expect(world.model.seen[0]?.headers['authorization']).toContain('observed-model-key-01');
+    world.model.script = (response) => response.setHeader('content-type', 'image/png').end('observed-model-key-01');
+    const whole = await world.post(path, ask);
+    for (const answer of [streamed, whole]) {
+      expect(answer.text).not.toContain('observed-model-key');
+      expect(code(answer.text)).toBe('response_uninspectable');
+    }
+  });
+
   test('passes what cannot be read, recorded', async () => {
     world = await startWorld({ policy: observing });
     world.model.script = (response) =>
