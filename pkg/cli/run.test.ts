@@ -11,7 +11,7 @@ const idp = (issuer: string): string =>
 const team = `${idp('idp')}
 access:
 - { name: team, effect: Allow, subjects: [{ group: eng }], operations: [Chat], models: ["llama*"], limits: { requestsPerMinute: 60 } }
-guards: [{ name: secrets, on: Request, match: { detectors: [Secrets] }, action: Block }]
+guards: [{ name: secrets, direction: Request, match: { detectors: [Secrets] }, action: Block }]
 classification: [{ label: pii, detectors: [Email], visibleTo: [{ group: audit }], otherwise: Mask }]`;
 
 function sidegate(line: string, files: Readonly<Record<string, string>> = {}) {
@@ -83,7 +83,10 @@ describe('policy validate', () => {
   test('exits 1 with file, line, path and fix of every fault of every file', () => {
     const { code, err } = sidegate('policy validate a.yaml b.yaml c.yaml', {
       'a.yaml': policyText('mode: observe'),
-      'b.yaml': policyText('guards: [{ name: g, on: Request, match: { patterns: ["(?=x)"] }, action: Block }]', 'q'),
+      'b.yaml': policyText(
+        'guards: [{ name: g, direction: Request, match: { patterns: ["(?=x)"] }, action: Block }]',
+        'q',
+      ),
     });
     expect(code).toBe(1);
     expect(err).toContain(

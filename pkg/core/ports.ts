@@ -14,6 +14,8 @@ export interface PolicySource {
   current(): Snapshot | undefined;
   /** Called after each swap, in order. Returns how to stop. */
   subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  /** Why the newest policy is not in force, for the operator; undefined when it is, or while none has been seen. */
+  problem(): string | undefined;
   /** Milliseconds since the source last confirmed that its snapshot is the newest. */
   ageMs(): number;
   close(): Promise<void>;

@@ -41,6 +41,7 @@ export const reasons = {
   identity_unavailable: reason(503, 'The identity provider cannot be reached to check this credential.', true),
   // Policy
   no_policy: reason(403, 'No policy selects this pod, so nothing is allowed.'),
+  policy_invalid: reason(503, 'The policy is not valid and none was in force before, so nothing is allowed.', true),
   access_denied: reason(403, 'No rule allows this caller to do this.'),
   rule_denied: reason(403, 'A rule denies this caller to do this.'),
   guard_blocked: reason(403, 'A guard refused the content of this request.'),

@@ -56,13 +56,18 @@ describe('a fault names line, path and fix:', () => {
     ],
     [
       'an unknown detector',
-      'guards: [{ name: g, on: Request, match: { detectors: [PromptInjection] }, action: Block }]',
+      'guards: [{ name: g, direction: Request, match: { detectors: [PromptInjection] }, action: Block }]',
       'spec.guards[0].match.detectors[0]: "PromptInjection" is not known here: one of CreditCard, Iban',
     ],
     [
       'a key that a tool read as a boolean',
       'guards: [{ name: g, "true": Request, match: { detectors: [Pii] }, action: Block }]',
-      'write "on" in quotes',
+      'there is no such field. Write direction: Request or direction: Response',
+    ],
+    [
+      'a guard that says on for direction',
+      'guards: [{ name: g, on: Request, match: { detectors: [Pii] }, action: Block }]',
+      'spec.guards[0].on: there is no such field. Write direction: Request or direction: Response',
     ],
     ['a bad duration', 'requestLimits: { bodyTimeout: 30 sec }', '"30 sec" is not a whole number with ms, s, m or h'],
     ['a duration without unit', 'requestLimits: { bodyTimeout: 30 }', 'must be text, but is 30: put it in quotes'],
@@ -114,12 +119,12 @@ describe('a fault names line, path and fix:', () => {
     ],
     [
       'a guard and a rule of one name',
-      'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }] }]\nguards: [{ name: a, on: Request, match: { detectors: [Pii] }, action: Block }]',
+      'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }] }]\nguards: [{ name: a, direction: Request, match: { detectors: [Pii] }, action: Block }]',
       'receipts could not tell them apart',
     ],
     [
       'a guard that looks for nothing',
-      'guards: [{ name: g, on: Request, match: { patterns: [] }, action: Block }]',
+      'guards: [{ name: g, direction: Request, match: { patterns: [] }, action: Block }]',
       'spec.guards[0].match: needs at least one of detectors, patterns, words',
     ],
     [
@@ -139,7 +144,7 @@ describe('a fault names line, path and fix:', () => {
     ],
     [
       'a replacement without masking',
-      'guards: [{ name: g, on: Request, match: { detectors: [Pii] }, action: Block, replacement: { style: Label } }]',
+      'guards: [{ name: g, direction: Request, match: { detectors: [Pii] }, action: Block, replacement: { style: Label } }]',
       'needs action: Mask',
     ],
     [
@@ -230,7 +235,7 @@ describe('a fault names line, path and fix:', () => {
     ],
     [
       'a pattern length without patterns',
-      'guards: [{ name: g, on: Request, match: { words: [a], patternMaxLength: 9 }, action: Block }]',
+      'guards: [{ name: g, direction: Request, match: { words: [a], patternMaxLength: 9 }, action: Block }]',
       'needs patterns beside it',
     ],
   ];
@@ -308,7 +313,7 @@ describe('a fault names line, path and fix:', () => {
       checked.push([pattern, maxLength]);
       return pattern === '(?=a)' ? 'lookahead is not RE2' : undefined;
     };
-    const text = `guards: [{ name: g, on: Request, match: { patterns: [ok, "(?=a)"] }, action: Block }]
+    const text = `guards: [{ name: g, direction: Request, match: { patterns: [ok, "(?=a)"] }, action: Block }]
 classification: [{ label: l, patterns: [x], patternMaxLength: 9, otherwise: Mask }]`;
     expect(spec(text, { checkPattern })).toEqual([
       'p.yaml:5: spec.guards[0].match.patterns[1]: cannot be used: lookahead is not RE2',
@@ -470,7 +475,7 @@ describe('a policy is read', () => {
     const { spec: read } = one(
       resource(`${idp}
 access: [{ name: a, effect: Allow, subjects: [{ group: g, provider: corp }], models: ["m*"], limits: { tokensPerMinute: 5 }, tokenInput: Allow }]
-guards: [{ name: g, on: Response, match: { detectors: [Pii], patterns: [x], words: [w] }, action: Mask, replacement: { style: Partial } }]
+guards: [{ name: g, direction: Response, match: { detectors: [Pii], patterns: [x], words: [w] }, action: Mask, replacement: { style: Partial } }]
 classification: [{ label: l, fields: ["**.x"], patterns: [y], patternMaxLength: 9, visibleTo: [{ scope: s }], otherwise: Mask, replacement: { style: Constant, text: "#" } }]
 approvals: { approvers: [{ group: leads }, { kubernetesUser: ana }], timeout: 3m }
 analyzers: [{ name: n, url: "https://a/x" }]
@@ -607,7 +612,7 @@ describe('the parser never throws', () => {
       'subjects',
       'anyone',
       'group',
-      'on',
+      'direction',
       'match',
       'detectors',
       'patterns',

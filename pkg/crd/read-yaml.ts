@@ -10,7 +10,7 @@ import type { DocumentFault, FaultPath } from './fault.ts';
  * (so that a small file cannot unfold into a large one), no tags, no keys that are not text, no numbers that JSON cannot
  * hold. Values have no prototype, so a key named `__proto__` is only a key.
  *
- * Limit: Kubernetes' own tools read YAML 1.1, where a bare `on`, `yes` or `no` is a boolean: quote them in files for both.
+ * Limit: Kubernetes' own tools read YAML 1.1, where a bare `on`, `yes` or `no` is a boolean: no field of ours has such a name (docs/adr/0010).
  */
 export interface YamlDocument {
   /** Undefined when the document has faults, or holds nothing. */

@@ -46,6 +46,16 @@ describe('the schema fits a CRD:', () => {
   test('nothing is defaulted, since unset fields take no part in combining', () => {
     expect(faults((node) => 'default' in node)).toEqual([]);
   });
+  test('no field or choice has a name that YAML 1.1 reads as a boolean or as nothing', () => {
+    const boolean = /^(y|n|yes|no|on|off|true|false|null|~)$/i;
+    expect(
+      faults(
+        (node) =>
+          Object.keys(node.properties ?? {}).some((name) => boolean.test(name)) ||
+          (node.enum ?? []).some((choice) => typeof choice === 'string' && boolean.test(choice)),
+      ),
+    ).toEqual([]);
+  });
   test('patterns say what is wanted in words', () => {
     expect(faults((node) => node.pattern !== undefined && node['x-sidegate-form'] === undefined)).toEqual([]);
   });

@@ -590,14 +590,14 @@ const accessRule = {
 const guard = {
   type: 'object',
   description: 'Looks into requests or answers and acts.',
-  required: ['name', 'on', 'match', 'action'],
+  required: ['name', 'direction', 'match', 'action'],
   properties: {
     name,
-    on: {
+    direction: {
       type: 'string',
       enum: ['Request', 'Response'],
-      description: 'What it reads. Quote the key for tools that read YAML 1.1, where a bare `on` is a boolean.',
-      'x-sidegate-example': '"on": Request',
+      description: 'What it reads.',
+      'x-sidegate-example': 'Request',
     },
     subjects: {
       type: 'array',

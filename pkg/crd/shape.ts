@@ -150,10 +150,10 @@ function describeMismatch(error: ErrorObject, path: FaultPath, value: unknown): 
 
 function describeUnknown(name: string, path: FaultPath, node: SchemaNode | undefined): DocumentFault {
   const known = Object.keys(node?.properties ?? {});
-  const hint =
-    name === 'true' && known.includes('on')
-      ? ' A tool read a bare `on` as a boolean: write "on" in quotes.'
-      : suggestion(name, known);
+  const formerDirection = (name === 'on' || name === 'true') && known.includes('direction');
+  const hint = formerDirection
+    ? ' Write direction: Request or direction: Response (YAML 1.1 reads a bare `on` as true).'
+    : suggestion(name, known);
   return { path: [...path, name], message: `there is no such field.${hint} Known: ${known.join(', ')}` };
 }
 

@@ -204,7 +204,7 @@ function replacementOf(replacement: ReplacementResource | undefined): Replacemen
 function guardOf(guard: GuardResource): GuardRule {
   return {
     name: guard.name,
-    on: guard.on,
+    on: guard.direction,
     subjects: (guard.subjects ?? []).map(subjectOf),
     match: matchOf(guard.match),
     action: guard.action,

@@ -10,7 +10,7 @@ import type { PolicyText } from './policy-files.ts';
  * Guarantee: all files are read together and swapped as one, or not at all. A set of files with any fault, an unreadable or
  * empty file among them, changes nothing: the last good snapshot stays, `problem()` and the log say why, and `ageMs()` grows.
  * A change counts only when the files have been still for a moment, so that a half-written file is not taken.
- * Until the first good set there is no snapshot, and everything is denied.
+ * Until the first good set there is no snapshot, and everything is denied (`policy_invalid` where there are files that are not good).
  *
  * Limit: polling sees a change after at most `pollMs` + `settleMs`. An empty *folder* is a valid set without policies (it
  * denies everything); a path that does not exist is a fault.
@@ -43,8 +43,6 @@ export interface FilePolicyOptions {
 }
 
 export interface FilePolicySource extends PolicySource {
-  /** Why the files as they stand are not in force, one fault a line; undefined when they are. */
-  problem(): string | undefined;
   /** Looks now instead of at the next poll: for SIGHUP, tests and the demo. */
   check(): Promise<void>;
 }
@@ -229,7 +227,10 @@ class FileSource implements FilePolicySource {
     }
     if (problem === this.#problem) return;
     this.#problem = problem;
-    const kept = this.#snapshot === undefined ? 'nothing is allowed' : 'the last good policy stays in force';
+    const kept =
+      this.#snapshot === undefined
+        ? 'nothing is allowed, and every request is answered policy_invalid until the files are mended'
+        : 'the last good policy stays in force';
     this.#options.logger.error(`policy not taken: ${kept}`, { faults: lines });
     this.#options.onRefused?.(problem);
   }

@@ -120,7 +120,7 @@ class GovernedRequest {
 
   selectPolicy(): void {
     const runtime = this.#options.runtime.current;
-    if (runtime === undefined) throw new RefusedError('no_policy');
+    if (runtime === undefined) throw new RefusedError(this.#options.runtime.absence);
     this.#runtime = runtime;
     const { snapshot } = runtime;
     this.#session.generation = snapshot.generation;

@@ -5,6 +5,7 @@ import type {
   IdentityVerifier,
   IdentityVerifierFactory,
   PolicySource,
+  ReasonCode,
   RequestPlan,
   ResponsePlan,
   RuleSelection,
@@ -72,6 +73,8 @@ export class RuntimeHolder {
   readonly #stop: () => void;
   readonly #poll: Timer;
   #current: Runtime | undefined;
+  /** The newest snapshot could not be put into force. */
+  #failed = false;
   #credential: string | undefined;
 
   constructor(options: RuntimeOptions) {
@@ -85,6 +88,11 @@ export class RuntimeHolder {
 
   get current(): Runtime | undefined {
     return this.#current;
+  }
+
+  /** Why nothing is in force, where `current` is undefined: one that is not valid, or none at all. */
+  get absence(): Extract<ReasonCode, 'policy_invalid' | 'no_policy'> {
+    return this.#failed || this.#options.source.problem() !== undefined ? 'policy_invalid' : 'no_policy';
   }
 
   onSwap(listener: (runtime: Runtime) => void): void {
@@ -119,10 +127,13 @@ export class RuntimeHolder {
       const verifier = sameProviders ? previous.verifier : verifiers(snapshot.providers);
       this.#current = buildRuntime(snapshot, credential, verifier, hashKey);
       this.#credential = credential;
+      this.#failed = false;
       if (previous !== undefined && !sameProviders) previous.verifier.close();
       for (const listener of this.#listeners) listener(this.#current);
     } catch (error) {
-      logger.error('policy not put into force, the last good one stays', {
+      this.#failed = true;
+      const kept = this.#current === undefined ? 'nothing is allowed' : 'the last good one stays';
+      logger.error(`policy not put into force: ${kept}`, {
         generation: snapshot.generation,
         // Its code only: the message may name a pattern, and the model's credential is one.
         error: error instanceof CodedError ? error.code : 'unknown',

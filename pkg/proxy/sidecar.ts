@@ -51,7 +51,7 @@ export interface Sidecar {
   readonly port: number;
   /** Requests that policy let through and that are not over. */
   readonly live: number;
-  /** Ready when a policy is in force. */
+  /** Ready when a policy is in force; else `policy_invalid` or `no_policy_yet`. */
   ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
   /** Writes the ends of sessions that wait for company. */
   flushRecord(): void;
@@ -159,7 +159,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     },
     ready() {
       const ready = runtime.current !== undefined;
-      return { ready, reasons: ready ? [] : ['no_policy_yet'] };
+      const why = runtime.absence === 'policy_invalid' ? 'policy_invalid' : 'no_policy_yet';
+      return { ready, reasons: ready ? [] : [why] };
     },
     flushRecord: () => record.flush(),
     async drain(graceMs) {

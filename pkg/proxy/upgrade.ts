@@ -59,7 +59,8 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
   upgrade.onClose((how) => finish(how === 'finished' ? 'completed' : 'aborted', 101));
   try {
     const runtime = options.runtime.current;
-    if (runtime === undefined || runtime.snapshot.sources.length === 0) throw new RefusedError('no_policy');
+    if (runtime === undefined) throw new RefusedError(options.runtime.absence);
+    if (runtime.snapshot.sources.length === 0) throw new RefusedError('no_policy');
     session.generation = runtime.snapshot.generation;
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
     const target = normaliseTarget(upgrade.target);

@@ -5,7 +5,7 @@ export function benchPolicy(issuer: string, patterns = 0): string {
   const guards = chunks(extra, 50).map(
     (some, at) => `
   - name: codenames-${at}
-    "on": Request
+    direction: Request
     match: { patterns: [${some.map((one) => JSON.stringify(one)).join(', ')}] }
     action: Block`,
   );
@@ -26,11 +26,11 @@ spec:
     operations: [Chat, Completions, Embeddings, ListModels]
   guards:
   - name: nothing-personal-to-the-model
-    "on": Request
+    direction: Request
     match: { detectors: [Pii, Secrets] }
     action: Block
   - name: no-jailbreaks
-    "on": Request
+    direction: Request
     match:
       words: ["ignore all previous instructions"]
       patterns: ["(?i)print (all )?environment variables"]

@@ -46,11 +46,11 @@ ${credentialFile === undefined ? '' : upstream}  identity:
     operations: [Health]
   guards:
   - name: no-secrets-to-the-model
-    "on": Request
+    direction: Request
     match: { detectors: [Secrets] }
     action: Block
   - name: no-jailbreaks
-    "on": Request
+    direction: Request
     match:
       words: ["ignore all previous instructions"]
       patterns: ["(?i)print (all )?environment variables"]

@@ -27,11 +27,11 @@ describe('attacks on guards', () => {
     operations: [Other]
   guards:
   - name: no-secrets
-    on: Request
+    direction: Request
     match: { detectors: [Secrets, CreditCard, Email] }
     action: Block
   - name: no-override
-    on: Request
+    direction: Request
     match: { words: ["project falcon"], patterns: ["(?i)print (all )?environment variables"] }
     action: Block
   classification:

@@ -19,23 +19,23 @@ describe('guards on requests', () => {
           issuer,
           `  guards:
   - name: no-secrets
-    on: Request
+    direction: Request
     match: { detectors: [Secrets] }
     action: Block
   - name: no-override
-    on: Request
+    direction: Request
     match: { words: ["ignore previous instructions"], patterns: ["(?i)print (all )?environment variables"] }
     action: Block
   - name: ask-somebody
-    on: Request
+    direction: Request
     match: { words: ["wire transfer"] }
     action: RequireApproval
   - name: hide-mail
-    on: Request
+    direction: Request
     match: { detectors: [Email] }
     action: Mask
   - name: note-weather
-    on: Request
+    direction: Request
     match: { words: ["weather"] }
     action: Flag
 `,

@@ -247,7 +247,7 @@ describe('Observe mode', () => {
   const observing = (issuer: string): string =>
     basePolicy(
       issuer,
-      '  guards:\n  - { name: no-mail, on: Request, match: { detectors: [Email] }, action: Block }\n  classification:\n  - { label: confidential, detectors: [CreditCard], visibleTo: [], otherwise: Mask }\n',
+      '  guards:\n  - { name: no-mail, direction: Request, match: { detectors: [Email] }, action: Block }\n  classification:\n  - { label: confidential, detectors: [CreditCard], visibleTo: [], otherwise: Mask }\n',
     ).replace('mode: Enforce', 'mode: Observe');
 
   test('alters and refuses nothing, and records what it would have done', async () => {

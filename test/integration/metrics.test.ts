@@ -26,7 +26,7 @@ const policyOf = (issuer: string, more = ''): string =>
     otherwise: Mask
   guards:
   - name: no-secrets
-    on: Request
+    direction: Request
     match: { detectors: [Secrets] }
     action: Block
 ${more}`,

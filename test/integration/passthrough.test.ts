@@ -27,7 +27,10 @@ describe('routes that no dialect knows', () => {
   test('are refused when a guard would have to read bytes', async () => {
     world = await startWorld({
       policy: (issuer) =>
-        open(issuer, '  guards:\n  - { name: g, on: Request, match: { detectors: [Secrets] }, action: Block }\n'),
+        open(
+          issuer,
+          '  guards:\n  - { name: g, direction: Request, match: { detectors: [Secrets] }, action: Block }\n',
+        ),
     });
     expect((await world.call('PUT', '/custom/thing', send)).status).toBe(415);
     expect(world.model.seen).toEqual([]);
@@ -51,7 +54,7 @@ describe('routes that no dialect knows', () => {
   test('with a secret in the query are blocked by the guard that looks for it', async () => {
     world = await startWorld({
       policy: (issuer) =>
-        open(issuer, '  guards:\n  - { name: g, on: Request, match: { detectors: [Email] }, action: Block }\n'),
+        open(issuer, '  guards:\n  - { name: g, direction: Request, match: { detectors: [Email] }, action: Block }\n'),
     });
     expect((await world.post('/custom/thing?to=ana%40example.com', { a: 1 })).status).toBe(403);
     expect((await world.call('GET', '/custom/thing?to=ana@example.com')).status).toBe(403);

@@ -73,7 +73,8 @@ describe('WebSocket upgrades', () => {
     await echo.close();
   });
 
-  const guards = '  guards:\n  - { name: no-secrets, on: Request, match: { detectors: [Secrets] }, action: Block }\n';
+  const guards =
+    '  guards:\n  - { name: no-secrets, direction: Request, match: { detectors: [Secrets] }, action: Block }\n';
   const classes =
     '  classification:\n  - { label: confidential, detectors: [Email], visibleTo: [], otherwise: Mask }\n';
   test.each([
