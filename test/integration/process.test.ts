@@ -131,23 +131,39 @@ interface Answer {
   readonly status: number;
   readonly text: string;
   readonly whole: boolean;
+  readonly retryAfter: string | undefined;
 }
 
-function post(port: number, body: string, onChunk: (text: string) => void = () => undefined): Promise<Answer> {
+function post(
+  port: number,
+  body: string,
+  onChunk: (text: string) => void = () => undefined,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   return new Promise((done, failed) => {
     const request = httpsRequest(
       {
         host: '127.0.0.1',
         port,
         path,
-        method: 'POST',
+        method: 'upgrade' in headers ? 'GET' : 'POST',
         ca: readFileSync(join(folder, 'data/ca.pem')),
         agent: new Agent(),
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...('upgrade' in headers ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
       },
       (response) => {
         let text = '';
-        const end = (): void => done({ status: response.statusCode ?? 0, text, whole: response.complete });
+        const end = (): void =>
+          done({
+            status: response.statusCode ?? 0,
+            text,
+            whole: response.complete,
+            retryAfter: response.headers['retry-after'],
+          });
         response.setEncoding('utf8').on('data', (piece: string) => {
           text += piece;
           onChunk(text);
@@ -156,7 +172,7 @@ function post(port: number, body: string, onChunk: (text: string) => void = () =
       },
     );
     request.on('error', failed);
-    request.end(body);
+    request.end('upgrade' in headers ? undefined : body);
   });
 }
 
@@ -199,7 +215,10 @@ describe('SIGTERM', () => {
     await until(() => got.includes('word'), 'the stream');
     sidecar.child.kill('SIGTERM');
     await until(() => sidecar.stderr().includes('stopping'), 'the signal');
-    await expect(post(sidecar.port, ask)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(post(sidecar.port, ask)).rejects.toMatchObject({
+      // Reset: the connection was made in the moment before the port closed.
+      code: expect.stringMatching(/^ECONN(?:REFUSED|RESET)$/),
+    });
     const before = got.length;
     await until(() => got.length > before, 'more of the stream');
     expect(sidecar.child.exitCode).toBeNull();
@@ -277,8 +296,13 @@ describe('a policy that is not valid when the sidecar starts', () => {
     expect(await admin(sidecar.admin, '/readyz')).toMatchObject({ status: 503 });
     expect((await admin(sidecar.admin, '/healthz')).status).toBe(200);
     const refused = await post(sidecar.port, ask);
-    expect(refused.status).toBe(403);
-    expect(refused.text).toContain('"code":"no_policy"');
+    expect(refused.status).toBe(503);
+    expect(refused.text).toContain('"code":"policy_invalid"');
+    expect(refused.retryAfter).toBe('1');
+    expect((await admin(sidecar.admin, '/readyz')).text).toContain('"policy_invalid"');
+    expect(sidecar.stderr()).toMatch(
+      /policy not taken: nothing is allowed, and every request is answered policy_invalid/,
+    );
     expect(model.seen).toHaveLength(seen);
 
     writeFileSync(join(folder, 'policy.new'), basePolicy(issuer.url));
@@ -286,6 +310,60 @@ describe('a policy that is not valid when the sidecar starts', () => {
     await until(async () => (await admin(sidecar.admin, '/readyz')).status === 200, 'readiness');
     model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
     expect((await post(sidecar.port, ask)).status).toBe(200);
+    expect((await admin(sidecar.admin, '/readyz')).text).toContain('"ready":true');
+  });
+
+  test.each([
+    ['that does not exist', () => rmSync(join(folder, 'policy.yaml')), 503, 'policy_invalid'],
+    ['that is empty', () => writeFileSync(join(folder, 'policy.yaml'), ''), 503, 'policy_invalid'],
+    ['that is no YAML', () => writeFileSync(join(folder, 'policy.yaml'), '{'), 503, 'policy_invalid'],
+    [
+      'whose provider is not there',
+      () =>
+        writeFileSync(
+          join(folder, 'policy.yaml'),
+          basePolicy(issuer.url).replace('{ group:', '{ provider: no, group:'),
+        ),
+      503,
+      'policy_invalid',
+    ],
+    // A folder without policies is a valid set: nothing is broken, and nobody is selected.
+    [
+      'folder without a file',
+      () => {
+        rmSync(join(folder, 'policy.yaml'));
+        mkdirSync(join(folder, 'policy.yaml'));
+      },
+      403,
+      'no_policy',
+    ],
+  ])(
+    '(%s) is told from one that selects nobody, on requests and on WebSocket handshakes',
+    async (_name, spoil, status, code) => {
+      spoil();
+      const seen = model.seen.length;
+      const sidecar = await startUp('--audit=audit.jsonl');
+      const handshake = {
+        connection: 'upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+      };
+      for (const headers of [{}, handshake]) {
+        const refused = await post(sidecar.port, ask, undefined, headers);
+        expect([refused.status, JSON.parse(refused.text)]).toMatchObject([status, { error: { code } }]);
+      }
+      expect(model.seen).toHaveLength(seen);
+    },
+  );
+
+  test('does not matter once a good one was in force: that one stays', async () => {
+    const sidecar = await startUp('--audit=audit.jsonl');
+    model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
+    writeFileSync(join(folder, 'policy.yaml'), 'nonsense');
+    await until(() => sidecar.stderr().includes('the last good policy stays in force'), 'the log');
+    expect((await post(sidecar.port, ask)).status).toBe(200);
+    expect((await admin(sidecar.admin, '/readyz')).status).toBe(200);
   });
 });
 
