@@ -1,13 +1,14 @@
-// Bundles every process under dist/: what the image holds, and what `make run` and the demo start. What a process loads only
+// Bundles every process under dist/ (or the folder that the first argument names): what the image holds, and what `make run` and the demo start. What a process loads only
 // when it needs it (certificate issuing, PKCS#12, WebSockets) stands in chunks of its own, so that its text is not in memory.
 import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
-rmSync('dist', { recursive: true, force: true });
+const outdir = process.argv[2] ?? 'dist';
+rmSync(outdir, { recursive: true, force: true });
 
 await build({
   entryPoints: { sidecar: 'cmd/sidecar/main.ts', 'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts' },
-  outdir: 'dist',
+  outdir,
   bundle: true,
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
