@@ -31,10 +31,30 @@ export type { UpstreamResource } from './schema/upstream.ts';
 export const apiVersion = 'sidegate.dev/v1alpha1';
 export const kinds = ['InferencePolicy', 'ClusterInferencePolicy'] as const;
 
+/** No two entries of a list have one name. */
+const byName = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] } as const;
+
 /** `spec` of both kinds; `namespaceSelector` is for the cluster's alone (rules.ts). */
 export const inferencePolicySchema = {
   type: 'object',
   description: 'What is enforced on the pods that the policy selects.',
+  'x-kubernetes-validations': [
+    {
+      rule: '!has(self.guards) || !has(self.access) || self.guards.all(g, !self.access.exists(a, a.name == g.name))',
+      message: 'a guard has the name of an access rule: receipts could not tell them apart',
+      fieldPath: '.guards',
+    },
+    {
+      rule: '!has(self.classification) || !has(self.access) || self.classification.all(c, !self.access.exists(a, a.name == c.label))',
+      message: 'a label is the name of an access rule: receipts could not tell them apart',
+      fieldPath: '.classification',
+    },
+    {
+      rule: '!has(self.classification) || !has(self.guards) || self.classification.all(c, !self.guards.exists(g, g.name == c.label))',
+      message: 'a label is the name of a guard: receipts could not tell them apart',
+      fieldPath: '.classification',
+    },
+  ],
   properties: {
     selector: {
       ...selector,
@@ -73,6 +93,7 @@ export const inferencePolicySchema = {
         providers: {
           type: 'array',
           maxItems: 16,
+          ...byName,
           description:
             'Sources of proven callers. Subjects of this policy mean callers of these, unless they name another.',
           items: provider,
@@ -82,19 +103,29 @@ export const inferencePolicySchema = {
     access: {
       type: 'array',
       maxItems: 256,
+      ...byName,
       description: 'Who may do what. Default deny; any Deny wins over every Allow.',
       items: accessRule,
     },
-    guards: { type: 'array', maxItems: 256, description: 'What is looked for in requests and answers.', items: guard },
+    guards: {
+      type: 'array',
+      maxItems: 64,
+      ...byName,
+      description: 'What is looked for in requests and answers.',
+      items: guard,
+    },
     classification: {
       type: 'array',
-      maxItems: 256,
+      maxItems: 64,
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['label'],
       description: 'What answers may hold and who may see it.',
       items: classification,
     },
     analyzers: {
       type: 'array',
       maxItems: 16,
+      ...byName,
       description: 'External analysers, each with its own failure mode.',
       items: analyzer,
     },
@@ -105,6 +136,7 @@ export const inferencePolicySchema = {
       properties: {
         maxBodyBytes: {
           ...size,
+          'x-sidegate-bounds': { least: '1', most: '64Mi' },
           description: 'Longest decoded body; at most 64Mi.',
           'x-sidegate-default': 'from the profile',
           'x-sidegate-example': '8Mi',
@@ -195,7 +227,7 @@ export const resourceSchema = {
         },
         creationTimestamp: {
           type: 'string',
-          pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$',
+          pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?Z$',
           maxLength: 32,
           'x-sidegate-form': 'a time such as 2026-11-21T10:00:00Z',
           description: 'Set by Kubernetes: of values without order the oldest policy’s wins.',

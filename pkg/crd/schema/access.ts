@@ -9,6 +9,16 @@ export const accessRule = {
   type: 'object',
   description: 'One rule. All that it says must hold for it to match.',
   required: ['name', 'effect', 'subjects'],
+  'x-sidegate-conditions': [
+    {
+      kind: 'Needs',
+      field: 'limits',
+      beside: 'effect',
+      is: 'Allow',
+      message: 'belongs to Allow rules: a Deny lets nothing through that could be counted',
+    },
+    { kind: 'Needs', field: 'tokenInput', beside: 'effect', is: 'Allow', message: 'belongs to Allow rules: remove it' },
+  ],
   properties: {
     name,
     effect: {
@@ -42,7 +52,7 @@ export const accessRule = {
       'x-sidegate-example': '["llama-3*"]',
       items: {
         type: 'string',
-        pattern: '^[^\\s?\\[\\](){}|^$\\\\]+$',
+        pattern: '^[^\\x00-\\x20?\\[\\](){}|^$\\\\]+$',
         minLength: 1,
         maxLength: 256,
         'x-sidegate-form': 'a model name in which only * is a wildcard',

@@ -12,6 +12,7 @@ export const analyzer = {
     url: { ...url, description: 'Its analyse endpoint.', 'x-sidegate-example': 'https://presidio.ml.svc/analyze' },
     timeout: {
       ...duration,
+      'x-sidegate-bounds': { least: '1ms', most: '1m' },
       description: 'Longest wait for an answer of it.',
       'x-sidegate-default': '300ms',
       'x-sidegate-example': '1s',

@@ -26,6 +26,7 @@ export const approvals = {
     },
     timeout: {
       ...duration,
+      'x-sidegate-bounds': { least: '1s', most: '24h' },
       description: 'Without a decision by then it is a denial.',
       'x-sidegate-default': 'from the profile',
       'x-sidegate-example': '3m',

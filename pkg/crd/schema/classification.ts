@@ -9,6 +9,11 @@ export const classification = {
   description:
     'A label, where it stands in answers, and who may see it. At least one of `fields`, `detectors`, `patterns` and `words`.',
   required: ['label', 'otherwise'],
+  'x-sidegate-conditions': [
+    { kind: 'AtLeastOne', of: ['fields', 'detectors', 'patterns', 'words'] },
+    { kind: 'Needs', field: 'patternMaxLength', beside: 'patterns' },
+    { kind: 'Needs', field: 'replacement', beside: 'otherwise', is: 'Mask' },
+  ],
   properties: {
     label: {
       type: 'string',
@@ -26,7 +31,7 @@ export const classification = {
       'x-sidegate-example': '["**.ssn", "$.items[*].card"]',
       items: {
         type: 'string',
-        pattern: '^(\\$|\\*\\*\\.[^.\\[\\]*\\s"\']+)((\\.[^.\\[\\]*\\s"\']+)|\\[(\\*|[0-9]{1,6})\\])*$',
+        pattern: '^(\\$|\\*\\*\\.[^.\\[\\]*\\x00-\\x20"\']+)((\\.[^.\\[\\]*\\x00-\\x20"\']+)|\\[(\\*|[0-9]{1,6})\\])*$',
         minLength: 3,
         maxLength: 256,
         'x-sidegate-form': 'a path such as $.customer.account_number, $.items[*].card or **.ssn',

@@ -9,6 +9,7 @@ export const guard = {
   type: 'object',
   description: 'Looks into requests or answers and acts.',
   required: ['name', 'direction', 'match', 'action'],
+  'x-sidegate-conditions': [{ kind: 'Needs', field: 'replacement', beside: 'action', is: 'Mask' }],
   properties: {
     name,
     direction: {
@@ -29,6 +30,10 @@ export const guard = {
     match: {
       type: 'object',
       description: 'What it looks for: any of them. At least one of `detectors`, `patterns` and `words`.',
+      'x-sidegate-conditions': [
+        { kind: 'AtLeastOne', of: ['detectors', 'patterns', 'words'] },
+        { kind: 'Needs', field: 'patternMaxLength', beside: 'patterns' },
+      ],
       properties: { detectors, patterns, patternMaxLength, words },
     },
     action: {

@@ -9,11 +9,22 @@ const audiences = {
   maxItems: 16,
   description: '`aud` of the token: one of them must be in it.',
   'x-sidegate-example': '[inference]',
-  items: { type: 'string', minLength: 1, maxLength: 512, description: 'An audience.' },
+  items: {
+    type: 'string',
+    minLength: 1,
+    maxLength: 512,
+    description: 'An audience.',
+    'x-sidegate-refused': {
+      // The sidecars' own way to the controller: a provider that took it would make every pod a caller.
+      values: ['sidegate.dev/controller'],
+      message: 'sidegate.dev/controller is for sidecars and their controller only: use an audience of your own',
+    },
+  },
 } as const satisfies SchemaNode;
 
 const jwksUri = {
   ...url,
+  'x-sidegate-url': 'HttpsOrLoopbackWhenAsked',
   description: "Where the issuer's keys stand, when discovery is not to be used.",
   'x-sidegate-default': 'discovered from the issuer',
   'x-sidegate-example': 'https://idp.example.com/keys',
@@ -38,6 +49,15 @@ export const provider = {
   type: 'object',
   description: 'A source of proven callers. Exactly one of `oidc`, `serviceAccount` and `clientCertificate`.',
   required: ['name'],
+  'x-sidegate-conditions': [
+    { kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'clientCertificate'] },
+    {
+      kind: 'NotBeside',
+      field: 'kubernetesUser',
+      others: ['clientCertificate'],
+      message: 'needs tokens: a certificate has no claims',
+    },
+  ],
   properties: {
     name,
     oidc: {
@@ -47,6 +67,7 @@ export const provider = {
       properties: {
         issuer: {
           ...url,
+          'x-sidegate-url': 'HttpsOrLoopbackWhenAsked',
           description: '`iss` of the token, exactly; https.',
           'x-sidegate-example': 'https://idp.example.com',
         },
@@ -77,6 +98,7 @@ export const provider = {
         },
         clockSkew: {
           ...duration,
+          'x-sidegate-bounds': { least: '0s', most: '5m' },
           description: "How far the issuer's clock may be off; at most 5m.",
           'x-sidegate-default': '30s',
           'x-sidegate-example': '10s',
@@ -106,6 +128,7 @@ export const provider = {
       properties: {
         issuer: {
           ...url,
+          'x-sidegate-url': 'HttpsOrLoopbackWhenAsked',
           description: '`iss` of the token.',
           'x-sidegate-default': "the cluster's own issuer; needed outside of a cluster",
           'x-sidegate-example': 'https://kubernetes.default.svc',

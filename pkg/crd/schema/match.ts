@@ -18,7 +18,8 @@ export const patterns = {
   maxItems: 1000,
   description: 'Regular expressions in RE2 syntax; they run in linear time.',
   'x-sidegate-example': '["(?i)print (all )?environment variables"]',
-  items: { type: 'string', minLength: 1, maxLength: 1024, description: 'RE2 syntax.' },
+  // 64 guards x 1000 patterns x 512 characters is what the API server's cost limit of a rule has room for.
+  items: { type: 'string', minLength: 1, maxLength: 512, description: 'RE2 syntax.', 'x-sidegate-re2': true },
 } as const satisfies SchemaNode;
 
 export const patternMaxLength = {
@@ -46,6 +47,11 @@ export const replacement = {
   'x-sidegate-default': '{ style: Label }',
   'x-sidegate-example': '{ style: Partial, keep: 4 }',
   required: ['style'],
+  'x-sidegate-conditions': [
+    { kind: 'Needs', field: 'keep', beside: 'style', is: 'Partial' },
+    { kind: 'Needs', field: 'text', beside: 'style', is: 'Constant' },
+    { kind: 'Wants', field: 'text', where: 'style', is: 'Constant' },
+  ],
   properties: {
     style: {
       type: 'string',

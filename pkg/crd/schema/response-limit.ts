@@ -8,6 +8,16 @@ export const responseLimit = {
   type: 'object',
   description: 'How answers to these callers leave. At least one value; the strictest of all that apply holds.',
   required: ['subjects'],
+  'x-sidegate-conditions': [
+    { kind: 'AtLeastOne', of: ['maxBytes', 'maxDuration', 'minDuration', 'padToMultipleOf', 'cadence'] },
+  ],
+  'x-kubernetes-validations': [
+    {
+      rule: '!has(self.minDuration) || !has(self.maxDuration) || duration(self.minDuration) <= duration(self.maxDuration)',
+      message: 'is longer than maxDuration: every answer would be cut',
+      fieldPath: '.minDuration',
+    },
+  ],
   properties: {
     subjects: {
       type: 'array',
@@ -31,6 +41,7 @@ export const responseLimit = {
     },
     minDuration: {
       ...duration,
+      'x-sidegate-bounds': { least: '1ms', most: '5m' },
       description: 'No answer ends sooner, so that its time says less.',
       'x-sidegate-default': 'none',
       'x-sidegate-example': '200ms',
@@ -49,7 +60,13 @@ export const responseLimit = {
       'x-sidegate-default': 'as they come',
       'x-sidegate-example': '{ every: 100ms }',
       required: ['every'],
-      properties: { every: { ...duration, description: 'Time between two departures.' } },
+      properties: {
+        every: {
+          ...duration,
+          'x-sidegate-bounds': { least: '1ms', most: '1m' },
+          description: 'Time between two departures.',
+        },
+      },
     },
   },
 } as const satisfies SchemaNode;

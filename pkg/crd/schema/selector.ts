@@ -21,6 +21,13 @@ export const selector = {
         type: 'object',
         description: 'One condition.',
         required: ['key', 'operator'],
+        'x-kubernetes-validations': [
+          {
+            rule: "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            message: 'In and NotIn need at least one value, Exists and DoesNotExist take none',
+            fieldPath: '.values',
+          },
+        ],
         properties: {
           key: { type: 'string', minLength: 1, maxLength: 317, description: 'Key of the label.' },
           operator: {

@@ -50,12 +50,30 @@ const subjectProperties = {
 export const subject = {
   type: 'object',
   description: 'Exactly one of anyone, authenticated, group, subject and scope.',
+  'x-sidegate-conditions': [
+    { kind: 'ExactlyOne', of: ['anyone', 'authenticated', 'group', 'subject', 'scope'] },
+    {
+      kind: 'NotBeside',
+      field: 'provider',
+      others: ['anyone'],
+      message: 'says nothing beside anyone: write authenticated: true for every caller of a provider',
+    },
+  ],
   properties: subjectProperties,
 } as const satisfies SchemaNode;
 
 export const approver = {
   type: 'object',
   description: 'Exactly one of group, subject, scope, authenticated, kubernetesGroup and kubernetesUser.',
+  'x-sidegate-conditions': [
+    { kind: 'ExactlyOne', of: ['authenticated', 'group', 'subject', 'scope', 'kubernetesGroup', 'kubernetesUser'] },
+    {
+      kind: 'NotBeside',
+      field: 'provider',
+      others: ['kubernetesGroup', 'kubernetesUser'],
+      message: 'says nothing of Kubernetes users: remove it',
+    },
+  ],
   properties: {
     authenticated: subjectProperties.authenticated,
     group: subjectProperties.group,

@@ -26,6 +26,7 @@ export const tls = {
       description: 'What the sidecar shows to callers. Exactly one of `issuer` and `secretName`.',
       'x-sidegate-default': '{ issuer: Sidegate }',
       'x-sidegate-example': '{ secretName: my-pki-cert }',
+      'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['issuer', 'secretName'] }],
       properties: {
         issuer: { type: 'string', enum: ['Sidegate'], description: "Sidegate's own authority issues and renews it." },
         secretName: {

@@ -7,15 +7,24 @@ export const upstream = {
   type: 'object',
   description: 'The model that requests go to, and the key that it wants.',
   'x-sidegate-default': "the pod's own model on its declared port",
+  'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['ports', 'hosted'] }],
   properties: {
     ports: {
       type: 'array',
       maxItems: 16,
       description: "The model's ports.",
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['containerPort'],
       items: {
         type: 'object',
         description: 'One port.',
         required: ['containerPort'],
+        'x-sidegate-conditions': [
+          { kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] },
+          { kind: 'Needs', field: 'caSecretRef', beside: 'protocol', is: 'TLS' },
+          { kind: 'Needs', field: 'caFile', beside: 'protocol', is: 'TLS' },
+          { kind: 'Needs', field: 'serverName', beside: 'protocol', is: 'TLS' },
+        ],
         properties: {
           containerPort: {
             type: 'integer',
@@ -63,6 +72,7 @@ export const upstream = {
       description:
         'The key that the model wants. Callers never see it, and their own credential never reaches the model. Exactly one of `secretRef` and `file`.',
       'x-sidegate-example': '{ secretRef: { name: vllm-key, key: api-key } }',
+      'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['secretRef', 'file'] }],
       properties: {
         secretRef: {
           ...secretRef,
@@ -79,6 +89,23 @@ export const upstream = {
           pattern: "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$",
           maxLength: 64,
           'x-sidegate-form': 'a header name',
+          'x-sidegate-refused': {
+            values: [
+              'host',
+              'content-length',
+              'transfer-encoding',
+              'connection',
+              'content-type',
+              'content-encoding',
+              'te',
+              'trailer',
+              'upgrade',
+              'expect',
+            ],
+            prefixes: ['sidegate-'],
+            ignoreCase: true,
+            message: 'belongs to HTTP itself or to Sidegate: name the header that the model reads its key from',
+          },
           description: 'Header that carries it.',
           'x-sidegate-default': 'Authorization',
           'x-sidegate-example': 'x-api-key',

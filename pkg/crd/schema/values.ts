@@ -18,7 +18,7 @@ export const name = {
 } as const satisfies SchemaNode;
 
 export const filePath = { type: 'string', minLength: 1, maxLength: 1024 } as const;
-export const url = { type: 'string', minLength: 1, maxLength: 512 } as const;
+export const url = { type: 'string', minLength: 1, maxLength: 512, 'x-sidegate-url': 'HttpsOrLoopback' } as const;
 
 export const secretRef = {
   type: 'object',
@@ -48,5 +48,11 @@ export const duration = {
   pattern: durationPattern,
   maxLength: 12,
   'x-sidegate-form': durationForm,
+  'x-sidegate-bounds': { least: '1ms', most: '168h' },
 } as const;
-export const size = { 'x-kubernetes-int-or-string': true, pattern: sizePattern, 'x-sidegate-form': sizeForm } as const;
+export const size = {
+  'x-kubernetes-int-or-string': true,
+  pattern: sizePattern,
+  'x-sidegate-form': sizeForm,
+  'x-sidegate-bounds': { least: '1', most: '1Gi' },
+} as const;
