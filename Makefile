@@ -41,6 +41,17 @@ test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N faile
 test-unit test-integration test-conformance test-fuzz: $(STAMP) ## One tier
 	$(JEST) --selectProjects $(@:test-%=%)
 
+.PHONY: test-apiserver
+test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
+	$(JEST) --selectProjects apiserver
+
+.PHONY: cluster-build cluster-build-apiserver
+cluster-build: ## Build Kubernetes and what it needs, once, into ~/.cache/sidegate-cluster (or KUBE_CACHE)
+	test/cluster/build.sh
+
+cluster-build-apiserver:
+	@test -n "$(KUBEBUILDER_ASSETS)" || test/cluster/build.sh --api-server
+
 .PHONY: run
 run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file]
 	$(NODE) $(SIDECAR_FLAGS) dist/sidecar.js --policy "$(POLICY)" --upstream "$(UPSTREAM)" --listen "$(or $(LISTEN),127.0.0.1:8443)" \
