@@ -50,13 +50,15 @@ export const responseLimit = {
       type: 'integer',
       minimum: 2,
       maximum: 65536,
-      description: 'Bytes to a multiple of which answers are filled up with white space or comments.',
+      description:
+        'Bytes to a multiple of which answers are filled up with white space or comments. With `cadence`, a departure without text sends a comment of this size.',
       'x-sidegate-default': 'none',
       'x-sidegate-example': '512',
     },
     cadence: {
       type: 'object',
-      description: 'Frames of a stream leave together at these times only.',
+      description:
+        'Answers leave at multiples of `every` from the request on only: frames of a stream together, an answer in one piece at the next.',
       'x-sidegate-default': 'as they come',
       'x-sidegate-example': '{ every: 100ms }',
       required: ['every'],
