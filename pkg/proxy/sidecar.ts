@@ -79,6 +79,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       hash: snapshot.hash,
       notices: snapshot.notices.length,
     });
+    for (const { policy: name, field, message } of snapshot.notices)
+      logger.warn('policy notice', { policy: name, field, notice: message });
     try {
       audit.append([
         {

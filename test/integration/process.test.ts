@@ -367,6 +367,17 @@ describe('a policy that is not valid when the sidecar starts', () => {
   });
 });
 
+describe('a policy that says what is not carried out yet', () => {
+  test('is in force, and the log names each part that is not', async () => {
+    writeFileSync(
+      join(folder, 'policy.yaml'),
+      `${basePolicy(issuer.url)}  analyzers: [{ name: ner, url: "https://presidio.example.com/analyze" }]\n`,
+    );
+    const sidecar = await startUp('--audit=audit.jsonl');
+    expect(sidecar.stderr()).toMatch(/"level":"warn".*"policy notice".*analyzers\[ner\].*nothing is inspected by it/);
+  });
+});
+
 describe('certificate files', () => {
   test('replaced while a stream runs: new connections get the new one, and the stream goes on', async () => {
     for (const name of ['data', 'other'])
