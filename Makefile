@@ -58,8 +58,12 @@ run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000
 	  --admin "$(or $(ADMIN),127.0.0.1:9090)" --data "$(or $(DATA),.sidegate)" --audit "$(or $(AUDIT),.sidegate/audit.jsonl)"
 
 .PHONY: demo
-demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... uses your own model server
+demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... [MODEL=name UPSTREAM_KEY_FILE=file] uses your own model server
 	UPSTREAM="$(UPSTREAM)" ONCE="$(ONCE)" $(NODE) test/demo/main.ts
+
+.PHONY: backends
+backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripted model server on 127.0.0.1:8000
+	$(NODE) test/demo/backends.ts
 
 .PHONY: bench
 bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds)
