@@ -50,7 +50,7 @@ cluster-build: ## Build Kubernetes and what it needs, once, into ~/.cache/sidega
 	test/cluster/build.sh
 
 cluster-build-apiserver:
-	@test -n "$(KUBEBUILDER_ASSETS)" || test/cluster/build.sh --api-server
+	@test/cluster/build.sh --api-server
 
 .PHONY: run
 run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file]

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { startApiServer } from '../cluster/api-server.ts';
-import type { ApiServer } from '../cluster/api-server.ts';
+import type { ApiServer, ApiServerOptions } from '../cluster/api-server.ts';
 import { findPrograms } from '../cluster/programs.ts';
 
 // What other tests of this tier rely on: a real API server, one's own, that refuses what the real one refuses.
@@ -13,13 +13,19 @@ const pod = (name: string, more: object = {}): object => ({
 
 let first: ApiServer;
 let second: ApiServer;
+const started: ApiServer[] = [];
+const start = async (options?: ApiServerOptions): Promise<ApiServer> => {
+  const server = await startApiServer(options);
+  started.push(server);
+  return server;
+};
 beforeAll(async () => {
   [first, second] = await Promise.all([
-    startApiServer({ controllers: ['deployment-controller', 'replicaset-controller'] }),
-    startApiServer(),
+    start({ controllers: ['deployment-controller', 'replicaset-controller', 'clusterrole-aggregation-controller'] }),
+    start(),
   ]);
 }, 200_000);
-afterAll(() => Promise.all([first.stop(), second.stop()]));
+afterAll(() => Promise.all(started.map((server) => server.stop())));
 
 describe('an API server of a test', () => {
   test('takes pods in a namespace made for them', async () => {
@@ -144,8 +150,8 @@ describe('an API server of a test', () => {
   }, 120_000);
 
   test('says why it did not start, and leaves nothing', async () => {
-    const started = startApiServer({ flags: ['--no-such-flag'] });
-    await expect(started).rejects.toThrow(/kube-apiserver ended with 1 .*unknown flag: --no-such-flag/s);
+    const refused = startApiServer({ flags: ['--no-such-flag'] });
+    await expect(refused).rejects.toThrow(/kube-apiserver ended with 1 .*unknown flag: --no-such-flag/s);
   }, 120_000);
 
   test('leaves no folder when it is stopped', async () => {

@@ -59,7 +59,7 @@ export interface ApiServerOptions {
   readonly flags?: readonly string[];
   /**
    * Controllers of kube-controller-manager to run beside it, as its `--controllers` names them, for instance
-   * `['deployment-controller', 'replicaset-controller', 'job-controller']`. Default none. Not in KUBEBUILDER_ASSETS.
+   * `['deployment-controller', 'replicaset-controller', 'job-controller']`. Default none.
    */
   readonly controllers?: readonly string[];
 }

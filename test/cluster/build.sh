@@ -3,7 +3,8 @@
 # key follows from the part's pins and build steps (env.sh), so what did not change is kept, in this checkout and in others.
 #
 #   build.sh [PART...]      the parts named, else all: kubernetes etcd dns pause helm cni containerd
-#   build.sh --api-server   what an API server alone needs: etcd, kube-apiserver, kubectl
+#   build.sh --api-server   what API servers alone need: etcd, kube-apiserver, kubectl, kube-controller-manager; of these only
+#                           what KUBEBUILDER_ASSETS does not hold
 #   build.sh --plan         names the programs that would be built, and builds nothing
 #   build.sh --bin          prints $BIN
 set -euo pipefail
@@ -115,7 +116,11 @@ packages() {
 case ${1:-} in
   --bin) echo "$BIN"; exit ;;
   --plan) PLAN=1; shift ;;
-  --api-server) make etcd; make kubernetes kube-apiserver kubectl; exit ;;
+  --api-server)
+    for p in etcd:etcd kubernetes:kube-apiserver kubernetes:kubectl kubernetes:kube-controller-manager; do
+      [ -x "${KUBEBUILDER_ASSETS:-/nonexistent}/${p#*:}" ] || make "${p%%:*}" "${p#*:}"
+    done
+    exit ;;
 esac
 [ -n "$PLAN" ] || mkdir -p "$KUBE_CACHE/built"
 [ $# -gt 0 ] || { set -- etcd kubernetes pause dns cni containerd helm; [ -n "$PLAN" ] || packages; }

@@ -14,7 +14,7 @@ export interface Daemon {
 }
 
 /**
- * With `setpriv` (util-linux) the kernel kills the process when its parent dies, however that dies; a test run that was
+ * With `setpriv` (util-linux) the kernel kills the process when its parent dies, however that dies: a test run that was
  * killed leaves nothing behind. Without it (macOS) `stop` is the only end.
  */
 const withParent = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--'];
@@ -40,6 +40,8 @@ export function startDaemon(options: {
   const [command = program, ...rest] = [...prefix(), program, ...args];
   const child = spawn(command, rest, { cwd: folder, stdio: ['ignore', log, log] });
   closeSync(log);
+  // A test that forgets to stop it must not keep the run from ending.
+  child.unref();
   let failure: string | undefined;
   child.on('error', (error) => (failure = error.message));
   const ended = (): string | undefined =>
@@ -53,6 +55,7 @@ export function startDaemon(options: {
     tail: (lines = 15) => readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n'),
     async stop(signal = 'SIGKILL') {
       if (ended() !== undefined) return;
+      child.ref();
       const exit = once(child, 'exit');
       child.kill(signal);
       await exit;
