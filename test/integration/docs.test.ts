@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { usage } from '../../cmd/sidecar/settings.ts';
 import { compileSnapshot, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
@@ -59,6 +60,13 @@ describe('what the documents tell to type', () => {
     const named = [...text.matchAll(/(?:^|`)make ([a-z-]+)/gm)].map((found) => found[1]);
     expect(named.length).toBeGreaterThan(5);
     expect(named.filter((name) => !targets.has(name))).toEqual([]);
+  });
+
+  test('make run tells the sidecar only what it takes', () => {
+    const [, recipe = ''] = /^run:.*\n((?:\t.*\n)+)/m.exec(read('Makefile')) ?? [];
+    const flags = [...recipe.matchAll(/ (--[a-z-]+) /g)].map((found) => found[1] ?? '');
+    expect(flags).toEqual(['--policy', '--upstream', '--listen', '--admin', '--data', '--audit']);
+    for (const flag of flags) expect(usage).toContain(`${flag} `);
   });
 
   test('every command of the CLI exists, and runs on the node that the project brings', () => {
