@@ -45,6 +45,10 @@ test-unit test-integration test-conformance test-fuzz: $(STAMP) ## One tier
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver
 
+.PHONY: image
+image: $(STAMP) ## The image of all processes as dist/image/sidegate.tar, without Docker or a base image [TARGETARCH=amd64,arm64]
+	$(NODE) cmd/image/main.ts $(if $(TARGETARCH),--architecture "$(TARGETARCH)")
+
 .PHONY: cluster-build cluster-build-apiserver
 cluster-build: ## Build Kubernetes and what it needs, once, into ~/.cache/sidegate-cluster (or KUBE_CACHE)
 	test/cluster/build.sh
