@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { build } from 'esbuild';
 import { systemClock } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import type { Issuer } from '../support/issuer.ts';
@@ -41,20 +40,8 @@ const running: Sidecar[] = [];
 
 beforeAll(async () => {
   bundle = mkdtempSync(join(tmpdir(), 'sidegate-bundle-'));
-  await build({
-    entryPoints: { sidecar: join(root, 'cmd/sidecar/main.ts') },
-    outdir: bundle,
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    target: 'node26',
-    format: 'esm',
-    outExtension: { '.js': '.mjs' },
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
-  });
+  execFileSync(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
+  writeFileSync(join(bundle, 'package.json'), '{"type":"module"}');
   issuer = await startIssuer();
   model = await startScriptedModel();
   token = await issuer.token({ sub: 'ana', groups: ['ml-eng'] });
@@ -84,7 +71,7 @@ interface Sidecar {
 }
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Sidecar {
-  const child = spawn(process.execPath, [join(bundle, 'sidecar.mjs'), ...args], {
+  const child = spawn(process.execPath, [join(bundle, 'sidecar.js'), ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...environment },
