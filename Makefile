@@ -45,6 +45,10 @@ test-unit test-integration test-conformance test-fuzz: $(STAMP) ## One tier
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver
 
+.PHONY: test-node
+test-node: $(STAMP) cluster-build ## The tier on a real node: Linux and root; takes the cluster down again unless it was up before
+	$(JEST) --selectProjects node
+
 .PHONY: image
 image: $(STAMP) ## The image of all processes as dist/image/sidegate.tar, without Docker or a base image [TARGETARCH=amd64,arm64]
 	$(NODE) cmd/image/main.ts $(if $(TARGETARCH),--architecture "$(TARGETARCH)")
@@ -52,6 +56,14 @@ image: $(STAMP) ## The image of all processes as dist/image/sidegate.tar, withou
 .PHONY: cluster-build cluster-build-apiserver
 cluster-build: ## Build Kubernetes and what it needs, once, into ~/.cache/sidegate-cluster (or KUBE_CACHE)
 	test/cluster/build.sh
+
+.PHONY: cluster-up cluster-down
+cluster-up: $(STAMP) cluster-build ## A one-node Kubernetes on this machine, in a network namespace of its own (Linux, root)
+	test/cluster/up.sh >/dev/null
+	@echo 'test/cluster/netns.sh kubectl get nodes'
+
+cluster-down: ## Stop it, and remove everything that it left on the machine
+	test/cluster/down.sh
 
 cluster-build-apiserver:
 	@test/cluster/build.sh --api-server

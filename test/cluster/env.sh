@@ -72,6 +72,9 @@ IMAGES=$KUBE_CACHE/images
 CONTAINERD_SOCK=$KUBE_STATE/containerd.sock
 KUBECONFIG_FILE=$KUBE_STATE/admin.kubeconfig
 
+# The Node that the project brings; used to make images.
+NODE_PROGRAM=${NODE_PROGRAM:-$CLUSTER_DIR/../../node_modules/.bin/node}
+
 die() { echo "cluster: $*" >&2; exit 1; }
 say() { echo "[$(date +%T)] $*" >&2; }
 
@@ -82,4 +85,15 @@ running() {
   pid=$(cat "$KUBE_STATE/pid/$1" 2>/dev/null) && [ -n "$pid" ] || return 1
   exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || return 1
   [ "${exe% (deleted)}" = "$(readlink -f "$BIN/$1")" ]
+}
+
+# enter_netns SCRIPT ARGS...: goes on in the cluster's own network namespace, made on first use: no port, bridge, rule or
+# hostPort of the cluster then exists outside of it, and clusters run beside one another (give each its own CLUSTER_NETNS,
+# KUBE_STATE and CGROUP_NAME). nsenter, not `ip netns exec`: the latter mounts a new /sys, without cgroups.
+enter_netns() {
+  [ -n "$CLUSTER_NETNS" ] || return 0
+  [ "$(id -u)" = 0 ] || die "must run as root"
+  command -v ip >/dev/null || die "ip is missing: install iproute2, or run make cluster-build as root"
+  [ -e "/run/netns/$CLUSTER_NETNS" ] || { ip netns add "$CLUSTER_NETNS"; ip -n "$CLUSTER_NETNS" link set lo up; }
+  CLUSTER_NETNS='' exec nsenter --net="/run/netns/$CLUSTER_NETNS" -- "$@"
 }
