@@ -41,14 +41,45 @@ test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N faile
 test-unit test-integration test-conformance test-fuzz: $(STAMP) ## One tier
 	$(JEST) --selectProjects $(@:test-%=%)
 
+.PHONY: test-apiserver
+test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
+	$(JEST) --selectProjects apiserver
+
+.PHONY: test-node
+test-node: $(STAMP) cluster-build ## The tier on a real node: Linux and root; takes the cluster down again unless it was up before
+	$(JEST) --selectProjects node
+
+.PHONY: image
+image: $(STAMP) ## The image of all processes as dist/image/sidegate.tar, without Docker or a base image [TARGETARCH=amd64,arm64]
+	$(NODE) cmd/image/main.ts $(if $(TARGETARCH),--architecture "$(TARGETARCH)")
+
+.PHONY: cluster-build cluster-build-apiserver
+cluster-build: ## Build Kubernetes and what it needs, once, into ~/.cache/sidegate-cluster (or KUBE_CACHE)
+	test/cluster/build.sh
+
+.PHONY: cluster-up cluster-down
+cluster-up: $(STAMP) cluster-build ## A one-node Kubernetes on this machine, in a network namespace of its own (Linux, root)
+	test/cluster/up.sh >/dev/null
+	@echo 'test/cluster/netns.sh kubectl get nodes'
+
+cluster-down: ## Stop it, and remove everything that it left on the machine
+	test/cluster/down.sh
+
+cluster-build-apiserver:
+	@test/cluster/build.sh --api-server
+
 .PHONY: run
 run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file]
 	$(NODE) $(SIDECAR_FLAGS) dist/sidecar.js --policy "$(POLICY)" --upstream "$(UPSTREAM)" --listen "$(or $(LISTEN),127.0.0.1:8443)" \
 	  --admin "$(or $(ADMIN),127.0.0.1:9090)" --data "$(or $(DATA),.sidegate)" --audit "$(or $(AUDIT),.sidegate/audit.jsonl)"
 
 .PHONY: demo
-demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... uses your own model server
+demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... [MODEL=name UPSTREAM_KEY_FILE=file] uses your own model server
 	UPSTREAM="$(UPSTREAM)" ONCE="$(ONCE)" $(NODE) test/demo/main.ts
+
+.PHONY: backends
+backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripted model server on 127.0.0.1:8000
+	$(NODE) test/demo/backends.ts
 
 .PHONY: bench
 bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds)

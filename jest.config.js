@@ -19,6 +19,14 @@ export default {
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...base, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.test.ts'] },
     { ...base, displayName: 'fuzz', testMatch: ['<rootDir>/test/fuzz/**/*.test.ts'] },
+    // A real API server, and a real node: test/cluster/README.md says what they need.
+    { ...base, displayName: 'apiserver', testMatch: ['<rootDir>/test/apiserver/**/*.test.ts'] },
+    {
+      ...base,
+      displayName: 'node',
+      testMatch: ['<rootDir>/test/node/**/*.test.ts'],
+      globalTeardown: '<rootDir>/test/cluster/node-teardown.ts',
+    },
     { ...base, displayName: 'layers', testMatch: ['<rootDir>/test/layers/**/*.test.ts'] },
   ],
 };

@@ -2,12 +2,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { policyDoc } from '../../pkg/crd/index.ts';
+import { preparedProgramsText } from '../../pkg/detect/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
 /** Each generated file with how it is made. */
 const generated: Readonly<Record<string, () => string>> = {
   'docs/policy.md': () => policyDoc(readFileSync(join(root, 'manifests/support-llm.yaml'), 'utf8')),
+  'pkg/detect/automaton/prepared-programs.ts': preparedProgramsText,
 };
 
 function current(path: string): string | undefined {

@@ -458,6 +458,24 @@ describe('rules that cannot fire are named', () => {
       'access',
       'has no Allow',
     ],
+    [
+      'an analyser, which nobody calls yet',
+      [policy('p', { analyzers: [{ name: 'ner', url: 'https://a/x', timeoutMs: 300, failureMode: 'Deny' }] })],
+      'analyzers[ner]',
+      'nothing is inspected by it',
+    ],
+    [
+      'a record in full, for which there is no key yet',
+      [policy('p', { audit: { content: 'Full', onFailure: undefined } })],
+      'audit.content',
+      'recorded as Masked',
+    ],
+    [
+      'a certificate from a Secret, which is not read yet',
+      [policy('p', { tls: { inbound: undefined, minVersion: undefined, certificate: { secretName: 'pki' } } })],
+      'tls.certificate.secretName',
+      'settings of the process',
+    ],
     ['policies that allow nothing', [policy('p')], 'access', 'everything is denied'],
   ];
   test.each(cases)('%s', (_, policies, field, message) => {

@@ -167,6 +167,31 @@ function limitNotices(entry: PolicyEntry): PolicyNotice[] {
   );
 }
 
+/** What may be written and is not carried out yet: whoever relies on it must know. */
+function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
+  const { analyzers, audit, tls } = entry.policy.spec;
+  const notice = (field: string, message: string): PolicyNotice => ({ policy: entry.label, field, message });
+  return [
+    ...analyzers.map((one) =>
+      notice(
+        `analyzers[${one.name}]`,
+        'is not called yet, whatever its failureMode: nothing is inspected by it. Use guards and classification with detectors, patterns or words',
+      ),
+    ),
+    ...(audit?.content === 'Full'
+      ? [notice('audit.content', 'Full is recorded as Masked: there is no key to seal to yet')]
+      : []),
+    ...(tls?.certificate !== undefined && 'secretName' in tls.certificate
+      ? [
+          notice(
+            'tls.certificate.secretName',
+            'is not read yet: the certificate comes from the settings of the process',
+          ),
+        ]
+      : []),
+  ];
+}
+
 /** @param entries in policy order. */
 export function findInertRules(
   entries: readonly PolicyEntry[],
@@ -177,7 +202,7 @@ export function findInertRules(
       const scope = scopes.get(entry);
       return scope === undefined
         ? []
-        : [...subjectNotices(entry, scope), ...matchNotices(entry), ...limitNotices(entry)];
+        : [...subjectNotices(entry, scope), ...matchNotices(entry), ...limitNotices(entry), ...unservedNotices(entry)];
     }),
     ...accessNotices(entries),
     ...defaultNotices(entries),

@@ -36,6 +36,8 @@ export type IdentityResult =
 /** Proves callers against one snapshot's providers. Answers at once, without a promise, when the token is cached. */
 export interface IdentityVerifier {
   verify(credentials: PresentedCredentials): IdentityResult | Promise<IdentityResult>;
+  /** PEM of the authorities whose client certificates it takes, as last read: what the handshake asks for. Undefined: none. */
+  clientAuthorities(): string | undefined;
   close(): void;
 }
 

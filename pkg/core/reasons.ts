@@ -37,7 +37,7 @@ export const reasons = {
   token_missing: reason(401, 'No credential was presented.'),
   token_invalid: reason(401, 'The credential is not valid here.'),
   token_expired: reason(401, 'The credential has expired.'),
-  certificate_required: reason(401, 'A client certificate is required.'),
+  certificate_required: reason(401, 'A valid client certificate is required.'),
   identity_unavailable: reason(503, 'The identity provider cannot be reached to check this credential.', true),
   // Policy
   no_policy: reason(403, 'No policy selects this pod, so nothing is allowed.'),

@@ -1,4 +1,5 @@
 export type { PolicyFault } from './fault.ts';
+export { resourceJsonSchema, validatorOptions } from './json-schema.ts';
 export { formatFault, parsePolicies } from './parse-policies.ts';
 export type { ParseOptions, ParsedPolicies } from './parse-policies.ts';
 export { parseDuration, parseSize } from './quantity.ts';

@@ -214,7 +214,11 @@ describe('a fault names line, path and fix:', () => {
       'is not printable ASCII',
     ],
     ['server names without TLS', 'upstream: { ports: [{ containerPort: 1, serverName: a }] }', 'needs protocol: TLS'],
-    ['a port twice', 'upstream: { ports: [{ containerPort: 1 }, { containerPort: 1 }] }', 'this port stands twice'],
+    [
+      'a port twice',
+      'upstream: { ports: [{ containerPort: 1 }, { containerPort: 1 }] }',
+      '1 is the containerPort of entry 0 already',
+    ],
     ['a port that is none', 'upstream: { ports: [{ containerPort: 65536 }] }', 'must be at most 65535'],
     [
       'a minimum beyond the maximum',

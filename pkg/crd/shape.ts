@@ -1,49 +1,12 @@
-import { Ajv } from 'ajv';
 import type { ErrorObject } from 'ajv';
 import type { JsonValue } from '../base/index.ts';
 import type { DocumentFault, FaultPath } from './fault.ts';
 import { resourceSchema } from './schema.ts';
 import type { PolicyResource } from './schema.ts';
 import type { SchemaNode } from './schema-node.ts';
+import { validateResource } from './validator.ts';
 
-/** Checks a document's shape against the schema, compiled once, and says faults in words that name the fix. */
-
-type JsonSchema = { [key: string]: unknown };
-
-/** For ajv: unknown fields are refused, which a structural schema of Kubernetes has no word for. */
-function toJsonSchema(node: SchemaNode): JsonSchema {
-  if (node['x-kubernetes-preserve-unknown-fields'] === true) return {};
-  const { properties, items, additionalProperties, ...own } = node;
-  const schema: JsonSchema = Object.fromEntries(
-    Object.entries(own).filter(([word]) => !word.startsWith('x-') && word !== 'description'),
-  );
-  if (node['x-kubernetes-int-or-string'] === true) {
-    return {
-      anyOf: [
-        { type: 'integer', minimum: 0 },
-        { type: 'string', pattern: node.pattern },
-      ],
-    };
-  }
-  if (properties !== undefined) {
-    schema['properties'] = Object.fromEntries(
-      Object.entries(properties).map(([name, child]) => [name, toJsonSchema(child)]),
-    );
-    schema['additionalProperties'] = false;
-  }
-  if (additionalProperties !== undefined) schema['additionalProperties'] = toJsonSchema(additionalProperties);
-  if (items !== undefined) schema['items'] = toJsonSchema(items);
-  return schema;
-}
-
-// `ownProperties`: values of the YAML reader have no prototype, those of others might.
-const validate = new Ajv({
-  allErrors: true,
-  strict: true,
-  strictRequired: false,
-  allowUnionTypes: true,
-  ownProperties: true,
-}).compile(toJsonSchema(resourceSchema));
+/** Checks a document's shape against the schema and says faults in words that name the fix. */
 
 const kindWords: Readonly<Record<string, string>> = {
   object: 'fields (name: value)',
@@ -193,7 +156,7 @@ const mostFaults = 100;
 export function checkShape(
   value: JsonValue,
 ): { readonly resource: PolicyResource } | { readonly faults: readonly DocumentFault[] } {
-  if (validate(value)) return { resource: value as unknown as PolicyResource };
-  const faults = (validate.errors ?? []).slice(0, mostFaults).flatMap((error) => describeError(error, value));
+  if (validateResource(value)) return { resource: value as unknown as PolicyResource };
+  const faults = (validateResource.errors ?? []).slice(0, mostFaults).flatMap((error) => describeError(error, value));
   return { faults: faults.length > 0 ? faults : [{ path: [], message: 'does not fit the schema' }] };
 }

@@ -9,6 +9,7 @@ export { checkPattern } from './automaton/pattern.ts';
 export { spelledRuns } from './decode/index.ts';
 export type { DecodedRun } from './decode/index.ts';
 export type { Detector } from './detector.ts';
+export { preparedProgramsText } from './prepare.ts';
 export type {
   Edit,
   Hit,

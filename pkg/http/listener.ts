@@ -417,6 +417,12 @@ class Port implements Listener {
 
   #secured(next: (socket: Socket) => void, socket: TLSSocket): void {
     socket.on('error', () => socket.destroy());
+    if (this.#clientCa !== undefined && !socket.authorized && socket.getPeerX509Certificate() !== undefined) {
+      this.#options.logger.debug('A client certificate was not accepted', {
+        code: String(socket.authorizationError),
+        peer: peerAddress(socket),
+      });
+    }
     if (socket.alpnProtocol !== 'h2') this.#track(socket);
     next(socket);
   }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -285,6 +286,23 @@ describe('the file of authorities', () => {
     const leaf = authority.issue();
     await writeFile(caFile, leaf.pem);
     expect(present(make(), leaf.der)).toEqual({ kind: 'refused', reason: 'identity_unavailable' });
+  });
+
+  test('is what the handshake is told to ask for: the authorities of all providers, and no leaf', async () => {
+    const second = join(folder, 'second.pem');
+    const other = createAuthority('other', clock.now());
+    await writeFile(second, authority.issue().pem + other.pem);
+    const verifier = make([provider(), provider({ caFile: second }, { id: 'b' }), provider({}, { id: 'c' })]);
+    const subjects = (): unknown =>
+      verifier
+        .clientAuthorities()
+        ?.split(/(?<=-----END CERTIFICATE-----\n)/)
+        .map((pem) => new X509Certificate(pem).subject);
+    expect(subjects()).toEqual(['CN=corp', 'CN=other']);
+    await writeFile(second, createAuthority('next', clock.now()).pem);
+    await reload(subjects, ['CN=corp', 'CN=next']);
+    expect(make([]).clientAuthorities()).toBeUndefined();
+    expect(make([provider({ caFile: join(folder, 'missing.pem') })]).clientAuthorities()).toBeUndefined();
   });
 
   test('leaves no timer behind', () => {

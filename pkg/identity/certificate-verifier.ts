@@ -55,6 +55,12 @@ export class CertificateVerifier {
     return this.#judge(digest, der);
   }
 
+  /** Authorities of all providers together, PEM; undefined when there are none. */
+  authorities(): string | undefined {
+    const all = this.#providers.flatMap(({ authorities }) => authorities.anchors ?? []);
+    return all.length === 0 ? undefined : [...new Set(all.map((one) => one.toString()))].join('');
+  }
+
   close(): void {
     for (const { authorities } of this.#providers) authorities.close();
   }

@@ -144,6 +144,10 @@ class ProviderVerifier implements IdentityVerifier {
     return absent;
   }
 
+  clientAuthorities(): string | undefined {
+    return this.#certificates.authorities();
+  }
+
   /** Stops what runs in the background. Requests that still hold this verifier are judged as before. */
   close(): void {
     for (const providers of this.#byIssuer.values()) for (const provider of providers) provider.release();

@@ -116,6 +116,7 @@ export class Answer implements LiveRequest {
 
   /** The caller is gone. */
   abort(): void {
+    this.#delivery.cancel();
     this.#close();
   }
 
@@ -164,15 +165,20 @@ export class Answer implements LiveRequest {
   }
 
   #outgoing(whole: boolean, contentType: string): OutgoingHttpHeaders {
-    const { session, views } = this.#options;
+    const { session, views, exchange, plan } = this.#options;
+    const { padToMultipleOf, minDurationMs, cadenceMs } = plan.limits;
+    const shaped = padToMultipleOf !== undefined || minDurationMs !== undefined || cadenceMs !== undefined;
     const headers: OutgoingHttpHeaders = { 'x-request-id': session.id };
     const passed = responseHeadersToCaller(this.#headers);
     for (const [name, value] of Object.entries(passed)) {
+      if (shaped && tellsOfWork.test(name)) continue;
       // A header is text of the model's too: one that holds what a rule hides does not leave.
       if (typeof value === 'string' && isClean(views, value)) headers[name] ??= value;
     }
     headers['content-type'] = contentType;
-    headers[receiptHeader] = receipt(session, whole);
+    // The names of rules that acted would show in the head's size: where sizes are hidden, to who asks only.
+    const named = whole && (padToMultipleOf === undefined || exchange.headers[receiptHeader] === 'full');
+    headers[receiptHeader] = receipt(session, named);
     return headers;
   }
 
@@ -232,7 +238,7 @@ export class Answer implements LiveRequest {
   }
 
   #write(_text: string, chunk: Buffer): void {
-    if (!this.#options.exchange.write(chunk)) this.#call?.pause();
+    if (!this.#delivery.pass(chunk)) this.#call?.pause();
   }
 
   #buffer(chunk: Buffer): void {
@@ -258,9 +264,9 @@ export class Answer implements LiveRequest {
       this.textUnits = stream.textUnits;
       this.#flush();
     }
+    this.#deadline?.cancel(); // the model's part is over; what is waited for now is the policy's own
     const full = exchange.headers[receiptHeader] === 'full';
-    this.#delivery.end(full ? `: ${receiptHeader} ${receipt(session, true)}\n\n` : '');
-    this.#result({ outcome: 'completed', status: this.#status, code: undefined });
+    this.#delivery.end(full ? `: ${receiptHeader} ${receipt(session, true)}\n\n` : '', () => this.#completed());
   }
 
   async #finishWhole(): Promise<void> {
@@ -280,8 +286,9 @@ export class Answer implements LiveRequest {
     if (this.#over) return; // policy or caller ended it meanwhile
     session.commit();
     session.firstTextAt = this.#options.clock.monotonic();
-    this.#delivery.respond(this.#status, this.#outgoing(true, answer.type), answer.body, answer.json);
-    this.#result({ outcome: 'completed', status: this.#status, code: undefined });
+    this.#deadline?.cancel();
+    const headers = this.#outgoing(true, answer.type);
+    this.#delivery.respond({ ...answer, status: this.#status, headers }, () => this.#completed());
   }
 
   async #inspectWhole(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
@@ -359,7 +366,9 @@ export class Answer implements LiveRequest {
       } catch {
         // The record is what failed, or fails too: the error event carries nothing of the model's.
       }
-      this.#delivery.end(route.dialect.refusalFrame(refusalText(session, refused)));
+      // What an old policy let through and did not leave yet does not leave under a new one.
+      const keep = refused.code !== 'policy_changed';
+      this.#delivery.fail(route.dialect.refusalFrame(refusalText(session, refused)), keep);
     } else {
       const response = refusalResponse(session, refused, route.dialect);
       this.#delivery.cancel();
@@ -380,6 +389,11 @@ export class Answer implements LiveRequest {
       return new RefusedError(code, { rule });
     }
     return new RefusedError('internal_error', { cause: error });
+  }
+
+  /** Not before it left: an answer that waits for its time can still be ended by policy. */
+  #completed(): void {
+    this.#result({ outcome: 'completed', status: this.#status, code: undefined });
   }
 
   #result(result: AnswerResult): void {
@@ -425,6 +439,9 @@ function abortCause(code: ReasonCode): AbortCause {
   if (code === 'shutting_down') return 'shutdown';
   return code === 'response_timeout' || code === 'response_too_large' || code === 'overloaded' ? 'limit' : 'policy';
 }
+
+/** Headers in which a model server tells how long an answer took it, and how many tokens. */
+const tellsOfWork = /ratelimit|processing-ms/;
 
 /** Where no rule says how large an answer may be. */
 const largestAnswer = 32 * 1_024 * 1_024;

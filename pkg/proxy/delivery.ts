@@ -7,14 +7,25 @@ import type { Exchange } from '../http/index.ts';
 /**
  * How an answer leaves: at once, or shaped against observers of size and time (docs/security.md, side channels).
  * Shaping delays or pads what was decided to leave; it never reorders it and never releases what is held.
+ *
+ * With a cadence everything of an answer, its head and its end included, leaves at multiples of the cadence from the
+ * request on: the first byte, a pause and the last byte of the model's show to a tick only. Where padding is asked for
+ * too, a tick without text sends a step of comment, so that pauses do not show at all. What fails leaves at once.
  */
 export class Delivery {
   readonly #exchange: Exchange;
   readonly #limits: ResponsePlanLimits;
   readonly #clock: Clock;
+  /** Of a stream with a cadence. */
+  #every: number | undefined;
+  /** The last tick that has passed. */
+  #tick = 0;
+  /** Waits for the first tick. */
+  #head: (() => void) | undefined;
   #batch = '';
-  #cadence: Timer | undefined;
-  #finish: Timer | undefined;
+  /** The last departure, while it waits for its tick. */
+  #ending: (() => void) | undefined;
+  #timer: Timer | undefined;
   #bytes = 0;
   #over = false;
   #blocked = false;
@@ -25,21 +36,28 @@ export class Delivery {
     this.#clock = clock;
   }
 
-  /** A whole answer; padded with white space where JSON allows it. @throws RefusedError response_too_large */
-  respond(status: number, headers: OutgoingHttpHeaders, body: Buffer | string, json: boolean): void {
+  /** A whole answer; padded with white space where JSON allows it. `left` runs once it left. @throws RefusedError response_too_large */
+  respond(answer: WholeAnswer, left: () => void): void {
+    const { status, headers, body, json } = answer;
+    const { maxBytes, minDurationMs = 0, padToMultipleOf, cadenceMs } = this.#limits;
     const size = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    if (this.#limits.maxBytes !== undefined && size > this.#limits.maxBytes)
-      throw new RefusedError('response_too_large');
-    const pad = json ? padding(size, this.#limits.padToMultipleOf) : 0;
+    if (maxBytes !== undefined && size > maxBytes) throw new RefusedError('response_too_large');
+    const pad = json ? padding(size, padToMultipleOf) : 0;
     const padded =
       pad === 0 ? body : Buffer.concat([typeof body === 'string' ? Buffer.from(body) : body, Buffer.alloc(pad, 0x20)]);
-    this.#atLeast(() => this.#exchange.respond(status, headers, padded));
+    const soonest = Math.max(minDurationMs, this.#elapsed());
+    this.#notBefore(cadenceMs === undefined ? soonest : Math.ceil(soonest / cadenceMs) * cadenceMs, () => {
+      this.#exchange.respond(status, headers, padded);
+      left();
+    });
   }
 
   start(status: number, headers: OutgoingHttpHeaders): void {
-    this.#exchange.start(status, headers);
-    const every = this.#limits.cadenceMs;
-    if (every !== undefined) this.#cadence = this.#clock.every(every, () => this.#flush());
+    this.#every = this.#limits.cadenceMs;
+    if (this.#every === undefined) return this.#exchange.start(status, headers);
+    this.#head = () => this.#exchange.start(status, headers);
+    this.#tick = Math.floor(this.#elapsed() / this.#every);
+    this.#schedule(this.#every);
   }
 
   /** Frames that may leave. False when the peer reads too slowly. @throws RefusedError response_too_large */
@@ -49,36 +67,51 @@ export class Delivery {
       this.#bytes += Buffer.byteLength(text);
       if (this.#bytes > this.#limits.maxBytes) throw new RefusedError('response_too_large');
     }
-    if (this.#cadence !== undefined) {
+    if (this.#every !== undefined) {
       this.#batch += text;
       return !this.#blocked;
     }
     return this.#exchange.write(this.#padded(text));
   }
 
-  /** The end of a streamed answer, with a last piece that size limits do not count (an error event, a receipt). */
-  end(last = ''): void {
+  /** Bytes that nobody read (Observe): as they come from now on, behind what waits. False when the peer reads too slowly. */
+  pass(chunk: Buffer): boolean {
+    this.#every = undefined;
+    this.#timer?.cancel();
+    this.#startNow();
+    const waiting = this.#take();
+    if (waiting !== '') this.#exchange.write(waiting);
+    return this.#exchange.write(chunk);
+  }
+
+  /** The end of a streamed answer, with a last piece that size limits do not count. `left` runs once it left. */
+  end(last: string, left: () => void): void {
     if (this.#over) return;
     this.#over = true;
-    this.#cadence?.cancel();
-    const text = this.#batch + last;
-    this.#batch = '';
-    this.#atLeast(() => this.#exchange.end(text === '' ? undefined : this.#padded(text)));
+    this.#batch += last;
+    const leave = (): void => {
+      this.#finish();
+      left();
+    };
+    if (this.#every === undefined) this.#notBefore(this.#limits.minDurationMs ?? 0, leave);
+    else this.#ending = leave;
+  }
+
+  /** The answer must not go on: what waits for its tick and then an error event, at once. @param keep whether what waits may still leave */
+  fail(event: string, keep: boolean): void {
+    // What waits behind an end is the end: an answer that fails never looks whole.
+    const waiting = keep && !this.#over ? this.#batch : '';
+    this.cancel();
+    this.#startNow();
+    this.#batch = waiting + event;
+    this.#finish();
   }
 
   /** Nothing more leaves. */
   cancel(): void {
     this.#over = true;
     this.#batch = '';
-    this.#cadence?.cancel();
-    this.#finish?.cancel();
-  }
-
-  #flush(): void {
-    if (this.#batch === '') return;
-    const text = this.#batch;
-    this.#batch = '';
-    this.#blocked = !this.#exchange.write(this.#padded(text));
+    this.#timer?.cancel();
   }
 
   /** The peer reads again. */
@@ -86,23 +119,77 @@ export class Delivery {
     this.#blocked = false;
   }
 
+  #schedule(every: number): void {
+    this.#timer = this.#clock.after(Math.max(0, (this.#tick + 1) * every - this.#elapsed()), () => this.#depart(every));
+  }
+
+  #depart(every: number): void {
+    // Counted, because a timer may be a little early; one that is late by whole ticks does not make up for them.
+    this.#tick = Math.max(this.#tick + 1, Math.floor(this.#elapsed() / every));
+    this.#startNow();
+    if (this.#ending !== undefined && this.#tick * every >= (this.#limits.minDurationMs ?? 0)) return this.#ending();
+    const text = this.#ending === undefined ? this.#take() : '';
+    if (text !== '') this.#blocked = !this.#exchange.write(this.#padded(text));
+    else if (!this.#blocked) this.#cover();
+    this.#schedule(every);
+  }
+
+  #startNow(): void {
+    const head = this.#head;
+    this.#head = undefined;
+    head?.();
+  }
+
+  #take(): string {
+    const text = this.#batch;
+    this.#batch = '';
+    return text;
+  }
+
+  #finish(): void {
+    const text = this.#take();
+    this.#exchange.end(text === '' ? undefined : this.#padded(text));
+  }
+
+  /** A step that says nothing. */
+  #cover(): void {
+    const multiple = this.#limits.padToMultipleOf;
+    if (multiple !== undefined) this.#blocked = !this.#exchange.write(comment(multiple, multiple));
+  }
+
   /** SSE comments fill a write up to the next multiple, so that an observer of record sizes sees steps. */
   #padded(text: string): string {
     const multiple = this.#limits.padToMultipleOf;
     if (multiple === undefined) return text;
-    const size = Buffer.byteLength(text);
-    let pad = padding(size, multiple);
-    if (pad === 0) return text;
-    // The shortest comment is a colon and an empty line.
-    while (pad < 3) pad += multiple;
-    return `${text}:${' '.repeat(pad - 3)}\n\n`;
+    const pad = padding(Buffer.byteLength(text), multiple);
+    return pad === 0 ? text : text + comment(pad, multiple);
   }
 
-  #atLeast(run: () => void): void {
-    const wait = (this.#limits.minDurationMs ?? 0) - (this.#clock.monotonic() - this.#exchange.startedAt);
+  /** Runs at once when so many milliseconds have passed since the request came. */
+  #notBefore(ms: number, run: () => void): void {
+    const wait = ms - this.#elapsed();
     if (wait <= 0) return run();
-    this.#finish = this.#clock.after(wait, run);
+    this.#timer = this.#clock.after(wait, run);
   }
+
+  #elapsed(): number {
+    return this.#clock.monotonic() - this.#exchange.startedAt;
+  }
+}
+
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Buffer | string;
+  /** White space may follow it. */
+  readonly json: boolean;
+}
+
+/** An SSE comment of `size` bytes, or of the next that fits the multiple: the shortest is a colon and an empty line. */
+function comment(size: number, multiple: number): string {
+  let bytes = size;
+  while (bytes < 3) bytes += multiple;
+  return `:${' '.repeat(bytes - 3)}\n\n`;
 }
 
 const padding = (size: number, multiple: number | undefined): number =>

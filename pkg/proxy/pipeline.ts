@@ -394,7 +394,10 @@ class GovernedRequest {
     this.#closedAs = how;
     const result = this.#result;
     if (how === 'aborted' && result?.code === undefined) {
-      this.#answer?.abort(); // the model's work ends at once
+      if (this.#answer !== undefined) {
+        this.#answer.abort(); // the model's work ends at once
+        this.#settle(this.#answer); // what it has said until then is charged
+      }
       this.#finish('aborted', result?.status ?? 0, undefined);
     } else if (result !== undefined) this.#finish(result.outcome, result.status, result.code);
   }

@@ -36,7 +36,7 @@ export interface SidecarOptions {
   readonly upstream: Upstream;
   readonly passthrough: Passthrough;
   readonly tls: TlsMaterialSource;
-  /** PEM bundle of authorities whose client certificates are asked for. */
+  /** PEM bundle of authorities whose client certificates are asked for, beside those that the policy's providers name. */
   readonly clientCa: string | undefined;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -79,6 +79,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       hash: snapshot.hash,
       notices: snapshot.notices.length,
     });
+    for (const { policy: name, field, message } of snapshot.notices)
+      logger.warn('policy notice', { policy: name, field, notice: message });
     try {
       audit.append([
         {
@@ -100,6 +102,10 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     live.swap(next);
   });
   metrics.policyAge(() => policy.ageMs());
+
+  const clientAuthorities = (): string | undefined =>
+    [options.clientCa, runtime.current?.verifier.clientAuthorities()].filter((one) => one !== undefined).join('\n') ||
+    undefined;
 
   const record = new RecordWriter(audit, clock, () => {
     metrics.failedOpen();
@@ -124,13 +130,14 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     },
     hosted: options.hosted ?? false,
   };
+  let askedFor = clientAuthorities();
   const listener: Listener = await createListener({
     host: options.host,
     port: options.port,
     tls: options.tls,
     inbound: () => runtime.current?.snapshot.tls.inbound ?? 'Required',
     minVersion: runtime.current?.snapshot.tls.minVersion ?? 'TLSv1.3',
-    ...(options.clientCa === undefined ? {} : { clientCa: options.clientCa }),
+    clientCa: askedFor,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     budget: bodies,
     clock,
@@ -151,7 +158,17 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       }) ?? '{}',
   });
   // Whoever connects from now on must speak what the policy of now asks for.
-  runtime.onSwap((next) => listener.setTls({ minVersion: next.snapshot.tls.minVersion }));
+  runtime.onSwap((next) => {
+    askedFor = clientAuthorities();
+    listener.setTls({ minVersion: next.snapshot.tls.minVersion, clientCa: askedFor });
+  });
+  // Files of authorities change without the policy.
+  const authoritiesPoll = clock.every(1_000, () => {
+    const now = clientAuthorities();
+    if (now === askedFor) return;
+    askedFor = now;
+    listener.setTls({ clientCa: now });
+  });
   return {
     port: listener.port,
     get live() {
@@ -164,6 +181,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     },
     flushRecord: () => record.flush(),
     async drain(graceMs) {
+      authoritiesPoll.cancel();
       await listener.close(graceMs);
       live.endAll('shutting_down');
       record.flush();

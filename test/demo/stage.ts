@@ -34,8 +34,8 @@ export interface Stage {
   readonly admin: string;
   /** The model's own address, for comparison. */
   readonly direct: string;
-  /** The key that the model wants of the sidecar. */
-  readonly modelKey: string;
+  /** The key that the model wants of the sidecar; undefined: it wants none. */
+  readonly modelKey: string | undefined;
   /** Undefined in front of somebody's own model. */
   readonly scripted: ModelServer | undefined;
   readonly model: string;
@@ -49,10 +49,18 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+export interface OwnModel {
+  readonly origin: string;
+  /** Undefined: the first that the server lists. */
+  readonly model: string | undefined;
+  /** File with the key that the server wants; undefined: it wants none. */
+  readonly keyFile: string | undefined;
+}
+
 export interface StageOptions {
   readonly folder: string;
-  /** Origin of somebody's own model server, in place of the scripted one. */
-  readonly upstream: string | undefined;
+  /** Somebody's own model server, in place of the scripted one. */
+  readonly upstream: OwnModel | undefined;
   /** Called when the sidecar ends before `close`. */
   readonly onDeath: (code: number | null) => void;
 }
@@ -60,14 +68,15 @@ export interface StageOptions {
 export async function setStage({ folder, upstream, onDeath }: StageOptions): Promise<Stage> {
   const issuer = await startIssuer({ port: await portOr(9400), users: Object.values(people) });
   const scripted = upstream === undefined ? await startModelServer({ apiKey: modelKey }) : undefined;
-  const direct = upstream ?? scripted?.url ?? '';
-  const model = scripted === undefined ? await firstModel(direct) : 'llama-3.1-8b';
+  const direct = upstream?.origin ?? scripted?.url ?? '';
+  const key = upstream === undefined ? modelKey : ownKey(upstream);
+  const model = upstream === undefined ? 'llama-3.1-8b' : (upstream.model ?? (await firstModel(upstream.origin, key)));
   const policyFile = join(folder, 'policy.yaml');
   const auditFile = join(folder, 'audit.jsonl');
   const sidecarLog = join(folder, 'sidecar.log');
-  writeFileSync(join(folder, credentialFile), modelKey, { mode: 0o600 });
+  if (key !== undefined) writeFileSync(join(folder, credentialFile), key, { mode: 0o600 });
   const writePolicy = (contractors: boolean): void => {
-    const credential = scripted === undefined ? undefined : credentialFile;
+    const credential = key === undefined ? undefined : credentialFile;
     writeFileSync(`${policyFile}.new`, policyYaml({ issuer: issuer.url, credentialFile: credential, contractors }));
     renameSync(`${policyFile}.new`, policyFile);
   };
@@ -100,7 +109,7 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
     port: Number(up.listen.split(':').at(-1)),
     admin: `http://${up.admin}`,
     direct,
-    modelKey,
+    modelKey: key,
     scripted,
     model,
     auditFile,
@@ -125,14 +134,27 @@ function tokenOf(issuer: Issuer, person: Person, more: TokenOptions | undefined)
   return issuer.token({ sub: person, groups: people[person].groups, ...more });
 }
 
-async function firstModel(origin: string): Promise<string> {
-  const answer = await fetch(`${origin}/v1/models`).catch((cause: unknown) => {
+function ownKey({ keyFile }: OwnModel): string | undefined {
+  if (keyFile === undefined) return undefined;
+  try {
+    return readFileSync(keyFile, 'utf8').trim();
+  } catch (cause) {
+    throw new Error(`UPSTREAM_KEY_FILE: ${keyFile} cannot be read`, { cause });
+  }
+}
+
+async function firstModel(origin: string, key: string | undefined): Promise<string> {
+  const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  const answer = await fetch(`${origin}/v1/models`, { headers }).catch((cause: unknown) => {
     throw new Error(`the model server at ${origin} does not answer`, { cause });
   });
-  const { data } = (await answer.json()) as { readonly data?: readonly { readonly id: string }[] };
+  const { data } = (await answer.json().catch(() => ({}))) as { readonly data?: readonly { readonly id: string }[] };
   const id = data?.[0]?.id;
-  if (id === undefined) throw new Error(`the model server at ${origin} lists no model under /v1/models`);
-  return id;
+  if (id !== undefined) return id;
+  const why = answer.ok ? 'lists no model' : `says ${answer.status}`;
+  throw new Error(
+    `the model server at ${origin} ${why} at /v1/models: give MODEL=name (and UPSTREAM_KEY_FILE=file where it wants a key)`,
+  );
 }
 
 /** The port if it is free, so that the printed commands look alike each time; else 0, any. */

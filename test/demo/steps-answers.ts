@@ -24,7 +24,7 @@ export async function answerSteps(report: Report, stage: Stage): Promise<void> {
     return;
   }
   const [ana, carla] = [openai(stage.url, await stage.token('ana')), openai(stage.url, await stage.token('carla'))];
-  const direct = openai(stage.direct, stage.modelKey);
+  const direct = openai(stage.direct, stage.modelKey ?? null);
   const read = (client: typeof ana): Promise<Streamed> => streamChat(client, stage.model, prompt);
   // Connections, compiled code and the token cache are warm for both before anything is measured.
   await read(direct);

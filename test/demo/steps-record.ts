@@ -41,7 +41,7 @@ export async function recordSteps(report: Report, stage: Stage): Promise<void> {
     });
   });
   await report.step('what it holds of cards, addresses, keys and tokens', () => {
-    const forbidden = [samples.card, samples.email, samples.ssn, samples.awsKey, stage.modelKey, 'eyJ'];
+    const forbidden = [samples.card, samples.email, samples.ssn, samples.awsKey, stage.modelKey ?? 'eyJ', 'eyJ'];
     const found = forbidden.filter((value) => text.includes(value)).length;
     return Promise.resolve({
       came: found === 0 ? 'nothing' : `${found} of them`,

@@ -12,7 +12,11 @@ import { recordSteps } from './steps-record.ts';
 
 const [folder = '.demo'] = process.argv.slice(2);
 const once = process.env['ONCE'] === '1';
-const upstream = originOf(process.env['UPSTREAM'] ?? '');
+const origin = originOf(process.env['UPSTREAM'] ?? '');
+const upstream =
+  origin === undefined
+    ? undefined
+    : { origin, model: process.env['MODEL'] || undefined, keyFile: process.env['UPSTREAM_KEY_FILE'] || undefined };
 
 const report = new Report();
 const stage = await setStage({

@@ -1,7 +1,10 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { reasons } from '../../pkg/core/index.ts';
+import { usage } from '../../cmd/sidecar/settings.ts';
+import { compileSnapshot, reasons } from '../../pkg/core/index.ts';
+import { parsePolicies } from '../../pkg/crd/index.ts';
+import { checkPattern } from '../../pkg/detect/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -36,5 +39,43 @@ describe('links between documents', () => {
   test.each(documents)('%s links only to files that exist', (document) => {
     const links = [...read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)].map((match) => match[1] ?? '');
     for (const link of links) expect(() => readFileSync(resolve(root, dirname(document), link))).not.toThrow(/ENOENT/);
+  });
+});
+
+describe('what the documents tell to type', () => {
+  const pages = ['README.md', 'docs/quickstart.md', 'docs/troubleshooting.md', 'docs/security.md'];
+  const text = pages.map(read).join('\n');
+
+  test('the policy of the quickstart is valid, and no part of it is without effect', () => {
+    const [, yaml = ''] = /^```yaml\n([^]*?)^```/m.exec(read('docs/quickstart.md')) ?? [];
+    const { policies, faults } = parsePolicies(yaml, 'policy.yaml', {
+      checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
+    });
+    expect(faults).toEqual([]);
+    expect(compileSnapshot(policies, { revision: 1 })).toMatchObject({ enforcing: true, notices: [] });
+  });
+
+  test('every make target exists', () => {
+    const targets = new Set([...read('Makefile').matchAll(/^([a-z-]+):/gm)].map((found) => found[1]));
+    const named = [...text.matchAll(/(?:^|`)make ([a-z-]+)/gm)].map((found) => found[1]);
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((name) => !targets.has(name))).toEqual([]);
+  });
+
+  test('make run tells the sidecar only what it takes', () => {
+    const [, recipe = ''] = /^run:.*\n((?:\t.*\n)+)/m.exec(read('Makefile')) ?? [];
+    const flags = [...recipe.matchAll(/ (--[a-z-]+) /g)].map((found) => found[1] ?? '');
+    expect(flags).toEqual(['--policy', '--upstream', '--listen', '--admin', '--data', '--audit']);
+    for (const flag of flags) expect(usage).toContain(`${flag} `);
+  });
+
+  test('every command of the CLI exists, and runs on the node that the project brings', () => {
+    const commands = [...text.matchAll(/(\S+) dist\/kubectl-sidegate\.js (\w+)(?: (\w+))?/g)];
+    expect(commands.length).toBeGreaterThan(3);
+    for (const [, node, group, command] of commands) {
+      expect(node?.replace('`', '')).toBe('node_modules/.bin/node');
+      const file = group === 'ca' ? 'ca' : `${group}-${command}`;
+      expect(() => read(`pkg/cli/${file}.ts`)).not.toThrow();
+    }
   });
 });

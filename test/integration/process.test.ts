@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { build } from 'esbuild';
 import { systemClock } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import type { Issuer } from '../support/issuer.ts';
@@ -41,20 +40,8 @@ const running: Sidecar[] = [];
 
 beforeAll(async () => {
   bundle = mkdtempSync(join(tmpdir(), 'sidegate-bundle-'));
-  await build({
-    entryPoints: { sidecar: join(root, 'cmd/sidecar/main.ts') },
-    outdir: bundle,
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    target: 'node26',
-    format: 'esm',
-    outExtension: { '.js': '.mjs' },
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
-  });
+  execFileSync(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
+  writeFileSync(join(bundle, 'package.json'), '{"type":"module"}');
   issuer = await startIssuer();
   model = await startScriptedModel();
   token = await issuer.token({ sub: 'ana', groups: ['ml-eng'] });
@@ -84,7 +71,7 @@ interface Sidecar {
 }
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Sidecar {
-  const child = spawn(process.execPath, [join(bundle, 'sidecar.mjs'), ...args], {
+  const child = spawn(process.execPath, [join(bundle, 'sidecar.js'), ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...environment },
@@ -131,23 +118,39 @@ interface Answer {
   readonly status: number;
   readonly text: string;
   readonly whole: boolean;
+  readonly retryAfter: string | undefined;
 }
 
-function post(port: number, body: string, onChunk: (text: string) => void = () => undefined): Promise<Answer> {
+function post(
+  port: number,
+  body: string,
+  onChunk: (text: string) => void = () => undefined,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   return new Promise((done, failed) => {
     const request = httpsRequest(
       {
         host: '127.0.0.1',
         port,
         path,
-        method: 'POST',
+        method: 'upgrade' in headers ? 'GET' : 'POST',
         ca: readFileSync(join(folder, 'data/ca.pem')),
         agent: new Agent(),
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...('upgrade' in headers ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
       },
       (response) => {
         let text = '';
-        const end = (): void => done({ status: response.statusCode ?? 0, text, whole: response.complete });
+        const end = (): void =>
+          done({
+            status: response.statusCode ?? 0,
+            text,
+            whole: response.complete,
+            retryAfter: response.headers['retry-after'],
+          });
         response.setEncoding('utf8').on('data', (piece: string) => {
           text += piece;
           onChunk(text);
@@ -156,7 +159,7 @@ function post(port: number, body: string, onChunk: (text: string) => void = () =
       },
     );
     request.on('error', failed);
-    request.end(body);
+    request.end('upgrade' in headers ? undefined : body);
   });
 }
 
@@ -199,7 +202,10 @@ describe('SIGTERM', () => {
     await until(() => got.includes('word'), 'the stream');
     sidecar.child.kill('SIGTERM');
     await until(() => sidecar.stderr().includes('stopping'), 'the signal');
-    await expect(post(sidecar.port, ask)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(post(sidecar.port, ask)).rejects.toMatchObject({
+      // Reset: the connection was made in the moment before the port closed.
+      code: expect.stringMatching(/^ECONN(?:REFUSED|RESET)$/),
+    });
     const before = got.length;
     await until(() => got.length > before, 'more of the stream');
     expect(sidecar.child.exitCode).toBeNull();
@@ -277,8 +283,13 @@ describe('a policy that is not valid when the sidecar starts', () => {
     expect(await admin(sidecar.admin, '/readyz')).toMatchObject({ status: 503 });
     expect((await admin(sidecar.admin, '/healthz')).status).toBe(200);
     const refused = await post(sidecar.port, ask);
-    expect(refused.status).toBe(403);
-    expect(refused.text).toContain('"code":"no_policy"');
+    expect(refused.status).toBe(503);
+    expect(refused.text).toContain('"code":"policy_invalid"');
+    expect(refused.retryAfter).toBe('1');
+    expect((await admin(sidecar.admin, '/readyz')).text).toContain('"policy_invalid"');
+    expect(sidecar.stderr()).toMatch(
+      /policy not taken: nothing is allowed, and every request is answered policy_invalid/,
+    );
     expect(model.seen).toHaveLength(seen);
 
     writeFileSync(join(folder, 'policy.new'), basePolicy(issuer.url));
@@ -286,6 +297,71 @@ describe('a policy that is not valid when the sidecar starts', () => {
     await until(async () => (await admin(sidecar.admin, '/readyz')).status === 200, 'readiness');
     model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
     expect((await post(sidecar.port, ask)).status).toBe(200);
+    expect((await admin(sidecar.admin, '/readyz')).text).toContain('"ready":true');
+  });
+
+  test.each([
+    ['that does not exist', () => rmSync(join(folder, 'policy.yaml')), 503, 'policy_invalid'],
+    ['that is empty', () => writeFileSync(join(folder, 'policy.yaml'), ''), 503, 'policy_invalid'],
+    ['that is no YAML', () => writeFileSync(join(folder, 'policy.yaml'), '{'), 503, 'policy_invalid'],
+    [
+      'whose provider is not there',
+      () =>
+        writeFileSync(
+          join(folder, 'policy.yaml'),
+          basePolicy(issuer.url).replace('{ group:', '{ provider: no, group:'),
+        ),
+      503,
+      'policy_invalid',
+    ],
+    // A folder without policies is a valid set: nothing is broken, and nobody is selected.
+    [
+      'folder without a file',
+      () => {
+        rmSync(join(folder, 'policy.yaml'));
+        mkdirSync(join(folder, 'policy.yaml'));
+      },
+      403,
+      'no_policy',
+    ],
+  ])(
+    '(%s) is told from one that selects nobody, on requests and on WebSocket handshakes',
+    async (_name, spoil, status, code) => {
+      spoil();
+      const seen = model.seen.length;
+      const sidecar = await startUp('--audit=audit.jsonl');
+      const handshake = {
+        connection: 'upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+      };
+      for (const headers of [{}, handshake]) {
+        const refused = await post(sidecar.port, ask, undefined, headers);
+        expect([refused.status, JSON.parse(refused.text)]).toMatchObject([status, { error: { code } }]);
+      }
+      expect(model.seen).toHaveLength(seen);
+    },
+  );
+
+  test('does not matter once a good one was in force: that one stays', async () => {
+    const sidecar = await startUp('--audit=audit.jsonl');
+    model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
+    writeFileSync(join(folder, 'policy.yaml'), 'nonsense');
+    await until(() => sidecar.stderr().includes('the last good policy stays in force'), 'the log');
+    expect((await post(sidecar.port, ask)).status).toBe(200);
+    expect((await admin(sidecar.admin, '/readyz')).status).toBe(200);
+  });
+});
+
+describe('a policy that says what is not carried out yet', () => {
+  test('is in force, and the log names each part that is not', async () => {
+    writeFileSync(
+      join(folder, 'policy.yaml'),
+      `${basePolicy(issuer.url)}  analyzers: [{ name: ner, url: "https://presidio.example.com/analyze" }]\n`,
+    );
+    const sidecar = await startUp('--audit=audit.jsonl');
+    expect(sidecar.stderr()).toMatch(/"level":"warn".*"policy notice".*analyzers\[ner\].*nothing is inspected by it/);
   });
 });
 

@@ -17,6 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   http: ['base', 'core'],
   pki: ['base'],
   telemetry: ['base'],
+  capture: ['base'],
   inject: ['base', 'core', 'crd'],
   kube: ['base', 'crd'],
   proxy: ['base', 'core', 'detect', 'dialect', 'identity', 'wire', 'http', 'pki', 'telemetry'],

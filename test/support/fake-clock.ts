@@ -6,6 +6,8 @@ export interface FakeClock extends Clock {
   advance(ms: number): void;
   /** The same, and lets promises settle after each timer: for code that awaits between timers. */
   advanceAsync(ms: number): Promise<void>;
+  /** Lets time pass and runs nothing, as a busy process does: timers that fell due run late, at the next `advance`. */
+  stall(ms: number): void;
   /** Moves the wall clock alone, as NTP or an operator does. */
   step(ms: number): void;
   /** Timers that wait. */
@@ -71,6 +73,7 @@ export function fakeClock(start: { readonly now?: number } = {}): FakeClock {
       pass(end);
       await settle();
     },
+    stall: (ms) => pass(monotonic + ms),
     step(ms) {
       wall += ms;
     },

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import type { AuditSink } from '../../pkg/core/index.ts';
+import type { AuditSink, IdentityVerifierFactory } from '../../pkg/core/index.ts';
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
@@ -48,6 +48,8 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly onChunk?: (text: string) => void;
   readonly signal?: AbortSignal;
+  /** A client certificate for the connection. */
+  readonly certificate?: { readonly pem: string; readonly keyPem: string };
 }
 
 export interface Answer {
@@ -64,6 +66,10 @@ export interface WorldOptions {
   readonly audit?: AuditSink;
   readonly limits?: ListenerLimits;
   readonly hosted?: boolean;
+  /** Files beside the policy, such as authorities that it names. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Another judge of callers than the real one. */
+  readonly verifiers?: IdentityVerifierFactory;
   /** Another model server than the scripted one. */
   readonly modelUrl?: string;
 }
@@ -95,6 +101,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const policyFile = join(folder, 'policy.yaml');
   const auditPath = join(folder, 'audit.jsonl');
   writeFileSync(policyFile, options.policy(issuer.url));
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(folder, name), text);
   if (options.credential !== undefined) writeFileSync(join(folder, 'credential'), options.credential);
   const { certFile, keyFile, caFile } = await ensureSelfSigned(folder, ['localhost', '127.0.0.1'], clock);
   const tls = await watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
@@ -126,7 +133,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     host: '127.0.0.1',
     port: 0,
     policy,
-    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
+    verifiers: options.verifiers ?? createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
     credentials,
     approvals: noApprovals,
     audit,
@@ -156,6 +163,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           method,
           path,
           ca,
+          ...(more.certificate === undefined ? {} : { cert: more.certificate.pem, key: more.certificate.keyPem }),
           headers: {
             ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
             ...(more.body === undefined ? {} : { 'content-type': 'application/json' }),

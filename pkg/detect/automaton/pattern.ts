@@ -1,20 +1,16 @@
 import { RE2JS } from 're2js';
 import type { PatternFault } from '../scanner.ts';
+import type { Instruction } from './instruction.ts';
+import { preparedPattern } from './prepared.ts';
+import type { Instructions } from './prepared.ts';
+
+export type { Instruction } from './instruction.ts';
 
 /**
  * An operator's pattern as instructions. The parser, the flags, Unicode classes and case folding are RE2's own (re2js, pinned):
  * we read its compiled program instead of parsing a second time, so no pattern can mean one thing to the API server and another
  * here. An instruction that we do not know refuses the pattern: nothing is accepted silently.
  */
-
-/** What an instruction does. `assert` reads context and consumes nothing. */
-export type Instruction =
-  | { readonly op: 'char'; readonly out: number; readonly ranges: readonly number[] }
-  | { readonly op: 'alt'; readonly out: number; readonly other: number }
-  | { readonly op: 'assert'; readonly out: number; readonly flags: number }
-  | { readonly op: 'jump'; readonly out: number }
-  | { readonly op: 'match' }
-  | { readonly op: 'fail' };
 
 /** Bits of `assert`, RE2's own. */
 export const assertion = {
@@ -56,18 +52,27 @@ class PatternRefused extends Error {}
 
 /** @throws Error with the parser's message. */
 export function parsePattern(source: string): Pattern {
+  const prepared = preparedPattern(source);
+  return prepared === undefined ? parseWithRe2(source) : finish(prepared);
+}
+
+/** What RE2 itself says, also of patterns that are prepared. @throws as {@link parsePattern} */
+export function parseWithRe2(source: string): Pattern {
   const program = RE2JS.compile(source).re2().prog as {
     readonly inst: readonly Re2Instruction[];
     readonly start: number;
   };
   if (!Array.isArray(program.inst)) throw new PatternRefused('pattern cannot be read');
   if (program.inst.length > maxInstructions) throw new PatternRefused('pattern is too large');
-  const instructions = program.inst.map(translate);
+  return finish({ instructions: program.inst.map(translate), start: program.start });
+}
+
+function finish({ instructions, start }: Instructions): Pattern {
   return {
     instructions,
-    start: program.start,
+    start,
     asserted: instructions.some((one) => one.op === 'assert'),
-    shortest: shortestMatch(instructions, program.start),
+    shortest: shortestMatch(instructions, start),
   };
 }
 

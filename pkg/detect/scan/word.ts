@@ -75,12 +75,14 @@ export function wordPattern(word: string, fold: (code: number) => string): WordP
   };
 }
 
+/** Everything that is neither letter nor digit, as RE2 has it. */
+export const separatorPattern = '[^\\pL\\pN]';
+
 let separatorCache: readonly number[] | undefined;
 
-/** Everything that is neither letter nor digit, as RE2 has it. */
 function separatorRanges(): readonly number[] {
   if (separatorCache === undefined) {
-    const one = parsePattern('[^\\pL\\pN]').instructions.find((instruction) => instruction.op === 'char');
+    const one = parsePattern(separatorPattern).instructions.find((instruction) => instruction.op === 'char');
     separatorCache = one?.op === 'char' ? one.ranges : [];
   }
   return separatorCache;

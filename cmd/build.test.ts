@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { formatFault, parsePolicies } from '../pkg/crd/index.ts';
+
+// What is true of the bundles and not of the source: what is compiled ahead, and what is not loaded at a start.
+
+const root = resolve(import.meta.dirname, '..');
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-build-'));
+  execFileSync(process.execPath, [join(root, 'cmd/build.ts'), folder]);
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const broken = `apiVersion: sidegate.dev/v1alpha1
+kind: InferencePolicy
+metadata: { name: NotLower, namespace: team }
+spec:
+  mode: Enforc
+  limits: { response: [{ maxBytes: -1, maxDuration: soon }] }
+  access:
+  - { effect: Allow, subjects: [{ group: 7 }], operation: [Chat] }
+`;
+
+/** Starts that end by themselves, with what the process had loaded and used by then. */
+function run(name: string, args: readonly string[]): { stdout: string; stderr: string; loaded: readonly string[] } {
+  const atExit = `process.on('exit', () => require('node:fs').writeFileSync('loaded', process.moduleLoadList.join('\\n')))`;
+  writeFileSync(join(folder, 'at-exit.cjs'), atExit);
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--require', join(folder, 'at-exit.cjs'), join(folder, `${name}.js`), ...args],
+    { cwd: folder, encoding: 'utf8' },
+  );
+  return { stdout, stderr, loaded: readFileSync(join(folder, 'loaded'), 'utf8').split('\n') };
+}
+
+describe('the bundles', () => {
+  test('find in a broken policy what the source finds, in the same words', () => {
+    writeFileSync(join(folder, 'broken.yaml'), broken);
+    const faults = parsePolicies(broken, 'broken.yaml').faults.map(formatFault);
+    expect(faults.length).toBeGreaterThan(5);
+    const { stderr } = run('kubectl-sidegate', ['policy', 'validate', 'broken.yaml']);
+    expect(stderr.split('\n').filter((line) => line.startsWith('broken.yaml'))).toEqual(faults);
+  });
+
+  test('hold the compiled schema and no compiler of schemas', () => {
+    const texts = [folder, join(folder, 'chunks')].flatMap((from) =>
+      readdirSync(from)
+        .filter((name) => name.endsWith('.js'))
+        .map((name) => readFileSync(join(from, name), 'utf8')),
+    );
+    expect(texts.filter((text) => text.includes('validateResource'))).not.toEqual([]);
+    expect(texts.filter((text) => text.includes('node_modules/ajv/dist/compile/'))).toEqual([]);
+  });
+
+  test('load no undici, which nothing here uses', () => {
+    const { stdout, loaded } = run('sidecar', ['--help']);
+    expect(stdout).toContain('--policy');
+    expect(loaded).toContain('NativeModule http');
+    expect(loaded.filter((name) => name.includes('undici'))).toEqual([]);
+  });
+});

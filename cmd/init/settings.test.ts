@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseSettings, usage } from './settings.ts';
+
+const base = ['--ports', '8000=17400:17430', '--uid', '61337'];
+const faults = (...flags: readonly string[]): readonly string[] => {
+  const read = parseSettings(flags);
+  return 'faults' in read ? read.faults : [];
+};
+
+describe('the flags of init', () => {
+  it('say what the rules are to be', () => {
+    expect(
+      parseSettings([
+        ...['--ports', '8000=17400:17430,8001=17401:17431', '--uid', '61337', '--sidecar-tcp', '17490-17491'],
+        ...['--helpers', '2000@8000=17460', '--allow-tcp', '15021,9000-9010', '--allow-udp', '53'],
+        ...['--proxy-uids', '1337,2102', '--proxy-tcp', '15000', '--dialer-uid', '65534', '--dialer-tcp', '29500'],
+      ]),
+    ).toEqual({
+      spec: {
+        ports: [
+          { model: 8000, tls: 17400, loopback: 17430 },
+          { model: 8001, tls: 17401, loopback: 17431 },
+        ],
+        uid: 61337,
+        sidecarTcp: [{ first: 17490, last: 17491 }],
+        helpers: [{ uid: 2000, model: 8000, listener: 17460 }],
+        openTcp: [
+          { first: 9000, last: 9010 },
+          { first: 15021, last: 15021 },
+        ],
+        openUdp: [{ first: 53, last: 53 }],
+        proxyUids: [1337, 2102],
+        proxyTcp: [{ first: 15000, last: 15000 }],
+        dialerUid: 65534,
+        dialerTcp: [{ first: 29500, last: 29500 }],
+      },
+    });
+  });
+
+  it('open nothing by default', () => {
+    expect(parseSettings(base)).toMatchObject({
+      spec: { openTcp: [], openUdp: [], helpers: [], proxyUids: [], proxyTcp: [], dialerUid: 0, dialerTcp: [] },
+    });
+  });
+
+  it.each([
+    ['8000'],
+    ['8000=17400'],
+    ['0=17400:17430'],
+    ['8000=17400:65536'],
+    ['8000=17400:17430,'],
+    ['8000=17400:17430 ,8001=17401:17431'],
+  ])('refuse --ports %s', (ports) => {
+    expect(faults('--ports', ports, '--uid', '61337').join()).toContain('--ports cannot be read');
+  });
+
+  it.each([
+    [['--uid', '61337', '--ports', ''], '--ports names no port: there would be nothing to govern'],
+    [['--ports', '8000=17400:17430'], '--uid must be a uid'],
+    [['--ports', '8000=17400:17430', '--uid', 'root'], '--uid must be a uid'],
+    [['--ports', '8000=17400:17430', '--uid', '4294967295'], '--uid must be a uid'],
+    [['--ports', '8000=17400:17430,8000=17401:17431', '--uid', '1'], '--ports names a model port twice'],
+    [['--ports', '8000=17400:17400', '--uid', '1'], 'use a port for two things'],
+    [['--ports', '8000=17400:8000', '--uid', '1'], 'use a port for two things'],
+    [[...base, '--helpers', '2000@9000=17460'], '--helpers names a port that --ports does not'],
+    [[...base, '--helpers', '2000@8000=17430'], 'use a port for two things'],
+    [[...base, '--helpers', '61337@8000=17460'], '--uid is the uid of somebody else too'],
+    [[...base, '--proxy-uids', '61337'], '--uid is the uid of somebody else too'],
+    [[...base, '--dialer-uid', '61337'], '--uid is the uid of somebody else too'],
+    [[...base, '--allow-tcp', '7000-9000'], '--allow-tcp opens a governed port'],
+    [[...base, '--allow-tcp', '17430'], 'opens a loopback listener to everybody'],
+    [[...base, '--sidecar-tcp', '17400-17499'], 'opens a loopback listener to everybody'],
+    [[...base, '--allow-tcp', 'all'], '--allow-tcp cannot be read'],
+    [[...base, '--allow-udp', '0'], '--allow-udp cannot be read'],
+    [[...base, '--proxy-uids', 'istio'], '--proxy-uids cannot be read'],
+    [[...base, 'more'], 'more'],
+  ])('%j: %s', (flags, fault) => {
+    expect(faults(...flags).join('\n')).toContain(fault);
+  });
+
+  it('are faulted together', () => {
+    expect(faults('--ports', 'x', '--uid', 'y', '--allow-tcp', 'z')).toHaveLength(3);
+  });
+
+  it('are all in the usage', () => {
+    for (const flag of ['ports', 'uid', 'helpers', 'allow-tcp', 'allow-udp', 'proxy-uids', 'dialer-tcp'])
+      expect(usage).toContain(`--${flag} `);
+  });
+});

@@ -1,0 +1,111 @@
+import { operations } from '../../core/index.ts';
+import { subject } from './subject.ts';
+import { count, name } from './values.ts';
+import type { SchemaNode, Wire } from '../schema-node.ts';
+
+/** `spec.access`: who may do what. */
+
+export const accessRule = {
+  type: 'object',
+  description: 'One rule. All that it says must hold for it to match.',
+  required: ['name', 'effect', 'subjects'],
+  'x-sidegate-conditions': [
+    {
+      kind: 'Needs',
+      field: 'limits',
+      beside: 'effect',
+      is: 'Allow',
+      message: 'belongs to Allow rules: a Deny lets nothing through that could be counted',
+    },
+    { kind: 'Needs', field: 'tokenInput', beside: 'effect', is: 'Allow', message: 'belongs to Allow rules: remove it' },
+  ],
+  properties: {
+    name,
+    effect: {
+      type: 'string',
+      enum: ['Allow', 'Deny'],
+      description: 'What it does when it matches.',
+      'x-sidegate-example': 'Allow',
+    },
+    subjects: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 64,
+      description: 'Who: any of them.',
+      'x-sidegate-example': '[{ group: ml-eng }]',
+      items: subject,
+    },
+    operations: {
+      type: 'array',
+      maxItems: 16,
+      description: 'What: any of them.',
+      'x-sidegate-default': 'of an Allow all but Admin and Other, which must be named; of a Deny all',
+      'x-sidegate-example': '[Chat, Embeddings, ListModels]',
+      items: { type: 'string', enum: operations, description: 'An operation.' },
+    },
+    models: {
+      type: 'array',
+      maxItems: 64,
+      description:
+        'On which models: names in which `*` stands for any characters; case counts. Operations that name no model are not restricted by it. A Chat, Completions or Embeddings request without a model needs `*` in an Allow, and meets every Deny.',
+      'x-sidegate-default': 'all',
+      'x-sidegate-example': '["llama-3*"]',
+      items: {
+        type: 'string',
+        pattern: '^[^\\x00-\\x20?\\[\\](){}|^$\\\\]+$',
+        minLength: 1,
+        maxLength: 256,
+        'x-sidegate-form': 'a model name in which only * is a wildcard',
+        description: 'A model name or glob.',
+      },
+    },
+    scopes: {
+      type: 'array',
+      maxItems: 16,
+      description: "Scopes that the caller's token must all carry.",
+      'x-sidegate-example': '[inference]',
+      items: { type: 'string', minLength: 1, maxLength: 256, description: 'A scope.' },
+    },
+    tokenInput: {
+      type: 'string',
+      enum: ['Allow', 'Deny'],
+      description:
+        'Whether prompts may be token ids, which no guard can read, where a request guard applies. Allow rules only.',
+      'x-sidegate-default': 'Deny',
+      'x-sidegate-example': 'Allow',
+    },
+    limits: {
+      type: 'object',
+      description:
+        'Budgets of this rule, for each caller and pod. Of all rules that allow a request the first with budget left is charged. Allow rules only.',
+      properties: {
+        requestsPerMinute: {
+          ...count,
+          description: 'Requests.',
+          'x-sidegate-default': 'unlimited',
+          'x-sidegate-example': '60',
+        },
+        tokensPerMinute: {
+          ...count,
+          description: 'Tokens of prompts and answers.',
+          'x-sidegate-default': 'unlimited',
+          'x-sidegate-example': '200000',
+        },
+        maxOutputTokens: {
+          ...count,
+          description: 'Tokens of one answer: more is refused, none given is set.',
+          'x-sidegate-default': 'unlimited',
+          'x-sidegate-example': '4096',
+        },
+        concurrentRequests: {
+          ...count,
+          description: 'Requests at one time.',
+          'x-sidegate-default': 'unlimited',
+          'x-sidegate-example': '8',
+        },
+      },
+    },
+  },
+} as const satisfies SchemaNode;
+
+export type AccessRuleResource = Wire<typeof accessRule>;

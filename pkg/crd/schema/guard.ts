@@ -1,0 +1,53 @@
+import { detectors, patternMaxLength, patterns, replacement, words } from './match.ts';
+import { subject } from './subject.ts';
+import { name } from './values.ts';
+import type { SchemaNode, Wire } from '../schema-node.ts';
+
+/** `spec.guards`: what is looked for in requests and answers. */
+
+export const guard = {
+  type: 'object',
+  description: 'Looks into requests or answers and acts.',
+  required: ['name', 'direction', 'match', 'action'],
+  'x-sidegate-conditions': [{ kind: 'Needs', field: 'replacement', beside: 'action', is: 'Mask' }],
+  properties: {
+    name,
+    direction: {
+      type: 'string',
+      enum: ['Request', 'Response'],
+      description: 'What it reads.',
+      'x-sidegate-example': 'Request',
+    },
+    subjects: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 64,
+      description: 'Whose requests or answers.',
+      'x-sidegate-default': "every caller's",
+      'x-sidegate-example': '[{ group: interns }]',
+      items: subject,
+    },
+    match: {
+      type: 'object',
+      description: 'What it looks for: any of them. At least one of `detectors`, `patterns` and `words`.',
+      'x-sidegate-conditions': [
+        { kind: 'AtLeastOne', of: ['detectors', 'patterns', 'words'] },
+        { kind: 'Needs', field: 'patternMaxLength', beside: 'patterns' },
+      ],
+      properties: { detectors, patterns, patternMaxLength, words },
+    },
+    action: {
+      type: 'string',
+      enum: ['Block', 'Mask', 'RequireApproval', 'Flag'],
+      description:
+        'Block: refused, or the answer ends. Mask: replaced. RequireApproval: held for a person. Flag: recorded only.',
+      'x-sidegate-example': 'Block',
+    },
+    replacement: {
+      ...replacement,
+      description: 'What stands in place of a finding; with action Mask. The label is the name of the guard.',
+    },
+  },
+} as const satisfies SchemaNode;
+
+export type GuardResource = Wire<typeof guard>;

@@ -1,0 +1,73 @@
+import { detectorClasses, detectorNames } from '../../core/index.ts';
+import type { SchemaNode, Wire } from '../schema-node.ts';
+
+/** What is looked for in texts, and what stands in its place. */
+
+const detectorChoices: readonly string[] = [...detectorNames, ...Object.keys(detectorClasses)];
+
+export const detectors = {
+  type: 'array',
+  maxItems: 64,
+  description: 'Built-in detectors, or classes of them.',
+  'x-sidegate-example': '[CreditCard, Secrets]',
+  items: { type: 'string', enum: detectorChoices, description: 'A detector or a class.' },
+} as const satisfies SchemaNode;
+
+export const patterns = {
+  type: 'array',
+  maxItems: 1000,
+  description: 'Regular expressions in RE2 syntax; they run in linear time.',
+  'x-sidegate-example': '["(?i)print (all )?environment variables"]',
+  // 64 guards x 1000 patterns x 512 characters is what the API server's cost limit of a rule has room for.
+  items: { type: 'string', minLength: 1, maxLength: 512, description: 'RE2 syntax.', 'x-sidegate-re2': true },
+} as const satisfies SchemaNode;
+
+export const patternMaxLength = {
+  type: 'integer',
+  minimum: 1,
+  maximum: 4096,
+  description:
+    'Longest match of the patterns, in characters: what is longer is by definition no match, so streams hold no more than this.',
+  'x-sidegate-default': '256',
+  'x-sidegate-example': '64',
+} as const satisfies SchemaNode;
+
+export const words = {
+  type: 'array',
+  maxItems: 1000,
+  description:
+    'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter.',
+  'x-sidegate-example': '["Project Falcon"]',
+  items: { type: 'string', minLength: 1, maxLength: 256, description: 'A word or phrase.' },
+} as const satisfies SchemaNode;
+
+export const replacement = {
+  type: 'object',
+  description: 'What stands in place of a finding.',
+  'x-sidegate-default': '{ style: Label }',
+  'x-sidegate-example': '{ style: Partial, keep: 4 }',
+  required: ['style'],
+  'x-sidegate-conditions': [
+    { kind: 'Needs', field: 'keep', beside: 'style', is: 'Partial' },
+    { kind: 'Needs', field: 'text', beside: 'style', is: 'Constant' },
+    { kind: 'Wants', field: 'text', where: 'style', is: 'Constant' },
+  ],
+  properties: {
+    style: {
+      type: 'string',
+      enum: ['Label', 'Partial', 'Hash', 'Constant'],
+      description:
+        'Label: `[label]`. Partial: all but the last `keep` letters and digits become `*`. Hash: `[label:1f3a…]`, keyed, equal for equal values. Constant: `text`.',
+    },
+    keep: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 8,
+      description: 'Letters and digits that Partial leaves at the end.',
+      'x-sidegate-default': '4',
+    },
+    text: { type: 'string', maxLength: 64, description: 'What Constant puts; may be empty.' },
+  },
+} as const satisfies SchemaNode;
+
+export type ReplacementResource = Wire<typeof replacement>;

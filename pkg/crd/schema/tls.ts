@@ -1,0 +1,42 @@
+import type { SchemaNode } from '../schema-node.ts';
+
+/** `spec.tls`: the wire between callers and the sidecar. */
+
+export const tls = {
+  type: 'object',
+  description: 'The wire between callers and the sidecar.',
+  properties: {
+    inbound: {
+      type: 'string',
+      enum: ['Required', 'Mutual', 'Optional'],
+      description:
+        'Required: TLS; a client certificate is asked for and used when it comes. Mutual: it must come. Optional: plain HTTP too.',
+      'x-sidegate-default': 'from the profile',
+      'x-sidegate-example': 'Mutual',
+    },
+    minVersion: {
+      type: 'string',
+      enum: ['TLSv1.2', 'TLSv1.3'],
+      description: 'Lowest version that is spoken.',
+      'x-sidegate-default': 'from the profile',
+      'x-sidegate-example': 'TLSv1.3',
+    },
+    certificate: {
+      type: 'object',
+      description: 'What the sidecar shows to callers. Exactly one of `issuer` and `secretName`.',
+      'x-sidegate-default': '{ issuer: Sidegate }',
+      'x-sidegate-example': '{ secretName: my-pki-cert }',
+      'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['issuer', 'secretName'] }],
+      properties: {
+        issuer: { type: 'string', enum: ['Sidegate'], description: "Sidegate's own authority issues and renews it." },
+        secretName: {
+          type: 'string',
+          pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$',
+          maxLength: 253,
+          'x-sidegate-form': 'the name of a Secret',
+          description: 'Secret of type kubernetes.io/tls (PEM) or with PKCS#12.',
+        },
+      },
+    },
+  },
+} as const satisfies SchemaNode;

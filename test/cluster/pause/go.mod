@@ -1,0 +1,3 @@
+module sidegate-cluster/pause
+
+go 1.24

@@ -1,0 +1,186 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { ScriptedModel, Script } from '../support/scripted-model.ts';
+import { answerChat, startScriptedModel, streamChat } from '../support/scripted-model.ts';
+import type { World } from '../support/world.ts';
+import { basePolicy, startWorld } from '../support/world.ts';
+
+// What a newcomer does first, as processes of their own: the demo, and an SDK that knows the private authority or does not.
+
+const root = resolve(import.meta.dirname, '../..');
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+}
+
+async function run(
+  args: readonly string[],
+  cwd: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const child = spawn(process.execPath, args, {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'] ?? '', ...environment },
+  });
+  let out = '';
+  for (const from of [child.stdout, child.stderr]) from.setEncoding('utf8').on('data', (text: string) => (out += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out };
+}
+
+describe('make demo', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'sidegate-demo-'));
+    expect(await run(['cmd/build.ts', join(folder, 'dist')], root)).toMatchObject({ code: 0 });
+  }, 60_000);
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const demo = (environment: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+    run([join(root, 'test/demo/main.ts')], folder, { ONCE: '1', ...environment });
+
+  test('keeps every promise, and says so', async () => {
+    const { code, out } = await demo();
+    expect(out).toMatch(/\n\d\d as promised, 0 not\n/);
+    expect(out).not.toContain('✗');
+    for (const step of [
+      'tls_required',
+      'token_missing',
+      'access_denied',
+      'masked over',
+      'in full',
+      'guard_blocked',
+      'rate_limited',
+      'policy_changed',
+      'records verified',
+    ])
+      expect(out).toContain(step);
+    expect(code).toBe(0);
+  }, 60_000);
+
+  describe('in front of a server that is not ours', () => {
+    let model: ScriptedModel;
+    beforeEach(async () => {
+      model = await startScriptedModel();
+    });
+    afterEach(() => model.close());
+    const serve =
+      (models: readonly string[], key?: string): Script =>
+      (response, request) => {
+        if (key !== undefined && request.headers.authorization !== `Bearer ${key}`) {
+          return response.writeHead(401).end('{}');
+        }
+        if (request.path !== '/v1/models') {
+          const { stream } = JSON.parse(request.body) as { stream?: boolean };
+          return (stream === true ? streamChat(['Hello ', 'there.']) : answerChat('Hello there.'))(response, request);
+        }
+        response.setHeader('content-type', 'application/json');
+        return response.end(JSON.stringify({ object: 'list', data: models.map((id) => ({ id, object: 'model' })) }));
+      };
+
+    test('walks what needs no script', async () => {
+      model.script = serve(['own-model']);
+      const { code, out } = await demo({ UPSTREAM: model.url });
+      expect(out).toMatch(/\n\d\d as promised, 0 not, 4 n\/a\n/);
+      expect(code).toBe(0);
+      expect(model.seen.some((one) => one.body.includes('"model":"own-model"'))).toBe(true);
+    }, 60_000);
+
+    test('takes the model’s name and its key where it needs them, and the key from no command line', async () => {
+      model.script = serve([], 'own-key-0123456789');
+      writeFileSync(join(folder, 'key'), 'own-key-0123456789\n');
+      const named = { UPSTREAM: model.url, MODEL: 'named', UPSTREAM_KEY_FILE: join(folder, 'key') };
+      const { code, out } = await demo(named);
+      expect(out).toMatch(/as promised, 0 not/);
+      expect(code).toBe(0);
+      expect(model.seen.some((one) => one.body.includes('"model":"named"'))).toBe(true);
+      for (const kept of ['.demo/sidecar.log', '.demo/audit.jsonl', '.demo/policy.yaml'])
+        expect(out + readFileSync(join(folder, kept), 'utf8')).not.toContain('own-key');
+    }, 60_000);
+
+    test.each<[string, Script | undefined, Readonly<Record<string, string>>, RegExp]>([
+      ['one that lists no model', serve([]), {}, /lists no model at \/v1\/models: give MODEL=name/],
+      ['one that wants a key', serve(['m'], 'k'), {}, /says 401 at \/v1\/models.*UPSTREAM_KEY_FILE=file/],
+      [
+        'a key file that is not there',
+        serve(['m']),
+        { UPSTREAM_KEY_FILE: '/nowhere' },
+        /UPSTREAM_KEY_FILE: \/nowhere cannot be read/,
+      ],
+      [
+        'an address with a path',
+        undefined,
+        { UPSTREAM: 'http://127.0.0.1:1/v1' },
+        /UPSTREAM must be an origin such as/,
+      ],
+      [
+        'nothing at all',
+        undefined,
+        { UPSTREAM: 'http://127.0.0.1:1' },
+        /the model server at http:\/\/127\.0\.0\.1:1 does not answer/,
+      ],
+    ])(
+      'says what is missing at %s, and fails',
+      async (_name, script, environment, words) => {
+        if (script !== undefined) model.script = script;
+        const { code, out } = await demo({ UPSTREAM: model.url, ...environment });
+        expect(out).toMatch(words);
+        expect(out).not.toMatch(/\n\s+at /);
+        expect(code).not.toBe(0);
+      },
+      60_000,
+    );
+
+    test('fails when a promise is not kept', async () => {
+      const models = serve(['m']);
+      model.script = (response, request) =>
+        request.path === '/v1/models' ? models(response, request) : response.writeHead(500).end('{}');
+      const { code, out } = await demo({ UPSTREAM: model.url });
+      expect(out).toContain('✗ ana streams an answer');
+      expect(code).toBe(1);
+    }, 60_000);
+  });
+});
+
+describe('the program of the quickstart', () => {
+  let world: World;
+  let folder: string;
+  beforeAll(async () => {
+    world = await startWorld({
+      policy: (issuer) =>
+        basePolicy(
+          issuer,
+          '  classification:\n  - { label: confidential, detectors: [CreditCard], otherwise: Mask }\n',
+        ),
+    });
+    // Beside the packages, where `openai` is found.
+    folder = mkdtempSync(join(root, 'node_modules', '.quickstart-'));
+    const [, program = ''] = /^```js\n([^]*?)^```/m.exec(readFileSync(join(root, 'docs/quickstart.md'), 'utf8')) ?? [];
+    writeFileSync(join(folder, 'ask.mjs'), program);
+    writeFileSync(join(folder, 'ca.pem'), world.ca);
+    world.model.script = streamChat(['Pay with 4111 1111 ', '1111 1111.']);
+  });
+  afterAll(async () => {
+    await world.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  test('reads a masked stream where the bundle is trusted', async () => {
+    const environment = { OPENAI_BASE_URL: `${world.url}/v1`, OPENAI_API_KEY: await world.token() };
+    const asked = await run(['ask.mjs'], folder, { ...environment, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') });
+    expect(asked).toEqual({ code: 0, out: 'Pay with [confidential].' });
+  });
+
+  test('says only "Connection error" where it is not, which docs/troubleshooting.md explains', async () => {
+    const environment = { OPENAI_BASE_URL: `${world.url}/v1`, OPENAI_API_KEY: await world.token() };
+    const { code, out } = await run(['ask.mjs'], folder, environment);
+    expect(code).toBe(1);
+    expect(out).toContain('Connection error.');
+    expect(readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8')).toContain('Connection error.');
+  });
+});
