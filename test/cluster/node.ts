@@ -56,8 +56,8 @@ export const startedByTests = (state: string): string => join(state, 'started-by
 const usersFolder = (state: string): string => `${state}-users`;
 export const userFile = (state: string, run: number): string => join(usersFolder(state), String(run));
 
-/** Workers of jest are children of the run's own process. */
-const runOf = (): number => (process.send === undefined ? process.pid : process.ppid);
+/** Workers of jest are children of the run's own process, with a channel to it. */
+const runOf = (): number => (process.connected ? process.ppid : process.pid);
 
 /** Other runs that still use the cluster: who ends first must not take it from them. */
 export function otherUsers(state: string, own: number = process.pid): number[] {
