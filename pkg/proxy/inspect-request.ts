@@ -56,6 +56,36 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
   return run.outcome();
 }
 
+/** Tag characters (Unicode chapter 23.9): invisible to people. The scanner reads them as the letters that they stand for; here they are nothing. */
+const tags = /[\u{e0000}-\u{e007f}]/u;
+
+/** The text as a reader sees it who passes over tag characters: a word with tags strewn into it is whole again. */
+function withoutTags(text: string): DecodedRun {
+  const map: number[] = [];
+  const mapEnd: number[] = [];
+  let plain = '';
+  for (let at = 0; at < text.length;) {
+    const code = text.codePointAt(at) ?? 0;
+    const units = code > 0xffff ? 2 : 1;
+    if (code < 0xe0000 || code > 0xe007f) {
+      plain += text.slice(at, at + units);
+      for (let unit = 0; unit < units; unit++) {
+        map.push(at);
+        mapEnd.push(at + units);
+      }
+    }
+    at += units;
+  }
+  return {
+    start: 0,
+    end: text.length,
+    kind: 'escape',
+    text: plain,
+    map: Uint32Array.from(map),
+    mapEnd: Uint32Array.from(mapEnd),
+  };
+}
+
 class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
@@ -79,6 +109,7 @@ class Inspection {
       const look = maskPrompt(views.pair, text, kind, turn);
       const { caller, record } = look instanceof Promise ? await look : look;
       for (const run of spelledRuns(text)) await this.#spelled(run, [...caller.hits, ...record.hits]);
+      if (tags.test(text)) await this.#spelled(withoutTags(text), [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
       this.#record.push({ id, text: record.text });
       this.#judge(caller.hits, false);

@@ -1,5 +1,14 @@
 import type { Clock } from '../base/index.ts';
-import type { AuditEvent, Identity, Operation, ReasonCode, Refusal, RuleAct, SessionEnd } from '../core/index.ts';
+import type {
+  AuditEvent,
+  Identity,
+  Operation,
+  ReasonCode,
+  Refusal,
+  RuleAct,
+  SessionEnd,
+  SessionStart,
+} from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RecordWriter } from './record-writer.ts';
 
@@ -110,8 +119,13 @@ export class Session {
 
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
   begin(lanes: readonly { readonly id: string; readonly text: string }[]): void {
-    this.#queueStart();
-    for (const lane of lanes) this.#queueSegments('request', lane.id, lane.text);
+    const kept = this.content === 'None' ? [] : lanes;
+    if (kept.reduce((sum, lane) => sum + lane.text.length, 0) <= segmentUnits) {
+      this.#queueStart(kept.map(({ id, text }) => ({ lane: id, text })));
+    } else {
+      this.#queueStart();
+      for (const lane of kept) this.#queueSegments('request', lane.id, lane.text);
+    }
     this.commit();
   }
 
@@ -129,9 +143,14 @@ export class Session {
       this.#record.append(events);
     } catch (cause) {
       if (this.onAuditFailure === 'Deny') throw new RefusedError('audit_unavailable', { cause });
-      if (!this.failedOpen.includes('audit')) this.failedOpen.push('audit');
-      this.#onFailedOpen('audit');
+      this.failOpen('audit');
     }
+  }
+
+  /** A check could not be made and its failure mode lets the exchange go on: named in the receipt and the record, and counted. */
+  failOpen(what: string): void {
+    if (!this.failedOpen.includes(what)) this.failedOpen.push(what);
+    this.#onFailedOpen(what);
   }
 
   /** Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left. */
@@ -170,7 +189,7 @@ export class Session {
     return this.#ended;
   }
 
-  #queueStart(): void {
+  #queueStart(request: NonNullable<SessionStart['request']> = []): void {
     if (this.#started) return;
     this.#started = true;
     const caller = this.caller;
@@ -190,6 +209,7 @@ export class Session {
       operation: this.operation,
       model: this.model ?? null,
       stream: this.stream,
+      ...(request.length === 0 ? {} : { request }),
     });
   }
 
