@@ -23,14 +23,17 @@ const inRun = new Uint8Array(128);
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_%&#;\\.@:~-')
   inRun[char.charCodeAt(0)] = 1;
 
-/** Whether there is anything to decode: most texts have no run. */
-export const hasRun = (text: string): boolean => nextRun(text, 0) !== undefined;
+/** Where a run stands in a text. */
+export interface Run {
+  readonly start: number;
+  readonly end: number;
+}
 
 /**
  * The first run of at least {@link leastRun} characters that begins at or after `from`, which is no character of one. Looks at each
  * sixteenth character, since a run covers one of them.
  */
-export function nextRun(text: string, from: number): { readonly start: number; readonly end: number } | undefined {
+export function nextRun(text: string, from: number): Run | undefined {
   for (let at = from + leastRun - 1; at < text.length; at += leastRun) {
     if (!isRun(text, at)) continue;
     let start = at;

@@ -95,6 +95,38 @@ describe.each([
     );
   });
 
+  it('leaves of a long text, read in steps, what a lane leaves of it piece by piece', () => {
+    const filler = 'plain words, one after the other; '.repeat(300);
+    fc.assert(
+      fc.property(
+        spec(count),
+        spec(count),
+        text,
+        fc.constantFrom<LaneKind>(...kinds),
+        end,
+        (a, b, source, kind, how) => {
+          const long = `${kind === 'json' ? '' : filler}${source} ${filler.slice(0, 3_000)}${source}`;
+          const [caller, record] = [compiled.view(a), compiled.view(b)];
+          const both = compiled.pair(caller, record).mask(long, kind, how);
+          for (const [got, view] of [
+            [both.caller, caller],
+            [both.record, record],
+            [caller.mask(long, kind, how), caller],
+          ] as const) {
+            const lane = view.open(kind);
+            for (let at = 0; at < long.length && lane.stopped === undefined && !lane.failed; at += 1_000)
+              lane.push(long.slice(at, at + 1_000));
+            lane.end(how);
+            const left = drain(lane);
+            expect(got.text).toBe(left.text);
+            expect([got.stopped, got.failed]).toEqual([left.stopped, left.failed]);
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
   it('gives on a stream what each view gives', () => {
     fc.assert(
       fc.property(
@@ -139,7 +171,7 @@ describe('a seam that nothing may cross', () => {
       }),
       { numRuns: 1_500 },
     );
-    expect(clean).toBeGreaterThan(500);
+    expect(clean).toBeGreaterThan(200);
   });
 
   it('is told apart from one that a card, a word or an encoding spans', () => {

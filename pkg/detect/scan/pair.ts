@@ -21,13 +21,16 @@ export class CompiledPair implements ViewPair {
   }
 
   mask(text: string, kind: LaneKind, end: LaneEnd): PairResult {
+    if (text.length > stepUnits) return lastOf(this.maskInSteps(text, kind, end));
     const look = this.#either.look(text, kind, end);
     if (look === 'clean') return { caller: untouched(text), record: untouched(text) };
     return lastOf(pairSteps(look === 'prose' ? this.#prose() : this.open(kind), text, end));
   }
 
-  maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, PairResult, void> {
-    return pairSteps(this.open(kind), text, end);
+  *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, PairResult, void> {
+    const look = yield* this.#either.lookInSteps(text, kind, end);
+    if (look === 'clean') return { caller: untouched(text), record: untouched(text) };
+    return yield* pairSteps(look === 'prose' ? this.#prose() : this.open(kind), text, end);
   }
 
   open(kind: LaneKind): PairLane {

@@ -3,7 +3,8 @@ import { compileFieldPaths } from './field-path.ts';
 import type { PathState } from './field-path.ts';
 import { foldText } from './json-scan.ts';
 import { decodeRuns } from '../decode/index.ts';
-import { DecodingLane, hasRun, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
+import { DecodingLane, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
+import type { Run } from './decoding-lane.ts';
 import { Lane, PassingLane } from './lane.ts';
 import { Plan, isIn } from './plan.ts';
 import type { Compiled } from './plan.ts';
@@ -11,6 +12,9 @@ import { longestStyledValue, replacementText } from './replacement.ts';
 
 /** Text between two yields of `maskInSteps`: hostile text costs about 3 µs a character, so a step stays near 20 ms. */
 export const stepUnits = 8 * 1024;
+
+/** See {@link CompiledView.look}. */
+export type Look = 'clean' | 'prose' | 'other';
 
 /** One selection of rules over what is compiled. */
 export class CompiledView implements View {
@@ -37,7 +41,7 @@ export class CompiledView implements View {
       case 'prose':
         return lastOf(steps(this.#plain('prose'), text, end));
       default:
-        return lastOf(this.maskInSteps(text, kind, end));
+        return lastOf(text.length > stepUnits ? this.maskInSteps(text, kind, end) : steps(this.open(kind), text, end));
     }
   }
 
@@ -48,7 +52,7 @@ export class CompiledView implements View {
    * Most texts are clean, and one step of the automaton for each character tells: it over-estimates where something may have
    * ended, so where it says nothing there is no finding.
    */
-  look(text: string, kind: LaneKind, end: LaneEnd): 'clean' | 'prose' | 'other' {
+  look(text: string, kind: LaneKind, end: LaneEnd): Look {
     if (this.idle || text.length === 0) return 'clean';
     // What an encoding hides merges with what stands around it: only lanes know how.
     if (text.length > stepUnits || !this.#isProse(text, kind) || (this.decodes && this.#hides(text, end)))
@@ -61,6 +65,30 @@ export class CompiledView implements View {
     return sawEnd || (end === 'cut' && forward.alive(at)) ? 'prose' : 'clean';
   }
 
+  /** The same for a text of any length, and with a pause after each part of it. */
+  *lookInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, Look, void> {
+    if (text.length <= stepUnits) return this.look(text, kind, end);
+    if (this.idle) return 'clean';
+    if (!this.#isProse(text, kind)) return 'other';
+    yield;
+    let paused = 0;
+    for (let run = nextRun(text, 0); this.decodes && run !== undefined; run = nextRun(text, run.end)) {
+      if (this.#hidesIn(text, run, end)) return 'other';
+      if (run.end - paused < stepUnits) continue;
+      paused = run.end;
+      yield;
+    }
+    const { forward } = this.plan;
+    const at = forward.begin();
+    for (let from = 0; from < text.length; from += stepUnits) {
+      sawEnd = false;
+      forward.run(at, text, from, Math.min(from + stepUnits, text.length), noteEnd);
+      if (sawEnd) return 'prose';
+      yield;
+    }
+    return end === 'cut' && forward.alive(at) ? 'prose' : 'clean';
+  }
+
   /** Text that folds to itself and is not read as JSON. */
   #isProse(text: string, kind: LaneKind): boolean {
     if (kind === 'json' || nonAscii.test(text)) return false;
@@ -70,11 +98,16 @@ export class CompiledView implements View {
   /** Whether some encoded run of the text, decoded, holds what a rule looks for. */
   #hides(text: string, end: LaneEnd): boolean {
     for (let run = nextRun(text, 0); run !== undefined; run = nextRun(text, run.end)) {
-      if (run.end - run.start >= windowUnits) return true;
-      for (const decoded of decodeRuns(text.slice(run.start, run.end))) {
-        const found = this.read(decoded.text, run.end === text.length ? end : 'complete');
-        if (found.hits.length > 0 || found.edits.length > 0 || found.stopped !== undefined) return true;
-      }
+      if (this.#hidesIn(text, run, end)) return true;
+    }
+    return false;
+  }
+
+  #hidesIn(text: string, run: Run, end: LaneEnd): boolean {
+    if (run.end - run.start >= windowUnits) return true;
+    for (const decoded of decodeRuns(text.slice(run.start, run.end))) {
+      const found = this.read(decoded.text, run.end === text.length ? end : 'complete');
+      if (found.hits.length > 0 || found.edits.length > 0 || found.stopped !== undefined) return true;
     }
     return false;
   }
@@ -106,8 +139,9 @@ export class CompiledView implements View {
   }
 
   *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void> {
-    if (this.idle) return untouched(text);
-    return yield* steps(hasRun(text) ? this.open(kind) : this.#plain(kind), text, end);
+    const look = yield* this.lookInSteps(text, kind, end);
+    if (look === 'clean') return untouched(text);
+    return yield* steps(look === 'prose' ? this.#plain('prose') : this.open(kind), text, end);
   }
 
   open(kind: LaneKind): LaneScanner {
