@@ -23,9 +23,11 @@ import type { RecordWriter } from './record-writer.ts';
 /** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. */
 const segmentUnits = 16_384;
 
+/** A {@link RuleAct} that is still being counted: the form in which it is recorded. */
 interface Act {
+  readonly rule: string;
   readonly act: RuleAct['act'];
-  readonly by: Set<string>;
+  by?: string[];
   count: number;
 }
 
@@ -54,8 +56,8 @@ export class Session {
   readonly #clock: Clock;
   readonly #record: RecordWriter;
   readonly #onFailedOpen: (what: string) => void;
-  readonly #acts = new Map<string, Act>();
-  readonly #observed = new Map<string, Act>();
+  readonly #acts: Act[] = [];
+  readonly #observed: Act[] = [];
   readonly failedOpen: string[] = [];
   #pending: AuditEvent[] = [];
   #started = false;
@@ -92,28 +94,27 @@ export class Session {
 
   act(rule: string, act: RuleAct['act'], by?: string, observed = false): void {
     const acts = observed ? this.#observed : this.#acts;
-    const key = `${rule}\n${act}`;
-    let known = acts.get(key);
+    let known = acts.find((one) => one.rule === rule && one.act === act);
     if (known === undefined) {
-      known = { act, by: new Set(), count: 0 };
-      acts.set(key, known);
+      known = by === undefined ? { rule, act, count: 0 } : { rule, act, by: [by], count: 0 };
+      acts.push(known);
     }
     known.count += 1;
-    if (by !== undefined) known.by.add(by);
+    if (by !== undefined && known.by?.includes(by) !== true) (known.by ??= []).push(by);
   }
 
   observe(refusals: readonly Refusal[]): void {
     for (const refusal of refusals) this.act(refusal.rule, 'denied', refusal.reason, true);
   }
 
-  /** Rules that acted so far, for the receipt: `id;act`, in order of first action. */
+  /** Rules that acted so far, in order of first action. */
   acts(): readonly RuleAct[] {
-    return toActs(this.#acts);
+    return this.#acts;
   }
 
   /** Whether a policy in Observe mode would have refused this. */
   get wouldRefuse(): boolean {
-    for (const one of this.#observed.values()) if (one.act === 'denied' || one.act === 'blocked') return true;
+    for (const one of this.#observed) if (one.act === 'denied' || one.act === 'blocked') return true;
     return false;
   }
 
@@ -169,7 +170,7 @@ export class Session {
       status,
       code: code ?? null,
       rules: this.acts(),
-      observed: toActs(this.#observed),
+      observed: this.#observed,
       failedOpen: this.failedOpen,
       bytesIn: this.exchange.bytesIn,
       bytesOut: this.exchange.bytesOut,
@@ -230,12 +231,3 @@ export class Session {
 }
 
 const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;
-
-function toActs(acts: ReadonlyMap<string, Act>): readonly RuleAct[] {
-  return [...acts].map(([key, one]) => ({
-    rule: key.slice(0, key.lastIndexOf('\n')),
-    act: one.act,
-    ...(one.by.size > 0 ? { by: [...one.by] } : {}),
-    count: one.count,
-  }));
-}
