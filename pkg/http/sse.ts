@@ -159,13 +159,11 @@ class PlainFrame implements SseFrame {
   readonly raw: string;
   readonly complete = true;
   readonly event = undefined;
+  readonly data: string;
 
   constructor(raw: string) {
     this.raw = raw;
-  }
-
-  get data(): string {
-    return this.raw.slice(6, -2);
+    this.data = raw.slice(6, -2);
   }
 
   withData(data: string): string {
