@@ -119,6 +119,8 @@ export async function startSidecar(options: SidecarOptions): Promise<SidecarPeer
     core: proxyCore,
     command: process.execPath,
     args: [
+      // To profile: BENCH_NODE_FLAGS='--cpu-prof --cpu-prof-dir=/tmp/prof' ONLY=throughput make bench
+      ...(globalThis.process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []),
       entry,
       ...['--policy', join(home, 'policy.yaml'), '--upstream', `http://127.0.0.1:${upstreamPort}`],
       ...['--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`],
