@@ -1,5 +1,15 @@
-import { JsonNode } from '../base/index.ts';
+import type { JsonNode } from '../base/index.ts';
 import type { FrameView, Lane } from './dialect.ts';
+
+/** The text of a frame that is otherwise as the remembered one. */
+export interface RepeatedText {
+  /** Of the remembered frame: its id and kind hold for this one. */
+  readonly lane: Lane;
+  /** The string value's quotes in this frame's data, as a {@link JsonNode} has them. */
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
 
 /** Digits of the longest time that is taken without parsing: microseconds since 1970 have 16. */
 const mostDigits = 16;
@@ -66,8 +76,8 @@ export class FrameShapeCache {
     this.#lane = undefined;
   }
 
-  /** The only lane of this frame, when all else is as remembered; its node has this frame's offsets. Undefined: parse it. */
-  match(event: string | undefined, data: string): Lane | undefined {
+  /** The text of the only lane of this frame, when all else is as remembered. Undefined: parse it. */
+  match(event: string | undefined, data: string): RepeatedText | undefined {
     const lane = this.#lane;
     if (lane === undefined || event !== this.#event) return undefined;
     const head = this.#head;
@@ -84,10 +94,7 @@ export class FrameShapeCache {
       // Whether halves of pairs stand well is the parser's to say, unless it takes any.
       if (!this.#loneSurrogates && (code & 0xf800) === 0xd800) return undefined;
     }
-    const node = new JsonNode('string', data, start - 1, end + 1, false);
-    return lane.path === undefined
-      ? { id: lane.id, kind: lane.kind, node }
-      : { id: lane.id, kind: lane.kind, node, path: lane.path };
+    return { lane, start: start - 1, end: end + 1, text: data.slice(start, end) };
   }
 
   /** One past the digits of `created`; -1 where what stands before them is another text, or they are no digits. */

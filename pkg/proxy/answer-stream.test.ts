@@ -118,6 +118,25 @@ describe('a stream', () => {
     expect(segments.flat().length).toBeLessThanOrEqual(4);
   });
 
+  it.each([
+    ['that nothing hides goes in front of what follows', ' is no card, and so', [' 411', '1 1111'].join('')],
+    ['that is hidden does not leave', ' 1111 1111 so', ''],
+  ])('in which another lane goes on: held text %s', (_, rest, shown) => {
+    const others = Array.from({ length: 20 }, (_none, at) => frame(` and ${at}`, 1));
+    const held = [frame(' 411'), frame('1 1111')];
+    const follows = tokens(rest).map((text) => frame(text));
+    for (const end of [follows, [follows.join('')]]) {
+      const outcome = run([...held, ...others, ...end, finish(), finish(1), done]);
+      expect(outcome.error).toBeUndefined();
+      const texts = read(outcome.left.join(''));
+      expect(texts[0]).toBe(shown === '' ? ' [label-0] so' : shown + rest);
+      expect(recorded(outcome)[lane(0)]).toBe(texts[0]);
+      expect(texts[1]).toBe(others.map((_none, at) => ` and ${at}`).join(''));
+      // The first frames left before their text was decided.
+      expect(read(outcome.left.slice(0, held.length + others.length).join(''))[0]).toBe(' ');
+    }
+  });
+
   it('gives the caller and the record the same of each lane, however it was cut into reads', () => {
     const piece = fc.constantFrom(
       ...[
@@ -145,7 +164,7 @@ describe('a stream', () => {
     });
     const cuts = fc.array(fc.integer({ min: 1, max: 900 }), { maxLength: 12 });
     fc.assert(
-      fc.property(fc.array(part, { maxLength: 40 }), cuts, (parts, sizes) => {
+      fc.property(fc.array(part, { maxLength: 80 }), cuts, (parts, sizes) => {
         const frames = parts.map(({ text, choice, before }) => before + frame(text, choice));
         const all = [...frames, finish(), finish(1), done];
         const whole = all.join('');

@@ -1,7 +1,7 @@
 import { JsonError, parseJson } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { FrameView, Lane, Route, Usage } from '../dialect/index.ts';
+import type { FrameView, Lane, RepeatedText, Route, Usage } from '../dialect/index.ts';
 import type { Hit, LaneKind } from '../detect/index.ts';
 import type { SseFrame } from '../http/index.ts';
 import { SseSplitter } from '../http/index.ts';
@@ -135,14 +135,14 @@ export class StreamAnswer {
   }
 
   /** A frame like the one before it. Its text waits for that of the frames that came in the same read: a lane reads them as one. */
-  #repeat(frame: SseFrame, data: string, { id, kind, node }: Lane): void {
+  #repeat(frame: SseFrame, data: string, node: RepeatedText): void {
+    const { text } = node;
     let lane = this.#runLane;
     if (lane === undefined) {
-      lane = this.#lanes.get(id) ?? this.#openLane(id, kind);
+      lane = this.#openLane(node.lane.id, node.lane.kind);
       this.#runLane = lane;
       this.#runTo = lane.received;
     }
-    const text = node.text;
     if (text !== '') {
       if (this.#runText === '') this.#mustBeOpen(lane);
       this.#runText = this.#runText === '' ? text : this.#runText + text;
@@ -200,7 +200,7 @@ export class StreamAnswer {
 
   /** Feeds a piece of text into its lane. */
   #piece({ id, kind, node }: Lane): Piece {
-    const lane = this.#lanes.get(id) ?? this.#openLane(id, kind);
+    const lane = this.#openLane(id, kind);
     const text = node.text;
     if (text !== '') {
       this.#mustBeOpen(lane);

@@ -20,7 +20,7 @@ export interface Piece {
   /** Offset in the lane after this piece. */
   readonly to: number;
   /** The string value in the frame. */
-  readonly node: JsonNode;
+  readonly node: Pick<JsonNode, 'start' | 'end' | 'text'>;
 }
 
 export interface WaitingFrame {
@@ -75,15 +75,55 @@ export class FrameQueue {
   flush(output: StreamOutput): void {
     const frames = this.#frames;
     let gone = 0;
-    for (; gone < frames.length; gone++) {
+    while (gone < frames.length) {
       const head = frames[gone] as WaitingFrame;
       const whole = decided(head);
       if (!whole && frames.length - gone <= maxWaitingFrames && this.#units <= maxWaitingUnits) break;
-      this.#units -= head.frame.raw.length;
-      this.#render(head, !whole, output);
+      const run = whole ? this.#untouchedRun(gone) : 0;
+      if (run > 1) this.#passRun(gone, gone + run, output);
+      else {
+        this.#units -= head.frame.raw.length;
+        this.#render(head, !whole, output);
+      }
+      gone += Math.max(run, 1);
     }
     if (gone === frames.length) frames.length = 0;
     else if (gone > 0) frames.splice(0, gone);
+  }
+
+  /** How many frames from this one on hold nothing but text of one lane that leaves as it came; 0 where it is not more than one. */
+  #untouchedRun(at: number): number {
+    const head = onlyPiece(this.#frames[at]);
+    const second = onlyPiece(this.#frames[at + 1]);
+    if (head === undefined || second?.lane !== head.lane) return 0;
+    const { lane, to, node } = head;
+    const until = lane.untouchedUntil(to - node.text.length, lane.decided);
+    let end = at;
+    for (; end < this.#frames.length; end++) {
+      const next = onlyPiece(this.#frames[end]);
+      if (next?.lane !== lane || next.to > until) break;
+    }
+    return end - at > 1 ? end - at : 0;
+  }
+
+  /** Frames that leave as they came; their text is taken from the lane in one. */
+  #passRun(from: number, end: number, output: StreamOutput): void {
+    let raw = '';
+    let text = '';
+    let last: Piece | undefined;
+    for (let at = from; at < end; at++) {
+      const { frame, pieces } = this.#frames[at] as WaitingFrame;
+      this.#units -= frame.raw.length;
+      raw += frame.raw;
+      last = pieces[0];
+      text += last?.node.text ?? '';
+    }
+    if (last === undefined) return;
+    const taken = last.lane.take(last.to);
+    if (taken !== text) throw new Error('a lane that was untouched gives another text');
+    const kept = last.lane.takeRecord(taken);
+    if (kept !== '') output.record(last.lane.id, kept);
+    output.text(raw);
   }
 
   /** Gives out the text of ended lanes that waits for a frame which will not come, behind the frames that may leave now. */
@@ -134,6 +174,12 @@ export class FrameQueue {
     const all = outermost([...waiting.edits, ...(edits ?? [])]);
     output.text(frame.withData(applyEdits(data, all)));
   }
+}
+
+/** Of a frame in which only one text may change; undefined for all others. */
+function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
+  if (waiting?.pieces.length !== 1 || waiting.drop) return undefined;
+  return waiting.tokens.length > 0 || waiting.edits.length > 0 ? undefined : waiting.pieces[0];
 }
 
 function decided(waiting: WaitingFrame): boolean {
