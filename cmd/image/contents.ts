@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformSync } from 'esbuild';
 import { downloadPackages, programEntries } from './debian.ts';
@@ -86,7 +85,10 @@ function appPart(): Part {
     name: 'app',
     key: '',
     entries() {
-      const built = mkdtempSync(join(tmpdir(), 'sidegate-build-'));
+      // Inside the checkout: names of chunks follow from the way to the sources, which is then the same on every machine.
+      const caches = join(root, 'node_modules/.cache');
+      mkdirSync(caches, { recursive: true });
+      const built = mkdtempSync(join(caches, 'sidegate-build-'));
       try {
         execFileSync(process.execPath, [join(root, 'cmd/build.ts'), built], { cwd: root, stdio: 'inherit' });
         return [

@@ -65,6 +65,7 @@ describe('the command', () => {
 
   test.each([
     [['--architecture', 'sparc'], '--architecture must be of amd64, arm64'],
+    [['--architecture', ',amd64'], '--architecture must be of amd64, arm64'],
     [['--architecture', 'amd64,arm64', '--root', 'x'], '--root takes one architecture'],
     [['--reference', 'localhost/sidegate:latest'], '--reference must have a host, a name and a tag that is not latest'],
     [['--reference', 'sidegate:1'], '--reference must have a host'],

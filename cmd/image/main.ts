@@ -25,7 +25,7 @@ function run(): void {
   const { values } = parseArgs({
     options: {
       help: { type: 'boolean' },
-      architecture: { type: 'string', default: process.arch === 'x64' ? 'amd64' : process.arch },
+      architecture: { type: 'string', default: '' },
       reference: { type: 'string', default: 'localhost/sidegate:0.1.0' },
       out: { type: 'string', default: 'dist/image/sidegate.tar' },
       root: { type: 'string' },
@@ -40,7 +40,9 @@ function run(): void {
     process.stdout.write(usage);
     return;
   }
-  const asked = values.architecture.split(/[, ]+/);
+  // Docker's old builder gives the Dockerfile no TARGETARCH: then empty means this machine's too.
+  const own = process.arch === 'x64' ? 'amd64' : process.arch;
+  const asked = (values.architecture === '' ? own : values.architecture).split(/[, ]+/);
   const known = asked.filter(isArchitecture);
   if (known.length !== asked.length) throw new Error(`--architecture must be of ${architectures.join(', ')}`);
   if (/:latest$|\/[^:]*$|^[^/]*$/.test(values.reference)) {

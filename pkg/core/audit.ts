@@ -35,6 +35,11 @@ export interface SessionStart {
   readonly operation: Operation;
   readonly model: string | null;
   readonly stream: boolean;
+  /**
+   * Texts of the request, masked, where the policy keeps them and they have at most 16 KiB together; longer ones follow as
+   * segments. One line for what nearly every request has costs half of three.
+   */
+  readonly request?: readonly { readonly lane: string; readonly text: string }[];
 }
 
 /** At most 16 KiB of one lane, masked for what nobody may see; written before the bytes that it covers leave. */

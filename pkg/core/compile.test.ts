@@ -462,7 +462,7 @@ describe('rules that cannot fire are named', () => {
       'an analyser, which nobody calls yet',
       [policy('p', { analyzers: [{ name: 'ner', url: 'https://a/x', timeoutMs: 300, failureMode: 'Deny' }] })],
       'analyzers[ner]',
-      'nothing is inspected by it',
+      'every inference request is refused',
     ],
     [
       'a record in full, for which there is no key yet',

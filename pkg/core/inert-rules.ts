@@ -175,7 +175,9 @@ function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
     ...analyzers.map((one) =>
       notice(
         `analyzers[${one.name}]`,
-        'is not called yet, whatever its failureMode: nothing is inspected by it. Use guards and classification with detectors, patterns or words',
+        one.failureMode === 'Deny'
+          ? 'cannot be called yet: as its failureMode is Deny, every inference request is refused. Use guards and classification with detectors, patterns or words'
+          : 'cannot be called yet: as its failureMode is Allow, nothing is inspected by it, and each request counts as failed open',
       ),
     ),
     ...(audit?.content === 'Full'

@@ -45,6 +45,7 @@ export const reasons = {
   access_denied: reason(403, 'No rule allows this caller to do this.'),
   rule_denied: reason(403, 'A rule denies this caller to do this.'),
   guard_blocked: reason(403, 'A guard refused the content of this request.'),
+  analyzer_unavailable: reason(503, 'An analyzer that this policy requires cannot be asked.', true),
   approval_unavailable: reason(403, 'This needs an approval, and there is nobody to ask.'),
   policy_changed: reason(403, 'The policy changed, and this answer is no longer allowed.'),
   // Limits

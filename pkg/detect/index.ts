@@ -3,7 +3,7 @@ import type { Detector } from './detector.ts';
 import { detectors } from './detectors/index.ts';
 import { foldCodePoint } from './fold/index.ts';
 import type { Scanner, ScannerOptions } from './scanner.ts';
-import { compileWith } from './scan/view.ts';
+import { compileWith } from './scan/compile.ts';
 
 export { checkPattern } from './automaton/pattern.ts';
 export { spelledRuns } from './decode/index.ts';
@@ -17,10 +17,13 @@ export type {
   LaneKind,
   LaneScanner,
   MaskResult,
+  PairLane,
+  PairResult,
   PatternFault,
   Scanner,
   ScannerOptions,
   View,
+  ViewPair,
   ViewSpec,
 } from './scanner.ts';
 

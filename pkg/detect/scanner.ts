@@ -78,6 +78,27 @@ export interface LaneScanner {
   drainHits(): readonly Hit[];
 }
 
+/** What is left of one text in two views. */
+export interface PairResult {
+  readonly caller: MaskResult;
+  readonly record: MaskResult;
+}
+
+/** One lane in two views. Feed both the same; one reading of the text serves them where it can. */
+export interface PairLane {
+  /** To be fed first. */
+  readonly caller: LaneScanner;
+  readonly record: LaneScanner;
+}
+
+/** Two views of the same texts: what the caller receives and what is recorded. Equal to asking each of them. */
+export interface ViewPair {
+  mask(text: string, kind: LaneKind, end: LaneEnd): PairResult;
+  /** As {@link View.maskInSteps}. */
+  maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, PairResult, void>;
+  open(kind: LaneKind): PairLane;
+}
+
 /** One selection of rules over the scanner, compiled: keep it with the plan that it came from. */
 export interface View {
   readonly spec: ViewSpec;
@@ -91,6 +112,11 @@ export interface View {
    */
   maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void>;
   open(kind: LaneKind): LaneScanner;
+  /**
+   * Whether a finding may have characters of both texts when they stand one after the other. True says nothing; false is certain
+   * where each of them is followed or preceded by more than one finding can span, or by the end.
+   */
+  mayCross(left: string, right: string): boolean;
   /** Does a value at this path (`$.a.b[0]`) fall under a field rule? Returns the rule's index, the first in policy order. */
   field(path: readonly (string | number)[]): number | undefined;
   /** What stands in place of a whole value that a field rule hides (label of the rule; for keyed hash and partial, of the value). */
@@ -102,6 +128,8 @@ export interface Scanner {
   readonly rules: readonly ScanRule[];
   /** Views of equal specs are the same object. */
   view(spec: ViewSpec): View;
+  /** @throws TypeError for a view of another scanner */
+  pair(caller: View, record: View): ViewPair;
 }
 
 export interface ScannerOptions {

@@ -10,6 +10,22 @@ export const dialects: readonly Dialect[] = [openai, generic];
  * generic dialect. `path` is normalised and has no query.
  */
 export function recognise(method: string, path: string): Route {
+  const key = `${method} ${path}`;
+  const known = routes.get(key);
+  if (known !== undefined) return known;
+  const route = lookUp(method, path);
+  if (key.length > longestKey) return route;
+  if (routes.size >= mostRoutes) routes.clear();
+  routes.set(key, route);
+  return route;
+}
+
+/** The same few paths come again and again, and what they are depends on nothing else. Bounded: 512 of at most 256 units. */
+const routes = new Map<string, Route>();
+const mostRoutes = 512;
+const longestKey = 256;
+
+function lookUp(method: string, path: string): Route {
   for (const dialect of dialects) {
     const route = dialect.route(method, path);
     if (route !== undefined) return route;

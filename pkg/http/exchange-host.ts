@@ -56,12 +56,19 @@ export function neverHasBody(status: number): boolean {
   return status === 204 || status === 304 || status < 200;
 }
 
-/** Response headers without those that speak of one connection and those that we set: lengths are ours to say. */
-export function* endToEnd(headers: OutgoingHttpHeaders): Generator<[string, string | number | readonly string[]]> {
+/**
+ * Response headers without those that speak of one connection and those that we set (lengths are ours to say), as a flat list of
+ * names in lower case and values.
+ */
+export function endToEnd(headers: OutgoingHttpHeaders): string[] {
+  const list: string[] = [];
   for (const name in headers) {
     const value = headers[name];
     if (value === undefined) continue;
     const lower = name.toLowerCase();
-    if (lower !== 'content-length' && !isHopByHop(lower)) yield [lower, value];
+    if (lower === 'content-length' || isHopByHop(lower)) continue;
+    if (typeof value === 'object') for (const one of value) list.push(lower, one);
+    else list.push(lower, typeof value === 'string' ? value : String(value));
   }
+  return list;
 }

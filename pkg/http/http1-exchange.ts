@@ -184,11 +184,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   }
 
   #headerList(headers: OutgoingHttpHeaders): string[] {
-    const list: string[] = [];
-    for (const [name, value] of endToEnd(headers)) {
-      if (typeof value === 'object') for (const one of value) list.push(name, one);
-      else list.push(name, String(value));
-    }
+    const list = endToEnd(headers);
     const unread = this.headers.expect !== undefined && this.#hasBody && !this.#continued;
     if (this.#connection.broken || this.#host.closing || unread) list.push('connection', 'close');
     return list;

@@ -205,6 +205,12 @@ function plainHeaders(headers: Http2Headers): IncomingHttpHeaders {
 
 function headersOf(status: number, headers: OutgoingHttpHeaders): Record<string, string | number | string[]> {
   const head: Record<string, string | number | string[]> = { ':status': status };
-  for (const [name, value] of endToEnd(headers)) head[name] = typeof value === 'object' ? [...value] : value;
+  const list = endToEnd(headers);
+  for (let at = 0; at < list.length; at += 2) {
+    const name = list[at] ?? '';
+    const value = list[at + 1] ?? '';
+    const known = head[name];
+    head[name] = known === undefined ? value : [...(Array.isArray(known) ? known : [String(known)]), value];
+  }
   return head;
 }

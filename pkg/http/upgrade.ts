@@ -66,12 +66,12 @@ export class Http1Upgrade implements UpgradeRequest, RawUpgrade, LiveExchange {
   respond(status: number, headers: OutgoingHttpHeaders, body: string): void {
     if (this.#answered) return;
     this.#answered = true;
-    const fields = [...endToEnd(headers)].flatMap(([name, value]) =>
-      (typeof value === 'object' ? value : [value]).map((one) => `${name}: ${String(one)}\r\n`),
-    );
+    const list = endToEnd(headers);
+    let fields = '';
+    for (let at = 0; at < list.length; at += 2) fields += `${list[at] ?? ''}: ${list[at + 1] ?? ''}\r\n`;
     endGently(
       this.#socket,
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fields.join('')}content-length: ${Buffer.byteLength(body)}\r\n` +
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fields}content-length: ${Buffer.byteLength(body)}\r\n` +
         `connection: close\r\n\r\n${body}`,
       this.#host.drain,
       this.#host.clock,

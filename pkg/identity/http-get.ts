@@ -51,7 +51,12 @@ export function createHttpGet(clock: Clock): HttpGet {
       const send = url.protocol === 'https:' ? requestTls : requestPlain;
       const request = send(url, {
         agent: false,
-        headers: { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'sidegate' },
+        headers: {
+          // RFC 7517 section 8.5.1: API servers of Kubernetes answer 406 for their keys to who asks for JSON alone.
+          accept: 'application/json, application/jwk-set+json',
+          'accept-encoding': 'identity',
+          'user-agent': 'sidegate',
+        },
         ...(ca === undefined ? {} : { ca }),
         minVersion: 'TLSv1.2',
       });

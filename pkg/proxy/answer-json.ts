@@ -3,7 +3,7 @@ import { JsonError, JsonParser, applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView, Route, Usage } from '../dialect/index.ts';
-import type { Hit, LaneEnd, LaneKind, MaskResult, View } from '../detect/index.ts';
+import type { Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
 import { outermost } from './edits.ts';
 import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -48,45 +48,52 @@ export async function parseInSteps(
 }
 
 /**
- * One text of an answer, masked; long ones in steps. A `json` text that is none is read as prose, where no field rule has to
+ * One text of an answer for one reader; long ones in steps. A `json` text that is none is read as prose, where no field rule has to
  * find its way in it.
  *
  * @throws RefusedError response_uninspectable
  */
-export async function maskLong(
+export function maskLong(
   view: View,
   text: string,
   kind: LaneKind,
   end: LaneEnd,
   turn: () => Promise<void>,
-): Promise<MaskResult> {
-  const result = await maskAs(view, text, kind, end, turn);
-  if (!result.failed) return result;
-  if (view.fields) throw new RefusedError('response_uninspectable', { detail: 'json' });
-  return maskAs(view, text, 'prose', end, turn);
+): MaskResult | Promise<MaskResult> {
+  const again = ({ failed }: MaskResult): boolean => failed && mayReadAsProse(view.fields);
+  if (text.length > stepUnits) {
+    const run = async (as: LaneKind): Promise<MaskResult> => inTurns(view.maskInSteps(text, as, end), turn);
+    return run(kind).then((result) => (again(result) ? run('prose') : result));
+  }
+  const result = view.mask(text, kind, end);
+  return again(result) ? view.mask(text, 'prose', end) : result;
 }
 
-/** One text of a request, which never fails: what is no JSON is prose, and field rules are about answers. */
-export async function maskPrompt(
-  view: View,
-  text: string,
-  kind: LaneKind,
-  turn: () => Promise<void>,
-): Promise<MaskResult> {
-  if (kind !== 'json') return maskAs(view, text, 'prose', 'complete', turn);
-  const result = await maskAs(view, text, 'json', 'complete', turn);
-  return result.failed ? maskAs(view, text, 'prose', 'complete', turn) : result;
-}
-
-async function maskAs(
-  view: View,
+/** The same for the caller and for the record. Short texts are answered at once, without a promise. */
+export function maskForBoth(
+  { act, record, pair }: { readonly act: View; readonly record: View; readonly pair: ViewPair },
   text: string,
   kind: LaneKind,
   end: LaneEnd,
   turn: () => Promise<void>,
-): Promise<MaskResult> {
-  if (text.length <= stepUnits) return view.mask(text, kind, end);
-  const steps = view.maskInSteps(text, kind, end);
+): PairResult | Promise<PairResult> {
+  const again = (result: PairResult): boolean =>
+    (result.caller.failed || result.record.failed) && mayReadAsProse(act.fields || record.fields);
+  if (text.length > stepUnits) {
+    const run = async (as: LaneKind): Promise<PairResult> => inTurns(pair.maskInSteps(text, as, end), turn);
+    return run(kind).then((result) => (again(result) ? run('prose') : result));
+  }
+  const result = pair.mask(text, kind, end);
+  return again(result) ? pair.mask(text, 'prose', end) : result;
+}
+
+function mayReadAsProse(fields: boolean): boolean {
+  if (fields) throw new RefusedError('response_uninspectable', { detail: 'json' });
+  return true;
+}
+
+/** Runs a scan to its end, and lets other work run between its steps. */
+export async function inTurns<T>(steps: Generator<void, T, void>, turn: () => Promise<void>): Promise<T> {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -125,18 +132,13 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     const source = lane.node.text;
     textUnits += source.length;
     const end = endOf(answer, lane.id, options.stops);
-    const first = await maskLong(views.all, source, lane.kind, end, turn);
-    // Nothing that any rule knows stands in this text: it is the common case, and costs one pass.
-    if (first.hits.length === 0 && first.edits.length === 0) {
-      record.push({ lane: lane.id, text: source });
-      continue;
-    }
-    const acted = await maskLong(views.act, source, lane.kind, end, turn);
-    hits.push(...acted.hits);
-    stopped ??= acted.stopped?.rule;
-    if (acted.edits.length > 0)
-      edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(acted.text) });
-    record.push({ lane: lane.id, text: (await maskLong(views.record, source, lane.kind, end, turn)).text });
+    const look = maskForBoth(views, source, lane.kind, end, turn);
+    const { caller, record: kept } = look instanceof Promise ? await look : look;
+    if (caller.hits.length > 0) hits.push(...caller.hits);
+    stopped ??= caller.stopped?.rule;
+    if (caller.edits.length > 0)
+      edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(caller.text) });
+    record.push({ lane: lane.id, text: kept.text });
   }
   if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
   edits.push(...hiddenModels(answer, root, options.visible));

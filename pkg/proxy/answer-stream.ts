@@ -179,7 +179,7 @@ export class StreamAnswer {
     else this.#shape.forget();
     const pieces = view.lanes.map((lane) => this.#piece(lane));
     const tokens: TokenPiece[] = [];
-    if (!views.all.idle)
+    if (!views.act.idle || !views.record.idle)
       for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text')));
     for (const { prefix, end } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end);

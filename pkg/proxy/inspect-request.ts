@@ -1,11 +1,11 @@
 import { applyEdits } from '../base/index.ts';
-import type { JsonEdit } from '../base/index.ts';
+import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import { spelledRuns } from '../detect/index.ts';
-import type { Hit } from '../detect/index.ts';
-import { maskPrompt, stepUnits } from './answer-json.ts';
+import type { DecodedRun, Hit, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
+import { inTurns, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
 import type { RequestViews } from './runtime.ts';
 import type { Session } from './session.ts';
@@ -45,82 +45,175 @@ export interface RequestInspection {
 
 /** @throws RefusedError guard_blocked, token_input_uninspectable */
 export async function inspectRequest(inspection: RequestInspection): Promise<RequestOutcome> {
-  const { view, plan, views, session, rules, turn } = inspection;
-  const edits: JsonEdit[] = [];
-  const record: { id: string; text: string }[] = [];
-  const approvals = new Set<GuardOutcome>();
+  const run = new Inspection(inspection);
+  const { view, target } = inspection;
+  if (view !== undefined) {
+    await run.lanes(view);
+    await run.values(view);
+  }
+  run.target(target);
+  if (view !== undefined) await run.seams(view);
+  return run.outcome();
+}
 
-  const judge = (hits: readonly Hit[], seam: boolean): void => {
+/** Tag characters (Unicode chapter 23.9): invisible to people. The scanner reads them as the letters that they stand for; here they are nothing. */
+const tags = /[\u{e0000}-\u{e007f}]/u;
+
+/** The text as a reader sees it who passes over tag characters: a word with tags strewn into it is whole again. */
+function withoutTags(text: string): DecodedRun {
+  const map: number[] = [];
+  const mapEnd: number[] = [];
+  let plain = '';
+  for (let at = 0; at < text.length;) {
+    const code = text.codePointAt(at) ?? 0;
+    const units = code > 0xffff ? 2 : 1;
+    if (code < 0xe0000 || code > 0xe007f) {
+      plain += text.slice(at, at + units);
+      for (let unit = 0; unit < units; unit++) {
+        map.push(at);
+        mapEnd.push(at + units);
+      }
+    }
+    at += units;
+  }
+  return {
+    start: 0,
+    end: text.length,
+    kind: 'escape',
+    text: plain,
+    map: Uint32Array.from(map),
+    mapEnd: Uint32Array.from(mapEnd),
+  };
+}
+
+class Inspection {
+  readonly #options: RequestInspection;
+  readonly #edits: JsonEdit[] = [];
+  readonly #record: { id: string; text: string }[] = [];
+  readonly #approvals = new Set<GuardOutcome>();
+  #units = 0;
+
+  constructor(options: RequestInspection) {
+    this.#options = options;
+  }
+
+  outcome(): RequestOutcome {
+    return { edits: outermost(this.#edits), record: this.#record, approvals: [...this.#approvals] };
+  }
+
+  async lanes(view: RequestView): Promise<void> {
+    const { views, turn } = this.#options;
+    for (const { id, kind, node } of view.lanes) {
+      const text = node.text;
+      if (this.#isDue(text)) await turn();
+      const look = maskPrompt(views.pair, text, kind, turn);
+      const { caller, record } = look instanceof Promise ? await look : look;
+      for (const run of spelledRuns(text)) await this.#spelled(run, [...caller.hits, ...record.hits]);
+      if (tags.test(text)) await this.#spelled(withoutTags(text), [...caller.hits, ...record.hits]);
+      // A blocked prompt is recorded too, masked.
+      this.#record.push({ id, text: record.text });
+      this.#judge(caller.hits, false);
+      this.#edit(node, caller);
+    }
+  }
+
+  /** Spelled in escapes over several words; what was found without is not counted twice. */
+  async #spelled(run: DecodedRun, known: readonly Hit[]): Promise<void> {
+    const { views, turn } = this.#options;
+    if (this.#isDue(run.text)) await turn();
+    const { hits } = await maskProse(views.act, run.text, turn);
+    const fresh = hits.filter(
+      (hit) =>
+        !known.some((one) => one.start < (run.mapEnd[hit.end - 1] ?? run.end) && one.end > (run.map[hit.start] ?? 0)),
+    );
+    this.#judge(fresh, true);
+  }
+
+  async values(view: RequestView): Promise<void> {
+    const { views, turn } = this.#options;
+    for (const { node, key } of view.loneValues) {
+      const text = node.text;
+      if (views.clean.has(text)) continue;
+      if (this.#isDue(text)) await turn();
+      const look = maskProse(views.act, text, turn);
+      const found = look instanceof Promise ? await look : look;
+      if (found.hits.length === 0) views.clean.add(text);
+      this.#judge(found.hits, key);
+      this.#edit(node, found);
+    }
+  }
+
+  /** Targets repeat from request to request. */
+  target(target: string): void {
+    const { views } = this.#options;
+    if (views.cleanTargets.has(target)) return;
+    const hits = readings(target).flatMap((text) => views.act.mask(text, 'prose', 'complete').hits);
+    if (hits.length === 0) views.cleanTargets.add(target);
+    this.#judge(hits, true);
+  }
+
+  async seams(view: RequestView): Promise<void> {
+    const { views, turn } = this.#options;
+    for (const texts of neighbours(view)) {
+      for (const glue of glues) {
+        // Hardly ever does anything live on from one text into the next, and that is told by a few characters.
+        if (!mayCross(texts, glue, views.act)) continue;
+        for (const seam of seams(texts, glue)) {
+          if (this.#isDue('')) await turn();
+          const { hits } = await maskProse(views.act, seam.text, turn);
+          const across = hits.filter((hit) => crosses(hit, seam.borders, glue.length));
+          this.#judge(across, true);
+        }
+      }
+    }
+  }
+
+  /** Many short texts are as dear as a long one: other requests get their turn between them, too. */
+  #isDue(text: string): boolean {
+    this.#units += text.length + textUnits;
+    if (this.#units < stepUnits) return false;
+    this.#units = 0;
+    return true;
+  }
+
+  #edit({ start, end }: JsonNode, { edits, text }: MaskResult): void {
+    if (edits.length > 0) this.#edits.push({ start, end, text: JSON.stringify(text) });
+  }
+
+  #judge(hits: readonly Hit[], seam: boolean): void {
+    const { plan, rules, session } = this.#options;
     for (const hit of hits) {
       const outcome = plan.outcomes[hit.rule];
-      const rule = rules[hit.rule];
-      if (outcome === undefined || rule === undefined) continue; // looked for on behalf of the record only
-      act(outcome, hit, seam, session, approvals);
+      if (outcome === undefined || rules[hit.rule] === undefined) continue; // looked for on behalf of the record only
+      act(outcome, hit, seam, session, this.#approvals);
     }
-  };
+  }
+}
 
-  let units = 0;
-  /** Many short texts are as dear as a long one: other requests get their turn between them, too. */
-  const pause = async (text: string): Promise<void> => {
-    units += text.length + textUnits;
-    if (units < stepUnits) return;
-    units = 0;
-    await turn();
-  };
+/**
+ * One text for the guards and for the record. It never fails: what is no JSON is prose, and field rules are about answers. Short texts
+ * are answered at once, without a promise: a request holds many.
+ */
+function maskPrompt(
+  pair: ViewPair,
+  text: string,
+  kind: LaneKind,
+  turn: () => Promise<void>,
+): PairResult | Promise<PairResult> {
+  const as = kind === 'json' ? 'json' : 'prose';
+  const again = ({ caller, record }: PairResult): boolean => caller.failed || record.failed;
+  if (text.length > stepUnits) {
+    const run = (read: LaneKind): Promise<PairResult> => inTurns(pair.maskInSteps(text, read, 'complete'), turn);
+    return run(as).then((result) => (again(result) ? run('prose') : result));
+  }
+  const result = pair.mask(text, as, 'complete');
+  return again(result) ? pair.mask(text, 'prose', 'complete') : result;
+}
 
-  for (const lane of view?.lanes ?? []) {
-    const text = lane.node.text;
-    await pause(text);
-    const first = await maskPrompt(views.all, text, lane.kind, turn);
-    for (const run of spelledRuns(text)) {
-      await pause(run.text);
-      const { hits } = await maskPrompt(views.act, run.text, 'prose', turn);
-      judge(
-        hits.filter(
-          (hit) =>
-            !first.hits.some(
-              (one) => one.start < (run.mapEnd[hit.end - 1] ?? run.end) && one.end > (run.map[hit.start] ?? 0),
-            ),
-        ),
-        true,
-      );
-    }
-    if (first.hits.length === 0) {
-      record.push({ id: lane.id, text });
-      continue;
-    }
-    const acted = await maskPrompt(views.act, text, lane.kind, turn);
-    // The record first: a blocked prompt is recorded too, masked.
-    record.push({ id: lane.id, text: (await maskPrompt(views.record, text, lane.kind, turn)).text });
-    judge(acted.hits, false);
-    if (acted.edits.length > 0)
-      edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(acted.text) });
-  }
-  for (const value of view?.loneValues ?? []) {
-    const text = value.node.text;
-    if (views.clean.has(text)) continue;
-    await pause(text);
-    const found = await maskPrompt(views.act, text, 'prose', turn);
-    if (found.hits.length === 0) {
-      views.clean.add(text);
-      continue;
-    }
-    judge(found.hits, value.key);
-    if (found.edits.length > 0)
-      edits.push({ start: value.node.start, end: value.node.end, text: JSON.stringify(found.text) });
-  }
-  for (const text of readings(inspection.target)) judge(views.act.mask(text, 'prose', 'complete').hits, true);
-  for (const glue of glues) {
-    for (const seam of view === undefined ? [] : allSeams(view, glue)) {
-      await pause('');
-      const { hits } = await maskPrompt(views.act, seam.text, 'prose', turn);
-      judge(
-        hits.filter((hit) => crosses(hit, seam.borders, glue.length)),
-        true,
-      );
-    }
-  }
-  return { edits: outermost(edits), record, approvals: [...approvals] };
+function maskProse(view: View, text: string, turn: () => Promise<void>): MaskResult | Promise<MaskResult> {
+  return text.length <= stepUnits
+    ? view.mask(text, 'prose', 'complete')
+    : inTurns(view.maskInSteps(text, 'prose', 'complete'), turn);
 }
 
 function act(outcome: GuardOutcome, hit: Hit, seam: boolean, session: Session, approvals: Set<GuardOutcome>): void {
@@ -195,13 +288,21 @@ function* withValues(view: RequestView): Generator<readonly string[], void, void
   yield nodes.slice(from, to + 1).map((one) => one.text);
 }
 
-/** Every seam between neighbours, and those with what is between them. */
-function* allSeams(view: RequestView, glue: string): Generator<Seam, void, void> {
-  yield* seams(
-    view.lanes.map((lane) => lane.node.text),
-    glue,
-  );
-  for (const texts of withValues(view)) yield* seams(texts, glue);
+/** Texts that are read as one: all lanes, and names, numbers and keys with what is beside them. */
+function* neighbours(view: RequestView): Generator<readonly string[], void, void> {
+  if (view.lanes.length > 1) yield view.lanes.map((lane) => lane.node.text);
+  yield* withValues(view);
+}
+
+/** Whether there may be a finding with characters of two neighbours. False is certain. */
+function mayCross(texts: readonly string[], glue: string, view: View): boolean {
+  let left = '';
+  for (const text of texts) {
+    if (text === '') continue;
+    if (left !== '' && view.mayCross(left, glue + text.slice(0, seamUnits))) return true;
+    left = text;
+  }
+  return false;
 }
 
 interface Seam {

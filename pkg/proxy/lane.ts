@@ -17,9 +17,18 @@ export class AnswerLane {
 
   constructor(id: string, kind: LaneKind, views: ResponseViews, waitForRecord: boolean) {
     this.id = id;
-    this.#caller = views.act.open(kind);
-    this.#record = views.same ? undefined : views.record.open(kind);
     this.#waitForRecord = waitForRecord;
+    if (views.same) {
+      this.#caller = views.act.open(kind);
+      this.#record = undefined;
+      return;
+    }
+    // One reading serves both where both must have decided anyhow.
+    const { caller, record } = waitForRecord
+      ? views.pair.open(kind)
+      : { caller: views.act.open(kind), record: views.record.open(kind) };
+    this.#caller = caller;
+    this.#record = record;
   }
 
   push(text: string): void {

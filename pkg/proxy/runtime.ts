@@ -12,7 +12,7 @@ import type {
   ScanRule,
   Snapshot,
 } from '../core/index.ts';
-import type { Scanner, View } from '../detect/index.ts';
+import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
@@ -32,20 +32,21 @@ export interface Runtime {
 }
 
 export interface RequestViews {
-  /** Every rule that matters, only counted: when it finds nothing, nothing else is run. */
-  readonly all: View;
   /** Mask rules replaced, the others counted. */
   readonly act: View;
   /** The text as it is recorded. */
   readonly record: View;
+  readonly pair: ViewPair;
   /** Short texts in which `act` finds nothing. */
   readonly clean: CleanTexts;
+  /** Short request targets in which, read as servers read them, `act` finds nothing. */
+  readonly cleanTargets: CleanTexts;
 }
 
 export interface ResponseViews {
-  readonly all: View;
   readonly act: View;
   readonly record: View;
+  readonly pair: ViewPair;
   /** Short texts in which `act` finds nothing, and in which `record` does not. */
   readonly clean: CleanTexts;
   readonly cleanRecord: CleanTexts;
@@ -194,12 +195,14 @@ function buildRuntime(
       plan.outcomes.forEach(
         (outcome, index) => outcome?.enforce === true && outcome.action === 'Mask' && (mask[index] = 1),
       );
-      const kept = union(grow(record, size), always);
+      const act = scanner.view({ replace: mask, stop: none(size), note: minus(selected, mask) });
+      const kept = scanner.view({ replace: union(grow(record, size), always), stop: none(size), note: none(size) });
       const views: RequestViews = {
-        all: scanner.view({ replace: none(size), stop: none(size), note: union(selected, kept) }),
-        act: scanner.view({ replace: mask, stop: none(size), note: minus(selected, mask) }),
-        record: scanner.view({ replace: kept, stop: none(size), note: none(size) }),
+        act,
+        record: kept,
+        pair: scanner.pair(act, kept),
         clean: new CleanTexts(),
+        cleanTargets: new CleanTexts(),
       };
       requestCache.set(plan, views);
       return views;
@@ -211,10 +214,12 @@ function buildRuntime(
       const replace = minus(union(grow(plan.mask, size), always), stop);
       const kept = union(grow(plan.record, size), always);
       const note = minus(grow(plan.flag, size), replace, stop);
+      const act = scanner.view({ replace, stop, note });
+      const record = scanner.view({ replace: kept, stop: none(size), note: none(size) });
       const views: ResponseViews = {
-        all: scanner.view({ replace: none(size), stop: none(size), note: union(replace, stop, note, kept) }),
-        act: scanner.view({ replace, stop, note }),
-        record: scanner.view({ replace: kept, stop: none(size), note: none(size) }),
+        act,
+        record,
+        pair: scanner.pair(act, record),
         clean: new CleanTexts(),
         cleanRecord: new CleanTexts(),
         same: isEmpty(stop) && Buffer.compare(replace, kept) === 0,

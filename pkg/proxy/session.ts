@@ -1,5 +1,14 @@
 import type { Clock } from '../base/index.ts';
-import type { AuditEvent, Identity, Operation, ReasonCode, Refusal, RuleAct, SessionEnd } from '../core/index.ts';
+import type {
+  AuditEvent,
+  Identity,
+  Operation,
+  ReasonCode,
+  Refusal,
+  RuleAct,
+  SessionEnd,
+  SessionStart,
+} from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RecordWriter } from './record-writer.ts';
 
@@ -14,9 +23,11 @@ import type { RecordWriter } from './record-writer.ts';
 /** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. */
 const segmentUnits = 16_384;
 
+/** A {@link RuleAct} that is still being counted: the form in which it is recorded. */
 interface Act {
+  readonly rule: string;
   readonly act: RuleAct['act'];
-  readonly by: Set<string>;
+  by?: string[];
   count: number;
 }
 
@@ -45,8 +56,8 @@ export class Session {
   readonly #clock: Clock;
   readonly #record: RecordWriter;
   readonly #onFailedOpen: (what: string) => void;
-  readonly #acts = new Map<string, Act>();
-  readonly #observed = new Map<string, Act>();
+  readonly #acts: Act[] = [];
+  readonly #observed: Act[] = [];
   readonly failedOpen: string[] = [];
   #pending: AuditEvent[] = [];
   #started = false;
@@ -83,35 +94,39 @@ export class Session {
 
   act(rule: string, act: RuleAct['act'], by?: string, observed = false): void {
     const acts = observed ? this.#observed : this.#acts;
-    const key = `${rule}\n${act}`;
-    let known = acts.get(key);
+    let known = acts.find((one) => one.rule === rule && one.act === act);
     if (known === undefined) {
-      known = { act, by: new Set(), count: 0 };
-      acts.set(key, known);
+      known = by === undefined ? { rule, act, count: 0 } : { rule, act, by: [by], count: 0 };
+      acts.push(known);
     }
     known.count += 1;
-    if (by !== undefined) known.by.add(by);
+    if (by !== undefined && known.by?.includes(by) !== true) (known.by ??= []).push(by);
   }
 
   observe(refusals: readonly Refusal[]): void {
     for (const refusal of refusals) this.act(refusal.rule, 'denied', refusal.reason, true);
   }
 
-  /** Rules that acted so far, for the receipt: `id;act`, in order of first action. */
+  /** Rules that acted so far, in order of first action. */
   acts(): readonly RuleAct[] {
-    return toActs(this.#acts);
+    return this.#acts;
   }
 
   /** Whether a policy in Observe mode would have refused this. */
   get wouldRefuse(): boolean {
-    for (const one of this.#observed.values()) if (one.act === 'denied' || one.act === 'blocked') return true;
+    for (const one of this.#observed) if (one.act === 'denied' || one.act === 'blocked') return true;
     return false;
   }
 
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
   begin(lanes: readonly { readonly id: string; readonly text: string }[]): void {
-    this.#queueStart();
-    for (const lane of lanes) this.#queueSegments('request', lane.id, lane.text);
+    const kept = this.content === 'None' ? [] : lanes;
+    if (kept.reduce((sum, lane) => sum + lane.text.length, 0) <= segmentUnits) {
+      this.#queueStart(kept.map(({ id, text }) => ({ lane: id, text })));
+    } else {
+      this.#queueStart();
+      for (const lane of kept) this.#queueSegments('request', lane.id, lane.text);
+    }
     this.commit();
   }
 
@@ -129,9 +144,14 @@ export class Session {
       this.#record.append(events);
     } catch (cause) {
       if (this.onAuditFailure === 'Deny') throw new RefusedError('audit_unavailable', { cause });
-      if (!this.failedOpen.includes('audit')) this.failedOpen.push('audit');
-      this.#onFailedOpen('audit');
+      this.failOpen('audit');
     }
+  }
+
+  /** A check could not be made and its failure mode lets the exchange go on: named in the receipt and the record, and counted. */
+  failOpen(what: string): void {
+    if (!this.failedOpen.includes(what)) this.failedOpen.push(what);
+    this.#onFailedOpen(what);
   }
 
   /** Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left. */
@@ -150,7 +170,7 @@ export class Session {
       status,
       code: code ?? null,
       rules: this.acts(),
-      observed: toActs(this.#observed),
+      observed: this.#observed,
       failedOpen: this.failedOpen,
       bytesIn: this.exchange.bytesIn,
       bytesOut: this.exchange.bytesOut,
@@ -170,7 +190,7 @@ export class Session {
     return this.#ended;
   }
 
-  #queueStart(): void {
+  #queueStart(request: NonNullable<SessionStart['request']> = []): void {
     if (this.#started) return;
     this.#started = true;
     const caller = this.caller;
@@ -190,6 +210,7 @@ export class Session {
       operation: this.operation,
       model: this.model ?? null,
       stream: this.stream,
+      ...(request.length === 0 ? {} : { request }),
     });
   }
 
@@ -210,12 +231,3 @@ export class Session {
 }
 
 const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;
-
-function toActs(acts: ReadonlyMap<string, Act>): readonly RuleAct[] {
-  return [...acts].map(([key, one]) => ({
-    rule: key.slice(0, key.lastIndexOf('\n')),
-    act: one.act,
-    ...(one.by.size > 0 ? { by: [...one.by] } : {}),
-    count: one.count,
-  }));
-}

@@ -36,6 +36,7 @@ export function decideAccess(runtime: Runtime, session: Session, facts: AccessRe
   const decision = runtime.snapshot.access(facts);
   if (decision.kind === 'allow') {
     session.observe(decision.observed);
+    requireAnalyzers(runtime, session, facts);
     return decision;
   }
   session.act(decision.refusal.rule, 'denied');
@@ -45,6 +46,27 @@ export function decideAccess(runtime: Runtime, session: Session, facts: AccessRe
       ? 'token_missing'
       : decision.refusal.reason;
   throw new RefusedError(reason, { rule: decision.refusal.rule });
+}
+
+/** Pages that carry nothing of a caller's or of the model's. */
+const unanalysed: ReadonlySet<string> = new Set(['Health', 'Metrics', 'ListModels']);
+
+/**
+ * Nothing calls analyzers yet, so each of them is down: what its `failureMode` says holds. `Deny` is the default.
+ *
+ * @throws RefusedError analyzer_unavailable
+ */
+function requireAnalyzers({ snapshot }: Runtime, session: Session, { operation }: AccessRequest): void {
+  if (snapshot.analyzers.length === 0 || unanalysed.has(operation)) return;
+  const needed = snapshot.analyzers.find((one) => one.failureMode === 'Deny');
+  if (needed === undefined) {
+    session.failOpen('analyzer');
+    return;
+  }
+  const refusal = { reason: 'analyzer_unavailable', rule: `analyzers/${needed.name}` } as const;
+  if (!snapshot.enforcing) return session.observe([refusal]);
+  session.act(refusal.rule, 'denied');
+  throw new RefusedError(refusal.reason, { rule: refusal.rule });
 }
 
 export interface ModelHeaders {

@@ -11,8 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { nodeTierFault } from '../cluster/node.ts';
+import { dirname, join } from 'node:path';
+import { nodeTierFault, otherUsers, userFile } from '../cluster/node.ts';
 
 // The build is planned on a copy of test/cluster and a cache of empty programs: nothing is built.
 
@@ -128,6 +128,15 @@ describe('where the node tier cannot run, it says what it needs', () => {
     if (words === undefined) expect(fault).toBeUndefined();
     else expect(fault).toMatch(words);
   });
+});
+
+test('a cluster counts the runs that use it, and forgets those that died', () => {
+  const state = join(folder, 'state');
+  expect(otherUsers(state)).toEqual([]);
+  const beyondAnyPid = 2 ** 22 + 1;
+  mkdirSync(dirname(userFile(state, 0)), { recursive: true });
+  for (const run of [process.pid, process.ppid, beyondAnyPid]) writeFileSync(userFile(state, run), '');
+  expect(otherUsers(state)).toEqual([process.ppid]);
 });
 
 function edit(file: string, from: RegExp | string, to: string): void {

@@ -1,7 +1,7 @@
 // Images for the node, made without a registry. `node images.ts pause` makes the sandbox image and prints its archive.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
@@ -37,6 +37,10 @@ function write(name: string, config: ImageConfig, parts: readonly Layer[], tag?:
     mkdirSync(folder, { recursive: true });
     writeFileSync(`${archive}.${process.pid}`, ociArchive(reference, [{ architecture, config, layers: parts }]));
     renameSync(`${archive}.${process.pid}`, archive);
+    // Each change of the sources makes another one; a running test may still need yesterday's, hardly an older one.
+    for (const old of readdirSync(folder).filter((one) => one.startsWith(`${name}-`))) {
+      if (statSync(join(folder, old)).mtimeMs < Date.now() - 86_400_000) rmSync(join(folder, old), { force: true });
+    }
   }
   return { reference, archive };
 }

@@ -1,11 +1,13 @@
-// After the node tier: takes the cluster down if the tests brought it up, and leaves one that was there before.
-import { existsSync } from 'node:fs';
+// After the node tier: takes the cluster down if tests brought it up and no other run uses it; leaves one that was there before.
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
-import { startedByTests, stateFolder } from './node.ts';
+import { otherUsers, startedByTests, stateFolder, userFile } from './node.ts';
 
 export default async function takeDown(): Promise<void> {
-  if (!existsSync(startedByTests(stateFolder()))) return;
+  const state = stateFolder();
+  rmSync(userFile(state, process.pid), { force: true });
+  if (!existsSync(startedByTests(state)) || otherUsers(state).length > 0) return;
   const { status, stderr } = await runCommand(join(import.meta.dirname, 'down.sh'), []);
   if (status !== 0) throw new Error(`the cluster could not be taken down: ${stderr}`);
 }

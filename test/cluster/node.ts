@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
 import type { CommandOptions, CommandResult } from './command.ts';
@@ -46,8 +46,27 @@ export interface ExecOptions extends CommandOptions {
 
 const script = (name: string): string => join(import.meta.dirname, name);
 
-/** Says that the tests brought the cluster up, and so have to take it down (node-teardown.ts). */
+/** Says that tests brought the cluster up, and so have to take it down (node-teardown.ts). */
 export const startedByTests = (state: string): string => join(state, 'started-by-tests');
+
+/**
+ * Runs that use the cluster, one empty file each, named by the process that teardown runs in. Beside the cluster's folder: a
+ * run registers before it starts the cluster, so that no other run takes it down in between.
+ */
+const usersFolder = (state: string): string => `${state}-users`;
+export const userFile = (state: string, run: number): string => join(usersFolder(state), String(run));
+
+/** Workers of jest are children of the run's own process, with a channel to it. */
+const runOf = (): number => (process.connected ? process.ppid : process.pid);
+
+/** Other runs that still use the cluster: who ends first must not take it from them. */
+export function otherUsers(state: string, own: number = process.pid): number[] {
+  if (!existsSync(usersFolder(state))) return [];
+  return readdirSync(usersFolder(state))
+    .map(Number)
+    .filter((pid) => pid !== own && existsSync(`/proc/${pid}`));
+}
+
 export const stateFolder = (): string => process.env['KUBE_STATE'] ?? '/tmp/sidegate-cluster';
 
 /** A word for each reason why the tier cannot run here; undefined where it can. */
@@ -71,6 +90,8 @@ export async function startNode(): Promise<ClusterNode> {
   if (fault !== undefined) throw new Error(fault);
   findPrograms(['kubelet', 'containerd', 'helm'], undefined);
   const state = stateFolder();
+  mkdirSync(usersFolder(state), { recursive: true });
+  writeFileSync(userFile(state, runOf()), '');
   const ran = existsSync(join(state, 'settings'));
   const up = await runCommand(script('up.sh'), [], { timeoutMs: 300_000 });
   if (up.status !== 0) throw new Error(`the cluster did not start:\n${up.stderr}`);

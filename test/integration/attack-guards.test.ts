@@ -149,6 +149,8 @@ describe('attacks on guards', () => {
     ['soft hyphen', user('pro\u00adject fal\u00adcon')],
     ['bidi', user('pro\u202eject fal\u202ccon')],
     ['var selectors', user([...'project falcon'].join('\ufe0f'))],
+    ['tag letters strewn into a word', user('pro\u{e0061}ject fal\u{e0020}con')],
+    ['tag letters strewn into a card', user('4111\u{e0031} 1111 1111\u{e0078} 1111')],
     ['tag chars', user([...'project falcon'].map((c) => String.fromCodePoint(0xe0000 + c.charCodeAt(0))).join(''))],
     ['math bold', user([...'projectfalcon'].map((c) => String.fromCodePoint(0x1d41a + c.charCodeAt(0) - 97)).join(''))],
     ['circled', user([...'projectfalcon'].map((c) => String.fromCodePoint(0x24d0 + c.charCodeAt(0) - 97)).join(''))],

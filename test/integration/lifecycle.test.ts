@@ -350,15 +350,11 @@ describe('the record', () => {
     world.model.script = streamChat(['Hello ', 'there.']);
     const answer = await world.post(path, stream);
     const events = world.record().filter((event) => event['session'] === answer.headers['x-request-id']);
-    expect(events.map((event) => event['type'])).toEqual([
-      'start',
-      'segment',
-      ...events.slice(2, -1).map(() => 'segment'),
-      'end',
-    ]);
+    expect(events.map((event) => event['type'])).toEqual(['start', ...events.slice(1, -1).map(() => 'segment'), 'end']);
+    expect(events[0]?.['request']).toMatchObject([{ lane: 'messages[0].content' }]);
     expect(
       events
-        .slice(2, -1)
+        .slice(1, -1)
         .map((event) => event['text'])
         .join(''),
     ).toBe('Hello there.');

@@ -361,7 +361,10 @@ describe('a policy that says what is not carried out yet', () => {
       `${basePolicy(issuer.url)}  analyzers: [{ name: ner, url: "https://presidio.example.com/analyze" }]\n`,
     );
     const sidecar = await startUp('--audit=audit.jsonl');
-    expect(sidecar.stderr()).toMatch(/"level":"warn".*"policy notice".*analyzers\[ner\].*nothing is inspected by it/);
+    expect(sidecar.stderr()).toMatch(
+      /"level":"warn".*"policy notice".*analyzers\[ner\].*every inference request is refused/,
+    );
+    expect(await post(sidecar.port, ask)).toMatchObject({ status: 503 });
   });
 });
 

@@ -5,7 +5,8 @@ import type { ClusterNode } from '../cluster/node.ts';
 // The image in plain pods: a sidecar process in front of a scripted model, its policy from a ConfigMap, its callers proven
 // by the cluster's own service account tokens, called over TLS by name from a third pod.
 
-const namespace = 'smoke';
+// Of this run alone: two runs at once share one cluster.
+const namespace = `smoke-${process.pid}`;
 let node: ClusterNode;
 let token: string;
 

@@ -59,6 +59,12 @@ export class ForwardAutomaton {
     return { id: this.#beginId, generation: this.#cache.generation, set };
   }
 
+  /** Where another automaton over the same program stands, without its new starts where this one has none. */
+  carry(from: Standing): Standing {
+    const set = from.set;
+    return { id: this.#cache.intern(set, '', nothing), generation: this.#cache.generation, set };
+  }
+
   /** Whether some match has begun and may go on or waits for context. */
   alive(at: Standing): boolean {
     return at.set.length > 0;

@@ -1,6 +1,6 @@
 import { labelText, replacementText } from './replacement.ts';
 import type { Finding } from './finding.ts';
-import type { Compiled } from './plan.ts';
+import type { Plan, UnitPlan } from './plan.ts';
 import type { Hit } from '../scanner.ts';
 
 /**
@@ -17,6 +17,9 @@ export interface Replaced {
   readonly text: string;
 }
 
+/** Turns a replacement into what the surrounding syntax wants. */
+export type Spell = (text: string, finding: Finding) => string;
+
 export interface ComponentSink {
   replace(component: Replaced): void;
   /** Nothing from `at` on may go out. */
@@ -25,11 +28,9 @@ export interface ComponentSink {
 }
 
 export class Components {
-  readonly #compiled: Compiled;
+  readonly #plan: Plan;
   readonly #sink: ComponentSink;
-  readonly #stops: boolean;
-  /** Turns a replacement into what the surrounding syntax wants. */
-  #spell: (text: string, finding: Finding) => string;
+  #spell: Spell;
   #first: Finding | undefined = undefined;
   #end = 0;
   #open: Finding[] = [];
@@ -41,51 +42,100 @@ export class Components {
   #reach: Finding[] = [];
   /** For each rule and kind that was counted: the findings that still cover text. */
   readonly #covers = new Map<string, Finding[]>();
+  #decided = 0;
+  #stopped = false;
 
-  constructor(
-    compiled: Compiled,
-    sink: ComponentSink,
-    stops: boolean,
-    spell: (text: string, finding: Finding) => string,
-  ) {
-    this.#compiled = compiled;
+  constructor(plan: Plan, sink: ComponentSink, spell: Spell) {
+    this.#plan = plan;
     this.#sink = sink;
-    this.#stops = stops;
     this.#spell = spell;
+  }
+
+  /** Source offset before which the output is final. */
+  get decided(): number {
+    return this.#decided;
+  }
+
+  /** A finding ended the lane; nothing more is taken. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   /** For the next text of the same lane. */
-  reset(spell: (text: string, finding: Finding) => string): void {
+  reset(source: number, spell: Spell): void {
     this.#spell = spell;
     this.#first = undefined;
     this.#covers.clear();
+    this.#decided = source;
   }
 
-  /** Takes the next finding. False: it ends the lane. */
-  add(finding: Finding): boolean {
-    const { plan } = finding;
-    this.#count(finding);
-    if (plan.replace < 0 && plan.stop < 0) return true;
+  /** Takes the next findings, all that there will ever be up to the last one's start, in any order; those that no rule of the view asks for are not its own. */
+  give(findings: readonly Finding[]): void {
+    if (this.#stopped) return;
+    const { units } = this.#plan;
+    const [only] = findings;
+    if (findings.length === 1 && only !== undefined) {
+      const plan = units[only.unit.index];
+      if (plan !== undefined) this.#add(only, plan);
+      return;
+    }
+    const own = findings.filter((one) => units[one.unit.index] !== undefined);
+    for (const one of own.sort((a, b) => this.#compare(a, b))) {
+      this.#add(one, this.#planOf(one));
+      if (this.#isStopped()) return;
+    }
+  }
+
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  #planOf(finding: Finding): UnitPlan {
+    return this.#plan.units[finding.unit.index] as UnitPlan;
+  }
+
+  /** Smallest start, then longest, then policy order. */
+  #compare(a: Finding, b: Finding): number {
+    if (a.start !== b.start) return a.start - b.start;
+    if (a.openEnded !== b.openEnded) return a.openEnded ? -1 : 1;
+    if (!a.openEnded && a.end !== b.end) return b.end - a.end;
+    const first = this.#planOf(a).order;
+    const second = this.#planOf(b).order;
+    for (let at = 0; at < 3; at++) {
+      const difference = (first[at] as number) - (second[at] as number);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  }
+
+  #add(finding: Finding, plan: UnitPlan): void {
+    this.#count(finding, plan);
+    if (plan.replace < 0 && plan.stop < 0) return;
     if (this.#first !== undefined && finding.start >= this.#reachEnd()) this.#close();
     if (plan.stop >= 0) {
+      this.#stopped = true;
       this.#sink.stop(
         { rule: plan.stop, by: plan.unit.by, start: finding.start, end: finding.recognised },
         this.#first?.start ?? finding.start,
       );
-      return false;
+      return;
     }
     if (this.#first === undefined) this.#begin(finding);
     else this.#join(finding, this.#first);
     this.#decide();
-    return true;
   }
 
   /**
-   * All findings that start before `frontier` were added. Returns up to where the output is final.
+   * All findings that start before `frontier` were given: what is final now?
    *
    * @param received source units received: what an open component has swallowed
    */
-  advance(frontier: number, received: number): number {
+  advance(frontier: number, received: number): void {
+    if (this.#stopped) return;
+    this.#decided = Math.max(this.#decided, this.#finalUntil(frontier, received));
+  }
+
+  #finalUntil(frontier: number, received: number): number {
     const first = this.#first;
     if (first === undefined) return frontier;
     const end = this.#reachEnd();
@@ -99,8 +149,10 @@ export class Components {
   }
 
   /** The text is over, all findings have ends. */
-  finish(): void {
+  finish(received: number): void {
+    if (this.#stopped) return;
     if (this.#first !== undefined) this.#close();
+    this.#decided = received;
   }
 
   #begin(finding: Finding): void {
@@ -116,7 +168,7 @@ export class Components {
 
   #join(finding: Finding, first: Finding): void {
     this.#track(finding);
-    const at = this.#reach.findIndex((one) => one.plan === finding.plan);
+    const at = this.#reach.findIndex((one) => one.unit === finding.unit);
     const earlier = at < 0 ? undefined : this.#reach[at];
     if (earlier !== undefined && finding.start < earlier.end && (finding.openEnded || finding.end <= earlier.end)) {
       if (finding.end > earlier.end) this.#reach[at] = finding;
@@ -148,10 +200,11 @@ export class Components {
   /** Fixes the replacement as soon as nothing that may come can change it. */
   #decide(): void {
     const first = this.#first;
-    if (first === undefined || this.#replaced !== undefined || this.#stops) return;
-    const rule = this.#compiled.rules[first.plan.replace];
+    if (first === undefined || this.#replaced !== undefined || this.#plan.stops) return;
+    const plan = this.#planOf(first);
+    const rule = this.#plan.compiled.rules[plan.replace];
     if (rule === undefined) return;
-    const tooLong = first.plan.keepsValue && first.value === undefined;
+    const tooLong = plan.keepsValue && first.value === undefined;
     const differs = this.#differs || (this.#reachEnd() !== Number.POSITIVE_INFINITY && !this.#alike(first));
     if (differs || tooLong || rule.replacement.style === 'Label') this.#put(first, labelText(rule));
   }
@@ -161,9 +214,9 @@ export class Components {
     if (first === undefined) return;
     const end = this.#reachEnd();
     if (this.#replaced === undefined) {
-      const rule = this.#compiled.rules[first.plan.replace];
+      const { rules, hashKey } = this.#plan.compiled;
+      const rule = rules[this.#planOf(first).replace];
       if (rule !== undefined) {
-        const { hashKey } = this.#compiled;
         this.#put(first, this.#alike(first) ? replacementText(rule, first.value, hashKey) : labelText(rule));
       }
     }
@@ -184,8 +237,7 @@ export class Components {
   }
 
   /** Counts a finding for each of its rules, unless one of the same rule and kind still covers its start. */
-  #count(finding: Finding): void {
-    const { rules, unit } = finding.plan;
+  #count(finding: Finding, { rules, unit }: UnitPlan): void {
     for (const rule of rules) {
       const key = `${rule} ${unit.rank} ${unit.by}`;
       const covers = (this.#covers.get(key) ?? []).filter((one) => one.end > finding.start);

@@ -16,24 +16,43 @@ import type { Edit, Hit, LaneEnd, LaneScanner, MaskResult } from '../scanner.ts'
  * a finding that needs more than 1,024 characters of one window's end and the next one's beginning is not seen.
  */
 const leastRun = 16;
-const windowUnits = 4_096;
+export const windowUnits = 4_096;
 const overlapUnits = 1_024;
 
 const inRun = new Uint8Array(128);
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_%&#;\\.@:~-')
   inRun[char.charCodeAt(0)] = 1;
 
-/** Whether there is anything to decode: most texts have no run. Looks at each sixteenth character, since a run covers one of them. */
-export function hasRun(text: string): boolean {
-  for (let at = leastRun - 1; at < text.length; at += leastRun) {
+/** Where a run stands in a text. */
+export interface Run {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The first run of at least {@link leastRun} characters that begins at or after `from`, which is no character of one. Looks at each
+ * sixteenth character, since a run covers one of them.
+ */
+export function nextRun(text: string, from: number): Run | undefined {
+  for (let at = from + leastRun - 1; at < text.length; at += leastRun) {
     if (!isRun(text, at)) continue;
-    let from = at;
-    while (from > 0 && at - from < leastRun && isRun(text, from - 1)) from--;
-    let to = at + 1;
-    while (to < text.length && to - from < leastRun && isRun(text, to)) to++;
-    if (to - from >= leastRun) return true;
+    let start = at;
+    while (start > from && isRun(text, start - 1)) start--;
+    let end = at + 1;
+    while (end < text.length && isRun(text, end)) end++;
+    if (end - start >= leastRun) return { start, end };
+    at = end - 1;
   }
-  return false;
+  return undefined;
+}
+
+/** Whether the two texts, one after the other, have a run across the place where they meet. */
+export function runsOver(left: string, right: string): boolean {
+  let before = 0;
+  while (before < leastRun && before < left.length && isRun(left, left.length - 1 - before)) before++;
+  let behind = 0;
+  while (behind < leastRun && behind < right.length && isRun(right, behind)) behind++;
+  return before > 0 && behind > 0 && before + behind >= leastRun;
 }
 
 function isRun(text: string, at: number): boolean {

@@ -8,7 +8,7 @@ import type { RuleSketch } from '../testing/rules.ts';
 import { slowMaskLane, slowPathMatches } from '../testing/slow-json.ts';
 import { SlowMasker, shortestSamples } from '../testing/slow-mask.ts';
 import { compileFieldPaths, parseFieldPath } from './field-path.ts';
-import { compileWith } from './view.ts';
+import { compileWith } from './compile.ts';
 
 const hashKey = new Uint8Array(32).fill(7);
 const environment = { detectors: Object.fromEntries(detectors.map((one) => [one.name, one])), fold: foldCodePoint };

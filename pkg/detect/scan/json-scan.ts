@@ -70,7 +70,7 @@ export class JsonScan {
   constructor(plan: Plan, output: Output, start: number, root: PathState | undefined, many: boolean) {
     this.#plan = plan;
     this.#output = output;
-    this.#scan = plan.active.length > 0 ? new TextScan(plan, output) : undefined;
+    this.#scan = plan.active.length > 0 ? new TextScan(plan, [{ plan, sink: output }]) : undefined;
     this.#root = root;
     this.#path = root;
     this.#many = many;
@@ -398,7 +398,8 @@ export class JsonScan {
       return;
     }
     const [found, ...others] = this.#output.withdraw(start);
-    const rule = first === undefined ? undefined : this.#plan.compiled.rules[first.plan.replace];
+    const rule =
+      first === undefined ? undefined : this.#plan.compiled.rules[this.#plan.units[first.unit.index]?.replace ?? -1];
     if (found === undefined || rule === undefined) return;
     const whole = others.length === 0 && found.start === start && found.end === after;
     this.#output.replace({ start, end: after, text: JSON.stringify(whole ? found.text : labelText(rule)) });
@@ -439,7 +440,7 @@ function inNumber(code: number): boolean {
 
 /** Inside of a string of JSON; a field's value in JSON text within the string is quoted there. */
 function spellInString(text: string, finding: Finding): string {
-  const spelled = finding.plan.unit.rank === 3 ? JSON.stringify(text) : text;
+  const spelled = finding.unit.rank === 3 ? JSON.stringify(text) : text;
   return JSON.stringify(spelled).slice(1, -1);
 }
 

@@ -157,7 +157,7 @@ export class Lane implements LaneScanner {
 
   #beginText(source: number): void {
     this.#undetermined = false;
-    this.#text = new TextScan(this.#plan, this.#output);
+    this.#text = new TextScan(this.#plan, [{ plan: this.#plan, sink: this.#output }]);
     this.#text.begin(source);
   }
 

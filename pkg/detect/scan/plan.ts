@@ -66,6 +66,7 @@ export interface UnitPlan {
 /** One selection of rules, compiled. */
 export class Plan {
   readonly compiled: Compiled;
+  /** Of a plan for two views that of the first: only JSON lanes, which are never shared, look at it. */
   readonly spec: ViewSpec;
   /** By unit index; undefined where no rule of the view asks for it. */
   readonly units: readonly (UnitPlan | undefined)[];
@@ -81,10 +82,31 @@ export class Plan {
   #reverse: ReverseAutomaton | undefined = undefined;
   #anchored: ForwardAutomaton | undefined = undefined;
 
-  constructor(compiled: Compiled, spec: ViewSpec) {
+  static of(compiled: Compiled, spec: ViewSpec): Plan {
+    return new Plan(
+      compiled,
+      spec,
+      compiled.units.map((unit) => planUnit(unit, compiled.rules, spec)),
+    );
+  }
+
+  /** Looks for what either looks for, so that one scan serves both. */
+  static both(a: Plan, b: Plan): Plan {
+    return new Plan(
+      a.compiled,
+      a.spec,
+      a.units.map((one, index) => {
+        const other = b.units[index];
+        if (one === undefined || other === undefined) return one ?? other;
+        return { ...one, keepsValue: one.keepsValue || other.keepsValue };
+      }),
+    );
+  }
+
+  private constructor(compiled: Compiled, spec: ViewSpec, units: readonly (UnitPlan | undefined)[]) {
     this.compiled = compiled;
     this.spec = spec;
-    this.units = compiled.units.map((unit) => planUnit(unit, compiled.rules, spec));
+    this.units = units;
     const plans = this.units.filter((one) => one !== undefined);
     this.active = plans.map((one) => one.unit.index);
     this.stops = plans.some((one) => one.stop >= 0);

@@ -8,7 +8,7 @@ import type { LaneEnd, LaneScanner, Scanner, View } from '../scanner.ts';
 import { sketchRules, sketchView } from '../testing/rules.ts';
 import type { RuleSketch } from '../testing/rules.ts';
 import { SlowMasker, shortestSamples } from '../testing/slow-mask.ts';
-import { compileWith } from './view.ts';
+import { compileWith } from './compile.ts';
 
 const hashKey = new Uint8Array(32).fill(7);
 const digit = (code: number): boolean => code >= 0x30 && code <= 0x39;

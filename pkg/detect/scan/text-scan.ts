@@ -3,14 +3,19 @@ import type { Standing } from '../automaton/forward.ts';
 import { wordBefore } from '../automaton/reverse.ts';
 import type { LaneEnd } from '../scanner.ts';
 import { Components } from './components.ts';
-import type { ComponentSink } from './components.ts';
-import { compareFindings } from './finding.ts';
+import type { ComponentSink, Spell } from './components.ts';
 import type { Finding } from './finding.ts';
 import { patience } from './plan.ts';
 import type { Plan, UnitPlan } from './plan.ts';
 import { trackOpen, trackPadding } from './tracker.ts';
 import type { Tracker } from './tracker.ts';
 import { longestStyledValue } from './replacement.ts';
+
+/** One reading of the same findings: what is replaced, counted and stopped at, and where that goes. */
+export interface ScanView {
+  readonly plan: Plan;
+  readonly sink: ComponentSink;
+}
 
 /**
  * Scans one logical text (a lane, or one string of a JSON lane) as it grows, in the folded form that detectors see, and keeps
@@ -42,7 +47,8 @@ import { longestStyledValue } from './replacement.ts';
  */
 export class TextScan {
   readonly #plan: Plan;
-  readonly #components: Components;
+  /** One for each view that is served. */
+  readonly #components: readonly Components[];
   readonly #at: Standing;
 
   /** Folded text from #base on. */
@@ -66,7 +72,6 @@ export class TextScan {
 
   /** Folded offset: all starts before it are judged. */
   #frontier = 0;
-  #decided = 0;
   #stopped = false;
   /** Places after the frontier where units may have ended, rising. */
   readonly #due = new Map<number, number[]>();
@@ -81,34 +86,23 @@ export class TextScan {
   /** Starts before this may be padded candidates. */
   #paddedUntil = 0;
 
-  constructor(plan: Plan, sink: ComponentSink) {
+  /** @param plan holds every unit of the views */
+  constructor(plan: Plan, views: readonly ScanView[]) {
     this.#plan = plan;
     this.#at = plan.forward.begin();
-    this.#components = new Components(
-      plan.compiled,
-      {
-        replace: (component) => sink.replace(component),
-        hit: (hit) => sink.hit(hit),
-        stop: (hit, at) => {
-          this.#stopped = true;
-          sink.stop(hit, at);
-        },
-      },
-      plan.stops,
-      spellPlain,
-    );
+    this.#components = views.map((view) => new Components(view.plan, view.sink, spellPlain));
   }
 
   /** Begins another text of the same lane, at this source offset. */
-  begin(source: number, spell: (text: string, finding: Finding) => string = spellPlain): void {
+  begin(source: number, spell: Spell = spellPlain): void {
     Object.assign(this.#at, this.#plan.forward.begin());
-    this.#components.reset(spell);
+    for (const one of this.#components) one.reset(source, spell);
     this.#window = '';
     this.#base = this.#length = this.#ordinal = 0;
     this.#half = undefined;
     this.#map = undefined;
     this.#mapUntil = 0;
-    this.#received = this.#delta = this.#decided = source;
+    this.#received = this.#delta = source;
     this.#frontier = 0;
     this.#due.clear();
     this.#found = [];
@@ -118,9 +112,14 @@ export class TextScan {
     this.#paddedUntil = 0;
   }
 
-  /** Source offset before which the output is final, as of the last `settle` or `finish`. */
+  /** Source offset before which the output of the first view is final, as of the last `settle` or `finish`. */
   get decided(): number {
-    return this.#decided;
+    return this.decidedFor(0);
+  }
+
+  /** The same for another of the views. */
+  decidedFor(view: number): number {
+    return this.#components[view]?.decided ?? 0;
   }
 
   /** Takes source text that stands there as it is: one source unit for each unit. */
@@ -159,8 +158,7 @@ export class TextScan {
     if (end === 'cut') this.#judgeCut();
     this.#advance(this.#length, this.#received, true);
     if (this.#stopped) return;
-    this.#components.finish();
-    this.#decided = this.#received;
+    for (const one of this.#components) one.finish(this.#received);
   }
 
   // --- taking text in
@@ -307,7 +305,7 @@ export class TextScan {
   /** `end`: folded offset after its last character. */
   #closeTracker(tracker: Tracker, end: number): void {
     tracker.close(tracker.endsBefore ? this.#sourceAt(end, false) : this.#sourceAt(end - 1, true));
-    const region = this.#regions.get(tracker.finding.plan.unit.index);
+    const region = this.#regions.get(tracker.finding.unit.index);
     if (region?.tracker === tracker) region.end = end;
   }
 
@@ -367,7 +365,7 @@ export class TextScan {
     const source = frontier < this.#length ? this.#sourceAt(frontier, false) : received;
     if (this.#found.length > 0) this.#give(source, frontier >= this.#length);
     if (this.#stopped) return;
-    this.#decided = Math.max(this.#decided, this.#components.advance(source, received));
+    for (const one of this.#components) one.advance(source, received);
     this.#trim();
   }
 
@@ -389,14 +387,15 @@ export class TextScan {
   }
 
   #give(before: number, all: boolean): void {
-    this.#found.sort(compareFindings);
-    let given = 0;
-    for (const finding of this.#found) {
-      if (!all && finding.start >= before) break;
-      given++;
-      if (!this.#components.add(finding)) return;
+    const given = all ? this.#found : this.#found.filter((one) => one.start < before);
+    if (given.length === 0) return;
+    this.#found = given.length === this.#found.length ? [] : this.#found.filter((one) => one.start >= before);
+    let going = false;
+    for (const one of this.#components) {
+      one.give(given);
+      if (!one.stopped) going = true;
     }
-    this.#found = given === this.#found.length ? [] : this.#found.slice(given);
+    this.#stopped = !going;
   }
 
   /** The longest accepted end of a unit from one start. */
@@ -429,7 +428,7 @@ export class TextScan {
     const value = plan.keepsValue ? this.#window.slice(at - this.#base, end - this.#base) : undefined;
     const last = this.#sourceAt(end - 1, true);
     this.#found.push({
-      plan,
+      unit: plan.unit,
       start: this.#sourceAt(at, false),
       end: last,
       recognised: last,
@@ -443,7 +442,7 @@ export class TextScan {
     const { unit } = plan;
     if (this.#inRegion(unit, at, end)) return;
     const finding: Finding = {
-      plan,
+      unit,
       start: this.#sourceAt(at, false),
       end: Number.POSITIVE_INFINITY,
       recognised: this.#sourceAt(end - 1, true),
@@ -476,7 +475,7 @@ export class TextScan {
   /** A candidate padded beyond all patience: a finding up to the next visible character. */
   #impatient(plan: UnitPlan, at: number, visible: number): void {
     const finding: Finding = {
-      plan,
+      unit: plan.unit,
       start: this.#sourceAt(at, false),
       end: Number.POSITIVE_INFINITY,
       recognised: this.#sourceAt(visible - 1, true),
@@ -645,7 +644,7 @@ function mergeTrackers(trackers: readonly Tracker[]): Tracker[] {
 }
 
 function spellPlain(text: string, finding: Finding): string {
-  return finding.plan.unit.rank === 3 ? JSON.stringify(text) : text;
+  return finding.unit.rank === 3 ? JSON.stringify(text) : text;
 }
 
 function ignore(): void {

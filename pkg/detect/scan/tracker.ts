@@ -125,7 +125,7 @@ class Following implements Tracker {
   }
 
   joins(other: Tracker): boolean {
-    return other instanceof Following && other.finding.plan === this.finding.plan && this.#end.same(other.#end);
+    return other instanceof Following && other.finding.unit === this.finding.unit && this.#end.same(other.#end);
   }
 
   follow(other: Tracker): void {
@@ -135,7 +135,7 @@ class Following implements Tracker {
 
 /** A finding of an open-ended unit, from after its opener. `last` is the opener's last character. */
 export function trackOpen(finding: Finding, compiled: Compiled, last: number): Tracker {
-  const { unit } = finding.plan;
+  const { unit } = finding;
   switch (unit.open?.kind) {
     case 'until':
       return new Following(finding, new CloserEnd(compiled.closer(unit)));

@@ -1,89 +1,157 @@
-import type { ScanRule } from '../../core/index.ts';
-import type {
-  Hit,
-  LaneEnd,
-  LaneKind,
-  LaneScanner,
-  MaskResult,
-  Scanner,
-  ScannerOptions,
-  View,
-  ViewSpec,
-} from '../scanner.ts';
+import type { Hit, LaneEnd, LaneKind, LaneScanner, MaskResult, View, ViewSpec } from '../scanner.ts';
 import { compileFieldPaths } from './field-path.ts';
 import type { PathState } from './field-path.ts';
 import { foldText } from './json-scan.ts';
-import { DecodingLane, hasRun } from './decoding-lane.ts';
+import { decodeRuns } from '../decode/index.ts';
+import { DecodingLane, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
+import type { Run } from './decoding-lane.ts';
 import { Lane, PassingLane } from './lane.ts';
-import { Compiled, Plan, isIn } from './plan.ts';
+import { Plan, isIn } from './plan.ts';
+import type { Compiled } from './plan.ts';
 import { longestStyledValue, replacementText } from './replacement.ts';
-import { collectUnits } from './unit.ts';
-import type { Environment } from './unit.ts';
 
 /** Text between two yields of `maskInSteps`: hostile text costs about 3 µs a character, so a step stays near 20 ms. */
-const stepUnits = 8 * 1024;
+export const stepUnits = 8 * 1024;
 
-class CompiledView implements View {
+/** See {@link CompiledView.look}. */
+export type Look = 'clean' | 'prose' | 'other';
+
+/** One selection of rules over what is compiled. */
+export class CompiledView implements View {
   readonly spec: ViewSpec;
   readonly idle: boolean;
   readonly fields: boolean;
-  readonly #plan: Plan;
+  readonly plan: Plan;
+  readonly decodes: boolean;
   readonly #fields: PathState | undefined;
-  readonly #decode: boolean;
 
   constructor(compiled: Compiled, spec: ViewSpec, decode: boolean) {
     this.spec = spec;
-    this.#decode = decode;
-    this.#plan = new Plan(compiled, spec);
+    this.plan = Plan.of(compiled, spec);
+    this.decodes = decode && this.plan.active.length > 0;
     this.#fields = compileFieldPaths(compiled.rules, (rule) => isIn(spec, rule));
     this.fields = this.#fields !== undefined;
-    this.idle = this.#plan.active.length === 0 && this.#fields === undefined;
+    this.idle = this.plan.active.length === 0 && this.#fields === undefined;
   }
 
   mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult {
-    if (text.length <= stepUnits && this.#surelyClean(text, kind, end)) return untouched(text);
-    return lastOf(this.maskInSteps(text, kind, end));
+    switch (this.look(text, kind, end)) {
+      case 'clean':
+        return untouched(text);
+      case 'prose':
+        return lastOf(steps(this.#plain('prose'), text, end));
+      default:
+        return lastOf(text.length > stepUnits ? this.maskInSteps(text, kind, end) : steps(this.open(kind), text, end));
+    }
   }
 
   /**
-   * Most texts hold nothing that any rule knows, and one look at each character tells: the automaton over-estimates where
-   * something may have ended, so where it says nothing there is no finding. False says nothing.
+   * What one look at a text of moderate length says. `clean`: no rule finds anything. `prose`: it may, and the text folds to itself, is not read
+   * as JSON and hides nothing in encodings, so that the plainest lane reads it. `other`: none of that is sure.
+   *
+   * Most texts are clean, and one step of the automaton for each character tells: it over-estimates where something may have
+   * ended, so where it says nothing there is no finding.
    */
-  #surelyClean(text: string, kind: LaneKind, end: LaneEnd): boolean {
-    if (!this.#plainText(text, kind)) return false;
-    const { forward } = this.#plan;
+  look(text: string, kind: LaneKind, end: LaneEnd): Look {
+    if (this.idle || text.length === 0) return 'clean';
+    // What an encoding hides merges with what stands around it: only lanes know how.
+    if (text.length > stepUnits || !this.#isProse(text, kind) || (this.decodes && this.#hides(text, end)))
+      return 'other';
+    const { forward } = this.plan;
     const at = forward.begin();
-    let ended = false;
-    forward.run(at, text, 0, text.length, () => (ended = true));
+    sawEnd = false;
+    forward.run(at, text, 0, text.length, noteEnd);
     // At a cut a candidate that still lives may count as a finding.
-    return !ended && (end === 'complete' || !forward.alive(at));
+    return sawEnd || (end === 'cut' && forward.alive(at)) ? 'prose' : 'clean';
   }
 
-  /** Text that folds to itself, holds no encoded run and is not read as JSON. */
-  #plainText(text: string, kind: LaneKind): boolean {
+  /** The same for a text of any length, and with a pause after each part of it. */
+  *lookInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, Look, void> {
+    if (text.length <= stepUnits) return this.look(text, kind, end);
+    if (this.idle) return 'clean';
+    if (!this.#isProse(text, kind)) return 'other';
+    yield;
+    let paused = 0;
+    for (let run = nextRun(text, 0); this.decodes && run !== undefined; run = nextRun(text, run.end)) {
+      if (this.#hidesIn(text, run, end)) return 'other';
+      if (run.end - paused < stepUnits) continue;
+      paused = run.end;
+      yield;
+    }
+    const { forward } = this.plan;
+    const at = forward.begin();
+    for (let from = 0; from < text.length; from += stepUnits) {
+      sawEnd = false;
+      forward.run(at, text, from, Math.min(from + stepUnits, text.length), noteEnd);
+      if (sawEnd) return 'prose';
+      yield;
+    }
+    return end === 'cut' && forward.alive(at) ? 'prose' : 'clean';
+  }
+
+  /** Text that folds to itself and is not read as JSON. */
+  #isProse(text: string, kind: LaneKind): boolean {
     if (kind === 'json' || nonAscii.test(text)) return false;
-    if (kind === 'text' && this.#fields !== undefined && /^[ \t\r\n]*[{[]/.test(text)) return false;
-    return !(this.#decode && hasRun(text));
+    return kind !== 'text' || this.#fields === undefined || !beginsAsJson.test(text);
+  }
+
+  /** Whether some encoded run of the text, decoded, holds what a rule looks for. */
+  #hides(text: string, end: LaneEnd): boolean {
+    for (let run = nextRun(text, 0); run !== undefined; run = nextRun(text, run.end)) {
+      if (this.#hidesIn(text, run, end)) return true;
+    }
+    return false;
+  }
+
+  #hidesIn(text: string, run: Run, end: LaneEnd): boolean {
+    if (run.end - run.start >= windowUnits) return true;
+    for (const decoded of decodeRuns(text.slice(run.start, run.end))) {
+      const found = this.read(decoded.text, run.end === text.length ? end : 'complete');
+      if (found.hits.length > 0 || found.edits.length > 0 || found.stopped !== undefined) return true;
+    }
+    return false;
+  }
+
+  mayCross(left: string, right: string): boolean {
+    if (this.plan.active.length === 0 || left.length === 0 || right.length === 0) return false;
+    // As much as the widest finding, with what is read around it: where nothing lives on in that, nothing crosses.
+    const before = left.length <= nearUnits ? left : left.slice(-nearUnits);
+    const behind = right.length <= nearUnits ? right : right.slice(0, nearUnits);
+    if (nonAscii.test(before) || nonAscii.test(behind)) return true;
+    if (this.decodes && runsOver(before, behind)) return true;
+    const { forward, anchored } = this.plan;
+    const at = forward.begin();
+    forward.run(at, before, 0, before.length, ignoreEnd);
+    if (!forward.alive(at)) return false;
+    sawEnd = false;
+    const carried = anchored.carry(at);
+    for (let from = 0; from < behind.length; from += 16) {
+      anchored.run(carried, behind, from, Math.min(from + 16, behind.length), noteEnd);
+      if (sawEnd) return true;
+      if (!anchored.alive(carried)) return false;
+    }
+    return true;
   }
 
   /** What decoded text is read by: the same rules, and no further decoding. */
   read(text: string, end: LaneEnd): MaskResult {
-    return lastOf(steps(new Lane(this.#plan, undefined, 'text'), text, end));
+    return lastOf(steps(new Lane(this.plan, undefined, 'text'), text, end));
   }
 
   *maskInSteps(text: string, kind: LaneKind, end: LaneEnd): Generator<void, MaskResult, void> {
-    if (this.idle) return untouched(text);
-    return yield* steps(hasRun(text) ? this.open(kind) : this.#plain(kind), text, end);
+    const look = yield* this.lookInSteps(text, kind, end);
+    if (look === 'clean') return untouched(text);
+    return yield* steps(look === 'prose' ? this.#plain('prose') : this.open(kind), text, end);
   }
 
   open(kind: LaneKind): LaneScanner {
     if (this.idle) return new PassingLane();
     const plain = this.#plain(kind);
-    return this.#decode && this.#plan.active.length > 0 ? new DecodingLane(plain, this) : plain;
+    return this.decodes ? new DecodingLane(plain, this) : plain;
   }
 
   #plain(kind: LaneKind): LaneScanner {
-    return kind === 'prose' ? new Lane(this.#plan, undefined, 'text') : new Lane(this.#plan, this.#fields, kind);
+    return kind === 'prose' ? new Lane(this.plan, undefined, 'text') : new Lane(this.plan, this.#fields, kind);
   }
 
   field(path: readonly (string | number)[]): number | undefined {
@@ -101,7 +169,7 @@ class CompiledView implements View {
   }
 
   fieldReplacement(rule: number, value: string): string {
-    const { rules, hashKey, fold } = this.#plan.compiled;
+    const { rules, hashKey, fold } = this.plan.compiled;
     const known = rules[rule];
     if (known === undefined) throw new RangeError('no rule has this index');
     return replacementText(known, value.length > longestStyledValue ? undefined : foldText(value, fold), hashKey);
@@ -109,8 +177,19 @@ class CompiledView implements View {
 }
 
 const nonAscii = /[^\x00-\x7f]/;
+const beginsAsJson = /^[ \t\r\n]*[{[]/;
 
-const untouched = (text: string): MaskResult => ({
+/** How far a seam is looked at on either side before it counts as one that something may cross. */
+const nearUnits = 512;
+
+// One flag for all calls: the automaton runs to its end before anybody else does.
+let sawEnd = false;
+const noteEnd = (): void => {
+  sawEnd = true;
+};
+const ignoreEnd = (): void => undefined;
+
+export const untouched = (text: string): MaskResult => ({
   text,
   edits: nothing,
   hits: nothing,
@@ -126,6 +205,11 @@ function* steps(lane: LaneScanner, text: string, end: LaneEnd): Generator<void, 
     if (lane.stopped !== undefined || lane.failed) break;
   }
   lane.end(end);
+  return resultOf(lane, text);
+}
+
+/** What a lane that has ended leaves of a text of which nothing was taken yet. */
+export function resultOf(lane: LaneScanner, text: string): MaskResult {
   const edits = lane.edits(0, lane.decided);
   const whole = edits.length === 0 && lane.decided === text.length;
   return {
@@ -137,7 +221,7 @@ function* steps(lane: LaneScanner, text: string, end: LaneEnd): Generator<void, 
   };
 }
 
-function lastOf(steps: Generator<void, MaskResult, void>): MaskResult {
+export function lastOf<T>(steps: Generator<void, T, void>): T {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -146,44 +230,4 @@ function lastOf(steps: Generator<void, MaskResult, void>): MaskResult {
 
 function byStart(a: Hit, b: Hit): number {
   return a.start - b.start || a.rule - b.rule || a.end - b.end;
-}
-
-class CompiledScanner implements Scanner {
-  readonly rules: readonly ScanRule[];
-  readonly #compiled: Compiled;
-  readonly #decode: boolean;
-  readonly #views = new Map<string, View>();
-
-  constructor(compiled: Compiled, decode: boolean) {
-    this.#decode = decode;
-    this.rules = compiled.rules;
-    this.#compiled = compiled;
-  }
-
-  view(spec: ViewSpec): View {
-    const key = [spec.replace, spec.stop, spec.note].map((one) => setOf(one, this.rules.length)).join('|');
-    let view = this.#views.get(key);
-    if (view === undefined) this.#views.set(key, (view = new CompiledView(this.#compiled, spec, this.#decode)));
-    return view;
-  }
-}
-
-function setOf(selection: Uint8Array, rules: number): string {
-  const members: number[] = [];
-  for (let rule = 0; rule < rules; rule++) if (selection[rule] === 1) members.push(rule);
-  return members.join();
-}
-
-/**
- * Compiles all scan rules of a snapshot.
- *
- * @throws CodedError `invalid_pattern`, `unknown_detector`, `invalid_word`, `invalid_field_path`
- */
-export function compileWith(rules: readonly ScanRule[], options: ScannerOptions, environment: Environment): Scanner {
-  compileFieldPaths(rules, () => true);
-  const units = collectUnits(rules, environment);
-  return new CompiledScanner(
-    new Compiled(rules, units, options.hashKey, environment.fold),
-    environment.decode ?? false,
-  );
 }
