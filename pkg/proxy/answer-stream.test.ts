@@ -30,7 +30,8 @@ const set = (...rules: number[]): Uint8Array => Uint8Array.from([0, 1], (at) => 
 function views(stopping: boolean): ResponseViews {
   const act = scanner.view({ replace: set(0), stop: stopping ? set(1) : set(), note: set() });
   const record = scanner.view({ replace: set(0), stop: set(), note: set() });
-  return { all: act, act, record, clean: new CleanTexts(), cleanRecord: new CleanTexts(), same: !stopping };
+  const pair = scanner.pair(act, record);
+  return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), same: !stopping };
 }
 
 interface Outcome {
