@@ -14,4 +14,5 @@ export type {
 export { openai } from './openai/openai.ts';
 export { generic } from './generic.ts';
 export { FrameShapeCache } from './frame-shape.ts';
+export type { RepeatedText } from './frame-shape.ts';
 export { dialects, recognise } from './recognise.ts';

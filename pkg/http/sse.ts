@@ -107,10 +107,8 @@ export class SseSplitter {
     const skip = this.#first && raw.charCodeAt(0) === 0xfeff ? 1 : 0;
     this.#first = false;
     // What nearly every server sends: one `data: ` line and an empty one.
-    if (complete && raw.startsWith('data: ') && raw.endsWith('\n\n')) {
-      const line = raw.indexOf('\n');
-      if (line === raw.length - 2 && !raw.includes('\r')) return new PlainFrame(raw);
-    }
+    if (complete && raw.startsWith('data: ') && raw.indexOf('\n') === raw.length - 2 && !raw.includes('\r'))
+      return new PlainFrame(raw);
     return parse(raw, skip, complete);
   }
 }
@@ -159,13 +157,11 @@ class PlainFrame implements SseFrame {
   readonly raw: string;
   readonly complete = true;
   readonly event = undefined;
+  readonly data: string;
 
   constructor(raw: string) {
     this.raw = raw;
-  }
-
-  get data(): string {
-    return this.raw.slice(6, -2);
+    this.data = raw.slice(6, -2);
   }
 
   withData(data: string): string {

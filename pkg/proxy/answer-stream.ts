@@ -1,12 +1,12 @@
 import { JsonError, parseJson } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { FrameView, Lane, Route, Usage } from '../dialect/index.ts';
+import type { FrameView, Lane, RepeatedText, Route, Usage } from '../dialect/index.ts';
 import type { Hit, LaneKind } from '../detect/index.ts';
 import type { SseFrame } from '../http/index.ts';
 import { SseSplitter } from '../http/index.ts';
 import { FrameShapeCache } from '../dialect/index.ts';
-import type { Piece, Rendered } from './frame-queue.ts';
+import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -40,11 +40,6 @@ export interface StreamOptions {
   readonly onHits: (hits: readonly Hit[]) => void;
 }
 
-export interface StreamOutput {
-  /** Receives text that may leave now, with what is recorded of it. */
-  emit(rendered: Rendered): void;
-}
-
 /** What a `stop` rule found in mid-stream: thrown after the text before it was emitted. */
 export class StoppedError extends Error {
   readonly rule: number;
@@ -67,6 +62,10 @@ export class StreamAnswer {
   readonly #values: ValueReader;
   /** Most frames of a stream differ from the one before in one text only: those are not parsed again. */
   readonly #shape = new FrameShapeCache({ loneSurrogates: true });
+  /** The lane of a run of frames that differ in its text only, and what of their text is not yet in it. */
+  #runLane: AnswerLane | undefined = undefined;
+  #runText = '';
+  #runTo = 0;
   #done = false;
   #frames = 0;
   #units = 0;
@@ -94,6 +93,7 @@ export class StreamAnswer {
   /** @throws RefusedError, StoppedError: the stream must end; nothing that is held may leave. */
   data(chunk: Buffer): void {
     for (const frame of this.#splitter.push(chunk)) this.#frame(frame);
+    this.#closeRun();
     this.#flush();
   }
 
@@ -101,36 +101,26 @@ export class StreamAnswer {
   end(): void {
     const last = this.#splitter.end();
     if (last !== undefined) this.#frame(last);
+    this.#closeRun();
     this.#endAll();
     this.#flush();
   }
 
   #flush(): void {
-    for (const rendered of this.#queue.ready()) this.#output.emit(rendered);
+    this.#queue.flush(this.#output);
   }
 
   #frame(frame: SseFrame): void {
+    const data = frame.data;
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
-    if (frame.data === undefined)
+    if (data === undefined)
       return this.#push({ frame: sseComment, data: '', pieces: [], tokens: [], edits: [], drop: false });
     this.#frames += 1;
     if (this.#done) throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
-    const { dialect } = this.#options.route;
-    const data = frame.data;
     const same = this.#shape.match(frame.event, data);
-    if (same !== undefined) {
-      const piece = this.#piece(same);
-      this.#push({
-        frame: this.#outgoing(frame),
-        data,
-        pieces: [piece],
-        tokens: noTokens,
-        edits: noEdits,
-        drop: false,
-      });
-      this.#check(piece.lane);
-      return;
-    }
+    if (same !== undefined) return this.#repeat(frame, data, same);
+    this.#closeRun();
+    const { dialect } = this.#options.route;
     const marker = dialect.endMarker(data);
     const root = marker ? undefined : parseFrame(data);
     const view = dialect.frame(this.#options.route, frame.event, data, root);
@@ -144,6 +134,37 @@ export class StreamAnswer {
     this.#dataFrame(frame, data, root, view);
   }
 
+  /** A frame like the one before it. Its text waits for that of the frames that came in the same read: a lane reads them as one. */
+  #repeat(frame: SseFrame, data: string, node: RepeatedText): void {
+    const { text } = node;
+    let lane = this.#runLane;
+    if (lane === undefined) {
+      lane = this.#openLane(node.lane.id, node.lane.kind);
+      this.#runLane = lane;
+      this.#runTo = lane.received;
+    }
+    if (text !== '') {
+      if (this.#runText === '') this.#mustBeOpen(lane);
+      this.#runText = this.#runText === '' ? text : this.#runText + text;
+      this.#runTo += text.length;
+      this.#units += text.length;
+    }
+    const pieces = [{ lane, to: this.#runTo, node }];
+    this.#push({ frame: this.#outgoing(frame), data, pieces, tokens: noTokens, edits: noEdits, drop: false });
+  }
+
+  /** Before anything else is read, ended or given out. */
+  #closeRun(): void {
+    const lane = this.#runLane;
+    if (lane === undefined) return;
+    const text = this.#runText;
+    this.#runLane = undefined;
+    this.#runText = '';
+    if (text === '') return;
+    lane.push(text);
+    this.#check(lane);
+  }
+
   #dataFrame(frame: SseFrame, data: string, root: JsonNode, view: FrameView): void {
     const { views, onHits, dropUsage } = this.#options;
     // After an error nothing more of the answer is owed: what is held is dropped, and the error itself goes out inspected.
@@ -154,7 +175,7 @@ export class StreamAnswer {
     const values = this.#values.read(view, root);
     if (values.hits.length > 0) onHits(values.hits);
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
-    if (values.hits.length === 0 && values.edits.length === 0) this.#shape.keep(frame.event, data, view);
+    if (values.hits.length === 0 && values.edits.length === 0) this.#shape.keep(frame.event, data, root, view);
     else this.#shape.forget();
     const pieces = view.lanes.map((lane) => this.#piece(lane));
     const tokens: TokenPiece[] = [];
@@ -179,21 +200,21 @@ export class StreamAnswer {
 
   /** Feeds a piece of text into its lane. */
   #piece({ id, kind, node }: Lane): Piece {
-    const lane = this.#lanes.get(id) ?? this.#openLane(id, kind);
+    const lane = this.#openLane(id, kind);
     const text = node.text;
     if (text !== '') {
-      if (lane.ended || this.#finished(id))
-        throw new RefusedError('upstream_protocol', { detail: 'text after the finish' });
+      this.#mustBeOpen(lane);
       lane.push(text);
       this.#units += text.length;
     }
     return { lane, to: lane.received, node };
   }
 
-  /** Also a lane that had no text before its choice finished. */
-  #finished(id: string): boolean {
-    for (const prefix of this.#finishes) if (id.startsWith(prefix)) return true;
-    return false;
+  /** Also a lane that had no text before its choice finished has ended with it. @throws RefusedError upstream_protocol */
+  #mustBeOpen(lane: AnswerLane): void {
+    let open = !lane.ended;
+    for (const prefix of this.#finishes) if (lane.id.startsWith(prefix)) open = false;
+    if (!open) throw new RefusedError('upstream_protocol', { detail: 'text after the finish' });
   }
 
   #push(frame: Parameters<FrameQueue['push']>[0]): void {
@@ -211,7 +232,7 @@ export class StreamAnswer {
     if (lane.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
     const stopped = lane.stopped;
     if (stopped === undefined) return;
-    for (const rendered of this.#queue.upToStop(lane)) this.#output.emit(rendered);
+    this.#queue.flushUpToStop(lane, this.#output);
     throw new StoppedError(stopped.rule);
   }
 
@@ -238,19 +259,11 @@ export class StreamAnswer {
       ended.push(lane);
     }
     for (const lane of ended) this.#check(lane);
-    this.#flushRest(ended);
+    this.#queue.flushRest(ended, this.#output);
   }
 
   #endAll(): void {
     this.#end('', 'cut');
-  }
-
-  /** Text whose frames left already goes out before the frame that carries the finish. */
-  #flushRest(lanes: readonly AnswerLane[]): void {
-    const rest = this.#queue.rest(lanes);
-    if (rest.length === 0) return;
-    this.#flush();
-    for (const rendered of rest) this.#output.emit(rendered);
   }
 }
 

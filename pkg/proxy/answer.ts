@@ -11,6 +11,7 @@ import type { AbortCause, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, inspectJsonAnswer, maskLong } from './answer-json.ts';
 import { StoppedError, StreamAnswer } from './answer-stream.ts';
 import { Delivery } from './delivery.ts';
+import { Departure } from './departure.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
@@ -74,7 +75,7 @@ export class Answer implements LiveRequest {
   /** Observe mode met something that it cannot read: bytes pass as they come, which is recorded. */
   #raw = false;
   #streaming = false;
-  #text = '';
+  readonly #departure = new Departure();
   #held = 0;
   #maskMs = 0;
   #over = false;
@@ -103,7 +104,7 @@ export class Answer implements LiveRequest {
     });
     this.#call = upstream.send(request, {
       head: (status, headers) => this.#guard(() => this.#head(status, headers)),
-      data: (chunk) => this.#guard(() => this.#data(chunk)),
+      data: (chunk) => this.#received(chunk),
       end: () => this.#guard(() => this.#end()),
       error: (error) => this.#fail(error),
     });
@@ -129,6 +130,16 @@ export class Answer implements LiveRequest {
     }
   }
 
+  /** As #guard; it runs for each event, so without a function made for it. */
+  #received(chunk: Buffer): void {
+    if (this.#over) return;
+    try {
+      this.#data(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   #head(status: number, headers: IncomingHttpHeaders): void {
     const { session, clock, metrics, ownCredential } = this.#options;
     this.#status = status;
@@ -142,7 +153,7 @@ export class Answer implements LiveRequest {
   }
 
   #startStream(): void {
-    const { route, views, stops, dropUsage, runtime, session, metrics } = this.#options;
+    const { route, views, stops, dropUsage, runtime, metrics } = this.#options;
     this.#streaming = true;
     metrics.streamOpened();
     this.#stream = new StreamAnswer(
@@ -154,12 +165,7 @@ export class Answer implements LiveRequest {
         waitForRecord: runtime.snapshot.enforcing,
         onHits: (hits) => this.#hits(hits),
       },
-      {
-        emit: ({ text, record }) => {
-          this.#text += text;
-          for (const { lane, text: kept } of record) session.segment(lane, kept);
-        },
-      },
+      this.#departure,
     );
     this.#delivery.start(this.#status, this.#outgoing(false, 'text/event-stream; charset=utf-8'));
   }
@@ -186,7 +192,7 @@ export class Answer implements LiveRequest {
     if (!this.#streaming) return this.#buffer(chunk);
     const { session, clock } = this.#options;
     if (this.#raw || this.#stream === undefined) {
-      this.#write(chunk.toString('latin1'), chunk);
+      this.#pass(chunk);
       return;
     }
     const stream = this.#stream;
@@ -223,21 +229,27 @@ export class Answer implements LiveRequest {
     }
     session.observe([{ reason: error.code, rule: 'default' }]);
     this.#raw = true;
-    this.#text = '';
-    this.#write('', chunk);
+    this.#depart(); // the chunk holds it as it came
+    this.#pass(chunk);
   }
 
   #flush(): void {
     const { session, clock } = this.#options;
-    const text = this.#text;
+    const text = this.#depart();
     if (text === '') return;
-    this.#text = '';
     session.commit(); // before the bytes that it covers leave
     session.firstTextAt ??= clock.monotonic();
     if (!this.#delivery.write(text)) this.#call?.pause();
   }
 
-  #write(_text: string, chunk: Buffer): void {
+  /** What leaves now, its record's part queued. */
+  #depart(): string {
+    return this.#departure.take(this.#segment);
+  }
+
+  readonly #segment = (lane: string, text: string): void => this.#options.session.segment(lane, text);
+
+  #pass(chunk: Buffer): void {
     if (!this.#delivery.pass(chunk)) this.#call?.pause();
   }
 
@@ -361,6 +373,7 @@ export class Answer implements LiveRequest {
     const failed = status >= 500;
     this.#call?.abort();
     if (this.#streaming) {
+      this.#depart(); // what broke off while it was read is recorded, and does not leave
       try {
         session.commit();
       } catch {

@@ -20,7 +20,7 @@ export interface Piece {
   /** Offset in the lane after this piece. */
   readonly to: number;
   /** The string value in the frame. */
-  readonly node: JsonNode;
+  readonly node: Pick<JsonNode, 'start' | 'end' | 'text'>;
 }
 
 export interface WaitingFrame {
@@ -35,13 +35,12 @@ export interface WaitingFrame {
   readonly drop: boolean;
 }
 
-export interface Rendered {
-  readonly text: string;
-  /** What the record keeps of it, by lane. */
-  readonly record: readonly { readonly lane: string; readonly text: string }[];
+/** Receives what may leave now, in order. What is recorded of a text comes before it. */
+export interface StreamOutput {
+  text(text: string): void;
+  /** What the record keeps of a lane. */
+  record(lane: string, text: string): void;
 }
-
-const nothing: Rendered['record'] = [];
 
 export class FrameQueue {
   readonly #frames: WaitingFrame[] = [];
@@ -72,71 +71,115 @@ export class FrameQueue {
     this.#templates.clear();
   }
 
-  /** All frames that may leave now, in order. */
-  *ready(): Generator<Rendered, void, void> {
-    for (;;) {
-      const head = this.#frames[0];
-      if (head === undefined) return;
+  /** Gives out all frames that may leave now. */
+  flush(output: StreamOutput): void {
+    const frames = this.#frames;
+    let gone = 0;
+    while (gone < frames.length) {
+      const head = frames[gone] as WaitingFrame;
       const whole = decided(head);
-      if (!whole && this.#frames.length <= maxWaitingFrames && this.#units <= maxWaitingUnits) return;
-      this.#shift();
-      yield this.#render(head, !whole);
+      if (!whole && frames.length - gone <= maxWaitingFrames && this.#units <= maxWaitingUnits) break;
+      const run = whole ? this.#untouchedRun(gone) : 0;
+      if (run > 1) this.#passRun(gone, gone + run, output);
+      else {
+        this.#units -= head.frame.raw.length;
+        this.#render(head, !whole, output);
+      }
+      gone += Math.max(run, 1);
     }
+    if (gone === frames.length) frames.length = 0;
+    else if (gone > 0) frames.splice(0, gone);
   }
 
-  /** Before a lane's end: its text that waits for a frame that will not come. Call after the lane ended. */
-  rest(lanes: Iterable<AnswerLane>): Rendered[] {
-    const rendered: Rendered[] = [];
-    for (const lane of lanes) {
+  /** How many frames from this one on hold nothing but text of one lane that leaves as it came; 0 where it is not more than one. */
+  #untouchedRun(at: number): number {
+    const head = onlyPiece(this.#frames[at]);
+    const second = onlyPiece(this.#frames[at + 1]);
+    if (head === undefined || second?.lane !== head.lane) return 0;
+    const { lane, to, node } = head;
+    const until = lane.untouchedUntil(to - node.text.length, lane.decided);
+    let end = at;
+    for (; end < this.#frames.length; end++) {
+      const next = onlyPiece(this.#frames[end]);
+      if (next?.lane !== lane || next.to > until) break;
+    }
+    return end - at > 1 ? end - at : 0;
+  }
+
+  /** Frames that leave as they came; their text is taken from the lane in one. */
+  #passRun(from: number, end: number, output: StreamOutput): void {
+    let raw = '';
+    let text = '';
+    let last: Piece | undefined;
+    for (let at = from; at < end; at++) {
+      const { frame, pieces } = this.#frames[at] as WaitingFrame;
+      this.#units -= frame.raw.length;
+      raw += frame.raw;
+      last = pieces[0];
+      text += last?.node.text ?? '';
+    }
+    if (last === undefined) return;
+    const taken = last.lane.take(last.to);
+    if (taken !== text) throw new Error('a lane that was untouched gives another text');
+    const kept = last.lane.takeRecord(taken);
+    if (kept !== '') output.record(last.lane.id, kept);
+    output.text(raw);
+  }
+
+  /** Gives out the text of ended lanes that waits for a frame which will not come, behind the frames that may leave now. */
+  flushRest(ended: readonly AnswerLane[], output: StreamOutput): void {
+    const rest = ended.filter((lane) => lane.held > 0 && this.#templates.has(lane) && !this.#waits(lane));
+    if (rest.length === 0) return;
+    this.flush(output);
+    for (const lane of rest) {
       const template = this.#templates.get(lane);
-      if (
-        template === undefined ||
-        lane.held === 0 ||
-        this.#frames.some((one) => one.pieces.some((piece) => piece.lane === lane))
-      )
-        continue;
       this.#templates.delete(lane);
-      rendered.push(renderRest(template, lane));
+      if (template !== undefined) renderRest(template, lane, output);
     }
-    return rendered;
   }
 
-  /** At a `stop` finding: the head frames with what stands before the finding, then nothing more. */
-  *upToStop(stopped: AnswerLane): Generator<Rendered, void, void> {
+  /** A frame of this lane waits. */
+  #waits(lane: AnswerLane): boolean {
+    return this.#frames.some((one) => one.pieces.some((piece) => piece.lane === lane));
+  }
+
+  /** At a `stop` finding: gives out the head frames with what stands before the finding, then nothing more. */
+  flushUpToStop(stopped: AnswerLane, output: StreamOutput): void {
     for (;;) {
       const head = this.#frames[0];
       if (head === undefined) return;
       const last = head.pieces.some((piece) => piece.lane === stopped && piece.to > stopped.decided);
       if (!last && !decided(head)) return;
-      this.#shift();
-      yield this.#render(head, last);
+      this.#frames.shift();
+      this.#units -= head.frame.raw.length;
+      this.#render(head, last, output);
       if (last) return;
     }
   }
 
-  #shift(): void {
-    const head = this.#frames.shift();
-    if (head !== undefined) this.#units -= head.frame.raw.length;
-  }
-
-  #render(waiting: WaitingFrame, force: boolean): Rendered {
+  #render(waiting: WaitingFrame, force: boolean, output: StreamOutput): void {
     const { pieces, tokens, data, frame } = waiting;
     let edits: JsonEdit[] | undefined;
-    let record: { lane: string; text: string }[] | undefined;
     for (const piece of pieces) {
       const { lane, node } = piece;
-      const output = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
-      const kept = lane.takeRecord(output);
-      if (kept !== '') (record ??= []).push({ lane: lane.id, text: kept });
-      if (output !== node.text) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(output) });
+      const text = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
+      const kept = lane.takeRecord(text);
+      if (kept !== '') output.record(lane.id, kept);
+      if (text !== node.text) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
       if (force) this.#templates.set(lane, waiting);
     }
     for (const one of tokens) for (const edit of renderTokens(one, data, force)) (edits ??= []).push(edit);
-    if (waiting.drop) return { text: '', record: record ?? nothing };
-    if (edits === undefined && waiting.edits.length === 0) return { text: frame.raw, record: record ?? nothing };
+    if (waiting.drop) return;
+    if (edits === undefined && waiting.edits.length === 0) return output.text(frame.raw);
     const all = outermost([...waiting.edits, ...(edits ?? [])]);
-    return { text: frame.withData(applyEdits(data, all)), record: record ?? nothing };
+    output.text(frame.withData(applyEdits(data, all)));
   }
+}
+
+/** Of a frame in which only one text may change; undefined for all others. */
+function onlyPiece(waiting: WaitingFrame | undefined): Piece | undefined {
+  if (waiting?.pieces.length !== 1 || waiting.drop) return undefined;
+  return waiting.tokens.length > 0 || waiting.edits.length > 0 ? undefined : waiting.pieces[0];
 }
 
 function decided(waiting: WaitingFrame): boolean {
@@ -145,19 +188,19 @@ function decided(waiting: WaitingFrame): boolean {
 }
 
 /** The template with one lane's rest in it; its other texts were sent before and are empty now. */
-function renderRest(template: WaitingFrame, lane: AnswerLane): Rendered {
-  const output = lane.take(lane.decided);
-  const kept = lane.takeRecord(output);
+function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
+  const rest = lane.take(lane.decided);
+  const kept = lane.takeRecord(rest);
   const edits = template.pieces.map((piece) => ({
     start: piece.node.start,
     end: piece.node.end,
-    text: JSON.stringify(piece.lane === lane ? output : ''),
+    text: JSON.stringify(piece.lane === lane ? rest : ''),
   }));
   const tokens = template.tokens.map((one) => ({
     start: one.node.start,
     end: one.node.end,
     text: one.shape === 'entries' ? '[]' : 'null',
   }));
-  const text = template.frame.withData(applyEdits(template.data, outermost([...template.edits, ...edits, ...tokens])));
-  return { text, record: kept === '' ? nothing : [{ lane: lane.id, text: kept }] };
+  if (kept !== '') output.record(lane.id, kept);
+  output.text(template.frame.withData(applyEdits(template.data, outermost([...template.edits, ...edits, ...tokens]))));
 }

@@ -76,6 +76,14 @@ export class AnswerLane {
     return this.#caller.drainHits();
   }
 
+  /** Up to where `take` gives just what came from `from` on, as it came; at most `to`, which is decided. */
+  untouchedUntil(from: number, to: number): number {
+    if (this.#taken !== from) return from;
+    let until = to;
+    for (const { start } of this.#caller.edits(from, to)) until = Math.min(until, start);
+    return until;
+  }
+
   /** What the caller receives for everything up to `to`. */
   take(to: number): string {
     if (to <= this.#taken) return '';

@@ -1,0 +1,252 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { ScanRule } from '../core/index.ts';
+import { compileScanner } from '../detect/index.ts';
+import { recognise } from '../dialect/index.ts';
+import { StreamAnswer } from './answer-stream.ts';
+import { CleanTexts } from './clean-texts.ts';
+import { Departure } from './departure.ts';
+import type { ResponseViews } from './runtime.ts';
+
+const route = recognise('POST', '/v1/chat/completions');
+
+const rule = (index: number, match: Partial<ScanRule['match']>): ScanRule => ({
+  index,
+  id: `test/rule-${index}`,
+  label: `label-${index}`,
+  on: 'Response',
+  action: 'Mask',
+  enforce: true,
+  match: { detectors: [], patterns: [], words: [], ...match },
+  fields: [],
+  replacement: { style: 'Label' },
+});
+const scanner = compileScanner([rule(0, { detectors: ['Email', 'CreditCard'] }), rule(1, { words: ['stop here'] })], {
+  hashKey: new Uint8Array(32),
+});
+const set = (...rules: number[]): Uint8Array => Uint8Array.from([0, 1], (at) => (rules.includes(at) ? 1 : 0));
+
+/** Rule 0 is masked for caller and record; with `stopping`, rule 1 ends the answer, and the record is read apart. */
+function views(stopping: boolean): ResponseViews {
+  const act = scanner.view({ replace: set(0), stop: stopping ? set(1) : set(), note: set() });
+  const record = scanner.view({ replace: set(0), stop: set(), note: set() });
+  const pair = scanner.pair(act, record);
+  return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), same: !stopping };
+}
+
+interface Outcome {
+  /** What left, read by read. */
+  readonly left: readonly string[];
+  /** Segments, read by read. */
+  readonly segments: readonly (readonly (readonly [lane: string, text: string])[])[];
+  readonly hits: number;
+  readonly error: unknown;
+}
+
+function run(reads: readonly (string | Buffer)[], stopping = false): Outcome {
+  const departure = new Departure();
+  const left: string[] = [];
+  const segments: [string, string][][] = [];
+  let hits = 0;
+  const stream = new StreamAnswer(
+    {
+      route,
+      views: views(stopping),
+      stops: false,
+      dropUsage: false,
+      waitForRecord: true,
+      onHits: (some) => (hits += some.length),
+    },
+    departure,
+  );
+  const take = (): void => {
+    const some: [string, string][] = [];
+    left.push(departure.take((lane, text) => some.push([lane, text])));
+    segments.push(some);
+  };
+  try {
+    for (const read of reads) {
+      stream.data(typeof read === 'string' ? Buffer.from(read) : read);
+      take();
+    }
+    stream.end();
+    take();
+  } catch (error) {
+    take();
+    return { left, segments, hits, error };
+  }
+  return { left, segments, hits, error: undefined };
+}
+
+let time = 1_767_225_600;
+const frame = (content: string, choice = 0): string =>
+  `data: {"created":${time++},"choices":[{"index":${choice},"delta":{"content":${JSON.stringify(content)}},"finish_reason":null}]}\n\n`;
+const finish = (choice = 0): string => `data: {"choices":[{"index":${choice},"delta":{},"finish_reason":"stop"}]}\n\n`;
+const done = 'data: [DONE]\n\n';
+
+/** What a client joins of each choice. */
+function read(stream: string): Record<number, string> {
+  const texts: Record<number, string> = {};
+  for (const [, data] of stream.matchAll(/^data: (\{.*\})$/gm)) {
+    const { choices } = JSON.parse(data ?? '') as { choices: { index: number; delta: { content?: string } }[] };
+    for (const { index, delta } of choices) texts[index] = (texts[index] ?? '') + (delta.content ?? '');
+  }
+  return texts;
+}
+
+function recorded({ segments }: Outcome): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const [lane, text] of segments.flat()) texts[lane] = (texts[lane] ?? '') + text;
+  return texts;
+}
+
+const lane = (choice: number): string => `choices[${choice}].delta.content`;
+const tokens = (text: string): string[] => text.match(/.{1,3}/gs) ?? [];
+
+describe('a stream', () => {
+  it('of which nothing is hidden leaves byte for byte as it came', () => {
+    const frames = [...tokens('Nothing of this is hidden from anybody. ').map((one) => frame(one)), ': ping\n\n'];
+    const reads = [...frames, frame('So.'), finish(), done];
+    expect(run(reads).left.join('')).toBe(reads.join('').replace(': ping', ':'));
+  });
+
+  it('in which a read holds many frames is recorded in one segment a read and lane', () => {
+    const one = tokens('the first choice says this. ').map((text) => frame(text));
+    const two = tokens('and the second choice says that. ').map((text) => frame(text, 1));
+    const mixed = one.flatMap((text, at) => [text, two[at] ?? '']).join('');
+    const { segments } = run([mixed, finish() + finish(1) + done]);
+    expect(segments[0]?.map(([name]) => name)).toEqual([lane(0), lane(1)]);
+    expect(segments.flat().length).toBeLessThanOrEqual(4);
+  });
+
+  it.each([
+    ['that nothing hides goes in front of what follows', ' is no card, and so', [' 411', '1 1111'].join('')],
+    ['that is hidden does not leave', ' 1111 1111 so', ''],
+  ])('in which another lane goes on: held text %s', (_, rest, shown) => {
+    const others = Array.from({ length: 20 }, (_none, at) => frame(` and ${at}`, 1));
+    const held = [frame(' 411'), frame('1 1111')];
+    const follows = tokens(rest).map((text) => frame(text));
+    for (const end of [follows, [follows.join('')]]) {
+      const outcome = run([...held, ...others, ...end, finish(), finish(1), done]);
+      expect(outcome.error).toBeUndefined();
+      const texts = read(outcome.left.join(''));
+      expect(texts[0]).toBe(shown === '' ? ' [label-0] so' : shown + rest);
+      expect(recorded(outcome)[lane(0)]).toBe(texts[0]);
+      expect(texts[1]).toBe(others.map((_none, at) => ` and ${at}`).join(''));
+      // The first frames left before their text was decided.
+      expect(read(outcome.left.slice(0, held.length + others.length).join(''))[0]).toBe(' ');
+    }
+  });
+
+  it('gives the caller and the record the same of each lane, however it was cut into reads', () => {
+    const piece = fc.constantFrom(
+      ...[
+        ' plain',
+        ' words',
+        ' ana',
+        '@exa',
+        'mple',
+        '.com',
+        ' 4111',
+        ' 1111',
+        '1111',
+        '\n',
+        ' é',
+        '😀',
+        '"',
+        '',
+        '. ',
+      ],
+    );
+    const part = fc.record({
+      text: piece,
+      choice: fc.constantFrom(0, 0, 0, 0, 1),
+      before: fc.constantFrom('', '', ':\n\n'),
+    });
+    const cuts = fc.array(fc.integer({ min: 1, max: 900 }), { maxLength: 12 });
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 80 }), cuts, (parts, sizes) => {
+        const frames = parts.map(({ text, choice, before }) => before + frame(text, choice));
+        const all = [...frames, finish(), finish(1), done];
+        const whole = all.join('');
+        // Cut in bytes, also within a character.
+        const bytes = Buffer.from(whole);
+        let from = 0;
+        const reads = sizes.map((size) => bytes.subarray(from, (from += size)));
+        reads.push(bytes.subarray(from));
+        const view = scanner.view({ replace: set(0), stop: set(), note: set() });
+        const source = read(whole);
+        for (const outcome of [run(all), run([whole]), run(reads)]) {
+          expect(outcome.error).toBeUndefined();
+          const given = read(outcome.left.join(''));
+          for (const choice of [0, 1]) {
+            const expected = view.mask(source[choice] ?? '', 'text', 'complete').text;
+            expect(given[choice] ?? '').toBe(expected);
+            expect(recorded(outcome)[lane(choice)] ?? '').toBe(expected);
+          }
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+});
+
+describe('a rule that ends the answer', () => {
+  const before = tokens('All of this may be read, until we stop');
+  const after = tokens(' here and nothing of this ');
+  const frames = [...before, ...after].map((text) => frame(text));
+
+  it.each([
+    ['one frame a read', frames],
+    ['all frames in one read', [frames.join('')]],
+    ['two reads', [frames.slice(0, 9).join(''), frames.slice(9).join('')]],
+  ])('lets what stands before its finding leave, and nothing more: %s', (_, reads) => {
+    const { left, error, hits } = run(reads, true);
+    expect(error).toMatchObject({ name: 'StoppedError', rule: 1 });
+    expect(hits).toBe(1);
+    expect(read(left.join(''))[0]).toBe('All of this may be read, until we ');
+  });
+});
+
+describe('text behind the finish', () => {
+  it.each([
+    ['its own read', (frames: string[]) => frames],
+    ['the same read', (frames: string[]) => [frames.join('')]],
+  ])('ends the stream, in %s', (_, cut) => {
+    const one = frame('a').replace(/"created":\d+/, '"created":1');
+    const { error, left } = run(cut([one, one, finish(), one]));
+    expect(error).toMatchObject({ code: 'upstream_protocol' });
+    expect(read(left.join(''))[0] ?? '').not.toContain('aaa');
+  });
+
+  it('is refused also where it comes in a run of frames behind one without text', () => {
+    const { error } = run([[frame('a'), finish(), frame(''), frame(''), frame('b')].join('')]);
+    expect(error).toMatchObject({ code: 'upstream_protocol' });
+  });
+});
+
+describe('a frame that cannot be read', () => {
+  it('ends the stream behind the frames of its read that were well, with nothing of it', () => {
+    const { error, left } = run([frame('All well. '), frame('Also ') + frame('this. ') + 'data: {"choices\n\n']);
+    expect(error).toMatchObject({ code: 'response_uninspectable' });
+    expect(left.join('')).not.toContain('"choices\n');
+    expect('All well. Also this. '.startsWith(read(left.join(''))[0] ?? '')).toBe(true);
+  });
+});
+
+describe('what departs', () => {
+  it('is taken once, text and record, lanes in the order in which they came', () => {
+    const departure = new Departure();
+    departure.record('b', '1');
+    departure.text('x');
+    departure.record('a', '2');
+    departure.record('b', '3');
+    departure.text('y');
+    const segments: string[] = [];
+    const keep = (name: string, text: string): void => void segments.push(`${name} ${text}`);
+    expect(departure.take(keep)).toBe('xy');
+    expect(segments).toEqual(['b 13', 'a 2']);
+    expect(departure.take(keep)).toBe('');
+    expect(segments).toHaveLength(2);
+  });
+});

@@ -1,0 +1,30 @@
+import type { StreamOutput } from './frame-queue.ts';
+
+/**
+ * What one read of the model's lets go: text for the caller, and what is recorded of each lane, joined. A read of many frames
+ * becomes one segment of the record for each lane, and one write.
+ */
+export class Departure implements StreamOutput {
+  #text = '';
+  /** By lane, in the order in which their first text came. */
+  readonly #kept: { readonly lane: string; text: string }[] = [];
+
+  text(text: string): void {
+    this.#text = this.#text === '' ? text : this.#text + text;
+  }
+
+  record(lane: string, text: string): void {
+    const kept = this.#kept.find((one) => one.lane === lane);
+    if (kept === undefined) this.#kept.push({ lane, text });
+    else kept.text += text;
+  }
+
+  /** Gives the record's part to `segment` and returns the caller's; nothing is left. */
+  take(segment: (lane: string, text: string) => void): string {
+    for (const { lane, text } of this.#kept) segment(lane, text);
+    this.#kept.length = 0;
+    const text = this.#text;
+    this.#text = '';
+    return text;
+  }
+}
