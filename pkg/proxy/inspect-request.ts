@@ -86,6 +86,12 @@ function withoutTags(text: string): DecodedRun {
   };
 }
 
+/** A text with its escapes read, each with its surroundings and across spaces, and as it reads without tag characters. */
+function otherReadings(text: string): readonly DecodedRun[] {
+  const runs = spelledRuns(text);
+  return tags.test(text) ? [...runs, withoutTags(text)] : runs;
+}
+
 class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
@@ -108,8 +114,8 @@ class Inspection {
       if (this.#isDue(text)) await turn();
       const look = maskPrompt(views.pair, text, kind, turn);
       const { caller, record } = look instanceof Promise ? await look : look;
-      for (const run of spelledRuns(text)) await this.#spelled(run, [...caller.hits, ...record.hits]);
-      if (tags.test(text)) await this.#spelled(withoutTags(text), [...caller.hits, ...record.hits]);
+      const readings = otherReadings(text);
+      if (readings.length > 0) await this.#disguised(readings, [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
       this.#record.push({ id, text: record.text });
       this.#judge(caller.hits, false);
@@ -117,16 +123,26 @@ class Inspection {
     }
   }
 
-  /** Spelled in escapes over several words; what was found without is not counted twice. */
-  async #spelled(run: DecodedRun, known: readonly Hit[]): Promise<void> {
-    const { views, turn } = this.#options;
-    if (this.#isDue(run.text)) await turn();
-    const { hits } = await maskProse(views.act, run.text, turn);
-    const fresh = hits.filter(
-      (hit) =>
-        !known.some((one) => one.start < (run.mapEnd[hit.end - 1] ?? run.end) && one.end > (run.map[hit.start] ?? 0)),
+  /** What stands in a text only as people or models read it; what was found without is not counted twice. */
+  async #disguised(readings: readonly DecodedRun[], known: readonly Hit[]): Promise<readonly Hit[]> {
+    const fresh = (await this.#readAgain(readings)).filter(
+      (hit) => !known.some((one) => one.start < hit.end && one.end > hit.start),
     );
     this.#judge(fresh, true);
+    return fresh;
+  }
+
+  /** Findings in other readings of a text, where they stand in it. */
+  async #readAgain(readings: readonly DecodedRun[]): Promise<readonly Hit[]> {
+    const { views, turn } = this.#options;
+    const found: Hit[] = [];
+    for (const run of readings) {
+      if (this.#isDue(run.text)) await turn();
+      for (const hit of (await maskProse(views.act, run.text, turn)).hits) {
+        found.push({ ...hit, start: run.map[hit.start] ?? 0, end: run.mapEnd[hit.end - 1] ?? run.end });
+      }
+    }
+    return found;
   }
 
   async values(view: RequestView): Promise<void> {
@@ -137,7 +153,9 @@ class Inspection {
       if (this.#isDue(text)) await turn();
       const look = maskProse(views.act, text, turn);
       const found = look instanceof Promise ? await look : look;
-      if (found.hits.length === 0) views.clean.add(text);
+      const readings = otherReadings(text);
+      const disguised = readings.length === 0 ? readings : await this.#disguised(readings, found.hits);
+      if (found.hits.length === 0 && disguised.length === 0) views.clean.add(text);
       this.#judge(found.hits, key);
       this.#edit(node, found);
     }
@@ -161,7 +179,8 @@ class Inspection {
         for (const seam of seams(texts, glue)) {
           if (this.#isDue('')) await turn();
           const { hits } = await maskProse(views.act, seam.text, turn);
-          const across = hits.filter((hit) => crosses(hit, seam.borders, glue.length));
+          const all = [...hits, ...(await this.#readAgain(otherReadings(seam.text)))];
+          const across = all.filter((hit) => crosses(hit, seam.borders, glue.length));
           this.#judge(across, true);
         }
       }
@@ -294,15 +313,26 @@ function* neighbours(view: RequestView): Generator<readonly string[], void, void
   yield* withValues(view);
 }
 
+/** A text shorter than this is looked at with what stands before it: what is spread over many short ones shows in no two of them. */
+const carriedUnits = 64;
+
 /** Whether there may be a finding with characters of two neighbours. False is certain. */
 function mayCross(texts: readonly string[], glue: string, view: View): boolean {
   let left = '';
   for (const text of texts) {
     if (text === '') continue;
-    if (left !== '' && view.mayCross(left, glue + text.slice(0, seamUnits))) return true;
-    left = text;
+    if (left !== '') {
+      const right = glue + text.slice(0, seamUnits);
+      if (view.mayCross(left, right) || spellsAcross(left.slice(-seamUnits), right)) return true;
+    }
+    left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
   }
   return false;
+}
+
+/** Whether something spelled in escapes stands so near that it reads on from one text into the next. */
+function spellsAcross(left: string, right: string): boolean {
+  return spelledRuns(left + right).some((run) => run.start < left.length && run.end > left.length);
 }
 
 interface Seam {
