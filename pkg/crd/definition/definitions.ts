@@ -181,7 +181,8 @@ function meaning(value: unknown): unknown {
   );
 }
 
-function schemaHash(schema: StructuralSchema): string {
+/** Of what the schema means. */
+export function schemaHash(schema: StructuralSchema): string {
   return `sha256:${createHash('sha256')
     .update(JSON.stringify(meaning(schema)))
     .digest('hex')}`;
