@@ -10,7 +10,6 @@ export const decisions = {
     {
       rule: 'self.all(d, self.exists_one(e, has(d.user) ? has(e.user) && e.user == d.user : has(e.caller) && e.caller.issuer == d.caller.issuer && e.caller.subject == d.caller.subject))',
       message: 'one person has one vote',
-      reason: 'FieldValueDuplicate',
     },
   ],
   items: {
