@@ -86,7 +86,7 @@ bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quie
 	$(NODE) test/bench/main.ts
 
 .PHONY: gen
-gen: $(STAMP) ## Write what is generated: docs/policy.md from the schema
+gen: $(STAMP) ## Write what is generated: docs/policy.md, crds/, prepared patterns
 	$(NODE) cmd/gen/main.ts
 
 .PHONY: check

@@ -1,8 +1,50 @@
-// `make test`: lint and every jest tier, one after the other, then one closing line over all of them.
+// `make test`: lint and every jest tier that can run here, one after the other, then one closing line over all of them. A tier that cannot
+// run says why, and what to do, in the last lines: those of the kernel count as failures where there is root to run them, and those of the
+// cluster run wherever it was built before (`make cluster-build`), since its first build takes longer than everything else.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nodeTierFault } from './cluster/node.ts';
+import { findPrograms } from './cluster/programs.ts';
+
+const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+
+/** nft and ip are small Debian packages: where root and apt are there, they are installed rather than asked for. */
+function kernelFault(): string | undefined {
+  const fault = nodeTierFault();
+  if (fault !== undefined)
+    return fault.replace('the node tier', 'the kernel tier').replace('make test-node', 'make test');
+  const missing = (): string[] => ['nft', 'ip', 'unshare', 'nsenter', 'setpriv'].filter((tool) => !has(tool));
+  if (missing().length > 0 && has('apt-get')) {
+    spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
+    spawnSync('apt-get', ['install', '-y', '-qq', 'nftables', 'iproute2', 'util-linux'], { stdio: 'ignore' });
+  }
+  const left = missing();
+  return left.length === 0
+    ? undefined
+    : `the kernel tier needs ${left.join(', ')}: install nftables, iproute2 and util-linux`;
+}
+
+function programsFault(names?: readonly string[]): string | undefined {
+  try {
+    findPrograms(names);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const projects = ['unit', 'integration', 'conformance', 'fuzz', 'layers'];
+const notRun: string[] = [];
+const take = (tier: string, fault: string | undefined): void => {
+  if (fault === undefined) projects.push(tier);
+  else notRun.push(`not run: ${tier}: ${fault}`);
+};
+const kernel = kernelFault();
+take('kernel', kernel);
+take('apiserver', programsFault());
+notRun.push('not run: node: `make test-node` runs it (Linux, root, the cluster built)');
 
 const folder = mkdtempSync(join(tmpdir(), 'sidegate-test-'));
 const report = join(folder, 'jest.json');
@@ -16,6 +58,8 @@ const jest = spawnSync(
     'node_modules/jest/bin/jest.js',
     '--json',
     `--outputFile=${report}`,
+    '--selectProjects',
+    ...projects,
   ],
   { stdio: ['ignore', 'ignore', 'inherit'] },
 );
@@ -36,7 +80,12 @@ rmSync(folder, { recursive: true, force: true });
 
 // A suite that could not even load, and a skipped test, prove nothing: both are failures.
 const failed =
-  result.numFailedTests + result.numRuntimeErrorTestSuites + result.numPendingTests + (lint.status === 0 ? 0 : 1);
+  result.numFailedTests +
+  result.numRuntimeErrorTestSuites +
+  result.numPendingTests +
+  (lint.status === 0 ? 0 : 1) +
+  (kernel === undefined || process.getuid?.() !== 0 ? 0 : 1);
+for (const line of notRun) process.stdout.write(`${line}\n`);
 const passed = result.numPassedTests + (lint.status === 0 ? 1 : 0);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 && jest.status === 0 && passed > 1 ? 0 : 1);

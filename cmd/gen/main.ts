@@ -1,7 +1,7 @@
 // Writes what is generated: `make gen`. With --check it writes nothing and exits 1 when a file is stale: `make check`.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { policyDoc } from '../../pkg/crd/index.ts';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { definitionYaml, policyDoc, resourceDefinitions } from '../../pkg/crd/index.ts';
 import { preparedProgramsText } from '../../pkg/detect/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -10,6 +10,9 @@ const root = resolve(import.meta.dirname, '../..');
 const generated: Readonly<Record<string, () => string>> = {
   'docs/policy.md': () => policyDoc(readFileSync(join(root, 'manifests/support-llm.yaml'), 'utf8')),
   'pkg/detect/automaton/prepared-programs.ts': preparedProgramsText,
+  ...Object.fromEntries(
+    resourceDefinitions().map((one) => [`crds/${one.metadata.name}.yaml`, () => definitionYaml(one)]),
+  ),
 };
 
 function current(path: string): string | undefined {
@@ -29,7 +32,23 @@ for (const [name, make] of Object.entries(generated)) {
     process.stderr.write(`${name} is stale: run make gen\n`);
     process.exitCode = 1;
   } else {
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
     process.stdout.write(`${name} written\n`);
+  }
+}
+
+// Folders that hold nothing but generated files: one whose source is gone would still be applied.
+for (const folder of ['crds']) {
+  for (const file of readdirSync(join(root, folder))) {
+    const name = `${folder}/${file}`;
+    if (name in generated) continue;
+    if (check) {
+      process.stderr.write(`${name} is no longer generated: run make gen\n`);
+      process.exitCode = 1;
+    } else {
+      rmSync(join(root, name));
+      process.stdout.write(`${name} removed\n`);
+    }
   }
 }

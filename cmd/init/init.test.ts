@@ -14,6 +14,7 @@ interface World {
   readonly pod: TestPod;
   readonly outside: Peer;
   readonly root: Peer;
+  readonly runtime: Peer;
   readonly sidecar: Peer;
   readonly model: Peer;
   readonly mesh: Peer;
@@ -29,7 +30,7 @@ async function world(): Promise<World> {
   for (const port of [17_400, 17_401, 17_430, 17_431, 17_460, 17_490, 17_491])
     await sidecar.do({ do: 'listen', port, say: `sidecar ${port}` });
   for (const port of [9_000, 9_001, 8_000]) await model.do({ do: 'bind', port, say: `udp ${port}` });
-  return { pod, outside: pod.outside(), root, sidecar, model, mesh, helper };
+  return { pod, outside: pod.outside(), runtime: pod.runtime(), root, sidecar, model, mesh, helper };
 }
 
 /** [who, where, port, what it gets]; `loopback` and `pod` are addresses of the family. */
@@ -52,7 +53,9 @@ const rows: readonly Row[] = [
   ['root', 'loopback', 8_000, 'sidecar 17430'],
   ['root', 'pod', 8_000, 'sidecar 17430'],
   ['root', 'loopback', 8_001, 'sidecar 17431'],
-  ['root', 'loopback', 9_000, closed], // port-forward to an undeclared port
+  ['runtime', 'loopback', 9_000, closed], // port-forward to an undeclared port
+  ['runtime', 'loopback', 8_000, 'sidecar 17430'], // and to the model's
+  ['root', 'loopback', 9_000, closed],
   ['root', 'pod', 9_000, closed],
   ['root', 'loopback', 9_001, 'model 9001'],
   ['root', 'loopback', 29_500, closed],
@@ -139,6 +142,26 @@ describe('where a mesh redirects first', () => {
         expect(await outside.dial(podAddresses.IPv4, 8_001)).toBe('sidecar 17401');
         expect(await mesh.dial('127.0.0.1', 8_000)).toBe('sidecar 17430');
       }
+    } finally {
+      pod.stop();
+    }
+  });
+});
+
+describe('in a pod with a user namespace of its own', () => {
+  it('the runtime dials as nobody, and is told from the root of the pod', async () => {
+    const pod = await TestPod.start(false);
+    try {
+      expect(init(pod, [...base, '--dialer-uid', '65534'], '+net_admin')).toMatchObject({ status: 0, stderr: '' });
+      const [root, sidecar, runtime] = [pod.inside(0), pod.inside(61_337), pod.runtime()];
+      for (const port of [8_000, 9_000]) await root.do({ do: 'listen', port, say: `model ${port}` });
+      await sidecar.do({ do: 'listen', port: 17_430, say: 'sidecar 17430' });
+      expect(await runtime.dial('127.0.0.1', 9_000)).toBe(closed);
+      expect(await runtime.dial('::1', 9_000)).toBe(closed);
+      expect(await runtime.dial('127.0.0.1', 8_000)).toBe('sidecar 17430');
+      expect(await root.dial('127.0.0.1', 9_000)).toBe('model 9000');
+      expect(await root.dial('127.0.0.1', 8_000)).toBe('sidecar 17430');
+      expect(await sidecar.dial('127.0.0.1', 8_000)).toBe('model 8000');
     } finally {
       pod.stop();
     }

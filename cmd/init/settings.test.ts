@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { defaultOptions, inject, istio } from '../../pkg/inject/index.ts';
+import type { InjectOptions } from '../../pkg/inject/index.ts';
 import { parseSettings, usage } from './settings.ts';
 
 const base = ['--ports', '8000=17400:17430', '--uid', '61337'];
@@ -85,5 +87,65 @@ describe('the flags of init', () => {
   it('are all in the usage', () => {
     for (const flag of ['ports', 'uid', 'helpers', 'allow-tcp', 'allow-udp', 'proxy-uids', 'dialer-tcp'])
       expect(usage).toContain(`--${flag} `);
+  });
+});
+
+describe('the arguments that injection writes', () => {
+  const options: InjectOptions = {
+    ...defaultOptions,
+    version: '0.1.0',
+    image: 'sidegate/sidegate:0.1.0',
+    controller: { url: 'https://controller.sidegate-system.svc', name: 'controller.sidegate-system.svc', ca: 'PEM' },
+    meshes: [istio(['istio/proxyv2'])],
+    helpers: [{ name: 'loader', images: ['ml/loader'], runAsUser: 2000 }],
+    namespace: { name: 'ml', governed: true },
+  };
+
+  it('are read as they are meant', () => {
+    const result = inject(
+      {
+        metadata: { labels: { 'sidegate.dev/inference': 'true' } },
+        spec: {
+          containers: [
+            { name: 'model', image: 'a:1', ports: [{ containerPort: 8001 }, { containerPort: 8000 }] },
+            { name: 'loader', image: 'ml/loader:1', securityContext: { runAsUser: 2000 } },
+            { name: 'istio-proxy', image: 'istio/proxyv2:1' },
+          ],
+        },
+      },
+      options,
+    );
+    const args = result.kind === 'inject' ? result.pod.spec.initContainers?.[0]?.args : undefined;
+    expect(args?.[0]).toBe('init');
+    expect(parseSettings(args?.slice(1) ?? [])).toEqual({
+      spec: {
+        ports: [
+          { model: 8000, tls: 17400, loopback: 17430 },
+          { model: 8001, tls: 17401, loopback: 17431 },
+        ],
+        uid: 61337,
+        sidecarTcp: [{ first: 17490, last: 17491 }],
+        helpers: [
+          { uid: 2000, model: 8000, listener: 17460 },
+          { uid: 2000, model: 8001, listener: 17461 },
+        ],
+        openTcp: [15006, 15008, 15020, 15021, 15090].reduce<{ first: number; last: number }[]>(
+          (all, port) =>
+            all.at(-1)?.last === port - 1
+              ? [...all.slice(0, -1), { first: all.at(-1)?.first ?? port, last: port }]
+              : [...all, { first: port, last: port }],
+          [],
+        ),
+        openUdp: [],
+        proxyUids: [1337],
+        proxyTcp: [{ first: 15000, last: 15099 }],
+        dialerUid: 0,
+        dialerTcp: [
+          { first: 29500, last: 29500 },
+          { first: 30100, last: 31000 },
+          { first: 32768, last: 65535 },
+        ],
+      },
+    });
   });
 });

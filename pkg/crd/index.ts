@@ -7,3 +7,11 @@ export { apiVersion, inferencePolicySchema, kinds, resourceSchema } from './sche
 export type { PolicyResource, PolicySpecResource } from './schema.ts';
 export type { SchemaNode } from './schema-node.ts';
 export { policyDoc } from './policy-doc.ts';
+export { compareDefinition } from './definition/compare.ts';
+export type { DefinitionDifference } from './definition/compare.ts';
+export { definitionYaml } from './definition/definition-yaml.ts';
+export { resourceDefinitions, schemaHashAnnotation } from './definition/definitions.ts';
+export type { CustomResourceDefinition } from './definition/definitions.ts';
+export type { ApprovalSpecResource, ApprovalStatusResource } from './schema/inference-approval.ts';
+export type { GrantSpecResource, GrantStatusResource } from './schema/inference-grant.ts';
+export type { PolicyStatusResource } from './schema/policy-status.ts';

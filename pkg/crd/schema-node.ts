@@ -34,7 +34,8 @@ export interface Validation {
   readonly message: string;
   /** JSON path of the field that is meant, from this node: `.name`. */
   readonly fieldPath?: string;
-  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
+  /** How the API server begins its error; invalid by default. Never FieldValueDuplicate: it would leave the message out. */
+  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired';
 }
 
 /**

@@ -109,14 +109,14 @@ export const inferencePolicySchema = {
     },
     guards: {
       type: 'array',
-      maxItems: 64,
+      maxItems: 32,
       ...byName,
       description: 'What is looked for in requests and answers.',
       items: guard,
     },
     classification: {
       type: 'array',
-      maxItems: 64,
+      maxItems: 32,
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['label'],
       description: 'What answers may hold and who may see it.',

@@ -1,6 +1,7 @@
 // A pod without Kubernetes: a network namespace with an address on a cable to another namespace, which is everybody outside.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Interface } from 'node:readline';
 import { join } from 'node:path';
@@ -15,15 +16,10 @@ export class Peer {
   readonly #lines: Interface;
   #answers: Promise<unknown> = Promise.resolve();
 
-  constructor(namespace: number, uid: number) {
-    this.#child = spawn(
-      'nsenter',
-      [
-        ...['-t', `${namespace}`, '-n', 'setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'],
-        ...[process.execPath, join(import.meta.dirname, 'peer.ts'), 'serve'],
-      ],
-      { stdio: ['pipe', 'pipe', 'inherit'] },
-    );
+  /** @param enter what goes into the namespaces, and becomes the user */
+  constructor(enter: readonly string[]) {
+    const [program = '', ...args] = [...enter, process.execPath, join(import.meta.dirname, 'peer.ts'), 'serve'];
+    this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout === null) throw new Error('no output of the peer');
     this.#lines = createInterface({ input: this.#child.stdout });
   }
@@ -56,25 +52,37 @@ export interface Ran {
   readonly stderr: string;
 }
 
+const enter = (namespace: number | undefined): readonly string[] => ['nsenter', '-t', `${namespace ?? 0}`, '-n'];
+
+const become = (uid: number): readonly string[] => ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+
 export class TestPod {
   readonly #sleepers: readonly ChildProcess[];
   readonly #peers: Peer[] = [];
+  readonly #hostUsers: boolean;
 
-  private constructor(sleepers: readonly ChildProcess[]) {
+  private constructor(sleepers: readonly ChildProcess[], hostUsers: boolean) {
     this.#sleepers = sleepers;
+    this.#hostUsers = hostUsers;
   }
 
-  /** @throws where this is not root on Linux, or a tool is missing; the message says what to do */
-  static async start(): Promise<TestPod> {
+  /**
+   * @param hostUsers false: the pod has a user namespace of its own, as `spec.hostUsers: false` gives it
+   * @throws where this is not root on Linux, or a tool is missing; the message says what to do
+   */
+  static async start(hostUsers = true): Promise<TestPod> {
     if (process.platform !== 'linux' || process.getuid?.() !== 0)
       throw new Error('these tests set nftables rules in network namespaces: run them as root on Linux');
     for (const tool of ['nft', 'ip', 'unshare', 'nsenter', 'setpriv'])
       if (spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0)
         throw new Error(`${tool} is missing: apt-get install nftables iproute2 util-linux`);
-    const sleepers = [0, 1].map(() => spawn('unshare', ['-n', 'sh', '-c', 'echo up; exec sleep 600']));
+    const sleepers = [hostUsers ? ['-n'] : ['-U', '-n'], ['-n']].map((namespaces) =>
+      spawn('unshare', [...namespaces, 'sh', '-c', 'echo up; exec sleep 600']),
+    );
     await Promise.all(sleepers.map(({ stdout }) => new Promise((resolve) => stdout?.once('data', resolve))));
-    const pod = new TestPod(sleepers);
+    const pod = new TestPod(sleepers, hostUsers);
     const [inside = 0, outside = 0] = sleepers.map(({ pid }) => pid);
+    if (!hostUsers) for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${inside}/${map}`, '0 100000 65536');
     execFileSync('ip', [
       'link',
       'add',
@@ -96,35 +104,42 @@ export class TestPod {
         `address add 10.77.0.${host}/24 dev eth0`,
         `address add fd77::${host}/64 dev eth0 nodad`,
       ])
-        execFileSync('nsenter', ['-t', `${namespace}`, '-n', 'ip', ...line.split(' ')]);
+        execFileSync('nsenter', [...enter(namespace).slice(1), 'ip', ...line.split(' ')]);
     });
     return pod;
   }
 
-  get #inside(): number {
-    return this.#sleepers[0]?.pid ?? 0;
-  }
-
-  inside(uid: number): Peer {
-    const peer = new Peer(this.#inside, uid);
+  #peer(command: readonly string[]): Peer {
+    const peer = new Peer(command);
     this.#peers.push(peer);
     return peer;
+  }
+
+  get #enter(): readonly string[] {
+    const users = this.#hostUsers ? [] : ['-U', '-S', '0', '-G', '0'];
+    return [...enter(this.#sleepers[0]?.pid), ...users];
+  }
+
+  /** A process of one of the pod's containers. */
+  inside(uid: number): Peer {
+    return this.#peer([...this.#enter, ...become(uid)]);
+  }
+
+  /** The container runtime, which dials for port-forward: root of the node, in the pod's network alone. */
+  runtime(): Peer {
+    return this.#peer(enter(this.#sleepers[0]?.pid));
   }
 
   outside(): Peer {
-    const peer = new Peer(this.#sleepers[1]?.pid ?? 0, 0);
-    this.#peers.push(peer);
-    return peer;
+    return this.#peer(enter(this.#sleepers[1]?.pid));
   }
 
   /** Runs a program in the pod: as root with the capabilities named and no others (all of root's where none are named). */
   run(command: readonly string[], capabilities?: string, input = ''): Ran {
     const caps =
       capabilities === undefined ? [] : ['setpriv', `--bounding-set=-all,${capabilities}`, `--inh-caps=-all`];
-    const { status, stdout, stderr } = spawnSync('nsenter', ['-t', `${this.#inside}`, '-n', ...caps, ...command], {
-      encoding: 'utf8',
-      input,
-    });
+    const [program = '', ...args] = [...this.#enter, ...caps, ...command];
+    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', input });
     return { status, stdout, stderr };
   }
 

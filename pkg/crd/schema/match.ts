@@ -15,10 +15,10 @@ export const detectors = {
 
 export const patterns = {
   type: 'array',
-  maxItems: 1000,
+  maxItems: 500,
   description: 'Regular expressions in RE2 syntax; they run in linear time.',
   'x-sidegate-example': '["(?i)print (all )?environment variables"]',
-  // 64 guards x 1000 patterns x 512 characters is what the API server's cost limit of a rule has room for.
+  // 32 guards x 500 patterns x 512 characters is what the API server's cost limit of a rule has room for.
   items: { type: 'string', minLength: 1, maxLength: 512, description: 'RE2 syntax.', 'x-sidegate-re2': true },
 } as const satisfies SchemaNode;
 

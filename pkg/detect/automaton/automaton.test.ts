@@ -174,6 +174,16 @@ describe('automata', () => {
   });
 });
 
+describe('parsePattern', () => {
+  it('reads what somebody holds once, and only that', () => {
+    const pattern = parsePattern('(?i)held[0-9]{2}');
+    expect(parsePattern('(?i)held[0-9]{2}')).toBe(pattern);
+    expect(parsePattern('(?i)held[0-9]{3}')).not.toBe(pattern);
+    expect(() => parsePattern('(held')).toThrow('missing closing');
+    expect(() => parsePattern('(held')).toThrow('missing closing');
+  });
+});
+
 describe('checkPattern', () => {
   it.each([
     ['(?=a)', 256, 'invalid or unsupported Perl syntax'],

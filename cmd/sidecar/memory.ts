@@ -1,0 +1,62 @@
+import { setFlagsFromString } from 'node:v8';
+
+/**
+ * How much memory and processor time V8 and malloc may take beside each model server. docs/adr/0011-memory.md has what each
+ * setting costs and gives. What whoever starts the process sets, in arguments, NODE_OPTIONS or environment, stays as it is.
+ */
+
+export interface Launch {
+  /** Flags of Node, before the program's name. */
+  readonly execArgv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Read while V8 starts: set later, `--no-maglev` lacks what V8 derives from it, and requests cost half as much again. */
+const launchFlags: readonly string[] = [
+  // New objects have two halves of at most 8 MB (32 by default): most of a request's are gone before a half is full.
+  '--max-semi-space-size=8',
+  // The old generation grows by three quarters before it is collected (by default up to four times what lives).
+  '--heap-growing-percent=75',
+  // Of the compilers between interpreter and optimizing one: on this work it costs more than it gives.
+  '--no-maglev',
+];
+
+/** Read by malloc before any code runs. */
+const launchEnvironment: Readonly<Record<string, string>> = {
+  // Threads share arenas, so that not each of them keeps memory that it has freed.
+  MALLOC_ARENA_MAX: '2',
+  // What is free at the heap's end goes back. glibc raises the limit with the largest block that it saw, which is one body.
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
+
+/** What a flag sets, whatever it sets it to: `--no-maglev` and `--maglev` set the same. */
+const setBy = (flag: string): string =>
+  flag
+    .replace(/=.*$/s, '')
+    .replaceAll('_', '-')
+    .replace(/^--no-?/, '--');
+
+function notSet(flags: readonly string[], { execArgv, env }: Launch): readonly string[] {
+  const set = new Set([...execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)].map(setBy));
+  return flags.filter((flag) => !set.has(setBy(flag)));
+}
+
+/** How the process should have been started; undefined when it was. */
+export function wantedLaunch(launch: Launch): Launch | undefined {
+  const flags = notSet(launchFlags, launch);
+  const unset = Object.entries(launchEnvironment).filter(([name]) => launch.env[name] === undefined);
+  if (flags.length === 0 && unset.length === 0) return undefined;
+  return { execArgv: [...flags, ...launch.execArgv], env: { ...launch.env, ...Object.fromEntries(unset) } };
+}
+
+/**
+ * Keeps V8 from optimizing while the process starts: nothing of that is worth it, and the optimizing compiler's own code (8 MB)
+ * then stays out of memory until there is traffic.
+ *
+ * @returns lets V8 optimize what runs often. Call it when the process is up.
+ */
+export function deferOptimizing(launch: Launch): () => void {
+  if (notSet(['--opt'], launch).length === 0) return () => undefined;
+  setFlagsFromString('--no-opt');
+  return () => setFlagsFromString('--opt');
+}

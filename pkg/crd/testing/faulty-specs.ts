@@ -1,0 +1,226 @@
+/**
+ * Specs of an InferencePolicy that are wrong, each with a part of what the reader of files says. The reader's tests and those on
+ * a real API server go through the same list, so that no cluster takes what a file may not say.
+ */
+
+const idp = 'identity: { providers: [{ name: corp, oidc: { issuer: "https://idp.example.com", audiences: [a] } }] }';
+
+/** Name, YAML of the spec, part of the fault. */
+export const faultySpecs: readonly (readonly [string, string, string])[] = [
+  ['an unknown field', 'acess: []', 'p.yaml:5: spec.acess: there is no such field. Did you mean "access"?'],
+  [
+    'a wrong choice',
+    'tls: { inbound: required }',
+    'p.yaml:5: spec.tls.inbound: "required" is not known here: one of Required, Mutual, Optional. Did you mean "Required"?',
+  ],
+  ['a wrong type', 'access: { name: x }', 'p.yaml:5: spec.access: must be a list, but is fields'],
+  ['a field without value', 'tls:', 'p.yaml:5: spec.tls: must be fields (name: value), but has no value'],
+  [
+    'text without quotes',
+    'selector: { matchLabels: { v: 1 } }',
+    'spec.selector.matchLabels.v: must be text, but is 1: put it in quotes',
+  ],
+  [
+    'a missing field',
+    'access:\n- { name: a, effect: Allow }',
+    'p.yaml:6: spec.access[0]: lacks the field "subjects": Who: any of them.',
+  ],
+  [
+    'an empty list',
+    'access:\n- { name: a, effect: Allow, subjects: [] }',
+    'spec.access[0].subjects: must have at least one entry',
+  ],
+  [
+    'an unknown operation',
+    'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], operations: [chat] }]',
+    '"chat" is not known here: one of Chat, Completions, Embeddings, ListModels, Health, Metrics, Admin, Other. Did you mean "Chat"?',
+  ],
+  [
+    'an unknown detector',
+    'guards: [{ name: g, direction: Request, match: { detectors: [PromptInjection] }, action: Block }]',
+    'spec.guards[0].match.detectors[0]: "PromptInjection" is not known here: one of CreditCard, Iban',
+  ],
+  [
+    'a key that a tool read as a boolean',
+    'guards: [{ name: g, "true": Request, match: { detectors: [Pii] }, action: Block }]',
+    'there is no such field. Write direction: Request or direction: Response',
+  ],
+  [
+    'a guard that says on for direction',
+    'guards: [{ name: g, on: Request, match: { detectors: [Pii] }, action: Block }]',
+    'spec.guards[0].on: there is no such field. Write direction: Request or direction: Response',
+  ],
+  ['a bad duration', 'requestLimits: { bodyTimeout: 30 sec }', '"30 sec" is not a whole number with ms, s, m or h'],
+  ['a duration without unit', 'requestLimits: { bodyTimeout: 30 }', 'must be text, but is 30: put it in quotes'],
+  ['a duration of nothing', 'requestLimits: { bodyTimeout: 0s }', 'must be at least 1ms'],
+  ['a duration beyond timers', 'requestLimits: { bodyTimeout: 169h }', 'must be at most 168h'],
+  ['a bad size', 'requestLimits: { maxBodyBytes: 1Zi }', '"1Zi" is not bytes, or a whole number with Ki'],
+  ['a negative size', 'requestLimits: { maxBodyBytes: -1 }', 'is not bytes'],
+  ['a size of nothing', 'requestLimits: { maxBodyBytes: 0 }', 'must be at least 1'],
+  ['a size beyond what is held', 'requestLimits: { maxBodyBytes: 1Gi }', 'must be at most 64Mi'],
+  [
+    'a model that looks like a regular expression',
+    'access: [{ name: a, effect: Allow, subjects: [{ anyone: true }], models: ["llama-(3|4)"] }]',
+    'only * is a wildcard',
+  ],
+  [
+    'a subject that says nothing',
+    'access: [{ name: a, effect: Allow, subjects: [{}] }]',
+    'spec.access[0].subjects[0]: needs one of anyone, authenticated, group, subject, scope',
+  ],
+  [
+    'a subject that says two things',
+    'access: [{ name: a, effect: Allow, subjects: [{ group: g, scope: s }] }]',
+    'has group and scope: only one of them can stand here',
+  ],
+  [
+    'anyone: false',
+    'access: [{ name: a, effect: Allow, subjects: [{ anyone: false }] }]',
+    'false is not known here: one of true',
+  ],
+  [
+    'anyone of a provider',
+    `${idp}\naccess: [{ name: a, effect: Allow, subjects: [{ anyone: true, provider: corp }] }]`,
+    'write authenticated: true',
+  ],
+  [
+    'a provider that is not declared',
+    `${idp}\naccess: [{ name: a, effect: Allow, subjects: [{ group: g, provider: crop }] }]`,
+    '"crop" is no provider of this policy (it declares corp); one of the platform is cluster/POLICY/NAME. Did you mean "corp"?',
+  ],
+  [
+    'limits of a Deny',
+    'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }], limits: { requestsPerMinute: 1 } }]',
+    'belongs to Allow rules',
+  ],
+  [
+    'two rules of one name',
+    'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }] }, { name: a, effect: Deny, subjects: [{ anyone: true }] }]',
+    'spec.access[1].name: "a" is the name of entry 0 already',
+  ],
+  [
+    'a guard and a rule of one name',
+    'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }] }]\nguards: [{ name: a, direction: Request, match: { detectors: [Pii] }, action: Block }]',
+    'receipts could not tell them apart',
+  ],
+  [
+    'a guard that looks for nothing',
+    'guards: [{ name: g, direction: Request, match: { patterns: [] }, action: Block }]',
+    'spec.guards[0].match: needs at least one of detectors, patterns, words',
+  ],
+  [
+    'a label that looks for nothing',
+    'classification: [{ label: l, otherwise: Mask }]',
+    'needs at least one of fields, detectors, patterns, words',
+  ],
+  [
+    'a field path',
+    'classification: [{ label: l, fields: ["customer.ssn"], otherwise: Mask }]',
+    'is not a path such as $.customer.account_number',
+  ],
+  [
+    'the root as a field',
+    'classification: [{ label: l, fields: ["$.a", "$"], otherwise: Mask }]',
+    'spec.classification[0].fields[1]: must have at least 3 characters',
+  ],
+  [
+    'a replacement without masking',
+    'guards: [{ name: g, direction: Request, match: { detectors: [Pii] }, action: Block, replacement: { style: Label } }]',
+    'needs action: Mask',
+  ],
+  [
+    'keep without Partial',
+    'classification: [{ label: l, detectors: [Pii], otherwise: Mask, replacement: { style: Label, keep: 4 } }]',
+    'needs style: Partial',
+  ],
+  [
+    'Constant without text',
+    'classification: [{ label: l, detectors: [Pii], otherwise: Mask, replacement: { style: Constant } }]',
+    'lacks the field "text"',
+  ],
+  [
+    'a provider of two kinds',
+    'identity: { providers: [{ name: x, oidc: { issuer: "https://a", audiences: [a] }, serviceAccount: { audiences: [a] } }] }',
+    'has oidc and serviceAccount',
+  ],
+  [
+    'an issuer without TLS',
+    'identity: { providers: [{ name: x, oidc: { issuer: "http://a", audiences: [a] } }] }',
+    'must begin with https://',
+  ],
+  [
+    'an issuer on loopback without TLS',
+    'identity: { providers: [{ name: x, oidc: { issuer: "http://127.0.0.1:8", audiences: [a] } }] }',
+    'set allowInsecureLoopback: true',
+  ],
+  [
+    'an issuer elsewhere without TLS that asks for it',
+    'identity: { providers: [{ name: x, oidc: { issuer: "http://127.0.0.1.evil.com", audiences: [a], allowInsecureLoopback: true } }] }',
+    'must begin with https://',
+  ],
+  [
+    'an issuer with a password',
+    'identity: { providers: [{ name: x, oidc: { issuer: "https://u:p@a", audiences: [a] } }] }',
+    'without user, password',
+  ],
+  [
+    'the controller’s audience',
+    'identity: { providers: [{ name: x, serviceAccount: { audiences: [sidegate.dev/controller] } }] }',
+    'is for sidecars and their controller only',
+  ],
+  [
+    'HMAC',
+    'identity: { providers: [{ name: x, oidc: { issuer: "https://a", audiences: [a], algorithms: [HS256] } }] }',
+    '"HS256" is not known here',
+  ],
+  [
+    'ports and hosted',
+    'upstream: { ports: [{ containerPort: 1 }], hosted: { url: "https://a" } }',
+    'has ports and hosted',
+  ],
+  [
+    'a hosted endpoint without TLS',
+    'upstream: { hosted: { url: "http://a.example.com" } }',
+    'plain http only on a loopback address',
+  ],
+  ['a credential from nowhere', 'upstream: { credential: { header: x } }', 'needs one of secretRef, file'],
+  [
+    'a credential in a framing header',
+    'upstream: { credential: { file: k, header: Transfer-Encoding } }',
+    'belongs to HTTP itself',
+  ],
+  [
+    'a credential prefix that splits headers',
+    'upstream: { credential: { file: k, prefix: "a\\r\\nb" } }',
+    'is not printable ASCII',
+  ],
+  ['server names without TLS', 'upstream: { ports: [{ containerPort: 1, serverName: a }] }', 'needs protocol: TLS'],
+  [
+    'a port twice',
+    'upstream: { ports: [{ containerPort: 1 }, { containerPort: 1 }] }',
+    '1 is the containerPort of entry 0 already',
+  ],
+  ['a port that is none', 'upstream: { ports: [{ containerPort: 65536 }] }', 'must be at most 65535'],
+  [
+    'a minimum beyond the maximum',
+    'responseLimits: [{ subjects: [{ anyone: true }], minDuration: 2s, maxDuration: 1s }]',
+    'every answer would be cut',
+  ],
+  [
+    'a response limit without limits',
+    'responseLimits: [{ subjects: [{ anyone: true }] }]',
+    'needs at least one of maxBytes',
+  ],
+  ['anyone as approver', 'approvals: { approvers: [{ anyone: true }] }', 'there is no such field'],
+  ['a namespaceSelector of a namespace', 'namespaceSelector: {}', 'is for a ClusterInferencePolicy'],
+  [
+    'an operator without values',
+    'selector: { matchExpressions: [{ key: a, operator: In }] }',
+    'In needs at least one value',
+  ],
+  [
+    'a pattern length without patterns',
+    'guards: [{ name: g, direction: Request, match: { words: [a], patternMaxLength: 9 }, action: Block }]',
+    'needs patterns beside it',
+  ],
+];

@@ -1,0 +1,35 @@
+// Public: the webhook, the CLI, and whoever renders admission policies.
+export { inject, injectedAnnotation, templateHash } from './inject.ts';
+export type { InjectResult } from './inject.ts';
+export { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from './options.ts';
+export type { InjectOptions, KnownContainer, KnownHelper, KnownMesh, KnownWrapper, NamespaceFacts } from './options.ts';
+export type { PatchOperation } from './patch.ts';
+export type { ProbeMap, ProbeTarget } from './previous.ts';
+export { reasonCodes } from './reasons.ts';
+export type { Reason, ReasonCode, RefusalCode, SkipCode, NoteCode } from './reasons.ts';
+export { checkFinalState, finalStateRules } from './final-state.ts';
+export type { FinalStateParams, FinalStateRule, Violation } from './final-state.ts';
+export { checkUpdate } from './update-rule.ts';
+export type { UpdateParams, UpdateRule, UpdateViolation } from './update-rule.ts';
+// The contract between the parts.
+export {
+  annotationPrefix,
+  annotations,
+  containers,
+  controllerAudience,
+  defaultUid,
+  environment,
+  governedLabel,
+  inferenceLabel,
+  inferenceLabelValue,
+  listeners,
+  maxPorts,
+  mountPaths,
+  paths,
+  portNames,
+  reservedPorts,
+  tokenFile,
+  tokenSeconds,
+  volumes,
+} from './names.ts';
+export type { CaptureMode } from './names.ts';

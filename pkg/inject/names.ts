@@ -1,0 +1,96 @@
+/**
+ * The names that the parts share: webhook, controller, sidecar, init, chart and admission policies all mean these. A change
+ * here is a change of the contract: pods that run keep what they were given.
+ */
+
+/** Label of a governed pod; its only value is {@link inferenceLabelValue}. */
+export const inferenceLabel = 'sidegate.dev/inference';
+export const inferenceLabelValue = 'true';
+
+/** Label of a namespace with governed pods. */
+export const governedLabel = 'sidegate.dev/governed';
+
+/** Everything under it in a pod's annotations is Sidegate's. */
+export const annotationPrefix = 'sidegate.dev/';
+
+export const annotations = {
+  /** Written by the pod's author: model ports that no container declares, as `8000,8001`. It adds, and never removes. */
+  modelPorts: 'sidegate.dev/model-ports',
+  /** Written by injection: JSON, model port to the sidecar's TLS listener, as `{"8000":17400}`. */
+  portMap: 'sidegate.dev/port-map',
+  /** Written by injection: JSON `{"version":…,"templateHash":…,"mode":…}`. */
+  injected: 'sidegate.dev/injected',
+  /** Where `kubectl exec`, `attach` and `logs` go without `-c`; set to the model's container unless it is set. */
+  defaultContainer: 'kubectl.kubernetes.io/default-container',
+  defaultLogsContainer: 'kubectl.kubernetes.io/default-logs-container',
+  /** On the API server's picture of a static pod. */
+  mirror: 'kubernetes.io/config.mirror',
+} as const;
+
+export const containers = { init: 'sidegate-init', sidecar: 'sidegate' } as const;
+
+export const volumes = { state: 'sidegate-state', token: 'sidegate-token', spool: 'sidegate-spool' } as const;
+
+/** Where the sidecar finds its volumes. */
+export const mountPaths = {
+  state: '/var/run/sidegate/state',
+  token: '/var/run/sidegate/token',
+  spool: '/var/run/sidegate/spool',
+} as const;
+
+/** File within the token's mount. */
+export const tokenFile = 'token';
+
+/** Audience of the token by which a sidecar makes itself known to the controller. */
+export const controllerAudience = 'sidegate.dev/controller';
+/** Seconds that the kubelet asks for; it renews at 80 %. */
+export const tokenSeconds = 3_600;
+
+/** Uid and gid of the sidecar; never 1337, 2102 or 65532, which belong to meshes and distroless images. */
+export const defaultUid = 61_337;
+
+/** All ports that are Sidegate's; no container of the pod may use one. */
+export const reservedPorts = { first: 17_400, last: 17_499 } as const;
+
+/** The TLS listener of the i-th governed port, ascending, is `tls + i`; its loopback listener `loopback + i`. */
+export const listeners = {
+  tls: 17_400,
+  loopback: 17_430,
+  /** Listeners of known helpers, one for each helper and port. */
+  helper: 17_460,
+  /** Probes and lifecycle hooks of the pod, and {@link paths.drain}. */
+  probe: 17_490,
+  /** `/startupz`, `/healthz`, `/readyz`, `/metrics`. */
+  admin: 17_491,
+} as const;
+
+/** Governed ports a pod may have; as many listeners of each kind. */
+export const maxPorts = 30;
+
+export const paths = {
+  /** On the probe port: `/probe/CONTAINER/KIND`. */
+  probe: '/probe',
+  /** On the probe port: starts draining, and answers when nothing is in flight or 5 s before the grace period ends. */
+  drain: '/drain',
+  /** On the admin port: listeners are up and the redirect holds; never waits for the controller. */
+  startup: '/startupz',
+  /** On the admin port: the event loop turns. */
+  health: '/healthz',
+  /** On the admin port: there is a certificate and an answer of the controller. */
+  ready: '/readyz',
+} as const;
+
+/** Environment of the sidecar. */
+export const environment = {
+  controllerCa: 'SIDEGATE_CONTROLLER_CA',
+  podName: 'POD_NAME',
+  podNamespace: 'POD_NAMESPACE',
+  podUid: 'POD_UID',
+  podIp: 'POD_IP',
+} as const;
+
+/** Names of the ports that the sidecar declares for scrapers. */
+export const portNames = { probe: 'sidegate-probe', admin: 'sidegate-admin' } as const;
+
+/** How what comes in is led to the sidecar. */
+export type CaptureMode = 'Redirect' | 'NamedPort';

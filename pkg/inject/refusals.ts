@@ -1,0 +1,145 @@
+/** What a governed pod may not have, in the order in which it is looked for. All of it is reported, not the first alone. */
+import {
+  controllerAudience,
+  maxPorts,
+  reservedPorts,
+  volumes as ownVolumes,
+  annotations,
+  inferenceLabel,
+  inferenceLabelValue,
+} from './names.ts';
+import type { InjectOptions } from './options.ts';
+import type { Pod } from './pod.ts';
+import { annotatedPorts, meshesOf, protocolOf } from './ports.ts';
+import type { PodPorts } from './ports.ts';
+import { reason } from './reasons.ts';
+import type { Reason } from './reasons.ts';
+import { runsBeside, uidOf } from './roles.ts';
+import type { Entry } from './roles.ts';
+
+export interface Facts {
+  readonly pod: Pod;
+  readonly options: InjectOptions;
+  /** Without our own containers. */
+  readonly others: readonly Entry[];
+  readonly ports: PodPorts;
+}
+
+type Check = (facts: Facts) => readonly Reason[];
+
+/** Capabilities by which a process changes or passes the pod's rules; ALL holds them. */
+const refusedCapabilities = ['NET_RAW', 'NET_ADMIN', 'SYS_ADMIN', 'ALL'];
+
+const when = (holds: boolean, found: () => Reason): readonly Reason[] => (holds ? [found()] : []);
+
+/** The port that only the sidecar may use. */
+export const isReservedPort = (port: number): boolean => reservedPorts.first <= port && port <= reservedPorts.last;
+
+export const capabilityName = (capability: string): string => capability.toUpperCase().replace(/^CAP_/, '');
+
+export const isOurVolume = (name: string): boolean => (Object.values(ownVolumes) as readonly string[]).includes(name);
+
+const checks: readonly Check[] = [
+  function label({ pod }) {
+    const value = pod.metadata?.labels?.[inferenceLabel];
+    return when(value !== inferenceLabelValue, () => reason('label_value', value ?? ''));
+  },
+  function namespace({ options: { namespace, governNamespaces } }) {
+    return when(governNamespaces === 'Required' && !namespace.governed, () =>
+      reason('namespace_not_governed', namespace.name),
+    );
+  },
+  ({ pod }) => when(pod.spec.os?.name === 'windows', () => reason('windows')),
+  ({ pod }) => when(pod.spec.hostNetwork === true, () => reason('host_network')),
+  ({ pod }) => when(pod.spec.hostPID === true, () => reason('host_pid')),
+  ({ pod }) => when(pod.spec.shareProcessNamespace === true, () => reason('shared_pid')),
+  ({ others }) =>
+    others
+      .filter(({ container }) => container.securityContext?.privileged === true)
+      .map(({ container }) => reason('privileged', container.name)),
+  ({ others }) =>
+    others
+      .filter(({ role }) => role.kind !== 'network-init')
+      .flatMap(({ container }) => {
+        const added = (container.securityContext?.capabilities?.add ?? [])
+          .map(capabilityName)
+          .filter((name) => refusedCapabilities.includes(name));
+        return added.map((name) => reason('capability', `${container.name} adds ${name}`));
+      }),
+  ({ pod, others, options }) => [
+    ...when(pod.spec.securityContext?.runAsUser === options.uid, () =>
+      reason('reserved_uid', `runAsUser ${options.uid} of the pod`),
+    ),
+    ...others
+      .filter(({ container }) => uidOf(pod, container) === options.uid)
+      .map(({ container }) => reason('reserved_uid', `runAsUser ${options.uid} of container ${container.name}`)),
+  ],
+  ({ others }) =>
+    others.flatMap(({ container }) =>
+      (container.volumeMounts ?? [])
+        .filter(({ name }) => isOurVolume(name))
+        .map(({ name }) => reason('reserved_volume', `${container.name} mounts ${name}`)),
+    ),
+  ({ pod }) =>
+    (pod.spec.volumes ?? [])
+      .filter(
+        ({ name, projected }) =>
+          !isOurVolume(name) &&
+          (projected?.sources ?? []).some(
+            ({ serviceAccountToken }) => serviceAccountToken?.audience === controllerAudience,
+          ),
+      )
+      .map(({ name }) => reason('reserved_audience', name)),
+  ({ others }) =>
+    others
+      .filter(({ role }) => role.kind !== 'proxy' && role.kind !== 'network-init')
+      .flatMap(({ container }) =>
+        (container.ports ?? [])
+          .filter((port) => protocolOf(port) !== 'TCP')
+          .map((port) =>
+            reason('udp_port', `${container.name} declares ${protocolOf(port)} port ${port.containerPort}`),
+          ),
+      ),
+  ({ others, ports }) => {
+    const models = [...ports.governed.map(({ model }) => model), ...ports.inner];
+    return others.flatMap(({ container }) =>
+      (container.ports ?? [])
+        .filter(({ containerPort, hostPort }) => (hostPort ?? 0) !== 0 && models.includes(containerPort))
+        .map(({ containerPort, hostPort }) =>
+          reason('host_port', `${container.name} has hostPort ${hostPort} for port ${containerPort}`),
+        ),
+    );
+  },
+  ({ others, ports }) => {
+    const used = [...others.flatMap(({ container }) => (container.ports ?? []).map((port) => port.containerPort))];
+    return [...new Set([...used, ...ports.governed.map(({ model }) => model)])]
+      .filter(isReservedPort)
+      .map((port) => reason('reserved_port', `port ${port}`));
+  },
+  ({ others, ports }) => {
+    const ofMeshes = meshesOf(others).flatMap(({ inboundTcp }) => inboundTcp);
+    return ports.governed
+      .filter(({ model }) => ofMeshes.includes(model))
+      .map(({ model }) => reason('port_of_mesh', `${model}`));
+  },
+  ({ pod }) =>
+    when(annotatedPorts(pod) === undefined, () =>
+      reason('bad_model_ports', pod.metadata?.annotations?.[annotations.modelPorts] ?? ''),
+    ),
+  ({ pod, ports }) => when(ports.governed.length === 0 && annotatedPorts(pod) !== undefined, () => reason('no_port')),
+  ({ ports: { governed, helpers } }) => [
+    ...when(governed.length > maxPorts, () => reason('too_many_ports', `${governed.length} governed ports`)),
+    ...when(helpers.length > maxPorts, () =>
+      reason('too_many_ports', `${helpers.length} pairs of a known helper and a governed port`),
+    ),
+  ],
+  ({ others, options }) =>
+    others
+      .filter(
+        ({ list, container, role }) =>
+          !options.nativeSidecars && list === 'initContainers' && runsBeside(list, container) && role.kind !== 'proxy',
+      )
+      .map(({ container }) => reason('needs_native_sidecars', container.name)),
+];
+
+export const refusalsOf = (facts: Facts): readonly Reason[] => checks.flatMap((check) => check(facts));
