@@ -63,6 +63,9 @@ function drain(lane: LaneScanner): Omit<MaskResult, 'edits'> {
   return { text: lane.take(lane.decided), hits: byPlace, stopped: lane.stopped, failed: lane.failed };
 }
 
+/** How often a decoded finding inside of a component is counted depends on when that component is settled; that it is counted does not. */
+const counted = (hits: readonly Hit[]): string[] => [...new Set(hits.map((hit) => `${hit.rule} ${hit.by}`))].sort();
+
 function feed(lane: PairLane, source: string, cut: number, how: LaneEnd): void {
   for (let at = 0; at < source.length; at += cut) {
     lane.caller.push(source.slice(at, at + cut));
@@ -144,11 +147,8 @@ describe.each([
             [lane.record, record],
           ] as const) {
             const { edits: _, ...alone } = view.mask(source, kind, how);
-            // How often a decoded finding in a component is counted depends on the cut; that it is counted does not.
             const got = drain(mine);
             expect({ ...got, hits: [] }).toEqual({ ...alone, hits: [] });
-            const counted = (hits: readonly Hit[]): string[] =>
-              [...new Set(hits.map((hit) => `${hit.rule} ${hit.by}`))].sort();
             if (alone.stopped === undefined && !alone.failed) expect(counted(got.hits)).toEqual(counted(alone.hits));
           }
         },
