@@ -123,4 +123,41 @@ describe('encoded text', () => {
     ])
       expect(replacing.mask(text, 'text', 'complete').text).toBe(text);
   });
+
+  test('right behind a finding that has ended, and whose end is not settled yet, is hidden as well', () => {
+    const own = compileScanner(
+      [
+        rule(0, { match: { detectors: ['Email', 'GenericApiKey'], patterns: [], words: [] } }),
+        rule(1, { match: { detectors: [], patterns: [], words: [] }, fields: ['**.ssn'] }),
+      ],
+      { hashKey: Buffer.alloc(32, 1) },
+    );
+    const view = own.view({ replace: Uint8Array.of(1, 1), stop: Uint8Array.of(0, 0), note: Uint8Array.of(0, 0) });
+    const text = `"ssn": "078-05-1120"${hex('ana@example.com')}lorem ipsum dolor sit amet`;
+    const read = (pieces: readonly string[]): string => {
+      const lane = view.open('prose');
+      let out = '';
+      for (const piece of pieces) {
+        lane.push(piece);
+        out += lane.take(lane.decided);
+      }
+      lane.end('complete');
+      return out + lane.take(lane.decided);
+    };
+    const whole = view.mask(text, 'prose', 'complete').text;
+    expect(whole).toBe('"ssn": "[r1]"[r0]lorem ipsum dolor sit amet');
+    for (let first = 1; first < text.length; first++)
+      for (let second = first + 1; second < text.length; second++)
+        expect(read([text.slice(0, first), text.slice(first, second), text.slice(second)])).toBe(whole);
+  });
+
+  test('behind a finding that stops the lane is not named instead of it', () => {
+    const text = `write to ana@example.com or ${base64(secret)} today`;
+    const first = text.indexOf('ana@');
+    expect(stopping.mask(text, 'prose', 'complete').stopped?.start).toBe(first);
+    const lane = stopping.open('prose');
+    lane.push(text);
+    lane.end('complete');
+    expect(lane.stopped?.start).toBe(first);
+  });
 });

@@ -101,7 +101,9 @@ export class DecodingLane implements LaneScanner {
   }
 
   get stopped(): Hit | undefined {
-    return this.#stopped ?? this.#inner.stopped;
+    // The first in the text, whichever was seen first.
+    const inner = this.#inner.stopped;
+    return inner !== undefined && inner.start <= this.#stoppedAt ? inner : this.#stopped;
   }
 
   push(text: string): void {
@@ -128,14 +130,17 @@ export class DecodingLane implements LaneScanner {
       }
     }
     if (begin >= 0) this.#run += text.slice(begin);
-    this.#hold = this.#run === '' || this.#covered(this.#runStart) ? Number.POSITIVE_INFINITY : this.#runStart;
+    this.#hold =
+      this.#run === '' || this.#covered(this.#runStart, this.received) ? Number.POSITIVE_INFINITY : this.#runStart;
   }
 
-  /** A component that still grows hides the run anyhow: nothing in it needs to be decoded. */
-  #covered(from: number): boolean {
-    return this.#inner
-      .edits(from, this.received)
-      .some((one) => one.start <= from && one.end === Number.POSITIVE_INFINITY);
+  /**
+   * A component that still grows hides the run anyhow: nothing in it needs to be decoded. One that only waits for what may join it
+   * has no end yet either, and hides no more than what is decided.
+   */
+  #covered(from: number, to: number): boolean {
+    if (this.#inner.decided < to) return false;
+    return this.#inner.edits(from, to).some((one) => one.start <= from && one.end === Number.POSITIVE_INFINITY);
   }
 
   end(end: LaneEnd): void {
@@ -194,7 +199,7 @@ export class DecodingLane implements LaneScanner {
   #close(end: LaneEnd): void {
     const run = this.#run;
     this.#run = '';
-    if (run.length >= leastRun && !this.#covered(this.#runStart)) this.#read(run, end);
+    if (run.length >= leastRun && !this.#covered(this.#runStart, this.#runStart + run.length)) this.#read(run, end);
   }
 
   /** A full window: read it, and go on with its last part. */
