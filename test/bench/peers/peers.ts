@@ -112,7 +112,6 @@ export async function startSidecar(options: SidecarOptions): Promise<SidecarPeer
   const home = join(folder, name);
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, 'policy.yaml'), policy);
-  const [listen, admin] = [await freePort(), await freePort()];
   const log: string[] = [];
   const begun = performance.now();
   const process_ = start({
@@ -123,7 +122,7 @@ export async function startSidecar(options: SidecarOptions): Promise<SidecarPeer
       ...(globalThis.process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []),
       entry,
       ...['--policy', join(home, 'policy.yaml'), '--upstream', `http://127.0.0.1:${upstreamPort}`],
-      ...['--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`],
+      ...['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'],
       ...['--data', join(home, 'data'), '--audit', join(home, 'audit.jsonl')],
       ...['--tls-cert', certificate.certFile, '--tls-key', certificate.keyFile],
     ],
@@ -133,9 +132,17 @@ export async function startSidecar(options: SidecarOptions): Promise<SidecarPeer
       if (/"level":"(?:warn|error)"/.test(line)) process.stderr.write(`sidecar: ${line}\n`);
     },
   });
+  // Ports that were free a moment ago may be anybody's by now, so the sidecar chooses and says which.
+  const portIn = (name: string): number =>
+    Number(
+      new RegExp(`"${name}":"127\\.0\\.0\\.1:(\\d+)"`).exec(
+        log.find((line) => line.includes('sidecar is up')) ?? '',
+      )?.[1],
+    );
   let last = 'no answer';
   while (performance.now() - begun < 20_000 && process_.child.exitCode === null) {
     try {
+      const [listen, admin] = [portIn('listen'), portIn('admin')];
       const answer = await fetch(`http://127.0.0.1:${admin}/readyz`);
       if (answer.status === 200) {
         const readyAfterMs = performance.now() - begun;
