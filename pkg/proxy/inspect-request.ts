@@ -92,6 +92,9 @@ function otherReadings(text: string): readonly DecodedRun[] {
   return tags.test(text) ? [...runs, withoutTags(text)] : runs;
 }
 
+/** Stands in the record for a whole text that holds something in disguise. */
+const withheld = '[disguised]';
+
 class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
@@ -117,7 +120,7 @@ class Inspection {
       const readings = otherReadings(text);
       if (readings.length > 0) await this.#disguised(readings, [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
-      this.#record.push({ id, text: record.text });
+      this.#record.push({ id, text: readings.length > 0 && (await this.#isHidden(readings)) ? withheld : record.text });
       this.#judge(caller.hits, false);
       this.#edit(node, caller);
     }
@@ -130,6 +133,16 @@ class Inspection {
     );
     this.#judge(fresh, true);
     return fresh;
+  }
+
+  /** Whether another reading of a text holds what the record may not: what spells it in disguise cannot be told from the rest. */
+  async #isHidden(readings: readonly DecodedRun[]): Promise<boolean> {
+    const { views, turn } = this.#options;
+    for (const run of readings) {
+      if (this.#isDue(run.text)) await turn();
+      if ((await maskProse(views.record, run.text, turn)).edits.length > 0) return true;
+    }
+    return false;
   }
 
   /** Findings in other readings of a text, where they stand in it. */

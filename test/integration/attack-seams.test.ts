@@ -81,3 +81,28 @@ describe('attacks on what is read again between texts', () => {
     }
   });
 });
+
+describe('the record of a request that holds something in disguise', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({
+      policy: (issuer) =>
+        basePolicy(
+          issuer,
+          `  classification:\n  - { label: confidential, detectors: [CreditCard], otherwise: Mask }\n`,
+        ),
+    });
+    world.model.script = answerChat('ok');
+  });
+  afterAll(() => world.close());
+
+  test.each(['card %34111 1111 1111 1111 ok', 'card 4111 1111\u{e0041} 1111 1111 ok'])(
+    'withholds it: %s',
+    async (content) => {
+      const body = { model: 'm', messages: [{ role: 'user', content }] };
+      expect((await world.post('/v1/chat/completions', body)).status).toBe(200);
+      const start = world.record().findLast((event) => event['type'] === 'start');
+      expect(start?.['request']).toEqual([{ lane: 'messages[0].content', text: '[disguised]' }]);
+    },
+  );
+});
