@@ -731,6 +731,13 @@ describe('a pod that was injected before', () => {
     expect(probesOf(injected(value).pod)).toEqual({ '/probe/model/readiness': target });
   });
 
+  it('and got a volume behind ours is not patched for it', () => {
+    const value = changed(before, (copy: { spec: { volumes: Json[] } }) => {
+      copy.spec.volumes.push({ name: 'late', emptyDir: {} });
+    });
+    expect(injected(value).patch).toEqual([]);
+  });
+
   it('and whose probe now asks for what another stood for is refused', () => {
     const value = changed(before, (copy: { spec: { containers: Json[] } }) => {
       Object.assign(copy.spec.containers[0] ?? {}, {
@@ -851,6 +858,8 @@ describe('a fake of ours', () => {
     );
     const result = injected(value).pod;
     expect(result.spec.volumes).toEqual(clean.spec.volumes);
+    const twice = pod({ volumes: [...(clean.spec.volumes ?? []), { name: 'sidegate-token', emptyDir: {} }] });
+    expect(injected(twice).pod.spec.volumes).toEqual(clean.spec.volumes);
     expect(result.metadata?.annotations).toEqual(clean.metadata?.annotations);
   });
 
