@@ -175,6 +175,15 @@ const tamperings: readonly (readonly [string, readonly FinalStateRule[], (copy: 
     ['mounts'],
     ({ spec }) => spec.initContainers[1].volumeMounts.push({ name: 'models', mountPath: '/app' }),
   ],
+  [
+    'a mount that can be written where the cluster mounts its token',
+    ['mounts'],
+    ({ spec }) =>
+      spec.initContainers[1].volumeMounts.push({
+        name: 'models',
+        mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+      }),
+  ],
   ['a mount less', ['mounts'], ({ spec }) => spec.initContainers[1].volumeMounts.pop()],
   [
     'a mount of init',

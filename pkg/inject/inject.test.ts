@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { jsonValue, parseJson } from '../base/index.ts';
 import { checkFinalState, inject, reasonCodes, templateHash } from './index.ts';
@@ -730,6 +731,22 @@ describe('a pod that was injected before', () => {
     expect(probesOf(injected(value).pod)).toEqual({ '/probe/model/readiness': target });
   });
 
+  it('and got a volume behind ours is not patched for it', () => {
+    const value = changed(before, (copy: { spec: { volumes: Json[] } }) => {
+      copy.spec.volumes.push({ name: 'late', emptyDir: {} });
+    });
+    expect(injected(value).patch).toEqual([]);
+  });
+
+  it('and whose probe now asks for what another stood for is refused', () => {
+    const value = changed(before, (copy: { spec: { containers: Json[] } }) => {
+      Object.assign(copy.spec.containers[0] ?? {}, {
+        readinessProbe: { httpGet: { path: '/probe/other/readiness', port: 17490 } },
+      });
+    });
+    expect(codes(value)).toEqual(['probe_lost']);
+  });
+
   it('and whose probe is gone no longer serves it', () => {
     const value = changed(before, (copy: { spec: { containers: Json[] } }) => {
       delete copy.spec.containers[0]?.['readinessProbe'];
@@ -841,6 +858,8 @@ describe('a fake of ours', () => {
     );
     const result = injected(value).pod;
     expect(result.spec.volumes).toEqual(clean.spec.volumes);
+    const twice = pod({ volumes: [...(clean.spec.volumes ?? []), { name: 'sidegate-token', emptyDir: {} }] });
+    expect(injected(twice).pod.spec.volumes).toEqual(clean.spec.volumes);
     expect(result.metadata?.annotations).toEqual(clean.metadata?.annotations);
   });
 
@@ -939,8 +958,12 @@ describe('the hook that lets the model wait for a plain sidecar', () => {
       response.writeHead(started ? 200 : 503).end();
       started = asked >= 3;
     });
-    await new Promise<void>((resolve) => server.listen(17_491, '127.0.0.1', resolve));
-    const [, ...args] = waitHook.exec.command;
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const [node, flag, script = ''] = waitHook.exec.command;
+    expect([node, flag]).toEqual(['/usr/bin/node', '--eval']);
+    expect(script).toContain("'http://127.0.0.1:17491/startupz'");
+    const args = ['--eval', script.replace(':17491/', `:${port}/`)];
     const child = spawn(process.execPath, args, { stdio: 'inherit' });
     const code = await new Promise((resolve) => child.once('exit', resolve));
     await new Promise((resolve) => server.close(resolve));

@@ -235,9 +235,17 @@ function keepClusterDefaults(container: Container, before: readonly Container[])
   };
 }
 
+/** Ours where they stand already, else at the end: what others have put between is not moved. */
 function volumesOf(pod: Pod, options: InjectOptions): readonly Volume[] {
-  const others = (pod.spec.volumes ?? []).filter(({ name }) => !isOurVolume(name));
-  return [...others, ...ourVolumes(options)];
+  const ours = new Map(ourVolumes(options).map((volume) => [volume.name, volume]));
+  const kept = (pod.spec.volumes ?? []).flatMap((volume): readonly Volume[] => {
+    if (!isOurVolume(volume.name)) return [volume];
+    const written = ours.get(volume.name);
+    // A second one of the same name is a fake.
+    ours.delete(volume.name);
+    return written === undefined ? [] : [written];
+  });
+  return [...kept, ...ours.values()];
 }
 
 /** The model's own container: a wrapper in front of it is not what a person wants to look into. */
