@@ -369,6 +369,10 @@ describe('12: a check that cannot run (litellm#30728, litellm#31062, langwatch#4
   test('the identity provider: a caller whose keys were never had is refused', async () => {
     await start();
     await world.issuer.stop();
+    // Another place of its keys: those that the sidecar fetched when it started do not count.
+    await world.setPolicy(
+      policyOf(world.issuer.url).replace('oidc: { ', `oidc: { jwksUri: "${world.issuer.url}/other-keys", `),
+    );
     expect(codeOf(await world.post(path, ask))).toBe('identity_unavailable');
     expect(world.model.seen).toEqual([]);
   });
