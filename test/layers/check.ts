@@ -25,6 +25,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   control: ['base', 'core', 'crd', 'detect', 'identity', 'wire', 'pki', 'http', 'kube', 'telemetry'],
   recorder: ['base', 'core', 'detect', 'dialect', 'identity', 'wire', 'http', 'pki', 'kube', 'telemetry'],
   local: ['base', 'core', 'crd'],
+  remote: ['base', 'core', 'wire', 'pki'],
+  valkey: ['base', 'core'],
   cli: ['base', 'core', 'crd', 'detect', 'dialect', 'identity', 'wire', 'http', 'pki', 'inject', 'kube', 'local'],
 };
 
@@ -38,6 +40,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@peculiar/x509': ['pki'],
   re2js: ['detect'],
   ajv: ['crd'],
+  '@redis/client': ['valkey'],
 };
 
 /** Packages that know only Node (base), or nothing at all (core: no I/O, no clock, no library). */
