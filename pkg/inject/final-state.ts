@@ -16,7 +16,7 @@ import {
   tokenFile,
   tokenSeconds,
   volumes as ownVolumes,
-} from './names.ts';
+} from '../contract/index.ts';
 import type { InjectOptions } from './options.ts';
 import { waitHook } from './our-containers.ts';
 import { readPod } from './pod.ts';

@@ -11,25 +11,3 @@ export { checkFinalState, finalStateRules } from './final-state.ts';
 export type { FinalStateParams, FinalStateRule, Violation } from './final-state.ts';
 export { checkUpdate } from './update-rule.ts';
 export type { UpdateParams, UpdateRule, UpdateViolation } from './update-rule.ts';
-// The contract between the parts.
-export {
-  annotationPrefix,
-  annotations,
-  containers,
-  controllerAudience,
-  defaultUid,
-  environment,
-  governedLabel,
-  inferenceLabel,
-  inferenceLabelValue,
-  listeners,
-  maxPorts,
-  mountPaths,
-  paths,
-  portNames,
-  reservedPorts,
-  tokenFile,
-  tokenSeconds,
-  volumes,
-} from './names.ts';
-export type { CaptureMode } from './names.ts';

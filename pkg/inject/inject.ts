@@ -6,7 +6,7 @@
  * annotations are written anew each time, and a pod that could pass the sidecar is refused.
  */
 import { createHash } from 'node:crypto';
-import { annotations, inferenceLabel } from './names.ts';
+import { annotations, inferenceLabel } from '../contract/index.ts';
 import type { InjectOptions } from './options.ts';
 import { initContainer, ourVolumes, sidecarContainer } from './our-containers.ts';
 import type { Shape } from './our-containers.ts';

@@ -1,5 +1,5 @@
-import type { CaptureMode } from './names.ts';
-import { defaultUid } from './names.ts';
+import type { CaptureMode } from '../contract/index.ts';
+import { defaultUid } from '../contract/index.ts';
 import type { Resources } from './pod.ts';
 
 /**

@@ -10,7 +10,7 @@ import {
   tokenFile,
   tokenSeconds,
   volumes,
-} from './names.ts';
+} from '../contract/index.ts';
 import type { InjectOptions } from './options.ts';
 import type { Container, ContainerPort, EnvVar, Pod, Probe, Volume } from './pod.ts';
 import type { ProbeMap } from './previous.ts';

@@ -2,7 +2,7 @@
  * Which ports of a pod are governed, which stay open beside them, and what the sidecar's listeners for them are. It follows
  * from the containers and the annotation alone.
  */
-import { annotations, listeners } from './names.ts';
+import { annotations, listeners } from '../contract/index.ts';
 import type { InjectOptions } from './options.ts';
 import type { Container, ContainerPort, Pod } from './pod.ts';
 import { mayRunAs, uidOf } from './roles.ts';

@@ -4,7 +4,7 @@
  * only for a probe of the pod that leads there, a port's name only for a port that it declares.
  */
 import { JsonError, jsonValue, parseJson } from '../base/index.ts';
-import { containers as own, listeners } from './names.ts';
+import { containers as own, listeners } from '../contract/index.ts';
 import { isRecord } from './pod.ts';
 import type { Pod } from './pod.ts';
 

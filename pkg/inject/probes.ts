@@ -2,7 +2,7 @@
  * Probes and lifecycle hooks, led to the sidecar's probe port. The kubelet dials from outside: it would meet the TLS listener, or a
  * port that is closed. The map says what each path stands for, and the sidecar serves exactly that.
  */
-import { listeners, paths, reservedPorts } from './names.ts';
+import { listeners, paths, reservedPorts } from '../contract/index.ts';
 import type { Container, Handler, Probe } from './pod.ts';
 import type { Previous, ProbeTarget } from './previous.ts';
 import { reason } from './reasons.ts';

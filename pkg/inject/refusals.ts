@@ -7,7 +7,7 @@ import {
   annotations,
   inferenceLabel,
   inferenceLabelValue,
-} from './names.ts';
+} from '../contract/index.ts';
 import type { InjectOptions } from './options.ts';
 import type { Pod } from './pod.ts';
 import { annotatedPorts, meshesOf, protocolOf } from './ports.ts';

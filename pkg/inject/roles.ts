@@ -1,4 +1,4 @@
-import { containers as own } from './names.ts';
+import { containers as own } from '../contract/index.ts';
 import type { InjectOptions, KnownContainer, KnownHelper, KnownMesh, KnownWrapper } from './options.ts';
 import type { Container, ContainerList, Pod } from './pod.ts';
 

@@ -2,7 +2,7 @@
  * What may become of a pod that runs: only differences from the old object are looked at, since a rule about the new object alone
  * passes when the label is gone. The controller's account upgrades sidecars in place; nobody else changes what is ours.
  */
-import { annotationPrefix, inferenceLabel } from './names.ts';
+import { annotationPrefix, inferenceLabel } from '../contract/index.ts';
 import { readPod } from './pod.ts';
 import { sameJson } from './same-json.ts';
 import type { Container, Pod } from './pod.ts';

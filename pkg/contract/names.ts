@@ -94,3 +94,36 @@ export const portNames = { probe: 'sidegate-probe', admin: 'sidegate-admin' } as
 
 /** How what comes in is led to the sidecar. */
 export type CaptureMode = 'Redirect' | 'NamedPort';
+
+/**
+ * The control plane's objects, all in the release's namespace but {@link controlPlane.root}. The chart renders these names, and the
+ * processes that write or read them take them from here.
+ */
+export const controlPlane = {
+  /** Deployment, Service and ServiceAccount; also the Lease of the leader. */
+  controller: 'sidegate-controller',
+  webhook: 'sidegate-webhook',
+  /** Secret with the authority that signs sidecars: the controllers' alone. */
+  authority: 'sidegate-ca',
+  /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
+  trust: 'sidegate-trust',
+  /** ConfigMap in each governed namespace, key {@link controlPlane.caKey}: for callers only, nothing of ours reads it. */
+  root: 'sidegate-root',
+  /** Secret with the authority of the webhook's serving certificates: the webhooks' alone. */
+  webhookAuthority: 'sidegate-webhook-ca',
+  /** ConfigMap that the final-state policies take as parameters. */
+  parameters: 'sidegate-parameters',
+  /** Prefix of each replica's ConfigMap with its counts of acknowledged policies. */
+  acks: 'sidegate-acks-',
+  caKey: 'ca.crt',
+} as const;
+
+/** TCP ports of the control plane's containers. */
+export const controlPorts = {
+  /** Policy stream of the controller: TLS. */
+  stream: 8_443,
+  /** The webhook: TLS. */
+  webhook: 9_443,
+  /** `/healthz`, `/readyz`, `/metrics` of both. */
+  admin: 8_080,
+} as const;
