@@ -39,7 +39,10 @@ export type {
   IdentityResult,
   IdentityVerifier,
   IdentityVerifierFactory,
+  LimitStore,
   PolicySource,
+  SharedBucket,
+  SharedGrant,
 } from './ports.ts';
 export { RefusedError, reasons } from './reasons.ts';
 export type { ReasonCode } from './reasons.ts';

@@ -53,6 +53,11 @@ export const reasons = {
   rate_limited: reason(429, 'The request limit of this rule is used up.', true),
   token_limited: reason(429, 'The token limit of this rule is used up.', true),
   concurrency_limited: reason(429, 'Too many requests of this caller are under way.', true),
+  limits_unavailable: reason(
+    503,
+    'The shared limit of this rule cannot be asked, and the policy forbids to go on without it.',
+    true,
+  ),
   // Answer
   response_blocked: reason(403, 'The answer holds content that this caller may not receive.'),
   response_uninspectable: reason(502, 'The answer has a shape that cannot be inspected.'),
