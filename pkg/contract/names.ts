@@ -113,6 +113,9 @@ export const controlPlane = {
   webhookAuthority: 'sidegate-webhook-ca',
   /** ConfigMap that the final-state policies take as parameters. */
   parameters: 'sidegate-parameters',
+  /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook re-reads it. */
+  options: 'sidegate-options',
+  optionsKey: 'options.yaml',
   /** Prefix of each replica's ConfigMap with its counts of acknowledged policies. */
   acks: 'sidegate-acks-',
   caKey: 'ca.crt',
