@@ -4,6 +4,9 @@ import type { Cluster, CommandIo, ExitCode } from './command.ts';
 import { parseFlags } from './flags.ts';
 import type { FlagSpec, Flags } from './flags.ts';
 
+/** Where the chart's documents install Sidegate. */
+export const systemNamespace = 'sidegate-system';
+
 /** Flags of every command that asks a cluster: kubectl's own names. */
 export const clusterFlags = {
   namespace: { kind: 'text', short: 'n' },
@@ -52,7 +55,9 @@ export async function withCluster(
     cluster = await io.openCluster({ kubeconfig: flags.text('kubeconfig'), context: flags.text('context') });
     return await act({ ...cluster, namespace: flags.text('namespace') ?? cluster.namespace });
   } catch (error) {
-    io.stderr(`${isKubeError(error) ? error.message : `no cluster: ${describeError(error)}`}\n`);
+    io.stderr(
+      `${isKubeError(error) ? error.message : `no cluster: ${describeError(error)}; name one with --kubeconfig or --context`}\n`,
+    );
     return 1;
   } finally {
     cluster?.client.close();

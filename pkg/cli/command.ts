@@ -23,7 +23,10 @@ export interface CommandIo {
   now(): number;
   sleep(milliseconds: number): Promise<void>;
   /** @throws Error where no kubeconfig names a cluster. Undefined flags: kubectl's own choice, or in a pod its own account. */
-  openCluster(choice: { readonly kubeconfig?: string | undefined; readonly context?: string | undefined }): Promise<Cluster>;
+  openCluster(choice: {
+    readonly kubeconfig?: string | undefined;
+    readonly context?: string | undefined;
+  }): Promise<Cluster>;
   /** One HTTP exchange, for asking a sidecar. @throws Error where there is no answer. */
   ask(request: HttpQuestion): Promise<HttpAnswer>;
 }

@@ -43,6 +43,15 @@ interface Workload extends KubeObject {
   readonly spec: { readonly template: { readonly metadata?: { readonly labels?: Readonly<Record<string, string>> } } };
 }
 
+/** `deploy/llama`; undefined: it is nothing of that form. */
+function targetOf(text: string): { readonly resource: KubeResource; readonly name: string } | undefined {
+  const [kind = '', name = '', ...more] = text.split('/');
+  const word = kind.toLowerCase();
+  const full = Object.hasOwn(aliases, word) ? (aliases[word] ?? '') : word;
+  const resource = Object.hasOwn(kinds, full) ? kinds[full] : undefined;
+  return resource === undefined || name === '' || more.length > 0 ? undefined : { resource, name };
+}
+
 export const enableCommand: Command = {
   name: 'enable',
   summary: 'label the pod template of a workload, so that its pods are governed',
@@ -52,13 +61,12 @@ export const enableCommand: Command = {
     flags: { disable: { kind: 'switch' }, 'dry-run': { kind: 'switch' } },
     positionals: { name: 'KIND/NAME', least: 1, most: 1 },
     async act(flags, { client, namespace }, io) {
-      const [kind = '', name = '', ...more] = (flags.positionals[0] ?? '').split('/');
-      const word = kind.toLowerCase();
-      const resource = kinds[Object.hasOwn(aliases, word) ? (aliases[word] ?? '') : word];
-      if (!Object.hasOwn(kinds, aliases[word] ?? word) || resource === undefined || name === '' || more.length > 0) {
+      const target = targetOf(flags.positionals[0] ?? '');
+      if (target === undefined) {
         io.stderr(`${flags.positionals[0] ?? ''}: name it as deployment/NAME, statefulset/NAME or daemonset/NAME\n`);
         return 2;
       }
+      const { resource, name } = target;
       const what = `${resource.kind} ${namespace}/${name}`;
       const wanted = flags.on('disable') ? null : inferenceLabelValue;
       const workload = await client.get<Workload>(resource, { namespace, name });
@@ -80,7 +88,7 @@ export const enableCommand: Command = {
       else if (wanted === null) io.stdout(`${what}: new pods have no sidecar\n`);
       else
         io.stdout(
-          `${what}: new pods are governed, and refuse what no policy allows. Watch: kubectl -n ${namespace} rollout status ${kind}/${name}\n`,
+          `${what}: new pods are governed, and refuse what no policy allows. Watch: kubectl -n ${namespace} rollout status ${resource.kind.toLowerCase()}/${name}\n`,
         );
       return 0;
     },
