@@ -47,8 +47,7 @@ export function createMeters(options: { readonly process?: boolean } = {}): Mete
     registerCells(registry, kind, family);
     // Without labels there is one series from the start: an alert needs the 0.
     if (labels.length === 0) family.one('');
-    const of = (values: readonly string[]): Cell =>
-      labels.length === 0 ? family.one('') : child(family, values);
+    const of = (values: readonly string[]): Cell => (labels.length === 0 ? family.one('') : child(family, values));
     return { add: (values, amount = 1) => of(values).add(amount), set: (values, value) => of(values).set(value) };
   };
   return {
