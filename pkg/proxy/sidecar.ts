@@ -6,6 +6,7 @@ import type {
   AuditSink,
   CredentialSource,
   IdentityVerifierFactory,
+  LimitStore,
   PolicySource,
   Snapshot,
 } from '../core/index.ts';
@@ -44,6 +45,10 @@ export interface SidecarOptions {
   /** Key of replacements of style Hash. */
   readonly hashKey: Uint8Array;
   readonly hosted?: boolean;
+  /** Counts limits of scope `Policy` over all pods. Absent: as if it were down. */
+  readonly limitStore?: LimitStore;
+  /** Of the pod: part of the name of each shared count. */
+  readonly namespace?: string;
   readonly limits?: ListenerLimits;
 }
 
@@ -110,6 +115,13 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const record = new RecordWriter(audit, clock, () => {
     metrics.failedOpen();
   });
+  // No namespace's observing policy may wear out the shared count: it counts in the pod.
+  const observedLimiter = new Limiter(clock);
+  const limiter = new Limiter(clock, {
+    ...(options.limitStore === undefined ? {} : { store: options.limitStore }),
+    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+    onStoreFault: () => metrics.limitStoreFailed(),
+  });
   const bodies = new BodyBudget();
   const pipeline = {
     runtime,
@@ -118,7 +130,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     passthrough: options.passthrough,
     approvals: options.approvals,
     credentials: options.credentials,
-    limiter: new Limiter(clock),
+    limiter,
+    observedLimiter,
     live,
     metrics,
     clock,
@@ -185,6 +198,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       await listener.close(graceMs);
       live.endAll('shutting_down');
       record.flush();
+      limiter.close();
+      observedLimiter.close();
       runtime.close();
     },
   };
