@@ -26,6 +26,15 @@ function kernelFault(): string | undefined {
     : `the kernel tier needs ${left.join(', ')}: install nftables, iproute2 and util-linux`;
 }
 
+/** Shared limits are tested on a real server, which is a small Debian package too. */
+function installValkey(): void {
+  if (has('valkey-server') || has('redis-server') || process.getuid?.() !== 0 || !has('apt-get')) return;
+  spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'], { stdio: 'ignore' });
+  // Its service is not ours to run.
+  spawnSync('service', ['redis-server', 'stop'], { stdio: 'ignore' });
+}
+
 function programsFault(names?: readonly string[]): string | undefined {
   try {
     findPrograms(names);
@@ -42,7 +51,9 @@ const take = (tier: string, fault: string | undefined): void => {
   else notRun.push(`not run: ${tier}: ${fault}`);
 };
 const kernel = kernelFault();
+installValkey();
 take('kernel', kernel);
+take('chart', programsFault(['helm']));
 take('apiserver', programsFault());
 notRun.push('not run: node: `make test-node` runs it (Linux, root, the cluster built)');
 

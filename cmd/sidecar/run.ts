@@ -2,8 +2,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
+import { Secret, createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
+import type { LimitStore } from '../../pkg/core/index.ts';
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
@@ -48,6 +49,21 @@ function keyFile(folder: string, name: string): Uint8Array {
   return readFileSync(path);
 }
 
+/** The client is loaded only where limits are shared: it costs memory. */
+async function limitStoreOf(settings: Settings, clock: Clock, logger: Logger): Promise<LimitStore | undefined> {
+  if (settings.limitStore === undefined) return undefined;
+  const { url, user, passwordFile, caFile } = settings.limitStore;
+  const { createLimitStore } = await import('../../pkg/valkey/index.ts');
+  return createLimitStore({
+    url,
+    username: user,
+    password: passwordFile === undefined ? undefined : new Secret(readFileSync(passwordFile, 'utf8').trim()),
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    clock,
+    logger,
+  });
+}
+
 async function run(settings: Settings): Promise<void> {
   const optimize = deferOptimizing(process);
   const clock = systemClock;
@@ -89,6 +105,7 @@ async function run(settings: Settings): Promise<void> {
   const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });
   const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
   const tls = await tlsMaterial(settings, clock, logger);
+  const limitStore = await limitStoreOf(settings, clock, logger);
   const sidecar = await startSidecar({
     ...settings.listen,
     policy,
@@ -104,6 +121,7 @@ async function run(settings: Settings): Promise<void> {
     clock,
     logger,
     hashKey: keyFile(settings.data, 'hash.key'),
+    ...(limitStore === undefined ? {} : { limitStore }),
   });
   const admin = await createAdminServer({ ...settings.admin, logger, metrics, ready: () => sidecar.ready() });
   logger.info('sidecar is up', {
@@ -122,6 +140,7 @@ async function run(settings: Settings): Promise<void> {
       upstream.close();
       passthrough.close();
       tls.close();
+      await limitStore?.close();
       await policy.close();
       credentials.close();
       mark('stop');

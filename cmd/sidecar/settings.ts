@@ -24,6 +24,15 @@ export interface Settings {
   readonly clientCa: string | undefined;
   /** Names in the self-signed certificate. */
   readonly names: readonly string[];
+  /** Server that counts limits of scope `Policy`; unset: it is as if it were down. */
+  readonly limitStore:
+    | {
+        readonly url: string;
+        readonly user: string | undefined;
+        readonly passwordFile: string | undefined;
+        readonly caFile: string | undefined;
+      }
+    | undefined;
   readonly logLevel: LogLevel;
   /** How long requests under way may take after SIGTERM, milliseconds. */
   readonly graceMs: number;
@@ -62,6 +71,10 @@ const all = [
   setting('tls-passphrase-file', 'file with the passphrase of the PKCS#12 file'),
   setting('client-ca', 'PEM bundle of authorities for client certificates'),
   setting('names', 'names of the self-signed certificate, joined by commas', 'localhost,127.0.0.1,::1'),
+  setting('limit-store', 'redis:// or rediss:// address of the server that counts limits of scope Policy'),
+  setting('limit-store-user', 'its user'),
+  setting('limit-store-password-file', 'file with its password'),
+  setting('limit-store-ca', 'PEM file of authorities for rediss://'),
   setting('log-level', 'debug, info, warn or error', 'info'),
   setting('grace', 'seconds that requests under way may take after SIGTERM', '30'),
 ] as const;
@@ -112,6 +125,7 @@ export function parseSettings(
   const tlsPkcs12 = read('tls-pkcs12');
   if ((tlsCert === undefined) !== (tlsKey === undefined)) faults.push('--tls-cert and --tls-key belong together');
   if (tlsCert !== undefined && tlsPkcs12 !== undefined) faults.push('give --tls-cert or --tls-pkcs12, not both');
+  const limitStore = limitStoreOf(read, faults);
   const policy = read('policy');
   if (
     faults.length > 0 ||
@@ -137,9 +151,26 @@ export function parseSettings(
       tlsPassphraseFile: read('tls-passphrase-file'),
       clientCa: read('client-ca'),
       names: (read('names') ?? '').split(',').filter((name) => name !== ''),
+      limitStore,
       logLevel: isLevel(level) ? level : 'info',
       graceMs: grace * 1_000,
     },
+  };
+}
+
+function limitStoreOf(
+  read: (flag: (typeof all)[number]['flag']) => string | undefined,
+  faults: string[],
+): Settings['limitStore'] {
+  const url = read('limit-store');
+  if (url === undefined) return undefined;
+  if (!/^rediss?:\/\/[^@]+$/.test(url))
+    faults.push('--limit-store must be a redis:// or rediss:// address without user and password');
+  return {
+    url,
+    user: read('limit-store-user'),
+    passwordFile: read('limit-store-password-file'),
+    caFile: read('limit-store-ca'),
   };
 }
 

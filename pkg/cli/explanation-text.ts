@@ -29,6 +29,7 @@ function limitsText(limits: RateLimits | undefined): string {
     limits?.tokensPerMinute === undefined ? '' : `${limits.tokensPerMinute} tokens/min`,
     limits?.maxOutputTokens === undefined ? '' : `${limits.maxOutputTokens} output tokens`,
     limits?.concurrentRequests === undefined ? '' : `${limits.concurrentRequests} at one time`,
+    limits?.scope === 'Policy' ? 'counted over all pods' : '',
   ].filter((part) => part !== '');
   return parts.length === 0 ? 'no limits' : parts.join(', ');
 }

@@ -114,6 +114,8 @@ const limitRows = {
   tokensPerMinute: combination['access.limits.tokensPerMinute'],
   maxOutputTokens: combination['access.limits.maxOutputTokens'],
   concurrentRequests: combination['access.limits.concurrentRequests'],
+  scope: combination['access.limits.scope'],
+  failureMode: combination['access.limits.failureMode'],
 } as const;
 const limitNames = ['requestsPerMinute', 'tokensPerMinute', 'maxOutputTokens', 'concurrentRequests'] as const;
 
@@ -122,20 +124,25 @@ const noLimits: RateLimits = {
   tokensPerMinute: undefined,
   maxOutputTokens: undefined,
   concurrentRequests: undefined,
+  scope: undefined,
+  failureMode: undefined,
 };
 
 /** What a policy's matching rules leave open at most: any of them may be charged, so the loosest of each value. */
 function loosest(rules: readonly CompiledAccessRule[]): RateLimits {
-  const most = (name: keyof RateLimits): number | undefined => {
+  const most = (name: (typeof limitNames)[number]): number | undefined => {
     const values = rules.map((rule) => rule.spec.limits?.[name]);
     return values.reduce((a, b) => (a === undefined || b === undefined ? undefined : Math.max(a, b)));
   };
   if (rules.length === 0) return noLimits;
+  const shared = rules.every((rule) => rule.spec.limits?.scope === 'Policy');
   return {
     requestsPerMinute: most('requestsPerMinute'),
     tokensPerMinute: most('tokensPerMinute'),
     maxOutputTokens: most('maxOutputTokens'),
     concurrentRequests: most('concurrentRequests'),
+    scope: shared ? 'Policy' : undefined,
+    failureMode: shared && rules.every((rule) => rule.spec.limits?.failureMode !== 'PerPod') ? 'Deny' : undefined,
   };
 }
 
@@ -145,6 +152,8 @@ function tightest(a: RateLimits, b: RateLimits): RateLimits {
     tokensPerMinute: mergeSet(limitRows.tokensPerMinute, a.tokensPerMinute, b.tokensPerMinute),
     maxOutputTokens: mergeSet(limitRows.maxOutputTokens, a.maxOutputTokens, b.maxOutputTokens),
     concurrentRequests: mergeSet(limitRows.concurrentRequests, a.concurrentRequests, b.concurrentRequests),
+    scope: mergeSet(limitRows.scope, a.scope, b.scope),
+    failureMode: mergeSet(limitRows.failureMode, a.failureMode, b.failureMode),
   };
 }
 

@@ -106,6 +106,16 @@ export const combination = {
     "the smaller of the rule's own and each cluster policy's",
     smaller,
   ),
+  'access.limits.scope': row<Set<RateLimits['scope']>>(
+    'access.limits.scope',
+    'Policy over Pod',
+    strictest(['Policy', 'Pod']),
+  ),
+  'access.limits.failureMode': row<Set<RateLimits['failureMode']>>(
+    'access.limits.failureMode',
+    'Deny over PerPod',
+    strictest(['Deny', 'PerPod']),
+  ),
   'access.tokenInput': row<Set<AccessRule['tokenInput']>>(
     'access.tokenInput',
     'Deny over Allow: a cluster policy with request guards must allow it in a rule of its own',

@@ -161,6 +161,10 @@ export interface RateLimits {
   readonly tokensPerMinute: number | undefined;
   readonly maxOutputTokens: number | undefined;
   readonly concurrentRequests: number | undefined;
+  /** Where requests and tokens are counted: in each pod by itself, or over all pods that enforce the rule. Default `Pod`. */
+  readonly scope: 'Pod' | 'Policy' | undefined;
+  /** What holds while the shared count of scope `Policy` cannot be asked: refuse, or count in each pod. Default `Deny`. */
+  readonly failureMode: 'Deny' | 'PerPod' | undefined;
 }
 
 /** At least one of them; any hit is a match. */

@@ -72,6 +72,32 @@ export interface AuditSink {
   close(): Promise<void>;
 }
 
+/** A bucket that several pods draw from. */
+export interface SharedBucket {
+  /** Names it to all of them: a digest that tells nothing of rule or caller. */
+  readonly key: string;
+  /** What it holds when it is full, and refills in a minute. */
+  readonly capacity: number;
+}
+
+export interface SharedGrant {
+  /** 0, or at least what was asked for. */
+  readonly granted: number;
+  /** What the bucket holds after it. */
+  readonly remaining: number;
+  /** Milliseconds until `least` would fit; 0 where something was granted. */
+  readonly waitMs: number;
+}
+
+/** Budgets that several pods share: one place counts for all. Every promise rejects when it cannot be asked in time. */
+export interface LimitStore {
+  /** Takes as much as there is, between `least` and `most`, or nothing. Positive whole numbers. */
+  take(bucket: SharedBucket, least: number, most: number): Promise<SharedGrant>;
+  /** Gives back what was not used; below zero, charges what was used beyond, whatever the bucket holds. */
+  settle(bucket: SharedBucket, amount: number): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** The model's credential, read again when it changes. */
 export interface CredentialSource {
   /** The value without prefix; undefined when it is missing or unreadable: requests are refused. */

@@ -43,6 +43,8 @@ const limits: fc.Arbitrary<RateLimits> = fc.record({
   tokensPerMinute: limit,
   maxOutputTokens: limit,
   concurrentRequests: limit,
+  scope: optional(fc.constantFrom('Pod', 'Policy')),
+  failureMode: optional(fc.constantFrom('Deny', 'PerPod')),
 });
 
 const rule = (name: string, effects: readonly ('Allow' | 'Deny')[]): fc.Arbitrary<AccessRule> =>
@@ -272,7 +274,8 @@ function hidden(snapshot: Snapshot, asker: Identity | undefined): ReadonlyMap<st
 }
 
 /** Whether every way to be charged for a request stays within what the platform's own policies leave. */
-function within(rules: readonly MatchedRule[], name: keyof RateLimits): number {
+type LimitName = Exclude<keyof RateLimits, 'scope' | 'failureMode'>;
+function within(rules: readonly MatchedRule[], name: LimitName): number {
   return Math.max(...rules.map((one) => one.limits?.[name] ?? Number.POSITIVE_INFINITY));
 }
 

@@ -43,6 +43,7 @@ export const reasons = {
   no_policy: reason(403, 'No policy selects this pod, so nothing is allowed.'),
   port_not_named: reason(403, 'The policy names other ports of this pod, so nothing is allowed on this one.'),
   policy_invalid: reason(503, 'The policy is not valid and none was in force before, so nothing is allowed.', true),
+  policy_expired: reason(503, 'The controller has not confirmed the policy for too long, so nothing is allowed.', true),
   access_denied: reason(403, 'No rule allows this caller to do this.'),
   rule_denied: reason(403, 'A rule denies this caller to do this.'),
   guard_blocked: reason(403, 'A guard refused the content of this request.'),
@@ -53,6 +54,11 @@ export const reasons = {
   rate_limited: reason(429, 'The request limit of this rule is used up.', true),
   token_limited: reason(429, 'The token limit of this rule is used up.', true),
   concurrency_limited: reason(429, 'Too many requests of this caller are under way.', true),
+  limits_unavailable: reason(
+    503,
+    'The shared limit of this rule cannot be asked, and the policy forbids to go on without it.',
+    true,
+  ),
   // Answer
   response_blocked: reason(403, 'The answer holds content that this caller may not receive.'),
   response_uninspectable: reason(502, 'The answer has a shape that cannot be inspected.'),

@@ -173,6 +173,8 @@ function accessOf(rule: AccessRuleResource): AccessRule {
             tokensPerMinute: rule.limits.tokensPerMinute,
             maxOutputTokens: rule.limits.maxOutputTokens,
             concurrentRequests: rule.limits.concurrentRequests,
+            scope: rule.limits.scope,
+            failureMode: rule.limits.failureMode,
           },
   };
 }

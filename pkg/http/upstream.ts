@@ -1,20 +1,21 @@
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { AgentOptions } from 'node:https';
-import type { Socket } from 'node:net';
-import type { Readable, Transform } from 'node:stream';
+import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import type { Transform } from 'node:stream';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
-import { acceptEncoding, codingOf, createDecoder } from './content-coding.ts';
+import type { AnswerHead } from './client/answer-head.ts';
+import type { Connection, ConnectionUser, Loss } from './client/connection.ts';
+import { Pool } from './client/pool.ts';
+import { requestHeads } from './client/request-head.ts';
+import type { RequestHead } from './client/request-head.ts';
+import { codingOf, createDecoder } from './content-coding.ts';
 import type { Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
-import { isHopByHop } from './response-headers.ts';
-import { bytesAtFree, guardPool, ready } from './upstream-pool.ts';
-import type { MarkedSocket } from './upstream-pool.ts';
 
 /**
- * Requests to the model, on node:http with a keep-alive pool.
+ * Requests to the model, over HTTP/1.1 connections of our own (client/): node:http's client costs as much as all else that is done
+ * with a request.
  *
  * Guarantee: the handler gets one head, then data, then exactly one of end or error, and nothing after `abort`; an answer
  * that broke off is never an end; and what a connection says while it is idle is nobody's answer. A request is sent again once, and only where a reused connection failed before any byte
@@ -55,129 +56,66 @@ const defaults = { connectMs: 5_000, idleSocketMs: 4_000, maxHeaderBytes: 64 * 1
 
 /** @throws TypeError for a URL that is not http or https. */
 export function createUpstream(options: UpstreamOptions): Upstream {
-  return new NodeUpstream(options);
+  const url = new URL(options.url);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TypeError('the upstream must be http or https');
+  const secure = url.protocol === 'https:';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const pool = new Pool({
+    clock: options.clock,
+    address: { host, port: Number(url.port) || (secure ? 443 : 80) },
+    tls: secure ? tlsOptions(host, options.tls) : undefined,
+    maxSockets: options.maxSockets ?? 512,
+    limits: { ...defaults, ...options.limits },
+  });
+  const line: Line = {
+    clock: options.clock,
+    pool,
+    prefix: url.pathname === '/' ? '' : url.pathname.replace(/\/$/, ''),
+    headOf: requestHeads(url.host),
+  };
+  return {
+    send(request, handler) {
+      const call = new Call(line, request, handler);
+      call.send();
+      return call;
+    },
+    close: () => pool.close(),
+  };
 }
 
-/** What a call needs of the upstream that it belongs to. */
+function tlsOptions(host: string, tls: UpstreamOptions['tls']): ConnectionOptions {
+  return {
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+    // Made once: reading the authorities costs more than a handshake.
+    secureContext: createSecureContext({ minVersion: 'TLSv1.2', ...(tls?.ca === undefined ? {} : { ca: tls.ca }) }),
+    servername: tls?.serverName ?? (isIP(host) === 0 ? host : ''),
+  };
+}
+
+/** What calls share. */
 interface Line {
   readonly clock: Clock;
-  readonly maxHeaders: number;
-  open(request: UpstreamRequest, fresh: boolean): ClientRequest;
+  readonly pool: Pool;
+  readonly prefix: string;
+  readonly headOf: (request: RequestHead) => string;
 }
 
-class NodeUpstream implements Upstream, Line {
-  readonly clock: Clock;
-  readonly maxHeaders: number;
-  readonly #secure: boolean;
-  readonly #base: { readonly host: string; readonly port: string; readonly maxHeaderSize: number };
-  readonly #hostHeader: string;
-  readonly #prefix: string;
-  readonly #agent: HttpAgent;
-  /** For the one resend: never a reused socket. */
-  readonly #freshAgent: HttpAgent;
-
-  constructor(options: UpstreamOptions) {
-    const url = new URL(options.url);
-    if (url.protocol !== 'http:' && url.protocol !== 'https:')
-      throw new TypeError('the upstream must be http or https');
-    const limits = { ...defaults, ...options.limits };
-    this.clock = options.clock;
-    this.maxHeaders = limits.maxHeaders;
-    this.#secure = url.protocol === 'https:';
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    this.#base = { host, port: url.port || (this.#secure ? '443' : '80'), maxHeaderSize: limits.maxHeaderBytes };
-    this.#hostHeader = url.host;
-    this.#prefix = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '');
-    const pool: AgentOptions = {
-      scheduling: 'lifo',
-      maxSockets: options.maxSockets ?? 512,
-      maxFreeSockets: options.maxSockets ?? 512,
-      timeout: limits.idleSocketMs,
-      ...(this.#secure
-        ? {
-            rejectUnauthorized: true,
-            minVersion: 'TLSv1.2',
-            ALPNProtocols: ['http/1.1'],
-            ...(options.tls?.ca === undefined ? {} : { ca: options.tls.ca }),
-            ...(options.tls?.serverName === undefined ? {} : { servername: options.tls.serverName }),
-          }
-        : {}),
-    };
-    const create = (keepAlive: boolean): HttpAgent =>
-      guardPool(
-        this.#secure ? new HttpsAgent({ ...pool, keepAlive }) : new HttpAgent({ ...pool, keepAlive }),
-        this.#secure ? 'secureConnect' : 'connect',
-        limits.connectMs,
-        options.clock,
-      );
-    this.#agent = create(true);
-    this.#freshAgent = create(false);
-  }
-
-  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-    const call = new Call(this, request, handler);
-    call.send(false);
-    return call;
-  }
-
-  open(request: UpstreamRequest, fresh: boolean): ClientRequest {
-    const options = {
-      ...this.#base,
-      agent: fresh ? this.#freshAgent : this.#agent,
-      method: request.method,
-      path: this.#prefix + request.path,
-      headers: this.#headerList(request),
-    };
-    const sent = this.#secure ? httpsRequest(options) : httpRequest(options);
-    // One more than allowed shows that there were more: node drops the rest without a word.
-    sent.maxHeadersCount = this.maxHeaders + 1;
-    return sent;
-  }
-
-  /** A flat list is the form that node writes without another copy. */
-  #headerList(request: UpstreamRequest): string[] {
-    const list = ['host', this.#hostHeader, 'accept-encoding', acceptEncoding];
-    const { headers, body, method } = request;
-    for (const name in headers) {
-      const value = headers[name];
-      if (value === undefined || ourOwn(name)) continue;
-      if (typeof value === 'object') for (const one of value) list.push(name, one);
-      else list.push(name, String(value));
-    }
-    if (body !== undefined) list.push('content-length', String(body.byteLength));
-    else if (method !== 'GET' && method !== 'HEAD') list.push('content-length', '0');
-    return list;
-  }
-
-  close(): void {
-    this.#agent.destroy();
-    this.#freshAgent.destroy();
-  }
-}
-
-function ourOwn(name: string): boolean {
-  switch (name) {
-    case 'host':
-    case 'accept-encoding':
-    case 'content-length':
-    case 'content-encoding':
-    case 'expect':
-      return true;
-    default:
-      return isHopByHop(name);
-  }
-}
-
-class Call implements UpstreamCall {
+class Call implements UpstreamCall, ConnectionUser {
   readonly #line: Line;
   readonly #request: UpstreamRequest;
   readonly #handler: UpstreamHandler;
-  #sent: ClientRequest | undefined;
-  #source: Readable | undefined;
+  #head = '';
+  #connection: Connection | undefined;
+  #decoder: Transform | undefined;
   #timer: Timer | undefined;
   #lastActivity = 0;
   #again = false;
   #paused = false;
+  /** Came while paused: at most what one read brought. */
+  #held: Buffer | undefined;
+  #complete = false;
   #done = false;
 
   constructor(line: Line, request: UpstreamRequest, handler: UpstreamHandler) {
@@ -186,41 +124,44 @@ class Call implements UpstreamCall {
     this.#handler = handler;
   }
 
-  send(fresh: boolean): void {
-    this.#again = fresh;
-    let sent: ClientRequest;
-    try {
-      sent = this.#line.open(this.#request, fresh);
-    } catch (cause) {
-      // A path or header that node does not write. Told later, as every other error.
-      queueMicrotask(() => this.#fail('internal_error', cause));
-      return;
-    }
-    this.#sent = sent;
-    sent.on('response', this.#onResponse);
-    sent.on('upgrade', this.#onUpgrade);
-    sent.on('error', this.#onError);
+  send(): void {
+    const { clock, prefix, headOf, pool } = this.#line;
+    const { method, path, headers, body, idleMs } = this.#request;
     this.#touch();
-    this.#timer ??= this.#line.clock.after(this.#request.idleMs, this.#onIdle);
-    sent.end(this.#request.body);
+    try {
+      this.#head = headOf({ method, target: prefix + path, headers, bodyBytes: body?.byteLength });
+      this.#timer = clock.after(idleMs, this.#onIdle);
+      pool.take(this.#begin);
+    } catch (cause) {
+      // A path or header that cannot be written. Told later, as every other error.
+      queueMicrotask(() => this.#fail('internal_error', cause));
+    }
   }
+
+  readonly #begin = (connection: Connection): void => {
+    this.#connection = connection;
+    connection.send(this, this.#head, this.#request.body, this.#request.method === 'HEAD');
+  };
 
   pause(): void {
     this.#paused = true;
-    this.#source?.pause();
+    if (this.#decoder === undefined) this.#connection?.pause();
+    else this.#decoder.pause();
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#touch();
-    this.#source?.resume();
+    if (this.#decoder !== undefined) this.#decoder.resume();
+    else if (this.#held !== undefined || this.#complete) queueMicrotask(this.#giveHeld);
+    else this.#connection?.resume();
   }
 
   abort(): void {
     if (this.#done) return;
     this.#finish();
-    this.#sent?.destroy();
+    this.#leave();
   }
 
   #touch(): void {
@@ -237,84 +178,109 @@ class Call implements UpstreamCall {
     else this.#fail('upstream_timeout');
   };
 
-  readonly #onResponse = (response: IncomingMessage): void => {
-    if (this.#done) {
-      response.resume();
-      return;
-    }
+  answerHead({ status, headers, framing }: AnswerHead): void {
     this.#touch();
-    const { headers } = response;
-    if (response.rawHeaders.length > this.#line.maxHeaders * 2) return this.#fail('upstream_protocol');
-    const status = response.statusCode ?? 0;
-    const bare = this.#request.method === 'HEAD' || status === 204 || status === 304;
+    const bare = framing === 0 && (this.#request.method === 'HEAD' || status === 204 || status === 304);
     const coding = bare ? 'identity' : codingOf(headers['content-encoding']);
     if (coding === undefined) return this.#fail('upstream_protocol');
-    response.on('error', this.#onBroken);
-    response.on('aborted', this.#onBroken);
-    let source: Readable = response;
     if (coding !== 'identity') {
       delete headers['content-encoding'];
       delete headers['content-length'];
-      const decoder: Transform = createDecoder(coding);
-      decoder.on('error', this.#onBroken);
-      source = response.pipe(decoder);
+      this.#decoder = this.#decode(createDecoder(coding));
     }
-    this.#source = source;
     this.#handler.head(status, headers);
-    // The handler may have aborted.
-    if (this.#isDone()) return;
-    source.on('data', this.#onData);
-    source.on('end', this.#onEnd);
-    if (this.#paused) source.pause();
-  };
-
-  #isDone(): boolean {
-    return this.#done;
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #decode(decoder: Transform): Transform {
+    decoder.on('data', (chunk: Buffer) => this.#give(chunk));
+    decoder.on('end', () => this.#end());
+    decoder.on('error', (cause) => this.#fail('upstream_protocol', cause));
+    decoder.on('drain', () => this.#connection?.resume());
+    return decoder;
+  }
+
+  answerBody(bytes: Buffer): void {
+    if (this.#done) return;
+    if (this.#decoder !== undefined) {
+      this.#touch();
+      if (!this.#decoder.write(bytes)) this.#connection?.pause();
+    } else if (this.#paused) this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+    else this.#give(bytes);
+  }
+
+  answerComplete(): void {
+    this.#connection = undefined;
+    this.#complete = true;
+    if (this.#decoder !== undefined) this.#decoder.end();
+    else if (!this.#paused) this.#end();
+  }
+
+  lost(how: Loss, cause: unknown): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (this.#done) return;
+    if (how === 'unreachable') this.#fail('upstream_unreachable', cause);
+    // The server had closed it already: once more, and never on a connection that was used before.
+    else if (how === 'unanswered' && !this.#again && connection?.reused === true) this.#sendAgain(cause);
+    else this.#fail('upstream_protocol', cause);
+  }
+
+  #sendAgain(cause: unknown): void {
+    this.#again = true;
+    try {
+      this.#line.pool.fresh(this.#begin);
+    } catch {
+      this.#fail('upstream_protocol', cause);
+    }
+  }
+
+  /** What waited for the caller, and then the rest of the connection's. */
+  readonly #giveHeld = (): void => {
+    const held = this.#held;
+    if (this.#done || this.#paused) return;
+    this.#held = undefined;
+    if (held !== undefined) this.#give(held);
+    if (this.#isHeldBack()) return;
+    if (this.#complete) this.#end();
+    else this.#connection?.resume();
+  };
+
+  /** What was given may have made the handler pause or abort. */
+  #isHeldBack(): boolean {
+    return this.#done || this.#paused;
+  }
+
+  #give(chunk: Buffer): void {
     if (this.#done) return;
     this.#touch();
     this.#handler.data(chunk);
-  };
+  }
 
-  readonly #onEnd = (): void => {
+  #end(): void {
     if (this.#done) return;
     this.#finish();
     this.#handler.end();
-  };
-
-  readonly #onBroken = (cause?: unknown): void => this.#fail('upstream_protocol', cause);
-
-  /** Nobody asked for one. Without a listener node breaks the connection and tells nobody. */
-  readonly #onUpgrade = (_response: IncomingMessage, socket: Socket): void => {
-    socket.destroy();
-    this.#fail('upstream_protocol');
-  };
-
-  readonly #onError = (error: NodeJS.ErrnoException): void => {
-    if (this.#done) return;
-    const sent = this.#sent;
-    const socket = sent?.socket as MarkedSocket | null | undefined;
-    if (this.#source !== undefined || error.code?.startsWith('HPE_') === true) this.#fail('upstream_protocol', error);
-    else if (this.#mayResend(sent, socket)) this.send(true);
-    else this.#fail(socket?.[ready] === true ? 'upstream_protocol' : 'upstream_unreachable', error);
-  };
-
-  #mayResend(sent: ClientRequest | undefined, socket: MarkedSocket | null | undefined): boolean {
-    if (this.#again || sent?.reusedSocket !== true) return false;
-    return socket === null || socket === undefined || socket.bytesRead === socket[bytesAtFree];
   }
 
   #fail(code: ReasonCode, cause?: unknown): void {
     if (this.#done) return;
     this.#finish();
-    this.#sent?.destroy();
+    this.#leave();
     this.#handler.error(new RefusedError(code, { cause }));
   }
 
   #finish(): void {
     this.#done = true;
     this.#timer?.cancel();
+    this.#held = undefined;
+  }
+
+  /** Ends the model's work, or gives the place in the queue back. */
+  #leave(): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#decoder?.destroy();
+    if (connection === undefined) this.#line.pool.cancel(this.#begin);
+    else connection.destroy();
   }
 }

@@ -89,7 +89,7 @@ export class Answer implements LiveRequest {
     this.runtime = options.runtime;
     this.facts = options.facts;
     this.plan = options.plan;
-    this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock);
+    this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock, () => this.#call?.resume());
   }
 
   begin(request: UpstreamRequest): void {

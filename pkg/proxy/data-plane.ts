@@ -6,6 +6,7 @@ import type {
   AuditSink,
   CredentialSource,
   IdentityVerifierFactory,
+  LimitStore,
   PolicySource,
   Snapshot,
 } from '../core/index.ts';
@@ -41,6 +42,10 @@ export interface DataPlaneOptions {
   readonly logger: Logger;
   /** Key of replacements of style Hash. */
   readonly hashKey: Uint8Array;
+  /** Counts limits of scope `Policy` over all pods. Absent: as if it were down. */
+  readonly limitStore?: LimitStore;
+  /** Of the pod: part of the name of each shared count. */
+  readonly namespace?: string;
   readonly limits?: ListenerLimits;
 }
 
@@ -131,13 +136,21 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const record = new RecordWriter(audit, clock, () => {
     metrics.failedOpen();
   });
+  // No namespace's observing policy may wear out the shared count: it counts in the pod.
+  const observedLimiter = new Limiter(clock);
+  const limiter = new Limiter(clock, {
+    ...(options.limitStore === undefined ? {} : { store: options.limitStore }),
+    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+    onStoreFault: () => metrics.limitStoreFailed(),
+  });
   const bodies = new BodyBudget();
   const shared: Omit<PipelineOptions, 'entrance' | 'model'> = {
     runtime,
     record,
     approvals: options.approvals,
     credentials: options.credentials,
-    limiter: new Limiter(clock),
+    limiter,
+    observedLimiter,
     live,
     metrics,
     clock,
@@ -240,6 +253,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         await Promise.all([...listeners].map((listener) => listener.close(graceMs)));
         live.endAll('shutting_down');
         record.flush();
+        limiter.close();
+        observedLimiter.close();
         runtime.close();
       })();
       return draining;

@@ -29,7 +29,9 @@ function setUp(limits: Partial<ResponsePlanLimits>, peer: { slow: boolean } = { 
     end: (chunk?: string | Uint8Array) => note(`${text(chunk)}$`),
     respond: (_status: number, _headers: unknown, body: string | Uint8Array) => note(`${text(body)}$`),
   } as unknown as Exchange;
-  return { clock, left, delivery: new Delivery(exchange, { ...none, ...limits }, clock) };
+  const room: number[] = [];
+  const onRoom = (): void => void room.push(clock.monotonic() - began);
+  return { clock, left, room, delivery: new Delivery(exchange, { ...none, ...limits }, clock, onRoom) };
 }
 const nothing = (): void => undefined;
 
@@ -57,6 +59,25 @@ describe('a stream', () => {
     clock.advance(100);
     expect(left).toEqual(['200 head', '200 ab', '400 c!$', 'left']);
     expect(clock.pending).toBe(0);
+  });
+
+  test('with a cadence holds no more than a bound between two ticks', () => {
+    const peer = { slow: false };
+    const { clock, room, delivery } = setUp({ cadenceMs: 100 }, peer);
+    delivery.start(200, {});
+    expect(delivery.write('x'.repeat(262_143))).toBe(true);
+    expect(delivery.write('y')).toBe(false);
+    clock.advance(100);
+    expect(room).toEqual([100]);
+    expect(delivery.write('z')).toBe(true);
+    // Where the peer is slow, its own word that it reads again is waited for.
+    delivery.write('x'.repeat(262_144));
+    peer.slow = true;
+    clock.advance(100);
+    expect(room).toEqual([100]);
+    expect(delivery.write('z')).toBe(false);
+    delivery.drained();
+    expect(delivery.write('z')).toBe(true);
   });
 
   test('with padding as well sends a step at each tick without text, until its least duration', () => {

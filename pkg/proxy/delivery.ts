@@ -4,6 +4,9 @@ import type { ResponsePlanLimits } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Exchange } from '../http/index.ts';
 
+/** What may wait for a tick, in characters; beyond it the model is not read until the tick. */
+const mostWaiting = 262_144;
+
 /**
  * How an answer leaves: at once, or shaped against observers of size and time (docs/security.md, side channels).
  * Shaping delays or pads what was decided to leave; it never reorders it and never releases what is held.
@@ -29,11 +32,14 @@ export class Delivery {
   #bytes = 0;
   #over = false;
   #blocked = false;
+  readonly #onRoom: () => void;
 
-  constructor(exchange: Exchange, limits: ResponsePlanLimits, clock: Clock) {
+  /** @param onRoom A `write` that answered false because of what waits for a tick may be followed by others. */
+  constructor(exchange: Exchange, limits: ResponsePlanLimits, clock: Clock, onRoom: () => void) {
     this.#exchange = exchange;
     this.#limits = limits;
     this.#clock = clock;
+    this.#onRoom = onRoom;
   }
 
   /** A whole answer; padded with white space where JSON allows it. `left` runs once it left. @throws RefusedError response_too_large */
@@ -60,7 +66,7 @@ export class Delivery {
     this.#schedule(this.#every);
   }
 
-  /** Frames that may leave. False when the peer reads too slowly. @throws RefusedError response_too_large */
+  /** Frames that may leave. False when the peer reads too slowly, or too much waits for a tick. @throws RefusedError response_too_large */
   write(text: string): boolean {
     if (this.#over || text === '') return true;
     if (this.#limits.maxBytes !== undefined) {
@@ -69,7 +75,7 @@ export class Delivery {
     }
     if (this.#every !== undefined) {
       this.#batch += text;
-      return !this.#blocked;
+      return !this.#blocked && this.#batch.length < mostWaiting;
     }
     return this.#exchange.write(this.#padded(text));
   }
@@ -128,10 +134,12 @@ export class Delivery {
     this.#tick = Math.max(this.#tick + 1, Math.floor(this.#elapsed() / every));
     this.#startNow();
     if (this.#ending !== undefined && this.#tick * every >= (this.#limits.minDurationMs ?? 0)) return this.#ending();
+    const full = this.#batch.length >= mostWaiting;
     const text = this.#ending === undefined ? this.#take() : '';
     if (text !== '') this.#blocked = !this.#exchange.write(this.#padded(text));
     else if (!this.#blocked) this.#cover();
     this.#schedule(every);
+    if (full && !this.#blocked) this.#onRoom();
   }
 
   #startNow(): void {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { Identity, MatchedRule, RateLimits } from '../core/index.ts';
-import type { Admission, Demand, Refused } from './limits.ts';
-import { Limiter } from './limits.ts';
+import type { Admission, AdmittedBy, Demand, Refused } from './limits.ts';
+import { Limiter as RealLimiter } from './limits.ts';
 
 const ana: Identity = {
   provider: 'ml/p/corp',
@@ -23,6 +23,8 @@ const rule = (id: string, limits: Partial<RateLimits>): MatchedRule => ({
     tokensPerMinute: undefined,
     maxOutputTokens: undefined,
     concurrentRequests: undefined,
+    scope: undefined,
+    failureMode: undefined,
     ...limits,
   },
 });
@@ -33,6 +35,15 @@ const demand = (more: Partial<Demand> = {}): Demand => ({
   generates: true,
   ...more,
 });
+
+/** Limits of scope Pod are decided at once. */
+class Limiter extends RealLimiter {
+  override admit(access: AdmittedBy, caller: Identity | undefined, wanted: Demand): Admission | Refused {
+    const outcome = super.admit(access, caller, wanted);
+    if (outcome instanceof Promise) throw new Error('a promise');
+    return outcome;
+  }
+}
 
 const admitted = (outcome: Admission | Refused): Admission => {
   if (outcome.kind !== 'admitted') throw new Error(`refused: ${outcome.reason}`);
@@ -163,7 +174,7 @@ describe('other limits', () => {
 
   test('memory is bounded: idle callers are forgotten, and when none is idle a new one is refused', () => {
     const clock = fakeClock();
-    const limiter = new Limiter(clock, 2);
+    const limiter = new Limiter(clock, { maxBuckets: 2 });
     const rules = [rule('r', { requestsPerMinute: 1 })];
     const of = (subject: string): Identity => ({ ...ana, subject });
     for (const name of ['a', 'b']) admitted(limiter.admit({ rules }, of(name), demand())).settle(0);

@@ -1,8 +1,12 @@
-import type { Clock } from '../base/index.ts';
-import type { Identity, MatchedRule, ReasonCode } from '../core/index.ts';
+import { createHash } from 'node:crypto';
+import type { Clock, Timer } from '../base/index.ts';
+import type { Identity, LimitStore, MatchedRule, ReasonCode } from '../core/index.ts';
+import { SharedBucket, StoreHealth, idleMs } from './shared-bucket.ts';
+import { Bucket } from './token-bucket.ts';
 
 /**
- * Rate, token and concurrency limits, counted in this pod for each rule, issuer and subject.
+ * Rate, token and concurrency limits, counted for each rule, issuer and subject: in this pod, or requests and tokens of rules with
+ * scope `Policy` over all pods (shared-bucket.ts).
  *
  * Buckets refill continuously and hold one minute's worth. A request reserves tokens before it goes out (a quarter of
  * the prompt's bytes plus the most that it may produce) and settles to what was used when it ends; a bucket may go into
@@ -10,35 +14,15 @@ import type { Identity, MatchedRule, ReasonCode } from '../core/index.ts';
  * callers of the last minutes; when more than `maxBuckets` are live, new callers are refused rather than old ones forgotten.
  */
 
-const minute = 60_000;
 /** Output tokens assumed for admission when neither the request nor a rule says how many. */
 const assumedOutput = 1_024;
 
-class Bucket {
-  level: number;
-  filledAt: number;
-  readonly capacity: number;
-
-  constructor(capacity: number, now: number) {
-    this.capacity = capacity;
-    this.level = capacity;
-    this.filledAt = now;
-  }
-
-  refill(now: number): void {
-    this.level = Math.min(this.capacity, this.level + ((now - this.filledAt) * this.capacity) / minute);
-    this.filledAt = now;
-  }
-
-  /** Seconds until `amount` fits, at least 1. */
-  wait(amount: number): number {
-    return Math.max(1, Math.ceil(((amount - this.level) * minute) / this.capacity / 1_000));
-  }
-}
+/** Of this pod, or of all pods together. */
+type Budget = Bucket | SharedBucket;
 
 interface Usage {
-  requests: Bucket | undefined;
-  tokens: Bucket | undefined;
+  requests: Budget | undefined;
+  tokens: Budget | undefined;
   live: number;
 }
 
@@ -60,6 +44,8 @@ export interface Admission {
   readonly maxOutputTokens: number | undefined;
   /** Whether usage must be known at the end. */
   readonly needsUsage: boolean;
+  /** Counted in this pod alone, because the shared count could not be asked and the rule allows that. */
+  readonly alone: boolean;
   /** Gives the place back and charges what was really used; once. */
   settle(usedTokens: number): void;
   /** As if it had never been admitted: another limit of the same request refused. */
@@ -70,7 +56,12 @@ export interface Refused {
   readonly kind: 'refused';
   readonly reason: Extract<
     ReasonCode,
-    'rate_limited' | 'token_limited' | 'concurrency_limited' | 'max_tokens_exceeded' | 'overloaded'
+    | 'rate_limited'
+    | 'token_limited'
+    | 'concurrency_limited'
+    | 'max_tokens_exceeded'
+    | 'overloaded'
+    | 'limits_unavailable'
   >;
   readonly rule: string;
   readonly retryAfter: number | undefined;
@@ -81,6 +72,7 @@ export const unlimited: Admission = {
   rule: undefined,
   maxOutputTokens: undefined,
   needsUsage: false,
+  alone: false,
   settle: () => undefined,
   undo: () => undefined,
 };
@@ -93,10 +85,11 @@ export interface AdmittedBy {
 
 const noCeilings: readonly (readonly MatchedRule[])[] = [];
 
-function give(bucket: Bucket | undefined, amount: number, now: number): void {
-  if (bucket === undefined) return;
-  bucket.refill(now);
-  bucket.level = Math.min(bucket.capacity, bucket.level + amount);
+/** Only the store can say: `admit` asks and tries again. */
+interface Unknown {
+  readonly kind: 'unknown';
+  readonly budget: SharedBucket;
+  readonly amount: number;
 }
 
 /** Several admissions of one request: the smallest output, and all of them are settled. */
@@ -107,6 +100,7 @@ function together(charged: readonly Admission[]): Admission {
     rule: charged[0]?.rule,
     maxOutputTokens: caps.length === 0 ? undefined : Math.min(...caps),
     needsUsage: charged.some((one) => one.needsUsage),
+    alone: charged.some((one) => one.alone),
     settle: (used) => charged.forEach((one) => one.settle(used)),
     undo: () => charged.forEach((one) => one.undo()),
   };
@@ -116,30 +110,107 @@ function together(charged: readonly Admission[]): Admission {
 const gravity: Readonly<Record<Refused['reason'], number>> = {
   max_tokens_exceeded: 0,
   overloaded: 1,
-  concurrency_limited: 2,
-  token_limited: 3,
-  rate_limited: 4,
+  limits_unavailable: 2,
+  concurrency_limited: 3,
+  token_limited: 4,
+  rate_limited: 5,
 };
+
+interface Wanted {
+  readonly requests: Budget | undefined;
+  readonly tokens: Budget | undefined;
+  readonly reserved: number;
+}
+
+type Place =
+  | ({ readonly kind: 'fits'; readonly alone: boolean } & Wanted)
+  | { readonly kind: 'refused'; readonly reason: Refused['reason']; readonly retryAfter: number }
+  | Unknown;
+
+const aloneOf = (budget: Budget | undefined, now: number): Budget | undefined =>
+  budget instanceof SharedBucket ? budget.alone(now) : budget;
+
+/** Whether one request and its tokens fit, of both or of neither. `perPod`: while the store is down the pod counts alone. */
+function placeIn(wanted: Wanted, perPod: boolean, now: number, alone = false): Place {
+  const { requests, tokens, reserved } = wanted;
+  for (const [budget, amount, reason] of [
+    [requests, 1, 'rate_limited'],
+    [tokens, reserved, 'token_limited'],
+  ] as const) {
+    const fit = budget?.fits(amount, now) ?? 'yes';
+    if (budget === undefined || fit === 'yes') continue;
+    if (fit === 'no') return { kind: 'refused', reason, retryAfter: budget.wait(amount) };
+    if (fit === 'ask' && budget instanceof SharedBucket) return { kind: 'unknown', budget, amount };
+    if (!perPod) return { kind: 'refused', reason: 'limits_unavailable', retryAfter: 1 };
+    return placeIn({ requests: aloneOf(requests, now), tokens: aloneOf(tokens, now), reserved }, perPod, now, true);
+  }
+  return { kind: 'fits', alone, ...wanted };
+}
+
+export interface LimiterOptions {
+  /** Live buckets at most; default 100,000. */
+  readonly maxBuckets?: number;
+  /** Counts for scope `Policy`; absent: it is as if it were down. */
+  readonly store?: LimitStore | undefined;
+  /** Of the pod: rules of two namespaces may have one name. */
+  readonly namespace?: string;
+  /** A question to the store failed: for a metric. */
+  readonly onStoreFault?: () => void;
+}
+
+/** A flood of requests of one caller may take each other's answers away: so often one asks, then it is refused. */
+const maxQuestions = 8;
 
 export class Limiter {
   readonly #clock: Clock;
   readonly #usage = new Map<string, Usage>();
   readonly #maxBuckets: number;
+  readonly #health: StoreHealth;
+  readonly #namespace: string;
+  readonly #shared = new Set<SharedBucket>();
+  #tidying: Timer | undefined;
 
-  constructor(clock: Clock, maxBuckets = 100_000) {
+  constructor(clock: Clock, { maxBuckets = 100_000, store, namespace = '', onStoreFault }: LimiterOptions = {}) {
     this.#clock = clock;
     this.#maxBuckets = maxBuckets;
+    this.#namespace = namespace;
+    this.#health = new StoreHealth(store, clock, () => onStoreFault?.());
   }
 
   /**
    * Charges the first rule, in policy order, that has budget left; and of each ceiling (the rules of a cluster policy) one
-   * rule, too, so that a namespace cannot widen the platform's budget by writing many rules.
+   * rule, too, so that a namespace cannot widen the platform's budget by writing many rules. A promise only where the shared
+   * count must be asked first; it never rejects.
    */
-  admit(access: AdmittedBy, caller: Identity | undefined, demand: Demand): Admission | Refused {
+  admit(
+    access: AdmittedBy,
+    caller: Identity | undefined,
+    demand: Demand,
+  ): Admission | Refused | Promise<Admission | Refused> {
+    const outcome = this.#admitAll(access, caller, demand);
+    return outcome.kind === 'unknown' ? this.#askAndAdmit(access, caller, demand, outcome) : outcome;
+  }
+
+  async #askAndAdmit(
+    access: AdmittedBy,
+    caller: Identity | undefined,
+    demand: Demand,
+    first: Unknown,
+  ): Promise<Admission | Refused> {
+    let outcome: Admission | Refused | Unknown = first;
+    for (let asked = 0; outcome.kind === 'unknown' && asked < maxQuestions; asked++) {
+      await outcome.budget.ask(outcome.amount);
+      outcome = this.#admitAll(access, caller, demand);
+    }
+    if (outcome.kind !== 'unknown') return outcome;
+    return { kind: 'refused', reason: 'overloaded', rule: access.rules[0]?.id ?? 'default', retryAfter: 1 };
+  }
+
+  #admitAll(access: AdmittedBy, caller: Identity | undefined, demand: Demand): Admission | Refused | Unknown {
     const charged: Admission[] = [];
     for (const rules of [access.rules, ...(access.ceilings ?? noCeilings)]) {
       const outcome = this.#admitFirst(rules, caller, demand);
-      if (outcome.kind === 'refused') {
+      if (outcome.kind !== 'admitted') {
         for (const one of charged) one.undo();
         return outcome;
       }
@@ -149,17 +220,21 @@ export class Limiter {
     return first !== undefined && charged.length === 1 ? first : together(charged);
   }
 
-  #admitFirst(rules: readonly MatchedRule[], caller: Identity | undefined, demand: Demand): Admission | Refused {
+  #admitFirst(
+    rules: readonly MatchedRule[],
+    caller: Identity | undefined,
+    demand: Demand,
+  ): Admission | Refused | Unknown {
     let worst: Refused | undefined;
     for (const rule of rules) {
       const outcome = this.#admitBy(rule, caller, demand);
-      if (outcome.kind === 'admitted') return outcome;
+      if (outcome.kind !== 'refused') return outcome;
       if (worst === undefined || gravity[outcome.reason] > gravity[worst.reason]) worst = outcome;
     }
     return worst ?? unlimited;
   }
 
-  #admitBy(rule: MatchedRule, caller: Identity | undefined, demand: Demand): Admission | Refused {
+  #admitBy(rule: MatchedRule, caller: Identity | undefined, demand: Demand): Admission | Refused | Unknown {
     const limits = rule.limits;
     if (limits === undefined) return { ...unlimited, rule };
     const refuse = (reason: Refused['reason'], retryAfter?: number): Refused => ({
@@ -179,16 +254,15 @@ export class Limiter {
       return refuse('concurrency_limited', 1);
 
     const now = this.#clock.monotonic();
-    usage.requests?.refill(now);
-    if (usage.requests !== undefined && usage.requests.level < 1) return refuse('rate_limited', usage.requests.wait(1));
-
-    const tokens = demand.generates ? usage.tokens : undefined;
-    const reserved = tokens === undefined ? 0 : this.#reservation(demand, cap, tokens.capacity);
-    tokens?.refill(now);
-    if (tokens !== undefined && tokens.level < reserved) return refuse('token_limited', tokens.wait(reserved));
-
-    if (usage.requests !== undefined) usage.requests.level -= 1;
-    if (tokens !== undefined) tokens.level -= reserved;
+    const reserved =
+      demand.generates && usage.tokens !== undefined ? this.#reservation(demand, cap, usage.tokens.capacity) : 0;
+    const wanted = { requests: usage.requests, tokens: demand.generates ? usage.tokens : undefined, reserved };
+    const place = placeIn(wanted, limits.failureMode === 'PerPod', now);
+    if (place.kind === 'unknown') return place;
+    if (place.kind === 'refused') return refuse(place.reason, place.retryAfter);
+    const { requests, tokens, alone } = place;
+    requests?.take(1);
+    tokens?.take(reserved);
     usage.live += 1;
     let settled = false;
     const once = (run: () => void): void => {
@@ -202,11 +276,12 @@ export class Limiter {
       rule,
       maxOutputTokens: cap,
       needsUsage: tokens !== undefined,
-      settle: (used) => once(() => give(tokens, reserved - used, this.#clock.monotonic())),
+      alone,
+      settle: (used) => once(() => tokens?.give(reserved - used, this.#clock.monotonic())),
       undo: () =>
         once(() => {
-          give(tokens, reserved, now);
-          give(usage.requests, 1, now);
+          tokens?.give(reserved, now);
+          requests?.give(1, now);
         }),
     };
   }
@@ -218,31 +293,69 @@ export class Limiter {
   }
 
   #of(rule: MatchedRule, caller: Identity | undefined): Usage | undefined {
+    const limits = rule.limits;
+    const shared = limits?.scope === 'Policy';
     const key = `${rule.id}\n${caller?.issuer ?? ''}\n${caller?.subject ?? ''}`;
     const now = this.#clock.monotonic();
     const known = this.#usage.get(key);
-    const requests = rule.limits?.requestsPerMinute;
-    const tokens = rule.limits?.tokensPerMinute;
-    if (known !== undefined && known.requests?.capacity === requests && known.tokens?.capacity === tokens) return known;
+    const fits = (budget: Budget | undefined, capacity: number | undefined): boolean =>
+      budget?.capacity === capacity && (budget === undefined || budget instanceof SharedBucket === shared);
+    if (
+      known !== undefined &&
+      fits(known.requests, limits?.requestsPerMinute) &&
+      fits(known.tokens, limits?.tokensPerMinute)
+    )
+      return known;
     if (known === undefined && this.#usage.size >= this.#maxBuckets) {
       this.#forget(now);
       if (this.#usage.size >= this.#maxBuckets) return undefined;
     }
     // A changed limit begins with a full bucket; what is under way goes on counting in the same place.
     const usage: Usage = known ?? { requests: undefined, tokens: undefined, live: 0 };
-    usage.requests = requests === undefined ? undefined : new Bucket(requests, now);
-    usage.tokens = tokens === undefined ? undefined : new Bucket(tokens, now);
+    const budget = (kind: string, capacity: number | undefined): Budget | undefined => {
+      if (capacity === undefined) return undefined;
+      return shared ? this.#sharedBucket(`${kind}\n${key}`, capacity) : new Bucket(capacity, now);
+    };
+    this.#endShared(usage);
+    usage.requests = budget('requests', limits?.requestsPerMinute);
+    usage.tokens = budget('tokens', limits?.tokensPerMinute);
     this.#usage.set(key, usage);
     return usage;
   }
 
+  /** Named by a digest, and by its capacity: pods that know an older limit count in a bucket of their own. */
+  #sharedBucket(name: string, capacity: number): SharedBucket {
+    const key = createHash('sha256').update(`${this.#namespace}\n${capacity}\n${name}`).digest('base64url');
+    const bucket = new SharedBucket({ key, capacity }, this.#health, this.#clock);
+    this.#shared.add(bucket);
+    this.#tidying ??= this.#clock.every(idleMs / 2, () => {
+      const now = this.#clock.monotonic();
+      for (const one of this.#shared) one.tidy(now);
+    });
+    return bucket;
+  }
+
+  #endShared(usage: Usage): void {
+    for (const budget of [usage.requests, usage.tokens]) {
+      if (!(budget instanceof SharedBucket)) continue;
+      budget.end();
+      this.#shared.delete(budget);
+    }
+  }
+
   #forget(now: number): void {
     for (const [key, usage] of this.#usage) {
-      usage.requests?.refill(now);
-      usage.tokens?.refill(now);
-      const full = (bucket: Bucket | undefined): boolean => bucket === undefined || bucket.level >= bucket.capacity;
-      if (usage.live === 0 && full(usage.requests) && full(usage.tokens)) this.#usage.delete(key);
+      const idle = (budget: Budget | undefined): boolean => budget?.idle(now) ?? true;
+      if (usage.live > 0 || !idle(usage.requests) || !idle(usage.tokens)) continue;
+      this.#endShared(usage);
+      this.#usage.delete(key);
     }
+  }
+
+  /** Gives back what other pods could use. */
+  close(): void {
+    this.#tidying?.cancel();
+    for (const one of this.#shared) one.end();
   }
 
   /** Buckets in memory: for metrics and tests. */

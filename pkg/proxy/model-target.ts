@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '../base/index.ts';
-import type { CredentialSource, Snapshot, UpstreamSpec } from '../core/index.ts';
+import type { SecretRef, Snapshot, UpstreamSpec } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Passthrough, Upstream } from '../http/index.ts';
 import { createPassthrough, createUpstream } from '../http/index.ts';
@@ -36,8 +36,8 @@ export interface PortTargetsOptions {
   readonly port: number;
   /** Address on which the model is dialled; default 127.0.0.1. */
   readonly host?: string;
-  /** Reads the authorities that `caSecretRef` names. */
-  readonly credentials: CredentialSource;
+  /** Authorities (PEM) that a `caSecretRef` names; undefined: missing. Asked for each request. */
+  readonly authorities: (ref: SecretRef) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -57,11 +57,11 @@ interface Place {
  * A policy that changes the target does not touch requests under way: connections of the old one end when they are idle.
  */
 export function createPortTargets(options: PortTargetsOptions): ModelTargets {
-  const { port, credentials, clock, logger } = options;
+  const { port, clock, logger } = options;
   let known: { readonly key: string; readonly target: ModelTarget } | undefined;
-  const authorities = (ref: Parameters<CredentialSource['read']>[0] | undefined): string | undefined => {
+  const authorities = (ref: SecretRef | undefined): string | undefined => {
     if (ref === undefined) return undefined;
-    const pem = credentials.read(ref);
+    const pem = options.authorities(ref);
     if (pem === undefined) throw new RefusedError('credential_unavailable', { detail: 'caSecretRef' });
     return pem;
   };

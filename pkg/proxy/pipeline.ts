@@ -5,6 +5,7 @@ import type {
   ApprovalGate,
   CredentialSource,
   Identity,
+  MatchedRule,
   ReasonCode,
   RequestPlan,
   ResponsePlan,
@@ -20,7 +21,7 @@ import { decodeUtf8, parseInSteps } from './answer-json.ts';
 import { Answer } from './answer.ts';
 import type { AnswerResult, ByteBudget } from './answer.ts';
 import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
-import type { Admission, Limiter } from './limits.ts';
+import type { Admission, Demand, Limiter } from './limits.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import { stillAllowed } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
@@ -41,6 +42,8 @@ export interface PipelineOptions {
   readonly approvals: ApprovalGate;
   readonly credentials: CredentialSource;
   readonly limiter: Limiter;
+  /** Counts for policies in Observe mode: what they would have refused uses up nobody's budget. */
+  readonly observedLimiter: Limiter;
   readonly live: LiveRequests;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -71,7 +74,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     request.turnAwayStrangers(); // who proved nothing and may do nothing
     await request.readBody(); // under caps, decoded, parsed strictly
     request.authorise(); // needs the model's name, which stands in the body
-    request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
+    await request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
     await request.readOpaqueBody(); // bodies that no dialect parses: only now is it known whether anybody must look into them
     await request.inspect(); // guards; last of the checks, because it is the dearest
     await request.hold(); // approvals
@@ -275,23 +278,27 @@ class GovernedRequest {
   /** No rule of this caller's looks into this route: bytes pass as they are, in both directions. */
   #uninspected = false;
 
-  admit(): void {
+  async admit(): Promise<void> {
     const { limiter } = this.#options;
     const access = this.#need(this.#access);
     const view = this.#view;
     const promptBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
-    const outcome = limiter.admit(access, this.#caller, {
+    const demand: Demand = {
       promptBytes,
       maxOutputTokens: view?.maxOutputTokens,
       count: view?.count ?? 1,
       generates: this.#route.operation === 'Chat' || this.#route.operation === 'Completions',
-    });
+    };
+    const answer = limiter.admit(access, this.#caller, demand);
+    const outcome = answer instanceof Promise ? await answer : answer;
     if (outcome.kind === 'refused') {
       this.#session.act(outcome.rule, 'limited', outcome.reason);
       const retryAfter = outcome.retryAfter === undefined ? {} : { retryAfter: outcome.retryAfter };
       throw new RefusedError(outcome.reason, { rule: outcome.rule, ...retryAfter });
     }
     this.#admission = outcome;
+    if (outcome.alone) this.#session.failOpen('limits');
+    if (access.observedRules !== undefined) await this.#observeLimits(access.observedRules, demand);
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
     if (view === undefined) return;
     if (outcome.maxOutputTokens !== undefined) this.#edits.push(...view.limitOutput(outcome.maxOutputTokens));
@@ -300,6 +307,14 @@ class GovernedRequest {
       this.#edits.push(...view.askUsage());
     }
   }
+
+  /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
+  async #observeLimits(rules: readonly MatchedRule[], demand: Demand): Promise<void> {
+    const outcome = await this.#options.observedLimiter.admit({ rules }, this.#caller, demand);
+    if (outcome.kind === 'refused') this.#session.act(outcome.rule, 'limited', outcome.reason, true);
+    else this.#observedAdmission = outcome;
+  }
+  #observedAdmission: Admission | undefined;
 
   async inspect(): Promise<void> {
     const runtime = this.#need(this.#runtime);
@@ -418,6 +433,12 @@ class GovernedRequest {
     } else if (result !== undefined) this.#finish(result.outcome, result.status, result.code);
   }
 
+  /** Tokens that were used. Only the first call counts. */
+  #charge(tokens: number): void {
+    this.#admission?.settle(tokens);
+    this.#observedAdmission?.settle(tokens);
+  }
+
   /** Without usage of the model's own, a quarter of the bytes that it sent is taken for tokens. */
   #settle(answer: Answer): void {
     const used = answer.usage ?? {
@@ -425,12 +446,12 @@ class GovernedRequest {
       output: Math.ceil(answer.textUnits / 4),
     };
     if (answer.usage !== undefined) this.#session.tokens = answer.usage;
-    this.#admission?.settle(used.input + used.output);
+    this.#charge(used.input + used.output);
   }
 
   refuse(error: unknown): void {
     // Also where the caller went while a stage waited: what was admitted since gives its place back.
-    this.#admission?.settle(0);
+    this.#charge(0);
     if (this.#over) return;
     const refused = error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error });
     if (refused.code === 'internal_error') {
@@ -448,10 +469,10 @@ class GovernedRequest {
     const { metrics } = this.#options;
     const session = this.#session;
     if (outcome === 'aborted') {
-      this.#admission?.settle(Math.ceil((this.#body?.length ?? 0) / 4));
+      this.#charge(Math.ceil((this.#body?.length ?? 0) / 4));
       metrics.aborted('caller');
     }
-    this.#admission?.settle(0); // no more than once: what was settled stays
+    this.#charge(0); // no more than once: what was settled stays
     session.end(outcome, status, code);
     metrics.requestEnded(session.operation, code, decisionOf(outcome, session.wouldRefuse));
     for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);

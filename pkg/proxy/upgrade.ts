@@ -81,7 +81,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     ) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
-    const outcome = options.limiter.admit(access, caller, {
+    const outcome = await options.limiter.admit(access, caller, {
       promptBytes: 0,
       maxOutputTokens: undefined,
       count: 1,
@@ -89,6 +89,9 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     });
     if (outcome.kind === 'refused') throw new RefusedError(outcome.reason, { rule: outcome.rule });
     admission = outcome;
+    // Gone while the shared count was asked: its end has been recorded, and nothing is opened any more.
+    if (session.ended) return void admission.settle(0);
+    if (outcome.alone) session.failOpen('limits');
     if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
     session.begin([]);
     const { headers } = modelHeaders(runtime, access, upgrade.headers, {

@@ -52,6 +52,7 @@ function touchAll(metrics: Metrics): void {
   metrics.auditWritten(5);
   metrics.auditFailed();
   metrics.failedOpen();
+  metrics.limitStoreFailed();
   metrics.tokenCache('hit');
   metrics.aborted('caller');
 }

@@ -79,6 +79,8 @@ export interface Metrics {
   auditFailed(): void;
   /** A check was skipped because its failure mode allows it. */
   failedOpen(): void;
+  /** The shared count of limits could not be asked. */
+  limitStoreFailed(): void;
   tokenCache(result: 'hit' | 'miss'): void;
   aborted(by: AbortCause): void;
   /** A gauge that is read at each scrape. @throws when the name is taken. */
@@ -178,6 +180,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'sidegate_failed_open_total',
     'Checks skipped because their failure mode allows it.',
   );
+  const limitStoreFailures = single(
+    'counter',
+    'sidegate_limit_store_failures_total',
+    'Questions to the shared count of limits that failed.',
+  );
   const tokens = cells('counter', 'sidegate_token_cache_total', 'Look-ups of verified tokens.', [
     { name: 'result', values: ['hit', 'miss'] },
   ]);
@@ -241,6 +248,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     auditWritten: (events) => auditEvents.add(events),
     auditFailed: () => auditFailures.add(),
     failedOpen: () => openFailures.add(),
+    limitStoreFailed: () => limitStoreFailures.add(),
     tokenCache: (result) => tokens.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
     gauge(name, help, read) {

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import type { AuditSink, IdentityVerifierFactory } from '../../pkg/core/index.ts';
+import type { AuditSink, IdentityVerifierFactory, LimitStore } from '../../pkg/core/index.ts';
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
@@ -72,6 +72,8 @@ export interface WorldOptions {
   readonly verifiers?: IdentityVerifierFactory;
   /** Another model server than the scripted one. */
   readonly modelUrl?: string;
+  readonly limitStore?: LimitStore;
+  readonly namespace?: string;
 }
 
 /** The identity block and one rule that allows everybody of `ml-eng` everything ordinary. */
@@ -147,6 +149,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     hashKey: Buffer.alloc(32, 7),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.hosted === undefined ? {} : { hosted: options.hosted }),
+    ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
+    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
   });
   const ca = readFileSync(caFile, 'utf8');
   const token = (asked: TokenOptions = {}): Promise<string> =>

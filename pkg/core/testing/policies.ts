@@ -112,6 +112,8 @@ export const limits = (more: Partial<NonNullable<AccessRule['limits']>>): NonNul
   requestsPerMinute: undefined,
   tokensPerMinute: undefined,
   maxOutputTokens: undefined,
+  scope: undefined,
+  failureMode: undefined,
   concurrentRequests: undefined,
   ...more,
 });

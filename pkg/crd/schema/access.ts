@@ -77,7 +77,7 @@ export const accessRule = {
     limits: {
       type: 'object',
       description:
-        'Budgets of this rule, for each caller and pod. Of all rules that allow a request the first with budget left is charged. Allow rules only.',
+        'Budgets of this rule, for each caller. Of all rules that allow a request the first with budget left is charged. Allow rules only.',
       properties: {
         requestsPerMinute: {
           ...count,
@@ -102,6 +102,22 @@ export const accessRule = {
           description: 'Requests at one time.',
           'x-sidegate-default': 'unlimited',
           'x-sidegate-example': '8',
+        },
+        scope: {
+          type: 'string',
+          enum: ['Pod', 'Policy'],
+          description:
+            'Where requests and tokens are counted: `Pod`, in each pod by itself; `Policy`, over all pods together, in the Valkey or Redis server that Sidegate was installed with. Requests at one time are counted in each pod.',
+          'x-sidegate-default': 'Pod',
+          'x-sidegate-example': 'Policy',
+        },
+        failureMode: {
+          type: 'string',
+          enum: ['Deny', 'PerPod'],
+          description:
+            'While the shared count of scope `Policy` cannot be asked, or there is no server for it: `Deny` refuses with `limits_unavailable`, `PerPod` lets each pod count by itself, which the record says.',
+          'x-sidegate-default': 'Deny',
+          'x-sidegate-example': 'PerPod',
         },
       },
     },

@@ -1,0 +1,109 @@
+import { createHash, randomInt } from 'node:crypto';
+import { createClient } from '@redis/client';
+import { describeError } from '../base/index.ts';
+import type { Clock, Logger, Secret } from '../base/index.ts';
+import type { LimitStore, SharedBucket, SharedGrant } from '../core/index.ts';
+import { bucketScript } from './script.ts';
+
+/**
+ * Limits counted over all pods in one Valkey or Redis server (7.0 or newer; a primary, not a cluster of shards).
+ *
+ * Each question is one script, so it is atomic. While there is no connection, questions are refused at once instead of queued. An
+ * answer that comes too late may have taken something: that is missing from the bucket until it has refilled, never the other way.
+ * What the server holds: digests of names, a number and a time. It decides budgets and nothing else.
+ */
+export interface LimitStoreOptions {
+  /** `redis://host:6379/0` or `rediss://…` (TLS); without user and password. */
+  readonly url: string;
+  readonly username?: string | undefined;
+  readonly password?: Secret | undefined;
+  /** PEM bundle of authorities for `rediss`; absent: the public ones. */
+  readonly ca?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How long a request waits for an answer; default 250 ms. */
+  readonly timeoutMs?: number;
+}
+
+const sha1 = createHash('sha1').update(bucketScript).digest('hex');
+const prefix = 'sidegate:limit:';
+
+/** Begins to connect, and goes on trying; never rejects for a server that is not there. */
+export function createLimitStore(options: LimitStoreOptions): LimitStore {
+  const { url, username, password, ca, clock, logger, timeoutMs = 250 } = options;
+  const target = new URL(url);
+  const tls = target.protocol === 'rediss:';
+  if (!tls && target.protocol !== 'redis:') throw new Error('the limit store must be redis:// or rediss://');
+  if (target.username !== '' || target.password !== '')
+    throw new Error('the address of the limit store may not hold user or password');
+  const client = createClient({
+    url: target.href,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: password.reveal() }),
+    socket: {
+      connectTimeout: 5_000,
+      reconnectStrategy: (retries: number) => randomInt(50, 101) * Math.min(50, 2 ** Math.min(retries, 6)),
+      ...(tls ? { tls: true as const, ...(ca === undefined ? {} : { ca }) } : {}),
+    },
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: 10_000,
+  });
+  let told = false;
+  // Once for each outage: reconnecting fails several times a second.
+  client.on('error', (error: unknown) => {
+    if (told) return;
+    told = true;
+    logger.warn('the limit store cannot be reached', { error: describeError(error) });
+  });
+  client.on('ready', () => {
+    told = false;
+    logger.info('the limit store is connected');
+  });
+  let closed = false;
+  client.connect().catch(() => undefined);
+
+  const evaluate = async (key: string, args: readonly string[]): Promise<unknown> => {
+    try {
+      return await client.sendCommand(['EVALSHA', sha1, '1', key, ...args]);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      return client.sendCommand(['EVAL', bucketScript, '1', key, ...args]);
+    }
+  };
+
+  const ask = (bucket: SharedBucket, least: number, most: number): Promise<SharedGrant> =>
+    new Promise((resolve, reject) => {
+      if (closed || !client.isReady) {
+        reject(new Error('the limit store is not connected'));
+        return;
+      }
+      const timer = clock.after(timeoutMs, () => reject(new Error('the limit store did not answer in time')));
+      const args = [bucket.capacity, least, most].map((one) => one.toString());
+      evaluate(prefix + bucket.key, args)
+        .then((answer) => resolve(grantOf(answer, least, most)), reject)
+        .finally(() => timer.cancel());
+    });
+
+  return {
+    take: (bucket, least, most) => ask(bucket, least, most),
+    async settle(bucket, amount) {
+      await ask(bucket, 0, amount);
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      if (client.isReady) await client.close().catch(() => client.destroy());
+      else client.destroy();
+    },
+  };
+}
+
+/** Whoever answers, no more is believed than was asked for. */
+function grantOf(answer: unknown, least: number, most: number): SharedGrant {
+  const [granted, remaining, waitMs] = Array.isArray(answer) ? (answer as unknown[]) : [];
+  if (typeof granted !== 'number' || typeof remaining !== 'number' || typeof waitMs !== 'number')
+    throw new Error('the limit store answered something else');
+  const fits = least === 0 ? granted === 0 : granted === 0 || (granted >= least && granted <= most);
+  if (!fits || !(waitMs >= 0)) throw new Error('the limit store granted what was not asked for');
+  return { granted, remaining, waitMs };
+}

@@ -1,0 +1,77 @@
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A real Valkey or Redis server on a loopback port. */
+export interface ValkeyServer {
+  readonly url: string;
+  readonly port: number;
+  stop(): Promise<void>;
+  /** The same port again, empty. */
+  start(): Promise<void>;
+  /** Stops it from answering, without closing connections. */
+  freeze(): void;
+  thaw(): void;
+}
+
+export function findValkey(): string | undefined {
+  return ['valkey-server', 'redis-server'].find((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+
+export async function startValkey(flags: readonly string[] = []): Promise<ValkeyServer> {
+  const program = findValkey();
+  if (program === undefined) throw new Error('install valkey-server or redis-server: limits are tested on a real one');
+  const port = await freePort();
+  let folder = '';
+  let child: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    folder = mkdtempSync(join(tmpdir(), 'sidegate-valkey-'));
+    child = spawn(
+      program,
+      ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...flags],
+      { stdio: 'ignore' },
+    );
+    for (let tries = 0; !(await answers(port)); tries++) {
+      if (tries > 200 || child.exitCode !== null) throw new Error(`${program} does not start`);
+      await delay(25);
+    }
+  };
+  await start();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    start,
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
+    async stop() {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGCONT');
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
