@@ -184,7 +184,6 @@ describe('the values', () => {
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
     ['sidecar.internalTcp', '1-2; drop'],
     ['webhook.replicas', 0],
-    ['webhook.timeoutSeconds', 31],
     ['helpers', [{ name: 'x', images: [], runAsUser: 1 }]],
     ['helpers', [{ name: 'x', images: ['y'], runAsUser: 0 }]],
     ['clusterDomain', 'a b'],
