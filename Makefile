@@ -37,8 +37,8 @@ format: $(STAMP) ## Write the format
 test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N failed`
 	$(NODE) test/run.ts
 
-.PHONY: test-unit test-integration test-conformance test-fuzz
-test-unit test-integration test-conformance test-fuzz: $(STAMP) ## One tier
+.PHONY: test-unit test-integration test-conformance test-fuzz test-chart
+test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## One tier (chart: needs helm, of `make cluster-build`)
 	$(JEST) --selectProjects $(@:test-%=%)
 
 .PHONY: test-apiserver
@@ -86,7 +86,7 @@ bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quie
 	$(NODE) test/bench/main.ts
 
 .PHONY: gen
-gen: $(STAMP) ## Write what is generated: docs/policy.md, crds/, prepared patterns
+gen: $(STAMP) ## Write what is generated: docs/policy.md, crds/, the chart's README, manifests/install.yaml, prepared patterns
 	$(NODE) cmd/gen/main.ts
 
 .PHONY: check

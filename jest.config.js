@@ -26,6 +26,8 @@ export default {
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...base, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.test.ts'] },
     { ...base, displayName: 'fuzz', testMatch: ['<rootDir>/test/fuzz/**/*.test.ts'] },
+    // The chart, by the real Helm.
+    { ...base, displayName: 'chart', testMatch: ['<rootDir>/test/chart/**/*.test.ts'] },
     // A real API server, and a real node: test/cluster/README.md says what they need.
     { ...base, displayName: 'apiserver', testMatch: ['<rootDir>/test/apiserver/**/*.test.ts'] },
     {

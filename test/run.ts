@@ -53,6 +53,7 @@ const take = (tier: string, fault: string | undefined): void => {
 const kernel = kernelFault();
 installValkey();
 take('kernel', kernel);
+take('chart', programsFault(['helm']));
 take('apiserver', programsFault());
 notRun.push('not run: node: `make test-node` runs it (Linux, root, the cluster built)');
 

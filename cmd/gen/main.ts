@@ -3,8 +3,12 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { definitionYaml, policyDoc, resourceDefinitions } from '../../pkg/crd/index.ts';
 import { preparedProgramsText } from '../../pkg/detect/index.ts';
+import { definitionTemplate } from './chart-definitions.ts';
+import { chartReadme } from './chart-readme.ts';
+import { findHelm, installManifest } from './install-manifest.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+const helm = findHelm(root);
 
 /** Each generated file with how it is made. */
 const generated: Readonly<Record<string, () => string>> = {
@@ -13,7 +17,17 @@ const generated: Readonly<Record<string, () => string>> = {
   ...Object.fromEntries(
     resourceDefinitions().map((one) => [`crds/${one.metadata.name}.yaml`, () => definitionYaml(one)]),
   ),
+  'charts/sidegate/README.md': () => chartReadme(readFileSync(join(root, 'charts/sidegate/values.yaml'), 'utf8')),
+  ...Object.fromEntries(
+    resourceDefinitions().map((one) => [
+      `charts/sidegate/templates/crds/${one.metadata.name}.yaml`,
+      () => definitionTemplate(one),
+    ]),
+  ),
+  // Last: it is rendered from what stands above.
+  ...(helm === undefined ? {} : { 'manifests/install.yaml': () => installManifest(root, helm) }),
 };
+if (helm === undefined) process.stderr.write('no helm (make cluster-build): manifests/install.yaml is left as it is\n');
 
 function current(path: string): string | undefined {
   try {
@@ -39,7 +53,7 @@ for (const [name, make] of Object.entries(generated)) {
 }
 
 // Folders that hold nothing but generated files: one whose source is gone would still be applied.
-for (const folder of ['crds']) {
+for (const folder of ['crds', 'charts/sidegate/templates/crds']) {
   for (const file of readdirSync(join(root, folder))) {
     const name = `${folder}/${file}`;
     if (name in generated) continue;

@@ -67,6 +67,7 @@ export { combination } from './combination.ts';
 export type { CombinationRow, CombinedField } from './combination.ts';
 export { compileSnapshot, noPolicy } from './compile.ts';
 export type { CompileOptions } from './compile.ts';
+export { expireSnapshot } from './expire.ts';
 export { explain } from './explain.ts';
 export type { ExplainedAccessRule, ExplainedGuard, ExplainedLabel, Explanation } from './explain.ts';
 export { PolicyError } from './policy-error.ts';

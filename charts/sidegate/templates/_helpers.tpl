@@ -119,3 +119,52 @@ startupProbe: { httpGet: { path: /healthz, port: admin }, periodSeconds: 1, fail
 livenessProbe: { httpGet: { path: /healthz, port: admin }, periodSeconds: 10, timeoutSeconds: 5 }
 readinessProbe: { httpGet: { path: /readyz, port: admin }, periodSeconds: 2, timeoutSeconds: 2 }
 {{- end }}
+
+{{/* Labels and annotations of an object of a hook. Argument: list of root, hook, weight, component, more labels. */}}
+{{- define "sidegate.hook" -}}
+{{- $root := index . 0 -}}
+labels:
+  {{- include "sidegate.labels" $root | nindent 2 }}
+  app.kubernetes.io/component: {{ index . 3 }}
+  {{- if gt (len .) 4 }}
+  {{- toYaml (index . 4) | nindent 2 }}
+  {{- end }}
+annotations:
+  helm.sh/hook: {{ index . 1 }}
+  helm.sh/hook-weight: {{ index . 2 | quote }}
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* Pod of a job that asks the API server. Argument: list of root, component, arguments. */}}
+{{- define "sidegate.jobPod" -}}
+{{- $root := index . 0 }}{{ $component := index . 1 -}}
+restartPolicy: Never
+serviceAccountName: sidegate-{{ $component }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "sidegate.podSecurityContext" $root | nindent 2 }}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+{{- range . }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+nodeSelector: { kubernetes.io/os: linux }
+containers:
+- name: {{ $component }}
+  image: {{ include "sidegate.image" $root }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  args:
+  {{- range index . 2 }}
+  - {{ . }}
+  {{- end }}
+  resources: { requests: { cpu: 10m, memory: 160Mi }, limits: { memory: 384Mi } }
+  securityContext:
+    {{- include "sidegate.securityContext" $root | nindent 4 }}
+  terminationMessagePolicy: FallbackToLogsOnError
+  volumeMounts:
+  {{- include "sidegate.tokenMount" $root | nindent 2 }}
+volumes:
+{{- include "sidegate.tokenVolume" $root | nindent 0 }}
+{{- end }}

@@ -1,0 +1,13 @@
+export type {
+  ImportedCertificate,
+  PodAnswer,
+  PodDirectory,
+  PodRecord,
+  PodReport,
+  PodSecrets,
+  PodSnapshot,
+  ReviewedToken,
+  SignRequest,
+  StreamAuthority,
+  TokenReviewer,
+} from './ports.ts';

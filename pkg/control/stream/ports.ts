@@ -1,0 +1,137 @@
+import type { Secret } from '../../base/index.ts';
+import type { CaptureMode } from '../../contract/index.ts';
+import type { Policy, SourceRef } from '../../core/index.ts';
+import type { AuditHead, PodName, SeenVersions, SecretName } from '../../wire/index.ts';
+
+/**
+ * What the stream server needs of the rest of the controller. All of it is read from caches and answers at once, but for
+ * {@link TokenReviewer} and {@link StreamAuthority}.
+ */
+
+/** What is known of a pod that carries the inference label. */
+export interface PodRecord extends PodName {
+  readonly serviceAccount: string;
+  /** It carries the inference label with its value. */
+  readonly governed: boolean;
+  /** Our sidecar is among its containers. */
+  readonly sidecar: boolean;
+  readonly terminating: boolean;
+  /** `status.podIPs`, as Kubernetes writes them. */
+  readonly addresses: readonly string[];
+}
+
+/**
+ * What a pod has to enforce. Pods with equal policies share one object: the server encodes each object once, so a new one
+ * must be made exactly when something in it changed (`seen` alone is no change).
+ */
+export interface PodSnapshot {
+  /** `Snapshot.hash` of compileSnapshot over `policies`: exactly those that select the pod. */
+  readonly hash: string;
+  readonly sources: readonly SourceRef[];
+  readonly policies: readonly Policy[];
+  /** As the replica had seen when it made the object. */
+  readonly seen: SeenVersions;
+}
+
+export type PodAnswer =
+  /** Nothing can be said yet (caches, the namespace's label): the pod waits, not ready. */
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'snapshot'; readonly snapshot: PodSnapshot }
+  /** A policy of the pod cannot be translated: it keeps its last good snapshot. */
+  | { readonly kind: 'invalid'; readonly message: string; readonly seen: SeenVersions };
+
+export interface PodSecrets {
+  readonly values: readonly (SecretName & { readonly value: Secret })[];
+  readonly missing: readonly SecretName[];
+}
+
+/** A serving certificate from a Secret that the pod's policy names. */
+export interface ImportedCertificate {
+  readonly secretName: string;
+  /** Undefined: the Secret is missing, or holds neither. */
+  readonly content:
+    | { readonly kind: 'pem'; readonly certificate: string; readonly key: Secret }
+    | { readonly kind: 'pkcs12'; readonly file: Uint8Array; readonly passphrase: Secret }
+    | undefined;
+}
+
+/** What a sidecar has in force, or why not. Told at each ACK and NACK and once when a stream begins. */
+export interface PodReport {
+  readonly pod: PodName;
+  /** Hash of what is in force; undefined: nothing. */
+  readonly hash: string | undefined;
+  /** Sources of that hash, where this server sent it or sends it now; else undefined. */
+  readonly sources: readonly SourceRef[] | undefined;
+  /** Why the newest snapshot is not in force; undefined: it is, or the answer stands out. */
+  readonly problem: { readonly reason: 'stale' | 'invalid'; readonly message: string } | undefined;
+  readonly portMap: Readonly<Record<string, number>>;
+  readonly capture: CaptureMode;
+  readonly software: string;
+}
+
+export interface PodDirectory {
+  /** False until the caches have been filled once: until then nobody is let in. */
+  synced(): boolean;
+  pod(namespace: string, name: string): PodRecord | undefined;
+  podByUid(uid: string): PodRecord | undefined;
+  /** Whether any labelled pod has this address (IPv4 dotted, IPv6 in its shortest form): others are turned away before TLS. */
+  hasAddress(address: string): boolean;
+  answer(pod: PodName): PodAnswer;
+  /**
+   * Names for Sidegate's serving certificate: `svc.ns`, `svc.ns.svc` and `svc.ns.svc.DOMAIN` of each Service that selects the
+   * pod, sorted. Names outside of the pod's namespace are refused by the server. Empty: no Service yet; the server adds the
+   * pod's own DNS names (`10-0-0-7.ns.pod.DOMAIN`), so that a pod without a Service becomes ready too.
+   */
+  servingNames(pod: PodName): readonly string[];
+  /** What the pod's policies name. The object must be the same while nothing in it changed. */
+  secrets(pod: PodName): PodSecrets;
+  /** Undefined: the policies leave the certificate to Sidegate. The object must be the same while nothing in it changed. */
+  imported(pod: PodName): ImportedCertificate | undefined;
+  /** Called with a pod when anything above may have changed for it, also when it is gone. Returns how to stop. */
+  subscribe(listener: (pod: { readonly namespace: string; readonly name: string }) => void): () => void;
+  /** What a sidecar said. Must not throw. */
+  report(report: PodReport): void;
+  /** The pod has no stream here any more. Must not throw. */
+  disconnected(pod: PodName): void;
+  /** Last entry of the pod's record, with each heartbeat. Must not throw. */
+  auditHead(pod: PodName, head: AuditHead): void;
+}
+
+/** What the API server says of a token. */
+export interface ReviewedToken {
+  /** `system:serviceaccount:NAMESPACE:NAME`. */
+  readonly username: string;
+  /** `status.audiences`: those of the asked ones that the token has. Empty where the API server names none: refused. */
+  readonly audiences: readonly string[];
+  /** `authentication.kubernetes.io/pod-name` and `-uid` of `status.user.extra`: the pod that the token is bound to. */
+  readonly podName: string | undefined;
+  readonly podUid: string | undefined;
+}
+
+export interface TokenReviewer {
+  /**
+   * A TokenReview with exactly this audience. Undefined: not authenticated.
+   *
+   * @throws when the API server cannot be asked: the sidecar is told to try again.
+   */
+  review(token: Secret, audience: string): Promise<ReviewedToken | undefined>;
+}
+
+/** What the server needs of the authority of pkg/pki. */
+export interface StreamAuthority {
+  /** PEM of every authority that counts now. */
+  bundle(): string;
+  /** Called after the bundle or the signing authority changed. Returns how to stop. */
+  subscribe(listener: () => void): () => void;
+  /**
+   * A certificate for the key of a request, with these names and nothing of the request's.
+   *
+   * @throws PkiError request_invalid for a request that is not one, or does not prove its key.
+   */
+  sign(request: SignRequest): Promise<string>;
+}
+
+/** One purpose, never both. */
+export type SignRequest =
+  | { readonly purpose: 'client'; readonly csr: string; readonly uri: string }
+  | { readonly purpose: 'server'; readonly csr: string; readonly dnsNames: readonly string[] };

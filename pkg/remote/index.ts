@@ -1,0 +1,1 @@
+export type { NotAnswered, Remote, RemoteEvent, RemoteOptions, ServingSource } from './types.ts';

@@ -1,0 +1,44 @@
+export { createFrameReader, encodeFrame } from './frames.ts';
+export type { FrameReader, FrameReaderOptions } from './frames.ts';
+export { readDownMessage, readSnapshot } from './read-down.ts';
+export { readUpMessage } from './read-up.ts';
+export { isBehind, newest } from './versions.ts';
+export { WireError } from './wire-error.ts';
+export type { WireErrorCode } from './wire-error.ts';
+export {
+  heartbeatMs,
+  maxDownBytes,
+  maxUpBytes,
+  missedBeats,
+  protocolVersion,
+  streamPath,
+  streamProtocol,
+} from './messages.ts';
+export type {
+  Ack,
+  AuditHead,
+  Beat,
+  CertificateMessage,
+  CertificatePurpose,
+  CertificateRefusal,
+  CertificateRequest,
+  ConfirmMessage,
+  ConnectRefusal,
+  DownMessage,
+  Goodbye,
+  GoodbyeReason,
+  Hello,
+  ImportedMessage,
+  InvalidMessage,
+  Nack,
+  PodName,
+  RenewMessage,
+  SecretName,
+  SecretValue,
+  SecretsMessage,
+  SeenVersions,
+  SnapshotMessage,
+  TrustMessage,
+  UpMessage,
+  Welcome,
+} from './messages.ts';

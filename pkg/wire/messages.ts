@@ -1,0 +1,234 @@
+import type { CaptureMode } from '../contract/index.ts';
+import type { Policy, SourceRef } from '../core/index.ts';
+
+/**
+ * What sidecar and controller say to each other: one TLS 1.3 connection, `GET /v1/stream` with `Upgrade: sidegate-stream/1`,
+ * then frames both ways (frames.ts), each one JSON object with a `type`.
+ *
+ * The sidecar speaks first (`hello`); the controller answers `welcome`, then what the pod's state is: trust, secrets, snapshot
+ * (or `invalid`), certificates as they are asked for. Everything that the controller sends is the whole state of its kind,
+ * never a difference, so a message that was skipped because a newer one followed is not missed.
+ *
+ * A message of a type that the reader does not know ends the stream, unless it says `"optional": true`: that is how approvals
+ * and grants are added without a new version.
+ */
+export const protocolVersion = 1;
+
+export const streamPath = '/v1/stream';
+/** Value of `Upgrade` on both sides. */
+export const streamProtocol = 'sidegate-stream/1';
+
+/** Newest resourceVersion that the controller's replica had seen when it made a snapshot, by kind (`inferencepolicies`). */
+export type SeenVersions = Readonly<Record<string, string>>;
+
+/** Last entry of the pod's record: how many events, and the hash of the last. */
+export interface AuditHead {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** A pod as it names itself. The controller believes none of it: it must be the pod that the connection proved. */
+export interface PodName {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface Hello {
+  readonly type: 'hello';
+  readonly version: number;
+  readonly pod: PodName;
+  /** Model port -> TLS listener, as injection wrote it. */
+  readonly portMap: Readonly<Record<string, number>>;
+  readonly capture: CaptureMode;
+  /** Version of the sidecar, for status. */
+  readonly software: string;
+  /** Hash of the snapshot in force; null: none. */
+  readonly holds: string | null;
+  readonly seen: SeenVersions;
+  readonly audit: AuditHead | null;
+  /** Names in the serving certificate that Sidegate issued, where one is held and not yet due; null: none. */
+  readonly serving: readonly string[] | null;
+}
+
+/** The policy with this hash is in force. */
+export interface Ack {
+  readonly type: 'ack';
+  readonly hash: string;
+}
+
+/** The policy with this hash was not taken; the last good one stays. */
+export interface Nack {
+  readonly type: 'nack';
+  readonly hash: string;
+  readonly reason: 'stale' | 'invalid';
+  /** For an operator; at most 1,000 characters, no content of requests. */
+  readonly message: string;
+}
+
+export type CertificatePurpose = 'identity' | 'serving';
+
+/** Asks for a certificate. Its names are the controller's to decide; those in the request are ignored. */
+export interface CertificateRequest {
+  readonly type: 'csr';
+  readonly purpose: CertificatePurpose;
+  /** PKCS#10 in PEM, at most 4 KiB. */
+  readonly csr: string;
+}
+
+/** In both directions, each `heartbeatMs`. Three missed: the peer counts as gone. */
+export interface Beat {
+  readonly type: 'beat';
+  /** Sidecar only. */
+  readonly audit?: AuditHead | null;
+}
+
+export type GoodbyeReason =
+  /** The connection is old: connect again, now. */
+  | 'age'
+  /** The process stops: connect again after `afterMs`, elsewhere. */
+  | 'shutdown'
+  /** A newer stream of the same pod took its place. */
+  | 'replaced'
+  /** What the peer said is not in the protocol, or in another version of it. */
+  | 'protocol'
+  /** The peer names another pod than the one that it proved to be. */
+  | 'identity'
+  /** The pod is gone, or no longer governed. */
+  | 'gone'
+  /** The peer does not read. */
+  | 'slow'
+  /** No heartbeat. */
+  | 'silent'
+  /** What the controller has is older than what the sidecar has seen. */
+  | 'stale'
+  /** The controller failed. */
+  | 'internal';
+
+export interface Goodbye {
+  readonly type: 'goodbye';
+  readonly reason: GoodbyeReason;
+  /** When to connect again, milliseconds from now. */
+  readonly afterMs?: number;
+}
+
+export interface Welcome {
+  readonly type: 'welcome';
+  readonly version: number;
+  readonly heartbeatMs: number;
+  /** After which the controller will say goodbye. */
+  readonly maxAgeMs: number;
+}
+
+/** All policies of the pod: what it has to enforce. Holds no secret. */
+export interface SnapshotMessage {
+  readonly type: 'snapshot';
+  /** `Snapshot.hash` of what compileSnapshot makes of the policies: the reader compiles and compares. */
+  readonly hash: string;
+  readonly sources: readonly SourceRef[];
+  readonly policies: readonly Policy[];
+  readonly seen: SeenVersions;
+}
+
+/** What the sidecar said that it holds is the newest. */
+export interface ConfirmMessage {
+  readonly type: 'confirm';
+  readonly hash: string;
+  readonly seen: SeenVersions;
+}
+
+/** A policy of this pod cannot be translated: what is in force stays, and a pod with nothing in force denies. */
+export interface InvalidMessage {
+  readonly type: 'invalid';
+  readonly message: string;
+  readonly seen: SeenVersions;
+}
+
+export interface SecretName {
+  readonly name: string;
+  readonly key: string;
+}
+
+export interface SecretValue extends SecretName {
+  readonly value: string;
+}
+
+/** All values that the pod's policies name; what is not among them is not there. Never stored by the reader. */
+export interface SecretsMessage {
+  readonly type: 'secrets';
+  readonly values: readonly SecretValue[];
+  readonly missing: readonly SecretName[];
+}
+
+/** Answers a certificate request. */
+export interface CertificateMessage {
+  readonly type: 'certificate';
+  readonly purpose: CertificatePurpose;
+  /** PEM, leaf first. */
+  readonly certificate: string;
+}
+
+/** Why there is no certificate: `no_names`: no Service selects the pod (yet); `ending`: the pod terminates; `refused`: bad request. */
+export interface CertificateRefusal {
+  readonly type: 'certificate-refused';
+  readonly purpose: CertificatePurpose;
+  readonly reason: 'no_names' | 'ending' | 'refused' | 'failed';
+}
+
+/** Asks the sidecar for a certificate request now: the names have changed. */
+export interface RenewMessage {
+  readonly type: 'renew';
+  readonly purpose: CertificatePurpose;
+}
+
+/** The serving certificate is not Sidegate's: `tls.certificate.secretName`. Null: it is Sidegate's. Never stored by the reader. */
+export interface ImportedMessage {
+  readonly type: 'imported';
+  readonly secretName: string | null;
+  /** PEM; null where the Secret is missing or no good: then nothing is served. */
+  readonly material: { readonly certificate: string; readonly key: string } | null;
+}
+
+/** The authorities by which controllers and sidecars are known from now on, PEM. Replaces what came before. */
+export interface TrustMessage {
+  readonly type: 'trust';
+  readonly bundle: string;
+}
+
+/** Sidecar to controller. */
+export type UpMessage = Hello | Ack | Nack | CertificateRequest | Beat | Goodbye;
+
+/** Controller to sidecar. */
+export type DownMessage =
+  | Welcome
+  | SnapshotMessage
+  | ConfirmMessage
+  | InvalidMessage
+  | SecretsMessage
+  | CertificateMessage
+  | CertificateRefusal
+  | RenewMessage
+  | ImportedMessage
+  | TrustMessage
+  | Beat
+  | Goodbye;
+
+/** Body of an answer other than 101. */
+export type ConnectRefusal =
+  /** Neither token nor certificate, or one that is not good. */
+  | 'unauthenticated'
+  /** Proven, but not a live governed pod, or from another address than the pod's. */
+  | 'not_allowed'
+  /** The controller is not ready yet, or has enough to do. */
+  | 'try_again'
+  /** Another version of the protocol. */
+  | 'version'
+  | 'not_found';
+
+/** Largest frame that a sidecar takes, bytes of JSON. */
+export const maxDownBytes = 4 * 1024 * 1024;
+/** Largest frame that the controller takes. */
+export const maxUpBytes = 64 * 1024;
+export const heartbeatMs = 15_000;
+/** So many heartbeats without a byte, and the peer is gone. */
+export const missedBeats = 3;

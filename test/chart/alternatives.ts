@@ -1,0 +1,116 @@
+/** For each value of the chart another than its default: all of them together, one by one, and in pairs are tried. */
+const digest = `sha256:${'a'.repeat(64)}`;
+
+export const alternatives: Readonly<Record<string, unknown>> = {
+  'image.repository': 'registry.example:5000/team/sidegate',
+  'image.tag': '0.1.1',
+  'image.digest': digest,
+  'image.pullPolicy': 'Always',
+  'image.previous': ['localhost/sidegate:0.0.9'],
+  imagePullSecrets: ['regcred'],
+  'crds.enabled': false,
+  'crds.keep': false,
+  trustDomain: 'example.org',
+  clusterDomain: 'cluster.example',
+  governNamespaces: 'Required',
+  breakGlassGroup: 'oncall',
+  'sidecar.captureMode': 'NamedPort',
+  'sidecar.captureModes': { 'ml-restricted': 'NamedPort' },
+  'sidecar.nativeSidecars': false,
+  'sidecar.uid': 20_001,
+  'sidecar.resources': { requests: { cpu: '1' } },
+  'sidecar.initResources': { limits: { memory: '128Mi' } },
+  'sidecar.stateSize': '32Mi',
+  'sidecar.spoolSize': '2Gi',
+  'sidecar.internalTcp': '29500',
+  'meshes.istio.enabled': true,
+  'meshes.linkerd.enabled': true,
+  'wrappers.knative.enabled': true,
+  'wrappers.kserve.enabled': true,
+  helpers: [{ name: 'loader', images: ['example/loader'], runAsUser: 5_000 }],
+  'controller.replicas': 1,
+  'controller.logLevel': 'debug',
+  'controller.evictUngoverned': true,
+  'controller.resources': { requests: { cpu: '1' } },
+  'controller.priorityClassName': 'system-cluster-critical',
+  'controller.nodeSelector': { pool: 'control' },
+  'controller.tolerations': [{ key: 'control', operator: 'Exists' }],
+  'controller.affinity': {
+    nodeAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 1, preference: { matchExpressions: [{ key: 'pool', operator: 'Exists' }] } },
+      ],
+    },
+  },
+  'controller.podAnnotations': { team: 'platform' },
+  'controller.podLabels': { team: 'platform' },
+  'webhook.replicas': 1,
+  'webhook.logLevel': 'warn',
+  'webhook.resources': { requests: { cpu: '1' } },
+  'webhook.priorityClassName': 'system-cluster-critical',
+  'webhook.nodeSelector': { pool: 'control' },
+  'webhook.tolerations': [{ key: 'control', operator: 'Exists' }],
+  'webhook.affinity': {
+    nodeAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 1, preference: { matchExpressions: [{ key: 'pool', operator: 'Exists' }] } },
+      ],
+    },
+  },
+  'webhook.podAnnotations': { team: 'platform' },
+  'webhook.podLabels': { team: 'platform' },
+  'networkPolicy.enabled': false,
+  'networkPolicy.metricsFrom': [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }],
+  'monitoring.serviceMonitor': true,
+  'monitoring.interval': 15,
+  'monitoring.prometheusRule': true,
+  'monitoring.dashboard': true,
+  'monitoring.labels': { release: 'prometheus' },
+  flowSchema: false,
+  'test.enabled': false,
+  'test.namespace': 'sidegate-try',
+};
+
+/** Values that act only where another is set. */
+export const beside: Readonly<Record<string, object>> = {
+  'meshes.istio.images': { meshes: { istio: { enabled: true } } },
+  'meshes.linkerd.initImages': { meshes: { linkerd: { enabled: true } } },
+  'meshes.linkerd.proxyImages': { meshes: { linkerd: { enabled: true } } },
+  'wrappers.knative.images': { wrappers: { knative: { enabled: true } } },
+  'wrappers.kserve.images': { wrappers: { kserve: { enabled: true } } },
+  'monitoring.interval': { monitoring: { serviceMonitor: true } },
+  'monitoring.labels': { monitoring: { dashboard: true } },
+};
+
+export const alternativeOf = (path: string): unknown =>
+  /images$/i.test(path) ? ['registry.example/mirror/proxy'] : alternatives[path];
+
+/** Choices of on and off for n switches so that each pair of switches is seen in all four ways; few of them. */
+export function pairwise(count: number): readonly (readonly boolean[])[] {
+  const open = new Set<string>();
+  const key = (i: number, a: boolean, j: number, b: boolean): string => `${i} ${a} ${j} ${b}`;
+  for (let i = 0; i < count; i++)
+    for (let j = i + 1; j < count; j++)
+      for (const a of [false, true]) for (const b of [false, true]) open.add(key(i, a, j, b));
+  const rows: boolean[][] = [];
+  while (open.size > 0) {
+    const row: boolean[] = [];
+    for (let at = 0; at < count; at++) {
+      const gain = (value: boolean): number => row.filter((before, i) => open.has(key(i, before, at, value))).length;
+      // The first switch takes turns; each other one takes what covers more.
+      row.push(at === 0 ? rows.length % 2 === 0 : gain(true) >= gain(false));
+    }
+    const before = open.size;
+    row.forEach((a, i) => row.forEach((b, j) => i < j && open.delete(key(i, a, j, b))));
+    if (open.size === before) {
+      // Greed found nothing new: take a pair that is open, and fill the rest alternately.
+      const [i = '0', a = '', j = '1', b = ''] = ([...open][0] ?? '').split(' ');
+      const forced = row.map((_, at) => at % 2 === rows.length % 2);
+      forced[Number(i)] = a === 'true';
+      forced[Number(j)] = b === 'true';
+      forced.forEach((x, k) => forced.forEach((y, l) => k < l && open.delete(key(k, x, l, y))));
+      rows.push(forced);
+    } else rows.push(row);
+  }
+  return rows;
+}

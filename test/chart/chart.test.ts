@@ -1,0 +1,266 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { chartValues } from '../../cmd/gen/chart-readme.ts';
+import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
+import { alternativeOf, alternatives, beside, pairwise } from './alternatives.ts';
+import { at, chart, helm, merged, only, render, root, template } from './render.ts';
+import type { KubeObject } from './render.ts';
+
+const values = chartValues(readFileSync(join(chart, 'values.yaml'), 'utf8'));
+
+/** Cluster-wide kinds that the chart has. */
+const clusterWide = new Set([
+  ...['Namespace', 'CustomResourceDefinition', 'ClusterRole', 'ClusterRoleBinding', 'FlowSchema'],
+  ...['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'],
+  ...['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'],
+]);
+
+const podOf = (one: KubeObject): KubeObject => one.spec?.template;
+const workloads = (objects: readonly KubeObject[]): readonly KubeObject[] => objects.filter((one) => podOf(one));
+
+/** What Pod Security calls restricted, and a root file system that is read only. */
+function weaknesses(pod: KubeObject): string[] {
+  const found: string[] = [];
+  const unless = (holds: boolean, what: string): void => void (holds || found.push(what));
+  unless(pod.automountServiceAccountToken === false, 'mounts a token');
+  unless(!pod.hostNetwork && !pod.hostPID && !pod.hostIPC && !pod.shareProcessNamespace, 'shares');
+  unless(pod.securityContext?.runAsNonRoot === true, 'may run as root');
+  unless(pod.securityContext?.seccompProfile?.type === 'RuntimeDefault', 'no seccomp');
+  for (const container of [...(pod.initContainers ?? []), ...pod.containers]) {
+    const { securityContext: context, resources, image } = container;
+    unless(context?.allowPrivilegeEscalation === false, 'may escalate');
+    unless(context?.readOnlyRootFilesystem === true, 'may write to its root');
+    unless(JSON.stringify(context?.capabilities) === '{"drop":["ALL"]}', 'has capabilities');
+    unless(context?.privileged !== true, 'privileged');
+    unless(resources?.requests !== undefined, 'requests nothing');
+    unless(/^[^\s:@]+(:[0-9]+\/[^\s:@]+)?(:[^\s:@]+|@sha256:[0-9a-f]{64})$/.test(image), `image ${image}`);
+    unless(!/:latest$/.test(image), 'latest');
+  }
+  for (const volume of pod.volumes ?? []) unless(volume.hostPath === undefined, 'hostPath');
+  return found;
+}
+
+/** What must hold of every render. */
+function faults(objects: readonly KubeObject[], input: KubeObject): string[] {
+  const found: string[] = [];
+  const unless = (holds: unknown, what: string): void => void (holds || found.push(what));
+  const names = objects.map((one) => `${one.kind} ${one.metadata.namespace ?? ''} ${one.metadata.name}`);
+  for (const name of names) unless(names.indexOf(name) === names.lastIndexOf(name), `twice: ${name}`);
+  for (const one of objects) {
+    const what = `${one.kind} ${one.metadata.name}`;
+    const wanted = clusterWide.has(one.kind)
+      ? [undefined]
+      : ['sidegate-system', input.test?.namespace ?? 'sidegate-test'];
+    unless(wanted.includes(one.metadata.namespace), `${what} in ${one.metadata.namespace}`);
+    unless(one.metadata.labels?.['app.kubernetes.io/part-of'] === 'sidegate', `${what} without labels`);
+    unless(one.kind !== 'Secret', `${what} is rendered`);
+    for (const rule of one.kind.endsWith('Role') ? one.rules : []) {
+      const all = [...rule.verbs, ...rule.resources, ...rule.apiGroups];
+      unless(!all.some((word: string) => word.includes('*')), `${what} has a wildcard`);
+      if (one.kind === 'ClusterRole' && rule.resources.includes('secrets'))
+        unless(JSON.stringify(rule.verbs) === '["get"]', `${what}: ${rule.verbs} of secrets`);
+      unless(
+        !rule.verbs.some((verb: string) => ['escalate', 'bind', 'impersonate'].includes(verb)),
+        `${what} escalates`,
+      );
+    }
+    if (podOf(one)) for (const why of weaknesses(podOf(one).spec)) unless(false, `${what}: ${why}`);
+  }
+  const images = new Set(
+    workloads(objects).flatMap((one) => podOf(one).spec.containers.map((c: KubeObject) => c.image)),
+  );
+  unless(images.size === 1, `images ${[...images].join(' ')}`);
+  const text = JSON.stringify(objects);
+  unless(!/PRIVATE KEY|"caBundle"/.test(text), 'has a key or a bundle');
+  // Whatever selects pods by labels of the control plane selects those of exactly one workload.
+  const selecting = objects.filter((one) => ['Service', 'PodDisruptionBudget', 'NetworkPolicy'].includes(one.kind));
+  for (const one of selecting.filter(({ metadata }) => metadata.namespace === 'sidegate-system')) {
+    const selector = one.spec.podSelector?.matchLabels ?? one.spec.selector?.matchLabels ?? one.spec.selector;
+    const hit = workloads(objects).filter((target) =>
+      Object.entries(selector).every(([key, value]) => podOf(target).metadata.labels[key] === value),
+    );
+    unless(hit.length === 1, `${one.kind} ${one.metadata.name} selects ${hit.length}`);
+    const ports = hit[0] === undefined ? [] : podOf(hit[0]).spec.containers[0].ports;
+    const asked: unknown[] =
+      one.kind === 'Service'
+        ? one.spec.ports.map((port: KubeObject) => port.targetPort)
+        : one.kind === 'NetworkPolicy'
+          ? one.spec.ingress.flatMap((rule: KubeObject) => rule.ports.map((port: KubeObject) => port.port))
+          : [];
+    for (const port of asked)
+      unless(
+        ports.some(({ name }: KubeObject) => name === port),
+        `${one.metadata.name}: ${port}`,
+      );
+  }
+  for (const name of ['controller', 'webhook']) {
+    const replicas = only(objects, 'Deployment', `sidegate-${name}`).spec.replicas;
+    const budgets = objects.filter(
+      (one) => one.kind === 'PodDisruptionBudget' && one.metadata.name === `sidegate-${name}`,
+    );
+    unless(budgets.length === (replicas > 1 ? 1 : 0), `${name}: ${budgets.length} budgets for ${replicas}`);
+  }
+  return found;
+}
+
+const nothing = {};
+let defaults: readonly KubeObject[];
+let defaultText: string;
+beforeAll(() => {
+  defaults = render();
+  defaultText = template(nothing).stdout;
+});
+
+describe('every render', () => {
+  const paths = Object.keys(alternatives);
+  const rows = pairwise(paths.length);
+
+  test('is of sound objects, with the values as they are', () => expect(faults(defaults, {})).toEqual([]));
+
+  test('… and in every pair of values, set and not set', () => {
+    for (const row of rows) {
+      const input = merged(...paths.flatMap((path, i) => (row[i] === true ? [at(path, alternatives[path])] : [])));
+      expect({ input, faults: faults(render(input), input) }).toEqual({ input, faults: [] });
+    }
+    expect(rows.length).toBeGreaterThan(4);
+  }, 120_000);
+
+  test('is the same each time', () => expect(template({}).stdout === defaultText).toBe(true));
+
+  test('passes helm lint', () => {
+    expect(helm(['lint', '--strict', chart])).toMatchObject({ status: 0 });
+  });
+
+  test('is refused by a Kubernetes without admission policies', () => {
+    expect(template({}, { kubeVersion: '1.29.9' }).stderr).toContain('kubeVersion');
+  });
+});
+
+describe('the values', () => {
+  const leaves = values.map(({ path }) => path);
+
+  test('each has its row in the README, and a sample here', () => {
+    const walk = (value: unknown, path: string): string[] =>
+      leaves.includes(path)
+        ? []
+        : typeof value === 'object' && value !== null && !Array.isArray(value)
+          ? Object.entries(value).flatMap(([key, inner]) => walk(inner, path === '' ? key : `${path}.${key}`))
+          : [path];
+    expect(walk(parse(readFileSync(join(chart, 'values.yaml'), 'utf8')), '')).toEqual([]);
+    expect(leaves.filter((path) => alternativeOf(path) === undefined)).toEqual([]);
+  });
+
+  test.each(leaves)('%s changes what is rendered', (path) => {
+    const context = beside[path] ?? nothing;
+    const before = context === nothing ? defaultText : template(context).stdout;
+    // Not toBe: its message would be the whole render.
+    expect(template(merged(context, at(path, alternativeOf(path)))).stdout === before).toBe(false);
+  });
+
+  test('a typo in any place is refused', () => {
+    const places = new Set(['', ...leaves.map((path) => path.split('.').slice(0, -1).join('.'))]);
+    for (const place of places) {
+      const { status, stderr } = template(at(place === '' ? 'replica' : `${place}.replica`, 1));
+      expect({ place, status, stderr }).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining("'replica' not allowed"),
+      });
+    }
+  }, 60_000);
+
+  test.each([
+    ['image.tag', 'latest'],
+    ['image.digest', 'sha256:abc'],
+    ['image.previous', ['localhost/sidegate:latest']],
+    ['image.previous', ['a,b:1']],
+    ['governNamespaces', 'Off'],
+    ['breakGlassGroup', 'system:authenticated'],
+    ['breakGlassGroup', "a' || true || 'b"],
+    ['sidecar.uid', 0],
+    ['sidecar.uid', 1337],
+    ['sidecar.captureMode', 'None'],
+    ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
+    ['sidecar.internalTcp', '1-2; drop'],
+    ['webhook.replicas', 0],
+    ['helpers', [{ name: 'x', images: [], runAsUser: 1 }]],
+    ['helpers', [{ name: 'x', images: ['y'], runAsUser: 0 }]],
+    ['clusterDomain', 'a b'],
+  ])('%s: %j is refused', (path, value) => {
+    expect(template(at(path, value)).status).toBe(1);
+  });
+});
+
+describe('names and ports', () => {
+  test('are those that the processes use', () => {
+    const { controller, webhook, parameters, options, optionsKey } = controlPlane;
+    for (const name of [controller, webhook]) {
+      for (const kind of ['Deployment', 'Service', 'ServiceAccount']) only(defaults, kind, name);
+    }
+    only(defaults, 'ConfigMap', parameters);
+    expect(Object.keys(only(defaults, 'ConfigMap', options).data)).toEqual([optionsKey]);
+    const ports = (name: string): object =>
+      Object.fromEntries(
+        podOf(only(defaults, 'Deployment', name)).spec.containers[0].ports.map((port: KubeObject) => [
+          port.name,
+          port.containerPort,
+        ]),
+      );
+    expect(ports(controller)).toEqual({ stream: controlPorts.stream, admin: controlPorts.admin });
+    expect(ports(webhook)).toEqual({ webhook: controlPorts.webhook, admin: controlPorts.admin });
+    expect(only(defaults, 'Service', controller).spec.ports[0].port).toBe(controlPorts.stream);
+    // Written by processes at run time: to render one would overwrite what runs.
+    for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])
+      expect(defaults.filter((one) => one.metadata.name === name)).toEqual([]);
+  });
+
+  test('the roles may write the objects that processes own, and name them', () => {
+    const named = JSON.stringify(defaults.filter((one) => one.kind.endsWith('Role')).flatMap((one) => one.rules));
+    for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])
+      expect(named).toContain(`"${name}"`);
+  });
+
+  test('sidecars are scraped at the port that they declare', () => {
+    const monitor = only(render({ monitoring: { serviceMonitor: true } }), 'PodMonitor', 'sidegate-sidecars');
+    expect(monitor.spec.podMetricsEndpoints[0].port).toBe('sidegate-admin');
+    expect(listeners.admin).toBe(17_491);
+  });
+});
+
+describe('what is watched', () => {
+  const known = new Set(
+    [...readFileSync(join(root, 'docs/metrics.md'), 'utf8').matchAll(/^\| `(sidegate_\w+)` \| (\w+)/gm)].flatMap(
+      ([, name = '', type]) => (type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name]),
+    ),
+  );
+  const process = new Set(['process_resident_memory_bytes', 'process_cpu_seconds_total']);
+  const unknownIn = (text: string): string[] =>
+    [...text.matchAll(/\b(?:sidegate|process|nodejs)_\w+/g)].flatMap(([name]) =>
+      known.has(name) || process.has(name) ? [] : [name],
+    );
+
+  test('by the alerts exists', () => {
+    const rule = only(render({ monitoring: { prometheusRule: true } }), 'PrometheusRule', 'sidegate');
+    const rules = rule.spec.groups.flatMap((group: KubeObject) => group.rules);
+    expect(rules.length).toBeGreaterThan(4);
+    for (const { alert, expr, labels, annotations } of rules) {
+      expect({ alert, unknown: unknownIn(expr) }).toEqual({ alert, unknown: [] });
+      expect(annotations.summary).toMatch(/\w/);
+      expect(['critical', 'warning']).toContain(labels.severity);
+    }
+  });
+
+  test('by the dashboard exists', () => {
+    const map = only(render({ monitoring: { dashboard: true } }), 'ConfigMap', 'sidegate-dashboard');
+    const dashboard = JSON.parse(map.data['sidegate.json']) as KubeObject;
+    expect(dashboard.panels.length).toBeGreaterThan(9);
+    const ids = dashboard.panels.map((panel: KubeObject) => panel.id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const panel of dashboard.panels)
+      expect({ title: panel.title, unknown: unknownIn(JSON.stringify(panel.targets)) }).toEqual({
+        title: panel.title,
+        unknown: [],
+      });
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { controlPlane, controlPorts } from '../../pkg/contract/index.ts';
+import { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from '../../pkg/inject/index.ts';
+import { only, render } from './render.ts';
+import type { KubeObject, RenderOptions } from './render.ts';
+
+// What the webhook gives pods comes from values: it must be what pkg/inject means.
+
+const optionsOf = (values: object = {}, options?: RenderOptions): KubeObject =>
+  parse(only(render(values, options), 'ConfigMap', controlPlane.options).data[controlPlane.optionsKey]);
+
+describe('the options that the webhook reads', () => {
+  test('are the defaults of pkg/inject, and where the controller is', () => {
+    const { version, image, controller, captureModes, ...rest } = optionsOf();
+    expect(rest).toEqual(defaultOptions);
+    expect({ version, image, captureModes }).toEqual({
+      version: '0.1.0',
+      image: 'localhost/sidegate:0.1.0',
+      captureModes: {},
+    });
+    expect(controller).toEqual({
+      url: `https://${controlPlane.controller}.sidegate-system.svc:${controlPorts.stream}`,
+      name: `${controlPlane.controller}.sidegate-system.svc`,
+    });
+  });
+
+  test('follow the namespace of the release', () => {
+    expect(optionsOf({}, { namespace: 'guard' }).controller.name).toBe(`${controlPlane.controller}.guard.svc`);
+  });
+
+  test('know Istio, Linkerd, Knative and KServe as pkg/inject does', () => {
+    const on = { enabled: true, images: ['example/a'] };
+    const { meshes, wrappers } = optionsOf({
+      meshes: { istio: on, linkerd: { enabled: true, initImages: ['example/i'], proxyImages: ['example/p'] } },
+      wrappers: { knative: on, kserve: on },
+    });
+    expect(meshes).toEqual([istio(['example/a']), linkerd({ init: ['example/i'], proxy: ['example/p'] })]);
+    expect(wrappers).toEqual([knativeQueueProxy(['example/a']), kserveAgent(['example/a'])]);
+  });
+
+  test.each([
+    ['1.30.4', 'auto', false],
+    ['1.31.9', 'auto', false],
+    ['1.32.0', 'auto', true],
+    ['1.36.3', 'auto', true],
+    // Some vendors add words to the version.
+    ['1.33.1-gke.100', 'auto', true],
+    ['1.30.4', true, true],
+    ['1.36.3', false, false],
+  ])('native sidecars on %s with %s: %s', (kubeVersion, nativeSidecars, expected) => {
+    expect(optionsOf({ sidecar: { nativeSidecars } }, { kubeVersion }).nativeSidecars).toBe(expected);
+  });
+
+  test('the image by digest wins over its tag', () => {
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const objects = render({ image: { repository: 'r.example/s', tag: '9', digest, previous: ['r.example/s:8'] } });
+    expect(optionsOf({ image: { repository: 'r.example/s', tag: '9', digest } }).image).toBe(`r.example/s@${digest}`);
+    expect(only(objects, 'ConfigMap', controlPlane.parameters).data.images).toBe(
+      `r.example/s@${digest}\nr.example/s:8`,
+    );
+  });
+});
