@@ -41,6 +41,7 @@ export const reasons = {
   identity_unavailable: reason(503, 'The identity provider cannot be reached to check this credential.', true),
   // Policy
   no_policy: reason(403, 'No policy selects this pod, so nothing is allowed.'),
+  port_not_named: reason(403, 'The policy names other ports of this pod, so nothing is allowed on this one.'),
   policy_invalid: reason(503, 'The policy is not valid and none was in force before, so nothing is allowed.', true),
   policy_expired: reason(503, 'The controller has not confirmed the policy for too long, so nothing is allowed.', true),
   access_denied: reason(403, 'No rule allows this caller to do this.'),
@@ -67,6 +68,7 @@ export const reasons = {
   upstream_timeout: reason(504, 'The model server did not answer in time.', true),
   upstream_protocol: reason(502, 'The model server broke the protocol.'),
   upstream_error: reason(502, 'The model server reported an error.'),
+  upstream_unsupported: reason(502, 'The policy asks for a protocol to the model that the sidecar does not speak.'),
   credential_unavailable: reason(503, "The model's credential is not available.", true),
   // The sidecar itself
   audit_unavailable: reason(503, 'The record cannot be written, and the policy forbids to go on without it.', true),

@@ -42,7 +42,8 @@ import type { UpgradeRequest } from './upgrade.ts';
 
 /** Certificate and key in use, and news of others. */
 export interface TlsMaterialSource {
-  current(): { readonly cert: string; readonly key: string };
+  /** Undefined until there is one: handshakes fail until then. */
+  current(): { readonly cert: string; readonly key: string } | undefined;
   subscribe(listener: () => void): () => void;
 }
 
@@ -107,6 +108,8 @@ export interface ListenerOptions {
   readonly onConnection?: (protocol: ConnectionProtocol) => void;
   /** Once for each `onConnection`. */
   readonly onConnectionClosed?: (protocol: ConnectionProtocol) => void;
+  /** Told of each connection's `address port` at the peer, as it is accepted: whoever dialled knows its own again. */
+  readonly onAccept?: (peer: string) => void;
   /** JSON body of a refusal that has no dialect yet. */
   readonly refusalBody: (code: ReasonCode) => string;
 }
@@ -114,6 +117,11 @@ export interface ListenerOptions {
 export interface Listener {
   readonly port: number;
   connections(): number;
+  /**
+   * While it is on, peers are asked to take their next request to another connection: answers end their connection (HTTP/1.1), and
+   * sessions of HTTP/2 are told and, a second later, take no more. Everything is still served.
+   */
+  leave(on: boolean): void;
   /** Stops accepting, lets exchanges under way finish, breaks what is left after `graceMs`. */
   close(graceMs: number): Promise<void>;
   /** Certificates, client authorities or version for connections to come; what stands is not touched. Unset: as before. */
@@ -135,6 +143,9 @@ const defaults = {
   maxPings: 100,
   maxSettings: 20,
 };
+
+/** Between the notice and the end of a session of HTTP/2: longer than a stream is on its way. */
+const leaveMs = 1_000;
 
 /** @throws Error of node:net when it cannot listen, and of node:tls when the certificate cannot be used. */
 export async function createListener(options: ListenerOptions): Promise<Listener> {
@@ -212,6 +223,7 @@ class Port implements Listener {
   readonly #sessions = new Map<ServerHttp2Session, { streams: number; idleSince: number }>();
   readonly #connections = new Set<Http1Connection>();
   readonly #stops: (() => void)[] = [];
+  #closed = false;
   #clientCa: string | undefined;
   #minVersion: TlsVersion;
 
@@ -347,10 +359,8 @@ class Port implements Listener {
   // TLS
 
   #tlsOptions(): object {
-    const { cert, key } = this.#options.tls.current();
     return {
-      cert,
-      key,
+      ...this.#options.tls.current(),
       ca: this.#clientCa,
       minVersion: this.#minVersion,
       // A renegotiation in TLS 1.2 costs us much more than the peer.
@@ -385,10 +395,11 @@ class Port implements Listener {
       this.#sockets.delete(socket);
       this.#silent.delete(socket);
     });
-    if (this.#host.closing) {
+    if (this.#closed) {
       socket.destroy();
       return;
     }
+    this.#options.onAccept?.(`${peerAddress(socket)} ${socket.remotePort ?? 0}`);
     this.#silent.add(socket);
     lookAtFirstByte(socket, this.#limits.firstByteMs, this.#options.clock, (what) => {
       this.#silent.delete(socket);
@@ -578,7 +589,8 @@ class Port implements Listener {
       this.#sessions.delete(session);
       this.#options.onConnectionClosed?.('h2');
     });
-    if (this.#host.closing) session.close();
+    if (this.#closed) session.close();
+    else if (this.#host.closing) clock.after(leaveMs, () => this.#partWith(session));
   }
 
   #stream(stream: ServerHttp2Stream, headers: Http2Headers, flags: number, raw: readonly string[]): void {
@@ -620,7 +632,21 @@ class Port implements Listener {
 
   // End
 
+  leave(on: boolean): void {
+    if (this.#closed || on === this.#host.closing) return;
+    this.#host.closing = on;
+    if (on) for (const session of this.#sessions.keys()) this.#partWith(session as ServerHttp2Session);
+  }
+
+  /** In two steps (RFC 9113 section 6.8), so that a stream that is on its way is still served. */
+  #partWith(session: ServerHttp2Session): void {
+    if (session.closed || session.destroyed || !this.#host.closing) return;
+    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+    this.#options.clock.after(leaveMs, () => session.destroyed || session.close());
+  }
+
   close(graceMs: number): Promise<void> {
+    this.#closed = true;
     this.#host.closing = true;
     for (const stop of this.#stops.splice(0)) stop();
     const { clock } = this.#options;

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
-import type { AccessRequest, Action, Operation, ReasonCode, ResponsePlan, RuleAct, SessionEnd } from '../core/index.ts';
+import type { Action, Operation, ReasonCode, ResponsePlan, RuleAct, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
 import type { Route, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
@@ -13,6 +13,8 @@ import { StoppedError, StreamAnswer } from './answer-stream.ts';
 import { Delivery } from './delivery.ts';
 import { Departure } from './departure.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
+import { accessOf, isInside } from './loopback.ts';
+import type { Asked } from './loopback.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
 import type { ResponseViews, Runtime } from './runtime.ts';
@@ -29,7 +31,7 @@ export interface AnswerOptions {
   readonly session: Session;
   readonly exchange: Exchange;
   readonly runtime: Runtime;
-  readonly facts: AccessRequest;
+  readonly facts: Asked;
   readonly plan: ResponsePlan;
   readonly views: ResponseViews;
   readonly route: Route;
@@ -61,7 +63,7 @@ export interface ByteBudget {
  */
 export class Answer implements LiveRequest {
   readonly runtime: Runtime;
-  readonly facts: AccessRequest;
+  readonly facts: Asked;
   readonly plan: ResponsePlan;
   readonly #options: AnswerOptions;
   readonly #delivery: Delivery;
@@ -440,10 +442,11 @@ function isClean(views: ResponseViews, text: string): boolean {
   return clean;
 }
 
-/** A model is listed to those who may both list it and do something with it. */
-function mayUse(runtime: Runtime, facts: AccessRequest, model: string): boolean {
+/** A model is listed to those who may both list it and do something with it; inside the pod to nobody in particular, too. */
+function mayUse(runtime: Runtime, facts: Asked, model: string): boolean {
   const may = (operation: Operation): boolean =>
-    runtime.snapshot.access({ caller: facts.caller, operation, model }).kind === 'allow';
+    accessOf(runtime.snapshot, { ...facts, operation, model }).kind === 'allow';
+  if (facts.caller === undefined && isInside(facts.entrance)) return may('ListModels');
   return may('ListModels') && (may('Chat') || may('Completions') || may('Embeddings'));
 }
 

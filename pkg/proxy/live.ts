@@ -1,10 +1,12 @@
-import type { AccessRequest, ReasonCode, ResponsePlan } from '../core/index.ts';
+import type { ReasonCode, ResponsePlan } from '../core/index.ts';
+import { accessOf } from './loopback.ts';
+import type { Asked } from './loopback.ts';
 import type { Runtime } from './runtime.ts';
 
 /** A request that policy let through and that is not over. */
 export interface LiveRequest {
   readonly runtime: Runtime;
-  readonly facts: AccessRequest;
+  readonly facts: Asked;
   readonly plan: ResponsePlan;
   /** Ends it: an error event on a stream, a refusal where nothing left yet. */
   end(code: ReasonCode): void;
@@ -51,7 +53,7 @@ export function stillAllowed(request: Pick<LiveRequest, 'runtime' | 'facts' | 'p
     !sameProvider(request.runtime, next, caller.provider)
   )
     return false;
-  if (next.snapshot.access(request.facts).kind === 'deny') return false;
+  if (accessOf(next.snapshot, request.facts).kind === 'deny') return false;
   return request.plan.coveredBy(next.snapshot.responsePlan(caller));
 }
 

@@ -2,7 +2,6 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { JsonError, assertNever, describeError } from '../base/index.ts';
 import type { Clock, JsonEdit, JsonNode, Logger } from '../base/index.ts';
 import type {
-  AccessRequest,
   ApprovalGate,
   CredentialSource,
   Identity,
@@ -15,7 +14,7 @@ import type {
 import { RefusedError } from '../core/index.ts';
 import type { RequestView, Route } from '../dialect/index.ts';
 import { recognise } from '../dialect/index.ts';
-import type { Exchange, Passthrough, Upstream } from '../http/index.ts';
+import type { Exchange } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps } from './answer-json.ts';
@@ -25,6 +24,9 @@ import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import { stillAllowed } from './live.ts';
+import { couldAllow, isInside } from './loopback.ts';
+import type { Asked, Entrance } from './loopback.ts';
+import type { ModelTarget, ModelTargets } from './model-target.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { refusalResponse } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
@@ -36,7 +38,6 @@ import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
   readonly runtime: RuntimeHolder;
-  readonly upstream: Upstream;
   readonly record: RecordWriter;
   readonly approvals: ApprovalGate;
   readonly credentials: CredentialSource;
@@ -52,10 +53,10 @@ export interface PipelineOptions {
   readonly turn: () => Promise<void>;
   /** Bytes of whole answers held by all requests together. */
   readonly buffers: ByteBudget;
-  /** Joins WebSockets that a policy passes uninspected. */
-  readonly passthrough: Passthrough;
-  /** Where the sidecar forwards to is a hosted endpoint: only callers whom access really allows may reach it. */
-  readonly hosted: boolean;
+  /** By which kind of listener the requests of this pipeline come. */
+  readonly entrance: Entrance;
+  /** Where they go. */
+  readonly model: ModelTargets;
 }
 
 /**
@@ -66,6 +67,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
   const request = new GovernedRequest(exchange, options);
   try {
     request.selectPolicy(); // first: without a policy nothing else may be looked at
+    request.findModel(); // a port that the policy does not name leads nowhere, whoever asks
     request.normalisePath(); // one reading of the path, before anything is decided on it
     request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
     await request.identify(); // before the body: strangers may not make us buffer
@@ -122,15 +124,26 @@ class GovernedRequest {
   }
 
   selectPolicy(): void {
-    const runtime = this.#options.runtime.current;
+    const runtime = this.#inForce();
     if (runtime === undefined) throw new RefusedError(this.#options.runtime.absence);
     this.#runtime = runtime;
     const { snapshot } = runtime;
     this.#session.generation = snapshot.generation;
     this.#session.content = snapshot.audit.content;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
-    if (snapshot.sources.length === 0) throw new RefusedError('no_policy');
+    if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
   }
+
+  /** From inside the pod a few pages are open before there is any policy, under the rules of none. */
+  #inForce(): Runtime | undefined {
+    const { runtime, entrance } = this.#options;
+    return runtime.current ?? (isInside(entrance) ? runtime.nothing : undefined);
+  }
+
+  findModel(): void {
+    this.#target = this.#options.model.find(this.#need(this.#runtime).snapshot);
+  }
+  #target: ModelTarget | undefined;
 
   normalisePath(): void {
     const { path, query } = normaliseTarget(this.#exchange.target);
@@ -169,7 +182,7 @@ class GovernedRequest {
   turnAwayStrangers(): void {
     // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
     const { snapshot } = this.#need(this.#runtime);
-    if (this.#caller === undefined && !snapshot.couldAllow(undefined, this.#route.operation)) {
+    if (this.#caller === undefined && !couldAllow(snapshot, this.#facts())) {
       this.#session.act('default', 'denied');
       throw new RefusedError('token_missing', { rule: 'default' });
     }
@@ -233,8 +246,9 @@ class GovernedRequest {
     this.#stage('access');
   }
 
-  #facts(): AccessRequest {
-    return { caller: this.#caller, operation: this.#route.operation, model: this.#model };
+  #facts(): Asked {
+    const { entrance } = this.#options;
+    return { caller: this.#caller, operation: this.#route.operation, model: this.#model, entrance };
   }
 
   /** What cannot be read cannot be guarded. */
@@ -343,27 +357,27 @@ class GovernedRequest {
   }
 
   forward(): void {
-    const { runtime: holder, metrics } = this.#options;
+    const { metrics } = this.#options;
     const runtime = this.#need(this.#runtime);
+    const target = this.#need(this.#target);
     const plan = this.#need(this.#responsePlan);
     const facts = this.#facts();
     // Policy may have been swapped while the body came in or a person was asked.
-    const current = holder.current;
+    const current = this.#inForce();
     if (current === undefined || !stillAllowed({ runtime, facts, plan }, current))
       throw new RefusedError('policy_changed');
     const body = this.#body === undefined ? undefined : editBody(this.#body, this.#bodyText, this.#edits);
-    const { headers, credentialSent } = modelHeaders(
-      runtime,
-      this.#need(this.#access),
-      this.#exchange.headers,
-      this.#options,
-    );
+    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
+      credentials: this.#options.credentials,
+      hosted: target.hosted,
+    });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
     if (this.#uninspected) return this.#passThrough({ runtime, facts, plan }, headers);
     if (body !== undefined) headers['content-length'] = body.length;
     const answer = new Answer({
       ...this.#options,
+      upstream: target.upstream,
       session: this.#session,
       exchange: this.#exchange,
       runtime,
@@ -391,13 +405,15 @@ class GovernedRequest {
   }
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
   #passThrough(facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, headers: OutgoingHttpHeaders): void {
-    const { live, passthrough } = this.#options;
+    const { live } = this.#options;
     const entry: LiveRequest = { ...facts, end: () => this.#exchange.destroy() };
     live.add(entry);
     this.#exchange.onClose(() => live.remove(entry));
     this.#result = { outcome: 'completed', status: 200, code: undefined };
     this.#session.act('sidegate/uninspected', 'flagged');
-    passthrough.web(this.#exchange, { path: this.#path + this.#query, headers }, (error) => this.refuse(error));
+    this.#need(this.#target).passthrough.web(this.#exchange, { path: this.#path + this.#query, headers }, (error) =>
+      this.refuse(error),
+    );
   }
 
   #answer: Answer | undefined;

@@ -12,6 +12,7 @@ import type {
   ScanRule,
   Snapshot,
 } from '../core/index.ts';
+import { compileSnapshot } from '../core/index.ts';
 import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { CleanTexts } from './clean-texts.ts';
@@ -91,6 +92,18 @@ export class RuntimeHolder {
     return this.#current;
   }
 
+  /** What no policy at all comes to: everything is denied by default. For pages that are open where nothing is in force. */
+  get nothing(): Runtime {
+    this.#nothing ??= buildRuntime(
+      compileSnapshot([], { revision: 0 }),
+      undefined,
+      this.#options.verifiers([]),
+      this.#options.hashKey,
+    );
+    return this.#nothing;
+  }
+  #nothing: Runtime | undefined;
+
   /** Why nothing is in force, where `current` is undefined: one that is not valid, or none at all. */
   get absence(): Extract<ReasonCode, 'policy_invalid' | 'no_policy'> {
     return this.#failed || this.#options.source.problem() !== undefined ? 'policy_invalid' : 'no_policy';
@@ -104,6 +117,7 @@ export class RuntimeHolder {
     this.#stop();
     this.#poll.cancel();
     this.#current?.verifier.close();
+    this.#nothing?.verifier.close();
   }
 
   #credentialChanged(): void {

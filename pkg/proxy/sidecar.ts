@@ -1,237 +1,39 @@
-import { setImmediate } from 'node:timers/promises';
-import type { Clock, Logger } from '../base/index.ts';
-import { randomId } from '../base/index.ts';
-import type {
-  ApprovalGate,
-  AuditSink,
-  CredentialSource,
-  IdentityVerifierFactory,
-  LimitStore,
-  PolicySource,
-  Snapshot,
-} from '../core/index.ts';
-import { reasons } from '../core/index.ts';
-import { dialects } from '../dialect/index.ts';
-import type { Listener, ListenerLimits, Passthrough, Upstream } from '../http/index.ts';
-import { BodyBudget, createListener } from '../http/index.ts';
-import type { TlsMaterialSource } from '../pki/index.ts';
-import type { Metrics } from '../telemetry/index.ts';
-import type { ByteBudget } from './answer.ts';
-import { Limiter } from './limits.ts';
-import { LiveRequests } from './live.ts';
-import { govern } from './pipeline.ts';
-import { RecordWriter } from './record-writer.ts';
-import { RuntimeHolder } from './runtime.ts';
-import { governUpgrade } from './upgrade.ts';
+import type { Passthrough, Upstream } from '../http/index.ts';
+import { createDataPlane } from './data-plane.ts';
+import type { DataPlane, DataPlaneOptions } from './data-plane.ts';
+import { outer } from './loopback.ts';
+import { fixedTarget } from './model-target.ts';
 
-/** What a sidecar is made of: ports and adapters; the same for the process, the demo and the tests. */
-export interface SidecarOptions {
+/** A sidecar that runs on its own: one listener before one model server. */
+export interface SidecarOptions extends DataPlaneOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  readonly policy: PolicySource;
-  readonly verifiers: IdentityVerifierFactory;
-  readonly credentials: CredentialSource;
-  readonly approvals: ApprovalGate;
-  readonly audit: AuditSink;
   readonly upstream: Upstream;
   readonly passthrough: Passthrough;
-  readonly tls: TlsMaterialSource;
-  /** PEM bundle of authorities whose client certificates are asked for, beside those that the policy's providers name. */
-  readonly clientCa: string | undefined;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Key of replacements of style Hash. */
-  readonly hashKey: Uint8Array;
   readonly hosted?: boolean;
-  /** Counts limits of scope `Policy` over all pods. Absent: as if it were down. */
-  readonly limitStore?: LimitStore;
-  /** Of the pod: part of the name of each shared count. */
-  readonly namespace?: string;
-  readonly limits?: ListenerLimits;
 }
 
-export interface Sidecar {
+export interface Sidecar extends Pick<DataPlane, 'live' | 'ready' | 'flushRecord' | 'drain'> {
   readonly port: number;
-  /** Requests that policy let through and that are not over. */
-  readonly live: number;
-  /** Ready when a policy is in force; else `policy_invalid` or `no_policy_yet`. */
-  ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
-  /** Writes the ends of sessions that wait for company. */
-  flushRecord(): void;
-  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it. */
-  drain(graceMs: number): Promise<void>;
 }
 
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
-  const { policy, metrics, clock, logger } = options;
-  const audit = counted(options.audit, metrics);
-  const live = new LiveRequests();
-  const runtime = new RuntimeHolder({
-    source: policy,
-    credentials: options.credentials,
-    verifiers: options.verifiers,
-    hashKey: options.hashKey,
-    clock,
-    logger,
-    onFault: () => metrics.reload('refused'),
-  });
-  const announce = (snapshot: Snapshot): void => {
-    metrics.policy({ generation: snapshot.generation, hash: snapshot.hash, revision: snapshot.revision });
-    logger.info('policy in force', {
-      generation: snapshot.generation,
-      hash: snapshot.hash,
-      notices: snapshot.notices.length,
-    });
-    for (const { policy: name, field, message } of snapshot.notices)
-      logger.warn('policy notice', { policy: name, field, notice: message });
-    try {
-      audit.append([
-        {
-          type: 'process',
-          what: 'policy',
-          generation: snapshot.generation,
-          hash: snapshot.hash,
-          sources: snapshot.sources,
-        },
-      ]);
-    } catch {
-      // Counted and told by the sink: a record that cannot be written does not hold a policy back.
-    }
-  };
-  if (runtime.current !== undefined) announce(runtime.current.snapshot);
-  runtime.onSwap((next) => {
-    metrics.reload('accepted');
-    announce(next.snapshot);
-    live.swap(next);
-  });
-  metrics.policyAge(() => policy.ageMs());
-
-  const clientAuthorities = (): string | undefined =>
-    [options.clientCa, runtime.current?.verifier.clientAuthorities()].filter((one) => one !== undefined).join('\n') ||
-    undefined;
-
-  const record = new RecordWriter(audit, clock, () => {
-    metrics.failedOpen();
-  });
-  // No namespace's observing policy may wear out the shared count: it counts in the pod.
-  const observedLimiter = new Limiter(clock);
-  const limiter = new Limiter(clock, {
-    ...(options.limitStore === undefined ? {} : { store: options.limitStore }),
-    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
-    onStoreFault: () => metrics.limitStoreFailed(),
-  });
-  const bodies = new BodyBudget();
-  const pipeline = {
-    runtime,
-    record,
-    upstream: options.upstream,
-    passthrough: options.passthrough,
-    approvals: options.approvals,
-    credentials: options.credentials,
-    limiter,
-    observedLimiter,
-    live,
-    metrics,
-    clock,
-    logger,
-    buffers: heldBytes(new BodyBudget(), metrics),
-    newId: randomId,
-    turn: async () => {
-      await setImmediate();
-    },
-    hosted: options.hosted ?? false,
-  };
-  let askedFor = clientAuthorities();
-  const listener: Listener = await createListener({
-    host: options.host,
-    port: options.port,
-    tls: options.tls,
-    inbound: () => runtime.current?.snapshot.tls.inbound ?? 'Required',
-    minVersion: runtime.current?.snapshot.tls.minVersion ?? 'TLSv1.3',
-    clientCa: askedFor,
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
-    budget: bodies,
-    clock,
-    logger,
-    onExchange: (exchange) => void govern(exchange, pipeline),
-    onUpgrade: (upgrade) => void governUpgrade(upgrade, pipeline),
-    onRefused: (code) => metrics.refusedBeforeExchange(code),
-    onConnection: (protocol) => metrics.connectionOpened(protocol),
-    onConnectionClosed: (protocol) => metrics.connectionClosed(protocol),
-    refusalBody: (code) =>
-      dialects[0]?.refusal({
-        status: reasons[code].status,
-        code,
-        message: reasons[code].message,
-        rule: undefined,
-        requestId: randomId(),
-        detail: undefined,
-      }) ?? '{}',
-  });
-  // Whoever connects from now on must speak what the policy of now asks for.
-  runtime.onSwap((next) => {
-    askedFor = clientAuthorities();
-    listener.setTls({ minVersion: next.snapshot.tls.minVersion, clientCa: askedFor });
-  });
-  // Files of authorities change without the policy.
-  const authoritiesPoll = clock.every(1_000, () => {
-    const now = clientAuthorities();
-    if (now === askedFor) return;
-    askedFor = now;
-    listener.setTls({ clientCa: now });
+  const { host, port, upstream, passthrough, hosted = false } = options;
+  const plane = createDataPlane(options);
+  const door = await plane.open({
+    host,
+    port,
+    entrance: outer,
+    model: fixedTarget({ upstream, passthrough, hosted }),
   });
   return {
-    port: listener.port,
+    port: door.port,
     get live() {
-      return live.size;
+      return plane.live;
     },
-    ready() {
-      const ready = runtime.current !== undefined;
-      const why = runtime.absence === 'policy_invalid' ? 'policy_invalid' : 'no_policy_yet';
-      return { ready, reasons: ready ? [] : [why] };
-    },
-    flushRecord: () => record.flush(),
-    async drain(graceMs) {
-      authoritiesPoll.cancel();
-      await listener.close(graceMs);
-      live.endAll('shutting_down');
-      record.flush();
-      limiter.close();
-      observedLimiter.close();
-      runtime.close();
-    },
-  };
-}
-
-/** Counts what the record takes and what it does not. */
-function counted(sink: AuditSink, metrics: Metrics): AuditSink {
-  return {
-    append(events) {
-      try {
-        sink.append(events);
-      } catch (error) {
-        metrics.auditFailed();
-        throw error;
-      }
-      metrics.auditWritten(events.length);
-    },
-    close: () => sink.close(),
-  };
-}
-
-/** Shows how much of whole answers waits to be inspected. */
-function heldBytes(budget: BodyBudget, metrics: Metrics): ByteBudget {
-  return {
-    take(bytes) {
-      const fits = budget.take(bytes);
-      if (fits) metrics.held(bytes);
-      return fits;
-    },
-    give(bytes) {
-      budget.give(bytes);
-      metrics.held(-bytes);
-    },
+    ready: () => plane.ready(),
+    flushRecord: () => plane.flushRecord(),
+    drain: (graceMs) => plane.drain(graceMs),
   };
 }

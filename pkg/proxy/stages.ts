@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import type { AccessDecision, AccessRequest, CredentialSource, Identity } from '../core/index.ts';
+import type { AccessDecision, CredentialSource, Identity } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { requestHeadersToModel } from '../http/index.ts';
 import { takeCredentials } from '../identity/index.ts';
+import { accessOf } from './loopback.ts';
+import type { Asked } from './loopback.ts';
 import type { Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
 
@@ -32,8 +34,8 @@ export async function proveCaller(
 }
 
 /** @throws RefusedError */
-export function decideAccess(runtime: Runtime, session: Session, facts: AccessRequest): Allowed {
-  const decision = runtime.snapshot.access(facts);
+export function decideAccess(runtime: Runtime, session: Session, facts: Asked): Allowed {
+  const decision = accessOf(runtime.snapshot, facts);
   if (decision.kind === 'allow') {
     session.observe(decision.observed);
     requireAnalyzers(runtime, session, facts);
@@ -56,7 +58,7 @@ const unanalysed: ReadonlySet<string> = new Set(['Health', 'Metrics', 'ListModel
  *
  * @throws RefusedError analyzer_unavailable
  */
-function requireAnalyzers({ snapshot }: Runtime, session: Session, { operation }: AccessRequest): void {
+function requireAnalyzers({ snapshot }: Runtime, session: Session, { operation }: Asked): void {
   if (snapshot.analyzers.length === 0 || unanalysed.has(operation)) return;
   const needed = snapshot.analyzers.find((one) => one.failureMode === 'Deny');
   if (needed === undefined) {

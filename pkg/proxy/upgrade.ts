@@ -17,7 +17,7 @@ import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
  * the caller and no enforced guard or classification would have to look into it; anything else is refused.
  */
 export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
-  const { metrics, clock, record, newId, logger, live } = options;
+  const { metrics, clock, record, newId, logger, live, entrance } = options;
   const route = recognise('GET', '/');
   const session = new Session({
     id: newId(),
@@ -61,14 +61,15 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const runtime = options.runtime.current;
     if (runtime === undefined) throw new RefusedError(options.runtime.absence);
     if (runtime.snapshot.sources.length === 0) throw new RefusedError('no_policy');
+    const target = options.model.find(runtime.snapshot);
     session.generation = runtime.snapshot.generation;
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
-    const target = normaliseTarget(upgrade.target);
-    session.path = target.path;
+    const { path, query } = normaliseTarget(upgrade.target);
+    session.path = path;
     session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
     const caller = await proveCaller(runtime, session, upgrade.headers, upgrade.clientCertificate);
     session.caller = caller;
-    const facts = { caller, operation: session.operation, model: undefined };
+    const facts = { caller, operation: session.operation, model: undefined, entrance };
     const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);
     if (
@@ -93,11 +94,13 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (outcome.alone) session.failOpen('limits');
     if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
     session.begin([]);
-    const { headers } = modelHeaders(runtime, access, upgrade.headers, options);
+    const { headers } = modelHeaders(runtime, access, upgrade.headers, {
+      credentials: options.credentials,
+      hosted: target.hosted,
+    });
     entry = { runtime, facts, plan, end: () => upgrade.destroy() };
     live.add(entry);
-    const query = target.query === '' ? '' : `?${target.query}`;
-    options.passthrough.ws(upgrade, { path: target.path + query, headers }, refuse);
+    target.passthrough.ws(upgrade, { path: path + (query === '' ? '' : `?${query}`), headers }, refuse);
   } catch (error) {
     refuse(error);
   }

@@ -1,0 +1,294 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Clock, Logger } from '../base/index.ts';
+import { randomId } from '../base/index.ts';
+import type {
+  ApprovalGate,
+  AuditSink,
+  CredentialSource,
+  IdentityVerifierFactory,
+  LimitStore,
+  PolicySource,
+  Snapshot,
+} from '../core/index.ts';
+import { reasons } from '../core/index.ts';
+import { dialects } from '../dialect/index.ts';
+import type { Exchange, Listener, ListenerLimits, TlsMaterialSource, UpgradeRequest } from '../http/index.ts';
+import { BodyBudget, createListener } from '../http/index.ts';
+import type { Metrics } from '../telemetry/index.ts';
+import type { ByteBudget } from './answer.ts';
+import { Limiter } from './limits.ts';
+import { LiveRequests } from './live.ts';
+import { isInside } from './loopback.ts';
+import type { Entrance } from './loopback.ts';
+import type { ModelTargets } from './model-target.ts';
+import type { PipelineOptions } from './pipeline.ts';
+import { govern } from './pipeline.ts';
+import { RecordWriter } from './record-writer.ts';
+import { RuntimeHolder } from './runtime.ts';
+import { governUpgrade } from './upgrade.ts';
+
+/** What all listeners of a sidecar share: ports and adapters; the same for the process, the demo and the tests. */
+export interface DataPlaneOptions {
+  readonly policy: PolicySource;
+  readonly verifiers: IdentityVerifierFactory;
+  readonly credentials: CredentialSource;
+  readonly approvals: ApprovalGate;
+  readonly audit: AuditSink;
+  readonly tls: TlsMaterialSource;
+  /** PEM bundle of authorities whose client certificates are asked for, beside those that the policy's providers name. */
+  readonly clientCa: string | undefined;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Key of replacements of style Hash. */
+  readonly hashKey: Uint8Array;
+  /** Counts limits of scope `Policy` over all pods. Absent: as if it were down. */
+  readonly limitStore?: LimitStore;
+  /** Of the pod: part of the name of each shared count. */
+  readonly namespace?: string;
+  readonly limits?: ListenerLimits;
+}
+
+/** One listener: where it listens, who comes there, and where it leads. */
+export interface DoorOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly entrance: Entrance;
+  readonly model: ModelTargets;
+}
+
+export interface Door {
+  readonly port: number;
+}
+
+/** One policy, one limiter and one record, behind any number of listeners. */
+export interface DataPlane {
+  /** @throws Error of node:net when it cannot listen. */
+  open(door: DoorOptions): Promise<Door>;
+  /** Requests that policy let through and that are not over. */
+  readonly live: number;
+  /** Requests of any kind that are not over, and WebSockets. */
+  readonly inFlight: number;
+  /** Whether a connection that has this `address port` on the dialling side has arrived at a listener of ours. Said once. */
+  arrivedFrom(peer: string): boolean;
+  /** Ready when a policy is in force; else `policy_invalid` or `no_policy_yet`. */
+  ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
+  /** Writes the ends of sessions that wait for company. */
+  flushRecord(): void;
+  /** See {@link Listener.leave}. */
+  leave(on: boolean): void;
+  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it. */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** Connections that were accepted last, kept for {@link DataPlane.arrivedFrom}. */
+const rememberedPeers = 256;
+
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  const { policy, metrics, clock, logger } = options;
+  const audit = counted(options.audit, metrics);
+  const live = new LiveRequests();
+  const runtime = new RuntimeHolder({
+    source: policy,
+    credentials: options.credentials,
+    verifiers: options.verifiers,
+    hashKey: options.hashKey,
+    clock,
+    logger,
+    onFault: () => metrics.reload('refused'),
+  });
+  const announce = (snapshot: Snapshot): void => {
+    metrics.policy({ generation: snapshot.generation, hash: snapshot.hash, revision: snapshot.revision });
+    logger.info('policy in force', {
+      generation: snapshot.generation,
+      hash: snapshot.hash,
+      notices: snapshot.notices.length,
+    });
+    for (const { policy: name, field, message } of snapshot.notices)
+      logger.warn('policy notice', { policy: name, field, notice: message });
+    try {
+      audit.append([
+        {
+          type: 'process',
+          what: 'policy',
+          generation: snapshot.generation,
+          hash: snapshot.hash,
+          sources: snapshot.sources,
+        },
+      ]);
+    } catch {
+      // Counted and told by the sink: a record that cannot be written does not hold a policy back.
+    }
+  };
+  if (runtime.current !== undefined) announce(runtime.current.snapshot);
+  runtime.onSwap((next) => {
+    metrics.reload('accepted');
+    announce(next.snapshot);
+    live.swap(next);
+  });
+  metrics.policyAge(() => policy.ageMs());
+
+  const clientAuthorities = (): string | undefined =>
+    [options.clientCa, runtime.current?.verifier.clientAuthorities()].filter((one) => one !== undefined).join('\n') ||
+    undefined;
+
+  const record = new RecordWriter(audit, clock, () => {
+    metrics.failedOpen();
+  });
+  // No namespace's observing policy may wear out the shared count: it counts in the pod.
+  const observedLimiter = new Limiter(clock);
+  const limiter = new Limiter(clock, {
+    ...(options.limitStore === undefined ? {} : { store: options.limitStore }),
+    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+    onStoreFault: () => metrics.limitStoreFailed(),
+  });
+  const bodies = new BodyBudget();
+  const shared: Omit<PipelineOptions, 'entrance' | 'model'> = {
+    runtime,
+    record,
+    approvals: options.approvals,
+    credentials: options.credentials,
+    limiter,
+    observedLimiter,
+    live,
+    metrics,
+    clock,
+    logger,
+    buffers: heldBytes(new BodyBudget(), metrics),
+    newId: randomId,
+    turn: async () => {
+      await setImmediate();
+    },
+  };
+  const listeners = new Set<Listener>();
+  const arrived = new Set<string>();
+  let inFlight = 0;
+  const begun = (one: Pick<Exchange | UpgradeRequest, 'onClose'>): void => {
+    inFlight++;
+    one.onClose(() => inFlight--);
+  };
+  let leaving = false;
+  let draining: Promise<void> | undefined;
+  let askedFor = clientAuthorities();
+  // Whoever connects from now on must speak what the policy of now asks for.
+  runtime.onSwap((next) => {
+    askedFor = clientAuthorities();
+    for (const listener of listeners) listener.setTls({ minVersion: next.snapshot.tls.minVersion, clientCa: askedFor });
+  });
+  // Files of authorities change without the policy.
+  const authoritiesPoll = clock.every(1_000, () => {
+    const now = clientAuthorities();
+    if (now === askedFor) return;
+    askedFor = now;
+    for (const listener of listeners) listener.setTls({ clientCa: now });
+  });
+
+  return {
+    async open({ host, port, entrance, model }) {
+      const pipeline: PipelineOptions = { ...shared, entrance, model };
+      const required = () => runtime.current?.snapshot.tls.inbound ?? 'Required';
+      const listener = await createListener({
+        host,
+        port,
+        tls: options.tls,
+        // Nothing that came over the network arrives inside: what is plain there never was on a wire.
+        inbound: isInside(entrance) ? () => 'Optional' : required,
+        minVersion: runtime.current?.snapshot.tls.minVersion ?? 'TLSv1.3',
+        clientCa: askedFor,
+        ...(options.limits === undefined ? {} : { limits: options.limits }),
+        budget: bodies,
+        clock,
+        logger,
+        onAccept(peer) {
+          arrived.add(peer);
+          const [oldest] = arrived;
+          if (arrived.size > rememberedPeers && oldest !== undefined) arrived.delete(oldest);
+        },
+        onExchange(exchange) {
+          begun(exchange);
+          void govern(exchange, pipeline);
+        },
+        onUpgrade(upgrade) {
+          begun(upgrade);
+          void governUpgrade(upgrade, pipeline);
+        },
+        onRefused: (code) => metrics.refusedBeforeExchange(code),
+        onConnection: (protocol) => metrics.connectionOpened(protocol),
+        onConnectionClosed: (protocol) => metrics.connectionClosed(protocol),
+        refusalBody: (code) =>
+          dialects[0]?.refusal({
+            status: reasons[code].status,
+            code,
+            message: reasons[code].message,
+            rule: undefined,
+            requestId: randomId(),
+            detail: undefined,
+          }) ?? '{}',
+      });
+      listeners.add(listener);
+      if (leaving) listener.leave(true);
+      return listener;
+    },
+    get live() {
+      return live.size;
+    },
+    get inFlight() {
+      return inFlight;
+    },
+    arrivedFrom: (peer) => arrived.delete(peer),
+    ready() {
+      const ready = runtime.current !== undefined;
+      const why = runtime.absence === 'policy_invalid' ? 'policy_invalid' : 'no_policy_yet';
+      return { ready, reasons: ready ? [] : [why] };
+    },
+    flushRecord: () => record.flush(),
+    leave(on) {
+      leaving = on;
+      for (const listener of listeners) listener.leave(on);
+    },
+    drain(graceMs) {
+      draining ??= (async () => {
+        authoritiesPoll.cancel();
+        await Promise.all([...listeners].map((listener) => listener.close(graceMs)));
+        live.endAll('shutting_down');
+        record.flush();
+        limiter.close();
+        observedLimiter.close();
+        runtime.close();
+      })();
+      return draining;
+    },
+  };
+}
+
+/** Counts what the record takes and what it does not. */
+function counted(sink: AuditSink, metrics: Metrics): AuditSink {
+  return {
+    append(events) {
+      try {
+        sink.append(events);
+      } catch (error) {
+        metrics.auditFailed();
+        throw error;
+      }
+      metrics.auditWritten(events.length);
+    },
+    close: () => sink.close(),
+  };
+}
+
+/** Shows how much of whole answers waits to be inspected. */
+function heldBytes(budget: BodyBudget, metrics: Metrics): ByteBudget {
+  return {
+    take(bytes) {
+      const fits = budget.take(bytes);
+      if (fits) metrics.held(bytes);
+      return fits;
+    },
+    give(bytes) {
+      budget.give(bytes);
+      metrics.held(-bytes);
+    },
+  };
+}

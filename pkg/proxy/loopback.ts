@@ -1,0 +1,47 @@
+import type { AccessDecision, AccessRequest, Operation, Snapshot } from '../core/index.ts';
+
+/**
+ * By which kind of listener a request came. `outer`: over the network. `loopback`: from inside the pod, which is exec probes, other
+ * containers, and whoever may port-forward or exec. `helper`: from the one container of the pod that runs as this uid.
+ */
+export type Entrance =
+  { readonly kind: 'outer' } | { readonly kind: 'loopback' } | { readonly kind: 'helper'; readonly uid: number };
+
+export const outer: Entrance = { kind: 'outer' };
+
+/** What access is decided on, and where it was asked. */
+export interface Asked extends AccessRequest {
+  /** Absent: `outer`. */
+  readonly entrance?: Entrance;
+}
+
+/** The name in records of what lets a request through that only came from inside the pod. */
+export const loopbackRule = 'sidegate/loopback';
+
+/** What exec probes and tools in the pod need before anybody can prove who they are; it tells no prompt and runs no model. */
+const openInside: ReadonlySet<Operation> = new Set(['Health', 'ListModels']);
+
+export const isInside = (entrance: Entrance | undefined): boolean =>
+  entrance !== undefined && entrance.kind !== 'outer';
+
+/**
+ * Access as the policy decides it; and from inside the pod `Health` and `ListModels` also where nothing allows them. A rule that
+ * denies them holds there too. The model's own credential is not used for what only this opens.
+ */
+export function accessOf(snapshot: Snapshot, asked: Asked): AccessDecision {
+  const decision = snapshot.access(asked);
+  if (decision.kind === 'allow' || decision.refusal.rule !== 'default') return decision;
+  if (!isInside(asked.entrance) || !openInside.has(asked.operation)) return decision;
+  return {
+    kind: 'allow',
+    rules: [{ id: loopbackRule, limits: undefined, tokenInput: false }],
+    credential: false,
+    observed: decision.observed,
+  };
+}
+
+/** Whether any rule could allow this caller the operation on some model. */
+export function couldAllow(snapshot: Snapshot, { caller, operation, entrance }: Asked): boolean {
+  if (snapshot.couldAllow(caller, operation)) return true;
+  return accessOf(snapshot, { caller, operation, model: undefined, ...(entrance && { entrance }) }).kind === 'allow';
+}

@@ -1,0 +1,121 @@
+import type { Clock, Logger } from '../base/index.ts';
+import type { SecretRef, Snapshot, UpstreamSpec } from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { Passthrough, Upstream } from '../http/index.ts';
+import { createPassthrough, createUpstream } from '../http/index.ts';
+
+/** Where a request goes that policy lets through. */
+export interface ModelTarget {
+  readonly upstream: Upstream;
+  /** Joins WebSockets and bodies that a policy passes uninspected. */
+  readonly passthrough: Passthrough;
+  /** It is a hosted endpoint: only callers whom access really allows may reach it. */
+  readonly hosted: boolean;
+}
+
+/** What a listener forwards to, as the policy in force says it. */
+export interface ModelTargets {
+  /** @throws RefusedError port_not_named, upstream_unsupported, credential_unavailable */
+  find(snapshot: Snapshot): ModelTarget;
+  close(): void;
+}
+
+/** One model server, whatever the policy says: of a sidecar that runs on its own. */
+export function fixedTarget(target: ModelTarget): ModelTargets {
+  return {
+    find: () => target,
+    close() {
+      target.upstream.close();
+      target.passthrough.close();
+    },
+  };
+}
+
+export interface PortTargetsOptions {
+  /** The governed port. */
+  readonly port: number;
+  /** Address on which the model is dialled; default 127.0.0.1. */
+  readonly host?: string;
+  /** Authorities (PEM) that a `caSecretRef` names; undefined: missing. Asked for each request. */
+  readonly authorities: (ref: SecretRef) => string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What makes two targets one: connections are kept while this stays. */
+interface Place {
+  readonly url: string;
+  readonly ca: string | undefined;
+  readonly serverName: string | undefined;
+  readonly hosted: boolean;
+}
+
+/**
+ * The model behind a governed port: on loopback, with the protocol that the policy names for the port; or the policy's hosted
+ * endpoint. Where policies name ports and not this one, nothing is reached through it.
+ *
+ * A policy that changes the target does not touch requests under way: connections of the old one end when they are idle.
+ */
+export function createPortTargets(options: PortTargetsOptions): ModelTargets {
+  const { port, clock, logger } = options;
+  let known: { readonly key: string; readonly target: ModelTarget } | undefined;
+  const authorities = (ref: SecretRef | undefined): string | undefined => {
+    if (ref === undefined) return undefined;
+    const pem = options.authorities(ref);
+    if (pem === undefined) throw new RefusedError('credential_unavailable', { detail: 'caSecretRef' });
+    return pem;
+  };
+  const placeOf = (upstream: UpstreamSpec | undefined): Place => {
+    if (upstream?.hosted !== undefined)
+      return { url: upstream.hosted.url, ca: undefined, serverName: undefined, hosted: true };
+    const ports = upstream?.ports ?? [];
+    const named = ports.find(({ containerPort }) => containerPort === port);
+    if (ports.length > 0 && named === undefined) throw new RefusedError('port_not_named');
+    const at = `${options.host ?? '127.0.0.1'}:${port}`;
+    switch (named?.protocol) {
+      case 'H2C':
+        throw new RefusedError('upstream_unsupported', { detail: 'H2C' });
+      case 'TLS':
+        return {
+          url: `https://${at}`,
+          ca: authorities(named.caSecretRef),
+          serverName: named.serverName,
+          hosted: false,
+        };
+      default:
+        return { url: `http://${at}`, ca: undefined, serverName: undefined, hosted: false };
+    }
+  };
+  const open = ({ url, ca, serverName, hosted }: Place): ModelTarget => {
+    const { origin, pathname } = new URL(url);
+    const tls = { ...(ca === undefined ? {} : { ca }), ...(serverName === undefined ? {} : { serverName }) };
+    const passthrough = createPassthrough({ target: origin, tls, clock, logger });
+    return {
+      upstream: createUpstream({ url, tls, clock, logger }),
+      passthrough: underPath(passthrough, pathname.replace(/\/$/, '')),
+      hosted,
+    };
+  };
+  return {
+    find(snapshot) {
+      const place = placeOf(snapshot.upstream);
+      const key = JSON.stringify(place);
+      if (known?.key !== key) known = { key, target: open(place) };
+      return known.target;
+    },
+    close() {
+      known?.target.upstream.close();
+      known?.target.passthrough.close();
+    },
+  };
+}
+
+/** As the upstream does it: the path of the endpoint's URL stands before each request's. */
+function underPath(passthrough: Passthrough, prefix: string): Passthrough {
+  if (prefix === '') return passthrough;
+  return {
+    web: (exchange, route, failed) => passthrough.web(exchange, { ...route, path: prefix + route.path }, failed),
+    ws: (upgrade, route, failed) => passthrough.ws(upgrade, { ...route, path: prefix + route.path }, failed),
+    close: () => passthrough.close(),
+  };
+}
