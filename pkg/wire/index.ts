@@ -22,6 +22,7 @@ export type {
   CertificatePurpose,
   CertificateRefusal,
   CertificateRequest,
+  ConfirmMessage,
   ConnectRefusal,
   DownMessage,
   Goodbye,

@@ -59,6 +59,7 @@ const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMess
     maxAgeMs: integer(1_000, 86_400_000),
   }),
   snapshot,
+  confirm: fields({ type: oneOf('confirm'), hash, seen: seenVersions }),
   invalid: fields({ type: oneOf('invalid'), message: text(4_000), seen: seenVersions }),
   secrets: fields({
     type: oneOf('secrets'),
