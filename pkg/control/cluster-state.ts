@@ -37,6 +37,7 @@ export interface ClusterStateOptions {
 
 export const namespaceIndex = 'namespace';
 export const addressIndex = 'address';
+export const uidIndex = 'uid';
 
 export function createClusterState(options: ClusterStateOptions): ClusterState {
   const { client, clock, logger, checkPattern, timings } = options;
@@ -59,7 +60,11 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
     pods: cache<PodFact>(resources.pods, {
       labelSelector: inferenceLabel,
       transform: podFact,
-      indices: { [namespaceIndex]: (pod) => [pod.namespace], [addressIndex]: (pod) => pod.addresses },
+      indices: {
+        [namespaceIndex]: (pod) => [pod.namespace],
+        [addressIndex]: (pod) => pod.addresses,
+        [uidIndex]: (pod) => [pod.uid],
+      },
     }),
     services: cache<ServiceFact>(resources.services, {
       transform: serviceFact,

@@ -122,6 +122,8 @@ describe('what a pod is answered', () => {
     const { directory, state, settle } = await fakeControl();
     state.pods.put(pod('a', { status: { podIPs: [{ ip: '10.0.0.7' }, { ip: '2001:db8::7' }] } }));
     await settle();
+    expect(directory.podByUid('uid-a')).toEqual(directory.pod('ml', 'a'));
+    expect(directory.podByUid('uid-b')).toBeUndefined();
     expect(directory.hasAddress('::ffff:10.0.0.7')).toBe(true);
     expect(directory.hasAddress('2001:0db8:0:0::0007')).toBe(true);
     expect(directory.hasAddress('10.0.0.8')).toBe(false);

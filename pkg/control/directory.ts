@@ -2,7 +2,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { SeenVersions } from '../wire/index.ts';
 import { compareResourceVersions, objectKey, resources } from '../kube/index.ts';
-import { addressIndex, namespaceIndex } from './cluster-state.ts';
+import { addressIndex, namespaceIndex, uidIndex } from './cluster-state.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { canonicalAddress } from './facts/address.ts';
 import type { PodFact } from './facts/pod-fact.ts';
@@ -14,7 +14,7 @@ import { certificateOfSet, secretsNamedBy, secretsOfSet } from './secrets/secret
 import { createSecretViews } from './secrets/secret-views.ts';
 import { secretKey } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
-import type { PodAnswer, PodDirectory, PodSnapshot } from './stream/index.ts';
+import type { PodAnswer, PodDirectory, PodRecord, PodSnapshot } from './stream/index.ts';
 
 export interface DirectoryOptions {
   readonly state: ClusterState;
@@ -234,21 +234,29 @@ export function createDirectory(options: DirectoryOptions): Directory {
     return { kind: 'snapshot', snapshot: snapshotOf(set) };
   };
 
+  const recordOf = (pod: PodFact): PodRecord | undefined => {
+    if (pod.namespace === ownNamespace || exemptNamespaces.includes(pod.namespace)) return undefined;
+    return {
+      namespace: pod.namespace,
+      name: pod.name,
+      uid: pod.uid,
+      serviceAccount: pod.serviceAccount,
+      governed: pod.governed,
+      sidecar: pod.sidecar,
+      terminating: pod.terminating || pod.finished,
+      addresses: pod.addresses,
+    };
+  };
+
   return {
     synced: () => filled,
     pod(namespace, name) {
       const pod = state.pods.get(objectKey({ namespace, name }));
-      if (pod === undefined || namespace === ownNamespace || exemptNamespaces.includes(namespace)) return undefined;
-      return {
-        namespace,
-        name,
-        uid: pod.uid,
-        serviceAccount: pod.serviceAccount,
-        governed: pod.governed,
-        sidecar: pod.sidecar,
-        terminating: pod.terminating || pod.finished,
-        addresses: pod.addresses,
-      };
+      return pod === undefined ? undefined : recordOf(pod);
+    },
+    podByUid(uid) {
+      const [pod] = state.pods.by(uidIndex, uid);
+      return pod === undefined ? undefined : recordOf(pod);
     },
     hasAddress: (address) => state.pods.by(addressIndex, canonicalAddress(address)).some((pod) => !pod.finished),
     answer,

@@ -123,7 +123,11 @@ export async function fakeControl() {
   const clock = fakeClock();
   const checkPattern = () => undefined;
   const state = {
-    pods: fakeCache(podFact, { namespace: (one) => [one.namespace], address: (one) => one.addresses }),
+    pods: fakeCache(podFact, {
+      namespace: (one) => [one.namespace],
+      address: (one) => one.addresses,
+      uid: (one) => [one.uid],
+    }),
     services: fakeCache(serviceFact, { namespace: (one) => [one.namespace] }),
     namespaces: fakeCache(namespaceFact),
     policies: fakeCache((raw) => policyEntry('InferencePolicy', raw, checkPattern)),
