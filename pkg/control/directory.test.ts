@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { fakeClock } from '../../test/support/fake-clock.ts';
 import { allowAll, clusterPolicy, fakeControl, pod, policy } from './testing/fake-state.ts';
 
 const hashOf = (answer: { kind: string; snapshot?: { hash: string } }): string => answer.snapshot?.hash ?? answer.kind;
 
 describe('what a pod is answered', () => {
   test('nothing, until its namespace is guarded; then an answer, also where no policy selects it', async () => {
-    const { directory, state, settle, name } = await fakeControl();
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
     state.namespaces.put({ metadata: { name: 'new' } });
     state.pods.put(pod('a', { namespace: 'new' }));
     await settle();
@@ -19,7 +20,7 @@ describe('what a pod is answered', () => {
   });
 
   test('a pod of another uid is nobody', async () => {
-    const { directory, state, settle } = await fakeControl();
+    const { directory, state, settle } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
     state.policies.put(policy('p'));
     await settle();
@@ -28,7 +29,7 @@ describe('what a pod is answered', () => {
   });
 
   test('exactly the policies that select it: of its namespace by labels, of the cluster by both selectors', async () => {
-    const { directory, state, settle, name } = await fakeControl();
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
     state.namespaces.put({ metadata: { name: 'other', labels: { 'sidegate.dev/governed': 'true', team: 'x' } } });
     for (const one of [pod('a'), pod('b', { labels: { app: 'vllm' } }), pod('c', { namespace: 'other' })])
       state.pods.put(one);
@@ -49,7 +50,7 @@ describe('what a pod is answered', () => {
   });
 
   test('one compilation and one object for all pods with the same policies; an edit tells those in its reach and no other', async () => {
-    const { directory, state, settle, name, index, told } = await fakeControl();
+    const { directory, state, settle, name, index, told } = await fakeControl(fakeClock());
     state.policies.put(policy('p', { selector: { matchLabels: { app: 'llama' } }, ...allowAll }));
     for (let at = 0; at < 200; at++)
       state.pods.put(pod(`a${at}`, { labels: { app: at % 2 === 0 ? 'llama' : 'vllm' } }));
@@ -82,7 +83,7 @@ describe('what a pod is answered', () => {
   });
 
   test('a policy that cannot be used makes its pods’ answers invalid, and never vanishes from them', async () => {
-    const { directory, state, settle, name } = await fakeControl();
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
     state.pods.put(pod('b', { labels: { app: 'vllm' } }));
     state.policies.put(policy('good'));
@@ -106,7 +107,7 @@ describe('what a pod is answered', () => {
   });
 
   test('one that connects later sees the versions that the replica has seen by then', async () => {
-    const { directory, state, settle, name } = await fakeControl();
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
     state.policies.put(policy('p'));
     await settle();
@@ -119,7 +120,7 @@ describe('what a pod is answered', () => {
   });
 
   test('facts of the pod as they are: addresses in any spelling, ending, a sidecar that is not there', async () => {
-    const { directory, state, settle } = await fakeControl();
+    const { directory, state, settle } = await fakeControl(fakeClock());
     state.pods.put(pod('a', { status: { podIPs: [{ ip: '10.0.0.7' }, { ip: '2001:db8::7' }] } }));
     await settle();
     expect(directory.podByUid('uid-a')).toEqual(directory.pod('ml', 'a'));
@@ -154,7 +155,7 @@ describe('what a pod is answered', () => {
 
 describe('names of the serving certificate', () => {
   test('of the Services that select the pod, and of no other; a change tells the pod', async () => {
-    const { directory, state, settle, name, told } = await fakeControl();
+    const { directory, state, settle, name, told } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
     await settle();
     expect(directory.servingNames(name('a'))).toEqual([]);
@@ -182,7 +183,7 @@ describe('Secrets', () => {
   };
 
   test('are read by name, once for all pods, again each 30 s; a change tells the pods and makes a new object', async () => {
-    const { directory, state, settle, clock, name, reads, setSecret, told } = await fakeControl();
+    const { directory, state, settle, clock, name, reads, setSecret, told } = await fakeControl(fakeClock());
     for (let at = 0; at < 50; at++) state.pods.put(pod(`a${at}`));
     setSecret('ml/key', { api: 's3cret', other: 'not named' });
     state.policies.put(policy('p', { ...upstream, ...allowAll }));
@@ -203,7 +204,8 @@ describe('Secrets', () => {
   });
 
   test('gone, forbidden or without the key they are missing; a policy that names them no more makes them forgotten', async () => {
-    const { directory, state, settle, clock, name, setSecret, secrets, forbidden, reads } = await fakeControl();
+    const { directory, state, settle, clock, name, setSecret, secrets, forbidden, reads } =
+      await fakeControl(fakeClock());
     state.pods.put(pod('a'));
     state.policies.put(policy('p', { ...upstream, ...allowAll }));
     await settle();
@@ -230,7 +232,7 @@ describe('Secrets', () => {
   });
 
   test('a cluster’s policy means those of Sidegate’s own namespace, a namespace’s policy only its own', async () => {
-    const { directory, state, settle, name, setSecret } = await fakeControl();
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
     setSecret('sidegate-system/key', { api: 'platform' });
     setSecret('ml/key', { api: 'tenant' });
     state.pods.put(pod('a'));
@@ -246,7 +248,7 @@ describe('Secrets', () => {
   });
 
   test('a tenant does not get the platform’s credential by naming it in an endpoint of its own', async () => {
-    const { directory, state, settle, name, setSecret } = await fakeControl();
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
     setSecret('sidegate-system/key', { api: 'platform' });
     state.pods.put(pod('a'));
     const mine = {
@@ -270,7 +272,7 @@ describe('Secrets', () => {
   });
 
   test('a serving certificate from a Secret: PEM, PKCS#12, or neither', async () => {
-    const { directory, state, settle, clock, name, setSecret } = await fakeControl();
+    const { directory, state, settle, clock, name, setSecret } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
     expect(directory.imported(name('a'))).toBeUndefined();
     setSecret('ml/cert', { 'tls.crt': 'CERT', 'tls.key': 'KEY' });

@@ -23,6 +23,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   overridden: [],
   ...more,
 });
+type Control = Awaited<ReturnType<typeof fakeControl<ReturnType<typeof fakeClock>>>>;
 const now = '2026-11-26T02:00:00Z';
 const said = (status: ReturnType<typeof policyStatus>) =>
   Object.fromEntries((status.conditions ?? []).map((one) => [one.type, `${one.status} ${one.reason}`]));
@@ -211,11 +212,8 @@ describe('counts of a replica', () => {
 });
 
 describe('what is wrong with a policy', () => {
-  async function problems(
-    spec: object,
-    prepare: (control: Awaited<ReturnType<typeof fakeControl>>) => void = () => undefined,
-  ) {
-    const control = await fakeControl();
+  async function problems(spec: object, prepare: (control: Control) => void = () => undefined) {
+    const control = await fakeControl(fakeClock());
     control.state.policies.put(policy('p', { ...allowAll, ...spec }));
     prepare(control);
     await control.settle();
@@ -243,7 +241,7 @@ describe('what is wrong with a policy', () => {
 
   test('a Service that leads past the sidecar, where nothing redirects', async () => {
     const named = { annotations: { 'sidegate.dev/injected': '{"version":"1","templateHash":"x","mode":"NamedPort"}' } };
-    const services = ({ state }: Awaited<ReturnType<typeof fakeControl>>): void => {
+    const services = ({ state }: Control): void => {
       const service = (name: string, ports: object[]) =>
         state.services.put({ metadata: { namespace: 'ml', name }, spec: { selector: { app: 'llama' }, ports } });
       service('by-name', [{ port: 80, targetPort: 'http' }]);
@@ -307,7 +305,7 @@ describe('what is wrong with a policy', () => {
 });
 
 test('the writer patches once for a change, only as the leader, and nothing where nothing differs', async () => {
-  const control = await fakeControl();
+  const control = await fakeControl(fakeClock());
   const { state, clock, directory } = control;
   let leading = false;
   let enforcing = 0;

@@ -1,5 +1,5 @@
 import { silentLogger } from '../../base/index.ts';
-import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { Clock } from '../../base/index.ts';
 import { KubeError, objectKey } from '../../kube/index.ts';
 import type { Cache, Change, KubeClient, KubeObject, ObjectMeta } from '../../kube/index.ts';
 import type { ClusterState } from '../cluster-state.ts';
@@ -119,8 +119,7 @@ export const clusterPolicy = (name: string, spec: object, generation = 1): Raw =
 };
 
 /** A directory over copies that the test fills by hand. */
-export async function fakeControl() {
-  const clock = fakeClock();
+export async function fakeControl<T extends Clock & { advanceAsync(ms: number): Promise<void> }>(clock: T) {
   const checkPattern = () => undefined;
   const state = {
     pods: fakeCache(podFact, {
