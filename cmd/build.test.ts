@@ -68,8 +68,11 @@ describe('the bundles', () => {
   });
 
   test('load no undici, which nothing here uses', () => {
-    const { stdout, loaded } = run('sidecar', ['--help']);
-    expect(stdout).toContain('--policy');
+    expect(run('sidecar', ['--help']).stdout).toContain('--policy');
+    // An address of nobody's: it ends when everything is loaded and it would listen.
+    const nowhere = ['--policy', 'broken.yaml', '--upstream', 'http://127.0.0.1:1', '--listen', '192.0.2.1:1'];
+    const { stderr, loaded } = run('sidecar', nowhere);
+    expect(stderr).toContain('EADDRNOTAVAIL');
     expect(loaded).toContain('NativeModule http');
     expect(loaded.filter((name) => name.includes('undici'))).toEqual([]);
   });
