@@ -1,14 +1,22 @@
 // The person's hand: `kubectl sidegate …` as a kubectl plugin, `sidegate …` by itself.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
+import { ask } from './ask.ts';
+import { openCluster } from './open-cluster.ts';
 
-process.exitCode = run(process.argv.slice(2), {
+process.exitCode = await run(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
   readFile: (path) => readFileSync(path, 'utf8'),
   writeFile: (path, text) => writeFileSync(path, text),
   checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
   publicRoots: rootCertificates,
+  now: () => systemClock.now(),
+  sleep: (milliseconds) => sleep(milliseconds),
+  openCluster,
+  ask,
 });

@@ -1,3 +1,12 @@
+import type { KubeClient } from '../kube/index.ts';
+
+/** A cluster, as the flags and the kubeconfig choose it. */
+export interface Cluster {
+  readonly client: KubeClient;
+  /** Of the kubeconfig's context; `default` where it names none. */
+  readonly namespace: string;
+}
+
 /** What a command may touch: arguments, so that every command runs in a test without a process of its own. */
 export interface CommandIo {
   stdout(text: string): void;
@@ -10,6 +19,29 @@ export interface CommandIo {
   checkPattern(pattern: string, maxLength: number): string | undefined;
   /** PEM certificates that this machine trusts without being told: Node's own list. */
   readonly publicRoots: readonly string[];
+  /** Epoch milliseconds. */
+  now(): number;
+  sleep(milliseconds: number): Promise<void>;
+  /** @throws Error where no kubeconfig names a cluster. Undefined flags: kubectl's own choice, or in a pod its own account. */
+  openCluster(choice: {
+    readonly kubeconfig?: string | undefined;
+    readonly context?: string | undefined;
+  }): Promise<Cluster>;
+  /** One HTTP exchange, for asking a sidecar. @throws Error where there is no answer. */
+  ask(request: HttpQuestion): Promise<HttpAnswer>;
+}
+
+export interface HttpQuestion {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  /** Undefined: plain HTTP. */
+  readonly tls?: { readonly ca: string; readonly serverName: string };
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
 }
 
 /** 0: done. 1: the answer is no (a fault was found). 2: the command was not understood. */
@@ -20,5 +52,5 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly usage: string;
-  run(args: readonly string[], io: CommandIo): ExitCode;
+  run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode>;
 }

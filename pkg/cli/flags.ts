@@ -5,6 +5,8 @@ export interface FlagSpec {
   readonly kind: 'text' | 'list' | 'switch';
   /** For `text` and `list`: the only values that are taken. */
   readonly choices?: readonly string[];
+  /** One letter: `n` for `-n`. */
+  readonly short?: string;
 }
 
 export interface Flags {
@@ -20,9 +22,13 @@ type Token = ReturnType<typeof tokensOf>[number];
 
 function tokensOf(args: readonly string[], specs: Readonly<Record<string, FlagSpec>>) {
   const options = Object.fromEntries(
-    [...Object.entries(specs), ['help', { kind: 'switch' }] as const].map(([name, { kind }]) => [
+    [...Object.entries(specs), ['help', { kind: 'switch' } as FlagSpec] as const].map(([name, { kind, short }]) => [
       name,
-      { type: kind === 'switch' ? ('boolean' as const) : ('string' as const), multiple: true },
+      {
+        type: kind === 'switch' ? ('boolean' as const) : ('string' as const),
+        multiple: true,
+        ...(short === undefined ? {} : { short }),
+      },
     ]),
   );
   // Not strict: the parser would stop at the first fault, and all of them are to be reported together.

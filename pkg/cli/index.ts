@@ -1,2 +1,2 @@
-export type { Command, CommandIo, ExitCode } from './command.ts';
+export type { Cluster, Command, CommandIo, ExitCode, HttpAnswer, HttpQuestion } from './command.ts';
 export { run } from './run.ts';

@@ -34,6 +34,10 @@ function sidegate(line: string, files: Readonly<Record<string, string>> = {}) {
       },
       checkPattern: (pattern) => (pattern.includes('(?=') ? 'lookahead is not RE2' : undefined),
       publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
+      now: () => 0,
+      sleep: () => Promise.resolve(),
+      openCluster: () => Promise.reject(new Error('there is none here')),
+      ask: () => Promise.reject(new Error('there is none here')),
     },
   );
   return { code, out: out.join(''), err: err.join(''), written };
@@ -43,19 +47,23 @@ describe('sidegate', () => {
   test.each(['', '--help', '-h', 'help'])('%s lists the commands', (line) => {
     const { code, out } = sidegate(line);
     expect(code).toBe(0);
-    for (const name of ['policy validate', 'policy explain', 'ca']) expect(out).toContain(`sidegate ${name}`);
+    for (const name of ['enable', 'ca', 'check', 'policy validate', 'policy explain'])
+      expect(out).toContain(`sidegate ${name}`);
   });
   test('says that a command does not exist', () => {
     const { code, err } = sidegate('policy frobnicate x');
     expect(code).toBe(2);
     expect(err).toContain('policy frobnicate: there is no such command');
   });
-  test.each(['policy validate', 'policy explain', 'ca'])('%s --help says what it does and its flags', (name) => {
-    const { code, out } = sidegate(`${name} --help`);
-    expect(code).toBe(0);
-    expect(out).toContain(`sidegate ${name}`);
-    expect(out).toContain('--help');
-  });
+  test.each(['policy validate', 'policy explain', 'ca', 'enable', 'check', 'self-test', 'admission remove'])(
+    '%s --help says what it does and its flags',
+    async (name) => {
+      const { code, out } = sidegate(`${name} --help`);
+      expect(await code).toBe(0);
+      expect(out).toContain(`sidegate ${name}`);
+      expect(out).toContain('--help');
+    },
+  );
   test('reports all bad flags together', () => {
     const { code, err } = sidegate('policy explain --usr=ana --operation chat --json=1 --user a --user b --model');
     expect(code).toBe(2);
@@ -217,10 +225,43 @@ describe('ca', () => {
     expect(out).toBe(`${ca}\n`);
   });
   test.each([
-    ['ca', {}, '.sidegate/ca.pem: cannot be read (no such file); name the CA certificate with --ca FILE'],
+    ['ca --ca y', {}, 'y: cannot be read (no such file); name the CA certificate with --ca FILE'],
     ['ca --ca x', { x: 'nothing' }, 'x: holds no certificate in PEM form'],
     ['ca --ca x --out /no/where', { x: ca }, '/no/where: cannot be written (no such folder)'],
   ])('%s fails with what to do', (line, files, message) => {
     expect(sidegate(line, files)).toMatchObject({ code: 1, out: '', err: expect.stringContaining(message) });
   });
+  test('says which of two authorities it gives, where none was named', () => {
+    expect(sidegate('ca', { '.sidegate/ca.pem': ca })).toMatchObject({
+      out: `${ca}\n`,
+      err: 'from .sidegate/ca.pem; --context or -n asks a cluster\n',
+    });
+  });
+  test.each(['ca', 'ca -n ml', 'enable deployment/llama', 'check', 'admission remove', 'self-test --image a/b:1'])(
+    '%s without a cluster says so',
+    async (line) => {
+      const files = line === 'ca' ? {} : { '.sidegate/ca.pem': ca };
+      const err: string[] = [];
+      const code = await run(line.split(' '), {
+        stdout: () => undefined,
+        stderr: (text) => void err.push(text),
+        readFile: (path) => {
+          const text = (files as Record<string, string>)[path];
+          if (text === undefined) throw new Error('no such file');
+          return text;
+        },
+        writeFile: () => undefined,
+        checkPattern: () => undefined,
+        publicRoots: [],
+        now: () => 0,
+        sleep: () => Promise.resolve(),
+        openCluster: () => Promise.reject(new Error('there is none here')),
+        ask: () => Promise.reject(new Error('there is none here')),
+      });
+      expect({ code, err: err.join('') }).toEqual({
+        code: 1,
+        err: 'no cluster: there is none here; name one with --kubeconfig or --context\n',
+      });
+    },
+  );
 });

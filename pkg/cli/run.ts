@@ -1,9 +1,21 @@
 import { caCommand } from './ca.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
+import { admissionRemoveCommand } from './admission-remove.ts';
+import { checkCommand } from './check.ts';
+import { enableCommand } from './enable.ts';
 import { policyExplainCommand } from './policy-explain.ts';
 import { policyValidateCommand } from './policy-validate.ts';
+import { selfTestCommand } from './self-test.ts';
 
-const commands: readonly Command[] = [policyValidateCommand, policyExplainCommand, caCommand];
+const commands: readonly Command[] = [
+  enableCommand,
+  caCommand,
+  checkCommand,
+  policyValidateCommand,
+  policyExplainCommand,
+  selfTestCommand,
+  admissionRemoveCommand,
+];
 
 const usage = `sidegate: governs the traffic of inference pods
 
@@ -20,8 +32,8 @@ function find(args: readonly string[]): { command: Command; rest: readonly strin
   return undefined;
 }
 
-/** Runs one command line (without the program's own name). Never throws. */
-export function run(args: readonly string[], io: CommandIo): ExitCode {
+/** Runs one command line (without the program's own name). Never throws; commands that ask a cluster answer later. */
+export function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
   const found = find(args);
   if (found === undefined) {
     const asked = args.length === 0 || args.includes('--help') || args.includes('-h') || args[0] === 'help';

@@ -20,5 +20,6 @@ export {
   tokenFile,
   tokenSeconds,
   volumes,
+  webhookPaths,
 } from './names.ts';
 export type { CaptureMode } from './names.ts';

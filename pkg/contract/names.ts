@@ -113,12 +113,26 @@ export const controlPlane = {
   webhookAuthority: 'sidegate-webhook-ca',
   /** ConfigMap that the final-state policies take as parameters. */
   parameters: 'sidegate-parameters',
+  /** MutatingWebhookConfiguration and ValidatingWebhookConfiguration. */
+  admission: 'sidegate',
+  /** ValidatingWebhookConfiguration of exec, attach, port-forward and the proxy verbs. */
+  connect: 'sidegate-connect',
   /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook re-reads it. */
   options: 'sidegate-options',
   optionsKey: 'options.yaml',
   /** Prefix of each replica's ConfigMap with its counts of acknowledged policies. */
   acks: 'sidegate-acks-',
   caKey: 'ca.crt',
+} as const;
+
+/** What the API server calls at the webhook, by POST of an AdmissionReview. */
+export const webhookPaths = {
+  mutate: '/mutate',
+  pods: '/validate/pods',
+  policies: '/validate/policies',
+  connect: '/connect',
+  /** The same requests of the break-glass group: recorded and let through. */
+  breakGlass: '/break-glass',
 } as const;
 
 /** TCP ports of the control plane's containers. */

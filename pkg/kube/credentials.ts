@@ -6,6 +6,8 @@ import { Secret } from '../base/index.ts';
 export interface ClusterAccess {
   /** Origin, with a path where a proxy gives it one. */
   readonly server: URL;
+  /** Namespace of the kubeconfig's context; undefined where it names none. */
+  readonly namespace?: string | undefined;
   /** What the connection is made with; read again when {@link ClusterAccess.read} is called again. */
   read(): Promise<ClusterCredentials>;
 }
@@ -82,6 +84,7 @@ export async function kubeconfigAccess(path: string | undefined, context?: strin
   if (cluster === null) throw new Error('the kubeconfig has no current cluster');
   return {
     server: new URL(cluster.server),
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace,
     async read() {
       const options: Parameters<typeof config.applyToHTTPSOptions>[0] & Record<string, unknown> = { headers: {} };
       await config.applyToHTTPSOptions(options);

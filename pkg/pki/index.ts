@@ -1,9 +1,16 @@
+export { createAuthority, createAuthorityPair, leafLifeMs } from './authority.ts';
+export type { Authority, AuthorityOptions, CertificateSigning } from './authority.ts';
+export { afterStep, bundleOf, dueStep, readAuthority, rotationTiming, writeAuthority } from './authority-state.ts';
+export type { AuthorityPair, AuthorityState, AuthorityStep, RotationTiming } from './authority-state.ts';
 export { certificateFacts } from './certificate-facts.ts';
 export type { CertificateFacts } from './certificate-facts.ts';
+export { checkLeaf, readBundle } from './check-leaf.ts';
 export { PkiError } from './pki-error.ts';
 export type { PkiErrorCode } from './pki-error.ts';
 export { readPkcs12 } from './pkcs12.ts';
 export type { Pkcs12Content } from './pkcs12.ts';
+export { createKeyRequest, provenKey } from './request.ts';
+export type { KeyRequest } from './request.ts';
 export { ensureSelfSigned, keepSelfSigned } from './self-signed.ts';
 export type { SelfSigned } from './self-signed.ts';
 export { watchTlsFiles } from './tls-files.ts';

@@ -21,8 +21,8 @@ export interface Validity {
   readonly notAfter: number;
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' };
+export const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+export const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' };
 
 /** An authority that may have no authority below it. */
 export async function issueAuthority(commonName: string, validity: Validity): Promise<Pair> {
@@ -82,7 +82,7 @@ export async function issueLeaf(authority: Pair, names: readonly string[], valid
   return { cert: certificate.toString('pem'), key: pem(keys.privateKey) };
 }
 
-async function library(): Promise<typeof X509> {
+export async function library(): Promise<typeof X509> {
   // The library registers its parts by decorators and asks for this one first.
   await import('reflect-metadata');
   // Its one export that Node and every way of bundling agree on.
@@ -94,12 +94,12 @@ function distinguishedName(commonName: string): { CN: string[] }[] {
   return [{ CN: [commonName.slice(0, 64)] }];
 }
 
-function dates({ notBefore, notAfter }: Validity): { notBefore: Date; notAfter: Date } {
+export function dates({ notBefore, notAfter }: Validity): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(notBefore), notAfter: new Date(notAfter) };
 }
 
 /** Hex of 16 bytes, positive (RFC 5280 section 4.1.2.2). */
-function serial(): string {
+export function serial(): string {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
   return bytes.toString('hex');

@@ -14,7 +14,17 @@ export type PkiErrorCode =
   /** Not PKCS#12, or nothing in it that can serve. */
   | 'pkcs12_invalid'
   /** The passphrase does not open the PKCS#12 file. */
-  | 'passphrase_wrong';
+  | 'passphrase_wrong'
+  /** Not a certificate request, one for a key that is not P-256, or one that does not prove its key. */
+  | 'request_invalid'
+  /** Names that a certificate may not have. */
+  | 'names_invalid'
+  /** What is kept of an authority is not an authority with its key. */
+  | 'authority_invalid'
+  /** The authority's time is over: it signs nothing. */
+  | 'authority_expired'
+  /** Not issued by an authority that counts, not for this purpose, or not at this time. */
+  | 'certificate_untrusted';
 
 /** Messages name files and kinds of faults, never key material or passphrases. */
 export class PkiError extends CodedError<PkiErrorCode> {

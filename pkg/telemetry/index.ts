@@ -11,3 +11,5 @@ export type {
   Stage,
   WireProtocol,
 } from './metrics.ts';
+export { createMeters } from './meters.ts';
+export type { Meter, Meters, Timer } from './meters.ts';

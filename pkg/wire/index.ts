@@ -1,3 +1,10 @@
+export { createFrameReader, encodeFrame } from './frames.ts';
+export type { FrameReader, FrameReaderOptions } from './frames.ts';
+export { readDownMessage, readSnapshot } from './read-down.ts';
+export { readUpMessage } from './read-up.ts';
+export { isBehind, newest } from './versions.ts';
+export { WireError } from './wire-error.ts';
+export type { WireErrorCode } from './wire-error.ts';
 export {
   heartbeatMs,
   maxDownBytes,
@@ -15,6 +22,7 @@ export type {
   CertificatePurpose,
   CertificateRefusal,
   CertificateRequest,
+  ConfirmMessage,
   ConnectRefusal,
   DownMessage,
   Goodbye,

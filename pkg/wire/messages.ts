@@ -130,6 +130,13 @@ export interface SnapshotMessage {
   readonly seen: SeenVersions;
 }
 
+/** What the sidecar said that it holds is the newest. */
+export interface ConfirmMessage {
+  readonly type: 'confirm';
+  readonly hash: string;
+  readonly seen: SeenVersions;
+}
+
 /** A policy of this pod cannot be translated: what is in force stays, and a pod with nothing in force denies. */
 export interface InvalidMessage {
   readonly type: 'invalid';
@@ -195,6 +202,7 @@ export type UpMessage = Hello | Ack | Nack | CertificateRequest | Beat | Goodbye
 export type DownMessage =
   | Welcome
   | SnapshotMessage
+  | ConfirmMessage
   | InvalidMessage
   | SecretsMessage
   | CertificateMessage

@@ -73,12 +73,14 @@ export interface PodDirectory {
   /** False until the caches have been filled once: until then nobody is let in. */
   synced(): boolean;
   pod(namespace: string, name: string): PodRecord | undefined;
+  podByUid(uid: string): PodRecord | undefined;
   /** Whether any labelled pod has this address (IPv4 dotted, IPv6 in its shortest form): others are turned away before TLS. */
   hasAddress(address: string): boolean;
   answer(pod: PodName): PodAnswer;
   /**
    * Names for Sidegate's serving certificate: `svc.ns`, `svc.ns.svc` and `svc.ns.svc.DOMAIN` of each Service that selects the
-   * pod, sorted. Names outside of the pod's namespace are refused by the server. Empty: no Service yet.
+   * pod, sorted. Names outside of the pod's namespace are refused by the server. Empty: no Service yet; the server adds the
+   * pod's own DNS names (`10-0-0-7.ns.pod.DOMAIN`), so that a pod without a Service becomes ready too.
    */
   servingNames(pod: PodName): readonly string[];
   /** What the pod's policies name. The object must be the same while nothing in it changed. */

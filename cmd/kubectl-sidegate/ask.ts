@@ -1,0 +1,31 @@
+import { request as plainRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import type { CommandIo, HttpAnswer } from '../../pkg/cli/index.ts';
+
+const limitMs = 10_000;
+/** Of an answer that is read; ours are some hundred bytes. */
+const limitBytes = 64 << 10;
+
+/** One GET, with the certificate checked against the one authority and name that are given. */
+export const ask: CommandIo['ask'] = ({ host, port, path, tls }) =>
+  new Promise<HttpAnswer>((resolve, reject) => {
+    const options = { host, port, path, agent: false, timeout: limitMs };
+    const read = (response: IncomingMessage): void => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      response.on('data', (part: Buffer) => {
+        length += part.length;
+        if (length <= limitBytes) parts.push(part);
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() }));
+      response.on('error', reject);
+    };
+    const call =
+      tls === undefined
+        ? plainRequest(options, read)
+        : tlsRequest({ ...options, ca: tls.ca, servername: tls.serverName, minVersion: 'TLSv1.2' }, read);
+    call.on('timeout', () => call.destroy(new Error(`no answer within ${limitMs / 1_000} s`)));
+    call.on('error', reject);
+    call.end();
+  });

@@ -1,0 +1,187 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { silentLogger, systemClock } from '../base/index.ts';
+import { createHandler } from './index.ts';
+import type { Decide, HandlerOptions } from './index.ts';
+import { testHooks } from './testing/hooks.ts';
+
+const servers: Server[] = [];
+afterEach(() => servers.splice(0).forEach((server) => server.close().closeAllConnections()));
+
+async function start(mutate: Decide, more: Partial<HandlerOptions> = {}) {
+  const { metrics, render } = testHooks();
+  const other: Decide = () => Promise.resolve({ allowed: false, message: 'other' });
+  const handler = createHandler({
+    hooks: { mutate, pods: other, policies: other, connect: other, 'break-glass': other },
+    clock: systemClock,
+    logger: silentLogger,
+    metrics,
+    ...more,
+  });
+  const server = createServer(handler);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const post = async (body: string | Uint8Array<ArrayBuffer>, path = '/mutate', method = 'POST') => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, ...(method === 'POST' ? { body } : {}) });
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: text.startsWith('{') ? (JSON.parse(text) as Answer) : undefined,
+    };
+  };
+  return { port, post, render, handler };
+}
+
+interface Answer {
+  readonly response: {
+    readonly uid: string;
+    readonly allowed: boolean;
+    readonly patch?: string;
+    readonly patchType?: string;
+    readonly status?: { readonly code: number; readonly message: string };
+    readonly warnings?: readonly string[];
+  };
+}
+
+const review = (request: Record<string, unknown> = {}, more = {}): string =>
+  JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: {
+      uid: 'u-7',
+      operation: 'CREATE',
+      resource: { group: '', version: 'v1', resource: 'pods' },
+      namespace: 'ml',
+      userInfo: { username: 'ana', groups: ['a'] },
+      object: {},
+      ...request,
+    },
+    ...more,
+  });
+
+const yes: Decide = () => Promise.resolve({ allowed: true });
+
+describe('an answer', () => {
+  test('carries the uid, and the patch in base64', async () => {
+    const patch = [{ op: 'add', path: '/a', value: 'ü' }];
+    const { post } = await start(() => Promise.resolve({ allowed: true, patch, warnings: ['w'.repeat(1000)] }));
+    const { status, body } = await post(review());
+    expect(status).toBe(200);
+    expect(body?.response).toMatchObject({ uid: 'u-7', allowed: true, patchType: 'JSONPatch' });
+    expect(JSON.parse(Buffer.from(body?.response.patch ?? '', 'base64').toString())).toEqual(patch);
+    expect(body?.response.warnings?.[0]).toHaveLength(400);
+    expect(body?.response.status).toBeUndefined();
+  });
+
+  test('has no patch where there is nothing to change, nor in a refusal', async () => {
+    const { post } = await start(() => Promise.resolve({ allowed: true, patch: [] }));
+    expect((await post(review())).body?.response).toEqual({ uid: 'u-7', allowed: true });
+    const refusing = await start(() => Promise.resolve({ allowed: false, message: 'no', patch: [{}] }));
+    expect((await refusing.post(review())).body?.response).toEqual({
+      uid: 'u-7',
+      allowed: false,
+      status: { code: 403, reason: 'Forbidden', message: 'no' },
+    });
+  });
+
+  test('is a refusal when the decision throws, and says nothing of why', async () => {
+    const { post, render } = await start(() => Promise.reject(new Error('secret detail')));
+    const { status, body, text } = await post(review());
+    expect(status).toBe(200);
+    expect(body?.response).toMatchObject({ uid: 'u-7', allowed: false });
+    expect(text).not.toContain('secret detail');
+    expect(await render()).toContain('sidegate_admission_failures_total{kind="error"} 1');
+  });
+
+  test.each([['/mutate'], ['/mutate?timeout=30s']])(
+    'is a refusal when the decision takes too long: %s',
+    async (path) => {
+      const { post, render } = await start(() => new Promise(() => undefined), { deadlineMs: 50 });
+      expect((await post(review(), path)).body?.response).toMatchObject({ allowed: false, status: { code: 504 } });
+      expect(await render()).toContain('sidegate_admission_failures_total{kind="deadline"} 1');
+    },
+  );
+
+  test('comes before the API server stops waiting', async () => {
+    const { post } = await start(() => new Promise(() => undefined), { deadlineMs: 60_000 });
+    const begun = performance.now();
+    expect((await post(review(), '/mutate?timeout=1s')).body?.response.allowed).toBe(false);
+    expect(performance.now() - begun).toBeLessThan(1_000);
+  });
+
+  test('asks to connect anew while the process ends', async () => {
+    const { post, handler } = await start(yes);
+    expect((await post(review())).headers.get('connection')).not.toBe('close');
+    handler.end();
+    const { body, headers } = await post(review());
+    expect(body?.response.allowed).toBe(true);
+    expect(headers.get('connection')).toBe('close');
+  });
+});
+
+describe('what is no review is refused', () => {
+  test.each<[string, string, number]>([
+    ['nothing', '', 400],
+    ['no JSON', '{', 400],
+    ['a list', '[]', 400],
+    ['no request', '{}', 400],
+    ['no uid', review({ uid: '' }), 400],
+    ['a uid that is no text', review({ uid: 7 }), 400],
+    ['another version', review({}, { apiVersion: 'admission.k8s.io/v1beta1' }), 200],
+    ['another operation', review({ operation: 'EAT' }), 200],
+    ['no resource', review({ resource: 'pods' }), 200],
+    ['a key twice', '{"request":{"uid":"a","uid":"b"}}', 400],
+    ['nesting', `{"request":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 400],
+  ])('%s', async (_, body, status) => {
+    const { post, render } = await start(yes);
+    const answer = await post(body);
+    expect(answer.status).toBe(status);
+    if (status === 200) expect(answer.body?.response).toMatchObject({ uid: 'u-7', allowed: false });
+    expect(await render()).toContain('sidegate_admission_failures_total{kind="malformed"} 1');
+  });
+
+  test('bytes that are no UTF-8', async () => {
+    const { post } = await start(yes);
+    expect((await post(Uint8Array.of(0x7b, 0xff, 0x7d))).status).toBe(400);
+  });
+
+  test('more than the limit, declared or not', async () => {
+    const { post, port, render } = await start(yes, { maxBody: 1_000 });
+    expect((await post('x'.repeat(1_001))).status).toBe(413);
+    const status = await new Promise<string>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.write('POST /mutate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+        for (let at = 0; at < 4; at++) socket.write(`200\r\n${'x'.repeat(512)}\r\n`);
+      });
+      socket.on('data', (chunk) => resolve(chunk.toString().split(' ')[1] ?? ''));
+      socket.on('error', reject);
+    });
+    expect(status).toBe('413');
+    expect(await render()).toContain('sidegate_admission_failures_total{kind="too_large"} 2');
+  });
+
+  test.each([
+    ['/', 'POST', 404],
+    ['/mutate/', 'POST', 404],
+    ['/mutate', 'GET', 405],
+  ])('%s by %s', async (path, method, status) => {
+    expect((await (await start(yes)).post(review(), path, method)).status).toBe(status);
+  });
+
+  test('a peer that hangs up in the middle', async () => {
+    const { port, post } = await start(yes);
+    await new Promise<void>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.write('POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{', () => socket.destroy());
+      });
+      socket.on('close', () => resolve());
+    });
+    expect((await post(review())).status).toBe(200);
+  });
+});

@@ -1,0 +1,143 @@
+/** One AdmissionReview in, one out: whatever goes wrong on the way is a refusal that carries the request's uid. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describeError, errorCode } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
+import { webhookPaths } from '../contract/index.ts';
+import type { AdmissionMetrics, Hook } from './metrics.ts';
+import { readReview, refusal, reviewAnswer } from './review.ts';
+import type { AdmissionRequest, Verdict } from './review.ts';
+
+export type Decide = (request: AdmissionRequest) => Promise<Verdict>;
+
+export interface HandlerOptions {
+  readonly hooks: Readonly<Record<Hook, Decide>>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: AdmissionMetrics;
+  /** Milliseconds for a decision; default 4,000, and always less than what the API server says that it waits. */
+  readonly deadlineMs?: number;
+  /** Bytes; default 8 MiB: an update holds the old object and the new. */
+  readonly maxBody?: number;
+}
+
+const routes: ReadonlyMap<string, Hook> = new Map<string, Hook>([
+  [webhookPaths.mutate, 'mutate'],
+  [webhookPaths.pods, 'pods'],
+  [webhookPaths.policies, 'policies'],
+  [webhookPaths.connect, 'connect'],
+  [webhookPaths.breakGlass, 'break-glass'],
+]);
+
+/** Time that an answer needs back to the API server. */
+const marginMs = 250;
+
+/** `?timeout=5s`: how long the API server waits. */
+function patience(query: string | undefined, most: number): number {
+  const match = /(?:^|&)timeout=(\d{1,3})s(?:&|$)/.exec(query ?? '');
+  return match === null ? most : Math.max(100, Math.min(most, Number(match[1]) * 1_000 - marginMs));
+}
+
+async function readAll(request: IncomingMessage, maxBody: number): Promise<string | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBody) return undefined;
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > maxBody) return undefined;
+    parts.push(part);
+  }
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+}
+
+export interface Handler {
+  (request: IncomingMessage, response: ServerResponse): void;
+  /** Answers from now on ask the API server to connect anew. */
+  end(): void;
+}
+
+export function createHandler(options: HandlerOptions): Handler {
+  const { hooks, clock, logger, metrics, deadlineMs = 4_000, maxBody = 8 * 1024 * 1024 } = options;
+  let ending = false;
+
+  const send = (response: ServerResponse, status: number, body: string, close = false): void => {
+    if (response.headersSent || response.destroyed) return;
+    response.writeHead(status, {
+      'content-type': status === 200 ? 'application/json' : 'text/plain; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      ...(ending || close ? { connection: 'close' } : {}),
+    });
+    response.end(body);
+  };
+
+  /** The decision, or a refusal when it takes too long: a late one has no effect. */
+  const inTime = (decide: Decide, request: AdmissionRequest, limit: number): Promise<Verdict> => {
+    const late = Promise.withResolvers<Verdict>();
+    const timer = clock.after(limit, () => {
+      metrics.failed('deadline');
+      late.resolve(refusal('[deadline] the decision took too long; fix: try again', { status: 504 }));
+    });
+    const decided = decide(request).catch((error: unknown) => {
+      metrics.failed('error');
+      logger.error('a decision failed', {
+        resource: request.resource,
+        operation: request.operation,
+        error: describeError(error),
+      });
+      return refusal('[error] the decision failed; fix: look into the log of deployment/sidegate-webhook', {
+        status: 500,
+      });
+    });
+    return Promise.race([decided, late.promise]).finally(() => timer.cancel());
+  };
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const [path = '', query] = (request.url ?? '').split('?', 2);
+    const hook = routes.get(path);
+    if (hook === undefined) return send(response, 404, 'there is no such path\n', true);
+    if (request.method !== 'POST') return send(response, 405, 'POST an AdmissionReview\n', true);
+    const begun = clock.monotonic();
+    const body = await readAll(request, maxBody).catch((error: unknown) => {
+      if (errorCode(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA') return '';
+      throw error;
+    });
+    if (body === undefined) {
+      metrics.failed('too_large');
+      metrics.answered(hook, 'failed', (clock.monotonic() - begun) / 1_000);
+      return send(response, 413, 'the review is larger than 8 MiB\n', true);
+    }
+    const { uid, request: asked, fault } = readReview(body);
+    if (asked === undefined || uid === undefined) {
+      metrics.failed('malformed');
+      metrics.answered(hook, 'failed', (clock.monotonic() - begun) / 1_000);
+      // Without a uid there is nothing that the API server would take for an answer.
+      if (uid === undefined) return send(response, 400, `${fault ?? 'the review cannot be read'}\n`, true);
+      return send(response, 200, reviewAnswer(uid, refusal(`[malformed] ${fault ?? ''}`, { status: 400 })));
+    }
+    const verdict = await inTime(hooks[hook], asked, patience(query, deadlineMs));
+    const outcome = !verdict.allowed ? 'refused' : (verdict.patch ?? []).length > 0 ? 'patched' : 'allowed';
+    metrics.answered(hook, outcome, (clock.monotonic() - begun) / 1_000);
+    if (!verdict.allowed) {
+      logger.info('refused', {
+        webhook: hook,
+        resource: asked.resource,
+        namespace: asked.namespace,
+        name: asked.name,
+        status: verdict.status ?? 403,
+      });
+    }
+    send(response, 200, reviewAnswer(uid, verdict));
+  };
+
+  const handler = (request: IncomingMessage, response: ServerResponse): void => {
+    answer(request, response).catch((error: unknown) => {
+      // The API server has hung up, or the answer cannot be written.
+      if (!request.destroyed) logger.error('no answer was given', { error: describeError(error) });
+      send(response, 500, 'failed\n', true);
+    });
+  };
+  return Object.assign(handler, {
+    end: () => {
+      ending = true;
+    },
+  });
+}

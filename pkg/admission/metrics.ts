@@ -1,0 +1,68 @@
+import { reasonCodes } from '../inject/index.ts';
+import type { Meters } from '../telemetry/index.ts';
+
+export const hooks = ['mutate', 'pods', 'policies', 'connect', 'break-glass'] as const;
+export type Hook = (typeof hooks)[number];
+
+export const outcomes = ['allowed', 'patched', 'refused', 'failed'] as const;
+export type Outcome = (typeof outcomes)[number];
+
+/** Why an answer is a refusal that no rule gave. */
+export const failures = [
+  'malformed',
+  'too_large',
+  'deadline',
+  'error',
+  'unexpected',
+  'no_authority',
+  'lookup',
+] as const;
+export type Failure = (typeof failures)[number];
+
+export const connectVerbs = ['exec', 'attach', 'portforward', 'proxy'] as const;
+
+export interface AdmissionMetrics {
+  answered(hook: Hook, outcome: Outcome, seconds: number): void;
+  failed(failure: Failure): void;
+  /** Why pods were skipped or refused, or what their authors were told. */
+  reason(code: string): void;
+  breakGlass(verb: string): void;
+  /** Options file or authority: read anew. */
+  reloaded(what: 'options' | 'certificate', result: 'accepted' | 'refused'): void;
+}
+
+export function admissionMetrics(meters: Meters): AdmissionMetrics {
+  const hook = { name: 'webhook', values: hooks };
+  const requests = meters.counter('sidegate_admission_requests_total', 'Admission requests answered.', [
+    hook,
+    { name: 'outcome', values: outcomes },
+  ]);
+  const seconds = meters.timer('sidegate_admission_seconds', 'From the whole request to its answer.', [hook]);
+  const failed = meters.counter('sidegate_admission_failures_total', 'Refusals that no rule gave: alert on any.', [
+    { name: 'kind', values: failures },
+  ]);
+  const reasons = meters.counter(
+    'sidegate_admission_reasons_total',
+    'Why pods were skipped or refused, or what their authors were told.',
+    [{ name: 'code', values: [...reasonCodes] }],
+  );
+  const breakGlass = meters.counter(
+    'sidegate_break_glass_total',
+    'Requests of the break-glass group into governed namespaces.',
+    [{ name: 'verb', values: connectVerbs }],
+  );
+  const reloads = meters.counter('sidegate_webhook_reloads_total', 'Options and certificates that were read anew.', [
+    { name: 'what', values: ['options', 'certificate'] },
+    { name: 'result', values: ['accepted', 'refused'] },
+  ]);
+  return {
+    answered(name, outcome, took) {
+      requests.add([name, outcome]);
+      seconds.observe([name], took);
+    },
+    failed: (failure) => failed.add([failure]),
+    reason: (code) => reasons.add([code]),
+    breakGlass: (verb) => breakGlass.add([verb]),
+    reloaded: (what, result) => reloads.add([what, result]),
+  };
+}

@@ -1,0 +1,82 @@
+/** Policies, for what the schema and its rules cannot say: patterns that cannot be carried out, names that mean nothing, rules that cannot fire. */
+import { errorCode, randomId } from '../base/index.ts';
+import { compileSnapshot, PolicyError } from '../core/index.ts';
+import type { Policy, PolicyNotice } from '../core/index.ts';
+import { parsePolicies } from '../crd/index.ts';
+import { checkPattern, compileScanner } from '../detect/index.ts';
+import type { AdmissionMetrics } from './metrics.ts';
+import { unexpected } from './mutate.ts';
+import { isFields, refusal } from './review.ts';
+import type { AdmissionRequest, Verdict } from './review.ts';
+
+const kinds: Readonly<Record<string, string>> = {
+  inferencepolicies: 'InferencePolicy',
+  clusterinferencepolicies: 'ClusterInferencePolicy',
+};
+
+/** How notices begin about a rule that does nothing by itself, whatever other policies there are. */
+const inert = /^never (finds|allows) anything|^is longer than maxDuration/;
+
+const words = ({ field, message }: PolicyNotice): string => `spec.${field} ${message}`;
+
+/** What stands in the way of carrying the policy out, and what its author should know. */
+function judge(policy: Policy): { readonly faults: readonly string[]; readonly notices: readonly string[] } {
+  try {
+    const snapshot = compileSnapshot([policy], { revision: 0 });
+    // Compiled as the sidecar will: what it cannot carry out is to be known before the policy is stored.
+    compileScanner(snapshot.scanRules, { hashKey: Buffer.from(randomId()) });
+    return {
+      faults: snapshot.notices.filter(({ message }) => inert.test(message)).map(words),
+      notices: snapshot.notices.filter(({ message }) => !inert.test(message)).map(words),
+    };
+  } catch (error) {
+    const known = ['invalid_pattern', 'unknown_detector', 'invalid_word', 'invalid_field_path'];
+    if (error instanceof PolicyError || (error instanceof Error && known.includes(errorCode(error) ?? ''))) {
+      return { faults: [error.message], notices: [] };
+    }
+    throw error;
+  }
+}
+
+/** As a person would have written it: what the server adds is not the author's. */
+function documentOf(request: AdmissionRequest): string | undefined {
+  const { object } = request;
+  if (!isFields(object) || !isFields(object['metadata'])) return undefined;
+  const { name } = object['metadata'];
+  return JSON.stringify({
+    apiVersion: object['apiVersion'],
+    kind: object['kind'],
+    metadata: {
+      name: typeof name === 'string' && name !== '' ? name : 'policy',
+      ...(request.namespace === '' ? {} : { namespace: request.namespace }),
+    },
+    spec: object['spec'],
+  });
+}
+
+export function createValidatePolicy(options: {
+  readonly metrics: AdmissionMetrics;
+}): (request: AdmissionRequest) => Promise<Verdict> {
+  return async (request) => {
+    const { group, resource, subResource, operation } = request;
+    const kind = kinds[resource];
+    const text = documentOf(request);
+    const asked = group === 'sidegate.dev' && subResource === '' && (operation === 'CREATE' || operation === 'UPDATE');
+    if (!asked || kind === undefined || text === undefined) {
+      options.metrics.failed('unexpected');
+      return unexpected(request);
+    }
+    const { policies, faults } = parsePolicies(text, kind, {
+      local: false,
+      checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
+    });
+    const said = faults.map(({ path, message }) => `${path}: ${message}`);
+    const [policy] = policies;
+    if (said.length > 0 || policy === undefined) {
+      return refusal(said.join(' | ') || 'there is no policy in it', { status: 422 });
+    }
+    const judged = judge(policy);
+    if (judged.faults.length > 0) return refusal(judged.faults.join(' | '), { status: 422 });
+    return { allowed: true, warnings: judged.notices.map((one) => `sidegate: ${one}`) };
+  };
+}

@@ -1,0 +1,65 @@
+import {
+  admissionPolicies,
+  apiServer,
+  authorities,
+  clocks,
+  definitions,
+  leader,
+  replicas,
+  rights,
+  webhooks,
+} from './check/control-plane-checks.ts';
+import type { Finding } from './check/finding.ts';
+import { readPicture } from './check/picture.ts';
+import type { Picture } from './check/picture.ts';
+import { bypasses, governed, kubelets, policies, sidecars, udpPorts } from './check/workload-checks.ts';
+import { clusterCommand, clusterUsage, systemNamespace } from './cluster-command.ts';
+import type { Command } from './command.ts';
+
+const usage = `sidegate check [flags]
+
+Is Sidegate well, and is every inference pod really governed? One line a check: ok, warn or fail, what was found, and what to do.
+It only reads.
+
+  --system NAMESPACE     where Sidegate is installed; default ${systemNamespace}
+  --json                 print a list of {level, check, message, hint}
+  --quiet                print only what is not ok
+${clusterUsage}
+Exit code: 0 nothing failed (warnings do not count), 1 something did, 2 not understood.
+`;
+
+/** In the order in which one would look. */
+const checks: readonly ((picture: Picture) => Finding | readonly Finding[])[] = [
+  ...[apiServer, clocks, definitions, replicas, leader, authorities, webhooks, admissionPolicies, rights],
+  ...[sidecars, governed, policies, udpPorts, bypasses, kubelets],
+];
+
+export const judge = (picture: Picture): readonly Finding[] => checks.flatMap((check) => check(picture));
+
+function line({ level, check, message, hint }: Finding): string {
+  const first = `${level.padEnd(5)} ${check.padEnd(20)} ${message}\n`;
+  return hint === undefined ? first : `${first}${' '.repeat(27)}→ ${hint}\n`;
+}
+
+export const checkCommand: Command = {
+  name: 'check',
+  summary: 'is Sidegate well, and is every inference pod really governed?',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: { system: { kind: 'text' }, json: { kind: 'switch' }, quiet: { kind: 'switch' } },
+    positionals: { name: 'nothing', least: 0, most: 0 },
+    async act(flags, { client }, io) {
+      const findings = judge(await readPicture(client, flags.text('system') ?? systemNamespace, () => io.now()));
+      const failed = findings.filter(({ level }) => level === 'fail').length;
+      const warned = findings.filter(({ level }) => level === 'warn').length;
+      const shown = flags.on('quiet') ? findings.filter(({ level }) => level !== 'ok') : findings;
+      if (flags.on('json')) io.stdout(`${JSON.stringify(shown, undefined, 2)}\n`);
+      else {
+        for (const finding of shown) io.stdout(line(finding));
+        io.stdout(`${findings.length} checks: ${failed} failed, ${warned} warned\n`);
+      }
+      return failed === 0 ? 0 : 1;
+    },
+  }),
+};

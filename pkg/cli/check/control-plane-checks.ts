@@ -1,0 +1,165 @@
+import { controlPlane } from '../../contract/index.ts';
+import { compareDefinition, resourceDefinitions } from '../../crd/index.ts';
+import { certificateFacts } from '../../pki/index.ts';
+import { fail, ok, some, unlessAny, warn } from './finding.ts';
+import type { Finding } from './finding.ts';
+import type { Picture } from './picture.ts';
+
+/** Whether Sidegate itself is well. */
+
+const day = 86_400_000;
+
+/** `v1.33.4-gke.1` as [1, 33]. */
+export function minorOf(version: string): readonly [number, number] {
+  const match = /^v?(\d+)\.(\d+)/.exec(version);
+  return [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
+}
+export const atLeast = (version: string, minor: number): boolean => {
+  const [major, found] = minorOf(version);
+  return major > 1 || (major === 1 && found >= minor);
+};
+
+export function apiServer({ serverVersion }: Picture): Finding {
+  return atLeast(serverVersion, 30)
+    ? ok('api server', serverVersion)
+    : fail('api server', `${serverVersion} has no admission policies`, 'upgrade Kubernetes to 1.30 or newer');
+}
+
+/** Tokens, certificates and grants end by the clock. */
+export function clocks({ serverTime, now }: Picture): Finding {
+  if (serverTime === undefined)
+    return warn('clocks', 'the API server does not tell its time', 'compare `date` on the nodes with each other');
+  // It tells whole seconds.
+  const skew = Math.abs(now - serverTime) - 1_000;
+  return skew <= 5_000
+    ? ok('clocks', 'this machine and the API server agree')
+    : warn(
+        'clocks',
+        `this machine and the API server are ${Math.round(skew / 1_000)} s apart`,
+        'run NTP: tokens and certificates end by the clock',
+      );
+}
+
+export function definitions({ definitions: { items, fault } }: Picture): Finding {
+  if (fault !== undefined) return fail('definitions', fault, 'ask somebody who may read CustomResourceDefinitions');
+  const wrong = resourceDefinitions().flatMap((ours) => {
+    const served = items.find(({ metadata }) => metadata.name === ours.metadata.name);
+    if (served === undefined) return [`${ours.metadata.name} is missing`];
+    const { prunedFields, missingVersions } = compareDefinition(ours, served);
+    return [
+      ...missingVersions.map((version) => `${ours.metadata.name} has no ${version}`),
+      ...(prunedFields.length > 0 ? [`${ours.metadata.name} drops ${some(prunedFields)}`] : []),
+    ];
+  });
+  return unlessAny('definitions', wrong, {
+    ok: 'as this version has them',
+    message: (names) => names,
+    hint: 'helm upgrade with crds.enabled, or kubectl apply --server-side -f crds/',
+  });
+}
+
+export function replicas({ deployments: { items, fault }, system }: Picture): readonly Finding[] {
+  if (fault !== undefined) return [fail('replicas', fault, `ask somebody who may read deployments in ${system}`)];
+  return [controlPlane.controller, controlPlane.webhook].map((name) => {
+    const found = items.find(({ metadata }) => metadata.name === name);
+    const hint = `kubectl -n ${system} describe deployment ${name}; kubectl -n ${system} logs deployment/${name}`;
+    if (found === undefined)
+      return fail(name, `there is no deployment ${name} in ${system}`, 'name the namespace with --system');
+    const wanted = found.spec.replicas ?? 1;
+    const ready = found.status?.readyReplicas ?? 0;
+    if (ready === 0) return fail(name, `0 of ${wanted} replicas are ready`, hint);
+    if (ready < wanted) return warn(name, `${ready} of ${wanted} replicas are ready`, hint);
+    if (wanted < 2) return warn(name, 'has one replica', `set ${name.replace('sidegate-', '')}.replicas to 2 or more`);
+    return ok(name, `${ready} replicas are ready`);
+  });
+}
+
+export function leader({ leases: { items, fault }, serverTime, now, system }: Picture): Finding {
+  if (fault !== undefined) return fail('leader', fault, `ask somebody who may read leases in ${system}`);
+  const { holderIdentity, renewTime } = items[0]?.spec ?? {};
+  const hint = `kubectl -n ${system} logs deployment/${controlPlane.controller}`;
+  const age = (serverTime ?? now) - Date.parse(renewTime ?? '');
+  if (holderIdentity === undefined || holderIdentity === '' || Number.isNaN(age))
+    return fail('leader', 'no controller leads', hint);
+  // A lease lasts 15 s.
+  return age > 30_000
+    ? fail('leader', `${holderIdentity} renewed its lease ${Math.round(age / 1_000)} s ago`, hint)
+    : ok('leader', holderIdentity);
+}
+
+function bundle(check: string, pem: string, { now }: Picture, hint: string): Finding {
+  const texts = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (texts.length === 0) return fail(check, 'holds no certificate', hint);
+  try {
+    const end = Math.max(...texts.map((text) => certificateFacts(text).notAfter));
+    const days = Math.floor((end - now) / day);
+    if (days < 0) return fail(check, 'has expired', hint);
+    // Rotation begins long before.
+    return days < 14
+      ? warn(check, `ends in ${days} days and was not rotated`, hint)
+      : ok(check, `good for ${days} days`);
+  } catch {
+    return fail(check, 'holds a certificate that cannot be read', hint);
+  }
+}
+
+export function authorities(picture: Picture): Finding {
+  const { maps, system } = picture;
+  if (maps.fault !== undefined)
+    return fail('authority', maps.fault, `ask somebody who may read ConfigMaps in ${system}`);
+  const trust = maps.items.find(({ metadata }) => metadata.name === controlPlane.trust);
+  const hint = `the controller writes ConfigMap ${controlPlane.trust}: kubectl -n ${system} logs deployment/${controlPlane.controller}`;
+  return bundle('authority', trust?.data?.[controlPlane.caKey] ?? '', picture, hint);
+}
+
+export function webhooks(picture: Picture): readonly Finding[] {
+  const { webhooks: found, system } = picture;
+  if (found.fault !== undefined)
+    return [fail('webhooks', found.fault, 'ask somebody who may read webhook configurations')];
+  const hint = `helm upgrade puts them back; kubectl -n ${system} logs deployment/${controlPlane.webhook}`;
+  if (found.items.length < 2)
+    return [fail('webhooks', `${found.items.length} webhook configurations of Sidegate are there`, hint)];
+  const all = found.items.flatMap(({ metadata, webhooks: list }) =>
+    (list ?? []).map((one) => ({ ...one, name: `${metadata.name}/${one.name}` })),
+  );
+  const open = all.filter(({ failurePolicy }) => failurePolicy !== 'Fail').map(({ name }) => name);
+  const bundles = new Set(all.map(({ clientConfig }) => clientConfig?.caBundle ?? ''));
+  return [
+    unlessAny('webhooks', open, {
+      ok: `${all.length} webhooks, all fail closed`,
+      message: (names) => `failurePolicy is not Fail: ${names}`,
+      hint,
+    }),
+    ...[...bundles].map((text) =>
+      bundle('webhook certificate', Buffer.from(text, 'base64').toString('utf8'), picture, hint),
+    ),
+  ];
+}
+
+export function admissionPolicies({ admissionPolicies: found, admissionBindings: bindings }: Picture): Finding {
+  const fault = found.fault ?? bindings.fault;
+  if (fault !== undefined) return fail('admission policies', fault, 'ask somebody who may read admission policies');
+  const hint = 'helm upgrade puts them back: they hold while no webhook answers';
+  if (found.items.length === 0) return fail('admission policies', 'none of Sidegate is there', hint);
+  const unbound = found.items
+    .map(({ metadata }) => metadata.name)
+    .filter(
+      (name) =>
+        !bindings.items.some(({ spec }) => spec.policyName === name && (spec.validationActions ?? []).includes('Deny')),
+    );
+  return unlessAny('admission policies', unbound, {
+    ok: `${found.items.length} policies, all deny`,
+    message: (names) => `not bound, or bound without Deny: ${names}`,
+    hint,
+  });
+}
+
+export function rights({ denied }: Picture): Finding {
+  if (denied.fault !== undefined)
+    return fail('rights', denied.fault, 'ask somebody who may create SubjectAccessReviews');
+  return unlessAny('rights', denied.items, {
+    ok: 'controller and webhook may do what they need',
+    message: (names) => names,
+    hint: 'helm upgrade puts the roles back',
+  });
+}

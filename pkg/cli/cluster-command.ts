@@ -1,0 +1,65 @@
+import { describeError } from '../base/index.ts';
+import { isKubeError } from '../kube/index.ts';
+import type { Cluster, CommandIo, ExitCode } from './command.ts';
+import { parseFlags } from './flags.ts';
+import type { FlagSpec, Flags } from './flags.ts';
+
+/** Where the chart's documents install Sidegate. */
+export const systemNamespace = 'sidegate-system';
+
+/** Flags of every command that asks a cluster: kubectl's own names. */
+export const clusterFlags = {
+  namespace: { kind: 'text', short: 'n' },
+  kubeconfig: { kind: 'text' },
+  context: { kind: 'text' },
+} as const satisfies Readonly<Record<string, FlagSpec>>;
+
+export const clusterUsage = `  -n, --namespace NAME   default: the namespace of the kubeconfig's context
+  --kubeconfig FILE      default: KUBECONFIG, else ~/.kube/config; in a pod its service account
+  --context NAME         context of the kubeconfig
+  --help                 this text
+`;
+
+interface ClusterCommand {
+  readonly usage: string;
+  readonly flags: Readonly<Record<string, FlagSpec>>;
+  readonly positionals: { readonly name: string; readonly least: number; readonly most: number };
+  /** What it throws of the API server's answers is printed, and is exit code 1. */
+  act(flags: Flags, cluster: Cluster, io: CommandIo): Promise<ExitCode>;
+}
+
+/** The common part of commands that ask a cluster: flags, connection, and the server's refusals in words. */
+export function clusterCommand({ usage, flags: own, positionals, act }: ClusterCommand) {
+  return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
+    const parsed = parseFlags(args, { ...own, ...clusterFlags }, positionals);
+    if ('help' in parsed) {
+      io.stdout(usage);
+      return 0;
+    }
+    if ('faults' in parsed) {
+      io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
+      return 2;
+    }
+    return withCluster(parsed.flags, io, (cluster) => act(parsed.flags, cluster, io));
+  };
+}
+
+/** Opens the cluster that the flags choose, and closes it; says in words what went wrong. */
+export async function withCluster(
+  flags: Flags,
+  io: CommandIo,
+  act: (cluster: Cluster) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  let cluster: Cluster | undefined;
+  try {
+    cluster = await io.openCluster({ kubeconfig: flags.text('kubeconfig'), context: flags.text('context') });
+    return await act({ ...cluster, namespace: flags.text('namespace') ?? cluster.namespace });
+  } catch (error) {
+    io.stderr(
+      `${isKubeError(error) ? error.message : `no cluster: ${describeError(error)}; name one with --kubeconfig or --context`}\n`,
+    );
+    return 1;
+  } finally {
+    cluster?.client.close();
+  }
+}

@@ -1,0 +1,90 @@
+import { parseJson } from '../base/index.ts';
+import type { JsonNode } from '../base/index.ts';
+import type { DownMessage, UpMessage } from './messages.ts';
+import { WireError } from './wire-error.ts';
+
+/**
+ * Frames: four bytes of length, big endian, then as many bytes of UTF-8 JSON.
+ *
+ * A reader decides by the length alone whether it takes a frame, before it keeps a byte of it; what it keeps is never more
+ * than one frame and one chunk.
+ */
+const headBytes = 4;
+
+/** A message as bytes. One result may be written to many streams. */
+export function encodeFrame(message: UpMessage | DownMessage): Buffer {
+  const body = Buffer.from(JSON.stringify(message));
+  const frame = Buffer.alloc(headBytes + body.length);
+  frame.writeUInt32BE(body.length);
+  body.copy(frame, headBytes);
+  return frame;
+}
+
+export interface FrameReader {
+  /**
+   * Takes what came, in pieces of any size, and hands on each whole frame's JSON in order.
+   *
+   * @throws WireError; then the reader is of no more use. What `onFrame` throws comes through.
+   */
+  push(chunk: Uint8Array): void;
+}
+
+export interface FrameReaderOptions {
+  /** Longest frame, bytes of JSON. */
+  readonly maxBytes: number;
+  /** Most values and keys in one frame; default one for each 8 bytes of `maxBytes`. */
+  readonly maxNodes?: number;
+  readonly onFrame: (root: JsonNode) => void;
+}
+
+export function createFrameReader(options: FrameReaderOptions): FrameReader {
+  const { maxBytes, onFrame } = options;
+  const limits = { maxDepth: 48, maxNodes: options.maxNodes ?? Math.ceil(maxBytes / 8) };
+  const head = Buffer.alloc(headBytes);
+  let headFilled = 0;
+  /** Pieces of the frame that is being read, joined once it is whole: no byte is copied twice. */
+  let pieces: Buffer[] = [];
+  /** Bytes of it that are still to come; undefined while its head is not read. */
+  let missing: number | undefined;
+
+  const readHead = (chunk: Buffer, at: number): number => {
+    const taken = chunk.copy(head, headFilled, at, at + headBytes - headFilled);
+    headFilled += taken;
+    if (headFilled < headBytes) return taken;
+    headFilled = 0;
+    missing = head.readUInt32BE();
+    if (missing === 0 || missing > maxBytes)
+      throw new WireError('frame_size', 'a frame has a length that is not taken');
+    return taken;
+  };
+  const readBody = (chunk: Buffer, at: number, left: number): number => {
+    const piece = chunk.subarray(at, at + left);
+    pieces.push(piece);
+    missing = left - piece.length;
+    if (missing > 0) return piece.length;
+    const [only] = pieces;
+    const body = only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces);
+    pieces = [];
+    missing = undefined;
+    onFrame(parse(body, limits));
+    return piece.length;
+  };
+
+  return {
+    push(bytes) {
+      const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      for (let at = 0; at < chunk.length;)
+        at += missing === undefined ? readHead(chunk, at) : readBody(chunk, at, missing);
+    },
+  };
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function parse(body: Buffer, limits: { readonly maxDepth: number; readonly maxNodes: number }): JsonNode {
+  try {
+    return parseJson(utf8.decode(body), limits);
+  } catch (cause) {
+    throw new WireError('frame_content', 'a frame is not JSON that can be read', { cause });
+  }
+}

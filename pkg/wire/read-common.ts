@@ -1,0 +1,27 @@
+import type { AuditHead, Beat, Goodbye, SeenVersions } from './messages.ts';
+import { fields, integer, matching, maybe, nullable, oneOf, record } from './shape.ts';
+import type { Reader } from './shape.ts';
+
+/** Readers of what stands in messages of both directions. */
+
+/** SHA-256, hex. */
+export const hash = matching(/^[0-9a-f]{64}$/);
+/** Decimal digits: only then can two of them be put in order. */
+const resourceVersion = matching(/^(?:0|[1-9][0-9]{0,29})$/);
+
+export const seenVersions: Reader<SeenVersions> = record(/^[a-z][a-z0-9.]{0,99}$/, resourceVersion, 32);
+export const purpose = oneOf('identity', 'serving');
+
+export const auditHead: Reader<AuditHead> = fields<AuditHead>({
+  sequence: integer(0, Number.MAX_SAFE_INTEGER),
+  hash: matching(/^[0-9a-zA-Z+/=_-]{1,128}$/),
+});
+
+export const beatReaders = { type: oneOf('beat'), audit: maybe(nullable(auditHead)) };
+export const beat: Reader<Beat> = fields<Beat>(beatReaders);
+
+export const goodbye: Reader<Goodbye> = fields<Goodbye>({
+  type: oneOf('goodbye'),
+  reason: oneOf('age', 'shutdown', 'replaced', 'protocol', 'identity', 'gone', 'slow', 'silent', 'stale', 'internal'),
+  afterMs: maybe(integer(0, 3_600_000)),
+});

@@ -1,0 +1,100 @@
+import { jsonValue } from '../base/index.ts';
+import type { JsonNode, JsonValue } from '../base/index.ts';
+import type { Policy, SourceRef } from '../core/index.ts';
+import type { DownMessage, SnapshotMessage } from './messages.ts';
+import { maxDownBytes } from './messages.ts';
+import { beat, goodbye, hash, purpose, seenVersions } from './read-common.ts';
+import { anyObject, fields, integer, list, matching, maybe, nullable, oneOf, text } from './shape.ts';
+import type { Reader } from './shape.ts';
+import { readTagged } from './tagged.ts';
+import { WireError } from './wire-error.ts';
+
+const pem = text(256 * 1024, 1);
+const name = text(253, 1);
+const generation = integer(0, Number.MAX_SAFE_INTEGER);
+const kind = oneOf('InferencePolicy', 'ClusterInferencePolicy');
+const secretName = { name, key: name };
+
+const source: Reader<SourceRef> = fields<SourceRef>({
+  kind,
+  uid: text(64, 1),
+  namespace: maybe(name),
+  name,
+  generation,
+});
+
+const specLists = ['providers', 'access', 'guards', 'classification', 'responseLimits', 'analyzers'] as const;
+
+/**
+ * The outline of a policy: enough that compiling can walk it. That it is what the controller meant is proven by the
+ * snapshot's hash, which covers every byte of meaning.
+ */
+const policy: Reader<Policy> = (value, at) => {
+  const object = anyObject(value, at);
+  kind(object['kind'], `${at}.kind`);
+  text(64, 1)(object['uid'], `${at}.uid`);
+  name(object['name'], `${at}.name`);
+  maybe(name)(object['namespace'], `${at}.namespace`);
+  generation(object['generation'], `${at}.generation`);
+  const spec = anyObject(object['spec'], `${at}.spec`);
+  oneOf('Enforce', 'Observe')(spec['mode'], `${at}.spec.mode`);
+  anyObject(spec['selector'], `${at}.spec.selector`);
+  for (const one of specLists) list(anyObject, 10_000)(spec[one], `${at}.spec.${one}`);
+  return object as unknown as Policy;
+};
+
+const snapshot: Reader<SnapshotMessage> = fields<SnapshotMessage>({
+  type: oneOf('snapshot'),
+  hash,
+  sources: list(source, 1_000),
+  policies: list(policy, 1_000),
+  seen: seenVersions,
+});
+
+const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMessage, { type: Type }>> } = {
+  welcome: fields({
+    type: oneOf('welcome'),
+    version: integer(1, 1_000_000),
+    heartbeatMs: integer(100, 600_000),
+    maxAgeMs: integer(1_000, 86_400_000),
+  }),
+  snapshot,
+  confirm: fields({ type: oneOf('confirm'), hash, seen: seenVersions }),
+  invalid: fields({ type: oneOf('invalid'), message: text(4_000), seen: seenVersions }),
+  secrets: fields({
+    type: oneOf('secrets'),
+    values: list(fields({ ...secretName, value: text(maxDownBytes) }), 1_000),
+    missing: list(fields(secretName), 1_000),
+  }),
+  certificate: fields({ type: oneOf('certificate'), purpose, certificate: pem }),
+  'certificate-refused': fields({
+    type: oneOf('certificate-refused'),
+    purpose,
+    reason: oneOf('no_names', 'ending', 'refused', 'failed'),
+  }),
+  renew: fields({ type: oneOf('renew'), purpose }),
+  imported: fields({
+    type: oneOf('imported'),
+    secretName: nullable(name),
+    material: nullable(fields({ certificate: pem, key: pem })),
+  }),
+  trust: fields({ type: oneOf('trust'), bundle: matching(/^[^\0]{1,262144}$/) }),
+  beat,
+  goodbye,
+};
+
+/**
+ * A message of the controller. Undefined: one that this version does not know and may leave aside.
+ *
+ * @throws WireError
+ */
+export function readDownMessage(root: JsonNode): DownMessage | undefined {
+  return readTagged<DownMessage>(readers as Readonly<Record<string, Reader<DownMessage>>>, jsonValue(root));
+}
+
+/** A snapshot that was kept. @throws WireError */
+export function readSnapshot(value: JsonValue): SnapshotMessage {
+  const message = snapshot(value, 'snapshot');
+  if (message.type !== 'snapshot') throw new WireError('message_shape', 'not a snapshot');
+  return message;
+}
