@@ -12,9 +12,10 @@ const optionsOf = (values: object = {}, options?: RenderOptions): KubeObject =>
 
 describe('the options that the webhook reads', () => {
   test('are the defaults of pkg/inject, and where the controller is', () => {
-    const { version, image, controller, captureModes, ...rest } = optionsOf();
+    const { version, image, controller, captureModes, previousImages, ...rest } = optionsOf();
     expect(rest).toEqual(defaultOptions);
-    expect({ version, image, captureModes }).toEqual({
+    expect({ version, image, captureModes, previousImages }).toEqual({
+      previousImages: [],
       version: '0.1.0',
       image: 'localhost/sidegate:0.1.0',
       captureModes: {},

@@ -1,0 +1,72 @@
+{{/*
+Values that this folder uses, beside what config/parameters.yaml renders: breakGlassGroup, webhook.timeoutSeconds.
+*/}}
+
+{{- define "sidegate.admissionLabels" -}}
+{{ include "sidegate.labels" . }}
+app.kubernetes.io/component: admission
+{{- end }}
+
+{{- define "sidegate.controllerAccount" -}}
+system:serviceaccount:{{ .Release.Namespace }}:sidegate-controller
+{{- end }}
+
+{{/* The picture of a static pod, as a kubelet draws it: admission does not reach the pod itself. Anybody else's is no picture. */}}
+{{- define "sidegate.notMirror" -}}
+- name: not-the-picture-of-a-static-pod
+  expression: "!('system:nodes' in request.userInfo.groups && has(object.metadata.annotations) && 'kubernetes.io/config.mirror' in object.metadata.annotations)"
+{{- end }}
+
+{{/* Argument: list of root, name of the policy. */}}
+{{- define "sidegate.binding" -}}
+{{- $root := index . 0 }}{{ $name := index . 1 -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "sidegate.admissionLabels" $root | nindent 4 }}
+spec:
+  policyName: {{ $name }}
+  validationActions: [Deny]
+  {{- with slice . 2 }}
+  paramRef: { name: {{ first . }}, namespace: {{ $root.Release.Namespace }}, parameterNotFoundAction: Deny }
+  {{- end }}
+{{- end }}
+
+{{/* Containers of a labelled pod by what they are, for policies with sidegate-parameters. Sets are names, which a pod has once. */}}
+{{- define "sidegate.podVariables" -}}
+- name: inits
+  expression: "object.spec.?initContainers.orValue([])"
+- name: all
+  expression: "variables.inits + object.spec.containers"
+- name: sidecars
+  expression: "variables.all.filter(c, c.name == 'sidegate')"
+- name: setup
+  expression: "variables.all.filter(c, c.name == 'sidegate-init')"
+- name: others
+  expression: "variables.all.filter(c, !(c.name in ['sidegate', 'sidegate-init']))"
+- name: native
+  expression: "params.data.nativeSidecars == 'true'"
+- name: redirect
+  expression: >-
+    params.data.captureModes.split('\n').exists(l, l.startsWith(request.namespace + '='))
+    ? (request.namespace + '=Redirect') in params.data.captureModes.split('\n')
+    : params.data.captureMode == 'Redirect'
+- name: networkInits
+  expression: >-
+    variables.inits.filter(c, params.data.networkInits.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
+    && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s))
+    && (size(l.split(' ')) < 3 || (size(c.?args.orValue([])) > 0 && c.args[0] == l.split(' ')[2])))
+    && size(c.?command.orValue([])) == 0 && c.?restartPolicy.orValue('') != 'Always').map(c, c.name)
+- name: proxies
+  expression: >-
+    variables.all.filter(c, params.data.meshProxies.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
+    && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s)))).map(c, c.name)
+- name: mesh
+  expression: "variables.networkInits + variables.proxies"
+- name: known
+  expression: >-
+    variables.all.filter(c, params.data.wrappersAndHelpers.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
+    && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s)))).map(c, c.name)
+{{- end }}

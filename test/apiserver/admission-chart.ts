@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import type { ApiServer } from '../cluster/api-server.ts';
+import { runCommand } from '../cluster/command.ts';
+import { findPrograms } from '../cluster/programs.ts';
+
+/** The chart's own admission objects, rendered by helm, on a real API server. */
+
+const root = resolve(import.meta.dirname, '../..');
+export const release = 'sidegate-system';
+
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly [field: string]: unknown;
+}
+
+/** @param values as `--set` takes them */
+export async function renderChart(values: readonly string[] = []): Promise<readonly Manifest[]> {
+  const { helm = 'helm' } = findPrograms(['helm']);
+  const args = ['template', 'sidegate', join(root, 'charts/sidegate'), '-n', release];
+  const { status, stdout, stderr } = await runCommand(helm, [...args, ...values.flatMap((one) => ['--set', one])]);
+  if (status !== 0) throw new Error(stderr);
+  return parseAllDocuments(stdout).flatMap((document) => {
+    const value = document.toJS() as Manifest | null;
+    return value === null ? [] : [value];
+  });
+}
+
+export const ofKind = (manifests: readonly Manifest[], ...kinds: readonly string[]): readonly Manifest[] =>
+  manifests.filter(({ kind }) => kinds.includes(kind));
+
+export function oneOf(manifests: readonly Manifest[], kind: string, name: string): Manifest {
+  const found = manifests.find((one) => one.kind === kind && one.metadata.name === name);
+  if (found === undefined) throw new Error(`the chart has no ${kind} ${name}`);
+  return found;
+}
+
+export async function apply(server: ApiServer, manifests: readonly Manifest[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-chart-'));
+  try {
+    const file = join(folder, 'all.json');
+    writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests }));
+    const { status, stderr } = await server.kubectl(['apply', '--server-side', '-f', file]);
+    if (status !== 0) throw new Error(stderr);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Until it holds: policies and webhooks are in force some hundred milliseconds after they were written. */
+export async function eventually(what: string, holds: () => Promise<boolean>, ms = 30_000): Promise<void> {
+  const until = performance.now() + ms;
+  while (!(await holds())) {
+    if (performance.now() > until) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

@@ -1,0 +1,483 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { parseChartOptions } from '../../pkg/admission/index.ts';
+import { checkFinalState, inject, injectedAnnotation } from '../../pkg/inject/index.ts';
+import type { InjectOptions } from '../../pkg/inject/index.ts';
+import { changed, model, pod } from '../../pkg/inject/testing/pods.ts';
+import type { Json } from '../../pkg/inject/testing/pods.ts';
+import { second, tamperings } from '../../pkg/inject/testing/tamperings.ts';
+import { startApiServer } from '../cluster/api-server.ts';
+import type { ApiServer } from '../cluster/api-server.ts';
+import type { KubeAnswer, KubeClient } from '../cluster/kube-client.ts';
+import { apply, eventually, ofKind, oneOf, release, renderChart } from './admission-chart.ts';
+import type { Manifest } from './admission-chart.ts';
+import { installDefinitions } from './custom-resources.ts';
+
+// The chart's admission policies alone, without any webhook: what the API server itself refuses, in its own words.
+
+const ca = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+const older = '-----BEGIN CERTIFICATE-----\nMIIA\n-----END CERTIFICATE-----\n';
+
+let server: ApiServer;
+let chart: readonly Manifest[];
+
+const values = [
+  'breakGlassGroup=sre',
+  'image.previous={sidegate/sidegate:0.0.9}',
+  'sidecar.captureModes.named=NamedPort',
+  'meshes.istio.enabled=true,meshes.istio.images={istio/proxyv2}',
+  'meshes.linkerd.enabled=true,meshes.linkerd.initImages={linkerd/proxy-init},meshes.linkerd.proxyImages={linkerd/proxy}',
+  'wrappers.knative.enabled=true,wrappers.knative.images={knative/queue}',
+  'wrappers.kserve.enabled=true,wrappers.kserve.images={kserve/agent}',
+  'helpers[0].name=lora-loader,helpers[0].images={ml/lora-loader},helpers[0].runAsUser=2000',
+];
+
+const trust = (bundle: string): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'sidegate-trust', namespace: release },
+  data: { 'ca.crt': bundle },
+});
+
+function optionsFor(namespace: string, bundle = ca): InjectOptions {
+  const yaml = oneOf(chart, 'ConfigMap', 'sidegate-options').data?.['options.yaml'] ?? '';
+  return parseChartOptions(yaml).for({ name: namespace, governed: true }, bundle);
+}
+
+function injected(value: unknown, options: InjectOptions): Json {
+  const result = inject(value, options);
+  if (result.kind !== 'inject') throw new Error(JSON.stringify(result.reasons));
+  return result.pod as unknown as Json;
+}
+
+const unlabelled = (spec: Json = {}): Json => pod(spec, { name: 'plain', labels: {} });
+const path = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
+const dry = (value: unknown, namespace = 'ml', client: KubeClient = server.client): Promise<KubeAnswer> =>
+  client.request('POST', `${path(namespace)}?dryRun=All`, value);
+
+/** Without the mounts of the cluster's own token, which the API server adds to all containers and injection takes from ours. */
+const good = (
+  namespace = 'ml',
+  spec: Json = { containers: [model(), second], automountServiceAccountToken: false },
+): Json => injected(pod(spec), optionsFor(namespace));
+
+beforeAll(async () => {
+  server = await startApiServer({ controllers: ['clusterrole-aggregation-controller'] });
+  await Promise.all([
+    server.namespace('ml', { 'sidegate.dev/governed': 'true' }),
+    server.namespace('named'),
+    server.namespace(release),
+    server.client.must('POST', '/api/v1/namespaces/kube-system/serviceaccounts', { metadata: { name: 'default' } }),
+    installDefinitions(server),
+  ]);
+  chart = await renderChart(values);
+  await apply(server, [
+    trust(ca),
+    oneOf(chart, 'ConfigMap', 'sidegate-parameters'),
+    ...ofKind(chart, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'),
+  ]);
+  await eventually('policies are in force', async () => {
+    const answers = await Promise.all([dry(pod()), dry(unlabelled({ containers: [model({ name: 'sidegate' })] }))]);
+    return answers.every(({ status }) => status >= 400);
+  });
+  await new Promise((settled) => setTimeout(settled, 1_000));
+}, 200_000);
+afterAll(() => server.stop());
+
+test('no policy has a warning of the type checker', async () => {
+  for (const { metadata } of ofKind(chart, 'ValidatingAdmissionPolicy')) {
+    const { status } = (await server.client.must(
+      'GET',
+      `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/${metadata.name}`,
+    )) as { status?: { typeChecking?: { expressionWarnings?: unknown } } };
+    expect([metadata.name, status?.typeChecking?.expressionWarnings]).toEqual([metadata.name, undefined]);
+  }
+});
+
+describe('a pod that was injected', () => {
+  test.each(['ml', 'named'])('passes in namespace %s, and reads back as it was written', async (namespace) => {
+    const answer = await dry(good(namespace), namespace);
+    expect([answer.status, answer.message]).toEqual([201, '']);
+    const options = optionsFor(namespace);
+    expect(inject(answer.body, options)).toMatchObject({ kind: 'inject', patch: [] });
+    const params = {
+      options,
+      images: [options.image],
+      authorities: [ca],
+      injected: [injectedAnnotation(options)],
+    };
+    expect(checkFinalState(answer.body, params)).toEqual([]);
+  });
+
+  const golden = ['vllm', 'triton', 'annotated', 'istio', 'istio-native', 'linkerd', 'knative', 'kserve-knative'];
+  test.each([...golden, 'kserve-raw', 'helper'])('of the file %s passes, unchanged by defaulting', async (name) => {
+    const file = join(resolve(import.meta.dirname, '../../pkg/inject/testdata'), `${name}.yaml`);
+    const options = optionsFor('ml');
+    const value = changed(parse(readFileSync(file, 'utf8')), (copy: { metadata: Json; spec: Json }) => {
+      copy.spec['automountServiceAccountToken'] = false;
+      copy.metadata['name'] = 'golden';
+      delete copy.metadata['generateName'];
+      delete copy.metadata['namespace'];
+    });
+    const answer = await dry(injected(value, options));
+    expect([answer.status, answer.message]).toEqual([201, '']);
+    expect(inject(answer.body, options)).toMatchObject({ kind: 'inject', patch: [] });
+  });
+
+  /** Said by the webhook alone. */
+  const webhookOnly = ['another injected annotation'];
+  const elsewhere: Readonly<Record<string, string>> = {
+    'the label removed': 'reserved_name',
+    'other ports of the sidecar': 'init_arguments',
+  };
+  const rows = tamperings.filter(([what, rules]) => !webhookOnly.includes(what) && !rules.includes('readable'));
+  test.each(rows)('is refused with %s: %j', async (what, rules, tamper) => {
+    const answer = await dry(changed(good(), tamper as (copy: never) => void));
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    // By the server's own rules or by ours; ours name the rule, or the reason where it is about neighbours.
+    const said = /denied request: \[(\w+)\]/.exec(answer.message)?.[1];
+    if (said === undefined) expect(answer.message).toMatch(/is invalid|duplicate|not found/i);
+    else if (elsewhere[what] !== undefined) expect(said).toBe(elsewhere[what]);
+    else if (!rules.includes('neighbours')) expect(rules).toContain(said);
+    else {
+      expect(['host_network', 'host_pid', 'shared_pid', 'privileged', 'reserved_uid', 'reserved_volume']).toContain(
+        said,
+      );
+    }
+  });
+
+  test('is refused with an authority that nobody published, and passes with one of two', async () => {
+    const ofOlder = injected(pod(), optionsFor('ml', older));
+    expect((await dry(ofOlder)).message).toContain('[environment] the sidecar would trust an authority');
+    await apply(server, [trust(`${older}${ca}`)]);
+    try {
+      await eventually('both authorities count', async () => (await dry(ofOlder)).status === 201);
+      expect((await dry(good())).status).toBe(201);
+    } finally {
+      await apply(server, [trust(ca)]);
+      await eventually('one counts again', async () => (await dry(ofOlder)).status >= 400);
+    }
+  });
+
+  test.each<[string, Json, string]>([
+    ['hostPort', { containers: [model({ ports: [{ containerPort: 8000, hostPort: 8000 }] })] }, 'host_port'],
+    ['UDP', { containers: [model({ ports: [{ containerPort: 8000, protocol: 'UDP' }] })] }, 'udp_port'],
+    [
+      'NET_ADMIN',
+      { containers: [model({ securityContext: { capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] } } })] },
+      'capability',
+    ],
+    [
+      'CAP_SYS_ADMIN',
+      { containers: [model({ securityContext: { capabilities: { add: ['CAP_SYS_ADMIN'], drop: ['ALL'] } } })] },
+      'capability',
+    ],
+    ['a port of ours', { containers: [model({ ports: [{ containerPort: 17450 }] })] }, 'reserved_port'],
+    ['windows', { os: { name: 'windows' } }, 'windows'],
+    [
+      "the sidecar's token for another volume",
+      {
+        volumes: [
+          {
+            name: 'mine',
+            projected: { sources: [{ serviceAccountToken: { audience: 'sidegate.dev/controller', path: 'token' } }] },
+          },
+        ],
+      },
+      'reserved_audience',
+    ],
+  ])('by hand is refused with %s', async (_, spec, code) => {
+    const base = good('ml', {}) as { metadata: Json; spec: Json & { volumes: Json[]; containers: Json[] } };
+    const merged = {
+      ...base,
+      spec: {
+        ...base.spec,
+        ...spec,
+        volumes: [...base.spec.volumes, ...((spec['volumes'] ?? []) as Json[])],
+        ...(spec['containers'] === undefined ? {} : { containers: spec['containers'] }),
+      },
+    };
+    const messages = (await dry(merged)).message;
+    // The server names one refusal: that of our own containers may come first.
+    expect(messages).toMatch(new RegExp(`\\[(${code}|port_map|raw_sockets)\\]|Windows|windows`));
+  });
+});
+
+describe('a pod that was not injected', () => {
+  test.each(['ml', 'named', 'kube-system', release])(
+    'is refused in namespace %s when it carries the label',
+    async (at) => {
+      expect((await dry(pod(), at)).message).toContain('[sidecar_present]');
+    },
+  );
+
+  test.each(['false', '', 'True', 'yes'])('is refused with the label %j', async (value) => {
+    const answer = await dry(pod({}, { labels: { 'sidegate.dev/inference': value } }));
+    expect(answer.message).toContain('[label]');
+  });
+
+  test('passes without the label, and not with names or tokens of ours', async () => {
+    expect((await dry(unlabelled())).status).toBe(201);
+    expect((await dry(unlabelled({ containers: [model({ name: 'sidegate' })] }))).message).toContain('[reserved_name]');
+    expect((await dry(unlabelled({ initContainers: [model({ name: 'sidegate-init' })] }))).message).toContain(
+      '[reserved_name]',
+    );
+    const volumes = [
+      {
+        name: 'a',
+        projected: { sources: [{ serviceAccountToken: { audience: 'sidegate.dev/controller', path: 't' } }] },
+      },
+    ];
+    expect((await dry(unlabelled({ volumes }))).message).toContain('[reserved_audience]');
+  });
+
+  test('passes as the picture of a static pod when a kubelet draws it, and nobody else', async () => {
+    const mirror = pod(
+      { nodeName: 'n1' },
+      {
+        name: 'static-n1',
+        labels: { 'sidegate.dev/inference': 'true' },
+        annotations: { 'kubernetes.io/config.mirror': 'x' },
+      },
+    );
+    expect((await dry(mirror)).message).toContain('[sidecar_present]');
+  });
+});
+
+describe('a pod that runs', () => {
+  let made = 0;
+  let editor: KubeClient;
+  let controller: KubeClient;
+  let emergency: KubeClient;
+  beforeAll(async () => {
+    editor = await server.as({ user: 'ed', groups: ['system:masters'] });
+    controller = await server.as({
+      user: `system:serviceaccount:${release}:sidegate-controller`,
+      groups: ['system:masters'],
+    });
+    emergency = await server.as({ user: 'sam', groups: ['system:masters', 'sre'] });
+  });
+
+  const create = async (): Promise<string> => {
+    const name = `run-${++made}`;
+    const value = changed(good(), (copy: { metadata: Json }) => (copy.metadata['name'] = name));
+    await server.client.must('POST', path('ml'), value);
+    return `${path('ml')}/${name}`;
+  };
+  const json = 'application/merge-patch+json';
+  const strategic = 'application/strategic-merge-patch+json';
+  const metadata = (kind: string, key: string, value: unknown): Json => ({ metadata: { [kind]: { [key]: value } } });
+  const image = (name: string, list = 'initContainers'): Json => ({ spec: { [list]: [{ name, image: 'evil/x:1' }] } });
+
+  test.each<[string, string, Json, string]>([
+    ['the label removed', '', metadata('labels', 'sidegate.dev/inference', null), 'label'],
+    ['the label changed', '', metadata('labels', 'sidegate.dev/inference', 'false'), 'label'],
+    ['the label removed through its status', '/status', metadata('labels', 'sidegate.dev/inference', null), 'label'],
+    ['an annotation changed', '', metadata('annotations', 'sidegate.dev/port-map', '{}'), 'annotations'],
+    ['an annotation removed', '', metadata('annotations', 'sidegate.dev/injected', null), 'annotations'],
+    ['an annotation added', '', metadata('annotations', 'sidegate.dev/model-ports', '1'), 'annotations'],
+    [
+      'an annotation changed through its status',
+      '/status',
+      metadata('annotations', 'sidegate.dev/port-map', '{}'),
+      'annotations',
+    ],
+    ['the image of the sidecar changed', '', image('sidegate'), 'image'],
+    ['the image of init changed', '', image('sidegate-init'), 'image'],
+    [
+      'the resources of the sidecar changed',
+      '/resize',
+      { spec: { initContainers: [{ name: 'sidegate', resources: { requests: { cpu: '1m' } } }] } },
+      'resources',
+    ],
+    [
+      'a debug container',
+      '/ephemeralcontainers',
+      { spec: { ephemeralContainers: [{ name: 'debug', image: 'busybox' }] } },
+      'ephemeral_container',
+    ],
+  ])('is refused with %s', async (_, sub, patch, rule) => {
+    const at = await create();
+    const answer = await editor.request(
+      'PATCH',
+      `${at}${sub}`,
+      patch,
+      sub === '' && 'metadata' in patch ? json : strategic,
+    );
+    expect([answer.status, answer.message]).toEqual([expect.any(Number), expect.stringContaining(`[${rule}]`)]);
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+  });
+
+  test('may have everything else changed', async () => {
+    const at = await create();
+    for (const patch of [
+      metadata('labels', 'app', 'b'),
+      metadata('annotations', 'note', 'b'),
+      metadata('labels', 'sidegate.dev/inference', 'true'),
+    ]) {
+      expect((await editor.request('PATCH', at, patch, json)).status).toBe(200);
+    }
+    expect((await editor.request('PATCH', at, image('model', 'containers'), strategic)).status).toBe(200);
+    expect((await editor.request('DELETE', at)).status).toBe(200);
+  });
+
+  test('is not made an inference pod by a label', async () => {
+    await server.client.must('POST', path('ml'), pod({}, { name: 'later', labels: {} }));
+    const answer = await editor.request(
+      'PATCH',
+      `${path('ml')}/later`,
+      metadata('labels', 'sidegate.dev/inference', 'true'),
+      json,
+    );
+    expect(answer.message).toContain('[label]');
+  });
+
+  test('gets another image of ours from the controller, if the chart allows it', async () => {
+    const at = await create();
+    const to = (name: string): Json => ({ spec: { initContainers: [{ name: 'sidegate', image: name }] } });
+    const refused = await controller.request('PATCH', at, to('evil/x:1'), strategic);
+    expect(refused.message).toContain('[allowed_image]');
+    expect((await controller.request('PATCH', at, to('sidegate/sidegate:0.0.9'), strategic)).status).toBe(200);
+    expect((await controller.request('PATCH', at, metadata('labels', 'app', 'c'), json)).status).toBe(200);
+  });
+
+  test('gets a debug container from the break-glass group', async () => {
+    const at = await create();
+    const patch = { spec: { ephemeralContainers: [{ name: 'debug', image: 'busybox' }] } };
+    const answer = await emergency.request('PATCH', `${at}/ephemeralcontainers`, patch, strategic);
+    expect([answer.status, answer.message]).toEqual([200, '']);
+  });
+});
+
+describe('a token by which sidecars make themselves known', () => {
+  const ask = (client: KubeClient, audiences: readonly string[]): Promise<KubeAnswer> =>
+    client.request('POST', '/api/v1/namespaces/ml/serviceaccounts/default/token', {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: { audiences },
+    });
+
+  test('is refused to everybody but kubelets', async () => {
+    const admin = await server.as({ user: 'root', groups: ['system:masters'] });
+    expect((await ask(admin, ['sidegate.dev/controller'])).message).toContain('[reserved_audience]');
+    expect((await ask(admin, ['other', 'sidegate.dev/controller'])).message).toContain('[reserved_audience]');
+    expect((await ask(admin, ['other'])).status).toBe(201);
+    const kubelet = await server.as({ user: 'system:node:n1', groups: ['system:nodes', 'system:masters'] });
+    expect((await ask(kubelet, ['sidegate.dev/controller'])).message).not.toContain('[reserved_audience]');
+  });
+});
+
+describe('a policy that names Secrets', () => {
+  const allow = [{ name: 'a', effect: 'Allow', subjects: [{ anyone: true }] }];
+  const policies = '/apis/sidegate.dev/v1alpha1/namespaces/ml/inferencepolicies';
+  const clusters = '/apis/sidegate.dev/v1alpha1/clusterinferencepolicies';
+  const policy = (spec: Json, kind = 'InferencePolicy', name = 'p'): Json => ({
+    apiVersion: 'sidegate.dev/v1alpha1',
+    kind,
+    metadata: { name },
+    spec: { access: allow, ...spec },
+  });
+  const credential = (name: string): Json => ({
+    upstream: { ports: [{ containerPort: 8000 }], credential: { secretRef: { name, key: 'k' } } },
+  });
+  const authority = (name: string): Json => ({
+    upstream: { ports: [{ containerPort: 8000, protocol: 'TLS', caSecretRef: { name, key: 'k' } }] },
+  });
+  const certificate = (secretName: string): Json => ({ tls: { certificate: { secretName } } });
+  let author: KubeClient;
+
+  beforeAll(async () => {
+    author = await server.as({ user: 'ana', groups: ['authors'] });
+    const rbac = '/apis/rbac.authorization.k8s.io/v1';
+    const subjects = [{ kind: 'User', name: 'ana', apiGroup: 'rbac.authorization.k8s.io' }];
+    const write = {
+      apiGroups: ['sidegate.dev'],
+      resources: ['inferencepolicies', 'clusterinferencepolicies'],
+      verbs: ['create', 'update', 'patch', 'get'],
+    };
+    await server.client.must('POST', `${rbac}/clusterroles`, { metadata: { name: 'authors' }, rules: [write] });
+    await server.client.must('POST', `${rbac}/clusterrolebindings`, {
+      metadata: { name: 'authors' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'authors' },
+      subjects,
+    });
+    for (const namespace of ['ml', release]) {
+      const at = `${rbac}/namespaces/${namespace}`;
+      await server.client.must('POST', `${at}/roles`, {
+        metadata: { name: 'one-secret' },
+        rules: [{ apiGroups: [''], resources: ['secrets'], resourceNames: ['mine'], verbs: ['get'] }],
+      });
+      await server.client.must('POST', `${at}/rolebindings`, {
+        metadata: { name: 'one-secret' },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'one-secret' },
+        subjects,
+      });
+    }
+  });
+
+  test.each([
+    ['a credential', credential],
+    ['an authority', authority],
+    ['a certificate', certificate],
+  ])('is taken from who may read them: %s', async (_, spec) => {
+    const ask = (name: string) => author.request('POST', `${policies}?dryRun=All`, policy(spec(name)));
+    await eventually('ana may write policies', async () => (await ask('mine')).status === 201);
+    const refused = await ask('theirs');
+    expect(refused.message).toContain(
+      '[secret] ana may not read every Secret that the policy names in namespace ml (theirs)',
+    );
+  });
+
+  test('is refused on every change, not only that of the name', async () => {
+    await server.client.must('POST', policies, policy(credential('theirs'), 'InferencePolicy', 'kept'));
+    const answer = await author.request(
+      'PATCH',
+      `${policies}/kept`,
+      { spec: { upstream: { ports: [{ containerPort: 9000 }] } } },
+      'application/merge-patch+json',
+    );
+    expect(answer.message).toContain('[secret]');
+  });
+
+  test('of the whole cluster names those of our namespace, and a credential only for a hosted model', async () => {
+    const ask = (spec: Json) =>
+      author.request('POST', `${clusters}?dryRun=All`, policy(spec, 'ClusterInferencePolicy'));
+    const hosted = (name: string): Json => ({
+      upstream: { hosted: { url: 'https://api.example.com' }, credential: { secretRef: { name, key: 'k' } } },
+    });
+    expect([(await ask(hosted('mine'))).status, (await ask(hosted('mine'))).message]).toEqual([201, '']);
+    expect((await ask(hosted('theirs'))).message).toContain('[secret]');
+    expect((await ask(credential('mine'))).message).toContain('needs hosted beside it');
+  });
+});
+
+describe('the label of a governed namespace', () => {
+  const remove = (client: KubeClient): Promise<KubeAnswer> =>
+    client.request(
+      'PATCH',
+      '/api/v1/namespaces/ml?dryRun=All',
+      { metadata: { labels: { 'sidegate.dev/governed': null } } },
+      'application/merge-patch+json',
+    );
+
+  test('is taken off by cluster administrators and the controller alone', async () => {
+    const rbac = '/apis/rbac.authorization.k8s.io/v1';
+    const account = `system:serviceaccount:${release}:sidegate-controller`;
+    await server.client.must('POST', `${rbac}/clusterroles`, {
+      metadata: { name: 'namespaces' },
+      rules: [{ apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'update', 'patch'] }],
+    });
+    await server.client.must('POST', `${rbac}/clusterrolebindings`, {
+      metadata: { name: 'namespaces' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'namespaces' },
+      subjects: ['nora', account].map((name) => ({ kind: 'User', name, apiGroup: 'rbac.authorization.k8s.io' })),
+    });
+    const nora = await server.as({ user: 'nora' });
+    await eventually('nora may change namespaces', async () => !(await remove(nora)).message.includes('cannot patch'));
+    expect((await remove(nora)).message).toContain('[governed_label]');
+    expect((await remove(await server.as({ user: account }))).status).toBe(200);
+    expect((await remove(server.client)).status).toBe(200);
+  });
+});
