@@ -45,6 +45,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'controller.podAnnotations': { team: 'platform' },
   'controller.podLabels': { team: 'platform' },
   'webhook.replicas': 1,
+  'webhook.timeoutSeconds': 3,
   'webhook.logLevel': 'warn',
   'webhook.resources': { requests: { cpu: '1' } },
   'webhook.priorityClassName': 'system-cluster-critical',
