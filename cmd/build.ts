@@ -72,7 +72,7 @@ const withoutUnused: Plugin = {
 
 await build({
   absWorkingDir: root,
-  entryPoints: { sidecar: 'cmd/sidecar/main.ts', 'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts' },
+  entryPoints: { sidecar: 'cmd/sidecar/main.ts', webhook: 'cmd/webhook/main.ts', 'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts' },
   outdir,
   bundle: true,
   splitting: true,
