@@ -43,7 +43,7 @@ export async function createWebhookServer(options: WebhookServerOptions): Promis
       // Longer than the API server keeps a connection that it does not use, or it would send into one that we have closed.
       keepAliveTimeout: 90_000,
       headersTimeout: 32_000,
-      requestTimeout: 30_000,
+      requestTimeout: 40_000,
       requireHostHeader: true,
       insecureHTTPParser: false,
     },

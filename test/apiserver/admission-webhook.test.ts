@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { inject } from '../../pkg/inject/index.ts';
 import { model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
@@ -6,6 +8,7 @@ import { afterStep, createAuthorityPair, readAuthority, writeAuthority } from '.
 import type { AuthorityStep } from '../../pkg/pki/index.ts';
 import { parseChartOptions } from '../../pkg/admission/index.ts';
 import { systemClock } from '../../pkg/base/index.ts';
+import { createClusterAuthority } from '../cluster/certificates.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import type { KubeAnswer, KubeClient } from '../cluster/kube-client.ts';
@@ -141,11 +144,83 @@ describe('injection', () => {
     expect([answer.status, (answer.body as PodObject).spec.initContainers]).toEqual([201, undefined]);
   });
 
-  test('is checked at the end, whoever changed the pod', async () => {
-    // What a webhook after ours could have done, in the one way that CEL cannot tell: an annotation of another injector.
-    const answer = await dry(pod({}, { annotations: { 'sidegate.dev/injected': '{}' } }));
-    expect(answer.status).toBe(201);
-    expect((answer.body as PodObject).metadata.annotations?.['sidegate.dev/injected']).toContain('templateHash');
+  /** A webhook of somebody else, asked after ours: it takes the label's protection away each time that it is asked. */
+  async function rogue(reinvocationPolicy: 'Never' | 'IfNeeded'): Promise<() => Promise<void>> {
+    const other = await createClusterAuthority('rogue');
+    const { cert, key } = await other.issue('rogue', [], ['localhost']);
+    const patch = [{ op: 'replace', path: '/metadata/annotations/sidegate.dev~1injected', value: '{}' }];
+    const listener = createServer({ cert, key }, (request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        const { request: asked } = JSON.parse(body) as { request: { uid: string } };
+        response.setHeader('content-type', 'application/json');
+        response.end(
+          JSON.stringify({
+            apiVersion: 'admission.k8s.io/v1',
+            kind: 'AdmissionReview',
+            response: {
+              uid: asked.uid,
+              allowed: true,
+              patchType: 'JSONPatch',
+              patch: Buffer.from(JSON.stringify(patch)).toString('base64'),
+            },
+          }),
+        );
+      });
+    });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    const { port } = listener.address() as AddressInfo;
+    const at = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+    await server.client.must('POST', at, {
+      metadata: { name: 'zz-rogue' },
+      webhooks: [
+        {
+          name: 'rogue.example.com',
+          admissionReviewVersions: ['v1'],
+          sideEffects: 'None',
+          reinvocationPolicy,
+          clientConfig: { url: `https://localhost:${port}/`, caBundle: Buffer.from(other.cert).toString('base64') },
+          rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+          objectSelector: { matchLabels: { rogue: reinvocationPolicy } },
+        },
+      ],
+    });
+    return async () => {
+      await server.client.must('DELETE', `${at}/zz-rogue`);
+      listener.closeAllConnections();
+      await new Promise((resolve) => listener.close(resolve));
+    };
+  }
+
+  const marked = (rogues: string): Json =>
+    pod({}, { name: `marked-${rogues.toLowerCase()}`, labels: { 'sidegate.dev/inference': 'true', rogue: rogues } });
+
+  test('comes again after a webhook that changed the pod', async () => {
+    const end = await rogue('Never');
+    try {
+      for (let at = 0; at < 15; at++) {
+        const answer = await dry(marked('Never'));
+        expect([answer.status, answer.message]).toEqual([201, '']);
+        expect((answer.body as PodObject).metadata.annotations?.['sidegate.dev/injected']).toContain('templateHash');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    } finally {
+      await end();
+    }
+  });
+
+  test('is checked at the end: a pod that somebody changes each time is refused', async () => {
+    const end = await rogue('IfNeeded');
+    try {
+      await eventually('it is refused', async () =>
+        (await dry(marked('IfNeeded'))).message.includes(
+          'admission webhook "pods.sidegate.dev" denied the request: the pod would not be governed: [injected]',
+        ),
+      );
+    } finally {
+      await end();
+    }
   });
 });
 
