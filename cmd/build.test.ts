@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -47,6 +47,16 @@ const sources = (): readonly string[] =>
   );
 
 describe('the bundles', () => {
+  test('of init and pause do what their sources do', async () => {
+    expect(run('init', []).stderr).toContain('--uid must be a uid');
+    const pause = spawn(process.execPath, [join(folder, 'pause.js')]);
+    const ended = new Promise((done) => pause.on('close', (code, signal) => done({ code, signal })));
+    await new Promise((done) => setTimeout(done, 300));
+    expect(pause.exitCode).toBeNull();
+    pause.kill('SIGTERM');
+    expect(await ended).toEqual({ code: 0, signal: null });
+  });
+
   test('find in a broken policy what the source finds, in the same words', () => {
     writeFileSync(join(folder, 'broken.yaml'), broken);
     const faults = parsePolicies(broken, 'broken.yaml').faults.map(formatFault);
@@ -68,8 +78,11 @@ describe('the bundles', () => {
   });
 
   test('load no undici, which nothing here uses', () => {
-    const { stdout, loaded } = run('sidecar', ['--help']);
-    expect(stdout).toContain('--policy');
+    expect(run('sidecar', ['--help']).stdout).toContain('--policy');
+    // An address of nobody's: it ends when everything is loaded and it would listen.
+    const nowhere = ['--policy', 'broken.yaml', '--upstream', 'http://127.0.0.1:1', '--listen', '192.0.2.1:1'];
+    const { stderr, loaded } = run('sidecar', nowhere);
+    expect(stderr).toContain('EADDRNOTAVAIL');
     expect(loaded).toContain('NativeModule http');
     expect(loaded.filter((name) => name.includes('undici'))).toEqual([]);
   });

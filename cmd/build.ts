@@ -72,7 +72,14 @@ const withoutUnused: Plugin = {
 
 await build({
   absWorkingDir: root,
-  entryPoints: { sidecar: 'cmd/sidecar/main.ts', webhook: 'cmd/webhook/main.ts', 'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts' },
+  entryPoints: {
+    controller: 'cmd/controller/main.ts',
+    init: 'cmd/init/main.ts',
+    'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts',
+    pause: 'cmd/pause/main.ts',
+    sidecar: 'cmd/sidecar/main.ts',
+    webhook: 'cmd/webhook/main.ts',
+  },
   outdir,
   bundle: true,
   splitting: true,

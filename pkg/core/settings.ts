@@ -60,7 +60,7 @@ class Combiner {
     for (const { entry, value } of candidates) {
       if (canonical(value) === text) continue;
       const message = `${canonical(value)} gives way to ${text} of ${won.entry.label} (${row.rule})`;
-      this.notices.push({ policy: entry.label, field, message });
+      this.notices.push({ policy: entry.label, field, message, by: won.entry.label });
     }
     this.effective.push({ field, value: won.value, from: won.entry.label });
     return won;

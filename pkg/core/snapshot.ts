@@ -39,6 +39,8 @@ export interface PolicyNotice {
   readonly policy: string;
   readonly field: string;
   readonly message: string;
+  /** Label of the policy whose value stands instead; absent where none does. */
+  readonly by?: string;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Clock, Logger, Timer } from '../base/index.ts';
 import { AuditUnavailableError } from '../core/index.ts';
 import type { AuditEvent, AuditSink, ProcessEvent } from '../core/index.ts';
 import { AuditChain, auditDigest } from './audit-line.ts';
+import { AuditLines } from './audit-lines.ts';
 import type { ChainHead } from './audit-line.ts';
 import { AuditOutput, systemAuditIo } from './audit-output.ts';
 import type { AuditIo } from './audit-output.ts';
@@ -43,6 +44,7 @@ export interface AuditFile extends AuditSink {
   problem(): string | undefined;
 }
 
+const linesBytes = 256 * 1024;
 const syncEveryMs = 100;
 const inspectEveryMs = 1000;
 const clockStepMs = 1000;
@@ -64,6 +66,7 @@ class FileSink implements AuditFile {
   readonly #io: AuditIo;
   readonly #output: AuditOutput;
   readonly #chain: AuditChain;
+  readonly #lines = new AuditLines(linesBytes);
   #opened = false;
   #closed = false;
   #lost = 0;
@@ -162,11 +165,12 @@ class FileSink implements AuditFile {
     if (own.length + events.length === 0) return;
 
     const { seq, hash } = this.#chain;
-    let text = '';
-    for (const event of own) text += this.#chain.line(event, wall);
-    for (const event of events) text += this.#chain.line(event, wall);
-    this.#output.rotateFor(text, seq);
-    const failed = this.#output.write(text);
+    const lines = this.#lines;
+    lines.clear();
+    for (const event of own) this.#chain.append(event, wall, lines);
+    for (const event of events) this.#chain.append(event, wall, lines);
+    this.#output.rotateFor(lines.length, seq);
+    const failed = this.#output.write(lines);
     if (failed === undefined) {
       this.#settle(own, moved);
       this.#unsynced += own.length + events.length;
@@ -175,7 +179,7 @@ class FileSink implements AuditFile {
     }
     // The chain goes back to the last line that is really there.
     const whole = failed.wholeLines;
-    const last = whole === 0 ? undefined : text.split('\n', whole)[whole - 1];
+    const last = whole === 0 ? undefined : lines.text().split('\n', whole)[whole - 1];
     this.#chain.reset(last === undefined ? { seq, hash } : { seq: seq + whole, hash: last.slice(-66, -2) });
     this.#settle(own.slice(0, whole), moved);
     throw new PartialWrite(Math.max(0, whole - own.length), failed.error);

@@ -2,6 +2,7 @@ import { createHmac, hash } from 'node:crypto';
 import { parseJson } from '../base/index.ts';
 import type { JsonNode } from '../base/index.ts';
 import type { AuditEvent } from '../core/index.ts';
+import { AuditLines } from './audit-lines.ts';
 
 /**
  * One audit event as one line of JSON, chained to the line before.
@@ -21,11 +22,13 @@ import type { AuditEvent } from '../core/index.ts';
  */
 
 export const zeroHash = '0'.repeat(64);
+const comma = 0x2c;
 const hashMember = ',"hash":"';
 /** What follows the hashed bytes: the member, 64 digits, `"}`. */
 const suffixLength = hashMember.length + 64 + 2;
 
-export type Digest = (body: string) => string;
+/** Of UTF-8: a text, or its bytes. */
+export type Digest = (body: string | Uint8Array) => string;
 
 /** SHA-256 works on blocks of so many bytes. */
 const blockBytes = 64;
@@ -34,13 +37,7 @@ const scratchBytes = 32 * 1024;
 
 /** @param key HMAC key; without it the digest is plain SHA-256. */
 export function auditDigest(key: Uint8Array | undefined): Digest {
-  if (key !== undefined) return hmac(key);
-  const scratch = Buffer.alloc(scratchBytes);
-  return (body) => {
-    // Three bytes for a UTF-16 unit at most. Hashing bytes is cheaper than hashing a string that was just put together.
-    if (body.length * 3 > scratchBytes) return hash('sha256', body, 'hex');
-    return hash('sha256', scratch.subarray(0, scratch.write(body, 0, 'utf8')), 'hex');
-  };
+  return key === undefined ? (body) => hash('sha256', body, 'hex') : hmac(key);
 }
 
 /**
@@ -55,9 +52,17 @@ function hmac(key: Uint8Array): Digest {
     inner[at] = byte ^ 0x36;
     outer[at] = byte ^ 0x5c;
   });
+  /** Puts the body behind the inner key; -1 where it may be too long. */
+  const place = (body: string | Uint8Array): number => {
+    // Three bytes for a UTF-16 unit at most.
+    if (body.length * 3 > scratchBytes) return -1;
+    if (typeof body === 'string') return blockBytes + inner.write(body, blockBytes, 'utf8');
+    inner.set(body, blockBytes);
+    return blockBytes + body.length;
+  };
   return (body) => {
-    if (body.length * 3 > scratchBytes) return createHmac('sha256', key).update(body).digest('hex');
-    const end = blockBytes + inner.write(body, blockBytes, 'utf8');
+    const end = place(body);
+    if (end === -1) return createHmac('sha256', key).update(body).digest('hex');
     outer.write(hash('sha256', inner.subarray(0, end), 'hex'), blockBytes, 'hex');
     return hash('sha256', outer, 'hex');
   };
@@ -106,15 +111,27 @@ export class AuditChain {
     this.hash = head.hash;
   }
 
-  /** The next line with its line feed; the chain moves on. */
-  line(event: AuditEvent, wallMs: number): string {
+  /** Puts the next line with its line feed behind the others; the chain moves on. */
+  append(event: AuditEvent, wallMs: number, lines: AuditLines): void {
     const seq = this.seq + 1;
-    const own = encodeEvent(event);
-    const body = `{"v":1,"seq":${seq},"time":"${this.#time(wallMs)}","prev":"${this.hash}",${own.slice(1, -1)}`;
-    const hash = this.#digest(body);
+    const begin = lines.length;
+    lines.ascii(`{"v":1,"seq":${seq},"time":"${this.#time(wallMs)}","prev":"${this.hash}"`);
+    const own = lines.length;
+    lines.utf8(encodeEvent(event));
+    // Its braces make place for what stands around its members.
+    lines.bytes[own] = comma;
+    lines.length -= 1;
+    const hash = this.#digest(lines.bytes.subarray(begin, lines.length));
+    lines.ascii(`${hashMember}${hash}"}\n`);
     this.seq = seq;
     this.hash = hash;
-    return `${body}${hashMember}${hash}"}\n`;
+  }
+
+  /** The next line with its line feed, as a text. */
+  line(event: AuditEvent, wallMs: number): string {
+    const lines = new AuditLines(scratchBytes);
+    this.append(event, wallMs, lines);
+    return lines.text();
   }
 
   /** Back to where it stood: the lines since then were not written. */

@@ -14,6 +14,7 @@ import {
 import { describeError, errorCode } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { ChainHead, Digest } from './audit-line.ts';
+import type { AuditLines } from './audit-lines.ts';
 import { readAuditTail } from './audit-tail.ts';
 
 /** System calls, as arguments: tests make them fail where a disk would. */
@@ -55,7 +56,6 @@ export class AuditOutput {
   readonly #options: AuditOutputOptions;
   readonly #io: AuditIo;
   readonly #path: string | undefined;
-  readonly #buffer = Buffer.alloc(256 * 1024);
   #fd = -1;
   #regular = false;
   #size = 0;
@@ -135,14 +135,13 @@ export class AuditOutput {
   }
 
   /**
-   * Begins a new file before `text` would take this one over its cap. A rotation that fails makes the file longer, nothing
+   * Begins a new file before so many bytes would take this one over its cap. A rotation that fails makes the file longer, nothing
    * else, and is tried again after a minute.
    */
-  rotateFor(text: string, seq: number): void {
+  rotateFor(bytes: number, seq: number): void {
     const { maxBytes, clock, logger } = this.#options;
-    if (this.#size + text.length * 3 <= maxBytes || this.#path === undefined || !this.#regular || this.#size === 0)
-      return;
-    if (this.#size + Buffer.byteLength(text) <= maxBytes || clock.monotonic() < this.#retryRotateAt) return;
+    if (this.#size + bytes - 1 <= maxBytes || this.#path === undefined || !this.#regular || this.#size === 0) return;
+    if (clock.monotonic() < this.#retryRotateAt) return;
     const target = `${this.#path}.${String(seq).padStart(15, '0')}`;
     try {
       if (existsSync(target)) throw new Error('the name of the rotated file is taken');
@@ -168,20 +167,13 @@ export class AuditOutput {
   }
 
   /**
-   * Hands the text to the kernel.
+   * Hands the lines to the kernel.
    *
-   * @returns undefined when it has all of it; else what went wrong and how many characters of whole lines it has.
+   * @returns undefined when it has all of them; else what went wrong and how many whole lines it has.
    */
-  write(text: string): { readonly error: unknown; readonly wholeLines: number } | undefined {
-    const joined = this.#unterminated ? `\n${text}` : text;
-    let bytes: Buffer = this.#buffer;
-    let length: number;
-    // Three bytes for a UTF-16 unit at most.
-    if (joined.length * 3 <= bytes.length) length = bytes.write(joined, 0, 'utf8');
-    else {
-      bytes = Buffer.from(joined, 'utf8');
-      length = bytes.length;
-    }
+  write(lines: AuditLines): { readonly error: unknown; readonly wholeLines: number } | undefined {
+    const bytes = lines.bytes.subarray(this.#unterminated ? 0 : 1, lines.length);
+    const { length } = bytes;
     let written = 0;
     let waits = 0;
     while (written < length) {
@@ -194,7 +186,7 @@ export class AuditOutput {
           this.#io.pause(1);
           continue;
         }
-        return { error, wholeLines: this.#mend(bytes.subarray(0, length), written) };
+        return { error, wholeLines: this.#mend(bytes, written) };
       }
     }
     this.#size += length;

@@ -96,6 +96,7 @@ class GovernedRequest {
   #route: Route = recognise('GET', '/');
   #body: Buffer | undefined;
   #bodyText = '';
+  #bodyBytes = 0;
   #view: RequestView | undefined;
   #access: Allowed | undefined;
   #admission: Admission | undefined;
@@ -356,6 +357,16 @@ class GovernedRequest {
     this.#session.begin(this.#lanes);
   }
 
+  /** All of it was read, and the model takes its time: what waits must not be copied from heap to heap by the collector. */
+  #forgetBody(): void {
+    this.#bodyBytes = this.#body?.length ?? 0;
+    this.#body = undefined;
+    this.#bodyText = '';
+    this.#view = undefined;
+    this.#lanes = [];
+    this.#edits = [];
+  }
+
   forward(): void {
     const { metrics } = this.#options;
     const runtime = this.#need(this.#runtime);
@@ -367,6 +378,8 @@ class GovernedRequest {
     if (current === undefined || !stillAllowed({ runtime, facts, plan }, current))
       throw new RefusedError('policy_changed');
     const body = this.#body === undefined ? undefined : editBody(this.#body, this.#bodyText, this.#edits);
+    const stops = this.#view?.stops ?? false;
+    this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
       credentials: this.#options.credentials,
       hosted: target.hosted,
@@ -385,7 +398,7 @@ class GovernedRequest {
       plan,
       views: runtime.responseViews(plan),
       route: this.#route,
-      stops: this.#view?.stops ?? false,
+      stops,
       dropUsage: this.#usageAdded,
       ownCredential: credentialSent,
       onResult: (result) => {
@@ -442,7 +455,7 @@ class GovernedRequest {
   /** Without usage of the model's own, a quarter of the bytes that it sent is taken for tokens. */
   #settle(answer: Answer): void {
     const used = answer.usage ?? {
-      input: Math.ceil((this.#body?.length ?? 0) / 4),
+      input: Math.ceil((this.#body?.length ?? this.#bodyBytes) / 4),
       output: Math.ceil(answer.textUnits / 4),
     };
     if (answer.usage !== undefined) this.#session.tokens = answer.usage;
@@ -469,7 +482,7 @@ class GovernedRequest {
     const { metrics } = this.#options;
     const session = this.#session;
     if (outcome === 'aborted') {
-      this.#charge(Math.ceil((this.#body?.length ?? 0) / 4));
+      this.#charge(Math.ceil((this.#body?.length ?? this.#bodyBytes) / 4));
       metrics.aborted('caller');
     }
     this.#charge(0); // no more than once: what was settled stays

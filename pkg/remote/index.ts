@@ -1,1 +1,2 @@
+export { connectController } from './connect.ts';
 export type { NotAnswered, Remote, RemoteEvent, RemoteOptions, ServingSource } from './types.ts';

@@ -45,6 +45,20 @@ describe('the admin server', () => {
     expect(answer).toContain('\r\n\r\nok\n');
   });
 
+  test('says what must hold before others start, apart from readiness', async () => {
+    let started = false;
+    const server = await start({
+      startup: () => ({ ready: started, reasons: started ? [] : ['redirect_loop'] }),
+      ready: () => ({ ready: false, reasons: ['no_certificate'] }),
+    });
+    const before = await raw(server, ask('GET', '/startupz'));
+    expect(status(before)).toBe(503);
+    expect(before).toContain('{"ready":false,"reasons":["redirect_loop"]}');
+    started = true;
+    expect(status(await raw(server, ask('GET', '/startupz')))).toBe(200);
+    expect(status(await raw(await start(), ask('GET', '/startupz')))).toBe(404);
+  });
+
   test('says that it does not live when the process says so', async () => {
     expect(status(await raw(await start({ live: () => false }), ask('GET', '/healthz')))).toBe(503);
   });

@@ -5,7 +5,7 @@ import { describeError } from '../base/index.ts';
 import type { Logger } from '../base/index.ts';
 
 /**
- * The second port: plain HTTP for probes and scrapers. It answers GET on four fixed paths and nothing else, takes no
+ * The second port: plain HTTP for probes and scrapers. It answers GET on a few fixed paths and nothing else, takes no
  * body, and everything it says is a state name or a number: whoever can reach it learns no prompt, token or key.
  * Bind it to the pod's address or loopback; it does not ask who calls.
  */
@@ -18,6 +18,8 @@ export interface AdminServerOptions {
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   /** `reasons`: fixed words such as `no_policy_yet`, never content. */
   readonly ready: () => { readonly ready: boolean; readonly reasons: readonly string[] };
+  /** `GET /startupz`: as `ready`, of what must hold before the pod's other containers start. Without it the path does not exist. */
+  readonly startup?: () => { readonly ready: boolean; readonly reasons: readonly string[] };
   /** Default: always. The event loop answers at all, which is what liveness means here. */
   readonly live?: () => boolean;
   /** `GET /drain` waits for it: resolves when nothing is in flight. Without it the path does not exist. */
@@ -46,7 +48,13 @@ const plain = 'text/plain; charset=utf-8';
 type Page = (response: ServerResponse) => void | Promise<void>;
 
 function pages(options: AdminServerOptions): ReadonlyMap<string, Page> {
-  const { metrics, ready, live, drain } = options;
+  const { metrics, ready, startup, live, drain } = options;
+  const tell =
+    (state: typeof ready): Page =>
+    (response) => {
+      const { ready: holds, reasons } = state();
+      answer(response, holds ? 200 : 503, 'application/json', `${JSON.stringify({ ready: holds, reasons })}\n`);
+    };
   const all = new Map<string, Page>([
     [
       '/healthz',
@@ -55,16 +63,10 @@ function pages(options: AdminServerOptions): ReadonlyMap<string, Page> {
         answer(response, alive ? 200 : 503, plain, alive ? 'ok\n' : 'not live\n');
       },
     ],
-    [
-      '/readyz',
-      (response) => {
-        const state = ready();
-        const body = JSON.stringify({ ready: state.ready, reasons: state.reasons });
-        answer(response, state.ready ? 200 : 503, 'application/json', `${body}\n`);
-      },
-    ],
+    ['/readyz', tell(ready)],
     ['/metrics', async (response) => answer(response, 200, metrics.contentType, await metrics.render())],
   ]);
+  if (startup !== undefined) all.set('/startupz', tell(startup));
   if (drain !== undefined) {
     all.set('/drain', async (response) => {
       await drain();

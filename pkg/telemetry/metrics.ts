@@ -82,6 +82,10 @@ export interface Metrics {
   /** The shared count of limits could not be asked. */
   limitStoreFailed(): void;
   tokenCache(result: 'hit' | 'miss'): void;
+  /** On the stream from the controller; `event` is one of a closed set of its own. */
+  controllerEvent(event: string): void;
+  /** A probe or hook of the pod was answered. */
+  probed(result: string): void;
   aborted(by: AbortCause): void;
   /** A gauge that is read at each scrape. @throws when the name is taken. */
   gauge(name: string, help: string, read: () => number): void;
@@ -188,6 +192,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const tokens = cells('counter', 'sidegate_token_cache_total', 'Look-ups of verified tokens.', [
     { name: 'result', values: ['hit', 'miss'] },
   ]);
+  const controllerEvents = cells(
+    'counter',
+    'sidegate_controller_events_total',
+    'What happened on the stream from the controller.',
+    [{ name: 'event', values: { atMost: 30 } }],
+  );
+  const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
+    { name: 'result', values: { atMost: 3 } },
+  ]);
+  // So that a rate can be taken from the first one on.
+  controllerEvents.one('connected');
+  probes.one('healthy');
   const aborts = cells('counter', 'sidegate_aborted_total', 'Answers that ended early, by who ended them.', [
     { name: 'by', values: abortCauses },
   ]);
@@ -250,6 +266,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     failedOpen: () => openFailures.add(),
     limitStoreFailed: () => limitStoreFailures.add(),
     tokenCache: (result) => tokens.one(result).add(),
+    controllerEvent: (event) => controllerEvents.one(event).add(),
+    probed: (result) => probes.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
     gauge(name, help, read) {
       registerReading(registry, { name, help }, () => ({ labels: {}, value: read() }));

@@ -57,9 +57,10 @@ function faults(objects: readonly KubeObject[], input: KubeObject): string[] {
     unless(one.metadata.labels?.['app.kubernetes.io/part-of'] === 'sidegate', `${what} without labels`);
     unless(one.kind !== 'Secret', `${what} is rendered`);
     for (const rule of one.kind.endsWith('Role') ? one.rules : []) {
-      const all = [...rule.verbs, ...rule.resources, ...rule.apiGroups];
+      const { verbs, resources = [], apiGroups = [], nonResourceURLs = [] } = rule;
+      const all = [...verbs, ...resources, ...apiGroups, ...nonResourceURLs];
       unless(!all.some((word: string) => word.includes('*')), `${what} has a wildcard`);
-      if (one.kind === 'ClusterRole' && rule.resources.includes('secrets'))
+      if (one.kind === 'ClusterRole' && resources.includes('secrets'))
         unless(JSON.stringify(rule.verbs) === '["get"]', `${what}: ${rule.verbs} of secrets`);
       unless(
         !rule.verbs.some((verb: string) => ['escalate', 'bind', 'impersonate'].includes(verb)),
@@ -184,6 +185,7 @@ describe('the values', () => {
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
     ['sidecar.internalTcp', '1-2; drop'],
     ['webhook.replicas', 0],
+    ['webhook.timeoutSeconds', 31],
     ['helpers', [{ name: 'x', images: [], runAsUser: 1 }]],
     ['helpers', [{ name: 'x', images: ['y'], runAsUser: 0 }]],
     ['clusterDomain', 'a b'],
@@ -212,7 +214,9 @@ describe('names and ports', () => {
     expect(only(defaults, 'Service', controller).spec.ports[0].port).toBe(controlPorts.stream);
     // Written by processes at run time: to render one would overwrite what runs.
     for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])
-      expect(defaults.filter((one) => one.metadata.name === name)).toEqual([]);
+      expect(
+        defaults.filter((one) => ['Secret', 'ConfigMap'].includes(one.kind) && one.metadata.name === name),
+      ).toEqual([]);
   });
 
   test('the roles may write the objects that processes own, and name them', () => {

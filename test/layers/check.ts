@@ -26,6 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   control: ['base', 'contract', 'core', 'crd', 'detect', 'identity', 'wire', 'pki', 'http', 'kube', 'telemetry'],
   recorder: ['base', 'contract', 'core', 'detect', 'dialect', 'identity', 'wire', 'http', 'pki', 'kube', 'telemetry'],
   local: ['base', 'core', 'crd'],
+  probe: ['base', 'contract'],
   remote: ['base', 'contract', 'core', 'wire', 'pki'],
   valkey: ['base', 'core'],
   cli: [

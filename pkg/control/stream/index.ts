@@ -11,3 +11,9 @@ export type {
   StreamAuthority,
   TokenReviewer,
 } from './ports.ts';
+export { streamLimits } from './limits.ts';
+export type { StreamLimits } from './limits.ts';
+export { noObserver } from './observer.ts';
+export type { RefusalCause, StreamObserver } from './observer.ts';
+export { createStreamServer } from './server.ts';
+export type { StreamServer, StreamServerOptions } from './server.ts';

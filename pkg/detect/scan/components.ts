@@ -1,5 +1,6 @@
 import { labelText, replacementText } from './replacement.ts';
 import type { Finding } from './finding.ts';
+import { inOrder } from './in-order.ts';
 import type { Plan, UnitPlan } from './plan.ts';
 import type { Hit } from '../scanner.ts';
 
@@ -80,7 +81,7 @@ export class Components {
       return;
     }
     const own = findings.filter((one) => units[one.unit.index] !== undefined);
-    for (const one of own.sort((a, b) => this.#compare(a, b))) {
+    for (const one of inOrder(own, this.#order)) {
       this.#add(one, this.#planOf(one));
       if (this.#isStopped()) return;
     }
@@ -95,7 +96,7 @@ export class Components {
   }
 
   /** Smallest start, then longest, then policy order. */
-  #compare(a: Finding, b: Finding): number {
+  readonly #order = (a: Finding, b: Finding): number => {
     if (a.start !== b.start) return a.start - b.start;
     if (a.openEnded !== b.openEnded) return a.openEnded ? -1 : 1;
     if (!a.openEnded && a.end !== b.end) return b.end - a.end;
@@ -106,7 +107,7 @@ export class Components {
       if (difference !== 0) return difference;
     }
     return 0;
-  }
+  };
 
   #add(finding: Finding, plan: UnitPlan): void {
     this.#count(finding, plan);
@@ -237,20 +238,27 @@ export class Components {
   }
 
   /** Counts a finding for each of its rules, unless one of the same rule and kind still covers its start. */
-  #count(finding: Finding, { rules, unit }: UnitPlan): void {
-    for (const rule of rules) {
-      const key = `${rule} ${unit.rank} ${unit.by}`;
-      const covers = (this.#covers.get(key) ?? []).filter((one) => one.end > finding.start);
-      if (covers.length === 0) {
-        this.#sink.hit({ rule, by: unit.by, start: finding.start, end: finding.recognised });
-      }
-      covers.push(finding);
-      this.#covers.set(key, covers.length > 8 ? farthest(covers) : covers);
+  #count(finding: Finding, { rules, counted, unit }: UnitPlan): void {
+    for (let at = 0; at < rules.length; at++) {
+      const key = counted[at] ?? '';
+      const covers = this.#covers.get(key);
+      const left = covers === undefined ? 0 : keepCovering(covers, finding.start);
+      if (left === 0)
+        this.#sink.hit({ rule: rules[at] ?? 0, by: unit.by, start: finding.start, end: finding.recognised });
+      if (covers === undefined) this.#covers.set(key, [finding]);
+      else if (covers.push(finding) > 8) this.#covers.set(key, farthest(covers));
     }
   }
 }
 
-/** Of many overlapping findings only the farthest matters; open ones may each become it. */
+/** Takes those out that end before `start`; returns how many are left. */
+function keepCovering(covers: Finding[], start: number): number {
+  let left = 0;
+  for (const one of covers) if (one.end > start) covers[left++] = one;
+  covers.length = left;
+  return left;
+}
+
 function farthest(covers: readonly Finding[]): Finding[] {
   const open = covers.filter((one) => one.end === Number.POSITIVE_INFINITY);
   const closed = covers.filter((one) => one.end !== Number.POSITIVE_INFINITY);

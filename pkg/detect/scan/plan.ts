@@ -58,6 +58,8 @@ export interface UnitPlan {
   readonly stop: number;
   /** All rules of the view that count its findings, rising. */
   readonly rules: readonly number[];
+  /** For each of them: what findings of it that cover one another are counted under. */
+  readonly counted: readonly string[];
   /** Sorts findings of equal extents: policy order, then detectors, patterns, words, then place. */
   readonly order: readonly number[];
   readonly keepsValue: boolean;
@@ -162,6 +164,7 @@ function planUnit(unit: Unit, rules: readonly ScanRule[], spec: ViewSpec): UnitP
     replace: replace?.rule ?? -1,
     stop: asking.find(({ rule }) => spec.stop[rule] === 1)?.rule ?? -1,
     rules: asking.map(({ rule }) => rule),
+    counted: asking.map(({ rule }) => `${rule} ${unit.rank} ${unit.by}`),
     order: [decisive.rule, unit.rank, decisive.place],
     keepsValue: style !== undefined && needsValue(style),
   };

@@ -5,6 +5,7 @@ import { foldText } from './json-scan.ts';
 import { decodeRuns } from '../decode/index.ts';
 import { DecodingLane, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
 import type { Run } from './decoding-lane.ts';
+import { inOrder } from './in-order.ts';
 import { Lane, PassingLane } from './lane.ts';
 import { Plan, isIn } from './plan.ts';
 import type { Compiled } from './plan.ts';
@@ -215,7 +216,7 @@ export function resultOf(lane: LaneScanner, text: string): MaskResult {
   return {
     text: whole ? text : lane.take(lane.decided),
     edits,
-    hits: [...lane.drainHits()].sort(byStart),
+    hits: sorted(lane.drainHits()),
     stopped: lane.stopped,
     failed: lane.failed,
   };
@@ -226,6 +227,10 @@ export function lastOf<T>(steps: Generator<void, T, void>): T {
     const step = steps.next();
     if (step.done === true) return step.value;
   }
+}
+
+function sorted(hits: readonly Hit[]): readonly Hit[] {
+  return hits.length < 2 ? hits : inOrder([...hits], byStart);
 }
 
 function byStart(a: Hit, b: Hit): number {

@@ -1,0 +1,117 @@
+// A sidecar that runs on its own: wires the ports to files, runs until it is told to stop.
+import { readFileSync } from 'node:fs';
+import { Secret, systemClock } from '../../pkg/base/index.ts';
+import type { Clock, Logger } from '../../pkg/base/index.ts';
+import type { LimitStore } from '../../pkg/core/index.ts';
+import { compileSnapshot } from '../../pkg/core/index.ts';
+import { parsePolicies } from '../../pkg/crd/index.ts';
+import { checkPattern } from '../../pkg/detect/index.ts';
+import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
+import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { auditFile, fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
+import { ensureSelfSigned, keepSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
+import type { TlsMaterialSource } from '../../pkg/pki/index.ts';
+import { startSidecar } from '../../pkg/proxy/index.ts';
+import { createAdminServer } from '../../pkg/telemetry/index.ts';
+import { deferOptimizing } from './memory.ts';
+import { keyFile, marker, onStopSignal, processLogger, processMetrics } from './parts.ts';
+import type { Settings } from './settings.ts';
+
+async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Promise<TlsMaterialSource> {
+  const { tlsCert, tlsKey, tlsPkcs12, tlsPassphraseFile, data, names } = settings;
+  if (tlsPkcs12 !== undefined) {
+    return watchTlsFiles({
+      pkcs12File: tlsPkcs12,
+      ...(tlsPassphraseFile === undefined ? {} : { passphraseFile: tlsPassphraseFile }),
+      clock,
+      logger,
+    });
+  }
+  if (tlsCert !== undefined && tlsKey !== undefined)
+    return watchTlsFiles({ certFile: tlsCert, keyFile: tlsKey, clock, logger });
+  const { certFile, keyFile, caFile } = await ensureSelfSigned(data, names, clock);
+  keepSelfSigned({ folder: data, names, clock, logger });
+  return watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
+}
+
+/** The client is loaded only where limits are shared: it costs memory. */
+async function limitStoreOf(settings: Settings, clock: Clock, logger: Logger): Promise<LimitStore | undefined> {
+  if (settings.limitStore === undefined) return undefined;
+  const { url, user, passwordFile, caFile } = settings.limitStore;
+  const { createLimitStore } = await import('../../pkg/valkey/index.ts');
+  return createLimitStore({
+    url,
+    username: user,
+    password: passwordFile === undefined ? undefined : new Secret(readFileSync(passwordFile, 'utf8').trim()),
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    clock,
+    logger,
+  });
+}
+
+export async function runFiles(settings: Settings): Promise<void> {
+  const optimize = deferOptimizing(process);
+  const clock = systemClock;
+  const logger = processLogger(clock, settings.logLevel);
+  const metrics = processMetrics(clock);
+  const audit = auditFile({
+    output: settings.audit === '-' ? { fd: 1 } : { path: settings.audit },
+    clock,
+    logger,
+    key: keyFile(settings.data, 'record.key'),
+  });
+  const mark = marker(audit, metrics);
+  mark('start');
+  const policy = await filePolicySource({
+    paths: [settings.policy],
+    clock,
+    logger,
+    parse: (text, file) =>
+      parsePolicies(text, file, { checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message }),
+    compile: (policies, revision) => compileSnapshot(policies, { revision }),
+    onRefused: () => metrics.reload('refused'),
+  });
+  const credentials = fileCredentialSource({ clock, logger });
+  const upstreamTls =
+    settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
+  const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });
+  const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
+  const tls = await tlsMaterial(settings, clock, logger);
+  const limitStore = await limitStoreOf(settings, clock, logger);
+  const sidecar = await startSidecar({
+    ...settings.listen,
+    policy,
+    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
+    credentials,
+    approvals: noApprovals,
+    audit,
+    upstream,
+    passthrough,
+    tls,
+    clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),
+    metrics,
+    clock,
+    logger,
+    hashKey: keyFile(settings.data, 'hash.key'),
+    ...(limitStore === undefined ? {} : { limitStore }),
+  });
+  const admin = await createAdminServer({ ...settings.admin, logger, metrics, ready: () => sidecar.ready() });
+  logger.info('sidecar is up', {
+    listen: `${settings.listen.host}:${sidecar.port}`,
+    admin: `${admin.host}:${admin.port}`,
+  });
+  optimize();
+
+  onStopSignal(logger, async () => {
+    await sidecar.drain(settings.graceMs);
+    upstream.close();
+    passthrough.close();
+    tls.close();
+    await limitStore?.close();
+    await policy.close();
+    credentials.close();
+    mark('stop');
+    await audit.close();
+    await admin.close();
+  });
+}

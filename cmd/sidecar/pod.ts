@@ -1,0 +1,196 @@
+// The sidecar of a pod: listeners for each governed port, its policy and certificates by the controller's stream, the pod's
+// probes, and what the kubelet asks about itself. Runs until it is told to stop.
+import { join } from 'node:path';
+import { errorCode, systemClock } from '../../pkg/base/index.ts';
+import { paths } from '../../pkg/contract/index.ts';
+import { compileSnapshot } from '../../pkg/core/index.ts';
+import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { auditFile, noApprovals } from '../../pkg/local/index.ts';
+import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
+import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
+import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
+import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
+import { createAdminServer } from '../../pkg/telemetry/index.ts';
+import { anyAddress } from './any-address.ts';
+import { deferOptimizing } from './memory.ts';
+import { pathFaults, watchExposure } from './own-ports.ts';
+import type { ExposureWatch } from './own-ports.ts';
+import { keyFile, marker, onStopSignal, processLogger, processMetrics } from './parts.ts';
+import type { PodSettings } from './pod-settings.ts';
+import { boundSpool } from './spool.ts';
+
+interface State {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+const stateOf = (reasons: readonly string[]): State => ({ ready: reasons.length === 0, reasons });
+
+/** What SIGTERM leaves for requests: the model has ended by then, and what waits for it fails by itself. */
+const lastRequestsMs = 4_000;
+/** A file of the record, of which the spool holds several. */
+const recordFileBytes = 64 * 1024 * 1024;
+
+/** @param connect The stream from the controller; never waits for it. */
+export async function runPod(
+  settings: PodSettings,
+  connect: (options: RemoteOptions) => Remote | Promise<Remote>,
+): Promise<void> {
+  const optimize = deferOptimizing(process);
+  const clock = systemClock;
+  const logger = processLogger(clock, settings.logLevel);
+  const metrics = processMetrics(clock);
+  const { pod, podIp, ports, capture } = settings;
+  const host = settings.host === '::' ? await anyAddress() : settings.host;
+
+  let starting: readonly string[] = ['listeners'];
+  let stopping = false;
+  let readiness = (): State => stateOf(['listeners']);
+  const admin = await createAdminServer({
+    host,
+    port: settings.adminPort,
+    logger,
+    metrics,
+    startup: () => stateOf(starting),
+    ready: () => (stopping ? stateOf(['stopping']) : readiness()),
+  });
+
+  const record = auditFile({
+    output: { path: join(settings.spool, 'record.jsonl') },
+    clock,
+    logger,
+    key: keyFile(settings.state, 'record.key'),
+    maxBytes: recordFileBytes,
+  });
+  const audit = boundSpool(record, { folder: settings.spool, limit: settings.spoolLimit, clock, logger });
+  metrics.gauge('sidegate_spool_bytes', 'Bytes of the record on the disk of the node.', () => audit.bytes());
+  const mark = marker(audit, metrics);
+  mark('start');
+
+  const remote = await connect({
+    url: settings.controller,
+    name: settings.controllerName,
+    ca: settings.controllerCa,
+    pod,
+    portMap: Object.fromEntries(ports.map(({ model, tls }) => [String(model), tls])),
+    capture,
+    software: process.env['SIDEGATE_VERSION'] ?? 'unknown',
+    tokenFile: settings.tokenFile,
+    stateFolder: settings.state,
+    clock,
+    logger,
+    compile: (policies, revision) => compileSnapshot(policies, { revision }),
+    auditHead() {
+      const { seq, hash } = record.head();
+      return { sequence: seq, hash };
+    },
+    onEvent: (event) => metrics.controllerEvent(event),
+  });
+  const plane = createDataPlane({
+    policy: remote.policy,
+    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
+    credentials: remote.credentials,
+    approvals: noApprovals,
+    audit,
+    tls: remote.serving,
+    clientCa: undefined,
+    metrics,
+    clock,
+    logger,
+    hashKey: keyFile(settings.state, 'hash.key'),
+    namespace: pod.namespace,
+  });
+  const targets = new Map(
+    ports.map(({ model }) => [
+      model,
+      createPortTargets({ port: model, authorities: (ref) => remote.secret(ref)?.reveal(), clock, logger }),
+    ]),
+  );
+  await openDoors(plane, targets, { ...settings, host });
+
+  const drain = createDrain({
+    graceMs: settings.graceMs,
+    inFlight: () => plane.inFlight,
+    leave: (on) => plane.leave(on),
+    clock,
+  });
+  const probes = await startProbeAgent({
+    host,
+    port: settings.probePort,
+    targets: settings.probes,
+    hosts: ['127.0.0.1', podIp],
+    drain,
+    clock,
+    logger,
+    onProbe: (result) => metrics.probed(result),
+  });
+
+  const models = ports.map(({ model }) => model);
+  const exposure: ExposureWatch | undefined =
+    capture === 'NamedPort' ? watchExposure({ ports: models, host: podIp, clock, logger }) : undefined;
+  readiness = () => {
+    const exposed = exposure?.exposed();
+    return stateOf([
+      ...remote.answered().reasons,
+      ...(exposure !== undefined && exposed === undefined ? ['model_port_unchecked'] : []),
+      ...((exposed?.length ?? 0) > 0 ? ['model_port_exposed'] : []),
+    ]);
+  };
+
+  onStopSignal(logger, async () => {
+    stopping = true;
+    drain.close();
+    await plane.drain(Math.min(settings.graceMs, lastRequestsMs));
+    for (const target of targets.values()) target.close();
+    exposure?.close();
+    await remote.close();
+    mark('stop');
+    await audit.close();
+    await probes.close();
+    await admin.close();
+  });
+
+  const check = async (): Promise<void> => {
+    starting = await pathFaults({
+      ports: models,
+      // Without rules in the kernel nothing leads back, and what answers on the pod's address is the exposure's to tell.
+      hosts: capture === 'Redirect' ? ['127.0.0.1', podIp] : ['127.0.0.1'],
+      clock,
+      arrivedFrom: (peer) => plane.arrivedFrom(peer),
+      logger,
+    });
+    if (starting.length > 0) {
+      clock.after(1_000, () => void check());
+      return;
+    }
+    logger.info('sidecar is up', { ports: models.join(), capture, probes: settings.probes.size, admin: paths.ready });
+    optimize();
+  };
+  await check();
+}
+
+/** For each governed port: TLS for the network, plain and TLS for the inside of the pod; and the helpers' own. */
+async function openDoors(
+  plane: DataPlane,
+  targets: ReadonlyMap<number, ModelTargets>,
+  { ports, helpers, host }: PodSettings,
+): Promise<void> {
+  const open = async (addresses: readonly string[], port: number, model: number, entrance: Entrance): Promise<void> => {
+    const target = targets.get(model);
+    if (target === undefined) throw new TypeError(`no target for port ${model}`);
+    for (const address of addresses) {
+      try {
+        await plane.open({ host: address, port, entrance, model: target });
+      } catch (error) {
+        // IPv6 may be off in this kernel, node or pod: then nothing comes by it.
+        if (address !== '::1' || !['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(errorCode(error) ?? '')) throw error;
+      }
+    }
+  };
+  const inside = ['127.0.0.1', '::1'];
+  for (const { model, tls, loopback } of ports) {
+    await open([host], tls, model, outer);
+    await open(inside, loopback, model, { kind: 'loopback' });
+  }
+  for (const { uid, model, listener } of helpers) await open(inside, listener, model, { kind: 'helper', uid });
+}

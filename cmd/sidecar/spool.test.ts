@@ -1,0 +1,54 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger } from '../../pkg/base/index.ts';
+import type { AuditEvent } from '../../pkg/core/index.ts';
+import { AuditUnavailableError } from '../../pkg/core/index.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { boundSpool } from './spool.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-spool-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+describe('a bounded spool', () => {
+  const event: AuditEvent = { type: 'process', what: 'start' };
+  const start = (limit: number) => {
+    const taken: AuditEvent[] = [];
+    const clock = fakeClock();
+    const sink = boundSpool(
+      { append: (events) => void taken.push(...events), close: () => Promise.resolve() },
+      { folder, limit, clock, logger: silentLogger },
+    );
+    return { sink, clock, taken };
+  };
+
+  test('takes events until its files are larger than the limit, and again when there is room', () => {
+    const { sink, clock, taken } = start(100);
+    writeFileSync(join(folder, 'record.jsonl'), 'x'.repeat(60));
+    clock.advance(1_000);
+    sink.append([event]);
+    writeFileSync(join(folder, 'record.jsonl.1'), 'x'.repeat(60));
+    clock.advance(1_000);
+    expect(sink.bytes()).toBe(120);
+    expect(() => sink.append([event])).toThrow(AuditUnavailableError);
+    unlinkSync(join(folder, 'record.jsonl.1'));
+    clock.advance(1_000);
+    sink.append([event]);
+    expect(taken).toHaveLength(2);
+  });
+
+  test('is full from the start where a process before filled it', () => {
+    writeFileSync(join(folder, 'record.jsonl'), 'x'.repeat(101));
+    expect(() => start(100).sink.append([event])).toThrow(AuditUnavailableError);
+  });
+
+  test('ends with its sink', async () => {
+    const { sink, clock } = start(100);
+    await sink.close();
+    expect(clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,64 @@
+// The record in a pod: a file on the node's disk that may not grow for ever.
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorCode } from '../../pkg/base/index.ts';
+import type { Clock, Logger } from '../../pkg/base/index.ts';
+import type { AuditSink } from '../../pkg/core/index.ts';
+import { AuditUnavailableError } from '../../pkg/core/index.ts';
+
+export interface SpoolOptions {
+  readonly folder: string;
+  /** Bytes of all files in it. */
+  readonly limit: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface BoundedSink extends AuditSink {
+  /** Bytes that the record took when last looked. */
+  bytes(): number;
+}
+
+const lookMs = 1_000;
+
+/**
+ * Refuses events while the folder holds more than its limit: `audit.onFailure` then decides about requests. Looked at each
+ * second, so that it may be passed by what is written in one.
+ */
+export function boundSpool(sink: AuditSink, { folder, limit, clock, logger }: SpoolOptions): BoundedSink {
+  let bytes = 0;
+  let full = false;
+  const look = (): void => {
+    bytes = sizeOf(folder);
+    if (bytes > limit === full) return;
+    full = !full;
+    if (full) logger.error('the spool is full: nothing is recorded any more', { bytes, limit });
+    else logger.info('the spool has room again', { bytes, limit });
+  };
+  look();
+  const timer = clock.every(lookMs, look);
+  return {
+    append(events) {
+      if (full) throw new AuditUnavailableError({ cause: new Error('the spool is full') });
+      sink.append(events);
+    },
+    bytes: () => bytes,
+    close() {
+      timer.cancel();
+      return sink.close();
+    },
+  };
+}
+
+function sizeOf(folder: string): number {
+  let bytes = 0;
+  for (const name of readdirSync(folder)) {
+    try {
+      bytes += statSync(join(folder, name)).size;
+    } catch (error) {
+      // Renamed or sent meanwhile.
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+  return bytes;
+}

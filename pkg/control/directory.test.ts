@@ -1,0 +1,291 @@
+import { describe, expect, test } from '@jest/globals';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { allowAll, clusterPolicy, fakeControl, pod, policy } from './testing/fake-state.ts';
+
+const hashOf = (answer: { kind: string; snapshot?: { hash: string } }): string => answer.snapshot?.hash ?? answer.kind;
+
+describe('what a pod is answered', () => {
+  test('nothing, until its namespace is guarded; then an answer, also where no policy selects it', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    state.namespaces.put({ metadata: { name: 'new' } });
+    state.pods.put(pod('a', { namespace: 'new' }));
+    await settle();
+    expect(directory.answer(name('a', 'new'))).toEqual({ kind: 'pending' });
+    state.namespaces.put({ metadata: { name: 'new', labels: { 'sidegate.dev/governed': 'true' } } });
+    await settle();
+    expect(directory.answer(name('a', 'new'))).toMatchObject({
+      kind: 'snapshot',
+      snapshot: { policies: [], sources: [] },
+    });
+  });
+
+  test('a pod of another uid is nobody', async () => {
+    const { directory, state, settle } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    state.policies.put(policy('p'));
+    await settle();
+    expect(directory.answer({ namespace: 'ml', name: 'a', uid: 'of-an-earlier-pod' })).toEqual({ kind: 'pending' });
+    expect(directory.secrets({ namespace: 'ml', name: 'a', uid: 'other' })).toEqual({ values: [], missing: [] });
+  });
+
+  test('exactly the policies that select it: of its namespace by labels, of the cluster by both selectors', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    state.namespaces.put({ metadata: { name: 'other', labels: { 'sidegate.dev/governed': 'true', team: 'x' } } });
+    for (const one of [pod('a'), pod('b', { labels: { app: 'vllm' } }), pod('c', { namespace: 'other' })])
+      state.pods.put(one);
+    state.policies.put(policy('mine', { selector: { matchLabels: { app: 'llama' } }, ...allowAll }));
+    state.policies.put(policy('theirs', allowAll, { namespace: 'other', uid: 'theirs' }));
+    state.clusterPolicies.put(clusterPolicy('all', { mode: 'Enforce' }));
+    state.clusterPolicies.put(clusterPolicy('team', { namespaceSelector: { matchLabels: { team: 'x' } } }));
+    await settle();
+    const names = (key: string, namespace = 'ml'): readonly string[] => {
+      const answer = directory.answer(name(key, namespace));
+      return answer.kind === 'snapshot' ? answer.snapshot.sources.map((one) => one.name) : [answer.kind];
+    };
+    expect([names('a'), names('b'), names('c', 'other')]).toEqual([
+      ['all', 'mine'],
+      ['all'],
+      ['all', 'team', 'theirs'],
+    ]);
+  });
+
+  test('one compilation and one object for all pods with the same policies; an edit tells those in its reach and no other', async () => {
+    const { directory, state, settle, name, index, told } = await fakeControl(fakeClock());
+    state.policies.put(policy('p', { selector: { matchLabels: { app: 'llama' } }, ...allowAll }));
+    for (let at = 0; at < 200; at++)
+      state.pods.put(pod(`a${at}`, { labels: { app: at % 2 === 0 ? 'llama' : 'vllm' } }));
+    await settle();
+    const first = directory.answer(name('a0'));
+    const before = index.compilations;
+    expect(before).toBe(2);
+    for (let at = 2; at < 200; at += 2) {
+      const answer = directory.answer(name(`a${at}`));
+      expect(answer.kind === 'snapshot' && first.kind === 'snapshot' && answer.snapshot === first.snapshot).toBe(true);
+    }
+    told.length = 0;
+    state.policies.put(
+      policy('p', { selector: { matchLabels: { app: 'llama' } }, mode: 'Observe', ...allowAll }, { generation: 2 }),
+    );
+    await settle();
+    expect([told.length, index.compilations]).toEqual([100, before + 1]);
+    expect(hashOf(directory.answer(name('a0')))).not.toBe(hashOf(first));
+    told.length = 0;
+    // Our own write of the status.
+    state.policies.put(
+      policy(
+        'p',
+        { selector: { matchLabels: { app: 'llama' } }, mode: 'Observe', ...allowAll },
+        { generation: 2, status: {} },
+      ),
+    );
+    await settle();
+    expect([told, index.compilations]).toEqual([[], before + 1]);
+  });
+
+  test('a policy that cannot be used makes its pods’ answers invalid, and never vanishes from them', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    state.pods.put(pod('b', { labels: { app: 'vllm' } }));
+    state.policies.put(policy('good'));
+    state.policies.put(policy('newer', { selector: { matchLabels: { app: 'llama' } }, fromTheFuture: true }));
+    await settle();
+    expect(directory.answer(name('a'))).toMatchObject({
+      kind: 'invalid',
+      message: expect.stringContaining('fromTheFuture'),
+    });
+    expect(directory.answer(name('b')).kind).toBe('snapshot');
+    // One whose selector cannot be read is taken to select all.
+    state.policies.put(policy('odd', { selector: 'app=llama' }));
+    await settle();
+    expect(directory.answer(name('b'))).toMatchObject({
+      kind: 'invalid',
+      message: expect.stringContaining('odd cannot be used'),
+    });
+    state.policies.remove('ml/odd');
+    await settle();
+    expect(directory.answer(name('b')).kind).toBe('snapshot');
+  });
+
+  test('one that connects later sees the versions that the replica has seen by then', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    state.policies.put(policy('p'));
+    await settle();
+    const first = directory.answer(name('a'));
+    state.policies.version = '200';
+    const second = directory.answer(name('a'));
+    expect(hashOf(second)).toBe(hashOf(first));
+    expect(second).toMatchObject({ snapshot: { seen: { inferencepolicies: '200', clusterinferencepolicies: '100' } } });
+    expect(directory.answer(name('a'))).toMatchObject({ snapshot: expect.objectContaining({}) });
+  });
+
+  test('facts of the pod as they are: addresses in any spelling, ending, a sidecar that is not there', async () => {
+    const { directory, state, settle } = await fakeControl(fakeClock());
+    state.pods.put(pod('a', { status: { podIPs: [{ ip: '10.0.0.7' }, { ip: '2001:db8::7' }] } }));
+    await settle();
+    expect(directory.podByUid('uid-a')).toEqual(directory.pod('ml', 'a'));
+    expect(directory.podByUid('uid-b')).toBeUndefined();
+    expect(directory.hasAddress('::ffff:10.0.0.7')).toBe(true);
+    expect(directory.hasAddress('2001:0db8:0:0::0007')).toBe(true);
+    expect(directory.hasAddress('10.0.0.8')).toBe(false);
+    expect(directory.pod('ml', 'a')).toMatchObject({
+      governed: true,
+      sidecar: true,
+      terminating: false,
+      serviceAccount: 'llama',
+    });
+    state.pods.put(
+      pod('a', {
+        spec: { initContainers: [], containers: [{ name: 'sidegate-not' }] },
+        labels: { 'sidegate.dev/inference': 'yes' },
+      }),
+    );
+    expect(directory.pod('ml', 'a')).toMatchObject({ governed: false, sidecar: false });
+    const ended = pod('a');
+    state.pods.put({ ...ended, metadata: { ...ended.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: true });
+    state.pods.put(pod('sys', { namespace: 'kube-system' }));
+    state.pods.put(pod('own', { namespace: 'sidegate-system' }));
+    expect([directory.pod('kube-system', 'sys'), directory.pod('sidegate-system', 'own')]).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
+describe('names of the serving certificate', () => {
+  test('of the Services that select the pod, and of no other; a change tells the pod', async () => {
+    const { directory, state, settle, name, told } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    await settle();
+    expect(directory.servingNames(name('a'))).toEqual([]);
+    told.length = 0;
+    const service = (service: string, spec: object, namespace = 'ml') => ({
+      metadata: { namespace, name: service },
+      spec,
+    });
+    state.services.put(service('llama', { selector: { app: 'llama' } }));
+    state.services.put(service('nobody', { selector: {} }));
+    state.services.put(service('vllm', { selector: { app: 'vllm' } }));
+    state.services.put(service('llama', { selector: { app: 'llama' } }, 'other'));
+    state.services.put(
+      service('external', { type: 'ExternalName', externalName: 'bank.example.com', selector: { app: 'llama' } }),
+    );
+    await settle();
+    expect(directory.servingNames(name('a'))).toEqual(['llama.ml', 'llama.ml.svc', 'llama.ml.svc.cluster.local']);
+    expect(told).toEqual(['a']);
+  });
+});
+
+describe('Secrets', () => {
+  const upstream = {
+    upstream: { ports: [{ containerPort: 8000 }], credential: { secretRef: { name: 'key', key: 'api' } } },
+  };
+
+  test('are read by name, once for all pods, again each 30 s; a change tells the pods and makes a new object', async () => {
+    const { directory, state, settle, clock, name, reads, setSecret, told } = await fakeControl(fakeClock());
+    for (let at = 0; at < 50; at++) state.pods.put(pod(`a${at}`));
+    setSecret('ml/key', { api: 's3cret', other: 'not named' });
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    expect(reads).toEqual(['ml/key']);
+    const first = directory.secrets(name('a0'));
+    expect(first.values.map((one) => [one.name, one.key, one.value.reveal()])).toEqual([['key', 'api', 's3cret']]);
+    expect(JSON.stringify(first)).not.toContain('s3cret');
+    expect(directory.secrets(name('a1'))).toBe(first);
+    await clock.advanceAsync(61_000);
+    expect(reads).toHaveLength(3);
+    expect(directory.secrets(name('a0'))).toBe(first);
+    told.length = 0;
+    setSecret('ml/key', { api: 'new' });
+    await clock.advanceAsync(31_000);
+    expect(told).toHaveLength(50);
+    expect(directory.secrets(name('a0')).values[0]?.value.reveal()).toBe('new');
+  });
+
+  test('gone, forbidden or without the key they are missing; a policy that names them no more makes them forgotten', async () => {
+    const { directory, state, settle, clock, name, setSecret, secrets, forbidden, reads } =
+      await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    const missing = { values: [], missing: [{ name: 'key', key: 'api' }] };
+    expect(directory.secrets(name('a'))).toEqual(missing);
+    setSecret('ml/key', { wrong: 'x' });
+    await clock.advanceAsync(31_000);
+    expect(directory.secrets(name('a'))).toEqual(missing);
+    setSecret('ml/key', { api: 'x' });
+    await clock.advanceAsync(31_000);
+    expect(directory.secrets(name('a')).values).toHaveLength(1);
+    forbidden.add('ml/key');
+    await clock.advanceAsync(31_000);
+    expect(directory.secrets(name('a'))).toEqual(missing);
+    state.policies.put(policy('p', allowAll, { generation: 2 }));
+    await settle();
+    reads.length = 0;
+    await clock.advanceAsync(120_000);
+    expect([reads, secrets.read('ml/key'), directory.secrets(name('a'))]).toEqual([
+      [],
+      'pending',
+      { values: [], missing: [] },
+    ]);
+  });
+
+  test('a cluster’s policy means those of Sidegate’s own namespace, a namespace’s policy only its own', async () => {
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
+    setSecret('sidegate-system/key', { api: 'platform' });
+    setSecret('ml/key', { api: 'tenant' });
+    state.pods.put(pod('a'));
+    const hosted = {
+      upstream: { hosted: { url: 'https://api.example.com' }, credential: { secretRef: { name: 'key', key: 'api' } } },
+    };
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    expect(directory.secrets(name('a')).values[0]?.value.reveal()).toBe('tenant');
+    state.clusterPolicies.put(clusterPolicy('base', hosted));
+    await settle();
+    expect(directory.secrets(name('a')).values[0]?.value.reveal()).toBe('platform');
+  });
+
+  test('a tenant does not get the platform’s credential by naming it in an endpoint of its own', async () => {
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
+    setSecret('sidegate-system/key', { api: 'platform' });
+    state.pods.put(pod('a'));
+    const mine = {
+      upstream: {
+        hosted: { url: 'https://attacker.example.com' },
+        credential: { secretRef: { name: 'key', key: 'api' } },
+      },
+    };
+    state.policies.put(policy('p', { ...mine, ...allowAll }));
+    state.clusterPolicies.put(
+      clusterPolicy('watching', {
+        mode: 'Observe',
+        upstream: {
+          hosted: { url: 'https://api.example.com' },
+          credential: { secretRef: { name: 'key', key: 'api' } },
+        },
+      }),
+    );
+    await settle();
+    expect(directory.secrets(name('a')).values).toEqual([]);
+  });
+
+  test('a serving certificate from a Secret: PEM, PKCS#12, or neither', async () => {
+    const { directory, state, settle, clock, name, setSecret } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    expect(directory.imported(name('a'))).toBeUndefined();
+    setSecret('ml/cert', { 'tls.crt': 'CERT', 'tls.key': 'KEY' });
+    state.policies.put(policy('p', { tls: { certificate: { secretName: 'cert' } }, ...allowAll }));
+    await settle();
+    const first = directory.imported(name('a'));
+    expect(first).toMatchObject({ secretName: 'cert', content: { kind: 'pem', certificate: 'CERT' } });
+    expect(directory.imported(name('a'))).toBe(first);
+    setSecret('ml/cert', { 'keystore.p12': 'P12', password: 'pw' });
+    await clock.advanceAsync(31_000);
+    expect(directory.imported(name('a'))).toMatchObject({ content: { kind: 'pkcs12' } });
+    setSecret('ml/cert', { 'tls.crt': 'CERT' });
+    await clock.advanceAsync(31_000);
+    expect(directory.imported(name('a'))).toEqual({ secretName: 'cert', content: undefined });
+  });
+});

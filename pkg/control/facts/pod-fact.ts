@@ -1,0 +1,83 @@
+import { JsonError, jsonValue, parseJson } from '../../base/index.ts';
+import { annotations, containers, inferenceLabel, inferenceLabelValue } from '../../contract/index.ts';
+import type { CaptureMode } from '../../contract/index.ts';
+import type { KubeObject } from '../../kube/index.ts';
+import { fieldsOf, labelsOf, listOf, textOf, timeOf } from './shape.ts';
+import type { Fields } from './shape.ts';
+
+/** All that is kept of a pod: with 1,000 pods each field counts. */
+export interface PodFact {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount: string;
+  readonly governed: boolean;
+  /** Our sidecar is among its containers. Its name is ours alone: admission sees to that. */
+  readonly sidecar: boolean;
+  readonly sidecarReady: boolean;
+  readonly terminating: boolean;
+  /** Succeeded or Failed: nothing of it runs. */
+  readonly finished: boolean;
+  readonly running: boolean;
+  readonly addresses: readonly string[];
+  /** Model port to the sidecar's listener, as injection wrote it; empty where it has not. */
+  readonly portMap: Readonly<Record<string, number>>;
+  readonly capture: CaptureMode;
+  readonly createdAt: number;
+}
+
+function jsonFields(text: string | undefined): Fields {
+  if (text === undefined || text.length > 16_384) return {};
+  try {
+    return fieldsOf(jsonValue(parseJson(text, { maxDepth: 4, maxNodes: 512 })));
+  } catch (error) {
+    if (error instanceof JsonError) return {};
+    throw error;
+  }
+}
+
+const isPort = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
+
+function portMapOf(text: string | undefined): Readonly<Record<string, number>> {
+  const entries = Object.entries(jsonFields(text)).filter(
+    (entry): entry is [string, number] =>
+      /^[1-9][0-9]{0,4}$/.test(entry[0]) && isPort(Number(entry[0])) && isPort(entry[1]),
+  );
+  return Object.fromEntries(entries);
+}
+
+export function podFact(raw: KubeObject): PodFact {
+  const { metadata } = raw;
+  const spec = fieldsOf((raw as { spec?: unknown }).spec);
+  const status = fieldsOf((raw as { status?: unknown }).status);
+  const labels = labelsOf(metadata.labels);
+  const notes = labelsOf(metadata.annotations);
+  const phase = textOf(status['phase']);
+  const ours = (list: unknown): readonly Fields[] => listOf(list).filter((one) => one['name'] === containers.sidecar);
+  const states = [...ours(status['initContainerStatuses']), ...ours(status['containerStatuses'])];
+  const addresses = listOf(status['podIPs'])
+    .map((one) => textOf(one['ip']))
+    .filter((ip) => ip !== '');
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    labels,
+    serviceAccount: textOf(spec['serviceAccountName']) || 'default',
+    governed: labels[inferenceLabel] === inferenceLabelValue,
+    sidecar: ours(spec['initContainers']).length + ours(spec['containers']).length > 0,
+    sidecarReady: states.some((one) => one['ready'] === true),
+    terminating: metadata.deletionTimestamp !== undefined,
+    finished: phase === 'Succeeded' || phase === 'Failed',
+    running: phase === 'Running',
+    addresses,
+    portMap: portMapOf(notes[annotations.portMap]),
+    capture: jsonFields(notes[annotations.injected])['mode'] === 'NamedPort' ? 'NamedPort' : 'Redirect',
+    createdAt: timeOf(metadata.creationTimestamp),
+  };
+}
+
+/** It counts for status and network: it is there to stay. */
+export const counts = (pod: PodFact): boolean => pod.governed && !pod.terminating && !pod.finished;

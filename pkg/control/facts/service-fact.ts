@@ -1,0 +1,48 @@
+import type { KubeObject } from '../../kube/index.ts';
+import { fieldsOf, labelsOf, listOf, textOf } from './shape.ts';
+import type { PodFact } from './pod-fact.ts';
+
+export interface ServiceFact {
+  readonly namespace: string;
+  readonly name: string;
+  /** Empty: it selects no pod. */
+  readonly selector: Readonly<Record<string, string>>;
+  /** Where its ports lead, where they say a number; a name leads wherever the pod's port of that name is. */
+  readonly numericTargets: readonly number[];
+}
+
+export function serviceFact(raw: KubeObject): ServiceFact {
+  const spec = fieldsOf((raw as { spec?: unknown }).spec);
+  const external = textOf(spec['type']) === 'ExternalName';
+  const numericTargets = listOf(spec['ports']).flatMap((port) => {
+    const target = port['targetPort'] ?? port['port'];
+    return typeof target === 'number' ? [target] : [];
+  });
+  return {
+    namespace: raw.metadata.namespace ?? '',
+    name: raw.metadata.name,
+    selector: external ? {} : labelsOf(spec['selector']),
+    numericTargets,
+  };
+}
+
+/** As Kubernetes does: a Service without selector selects nothing. */
+export function serviceSelects(service: ServiceFact, pod: Pick<PodFact, 'namespace' | 'labels'>): boolean {
+  const wanted = Object.entries(service.selector);
+  return (
+    wanted.length > 0 &&
+    service.namespace === pod.namespace &&
+    wanted.every(([key, value]) => Object.hasOwn(pod.labels, key) && pod.labels[key] === value)
+  );
+}
+
+/** Names by which callers reach the Services, sorted; never the bare name, which means another Service in another namespace. */
+export function servingNamesOf(services: readonly ServiceFact[], clusterDomain: string): readonly string[] {
+  return services
+    .flatMap(({ name, namespace }) => [
+      `${name}.${namespace}`,
+      `${name}.${namespace}.svc`,
+      `${name}.${namespace}.svc.${clusterDomain}`,
+    ])
+    .sort();
+}

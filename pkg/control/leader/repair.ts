@@ -1,0 +1,145 @@
+import { describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { isKubeError, resourcePath, resources } from '../../kube/index.ts';
+import type { EventRecorder, KubeClient } from '../../kube/index.ts';
+import type { ClusterState } from '../cluster-state.ts';
+import { exemptNamespaces } from '../directory.ts';
+import { counts } from '../facts/pod-fact.ts';
+import type { PodFact } from '../facts/pod-fact.ts';
+
+export interface RepairOptions {
+  readonly client: Pick<KubeClient, 'request'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly state: ClusterState;
+  readonly events: EventRecorder;
+  readonly ownNamespace: string;
+  readonly leading: () => boolean;
+  /** Evict what is not governed, so that its workload makes it again with a sidecar. */
+  readonly evict: boolean;
+  /** A sidecar may be unready so long before it is told of; default 5 min. */
+  readonly unreadyMs?: number;
+  /** Between two looks; default 30 s. */
+  readonly lookMs?: number;
+  /** Evictions in one look; default 3. */
+  readonly evictions?: number;
+  readonly onEvicted?: (result: 'done' | 'refused') => void;
+}
+
+/** Labelled pods that are not really governed: older than Sidegate, or admitted around it. */
+export interface Repair {
+  /** As of the last look. */
+  readonly withoutSidecar: number;
+  readonly unhealthySidecar: number;
+  close(): Promise<void>;
+}
+
+interface Found {
+  readonly bare: readonly PodFact[];
+  readonly unready: readonly PodFact[];
+}
+
+export function startRepair(options: RepairOptions): Repair {
+  const { client, clock, logger, state, events, ownNamespace, leading } = options;
+  const { unreadyMs = 300_000, lookMs = 30_000, evictions = 3 } = options;
+  /** Since when the sidecar has been unready, by pod uid; monotonic. */
+  let unreadySince = new Map<string, number>();
+  let found: Found = { bare: [], unready: [] };
+  let running: Promise<void> | undefined;
+
+  const look = (): Found => {
+    const now = clock.monotonic();
+    const since = new Map<string, number>();
+    const bare: PodFact[] = [];
+    const unready: PodFact[] = [];
+    for (const pod of state.pods.values()) {
+      if (!counts(pod) || pod.namespace === ownNamespace) continue;
+      if (!pod.sidecar) bare.push(pod);
+      else if (pod.running && !pod.sidecarReady) {
+        const from = unreadySince.get(pod.uid) ?? now;
+        since.set(pod.uid, from);
+        if (now - from >= unreadyMs) unready.push(pod);
+      }
+    }
+    unreadySince = since;
+    return { bare, unready };
+  };
+  const tell = ({ bare, unready }: Found): void => {
+    const about = (pod: PodFact) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { namespace: pod.namespace, name: pod.name, uid: pod.uid },
+    });
+    for (const pod of bare) {
+      events.record(about(pod), {
+        type: 'Warning',
+        reason: 'SidecarMissing',
+        action: 'Check',
+        note: 'The pod has the inference label and no sidecar: it is not governed. Delete it, so that it is created again with one.',
+      });
+    }
+    for (const pod of unready) {
+      events.record(about(pod), {
+        type: 'Warning',
+        reason: 'SidecarNotReady',
+        action: 'Check',
+        note: `The sidecar has not been ready for ${Math.round(unreadyMs / 60_000)} min: nothing reaches the model. See kubectl logs -c sidegate.`,
+      });
+    }
+  };
+  const evict = async (pods: readonly PodFact[]): Promise<void> => {
+    const allowed = pods.filter((pod) => !exemptNamespaces.includes(pod.namespace)).slice(0, evictions);
+    for (const { namespace, name, uid } of allowed) {
+      if (!leading()) return;
+      try {
+        await client.request({
+          method: 'POST',
+          path: resourcePath(resources.pods, { namespace, name }, 'eviction'),
+          body: {
+            apiVersion: 'policy/v1',
+            kind: 'Eviction',
+            metadata: { namespace, name },
+            // Another pod of that name is another pod.
+            deleteOptions: { preconditions: { uid } },
+          },
+        });
+        options.onEvicted?.('done');
+        logger.info('a pod without a sidecar was evicted', { namespace, pod: name });
+      } catch (error) {
+        // Gone already, or its disruption budget says not now: the next look will tell.
+        options.onEvicted?.('refused');
+        const status = isKubeError(error) ? error.status : 0;
+        logger.info('a pod without a sidecar was not evicted', {
+          namespace,
+          pod: name,
+          status,
+          error: describeError(error),
+        });
+      }
+    }
+  };
+  const round = async (): Promise<void> => {
+    if (!leading() || !state.synced()) return;
+    found = look();
+    tell(found);
+    if (options.evict) await evict(found.bare);
+  };
+  const timer = clock.every(lookMs, () => {
+    running ??= round().finally(() => {
+      running = undefined;
+    });
+  });
+
+  return {
+    get withoutSidecar() {
+      return found.bare.length;
+    },
+    get unhealthySidecar() {
+      return found.unready.length;
+    },
+    async close() {
+      timer.cancel();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import type { Clock, Logger } from '../../base/index.ts';
+import { controlPlane } from '../../contract/index.ts';
+import { createQueue, resources } from '../../kube/index.ts';
+import type { KubeClient, KubeObject } from '../../kube/index.ts';
+import { fieldsOf, textOf } from '../facts/shape.ts';
+import { managedLabel, managedValue } from './network-policy.ts';
+
+export interface TrustKeeperOptions {
+  readonly client: Pick<KubeClient, 'find' | 'patch'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly namespace: string;
+  readonly bundle: () => string | undefined;
+  readonly leading: () => boolean;
+  readonly onWritten?: () => void;
+}
+
+/** Keeps the ConfigMap from which the webhook writes the authorities into pods; looked at again each minute. The leader's. */
+export interface TrustKeeper {
+  kick(): void;
+  close(): Promise<void>;
+}
+
+export function startTrustKeeper(options: TrustKeeperOptions): TrustKeeper {
+  const { client, clock, logger, namespace, bundle, leading } = options;
+  const ref = { namespace, name: controlPlane.trust };
+  const queue = createQueue({
+    name: 'trust',
+    clock,
+    logger,
+    concurrency: 1,
+    async handle() {
+      const pem = bundle();
+      if (pem === undefined || !leading()) return 1_000;
+      const found = await client.find<KubeObject>(resources.configMaps, ref);
+      if (textOf(fieldsOf((found as { data?: unknown } | undefined)?.data)[controlPlane.caKey]) !== pem) {
+        await client.patch(resources.configMaps, ref, {
+          type: 'apply',
+          fieldManager: managedValue,
+          force: true,
+          body: {
+            apiVersion: 'v1',
+            kind: 'ConfigMap',
+            metadata: { ...ref, labels: { [managedLabel]: managedValue } },
+            data: { [controlPlane.caKey]: pem },
+          },
+        });
+        options.onWritten?.();
+      }
+      return 60_000;
+    },
+  });
+  queue.add('trust');
+  return { kick: () => queue.add('trust'), close: () => queue.close() };
+}

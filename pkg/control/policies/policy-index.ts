@@ -1,0 +1,148 @@
+import { describeError } from '../../base/index.ts';
+import { compileSnapshot, selectorMatches } from '../../core/index.ts';
+import type { Policy, PolicyNotice, Snapshot, SourceRef } from '../../core/index.ts';
+import { withIssuer } from './cluster-issuer.ts';
+import type { ClusterIssuerKeys } from './cluster-issuer.ts';
+import type { PolicyEntry } from './policy-entry.ts';
+
+/** What decides which policies a pod has. */
+export interface SelectedBy {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly namespaceLabels: Readonly<Record<string, string>>;
+}
+
+/** What the pods with one set of policies have to enforce; shared between them. */
+export type PolicySet =
+  | {
+      readonly kind: 'compiled';
+      /** Equal for equal sets of {uid, generation} under the same keys of the cluster. */
+      readonly id: string;
+      readonly entries: readonly PolicyEntry[];
+      readonly policies: readonly Policy[];
+      readonly hash: string;
+      readonly sources: readonly SourceRef[];
+      readonly notices: readonly PolicyNotice[];
+      readonly upstream: Snapshot['upstream'];
+    }
+  | {
+      readonly kind: 'invalid';
+      readonly id: string;
+      readonly entries: readonly PolicyEntry[];
+      readonly message: string;
+    };
+
+/**
+ * Policies, and which of them select a pod. Compiles once for each distinct set, however many pods have it.
+ *
+ * Promise: a policy that cannot be used makes the answer of every pod that it selects invalid; it is never left out.
+ */
+export interface PolicyIndex {
+  put(entry: PolicyEntry): void;
+  /** @returns whether there was one. */
+  remove(key: string): boolean;
+  get(key: string): PolicyEntry | undefined;
+  values(): IterableIterator<PolicyEntry>;
+  /** Of a namespace, and the cluster's. */
+  candidates(namespace: string): readonly PolicyEntry[];
+  selecting(pod: SelectedBy): readonly PolicyEntry[];
+  setOf(pod: SelectedBy): PolicySet;
+  /**
+   * The cluster's own issuer, for providers of service accounts that name none. Everything is compiled anew.
+   *
+   * @returns whether it was another
+   */
+  setClusterIssuer(issuer: ClusterIssuerKeys | undefined): boolean;
+  /** Forgets compiled sets but these. */
+  keepSets(ids: ReadonlySet<string>): void;
+  /** Sets compiled so far: a figure for tests and metrics. */
+  readonly compilations: number;
+}
+
+export function selectsPod(entry: PolicyEntry, pod: SelectedBy): boolean {
+  if (entry.kind === 'InferencePolicy' && entry.namespace !== pod.namespace) return false;
+  if (!selectorMatches(entry.selector, pod.labels)) return false;
+  if (entry.kind === 'InferencePolicy' || entry.namespaceSelector === undefined) return true;
+  return selectorMatches(entry.namespaceSelector, pod.namespaceLabels);
+}
+
+function compileSet(id: string, entries: readonly PolicyEntry[], issuer: ClusterIssuerKeys | undefined): PolicySet {
+  const broken = entries.find((entry) => entry.policy === undefined);
+  if (broken !== undefined) {
+    return { kind: 'invalid', id, entries, message: `${broken.label} cannot be used: ${broken.fault ?? ''}` };
+  }
+  const policies = entries.flatMap((entry) => (entry.policy === undefined ? [] : withIssuer(entry.policy, issuer)));
+  try {
+    const { hash, sources, notices, upstream } = compileSnapshot(policies, { revision: 0 });
+    return { kind: 'compiled', id, entries, policies, hash, sources, notices, upstream };
+  } catch (error) {
+    return { kind: 'invalid', id, entries, message: describeError(error) };
+  }
+}
+
+export function createPolicyIndex(): PolicyIndex {
+  const byKey = new Map<string, PolicyEntry>();
+  /** '' holds the cluster's. */
+  const byNamespace = new Map<string, Map<string, PolicyEntry>>();
+  const sets = new Map<string, PolicySet>();
+  let compilations = 0;
+  let issuer: ClusterIssuerKeys | undefined;
+  /** Part of each set's id: a set with other keys is another. */
+  let issuerNumber = 0;
+
+  const candidates = (namespace: string): readonly PolicyEntry[] => [
+    ...(byNamespace.get('')?.values() ?? []),
+    ...(byNamespace.get(namespace)?.values() ?? []),
+  ];
+  const remove = (key: string): boolean => {
+    const entry = byKey.get(key);
+    if (entry === undefined) return false;
+    byKey.delete(key);
+    const place = entry.namespace ?? '';
+    const inner = byNamespace.get(place);
+    inner?.delete(key);
+    if (inner?.size === 0) byNamespace.delete(place);
+    return true;
+  };
+  const selecting = (pod: SelectedBy): readonly PolicyEntry[] =>
+    candidates(pod.namespace).filter((entry) => selectsPod(entry, pod));
+
+  return {
+    put(entry) {
+      remove(entry.key);
+      byKey.set(entry.key, entry);
+      const place = entry.namespace ?? '';
+      const inner = byNamespace.get(place) ?? new Map<string, PolicyEntry>();
+      byNamespace.set(place, inner);
+      inner.set(entry.key, entry);
+    },
+    remove,
+    get: (key) => byKey.get(key),
+    values: () => byKey.values(),
+    candidates,
+    selecting,
+    setOf(pod) {
+      const entries = [...selecting(pod)].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+      const id = [...entries.map((entry) => `${entry.uid}@${entry.generation}`), `#${issuerNumber}`].join(' ');
+      let set = sets.get(id);
+      if (set === undefined) {
+        compilations++;
+        set = compileSet(id, entries, issuer);
+        sets.set(id, set);
+      }
+      return set;
+    },
+    setClusterIssuer(next) {
+      if (next?.issuer === issuer?.issuer && next?.keys === issuer?.keys) return false;
+      issuer = next;
+      issuerNumber++;
+      return true;
+    },
+    keepSets(ids) {
+      for (const id of sets.keys()) if (!ids.has(id)) sets.delete(id);
+    },
+    get compilations() {
+      return compilations;
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { Secret } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { createQueue, isKubeError, objectKey, refOfKey, resources } from '../../kube/index.ts';
+import type { KubeClient, KubeObject } from '../../kube/index.ts';
+
+/** Content of one Secret as it was last read. Values never leave it but as {@link Secret}. */
+export interface SecretContent {
+  /** Undefined: there is no such key. */
+  text(key: string): Secret | undefined;
+  bytes(key: string): Uint8Array | undefined;
+  readonly keys: readonly string[];
+}
+
+/**
+ * The Secrets that policies name, each read by its name: when it is first named, and every 30 s. Nothing is listed or watched, and what is
+ * no longer named is forgotten.
+ */
+export interface SecretStore {
+  /** Names as `ns/name`; reads those that are new. */
+  want(keys: ReadonlySet<string>): void;
+  /** `pending`: not read yet. `missing`: there is none, or it may not be read. */
+  read(key: string): SecretContent | 'missing' | 'pending';
+  close(): Promise<void>;
+}
+
+export interface SecretStoreOptions {
+  readonly client: Pick<KubeClient, 'get'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called when what `read` says of it has changed. */
+  readonly onChange: (key: string) => void;
+  /** Default 30 s. */
+  readonly refreshMs?: number;
+}
+
+interface Held {
+  readonly version: string;
+  readonly content: SecretContent | 'missing';
+}
+
+function contentOf(raw: KubeObject): SecretContent {
+  const { data } = raw as { data?: Readonly<Record<string, unknown>> };
+  const values = new Map<string, Buffer>();
+  for (const [key, value] of Object.entries(data ?? {})) {
+    if (typeof value === 'string') values.set(key, Buffer.from(value, 'base64'));
+  }
+  return {
+    text(key) {
+      const value = values.get(key);
+      return value === undefined ? undefined : new Secret(value.toString('utf8'));
+    },
+    bytes: (key) => values.get(key),
+    keys: [...values.keys()],
+  };
+}
+
+export function createSecretStore(options: SecretStoreOptions): SecretStore {
+  const { client, clock, logger, onChange, refreshMs = 30_000 } = options;
+  const held = new Map<string, Held>();
+  let wanted: ReadonlySet<string> = new Set();
+
+  const set = (key: string, next: Held): void => {
+    const before = held.get(key);
+    if (!wanted.has(key) || (before !== undefined && before.version === next.version)) return;
+    held.set(key, next);
+    onChange(key);
+  };
+  const queue = createQueue({
+    name: 'secrets',
+    clock,
+    logger,
+    concurrency: 8,
+    mostBackoffMs: refreshMs,
+    async handle(key) {
+      if (!wanted.has(key)) return undefined;
+      try {
+        const raw = await client.get<KubeObject>(resources.secrets, refOfKey(key));
+        set(key, {
+          version: `${raw.metadata.uid ?? ''}/${raw.metadata.resourceVersion ?? ''}`,
+          content: contentOf(raw),
+        });
+      } catch (error) {
+        // Not there, or no longer ours to read. Anything else may pass: what was read stays.
+        if (!isKubeError(error) || (error.status !== 404 && error.status !== 403)) throw error;
+        set(key, { version: 'missing', content: 'missing' });
+      }
+      return refreshMs;
+    },
+  });
+
+  return {
+    want(keys) {
+      const before = wanted;
+      wanted = keys;
+      for (const key of held.keys()) if (!keys.has(key)) held.delete(key);
+      for (const key of keys) if (!before.has(key)) queue.add(key);
+    },
+    read: (key) => held.get(key)?.content ?? 'pending',
+    close: () => queue.close(),
+  };
+}
+
+export const secretKey = (namespace: string, name: string): string => objectKey({ namespace, name });

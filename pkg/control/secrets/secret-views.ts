@@ -1,0 +1,80 @@
+import type { ImportedCertificate, PodSecrets } from '../stream/index.ts';
+import { secretKey } from './secret-store.ts';
+import type { SecretContent, SecretStore } from './secret-store.ts';
+import type { PlacedCertificate, PlacedSecret } from './secret-names.ts';
+
+/**
+ * What pods with one set of policies get of Secrets. While nothing in it changed the object is the same, so that whoever sends it can
+ * compare by identity.
+ */
+export interface SecretViews {
+  secrets(setId: string, placed: readonly PlacedSecret[]): PodSecrets;
+  certificate(setId: string, placed: PlacedCertificate | undefined): ImportedCertificate | undefined;
+  /** Forgets sets but these. */
+  keep(setIds: ReadonlySet<string>): void;
+}
+
+type Read = SecretContent | 'missing' | 'pending';
+
+interface View<T> {
+  readonly from: readonly Read[];
+  readonly value: T;
+}
+
+const certificateKeys = { cert: 'tls.crt', key: 'tls.key' } as const;
+const pkcs12Keys = ['keystore.p12', 'tls.p12'] as const;
+const passphraseKeys = ['passphrase', 'password'] as const;
+
+function certificateOf(name: string, content: Read): ImportedCertificate {
+  const nothing = { secretName: name, content: undefined };
+  if (typeof content === 'string') return nothing;
+  const certificate = content.text(certificateKeys.cert);
+  const key = content.text(certificateKeys.key);
+  if (certificate !== undefined && key !== undefined) {
+    return { secretName: name, content: { kind: 'pem', certificate: certificate.reveal(), key } };
+  }
+  const file = pkcs12Keys.map((one) => content.bytes(one)).find((one) => one !== undefined);
+  const passphrase = passphraseKeys.map((one) => content.text(one)).find((one) => one !== undefined);
+  if (file === undefined || passphrase === undefined) return nothing;
+  return { secretName: name, content: { kind: 'pkcs12', file, passphrase } };
+}
+
+export function createSecretViews(store: SecretStore): SecretViews {
+  const secretViews = new Map<string, View<PodSecrets>>();
+  const certificateViews = new Map<string, View<ImportedCertificate>>();
+
+  const view = <T>(views: Map<string, View<T>>, id: string, from: readonly Read[], make: () => T): T => {
+    const held = views.get(id);
+    if (held !== undefined && held.from.length === from.length && held.from.every((one, at) => one === from[at]))
+      return held.value;
+    const value = make();
+    views.set(id, { from, value });
+    return value;
+  };
+
+  return {
+    secrets: (id, placed) => {
+      const from = placed.map(({ namespace, name }) => store.read(secretKey(namespace, name)));
+      return view(secretViews, id, from, () => {
+        const found = placed.map(({ name, key }, at) => {
+          const content = from[at];
+          const value = content === undefined || typeof content === 'string' ? undefined : content.text(key);
+          return { name, key, value };
+        });
+        return {
+          values: found.flatMap(({ name, key, value }) => (value === undefined ? [] : [{ name, key, value }])),
+          missing: found.flatMap(({ name, key, value }) => (value === undefined ? [{ name, key }] : [])),
+        };
+      });
+    },
+    certificate(id, placed) {
+      if (placed === undefined) return undefined;
+      const from = [store.read(secretKey(placed.namespace, placed.name))];
+      return view(certificateViews, id, from, () => certificateOf(placed.name, from[0] ?? 'pending'));
+    },
+    keep(ids) {
+      for (const views of [secretViews, certificateViews])
+        for (const id of views.keys()) if (!ids.has(id)) views.delete(id);
+    },
+  };
+}

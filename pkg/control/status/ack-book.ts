@@ -1,0 +1,115 @@
+import type { Logger } from '../../base/index.ts';
+import { objectKey } from '../../kube/index.ts';
+import type { AuditHead, PodName } from '../../wire/index.ts';
+import type { PodReport } from '../stream/index.ts';
+
+/** What the sidecars that are connected to this replica have in force. */
+export interface AckBook {
+  report(report: PodReport): void;
+  disconnected(pod: PodName): void;
+  /** The pod is gone. */
+  forget(pod: { readonly namespace: string; readonly name: string; readonly uid: string }): void;
+  auditHead(pod: PodName, head: AuditHead): void;
+  summary(): AckSummary;
+  /** Called after each change. */
+  onChange(listener: () => void): void;
+  readonly connected: number;
+  readonly refusing: number;
+}
+
+/** Counts of one replica, as they stand in its ConfigMap. */
+export interface AckSummary {
+  /** Policy uid -> generation -> pods that enforce it. */
+  readonly policies: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Pods that did not take the newest, with the reason; at most {@link mostProblems}. */
+  readonly problems: readonly AckProblem[];
+}
+
+export interface AckProblem {
+  readonly namespace: string;
+  readonly name: string;
+  readonly reason: 'stale' | 'invalid';
+  readonly message: string;
+}
+
+/** More do not fit in a ConfigMap, and nobody reads them. */
+export const mostProblems = 200;
+const longestMessage = 300;
+
+export function createAckBook(logger: Logger): AckBook {
+  const reports = new Map<string, PodReport>();
+  const heads = new Map<string, AuditHead>();
+  const listeners: (() => void)[] = [];
+  const changed = (): void => {
+    for (const listener of listeners) listener();
+  };
+  const held = (pod: PodName): string | undefined => {
+    const key = objectKey(pod);
+    return reports.get(key)?.pod.uid === pod.uid ? key : undefined;
+  };
+
+  return {
+    report(report) {
+      const key = objectKey(report.pod);
+      const before = reports.get(key);
+      reports.set(key, report);
+      if (report.problem !== undefined && before?.problem?.message !== report.problem.message) {
+        logger.warn('a sidecar did not take its policy', {
+          namespace: report.pod.namespace,
+          pod: report.pod.name,
+          reason: report.problem.reason,
+          message: report.problem.message.slice(0, longestMessage),
+        });
+      }
+      changed();
+    },
+    disconnected(pod) {
+      const key = held(pod);
+      if (key === undefined) return;
+      reports.delete(key);
+      changed();
+    },
+    forget(pod) {
+      const head = heads.get(pod.uid);
+      heads.delete(pod.uid);
+      // What its record said last: events after that which nobody has received are lost with it, and here is how many there were.
+      if (head !== undefined) {
+        logger.info('a governed pod is gone', {
+          namespace: pod.namespace,
+          pod: pod.name,
+          uid: pod.uid,
+          auditSequence: head.sequence,
+          auditHash: head.hash,
+        });
+      }
+      const key = held(pod);
+      if (key === undefined) return;
+      reports.delete(key);
+      changed();
+    },
+    auditHead: (pod, head) => void heads.set(pod.uid, head),
+    summary() {
+      const policies: Record<string, Record<string, number>> = {};
+      const problems: AckProblem[] = [];
+      for (const { pod, sources, problem } of reports.values()) {
+        for (const { uid, generation } of sources ?? []) {
+          const counts = (policies[uid] ??= {});
+          counts[generation] = (counts[generation] ?? 0) + 1;
+        }
+        if (problem === undefined || problems.length >= mostProblems) continue;
+        const message = problem.message.slice(0, longestMessage);
+        problems.push({ namespace: pod.namespace, name: pod.name, reason: problem.reason, message });
+      }
+      return { policies, problems };
+    },
+    onChange: (listener) => void listeners.push(listener),
+    get connected() {
+      return reports.size;
+    },
+    get refusing() {
+      let count = 0;
+      for (const { problem } of reports.values()) if (problem !== undefined) count++;
+      return count;
+    },
+  };
+}

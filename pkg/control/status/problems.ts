@@ -1,0 +1,141 @@
+import { namespaceIndex } from '../cluster-state.ts';
+import type { ClusterState } from '../cluster-state.ts';
+import type { Directory } from '../directory.ts';
+import { counts } from '../facts/pod-fact.ts';
+import type { PodFact } from '../facts/pod-fact.ts';
+import { serviceSelects } from '../facts/service-fact.ts';
+import type { PolicyEntry } from '../policies/policy-entry.ts';
+import { secretsNamedBy } from '../secrets/secret-names.ts';
+import { secretKey } from '../secrets/secret-store.ts';
+import type { SecretStore } from '../secrets/secret-store.ts';
+import type { PolicyProblem } from './policy-status.ts';
+
+export interface ProblemSources {
+  readonly state: Pick<ClusterState, 'services'>;
+  readonly directory: Pick<Directory, 'setOf'>;
+  readonly secrets: Pick<SecretStore, 'read'>;
+  readonly ownNamespace: string;
+}
+
+const mostNamed = 5;
+
+/** `a, b and 3 more`, sorted, so that equal facts are equal words. */
+export function namesOf(pods: readonly { readonly namespace: string; readonly name: string }[]): string {
+  const names = pods.map(({ namespace, name }) => `${namespace}/${name}`).sort();
+  const more = names.length - mostNamed;
+  return more > 0 ? `${names.slice(0, mostNamed).join(', ')} and ${more} more` : names.join(', ');
+}
+
+function missingSecrets(entry: PolicyEntry, { secrets, ownNamespace }: ProblemSources): PolicyProblem[] {
+  return secretsNamedBy(entry, ownNamespace).flatMap(({ namespace, name, key }): PolicyProblem[] => {
+    const content = secrets.read(secretKey(namespace, name));
+    if (content === 'pending') return [];
+    if (content === 'missing') {
+      return [{ type: 'SecretMissing', message: `There is no Secret ${namespace}/${name} that may be read.` }];
+    }
+    return content.keys.includes(key)
+      ? []
+      : [{ type: 'SecretMissing', message: `Secret ${namespace}/${name} has no key ${key}.` }];
+  });
+}
+
+function missingCertificate(entry: PolicyEntry, { secrets, ownNamespace }: ProblemSources): PolicyProblem[] {
+  const certificate = entry.policy?.spec.tls?.certificate;
+  if (certificate === undefined || !('secretName' in certificate)) return [];
+  const namespace = entry.namespace ?? ownNamespace;
+  return secrets.read(secretKey(namespace, certificate.secretName)) === 'missing'
+    ? [
+        {
+          type: 'SecretMissing',
+          message: `There is no Secret ${namespace}/${certificate.secretName} that may be read.`,
+        },
+      ]
+    : [];
+}
+
+function uncapturedPorts(entry: PolicyEntry, pods: readonly PodFact[]): PolicyProblem[] {
+  const injected = pods.filter((pod) => pod.sidecar);
+  return (entry.policy?.spec.upstream?.ports ?? []).flatMap(({ containerPort }): PolicyProblem[] => {
+    const without = injected.filter((pod) => pod.portMap[String(containerPort)] === undefined);
+    if (without.length === 0) return [];
+    const message = `Port ${containerPort} is not led through the sidecar in ${namesOf(without)}: declare it as a containerPort, or in the annotation sidegate.dev/model-ports, and create the pods again.`;
+    return [{ type: 'PortNotCaptured', message }];
+  });
+}
+
+function bypasses(pods: readonly PodFact[], { state }: ProblemSources): PolicyProblem[] {
+  const found = new Map<string, Set<number>>();
+  for (const pod of pods) {
+    // With Redirect whatever arrives at the port is led to the sidecar.
+    if (pod.capture !== 'NamedPort') continue;
+    for (const service of state.services.by(namespaceIndex, pod.namespace)) {
+      if (!serviceSelects(service, pod)) continue;
+      const key = `${service.namespace}/${service.name}`;
+      for (const port of service.numericTargets) {
+        if (pod.portMap[String(port)] === undefined) continue;
+        found.set(key, (found.get(key) ?? new Set()).add(port));
+      }
+    }
+  }
+  return [...found].sort().map(([service, ports]) => ({
+    type: 'ServiceBypasses',
+    message: `Service ${service} leads to port ${[...ports].sort().join(', ')} by number, past the sidecar: write the port's name as its targetPort.`,
+  }));
+}
+
+/** What lost and what cannot act, as the sets with this policy say. */
+function noticesOf(
+  entry: PolicyEntry,
+  pods: readonly PodFact[],
+  { directory }: ProblemSources,
+): { readonly problems: PolicyProblem[]; readonly overridden: { field: string; by: string }[] } {
+  const problems: PolicyProblem[] = [];
+  const overridden = new Map<string, { field: string; by: string }>();
+  const sets = new Set(pods.flatMap((pod) => directory.setOf(pod) ?? []));
+  for (const set of sets) {
+    if (set.kind === 'invalid') continue;
+    for (const notice of set.notices) {
+      // In a cluster the named certificate is read, and goes to the sidecar by the stream.
+      if (notice.policy !== entry.label || notice.field === 'tls.certificate.secretName') continue;
+      const field = `spec.${notice.field}`;
+      if (notice.by === undefined) problems.push({ type: 'RuleCannotFire', message: `${field} ${notice.message}.` });
+      else overridden.set(`${field} ${notice.by}`, { field, by: notice.by });
+    }
+  }
+  const lost = [...overridden.values()].sort((a, b) => (`${a.field} ${a.by}` < `${b.field} ${b.by}` ? -1 : 1));
+  if (lost.length > 0) {
+    const message = `Values of other policies stand instead: ${lost.map(({ field, by }) => `${field} of ${by}`).join(', ')}.`;
+    problems.push({ type: 'Conflicted', message });
+  }
+  return { problems, overridden: lost };
+}
+
+/** @param pods that the policy selects. */
+export function problemsOf(
+  entry: PolicyEntry,
+  pods: readonly PodFact[],
+  sources: ProblemSources,
+): { readonly problems: readonly PolicyProblem[]; readonly overridden: readonly { field: string; by: string }[] } {
+  if (entry.policy === undefined) return { problems: [], overridden: [] };
+  const live = pods.filter(counts);
+  const bare = live.filter((pod) => !pod.sidecar);
+  const { problems, overridden } = noticesOf(entry, live, sources);
+  return {
+    problems: [
+      ...missingSecrets(entry, sources),
+      ...missingCertificate(entry, sources),
+      ...uncapturedPorts(entry, live),
+      ...bypasses(live, sources),
+      ...(bare.length === 0
+        ? []
+        : [
+            {
+              type: 'PodsWithoutSidecar' as const,
+              message: `Not governed, since they have no sidecar: ${namesOf(bare)}. Delete them, so that they are created again.`,
+            },
+          ]),
+      ...problems,
+    ],
+    overridden,
+  };
+}

@@ -1,0 +1,361 @@
+import { describe, expect, test } from '@jest/globals';
+import { silentLogger } from '../../base/index.ts';
+import { resourceDefinitions } from '../../crd/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { allowAll, clusterPolicy, fakeControl, pod, policy } from '../testing/fake-state.ts';
+import { createAckBook } from './ack-book.ts';
+import { startAckPublisher } from './ack-publisher.ts';
+import { parseAckSummary } from './ack-totals.ts';
+import type { AckTotals } from './ack-totals.ts';
+import { policyStatus, sameStatus } from './policy-status.ts';
+import type { StatusFacts } from './policy-status.ts';
+import { problemsOf } from './problems.ts';
+import { startStatusWriter } from './status-writer.ts';
+
+const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
+  entry: { generation: 3, fault: undefined, status: undefined },
+  selected: 4,
+  enforcing: 4,
+  refusing: 0,
+  refusal: undefined,
+  problems: [],
+  overridden: [],
+  ...more,
+});
+type Control = Awaited<ReturnType<typeof fakeControl<ReturnType<typeof fakeClock>>>>;
+const now = '2026-11-26T02:00:00Z';
+const said = (status: ReturnType<typeof policyStatus>) =>
+  Object.fromEntries((status.conditions ?? []).map((one) => [one.type, `${one.status} ${one.reason}`]));
+
+describe('a status', () => {
+  test.each<[string, Partial<StatusFacts>, object, string]>([
+    ['all', {}, { Accepted: 'True Accepted', Enforced: 'True AllPods', Programmed: 'True Programmed' }, '4/4'],
+    [
+      'some',
+      { enforcing: 1 },
+      { Accepted: 'True Accepted', Enforced: 'False PodsBehind', Programmed: 'True Programmed' },
+      '1/4',
+    ],
+    [
+      'none',
+      { selected: 0, enforcing: 0 },
+      { Accepted: 'True Accepted', Enforced: 'Unknown NoPods', Programmed: 'True Programmed' },
+      '0/0',
+    ],
+    [
+      'refused',
+      { enforcing: 3, refusing: 1 },
+      { Accepted: 'True Accepted', Enforced: 'False Refused', Programmed: 'True Programmed' },
+      '3/4',
+    ],
+    [
+      'counted twice',
+      { enforcing: 7, refusing: 3 },
+      { Accepted: 'True Accepted', Enforced: 'True AllPods', Programmed: 'True Programmed' },
+      '4/4',
+    ],
+    [
+      'invalid',
+      { entry: { generation: 3, fault: 'spec.x: no', status: undefined }, enforcing: 0 },
+      { Accepted: 'False Invalid', Enforced: 'False Invalid', Programmed: 'False Invalid' },
+      '0/4',
+    ],
+    [
+      'problems',
+      {
+        problems: [
+          { type: 'RuleCannotFire', message: 'a' },
+          { type: 'SecretMissing', message: 'b' },
+          { type: 'RuleCannotFire', message: 'a' },
+        ],
+      },
+      {
+        Accepted: 'True Accepted',
+        Enforced: 'True AllPods',
+        Programmed: 'False SecretMissing',
+        SecretMissing: 'True SecretMissing',
+        RuleCannotFire: 'True RuleCannotFire',
+      },
+      '4/4',
+    ],
+  ])('%s', (_what, more, conditions, enforced) => {
+    const status = policyStatus(facts(more), now);
+    expect(said(status)).toEqual(conditions);
+    expect(status.enforced).toBe(enforced);
+    const { selected = 0, enforcing = 0, refusing = 0, behind = 0 } = status.pods ?? {};
+    expect(enforcing + refusing + behind).toBe(selected);
+    expect(Math.min(enforcing, refusing, behind)).toBeGreaterThanOrEqual(0);
+  });
+
+  test('equal facts are an equal status at any time; a condition’s time is that of its change', () => {
+    const first = policyStatus(facts(), now);
+    const again = policyStatus(
+      facts({ entry: { generation: 3, fault: undefined, status: first } }),
+      '2026-11-27T00:00:00Z',
+    );
+    expect(sameStatus(first, again)).toBe(true);
+    const later = policyStatus(
+      facts({ enforcing: 2, entry: { generation: 3, fault: undefined, status: first } }),
+      '2026-11-27T00:00:00Z',
+    );
+    expect(sameStatus(first, later)).toBe(false);
+    expect(later.conditions?.map((one) => one.lastTransitionTime)).toEqual([now, '2026-11-27T00:00:00Z', now]);
+  });
+
+  test('stays within what the definition takes', () => {
+    const long = 'x'.repeat(100_000);
+    const status = policyStatus(
+      facts({
+        problems: (
+          [
+            'SecretMissing',
+            'PortNotCaptured',
+            'ServiceBypasses',
+            'PodsWithoutSidecar',
+            'RuleCannotFire',
+            'Conflicted',
+          ] as const
+        ).map((type) => ({ type, message: long })),
+        overridden: Array.from({ length: 200 }, (_, at) => ({ field: `${long}${at}`, by: long })),
+      }),
+      now,
+    );
+    expect(status.overridden).toHaveLength(64);
+    expect(status.conditions?.length).toBeLessThanOrEqual(16);
+    expect(Math.max(...(status.conditions ?? []).map((one) => one.message.length))).toBeLessThanOrEqual(32_768);
+    expect(resourceDefinitions()).toHaveLength(4);
+  });
+});
+
+describe('counts of a replica', () => {
+  const report = (name: string, generation: number, more: object = {}) => ({
+    pod: { namespace: 'ml', name, uid: `uid-${name}` },
+    hash: 'h',
+    sources: [{ kind: 'InferencePolicy' as const, uid: 'p', namespace: 'ml', name: 'p', generation }],
+    problem: undefined,
+    portMap: {},
+    capture: 'Redirect' as const,
+    software: '1',
+    ...more,
+  });
+
+  test('follow what sidecars say, and who is connected', () => {
+    const acks = createAckBook(silentLogger);
+    acks.report(report('a', 1));
+    acks.report(report('b', 1));
+    acks.report(report('b', 2));
+    acks.report(report('c', 1, { problem: { reason: 'invalid', message: 'm' } }));
+    expect(acks.summary().policies).toEqual({ p: { 1: 2, 2: 1 } });
+    expect(acks.summary().problems).toEqual([{ namespace: 'ml', name: 'c', reason: 'invalid', message: 'm' }]);
+    // A stream of an earlier pod of that name ends late.
+    acks.disconnected({ namespace: 'ml', name: 'a', uid: 'another' });
+    expect(acks.connected).toBe(3);
+    acks.disconnected({ namespace: 'ml', name: 'a', uid: 'uid-a' });
+    acks.forget({ namespace: 'ml', name: 'b', uid: 'uid-b' });
+    expect(acks.summary().policies).toEqual({ p: { 1: 1 } });
+    expect(acks.refusing).toBe(1);
+  });
+
+  test('are written at most every 2 s however many sidecars speak, and every 10 s when none does', async () => {
+    const clock = fakeClock();
+    const acks = createAckBook(silentLogger);
+    const writes: { at: number; data: string }[] = [];
+    const removed: string[] = [];
+    const publisher = startAckPublisher({
+      client: {
+        patch: async (_resource: unknown, _ref: unknown, { body }: { body: { data: Record<string, string> } }) => {
+          writes.push({ at: clock.monotonic() - 1000, data: body.data['acks.json'] ?? '' });
+          return body;
+        },
+        delete: async (_resource: unknown, { name }: { name: string }) => void removed.push(name),
+      } as unknown as KubeClient,
+      clock,
+      logger: silentLogger,
+      namespace: 'sidegate-system',
+      replica: 'r1',
+      acks,
+    });
+    for (let at = 0; at < 1_000; at++) {
+      acks.report(report(`a${at}`, 1));
+      await clock.advanceAsync(10);
+    }
+    expect(writes.length).toBeLessThanOrEqual(6);
+    await clock.advanceAsync(2_000);
+    expect(parseAckSummary(writes.at(-1)?.data ?? '')?.policies).toEqual({ p: { 1: 1000 } });
+    const before = writes.length;
+    await clock.advanceAsync(40_000);
+    expect(writes.length - before).toBeLessThanOrEqual(5);
+    expect(writes.length - before).toBeGreaterThanOrEqual(3);
+    await publisher.close();
+    expect(removed).toEqual(['sidegate-acks-r1']);
+    acks.report(report('z', 1));
+    await clock.advanceAsync(60_000);
+    expect(writes.length - before).toBeLessThanOrEqual(5);
+  });
+
+  test.each(['', '{', '[]', '{"v":2}', '{"v":1,"v":1}'])('that are none count for nothing: %s', (text) => {
+    expect(parseAckSummary(text)).toBeUndefined();
+  });
+
+  test('of odd values only those that are counts stay', () => {
+    expect(
+      parseAckSummary('{"v":1,"policies":{"p":{"1":-1,"2":"3","3":4,"4":1.5}},"problems":["x",{"name":5}]}'),
+    ).toEqual({
+      policies: { p: { 3: 4 } },
+      problems: [
+        { namespace: '', name: '', reason: 'invalid', message: '' },
+        { namespace: '', name: '', reason: 'invalid', message: '' },
+      ],
+    });
+  });
+});
+
+describe('what is wrong with a policy', () => {
+  async function problems(spec: object, prepare: (control: Control) => void = () => undefined) {
+    const control = await fakeControl(fakeClock());
+    control.state.policies.put(policy('p', { ...allowAll, ...spec }));
+    prepare(control);
+    await control.settle();
+    const entry = control.index.get('InferencePolicy/ml/p')!;
+    const found = problemsOf(entry, control.directory.podsOf(entry), { ...control, ownNamespace: 'sidegate-system' });
+    return { ...found, said: found.problems.map((one) => `${one.type}: ${one.message}`) };
+  }
+
+  test('nothing', async () => {
+    expect((await problems({}, ({ state }) => state.pods.put(pod('a')))).said).toEqual([]);
+  });
+
+  test('a port that is not led through the sidecar names the pods', async () => {
+    const { said: words } = await problems(
+      { upstream: { ports: [{ containerPort: 8000 }, { containerPort: 9000 }] } },
+      ({ state }) => {
+        for (let at = 0; at < 7; at++) state.pods.put(pod(`a${at}`));
+        state.pods.put(pod('good', { annotations: { 'sidegate.dev/port-map': '{"8000":17400,"9000":17401}' } }));
+      },
+    );
+    expect(words).toEqual([
+      expect.stringMatching(/^PortNotCaptured: Port 9000 .*ml\/a0, .*ml\/a4 and 2 more: declare it/),
+    ]);
+  });
+
+  test('a Service that leads past the sidecar, where nothing redirects', async () => {
+    const named = { annotations: { 'sidegate.dev/injected': '{"version":"1","templateHash":"x","mode":"NamedPort"}' } };
+    const services = ({ state }: Control): void => {
+      const service = (name: string, ports: object[]) =>
+        state.services.put({ metadata: { namespace: 'ml', name }, spec: { selector: { app: 'llama' }, ports } });
+      service('by-name', [{ port: 80, targetPort: 'http' }]);
+      service('by-number', [{ port: 80, targetPort: 8000 }]);
+      service('by-default', [{ port: 8000 }]);
+      service('elsewhere', [{ port: 80, targetPort: 9999 }]);
+    };
+    const redirected = await problems({}, (control) => {
+      control.state.pods.put(pod('a'));
+      services(control);
+    });
+    expect(redirected.said).toEqual([]);
+    const { said: words } = await problems({}, (control) => {
+      control.state.pods.put(pod('a', named));
+      services(control);
+    });
+    expect(words).toEqual([
+      expect.stringContaining('ServiceBypasses: Service ml/by-default leads to port 8000'),
+      expect.stringContaining('ServiceBypasses: Service ml/by-number leads to port 8000'),
+    ]);
+  });
+
+  test('a Secret that is missing, or has not the key', async () => {
+    const upstream = {
+      upstream: { ports: [{ containerPort: 8000 }], credential: { secretRef: { name: 'key', key: 'api' } } },
+      tls: { certificate: { secretName: 'cert' } },
+    };
+    expect((await problems(upstream)).said).toEqual([
+      'SecretMissing: There is no Secret ml/key that may be read.',
+      'SecretMissing: There is no Secret ml/cert that may be read.',
+    ]);
+    const { said: words } = await problems(upstream, ({ setSecret }) => {
+      setSecret('ml/key', { other: 'x' });
+      setSecret('ml/cert', { 'tls.crt': 'x' });
+    });
+    expect(words).toEqual(['SecretMissing: Secret ml/key has no key api.']);
+  });
+
+  test('pods without a sidecar, rules that never fire, values that lost', async () => {
+    const { said: words, overridden } = await problems(
+      {
+        tls: { inbound: 'Optional' },
+        access: [
+          ...allowAll.access,
+          { name: 'never', effect: 'Allow', subjects: [{ group: 'x' }], operations: ['Chat'] },
+        ],
+      },
+      ({ state }) => {
+        state.pods.put(pod('a'));
+        state.pods.put(pod('bare', { spec: { initContainers: [] } }));
+        const done = pod('done', { spec: { initContainers: [] }, status: { phase: 'Succeeded' } });
+        state.pods.put(done);
+        state.clusterPolicies.put(clusterPolicy('base', { tls: { inbound: 'Mutual' }, mode: 'Enforce' }));
+      },
+    );
+    expect(words.map((one) => one.split(':', 1)[0])).toEqual(['PodsWithoutSidecar', 'RuleCannotFire', 'Conflicted']);
+    expect(words[0]).toContain('ml/bare. Delete');
+    expect(words[1]).toContain('access[never]');
+    expect(overridden).toEqual([{ field: 'spec.tls.inbound', by: 'cluster/base' }]);
+  });
+});
+
+test('the writer patches once for a change, only as the leader, and nothing where nothing differs', async () => {
+  const control = await fakeControl(fakeClock());
+  const { state, clock, directory } = control;
+  let leading = false;
+  let enforcing = 0;
+  const changed: (() => void)[] = [];
+  const totals: AckTotals = {
+    enforcing: () => enforcing,
+    problems: () => [],
+    onChange: (listener) => void changed.push(listener),
+    synced: () => true,
+    stop: async () => undefined,
+  };
+  const patches: { name: string; status: { enforced: string } }[] = [];
+  state.policies.put(policy('p'));
+  for (let at = 0; at < 10; at++) state.pods.put(pod(`a${at}`));
+  await control.settle();
+  const writer = startStatusWriter({
+    ...control,
+    client: {
+      patch: async (
+        _resource: unknown,
+        { name }: { name: string },
+        { body }: { body: { status: { enforced: string } } },
+      ) => {
+        patches.push({ name, status: body.status });
+        state.policies.put(policy(name, allowAll, { status: body.status }));
+        return body;
+      },
+    } as unknown as KubeClient,
+    logger: silentLogger,
+    totals,
+    leading: () => leading,
+    ownNamespace: 'sidegate-system',
+  });
+  await clock.advanceAsync(120_000);
+  expect(patches).toEqual([]);
+  leading = true;
+  for (; enforcing < 10; enforcing++) {
+    for (const tell of changed) tell();
+    await clock.advanceAsync(100);
+  }
+  for (const tell of changed) tell();
+  await clock.advanceAsync(3_000);
+  expect(patches.length).toBeLessThanOrEqual(3);
+  expect(patches.at(-1)?.status).toMatchObject({ enforced: '10/10' });
+  const before = patches.length;
+  await clock.advanceAsync(600_000);
+  expect(patches.length).toBe(before);
+  state.pods.put(pod('another'));
+  await clock.advanceAsync(3_000);
+  expect(patches.at(-1)?.status).toMatchObject({ enforced: '10/11' });
+  await writer.close();
+  directory.stop();
+});

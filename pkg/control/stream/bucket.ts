@@ -1,0 +1,31 @@
+import type { Clock } from '../../base/index.ts';
+
+/** A token bucket by the monotonic clock; full at first. */
+export interface Bucket {
+  /** Whether one was there, and is taken. */
+  take(): boolean;
+  /** Milliseconds until one is there. */
+  waitMs(): number;
+}
+
+export function createBucket(clock: Clock, perSecond: number, burst: number): Bucket {
+  let level = burst;
+  let at = clock.monotonic();
+  const fill = (): void => {
+    const now = clock.monotonic();
+    level = Math.min(burst, level + ((now - at) / 1_000) * perSecond);
+    at = now;
+  };
+  return {
+    take() {
+      fill();
+      if (level < 1) return false;
+      level -= 1;
+      return true;
+    },
+    waitMs() {
+      fill();
+      return level >= 1 ? 0 : ((1 - level) * 1_000) / perSecond;
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import { describeError } from '../../base/index.ts';
+import type { Logger } from '../../base/index.ts';
+import { PkiError, readPkcs12 } from '../../pki/index.ts';
+import type {
+  CertificateMessage,
+  CertificateRefusal,
+  CertificateRequest,
+  ImportedMessage,
+  PodName,
+} from '../../wire/index.ts';
+import { workloadId } from './authenticate.ts';
+import type { StreamObserver } from './observer.ts';
+import { certificateNames } from './pod-names.ts';
+import type { ImportedCertificate, PodDirectory, PodRecord, StreamAuthority } from './ports.ts';
+
+export interface CertificatesOptions {
+  readonly directory: PodDirectory;
+  readonly authority: StreamAuthority;
+  readonly trustDomain: string;
+  readonly clusterDomain: string;
+  readonly logger: Logger;
+  readonly observer: StreamObserver;
+}
+
+/** What a pod's certificates say, decided from the cluster's state at this moment and never from what the pod asks for. */
+export interface Certificates {
+  /** Never rejects. */
+  answer(pod: PodName, request: CertificateRequest): Promise<CertificateMessage | CertificateRefusal>;
+  /** Names that the pod's serving certificate has to have; undefined: the pod is gone, or a name is not its own. */
+  names(pod: PodName): readonly string[] | undefined;
+  /** Never rejects. */
+  imported(pod: PodName, from: ImportedCertificate | undefined): Promise<ImportedMessage>;
+}
+
+export function createCertificates(options: CertificatesOptions): Certificates {
+  const { directory, authority, trustDomain, clusterDomain, logger, observer } = options;
+  const record = (pod: PodName): PodRecord | undefined => {
+    const found = directory.podByUid(pod.uid);
+    return found?.governed === true && found.sidecar ? found : undefined;
+  };
+  const namesOf = (pod: PodRecord): readonly string[] | undefined => {
+    try {
+      return certificateNames(pod, directory.servingNames(pod), clusterDomain);
+    } catch (error) {
+      logger.error('serving certificate not issued', { pod: podText(pod), error: describeError(error) });
+      return undefined;
+    }
+  };
+
+  return {
+    async answer(pod, { purpose, csr }) {
+      const refuse = (reason: CertificateRefusal['reason']): CertificateRefusal => {
+        observer.signed(purpose, reason === 'failed' ? 'failed' : 'refused');
+        return { type: 'certificate-refused', purpose, reason };
+      };
+      const now = record(pod);
+      // A certificate would outlive a pod that ends.
+      if (now === undefined || now.terminating) return refuse('ending');
+      const dnsNames = purpose === 'serving' ? namesOf(now) : [];
+      if (dnsNames === undefined) return refuse('failed');
+      if (purpose === 'serving' && dnsNames.length === 0) return refuse('no_names');
+      try {
+        const certificate = await authority.sign(
+          purpose === 'identity'
+            ? { purpose: 'client', csr, uri: workloadId(trustDomain, now) }
+            : { purpose: 'server', csr, dnsNames },
+        );
+        observer.signed(purpose, 'signed');
+        return { type: 'certificate', purpose, certificate };
+      } catch (error) {
+        const bad = error instanceof PkiError && error.code === 'request_invalid';
+        logger[bad ? 'warn' : 'error']('certificate not signed', {
+          pod: podText(pod),
+          purpose,
+          error: describeError(error),
+        });
+        return refuse(bad ? 'refused' : 'failed');
+      }
+    },
+    names(pod) {
+      const now = record(pod);
+      return now === undefined ? undefined : namesOf(now);
+    },
+    async imported(pod, from) {
+      const { secretName = null, content } = from ?? {};
+      const none: ImportedMessage = { type: 'imported', secretName, material: null };
+      if (content === undefined) return none;
+      try {
+        const { cert, key } =
+          content.kind === 'pem'
+            ? { cert: content.certificate, key: content.key.reveal() }
+            : await readPkcs12(content.file, content.passphrase.reveal());
+        return { ...none, material: { certificate: cert, key } };
+      } catch (error) {
+        // Its code only: a library's message may quote the file.
+        const code = error instanceof PkiError ? error.code : 'unknown';
+        logger.error('the certificate of a Secret cannot be used', { pod: podText(pod), secret: secretName, code });
+        return none;
+      }
+    },
+  };
+}
+
+export const podText = (pod: PodName): string => `${pod.namespace}/${pod.name}`;

@@ -1,0 +1,30 @@
+import { isIP } from 'node:net';
+import type { PodRecord } from './ports.ts';
+
+const serviceName = /^([^.]+)\.([^.]+)(?:\.svc(?:\..+)?)?$/;
+const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/**
+ * Names of a pod's serving certificate: those of its Services, and the pod's own. All are names of the pod's namespace: a
+ * name elsewhere would let this pod stand in for a stranger's Service, or for the controller.
+ *
+ * @throws RangeError for a name outside of the namespace.
+ */
+export function certificateNames(
+  pod: PodRecord,
+  services: readonly string[],
+  clusterDomain: string,
+): readonly string[] {
+  for (const name of services) {
+    const [, service = '', namespace] = serviceName.exec(name) ?? [];
+    if (namespace !== pod.namespace || !dnsLabel.test(service))
+      throw new RangeError("a Service's name is not in the pod's namespace");
+  }
+  // As the cluster's DNS names pods: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service
+  const own = pod.addresses
+    .filter((address) => isIP(address) !== 0)
+    .map((address) => address.replaceAll(/[.:]/g, '-'))
+    .filter((first) => dnsLabel.test(first))
+    .map((first) => `${first}.${pod.namespace}.pod.${clusterDomain}`);
+  return [...new Set([...services, ...own])];
+}

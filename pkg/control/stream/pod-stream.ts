@@ -1,0 +1,307 @@
+import type { Duplex } from 'node:stream';
+import { describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import {
+  WireError,
+  createFrameReader,
+  encodeFrame,
+  maxUpBytes,
+  missedBeats,
+  protocolVersion,
+  readUpMessage,
+} from '../../wire/index.ts';
+import type { CertificateRequest, DownMessage, GoodbyeReason, Hello, PodName, UpMessage } from '../../wire/index.ts';
+import { createBucket } from './bucket.ts';
+import { podText } from './certificates.ts';
+import type { Certificates } from './certificates.ts';
+import type { StreamLimits } from './limits.ts';
+import type { StreamObserver } from './observer.ts';
+import type { PodDirectory, PodRecord, PodSnapshot, StreamAuthority } from './ports.ts';
+
+/**
+ * One sidecar's stream.
+ *
+ * What goes down is state, not a queue: `flush` sends of each kind what is newer than what was sent, and stops while the
+ * socket is full. So a slow reader costs at most one message of memory, skips what was replaced meanwhile, and is closed
+ * when it reads nothing for `stallMs`.
+ */
+export interface PodStream {
+  readonly pod: PodName;
+  /** Something of this pod may have changed. */
+  flush(): void;
+  /** Each second: heartbeat, silence, stall, age. */
+  tick(): void;
+  /** Says goodbye, and closes; with `afterMs` the sidecar closes, after that time. */
+  end(reason: GoodbyeReason, afterMs?: number): void;
+  destroy(): void;
+}
+
+export interface PodStreamOptions {
+  readonly socket: Duplex;
+  readonly pod: PodRecord;
+  readonly directory: PodDirectory;
+  readonly authority: StreamAuthority;
+  readonly certificates: Certificates;
+  readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
+  readonly limits: StreamLimits;
+  /** Age of this connection, milliseconds. */
+  readonly maxAgeMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: StreamObserver;
+  /** The first message has come and is the pod's own. */
+  readonly onHello: () => void;
+  readonly onClosed: (reason: GoodbyeReason | 'peer' | 'error') => void;
+}
+
+/** What was sent last, compared by identity. */
+interface Sent {
+  trust?: string;
+  secrets?: unknown;
+  /** `null` stands for "Sidegate's own". */
+  imported?: unknown;
+  answer?: unknown;
+  /** Names that the pod's certificate has, or was asked to have. */
+  names?: string | undefined;
+}
+
+export function createPodStream(options: PodStreamOptions): PodStream {
+  const { socket, directory, authority, certificates, limits, clock, observer } = options;
+  const pod: PodName = { namespace: options.pod.namespace, name: options.pod.name, uid: options.pod.uid };
+  const logger = options.logger.with({ pod: podText(pod), uid: pod.uid });
+  const openedAt = clock.monotonic();
+  const messages = createBucket(clock, limits.messageBurst / 10, limits.messageBurst);
+  const requests = createBucket(clock, 0.1, limits.certificateBurst);
+  const sent: Sent = {};
+  let hello: Hello | undefined;
+  let heardAt = openedAt;
+  let beatAt = openedAt;
+  let stalledAt: number | undefined;
+  let closing: GoodbyeReason | 'peer' | 'error' | undefined;
+  let closingAt = Number.POSITIVE_INFINITY;
+  let closed = false;
+  /** The snapshot that waits for its ACK, and since when. */
+  let pushed: { readonly snapshot: PodSnapshot; readonly at: number } | undefined;
+  let signing: Promise<void> = Promise.resolve();
+
+  const writeFrame = (type: DownMessage['type'], frame: Buffer): void => {
+    if (closed || socket.destroyed) return;
+    observer.pushed(type, frame.length);
+    if (!socket.write(frame)) stalledAt ??= clock.monotonic();
+  };
+  const write = (message: DownMessage): void => writeFrame(message.type, encodeFrame(message));
+  const full = (): boolean => stalledAt !== undefined;
+
+  const end = (reason: GoodbyeReason, afterMs?: number): void => {
+    if (closing !== undefined) return;
+    write({ type: 'goodbye', reason, ...(afterMs === undefined ? {} : { afterMs }) });
+    // With a time to go the sidecar leaves by itself, and hears what is new until then.
+    closingAt = clock.monotonic() + (afterMs ?? 0) + 2_000;
+    if (afterMs !== undefined) return;
+    closing = reason;
+    socket.end();
+  };
+
+  /** Sends what is newer, until the socket is full; then 'drain' goes on. */
+  const flush = (): void => {
+    if (hello === undefined || closing !== undefined || closed || full()) return;
+    for (const send of [sendTrust, sendSecrets, sendImported, sendAnswer, askNames]) {
+      send();
+      if (full()) return;
+    }
+  };
+  const sendTrust = (): void => {
+    const bundle = authority.bundle();
+    if (sent.trust === bundle) return;
+    sent.trust = bundle;
+    write({ type: 'trust', bundle });
+  };
+  const sendSecrets = (): void => {
+    const secrets = directory.secrets(pod);
+    if (sent.secrets === secrets) return;
+    sent.secrets = secrets;
+    const values = secrets.values.map(({ name, key, value }) => ({ name, key, value: value.reveal() }));
+    write({ type: 'secrets', values, missing: secrets.missing });
+  };
+  const sendImported = (): void => {
+    const imported = directory.imported(pod);
+    const mark = imported ?? null;
+    if (sent.imported === mark) return;
+    sent.imported = mark;
+    void certificates.imported(pod, imported).then((message) => {
+      // A newer one is on its way where the mark has changed.
+      if (sent.imported === mark && closing === undefined) write(message);
+    });
+  };
+  const sendAnswer = (): void => {
+    const answer = directory.answer(pod);
+    if (answer.kind === 'pending') return;
+    if (answer.kind === 'invalid') {
+      if (sent.answer === answer.message) return;
+      sent.answer = answer.message;
+      return write({ type: 'invalid', message: answer.message.slice(0, 4_000), seen: answer.seen });
+    }
+    const { snapshot } = answer;
+    if (sent.answer === snapshot) return;
+    const first = sent.answer === undefined;
+    sent.answer = snapshot;
+    pushed = { snapshot, at: clock.monotonic() };
+    if (first && hello?.holds === snapshot.hash)
+      return write({ type: 'confirm', hash: snapshot.hash, seen: snapshot.seen });
+    const frame = options.frameOf(snapshot);
+    if (frame !== undefined) return writeFrame('snapshot', frame);
+    logger.error('the policies of a pod are larger than a sidecar takes', { hash: snapshot.hash });
+    write({ type: 'invalid', message: 'the policies of this pod are too large together', seen: snapshot.seen });
+  };
+  const askNames = (): void => {
+    if (directory.imported(pod) !== undefined) return;
+    const names = certificates.names(pod)?.join() ?? '';
+    if (names === '' || sent.names === undefined || sent.names === names) return;
+    sent.names = names;
+    write({ type: 'renew', purpose: 'serving' });
+  };
+
+  const report = (hash: string | undefined, problem: Parameters<PodDirectory['report']>[0]['problem']): void => {
+    if (hello === undefined) return;
+    const { portMap, capture, software } = hello;
+    const known = pushed?.snapshot;
+    const sources = known !== undefined && known.hash === hash ? known.sources : undefined;
+    directory.report({ pod, hash, sources, problem, portMap, capture, software });
+  };
+
+  let inForce: string | undefined;
+  const onHello = (message: Hello): void => {
+    if (hello !== undefined) throw new WireError('message_unknown', 'a second hello');
+    if (message.version !== protocolVersion) return end('protocol');
+    const { namespace, name, uid } = message.pod;
+    if (namespace !== pod.namespace || name !== pod.name || uid !== pod.uid) {
+      logger.warn('a sidecar says that it is another pod');
+      return end('identity');
+    }
+    hello = message;
+    inForce = message.holds ?? undefined;
+    sent.names = message.serving?.join();
+    options.onHello();
+    report(inForce, undefined);
+    if (message.audit !== null) directory.auditHead(pod, message.audit);
+    write({
+      type: 'welcome',
+      version: protocolVersion,
+      heartbeatMs: limits.heartbeatMs,
+      maxAgeMs: Math.round(options.maxAgeMs),
+    });
+    flush();
+  };
+  const onAnswer = (message: Extract<UpMessage, { type: 'ack' | 'nack' }>): void => {
+    if (message.type === 'ack') {
+      inForce = message.hash;
+      if (pushed?.snapshot.hash === message.hash) observer.acked(clock.monotonic() - pushed.at);
+      return report(inForce, undefined);
+    }
+    observer.nacked(message.reason);
+    logger.warn('a sidecar did not take its policy', { hash: message.hash, reason: message.reason });
+    report(inForce, { reason: message.reason, message: message.message });
+  };
+  const onRequest = (request: CertificateRequest): void => {
+    const { purpose } = request;
+    if (!requests.take()) {
+      observer.signed(purpose, 'refused');
+      return write({ type: 'certificate-refused', purpose, reason: 'failed' });
+    }
+    // One after the other: a pod cannot take more of the signing than its turn.
+    signing = signing.then(async () => {
+      if (closed) return;
+      if (purpose === 'serving') sent.names = certificates.names(pod)?.join();
+      const answer = await certificates.answer(pod, request);
+      if (closing === undefined) write(answer);
+    });
+  };
+  const onMessage = (message: UpMessage | undefined): void => {
+    if (!messages.take()) throw new WireError('message_unknown', 'more messages than a sidecar has to say');
+    if (message === undefined || closing !== undefined) return;
+    if (hello === undefined && message.type !== 'hello')
+      throw new WireError('message_unknown', 'a message before hello');
+    switch (message.type) {
+      case 'hello':
+        return onHello(message);
+      case 'ack':
+      case 'nack':
+        return onAnswer(message);
+      case 'csr':
+        return onRequest(message);
+      case 'beat':
+        if (message.audit !== undefined && message.audit !== null) directory.auditHead(pod, message.audit);
+        return;
+      case 'goodbye':
+        closing = 'peer';
+        closingAt = clock.monotonic() + 2_000;
+        socket.end();
+        return;
+      default:
+        throw new WireError('message_unknown', 'unexpected message');
+    }
+  };
+
+  // A hello with 300 long names is the largest message; numbers of values are far below this.
+  const reader = createFrameReader({
+    maxBytes: maxUpBytes,
+    maxNodes: 2_000,
+    onFrame: (root) => onMessage(readUpMessage(root)),
+  });
+  socket.on('data', (chunk: Buffer) => {
+    if (closed) return;
+    heardAt = clock.monotonic();
+    try {
+      reader.push(chunk);
+    } catch (error) {
+      logger.warn('a sidecar broke the protocol', { error: describeError(error) });
+      end(error instanceof WireError ? 'protocol' : 'internal');
+      // What follows cannot be read.
+      socket.removeAllListeners('data');
+      socket.resume();
+    }
+  });
+  socket.on('drain', () => {
+    stalledAt = undefined;
+    flush();
+  });
+  socket.on('end', () => {
+    closing ??= 'peer';
+    socket.end();
+  });
+  socket.on('error', () => {
+    closing ??= 'error';
+  });
+  socket.on('close', () => {
+    if (closed) return;
+    closed = true;
+    options.onClosed(closing ?? 'peer');
+  });
+
+  return {
+    pod,
+    flush,
+    end,
+    destroy: () => void socket.destroy(),
+    tick() {
+      const now = clock.monotonic();
+      if (now >= closingAt) return void socket.destroy();
+      if (closing !== undefined) return;
+      if (hello === undefined) {
+        if (now - openedAt >= limits.handshakeMs) end('silent');
+        return;
+      }
+      if (now - heardAt >= missedBeats * limits.heartbeatMs) return end('silent');
+      if (stalledAt !== undefined && now - stalledAt >= limits.stallMs) {
+        // Nothing that is written now would be read: no goodbye.
+        closing = 'slow';
+        return void socket.destroy();
+      }
+      if (now - openedAt >= options.maxAgeMs) return end('age');
+      if (now - beatAt >= limits.heartbeatMs && !full()) {
+        beatAt = now;
+        write({ type: 'beat' });
+      }
+    },
+  };
+}

@@ -1,0 +1,73 @@
+import { describe, expect, test } from '@jest/globals';
+import { inject } from '../inject/index.ts';
+import { testOptions } from '../inject/testing/options.ts';
+import { ProbeMapError, readProbeTargets } from './target.ts';
+
+const one = (target: unknown, path = '/probe/model/liveness'): string => JSON.stringify({ [path]: target });
+const http = { port: 8_000, path: '/health', scheme: 'HTTP' };
+
+describe('the map of probes', () => {
+  test.each([
+    ['HTTP', { timeoutSeconds: 1, httpGet: { ...http, headers: [{ name: 'X', value: 'y' }] } }],
+    ['HTTPS', { timeoutSeconds: 1, httpGet: { ...http, scheme: 'HTTPS' } }],
+    ['TCP', { timeoutSeconds: 0.5, tcpSocket: { port: 65_535 } }],
+    ['gRPC', { timeoutSeconds: 30, grpc: { port: 8_001, service: '' } }],
+  ])('takes %s as it is', (_name, target) => {
+    expect(readProbeTargets(one(target)).get('/probe/model/liveness')).toEqual(target);
+  });
+
+  test('may be empty', () => {
+    expect(readProbeTargets('{}').size).toBe(0);
+  });
+
+  test.each([
+    ['no JSON', '{'],
+    ['a list', '[]'],
+    ['a path of somebody else', one({ timeoutSeconds: 1, httpGet: http }, '/drain')],
+    ['no timeout', one({ httpGet: http })],
+    ['a timeout of nothing', one({ timeoutSeconds: 0, httpGet: http })],
+    ['an endless timeout', one({ timeoutSeconds: 1e9, httpGet: http })],
+    ['two handlers', one({ timeoutSeconds: 1, httpGet: http, tcpSocket: { port: 1 } })],
+    ['no handler', one({ timeoutSeconds: 1 })],
+    ['an unknown handler', one({ timeoutSeconds: 1, exec: { command: ['x'] } })],
+    ['a host', one({ timeoutSeconds: 1, httpGet: { ...http, host: 'elsewhere' } })],
+    ['another scheme', one({ timeoutSeconds: 1, httpGet: { ...http, scheme: 'FTP' } })],
+    ['a path without a slash', one({ timeoutSeconds: 1, httpGet: { ...http, path: '@elsewhere/' } })],
+    ['a port of ours', one({ timeoutSeconds: 1, tcpSocket: { port: 17_491 } })],
+    ['no port', one({ timeoutSeconds: 1, tcpSocket: { port: 0 } })],
+    ['a bad header', one({ timeoutSeconds: 1, httpGet: { ...http, headers: [{ name: 'X' }] } })],
+    ['two of one name', '{"/probe/a/liveness":{},"/probe/a/liveness":{}}'],
+  ])('refuses %s whole', (_name, text) => {
+    expect(() => readProbeTargets(text)).toThrow(ProbeMapError);
+  });
+
+  test('is what injection writes', () => {
+    const result = inject(
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'llama', namespace: 'ml', labels: { 'sidegate.dev/inference': 'true' } },
+        spec: {
+          containers: [
+            {
+              name: 'model',
+              image: 'vllm',
+              ports: [{ containerPort: 8_000 }],
+              startupProbe: { tcpSocket: { port: 8_000 } },
+              livenessProbe: { httpGet: { path: '/health', port: 8_000, httpHeaders: [{ name: 'X', value: 'y' }] } },
+              readinessProbe: { grpc: { port: 8_000 }, timeoutSeconds: 3 },
+              lifecycle: { postStart: { httpGet: { path: '/warm', port: 8_000 } } },
+            },
+          ],
+        },
+      },
+      testOptions,
+    );
+    if (result.kind !== 'inject') throw new Error(JSON.stringify(result.reasons));
+    const args = result.pod.spec.initContainers?.find(({ name }) => name === 'sidegate')?.args ?? [];
+    const targets = readProbeTargets(args[args.indexOf('--probes') + 1] ?? '');
+    expect([...targets.keys()].sort()).toEqual(
+      ['liveness', 'post-start', 'readiness', 'startup'].map((kind) => `/probe/model/${kind}`),
+    );
+  });
+});

@@ -1,0 +1,244 @@
+import { randomInt } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Secret, describeError } from '../base/index.ts';
+import type { Timer } from '../base/index.ts';
+import { checkLeaf } from '../pki/index.ts';
+import { missedBeats, heartbeatMs, protocolVersion } from '../wire/index.ts';
+import type { DownMessage } from '../wire/index.ts';
+import { createBackoff } from './backoff.ts';
+import { createCertificates } from './certificates.ts';
+import { createRemotePolicy } from './policy.ts';
+import { createSecrets } from './secrets.ts';
+import { createSession } from './session.ts';
+import type { Session, SessionEnd } from './session.ts';
+import { openStateFolder } from './state-file.ts';
+import { ConnectError, connectStream } from './transport.ts';
+import type { Connected, ConnectOptions } from './transport.ts';
+import { createTrust } from './trust.ts';
+import type { NotAnswered, Remote, RemoteEvent, RemoteOptions } from './types.ts';
+
+const hour = 3_600_000;
+const minute = 60_000;
+/** A controller that starts lets connections wait for their turn. */
+const connectTimeoutMs = 45_000;
+const longestToken = 8_192;
+
+const systemRandom = (): number => randomInt(2 ** 32) / 2 ** 32;
+
+/**
+ * The sidecar's side of the stream: stays connected to some controller, and gives what it says to the rest of the process.
+ *
+ * Guarantee: whatever a controller, or something in its place, says or fails to say, nothing that was in force becomes
+ * weaker by it; what was never had is denied.
+ *
+ * @throws PkiError when `ca` holds no authority, RangeError when `url` is no https URL: there is nothing to start with.
+ */
+export function connectController(options: RemoteOptions): Remote {
+  const { pod, clock, random = systemRandom, auditHead = () => undefined } = options;
+  const url = new URL(options.url);
+  if (url.protocol !== 'https:') throw new RangeError('the controller has an https URL');
+  const logger = options.logger.with({ controller: url.host });
+  const onEvent = (event: RemoteEvent): void => options.onEvent?.(event);
+  const state = openStateFolder(options.stateFolder, pod.uid);
+  const trust = createTrust(options.ca, state, onEvent);
+  const certificates = createCertificates({ pod, trust, state, clock, logger, onEvent });
+  const policy = createRemotePolicy({
+    state,
+    compile: options.compile,
+    maxPolicyAgeMs: options.maxPolicyAgeMs ?? 24 * hour,
+    clock,
+    logger,
+    onEvent,
+  });
+  const secrets = createSecrets(logger);
+  const backoff = createBackoff(random);
+  const stopped = new AbortController();
+  let session: Session | undefined;
+  let retry: Timer | undefined;
+  /** The controller did not take the certificate: the token decides next time. */
+  let certificateRefused = false;
+  let heardAt: number | undefined;
+  /** On this connection the controller has said what is in force. */
+  let answered = false;
+
+  const proof = async (): Promise<ConnectOptions['proof']> => {
+    const material = certificateRefused ? undefined : certificates.identity();
+    if (material !== undefined) return { kind: 'certificate', material };
+    let token: string;
+    try {
+      token = (await readFile(options.tokenFile, 'utf8')).trim();
+    } catch (cause) {
+      throw new ConnectError('unauthenticated', 'the token cannot be read', { cause });
+    }
+    if (!/^[A-Za-z0-9._~+/=-]+$/.test(token) || token.length > longestToken)
+      throw new ConnectError('unauthenticated', 'the token file holds no token');
+    return { kind: 'token', token: new Secret(token) };
+  };
+  const schedule = (delayMs: number): void => {
+    if (stopped.signal.aborted) return;
+    retry?.cancel();
+    retry = clock.after(delayMs, () => void attempt());
+  };
+  const attempt = async (): Promise<void> => {
+    let shown: ConnectOptions['proof']['kind'] = 'token';
+    try {
+      const shows = await proof();
+      shown = shows.kind;
+      const connected = await connectStream({
+        host: url.hostname.replace(/^\[|\]$/g, ''),
+        port: url.port === '' ? 443 : Number(url.port),
+        name: options.name,
+        trust: trust.pem(),
+        proof: shows,
+        localAddress: options.localAddress,
+        clock,
+        timeoutMs: connectTimeoutMs,
+        signal: stopped.signal,
+      });
+      certificateRefused = false;
+      begin(connected);
+    } catch (error) {
+      if (stopped.signal.aborted) return;
+      const code = error instanceof ConnectError ? error.code : 'unknown';
+      // Either proof may be what is wrong: the next attempt shows the other.
+      if (code === 'unauthenticated' || code === 'not_allowed') certificateRefused = shown === 'certificate';
+      onEvent('connect_failed');
+      const delayMs = backoff.next();
+      logger.warn('no stream from the controller', { code, error: describeError(error), retryMs: Math.round(delayMs) });
+      schedule(delayMs);
+    }
+  };
+  const begin = ({ socket, head, peer }: Connected): void => {
+    if (stopped.signal.aborted) return void socket.destroy();
+    onEvent('connected');
+    answered = false;
+    // What came with the answer is read as what comes after it.
+    if (head.length > 0) socket.unshift(head);
+    session = createSession({
+      socket,
+      clock,
+      logger,
+      auditHead,
+      onMessage: (message, on) => handle(message, on, peer),
+      onHeard: heard,
+      onEnd: ended,
+    });
+    session.send({
+      type: 'hello',
+      version: protocolVersion,
+      pod,
+      portMap: options.portMap,
+      capture: options.capture,
+      software: options.software,
+      holds: policy.holds(),
+      seen: policy.seen(),
+      audit: auditHead() ?? null,
+      serving: certificates.servingNames(),
+    });
+    askCertificates();
+  };
+  const heard = (): void => {
+    heardAt = clock.monotonic();
+    if (answered) policy.heard();
+  };
+  const askCertificates = (): void => {
+    for (const purpose of ['identity', 'serving'] as const) {
+      const csr = certificates.request(purpose);
+      if (csr !== undefined) session?.send({ type: 'csr', purpose, csr });
+    }
+  };
+  const ended = (end: SessionEnd): void => {
+    session = undefined;
+    onEvent('disconnected');
+    if (end.kind === 'protocol') onEvent('protocol_fault');
+    const goodbye = end.kind === 'goodbye' ? end.goodbye : undefined;
+    if (goodbye?.reason === 'identity' || goodbye?.reason === 'gone') certificateRefused = true;
+    // The controllers are well, they only want to share the load: no waiting.
+    const sent = goodbye?.reason === 'age' || goodbye?.reason === 'shutdown';
+    const delayMs = sent ? random() * 1_000 : backoff.next();
+    logger.info('the stream ended', { how: goodbye?.reason ?? end.kind, retryMs: Math.round(delayMs) });
+    schedule(delayMs);
+  };
+
+  const handle = (message: DownMessage, on: Session, peer: X509Certificate): void => {
+    switch (message.type) {
+      case 'welcome':
+        return;
+      case 'snapshot':
+      case 'confirm': {
+        const reply = message.type === 'snapshot' ? policy.take(message) : policy.confirm(message);
+        answered = !(reply.type === 'nack' && reply.reason === 'stale');
+        if (answered) backoff.reset();
+        on.send(reply);
+        // Another replica may be further on.
+        if (!answered) on.end('stale');
+        return;
+      }
+      case 'invalid':
+        answered = true;
+        backoff.reset();
+        return policy.invalid(message);
+      case 'secrets':
+        return secrets.take(message);
+      case 'certificate':
+        certificates.take(message.purpose, message.certificate);
+        return;
+      case 'certificate-refused':
+        // The next minute asks again, or the controller says `renew` when there is something to certify.
+        return logger.warn('no certificate', { purpose: message.purpose, reason: message.reason });
+      case 'renew':
+        certificates.expire(message.purpose);
+        return askCertificates();
+      case 'imported':
+        return certificates.takeImported(message);
+      case 'trust': {
+        const vouches = (authorities: readonly X509Certificate[]): boolean => {
+          checkLeaf(peer, authorities, 'server', clock.now());
+          return true;
+        };
+        if (trust.take(message.bundle, vouches)) return;
+        onEvent('trust_refused');
+        return logger.error('authorities that do not know the controller that sent them: not taken');
+      }
+      default:
+        return;
+    }
+  };
+
+  const minutely = clock.every(minute, () => {
+    certificates.look();
+    policy.look();
+    askCertificates();
+  });
+  void attempt();
+
+  return {
+    policy: policy.source,
+    credentials: secrets.credentials,
+    secret: (ref) => secrets.read(ref),
+    onSecrets: (listener) => secrets.subscribe(listener),
+    serving: certificates.serving,
+    identity: () => certificates.identity(),
+    trust: () => trust.pem(),
+    answered() {
+      const reasons: NotAnswered[] = [];
+      if (certificates.serving.current() === undefined) reasons.push('no_certificate');
+      if (policy.source.current() === undefined)
+        reasons.push(policy.source.problem() === undefined ? 'no_policy_yet' : 'policy_invalid');
+      else if (policy.expired()) reasons.push('policy_expired');
+      return { ready: reasons.length === 0, reasons };
+    },
+    connected: () =>
+      session !== undefined && heardAt !== undefined && clock.monotonic() - heardAt < missedBeats * heartbeatMs,
+    silentMs: () => (heardAt === undefined ? undefined : clock.monotonic() - heardAt),
+    async close() {
+      stopped.abort();
+      retry?.cancel();
+      minutely.cancel();
+      session?.end('shutdown');
+      secrets.clear();
+      await policy.source.close();
+    },
+  };
+}

@@ -1,0 +1,12 @@
+// The sidecar of a pod as a process, with files in place of the controller's stream: `pod-main.ts FOLDER FLAGS…`.
+import { parsePodSettings } from '../../cmd/sidecar/pod-settings.ts';
+import { runPod } from '../../cmd/sidecar/pod.ts';
+import { fileController } from './file-controller.ts';
+
+const [folder = '', ...flags] = process.argv.slice(2);
+const parsed = parsePodSettings(flags, process.env);
+if ('faults' in parsed) {
+  process.stderr.write(parsed.faults.join('\n'));
+  process.exit(2);
+}
+await runPod(parsed.settings, (options) => fileController(folder, options));
