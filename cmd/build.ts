@@ -73,6 +73,7 @@ const withoutUnused: Plugin = {
 await build({
   absWorkingDir: root,
   entryPoints: {
+    controller: 'cmd/controller/main.ts',
     init: 'cmd/init/main.ts',
     'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts',
     pause: 'cmd/pause/main.ts',

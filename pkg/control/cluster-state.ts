@@ -39,11 +39,18 @@ export const namespaceIndex = 'namespace';
 export const addressIndex = 'address';
 export const uidIndex = 'uid';
 
+/**
+ * Sidecars refuse a replica whose copies are older than what they have seen elsewhere. Of a collection that rests, a watch may carry the
+ * version on late, where etcd tells of its progress seldom; a list always does.
+ */
+const policyTimings: Partial<CacheTimings> = { relistMs: 120_000 };
+
 export function createClusterState(options: ClusterStateOptions): ClusterState {
   const { client, clock, logger, checkPattern, timings } = options;
   const cache = <T>(
     resource: KubeResource,
     more: Pick<CacheOptions<T>, 'transform' | 'indices' | 'labelSelector'>,
+    own: Partial<CacheTimings> = {},
   ): Cache<T> =>
     createCache<T>({
       client,
@@ -51,7 +58,7 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
       clock,
       logger,
       ...more,
-      ...(timings !== undefined && { timings }),
+      timings: { ...own, ...timings },
       onFault: (fault) => options.onFault?.(resource.plural, fault),
       onMissed: (count) => options.onMissed?.(resource.plural, count),
     });
@@ -71,12 +78,16 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
       indices: { [namespaceIndex]: (service) => [service.namespace] },
     }),
     namespaces: cache<NamespaceFact>(resources.namespaces, { transform: namespaceFact }),
-    policies: cache<PolicyEntry>(resources.inferencePolicies, {
-      transform: (raw) => policyEntry('InferencePolicy', raw, checkPattern),
-    }),
-    clusterPolicies: cache<PolicyEntry>(resources.clusterInferencePolicies, {
-      transform: (raw) => policyEntry('ClusterInferencePolicy', raw, checkPattern),
-    }),
+    policies: cache<PolicyEntry>(
+      resources.inferencePolicies,
+      { transform: (raw) => policyEntry('InferencePolicy', raw, checkPattern) },
+      policyTimings,
+    ),
+    clusterPolicies: cache<PolicyEntry>(
+      resources.clusterInferencePolicies,
+      { transform: (raw) => policyEntry('ClusterInferencePolicy', raw, checkPattern) },
+      policyTimings,
+    ),
   };
   const all: readonly Cache<unknown>[] = Object.values(state);
   return {

@@ -69,11 +69,13 @@ export function createStore<T>(
     entries.delete(key);
     return { key, before, after: undefined };
   };
-  const prepare = (raw: KubeObject): { key: string; version: string; object: T } => ({
-    key: objectKey(raw.metadata),
-    version: raw.metadata.resourceVersion ?? '',
-    object: transform(raw),
-  });
+  const prepare = (raw: KubeObject): { key: string; version: string; object: T } => {
+    const key = objectKey(raw.metadata);
+    const version = raw.metadata.resourceVersion ?? '';
+    const held = entries.get(key);
+    // A list brings mostly what is known.
+    return { key, version, object: held !== undefined && held.version === version ? held.object : transform(raw) };
+  };
 
   return {
     get size() {

@@ -42,7 +42,8 @@ const isPort = (value: unknown): value is number =>
 
 function portMapOf(text: string | undefined): Readonly<Record<string, number>> {
   const entries = Object.entries(jsonFields(text)).filter(
-    (entry): entry is [string, number] => /^[1-9][0-9]{0,4}$/.test(entry[0]) && isPort(entry[1]),
+    (entry): entry is [string, number] =>
+      /^[1-9][0-9]{0,4}$/.test(entry[0]) && isPort(Number(entry[0])) && isPort(entry[1]),
   );
   return Object.fromEntries(entries);
 }

@@ -1,0 +1,80 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseSettings, usage } from './settings.ts';
+
+const pod = {
+  POD_NAME: 'sidegate-controller-abc',
+  KUBERNETES_SERVICE_HOST: '10.96.0.1',
+  KUBERNETES_SERVICE_PORT: '443',
+};
+
+describe('settings of the controller', () => {
+  test('what the chart gives is enough', () => {
+    const read = parseSettings(
+      [
+        '--namespace=sidegate-system',
+        '--trust-domain=example.org',
+        '--cluster-domain=cluster.local',
+        '--govern-namespaces=Required',
+        '--evict',
+        '--log-level=debug',
+      ],
+      pod,
+    );
+    expect(read).toEqual({
+      settings: {
+        namespace: 'sidegate-system',
+        replica: 'sidegate-controller-abc',
+        trustDomain: 'example.org',
+        clusterDomain: 'cluster.local',
+        governNamespaces: 'Required',
+        networkPolicies: true,
+        evict: true,
+        kubeconfig: undefined,
+        apiServer: { host: '10.96.0.1', port: '443' },
+        listen: { host: '', port: 8443 },
+        admin: { host: '', port: 8080 },
+        logLevel: 'debug',
+        drainMs: 15_000,
+      },
+    });
+  });
+
+  test('everything that is wrong is said at once', () => {
+    const read = parseSettings(
+      [
+        '--trust-domain=Not A Name',
+        '--govern-namespaces=Maybe',
+        '--network-policies=1',
+        '--listen=8443',
+        '--drain=-1',
+        '--log-level=loud',
+      ],
+      {},
+    );
+    expect(read).toEqual({
+      faults: [
+        expect.stringContaining('--namespace'),
+        expect.stringContaining('--replica'),
+        expect.stringContaining('--trust-domain'),
+        expect.stringContaining('--govern-namespaces must be Auto or Required'),
+        expect.stringContaining('--network-policies'),
+        expect.stringContaining('give --kubeconfig'),
+        expect.stringContaining('--listen'),
+        expect.stringContaining('--log-level'),
+        expect.stringContaining('--drain'),
+      ],
+    });
+    expect(parseSettings(['--unknown'], pod)).toMatchObject({
+      faults: expect.arrayContaining([expect.stringContaining('unknown')]),
+    });
+  });
+
+  test('the environment, under its flag', () => {
+    const environment = { ...pod, SIDEGATE_NAMESPACE: 'a', SIDEGATE_REPLICA: 'r', SIDEGATE_EVICT: 'true' };
+    expect(parseSettings(['--namespace=b'], environment)).toMatchObject({
+      settings: { namespace: 'b', replica: 'r', evict: true },
+    });
+    expect(parseSettings(['--help'], {})).toEqual({ help: true });
+    expect(usage).toContain('--govern-namespaces');
+  });
+});

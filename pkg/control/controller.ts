@@ -1,0 +1,256 @@
+import { describeError } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
+import { controlPlane } from '../contract/index.ts';
+import { createEventRecorder, createLease } from '../kube/index.ts';
+import type { CacheTimings, KubeClient } from '../kube/index.ts';
+import { startAuthorityKeeper } from './authority/authority-keeper.ts';
+import { createClusterState } from './cluster-state.ts';
+import { createDirectory } from './directory.ts';
+import type { Directory } from './directory.ts';
+import { startLeader } from './leader/leader.ts';
+import type { Leader } from './leader/leader.ts';
+import type { ControlMetrics } from './metrics.ts';
+import type { CheckPattern } from './policies/policy-entry.ts';
+import { createPolicyIndex } from './policies/policy-index.ts';
+import { createSecretStore } from './secrets/secret-store.ts';
+import type { SecretStore } from './secrets/secret-store.ts';
+import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
+import { createAckBook } from './status/ack-book.ts';
+import { startAckPublisher } from './status/ack-publisher.ts';
+import { createStreamServer } from './stream/index.ts';
+import type { StreamServer } from './stream/index.ts';
+import { createTokenReviewer } from './token-reviewer.ts';
+
+export interface ControllerOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: ControlMetrics;
+  readonly checkPattern: CheckPattern;
+  /** Of Sidegate itself. */
+  readonly namespace: string;
+  /** Name of this replica, its pod's. */
+  readonly replica: string;
+  /** Unlike every other and every earlier process: who holds the lease. */
+  readonly identity: string;
+  /** Of the SPIFFE ids. */
+  readonly trustDomain: string;
+  readonly clusterDomain: string;
+  readonly governNamespaces: 'Auto' | 'Required';
+  readonly networkPolicies: boolean;
+  readonly evict: boolean;
+  /** Where sidecars connect. */
+  readonly stream: { readonly host?: string; readonly port: number };
+  /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
+  readonly onFatal: (why: string) => void;
+  /** Shorter times for tests. */
+  readonly timings?: Partial<CacheTimings>;
+  readonly lease?: { readonly leaseMs: number; readonly renewMs: number; readonly retryMs: number };
+}
+
+export interface Controller {
+  /** What the stream server is asked with: for tests. */
+  readonly directory: Directory;
+  /** Port of the stream; undefined until it listens. */
+  streamPort(): number | undefined;
+  leading(): boolean;
+  ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
+  /** Resolves when the stream listens; rejects when it cannot. */
+  whenServing(): Promise<void>;
+  /**
+   * Gives up the lease, sends sidecars elsewhere over `spreadMs`, and stops. From its call on it is not ready.
+   */
+  close(spreadMs: number): Promise<void>;
+}
+
+/** Without a word from the API server for so long, others are better asked. */
+const staleMs = 300_000;
+const definitionsMs = 300_000;
+
+/**
+ * A replica: everything that the parts of this package do, wired.
+ *
+ * @throws DefinitionsOutdatedError where the API server would drop fields of a policy; KubeError where it cannot be asked.
+ */
+export async function startController(options: ControllerOptions): Promise<Controller> {
+  const { client, clock, logger, metrics, namespace, replica, timings } = options;
+  const differing = await checkServedDefinitions(client);
+  if (differing.length > 0) logger.warn('served definitions are not those of this release', { definitions: differing });
+
+  let fatal = false;
+  const stopFor = (why: string): void => {
+    if (fatal) return;
+    fatal = true;
+    options.onFatal(why);
+  };
+  const state = createClusterState({
+    client,
+    clock,
+    logger,
+    checkPattern: options.checkPattern,
+    ...(timings !== undefined && { timings }),
+    onFault: metrics.watchFault,
+    onMissed: metrics.watchMissed,
+  });
+  const index = createPolicyIndex();
+  const acks = createAckBook(logger);
+  const secrets: SecretStore = createSecretStore({
+    client,
+    clock,
+    logger,
+    onChange: (key) => directory.secretChanged(key),
+  });
+  const directory: Directory = createDirectory({
+    state,
+    index,
+    secrets,
+    acks,
+    clock,
+    logger,
+    ownNamespace: namespace,
+    clusterDomain: options.clusterDomain,
+  });
+  const events = createEventRecorder({
+    client,
+    clock,
+    controller: 'sidegate.dev/controller',
+    instance: replica,
+    onDropped: metrics.eventDropped,
+  });
+  let leader: Leader | undefined;
+  const lease = createLease({
+    client,
+    namespace,
+    name: controlPlane.controller,
+    identity: options.identity,
+    clock,
+    logger,
+    ...options.lease,
+    onLeading() {
+      leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
+    },
+    onLost: () => stopFor('leadership is lost'),
+  });
+  const authority = startAuthorityKeeper({
+    client,
+    clock,
+    logger,
+    namespace,
+    leading: () => lease.leading(),
+    onStep: metrics.authorityStep,
+  });
+  const publisher = startAckPublisher({
+    client,
+    clock,
+    logger,
+    namespace,
+    replica,
+    acks,
+    onWritten: metrics.acksWritten,
+  });
+  const definitions = clock.every(definitionsMs, () => {
+    checkServedDefinitions(client).catch((error: unknown) => {
+      if (error instanceof DefinitionsOutdatedError) {
+        logger.error('definitions are outdated', { error: error.message });
+        stopFor(error.message);
+      } else logger.warn('served definitions could not be looked at', { error: describeError(error) });
+    });
+  });
+
+  let server: StreamServer | undefined;
+  let closing = false;
+  const serve = async (): Promise<void> => {
+    const [known] = await Promise.all([authority.whenReady(), state.whenSynced()]);
+    if (closing) return;
+    const name = `${controlPlane.controller}.${namespace}`;
+    const opened = await createStreamServer({
+      ...options.stream,
+      names: [`${name}.svc`, `${name}.svc.${options.clusterDomain}`, name],
+      trustDomain: options.trustDomain,
+      clusterDomain: options.clusterDomain,
+      directory,
+      reviewer: createTokenReviewer(client),
+      authority: known,
+      clock,
+      logger,
+      observer: metrics.stream,
+    });
+    // `close` may have been called while the port was opened: it waits for this.
+    server = opened;
+    logger.info('serving', { port: opened.port });
+  };
+  const serving = serve();
+  serving.catch((error: unknown) => {
+    logger.error('the stream cannot be served', { error: describeError(error) });
+    stopFor('the stream cannot be served');
+  });
+
+  metrics.reading('sidegate_leader', 'Whether this replica leads.', () => (lease.leading() ? 1 : 0));
+  metrics.reading(
+    'sidegate_cache_age_seconds',
+    'Since the quietest watch heard from the API server.',
+    () => state.ageMs() / 1_000,
+  );
+  metrics.reading(
+    'sidegate_authority_age_seconds',
+    'Since the authority was read and was good.',
+    () => authority.ageMs() / 1_000,
+  );
+  metrics.reading('sidegate_pods', 'Pods with the inference label.', () => state.pods.size);
+  metrics.reading(
+    'sidegate_policies',
+    'Policies of all kinds.',
+    () => state.policies.size + state.clusterPolicies.size,
+  );
+  metrics.reading('sidegate_policy_compilations', 'Sets of policies compiled so far.', () => index.compilations);
+  metrics.reading('sidegate_streams', 'Sidecars connected to this replica.', () => server?.streams());
+  metrics.reading('sidegate_streams_waiting', 'Connections that wait for their turn.', () => server?.waiting());
+  metrics.reading(
+    'sidegate_sidecars_refusing',
+    'Connected sidecars that did not take their newest policy.',
+    () => acks.refusing,
+  );
+  metrics.reading(
+    'sidegate_pods_without_sidecar',
+    'Labelled pods without a sidecar (leader).',
+    () => leader?.withoutSidecar,
+  );
+  metrics.reading(
+    'sidegate_pods_sidecar_unready',
+    'Pods whose sidecar has not been ready for 5 min (leader).',
+    () => leader?.unhealthySidecar,
+  );
+
+  return {
+    directory,
+    streamPort: () => server?.port,
+    leading: () => lease.leading(),
+    ready() {
+      const reasons = [
+        ...(closing || fatal ? ['closing'] : []),
+        ...(directory.synced() ? [] : ['caches_not_filled']),
+        ...(authority.authority() === undefined ? ['no_authority'] : []),
+        ...(server === undefined ? ['stream_not_open'] : []),
+        ...(state.ageMs() > staleMs ? ['api_server_silent'] : []),
+      ];
+      return { ready: reasons.length === 0, reasons };
+    },
+    whenServing: () => serving,
+    async close(spreadMs) {
+      if (closing) return;
+      closing = true;
+      definitions.cancel();
+      await leader?.close();
+      // Another may lead while our sidecars go.
+      await lease.close();
+      if (authority.authority() !== undefined && state.synced()) await serving.catch(() => undefined);
+      await server?.drain(spreadMs);
+      await publisher.close();
+      await authority.close();
+      directory.stop();
+      await secrets.close();
+      await events.close();
+      await state.stop();
+    },
+  };
+}

@@ -1,0 +1,8 @@
+// Public: cmd/controller.
+export { rotateAnnotation } from './authority/authority-keeper.ts';
+export { startController } from './controller.ts';
+export type { Controller, ControllerOptions } from './controller.ts';
+export { createControlMetrics } from './metrics.ts';
+export type { ControlMetrics } from './metrics.ts';
+export { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
+export { ackLabel, ackLabelValue } from './status/ack-publisher.ts';

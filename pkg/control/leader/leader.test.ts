@@ -1,0 +1,149 @@
+import { describe, expect, test } from '@jest/globals';
+import { silentLogger } from '../../base/index.ts';
+import { KubeError } from '../../kube/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { podFact } from '../facts/pod-fact.ts';
+import { fakeControl, pod } from '../testing/fake-state.ts';
+import { networkPoliciesOf } from './network-policy.ts';
+import { startRepair } from './repair.ts';
+
+const fact = (...args: Parameters<typeof pod>) => podFact(pod(...args));
+const portsOf = (policies: ReturnType<typeof networkPoliciesOf>) =>
+  policies.map(({ spec }) => [spec.podSelector.matchLabels, spec.ingress[0].ports.map((one) => one.port)]);
+
+describe('NetworkPolicies', () => {
+  test('one for a workload, whatever its revision; with Redirect the model’s ports, with NamedPort the sidecar’s', () => {
+    const named = { annotations: { 'sidegate.dev/injected': '{"mode":"NamedPort"}' }, labels: { app: 'ollama' } };
+    const policies = networkPoliciesOf('ml', [
+      fact('a', { labels: { 'pod-template-hash': 'x' } }),
+      fact('b', { labels: { 'pod-template-hash': 'y' } }),
+      fact('c', named),
+    ]);
+    expect(portsOf(policies)).toEqual([
+      [{ app: 'llama', 'sidegate.dev/inference': 'true' }, [8000, 17490, 17491]],
+      [{ app: 'ollama', 'sidegate.dev/inference': 'true' }, [17400, 17490, 17491]],
+    ]);
+    expect(new Set(policies.map((one) => one.metadata.name)).size).toBe(2);
+    for (const { spec } of policies) expect(spec.policyTypes).toEqual(['Ingress']);
+  });
+
+  test('equal pods give equal names, in any order; pods that end, have no sidecar or are not governed count not', () => {
+    const pods = [fact('a'), fact('b', { labels: { app: 'vllm' } })];
+    const names = (list: typeof pods) =>
+      networkPoliciesOf('ml', list)
+        .map((one) => one.metadata.name)
+        .sort();
+    expect(names(pods)).toEqual(names([...pods].reverse()));
+    expect(
+      networkPoliciesOf('ml', [
+        fact('a', { status: { phase: 'Succeeded' } }),
+        fact('b', { spec: { initContainers: [] } }),
+        fact('c', { labels: { 'sidegate.dev/inference': 'no' } }),
+      ]),
+    ).toEqual([]);
+  });
+
+  test('a namespace with very many workloads has one for all', () => {
+    const pods = Array.from({ length: 60 }, (_, at) =>
+      fact(`a${at}`, {
+        labels: { app: `app-${at}` },
+        annotations: { 'sidegate.dev/port-map': `{"${8000 + at}":17400}` },
+      }),
+    );
+    const policies = networkPoliciesOf('ml', pods);
+    expect(policies).toHaveLength(1);
+    expect(policies[0]?.spec.podSelector.matchLabels).toEqual({ 'sidegate.dev/inference': 'true' });
+    expect(policies[0]?.spec.ingress[0].ports).toHaveLength(62);
+  });
+});
+
+describe('a pod’s facts', () => {
+  test.each([
+    ['not JSON', 'x'],
+    ['a list', '[1]'],
+    ['names and odd ports', '{"http":1,"0":5,"70000":1,"8000":"17400","8001":70000}'],
+    ['very long', `{"8000":17400${' '.repeat(20_000)}}`],
+    ['a port twice', '{"8000":17400,"8000":1}'],
+  ])('a port map that is %s is none', (_what, text) => {
+    expect(fact('a', { annotations: { 'sidegate.dev/port-map': text } }).portMap).toEqual({});
+  });
+
+  test('whatever the object looks like, reading it does not throw', () => {
+    for (const odd of [undefined, null, 1, 'x', [], [null], { initContainers: 'x' }, { podIPs: [1, null, {}] }]) {
+      const raw = { metadata: { name: 'a', labels: odd, annotations: odd }, spec: odd, status: odd };
+      expect(podFact(raw as never)).toMatchObject({ name: 'a', governed: false, sidecar: false });
+    }
+  });
+});
+
+describe('repair', () => {
+  async function setUp(evict: boolean) {
+    const control = await fakeControl(fakeClock());
+    const told: string[] = [];
+    const evicted: unknown[] = [];
+    const state = { leading: true, budget: true };
+    const repair = startRepair({
+      ...control,
+      client: {
+        request: async (call: { path: string; body?: unknown }) => {
+          if (!state.budget) throw new KubeError('refused', 'disruption budget', { status: 429 });
+          evicted.push([call.path, (call.body as { deleteOptions: object }).deleteOptions]);
+          return undefined;
+        },
+      } as unknown as KubeClient,
+      logger: silentLogger,
+      events: {
+        record: (about, { reason }) => void told.push(`${about.metadata.name} ${reason}`),
+        close: async () => undefined,
+      },
+      ownNamespace: 'sidegate-system',
+      leading: () => state.leading,
+      evict,
+    });
+    return { ...control, repair, told, evicted, flags: state };
+  }
+  const bare = { spec: { initContainers: [] } };
+
+  test('tells of labelled pods without a sidecar, and of sidecars that do not become ready', async () => {
+    const { state, clock, repair, told, evicted } = await setUp(false);
+    state.pods.put(pod('good'));
+    state.pods.put(pod('bare', bare));
+    state.pods.put(pod('done', { ...bare, status: { phase: 'Failed' } }));
+    state.pods.put(pod('own', { ...bare, namespace: 'sidegate-system' }));
+    state.pods.put(pod('slow', { status: { initContainerStatuses: [{ name: 'sidegate', ready: false }] } }));
+    await clock.advanceAsync(31_000);
+    expect([repair.withoutSidecar, repair.unhealthySidecar, [...new Set(told)]]).toEqual([
+      1,
+      0,
+      ['bare SidecarMissing'],
+    ]);
+    await clock.advanceAsync(330_000);
+    expect([repair.withoutSidecar, repair.unhealthySidecar]).toEqual([1, 1]);
+    expect(told).toContain('slow SidecarNotReady');
+    state.pods.put(pod('slow'));
+    state.pods.remove('ml/bare');
+    await clock.advanceAsync(31_000);
+    expect([repair.withoutSidecar, repair.unhealthySidecar, evicted]).toEqual([0, 0, []]);
+    await repair.close();
+  });
+
+  test('asked to, it evicts a few at a time, that very pod, only as the leader, and bears a refusal', async () => {
+    const { state, clock, repair, evicted, flags } = await setUp(true);
+    for (let at = 0; at < 8; at++) state.pods.put(pod(`bare${at}`, bare));
+    state.pods.put(pod('system', { ...bare, namespace: 'kube-system' }));
+    flags.leading = false;
+    await clock.advanceAsync(61_000);
+    expect(evicted).toEqual([]);
+    flags.leading = true;
+    flags.budget = false;
+    await clock.advanceAsync(30_000);
+    flags.budget = true;
+    await clock.advanceAsync(30_000);
+    expect(evicted).toHaveLength(3);
+    expect(evicted[0]).toEqual(['/api/v1/namespaces/ml/pods/bare0/eviction', { preconditions: { uid: 'uid-bare0' } }]);
+    await repair.close();
+    await clock.advanceAsync(120_000);
+    expect(evicted).toHaveLength(3);
+  });
+});

@@ -1,0 +1,104 @@
+import { cacheFaults } from '../kube/index.ts';
+import type { CacheFault } from '../kube/index.ts';
+import type { Meters } from '../telemetry/index.ts';
+import type { StreamObserver } from './stream/index.ts';
+
+/** What the controller counts. docs/operations.md says what each is for. */
+export interface ControlMetrics {
+  readonly stream: StreamObserver;
+  watchFault(resource: string, fault: CacheFault): void;
+  watchMissed(resource: string, count: number): void;
+  apiCall(call: { readonly method: string; readonly plural: string; readonly status: number }): void;
+  statusHandled(result: 'done' | 'failed'): void;
+  acksWritten(result: 'done' | 'failed'): void;
+  written(what: 'label' | 'root' | 'network-policy' | 'trust'): void;
+  evicted(result: 'done' | 'refused'): void;
+  authorityStep(step: string): void;
+  eventDropped(why: 'limit' | 'failed'): void;
+  reading(name: string, help: string, read: () => number | undefined): void;
+}
+
+/** Label values come from our own code and the API's, never from a peer; the cap is for the day that this is wrong. */
+const few = { atMost: 60 } as const;
+
+export function createControlMetrics(meters: Meters): ControlMetrics {
+  const results = ['done', 'failed'] as const;
+  const faults = meters.counter('sidegate_watch_faults_total', 'Watches and lists that ended before their time.', [
+    { name: 'resource', values: few },
+    { name: 'fault', values: cacheFaults },
+  ]);
+  const missed = meters.counter('sidegate_watch_missed_total', 'Changes that a list showed and the watch had not.', [
+    { name: 'resource', values: few },
+  ]);
+  const calls = meters.counter('sidegate_api_calls_total', 'Calls to the API server; status 0: no answer.', [
+    { name: 'method', values: few },
+    { name: 'resource', values: few },
+    { name: 'status', values: few },
+  ]);
+  const statuses = meters.counter('sidegate_status_reconciles_total', 'Statuses of policies looked at.', [
+    { name: 'result', values: results },
+  ]);
+  const acks = meters.counter('sidegate_ack_writes_total', 'Writes of this replica’s counts.', [
+    { name: 'result', values: results },
+  ]);
+  const writes = meters.counter('sidegate_leader_writes_total', 'Objects written by the leader.', [
+    { name: 'what', values: ['label', 'root', 'network-policy', 'trust'] },
+  ]);
+  const evictions = meters.counter('sidegate_evictions_total', 'Pods without a sidecar that were evicted.', [
+    { name: 'result', values: ['done', 'refused'] },
+  ]);
+  const steps = meters.counter('sidegate_authority_steps_total', 'Steps in the rotation of the authority.', [
+    { name: 'step', values: ['create', 'publish', 'switch', 'drop'] },
+  ]);
+  const dropped = meters.counter('sidegate_events_dropped_total', 'Events that were not written.', [
+    { name: 'why', values: ['limit', 'failed'] },
+  ]);
+  const opened = meters.counter('sidegate_streams_opened_total', 'Streams of sidecars, by their proof.', [
+    { name: 'by', values: ['token', 'certificate'] },
+  ]);
+  const closed = meters.counter('sidegate_streams_closed_total', 'Streams that ended.', [
+    { name: 'reason', values: few },
+  ]);
+  const refused = meters.counter('sidegate_streams_refused_total', 'Connections that became no stream.', [
+    { name: 'cause', values: few },
+  ]);
+  const pushed = meters.counter('sidegate_stream_messages_total', 'Messages to sidecars.', [
+    { name: 'type', values: few },
+  ]);
+  const bytes = meters.counter('sidegate_stream_bytes_total', 'Bytes of messages to sidecars.', [
+    { name: 'type', values: few },
+  ]);
+  const acked = meters.timer('sidegate_snapshot_ack_seconds', 'From sending a snapshot to its acknowledgement.');
+  const nacked = meters.counter('sidegate_snapshots_refused_total', 'Snapshots that a sidecar did not take.', [
+    { name: 'reason', values: few },
+  ]);
+  const signed = meters.counter('sidegate_certificates_total', 'Certificate requests of sidecars.', [
+    { name: 'purpose', values: ['identity', 'serving'] },
+    { name: 'outcome', values: few },
+  ]);
+
+  return {
+    stream: {
+      opened: (by) => opened.add([by]),
+      closed: (reason) => closed.add([reason]),
+      refused: (cause) => refused.add([cause]),
+      pushed(type, count) {
+        pushed.add([type]);
+        bytes.add([type], count);
+      },
+      acked: (ms) => acked.observe([], ms / 1_000),
+      nacked: (reason) => nacked.add([reason]),
+      signed: (purpose, outcome) => signed.add([purpose, outcome]),
+    },
+    watchFault: (resource, fault) => faults.add([resource, fault]),
+    watchMissed: (resource, count) => missed.add([resource], count),
+    apiCall: ({ method, plural, status }) => calls.add([method, plural, String(status)]),
+    statusHandled: (result) => statuses.add([result]),
+    acksWritten: (result) => acks.add([result]),
+    written: (what) => writes.add([what]),
+    evicted: (result) => evictions.add([result]),
+    authorityStep: (step) => steps.add([step]),
+    eventDropped: (why) => dropped.add([why]),
+    reading: (name, help, read) => meters.reading(name, help, read),
+  };
+}
