@@ -37,6 +37,8 @@ export interface Directory extends PodDirectory {
   selectedBy(pod: PodFact): SelectedBy;
   /** Called with the namespaces (and '' for all) in which something about policies or pods may have changed. */
   onNamespaces(listener: (namespaces: ReadonlySet<string>) => void): () => void;
+  /** What policies mean has changed without a change of theirs: looks at all pods again. */
+  policiesChanged(): void;
   /** Looks at pods whose policies name this Secret again. */
   secretChanged(key: string): void;
   stop(): void;
@@ -291,6 +293,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
       namespaceListeners.add(listener);
       return () => void namespaceListeners.delete(listener);
     },
+    policiesChanged: () => touch(''),
     secretChanged(key) {
       const touched = new Map<string, boolean>();
       const names = (set: PolicySet): boolean => {

@@ -116,6 +116,8 @@ export interface ServiceAccountSpec {
   readonly jwksUri: string | undefined;
   readonly caFile: string | undefined;
   readonly allowInsecureLoopback: boolean;
+  /** The issuer's keys themselves, a JWK set as JSON: nothing is fetched. The controller gives those of the cluster's own issuer. */
+  readonly keys?: string;
 }
 
 export interface ClientCertificateSpec {

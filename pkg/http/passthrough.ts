@@ -71,7 +71,8 @@ export function createPassthrough(options: PassthroughOptions): Passthrough {
     ? new HttpsAgent({
         ...pool,
         rejectUnauthorized: true,
-        ...(options.tls?.ca === undefined ? {} : { ca: options.tls.ca }),
+        // In a list: an empty text alone would stand for the public roots.
+        ...(options.tls?.ca === undefined ? {} : { ca: [options.tls.ca] }),
         ...(options.tls?.serverName === undefined ? {} : { servername: options.tls.serverName }),
       })
     : new HttpAgent(pool);
@@ -201,11 +202,17 @@ class WebRequest extends EventEmitter {
 
   answer(response: IncomingMessage): void {
     const exchange = this.#exchange;
+    const status = response.statusCode ?? 0;
+    // HTTP/2 knows no others, and node throws where nobody catches.
+    if (status < 200 || status > 599) {
+      response.destroy();
+      return this.failed(new RefusedError('upstream_protocol'));
+    }
     this.#answered = true;
     const headers = responseHeadersToCaller(response.headers);
     const coding = response.headers['content-encoding'];
     if (coding !== undefined) headers['content-encoding'] = coding;
-    exchange.start(response.statusCode ?? 502, headers);
+    exchange.start(status, headers);
     exchange.onDrain(() => response.resume());
     exchange.onClose(() => response.destroy());
     response.on('data', (chunk: Buffer) => {

@@ -18,9 +18,9 @@ import type { Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from '.
  * with a request.
  *
  * Guarantee: the handler gets one head, then data, then exactly one of end or error, and nothing after `abort`; an answer
- * that broke off is never an end; and what a connection says while it is idle is nobody's answer. A request is sent again once, and only where a reused connection failed before any byte
- * of an answer: the server had closed it already. TLS is always verified. Limit: where that server had begun its work all
- * the same, the work is done twice.
+ * that broke off is never an end; and what a connection says while it is idle is nobody's answer. A request is sent again once, and only
+ * where a reused connection failed before any byte of an answer and at once ({@link resendMs}): the server had closed it already. TLS is
+ * always verified. Limit: where that server had begun its work all the same, the work is done twice.
  *
  * Idle sockets live 4 s, since uvicorn (vLLM, TGI, Triton's front ends) closes its own at 5.
  */
@@ -51,6 +51,9 @@ export interface UpstreamLimits {
   /** Default 200. */
   readonly maxHeaders?: number;
 }
+
+/** A server that had closed a connection says so within a round trip; what breaks later may have been worked on. */
+const resendMs = 1_000;
 
 const defaults = { connectMs: 5_000, idleSocketMs: 4_000, maxHeaderBytes: 64 * 1024, maxHeaders: 200 };
 
@@ -89,7 +92,8 @@ function tlsOptions(host: string, tls: UpstreamOptions['tls']): ConnectionOption
     minVersion: 'TLSv1.2',
     ALPNProtocols: ['http/1.1'],
     // Made once: reading the authorities costs more than a handshake.
-    secureContext: createSecureContext({ minVersion: 'TLSv1.2', ...(tls?.ca === undefined ? {} : { ca: tls.ca }) }),
+    // In a list: an empty text alone would stand for the public roots.
+    secureContext: createSecureContext({ minVersion: 'TLSv1.2', ...(tls?.ca === undefined ? {} : { ca: [tls.ca] }) }),
     servername: tls?.serverName ?? (isIP(host) === 0 ? host : ''),
   };
 }
@@ -111,6 +115,7 @@ class Call implements UpstreamCall, ConnectionUser {
   #decoder: Transform | undefined;
   #timer: Timer | undefined;
   #lastActivity = 0;
+  #sentAt = 0;
   #again = false;
   #paused = false;
   /** Came while paused: at most what one read brought. */
@@ -138,8 +143,12 @@ class Call implements UpstreamCall, ConnectionUser {
     }
   }
 
-  readonly #begin = (connection: Connection): void => {
+  readonly #begin = (connection: Connection | undefined): void => {
+    if (connection === undefined) return this.#fail('upstream_unreachable');
     this.#connection = connection;
+    this.#sentAt = this.#line.clock.monotonic();
+    // Who does not read yet did not when there was no connection either.
+    if (this.#paused) connection.pause();
     connection.send(this, this.#head, this.#request.body, this.#request.method === 'HEAD');
   };
 
@@ -153,8 +162,10 @@ class Call implements UpstreamCall, ConnectionUser {
     if (!this.#paused) return;
     this.#paused = false;
     this.#touch();
-    if (this.#decoder !== undefined) this.#decoder.resume();
-    else if (this.#held !== undefined || this.#complete) queueMicrotask(this.#giveHeld);
+    if (this.#decoder !== undefined) {
+      this.#decoder.resume();
+      this.#connection?.resume();
+    } else if (this.#held !== undefined || this.#complete) queueMicrotask(this.#giveHeld);
     else this.#connection?.resume();
   }
 
@@ -196,6 +207,7 @@ class Call implements UpstreamCall, ConnectionUser {
     decoder.on('end', () => this.#end());
     decoder.on('error', (cause) => this.#fail('upstream_protocol', cause));
     decoder.on('drain', () => this.#connection?.resume());
+    if (this.#paused) decoder.pause();
     return decoder;
   }
 
@@ -221,8 +233,12 @@ class Call implements UpstreamCall, ConnectionUser {
     if (this.#done) return;
     if (how === 'unreachable') this.#fail('upstream_unreachable', cause);
     // The server had closed it already: once more, and never on a connection that was used before.
-    else if (how === 'unanswered' && !this.#again && connection?.reused === true) this.#sendAgain(cause);
+    else if (how === 'unanswered' && connection?.reused === true && this.#maySendAgain()) this.#sendAgain(cause);
     else this.#fail('upstream_protocol', cause);
+  }
+
+  #maySendAgain(): boolean {
+    return !this.#again && this.#line.clock.monotonic() - this.#sentAt < resendMs;
   }
 
   #sendAgain(cause: unknown): void {

@@ -26,7 +26,8 @@ export class KeySetPool {
 
   /** The caller gives it back by `release` of the result, once. */
   acquire(spec: KeySourceSpec): { readonly keys: KeySet; release(): void } {
-    const name = JSON.stringify([spec.issuer, spec.jwksUri ?? null, spec.caFile ?? null, spec.allowInsecureLoopback]);
+    const { issuer, jwksUri, caFile, allowInsecureLoopback, keys } = spec;
+    const name = JSON.stringify([issuer, jwksUri ?? null, caFile ?? null, allowInsecureLoopback, keys ?? null]);
     let entry = this.#entries.get(name);
     if (entry === undefined) {
       entry = { keys: new KeySet(spec, this.#options), users: 0, linger: undefined };

@@ -14,6 +14,8 @@ export interface KubeCall {
   readonly path: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** Default `application/json`. */
+  readonly accept?: string;
   readonly signal?: AbortSignal;
   /** Milliseconds until the answer begins; default 15 s. */
   readonly timeoutMs?: number;
@@ -144,6 +146,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
         path: call.path,
         body: call.body === undefined ? undefined : JSON.stringify(call.body),
         contentType: call.contentType,
+        accept: call.accept,
         signal: call.signal,
         headMs: limit,
       });

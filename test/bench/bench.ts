@@ -6,7 +6,7 @@ import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import { startIssuer } from '../support/issuer.ts';
 import type { Issuer } from '../support/issuer.ts';
 import type { Job, Results, Target } from './load/jobs.ts';
-import { startBare, startNginx, startSidecar } from './peers/peers.ts';
+import { startBare, startFloor, startNginx, startSidecar } from './peers/peers.ts';
 import type { Certificate, Peer, SidecarPeer } from './peers/peers.ts';
 import { benchPolicy } from './policy.ts';
 import { otherCore, portOf, start, stopAll } from './process.ts';
@@ -29,6 +29,8 @@ export interface Bench {
   run<J extends Job>(job: J): Promise<Results[J['kind']]>;
   /** The same, and the processor seconds that the peer's process took for it. */
   cost<J extends Job>(peer: Peer, job: J): Promise<{ readonly result: Results[J['kind']]; readonly cpu: number }>;
+  /** Node and our client with nothing between them. The caller stops it. */
+  floor(): Promise<Peer>;
   /** A sidecar of its own, with this policy (default: the bench's). The caller stops it. */
   sidecar(name: string, policy?: string): Promise<SidecarPeer>;
   policy(patterns?: number): string;
@@ -93,6 +95,7 @@ export async function setUp(short: boolean): Promise<Bench> {
       const result = await run(job);
       return { result, cpu: (peer.process?.cpu() ?? Number.NaN) - before };
     },
+    floor: () => startFloor(upstreamPort, certificate),
     sidecar,
     policy,
     say: (line) => void process.stdout.write(`${line}\n`),

@@ -61,6 +61,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'webhook.podAnnotations': { team: 'platform' },
   'webhook.podLabels': { team: 'platform' },
   'networkPolicy.enabled': false,
+  'networkPolicy.governedPods': false,
   'networkPolicy.metricsFrom': [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }],
   'monitoring.serviceMonitor': true,
   'monitoring.interval': 15,

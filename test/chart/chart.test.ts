@@ -57,9 +57,10 @@ function faults(objects: readonly KubeObject[], input: KubeObject): string[] {
     unless(one.metadata.labels?.['app.kubernetes.io/part-of'] === 'sidegate', `${what} without labels`);
     unless(one.kind !== 'Secret', `${what} is rendered`);
     for (const rule of one.kind.endsWith('Role') ? one.rules : []) {
-      const all = [...rule.verbs, ...rule.resources, ...rule.apiGroups];
+      const { verbs, resources = [], apiGroups = [], nonResourceURLs = [] } = rule;
+      const all = [...verbs, ...resources, ...apiGroups, ...nonResourceURLs];
       unless(!all.some((word: string) => word.includes('*')), `${what} has a wildcard`);
-      if (one.kind === 'ClusterRole' && rule.resources.includes('secrets'))
+      if (one.kind === 'ClusterRole' && resources.includes('secrets'))
         unless(JSON.stringify(rule.verbs) === '["get"]', `${what}: ${rule.verbs} of secrets`);
       unless(
         !rule.verbs.some((verb: string) => ['escalate', 'bind', 'impersonate'].includes(verb)),

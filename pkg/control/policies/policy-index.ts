@@ -1,6 +1,8 @@
 import { describeError } from '../../base/index.ts';
 import { compileSnapshot, selectorMatches } from '../../core/index.ts';
 import type { Policy, PolicyNotice, Snapshot, SourceRef } from '../../core/index.ts';
+import { withIssuer } from './cluster-issuer.ts';
+import type { ClusterIssuerKeys } from './cluster-issuer.ts';
 import type { PolicyEntry } from './policy-entry.ts';
 
 /** What decides which policies a pod has. */
@@ -14,7 +16,7 @@ export interface SelectedBy {
 export type PolicySet =
   | {
       readonly kind: 'compiled';
-      /** Equal for equal sets of {uid, generation}. */
+      /** Equal for equal sets of {uid, generation} under the same keys of the cluster. */
       readonly id: string;
       readonly entries: readonly PolicyEntry[];
       readonly policies: readonly Policy[];
@@ -45,6 +47,12 @@ export interface PolicyIndex {
   candidates(namespace: string): readonly PolicyEntry[];
   selecting(pod: SelectedBy): readonly PolicyEntry[];
   setOf(pod: SelectedBy): PolicySet;
+  /**
+   * The cluster's own issuer, for providers of service accounts that name none. Everything is compiled anew.
+   *
+   * @returns whether it was another
+   */
+  setClusterIssuer(issuer: ClusterIssuerKeys | undefined): boolean;
   /** Forgets compiled sets but these. */
   keepSets(ids: ReadonlySet<string>): void;
   /** Sets compiled so far: a figure for tests and metrics. */
@@ -58,12 +66,12 @@ export function selectsPod(entry: PolicyEntry, pod: SelectedBy): boolean {
   return selectorMatches(entry.namespaceSelector, pod.namespaceLabels);
 }
 
-function compileSet(id: string, entries: readonly PolicyEntry[]): PolicySet {
+function compileSet(id: string, entries: readonly PolicyEntry[], issuer: ClusterIssuerKeys | undefined): PolicySet {
   const broken = entries.find((entry) => entry.policy === undefined);
   if (broken !== undefined) {
     return { kind: 'invalid', id, entries, message: `${broken.label} cannot be used: ${broken.fault ?? ''}` };
   }
-  const policies = entries.flatMap((entry) => entry.policy ?? []);
+  const policies = entries.flatMap((entry) => (entry.policy === undefined ? [] : withIssuer(entry.policy, issuer)));
   try {
     const { hash, sources, notices, upstream } = compileSnapshot(policies, { revision: 0 });
     return { kind: 'compiled', id, entries, policies, hash, sources, notices, upstream };
@@ -78,6 +86,9 @@ export function createPolicyIndex(): PolicyIndex {
   const byNamespace = new Map<string, Map<string, PolicyEntry>>();
   const sets = new Map<string, PolicySet>();
   let compilations = 0;
+  let issuer: ClusterIssuerKeys | undefined;
+  /** Part of each set's id: a set with other keys is another. */
+  let issuerNumber = 0;
 
   const candidates = (namespace: string): readonly PolicyEntry[] => [
     ...(byNamespace.get('')?.values() ?? []),
@@ -112,14 +123,20 @@ export function createPolicyIndex(): PolicyIndex {
     selecting,
     setOf(pod) {
       const entries = [...selecting(pod)].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-      const id = entries.map((entry) => `${entry.uid}@${entry.generation}`).join(' ');
+      const id = [...entries.map((entry) => `${entry.uid}@${entry.generation}`), `#${issuerNumber}`].join(' ');
       let set = sets.get(id);
       if (set === undefined) {
         compilations++;
-        set = compileSet(id, entries);
+        set = compileSet(id, entries, issuer);
         sets.set(id, set);
       }
       return set;
+    },
+    setClusterIssuer(next) {
+      if (next?.issuer === issuer?.issuer && next?.keys === issuer?.keys) return false;
+      issuer = next;
+      issuerNumber++;
+      return true;
     },
     keepSets(ids) {
       for (const id of sets.keys()) if (!ids.has(id)) sets.delete(id);

@@ -20,7 +20,8 @@ export interface AnswerHead {
 /** A number is a length in bytes. `close`: the body ends with the connection. */
 export type Framing = number | 'chunked' | 'close';
 
-const statusLine = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?$/;
+/** Status codes end at 599 (RFC 9110 section 15): others cannot be passed on in HTTP/2. */
+const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?$/;
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const length = /^[0-9]{1,15}$/;
 
@@ -92,10 +93,17 @@ export function readAnswerHead(text: string, ends: readonly number[], bodiless: 
     status,
     headers,
     framing: bare ? 0 : framing,
-    keepAlive,
+    keepAlive: keepAlive && !(bare && announcesBody(framing, bodiless)),
     keepAliveMs: announced(headers['keep-alive'] as string | undefined),
   };
 }
+
+/**
+ * A server that sends a body where none may be would have it read as the next request's answer. To HEAD nothing but a length of 0
+ * excludes that; 204 and 304 are said without a length by most.
+ */
+const announcesBody = (framing: Framing, bodiless: boolean): boolean =>
+  framing !== 0 && (bodiless || framing !== 'close');
 
 function readFields(text: string, ends: readonly number[]): IncomingHttpHeaders | undefined {
   const headers = new Table();

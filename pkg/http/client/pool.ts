@@ -15,8 +15,8 @@ export interface PoolOptions {
   readonly limits: ConnectionHome['limits'] & { readonly idleSocketMs: number };
 }
 
-/** Gets a connection as soon as there is one. */
-export type Waiting = (connection: Connection) => void;
+/** Gets a connection as soon as there is one; undefined: the pool was closed before. */
+export type Waiting = (connection: Connection | undefined) => void;
 
 const readBufferBytes = 64 * 1024;
 /** A connection goes so long before its server said that it would end it: what is sent in between is lost (as in node:http). */
@@ -53,7 +53,7 @@ export class Pool implements ConnectionHome {
     else this.#queue.add(waiting);
   }
 
-  /** One that has carried no request, past the bound if need be: it takes the place of one that has just gone. */
+  /** One that has carried no request, past the bound by one if need be: the place of the one that has just gone may be taken. */
   fresh(waiting: Waiting): void {
     if (this.#closed) throw new Error('the upstream is closed');
     waiting(this.#open());
@@ -66,8 +66,10 @@ export class Pool implements ConnectionHome {
   close(): void {
     this.#closed = true;
     this.#sweep?.cancel();
+    const waiting = [...this.#queue];
     this.#queue.clear();
     for (const connection of [...this.#all]) connection.fail(new Error('the upstream is closed'));
+    for (const one of waiting) one(undefined);
   }
 
   freed(connection: Connection, keepAliveMs: number | undefined): void {
@@ -90,7 +92,8 @@ export class Pool implements ConnectionHome {
     const at = this.#idle.lastIndexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     const [next] = this.#queue;
-    if (next === undefined || this.#closed) return;
+    // Past the bound by resends: only as many are opened as have gone.
+    if (next === undefined || this.#closed || this.#all.size >= this.#maxSockets) return;
     this.#queue.delete(next);
     next(this.#open());
   }

@@ -30,7 +30,7 @@ export function requestHeads(host: string): (request: RequestHead) => string {
     let text = `${method} ${target} HTTP/1.1\r\n${own}`;
     for (const name in headers) {
       const value = headers[name];
-      if (value === undefined || setByUs(name)) continue;
+      if (value === undefined || !isPassed(name)) continue;
       if (typeof value === 'object') for (const one of value) text += field(name, one);
       else text += field(name, typeof value === 'string' ? value : String(value));
     }
@@ -40,15 +40,21 @@ export function requestHeads(host: string): (request: RequestHead) => string {
   };
 }
 
-/** Names of headers come from lists of our own and from policies: few. */
-const goodNames = new Set<string>();
+/** Whether a header of that name goes out as it is given. Names come from lists of our own and from policies: few. */
+const names = new Map<string, boolean>();
 const mostNames = 256;
 
+/** False where we set it ourselves, however it is spelt. */
+function isPassed(name: string): boolean {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  if (!token.test(name)) throw new TypeError('a header name that cannot be sent');
+  const passed = !setByUs(name.toLowerCase());
+  if (names.size < mostNames) names.set(name, passed);
+  return passed;
+}
+
 function field(name: string, value: string): string {
-  if (!goodNames.has(name)) {
-    if (!token.test(name)) throw new TypeError('a header name that cannot be sent');
-    if (goodNames.size < mostNames) goodNames.add(name);
-  }
   if (badValue.test(value)) throw new TypeError('a header value that cannot be sent');
   return `${name}: ${value}\r\n`;
 }

@@ -143,19 +143,26 @@ export async function costOfEvents(bench: Bench): Promise<Row[]> {
 }
 
 /** Whether an event costs the same late in a long stream as early. */
-export async function lateEvents(bench: Bench): Promise<Row[]> {
+interface Late {
+  readonly ratio: number;
+  readonly wrong: number;
+}
+
+const lateStreams = 8;
+
+/** CPU of late events of long streams against that of early ones, once. */
+async function lateOnce(bench: Bench, events: number): Promise<Late> {
   const everyMs = 2;
-  const count = 8;
-  const events = bench.short ? 400 : 11_000;
-  const running = bench.run(streamsJob(bench, bench.sidegate, { count, events, everyMs, perWrite: 1, rampMs: 20 }));
+  const job = { count: lateStreams, events, everyMs, perWrite: 1, rampMs: 20 };
+  const running = bench.run(streamsJob(bench, bench.sidegate, job));
   const seconds = (events * everyMs) / 1000;
+  const begun = performance.now();
   const cpuAt = async (share: number): Promise<number> => {
     await new Promise((resolve) =>
       setTimeout(resolve, Math.max(0, begun + share * seconds * 1000 - performance.now())),
     );
     return bench.sidegate.process.cpu();
   };
-  const begun = performance.now();
   // Windows of two tenths: events 1,000 to 3,200 and 8,000 to 10,200 of 11,000. The median of their quarters, since another
   // process or a collection of old objects in one of them says nothing about the others.
   const cpuOf = async (from: number): Promise<number> => {
@@ -165,14 +172,24 @@ export async function lateEvents(bench: Bench): Promise<Row[]> {
   };
   const early = await cpuOf(0.09);
   const late = await cpuOf(0.73);
-  const result = await running;
-  const ratio = late / early;
+  const { wrong } = await running;
+  return { ratio: late / early, wrong };
+}
+
+export async function lateEvents(bench: Bench): Promise<Row[]> {
+  const events = bench.short ? 400 : 11_000;
+  const runs: Late[] = [];
+  // One run is noise: whatever else the machine does in one of its windows moves the ratio.
+  for (let round = 0; round < (bench.short ? 1 : 3); round++) runs.push(await lateOnce(bench, events));
+  const ratios = runs.map(({ ratio }) => ratio);
+  const wrong = runs.reduce((sum, one) => sum + one.wrong, 0);
+  const ratio = median(ratios);
   return [
     {
-      work: `stream: CPU of events 8,000 to 10,200 against events 1,000 to 3,200 (${count} streams of ${events} events)`,
-      measured: `ratio **${show(ratio)}**; streams not exact: ${result.wrong}`,
+      work: `stream: CPU of events 8,000 to 10,200 against events 1,000 to 3,200 (${lateStreams} streams of ${events} events)`,
+      measured: `ratio **${show(ratio)}** (runs: ${ratios.map((one) => show(one)).join(', ')}); streams not exact: ${wrong}`,
       target: 'the same (within 10%)',
-      reached: ratio <= 1.1 && result.wrong === 0,
+      reached: ratio <= 1.1 && wrong === 0,
     },
   ];
 }

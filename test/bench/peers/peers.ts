@@ -8,7 +8,7 @@ import type { Measured } from '../process.ts';
 
 /** Something that answers like the model: the model itself, or a proxy in front of it. */
 export interface Peer {
-  readonly name: 'direct' | 'bare' | 'nginx' | 'sidegate';
+  readonly name: 'direct' | 'bare' | 'floor' | 'nginx' | 'sidegate';
   readonly tls: boolean;
   readonly port: number;
   /** Undefined for direct. */
@@ -20,22 +20,28 @@ export interface Certificate {
   readonly keyFile: string;
 }
 
-export async function startBare(upstreamPort: number, { certFile, keyFile }: Certificate): Promise<Peer> {
+/** A proxy on Node beside ours: the package alone, or what is left of ours when it looks at nothing. */
+async function startNode(
+  name: 'bare' | 'floor',
+  file: string,
+  upstreamPort: number,
+  files: Certificate,
+): Promise<Peer> {
   const process_ = start({
     core: proxyCore,
     command: process.execPath,
-    args: [
-      '--no-deprecation',
-      'test/bench/peers/bare-http-proxy.ts',
-      `http://127.0.0.1:${upstreamPort}`,
-      certFile,
-      keyFile,
-    ],
+    args: ['--no-deprecation', file, `http://127.0.0.1:${upstreamPort}`, files.certFile, files.keyFile],
     ipc: true,
-    onLine: (line) => process.stderr.write(`bare: ${line}\n`),
+    onLine: (line) => process.stderr.write(`${name}: ${line}\n`),
   });
-  return { name: 'bare', tls: true, port: await portOf(process_), process: process_ };
+  return { name, tls: true, port: await portOf(process_), process: process_ };
 }
+
+export const startBare = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
+  startNode('bare', 'test/bench/peers/bare-http-proxy.ts', upstreamPort, certificate);
+
+export const startFloor = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
+  startNode('floor', 'test/bench/peers/floor.ts', upstreamPort, certificate);
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

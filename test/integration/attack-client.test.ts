@@ -1,0 +1,634 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import { createServer as createHttps } from 'node:https';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { RefusedError } from '../../pkg/core/index.ts';
+import { createUpstream } from '../../pkg/http/index.ts';
+import type { Upstream, UpstreamCall, UpstreamOptions, UpstreamRequest } from '../../pkg/http/index.ts';
+import { ensureSelfSigned } from '../../pkg/pki/index.ts';
+import { fakeClock } from '../support/fake-clock.ts';
+import { basePolicy, startWorld } from '../support/world.ts';
+
+// The model server as an enemy of the client that speaks to it, and of the next caller on the same connection.
+
+const ends: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function listen(server: Server): Promise<number> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ends.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+interface Hostile {
+  readonly port: number;
+  /** Number of the connection and path, for each request. */
+  readonly seen: string[];
+  readonly sockets: Socket[];
+  readonly open: () => number;
+}
+
+/** Told of each request head: where it came, its path, and how many came before it in all. */
+async function hostile(answer: (socket: Socket, path: string, before: number) => void): Promise<Hostile> {
+  const seen: string[] = [];
+  const sockets: Socket[] = [];
+  const port = await listen(
+    createServer((socket) => {
+      const number = sockets.push(socket) - 1;
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk.toString('latin1');
+        for (;;) {
+          const end = text.indexOf('\r\n\r\n');
+          if (end === -1) return;
+          const head = text.slice(0, end);
+          const length = Number(/content-length: (\d+)/.exec(head)?.[1] ?? 0);
+          if (text.length < end + 4 + length) return;
+          text = text.slice(end + 4 + length);
+          const path = head.split(' ')[1] ?? '';
+          seen.push(`${number} ${path}`);
+          answer(socket, path, seen.length - 1);
+        }
+      });
+    }),
+  );
+  return { port, seen, sockets, open: () => sockets.filter((socket) => !socket.destroyed).length };
+}
+
+function to(port: number, options: Partial<UpstreamOptions> = {}): Upstream {
+  const upstream = createUpstream({
+    url: `http://127.0.0.1:${port}`,
+    clock: systemClock,
+    logger: silentLogger,
+    ...options,
+  });
+  ends.push(() => upstream.close());
+  return upstream;
+}
+
+interface Told {
+  readonly call: UpstreamCall;
+  /** `end 200 body`, or a reason code. */
+  readonly done: Promise<string>;
+  /** Calls of the handler after its end: none. */
+  readonly after: () => number;
+  readonly received: () => number;
+}
+
+function ask(upstream: Upstream, path: string, more: Partial<UpstreamRequest> = {}): Told {
+  let status = 0;
+  let body = '';
+  let received = 0;
+  let over = false;
+  let after = 0;
+  let resolve: (how: string) => void = () => undefined;
+  const done = new Promise<string>((settle) => (resolve = settle));
+  const finish = (how: string): void => {
+    if (over) after++;
+    over = true;
+    resolve(how);
+  };
+  const call = upstream.send(
+    { method: 'POST', path, headers: {}, body: Buffer.from('{}'), idleMs: 5_000, ...more },
+    {
+      head(code) {
+        if (over) after++;
+        status = code;
+      },
+      data(chunk) {
+        if (over) after++;
+        received += chunk.length;
+        if (body.length < 100_000) body += chunk.toString('latin1');
+      },
+      end: () => finish(`end ${status} ${body}`),
+      error: (error) => finish(error instanceof RefusedError ? error.code : 'other'),
+    },
+  );
+  return { call, done, after: () => after, received: () => received };
+}
+
+const soon = (ms = 30): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+async function until(held: () => boolean): Promise<void> {
+  const last = performance.now() + 8_000;
+  while (!held() && performance.now() < last) await soon(2);
+  expect(held()).toBe(true);
+}
+const ok = (body: string, more = ''): string =>
+  `HTTP/1.1 200 OK\r\n${more}Content-Length: ${body.length}\r\n\r\n${body}`;
+const evil = ok('another caller’s'.replace('’', "'"));
+
+describe('what stands behind an answer is nobody’s', () => {
+  test.each<[string, string, string]>([
+    ['HEAD with a length', 'HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 57\r\n\r\n'],
+    ['HEAD in chunks', 'HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
+    ['HEAD without a length', 'HEAD', 'HTTP/1.1 200 OK\r\n\r\n'],
+    ['204 with a length', 'POST', 'HTTP/1.1 204 No Content\r\nContent-Length: 57\r\n\r\n'],
+    ['204 in chunks', 'POST', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n'],
+    ['304 with a length', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 57\r\n\r\n'],
+  ])('%s: its body comes when the next caller has asked', async (_name, method, head) => {
+    const server = await hostile((socket, path) => {
+      if (path === '/a') return void socket.write(head);
+      // The body of the answer before, on the connection where it belongs; and this one's own.
+      server.sockets[0]!.write(evil);
+      setTimeout(() => socket.write(ok('own')), 20);
+    });
+    const upstream = to(server.port);
+    expect(await ask(upstream, '/a', { method, body: undefined }).done).toMatch(/^end (?:200|204|304) $/);
+    expect(await ask(upstream, '/b').done).toBe('end 200 own');
+  });
+
+  test('204 and 304 that announce nothing leave the connection in use', async () => {
+    const server = await hostile((socket, _path, before) => {
+      socket.write(before === 0 ? 'HTTP/1.1 204 No Content\r\n\r\n' : 'HTTP/1.1 304 Not Modified\r\n\r\n');
+    });
+    const upstream = to(server.port);
+    for (const path of ['/a', '/b', '/c']) await ask(upstream, path).done;
+    expect(server.seen).toEqual(['0 /a', '0 /b', '0 /c']);
+  });
+
+  test('two answers in one piece, and the second in pieces: one request gets the first, none the second', async () => {
+    for (const second of [evil, evil.slice(0, 1), 'x', '\r\n', '\0']) {
+      const server = await hostile((socket, _path, before) =>
+        socket.write(before === 0 ? ok('one') + second : ok('own')),
+      );
+      const upstream = to(server.port);
+      expect(await ask(upstream, '/a').done).toBe('end 200 one');
+      expect(await ask(upstream, '/b').done).toBe('end 200 own');
+      expect(server.seen).toEqual(['0 /a', '1 /b']);
+    }
+  });
+
+  test('an answer to a caller who left goes to nobody', async () => {
+    const server = await hostile((socket, path) => {
+      if (path === '/gone') setTimeout(() => socket.write(evil), 40);
+      else socket.write(ok('own'));
+    });
+    const upstream = to(server.port, { maxSockets: 1 });
+    const gone = ask(upstream, '/gone');
+    await until(() => server.seen.length === 1);
+    gone.call.abort();
+    expect(await ask(upstream, '/b').done).toBe('end 200 own');
+    await soon(60);
+    expect(gone.received()).toBe(0);
+    expect(await ask(upstream, '/c').done).toBe('end 200 own');
+  });
+
+  test('hundreds of callers who come, pause and go over few connections: each gets its own bytes or none', async () => {
+    let seed = 7;
+    const random = (below: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below;
+    const server = await hostile((socket, path) => {
+      const body = `<${path}>`.repeat(1 + random(400));
+      const chunks = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+      const text = random(2) === 0 ? ok(body) : `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`;
+      const how = random(8);
+      if (how === 0) socket.resetAndDestroy();
+      else if (how === 1) socket.end(text.slice(0, random(text.length)));
+      else if (how === 2) socket.write(text + evil);
+      else if (how === 3) socket.end(text);
+      else {
+        const at = random(text.length);
+        socket.write(text.slice(0, at));
+        setTimeout(() => socket.write(text.slice(at)), random(4));
+      }
+    });
+    const upstream = to(server.port, { maxSockets: 6 });
+    const asked: { readonly path: string; readonly told: Told }[] = [];
+    const all = Array.from({ length: 400 }, async (_, number) => {
+      await soon(random(300));
+      const path = `/r${number}`;
+      const told = ask(upstream, path);
+      asked.push({ path, told });
+      const how = random(6);
+      if (how === 0) {
+        await soon(random(6));
+        told.call.abort();
+        return;
+      }
+      if (how === 1) {
+        told.call.pause();
+        await soon(random(6));
+        told.call.resume();
+      }
+      const end = await told.done;
+      if (end.startsWith('end')) expect(end.replaceAll(`<${path}>`, '')).toBe('end 200 ');
+      else expect(end).toMatch(/^upstream_protocol$/);
+    });
+    await Promise.all(all);
+    await until(() => server.open() <= 6);
+    for (const { told } of asked) expect(told.after()).toBe(0);
+  });
+});
+
+describe('an answer that is cut', () => {
+  const whole = [
+    ok('abc', 'X: y\r\n'),
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;e\r\nabc\r\n0\r\nT: u\r\n\r\n',
+    `HTTP/1.1 103 x\r\nLink: a\r\n\r\n${ok('')}`,
+  ];
+  test.each(['end', 'reset'])('after each of its bytes by %s: an error, once, and never an end', async (how) => {
+    for (const text of whole) {
+      for (let at = 0; at < text.length; at++) {
+        const server = await hostile((socket) => {
+          socket.write(text.slice(0, at));
+          if (how === 'end') socket.end();
+          else setImmediate(() => socket.resetAndDestroy());
+        });
+        const told = ask(to(server.port), '/a');
+        expect({ at, end: await told.done }).toEqual({ at, end: 'upstream_protocol' });
+        expect(server.seen).toHaveLength(1);
+      }
+    }
+  });
+});
+
+describe('a status that is none', () => {
+  test.each([600, 999, 700])('%i is refused', async (status) => {
+    const server = await hostile((socket) => socket.write(`HTTP/1.1 ${status} x\r\nContent-Length: 0\r\n\r\n`));
+    expect(await ask(to(server.port), '/a').done).toBe('upstream_protocol');
+  });
+
+  test.each(['text/event-stream', 'application/json', 'text/plain'])(
+    'over HTTP/2 the caller is told, and the sidecar lives (%s)',
+    async (type) => {
+      const server = await hostile((socket) => {
+        const body = type === 'application/json' ? '{"id":"x"}' : 'data: {}\n\n';
+        socket.write(
+          `HTTP/1.1 999 x\r\nContent-Type: ${type}\r\nRetry-After: \xe9\t x\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+          'latin1',
+        );
+      });
+      const world = await startWorld({ policy: basePolicy, modelUrl: `http://127.0.0.1:${server.port}` });
+      ends.push(() => world.close());
+      const token = await world.token();
+      const session = connectHttp2(world.url, { ca: world.ca });
+      const post = (): Promise<unknown> =>
+        new Promise((resolve) => {
+          const stream = session.request({
+            ':method': 'POST',
+            ':path': '/v1/chat/completions',
+            'content-type': 'application/json',
+            authorization: `Bearer ${token}`,
+          });
+          stream.on('response', (headers) => resolve(headers[':status']));
+          stream.on('error', () => resolve('reset'));
+          stream.resume();
+          stream.end(JSON.stringify({ model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] }));
+        });
+      for (let turn = 0; turn < 2; turn++) expect(await post()).toBe(502);
+      session.destroy();
+    },
+  );
+});
+
+test('a status that is none, to a caller whose answer nobody reads: told as well', async () => {
+  const server = await hostile((socket) => socket.write('HTTP/1.1 999 x\r\nContent-Length: 1\r\n\r\nx'));
+  const world = await startWorld({
+    policy: (issuer) => basePolicy(issuer).replace('operations: [Chat', 'operations: [Other, Chat'),
+    modelUrl: `http://127.0.0.1:${server.port}`,
+  });
+  ends.push(() => world.close());
+  const token = await world.token();
+  const session = connectHttp2(world.url, { ca: world.ca });
+  for (let turn = 0; turn < 2; turn++) {
+    const status = await new Promise((resolve) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/upload',
+        'content-type': 'application/octet-stream',
+        authorization: `Bearer ${token}`,
+      });
+      stream.on('response', (headers) => resolve(headers[':status']));
+      stream.on('error', () => resolve('reset'));
+      stream.resume();
+      stream.end('bytes');
+    });
+    expect(status).toBe(502);
+  }
+  expect(
+    world
+      .record()
+      .filter((one) => one['type'] === 'end')
+      .map((one) => one['code']),
+  ).not.toContain(null);
+  session.destroy();
+});
+
+describe('values of headers that HTTP/2 may not like', () => {
+  test.each(['text/event-stream', 'application/json'])(
+    'pass or are dropped, and the sidecar lives (%s)',
+    async (type) => {
+      const server = await hostile((socket) => {
+        const body = type === 'application/json' ? '{"object":"list","data":[]}' : 'data: [DONE]\n\n';
+        const odd = [
+          'Retry-After: \xe9\t x',
+          'X-Request-Id:',
+          'OpenAI-Version: \xff\xfe',
+          'Content-Language: a',
+          'Content-Language: b',
+        ];
+        socket.write(
+          `HTTP/1.1 404 x\r\nContent-Type: ${type}\r\n${odd.join('\r\n')}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+          'latin1',
+        );
+      });
+      const world = await startWorld({ policy: basePolicy, modelUrl: `http://127.0.0.1:${server.port}` });
+      ends.push(() => world.close());
+      const token = await world.token();
+      const session = connectHttp2(world.url, { ca: world.ca });
+      const status = await new Promise((resolve) => {
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/v1/chat/completions',
+          'content-type': 'application/json',
+          authorization: `Bearer ${token}`,
+        });
+        stream.on('response', (headers) => resolve(headers[':status']));
+        stream.on('error', () => resolve('reset'));
+        stream.resume();
+        stream.end(JSON.stringify({ model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] }));
+      });
+      expect(typeof status).toBe('number');
+      session.destroy();
+    },
+  );
+});
+
+describe('a request is not done twice', () => {
+  test('where the server worked for long before it broke: only the race with its closing is resent', async () => {
+    const server = await hostile((socket, _path, before) => {
+      if (before === 0) return void socket.write(ok('one'));
+      setTimeout(() => socket.resetAndDestroy(), 1_300);
+    });
+    const upstream = to(server.port);
+    expect(await ask(upstream, '/a').done).toBe('end 200 one');
+    expect(await ask(upstream, '/b').done).toBe('upstream_protocol');
+    expect(server.seen).toEqual(['0 /a', '0 /b']);
+  });
+
+  test('where the server had closed: it is resent once, however often it breaks', async () => {
+    const server = await hostile((socket, _path, before) => {
+      if (before === 0) socket.write(ok('one'));
+      else socket.destroy();
+    });
+    const upstream = to(server.port);
+    await ask(upstream, '/a').done;
+    expect(await ask(upstream, '/b').done).toBe('upstream_protocol');
+    expect(server.seen).toEqual(['0 /a', '0 /b', '1 /b']);
+  });
+});
+
+describe('the pool', () => {
+  test('stays within its bound when the server drops connections in use while others wait', async () => {
+    let most = 0;
+    const server = await hostile((socket, _path, before) => {
+      most = Math.max(most, server.open());
+      if (before < 4) socket.write(ok(''));
+      // Round after round each connection that is used again is dropped.
+      else if (server.seen.filter((one) => one.startsWith(`${server.sockets.indexOf(socket)} `)).length > 1)
+        socket.destroy();
+      else setTimeout(() => socket.write(ok('')), 5);
+    });
+    const upstream = to(server.port, { maxSockets: 4 });
+    await Promise.all(Array.from({ length: 4 }, (_, at) => ask(upstream, `/warm${at}`).done));
+    const all = Array.from({ length: 200 }, (_, at) => ask(upstream, `/w${at}`).done);
+    for (const one of all) expect(await one).toBe('end 200 ');
+    // One resend at a time may go past it.
+    expect(most).toBeLessThanOrEqual(8);
+  });
+
+  test('tells who waits for a connection when it is closed', async () => {
+    const server = await hostile(() => undefined);
+    const upstream = to(server.port, { maxSockets: 1 });
+    const first = ask(upstream, '/a');
+    const waiting = ask(upstream, '/b');
+    await until(() => server.seen.length === 1);
+    const late = setTimeout(() => waiting.call.abort(), 3_000);
+    upstream.close();
+    expect(await first.done).toBe('upstream_protocol');
+    expect(await Promise.race([waiting.done, soon(1_000)])).toBe('upstream_unreachable');
+    clearTimeout(late);
+  });
+
+  test('keeps no timer, socket or listener of calls that are over', async () => {
+    const clock = fakeClock();
+    const server = await hostile((socket, path) => {
+      if (path === '/reset') socket.resetAndDestroy();
+      else if (path === '/bad') socket.write('HTTP/1.1 200 OK\r\nX : y\r\n\r\n');
+      else if (path !== '/never') socket.write(ok('x'));
+    });
+    const upstream = to(server.port, { clock, maxSockets: 3 });
+    for (let turn = 0; turn < 10; turn++) {
+      const never = ask(upstream, '/never');
+      const told = ['/a', '/reset', '/bad', '/b', '/c\r\nx: y'].map((path) => ask(upstream, path));
+      await Promise.all(told.map((one) => one.done));
+      never.call.abort();
+    }
+    await until(() => server.open() <= 3);
+    // The sweep of idle connections alone.
+    expect(clock.pending).toBeLessThanOrEqual(1);
+    clock.advance(10_000);
+    await until(() => server.open() === 0);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a caller that does not read', () => {
+  const megabyte = Buffer.alloc(1024 * 1024, 'z');
+  /** As much as the kernel takes. */
+  const flood = (head: string, piece: Buffer, sent: { bytes: number }) => (socket: Socket) => {
+    socket.write(head);
+    const more = (): void => {
+      for (let at = 0; at < 64 && !socket.destroyed; at++) {
+        sent.bytes += piece.length;
+        if (!socket.write(piece)) return;
+      }
+      setImmediate(more);
+    };
+    socket.on('drain', more);
+    more();
+  };
+
+  test.each<[string, string, Buffer]>([
+    ['plain', 'HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n', megabyte],
+    ['gzip', 'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n', gzipSync(megabyte)],
+    [
+      'chunks of a byte',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+      Buffer.from('1\r\nz\r\n'.repeat(100_000)),
+    ],
+  ])('from before the answer on takes no memory (%s)', async (_name, head, piece) => {
+    const sent = { bytes: 0 };
+    const server = await hostile((socket) => flood(head, piece, sent)(socket));
+    const upstream = to(server.port);
+    const told = ask(upstream, '/a');
+    told.call.pause();
+    await until(() => sent.bytes > 0);
+    await soon(300);
+    const before = sent.bytes;
+    await soon(300);
+    expect(sent.bytes - before).toBeLessThan(8 * megabyte.length);
+    expect(sent.bytes).toBeLessThan(64 * megabyte.length);
+    expect(told.received()).toBe(0);
+    told.call.abort();
+  });
+
+  test('and waits in the queue gets nothing when its turn comes', async () => {
+    const sent = { bytes: 0 };
+    const server = await hostile((socket, path) => {
+      if (path === '/a') setTimeout(() => socket.write(ok('a')), 30);
+      else flood('HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n', megabyte, sent)(socket);
+    });
+    const upstream = to(server.port, { maxSockets: 1 });
+    const first = ask(upstream, '/a');
+    const waiting = ask(upstream, '/b');
+    waiting.call.pause();
+    await first.done;
+    await until(() => sent.bytes > 0);
+    await soon(300);
+    const before = sent.bytes;
+    await soon(500);
+    expect(waiting.received()).toBe(0);
+    expect(sent.bytes - before).toBeLessThan(2 * megabyte.length);
+    waiting.call.resume();
+    await until(() => waiting.received() > 0);
+    waiting.call.abort();
+  });
+});
+
+test('a head that comes byte by byte for ever ends at the time of the request', async () => {
+  const server = await hostile((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nX: ');
+    const timer = setInterval(() => socket.write('a'), 10);
+    socket.on('close', () => clearInterval(timer));
+  });
+  expect(await ask(to(server.port), '/a', { idleMs: 200 }).done).toBe('upstream_timeout');
+  await until(() => server.open() === 0);
+});
+
+describe('a request’s own head', () => {
+  test.each<[string, Partial<UpstreamRequest>]>([
+    ['CRLF in a value', { headers: { 'x-a': 'b\r\nx-evil: 1' } }],
+    ['LF in a value', { headers: { 'x-a': 'b\nx-evil: 1' } }],
+    ['NUL in a value', { headers: { 'x-a': 'b\0' } }],
+    ['CRLF in one of several values', { headers: { 'x-a': ['b', 'c\r\nx-evil: 1'] } }],
+    ['a letter past latin1', { headers: { 'x-a': 'b\u010d\u010a' } }],
+    ['CRLF in a name', { headers: { 'x-a: b\r\nx-evil': '1' } }],
+    ['a space in a path', { path: '/a HTTP/1.1\r\nx: y' }],
+    ['CRLF in a path', { path: '/a\r\nx-evil:1' }],
+    ['a letter past latin1 in a path', { path: '/\u010d\u010ax' }],
+    ['a method of two words', { method: 'GET /evil HTTP/1.1\r\n\r\nPOST' }],
+  ])('%s never leaves', async (_name, more) => {
+    const server = await hostile((socket) => socket.write(ok('x')));
+    const upstream = to(server.port);
+    expect(await ask(upstream, '/a', more).done).toBe('internal_error');
+    expect(await ask(upstream, '/after').done).toBe('end 200 x');
+    expect(server.seen).toEqual(['0 /after']);
+  });
+
+  test('framing and Host are ours, however their names are spelt', async () => {
+    const heads: string[] = [];
+    const port = await listen(
+      createServer((socket) => {
+        socket.on('data', (chunk) => {
+          heads.push(chunk.toString('latin1'));
+          socket.write(ok(''));
+        });
+      }),
+    );
+    const headers = {
+      'Transfer-Encoding': 'chunked',
+      'Content-Length': '0',
+      'CONTENT-LENGTH': '7',
+      Host: 'evil',
+      Connection: 'close',
+      Expect: '100-continue',
+      'X-Own': 'stays',
+    };
+    const upstream = to(port);
+    for (let turn = 0; turn < 2; turn++) await ask(upstream, '/a', { headers }).done;
+    for (const head of heads) {
+      expect(head).toContain('X-Own: stays\r\n');
+      expect(head.match(/^(?:transfer-encoding|content-length|host|connection|expect):.*$/gim)).toEqual([
+        `host: 127.0.0.1:${port}`,
+        'content-length: 2',
+        'Connection: keep-alive',
+      ]);
+    }
+  });
+});
+
+describe('TLS to the model', () => {
+  async function secure(names: readonly string[], now?: number): Promise<{ port: number; ca: string; seen: string[] }> {
+    const folder = mkdtempSync(join(tmpdir(), 'sidegate-attack-'));
+    const clock = now === undefined ? systemClock : fakeClock({ now });
+    const files = await ensureSelfSigned(folder, names, clock);
+    const [ca, cert, key] = [files.caFile, files.certFile, files.keyFile].map((file) => readFileSync(file, 'utf8'));
+    rmSync(folder, { recursive: true });
+    const seen: string[] = [];
+    const server = createHttps({ cert, key, maxVersion: 'TLSv1.2' }, (request, response) => {
+      seen.push(request.url ?? '');
+      response.setHeader('connection', 'close').end('ok');
+    });
+    return { port: await listen(server), ca: ca!, seen };
+  }
+  const refusedTwice = async (upstream: Upstream): Promise<void> => {
+    // The second would resume what the first began.
+    for (let turn = 0; turn < 2; turn++) expect(await ask(upstream, '/').done).toBe('upstream_unreachable');
+  };
+
+  test('a certificate for another name is refused, also by a session that was begun', async () => {
+    const { port, ca, seen } = await secure(['elsewhere.example']);
+    await refusedTwice(to(port, { url: `https://127.0.0.1:${port}`, tls: { ca } }));
+    await refusedTwice(to(port, { url: `https://127.0.0.1:${port}`, tls: { ca, serverName: 'example' } }));
+    expect(seen).toEqual([]);
+    const named = to(port, { url: `https://127.0.0.1:${port}`, tls: { ca, serverName: 'elsewhere.example' } });
+    expect(await ask(named, '/').done).toBe('end 200 ok');
+  });
+
+  test('a caller that does not read while the connection is made gets its answer afterwards', async () => {
+    const { port, ca } = await secure(['127.0.0.1']);
+    const told = ask(to(port, { url: `https://127.0.0.1:${port}`, tls: { ca } }), '/');
+    told.call.pause();
+    await soon(200);
+    expect(told.received()).toBe(0);
+    told.call.resume();
+    expect(await told.done).toBe('end 200 ok');
+  });
+
+  test('a certificate whose time is over is refused', async () => {
+    const { port, ca, seen } = await secure(['127.0.0.1'], Date.UTC(2001, 0, 1));
+    await refusedTwice(to(port, { url: `https://127.0.0.1:${port}`, tls: { ca } }));
+    expect(seen).toEqual([]);
+  });
+
+  test('authorities that are none trust nobody, rather than the public ones', async () => {
+    const { port, seen } = await secure(['127.0.0.1']);
+    for (const ca of ['', ' ', 'no certificate']) {
+      let upstream: Upstream | undefined;
+      try {
+        upstream = to(port, { url: `https://127.0.0.1:${port}`, tls: { ca } });
+      } catch {
+        continue;
+      }
+      await refusedTwice(upstream);
+    }
+    expect(seen).toEqual([]);
+  });
+});
