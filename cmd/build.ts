@@ -78,6 +78,7 @@ await build({
     'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts',
     pause: 'cmd/pause/main.ts',
     sidecar: 'cmd/sidecar/main.ts',
+    webhook: 'cmd/webhook/main.ts',
   },
   outdir,
   bundle: true,

@@ -1,4 +1,6 @@
 // Public: cmd/webhook.
+export { createAdmissionCluster } from './cluster.ts';
+export type { AdmissionCluster, AdmissionClusterOptions } from './cluster.ts';
 export { createBreakGlass, createConnect } from './connect.ts';
 export type { ConnectOptions } from './connect.ts';
 export { createHandler } from './handler.ts';
@@ -12,3 +14,7 @@ export type { ChartOptions, OptionsSource } from './options.ts';
 export type { ClusterLookup, EventSink, EventSubjectRef, PodFacts, ServiceFacts, TrustSource } from './ports.ts';
 export { createValidatePod } from './validate-pod.ts';
 export { createValidatePolicy } from './validate-policy.ts';
+export { createWebhookServer } from './server.ts';
+export type { WebhookServer, WebhookServerOptions } from './server.ts';
+export { createServingCertificate } from './serving-certificate.ts';
+export type { ServingCertificate, ServingCertificateOptions, ServingMaterial } from './serving-certificate.ts';

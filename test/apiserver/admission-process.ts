@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { ApiServer } from '../cluster/api-server.ts';
+import { freePort } from '../cluster/control-plane.ts';
+import { apply, eventually, ofKind, oneOf, release } from './admission-chart.ts';
+import type { Manifest } from './admission-chart.ts';
+
+/** The webhook as a process of its own, with the chart's roles, called by a real API server. */
+
+const root = resolve(import.meta.dirname, '../..');
+export const webhookUser = `system:serviceaccount:${release}:sidegate-webhook`;
+
+export interface WebhookProcess {
+  start(): Promise<void>;
+  /** SIGKILL: as a crash. */
+  kill(): Promise<void>;
+  /** SIGTERM; gives the exit code. */
+  stop(): Promise<number | null>;
+  ready(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
+  metrics(): Promise<string>;
+  log(): string;
+  readonly pid: number | undefined;
+}
+
+/** The configurations with the process's address in place of the Service's. */
+export const pointedAt = (chart: readonly Manifest[], port: number): readonly Manifest[] =>
+  ofKind(chart, 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration').map((one) => ({
+    ...one,
+    webhooks: (one['webhooks'] as readonly { clientConfig: { service: { path: string } } }[]).map((hook) => ({
+      ...hook,
+      clientConfig: { url: `https://localhost:${port}${hook.clientConfig.service.path}` },
+    })),
+  }));
+
+/** Objects that the webhook needs to run: its roles, its configurations, the policies beside them. The options go to a file. */
+export async function prepareWebhook(
+  server: ApiServer,
+  chart: readonly Manifest[],
+  more: readonly string[] = [],
+): Promise<WebhookProcess> {
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const rbac = ofKind(chart, 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding').filter(
+    ({ metadata }) => metadata.name === 'sidegate-webhook',
+  );
+  await apply(server, [
+    oneOf(chart, 'ServiceAccount', 'sidegate-webhook'),
+    ...rbac,
+    oneOf(chart, 'ConfigMap', 'sidegate-parameters'),
+    ...pointedAt(chart, port),
+    ...ofKind(chart, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'),
+  ]);
+  const options = join(server.folder, 'options.yaml');
+  writeFileSync(options, oneOf(chart, 'ConfigMap', 'sidegate-options').data?.['options.yaml'] ?? '');
+  const kubeconfig = await server.kubeconfigFor(webhookUser);
+  let child: ChildProcess | undefined;
+  let log = '';
+  const exited = (): Promise<number | null> =>
+    new Promise((done) => {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) done(child?.exitCode ?? null);
+      else child.once('exit', (code) => done(code));
+    });
+  const admin = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${adminPort}${path}`);
+  const ready: WebhookProcess['ready'] = async () => {
+    try {
+      return (await (await admin('/readyz')).json()) as { ready: boolean; reasons: string[] };
+    } catch {
+      return { ready: false, reasons: ['no answer'] };
+    }
+  };
+  return {
+    async start() {
+      const args = [
+        join(root, 'cmd/webhook/main.ts'),
+        ...['--namespace', release, '--options', options, '--kubeconfig', kubeconfig, '--names', 'localhost'],
+        ...['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${adminPort}`, '--drain', '0.5', ...more],
+      ];
+      child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+      child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
+      await eventually('the webhook answers its probe', async () => {
+        if (child?.exitCode !== null) throw new Error(log);
+        return !(await ready()).reasons.includes('no answer');
+      });
+    },
+    async kill() {
+      child?.kill('SIGKILL');
+      await exited();
+    },
+    stop() {
+      child?.kill('SIGTERM');
+      return exited();
+    },
+    ready,
+    metrics: async () => (await admin('/metrics')).text(),
+    log: () => log,
+    get pid() {
+      return child?.pid;
+    },
+  };
+}
