@@ -53,6 +53,11 @@ const sessionMs = 3_600_000;
 /** Up to here head and body are copied together: one write costs more than the copy. */
 const copiedBody = 32 * 1024;
 
+function isBlank(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at++) if (bytes[at] !== 0x0d && bytes[at] !== 0x0a) return false;
+  return true;
+}
+
 export class Connection {
   readonly #home: ConnectionHome;
   readonly #socket: Socket;
@@ -172,7 +177,11 @@ export class Connection {
     const read = this.#parser.push(bytes);
     if (this.#over) return;
     if (read === -1) this.#end(new Error('not an answer of HTTP/1.1'));
-    else if (this.#parser.complete) this.#complete(read === bytes.length);
+    else if (this.#parser.complete) {
+      // What came with it and is not its own: one of the two lengths is wrong, and nobody knows which. Blank lines are let pass, as in node.
+      if (isBlank(bytes, read)) this.#complete(read === bytes.length);
+      else this.#end(new Error('more than an answer'));
+    }
   }
 
   #complete(nothingBehind: boolean): void {
