@@ -204,6 +204,24 @@ describe('a pod that was injected', () => {
   });
 });
 
+describe('where the chart requires it', () => {
+  test('a pod passes only in a namespace with the label', async () => {
+    const at = `/api/v1/namespaces/${release}/configmaps/sidegate-parameters`;
+    const set = (governNamespaces: string): Promise<unknown> =>
+      server.client.must('PATCH', at, { data: { governNamespaces } }, 'application/merge-patch+json');
+    await set('Required');
+    try {
+      await eventually('it is required', async () =>
+        (await dry(good('named'), 'named')).message.includes('[namespace_not_governed]'),
+      );
+      expect((await dry(good())).status).toBe(201);
+    } finally {
+      await set('Auto');
+      await eventually('it is not', async () => (await dry(good('named'), 'named')).status === 201);
+    }
+  });
+});
+
 describe('a pod that was not injected', () => {
   test.each(['ml', 'named', 'kube-system', release])(
     'is refused in namespace %s when it carries the label',

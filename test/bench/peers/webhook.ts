@@ -16,7 +16,11 @@ import { createMeters } from '../../../pkg/telemetry/index.ts';
 
 const state = afterStep(undefined, 'create', systemClock.now(), await createAuthorityPair(systemClock));
 const { key, csr } = createKeyRequest();
-const cert = await createAuthority({ state, clock: systemClock }).sign({ purpose: 'server', csr, dnsNames: ['localhost'] });
+const cert = await createAuthority({ state, clock: systemClock }).sign({
+  purpose: 'server',
+  csr,
+  dnsNames: ['localhost'],
+});
 const image = 'localhost/sidegate:0.1.0';
 const chart: ChartOptions = {
   governNamespaces: 'Auto',
