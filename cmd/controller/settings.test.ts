@@ -30,7 +30,7 @@ describe('settings of the controller', () => {
         networkPolicies: true,
         evict: true,
         kubeconfig: undefined,
-        apiServer: { host: '10.96.0.1', port: '443' },
+        apiServer: { host: '10.96.0.1', port: '443', folder: '/var/run/secrets/kubernetes.io/serviceaccount' },
         listen: { host: '', port: 8443 },
         admin: { host: '', port: 8080 },
         logLevel: 'debug',

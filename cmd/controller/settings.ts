@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { describeError } from '../../pkg/base/index.ts';
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
+import { serviceAccountFolder } from '../../pkg/kube/index.ts';
 
 /** What a controller is told when it starts. Flags win over environment (`--namespace` over `SIDEGATE_NAMESPACE`). */
 export interface Settings {
@@ -17,7 +18,7 @@ export interface Settings {
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
   /** Where `kubernetes.default` is, in a pod. */
-  readonly apiServer: { readonly host: string; readonly port: string | undefined } | undefined;
+  readonly apiServer: { readonly host: string; readonly port: string | undefined; readonly folder: string } | undefined;
   readonly listen: Address;
   readonly admin: Address;
   readonly logLevel: LogLevel;
@@ -51,6 +52,7 @@ const all = [
   ),
   setting('network-policies', 'true: write NetworkPolicies for governed pods', 'true'),
   setting('kubeconfig', 'file; unset: the service account of the pod'),
+  setting('service-account', 'folder with token and ca.crt of the pod', serviceAccountFolder),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.stream}`),
   setting('admin', 'host:port for /healthz, /readyz, /metrics', `:${controlPorts.admin}`),
   setting('log-level', 'debug, info, warn or error', 'info'),
@@ -86,11 +88,12 @@ function readFlags(args: readonly string[], faults: string[]): Readonly<Record<s
 
 function apiServerOf(
   kubeconfig: string | undefined,
+  folder: string,
   environment: Readonly<Record<string, string | undefined>>,
   faults: string[],
 ): Settings['apiServer'] {
   const host = environment['KUBERNETES_SERVICE_HOST'];
-  if (host !== undefined && host !== '') return { host, port: environment['KUBERNETES_SERVICE_PORT'] };
+  if (host !== undefined && host !== '') return { host, port: environment['KUBERNETES_SERVICE_PORT'], folder };
   if (kubeconfig === undefined) faults.push('this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig');
   return undefined;
 }
@@ -127,7 +130,7 @@ export function parseSettings(
   const governNamespaces = oneOf('govern-namespaces', ['Auto', 'Required']);
   const networkPolicies = oneOf('network-policies', ['true', 'false']);
   const kubeconfig = read('kubeconfig') === '' ? undefined : read('kubeconfig');
-  const apiServer = apiServerOf(kubeconfig, environment, faults);
+  const apiServer = apiServerOf(kubeconfig, read('service-account'), environment, faults);
   const listen = parseAddress('listen', read('listen'), faults);
   const admin = parseAddress('admin', read('admin'), faults);
   const level = read('log-level');

@@ -46,7 +46,7 @@ const textFile = (path: string, text: string): TarEntry => ({
 function systemPart(architecture: Architecture): Part {
   return {
     name: 'system',
-    key: `1 ${packages.join(' ')} ${architecture} node ${nodeRelease.version}`,
+    key: `2 ${packages.join(' ')} ${architecture} node ${nodeRelease.version}`,
     entries() {
       const tree = downloadPackages(packages, architecture);
       try {
@@ -56,6 +56,8 @@ function systemPart(architecture: Architecture): Part {
           textFile('etc/passwd', `root:x:0:0::/:/none\nsidegate:x:${user}:${user}::/:/none\n`),
           textFile('etc/group', `root:x:0:\nsidegate:x:${user}:\n`),
           textFile('etc/nsswitch.conf', 'hosts: files dns\n'),
+          // nft knows protocols by these names alone, and lists a rule with a number where it finds none.
+          textFile('etc/protocols', 'icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\n'),
           { kind: 'folder', path: 'tmp', mode: 0o1777 },
         ];
       } finally {

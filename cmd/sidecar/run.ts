@@ -1,5 +1,6 @@
-// Reads what the sidecar is told and runs it: on its own, with files.
+// Reads what the sidecar is told and runs it: in a pod, as injection starts it, or on its own, with files.
 import { describeError } from '../../pkg/base/index.ts';
+import { isInPod, parsePodSettings } from './pod-settings.ts';
 import { parseSettings, usage } from './settings.ts';
 
 // A log that nobody reads any more must not end the process: without a listener the write error would be thrown.
@@ -14,6 +15,16 @@ function refuse(faults: readonly string[]): never {
 }
 
 async function run(): Promise<void> {
+  // Each loads only what it needs: the schema of policies is not in a pod's memory, the stream not in the demo's.
+  if (isInPod(args)) {
+    const parsed = parsePodSettings(args, process.env);
+    if ('faults' in parsed) return refuse(parsed.faults);
+    const [{ runPod }, { connectController }] = await Promise.all([
+      import('./pod.ts'),
+      import('../../pkg/remote/index.ts'),
+    ]);
+    return runPod(parsed.settings, connectController);
+  }
   const parsed = parseSettings(args, process.env);
   if ('help' in parsed) return void process.stdout.write(usage);
   if ('faults' in parsed) return refuse(parsed.faults);

@@ -10,6 +10,7 @@ import type { Directory } from './directory.ts';
 import { startLeader } from './leader/leader.ts';
 import type { Leader } from './leader/leader.ts';
 import type { ControlMetrics } from './metrics.ts';
+import { followClusterIssuer } from './policies/cluster-issuer.ts';
 import type { CheckPattern } from './policies/policy-entry.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
@@ -117,6 +118,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     instance: replica,
     onDropped: metrics.eventDropped,
   });
+  const issuer = followClusterIssuer({
+    client,
+    clock,
+    logger,
+    onChange(keys) {
+      if (index.setClusterIssuer(keys)) directory.policiesChanged();
+    },
+  });
   let leader: Leader | undefined;
   const lease = createLease({
     client,
@@ -160,7 +169,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   let server: StreamServer | undefined;
   let closing = false;
   const serve = async (): Promise<void> => {
-    const [known] = await Promise.all([authority.whenReady(), state.whenSynced()]);
+    const [known] = await Promise.all([authority.whenReady(), state.whenSynced(), issuer.settled]);
     if (closing) return;
     const name = `${controlPlane.controller}.${namespace}`;
     const opened = await createStreamServer({
@@ -240,6 +249,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       if (closing) return;
       closing = true;
       definitions.cancel();
+      issuer.stop();
       await leader?.close();
       // Another may lead while our sidecars go.
       await lease.close();

@@ -124,11 +124,14 @@ export function startRepair(options: RepairOptions): Repair {
     tell(found);
     if (options.evict) await evict(found.bare);
   };
-  const timer = clock.every(lookMs, () => {
+  const begin = (): void => {
     running ??= round().finally(() => {
       running = undefined;
     });
-  });
+  };
+  // Soon after a start, when what runs has been seen: figures of a new leader are not 0 for long.
+  const first = clock.after(Math.min(lookMs, 5_000), begin);
+  const timer = clock.every(lookMs, begin);
 
   return {
     get withoutSidecar() {
@@ -138,6 +141,7 @@ export function startRepair(options: RepairOptions): Repair {
       return found.unready.length;
     },
     async close() {
+      first.cancel();
       timer.cancel();
       await running;
     },

@@ -56,22 +56,37 @@ async function read(client: KubeClient): Promise<ClusterIssuerKeys> {
   return { issuer, keys };
 }
 
+/** A cluster that does not tell its keys must not keep its other policies from being served. */
+const settleMs = 10_000;
+
+export interface ClusterIssuerFollower {
+  /**
+   * Resolves when they are known, at the latest after 10 s: a sidecar that comes back must not be sent a policy without the keys that it
+   * has.
+   */
+  readonly settled: Promise<void>;
+  stop(): void;
+}
+
 /** Asks for them until it is stopped; the last good ones stay. */
 export function followClusterIssuer(options: {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onChange: (keys: ClusterIssuerKeys) => void;
-}): { stop(): void } {
+}): ClusterIssuerFollower {
   const { client, clock, logger, onChange } = options;
   let stopped = false;
   let timer: Timer | undefined;
   let failures = 0;
+  const { promise: settled, resolve: settle } = Promise.withResolvers<undefined>();
+  const patience = clock.after(settleMs, () => settle(undefined));
   const ask = async (): Promise<void> => {
     try {
       const found = await read(client);
       failures = 0;
       if (!stopped) onChange(found);
+      settle(undefined);
     } catch (error) {
       failures++;
       logger.warn("the keys of the cluster's own issuer could not be had", { error: describeError(error) });
@@ -81,9 +96,12 @@ export function followClusterIssuer(options: {
   };
   void ask();
   return {
+    settled,
     stop() {
       stopped = true;
       timer?.cancel();
+      patience.cancel();
+      settle(undefined);
     },
   };
 }

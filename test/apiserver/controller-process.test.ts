@@ -1,0 +1,374 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { controllerAudience, controlPlane } from '../../pkg/contract/index.ts';
+import { compileSnapshot } from '../../pkg/core/index.ts';
+import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
+import type { KubeClient, KubeObject } from '../../pkg/kube/index.ts';
+import { connectController } from '../../pkg/remote/index.ts';
+import type { Remote, RemoteEvent } from '../../pkg/remote/index.ts';
+import { startApiServer } from '../cluster/api-server.ts';
+import type { ApiServer } from '../cluster/api-server.ts';
+import {
+  bundle,
+  installControllerRoles,
+  ownNamespace,
+  removeFolder,
+  serviceAccountFolder,
+  startControllerProcess,
+} from './controller-process.ts';
+import type { ControllerProcess } from './controller-process.ts';
+import { installDefinitions } from './custom-resources.ts';
+
+// The bundled process, with the chart's roles and a token as in a pod, and sidecars that come with real tokens.
+
+let server: ApiServer;
+let admin: KubeClient;
+let bundled: string;
+let account: string;
+const folders: string[] = [];
+beforeAll(async () => {
+  [server, bundled] = await Promise.all([startApiServer(), bundle()]);
+  await installDefinitions(server);
+  await server.namespace(ownNamespace);
+  await server.namespace('ml');
+  await installControllerRoles(server, ['controller.evictUngoverned=true']);
+  admin = createKubeClient({ access: await kubeconfigAccess(server.kubeconfig) });
+  account = await serviceAccountFolder(server, admin);
+}, 180_000);
+afterAll(async () => {
+  admin?.close();
+  await server?.stop();
+  for (const folder of [bundled, account, ...folders]) removeFolder(folder);
+});
+
+const processes = new Set<ControllerProcess>();
+const remotes = new Set<Remote>();
+let started = 0;
+async function start(args: readonly string[] = []): Promise<ControllerProcess> {
+  const controller = await startControllerProcess(server, {
+    bundle: bundled,
+    account,
+    replica: `sidegate-controller-${++started}`,
+    args,
+  });
+  processes.add(controller);
+  return controller;
+}
+afterEach(async () => {
+  await Promise.all([...remotes].map((remote) => remote.close()));
+  remotes.clear();
+  for (const { child, ended } of processes) {
+    // So that its lease is free for the next.
+    child.kill('SIGTERM');
+    await ended;
+  }
+  processes.clear();
+});
+
+const until = async (holds: () => boolean | Promise<boolean>, what: () => string, ms = 20_000): Promise<void> => {
+  const end = performance.now() + ms;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what()}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+/** A pod that runs at this loopback address, as far as the API server knows. */
+async function makePod(name: string, address: string, sidecar = true): Promise<string> {
+  const made = await admin.create<KubeObject>(
+    resources.pods,
+    {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        namespace: 'ml',
+        name,
+        labels: { 'sidegate.dev/inference': 'true', app: 'llama' },
+        annotations: {
+          'sidegate.dev/port-map': '{"8000":17400}',
+          'sidegate.dev/injected': '{"version":"1","templateHash":"x","mode":"Redirect"}',
+        },
+      },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        ...(sidecar && { initContainers: [{ name: 'sidegate', image: 'sidegate:1', restartPolicy: 'Always' }] }),
+        containers: [{ name: 'model', image: 'model:1' }],
+      },
+    },
+    { namespace: 'ml' },
+  );
+  await admin.patch(
+    resources.pods,
+    { namespace: 'ml', name },
+    { type: 'merge', body: { status: { phase: 'Running', podIP: address, podIPs: [{ ip: address }] } } },
+    'status',
+  );
+  return made.metadata.uid ?? '';
+}
+
+async function tokenOf(name: string, uid: string | undefined, audience: string = controllerAudience): Promise<string> {
+  const answer = await admin.create<{ status: { token: string } }>(
+    resources.serviceAccounts,
+    {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: {
+        audiences: [audience],
+        expirationSeconds: 3_600,
+        ...(uid !== undefined && { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } }),
+      },
+    },
+    { namespace: 'ml', name: 'default', subresource: 'token' },
+  );
+  return answer.status.token;
+}
+
+interface Sidecar {
+  readonly remote: Remote;
+  readonly events: RemoteEvent[];
+}
+
+async function connect(
+  port: number,
+  pod: { readonly name: string; readonly uid: string },
+  more: { readonly address: string; readonly token: string },
+): Promise<Sidecar> {
+  const trust = await admin.get<KubeObject & { data: Record<string, string> }>(resources.configMaps, {
+    namespace: ownNamespace,
+    name: controlPlane.trust,
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-remote-'));
+  folders.push(folder);
+  writeFileSync(join(folder, 'token'), more.token);
+  const events: RemoteEvent[] = [];
+  const remote = await connectController({
+    url: `https://127.0.0.1:${port}`,
+    name: `${controlPlane.controller}.${ownNamespace}.svc`,
+    ca: trust.data[controlPlane.caKey] ?? '',
+    pod: { namespace: 'ml', ...pod },
+    portMap: { 8000: 17400 },
+    capture: 'Redirect',
+    software: 'test',
+    tokenFile: join(folder, 'token'),
+    stateFolder: folder,
+    clock: systemClock,
+    logger: silentLogger,
+    compile: (policies, revision) => compileSnapshot(policies, { revision }),
+    onEvent: (event) => events.push(event),
+    localAddress: more.address,
+  });
+  remotes.add(remote);
+  return { remote, events };
+}
+
+const policy = (mode: string) => ({
+  apiVersion: 'sidegate.dev/v1alpha1',
+  kind: 'InferencePolicy',
+  metadata: { namespace: 'ml', name: 'p' },
+  spec: {
+    mode,
+    upstream: { ports: [{ containerPort: 8000 }], credential: { secretRef: { name: 'key', key: 'api' } } },
+    access: [{ name: 'all', effect: 'Allow', subjects: [{ anyone: true }], operations: ['Chat'] }],
+  },
+});
+const apply = (mode: string): Promise<unknown> => {
+  const body = policy(mode);
+  return admin.patch(resources.inferencePolicies, body.metadata, {
+    type: 'apply',
+    fieldManager: 'test',
+    force: true,
+    body,
+  });
+};
+const enforced = async (): Promise<string> =>
+  (
+    await admin.get<KubeObject & { status?: { enforced?: string } }>(resources.inferencePolicies, {
+      namespace: 'ml',
+      name: 'p',
+    })
+  ).status?.enforced ?? '';
+const published = async (): Promise<boolean> =>
+  (await admin.find(resources.configMaps, { namespace: ownNamespace, name: controlPlane.trust })) !== undefined;
+
+describe('the process, with the chart’s roles', () => {
+  test('the whole way: trust, token, certificate, policy, Secret, an edit within a second, status; SIGTERM', async () => {
+    const controller = await start(['--evict']);
+    await until(published, controller.log);
+    const uid = await makePod('a', '127.1.0.1');
+    await makePod('bare', '127.1.0.2', false);
+    await admin.create(
+      resources.secrets,
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { namespace: 'ml', name: 'key' },
+        stringData: { api: 'very-secret' },
+      },
+      { namespace: 'ml' },
+    );
+    await admin.create(
+      resources.services,
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { namespace: 'ml', name: 'llama' },
+        spec: { selector: { app: 'llama' }, ports: [{ port: 443, targetPort: 8000 }] },
+      },
+      { namespace: 'ml' },
+    );
+    await apply('Enforce');
+    const { remote } = await connect(
+      controller.port,
+      { name: 'a', uid },
+      { address: '127.1.0.1', token: await tokenOf('a', uid) },
+    );
+    await until(
+      () => remote.answered().ready,
+      () => `${remote.answered().reasons.join()}\n${controller.log()}`,
+    );
+    expect(remote.policy.current()?.sources.map((one) => one.name)).toEqual(['p']);
+    expect(remote.serving.current()?.cert).toContain('BEGIN CERTIFICATE');
+    await until(
+      () => remote.credentials.read({ kind: 'Secret', name: 'key', key: 'api' }) === 'very-secret',
+      controller.log,
+    );
+    await until(async () => (await enforced()) === '1/2', controller.log);
+    const times: number[] = [];
+    for (const mode of ['Observe', 'Enforce', 'Observe', 'Enforce', 'Observe']) {
+      const before = remote.policy.current()?.hash;
+      const begun = performance.now();
+      await apply(mode);
+      await until(() => remote.policy.current()?.hash !== before, controller.log, 5_000);
+      times.push(performance.now() - begun);
+    }
+    process.stderr.write(`edit to sidecar, ms: ${times.map(Math.round).join(', ')}\n`);
+    expect(Math.max(...times)).toBeLessThan(1_000);
+    // Evicted, as it was asked to: the roles are enough for that as well.
+    await until(
+      async () => (await admin.find(resources.pods, { namespace: 'ml', name: 'bare' })) === undefined,
+      controller.log,
+      60_000,
+    );
+    await until(async () => (await enforced()) === '1/1', controller.log);
+
+    controller.child.kill('SIGTERM');
+    expect(await controller.ended).toBe(0);
+    const lease = await admin.get<KubeObject & { spec: { holderIdentity?: string } }>(resources.leases, {
+      namespace: ownNamespace,
+      name: controlPlane.controller,
+    });
+    expect(lease.spec.holderIdentity ?? '').toBe('');
+    expect(
+      (await admin.list(resources.configMaps, { namespace: ownNamespace, labelSelector: 'sidegate.dev/acks' })).length,
+    ).toBe(0);
+    // Nothing was refused to it, and nothing secret was said.
+    expect(controller.log()).not.toMatch(/forbidden|very-secret|PRIVATE KEY|eyJ/);
+    // What it has goes on without a controller.
+    expect(remote.answered().ready).toBe(true);
+    await admin.delete(resources.pods, { namespace: 'ml', name: 'a' });
+  }, 150_000);
+
+  test('a token that is stolen, unbound, of another pod or for another audience is no way in', async () => {
+    const controller = await start();
+    await until(published, controller.log);
+    const [victim, thief] = [await makePod('victim', '127.1.1.1'), await makePod('thief', '127.1.1.2')];
+    const real = await tokenOf('victim', victim);
+    const attempts: [string, string, string, string][] = [
+      ['stolen, from another address', 'victim', real, '127.1.1.2'],
+      ['unbound', 'victim', await tokenOf('victim', undefined), '127.1.1.1'],
+      ['of another pod', 'victim', await tokenOf('thief', thief), '127.1.1.1'],
+      ['another audience', 'victim', await tokenOf('victim', victim, 'https://kubernetes.default.svc'), '127.1.1.1'],
+    ];
+    for (const [what, name, token, address] of attempts) {
+      const { remote, events } = await connect(controller.port, { name, uid: victim }, { address, token });
+      await until(
+        () => events.includes('connect_failed') || events.includes('disconnected'),
+        () => `${what}: ${controller.log()}`,
+      );
+      expect([what, remote.connected(), remote.policy.current(), remote.identity()]).toEqual([
+        what,
+        false,
+        undefined,
+        undefined,
+      ]);
+      await remote.close();
+      remotes.delete(remote);
+    }
+    const { remote } = await connect(
+      controller.port,
+      { name: 'victim', uid: victim },
+      { address: '127.1.1.1', token: real },
+    );
+    await until(() => remote.answered().ready, controller.log);
+    // The pod ends: so does its stream, and it does not come back.
+    await admin.delete(resources.pods, { namespace: 'ml', name: 'victim' });
+    await until(() => !remote.connected(), controller.log);
+    await admin.delete(resources.pods, { namespace: 'ml', name: 'thief' });
+  }, 120_000);
+
+  test('killed without a word, another goes on: sidecars, status and the same authority', async () => {
+    const first = await start();
+    await until(() => first.log().includes('"message":"leading"') || first.log().includes('lease'), first.log).catch(
+      () => undefined,
+    );
+    await until(published, first.log);
+    const second = await start();
+    const uid = await makePod('c', '127.1.2.1');
+    const { remote } = await connect(
+      second.port,
+      { name: 'c', uid },
+      { address: '127.1.2.1', token: await tokenOf('c', uid) },
+    );
+    await until(
+      () => remote.answered().ready,
+      () => `${first.log()}\n${second.log()}`,
+      40_000,
+    );
+    first.child.kill('SIGKILL');
+    await first.ended;
+    await until(() => second.log().includes('"message":"leading"'), second.log, 40_000);
+    await apply('Enforce');
+    await until(async () => (await enforced()) === '1/1', second.log, 40_000);
+    expect(remote.connected()).toBe(true);
+    await admin.delete(resources.pods, { namespace: 'ml', name: 'c' });
+  }, 150_000);
+
+  test('1,000 pods and as many sidecars: at most 250 MB', async () => {
+    const count = 1_000;
+    const controller = await start();
+    await until(published, controller.log);
+    await apply('Enforce');
+    const pods: { readonly name: string; readonly uid: string; readonly address: string }[] = [];
+    const inGroups = async (size: number, run: (at: number) => Promise<void>): Promise<void> => {
+      for (let from = 0; from < count; from += size) {
+        await Promise.all(Array.from({ length: Math.min(size, count - from) }, (_, at) => run(from + at)));
+      }
+    };
+    await inGroups(25, async (at) => {
+      const address = `127.2.${at >> 8}.${at & 255}`;
+      pods[at] = { name: `m${at}`, uid: await makePod(`m${at}`, address), address };
+    });
+    await until(async () => (await enforced()) === `0/${count}`, controller.log, 60_000);
+    const idle = controller.residentMb();
+    await inGroups(25, async (at) => {
+      const { name, uid, address } = pods[at]!;
+      const { remote } = await connect(controller.port, { name, uid }, { address, token: await tokenOf(name, uid) });
+      await until(() => remote.answered().ready, controller.log, 60_000);
+    });
+    await until(async () => (await enforced()) === `${count}/${count}`, controller.log, 60_000);
+    const connected = controller.residentMb();
+    const begun = performance.now();
+    const current = [...remotes];
+    const before = current[0]?.policy.current()?.hash;
+    await apply('Observe');
+    await until(() => current.every((remote) => remote.policy.current()?.hash !== before), controller.log, 30_000);
+    const edit = performance.now() - begun;
+    process.stderr.write(
+      `1,000 pods: ${Math.round(idle)} MB; with their sidecars ${Math.round(connected)} MB, after an edit ${Math.round(controller.residentMb())} MB; the edit was at all of them in ${Math.round(edit)} ms\n`,
+    );
+    expect(controller.residentMb()).toBeLessThan(250);
+  }, 400_000);
+});
