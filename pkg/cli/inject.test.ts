@@ -15,42 +15,56 @@ async function inject(manifest: string, flags = '') {
   const out: string[] = [];
   const err: string[] = [];
   const files: Readonly<Record<string, string>> = { 'o.yaml': options, 'ca.pem': controller.ca, 'm.yaml': manifest };
-  const code = await run(['inject', '-f', 'm.yaml', '--options', 'o.yaml', '--ca', 'ca.pem', ...flags.split(' ').filter(Boolean)], {
-    stdout: (text) => void out.push(text),
-    stderr: (text) => void err.push(text),
-    readFile: (path) => {
-      const text = files[path];
-      if (text === undefined) throw new Error('no such file');
-      return text;
+  const code = await run(
+    ['inject', '-f', 'm.yaml', '--options', 'o.yaml', '--ca', 'ca.pem', ...flags.split(' ').filter(Boolean)],
+    {
+      stdout: (text) => void out.push(text),
+      stderr: (text) => void err.push(text),
+      readFile: (path) => {
+        const text = files[path];
+        if (text === undefined) throw new Error('no such file');
+        return text;
+      },
+      writeFile: () => undefined,
+      checkPattern: () => undefined,
+      publicRoots: [],
+      now: () => 0,
+      sleep: () => Promise.resolve(),
+      openCluster: () => Promise.reject(new Error('there is none here')),
+      ask: () => Promise.reject(new Error('there is none here')),
     },
-    writeFile: () => undefined,
-    checkPattern: () => undefined,
-    publicRoots: [],
-    now: () => 0,
-    sleep: () => Promise.resolve(),
-    openCluster: () => Promise.reject(new Error('there is none here')),
-    ask: () => Promise.reject(new Error('there is none here')),
-  });
+  );
   return { code, out: out.join(''), err: err.join('') };
 }
 
-const template = { metadata: { labels: { app: 'a', 'sidegate.dev/inference': 'true' } }, spec: { containers: [model()] } };
+const template = {
+  metadata: { labels: { app: 'a', 'sidegate.dev/inference': 'true' } },
+  spec: { containers: [model()] },
+};
 const workload = (kind: string, spec: unknown = { template }) => stringify({ kind, metadata: { name: 'llama' }, spec });
 
 /** Whether the pod is what the webhook would have made of it in the namespace `default`. */
 function expectGoverned(value: unknown): void {
   const all = parseChartOptions(options).for({ name: 'default', governed: true }, controller.ca);
-  const params = { options: all, images: [all.image], authorities: [controller.ca], injected: [injectedAnnotation(all)] };
+  const params = {
+    options: all,
+    images: [all.image],
+    authorities: [controller.ca],
+    injected: [injectedAnnotation(all)],
+  };
   expect(checkFinalState(value, params)).toEqual([]);
 }
 
 describe('sidegate inject', () => {
-  test.each(['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job'])('writes into the template of a %s', async (kind) => {
-    const { code, out, err } = await inject(workload(kind));
-    expect(code).toBe(0);
-    expectGoverned((parse(out) as { spec: { template: unknown } }).spec.template);
-    expect(err).toContain(`${kind} default/llama: [loopback_open_to_root]`);
-  });
+  test.each(['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job'])(
+    'writes into the template of a %s',
+    async (kind) => {
+      const { code, out, err } = await inject(workload(kind));
+      expect(code).toBe(0);
+      expectGoverned((parse(out) as { spec: { template: unknown } }).spec.template);
+      expect(err).toContain(`${kind} default/llama: [loopback_open_to_root]`);
+    },
+  );
 
   test('writes into pods, cron jobs and lists, and leaves the rest', async () => {
     const cron = { kind: 'CronJob', metadata: { name: 'c' }, spec: { jobTemplate: { spec: { template } } } };
