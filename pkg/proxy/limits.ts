@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock, Timer } from '../base/index.ts';
 import type { Identity, LimitStore, MatchedRule, ReasonCode } from '../core/index.ts';
 import { SharedBucket, StoreHealth, idleMs } from './shared-bucket.ts';
-import { Bucket } from './token-bucket.ts';
+import { Bucket, mostDebt } from './token-bucket.ts';
 
 /**
  * Rate, token and concurrency limits, counted for each rule, issuer and subject: in this pod, or requests and tokens of rules with
@@ -158,6 +158,14 @@ export interface LimiterOptions {
   readonly onStoreFault?: () => void;
 }
 
+/** The model says what was used: no more than an hour's worth is believed, and what is no number is what was reserved. */
+function credible(used: number, reserved: number, capacity: number): number {
+  return Number.isNaN(used) ? reserved : Math.max(0, Math.min(used, reserved + mostDebt * capacity));
+}
+
+/** So long after a walk over all buckets found too few to forget there is no other. */
+const crowdedMs = 1_000;
+
 /** A flood of requests of one caller may take each other's answers away: so often one asks, then it is refused. */
 const maxQuestions = 8;
 
@@ -169,6 +177,7 @@ export class Limiter {
   readonly #namespace: string;
   readonly #shared = new Set<SharedBucket>();
   #tidying: Timer | undefined;
+  #crowdedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, { maxBuckets = 100_000, store, namespace = '', onStoreFault }: LimiterOptions = {}) {
     this.#clock = clock;
@@ -277,7 +286,8 @@ export class Limiter {
       maxOutputTokens: cap,
       needsUsage: tokens !== undefined,
       alone,
-      settle: (used) => once(() => tokens?.give(reserved - used, this.#clock.monotonic())),
+      settle: (used) =>
+        once(() => tokens?.give(reserved - credible(used, reserved, tokens.capacity), this.#clock.monotonic())),
       undo: () =>
         once(() => {
           tokens?.give(reserved, now);
@@ -289,7 +299,8 @@ export class Limiter {
   /** Never more than a full bucket holds: a large request waits for a full bucket and then runs into debt. */
   #reservation(demand: Demand, cap: number | undefined, capacity: number): number {
     const output = Math.min(demand.maxOutputTokens ?? cap ?? assumedOutput, cap ?? Number.POSITIVE_INFINITY);
-    return Math.min(capacity, Math.ceil(demand.promptBytes / 4) + output * demand.count);
+    const wanted = Math.ceil(demand.promptBytes / 4) + output * demand.count;
+    return wanted >= 0 ? Math.min(capacity, wanted) : capacity;
   }
 
   #of(rule: MatchedRule, caller: Identity | undefined): Usage | undefined {
@@ -307,26 +318,33 @@ export class Limiter {
     )
       return known;
     if (known === undefined && this.#usage.size >= this.#maxBuckets) {
+      if (now < this.#crowdedUntil) return undefined;
       this.#forget(now);
-      if (this.#usage.size >= this.#maxBuckets) return undefined;
+      if (this.#usage.size >= this.#maxBuckets) {
+        this.#crowdedUntil = now + crowdedMs;
+        return undefined;
+      }
     }
-    // A changed limit begins with a full bucket; what is under way goes on counting in the same place.
+    // A changed limit begins as full as the old one was: requests of an old and a new policy may come in turn. What is under way goes
+    // on counting in the same place.
     const usage: Usage = known ?? { requests: undefined, tokens: undefined, live: 0 };
-    const budget = (kind: string, capacity: number | undefined): Budget | undefined => {
+    const budget = (kind: string, capacity: number | undefined, before: Budget | undefined): Budget | undefined => {
       if (capacity === undefined) return undefined;
-      return shared ? this.#sharedBucket(`${kind}\n${key}`, capacity) : new Bucket(capacity, now);
+      const inPod = before instanceof SharedBucket ? before.countedAlone : before;
+      const alone = inPod?.resized(capacity, now);
+      return shared ? this.#sharedBucket(`${kind}\n${key}`, capacity, alone) : (alone ?? new Bucket(capacity, now));
     };
     this.#endShared(usage);
-    usage.requests = budget('requests', limits?.requestsPerMinute);
-    usage.tokens = budget('tokens', limits?.tokensPerMinute);
+    usage.requests = budget('requests', limits?.requestsPerMinute, usage.requests);
+    usage.tokens = budget('tokens', limits?.tokensPerMinute, usage.tokens);
     this.#usage.set(key, usage);
     return usage;
   }
 
   /** Named by a digest, and by its capacity: pods that know an older limit count in a bucket of their own. */
-  #sharedBucket(name: string, capacity: number): SharedBucket {
+  #sharedBucket(name: string, capacity: number, alone: Bucket | undefined): SharedBucket {
     const key = createHash('sha256').update(`${this.#namespace}\n${capacity}\n${name}`).digest('base64url');
-    const bucket = new SharedBucket({ key, capacity }, this.#health, this.#clock);
+    const bucket = new SharedBucket({ key, capacity }, this.#health, this.#clock, alone);
     this.#shared.add(bucket);
     this.#tidying ??= this.#clock.every(idleMs / 2, () => {
       const now = this.#clock.monotonic();

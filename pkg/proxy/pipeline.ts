@@ -300,6 +300,8 @@ class GovernedRequest {
     this.#admission = outcome;
     if (outcome.alone) this.#session.failOpen('limits');
     if (access.observedRules !== undefined) await this.#observeLimits(access.observedRules, demand);
+    // Gone while the shared count was asked: the refusal gives the place back.
+    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
     if (view === undefined) return;
     if (outcome.maxOutputTokens !== undefined) this.#edits.push(...view.limitOutput(outcome.maxOutputTokens));

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/index.ts';
-import type { LimitStore, SharedBucket as StoreBucket } from '../core/index.ts';
-import { Bucket } from './token-bucket.ts';
+import type { LimitStore, SharedBucket as StoreBucket, SharedGrant } from '../core/index.ts';
+import { Bucket, mostDebt } from './token-bucket.ts';
 
 /**
  * A bucket that several pods draw from, as one pod sees it.
@@ -59,6 +59,18 @@ export class StoreHealth {
   }
 }
 
+/** Whoever answers, no more is believed than was asked for. @throws Error */
+function believable(grant: SharedGrant, least: number, most: number): SharedGrant {
+  const { granted, remaining, waitMs } = grant;
+  const fits = granted === 0 || (Number.isSafeInteger(granted) && granted >= least && granted <= most);
+  if (!fits || !Number.isFinite(remaining) || !Number.isFinite(waitMs) || waitMs < 0)
+    throw new Error('the limit store granted what was not asked for');
+  return grant;
+}
+
+/** Longest time to come back that a caller is told, seconds. */
+const mostWait = 3_600;
+
 export type Fit = 'yes' | 'no' | 'ask' | 'down';
 
 export class SharedBucket {
@@ -75,8 +87,11 @@ export class SharedBucket {
   #usedAt: number;
   /** Counts in this pod alone while the store is down and the rule says so. */
   #alone: Bucket | undefined;
+  #ended = false;
 
-  constructor(bucket: StoreBucket, health: StoreHealth, clock: Clock) {
+  /** @param alone where this pod's own count stands already. */
+  constructor(bucket: StoreBucket, health: StoreHealth, clock: Clock, alone?: Bucket) {
+    this.#alone = alone;
     this.capacity = bucket.capacity;
     this.#bucket = bucket;
     this.#health = health;
@@ -89,7 +104,9 @@ export class SharedBucket {
   fits(amount: number, now: number): Fit {
     this.#usedAt = now;
     if (this.#level >= amount) return 'yes';
-    if (this.#dry !== undefined && now < this.#dry.until && amount >= this.#dry.amount) return 'no';
+    // Compared is what is lacking, as it was asked for: with a debt that is more than the amount.
+    if (this.#dry !== undefined && now < this.#dry.until && Math.ceil(amount - this.#level) >= this.#dry.amount)
+      return 'no';
     return this.#health.down ? 'down' : 'ask';
   }
 
@@ -105,14 +122,15 @@ export class SharedBucket {
   }
 
   give(amount: number, _now: number): void {
-    this.#level += amount;
-    if (this.#level < 0 || this.#level > 2 * this.#slice) this.#settle(this.#level < 0 ? 0 : this.#slice);
+    this.#level = Math.max(-mostDebt * this.capacity, this.#level + amount);
+    if (this.#ended || this.#level < 0) this.#settle(0);
+    else if (this.#level > 2 * this.#slice) this.#settle(this.#slice);
   }
 
   /** Seconds. */
   wait(_amount: number): number {
     const left = (this.#dry?.until ?? 0) - this.#clock.monotonic();
-    return Math.max(1, Math.ceil(left / 1_000), this.#waitSeconds);
+    return Math.min(mostWait, Math.max(1, Math.ceil(left / 1_000), this.#waitSeconds));
   }
   #waitSeconds = 1;
 
@@ -127,7 +145,7 @@ export class SharedBucket {
 
   #draw(least: number, most: number): Promise<void> {
     const flight = this.#health
-      .ask((store) => store.take(this.#bucket, least, most))
+      .ask(async (store) => believable(await store.take(this.#bucket, least, most), least, most))
       .then((grant) => {
         this.#flight = undefined;
         if (grant === undefined) return;
@@ -135,6 +153,8 @@ export class SharedBucket {
         this.#level += grant.granted;
         if (grant.granted > 0) {
           this.#dry = undefined;
+          // Too late to be of use here.
+          if (this.#ended) this.#settle(0);
           return;
         }
         this.#waitSeconds = Math.max(1, Math.ceil(grant.waitMs / 1_000));
@@ -168,11 +188,17 @@ export class SharedBucket {
 
   /** Gives everything back: the pod ends. */
   end(): void {
+    this.#ended = true;
     this.#settle(0);
   }
 
   idle(now: number): boolean {
     return Math.trunc(this.#level) === 0 && this.#flight === undefined && (this.#alone?.idle(now) ?? true);
+  }
+
+  /** The same, where it has been used. */
+  get countedAlone(): Bucket | undefined {
+    return this.#alone;
   }
 
   /** The count of this pod alone, which holds while the store is down. */

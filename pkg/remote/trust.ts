@@ -18,13 +18,12 @@ const file = 'trust.json';
 
 /** @throws PkiError when there is no authority at the start: an empty list would mean the system's. */
 export function createTrust(initial: string, state: StateFolder, onEvent: (event: RemoteEvent) => void): Trust {
-  let current = { pem: initial, authorities: readBundle(initial) };
+  let current = readTrust(initial);
   const stored = state.read(file);
   if (stored.kind === 'refused') onEvent('state_refused');
   if (stored.kind === 'content') {
     try {
-      const pem = String(stored.content);
-      current = { pem, authorities: readBundle(pem) };
+      current = readTrust(String(stored.content));
     } catch {
       onEvent('state_refused');
     }
@@ -33,17 +32,23 @@ export function createTrust(initial: string, state: StateFolder, onEvent: (event
     pem: () => current.pem,
     authorities: () => current.authorities,
     take(pem, vouches) {
-      if (pem === current.pem) return true;
       try {
-        const authorities = readBundle(pem);
-        if (!vouches(authorities)) return false;
-        current = { pem, authorities };
+        const next = readTrust(pem);
+        if (next.pem === current.pem) return true;
+        if (!vouches(next.authorities)) return false;
+        current = next;
       } catch {
         return false;
       }
-      if (!state.write(file, pem)) onEvent('state_unwritable');
+      if (!state.write(file, current.pem)) onEvent('state_unwritable');
       onEvent('trust_taken');
       return true;
     },
   };
+}
+
+/** Written out anew, so that what TLS reads from the text is what was judged here. */
+function readTrust(text: string): { readonly pem: string; readonly authorities: readonly X509Certificate[] } {
+  const authorities = readBundle(text);
+  return { pem: authorities.map((one) => one.toString()).join(''), authorities };
 }

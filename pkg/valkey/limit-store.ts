@@ -10,6 +10,8 @@ import { bucketScript } from './script.ts';
  *
  * Each question is one script, so it is atomic. While there is no connection, questions are refused at once instead of queued. An
  * answer that comes too late may have taken something: that is missing from the bucket until it has refilled, never the other way.
+ * A server that no longer takes writes (it was demoted), or does not answer for {@link staleMs}, is left for a new connection: behind the
+ * same name there may be another by now.
  * What the server holds: digests of names, a number and a time. It decides budgets and nothing else.
  */
 export interface LimitStoreOptions {
@@ -27,6 +29,10 @@ export interface LimitStoreOptions {
 
 const sha1 = createHash('sha1').update(bucketScript).digest('hex');
 const prefix = 'sidegate:limit:';
+/** How long questions fail before another connection is tried. */
+const staleMs = 5_000;
+/** Connections are not made faster than this. */
+const renewMs = 1_000;
 
 /** Begins to connect, and goes on trying; never rejects for a server that is not there. */
 export function createLimitStore(options: LimitStoreOptions): LimitStore {
@@ -36,31 +42,53 @@ export function createLimitStore(options: LimitStoreOptions): LimitStore {
   if (!tls && target.protocol !== 'redis:') throw new Error('the limit store must be redis:// or rediss://');
   if (target.username !== '' || target.password !== '')
     throw new Error('the address of the limit store may not hold user or password');
-  const client = createClient({
-    url: target.href,
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password: password.reveal() }),
-    socket: {
-      connectTimeout: 5_000,
-      reconnectStrategy: (retries: number) => randomInt(50, 101) * Math.min(50, 2 ** Math.min(retries, 6)),
-      ...(tls ? { tls: true as const, ...(ca === undefined ? {} : { ca }) } : {}),
-    },
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: 10_000,
-  });
+  const create = () =>
+    createClient({
+      url: target.href,
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password: password.reveal() }),
+      socket: {
+        connectTimeout: 5_000,
+        reconnectStrategy: (retries: number) => randomInt(50, 101) * Math.min(50, 2 ** Math.min(retries, 6)),
+        // In a list: an empty text alone would stand for the public authorities.
+        ...(tls ? { tls: true as const, ...(ca === undefined ? {} : { ca: [ca] }) } : {}),
+      },
+      disableOfflineQueue: true,
+      commandsQueueMaxLength: 10_000,
+    });
   let told = false;
   // Once for each outage: reconnecting fails several times a second.
-  client.on('error', (error: unknown) => {
+  const onError = (error: unknown): void => {
     if (told) return;
     told = true;
     logger.warn('the limit store cannot be reached', { error: describeError(error) });
-  });
-  client.on('ready', () => {
-    told = false;
-    logger.info('the limit store is connected');
-  });
+  };
+  const open = (): ReturnType<typeof create> => {
+    const opened = create();
+    opened.on('error', onError);
+    opened.on('ready', () => {
+      told = false;
+      logger.info('the limit store is connected');
+    });
+    opened.connect().catch(() => undefined);
+    return opened;
+  };
   let closed = false;
-  client.connect().catch(() => undefined);
+  let client = open();
+  let openedAt = clock.monotonic();
+  let failingSince: number | undefined;
+
+  const failed = (error: unknown): void => {
+    const now = clock.monotonic();
+    failingSince ??= now;
+    const demoted = error instanceof Error && error.message.includes('READONLY');
+    if (closed || now - openedAt < renewMs || !(demoted || now - failingSince >= staleMs)) return;
+    openedAt = now;
+    failingSince = undefined;
+    const old = client;
+    client = open();
+    old.destroy();
+  };
 
   const evaluate = async (key: string, args: readonly string[]): Promise<unknown> => {
     try {
@@ -73,15 +101,36 @@ export function createLimitStore(options: LimitStoreOptions): LimitStore {
 
   const ask = (bucket: SharedBucket, least: number, most: number): Promise<SharedGrant> =>
     new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        failed(error);
+        reject(error);
+      };
       if (closed || !client.isReady) {
-        reject(new Error('the limit store is not connected'));
+        fail(new Error('the limit store is not connected'));
         return;
       }
-      const timer = clock.after(timeoutMs, () => reject(new Error('the limit store did not answer in time')));
+      const timer = clock.after(timeoutMs, () => fail(new Error('the limit store did not answer in time')));
       const args = [bucket.capacity, least, most].map((one) => one.toString());
       evaluate(prefix + bucket.key, args)
-        .then((answer) => resolve(grantOf(answer, least, most)), reject)
+        .then((answer) => {
+          failingSince = undefined;
+          resolve(grantOf(answer, least, most));
+        })
+        .catch(fail)
         .finally(() => timer.cancel());
+    });
+
+  /** What is asked already is waited for, but not for a server that does not answer. */
+  const lastAnswers = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = clock.after(timeoutMs, resolve);
+      client
+        .close()
+        .catch(() => undefined)
+        .finally(() => {
+          timer.cancel();
+          resolve();
+        });
     });
 
   return {
@@ -92,8 +141,8 @@ export function createLimitStore(options: LimitStoreOptions): LimitStore {
     async close() {
       if (closed) return;
       closed = true;
-      if (client.isReady) await client.close().catch(() => client.destroy());
-      else client.destroy();
+      if (client.isReady) await lastAnswers();
+      client.destroy();
     },
   };
 }

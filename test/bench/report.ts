@@ -38,7 +38,8 @@ Written by \`make bench\`; do not edit by hand. All figures are of one run on on
 "Full policy" is TLS 1.3, OIDC, access rules, two guards, all detectors on request and response, masking, and the audit
 record on disk. Every answer of the model holds a card number, an e-mail address and a social security number; what
 arrives is compared with what an exact mask leaves. The peers do none of this: *direct* is the model server over plain HTTP, *bare* the
-\`http-proxy\` package over TLS on the same Node, *nginx* terminates TLS and forwards.
+\`http-proxy\` package over TLS on the same Node, *floor* node:https
+with our own client and whole bodies, *nginx* terminates TLS and forwards.
 
 ${pinned ? 'Each proxy is pinned to one core (`taskset`), client and model server to the other.' : 'There is no `taskset` here: nothing was pinned.'} Rounds take turns between the peers; figures
 are medians over rounds. CPU is the proxy process's own user and system time (\`/proc/PID/stat\`), so what the client costs is in no figure;

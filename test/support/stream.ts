@@ -313,6 +313,8 @@ export function rawPeer(
     port: how.port ?? world.server.port,
     ...{ localAddress: how.from }, // which Node takes and its types do not know
     servername: controllerName,
+    // These peers attack the controller and need not know it.
+    rejectUnauthorized: false,
     ca: world.authority.bundle(),
     ...(how.cert === undefined ? {} : { cert: how.cert }),
     ...(how.key === undefined ? {} : { key: how.key }),
