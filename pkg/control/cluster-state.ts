@@ -2,6 +2,7 @@ import type { Clock, Logger } from '../base/index.ts';
 import { inferenceLabel } from '../contract/index.ts';
 import { createCache, resources } from '../kube/index.ts';
 import type { Cache, CacheFault, CacheOptions, CacheTimings, KubeClient, KubeResource } from '../kube/index.ts';
+import { canonicalAddress } from './facts/address.ts';
 import { namespaceFact } from './facts/namespace-fact.ts';
 import type { NamespaceFact } from './facts/namespace-fact.ts';
 import { podFact } from './facts/pod-fact.ts';
@@ -69,7 +70,7 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
       transform: podFact,
       indices: {
         [namespaceIndex]: (pod) => [pod.namespace],
-        [addressIndex]: (pod) => pod.addresses,
+        [addressIndex]: (pod) => pod.addresses.map(canonicalAddress),
         [uidIndex]: (pod) => [pod.uid],
       },
     }),

@@ -66,7 +66,10 @@ export function createDirectory(options: DirectoryOptions): Directory {
   const listeners = new Set<(pod: { readonly namespace: string; readonly name: string }) => void>();
   const namespaceListeners = new Set<(namespaces: ReadonlySet<string>) => void>();
   const stops: (() => void)[] = [];
+  /** Namespaces whose pods are to be looked at again; '' is all. */
   let dirty = new Set<string>();
+  /** Namespaces in which a pod changed that has been looked at: nobody else's answer depends on it. */
+  let noticed = new Set<string>();
   let timer: Timer | undefined;
   let filled = false;
 
@@ -133,19 +136,30 @@ export function createDirectory(options: DirectoryOptions): Directory {
     timer = undefined;
     if (!filled) return;
     const namespaces = dirty;
+    const all = new Set([...dirty, ...noticed]);
     dirty = new Set();
-    wantSecrets();
-    const changed: PodFact[] = [];
-    for (const namespace of namespaces.has('') ? [''] : namespaces) {
-      for (const pod of podsIn(namespace)) if (recompute(pod)) changed.push(pod);
+    noticed = new Set();
+    if (namespaces.size > 0) {
+      wantSecrets();
+      const changed: PodFact[] = [];
+      for (const namespace of namespaces.has('') ? [''] : namespaces) {
+        for (const pod of podsIn(namespace)) if (recompute(pod)) changed.push(pod);
+      }
+      sweep();
+      changed.forEach(tell);
     }
-    sweep();
-    changed.forEach(tell);
-    for (const listener of namespaceListeners) listener(namespaces);
+    for (const listener of namespaceListeners) listener(all);
+  };
+  const schedule = (): void => {
+    if (filled) timer ??= clock.after(gatherMs, flush);
   };
   const touch = (namespace: string): void => {
     dirty.add(namespace);
-    if (filled) timer ??= clock.after(gatherMs, flush);
+    schedule();
+  };
+  const notice = (namespace: string): void => {
+    noticed.add(namespace);
+    schedule();
   };
   const fill = (): void => {
     filled = true;
@@ -179,11 +193,11 @@ export function createDirectory(options: DirectoryOptions): Directory {
       if (after === undefined) {
         told.delete(key);
         acks.forget(pod);
-        touch(pod.namespace);
+        notice(pod.namespace);
       } else if (filled) {
         // Its facts (addresses, ending) count for the stream as well as its answer: told at once.
         recompute(after);
-        touch(pod.namespace);
+        notice(pod.namespace);
       }
       if (filled) tell(pod);
     }),

@@ -253,6 +253,33 @@ describe('the process, with the chart’s roles', () => {
       60_000,
     );
     await until(async () => (await enforced()) === '1/1', controller.log);
+    // An Event that is refused is only counted: it must be there.
+    const events = await admin.list<KubeObject & { reason: string; regarding: { name: string } }>(resources.events, {
+      namespace: 'ml',
+    });
+    expect(events.map((one) => `${one.reason} ${one.regarding.name}`)).toContain('SidecarMissing bare');
+    const platform = {
+      apiVersion: 'sidegate.dev/v1alpha1',
+      kind: 'ClusterInferencePolicy',
+      metadata: { name: 'floor' },
+      spec: { mode: 'Enforce', profile: 'Strict' },
+    };
+    await admin.patch(resources.clusterInferencePolicies, platform.metadata, {
+      type: 'apply',
+      fieldManager: 'test',
+      body: platform,
+    });
+    await until(
+      async () =>
+        (
+          await admin.get<KubeObject & { status?: { enforced?: string } }>(resources.clusterInferencePolicies, {
+            name: 'floor',
+          })
+        ).status?.enforced === '1/1',
+      controller.log,
+    );
+    expect(remote.policy.current()?.sources.map((one) => one.name)).toEqual(['floor', 'p']);
+    await admin.delete(resources.clusterInferencePolicies, { name: 'floor' });
 
     controller.child.kill('SIGTERM');
     expect(await controller.ended).toBe(0);

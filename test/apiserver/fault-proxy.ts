@@ -8,6 +8,8 @@ import type { ApiServer } from '../cluster/api-server.ts';
 export type Fault =
   | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: number }
   | { readonly kind: 'reset' }
+  /** A watch that says these lines and ends. */
+  | { readonly kind: 'lines'; readonly lines: readonly string[] }
   /** Takes the request and says nothing. */
   | { readonly kind: 'silence' };
 
@@ -79,6 +81,10 @@ export async function startFaultProxy(server: ApiServer, asClient = false): Prom
     if (fault.kind === 'reset') return void request.socket.resetAndDestroy();
     if (fault.kind === 'silence') return;
     request.resume();
+    if (fault.kind === 'lines') {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      return void response.end(fault.lines.map((line) => `${line}\n`).join(''));
+    }
     response.writeHead(fault.status, {
       'content-type': 'application/json',
       ...(fault.retryAfter !== undefined && { 'retry-after': String(fault.retryAfter) }),

@@ -288,6 +288,27 @@ describe('a cache behind a door that breaks', () => {
     expect(missed).toBe(0);
   });
 
+  test.each([
+    [
+      'that its version is too old',
+      '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}',
+      'expired',
+    ],
+    ['another error', '{"type":"ERROR","object":{"kind":"Status","code":500,"reason":"InternalError"}}', 'refused'],
+    ['what is no event', '{"type":"ADDED"', 'bad_answer'],
+  ])('a watch that says %s: it goes on, and nothing is lost', async (_what, line, fault) => {
+    await write('lost', 'x');
+    await start();
+    let left = 1;
+    proxy.fault = ({ path }) =>
+      path.includes('watch=true') && left-- > 0 ? { kind: 'lines', lines: [line] } : undefined;
+    proxy.resetAll();
+    await direct.delete(resources.configMaps, { namespace: 'ml', name: 'lost' });
+    await until(() => cache.get('ml/lost') === undefined, 'it is gone');
+    await hears('after');
+    expect(faults).toContain(fault);
+  });
+
   test('silence: a watch that says nothing is given up, and nothing is lost', async () => {
     await start({ silenceMs: 400, watchMs: 25_000 });
     proxy.freezeAll();

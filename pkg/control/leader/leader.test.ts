@@ -128,6 +128,16 @@ describe('repair', () => {
     await repair.close();
   });
 
+  test('tells of pods whose namespace nobody labelled, with the command that does', async () => {
+    const { state, clock, repair, told } = await setUp(false);
+    state.namespaces.put({ metadata: { name: 'new' } });
+    state.pods.put(pod('waits', { namespace: 'new' }));
+    state.pods.put(pod('good'));
+    await clock.advanceAsync(31_000);
+    expect([...new Set(told)]).toEqual(['waits NamespaceNotGoverned']);
+    await repair.close();
+  });
+
   test('asked to, it evicts a few at a time, that very pod, only as the leader, and bears a refusal', async () => {
     const { state, clock, repair, evicted, flags } = await setUp(true);
     for (let at = 0; at < 8; at++) state.pods.put(pod(`bare${at}`, bare));

@@ -1,9 +1,11 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
+import { governedLabel } from '../../contract/index.ts';
 import { isKubeError, resourcePath, resources } from '../../kube/index.ts';
 import type { EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { ClusterState } from '../cluster-state.ts';
 import { exemptNamespaces } from '../directory.ts';
+import { governedLabelValue } from '../facts/namespace-fact.ts';
 import { counts } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
 
@@ -37,6 +39,8 @@ export interface Repair {
 interface Found {
   readonly bare: readonly PodFact[];
   readonly unready: readonly PodFact[];
+  /** In a namespace without the label: they wait for it. */
+  readonly unlabelled: readonly PodFact[];
 }
 
 export function startRepair(options: RepairOptions): Repair {
@@ -44,7 +48,7 @@ export function startRepair(options: RepairOptions): Repair {
   const { unreadyMs = 300_000, lookMs = 30_000, evictions = 3 } = options;
   /** Since when the sidecar has been unready, by pod uid; monotonic. */
   let unreadySince = new Map<string, number>();
-  let found: Found = { bare: [], unready: [] };
+  let found: Found = { bare: [], unready: [], unlabelled: [] };
   let running: Promise<void> | undefined;
 
   const look = (): Found => {
@@ -52,8 +56,10 @@ export function startRepair(options: RepairOptions): Repair {
     const since = new Map<string, number>();
     const bare: PodFact[] = [];
     const unready: PodFact[] = [];
+    const unlabelled: PodFact[] = [];
     for (const pod of state.pods.values()) {
       if (!counts(pod) || pod.namespace === ownNamespace) continue;
+      if (state.namespaces.get(pod.namespace)?.governed !== true) unlabelled.push(pod);
       if (!pod.sidecar) bare.push(pod);
       else if (pod.running && !pod.sidecarReady) {
         const from = unreadySince.get(pod.uid) ?? now;
@@ -62,9 +68,9 @@ export function startRepair(options: RepairOptions): Repair {
       }
     }
     unreadySince = since;
-    return { bare, unready };
+    return { bare, unready, unlabelled };
   };
-  const tell = ({ bare, unready }: Found): void => {
+  const tell = ({ bare, unready, unlabelled }: Found): void => {
     const about = (pod: PodFact) => ({
       apiVersion: 'v1',
       kind: 'Pod',
@@ -76,6 +82,16 @@ export function startRepair(options: RepairOptions): Repair {
         reason: 'SidecarMissing',
         action: 'Check',
         note: 'The pod has the inference label and no sidecar: it is not governed. Delete it, so that it is created again with one.',
+      });
+    }
+    for (const pod of unlabelled) {
+      events.record(about(pod), {
+        type: 'Warning',
+        reason: 'NamespaceNotGoverned',
+        action: 'Check',
+        note: exemptNamespaces.includes(pod.namespace)
+          ? 'Pods of this namespace are never governed: move the model to another one.'
+          : `Its sidecar waits for the namespace's label: kubectl label namespace ${pod.namespace} ${governedLabel}=${governedLabelValue}`,
       });
     }
     for (const pod of unready) {

@@ -44,7 +44,8 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
     onHandled: (result) => options.onWritten?.(result),
     async handle(key) {
       const entry = index.get(key);
-      if (entry === undefined || !leading() || !directory.synced() || !totals.synced()) return entry && againMs;
+      if (entry === undefined) return undefined;
+      if (!leading() || !directory.synced() || !totals.synced()) return 1_000;
       const pods = directory.podsOf(entry);
       const selected = pods.filter(counts);
       const names = new Set(selected.map(({ namespace, name }) => `${namespace}/${name}`));
@@ -54,7 +55,8 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
           entry,
           selected: selected.length,
           enforcing: totals.enforcing(entry.uid, entry.generation),
-          refusing: refusals.length,
+          // A pod that has just gone to another replica is in the accounts of both.
+          refusing: new Set(refusals.map((one) => `${one.namespace}/${one.name}`)).size,
           refusal: refusals[0]?.message,
           ...problemsOf(entry, pods, options),
         },

@@ -1,0 +1,267 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand } from '../cluster/command.ts';
+import { startNode, stateFolder } from '../cluster/node.ts';
+import type { ClusterNode } from '../cluster/node.ts';
+import { planDay, secrets, streamedText, system } from '../day/day.ts';
+import type { Day } from '../day/day.ts';
+import { policy, workloads } from '../day/manifests.ts';
+
+// The user's day on a real node: the chart installed by Helm with the image of these sources, a Deployment labelled, a policy written,
+// callers over TLS. It has a cluster of its own: an installed Sidegate governs the whole of it.
+
+process.env['CLUSTER_NETNS'] = 'sidegate-install';
+process.env['KUBE_STATE'] = '/tmp/sidegate-install';
+process.env['CGROUP_NAME'] = 'sidegate-install';
+
+/** Then it is somebody's to look at, and stays. */
+const wasUp = existsSync(join(stateFolder(), 'settings'));
+
+const namespace = 'ml';
+let node: ClusterNode;
+let day: Day;
+let token: string;
+
+/** If it fails, both namespaces' logs and events go to a file. */
+const explained = <T>(action: () => Promise<T>): Promise<T> =>
+  node.explained(system, () => node.explained(namespace, action));
+const step = (name: string, action: () => Promise<void>, limitMs = 90_000): void =>
+  test(name, () => explained(action), limitMs);
+
+beforeAll(async () => {
+  node = await startNode();
+  day = planDay(node, namespace);
+  await node.namespace(namespace);
+  await node.apply(workloads(namespace, node.images.tools));
+  await node.explained(system, () => day.install());
+  await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=90s']);
+}, 400_000);
+
+afterAll(async () => {
+  if (!wasUp) await runCommand(join(import.meta.dirname, '../cluster/down.sh'), []);
+}, 120_000);
+
+describe('installed', () => {
+  step(
+    'helm test passes',
+    async () => {
+      const { status, stdout, stderr } = await node.helm(['test', 'sidegate', '-n', system, '--logs'], {
+        timeoutMs: 320_000,
+      });
+      expect({ status, stdout, stderr }).toMatchObject({ status: 0 });
+    },
+    330_000,
+  );
+
+  step('pods without the label are left alone', async () => {
+    const [one] = await day.models();
+    const names = await node.must([
+      ...['-n', namespace, 'get', 'pod', one?.name ?? '', '-o', 'jsonpath={.spec.initContainers[*].name}'],
+    ]);
+    expect(names).toBe('');
+  });
+});
+
+describe('a labelled Deployment', () => {
+  step(
+    'gets the sidecar, and becomes ready',
+    async () => {
+      const { status, stdout } = await day.sidegate('enable', '-n', namespace, 'deployment/llama');
+      expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('"true"') });
+      await node.must(['-n', namespace, 'rollout', 'status', 'deployment/llama', '--timeout=120s'], {
+        timeoutMs: 130_000,
+      });
+      for (const { name } of await day.models()) {
+        const pod = await node.must([
+          ...['-n', namespace, 'get', 'pod', name, '-o', 'jsonpath={.spec.initContainers[*].name}'],
+        ]);
+        expect(pod).toBe('sidegate-init sidegate');
+      }
+    },
+    180_000,
+  );
+
+  step(
+    'is called over TLS by its Service name with the published root, and refuses everything without a policy',
+    async () => {
+      expect(await day.trust()).toContain('BEGIN CERTIFICATE');
+      await node.eventually(async () => (await day.chat('pii')).status !== 0);
+      const { status, body } = await day.chat('pii');
+      expect({ status, body }).toMatchObject({ status: 403, body: expect.stringContaining('no_policy') });
+      expect(await day.modelSaw()).not.toContainEqual(expect.objectContaining({ path: '/v1/chat/completions' }));
+    },
+  );
+
+  step('its namespace is marked, and carries the root for callers', async () => {
+    await node.eventually(
+      async () =>
+        (await node.must([
+          'get',
+          'namespace',
+          namespace,
+          '-o',
+          'jsonpath={.metadata.labels.sidegate\\.dev/governed}',
+        ])) !== '',
+    );
+    expect((await day.sidegate('ca', '-n', namespace)).stdout).toBe((await day.sidegate('ca')).stdout);
+  });
+
+  step('refuses plain HTTP with words, at its Service and at the pod itself', async () => {
+    const [one] = await day.models();
+    for (const origin of [`http://llama.${namespace}.svc:443`, `http://${one?.ip ?? ''}:8000`]) {
+      const { status, body } = await day.curl(`${origin}/v1/models`);
+      expect({ origin, status, body }).toMatchObject({ status: 426, body: expect.stringMatching(/TLS|https/) });
+    }
+  });
+});
+
+describe('a policy', () => {
+  step('is enforced by every pod within seconds, and status says so', async () => {
+    await node.apply(policy(namespace, { operations: ['Chat', 'ListModels'] }));
+    await node.eventually(
+      async () =>
+        (await node.must([
+          '-n',
+          namespace,
+          'get',
+          'inferencepolicy',
+          'support',
+          '-o',
+          'jsonpath={.status.enforced}',
+        ])) === '2/2',
+    );
+    token = await day.token();
+    await node.eventually(async () => (await day.chat('pii', { token })).status === 200);
+  });
+
+  step('masks answers and streams', async () => {
+    for (const stream of [false, true]) {
+      const { status, body } = await day.chat('pii', { token, stream });
+      expect(status).toBe(200);
+      for (const secret of secrets) {
+        expect(body).not.toContain(secret);
+        expect(streamedText(body)).not.toContain(secret);
+      }
+      expect(streamedText(body).length).toBeGreaterThan(20);
+    }
+  });
+
+  step("serves the OpenAI client, and the model never sees the caller's token", async () => {
+    const program = `
+      import OpenAI from 'openai';
+      const client = new OpenAI({ baseURL: 'https://llama.${namespace}.svc/v1', apiKey: process.argv[1], maxRetries: 0 });
+      const answer = await client.chat.completions.create({ model: 'llama-3', messages: [{ role: 'user', content: 'hi' }] });
+      process.stdout.write(answer.choices[0].message.content);`;
+    const { status, stdout, stderr } = await node.exec(namespace, 'pod/caller', [
+      ...['env', 'NODE_EXTRA_CA_CERTS=/tmp/ca.pem', 'node', '--input-type=module', '-e', program, token],
+    ]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('ello');
+    const seen = await day.modelSaw();
+    expect(seen.length).toBeGreaterThan(0);
+    expect(JSON.stringify(seen)).not.toContain(token.slice(-40));
+  });
+
+  step('refuses nobody, strangers, forged tokens and other audiences', async () => {
+    const cases: readonly [string, number, string | undefined][] = [
+      ['nobody', 401, undefined],
+      ['forged', 401, `${token.slice(0, -4)}AAAA`],
+      ['another audience', 401, await day.token('elsewhere')],
+      ['another account', 403, await day.token('inference', 'default')],
+    ];
+    for (const [who, expected, credential] of cases) {
+      const { status } = await day.chat('pii', credential === undefined ? {} : { token: credential });
+      expect({ who, status }).toEqual({ who, status: expected });
+    }
+  });
+
+  step('that changes is enforced in the running pods within seconds', async () => {
+    const before = await day.models();
+    await node.apply(policy(namespace, { operations: ['ListModels'] }));
+    const start = performance.now();
+    await node.eventually(async () => (await day.chat('pii', { token })).status === 403, 10_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(await day.models()).toEqual(before);
+    await node.eventually(
+      async () =>
+        (await node.must([
+          ...['-n', namespace, 'get', 'inferencepolicy', 'support'],
+          ...['-o', 'jsonpath={.status.enforced} {.status.observedGeneration}'],
+        ])) === '2/2 2',
+    );
+    await node.apply(policy(namespace, { operations: ['Chat', 'ListModels'] }));
+    await node.eventually(async () => (await day.chat('pii', { token })).status === 200, 10_000);
+  });
+
+  step('that is nonsense is refused with what to do', async () => {
+    const bad = policy(namespace, { operations: ['Chat'] }).replace('detectors: [Secrets]', 'patterns: ["(?=x)"]');
+    await expect(node.apply(bad)).rejects.toThrow(/RE2|regexp|Perl syntax/);
+  });
+});
+
+describe('ways round', () => {
+  step('exec, port-forward and the proxy verb into a governed pod are refused', async () => {
+    const [one] = await day.models();
+    const pod = one?.name ?? '';
+    const exec = await node.exec(namespace, `pod/${pod}`, ['true'], { container: 'model' });
+    expect(exec).toMatchObject({ status: 1, stderr: expect.stringContaining('sidegate') });
+    const proxy = await node.kubectl([
+      'get',
+      '--raw',
+      `/api/v1/namespaces/${namespace}/pods/${pod}:8000/proxy/v1/models`,
+    ]);
+    expect(proxy).toMatchObject({ status: 1, stderr: expect.stringContaining('sidegate') });
+    // The caller's pod, which is not governed, in the same namespace is free.
+    expect((await node.exec(namespace, 'pod/caller', ['true'])).status).toBe(0);
+  });
+
+  step('the label cannot be taken from a running pod', async () => {
+    const [one] = await day.models();
+    const { status, stderr } = await node.kubectl([
+      '-n',
+      namespace,
+      'label',
+      'pod',
+      one?.name ?? '',
+      'sidegate.dev/inference-',
+    ]);
+    expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining('sidegate') });
+  });
+});
+
+describe('check', () => {
+  step('finds nothing that failed', async () => {
+    const { status, stdout } = await day.sidegate('check');
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('0 failed') });
+  });
+});
+
+describe('removed', () => {
+  step(
+    'leaves no webhook behind, keeps the policies, and running pods go on',
+    async () => {
+      expect(await day.uninstall()).toMatchObject({ status: 0 });
+      const left = await node.must([
+        ...['get', 'mutatingwebhookconfigurations,validatingwebhookconfigurations', '-o', 'name'],
+        ...['-l', 'app.kubernetes.io/part-of=sidegate'],
+      ]);
+      expect(left).toBe('');
+      expect(await node.must(['-n', namespace, 'get', 'inferencepolicy', 'support', '-o', 'name'])).toContain(
+        'support',
+      );
+      expect((await day.chat('pii', { token })).status).toBe(200);
+      await node.must([
+        '-n',
+        namespace,
+        'run',
+        'free',
+        `--image=${node.images.tools}`,
+        '--labels=sidegate.dev/inference=true',
+        '--',
+        'true',
+      ]);
+    },
+    180_000,
+  );
+});
