@@ -7,11 +7,12 @@ import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
+import { jsonValue, parseJson } from '../pkg/base/index.ts';
 import { resourceJsonSchema, validatorOptions } from '../pkg/crd/index.ts';
 
 const root = join(import.meta.dirname, '..');
 const outdir = process.argv[2] ?? 'dist';
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+const { version } = jsonValue(parseJson(readFileSync(join(root, 'package.json'), 'utf8'))) as { version: string };
 rmSync(outdir, { recursive: true, force: true });
 
 /**
