@@ -1,9 +1,8 @@
 /** Pods as they are created: the sidecar is written in, or the pod is refused. */
 import { annotations, containers } from '../contract/index.ts';
 import { inject } from '../inject/index.ts';
-import type { InjectOptions, InjectResult, Reason } from '../inject/index.ts';
+import type { ChartOptions, InjectOptions, InjectResult, Reason } from '../inject/index.ts';
 import type { AdmissionMetrics } from './metrics.ts';
-import type { ChartOptions } from './options.ts';
 import type { ClusterLookup, EventSink, TrustSource } from './ports.ts';
 import { ownerOf } from './owner.ts';
 import { isFields, refusal } from './review.ts';

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
-import { overlapMs, parseChartOptions, watchChartOptions } from './index.ts';
+import { parseChartOptions } from '../inject/index.ts';
+import { overlapMs, watchChartOptions } from './index.ts';
 import { ca, chart, optionsYaml, testOptions } from './testing/hooks.ts';
 
 test('the file gives the options of pkg/inject', () => {

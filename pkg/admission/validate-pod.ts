@@ -4,8 +4,7 @@
  */
 import { inferenceLabel } from '../contract/index.ts';
 import { checkFinalState, injectedAnnotation } from '../inject/index.ts';
-import type { Violation } from '../inject/index.ts';
-import type { ChartOptions } from './options.ts';
+import type { ChartOptions, Violation } from '../inject/index.ts';
 import { isPodCreation, namespaceFacts, noAuthority, unexpected } from './mutate.ts';
 import type { PodHookOptions } from './mutate.ts';
 import { isFields, refusal } from './review.ts';

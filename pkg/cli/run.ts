@@ -3,12 +3,14 @@ import type { Command, CommandIo, ExitCode } from './command.ts';
 import { admissionRemoveCommand } from './admission-remove.ts';
 import { checkCommand } from './check.ts';
 import { enableCommand } from './enable.ts';
+import { injectCommand } from './inject.ts';
 import { policyExplainCommand } from './policy-explain.ts';
 import { policyValidateCommand } from './policy-validate.ts';
 import { selfTestCommand } from './self-test.ts';
 
 const commands: readonly Command[] = [
   enableCommand,
+  injectCommand,
   caCommand,
   checkCommand,
   policyValidateCommand,

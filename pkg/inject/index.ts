@@ -1,4 +1,6 @@
 // Public: the webhook, the CLI, and whoever renders admission policies.
+export { parseChartOptions } from './chart-options.ts';
+export type { ChartOptions } from './chart-options.ts';
 export { inject, injectedAnnotation, templateHash } from './inject.ts';
 export type { InjectResult } from './inject.ts';
 export { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from './options.ts';

@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { parseChartOptions } from '../../pkg/admission/index.ts';
-import { checkFinalState, inject, injectedAnnotation } from '../../pkg/inject/index.ts';
+import { checkFinalState, inject, injectedAnnotation, parseChartOptions } from '../../pkg/inject/index.ts';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
 import { changed, model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
@@ -202,6 +201,24 @@ describe('a pod that was injected', () => {
     const messages = (await dry(merged)).message;
     // The server names one refusal: that of our own containers may come first.
     expect(messages).toMatch(new RegExp(`\\[(${code}|port_map|raw_sockets)\\]|Windows|windows`));
+  });
+});
+
+describe('where the chart requires it', () => {
+  test('a pod passes only in a namespace with the label', async () => {
+    const at = `/api/v1/namespaces/${release}/configmaps/sidegate-parameters`;
+    const set = (governNamespaces: string): Promise<unknown> =>
+      server.client.must('PATCH', at, { data: { governNamespaces } }, 'application/merge-patch+json');
+    await set('Required');
+    try {
+      await eventually('it is required', async () =>
+        (await dry(good('named'), 'named')).message.includes('[namespace_not_governed]'),
+      );
+      expect((await dry(good())).status).toBe(201);
+    } finally {
+      await set('Auto');
+      await eventually('it is not', async () => (await dry(good('named'), 'named')).status === 201);
+    }
   });
 });
 

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { inject } from '../../pkg/inject/index.ts';
+import { inject, parseChartOptions } from '../../pkg/inject/index.ts';
 import { model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
 import { afterStep, createAuthorityPair, readAuthority, writeAuthority } from '../../pkg/pki/index.ts';
 import type { AuthorityStep } from '../../pkg/pki/index.ts';
-import { parseChartOptions } from '../../pkg/admission/index.ts';
 import { systemClock } from '../../pkg/base/index.ts';
 import { createClusterAuthority } from '../cluster/certificates.ts';
 import { startApiServer } from '../cluster/api-server.ts';

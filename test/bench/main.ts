@@ -12,6 +12,7 @@ import { latency } from './figures/latency.ts';
 import { manyPatterns } from './figures/patterns.ts';
 import { costOfEvents, crowd, firstFrames, lagAndHold, lateEvents } from './figures/streaming.ts';
 import { throughput } from './figures/throughput.ts';
+import { mutations } from './figures/webhook.ts';
 import { report, verdict } from './report.ts';
 import { stopAll } from './process.ts';
 
@@ -27,6 +28,7 @@ const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   large,
   manyPatterns,
   footprint,
+  mutations,
 };
 
 /** It stops by itself: no figure takes more than a minute, all of them some minutes. */

@@ -1,10 +1,10 @@
 // What a test gives the hooks: options as the chart renders them, a cluster of a few objects, and what was said.
 import { stringify } from 'yaml';
 import { createMeters } from '../../telemetry/index.ts';
-import { defaultOptions, istio, knativeQueueProxy } from '../../inject/index.ts';
-import type { InjectOptions } from '../../inject/index.ts';
-import { admissionMetrics, parseChartOptions } from '../index.ts';
-import type { AdmissionMetrics, ChartOptions, ClusterLookup, PodHookOptions } from '../index.ts';
+import { defaultOptions, istio, knativeQueueProxy, parseChartOptions } from '../../inject/index.ts';
+import type { ChartOptions, InjectOptions } from '../../inject/index.ts';
+import { admissionMetrics } from '../index.ts';
+import type { AdmissionMetrics, ClusterLookup, PodHookOptions } from '../index.ts';
 import type { AdmissionRequest } from '../review.ts';
 
 export const ca = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';

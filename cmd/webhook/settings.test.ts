@@ -1,0 +1,44 @@
+import { expect, test } from '@jest/globals';
+import { parseSettings, usage } from './settings.ts';
+
+test('what the chart gives is enough, and the rest has its defaults', () => {
+  expect(parseSettings(['--namespace=s', '--options=/etc/o.yaml', '--log-level=warn'], { POD_NAME: 'w-1' })).toEqual({
+    settings: {
+      namespace: 's',
+      options: '/etc/o.yaml',
+      breakGlassGroup: '',
+      listen: { host: '', port: 9443 },
+      admin: { host: '', port: 8080 },
+      names: [],
+      kubeconfig: undefined,
+      instance: 'w-1',
+      drainMs: 12_000,
+      logLevel: 'warn',
+    },
+  });
+});
+
+test('flags win over the environment', () => {
+  const environment = { SIDEGATE_NAMESPACE: 'a', SIDEGATE_OPTIONS: 'o', SIDEGATE_NAMES: 'x,y' };
+  expect(parseSettings(['--namespace', 'b', '--listen', '[::1]:1'], environment)).toMatchObject({
+    settings: { namespace: 'b', options: 'o', names: ['x', 'y'], listen: { host: '::1', port: 1 } },
+  });
+});
+
+test('everything that is wrong is said at once', () => {
+  const result = parseSettings(['--listen', 'x', '--drain=-1', '--log-level', 'loud'], {});
+  expect('faults' in result && result.faults).toEqual([
+    '--listen must be host:port',
+    '--log-level must be debug, info, warn or error',
+    '--drain must be a number of seconds',
+    expect.stringContaining('--namespace is missing'),
+    expect.stringContaining('--options is missing'),
+  ]);
+  expect(parseSettings(['--frobnicate'], {})).toHaveProperty('faults');
+});
+
+test('the help names every flag', () => {
+  expect(parseSettings(['--help'], {})).toEqual({ help: true });
+  for (const flag of ['namespace', 'options', 'break-glass-group', 'listen', 'admin', 'drain'])
+    expect(usage).toContain(`--${flag}`);
+});

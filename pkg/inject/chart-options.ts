@@ -1,0 +1,112 @@
+/** What the chart gives pods: the text of ConfigMap `sidegate-options`, checked field by field. */
+import { parse } from 'yaml';
+import type { CaptureMode } from '../contract/index.ts';
+import type { InjectOptions, NamespaceFacts } from './options.ts';
+import { isRecord } from './pod.ts';
+
+/** Options but for what is known only when a pod comes: its namespace, and the authorities of that moment. */
+export interface ChartOptions {
+  for(namespace: NamespaceFacts, ca: string): InjectOptions;
+  readonly governNamespaces: 'Auto' | 'Required';
+  /** Images that our containers may have: the present one first. */
+  readonly images: readonly string[];
+}
+
+type Check = (value: unknown) => boolean;
+const text: Check = (value) => typeof value === 'string' && value !== '';
+const anyText: Check = (value) => typeof value === 'string';
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value);
+const listOf =
+  (inner: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(inner);
+const integer: Check = (value) => typeof value === 'number' && Number.isInteger(value) && value >= 0;
+const fields =
+  (required: Readonly<Record<string, Check>>, optional: Readonly<Record<string, Check>> = {}): Check =>
+  (value) =>
+    isRecord(value) &&
+    Object.entries(required).every(([key, check]) => check(value[key])) &&
+    Object.entries(optional).every(([key, check]) => value[key] === undefined || check(value[key]));
+const mapOf =
+  (inner: Check): Check =>
+  (value) =>
+    isRecord(value) && Object.values(value).every(inner);
+
+const captureMode = oneOf('Redirect', 'NamedPort');
+const known = { name: text, images: listOf(text) };
+const resources = fields({}, { requests: mapOf(anyText), limits: mapOf(anyText) });
+
+/** Each field of the file; what is not here is refused, so that a misspelt one is not silently without effect. */
+const shape: Readonly<Record<string, Check>> = {
+  version: text,
+  image: text,
+  imagePullPolicy: oneOf('Always', 'IfNotPresent', 'Never'),
+  captureMode,
+  nativeSidecars: oneOf(true, false),
+  controller: fields({ url: (value) => typeof value === 'string' && value.startsWith('https://'), name: text }),
+  uid: (value) => integer(value) && value !== 0,
+  resources: fields({ init: resources, sidecar: resources }),
+  stateSize: text,
+  spoolSize: text,
+  meshes: listOf(
+    fields({
+      name: text,
+      networkInits: listOf(fields(known, { firstArg: text })),
+      proxies: listOf(fields(known)),
+      proxyUid: integer,
+      inboundTcp: listOf(integer),
+      loopbackTcp: text,
+    }),
+  ),
+  wrappers: listOf(fields({ ...known, servingPorts: listOf(integer) })),
+  helpers: listOf(fields({ ...known, runAsUser: integer })),
+  internalTcp: anyText,
+  governNamespaces: oneOf('Auto', 'Required'),
+};
+const optionalShape: Readonly<Record<string, Check>> = {
+  captureModes: mapOf(captureMode),
+  previousImages: listOf(text),
+};
+
+/** Enough for thousands of namespaces with a capture mode of their own. */
+const largestFile = 1_048_576;
+
+/** @throws Error that names the field */
+export function parseChartOptions(yaml: string): ChartOptions {
+  if (yaml.length > largestFile) throw new Error('the options are larger than 1 MiB');
+  const value: unknown = parse(yaml, { maxAliasCount: 0, uniqueKeys: true });
+  if (!isRecord(value)) throw new Error('the options are no map');
+  const unknown = Object.keys(value).find((key) => !Object.hasOwn(shape, key) && !Object.hasOwn(optionalShape, key));
+  if (unknown !== undefined) throw new Error(`the options have a field that is not known: ${unknown.slice(0, 80)}`);
+  for (const [key, check] of Object.entries(shape)) {
+    if (!check(value[key])) throw new Error(`the options' field ${key} is missing or not what it should be`);
+  }
+  for (const [key, check] of Object.entries(optionalShape)) {
+    if (value[key] !== undefined && !check(value[key]))
+      throw new Error(`the options' field ${key} is not what it should be`);
+  }
+  const {
+    captureModes = {},
+    previousImages = [],
+    controller,
+    ...rest
+  } = value as unknown as Omit<InjectOptions, 'namespace'> & {
+    readonly captureModes?: Readonly<Record<string, CaptureMode>>;
+    readonly previousImages?: readonly string[];
+  };
+  return {
+    governNamespaces: rest.governNamespaces,
+    images: [rest.image, ...previousImages],
+    for: (namespace, ca) => ({
+      ...rest,
+      controller: { url: controller.url, name: controller.name, ca },
+      captureMode: Object.hasOwn(captureModes, namespace.name)
+        ? (captureModes[namespace.name] ?? rest.captureMode)
+        : rest.captureMode,
+      namespace,
+    }),
+  };
+}
