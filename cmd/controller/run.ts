@@ -7,6 +7,7 @@ import { checkPattern } from '../../pkg/detect/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
+import { watchLimitStore } from './limit-store.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
 
@@ -58,6 +59,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   process.on('SIGTERM', () => stop('SIGTERM', 0));
   process.on('SIGINT', () => stop('SIGINT', 0));
 
+  const limitStore =
+    settings.limitStore === undefined ? undefined : watchLimitStore(settings.limitStore, clock, logger);
   running.controller = await startController({
     client,
     clock,
@@ -73,6 +76,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     governNamespaces: settings.governNamespaces,
     networkPolicies: settings.networkPolicies,
     evict: settings.evict,
+    ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
     stream: settings.listen.host === '' ? { port: settings.listen.port } : settings.listen,
     onFatal: (why) => stop(why, 1),
   });

@@ -17,6 +17,15 @@ export interface Settings {
   readonly evict: boolean;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
+  /** Server that counts limits of scope `Policy`; undefined: none. */
+  readonly limitStore:
+    | {
+        readonly url: string;
+        readonly user: string | undefined;
+        readonly passwordFile: string | undefined;
+        readonly caFile: string | undefined;
+      }
+    | undefined;
   /** Where `kubernetes.default` is, in a pod. */
   readonly apiServer: { readonly host: string; readonly port: string | undefined; readonly folder: string } | undefined;
   readonly listen: Address;
@@ -55,6 +64,10 @@ const all = [
   setting('service-account', 'folder with token and ca.crt of the pod', serviceAccountFolder),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.stream}`),
   setting('admin', 'host:port for /healthz, /readyz, /metrics', `:${controlPorts.admin}`),
+  setting('limit-store', 'redis:// or rediss:// address of the server that counts limits of scope Policy'),
+  setting('limit-store-user', 'its user'),
+  setting('limit-store-password-file', 'file with its password'),
+  setting('limit-store-ca', 'PEM file of authorities for rediss://'),
   setting('log-level', 'debug, info, warn or error', 'info'),
   setting('drain', 'seconds over which sidecars are sent elsewhere after SIGTERM', '15'),
 ] as const;
@@ -131,6 +144,7 @@ export function parseSettings(
   const networkPolicies = oneOf('network-policies', ['true', 'false']);
   const kubeconfig = read('kubeconfig') === '' ? undefined : read('kubeconfig');
   const apiServer = apiServerOf(kubeconfig, read('service-account'), environment, faults);
+  const limitStore = limitStoreOf(read, faults);
   const listen = parseAddress('listen', read('listen'), faults);
   const admin = parseAddress('admin', read('admin'), faults);
   const level = read('log-level');
@@ -151,11 +165,26 @@ export function parseSettings(
       evict: flags['evict'] === true || environment['SIDEGATE_EVICT'] === 'true',
       kubeconfig,
       apiServer,
+      limitStore,
       listen,
       admin,
       logLevel: isLevel(level) ? level : 'info',
       drainMs: drain * 1_000,
     },
+  };
+}
+
+function limitStoreOf(read: (flag: (typeof all)[number]['flag']) => string, faults: string[]): Settings['limitStore'] {
+  const url = read('limit-store');
+  if (url === '') return undefined;
+  if (!/^rediss?:\/\/[^@\s]+$/.test(url))
+    faults.push('--limit-store must be a redis:// or rediss:// address without user and password');
+  const optional = (value: string): string | undefined => (value === '' ? undefined : value);
+  return {
+    url,
+    user: optional(read('limit-store-user')),
+    passwordFile: optional(read('limit-store-password-file')),
+    caFile: optional(read('limit-store-ca')),
   };
 }
 

@@ -1,8 +1,7 @@
 // A sidecar that runs on its own: wires the ports to files, runs until it is told to stop.
 import { readFileSync } from 'node:fs';
-import { Secret, systemClock } from '../../pkg/base/index.ts';
+import { systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import type { LimitStore } from '../../pkg/core/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
@@ -13,6 +12,7 @@ import { ensureSelfSigned, keepSelfSigned, watchTlsFiles } from '../../pkg/pki/i
 import type { TlsMaterialSource } from '../../pkg/pki/index.ts';
 import { startSidecar } from '../../pkg/proxy/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
+import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { keyFile, marker, onStopSignal, processLogger, processMetrics } from './parts.ts';
 import type { Settings } from './settings.ts';
@@ -32,21 +32,6 @@ async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Pr
   const { certFile, keyFile, caFile } = await ensureSelfSigned(data, names, clock);
   keepSelfSigned({ folder: data, names, clock, logger });
   return watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
-}
-
-/** The client is loaded only where limits are shared: it costs memory. */
-async function limitStoreOf(settings: Settings, clock: Clock, logger: Logger): Promise<LimitStore | undefined> {
-  if (settings.limitStore === undefined) return undefined;
-  const { url, user, passwordFile, caFile } = settings.limitStore;
-  const { createLimitStore } = await import('../../pkg/valkey/index.ts');
-  return createLimitStore({
-    url,
-    username: user,
-    password: passwordFile === undefined ? undefined : new Secret(readFileSync(passwordFile, 'utf8').trim()),
-    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
-    clock,
-    logger,
-  });
 }
 
 export async function runFiles(settings: Settings): Promise<void> {
@@ -77,7 +62,7 @@ export async function runFiles(settings: Settings): Promise<void> {
   const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });
   const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
   const tls = await tlsMaterial(settings, clock, logger);
-  const limitStore = await limitStoreOf(settings, clock, logger);
+  const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const sidecar = await startSidecar({
     ...settings.listen,
     policy,

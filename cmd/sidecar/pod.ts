@@ -12,6 +12,7 @@ import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts
 import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
+import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { pathFaults, watchExposure } from './own-ports.ts';
 import type { ExposureWatch } from './own-ports.ts';
@@ -86,6 +87,7 @@ export async function runPod(
     },
     onEvent: (event) => metrics.controllerEvent(event),
   });
+  const limitStore = limitStoreOfRemote(remote, clock, logger);
   const plane = createDataPlane({
     policy: remote.policy,
     verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
@@ -99,6 +101,7 @@ export async function runPod(
     logger,
     hashKey: keyFile(settings.state, 'hash.key'),
     namespace: pod.namespace,
+    limitStore,
   });
   const targets = new Map(
     ports.map(({ model }) => [
@@ -143,6 +146,7 @@ export async function runPod(
     await plane.drain(Math.min(settings.graceMs, lastRequestsMs));
     for (const target of targets.values()) target.close();
     exposure?.close();
+    await limitStore.close();
     await remote.close();
     mark('stop');
     await audit.close();

@@ -19,7 +19,7 @@ import { checkServedDefinitions, DefinitionsOutdatedError } from './served-defin
 import { createAckBook } from './status/ack-book.ts';
 import { startAckPublisher } from './status/ack-publisher.ts';
 import { createStreamServer } from './stream/index.ts';
-import type { StreamServer } from './stream/index.ts';
+import type { LimitStoreAddress, StreamServer } from './stream/index.ts';
 import { createTokenReviewer } from './token-reviewer.ts';
 
 export interface ControllerOptions {
@@ -40,6 +40,8 @@ export interface ControllerOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  /** The server that counts limits of scope `Policy` over all pods; asked often, the same object while nothing changed. */
+  readonly limitStore?: () => LimitStoreAddress | undefined;
   /** Where sidecars connect. */
   readonly stream: { readonly host?: string; readonly port: number };
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
@@ -180,6 +182,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       directory,
       reviewer: createTokenReviewer(client),
       authority: known,
+      ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
       clock,
       logger,
       observer: metrics.stream,

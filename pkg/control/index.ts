@@ -5,4 +5,5 @@ export type { Controller, ControllerOptions } from './controller.ts';
 export { createControlMetrics } from './metrics.ts';
 export type { ControlMetrics } from './metrics.ts';
 export { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
+export type { LimitStoreAddress } from './stream/index.ts';
 export { ackLabel, ackLabelValue } from './status/ack-publisher.ts';

@@ -9,6 +9,7 @@ import type { DownMessage } from '../wire/index.ts';
 import { createBackoff } from './backoff.ts';
 import { createCertificates } from './certificates.ts';
 import { createRemotePolicy } from './policy.ts';
+import { createLimitStoreTargets } from './limit-store.ts';
 import { createSecrets } from './secrets.ts';
 import { createSession } from './session.ts';
 import type { Session, SessionEnd } from './session.ts';
@@ -52,6 +53,7 @@ export function connectController(options: RemoteOptions): Remote {
     onEvent,
   });
   const secrets = createSecrets(logger);
+  const limitStores = createLimitStoreTargets();
   const backoff = createBackoff(random);
   const stopped = new AbortController();
   let session: Session | undefined;
@@ -181,6 +183,8 @@ export function connectController(options: RemoteOptions): Remote {
         return policy.invalid(message);
       case 'secrets':
         return secrets.take(message);
+      case 'limit-store':
+        return limitStores.take(message);
       case 'certificate':
         certificates.take(message.purpose, message.certificate);
         return;
@@ -219,6 +223,8 @@ export function connectController(options: RemoteOptions): Remote {
     secret: (ref) => secrets.read(ref),
     onSecrets: (listener) => secrets.subscribe(listener),
     serving: certificates.serving,
+    limitStore: () => limitStores.current(),
+    onLimitStore: (listener) => limitStores.subscribe(listener),
     identity: () => certificates.identity(),
     trust: () => trust.pem(),
     answered() {

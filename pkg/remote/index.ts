@@ -1,2 +1,2 @@
 export { connectController } from './connect.ts';
-export type { NotAnswered, Remote, RemoteEvent, RemoteOptions, ServingSource } from './types.ts';
+export type { LimitStoreTarget, NotAnswered, Remote, RemoteEvent, RemoteOptions, ServingSource } from './types.ts';

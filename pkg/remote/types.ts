@@ -67,6 +67,15 @@ export interface ServingSource {
   subscribe(listener: (material: TlsMaterial | undefined) => void): () => void;
 }
 
+/** Where limits are counted over all pods. In memory only. */
+export interface LimitStoreTarget {
+  readonly url: string;
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+  /** PEM. */
+  readonly ca: string | undefined;
+}
+
 /** Reasons for which the sidecar is not ready. */
 export type NotAnswered = 'no_certificate' | 'no_policy_yet' | 'policy_invalid' | 'policy_expired';
 
@@ -79,6 +88,10 @@ export interface Remote {
   /** Called after Secrets came. Returns how to stop. */
   onSecrets(listener: () => void): () => void;
   readonly serving: ServingSource;
+  /** The server that counts limits of scope `Policy`; undefined: none was named, or the policy has no such limit. */
+  limitStore(): LimitStoreTarget | undefined;
+  /** Called when it has changed. Returns how to stop. */
+  onLimitStore(listener: () => void): () => void;
   /** Identity towards controller and recorder; undefined until issued, and when expired. */
   identity(): TlsMaterial | undefined;
   /** PEM of the authorities by which controller and recorder are known. */

@@ -30,6 +30,7 @@ export type {
   Hello,
   ImportedMessage,
   InvalidMessage,
+  LimitStoreMessage,
   Nack,
   PodName,
   RenewMessage,

@@ -195,6 +195,21 @@ export interface TrustMessage {
   readonly bundle: string;
 }
 
+/**
+ * The server that counts limits of scope `Policy`: sent only to pods with such a limit. Null: none. Never stored by the reader.
+ */
+export interface LimitStoreMessage {
+  readonly type: 'limit-store';
+  readonly store: {
+    /** `redis://` or `rediss://`, without user and password. */
+    readonly url: string;
+    readonly username: string | null;
+    readonly password: string | null;
+    /** PEM. */
+    readonly ca: string | null;
+  } | null;
+}
+
 /** Sidecar to controller. */
 export type UpMessage = Hello | Ack | Nack | CertificateRequest | Beat | Goodbye;
 
@@ -210,6 +225,7 @@ export type DownMessage =
   | RenewMessage
   | ImportedMessage
   | TrustMessage
+  | LimitStoreMessage
   | Beat
   | Goodbye;
 

@@ -78,6 +78,17 @@ const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMess
     secretName: nullable(name),
     material: nullable(fields({ certificate: pem, key: pem })),
   }),
+  'limit-store': fields({
+    type: oneOf('limit-store'),
+    store: nullable(
+      fields({
+        url: matching(/^rediss?:\/\/[^@\s]{1,1000}$/),
+        username: nullable(matching(/^[^\0]{1,256}$/)),
+        password: nullable(matching(/^[^\0]{1,4096}$/)),
+        ca: nullable(pem),
+      }),
+    ),
+  }),
   trust: fields({ type: oneOf('trust'), bundle: matching(/^[^\0]{1,262144}$/) }),
   beat,
   goodbye,

@@ -3,7 +3,7 @@
 # key follows from the part's pins and build steps (env.sh), so what did not change is kept, in this checkout and in others.
 #
 #   build.sh [PART...]      the parts named, else all: kubernetes etcd dns pause helm cni containerd
-#   build.sh --api-server   what API servers alone need: etcd, kube-apiserver, kubectl, kube-controller-manager; of these only
+#   build.sh --api-server   what tests of API servers need: etcd, kube-apiserver, kubectl, kube-controller-manager, helm; of these only
 #                           what KUBEBUILDER_ASSETS does not hold
 #   build.sh --plan         names the programs that would be built, and builds nothing
 #   build.sh --bin          prints $BIN
@@ -117,7 +117,7 @@ case ${1:-} in
   --bin) echo "$BIN"; exit ;;
   --plan) PLAN=1; shift ;;
   --api-server)
-    for p in etcd:etcd kubernetes:kube-apiserver kubernetes:kubectl kubernetes:kube-controller-manager; do
+    for p in etcd:etcd kubernetes:kube-apiserver kubernetes:kubectl kubernetes:kube-controller-manager helm:helm; do
       [ -x "${KUBEBUILDER_ASSETS:-/nonexistent}/${p#*:}" ] || make "${p%%:*}" "${p#*:}"
     done
     exit ;;

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -163,13 +164,23 @@ describe('what stands behind an answer is nobody’s', () => {
     expect(server.seen).toEqual(['0 /a', '0 /b', '0 /c']);
   });
 
-  test('two answers in one piece, and the second in pieces: one request gets the first, none the second', async () => {
-    for (const second of [evil, evil.slice(0, 1), 'x', '\r\n', '\0']) {
-      const server = await hostile((socket, _path, before) =>
-        socket.write(before === 0 ? ok('one') + second : ok('own')),
-      );
+  test.each<[string, string]>([
+    ['another answer', evil],
+    ['the beginning of one', evil.slice(0, 1)],
+    ['a letter', 'x'],
+    ['NUL', '\0'],
+  ])('%s in the same piece: the answer is refused, and the next request goes elsewhere', async (_name, second) => {
+    const firsts: readonly [string, string][] = [
+      ['POST', ok('one')],
+      ['POST', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n'],
+      ['POST', ok('one', 'Connection: close\r\n')],
+      ['POST', 'HTTP/1.1 204 No Content\r\n\r\n'],
+      ['HEAD', ok('').replace('0', '9')],
+    ];
+    for (const [method, first] of firsts) {
+      const server = await hostile((socket, _path, before) => socket.write(before === 0 ? first + second : ok('own')));
       const upstream = to(server.port);
-      expect(await ask(upstream, '/a').done).toBe('end 200 one');
+      expect(await ask(upstream, '/a', { method, body: undefined }).done).toBe('upstream_protocol');
       expect(await ask(upstream, '/b').done).toBe('end 200 own');
       expect(server.seen).toEqual(['0 /a', '1 /b']);
     }
@@ -575,15 +586,21 @@ describe('a request’s own head', () => {
 });
 
 describe('TLS to the model', () => {
-  async function secure(names: readonly string[], now?: number): Promise<{ port: number; ca: string; seen: string[] }> {
+  async function secure(
+    names: readonly string[],
+    now?: number,
+    maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.2',
+    onRequest?: (socket: TLSSocket) => void,
+  ): Promise<{ port: number; ca: string; seen: string[] }> {
     const folder = mkdtempSync(join(tmpdir(), 'sidegate-attack-'));
     const clock = now === undefined ? systemClock : fakeClock({ now });
     const files = await ensureSelfSigned(folder, names, clock);
     const [ca, cert, key] = [files.caFile, files.certFile, files.keyFile].map((file) => readFileSync(file, 'utf8'));
     rmSync(folder, { recursive: true });
     const seen: string[] = [];
-    const server = createHttps({ cert, key, maxVersion: 'TLSv1.2' }, (request, response) => {
+    const server = createHttps({ cert, key, maxVersion, sessionTimeout: 86_400 }, (request, response) => {
       seen.push(request.url ?? '');
+      onRequest?.(request.socket as TLSSocket);
       response.setHeader('connection', 'close').end('ok');
     });
     return { port: await listen(server), ca: ca!, seen };
@@ -611,6 +628,24 @@ describe('TLS to the model', () => {
     told.call.resume();
     expect(await told.done).toBe('end 200 ok');
   });
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'a session is not resumed for ever: after an hour a certificate is asked for (%s)',
+    async (maxVersion) => {
+      const resumed: boolean[] = [];
+      const { port, ca } = await secure(['127.0.0.1'], undefined, maxVersion, (socket) =>
+        resumed.push(socket.isSessionReused()),
+      );
+      const clock = fakeClock();
+      const upstream = to(port, { url: `https://127.0.0.1:${port}`, tls: { ca }, clock });
+      // Each resumed connection brings a new ticket: without a bound the chain has no end.
+      for (const minutes of [0, 25, 25, 25, 25]) {
+        clock.advance(minutes * 60_000);
+        expect(await ask(upstream, '/').done).toBe('end 200 ok');
+      }
+      expect(resumed).toEqual([false, true, true, false, true]);
+    },
+  );
 
   test('a certificate whose time is over is refused', async () => {
     const { port, ca, seen } = await secure(['127.0.0.1'], Date.UTC(2001, 0, 1));

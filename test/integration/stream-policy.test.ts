@@ -1,28 +1,644 @@
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect, createServer } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Secret } from '../../pkg/base/index.ts';
 import { allow, anyone, policy } from '../../pkg/core/testing/policies.ts';
-import { snapshotOf, streamWorld, until } from '../support/stream.ts';
-import type { StreamWorld } from '../support/stream.ts';
+import { compileSnapshot } from '../../pkg/core/index.ts';
+import type { Policy } from '../../pkg/core/index.ts';
+import { createKeyRequest } from '../../pkg/pki/index.ts';
+import { encodeFrame } from '../../pkg/wire/index.ts';
+import { controllerName, rawPeer, secretValue, snapshotOf, streamWorld, until } from '../support/stream.ts';
+import type { Sidecar, StreamWorld } from '../support/stream.ts';
 
+const hour = 3_600_000;
 let world: StreamWorld;
 beforeEach(async () => {
   world = await streamWorld();
 });
 afterEach(() => world.close());
 
+type Pod = ReturnType<StreamWorld['pod']>;
+const open = (name: string): Policy => policy(name, { access: [allow('all', { subjects: [anyone] })] });
+const give = (pod: Pod, policies: readonly Policy[], seen = '1'): string => {
+  const snapshot = snapshotOf(policies, { inferencepolicies: seen });
+  world.directory.answers.set(pod.uid, { kind: 'snapshot', snapshot });
+  world.directory.changed(pod);
+  return snapshot.hash;
+};
+const chat = { caller: undefined, operation: 'Chat', model: 'm' } as const;
+const decision = (sidecar: Sidecar): string | undefined => {
+  const access = sidecar.policy.current()?.access(chat);
+  return access?.kind === 'deny' ? access.refusal.reason : access?.kind;
+};
+async function running(pod: Pod, policies = [open('p')], more = {}): Promise<Sidecar> {
+  give(pod, policies);
+  const sidecar = world.sidecar(pod, more);
+  await until(() => sidecar.answered().ready && sidecar.identity() !== undefined, 'ready');
+  return sidecar;
+}
+
 describe('a sidecar and its controller', () => {
-  test('a new pod gets certificates, policy and secrets; an edit is acknowledged', async () => {
+  test('a new pod gets its certificates and its policy; an edit is in force, acknowledged and reported', async () => {
     const pod = world.pod();
     world.directory.names.set(pod.uid, ['llama.ml', 'llama.ml.svc']);
-    const first = snapshotOf([policy('p', { access: [allow('all', { subjects: [anyone] })] })]);
-    world.directory.answers.set(pod.uid, { kind: 'snapshot', snapshot: first });
-    const sidecar = world.sidecar(pod);
-    await until(() => sidecar.answered().ready && sidecar.identity() !== undefined, 'ready');
-    expect(sidecar.policy.current()?.hash).toBe(first.hash);
-    await until(() => world.directory.reports.length === 2);
+    const sidecar = await running(pod);
+    const names = new X509Certificate(sidecar.serving.current()!.cert).subjectAltName;
+    expect(names).toBe('DNS:llama.ml, DNS:llama.ml.svc, DNS:127-0-1-1.ml.pod.cluster.local');
+    const id = new X509Certificate(sidecar.identity()!.cert);
+    expect(id.subjectAltName).toBe(`URI:spiffe://cluster.local/ns/ml/sa/llama/pod/${pod.uid}`);
+    expect(decision(sidecar)).toBe('allow');
+    const hash = give(pod, [policy('p')], '2');
+    await until(() => decision(sidecar) === 'access_denied');
+    await until(() => world.directory.reports.at(-1)?.hash === hash);
     expect(world.directory.reports.at(-1)).toMatchObject({
-      hash: first.hash,
-      sources: first.sources,
+      pod: { namespace: 'ml', name: pod.name, uid: pod.uid },
+      sources: [{ name: 'p' }],
+      problem: undefined,
       portMap: { '8000': 17_400 },
+      capture: 'Redirect',
     });
+  });
+
+  test('no policy is an answer: ready, and everything is denied', async () => {
+    const sidecar = await running(world.pod(), []);
+    expect(sidecar.policy.current()?.sources).toEqual([]);
+    expect(decision(sidecar)).toBe('no_policy');
+  });
+
+  test('it waits, not ready, while the controller cannot say anything yet', async () => {
+    const pod = world.pod();
+    const sidecar = world.sidecar(pod);
+    await until(() => sidecar.serving.current() !== undefined);
+    expect(sidecar.answered()).toEqual({ ready: false, reasons: ['no_policy_yet'] });
+    give(pod, [open('p')]);
+    await until(() => sidecar.answered().ready);
+  });
+
+  test('a policy that cannot be translated leaves the last good one; where none was, nothing is allowed', async () => {
+    const [pod, fresh] = [world.pod(), world.pod()];
+    const sidecar = await running(pod);
+    const invalid = { kind: 'invalid', message: 'p: unknown field', seen: { inferencepolicies: '9' } } as const;
+    for (const one of [pod, fresh]) world.directory.answers.set(one.uid, invalid);
+    world.directory.changed(pod);
+    await until(() => sidecar.policy.problem() === 'p: unknown field');
+    expect(decision(sidecar)).toBe('allow');
+    const other = world.sidecar(fresh);
+    await until(() => other.answered().reasons.includes('policy_invalid'));
+    expect(other.policy.current()).toBeUndefined();
+  });
+
+  test('one that does not compile here is refused with its hash, and the last good one stays', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod, [open('p')], {
+      compile: (policies: readonly Policy[], revision: number) => {
+        if (policies.some((one) => one.name === 'new')) throw new Error('unknown detector');
+        return compileSnapshot(policies, { revision });
+      },
+    });
+    const good = sidecar.policy.current()?.hash;
+    const hash = give(pod, [open('p'), open('new')], '2');
+    await until(() => world.directory.reports.at(-1)?.problem !== undefined);
+    expect(world.directory.reports.at(-1)).toMatchObject({ hash: good, problem: { reason: 'invalid' } });
+    expect(decision(sidecar)).toBe('allow');
+    expect(sidecar.policy.problem()).toBe('unknown detector');
+    expect(hash).not.toBe(good);
+    give(pod, [policy('p')], '3');
+    await until(() => decision(sidecar) === 'access_denied' && sidecar.policy.problem() === undefined);
+  });
+
+  test('a hash that is not that of the policies is refused', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    const lie = { ...snapshotOf([policy('q')], { inferencepolicies: '5' }), hash: 'a'.repeat(64) };
+    world.directory.answers.set(pod.uid, { kind: 'snapshot', snapshot: lie });
+    world.directory.changed(pod);
+    await until(() => world.directory.reports.at(-1)?.problem?.reason === 'invalid');
+    expect(decision(sidecar)).toBe('allow');
+  });
+
+  test('heartbeats carry the head of the record', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod, [open('p')], { auditHead: () => ({ sequence: 7, hash: 'ab' }) });
+    await world.clock.advanceAsync(15_000);
+    await until(() => world.directory.heads.length >= 2);
+    expect(world.directory.heads.at(-1)).toEqual({ sequence: 7, hash: 'ab' });
+    expect(sidecar.connected()).toBe(true);
+  });
+});
+
+describe('a replica that lags behind', () => {
+  test('cannot bring back what was taken away, also after a restart of the sidecar', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    give(pod, [policy('p')], '10');
+    await until(() => decision(sidecar) === 'access_denied');
+    await sidecar.close();
+    const { stateFolder, tokenFile } = sidecar.options;
+    // What another replica still believes.
+    give(pod, [open('p')], '9');
+    const again = world.sidecar(pod, { stateFolder, tokenFile });
+    await until(() => again.events.includes('policy_stale'));
+    expect(decision(again)).toBe('access_denied');
+    await until(() => again.events.includes('disconnected'));
+    expect(world.directory.reports.at(-1)?.problem?.reason).toBe('stale');
+    // It leaves and comes back; as soon as the replica has caught up, all is well.
+    const hash = give(pod, [policy('p'), policy('q')], '11');
+    await world.clock.advanceAsync(31_000);
+    await until(() => again.policy.current()?.hash === hash);
+  });
+
+  test('nor one that has not seen a kind at all', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    const first = snapshotOf([policy('p')], { clusterinferencepolicies: '3' });
+    world.directory.answers.set(pod.uid, { kind: 'snapshot', snapshot: first });
+    world.directory.changed(pod);
+    await until(() => decision(sidecar) === 'access_denied');
+    give(pod, [open('p')], '99');
+    await until(() => sidecar.events.includes('policy_stale'));
+    expect(decision(sidecar)).toBe('access_denied');
+  });
+});
+
+describe('secrets', () => {
+  const ref = { kind: 'Secret', name: 'vllm-key', key: 'api-key' } as const;
+
+  test('come over the stream, change without a restart, and are in no file and no log line', async () => {
+    const pod = world.pod();
+    world.directory.secretsOf.set(pod.uid, {
+      values: [secretValue('vllm-key', 'api-key', 'sk-first-value\n')],
+      missing: [],
+    });
+    const sidecar = await running(pod);
+    expect(sidecar.credentials.read(ref)).toBe('sk-first-value');
+    let told = 0;
+    sidecar.onSecrets(() => told++);
+    world.directory.secretsOf.set(pod.uid, {
+      values: [secretValue('vllm-key', 'api-key', 'sk-second-value')],
+      missing: [],
+    });
+    world.directory.changed(pod);
+    await until(() => told === 1);
+    expect(sidecar.credentials.read(ref)).toBe('sk-second-value');
+    world.directory.secretsOf.set(pod.uid, { values: [], missing: [{ name: 'vllm-key', key: 'api-key' }] });
+    world.directory.changed(pod);
+    await until(() => told === 2);
+    expect(sidecar.credentials.read(ref)).toBeUndefined();
+    const files = readdirSync(sidecar.options.stateFolder).map((name) => join(sidecar.options.stateFolder, name));
+    expect(files.length).toBeGreaterThan(2);
+    for (const file of files) {
+      expect(readFileSync(file, 'utf8')).not.toMatch(/sk-(first|second)/);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+    }
+    expect(world.log.join('\n')).not.toMatch(/sk-(first|second)/);
+  });
+
+  test('what could add a header is no credential, and still a text for those who want one', async () => {
+    const pod = world.pod();
+    world.directory.secretsOf.set(pod.uid, { values: [secretValue('vllm-key', 'api-key', 'a\r\nx: b')], missing: [] });
+    const sidecar = await running(pod);
+    expect(sidecar.credentials.read(ref)).toBeUndefined();
+    expect(sidecar.secret(ref)?.reveal()).toBe('a\r\nx: b');
+  });
+
+  test('go only to the pod whose policies name them', async () => {
+    const [pod, other] = [world.pod(), world.pod()];
+    world.directory.secretsOf.set(pod.uid, { values: [secretValue('vllm-key', 'api-key', 'sk-mine')], missing: [] });
+    await running(pod);
+    const sidecar = await running(other);
+    expect(sidecar.secret(ref)).toBeUndefined();
+  });
+});
+
+describe('the serving certificate', () => {
+  test('is issued again when the Services change, and swapped without dropping a connection', async () => {
+    const pod = world.pod();
+    world.directory.names.set(pod.uid, ['llama.ml.svc']);
+    const sidecar = await running(pod);
+    const server = createServer({ ...sidecar.serving.current()! }, (socket) => void socket.pipe(socket));
+    sidecar.serving.subscribe((material) => material !== undefined && server.setSecureContext(material));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const to = (servername: string): Promise<ReturnType<typeof connect>> =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ port, host: '127.0.0.1', servername, ca: world.authority.bundle() }, () =>
+          resolve(socket),
+        );
+        socket.on('error', reject);
+      });
+    const standing = await to('llama.ml.svc');
+    await expect(to('other.ml.svc')).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+    world.directory.names.set(pod.uid, ['llama.ml.svc', 'other.ml.svc']);
+    world.directory.changed(pod);
+    await until(() => new X509Certificate(sidecar.serving.current()!.cert).subjectAltName?.includes('other') === true);
+    const fresh = await to('other.ml.svc');
+    const echoed = new Promise((resolve) => standing.once('data', (data) => resolve(String(data))));
+    standing.write('still here');
+    expect(await echoed).toBe('still here');
+    for (const socket of [standing, fresh]) socket.destroy();
+    server.close();
+  });
+
+  test.each(['sidegate-controller.sidegate-system.svc', 'llama.other.svc', 'llama', 'a.b.ml.svc', '*.ml.svc'])(
+    'is never issued for %s to a pod of ml',
+    async (name) => {
+      const pod = world.pod();
+      world.directory.names.set(pod.uid, ['llama.ml.svc', name]);
+      give(pod, [open('p')]);
+      const sidecar = world.sidecar(pod);
+      await until(() => sidecar.identity() !== undefined && world.log.some((line) => line.includes('not issued')));
+      expect(sidecar.answered().reasons).toEqual(['no_certificate']);
+    },
+  );
+
+  test('is renewed at two thirds of its life, as the identity is; the connection stays', async () => {
+    await world.close();
+    world = await streamWorld({ agoMs: 20 * hour, limits: { maxAgeMs: 10 * hour } });
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    const serials = (): (string | undefined)[] =>
+      [sidecar.serving.current(), sidecar.identity()].map((one) =>
+        one === undefined ? undefined : new X509Certificate(one.cert).serialNumber,
+      );
+    const first = serials();
+    // Not all at once: three heartbeats without one would be a silent peer.
+    const pass = async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left -= 15_000) {
+        await world.clock.advanceAsync(Math.min(left, 15_000));
+        if (left % 150_000 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    // The wall clock decides: it steps, and the next minute sees it.
+    world.clock.step(15.8 * hour);
+    await pass(60_000);
+    expect(serials()).toEqual(first);
+    world.clock.step(0.2 * hour);
+    await pass(60_000);
+    await until(() => serials().every((one, at) => one !== undefined && one !== first[at]));
+    expect(world.openedBy).toEqual(['token']);
+  });
+
+  test('ends at its time where nobody renews it, and listeners hear of it', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    const told: unknown[] = [];
+    sidecar.serving.subscribe((material) => told.push(material));
+    await world.server.close();
+    world.clock.step(24 * hour);
+    expect(sidecar.serving.current()).toBeUndefined();
+    expect(sidecar.identity()).toBeUndefined();
+    await world.clock.advanceAsync(60_000);
+    expect(told).toEqual([undefined]);
+  });
+
+  test.each(['pem', 'pkcs12'])('may be imported from a Secret (%s), which is kept in memory alone', async (kind) => {
+    const pod = world.pod();
+    const { csr, key } = createKeyRequest();
+    const certificate = await world.authority.sign({ purpose: 'server', csr, dnsNames: ['own.example.com'] });
+    const folder = join(import.meta.dirname, '../../pkg/pki/testdata');
+    const p12 = readdirSync(folder).find((name) => name.endsWith('.p12') || name.endsWith('.pfx'));
+    const content =
+      kind === 'pem'
+        ? ({ kind: 'pem', certificate, key: new Secret(key) } as const)
+        : ({ kind: 'pkcs12', file: readFileSync(join(folder, p12 ?? '')), passphrase: new Secret('wrong') } as const);
+    world.directory.importedOf.set(pod.uid, { secretName: 'my-cert', content });
+    give(pod, [open('p')]);
+    const sidecar = world.sidecar(pod);
+    await until(() => sidecar.policy.current() !== undefined && sidecar.identity() !== undefined);
+    if (kind === 'pkcs12') {
+      // A passphrase that does not open it: nothing is served, above all not another certificate in its place.
+      await until(() => sidecar.events.includes('certificate_refused'));
+      expect(sidecar.answered().reasons).toEqual(['no_certificate']);
+      return;
+    }
+    await until(() => sidecar.serving.current()?.cert === certificate);
+    for (const file of readdirSync(sidecar.options.stateFolder))
+      expect(readFileSync(join(sidecar.options.stateFolder, file), 'utf8')).not.toContain(key.split('\n')[1]);
+    await sidecar.close();
+    await world.server.close();
+    const { stateFolder, tokenFile } = sidecar.options;
+    const again = world.sidecar(pod, { stateFolder, tokenFile });
+    // Until the controller brings it again nothing stands in its place.
+    expect(again.answered().reasons).toEqual(['no_certificate']);
+    expect(decision(again)).toBe('allow');
+  });
+
+  test("goes back to Sidegate's when the policy does", async () => {
+    const pod = world.pod();
+    world.directory.importedOf.set(pod.uid, { secretName: 'gone', content: undefined });
+    give(pod, [open('p')]);
+    const sidecar = world.sidecar(pod);
+    await until(() => sidecar.events.includes('certificate_refused'));
+    expect(sidecar.serving.current()).toBeUndefined();
+    world.directory.importedOf.delete(pod.uid);
+    world.directory.changed(pod);
+    await until(() => sidecar.answered().ready);
+  });
+});
+
+describe('while no controller answers', () => {
+  test('a restarted sidecar goes on with what it had; a first one has nothing', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    await sidecar.close();
+    await world.server.close();
+    const { stateFolder, tokenFile } = sidecar.options;
+    const again = world.sidecar(pod, { stateFolder, tokenFile });
+    expect(again.answered()).toEqual({ ready: true, reasons: [] });
+    expect(decision(again)).toBe('allow');
+    expect(again.connected()).toBe(false);
+    const first = world.sidecar(pod);
+    expect(first.answered()).toEqual({ ready: false, reasons: ['no_certificate', 'no_policy_yet'] });
+    expect(first.policy.current()).toBeUndefined();
+  });
+
+  test.each([
+    ['truncated', (text: string) => text.slice(0, text.length / 2)],
+    ['changed by one character', (text: string) => text.replace('"Enforce"', '"Observe"').replace('BEGIN', 'BEGUN')],
+    ['empty', () => ''],
+    ['of another pod', (_text: string, other: string) => other],
+    ['not a file of ours', () => '{"policies":[]}'],
+  ])('what is %s is not used, and counted', async (_what, change) => {
+    const [pod, stranger] = [world.pod(), world.pod()];
+    const [sidecar, other] = [await running(pod), await running(stranger)];
+    await sidecar.close();
+    await world.server.close();
+    const { stateFolder, tokenFile } = sidecar.options;
+    const names = readdirSync(stateFolder).filter((name) => name !== 'confirmed.json');
+    expect(names.sort()).toEqual(['certificates.json', 'policy.json']);
+    for (const name of names) {
+      const theirs = readFileSync(join(other.options.stateFolder, name), 'utf8');
+      writeFileSync(join(stateFolder, name), change(readFileSync(join(stateFolder, name), 'utf8'), theirs));
+    }
+    const again = world.sidecar(pod, { stateFolder, tokenFile });
+    expect(again.events.filter((event) => event === 'state_refused')).toHaveLength(2);
+    expect(again.answered()).toEqual({ ready: false, reasons: ['no_certificate', 'no_policy_yet'] });
+    expect(again.policy.current()).toBeUndefined();
+  });
+
+  test('a folder that cannot be written changes nothing but is counted', async () => {
+    const pod = world.pod();
+    const { stateFolder, tokenFile } = world.folder(pod.token);
+    writeFileSync(stateFolder, 'a file in its place');
+    const sidecar = await running(pod, [open('p')], { stateFolder, tokenFile });
+    expect(sidecar.events).toContain('state_unwritable');
+    expect(decision(sidecar)).toBe('allow');
+  });
+
+  test('everything is denied when the policy was not confirmed for 24 h', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    const revisions: number[] = [];
+    sidecar.policy.subscribe((snapshot) => revisions.push(snapshot.revision));
+    await world.server.close();
+    await until(() => !sidecar.connected());
+    world.clock.stall(23.9 * hour);
+    await world.clock.advanceAsync(1_000);
+    expect(decision(sidecar)).toBe('allow');
+    await world.clock.advanceAsync(0.2 * hour);
+    expect(decision(sidecar)).toBe('policy_expired');
+    expect(sidecar.answered().reasons).toContain('policy_expired');
+    expect(revisions).toEqual([2]);
+  });
+
+  test.each([
+    ['went forward', 25 * hour, 'policy_expired'],
+    ['went back', -25 * hour, 'allow'],
+  ])('a wall clock that %s does not prolong it', async (_what, step, expected) => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    await world.server.close();
+    world.clock.step(step);
+    await world.clock.advanceAsync(60_000);
+    expect(decision(sidecar)).toBe(expected);
+    await world.clock.advanceAsync(24 * hour);
+    expect(decision(sidecar)).toBe('policy_expired');
+  });
+
+  test.each([
+    ['a day later', 24 * hour],
+    ['when the clock says that it has not been yet', -hour],
+  ])('after a restart %s it is expired', async (_what, step) => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    await sidecar.close();
+    await world.server.close();
+    world.clock.step(step);
+    const { stateFolder, tokenFile } = sidecar.options;
+    const again = world.sidecar(pod, { stateFolder, tokenFile });
+    expect(decision(again)).toBe('policy_expired');
+  });
+
+  test('a confirmation after that puts it into force again', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod, [open('p')], { maxPolicyAgeMs: 1_000 });
+    await sidecar.close();
+    world.clock.step(2_000);
+    const { stateFolder, tokenFile } = sidecar.options;
+    const again = world.sidecar(pod, { stateFolder, tokenFile, maxPolicyAgeMs: 1_000 });
+    expect(decision(again)).toBe('policy_expired');
+    await until(() => decision(again) === 'allow');
+    expect(again.answered()).toEqual({ ready: true, reasons: [] });
+    // It held what the controller has: nothing was sent twice.
+    expect(again.events).not.toContain('policy_taken');
+  });
+});
+
+describe('the life of a stream', () => {
+  const hello = (pod: Pod): Parameters<ReturnType<typeof rawPeer>['send']>[0] => ({
+    type: 'hello',
+    version: 1,
+    pod: { namespace: pod.namespace, name: pod.name, uid: pod.uid },
+    portMap: {},
+    capture: 'Redirect',
+    software: 'x',
+    holds: null,
+    seen: {},
+    audit: null,
+    serving: null,
+  });
+  const greet = async (pod: Pod): Promise<ReturnType<typeof rawPeer>> => {
+    const peer = rawPeer(world, { from: pod.addresses[0]!, authorization: `Bearer ${pod.token}` });
+    await peer.status;
+    peer.send(hello(pod));
+    await until(() => peer.received.length > 0);
+    return peer;
+  };
+  const goodbyeOf = (peer: ReturnType<typeof rawPeer>): unknown => peer.received.at(-1)?.['reason'];
+
+  test('one pod has one: the new one takes the place of the old', async () => {
+    const pod = world.pod();
+    give(pod, [open('p')]);
+    const [first, second] = [await greet(pod), await greet(pod)];
+    await until(() => first.closed());
+    expect(goodbyeOf(first)).toBe('replaced');
+    expect(second.closed()).toBe(false);
+    expect(world.server.streams()).toBe(1);
+    expect(world.directory.gone).toEqual([]);
+    second.socket.destroy();
+    await until(() => world.directory.gone.length === 1);
+  });
+
+  test.each([
+    ['an unknown message that need not be known', { type: 'grant', optional: true }, false],
+    ['an unknown message', { type: 'grant' }, true],
+    ['no object', [], true],
+    ['a second hello', undefined, true],
+    ['a certificate request that is none', { type: 'csr', purpose: 'identity', csr: 'x' }, false],
+    ['a nack with a novel', { type: 'nack', hash: 'a'.repeat(64), reason: 'stale', message: 'x'.repeat(2_000) }, true],
+  ])('%s', async (_what, message, ends) => {
+    const pod = world.pod();
+    give(pod, [open('p')]);
+    const peer = await greet(pod);
+    peer.send((message ?? hello(pod)) as never);
+    peer.send({ type: 'csr', purpose: 'identity', csr: createKeyRequest().csr });
+    await until(() => peer.closed() || peer.received.some((one) => one['type'] === 'certificate'));
+    expect(peer.closed() || goodbyeOf(peer) === 'protocol').toBe(ends);
+    peer.socket.destroy();
+  });
+
+  test('a frame that is too long, and a flood of messages, end it', async () => {
+    const pod = world.pod();
+    const long = await greet(pod);
+    long.socket.write(Buffer.from([0, 1, 0, 1]));
+    await until(() => long.closed());
+    expect(goodbyeOf(long)).toBe('protocol');
+    const flood = await greet(pod);
+    flood.socket.write(Buffer.concat(Array.from({ length: 300 }, () => encodeFrame({ type: 'beat' }))));
+    await until(() => flood.closed());
+    expect(goodbyeOf(flood)).toBe('protocol');
+  });
+
+  test('more certificate requests than a pod needs are not signed', async () => {
+    const pod = world.pod();
+    const peer = await greet(pod);
+    const { csr } = createKeyRequest();
+    for (let n = 0; n < 12; n++) peer.send({ type: 'csr', purpose: 'identity', csr });
+    const count = (type: string): number => peer.received.filter((one) => one['type'] === type).length;
+    await until(() => count('certificate') + count('certificate-refused') === 12);
+    expect(count('certificate')).toBe(8);
+    peer.socket.destroy();
+  });
+
+  test('a pod that is ending gets no certificate any more', async () => {
+    const pod = world.pod();
+    const peer = await greet(pod);
+    world.directory.put({ ...pod, terminating: true });
+    peer.send({ type: 'csr', purpose: 'identity', csr: createKeyRequest().csr });
+    await until(() => peer.received.some((one) => one['reason'] === 'ending'));
+    peer.socket.destroy();
+  });
+
+  test('who does not read is closed, and costs one message', async () => {
+    const pod = world.pod();
+    const big = (n: number): Policy[] => [
+      open(`p${n}`),
+      policy('wide', {
+        access: Array.from({ length: 6_000 }, (_, at) =>
+          allow(`rule-${n}-${at}`, { models: [`m-${'x'.repeat(100)}`] }),
+        ),
+      }),
+    ];
+    const peer = await greet(pod);
+    peer.socket.pause();
+    for (let n = 0; n < 12; n++) {
+      give(pod, big(n), `${10 + n}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await world.clock.advanceAsync(31_000);
+    await until(() => world.closed.includes('slow'));
+  });
+
+  test('who falls silent is left, on either side', async () => {
+    const pod = world.pod();
+    const peer = await greet(pod);
+    await world.clock.advanceAsync(46_000);
+    await until(() => peer.closed());
+    expect(goodbyeOf(peer)).toBe('silent');
+    const sidecar = await running(world.pod());
+    // As a controller whose process is stopped: the sockets stand, and nothing comes.
+    world.clock.stall(200_000);
+    await world.clock.advanceAsync(1);
+    await until(() => sidecar.events.includes('disconnected'));
+  });
+
+  test('an old one is renewed, and the sidecar comes back at once', async () => {
+    await world.close();
+    world = await streamWorld({ limits: { maxAgeMs: 20_000 } });
+    const sidecar = await running(world.pod());
+    for (let n = 0; n < 22; n++) await world.clock.advanceAsync(1_000);
+    await until(() => sidecar.events.includes('disconnected'));
+    expect(sidecar.answered().ready).toBe(true);
+    await world.clock.advanceAsync(1_000);
+    await until(() => sidecar.connected() && world.openedBy.length === 2);
+    expect(world.openedBy).toEqual(['token', 'certificate']);
+  });
+
+  test('a draining replica sends its sidecars elsewhere, and policy flows until they go', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    const drained = world.server.drain(10_000);
+    give(pod, [policy('p')], '2');
+    await until(() => decision(sidecar) === 'access_denied');
+    expect(sidecar.events).not.toContain('disconnected');
+    await world.clock.advanceAsync(5_000);
+    await until(() => sidecar.events.includes('disconnected'));
+    await drained;
+    expect(sidecar.answered().ready).toBe(true);
+  });
+
+  test('a pod that is gone, or another one under its name, or without its label, loses it', async () => {
+    for (const change of ['gone', 'replaced', 'label'] as const) {
+      const pod = world.pod();
+      const peer = await greet(pod);
+      if (change !== 'label') world.directory.remove(pod);
+      if (change === 'replaced') world.pod({ name: pod.name });
+      if (change === 'label') world.directory.put({ ...pod, governed: false });
+      world.directory.changed(pod);
+      await until(() => peer.closed());
+      expect(goodbyeOf(peer)).toBe('gone');
+    }
+  });
+});
+
+describe('a controller that lies', () => {
+  test.each([
+    ['a frame that is too long', Buffer.from([0x7f, 0, 0, 0])],
+    ['no JSON', Buffer.from([0, 0, 0, 2, 0x7b, 0x7b])],
+    ['an unknown message', encodeFrame({ type: 'reboot' } as never)],
+    [
+      'a snapshot without policies',
+      encodeFrame({ type: 'snapshot', hash: 'a'.repeat(64), sources: [], seen: {} } as never),
+    ],
+    ['half a frame and the end', Buffer.from([0, 0, 1, 0, 0x7b])],
+  ])('%s ends the stream; what is in force stays', async (_what, bytes) => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    await sidecar.close();
+    const { csr, key } = createKeyRequest();
+    const cert = await world.authority.sign({ purpose: 'server', csr, dnsNames: [controllerName] });
+    const server = createServer({ cert, key }, (socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: sidegate-stream/1\r\nConnection: Upgrade\r\n\r\n');
+        socket.end(bytes);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { stateFolder, tokenFile } = sidecar.options;
+    mkdirSync(stateFolder, { recursive: true });
+    const again = world.sidecar(pod, {
+      stateFolder,
+      tokenFile,
+      url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    });
+    await until(() => again.events.includes('disconnected'));
+    expect(decision(again)).toBe('allow');
+    expect(again.answered().ready).toBe(true);
+    await again.close();
+    server.close();
   });
 });

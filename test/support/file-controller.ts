@@ -54,6 +54,8 @@ export function fileController(folder: string, { clock, compile }: RemoteOptions
     credentials: { read: (ref) => secret(ref)?.reveal(), close: () => undefined },
     secret,
     onSecrets: () => () => undefined,
+    limitStore: () => undefined,
+    onLimitStore: () => () => undefined,
     serving: {
       current: () => material,
       subscribe(listener) {

@@ -9,6 +9,7 @@ import { controllerAudience } from '../../pkg/contract/index.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
   ImportedCertificate,
+  LimitStoreAddress,
   PodAnswer,
   PodDirectory,
   PodRecord,
@@ -111,6 +112,8 @@ export function fakeDirectory(): FakeDirectory {
 }
 
 export interface StreamWorld {
+  /** What the server of shared limits is said to be; may be set. */
+  limitStore: LimitStoreAddress | undefined;
   readonly clock: FakeClock;
   readonly authority: Authority;
   readonly directory: FakeDirectory;
@@ -169,6 +172,7 @@ export async function streamWorld(
       clusterDomain: 'cluster.local',
       directory: other ?? directory,
       authority,
+      limitStore: () => world.limitStore,
       clock,
       logger,
       random: () => 0.5,
@@ -196,6 +200,7 @@ export async function streamWorld(
   const server = await replica(options.limits);
 
   const world: StreamWorld = {
+    limitStore: undefined,
     clock,
     authority,
     directory,

@@ -1,5 +1,6 @@
 export type {
   ImportedCertificate,
+  LimitStoreAddress,
   PodAnswer,
   PodDirectory,
   PodRecord,

@@ -16,7 +16,7 @@ import { podText } from './certificates.ts';
 import type { Certificates } from './certificates.ts';
 import type { StreamLimits } from './limits.ts';
 import type { StreamObserver } from './observer.ts';
-import type { PodDirectory, PodRecord, PodSnapshot, StreamAuthority } from './ports.ts';
+import type { LimitStoreAddress, PodDirectory, PodRecord, PodSnapshot, StreamAuthority } from './ports.ts';
 
 /**
  * One sidecar's stream.
@@ -42,6 +42,8 @@ export interface PodStreamOptions {
   readonly directory: PodDirectory;
   readonly authority: StreamAuthority;
   readonly certificates: Certificates;
+  /** The same object while nothing in it changed. */
+  readonly limitStore: () => LimitStoreAddress | undefined;
   readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
   readonly limits: StreamLimits;
   /** Age of this connection, milliseconds. */
@@ -60,10 +62,14 @@ interface Sent {
   secrets?: unknown;
   /** `null` stands for "Sidegate's own". */
   imported?: unknown;
+  limitStore?: unknown;
   answer?: unknown;
   /** Names that the pod's certificate has, or was asked to have. */
   names?: string | undefined;
 }
+
+const countsTogether = ({ policies }: PodSnapshot): boolean =>
+  policies.some(({ spec }) => spec.access.some(({ limits }) => limits?.scope === 'Policy'));
 
 export function createPodStream(options: PodStreamOptions): PodStream {
   const { socket, directory, authority, certificates, limits, clock, observer } = options;
@@ -105,7 +111,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   /** Sends what is newer, until the socket is full; then 'drain' goes on. */
   const flush = (): void => {
     if (hello === undefined || closing !== undefined || closed || full()) return;
-    for (const send of [sendTrust, sendSecrets, sendImported, sendAnswer, askNames]) {
+    for (const send of [sendTrust, sendSecrets, sendImported, sendLimitStore, sendAnswer, askNames]) {
       send();
       if (full()) return;
     }
@@ -131,6 +137,19 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     void certificates.imported(pod, imported).then((message) => {
       // A newer one is on its way where the mark has changed.
       if (sent.imported === mark && closing === undefined) write(message);
+    });
+  };
+  /** Before the policy that needs it. A pod without such a limit has no business with the server's password. */
+  const sendLimitStore = (): void => {
+    const answer = directory.answer(pod);
+    if (answer.kind !== 'snapshot') return;
+    const store = countsTogether(answer.snapshot) ? (options.limitStore() ?? null) : null;
+    if (sent.limitStore === store) return;
+    sent.limitStore = store;
+    const { url, username = null, password, ca = null } = store ?? {};
+    write({
+      type: 'limit-store',
+      store: url === undefined ? null : { url, username, password: password?.reveal() ?? null, ca },
     });
   };
   const sendAnswer = (): void => {
@@ -301,6 +320,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       if (now - beatAt >= limits.heartbeatMs && !full()) {
         beatAt = now;
         write({ type: 'beat' });
+        // Its file may have changed, which nothing else tells.
+        sendLimitStore();
       }
     },
   };

@@ -45,6 +45,14 @@ export interface PodSecrets {
   readonly missing: readonly SecretName[];
 }
 
+/** The server that counts limits of scope `Policy`, as the chart's values name it. */
+export interface LimitStoreAddress {
+  readonly url: string;
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+  readonly ca: string | undefined;
+}
+
 /** A serving certificate from a Secret that the pod's policy names. */
 export interface ImportedCertificate {
   readonly secretName: string;

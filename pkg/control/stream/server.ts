@@ -12,7 +12,7 @@ import { noObserver } from './observer.ts';
 import type { StreamObserver } from './observer.ts';
 import { createPodStream } from './pod-stream.ts';
 import type { PodStream } from './pod-stream.ts';
-import type { PodDirectory, PodRecord, StreamAuthority, TokenReviewer } from './ports.ts';
+import type { LimitStoreAddress, PodDirectory, PodRecord, StreamAuthority, TokenReviewer } from './ports.ts';
 import { keepServingCertificate } from './serving-certificate.ts';
 
 /**
@@ -34,6 +34,8 @@ export interface StreamServerOptions {
   readonly directory: PodDirectory;
   readonly reviewer: TokenReviewer;
   readonly authority: StreamAuthority;
+  /** The server that counts limits over all pods. The same object while nothing in it changed. */
+  readonly limitStore?: () => LimitStoreAddress | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -82,6 +84,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       directory,
       authority,
       certificates,
+      limitStore: options.limitStore ?? (() => undefined),
       frameOf,
       limits,
       maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()),

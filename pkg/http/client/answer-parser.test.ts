@@ -199,6 +199,8 @@ describe('what is no answer', () => {
     ['a CR in an extension', `${chunked}3;a\rb\r\nabc\r\n0\r\n\r\n`],
     ['a trailer that is none', `${chunked}0\r\nX\r\n\r\n`],
     ['a trailer with an LF', `${chunked}0\r\nX: y\n\r\n\r\n`],
+    ['a length among the trailers', `${chunked}0\r\nContent-Length: 0\r\n\r\n`],
+    ['a coding among the trailers', `${chunked}0\r\ntransfer-encoding: chunked\r\n\r\n`],
     ['a folded trailer', `${chunked}0\r\nX: y\r\n z\r\n\r\n`],
     ['more headers than allowed', `${ok}${'X: y\r\n'.repeat(21)}\r\n`],
     ['more trailers than allowed', `${chunked}0\r\n${'X: y\r\n'.repeat(22)}\r\n`],

@@ -318,7 +318,8 @@ function hexadecimal(byte: number): number {
 const extensions =
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"))?(?:;[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"))?)*$/;
 
-const field = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:/;
+/** A trailer; those that speak of framing may be none (RFC 9110 section 6.5.1). */
+const field = /^(?!(?:content-length|transfer-encoding):)[!#$%&'*+.^_`|~0-9A-Za-z-]+:/i;
 
 function areFields(text: string, ends: readonly number[]): boolean {
   let from = 0;

@@ -145,7 +145,7 @@ describe('the pool', () => {
     ['says that it closes', ok('', 'Connection: close\r\n')],
     ['speaks HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'],
     ['keeps connections for a second', ok('', 'Keep-Alive: timeout=1\r\n')],
-    ['sends more than its answer', `${ok('')}HTTP/1.1`],
+    ['sends a blank line behind its answer', `${ok('')}\r\n`],
   ])('uses a connection once where the server %s', async (_name, answer) => {
     const server = await raw((socket) => socket.write(answer));
     const upstream = to(server.port);

@@ -1,7 +1,7 @@
 import { connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../base/index.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { AnswerParser } from './answer-parser.ts';
@@ -37,8 +37,9 @@ export interface ConnectionHome {
   readonly address: { readonly host: string; readonly port: number };
   /** Set: with TLS. */
   readonly tls: ConnectionOptions | undefined;
-  /** The TLS session that the last connection may be resumed with. */
+  /** The TLS session that the last connection may be resumed with, and when the certificate behind it was verified. */
   session: Buffer | undefined;
+  verifiedAt: number;
   /** What a connection reads goes here first. One for all of them: it is empty again before another one reads. */
   readonly readBuffer: Buffer;
   /** Ready for another request, of which the server knows that long (milliseconds; undefined: it did not say). */
@@ -46,8 +47,16 @@ export interface ConnectionHome {
   gone(connection: Connection): void;
 }
 
+/** A resumed session shows no certificate: after so long one is asked for again, which may have ended or changed meanwhile. */
+const sessionMs = 3_600_000;
+
 /** Up to here head and body are copied together: one write costs more than the copy. */
 const copiedBody = 32 * 1024;
+
+function isBlank(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at++) if (bytes[at] !== 0x0d && bytes[at] !== 0x0a) return false;
+  return true;
+}
 
 export class Connection {
   readonly #home: ConnectionHome;
@@ -75,6 +84,7 @@ export class Connection {
     socket.once(home.tls === undefined ? 'connect' : 'secureConnect', () => {
       this.#ready = true;
       this.#connecting.cancel();
+      if (home.tls !== undefined && !(socket as TLSSocket).isSessionReused()) home.verifiedAt = home.clock.monotonic();
     });
     // The model's side has ended: also where ours has bytes left to write.
     socket.on('end', () => this.#ended());
@@ -98,7 +108,8 @@ export class Connection {
       },
     };
     if (tls === undefined) return connectPlain(options);
-    return connectTls({ ...options, ...tls, ...(session === undefined ? {} : { session }) });
+    const stands = session !== undefined && this.#home.clock.monotonic() - this.#home.verifiedAt < sessionMs;
+    return connectTls({ ...options, ...tls, ...(stands ? { session } : {}) });
   }
 
   /** It has carried a request before the one under way. */
@@ -166,7 +177,11 @@ export class Connection {
     const read = this.#parser.push(bytes);
     if (this.#over) return;
     if (read === -1) this.#end(new Error('not an answer of HTTP/1.1'));
-    else if (this.#parser.complete) this.#complete(read === bytes.length);
+    else if (this.#parser.complete) {
+      // What came with it and is not its own: one of the two lengths is wrong, and nobody knows which. Blank lines are let pass, as in node.
+      if (isBlank(bytes, read)) this.#complete(read === bytes.length);
+      else this.#end(new Error('more than an answer'));
+    }
   }
 
   #complete(nothingBehind: boolean): void {

@@ -28,6 +28,7 @@ export class Pool implements ConnectionHome {
   readonly address: PoolOptions['address'];
   readonly tls: ConnectionOptions | undefined;
   session: Buffer | undefined = undefined;
+  verifiedAt = Number.NEGATIVE_INFINITY;
   readonly readBuffer = Buffer.alloc(readBufferBytes);
   readonly #maxSockets: number;
   readonly #all = new Set<Connection>();
