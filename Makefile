@@ -77,6 +77,10 @@ run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000
 demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... [MODEL=name UPSTREAM_KEY_FILE=file] uses your own model server
 	UPSTREAM="$(UPSTREAM)" ONCE="$(ONCE)" $(NODE) test/demo/main.ts
 
+.PHONY: demo-cluster
+demo-cluster: cluster-up ## The user's day on a one-node Kubernetes of this machine, step by step; leaves it up (Linux, root; ONCE=1 ends after it)
+	ONCE="$(ONCE)" $(NODE) test/demo/cluster.ts
+
 .PHONY: backends
 backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripted model server on 127.0.0.1:8000
 	$(NODE) test/demo/backends.ts

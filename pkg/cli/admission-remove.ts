@@ -6,7 +6,7 @@ import type { Command } from './command.ts';
 const usage = `sidegate admission remove [flags]
 
 Removes the webhook configurations and admission policies of Sidegate, so that nothing asks a webhook that is about to go. The chart
-runs it before the release is removed. From then on labelled pods start without a sidecar.
+runs it before the release is removed. From then on labelled pods start without a sidecar. What the chart keeps stays.
 
   --instance NAME        only those of this Helm release; default all of Sidegate
 ${clusterUsage}`;
@@ -37,6 +37,8 @@ export const admissionRemoveCommand: Command = {
       let count = 0;
       for (const kind of kinds) {
         for (const { metadata } of await client.list(kind, { labelSelector })) {
+          // One that matches nothing stays, on purpose: see charts/sidegate/templates/config/parameters-watch.yaml.
+          if (metadata.annotations?.['helm.sh/resource-policy'] === 'keep') continue;
           await client.delete(kind, { name: metadata.name });
           io.stdout(`${kind.kind} ${metadata.name} removed\n`);
           count++;

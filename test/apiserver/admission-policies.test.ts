@@ -327,6 +327,28 @@ describe('a pod that runs', () => {
     expect(answer.status).toBeGreaterThanOrEqual(400);
   });
 
+  test('keeps the image of what may change its network', async () => {
+    const capabilities = { add: ['NET_ADMIN'] };
+    const setUp = {
+      name: 'istio-init',
+      image: 'istio/proxyv2:1',
+      args: ['istio-iptables'],
+      securityContext: { capabilities },
+    };
+    const value = changed(
+      good('ml', { initContainers: [setUp], containers: [model()] }),
+      (copy: { metadata: Json }) => {
+        copy.metadata['name'] = 'meshed';
+      },
+    );
+    await server.client.must('POST', path('ml'), value);
+    const answer = await editor.request('PATCH', `${path('ml')}/meshed`, image('istio-init'), strategic);
+    expect(answer.message).toContain('[mesh_image]');
+    expect(
+      (await editor.request('PATCH', `${path('ml')}/meshed`, image('model', 'containers'), strategic)).status,
+    ).toBe(200);
+  });
+
   test('may have everything else changed', async () => {
     const at = await create();
     for (const patch of [

@@ -167,9 +167,9 @@ describe('check', () => {
 describe('admission remove', () => {
   test('takes away what is of Sidegate, and nothing else', async () => {
     const path = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
-    const hook = (name: string, labels: object): Promise<unknown> =>
+    const hook = (name: string, labels: object, annotations: object = {}): Promise<unknown> =>
       server.client.must('POST', path, {
-        metadata: { name, labels },
+        metadata: { name, labels, annotations },
         webhooks: [
           {
             name: 'a.example.com',
@@ -182,6 +182,13 @@ describe('admission remove', () => {
         ],
       });
     await hook('other', {});
+    await hook(
+      'kept',
+      { 'app.kubernetes.io/part-of': 'sidegate', 'app.kubernetes.io/instance': 'sidegate' },
+      {
+        'helm.sh/resource-policy': 'keep',
+      },
+    );
     await hook('ours', { 'app.kubernetes.io/part-of': 'sidegate', 'app.kubernetes.io/instance': 'sidegate' });
     expect((await sidegate('admission remove --instance another')).out).toBe('nothing to remove\n');
     expect(await sidegate('admission remove --instance sidegate')).toEqual({
@@ -190,6 +197,7 @@ describe('admission remove', () => {
       err: '',
     });
     expect((await server.client.request('GET', `${path}/other`)).status).toBe(200);
+    expect((await server.client.request('GET', `${path}/kept`)).status).toBe(200);
     expect((await server.client.request('GET', `${path}/ours`)).status).toBe(404);
   });
 });

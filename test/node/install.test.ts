@@ -230,6 +230,17 @@ describe('ways round', () => {
   });
 });
 
+describe('the control plane', () => {
+  step('was refused nothing by the API server: its roles are enough', async () => {
+    const pods = await node.must(['-n', system, 'get', 'pods', '-o', 'jsonpath={.items[*].metadata.name}']);
+    for (const pod of pods.split(' ')) {
+      const metrics = await node.must(['get', '--raw', `/api/v1/namespaces/${system}/pods/${pod}:8080/proxy/metrics`]);
+      expect(metrics).toContain('sidegate_');
+      expect(metrics).not.toMatch(/^sidegate_api_calls_total\{.*status="403"/m);
+    }
+  });
+});
+
 describe('check', () => {
   step('finds nothing that failed', async () => {
     const { status, stdout } = await day.sidegate('check');
@@ -263,5 +274,26 @@ describe('removed', () => {
       ]);
     },
     180_000,
+  );
+});
+
+describe('installed again', () => {
+  step(
+    'with other values, it governs by these',
+    async () => {
+      await day.install(['sidecar.uid=61338']);
+      await node.must(['-n', namespace, 'rollout', 'restart', 'deployment/llama']);
+      await node.must(['-n', namespace, 'rollout', 'status', 'deployment/llama', '--timeout=150s'], {
+        timeoutMs: 160_000,
+      });
+      const [one] = await day.models();
+      const uid = await node.must([
+        ...['-n', namespace, 'get', 'pod', one?.name ?? ''],
+        ...['-o', 'jsonpath={.spec.initContainers[1].securityContext.runAsUser}'],
+      ]);
+      expect(uid).toBe('61338');
+      await node.eventually(async () => (await day.chat('pii', { token })).status === 200);
+    },
+    300_000,
   );
 });
