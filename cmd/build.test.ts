@@ -51,7 +51,7 @@ describe('the bundles', () => {
     expect(run('init', []).stderr).toContain('--uid must be a uid');
     const pause = spawn(process.execPath, [join(folder, 'pause.js')]);
     const ended = new Promise((done) => pause.on('close', (code, signal) => done({ code, signal })));
-    await new Promise((done) => setTimeout(done, 300));
+    await new Promise((done) => pause.stdout.once('data', done));
     expect(pause.exitCode).toBeNull();
     pause.kill('SIGTERM');
     expect(await ended).toEqual({ code: 0, signal: null });

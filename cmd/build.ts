@@ -1,16 +1,18 @@
 // Bundles every process under dist/ (or the folder that the first argument names): what the image holds, and what `make run` and
 // the demo start. What a process loads only when it needs it (certificate issuing, PKCS#12, WebSockets) stands in chunks of its
 // own, so that its text is not in memory.
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
+import { jsonValue, parseJson } from '../pkg/base/index.ts';
 import { resourceJsonSchema, validatorOptions } from '../pkg/crd/index.ts';
 
 const root = join(import.meta.dirname, '..');
 const outdir = process.argv[2] ?? 'dist';
+const { version } = jsonValue(parseJson(readFileSync(join(root, 'package.json'), 'utf8'))) as { version: string };
 rmSync(outdir, { recursive: true, force: true });
 
 /**
@@ -84,6 +86,8 @@ await build({
   bundle: true,
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
+  // Which build it is, for status.
+  define: { 'process.env.SIDEGATE_VERSION': JSON.stringify(version) },
   platform: 'node',
   target: 'node26',
   format: 'esm',

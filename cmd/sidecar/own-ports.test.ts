@@ -2,20 +2,20 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import { dialOwnPort, pathFaults } from './own-ports.ts';
+import { dialOwnPort, findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
 
 const servers: Server[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) await new Promise((done) => server.close(done));
 });
 
-async function listen(onPeer: (peer: string) => void = () => undefined): Promise<number> {
+async function listen(onPeer: (peer: string) => void = () => undefined, host = '127.0.0.1', at = 0): Promise<number> {
   const server = createServer((socket) => {
     onPeer(`${socket.remoteAddress ?? ''} ${socket.remotePort ?? 0}`);
     socket.on('error', () => undefined).resume();
   });
   servers.push(server);
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(at, host, done));
   return (server.address() as AddressInfo).port;
 }
 
@@ -48,5 +48,52 @@ describe("the sidecar's own way to a port", () => {
       pathFaults({ ports, hosts: ['127.0.0.1', '127.0.0.1'], clock, arrivedFrom: () => arrived, logger: silentLogger });
     expect(await look([1, port], false)).toEqual([]);
     expect(await look([1, port], true)).toEqual(['redirect_loop']);
+  });
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + 10_000; !holds();) {
+    if (performance.now() > end) throw new Error('did not become true');
+    await new Promise((done) => setTimeout(done, 10));
+  }
+}
+
+describe('where the model listens', () => {
+  test("is loopback until it was found, then the pod's address where it listens on that alone; and it is not asked again", async () => {
+    let asked = 0;
+    const port = await listen(() => asked++, '127.0.0.1');
+    const only = await listen(() => asked++, '127.0.0.7');
+    const search = findModels({ ports: [port, only, 1], hosts: ['127.0.0.1', '127.0.0.7'], ...nobody });
+    try {
+      expect(search.hostOf(only)).toBe('127.0.0.1');
+      await until(() => search.hostOf(only) === '127.0.0.7');
+      expect(search.hostOf(port)).toBe('127.0.0.1');
+      expect(search.hostOf(1)).toBe('127.0.0.1');
+      await new Promise((done) => setTimeout(done, 1_200));
+      expect(asked).toBe(2);
+    } finally {
+      search.close();
+    }
+  });
+});
+
+describe('a port that is open past the sidecar', () => {
+  test('is seen on any address, and before each was tried nothing is said', async () => {
+    const port = await listen(undefined, '127.0.0.8');
+    const watch = watchExposure({ ports: [1, port], hosts: ['127.0.0.7', '127.0.0.8'], clock, logger: silentLogger });
+    try {
+      expect(watch.exposed()).toBeUndefined();
+      await until(() => watch.exposed() !== undefined);
+      expect(watch.exposed()).toEqual([port]);
+    } finally {
+      watch.close();
+    }
+  });
+
+  test('addresses of the pod are those that others can dial', () => {
+    const addresses = podAddresses('10.1.2.3');
+    expect(addresses[0]).toBe('10.1.2.3');
+    expect(addresses).not.toContain('127.0.0.1');
+    expect(addresses.filter((one) => one.startsWith('fe80:'))).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 // What a sidecar sees of the pod's ports from where it stands: as the one user who reaches the model.
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { errorCode } from '../../pkg/base/index.ts';
 import type { Clock, Logger, Timer } from '../../pkg/base/index.ts';
 
@@ -70,8 +71,8 @@ export async function pathFaults({
 
 export interface ExposureWatchOptions extends Pick<DialOptions, 'clock'> {
   readonly ports: readonly number[];
-  /** The pod's own address: what answers there answers everybody. */
-  readonly host: string;
+  /** The pod's own addresses: what answers there answers everybody. */
+  readonly hosts: readonly string[];
   readonly logger: Logger;
 }
 
@@ -87,7 +88,7 @@ const lookMs = 2_000;
  * Capture mode NamedPort has no rules in the kernel: whatever listens on the pod's address is open to everybody past the
  * sidecar. Looked at for as long as the pod lives, since the model may begin to listen at any time.
  */
-export function watchExposure({ ports, host, clock, logger }: ExposureWatchOptions): ExposureWatch {
+export function watchExposure({ ports, hosts, clock, logger }: ExposureWatchOptions): ExposureWatch {
   let exposed: readonly number[] | undefined;
   let looking = false;
   const look = async (): Promise<void> => {
@@ -95,8 +96,8 @@ export function watchExposure({ ports, host, clock, logger }: ExposureWatchOptio
     looking = true;
     const now: number[] = [];
     for (const port of ports) {
-      const reached = await dialOwnPort({ host, port, clock, arrivedFrom: () => false });
-      if (reached === 'somebody') now.push(port);
+      const dials = hosts.map((host) => dialOwnPort({ host, port, clock, arrivedFrom: () => false }));
+      if ((await Promise.all(dials)).includes('somebody')) now.push(port);
     }
     if (now.join() !== (exposed ?? []).join())
       logger.warn(
@@ -113,4 +114,47 @@ export function watchExposure({ ports, host, clock, logger }: ExposureWatchOptio
   void look();
   const timer = clock.every(lookMs, () => void look());
   return { exposed: () => exposed, close: () => timer.cancel() };
+}
+
+/** All addresses of the pod but loopback; link-local ones are left out, since nothing dials them without a zone. */
+export function podAddresses(podIp: string): readonly string[] {
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const others = own.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
+  return [...new Set([podIp, ...others.map(({ address }) => address)])];
+}
+
+export interface ModelSearchOptions extends Pick<DialOptions, 'clock' | 'arrivedFrom'> {
+  readonly ports: readonly number[];
+  /** In this order; the first stands until the model was found. */
+  readonly hosts: readonly string[];
+}
+
+export interface ModelSearch {
+  /** Where the model of a port listens. */
+  hostOf(port: number): string;
+  close(): void;
+}
+
+const searchMs = 1_000;
+
+/** Models may listen on loopback or on the pod's address alone. Each is looked for until it has been found. */
+export function findModels({ ports, hosts, clock, arrivedFrom }: ModelSearchOptions): ModelSearch {
+  const found = new Map<number, string>();
+  let looking = false;
+  const look = async (): Promise<void> => {
+    if (looking) return;
+    looking = true;
+    for (const port of ports.filter((one) => !found.has(one))) {
+      for (const host of hosts) {
+        if ((await dialOwnPort({ host, port, clock, arrivedFrom })) !== 'somebody') continue;
+        found.set(port, host);
+        break;
+      }
+    }
+    looking = false;
+    if (found.size === ports.length) timer.cancel();
+  };
+  const timer = clock.every(searchMs, () => void look());
+  void look();
+  return { hostOf: (port) => found.get(port) ?? hosts[0] ?? '127.0.0.1', close: () => timer.cancel() };
 }

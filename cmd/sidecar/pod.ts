@@ -14,7 +14,7 @@ import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
 import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
-import { pathFaults, watchExposure } from './own-ports.ts';
+import { findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
 import type { ExposureWatch } from './own-ports.ts';
 import { keyFile, marker, onStopSignal, processLogger, processMetrics } from './parts.ts';
 import type { PodSettings } from './pod-settings.ts';
@@ -75,7 +75,7 @@ export async function runPod(
     pod,
     portMap: Object.fromEntries(ports.map(({ model, tls }) => [String(model), tls])),
     capture,
-    software: process.env['SIDEGATE_VERSION'] ?? 'unknown',
+    software: process.env['SIDEGATE_VERSION'] ?? 'source',
     tokenFile: settings.tokenFile,
     stateFolder: settings.state,
     clock,
@@ -103,10 +103,21 @@ export async function runPod(
     namespace: pod.namespace,
     limitStore,
   });
+  const models = ports.map(({ model }) => model);
+  const arrivedFrom = (peer: string): boolean => plane.arrivedFrom(peer);
+  // A model that listens on the pod's address alone is dialled there; without rules in the kernel that would be open to all.
+  const hosts = capture === 'Redirect' ? ['127.0.0.1', podIp] : ['127.0.0.1'];
+  const search = findModels({ ports: models, hosts, clock, arrivedFrom });
   const targets = new Map(
     ports.map(({ model }) => [
       model,
-      createPortTargets({ port: model, authorities: (ref) => remote.secret(ref)?.reveal(), clock, logger }),
+      createPortTargets({
+        port: model,
+        host: () => search.hostOf(model),
+        authorities: (ref) => remote.secret(ref)?.reveal(),
+        clock,
+        logger,
+      }),
     ]),
   );
   await openDoors(plane, targets, { ...settings, host });
@@ -128,9 +139,8 @@ export async function runPod(
     onProbe: (result) => metrics.probed(result),
   });
 
-  const models = ports.map(({ model }) => model);
   const exposure: ExposureWatch | undefined =
-    capture === 'NamedPort' ? watchExposure({ ports: models, host: podIp, clock, logger }) : undefined;
+    capture === 'NamedPort' ? watchExposure({ ports: models, hosts: podAddresses(podIp), clock, logger }) : undefined;
   readiness = () => {
     const exposed = exposure?.exposed();
     return stateOf([
@@ -146,6 +156,7 @@ export async function runPod(
     await plane.drain(Math.min(settings.graceMs, lastRequestsMs));
     for (const target of targets.values()) target.close();
     exposure?.close();
+    search.close();
     await limitStore.close();
     await remote.close();
     mark('stop');
@@ -157,10 +168,9 @@ export async function runPod(
   const check = async (): Promise<void> => {
     starting = await pathFaults({
       ports: models,
-      // Without rules in the kernel nothing leads back, and what answers on the pod's address is the exposure's to tell.
-      hosts: capture === 'Redirect' ? ['127.0.0.1', podIp] : ['127.0.0.1'],
+      hosts,
       clock,
-      arrivedFrom: (peer) => plane.arrivedFrom(peer),
+      arrivedFrom,
       logger,
     });
     if (starting.length > 0) {

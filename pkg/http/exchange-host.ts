@@ -9,8 +9,10 @@ export interface ExchangeHost {
   readonly clock: Clock;
   readonly budget: BodyBudget;
   readonly drain: DrainLimits;
-  /** The listener is stopping: answers say that the connection ends with them. */
+  /** Answers say that the connection ends with them: the listener stops, or peers are to go elsewhere. */
   readonly closing: boolean;
+  /** The listener stops: a connection ends with its answer, also one whose head had not said so. */
+  readonly stopping: boolean;
   /** Exchanges under way. */
   readonly live: Set<LiveExchange>;
 }

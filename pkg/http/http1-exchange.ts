@@ -224,7 +224,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     const { socket } = this.#connection;
     if (this.#listening) socket.off('drain', this.#onDrained);
     this.#connection.next();
-    if (this.#connection.idle && (this.#host.closing || this.#connection.broken) && finished) socket.destroySoon();
+    if (this.#connection.idle && (this.#host.stopping || this.#connection.broken) && finished) socket.destroySoon();
     this.#closing.close(finished ? 'finished' : 'aborted');
   };
 }

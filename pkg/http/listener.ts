@@ -223,7 +223,6 @@ class Port implements Listener {
   readonly #sessions = new Map<ServerHttp2Session, { streams: number; idleSince: number }>();
   readonly #connections = new Set<Http1Connection>();
   readonly #stops: (() => void)[] = [];
-  #closed = false;
   #clientCa: string | undefined;
   #minVersion: TlsVersion;
 
@@ -236,6 +235,7 @@ class Port implements Listener {
       budget: options.budget ?? new BodyBudget(),
       drain: this.#limits.drain,
       closing: false,
+      stopping: false,
       live: new Set<LiveExchange>(),
     };
     this.#clientCa = options.clientCa;
@@ -395,7 +395,7 @@ class Port implements Listener {
       this.#sockets.delete(socket);
       this.#silent.delete(socket);
     });
-    if (this.#closed) {
+    if (this.#host.stopping) {
       socket.destroy();
       return;
     }
@@ -589,7 +589,7 @@ class Port implements Listener {
       this.#sessions.delete(session);
       this.#options.onConnectionClosed?.('h2');
     });
-    if (this.#closed) session.close();
+    if (this.#host.stopping) session.close();
     else if (this.#host.closing) clock.after(leaveMs, () => this.#partWith(session));
   }
 
@@ -633,7 +633,7 @@ class Port implements Listener {
   // End
 
   leave(on: boolean): void {
-    if (this.#closed || on === this.#host.closing) return;
+    if (this.#host.stopping || on === this.#host.closing) return;
     this.#host.closing = on;
     if (on) for (const session of this.#sessions.keys()) this.#partWith(session as ServerHttp2Session);
   }
@@ -646,7 +646,7 @@ class Port implements Listener {
   }
 
   close(graceMs: number): Promise<void> {
-    this.#closed = true;
+    this.#host.stopping = true;
     this.#host.closing = true;
     for (const stop of this.#stops.splice(0)) stop();
     const { clock } = this.#options;

@@ -34,8 +34,8 @@ export function fixedTarget(target: ModelTarget): ModelTargets {
 export interface PortTargetsOptions {
   /** The governed port. */
   readonly port: number;
-  /** Address on which the model is dialled; default 127.0.0.1. */
-  readonly host?: string;
+  /** Address on which the model is dialled, asked for each request; default 127.0.0.1. */
+  readonly host?: () => string;
   /** Authorities (PEM) that a `caSecretRef` names; undefined: missing. Asked for each request. */
   readonly authorities: (ref: SecretRef) => string | undefined;
   readonly clock: Clock;
@@ -71,7 +71,8 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
     const ports = upstream?.ports ?? [];
     const named = ports.find(({ containerPort }) => containerPort === port);
     if (ports.length > 0 && named === undefined) throw new RefusedError('port_not_named');
-    const at = `${options.host ?? '127.0.0.1'}:${port}`;
+    const host = options.host?.() ?? '127.0.0.1';
+    const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     switch (named?.protocol) {
       case 'H2C':
         throw new RefusedError('upstream_unsupported', { detail: 'H2C' });

@@ -13,6 +13,10 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   trustDomain: 'example.org',
   clusterDomain: 'cluster.example',
   governNamespaces: 'Required',
+  'limitStore.url': 'rediss://valkey.cache.svc:6379',
+  'limitStore.user': 'sidegate',
+  'limitStore.secretName': 'limit-store',
+  'limitStore.ca': true,
   breakGlassGroup: 'oncall',
   'sidecar.captureMode': 'NamedPort',
   'sidecar.captureModes': { 'ml-restricted': 'NamedPort' },
@@ -75,6 +79,9 @@ export const alternatives: Readonly<Record<string, unknown>> = {
 
 /** Values that act only where another is set. */
 export const beside: Readonly<Record<string, object>> = {
+  'limitStore.user': { limitStore: { url: 'redis://valkey:6379' } },
+  'limitStore.secretName': { limitStore: { url: 'redis://valkey:6379' } },
+  'limitStore.ca': { limitStore: { url: 'redis://valkey:6379', secretName: 'limit-store' } },
   'meshes.istio.images': { meshes: { istio: { enabled: true } } },
   'meshes.linkerd.initImages': { meshes: { linkerd: { enabled: true } } },
   'meshes.linkerd.proxyImages': { meshes: { linkerd: { enabled: true } } },

@@ -21,7 +21,7 @@ import { createMetrics } from '../../pkg/telemetry/index.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
 import type { ScriptedModel } from '../support/scripted-model.ts';
-import { startScriptedModel } from '../support/scripted-model.ts';
+import { chunk, startScriptedModel } from '../support/scripted-model.ts';
 import { basePolicy } from '../support/world.ts';
 
 // Several listeners before one pipeline: what comes over the network, and what comes from inside the pod.
@@ -364,6 +364,36 @@ describe('leaving', () => {
       for (let times = 0; times < 3; times++) expect(await once()).toMatchObject({ status: 200, connection: 'close' });
       plane.leave(false);
       expect(await once()).toMatchObject({ status: 200, connection: 'keep-alive' });
+    } finally {
+      agent.destroy();
+    }
+  });
+
+  test('a connection is not ended by an answer that had begun before, since that could not say so', async () => {
+    const { outer, plane } = await openDoors(basePolicy(issuer.url));
+    const agent = new HttpsAgent({ keepAlive: true, ca, maxSockets: 1 });
+    let finish = (): void => undefined;
+    model.script = (response) => {
+      response.setHeader('content-type', 'text/event-stream');
+      response.write(chunk({ content: 'first' }));
+      finish = () => response.end(`${chunk({}, 'stop')}data: [DONE]\n\n`);
+    };
+    const body = '{"model":"llama-3-8b","stream":true,"messages":[{"role":"user","content":"hi"}]}';
+    try {
+      const begun = ask(outer, { ...chat, body, tls: true, bearer: token, agent });
+      while (model.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      plane.leave(true);
+      finish();
+      expect(await begun).toMatchObject({ status: 200, connection: 'keep-alive' });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const [socket] = Object.values(agent.freeSockets).flatMap((all) => all ?? []);
+      expect(socket?.destroyed).toBe(false);
+      withList();
+      expect(await ask(outer, { path: '/v1/models', tls: true, bearer: token, agent })).toMatchObject({
+        status: 200,
+        connection: 'close',
+      });
     } finally {
       agent.destroy();
     }
