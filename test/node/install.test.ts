@@ -278,6 +278,7 @@ spec: { selector: { app: ${name} }, ports: [{ port: 443, targetPort: http }] }
       expect(await ready()).toBe('true False');
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
+    await node.removeNamespace(strict);
   });
   const logOf = (): Promise<string> => node.must(['-n', strict, 'logs', 'open', '-c', 'sidegate']);
 });
@@ -314,7 +315,16 @@ describe('ways round', () => {
 
 describe('the control plane', () => {
   step('was refused nothing by the API server: its roles are enough', async () => {
-    const pods = await node.must(['-n', system, 'get', 'pods', '-o', 'jsonpath={.items[*].metadata.name}']);
+    const pods = await node.must([
+      '-n',
+      system,
+      'get',
+      'pods',
+      '-l',
+      'app.kubernetes.io/component in (controller, webhook)',
+      '-o',
+      'jsonpath={.items[*].metadata.name}',
+    ]);
     for (const pod of pods.split(' ')) {
       const metrics = await node.must(['get', '--raw', `/api/v1/namespaces/${system}/pods/${pod}:8080/proxy/metrics`]);
       expect(metrics).toContain('sidegate_');
