@@ -47,7 +47,7 @@ test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API serve
 
 .PHONY: test-node
 test-node: $(STAMP) cluster-build ## The tier on a real node: Linux and root; takes the cluster down again unless it was up before
-	$(JEST) --selectProjects node
+	$(JEST) --selectProjects node --runInBand
 
 .PHONY: image
 image: $(STAMP) ## The image of all processes as dist/image/sidegate.tar, without Docker or a base image [TARGETARCH=amd64,arm64]

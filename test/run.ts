@@ -1,6 +1,5 @@
 // `make test`: lint and every jest tier that can run here, one after the other, then one closing line over all of them. A tier that cannot
-// run says why, and what to do, in the last lines: those of the kernel count as failures where there is root to run them, and those of the
-// cluster run wherever it was built before (`make cluster-build`), since its first build takes longer than everything else.
+// run says why, and what to do, in the last lines; where there are Linux and root, so that it could, that is a failure.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,36 +43,38 @@ function programsFault(names?: readonly string[]): string | undefined {
   }
 }
 
-const projects = ['unit', 'integration', 'conformance', 'fuzz', 'layers'];
+/** The first build takes longer than all tests together; then it is cached outside of the checkout. */
+function buildCluster(): void {
+  if (nodeTierFault() !== undefined || !has('go')) return;
+  const plan = spawnSync('test/cluster/build.sh', ['--plan'], { encoding: 'utf8' });
+  if (plan.status === 0 && plan.stdout.trim() === '') return;
+  process.stdout.write('building the programs of a cluster: some ten minutes, once\n');
+  spawnSync('test/cluster/build.sh', { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
 const notRun: string[] = [];
-const take = (tier: string, fault: string | undefined): void => {
-  if (fault === undefined) projects.push(tier);
-  else notRun.push(`not run: ${tier}: ${fault}`);
-};
-const kernel = kernelFault();
+/** The tiers that can run here, of those that need more than npm. */
+const runnable = (tiers: Readonly<Record<string, string | undefined>>): string[] =>
+  Object.entries(tiers).flatMap(([tier, fault]) => {
+    if (fault === undefined) return [tier];
+    notRun.push(`not run: ${tier}: ${fault}`);
+    return [];
+  });
 installValkey();
-take('kernel', kernel);
-take('chart', programsFault(['helm']));
-take('apiserver', programsFault(['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm']));
-notRun.push('not run: node: `make test-node` runs it (Linux, root, the cluster built)');
+buildCluster();
+/** What its tests run; the archive of setup-envtest lacks the last two. */
+const apiServerTier = ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm'];
+const groups = [
+  [
+    ...['unit', 'integration', 'conformance', 'fuzz', 'layers'],
+    ...runnable({ kernel: kernelFault(), chart: programsFault(['helm']), apiserver: programsFault(apiServerTier) }),
+  ],
+  // By itself: a cluster that starts beside them would take the time that others measure.
+  runnable({ node: nodeTierFault() ?? programsFault(['kubelet', 'containerd', 'kubectl', 'helm']) }),
+].filter((group) => group.length > 0);
 
 const folder = mkdtempSync(join(tmpdir(), 'sidegate-test-'));
-const report = join(folder, 'jest.json');
-
 const lint = spawnSync('make', ['--no-print-directory', 'lint'], { stdio: 'inherit' });
-const jest = spawnSync(
-  process.execPath,
-  [
-    '--experimental-vm-modules',
-    '--no-warnings=ExperimentalWarning',
-    'node_modules/jest/bin/jest.js',
-    '--json',
-    `--outputFile=${report}`,
-    '--selectProjects',
-    ...projects,
-  ],
-  { stdio: ['ignore', 'ignore', 'inherit'] },
-);
 
 interface Report {
   readonly numPassedTests: number;
@@ -81,22 +82,42 @@ interface Report {
   readonly numPendingTests: number;
   readonly numRuntimeErrorTestSuites: number;
 }
-let result: Report = { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numRuntimeErrorTestSuites: 1 };
-try {
-  result = JSON.parse(readFileSync(report, 'utf8')) as Report;
-} catch {
-  process.stderr.write('jest wrote no report\n');
+const nothing: Report = { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numRuntimeErrorTestSuites: 1 };
+
+function run(projects: readonly string[]): { readonly report: Report; readonly status: number | null } {
+  const file = join(folder, `${projects[0]}.json`);
+  const jest = spawnSync(
+    process.execPath,
+    [
+      '--experimental-vm-modules',
+      '--no-warnings=ExperimentalWarning',
+      'node_modules/jest/bin/jest.js',
+      '--json',
+      `--outputFile=${file}`,
+      // One cluster: what one file installs would stand in the way of another.
+      ...(projects.includes('node') ? ['--runInBand'] : []),
+      '--selectProjects',
+      ...projects,
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  try {
+    return { report: JSON.parse(readFileSync(file, 'utf8')) as Report, status: jest.status };
+  } catch {
+    process.stderr.write('jest wrote no report\n');
+    return { report: nothing, status: jest.status };
+  }
 }
+const results = groups.map(run);
 rmSync(folder, { recursive: true, force: true });
 
-// A suite that could not even load, and a skipped test, prove nothing: both are failures.
+const sum = (count: (one: Report) => number): number => results.reduce((total, one) => total + count(one.report), 0);
+// A suite that could not even load, and a skipped test, prove nothing: both are failures. So is a tier that could have run: Linux, root.
 const failed =
-  result.numFailedTests +
-  result.numRuntimeErrorTestSuites +
-  result.numPendingTests +
+  sum((one) => one.numFailedTests + one.numRuntimeErrorTestSuites + one.numPendingTests) +
   (lint.status === 0 ? 0 : 1) +
-  (kernel === undefined || process.getuid?.() !== 0 ? 0 : 1);
+  (nodeTierFault() === undefined ? notRun.length : 0);
 for (const line of notRun) process.stdout.write(`${line}\n`);
-const passed = result.numPassedTests + (lint.status === 0 ? 1 : 0);
+const passed = sum((one) => one.numPassedTests) + (lint.status === 0 ? 1 : 0);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
-process.exit(failed === 0 && jest.status === 0 && passed > 1 ? 0 : 1);
+process.exit(failed === 0 && results.every((one) => one.status === 0) && passed > 1 ? 0 : 1);

@@ -70,10 +70,10 @@ async function createPod({ client, namespace }: Cluster, body: object, io: Comma
     try {
       return await client.create<Pod>(resources.pods, body, { namespace });
     } catch (error) {
-      // One of a run before; or the webhook, which answers a moment after it is ready.
+      // One of a run before; the webhook, which answers a moment after it is ready; or one of an older release, which ends.
       if (tries >= 20 || !isKubeError(error)) throw error;
       if (isConflict(error)) await client.delete(resources.pods, ref(namespace), { graceSeconds: 0 });
-      else if (error.status < 500) throw error;
+      else if (error.status < 500 && !error.message.includes('sidegate-')) throw error;
       await io.sleep(1_000);
     }
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setUp } from './bench.ts';
 import type { Bench, Row } from './bench.ts';
 import { newConnections } from './figures/connections.ts';
+import { controlStreams } from './figures/control.ts';
 import { footprint } from './figures/footprint.ts';
 import { large } from './figures/large.ts';
 import { latency } from './figures/latency.ts';
@@ -29,6 +30,7 @@ const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   manyPatterns,
   footprint,
   mutations,
+  controlStreams,
 };
 
 /** It stops by itself: no figure takes more than a minute, all of them some minutes. */

@@ -1,8 +1,9 @@
-// The scripted model server as a process of a pod: `node model.js [PORT]`. Each request that it saw is a line of JSON on
+// The scripted model server as a process of a pod: `node model.js [PORT [HOST]]`. Each request that it saw is a line of JSON on
 // standard output, once it is over, so that a test reads from the pod's log what reached the model, and what did not.
 import { startModelServer } from '../support/model-server.ts';
 
-const server = await startModelServer({ host: '0.0.0.0', port: Number(process.argv[2] ?? '8000') });
+const [, , port = '8000', host = '0.0.0.0'] = process.argv;
+const server = await startModelServer({ host, port: Number(port) });
 let told = 0;
 setInterval(() => {
   for (

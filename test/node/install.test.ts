@@ -200,6 +200,89 @@ describe('a policy', () => {
   });
 });
 
+describe('a rollout', () => {
+  step('loses no request', async () => {
+    const loop = `
+      asked=0; bad=0; end=$(($(date +%s) + 25))
+      while [ $(date +%s) -lt $end ]; do
+        status=$(curl -s -o /tmp/out -w '%{http_code}' --max-time 10 --cacert /tmp/ca.pem -H "authorization: Bearer $1" \\
+          -H 'content-type: application/json' -d '{"model":"llama-3","messages":[{"role":"user","content":"hi"}]}' \\
+          https://llama.${namespace}.svc/v1/chat/completions)
+        asked=$((asked + 1)); [ "$status" = 200 ] || { bad=$((bad + 1)); echo "$status $(head -c 200 /tmp/out)"; }
+      done
+      echo "asked $asked bad $bad"`;
+    const asking = node.exec(namespace, 'pod/caller', ['sh', '-c', loop, 'sh', token]);
+    await node.must(['-n', namespace, 'rollout', 'restart', 'deployment/llama']);
+    await node.must(['-n', namespace, 'rollout', 'status', 'deployment/llama', '--timeout=60s']);
+    const { stdout } = await asking;
+    expect(stdout).toMatch(/^asked [1-9]\d+ bad 0\n$/);
+  });
+});
+
+describe('where Pod Security is restricted', () => {
+  const strict = 'ml-strict';
+  const pod = (name: string, host: string): string => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, namespace: ${strict}, labels: { app: ${name}, sidegate.dev/inference: "true" } }
+spec:
+  automountServiceAccountToken: false
+  securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: RuntimeDefault } }
+  containers:
+  - name: model
+    image: ${node.images.tools}
+    command: [node, /app/model.js, "8000", ${host}]
+    ports: [{ name: http, containerPort: 8000 }]
+    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL] } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: ${strict} }
+spec: { selector: { app: ${name} }, ports: [{ port: 443, targetPort: http }] }
+`;
+  const strictly = (name: string, action: () => Promise<void>): void =>
+    step(name, () => node.explained(strict, action), 150_000);
+
+  strictly('a model on loopback is governed by the name of its port', async () => {
+    await day.install([`sidecar.captureModes.${strict}=NamedPort`]);
+    await node.namespace(strict, { 'pod-security.kubernetes.io/enforce': 'restricted' });
+    // Until the last webhook with the old values has ended.
+    await node.eventually(async () => {
+      await node.apply(pod('shut', '127.0.0.1'));
+      return true;
+    }, 120_000);
+    await node.must(['-n', strict, 'wait', '--for=condition=Ready', 'pod/shut', '--timeout=60s']);
+    let last = { status: 0, body: '' };
+    await node.eventually(async () => (last = await day.curl(`https://shut.${strict}.svc/v1/models`)).status !== 0);
+    expect(last).toMatchObject({ status: 403, body: expect.stringContaining('no_policy') });
+    const ip = await node.must(['-n', strict, 'get', 'pod', 'shut', '-o', 'jsonpath={.status.podIP}']);
+    expect((await day.curl(`http://${ip}:8000/v1/models`)).status).toBe(0);
+  });
+
+  strictly('a model that listens to all is taken out of service', async () => {
+    await node.apply(pod('open', '0.0.0.0'));
+    const ready = (): Promise<string> =>
+      node.must([
+        ...['-n', strict, 'get', 'pod', 'open'],
+        ...[
+          '-o',
+          'jsonpath={.status.initContainerStatuses[0].started} {.status.conditions[?(@.type=="Ready")].status}',
+        ],
+      ]);
+    // It may be ready for the two seconds until the sidecar looks again.
+    await node.eventually(
+      async () => /open past the sidecar/.test(await logOf()) && (await ready()) === 'true False',
+      60_000,
+    );
+    for (let look = 0; look < 5; look++) {
+      expect(await ready()).toBe('true False');
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+    await node.removeNamespace(strict);
+  });
+  const logOf = (): Promise<string> => node.must(['-n', strict, 'logs', 'open', '-c', 'sidegate']);
+});
+
 describe('ways round', () => {
   step('exec, port-forward and the proxy verb into a governed pod are refused', async () => {
     const [one] = await day.models();
@@ -232,7 +315,16 @@ describe('ways round', () => {
 
 describe('the control plane', () => {
   step('was refused nothing by the API server: its roles are enough', async () => {
-    const pods = await node.must(['-n', system, 'get', 'pods', '-o', 'jsonpath={.items[*].metadata.name}']);
+    const pods = await node.must([
+      '-n',
+      system,
+      'get',
+      'pods',
+      '-l',
+      'app.kubernetes.io/component in (controller, webhook)',
+      '-o',
+      'jsonpath={.items[*].metadata.name}',
+    ]);
     for (const pod of pods.split(' ')) {
       const metrics = await node.must(['get', '--raw', `/api/v1/namespaces/${system}/pods/${pod}:8080/proxy/metrics`]);
       expect(metrics).toContain('sidegate_');

@@ -35,7 +35,7 @@ import type { FakeClock } from './fake-clock.ts';
 export const controllerName = 'sidegate-controller.sidegate-system.svc';
 
 /** Waits in real time for what happens on real sockets. */
-export async function until(condition: () => boolean, what = 'the condition', ms = 5_000): Promise<void> {
+export async function until(condition: () => boolean, what = 'the condition', ms = 20_000): Promise<void> {
   const end = Date.now() + ms;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`${what} did not come true`);
