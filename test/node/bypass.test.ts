@@ -266,6 +266,23 @@ describe('from beside the model, in its pod', () => {
     expect(await governed.insideRun(['node', '-e', look])).toMatchObject({ stdout: 'false false\n' });
   });
 
+  told("a container without root and without a way to it cannot take the sidecar's uid", async () => {
+    const take = `
+      for (const become of [process.setuid, process.setgid]) try { become(${defaultUid}); console.log('taken'); } catch (error) { console.log(error.code); }
+      setInterval(() => {}, 1e6);`;
+    const tight = labelledPod(node.images.tools, namespace, 'tight', {
+      beside: {
+        command: ['node', '-e', take],
+        securityContext: { runAsUser: 1_000, allowPrivilegeEscalation: false },
+      },
+    });
+    await node.apply(JSON.stringify(tight));
+    const log = async (): Promise<string> =>
+      (await node.kubectl(['-n', namespace, 'logs', 'tight', '-c', 'beside'])).stdout;
+    await node.eventually(async () => (await log()).split('\n').length === 3);
+    expect(await log()).toBe('EPERM\nEPERM\n');
+  });
+
   told('the traffic rules cannot be read or changed', async () => {
     for (const args of [
       ['list', 'ruleset'],
@@ -452,6 +469,12 @@ describe('what runs stays as it was admitted', () => {
       '[reserved_audience]',
     );
     expect(await mint('--audience=inference')).toMatchObject({ status: 0 });
+  });
+
+  told("an editor has no way through the node's own API", async () => {
+    const name = await node.must(['get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}']);
+    for (const page of ['pods', `run/${namespace}/${governed.pod}/model?cmd=id`])
+      expectRefused(await node.kubectl(['--as=eve', 'get', '--raw', `/api/v1/nodes/${name}/proxy/${page}`]), 'nodes');
   });
 
   told('an editor cannot take the label of the namespace', async () => {
