@@ -8,8 +8,8 @@
  * - who stands for somebody outside when it dials loopback (the runtime's port-forward dialler, a mesh's proxy) reaches no
  *   undeclared port there either; it gets a reset.
  *
- * Its holes: a process that can become the sidecar's user, or that holds NET_ADMIN or NET_RAW, is not held by it (the pod's
- * other containers are refused those at admission). The dialler is told from the pod's own root only by its uid: where a
+ * Its holes: a process that can become the sidecar's user, or that holds NET_ADMIN or NET_RAW, is not held by it. Admission refuses
+ * the capabilities and the uid to the pod's other containers, and cannot see what root becomes or what `USER` an image names. The dialler is told from the pod's own root only by its uid: where a
  * container may run as root, the ports of `dialerTcp` are open to both. UDP over loopback is left alone: port-forward carries TCP only.
  */
 import { joinRanges, onePort } from './port-range.ts';

@@ -105,7 +105,7 @@ const notes = {
     'remove it from the manifest: the webhook writes it',
   ],
   loopback_open_to_root: [
-    'container {} may run as root, as which port-forward dials too: some undeclared ports stay open on loopback to both',
+    "container {} may run as root, as which port-forward dials too: some undeclared ports stay open on loopback to both, and root can become the sidecar's user",
     'set runAsNonRoot: true where the image allows it',
   ],
   helper_uid_shared: [
