@@ -132,10 +132,20 @@ export async function startGoverned(node: ClusterNode, namespace: string): Promi
       },
     },
   ];
-  await node.apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+  // kube-proxy leads to the webhook a moment after it is ready.
+  await node.eventually(async () => {
+    await node.apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+    return true;
+  });
   await node.must(['-n', namespace, 'rollout', 'status', 'deployment/llama', '--timeout=90s']);
   await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/caller', '--timeout=60s']);
-  await day.trust();
+  // kubectl exec now and then ends before it has sent its standard input.
+  await node.eventually(async () => {
+    const root = await day.trust();
+    const { stdout } = await node.exec(namespace, 'pod/caller', ['cat', '/tmp/ca.pem']);
+    if (stdout !== root || root === '') throw new Error(`of ${root.length} characters, ${stdout.length} arrived`);
+    return true;
+  });
   const [{ name: pod, ip } = { name: '', ip: '' }] = await day.models();
   const token = await day.token();
 
@@ -177,7 +187,11 @@ export async function startGoverned(node: ClusterNode, namespace: string): Promi
     expect(fresh.at(-1)).toContain(mark);
     return fresh;
   };
-  await node.eventually(async () => (await allowed('ready')).status === 200);
+  await node.eventually(async () => {
+    const { status, body } = await allowed('ready');
+    if (status !== 200) throw new Error(`${status}: ${body}`);
+    return true;
+  }, 60_000);
   await arrivals();
 
   let heard = 0;
