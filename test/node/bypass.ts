@@ -139,7 +139,7 @@ export async function startGoverned(node: ClusterNode, namespace: string): Promi
   });
   await node.must(['-n', namespace, 'rollout', 'status', 'deployment/llama', '--timeout=90s']);
   await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/caller', '--timeout=60s']);
-  // kubectl exec now and then ends before it has sent its standard input.
+  // Seen: curl could not read the file, though putting it there had not failed. So it is read back.
   await node.eventually(async () => {
     const root = await day.trust();
     const { stdout } = await node.exec(namespace, 'pod/caller', ['cat', '/tmp/ca.pem']);
