@@ -43,13 +43,13 @@ function programsFault(names?: readonly string[]): string | undefined {
   }
 }
 
-/** The first build takes longer than all tests together; then it is cached outside of the checkout. */
+/** Asked for, until it has proven itself on many machines: it wants cgroups, mounts and ten minutes. */
+const nodeTier = process.env['NODE_TIER'] === '1';
+
+/** Only what is missing: the first build takes longer than all tests together; then it is cached outside of the checkout. */
 function buildCluster(): void {
   if (nodeTierFault() !== undefined || !has('go')) return;
-  const plan = spawnSync('test/cluster/build.sh', ['--plan'], { encoding: 'utf8' });
-  if (plan.status === 0 && plan.stdout.trim() === '') return;
-  process.stdout.write('building the programs of a cluster: some ten minutes, once\n');
-  spawnSync('test/cluster/build.sh', { stdio: ['ignore', 'ignore', 'inherit'] });
+  spawnSync('test/cluster/build.sh', nodeTier ? [] : ['--api-server'], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 const notRun: string[] = [];
@@ -70,7 +70,7 @@ const groups = [
     ...runnable({ kernel: kernelFault(), chart: programsFault(['helm']), apiserver: programsFault(apiServerTier) }),
   ],
   // By itself: a cluster that starts beside them would take the time that others measure.
-  runnable({ node: nodeTierFault() ?? programsFault(['kubelet', 'containerd', 'kubectl', 'helm']) }),
+  nodeTier ? runnable({ node: nodeTierFault() ?? programsFault(['kubelet', 'containerd', 'kubectl', 'helm']) }) : [],
 ].filter((group) => group.length > 0);
 
 const folder = mkdtempSync(join(tmpdir(), 'sidegate-test-'));
@@ -117,6 +117,7 @@ const failed =
   sum((one) => one.numFailedTests + one.numRuntimeErrorTestSuites + one.numPendingTests) +
   (lint.status === 0 ? 0 : 1) +
   (nodeTierFault() === undefined ? notRun.length : 0);
+if (!nodeTier) process.stdout.write('not asked for: node: `NODE_TIER=1 make test`, or `make test-node`\n');
 for (const line of notRun) process.stdout.write(`${line}\n`);
 const passed = sum((one) => one.numPassedTests) + (lint.status === 0 ? 1 : 0);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
