@@ -12,6 +12,7 @@ export interface ProfileDefaults {
   readonly 'requestLimits.upstreamIdleMs': number;
   readonly 'approvals.required': number;
   readonly 'approvals.timeoutMs': number;
+  readonly 'approvals.maxGrantMs': number;
 }
 
 const minute = 60_000;
@@ -33,6 +34,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.upstreamIdleMs': 2 * minute,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
+    'approvals.maxGrantMs': 60 * minute,
   },
   Standard: {
     'tls.inbound': 'Required',
@@ -45,6 +47,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.upstreamIdleMs': 10 * minute,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
+    'approvals.maxGrantMs': 480 * minute,
   },
   Relaxed: {
     'tls.inbound': 'Required',
@@ -57,6 +60,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.upstreamIdleMs': 30 * minute,
     'approvals.required': 1,
     'approvals.timeoutMs': 10 * minute,
+    'approvals.maxGrantMs': 1_440 * minute,
   },
 };
 
