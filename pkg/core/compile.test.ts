@@ -181,6 +181,22 @@ describe('values with an order', () => {
     }
   });
 
+  test('maxPolicyAge: the smaller of those that cluster policies say, 24 h where none does; never a namespace’s', () => {
+    const age = (maxPolicyAgeMs: number) => ({ maxPolicyAgeMs });
+    const day = 86_400_000;
+    expect(compile().maxPolicyAgeMs).toBe(day);
+    expect(compile(policy('p', age(1)), policy('q', { profile: 'Relaxed' })).maxPolicyAgeMs).toBe(day);
+    expect(compile(policy('p', age(3 * day)), clusterPolicy('base')).maxPolicyAgeMs).toBe(day);
+    expect(compile(policy('p'), clusterPolicy('base', age(3 * day))).maxPolicyAgeMs).toBe(3 * day);
+    const two = compile(clusterPolicy('a', age(3 * day)), clusterPolicy('b', age(2 * day)));
+    expect(two.maxPolicyAgeMs).toBe(2 * day);
+    expect(two.notices).toContainEqual(
+      expect.objectContaining({ policy: 'cluster/a', field: 'maxPolicyAge', by: 'cluster/b' }),
+    );
+    const observing = clusterPolicy('o', { ...age(1), mode: 'Observe' });
+    expect(compile(policy('p'), observing).maxPolicyAgeMs).toBe(day);
+  });
+
   test('audit.content: the cluster’s stands; of one level the one that keeps less', () => {
     const audit = (content: 'None' | 'Masked' | 'Full') => ({ audit: { content, onFailure: undefined } });
     const values = ['None', 'Masked', 'Full'] as const;

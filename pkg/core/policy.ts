@@ -34,6 +34,8 @@ export interface PolicySpec {
   readonly analyzers: readonly AnalyzerSpec[];
   readonly onUnknown: 'Deny' | 'Buffer' | undefined;
   readonly requestLimits: RequestLimits | undefined;
+  /** How long sidecars decide by a policy that no controller confirms. A ClusterInferencePolicy's alone. */
+  readonly maxPolicyAgeMs: number | undefined;
 }
 
 export type Profile = 'Strict' | 'Standard' | 'Relaxed';

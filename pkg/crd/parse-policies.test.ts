@@ -373,6 +373,7 @@ describe('the parser never throws', () => {
       'analyzers',
       'approvals',
       'requestLimits',
+      'maxPolicyAge',
       'responseLimits',
       'onUnknown',
       'audit',

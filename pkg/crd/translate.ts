@@ -283,6 +283,7 @@ function specOf(spec: PolicySpecResource, locate: Locate): PolicySpec {
             bodyTimeoutMs: milliseconds(requestLimits.bodyTimeout),
             upstreamIdleMs: milliseconds(requestLimits.upstreamIdle),
           },
+    maxPolicyAgeMs: milliseconds(spec.maxPolicyAge),
   };
 }
 

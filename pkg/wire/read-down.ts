@@ -38,6 +38,7 @@ const policy: Reader<Policy> = (value, at) => {
   generation(object['generation'], `${at}.generation`);
   const spec = anyObject(object['spec'], `${at}.spec`);
   oneOf('Enforce', 'Observe')(spec['mode'], `${at}.spec.mode`);
+  maybe(integer(1, Number.MAX_SAFE_INTEGER))(spec['maxPolicyAgeMs'], `${at}.spec.maxPolicyAgeMs`);
   anyObject(spec['selector'], `${at}.spec.selector`);
   for (const one of specLists) list(anyObject, 10_000)(spec[one], `${at}.spec.${one}`);
   return object as unknown as Policy;

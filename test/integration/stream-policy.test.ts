@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Secret } from '../../pkg/base/index.ts';
-import { allow, anyone, policy } from '../../pkg/core/testing/policies.ts';
+import { allow, anyone, clusterPolicy, policy } from '../../pkg/core/testing/policies.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy } from '../../pkg/core/index.ts';
 import { createKeyRequest } from '../../pkg/pki/index.ts';
@@ -404,6 +404,30 @@ describe('while no controller answers', () => {
     expect(revisions).toEqual([2]);
   });
 
+  test('the platform raises it, also for a sidecar that restarts', async () => {
+    const pod = world.pod();
+    const raised = [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 72 * hour })];
+    const sidecar = await running(pod, raised);
+    await sidecar.close();
+    world.clock.step(71 * hour);
+    const { stateFolder, tokenFile } = sidecar.options;
+    await world.server.close();
+    const cut = world.sidecar(pod, { stateFolder, tokenFile });
+    expect(decision(cut)).toBe('allow');
+    world.clock.step(hour);
+    await world.clock.advanceAsync(60_000);
+    expect(decision(cut)).toBe('policy_expired');
+  });
+
+  test('a shorter one than what has passed already is counted from its arrival', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    await world.clock.advanceAsync(10_000);
+    give(pod, [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 5_000 })], '2');
+    await until(() => sidecar.policy.current()?.maxPolicyAgeMs === 5_000);
+    expect(decision(sidecar)).toBe('allow');
+  });
+
   test.each([
     ['went forward', 25 * hour, 'policy_expired'],
     ['went back', -25 * hour, 'allow'],
@@ -434,11 +458,11 @@ describe('while no controller answers', () => {
 
   test('a confirmation after that puts it into force again', async () => {
     const pod = world.pod();
-    const sidecar = await running(pod, [open('p')], { maxPolicyAgeMs: 1_000 });
+    const sidecar = await running(pod, [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 1_000 })]);
     await sidecar.close();
     world.clock.step(2_000);
     const { stateFolder, tokenFile } = sidecar.options;
-    const again = world.sidecar(pod, { stateFolder, tokenFile, maxPolicyAgeMs: 1_000 });
+    const again = world.sidecar(pod, { stateFolder, tokenFile });
     expect(decision(again)).toBe('policy_expired');
     await until(() => decision(again) === 'allow');
     expect(again.answered()).toEqual({ ready: true, reasons: [] });

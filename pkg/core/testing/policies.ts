@@ -30,6 +30,7 @@ export const emptySpec: PolicySpec = {
   analyzers: [],
   onUnknown: undefined,
   requestLimits: undefined,
+  maxPolicyAgeMs: undefined,
 };
 
 export function oidc(issuer: string, audience = 'inference', more: Partial<OidcSpec> = {}): OidcSpec {
