@@ -183,6 +183,7 @@ export const combination = {
     'the smaller',
     smaller,
   ),
+  maxPolicyAgeMs: row<number>('maxPolicyAge', 'the smaller', smaller),
   responseLimits: row<readonly ResponseLimit[]>(
     'responseLimits',
     'add up; of all that apply to a caller, the strictest of each value',

@@ -199,6 +199,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     approvals: settings.approvals,
     analyzers: settings.analyzers,
     requestLimits: settings.requestLimits,
+    maxPolicyAgeMs: settings.maxPolicyAgeMs,
     access: (request) => classes.of(request.caller).access(request),
     couldAllow: (caller, operation) => classes.of(caller).couldAllow(operation),
     requestPlan: (caller) => classes.of(caller).request,

@@ -10,11 +10,13 @@ export interface ProfileDefaults {
   readonly 'requestLimits.maxBodyBytes': number;
   readonly 'requestLimits.bodyTimeoutMs': number;
   readonly 'requestLimits.upstreamIdleMs': number;
+  readonly maxPolicyAgeMs: number;
   readonly 'approvals.required': number;
   readonly 'approvals.timeoutMs': number;
 }
 
 const minute = 60_000;
+const day = 24 * 60 * minute;
 const mebibyte = 1024 * 1024;
 
 /**
@@ -31,6 +33,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.maxBodyBytes': mebibyte,
     'requestLimits.bodyTimeoutMs': 10_000,
     'requestLimits.upstreamIdleMs': 2 * minute,
+    maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
   },
@@ -43,6 +46,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.maxBodyBytes': 8 * mebibyte,
     'requestLimits.bodyTimeoutMs': 30_000,
     'requestLimits.upstreamIdleMs': 10 * minute,
+    maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
   },
@@ -55,6 +59,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.maxBodyBytes': 32 * mebibyte,
     'requestLimits.bodyTimeoutMs': 60_000,
     'requestLimits.upstreamIdleMs': 30 * minute,
+    maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 10 * minute,
   },

@@ -26,6 +26,7 @@ export interface Settings {
   readonly approvals: ApprovalSpec | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: Snapshot['requestLimits'];
+  readonly maxPolicyAgeMs: number;
   readonly effective: readonly EffectiveValue[];
   readonly notices: readonly PolicyNotice[];
 }
@@ -227,6 +228,12 @@ export function combineSettings(
       merged(combination['requestLimits.upstreamIdleMs'], (spec) => spec.requestLimits?.upstreamIdleMs) ??
       gap('requestLimits.upstreamIdleMs'),
   };
+  // Whoever could keep a sidecar from its controller would choose how long an old policy lives: no namespace does.
+  const maxPolicyAgeMs =
+    combiner.merge(
+      combination.maxPolicyAgeMs,
+      candidates(taking, (spec, entry) => (entry.cluster ? spec.maxPolicyAgeMs : undefined)),
+    )?.value ?? gap('maxPolicyAgeMs');
   return {
     profile,
     tls,
@@ -237,6 +244,7 @@ export function combineSettings(
     approvals: combineApprovals(combiner, taking, scopes, gap),
     analyzers: combineAnalyzers(combiner, taking),
     requestLimits,
+    maxPolicyAgeMs,
     effective: combiner.effective,
     notices: combiner.notices,
   };

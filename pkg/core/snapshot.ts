@@ -96,6 +96,8 @@ export interface Snapshot {
     readonly bodyTimeoutMs: number;
     readonly upstreamIdleMs: number;
   };
+  /** Without a word from a controller for so long, everything is denied (`policy_expired`). A sidecar on its own has no controller. */
+  readonly maxPolicyAgeMs: number;
   /** Decides whether a caller may do an operation on a model. */
   access(request: AccessRequest): AccessDecision;
   /** Whether any rule could allow this caller the operation on some model: false is final before the model is known. */

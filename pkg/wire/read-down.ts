@@ -13,7 +13,7 @@ const pem = text(256 * 1024, 1);
 const name = text(253, 1);
 const generation = integer(0, Number.MAX_SAFE_INTEGER);
 const kind = oneOf('InferencePolicy', 'ClusterInferencePolicy');
-const secretName = { name, key: name };
+const secretName = { namespace: maybe(name), name, key: name };
 
 const source: Reader<SourceRef> = fields<SourceRef>({
   kind,
@@ -38,6 +38,7 @@ const policy: Reader<Policy> = (value, at) => {
   generation(object['generation'], `${at}.generation`);
   const spec = anyObject(object['spec'], `${at}.spec`);
   oneOf('Enforce', 'Observe')(spec['mode'], `${at}.spec.mode`);
+  maybe(integer(1, Number.MAX_SAFE_INTEGER))(spec['maxPolicyAgeMs'], `${at}.spec.maxPolicyAgeMs`);
   anyObject(spec['selector'], `${at}.spec.selector`);
   for (const one of specLists) list(anyObject, 10_000)(spec[one], `${at}.spec.${one}`);
   return object as unknown as Policy;
