@@ -25,7 +25,11 @@ const compile = (...policies: Policy[]): Snapshot => compileSnapshot(policies, {
 const port = (containerPort: number) =>
   ({ containerPort, protocol: 'Auto', caSecretRef: undefined, serverName: undefined }) as const;
 const key = (name: string) =>
-  ({ source: { kind: 'Secret', name, key: 'k' }, header: 'authorization', prefix: 'Bearer ' }) as const;
+  ({
+    source: { kind: 'Secret', namespace: 'ml', name, key: 'k' },
+    header: 'authorization',
+    prefix: 'Bearer ',
+  }) as const;
 const upstream = (more: Partial<NonNullable<PolicySpec['upstream']>>) => ({
   ports: [],
   hosted: undefined,
@@ -398,7 +402,7 @@ describe('two providers with one issuer and audience', () => {
               issuer: undefined,
               audiences: ['a'],
               jwksUri: undefined,
-              caFile: undefined,
+              ca: undefined,
               allowInsecureLoopback: false,
             },
           }),

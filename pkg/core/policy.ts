@@ -71,7 +71,13 @@ export interface UpstreamSpec {
 
 /** Where a secret stands: a Secret in the cluster, or a file beside a sidecar that runs on its own. */
 export type SecretRef =
-  | { readonly kind: 'Secret'; readonly name: string; readonly key: string }
+  | {
+      readonly kind: 'Secret';
+      /** The policy's own; undefined for a ClusterInferencePolicy: Sidegate's own. */
+      readonly namespace: string | undefined;
+      readonly name: string;
+      readonly key: string;
+    }
   | { readonly kind: 'File'; readonly path: string };
 
 export interface TlsSpec {
@@ -103,8 +109,8 @@ export interface OidcSpec {
   readonly clockSkewMs: number;
   /** Where the key set stands when discovery is not to be used. */
   readonly jwksUri: string | undefined;
-  /** Trusted for the issuer's TLS, beside the public roots. */
-  readonly caFile: string | undefined;
+  /** Authorities (PEM) that are trusted for the issuer's TLS, beside the public roots. */
+  readonly ca: SecretRef | undefined;
   /** Subset of RS256…EdDSA; default all asymmetric ones. */
   readonly algorithms: readonly string[];
   /** Plain http to the issuer, loopback hosts only: demos and tests. Default false. */
@@ -116,7 +122,7 @@ export interface ServiceAccountSpec {
   readonly issuer: string | undefined;
   readonly audiences: readonly string[];
   readonly jwksUri: string | undefined;
-  readonly caFile: string | undefined;
+  readonly ca: SecretRef | undefined;
   readonly allowInsecureLoopback: boolean;
   /** The issuer's keys themselves, a JWK set as JSON: nothing is fetched. The controller gives those of the cluster's own issuer. */
   readonly keys?: string;

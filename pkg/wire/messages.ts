@@ -153,6 +153,8 @@ export interface InvalidMessage {
 }
 
 export interface SecretName {
+  /** As the policies of the snapshot write it; absent: Sidegate's own. Equal names of two namespaces are two Secrets. */
+  readonly namespace?: string;
   readonly name: string;
   readonly key: string;
 }

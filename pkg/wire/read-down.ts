@@ -13,7 +13,7 @@ const pem = text(256 * 1024, 1);
 const name = text(253, 1);
 const generation = integer(0, Number.MAX_SAFE_INTEGER);
 const kind = oneOf('InferencePolicy', 'ClusterInferencePolicy');
-const secretName = { name, key: name };
+const secretName = { namespace: maybe(name), name, key: name };
 
 const source: Reader<SourceRef> = fields<SourceRef>({
   kind,

@@ -164,7 +164,7 @@ describe('a replica that lags behind', () => {
 });
 
 describe('secrets', () => {
-  const ref = { kind: 'Secret', name: 'vllm-key', key: 'api-key' } as const;
+  const ref = { kind: 'Secret', namespace: undefined, name: 'vllm-key', key: 'api-key' } as const;
 
   test('come over the stream, change without a restart, and are in no file and no log line', async () => {
     const pod = world.pod();
@@ -202,6 +202,17 @@ describe('secrets', () => {
     const sidecar = await running(pod);
     expect(sidecar.credentials.read(ref)).toBeUndefined();
     expect(sidecar.secret(ref)?.reveal()).toBe('a\r\nx: b');
+  });
+
+  test('of one name and key in two namespaces are two', async () => {
+    const pod = world.pod();
+    const [platform, own] = [secretValue('key', 'api', 'sk-platform'), secretValue('key', 'api', 'sk-own')];
+    world.directory.secretsOf.set(pod.uid, { values: [platform, { ...own, namespace: 'ml' }], missing: [] });
+    const sidecar = await running(pod);
+    const named = (namespace: string | undefined) => ({ kind: 'Secret', namespace, name: 'key', key: 'api' }) as const;
+    expect(sidecar.credentials.read(named(undefined))).toBe('sk-platform');
+    expect(sidecar.credentials.read(named('ml'))).toBe('sk-own');
+    expect(sidecar.credentials.read(named('other'))).toBeUndefined();
   });
 
   test('go only to the pod whose policies name them', async () => {
