@@ -1,4 +1,5 @@
 import type { AccessDecision, AccessRequest, Operation, Snapshot } from '../core/index.ts';
+import type { LiveGrants } from './grants.ts';
 
 /**
  * By which kind of listener a request came. `outer`: over the network. `loopback`: from inside the pod, which is exec probes, other
@@ -13,6 +14,8 @@ export const outer: Entrance = { kind: 'outer' };
 export interface Asked extends AccessRequest {
   /** Absent: `outer`. */
   readonly entrance?: Entrance;
+  /** Access for a time. Absent: there is none. */
+  readonly grants?: LiveGrants;
 }
 
 /** The name in records of what lets a request through that only came from inside the pod. */
@@ -25,12 +28,17 @@ export const isInside = (entrance: Entrance | undefined): boolean =>
   entrance !== undefined && entrance.kind !== 'outer';
 
 /**
- * Access as the policy decides it; and from inside the pod `Health` and `ListModels` also where nothing allows them. A rule that
+ * Access as the policy decides it; and where nothing allows and a grant covers it, as with the grant; and from inside the pod `Health` and `ListModels` also where nothing allows them. A rule that
  * denies them holds there too. The model's own credential is not used for what only this opens.
  */
 export function accessOf(snapshot: Snapshot, asked: Asked): AccessDecision {
   const decision = snapshot.access(asked);
   if (decision.kind === 'allow' || decision.refusal.rule !== 'default') return decision;
+  const grant = asked.grants?.covering(asked);
+  if (grant !== undefined) {
+    const granted = snapshot.accessGranted(asked, grant);
+    if (granted.kind === 'allow') return granted;
+  }
   if (!isInside(asked.entrance) || !openInside.has(asked.operation)) return decision;
   return {
     kind: 'allow',
@@ -41,7 +49,8 @@ export function accessOf(snapshot: Snapshot, asked: Asked): AccessDecision {
 }
 
 /** Whether any rule could allow this caller the operation on some model. */
-export function couldAllow(snapshot: Snapshot, { caller, operation, entrance }: Asked): boolean {
-  if (snapshot.couldAllow(caller, operation)) return true;
+export function couldAllow(snapshot: Snapshot, asked: Asked): boolean {
+  const { caller, operation, entrance } = asked;
+  if (snapshot.couldAllow(caller, operation) || asked.grants?.covering(asked, true) !== undefined) return true;
   return accessOf(snapshot, { caller, operation, model: undefined, ...(entrance && { entrance }) }).kind === 'allow';
 }
