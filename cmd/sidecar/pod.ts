@@ -5,10 +5,11 @@ import { errorCode, systemClock } from '../../pkg/base/index.ts';
 import { paths } from '../../pkg/contract/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
-import { auditFile, noApprovals } from '../../pkg/local/index.ts';
+import { noApprovals } from '../../pkg/local/index.ts';
 import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
 import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
+import { auditFile } from '../../pkg/record/index.ts';
 import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
@@ -90,7 +91,12 @@ export async function runPod(
   const limitStore = limitStoreOfRemote(remote, clock, logger);
   const plane = createDataPlane({
     policy: remote.policy,
-    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
+    verifiers: createIdentityVerifier({
+      clock,
+      logger,
+      secret: (ref) => remote.secret(ref)?.reveal(),
+      onCache: metrics.tokenCache,
+    }),
     credentials: remote.credentials,
     approvals: noApprovals,
     audit,

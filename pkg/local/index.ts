@@ -1,8 +1,3 @@
-export { auditFile } from './audit-file.ts';
-export type { AuditFile, AuditFileOptions } from './audit-file.ts';
-export { AuditVerifier, auditFiles, readAuditLog, verifyAuditLog } from './audit-verify.ts';
-export type { AuditFault, AuditVerdict, AuditVerifyOptions } from './audit-verify.ts';
-export type { ChainHead } from './audit-line.ts';
 export { fileCredentialSource } from './file-credential-source.ts';
 export type { FileCredentialOptions } from './file-credential-source.ts';
 export { filePolicySource } from './file-policy-source.ts';

@@ -66,6 +66,10 @@ afterEach(async () => {
     await ended;
   }
   processes.clear();
+  // Also what a failed test left, which the next would count.
+  for (const pod of await admin.list<KubeObject>(resources.pods, { namespace: 'ml' })) {
+    await admin.delete(resources.pods, { namespace: 'ml', name: pod.metadata.name ?? '' }, { graceSeconds: 0 });
+  }
 });
 
 const until = async (holds: () => boolean | Promise<boolean>, what: () => string, ms = 20_000): Promise<void> => {
@@ -225,14 +229,15 @@ describe('the process, with the chart’s roles', () => {
       { name: 'a', uid },
       { address: '127.1.0.1', token: await tokenOf('a', uid) },
     );
+    const sources = () => remote.policy.current()?.sources.map((one) => one.name) ?? [];
+    // Ready with "no policy selects you" until the watch has brought the policy: an answer that denies all.
     await until(
-      () => remote.answered().ready,
+      () => remote.answered().ready && sources().join() === 'p',
       () => `${remote.answered().reasons.join()}\n${controller.log()}`,
     );
-    expect(remote.policy.current()?.sources.map((one) => one.name)).toEqual(['p']);
     expect(remote.serving.current()?.cert).toContain('BEGIN CERTIFICATE');
     await until(
-      () => remote.credentials.read({ kind: 'Secret', name: 'key', key: 'api' }) === 'very-secret',
+      () => remote.credentials.read({ kind: 'Secret', namespace: 'ml', name: 'key', key: 'api' }) === 'very-secret',
       controller.log,
     );
     await until(async () => (await enforced()) === '1/2', controller.log);
@@ -278,7 +283,7 @@ describe('the process, with the chart’s roles', () => {
         ).status?.enforced === '1/1',
       controller.log,
     );
-    expect(remote.policy.current()?.sources.map((one) => one.name)).toEqual(['floor', 'p']);
+    expect(sources()).toEqual(['floor', 'p']);
     await admin.delete(resources.clusterInferencePolicies, { name: 'floor' });
 
     controller.child.kill('SIGTERM');

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readAuditLog, verifyAuditLog } from '../../pkg/local/index.ts';
+import { readAuditLog, verifyAuditLog } from '../../pkg/record/index.ts';
 import { samples } from '../support/model-server-scripts.ts';
 import type { Report } from './report.ts';
 import type { Stage } from './stage.ts';

@@ -359,7 +359,7 @@ describe('the record', () => {
         .join(''),
     ).toBe('Hello there.');
     expect(events.at(-1)).toMatchObject({ outcome: 'completed', status: 200 });
-    const { readAuditLog, verifyAuditLog } = await import('../../pkg/local/index.ts');
+    const { readAuditLog, verifyAuditLog } = await import('../../pkg/record/index.ts');
     expect(typeof readAuditLog).toBe('function');
     expect(typeof verifyAuditLog).toBe('function');
   });
