@@ -86,7 +86,14 @@ describe('a sidecar that is started without any of it', () => {
         .split('\n');
       expect(JSON.parse(told)).toEqual({
         pid: Number(shell),
-        execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=75', '--no-maglev', '--expose-gc', '--require', look],
+        execArgv: [
+          '--max-semi-space-size=8',
+          '--heap-growing-percent=75',
+          '--no-maglev',
+          '--expose-gc',
+          '--require',
+          look,
+        ],
         arguments: ['--help'],
         arenas: '2',
       });
