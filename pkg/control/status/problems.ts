@@ -1,3 +1,4 @@
+import { protocolField, refusedPorts, refusedProtocol } from '../../core/index.ts';
 import { namespaceIndex } from '../cluster-state.ts';
 import type { ClusterState } from '../cluster-state.ts';
 import type { Directory } from '../directory.ts';
@@ -63,6 +64,14 @@ function uncapturedPorts(entry: PolicyEntry, pods: readonly PodFact[]): PolicyPr
   });
 }
 
+/** Also of a policy that selects no pod yet: whoever writes it is to know before the pods come. */
+function refusedProtocols(entry: PolicyEntry): PolicyProblem[] {
+  return refusedPorts(entry.policy?.spec.upstream).map(({ containerPort, protocol }) => ({
+    type: 'ProtocolRefused',
+    message: `spec.${protocolField(containerPort)}: ${refusedProtocol(containerPort, protocol)}.`,
+  }));
+}
+
 function bypasses(pods: readonly PodFact[], { state }: ProblemSources): PolicyProblem[] {
   const found = new Map<string, Set<number>>();
   for (const pod of pods) {
@@ -91,12 +100,14 @@ function noticesOf(
 ): { readonly problems: PolicyProblem[]; readonly overridden: { field: string; by: string }[] } {
   const problems: PolicyProblem[] = [];
   const overridden = new Map<string, { field: string; by: string }>();
+  const told = new Set(refusedPorts(entry.policy?.spec.upstream).map((port) => protocolField(port.containerPort)));
   const sets = new Set(pods.flatMap((pod) => directory.setOf(pod) ?? []));
   for (const set of sets) {
     if (set.kind === 'invalid') continue;
     for (const notice of set.notices) {
       // In a cluster the named certificate is read, and goes to the sidecar by the stream.
-      if (notice.policy !== entry.label || notice.field === 'tls.certificate.secretName') continue;
+      if (notice.policy !== entry.label || notice.field === 'tls.certificate.secretName' || told.has(notice.field))
+        continue;
       const field = `spec.${notice.field}`;
       if (notice.by === undefined) problems.push({ type: 'RuleCannotFire', message: `${field} ${notice.message}.` });
       else overridden.set(`${field} ${notice.by}`, { field, by: notice.by });
@@ -124,6 +135,7 @@ export function problemsOf(
     problems: [
       ...missingSecrets(entry, sources),
       ...missingCertificate(entry, sources),
+      ...refusedProtocols(entry),
       ...uncapturedPorts(entry, live),
       ...bypasses(live, sources),
       ...(bare.length === 0
