@@ -70,6 +70,7 @@ export type {
   CompiledProvider,
   GuardOutcome,
   MatchedRule,
+  LoopbackRule,
   PolicyNotice,
   Refusal,
   RequestPlan,

@@ -64,6 +64,15 @@ function uncapturedPorts(entry: PolicyEntry, pods: readonly PodFact[]): PolicyPr
   });
 }
 
+function unknownHelpers(entry: PolicyEntry, pods: readonly PodFact[]): PolicyProblem[] {
+  const injected = pods.filter((pod) => pod.sidecar);
+  return (entry.policy?.spec.loopback ?? []).flatMap(({ runAsUser }): PolicyProblem[] => {
+    if (injected.length === 0 || injected.some((pod) => pod.helpers.includes(runAsUser))) return [];
+    const message = `spec.loopback[${runAsUser}] opens nothing: no selected pod has a known helper with that uid. List it in the chart's value helpers, set its runAsUser, and create the pods again.`;
+    return [{ type: 'RuleCannotFire', message }];
+  });
+}
+
 /** Also of a policy that selects no pod yet: whoever writes it is to know before the pods come. */
 function refusedProtocols(entry: PolicyEntry): PolicyProblem[] {
   return refusedPorts(entry.policy?.spec.upstream).map(({ containerPort, protocol }) => ({
@@ -137,6 +146,7 @@ export function problemsOf(
       ...missingCertificate(entry, sources),
       ...refusedProtocols(entry),
       ...uncapturedPorts(entry, live),
+      ...unknownHelpers(entry, live),
       ...bypasses(live, sources),
       ...(bare.length === 0
         ? []

@@ -253,6 +253,21 @@ describe('what is wrong with a policy', () => {
     expect((await problems({ upstream }, ({ state }) => state.pods.put(pod('a', captured)))).said).toEqual(words);
   });
 
+  test('a loopback rule for a uid that no helper of the pods has', async () => {
+    const loopback = [
+      { runAsUser: 2_000, operations: ['Admin'] },
+      { runAsUser: 2_001, operations: ['Admin'] },
+    ];
+    const args = ['--ports', '8000=17400:17430', '--helpers', '2000@8000=17460,2000@8001=17461'];
+    const spec = { initContainers: [{ name: 'sidegate', args, restartPolicy: 'Always' }] };
+    expect((await problems({ loopback })).said).toEqual([]);
+    const { said: words } = await problems({ loopback }, ({ state }) => {
+      state.pods.put(pod('a', { spec }));
+      state.pods.put(pod('b'));
+    });
+    expect(words).toEqual([expect.stringMatching(/^RuleCannotFire: spec\.loopback\[2001\] opens nothing/)]);
+  });
+
   test('a Service that leads past the sidecar, where nothing redirects', async () => {
     const named = { annotations: { 'sidegate.dev/injected': '{"version":"1","templateHash":"x","mode":"NamedPort"}' } };
     const services = ({ state }: Control): void => {
