@@ -1,4 +1,5 @@
 // Admission: reads its settings, wires the API server to what decides, serves until it is told to stop.
+import { randomBytes } from 'node:crypto';
 import { createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '../../pkg/admission/index.ts';
 import type { ServingCertificate, ServingMaterial } from '../../pkg/admission/index.ts';
 import { controlPlane } from '../../pkg/contract/index.ts';
+import { draw, drawnBytes } from '../../pkg/inject/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
@@ -66,6 +68,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const pods = {
     options: () => options.current(),
     accepted: () => options.accepted(),
+    drawn: () => draw(randomBytes(drawnBytes)),
     trust: cluster.trust,
     earlierTrust: cluster.earlierTrust,
     lookup: cluster.lookup,

@@ -9,7 +9,7 @@ import { overlapMs, watchChartOptions } from './index.ts';
 import { ca, chart, optionsYaml, testOptions } from './testing/hooks.ts';
 
 test('the file gives the options of pkg/inject', () => {
-  expect(chart().for(testOptions.namespace, ca)).toEqual(testOptions);
+  expect(chart().for(testOptions.namespace, ca, testOptions.drawn)).toEqual(testOptions);
 });
 
 describe('a file is refused', () => {

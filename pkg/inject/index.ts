@@ -1,6 +1,8 @@
 // Public: the webhook, the CLI, and whoever renders admission policies.
 export { parseChartOptions } from './chart-options.ts';
 export type { ChartOptions } from './chart-options.ts';
+export { draw, drawnBytes } from './drawn.ts';
+export type { Drawn } from './drawn.ts';
 export { inject, injectedAnnotation, templateHash } from './inject.ts';
 export type { InjectResult } from './inject.ts';
 export { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from './options.ts';

@@ -1,5 +1,6 @@
 import type { CaptureMode } from '../contract/index.ts';
 import { defaultUid } from '../contract/index.ts';
+import type { Drawn } from './drawn.ts';
 import type { Resources } from './pod.ts';
 
 /**
@@ -65,6 +66,13 @@ export interface InjectOptions {
     readonly ca: string;
   };
   readonly uid: number;
+  /**
+   * Whether a container beside the sidecar may become another user: `Never`; `IfDeclared`, where it states that in its security context
+   * (`capabilities.add: [SETUID, SETGID]`, `allowPrivilegeEscalation: true`); or `Always`, as Kubernetes does by default.
+   */
+  readonly changeUser: 'Never' | 'IfDeclared' | 'Always';
+  /** Undefined: for looking at, not for running. */
+  readonly drawn?: Drawn | undefined;
   readonly resources: { readonly init: Resources; readonly sidecar: Resources };
   /** Quantity: what the memory volume for policy and certificate may take. */
   readonly stateSize: string;
@@ -90,6 +98,7 @@ export const defaultOptions = {
   captureMode: 'Redirect',
   nativeSidecars: true,
   uid: defaultUid,
+  changeUser: 'IfDeclared',
   resources: {
     init: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '500m', memory: '256Mi' } },
     // No CPU limit: throttling would show as latency of every token. Memory: the process keeps well below it (docs/BENCHMARKS.md).

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { inject, parseChartOptions } from '../../pkg/inject/index.ts';
+import { drawnOf } from '../../pkg/inject/testing/options.ts';
 import { model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
 import { afterStep, createAuthorityPair, readAuthority, writeAuthority } from '../../pkg/pki/index.ts';
@@ -95,9 +96,13 @@ describe('injection', () => {
     // What reads back is what injection would write again; nothing is left to do.
     const yaml = oneOf(chart, 'ConfigMap', 'sidegate-options').data?.['options.yaml'] ?? '';
     const options = parseChartOptions(yaml).for({ name: 'ml', governed: true }, authority);
-    expect(inject(made, options)).toMatchObject({ kind: 'inject', patch: [] });
+    expect(inject(made, { ...options, drawn: drawnOf(made) })).toMatchObject({ kind: 'inject', patch: [] });
     const again = await dry({ ...made, metadata: { ...made.metadata, name: 'again', resourceVersion: undefined } });
-    expect([again.status, (again.body as PodObject).spec]).toEqual([201, made.spec]);
+    expect([again.status, again.message]).toEqual([201, '']);
+    // But for what is each pod's own.
+    const same = inject(again.body, { ...options, drawn: drawnOf(made) });
+    expect(same.kind === 'inject' && same.pod.spec).toEqual(made.spec);
+    expect(drawnOf(again.body)).not.toEqual(drawnOf(made));
   });
 
   test.each<[string, string, Json]>([
