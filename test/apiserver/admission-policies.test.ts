@@ -383,6 +383,27 @@ describe('a pod that runs', () => {
     ).toBe(200);
   });
 
+  test.each([
+    ['a proxy', 'istio-proxy', 'istio/proxyv2:1', 'istio/proxyv2@sha256:ab'],
+    ['a wrapper', 'queue-proxy', 'knative/queue:1', 'knative/queue/mirror:2'],
+    ['a helper', 'lora-loader', 'ml/lora-loader:1', 'ml/lora-loader:2'],
+  ])('keeps %s of another system what it was trusted for', async (_, name, before, after) => {
+    const known = { name, image: before, ports: name === 'queue-proxy' ? [{ containerPort: 8012 }] : [] };
+    const runs = `known-${name}`;
+    const value = changed(good('ml', { containers: [model(), known] }), (copy: { metadata: Json }) => {
+      copy.metadata['name'] = runs;
+    });
+    await server.client.must('POST', path('ml'), value);
+    const to = (next: string, who: string = name): Promise<KubeAnswer> => {
+      const patch = { spec: { containers: [{ name: who, image: next }] } };
+      return editor.request('PATCH', `${path('ml')}/${runs}`, patch, strategic);
+    };
+    for (const evil of ['evil/x:1', `${before.split(':')[0]}-mine:1`, `evil/${before}`])
+      expect((await to(evil)).message).toContain('[mesh_image]');
+    expect((await to(after)).status).toBe(200);
+    expect((await to('other/model:1', 'model')).status).toBe(200);
+  });
+
   test('may have everything else changed', async () => {
     const at = await create();
     for (const patch of [
