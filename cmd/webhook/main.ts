@@ -44,8 +44,9 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const meters = createMeters();
   const metrics = admissionMetrics(meters);
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-webhook' });
-  const options = await watchChartOptions({
-    file: settings.options,
+  const options = watchChartOptions({
+    client,
+    namespace,
     clock,
     logger,
     onRead: (result) => metrics.reloaded('options', result),
@@ -99,12 +100,14 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       const reasons = [
         ...(stopping ? ['stopping'] : []),
         ...(serving ? [] : ['not_listening']),
+        ...(options.accepted().length === 0 ? ['no_options'] : []),
         ...certificate.problems(),
         ...cluster.problems(),
       ];
       return { ready: reasons.length === 0, reasons };
     },
   });
+  await options.first();
   const server = await createWebhookServer({
     ...settings.listen,
     material: await firstMaterial(certificate),
@@ -123,7 +126,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     const end = async (): Promise<void> => {
       await server.stop(settings.drainMs);
       certificate.close();
-      options.close();
+      await options.close();
       await cluster.close();
       client.close();
       await admin.close();

@@ -126,7 +126,7 @@ export const controlPlane = {
   admission: 'sidegate',
   /** ValidatingWebhookConfiguration of exec, attach, port-forward and the proxy verbs. */
   connect: 'sidegate-connect',
-  /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook re-reads it. */
+  /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook watches it. */
   options: 'sidegate-options',
   optionsKey: 'options.yaml',
   /** Prefix of each replica's ConfigMap with its counts of acknowledged policies. */
