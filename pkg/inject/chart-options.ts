@@ -1,8 +1,7 @@
 /** What the chart gives pods: the text of ConfigMap `sidegate-options`, checked field by field. */
 import { parse } from 'yaml';
 import type { CaptureMode } from '../contract/index.ts';
-import type { Drawn } from './drawn.ts';
-import type { InjectOptions, NamespaceFacts } from './options.ts';
+import type { Drawn, InjectOptions, NamespaceFacts } from './options.ts';
 import { isRecord } from './pod.ts';
 import { quantityBytes } from './quantity.ts';
 

@@ -3,15 +3,8 @@
  * pure: who calls it draws.
  */
 import { drawnGids } from '../contract/index.ts';
-import type { InjectOptions } from './options.ts';
+import type { Drawn, InjectOptions } from './options.ts';
 import type { Pod } from './pod.ts';
-
-export interface Drawn {
-  /** Part of the paths of network hooks on the probe port: {@link drawnHookKey}. */
-  readonly hookKey: string;
-  /** 0 to 2^32 - 1: which of {@link drawnGids} the sidecar has. */
-  readonly number: number;
-}
 
 /** Bytes that {@link draw} needs. */
 export const drawnBytes = 20;

@@ -1,6 +1,5 @@
 import type { CaptureMode } from '../contract/index.ts';
 import { defaultUid } from '../contract/index.ts';
-import type { Drawn } from './drawn.ts';
 import type { Resources } from './pod.ts';
 
 /**
@@ -46,6 +45,14 @@ export interface NamespaceFacts {
   readonly name: string;
   /** Carries the label {@link governedLabel}. */
   readonly governed: boolean;
+}
+
+/** What is drawn at random for each pod. */
+export interface Drawn {
+  /** Part of the paths of network hooks on the probe port: 22 characters of base64url. */
+  readonly hookKey: string;
+  /** 0 to 2^32 - 1: which of the gids that sidecars may have this one has. */
+  readonly number: number;
 }
 
 /** What decides a pod's shape beside the pod: the chart's values and its namespace. Never a policy: policies come later and change. */

@@ -2,10 +2,9 @@
 import { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from '../options.ts';
 import { drawnGids } from '../../contract/index.ts';
 import { draw } from '../drawn.ts';
-import type { Drawn } from '../drawn.ts';
 import type { Pod } from '../pod.ts';
 import { argumentAfter } from '../previous.ts';
-import type { InjectOptions } from '../options.ts';
+import type { Drawn, InjectOptions } from '../options.ts';
 import { injectedAnnotation } from '../inject.ts';
 import type { FinalStateParams } from '../final-state.ts';
 
