@@ -1,4 +1,12 @@
-export type { AuditEvent, ProcessEvent, RuleAct, SessionEnd, SessionSegment, SessionStart } from './audit.ts';
+export type {
+  AuditEvent,
+  ProcessEvent,
+  RuleAct,
+  SessionEnd,
+  SessionSegment,
+  SessionStart,
+  SignatureEvent,
+} from './audit.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';
 export type { Identity, PresentedCredentials, ProviderId } from './identity.ts';
