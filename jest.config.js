@@ -2,6 +2,7 @@
 const base = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: { '^fast-check$': '<rootDir>/test/support/properties.ts' },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
@@ -13,7 +14,8 @@ const base = {
 export default {
   // Two cores: one test process beside the sockets' peers, or timing tests starve.
   maxWorkers: 2,
-  testTimeout: 30_000,
+  // Ends a test that hangs; what waits in a test gives up before and says for what.
+  testTimeout: 90_000,
   projects: [
     {
       ...base,

@@ -91,7 +91,12 @@ export async function runPod(
   const limitStore = limitStoreOfRemote(remote, clock, logger);
   const plane = createDataPlane({
     policy: remote.policy,
-    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
+    verifiers: createIdentityVerifier({
+      clock,
+      logger,
+      secret: (ref) => remote.secret(ref)?.reveal(),
+      onCache: metrics.tokenCache,
+    }),
     credentials: remote.credentials,
     approvals: noApprovals,
     audit,

@@ -209,7 +209,7 @@ describe('Secrets', () => {
     state.pods.put(pod('a'));
     state.policies.put(policy('p', { ...upstream, ...allowAll }));
     await settle();
-    const missing = { values: [], missing: [{ name: 'key', key: 'api' }] };
+    const missing = { values: [], missing: [{ namespace: 'ml', name: 'key', key: 'api' }] };
     expect(directory.secrets(name('a'))).toEqual(missing);
     setSecret('ml/key', { wrong: 'x' });
     await clock.advanceAsync(31_000);
@@ -245,6 +245,45 @@ describe('Secrets', () => {
     state.clusterPolicies.put(clusterPolicy('base', hosted));
     await settle();
     expect(directory.secrets(name('a')).values[0]?.value.reveal()).toBe('platform');
+  });
+
+  test('of one name and key in both namespaces go side by side, each under its own', async () => {
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
+    setSecret('sidegate-system/key', { api: 'platform' });
+    setSecret('ml/key', { api: 'tenant' });
+    state.pods.put(pod('a'));
+    const caSecretRef = { name: 'key', key: 'api' };
+    const oidc = { issuer: 'https://idp.example.com', audiences: ['a'], caSecretRef };
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    state.clusterPolicies.put(clusterPolicy('base', { identity: { providers: [{ name: 'corp', oidc }] } }));
+    await settle();
+    const sent = directory.secrets(name('a')).values.map((one) => [one.namespace ?? 'own', one.value.reveal()]);
+    expect(sent.sort()).toEqual([
+      ['ml', 'tenant'],
+      ['own', 'platform'],
+    ]);
+    const answer = directory.answer(name('a'));
+    const policies = answer.kind === 'snapshot' ? answer.snapshot.policies : [];
+    const refs = policies.map(({ spec }) => spec.providers[0]?.oidc?.ca ?? spec.upstream?.credential?.source);
+    expect(refs).toEqual([
+      { kind: 'Secret', namespace: undefined, ...caSecretRef },
+      { kind: 'Secret', namespace: 'ml', ...caSecretRef },
+    ]);
+  });
+
+  test('the authorities of an issuer that was dropped for the platform’s are not sent', async () => {
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
+    setSecret('ml/ca', { pem: 'theirs' });
+    state.pods.put(pod('a'));
+    const oidc = { issuer: 'https://idp.example.com', audiences: ['a'] };
+    const caSecretRef = { name: 'ca', key: 'pem' };
+    const identity = (more = {}) => ({ identity: { providers: [{ name: 'corp', oidc: { ...oidc, ...more } }] } });
+    state.policies.put(policy('p', { ...identity({ caSecretRef }), ...allowAll }));
+    await settle();
+    expect(directory.secrets(name('a')).values.map((one) => one.value.reveal())).toEqual(['theirs']);
+    state.clusterPolicies.put(clusterPolicy('base', identity()));
+    await settle();
+    expect(directory.secrets(name('a'))).toEqual({ values: [], missing: [] });
   });
 
   test('a tenant does not get the platform’s credential by naming it in an endpoint of its own', async () => {

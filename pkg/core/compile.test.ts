@@ -25,7 +25,11 @@ const compile = (...policies: Policy[]): Snapshot => compileSnapshot(policies, {
 const port = (containerPort: number) =>
   ({ containerPort, protocol: 'Auto', caSecretRef: undefined, serverName: undefined }) as const;
 const key = (name: string) =>
-  ({ source: { kind: 'Secret', name, key: 'k' }, header: 'authorization', prefix: 'Bearer ' }) as const;
+  ({
+    source: { kind: 'Secret', namespace: 'ml', name, key: 'k' },
+    header: 'authorization',
+    prefix: 'Bearer ',
+  }) as const;
 const upstream = (more: Partial<NonNullable<PolicySpec['upstream']>>) => ({
   ports: [],
   hosted: undefined,
@@ -48,6 +52,7 @@ const approvals = (more: Partial<NonNullable<PolicySpec['approvals']>>) => ({
   approvers: [],
   required: undefined,
   timeoutMs: undefined,
+  maxGrantMs: undefined,
   ...more,
 });
 const approver = (name: string) => ({ ...group(name), kubernetesGroup: undefined, kubernetesUser: undefined });
@@ -143,6 +148,12 @@ const ordered: [string, readonly unknown[], (value: never) => Partial<PolicySpec
       (s) => s.approvals?.timeoutMs,
     ],
     [
+      'approvals.maxGrant',
+      [10, 20],
+      (maxGrantMs) => ({ approvals: approvals({ maxGrantMs }) }),
+      (s) => s.approvals?.maxGrantMs,
+    ],
+    [
       'analyzers[ner].timeout',
       [10, 20],
       (timeoutMs) => ({ analyzers: [analyzer({ timeoutMs })] }),
@@ -172,6 +183,22 @@ describe('values with an order', () => {
     for (const value of values) {
       expect(read(compile(policy('p', write(value as never)), clusterPolicy('base')))).toBe(value);
     }
+  });
+
+  test('maxPolicyAge: the smaller of those that cluster policies say, 24 h where none does; never a namespace’s', () => {
+    const age = (maxPolicyAgeMs: number) => ({ maxPolicyAgeMs });
+    const day = 86_400_000;
+    expect(compile().maxPolicyAgeMs).toBe(day);
+    expect(compile(policy('p', age(1)), policy('q', { profile: 'Relaxed' })).maxPolicyAgeMs).toBe(day);
+    expect(compile(policy('p', age(3 * day)), clusterPolicy('base')).maxPolicyAgeMs).toBe(day);
+    expect(compile(policy('p'), clusterPolicy('base', age(3 * day))).maxPolicyAgeMs).toBe(3 * day);
+    const two = compile(clusterPolicy('a', age(3 * day)), clusterPolicy('b', age(2 * day)));
+    expect(two.maxPolicyAgeMs).toBe(2 * day);
+    expect(two.notices).toContainEqual(
+      expect.objectContaining({ policy: 'cluster/a', field: 'maxPolicyAge', by: 'cluster/b' }),
+    );
+    const observing = clusterPolicy('o', { ...age(1), mode: 'Observe' });
+    expect(compile(policy('p'), observing).maxPolicyAgeMs).toBe(day);
   });
 
   test('audit.content: the cluster’s stands; of one level the one that keeps less', () => {
@@ -375,7 +402,7 @@ describe('two providers with one issuer and audience', () => {
               issuer: undefined,
               audiences: ['a'],
               jwksUri: undefined,
-              caFile: undefined,
+              ca: undefined,
               allowInsecureLoopback: false,
             },
           }),

@@ -34,6 +34,8 @@ export interface PolicySpec {
   readonly analyzers: readonly AnalyzerSpec[];
   readonly onUnknown: 'Deny' | 'Buffer' | undefined;
   readonly requestLimits: RequestLimits | undefined;
+  /** How long sidecars decide by a policy that no controller confirms. A ClusterInferencePolicy's alone. */
+  readonly maxPolicyAgeMs: number | undefined;
 }
 
 export type Profile = 'Strict' | 'Standard' | 'Relaxed';
@@ -69,7 +71,13 @@ export interface UpstreamSpec {
 
 /** Where a secret stands: a Secret in the cluster, or a file beside a sidecar that runs on its own. */
 export type SecretRef =
-  | { readonly kind: 'Secret'; readonly name: string; readonly key: string }
+  | {
+      readonly kind: 'Secret';
+      /** The policy's own; undefined for a ClusterInferencePolicy: Sidegate's own. */
+      readonly namespace: string | undefined;
+      readonly name: string;
+      readonly key: string;
+    }
   | { readonly kind: 'File'; readonly path: string };
 
 export interface TlsSpec {
@@ -101,8 +109,8 @@ export interface OidcSpec {
   readonly clockSkewMs: number;
   /** Where the key set stands when discovery is not to be used. */
   readonly jwksUri: string | undefined;
-  /** Trusted for the issuer's TLS, beside the public roots. */
-  readonly caFile: string | undefined;
+  /** Authorities (PEM) that are trusted for the issuer's TLS, beside the public roots. */
+  readonly ca: SecretRef | undefined;
   /** Subset of RS256…EdDSA; default all asymmetric ones. */
   readonly algorithms: readonly string[];
   /** Plain http to the issuer, loopback hosts only: demos and tests. Default false. */
@@ -114,7 +122,7 @@ export interface ServiceAccountSpec {
   readonly issuer: string | undefined;
   readonly audiences: readonly string[];
   readonly jwksUri: string | undefined;
-  readonly caFile: string | undefined;
+  readonly ca: SecretRef | undefined;
   readonly allowInsecureLoopback: boolean;
   /** The issuer's keys themselves, a JWK set as JSON: nothing is fetched. The controller gives those of the cluster's own issuer. */
   readonly keys?: string;
@@ -225,6 +233,8 @@ export interface ApprovalSpec {
   })[];
   readonly required: number | undefined;
   readonly timeoutMs: number | undefined;
+  /** Longest grant on pods of this policy. */
+  readonly maxGrantMs: number | undefined;
 }
 
 export interface ResponseLimit {

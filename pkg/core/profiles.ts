@@ -10,11 +10,14 @@ export interface ProfileDefaults {
   readonly 'requestLimits.maxBodyBytes': number;
   readonly 'requestLimits.bodyTimeoutMs': number;
   readonly 'requestLimits.upstreamIdleMs': number;
+  readonly maxPolicyAgeMs: number;
   readonly 'approvals.required': number;
   readonly 'approvals.timeoutMs': number;
+  readonly 'approvals.maxGrantMs': number;
 }
 
 const minute = 60_000;
+const day = 24 * 60 * minute;
 const mebibyte = 1024 * 1024;
 
 /**
@@ -31,8 +34,10 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.maxBodyBytes': mebibyte,
     'requestLimits.bodyTimeoutMs': 10_000,
     'requestLimits.upstreamIdleMs': 2 * minute,
+    maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
+    'approvals.maxGrantMs': 60 * minute,
   },
   Standard: {
     'tls.inbound': 'Required',
@@ -43,8 +48,10 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.maxBodyBytes': 8 * mebibyte,
     'requestLimits.bodyTimeoutMs': 30_000,
     'requestLimits.upstreamIdleMs': 10 * minute,
+    maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
+    'approvals.maxGrantMs': 480 * minute,
   },
   Relaxed: {
     'tls.inbound': 'Required',
@@ -55,8 +62,10 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     'requestLimits.maxBodyBytes': 32 * mebibyte,
     'requestLimits.bodyTimeoutMs': 60_000,
     'requestLimits.upstreamIdleMs': 30 * minute,
+    maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 10 * minute,
+    'approvals.maxGrantMs': 1_440 * minute,
   },
 };
 

@@ -26,6 +26,7 @@ export interface Settings {
   readonly approvals: ApprovalSpec | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: Snapshot['requestLimits'];
+  readonly maxPolicyAgeMs: number;
   readonly effective: readonly EffectiveValue[];
   readonly notices: readonly PolicyNotice[];
 }
@@ -173,10 +174,15 @@ function combineApprovals(
     combination['approvals.timeoutMs'],
     candidates(entries, ({ approvals }) => approvals?.timeoutMs),
   );
+  const maxGrant = combiner.merge(
+    combination['approvals.maxGrantMs'],
+    candidates(entries, ({ approvals }) => approvals?.maxGrantMs),
+  );
   return {
     approvers: (approvers?.value ?? []).flatMap((one) => qualify(one, scope)),
     required: required?.value ?? gap('approvals.required'),
     timeoutMs: timeout?.value ?? gap('approvals.timeoutMs'),
+    maxGrantMs: maxGrant?.value ?? gap('approvals.maxGrantMs'),
   };
 }
 
@@ -227,6 +233,12 @@ export function combineSettings(
       merged(combination['requestLimits.upstreamIdleMs'], (spec) => spec.requestLimits?.upstreamIdleMs) ??
       gap('requestLimits.upstreamIdleMs'),
   };
+  // Whoever could keep a sidecar from its controller would choose how long an old policy lives: no namespace does.
+  const maxPolicyAgeMs =
+    combiner.merge(
+      combination.maxPolicyAgeMs,
+      candidates(taking, (spec, entry) => (entry.cluster ? spec.maxPolicyAgeMs : undefined)),
+    )?.value ?? gap('maxPolicyAgeMs');
   return {
     profile,
     tls,
@@ -237,6 +249,7 @@ export function combineSettings(
     approvals: combineApprovals(combiner, taking, scopes, gap),
     analyzers: combineAnalyzers(combiner, taking),
     requestLimits,
+    maxPolicyAgeMs,
     effective: combiner.effective,
     notices: combiner.notices,
   };

@@ -194,7 +194,7 @@ describe('a policy is read', () => {
           subjectClaim: 'sub',
           clockSkewMs: 30_000,
           jwksUri: undefined,
-          caFile: undefined,
+          ca: undefined,
           algorithms: [],
           allowInsecureLoopback: false,
         },
@@ -208,7 +208,7 @@ describe('a policy is read', () => {
           issuer: undefined,
           audiences: ['x'],
           jwksUri: undefined,
-          caFile: undefined,
+          ca: undefined,
           allowInsecureLoopback: false,
         },
       },
@@ -222,6 +222,22 @@ describe('a policy is read', () => {
     ]);
   });
 
+  test('with the authorities of issuers: a file, or a Secret of its namespace, or of the platform', () => {
+    const text = (from: string) =>
+      `identity: { providers: [{ name: a, oidc: { issuer: "https://a", audiences: [x], ${from} } }, { name: b, serviceAccount: { issuer: "https://b", audiences: [x], ${from} } }] }`;
+    const read = (from: string, more = {}) =>
+      one(resource(text(from), more)).spec.providers.map(({ oidc, serviceAccount }) => (oidc ?? serviceAccount)?.ca);
+    const file = { kind: 'File', path: 'conf/ca.pem' };
+    expect(read('caFile: ca.pem')).toEqual([file, file]);
+    const secret = { kind: 'Secret', namespace: 'ml', name: 'n', key: 'k' };
+    const from = 'caSecretRef: { name: n, key: k }';
+    expect(read(from, { metadata: '{ name: p, namespace: ml }' })).toEqual([secret, secret]);
+    const platform = { ...secret, namespace: undefined };
+    const cluster = { kind: 'ClusterInferencePolicy', metadata: '{ name: c }' };
+    expect(read(from, cluster)).toEqual([platform, platform]);
+    expect(spec(text(`caFile: ca.pem, ${from}`)).join()).toContain('only one of them can stand here');
+  });
+
   test.each([
     ['{ file: k }', { source: { kind: 'File', path: 'conf/k' }, header: 'authorization', prefix: 'Bearer ' }],
     [
@@ -230,7 +246,11 @@ describe('a policy is read', () => {
     ],
     [
       '{ secretRef: { name: n, key: k }, prefix: "Token " }',
-      { source: { kind: 'Secret', name: 'n', key: 'k' }, header: 'authorization', prefix: 'Token ' },
+      {
+        source: { kind: 'Secret', namespace: 'ml', name: 'n', key: 'k' },
+        header: 'authorization',
+        prefix: 'Token ',
+      },
     ],
   ])('with the credential %s', (text, expected) => {
     expect(one(resource(`upstream: { credential: ${text} }`)).spec.upstream?.credential).toEqual(expected);
@@ -373,6 +393,7 @@ describe('the parser never throws', () => {
       'analyzers',
       'approvals',
       'requestLimits',
+      'maxPolicyAge',
       'responseLimits',
       'onUnknown',
       'audit',

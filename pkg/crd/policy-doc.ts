@@ -246,7 +246,7 @@ export function policyDoc(example: string): string {
     '',
     '- `upstream.credential.file` instead of `secretRef`',
     '- `upstream.ports[].caFile` instead of `caSecretRef`',
-    '- `caFile` of `oidc` and `serviceAccount`: authorities of the issuer’s TLS',
+    '- `caFile` of `oidc` and `serviceAccount` instead of `caSecretRef`: authorities of the issuer’s TLS',
     '- `identity.providers[].clientCertificate`: callers by certificate, from authorities in a file',
     '- `allowInsecureLoopback`: an issuer without TLS on a loopback address',
     '',

@@ -85,6 +85,11 @@ function checkKind(report: Report, { kind, metadata, spec }: PolicyResource): vo
     report(['metadata', 'namespace'], 'a ClusterInferencePolicy has no namespace: remove it, or use namespaceSelector');
   if (!cluster && spec.namespaceSelector !== undefined)
     report(['spec', 'namespaceSelector'], 'is for a ClusterInferencePolicy: this policy governs its own namespace');
+  if (!cluster && spec.maxPolicyAge !== undefined)
+    report(
+      ['spec', 'maxPolicyAge'],
+      'is for a ClusterInferencePolicy: the platform decides how long an old policy lives',
+    );
   if (metadata.namespace === 'cluster')
     report(
       ['metadata', 'namespace'],

@@ -155,6 +155,14 @@ export const inferencePolicySchema = {
         },
       },
     },
+    maxPolicyAge: {
+      ...duration,
+      'x-sidegate-bounds': { least: '10m', most: '168h' },
+      description:
+        'How long a pod goes on by its policy while no controller can be reached; then everything is refused with `policy_expired`. Of a ClusterInferencePolicy only, from 10m to 168h. Serving certificates of Sidegate end after 24 hours all the same.',
+      'x-sidegate-default': '24h',
+      'x-sidegate-example': '72h',
+    },
     responseLimits: { type: 'array', maxItems: 64, description: 'Side channels, by caller.', items: responseLimit },
     onUnknown: {
       type: 'string',

@@ -84,19 +84,39 @@ function fileRef(path: string | undefined, locate: Locate): SecretRef | undefine
   return path === undefined ? undefined : { kind: 'File', path: locate(path) };
 }
 
-function secretRef(ref: { readonly name: string; readonly key: string } | undefined): SecretRef | undefined {
-  return ref === undefined ? undefined : { kind: 'Secret', name: ref.name, key: ref.key };
+/** Where what a policy names is to be found. */
+interface Origin {
+  readonly locate: Locate;
+  /** Of its Secrets; undefined: Sidegate's own. */
+  readonly namespace: string | undefined;
 }
 
-function upstreamOf(upstream: UpstreamResource, locate: Locate): UpstreamSpec {
+interface NamedSecret {
+  readonly name: string;
+  readonly key: string;
+}
+
+function secretRef(ref: NamedSecret | undefined, { namespace }: Origin): SecretRef | undefined {
+  return ref === undefined ? undefined : { kind: 'Secret', namespace, name: ref.name, key: ref.key };
+}
+
+/** Authorities: a Secret in a cluster, a file beside a sidecar on its own. */
+function authoritiesOf(
+  from: { readonly caSecretRef?: NamedSecret; readonly caFile?: string },
+  origin: Origin,
+): SecretRef | undefined {
+  return secretRef(from.caSecretRef, origin) ?? fileRef(from.caFile, origin.locate);
+}
+
+function upstreamOf(upstream: UpstreamResource, origin: Origin): UpstreamSpec {
   const { credential } = upstream;
-  const source = secretRef(credential?.secretRef) ?? fileRef(credential?.file, locate);
+  const source = secretRef(credential?.secretRef, origin) ?? fileRef(credential?.file, origin.locate);
   const header = (credential?.header ?? 'authorization').toLowerCase();
   return {
     ports: (upstream.ports ?? []).map((port) => ({
       containerPort: port.containerPort,
       protocol: port.protocol ?? 'Auto',
-      caSecretRef: secretRef(port.caSecretRef) ?? fileRef(port.caFile, locate),
+      caSecretRef: authoritiesOf(port, origin),
       serverName: port.serverName,
     })),
     hosted: upstream.hosted === undefined ? undefined : { url: upstream.hosted.url },
@@ -113,9 +133,8 @@ function certificateOf(tls: NonNullable<PolicySpecResource['tls']>): NonNullable
   return certificate.secretName === undefined ? { issuer: 'Sidegate' } : { secretName: certificate.secretName };
 }
 
-function providerOf(provider: ProviderResource, locate: Locate): ProviderSpec {
+function providerOf(provider: ProviderResource, origin: Origin): ProviderSpec {
   const { oidc, serviceAccount, clientCertificate, kubernetesUser } = provider;
-  const located = (path: string | undefined): string | undefined => (path === undefined ? undefined : locate(path));
   return {
     name: provider.name,
     oidc:
@@ -129,7 +148,7 @@ function providerOf(provider: ProviderResource, locate: Locate): ProviderSpec {
             subjectClaim: oidc.subjectClaim ?? 'sub',
             clockSkewMs: milliseconds(oidc.clockSkew) ?? defaultClockSkewMs,
             jwksUri: oidc.jwksUri,
-            caFile: located(oidc.caFile),
+            ca: authoritiesOf(oidc, origin),
             algorithms: oidc.algorithms ?? [],
             allowInsecureLoopback: oidc.allowInsecureLoopback ?? false,
           },
@@ -140,14 +159,14 @@ function providerOf(provider: ProviderResource, locate: Locate): ProviderSpec {
             issuer: serviceAccount.issuer,
             audiences: serviceAccount.audiences,
             jwksUri: serviceAccount.jwksUri,
-            caFile: located(serviceAccount.caFile),
+            ca: authoritiesOf(serviceAccount, origin),
             allowInsecureLoopback: serviceAccount.allowInsecureLoopback ?? false,
           },
     clientCertificate:
       clientCertificate === undefined
         ? undefined
         : {
-            caFile: locate(clientCertificate.caFile),
+            caFile: origin.locate(clientCertificate.caFile),
             subjectFrom: clientCertificate.subjectFrom ?? 'Auto',
             groupsFrom: clientCertificate.groupsFrom ?? 'OrganizationalUnit',
           },
@@ -250,22 +269,23 @@ function approvalsOf(approvals: NonNullable<PolicySpecResource['approvals']>): A
     approvers: (approvals.approvers ?? []).map(approverOf),
     required: approvals.required,
     timeoutMs: milliseconds(approvals.timeout),
+    maxGrantMs: milliseconds(approvals.maxGrant),
   };
 }
 
-function specOf(spec: PolicySpecResource, locate: Locate): PolicySpec {
+function specOf(spec: PolicySpecResource, origin: Origin): PolicySpec {
   const { upstream, tls, approvals, audit, requestLimits } = spec;
   return {
     selector: selectorOf(spec.selector),
     namespaceSelector: spec.namespaceSelector === undefined ? undefined : selectorOf(spec.namespaceSelector),
     mode: spec.mode ?? 'Enforce',
     profile: spec.profile,
-    upstream: upstream === undefined ? undefined : upstreamOf(upstream, locate),
+    upstream: upstream === undefined ? undefined : upstreamOf(upstream, origin),
     tls:
       tls === undefined
         ? undefined
         : { inbound: tls.inbound, minVersion: tls.minVersion, certificate: certificateOf(tls) },
-    providers: (spec.identity?.providers ?? []).map((one) => providerOf(one, locate)),
+    providers: (spec.identity?.providers ?? []).map((one) => providerOf(one, origin)),
     access: (spec.access ?? []).map(accessOf),
     guards: (spec.guards ?? []).map(guardOf),
     classification: (spec.classification ?? []).map(classificationOf),
@@ -282,6 +302,7 @@ function specOf(spec: PolicySpecResource, locate: Locate): PolicySpec {
             bodyTimeoutMs: milliseconds(requestLimits.bodyTimeout),
             upstreamIdleMs: milliseconds(requestLimits.upstreamIdle),
           },
+    maxPolicyAgeMs: milliseconds(spec.maxPolicyAge),
   };
 }
 
@@ -296,6 +317,6 @@ export function toPolicy({ kind, metadata, spec }: PolicyResource, file: string)
     namespace,
     generation: metadata.generation ?? 1,
     createdAt: Number.isNaN(created) ? 0 : created,
-    spec: specOf(spec, (path) => (isAbsolute(path) ? path : join(dirname(file), path))),
+    spec: specOf(spec, { namespace, locate: (path) => (isAbsolute(path) ? path : join(dirname(file), path)) }),
   };
 }

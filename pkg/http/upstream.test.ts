@@ -2,65 +2,26 @@ import { createServer as createHttp } from 'node:http';
 import type { RequestListener } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { createServer as createNet } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { silentLogger, systemClock } from '../base/index.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { createPeers } from '../../test/support/peers.ts';
+import { pause, until } from '../../test/support/wait.ts';
+import { systemClock } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { ensureSelfSigned } from '../pki/index.ts';
 import type { Upstream, UpstreamCall, UpstreamRequest } from './exchange.ts';
-import { createUpstream } from './upstream.ts';
 import type { UpstreamOptions } from './upstream.ts';
 
-const ends: (() => void)[] = [];
-afterEach(() => {
-  for (const end of ends.splice(0)) end();
-});
-
-async function listen(server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  ends.push(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return (server.address() as AddressInfo).port;
-}
+const peers = createPeers();
+const { listen, raw } = peers;
+const upstreamTo = peers.upstream;
+afterEach(() => peers.end());
 
 const model = (listener: RequestListener): Promise<number> => listen(createHttp(listener));
-
-/** A server that reads a request's head and then does as it is told with the socket; `connection` counts from 0. */
-function raw(
-  answer: (socket: Socket, text: string, connection: number) => void,
-): Promise<number> & { connections: () => number } {
-  let count = 0;
-  const port = listen(
-    createNet((socket) => {
-      const own = count++;
-      socket.on('data', (chunk) => answer(socket, chunk.toString('latin1'), own));
-    }),
-  );
-  return Object.assign(port, { connections: () => count });
-}
-
-function upstreamTo(port: number, options: Partial<UpstreamOptions> = {}): Upstream {
-  const upstream = createUpstream({
-    url: `http://127.0.0.1:${port}`,
-    clock: systemClock,
-    logger: silentLogger,
-    ...options,
-  });
-  ends.push(() => upstream.close());
-  return upstream;
-}
 
 interface Result {
   readonly calls: string[];
@@ -167,10 +128,14 @@ describe('requests', () => {
     let closed = 0;
     const server = createHttp((_request, response) => response.end('ok'));
     server.on('connection', (socket) => socket.on('close', () => closed++));
-    const upstream = upstreamTo(await listen(server), { limits: { idleSocketMs: 50 } });
+    const clock = fakeClock();
+    const upstream = upstreamTo(await listen(server), { clock, limits: { idleSocketMs: 50 } });
     await send(upstream);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(closed).toBe(1);
+    clock.advance(49);
+    await pause(50);
+    expect(closed).toBe(0);
+    clock.advance(50);
+    await until(() => closed === 1);
   });
 
   test('a path of the URL stands before each request’s', async () => {
@@ -214,23 +179,16 @@ describe('Content-Encoding of answers', () => {
 
   test('each piece of a coded stream is given when it comes', async () => {
     const { createGzip, constants } = await import('node:zlib');
+    const gzip = createGzip();
     const port = await model((_request, response) => {
       response.writeHead(200, { 'content-encoding': 'gzip' });
-      const gzip = createGzip();
       gzip.pipe(response);
       gzip.write('one');
       gzip.flush(constants.Z_SYNC_FLUSH);
-      setTimeout(() => gzip.end('two'), 100);
     });
-    const pieces: number[] = [];
-    const started = performance.now();
-    const result = await send(
-      upstreamTo(port),
-      {},
-      (_call, event) => event === 'data' && pieces.push(performance.now() - started),
-    );
+    // The model says nothing more until the first piece was given.
+    const result = await send(upstreamTo(port), {}, (_call, event) => event === 'data' && gzip.end('two'));
     expect(result.body).toBe('onetwo');
-    expect(pieces[1]! - pieces[0]!).toBeGreaterThan(50);
   });
 
   test.each([
@@ -260,25 +218,25 @@ describe('the one resend', () => {
 
   test('happens where a reused connection ends before any byte of an answer', async () => {
     const seen: string[] = [];
-    const server = raw((socket, text, connection) => {
-      seen.push(`${connection} ${text.split('\r\n')[0]}`);
+    const server = await raw(({ socket, path, connection }) => {
+      seen.push(`${connection} ${path}`);
       if (connection === 0 && seen.length === 2) socket.destroy();
       else socket.write(whole);
     });
-    const upstream = upstreamTo(await server);
+    const upstream = upstreamTo(server.port);
     await send(upstream);
     expect(await send(upstream)).toMatchObject({ status: 200, body: 'ok', calls: ['head', 'data', 'end'] });
-    expect(seen).toEqual(['0 POST /v1 HTTP/1.1', '0 POST /v1 HTTP/1.1', '1 POST /v1 HTTP/1.1']);
+    expect(seen).toEqual(['0 /v1', '0 /v1', '1 /v1']);
   });
 
   test('happens once', async () => {
     let requests = 0;
-    const server = raw((socket) => {
+    const server = await raw(({ socket }) => {
       requests++;
       if (requests === 1) socket.write(whole);
       else socket.destroy();
     });
-    const upstream = upstreamTo(await server);
+    const upstream = upstreamTo(server.port);
     await send(upstream);
     expect(await send(upstream)).toMatchObject({ code: 'upstream_protocol', calls: ['error'] });
     expect(requests).toBe(3);
@@ -286,11 +244,11 @@ describe('the one resend', () => {
 
   test('does not happen on a new connection', async () => {
     let requests = 0;
-    const server = raw((socket) => {
+    const server = await raw(({ socket }) => {
       requests++;
       socket.destroy();
     });
-    expect(await send(upstreamTo(await server))).toMatchObject({ code: 'upstream_protocol' });
+    expect(await send(upstreamTo(server.port))).toMatchObject({ code: 'upstream_protocol' });
     expect(requests).toBe(1);
   });
 
@@ -301,12 +259,12 @@ describe('the one resend', () => {
     ['a head', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'],
   ])('does not happen after %s', async (_name, text) => {
     let requests = 0;
-    const server = raw((socket) => {
+    const server = await raw(({ socket }) => {
       requests++;
       if (requests === 1) socket.write(whole);
       else socket.end(text);
     });
-    const upstream = upstreamTo(await server);
+    const upstream = upstreamTo(server.port);
     await send(upstream);
     expect(await send(upstream)).toMatchObject({ code: 'upstream_protocol' });
     expect(requests).toBe(2);
@@ -338,40 +296,40 @@ describe('answers that are not whole or not HTTP', () => {
     ['a head past the limit', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`, ['error']],
     ['more headers than allowed', `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(300)}\r\n`, ['error']],
   ])('%s is an error', async (_name, text, calls) => {
-    const server = raw((socket) => socket.end(text));
-    expect(await send(upstreamTo(await server))).toMatchObject({ code: 'upstream_protocol', calls });
+    const server = await raw(({ socket }) => socket.end(text));
+    expect(await send(upstreamTo(server.port))).toMatchObject({ code: 'upstream_protocol', calls });
   });
 
   test('what follows an answer is never the next request’s answer', async () => {
-    const server = raw((socket) =>
+    const server = await raw(({ socket }) =>
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'),
     );
-    const upstream = upstreamTo(await server);
+    const upstream = upstreamTo(server.port);
     for (let at = 0; at < 4; at++) {
       const result = await send(upstream);
       expect(result.body).not.toContain('evil');
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(10);
     }
   });
 
   test('nor is what an idle connection says by itself', async () => {
-    const server = raw((socket, _text, connection) => {
+    const server = await raw(({ socket, connection }) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
       if (connection === 0) setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'), 20);
     });
-    const upstream = upstreamTo(await server);
+    const upstream = upstreamTo(server.port);
     await send(upstream);
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await until(() => server.sockets[0]!.destroyed);
     expect((await send(upstream)).body).toBe('ok');
   });
 
   test('interim answers are skipped', async () => {
-    const server = raw((socket) =>
+    const server = await raw(({ socket }) =>
       socket.write(
         'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
       ),
     );
-    expect(await send(upstreamTo(await server))).toMatchObject({
+    expect(await send(upstreamTo(server.port))).toMatchObject({
       status: 200,
       body: 'ok',
       calls: ['head', 'data', 'end'],
@@ -379,8 +337,8 @@ describe('answers that are not whole or not HTTP', () => {
   });
 
   test('errors never hold the peer’s words', async () => {
-    const server = raw((socket) => socket.end('secret words\r\n\r\n'));
-    const result = await send(upstreamTo(await server));
+    const server = await raw(({ socket }) => socket.end('secret words\r\n\r\n'));
+    const result = await send(upstreamTo(server.port));
     expect(result.error!.message).not.toContain('secret');
   });
 });
@@ -388,41 +346,61 @@ describe('answers that are not whole or not HTTP', () => {
 describe('time', () => {
   test('a port where nobody listens is unreachable', async () => {
     const port = await model(() => undefined);
-    ends.splice(0).forEach((end) => end());
+    peers.end();
     expect(await send(upstreamTo(port))).toMatchObject({ code: 'upstream_unreachable', calls: ['error'] });
   });
 
   test('a connection that does not come about in time is unreachable', async () => {
     // TLS to a server that never says hello: the connect time-out covers the handshake.
-    const port = await listen(createNet(() => undefined));
-    const upstream = upstreamTo(port, { url: `https://127.0.0.1:${port}`, limits: { connectMs: 100 } });
-    expect(await send(upstream)).toMatchObject({ code: 'upstream_unreachable', calls: ['error'] });
+    let accepted = false;
+    const port = await listen(createNet(() => (accepted = true)));
+    const clock = fakeClock();
+    const upstream = upstreamTo(port, { clock, url: `https://127.0.0.1:${port}`, limits: { connectMs: 100 } });
+    const result = send(upstream);
+    await until(() => accepted);
+    clock.advance(100);
+    expect(await result).toMatchObject({ code: 'upstream_unreachable', calls: ['error'] });
   });
 
   test('silence before the head, and in the middle, is a time-out; each byte begins it anew', async () => {
+    let more: () => void = () => undefined;
+    let asked = 0;
     const port = await model((request, response) => {
+      asked++;
       if (request.url === '/silent') return;
+      more = () => response.write('b');
       response.write('a');
-      let times = 0;
-      const timer = setInterval(() => {
-        response.write('b');
-        if (++times === 4) clearInterval(timer);
-      }, 60);
     });
-    const upstream = upstreamTo(port);
-    expect(await send(upstream, { path: '/silent', idleMs: 100 })).toMatchObject({
-      code: 'upstream_timeout',
-      calls: ['error'],
-    });
-    expect(await send(upstream, { path: '/', idleMs: 150 })).toMatchObject({ code: 'upstream_timeout', body: 'abbbb' });
+    const clock = fakeClock();
+    const upstream = upstreamTo(port, { clock });
+    const silent = send(upstream, { path: '/silent', idleMs: 100 });
+    await until(() => asked === 1);
+    clock.advance(100);
+    expect(await silent).toMatchObject({ code: 'upstream_timeout', calls: ['error'] });
+
+    let pieces = 0;
+    let over = false;
+    const slow = send(upstream, { path: '/', idleMs: 150 }, (_call, event) => event === 'data' && pieces++);
+    void slow.then(() => (over = true));
+    for (let at = 1; at <= 5; at++) {
+      await until(() => pieces === at);
+      clock.advance(149);
+      if (at < 5) more();
+    }
+    await pause(50);
+    expect(over).toBe(false);
+    clock.advance(1);
+    expect(await slow).toMatchObject({ code: 'upstream_timeout', body: 'abbbb' });
   });
 
   test('while the caller does not read, silence is not the model’s', async () => {
     const port = await model((_request, response) => response.end('x'.repeat(10)));
-    const result = await send(upstreamTo(port), { idleMs: 80 }, (call, event) => {
+    const clock = fakeClock();
+    const result = await send(upstreamTo(port, { clock }), { idleMs: 80 }, (call, event) => {
       if (event !== 'head') return;
       call.pause();
-      setTimeout(() => call.resume(), 300);
+      clock.advance(300);
+      call.resume();
     });
     expect(result).toMatchObject({ status: 200, body: 'x'.repeat(10) });
   });
@@ -489,10 +467,8 @@ describe('pause, resume and abort', () => {
         error: () => events.push('error'),
       });
       if (when === 'sent') asked = () => call.abort();
-      const end = Date.now() + 5000;
-      while (!closed && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until(() => closed);
       call.abort();
-      expect(closed).toBe(true);
       expect(events).toEqual(when === 'sent' ? [] : when === 'head' ? ['head'] : ['head', 'data']);
     },
   );

@@ -4,6 +4,7 @@ import { request as requestTls } from 'node:https';
 import { getCACertificates } from 'node:tls';
 import { CodedError } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
+import type { SecretRef } from '../core/index.ts';
 
 export type ProviderFaultCode =
   | 'insecure_url'
@@ -26,12 +27,15 @@ export class ProviderFault extends CodedError<ProviderFaultCode> {
 
 export interface HttpGetRequest {
   readonly url: URL;
-  /** PEM file of authorities trusted beside the public roots; read at every call, so that it may change. */
-  readonly caFile: string | undefined;
+  /** Authorities (PEM) trusted beside the public roots; read at every call, so that they may change. */
+  readonly ca: SecretRef | undefined;
   readonly maxBytes: number;
   /** From the call to the last byte. */
   readonly timeoutMs: number;
 }
+
+/** Content of a Secret that a policy names; undefined: missing, or not here yet. */
+export type ReadSecret = (ref: SecretRef) => string | undefined;
 
 /**
  * Fetches a small document.
@@ -44,9 +48,9 @@ export type HttpGet = (request: HttpGetRequest) => Promise<Buffer>;
  * A getter on `node:http` and `node:https` that follows no redirect (a redirect would let whoever answers choose where
  * trust comes from), sends no credential, keeps no connection, and is bounded in bytes and time.
  */
-export function createHttpGet(clock: Clock): HttpGet {
-  return async ({ url, caFile, maxBytes, timeoutMs }) => {
-    const ca = caFile === undefined ? undefined : [...getCACertificates('default'), await readCa(caFile)];
+export function createHttpGet(clock: Clock, secret: ReadSecret = () => undefined): HttpGet {
+  return async ({ url, ca: from, maxBytes, timeoutMs }) => {
+    const ca = from === undefined ? undefined : [...getCACertificates('default'), await readAuthorities(from, secret)];
     return await new Promise<Buffer>((resolve, reject) => {
       const send = url.protocol === 'https:' ? requestTls : requestPlain;
       const request = send(url, {
@@ -91,9 +95,20 @@ export function createHttpGet(clock: Clock): HttpGet {
   };
 }
 
-async function readCa(caFile: string): Promise<string> {
+/** Never the public roots alone where others were named: the answer might come from somebody else. */
+async function readAuthorities(from: SecretRef, secret: ReadSecret): Promise<string> {
+  const text = from.kind === 'File' ? await readCaFile(from.path) : secret(from);
+  if (text === undefined)
+    throw new ProviderFault('unreachable', 'the Secret with the authorities of the provider is missing');
+  // TLS leaves out what it cannot read, without a word.
+  if (!text.includes('-----BEGIN CERTIFICATE-----'))
+    throw new ProviderFault('unreachable', 'what should hold the authorities of the provider holds no certificate');
+  return text;
+}
+
+async function readCaFile(path: string): Promise<string> {
   try {
-    return await readFile(caFile, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (cause) {
     throw new ProviderFault('unreachable', 'the CA file of the provider cannot be read', { cause });
   }

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLogger, systemClock } from '../base/index.ts';
-import type { CompiledProvider, IdentityResult, IdentityVerifier } from '../core/index.ts';
+import type { CompiledProvider, IdentityResult, IdentityVerifier, OidcSpec, SecretRef } from '../core/index.ts';
+import { oidc } from '../core/testing/policies.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { createAuthority, serverAuth } from '../../test/support/issuer-certificates.ts';
 import { startIssuer } from '../../test/support/issuer.ts';
 import type { Issuer } from '../../test/support/issuer.ts';
 import { createIdentityVerifier } from './index.ts';
@@ -8,27 +11,16 @@ import { createIdentityVerifier } from './index.ts';
 let issuer: Issuer;
 let verifier: IdentityVerifier;
 
+const providerOf = (more: Partial<OidcSpec> = {}): CompiledProvider => ({
+  id: 'ml/support/corp',
+  oidc: oidc(issuer.url, 'inference', { allowInsecureLoopback: true, ...more }),
+  serviceAccount: undefined,
+  clientCertificate: undefined,
+  kubernetesUser: undefined,
+});
 const start = async (algorithm: 'ES256' | 'RS256' | 'EdDSA'): Promise<void> => {
   issuer = await startIssuer({ algorithm, users: [{ name: 'ana', groups: ['ml-eng'] }] });
-  const provider: CompiledProvider = {
-    id: 'ml/support/corp',
-    oidc: {
-      issuer: issuer.url,
-      audiences: ['inference'],
-      groupsClaim: 'groups',
-      scopesClaim: undefined,
-      subjectClaim: 'sub',
-      clockSkewMs: 30_000,
-      jwksUri: undefined,
-      caFile: undefined,
-      algorithms: [],
-      allowInsecureLoopback: true,
-    },
-    serviceAccount: undefined,
-    clientCertificate: undefined,
-    kubernetesUser: undefined,
-  };
-  verifier = createIdentityVerifier({ clock: systemClock, logger: silentLogger })([provider]);
+  verifier = createIdentityVerifier({ clock: systemClock, logger: silentLogger })([providerOf()]);
 };
 beforeEach(() => start('ES256'));
 afterEach(async () => {
@@ -72,5 +64,49 @@ describe('with a certified OpenID provider', () => {
     expect(await ask(later)).toMatchObject({ kind: 'proven', identity: { subject: 'cy' } });
     await issuer.resume();
     expect(issuer.requests).toEqual({ discovery: 2, keys: 2, token: 0 });
+  });
+});
+
+describe('behind an authority of its own', () => {
+  const ca = { kind: 'Secret', namespace: 'ml', name: 'idp-ca', key: 'ca.crt' } as const;
+  const pemOf = (name: string) => {
+    const authority = createAuthority(name, systemClock.now());
+    return { authority, pem: authority.pem };
+  };
+
+  test('a user is proven once the Secret with it is there, over TLS, and by no other authority', async () => {
+    verifier.close();
+    await issuer.close();
+    const { authority, pem } = pemOf('private');
+    const leaf = authority.issue({ usages: [serverAuth], dnsNames: ['localhost'] });
+    issuer = await startIssuer({ tls: { cert: leaf.pem, key: leaf.keyPem } });
+    expect(issuer.url).toMatch(/^https:/);
+    const clock = fakeClock();
+    clock.step(Date.now() - clock.now());
+    let secret: string | undefined;
+    const options = { clock, logger: silentLogger, secret: (ref: SecretRef) => (ref === ca ? secret : undefined) };
+    verifier = createIdentityVerifier(options)([providerOf({ allowInsecureLoopback: false, ca })]);
+    const token = await issuer.token({ sub: 'ana' });
+    const unavailable = { kind: 'refused', reason: 'identity_unavailable' };
+    expect(await ask(token)).toEqual(unavailable);
+    secret = pemOf('another').pem;
+    await clock.advanceAsync(3_000);
+    expect(await ask(token)).toEqual(unavailable);
+    expect(issuer.requests.keys).toBe(0);
+    secret = pem;
+    await clock.advanceAsync(3_000);
+    expect(await ask(token)).toMatchObject({ kind: 'proven', identity: { subject: 'ana', issuer: issuer.url } });
+  });
+
+  test('without naming it, its issuer is not believed', async () => {
+    verifier.close();
+    await issuer.close();
+    const leaf = pemOf('private').authority.issue({ usages: [serverAuth], dnsNames: ['localhost'] });
+    issuer = await startIssuer({ tls: { cert: leaf.pem, key: leaf.keyPem } });
+    verifier = createIdentityVerifier({ clock: systemClock, logger: silentLogger })([
+      providerOf({ allowInsecureLoopback: false }),
+    ]);
+    expect(await ask(await issuer.token())).toEqual({ kind: 'refused', reason: 'identity_unavailable' });
+    expect(issuer.requests).toMatchObject({ discovery: 0, keys: 0 });
   });
 });

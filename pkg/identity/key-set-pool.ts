@@ -26,8 +26,8 @@ export class KeySetPool {
 
   /** The caller gives it back by `release` of the result, once. */
   acquire(spec: KeySourceSpec): { readonly keys: KeySet; release(): void } {
-    const { issuer, jwksUri, caFile, allowInsecureLoopback, keys } = spec;
-    const name = JSON.stringify([issuer, jwksUri ?? null, caFile ?? null, allowInsecureLoopback, keys ?? null]);
+    const { issuer, jwksUri, ca, allowInsecureLoopback, keys } = spec;
+    const name = JSON.stringify([issuer, jwksUri ?? null, ca ?? null, allowInsecureLoopback, keys ?? null]);
     let entry = this.#entries.get(name);
     if (entry === undefined) {
       entry = { keys: new KeySet(spec, this.#options), users: 0, linger: undefined };

@@ -1,5 +1,6 @@
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
+import type { SecretRef } from '../core/index.ts';
 import { ProviderFault } from './http-get.ts';
 import type { HttpGet } from './http-get.ts';
 import { readVerificationKey } from './verification-key.ts';
@@ -10,7 +11,7 @@ export interface KeySourceSpec {
   readonly issuer: string;
   /** When set, there is no discovery. */
   readonly jwksUri: string | undefined;
-  readonly caFile: string | undefined;
+  readonly ca: SecretRef | undefined;
   /** Plain http, loopback hosts only. */
   readonly allowInsecureLoopback: boolean;
   /** The key set itself, as JSON: nothing is fetched. */
@@ -41,7 +42,7 @@ export async function fetchKeys(spec: KeySourceSpec, get: HttpGet): Promise<Veri
 async function fetchKeySet(spec: KeySourceSpec, get: HttpGet): Promise<Buffer> {
   const address = spec.jwksUri ?? (await discover(spec, get));
   const url = trustedUrl(address, spec.allowInsecureLoopback);
-  return get({ url, caFile: spec.caFile, maxBytes: maxKeySetBytes, timeoutMs });
+  return get({ url, ca: spec.ca, maxBytes: maxKeySetBytes, timeoutMs });
 }
 
 async function discover(spec: KeySourceSpec, get: HttpGet): Promise<string> {
@@ -50,7 +51,7 @@ async function discover(spec: KeySourceSpec, get: HttpGet): Promise<string> {
     throw new ProviderFault('insecure_url', 'an issuer has neither query nor fragment');
   }
   const url = new URL(`${spec.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
-  const document = objectOf(await get({ url, caFile: spec.caFile, maxBytes: maxDocumentBytes, timeoutMs }));
+  const document = objectOf(await get({ url, ca: spec.ca, maxBytes: maxDocumentBytes, timeoutMs }));
   // Section 4.3: they must be identical, or one tenant of a shared host could speak for another.
   if (document['issuer'] !== spec.issuer) {
     throw new ProviderFault('issuer_mismatch', 'the metadata names another issuer');

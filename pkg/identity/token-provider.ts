@@ -1,5 +1,5 @@
 import type { Logger } from '../base/index.ts';
-import type { CompiledProvider, Identity } from '../core/index.ts';
+import type { CompiledProvider, Identity, SecretRef } from '../core/index.ts';
 import { signatureAlgorithm, signatureAlgorithms } from './algorithms.ts';
 import type { Claims } from './compact-token.ts';
 import type { KeySet } from './key-set.ts';
@@ -14,7 +14,7 @@ const serviceAccountSkewMs = 30_000;
 export interface ClusterIssuer {
   readonly issuer: string;
   readonly jwksUri?: string;
-  readonly caFile?: string;
+  readonly ca?: SecretRef;
 }
 
 /** A provider of tokens, ready to judge. */
@@ -57,7 +57,7 @@ export function createTokenProvider(
       : cluster && {
           issuer: cluster.issuer,
           jwksUri: serviceAccount.jwksUri ?? cluster.jwksUri,
-          caFile: serviceAccount.caFile ?? cluster.caFile,
+          ca: serviceAccount.ca ?? cluster.ca,
           allowInsecureLoopback: serviceAccount.allowInsecureLoopback,
         };
   if (source === undefined) {

@@ -16,7 +16,7 @@ import { checkTimes, isForAny } from './claims.ts';
 import { maxTokenLength, parseCompactToken } from './compact-token.ts';
 import type { ParsedToken } from './compact-token.ts';
 import { createHttpGet } from './http-get.ts';
-import type { HttpGet } from './http-get.ts';
+import type { HttpGet, ReadSecret } from './http-get.ts';
 import { defaultKeySetTimes } from './key-set.ts';
 import type { KeySetTimes } from './key-set.ts';
 import { KeySetPool } from './key-set-pool.ts';
@@ -58,6 +58,8 @@ export interface IdentityOptions {
   readonly logger: Logger;
   /** How metadata and keys are fetched; default `node:https`, no redirects, capped in size and time. */
   readonly fetch?: HttpGet;
+  /** Secrets that policies name: authorities of issuers. Default: there is no cluster, so they are missing. */
+  readonly secret?: ReadSecret;
   readonly caches?: IdentityCaches;
   readonly keySets?: Partial<KeySetTimes>;
   /** For providers of service-account tokens that name no issuer. */
@@ -72,7 +74,7 @@ export function createIdentityVerifier(options: IdentityOptions): IdentityVerifi
   const pool = new KeySetPool({
     clock,
     logger,
-    get: options.fetch ?? createHttpGet(clock),
+    get: options.fetch ?? createHttpGet(clock, options.secret),
     times: { ...defaultKeySetTimes, ...options.keySets },
   });
   return (providers) => new ProviderVerifier(providers, pool, options);

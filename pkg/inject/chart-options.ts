@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import type { CaptureMode } from '../contract/index.ts';
 import type { InjectOptions, NamespaceFacts } from './options.ts';
 import { isRecord } from './pod.ts';
+import { quantityBytes } from './quantity.ts';
 
 /** Options but for what is known only when a pod comes: its namespace, and the authorities of that moment. */
 export interface ChartOptions {
@@ -50,7 +51,7 @@ const shape: Readonly<Record<string, Check>> = {
   uid: (value) => integer(value) && value !== 0,
   resources: fields({ init: resources, sidecar: resources }),
   stateSize: text,
-  spoolSize: text,
+  spoolSize: (value) => typeof value === 'string' && quantityBytes(value) !== undefined,
   meshes: listOf(
     fields({
       name: text,

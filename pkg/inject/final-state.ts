@@ -26,6 +26,7 @@ import { dialerUid, formatHelpers, formatPortMap, formatPorts, likeDialer, meshe
 import type { PodPorts } from './ports.ts';
 import { argumentAfter } from './previous.ts';
 import { isDrainHook } from './probes.ts';
+import { spoolLimit } from './quantity.ts';
 import { refusalsOf } from './refusals.ts';
 import { entriesOf } from './roles.ts';
 import type { Entry } from './roles.ts';
@@ -178,6 +179,7 @@ const rules = {
       ['--token-file', `${mountPaths.token}/${tokenFile}`],
       ['--state', mountPaths.state],
       ['--spool', mountPaths.spool],
+      ['--spool-limit', `${spoolLimit(options.spoolSize)}`],
     ];
     const flags = [...expected.map(([flag]) => flag), '--probes', '--grace'];
     return unless(

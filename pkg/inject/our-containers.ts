@@ -17,6 +17,7 @@ import type { ProbeMap } from './previous.ts';
 import { dialerUid, formatHelpers, formatPorts, likeDialer, meshesOf } from './ports.ts';
 import type { PodPorts } from './ports.ts';
 import { drainHook } from './probes.ts';
+import { spoolLimit } from './quantity.ts';
 import type { Entry } from './roles.ts';
 
 export interface Shape {
@@ -91,7 +92,8 @@ function sidecarArguments({ options, ports, probes, gracePeriod }: Shape): reado
     ...['--probes', JSON.stringify(probes)],
     ...['--controller', options.controller.url, '--controller-name', options.controller.name],
     ...['--token-file', `${mountPaths.token}/${tokenFile}`],
-    ...['--state', mountPaths.state, '--spool', mountPaths.spool],
+    ...['--state', mountPaths.state],
+    ...['--spool', mountPaths.spool, '--spool-limit', `${spoolLimit(options.spoolSize)}`],
     ...['--grace', `${gracePeriod}`],
   ];
 }

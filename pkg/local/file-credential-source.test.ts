@@ -142,7 +142,7 @@ describe('a credential file', () => {
 });
 
 describe('a Secret of the cluster', () => {
-  const ref = { kind: 'Secret', name: 'vllm-key', key: 'api-key' } as const;
+  const ref = { kind: 'Secret', namespace: 'ml', name: 'vllm-key', key: 'api-key' } as const;
 
   test('is missing where there is no cluster', () => {
     expect(make().source.read(ref)).toBeUndefined();

@@ -19,7 +19,6 @@ import type { Connected, ConnectOptions } from './transport.ts';
 import { createTrust } from './trust.ts';
 import type { NotAnswered, Remote, RemoteEvent, RemoteOptions } from './types.ts';
 
-const hour = 3_600_000;
 const minute = 60_000;
 /** A controller that starts lets connections wait for their turn. */
 const connectTimeoutMs = 45_000;
@@ -47,7 +46,6 @@ export function connectController(options: RemoteOptions): Remote {
   const policy = createRemotePolicy({
     state,
     compile: options.compile,
-    maxPolicyAgeMs: options.maxPolicyAgeMs ?? 24 * hour,
     clock,
     logger,
     onEvent,

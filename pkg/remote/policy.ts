@@ -11,7 +11,7 @@ import type { RemoteEvent } from './types.ts';
  * The policy in force, from what the controller sends.
  *
  * Taken is only what compiles to the hash that the controller named, and never what is older than what was seen before, also
- * before a restart. What was taken last stays in force while no controller can be asked, until `maxPolicyAgeMs`; then
+ * before a restart. What was taken last stays in force while no controller can be asked, until the policy's own `maxPolicyAge`; then
  * everything is denied until one confirms it or sends another. The age counts by the wall clock or the monotonic one,
  * whichever says more: neither a clock that went back nor a machine that slept prolongs it.
  */
@@ -33,7 +33,6 @@ export interface RemotePolicy {
 export interface RemotePolicyOptions {
   readonly state: StateFolder;
   readonly compile: (policies: readonly Policy[], revision: number) => Snapshot;
-  readonly maxPolicyAgeMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onEvent: (event: RemoteEvent) => void;
@@ -44,7 +43,7 @@ const files = { policy: 'policy.json', confirmed: 'confirmed.json' } as const;
 const writeEveryMs = 60_000;
 
 export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
-  const { state, compile, maxPolicyAgeMs, clock, logger, onEvent } = options;
+  const { state, compile, clock, logger, onEvent } = options;
   const listeners: ((snapshot: Snapshot) => void)[] = [];
   /** What was taken last, and what of it is in force: the same, or its expired form. */
   let taken: Snapshot | undefined;
@@ -72,7 +71,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   };
   const look = (): void => {
     if (taken === undefined || inForce === undefined) return;
-    const old = age() >= maxPolicyAgeMs;
+    const old = age() >= taken.maxPolicyAgeMs;
     if (old === (inForce !== taken)) return;
     if (old) {
       logger.error('no controller has confirmed the policy for too long: everything is denied', { hash: taken.hash });

@@ -12,22 +12,28 @@ export interface Secrets {
   clear(): void;
 }
 
+interface Named {
+  readonly namespace?: string | undefined;
+  readonly name: string;
+  readonly key: string;
+}
+
 /** Longer than any key or token in use, shorter than the headers that a model server accepts. */
 const longest = 8_000;
-const keyOf = (name: string, key: string): string => `${name}/${key}`;
+/** None of the three can hold a slash. */
+const keyOf = ({ namespace = '', name, key }: Named): string => `${namespace}/${name}/${key}`;
 
 export function createSecrets(logger: Logger): Secrets {
   let values = new Map<string, Secret>();
   const listeners = new Set<() => void>();
   /** References that were found unusable: told once for each content. */
   const told = new Map<string, string>();
-  const read = (ref: SecretRef): Secret | undefined =>
-    ref.kind === 'Secret' ? values.get(keyOf(ref.name, ref.key)) : undefined;
+  const read = (ref: SecretRef): Secret | undefined => (ref.kind === 'Secret' ? values.get(keyOf(ref)) : undefined);
 
   return {
     read,
     take(message) {
-      values = new Map(message.values.map(({ name, key, value }) => [keyOf(name, key), new Secret(value)]));
+      values = new Map(message.values.map((one) => [keyOf(one), new Secret(one.value)]));
       for (const listener of [...listeners]) listener();
     },
     subscribe(listener) {
@@ -47,10 +53,11 @@ export function createSecrets(logger: Logger): Secrets {
         // Printable ASCII, no space at an end: it can neither add a header nor split a request.
         if (text.length <= longest && /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)) return text;
         const mark = secret.fingerprint();
-        const at = keyOf(ref.name, ref.key);
+        const at = keyOf(ref);
         if (told.get(at) !== mark) {
           told.set(at, mark);
           logger.error('a Secret cannot be used as a credential: it is empty, too long, or no printable line', {
+            namespace: ref.namespace,
             secret: ref.name,
             key: ref.key,
           });

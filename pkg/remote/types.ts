@@ -13,7 +13,7 @@ export type RemoteEvent =
   | 'policy_taken'
   | 'policy_stale'
   | 'policy_invalid'
-  /** {@link RemoteOptions.maxPolicyAgeMs} is over: everything is denied. */
+  /** The policy's `maxPolicyAge` is over: everything is denied. */
   | 'policy_expired'
   | 'certificate_taken'
   /** A certificate that is not for our key, not from our authority, or not for its purpose. */
@@ -51,8 +51,6 @@ export interface RemoteOptions {
   /** Last entry of the record, for each heartbeat. */
   readonly auditHead?: () => AuditHead | undefined;
   readonly onEvent?: (event: RemoteEvent) => void;
-  /** Without a confirmation for so long everything is denied (`policy_expired`); default 24 h. */
-  readonly maxPolicyAgeMs?: number;
   /** For jitter, 0 to 1; default the system's generator. */
   readonly random?: () => number;
   /** Local address to connect from; default the system's choice. */

@@ -424,6 +424,18 @@ describe('a policy that names Secrets', () => {
   const authority = (name: string): Json => ({
     upstream: { ports: [{ containerPort: 8000, protocol: 'TLS', caSecretRef: { name, key: 'k' } }] },
   });
+  const issuer =
+    (kind: string) =>
+    (name: string): Json => ({
+      identity: {
+        providers: [
+          {
+            name: 'x',
+            [kind]: { issuer: 'https://idp.example.com', audiences: ['a'], caSecretRef: { name, key: 'k' } },
+          },
+        ],
+      },
+    });
   const certificate = (secretName: string): Json => ({ tls: { certificate: { secretName } } });
   let author: KubeClient;
 
@@ -460,6 +472,8 @@ describe('a policy that names Secrets', () => {
     ['a credential', credential],
     ['an authority', authority],
     ['a certificate', certificate],
+    ['an authority of an OIDC issuer', issuer('oidc')],
+    ['an authority of an issuer of service accounts', issuer('serviceAccount')],
   ])('is taken from who may read them: %s', async (_, spec) => {
     const ask = (name: string) => author.request('POST', `${policies}?dryRun=All`, policy(spec(name)));
     await eventually('ana may write policies', async () => (await ask('mine')).status === 201);

@@ -237,7 +237,7 @@ describe('the process, with the chart’s roles', () => {
     );
     expect(remote.serving.current()?.cert).toContain('BEGIN CERTIFICATE');
     await until(
-      () => remote.credentials.read({ kind: 'Secret', name: 'key', key: 'api' }) === 'very-secret',
+      () => remote.credentials.read({ kind: 'Secret', namespace: 'ml', name: 'key', key: 'api' }) === 'very-secret',
       controller.log,
     );
     await until(async () => (await enforced()) === '1/2', controller.log);

@@ -261,6 +261,7 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
     'must be at least 1ms and at most 168h',
     ['requestLimits: { upstreamIdle: 0ms }'],
   ],
+  ['spec.maxPolicyAge', 'must be at least 10m and at most 168h', ['maxPolicyAge: 599s', 'maxPolicyAge: 169h']],
   ['spec.responseLimits[]', 'needs at least one of maxBytes', ['responseLimits: [{ subjects: [{ anyone: true }] }]']],
   ['spec.responseLimits[].minDuration', 'is longer than maxDuration', [limit('minDuration: 2s, maxDuration: 1999ms')]],
   ['spec.responseLimits[].minDuration', 'must be at least 1ms and at most 5m', [limit('minDuration: 301s')]],
@@ -270,6 +271,7 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
 
 /** What holds for one kind alone. */
 const ofKind: readonly (readonly [Kind, string, string, string])[] = [
+  ['InferencePolicy', 'spec.maxPolicyAge', 'is for a ClusterInferencePolicy', 'maxPolicyAge: 24h'],
   ['InferencePolicy', 'spec.namespaceSelector', 'is for a ClusterInferencePolicy', 'namespaceSelector: {}'],
   [
     'ClusterInferencePolicy',

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Secret } from '../../pkg/base/index.ts';
-import { allow, anyone, policy } from '../../pkg/core/testing/policies.ts';
+import { allow, anyone, clusterPolicy, policy } from '../../pkg/core/testing/policies.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy } from '../../pkg/core/index.ts';
 import { createKeyRequest } from '../../pkg/pki/index.ts';
@@ -164,7 +164,7 @@ describe('a replica that lags behind', () => {
 });
 
 describe('secrets', () => {
-  const ref = { kind: 'Secret', name: 'vllm-key', key: 'api-key' } as const;
+  const ref = { kind: 'Secret', namespace: undefined, name: 'vllm-key', key: 'api-key' } as const;
 
   test('come over the stream, change without a restart, and are in no file and no log line', async () => {
     const pod = world.pod();
@@ -202,6 +202,17 @@ describe('secrets', () => {
     const sidecar = await running(pod);
     expect(sidecar.credentials.read(ref)).toBeUndefined();
     expect(sidecar.secret(ref)?.reveal()).toBe('a\r\nx: b');
+  });
+
+  test('of one name and key in two namespaces are two', async () => {
+    const pod = world.pod();
+    const [platform, own] = [secretValue('key', 'api', 'sk-platform'), secretValue('key', 'api', 'sk-own')];
+    world.directory.secretsOf.set(pod.uid, { values: [platform, { ...own, namespace: 'ml' }], missing: [] });
+    const sidecar = await running(pod);
+    const named = (namespace: string | undefined) => ({ kind: 'Secret', namespace, name: 'key', key: 'api' }) as const;
+    expect(sidecar.credentials.read(named(undefined))).toBe('sk-platform');
+    expect(sidecar.credentials.read(named('ml'))).toBe('sk-own');
+    expect(sidecar.credentials.read(named('other'))).toBeUndefined();
   });
 
   test('go only to the pod whose policies name them', async () => {
@@ -404,6 +415,30 @@ describe('while no controller answers', () => {
     expect(revisions).toEqual([2]);
   });
 
+  test('the platform raises it, also for a sidecar that restarts', async () => {
+    const pod = world.pod();
+    const raised = [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 72 * hour })];
+    const sidecar = await running(pod, raised);
+    await sidecar.close();
+    world.clock.step(71 * hour);
+    const { stateFolder, tokenFile } = sidecar.options;
+    await world.server.close();
+    const cut = world.sidecar(pod, { stateFolder, tokenFile });
+    expect(decision(cut)).toBe('allow');
+    world.clock.step(hour);
+    await world.clock.advanceAsync(60_000);
+    expect(decision(cut)).toBe('policy_expired');
+  });
+
+  test('a shorter one than what has passed already is counted from its arrival', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod);
+    await world.clock.advanceAsync(10_000);
+    give(pod, [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 5_000 })], '2');
+    await until(() => sidecar.policy.current()?.maxPolicyAgeMs === 5_000);
+    expect(decision(sidecar)).toBe('allow');
+  });
+
   test.each([
     ['went forward', 25 * hour, 'policy_expired'],
     ['went back', -25 * hour, 'allow'],
@@ -434,11 +469,11 @@ describe('while no controller answers', () => {
 
   test('a confirmation after that puts it into force again', async () => {
     const pod = world.pod();
-    const sidecar = await running(pod, [open('p')], { maxPolicyAgeMs: 1_000 });
+    const sidecar = await running(pod, [open('p'), clusterPolicy('c', { maxPolicyAgeMs: 1_000 })]);
     await sidecar.close();
     world.clock.step(2_000);
     const { stateFolder, tokenFile } = sidecar.options;
-    const again = world.sidecar(pod, { stateFolder, tokenFile, maxPolicyAgeMs: 1_000 });
+    const again = world.sidecar(pod, { stateFolder, tokenFile });
     expect(decision(again)).toBe('policy_expired');
     await until(() => decision(again) === 'allow');
     expect(again.answered()).toEqual({ ready: true, reasons: [] });

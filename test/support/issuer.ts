@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { default as Provider, AccessToken, ResourceServerInfo } from 'oidc-provider';
 
@@ -11,7 +12,7 @@ import type { default as Provider, AccessToken, ResourceServerInfo } from 'oidc-
  *     curl -s -u ana:ana -d grant_type=client_credentials http://127.0.0.1:PORT/token
  */
 export interface Issuer {
-  /** The issuer's name and address, `http://127.0.0.1:PORT`. */
+  /** The issuer's name and address, `http://127.0.0.1:PORT`, with `tls` `https://localhost:PORT`. */
   readonly url: string;
   readonly jwksUri: string;
   /** Mints an access token, in process. */
@@ -34,6 +35,8 @@ export interface IssuerOptions {
   /** Audience of tokens that name none; default `inference`. */
   readonly audience?: string;
   readonly users?: readonly IssuerUser[];
+  /** Serves TLS, as `https://localhost:PORT`. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Default ES256. */
   readonly algorithm?: 'ES256' | 'RS256' | 'EdDSA';
 }
@@ -75,14 +78,15 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
   let keys: readonly PublishedKey[] = [newKey(algorithm, 1)];
   let made = 1;
 
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     if (request.url === '/jwks') requests.keys++;
     else if (request.url === '/token') requests.token++;
     else if (request.url?.startsWith('/.well-known/')) requests.discovery++;
     provider.callback()(request, response);
-  });
+  };
+  const server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer);
   const port = await listen(server, options.port ?? 0);
-  const url = `http://127.0.0.1:${port}`;
+  const url = options.tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`;
   const settings = { url, audience, algorithm, users: options.users ?? [] };
   let provider = createProvider(Package, settings, keys);
 

@@ -24,6 +24,7 @@ export type PolicySet =
       readonly sources: readonly SourceRef[];
       readonly notices: readonly PolicyNotice[];
       readonly upstream: Snapshot['upstream'];
+      readonly providers: Snapshot['providers'];
     }
   | {
       readonly kind: 'invalid';
@@ -73,8 +74,8 @@ function compileSet(id: string, entries: readonly PolicyEntry[], issuer: Cluster
   }
   const policies = entries.flatMap((entry) => (entry.policy === undefined ? [] : withIssuer(entry.policy, issuer)));
   try {
-    const { hash, sources, notices, upstream } = compileSnapshot(policies, { revision: 0 });
-    return { kind: 'compiled', id, entries, policies, hash, sources, notices, upstream };
+    const { hash, sources, notices, upstream, providers } = compileSnapshot(policies, { revision: 0 });
+    return { kind: 'compiled', id, entries, policies, hash, sources, notices, upstream, providers };
   } catch (error) {
     return { kind: 'invalid', id, entries, message: describeError(error) };
   }

@@ -1,4 +1,5 @@
-import type { SecretRef } from '../../core/index.ts';
+import type { PolicySpec, ProviderSpec, SecretRef } from '../../core/index.ts';
+import type { SecretName } from '../../wire/index.ts';
 import type { PolicyEntry } from '../policies/policy-entry.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
 
@@ -7,6 +8,8 @@ export interface PlacedSecret {
   readonly namespace: string;
   readonly name: string;
   readonly key: string;
+  /** How sidecars know it: by the names that stand in the policy. */
+  readonly as: SecretName;
 }
 
 /** A Secret that holds a serving certificate. */
@@ -18,18 +21,38 @@ export interface PlacedCertificate {
 /** A namespace's policy names Secrets beside itself; a cluster's policy names those of Sidegate's own namespace. */
 export const secretNamespace = (entry: PolicyEntry, ownNamespace: string): string => entry.namespace ?? ownNamespace;
 
-function refsOf(upstream: NonNullable<PolicyEntry['policy']>['spec']['upstream']): readonly SecretRef[] {
-  return [upstream?.credential?.source, ...(upstream?.ports ?? []).map((port) => port.caSecretRef)].filter(
-    (ref) => ref !== undefined,
-  );
+interface Naming {
+  readonly upstream: PolicySpec['upstream'];
+  readonly providers: readonly Pick<ProviderSpec, 'oidc' | 'serviceAccount'>[];
+}
+
+function refsOf({ upstream, providers }: Naming): readonly SecretRef[] {
+  return [
+    upstream?.credential?.source,
+    ...(upstream?.ports ?? []).map((port) => port.caSecretRef),
+    ...providers.map(({ oidc, serviceAccount }) => oidc?.ca ?? serviceAccount?.ca),
+  ].filter((ref) => ref !== undefined);
+}
+
+/** A policy's namespace is in the reference since it was read; no author can write another. */
+function placed(refs: readonly SecretRef[], ownNamespace: string): readonly PlacedSecret[] {
+  const found = new Map<string, PlacedSecret>();
+  for (const ref of refs) {
+    if (ref.kind !== 'Secret') continue;
+    const { namespace, name, key } = ref;
+    found.set(`${namespace ?? ''}/${name}/${key}`, {
+      namespace: namespace ?? ownNamespace,
+      name,
+      key,
+      as: { ...(namespace !== undefined && { namespace }), name, key },
+    });
+  }
+  return [...found.values()];
 }
 
 /** Every Secret that one policy names, for its own status. */
 export function secretsNamedBy(entry: PolicyEntry, ownNamespace: string): readonly PlacedSecret[] {
-  const namespace = secretNamespace(entry, ownNamespace);
-  return refsOf(entry.policy?.spec.upstream).flatMap((ref) =>
-    ref.kind === 'Secret' ? [{ namespace, name: ref.name, key: ref.key }] : [],
-  );
+  return entry.policy === undefined ? [] : placed(refsOf(entry.policy.spec), ownNamespace);
 }
 
 /** In policy order, as {@link PolicySet} `sources` has it. */
@@ -44,24 +67,9 @@ function effective(entries: readonly PolicyEntry[]): readonly PolicyEntry[] {
   return enforcing.length > 0 ? enforcing : entries;
 }
 
-/**
- * What a pod with these policies needs: only what stands in the combined upstream, read where the policy that it came from may name it.
- * Where two policies name equal references, the first in policy order is meant, which is the one that combining takes.
- */
+/** What a pod with these policies needs: what stands in the combined upstream and in the providers that stay. */
 export function secretsOfSet(set: PolicySet, ownNamespace: string): readonly PlacedSecret[] {
-  if (set.kind === 'invalid') return [];
-  const ordered = effective(inOrder(set));
-  return refsOf(set.upstream).flatMap((ref) => {
-    if (ref.kind !== 'Secret') return [];
-    const owner = ordered.find((entry) =>
-      refsOf(entry.policy?.spec.upstream).some(
-        (one) => one.kind === 'Secret' && one.name === ref.name && one.key === ref.key,
-      ),
-    );
-    return owner === undefined
-      ? []
-      : [{ namespace: secretNamespace(owner, ownNamespace), name: ref.name, key: ref.key }];
-  });
+  return set.kind === 'invalid' ? [] : placed(refsOf(set), ownNamespace);
 }
 
 /** The certificate has no order: the cluster's wins, then the oldest policy's. Undefined: it is Sidegate's to issue. */

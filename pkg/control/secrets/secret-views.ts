@@ -56,14 +56,13 @@ export function createSecretViews(store: SecretStore): SecretViews {
     secrets: (id, placed) => {
       const from = placed.map(({ namespace, name }) => store.read(secretKey(namespace, name)));
       return view(secretViews, id, from, () => {
-        const found = placed.map(({ name, key }, at) => {
+        const found = placed.map(({ as }, at) => {
           const content = from[at];
-          const value = content === undefined || typeof content === 'string' ? undefined : content.text(key);
-          return { name, key, value };
+          return { as, value: content === undefined || typeof content === 'string' ? undefined : content.text(as.key) };
         });
         return {
-          values: found.flatMap(({ name, key, value }) => (value === undefined ? [] : [{ name, key, value }])),
-          missing: found.flatMap(({ name, key, value }) => (value === undefined ? [{ name, key }] : [])),
+          values: found.flatMap(({ as, value }) => (value === undefined ? [] : [{ ...as, value }])),
+          missing: found.flatMap(({ as, value }) => (value === undefined ? [as] : [])),
         };
       });
     },

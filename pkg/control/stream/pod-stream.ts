@@ -126,7 +126,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     const secrets = directory.secrets(pod);
     if (sent.secrets === secrets) return;
     sent.secrets = secrets;
-    const values = secrets.values.map(({ name, key, value }) => ({ name, key, value: value.reveal() }));
+    const values = secrets.values.map((one) => ({ ...one, value: one.value.reveal() }));
     write({ type: 'secrets', values, missing: secrets.missing });
   };
   const sendImported = (): void => {

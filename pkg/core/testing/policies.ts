@@ -30,6 +30,7 @@ export const emptySpec: PolicySpec = {
   analyzers: [],
   onUnknown: undefined,
   requestLimits: undefined,
+  maxPolicyAgeMs: undefined,
 };
 
 export function oidc(issuer: string, audience = 'inference', more: Partial<OidcSpec> = {}): OidcSpec {
@@ -41,7 +42,7 @@ export function oidc(issuer: string, audience = 'inference', more: Partial<OidcS
     subjectClaim: 'sub',
     clockSkewMs: 30_000,
     jwksUri: undefined,
-    caFile: undefined,
+    ca: undefined,
     algorithms: [],
     allowInsecureLoopback: false,
     ...more,

@@ -106,6 +106,12 @@ const sources = (): readonly Source[] => [
         fieldPath: '.namespaceSelector',
         reason: 'FieldValueForbidden',
       },
+      {
+        rule: '!has(self.maxPolicyAge)',
+        message: 'is for a ClusterInferencePolicy: the platform decides how long an old policy lives',
+        fieldPath: '.maxPolicyAge',
+        reason: 'FieldValueForbidden',
+      },
     ]),
     status: policyStatusSchema,
     columns: policyColumns,

@@ -1,4 +1,4 @@
-import { duration, filePath, name, url } from './values.ts';
+import { duration, filePath, name, secretRef, url } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
 /** `spec.identity`: who callers are. */
@@ -30,9 +30,16 @@ const jwksUri = {
   'x-sidegate-example': 'https://idp.example.com/keys',
 } as const satisfies SchemaNode;
 
+const issuerCaSecretRef = {
+  ...secretRef,
+  description:
+    "Authorities (PEM) that are trusted for the issuer's TLS, beside the public ones: a Secret in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy.",
+  'x-sidegate-example': '{ name: idp-ca, key: ca.crt }',
+} as const satisfies SchemaNode;
+
 const issuerCaFile = {
   ...filePath,
-  description: "PEM file of authorities that are trusted for the issuer's TLS, beside the public ones.",
+  description: 'The same, as a file beside a sidecar that runs on its own.',
   'x-sidegate-example': '/etc/sidegate/idp-ca.pem',
   'x-sidegate-local': true,
 } as const satisfies SchemaNode;
@@ -64,6 +71,7 @@ export const provider = {
       type: 'object',
       description: 'Tokens (JWT) of an OpenID Connect issuer.',
       required: ['issuer', 'audiences'],
+      'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
         issuer: {
           ...url,
@@ -117,6 +125,7 @@ export const provider = {
             description: 'An algorithm.',
           },
         },
+        caSecretRef: issuerCaSecretRef,
         caFile: issuerCaFile,
         allowInsecureLoopback,
       },
@@ -125,6 +134,7 @@ export const provider = {
       type: 'object',
       description: 'Service-account tokens of a Kubernetes cluster.',
       required: ['audiences'],
+      'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
         issuer: {
           ...url,
@@ -135,6 +145,7 @@ export const provider = {
         },
         audiences,
         jwksUri,
+        caSecretRef: issuerCaSecretRef,
         caFile: issuerCaFile,
         allowInsecureLoopback,
       },

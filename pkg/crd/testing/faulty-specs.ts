@@ -212,6 +212,7 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'needs at least one of maxBytes',
   ],
   ['anyone as approver', 'approvals: { approvers: [{ anyone: true }] }', 'there is no such field'],
+  ['a maxPolicyAge of a namespace', 'maxPolicyAge: 48h', 'is for a ClusterInferencePolicy'],
   ['a namespaceSelector of a namespace', 'namespaceSelector: {}', 'is for a ClusterInferencePolicy'],
   [
     'an operator without values',

@@ -122,7 +122,9 @@ describe.each([
             lane.end(how);
             const left = drain(lane);
             expect(got.text).toBe(left.text);
-            expect([got.stopped, got.failed]).toEqual([left.stopped, left.failed]);
+            expect(got.failed).toBe(left.failed);
+            // What failed gives nothing; whether a stop was met behind the fault depends on how much was pushed at once.
+            if (!got.failed) expect(got.stopped).toEqual(left.stopped);
           }
         },
       ),

@@ -1,105 +1,24 @@
 import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
 import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { silentLogger, systemClock } from '../../base/index.ts';
-import { RefusedError } from '../../core/index.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { ask, createPeers, ok } from '../../../test/support/peers.ts';
+import { pause, until } from '../../../test/support/wait.ts';
+import { systemClock } from '../../base/index.ts';
 import { ensureSelfSigned } from '../../pki/index.ts';
-import type { Upstream, UpstreamCall } from '../exchange.ts';
-import { createUpstream } from '../upstream.ts';
-import type { UpstreamOptions } from '../upstream.ts';
+import type { UpstreamCall } from '../exchange.ts';
 
 /** What the pool and its connections promise that no single answer shows; the rest is in upstream.test.ts. */
 
-const ends: (() => void)[] = [];
-afterEach(() => {
-  for (const end of ends.splice(0)) end();
-});
-
-async function listen(server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  ends.push(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-/** One line for each request that came; the test answers. */
-interface Raw {
-  readonly port: number;
-  readonly seen: string[];
-  readonly sockets: Socket[];
-}
-
-async function raw(answer?: (socket: Socket, text: string, count: number) => void): Promise<Raw> {
-  const seen: string[] = [];
-  const sockets: Socket[] = [];
-  const port = await listen(
-    createServer((socket) => {
-      const number = sockets.push(socket) - 1;
-      socket.on('data', (chunk) => {
-        const text = chunk.toString('latin1');
-        if (text.includes(' HTTP/1.1\r\n')) seen.push(`${number} ${text.split(' ')[1]}`);
-        answer?.(socket, text, seen.length);
-      });
-    }),
-  );
-  return { port, seen, sockets };
-}
-
-function to(port: number, options: Partial<UpstreamOptions> = {}): Upstream {
-  const upstream = createUpstream({
-    url: `http://127.0.0.1:${port}`,
-    clock: systemClock,
-    logger: silentLogger,
-    ...options,
-  });
-  ends.push(() => upstream.close());
-  return upstream;
-}
-
-interface Told {
-  readonly call: UpstreamCall;
-  readonly events: string[];
-  readonly done: Promise<string>;
-}
-
-function ask(upstream: Upstream, path: string, body?: Uint8Array, idleMs = 2000): Told {
-  const events: string[] = [];
-  let resolve: (how: string) => void = () => undefined;
-  const done = new Promise<string>((settle) => (resolve = settle));
-  const call = upstream.send(
-    { method: 'POST', path, headers: {}, body, idleMs },
-    {
-      head: (status) => events.push(String(status)),
-      data: (chunk) => events.push(chunk.toString()),
-      end: () => resolve(`end ${events.join(' ')}`),
-      error: (error) => resolve(error instanceof RefusedError ? error.code : 'other'),
-    },
-  );
-  return { call, events, done };
-}
-
-const soon = (ms = 30): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-async function until(held: () => boolean): Promise<void> {
-  const last = performance.now() + 5000;
-  while (!held() && performance.now() < last) await soon(2);
-  expect(held()).toBe(true);
-}
-const ok = (body: string, more = ''): string =>
-  `HTTP/1.1 200 OK\r\n${more}Content-Length: ${body.length}\r\n\r\n${body}`;
+const peers = createPeers();
+const { raw, listen } = peers;
+const to = peers.upstream;
+afterEach(() => peers.end());
 
 describe('the pool', () => {
   test('opens no more connections than allowed; who waits gets the next one, in order', async () => {
@@ -107,7 +26,7 @@ describe('the pool', () => {
     const upstream = to(server.port, { maxSockets: 2 });
     const asked = ['/a', '/b', '/c', '/d'].map((path) => ask(upstream, path));
     await until(() => server.seen.length === 2);
-    await soon();
+    await pause(30);
     expect(server.seen.toSorted()).toEqual(['0 /a', '1 /b']);
     server.sockets[1]!.write(ok('b'));
     expect(await asked[1]!.done).toBe('end 200 b');
@@ -125,11 +44,14 @@ describe('the pool', () => {
 
   test('who leaves the queue or waits too long in it never reaches the model', async () => {
     const server = await raw();
-    const upstream = to(server.port, { maxSockets: 1 });
+    const clock = fakeClock();
+    const upstream = to(server.port, { maxSockets: 1, clock });
     const first = ask(upstream, '/first');
     const left = ask(upstream, '/left');
-    const late = ask(upstream, '/late', undefined, 60);
+    const late = ask(upstream, '/late', { idleMs: 60 });
     left.call.abort();
+    await until(() => server.seen.length === 1);
+    clock.advance(60);
     expect(await late.done).toBe('upstream_timeout');
     server.sockets[0]!.write(ok(''));
     expect(await first.done).toBe('end 200');
@@ -138,7 +60,7 @@ describe('the pool', () => {
     expect(server.seen).toEqual(['0 /first', '0 /last']);
     server.sockets[0]!.write(ok(''));
     await last.done;
-    expect(left.events).toEqual([]);
+    expect([left.received(), left.after()]).toEqual([0, 0]);
   });
 
   test.each([
@@ -147,7 +69,7 @@ describe('the pool', () => {
     ['keeps connections for a second', ok('', 'Keep-Alive: timeout=1\r\n')],
     ['sends a blank line behind its answer', `${ok('')}\r\n`],
   ])('uses a connection once where the server %s', async (_name, answer) => {
-    const server = await raw((socket) => socket.write(answer));
+    const server = await raw(({ socket }) => socket.write(answer));
     const upstream = to(server.port);
     expect(await ask(upstream, '/a').done).toBe('end 200');
     expect(await ask(upstream, '/b').done).toBe('end 200');
@@ -155,7 +77,7 @@ describe('the pool', () => {
   });
 
   test('uses a connection again where the server keeps it for long', async () => {
-    const server = await raw((socket) => socket.write(ok('', 'Keep-Alive: timeout=30, max=100\r\n')));
+    const server = await raw(({ socket }) => socket.write(ok('', 'Keep-Alive: timeout=30, max=100\r\n')));
     const upstream = to(server.port);
     await ask(upstream, '/a').done;
     await ask(upstream, '/b').done;
@@ -163,13 +85,19 @@ describe('the pool', () => {
   });
 
   test('leaves each idle connection at its time, and forgets those that their server ended', async () => {
-    const server = await raw((_socket, _text, count) => {
-      if (count === 3) for (const socket of server.sockets) socket.write(ok(''));
+    const server = await raw(({ before }) => {
+      if (before === 2) for (const socket of server.sockets) socket.write(ok(''));
     });
-    const upstream = to(server.port, { limits: { idleSocketMs: 80 } });
+    const clock = fakeClock();
+    const upstream = to(server.port, { limits: { idleSocketMs: 80 }, clock });
     await Promise.all(['/a', '/b', '/c'].map((path) => ask(upstream, path).done));
     server.sockets[0]!.end();
-    await until(() => server.sockets.every((socket) => socket.destroyed));
+    await until(() => server.sockets[0]!.destroyed);
+    clock.advance(79);
+    await pause(30);
+    expect(server.open()).toBe(2);
+    clock.advance(80);
+    await until(() => server.open() === 0);
     const again = ask(upstream, '/d');
     await until(() => server.seen.length === 4);
     expect(server.seen[3]).toBe('3 /d');
@@ -192,11 +120,15 @@ describe('the pool', () => {
 describe('a request', () => {
   test('leaves in one piece, head and body, when it is short; long ones arrive whole', async () => {
     const pieces: string[] = [];
-    const server = await raw((socket, text) => {
-      pieces.push(text);
-      socket.write(ok(''));
-    });
-    await ask(to(server.port), '/x', Buffer.from('body')).done;
+    const short = await listen(
+      createServer((socket) => {
+        socket.on('data', (chunk) => {
+          pieces.push(chunk.toString('latin1'));
+          socket.write(ok(''));
+        });
+      }),
+    );
+    await ask(to(short), '/x', { body: Buffer.from('body') }).done;
     expect(pieces).toHaveLength(1);
     expect(pieces[0]).toMatch(
       /^POST \/x HTTP\/1\.1\r\n[^]*\r\ncontent-length: 4\r\nConnection: keep-alive\r\n\r\nbody$/,
@@ -209,7 +141,7 @@ describe('a request', () => {
         request.on('data', (chunk: Buffer) => (got += chunk.length)).on('end', () => response.end('k'));
       }),
     );
-    expect(await ask(to(port), '/y', Buffer.alloc(size, 'z')).done).toBe('end 200 k');
+    expect(await ask(to(port), '/y', { body: Buffer.alloc(size, 'z') }).done).toBe('end 200 k');
     expect(got).toBe(size);
   });
 
@@ -226,15 +158,15 @@ describe('a request', () => {
       }),
     );
     const upstream = to(port);
-    expect(await ask(upstream, '/a', Buffer.alloc(32 * 1024 * 1024)).done).toBe('end 413 x');
-    expect(await ask(upstream, '/b', Buffer.alloc(32 * 1024 * 1024)).done).toBe('end 413 x');
+    expect(await ask(upstream, '/a', { body: Buffer.alloc(32 * 1024 * 1024) }).done).toBe('end 413 x');
+    expect(await ask(upstream, '/b', { body: Buffer.alloc(32 * 1024 * 1024) }).done).toBe('end 413 x');
     expect(connections).toBe(2);
   });
 
   test('is not sent again where the server closed after a byte, nor where it was a connection’s first', async () => {
-    const server = await raw((socket, _text, count) => {
-      if (count === 1) socket.write(ok(''));
-      else socket.end(count === 2 ? 'H' : '');
+    const server = await raw(({ socket, before }) => {
+      if (before === 0) socket.write(ok(''));
+      else socket.end(before === 1 ? 'H' : '');
     });
     const upstream = to(server.port);
     await ask(upstream, '/a').done;
@@ -246,22 +178,25 @@ describe('a request', () => {
 
 describe('an answer', () => {
   test('that only the end of the connection ends is whole at a clean end, and broken at a reset', async () => {
-    const server = await raw((socket, _text, count) => {
+    const server = await raw(({ socket }) => {
       socket.write('HTTP/1.1 200 OK\r\n\r\nab');
-      setTimeout(() => (count === 1 ? socket.end('cd') : socket.resetAndDestroy()), 30);
     });
     const upstream = to(server.port);
-    expect(await ask(upstream, '/a').done).toBe('end 200 ab cd');
-    expect(await ask(upstream, '/b').done).toBe('upstream_protocol');
+    const [first, second] = [ask(upstream, '/a'), ask(upstream, '/b')];
+    await until(() => first.received() === 2 && second.received() === 2);
+    server.sockets[Number(server.seen[0]!.endsWith('/b'))]!.end('cd');
+    server.sockets[Number(server.seen[0]!.endsWith('/a'))]!.resetAndDestroy();
+    expect(await first.done).toBe('end 200 abcd');
+    expect(await second.done).toBe('upstream_protocol');
   });
 
   test('whose last bytes came while the caller did not read waits for them to be read', async () => {
-    const server = await raw((socket) => socket.write(ok('abc')));
+    const server = await raw(({ socket }) => socket.write(ok('abc')));
     const events: string[] = [];
     const upstream = to(server.port);
     const done = new Promise<void>((resolve) => {
       const call: UpstreamCall = upstream.send(
-        { method: 'GET', path: '/', headers: {}, body: undefined, idleMs: 2000 },
+        { method: 'GET', path: '/', headers: {}, body: undefined, idleMs: 2_000 },
         {
           head() {
             events.push('head');
@@ -288,14 +223,14 @@ describe('an answer', () => {
   });
 
   test('that is paused again while it is given stays so', async () => {
-    const server = await raw((socket) => {
+    const server = await raw(({ socket }) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab');
       setTimeout(() => socket.write('cd'), 20);
     });
     const events: string[] = [];
     await new Promise<void>((resolve) => {
       const call: UpstreamCall = to(server.port).send(
-        { method: 'GET', path: '/', headers: {}, body: undefined, idleMs: 2000 },
+        { method: 'GET', path: '/', headers: {}, body: undefined, idleMs: 2_000 },
         {
           head: () => call.pause(),
           data(chunk) {

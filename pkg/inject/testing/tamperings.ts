@@ -91,6 +91,16 @@ export const tamperings: readonly (readonly [string, readonly FinalStateRule[], 
     ({ spec }) => setArgument(spec.initContainers[1], '--capture', 'NamedPort'),
   ],
   [
+    'a record as large as its volume',
+    ['sidecar_arguments'],
+    ({ spec }) => setArgument(spec.initContainers[1], '--spool-limit', '1073741824'),
+  ],
+  [
+    'a limit of the record that is no number',
+    ['sidecar_arguments'],
+    ({ spec }) => setArgument(spec.initContainers[1], '--spool-limit', '-1'),
+  ],
+  [
     'a flag twice',
     ['sidecar_arguments'],
     ({ spec }) => spec.initContainers[1].args.push('--controller', 'https://evil.example.com'),

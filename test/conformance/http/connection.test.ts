@@ -14,7 +14,8 @@ import type { Exchange, ListenerOptions } from '../../../pkg/http/index.ts';
 import { ensureSelfSigned } from '../../../pkg/pki/index.ts';
 import { clientIdentity } from './client-identity.ts';
 import type { ClientIdentity } from './client-identity.ts';
-import { echo, pause, serve, speak, until } from './harness.ts';
+import { pause, until } from '../../support/wait.ts';
+import { echo, serve, speak } from './harness.ts';
 import type { Served } from './harness.ts';
 
 let open: Served[] = [];
@@ -86,7 +87,7 @@ describe('the port without TLS', () => {
   test('serves plain HTTP/1.1 where the policy says Optional, and stops when it says so no more', async () => {
     const served = await start();
     served.inbound = 'Optional';
-    const spoken = await speak(served, [postOf('/v1', 'abc'), 100, get('/two')], { plain: true, ms: 300 });
+    const spoken = await speak(served, [postOf('/v1', 'abc'), 100, get('/two')], { plain: true, answers: 2 });
     expect(spoken.statuses).toEqual([200, 200]);
     expect(served.exchanges.map((one) => one.encrypted)).toEqual([false, false]);
     const socket = connectPlain(served.port, '127.0.0.1');
@@ -101,10 +102,10 @@ describe('the port without TLS', () => {
   });
 
   test('times out a slow head on plain HTTP too', async () => {
-    const served = await start({ limits: { headersTimeoutMs: 200 } });
+    const served = await start({ limits: { headersTimeoutMs: 1_000 } });
     served.inbound = 'Optional';
-    const drip = ['GET / HTTP/1.1\r\n', ...new Array(30).fill(['X: y\r\n', 50]).flat()] as (string | number)[];
-    const spoken = await speak(served, drip, { plain: true, ms: 2000 });
+    const drip = ['GET / HTTP/1.1\r\n', ...new Array(200).fill(['X: y\r\n', 50]).flat()] as (string | number)[];
+    const spoken = await speak(served, drip, { plain: true });
     expect(spoken.statuses).toEqual([408]);
     expect(spoken.closed).toBe(true);
     expect(served.exchanges).toEqual([]);
@@ -113,47 +114,51 @@ describe('the port without TLS', () => {
 
 describe('slow clients', () => {
   test('a head that drips is cut off with 408 (slowloris)', async () => {
-    const served = await start({ limits: { headersTimeoutMs: 200 } });
-    const drip = ['GET / HTTP/1.1\r\n', ...new Array(30).fill(['X: y\r\n', 50]).flat()] as (string | number)[];
-    const spoken = await speak(served, drip, { ms: 2500 });
+    const served = await start({ limits: { headersTimeoutMs: 1_000 } });
+    const drip = ['GET / HTTP/1.1\r\n', ...new Array(200).fill(['X: y\r\n', 50]).flat()] as (string | number)[];
+    const spoken = await speak(served, drip);
     expect(spoken.statuses).toEqual([408]);
     expect(spoken.closed).toBe(true);
     expect(served.exchanges).toEqual([]);
   });
 
   test('so is the head of a later request on the connection', async () => {
-    const served = await start({ limits: { headersTimeoutMs: 200 } });
-    const spoken = await speak(served, [get('/one'), 50, 'GET /two HTTP/1.1\r\nHos'], { ms: 1500 });
+    const served = await start({ limits: { headersTimeoutMs: 1_000 } });
+    const spoken = await speak(served, [get('/one'), 50, 'GET /two HTTP/1.1\r\nHos']);
     expect(spoken.statuses).toEqual([200, 408]);
     expect(served.seen).toEqual(['GET /one']);
   });
 
   test('a body that drips is cut off with 408', async () => {
-    const served = await start({ limits: { drain: { ms: 200 } } });
-    const drip = [postOf('/v1', '').replace('Length: 0', 'Length: 1000'), ...new Array(30).fill(['a', 50]).flat()];
-    const spoken = await speak(served, drip as (string | number)[], { ms: 2500 });
+    const seen: string[] = [];
+    const served = await start({ limits: { drain: { ms: 200 } }, handle: echo(seen, { timeoutMs: 700 }) });
+    const drip = [postOf('/v1', '').replace('Length: 0', 'Length: 1000'), ...new Array(200).fill(['a', 50]).flat()];
+    const spoken = await speak(served, drip as (string | number)[]);
     expect(spoken.statuses).toEqual([408]);
     expect(spoken.closed).toBe(true);
-    expect(served.seen).toEqual([]);
+    expect(seen).toEqual([]);
   });
 
   test('a body that nobody reads is cut off by the whole request’s limit', async () => {
-    const served = await start({ limits: { headersTimeoutMs: 200, requestTimeoutMs: 300 }, handle: () => undefined });
+    const served = await start({
+      limits: { headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 },
+      handle: () => undefined,
+    });
     const text = postOf('/v1', '').replace('Length: 0', 'Length: 1000');
     const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca });
     socket.on('error', () => undefined);
     socket.write(text);
     await until(() => served.exchanges.length === 1);
-    await pause(500);
-    await expect(served.exchanges[0]!.readBody({ maxBytes: 9, timeoutMs: 9 })).rejects.toMatchObject({
+    await pause(1_200);
+    await expect(served.exchanges[0]!.readBody({ maxBytes: 9_999, timeoutMs: 60_000 })).rejects.toMatchObject({
       code: 'request_timeout',
     });
     socket.destroy();
   });
 
   test('an idle connection is closed', async () => {
-    const served = await start({ limits: { idleMs: 100 } });
-    const spoken = await speak(served, get('/one'), { ms: 3000 });
+    const served = await start({ limits: { idleMs: 700 } });
+    const spoken = await speak(served, get('/one'));
     expect(spoken.statuses).toEqual([200]);
     expect(spoken.closed).toBe(true);
   });
@@ -204,7 +209,7 @@ describe('pipelining', () => {
   test('requests are handled one at a time, in order', async () => {
     const seen: string[] = [];
     const served = await start({ handle: slowly(seen) });
-    const spoken = await speak(served, get('/a/80') + get('/b/5') + get('/c/0'), { ms: 400 });
+    const spoken = await speak(served, get('/a/80') + get('/b/5') + get('/c/0'), { answers: 3 });
     expect(seen).toEqual(['begin /a/80', 'end /a/80', 'begin /b/5', 'end /b/5', 'begin /c/0', 'end /c/0']);
     expect([...spoken.text.matchAll(/answer to (\S+?)(?=HTTP|$)/g)].map((one) => one[1])).toEqual([
       '/a/80',
@@ -216,7 +221,7 @@ describe('pipelining', () => {
   test('bodies do not mix', async () => {
     const served = await start();
     const texts = Array.from({ length: 10 }, (_, at) => postOf(`/${at}`, `${at}`.repeat(5000)));
-    await speak(served, texts.join(''), { ms: 400 });
+    await speak(served, texts.join(''), { answers: 10 });
     expect(served.seen).toEqual(Array.from({ length: 10 }, (_, at) => `POST /${at} ${`${at}`.repeat(5000)}`));
   });
 
@@ -318,7 +323,7 @@ describe('bodies', () => {
 
   test.each(encoded)('%s is undone', async (coding, body) => {
     const served = await start();
-    await speak(served, postOf('/', body.toString('latin1'), `Content-Encoding: ${coding}\r\n`), { ms: 200 });
+    await speak(served, postOf('/', body.toString('latin1'), `Content-Encoding: ${coding}\r\n`), { answers: 1 });
     expect(served.seen).toEqual([`POST / ${text}`.trimEnd()]);
   });
 
@@ -358,7 +363,7 @@ describe('bodies', () => {
   test.each(refusals)('%s is refused', async (_name, coding, body, status, code) => {
     const served = await start();
     const spoken = await speak(served, postOf('/', body.toString('latin1'), `Content-Encoding: ${coding}\r\n`), {
-      ms: 800,
+      answers: 1,
     });
     expect(spoken.statuses).toEqual([status]);
     expect(spoken.text).toContain(code);
@@ -374,7 +379,7 @@ describe('bodies', () => {
 
   test('too long by announcement: 413, and the connection lives when the body is drained', async () => {
     const served = await start();
-    const spoken = await speak(served, [postOf('/', 'a'.repeat(1_500_000)), get('/next')], { ms: 600 });
+    const spoken = await speak(served, [postOf('/', 'a'.repeat(1_500_000)), get('/next')], { answers: 2 });
     expect(spoken.statuses).toEqual([413, 200]);
     expect(served.seen).toEqual(['GET /next']);
   });
@@ -387,7 +392,7 @@ describe('bodies', () => {
       ...new Array<string>(20).fill(chunk),
       '0\r\n\r\n',
     ];
-    const spoken = await speak(served, parts, { ms: 600 });
+    const spoken = await speak(served, parts, { answers: 1 });
     expect(spoken.statuses).toEqual([413]);
     expect(served.seen).toEqual([]);
   });
@@ -398,7 +403,7 @@ describe('bodies', () => {
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${20 * 1024 * 1024}\r\n\r\n`,
       ...new Array<string>(20).fill('a'.repeat(1024 * 1024)),
     ];
-    const spoken = await speak(served, [...parts, get('/next')], { ms: 1500 });
+    const spoken = await speak(served, [...parts, get('/next')], { answers: 2 });
     expect(spoken.statuses).toEqual([401, 401]);
   });
 
@@ -411,7 +416,7 @@ describe('bodies', () => {
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${20 * 1024 * 1024}\r\n\r\n`,
       ...new Array<string>(20).fill('a'.repeat(1024 * 1024)),
     ];
-    const spoken = await speak(served, parts, { ms: 1500 });
+    const spoken = await speak(served, parts);
     expect(spoken.closed).toBe(true);
   });
 
@@ -432,16 +437,16 @@ describe('bodies', () => {
     const served = await start({
       budget,
       handle: (exchange) => {
-        exchange.readBody({ maxBytes: 1_000_000, timeoutMs: 1000 }).then(
+        exchange.readBody({ maxBytes: 1_000_000, timeoutMs: 20_000 }).then(
           () => waiting.push(exchange),
           (error: { code: string }) => exchange.respond(503, {}, error.code),
         );
       },
     });
-    const first = speak(served, postOf('/', 'a'.repeat(80_000)), { ms: 700 });
+    const first = speak(served, postOf('/', 'a'.repeat(80_000)), { answers: 1 });
     await until(() => waiting.length === 1);
     expect(budget.used).toBe(80_000);
-    const second = await speak(served, postOf('/', 'a'.repeat(30_000)), { ms: 300 });
+    const second = await speak(served, postOf('/', 'a'.repeat(30_000)), { answers: 1 });
     expect(second.text).toContain('overloaded');
     waiting[0]!.respond(200, {}, 'ok');
     await first;
@@ -455,7 +460,7 @@ describe('bodies', () => {
       budget,
       handle: (exchange) =>
         void exchange
-          .readBody({ maxBytes: 1_000_000, timeoutMs: 5000 })
+          .readBody({ maxBytes: 1_000_000, timeoutMs: 20_000 })
           .catch((error: { code: string }) => codes.push(error.code)),
     });
     const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca });
@@ -481,7 +486,7 @@ describe('answers', () => {
       'x-b': ['1', '2'],
     };
     const served = await start({ handle: (exchange) => exchange.respond(200, headers, 'ok') });
-    const { text } = await speak(served, get('/'), { ms: 150 });
+    const { text } = await speak(served, get('/'), { answers: 1 });
     expect(text).not.toMatch(/transfer-encoding|x-a|\nte:|trailer|upgrade|proxy|99/i);
     expect(text).toContain('content-length: 2\r\n');
     expect(text).toContain('x-b: 1\r\nx-b: 2\r\n');
@@ -493,7 +498,7 @@ describe('answers', () => {
     ['GET', 304, ''],
   ])('%s with %i has no body', async (method, status, expected) => {
     const served = await start({ handle: (exchange) => exchange.respond(status, {}, 'hello') });
-    const { text } = await speak(served, `${method} / HTTP/1.1\r\nHost: a\r\n\r\n`, { ms: 150 });
+    const { text } = await speak(served, `${method} / HTTP/1.1\r\nHost: a\r\n\r\n`, { answers: 1 });
     expect(text).not.toContain('hello');
     expect(text).toContain(expected);
     if (status !== 200) expect(text).not.toContain('content-length');
@@ -571,7 +576,7 @@ describe('answers', () => {
       },
     });
     expect(await speak(served, get('/bad'))).toMatchObject({ text: '', closed: true });
-    expect((await speak(served, get('/good'), { ms: 150 })).statuses).toEqual([200]);
+    expect((await speak(served, get('/good'), { answers: 1 })).statuses).toEqual([200]);
   });
 });
 
@@ -580,7 +585,7 @@ describe('client certificates', () => {
   const bad = clientIdentity();
   const ask = async (served: Served, identity?: ClientIdentity): Promise<readonly number[]> => {
     const tls = identity === undefined ? {} : { cert: identity.cert, key: identity.key };
-    return (await speak(served, get('/'), { ms: 150, tls })).statuses;
+    return (await speak(served, get('/'), { answers: 1, tls })).statuses;
   };
 
   test('a good one is given to the handler, a bad one and none never count', async () => {
@@ -647,7 +652,7 @@ describe('TLS', () => {
   test('versions below the least are refused in the handshake, and the least can be raised while it runs', async () => {
     const served = await start();
     const versions = async (maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<number[]> => [
-      ...(await speak(served, get('/'), { ms: 200, tls: { maxVersion } })).statuses,
+      ...(await speak(served, get('/'), { answers: 1, tls: { maxVersion } })).statuses,
     ];
     expect(await versions('TLSv1.2')).toEqual([200]);
     served.listener.setTls({ minVersion: 'TLSv1.3' });
@@ -736,7 +741,7 @@ describe('TLS', () => {
       },
     });
     listener();
-    const spoken = await speak(broken, get('/'), { ms: 200, tls: { ca } });
+    const spoken = await speak(broken, get('/'), { answers: 1, tls: { ca } });
     expect(spoken.statuses).toEqual([200]);
   });
 });
@@ -745,7 +750,7 @@ describe('closing', () => {
   test('waits for exchanges under way, says Connection: close, and takes nothing new', async () => {
     let finish: () => void = () => undefined;
     const served = await start({ handle: (exchange) => (finish = () => exchange.respond(200, {}, 'late')) });
-    const first = speak(served, get('/'), { ms: 2000 });
+    const first = speak(served, get('/'));
     await until(() => served.exchanges.length === 1);
     const session = connectH2(`https://127.0.0.1:${served.port}`, { ca: served.ca });
     await new Promise((resolve) => session.once('connect', resolve));
@@ -754,7 +759,7 @@ describe('closing', () => {
     const end = served.listener.close(2000).then(() => (closed = true));
     await pause(100);
     expect(closed).toBe(false);
-    await expect(speak(served, get('/'), { ms: 200 })).resolves.toMatchObject({ text: '' });
+    await expect(speak(served, get('/'))).resolves.toMatchObject({ text: '' });
     finish();
     const spoken = await first;
     expect(spoken.text).toContain('late');
@@ -776,7 +781,7 @@ describe('closing', () => {
     const idle = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca });
     await new Promise((resolve) => idle.once('secureConnect', resolve));
     const silent = connectPlain(served.port, '127.0.0.1');
-    const stream = speak(served, get('/'), { ms: 2000 });
+    const stream = speak(served, get('/'));
     await until(() => served.exchanges.length === 1);
     await served.listener.close(200);
     open = open.filter((one) => one !== served);

@@ -280,7 +280,7 @@ describe('HTTP/1.1 framing', () => {
 
   test.each(accepted)('accepts %s (%s)', async (_name, _source, seen, request) => {
     served.seen.length = 0;
-    const spoken = await speak(served, request, { ms: 150 });
+    const spoken = await speak(served, request, { answers: 1 });
     expect(spoken.statuses).toEqual([200]);
     expect(served.seen).toEqual([seen]);
   });

@@ -11,6 +11,7 @@ import { RefusedError } from '../../../pkg/core/index.ts';
 import { createListener, refusalHead } from '../../../pkg/http/index.ts';
 import type { Exchange, Listener, ListenerOptions } from '../../../pkg/http/index.ts';
 import { ensureSelfSigned } from '../../../pkg/pki/index.ts';
+import { pause, until } from '../../support/wait.ts';
 
 /** A real listener on a free port whose handler writes down what it was given. */
 export interface Served {
@@ -26,12 +27,12 @@ export interface Served {
   stop(): Promise<void>;
 }
 
-export const bodyLimits = { maxBytes: 1024 * 1024, timeoutMs: 700 };
+export const bodyLimits = { maxBytes: 1024 * 1024, timeoutMs: 20_000 };
 
 /** Reads the body and answers with it; refuses as the product does. */
-export function echo(seen: string[]): (exchange: Exchange) => void {
+export function echo(seen: string[], limits: Partial<typeof bodyLimits> = {}): (exchange: Exchange) => void {
   return (exchange) => {
-    exchange.readBody(bodyLimits).then(
+    exchange.readBody({ ...bodyLimits, ...limits }).then(
       (body) => {
         seen.push(`${exchange.method} ${exchange.target} ${body.toString('latin1')}`.trimEnd());
         exchange.respond(200, { 'content-type': 'text/plain' }, body);
@@ -93,45 +94,59 @@ export interface Spoken {
   readonly closed: boolean;
 }
 
-/** Writes the parts, one after the other, and collects what comes until the server closes or `ms` are over. */
+export interface SpeakOptions {
+  readonly plain?: boolean;
+  readonly tls?: ConnectionOptions;
+  /** So many whole answers are waited for, and whether more follows, which it must not. Default: until the server closes. */
+  readonly answers?: number;
+  /** Where nothing is to come: how long that is listened for. Else the most that is waited for the end; default 20 s. */
+  readonly ms?: number;
+}
+
+/** How many answers of a connection are whole. `bodiless`: answers to HEAD, which announce a length and have no body. */
+function wholeAnswers(text: string, bodiless: boolean): number {
+  let rest = text;
+  let count = 0;
+  for (;;) {
+    const [head, status] = /^HTTP\/1\.1 (\d{3})[^]*?\r\n\r\n/.exec(rest) ?? [];
+    if (head === undefined) return count;
+    rest = rest.slice(head.length);
+    if (status!.startsWith('1')) continue;
+    const length = Number(/\r\ncontent-length: (\d+)\r\n/i.exec(head)?.[1] ?? 0);
+    const size = bodiless ? 0 : length;
+    if (/\r\ntransfer-encoding:/i.test(head) || rest.length < size) return count;
+    rest = rest.slice(size);
+    count++;
+  }
+}
+
+/** Writes the parts, one after the other (a number is a pause), and collects what comes until the end that the options name. */
 export async function speak(
   served: Served,
   parts: string | readonly (string | number)[],
-  options: { readonly plain?: boolean; readonly ms?: number; readonly tls?: ConnectionOptions } = {},
+  options: SpeakOptions = {},
 ): Promise<Spoken> {
   const socket: Socket = options.plain
     ? connectPlain(served.port, '127.0.0.1')
     : connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca, ...options.tls });
   let text = '';
-  let closed = false;
+  let [ended, closed] = [false, false];
   socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
   socket.on('error', () => undefined);
-  const end = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, options.ms ?? 1500);
-    socket.on('end', () => (closed = true));
-    socket.on('close', () => {
-      closed = true;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+  socket.on('end', () => (ended = true));
+  socket.on('close', () => (closed = true));
   for (const part of typeof parts === 'string' ? [parts] : parts) {
-    if (typeof part === 'number') await new Promise((resolve) => setTimeout(resolve, part));
-    else if (!socket.destroyed) socket.write(part, 'latin1');
+    if (closed) break;
+    if (typeof part === 'number') await pause(part);
+    else socket.write(part, 'latin1');
   }
-  await end;
+  const bodiless = typeof parts === 'string' && parts.startsWith('HEAD ');
+  const { answers } = options;
+  const whole = (): boolean => answers !== undefined && wholeAnswers(text, bodiless) >= answers;
+  // What did not come by then, the caller's own expectations say better.
+  await until(() => closed || whole(), 'the end', options.ms).catch(() => undefined);
+  if (!closed && whole()) await pause(50);
   socket.destroy();
   const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
-  return { text, statuses, closed };
-}
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Waits until `done` holds; fails after `ms`. */
-export async function until(done: () => boolean, ms = 5000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!done()) {
-    if (Date.now() > end) throw new Error('waited in vain');
-    await pause(5);
-  }
+  return { text, statuses, closed: ended || closed };
 }

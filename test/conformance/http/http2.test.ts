@@ -5,7 +5,8 @@ import type { TLSSocket } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Exchange } from '../../../pkg/http/index.ts';
-import { pause, serve, until } from './harness.ts';
+import { pause, until } from '../../support/wait.ts';
+import { echo, serve } from './harness.ts';
 import type { Served } from './harness.ts';
 
 let open: Served[] = [];
@@ -374,12 +375,13 @@ describe('HTTP/2 floods', () => {
   });
 
   test('a body that drips is cut off with 408', async () => {
-    const served = await start({ limits: { drain: { ms: 100 } } });
+    const seen: string[] = [];
+    const served = await start({ limits: { drain: { ms: 100 } }, handle: echo(seen, { timeoutMs: 700 }) });
     const { socket, frames } = await rawConnection(served);
     socket.write(frame(headersFrame, endHeaders, 1, hpack([...request, ['content-length', '1000']])));
     socket.write(frame(data, 0, 1, Buffer.from('a')));
     await until(() => frames.some((one) => one.type === headersFrame) && frames.some((one) => one.type === reset));
-    expect(served.seen).toEqual([]);
+    expect(seen).toEqual([]);
   });
 });
 
