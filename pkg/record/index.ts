@@ -31,3 +31,9 @@ export {
 export type { Frontier, NodeReader, TreeHash, TreeNode } from './merkle.ts';
 export { readSignature, signPoint } from './signature.ts';
 export type { ReadSignature } from './signature.ts';
+export { createChainSigner } from './spool/signing.ts';
+export type { ChainSigner, ChainSignerOptions } from './spool/signing.ts';
+export { createRecordSender } from './spool/sender.ts';
+export type { RecordSender, RecordSenderOptions, SenderEvent } from './spool/sender.ts';
+export { openSpool, spooledChains } from './spool/spool.ts';
+export type { Spool, SpoolOptions } from './spool/spool.ts';
