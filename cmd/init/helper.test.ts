@@ -62,7 +62,7 @@ beforeAll(async () => {
     process.execPath,
     join(import.meta.dirname, 'main.ts'),
     ...ports,
-    ...['--uid', String(uids.sidecar), '--sidecar-tcp', '17490-17491'],
+    ...['--uid', String(uids.sidecar), '--gid', String(uids.sidecar), '--sidecar-tcp', '17490-17491'],
   ]);
   expect([rules.status, rules.stderr]).toEqual([0, expect.anything()]);
   const served = pod.start(uids.model, [process.execPath, '-e', model]);

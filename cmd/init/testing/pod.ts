@@ -151,14 +151,14 @@ export class TestPod {
 
   /** Runs a program as a container's user to its end. */
   runAs(uid: number, command: readonly string[]): Ran {
-    const [program = '', ...args] = [...this.#enter, ...become(uid), ...command];
+    const [program = '', ...args] = [...this.#enter, ...become(uid, uid), ...command];
     const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
     return { status, stdout, stderr };
   }
 
   /** Starts a program as a container's user; it ends with the pod. */
   start(uid: number, command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
-    const [program = '', ...args] = [...this.#enter, ...become(uid), ...command];
+    const [program = '', ...args] = [...this.#enter, ...become(uid, uid), ...command];
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#programs.push(child);
     return child;
