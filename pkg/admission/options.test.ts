@@ -7,6 +7,7 @@ import type { Clock } from '../base/index.ts';
 import { parseChartOptions } from '../inject/index.ts';
 import { overlapMs, watchChartOptions } from './index.ts';
 import { ca, chart, optionsYaml, testOptions } from './testing/hooks.ts';
+import { until } from '../../test/support/wait.ts';
 
 test('the file gives the options of pkg/inject', () => {
   expect(chart().for(testOptions.namespace, ca)).toEqual(testOptions);
@@ -51,9 +52,9 @@ test('a changed file is taken, the one before stays accepted for a while, and a 
       logger: silentLogger,
       onRead: (result) => results.push(result),
     });
-    const read = async (until: number): Promise<void> => {
+    const read = async (count: number): Promise<void> => {
       tick();
-      for (let at = 0; at < 200 && results.length < until; at++) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until(() => results.length >= count, 'the file is read');
     };
     writeFileSync(file, optionsYaml({ version: '0.2.0', previousImages: ['a:1'] }));
     await read(1);
