@@ -93,7 +93,9 @@ export function checkRule(
 
 /** What one policy's rules say. */
 interface Vote {
-  readonly policy: AccessPolicy;
+  readonly policy: Pick<AccessPolicy, 'rules' | 'inspects'> & {
+    readonly entry: Pick<PolicyEntry, 'cluster' | 'enforces'>;
+  };
   readonly denies: readonly CompiledAccessRule[];
   readonly allows: readonly CompiledAccessRule[];
 }
@@ -241,14 +243,36 @@ export function couldAllow(policies: readonly AccessPolicy[], bits: CallerBits, 
   );
 }
 
-/** @param policies in policy order; policies without access rules among them, since they may have guards. */
+/** A grant's say: one Allow rule of the namespace, without limits of its own and without consent to what cannot be inspected. */
+function grantVote(id: RuleId): Vote {
+  const spec: AccessRule = {
+    name: id,
+    effect: 'Allow',
+    subjects: [],
+    operations: [],
+    models: [],
+    scopes: [],
+    tokenInput: 'Deny',
+    limits: undefined,
+  };
+  const rule: CompiledAccessRule = { id, spec, subjects: -1, scopes: -1, operations: new Set(), models: [] };
+  const policy = { entry: { cluster: false, enforces: true }, rules: [rule], inspects: true };
+  return { policy, denies: [], allows: [rule] };
+}
+
+/**
+ * @param policies in policy order; policies without access rules among them, since they may have guards.
+ * @param granted the grant that covers the request, if one does.
+ */
 export function decide(
   policies: readonly AccessPolicy[],
   bits: CallerBits,
   operation: Operation,
   model: string | undefined,
+  granted?: RuleId,
 ): AccessDecision {
-  const votes = policies.map((policy) => vote(policy, bits, operation, model));
+  const votes: Vote[] = policies.map((policy) => vote(policy, bits, operation, model));
+  if (granted !== undefined && votes.length > 0) votes.push(grantVote(granted));
   const enforcing = votes.filter((one) => one.policy.entry.enforces);
   const observing = votes.filter((one) => !one.policy.entry.enforces);
   const together = observing.length === 0 ? undefined : judge(votes);

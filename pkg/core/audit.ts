@@ -1,9 +1,10 @@
+import type { ApprovalDecision, ApprovalPhase } from './approval.ts';
 import type { SourceRef, RuleId } from './snapshot.ts';
 import type { Operation } from './operation.ts';
 import type { ReasonCode } from './reasons.ts';
 
 /** What happened to a session or to the process, before the chain gives it a sequence number and a hash. */
-export type AuditEvent = ProcessEvent | SessionStart | SessionSegment | SessionEnd;
+export type AuditEvent = ProcessEvent | SessionStart | SessionSegment | SessionApproval | SessionEnd;
 
 export interface ProcessEvent {
   readonly type: 'process';
@@ -54,6 +55,19 @@ export interface SessionSegment {
   readonly at: number;
 }
 
+/** What became of the approval that a session waits for; one for each change. */
+export interface SessionApproval {
+  readonly type: 'approval';
+  readonly session: string;
+  readonly name: string;
+  readonly direction: 'request' | 'response';
+  readonly rules: readonly RuleId[];
+  readonly phase: ApprovalPhase;
+  readonly decisions: readonly ApprovalDecision[];
+  /** Milliseconds since the session began. */
+  readonly at: number;
+}
+
 export interface SessionEnd {
   readonly type: 'end';
   readonly session: string;
@@ -81,7 +95,7 @@ export interface SessionEnd {
 
 export interface RuleAct {
   readonly rule: RuleId | 'default';
-  readonly act: 'allowed' | 'denied' | 'masked' | 'blocked' | 'flagged' | 'held' | 'limited';
+  readonly act: 'allowed' | 'denied' | 'masked' | 'blocked' | 'flagged' | 'held' | 'approved' | 'limited';
   /** Detector names, `pattern`, `word` or `field`: never what was matched. */
   readonly by?: readonly string[];
   readonly count?: number;

@@ -205,6 +205,7 @@ export const combination = {
   'approvals.approvers': row<ApprovalSpec['approvers']>('approvals.approvers', noOrder, keepFirst),
   'approvals.required': row<Set<ApprovalSpec['required']>>('approvals.required', 'the larger', larger),
   'approvals.timeoutMs': row<Set<ApprovalSpec['timeoutMs']>>('approvals.timeout', 'the smaller', smaller),
+  'approvals.maxGrantMs': row<Set<ApprovalSpec['maxGrantMs']>>('approvals.maxGrant', 'the smaller', smaller),
   'audit.content': row<Set<AuditSpec['content']>>(
     'audit.content',
     'the cluster’s, since a namespace may neither switch the platform’s record off nor widen it; among policies of one level the one that keeps less: None over Masked over Full',

@@ -52,6 +52,7 @@ const approvals = (more: Partial<NonNullable<PolicySpec['approvals']>>) => ({
   approvers: [],
   required: undefined,
   timeoutMs: undefined,
+  maxGrantMs: undefined,
   ...more,
 });
 const approver = (name: string) => ({ ...group(name), kubernetesGroup: undefined, kubernetesUser: undefined });
@@ -145,6 +146,12 @@ const ordered: [string, readonly unknown[], (value: never) => Partial<PolicySpec
       [10, 20],
       (timeoutMs) => ({ approvals: approvals({ timeoutMs }) }),
       (s) => s.approvals?.timeoutMs,
+    ],
+    [
+      'approvals.maxGrant',
+      [10, 20],
+      (maxGrantMs) => ({ approvals: approvals({ maxGrantMs }) }),
+      (s) => s.approvals?.maxGrantMs,
     ],
     [
       'analyzers[ner].timeout',

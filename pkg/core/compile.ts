@@ -201,6 +201,8 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     requestLimits: settings.requestLimits,
     maxPolicyAgeMs: settings.maxPolicyAgeMs,
     access: (request) => classes.of(request.caller).access(request),
+    accessGranted: ({ caller, operation, model }, grant) =>
+      access.length === 0 ? noPolicy : decide(access, table.bits(caller), operation, model, grant),
     couldAllow: (caller, operation) => classes.of(caller).couldAllow(operation),
     requestPlan: (caller) => classes.of(caller).request,
     responsePlan: (caller) => classes.of(caller).response,

@@ -1,6 +1,25 @@
-export type { AuditEvent, ProcessEvent, RuleAct, SessionEnd, SessionSegment, SessionStart } from './audit.ts';
+export type {
+  ApprovalAsk,
+  ApprovalDecision,
+  ApprovalGate,
+  ApprovalPhase,
+  ApprovalProblem,
+  ApprovalState,
+  ApprovalTicket,
+} from './approval.ts';
+export type {
+  AuditEvent,
+  ProcessEvent,
+  RuleAct,
+  SessionApproval,
+  SessionEnd,
+  SessionSegment,
+  SessionStart,
+} from './audit.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';
+export { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from './grant.ts';
+export type { CompiledGrant, Grant, GrantSource } from './grant.ts';
 export type { Identity, PresentedCredentials, ProviderId } from './identity.ts';
 export { operations } from './operation.ts';
 export type { Operation } from './operation.ts';
@@ -33,7 +52,6 @@ export type {
 } from './policy.ts';
 export { AuditUnavailableError } from './ports.ts';
 export type {
-  ApprovalGate,
   AuditSink,
   CredentialSource,
   IdentityResult,

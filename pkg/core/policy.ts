@@ -233,6 +233,8 @@ export interface ApprovalSpec {
   })[];
   readonly required: number | undefined;
   readonly timeoutMs: number | undefined;
+  /** Longest grant on pods of this policy. */
+  readonly maxGrantMs: number | undefined;
 }
 
 export interface ResponseLimit {

@@ -2,7 +2,7 @@ import { CodedError } from '../base/index.ts';
 import type { AuditEvent } from './audit.ts';
 import type { Identity, PresentedCredentials } from './identity.ts';
 import type { ReasonCode } from './reasons.ts';
-import type { CompiledProvider, RuleId, Snapshot } from './snapshot.ts';
+import type { CompiledProvider, Snapshot } from './snapshot.ts';
 import type { SecretRef } from './policy.ts';
 
 /**
@@ -42,15 +42,6 @@ export interface IdentityVerifier {
 }
 
 export type IdentityVerifierFactory = (providers: readonly CompiledProvider[]) => IdentityVerifier;
-
-/** Asks people. Until there is somebody to ask, every request is `unavailable`. */
-export interface ApprovalGate {
-  request(ask: {
-    readonly rule: RuleId;
-    readonly session: string;
-    readonly digest: string;
-  }): Promise<'approved' | 'denied' | 'expired' | 'unavailable'>;
-}
 
 /** The record could not be handed to the kernel. `cause` is the system's error, for the log. */
 export class AuditUnavailableError extends CodedError<'audit_unavailable'> {

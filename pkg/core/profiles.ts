@@ -13,6 +13,7 @@ export interface ProfileDefaults {
   readonly maxPolicyAgeMs: number;
   readonly 'approvals.required': number;
   readonly 'approvals.timeoutMs': number;
+  readonly 'approvals.maxGrantMs': number;
 }
 
 const minute = 60_000;
@@ -36,6 +37,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
+    'approvals.maxGrantMs': 60 * minute,
   },
   Standard: {
     'tls.inbound': 'Required',
@@ -49,6 +51,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 3 * minute,
+    'approvals.maxGrantMs': 480 * minute,
   },
   Relaxed: {
     'tls.inbound': 'Required',
@@ -62,6 +65,7 @@ export const profiles: Readonly<Record<Profile, ProfileDefaults>> = {
     maxPolicyAgeMs: day,
     'approvals.required': 1,
     'approvals.timeoutMs': 10 * minute,
+    'approvals.maxGrantMs': 1_440 * minute,
   },
 };
 

@@ -49,6 +49,13 @@ export const reasons = {
   guard_blocked: reason(403, 'A guard refused the content of this request.'),
   analyzer_unavailable: reason(503, 'An analyzer that this policy requires cannot be asked.', true),
   approval_unavailable: reason(403, 'This needs an approval, and there is nobody to ask.'),
+  approval_pending: reason(202, 'This waits for an approval: ask at Location, then send it again.', true),
+  approval_denied: reason(403, 'This needed an approval, and was denied.'),
+  approval_expired: reason(403, 'This needed an approval, and nobody decided in time.'),
+  approval_used: reason(403, 'The approval of this was used by another request.'),
+  approvals_limited: reason(429, 'Too many requests wait for an approval.', true),
+  approval_unknown: reason(404, 'There is no such approval of this caller.'),
+  grant_ended: reason(403, 'The access that was granted for a time has ended.'),
   policy_changed: reason(403, 'The policy changed, and this answer is no longer allowed.'),
   // Limits
   rate_limited: reason(429, 'The request limit of this rule is used up.', true),

@@ -174,10 +174,15 @@ function combineApprovals(
     combination['approvals.timeoutMs'],
     candidates(entries, ({ approvals }) => approvals?.timeoutMs),
   );
+  const maxGrant = combiner.merge(
+    combination['approvals.maxGrantMs'],
+    candidates(entries, ({ approvals }) => approvals?.maxGrantMs),
+  );
   return {
     approvers: (approvers?.value ?? []).flatMap((one) => qualify(one, scope)),
     required: required?.value ?? gap('approvals.required'),
     timeoutMs: timeout?.value ?? gap('approvals.timeoutMs'),
+    maxGrantMs: maxGrant?.value ?? gap('approvals.maxGrantMs'),
   };
 }
 

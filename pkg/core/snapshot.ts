@@ -100,6 +100,8 @@ export interface Snapshot {
   readonly maxPolicyAgeMs: number;
   /** Decides whether a caller may do an operation on a model. */
   access(request: AccessRequest): AccessDecision;
+  /** As `access`, with a grant that covers the request as one more Allow rule of the namespace. */
+  accessGranted(request: AccessRequest, grant: RuleId): AccessDecision;
   /** Whether any rule could allow this caller the operation on some model: false is final before the model is known. */
   couldAllow(caller: Identity | undefined, operation: Operation): boolean;
   /** Which request rules apply to a caller. The same object for the same outcome, so that it can key a cache. */

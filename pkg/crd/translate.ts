@@ -269,6 +269,7 @@ function approvalsOf(approvals: NonNullable<PolicySpecResource['approvals']>): A
     approvers: (approvals.approvers ?? []).map(approverOf),
     required: approvals.required,
     timeoutMs: milliseconds(approvals.timeout),
+    maxGrantMs: milliseconds(approvals.maxGrant),
   };
 }
 

@@ -16,6 +16,7 @@ import type { Exchange, Listener, ListenerLimits, TlsMaterialSource, UpgradeRequ
 import { BodyBudget, createListener } from '../http/index.ts';
 import type { Metrics } from '../telemetry/index.ts';
 import type { ByteBudget } from './answer.ts';
+import { HoldBook } from './hold.ts';
 import { Limiter } from './limits.ts';
 import { LiveRequests } from './live.ts';
 import { isInside } from './loopback.ts';
@@ -148,6 +149,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     runtime,
     record,
     approvals: options.approvals,
+    holds: new HoldBook(),
     credentials: options.credentials,
     limiter,
     observedLimiter,

@@ -8,6 +8,8 @@ export interface LiveRequest {
   readonly runtime: Runtime;
   readonly facts: Asked;
   readonly plan: ResponsePlan;
+  /** True: any change of policy ends it, because people were asked under this one. */
+  readonly bound?: boolean;
   /** Ends it: an error event on a stream, a refusal where nothing left yet. */
   end(code: ReasonCode): void;
 }
@@ -33,7 +35,8 @@ export class LiveRequests {
 
   swap(next: Runtime): void {
     for (const request of [...this.#live]) {
-      if (!stillAllowed(request, next)) request.end('policy_changed');
+      const held = request.bound === true && request.runtime.snapshot.hash !== next.snapshot.hash;
+      if (held || !stillAllowed(request, next)) request.end('policy_changed');
     }
   }
 

@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { JsonError, assertNever, describeError } from '../base/index.ts';
 import type { Clock, JsonEdit, JsonNode, Logger } from '../base/index.ts';
 import type {
   ApprovalGate,
+  ApprovalPhase,
+  ApprovalState,
   CredentialSource,
   Identity,
   MatchedRule,
@@ -20,6 +23,10 @@ import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps } from './answer-json.ts';
 import { Answer } from './answer.ts';
 import type { AnswerResult, ByteBudget } from './answer.ts';
+import { holdExchange } from './held-exchange.ts';
+import type { HeldExchange } from './held-exchange.ts';
+import { hold } from './hold.ts';
+import type { Hold, HoldBook } from './hold.ts';
 import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
@@ -28,7 +35,8 @@ import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { refusalResponse } from './refusal.ts';
+import { receipt, receiptHeader } from './receipt.ts';
+import { refusalResponse, refusalText } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
@@ -40,6 +48,8 @@ export interface PipelineOptions {
   readonly runtime: RuntimeHolder;
   readonly record: RecordWriter;
   readonly approvals: ApprovalGate;
+  /** Those who wait for one. */
+  readonly holds: HoldBook;
   readonly credentials: CredentialSource;
   readonly limiter: Limiter;
   /** Counts for policies in Observe mode: what they would have refused uses up nobody's budget. */
@@ -71,6 +81,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     request.normalisePath(); // one reading of the path, before anything is decided on it
     request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
     await request.identify(); // before the body: strangers may not make us buffer
+    if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
     request.turnAwayStrangers(); // who proved nothing and may do nothing
     await request.readBody(); // under caps, decoded, parsed strictly
     request.authorise(); // needs the model's name, which stands in the body
@@ -178,6 +189,34 @@ class GovernedRequest {
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
     this.#nameModel(this.#route.model);
+  }
+
+  asksAboutApproval(): boolean {
+    return this.#exchange.method === 'GET' && this.#path.startsWith(approvalPath);
+  }
+
+  /** What became of the approval that a caller was pointed to. @throws RefusedError as whatever it stands for was refused */
+  async tellOfApproval(): Promise<void> {
+    const caller = this.#caller;
+    if (caller === undefined) throw new RefusedError('token_missing', { rule: 'default' });
+    const name = this.#path.slice(approvalPath.length);
+    const state = await new Promise<ApprovalState>((resolve) => {
+      const ticket = this.#options.approvals.watch(name, caller, (first) => {
+        resolve(first);
+        queueMicrotask(() => ticket.leave());
+      });
+      this.#options.clock.after(longestQuestionMs, () => resolve({ kind: 'problem', problem: 'unavailable' }));
+    });
+    if (state.kind === 'problem') throw new RefusedError('approval_unknown');
+    const refused = refusedPhases[state.phase];
+    if (refused !== undefined) {
+      if (refused === 'approval_pending') this.#approvalName = state.name;
+      throw new RefusedError(refused);
+    }
+    const body = JSON.stringify({ id: state.name, status: 'approved', expires_in: Math.ceil(state.leftMs / 1_000) });
+    this.#session.begin([]);
+    this.#finish('completed', 200, undefined);
+    this.#exchange.respond(200, { 'content-type': 'application/json', 'x-request-id': this.#session.id }, body);
   }
 
   turnAwayStrangers(): void {
@@ -345,13 +384,73 @@ class GovernedRequest {
   #approvals: readonly string[] = [];
 
   async hold(): Promise<void> {
-    for (const rule of this.#approvals) {
-      const answer = await this.#options.approvals.request({ rule, session: this.#session.id, digest: '' });
-      if (answer !== 'approved') {
-        this.#session.begin(this.#lanes);
-        throw new RefusedError('approval_unavailable', { rule });
-      }
+    if (this.#approvals.length === 0) return;
+    const session = this.#session;
+    session.begin(this.#lanes); // recorded while it waits, and also where nobody lets it through
+    const runtime = this.#need(this.#runtime);
+    const caller = this.#caller;
+    const approvals = runtime.snapshot.approvals;
+    const rule = this.#approvals[0] ?? 'default';
+    // Whoever proved nothing cannot be told from those who would decide.
+    if (caller === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
+    const body = this.#sent();
+    const waiting = hold({
+      gate: this.#options.approvals,
+      book: this.#options.holds,
+      live: this.#options.live,
+      clock: this.#options.clock,
+      session,
+      ask: {
+        direction: 'Request',
+        rules: this.#approvals,
+        requester: caller,
+        operation: this.#route.operation,
+        model: this.#model,
+        digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, body),
+        snapshot: runtime.snapshot.hash,
+        session: session.id,
+        excerpt: excerptOf(this.#lanes),
+      },
+      bytes: 2 * (body?.length ?? 0),
+      timeoutMs: approvals.timeoutMs ?? 0,
+      facts: { runtime, facts: this.#facts(), plan: this.#need(this.#responsePlan) },
+      onPending: (name) => this.#comesBack(name),
+    });
+    this.#waiting = waiting;
+    if (this.#view?.stream === true && !asksForAsync(this.#exchange)) {
+      this.#held = holdExchange({
+        exchange: this.#exchange,
+        clock: this.#options.clock,
+        headers: () => ({
+          'content-type': 'text/event-stream; charset=utf-8',
+          'cache-control': 'no-cache',
+          'x-request-id': session.id,
+          [receiptHeader]: receipt(session, false),
+        }),
+      });
     }
+    try {
+      await waiting.approved;
+    } finally {
+      this.#held?.release();
+      this.#waiting = undefined;
+    }
+    this.#stage('hold');
+  }
+  #waiting: Hold | undefined;
+  #held: HeldExchange | undefined;
+  #approvalName: string | undefined;
+
+  /** `Prefer: respond-async` (RFC 7240): the caller polls, and sends the same request again once it is approved. */
+  #comesBack(name: string): boolean {
+    if (!asksForAsync(this.#exchange)) return false;
+    this.#approvalName = name;
+    return true;
+  }
+
+  /** The body as the model will get it. */
+  #sent(): Buffer | undefined {
+    return this.#body === undefined ? undefined : editBody(this.#body, this.#bodyText, this.#edits);
   }
 
   record(): void {
@@ -379,7 +478,7 @@ class GovernedRequest {
     const current = this.#inForce();
     if (current === undefined || !stillAllowed({ runtime, facts, plan }, current))
       throw new RefusedError('policy_changed');
-    const body = this.#body === undefined ? undefined : editBody(this.#body, this.#bodyText, this.#edits);
+    const body = this.#sent();
     const stops = this.#view?.stops ?? false;
     this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
@@ -394,7 +493,7 @@ class GovernedRequest {
       ...this.#options,
       upstream: target.upstream,
       session: this.#session,
-      exchange: this.#exchange,
+      exchange: this.#held ?? this.#exchange,
       runtime,
       facts,
       plan,
@@ -438,6 +537,7 @@ class GovernedRequest {
   /** The connection's part of it is over: now the record can say how many bytes left. */
   #closed(how: 'finished' | 'aborted'): void {
     this.#closedAs = how;
+    this.#waiting?.abandon();
     const result = this.#result;
     if (how === 'aborted' && result?.code === undefined) {
       if (this.#answer !== undefined) {
@@ -473,9 +573,16 @@ class GovernedRequest {
       this.#options.logger.error('request failed', { request: this.#session.id, error: describeError(error) });
     }
     const { status, headers, body } = refusalResponse(this.#session, refused, this.#route.dialect);
+    if (refused.code === 'approval_pending' && this.#approvalName !== undefined) {
+      headers['location'] = approvalPath + this.#approvalName;
+      headers['retry-after'] = '5';
+      headers['preference-applied'] = 'respond-async';
+    }
     // The record of a refusal first: it is small, and the caller may be gone the moment that it is written.
     this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code);
-    this.#exchange.respond(status, headers, body);
+    if (this.#held?.begun === true) {
+      this.#exchange.end(this.#route.dialect.refusalFrame(refusalText(this.#session, refused)));
+    } else this.#exchange.respond(status, headers, body);
   }
 
   #finish(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
@@ -495,7 +602,7 @@ class GovernedRequest {
     metrics.sent(this.#exchange.bytesOut);
   }
 
-  #stage(stage: 'identify' | 'access' | 'inspect'): void {
+  #stage(stage: 'identify' | 'access' | 'inspect' | 'hold'): void {
     const now = this.#options.clock.monotonic();
     this.#options.metrics.stage(stage, now - this.#stageAt);
     this.#stageAt = now;
@@ -507,6 +614,48 @@ class GovernedRequest {
     return value;
   }
 }
+
+/** Where the state of an approval is told to its requester. */
+export const approvalPath = '/.sidegate/approvals/';
+
+/** Of what goes to the model: where, and the bytes. */
+const digestOf = (where: string, body: Buffer | undefined): string =>
+  `sha256:${createHash('sha256')
+    .update(`${where}\n`)
+    .update(body ?? '')
+    .digest('hex')}`;
+
+/** Longest wait for an answer about an approval. */
+const longestQuestionMs = 5_000;
+
+/** What a caller is told who asks; Approved: send it again. */
+const refusedPhases: Readonly<Record<ApprovalPhase, ReasonCode | undefined>> = {
+  Pending: 'approval_pending',
+  Approved: undefined,
+  Denied: 'approval_denied',
+  Expired: 'approval_expired',
+  Used: 'approval_used',
+  Cancelled: 'approval_unknown',
+};
+
+const asksForAsync = (exchange: Exchange): boolean =>
+  String(exchange.headers['prefer'] ?? '')
+    .split(',')
+    .some((one) => one.trim().toLowerCase() === 'respond-async');
+
+/** What approvers read: the last texts first, as those are what is asked now. */
+function excerptOf(lanes: readonly { readonly id: string; readonly text: string }[]): string {
+  let excerpt = '';
+  for (const { id, text } of lanes.toReversed()) {
+    excerpt = `${id}: ${text}\n${excerpt}`;
+    if (excerpt.length > longestExcerpt) return `…${cutFrom(excerpt, excerpt.length - longestExcerpt + 1)}`;
+  }
+  return excerpt;
+}
+const longestExcerpt = 4_096;
+
+/** The rest of a text, and no half of a surrogate pair. */
+const cutFrom = (text: string, at: number): string => text.slice(/[\uDC00-\uDFFF]/.test(text.charAt(at)) ? at + 1 : at);
 
 const jsonBody = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
 

@@ -6,6 +6,7 @@ import type {
   ReasonCode,
   Refusal,
   RuleAct,
+  SessionApproval,
   SessionEnd,
   SessionStart,
 } from '../core/index.ts';
@@ -120,6 +121,7 @@ export class Session {
 
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
   begin(lanes: readonly { readonly id: string; readonly text: string }[]): void {
+    if (this.#started) return; // held, and recorded while it waited
     const kept = this.content === 'None' ? [] : lanes;
     if (kept.reduce((sum, lane) => sum + lane.text.length, 0) <= segmentUnits) {
       this.#queueStart(kept.map(({ id, text }) => ({ lane: id, text })));
@@ -133,6 +135,13 @@ export class Session {
   /** Queues text of the answer; {@link commit} hands it over. */
   segment(lane: string, text: string): void {
     if (text.length > 0) this.#queueSegments('response', lane, text);
+  }
+
+  /** What became of its approval. @throws RefusedError audit_unavailable. */
+  approval(event: Omit<SessionApproval, 'type' | 'session' | 'at'>): void {
+    this.#queueStart();
+    this.#pending.push({ type: 'approval', session: this.id, ...event, at: round(this.age) });
+    this.commit();
   }
 
   /** Hands what is queued to the kernel. @throws RefusedError audit_unavailable. */

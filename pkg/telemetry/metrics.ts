@@ -4,7 +4,7 @@ import { Cell, Distribution, Family, registerCells, registerDistributions, regis
 import type { Label } from './instruments.ts';
 
 /** Where the time of a request goes, in the order of the pipeline; `total` is from its first byte to the last of the answer. */
-export const stages = ['identify', 'access', 'inspect', 'upstream', 'mask', 'total'] as const;
+export const stages = ['identify', 'access', 'inspect', 'hold', 'upstream', 'mask', 'total'] as const;
 export type Stage = (typeof stages)[number];
 
 /**
@@ -15,7 +15,7 @@ export const decisions = ['allowed', 'observed', 'refused', 'failed', 'aborted']
 export type Decision = (typeof decisions)[number];
 
 /** What a rule did to one request or answer. */
-export const ruleActs = ['allowed', 'denied', 'masked', 'blocked', 'flagged', 'held', 'limited'] as const;
+export const ruleActs = ['allowed', 'denied', 'masked', 'blocked', 'flagged', 'held', 'approved', 'limited'] as const;
 export type RuleActName = (typeof ruleActs)[number];
 
 export const wireProtocols = ['http/1.1', 'h2', 'plain'] as const;

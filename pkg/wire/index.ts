@@ -16,6 +16,12 @@ export {
 } from './messages.ts';
 export type {
   Ack,
+  ApprovalAskMessage,
+  ApprovalClaimMessage,
+  ApprovalLeaveMessage,
+  ApprovalRequester,
+  ApprovalStateMessage,
+  ApprovalWatchMessage,
   AuditHead,
   Beat,
   CertificateMessage,
@@ -27,6 +33,7 @@ export type {
   DownMessage,
   Goodbye,
   GoodbyeReason,
+  GrantsMessage,
   Hello,
   ImportedMessage,
   InvalidMessage,

@@ -1,5 +1,13 @@
 import type { CaptureMode } from '../contract/index.ts';
-import type { Policy, SourceRef } from '../core/index.ts';
+import type {
+  ApprovalDecision,
+  ApprovalPhase,
+  ApprovalProblem,
+  Grant,
+  Operation,
+  Policy,
+  SourceRef,
+} from '../core/index.ts';
 
 /**
  * What sidecar and controller say to each other: one TLS 1.3 connection, `GET /v1/stream` with `Upgrade: sidegate-stream/1`,
@@ -212,8 +220,90 @@ export interface LimitStoreMessage {
   } | null;
 }
 
+/**
+ * Something is held: opens an approval, or joins the one that is open for the same. Who may decide is the controller's to say; the
+ * identities in it are the sidecar's word, as everything that it lets through is.
+ */
+export interface ApprovalAskMessage {
+  readonly type: 'approval-ask';
+  /** The sidecar's name for it on this stream; sent again with the same one after a reconnect. */
+  readonly id: string;
+  readonly direction: 'Request' | 'Response';
+  readonly rules: readonly string[];
+  readonly requester: ApprovalRequester;
+  readonly operation: Operation;
+  readonly model: string | null;
+  readonly digest: string;
+  readonly snapshot: string;
+  readonly session: string;
+  readonly excerpt: string;
+}
+
+export interface ApprovalRequester {
+  readonly provider: string;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly kubernetesUser: string | null;
+}
+
+/** Follows an approval by name; answered only to its requester. */
+export interface ApprovalWatchMessage {
+  readonly type: 'approval-watch';
+  readonly id: string;
+  readonly name: string;
+  readonly requester: ApprovalRequester;
+}
+
+/** Spends it for this ask's session. Answered by a state: Used with `yours`, or what it is instead. */
+export interface ApprovalClaimMessage {
+  readonly type: 'approval-claim';
+  readonly id: string;
+}
+
+/** Nobody waits for this one any more. */
+export interface ApprovalLeaveMessage {
+  readonly type: 'approval-leave';
+  readonly id: string;
+  /** Its caller will come back: it stays open until it expires. */
+  readonly keep: boolean;
+}
+
+/** What became of an ask or a watch: at once, and with each change. */
+export interface ApprovalStateMessage {
+  readonly type: 'approval-state';
+  readonly id: string;
+  /** Null: there is none; `problem` says why. */
+  readonly state: {
+    readonly name: string;
+    readonly phase: ApprovalPhase;
+    /** Used, and by this ask. */
+    readonly yours: boolean;
+    /** Milliseconds from now until it expires. */
+    readonly leftMs: number;
+    readonly decisions: readonly ApprovalDecision[];
+  } | null;
+  readonly problem: ApprovalProblem | null;
+}
+
+/** All approved grants of the pod that have not ended. Refused, as a snapshot is, where `seen` is behind. */
+export interface GrantsMessage {
+  readonly type: 'grants';
+  readonly grants: readonly Grant[];
+  readonly seen: SeenVersions;
+}
+
 /** Sidecar to controller. */
-export type UpMessage = Hello | Ack | Nack | CertificateRequest | Beat | Goodbye;
+export type UpMessage =
+  | Hello
+  | Ack
+  | Nack
+  | CertificateRequest
+  | ApprovalAskMessage
+  | ApprovalWatchMessage
+  | ApprovalClaimMessage
+  | ApprovalLeaveMessage
+  | Beat
+  | Goodbye;
 
 /** Controller to sidecar. */
 export type DownMessage =
@@ -228,6 +318,8 @@ export type DownMessage =
   | ImportedMessage
   | TrustMessage
   | LimitStoreMessage
+  | ApprovalStateMessage
+  | GrantsMessage
   | Beat
   | Goodbye;
 

@@ -1,4 +1,5 @@
 import type { AuditHead, Beat, Goodbye, SeenVersions } from './messages.ts';
+import { operations } from '../core/index.ts';
 import { fields, integer, matching, maybe, nullable, oneOf, record } from './shape.ts';
 import type { Reader } from './shape.ts';
 
@@ -19,6 +20,12 @@ export const auditHead: Reader<AuditHead> = fields<AuditHead>({
 
 export const beatReaders = { type: oneOf('beat'), audit: maybe(nullable(auditHead)) };
 export const beat: Reader<Beat> = fields<Beat>(beatReaders);
+
+/** The sidecar's name for an ask. */
+export const ticket = matching(/^[0-9a-zA-Z_-]{1,64}$/);
+/** RFC 1123, as Kubernetes names things. */
+export const objectName = matching(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/);
+export const operation = oneOf(...operations);
 
 export const goodbye: Reader<Goodbye> = fields<Goodbye>({
   type: oneOf('goodbye'),

@@ -3,8 +3,8 @@ import type { JsonNode, JsonValue } from '../base/index.ts';
 import type { Policy, SourceRef } from '../core/index.ts';
 import type { DownMessage, SnapshotMessage } from './messages.ts';
 import { maxDownBytes } from './messages.ts';
-import { beat, goodbye, hash, purpose, seenVersions } from './read-common.ts';
-import { anyObject, fields, integer, list, matching, maybe, nullable, oneOf, text } from './shape.ts';
+import { beat, goodbye, hash, objectName, operation, purpose, seenVersions, ticket } from './read-common.ts';
+import { anyObject, boolean, fields, integer, list, matching, maybe, nullable, oneOf, text } from './shape.ts';
 import type { Reader } from './shape.ts';
 import { readTagged } from './tagged.ts';
 import { WireError } from './wire-error.ts';
@@ -89,6 +89,40 @@ const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMess
         ca: nullable(pem),
       }),
     ),
+  }),
+  'approval-state': fields({
+    type: oneOf('approval-state'),
+    id: ticket,
+    state: nullable(
+      fields({
+        name: objectName,
+        phase: oneOf('Pending', 'Approved', 'Denied', 'Expired', 'Used', 'Cancelled'),
+        yours: boolean,
+        leftMs: integer(0, 86_400_000),
+        decisions: list(
+          fields({ decision: oneOf('Approve', 'Deny'), at: text(40, 1), by: text(1_100, 1), breakGlass: boolean }),
+          32,
+        ),
+      }),
+    ),
+    problem: nullable(oneOf('no_approvers', 'unavailable', 'too_many', 'policy_changed')),
+  }),
+  grants: fields({
+    type: oneOf('grants'),
+    grants: list(
+      fields({
+        name,
+        uid: text(64, 1),
+        issuer: text(512, 1),
+        subject: text(512, 1),
+        operations: list(operation, 16),
+        models: list(text(256, 1), 64),
+        from: integer(0, Number.MAX_SAFE_INTEGER),
+        until: integer(0, Number.MAX_SAFE_INTEGER),
+      }),
+      1_000,
+    ),
+    seen: seenVersions,
   }),
   trust: fields({ type: oneOf('trust'), bundle: matching(/^[^\0]{1,262144}$/) }),
   beat,

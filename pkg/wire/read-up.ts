@@ -1,21 +1,36 @@
 import { jsonValue } from '../base/index.ts';
 import type { JsonNode } from '../base/index.ts';
-import type { UpMessage } from './messages.ts';
-import { auditHead, beatReaders, goodbye, hash, purpose, seenVersions } from './read-common.ts';
-import { fields, integer, list, matching, nullable, oneOf, record, text } from './shape.ts';
+import type { ApprovalRequester, UpMessage } from './messages.ts';
+import {
+  auditHead,
+  beatReaders,
+  goodbye,
+  hash,
+  objectName,
+  operation,
+  purpose,
+  seenVersions,
+  ticket,
+} from './read-common.ts';
+import { boolean, fields, integer, list, matching, nullable, oneOf, record, text } from './shape.ts';
 import type { Reader } from './shape.ts';
 import { readTagged } from './tagged.ts';
 
 const port = integer(1, 65_535);
-/** RFC 1123, as Kubernetes names things. */
-const name = matching(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/);
 const uid = matching(/^[A-Za-z0-9-]{1,64}$/);
+
+const requester: Reader<ApprovalRequester> = fields<ApprovalRequester>({
+  provider: text(400, 1),
+  issuer: text(512, 1),
+  subject: text(512, 1),
+  kubernetesUser: nullable(text(256, 1)),
+});
 
 const readers: { readonly [Type in UpMessage['type']]: Reader<Extract<UpMessage, { type: Type }>> } = {
   hello: fields({
     type: oneOf('hello'),
     version: integer(1, 1_000_000),
-    pod: fields({ namespace: name, name, uid }),
+    pod: fields({ namespace: objectName, name: objectName, uid }),
     portMap: record(/^[1-9][0-9]{0,4}$/, port, 64),
     capture: oneOf('Redirect', 'NamedPort'),
     software: text(64),
@@ -27,6 +42,22 @@ const readers: { readonly [Type in UpMessage['type']]: Reader<Extract<UpMessage,
   ack: fields({ type: oneOf('ack'), hash }),
   nack: fields({ type: oneOf('nack'), hash, reason: oneOf('stale', 'invalid'), message: text(1_000) }),
   csr: fields({ type: oneOf('csr'), purpose, csr: text(4_096, 1) }),
+  'approval-ask': fields({
+    type: oneOf('approval-ask'),
+    id: ticket,
+    direction: oneOf('Request', 'Response'),
+    rules: list(text(400, 1), 16),
+    requester,
+    operation,
+    model: nullable(text(256, 1)),
+    digest: matching(/^sha256:[0-9a-f]{64}$/),
+    snapshot: hash,
+    session: ticket,
+    excerpt: text(4_096),
+  }),
+  'approval-watch': fields({ type: oneOf('approval-watch'), id: ticket, name: objectName, requester }),
+  'approval-claim': fields({ type: oneOf('approval-claim'), id: ticket }),
+  'approval-leave': fields({ type: oneOf('approval-leave'), id: ticket, keep: boolean }),
   beat: fields({ ...beatReaders }),
   goodbye,
 };

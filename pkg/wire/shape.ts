@@ -28,6 +28,9 @@ export const integer =
       ? value
       : refuse(at, `not an integer from ${min} to ${max}`);
 
+export const boolean: Reader<boolean> = (value, at) =>
+  typeof value === 'boolean' ? value : refuse(at, 'not true or false');
+
 export const oneOf =
   <const Value extends string>(...values: readonly Value[]): Reader<Value> =>
   (value, at) =>

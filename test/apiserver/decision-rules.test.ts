@@ -26,8 +26,8 @@ const pathOf = (kind: Kind): string => `/apis/sidegate.dev/v1alpha1/namespaces/m
 const expiresAt = '2026-11-25T10:00:00Z';
 const specs: Readonly<Record<Kind, Fields>> = {
   InferenceApproval: {
-    policy: { kind: 'InferencePolicy', name: 'support-llm', uid: 'u-1', generation: 3 },
-    rule: 'risky-asks',
+    policies: [{ kind: 'InferencePolicy', name: 'support-llm', uid: 'u-1', generation: 3 }],
+    rules: ['support-llm/risky-asks'],
     direction: 'Request',
     pod: { name: 'llama-0', uid: 'u-2' },
     requester: { provider: 'corp', issuer: 'https://idp.example.com', subject: 'ana' },
@@ -47,6 +47,7 @@ const specs: Readonly<Record<Kind, Fields>> = {
     notBefore: '2026-11-25T09:00:00Z',
     expiresAt,
     reason: 'on call',
+    requestedBy: 'ana@example.com',
   },
 };
 

@@ -31,5 +31,13 @@ export const approvals = {
       'x-sidegate-default': 'from the profile',
       'x-sidegate-example': '3m',
     },
+    maxGrant: {
+      ...duration,
+      'x-sidegate-bounds': { least: '1m', most: '720h' },
+      description:
+        'Longest InferenceGrant on pods of this policy, from approval to end: one that asks for more is cancelled.',
+      'x-sidegate-default': 'from the profile',
+      'x-sidegate-example': '8h',
+    },
   },
 } as const satisfies SchemaNode;

@@ -34,7 +34,13 @@ export const decisions = {
           issuer: { type: 'string', minLength: 1, maxLength: 512, description: '`iss` of the token.' },
           subject: { type: 'string', minLength: 1, maxLength: 512, description: '`sub` of the token.' },
           proof: { type: 'string', minLength: 1, maxLength: 256, description: 'Hash of the token that proved it.' },
+          from: { type: 'string', maxLength: 64, description: 'Address that the decision came from.' },
         },
+      },
+      breakGlass: {
+        type: 'boolean',
+        description:
+          'Overrides how many are required. For Kubernetes users of the break-glass group alone, and never for the requester.',
       },
       comment: { type: 'string', maxLength: 1024, description: 'Why, in their words.' },
     },
@@ -87,8 +93,9 @@ export function decisionRules(next: Readonly<Record<string, readonly string[]>>,
       message: 'a decision after spec.expiresAt does not count',
     },
     {
-      rule: `!(${phaseOf('self')} in ['Approved', 'Used']) || (${has('self')} && self.status.decisions.filter(d, d.decision == 'Approve').size() >= ${required})`,
-      message: 'status.phase is Approved only when as many people have approved as are required',
+      rule: `!(${phaseOf('self')} in ['Approved', 'Used']) || (${has('self')} && self.status.decisions.filter(d, d.decision == 'Approve').size() >= ${required} || ${has('self')} && self.status.decisions.exists(d, d.decision == 'Approve' && has(d.breakGlass) && d.breakGlass))`,
+      message:
+        'status.phase is Approved only when as many people have approved as are required, or one who may break the glass',
     },
     {
       rule: `${phaseOf('self')} != 'Denied' || (${has('self')} && self.status.decisions.exists(d, d.decision == 'Deny'))`,

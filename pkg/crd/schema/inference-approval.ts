@@ -12,8 +12,8 @@ export const approvalSpecSchema = {
   type: 'object',
   description: 'What is to be decided, and by whom.',
   required: [
-    'policy',
-    'rule',
+    'policies',
+    'rules',
     'direction',
     'pod',
     'requester',
@@ -24,18 +24,30 @@ export const approvalSpecSchema = {
     'expiresAt',
   ],
   properties: {
-    policy: {
-      type: 'object',
-      description: 'The policy that asks, as it was then.',
-      required: ['kind', 'name', 'uid', 'generation'],
-      properties: {
-        kind: { type: 'string', enum: ['InferencePolicy', 'ClusterInferencePolicy'], description: 'Its kind.' },
-        name: { type: 'string', minLength: 1, maxLength: 253, description: 'Its name.' },
-        uid: { type: 'string', minLength: 1, maxLength: 128, description: 'Its uid.' },
-        generation: { type: 'integer', format: 'int64', minimum: 0, description: 'Its generation.' },
+    policies: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 64,
+      description: 'The policies of the pod, as they were then: when one changes, it is asked anew.',
+      items: {
+        type: 'object',
+        description: 'A policy.',
+        required: ['kind', 'name', 'uid', 'generation'],
+        properties: {
+          kind: { type: 'string', enum: ['InferencePolicy', 'ClusterInferencePolicy'], description: 'Its kind.' },
+          name: { type: 'string', minLength: 1, maxLength: 253, description: 'Its name.' },
+          uid: { type: 'string', minLength: 1, maxLength: 128, description: 'Its uid.' },
+          generation: { type: 'integer', format: 'int64', minimum: 0, description: 'Its generation.' },
+        },
       },
     },
-    rule: { type: 'string', minLength: 1, maxLength: 63, description: 'Name of the guard or label that asks.' },
+    rules: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 16,
+      description: 'The guards and labels that ask, in policy order.',
+      items: { type: 'string', minLength: 1, maxLength: 400, description: 'POLICY/RULE.' },
+    },
     direction: { type: 'string', enum: ['Request', 'Response'], description: 'What is held.' },
     pod: {
       type: 'object',
@@ -103,6 +115,15 @@ export const approvalStatusSchema = {
         'Used: it was let through once, and is spent. Cancelled: the caller went away, or the policy no longer asks.',
     },
     decisions,
+    usedBy: {
+      type: 'object',
+      description: 'What was let through on it.',
+      required: ['pod', 'session'],
+      properties: {
+        pod: { type: 'string', minLength: 1, maxLength: 128, description: 'Uid of the pod.' },
+        session: { type: 'string', minLength: 1, maxLength: 64, description: 'The session in the record.' },
+      },
+    },
     usedAt: { type: 'string', format: 'date-time', maxLength: 40, description: 'When it was let through.' },
     conditions,
   },

@@ -13,7 +13,7 @@ import type { SchemaNode, Validation, Wire } from '../schema-node.ts';
 export const grantSpecSchema = {
   type: 'object',
   description: 'Who may do what until when.',
-  required: ['issuer', 'subject', 'operations', 'models', 'expiresAt', 'reason'],
+  required: ['issuer', 'subject', 'operations', 'models', 'expiresAt', 'reason', 'requestedBy'],
   'x-kubernetes-validations': [
     {
       rule: '!has(self.notBefore) || self.notBefore < self.expiresAt',
@@ -55,6 +55,13 @@ export const grantSpecSchema = {
       description: 'Until when, to the second: live streams that rest on it end then.',
     },
     reason: { type: 'string', minLength: 1, maxLength: 1024, description: 'Why, for those who decide.' },
+    requestedBy: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 256,
+      description:
+        'The Kubernetes user who asks, who cannot decide: the webhook refuses any name but that of who creates the grant.',
+    },
   },
 } as const satisfies SchemaNode;
 

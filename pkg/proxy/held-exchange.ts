@@ -1,0 +1,90 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { Clock, Timer } from '../base/index.ts';
+import type { Exchange } from '../http/index.ts';
+
+/**
+ * The exchange of a caller who asked for a stream and has to wait for people. It stays silent for a while, so that a quick no is a
+ * plain status; then it begins the stream and keeps it alive with comments (WHATWG HTML section 9.2.7), which clients pass over.
+ * Whatever comes afterwards, also an answer that is no stream, goes out as events of it.
+ */
+export interface HeldExchange extends Exchange {
+  /** The head has left: the status can no longer be chosen. */
+  readonly begun: boolean;
+  /** What was waited for is there: no more comments. */
+  release(): void;
+}
+
+export interface HeldExchangeOptions {
+  readonly exchange: Exchange;
+  readonly clock: Clock;
+  /** Head of the stream, taken when it begins. */
+  readonly headers: () => OutgoingHttpHeaders;
+  /** Milliseconds of silence; default 5,000. */
+  readonly silenceMs?: number;
+  /** Milliseconds between comments; default 10,000: shorter than the idle timeouts of usual balancers. */
+  readonly everyMs?: number;
+}
+
+const comment = ': waiting for approval\n\n';
+
+export function holdExchange(options: HeldExchangeOptions): HeldExchange {
+  const { exchange, clock, headers, silenceMs = 5_000, everyMs = 10_000 } = options;
+  let begun = false;
+  let timer: Timer | undefined;
+  const release = (): void => {
+    timer?.cancel();
+    timer = undefined;
+  };
+  const beat = (): void => {
+    exchange.write(comment);
+    timer = clock.after(everyMs, beat);
+  };
+  timer = clock.after(silenceMs, () => {
+    begun = true;
+    exchange.start(200, headers());
+    beat();
+  });
+  exchange.onClose(release);
+  return {
+    get begun() {
+      return begun;
+    },
+    release,
+    startedAt: exchange.startedAt,
+    protocol: exchange.protocol,
+    encrypted: exchange.encrypted,
+    peer: exchange.peer,
+    method: exchange.method,
+    target: exchange.target,
+    headers: exchange.headers,
+    clientCertificate: exchange.clientCertificate,
+    readBody: (limits) => exchange.readBody(limits),
+    get bytesIn() {
+      return exchange.bytesIn;
+    },
+    get bytesOut() {
+      return exchange.bytesOut;
+    },
+    respond(status, head, body) {
+      release();
+      if (!begun) return exchange.respond(status, head, body);
+      exchange.end(asEvent(typeof body === 'string' ? body : Buffer.from(body).toString('utf8')));
+    },
+    start(status, head) {
+      release();
+      if (!begun) exchange.start(status, head);
+    },
+    write: (chunk) => exchange.write(chunk),
+    end: (chunk) => exchange.end(chunk),
+    destroy: () => exchange.destroy(),
+    onDrain: (listener) => exchange.onDrain(listener),
+    onClose: (listener) => exchange.onClose(listener),
+  };
+}
+
+/** A whole body as one event: clients join its lines by LF. */
+const asEvent = (body: string): string =>
+  `${body
+    .split(/\r\n|\r|\n/)
+    .map((line) => `data: ${line}`)
+    .join('\n')}\n\n`;

@@ -1,0 +1,252 @@
+import type { Clock, Timer } from '../base/index.ts';
+import type {
+  ApprovalAsk,
+  ApprovalGate,
+  ApprovalProblem,
+  ApprovalState,
+  ApprovalTicket,
+  ReasonCode,
+} from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { LiveRequest, LiveRequests } from './live.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Waits for people. Promise: it goes on only with an approval that was spent for exactly this session; every other way out (denied,
+ * expired, nobody to ask, a policy that changed, a caller that went away, too many that wait) is a refusal.
+ */
+
+/** How many wait at once. A held request keeps its body, its place among concurrent requests and, on HTTP/1.1, its connection. */
+export interface HoldLimits {
+  /** In this pod; default 1,000. */
+  readonly perPod: number;
+  /** Of one caller; default 20. */
+  readonly perCaller: number;
+  /** Bytes of bodies and answers together; default 32 MiB, half of what all bodies may take, so that those who wait starve nobody. */
+  readonly bytes: number;
+}
+
+export const holdLimits: HoldLimits = { perPod: 1_000, perCaller: 20, bytes: 32 * 1024 * 1024 };
+
+/** Counts those that wait. */
+export class HoldBook {
+  readonly #limits: HoldLimits;
+  readonly #callers = new Map<string, number>();
+  #count = 0;
+  #bytes = 0;
+
+  constructor(limits: HoldLimits = holdLimits) {
+    this.#limits = limits;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Returns how to give the place back, once; undefined: there is none. */
+  enter(caller: string, bytes: number): (() => void) | undefined {
+    const mine = this.#callers.get(caller) ?? 0;
+    const { perPod, perCaller, bytes: most } = this.#limits;
+    if (this.#count >= perPod || mine >= perCaller || this.#bytes + bytes > most) return undefined;
+    this.#count++;
+    this.#bytes += bytes;
+    this.#callers.set(caller, mine + 1);
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#count--;
+      this.#bytes -= bytes;
+      const rest = (this.#callers.get(caller) ?? 1) - 1;
+      if (rest === 0) this.#callers.delete(caller);
+      else this.#callers.set(caller, rest);
+    };
+  }
+}
+
+export interface HoldOptions {
+  readonly gate: ApprovalGate;
+  readonly book: HoldBook;
+  readonly live: LiveRequests;
+  readonly clock: Clock;
+  readonly session: Session;
+  readonly ask: ApprovalAsk;
+  /** What is kept in memory meanwhile. */
+  readonly bytes: number;
+  /** Longest wait, of the policies that ask. */
+  readonly timeoutMs: number;
+  /** What it was asked under: when anything of it changes, the wait ends. */
+  readonly facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>;
+  /** Called when there is an approval that waits, with its name; true: the caller comes back for it, so the wait ends here. */
+  readonly onPending?: (name: string, leftMs: number) => boolean;
+}
+
+export interface Hold {
+  /** Settles once: the approval was spent for this session. @throws RefusedError */
+  readonly approved: Promise<void>;
+  /** The caller is gone. */
+  abandon(): void;
+}
+
+const problems: Readonly<Record<ApprovalProblem, ReasonCode>> = {
+  no_approvers: 'approval_unavailable',
+  unavailable: 'approval_unavailable',
+  too_many: 'approvals_limited',
+  policy_changed: 'policy_changed',
+};
+
+/** Somebody else's wait ended and took the approval with it: asked again, a few times. */
+const mostAsks = 3;
+
+export function hold(options: HoldOptions): Hold {
+  let abandon = (): void => undefined;
+  const approved = new Promise<void>((resolve, reject) => {
+    const waiting = new Waiting(options, resolve, reject);
+    abandon = () => waiting.abandon();
+    waiting.begin();
+  });
+  return { approved, abandon };
+}
+
+class Waiting implements LiveRequest {
+  readonly runtime: LiveRequest['runtime'];
+  readonly facts: LiveRequest['facts'];
+  readonly plan: LiveRequest['plan'];
+  readonly bound = true;
+  readonly #options: HoldOptions;
+  readonly #resolve: () => void;
+  readonly #reject: (error: RefusedError) => void;
+  #leaveBook: (() => void) | undefined;
+  #ticket: ApprovalTicket | undefined;
+  #deadline: Timer | undefined;
+  #asks = 0;
+  /** Of the ask that counts: what an earlier one is told is nothing to us. */
+  #current = 0;
+  #told = '';
+  #claiming = false;
+  #over = false;
+
+  constructor(options: HoldOptions, resolve: () => void, reject: (error: RefusedError) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    ({ runtime: this.runtime, facts: this.facts, plan: this.plan } = options.facts);
+  }
+
+  begin(): void {
+    const { book, ask, bytes, live, clock, timeoutMs } = this.#options;
+    const { issuer, subject } = ask.requester;
+    this.#leaveBook = book.enter(JSON.stringify([issuer, subject]), bytes);
+    if (this.#leaveBook === undefined) return this.#refuse('approvals_limited', { retryAfter: 5 });
+    live.add(this);
+    this.#deadline = clock.after(timeoutMs, () => this.#refuse('approval_expired'));
+    this.#ask();
+  }
+
+  /** By policy, or because the sidecar stops. */
+  end(code: ReasonCode): void {
+    this.#refuse(code);
+  }
+
+  abandon(): void {
+    this.#refuse('malformed_http');
+  }
+
+  #ask(): void {
+    const { gate, ask } = this.#options;
+    const current = ++this.#current;
+    this.#asks++;
+    this.#ticket?.leave();
+    this.#ticket = undefined;
+    const ticket = gate.ask(ask, (state) => {
+      if (current === this.#current && !this.#over) this.#hear(state);
+    });
+    if (this.#over || current !== this.#current) ticket.leave();
+    else this.#ticket = ticket;
+    if (this.#claiming) this.#claim(); // it was approved before `ask` returned
+  }
+
+  #hear(state: ApprovalState): void {
+    if (state.kind === 'problem') return this.#refuse(problems[state.problem]);
+    this.#write(state);
+    switch (state.phase) {
+      case 'Pending':
+        if (this.#options.onPending?.(state.name, state.leftMs) === true) this.#refuse('approval_pending', {}, true);
+        break;
+      case 'Approved':
+        if (this.#claiming) break;
+        this.#claiming = true;
+        if (this.#ticket !== undefined) this.#claim();
+        break;
+      case 'Denied':
+        this.#refuse('approval_denied');
+        break;
+      case 'Expired':
+        this.#refuse('approval_expired');
+        break;
+      case 'Used':
+        // Our own claim is answered by its promise.
+        if (!this.#claiming) this.#refuse('approval_used');
+        break;
+      case 'Cancelled':
+        if (this.#asks < mostAsks) this.#ask();
+        else this.#refuse('approval_unavailable');
+        break;
+      default:
+        this.#refuse('internal_error');
+    }
+  }
+
+  #claim(): void {
+    const ticket = this.#ticket;
+    if (ticket === undefined) return;
+    ticket.claim().then(
+      (ours) => {
+        if (this.#over) return;
+        if (!ours) return this.#refuse('approval_used');
+        for (const rule of this.#options.ask.rules) this.#options.session.act(rule, 'approved');
+        this.#close(false);
+        this.#resolve();
+      },
+      () => this.#refuse('approval_unavailable'),
+    );
+  }
+
+  /** Each change is in the record before anything follows from it. */
+  #write(state: Extract<ApprovalState, { kind: 'known' }>): void {
+    const said = `${state.name} ${state.phase} ${state.decisions.length}`;
+    if (said === this.#told) return;
+    this.#told = said;
+    const { session, ask } = this.#options;
+    try {
+      session.approval({
+        name: state.name,
+        direction: ask.direction === 'Request' ? 'request' : 'response',
+        rules: ask.rules,
+        phase: state.phase,
+        decisions: state.decisions,
+      });
+    } catch (error) {
+      this.#fail(error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error }));
+    }
+  }
+
+  #refuse(code: ReasonCode, more: { readonly retryAfter?: number } = {}, keep = false): void {
+    const rule = this.#options.ask.rules[0];
+    this.#fail(new RefusedError(code, { ...(rule !== undefined && { rule }), ...more }), keep);
+  }
+
+  #fail(error: RefusedError, keep = false): void {
+    if (this.#over) return;
+    this.#close(keep);
+    this.#reject(error);
+  }
+
+  #close(keep: boolean): void {
+    this.#over = true;
+    this.#deadline?.cancel();
+    this.#options.live.remove(this);
+    this.#leaveBook?.();
+    this.#ticket?.leave(keep);
+  }
+}
