@@ -4,11 +4,10 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { silentLogger, systemClock } from '../base/index.ts';
+import type { Clock } from '../base/index.ts';
 import { createHandler } from './index.ts';
 import type { Decide, HandlerOptions } from './index.ts';
 import { testHooks } from './testing/hooks.ts';
-import { fakeClock } from '../../test/support/fake-clock.ts';
-import { until } from '../../test/support/wait.ts';
 
 const servers: Server[] = [];
 afterEach(() => servers.splice(0).forEach((server) => server.close().closeAllConnections()));
@@ -111,14 +110,18 @@ describe('an answer', () => {
   );
 
   test('comes before the API server stops waiting', async () => {
-    const clock = fakeClock();
-    let asked = 0;
-    const never = (): Promise<never> => new Promise(() => asked++);
-    const { post } = await start(never, { deadlineMs: 60_000, clock });
-    const answer = post(review(), '/mutate?timeout=1s');
-    await until(() => asked === 1);
-    clock.advance(900);
-    expect((await answer).body?.response.allowed).toBe(false);
+    const waits: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      after(ms, run) {
+        waits.push(ms);
+        return systemClock.after(1, run);
+      },
+    };
+    const { post } = await start(() => new Promise(() => undefined), { deadlineMs: 60_000, clock });
+    expect((await post(review(), '/mutate?timeout=1s')).body?.response.allowed).toBe(false);
+    expect((await post(review(), '/mutate?timeout=10s')).body?.response.allowed).toBe(false);
+    expect(waits).toEqual([750, 9_750]);
   });
 
   test('asks to connect anew while the process ends', async () => {

@@ -15,6 +15,7 @@ export type {
   SessionEnd,
   SessionSegment,
   SessionStart,
+  SignatureEvent,
 } from './audit.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';
