@@ -15,6 +15,7 @@ export type {
   SessionEnd,
   SessionSegment,
   SessionStart,
+  SignatureEvent,
 } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';
 export { approverIsCaller, approverIsUser, decisionOf, isAsker, peopleWho, phaseAt } from './decision.ts';

@@ -103,6 +103,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   /** The snapshot that waits for its ACK, and since when. */
   let pushed: { readonly snapshot: PodSnapshot; readonly at: number } | undefined;
   let signing: Promise<void> = Promise.resolve();
+  /** Requests for a serving certificate that are not answered yet. */
+  let answering = 0;
 
   const writeFrame = (type: DownMessage['type'], frame: Buffer): void => {
     if (closed || socket.destroyed) return;
@@ -197,6 +199,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     write({ type: 'invalid', message: 'the policies of this pod are too large together', seen: snapshot.seen });
   };
   const askNames = (): void => {
+    // The answer to an open question has the names of its own moment: they are compared when it is given.
+    if (answering > 0) return;
     if (directory.imported(pod) !== undefined) return;
     const names = certificates.names(pod)?.join() ?? '';
     if (names === '' || sent.names === undefined || sent.names === names) return;
@@ -251,12 +255,16 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       observer.signed(purpose, 'refused');
       return write({ type: 'certificate-refused', purpose, reason: 'failed' });
     }
+    if (purpose === 'serving') answering++;
     // One after the other: a pod cannot take more of the signing than its turn.
     signing = signing.then(async () => {
       if (closed) return;
       if (purpose === 'serving') sent.names = certificates.names(pod)?.join();
       const answer = await certificates.answer(pod, request);
       if (closing === undefined) write(answer);
+      if (purpose !== 'serving') return;
+      answering--;
+      flush();
     });
   };
   const onApproval = (message: ApprovalMessage): void => {
