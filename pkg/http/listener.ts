@@ -361,7 +361,8 @@ class Port implements Listener {
   #tlsOptions(): object {
     return {
       ...this.#options.tls.current(),
-      ca: this.#clientCa,
+      // Without any, node would read its own public authorities: memory and time of each context, for what nobody is asked.
+      ca: this.#clientCa ?? [],
       minVersion: this.#minVersion,
       // A renegotiation in TLS 1.2 costs us much more than the peer.
       secureOptions: cryptoConstants.SSL_OP_NO_RENEGOTIATION,

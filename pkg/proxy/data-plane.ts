@@ -158,7 +158,6 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     approvals: options.approvals,
     holds,
     ...(grants !== undefined && { grants }),
-    credentials: options.credentials,
     limiter,
     observedLimiter,
     live,

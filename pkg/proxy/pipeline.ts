@@ -7,7 +7,6 @@ import type {
   ApprovalGate,
   ApprovalPhase,
   ApprovalState,
-  CredentialSource,
   Identity,
   MatchedRule,
   ReasonCode,
@@ -52,7 +51,6 @@ export interface PipelineOptions {
   readonly approvals: ApprovalGate;
   /** Those who wait for one. */
   readonly holds: HoldBook;
-  readonly credentials: CredentialSource;
   /** Access for a time. Absent: nobody gives any here. */
   readonly grants?: LiveGrants;
   readonly limiter: Limiter;
@@ -511,7 +509,6 @@ class GovernedRequest {
     const streams = this.#view?.stream ?? false;
     this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
-      credentials: this.#options.credentials,
       hosted: target.hosted,
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
