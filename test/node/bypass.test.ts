@@ -609,13 +609,15 @@ describe('while parts are down', () => {
   );
 
   told(
-    'the webhook: labelled pods and exec are refused, the break-glass group and running pods go on',
+    'the webhook: labelled pods and exec into governed ones are refused, the break-glass group, other pods and running ones go on',
     async () => {
       await scale('sidegate-webhook', 0);
       expectRefused(await create('unguarded'), 'inject.sidegate.dev');
+      expectRefused(await node.exec(namespace, `pod/${governed.pod}`, ['true'], { container: 'beside' }), '[exec]');
+      expect(await node.exec(namespace, 'pod/caller', ['true'])).toMatchObject({ status: 0 });
       expectRefused(
-        await node.exec(namespace, `pod/${governed.pod}`, ['true'], { container: 'beside' }),
-        'connect.sidegate.dev',
+        await node.kubectl(['get', '--raw', `/api/v1/namespaces/${namespace}/services/https:llama:https/proxy/`]),
+        'services.sidegate.dev',
       );
       expect(await governed.insideRun(['true'])).toMatchObject({ status: 0 });
       const { stdout } = await node.run('curl', ['-sk', '-m', '5', ...chat, `https://${governed.ip}:8000${path}`]);
