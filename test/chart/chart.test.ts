@@ -220,6 +220,22 @@ describe('names and ports', () => {
       ).toEqual([]);
   });
 
+  test('the admission policies are those that kubectl sidegate check looks for, each bound', () => {
+    for (const kind of ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding']) {
+      const names = defaults.filter((one) => one.kind === kind).map(({ metadata }) => metadata.name);
+      expect(names.sort()).toEqual([...controlPlane.admissionPolicies, 'sidegate-parameters-watch'].sort());
+    }
+    const webhooks = render({ breakGlassGroup: 'sre' })
+      .filter(({ kind }) => kind.endsWith('WebhookConfiguration'))
+      .flatMap((one) => one.webhooks);
+    expect(
+      webhooks
+        .filter(({ failurePolicy }: KubeObject) => failurePolicy !== 'Fail')
+        .map(({ name }: KubeObject) => name)
+        .sort(),
+    ).toEqual([...controlPlane.openWebhooks].sort());
+  });
+
   test('the roles may write the objects that processes own, and name them', () => {
     const named = JSON.stringify(defaults.filter((one) => one.kind.endsWith('Role')).flatMap((one) => one.rules));
     for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])
