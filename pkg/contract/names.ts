@@ -23,6 +23,8 @@ export const annotations = {
   /** Where `kubectl exec`, `attach` and `logs` go without `-c`; set to the model's container unless it is set. */
   defaultContainer: 'kubectl.kubernetes.io/default-container',
   defaultLogsContainer: 'kubectl.kubernetes.io/default-logs-container',
+  /** Of an approval: the replica of the controller at which its callers wait, which alone cancels it when they have gone. */
+  waiting: 'sidegate.dev/waiting',
   /** On the API server's picture of a static pod. */
   mirror: 'kubernetes.io/config.mirror',
 } as const;

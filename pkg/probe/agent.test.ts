@@ -14,6 +14,7 @@ import { ensureSelfSigned } from '../pki/index.ts';
 import { startProbeAgent } from './agent.ts';
 import { createDrain } from './drain.ts';
 import { readProbeTargets } from './target.ts';
+import { until } from '../../test/support/wait.ts';
 
 const closing: (() => Promise<void>)[] = [];
 let material: { cert: string; key: string };
@@ -376,7 +377,7 @@ describe('the port', () => {
     const agent = await startAgent({});
     agent.inFlight = 1;
     const drained = agent.get('/drain');
-    while (agent.leaving.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => agent.leaving.length > 0);
     expect((await agent.get('/other')).status).toBe(404);
     expect((await drained).text).toMatch(/^(?:idle|deadline)$/);
     expect(agent.leaving).toEqual([true]);

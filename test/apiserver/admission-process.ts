@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import type { ApiServer } from '../cluster/api-server.ts';
-import { freePort } from '../cluster/control-plane.ts';
+import { fixedPorts } from '../support/ports.ts';
 import { apply, eventually, ofKind, oneOf, release } from './admission-chart.ts';
 import type { Manifest } from './admission-chart.ts';
 
@@ -39,7 +39,7 @@ export async function prepareWebhook(
   chart: readonly Manifest[],
   more: readonly string[] = [],
 ): Promise<WebhookProcess> {
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const [port = 0, adminPort = 0] = await fixedPorts(2);
   const rbac = ofKind(chart, 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding').filter(
     ({ metadata }) => metadata.name === 'sidegate-webhook',
   );
