@@ -36,6 +36,8 @@ export interface StreamServerOptions {
   readonly authority: StreamAuthority;
   /** The server that counts limits over all pods. The same object while nothing in it changed. */
   readonly limitStore?: () => LimitStoreAddress | undefined;
+  /** `https://HOST:PORT` to which sidecars bring their records. */
+  readonly recorder?: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -85,6 +87,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       authority,
       certificates,
       limitStore: options.limitStore ?? (() => undefined),
+      recorder: options.recorder,
       frameOf,
       limits,
       maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()),
