@@ -54,7 +54,12 @@ export interface Ran {
 
 const enter = (namespace: number | undefined): readonly string[] => ['nsenter', '-t', `${namespace ?? 0}`, '-n'];
 
-const become = (uid: number): readonly string[] => ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+const become = (uid: number, gid: number): readonly string[] => [
+  'setpriv',
+  `--reuid=${uid}`,
+  `--regid=${gid}`,
+  '--clear-groups',
+];
 
 export class TestPod {
   readonly #sleepers: readonly ChildProcess[];
@@ -121,8 +126,8 @@ export class TestPod {
   }
 
   /** A process of one of the pod's containers. */
-  inside(uid: number): Peer {
-    return this.#peer([...this.#enter, ...become(uid)]);
+  inside(uid: number, gid = uid): Peer {
+    return this.#peer([...this.#enter, ...become(uid, gid)]);
   }
 
   /** The container runtime, which dials for port-forward: root of the node, in the pod's network alone. */
