@@ -57,7 +57,7 @@ describe('the upkeep of a store', () => {
 
   test('deletes nothing where nothing is to be deleted', async () => {
     const { clock, asked, upkeep } = make(0, 0, 120);
-    await clock.advanceAsync(3 * dayMs / 24 / 10);
+    await clock.advanceAsync((3 * dayMs) / 24 / 10);
     expect(asked).toEqual([]);
     await upkeep.close();
   });
