@@ -12,7 +12,14 @@ import { noObserver } from './observer.ts';
 import type { StreamObserver } from './observer.ts';
 import { createPodStream } from './pod-stream.ts';
 import type { PodStream } from './pod-stream.ts';
-import type { LimitStoreAddress, PodDirectory, PodRecord, StreamAuthority, TokenReviewer } from './ports.ts';
+import type {
+  ApprovalDesk,
+  LimitStoreAddress,
+  PodDirectory,
+  PodRecord,
+  StreamAuthority,
+  TokenReviewer,
+} from './ports.ts';
 import { keepServingCertificate } from './serving-certificate.ts';
 
 /**
@@ -38,6 +45,8 @@ export interface StreamServerOptions {
   readonly limitStore?: () => LimitStoreAddress | undefined;
   /** `https://HOST:PORT` to which sidecars bring their records. */
   readonly recorder?: string;
+  /** Undefined: whatever needs an approval is refused. */
+  readonly approvals?: ApprovalDesk;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -88,6 +97,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       certificates,
       limitStore: options.limitStore ?? (() => undefined),
       recorder: options.recorder,
+      approvals: options.approvals,
       frameOf,
       limits,
       maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()),
