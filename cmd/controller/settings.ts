@@ -15,6 +15,8 @@ export interface Settings {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  readonly sidecarImage: string | undefined;
+  readonly upgradeSidecars: boolean;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
   /** Server that counts limits of scope `Policy`; undefined: none. */
@@ -60,6 +62,7 @@ const all = [
     'Auto',
   ),
   setting('network-policies', 'true: write NetworkPolicies for governed pods', 'true'),
+  setting('sidecar-image', 'image of the sidecars of this release: others count as old'),
   setting('kubeconfig', 'file; unset: the service account of the pod'),
   setting('service-account', 'folder with token and ca.crt of the pod', serviceAccountFolder),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.stream}`),
@@ -76,6 +79,7 @@ export const usage = `controller: brings policies to sidecars, and what they say
 
 ${all.map(({ flag, help, fallback }) => `  --${flag.padEnd(20)} ${help}${fallback === undefined ? '' : ` (default ${fallback})`}`).join('\n')}
   --evict                evict labelled pods that have no sidecar, a few at a time
+  --upgrade-sidecars     exchange the image of sidecars that have another than --sidecar-image, a few at a time
 
 Each flag may also be given by the environment: --log-level as SIDEGATE_LOG_LEVEL.
 `;
@@ -90,6 +94,7 @@ function readFlags(args: readonly string[], faults: string[]): Readonly<Record<s
       options: {
         help: { type: 'boolean' },
         evict: { type: 'boolean' },
+        'upgrade-sidecars': { type: 'boolean' },
         ...Object.fromEntries(all.map(({ flag }) => [flag, { type: 'string' as const }])),
       },
     }).values;
@@ -149,6 +154,9 @@ export function parseSettings(
   const admin = parseAddress('admin', read('admin'), faults);
   const level = read('log-level');
   if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
+  const sidecarImage = read('sidecar-image') === '' ? undefined : read('sidecar-image');
+  const upgradeSidecars = flags['upgrade-sidecars'] === true || environment['SIDEGATE_UPGRADE_SIDECARS'] === 'true';
+  if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
   const drain = Number(read('drain'));
   if (!Number.isFinite(drain) || drain < 0) faults.push('--drain must be a number of seconds');
   if (faults.length > 0 || governNamespaces === undefined || listen === undefined || admin === undefined) {
@@ -163,6 +171,8 @@ export function parseSettings(
       governNamespaces,
       networkPolicies: networkPolicies === 'true',
       evict: flags['evict'] === true || environment['SIDEGATE_EVICT'] === 'true',
+      sidecarImage,
+      upgradeSidecars,
       kubeconfig,
       apiServer,
       limitStore,

@@ -11,6 +11,7 @@ import { startStatusWriter } from '../status/status-writer.ts';
 import { startNamespaceKeeper } from './namespace-keeper.ts';
 import { startRepair } from './repair.ts';
 import { startTrustKeeper } from './trust-keeper.ts';
+import { startUpgrade } from './upgrade.ts';
 
 export interface LeaderOptions {
   readonly client: KubeClient;
@@ -28,6 +29,10 @@ export interface LeaderOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  /** Image that sidecars of this release have; undefined: not known, and none counts as old. */
+  readonly sidecarImage?: string;
+  /** Exchange the image of running sidecars that have another. */
+  readonly upgradeSidecars?: boolean;
   readonly timings?: Partial<CacheTimings>;
 }
 
@@ -35,6 +40,8 @@ export interface LeaderOptions {
 export interface Leader {
   readonly withoutSidecar: number;
   readonly unhealthySidecar: number;
+  /** Undefined where the image of this release is not known. */
+  readonly oldSidecars: number | undefined;
   close(): Promise<void>;
 }
 
@@ -47,6 +54,15 @@ export function startLeader(options: LeaderOptions): Leader {
   const namespaces = startNamespaceKeeper({ ...common, bundle, onWritten: metrics.written });
   const trust = startTrustKeeper({ ...options, bundle, onWritten: () => metrics.written('trust') });
   const repair = startRepair({ ...common, onEvicted: metrics.evicted });
+  const upgrade =
+    options.sidecarImage === undefined
+      ? undefined
+      : startUpgrade({
+          ...common,
+          image: options.sidecarImage,
+          upgrade: options.upgradeSidecars === true,
+          onUpgraded: metrics.upgraded,
+        });
   authority.kick();
   let stopped = false;
   let stopBundle: (() => void) | undefined;
@@ -66,6 +82,9 @@ export function startLeader(options: LeaderOptions): Leader {
     },
     get unhealthySidecar() {
       return repair.unhealthySidecar;
+    },
+    get oldSidecars() {
+      return upgrade?.old;
     },
     async close() {
       stopped = true;
