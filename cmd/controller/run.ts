@@ -79,6 +79,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     ...(settings.sidecarImage === undefined ? {} : { sidecarImage: settings.sidecarImage }),
     upgradeSidecars: settings.upgradeSidecars,
     ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
+    ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
     stream: settings.listen.host === '' ? { port: settings.listen.port } : settings.listen,
     onFatal: (why) => stop(why, 1),
   });

@@ -9,6 +9,7 @@ import type { SecretStore } from '../secrets/secret-store.ts';
 import { startAckTotals } from '../status/ack-totals.ts';
 import { startStatusWriter } from '../status/status-writer.ts';
 import { startNamespaceKeeper } from './namespace-keeper.ts';
+import { startRecorderKeeper } from './recorder-keeper.ts';
 import { startRepair } from './repair.ts';
 import { startTrustKeeper } from './trust-keeper.ts';
 import { startUpgrade } from './upgrade.ts';
@@ -33,6 +34,9 @@ export interface LeaderOptions {
   readonly sidecarImage?: string;
   /** Exchange the image of running sidecars that have another. */
   readonly upgradeSidecars?: boolean;
+  readonly clusterDomain: string;
+  /** Address of the recorder; undefined: there is none, and nothing is kept for it. */
+  readonly recorder?: string;
   readonly timings?: Partial<CacheTimings>;
 }
 
@@ -53,6 +57,14 @@ export function startLeader(options: LeaderOptions): Leader {
   const status = startStatusWriter({ ...common, secrets, totals, onWritten: metrics.statusHandled });
   const namespaces = startNamespaceKeeper({ ...common, bundle, onWritten: metrics.written });
   const trust = startTrustKeeper({ ...options, bundle, onWritten: () => metrics.written('trust') });
+  const recorder =
+    options.recorder === undefined
+      ? undefined
+      : startRecorderKeeper({
+          ...options,
+          authority: () => authority.authority(),
+          onWritten: () => metrics.written('recorder'),
+        });
   const repair = startRepair({ ...common, onEvicted: metrics.evicted });
   const upgrade =
     options.sidecarImage === undefined
@@ -70,6 +82,7 @@ export function startLeader(options: LeaderOptions): Leader {
     if (stopped) return;
     const publish = (): void => {
       trust.kick();
+      recorder?.kick();
       namespaces.all();
     };
     stopBundle = known.subscribe(publish);
@@ -89,7 +102,14 @@ export function startLeader(options: LeaderOptions): Leader {
     async close() {
       stopped = true;
       stopBundle?.();
-      await Promise.all([status.close(), namespaces.close(), trust.close(), repair.close(), totals.stop()]);
+      await Promise.all([
+        status.close(),
+        namespaces.close(),
+        trust.close(),
+        recorder?.close(),
+        repair.close(),
+        totals.stop(),
+      ]);
     },
   };
 }
