@@ -160,9 +160,7 @@ export function parseSettings(
   const admin = parseAddress('admin', read('admin'), faults);
   const level = read('log-level');
   if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
-  const sidecarImage = read('sidecar-image') === '' ? undefined : read('sidecar-image');
-  const upgradeSidecars = flags['upgrade-sidecars'] === true || environment['SIDEGATE_UPGRADE_SIDECARS'] === 'true';
-  if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
+  const sidecars = sidecarsOf(read, flags['upgrade-sidecars'] === true, environment, faults);
   const drain = Number(read('drain'));
   if (!Number.isFinite(drain) || drain < 0) faults.push('--drain must be a number of seconds');
   if (faults.length > 0 || governNamespaces === undefined || listen === undefined || admin === undefined) {
@@ -177,8 +175,7 @@ export function parseSettings(
       governNamespaces,
       networkPolicies: networkPolicies === 'true',
       evict: flags['evict'] === true || environment['SIDEGATE_EVICT'] === 'true',
-      sidecarImage,
-      upgradeSidecars,
+      ...sidecars,
       kubeconfig,
       apiServer,
       limitStore,
@@ -189,6 +186,18 @@ export function parseSettings(
       drainMs: drain * 1_000,
     },
   };
+}
+
+function sidecarsOf(
+  read: (flag: (typeof all)[number]['flag']) => string,
+  flag: boolean,
+  environment: Readonly<Record<string, string | undefined>>,
+  faults: string[],
+): Pick<Settings, 'sidecarImage' | 'upgradeSidecars'> {
+  const sidecarImage = read('sidecar-image') === '' ? undefined : read('sidecar-image');
+  const upgradeSidecars = flag || environment['SIDEGATE_UPGRADE_SIDECARS'] === 'true';
+  if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
+  return { sidecarImage, upgradeSidecars };
 }
 
 function limitStoreOf(read: (flag: (typeof all)[number]['flag']) => string, faults: string[]): Settings['limitStore'] {
