@@ -84,11 +84,18 @@ export function planDay(node: ClusterNode, namespace: string): Day {
     token: async (audience = 'inference', account = 'caller') =>
       (await node.must(['-n', namespace, 'create', 'token', account, `--audience=${audience}`])).trim(),
     async trust() {
-      const { status, stdout, stderr } = await sidegate('ca');
-      if (status !== 0) throw new Error(`sidegate ca: ${stderr}`);
-      const put = await node.exec(namespace, 'pod/caller', ['sh', '-c', 'cat > /tmp/ca.pem'], { input: stdout });
-      if (put.status !== 0) throw new Error(put.stderr);
-      return stdout;
+      let pem = '';
+      await node.eventually(async () => {
+        const { status, stdout, stderr } = await sidegate('ca');
+        if (status !== 0) throw new Error(`sidegate ca: ${stderr}`);
+        // As an argument: `kubectl exec` on a busy machine loses what it reads from its own input. And read back.
+        const script = 'printf %s "$1" > /tmp/ca.pem && cat /tmp/ca.pem';
+        const put = await node.exec(namespace, 'pod/caller', ['sh', '-c', script, 'sh', stdout]);
+        if (put.status !== 0) throw new Error(put.stderr);
+        pem = stdout;
+        return put.stdout === stdout;
+      });
+      return pem;
     },
     async modelSaw() {
       const logs = await Promise.all(

@@ -39,7 +39,7 @@ const chat = [
 ];
 const path = '/v1/chat/completions';
 
-const told = (name: string, action: () => Promise<void>, limitMs = 60_000): void =>
+const told = (name: string, action: () => Promise<void>, limitMs = 180_000): void =>
   test(name, () => node.explained(system, () => node.explained(namespace, action)), limitMs);
 
 /** Who tries: an editor of the namespace, and the administrator of the cluster. */

@@ -6,6 +6,7 @@ import { startNode, stateFolder } from '../cluster/node.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { planDay, secrets, streamedText, system } from '../day/day.ts';
 import type { Day } from '../day/day.ts';
+import { stopwatch } from '../support/wait.ts';
 import { policy, workloads } from '../day/manifests.ts';
 
 // The user's day on a real node: the chart installed by Helm with the image of these sources, a Deployment labelled, a policy written,
@@ -26,7 +27,7 @@ let token: string;
 /** If it fails, both namespaces' logs and events go to a file. */
 const explained = <T>(action: () => Promise<T>): Promise<T> =>
   node.explained(system, () => node.explained(namespace, action));
-const step = (name: string, action: () => Promise<void>, limitMs = 90_000): void =>
+const step = (name: string, action: () => Promise<void>, limitMs = 180_000): void =>
   test(name, () => explained(action), limitMs);
 
 beforeAll(async () => {
@@ -179,9 +180,9 @@ describe('a policy', () => {
   step('that changes is enforced in the running pods within seconds', async () => {
     const before = await day.models();
     await node.apply(policy(namespace, { operations: ['ListModels'] }));
-    const start = performance.now();
-    await node.eventually(async () => (await day.chat('pii', { token })).status === 403, 10_000);
-    expect(performance.now() - start).toBeLessThan(5_000);
+    const watch = stopwatch();
+    await node.eventually(async () => (await day.chat('pii', { token })).status === 403);
+    expect(watch.stop()).toBeLessThan(5_000);
     expect(await day.models()).toEqual(before);
     await node.eventually(
       async () =>
@@ -191,7 +192,7 @@ describe('a policy', () => {
         ])) === '2/2 2',
     );
     await node.apply(policy(namespace, { operations: ['Chat', 'ListModels'] }));
-    await node.eventually(async () => (await day.chat('pii', { token })).status === 200, 10_000);
+    await node.eventually(async () => (await day.chat('pii', { token })).status === 200);
   });
 
   step('that is nonsense is refused with what to do', async () => {
