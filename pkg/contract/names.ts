@@ -23,6 +23,8 @@ export const annotations = {
   /** Where `kubectl exec`, `attach` and `logs` go without `-c`; set to the model's container unless it is set. */
   defaultContainer: 'kubectl.kubernetes.io/default-container',
   defaultLogsContainer: 'kubectl.kubernetes.io/default-logs-container',
+  /** Of an approval: the replica of the controller at which its callers wait, which alone cancels it when they have gone. */
+  waiting: 'sidegate.dev/waiting',
   /** On the API server's picture of a static pod. */
   mirror: 'kubernetes.io/config.mirror',
 } as const;
@@ -126,6 +128,14 @@ export const controlPlane = {
   admission: 'sidegate',
   /** ValidatingWebhookConfiguration of exec, attach, port-forward and the proxy verbs. */
   connect: 'sidegate-connect',
+  /** ValidatingAdmissionPolicies, each with a binding of its name: they hold while no webhook runs. */
+  admissionPolicies: [
+    ...['sidegate-pods', 'sidegate-neighbours', 'sidegate-trust', 'sidegate-reserved', 'sidegate-tokens'],
+    ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-upgrades', 'sidegate-known-images'],
+    ...['sidegate-ephemeral-containers', 'sidegate-connect', 'sidegate-secrets', 'sidegate-cluster-secrets'],
+  ],
+  /** Webhooks that may be left out while none runs: what stands before them decides, or they only record. */
+  openWebhooks: ['connect.sidegate.dev', 'break-glass.sidegate.dev'],
   /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook watches it. */
   options: 'sidegate-options',
   optionsKey: 'options.yaml',
