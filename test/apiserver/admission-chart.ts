@@ -54,7 +54,7 @@ export async function apply(server: ApiServer, manifests: readonly Manifest[]): 
 }
 
 /** Until it holds: policies and webhooks are in force some hundred milliseconds after they were written. */
-export const eventually = (what: string, holds: () => Promise<boolean>): Promise<void> =>
+export const eventually = (what: string, holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> =>
   until(
     async () => {
       const held = await holds();
@@ -63,5 +63,5 @@ export const eventually = (what: string, holds: () => Promise<boolean>): Promise
       return held;
     },
     what,
-    60_000,
+    withinMs,
   );
