@@ -19,6 +19,8 @@ export interface ClusterNode {
   apply(manifest: string): Promise<string>;
   /** A command in a pod. `target` as kubectl writes it: `pod/NAME`, `deployment/NAME`. */
   exec(namespace: string, target: string, command: readonly string[], options?: ExecOptions): Promise<CommandResult>;
+  /** Writes a text to a file of a pod that has a shell. Not by `input`: on a busy machine `kubectl exec -i` may lose it. */
+  put(namespace: string, target: string, path: string, text: string): Promise<void>;
   /** Makes a namespace with the service account that pods need, and removes what was there under that name before. */
   namespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>;
   /** Removes a namespace and waits until it is gone. Its pods get one second to end. */
@@ -97,6 +99,17 @@ export async function clusterNode({ run, importImage, folder }: ClusterParts): P
   const [sidegate, tools] = [sidegateImage(), toolsImage()];
   await importImage(sidegate);
   await importImage(tools);
+  const exec: ClusterNode['exec'] = (namespace, target, command, { container, ...options } = {}) =>
+    kubectl(
+      [
+        ...['-n', namespace, 'exec', target],
+        ...(options.input === undefined ? [] : ['-i']),
+        ...(container === undefined ? [] : ['-c', container]),
+        '--',
+        ...command,
+      ],
+      options,
+    );
   return {
     images: { sidegate: sidegate.reference, tools: tools.reference },
     run,
@@ -116,17 +129,19 @@ export async function clusterNode({ run, importImage, folder }: ClusterParts): P
       if (result?.status !== 0) throw new Error(`kubectl apply: ${result?.stderr.trim()}`);
       return result.stdout;
     },
-    exec: (namespace, target, command, { container, ...options } = {}) =>
-      kubectl(
-        [
-          ...['-n', namespace, 'exec', target],
-          ...(options.input === undefined ? [] : ['-i']),
-          ...(container === undefined ? [] : ['-c', container]),
-          '--',
-          ...command,
-        ],
-        options,
-      ),
+    exec,
+    async put(namespace, target, path, text) {
+      const script = 'printf %s "$1" > "$2" && cat "$2"';
+      let result: CommandResult | undefined;
+      await until(
+        async () => {
+          result = await exec(namespace, target, ['sh', '-c', script, 'sh', text, path]);
+          return result.stdout === text;
+        },
+        () => `${path} is written: ${result?.stderr}`,
+        60_000,
+      );
+    },
     async namespace(name, labels = {}) {
       await removeNamespace(name);
       await must(['create', '-f', '-'], {

@@ -93,13 +93,10 @@ export function planDay(node: ClusterNode, namespace: string): Day {
       await node.eventually(async () => {
         const { status, stdout, stderr } = await sidegate('ca');
         if (status !== 0) throw new Error(`sidegate ca: ${stderr}`);
-        // As an argument: `kubectl exec` on a busy machine loses what it reads from its own input. And read back.
-        const script = 'printf %s "$1" > /tmp/ca.pem && cat /tmp/ca.pem';
-        const put = await node.exec(namespace, 'pod/caller', ['sh', '-c', script, 'sh', stdout]);
-        if (put.status !== 0) throw new Error(put.stderr);
         pem = stdout;
-        return put.stdout === stdout;
+        return true;
       });
+      await node.put(namespace, 'pod/caller', '/tmp/ca.pem', pem);
       return pem;
     },
     async modelSaw() {
