@@ -7,7 +7,18 @@ const main = join(import.meta.dirname, 'main.ts');
 const init = (pod: TestPod, flags: readonly string[], capabilities?: string): Ran =>
   pod.run([process.execPath, main, ...flags], capabilities);
 
-const base = ['--ports', '8000=17400:17430,8001=17401:17431', '--uid', '61337', '--sidecar-tcp', '17490-17491'];
+/** The sidecar's, as injection draws one. */
+const gid = 1_500_000_000;
+const base = [
+  '--ports',
+  '8000=17400:17430,8001=17401:17431',
+  '--uid',
+  '61337',
+  '--gid',
+  `${gid}`,
+  '--sidecar-tcp',
+  '17490-17491',
+];
 
 /** The pod's processes: who listens says who it is. */
 interface World {
@@ -19,18 +30,23 @@ interface World {
   readonly model: Peer;
   readonly mesh: Peer;
   readonly helper: Peer;
+  /** With the sidecar's uid and not its gid, as an image may name it. */
+  readonly user: Peer;
+  /** The reverse. */
+  readonly group: Peer;
 }
 
 async function world(): Promise<World> {
   const pod = await TestPod.start();
-  const [root, sidecar, model, mesh, helper] = [0, 61_337, 1_000, 1_337, 2_000].map((uid) => pod.inside(uid));
-  if (!root || !sidecar || !model || !mesh || !helper) throw new Error('a peer is missing');
+  const [root, model, mesh, helper] = [0, 1_000, 1_337, 2_000].map((uid) => pod.inside(uid));
+  if (!root || !model || !mesh || !helper) throw new Error('a peer is missing');
+  const [sidecar, user, group] = [pod.inside(61_337, gid), pod.inside(61_337), pod.inside(0, gid)];
   for (const port of [8_000, 8_001, 9_000, 9_001, 15_021, 29_500, 45_000])
     await model.do({ do: 'listen', port, say: `model ${port}` });
   for (const port of [17_400, 17_401, 17_430, 17_431, 17_460, 17_490, 17_491])
     await sidecar.do({ do: 'listen', port, say: `sidecar ${port}` });
   for (const port of [9_000, 9_001, 8_000]) await model.do({ do: 'bind', port, say: `udp ${port}` });
-  return { pod, outside: pod.outside(), runtime: pod.runtime(), root, sidecar, model, mesh, helper };
+  return { pod, outside: pod.outside(), runtime: pod.runtime(), root, sidecar, model, mesh, helper, user, group };
 }
 
 /** [who, where, port, what it gets]; `loopback` and `pod` are addresses of the family. */
@@ -75,6 +91,11 @@ const rows: readonly Row[] = [
   ['helper', 'pod', 8_000, 'sidecar 17460'],
   ['helper', 'loopback', 8_001, 'sidecar 17431'],
   ['helper', 'loopback', 17_460, 'sidecar 17460'],
+  ['user', 'loopback', 8_000, 'sidecar 17430'],
+  ['user', 'pod', 8_000, 'sidecar 17430'],
+  ['user', 'loopback', 17_460, closed],
+  ['group', 'loopback', 8_000, 'sidecar 17430'],
+  ['group', 'pod', 8_000, 'sidecar 17430'],
   ['sidecar', 'loopback', 8_000, 'model 8000'],
   ['sidecar', 'pod', 8_000, 'model 8000'],
   ['sidecar', 'loopback', 8_001, 'model 8001'],
@@ -152,8 +173,10 @@ describe('in a pod with a user namespace of its own', () => {
   it('the runtime dials as nobody, and is told from the root of the pod', async () => {
     const pod = await TestPod.start(false);
     try {
-      expect(init(pod, [...base, '--dialer-uid', '65534'], '+net_admin')).toMatchObject({ status: 0, stderr: '' });
-      const [root, sidecar, runtime] = [pod.inside(0), pod.inside(61_337), pod.runtime()];
+      // There are no more ids in it.
+      const own = base.map((flag) => (flag === `${gid}` ? '30000' : flag));
+      expect(init(pod, [...own, '--dialer-uid', '65534'], '+net_admin')).toMatchObject({ status: 0, stderr: '' });
+      const [root, sidecar, runtime] = [pod.inside(0), pod.inside(61_337, 30_000), pod.runtime()];
       for (const port of [8_000, 9_000]) await root.do({ do: 'listen', port, say: `model ${port}` });
       await sidecar.do({ do: 'listen', port: 17_430, say: 'sidecar 17430' });
       expect(await runtime.dial('127.0.0.1', 9_000)).toBe(closed);
@@ -242,7 +265,7 @@ describe('init', () => {
   });
 
   it.each([
-    [[], /--uid must be a uid/],
+    [[], /--uid must be a number/],
     [['--ports', '8000'], /--ports cannot be read/],
     [[...base, '--nonsense'], /nonsense/],
   ])('exits with 2 and the usage when its flags are %j', (flags, says) => {

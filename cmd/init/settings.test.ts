@@ -3,7 +3,7 @@ import { defaultOptions, inject, istio } from '../../pkg/inject/index.ts';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
 import { parseSettings, usage } from './settings.ts';
 
-const base = ['--ports', '8000=17400:17430', '--uid', '61337'];
+const base = ['--ports', '8000=17400:17430', '--uid', '61337', '--gid', '1500000000'];
 const faults = (...flags: readonly string[]): readonly string[] => {
   const read = parseSettings(flags);
   return 'faults' in read ? read.faults : [];
@@ -13,7 +13,16 @@ describe('the flags of init', () => {
   it('say what the rules are to be', () => {
     expect(
       parseSettings([
-        ...['--ports', '8000=17400:17430,8001=17401:17431', '--uid', '61337', '--sidecar-tcp', '17490-17491'],
+        ...[
+          '--ports',
+          '8000=17400:17430,8001=17401:17431',
+          '--uid',
+          '61337',
+          '--gid',
+          '1500000000',
+          '--sidecar-tcp',
+          '17490-17491',
+        ],
         ...['--helpers', '2000@8000=17460', '--allow-tcp', '15021,9000-9010', '--allow-udp', '53'],
         ...['--proxy-uids', '1337,2102', '--proxy-tcp', '15000', '--dialer-uid', '65534', '--dialer-tcp', '29500'],
       ]),
@@ -24,6 +33,7 @@ describe('the flags of init', () => {
           { model: 8001, tls: 17401, loopback: 17431 },
         ],
         uid: 61337,
+        gid: 1_500_000_000,
         sidecarTcp: [{ first: 17490, last: 17491 }],
         helpers: [{ uid: 2000, model: 8000, listener: 17460 }],
         openTcp: [
@@ -57,13 +67,14 @@ describe('the flags of init', () => {
   });
 
   it.each([
-    [['--uid', '61337', '--ports', ''], '--ports names no port: there would be nothing to govern'],
-    [['--ports', '8000=17400:17430'], '--uid must be a uid'],
-    [['--ports', '8000=17400:17430', '--uid', 'root'], '--uid must be a uid'],
-    [['--ports', '8000=17400:17430', '--uid', '4294967295'], '--uid must be a uid'],
-    [['--ports', '8000=17400:17430,8000=17401:17431', '--uid', '1'], '--ports names a model port twice'],
-    [['--ports', '8000=17400:17400', '--uid', '1'], 'use a port for two things'],
-    [['--ports', '8000=17400:8000', '--uid', '1'], 'use a port for two things'],
+    [['--uid', '61337', '--gid', '1', '--ports', ''], '--ports names no port: there would be nothing to govern'],
+    [['--ports', '8000=17400:17430'], '--uid must be a number'],
+    [['--ports', '8000=17400:17430', '--uid', 'root'], '--uid must be a number'],
+    [['--ports', '8000=17400:17430', '--uid', '4294967295'], '--uid must be a number'],
+    [['--ports', '8000=17400:17430,8000=17401:17431', '--uid', '1', '--gid', '1'], '--ports names a model port twice'],
+    [['--ports', '8000=17400:17400', '--uid', '1', '--gid', '1'], 'use a port for two things'],
+    [['--ports', '8000=17400:8000', '--uid', '1', '--gid', '1'], 'use a port for two things'],
+    [['--ports', '8000=17400:17430', '--uid', '61337'], '--gid must be a number'],
     [[...base, '--helpers', '2000@9000=17460'], '--helpers names a port that --ports does not'],
     [[...base, '--helpers', '2000@8000=17430'], 'use a port for two things'],
     [[...base, '--helpers', '61337@8000=17460'], '--uid is the uid of somebody else too'],
@@ -81,11 +92,11 @@ describe('the flags of init', () => {
   });
 
   it('are faulted together', () => {
-    expect(faults('--ports', 'x', '--uid', 'y', '--allow-tcp', 'z')).toHaveLength(3);
+    expect(faults('--ports', 'x', '--uid', 'y', '--gid', '1', '--allow-tcp', 'z')).toHaveLength(3);
   });
 
   it('are all in the usage', () => {
-    for (const flag of ['ports', 'uid', 'helpers', 'allow-tcp', 'allow-udp', 'proxy-uids', 'dialer-tcp'])
+    for (const flag of ['ports', 'uid', 'gid', 'helpers', 'allow-tcp', 'allow-udp', 'proxy-uids', 'dialer-tcp'])
       expect(usage).toContain(`--${flag} `);
   });
 });
@@ -124,6 +135,7 @@ describe('the arguments that injection writes', () => {
           { model: 8001, tls: 17401, loopback: 17431 },
         ],
         uid: 61337,
+        gid: 61337,
         sidecarTcp: [{ first: 17490, last: 17491 }],
         helpers: [
           { uid: 2000, model: 8000, listener: 17460 },

@@ -5,7 +5,8 @@ import type { CaptureSpec, CapturedHelper, CapturedPort, PortRange } from '../..
 
 const flags = {
   ports: 'governed ports: model=tls:loopback,… as 8000=17400:17430 (required)',
-  uid: 'uid of the sidecar, the only one that reaches the model (required)',
+  uid: 'uid of the sidecar (required)',
+  gid: 'gid of the sidecar: only who has both reaches the model (required)',
   'sidecar-tcp': "the sidecar's other ports, open to everybody: probes, metrics (default none)",
   helpers: 'helpers with a listener of their own: uid@model=listener,… as 2000@8000=17460 (default none)',
   'allow-tcp': 'declared TCP ports that are not governed: 15021,15090 or 9000-9010 (default none)',
@@ -76,13 +77,14 @@ export function parseSettings(
   };
   const uid = (flag: Flag, fallback?: number): number => {
     const value = text(flag) === '' ? fallback : readUid(text(flag));
-    if (value === undefined) faults.push(`--${flag} must be a uid: ${flags[flag]}`);
+    if (value === undefined) faults.push(`--${flag} must be a number: ${flags[flag]}`);
     return value ?? 0;
   };
 
   const spec: CaptureSpec = {
     ports: list('ports', readPort),
     uid: uid('uid'),
+    gid: uid('gid'),
     sidecarTcp: ranges('sidecar-tcp'),
     helpers: list('helpers', readHelper),
     openTcp: ranges('allow-tcp'),

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { dialOwnPort, findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
+import { pause, until } from '../../test/support/wait.ts';
 
 const servers: Server[] = [];
 afterEach(async () => {
@@ -51,13 +52,6 @@ describe("the sidecar's own way to a port", () => {
   });
 });
 
-async function until(holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + 10_000; !holds();) {
-    if (performance.now() > end) throw new Error('did not become true');
-    await new Promise((done) => setTimeout(done, 10));
-  }
-}
-
 describe('where the model listens', () => {
   test("is loopback until it was found, then the pod's address where it listens on that alone; and it is not asked again", async () => {
     let asked = 0;
@@ -69,7 +63,7 @@ describe('where the model listens', () => {
       await until(() => search.hostOf(only) === '127.0.0.7');
       expect(search.hostOf(port)).toBe('127.0.0.1');
       expect(search.hostOf(1)).toBe('127.0.0.1');
-      await new Promise((done) => setTimeout(done, 1_200));
+      await pause(1_200);
       expect(asked).toBe(2);
     } finally {
       search.close();

@@ -1,4 +1,5 @@
 // Admission: reads its settings, wires the API server to what decides, serves until it is told to stop.
+import { randomBytes } from 'node:crypto';
 import { createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '../../pkg/admission/index.ts';
 import type { ServingCertificate, ServingMaterial } from '../../pkg/admission/index.ts';
 import { controlPlane } from '../../pkg/contract/index.ts';
+import { draw, drawnBytes } from '../../pkg/inject/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
@@ -42,8 +44,9 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const meters = createMeters();
   const metrics = admissionMetrics(meters);
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-webhook' });
-  const options = await watchChartOptions({
-    file: settings.options,
+  const options = watchChartOptions({
+    client,
+    namespace,
     clock,
     logger,
     onRead: (result) => metrics.reloaded('options', result),
@@ -66,6 +69,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const pods = {
     options: () => options.current(),
     accepted: () => options.accepted(),
+    drawn: () => draw(randomBytes(drawnBytes)),
     trust: cluster.trust,
     earlierTrust: cluster.earlierTrust,
     lookup: cluster.lookup,
@@ -96,12 +100,14 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       const reasons = [
         ...(stopping ? ['stopping'] : []),
         ...(serving ? [] : ['not_listening']),
+        ...(options.accepted().length === 0 ? ['no_options'] : []),
         ...certificate.problems(),
         ...cluster.problems(),
       ];
       return { ready: reasons.length === 0, reasons };
     },
   });
+  await options.first();
   const server = await createWebhookServer({
     ...settings.listen,
     material: await firstMaterial(certificate),
@@ -120,7 +126,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     const end = async (): Promise<void> => {
       await server.stop(settings.drainMs);
       certificate.close();
-      options.close();
+      await options.close();
       await cluster.close();
       client.close();
       await admin.close();

@@ -2,10 +2,9 @@ import { expect, test } from '@jest/globals';
 import { parseSettings, usage } from './settings.ts';
 
 test('what the chart gives is enough, and the rest has its defaults', () => {
-  expect(parseSettings(['--namespace=s', '--options=/etc/o.yaml', '--log-level=warn'], { POD_NAME: 'w-1' })).toEqual({
+  expect(parseSettings(['--namespace=s', '--log-level=warn'], { POD_NAME: 'w-1' })).toEqual({
     settings: {
       namespace: 's',
-      options: '/etc/o.yaml',
       breakGlassGroup: '',
       listen: { host: '', port: 9443 },
       admin: { host: '', port: 8080 },
@@ -19,9 +18,9 @@ test('what the chart gives is enough, and the rest has its defaults', () => {
 });
 
 test('flags win over the environment', () => {
-  const environment = { SIDEGATE_NAMESPACE: 'a', SIDEGATE_OPTIONS: 'o', SIDEGATE_NAMES: 'x,y' };
+  const environment = { SIDEGATE_NAMESPACE: 'a', SIDEGATE_NAMES: 'x,y' };
   expect(parseSettings(['--namespace', 'b', '--listen', '[::1]:1'], environment)).toMatchObject({
-    settings: { namespace: 'b', options: 'o', names: ['x', 'y'], listen: { host: '::1', port: 1 } },
+    settings: { namespace: 'b', names: ['x', 'y'], listen: { host: '::1', port: 1 } },
   });
 });
 
@@ -32,13 +31,12 @@ test('everything that is wrong is said at once', () => {
     '--log-level must be debug, info, warn or error',
     '--drain must be a number of seconds',
     expect.stringContaining('--namespace is missing'),
-    expect.stringContaining('--options is missing'),
   ]);
   expect(parseSettings(['--frobnicate'], {})).toHaveProperty('faults');
 });
 
 test('the help names every flag', () => {
   expect(parseSettings(['--help'], {})).toEqual({ help: true });
-  for (const flag of ['namespace', 'options', 'break-glass-group', 'listen', 'admin', 'drain'])
+  for (const flag of ['namespace', 'break-glass-group', 'listen', 'admin', 'drain'])
     expect(usage).toContain(`--${flag}`);
 });

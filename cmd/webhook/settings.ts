@@ -2,12 +2,10 @@ import { parseArgs } from 'node:util';
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
 
-/** What a webhook is told when it starts. Flags win over environment (`--options` over `SIDEGATE_OPTIONS`). */
+/** What a webhook is told when it starts. Flags win over environment (`--namespace` over `SIDEGATE_NAMESPACE`). */
 export interface Settings {
   /** Where the release is: its Secret, its ConfigMaps, its Service. */
   readonly namespace: string;
-  /** File with the options of injection. */
-  readonly options: string;
   /** Empty: there is no such group. */
   readonly breakGlassGroup: string;
   readonly listen: Address;
@@ -31,7 +29,6 @@ export interface Address {
 
 const all = [
   { flag: 'namespace', help: 'namespace of the release', fallback: undefined, required: true },
-  { flag: 'options', help: 'file with the options of injection', fallback: undefined, required: true },
   {
     flag: 'break-glass-group',
     help: 'group that may exec and port-forward into governed pods; each time is recorded',
@@ -95,12 +92,11 @@ export function parseSettings(
   if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
   const drain = Number(read('drain'));
   if (!Number.isFinite(drain) || drain < 0 || drain > 3_600) faults.push('--drain must be a number of seconds');
-  const [namespace, options, kubeconfig] = [read('namespace'), read('options'), read('kubeconfig')];
+  const [namespace, kubeconfig] = [read('namespace'), read('kubeconfig')];
   if (faults.length > 0 || listen === undefined || admin === undefined || !isLevel(level)) return { faults };
   return {
     settings: {
       namespace,
-      options,
       breakGlassGroup: read('break-glass-group'),
       listen,
       admin,

@@ -1,7 +1,7 @@
 /** Pods as they are created: the sidecar is written in, or the pod is refused. */
 import { annotations, containers } from '../contract/index.ts';
 import { inject } from '../inject/index.ts';
-import type { ChartOptions, InjectOptions, InjectResult, Reason } from '../inject/index.ts';
+import type { ChartOptions, Drawn, InjectOptions, InjectResult, Reason } from '../inject/index.ts';
 import type { AdmissionMetrics } from './metrics.ts';
 import type { ClusterLookup, EventSink, TrustSource } from './ports.ts';
 import { ownerOf } from './owner.ts';
@@ -12,6 +12,8 @@ export interface PodHookOptions {
   readonly options: () => ChartOptions;
   /** See {@link OptionsSource.accepted}. */
   readonly accepted: () => readonly ChartOptions[];
+  /** Asked anew for each pod. */
+  readonly drawn: () => Drawn;
   readonly trust: TrustSource;
   /** Bundles that a replica which heard of a change later may still give. */
   readonly earlierTrust?: () => readonly string[];
@@ -79,7 +81,7 @@ export function createMutate(hook: PodHookOptions): (request: AdmissionRequest) 
     const ca = trust();
     const result: InjectResult = inject(
       request.object,
-      chart.for(await namespaceFacts(request, chart, lookup), ca ?? ''),
+      chart.for(await namespaceFacts(request, chart, lookup), ca ?? '', hook.drawn()),
     );
     switch (result.kind) {
       case 'skip':

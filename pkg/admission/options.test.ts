@@ -1,18 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { silentLogger } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import { parseChartOptions } from '../inject/index.ts';
-import { overlapMs, watchChartOptions } from './index.ts';
+import { createOptionsHolder, overlapMs } from './index.ts';
 import { ca, chart, optionsYaml, testOptions } from './testing/hooks.ts';
 
-test('the file gives the options of pkg/inject', () => {
-  expect(chart().for(testOptions.namespace, ca)).toEqual(testOptions);
+test('the text gives the options of pkg/inject', () => {
+  expect(chart().for(testOptions.namespace, ca, testOptions.drawn)).toEqual(testOptions);
 });
 
-describe('a file is refused', () => {
+describe('options are refused', () => {
   test.each<[string, string, string]>([
     ['that is no map', '[]', 'no map'],
     ['with a field that is not known', optionsYaml({ captureMod: 'Redirect' }), 'captureMod'],
@@ -28,60 +25,43 @@ describe('a file is refused', () => {
   });
 });
 
-test('a changed file is taken, the one before stays accepted for a while, and a bad one changes nothing', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sidegate-options-'));
-  const file = join(folder, 'options.yaml');
-  let now = 0;
-  let tick = (): void => undefined;
-  const results: string[] = [];
-  const clock: Clock = {
-    now: () => now,
-    monotonic: () => now,
-    after: () => ({ cancel: () => undefined }),
-    every: (_, run) => {
-      tick = run;
-      return { cancel: () => undefined };
-    },
-  };
-  try {
-    writeFileSync(file, optionsYaml());
-    const source = await watchChartOptions({
-      file,
-      clock,
-      logger: silentLogger,
-      onRead: (result) => results.push(result),
-    });
-    const read = async (until: number): Promise<void> => {
-      tick();
-      for (let at = 0; at < 200 && results.length < until; at++) await new Promise((resolve) => setTimeout(resolve, 5));
-    };
-    writeFileSync(file, optionsYaml({ version: '0.2.0', previousImages: ['a:1'] }));
-    await read(1);
-    expect(source.current().images).toEqual([testOptions.image, 'a:1']);
-    expect(source.accepted()).toHaveLength(2);
-    writeFileSync(file, 'version: [');
-    await read(2);
-    expect(results).toEqual(['accepted', 'refused']);
-    expect(source.current().images).toEqual([testOptions.image, 'a:1']);
-    now += overlapMs;
-    expect(source.accepted()).toEqual([source.current()]);
-    source.close();
-  } finally {
-    rmSync(folder, { recursive: true });
+describe('the options in force', () => {
+  function holder() {
+    let now = 0;
+    const results: string[] = [];
+    const idle = { cancel: () => undefined };
+    const clock: Clock = { now: () => now, monotonic: () => now, after: () => idle, every: () => idle };
+    const held = createOptionsHolder({ clock, logger: silentLogger, onRead: (result) => results.push(result) });
+    return { held, results, pass: (ms: number) => (now += ms) };
   }
-});
 
-test('a file that is not there ends the start', async () => {
-  await expect(
-    watchChartOptions({
-      file: '/nowhere/options.yaml',
-      clock: {
-        now: () => 0,
-        monotonic: () => 0,
-        after: () => ({ cancel: () => undefined }),
-        every: () => ({ cancel: () => undefined }),
-      },
-      logger: silentLogger,
-    }),
-  ).rejects.toThrow();
+  test('are the last good ones; those before stay accepted for a while', async () => {
+    const { held, results, pass } = holder();
+    held.take(optionsYaml());
+    await held.first();
+    held.take(optionsYaml());
+    expect(held.accepted()).toHaveLength(1);
+    held.take(optionsYaml({ version: '0.2.0', previousImages: ['a:1'] }));
+    expect(held.current().images).toEqual([testOptions.image, 'a:1']);
+    expect(held.accepted()).toHaveLength(2);
+    for (const bad of ['version: [', '', optionsYaml({ unheardOf: 1 }), undefined]) held.take(bad);
+    expect(held.current().images).toEqual([testOptions.image, 'a:1']);
+    expect(results).toEqual(['accepted', 'accepted', 'refused', 'refused', 'refused', 'refused']);
+    pass(overlapMs);
+    expect(held.accepted()).toEqual([held.current()]);
+  });
+
+  test('are none until there are good ones, and nothing is decided', async () => {
+    const { held, results } = holder();
+    let known = false;
+    const first = held.first().then(() => (known = true));
+    held.take(undefined);
+    held.take('[]');
+    expect(() => held.current()).toThrow('no options were read yet');
+    expect(held.accepted()).toEqual([]);
+    expect([known, results]).toEqual([false, ['refused', 'refused']]);
+    held.take(optionsYaml());
+    await first;
+    expect(held.current().images).toEqual([testOptions.image]);
+  });
 });

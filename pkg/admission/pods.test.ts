@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { inject } from '../inject/index.ts';
+import { draw, drawnBytes, inject } from '../inject/index.ts';
 import type { PatchOperation } from '../inject/index.ts';
 import { applyPatch } from '../inject/testing/apply-patch.ts';
+import { drawnOf } from '../inject/testing/options.ts';
 import { changed, model, pod } from '../inject/testing/pods.ts';
 import { createMutate, createValidatePod } from './index.ts';
 import type { Verdict } from './review.ts';
@@ -27,6 +28,21 @@ describe('a labelled pod', () => {
     const { hook } = testHooks();
     const once = patched(pod(), await createMutate(hook)(request({ object: pod() })));
     expect(await createMutate(hook)(request({ object: once }))).toMatchObject({ allowed: true, patch: [] });
+  });
+
+  test('is drawn for anew each time, and passes with what was drawn', async () => {
+    const random = [1, 2].map((seed) => draw(Buffer.alloc(drawnBytes, seed)));
+    const { hook } = testHooks({ drawn: () => random.shift() ?? draw(Buffer.alloc(drawnBytes)) });
+    const object = pod({
+      containers: [model({ lifecycle: { preStop: { httpGet: { port: 8000, path: '/bye' } } } })],
+    });
+    const once = patched(object, await createMutate(hook)(request({ object })));
+    const twice = patched(once, await createMutate(hook)(request({ object: once })));
+    const [first, second] = [once, twice].map((value) => drawnOf(value));
+    expect(first).toEqual(draw(Buffer.alloc(drawnBytes, 1)));
+    expect(second).toEqual(draw(Buffer.alloc(drawnBytes, 2)));
+    for (const value of [once, twice])
+      expect(await createValidatePod(hook)(request({ object: value }))).toEqual({ allowed: true });
   });
 
   test('is refused with every reason and its fix, and its owner is told', async () => {
@@ -95,7 +111,7 @@ describe('a labelled pod', () => {
       copy.spec.containers.push({ name: 'late', image: 'a:1' }),
     );
     const verdict = await createValidatePod(hook)(request({ object: bad }));
-    expect(verdict).toMatchObject({ allowed: false, audit: { broken: 'raw_sockets' } });
+    expect(verdict).toMatchObject({ allowed: false, audit: { broken: 'raw_sockets,change_user' } });
   });
 
   test('passes when a replica with the options or the authority of before wrote it', async () => {

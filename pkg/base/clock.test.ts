@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { systemClock } from './clock.ts';
+import { pause, until } from '../../test/support/wait.ts';
 
 describe('the system clock', () => {
   test('tells the time of the wall and a time that does not go back', () => {
@@ -17,10 +18,10 @@ describe('the system clock', () => {
     systemClock.after(5, () => once++);
     systemClock.after(5, () => (once += 100)).cancel();
     const period = systemClock.every(5, () => often++);
-    while (often < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => often >= 3);
     period.cancel();
     const seen = often;
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await pause(30);
     expect([once, often]).toEqual([1, seen]);
   });
 

@@ -25,6 +25,8 @@ function matchJson(match: Match): JsonValue {
       return test({ meta: { key: match.on } }, match.is, match.not === true ? '!=' : '==');
     case 'skuid':
       return test({ meta: { key: 'skuid' } }, oneOf(match.uids));
+    case 'skgid':
+      return test({ meta: { key: 'skgid' } }, match.gid);
     case 'l4proto':
       return test({ meta: { key: 'l4proto' } }, oneOf(match.names), match.not === true ? '!=' : '==');
     case 'dport':

@@ -8,8 +8,8 @@
  * - who stands for somebody outside when it dials loopback (the runtime's port-forward dialler, a mesh's proxy) reaches no
  *   undeclared port there either; it gets a reset.
  *
- * Its holes: a process that can become the sidecar's user, or that holds NET_ADMIN or NET_RAW, is not held by it. Admission refuses
- * the capabilities and the uid to the pod's other containers, and cannot see what root becomes or what `USER` an image names. The dialler is told from the pod's own root only by its uid: where a
+ * Its holes: a process that becomes the sidecar's user and group, or that holds NET_ADMIN or NET_RAW, is not held by it. Admission refuses
+ * both to the pod's other containers, takes the ways to become another user from them, and draws the group for each pod. The dialler is told from the pod's own root only by its uid: where a
  * container may run as root, the ports of `dialerTcp` are open to both. UDP over loopback is left alone: port-forward carries TCP only.
  */
 import { joinRanges, onePort } from './port-range.ts';
@@ -34,8 +34,9 @@ export interface CapturedHelper {
 
 export interface CaptureSpec {
   readonly ports: readonly CapturedPort[];
-  /** The sidecar's uid: the one that reaches the model. */
+  /** The sidecar's uid and gid: who has both reaches the model. */
   readonly uid: number;
+  readonly gid: number;
   /** Ports of the sidecar that are open to everybody beside its listeners: probes, metrics. */
   readonly sidecarTcp: readonly PortRange[];
   readonly helpers: readonly CapturedHelper[];
@@ -55,6 +56,7 @@ export interface CaptureSpec {
 export type Match =
   | { readonly on: 'oif' | 'iif'; readonly is: 'lo'; readonly not?: true }
   | { readonly on: 'skuid'; readonly uids: readonly number[] }
+  | { readonly on: 'skgid'; readonly gid: number }
   | { readonly on: 'l4proto'; readonly names: readonly string[]; readonly not?: true }
   | { readonly on: 'dport'; readonly protocol: 'tcp' | 'udp'; readonly ports: readonly PortRange[] }
   | { readonly on: 'established' };
@@ -107,6 +109,7 @@ const chain = (base: Omit<Chain, 'rules'>, rules: readonly Rule[]): Chain => ({
 /** The rules for one pod. Order within a chain is meaning: the first rule that matches decides. */
 export function captureRules(spec: CaptureSpec): readonly Chain[] {
   const { ports, helpers } = spec;
+  const bySidecar: readonly Match[] = [by(spec.uid), { on: 'skgid', gid: spec.gid }];
   const governed = ports.map(({ model }) => onePort(model));
   const tlsListeners = ports.map(({ tls }) => onePort(tls));
   const loopbackListeners = ports.map(({ loopback }) => onePort(loopback));
@@ -115,7 +118,7 @@ export function captureRules(spec: CaptureSpec): readonly Chain[] {
       ...ports.map(({ model, tls }) => rule(redirect(tls), tcpTo([onePort(model)]))),
     ]),
     chain({ name: 'output_nat', type: 'nat', hook: 'output', priority: natPriority, policy: 'accept' }, [
-      rule(accept, by(spec.uid)),
+      rule(accept, ...bySidecar),
       ...helpers.map(({ uid, model, listener }) =>
         rule(redirect(listener), overLoopback, by(uid), tcpTo([onePort(model)])),
       ),
@@ -124,7 +127,7 @@ export function captureRules(spec: CaptureSpec): readonly Chain[] {
     chain({ name: 'output', type: 'filter', hook: 'output', priority: 0, policy: 'accept' }, [
       rule(accept, { ...overLoopback, not: true }),
       rule(accept, { on: 'l4proto', names: ['tcp'], not: true }),
-      rule(accept, by(spec.uid)),
+      rule(accept, ...bySidecar),
       rule(accept, { on: 'established' }),
       // A helper's listener grants more than the others: reached by redirect and by that helper only.
       ...helpers.map(({ uid, listener }) => rule(accept, by(uid), tcpTo([onePort(listener)]))),

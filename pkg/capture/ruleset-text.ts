@@ -14,6 +14,8 @@ function matchText(match: Match): string {
       return `${match.on} ${match.not === true ? '!= ' : ''}"${match.is}"`;
     case 'skuid':
       return `meta skuid ${oneOf(match.uids.map(String))}`;
+    case 'skgid':
+      return `meta skgid ${match.gid}`;
     case 'l4proto':
       return `meta l4proto ${match.not === true ? '!= ' : ''}${oneOf(match.names)}`;
     case 'dport':

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import { checkFinalState, injectedAnnotation, parseChartOptions } from '../inject/index.ts';
+import { checkFinalState, inject as injectPod, injectedAnnotation, parseChartOptions } from '../inject/index.ts';
 import { testOptions } from '../inject/testing/options.ts';
 import { model, pod } from '../inject/testing/pods.ts';
 import { run } from './run.ts';
 
-const { namespace: _namespace, controller, ...rest } = testOptions;
+const { namespace: _namespace, drawn: _drawn, controller, ...rest } = testOptions;
 const options = stringify(
   { ...rest, controller: { url: controller.url, name: controller.name } },
   { aliasDuplicateObjects: false },
@@ -43,16 +43,19 @@ const template = {
 };
 const workload = (kind: string, spec: unknown = { template }) => stringify({ kind, metadata: { name: 'llama' }, spec });
 
-/** Whether the pod is what the webhook would have made of it in the namespace `default`. */
+/** Whether the pod is what the webhook would have made of it in the namespace `default`, but for what is drawn when a pod is made. */
 function expectGoverned(value: unknown): void {
-  const all = parseChartOptions(options).for({ name: 'default', governed: true }, controller.ca);
+  const all = parseChartOptions(options).for({ name: 'default', governed: true }, controller.ca, testOptions.drawn);
   const params = {
     options: all,
     images: [all.image],
     authorities: [controller.ca],
     injected: [injectedAnnotation(all)],
   };
-  expect(checkFinalState(value, params)).toEqual([]);
+  // What is shown is for looking: it would be refused.
+  expect(checkFinalState(value, params).map(({ rule }) => rule)).toEqual(['security_context', 'init_arguments']);
+  const stored = injectPod(value, all);
+  expect(stored.kind === 'inject' && checkFinalState(stored.pod, params)).toEqual([]);
 }
 
 describe('sidegate inject', () => {

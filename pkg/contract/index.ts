@@ -7,6 +7,7 @@ export {
   controlPlane,
   controlPorts,
   defaultUid,
+  drawnGids,
   environment,
   governedLabel,
   inferenceLabel,

@@ -23,6 +23,8 @@ export const annotations = {
   /** Where `kubectl exec`, `attach` and `logs` go without `-c`; set to the model's container unless it is set. */
   defaultContainer: 'kubectl.kubernetes.io/default-container',
   defaultLogsContainer: 'kubectl.kubernetes.io/default-logs-container',
+  /** Of an approval: the replica of the controller at which its callers wait, which alone cancels it when they have gone. */
+  waiting: 'sidegate.dev/waiting',
   /** On the API server's picture of a static pod. */
   mirror: 'kubernetes.io/config.mirror',
 } as const;
@@ -49,6 +51,15 @@ export const tokenSeconds = 3_600;
 /** Uid and gid of the sidecar; never 1337, 2102 or 65532, which belong to meshes and distroless images. */
 export const defaultUid = 61_337;
 
+/**
+ * Gids of sidecars: the webhook draws one for each pod, so that no image and no manifest can name it. The pod's traffic rules know
+ * the sidecar by uid and gid together. A pod with a user namespace of its own has 65,536 ids.
+ */
+export const drawnGids = {
+  inCluster: { first: 1_100_000_000, count: 1_000_000_000 },
+  inUserNamespace: { first: 20_000, count: 40_000 },
+} as const;
+
 /** All ports that are Sidegate's; no container of the pod may use one. */
 export const reservedPorts = { first: 17_400, last: 17_499 } as const;
 
@@ -68,7 +79,7 @@ export const listeners = {
 export const maxPorts = 30;
 
 export const paths = {
-  /** On the probe port: `/probe/CONTAINER/KIND`. */
+  /** On the probe port: `/probe/CONTAINER/KIND`, and `/probe/CONTAINER/KIND/KEY` for hooks, with a key that is drawn for each pod. */
   probe: '/probe',
   /** On the probe port: starts draining, and answers when nothing is in flight or 5 s before the grace period ends. */
   drain: '/drain',
@@ -117,7 +128,7 @@ export const controlPlane = {
   admission: 'sidegate',
   /** ValidatingWebhookConfiguration of exec, attach, port-forward and the proxy verbs. */
   connect: 'sidegate-connect',
-  /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook re-reads it. */
+  /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook watches it. */
   options: 'sidegate-options',
   optionsKey: 'options.yaml',
   /** Prefix of each replica's ConfigMap with its counts of acknowledged policies. */

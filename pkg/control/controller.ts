@@ -3,6 +3,7 @@ import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane } from '../contract/index.ts';
 import { createEventRecorder, createLease } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
+import { createApprovalCache, createApprovalDesk } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
@@ -40,6 +41,8 @@ export interface ControllerOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  /** Finished approvals are kept so long after their expiry, milliseconds; default a day. */
+  readonly keepApprovalsMs?: number;
   /** The server that counts limits of scope `Policy` over all pods; asked often, the same object while nothing changed. */
   readonly limitStore?: () => LimitStoreAddress | undefined;
   /** Where sidecars connect. */
@@ -128,6 +131,26 @@ export async function startController(options: ControllerOptions): Promise<Contr
       if (index.setClusterIssuer(keys)) directory.policiesChanged();
     },
   });
+  const approvals = createApprovalCache({
+    client,
+    clock,
+    logger,
+    ...(timings !== undefined && { timings }),
+    onFault: metrics.watchFault,
+    onMissed: metrics.watchMissed,
+  });
+  const desk = createApprovalDesk({
+    client,
+    cache: approvals,
+    clock,
+    logger,
+    events,
+    replica,
+    leading: () => lease.leading(),
+    onStep: metrics.approval,
+    onProblem: metrics.approvalProblem,
+    ...(options.keepApprovalsMs !== undefined && { limits: { keepMs: options.keepApprovalsMs } }),
+  });
   let leader: Leader | undefined;
   const lease = createLease({
     client,
@@ -139,6 +162,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     ...options.lease,
     onLeading() {
       leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
+      desk.lead();
     },
     onLost: () => stopFor('leadership is lost'),
   });
@@ -183,6 +207,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       reviewer: createTokenReviewer(client),
       authority: known,
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
+      approvals: desk,
       clock,
       logger,
       observer: metrics.stream,
@@ -217,6 +242,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
   metrics.reading('sidegate_policy_compilations', 'Sets of policies compiled so far.', () => index.compilations);
   metrics.reading('sidegate_streams', 'Sidecars connected to this replica.', () => server?.streams());
   metrics.reading('sidegate_streams_waiting', 'Connections that wait for their turn.', () => server?.waiting());
+  metrics.reading('sidegate_approvals_waiting', 'Asks and watches of sidecars at this replica.', () => desk.waiting);
+  metrics.reading('sidegate_approvals', 'Approvals that are kept.', () => approvals.size);
   metrics.reading(
     'sidegate_sidecars_refusing',
     'Connected sidecars that did not take their newest policy.',
@@ -258,12 +285,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await lease.close();
       if (authority.authority() !== undefined && state.synced()) await serving.catch(() => undefined);
       await server?.drain(spreadMs);
+      await desk.close();
       await publisher.close();
       await authority.close();
       directory.stop();
       await secrets.close();
       await events.close();
-      await state.stop();
+      await Promise.all([state.stop(), approvals.stop()]);
     },
   };
 }

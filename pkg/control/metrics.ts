@@ -1,6 +1,9 @@
+import type { ApprovalProblem } from '../core/index.ts';
 import { cacheFaults } from '../kube/index.ts';
 import type { CacheFault } from '../kube/index.ts';
 import type { Meters } from '../telemetry/index.ts';
+import { approvalSteps } from './approvals/index.ts';
+import type { ApprovalStep } from './approvals/index.ts';
 import type { StreamObserver } from './stream/index.ts';
 
 /** What the controller counts. docs/operations.md says what each is for. */
@@ -14,6 +17,8 @@ export interface ControlMetrics {
   written(what: 'label' | 'root' | 'network-policy' | 'trust'): void;
   evicted(result: 'done' | 'refused'): void;
   authorityStep(step: string): void;
+  approval(step: ApprovalStep): void;
+  approvalProblem(problem: ApprovalProblem): void;
   eventDropped(why: 'limit' | 'failed'): void;
   reading(name: string, help: string, read: () => number | undefined): void;
 }
@@ -50,6 +55,14 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   const steps = meters.counter('sidegate_authority_steps_total', 'Steps in the rotation of the authority.', [
     { name: 'step', values: ['create', 'publish', 'switch', 'drop'] },
   ]);
+  const approvals = meters.counter('sidegate_approval_steps_total', 'What this replica made of approvals.', [
+    { name: 'step', values: approvalSteps },
+  ]);
+  const problems = meters.counter(
+    'sidegate_approval_problems_total',
+    'Asks of sidecars that got no approval to wait for.',
+    [{ name: 'problem', values: ['no_approvers', 'unavailable', 'too_many', 'policy_changed'] }],
+  );
   const dropped = meters.counter('sidegate_events_dropped_total', 'Events that were not written.', [
     { name: 'why', values: ['limit', 'failed'] },
   ]);
@@ -98,6 +111,8 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     written: (what) => writes.add([what]),
     evicted: (result) => evictions.add([result]),
     authorityStep: (step) => steps.add([step]),
+    approval: (step) => approvals.add([step]),
+    approvalProblem: (problem) => problems.add([problem]),
     eventDropped: (why) => dropped.add([why]),
     reading: (name, help, read) => meters.reading(name, help, read),
   };

@@ -4,7 +4,7 @@ import type { Operation } from './operation.ts';
 import type { ReasonCode } from './reasons.ts';
 
 /** What happened to a session or to the process, before the chain gives it a sequence number and a hash. */
-export type AuditEvent = ProcessEvent | SessionStart | SessionSegment | SessionApproval | SessionEnd;
+export type AuditEvent = ProcessEvent | SignatureEvent | SessionStart | SessionSegment | SessionApproval | SessionEnd;
 
 export interface ProcessEvent {
   readonly type: 'process';
@@ -14,6 +14,20 @@ export interface ProcessEvent {
   readonly sources?: readonly SourceRef[];
   /** Milliseconds that the wall clock moved against the monotonic one; or records lost in a gap. */
   readonly amount?: number;
+}
+
+/** The sidecar's signature over an earlier point of the chain, and so over everything up to it. */
+export interface SignatureEvent {
+  readonly type: 'signature';
+  /** Name of the chain. */
+  readonly chain: string;
+  /** The point: a line's number, and its hash. */
+  readonly sequence: number;
+  readonly over: string;
+  /** DER of the certificate whose key signed, base64. */
+  readonly certificate: string;
+  /** ECDSA with SHA-256, as IEEE P1363, base64. */
+  readonly value: string;
 }
 
 /** Written before the request goes to the model (or with the end, when it was refused before). */

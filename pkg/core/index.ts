@@ -15,7 +15,11 @@ export type {
   SessionEnd,
   SessionSegment,
   SessionStart,
+  SignatureEvent,
 } from './audit.ts';
+export { canonical, sha256 } from './canonical.ts';
+export { approverIsCaller, approverIsUser, decisionOf, isAsker, peopleWho, phaseAt } from './decision.ts';
+export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';
 export { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from './grant.ts';
@@ -70,6 +74,7 @@ export type {
   CompiledProvider,
   GuardOutcome,
   MatchedRule,
+  LoopbackRule,
   PolicyNotice,
   Refusal,
   RequestPlan,
@@ -91,6 +96,7 @@ export type { ExplainedAccessRule, ExplainedGuard, ExplainedLabel, Explanation }
 export { PolicyError } from './policy-error.ts';
 export type { PolicyErrorCode } from './policy-error.ts';
 export { defaultProfile, profiles } from './profiles.ts';
+export { isRefused, protocolField, refusedPorts, refusedProtocol } from './protocols.ts';
 export type { ProfileDefaults } from './profiles.ts';
 export { selectorMatches, selects } from './selector.ts';
 export type { PodFacts } from './selector.ts';

@@ -3,6 +3,7 @@ import { compileScanner } from './index.ts';
 import type { View } from './index.ts';
 import { sketchRules, sketchView } from './testing/rules.ts';
 import type { RuleSketch } from './testing/rules.ts';
+import { cpuMs } from '../../test/support/cost.ts';
 
 const hashKey = new Uint8Array(32).fill(1);
 
@@ -174,15 +175,6 @@ describe('a lane', () => {
 describe('cost', () => {
   const words = ['ignore previous', 'exfiltrate', 'leak'];
   const view = viewOf('rr', { detectors: ['Pii', 'Secrets'] }, { words });
-  /** CPU milliseconds, the least of three. */
-  const cost = (run: () => void): number =>
-    Math.min(
-      ...[1, 2, 3].map(() => {
-        const before = process.cpuUsage().user;
-        run();
-        return (process.cpuUsage().user - before) / 1000;
-      }),
-    );
 
   it.each([
     '7',
@@ -203,8 +195,8 @@ describe('cost', () => {
       const small = text(16_384);
       const large = text(65_536);
       view.mask(small, 'text', 'cut');
-      const first = cost(() => view.mask(small, 'text', 'cut'));
-      const second = cost(() => view.mask(large, 'text', 'cut'));
+      const first = cpuMs(() => view.mask(small, 'text', 'cut'));
+      const second = cpuMs(() => view.mask(large, 'text', 'cut'));
       // Four times the text; the rest is for a noisy machine.
       expect(second).toBeLessThan(9 * Math.max(first, 5));
     },
@@ -221,9 +213,9 @@ describe('cost', () => {
       }
     };
     feed(2_000);
-    const early = cost(() => feed(3_000));
+    const early = cpuMs(() => feed(3_000));
     feed(40_000);
-    const late = cost(() => feed(3_000));
+    const late = cpuMs(() => feed(3_000));
     expect(late).toBeLessThan(3 * Math.max(early, 5));
   });
 
@@ -233,7 +225,7 @@ describe('cost', () => {
     const text = 'The project-7x was discussed, project-3x1234 was not; nothing else happened in 2024. '.repeat(2_000);
     const [few, many] = [some(10), some(1000)].map((one) => {
       one.mask(text, 'text', 'complete');
-      return cost(() => one.mask(text, 'text', 'complete'));
+      return cpuMs(() => one.mask(text, 'text', 'complete'));
     });
     expect(many).toBeLessThan(3 * Math.max(few ?? 0, 5));
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { RefusedError } from '../core/index.ts';
 import { normaliseTarget } from './path.ts';
+import { cpuMs } from '../../test/support/cost.ts';
 
 describe('a target that has one reading', () => {
   test.each([
@@ -84,9 +85,10 @@ describe('a target that two servers could read differently is refused', () => {
 });
 
 test('a path of escapes is judged in linear time', () => {
-  const started = performance.now();
-  expect(() => normaliseTarget(`/${'%41'.repeat(2700)}%`)).toThrow(RefusedError);
-  expect(() => normaliseTarget(`/${'a/'.repeat(4000)}!`)).not.toThrow();
-  expect(() => normaliseTarget(`/${'a'.repeat(8000)}\x01`)).toThrow(RefusedError);
-  expect(performance.now() - started).toBeLessThan(200);
+  const cost = cpuMs(() => {
+    expect(() => normaliseTarget(`/${'%41'.repeat(2700)}%`)).toThrow(RefusedError);
+    expect(() => normaliseTarget(`/${'a/'.repeat(4000)}!`)).not.toThrow();
+    expect(() => normaliseTarget(`/${'a'.repeat(8000)}\x01`)).toThrow(RefusedError);
+  });
+  expect(cost).toBeLessThan(200);
 });

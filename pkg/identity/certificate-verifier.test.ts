@@ -10,6 +10,7 @@ import type { FakeClock } from '../../test/support/fake-clock.ts';
 import { createAuthority, serverAuth } from '../../test/support/issuer-certificates.ts';
 import type { Authority, CertificateOptions } from '../../test/support/issuer-certificates.ts';
 import { createIdentityVerifier } from './index.ts';
+import { until } from '../../test/support/wait.ts';
 
 let clock: FakeClock;
 let folder: string;
@@ -328,14 +329,8 @@ describe('a token and a certificate together', () => {
 /** One reload, well before anything remembered runs out; it reads a real file, so it is waited for. */
 async function reload(result: () => unknown, expected: unknown): Promise<void> {
   clock.advance(30_000);
-  for (let turn = 0; turn < 400; turn++) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    try {
-      expect(result()).toEqual(expected);
-      return;
-    } catch {
-      continue;
-    }
-  }
-  expect(result()).toEqual(expected);
+  await until(() => {
+    expect(result()).toEqual(expected);
+    return true;
+  }, 'the reload is taken');
 }

@@ -16,6 +16,7 @@ import {
 import type { KeyServer, SigningKey } from '../../test/support/issuer-keys.ts';
 import { createIdentityVerifier } from './index.ts';
 import type { IdentityOptions } from './index.ts';
+import { until } from '../../test/support/wait.ts';
 
 const es = signingKey('ES256', 'es-1');
 const rsa = signingKey('RS256', 'rsa-1');
@@ -1070,12 +1071,3 @@ describe('tokens bound to a certificate (RFC 8705)', () => {
     }
   });
 });
-
-/** Waits for something that real sockets bring about. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 400; turn++) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error('it never came to hold');
-}

@@ -1,13 +1,14 @@
 /** What the chart gives pods: the text of ConfigMap `sidegate-options`, checked field by field. */
 import { parse } from 'yaml';
 import type { CaptureMode } from '../contract/index.ts';
-import type { InjectOptions, NamespaceFacts } from './options.ts';
+import type { Drawn, InjectOptions, NamespaceFacts } from './options.ts';
 import { isRecord } from './pod.ts';
 import { quantityBytes } from './quantity.ts';
 
 /** Options but for what is known only when a pod comes: its namespace, and the authorities of that moment. */
 export interface ChartOptions {
-  for(namespace: NamespaceFacts, ca: string): InjectOptions;
+  /** @param drawn for a pod that is to run */
+  for(namespace: NamespaceFacts, ca: string, drawn?: Drawn): InjectOptions;
   readonly governNamespaces: 'Auto' | 'Required';
   /** Images that our containers may have: the present one first. */
   readonly images: readonly string[];
@@ -49,6 +50,7 @@ const shape: Readonly<Record<string, Check>> = {
   nativeSidecars: oneOf(true, false),
   controller: fields({ url: (value) => typeof value === 'string' && value.startsWith('https://'), name: text }),
   uid: (value) => integer(value) && value !== 0,
+  changeUser: oneOf('Never', 'IfDeclared', 'Always'),
   resources: fields({ init: resources, sidecar: resources }),
   stateSize: text,
   spoolSize: (value) => typeof value === 'string' && quantityBytes(value) !== undefined,
@@ -101,8 +103,9 @@ export function parseChartOptions(yaml: string): ChartOptions {
   return {
     governNamespaces: rest.governNamespaces,
     images: [rest.image, ...previousImages],
-    for: (namespace, ca) => ({
+    for: (namespace, ca, drawn) => ({
       ...rest,
+      drawn,
       controller: { url: controller.url, name: controller.name, ca },
       captureMode: Object.hasOwn(captureModes, namespace.name)
         ? (captureModes[namespace.name] ?? rest.captureMode)

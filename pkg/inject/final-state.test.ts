@@ -79,6 +79,7 @@ describe('a pod that was injected', () => {
       'port_map',
       'injected',
       'raw_sockets',
+      'change_user',
     ]);
   });
 });

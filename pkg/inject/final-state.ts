@@ -17,6 +17,8 @@ import {
   tokenSeconds,
   volumes as ownVolumes,
 } from '../contract/index.ts';
+import { dropsRawSockets, isConfined } from './confinement.ts';
+import { isDrawnGid } from './drawn.ts';
 import type { InjectOptions } from './options.ts';
 import { waitHook } from './our-containers.ts';
 import { readPod } from './pod.ts';
@@ -24,8 +26,8 @@ import { sameJson } from './same-json.ts';
 import type { Container, Handler, Pod } from './pod.ts';
 import { dialerUid, formatHelpers, formatPortMap, formatPorts, likeDialer, meshesOf, portsOf } from './ports.ts';
 import type { PodPorts } from './ports.ts';
-import { argumentAfter } from './previous.ts';
-import { isDrainHook } from './probes.ts';
+import { argumentAfter, previousRun } from './previous.ts';
+import { isDrainHook, isOpenHook } from './probes.ts';
 import { spoolLimit } from './quantity.ts';
 import { refusalsOf } from './refusals.ts';
 import { entriesOf } from './roles.ts';
@@ -55,6 +57,8 @@ interface Subject {
   readonly ports: PodPorts;
   readonly init: Container | undefined;
   readonly sidecar: Container | undefined;
+  /** The sidecar's; undefined where it is none that could be drawn. */
+  readonly gid: number | undefined;
 }
 
 /** Undefined: it holds. */
@@ -96,9 +100,9 @@ const knownFields = new Set([
   ...['terminationMessagePath', 'terminationMessagePolicy'],
 ]);
 
-const restricted = (uid: number): unknown => ({
+const restricted = (uid: number, gid: number | undefined): unknown => ({
   runAsUser: uid,
-  runAsGroup: uid,
+  runAsGroup: gid,
   runAsNonRoot: true,
   privileged: false,
   allowPrivilegeEscalation: false,
@@ -162,13 +166,14 @@ const rules = {
       !params.options.nativeSidecars || sidecar?.restartPolicy === 'Always',
       `container ${own.sidecar} must have restartPolicy Always`,
     ),
-  security_context: ({ init, sidecar, params }) =>
+  security_context: ({ init, sidecar, params, gid }) =>
     unless(
-      (sidecar === undefined || sameJson(sidecar.securityContext, restricted(params.options.uid))) &&
+      (sidecar === undefined ||
+        (gid !== undefined && sameJson(sidecar.securityContext, restricted(params.options.uid, gid)))) &&
         (init === undefined || sameJson(init.securityContext, netAdmin)),
       'the security context of our containers must be what the webhook writes',
     ),
-  sidecar_arguments: ({ sidecar, params: { options }, ports }) => {
+  sidecar_arguments: ({ pod, sidecar, params: { options }, ports }) => {
     if (sidecar === undefined) return undefined;
     const expected: readonly (readonly [flag: string, value: string | undefined])[] = [
       ['--ports', formatPorts(ports.governed)],
@@ -183,12 +188,13 @@ const rules = {
     ];
     const flags = [...expected.map(([flag]) => flag), '--probes', '--grace'];
     return unless(
-      hasOnlyFlags(sidecar, 'sidecar', flags) &&
+      ![...previousRun(pod).probes.keys()].some(isOpenHook) &&
+        hasOnlyFlags(sidecar, 'sidecar', flags) &&
         expected.every(([flag, value]) => argumentAfter(sidecar.args, flag) === value),
       `the arguments of ${own.sidecar} must be what the webhook writes`,
     );
   },
-  init_arguments: ({ init, pod, params: { options }, others, ports }) => {
+  init_arguments: ({ init, sidecar, pod, params: { options }, others, ports, gid }) => {
     if (init === undefined) return undefined;
     const argument = (flag: string): string | undefined => argumentAfter(init.args, flag);
     const meshes = meshesOf(others);
@@ -197,6 +203,7 @@ const rules = {
     const exact: readonly (readonly [flag: string, value: string | undefined])[] = [
       ['--ports', formatPorts(ports.governed)],
       ['--uid', `${options.uid}`],
+      ['--gid', sidecar === undefined ? argument('--gid') : `${gid ?? ''}`],
       ['--sidecar-tcp', `${listeners.probe}-${listeners.admin}`],
       ['--helpers', formatHelpers(ports.helpers) || undefined],
       ['--proxy-uids', meshes.map(({ proxyUid }) => proxyUid).join(',') || undefined],
@@ -287,14 +294,20 @@ const rules = {
       `the annotation ${annotations.injected} must be one of those that are allowed`,
     ),
   raw_sockets: ({ others }) => {
-    const with_ = others.find(({ role, container }) => {
-      const drop = container.securityContext?.capabilities?.drop ?? [];
-      return role.kind !== 'network-init' && !drop.includes('NET_RAW') && !drop.includes('ALL');
-    });
+    const with_ = others.find(({ role, container }) => role.kind !== 'network-init' && !dropsRawSockets(container));
     return unless(with_ === undefined, `container ${with_?.container.name ?? ''} must drop NET_RAW`);
   },
-  neighbours: ({ pod, params: { options }, others, ports }) => {
-    const [first] = refusalsOf({ pod, options, others, ports });
+  change_user: ({ others, params: { options } }) => {
+    const free = others.find(
+      ({ role, container }) => role.kind !== 'network-init' && !isConfined(container, options.changeUser),
+    );
+    return unless(
+      free === undefined,
+      `container ${free?.container.name ?? ''} must drop SETUID and SETGID and have allowPrivilegeEscalation: false, as the webhook writes it`,
+    );
+  },
+  neighbours: ({ pod, params: { options }, others, ports, gid }) => {
+    const [first] = refusalsOf({ pod, options, others, ports, gid });
     return first?.message;
   },
 } as const satisfies Readonly<Record<string, Rule>>;
@@ -312,6 +325,8 @@ export function checkFinalState(value: unknown, params: FinalStateParams): reado
   const others = entries.filter(({ role }) => role.kind !== 'ours');
   const ours = (name: string): Container | undefined =>
     entries.find(({ container }) => container.name === name)?.container;
+  const sidecar = ours(own.sidecar);
+  const gid = sidecar?.securityContext?.runAsGroup;
   const subject: Subject = {
     pod,
     params,
@@ -319,7 +334,8 @@ export function checkFinalState(value: unknown, params: FinalStateParams): reado
     others,
     ports: portsOf(pod, others, params.options),
     init: ours(own.init),
-    sidecar: ours(own.sidecar),
+    sidecar,
+    gid: isDrawnGid(pod, gid) ? gid : undefined,
   };
   return finalStateRules.flatMap((rule) => {
     const message = (rules[rule] as Rule)(subject);

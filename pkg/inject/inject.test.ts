@@ -6,11 +6,12 @@ import fc from 'fast-check';
 import { jsonValue, parseJson } from '../base/index.ts';
 import { checkFinalState, inject, reasonCodes, templateHash } from './index.ts';
 import type { InjectOptions, InjectResult, PatchOperation, RefusalCode } from './index.ts';
+import { draw, drawnBytes, sidecarGid } from './drawn.ts';
 import { waitHook } from './our-containers.ts';
 import type { Pod } from './pod.ts';
 import { reason } from './reasons.ts';
 import { applyPatch } from './testing/apply-patch.ts';
-import { paramsOf, testOptions } from './testing/options.ts';
+import { drawnOf, paramsOf, testOptions } from './testing/options.ts';
 import { changed, generatedPod, model, pod } from './testing/pods.ts';
 import type { Json } from './testing/pods.ts';
 
@@ -252,6 +253,28 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
         securityContext: { capabilities: { add: ['NET_ADMIN'] } },
       }),
     ],
+    [
+      'SETUID where nobody may become another',
+      'change_user',
+      other({ securityContext: { capabilities: { add: ['cap_setuid'] } } }),
+      { changeUser: 'Never' },
+    ],
+    [
+      'set-uid programs where nobody may become another',
+      'change_user',
+      other({ securityContext: { allowPrivilegeEscalation: true } }),
+      { changeUser: 'Never' },
+    ],
+    [
+      "the sidecar's gid in a container",
+      'reserved_uid',
+      other({ securityContext: { runAsGroup: sidecarGid(pod() as unknown as Pod, testOptions) } }),
+    ],
+    [
+      "the sidecar's gid for the whole pod",
+      'reserved_uid',
+      pod({ securityContext: { runAsGroup: sidecarGid(pod() as unknown as Pod, testOptions) } }),
+    ],
     ["the sidecar's uid in a container", 'reserved_uid', other({ securityContext: { runAsUser: 61337 } })],
     ["the sidecar's uid for the whole pod", 'reserved_uid', pod({ securityContext: { runAsUser: 61337 } })],
     ['a port of the sidecar', 'reserved_port', other({ ports: [{ containerPort: 17400 }] })],
@@ -383,6 +406,7 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
       'probe_host_left',
       'reserved_container_replaced',
       'loopback_open_to_root',
+      'may_change_user',
       'helper_uid_shared',
       'known_name_other_image',
       'port_name_twice',
@@ -630,10 +654,14 @@ describe('probes and hooks', () => {
       preStop: { httpGet: { port: 'http', path: '/bye' } },
     };
     const result = injected(pod({ terminationGracePeriodSeconds: 45, containers: [model({ lifecycle })] }));
-    expect(first(result)?.lifecycle).toEqual({ postStart: led('post-start'), preStop: led('pre-stop') });
+    const key = testOptions.drawn?.hookKey ?? '';
+    expect(first(result)?.lifecycle).toEqual({
+      postStart: led(`post-start/${key}`),
+      preStop: led(`pre-stop/${key}`),
+    });
     expect(probesOf(result.pod)).toEqual({
-      '/probe/model/post-start': { timeoutSeconds: 45, tcpSocket: { port: 8000 } },
-      '/probe/model/pre-stop': { timeoutSeconds: 45, httpGet: { port: 8000, path: '/bye', scheme: 'HTTP' } },
+      [`/probe/model/post-start/${key}`]: { timeoutSeconds: 45, tcpSocket: { port: 8000 } },
+      [`/probe/model/pre-stop/${key}`]: { timeoutSeconds: 45, httpGet: { port: 8000, path: '/bye', scheme: 'HTTP' } },
     });
     expect(result.notes.map(({ code }) => code)).toContain('prestop_kept');
   });
@@ -688,7 +716,7 @@ describe('a pod that was injected before', () => {
       copy.spec.initContainers.unshift({
         name: 'first',
         image: 'a:1',
-        securityContext: { capabilities: { drop: ['ALL'] } },
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
       });
     });
     const result = injected(value);
@@ -719,6 +747,37 @@ describe('a pod that was injected before', () => {
       '/probe/model/readiness': target,
       '/probe/late/liveness': { timeoutSeconds: 1, httpGet: { port: 7000, path: '/', scheme: 'HTTP' } },
     });
+  });
+
+  it('and whose hook a mesh has led to itself keeps what the mesh asks, with the key of then', () => {
+    const hooked = injected(
+      pod({ containers: [model({ lifecycle: { preStop: { httpGet: { port: 'http', path: '/bye' } } } })] }),
+    ).pod;
+    const value = changed(hooked, (copy: { spec: { containers: Json[] } }) => {
+      copy.spec.containers.unshift({ name: 'istio-proxy', image: 'istio/proxyv2:1' });
+      (copy.spec.containers[1] as { lifecycle: unknown }).lifecycle = {
+        preStop: { httpGet: { path: '/app-lifecycle/model/prestopz', port: 15020 } },
+      };
+    });
+    const later = { ...testOptions, drawn: draw(Buffer.alloc(drawnBytes, 7)) };
+    expect(Object.keys(probesOf(injected(value, later).pod))).toEqual([
+      `/probe/model/pre-stop/${testOptions.drawn?.hookKey}`,
+    ]);
+  });
+
+  it('for another pod gets a key and a gid of its own', () => {
+    const hooked = injected(
+      pod({ containers: [model({ lifecycle: { preStop: { httpGet: { port: 'http', path: '/bye' } } } })] }),
+    ).pod;
+    const later = { ...testOptions, drawn: draw(Buffer.alloc(drawnBytes, 7)) };
+    const copy = injected(hooked, later).pod;
+    expect(drawnOf(copy).hookKey).toBe(later.drawn.hookKey);
+    expect(copy.spec.containers[0]?.lifecycle?.preStop?.httpGet?.path).toBe(
+      `/probe/model/pre-stop/${later.drawn.hookKey}`,
+    );
+    expect(sidecarOf(copy)?.securityContext?.runAsGroup).not.toBe(sidecarOf(hooked)?.securityContext?.runAsGroup);
+    expect(argument(copy, '--gid', 'sidegate-init')).toBe(`${sidecarOf(copy)?.securityContext?.runAsGroup}`);
+    expect(checkFinalState(copy, paramsOf(testOptions))).toEqual([]);
   });
 
   it('and whose probe a mesh has led to itself keeps what the mesh asks', () => {
@@ -898,16 +957,58 @@ describe('other containers', () => {
     const drops = (capabilities: unknown): unknown =>
       injected(pod({ containers: [model({ securityContext: { capabilities, runAsUser: 7 } })] })).pod.spec.containers[0]
         ?.securityContext;
-    expect(drops(undefined)).toEqual({ runAsUser: 7, capabilities: { drop: ['NET_RAW'] } });
+    const always = { runAsUser: 7, allowPrivilegeEscalation: false };
+    expect(drops(undefined)).toEqual({ ...always, capabilities: { drop: ['NET_RAW', 'SETUID', 'SETGID'] } });
     expect(drops({ drop: ['CHOWN'], add: ['IPC_LOCK'] })).toEqual({
-      runAsUser: 7,
-      capabilities: { drop: ['CHOWN', 'NET_RAW'], add: ['IPC_LOCK'] },
+      ...always,
+      capabilities: { drop: ['CHOWN', 'NET_RAW', 'SETUID', 'SETGID'], add: ['IPC_LOCK'] },
     });
-    expect(drops({ drop: ['ALL'] })).toEqual({ runAsUser: 7, capabilities: { drop: ['ALL'] } });
-    expect(drops({ drop: ['NET_RAW'] })).toEqual({ runAsUser: 7, capabilities: { drop: ['NET_RAW'] } });
+    expect(drops({ drop: ['ALL'] })).toEqual({ ...always, capabilities: { drop: ['ALL'] } });
+    expect(drops({ drop: ['NET_RAW', 'SETGID'] })).toEqual({
+      ...always,
+      capabilities: { drop: ['NET_RAW', 'SETGID', 'SETUID'] },
+    });
     expect(drops({ drop: ['cap_net_raw'] })).toEqual({
-      runAsUser: 7,
-      capabilities: { drop: ['cap_net_raw', 'NET_RAW'] },
+      ...always,
+      capabilities: { drop: ['cap_net_raw', 'NET_RAW', 'SETUID', 'SETGID'] },
+    });
+  });
+
+  describe('become another user', () => {
+    const context = (securityContext: Json, changeUser: InjectOptions['changeUser'] = 'IfDeclared') => {
+      const options = { ...testOptions, changeUser };
+      const result = injected(pod({ containers: [model({ securityContext })] }), options);
+      expect(checkFinalState(result.pod, paramsOf(options))).toEqual([]);
+      expect(injected(result.pod, options).patch).toEqual([]);
+      return {
+        is: result.pod.spec.containers[0]?.securityContext,
+        told: result.notes.some(({ code }) => code === 'may_change_user'),
+      };
+    };
+
+    it('never, unless they say so', () => {
+      expect(context({})).toMatchObject({ is: { allowPrivilegeEscalation: false }, told: false });
+      expect(context({}, 'Never')).toEqual(context({}));
+    });
+
+    it('where they say so, and their author is told what it means', () => {
+      expect(context({ capabilities: { add: ['CAP_SETUID', 'SETGID'] } })).toEqual({
+        is: { allowPrivilegeEscalation: false, capabilities: { add: ['CAP_SETUID', 'SETGID'], drop: ['NET_RAW'] } },
+        told: true,
+      });
+      expect(context({ capabilities: { add: ['SETGID'], drop: ['ALL'] } })).toEqual({
+        is: { allowPrivilegeEscalation: false, capabilities: { add: ['SETGID'], drop: ['ALL'] } },
+        told: true,
+      });
+      expect(context({ allowPrivilegeEscalation: true })).toEqual({
+        is: { allowPrivilegeEscalation: true, capabilities: { drop: ['NET_RAW', 'SETUID', 'SETGID'] } },
+        told: true,
+      });
+    });
+
+    it('as ever where the chart says so', () => {
+      expect(context({}, 'Always')).toEqual({ is: { capabilities: { drop: ['NET_RAW'] } }, told: true });
+      expect(context({ capabilities: { drop: ['ALL'] }, allowPrivilegeEscalation: false }, 'Always').told).toBe(false);
     });
   });
 

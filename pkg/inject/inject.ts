@@ -7,6 +7,8 @@
  */
 import { createHash } from 'node:crypto';
 import { annotations, inferenceLabel } from '../contract/index.ts';
+import { confined, mayChangeUser } from './confinement.ts';
+import { shownHookKey, sidecarGid } from './drawn.ts';
 import type { InjectOptions } from './options.ts';
 import { initContainer, ourVolumes, sidecarContainer } from './our-containers.ts';
 import type { Shape } from './our-containers.ts';
@@ -72,8 +74,11 @@ export function inject(value: unknown, options: InjectOptions): InjectResult {
   const others = entries.filter(({ role }) => role.kind !== 'ours');
   const ports = portsOf(pod, others, options);
   const previous = previousRun(pod);
-  const rewritten = rewriteAll(pod, others, previous);
-  const reasons = [...refusalsOf({ pod, options, others, ports }), ...rewritten.flatMap(({ faults }) => faults)];
+  const rewritten = rewriteAll(pod, others, previous, options);
+  const reasons = [
+    ...refusalsOf({ pod, options, others, ports, gid: sidecarGid(pod, options) }),
+    ...rewritten.flatMap(({ faults }) => faults),
+  ];
   if (reasons.length > 0) return { kind: 'refuse', reasons };
 
   const names = options.captureMode === 'NamedPort' ? governedNames(others, ports, previous) : emptyNames;
@@ -105,11 +110,17 @@ const emptyNames: ReadonlyMap<number, string> = new Map();
 const gracePeriodOf = (pod: Pod): number => pod.spec.terminationGracePeriodSeconds ?? defaultGracePeriod;
 
 /** In the order of `others`. A mesh's own containers are its own: their ports are open. */
-function rewriteAll(pod: Pod, others: readonly Entry[], previous: Previous): readonly Rewritten[] {
+function rewriteAll(
+  pod: Pod,
+  others: readonly Entry[],
+  previous: Previous,
+  { drawn }: InjectOptions,
+): readonly Rewritten[] {
   const context = {
     previous,
     meshPorts: meshesOf(others).flatMap(({ inboundTcp }) => inboundTcp),
     gracePeriod: gracePeriodOf(pod),
+    hookKey: drawn?.hookKey ?? shownHookKey,
   };
   return others.map(({ container, role }) =>
     role.kind === 'proxy' || role.kind === 'network-init'
@@ -142,10 +153,10 @@ function governedNames(others: readonly Entry[], ports: PodPorts, previous: Prev
   return names;
 }
 
-/** One of the others as it will be: without NET_RAW, with a hook that waits for answers under way, and its port's name moved. */
+/** One of the others as it will be: confined, with a hook that waits for answers under way, and its port's name moved. */
 function finish(entry: Entry, rewritten: Container, models: readonly Entry[], { options, ports }: Shape): Container {
   let container = rewritten;
-  if (entry.role.kind !== 'network-init') container = withoutRawSockets(container);
+  if (entry.role.kind !== 'network-init') container = confined(container, options.changeUser);
   if (models.includes(entry) && !container.lifecycle?.preStop)
     container = { ...container, lifecycle: { ...container.lifecycle, preStop: drainHook } };
   const governed = ports.governed.map(({ model }) => model);
@@ -160,20 +171,6 @@ function finish(entry: Entry, rewritten: Container, models: readonly Entry[], { 
 function unnamed<Port extends { readonly name?: string | null }>(port: Port): Port {
   const { name: _, ...rest } = port;
   return rest as Port;
-}
-
-/** NET_RAW is in every container's default set, and raw sockets pass the rules by uid. */
-function withoutRawSockets(container: Container): Container {
-  const { securityContext } = container;
-  const drop = securityContext?.capabilities?.drop ?? [];
-  if (drop.includes('NET_RAW') || drop.includes('ALL')) return container;
-  return {
-    ...container,
-    securityContext: {
-      ...securityContext,
-      capabilities: { ...securityContext?.capabilities, drop: [...drop, 'NET_RAW'] },
-    },
-  };
 }
 
 /** Before all others but a mesh's that stand first: its network has to be there before it is redirected. */
@@ -269,9 +266,9 @@ function annotationsOf({ pod, ports, options }: Shape, models: readonly Entry[])
 export const injectedAnnotation = (options: InjectOptions): string =>
   JSON.stringify({ version: options.version, templateHash: templateHash(options), mode: options.captureMode });
 
-/** Names the options that shape a pod; 16 hexadecimal digits of SHA-256. The namespace shapes none. */
+/** Names the options that shape a pod; 16 hexadecimal digits of SHA-256. The namespace shapes none, and what is drawn is each pod's own. */
 export function templateHash(options: InjectOptions): string {
-  const { namespace: _namespace, governNamespaces: _govern, ...shaping } = options;
+  const { namespace: _namespace, governNamespaces: _govern, drawn: _drawn, ...shaping } = options;
   const sorted = (value: unknown): unknown =>
     typeof value !== 'object' || value === null
       ? value
@@ -308,6 +305,11 @@ function notesOf(
     ...(options.captureMode === 'Redirect' && dialerUid(pod) === 0 ? likeDialer(pod, others) : []).map(
       ({ container }) => reason('loopback_open_to_root', container.name),
     ),
+    ...others
+      .filter(
+        ({ role, container }) => role.kind !== 'network-init' && mayChangeUser(confined(container, options.changeUser)),
+      )
+      .map(({ container }) => reason('may_change_user', container.name)),
     ...others
       .filter(({ role }) => role.kind === 'helper' && !helpers.includes(role.helper.runAsUser))
       .map(({ container }) => reason('helper_uid_shared', container.name)),

@@ -47,6 +47,14 @@ export interface NamespaceFacts {
   readonly governed: boolean;
 }
 
+/** What is drawn at random for each pod. */
+export interface Drawn {
+  /** Part of the paths of network hooks on the probe port: 22 characters of base64url. */
+  readonly hookKey: string;
+  /** 0 to 2^32 - 1: which of the gids that sidecars may have this one has. */
+  readonly number: number;
+}
+
 /** What decides a pod's shape beside the pod: the chart's values and its namespace. Never a policy: policies come later and change. */
 export interface InjectOptions {
   /** Of the injector, for the annotation. */
@@ -65,6 +73,13 @@ export interface InjectOptions {
     readonly ca: string;
   };
   readonly uid: number;
+  /**
+   * Whether a container beside the sidecar may become another user: `Never`; `IfDeclared`, where it states that in its security context
+   * (`capabilities.add: [SETUID, SETGID]`, `allowPrivilegeEscalation: true`); or `Always`, as Kubernetes does by default.
+   */
+  readonly changeUser: 'Never' | 'IfDeclared' | 'Always';
+  /** Undefined: for looking at, not for running. */
+  readonly drawn?: Drawn | undefined;
   readonly resources: { readonly init: Resources; readonly sidecar: Resources };
   /** Quantity: what the memory volume for policy and certificate may take. */
   readonly stateSize: string;
@@ -90,6 +105,7 @@ export const defaultOptions = {
   captureMode: 'Redirect',
   nativeSidecars: true,
   uid: defaultUid,
+  changeUser: 'IfDeclared',
   resources: {
     init: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '500m', memory: '256Mi' } },
     // No CPU limit: throttling would show as latency of every token. Memory: the process keeps well below it (docs/BENCHMARKS.md).

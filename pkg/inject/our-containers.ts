@@ -11,6 +11,7 @@ import {
   tokenSeconds,
   volumes,
 } from '../contract/index.ts';
+import { sidecarGid } from './drawn.ts';
 import type { InjectOptions } from './options.ts';
 import type { Container, ContainerPort, EnvVar, Pod, Probe, Volume } from './pod.ts';
 import type { ProbeMap } from './previous.ts';
@@ -43,7 +44,7 @@ function initArguments({ pod, options, entries, ports }: Shape): readonly string
   const inner = dialers.some(({ role }) => role.kind === 'wrapper') ? ports.inner : [];
   return [
     'init',
-    ...['--ports', formatPorts(ports.governed), '--uid', `${options.uid}`],
+    ...['--ports', formatPorts(ports.governed), '--uid', `${options.uid}`, '--gid', `${sidecarGid(pod, options)}`],
     ...['--sidecar-tcp', `${listeners.probe}-${listeners.admin}`],
     ...flag('--helpers', formatHelpers(ports.helpers)),
     ...flag('--allow-tcp', ranges(...ports.open)),
@@ -145,7 +146,7 @@ function sidecarPorts({ ports, portNames: names }: Shape): readonly ContainerPor
 }
 
 export function sidecarContainer(shape: Shape): Container {
-  const { options } = shape;
+  const { options, pod } = shape;
   return {
     name: own.sidecar,
     image: options.image,
@@ -167,7 +168,7 @@ export function sidecarContainer(shape: Shape): Container {
     lifecycle: { ...(options.nativeSidecars ? {} : { postStart: waitHook }), preStop: drainHook },
     securityContext: {
       runAsUser: options.uid,
-      runAsGroup: options.uid,
+      runAsGroup: sidecarGid(pod, options),
       runAsNonRoot: true,
       privileged: false,
       allowPrivilegeEscalation: false,

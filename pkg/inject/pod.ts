@@ -24,7 +24,11 @@ export interface PodSpec {
   /** False: the pod has a user namespace of its own. */
   readonly hostUsers?: boolean | null;
   readonly os?: { readonly name?: string | null } | null;
-  readonly securityContext?: { readonly runAsUser?: number | null; readonly runAsNonRoot?: boolean | null } | null;
+  readonly securityContext?: {
+    readonly runAsUser?: number | null;
+    readonly runAsGroup?: number | null;
+    readonly runAsNonRoot?: boolean | null;
+  } | null;
   readonly terminationGracePeriodSeconds?: number | null;
 }
 
@@ -175,7 +179,9 @@ const container: Shape = {
       fields: {
         privileged: 'boolean',
         runAsUser: 'integer',
+        runAsGroup: 'integer',
         runAsNonRoot: 'boolean',
+        allowPrivilegeEscalation: 'boolean',
         capabilities: { fields: { add: strings, drop: strings } },
       },
     },
@@ -207,7 +213,7 @@ const pod: Shape = {
         shareProcessNamespace: 'boolean',
         hostUsers: 'boolean',
         os: { fields: { name: 'string' } },
-        securityContext: { fields: { runAsUser: 'integer', runAsNonRoot: 'boolean' } },
+        securityContext: { fields: { runAsUser: 'integer', runAsGroup: 'integer', runAsNonRoot: 'boolean' } },
         terminationGracePeriodSeconds: 'integer',
       },
       required: ['containers'],

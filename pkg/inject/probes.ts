@@ -1,8 +1,10 @@
 /**
  * Probes and lifecycle hooks, led to the sidecar's probe port. The kubelet dials from outside: it would meet the TLS listener, or a
- * port that is closed. The map says what each path stands for, and the sidecar serves exactly that.
+ * port that is closed. The map says what each path stands for, and the sidecar serves exactly that. Whoever reaches the pod reaches
+ * that port: a probe may be asked by all, a hook does something, so that its path has a part that is drawn for the pod.
  */
 import { listeners, paths, reservedPorts } from '../contract/index.ts';
+import { drawnHookKey } from './drawn.ts';
 import type { Container, Handler, Probe } from './pod.ts';
 import type { Previous, ProbeTarget } from './previous.ts';
 import { reason } from './reasons.ts';
@@ -28,6 +30,8 @@ export interface RewriteContext {
   readonly meshPorts: readonly number[];
   /** Seconds that a hook may take. */
   readonly gracePeriod: number;
+  /** Part of the paths of hooks, which others must not call. */
+  readonly hookKey: string;
 }
 
 export interface Rewritten {
@@ -42,8 +46,10 @@ export const drainHook: Handler = { httpGet: { path: paths.drain, port: listener
 export const isDrainHook = (handler: Handler | null | undefined): boolean =>
   handler?.httpGet?.path === paths.drain && handler.httpGet.port === listeners.probe;
 
+type Recorded = readonly [path: string, target: ProbeTarget];
+
 type Outcome =
-  | { readonly kind: 'leave'; readonly target?: ProbeTarget; readonly note?: Reason }
+  | { readonly kind: 'leave'; readonly recorded?: Recorded; readonly note?: Reason }
   | { readonly kind: 'lead'; readonly target: ProbeTarget }
   | { readonly kind: 'fault'; readonly fault: Reason };
 
@@ -91,22 +97,36 @@ function judge(
   if (host !== '') return { kind: 'leave', note: reason('probe_host_left', at) };
   const port = portNumber(network.port, container, context.previous);
   if (port === undefined) return { kind: 'fault', fault: reason('probe_port_unknown', at) };
-  const recorded = context.previous.probes.get(pathOf(container, field));
+  const recorded = recordedFor(container, field, context.previous);
   if (port === listeners.probe) {
     if (isDrainHook(handler) && field === 'preStop') return { kind: 'leave' };
-    const ours = handler.httpGet?.path === pathOf(container, field);
-    if (ours && recorded !== undefined) return { kind: 'leave', target: recorded };
+    // Led anew: to another key, where it was drawn for another pod, or by an earlier run.
+    if (recorded !== undefined && handler.httpGet?.path === recorded[0]) return { kind: 'lead', target: recorded[1] };
     return { kind: 'fault', fault: reason('probe_lost', at) };
   }
   if (reservedPorts.first <= port && port <= reservedPorts.last)
     return { kind: 'fault', fault: reason('reserved_port', `port ${port}, which ${at} asks,`) };
   // A mesh has led it to itself, perhaps after we had led it to the sidecar: it then asks what we wrote.
-  if (context.meshPorts.includes(port))
-    return { kind: 'leave', ...(recorded === undefined ? {} : { target: recorded }) };
+  if (context.meshPorts.includes(port)) return { kind: 'leave', ...(recorded === undefined ? {} : { recorded }) };
   return { kind: 'lead', target: targetOf(handler, port, timeout) };
 }
 
-const pathOf = (container: Container, field: Field): string => `${paths.probe}/${container.name}/${kinds[field]}`;
+const isHook = (field: Field): boolean => (hookFields as readonly Field[]).includes(field);
+
+const pathOf = (container: Container, field: Field, hookKey: string): string =>
+  `${paths.probe}/${container.name}/${kinds[field]}${isHook(field) ? `/${hookKey}` : ''}`;
+
+/** Whether a path of the probe port is a hook's without a key that was drawn. */
+export function isOpenHook(path: string): boolean {
+  const [, kind, key = ''] = /^\/probe\/[^/]*\/([^/]*)(?:\/(.*))?$/.exec(path) ?? [];
+  return hookFields.some((field) => kinds[field] === kind) && !drawnHookKey.test(key);
+}
+
+/** What an earlier run has written for it, and under which path. */
+function recordedFor(container: Container, field: Field, { probes }: Previous): Recorded | undefined {
+  const path = pathOf(container, field, '');
+  return [...probes].find(([one]) => (isHook(field) ? one.startsWith(path) : one === path));
+}
 
 /** The handler without what it asked, and with the request to the sidecar. */
 function led<H extends Handler>(handler: H, path: string): H {
@@ -116,16 +136,18 @@ function led<H extends Handler>(handler: H, path: string): H {
 
 /** Leads every probe and hook of `container` that goes to the pod over the network to the probe port. */
 export function rewriteProbes(container: Container, context: RewriteContext): Rewritten {
-  const targets: [string, ProbeTarget][] = [];
+  const targets: Recorded[] = [];
   const faults: Reason[] = [];
   const notes: Reason[] = [];
   const one = <H extends Handler>(field: Field, handler: H, timeout: number): H => {
     const outcome = judge(container, field, handler, timeout, context);
     if (outcome.kind === 'fault') faults.push(outcome.fault);
     if (outcome.kind === 'leave' && outcome.note !== undefined) notes.push(outcome.note);
-    if (outcome.kind !== 'fault' && outcome.target !== undefined)
-      targets.push([pathOf(container, field), outcome.target]);
-    return outcome.kind === 'lead' ? led(handler, pathOf(container, field)) : handler;
+    if (outcome.kind === 'leave' && outcome.recorded !== undefined) targets.push(outcome.recorded);
+    if (outcome.kind !== 'lead') return handler;
+    const path = pathOf(container, field, context.hookKey);
+    targets.push([path, outcome.target]);
+    return led(handler, path);
   };
 
   let result = container;

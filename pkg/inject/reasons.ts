@@ -55,7 +55,14 @@ const refusals = {
     'container {}, and could change or pass the redirect with it',
     'remove it from securityContext.capabilities.add: no model server needs it to serve',
   ],
-  reserved_uid: ['{} is the uid of the sidecar, which alone may reach the model', 'choose another runAsUser'],
+  change_user: [
+    'container {}, and in this cluster no container beside the sidecar may become another user',
+    "remove it; a cluster administrator may set neighbours.changeUser: IfDeclared in the chart's values",
+  ],
+  reserved_uid: [
+    '{} is the uid or gid of the sidecar, which alone may reach the model',
+    'choose another runAsUser or runAsGroup',
+  ],
   reserved_port: ["{} is in 17400 to 17499, which are the sidecar's ports", 'choose another port'],
   reserved_volume: ['container {}, which is for the sidecar alone', 'mount a volume of your own'],
   reserved_audience: [
@@ -105,8 +112,12 @@ const notes = {
     'remove it from the manifest: the webhook writes it',
   ],
   loopback_open_to_root: [
-    "container {} may run as root, as which port-forward dials too: some undeclared ports stay open on loopback to both, and root can become the sidecar's user",
+    'container {} may run as root, as which port-forward dials too: some undeclared ports stay open on loopback to both',
     'set runAsNonRoot: true where the image allows it',
+  ],
+  may_change_user: [
+    "container {} may become another user, and so may try to become the sidecar's, which alone may reach the model",
+    'let it run as the user that it needs from the start, without SETUID, SETGID and allowPrivilegeEscalation',
   ],
   helper_uid_shared: [
     'container {} is a known helper and gets no more than others, since its uid is not its alone or not set',

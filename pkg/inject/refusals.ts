@@ -8,13 +8,14 @@ import {
   inferenceLabel,
   inferenceLabelValue,
 } from '../contract/index.ts';
+import { capabilityName, declaredChanges } from './confinement.ts';
 import type { InjectOptions } from './options.ts';
 import type { Pod } from './pod.ts';
 import { annotatedPorts, meshesOf, protocolOf } from './ports.ts';
 import type { PodPorts } from './ports.ts';
 import { reason } from './reasons.ts';
 import type { Reason } from './reasons.ts';
-import { runsBeside, uidOf } from './roles.ts';
+import { gidOf, runsBeside, uidOf } from './roles.ts';
 import type { Entry } from './roles.ts';
 
 export interface Facts {
@@ -23,6 +24,8 @@ export interface Facts {
   /** Without our own containers. */
   readonly others: readonly Entry[];
   readonly ports: PodPorts;
+  /** The sidecar's. */
+  readonly gid: number | undefined;
 }
 
 type Check = (facts: Facts) => readonly Reason[];
@@ -34,8 +37,6 @@ const when = (holds: boolean, found: () => Reason): readonly Reason[] => (holds 
 
 /** The port that only the sidecar may use. */
 export const isReservedPort = (port: number): boolean => reservedPorts.first <= port && port <= reservedPorts.last;
-
-export const capabilityName = (capability: string): string => capability.toUpperCase().replace(/^CAP_/, '');
 
 export const isOurVolume = (name: string): boolean => (Object.values(ownVolumes) as readonly string[]).includes(name);
 
@@ -66,13 +67,24 @@ const checks: readonly Check[] = [
           .filter((name) => refusedCapabilities.includes(name));
         return added.map((name) => reason('capability', `${container.name} adds ${name}`));
       }),
-  ({ pod, others, options }) => [
+  ({ others, options }) =>
+    options.changeUser !== 'Never'
+      ? []
+      : others
+          .filter(({ role }) => role.kind !== 'network-init')
+          .flatMap(({ container }) =>
+            declaredChanges(container).map((what) => reason('change_user', `${container.name} ${what}`)),
+          ),
+  ({ pod, others, options, gid }) => [
     ...when(pod.spec.securityContext?.runAsUser === options.uid, () =>
       reason('reserved_uid', `runAsUser ${options.uid} of the pod`),
     ),
     ...others
       .filter(({ container }) => uidOf(pod, container) === options.uid)
       .map(({ container }) => reason('reserved_uid', `runAsUser ${options.uid} of container ${container.name}`)),
+    ...others
+      .filter(({ container }) => gid !== undefined && gidOf(pod, container) === gid)
+      .map(({ container }) => reason('reserved_uid', `runAsGroup ${gid} of container ${container.name}`)),
   ],
   ({ others }) =>
     others.flatMap(({ container }) =>

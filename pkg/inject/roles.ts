@@ -78,6 +78,10 @@ export function entriesOf(pod: Pod, options: InjectOptions): readonly Entry[] {
 export const uidOf = (pod: Pod, { securityContext }: Container): number | undefined =>
   securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser ?? undefined;
 
+/** The gid that the spec gives a container; undefined: the image decides. */
+export const gidOf = (pod: Pod, { securityContext }: Container): number | undefined =>
+  securityContext?.runAsGroup ?? pod.spec.securityContext?.runAsGroup ?? undefined;
+
 /** Whether a container may run as `uid`, as far as the spec says. */
 export function mayRunAs(pod: Pod, container: Container, uid: number): boolean {
   const given = uidOf(pod, container);

@@ -8,6 +8,7 @@ import { createLogger } from '../base/index.ts';
 import type { CredentialSource } from '../core/index.ts';
 import { fileCredentialSource } from './file-credential-source.ts';
 import type { FileCredentialOptions } from './file-credential-source.ts';
+import { pause, until as wait } from '../../test/support/wait.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'credential-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -25,11 +26,11 @@ function make(options: Partial<FileCredentialOptions> = {}) {
   const read = (path: string): string | undefined => source.read({ kind: 'File', path });
   /** Until the next poll has been taken in. */
   const until = async (path: string, value: string | undefined): Promise<void> => {
-    for (let n = 0; n < 100 && read(path) !== value; n++) {
+    await wait(() => {
+      if (read(path) === value) return true;
       clock.advance(1000);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    expect(read(path)).toBe(value);
+      return false;
+    }, 'the value is taken');
   };
   return { clock, lines, source, read, until };
 }
@@ -126,7 +127,7 @@ describe('a credential file', () => {
     read(path);
     for (let n = 0; n < 5; n++) {
       clock.advance(1000);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('ENOENT');

@@ -8,6 +8,7 @@ import { createLogger } from '../base/index.ts';
 import type { Policy, Snapshot } from '../core/index.ts';
 import { filePolicySource } from './file-policy-source.ts';
 import type { FilePolicyOptions, FilePolicySource } from './file-policy-source.ts';
+import { pause, until as wait } from '../../test/support/wait.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'policy-source-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -45,18 +46,17 @@ async function make(paths: readonly string[], options: Partial<FilePolicyOptions
   open.push(source);
   const now = (): string | undefined => source.current()?.generation;
   /** Polls until it holds. */
-  const until = async (holds: () => boolean): Promise<void> => {
-    for (let n = 0; n < 200 && !holds(); n++) {
+  const until = (holds: () => boolean): Promise<void> =>
+    wait(() => {
+      if (holds()) return true;
       clock.advance(250);
-      await new Promise((resolve) => setTimeout(resolve, 3));
-    }
-    expect(holds()).toBe(true);
-  };
+      return false;
+    }, `${holds}`);
   /** Polls for a while. */
   const idle = async (): Promise<void> => {
     for (let n = 0; n < 12; n++) {
       clock.advance(250);
-      await new Promise((resolve) => setTimeout(resolve, 3));
+      await pause(3);
     }
   };
   return { clock, lines, source, now, until, idle };
@@ -133,9 +133,9 @@ describe('a policy file', () => {
     for (const piece of ['b', '\nc', '\nd', '\ne']) {
       text += piece;
       writeFileSync(path, text);
-      // Polls see each state, but never twice the same.
+      // Polls see each state, but never twice the same: what was seen once has a timer to be looked at again.
       clock.advance(500);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await wait(() => clock.pending === 2, 'the state is seen');
     }
     expect(seen).toEqual([]);
     await until(() => now() === 'b+c+d+e');
@@ -176,15 +176,15 @@ describe('a policy file', () => {
   test('stays young while polls confirm it', async () => {
     const path = fresh();
     writeFileSync(path, 'a');
-    const { source, idle } = await make([path]);
+    const { source, idle, until } = await make([path]);
     await idle();
-    expect(source.ageMs()).toBeLessThan(1500);
+    await until(() => source.ageMs() < 1500);
   });
 
   test('wakes nobody when it says the same as before', async () => {
     const path = fresh();
     writeFileSync(path, 'a');
-    const { source, idle } = await make([path]);
+    const { source, idle, until } = await make([path]);
     let woken = 0;
     source.subscribe(() => woken++);
     writeFileSync(path, 'a');
@@ -193,7 +193,7 @@ describe('a policy file', () => {
     await idle();
     expect(woken).toBe(0);
     expect(source.problem()).toBeUndefined();
-    expect(source.ageMs()).toBeLessThan(1500);
+    await until(() => source.ageMs() < 1500);
   });
 
   test('reaches the other listeners when one fails, and none that left', async () => {

@@ -24,6 +24,7 @@ import { readPkcs12 } from './pkcs12.ts';
 import { ensureSelfSigned, keepSelfSigned } from './self-signed.ts';
 import { watchTlsFiles } from './tls-files.ts';
 import type { TlsMaterialSource } from './tls-files.ts';
+import { pause, until } from '../../test/support/wait.ts';
 
 const day = 86_400_000;
 let folder: string;
@@ -60,16 +61,9 @@ function fakeClock(): Clock & { time: number; tick(): Promise<void> } {
     },
     async tick() {
       for (const run of repeated) run();
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(10);
     },
   };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + 5_000; !holds();) {
-    if (performance.now() > end) throw new Error('what was waited for did not come');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 const text = (name: string): string => readFileSync(join(folder, name), 'utf8');

@@ -14,6 +14,7 @@ import { ensureSelfSigned } from '../pki/index.ts';
 import { startProbeAgent } from './agent.ts';
 import { createDrain } from './drain.ts';
 import { readProbeTargets } from './target.ts';
+import { until } from '../../test/support/wait.ts';
 
 const closing: (() => Promise<void>)[] = [];
 let material: { cert: string; key: string };
@@ -272,14 +273,44 @@ describe('other probes', () => {
 });
 
 describe('hooks', () => {
+  const key = 'kEy-_0123456789abcdefg';
+  const path = `/probe/model/pre-stop/${key}`;
   const hook = (port: number): Record<string, unknown> => ({
-    '/probe/model/pre-stop': { timeoutSeconds: 1, httpGet: { port, path: '/stop', scheme: 'HTTP' } },
+    [path]: { timeoutSeconds: 1, httpGet: { port, path: '/stop', scheme: 'HTTP' } },
   });
 
   test('any answer of the container is one; none is none', async () => {
     const port = await listen(createServer((_asked, response) => response.writeHead(500).end()));
-    expect((await (await startAgent(hook(port))).get('/probe/model/pre-stop')).status).toBe(200);
-    await expect((await startAgent(hook(1))).get('/probe/model/pre-stop')).rejects.toThrow();
+    expect(await (await startAgent(hook(port))).get(path)).toEqual({ status: 200, text: 'unhealthy: 500' });
+    await expect((await startAgent(hook(1))).get(path)).rejects.toThrow();
+  });
+
+  test('are called by nobody who has not the key: there is no such page', async () => {
+    let called = 0;
+    const port = await listen(
+      createServer((_asked, response) => {
+        called++;
+        response.end();
+      }),
+    );
+    const agent = await startAgent(hook(port));
+    const there = '/probe/model/pre-stop';
+    const guesses = [
+      ...[there, `${there}/`, `${there}/x`, `${there}/${'A'.repeat(22)}`, `${there}/${key.slice(0, -1)}`],
+      ...[`${there}/${key.slice(0, -1)}h`, `${there}/${key}0`, `${there}/${key}/`, `${there}/${key}?x`],
+      ...[
+        `${there}/${key.toUpperCase()}`,
+        `${there}/drawn-at-admission`,
+        `${there}//${key}`,
+        `/probe//pre-stop/${key}`,
+      ],
+      ...[`/probe/model/post-start/${key}`, `/probe/other/pre-stop/${key}`, `/probe/model/liveness/${key}`],
+    ];
+    for (const guess of guesses)
+      expect([guess, await agent.get(guess)]).toEqual([guess, { status: 404, text: 'no such page' }]);
+    expect(called).toBe(0);
+    expect((await agent.get(path)).status).toBe(200);
+    expect(called).toBe(1);
   });
 });
 
@@ -346,7 +377,7 @@ describe('the port', () => {
     const agent = await startAgent({});
     agent.inFlight = 1;
     const drained = agent.get('/drain');
-    while (agent.leaving.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => agent.leaving.length > 0);
     expect((await agent.get('/other')).status).toBe(404);
     expect((await drained).text).toMatch(/^(?:idle|deadline)$/);
     expect(agent.leaving).toEqual([true]);

@@ -1,3 +1,4 @@
+import { hash, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -7,6 +8,7 @@ import { paths } from '../contract/index.ts';
 import { dialProbe } from './dial.ts';
 import type { ProbeResult } from './dial.ts';
 import type { Drain } from './drain.ts';
+import { splitHook } from './target.ts';
 import type { ProbeTarget, ProbeTargets } from './target.ts';
 
 /**
@@ -14,7 +16,8 @@ import type { ProbeTarget, ProbeTargets } from './target.ts';
  *
  * It does not ask who calls, since nothing tells the kubelet from others on every network. So an answer holds no byte of the
  * container's, a question that comes while another for the same path is under way or has just ended gets that one's answer, and
- * one address may hold few connections. Limit: whoever reaches the pod can call a network hook that the pod declares.
+ * one address may hold few connections. A hook does something, so that its path holds a key of the pod: without it there is no such
+ * page, and how long that takes to say does not depend on how much of the key was right.
  */
 export interface ProbeAgentOptions {
   readonly host: string;
@@ -41,11 +44,41 @@ const freshMs = 250;
 const maxPerAddress = 32;
 const maxConnections = 1_024;
 
-const hooks = /\/(?:post-start|pre-stop)$/;
+interface Hook {
+  readonly path: string;
+  readonly target: ProbeTarget;
+  readonly digest: Buffer;
+}
+
+const digestOf = (key: string): Buffer => hash('sha256', key, 'buffer');
+
+/** What a path asks for, and under which name its answers are shared. */
+function createLookup(
+  targets: ProbeTargets,
+): (path: string) => (Omit<Hook, 'digest'> & { readonly hook: boolean }) | undefined {
+  const probes = new Map<string, ProbeTarget>();
+  const hooks = new Map<string, Hook>();
+  for (const [path, target] of targets) {
+    const split = splitHook(path);
+    if (split === undefined) probes.set(path, target);
+    else hooks.set(split.hook, { path: split.hook, target, digest: digestOf(split.key) });
+  }
+  return (path) => {
+    const split = splitHook(path);
+    if (split === undefined) {
+      const target = probes.get(path);
+      return target === undefined ? undefined : { path, target, hook: false };
+    }
+    const found = hooks.get(split.hook);
+    if (found === undefined || !timingSafeEqual(found.digest, digestOf(split.key))) return undefined;
+    return { path: found.path, target: found.target, hook: true };
+  };
+}
 
 /** @throws the system's error when the port cannot be had. */
 export async function startProbeAgent(options: ProbeAgentOptions): Promise<ProbeAgent> {
-  const { targets, drain, clock, logger } = options;
+  const { drain, clock, logger } = options;
+  const lookup = createLookup(options.targets);
   const running = new Map<string, Promise<ProbeResult>>();
   const probe = (path: string, target: ProbeTarget): Promise<ProbeResult> => {
     const known = running.get(path);
@@ -61,17 +94,17 @@ export async function startProbeAgent(options: ProbeAgentOptions): Promise<Probe
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = request.url ?? '';
-    const target = targets.get(path);
+    const asked = lookup(path);
     if (request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined) {
       response.setHeader('connection', 'close');
       return answer(response, 400, 'no body is taken here');
     }
-    if (target === undefined && path !== paths.drain) return answer(response, 404, 'no such page');
+    if (asked === undefined && path !== paths.drain) return answer(response, 404, 'no such page');
     if (request.method !== 'GET') {
       response.setHeader('allow', 'GET');
       return answer(response, 405, 'only GET');
     }
-    if (target === undefined) {
+    if (asked === undefined) {
       logger.info('draining was asked for', { peer: addressOf(request.socket) });
       const gone = new AbortController();
       response.on('close', () => gone.abort());
@@ -79,8 +112,8 @@ export async function startProbeAgent(options: ProbeAgentOptions): Promise<Probe
       logger.info('draining ended', { how });
       return answer(response, 200, how);
     }
-    const { kind, why } = await probe(path, target);
-    if (!hooks.test(path)) return answer(response, kind === 'healthy' ? 200 : 503, `${kind}: ${why}`);
+    const { kind, why } = await probe(asked.path, asked.target);
+    if (!asked.hook) return answer(response, kind === 'healthy' ? 200 : 503, `${kind}: ${why}`);
     // Of a hook the kubelet looks at nothing but whether there was an answer.
     if (kind === 'unreachable') response.destroy();
     else answer(response, 200, `${kind}: ${why}`);

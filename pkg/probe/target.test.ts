@@ -36,9 +36,22 @@ describe('the map of probes', () => {
     ['a port of ours', one({ timeoutSeconds: 1, tcpSocket: { port: 17_491 } })],
     ['no port', one({ timeoutSeconds: 1, tcpSocket: { port: 0 } })],
     ['a bad header', one({ timeoutSeconds: 1, httpGet: { ...http, headers: [{ name: 'X' }] } })],
+    ['a hook without a key', one({ timeoutSeconds: 1, httpGet: http }, '/probe/model/pre-stop')],
+    ['a hook with a short key', one({ timeoutSeconds: 1, httpGet: http }, '/probe/model/pre-stop/secret')],
+    [
+      'a hook that was only shown',
+      one({ timeoutSeconds: 1, httpGet: http }, '/probe/model/post-start/drawn-at-admission'),
+    ],
+    ['a probe with a key', one({ timeoutSeconds: 1, httpGet: http }, `/probe/model/liveness/${'k'.repeat(22)}`)],
+    ['a kind that is not known', one({ timeoutSeconds: 1, httpGet: http }, '/probe/model/other')],
     ['two of one name', '{"/probe/a/liveness":{},"/probe/a/liveness":{}}'],
   ])('refuses %s whole', (_name, text) => {
     expect(() => readProbeTargets(text)).toThrow(ProbeMapError);
+  });
+
+  test('is refused without a word of its keys', () => {
+    const key = 'k'.repeat(22);
+    expect(() => readProbeTargets(one({}, `/probe/model/pre-stop/${key}`))).toThrow(/model\/pre-stop$/);
   });
 
   test('is what injection writes', () => {
@@ -67,7 +80,9 @@ describe('the map of probes', () => {
     const args = result.pod.spec.initContainers?.find(({ name }) => name === 'sidegate')?.args ?? [];
     const targets = readProbeTargets(args[args.indexOf('--probes') + 1] ?? '');
     expect([...targets.keys()].sort()).toEqual(
-      ['liveness', 'post-start', 'readiness', 'startup'].map((kind) => `/probe/model/${kind}`),
+      ['liveness', `post-start/${testOptions.drawn?.hookKey}`, 'readiness', 'startup'].map(
+        (kind) => `/probe/model/${kind}`,
+      ),
     );
   });
 });

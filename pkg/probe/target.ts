@@ -1,5 +1,5 @@
 import { CodedError, JsonError, jsonValue, parseJson } from '../base/index.ts';
-import { paths, reservedPorts } from '../contract/index.ts';
+import { reservedPorts } from '../contract/index.ts';
 
 /**
  * What a path of the probe port stands for, as injection wrote it into the sidecar's arguments (pkg/inject has the same shape,
@@ -21,8 +21,18 @@ export interface HttpTarget {
   readonly headers?: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** Path on the probe port (`/probe/CONTAINER/KIND`) to what it stands for. */
+/** Path on the probe port (`/probe/CONTAINER/KIND`, hooks `/probe/CONTAINER/KIND/KEY`) to what it stands for. */
 export type ProbeTargets = ReadonlyMap<string, ProbeTarget>;
+
+/** A hook's path does something: it is called by who knows the key, which is the pod's own. */
+const hookPath = /^(\/probe\/[^/]+\/(?:post-start|pre-stop))\/([A-Za-z0-9_-]{22,64})$/;
+const probePath = /^\/probe\/[^/]+\/(?:startup|liveness|readiness)$/;
+
+/** A hook's path without its key, and the key; undefined: it is no hook's. */
+export function splitHook(path: string): { readonly hook: string; readonly key: string } | undefined {
+  const [, hook, key] = hookPath.exec(path) ?? [];
+  return hook === undefined || key === undefined ? undefined : { hook, key };
+}
 
 export class ProbeMapError extends CodedError<'probe_map_invalid'> {
   constructor(where: string) {
@@ -89,7 +99,9 @@ export function readProbeTargets(text: string): ProbeTargets {
   if (!isFields(value)) throw new ProbeMapError('not an object');
   const targets = new Map<string, ProbeTarget>();
   for (const [path, target] of Object.entries(value)) {
-    if (!path.startsWith(`${paths.probe}/`) || !isTarget(target)) throw new ProbeMapError(path);
+    const { hook = path } = splitHook(path) ?? {};
+    // Without the key: errors are logged.
+    if ((hook === path && !probePath.test(path)) || !isTarget(target)) throw new ProbeMapError(hook);
     targets.set(path, target);
   }
   return targets;

@@ -150,7 +150,6 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     record,
     approvals: options.approvals,
     holds: new HoldBook(),
-    credentials: options.credentials,
     limiter,
     observedLimiter,
     live,

@@ -6,7 +6,6 @@ import type {
   ApprovalGate,
   ApprovalPhase,
   ApprovalState,
-  CredentialSource,
   Identity,
   MatchedRule,
   ReasonCode,
@@ -50,7 +49,6 @@ export interface PipelineOptions {
   readonly approvals: ApprovalGate;
   /** Those who wait for one. */
   readonly holds: HoldBook;
-  readonly credentials: CredentialSource;
   readonly limiter: Limiter;
   /** Counts for policies in Observe mode: what they would have refused uses up nobody's budget. */
   readonly observedLimiter: Limiter;
@@ -482,7 +480,6 @@ class GovernedRequest {
     const stops = this.#view?.stops ?? false;
     this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
-      credentials: this.#options.credentials,
       hosted: target.hosted,
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();

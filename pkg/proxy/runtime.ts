@@ -26,6 +26,8 @@ export interface Runtime {
   readonly snapshot: Snapshot;
   readonly scanner: Scanner;
   readonly verifier: IdentityVerifier;
+  /** The model's own credential, which the scanner keeps from leaving: no other is ever sent under this runtime. */
+  readonly credential: string | undefined;
   /** Index of the rule that keeps the model's own credential from leaving, or -1. */
   readonly credentialRule: number;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
@@ -84,11 +86,13 @@ export class RuntimeHolder {
     const first = options.source.current();
     if (first !== undefined) this.#put(first);
     this.#stop = options.source.subscribe((snapshot) => this.#put(snapshot));
-    // The scanner holds the credential as a literal, so a rotated one needs a new scanner.
+    // The scanner holds the credential as a literal, so a rotated one needs a new scanner: also where nobody asks, for live streams.
     this.#poll = options.clock.every(1_000, () => this.#credentialChanged());
   }
 
+  /** Looks at the credential first: a new one is used from the request on that could be sent it, and by a scanner that knows it. */
   get current(): Runtime | undefined {
+    this.#credentialChanged();
     return this.#current;
   }
 
@@ -135,13 +139,14 @@ export class RuntimeHolder {
     const { verifiers, hashKey, logger, onFault } = this.#options;
     try {
       const credential = this.#readCredential(snapshot);
+      // Noted also where the building fails: it would fail again at each request.
+      this.#credential = credential;
       const previous = this.#current;
       // Providers that did not change keep their verifier, and with it the keys and tokens that it knows.
       const sameProviders =
         previous !== undefined && JSON.stringify(previous.snapshot.providers) === JSON.stringify(snapshot.providers);
       const verifier = sameProviders ? previous.verifier : verifiers(snapshot.providers);
       this.#current = buildRuntime(snapshot, credential, verifier, hashKey);
-      this.#credential = credential;
       this.#failed = false;
       if (previous !== undefined && !sameProviders) previous.verifier.close();
       for (const listener of this.#listeners) listener(this.#current);
@@ -200,6 +205,7 @@ function buildRuntime(
     snapshot,
     scanner,
     verifier,
+    credential,
     credentialRule: guarded ? own : -1,
     requestViews(plan, record) {
       const known = requestCache.get(plan);

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import type { AccessDecision, CredentialSource, Identity } from '../core/index.ts';
+import type { AccessDecision, Identity } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { requestHeadersToModel } from '../http/index.ts';
 import { takeCredentials } from '../identity/index.ts';
@@ -82,7 +82,7 @@ export function modelHeaders(
   runtime: Runtime,
   access: Allowed,
   incoming: IncomingHttpHeaders,
-  options: { readonly credentials: CredentialSource; readonly hosted: boolean },
+  options: { readonly hosted: boolean },
 ): ModelHeaders {
   const { snapshot } = runtime;
   const headers = requestHeadersToModel(incoming);
@@ -94,8 +94,8 @@ export function modelHeaders(
     return { headers, credentialSent: false };
   }
   if (credential === undefined) return { headers, credentialSent: false };
-  const value = options.credentials.read(credential.source);
-  if (value === undefined) throw new RefusedError('credential_unavailable');
-  headers[credential.header] = credential.prefix + value;
+  // The one that this request's scanner knows, although another may be there by now: what the model says of it is hidden.
+  if (runtime.credential === undefined) throw new RefusedError('credential_unavailable');
+  headers[credential.header] = credential.prefix + runtime.credential;
   return { headers, credentialSent: true };
 }

@@ -100,7 +100,6 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
     session.begin([]);
     const { headers } = modelHeaders(runtime, access, upgrade.headers, {
-      credentials: options.credentials,
       hosted: target.hosted,
     });
     entry = { runtime, facts, plan, end: () => upgrade.destroy() };

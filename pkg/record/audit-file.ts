@@ -2,7 +2,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { AuditUnavailableError } from '../core/index.ts';
 import type { AuditEvent, AuditSink, ProcessEvent } from '../core/index.ts';
-import { AuditChain, auditDigest } from './audit-line.ts';
+import { AuditChain, auditDigest, chainStart } from './audit-line.ts';
 import { AuditLines } from './audit-lines.ts';
 import type { ChainHead } from './audit-line.ts';
 import { AuditOutput, systemAuditIo } from './audit-output.ts';
@@ -34,12 +34,16 @@ export interface AuditFileOptions {
   readonly key?: Uint8Array;
   /** A file is rotated to `FILE.LASTSEQ` before it grows over this; default 256 MiB. Old files are never removed. */
   readonly maxBytes?: number;
+  /** Where a chain begins that is not there yet; default {@link chainStart}. */
+  readonly start?: ChainHead;
   readonly io?: AuditIo;
 }
 
 export interface AuditFile extends AuditSink {
   /** Where the chain stands: whoever keeps it elsewhere can tell a log that was cut at its end. */
   head(): ChainHead;
+  /** Last sequence number that the disk keeps whatever happens to the machine; where nothing can be synced, that of the head. */
+  durable(): number;
   /** Why nothing can be written now, for readiness and people; undefined while all is well. */
   problem(): string | undefined;
 }
@@ -92,9 +96,10 @@ class FileSink implements AuditFile {
       logger: options.logger,
       digest,
       maxBytes: options.maxBytes ?? 256 * 1024 * 1024,
+      start: options.start ?? chainStart,
       io: this.#io,
     });
-    this.#chain = new AuditChain(digest);
+    this.#chain = new AuditChain(digest, options.start);
     this.#offset = options.clock.now() - options.clock.monotonic();
     this.#inspectAt = options.clock.monotonic() + inspectEveryMs;
     try {
@@ -130,6 +135,10 @@ class FileSink implements AuditFile {
 
   head(): ChainHead {
     return { seq: this.#chain.seq, hash: this.#chain.hash };
+  }
+
+  durable(): number {
+    return this.#output.syncable ? this.#chain.seq - this.#unsynced : this.#chain.seq;
   }
 
   problem(): string | undefined {

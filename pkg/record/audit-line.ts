@@ -76,6 +76,15 @@ export interface ChainHead {
 
 export const chainStart: ChainHead = { seq: 0, hash: zeroHash };
 
+/**
+ * Where a chain with a name begins: what its first line's `prev` is, so that two chains can never be taken for one.
+ *
+ * @param chain 32 hex digits
+ */
+export function namedStart(chain: string): ChainHead {
+  return { seq: 0, hash: hash('sha256', `sidegate-chain/1 ${chain}`, 'hex') };
+}
+
 /** RFC 3339 with milliseconds; the seconds are formatted once for all events of a second. */
 function timeFormat(): (ms: number) => string {
   let second = Number.NaN;
@@ -151,6 +160,19 @@ export interface AuditRecord extends ChainHead {
 
 const shape =
   /^\{"v":1,"seq":([1-9][0-9]{0,15}),"time":"([0-9T:.Z-]{20,32})","prev":"([0-9a-f]{64})",".*,"hash":"([0-9a-f]{64})"\}$/s;
+
+const headShape = /^\{"v":1,"seq":([1-9][0-9]{0,15}),"time":"[0-9T:.Z-]{20,32}","prev":"([0-9a-f]{64})",/;
+const tailShape = /,"hash":"([0-9a-f]{64})"\}$/;
+const longestHead = 160;
+
+/** What a line says of its place, whether or not it is true: a few hundred bytes are looked at. Undefined: not of the shape above. */
+export function placeOf(line: Uint8Array): (ChainHead & { readonly prev: string }) | undefined {
+  const bytes = Buffer.from(line.buffer, line.byteOffset, line.length);
+  const [, seq, prev] = headShape.exec(bytes.toString('latin1', 0, longestHead)) ?? [];
+  const [, hash] = tailShape.exec(bytes.toString('latin1', Math.max(0, bytes.length - suffixLength))) ?? [];
+  if (seq === undefined || prev === undefined || hash === undefined) return undefined;
+  return { seq: Number(seq), prev, hash };
+}
 
 /** Reads a line without its line feed. `not_a_record`: not of the shape above; `changed`: its hash is not its own. */
 export function readAuditLine(line: string, digest: Digest): AuditRecord | 'not_a_record' | 'changed' {

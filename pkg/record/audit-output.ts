@@ -16,6 +16,7 @@ import type { Clock, Logger } from '../base/index.ts';
 import type { ChainHead, Digest } from './audit-line.ts';
 import type { AuditLines } from './audit-lines.ts';
 import { readAuditTail } from './audit-tail.ts';
+import { rotatedFiles } from './audit-verify.ts';
 
 /** System calls, as arguments: tests make them fail where a disk would. */
 export interface AuditIo {
@@ -42,6 +43,8 @@ export interface AuditOutputOptions {
   readonly logger: Logger;
   readonly digest: Digest;
   readonly maxBytes: number;
+  /** Of a chain that begins here. */
+  readonly start: ChainHead;
   readonly io: AuditIo;
 }
 
@@ -112,6 +115,7 @@ export class AuditOutput {
   #continueChain(path: string): { readonly head: ChainHead; readonly lost: number } | undefined {
     if (!this.#regular) return undefined;
     const { clock, logger } = this.#options;
+    if (this.#size === 0) return { head: this.#lastRotated(path), lost: 0 };
     const tail = readAuditTail(this.#fd, this.#options.digest);
     const when = new Date(clock.now()).toISOString().replace(/[:.]/g, '');
     if (!tail.usable) {
@@ -121,7 +125,7 @@ export class AuditOutput {
       renameSync(path, aside);
       logger.error('no audit record in the file can be continued: moved aside, a new chain begins', { file: aside });
       this.#openFile(path);
-      return { head: tail.head, lost: tail.restLines };
+      return { head: this.#options.start, lost: tail.restLines };
     }
     this.#unterminated = tail.unterminated;
     if (tail.rest.length > 0) {
@@ -132,6 +136,19 @@ export class AuditOutput {
       logger.warn('the audit file had a torn end: moved aside', { file: aside, bytes: tail.rest.length });
     }
     return { head: tail.head, lost: tail.restLines };
+  }
+
+  /** Where an empty file goes on: the process may have died between a rotation and the first line after it. */
+  #lastRotated(path: string): ChainHead {
+    const last = rotatedFiles(path).at(-1);
+    if (last === undefined) return this.#options.start;
+    const fd = openSync(last, 'r');
+    try {
+      const tail = readAuditTail(fd, this.#options.digest);
+      return tail.usable ? tail.head : this.#options.start;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /**

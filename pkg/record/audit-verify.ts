@@ -127,15 +127,20 @@ export function verifyAuditLog(lines: Iterable<string>, options: AuditVerifyOpti
   return verifier.end();
 }
 
-/** Files of a log in the order of their chain: the rotated ones, then the one that is written now. */
-export function auditFiles(path: string): string[] {
+/** Files of a log that are full, in the order of their chain: each has its last sequence number behind its name. */
+export function rotatedFiles(path: string): string[] {
   const folder = dirname(path);
   const name = basename(path);
   if (!existsSync(folder)) return [];
-  const rotated = readdirSync(folder).filter(
-    (one) => one.startsWith(`${name}.`) && /^\d{15}$/.test(one.slice(name.length + 1)),
-  );
-  return [...rotated.sort().map((one) => join(folder, one)), ...(existsSync(path) ? [path] : [])];
+  return readdirSync(folder)
+    .filter((one) => one.startsWith(`${name}.`) && /^\d{15}$/.test(one.slice(name.length + 1)))
+    .sort()
+    .map((one) => join(folder, one));
+}
+
+/** Files of a log in the order of their chain: the rotated ones, then the one that is written now. */
+export function auditFiles(path: string): string[] {
+  return [...rotatedFiles(path), ...(existsSync(path) ? [path] : [])];
 }
 
 /** Lines of a whole log, over all of its files, in constant memory for lines of ordinary length. */

@@ -1,7 +1,39 @@
-// The record as it is written and proven: lines in a chain of hashes, the file that holds them, its verification.
+// The record as it is written and proven: lines in a chain of hashes, the file that holds them, the log that binds them all.
 export { auditFile } from './audit-file.ts';
 export type { AuditFile, AuditFileOptions } from './audit-file.ts';
-export { AuditChain, auditDigest, chainStart, readAuditLine, zeroHash } from './audit-line.ts';
+export { AuditChain, auditDigest, chainStart, namedStart, placeOf, readAuditLine, zeroHash } from './audit-line.ts';
 export type { AuditRecord, ChainHead, Digest } from './audit-line.ts';
 export { AuditVerifier, auditFiles, readAuditLog, verifyAuditLog } from './audit-verify.ts';
 export type { AuditFault, AuditVerdict, AuditVerifyOptions } from './audit-verify.ts';
+export { entryLeaf, entryText } from './log-entry.ts';
+export type {
+  BlockEntry,
+  ConflictEntry,
+  ConflictKind,
+  DeletedEntry,
+  HoleEntry,
+  LogEntry,
+  ReadEntry,
+  VanishedEntry,
+} from './log-entry.ts';
+export {
+  consistencyProof,
+  createFrontier,
+  edgeOf,
+  emptyRoot,
+  inclusionProof,
+  leafHash,
+  nodeHash,
+  provesConsistency,
+  provesInclusion,
+  treeRoot,
+} from './merkle.ts';
+export type { Frontier, NodeReader, TreeHash, TreeNode } from './merkle.ts';
+export { readSignature, signPoint } from './signature.ts';
+export type { ReadSignature } from './signature.ts';
+export { createChainSigner } from './spool/signing.ts';
+export type { ChainSigner, ChainSignerOptions } from './spool/signing.ts';
+export { createRecordSender } from './spool/sender.ts';
+export type { RecordSender, RecordSenderOptions, SenderEvent } from './spool/sender.ts';
+export { openSpool, spooledChains } from './spool/spool.ts';
+export type { Spool, SpoolOptions } from './spool/spool.ts';

@@ -10,6 +10,7 @@ import { createBackoff } from './backoff.ts';
 import { createCertificates } from './certificates.ts';
 import { createRemotePolicy } from './policy.ts';
 import { createLimitStoreTargets } from './limit-store.ts';
+import { createQuestions } from './questions.ts';
 import { createSecrets } from './secrets.ts';
 import { createSession } from './session.ts';
 import type { Session, SessionEnd } from './session.ts';
@@ -43,6 +44,7 @@ export function connectController(options: RemoteOptions): Remote {
   const state = openStateFolder(options.stateFolder, pod.uid);
   const trust = createTrust(options.ca, state, onEvent);
   const certificates = createCertificates({ pod, trust, state, clock, logger, onEvent });
+  const questions = createQuestions(certificates);
   const policy = createRemotePolicy({
     state,
     compile: options.compile,
@@ -136,20 +138,15 @@ export function connectController(options: RemoteOptions): Remote {
       audit: auditHead() ?? null,
       serving: certificates.servingNames(),
     });
-    askCertificates();
+    questions.begin((request) => session?.send(request));
   };
   const heard = (): void => {
     heardAt = clock.monotonic();
     if (answered) policy.heard();
   };
-  const askCertificates = (): void => {
-    for (const purpose of ['identity', 'serving'] as const) {
-      const csr = certificates.request(purpose);
-      if (csr !== undefined) session?.send({ type: 'csr', purpose, csr });
-    }
-  };
   const ended = (end: SessionEnd): void => {
     session = undefined;
+    questions.end();
     onEvent('disconnected');
     if (end.kind === 'protocol') onEvent('protocol_fault');
     const goodbye = end.kind === 'goodbye' ? end.goodbye : undefined;
@@ -185,13 +182,13 @@ export function connectController(options: RemoteOptions): Remote {
         return limitStores.take(message);
       case 'certificate':
         certificates.take(message.purpose, message.certificate);
-        return;
+        return questions.answered(message.purpose);
       case 'certificate-refused':
         // The next minute asks again, or the controller says `renew` when there is something to certify.
-        return logger.warn('no certificate', { purpose: message.purpose, reason: message.reason });
+        logger.warn('no certificate', { purpose: message.purpose, reason: message.reason });
+        return questions.answered(message.purpose);
       case 'renew':
-        certificates.expire(message.purpose);
-        return askCertificates();
+        return questions.renew(message.purpose);
       case 'imported':
         return certificates.takeImported(message);
       case 'trust': {
@@ -211,7 +208,7 @@ export function connectController(options: RemoteOptions): Remote {
   const minutely = clock.every(minute, () => {
     certificates.look();
     policy.look();
-    askCertificates();
+    questions.ask();
   });
   void attempt();
 

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { silentLogger } from '../base/index.ts';
 import { createAdminServer } from './admin-server.ts';
 import type { AdminServer, AdminServerOptions } from './admin-server.ts';
+import { until } from '../../test/support/wait.ts';
 
 const open: AdminServer[] = [];
 afterEach(async () => {
@@ -147,9 +148,15 @@ describe('the admin server', () => {
   });
 
   test('ends open connections when it closes', async () => {
-    const server = await start({ drain: () => new Promise(() => undefined) });
+    let asked = false;
+    const server = await start({
+      drain: () => {
+        asked = true;
+        return new Promise(() => undefined);
+      },
+    });
     const waiting = raw(server, ask('GET', '/drain')).catch(() => 'reset');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => asked);
     await server.close();
     expect(await waiting).not.toContain('200');
   });

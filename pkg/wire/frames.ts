@@ -13,16 +13,19 @@ const headBytes = 4;
 
 /** A message as bytes. One result may be written to many streams. */
 export function encodeFrame(message: UpMessage | DownMessage): Buffer {
-  const body = Buffer.from(JSON.stringify(message));
-  const frame = Buffer.alloc(headBytes + body.length);
-  frame.writeUInt32BE(body.length);
-  body.copy(frame, headBytes);
-  return frame;
+  return frameOf(Buffer.from(JSON.stringify(message)));
+}
+
+/** A frame of these parts, one behind the other. */
+export function frameOf(...parts: readonly Uint8Array[]): Buffer {
+  const head = Buffer.alloc(headBytes);
+  head.writeUInt32BE(parts.reduce((sum, part) => sum + part.length, 0));
+  return Buffer.concat([head, ...parts]);
 }
 
 export interface FrameReader {
   /**
-   * Takes what came, in pieces of any size, and hands on each whole frame's JSON in order.
+   * Takes what came, in pieces of any size, and hands on each whole frame in order.
    *
    * @throws WireError; then the reader is of no more use. What `onFrame` throws comes through.
    */
@@ -40,6 +43,15 @@ export interface FrameReaderOptions {
 export function createFrameReader(options: FrameReaderOptions): FrameReader {
   const { maxBytes, onFrame } = options;
   const limits = { maxDepth: 48, maxNodes: options.maxNodes ?? Math.ceil(maxBytes / 8) };
+  return createBodyReader({ maxBytes, onBody: (body) => onFrame(parseFrame(body, limits)) });
+}
+
+/** Frames whatever is in them. A body is the reader's own until `onBody` returns, and may be kept. */
+export function createBodyReader(options: {
+  readonly maxBytes: number;
+  readonly onBody: (body: Buffer) => void;
+}): FrameReader {
+  const { maxBytes, onBody } = options;
   const head = Buffer.alloc(headBytes);
   let headFilled = 0;
   /** Pieces of the frame that is being read, joined once it is whole: no byte is copied twice. */
@@ -66,7 +78,7 @@ export function createFrameReader(options: FrameReaderOptions): FrameReader {
     const body = only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces);
     pieces = [];
     missing = undefined;
-    onFrame(parse(body, limits));
+    onBody(body);
     return piece.length;
   };
 
@@ -81,7 +93,8 @@ export function createFrameReader(options: FrameReaderOptions): FrameReader {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-function parse(body: Buffer, limits: { readonly maxDepth: number; readonly maxNodes: number }): JsonNode {
+/** @throws WireError */
+export function parseFrame(body: Buffer, limits: { readonly maxDepth: number; readonly maxNodes: number }): JsonNode {
   try {
     return parseJson(utf8.decode(body), limits);
   } catch (cause) {

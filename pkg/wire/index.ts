@@ -50,3 +50,28 @@ export type {
   UpMessage,
   Welcome,
 } from './messages.ts';
+export { createRecordDownReader, createRecordUpReader, encodeRecordFrame } from './record-frames.ts';
+export {
+  maxRecordBytes,
+  maxRecordDownBytes,
+  recordHeartbeatMs,
+  recordPath,
+  recordProtocol,
+  recordProtocolVersion,
+  recordWindowBytes,
+} from './record-messages.ts';
+export type {
+  ChainPoint,
+  RecordAck,
+  RecordBeat,
+  RecordBegin,
+  RecordDownMessage,
+  RecordEvents,
+  RecordGoodbye,
+  RecordGoodbyeReason,
+  RecordHello,
+  RecordPosition,
+  RecordSkip,
+  RecordUpMessage,
+  RecordWelcome,
+} from './record-messages.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { checkFinalState, inject, injectedAnnotation, parseChartOptions } from '../../pkg/inject/index.ts';
+import { checkFinalState, draw, inject, injectedAnnotation, parseChartOptions } from '../../pkg/inject/index.ts';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
 import { changed, model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
@@ -33,6 +33,8 @@ const values = [
   'helpers[0].name=lora-loader,helpers[0].images={ml/lora-loader},helpers[0].runAsUser=2000',
 ];
 
+const drawn = draw(Buffer.from('twenty bytes by hand'));
+
 const trust = (bundle: string): Manifest => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',
@@ -42,7 +44,7 @@ const trust = (bundle: string): Manifest => ({
 
 function optionsFor(namespace: string, bundle = ca): InjectOptions {
   const yaml = oneOf(chart, 'ConfigMap', 'sidegate-options').data?.['options.yaml'] ?? '';
-  return parseChartOptions(yaml).for({ name: namespace, governed: true }, bundle);
+  return parseChartOptions(yaml).for({ name: namespace, governed: true }, bundle, drawn);
 }
 
 function injected(value: unknown, options: InjectOptions): Json {
@@ -222,6 +224,38 @@ describe('where the chart requires it', () => {
   });
 });
 
+describe('a container beside the sidecar', () => {
+  const stepsDown = { securityContext: { capabilities: { add: ['SETUID', 'SETGID'] } } };
+  const escalates = { securityContext: { allowPrivilegeEscalation: true } };
+  const at = `/api/v1/namespaces/${release}/configmaps/sidegate-parameters`;
+  const set = (changeUser: string): Promise<unknown> =>
+    server.client.must('PATCH', at, { data: { changeUser } }, 'application/merge-patch+json');
+  const of = (changeUser: InjectOptions['changeUser'], container: Json = {}): Json =>
+    injected(pod({ containers: [model(container)], automountServiceAccountToken: false }), {
+      ...optionsFor('ml'),
+      changeUser,
+    });
+  const said = async (value: Json): Promise<string> => /\[\w+\]/.exec((await dry(value)).message)?.[0] ?? 'passes';
+
+  test('may become another user where it says so, and the chart lets it', async () => {
+    expect(await said(of('IfDeclared', stepsDown))).toBe('passes');
+    expect(await said(of('IfDeclared', escalates))).toBe('passes');
+    expect(await said(of('Always'))).toBe('[change_user]');
+    try {
+      await set('Never');
+      await eventually('it is never', async () => (await said(of('IfDeclared', stepsDown))) === '[change_user]');
+      expect(await said(of('IfDeclared', escalates))).toBe('[change_user]');
+      expect(await said(of('Never'))).toBe('passes');
+      await set('Always');
+      await eventually('it is always', async () => (await said(of('Always'))) === 'passes');
+      expect(await said(of('Always', escalates))).toBe('passes');
+    } finally {
+      await set('IfDeclared');
+      await eventually('it is as it was', async () => (await said(of('Always'))) === '[change_user]');
+    }
+  });
+});
+
 describe('a pod that was not injected', () => {
   test.each(['ml', 'named', 'kube-system', release])(
     'is refused in namespace %s when it carries the label',
@@ -347,6 +381,27 @@ describe('a pod that runs', () => {
     expect(
       (await editor.request('PATCH', `${path('ml')}/meshed`, image('model', 'containers'), strategic)).status,
     ).toBe(200);
+  });
+
+  test.each([
+    ['a proxy', 'istio-proxy', 'istio/proxyv2:1', 'istio/proxyv2@sha256:ab'],
+    ['a wrapper', 'queue-proxy', 'knative/queue:1', 'knative/queue/mirror:2'],
+    ['a helper', 'lora-loader', 'ml/lora-loader:1', 'ml/lora-loader:2'],
+  ])('keeps %s of another system what it was trusted for', async (_, name, before, after) => {
+    const known = { name, image: before, ports: name === 'queue-proxy' ? [{ containerPort: 8012 }] : [] };
+    const runs = `known-${name}`;
+    const value = changed(good('ml', { containers: [model(), known] }), (copy: { metadata: Json }) => {
+      copy.metadata['name'] = runs;
+    });
+    await server.client.must('POST', path('ml'), value);
+    const to = (next: string, who: string = name): Promise<KubeAnswer> => {
+      const patch = { spec: { containers: [{ name: who, image: next }] } };
+      return editor.request('PATCH', `${path('ml')}/${runs}`, patch, strategic);
+    };
+    for (const evil of ['evil/x:1', `${before.split(':')[0]}-mine:1`, `evil/${before}`])
+      expect((await to(evil)).message).toContain('[mesh_image]');
+    expect((await to(after)).status).toBe(200);
+    expect((await to('other/model:1', 'model')).status).toBe(200);
   });
 
   test('may have everything else changed', async () => {

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { ApiServer } from '../cluster/api-server.ts';
-import { freePort } from '../cluster/control-plane.ts';
+import { fixedPorts } from '../support/ports.ts';
 import { apply, eventually, ofKind, oneOf, release } from './admission-chart.ts';
 import type { Manifest } from './admission-chart.ts';
 
@@ -34,13 +33,13 @@ export const pointedAt = (chart: readonly Manifest[], port: number): readonly Ma
     })),
   }));
 
-/** Objects that the webhook needs to run: its roles, its configurations, the policies beside them. The options go to a file. */
+/** Objects that the webhook needs to run: its roles, its configurations, the policies beside them. */
 export async function prepareWebhook(
   server: ApiServer,
   chart: readonly Manifest[],
   more: readonly string[] = [],
 ): Promise<WebhookProcess> {
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const [port = 0, adminPort = 0] = await fixedPorts(2);
   const rbac = ofKind(chart, 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding').filter(
     ({ metadata }) => metadata.name === 'sidegate-webhook',
   );
@@ -48,11 +47,10 @@ export async function prepareWebhook(
     oneOf(chart, 'ServiceAccount', 'sidegate-webhook'),
     ...rbac,
     oneOf(chart, 'ConfigMap', 'sidegate-parameters'),
+    oneOf(chart, 'ConfigMap', 'sidegate-options'),
     ...pointedAt(chart, port),
     ...ofKind(chart, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'),
   ]);
-  const options = join(server.folder, 'options.yaml');
-  writeFileSync(options, oneOf(chart, 'ConfigMap', 'sidegate-options').data?.['options.yaml'] ?? '');
   const kubeconfig = await server.kubeconfigFor(webhookUser);
   let child: ChildProcess | undefined;
   let log = '';
@@ -73,7 +71,7 @@ export async function prepareWebhook(
     async start() {
       const args = [
         join(root, 'cmd/webhook/main.ts'),
-        ...['--namespace', release, '--options', options, '--kubeconfig', kubeconfig, '--names', 'localhost'],
+        ...['--namespace', release, '--kubeconfig', kubeconfig, '--names', 'localhost'],
         ...['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${adminPort}`, '--drain', '0.5', ...more],
       ];
       child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { inject, parseChartOptions } from '../../pkg/inject/index.ts';
+import { drawnOf } from '../../pkg/inject/testing/options.ts';
 import { model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
 import { afterStep, createAuthorityPair, readAuthority, writeAuthority } from '../../pkg/pki/index.ts';
@@ -95,9 +96,13 @@ describe('injection', () => {
     // What reads back is what injection would write again; nothing is left to do.
     const yaml = oneOf(chart, 'ConfigMap', 'sidegate-options').data?.['options.yaml'] ?? '';
     const options = parseChartOptions(yaml).for({ name: 'ml', governed: true }, authority);
-    expect(inject(made, options)).toMatchObject({ kind: 'inject', patch: [] });
+    expect(inject(made, { ...options, drawn: drawnOf(made) })).toMatchObject({ kind: 'inject', patch: [] });
     const again = await dry({ ...made, metadata: { ...made.metadata, name: 'again', resourceVersion: undefined } });
-    expect([again.status, (again.body as PodObject).spec]).toEqual([201, made.spec]);
+    expect([again.status, again.message]).toEqual([201, '']);
+    // But for what is each pod's own.
+    const same = inject(again.body, { ...options, drawn: drawnOf(made) });
+    expect(same.kind === 'inject' && same.pod.spec).toEqual(made.spec);
+    expect(drawnOf(again.body)).not.toEqual(drawnOf(made));
   });
 
   test.each<[string, string, Json]>([
@@ -219,6 +224,44 @@ describe('injection', () => {
       );
     } finally {
       await end();
+    }
+  });
+});
+
+describe('the options of the chart', () => {
+  const at = `/api/v1/namespaces/${release}/configmaps/sidegate-options`;
+  const set = (options: string | null): Promise<unknown> =>
+    server.client.must('PATCH', at, { data: { 'options.yaml': options } }, 'application/merge-patch+json');
+  const memory = async (): Promise<string | undefined> => {
+    const answer = await dry(pod({}, { name: 'sized', labels: { 'sidegate.dev/inference': 'true' } }));
+    expect([answer.status, answer.message]).toEqual([201, '']);
+    const volume = (answer.body as PodObject & { spec: { volumes: Json[] } }).spec.volumes.find(
+      ({ name }) => name === 'sidegate-state',
+    );
+    return (volume?.['emptyDir'] as { sizeLimit?: string } | undefined)?.sizeLimit;
+  };
+  const refused = async (): Promise<number> =>
+    Number(/reloads_total\{what="options",result="refused"\} (\d+)/.exec(await webhook.metrics())?.[1] ?? 0);
+
+  test('are in force at once when they change; what cannot be used, or is gone, changes nothing', async () => {
+    const original = oneOf(chart, 'ConfigMap', 'sidegate-options').data?.['options.yaml'] ?? '';
+    expect(await memory()).toBe('16Mi');
+    try {
+      await set(original.replace('stateSize: "16Mi"', 'stateSize: "24Mi"'));
+      // No pod is refused meanwhile: what was in force a moment ago counts.
+      await eventually('they are in force', async () => (await memory()) === '24Mi', 5_000);
+      for (const [at_, bad] of [`${original}\nmisspelt: true\n`, 'version: [', null].entries()) {
+        await set(bad);
+        await eventually('it is refused', async () => (await refused()) === at_ + 1, 5_000);
+        expect(await memory()).toBe('24Mi');
+      }
+      await server.client.must('DELETE', at);
+      await eventually('it is missed', async () => (await refused()) === 4, 5_000);
+      expect(await memory()).toBe('24Mi');
+      expect((await webhook.ready()).ready).toBe(true);
+    } finally {
+      await apply(server, [oneOf(chart, 'ConfigMap', 'sidegate-options')]);
+      await eventually('they are as they were', async () => (await memory()) === '16Mi');
     }
   });
 });

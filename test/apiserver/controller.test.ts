@@ -381,6 +381,25 @@ test('two controllers: both answer, one writes; the leader gone, the other goes 
   expect(second.fatal).toEqual([]);
 }, 90_000);
 
+test('what a replica counted is dropped within seconds of its end without a word', async () => {
+  const first = await start();
+  await until(() => first.controller.leading(), 'the first leads');
+  const second = await start();
+  const [here, there] = [await makePod('a'), await makePod('b')];
+  await apply(allow('p'));
+  await until(() => acknowledge(first, 'a', here) && acknowledge(second, 'b', there), 'both answer');
+  await until(async () => (await statusOf('p')).enforced === '2/2', 'both count');
+  const begun = performance.now();
+  second.client.close();
+  await until(async () => (await statusOf('p')).enforced === '1/2', 'only the living one counts', 25_000);
+  const seconds = (performance.now() - begun) / 1_000;
+  process.stderr.write(`counts of a replica that ended: dropped after ${seconds.toFixed(1)} s\n`);
+  // Nobody who lives was dropped with it.
+  expect(condition(await statusOf('p'), 'Enforced')).toBe('False PodsBehind');
+  acknowledge(first, 'b', there);
+  await until(async () => (await statusOf('p')).enforced === '2/2', 'its pod has gone to the other');
+}, 90_000);
+
 test('what an edit costs the API server does not grow with the pods', async () => {
   const costs: number[] = [];
   for (const pods of [50, 500]) {

@@ -27,6 +27,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'sidecar.stateSize': '32Mi',
   'sidecar.spoolSize': '2Gi',
   'sidecar.internalTcp': '29500',
+  'neighbours.changeUser': 'Never',
   'meshes.istio.enabled': true,
   'meshes.linkerd.enabled': true,
   'wrappers.knative.enabled': true,

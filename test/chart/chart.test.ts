@@ -180,6 +180,7 @@ describe('the values', () => {
     ['breakGlassGroup', 'system:authenticated'],
     ['breakGlassGroup', "a' || true || 'b"],
     ['sidecar.uid', 0],
+    ['neighbours.changeUser', 'Sometimes'],
     ['sidecar.uid', 1337],
     ['sidecar.captureMode', 'None'],
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],

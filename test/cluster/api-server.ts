@@ -5,7 +5,8 @@ import { createClusterAuthority, signingKey } from './certificates.ts';
 import type { Pair } from './certificates.ts';
 import { runCommand } from './command.ts';
 import type { CommandResult } from './command.ts';
-import { apiServerFlags, controllerFlags, etcdFlags, freePort } from './control-plane.ts';
+import { fixedPorts } from '../support/ports.ts';
+import { apiServerFlags, controllerFlags, etcdFlags } from './control-plane.ts';
 import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { createKubeClient } from './kube-client.ts';
@@ -118,11 +119,11 @@ export async function startApiServer({ flags = [], controllers = [] }: ApiServer
       const server = start('kube-apiserver', [...apiServerFlags(files, port), ...flags]);
       return (await ready(client, [etcd, server])) === 'port taken' ? 'port taken' : client;
     };
-    let port = await freePort();
+    let [port = 0] = await fixedPorts(1);
     let started = await startAt(port);
     // Another process may have been quicker.
     for (let tries = 1; started === 'port taken' && tries < 10; tries++) {
-      port = await freePort();
+      [port = 0] = await fixedPorts(1);
       started = await startAt(port);
     }
     if (started === 'port taken') throw new Error('kube-apiserver found no free port in ten tries');

@@ -1,7 +1,3 @@
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
-
 /** Files of one API server, by their paths. */
 export interface ControlPlaneFiles {
   readonly folder: string;
@@ -66,14 +62,3 @@ export const controllerFlags = (
   '--kube-api-qps=200',
   '--kube-api-burst=400',
 ];
-
-/** A port of 127.0.0.1 that was free a moment ago; whoever uses it must be ready to lose the race for it. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

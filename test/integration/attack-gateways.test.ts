@@ -7,6 +7,7 @@ import type { Script } from '../support/scripted-model.ts';
 import { answerChat, chatAnswer, chunk, streamChat } from '../support/scripted-model.ts';
 import type { Answer, World, WorldOptions } from '../support/world.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
+import { pause } from '../support/wait.ts';
 
 // Ways round that worked on shipping gateways, by public reports (repository and number of the issue in each name). Each has
 // a case here that fails when it works on this one. Deeper attacks on the same parts: attack-answers, attack-guards, masking.
@@ -20,7 +21,6 @@ const secret = `ghp_${'aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3hJ6'}`;
 const ask = { model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] };
 const stream = { ...ask, stream: true };
 const done = `${chunk({}, 'stop')}data: [DONE]\n\n`;
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const prompt = (...messages: readonly Record<string, unknown>[]): Record<string, unknown> => ({ ...ask, messages });
 const user = (content: unknown): Record<string, unknown> => ({ role: 'user', content });
 const codeOf = (answer: Answer): string | undefined => /"code":"(\w+)"/.exec(answer.text)?.[1];
@@ -139,7 +139,7 @@ describe('3: a value split over two deltas (litellm#41611)', () => {
       world.model.script = async (response) => {
         response.setHeader('content-type', 'text/event-stream');
         response.write(chunk({ content: `Pay with ${card.slice(0, cut)}` }));
-        await wait(15);
+        await pause(15);
         early = got;
         response.end(chunk({ content: `${card.slice(cut)} today.` }) + done);
       };
@@ -392,10 +392,10 @@ describe('13: a check that fails in mid-stream (LiteLLM _stream_apply_output_mas
     world.model.script = async (response) => {
       response.setHeader('content-type', 'text/event-stream');
       response.write(chunk({ content: 'Pay with 4111 1111 ' }));
-      await wait(50);
+      await pause(50);
       working = false;
       response.write(chunk({ content: '1111 1112 and so on. ' }));
-      await wait(50);
+      await pause(50);
       response.end(chunk({ content: 'More.' }) + done);
     };
     const answer = await world.post(path, stream);
@@ -413,9 +413,9 @@ describe('13: a check that fails in mid-stream (LiteLLM _stream_apply_output_mas
     world.model.script = async (response) => {
       response.setHeader('content-type', 'text/event-stream');
       response.write(chunk({ content: 'Pay with 4111 1111 1111 ' }));
-      await wait(30);
+      await pause(30);
       response.write(after);
-      await wait(30);
+      await pause(30);
       response.destroy();
     };
     const answer = await world.post(path, stream);
@@ -452,13 +452,13 @@ describe('14: longer than any window (eliza#15356)', () => {
 
 describe('15: timeouts while text is held; rules of another route (agentgateway#3477, agentgateway#3603)', () => {
   test('a model that goes on saying what is held is not silent, and its caller is not stalled', async () => {
-    await start('  requestLimits: { upstreamIdle: 1s }\n', { limits: { idleMs: 400, stallMs: 400 } });
+    await start('  requestLimits: { upstreamIdle: 3s }\n', { limits: { idleMs: 2_000, stallMs: 2_000 } });
     world.model.script = async (response) => {
       response.setHeader('content-type', 'text/event-stream');
       response.write(chunk({ content: '-----BEGIN PRIVATE KEY-----\n' }));
-      for (let at = 0; at < 20; at++) {
+      for (let at = 0; at < 40; at++) {
         response.write(chunk({ content: 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj\n' }));
-        await wait(100);
+        await pause(100);
       }
       response.end(chunk({ content: '-----END PRIVATE KEY-----\nThat was it.' }) + done);
     };
@@ -523,12 +523,12 @@ describe('17: patterns that explode (NeMo#2271, NeMo#2325, Agent-Threat-Rule#531
         ),
     });
     const text = 'a'.repeat(20_000) + 'x'.repeat(20_000);
-    const from = performance.now();
+    const before = process.threadCpuUsage();
     expect((await get(answerChat(text), prompt(user(text)))).status).toBe(200);
     expect(
       joinContent((await get(streamChat([text, text]), { ...prompt(user(text)), stream: true })).text),
     ).toHaveLength(80_000);
-    expect(performance.now() - from).toBeLessThan(8_000);
+    expect(process.threadCpuUsage(before).user / 1_000).toBeLessThan(8_000);
   });
 
   test.each(['(?=a)b', '(a)\\1', '(?<!a)b', 'a{5000}', '(['])('%s, which is no RE2, is not taken', (pattern) => {

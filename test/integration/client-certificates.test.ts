@@ -9,6 +9,7 @@ import { createAuthority, serverAuth } from '../support/issuer-certificates.ts';
 import { answerChat, streamChat } from '../support/scripted-model.ts';
 import type { Answer, World } from '../support/world.ts';
 import { startWorld } from '../support/world.ts';
+import { until } from '../support/wait.ts';
 
 // Callers by certificate through a policy, over the real port: nothing but the policy says whose certificates count.
 
@@ -76,12 +77,6 @@ const start = async (choice: PolicyChoice | ((issuer: string) => PolicyChoice) =
 const call = (certificate?: ClientCertificate, body: unknown = ask, token: string | null = null): Promise<Answer> =>
   world.post(path, body, { token, ...(certificate === undefined ? {} : { certificate }) });
 const codeOf = (answer: Answer): unknown => (JSON.parse(answer.text) as { error?: { code?: unknown } }).error?.code;
-const until = async (holds: () => unknown): Promise<void> => {
-  for (const end = performance.now() + 5_000; !(await holds());) {
-    if (performance.now() > end) throw new Error('waited in vain');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
 
 const good = callers.issue({ uris: [spiffe] });
 /** Of a right name, each wrong in one way; with what `Required` says to it. `Mutual` refuses what the handshake did not accept. */

@@ -8,13 +8,13 @@ import type { AuditEvent } from '../../pkg/core/index.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 import { answerChat, chunk } from '../support/scripted-model.ts';
+import { pause, until } from '../support/wait.ts';
 
 const path = '/v1/chat/completions';
 const mail = 'ana.maria@example.com';
 const githubToken = `ghp_${'aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3hJ6'}`;
 const ask = { model: 'llama-3-8b', messages: [{ role: 'user', content: 'a prompt of nobody’s business' }] };
 const stream = { ...ask, stream: true };
-const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 const policyOf = (issuer: string, more = ''): string =>
   basePolicy(
@@ -49,16 +49,9 @@ async function samples(): Promise<Map<string, number>> {
 async function growth(run: () => Promise<unknown>): Promise<(name: string) => number> {
   const before = await samples();
   await run();
-  await wait(150); // ends of sessions are written together
+  await pause(150); // ends of sessions are written together
   const after = await samples();
   return (name) => (after.get(name) ?? 0) - (before.get(name) ?? 0);
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 5_000; !(await holds());) {
-    if (performance.now() > end) throw new Error('what was waited for did not come');
-    await wait(10);
-  }
 }
 
 const h2Post = (body: unknown, bearer: string): Promise<string> =>
@@ -142,7 +135,7 @@ describe('what /metrics shows', () => {
   });
 
   test('every event that the record took, and no other', async () => {
-    await wait(150);
+    await pause(150);
     const before = recorded;
     const grew = await growth(() => world.post(path, ask));
     expect(recorded - before).toBeGreaterThan(2);
@@ -176,7 +169,7 @@ describe('what /metrics shows', () => {
     const grew = await growth(async () => {
       const streamed = world.post(path, stream);
       await until(async () => (await samples()).get('sidegate_streams_live') === 1);
-      await wait(50);
+      await pause(50);
       finish();
       text = (await streamed).text;
     });
@@ -236,7 +229,7 @@ describe('what /metrics shows', () => {
     const open = await growth(async () => {
       recordWorks = false;
       expect((await world.post(path, ask)).status).toBe(200);
-      await wait(150);
+      await pause(150);
       recordWorks = true;
     });
     expect(open('sidegate_failed_open_total')).toBeGreaterThan(0);

@@ -15,6 +15,7 @@ import { startIssuer } from '../support/issuer.ts';
 import type { ScriptedModel } from '../support/scripted-model.ts';
 import { chunk, startScriptedModel } from '../support/scripted-model.ts';
 import { basePolicy } from '../support/world.ts';
+import { pause, until } from '../support/wait.ts';
 
 // The sidecar as its image runs it: bundled, a process of its own, told by flags and signals alone.
 
@@ -22,14 +23,6 @@ const root = resolve(import.meta.dirname, '../..');
 const path = '/v1/chat/completions';
 const ask = JSON.stringify({ model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] });
 const stream = ask.replace('{', '{"stream":true,');
-const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
-
-async function until(holds: () => unknown, what: string): Promise<void> {
-  for (const end = performance.now() + 10_000; !(await holds());) {
-    if (performance.now() > end) throw new Error(`${what} did not come`);
-    await wait(10);
-  }
-}
 
 let bundle: string;
 let issuer: Issuer;
@@ -108,7 +101,7 @@ async function startUp(...more: string[]): Promise<Up> {
   const ports = (): RegExpExecArray | null =>
     /"sidecar is up","listen":"127\.0\.0\.1:(\d+)","admin":"127\.0\.0\.1:(\d+)"/.exec(sidecar.stderr());
   const ended = sidecar.ended.then(() => true);
-  await until(async () => ports() !== null || (await Promise.race([ended, wait(5)])), 'the sidecar');
+  await until(async () => ports() !== null || (await Promise.race([ended, pause(5)])), 'the sidecar');
   const found = ports();
   if (found === null) throw new Error(`the sidecar ended: ${sidecar.stderr()}`);
   return { ...sidecar, port: Number(found[1]), admin: Number(found[2]) };
@@ -232,7 +225,7 @@ describe('SIGTERM', () => {
     sidecar.child.kill('SIGTERM');
     expect((await answer).text).not.toContain('[DONE]');
     expect((await sidecar.ended).code).toBe(0);
-    expect(performance.now() - from).toBeLessThan(5_000);
+    expect(performance.now() - from).toBeLessThan(20_000);
     const [end, stop] = events('audit.jsonl').slice(-2);
     expect(end).toMatchObject({ type: 'end' });
     expect(end?.['outcome']).not.toBe('completed');
@@ -410,7 +403,7 @@ describe('a log that nobody reads any more', () => {
     const sidecar = await startUp('--audit=audit.jsonl', '--log-level=debug');
     model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
     sidecar.child.stderr?.destroy();
-    await wait(100);
+    await pause(100);
     // A policy that is not valid is one of the things that are logged.
     writeFileSync(join(folder, 'policy.yaml'), 'nonsense');
     const refused = /^sidegate_policy_reloads_total\{result="refused"\} [1-9]/m;
@@ -432,7 +425,7 @@ describe('a record that cannot be written', () => {
       expect((await post(sidecar.port, ask)).status).toBe(200);
       await until(() => sidecar.stdout().includes('"type":"end"'), 'the record');
       sidecar.child.stdout?.destroy();
-      await wait(100);
+      await pause(100);
     }
     const seen = model.seen.length;
     for (let n = 0; n < 3; n++) {

@@ -7,12 +7,12 @@ import type { ValkeyServer } from '../support/valkey.ts';
 import { startValkey } from '../support/valkey.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
+import { pause, until } from '../support/wait.ts';
 
 // Limits of scope Policy over the real sidecars and a real server.
 
 const path = '/v1/chat/completions';
 const ask = { model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }], max_tokens: 10 };
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 let valkey: ValkeyServer;
 beforeAll(async () => {
@@ -28,14 +28,20 @@ afterEach(async () => {
 });
 
 async function connected(options: Partial<Parameters<typeof createLimitStore>[0]> = {}): Promise<LimitStore> {
-  const store = createLimitStore({ url: valkey.url, clock: systemClock, logger: silentLogger, ...options });
+  const store = createLimitStore({
+    url: valkey.url,
+    clock: systemClock,
+    logger: silentLogger,
+    timeoutMs: 10_000,
+    ...options,
+  });
   stores.push(store);
   for (let tries = 0; tries < 100; tries++) {
     try {
       await store.settle({ key: 'ready', capacity: 1 }, 0);
       return store;
     } catch {
-      await wait(20);
+      await pause(20);
     }
   }
   throw new Error('not connected');
@@ -60,26 +66,34 @@ describe('the store', () => {
   test('grants what there is, says when more comes, takes back, and charges beyond', async () => {
     const store = await connected();
     const bucket = { key: `a${process.pid}`, capacity: 60 };
+    const began = performance.now();
+    /** One a second comes back; the server's clock counts thousandths. */
+    const passedMs = (): number => performance.now() - began + 10;
     expect(await store.take(bucket, 1, 50)).toMatchObject({ granted: 50, waitMs: 0 });
     const no = await store.take(bucket, 20, 20);
     expect(no.granted).toBe(0);
-    expect(no.waitMs).toBeGreaterThan(8_000);
+    expect(no.waitMs).toBeGreaterThanOrEqual(10_000 - passedMs());
     expect(no.waitMs).toBeLessThanOrEqual(10_000);
-    expect((await store.take(bucket, 1, 30)).granted).toBe(10);
+    const { granted } = await store.take(bucket, 1, 30);
+    expect(granted).toBeGreaterThanOrEqual(10);
+    expect(granted).toBeLessThanOrEqual(10 + passedMs() / 1_000);
     await store.settle(bucket, 30);
     await store.settle(bucket, -100);
-    expect((await store.take(bucket, 1, 1)).waitMs).toBeGreaterThan(65_000);
+    const { waitMs } = await store.take(bucket, 1, 1);
+    expect(waitMs).toBeGreaterThan(70_000 - passedMs());
+    expect(waitMs).toBeLessThanOrEqual(71_000);
   });
 
   test('many clients at once never take more than there is', async () => {
     const all = await Promise.all([connected(), connected(), connected()]);
     const bucket = { key: `b${process.pid}`, capacity: 100 };
+    const began = performance.now();
     const grants = await Promise.all(
       Array.from({ length: 300 }, (_, at) => all[at % 3]?.take(bucket, 1, 3) ?? Promise.reject(new Error('none'))),
     );
     const sum = grants.reduce((total, one) => total + one.granted, 0);
     expect(sum).toBeGreaterThanOrEqual(100);
-    expect(sum).toBeLessThanOrEqual(102);
+    expect(sum).toBeLessThanOrEqual(102 + ((performance.now() - began) / 60_000) * 100);
   });
 
   test('a server that lost the script, and all data, goes on', async () => {
@@ -90,7 +104,7 @@ describe('the store', () => {
     let grant;
     for (let tries = 0; grant === undefined && tries < 200; tries++) {
       grant = await store.take({ key: 'x', capacity: 5 }, 1, 1).catch(() => undefined);
-      await wait(50);
+      await pause(50);
     }
     expect(grant?.granted).toBe(1);
   });
@@ -98,10 +112,12 @@ describe('the store', () => {
   test('one that does not answer is given up after the timeout', async () => {
     const store = await connected({ timeoutMs: 100 });
     valkey.freeze();
-    const began = performance.now();
-    await expect(store.take({ key: 'x', capacity: 1 }, 1, 1)).rejects.toThrow('in time');
-    expect(performance.now() - began).toBeLessThan(2_000);
-    valkey.thaw();
+    // It stays frozen: whoever waits for it waits for ever.
+    try {
+      await expect(store.take({ key: 'x', capacity: 1 }, 1, 1)).rejects.toThrow('in time');
+    } finally {
+      valkey.thaw();
+    }
   });
 
   test('a password is used, a wrong one is told without its text', async () => {
@@ -121,9 +137,8 @@ describe('the store', () => {
         logger,
       });
       stores.push(bad);
-      await wait(300);
+      await until(() => /WRONGPASS|NOAUTH|invalid/.test(lines.join('\n')));
       await expect(bad.take({ key: 'p', capacity: 1 }, 1, 1)).rejects.toThrow();
-      expect(lines.join('\n')).toMatch(/WRONGPASS|NOAUTH|invalid/);
       expect(lines.join('\n')).not.toContain('wrong-password');
     } finally {
       await guarded.stop();
@@ -139,11 +154,15 @@ describe('two sidecars of one policy', () => {
     const token = await one.token();
     await other.setPolicy(policy('requestsPerMinute: 6, scope: Policy')(one.issuer.url));
     const statuses: number[] = [];
+    const began = performance.now();
     for (let turn = 0; turn < 5; turn++)
       for (const world of [one, other]) statuses.push((await world.post(path, ask, { token })).status);
-    expect(statuses.filter((status) => status === 200).length).toBe(6);
-    expect(statuses.slice(-4)).toEqual([429, 429, 429, 429]);
-    expect(one.model.seen.length + other.model.seen.length).toBe(6);
+    const passed = statuses.filter((status) => status === 200).length;
+    expect(statuses.slice(0, 6)).toEqual([200, 200, 200, 200, 200, 200]);
+    // One comes back in ten seconds.
+    expect(passed).toBeLessThanOrEqual(6 + Math.floor((performance.now() - began) / 10_000));
+    expect(statuses.filter((status) => status === 429).length).toBe(10 - passed);
+    expect(one.model.seen.length + other.model.seen.length).toBe(passed);
   });
 
   test('share tokensPerMinute, settled by what was used', async () => {
@@ -185,7 +204,7 @@ describe('when the store cannot be asked', () => {
   });
 
   test('a server that dies under load: refused from then on, and served again when it is back', async () => {
-    const store = await connected({ timeoutMs: 200 });
+    const store = await connected({ timeoutMs: 2_000 });
     const world = await pod('requestsPerMinute: 60, scope: Policy', store, `dies${process.pid}`);
     expect((await world.post(path, ask)).status).toBe(200);
     await valkey.stop();
@@ -198,7 +217,7 @@ describe('when the store cannot be asked', () => {
     let status = 0;
     for (let tries = 0; status !== 200 && tries < 100; tries++) {
       status = (await world.post(path, ask)).status;
-      await wait(100);
+      await pause(100);
     }
     expect(status).toBe(200);
   });

@@ -253,6 +253,41 @@ describe('the serving certificate', () => {
     server.close();
   });
 
+  test('that changes while one is signed is asked for once more, and every question gets one answer', async () => {
+    const pod = world.pod();
+    const named = (count: number): void => {
+      world.directory.names.set(
+        pod.uid,
+        Array.from({ length: count }, (_, at) => `s${at}.ml.svc`),
+      );
+      world.directory.changed(pod);
+    };
+    named(1);
+    const sidecar = await running(pod);
+    // Signing waits for this, so that the names change while a question is open.
+    const { sign } = world.authority;
+    const asked: string[][] = [];
+    const held: (() => void)[] = [];
+    world.authority.sign = async (request) => {
+      asked.push('dnsNames' in request ? [...request.dnsNames] : []);
+      await new Promise<void>((resolve) => held.push(resolve));
+      return await sign(request);
+    };
+    const names = (): string => new X509Certificate(sidecar.serving.current()!.cert).subjectAltName ?? '';
+    named(2);
+    await until(() => held.length === 1);
+    for (let count = 3; count <= 12; count++) named(count);
+    // A minute passes as well, in which the sidecar would ask for what is due.
+    await world.clock.advanceAsync(60_000);
+    held.shift()?.();
+    await until(() => held.length === 1 && names().includes('s1.ml.svc'));
+    held.shift()?.();
+    await until(() => names().includes('s11.ml.svc'));
+    expect(asked.map((one) => one.length)).toEqual([3, 13]);
+    expect(world.log.filter((line) => line.includes('was not taken'))).toEqual([]);
+    expect(sidecar.events).not.toContain('certificate_refused');
+  });
+
   test.each(['sidegate-controller.sidegate-system.svc', 'llama.other.svc', 'llama', 'a.b.ml.svc', '*.ml.svc'])(
     'is never issued for %s to a pod of ml',
     async (name) => {

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import type { World } from '../support/world.ts';
 import { until } from '../support/wait.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
+import { pause, until } from '../support/wait.ts';
 
 let world: World | undefined;
 afterEach(async () => {
@@ -39,7 +40,7 @@ async function startEcho(): Promise<{ url: string; seen: Record<string, unknown>
   };
 }
 
-/** Sends a handshake, then `more` once the answer's head is there; gives everything that came within a moment. */
+/** Sends a handshake, then `more` once the answer's head is there; gives everything that came until `more` came back, and a moment later. */
 async function handshake(to: World, token: string | null, more = ''): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port: to.port, ca: to.ca, servername: 'localhost' });
   let text = '';
@@ -55,7 +56,12 @@ async function handshake(to: World, token: string | null, more = ''): Promise<st
   socket.write(
     `GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${token === null ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`,
   );
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  await until(
+    () => text.includes('\r\n\r\n') && text.includes(more),
+    () => text,
+  );
+  // Nothing that should not follow does.
+  await pause(50);
   socket.destroy();
   return text;
 }

@@ -6,6 +6,7 @@ import {
   containers,
   controllerAudience,
   defaultUid,
+  drawnGids,
   inferenceLabel,
   listeners,
   volumes,
@@ -90,6 +91,37 @@ describe('over the network', () => {
       }
     });
   });
+
+  told(
+    'a hook that the pod declares is called by its kubelet, and by nobody who reaches the pod',
+    async () => {
+      const listening = ['sh', '-c', "until grep -q ':1F40 ' /proc/net/tcp /proc/net/tcp6; do sleep 0.1; done"];
+      const hooked = labelledPod(node.images.tools, namespace, 'hooked', {
+        container: { lifecycle: { postStart: { exec: { command: listening } } } },
+        beside: { lifecycle: { postStart: { httpGet: { port: 8_000, path: '/hook-was-called' } } } },
+      });
+      await node.apply(JSON.stringify(hooked));
+      await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/hooked', '--timeout=50s']);
+      const ip = await node.must(['-n', namespace, 'get', 'pod', 'hooked', '-o', 'jsonpath={.status.podIP}']);
+      const calls = async (): Promise<number> =>
+        (await node.must(['-n', namespace, 'logs', 'hooked', '-c', 'model'])).split('/hook-was-called').length - 1;
+      await node.eventually(async () => (await calls()) === 1);
+      const hook = '/probe/beside/post-start';
+      const stored = JSON.parse(await node.must(['-n', namespace, 'get', 'pod', 'hooked', '-o', 'json'])) as {
+        spec: { containers: { name: string; lifecycle: { postStart: { httpGet: { path: string } } } }[] };
+      };
+      const real = stored.spec.containers.find(({ name }) => name === 'beside')?.lifecycle.postStart.httpGet.path ?? '';
+      expect(real).toMatch(new RegExp(`^${hook}/[A-Za-z0-9_-]{22}$`));
+      for (const page of [hook, `${hook}/`, `${hook}/${'A'.repeat(22)}`, `${real.slice(0, -1)}%41`, `${real}/`])
+        expect(await governed.curl(`http://${ip}:${listeners.probe}${page}`)).toMatchObject({ status: 404 });
+      expect(await calls()).toBe(1);
+      // The key is all that keeps others out: this is the kubelet's own way.
+      expect(await governed.curl(`http://${ip}:${listeners.probe}${real}`)).toMatchObject({ status: 200 });
+      await node.eventually(async () => (await calls()) === 2);
+      await node.must(['-n', namespace, 'delete', 'pod', 'hooked', '--wait=false']);
+    },
+    120_000,
+  );
 
   told('from the node itself likewise', async () => {
     await governed.reachesNothing(async () => {
@@ -237,25 +269,66 @@ describe('through the API server', () => {
 });
 
 describe('from beside the model, in its pod', () => {
-  const ask = (uid: number, host: string, port: number): readonly string[] => [
-    ...['node', '-e'],
-    `process.setgid(${uid}); process.setuid(${uid});
+  const send = (host: string, port: number): string => `
     const sent = require('node:http').request('http://${host}:${port}${path}', { method: 'POST', headers: { 'content-type': 'application/json' } },
       (answer) => { console.log(answer.statusCode); answer.resume(); });
     sent.setTimeout(3000, () => sent.destroy()).on('error', () => console.log(0));
-    sent.end(JSON.stringify({ model: 'llama-3', messages: [{ role: 'user', content: 'attack' }] }));`,
-  ];
+    sent.end(JSON.stringify({ model: 'llama-3', messages: [{ role: 'user', content: 'attack' }] }));`;
+  const ask = (host: string, port: number): readonly string[] => ['node', '-e', send(host, port)];
 
   told('loopback and the own address lead to the sidecar, for root and for others', async () => {
     await governed.reachesNothing(async () => {
-      for (const uid of [0, 1_000]) {
+      for (const who of ['beside', 'guest'] as const) {
         for (const host of ['127.0.0.1', '127.0.0.2', 'localhost', governed.ip]) {
-          const { stdout, stderr } = await governed.insideRun(ask(uid, host, 8_000));
-          expect({ uid, host, stdout, stderr }).toMatchObject({ stdout: '401\n' });
+          const { stdout, stderr } = await governed.insideRun(ask(host, 8_000), who);
+          expect({ who, host, stdout, stderr }).toMatchObject({ stdout: '401\n' });
         }
-        expect(await governed.insideRun(ask(uid, '127.0.0.1', listeners.loopback))).toMatchObject({ stdout: '401\n' });
+        expect(await governed.insideRun(ask('127.0.0.1', listeners.loopback), who)).toMatchObject({ stdout: '401\n' });
       }
     });
+  });
+
+  /** As one who reads the pod's spec knows it: from within the pod it is not to be seen. */
+  const sidecarGid = (): Promise<string> =>
+    node.must([
+      ...['-n', namespace, 'get', 'pod', governed.pod, '-o'],
+      `jsonpath={.spec.initContainers[?(@.name=="${containers.sidecar}")].securityContext.runAsGroup}`,
+    ]);
+
+  told("root cannot become the sidecar's user, by itself or by a set-uid program of its own", async () => {
+    const gid = await sidecarGid();
+    const become = `
+      for (const [become, id] of [[process.setgid, ${gid}], [process.setgid, 1000], [process.setuid, ${defaultUid}], [process.setuid, 1000]])
+        try { become(id); console.log('taken'); } catch (error) { console.log(error.code); }
+      ${send('127.0.0.1', 8_000)}`;
+    const program = `cp $(which node) /tmp/become && chown ${defaultUid}:${gid} /tmp/become && chmod 6755 /tmp/become
+      ls -ln /tmp/become | grep -c '^-rwsr-sr-x.* ${defaultUid} *${gid} '
+      /tmp/become -e "console.log(process.geteuid(), process.getegid()); $1"; rm /tmp/become`;
+    await governed.reachesNothing(async () => {
+      expect(await governed.insideRun(['node', '-e', become])).toMatchObject({
+        stdout: 'EPERM\nEPERM\nEPERM\nEPERM\n401\n',
+      });
+      const shell = ['sh', '-c', program, 'sh', send('127.0.0.1', 8_000).replaceAll('\n', ' ')];
+      expect(await governed.insideRun(shell)).toMatchObject({ stdout: '1\n0 0\n401\n' });
+    });
+  });
+
+  told("the sidecar's uid alone reaches nothing: of an image that names it, and of who may become others", async () => {
+    const gid = await sidecarGid();
+    expect(Number(gid)).toBeGreaterThanOrEqual(drawnGids.inCluster.first);
+    await governed.reachesNothing(async () => {
+      for (const group of [0, 1_000, defaultUid, drawnGids.inCluster.first]) {
+        const become = `process.setgid(${group}); process.setuid(${defaultUid}); console.log(process.geteuid()); ${send('127.0.0.1', 8_000)}`;
+        expect(await governed.insideRun(['node', '-e', become], 'stepper')).toMatchObject({
+          stdout: `${defaultUid}\n401\n`,
+        });
+      }
+    });
+    // What the kernel tells in the pod of the sidecar's sockets has its uid, and not its gid.
+    const look = `cat /proc/net/tcp /proc/net/tcp6; ls -ln /proc/*/fd /tmp /var/run 2>/dev/null`;
+    const seen = await governed.insideRun(['sh', '-c', look], 'stepper');
+    expect(seen.stdout).toMatch(new RegExp(` ${defaultUid} `));
+    expect(seen.stdout).not.toContain(gid);
   });
 
   told('no process of the sidecar is seen, and its files are not there', async () => {

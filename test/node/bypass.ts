@@ -69,8 +69,8 @@ export interface Governed {
   inside(...args: readonly string[]): Promise<{ readonly status: number; readonly body: string }>;
   /** A question by the one caller whom the policy allows. */
   allowed(text: string): Promise<{ readonly status: number; readonly body: string }>;
-  /** Any program beside the model. */
-  insideRun(command: readonly string[]): Promise<CommandResult>;
+  /** Any program beside the model: as root, as another (`guest`), or as root that may become others (`stepper`). */
+  insideRun(command: readonly string[], container?: 'beside' | 'guest' | 'stepper'): Promise<CommandResult>;
   /**
    * Runs an attack and proves that the model saw nothing of it: a call that is allowed follows, and is the next that the
    * model's log has, which is in the order of arrival.
@@ -83,6 +83,12 @@ export interface Governed {
 export async function startGoverned(node: ClusterNode, namespace: string): Promise<Governed> {
   const day = planDay(node, namespace);
   const { metadata, spec } = labelledPod(node.images.tools, namespace, 'llama');
+  const idle = { image: node.images.tools, command: ['sleep', '100000'] };
+  const beside = [
+    { name: 'guest', ...idle, securityContext: { runAsUser: 1_000, runAsGroup: 1_000 } },
+    { name: 'stepper', ...idle, securityContext: { capabilities: { add: ['SETUID', 'SETGID'] } } },
+  ];
+  const governedSpec = { ...spec, containers: [...(spec['containers'] as object[]), ...beside] };
   const { name: _name, namespace: _namespace, ...template } = metadata;
   const objects: readonly unknown[] = [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'caller', namespace } },
@@ -114,7 +120,11 @@ export async function startGoverned(node: ClusterNode, namespace: string): Promi
       apiVersion: 'apps/v1',
       kind: 'Deployment',
       metadata: { name: 'llama', namespace },
-      spec: { replicas: 1, selector: { matchLabels: { app: 'llama' } }, template: { metadata: template, spec } },
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: { app: 'llama' } },
+        template: { metadata: template, spec: governedSpec },
+      },
     },
     {
       apiVersion: 'v1',
@@ -157,10 +167,10 @@ export async function startGoverned(node: ClusterNode, namespace: string): Promi
     return { status, body: status === 0 ? stderr : lines.join('\n') };
   };
   const curlLine = ['curl', '-sS', '-k', '--max-time', '5', '-w', '\n%{http_code}'];
-  const insideRun: Governed['insideRun'] = (command) =>
+  const insideRun: Governed['insideRun'] = (command, container = 'beside') =>
     node.kubectl([
       ...['--as=ana', '--as-group=system:masters', `--as-group=${breakGlassGroup}`],
-      ...['-n', namespace, 'exec', pod, '-c', 'beside', '--', ...command],
+      ...['-n', namespace, 'exec', pod, '-c', container, '--', ...command],
     ]);
   const curl: Governed['curl'] = async (...args) =>
     answer(await node.exec(namespace, 'pod/caller', [...curlLine, ...args]));
@@ -207,11 +217,10 @@ export async function startGoverned(node: ClusterNode, namespace: string): Promi
       const mark = `mark-${++marks}-`;
       // Not as root: what root dials on loopback may be port-forward, and is closed.
       const tell = `
-        process.setuid(1000);
         const socket = require('node:dgram').createSocket('udp4');
         socket.send('${mark}', ${datagramPort}, '127.0.0.1', () => socket.close());
         require('node:http').get('http://127.0.0.1:${undeclaredPort}/${mark}', (answer) => answer.resume());`;
-      const { status, stderr } = await insideRun(['node', '-e', tell]);
+      const { status, stderr } = await insideRun(['node', '-e', tell], 'guest');
       expect({ status, stderr }).toMatchObject({ status: 0 });
       let lines: string[] = [];
       await node.eventually(async () => {

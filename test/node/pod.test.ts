@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultOptions, inject } from '../../pkg/inject/index.ts';
+import { defaultOptions, draw, drawnBytes, inject } from '../../pkg/inject/index.ts';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
 import { startNode } from '../cluster/node.ts';
 import type { ClusterNode } from '../cluster/node.ts';
@@ -37,6 +38,7 @@ const options = (more: Partial<InjectOptions> = {}): InjectOptions => ({
   image: node.images.sidegate,
   controller: controller.reach,
   namespace: { name: namespace, governed: true },
+  drawn: draw(randomBytes(drawnBytes)),
   ...more,
 });
 

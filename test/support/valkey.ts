@@ -2,10 +2,11 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { fixedPorts } from './ports.ts';
+import { until } from './wait.ts';
 
 /** A real Valkey or Redis server on a loopback port. */
 export interface ValkeyServer {
@@ -23,15 +24,6 @@ export function findValkey(): string | undefined {
   return ['valkey-server', 'redis-server'].find((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0);
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => {
@@ -44,7 +36,7 @@ const answers = (port: number): Promise<boolean> =>
 export async function startValkey(flags: readonly string[] = []): Promise<ValkeyServer> {
   const program = findValkey();
   if (program === undefined) throw new Error('install valkey-server or redis-server: limits are tested on a real one');
-  const port = await freePort();
+  const [port = 0] = await fixedPorts(1);
   let folder = '';
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
@@ -54,10 +46,8 @@ export async function startValkey(flags: readonly string[] = []): Promise<Valkey
       ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...flags],
       { stdio: 'ignore' },
     );
-    for (let tries = 0; !(await answers(port)); tries++) {
-      if (tries > 200 || child.exitCode !== null) throw new Error(`${program} does not start`);
-      await delay(25);
-    }
+    await until(() => child?.exitCode !== null || answers(port), `${program} answers`);
+    if (child.exitCode !== null) throw new Error(`${program} does not start`);
   };
   await start();
   return {

@@ -21,6 +21,7 @@ import type { Issuer, TokenOptions } from './issuer.ts';
 import { startIssuer } from './issuer.ts';
 import type { ScriptedModel } from './scripted-model.ts';
 import { startScriptedModel } from './scripted-model.ts';
+import { until } from './wait.ts';
 
 /** The real sidecar between a scripted model server and the tests' own client, with a real issuer. */
 export interface World {
@@ -212,10 +213,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       const before = policy.current()?.hash;
       writeFileSync(`${policyFile}.new`, yaml);
       renameSync(`${policyFile}.new`, policyFile);
-      for (let tries = 0; policy.current()?.hash === before; tries++) {
-        if (tries > 250) throw new Error(`the policy was not taken: ${JSON.stringify(policy.problem())}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await until(
+        () => policy.current()?.hash !== before,
+        () => `the policy is taken: ${JSON.stringify(policy.problem())}`,
+      );
     },
     record: () => {
       sidecar.flushRecord();

@@ -54,11 +54,17 @@ export interface Ran {
 
 const enter = (namespace: number | undefined): readonly string[] => ['nsenter', '-t', `${namespace ?? 0}`, '-n'];
 
-const become = (uid: number): readonly string[] => ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+const become = (uid: number, gid: number): readonly string[] => [
+  'setpriv',
+  `--reuid=${uid}`,
+  `--regid=${gid}`,
+  '--clear-groups',
+];
 
 export class TestPod {
   readonly #sleepers: readonly ChildProcess[];
   readonly #peers: Peer[] = [];
+  readonly #programs: ChildProcess[] = [];
   readonly #hostUsers: boolean;
 
   private constructor(sleepers: readonly ChildProcess[], hostUsers: boolean) {
@@ -121,8 +127,8 @@ export class TestPod {
   }
 
   /** A process of one of the pod's containers. */
-  inside(uid: number): Peer {
-    return this.#peer([...this.#enter, ...become(uid)]);
+  inside(uid: number, gid = uid): Peer {
+    return this.#peer([...this.#enter, ...become(uid, gid)]);
   }
 
   /** The container runtime, which dials for port-forward: root of the node, in the pod's network alone. */
@@ -143,7 +149,23 @@ export class TestPod {
     return { status, stdout, stderr };
   }
 
+  /** Runs a program as a container's user to its end. */
+  runAs(uid: number, command: readonly string[]): Ran {
+    const [program = '', ...args] = [...this.#enter, ...become(uid, uid), ...command];
+    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+    return { status, stdout, stderr };
+  }
+
+  /** Starts a program as a container's user; it ends with the pod. */
+  start(uid: number, command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+    const [program = '', ...args] = [...this.#enter, ...become(uid, uid), ...command];
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#programs.push(child);
+    return child;
+  }
+
   stop(): void {
+    for (const program of this.#programs) program.kill('SIGKILL');
     for (const peer of this.#peers) peer.stop();
     for (const sleeper of this.#sleepers) sleeper.kill('SIGKILL');
   }

@@ -1,7 +1,7 @@
 // What a test gives the hooks: options as the chart renders them, a cluster of a few objects, and what was said.
 import { stringify } from 'yaml';
 import { createMeters } from '../../telemetry/index.ts';
-import { defaultOptions, istio, knativeQueueProxy, parseChartOptions } from '../../inject/index.ts';
+import { defaultOptions, draw, istio, knativeQueueProxy, parseChartOptions } from '../../inject/index.ts';
 import type { ChartOptions, InjectOptions } from '../../inject/index.ts';
 import { admissionMetrics } from '../index.ts';
 import type { AdmissionMetrics, ClusterLookup, PodHookOptions } from '../index.ts';
@@ -22,10 +22,11 @@ export const testOptions: InjectOptions = {
   wrappers: [knativeQueueProxy(['knative/queue'])],
   helpers: [{ name: 'lora-loader', images: ['ml/lora-loader'], runAsUser: 2_000 }],
   namespace: { name: 'ml', governed: true },
+  drawn: draw(Buffer.from('twenty bytes by hand')),
 };
 
 export function optionsYaml(more: Readonly<Record<string, unknown>> = {}): string {
-  const { namespace: _namespace, controller, ...rest } = testOptions;
+  const { namespace: _namespace, drawn: _drawn, controller, ...rest } = testOptions;
   return stringify(
     { ...rest, controller: { url: controller.url, name: controller.name }, ...more },
     { aliasDuplicateObjects: false },
@@ -84,6 +85,7 @@ export function testHooks(more: Partial<PodHookOptions> = {}): TestHooks {
     hook: {
       options: () => options,
       accepted: () => [options],
+      drawn: () => draw(Buffer.from('twenty bytes by hand')),
       trust: () => ca,
       lookup: emptyLookup,
       metrics,

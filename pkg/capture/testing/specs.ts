@@ -5,6 +5,7 @@ import type { CaptureSpec } from '../index.ts';
 export const plain: CaptureSpec = {
   ports: [{ model: 8000, tls: 17400, loopback: 17430 }],
   uid: 61337,
+  gid: 1_500_000_000,
   sidecarTcp: [{ first: 17490, last: 17491 }],
   helpers: [],
   openTcp: [],

@@ -4,6 +4,7 @@ import { KubeError } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { rotateAnnotation, startAuthorityKeeper } from './authority-keeper.ts';
+import { until } from '../../../test/support/wait.ts';
 
 const timing = { publishMs: 3_600_000, dropMs: 1_800_000 };
 
@@ -37,10 +38,15 @@ function secretServer() {
 
 const settle = async (clock: ReturnType<typeof fakeClock>, ms: number): Promise<void> => {
   await clock.advanceAsync(ms);
-  // Keys are made by threads, which the fake clock does not wait for.
-  for (let at = 0; at < 20; at++) await new Promise((resolve) => setTimeout(resolve, 5));
   await clock.advanceAsync(1);
 };
+
+/** Keys are made by threads, which the fake clock does not wait for. Some seconds of its time may pass. */
+const come = (clock: ReturnType<typeof fakeClock>, holds: () => boolean): Promise<void> =>
+  until(async () => {
+    await clock.advanceAsync(50);
+    return holds();
+  }, `${holds}`);
 
 function keeper(client: KubeClient, clock: ReturnType<typeof fakeClock>, leading: () => boolean) {
   const steps: string[] = [];
@@ -65,7 +71,7 @@ describe('the authority', () => {
     expect([follower.authority(), server.writes]).toEqual([undefined, 0]);
     // Two that both believe to lead.
     const leaders = [keeper(client, clock, () => true), keeper(client, clock, () => true)];
-    await settle(clock, 2_000);
+    await come(clock, () => [follower, ...leaders].every((one) => one.authority() !== undefined));
     await settle(clock, 2_000);
     expect(server.writes).toBe(1);
     const bundles = [follower, ...leaders].map((one) => one.authority()?.bundle());
@@ -79,9 +85,9 @@ describe('the authority', () => {
     const { server, client } = secretServer();
     const clock = fakeClock();
     const leader = keeper(client, clock, () => true);
-    await settle(clock, 2_000);
+    await come(clock, () => leader.authority() !== undefined);
     const follower = keeper(client, clock, () => false);
-    await settle(clock, 1_000);
+    await come(clock, () => follower.authority() !== undefined);
     const count = (): number => (follower.authority()?.bundle().match(/BEGIN/g) ?? []).length;
     expect(count()).toBe(1);
     const first = follower.authority()?.state().current.cert;
@@ -90,7 +96,7 @@ describe('the authority', () => {
       metadata: { ...server.stored!.metadata, annotations: { [rotateAnnotation]: 'now' } },
     };
     await settle(clock, 31_000);
-    await settle(clock, 31_000);
+    await come(clock, () => leader.steps.length === 2 && count() === 2);
     expect([leader.steps, count(), follower.authority()?.state().current.cert === first]).toEqual([
       ['create', 'publish'],
       2,
@@ -99,6 +105,7 @@ describe('the authority', () => {
     expect(server.stored?.metadata.annotations).toEqual({});
     await clock.advanceAsync(timing.publishMs);
     await settle(clock, 61_000);
+    await come(clock, () => leader.steps.at(-1) === 'switch' && follower.authority()?.state().current.cert !== first);
     expect([leader.steps.at(-1), count(), follower.authority()?.state().current.cert === first]).toEqual([
       'switch',
       2,
@@ -106,6 +113,7 @@ describe('the authority', () => {
     ]);
     await clock.advanceAsync(timing.dropMs);
     await settle(clock, 61_000);
+    await come(clock, () => leader.steps.at(-1) === 'drop' && count() === 1);
     expect([leader.steps.at(-1), count()]).toEqual(['drop', 1]);
     await Promise.all([leader.close(), follower.close()]);
   }, 60_000);
@@ -114,7 +122,7 @@ describe('the authority', () => {
     const { server, client } = secretServer();
     const clock = fakeClock();
     const leader = keeper(client, clock, () => true);
-    await settle(clock, 2_000);
+    await come(clock, () => leader.authority() !== undefined);
     const good = server.stored!;
     const bundle = leader.authority()?.bundle();
     server.stored = { ...good, metadata: { ...good.metadata, resourceVersion: '77' }, data: { 'ca.crt': 'AAAA' } };

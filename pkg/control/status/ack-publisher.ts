@@ -19,7 +19,7 @@ export interface AckPublisherOptions {
   readonly acks: AckBook;
   /** At most one write in so long; default 2 s. */
   readonly writeMs?: number;
-  /** A write at least so often, by which the leader knows that this replica lives; default 10 s. */
+  /** A write at least so often, by which the leader knows that this replica lives; default 3 s. */
   readonly beatMs?: number;
   readonly onWritten?: (result: 'done' | 'failed') => void;
 }
@@ -33,7 +33,7 @@ export interface AckPublisher {
 export const ackConfigMapName = (replica: string): string => `${controlPlane.acks}${replica}`;
 
 export function startAckPublisher(options: AckPublisherOptions): AckPublisher {
-  const { client, clock, logger, namespace, replica, acks, writeMs = 2_000, beatMs = 10_000 } = options;
+  const { client, clock, logger, namespace, replica, acks, writeMs = 2_000, beatMs = 3_000 } = options;
   const name = ackConfigMapName(replica);
   let timer: Timer | undefined;
   let writing: Promise<void> | undefined;

@@ -6,6 +6,7 @@ import { fieldsOf, listOf, textOf } from '../facts/shape.ts';
 import { ackDataKey, ackLabel, ackLabelValue } from './ack-publisher.ts';
 import { mostProblems } from './ack-book.ts';
 import type { AckProblem, AckSummary } from './ack-book.ts';
+import { createReplicaLives } from './replica-lives.ts';
 
 /** The counts of all replicas that live. */
 export interface AckTotals {
@@ -24,8 +25,10 @@ export interface AckTotalsOptions {
   readonly logger: Logger;
   readonly namespace: string;
   readonly timings?: Partial<CacheTimings>;
-  /** Counts of a replica that has not written for so long are dropped, and its object removed; default 35 s. */
-  readonly staleMs?: number;
+  /** A replica counts no longer when another has been heard so long after it; default 9 s, three beats. */
+  readonly lateMs?: number;
+  /** The object of a replica that has not written for so long is removed; default 35 s. */
+  readonly goneMs?: number;
 }
 
 interface ReplicaFact {
@@ -66,10 +69,9 @@ export function parseAckSummary(text: string): AckSummary | undefined {
 }
 
 export function startAckTotals(options: AckTotalsOptions): AckTotals {
-  const { client, clock, logger, namespace, timings, staleMs = 35_000 } = options;
+  const { client, clock, logger, namespace, timings, lateMs = 9_000, goneMs = 35_000 } = options;
   const listeners: (() => void)[] = [];
-  /** When this process saw each replica's object change last: wall clocks of others are not asked. */
-  const changedAt = new Map<string, number>();
+  const lives = createReplicaLives({ clock, lateMs, goneMs });
   const cache = createCache<ReplicaFact>({
     client,
     resource: resources.configMaps,
@@ -86,26 +88,22 @@ export function startAckTotals(options: AckTotalsOptions): AckTotals {
   const changed = (): void => {
     for (const listener of listeners) listener();
   };
-  cache.subscribe(({ key, after }) => {
-    if (after === undefined) changedAt.delete(key);
-    else changedAt.set(key, clock.monotonic());
+  cache.subscribe(({ key, before, after }) => {
+    if (after === undefined) lives.forget(key);
+    else if (!lives.heard(key) && JSON.stringify(before?.summary) === JSON.stringify(after.summary)) return; // a beat
     changed();
   });
   const live = function* (): Generator<AckSummary> {
-    for (const { name, summary } of cache.values()) {
-      const at = changedAt.get(`${namespace}/${name}`);
-      if (summary !== undefined && at !== undefined && clock.monotonic() - at < staleMs) yield summary;
-    }
+    for (const { name, summary } of cache.values())
+      if (summary !== undefined && lives.counts(`${namespace}/${name}`)) yield summary;
   };
-  const sweeper = clock.every(Math.max(1_000, staleMs / 3), () => {
-    for (const [key, at] of changedAt) {
-      if (clock.monotonic() - at < staleMs) continue;
-      changedAt.delete(key);
-      changed();
-      const name = key.slice(namespace.length + 1);
-      logger.info('the counts of a replica that is gone are dropped', { replica: name });
-      client.delete(resources.configMaps, { namespace, name }).catch(() => undefined);
-    }
+  const sweeper = clock.every(1_000, () => {
+    const { late, gone } = lives.look();
+    for (const key of late)
+      logger.info('a replica is late: its counts are dropped', { replica: key.slice(namespace.length + 1) });
+    for (const key of gone)
+      client.delete(resources.configMaps, { namespace, name: key.slice(namespace.length + 1) }).catch(() => undefined);
+    if (late.length > 0) changed();
   });
 
   return {

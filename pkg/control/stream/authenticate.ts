@@ -2,7 +2,8 @@ import type { X509Certificate } from 'node:crypto';
 import { Secret, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { controllerAudience } from '../../contract/index.ts';
-import { checkLeaf, readBundle } from '../../pki/index.ts';
+import { checkLeaf, readBundle, readWorkloadId, writeWorkloadId } from '../../pki/index.ts';
+import type { WorkloadId } from '../../pki/index.ts';
 import type { ConnectRefusal } from '../../wire/index.ts';
 import type { RefusalCause } from './observer.ts';
 import type { PodDirectory, PodRecord, ReviewedToken, StreamAuthority, TokenReviewer } from './ports.ts';
@@ -105,22 +106,7 @@ export function createAuthenticator(options: AuthenticatorOptions): (presented: 
   };
 }
 
-interface WorkloadId {
-  readonly namespace: string;
-  readonly serviceAccount: string;
-  readonly uid: string;
-}
-
 /** The SPIFFE id of a pod's sidecar. */
 export function workloadId(trustDomain: string, pod: PodRecord): string {
-  return `spiffe://${trustDomain}/ns/${pod.namespace}/sa/${pod.serviceAccount}/pod/${pod.uid}`;
-}
-
-function readWorkloadId(uri: string, trustDomain: string): WorkloadId | undefined {
-  const prefix = `spiffe://${trustDomain}/`;
-  if (!uri.startsWith(prefix)) return undefined;
-  const [, namespace, serviceAccount, uid] =
-    /^ns\/([^/]+)\/sa\/([^/]+)\/pod\/([^/]+)$/.exec(uri.slice(prefix.length)) ?? [];
-  if (namespace === undefined || serviceAccount === undefined || uid === undefined) return undefined;
-  return { namespace, serviceAccount, uid };
+  return writeWorkloadId(trustDomain, pod);
 }

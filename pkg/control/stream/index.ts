@@ -1,4 +1,7 @@
 export type {
+  ApprovalDesk,
+  DeskPlace,
+  DeskStream,
   ImportedCertificate,
   LimitStoreAddress,
   PodAnswer,

@@ -23,6 +23,8 @@ export interface StreamLimits {
   readonly stallMs: number;
   /** Messages of one sidecar: a bucket of so many, filled at a tenth of it each second. */
   readonly messageBurst: number;
+  /** Messages of one sidecar about approvals: a bucket of so many, filled at a tenth of it each second. */
+  readonly approvalBurst: number;
   /** Certificate requests of one sidecar: a bucket of so many, one more each 10 s. */
   readonly certificateBurst: number;
 }
@@ -38,5 +40,6 @@ export const streamLimits: StreamLimits = {
   maxAgeMs: 30 * minute,
   stallMs: 30_000,
   messageBurst: 200,
+  approvalBurst: 4_000,
   certificateBurst: 8,
 };

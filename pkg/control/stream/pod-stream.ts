@@ -16,7 +16,15 @@ import { podText } from './certificates.ts';
 import type { Certificates } from './certificates.ts';
 import type { StreamLimits } from './limits.ts';
 import type { StreamObserver } from './observer.ts';
-import type { LimitStoreAddress, PodDirectory, PodRecord, PodSnapshot, StreamAuthority } from './ports.ts';
+import type {
+  ApprovalDesk,
+  DeskPlace,
+  LimitStoreAddress,
+  PodDirectory,
+  PodRecord,
+  PodSnapshot,
+  StreamAuthority,
+} from './ports.ts';
 
 /**
  * One sidecar's stream.
@@ -44,6 +52,8 @@ export interface PodStreamOptions {
   readonly certificates: Certificates;
   /** The same object while nothing in it changed. */
   readonly limitStore: () => LimitStoreAddress | undefined;
+  /** Undefined: nobody keeps approvals. */
+  readonly approvals: ApprovalDesk | undefined;
   readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
   readonly limits: StreamLimits;
   /** Age of this connection, milliseconds. */
@@ -71,12 +81,16 @@ interface Sent {
 const countsTogether = ({ policies }: PodSnapshot): boolean =>
   policies.some(({ spec }) => spec.access.some(({ limits }) => limits?.scope === 'Policy'));
 
+type ApprovalMessage = Parameters<DeskPlace['take']>[0];
+const isApproval = (message: UpMessage): message is ApprovalMessage => message.type.startsWith('approval-');
+
 export function createPodStream(options: PodStreamOptions): PodStream {
   const { socket, directory, authority, certificates, limits, clock, observer } = options;
   const pod: PodName = { namespace: options.pod.namespace, name: options.pod.name, uid: options.pod.uid };
   const logger = options.logger.with({ pod: podText(pod), uid: pod.uid });
   const openedAt = clock.monotonic();
   const messages = createBucket(clock, limits.messageBurst / 10, limits.messageBurst);
+  const held = createBucket(clock, limits.approvalBurst / 10, limits.approvalBurst);
   const requests = createBucket(clock, 0.1, limits.certificateBurst);
   const sent: Sent = {};
   let hello: Hello | undefined;
@@ -89,6 +103,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   /** The snapshot that waits for its ACK, and since when. */
   let pushed: { readonly snapshot: PodSnapshot; readonly at: number } | undefined;
   let signing: Promise<void> = Promise.resolve();
+  /** Requests for a serving certificate that are not answered yet. */
+  let answering = 0;
 
   const writeFrame = (type: DownMessage['type'], frame: Buffer): void => {
     if (closed || socket.destroyed) return;
@@ -97,6 +113,16 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   };
   const write = (message: DownMessage): void => writeFrame(message.type, encodeFrame(message));
   const full = (): boolean => stalledAt !== undefined;
+  const place = options.approvals?.connect({
+    pod,
+    snapshot() {
+      const answer = directory.answer(pod);
+      return answer.kind === 'snapshot' ? answer.snapshot : undefined;
+    },
+    send(message) {
+      if (closing === undefined) write(message);
+    },
+  });
 
   const end = (reason: GoodbyeReason, afterMs?: number): void => {
     if (closing !== undefined) return;
@@ -173,6 +199,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     write({ type: 'invalid', message: 'the policies of this pod are too large together', seen: snapshot.seen });
   };
   const askNames = (): void => {
+    // The answer to an open question has the names of its own moment: they are compared when it is given.
+    if (answering > 0) return;
     if (directory.imported(pod) !== undefined) return;
     const names = certificates.names(pod)?.join() ?? '';
     if (names === '' || sent.names === undefined || sent.names === names) return;
@@ -227,19 +255,30 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       observer.signed(purpose, 'refused');
       return write({ type: 'certificate-refused', purpose, reason: 'failed' });
     }
+    if (purpose === 'serving') answering++;
     // One after the other: a pod cannot take more of the signing than its turn.
     signing = signing.then(async () => {
       if (closed) return;
       if (purpose === 'serving') sent.names = certificates.names(pod)?.join();
       const answer = await certificates.answer(pod, request);
       if (closing === undefined) write(answer);
+      if (purpose !== 'serving') return;
+      answering--;
+      flush();
     });
   };
+  const onApproval = (message: ApprovalMessage): void => {
+    if (place !== undefined) place.take(message);
+    else if (message.type !== 'approval-leave')
+      write({ type: 'approval-state', id: message.id, state: null, problem: 'unavailable' });
+  };
   const onMessage = (message: UpMessage | undefined): void => {
-    if (!messages.take()) throw new WireError('message_unknown', 'more messages than a sidecar has to say');
+    const approval = message !== undefined && isApproval(message);
+    if (!(approval ? held : messages).take()) throw new WireError('message_unknown', 'more messages than a sidecar has to say');
     if (message === undefined || closing !== undefined) return;
     if (hello === undefined && message.type !== 'hello')
       throw new WireError('message_unknown', 'a message before hello');
+    if (approval) return onApproval(message);
     switch (message.type) {
       case 'hello':
         return onHello(message);
@@ -294,6 +333,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   socket.on('close', () => {
     if (closed) return;
     closed = true;
+    place?.closed();
     options.onClosed(closing ?? 'peer');
   });
 

@@ -1,7 +1,17 @@
 import type { Secret } from '../../base/index.ts';
 import type { CaptureMode } from '../../contract/index.ts';
 import type { Policy, SourceRef } from '../../core/index.ts';
-import type { AuditHead, PodName, SeenVersions, SecretName } from '../../wire/index.ts';
+import type {
+  ApprovalAskMessage,
+  ApprovalClaimMessage,
+  ApprovalLeaveMessage,
+  ApprovalStateMessage,
+  ApprovalWatchMessage,
+  AuditHead,
+  PodName,
+  SeenVersions,
+  SecretName,
+} from '../../wire/index.ts';
 
 /**
  * What the stream server needs of the rest of the controller. All of it is read from caches and answers at once, but for
@@ -103,6 +113,25 @@ export interface PodDirectory {
   disconnected(pod: PodName): void;
   /** Last entry of the pod's record, with each heartbeat. Must not throw. */
   auditHead(pod: PodName, head: AuditHead): void;
+}
+
+/** Where approvals are kept: each stream has a place of its own there. */
+export interface ApprovalDesk {
+  connect(stream: DeskStream): DeskPlace;
+}
+
+export interface DeskStream {
+  readonly pod: PodName;
+  /** What the pod has to enforce now; undefined: that cannot be said. */
+  snapshot(): PodSnapshot | undefined;
+  send(message: ApprovalStateMessage): void;
+}
+
+/** Nothing of it throws. */
+export interface DeskPlace {
+  take(message: ApprovalAskMessage | ApprovalWatchMessage | ApprovalClaimMessage | ApprovalLeaveMessage): void;
+  /** The stream is gone, and with it all who waited. */
+  closed(): void;
 }
 
 /** What the API server says of a token. */

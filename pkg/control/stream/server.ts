@@ -12,7 +12,14 @@ import { noObserver } from './observer.ts';
 import type { StreamObserver } from './observer.ts';
 import { createPodStream } from './pod-stream.ts';
 import type { PodStream } from './pod-stream.ts';
-import type { LimitStoreAddress, PodDirectory, PodRecord, StreamAuthority, TokenReviewer } from './ports.ts';
+import type {
+  ApprovalDesk,
+  LimitStoreAddress,
+  PodDirectory,
+  PodRecord,
+  StreamAuthority,
+  TokenReviewer,
+} from './ports.ts';
 import { keepServingCertificate } from './serving-certificate.ts';
 
 /**
@@ -36,6 +43,8 @@ export interface StreamServerOptions {
   readonly authority: StreamAuthority;
   /** The server that counts limits over all pods. The same object while nothing in it changed. */
   readonly limitStore?: () => LimitStoreAddress | undefined;
+  /** Undefined: whatever needs an approval is refused. */
+  readonly approvals?: ApprovalDesk;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -85,6 +94,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       authority,
       certificates,
       limitStore: options.limitStore ?? (() => undefined),
+      approvals: options.approvals,
       frameOf,
       limits,
       maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()),

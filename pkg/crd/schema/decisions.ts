@@ -33,6 +33,12 @@ export const decisions = {
         properties: {
           issuer: { type: 'string', minLength: 1, maxLength: 512, description: '`iss` of the token.' },
           subject: { type: 'string', minLength: 1, maxLength: 512, description: '`sub` of the token.' },
+          kubernetesUser: {
+            type: 'string',
+            minLength: 1,
+            maxLength: 256,
+            description: 'Who they are to Kubernetes, where their provider says so: one person has one vote.',
+          },
           proof: { type: 'string', minLength: 1, maxLength: 256, description: 'Hash of the token that proved it.' },
           from: { type: 'string', maxLength: 64, description: 'Address that the decision came from.' },
         },

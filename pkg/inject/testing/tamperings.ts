@@ -26,8 +26,12 @@ const setArgument = (container: Container, flag: string, value: string): void =>
   else container.args[at + 1] = value;
 };
 
+type Tampering = readonly [string, readonly FinalStateRule[], (copy: Injected) => void];
+
+const probes = (path: string): string => JSON.stringify({ [path]: { timeoutSeconds: 1, tcpSocket: { port: 8_000 } } });
+
 /** [what was done to the pod, the rules that say so, the doing]. */
-export const tamperings: readonly (readonly [string, readonly FinalStateRule[], (copy: Injected) => void])[] = [
+export const tamperings: readonly Tampering[] = [
   ['the label removed', ['label', 'neighbours'], ({ metadata }) => delete metadata.labels['sidegate.dev/inference']],
   ['the sidecar removed', ['sidecar_present', 'restart_policy'], ({ spec }) => spec.initContainers.splice(1, 1)],
   ['init removed', ['init_present'], ({ spec }) => spec.initContainers.splice(0, 1)],
@@ -39,12 +43,12 @@ export const tamperings: readonly (readonly [string, readonly FinalStateRule[], 
   ['the sidecar before init', ['order'], ({ spec }) => spec.initContainers.reverse()],
   [
     'a container before ours',
-    ['order', 'raw_sockets'],
+    ['order', 'raw_sockets', 'change_user'],
     ({ spec }) => spec.initContainers.unshift({ name: 'first', image: 'a:1' } as unknown as Container),
   ],
   [
     'a container between ours',
-    ['order'],
+    ['order', 'change_user'],
     ({ spec }) => spec.initContainers.splice(1, 0, second as unknown as Container),
   ],
   [
@@ -59,7 +63,25 @@ export const tamperings: readonly (readonly [string, readonly FinalStateRule[], 
   ['a terminal', ['fields'], ({ spec }) => (spec.initContainers[1]['stdin'] = true)],
   ['a sidecar that ends', ['restart_policy'], ({ spec }) => delete spec.initContainers[1]['restartPolicy']],
   ['another uid', ['security_context'], ({ spec }) => (spec.initContainers[1].securityContext['runAsUser'] = 0)],
-  ['another gid', ['security_context'], ({ spec }) => (spec.initContainers[1].securityContext['runAsGroup'] = 0)],
+  [
+    'another gid',
+    ['security_context', 'init_arguments'],
+    ({ spec }) => (spec.initContainers[1].securityContext['runAsGroup'] = 0),
+  ],
+  [
+    'the gid that only stands for one',
+    ['security_context', 'init_arguments'],
+    ({ spec }) => {
+      spec.initContainers[1].securityContext['runAsGroup'] = 61_337;
+      setArgument(spec.initContainers[0], '--gid', '61337');
+    },
+  ],
+  [
+    "a neighbour in the sidecar's group",
+    ['neighbours'],
+    ({ spec }) =>
+      (spec.containers[0].securityContext['runAsGroup'] = spec.initContainers[1].securityContext['runAsGroup']),
+  ],
   [
     'a sidecar with NET_ADMIN',
     ['security_context'],
@@ -126,6 +148,11 @@ export const tamperings: readonly (readonly [string, readonly FinalStateRule[], 
     'another uid past the rules',
     ['init_arguments'],
     ({ spec }) => setArgument(spec.initContainers[0], '--uid', '1000'),
+  ],
+  [
+    'another gid past the rules',
+    ['init_arguments'],
+    ({ spec }) => setArgument(spec.initContainers[0], '--gid', '1000'),
   ],
   [
     'a governed port left out',
@@ -242,8 +269,31 @@ export const tamperings: readonly (readonly [string, readonly FinalStateRule[], 
   ],
   [
     'NET_RAW in a neighbour',
-    ['raw_sockets'],
+    ['raw_sockets', 'change_user'],
     ({ spec }) => (spec.containers[1].securityContext.capabilities.drop = []),
+  ],
+  ...['SETUID', 'SETGID'].map((kept): Tampering => [
+    `${kept} in a neighbour`,
+    ['change_user'],
+    ({ spec }) => {
+      const { capabilities } = spec.containers[0].securityContext;
+      capabilities.drop = capabilities.drop.filter((name) => name !== kept);
+    },
+  ]),
+  [
+    'a neighbour whose programs may be set-uid',
+    ['change_user'],
+    ({ spec }) => delete spec.containers[0].securityContext['allowPrivilegeEscalation'],
+  ],
+  [
+    'a hook that everybody may call',
+    ['sidecar_arguments'],
+    ({ spec }) => setArgument(spec.initContainers[1], '--probes', probes('/probe/model/pre-stop')),
+  ],
+  [
+    'a hook that was only shown',
+    ['sidecar_arguments'],
+    ({ spec }) => setArgument(spec.initContainers[1], '--probes', probes('/probe/model/pre-stop/drawn-at-admission')),
   ],
   ['hostNetwork', ['neighbours'], ({ spec }) => (spec['hostNetwork'] = true)],
   ['hostPID', ['neighbours'], ({ spec }) => (spec['hostPID'] = true)],

@@ -1,8 +1,9 @@
 // The webhook's server and decisions, with a cluster that is not there: what an admission costs without the API server's own part.
+import { randomBytes } from 'node:crypto';
 import { createHandler, createMutate, createWebhookServer, admissionMetrics } from '../../../pkg/admission/index.ts';
 import type { ClusterLookup, Decide } from '../../../pkg/admission/index.ts';
 import { silentLogger, systemClock } from '../../../pkg/base/index.ts';
-import { defaultOptions, istio, knativeQueueProxy } from '../../../pkg/inject/index.ts';
+import { defaultOptions, draw, drawnBytes, istio, knativeQueueProxy } from '../../../pkg/inject/index.ts';
 import type { ChartOptions } from '../../../pkg/inject/index.ts';
 import {
   afterStep,
@@ -25,7 +26,7 @@ const image = 'localhost/sidegate:0.1.0';
 const chart: ChartOptions = {
   governNamespaces: 'Auto',
   images: [image],
-  for: (namespace, ca) => ({
+  for: (namespace, ca, drawn) => ({
     ...defaultOptions,
     version: '0.1.0',
     image,
@@ -33,6 +34,7 @@ const chart: ChartOptions = {
     meshes: [istio(['docker.io/istio/proxyv2'])],
     wrappers: [knativeQueueProxy(['knative/queue'])],
     namespace,
+    drawn,
   }),
 };
 const none = (): Promise<undefined> => Promise.resolve(undefined);
@@ -47,6 +49,7 @@ const pem = bundleOf(state);
 const mutate = createMutate({
   options: () => chart,
   accepted: () => [chart],
+  drawn: () => draw(randomBytes(drawnBytes)),
   trust: () => pem,
   lookup,
   events: () => undefined,

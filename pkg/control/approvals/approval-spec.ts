@@ -1,0 +1,89 @@
+import { compileSnapshot } from '../../core/index.ts';
+import type { ApprovalProblem, ApprovalSpec } from '../../core/index.ts';
+import type { ApprovalSpecResource } from '../../crd/index.ts';
+import type { ApprovalAskMessage, PodName } from '../../wire/index.ts';
+import type { PodSnapshot } from '../stream/index.ts';
+
+/** What the policies of a pod say of approvals. */
+export interface AskTerms {
+  readonly approvals: ApprovalSpec | undefined;
+  /** Rules that may ask. */
+  readonly rules: ReadonlySet<string>;
+}
+
+/** Compiled once for each set of policies. */
+const compiled = new WeakMap<PodSnapshot['policies'], AskTerms>();
+
+export function termsOf({ policies }: PodSnapshot): AskTerms {
+  const known = compiled.get(policies);
+  if (known !== undefined) return known;
+  const { approvals, scanRules } = compileSnapshot(policies, { revision: 0 });
+  const asking = scanRules.filter(({ action, enforce }) => action === 'RequireApproval' && enforce);
+  const terms = { approvals, rules: new Set(asking.map(({ id }) => id)) };
+  compiled.set(policies, terms);
+  return terms;
+}
+
+export const mostApprovers = 64;
+
+/** As a resource of the namespace writes it: `POLICY/PROVIDER` is its own, `cluster/POLICY/PROVIDER` the platform's. */
+export const shortProvider = (namespace: string, id: string): string =>
+  id.startsWith(`${namespace}/`) ? id.slice(namespace.length + 1) : id;
+
+/** The other way round. */
+export const providerId = (namespace: string, short: string): string =>
+  short.startsWith('cluster/') ? short : `${namespace}/${short}`;
+
+type Approver = ApprovalSpecResource['approvers'][number];
+
+/** Members that say nothing are left out: the API server refuses what is not there but stands there. */
+export function approverResources(approvals: ApprovalSpec, namespace: string): readonly Approver[] {
+  return approvals.approvers.slice(0, mostApprovers).map((one) => ({
+    ...(one.kubernetesGroup !== undefined && { kubernetesGroup: one.kubernetesGroup }),
+    ...(one.kubernetesUser !== undefined && { kubernetesUser: one.kubernetesUser }),
+    ...(one.authenticated && { authenticated: true as const }),
+    ...(one.group !== undefined && { group: one.group }),
+    ...(one.subject !== undefined && { subject: one.subject }),
+    ...(one.scope !== undefined && { scope: one.scope }),
+    ...(one.provider !== undefined && { provider: shortProvider(namespace, one.provider) }),
+  }));
+}
+
+/** Halves of characters do not survive the API server: two names that differ in them alone would be one there. */
+const isStorable = (text: string): boolean => text.isWellFormed();
+
+/**
+ * The immutable part of an approval: who may decide comes from the policies alone, whatever the sidecar says.
+ *
+ * @param now wall clock, milliseconds
+ */
+export function approvalSpec(
+  ask: ApprovalAskMessage,
+  pod: PodName,
+  snapshot: PodSnapshot,
+  now: number,
+): ApprovalSpecResource | ApprovalProblem {
+  const { approvals, rules } = termsOf(snapshot);
+  const approvers = approvals === undefined ? [] : approverResources(approvals, pod.namespace);
+  if (approvals === undefined || approvers.length === 0) return 'no_approvers';
+  const { required = 1, timeoutMs } = approvals;
+  if (timeoutMs === undefined) return 'no_approvers';
+  if (ask.rules.length === 0 || !ask.rules.every((rule) => rules.has(rule))) return 'unavailable';
+  const { provider, issuer, subject, kubernetesUser } = ask.requester;
+  if (![provider, issuer, subject, kubernetesUser ?? '', ask.model ?? ''].every(isStorable)) return 'unavailable';
+  return {
+    policies: snapshot.sources.map(({ kind, name, uid, generation }) => ({ kind, name, uid, generation })),
+    rules: ask.rules,
+    direction: ask.direction,
+    pod: { name: pod.name, uid: pod.uid },
+    requester: { provider, issuer, subject, ...(kubernetesUser !== null && { kubernetesUser }) },
+    operation: ask.operation,
+    ...(ask.model !== null && { model: ask.model }),
+    digest: ask.digest,
+    session: ask.session,
+    excerpt: ask.excerpt.toWellFormed(),
+    approvers,
+    required,
+    expiresAt: new Date(now + timeoutMs).toISOString(),
+  };
+}

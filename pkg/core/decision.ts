@@ -1,0 +1,112 @@
+import type { ApprovalDecision, ApprovalPhase } from './approval.ts';
+import type { Identity } from './identity.ts';
+import type { ApprovalSpec } from './policy.ts';
+
+/** What people's votes come to. Whoever keeps approvals and grants (controller, webhook, a folder of files) reckons by this alone. */
+
+/** One entry of `status.decisions`: exactly one of `user` and `caller`. */
+export interface Vote {
+  readonly decision: 'Approve' | 'Deny';
+  /** RFC 3339. */
+  readonly at: string;
+  /** By Kubernetes. */
+  readonly user?: string | undefined;
+  /** By a token. */
+  readonly caller?:
+    { readonly issuer: string; readonly subject: string; readonly kubernetesUser?: string | undefined } | undefined;
+  readonly breakGlass?: boolean | undefined;
+}
+
+/** Who asked, and so does not count. Without `kubernetesUser` no Kubernetes user counts: it may be the same person. */
+export interface Asker {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly kubernetesUser: string | undefined;
+}
+
+export interface Undecided {
+  readonly phase: ApprovalPhase;
+  readonly votes: readonly Vote[];
+  /** Undefined: not known yet, so never enough. */
+  readonly required: number | undefined;
+  /** Wall clock, milliseconds. */
+  readonly expiresAt: number;
+  readonly asker: Asker;
+}
+
+export const isAsker = ({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean =>
+  (user !== undefined && user === asker.kubernetesUser) ||
+  (caller !== undefined &&
+    ((caller.issuer === asker.issuer && caller.subject === asker.subject) ||
+      (caller.kubernetesUser !== undefined && caller.kubernetesUser === asker.kubernetesUser)));
+
+/** Whether a vote may count: it is not the asker's, as far as that can be told. */
+const counts = (vote: Vote, asker: Asker): boolean =>
+  !isAsker(vote, asker) && (vote.user === undefined || asker.kubernetesUser !== undefined);
+
+/**
+ * How many different people approve. One who votes by Kubernetes and by a token is one where the provider says who callers are
+ * to Kubernetes; where it does not, votes of the two kinds are not added up, since they may be the same people's.
+ */
+export function peopleWho(votes: readonly Vote[], asker: Asker): number {
+  const users = new Set<string>();
+  const known = new Set<string>();
+  const unknown = new Set<string>();
+  for (const vote of votes) {
+    if (vote.decision !== 'Approve' || !counts(vote, asker)) continue;
+    const { user, caller } = vote;
+    if (user !== undefined) users.add(user);
+    else if (caller?.kubernetesUser !== undefined) known.add(caller.kubernetesUser);
+    else if (caller !== undefined) unknown.add(JSON.stringify([caller.issuer, caller.subject]));
+  }
+  return Math.max(new Set([...users, ...known]).size, known.size + unknown.size);
+}
+
+/**
+ * The phase that follows from votes and time; `phase` itself where nothing does. Any denial wins, then the time, then enough
+ * approvals or one who may break the glass.
+ */
+export function phaseAt({ phase, votes, required, expiresAt, asker }: Undecided, now: number): ApprovalPhase {
+  if (phase === 'Approved') return now >= expiresAt ? 'Expired' : phase;
+  if (phase !== 'Pending') return phase;
+  if (votes.some(({ decision }) => decision === 'Deny')) return 'Denied';
+  if (now >= expiresAt) return 'Expired';
+  if (votes.some((vote) => vote.decision === 'Approve' && vote.breakGlass === true && counts(vote, asker)))
+    return 'Approved';
+  return required !== undefined && peopleWho(votes, asker) >= required ? 'Approved' : phase;
+}
+
+/** As it goes to those who wait and into the record. */
+export const decisionOf = ({ decision, at, user, caller, breakGlass }: Vote): ApprovalDecision => ({
+  decision,
+  at,
+  by: user === undefined ? `${caller?.issuer ?? ''} ${caller?.subject ?? ''}` : `user:${user}`,
+  breakGlass: breakGlass === true,
+});
+
+/** Who may decide, as policies and resources write it; a missing member says nothing. */
+export type ApproverEntry = {
+  readonly [Key in keyof ApprovalSpec['approvers'][number]]?: ApprovalSpec['approvers'][number][Key] | undefined;
+};
+
+/** Whether an entry means this Kubernetes user. */
+export const approverIsUser = (
+  { kubernetesUser, kubernetesGroup }: ApproverEntry,
+  user: string,
+  groups: readonly string[],
+): boolean =>
+  (kubernetesUser !== undefined && kubernetesUser === user) ||
+  (kubernetesGroup !== undefined && groups.includes(kubernetesGroup));
+
+/** Whether an entry means this proven caller. @param provider the id of the provider that the entry means */
+export function approverIsCaller(entry: ApproverEntry, provider: string | undefined, caller: Identity): boolean {
+  if (entry.kubernetesUser !== undefined || entry.kubernetesGroup !== undefined) return false;
+  if (provider === undefined || caller.provider !== provider) return false;
+  const { authenticated, group, subject, scope } = entry;
+  if (authenticated !== true && group === undefined && subject === undefined && scope === undefined) return false;
+  return (
+    (group === undefined || caller.groups.includes(group)) &&
+    (subject === undefined || caller.subject === subject) &&
+    (scope === undefined || caller.scopes.includes(scope))
+  );
+}

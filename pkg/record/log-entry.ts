@@ -1,0 +1,91 @@
+import { leafHash } from './merkle.ts';
+
+/**
+ * One leaf of the recorder's log: a line of JSON that says what the recorder took, missed or did, and when. What a batch
+ * contains is bound by its last line's hash: the lines are a chain of hashes, so that an entry proves each of them, and
+ * goes on to prove it when the lines themselves have been deleted.
+ */
+export type LogEntry = BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry;
+
+interface Of<Type extends string> {
+  readonly type: Type;
+  /** Recorder's clock, epoch milliseconds; never less than that of the entry before. */
+  readonly at: number;
+}
+
+interface OfChain {
+  /** SPIFFE id of the sidecar, from its certificate. */
+  readonly source: string;
+  readonly chain: string;
+}
+
+/** Lines of a chain were stored. */
+export interface BlockEntry extends Of<'block'>, OfChain {
+  readonly first: number;
+  readonly last: number;
+  /** Hash of the line before the first. */
+  readonly prev: string;
+  /** Hash of the last line. */
+  readonly hash: string;
+}
+
+/** The sidecar itself said that it does not have these lines any more. */
+export interface HoleEntry extends Of<'hole'>, OfChain {
+  readonly from: number;
+  readonly to: number;
+  /** Of the last of them, as the line after it says. */
+  readonly hash: string;
+  readonly why: 'missing' | 'too_long';
+}
+
+/** What came does not go with what is stored. What came is kept beside, what is stored stays. */
+export interface ConflictEntry extends Of<'conflict'>, OfChain {
+  readonly sequence: number;
+  readonly what: ConflictKind;
+  /** SHA-256 of the bytes that came. */
+  readonly evidence: string;
+}
+
+export type ConflictKind =
+  /** A line with a number that is stored already, and other content. */
+  | 'other_content'
+  /** A line whose hash is not its own, or that is no line of the record. */
+  | 'changed'
+  /** A line that does not refer to the one before it. */
+  | 'not_linked'
+  /** Numbers that do not follow each other. */
+  | 'out_of_order'
+  /** A signature that is not of the sidecar's key. */
+  | 'signature';
+
+/** The pod is gone; the controller knew of lines that never came. */
+export interface VanishedEntry extends Of<'vanished'>, OfChain {
+  /** Last line that was stored, and last line that the pod had told the controller of. */
+  readonly stored: number;
+  readonly known: number;
+  readonly hash: string;
+}
+
+/** Lines of a block were deleted, by retention. The block's own entry stays. */
+export interface DeletedEntry extends Of<'deleted'> {
+  /** Index of the block's entry. */
+  readonly entry: number;
+  readonly why: 'retention';
+}
+
+/** Somebody read the record. */
+export interface ReadEntry extends Of<'read'> {
+  /** Who, as the API server or the provider names them. */
+  readonly who: string;
+  /** `search`, `session`, `export`. */
+  readonly what: string;
+  /** The question, as it was asked. */
+  readonly question: string;
+}
+
+/** The one spelling of an entry: its members in the order in which they stand here. */
+export function entryText(entry: LogEntry): string {
+  return JSON.stringify({ v: 1, ...entry });
+}
+
+export const entryLeaf = (text: string): Buffer => leafHash(Buffer.from(text));

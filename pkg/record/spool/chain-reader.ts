@@ -1,0 +1,165 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { errorCode } from '../../base/index.ts';
+import { placeOf } from '../audit-line.ts';
+import { rotatedFiles } from '../audit-verify.ts';
+
+/** Reads a chain's files from a point on, while they are written, rotated and removed. */
+export interface ChainReader {
+  /**
+   * What comes next, up to `upTo`: lines as they are, or that some are not there. Undefined: nothing now. The bytes are good until
+   * the next call.
+   *
+   * @throws what the file system throws
+   */
+  next(upTo: number): Piece | undefined;
+  /** Last sequence number that `next` has given. */
+  readonly sequence: number;
+  close(): void;
+}
+
+export type Piece =
+  | {
+      readonly kind: 'lines';
+      readonly first: number;
+      readonly count: number;
+      readonly bytes: Buffer;
+      readonly last: Point;
+    }
+  | {
+      readonly kind: 'skip';
+      readonly from: number;
+      readonly to: number;
+      readonly hash: string;
+      readonly why: 'missing' | 'too_long';
+    };
+
+type Place = NonNullable<ReturnType<typeof placeOf>>;
+
+interface Point {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+export interface ChainReaderOptions {
+  readonly path: string;
+  /** The point after which reading begins. */
+  readonly after: Point;
+  /** Bytes of lines in one piece; a longer line is a piece of its own. Default 256 KiB. */
+  readonly pieceBytes?: number;
+  /** Longest line that is given. */
+  readonly maxLine: number;
+  /** Called where the file has another hash at `after` than it should. */
+  readonly onOther?: () => void;
+}
+
+const lineFeed = 10;
+
+export function createChainReader(options: ChainReaderOptions): ChainReader {
+  const { path, after, pieceBytes = 256 * 1024, maxLine } = options;
+  let sequence = after.sequence;
+  let fd: number | undefined;
+  let inode: number | undefined;
+  let offset = 0;
+  /** Bytes that were read and not given. */
+  let rest = Buffer.alloc(0);
+
+  const scratch = Buffer.alloc(pieceBytes);
+
+  const leave = (): void => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+    rest = Buffer.alloc(0);
+    offset = 0;
+  };
+  /** The file in which the next line is, as far as its name says. */
+  const wanted = (): string => rotatedFiles(path).find((file) => Number(basename(file).slice(-15)) > sequence) ?? path;
+  /** @returns false when there is no other file than the one that is open. */
+  const move = (): boolean => {
+    const file = wanted();
+    try {
+      if (fd !== undefined && statSync(file).ino === inode) return false;
+      const opened = openSync(file, 'r');
+      leave();
+      fd = opened;
+      inode = fstatSync(opened).ino;
+      return true;
+    } catch (error) {
+      // Rotated at this moment, or not begun: the next call sees.
+      if (errorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  };
+  /** @returns false at the end of the file */
+  const fill = (): boolean => {
+    if (fd === undefined) return false;
+    const read = readSync(fd, scratch, 0, scratch.length, offset);
+    if (read === 0) return false;
+    offset += read;
+    rest = Buffer.concat([rest, scratch.subarray(0, read)]);
+    return true;
+  };
+
+  /** That the next line in `rest` cannot follow, or cannot be sent. */
+  const skipOf = (place: Place, length: number): Extract<Piece, { kind: 'skip' }> | undefined => {
+    if (place.seq > sequence + 1)
+      return { kind: 'skip', from: sequence + 1, to: place.seq - 1, hash: place.prev, why: 'missing' };
+    if (length > maxLine) return { kind: 'skip', from: place.seq, to: place.seq, hash: place.hash, why: 'too_long' };
+    return undefined;
+  };
+
+  /** Takes whole lines off `rest`. */
+  const take = (upTo: number): Piece | undefined => {
+    let from = 0;
+    let begin = 0;
+    let first = 0;
+    let last: Point | undefined;
+    while (sequence < upTo) {
+      const to = rest.indexOf(lineFeed, from);
+      if (to === -1) break;
+      const line = rest.subarray(from, to);
+      const place = placeOf(line);
+      if (place?.seq === after.sequence && place.hash !== after.hash) options.onOther?.();
+      if (place === undefined || place.seq <= sequence) {
+        // The rest of a failed write, or what was sent before, stands between lines: a piece ends there.
+        if (last !== undefined) break;
+        from = to + 1;
+        continue;
+      }
+      const skip = skipOf(place, line.length);
+      if (last !== undefined && (skip !== undefined || to + 1 - begin > pieceBytes)) break;
+      sequence = skip?.to ?? place.seq;
+      // What comes after a hole is read again.
+      if (skip?.why !== 'missing') from = to + 1;
+      if (skip !== undefined) {
+        rest = rest.subarray(from);
+        return skip;
+      }
+      if (last === undefined) {
+        begin = to - line.length;
+        first = place.seq;
+      }
+      last = { sequence: place.seq, hash: place.hash };
+    }
+    const bytes = rest.subarray(begin, from);
+    rest = rest.subarray(from);
+    return last === undefined ? undefined : { kind: 'lines', first, count: last.sequence - first + 1, bytes, last };
+  };
+
+  return {
+    next(upTo) {
+      if (sequence >= upTo) return undefined;
+      if (fd === undefined && !move()) return undefined;
+      for (;;) {
+        const piece = take(upTo);
+        if (piece !== undefined) return piece;
+        if (sequence >= upTo) return undefined;
+        if (!fill() && !move()) return undefined;
+      }
+    },
+    get sequence() {
+      return sequence;
+    },
+    close: leave,
+  };
+}

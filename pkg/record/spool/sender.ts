@@ -1,0 +1,341 @@
+import { unlinkSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { describeError, errorCode } from '../../base/index.ts';
+import type { Clock, Logger, Timer } from '../../base/index.ts';
+import {
+  createRecordDownReader,
+  encodeRecordFrame,
+  maxRecordBytes,
+  missedBeats,
+  recordHeartbeatMs,
+  recordProtocolVersion,
+  recordWindowBytes,
+} from '../../wire/index.ts';
+import type {
+  PodName,
+  RecordDownMessage,
+  RecordGoodbyeReason,
+  RecordPosition,
+  RecordUpMessage,
+} from '../../wire/index.ts';
+import { auditFiles, rotatedFiles } from '../audit-verify.ts';
+import { createChainReader } from './chain-reader.ts';
+import type { ChainReader } from './chain-reader.ts';
+import { chainPath, spooledChains } from './spool.ts';
+import type { Spool } from './spool.ts';
+
+/**
+ * Takes the record out of the spool to the recorder: one stream, in order, again after any break, until it is acknowledged.
+ * Then, and only then, files are removed.
+ *
+ * Only what the disk has is sent: what the recorder has acknowledged can so never be missing here after a crash of the machine.
+ */
+export interface RecordSender {
+  /** Lines of the live chain that are not acknowledged. */
+  pending(): number;
+  connected(): boolean;
+  /** The recorder may be somewhere else now, or there at last: tries at once. */
+  kick(): void;
+  /** Resolves true when all that stands in the spool now is acknowledged, false when that was not to be had in time. */
+  flush(timeoutMs: number): Promise<boolean>;
+  close(): void;
+}
+
+/** A closed set: for metrics. */
+export type SenderEvent =
+  | 'connected'
+  | 'disconnected'
+  | 'connect_failed'
+  /** The recorder says that what it has is another chain, or what it names is not what is here. */
+  | 'conflict'
+  | 'protocol_fault'
+  /** Lines that could not be sent: they are lost. */
+  | 'skipped';
+
+export interface RecordSenderOptions {
+  readonly folder: string;
+  readonly spool: Spool;
+  /** A connection that has become a stream. Undefined: nobody has named a recorder yet. Rejects when it cannot be had. */
+  readonly connect: (signal: AbortSignal) => Promise<Duplex | undefined>;
+  readonly pod: PodName;
+  readonly software: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Delays between attempts. */
+  readonly backoff: { next(): number; reset(): void };
+  readonly onEvent?: (event: SenderEvent) => void;
+  /** How long lines wait for others to go along; default 200 ms. */
+  readonly lingerMs?: number;
+}
+
+interface Open {
+  readonly socket: Duplex;
+  readonly opened: number;
+  heardAt: number;
+  beatAt: number;
+  chain: string | undefined;
+  reader: ChainReader | undefined;
+  acknowledged: number;
+  /** What was sent and is not acknowledged: last number and bytes of each frame. */
+  flight: { readonly last: number; readonly bytes: number }[];
+}
+
+const tickMs = 1_000;
+/** Room in a frame for its header. */
+const headerBytes = 4_096;
+
+export function createRecordSender(options: RecordSenderOptions): RecordSender {
+  const { folder, spool, clock, logger, backoff, lingerMs = 200 } = options;
+  const onEvent = (event: SenderEvent): void => options.onEvent?.(event);
+  const stopped = new AbortController();
+  let open: Open | undefined;
+  let retry: Timer | undefined;
+  let connecting = false;
+  /** Last number of the live chain that is acknowledged. */
+  let acknowledged = 0;
+  let told = '';
+  const waiters = new Set<() => void>();
+
+  const say = (problem: string, fields: Readonly<Record<string, string | number>> = {}): void => {
+    // Once for each kind of trouble: a recorder that is down for a day must not fill the log.
+    if (told !== problem) logger.warn(problem, fields);
+    told = problem;
+  };
+  const schedule = (delayMs: number): void => {
+    if (stopped.signal.aborted) return;
+    retry?.cancel();
+    retry = clock.after(delayMs, () => void attempt());
+  };
+  const send = (on: Open, message: RecordUpMessage, lines?: Uint8Array): void => {
+    if (!on.socket.destroyed) on.socket.write(encodeRecordFrame(message, lines));
+  };
+
+  const attempt = async (): Promise<void> => {
+    if (connecting || open !== undefined || stopped.signal.aborted) return;
+    connecting = true;
+    try {
+      const socket = await options.connect(stopped.signal);
+      connecting = false;
+      // Who names a recorder calls `kick`.
+      if (socket === undefined) return schedule(backoff.next());
+      if (stopped.signal.aborted) return void socket.destroy();
+      begin(socket);
+    } catch (error) {
+      connecting = false;
+      if (stopped.signal.aborted) return;
+      onEvent('connect_failed');
+      say('no connection to the recorder: the record waits in the spool', { error: describeError(error) });
+      schedule(backoff.next());
+    }
+  };
+
+  const begin = (socket: Duplex): void => {
+    const now = clock.monotonic();
+    const on: Open = {
+      socket,
+      opened: now,
+      heardAt: now,
+      beatAt: now,
+      chain: undefined,
+      reader: undefined,
+      acknowledged: 0,
+      flight: [],
+    };
+    open = on;
+    onEvent('connected');
+    const down = createRecordDownReader((message) => {
+      if (open === on) handle(on, message);
+    });
+    socket.on('data', (chunk: Buffer) => {
+      on.heardAt = clock.monotonic();
+      try {
+        down.push(chunk);
+      } catch (error) {
+        onEvent('protocol_fault');
+        logger.error('the recorder broke the protocol', { error: describeError(error) });
+        leave(on);
+      }
+    });
+    for (const event of ['error', 'end', 'close']) socket.on(event, () => leave(on));
+    send(on, { type: 'hello', version: recordProtocolVersion, pod: options.pod, software: options.software });
+    socket.resume();
+  };
+  /** @param delayMs Until the next attempt; default by the backoff. */
+  const leave = (on: Open, delayMs?: number): void => {
+    if (open !== on) return;
+    open = undefined;
+    on.reader?.close();
+    on.socket.destroy();
+    onEvent('disconnected');
+    schedule(delayMs ?? backoff.next());
+  };
+
+  const handle = (on: Open, message: RecordDownMessage): void => {
+    switch (message.type) {
+      case 'welcome':
+        return nextChain(on);
+      case 'position':
+        return onPosition(on, message);
+      case 'ack':
+        if (message.chain === on.chain) acknowledge(on, message.sequence);
+        return;
+      case 'beat':
+        return;
+      case 'goodbye':
+        return onGoodbye(on, message.reason);
+    }
+  };
+  const onGoodbye = (on: Open, reason: RecordGoodbyeReason): void => {
+    if (reason === 'conflict') {
+      onEvent('conflict');
+      say('the recorder has another chain than this pod: what does not fit is kept there as evidence', {
+        chain: on.chain ?? '',
+      });
+    } else logger.info('the recorder ended the stream', { reason });
+    leave(on, reason === 'age' ? 0 : undefined);
+  };
+
+  /** Chains that are not written any more go first. */
+  const nextChain = (on: Open): void => {
+    on.reader?.close();
+    on.reader = undefined;
+    on.flight = [];
+    on.chain = spooledChains(folder).find((one) => one < spool.chain) ?? spool.chain;
+    send(on, { type: 'begin', chain: on.chain });
+  };
+  const onPosition = (on: Open, { chain, sequence, hash }: RecordPosition): void => {
+    if (chain !== on.chain || on.reader !== undefined) return leave(on);
+    if (chain === spool.chain && sequence > spool.record.head().seq) {
+      onEvent('conflict');
+      say('the recorder has more of this chain than the pod', {
+        chain,
+        here: spool.record.head().seq,
+        there: sequence,
+      });
+      return leave(on);
+    }
+    on.reader = createChainReader({
+      path: chainPath(folder, chain),
+      after: { sequence, hash },
+      maxLine: maxRecordBytes - headerBytes,
+      onOther() {
+        onEvent('conflict');
+        say('the recorder has another line than this pod at one place', { chain, sequence });
+      },
+    });
+    acknowledge(on, sequence);
+    pump(on);
+  };
+
+  const acknowledge = (on: Open, sequence: number): void => {
+    if (sequence < on.acknowledged && on.reader !== undefined && on.flight.length > 0) return;
+    on.acknowledged = sequence;
+    on.flight = on.flight.filter(({ last }) => last > sequence);
+    backoff.reset();
+    told = '';
+    const live = on.chain === spool.chain;
+    if (live) acknowledged = sequence;
+    const path = chainPath(folder, on.chain ?? '');
+    // The file that is written stays, and one before it while there is nothing in it: the chain goes on from there.
+    const full = rotatedFiles(path).filter((file) => Number(basename(file).slice(-15)) <= sequence);
+    for (const file of live && sequence >= spool.record.head().seq ? full.slice(0, -1) : full) remove(file);
+    for (const waiter of [...waiters]) waiter();
+    if (on.reader !== undefined) pump(on);
+  };
+
+  const pump = (on: Open): void => {
+    const { reader, chain } = on;
+    if (open !== on || reader === undefined || chain === undefined) return;
+    const live = chain === spool.chain;
+    const upTo = live ? spool.record.durable() : Number.MAX_SAFE_INTEGER;
+    try {
+      let bytes = on.flight.reduce((sum, one) => sum + one.bytes, 0);
+      while (on.flight.length === 0 || bytes < recordWindowBytes) {
+        const piece = reader.next(upTo);
+        if (piece === undefined) break;
+        if (piece.kind === 'skip') {
+          const { from, to, hash, why } = piece;
+          onEvent('skipped');
+          logger.error('lines of the record cannot be sent: they are lost', { chain, from, to, why });
+          send(on, { type: 'skip', from, to, hash, why });
+          on.flight.push({ last: to, bytes: 0 });
+          continue;
+        }
+        send(on, { type: 'events', first: piece.first, count: piece.count }, piece.bytes);
+        on.flight.push({ last: piece.last.sequence, bytes: piece.bytes.length });
+        bytes += piece.bytes.length;
+      }
+    } catch (error) {
+      say('the spool cannot be read', { error: describeError(error) });
+      return leave(on);
+    }
+    if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
+      for (const file of auditFiles(chainPath(folder, chain))) remove(file);
+      nextChain(on);
+    }
+  };
+  const remove = (file: string): void => {
+    try {
+      unlinkSync(file);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') say('a file of the spool cannot be removed', { error: describeError(error) });
+    }
+  };
+
+  const linger = clock.every(lingerMs, () => {
+    if (open !== undefined) pump(open);
+  });
+  const tick = clock.every(tickMs, () => {
+    const on = open;
+    if (on === undefined) return;
+    const now = clock.monotonic();
+    if (now - on.heardAt >= missedBeats * recordHeartbeatMs) return leave(on);
+    if (now - on.beatAt >= recordHeartbeatMs) {
+      on.beatAt = now;
+      send(on, { type: 'beat' });
+    }
+  });
+  void attempt();
+
+  const empty = (): boolean =>
+    acknowledged >= spool.record.head().seq && !spooledChains(folder).some((one) => one < spool.chain);
+  return {
+    pending: () => Math.max(0, spool.record.head().seq - acknowledged),
+    connected: () => open?.reader !== undefined,
+    kick() {
+      backoff.reset();
+      if (open === undefined) schedule(0);
+    },
+    flush(timeoutMs) {
+      if (empty()) return Promise.resolve(true);
+      return new Promise((resolve) => {
+        const end = (done: boolean): void => {
+          waiters.delete(look);
+          late.cancel();
+          resolve(done);
+        };
+        const look = (): void => {
+          if (empty()) end(true);
+        };
+        const late = clock.after(timeoutMs, () => end(false));
+        waiters.add(look);
+        if (open === undefined) schedule(0);
+        else pump(open);
+      });
+    },
+    close() {
+      stopped.abort();
+      retry?.cancel();
+      linger.cancel();
+      tick.cancel();
+      const on = open;
+      open = undefined;
+      if (on === undefined) return;
+      on.reader?.close();
+      send(on, { type: 'goodbye', reason: 'shutdown' });
+      on.socket.end();
+      clock.after(1_000, () => void on.socket.destroy());
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import { createPrivateKey } from 'node:crypto';
+import { describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import type { AuditSink } from '../../core/index.ts';
+import type { TlsMaterial } from '../../pki/index.ts';
+import { signPoint } from '../signature.ts';
+import type { Spool } from './spool.ts';
+
+/** Signs the chain each minute in which something was added to it, and after many lines. */
+export interface ChainSigner {
+  /** Now, where there is something new and a key. */
+  sign(): void;
+  close(): void;
+}
+
+export interface ChainSignerOptions {
+  readonly spool: Spool;
+  /** Where the signature's line goes: the spool, or what bounds it. */
+  readonly sink: Pick<AuditSink, 'append'>;
+  /** Undefined: there is no certificate now; the next look tries again. */
+  readonly identity: () => TlsMaterial | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Lines after which a signature does not wait for the minute; default 1,000. */
+  readonly lines?: number;
+}
+
+const lookMs = 1_000;
+const everyMs = 60_000;
+
+export function createChainSigner(options: ChainSignerOptions): ChainSigner {
+  const { spool, sink, identity, clock, logger, lines = 1_000 } = options;
+  let signed = spool.record.head().seq;
+  let signedAt = clock.monotonic();
+  const sign = (): void => {
+    const { seq, hash } = spool.record.head();
+    const material = identity();
+    if (seq <= signed || material === undefined) return;
+    try {
+      const key = createPrivateKey(material.key);
+      sink.append([signPoint(spool.chain, { sequence: seq, hash }, key, material.cert)]);
+      // The signature's own line is nothing new.
+      signed = spool.record.head().seq;
+      signedAt = clock.monotonic();
+    } catch (error) {
+      logger.debug('the chain was not signed', { error: describeError(error) });
+    }
+  };
+  const timer = clock.every(lookMs, () => {
+    if (clock.monotonic() - signedAt >= everyMs || spool.record.head().seq - signed >= lines) sign();
+  });
+  return { sign, close: () => timer.cancel() };
+}

@@ -1,0 +1,26 @@
+// The recorder: takes the records of all sidecars in, keeps them outside of the pods, finds and proves them.
+export { createCommitter } from './ingest/committer.ts';
+export type { Committer, CommitterOptions } from './ingest/committer.ts';
+export { silentObserver } from './ingest/observer.ts';
+export type { IngestObserver, IngestRefusal } from './ingest/observer.ts';
+export { createIngestServer, ingestLimits } from './ingest/server.ts';
+export type { IngestLimits, IngestServer, IngestServerOptions } from './ingest/server.ts';
+export { openSqliteStore } from './store/sqlite.ts';
+export type { SqliteStoreOptions } from './store/sqlite.ts';
+export { StoreError } from './store/store-error.ts';
+export type { StoreErrorCode } from './store/store-error.ts';
+export type {
+  Addition,
+  Block,
+  ChainPosition,
+  EndFacts,
+  LogState,
+  RecordStore,
+  SessionPage,
+  SessionQuery,
+  SessionSummary,
+  StartFacts,
+  StoredEntry,
+  StoredHead,
+  StoreStats,
+} from './store/port.ts';

@@ -1,0 +1,55 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Clock } from '../../base/index.ts';
+import { certificateFacts, checkLeaf, readBundle, readWorkloadId } from '../../pki/index.ts';
+import type { WorkloadId } from '../../pki/index.ts';
+
+/** A sidecar, by its identity certificate alone. */
+export interface Sidecar extends WorkloadId {
+  /** Its SPIFFE id. */
+  readonly source: string;
+}
+
+export interface SidecarAuthenticator {
+  /** Undefined: not a certificate of a sidecar that counts now. */
+  identify(leaf: X509Certificate | undefined): Sidecar | undefined;
+}
+
+/**
+ * Whether a certificate in a sidecar's record names that sidecar. Who issued it, and when it counted, is for whoever verifies the
+ * record: what was spooled yesterday is signed with yesterday's.
+ */
+export function namesSource(certificate: X509Certificate, source: string): boolean {
+  try {
+    return certificateFacts(certificate.raw).uris.join() === source;
+  } catch {
+    return false;
+  }
+}
+
+/** @param bundle PEM of the authorities that count; the same text while nothing changed. */
+export function createSidecarAuthenticator(
+  bundle: () => string,
+  trustDomain: string,
+  clock: Clock,
+): SidecarAuthenticator {
+  let known: { readonly pem: string; readonly authorities: readonly X509Certificate[] } | undefined;
+  const authorities = (): readonly X509Certificate[] => {
+    const pem = bundle();
+    if (known?.pem !== pem) known = { pem, authorities: readBundle(pem) };
+    return known.authorities;
+  };
+  return {
+    identify(leaf) {
+      if (leaf === undefined) return undefined;
+      try {
+        const { uris, dnsNames, ipAddresses } = checkLeaf(leaf, authorities(), 'client', clock.now());
+        const [uri, ...more] = uris;
+        if (uri === undefined || more.length + dnsNames.length + ipAddresses.length > 0) return undefined;
+        const id = readWorkloadId(uri, trustDomain);
+        return id === undefined ? undefined : { ...id, source: uri };
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import type { JsonNode } from '../../base/index.ts';
+import type { EndFacts, StartFacts } from '../store/index.ts';
+
+/** What a session can be found by. The line itself is kept whole; here each text is cut, so that no sidecar fills the index. */
+const longest = 256;
+const mostTags = 64;
+const mostGroups = 64;
+
+const cut = (text: string): string =>
+  // Control characters would part what is joined by line feeds.
+  text.length <= longest && !/[\u0000-\u001f]/.test(text)
+    ? text
+    : text.slice(0, longest).replace(/[\u0000-\u001f]/g, ' ');
+
+const textAt = (root: JsonNode | undefined, key: string): string => cut(root?.get(key)?.string ?? '');
+const optionalAt = (root: JsonNode | undefined, key: string): string | null => {
+  const text = root?.get(key)?.string;
+  return text === undefined ? null : cut(text);
+};
+const wholeAt = (root: JsonNode | undefined, key: string): number => {
+  const number = root?.get(key)?.number ?? 0;
+  return Number.isFinite(number) ? Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(number))) : 0;
+};
+
+export function startFacts(root: JsonNode, session: string, sequence: number, at: number): StartFacts {
+  const caller = root.get('caller');
+  const groups = (caller?.get('groups')?.items ?? []).slice(0, mostGroups).map((one) => cut(one.string ?? ''));
+  return {
+    session,
+    sequence,
+    at,
+    provider: optionalAt(caller, 'provider'),
+    issuer: optionalAt(caller, 'issuer'),
+    subject: optionalAt(caller, 'subject'),
+    groups,
+    peer: textAt(root, 'peer'),
+    method: textAt(root, 'method'),
+    path: textAt(root, 'path'),
+    dialect: textAt(root, 'dialect'),
+    operation: textAt(root, 'operation'),
+    model: optionalAt(root, 'model'),
+  };
+}
+
+export function endFacts(root: JsonNode, session: string, sequence: number): EndFacts {
+  const tags = new Set<string>();
+  const acts = (key: 'rules' | 'observed', prefix: string): void => {
+    for (const act of root.get(key)?.items ?? []) {
+      tags.add(`${prefix}:${textAt(act, 'rule')}`);
+      if (key === 'rules') tags.add(`act:${textAt(act, 'act')}`);
+      for (const by of act.get('by')?.items ?? []) tags.add(`by:${cut(by.string ?? '')}`);
+    }
+  };
+  acts('rules', 'rule');
+  acts('observed', 'observed');
+  for (const open of root.get('failedOpen')?.items ?? []) tags.add(`open:${cut(open.string ?? '')}`);
+  const tokens = root.get('tokens');
+  const counted = tokens?.kind === 'object';
+  return {
+    session,
+    sequence,
+    outcome: textAt(root, 'outcome'),
+    status: wholeAt(root, 'status'),
+    code: optionalAt(root, 'code'),
+    tags: [...tags].slice(0, mostTags),
+    bytesIn: wholeAt(root, 'bytesIn'),
+    bytesOut: wholeAt(root, 'bytesOut'),
+    inputTokens: counted ? wholeAt(tokens, 'input') : null,
+    outputTokens: counted ? wholeAt(tokens, 'output') : null,
+    durationMs: wholeAt(root.get('timing'), 'total'),
+  };
+}

@@ -1,0 +1,32 @@
+import type { ConflictKind } from '../../record/index.ts';
+import type { RecordGoodbyeReason } from '../../wire/index.ts';
+
+/** Why a connection did not become a stream, or a stream was cut. */
+export type IngestRefusal = 'tls' | 'http' | 'certificate' | 'overloaded' | 'identity' | 'protocol';
+
+/** What ingest tells of itself, for metrics. */
+export interface IngestObserver {
+  opened(): void;
+  closed(reason: RecordGoodbyeReason | 'peer'): void;
+  refused(why: IngestRefusal): void;
+  received(events: number, bytes: number): void;
+  duplicate(events: number): void;
+  hole(events: number): void;
+  conflict(kind: ConflictKind): void;
+  committed(commit: { readonly additions: number; readonly bytes: number; readonly ms: number }): void;
+  commitFailed(): void;
+}
+
+const nothing = (): void => undefined;
+
+export const silentObserver: IngestObserver = {
+  opened: nothing,
+  closed: nothing,
+  refused: nothing,
+  received: nothing,
+  duplicate: nothing,
+  hole: nothing,
+  conflict: nothing,
+  committed: nothing,
+  commitFailed: nothing,
+};

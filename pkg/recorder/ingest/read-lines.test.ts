@@ -1,0 +1,110 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { namedStart } from '../../record/index.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains.ts';
+import { LineConflict, readLines } from './read-lines.ts';
+
+const lines = () => {
+  const chain = testChain();
+  return {
+    bytes: chain.lines([...sessionEvents({ id: sessionId(1) }), ...sessionEvents({ id: sessionId(2) })]),
+    chain,
+  };
+};
+const start = { sequence: 0, hash: namedStart(testChain().name).hash };
+const conflictOf = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof LineConflict) return `${error.kind} ${error.sequence}`;
+    throw error;
+  }
+  return 'none';
+};
+
+describe('a batch of lines', () => {
+  test('says where the chain stands after it, and what is in it', () => {
+    const { bytes, chain } = lines();
+    const read = readLines(bytes, start);
+    expect(read).toMatchObject({ first: 1, last: 6, prev: start.hash, hash: chain.point().hash });
+    expect(read.block).toMatchObject({ count: 6, sessions: [sessionId(1), sessionId(2)] });
+    expect(read.block.starts[0]).toMatchObject({ session: sessionId(1), subject: 'ana', at: testTime, sequence: 1 });
+    expect(read.block.ends[1]).toMatchObject({
+      session: sessionId(2),
+      status: 200,
+      sequence: 6,
+      tags: ['rule:support/allow', 'act:allowed'],
+    });
+    expect(read.block.lines).toBe(bytes);
+  });
+
+  test.each<[string, (text: string) => string, string]>([
+    ['a changed character', (text) => text.replace('"hi"', '"ho"'), 'changed 2'],
+    ['a line that is missing', (text) => text.split('\n').toSpliced(1, 1).join('\n'), 'out_of_order 2'],
+    [
+      'two lines that changed places',
+      (text) => {
+        const all = text.split('\n');
+        return [all[1], all[0], ...all.slice(2)].join('\n');
+      },
+      'out_of_order 1',
+    ],
+    ['a line twice', (text) => text.replace(/^(.*\n)/, '$1$1'), 'out_of_order 2'],
+    [
+      'a line of another chain',
+      (text) => {
+        const other = testChain('b')
+          .lines(sessionEvents({ id: sessionId(3) }))
+          .toString()
+          .split('\n');
+        return text
+          .split('\n')
+          .with(0, other[0] ?? '')
+          .join('\n');
+      },
+      'not_linked 1',
+    ],
+    ['no line feed at the end', (text) => text.slice(0, -1), 'changed 6'],
+    ['something else', () => 'hello\n', 'changed 1'],
+    ['an empty line', (text) => `\n${text}`, 'changed 1'],
+    ['a member twice', (text) => text.replace('"session":"', '"session":"x","session":"'), 'changed 1'],
+  ])('with %s is a conflict at that line', (_, spoil, conflict) => {
+    const { bytes } = lines();
+    expect(conflictOf(() => readLines(Buffer.from(spoil(bytes.toString())), start))).toBe(conflict);
+  });
+
+  test('that is not UTF-8 is a conflict, not another text', () => {
+    const { bytes } = lines();
+    bytes[bytes.indexOf('hello')] = 0xff;
+    expect(conflictOf(() => readLines(bytes, start))).toBe('changed 1');
+  });
+
+  test('is refused for any byte that is another', () => {
+    const { bytes } = lines();
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
+        const spoilt = Buffer.from(bytes);
+        spoilt[at] = (spoilt[at] ?? 0) ^ change;
+        expect(conflictOf(() => readLines(spoilt, start))).not.toBe('none');
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('does not fill the index, whatever a sidecar writes into it', () => {
+    const chain = testChain();
+    const [first, , last] = sessionEvents({
+      id: sessionId(1),
+      user: 'u'.repeat(10_000),
+      model: 'a\nb',
+      groups: Array.from({ length: 500 }, (_, n) => `g${n}`),
+    });
+    if (first === undefined || last?.type !== 'end') throw new Error('events');
+    const rules = Array.from({ length: 500 }, (_, n) => ({ rule: `r${n}`, act: 'allowed' as const }));
+    const read = readLines(chain.lines([first, { ...last, rules }]), start);
+    expect(read.block.starts[0]?.subject).toHaveLength(256);
+    expect(read.block.starts[0]?.groups).toHaveLength(64);
+    expect(read.block.starts[0]?.model).toBe('a b');
+    expect(read.block.ends[0]?.tags).toHaveLength(64);
+  });
+});

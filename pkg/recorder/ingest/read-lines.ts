@@ -1,0 +1,115 @@
+import { hash } from 'node:crypto';
+import { parseJson } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
+import type { ConflictKind } from '../../record/index.ts';
+import type { ChainPoint } from '../../wire/index.ts';
+import type { Block, EndFacts, StartFacts } from '../store/index.ts';
+import { endFacts, startFacts } from './facts.ts';
+
+/** Lines that go on where the chain stands. */
+export interface ReadLines {
+  readonly block: Omit<Block, 'pod'>;
+  readonly first: number;
+  readonly last: number;
+  readonly prev: string;
+  readonly hash: string;
+  /** `signature` lines, for whoever checks them. */
+  readonly signatures: readonly JsonNode[];
+}
+
+export class LineConflict extends Error {
+  readonly kind: ConflictKind;
+  readonly sequence: number;
+  /** The line that came. */
+  readonly line: Uint8Array;
+
+  constructor(kind: ConflictKind, sequence: number, line: Uint8Array) {
+    super(`a line of the record does not go with the chain: ${kind}`);
+    this.name = 'LineConflict';
+    this.kind = kind;
+    this.sequence = sequence;
+    this.line = line;
+  }
+}
+
+const lineFeed = 0x0a;
+/** `,"hash":"`, 64 digits, `"}`. */
+const suffixBytes = 9 + 64 + 2;
+const head = /^\{"v":1,"seq":([1-9][0-9]{0,15}),"time":"([0-9T:.Z-]{20,32})","prev":"([0-9a-f]{64})",/;
+const tail = /,"hash":"([0-9a-f]{64})"\}$/;
+const sessionId = /^[0-9a-f]{32}$/;
+const longestHead = 200;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
+
+/**
+ * Reads a batch against a point of its chain, every line of it: number, link, own hash, JSON.
+ *
+ * @param lines Each with its line feed.
+ * @param at The line before the first.
+ * @throws LineConflict at the first line that is not what it must be
+ */
+export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
+  const starts: StartFacts[] = [];
+  const ends: EndFacts[] = [];
+  const sessions = new Set<string>();
+  const signatures: JsonNode[] = [];
+  let { sequence, hash: prev } = at;
+  let from = 0;
+  while (from < lines.length) {
+    const to = lines.indexOf(lineFeed, from);
+    const line = lines.subarray(from, to === -1 ? lines.length : to);
+    sequence++;
+    const conflict = (kind: ConflictKind): LineConflict => new LineConflict(kind, sequence, line);
+    if (to === -1) throw conflict('changed');
+    const text = decode(line);
+    const [, number, time, link] = head.exec(text.slice(0, longestHead)) ?? [];
+    const [, own] = tail.exec(text.slice(-suffixBytes)) ?? [];
+    if (number === undefined || time === undefined || own === undefined) throw conflict('changed');
+    if (Number(number) !== sequence) throw conflict('out_of_order');
+    if (link !== prev) throw conflict('not_linked');
+    if (hash('sha256', line.subarray(0, line.length - suffixBytes), 'hex') !== own) throw conflict('changed');
+    const root = parse(text);
+    if (root === undefined) throw conflict('changed');
+    const type = root.get('type')?.text;
+    const session = root.get('session')?.string;
+    if (session !== undefined && sessionId.test(session)) {
+      sessions.add(session);
+      if (type === 'start') starts.push(startFacts(root, session, sequence, timeOf(time)));
+      else if (type === 'end') ends.push(endFacts(root, session, sequence));
+    }
+    if (type === 'signature') signatures.push(root);
+    prev = own;
+    from = to + 1;
+  }
+  return {
+    block: { lines, count: sequence - at.sequence, starts, ends, sessions: [...sessions] },
+    first: at.sequence + 1,
+    last: sequence,
+    prev: at.hash,
+    hash: prev,
+    signatures,
+  };
+}
+
+function decode(line: Uint8Array): string {
+  try {
+    return utf8.decode(line);
+  } catch {
+    // No line of the record: it has no head.
+    return '';
+  }
+}
+
+function parse(text: string): JsonNode | undefined {
+  try {
+    return parseJson(text, limits);
+  } catch {
+    return undefined;
+  }
+}
+
+function timeOf(text: string): number {
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? 0 : time;
+}

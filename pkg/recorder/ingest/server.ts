@@ -1,0 +1,239 @@
+import { hash, randomInt } from 'node:crypto';
+import { createServer } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { Clock, Logger } from '../../base/index.ts';
+import type { TlsMaterial, TlsMaterialSource } from '../../pki/index.ts';
+import { missedBeats, recordHeartbeatMs, recordPath, recordProtocol } from '../../wire/index.ts';
+import type { RecordStore } from '../store/index.ts';
+import { createSidecarAuthenticator, namesSource } from './authenticate.ts';
+import type { Committer } from './committer.ts';
+import type { IngestObserver, IngestRefusal } from './observer.ts';
+import { createSidecarStream } from './sidecar-stream.ts';
+import type { SidecarStream } from './sidecar-stream.ts';
+
+/**
+ * Where sidecars bring their records: TLS 1.3, by their identity certificate and nothing else, one stream a pod (a new one
+ * takes the place of the old).
+ */
+export interface IngestServerOptions {
+  /** Default: all addresses. */
+  readonly host?: string;
+  readonly port: number;
+  /** The recorder's own certificate; new ones are taken as they come. */
+  readonly serving: Pick<TlsMaterialSource, 'current' | 'subscribe'>;
+  /** PEM of the authorities of sidecars. */
+  readonly bundle: () => string;
+  readonly trustDomain: string;
+  readonly store: Pick<RecordStore, 'position' | 'lineHash'>;
+  readonly committer: Committer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: IngestObserver;
+  readonly limits?: Partial<IngestLimits>;
+  /** For jitter, 0 to 1. */
+  readonly random?: () => number;
+}
+
+/** What one recorder takes on. */
+export interface IngestLimits {
+  /** Streams; more are refused, and come again later. */
+  readonly streams: number;
+  /** Handshakes at once. */
+  readonly handshakes: number;
+  /** Connections of one address. */
+  readonly perAddress: number;
+  readonly handshakeMs: number;
+  readonly heartbeatMs: number;
+  readonly maxAgeMs: number;
+}
+
+export const ingestLimits: IngestLimits = {
+  streams: 10_000,
+  handshakes: 256,
+  perAddress: 8,
+  handshakeMs: 10_000,
+  heartbeatMs: recordHeartbeatMs,
+  maxAgeMs: 60 * 60_000,
+};
+
+export interface IngestServer {
+  readonly port: number;
+  streams(): number;
+  /** Says goodbye to all, and resolves when what they had sent is decided. */
+  close(): Promise<void>;
+}
+
+const systemRandom = (): number => randomInt(2 ** 32) / 2 ** 32;
+/** Conflicts of one sidecar that are kept. */
+const mostConflicts = 32;
+
+/** @throws when the port cannot be had. */
+export async function createIngestServer(options: IngestServerOptions): Promise<IngestServer> {
+  const { serving, committer, clock, logger, observer, random = systemRandom } = options;
+  const limits: IngestLimits = { ...ingestLimits, ...options.limits };
+  const authenticator = createSidecarAuthenticator(options.bundle, options.trustDomain, clock);
+  const all = new Set<SidecarStream>();
+  const bySource = new Map<string, SidecarStream>();
+  const raw = new Set<Socket>();
+  const addresses = new Map<string, number>();
+  const evidence = new Map<string, Set<string>>();
+  let handshakes = 0;
+  let closing = false;
+
+  const contextOf = ({ cert, key }: TlsMaterial): { cert: string; key: string; ca: string; minVersion: 'TLSv1.3' } => ({
+    cert,
+    key,
+    ca: options.bundle(),
+    minVersion: 'TLSv1.3',
+  });
+  const server = createServer({
+    ...contextOf(serving.current()),
+    requestCert: true,
+    // Judged below, by purpose and name too.
+    rejectUnauthorized: false,
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: limits.handshakeMs,
+    maxHeaderSize: 16_384,
+    keepAlive: false,
+    noDelay: true,
+  });
+  const stopServing = serving.subscribe((material) => server.setSecureContext(contextOf(material)));
+
+  const keepsEvidence = (source: string, bytes: Uint8Array): boolean => {
+    const kept = evidence.get(source) ?? new Set<string>();
+    const digest = hash('sha256', bytes, 'hex');
+    if (kept.has(digest) || kept.size >= mostConflicts) return false;
+    if (evidence.size > 10_000) evidence.clear();
+    evidence.set(source, kept.add(digest));
+    return true;
+  };
+
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    const ofAddress = (addresses.get(address) ?? 0) + 1;
+    socket.on('error', () => undefined);
+    if (closing || handshakes >= limits.handshakes || ofAddress > limits.perAddress || raw.size >= limits.streams) {
+      observer.refused('overloaded');
+      socket.destroy();
+      return;
+    }
+    raw.add(socket);
+    addresses.set(address, ofAddress);
+    handshakes++;
+    let shaking = true;
+    const shaken = (): void => {
+      if (shaking) handshakes--;
+      shaking = false;
+    };
+    const deadline = clock.after(limits.handshakeMs, shaken);
+    socket.once('close', () => {
+      deadline.cancel();
+      shaken();
+      raw.delete(socket);
+      const left = (addresses.get(address) ?? 1) - 1;
+      if (left > 0) addresses.set(address, left);
+      else addresses.delete(address);
+    });
+    turns.set(connectionKey(socket), shaken);
+    socket.once('close', () => turns.delete(connectionKey(socket)));
+  });
+  const turns = new Map<string, () => void>();
+  server.on('secureConnection', (socket: TLSSocket) => turns.get(connectionKey(socket))?.());
+  server.on('tlsClientError', () => observer.refused('tls'));
+  server.on('clientError', (_error, socket) => {
+    observer.refused('http');
+    socket.destroy();
+  });
+  server.on('request', (_request, response) => {
+    observer.refused('http');
+    response.writeHead(404, { connection: 'close' }).end();
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => undefined);
+    const refuse = (status: string, why: IngestRefusal): void => {
+      observer.refused(why);
+      logger.info('a connection was refused', { why, address: request.socket.remoteAddress ?? 'unknown' });
+      socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    };
+    if (request.method !== 'GET' || request.url !== recordPath || head.length > 0)
+      return refuse('404 Not Found', 'http');
+    if (request.headers.upgrade !== recordProtocol) return refuse('426 Upgrade Required', 'http');
+    const tls = request.socket;
+    const sidecar = tls instanceof TLSSocket ? authenticator.identify(tls.getPeerX509Certificate()) : undefined;
+    if (sidecar === undefined) return refuse('401 Unauthorized', 'certificate');
+    if (closing || all.size >= limits.streams) return refuse('503 Service Unavailable', 'overloaded');
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${recordProtocol}\r\nConnection: Upgrade\r\n\r\n`);
+    observer.opened();
+    const { source } = sidecar;
+    const stream = createSidecarStream({
+      socket,
+      source,
+      namespace: sidecar.namespace,
+      uid: sidecar.uid,
+      store: options.store,
+      committer,
+      clock,
+      logger,
+      observer,
+      isOwn: (certificate) => namesSource(certificate, source),
+      keepsEvidence: (bytes) => keepsEvidence(source, bytes),
+      limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },
+      async onHello() {
+        const old = bySource.get(source);
+        bySource.set(source, stream);
+        old?.end('replaced');
+        await old?.done;
+      },
+      onClosed(reason) {
+        all.delete(stream);
+        observer.closed(reason);
+        // Kept while it settles: a new stream must wait for it.
+        void stream.done.then(() => {
+          if (bySource.get(source) === stream) bySource.delete(source);
+        });
+      },
+    });
+    all.add(stream);
+  });
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(
+      { port: options.port, ...(options.host === undefined ? {} : { host: options.host }), backlog: 4_096 },
+      resolve,
+    );
+  });
+  server.on('error', (error) => logger.error('the port for sidecars failed', { error: error.message }));
+  const tick = clock.every(1_000, () => {
+    for (const stream of [...all]) stream.tick();
+  });
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    streams: () => all.size,
+    async close() {
+      closing = true;
+      const streams = [...all];
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const stream of streams) stream.end('shutdown');
+      const late = clock.after(3_000, () => {
+        for (const socket of raw) socket.destroy();
+      });
+      for (const socket of raw) if (streams.length === 0) socket.destroy();
+      await Promise.all(streams.map((stream) => stream.done));
+      for (const socket of raw) socket.destroy();
+      late.cancel();
+      tick.cancel();
+      stopServing();
+      await closed;
+      await committer.settled();
+    },
+  };
+}
+
+function connectionKey({ remoteAddress, remotePort, localPort }: Socket): string {
+  return [remoteAddress, remotePort, localPort].join('|');
+}

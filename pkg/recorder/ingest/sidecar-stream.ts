@@ -1,0 +1,290 @@
+import { hash } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { namedStart, placeOf, readSignature } from '../../record/index.ts';
+import type { ConflictKind } from '../../record/index.ts';
+import { WireError, createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
+import type {
+  ChainPoint,
+  RecordDownMessage,
+  RecordGoodbyeReason,
+  RecordSkip,
+  RecordUpMessage,
+} from '../../wire/index.ts';
+import type { RecordStore } from '../store/index.ts';
+import type { Committer } from './committer.ts';
+import type { IngestObserver } from './observer.ts';
+import { LineConflict, readLines } from './read-lines.ts';
+
+/**
+ * One sidecar's stream. What comes is checked against the point where its chain stands, goes into the store in order, and is
+ * acknowledged when it is on the disk. Nothing that is stored is ever changed by what comes later: what does not fit is kept
+ * beside it as evidence, and ends the stream.
+ */
+export interface SidecarStream {
+  readonly source: string;
+  tick(): void;
+  end(reason: RecordGoodbyeReason): void;
+  /** Resolves when nothing more of it will be stored. */
+  readonly done: Promise<void>;
+}
+
+export interface SidecarStreamOptions {
+  readonly socket: Duplex;
+  /** SPIFFE id of the certificate, and what it says. */
+  readonly source: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly store: Pick<RecordStore, 'position' | 'lineHash'>;
+  readonly committer: Committer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: IngestObserver;
+  /** Whether a certificate in the record is this sidecar's. */
+  readonly isOwn: (certificate: X509Certificate) => boolean;
+  readonly limits: {
+    readonly heartbeatMs: number;
+    readonly missedBeats: number;
+    readonly maxAgeMs: number;
+    readonly handshakeMs: number;
+  };
+  /** False: this was kept already, or too much of this sidecar was. */
+  readonly keepsEvidence: (evidence: Uint8Array) => boolean;
+  /** Resolves when an older stream of the same pod has settled. */
+  readonly onHello: () => Promise<void>;
+  readonly onClosed: (reason: RecordGoodbyeReason | 'peer') => void;
+}
+
+/** Longest line that is kept of a conflict. */
+const mostEvidence = 64 * 1024;
+
+export function createSidecarStream(options: SidecarStreamOptions): SidecarStream {
+  const { socket, source, store, committer, clock, observer, limits } = options;
+  const openedAt = clock.monotonic();
+  const done = Promise.withResolvers<void>();
+  let logger = options.logger.with({ source });
+  let pod: { readonly namespace: string; readonly name: string } | undefined;
+  let chain: string | undefined;
+  /** The last line that was checked; those up to it are stored or on their way. */
+  let at: ChainPoint = { sequence: 0, hash: '' };
+  let heardAt = openedAt;
+  let beatAt = openedAt;
+  let closing: RecordGoodbyeReason | 'peer' | undefined;
+  let closed = false;
+  /** Messages are handled one after the other. */
+  let work: Promise<void> = Promise.resolve();
+  let queued = 0;
+
+  const write = (message: RecordDownMessage): void => {
+    if (!closed && !socket.destroyed) socket.write(encodeRecordFrame(message));
+  };
+  const end = (reason: RecordGoodbyeReason): void => {
+    if (closing !== undefined) return;
+    write({ type: 'goodbye', reason });
+    closing = reason;
+    socket.end();
+    // Who does not close in answer is closed.
+    clock.after(2_000, () => void socket.destroy());
+  };
+  /** Keeps what came, as evidence, and ends. */
+  const conflict = async (what: ConflictKind, sequence: number, line: Uint8Array): Promise<void> => {
+    observer.conflict(what);
+    logger.error('a sidecar sent what does not go with its chain: kept as evidence', { chain, what, sequence });
+    const evidence = Buffer.from(line.subarray(0, mostEvidence));
+    if (!options.keepsEvidence(evidence)) return end('conflict');
+    await committer.add({
+      entry: {
+        type: 'conflict',
+        at: clock.now(),
+        source,
+        chain: chain ?? '',
+        sequence,
+        what,
+        evidence: hash('sha256', evidence, 'hex'),
+      },
+      evidence,
+    });
+    end('conflict');
+  };
+
+  const onBegin = async (name: string): Promise<void> => {
+    const stored = await store.position(source, name);
+    const start = namedStart(name);
+    at = stored ?? { sequence: start.seq, hash: start.hash };
+    chain = name;
+    write({ type: 'position', chain: name, ...at });
+  };
+
+  /** What stands in front of the chain's next line was sent before: it must be what was stored then. @returns what is new */
+  const withoutKnown = async (first: number, lines: Buffer): Promise<Buffer | undefined> => {
+    let from = 0;
+    let last: { readonly line: Buffer; readonly sequence: number } | undefined;
+    for (let sequence = first; sequence <= at.sequence && from < lines.length; sequence++) {
+      const to = lines.indexOf(0x0a, from);
+      if (to === -1) break;
+      last = { line: lines.subarray(from, to), sequence };
+      from = to + 1;
+    }
+    if (last === undefined) return lines;
+    observer.duplicate(last.sequence - first + 1);
+    // One line's hash stands for all before it.
+    const stored = last.sequence === at.sequence ? at.hash : await store.lineHash(source, chain ?? '', last.sequence);
+    const sent = placeOf(last.line);
+    if (stored !== undefined && (sent?.seq !== last.sequence || sent.hash !== stored)) {
+      await conflict('other_content', last.sequence, last.line);
+      return undefined;
+    }
+    return lines.subarray(from);
+  };
+
+  const onEvents = async (first: number, count: number, given: Buffer): Promise<void> => {
+    if (chain === undefined || pod === undefined) throw new WireError('message_unknown', 'events before begin');
+    if (first > at.sequence + 1) return conflict('out_of_order', first, given.subarray(0, given.indexOf(0x0a)));
+    const lines = first <= at.sequence ? await withoutKnown(first, given) : given;
+    if (lines === undefined) return;
+    const name = chain;
+    if (lines.length === 0) return write({ type: 'ack', chain: name, ...at });
+    try {
+      const read = readLines(lines, at);
+      if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
+      for (const line of read.signatures) {
+        const signature = readSignature(line);
+        if (signature === undefined || signature.chain !== name || !options.isOwn(signature.certificate))
+          return await conflict('signature', read.last, Buffer.from(line.get('value')?.text ?? ''));
+      }
+      at = { sequence: read.last, hash: read.hash };
+      observer.received(read.block.count, lines.length);
+      const { first: from, last, prev } = read;
+      const entry = {
+        type: 'block',
+        at: clock.now(),
+        source,
+        chain: name,
+        first: from,
+        last,
+        prev,
+        hash: read.hash,
+      } as const;
+      acknowledge(committer.add({ entry, block: { ...read.block, pod } }), name, at);
+    } catch (error) {
+      if (!(error instanceof LineConflict)) throw error;
+      await conflict(error.kind, error.sequence, error.line);
+    }
+  };
+
+  const onSkip = ({ from, to, why, hash: last }: RecordSkip): void => {
+    if (chain === undefined || pod === undefined) throw new WireError('message_unknown', 'a skip before begin');
+    if (from !== at.sequence + 1 || to < from) throw new WireError('message_shape', 'a skip that does not follow');
+    observer.hole(to - from + 1);
+    logger.error('a sidecar does not have lines of its record any more', { chain, from, to, why });
+    at = { sequence: to, hash: last };
+    const entry = { type: 'hole', at: clock.now(), source, chain, from, to, hash: last, why } as const;
+    acknowledge(committer.add({ entry, pod }), chain, at);
+  };
+
+  /** Acknowledges once it is on the disk. */
+  const acknowledge = (committed: Promise<void>, name: string, point: ChainPoint): void => {
+    committed.then(
+      () => write({ type: 'ack', chain: name, ...point }),
+      // The committer has said why. The sidecar sends it again.
+      () => end('unavailable'),
+    );
+  };
+
+  const onMessage = async (message: RecordUpMessage, lines: Buffer): Promise<void> => {
+    if (closing !== undefined) return;
+    if (pod === undefined && message.type !== 'hello') throw new WireError('message_unknown', 'a message before hello');
+    switch (message.type) {
+      case 'hello': {
+        if (pod !== undefined) throw new WireError('message_unknown', 'a second hello');
+        if (message.version !== recordProtocolVersion) return end('protocol');
+        if (message.pod.uid !== options.uid || message.pod.namespace !== options.namespace) {
+          logger.warn('a sidecar says that it is another pod');
+          observer.refused('identity');
+          return end('identity');
+        }
+        pod = { namespace: message.pod.namespace, name: message.pod.name };
+        logger = logger.with({ pod: `${pod.namespace}/${pod.name}` });
+        await options.onHello();
+        return write({ type: 'welcome', version: recordProtocolVersion, heartbeatMs: limits.heartbeatMs });
+      }
+      case 'begin':
+        return onBegin(message.chain);
+      case 'events':
+        return onEvents(message.first, message.count, lines);
+      case 'skip':
+        return onSkip(message);
+      case 'beat':
+        return;
+      case 'goodbye':
+        closing ??= 'peer';
+        socket.end();
+        return;
+    }
+  };
+
+  const failed = (error: unknown): void => {
+    logger.warn('a sidecar broke the protocol', { error: describeError(error) });
+    if (error instanceof WireError) observer.refused('protocol');
+    end(error instanceof WireError ? 'protocol' : 'internal');
+    // What follows cannot be read.
+    socket.removeAllListeners('data');
+    socket.resume();
+  };
+  const reader = createRecordUpReader((message, lines) => {
+    queued++;
+    work = work
+      .then(() => onMessage(message, lines))
+      .catch(failed)
+      .then(async () => {
+        queued--;
+        // The sidecar is read as fast as the disk takes it.
+        if (committer.full) await committer.whenRoom();
+        if (queued === 0 && closing === undefined) socket.resume();
+      });
+    if (queued > 1 || committer.full) socket.pause();
+  });
+  socket.on('data', (chunk: Buffer) => {
+    if (closed || closing !== undefined) return;
+    heardAt = clock.monotonic();
+    try {
+      reader.push(chunk);
+    } catch (error) {
+      failed(error);
+    }
+  });
+  socket.on('end', () => {
+    closing ??= 'peer';
+    socket.end();
+  });
+  socket.on('error', () => {
+    closing ??= 'peer';
+  });
+  socket.on('close', () => {
+    if (closed) return;
+    closed = true;
+    closing ??= 'peer';
+    options.onClosed(closing);
+    void work.then(() => committer.settled()).then(done.resolve);
+  });
+  socket.resume();
+
+  return {
+    source,
+    end,
+    done: done.promise,
+    tick() {
+      const now = clock.monotonic();
+      if (closing !== undefined) return;
+      if (pod === undefined && now - openedAt >= limits.handshakeMs) return end('silent');
+      if (now - heardAt >= limits.missedBeats * limits.heartbeatMs && !socket.isPaused()) return end('silent');
+      if (now - openedAt >= limits.maxAgeMs) return end('age');
+      if (now - beatAt >= limits.heartbeatMs) {
+        beatAt = now;
+        write({ type: 'beat' });
+      }
+    },
+  };
+}

@@ -1,0 +1,200 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { createFrontier, edgeOf, entryLeaf, entryText } from '../../record/index.ts';
+import type { Frontier } from '../../record/index.ts';
+import { compress } from './compress.ts';
+import type { Names } from './names.ts';
+import type { Addition, Block, EndFacts, LogState, StartFacts } from './port.ts';
+import { StoreError } from './store-error.ts';
+
+/** The writing half of the embedded store. Everything here runs inside of a transaction that sqlite.ts began. */
+export interface Appender {
+  add(additions: readonly Addition[]): void;
+  /** Adds an entry to the log alone. @returns its index */
+  addEntry(addition: Addition['entry'] | Parameters<typeof entryText>[0]): number;
+  log(): LogState;
+  /** After a commit that failed: back to what the file says. */
+  reset(): void;
+}
+
+/** How long a session that has not ended waits for its text to be indexed. */
+const openSessionMs = 60_000;
+
+type BlockAddition = Extract<Addition, { readonly block: Block }>;
+
+export function createAppender(db: DatabaseSync, names: Names): Appender {
+  const sql = {
+    lastEntry: db.prepare('SELECT id, text FROM entry ORDER BY id DESC LIMIT 1'),
+    node: db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?'),
+    entry: db.prepare('INSERT INTO entry (id, text) VALUES (?, ?)'),
+    addNode: db.prepare('INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)'),
+    evidence: db.prepare('INSERT INTO evidence (entry, data) VALUES (?, ?)'),
+    findChain: db.prepare('SELECT id FROM chain WHERE source = ? AND name = ?'),
+    addChain: db.prepare(
+      'INSERT INTO chain (source, name, namespace, pod, sequence, hash) VALUES (?, ?, ?, ?, 0, ?) RETURNING id',
+    ),
+    moveChain: db.prepare('UPDATE chain SET sequence = ?, hash = ? WHERE id = ?'),
+    block: db.prepare(
+      'INSERT INTO block (id, chain, first, last, received, count, size, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
+    session: db.prepare('SELECT id FROM session WHERE request = ? AND chain = ?'),
+    addSession: db.prepare(
+      `INSERT OR IGNORE INTO session (chain, request, sequence, at, namespace, pod, provider, issuer, subject, groups, peer, method, path,
+        dialect, operation, model, endSequence, outcome, status, code, tags, bytesIn, bytesOut, inputTokens, outputTokens, duration)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    endSession: db.prepare(
+      `UPDATE session SET endSequence = ?, outcome = ?, status = ?, code = ?, tags = ?, bytesIn = ?, bytesOut = ?,
+        inputTokens = ?, outputTokens = ?, duration = ? WHERE id = ?`,
+    ),
+    part: db.prepare('INSERT OR IGNORE INTO part (session, block) VALUES (?, ?)'),
+    tag: db.prepare('INSERT OR IGNORE INTO tag (tag, session) VALUES (?, ?)'),
+    unindexed: db.prepare(
+      'INSERT INTO unindexed (session, due) VALUES (?, ?) ON CONFLICT (session) DO UPDATE SET due = min(due, excluded.due)',
+    ),
+    count: db.prepare('UPDATE counter SET value = value + ? WHERE name = ?'),
+  };
+  let frontier: Frontier;
+  let lastAt: number;
+  const chains = new Map<string, number>();
+
+  const reset = (): void => {
+    chains.clear();
+    names.forget();
+    const last = sql.lastEntry.get();
+    const size = last === undefined ? 0 : Number(last['id']) + 1;
+    lastAt = last === undefined ? 0 : Number(/"at":([0-9]+)/.exec(String(last['text']))?.[1] ?? 0);
+    frontier = createFrontier(
+      size,
+      edgeOf(size).map(({ level, index }) => {
+        const found = sql.node.get(level, index)?.['hash'];
+        if (!(found instanceof Uint8Array)) throw new StoreError('corrupt', 'a node of the log is missing');
+        return Buffer.from(found);
+      }),
+    );
+  };
+  reset();
+
+  const addEntry = (given: Parameters<typeof entryText>[0]): number => {
+    // Time in the log never goes back, whatever the clock does.
+    lastAt = Math.max(lastAt, given.at);
+    const { type, at: _at, ...rest } = given;
+    const text = entryText({ type, at: lastAt, ...rest } as typeof given);
+    const index = frontier.size;
+    sql.entry.run(index, text);
+    for (const { level, index: idx, hash } of frontier.append(entryLeaf(text))) sql.addNode.run(level, idx, hash);
+    return index;
+  };
+
+  const chainOf = (source: string, chain: string, prev: string, pod: Block['pod']): number => {
+    const key = `${source} ${chain}`;
+    const known = chains.get(key);
+    if (known !== undefined) return known;
+    const sourceName = names.number(source);
+    const row =
+      sql.findChain.get(sourceName, chain) ??
+      sql.addChain.get(sourceName, chain, names.number(pod.namespace), names.number(pod.name), prev);
+    const id = Number(row?.['id']);
+    if (chains.size > 20_000) chains.clear();
+    chains.set(key, id);
+    return id;
+  };
+
+  const optional = (text: string | null): number | null => (text === null ? null : names.number(text));
+  const endColumns = (end: EndFacts): readonly (number | null)[] => [
+    end.sequence,
+    names.number(end.outcome),
+    end.status,
+    optional(end.code),
+    names.number(end.tags.join('\n')),
+    end.bytesIn,
+    end.bytesOut,
+    end.inputTokens,
+    end.outputTokens,
+    Math.round(end.durationMs),
+  ];
+  const startColumns = (start: StartFacts): readonly (number | null)[] => [
+    optional(start.provider),
+    optional(start.issuer),
+    optional(start.subject),
+    names.number(start.groups.join('\n')),
+    names.number(start.peer),
+    names.number(start.method),
+    names.number(start.path),
+    names.number(start.dialect),
+    names.number(start.operation),
+    optional(start.model),
+  ];
+  const noStart: readonly null[] = Array.from({ length: 10 }, () => null);
+  const noEnd = noStart;
+
+  const addBlock = ({ entry, block }: BlockAddition): void => {
+    const id = addEntry(entry);
+    const chain = chainOf(entry.source, entry.chain, entry.prev, block.pod);
+    const { count, lines } = block;
+    sql.block.run(id, chain, entry.first, entry.last, lastAt, count, lines.length, compress(lines));
+    sql.moveChain.run(entry.last, entry.hash, chain);
+    const starts = new Map<string, StartFacts>(block.starts.map((one) => [one.session, one]));
+    const ends = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
+    const namespace = names.number(block.pod.namespace);
+    const pod = names.number(block.pod.name);
+    let added = 0;
+    /** @returns the session's row */
+    const addSession = (session: string, start: StartFacts | undefined, end: EndFacts | undefined): number => {
+      const request = Buffer.from(session, 'hex');
+      // A session's start is its first line: one that is here already came in an earlier block.
+      let row = start === undefined ? sql.session.get(request, chain) : undefined;
+      if (row === undefined) {
+        const inserted = sql.addSession.run(
+          chain,
+          request,
+          start?.sequence ?? entry.first,
+          start?.at ?? lastAt,
+          namespace,
+          pod,
+          ...(start === undefined ? noStart : startColumns(start)),
+          ...(end === undefined ? noEnd : endColumns(end)),
+        );
+        if (inserted.changes === 1) {
+          added++;
+          return Number(inserted.lastInsertRowid);
+        }
+        // A sidecar that begins a session twice does not stop the others.
+        row = sql.session.get(request, chain);
+      }
+      const id = Number(row?.['id']);
+      if (end !== undefined) sql.endSession.run(...endColumns(end), id);
+      return id;
+    };
+    for (const session of block.sessions) {
+      const end = ends.get(session);
+      const row = addSession(session, starts.get(session), end);
+      for (const tag of end?.tags ?? []) sql.tag.run(names.number(tag), row);
+      sql.part.run(row, id);
+      sql.unindexed.run(row, end === undefined ? lastAt + openSessionMs : 0);
+    }
+    sql.count.run(1, 'blocks');
+    sql.count.run(count, 'events');
+    sql.count.run(lines.length, 'lineBytes');
+    if (added > 0) sql.count.run(added, 'sessions');
+  };
+
+  return {
+    add(additions) {
+      for (const addition of additions) {
+        if ('block' in addition) addBlock(addition);
+        else {
+          const index = addEntry(addition.entry);
+          if ('evidence' in addition) sql.evidence.run(index, addition.evidence);
+          if ('pod' in addition) {
+            const { source, chain, to, hash } = addition.entry;
+            // What comes after the hole refers to its last line.
+            sql.moveChain.run(to, hash, chainOf(source, chain, hash, addition.pod));
+          }
+        }
+      }
+    },
+    addEntry,
+    log: () => ({ size: frontier.size, root: frontier.root(), at: lastAt }),
+    reset,
+  };
+}

@@ -1,0 +1,19 @@
+export { openSqliteStore } from './sqlite.ts';
+export type { SqliteStoreOptions } from './sqlite.ts';
+export { StoreError } from './store-error.ts';
+export type { StoreErrorCode } from './store-error.ts';
+export type {
+  Addition,
+  Block,
+  ChainPosition,
+  EndFacts,
+  LogState,
+  RecordStore,
+  SessionPage,
+  SessionQuery,
+  SessionSummary,
+  StartFacts,
+  StoredEntry,
+  StoredHead,
+  StoreStats,
+} from './port.ts';

@@ -1,0 +1,54 @@
+import type { DatabaseSync } from 'node:sqlite';
+
+/** Texts that repeat, as numbers. */
+export interface Names {
+  /** Writes it where it is new. */
+  number(text: string): number;
+  /** Undefined: it is not there, so nothing refers to it. */
+  find(text: string): number | undefined;
+  text(number: number): string;
+  /** After a rollback: what was written meanwhile is not there. */
+  forget(): void;
+}
+
+const mostKept = 50_000;
+
+export function createNames(db: DatabaseSync): Names {
+  const insert = db.prepare('INSERT INTO name (text) VALUES (?)');
+  const byText = db.prepare('SELECT id FROM name WHERE text = ?');
+  const byNumber = db.prepare('SELECT text FROM name WHERE id = ?');
+  const numbers = new Map<string, number>();
+  const texts = new Map<number, string>();
+  const keep = (text: string, number: number): number => {
+    if (numbers.size >= mostKept) {
+      numbers.clear();
+      texts.clear();
+    }
+    numbers.set(text, number);
+    texts.set(number, text);
+    return number;
+  };
+  const find = (text: string): number | undefined => {
+    const known = numbers.get(text);
+    if (known !== undefined) return known;
+    const row = byText.get(text);
+    return row === undefined ? undefined : keep(text, Number(row['id']));
+  };
+  return {
+    find,
+    number: (text) => find(text) ?? keep(text, Number(insert.run(text).lastInsertRowid)),
+    text(number) {
+      const known = texts.get(number);
+      if (known !== undefined) return known;
+      const row = byNumber.get(number);
+      if (row === undefined) return '';
+      const text = String(row['text']);
+      keep(text, number);
+      return text;
+    },
+    forget() {
+      numbers.clear();
+      texts.clear();
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import type { LogEntry } from '../../record/index.ts';
+
+/**
+ * Where the record is kept. Two kinds are meant to stand behind this: the embedded one (sqlite.ts), and a database server
+ * when there is more than one recorder; testing/store-suite.ts is what each has to pass.
+ *
+ * There is one writer. What a promise of {@link RecordStore.append} resolves with is on the disk, all of it or nothing.
+ */
+export interface RecordStore {
+  /** Where a chain stands; undefined: nothing of it is here. */
+  position(source: string, chain: string): Promise<ChainPosition | undefined>;
+  /** In the order given: one transaction. @throws StoreError */
+  append(additions: readonly Addition[]): Promise<void>;
+  /** Hash of one stored line; undefined: it is not here, or deleted. */
+  lineHash(source: string, chain: string, sequence: number): Promise<string | undefined>;
+  /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. Until then a search reads it. */
+  index(): Promise<boolean>;
+  search(query: SessionQuery): Promise<SessionPage>;
+  /** All lines of a session in their order, each as it was hashed, without line feed. */
+  sessionLines(id: string): AsyncIterable<string>;
+  /** Entries of the log from an index on, at most so many. */
+  entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
+  /** A full subtree's hash. @throws StoreError not_found */
+  node(level: number, index: number): Promise<Uint8Array>;
+  /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
+  blockLines(entry: number): Promise<Uint8Array | undefined>;
+  log(): LogState;
+  saveHead(head: StoredHead): Promise<void>;
+  /** Signed heads, oldest first, of trees of at least `size` leaves. */
+  heads(size: number, atMost: number): Promise<readonly StoredHead[]>;
+  /** Deletes lines that were received before `before` (epoch milliseconds), at most so many blocks, and leaves an entry for each. */
+  deleteBefore(before: number, now: number, atMost: number): Promise<number>;
+  stats(): Promise<StoreStats>;
+  close(): Promise<void>;
+}
+
+export interface ChainPosition {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** The tree that stands. */
+export interface LogState {
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** Of the last entry; 0: none. */
+  readonly at: number;
+}
+
+export interface StoredHead {
+  readonly size: number;
+  readonly root: string;
+  readonly at: number;
+  /** The head as it was signed, one line of JSON. */
+  readonly text: string;
+}
+
+export interface StoredEntry {
+  readonly index: number;
+  readonly text: string;
+}
+
+/** What one transaction adds: an entry of the log and what hangs on it. */
+export type Addition =
+  | { readonly entry: Extract<LogEntry, { type: 'block' }>; readonly block: Block }
+  | { readonly entry: Extract<LogEntry, { type: 'hole' }>; readonly pod: Block['pod'] }
+  | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
+  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' }> };
+
+/** Lines that came together, and what they say of sessions. */
+export interface Block {
+  /** Each with its line feed. */
+  readonly lines: Uint8Array;
+  readonly count: number;
+  readonly pod: { readonly namespace: string; readonly name: string };
+  readonly starts: readonly StartFacts[];
+  readonly ends: readonly EndFacts[];
+  /** Every session of which there is a line in it, once. */
+  readonly sessions: readonly string[];
+}
+
+export interface StartFacts {
+  readonly session: string;
+  readonly sequence: number;
+  /** Sidecar's clock, epoch milliseconds. */
+  readonly at: number;
+  readonly provider: string | null;
+  readonly issuer: string | null;
+  readonly subject: string | null;
+  readonly groups: readonly string[];
+  readonly peer: string;
+  readonly method: string;
+  readonly path: string;
+  readonly dialect: string;
+  readonly operation: string;
+  readonly model: string | null;
+}
+
+export interface EndFacts {
+  readonly session: string;
+  readonly sequence: number;
+  readonly outcome: string;
+  readonly status: number;
+  readonly code: string | null;
+  /** `rule:NAME`, `act:masked`, `by:Email`, `observed:NAME`, `open:…`. */
+  readonly tags: readonly string[];
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly durationMs: number;
+}
+
+/** All that are given must hold. */
+export interface SessionQuery {
+  readonly session?: string;
+  /** Epoch milliseconds of the session's start: from, and before. */
+  readonly since?: number;
+  readonly until?: number;
+  readonly namespace?: string;
+  readonly pod?: string;
+  /** Subject of the caller. */
+  readonly user?: string;
+  readonly group?: string;
+  readonly issuer?: string;
+  readonly model?: string;
+  readonly operation?: string;
+  readonly outcome?: string;
+  readonly code?: string;
+  readonly status?: number;
+  /** As in {@link EndFacts.tags}; all of them. */
+  readonly tags?: readonly string[];
+  /** Words that all occur in the session's texts, in any order. */
+  readonly text?: string;
+  readonly minDurationMs?: number;
+  readonly minBytes?: number;
+  /** Of the page before. */
+  readonly cursor?: string;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
+export interface SessionPage {
+  /** Newest first. */
+  readonly sessions: readonly SessionSummary[];
+  /** For the next page; undefined: this was the last. */
+  readonly cursor: string | undefined;
+}
+
+export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
+  readonly source: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly chain: string;
+  readonly sequence: number;
+  /** Undefined: it has not ended, or its end has not come. */
+  readonly end: Omit<EndFacts, 'session'> | undefined;
+}
+
+export interface StoreStats {
+  readonly blocks: number;
+  readonly events: number;
+  readonly sessions: number;
+  /** Bytes of the lines as they came, and of the store on the disk. */
+  readonly lineBytes: number;
+  readonly diskBytes: number;
+  /** Blocks whose text is not indexed yet. */
+  readonly unindexed: number;
+}

@@ -1,0 +1,106 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { StoreError } from './store-error.ts';
+
+/**
+ * The tables of the embedded store. `PRAGMA user_version` is how many of these steps a file has been through; a step is never
+ * changed once it was released, only followed.
+ */
+const steps: readonly string[] = [
+  `
+  -- Texts that repeat, once: callers, models, paths.
+  CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+
+  -- The log: leaves in their order, and the hashes of subtrees that are full.
+  CREATE TABLE entry (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+  CREATE TABLE node (level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
+  CREATE TABLE head (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, root TEXT NOT NULL, text TEXT NOT NULL) STRICT;
+  CREATE TABLE evidence (entry INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+
+  -- Chains and where they stand.
+  CREATE TABLE chain (
+    id INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    namespace INTEGER NOT NULL,
+    pod INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    UNIQUE (source, name)
+  ) STRICT;
+
+  -- Lines as they came, compressed (zstd). The id is that of the log's entry. data NULL: deleted by retention.
+  CREATE TABLE block (
+    id INTEGER PRIMARY KEY,
+    chain INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    data BLOB
+  ) STRICT;
+  CREATE UNIQUE INDEX block_chain ON block (chain, first);
+  CREATE INDEX block_kept ON block (received) WHERE data IS NOT NULL;
+
+  CREATE TABLE session (
+    id INTEGER PRIMARY KEY,
+    chain INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    namespace INTEGER NOT NULL,
+    pod INTEGER NOT NULL,
+    provider INTEGER, issuer INTEGER, subject INTEGER, groups INTEGER,
+    peer INTEGER, method INTEGER, path INTEGER, dialect INTEGER, operation INTEGER, model INTEGER,
+    endSequence INTEGER, outcome INTEGER, status INTEGER, code INTEGER, tags INTEGER,
+    bytesIn INTEGER, bytesOut INTEGER, inputTokens INTEGER, outputTokens INTEGER, duration INTEGER
+  ) STRICT;
+  CREATE UNIQUE INDEX session_request ON session (request, chain);
+  CREATE INDEX session_at ON session (at);
+  CREATE INDEX session_subject ON session (subject, at);
+  CREATE INDEX session_model ON session (model, at);
+  CREATE INDEX session_code ON session (code, at) WHERE code IS NOT NULL;
+  CREATE INDEX session_pod ON session (pod, at);
+
+  CREATE TABLE tag (tag INTEGER NOT NULL, session INTEGER NOT NULL, PRIMARY KEY (tag, session)) STRICT, WITHOUT ROWID;
+  -- Which blocks have lines of a session.
+  CREATE TABLE part (session INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (session, block)) STRICT, WITHOUT ROWID;
+  CREATE INDEX part_block ON part (block);
+
+  -- The texts of sessions, as an index alone; and which sessions it lacks, from when on it should not.
+  CREATE VIRTUAL TABLE words USING fts5 (
+    text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
+  );
+  CREATE TABLE unindexed (session INTEGER PRIMARY KEY, due INTEGER NOT NULL) STRICT;
+
+  CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO counter VALUES ('blocks', 0), ('events', 0), ('sessions', 0), ('lineBytes', 0);
+  `,
+];
+
+/** Marks a file as ours: `SGre`. */
+const applicationId = 0x53_47_72_65;
+
+/** Brings an open file to the newest version. @throws StoreError not_a_store */
+export function migrate(db: DatabaseSync): void {
+  const pragma = (name: string): number => Number(db.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+  const version = pragma('user_version');
+  const owner = pragma('application_id');
+  const empty = db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
+  if (!empty && owner !== applicationId) throw new StoreError('not_a_store', 'the file is not a store of records');
+  if (version > steps.length)
+    throw new StoreError('not_a_store', 'the store was written by a newer version of the recorder');
+  for (const [at, step] of steps.entries()) {
+    if (at < version) continue;
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      db.exec(step);
+      db.exec(`PRAGMA application_id = ${applicationId}`);
+      db.exec(`PRAGMA user_version = ${at + 1}`);
+      db.exec('COMMIT');
+    } catch (error) {
+      db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import { CodedError } from '../../base/index.ts';
+
+export type StoreErrorCode =
+  /** The disk takes nothing more, or fails. */
+  | 'unavailable'
+  /** The file is not a store, or of a newer version. */
+  | 'not_a_store'
+  | 'not_found'
+  /** A question that cannot be asked: the message says what of it. */
+  | 'query'
+  /** What is in the store contradicts itself. */
+  | 'corrupt';
+
+export class StoreError extends CodedError<StoreErrorCode> {
+  constructor(code: StoreErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(code, message, options);
+    this.name = 'StoreError';
+  }
+}

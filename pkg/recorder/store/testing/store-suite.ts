@@ -1,0 +1,333 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { hash } from 'node:crypto';
+import {
+  entryLeaf,
+  inclusionProof,
+  namedStart,
+  provesInclusion,
+  treeRoot,
+  verifyAuditLog,
+} from '../../../record/index.ts';
+import { readLines } from '../../ingest/read-lines.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
+import type { TestChain, TestSession } from '../../testing/chains.ts';
+import type { Addition, RecordStore, SessionQuery } from '../port.ts';
+
+/** A place where a store can be opened again and again, as after a crash. */
+export interface StorePlace {
+  open(): RecordStore;
+  remove(): Promise<void>;
+}
+
+export const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
+const pod = { namespace: 'ml', name: 'llama-0' };
+
+/** The lines of some sessions as an addition. */
+export function blockOf(chain: TestChain, sessions: readonly TestSession[], at = testTime, from = source): Addition {
+  const before = chain.point();
+  const lines = chain.lines(sessions.flatMap(sessionEvents), at);
+  const { block, first, last, prev, hash: own } = readLines(lines, before);
+  return {
+    entry: { type: 'block', at, source: from, chain: chain.name, first, last, prev, hash: own },
+    block: { ...block, pod },
+  };
+}
+
+/** What every store has to do. */
+export function storeSuite(name: string, place: () => StorePlace): void {
+  let where: StorePlace;
+  let store: RecordStore;
+  beforeEach(() => {
+    where = place();
+    store = where.open();
+  });
+  afterEach(async () => {
+    await store.close();
+    await where.remove();
+  });
+  const reopen = async (): Promise<void> => {
+    await store.close();
+    store = where.open();
+  };
+  const find = async (query: Partial<SessionQuery>): Promise<readonly string[]> =>
+    (await store.search({ limit: 100, ...query })).sessions.map(({ session }) => session);
+  const linesOf = async (id: string): Promise<string[]> => {
+    const lines = [];
+    for await (const line of store.sessionLines(id)) lines.push(line);
+    return lines;
+  };
+  const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
+
+  describe(`${name}: chains`, () => {
+    test('are where the last block left them, also when the store is opened again', async () => {
+      const chain = testChain();
+      expect(await store.position(source, chain.name)).toBeUndefined();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const first = chain.point();
+      expect(await store.position(source, chain.name)).toEqual(first);
+      await store.append([blockOf(chain, [{ id: sessionId(2) }])]);
+      await reopen();
+      expect(await store.position(source, chain.name)).toEqual(chain.point());
+      expect(await store.lineHash(source, chain.name, first.sequence)).toBe(first.hash);
+      expect(await store.lineHash(source, chain.name, 99)).toBeUndefined();
+      expect(await store.position('spiffe://other', chain.name)).toBeUndefined();
+    });
+
+    test('of one name are two where two sidecars have them', async () => {
+      const [one, two] = [testChain(), testChain()];
+      await store.append([
+        blockOf(one, [{ id: sessionId(1) }]),
+        blockOf(two, [{ id: sessionId(2) }], testTime, 'spiffe://two'),
+      ]);
+      await store.append([blockOf(one, [{ id: sessionId(3) }])]);
+      expect(await store.position(source, one.name)).toEqual(one.point());
+      expect(await store.position('spiffe://two', two.name)).toEqual(two.point());
+    });
+
+    test('go on after a hole, where its last line was', async () => {
+      const chain = testChain();
+      chain.lines(sessionEvents({ id: sessionId(0) }));
+      const { sequence, hash: last } = chain.point();
+      const entry = {
+        type: 'hole',
+        at: testTime,
+        source,
+        chain: chain.name,
+        from: 1,
+        to: sequence,
+        hash: last,
+        why: 'missing',
+      } as const;
+      await store.append([{ entry, pod }, blockOf(chain, [{ id: sessionId(1) }])]);
+      expect(await store.position(source, chain.name)).toEqual(chain.point());
+    });
+  });
+
+  describe(`${name}: a transaction`, () => {
+    test('is all or nothing, and the log goes on as if it had not been', async () => {
+      const chain = testChain();
+      const good = blockOf(chain, [{ id: sessionId(1) }]);
+      await store.append([good]);
+      const before = store.log();
+      const next = blockOf(chain, [{ id: sessionId(2) }]);
+      // The same block twice cannot stand in one chain.
+      await expect(store.append([next, next])).rejects.toMatchObject({ name: 'StoreError' });
+      expect(store.log()).toEqual(before);
+      expect(await find({})).toEqual([sessionId(1)]);
+      await store.append([next]);
+      expect(await store.position(source, chain.name)).toEqual(chain.point());
+      expect((await store.entries(0, 10)).map(({ index }) => index)).toEqual([0, 1]);
+    });
+  });
+
+  describe(`${name}: sessions`, () => {
+    test('come back line by line, exactly as they were hashed', async () => {
+      const chain = testChain();
+      const lines = chain.lines([...sessionEvents({ id: sessionId(1), ask: 'ä "quoted" \u2028 😀' })]);
+      const { block, ...rest } = readLines(lines, { sequence: 0, hash: namedStart(chain.name).hash });
+      const { first, last, prev, hash: own } = rest;
+      await store.append([
+        {
+          entry: { type: 'block', at: testTime, source, chain: chain.name, first, last, prev, hash: own },
+          block: { ...block, pod },
+        },
+        blockOf(chain, [{ id: sessionId(2) }]),
+      ]);
+      expect(`${(await linesOf(sessionId(1))).join('\n')}\n`).toBe(lines.toString());
+      expect(await linesOf(sessionId(9))).toEqual([]);
+    });
+
+    test('that are spread over blocks are one, and end when their end comes', async () => {
+      const chain = testChain();
+      const [start, segment, end] = sessionEvents({ id: sessionId(1) });
+      if (start === undefined || segment === undefined || end === undefined) throw new Error('three events');
+      const add = async (events: readonly (typeof start)[]): Promise<void> => {
+        const before = chain.point();
+        const { block, first, last, prev, hash: own } = readLines(chain.lines(events), before);
+        const entry = { type: 'block', at: testTime, source, chain: chain.name, first, last, prev, hash: own } as const;
+        await store.append([{ entry, block: { ...block, pod } }]);
+      };
+      await add([start]);
+      expect((await store.search({ limit: 1 })).sessions[0]).toMatchObject({ session: sessionId(1), end: undefined });
+      await add([segment]);
+      expect(await find({ text: 'there' })).toEqual([sessionId(1)]);
+      await add([end]);
+      expect(await linesOf(sessionId(1))).toHaveLength(3);
+      expect((await store.search({ limit: 10 })).sessions).toMatchObject([
+        { session: sessionId(1), sequence: 1, end: { outcome: 'completed', status: 200, sequence: 3, durationMs: 12 } },
+      ]);
+      expect(await find({ text: 'hi' })).toEqual([sessionId(1)]);
+    });
+
+    test('are found by each field, newest first, and never by what they are not', async () => {
+      const chain = testChain();
+      const add = (n: number, session: Omit<TestSession, 'id'>, at = testTime + n): Addition =>
+        blockOf(chain, [{ id: sessionId(n), ...session }], at);
+      await store.append([
+        add(1, { user: 'ana', model: 'llama-3' }),
+        add(2, { user: 'bob', groups: ['ml', 'ops'], outcome: 'refused', rule: 'support/no-secrets', by: ['Secrets'] }),
+        add(3, { user: null, model: 'mistral' }),
+      ]);
+      const ids = (...numbers: readonly number[]): string[] => numbers.map(sessionId);
+      expect(await find({})).toEqual(ids(3, 2, 1));
+      expect(await find({ user: 'ana' })).toEqual(ids(1));
+      expect(await find({ user: 'an' })).toEqual([]);
+      expect(await find({ group: 'ops' })).toEqual(ids(2));
+      expect(await find({ group: 'ml' })).toEqual(ids(2, 1));
+      expect(await find({ group: 'm' })).toEqual([]);
+      expect(await find({ model: 'mistral' })).toEqual(ids(3));
+      expect(await find({ outcome: 'refused' })).toEqual(ids(2));
+      expect(await find({ code: 'guard_blocked' })).toEqual(ids(2));
+      expect(await find({ status: 200 })).toEqual(ids(3, 1));
+      expect(await find({ tags: ['rule:support/no-secrets', 'by:Secrets', 'act:blocked'] })).toEqual(ids(2));
+      expect(await find({ tags: ['by:Secrets', 'act:allowed'] })).toEqual([]);
+      expect(await find({ since: testTime + 2 })).toEqual(ids(3, 2));
+      expect(await find({ until: testTime + 2 })).toEqual(ids(1));
+      expect(await find({ namespace: 'ml', pod: 'llama-0' })).toEqual(ids(3, 2, 1));
+      expect(await find({ namespace: 'other' })).toEqual([]);
+      expect(await find({ session: sessionId(2) })).toEqual(ids(2));
+      expect(await find({ minDurationMs: 13 })).toEqual([]);
+      expect(await find({ minBytes: 300 })).toEqual(ids(3, 2, 1));
+      expect(await find({ operation: 'Chat', issuer: 'https://idp.test' })).toEqual(ids(2, 1));
+    });
+
+    test('are found by words of what was asked and answered, also before they are indexed', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [
+          { id: sessionId(1), ask: 'Where is the Übergabe of project falcon?', answer: 'In the cellar.' },
+          { id: sessionId(2), ask: 'weather', answer: 'sunny' },
+        ]),
+      ]);
+      expect((await store.stats()).unindexed).toBe(2);
+      expect(await find({ text: 'falcon cellar' })).toEqual([sessionId(1)]);
+      expect((await store.stats()).unindexed).toBe(0);
+      expect(await find({ text: 'FALCON' })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'ubergabe' })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'falcon sunny' })).toEqual([]);
+      expect(await find({ text: 'falcon', user: 'bob' })).toEqual([]);
+      // Operators of the index's own language are words like others.
+      expect(await find({ text: 'falcon OR sunny' })).toEqual([]);
+      expect(await find({ text: '"falcon" NEAR(cellar*) ^x -' })).toEqual([]);
+      await expect(store.search({ text: '*"', limit: 1 })).rejects.toMatchObject({ code: 'query' });
+      await expect(store.search({ text: 'a '.repeat(17), limit: 1 })).rejects.toMatchObject({ code: 'query' });
+    });
+
+    test('come in pages that neither repeat nor leave out, whatever is added meanwhile', async () => {
+      const chain = testChain();
+      const add = async (n: number): Promise<void> =>
+        store.append([blockOf(chain, [{ id: sessionId(n), ask: 'same words' }], testTime + (n % 3))]);
+      for (let n = 0; n < 25; n++) await add(n);
+      for (const question of [{}, { text: 'same' }, { user: 'ana' }]) {
+        const seen: string[] = [];
+        let cursor: string | undefined;
+        let added = 100;
+        do {
+          const page = await store.search({ ...question, limit: 4, ...(cursor === undefined ? {} : { cursor }) });
+          seen.push(...page.sessions.map(({ session }) => session));
+          cursor = page.cursor;
+          await add(added++ * 3 + 2);
+        } while (cursor !== undefined);
+        const first = Array.from({ length: 25 }, (_, n) => sessionId(n));
+        expect(seen.filter((one) => first.includes(one)).sort()).toEqual(first.sort());
+        expect(new Set(seen).size).toBe(seen.length);
+      }
+      await expect(store.search({ cursor: "1'; DROP", limit: 1 })).rejects.toMatchObject({ code: 'query' });
+    });
+
+    test('that a sidecar begins twice stop nobody', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      await store.append([blockOf(chain, [{ id: sessionId(1), user: 'eve' }, { id: sessionId(2) }])]);
+      expect(await find({})).toEqual(expect.arrayContaining([sessionId(1), sessionId(2)]));
+      expect(await find({ user: 'ana' })).toContain(sessionId(1));
+      expect(await linesOf(sessionId(1))).toHaveLength(6);
+    });
+  });
+
+  describe(`${name}: the log`, () => {
+    test('proves each entry under its root, when it is opened again too', async () => {
+      const chain = testChain();
+      for (let n = 0; n < 9; n++) await store.append([blockOf(chain, [{ id: sessionId(n) }])]);
+      await reopen();
+      await store.append([blockOf(chain, [{ id: sessionId(9) }])]);
+      const { size, root } = store.log();
+      expect(size).toBe(10);
+      expect(await treeRoot(size, read)).toEqual(root);
+      const entries = await store.entries(0, 100);
+      for (const { index, text } of entries)
+        expect(provesInclusion(entryLeaf(text), index, size, await inclusionProof(index, size, read), root)).toBe(true);
+      expect(await store.entries(8, 1)).toEqual(entries.slice(8, 9));
+      await expect(store.node(4, 0)).rejects.toMatchObject({ code: 'not_found' });
+    });
+
+    test('binds the lines: those of all blocks are one chain that ends where the last entry says', async () => {
+      const chain = testChain();
+      for (let n = 0; n < 3; n++) await store.append([blockOf(chain, [{ id: sessionId(n) }])]);
+      let text = '';
+      for (let n = 0; n < 3; n++) text += Buffer.from((await store.blockLines(n)) ?? []).toString();
+      const { sequence: seq, hash: own } = chain.point();
+      expect(
+        verifyAuditLog(text.split('\n'), { after: namedStart(chain.name), until: { seq, hash: own } }),
+      ).toMatchObject({
+        ok: true,
+        records: 9,
+      });
+    });
+
+    test('has times that never go back, and keeps evidence', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }], testTime)]);
+      const evidence = Buffer.from('what came');
+      await store.append([
+        {
+          entry: {
+            type: 'conflict',
+            at: testTime - 3_600_000,
+            source,
+            chain: chain.name,
+            sequence: 1,
+            what: 'other_content',
+            evidence: hash('sha256', evidence, 'hex'),
+          },
+          evidence,
+        },
+      ]);
+      const [, last] = await store.entries(0, 2);
+      expect(last?.text).toContain(`"at":${testTime},`);
+      expect(store.log().at).toBe(testTime);
+    });
+
+    test('keeps signed heads', async () => {
+      await store.saveHead({ size: 1, root: 'aa', at: 1, text: 'one' });
+      await store.saveHead({ size: 5, root: 'bb', at: 2, text: 'five' });
+      await reopen();
+      expect((await store.heads(2, 10)).map(({ text }) => text)).toEqual(['five']);
+      expect(await store.heads(0, 1)).toEqual([{ size: 1, root: 'aa', at: 1, text: 'one' }]);
+    });
+  });
+
+  describe(`${name}: deletion`, () => {
+    test('takes lines, sessions and words, leaves entries and proofs, and says so in the log', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }], testTime)]);
+      await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon' }], testTime + 1_000)]);
+      while (await store.index());
+      expect(await store.deleteBefore(testTime + 1, testTime + 2_000, 10)).toBe(1);
+      expect(await store.deleteBefore(testTime + 1, testTime + 2_000, 10)).toBe(0);
+      expect(await find({})).toEqual([sessionId(2)]);
+      expect(await find({ text: 'falcon' })).toEqual([sessionId(2)]);
+      expect(await linesOf(sessionId(1))).toEqual([]);
+      expect(await store.blockLines(0)).toBeUndefined();
+      expect(await store.stats()).toMatchObject({ blocks: 1, events: 3, sessions: 1 });
+      const { size, root } = store.log();
+      const entries = await store.entries(0, 10);
+      expect(entries.map(({ text }) => /"type":"([a-z]+)"/.exec(text)?.[1])).toEqual(['block', 'block', 'deleted']);
+      expect(
+        provesInclusion(entryLeaf(entries[0]?.text ?? ''), 0, size, await inclusionProof(0, size, read), root),
+      ).toBe(true);
+      // The chain goes on.
+      expect(await store.position(source, chain.name)).toEqual(chain.point());
+    });
+  });
+}
