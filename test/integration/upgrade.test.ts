@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { World } from '../support/world.ts';
-import { until } from '../support/wait.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 import { pause, until } from '../support/wait.ts';
 
