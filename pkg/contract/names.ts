@@ -128,6 +128,14 @@ export const controlPlane = {
   admission: 'sidegate',
   /** ValidatingWebhookConfiguration of exec, attach, port-forward and the proxy verbs. */
   connect: 'sidegate-connect',
+  /** ValidatingAdmissionPolicies, each with a binding of its name: they hold while no webhook runs. */
+  admissionPolicies: [
+    ...['sidegate-pods', 'sidegate-neighbours', 'sidegate-trust', 'sidegate-reserved', 'sidegate-tokens'],
+    ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-upgrades', 'sidegate-known-images'],
+    ...['sidegate-ephemeral-containers', 'sidegate-connect', 'sidegate-secrets', 'sidegate-cluster-secrets'],
+  ],
+  /** Webhooks that may be left out while none runs: what stands before them decides, or they only record. */
+  openWebhooks: ['connect.sidegate.dev', 'break-glass.sidegate.dev'],
   /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook watches it. */
   options: 'sidegate-options',
   optionsKey: 'options.yaml',

@@ -333,13 +333,11 @@ describe('the record', () => {
 
   const long = 'a plain word or two '.repeat(50_000);
   const longAnswer: World['model']['script'] = (response) =>
-    response
-      .setHeader('content-type', 'application/json')
-      .end(
-        JSON.stringify({
-          choices: [{ index: 0, message: { role: 'assistant', content: long }, finish_reason: 'stop' }],
-        }),
-      );
+    response.setHeader('content-type', 'application/json').end(
+      JSON.stringify({
+        choices: [{ index: 0, message: { role: 'assistant', content: long }, finish_reason: 'stop' }],
+      }),
+    );
 
   test('of a long answer is written in parts, between which others get their turn, before the answer leaves', async () => {
     let turns = 0;
