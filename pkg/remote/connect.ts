@@ -10,6 +10,7 @@ import { createBackoff } from './backoff.ts';
 import { createCertificates } from './certificates.ts';
 import { createRemotePolicy } from './policy.ts';
 import { createLimitStoreTargets } from './limit-store.ts';
+import { createRecorderAddress } from './recorder-address.ts';
 import { createQuestions } from './questions.ts';
 import { createSecrets } from './secrets.ts';
 import { createSession } from './session.ts';
@@ -54,6 +55,7 @@ export function connectController(options: RemoteOptions): Remote {
   });
   const secrets = createSecrets(logger);
   const limitStores = createLimitStoreTargets();
+  const recorder = createRecorderAddress();
   const backoff = createBackoff(random);
   const stopped = new AbortController();
   let session: Session | undefined;
@@ -180,6 +182,8 @@ export function connectController(options: RemoteOptions): Remote {
         return secrets.take(message);
       case 'limit-store':
         return limitStores.take(message);
+      case 'recorder':
+        return recorder.take(message);
       case 'certificate':
         certificates.take(message.purpose, message.certificate);
         return questions.answered(message.purpose);
@@ -220,6 +224,8 @@ export function connectController(options: RemoteOptions): Remote {
     serving: certificates.serving,
     limitStore: () => limitStores.current(),
     onLimitStore: (listener) => limitStores.subscribe(listener),
+    recorder: () => recorder.current(),
+    onRecorder: (listener) => recorder.subscribe(listener),
     identity: () => certificates.identity(),
     trust: () => trust.pem(),
     answered() {
