@@ -5,6 +5,7 @@ import {
   clocks,
   definitions,
   leader,
+  options,
   replicas,
   rights,
   webhooks,
@@ -12,7 +13,7 @@ import {
 import type { Finding } from './check/finding.ts';
 import { readPicture } from './check/picture.ts';
 import type { Picture } from './check/picture.ts';
-import { bypasses, governed, kubelets, policies, sidecars, udpPorts } from './check/workload-checks.ts';
+import { bypasses, governed, kubelets, neighbours, policies, sidecars, udpPorts } from './check/workload-checks.ts';
 import { clusterCommand, clusterUsage, systemNamespace } from './cluster-command.ts';
 import type { Command } from './command.ts';
 
@@ -30,8 +31,8 @@ Exit code: 0 nothing failed (warnings do not count), 1 something did, 2 not unde
 
 /** In the order in which one would look. */
 const checks: readonly ((picture: Picture) => Finding | readonly Finding[])[] = [
-  ...[apiServer, clocks, definitions, replicas, leader, authorities, webhooks, admissionPolicies, rights],
-  ...[sidecars, governed, policies, udpPorts, bypasses, kubelets],
+  ...[apiServer, clocks, definitions, replicas, leader, authorities, webhooks, admissionPolicies, options, rights],
+  ...[sidecars, neighbours, governed, policies, udpPorts, bypasses, kubelets],
 ];
 
 export const judge = (picture: Picture): readonly Finding[] => checks.flatMap((check) => check(picture));

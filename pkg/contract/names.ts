@@ -114,6 +114,12 @@ export const controlPlane = {
   /** Deployment, Service and ServiceAccount; also the Lease of the leader. */
   controller: 'sidegate-controller',
   webhook: 'sidegate-webhook',
+  /** StatefulSet, Service and ServiceAccount. */
+  recorder: 'sidegate-recorder',
+  /** Secret (kubernetes.io/tls) with the recorder's serving certificate: the leader writes it. */
+  recorderTls: 'sidegate-recorder-tls',
+  /** Secret, keys `key.pem` and `public.pem`, that signs the heads of the log: the leader makes it once, and never again. */
+  logKey: 'sidegate-log-key',
   /** Secret with the authority that signs sidecars: the controllers' alone. */
   authority: 'sidegate-ca',
   /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
@@ -128,6 +134,14 @@ export const controlPlane = {
   admission: 'sidegate',
   /** ValidatingWebhookConfiguration of exec, attach, port-forward and the proxy verbs. */
   connect: 'sidegate-connect',
+  /** ValidatingAdmissionPolicies, each with a binding of its name: they hold while no webhook runs. */
+  admissionPolicies: [
+    ...['sidegate-pods', 'sidegate-neighbours', 'sidegate-trust', 'sidegate-reserved', 'sidegate-tokens'],
+    ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-upgrades', 'sidegate-known-images'],
+    ...['sidegate-ephemeral-containers', 'sidegate-connect', 'sidegate-secrets', 'sidegate-cluster-secrets'],
+  ],
+  /** Webhooks that may be left out while none runs: what stands before them decides, or they only record. */
+  openWebhooks: ['connect.sidegate.dev', 'break-glass.sidegate.dev'],
   /** ConfigMap, key {@link controlPlane.optionsKey}: what the webhook gives pods, from the chart's values; the webhook watches it. */
   options: 'sidegate-options',
   optionsKey: 'options.yaml',
@@ -154,6 +168,10 @@ export const controlPorts = {
   stream: 8_443,
   /** The webhook: TLS. */
   webhook: 9_443,
-  /** `/healthz`, `/readyz`, `/metrics` of both. */
+  /** The recorder, for sidecars: TLS. */
+  recorder: 8_444,
+  /** The recorder, for auditors: TLS. */
+  audit: 8_445,
+  /** `/healthz`, `/readyz`, `/metrics` of all. */
   admin: 8_080,
 } as const;

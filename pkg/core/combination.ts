@@ -5,6 +5,7 @@ import type {
   AuditSpec,
   ClassificationRule,
   GuardRule,
+  LoopbackSpec,
   Profile,
   ProviderSpec,
   RateLimits,
@@ -120,6 +121,11 @@ export const combination = {
     'access.tokenInput',
     'Deny over Allow: a cluster policy with request guards must allow it in a rule of its own',
     strictest(['Deny', 'Allow']),
+  ),
+  loopback: row<readonly LoopbackSpec[]>(
+    'loopback',
+    'add up; an operation is open to a uid only where every cluster policy with access rules opens it too, and where a policy of the namespace has access rules, one of those',
+    addUp,
   ),
   guards: row<readonly GuardRule[]>('guards', 'add up', addUp),
   classification: row<readonly ClassificationRule[]>(

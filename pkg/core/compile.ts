@@ -6,6 +6,7 @@ import { canonical, sha256 } from './canonical.ts';
 import type { Identity } from './identity.ts';
 import { findInertRules } from './inert-rules.ts';
 import type { Operation } from './operation.ts';
+import { compileLoopback } from './loopback.ts';
 import { inPolicyOrder } from './order.ts';
 import type { PolicyEntry } from './order.ts';
 import { Planner, compileResponseLimits } from './plans.ts';
@@ -176,6 +177,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
   const enforcing = entries.length === 0 || entries.some((entry) => entry.enforces);
   const combined = combineSettings(entries, scopes);
   const settings = enforcing ? combined : loosenForObserve(combined);
+  const loopback = compileLoopback(entries);
   const classes = new CallerClasses(access, planner, table);
   const snapshot: Snapshot = {
     revision: options.revision,
@@ -189,7 +191,13 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     })),
     generation: entries.map((entry) => `${entry.label}@${entry.policy.generation}`).join('+') || 'none',
     enforcing,
-    notices: [...providerNotices, ...settings.notices, ...scan.notices, ...findInertRules(entries, scopes)],
+    notices: [
+      ...providerNotices,
+      ...settings.notices,
+      ...scan.notices,
+      ...loopback.notices,
+      ...findInertRules(entries, scopes),
+    ],
     providers,
     tls: settings.tls,
     upstream: settings.upstream,
@@ -200,6 +208,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     analyzers: settings.analyzers,
     requestLimits: settings.requestLimits,
     maxPolicyAgeMs: settings.maxPolicyAgeMs,
+    loopback: loopback.rules,
     access: (request) => classes.of(request.caller).access(request),
     accessGranted: ({ caller, operation, model }, grant) =>
       access.length === 0 ? noPolicy : decide(access, table.bits(caller), operation, model, grant),

@@ -13,5 +13,5 @@ const expired: AccessDecision = {
  * @param revision Counts up, as for every swap.
  */
 export function expireSnapshot(snapshot: Snapshot, revision: number): Snapshot {
-  return { ...snapshot, revision, enforcing: true, access: () => expired, couldAllow: () => false };
+  return { ...snapshot, revision, enforcing: true, loopback: [], access: () => expired, couldAllow: () => false };
 }

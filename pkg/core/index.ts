@@ -74,6 +74,7 @@ export type {
   CompiledProvider,
   GuardOutcome,
   MatchedRule,
+  LoopbackRule,
   PolicyNotice,
   Refusal,
   RequestPlan,
@@ -95,6 +96,7 @@ export type { ExplainedAccessRule, ExplainedGuard, ExplainedLabel, Explanation }
 export { PolicyError } from './policy-error.ts';
 export type { PolicyErrorCode } from './policy-error.ts';
 export { defaultProfile, profiles } from './profiles.ts';
+export { isRefused, protocolField, refusedPorts, refusedProtocol } from './protocols.ts';
 export type { ProfileDefaults } from './profiles.ts';
 export { selectorMatches, selects } from './selector.ts';
 export type { PodFacts } from './selector.ts';

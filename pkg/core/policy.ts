@@ -34,6 +34,8 @@ export interface PolicySpec {
   readonly analyzers: readonly AnalyzerSpec[];
   readonly onUnknown: 'Deny' | 'Buffer' | undefined;
   readonly requestLimits: RequestLimits | undefined;
+  /** What helpers in the pod may do without proving who they are. Undefined, also in what older controllers send: nothing. */
+  readonly loopback: readonly LoopbackSpec[] | undefined;
   /** How long sidecars decide by a policy that no controller confirms. A ClusterInferencePolicy's alone. */
   readonly maxPolicyAgeMs: number | undefined;
 }
@@ -256,6 +258,12 @@ export interface AnalyzerSpec {
   readonly url: string;
   readonly timeoutMs: number;
   readonly failureMode: 'Deny' | 'Allow';
+}
+
+/** Of one helper container, known by the uid that it alone has in its pod. */
+export interface LoopbackSpec {
+  readonly runAsUser: number;
+  readonly operations: readonly Operation[];
 }
 
 export interface RequestLimits {

@@ -98,6 +98,8 @@ export interface Snapshot {
   };
   /** Without a word from a controller for so long, everything is denied (`policy_expired`). A sidecar on its own has no controller. */
   readonly maxPolicyAgeMs: number;
+  /** For requests that come by the listener of a helper, where `access` only denies by default. */
+  readonly loopback: readonly LoopbackRule[];
   /** Decides whether a caller may do an operation on a model. */
   access(request: AccessRequest): AccessDecision;
   /** As `access`, with a grant that covers the request as one more Allow rule of the namespace. */
@@ -108,6 +110,14 @@ export interface Snapshot {
   requestPlan(caller: Identity | undefined): RequestPlan;
   /** What a caller may see and how the answer may leave. The same object for the same outcome. */
   responsePlan(caller: Identity | undefined): ResponsePlan;
+}
+
+/** What a helper in the pod may do without an identity. */
+export interface LoopbackRule {
+  readonly id: RuleId;
+  /** The uid that the helper alone has in its pod. */
+  readonly runAsUser: number;
+  readonly operations: ReadonlySet<Operation>;
 }
 
 export interface AccessRequest {

@@ -4,6 +4,7 @@ import { approvals } from './schema/approvals.ts';
 import { classification } from './schema/classification.ts';
 import { guard } from './schema/guard.ts';
 import { provider } from './schema/identity.ts';
+import { loopbackRule } from './schema/loopback.ts';
 import { replacement } from './schema/match.ts';
 import { responseLimit } from './schema/response-limit.ts';
 import { selector } from './schema/selector.ts';
@@ -106,6 +107,15 @@ export const inferencePolicySchema = {
       ...byName,
       description: 'Who may do what. Default deny; any Deny wins over every Allow.',
       items: accessRule,
+    },
+    loopback: {
+      type: 'array',
+      maxItems: 16,
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['runAsUser'],
+      description:
+        'What known helpers in the pod may do without a token, such as a loader of adapters. All others inside the pod reach only Health and ListModels without one.',
+      items: loopbackRule,
     },
     guards: {
       type: 'array',

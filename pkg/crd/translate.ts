@@ -302,6 +302,7 @@ function specOf(spec: PolicySpecResource, origin: Origin): PolicySpec {
             bodyTimeoutMs: milliseconds(requestLimits.bodyTimeout),
             upstreamIdleMs: milliseconds(requestLimits.upstreamIdle),
           },
+    loopback: spec.loopback,
     maxPolicyAgeMs: milliseconds(spec.maxPolicyAge),
   };
 }

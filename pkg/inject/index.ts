@@ -1,6 +1,7 @@
 // Public: the webhook, the CLI, and whoever renders admission policies.
 export { parseChartOptions } from './chart-options.ts';
 export type { ChartOptions } from './chart-options.ts';
+export { mayChangeUser } from './confinement.ts';
 export { draw, drawnBytes } from './drawn.ts';
 export { inject, injectedAnnotation, templateHash } from './inject.ts';
 export type { InjectResult } from './inject.ts';

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '../base/index.ts';
 import type { SecretRef, Snapshot, UpstreamSpec } from '../core/index.ts';
-import { RefusedError } from '../core/index.ts';
+import { RefusedError, isRefused } from '../core/index.ts';
 import type { Passthrough, Upstream } from '../http/index.ts';
 import { createPassthrough, createUpstream } from '../http/index.ts';
 
@@ -73,9 +73,9 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
     if (ports.length > 0 && named === undefined) throw new RefusedError('port_not_named');
     const host = options.host?.() ?? '127.0.0.1';
     const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    if (named !== undefined && isRefused(named.protocol))
+      throw new RefusedError('upstream_unsupported', { detail: named.protocol });
     switch (named?.protocol) {
-      case 'H2C':
-        throw new RefusedError('upstream_unsupported', { detail: 'H2C' });
       case 'TLS':
         return {
           url: `https://${at}`,

@@ -12,6 +12,7 @@ import { createCertificates } from './certificates.ts';
 import { createRemoteGrants } from './grants.ts';
 import { createRemotePolicy } from './policy.ts';
 import { createLimitStoreTargets } from './limit-store.ts';
+import { createRecorderAddress } from './recorder-address.ts';
 import { createQuestions } from './questions.ts';
 import { createSecrets } from './secrets.ts';
 import { createSession } from './session.ts';
@@ -58,6 +59,7 @@ export function connectController(options: RemoteOptions): Remote {
   const limitStores = createLimitStoreTargets();
   const approvals = createRemoteApprovals({ clock, logger });
   const grants = createRemoteGrants({ state, clock, logger, onUnwritable: () => onEvent('state_unwritable') });
+  const recorder = createRecorderAddress();
   const backoff = createBackoff(random);
   const stopped = new AbortController();
   let session: Session | undefined;
@@ -193,6 +195,8 @@ export function connectController(options: RemoteOptions): Remote {
         return secrets.take(message);
       case 'limit-store':
         return limitStores.take(message);
+      case 'recorder':
+        return recorder.take(message);
       case 'certificate':
         certificates.take(message.purpose, message.certificate);
         return questions.answered(message.purpose);
@@ -235,6 +239,8 @@ export function connectController(options: RemoteOptions): Remote {
     serving: certificates.serving,
     limitStore: () => limitStores.current(),
     onLimitStore: (listener) => limitStores.subscribe(listener),
+    recorder: () => recorder.current(),
+    onRecorder: (listener) => recorder.subscribe(listener),
     identity: () => certificates.identity(),
     trust: () => trust.pem(),
     answered() {

@@ -102,6 +102,10 @@ export interface Remote {
   limitStore(): LimitStoreTarget | undefined;
   /** Called when it has changed. Returns how to stop. */
   onLimitStore(listener: () => void): () => void;
+  /** `https://HOST:PORT` of the recorder, as the controller last said; undefined: not named yet, or there is none. */
+  recorder(): string | undefined;
+  /** Called when it has changed. Returns how to stop. */
+  onRecorder(listener: () => void): () => void;
   /** Identity towards controller and recorder; undefined until issued, and when expired. */
   identity(): TlsMaterial | undefined;
   /** PEM of the authorities by which controller and recorder are known. */

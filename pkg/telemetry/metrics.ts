@@ -84,6 +84,8 @@ export interface Metrics {
   tokenCache(result: 'hit' | 'miss'): void;
   /** On the stream from the controller; `event` is one of a closed set of its own. */
   controllerEvent(event: string): void;
+  /** On the stream to the recorder; `event` is one of a closed set of its own. */
+  recorderEvent(event: string): void;
   /** A probe or hook of the pod was answered. */
   probed(result: string): void;
   aborted(by: AbortCause): void;
@@ -198,11 +200,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'What happened on the stream from the controller.',
     [{ name: 'event', values: { atMost: 30 } }],
   );
+  const recorderEvents = cells(
+    'counter',
+    'sidegate_recorder_events_total',
+    'What happened on the stream to the recorder.',
+    [{ name: 'event', values: { atMost: 10 } }],
+  );
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },
   ]);
   // So that a rate can be taken from the first one on.
   controllerEvents.one('connected');
+  recorderEvents.one('connected');
   probes.one('healthy');
   const aborts = cells('counter', 'sidegate_aborted_total', 'Answers that ended early, by who ended them.', [
     { name: 'by', values: abortCauses },
@@ -267,6 +276,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     limitStoreFailed: () => limitStoreFailures.add(),
     tokenCache: (result) => tokens.one(result).add(),
     controllerEvent: (event) => controllerEvents.one(event).add(),
+    recorderEvent: (event) => recorderEvents.one(event).add(),
     probed: (result) => probes.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
     gauge(name, help, read) {

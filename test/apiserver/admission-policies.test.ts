@@ -445,6 +445,50 @@ describe('a pod that runs', () => {
   });
 });
 
+describe('exec, attach, port-forward and the proxy verb, without any webhook', () => {
+  const ask = async (suffix: string, client = server.client, namespace = 'ml'): Promise<string> => {
+    const [method, rest] = suffix.includes('/proxy') ? ['GET', suffix] : ['POST', suffix];
+    return (await client.request(method, `${path(namespace)}/${rest}`)).message;
+  };
+  const verbs: readonly (readonly [string, string])[] = [
+    ['NAME/exec?command=ls&stdout=true', 'exec'],
+    ['NAME/attach?stdout=true', 'attach'],
+    ['NAME/portforward', 'portforward'],
+    ['NAME/proxy', 'proxy'],
+    ['NAME:8000/proxy/v1/models', 'proxy'],
+    ['https:NAME:8000/proxy/v1/models', 'proxy'],
+    ['http:NAME:/proxy/', 'proxy'],
+  ];
+  let emergency: KubeClient;
+  beforeAll(async () => {
+    emergency = await server.as({ user: 'sam', groups: ['system:masters', 'sre'] });
+    for (const name of ['connected', 'connected-too']) {
+      const value = changed(good(), (copy: { metadata: Json }) => (copy.metadata['name'] = name));
+      await server.client.must('POST', path('ml'), value);
+    }
+    for (const namespace of ['ml', 'named'])
+      await server.client.must(
+        'POST',
+        path(namespace),
+        pod({ automountServiceAccountToken: false }, { name: 'connect', labels: { app: 'plain' } }),
+      );
+    await eventually('the policy knows the pods', async () => (await ask('connected-too/portforward')).includes('['));
+  });
+
+  test.each(verbs)('%s is refused for each governed pod, and for no other', async (suffix, verb) => {
+    const to = (name: string, client?: KubeClient, namespace?: string): Promise<string> =>
+      ask(suffix.replace('NAME', name), client, namespace);
+    for (const name of ['connected', 'connected-too']) {
+      expect(await to(name)).toContain(`[${verb}] pod ${name} is governed (sidegate.dev/inference)`);
+      expect(await to(name)).toMatch(/; fix: .*, or, in an emergency, as a member of group sre$/);
+      expect(await to(name, emergency)).not.toContain('denied');
+    }
+    // Beside them; and where there is none, also in a namespace without any.
+    for (const namespace of ['ml', 'named']) expect(await to('connect', undefined, namespace)).not.toContain('denied');
+    expect(await to('nobody')).not.toContain('denied');
+  });
+});
+
 describe('a token by which sidecars make themselves known', () => {
   const ask = (client: KubeClient, audiences: readonly string[]): Promise<KubeAnswer> =>
     client.request('POST', '/api/v1/namespaces/ml/serviceaccounts/default/token', {

@@ -76,10 +76,15 @@ export async function prepareWebhook(
       ];
       child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
       child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
-      await eventually('the webhook answers its probe', async () => {
-        if (child?.exitCode !== null) throw new Error(log);
-        return !(await ready()).reasons.includes('no answer');
-      });
+      // A process that loads its sources on a machine with much else to do.
+      await eventually(
+        'the webhook answers its probe',
+        async () => {
+          if (child?.exitCode !== null) throw new Error(log);
+          return !(await ready()).reasons.includes('no answer');
+        },
+        120_000,
+      );
     },
     async kill() {
       child?.kill('SIGKILL');

@@ -319,12 +319,12 @@ describe('exec, attach, port-forward and the proxy verbs', () => {
     ['GET', 'pods/http:NAME:8000/proxy/v1/models', 'proxy'],
     ['POST', 'pods/NAME/proxy/v1/chat/completions', 'proxy'],
   ];
-  const denied = 'admission webhook "connect.sidegate.dev" denied the request';
+  const denied = 'admission webhook "services.sidegate.dev" denied the request';
 
   test.each(verbs)('%s %s is refused for a governed pod alone', async (method, suffix, verb) => {
     const ask = (name: string, client = server.client) =>
       client.request(method, `/api/v1/namespaces/ml/${suffix.replace('NAME', name)}`);
-    expect((await ask('governed')).message).toContain(`${denied}: [${verb}] pod governed is governed`);
+    expect((await ask('governed')).message).toContain(`[${verb}] pod governed is governed`);
     expect((await ask('neighbour')).message).not.toContain('denied');
     expect((await ask('governed', emergency)).message).not.toContain('denied');
   });
@@ -452,7 +452,12 @@ describe('a rollout', () => {
       expect(refused.message).toContain('failed calling webhook "inject.sidegate.dev"');
       expect((await dry(pod({}, { labels: {} }), 'free')).status).toBe(201);
       const exec = await server.client.request('POST', `${path('ml')}/governed/exec?command=ls&stdout=true`);
-      expect(exec.message).toContain('failed calling webhook "connect.sidegate.dev"');
+      // By the policy; other pods of the namespace are not touched, and Services are refused as a whole.
+      expect(exec.message).toContain('[exec] pod governed is governed');
+      const beside = await server.client.request('POST', `${path('ml')}/neighbour/exec?command=ls&stdout=true`);
+      expect(beside.message).toContain('does not have a host assigned');
+      const service = await server.client.request('GET', '/api/v1/namespaces/ml/services/service-n/proxy/');
+      expect(service.message).toContain('failed calling webhook "services.sidegate.dev"');
       const elsewhere = await server.client.request('POST', `${path('free')}/none/exec?command=ls&stdout=true`);
       expect(elsewhere.message).toContain('not found');
       const sre = await server.as({ user: 'sam', groups: ['system:masters', 'sre'] });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
@@ -197,27 +197,49 @@ describe('the values', () => {
 
 describe('names and ports', () => {
   test('are those that the processes use', () => {
-    const { controller, webhook, parameters, options, optionsKey } = controlPlane;
+    const { controller, webhook, recorder, parameters, options, optionsKey } = controlPlane;
+    only(defaults, 'StatefulSet', recorder);
+    for (const kind of ['Service', 'ServiceAccount']) only(defaults, kind, recorder);
     for (const name of [controller, webhook]) {
       for (const kind of ['Deployment', 'Service', 'ServiceAccount']) only(defaults, kind, name);
     }
     only(defaults, 'ConfigMap', parameters);
     expect(Object.keys(only(defaults, 'ConfigMap', options).data)).toEqual([optionsKey]);
-    const ports = (name: string): object =>
+    const ports = (name: string, kind = 'Deployment'): object =>
       Object.fromEntries(
-        podOf(only(defaults, 'Deployment', name)).spec.containers[0].ports.map((port: KubeObject) => [
+        podOf(only(defaults, kind, name)).spec.containers[0].ports.map((port: KubeObject) => [
           port.name,
           port.containerPort,
         ]),
       );
     expect(ports(controller)).toEqual({ stream: controlPorts.stream, admin: controlPorts.admin });
     expect(ports(webhook)).toEqual({ webhook: controlPorts.webhook, admin: controlPorts.admin });
+    expect(ports(recorder, 'StatefulSet')).toEqual({ record: controlPorts.recorder, admin: controlPorts.admin });
+    const told = podOf(only(defaults, 'Deployment', controller)).spec.containers[0].args;
+    expect(told).toContain(`--recorder=https://${recorder}.sidegate-system.svc:${controlPorts.recorder}`);
+    expect(only(defaults, 'Service', recorder).spec.ports[0].port).toBe(controlPorts.recorder);
     expect(only(defaults, 'Service', controller).spec.ports[0].port).toBe(controlPorts.stream);
     // Written by processes at run time: to render one would overwrite what runs.
     for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])
       expect(
         defaults.filter((one) => ['Secret', 'ConfigMap'].includes(one.kind) && one.metadata.name === name),
       ).toEqual([]);
+  });
+
+  test('the admission policies are those that kubectl sidegate check looks for, each bound', () => {
+    for (const kind of ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding']) {
+      const names = defaults.filter((one) => one.kind === kind).map(({ metadata }) => metadata.name);
+      expect(names.sort()).toEqual([...controlPlane.admissionPolicies, 'sidegate-parameters-watch'].sort());
+    }
+    const webhooks = render({ breakGlassGroup: 'sre' })
+      .filter(({ kind }) => kind.endsWith('WebhookConfiguration'))
+      .flatMap((one) => one.webhooks);
+    expect(
+      webhooks
+        .filter(({ failurePolicy }: KubeObject) => failurePolicy !== 'Fail')
+        .map(({ name }: KubeObject) => name)
+        .sort(),
+    ).toEqual([...controlPlane.openWebhooks].sort());
   });
 
   test('the roles may write the objects that processes own, and name them', () => {
@@ -234,11 +256,24 @@ describe('names and ports', () => {
 });
 
 describe('what is watched', () => {
-  const known = new Set(
-    [...readFileSync(join(root, 'docs/metrics.md'), 'utf8').matchAll(/^\| `(sidegate_\w+)` \| (\w+)/gm)].flatMap(
-      ([, name = '', type]) => (type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name]),
+  const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+  /** Of the control plane: what its sources name. */
+  const sources = ['pkg/control', 'pkg/admission', 'cmd/webhook', 'cmd/controller'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+      .map((file) => readFileSync(join(root, folder, file), 'utf8')),
+  );
+  const ofControlPlane = sources.flatMap((text) =>
+    [...text.matchAll(/\.(counter|timer|gauge|reading)\(\s*'(sidegate_\w+)'/g)].flatMap(([, kind, name = '']) =>
+      kind === 'timer' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
     ),
   );
+  const ofSidecars = ['docs/metrics.md', 'docs/audit.md']
+    .flatMap((page) => [...readFileSync(join(root, page), 'utf8').matchAll(/^\| `(sidegate_\w+)` \| (\w+)/gm)])
+    .flatMap(([, name = '', type]) =>
+      type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+    );
+  const known = new Set([...ofControlPlane, ...ofSidecars]);
   const process = new Set(['process_resident_memory_bytes', 'process_cpu_seconds_total']);
   const unknownIn = (text: string): string[] =>
     [...text.matchAll(/\b(?:sidegate|process|nodejs)_\w+/g)].flatMap(([name]) =>
@@ -253,7 +288,43 @@ describe('what is watched', () => {
       expect({ alert, unknown: unknownIn(expr) }).toEqual({ alert, unknown: [] });
       expect(annotations.summary).toMatch(/\w/);
       expect(['critical', 'warning']).toContain(labels.severity);
+      // Its row says what to do.
+      expect(operations).toContain(`\`${alert}\``);
     }
+  });
+
+  test('by the alerts of the control plane has the label values that they name', () => {
+    const rule = only(render({ monitoring: { prometheusRule: true } }), 'PrometheusRule', 'sidegate');
+    const { rules } = rule.spec.groups.find(({ name }: KubeObject) => name === 'sidegate-control-plane');
+    const values = rules
+      .filter(({ expr }: KubeObject) => !/\bup\{/.test(expr))
+      .flatMap(({ expr }: KubeObject) =>
+        [...expr.matchAll(/=~?"([^"]+)"/g)].flatMap(([, text = '']) => text.split('|')),
+      );
+    expect(values.length).toBeGreaterThan(8);
+    const all = sources.join('\n');
+    expect(values.filter((value: string) => !all.includes(`'${value}'`))).toEqual([]);
+  });
+
+  test('of the control plane has its panel and, where it tells of a fault, its alert', () => {
+    expect(ofControlPlane.length).toBeGreaterThan(30);
+    const panels = readFileSync(join(chart, 'files/dashboard.json'), 'utf8');
+    const rules = readFileSync(join(chart, 'files/alerts.yaml'), 'utf8');
+    const unseen = ofControlPlane.filter(
+      (name) => !/_(sum|count)$/.test(name) && !panels.includes(name) && !rules.includes(name),
+    );
+    expect(unseen.sort()).toEqual([
+      'sidegate_ack_writes_total',
+      'sidegate_authority_steps_total',
+      'sidegate_events_dropped_total',
+      'sidegate_policies',
+      'sidegate_policy_compilations',
+      'sidegate_snapshots_refused_total',
+      'sidegate_stream_bytes_total',
+      'sidegate_stream_messages_total',
+      'sidegate_streams_closed_total',
+      'sidegate_streams_opened_total',
+    ]);
   });
 
   test('by the dashboard exists', () => {

@@ -297,6 +297,40 @@ describe('the listener inside the pod', () => {
   });
 });
 
+describe('a helper that the policy opens something to', () => {
+  const load = { path: '/v1/load_lora_adapter', method: 'POST', body: '{"lora_name":"a","lora_path":"/a"}' };
+  const opens = (rules: string): string => basePolicy(issuer.url, `  loopback: ${rules}`);
+  const ok = (): void => {
+    model.script = (response) => void response.setHeader('content-type', 'application/json').end('{"ok":true}');
+  };
+
+  test('does it without a token; others inside, and callers from outside, do not', async () => {
+    ok();
+    const { plane, outer, loopback, helper, source, record } = await openDoors(basePolicy(issuer.url));
+    expect((await ask(helper, load)).status).toBe(401);
+    source.set(opens('[{ runAsUser: 2000, operations: [Admin] }]'));
+    expect((await ask(helper, load)).status).toBe(200);
+    expect(model.seen.map((one) => one.path)).toEqual([load.path]);
+    expect((await ask(loopback, load)).status).toBe(401);
+    expect((await ask(outer, { ...load, tls: true })).status).toBe(401);
+    // Only what is named.
+    expect((await ask(helper, chat)).status).toBe(401);
+    plane.flushRecord();
+    expect(JSON.stringify(record)).toContain('test/loopback');
+  });
+
+  test('not for another uid, and not where a rule denies it to everybody', async () => {
+    ok();
+    const { helper, source } = await openDoors(opens('[{ runAsUser: 2001, operations: [Admin] }]'));
+    expect((await ask(helper, load)).status).toBe(401);
+    const denied = '  - { name: never, effect: Deny, subjects: [{ anyone: true }], operations: [Admin] }';
+    source.set(basePolicy(issuer.url, `${denied}\n  loopback: [{ runAsUser: 2000, operations: [Admin] }]`));
+    expect(source.current()?.loopback).toHaveLength(1);
+    expect([401, 403]).toContain((await ask(helper, load)).status);
+    expect(model.seen).toEqual([]);
+  });
+});
+
 describe('the port that a listener stands for', () => {
   const withPorts = (ports: string): string => basePolicy(issuer.url, `  upstream: { ports: ${ports} }`);
   const health = { path: '/v1/models', tls: true };

@@ -64,6 +64,7 @@ const become = (uid: number, gid: number): readonly string[] => [
 export class TestPod {
   readonly #sleepers: readonly ChildProcess[];
   readonly #peers: Peer[] = [];
+  readonly #programs: ChildProcess[] = [];
   readonly #hostUsers: boolean;
 
   private constructor(sleepers: readonly ChildProcess[], hostUsers: boolean) {
@@ -148,7 +149,23 @@ export class TestPod {
     return { status, stdout, stderr };
   }
 
+  /** Runs a program as a container's user to its end. */
+  runAs(uid: number, command: readonly string[]): Ran {
+    const [program = '', ...args] = [...this.#enter, ...become(uid, uid), ...command];
+    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+    return { status, stdout, stderr };
+  }
+
+  /** Starts a program as a container's user; it ends with the pod. */
+  start(uid: number, command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+    const [program = '', ...args] = [...this.#enter, ...become(uid, uid), ...command];
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#programs.push(child);
+    return child;
+  }
+
   stop(): void {
+    for (const program of this.#programs) program.kill('SIGKILL');
     for (const peer of this.#peers) peer.stop();
     for (const sleeper of this.#sleepers) sleeper.kill('SIGKILL');
   }

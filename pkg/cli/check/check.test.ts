@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import { stringify } from 'yaml';
+import { controlPlane } from '../../contract/index.ts';
 import { resourceDefinitions } from '../../crd/index.ts';
+import { testOptions } from '../../inject/testing/options.ts';
 import { judge } from '../check.ts';
 import type { Finding } from './finding.ts';
 import type { CheckedPod, CheckedService, Picture, Reading } from './picture.ts';
@@ -21,6 +24,7 @@ const all = <T>(...items: readonly T[]): Reading<T> => ({ items, fault: undefine
 const denied = { items: [], fault: 'somebody cannot list it' } as const;
 
 const image = 'localhost/sidegate:0.1.0';
+const confined = { allowPrivilegeEscalation: false, capabilities: { drop: ['NET_RAW', 'SETUID', 'SETGID'] } };
 const pod = (name: string, more: object = {}): CheckedPod => ({
   metadata: {
     name,
@@ -31,9 +35,9 @@ const pod = (name: string, more: object = {}): CheckedPod => ({
   spec: {
     initContainers: [
       { name: 'sidegate-init', image },
-      { name: 'sidegate', image },
+      { name: 'sidegate', image, securityContext: { runAsGroup: 1_200_000_000 } },
     ],
-    containers: [{ name: 'model' }],
+    containers: [{ name: 'model', securityContext: confined }],
   },
   status: { phase: 'Running', initContainerStatuses: [{ name: 'sidegate', ready: true }] },
   ...more,
@@ -66,6 +70,16 @@ const lease = (secondsAgo: number, holderIdentity = 'one') => ({
   spec: { holderIdentity, renewTime: new Date(now - secondsAgo * 1_000).toISOString() },
 });
 
+const { namespace: _namespace, drawn: _drawn, controller, ...rest } = testOptions;
+const optionsText = stringify(
+  { ...rest, controller: { url: controller.url, name: controller.name } },
+  { aliasDuplicateObjects: false },
+);
+const bound = (policyName: string, action = 'Deny') => ({
+  metadata: { name: policyName },
+  spec: { policyName, validationActions: [action] },
+});
+
 const well: Picture = {
   system: 'sidegate-system',
   serverVersion: 'v1.36.3',
@@ -76,12 +90,12 @@ const well: Picture = {
   maps: all(
     map('sidegate-trust', { 'ca.crt': pem }),
     map('sidegate-parameters', { images: `${image}\nlocalhost/sidegate:0.0.9` }),
-    map('sidegate-options', { 'options.yaml': 'a: b\nnativeSidecars: true\n' }),
+    map('sidegate-options', { 'options.yaml': optionsText }),
   ),
   leases: all(lease(3)),
   webhooks: all(webhook(), webhook()),
-  admissionPolicies: all({ metadata: { name: 'final' } }),
-  admissionBindings: all({ metadata: { name: 'final' }, spec: { policyName: 'final', validationActions: ['Deny'] } }),
+  admissionPolicies: all(...controlPlane.admissionPolicies.map((name) => ({ metadata: { name } }))),
+  admissionBindings: all(...controlPlane.admissionPolicies.map((name) => bound(name))),
   namespaces: all({ metadata: { name: 'ml', labels: { 'sidegate.dev/governed': 'true' } } }),
   pods: all(pod('llama-1')),
   services: all(service({ port: 443, targetPort: 8000 })),
@@ -179,11 +193,60 @@ describe('check', () => {
     [
       'a policy that only warns',
       {
-        admissionBindings: all({ metadata: { name: 'x' }, spec: { policyName: 'final', validationActions: ['Warn'] } }),
+        admissionBindings: all(
+          ...controlPlane.admissionPolicies.map((name, at) => bound(name, at === 3 ? 'Warn' : 'Deny')),
+        ),
       },
       'fail',
       'admission policies',
-      /final/,
+      /Deny: sidegate-reserved$/,
+    ],
+    [
+      'a policy gone',
+      { admissionPolicies: all(...well.admissionPolicies.items.slice(0, -2)) },
+      'fail',
+      'admission policies',
+      /missing: sidegate-secrets, sidegate-cluster-secrets/,
+    ],
+    [
+      'options that the webhook cannot use',
+      {
+        maps: all(...well.maps.items.slice(0, 2), map('sidegate-options', { 'options.yaml': `${optionsText}x: 1\n` })),
+      },
+      'fail',
+      'options',
+      /not known: x/,
+    ],
+    ['no options', { maps: all(...well.maps.items.slice(0, 2)) }, 'fail', 'options', /there are none/],
+    [
+      'a container that says it changes its user',
+      {
+        pods: all(
+          pod('a', {
+            spec: {
+              ...pod('x').spec,
+              containers: [
+                { name: 'model', securityContext: confined },
+                { name: 'steps', securityContext: { ...confined, capabilities: { add: ['SETUID'], drop: ['ALL'] } } },
+              ],
+            },
+          }),
+        ),
+      },
+      'warn',
+      'neighbours',
+      /ml\/a \(steps\)/,
+    ],
+    [
+      'a sidecar of before there were groups',
+      {
+        pods: all(
+          pod('a', { spec: { ...pod('x').spec, initContainers: [{ name: 'sidegate', image, securityContext: {} }] } }),
+        ),
+      },
+      'warn',
+      'sidecar groups',
+      /ml\/a/,
     ],
     ['a role cut', { denied: all('sidegate-controller may not watch pods') }, 'fail', 'rights', /may not watch/],
     [
@@ -320,6 +383,18 @@ describe('check', () => {
     const found = notOk({ ...well, ...change }).find((one) => one.check === check);
     expect(found).toMatchObject({ level, message: expect.stringMatching(message) });
     expect(found?.hint).toMatch(/\w/);
+  });
+
+  test('webhooks that only stand behind something may be left out', () => {
+    const behind = {
+      metadata: { name: 'sidegate-connect' },
+      webhooks: controlPlane.openWebhooks.map((name) => ({
+        name,
+        failurePolicy: 'Ignore',
+        clientConfig: { caBundle: Buffer.from(pem).toString('base64') },
+      })),
+    };
+    expect(notOk({ ...well, webhooks: all(webhook(), behind) })).toEqual([]);
   });
 
   test('pods that have ended or are ending, and Services by name, are not reproached', () => {

@@ -1,5 +1,6 @@
 import { controlPlane } from '../../contract/index.ts';
 import { compareDefinition, resourceDefinitions } from '../../crd/index.ts';
+import { parseChartOptions } from '../../inject/index.ts';
 import { certificateFacts } from '../../pki/index.ts';
 import { fail, ok, some, unlessAny, warn } from './finding.ts';
 import type { Finding } from './finding.ts';
@@ -122,11 +123,14 @@ export function webhooks(picture: Picture): readonly Finding[] {
   const all = found.items.flatMap(({ metadata, webhooks: list }) =>
     (list ?? []).map((one) => ({ ...one, name: `${metadata.name}/${one.name}` })),
   );
-  const open = all.filter(({ failurePolicy }) => failurePolicy !== 'Fail').map(({ name }) => name);
+  const mayBeOpen: readonly string[] = controlPlane.openWebhooks;
+  const open = all
+    .filter(({ failurePolicy, name }) => failurePolicy !== 'Fail' && !mayBeOpen.includes(name.split('/')[1] ?? ''))
+    .map(({ name }) => name);
   const bundles = new Set(all.map(({ clientConfig }) => clientConfig?.caBundle ?? ''));
   return [
     unlessAny('webhooks', open, {
-      ok: `${all.length} webhooks, all fail closed`,
+      ok: `${all.length} webhooks, all that decide fail closed`,
       message: (names) => `failurePolicy is not Fail: ${names}`,
       hint,
     }),
@@ -141,6 +145,10 @@ export function admissionPolicies({ admissionPolicies: found, admissionBindings:
   if (fault !== undefined) return fail('admission policies', fault, 'ask somebody who may read admission policies');
   const hint = 'helm upgrade puts them back: they hold while no webhook answers';
   if (found.items.length === 0) return fail('admission policies', 'none of Sidegate is there', hint);
+  const missing = controlPlane.admissionPolicies.filter(
+    (name) => !found.items.some(({ metadata }) => metadata.name === name),
+  );
+  if (missing.length > 0) return fail('admission policies', `missing: ${some(missing)}`, hint);
   const unbound = found.items
     .map(({ metadata }) => metadata.name)
     .filter(
@@ -152,6 +160,22 @@ export function admissionPolicies({ admissionPolicies: found, admissionBindings:
     message: (names) => `not bound, or bound without Deny: ${names}`,
     hint,
   });
+}
+
+/** As the webhook reads them: it goes on with the last good ones, and a replica that starts does not. */
+export function options({ maps, system }: Picture): Finding {
+  if (maps.fault !== undefined) return fail('options', maps.fault, `ask somebody who may read ConfigMaps in ${system}`);
+  const hint = `helm upgrade writes ConfigMap ${controlPlane.options}`;
+  const text = maps.items.find(({ metadata }) => metadata.name === controlPlane.options)?.data?.[
+    controlPlane.optionsKey
+  ];
+  if (text === undefined) return fail('options', 'there are none for the webhook', hint);
+  try {
+    parseChartOptions(text);
+    return ok('options', 'the webhook can use them');
+  } catch (error) {
+    return fail('options', `the webhook cannot use them: ${error instanceof Error ? error.message : ''}`, hint);
+  }
 }
 
 export function rights({ denied }: Picture): Finding {

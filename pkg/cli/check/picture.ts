@@ -19,6 +19,11 @@ export interface PodContainer {
   readonly name: string;
   readonly image?: string;
   readonly ports?: readonly ContainerPort[];
+  readonly securityContext?: {
+    readonly runAsGroup?: number | null;
+    readonly allowPrivilegeEscalation?: boolean | null;
+    readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] } | null;
+  } | null;
 }
 export interface CheckedPod extends KubeObject {
   readonly spec: {

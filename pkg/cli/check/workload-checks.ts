@@ -2,11 +2,13 @@ import {
   annotations,
   containers,
   controlPlane,
+  drawnGids,
   governedLabel,
   inferenceLabel,
   inferenceLabelValue,
 } from '../../contract/index.ts';
 import { jsonValue, parseJson } from '../../base/index.ts';
+import { mayChangeUser } from '../../inject/index.ts';
 import { fail, ok, some, unlessAny, warn } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { atLeast } from './control-plane-checks.ts';
@@ -90,6 +92,46 @@ export function sidecars(picture: Picture): readonly Finding[] {
             'correct the label in the pod template',
           ),
         ]),
+  ];
+}
+
+/** What may take the way round that no rule of the kernel closes. */
+export function neighbours({ pods }: Picture): readonly Finding[] {
+  const live = pods.items.filter(isLive).filter((pod) => sidecarOf(pod) !== undefined);
+  const ours: readonly string[] = Object.values(containers);
+  const free = live.flatMap((pod) => {
+    const names = containersOf(pod)
+      .filter((one) => !ours.includes(one.name) && mayChangeUser(one))
+      .map(({ name }) => name);
+    return names.length === 0 ? [] : [`${nameOf(pod)} (${names.join(', ')})`];
+  });
+  const old = live.filter((pod) => {
+    const gid = sidecarOf(pod)?.securityContext?.runAsGroup;
+    return ![drawnGids.inCluster, drawnGids.inUserNamespace].some(
+      ({ first, count }) => gid !== undefined && gid !== null && first <= gid && gid < first + count,
+    );
+  });
+  return [
+    unlessAny(
+      'neighbours',
+      free,
+      {
+        ok: 'no container beside a sidecar may become another user',
+        message: (names) => `may become another user, and so try to become the sidecar's: ${names}`,
+        hint: 'let them run as the user that they need, without SETUID, SETGID and allowPrivilegeEscalation',
+      },
+      'warn',
+    ),
+    unlessAny(
+      'sidecar groups',
+      old.map(nameOf),
+      {
+        ok: 'each sidecar has a group of its own',
+        message: (names) => `have a sidecar whose group an image could name: ${names}`,
+        hint: 'kubectl rollout restart what made them: they are older than this release',
+      },
+      'warn',
+    ),
   ];
 }
 

@@ -24,6 +24,8 @@ export interface PodFact {
   /** Model port to the sidecar's listener, as injection wrote it; empty where it has not. */
   readonly portMap: Readonly<Record<string, number>>;
   readonly capture: CaptureMode;
+  /** Uids of known helpers that have listeners of their own, as injection wrote them. */
+  readonly helpers: readonly number[];
   readonly createdAt: number;
 }
 
@@ -48,6 +50,16 @@ function portMapOf(text: string | undefined): Readonly<Record<string, number>> {
   return Object.fromEntries(entries);
 }
 
+const noHelpers: readonly number[] = [];
+
+/** `2000@8000=17460,…` after `--helpers`. */
+function helpersOf({ args }: Fields): readonly number[] {
+  const given = Array.isArray(args) ? args : [];
+  const text = textOf(given[given.indexOf('--helpers') + 1]);
+  if (!given.includes('--helpers') || text.length > 4_096) return noHelpers;
+  return [...new Set(text.split(',').flatMap((one) => (/^[0-9]{1,10}@/.test(one) ? [Number.parseInt(one, 10)] : [])))];
+}
+
 export function podFact(raw: KubeObject): PodFact {
   const { metadata } = raw;
   const spec = fieldsOf((raw as { spec?: unknown }).spec);
@@ -56,6 +68,7 @@ export function podFact(raw: KubeObject): PodFact {
   const notes = labelsOf(metadata.annotations);
   const phase = textOf(status['phase']);
   const ours = (list: unknown): readonly Fields[] => listOf(list).filter((one) => one['name'] === containers.sidecar);
+  const sidecars = [...ours(spec['initContainers']), ...ours(spec['containers'])];
   const states = [...ours(status['initContainerStatuses']), ...ours(status['containerStatuses'])];
   const addresses = listOf(status['podIPs'])
     .map((one) => textOf(one['ip']))
@@ -67,7 +80,7 @@ export function podFact(raw: KubeObject): PodFact {
     labels,
     serviceAccount: textOf(spec['serviceAccountName']) || 'default',
     governed: labels[inferenceLabel] === inferenceLabelValue,
-    sidecar: ours(spec['initContainers']).length + ours(spec['containers']).length > 0,
+    sidecar: sidecars.length > 0,
     sidecarReady: states.some((one) => one['ready'] === true),
     terminating: metadata.deletionTimestamp !== undefined,
     finished: phase === 'Succeeded' || phase === 'Failed',
@@ -75,6 +88,7 @@ export function podFact(raw: KubeObject): PodFact {
     addresses,
     portMap: portMapOf(notes[annotations.portMap]),
     capture: jsonFields(notes[annotations.injected])['mode'] === 'NamedPort' ? 'NamedPort' : 'Redirect',
+    helpers: sidecars.length === 0 ? noHelpers : helpersOf(sidecars[0] ?? {}),
     createdAt: timeOf(metadata.creationTimestamp),
   };
 }

@@ -3,7 +3,13 @@ import type { PolicyEntry } from '../policies/policy-entry.ts';
 
 /** What is wrong with a policy that is valid, as a condition of that type. */
 export type ProblemType =
-  'SecretMissing' | 'PortNotCaptured' | 'ServiceBypasses' | 'PodsWithoutSidecar' | 'RuleCannotFire' | 'Conflicted';
+  | 'SecretMissing'
+  | 'ProtocolRefused'
+  | 'PortNotCaptured'
+  | 'ServiceBypasses'
+  | 'PodsWithoutSidecar'
+  | 'RuleCannotFire'
+  | 'Conflicted';
 
 export interface PolicyProblem {
   readonly type: ProblemType;
@@ -29,6 +35,7 @@ type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 const problemOrder: readonly ProblemType[] = [
   'SecretMissing',
+  'ProtocolRefused',
   'PortNotCaptured',
   'ServiceBypasses',
   'PodsWithoutSidecar',

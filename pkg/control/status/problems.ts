@@ -1,3 +1,4 @@
+import { protocolField, refusedPorts, refusedProtocol } from '../../core/index.ts';
 import { namespaceIndex } from '../cluster-state.ts';
 import type { ClusterState } from '../cluster-state.ts';
 import type { Directory } from '../directory.ts';
@@ -63,6 +64,23 @@ function uncapturedPorts(entry: PolicyEntry, pods: readonly PodFact[]): PolicyPr
   });
 }
 
+function unknownHelpers(entry: PolicyEntry, pods: readonly PodFact[]): PolicyProblem[] {
+  const injected = pods.filter((pod) => pod.sidecar);
+  return (entry.policy?.spec.loopback ?? []).flatMap(({ runAsUser }): PolicyProblem[] => {
+    if (injected.length === 0 || injected.some((pod) => pod.helpers.includes(runAsUser))) return [];
+    const message = `spec.loopback[${runAsUser}] opens nothing: no selected pod has a known helper with that uid. List it in the chart's value helpers, set its runAsUser, and create the pods again.`;
+    return [{ type: 'RuleCannotFire', message }];
+  });
+}
+
+/** Also of a policy that selects no pod yet: whoever writes it is to know before the pods come. */
+function refusedProtocols(entry: PolicyEntry): PolicyProblem[] {
+  return refusedPorts(entry.policy?.spec.upstream).map(({ containerPort, protocol }) => ({
+    type: 'ProtocolRefused',
+    message: `spec.${protocolField(containerPort)}: ${refusedProtocol(containerPort, protocol)}.`,
+  }));
+}
+
 function bypasses(pods: readonly PodFact[], { state }: ProblemSources): PolicyProblem[] {
   const found = new Map<string, Set<number>>();
   for (const pod of pods) {
@@ -91,12 +109,14 @@ function noticesOf(
 ): { readonly problems: PolicyProblem[]; readonly overridden: { field: string; by: string }[] } {
   const problems: PolicyProblem[] = [];
   const overridden = new Map<string, { field: string; by: string }>();
+  const told = new Set(refusedPorts(entry.policy?.spec.upstream).map((port) => protocolField(port.containerPort)));
   const sets = new Set(pods.flatMap((pod) => directory.setOf(pod) ?? []));
   for (const set of sets) {
     if (set.kind === 'invalid') continue;
     for (const notice of set.notices) {
       // In a cluster the named certificate is read, and goes to the sidecar by the stream.
-      if (notice.policy !== entry.label || notice.field === 'tls.certificate.secretName') continue;
+      if (notice.policy !== entry.label || notice.field === 'tls.certificate.secretName' || told.has(notice.field))
+        continue;
       const field = `spec.${notice.field}`;
       if (notice.by === undefined) problems.push({ type: 'RuleCannotFire', message: `${field} ${notice.message}.` });
       else overridden.set(`${field} ${notice.by}`, { field, by: notice.by });
@@ -124,7 +144,9 @@ export function problemsOf(
     problems: [
       ...missingSecrets(entry, sources),
       ...missingCertificate(entry, sources),
+      ...refusedProtocols(entry),
       ...uncapturedPorts(entry, live),
+      ...unknownHelpers(entry, live),
       ...bypasses(live, sources),
       ...(bare.length === 0
         ? []

@@ -30,6 +30,7 @@ export const emptySpec: PolicySpec = {
   analyzers: [],
   onUnknown: undefined,
   requestLimits: undefined,
+  loopback: undefined,
   maxPolicyAgeMs: undefined,
 };
 

@@ -36,7 +36,8 @@ export const upstream = {
           protocol: {
             type: 'string',
             enum: ['Auto', 'HTTP1', 'H2C', 'TLS'],
-            description: 'How to speak to it. TLS is verified.',
+            description:
+              'How to speak to it. TLS is verified. H2C is not spoken yet: such a port refuses everything, and the policy has the condition ProtocolRefused.',
             'x-sidegate-default': 'Auto',
             'x-sidegate-example': 'HTTP1',
           },

@@ -212,6 +212,14 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'needs at least one of maxBytes',
   ],
   ['anyone as approver', 'approvals: { approvers: [{ anyone: true }] }', 'there is no such field'],
+  ['root as a helper', 'loopback: [{ runAsUser: 0, operations: [Admin] }]', 'must be at least 1'],
+  ['a helper that may do nothing', 'loopback: [{ runAsUser: 2000, operations: [] }]', 'spec.loopback[0].operations'],
+  ['an operation that there is not', 'loopback: [{ runAsUser: 2000, operations: [Load] }]', '"Load" is not known here'],
+  [
+    'a helper twice',
+    'loopback: [{ runAsUser: 2000, operations: [Admin] }, { runAsUser: 2000, operations: [Chat] }]',
+    '2000 is the runAsUser of entry 0 already',
+  ],
   ['a maxPolicyAge of a namespace', 'maxPolicyAge: 48h', 'is for a ClusterInferencePolicy'],
   ['a namespaceSelector of a namespace', 'namespaceSelector: {}', 'is for a ClusterInferencePolicy'],
   [
