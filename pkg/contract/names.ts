@@ -155,6 +155,8 @@ export const webhookPaths = {
   mutate: '/mutate',
   pods: '/validate/pods',
   policies: '/validate/policies',
+  /** Approvals and grants, and their status. */
+  decisions: '/validate/decisions',
   connect: '/connect',
   /** The same requests of the break-glass group: recorded and let through. */
   breakGlass: '/break-glass',
