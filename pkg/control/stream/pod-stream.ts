@@ -274,7 +274,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   };
   const onMessage = (message: UpMessage | undefined): void => {
     const approval = message !== undefined && isApproval(message);
-    if (!(approval ? held : messages).take()) throw new WireError('message_unknown', 'more messages than a sidecar has to say');
+    if (!(approval ? held : messages).take())
+      throw new WireError('message_unknown', 'more messages than a sidecar has to say');
     if (message === undefined || closing !== undefined) return;
     if (hello === undefined && message.type !== 'hello')
       throw new WireError('message_unknown', 'a message before hello');
