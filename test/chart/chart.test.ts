@@ -249,6 +249,53 @@ describe('names and ports', () => {
   });
 });
 
+describe('cert-manager for the webhook', () => {
+  const named = (objects: readonly KubeObject[], kind: string): string[] =>
+    objects.filter((one) => one.kind === kind).map(({ metadata }) => metadata.name);
+  const roleRules = (objects: readonly KubeObject[]): readonly KubeObject[] =>
+    objects
+      .filter((one) => one.kind.endsWith('Role') && one.metadata.name === 'sidegate-webhook')
+      .flatMap((one) => one.rules);
+
+  test('issues its certificate, and writes its authority; the webhook writes neither', () => {
+    const objects = render({ webhook: { certManager: { enabled: true } } });
+    expect(named(objects, 'Issuer')).toEqual(['sidegate-webhook-root', 'sidegate-webhook']);
+    const { spec } = only(objects, 'Certificate', 'sidegate-webhook');
+    expect(spec).toMatchObject({
+      secretName: controlPlane.webhookCertificate,
+      dnsNames: ['sidegate-webhook.sidegate-system.svc'],
+      issuerRef: { name: 'sidegate-webhook', kind: 'Issuer', group: 'cert-manager.io' },
+    });
+    const calling = objects.filter(({ kind }) => kind.endsWith('WebhookConfiguration'));
+    expect(calling).toHaveLength(3);
+    for (const { metadata } of calling)
+      expect(metadata.annotations).toEqual({ 'cert-manager.io/inject-ca-from': 'sidegate-system/sidegate-webhook' });
+    const { args } = podOf(only(objects, 'Deployment', 'sidegate-webhook')).spec.containers[0];
+    expect(args).toContain(`--certificate-secret=${controlPlane.webhookCertificate}`);
+    for (const { resources = [], verbs, resourceNames } of roleRules(objects)) {
+      if (resources.includes('secrets')) expect(resourceNames).toEqual([controlPlane.webhookCertificate]);
+      if (!resources.includes('events'))
+        expect(verbs.filter((verb: string) => !['get', 'list', 'watch'].includes(verb))).toEqual([]);
+    }
+  });
+
+  test('takes an issuer of yours', () => {
+    const issuerRef = { name: 'corp', kind: 'ClusterIssuer' };
+    const objects = render({ webhook: { certManager: { enabled: true, issuerRef } } });
+    expect(named(objects, 'Issuer')).toEqual([]);
+    expect(named(objects, 'Certificate')).toEqual(['sidegate-webhook']);
+    expect(only(objects, 'Certificate', 'sidegate-webhook').spec.issuerRef).toEqual({
+      ...issuerRef,
+      group: 'cert-manager.io',
+    });
+  });
+
+  test('is not there by default', () => {
+    expect([...named(defaults, 'Issuer'), ...named(defaults, 'Certificate')]).toEqual([]);
+    expect(JSON.stringify(defaults)).not.toContain('cert-manager');
+  });
+});
+
 describe('what is watched', () => {
   const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8');
   /** Of the control plane: what its sources name. */
