@@ -17,7 +17,7 @@ export interface ApprovalAsk {
   readonly requester: Pick<Identity, 'provider' | 'issuer' | 'subject' | 'kubernetesUser'>;
   readonly operation: Operation;
   readonly model: string | undefined;
-  /** `sha256:` and hex, of what is held: the body that goes to the model, or what the caller would receive, before masks. */
+  /** `sha256:` and hex, of what is held: what goes to the model, or what the caller would receive. */
   readonly digest: string;
   /** {@link Snapshot.hash} of the policies that ask: who may decide, how many, and for how long, is theirs to say. */
   readonly snapshot: string;

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
-import type { Action, Operation, ReasonCode, ResponsePlan, RuleAct, SessionEnd } from '../core/index.ts';
+import type { Action, Operation, ReasonCode, ResponsePlan, RuleAct, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
 import type { Route, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
@@ -47,8 +48,19 @@ export interface AnswerOptions {
   readonly dropUsage: boolean;
   /** The model was sent its own credential: that it refuses it is no news for the caller. */
   readonly ownCredential: boolean;
+  /** Some rule of this caller's needs an approval, and people can be asked: the answer waits whole until it is clear. Absent: none. */
+  readonly review?: AnswerReview;
   readonly onResult: (result: AnswerResult) => void;
 }
+
+/** Asks people about a finished answer. Settles when it may leave. @throws RefusedError */
+export type AnswerReview = (finished: {
+  readonly rules: readonly RuleId[];
+  readonly digest: string;
+  /** Of the record: masked for what nobody may see. */
+  readonly excerpt: string;
+  readonly bytes: number;
+}) => Promise<void>;
 
 /** A bound on memory that all requests share. */
 export interface ByteBudget {
@@ -71,6 +83,11 @@ export class Answer implements LiveRequest {
   #buffered = 0;
   #call: UpstreamCall | undefined;
   #deadline: Timer | undefined;
+  /** Of a stream that is reviewed: what would have left, in order. In memory alone, and gone with the request. */
+  readonly #kept: string[] = [];
+  /** Rules that need an approval and found something. */
+  readonly #asking = new Set<RuleId>();
+  #excerpt = '';
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #stream: StreamAnswer | undefined;
@@ -169,8 +186,15 @@ export class Answer implements LiveRequest {
       },
       this.#departure,
     );
+    if (this.#options.review === undefined) this.#begin();
+  }
+
+  #begin(): void {
+    this.#left = true;
     this.#delivery.start(this.#status, this.#outgoing(false, 'text/event-stream; charset=utf-8'));
   }
+  /** The head of a stream has left, or waits for its tick: what fails is an event of it. */
+  #left = false;
 
   #outgoing(whole: boolean, contentType: string): OutgoingHttpHeaders {
     const { session, views, exchange, plan } = this.#options;
@@ -240,6 +264,7 @@ export class Answer implements LiveRequest {
     const text = this.#depart();
     if (text === '') return;
     session.commit(); // before the bytes that it covers leave
+    if (!this.#left) return this.#keep(text);
     session.firstTextAt ??= clock.monotonic();
     if (!this.#delivery.write(text)) this.#call?.pause();
   }
@@ -249,7 +274,33 @@ export class Answer implements LiveRequest {
     return this.#departure.take(this.#segment);
   }
 
-  readonly #segment = (lane: string, text: string): void => this.#options.session.segment(lane, text);
+  readonly #segment = (lane: string, text: string): void => this.#recorded(lane, text);
+
+  #recorded(lane: string, text: string): void {
+    this.#options.session.segment(lane, text);
+    if (this.#options.review !== undefined && this.#excerpt.length < longestExcerpt)
+      this.#excerpt = `${this.#excerpt}${text}`.slice(0, longestExcerpt);
+  }
+
+  /** Waits with the rest of the answer until it is whole. */
+  #keep(text: string): void {
+    const size = Buffer.byteLength(text);
+    const { buffers, plan } = this.#options;
+    if (this.#buffered + size > (plan.limits.maxBytes ?? largestAnswer)) throw new RefusedError('response_too_large');
+    if (!buffers.take(size)) throw new RefusedError('overloaded');
+    this.#buffered += size;
+    this.#kept.push(text);
+  }
+
+  /** Whoever must be asked whether it may leave. @throws RefusedError */
+  async #reviewed(pieces: readonly (string | Buffer)[]): Promise<void> {
+    const { review } = this.#options;
+    if (review === undefined || this.#asking.size === 0) return;
+    const digest = createHash('sha256');
+    for (const piece of pieces) digest.update(piece);
+    const rules = [...this.#asking];
+    await review({ rules, digest: `sha256:${digest.digest('hex')}`, excerpt: this.#excerpt, bytes: this.#buffered });
+  }
 
   #pass(chunk: Buffer): void {
     if (!this.#delivery.pass(chunk)) this.#call?.pause();
@@ -270,7 +321,7 @@ export class Answer implements LiveRequest {
   }
 
   #endStream(): void {
-    const { session, exchange } = this.#options;
+    const { session } = this.#options;
     const stream = this.#stream;
     if (stream !== undefined && !this.#raw) {
       stream.end();
@@ -279,6 +330,21 @@ export class Answer implements LiveRequest {
       this.#flush();
     }
     this.#deadline?.cancel(); // the model's part is over; what is waited for now is the policy's own
+    if (this.#left) return this.#endDelivery();
+    this.#reviewed(this.#kept).then(
+      () =>
+        this.#guard(() => {
+          session.firstTextAt = this.#options.clock.monotonic();
+          this.#begin();
+          for (const text of this.#kept) this.#delivery.write(text);
+          this.#endDelivery();
+        }),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #endDelivery(): void {
+    const { session, exchange } = this.#options;
     const full = exchange.headers[receiptHeader] === 'full';
     this.#delivery.end(full ? `: ${receiptHeader} ${receipt(session, true)}\n\n` : '', () => this.#completed());
   }
@@ -299,10 +365,20 @@ export class Answer implements LiveRequest {
     this.#maskMs += this.#options.clock.monotonic() - from;
     if (this.#over) return; // policy or caller ended it meanwhile
     session.commit();
+    if (this.#asking.size > 0) {
+      this.#deadline?.cancel();
+      await this.#reviewed([answer.body]);
+      // Ended while people were asked.
+      if (this.#isOver()) return;
+    }
     session.firstTextAt = this.#options.clock.monotonic();
     this.#deadline?.cancel();
     const headers = this.#outgoing(true, answer.type);
     this.#delivery.respond({ ...answer, status: this.#status, headers }, () => this.#completed());
+  }
+
+  #isOver(): boolean {
+    return this.#over;
   }
 
   async #inspectWhole(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
@@ -312,7 +388,7 @@ export class Answer implements LiveRequest {
   }
 
   async #inspectJson(body: Buffer): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, stops, turn, session, runtime, facts } = this.#options;
+    const { route, views, stops, turn, runtime, facts } = this.#options;
     const listing = route.operation === 'ListModels' && runtime.snapshot.enforcing;
     const outcome = await inspectJsonAnswer(body, {
       route,
@@ -325,14 +401,14 @@ export class Answer implements LiveRequest {
     this.usage = outcome.usage;
     this.textUnits = outcome.textUnits;
     this.#hits(outcome.hits);
-    for (const { lane, text } of outcome.record) session.segment(lane, text);
+    for (const { lane, text } of outcome.record) this.#recorded(lane, text);
     if (outcome.stopped !== undefined) throw new StoppedError(outcome.stopped);
     return { body: outcome.body, json: true, type: 'application/json' };
   }
 
   /** Health and metrics pages are text by nature; anything else that is not JSON is an unknown shape. */
   async #inspectText(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, turn, session, runtime } = this.#options;
+    const { route, views, turn, runtime } = this.#options;
     const page = route.operation === 'Health' || route.operation === 'Metrics';
     const text = /^text\/(?:plain|html|markdown|csv)\b|^application\/openmetrics-text\b|^$/i.test(type);
     if (!text || (!page && runtime.snapshot.onUnknown !== 'Buffer')) {
@@ -344,7 +420,7 @@ export class Answer implements LiveRequest {
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
     const acted = await maskLong(views.act, source, 'text', 'complete', turn);
     this.#hits(acted.hits);
-    if (!page) session.segment('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text);
+    if (!page) this.#recorded('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text);
     if (acted.stopped !== undefined) throw new StoppedError(acted.stopped.rule);
     return {
       body: acted.edits.length === 0 ? body : acted.text,
@@ -357,7 +433,9 @@ export class Answer implements LiveRequest {
     const { session, runtime } = this.#options;
     for (const hit of hits) {
       const rule = runtime.scanner.rules[hit.rule];
-      if (rule !== undefined) session.act(rule.id, actName[rule.action], hit.by, !rule.enforce);
+      if (rule === undefined) continue;
+      session.act(rule.id, actName[rule.action], hit.by, !rule.enforce);
+      if (this.plan.approve[hit.rule] === 1) this.#asking.add(rule.id);
     }
   }
 
@@ -374,8 +452,8 @@ export class Answer implements LiveRequest {
     const { status } = reasons[refused.code];
     const failed = status >= 500;
     this.#call?.abort();
-    if (this.#streaming) {
-      this.#depart(); // what broke off while it was read is recorded, and does not leave
+    if (this.#streaming) this.#depart(); // what broke off while it was read is recorded, and does not leave
+    if (this.#left) {
       try {
         session.commit();
       } catch {
@@ -391,7 +469,7 @@ export class Answer implements LiveRequest {
     }
     this.#result({
       outcome: failed ? 'failed' : 'ended',
-      status: this.#streaming ? this.#status : status,
+      status: this.#left ? this.#status : status,
       code: refused.code,
     });
   }
@@ -458,6 +536,9 @@ function abortCause(code: ReasonCode): AbortCause {
 
 /** Headers in which a model server tells how long an answer took it, and how many tokens. */
 const tellsOfWork = /ratelimit|processing-ms/;
+
+/** What approvers are shown of an answer. */
+const longestExcerpt = 4_096;
 
 /** Where no rule says how large an answer may be. */
 const largestAnswer = 32 * 1_024 * 1_024;

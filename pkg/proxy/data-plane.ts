@@ -5,6 +5,7 @@ import type {
   ApprovalGate,
   AuditSink,
   CredentialSource,
+  GrantSource,
   IdentityVerifierFactory,
   LimitStore,
   PolicySource,
@@ -16,6 +17,7 @@ import type { Exchange, Listener, ListenerLimits, TlsMaterialSource, UpgradeRequ
 import { BodyBudget, createListener } from '../http/index.ts';
 import type { Metrics } from '../telemetry/index.ts';
 import type { ByteBudget } from './answer.ts';
+import { LiveGrants } from './grants.ts';
 import { HoldBook } from './hold.ts';
 import { Limiter } from './limits.ts';
 import { LiveRequests } from './live.ts';
@@ -34,6 +36,8 @@ export interface DataPlaneOptions {
   readonly verifiers: IdentityVerifierFactory;
   readonly credentials: CredentialSource;
   readonly approvals: ApprovalGate;
+  /** Access for a time. Absent: nobody gives any here. */
+  readonly grants?: GrantSource;
   readonly audit: AuditSink;
   readonly tls: TlsMaterialSource;
   /** PEM bundle of authorities whose client certificates are asked for, beside those that the policy's providers name. */
@@ -144,12 +148,16 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
     onStoreFault: () => metrics.limitStoreFailed(),
   });
+  const holds = new HoldBook();
+  const grants =
+    options.grants === undefined ? undefined : new LiveGrants(options.grants, clock, () => live.grantsEnded());
   const bodies = new BodyBudget();
   const shared: Omit<PipelineOptions, 'entrance' | 'model'> = {
     runtime,
     record,
     approvals: options.approvals,
-    holds: new HoldBook(),
+    holds,
+    ...(grants !== undefined && { grants }),
     limiter,
     observedLimiter,
     live,
@@ -251,9 +259,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     drain(graceMs) {
       draining ??= (async () => {
         authoritiesPoll.cancel();
+        live.endHeld('shutting_down');
         await Promise.all([...listeners].map((listener) => listener.close(graceMs)));
         live.endAll('shutting_down');
         record.flush();
+        grants?.close();
         limiter.close();
         observedLimiter.close();
         runtime.close();

@@ -123,6 +123,7 @@ class Waiting implements LiveRequest {
   /** Of the ask that counts: what an earlier one is told is nothing to us. */
   #current = 0;
   #told = '';
+  #last: Extract<ApprovalState, { kind: 'known' }> | undefined;
   #claiming = false;
   #over = false;
 
@@ -204,6 +205,8 @@ class Waiting implements LiveRequest {
       (ours) => {
         if (this.#over) return;
         if (!ours) return this.#refuse('approval_used');
+        if (this.#last !== undefined) this.#write({ ...this.#last, phase: 'Used' });
+        if (this.#isOver()) return; // it could not be recorded
         for (const rule of this.#options.ask.rules) this.#options.session.act(rule, 'approved');
         this.#close(false);
         this.#resolve();
@@ -217,6 +220,7 @@ class Waiting implements LiveRequest {
     const said = `${state.name} ${state.phase} ${state.decisions.length}`;
     if (said === this.#told) return;
     this.#told = said;
+    this.#last = state;
     const { session, ask } = this.#options;
     try {
       session.approval({
@@ -229,6 +233,10 @@ class Waiting implements LiveRequest {
     } catch (error) {
       this.#fail(error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error }));
     }
+  }
+
+  #isOver(): boolean {
+    return this.#over;
   }
 
   #refuse(code: ReasonCode, more: { readonly retryAfter?: number } = {}, keep = false): void {

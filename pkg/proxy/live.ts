@@ -40,6 +40,18 @@ export class LiveRequests {
     }
   }
 
+  /** Access for a time has ended: so does whatever rests on it. */
+  grantsEnded(): void {
+    for (const request of [...this.#live]) {
+      if (accessOf(request.runtime.snapshot, request.facts).kind === 'deny') request.end('grant_ended');
+    }
+  }
+
+  /** Those that wait for people: nobody waits for minutes for a sidecar that stops. */
+  endHeld(code: ReasonCode): void {
+    for (const request of [...this.#live]) if (request.bound === true) request.end(code);
+  }
+
   endAll(code: ReasonCode): void {
     for (const request of [...this.#live]) request.end(code);
   }

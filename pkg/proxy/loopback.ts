@@ -1,4 +1,5 @@
 import type { AccessDecision, AccessRequest, Operation, RuleId, Snapshot } from '../core/index.ts';
+import type { LiveGrants } from './grants.ts';
 
 /**
  * By which kind of listener a request came. `outer`: over the network. `loopback`: from inside the pod, which is exec probes, other
@@ -13,6 +14,8 @@ export const outer: Entrance = { kind: 'outer' };
 export interface Asked extends AccessRequest {
   /** Absent: `outer`. */
   readonly entrance?: Entrance;
+  /** Access for a time. Absent: there is none. */
+  readonly grants?: LiveGrants;
 }
 
 /** The name in records of what lets a request through that only came from inside the pod. */
@@ -39,13 +42,18 @@ function openedBy(snapshot: Snapshot, { entrance, operation }: Asked): Opening |
 }
 
 /**
- * Access as the policy decides it; and from inside the pod `Health` and `ListModels` also where nothing allows them, and for a
+ * Access as the policy decides it; where nothing allows and a grant covers it, as with the grant; from inside the pod `Health` and `ListModels` also where nothing allows them, and for a
  * known helper what the policy's `loopback` rules open. A rule that denies them holds there too. The model's own credential is
  * used for what a policy opens, and not for what is open without one.
  */
 export function accessOf(snapshot: Snapshot, asked: Asked): AccessDecision {
   const decision = snapshot.access(asked);
   if (decision.kind === 'allow' || decision.refusal.rule !== 'default') return decision;
+  const grant = asked.grants?.covering(asked);
+  if (grant !== undefined) {
+    const granted = snapshot.accessGranted(asked, grant);
+    if (granted.kind === 'allow') return granted;
+  }
   const opening = openedBy(snapshot, asked);
   if (opening === undefined) return decision;
   return {
@@ -57,7 +65,8 @@ export function accessOf(snapshot: Snapshot, asked: Asked): AccessDecision {
 }
 
 /** Whether any rule could allow this caller the operation on some model. */
-export function couldAllow(snapshot: Snapshot, { caller, operation, entrance }: Asked): boolean {
-  if (snapshot.couldAllow(caller, operation)) return true;
+export function couldAllow(snapshot: Snapshot, asked: Asked): boolean {
+  const { caller, operation, entrance } = asked;
+  if (snapshot.couldAllow(caller, operation) || asked.grants?.covering(asked, true) !== undefined) return true;
   return accessOf(snapshot, { caller, operation, model: undefined, ...(entrance && { entrance }) }).kind === 'allow';
 }

@@ -3,6 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { JsonError, assertNever, describeError } from '../base/index.ts';
 import type { Clock, JsonEdit, JsonNode, Logger } from '../base/index.ts';
 import type {
+  ApprovalAsk,
   ApprovalGate,
   ApprovalPhase,
   ApprovalState,
@@ -21,7 +22,8 @@ import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps } from './answer-json.ts';
 import { Answer } from './answer.ts';
-import type { AnswerResult, ByteBudget } from './answer.ts';
+import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
+import type { LiveGrants } from './grants.ts';
 import { holdExchange } from './held-exchange.ts';
 import type { HeldExchange } from './held-exchange.ts';
 import { hold } from './hold.ts';
@@ -49,6 +51,8 @@ export interface PipelineOptions {
   readonly approvals: ApprovalGate;
   /** Those who wait for one. */
   readonly holds: HoldBook;
+  /** Access for a time. Absent: nobody gives any here. */
+  readonly grants?: LiveGrants;
   readonly limiter: Limiter;
   /** Counts for policies in Observe mode: what they would have refused uses up nobody's budget. */
   readonly observedLimiter: Limiter;
@@ -285,8 +289,14 @@ class GovernedRequest {
   }
 
   #facts(): Asked {
-    const { entrance } = this.#options;
-    return { caller: this.#caller, operation: this.#route.operation, model: this.#model, entrance };
+    const { entrance, grants } = this.#options;
+    return {
+      caller: this.#caller,
+      operation: this.#route.operation,
+      model: this.#model,
+      entrance,
+      ...(grants !== undefined && { grants }),
+    };
   }
 
   /** What cannot be read cannot be guarded. */
@@ -385,55 +395,73 @@ class GovernedRequest {
     if (this.#approvals.length === 0) return;
     const session = this.#session;
     session.begin(this.#lanes); // recorded while it waits, and also where nobody lets it through
-    const runtime = this.#need(this.#runtime);
-    const caller = this.#caller;
-    const approvals = runtime.snapshot.approvals;
-    const rule = this.#approvals[0] ?? 'default';
-    // Whoever proved nothing cannot be told from those who would decide.
-    if (caller === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
     const body = this.#sent();
+    if (this.#view?.stream === true && !asksForAsync(this.#exchange)) this.#holdExchange();
+    await this.#ask({
+      direction: 'Request',
+      rules: this.#approvals,
+      digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, body),
+      excerpt: excerptOf(this.#lanes),
+      bytes: 2 * (body?.length ?? 0),
+    });
+    this.#held?.release();
+    this.#stage('hold');
+  }
+
+  /** @throws RefusedError unless it was approved, and spent for this session. */
+  async #ask(
+    what: Pick<ApprovalAsk, 'direction' | 'rules' | 'digest' | 'excerpt'> & { readonly bytes: number },
+  ): Promise<void> {
+    const { approvals: gate, holds: book, live, clock } = this.#options;
+    const { bytes, ...held } = what;
+    const runtime = this.#need(this.#runtime);
+    const session = this.#session;
+    const { approvals, hash } = runtime.snapshot;
+    const requester = this.#caller;
+    const rule = held.rules[0] ?? 'default';
+    // Whoever proved nothing cannot be told from those who would decide.
+    if (requester === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
+    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
     const waiting = hold({
-      gate: this.#options.approvals,
-      book: this.#options.holds,
-      live: this.#options.live,
-      clock: this.#options.clock,
+      gate,
+      book,
+      live,
+      clock,
       session,
       ask: {
-        direction: 'Request',
-        rules: this.#approvals,
-        requester: caller,
+        ...held,
+        requester,
         operation: this.#route.operation,
         model: this.#model,
-        digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, body),
-        snapshot: runtime.snapshot.hash,
+        snapshot: hash,
         session: session.id,
-        excerpt: excerptOf(this.#lanes),
       },
-      bytes: 2 * (body?.length ?? 0),
+      bytes,
       timeoutMs: approvals.timeoutMs ?? 0,
       facts: { runtime, facts: this.#facts(), plan: this.#need(this.#responsePlan) },
-      onPending: (name) => this.#comesBack(name),
+      onPending: (name) => held.direction === 'Request' && this.#comesBack(name),
     });
     this.#waiting = waiting;
-    if (this.#view?.stream === true && !asksForAsync(this.#exchange)) {
-      this.#held = holdExchange({
-        exchange: this.#exchange,
-        clock: this.#options.clock,
-        headers: () => ({
-          'content-type': 'text/event-stream; charset=utf-8',
-          'cache-control': 'no-cache',
-          'x-request-id': session.id,
-          [receiptHeader]: receipt(session, false),
-        }),
-      });
-    }
     try {
       await waiting.approved;
     } finally {
-      this.#held?.release();
       this.#waiting = undefined;
     }
-    this.#stage('hold');
+  }
+
+  /** Whoever asked for a stream is kept from thinking that nobody is there. */
+  #holdExchange(): void {
+    const session = this.#session;
+    this.#held ??= holdExchange({
+      exchange: this.#exchange,
+      clock: this.#options.clock,
+      headers: () => ({
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-cache',
+        'x-request-id': session.id,
+        [receiptHeader]: receipt(session, false),
+      }),
+    });
   }
   #waiting: Hold | undefined;
   #held: HeldExchange | undefined;
@@ -478,6 +506,7 @@ class GovernedRequest {
       throw new RefusedError('policy_changed');
     const body = this.#sent();
     const stops = this.#view?.stops ?? false;
+    const streams = this.#view?.stream ?? false;
     this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
       hosted: target.hosted,
@@ -486,6 +515,8 @@ class GovernedRequest {
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
     if (this.#uninspected) return this.#passThrough({ runtime, facts, plan }, headers);
     if (body !== undefined) headers['content-length'] = body.length;
+    const review = this.#reviewOf(runtime, plan);
+    if (review !== undefined && streams) this.#holdExchange();
     const answer = new Answer({
       ...this.#options,
       upstream: target.upstream,
@@ -494,7 +525,8 @@ class GovernedRequest {
       runtime,
       facts,
       plan,
-      views: runtime.responseViews(plan),
+      views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
+      ...(review !== undefined && { review }),
       route: this.#route,
       stops,
       dropUsage: this.#usageAdded,
@@ -514,6 +546,13 @@ class GovernedRequest {
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
     });
   }
+  /** Where some rule of this caller's needs an approval for what it finds in an answer, and there are people to ask. */
+  #reviewOf({ snapshot }: Runtime, plan: ResponsePlan): AnswerReview | undefined {
+    if (isEmpty(plan.approve) || this.#caller === undefined) return undefined;
+    if (snapshot.approvals === undefined || snapshot.approvals.approvers.length === 0) return undefined;
+    return (finished) => this.#ask({ direction: 'Response', ...finished });
+  }
+
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
   #passThrough(facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, headers: OutgoingHttpHeaders): void {
     const { live } = this.#options;

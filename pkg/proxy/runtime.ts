@@ -32,6 +32,8 @@ export interface Runtime {
   readonly credentialRule: number;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
+  /** The same where people can be asked: findings of the rules that need an approver are noted, and stop nothing. */
+  reviewViews(plan: ResponsePlan): ResponseViews;
 }
 
 export interface RequestViews {
@@ -201,6 +203,24 @@ function buildRuntime(
 
   const requestCache = new WeakMap<RequestPlan, RequestViews>();
   const responseCache = new WeakMap<ResponsePlan, ResponseViews>();
+  const reviewCache = new WeakMap<ResponsePlan, ResponseViews>();
+  const answerViews = (plan: ResponsePlan, stop: RuleSelection): ResponseViews => {
+    // What is held for people is neither stopped nor replaced: approved, it leaves as it is.
+    const held = minus(grow(plan.approve, size), stop);
+    const replace = minus(union(grow(plan.mask, size), always), union(stop, held));
+    const kept = union(grow(plan.record, size), always);
+    const note = minus(union(grow(plan.flag, size), held), replace, stop);
+    const act = scanner.view({ replace, stop, note });
+    const record = scanner.view({ replace: kept, stop: none(size), note: none(size) });
+    return {
+      act,
+      record,
+      pair: scanner.pair(act, record),
+      clean: new CleanTexts(),
+      cleanRecord: new CleanTexts(),
+      same: isEmpty(stop) && isEmpty(held) && Buffer.compare(replace, kept) === 0,
+    };
+  };
   return {
     snapshot,
     scanner,
@@ -230,21 +250,15 @@ function buildRuntime(
     responseViews(plan) {
       const known = responseCache.get(plan);
       if (known !== undefined) return known;
-      const stop = grow(union(plan.block, plan.approve), size);
-      const replace = minus(union(grow(plan.mask, size), always), stop);
-      const kept = union(grow(plan.record, size), always);
-      const note = minus(grow(plan.flag, size), replace, stop);
-      const act = scanner.view({ replace, stop, note });
-      const record = scanner.view({ replace: kept, stop: none(size), note: none(size) });
-      const views: ResponseViews = {
-        act,
-        record,
-        pair: scanner.pair(act, record),
-        clean: new CleanTexts(),
-        cleanRecord: new CleanTexts(),
-        same: isEmpty(stop) && Buffer.compare(replace, kept) === 0,
-      };
+      const views = answerViews(plan, grow(union(plan.block, plan.approve), size));
       responseCache.set(plan, views);
+      return views;
+    },
+    reviewViews(plan) {
+      const known = reviewCache.get(plan);
+      if (known !== undefined) return known;
+      const views = answerViews(plan, grow(plan.block, size));
+      reviewCache.set(plan, views);
       return views;
     },
   };

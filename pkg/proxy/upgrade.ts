@@ -69,7 +69,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
     const caller = await proveCaller(runtime, session, upgrade.headers, upgrade.clientCertificate);
     session.caller = caller;
-    const facts = { caller, operation: session.operation, model: undefined, entrance };
+    const { grants } = options;
+    const facts = {
+      caller,
+      operation: session.operation,
+      model: undefined,
+      entrance,
+      ...(grants !== undefined && { grants }),
+    };
     const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);
     if (

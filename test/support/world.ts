@@ -4,7 +4,13 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import type { AuditSink, IdentityVerifierFactory, LimitStore } from '../../pkg/core/index.ts';
+import type {
+  ApprovalGate,
+  AuditSink,
+  GrantSource,
+  IdentityVerifierFactory,
+  LimitStore,
+} from '../../pkg/core/index.ts';
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
@@ -75,6 +81,9 @@ export interface WorldOptions {
   /** Another model server than the scripted one. */
   readonly modelUrl?: string;
   readonly limitStore?: LimitStore;
+  /** Who decides. Absent: nobody. */
+  readonly approvals?: ApprovalGate;
+  readonly grants?: GrantSource;
   readonly namespace?: string;
 }
 
@@ -127,8 +136,12 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     onRefused: () => metrics.reload('refused'),
   });
   const problem = policy.problem();
-  if (policy.current() === undefined)
+  if (policy.current() === undefined) {
+    // Nothing of it stays: a process that waits for it would never end.
+    await Promise.all([issuer.close(), model.close(), policy.close()]);
+    tls.close();
     throw new Error(`the policy of this test is not valid: ${JSON.stringify(problem)}`);
+  }
   const audit = options.audit ?? auditFile({ output: { path: auditPath }, clock, logger });
   const credentials = fileCredentialSource({ clock, logger });
   const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
@@ -139,7 +152,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     policy,
     verifiers: options.verifiers ?? createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
     credentials,
-    approvals: noApprovals,
+    approvals: options.approvals ?? noApprovals,
+    ...(options.grants === undefined ? {} : { grants: options.grants }),
     audit,
     upstream,
     passthrough,

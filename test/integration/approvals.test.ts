@@ -1,0 +1,475 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { request } from 'node:https';
+import OpenAI from 'openai';
+import { createApprovalDesk } from '../support/approval-desk.ts';
+import type { ApprovalDesk } from '../support/approval-desk.ts';
+import { answerChat, chatAnswer, streamChat } from '../support/scripted-model.ts';
+import { pause, until } from '../support/wait.ts';
+import { basePolicy, joinContent, startWorld } from '../support/world.ts';
+import type { Answer, World } from '../support/world.ts';
+
+// Requests and answers that wait for people: nothing of them goes on without an approval that was spent for exactly them.
+
+/** fetch with an authority of its own: what NODE_EXTRA_CA_CERTS does for a process. */
+const trusting =
+  (ca: string): typeof fetch =>
+  (url, { method = 'GET', headers, body, signal } = {}) =>
+    new Promise((resolve, reject) => {
+      const sent = request(
+        String(url),
+        { method, ca, headers: Object.fromEntries(new Headers(headers)), ...(signal && { signal }) },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (piece: Buffer) => chunks.push(piece));
+          response.on('end', () =>
+            resolve(
+              new Response(Buffer.concat(chunks), {
+                status: response.statusCode ?? 0,
+                headers: response.headers as Record<string, string>,
+              }),
+            ),
+          );
+        },
+      );
+      sent.on('error', reject);
+      sent.end(body as string);
+    });
+
+let world: World;
+let desk: ApprovalDesk;
+afterEach(() => world.close());
+
+const guard = `
+  guards:
+  - { name: project, direction: Request, match: { words: [falcon] }, action: RequireApproval }
+  - { name: never, direction: Request, match: { words: [forbidden] }, action: Block }
+  approvals: { approvers: [{ kubernetesGroup: leads }], timeout: TIMEOUT }
+`;
+const policy =
+  (timeout = '60s', more = guard) =>
+  (issuer: string): string =>
+    basePolicy(issuer, more.replace('TIMEOUT', timeout));
+
+async function start(options: { readonly timeout?: string; readonly more?: string } = {}): Promise<void> {
+  desk = createApprovalDesk();
+  world = await startWorld({ policy: policy(options.timeout, options.more), approvals: desk.gate });
+  world.model.script = answerChat('fine');
+}
+
+const chat = (content: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
+  model: 'llama-3-8b',
+  messages: [{ role: 'user', content }],
+  ...more,
+});
+const risky = chat('what is falcon');
+const ask = (body: Record<string, unknown> = risky, options: Parameters<World['post']>[2] = {}): Promise<Answer> =>
+  world.post('/v1/chat/completions', body, options);
+const waits = (count = 1): Promise<void> => until(() => desk.cases.length === count);
+const phases = (): unknown[] =>
+  world
+    .record()
+    .filter((event) => event['type'] === 'approval')
+    .map((event) => event['phase']);
+const codeOf = (answer: Answer): unknown => (JSON.parse(answer.text) as { error: { code: string } }).error.code;
+
+describe('a request that a guard holds', () => {
+  test('waits, and goes on byte for byte when it was approved; all of it is in the record', async () => {
+    await start();
+    const answer = ask();
+    await waits();
+    await pause(50);
+    expect(world.model.seen).toEqual([]);
+    desk.decide('Approve');
+    const { status, text, headers } = await answer;
+    expect([status, text]).toEqual([200, chatAnswer('fine')]);
+    expect(headers['sidegate-receipt']).toContain('test/project=held,test/project=approved');
+    expect(world.model.seen.map((one) => one.body)).toEqual([JSON.stringify(risky)]);
+    expect(desk.cases[0]).toMatchObject({ phase: 'Used', waiters: 0 });
+    await until(() => world.record().at(-1)?.['type'] === 'end');
+    expect(world.record().map((event) => event['type'])).toEqual([
+      'process',
+      'start',
+      'approval',
+      'approval',
+      'approval',
+      'segment',
+      'end',
+    ]);
+    expect(phases()).toEqual(['Pending', 'Approved', 'Used']);
+    expect(world.record().find((event) => event['phase'] === 'Approved')).toMatchObject({
+      name: 'approval-1',
+      rules: ['test/project'],
+      decisions: [{ by: 'user:lead', decision: 'Approve' }],
+    });
+  });
+
+  test('is bound to caller, body, model and policy, and says what it is about, masked', async () => {
+    await start({ more: `${guard}\n  classification:\n  - { label: secret, detectors: [Email], otherwise: Mask }\n` });
+    const answer = ask(chat('falcon for ana@example.com'));
+    await waits();
+    const asked = desk.cases[0]!.ask;
+    expect(asked).toMatchObject({
+      direction: 'Request',
+      rules: ['test/project'],
+      requester: { issuer: world.issuer.url, subject: 'ana', provider: 'ml/test/corp' },
+      operation: 'Chat',
+      model: 'llama-3-8b',
+      digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      snapshot: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(asked.excerpt).toBe('messages[0].content: falcon for [secret]\n');
+    desk.decide('Approve');
+    expect((await answer).status).toBe(200);
+  });
+
+  test.each([
+    ['Deny', 403, 'approval_denied'],
+    ['Expire', 403, 'approval_expired'],
+  ] as const)('%s: the model saw nothing, and no client tries again', async (decision, status, code) => {
+    await start();
+    const answer = ask();
+    await waits();
+    desk.decide(decision);
+    const refused = await answer;
+    expect([refused.status, codeOf(refused), refused.headers['x-should-retry']]).toEqual([status, code, 'false']);
+    expect(world.model.seen).toEqual([]);
+    expect(desk.cases[0]?.waiters).toBe(0);
+  });
+
+  test('nobody decides in time: denied by the sidecar’s own clock', async () => {
+    await start({ timeout: '1s' });
+    const refused = await ask();
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'approval_expired']);
+    expect(world.model.seen).toEqual([]);
+    desk.decide('Approve'); // too late
+    await pause(50);
+    expect(world.model.seen).toEqual([]);
+  });
+
+  test('a blocked request is not held at all', async () => {
+    await start();
+    const refused = await ask(chat('falcon and forbidden'));
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'guard_blocked']);
+    expect(desk.cases).toEqual([]);
+  });
+
+  test('whoever proved nothing, and a policy without approvers, has nobody to ask', async () => {
+    await start({ more: guard.replace(/approvals:.*/, '') });
+    expect(codeOf(await ask())).toBe('approval_unavailable');
+    expect(desk.asks).toEqual([]);
+    expect(world.model.seen).toEqual([]);
+  });
+
+  test('an identical one joins; one approval lets one through', async () => {
+    await start();
+    const [first, second] = [ask(), ask()];
+    await until(() => desk.asks.length === 2);
+    expect(desk.cases).toHaveLength(1);
+    desk.decide('Approve');
+    const answers = await Promise.all([first, second]);
+    expect(answers.map((one) => one.status).sort()).toEqual([200, 403]);
+    expect(codeOf(answers.find((one) => one.status === 403)!)).toBe('approval_used');
+    expect(world.model.seen).toHaveLength(1);
+  });
+
+  test.each([
+    ['one byte of the body', () => ask(chat('what is falcon?'))],
+    ['the model', () => ask({ ...risky, model: 'llama-3-9b' })],
+    ['white space', () => world.post('/v1/chat/completions', JSON.stringify(risky, undefined, 1))],
+    ['the query', () => world.post('/v1/chat/completions?a=1', risky)],
+    ['the caller', async () => ask(risky, { token: await world.token({ sub: 'bob' }) })],
+  ])('%s changed: asked anew', async (_, other) => {
+    await start();
+    const first = ask();
+    await waits();
+    const second = other();
+    await waits(2);
+    desk.decide('Approve', 0);
+    expect((await first).status).toBe(200);
+    expect(world.model.seen).toHaveLength(1);
+    desk.decide('Deny', 1);
+    expect(codeOf(await second)).toBe('approval_denied');
+  });
+
+  test('the caller hangs up: nobody waits for it any more, and an approval afterwards moves nothing', async () => {
+    await start();
+    const gone = new AbortController();
+    const answer = ask(risky, { signal: gone.signal }).catch(() => 'gone');
+    await waits();
+    gone.abort();
+    expect(await answer).toBe('gone');
+    await until(() => desk.cases[0]?.waiters === 0);
+    desk.decide('Approve');
+    await pause(50);
+    expect(world.model.seen).toEqual([]);
+    await until(() => world.record().at(-1)?.['outcome'] === 'aborted');
+  });
+
+  test('the policy changes meanwhile, in whatever: asked anew', async () => {
+    await start();
+    const answer = ask();
+    await waits();
+    await world.setPolicy(policy('61s')(world.issuer.url));
+    const refused = await answer;
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'policy_changed']);
+    expect(desk.cases[0]?.waiters).toBe(0);
+    desk.decide('Approve');
+    expect(world.model.seen).toEqual([]);
+  });
+
+  test('another’s hanging up cancelled it: asked again, and no more than a few times', async () => {
+    await start();
+    const answer = ask();
+    await waits();
+    desk.decide('Cancel');
+    await waits(2);
+    desk.decide('Approve');
+    expect((await answer).status).toBe(200);
+    const second = ask(chat('falcon again'));
+    for (const count of [3, 4, 5]) {
+      await waits(count);
+      desk.decide('Cancel');
+    }
+    expect(codeOf(await second)).toBe('approval_unavailable');
+  });
+
+  test('the sidecar stops: whoever waits is told to come again, and the model sees nothing', async () => {
+    await start();
+    const answer = ask();
+    await waits();
+    await world.sidecar.drain(200);
+    const refused = await answer;
+    expect([refused.status, codeOf(refused)]).toEqual([503, 'shutting_down']);
+    expect(world.model.seen).toEqual([]);
+  });
+
+  test('20 of one caller wait, and no more; others are not kept out', async () => {
+    await start();
+    const many = Array.from({ length: 20 }, (_, at) => ask(chat(`falcon ${at}`)));
+    await until(() => desk.cases.length === 20);
+    const refused = await ask(chat('falcon 21'));
+    expect([refused.status, codeOf(refused), refused.headers['retry-after']]).toEqual([429, 'approvals_limited', '5']);
+    const other = ask(risky, { token: await world.token({ sub: 'bob' }) });
+    await waits(21);
+    for (let at = 0; at < 21; at++) desk.decide('Approve', at);
+    expect((await Promise.all([...many, other])).map((one) => one.status)).toEqual(Array(21).fill(200));
+    // All places are given back.
+    const again = ask(chat('falcon once more'));
+    await waits(22);
+    desk.decide('Deny');
+    expect((await again).status).toBe(403);
+  });
+});
+
+describe('a held caller who asked for a stream', () => {
+  const streamed = chat('what is falcon', { stream: true });
+
+  test('is answered as ever when people are quick', async () => {
+    await start();
+    world.model.script = streamChat(['he', 'llo']);
+    const answer = ask(streamed);
+    await waits();
+    desk.decide('Approve');
+    const { status, text } = await answer;
+    expect(status).toBe(200);
+    expect(text).not.toContain(': waiting');
+    expect(joinContent(text)).toBe('hello');
+    expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
+  });
+
+  test('gets a plain status within the silence', async () => {
+    await start();
+    const answer = ask(streamed);
+    await waits();
+    desk.decide('Deny');
+    expect((await answer).status).toBe(403);
+  });
+
+  test('after five seconds the stream begins with comments; then the answer, or an event with the same code', async () => {
+    await start();
+    world.model.script = streamChat(['he', 'llo']);
+    let heard = '';
+    const [good, bad, odd] = [
+      ask(streamed, { onChunk: (text) => (heard += text) }),
+      ask(chat('falcon, no', { stream: true })),
+      ask(chat('falcon, odd', { stream: true })),
+    ];
+    await waits(3);
+    const order = desk.cases.map((one) => one.ask.excerpt);
+    await until(() => heard.includes(': waiting for approval'));
+    expect(world.model.seen).toEqual([]);
+    desk.decide(
+      'Approve',
+      order.findIndex((text) => text.includes('what is')),
+    );
+    const approved = await good;
+    expect([approved.status, joinContent(approved.text)]).toEqual([200, 'hello']);
+    expect(approved.headers['content-type']).toContain('text/event-stream');
+    expect(approved.headers['sidegate-receipt']).toContain('generation=');
+    await pause(500);
+    desk.decide(
+      'Deny',
+      order.findIndex((text) => text.includes(', no')),
+    );
+    const denied = await bad;
+    expect(denied.status).toBe(200);
+    expect(denied.text).toContain('"code":"approval_denied"');
+    expect(denied.text).not.toContain('[DONE]');
+    // The model refuses in plain JSON: the caller hears it as an event.
+    world.model.script = (response) => {
+      response.statusCode = 400;
+      response.setHeader('content-type', 'application/json');
+      response.end('{"error":{"message":"too\\nlong","type":"invalid_request_error","param":null,"code":null}}');
+    };
+    desk.decide(
+      'Approve',
+      order.findIndex((text) => text.includes(', odd')),
+    );
+    const refused = await odd;
+    expect(refused.status).toBe(200);
+    expect(refused.text.split('\n\n').at(-2)).toBe(
+      'data: {"error":{"message":"too\\nlong","type":"invalid_request_error","param":null,"code":null}}',
+    );
+  }, 30_000);
+});
+
+describe('Prefer: respond-async', () => {
+  test('a 202 with a place to ask, and the same request passes once it is approved', async () => {
+    await start();
+    const options = { headers: { prefer: 'respond-async' } };
+    const first = await ask(risky, options);
+    expect(first.status).toBe(202);
+    expect(codeOf(first)).toBe('approval_pending');
+    const place = String(first.headers['location']);
+    expect([place, first.headers['retry-after'], first.headers['preference-applied']]).toEqual([
+      '/.sidegate/approvals/approval-1',
+      '5',
+      'respond-async',
+    ]);
+    expect(desk.cases[0]).toMatchObject({ waiters: 0, kept: true });
+    expect((await world.call('GET', place)).status).toBe(202);
+    // Nobody else may know.
+    const other = await world.call('GET', place, { token: await world.token({ sub: 'bob' }) });
+    expect([other.status, codeOf(other)]).toEqual([404, 'approval_unknown']);
+    expect((await world.call('GET', place, { token: null })).status).toBe(401);
+    expect((await ask(risky, options)).status).toBe(202); // sent again: the same
+    expect(desk.cases).toHaveLength(1);
+    desk.decide('Approve');
+    const told = await world.call('GET', place);
+    expect([told.status, JSON.parse(told.text)]).toEqual([
+      200,
+      { id: 'approval-1', status: 'approved', expires_in: 60 },
+    ]);
+    expect(world.model.seen).toEqual([]);
+    const answer = await ask(risky, options);
+    expect([answer.status, answer.text]).toEqual([200, chatAnswer('fine')]);
+    expect(world.model.seen).toHaveLength(1);
+    expect(codeOf(await world.call('GET', place))).toBe('approval_used');
+  });
+});
+
+describe('an answer that a classification holds', () => {
+  const more = `
+  classification:
+  - { label: secret, detectors: [Email], visibleTo: [{ group: security }], otherwise: RequireApproval }
+  - { label: card, detectors: [CreditCard], otherwise: Mask }
+  approvals: { approvers: [{ kubernetesGroup: leads }], timeout: 60s }
+`;
+  const text = 'write to ana@example.com with 4111 1111 1111 1111';
+  const plain = chat('hello');
+
+  test.each([false, true])(
+    'stream %s: waits whole, leaves as it is when approved, other masks kept',
+    async (stream) => {
+      await start({ more });
+      world.model.script = stream ? streamChat(text.split(/(?<=[^a-z])/)) : answerChat(text);
+      let heard = '';
+      const answer = ask({ ...plain, stream }, { onChunk: (piece) => (heard += piece) });
+      await waits();
+      expect(desk.cases[0]?.ask).toMatchObject({ direction: 'Response', rules: ['test/secret'] });
+      expect(desk.cases[0]?.ask.excerpt).toBe('write to [secret] with [card]');
+      await pause(50);
+      expect(heard).toBe('');
+      desk.decide('Approve');
+      const { status, text: got } = await answer;
+      expect(status).toBe(200);
+      const said = stream
+        ? joinContent(got)
+        : (JSON.parse(got) as { choices: { message: { content: string } }[] }).choices[0]?.message.content;
+      expect(said).toBe('write to ana@example.com with [card]');
+      expect(JSON.stringify(world.record())).not.toContain('ana@example.com');
+    },
+  );
+
+  test.each([false, true])('stream %s: denied, nothing of it leaves', async (stream) => {
+    await start({ more });
+    world.model.script = stream ? streamChat([text]) : answerChat(text);
+    const answer = ask({ ...plain, stream });
+    await waits();
+    desk.decide('Deny');
+    const refused = await answer;
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'approval_denied']);
+    expect(refused.text).not.toContain('write to');
+  });
+
+  test('nothing found, or a caller who may see it: nobody is asked', async () => {
+    await start({ more });
+    world.model.script = streamChat(['all ', 'well']);
+    const clean = await ask({ ...plain, stream: true });
+    expect([clean.status, joinContent(clean.text)]).toEqual([200, 'all well']);
+    world.model.script = answerChat(text);
+    const seen = await ask(plain, { token: await world.token({ groups: ['ml-eng', 'security'] }) });
+    expect(seen.text).toContain('ana@example.com');
+    expect(desk.cases).toEqual([]);
+  });
+
+  test('without approvers it is stopped, as before', async () => {
+    await start({ more: more.replace(/approvals:.*/, '') });
+    world.model.script = answerChat(text);
+    const refused = await ask(plain);
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'approval_unavailable']);
+  });
+
+  test('the caller hangs up while it waits, and the policy changes: it is gone', async () => {
+    await start({ more });
+    world.model.script = answerChat(text);
+    const gone = new AbortController();
+    const left = ask(plain, { signal: gone.signal }).catch(() => 'gone');
+    await waits();
+    gone.abort();
+    await left;
+    await until(() => desk.cases[0]?.waiters === 0);
+    const answer = ask(plain);
+    await until(() => desk.asks.length === 2);
+    await world.setPolicy(policy('61s', more.replace('60s', '61s'))(world.issuer.url));
+    expect(codeOf(await answer)).toBe('policy_changed');
+    expect(await world.metrics()).toMatch(/^sidegate_requests_live 0$/m);
+  });
+});
+
+describe('the official client', () => {
+  test('tries again after its own timeout and makes no second approval; a denial ends its tries', async () => {
+    await start();
+    const client = new OpenAI({
+      baseURL: `${world.url}/v1`,
+      apiKey: await world.token(),
+      timeout: 700,
+      maxRetries: 3,
+      fetch: trusting(world.ca),
+    });
+    const body = { model: 'llama-3-8b', messages: [{ role: 'user' as const, content: 'what is falcon' }] };
+    const answer = client.chat.completions.create(body);
+    await until(() => desk.asks.length === 3);
+    expect(desk.cases).toHaveLength(1);
+    desk.decide('Approve');
+    expect((await answer).choices[0]?.message.content).toBe('fine');
+    expect(world.model.seen).toHaveLength(1);
+
+    const before = desk.asks.length;
+    const denied = client.chat.completions.create(body);
+    await until(() => desk.cases.length === 2);
+    desk.decide('Deny');
+    await expect(denied).rejects.toMatchObject({ status: 403, code: 'approval_denied' });
+    expect(desk.asks.length).toBe(before + 1);
+  }, 30_000);
+});
