@@ -79,6 +79,7 @@ await build({
     init: 'cmd/init/main.ts',
     'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts',
     pause: 'cmd/pause/main.ts',
+    recorder: 'cmd/recorder/main.ts',
     sidecar: 'cmd/sidecar/main.ts',
     webhook: 'cmd/webhook/main.ts',
   },

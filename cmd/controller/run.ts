@@ -77,6 +77,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     networkPolicies: settings.networkPolicies,
     evict: settings.evict,
     ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
+    ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
     stream: settings.listen.host === '' ? { port: settings.listen.port } : settings.listen,
     onFatal: (why) => stop(why, 1),
   });

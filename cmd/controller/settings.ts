@@ -26,6 +26,8 @@ export interface Settings {
         readonly caFile: string | undefined;
       }
     | undefined;
+  /** `https://HOST:PORT` to which sidecars bring their records; undefined: they stay in the pods. */
+  readonly recorder: string | undefined;
   /** Where `kubernetes.default` is, in a pod. */
   readonly apiServer: { readonly host: string; readonly port: string | undefined; readonly folder: string } | undefined;
   readonly listen: Address;
@@ -68,6 +70,7 @@ const all = [
   setting('limit-store-user', 'its user'),
   setting('limit-store-password-file', 'file with its password'),
   setting('limit-store-ca', 'PEM file of authorities for rediss://'),
+  setting('recorder', 'https:// address to which sidecars bring their records'),
   setting('log-level', 'debug, info, warn or error', 'info'),
   setting('drain', 'seconds over which sidecars are sent elsewhere after SIGTERM', '15'),
 ] as const;
@@ -145,6 +148,9 @@ export function parseSettings(
   const kubeconfig = read('kubeconfig') === '' ? undefined : read('kubeconfig');
   const apiServer = apiServerOf(kubeconfig, read('service-account'), environment, faults);
   const limitStore = limitStoreOf(read, faults);
+  const recorder = read('recorder');
+  if (recorder !== '' && !/^https:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}$/.test(recorder))
+    faults.push('--recorder must be an https:// address with a port');
   const listen = parseAddress('listen', read('listen'), faults);
   const admin = parseAddress('admin', read('admin'), faults);
   const level = read('log-level');
@@ -166,6 +172,7 @@ export function parseSettings(
       kubeconfig,
       apiServer,
       limitStore,
+      recorder: recorder === '' ? undefined : recorder,
       listen,
       admin,
       logLevel: isLevel(level) ? level : 'info',

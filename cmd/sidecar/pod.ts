@@ -1,15 +1,12 @@
 // The sidecar of a pod: listeners for each governed port, its policy and certificates by the controller's stream, the pod's
 // probes, and what the kubelet asks about itself. Runs until it is told to stop.
-import { join } from 'node:path';
 import { errorCode, systemClock } from '../../pkg/base/index.ts';
 import { paths } from '../../pkg/contract/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
-import { noApprovals } from '../../pkg/local/index.ts';
 import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
 import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
-import { auditFile } from '../../pkg/record/index.ts';
 import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
@@ -19,7 +16,7 @@ import { findModels, pathFaults, podAddresses, watchExposure } from './own-ports
 import type { ExposureWatch } from './own-ports.ts';
 import { keyFile, marker, onStopSignal, processLogger, processMetrics } from './parts.ts';
 import type { PodSettings } from './pod-settings.ts';
-import { boundSpool } from './spool.ts';
+import { openPodRecord } from './record.ts';
 
 interface State {
   readonly ready: boolean;
@@ -30,8 +27,8 @@ const stateOf = (reasons: readonly string[]): State => ({ ready: reasons.length 
 
 /** What SIGTERM leaves for requests: the model has ended by then, and what waits for it fails by itself. */
 const lastRequestsMs = 4_000;
-/** A file of the record, of which the spool holds several. */
-const recordFileBytes = 64 * 1024 * 1024;
+/** And for what of the record is not sent. */
+const lastRecordMs = 5_000;
 
 /** @param connect The stream from the controller; never waits for it. */
 export async function runPod(
@@ -57,14 +54,15 @@ export async function runPod(
     ready: () => (stopping ? stateOf(['stopping']) : readiness()),
   });
 
-  const record = auditFile({
-    output: { path: join(settings.spool, 'record.jsonl') },
+  const record = openPodRecord({
+    folder: settings.spool,
+    limit: settings.spoolLimit,
+    pod,
     clock,
     logger,
-    key: keyFile(settings.state, 'record.key'),
-    maxBytes: recordFileBytes,
+    onEvent: (event) => metrics.recorderEvent(event),
   });
-  const audit = boundSpool(record, { folder: settings.spool, limit: settings.spoolLimit, clock, logger });
+  const { audit } = record;
   metrics.gauge('sidegate_spool_bytes', 'Bytes of the record on the disk of the node.', () => audit.bytes());
   const mark = marker(audit, metrics);
   mark('start');
@@ -82,12 +80,13 @@ export async function runPod(
     clock,
     logger,
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
-    auditHead() {
-      const { seq, hash } = record.head();
-      return { sequence: seq, hash };
-    },
+    auditHead: () => record.head(),
     onEvent: (event) => metrics.controllerEvent(event),
   });
+  const sender = record.sendBy(remote);
+  metrics.gauge('sidegate_record_pending', 'Lines of the record that the recorder has not acknowledged.', () =>
+    sender.pending(),
+  );
   const limitStore = limitStoreOfRemote(remote, clock, logger);
   const plane = createDataPlane({
     policy: remote.policy,
@@ -98,7 +97,8 @@ export async function runPod(
       onCache: metrics.tokenCache,
     }),
     credentials: remote.credentials,
-    approvals: noApprovals,
+    approvals: remote.approvals,
+    grants: remote.grants,
     audit,
     tls: remote.serving,
     clientCa: undefined,
@@ -164,9 +164,9 @@ export async function runPod(
     exposure?.close();
     search.close();
     await limitStore.close();
-    await remote.close();
     mark('stop');
-    await audit.close();
+    await record.finish(Math.min(settings.graceMs, lastRecordMs));
+    await remote.close();
     await probes.close();
     await admin.close();
   });

@@ -239,7 +239,14 @@ describe('the server', () => {
     await until(good(one));
     const decide: Decide = () => Promise.resolve({ allowed: true });
     const handler = createHandler({
-      hooks: { mutate: decide, pods: decide, policies: decide, connect: decide, 'break-glass': decide },
+      hooks: {
+        mutate: decide,
+        pods: decide,
+        policies: decide,
+        decisions: decide,
+        connect: decide,
+        'break-glass': decide,
+      },
       clock: systemClock,
       logger: silentLogger,
       metrics: testHooks().metrics,

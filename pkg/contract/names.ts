@@ -114,6 +114,12 @@ export const controlPlane = {
   /** Deployment, Service and ServiceAccount; also the Lease of the leader. */
   controller: 'sidegate-controller',
   webhook: 'sidegate-webhook',
+  /** StatefulSet, Service and ServiceAccount. */
+  recorder: 'sidegate-recorder',
+  /** Secret (kubernetes.io/tls) with the recorder's serving certificate: the leader writes it. */
+  recorderTls: 'sidegate-recorder-tls',
+  /** Secret, keys `key.pem` and `public.pem`, that signs the heads of the log: the leader makes it once, and never again. */
+  logKey: 'sidegate-log-key',
   /** Secret with the authority that signs sidecars: the controllers' alone. */
   authority: 'sidegate-ca',
   /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
@@ -151,6 +157,8 @@ export const webhookPaths = {
   mutate: '/mutate',
   pods: '/validate/pods',
   policies: '/validate/policies',
+  /** Approvals and grants, and their status. */
+  decisions: '/validate/decisions',
   connect: '/connect',
   /** The same requests of the break-glass group: recorded and let through. */
   breakGlass: '/break-glass',
@@ -162,6 +170,10 @@ export const controlPorts = {
   stream: 8_443,
   /** The webhook: TLS. */
   webhook: 9_443,
-  /** `/healthz`, `/readyz`, `/metrics` of both. */
+  /** The recorder, for sidecars: TLS. */
+  recorder: 8_444,
+  /** The recorder, for auditors: TLS. */
+  audit: 8_445,
+  /** `/healthz`, `/readyz`, `/metrics` of all. */
   admin: 8_080,
 } as const;

@@ -45,6 +45,8 @@ export interface ControllerOptions {
   readonly keepApprovalsMs?: number;
   /** The server that counts limits of scope `Policy` over all pods; asked often, the same object while nothing changed. */
   readonly limitStore?: () => LimitStoreAddress | undefined;
+  /** `https://HOST:PORT` of the recorder; undefined: there is none. */
+  readonly recorder?: string;
   /** Where sidecars connect. */
   readonly stream: { readonly host?: string; readonly port: number };
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
@@ -207,6 +209,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       reviewer: createTokenReviewer(client),
       authority: known,
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
+      ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
       clock,
       logger,

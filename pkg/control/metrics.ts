@@ -14,7 +14,7 @@ export interface ControlMetrics {
   apiCall(call: { readonly method: string; readonly plural: string; readonly status: number }): void;
   statusHandled(result: 'done' | 'failed'): void;
   acksWritten(result: 'done' | 'failed'): void;
-  written(what: 'label' | 'root' | 'network-policy' | 'trust'): void;
+  written(what: 'label' | 'root' | 'network-policy' | 'trust' | 'recorder'): void;
   evicted(result: 'done' | 'refused'): void;
   authorityStep(step: string): void;
   approval(step: ApprovalStep): void;
@@ -47,7 +47,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'result', values: results },
   ]);
   const writes = meters.counter('sidegate_leader_writes_total', 'Objects written by the leader.', [
-    { name: 'what', values: ['label', 'root', 'network-policy', 'trust'] },
+    { name: 'what', values: ['label', 'root', 'network-policy', 'trust', 'recorder'] },
   ]);
   const evictions = meters.counter('sidegate_evictions_total', 'Pods without a sidecar that were evicted.', [
     { name: 'result', values: ['done', 'refused'] },

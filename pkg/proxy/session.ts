@@ -24,6 +24,9 @@ import type { RecordWriter } from './record-writer.ts';
 /** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. */
 const segmentUnits = 16_384;
 
+/** Segments that are written without a turn of the event loop between them: 64 KiB. */
+const segmentsAtOnce = 4;
+
 /** A {@link RuleAct} that is still being counted: the form in which it is recorded. */
 interface Act {
   readonly rule: string;
@@ -149,6 +152,21 @@ export class Session {
     if (this.#pending.length === 0) return;
     const events = this.#pending;
     this.#pending = [];
+    this.#append(events);
+  }
+
+  /**
+   * Hands over a part of what is queued: a few segments of a long answer, so that others need not wait for all of them.
+   *
+   * @returns whether there is more. @throws RefusedError audit_unavailable.
+   */
+  commitSome(): boolean {
+    if (this.#pending.length === 0) return false;
+    this.#append(this.#pending.splice(0, segmentsAtOnce));
+    return this.#pending.length > 0;
+  }
+
+  #append(events: readonly AuditEvent[]): void {
     try {
       this.#record.append(events);
     } catch (cause) {

@@ -3,6 +3,9 @@ export { createCommitter } from './ingest/committer.ts';
 export type { Committer, CommitterOptions } from './ingest/committer.ts';
 export { silentObserver } from './ingest/observer.ts';
 export type { IngestObserver, IngestRefusal } from './ingest/observer.ts';
+export { recorderMetrics } from './metrics.ts';
+export { keepHeads } from './log/heads.ts';
+export type { HeadKeeper } from './log/heads.ts';
 export { createIngestServer, ingestLimits } from './ingest/server.ts';
 export type { IngestLimits, IngestServer, IngestServerOptions } from './ingest/server.ts';
 export { openSqliteStore } from './store/sqlite.ts';
@@ -24,3 +27,5 @@ export type {
   StoredHead,
   StoreStats,
 } from './store/port.ts';
+export { keepUp } from './store/upkeep.ts';
+export type { Upkeep } from './store/upkeep.ts';

@@ -6,10 +6,13 @@ import type { Timer } from '../base/index.ts';
 import { checkLeaf } from '../pki/index.ts';
 import { missedBeats, heartbeatMs, protocolVersion } from '../wire/index.ts';
 import type { DownMessage } from '../wire/index.ts';
+import { createRemoteApprovals } from './approvals.ts';
 import { createBackoff } from './backoff.ts';
 import { createCertificates } from './certificates.ts';
+import { createRemoteGrants } from './grants.ts';
 import { createRemotePolicy } from './policy.ts';
 import { createLimitStoreTargets } from './limit-store.ts';
+import { createRecorderAddress } from './recorder-address.ts';
 import { createQuestions } from './questions.ts';
 import { createSecrets } from './secrets.ts';
 import { createSession } from './session.ts';
@@ -54,6 +57,9 @@ export function connectController(options: RemoteOptions): Remote {
   });
   const secrets = createSecrets(logger);
   const limitStores = createLimitStoreTargets();
+  const approvals = createRemoteApprovals({ clock, logger });
+  const grants = createRemoteGrants({ state, clock, logger, onUnwritable: () => onEvent('state_unwritable') });
+  const recorder = createRecorderAddress();
   const backoff = createBackoff(random);
   const stopped = new AbortController();
   let session: Session | undefined;
@@ -115,6 +121,7 @@ export function connectController(options: RemoteOptions): Remote {
     if (stopped.signal.aborted) return void socket.destroy();
     onEvent('connected');
     answered = false;
+    grants.begin();
     // What came with the answer is read as what comes after it.
     if (head.length > 0) socket.unshift(head);
     session = createSession({
@@ -143,6 +150,7 @@ export function connectController(options: RemoteOptions): Remote {
   const heard = (): void => {
     heardAt = clock.monotonic();
     if (answered) policy.heard();
+    grants.heard();
   };
   const ended = (end: SessionEnd): void => {
     session = undefined;
@@ -170,16 +178,25 @@ export function connectController(options: RemoteOptions): Remote {
         on.send(reply);
         // Another replica may be further on.
         if (!answered) on.end('stale');
+        else approvals.connected(on.send);
         return;
       }
       case 'invalid':
         answered = true;
         backoff.reset();
-        return policy.invalid(message);
+        policy.invalid(message);
+        return approvals.connected(on.send);
+      case 'approval-state':
+        return approvals.take(message);
+      case 'grants':
+        if (!grants.take(message)) on.end('stale');
+        return;
       case 'secrets':
         return secrets.take(message);
       case 'limit-store':
         return limitStores.take(message);
+      case 'recorder':
+        return recorder.take(message);
       case 'certificate':
         certificates.take(message.purpose, message.certificate);
         return questions.answered(message.purpose);
@@ -214,12 +231,16 @@ export function connectController(options: RemoteOptions): Remote {
 
   return {
     policy: policy.source,
+    approvals: approvals.gate,
+    grants: grants.source,
     credentials: secrets.credentials,
     secret: (ref) => secrets.read(ref),
     onSecrets: (listener) => secrets.subscribe(listener),
     serving: certificates.serving,
     limitStore: () => limitStores.current(),
     onLimitStore: (listener) => limitStores.subscribe(listener),
+    recorder: () => recorder.current(),
+    onRecorder: (listener) => recorder.subscribe(listener),
     identity: () => certificates.identity(),
     trust: () => trust.pem(),
     answered() {
@@ -238,6 +259,7 @@ export function connectController(options: RemoteOptions): Remote {
       retry?.cancel();
       minutely.cancel();
       session?.end('shutdown');
+      approvals.close();
       secrets.clear();
       await policy.source.close();
     },

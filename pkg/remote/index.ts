@@ -1,2 +1,6 @@
+export { createBackoff } from './backoff.ts';
+export type { Backoff } from './backoff.ts';
 export { connectController } from './connect.ts';
+export { ConnectError, connectStream } from './transport.ts';
+export type { ConnectErrorCode, Connected, ConnectOptions } from './transport.ts';
 export type { LimitStoreTarget, NotAnswered, Remote, RemoteEvent, RemoteOptions, ServingSource } from './types.ts';

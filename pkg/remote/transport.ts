@@ -41,6 +41,8 @@ export interface ConnectOptions {
     | { readonly kind: 'certificate'; readonly material: TlsMaterial }
     | { readonly kind: 'token'; readonly token: Secret };
   readonly localAddress: string | undefined;
+  /** What is asked for; default the controller's stream. */
+  readonly endpoint?: { readonly path: string; readonly protocol: string };
   readonly clock: Clock;
   readonly timeoutMs: number;
   /** Ends the attempt. */
@@ -55,7 +57,7 @@ export interface Connected {
 }
 
 /**
- * A connection to the controller that has become a stream.
+ * A connection to the controller (or the recorder) that has become a stream.
  *
  * Not a byte of the request, and so nothing of the token, is given to the socket before the peer's certificate is judged.
  *
@@ -123,22 +125,23 @@ function secured(socket: TLSSocket): Promise<void> {
   });
 }
 
-function upgraded(socket: TLSSocket, { name, proof }: ConnectOptions): Promise<Buffer> {
+function upgraded(socket: TLSSocket, { name, proof, endpoint }: ConnectOptions): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    const protocol = endpoint?.protocol ?? streamProtocol;
     const sent = request({
       createConnection: () => socket,
       method: 'GET',
-      path: streamPath,
+      path: endpoint?.path ?? streamPath,
       headers: {
         host: name,
         connection: 'Upgrade',
-        upgrade: streamProtocol,
+        upgrade: protocol,
         ...(proof.kind === 'token' ? { authorization: `Bearer ${proof.token.reveal()}` } : {}),
       },
       maxHeaderSize: 16_384,
     });
     sent.once('upgrade', (response, _socket, head) => {
-      if (response.headers.upgrade === streamProtocol) resolve(head);
+      if (response.headers.upgrade === protocol) resolve(head);
       else reject(new ConnectError('protocol', 'the controller speaks another protocol'));
     });
     sent.once('response', (response) => {

@@ -1,6 +1,14 @@
 import type { Clock, Logger, Secret } from '../base/index.ts';
 import type { CaptureMode } from '../contract/index.ts';
-import type { CredentialSource, Policy, PolicySource, SecretRef, Snapshot } from '../core/index.ts';
+import type {
+  ApprovalGate,
+  CredentialSource,
+  GrantSource,
+  Policy,
+  PolicySource,
+  SecretRef,
+  Snapshot,
+} from '../core/index.ts';
 import type { TlsMaterial } from '../pki/index.ts';
 import type { AuditHead, PodName } from '../wire/index.ts';
 
@@ -79,6 +87,10 @@ export type NotAnswered = 'no_certificate' | 'no_policy_yet' | 'policy_invalid' 
 
 export interface Remote {
   readonly policy: PolicySource;
+  /** Asks people, by the controller; while there is none, what is asked waits. */
+  readonly approvals: ApprovalGate;
+  /** In memory only. */
+  readonly grants: GrantSource;
   /** Header values: Secrets that the policy names, where they can stand in a header. `File` references are not there. */
   readonly credentials: CredentialSource;
   /** A Secret's value as it is, for what is no header (authorities of a TLS upstream). Undefined: missing. */
@@ -90,6 +102,10 @@ export interface Remote {
   limitStore(): LimitStoreTarget | undefined;
   /** Called when it has changed. Returns how to stop. */
   onLimitStore(listener: () => void): () => void;
+  /** `https://HOST:PORT` of the recorder, as the controller last said; undefined: not named yet, or there is none. */
+  recorder(): string | undefined;
+  /** Called when it has changed. Returns how to stop. */
+  onRecorder(listener: () => void): () => void;
   /** Identity towards controller and recorder; undefined until issued, and when expired. */
   identity(): TlsMaterial | undefined;
   /** PEM of the authorities by which controller and recorder are known. */

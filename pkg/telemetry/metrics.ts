@@ -72,6 +72,8 @@ export interface Metrics {
   policy(info: PolicyInfo): void;
   /** Where the age of the policy is read at each scrape. */
   policyAge(readMs: () => number): void;
+  /** Where it is read at each scrape how many requests and answers wait for people. */
+  approvalsWaiting(read: () => number): void;
   reload(result: 'accepted' | 'refused'): void;
   /** `kind`: reason code of the upstream failure. */
   upstreamError(kind: string): void;
@@ -84,6 +86,8 @@ export interface Metrics {
   tokenCache(result: 'hit' | 'miss'): void;
   /** On the stream from the controller; `event` is one of a closed set of its own. */
   controllerEvent(event: string): void;
+  /** On the stream to the recorder; `event` is one of a closed set of its own. */
+  recorderEvent(event: string): void;
   /** A probe or hook of the pod was answered. */
   probed(result: string): void;
   aborted(by: AbortCause): void;
@@ -198,11 +202,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'What happened on the stream from the controller.',
     [{ name: 'event', values: { atMost: 30 } }],
   );
+  const recorderEvents = cells(
+    'counter',
+    'sidegate_recorder_events_total',
+    'What happened on the stream to the recorder.',
+    [{ name: 'event', values: { atMost: 10 } }],
+  );
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },
   ]);
   // So that a rate can be taken from the first one on.
   controllerEvents.one('connected');
+  recorderEvents.one('connected');
   probes.one('healthy');
   const aborts = cells('counter', 'sidegate_aborted_total', 'Answers that ended early, by who ended them.', [
     { name: 'by', values: abortCauses },
@@ -222,6 +233,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registry,
     { name: 'sidegate_policy_age_seconds', help: 'Since the policy in force was last confirmed to be the newest.' },
     () => (ageMs === undefined ? undefined : { labels: {}, value: ageMs() / 1000 }),
+  );
+  let waiting = (): number => 0;
+  registerReading(
+    registry,
+    { name: 'sidegate_approvals_waiting', help: 'Requests and answers that wait for people.' },
+    () => ({ labels: {}, value: waiting() }),
   );
   const startedAt = options.clock.monotonic();
   registerReading(registry, { name: 'sidegate_uptime_seconds', help: 'Since the process began to count.' }, () => ({
@@ -259,6 +276,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     policyAge(readMs) {
       ageMs = readMs;
     },
+    approvalsWaiting(read) {
+      waiting = read;
+    },
     reload: (result) => reloads.one(result).add(),
     upstreamError: (kind) => upstreamErrors.one(kind).add(),
     auditWritten: (events) => auditEvents.add(events),
@@ -267,6 +287,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     limitStoreFailed: () => limitStoreFailures.add(),
     tokenCache: (result) => tokens.one(result).add(),
     controllerEvent: (event) => controllerEvents.one(event).add(),
+    recorderEvent: (event) => recorderEvents.one(event).add(),
     probed: (result) => probes.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
     gauge(name, help, read) {

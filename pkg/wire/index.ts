@@ -40,6 +40,7 @@ export type {
   LimitStoreMessage,
   Nack,
   PodName,
+  RecorderMessage,
   RenewMessage,
   SecretName,
   SecretValue,

@@ -33,6 +33,8 @@ export type SeenVersions = Readonly<Record<string, string>>;
 export interface AuditHead {
   readonly sequence: number;
   readonly hash: string;
+  /** Name of the chain. */
+  readonly chain?: string;
 }
 
 /** A pod as it names itself. The controller believes none of it: it must be the pod that the connection proved. */
@@ -292,6 +294,17 @@ export interface GrantsMessage {
   readonly seen: SeenVersions;
 }
 
+/** Where the record goes, to be said again when it changes. Null: nowhere. */
+export interface RecorderMessage {
+  readonly type: 'recorder';
+  /** Sidecars before it was said do not know it. */
+  readonly optional: true;
+  readonly recorder: {
+    /** `https://HOST:PORT`; its certificate has the host's name. */
+    readonly url: string;
+  } | null;
+}
+
 /** Sidecar to controller. */
 export type UpMessage =
   | Hello
@@ -318,6 +331,7 @@ export type DownMessage =
   | ImportedMessage
   | TrustMessage
   | LimitStoreMessage
+  | RecorderMessage
   | ApprovalStateMessage
   | GrantsMessage
   | Beat

@@ -44,6 +44,9 @@ const policy: Reader<Policy> = (value, at) => {
   return object as unknown as Policy;
 };
 
+/** Says to readers that do not know the message that they may leave it aside. */
+const yes: Reader<true> = () => true;
+
 const snapshot: Reader<SnapshotMessage> = fields<SnapshotMessage>({
   type: oneOf('snapshot'),
   hash,
@@ -123,6 +126,11 @@ const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMess
       1_000,
     ),
     seen: seenVersions,
+  }),
+  recorder: fields({
+    type: oneOf('recorder'),
+    optional: yes,
+    recorder: nullable(fields({ url: matching(/^https:\/\/[A-Za-z0-9.:[\]-]{1,300}$/) })),
   }),
   trust: fields({ type: oneOf('trust'), bundle: matching(/^[^\0]{1,262144}$/) }),
   beat,

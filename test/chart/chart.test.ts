@@ -197,21 +197,27 @@ describe('the values', () => {
 
 describe('names and ports', () => {
   test('are those that the processes use', () => {
-    const { controller, webhook, parameters, options, optionsKey } = controlPlane;
+    const { controller, webhook, recorder, parameters, options, optionsKey } = controlPlane;
+    only(defaults, 'StatefulSet', recorder);
+    for (const kind of ['Service', 'ServiceAccount']) only(defaults, kind, recorder);
     for (const name of [controller, webhook]) {
       for (const kind of ['Deployment', 'Service', 'ServiceAccount']) only(defaults, kind, name);
     }
     only(defaults, 'ConfigMap', parameters);
     expect(Object.keys(only(defaults, 'ConfigMap', options).data)).toEqual([optionsKey]);
-    const ports = (name: string): object =>
+    const ports = (name: string, kind = 'Deployment'): object =>
       Object.fromEntries(
-        podOf(only(defaults, 'Deployment', name)).spec.containers[0].ports.map((port: KubeObject) => [
+        podOf(only(defaults, kind, name)).spec.containers[0].ports.map((port: KubeObject) => [
           port.name,
           port.containerPort,
         ]),
       );
     expect(ports(controller)).toEqual({ stream: controlPorts.stream, admin: controlPorts.admin });
     expect(ports(webhook)).toEqual({ webhook: controlPorts.webhook, admin: controlPorts.admin });
+    expect(ports(recorder, 'StatefulSet')).toEqual({ record: controlPorts.recorder, admin: controlPorts.admin });
+    const told = podOf(only(defaults, 'Deployment', controller)).spec.containers[0].args;
+    expect(told).toContain(`--recorder=https://${recorder}.sidegate-system.svc:${controlPorts.recorder}`);
+    expect(only(defaults, 'Service', recorder).spec.ports[0].port).toBe(controlPorts.recorder);
     expect(only(defaults, 'Service', controller).spec.ports[0].port).toBe(controlPorts.stream);
     // Written by processes at run time: to render one would overwrite what runs.
     for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])
@@ -274,7 +280,7 @@ describe('cert-manager for the webhook', () => {
     expect(args).toContain(`--certificate-secret=${controlPlane.webhookCertificate}`);
     for (const { resources = [], verbs, resourceNames } of roleRules(objects)) {
       if (resources.includes('secrets')) expect(resourceNames).toEqual([controlPlane.webhookCertificate]);
-      if (!resources.includes('events'))
+      if (!['events', 'subjectaccessreviews'].some((one) => resources.includes(one)))
         expect(verbs.filter((verb: string) => !['get', 'list', 'watch'].includes(verb))).toEqual([]);
     }
   });
@@ -309,11 +315,11 @@ describe('what is watched', () => {
       kind === 'timer' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
     ),
   );
-  const ofSidecars = [
-    ...readFileSync(join(root, 'docs/metrics.md'), 'utf8').matchAll(/^\| `(sidegate_\w+)` \| (\w+)/gm),
-  ].flatMap(([, name = '', type]) =>
-    type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
-  );
+  const ofSidecars = ['docs/metrics.md', 'docs/audit.md']
+    .flatMap((page) => [...readFileSync(join(root, page), 'utf8').matchAll(/^\| `(sidegate_\w+)` \| (\w+)/gm)])
+    .flatMap(([, name = '', type]) =>
+      type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+    );
   const known = new Set([...ofControlPlane, ...ofSidecars]);
   const process = new Set(['process_resident_memory_bytes', 'process_cpu_seconds_total']);
   const unknownIn = (text: string): string[] =>

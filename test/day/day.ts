@@ -67,7 +67,12 @@ export function planDay(node: ClusterNode, namespace: string): Day {
       const { status, stderr } = await node.helm(
         [
           ...['upgrade', '--install', 'sidegate', join(root, 'charts/sidegate'), '-n', system, '--create-namespace'],
-          ...['--wait', '--timeout', '150s', ...[...image, ...values].flatMap((value) => ['--set', value])],
+          ...[
+            '--wait',
+            '--timeout',
+            '150s',
+            ...[...image, 'recorder.storage.persistent=false', ...values].flatMap((value) => ['--set', value]),
+          ],
         ],
         { timeoutMs: 180_000 },
       );

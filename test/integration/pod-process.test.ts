@@ -8,7 +8,7 @@ import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
-import { readAuditLog, verifyAuditLog } from '../../pkg/record/index.ts';
+import { namedStart, readAuditLog, spooledChains, verifyAuditLog } from '../../pkg/record/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
@@ -346,12 +346,12 @@ describe('a sidecar that ends', () => {
     expect((await call(second.tls)).status).toBe(200);
     second.child.kill('SIGTERM');
     expect(await second.ended).toBe(0);
-    const record = join(folder, 'spool/record.jsonl');
+    const [chain = ''] = spooledChains(join(folder, 'spool'));
+    const record = join(folder, `spool/record-${chain}.jsonl`);
     const lines = readFileSync(record, 'utf8').trim().split('\n');
     expect(lines.filter((line) => line.includes('"what":"start"'))).toHaveLength(2);
     expect(lines.filter((line) => line.includes('"what":"stop"'))).toHaveLength(1);
-    const key = readFileSync(join(folder, 'state/record.key'));
-    expect(verifyAuditLog(readAuditLog(record), { key })).toMatchObject({ ok: true, lost: 0 });
+    expect(verifyAuditLog(readAuditLog(record), { after: namedStart(chain) })).toMatchObject({ ok: true, lost: 0 });
   });
 });
 

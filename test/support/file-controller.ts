@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { Secret } from '../../pkg/base/index.ts';
 import type { Snapshot } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
+import { noApprovals } from '../../pkg/local/index.ts';
 import type { NotAnswered, Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 
 const read = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
 
 /**
- * `policy.yaml` (empty: no policy selects the pod), `cert.pem` with `key.pem`, and `secret-NAME-KEY` in `folder`; looked at each 20
- * ms. What is not there has not come yet.
+ * `policy.yaml` (empty: no policy selects the pod), `cert.pem` with `key.pem`, and `secret-NAME-KEY`, and for the record `recorder` (its URL), `identity.pem` with `identity-key.pem` and
+ * `trust.pem`, in `folder`; looked at each 20 ms. What is not there has not come yet.
  */
 export function fileController(folder: string, { clock, compile }: RemoteOptions): Remote {
   const file = (name: string): string => join(folder, name);
@@ -51,11 +52,15 @@ export function fileController(folder: string, { clock, compile }: RemoteOptions
       ageMs: () => (existsSync(folder) ? Date.now() - statSync(folder).mtimeMs : 0),
       close: () => Promise.resolve(),
     },
+    approvals: noApprovals,
+    grants: { current: () => [], subscribe: () => () => undefined, ageMs: () => 0 },
     credentials: { read: (ref) => secret(ref)?.reveal(), close: () => undefined },
     secret,
     onSecrets: () => () => undefined,
     limitStore: () => undefined,
     onLimitStore: () => () => undefined,
+    recorder: () => read(file('recorder'))?.trim(),
+    onRecorder: () => () => undefined,
     serving: {
       current: () => material,
       subscribe(listener) {
@@ -63,8 +68,14 @@ export function fileController(folder: string, { clock, compile }: RemoteOptions
         return () => onMaterial.delete(listener);
       },
     },
-    identity: () => undefined,
-    trust: () => '',
+    identity() {
+      const identityCert = read(file('identity.pem'));
+      const identityKey = read(file('identity-key.pem'));
+      return identityCert === undefined || identityKey === undefined
+        ? undefined
+        : { cert: identityCert, key: identityKey };
+    },
+    trust: () => read(file('trust.pem')) ?? '',
     answered() {
       const reasons: NotAnswered[] = [];
       if (material === undefined) reasons.push('no_certificate');

@@ -8,6 +8,7 @@ import type { JsonValue, Logger } from '../../pkg/base/index.ts';
 import { controllerAudience } from '../../pkg/contract/index.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
+  ApprovalDesk,
   ImportedCertificate,
   LimitStoreAddress,
   PodAnswer,
@@ -142,7 +143,12 @@ export interface Sidecar extends Remote {
 
 /** Real TLS on loopback, both sides real; only the cluster behind the controller is not. */
 export async function streamWorld(
-  options: { readonly limits?: Partial<StreamLimits>; readonly agoMs?: number } = {},
+  options: {
+    readonly limits?: Partial<StreamLimits>;
+    readonly agoMs?: number;
+    /** Asked for each replica: its desk. */
+    readonly approvals?: () => ApprovalDesk;
+  } = {},
 ): Promise<StreamWorld> {
   // TLS itself knows only the real time.
   const clock = fakeClock({ now: Date.now() - (options.agoMs ?? 0) });
@@ -173,6 +179,7 @@ export async function streamWorld(
       directory: other ?? directory,
       authority,
       limitStore: () => world.limitStore,
+      ...(options.approvals === undefined ? {} : { approvals: options.approvals() }),
       clock,
       logger,
       random: () => 0.5,

@@ -9,6 +9,7 @@ import type { SecretStore } from '../secrets/secret-store.ts';
 import { startAckTotals } from '../status/ack-totals.ts';
 import { startStatusWriter } from '../status/status-writer.ts';
 import { startNamespaceKeeper } from './namespace-keeper.ts';
+import { startRecorderKeeper } from './recorder-keeper.ts';
 import { startRepair } from './repair.ts';
 import { startTrustKeeper } from './trust-keeper.ts';
 
@@ -28,6 +29,9 @@ export interface LeaderOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  readonly clusterDomain: string;
+  /** Address of the recorder; undefined: there is none, and nothing is kept for it. */
+  readonly recorder?: string;
   readonly timings?: Partial<CacheTimings>;
 }
 
@@ -46,6 +50,14 @@ export function startLeader(options: LeaderOptions): Leader {
   const status = startStatusWriter({ ...common, secrets, totals, onWritten: metrics.statusHandled });
   const namespaces = startNamespaceKeeper({ ...common, bundle, onWritten: metrics.written });
   const trust = startTrustKeeper({ ...options, bundle, onWritten: () => metrics.written('trust') });
+  const recorder =
+    options.recorder === undefined
+      ? undefined
+      : startRecorderKeeper({
+          ...options,
+          authority: () => authority.authority(),
+          onWritten: () => metrics.written('recorder'),
+        });
   const repair = startRepair({ ...common, onEvicted: metrics.evicted });
   authority.kick();
   let stopped = false;
@@ -54,6 +66,7 @@ export function startLeader(options: LeaderOptions): Leader {
     if (stopped) return;
     const publish = (): void => {
       trust.kick();
+      recorder?.kick();
       namespaces.all();
     };
     stopBundle = known.subscribe(publish);
@@ -70,7 +83,14 @@ export function startLeader(options: LeaderOptions): Leader {
     async close() {
       stopped = true;
       stopBundle?.();
-      await Promise.all([status.close(), namespaces.close(), trust.close(), repair.close(), totals.stop()]);
+      await Promise.all([
+        status.close(),
+        namespaces.close(),
+        trust.close(),
+        recorder?.close(),
+        repair.close(),
+        totals.stop(),
+      ]);
     },
   };
 }

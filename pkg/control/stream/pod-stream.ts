@@ -52,6 +52,8 @@ export interface PodStreamOptions {
   readonly certificates: Certificates;
   /** The same object while nothing in it changed. */
   readonly limitStore: () => LimitStoreAddress | undefined;
+  /** `https://HOST:PORT` of the recorder. */
+  readonly recorder: string | undefined;
   /** Undefined: nobody keeps approvals. */
   readonly approvals: ApprovalDesk | undefined;
   readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
@@ -73,6 +75,7 @@ interface Sent {
   /** `null` stands for "Sidegate's own". */
   imported?: unknown;
   limitStore?: unknown;
+  recorder?: true;
   answer?: unknown;
   /** Names that the pod's certificate has, or was asked to have. */
   names?: string | undefined;
@@ -137,7 +140,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   /** Sends what is newer, until the socket is full; then 'drain' goes on. */
   const flush = (): void => {
     if (hello === undefined || closing !== undefined || closed || full()) return;
-    for (const send of [sendTrust, sendSecrets, sendImported, sendLimitStore, sendAnswer, askNames]) {
+    for (const send of [sendTrust, sendSecrets, sendImported, sendLimitStore, sendRecorder, sendAnswer, askNames]) {
       send();
       if (full()) return;
     }
@@ -177,6 +180,12 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       type: 'limit-store',
       store: url === undefined ? null : { url, username, password: password?.reveal() ?? null, ca },
     });
+  };
+  const sendRecorder = (): void => {
+    if (sent.recorder === true) return;
+    sent.recorder = true;
+    const url = options.recorder;
+    write({ type: 'recorder', optional: true, recorder: url === undefined ? null : { url } });
   };
   const sendAnswer = (): void => {
     const answer = directory.answer(pod);

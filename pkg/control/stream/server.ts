@@ -43,6 +43,8 @@ export interface StreamServerOptions {
   readonly authority: StreamAuthority;
   /** The server that counts limits over all pods. The same object while nothing in it changed. */
   readonly limitStore?: () => LimitStoreAddress | undefined;
+  /** `https://HOST:PORT` to which sidecars bring their records. */
+  readonly recorder?: string;
   /** Undefined: whatever needs an approval is refused. */
   readonly approvals?: ApprovalDesk;
   readonly clock: Clock;
@@ -94,6 +96,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       authority,
       certificates,
       limitStore: options.limitStore ?? (() => undefined),
+      recorder: options.recorder,
       approvals: options.approvals,
       frameOf,
       limits,

@@ -12,6 +12,8 @@ export interface Appender {
   /** Adds an entry to the log alone. @returns its index */
   addEntry(addition: Addition['entry'] | Parameters<typeof entryText>[0]): number;
   log(): LogState;
+  /** Entries from now on are not older than this. */
+  notBefore(at: number): void;
   /** After a commit that failed: back to what the file says. */
   reset(): void;
 }
@@ -24,6 +26,7 @@ type BlockAddition = Extract<Addition, { readonly block: Block }>;
 export function createAppender(db: DatabaseSync, names: Names): Appender {
   const sql = {
     lastEntry: db.prepare('SELECT id, text FROM entry ORDER BY id DESC LIMIT 1'),
+    lastHead: db.prepare('SELECT max(at) AS at FROM head'),
     node: db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?'),
     entry: db.prepare('INSERT INTO entry (id, text) VALUES (?, ?)'),
     addNode: db.prepare('INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)'),
@@ -63,6 +66,7 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     const last = sql.lastEntry.get();
     const size = last === undefined ? 0 : Number(last['id']) + 1;
     lastAt = last === undefined ? 0 : Number(/"at":([0-9]+)/.exec(String(last['text']))?.[1] ?? 0);
+    lastAt = Math.max(lastAt, Number(sql.lastHead.get()?.['at'] ?? 0));
     frontier = createFrontier(
       size,
       edgeOf(size).map(({ level, index }) => {
@@ -195,6 +199,9 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     },
     addEntry,
     log: () => ({ size: frontier.size, root: frontier.root(), at: lastAt }),
+    notBefore(at) {
+      lastAt = Math.max(lastAt, at);
+    },
     reset,
   };
 }

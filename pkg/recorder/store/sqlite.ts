@@ -171,6 +171,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     log: () => appender.log(),
     async saveHead({ size, at, root, text }) {
       guarded(() => sql.saveHead.all(size, at, root, text));
+      appender.notBefore(at);
     },
     async heads(size, atMost) {
       return guarded(() =>

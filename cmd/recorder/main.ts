@@ -1,0 +1,123 @@
+// The recorder: reads its settings, opens the store, takes records in until it is told to stop.
+import { createPrivateKey } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
+import type { Logger } from '../../pkg/base/index.ts';
+import { watchTlsFiles } from '../../pkg/pki/index.ts';
+import {
+  createCommitter,
+  createIngestServer,
+  keepHeads,
+  keepUp,
+  openSqliteStore,
+  recorderMetrics,
+} from '../../pkg/recorder/index.ts';
+import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
+import { parseSettings, usage } from './settings.ts';
+import type { Settings } from './settings.ts';
+import { watchTrust } from './trust.ts';
+
+async function run(settings: Settings, logger: Logger): Promise<void> {
+  const clock = systemClock;
+  const meters = createMeters();
+  const metrics = recorderMetrics(meters);
+  const serving = await watchTlsFiles({
+    certFile: join(settings.tls, 'tls.crt'),
+    keyFile: join(settings.tls, 'tls.key'),
+    clock,
+    logger,
+  });
+  const trust = watchTrust(settings.trust, clock, logger);
+  mkdirSync(settings.data, { recursive: true, mode: 0o700 });
+  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock });
+  const committer = createCommitter({
+    store,
+    clock,
+    logger,
+    onCommit: metrics.committed,
+    onFailure: metrics.commitFailed,
+  });
+  const heads =
+    settings.logKey === undefined
+      ? undefined
+      : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
+  const upkeep = keepUp({ store, clock, logger, retentionDays: settings.retentionDays });
+  let stopping = false;
+  const server = await createIngestServer({
+    port: settings.listen.port,
+    ...(settings.listen.host === '' ? {} : { host: settings.listen.host }),
+    serving,
+    bundle: trust.current,
+    trustDomain: settings.trustDomain,
+    store,
+    committer,
+    clock,
+    logger,
+    observer: metrics,
+  });
+  meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
+  meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => store.log().size);
+  meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
+  meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
+  meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
+  meters.reading(
+    'sidegate_recorder_unindexed',
+    'Sessions not yet found by text without reading them.',
+    () => upkeep.stats()?.unindexed,
+  );
+  const admin = await createAdminServer({
+    host: settings.admin.host === '' ? '::' : settings.admin.host,
+    port: settings.admin.port,
+    logger,
+    metrics: meters,
+    ready() {
+      const reasons = [...(stopping ? ['stopping'] : []), ...(committer.full ? ['store_behind'] : [])];
+      return { ready: reasons.length === 0, reasons };
+    },
+  });
+  logger.info('recorder is up', { port: server.port, entries: store.log().size });
+
+  const stop = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    logger.info('stopping', { signal });
+    const end = async (): Promise<void> => {
+      await server.close();
+      await upkeep.close();
+      await heads?.sign();
+      heads?.close();
+      trust.close();
+      serving.close();
+      await store.close();
+      await admin.close();
+      process.exit(0);
+    };
+    end().catch((error: unknown) => {
+      logger.error('did not stop cleanly', { error: describeError(error) });
+      process.exit(1);
+    });
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+}
+
+// A log that nobody reads any more must not end the process: without a listener the write error would be thrown.
+process.stderr.on('error', () => undefined);
+
+const parsed = parseSettings(process.argv.slice(2), process.env);
+if ('help' in parsed) {
+  process.stdout.write(usage);
+} else if ('faults' in parsed) {
+  for (const fault of parsed.faults) process.stderr.write(`recorder: ${fault}\n`);
+  process.stderr.write('recorder: --help lists all settings\n');
+  process.exit(2);
+} else {
+  const { settings } = parsed;
+  const write = (line: string): void => void process.stderr.write(`${line}\n`);
+  const logger = createLogger({ clock: systemClock, level: settings.logLevel, write });
+  run(settings, logger).catch((error: unknown) => {
+    logger.error('the recorder cannot run', { error: describeError(error) });
+    process.exit(1);
+  });
+}

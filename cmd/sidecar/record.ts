@@ -1,0 +1,100 @@
+// The record of a pod: spooled on the node's disk, signed with the sidecar's key, sent to the recorder that the controller names.
+import { randomInt } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { Clock, Logger } from '../../pkg/base/index.ts';
+import { createChainSigner, createRecordSender, openSpool } from '../../pkg/record/index.ts';
+import type { RecordSender, Spool } from '../../pkg/record/index.ts';
+import { createBackoff, connectStream } from '../../pkg/remote/index.ts';
+import type { Remote } from '../../pkg/remote/index.ts';
+import { recordPath, recordProtocol } from '../../pkg/wire/index.ts';
+import type { AuditHead, PodName } from '../../pkg/wire/index.ts';
+import { boundSpool } from './spool.ts';
+import type { BoundedSink } from './spool.ts';
+
+export interface PodRecord {
+  readonly audit: BoundedSink;
+  /** Where the chain stands, for the controller's heartbeat. */
+  head(): AuditHead;
+  /** Begins to send; before it, lines wait in the spool. */
+  sendBy(remote: Pick<Remote, 'identity' | 'trust' | 'recorder' | 'onRecorder'>): RecordSender;
+  /** Signs what is there, waits until it has arrived, for so long at most, and ends. */
+  finish(timeoutMs: number): Promise<void>;
+}
+
+export interface PodRecordOptions {
+  readonly folder: string;
+  readonly limit: number;
+  readonly pod: PodName;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onEvent: (event: string) => void;
+}
+
+const connectTimeoutMs = 15_000;
+const random = (): number => randomInt(2 ** 32) / 2 ** 32;
+
+export function openPodRecord(options: PodRecordOptions): PodRecord {
+  const { folder, limit, pod, clock, logger } = options;
+  const spool: Spool = openSpool({ folder, clock, logger });
+  const audit = boundSpool(spool.record, { folder, limit, clock, logger });
+  let sending: { readonly sender: RecordSender; end(timeoutMs: number): Promise<void> } | undefined;
+
+  return {
+    audit,
+    head() {
+      const { seq, hash } = spool.record.head();
+      return { sequence: seq, hash, chain: spool.chain };
+    },
+    sendBy(remote) {
+      const connect = async (signal: AbortSignal): Promise<Duplex | undefined> => {
+        const address = remote.recorder();
+        const material = remote.identity();
+        if (address === undefined || material === undefined) return undefined;
+        const url = new URL(address);
+        const { socket, head } = await connectStream({
+          host: url.hostname.replace(/^\[|\]$/g, ''),
+          port: url.port === '' ? 443 : Number(url.port),
+          name: url.hostname,
+          trust: remote.trust(),
+          proof: { kind: 'certificate', material },
+          localAddress: undefined,
+          endpoint: { path: recordPath, protocol: recordProtocol },
+          clock,
+          timeoutMs: connectTimeoutMs,
+          signal,
+        });
+        if (head.length > 0) socket.unshift(head);
+        return socket;
+      };
+      const sender = createRecordSender({
+        folder,
+        spool,
+        connect,
+        pod,
+        software: process.env['SIDEGATE_VERSION'] ?? 'source',
+        clock,
+        logger,
+        backoff: createBackoff(random),
+        onEvent: options.onEvent,
+      });
+      const signer = createChainSigner({ spool, sink: audit, identity: () => remote.identity(), clock, logger });
+      const stop = remote.onRecorder(() => sender.kick());
+      sending = {
+        sender,
+        async end(timeoutMs) {
+          stop();
+          signer.sign();
+          signer.close();
+          if (remote.recorder() !== undefined && !(await sender.flush(timeoutMs)))
+            logger.warn('the record was not sent to its end: it is lost with the pod', { lines: sender.pending() });
+          sender.close();
+        },
+      };
+      return sender;
+    },
+    async finish(timeoutMs) {
+      await sending?.end(timeoutMs);
+      await audit.close();
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import type { Meters } from '../telemetry/index.ts';
+import type { IngestObserver } from './ingest/observer.ts';
+
+/** What the recorder counts. docs/audit.md says what each is for. */
+export function recorderMetrics(meters: Meters): IngestObserver {
+  const few = { atMost: 30 } as const;
+  const opened = meters.counter('sidegate_recorder_streams_opened_total', 'Streams of sidecars.');
+  const closed = meters.counter('sidegate_recorder_streams_closed_total', 'Streams that ended.', [
+    { name: 'reason', values: few },
+  ]);
+  const refused = meters.counter('sidegate_recorder_refused_total', 'Connections that were refused or cut.', [
+    { name: 'why', values: few },
+  ]);
+  const events = meters.counter('sidegate_recorder_lines_total', 'Lines of records taken in.');
+  const bytes = meters.counter('sidegate_recorder_bytes_total', 'Bytes of those lines.');
+  const duplicates = meters.counter('sidegate_recorder_duplicates_total', 'Lines that came again and were here.');
+  const lost = meters.counter('sidegate_recorder_lost_total', 'Lines that sidecars no longer had.');
+  const conflicts = meters.counter('sidegate_recorder_conflicts_total', 'Lines that do not go with their chain.', [
+    { name: 'kind', values: few },
+  ]);
+  const commits = meters.counter('sidegate_recorder_commits_total', 'Transactions.', [
+    { name: 'result', values: ['done', 'failed'] },
+  ]);
+  const took = meters.timer('sidegate_recorder_commit_seconds', 'How long a transaction took, with its fsync.');
+  return {
+    opened: () => opened.add([]),
+    closed: (reason) => closed.add([reason]),
+    refused: (why) => refused.add([why]),
+    received(count, size) {
+      events.add([], count);
+      bytes.add([], size);
+    },
+    duplicate: (count) => duplicates.add([], count),
+    hole: (count) => lost.add([], count),
+    conflict: (kind) => conflicts.add([kind]),
+    committed({ ms }) {
+      commits.add(['done']);
+      took.observe([], ms / 1_000);
+    },
+    commitFailed: () => commits.add(['failed']),
+  };
+}

@@ -1,0 +1,64 @@
+import { describe, expect, test } from '@jest/globals';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { silentLogger } from '../../base/index.ts';
+import { keepUp } from './upkeep.ts';
+
+const stats = { blocks: 1, events: 2, sessions: 3, lineBytes: 4, diskBytes: 5, unindexed: 0 };
+const dayMs = 86_400_000;
+
+function make(retentionDays: number, unindexed = 0, old = 0) {
+  const clock = fakeClock();
+  const asked: number[] = [];
+  let left = unindexed;
+  let kept = old;
+  const upkeep = keepUp({
+    store: {
+      index: async () => {
+        if (left > 0) left--;
+        return left > 0;
+      },
+      async deleteBefore(before, _now, atMost) {
+        asked.push(before);
+        const deleted = Math.min(kept, atMost);
+        kept -= deleted;
+        return deleted;
+      },
+      stats: async () => stats,
+    },
+    clock,
+    logger: silentLogger,
+    retentionDays,
+  });
+  return { clock, asked, upkeep, left: () => left, kept: () => kept };
+}
+
+describe('the upkeep of a store', () => {
+  test('indexes what came, and reads the numbers', async () => {
+    const { clock, upkeep, left } = make(0, 5);
+    expect(upkeep.stats()).toBeUndefined();
+    await clock.advanceAsync(10_000);
+    expect(left()).toBe(0);
+    expect(upkeep.stats()).toEqual(stats);
+    await upkeep.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  test('deletes what is older than it is to be kept, step by step, each minute', async () => {
+    const { clock, asked, upkeep, kept } = make(30, 0, 120);
+    await clock.advanceAsync(59_000);
+    expect(asked).toEqual([]);
+    await clock.advanceAsync(3_000);
+    expect(kept()).toBe(0);
+    expect(asked).toHaveLength(3);
+    expect(clock.now() - (asked[0] ?? 0)).toBeGreaterThanOrEqual(30 * dayMs);
+    expect(clock.now() - (asked[0] ?? 0)).toBeLessThan(30 * dayMs + 5_000);
+    await upkeep.close();
+  });
+
+  test('deletes nothing where nothing is to be deleted', async () => {
+    const { clock, asked, upkeep } = make(0, 0, 120);
+    await clock.advanceAsync((3 * dayMs) / 24 / 10);
+    expect(asked).toEqual([]);
+    await upkeep.close();
+  });
+});

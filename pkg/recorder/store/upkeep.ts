@@ -1,0 +1,87 @@
+import { describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import type { RecordStore, StoreStats } from './port.ts';
+
+/** What a store needs done beside the traffic, in small steps: the index of words, and deletion by age. */
+export interface Upkeep {
+  /** As last read; undefined: not yet. */
+  stats(): StoreStats | undefined;
+  close(): Promise<void>;
+}
+
+const indexMs = 200;
+const retainMs = 60_000;
+const statsMs = 10_000;
+/** Blocks that are deleted in one transaction. */
+const blocksAStep = 50;
+const dayMs = 86_400_000;
+
+export function keepUp(options: {
+  readonly store: Pick<RecordStore, 'index' | 'deleteBefore' | 'stats'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** 0: nothing is deleted. */
+  readonly retentionDays: number;
+  readonly onDeleted?: (blocks: number) => void;
+}): Upkeep {
+  const { store, clock, logger, retentionDays } = options;
+  let stats: StoreStats | undefined;
+  let work: Promise<void> = Promise.resolve();
+  let busy = false;
+  let closed = false;
+  let told = '';
+  /** One thing at a time; what does not get its turn has it at the next tick. */
+  const turn = (run: () => Promise<void>): void => {
+    if (busy || closed) return;
+    busy = true;
+    work = run()
+      .then(() => {
+        told = '';
+      })
+      .catch((error: unknown) => {
+        const words = describeError(error);
+        if (words !== told) logger.error('the upkeep of the store failed', { error: words });
+        told = words;
+      })
+      .finally(() => {
+        busy = false;
+      });
+  };
+  const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  let due = false;
+  const retain = async (): Promise<void> => {
+    due = false;
+    const now = clock.now();
+    for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
+      deleted = await store.deleteBefore(now - retentionDays * dayMs, now, blocksAStep);
+      if (deleted > 0) options.onDeleted?.(deleted);
+    }
+  };
+  const timers = [
+    clock.every(indexMs, () =>
+      turn(async () => {
+        if (due) await retain();
+        while (!closed && (await store.index())) await pause();
+      }),
+    ),
+    clock.every(statsMs, () => {
+      store.stats().then(
+        (read) => {
+          stats = read;
+        },
+        () => undefined,
+      );
+    }),
+    clock.every(retainMs, () => {
+      due = retentionDays > 0;
+    }),
+  ];
+  return {
+    stats: () => stats,
+    async close() {
+      closed = true;
+      for (const timer of timers) timer.cancel();
+      await work;
+    },
+  };
+}

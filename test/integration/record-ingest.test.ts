@@ -1,0 +1,287 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Duplex } from 'node:stream';
+import type { TlsMaterial } from '../../pkg/pki/index.ts';
+import { namedStart } from '../../pkg/record/index.ts';
+import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import type { TestChain } from '../../pkg/recorder/testing/chains.ts';
+import { createRecordDownReader, encodeRecordFrame } from '../../pkg/wire/index.ts';
+import type { RecordDownMessage, RecordUpMessage } from '../../pkg/wire/index.ts';
+import { startRecorder } from '../support/recorder.ts';
+import type { TestRecorder } from '../support/recorder.ts';
+import { until } from '../support/wait.ts';
+
+// A sidecar that is written out by hand, so that it can lie: what the recorder takes, refuses and keeps.
+
+const uid = 'uid-1';
+const source = `spiffe://cluster.local/ns/ml/sa/default/pod/${uid}`;
+const hello: RecordUpMessage = {
+  type: 'hello',
+  version: 1,
+  pod: { namespace: 'ml', name: 'llama-0', uid },
+  software: 'test',
+};
+
+let recorder: TestRecorder;
+let material: TlsMaterial;
+beforeEach(async () => {
+  recorder = await startRecorder();
+  material = await recorder.identity(uid);
+});
+afterEach(() => recorder.close());
+
+interface Peer {
+  readonly socket: Duplex;
+  readonly heard: RecordDownMessage[];
+  readonly closed: () => boolean;
+  say(message: RecordUpMessage, lines?: Uint8Array): void;
+  /** Resolves with the first message of this type that has not been waited for yet. */
+  hear<Type extends RecordDownMessage['type']>(type: Type): Promise<Extract<RecordDownMessage, { type: Type }>>;
+}
+
+async function peer(as = material): Promise<Peer> {
+  const socket = await recorder.connect(as);
+  const heard: RecordDownMessage[] = [];
+  const waited = new Set<RecordDownMessage>();
+  let closed = false;
+  const reader = createRecordDownReader((message) => void heard.push(message));
+  socket.on('data', (chunk: Buffer) => reader.push(chunk));
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    closed = true;
+  });
+  socket.resume();
+  return {
+    socket,
+    heard,
+    closed: () => closed,
+    say: (message, lines) => void socket.write(encodeRecordFrame(message, lines)),
+    async hear<Type extends RecordDownMessage['type']>(type: Type) {
+      const find = (): RecordDownMessage | undefined => heard.find((one) => one.type === type && !waited.has(one));
+      await until(() => find() !== undefined, `a message ${type}; heard: ${JSON.stringify(heard)}`);
+      const found = find();
+      if (found === undefined) throw new Error('gone');
+      waited.add(found);
+      return found as Extract<RecordDownMessage, { type: Type }>;
+    },
+  };
+}
+
+async function begun(chain: TestChain): Promise<Peer> {
+  const one = await peer();
+  one.say(hello);
+  await one.hear('welcome');
+  one.say({ type: 'begin', chain: chain.name });
+  await one.hear('position');
+  return one;
+}
+const batch = (chain: TestChain, n: number) => {
+  const { sequence } = chain.point();
+  const lines = chain.lines(sessionEvents({ id: sessionId(n) }));
+  return { message: { type: 'events', first: sequence + 1, count: 3 } as const, lines };
+};
+const send = (to: Peer, { message, lines }: ReturnType<typeof batch>): void => to.say(message, lines);
+const sessions = async (): Promise<number> => (await recorder.store.search({ limit: 1_000 })).sessions.length;
+const entryTypes = async (): Promise<(string | undefined)[]> =>
+  (await recorder.store.entries(0, 100)).map(({ text }) => /"type":"([a-z]+)"/.exec(text)?.[1]);
+
+describe('a sidecar’s record', () => {
+  test('begins at nothing, is acknowledged when it is stored, and goes on where it was', async () => {
+    const chain = testChain();
+    const one = await peer();
+    one.say(hello);
+    expect(await one.hear('welcome')).toMatchObject({ version: 1 });
+    one.say({ type: 'begin', chain: chain.name });
+    expect(await one.hear('position')).toMatchObject({ sequence: 0, hash: namedStart(chain.name).hash });
+    send(one, batch(chain, 1));
+    expect(await one.hear('ack')).toEqual({ type: 'ack', chain: chain.name, ...chain.point() });
+    expect(await recorder.store.position(source, chain.name)).toEqual(chain.point());
+    one.socket.destroy();
+    await recorder.restart();
+    const two = await peer();
+    two.say(hello);
+    two.say({ type: 'begin', chain: chain.name });
+    expect(await two.hear('position')).toMatchObject(chain.point());
+    send(two, batch(chain, 2));
+    expect(await two.hear('ack')).toMatchObject(chain.point());
+    expect(await sessions()).toBe(2);
+  });
+
+  test('that comes again is acknowledged again and stored once, whole or in part', async () => {
+    const chain = testChain();
+    const one = await begun(chain);
+    const [first, second] = [batch(chain, 1), batch(chain, 2)];
+    send(one, first);
+    await one.hear('ack');
+    send(one, first);
+    await one.hear('ack');
+    one.say({ type: 'events', first: 1, count: 6 }, Buffer.concat([first.lines, second.lines]));
+    expect(await one.hear('ack')).toMatchObject(chain.point());
+    expect(await sessions()).toBe(2);
+    expect(recorder.counts.duplicates).toBe(6);
+    expect(await entryTypes()).toEqual(['block', 'block']);
+  });
+
+  test('keeps its holes, and says them for ever', async () => {
+    const chain = testChain();
+    const one = await begun(chain);
+    batch(chain, 1);
+    const { sequence, hash } = chain.point();
+    one.say({ type: 'skip', from: 1, to: sequence, hash, why: 'missing' });
+    await one.hear('ack');
+    send(one, batch(chain, 2));
+    expect(await one.hear('ack')).toMatchObject(chain.point());
+    expect(await entryTypes()).toEqual(['hole', 'block']);
+    expect(recorder.counts.holes).toBe(3);
+  });
+
+  test('moves to a new stream of the same pod, and nothing comes double', async () => {
+    const chain = testChain();
+    const one = await begun(chain);
+    send(one, batch(chain, 1));
+    await one.hear('ack');
+    const two = await begun(chain);
+    expect(await one.hear('goodbye')).toMatchObject({ reason: 'replaced' });
+    send(two, batch(chain, 2));
+    expect(await two.hear('ack')).toMatchObject(chain.point());
+    expect(await sessions()).toBe(2);
+  });
+});
+
+describe('a sidecar that lies', () => {
+  test.each<[string, (chain: TestChain, to: Peer) => void, string]>([
+    [
+      'changes a line that is stored',
+      (chain, to) => {
+        const { lines } = batch(testChain(), 7);
+        void chain;
+        to.say({ type: 'events', first: 1, count: 3 }, lines);
+      },
+      'other_content',
+    ],
+    [
+      'changes a line on its way',
+      (chain, to) => {
+        const { message, lines } = batch(chain, 2);
+        to.say(message, Buffer.from(lines.toString().replace('"hi"', '"ho"')));
+      },
+      'changed',
+    ],
+    [
+      'leaves lines out and does not say so',
+      (chain, to) => {
+        batch(chain, 2);
+        send(to, batch(chain, 3));
+      },
+      'out_of_order',
+    ],
+    [
+      'goes on with another chain under the same name',
+      (_chain, to) => {
+        const other = testChain();
+        other.lines(sessionEvents({ id: sessionId(8) }));
+        send(to, batch(other, 9));
+      },
+      'not_linked',
+    ],
+    [
+      'signs with a key that is not its own',
+      (chain, to) => {
+        const { sequence, hash } = chain.point();
+        const lines = chain.lines([
+          { type: 'signature', chain: chain.name, sequence, over: hash, certificate: 'AAAA', value: 'AAAA' },
+        ]);
+        to.say({ type: 'events', first: sequence + 1, count: 1 }, lines);
+      },
+      'signature',
+    ],
+  ])('%s: kept as evidence, nothing is overwritten', async (_, lie, kind) => {
+    const chain = testChain();
+    const one = await begun(chain);
+    send(one, batch(chain, 1));
+    await one.hear('ack');
+    const stands = chain.point();
+    lie(chain, one);
+    expect(await one.hear('goodbye')).toMatchObject({ reason: 'conflict' });
+    expect(recorder.told).toContain(`conflict ${kind}`);
+    expect(await entryTypes()).toEqual(['block', 'conflict']);
+    expect(await recorder.store.position(source, chain.name)).toEqual(stands);
+    expect(await sessions()).toBe(1);
+    await until(one.closed, 'the end of the stream');
+    // Again and again the same: one entry is enough.
+    const chain2 = testChain();
+    batch(chain2, 1);
+    const two = await begun(chain2);
+    two.say({ type: 'events', first: 1, count: 3 }, batch(testChain(), 7).lines);
+    await two.hear('goodbye');
+    const three = await begun(chain2);
+    three.say({ type: 'events', first: 1, count: 3 }, batch(testChain(), 7).lines);
+    await three.hear('goodbye');
+    expect((await entryTypes()).length).toBeLessThanOrEqual(3);
+  });
+
+  test('says that it is another pod: refused', async () => {
+    const one = await peer();
+    one.say({ ...hello, pod: { namespace: 'ml', name: 'llama-0', uid: 'uid-2' } } as RecordUpMessage);
+    expect(await one.hear('goodbye')).toMatchObject({ reason: 'identity' });
+    const two = await peer();
+    two.say({ ...hello, pod: { namespace: 'other', name: 'llama-0', uid } } as RecordUpMessage);
+    expect(await two.hear('goodbye')).toMatchObject({ reason: 'identity' });
+  });
+
+  test.each<[string, (to: Peer) => void]>([
+    ['speaks before hello', (to) => to.say({ type: 'begin', chain: 'a'.repeat(32) })],
+    [
+      'sends events before it has begun',
+      (to) => {
+        to.say(hello);
+        send(to, batch(testChain(), 1));
+      },
+    ],
+    [
+      'says other counts than it sends',
+      (to) => {
+        const chain = testChain();
+        to.say(hello);
+        to.say({ type: 'begin', chain: chain.name });
+        to.say({ type: 'events', first: 1, count: 2 }, batch(chain, 1).lines);
+      },
+    ],
+    [
+      'sends a frame that is too long',
+      (to) => {
+        const head = Buffer.alloc(4);
+        head.writeUInt32BE(0x7fffffff);
+        to.socket.write(head);
+      },
+    ],
+    ['sends no JSON', (to) => to.socket.write(Buffer.from([0, 0, 0, 3, 0x7b, 0x0a, 0x0a]))],
+    [
+      'skips backwards',
+      (to) => {
+        const chain = testChain();
+        to.say(hello);
+        to.say({ type: 'begin', chain: chain.name });
+        to.say({ type: 'skip', from: 5, to: 2, hash: 'a'.repeat(64), why: 'missing' });
+      },
+    ],
+  ])('%s: goodbye, and nothing is stored', async (_, act) => {
+    const one = await peer();
+    act(one);
+    expect(await one.hear('goodbye')).toMatchObject({ reason: 'protocol' });
+    await until(one.closed, 'the end of the stream');
+    expect(await entryTypes()).toEqual([]);
+  });
+
+  test('is known by an identity certificate of our authority alone', async () => {
+    await expect(peer(await recorder.identity(uid, { purpose: 'server' }))).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
+    const other = await startRecorder();
+    try {
+      await expect(peer(await other.identity(uid))).rejects.toMatchObject({ code: 'unauthenticated' });
+    } finally {
+      await other.close();
+    }
+    expect(recorder.told).toEqual(['refused certificate', 'refused certificate']);
+  });
+});

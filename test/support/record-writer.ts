@@ -1,0 +1,33 @@
+// A sidecar's record as a process of its own, to be killed at any moment: `record-writer.ts FOLDER PORT MODE`. FOLDER has
+// `identity.pem`, `identity-key.pem`, `trust.pem` and `spool/`. Each line that it says is a number that `append` has returned for.
+// MODE `write`: goes on for ever; `flush`: sends what is there, says `flushed` or `not flushed`, and ends.
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openPodRecord } from '../../cmd/sidecar/record.ts';
+import { createLogger, systemClock } from '../../pkg/base/index.ts';
+import { sessionEvents } from '../../pkg/recorder/testing/chains.ts';
+import { randomId } from '../../pkg/base/index.ts';
+import { createIngestClientRemote } from './record-remote.ts';
+
+const [folder = '', port = '', mode = 'write', from = '1'] = process.argv.slice(2);
+const spool = join(folder, 'spool');
+mkdirSync(spool, { recursive: true });
+const clock = systemClock;
+const record = openPodRecord({
+  folder: spool,
+  limit: 1 << 30,
+  pod: { namespace: 'ml', name: 'llama-0', uid: readFileSync(join(folder, 'uid'), 'utf8') },
+  clock,
+  logger: createLogger({ clock, level: 'warn', write: (line) => process.stderr.write(`${line}\n`) }),
+  onEvent: () => undefined,
+});
+const sender = record.sendBy(createIngestClientRemote(folder, Number(port)));
+if (mode === 'flush') {
+  process.stdout.write((await sender.flush(60_000)) ? 'flushed\n' : 'not flushed\n');
+  process.exit(0);
+}
+for (let n = Number(from); ; n++) {
+  record.audit.append(sessionEvents({ id: randomId(), ask: `number ${n} ${'x'.repeat(n % 900)}`, user: `u${n}` }));
+  process.stdout.write(`${n}\n`);
+  if (n % 7 === 0) await new Promise((resolve) => setTimeout(resolve, n % 5));
+}
