@@ -51,6 +51,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'controller.replicas': 1,
   'controller.logLevel': 'debug',
   'controller.evictUngoverned': true,
+  'controller.upgradeSidecars': true,
   'controller.resources': { requests: { cpu: '1' } },
   'controller.priorityClassName': 'system-cluster-critical',
   'controller.nodeSelector': { pool: 'control' },
