@@ -11,7 +11,7 @@ import type { StateFolder } from './state-file.ts';
  */
 export interface RemoteGrants {
   readonly source: GrantSource;
-  /** False: it lags behind what was seen before and is not taken; this controller is to be left. */
+  /** False: it lags behind what was seen before and is not taken, nor does this stream confirm what is had. */
   take(message: GrantsMessage): boolean;
   /** A new stream: what is had is not confirmed by it until it says its grants. */
   begin(): void;
