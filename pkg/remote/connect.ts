@@ -58,7 +58,13 @@ export function connectController(options: RemoteOptions): Remote {
   const secrets = createSecrets(logger);
   const limitStores = createLimitStoreTargets();
   const approvals = createRemoteApprovals({ clock, logger });
-  const grants = createRemoteGrants({ state, clock, logger, onUnwritable: () => onEvent('state_unwritable') });
+  const grants = createRemoteGrants({
+    state,
+    clock,
+    logger,
+    onUnwritable: () => onEvent('state_unwritable'),
+    onStale: () => onEvent('grants_stale'),
+  });
   const recorder = createRecorderAddress();
   const backoff = createBackoff(random);
   const stopped = new AbortController();

@@ -26,6 +26,7 @@ export function createRemoteGrants(options: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onUnwritable: () => void;
+  readonly onStale: () => void;
 }): RemoteGrants {
   const { state, clock, logger } = options;
   const listeners = new Set<() => void>();
@@ -55,6 +56,7 @@ export function createRemoteGrants(options: {
     },
     take(message) {
       if (isBehind(message.seen, seen)) {
+        options.onStale();
         logger.warn('a controller lags behind what was seen before: its grants are not taken');
         return false;
       }
