@@ -35,7 +35,7 @@ beforeAll(async () => {
   await installDefinitions(server);
   await server.namespace(ownNamespace);
   await server.namespace('ml');
-  await installControllerRoles(server, ['controller.evictUngoverned=true']);
+  await installControllerRoles(server, ['controller.evictUngoverned=true', 'controller.upgradeSidecars=true']);
   admin = createKubeClient({ access: await kubeconfigAccess(server.kubeconfig) });
   account = await serviceAccountFolder(server, admin);
 }, 180_000);
@@ -191,6 +191,27 @@ const published = async (): Promise<boolean> =>
   (await admin.find(resources.configMaps, { namespace: ownNamespace, name: controlPlane.trust })) !== undefined;
 
 describe('the process, with the chart’s roles', () => {
+  test('exchanges the image of a sidecar of an older release, and of no other container', async () => {
+    const controller = await start(['--sidecar-image=sidegate:2', '--upgrade-sidecars']);
+    await makePod('old', '127.1.0.9');
+    const ref = { namespace: 'ml', name: 'old' };
+    const state = { name: 'sidegate', ready: true, restartCount: 0, image: 'sidegate:1', imageID: 'x', state: {} };
+    await admin.patch(
+      resources.pods,
+      ref,
+      { type: 'merge', body: { status: { initContainerStatuses: [state] } } },
+      'status',
+    );
+    interface Images {
+      readonly spec: { readonly [list: string]: readonly { readonly image: string }[] };
+    }
+    const images = async (): Promise<string> => {
+      const { spec } = await admin.get<KubeObject & Images>(resources.pods, ref);
+      return ['initContainers', 'containers'].flatMap((list) => spec[list]?.map(({ image }) => image)).join();
+    };
+    await until(async () => (await images()) === 'sidegate:2,model:1', controller.log, 30_000);
+  }, 60_000);
+
   test('the whole way: trust, token, certificate, policy, Secret, an edit within a second, status; SIGTERM', async () => {
     const controller = await start(['--evict']);
     await until(published, controller.log);
