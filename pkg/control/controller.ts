@@ -44,6 +44,10 @@ export interface ControllerOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  /** Image that sidecars of this release have; undefined: not known, and none counts as old. */
+  readonly sidecarImage?: string;
+  /** The leader exchanges the image of running sidecars that have another; default false. */
+  readonly upgradeSidecars?: boolean;
   /** Finished approvals are kept so long after their expiry, milliseconds; default a day. */
   readonly keepApprovalsMs?: number;
   /** The server that counts limits of scope `Policy` over all pods; asked often, the same object while nothing changed. */
@@ -298,6 +302,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
     'sidegate_pods_sidecar_unready',
     'Pods whose sidecar has not been ready for 5 min (leader).',
     () => leader?.unhealthySidecar,
+  );
+
+  metrics.reading(
+    'sidegate_sidecars_old',
+    'Sidecars that have not the image of this release (leader).',
+    () => leader?.oldSidecars,
   );
 
   return {

@@ -18,6 +18,7 @@ export interface ControlMetrics {
   acksWritten(result: 'done' | 'failed'): void;
   written(what: 'label' | 'root' | 'network-policy' | 'trust' | 'recorder'): void;
   evicted(result: 'done' | 'refused'): void;
+  upgraded(result: 'done' | 'failed' | 'refused'): void;
   authorityStep(step: string): void;
   approval(step: ApprovalStep): void;
   grant(step: GrantStep): void;
@@ -54,6 +55,9 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   ]);
   const evictions = meters.counter('sidegate_evictions_total', 'Pods without a sidecar that were evicted.', [
     { name: 'result', values: ['done', 'refused'] },
+  ]);
+  const upgrades = meters.counter('sidegate_sidecar_upgrades_total', 'Sidecars whose image was exchanged in place.', [
+    { name: 'result', values: ['done', 'failed', 'refused'] },
   ]);
   const steps = meters.counter('sidegate_authority_steps_total', 'Steps in the rotation of the authority.', [
     { name: 'step', values: ['create', 'publish', 'switch', 'drop'] },
@@ -115,6 +119,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     statusHandled: (result) => statuses.add([result]),
     acksWritten: (result) => acks.add([result]),
     written: (what) => writes.add([what]),
+    upgraded: (result) => upgrades.add([result]),
     evicted: (result) => evictions.add([result]),
     authorityStep: (step) => steps.add([step]),
     approval: (step) => approvals.add([step]),

@@ -342,7 +342,7 @@ describe('at the sidecars', () => {
       url: `https://127.0.0.1:${replica.port}`,
     });
     await until(() => again.answered().ready, 'it is connected to the other replica');
-    await until(() => again.events.includes('grants_stale'), 'they were refused');
+    await until(() => one.events.includes('grants_stale'), 'they were refused');
     expect(names(again)).toBe('');
     expect(again.grants.ageMs()).toBe(Infinity);
     caughtUp = true;
