@@ -10,6 +10,8 @@ export { createHandler } from './handler.ts';
 export type { Decide, Handler, HandlerOptions } from './handler.ts';
 export { admissionMetrics } from './metrics.ts';
 export type { AdmissionMetrics, Hook } from './metrics.ts';
+export { createIssuedCertificate } from './issued-certificate.ts';
+export type { IssuedCertificateOptions } from './issued-certificate.ts';
 export { createMutate } from './mutate.ts';
 export type { PodHookOptions } from './mutate.ts';
 export { createOptionsHolder, overlapMs, watchChartOptions } from './options.ts';

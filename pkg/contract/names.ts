@@ -128,6 +128,8 @@ export const controlPlane = {
   root: 'sidegate-root',
   /** Secret with the authority of the webhook's serving certificates: the webhooks' alone. */
   webhookAuthority: 'sidegate-webhook-ca',
+  /** Secret with a serving certificate of the webhook that cert-manager issues, where the chart says so. */
+  webhookCertificate: 'sidegate-webhook-tls',
   /** ConfigMap that the final-state policies take as parameters. */
   parameters: 'sidegate-parameters',
   /** MutatingWebhookConfiguration and ValidatingWebhookConfiguration. */

@@ -124,6 +124,12 @@ export class Session {
 
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
   begin(lanes: readonly { readonly id: string; readonly text: string }[]): void {
+    this.prepare(lanes);
+    this.commit();
+  }
+
+  /** Queues the start and the request's text, once; {@link commit} and {@link commitSome} hand them over. */
+  prepare(lanes: readonly { readonly id: string; readonly text: string }[]): void {
     if (this.#started) return; // held, and recorded while it waited
     const kept = this.content === 'None' ? [] : lanes;
     if (kept.reduce((sum, lane) => sum + lane.text.length, 0) <= segmentUnits) {
@@ -132,7 +138,6 @@ export class Session {
       this.#queueStart();
       for (const lane of kept) this.#queueSegments('request', lane.id, lane.text);
     }
-    this.commit();
   }
 
   /** Queues text of the answer; {@link commit} hands it over. */
@@ -156,7 +161,7 @@ export class Session {
   }
 
   /**
-   * Hands over a part of what is queued: a few segments of a long answer, so that others need not wait for all of them.
+   * Hands over a part of what is queued: a few segments of a long text, so that others need not wait for all of them.
    *
    * @returns whether there is more. @throws RefusedError audit_unavailable.
    */

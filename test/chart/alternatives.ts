@@ -68,6 +68,8 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'webhook.replicas': 1,
   'webhook.timeoutSeconds': 3,
   'webhook.logLevel': 'warn',
+  'webhook.certManager.enabled': true,
+  'webhook.certManager.issuerRef': { name: 'corp', kind: 'ClusterIssuer' },
   'webhook.resources': { requests: { cpu: '1' } },
   'webhook.priorityClassName': 'system-cluster-critical',
   'webhook.nodeSelector': { pool: 'control' },
@@ -104,6 +106,7 @@ export const beside: Readonly<Record<string, object>> = {
   'meshes.linkerd.proxyImages': { meshes: { linkerd: { enabled: true } } },
   'wrappers.knative.images': { wrappers: { knative: { enabled: true } } },
   'wrappers.kserve.images': { wrappers: { kserve: { enabled: true } } },
+  'webhook.certManager.issuerRef': { webhook: { certManager: { enabled: true } } },
   'monitoring.interval': { monitoring: { serviceMonitor: true } },
   'monitoring.labels': { monitoring: { dashboard: true } },
 };

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AuditUnavailableError } from '../../pkg/core/index.ts';
-import type { AuditSink } from '../../pkg/core/index.ts';
+import type { AuditEvent, AuditSink } from '../../pkg/core/index.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
 import { answerChat, chunk, streamChat } from '../support/scripted-model.ts';
@@ -365,6 +365,47 @@ describe('the record', () => {
     expect(parts.map(({ text }) => text).join('')).toBe(long);
     expect(Math.max(...parts.map(({ segments }) => segments))).toBe(4);
     expect(new Set(parts.map(({ turn }) => turn)).size).toBe(parts.length);
+  });
+
+  const longAsk = { model: 'llama-3-8b', messages: [{ role: 'user', content: long }] };
+  const ofRequest = (events: readonly AuditEvent[]): readonly AuditEvent[] =>
+    events.filter((one) => one.type === 'segment' && one.direction === 'request');
+
+  test('of a long prompt is written in parts, all of them before the model sees a byte', async () => {
+    let text = '';
+    const parts: number[] = [];
+    const seen: number[] = [];
+    const sink: AuditSink = {
+      append(events) {
+        const segments = ofRequest(events);
+        if (segments.length === 0) return;
+        for (const one of segments) if (one.type === 'segment') text += one.text;
+        parts.push(segments.length);
+        seen.push(world?.model.seen.length ?? -1);
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: sink });
+    expect((await world.post(path, longAsk)).status).toBe(200);
+    expect(text).toBe(long);
+    expect(Math.max(...parts)).toBe(4);
+    expect(new Set(seen)).toEqual(new Set([0]));
+    expect(world.model.seen).toHaveLength(1);
+  });
+
+  test('that fails in the middle of a long prompt refuses it, and the model sees nothing', async () => {
+    let parts = 0;
+    const flaky: AuditSink = {
+      append(events) {
+        if (ofRequest(events).length > 0 && ++parts > 2) throw new AuditUnavailableError();
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: flaky });
+    const answer = await world.post(path, longAsk);
+    expect([answer.status, code(answer.text)]).toEqual([503, 'audit_unavailable']);
+    expect(world.model.seen).toEqual([]);
+    expect(parts).toBeGreaterThan(2);
   });
 
   test('that fails in the middle of a long answer refuses it whole', async () => {

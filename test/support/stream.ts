@@ -36,13 +36,7 @@ import type { FakeClock } from './fake-clock.ts';
 export const controllerName = 'sidegate-controller.sidegate-system.svc';
 
 /** Waits in real time for what happens on real sockets. */
-export async function until(condition: () => boolean, what = 'the condition', ms = 20_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`${what} did not come true`);
-    await new Promise((resolve) => setTimeout(resolve, 3));
-  }
-}
+export { until } from './wait.ts';
 
 /** A snapshot of these policies, as the controller makes it. */
 export function snapshotOf(policies: readonly Policy[], seen: Readonly<Record<string, string>> = {}): PodSnapshot {
