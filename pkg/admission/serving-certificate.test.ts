@@ -291,6 +291,18 @@ describe('the server', () => {
     await server.stop(0);
   });
 
+  test('keeps a connection for as long as the API server uses one again', async () => {
+    const { server, ca } = await serve();
+    const peer = dial(server.port, ca);
+    peer.socket.write(text);
+    await until(() => peer.received().includes('"allowed":true'));
+    // Node's own default, 5 s, would meet a request that is on its way.
+    expect(peer.received().toLowerCase()).toContain('keep-alive: timeout=90');
+    expect(peer.socket.destroyed).toBe(false);
+    peer.socket.destroy();
+    await server.stop(0);
+  });
+
   test('answers on open connections after SIGTERM, asks to connect anew, then ends', async () => {
     const { server, ca } = await serve();
     const peer = dial(server.port, ca);

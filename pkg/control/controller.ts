@@ -1,13 +1,16 @@
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane } from '../contract/index.ts';
-import { createEventRecorder, createLease } from '../kube/index.ts';
+import { selectorMatches } from '../core/index.ts';
+import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createApprovalCache, createApprovalDesk } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
-import { createClusterState } from './cluster-state.ts';
+import { createClusterState, namespaceIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
 import type { Directory } from './directory.ts';
+import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
+import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
 import type { Leader } from './leader/leader.ts';
 import type { ControlMetrics } from './metrics.ts';
@@ -157,6 +160,30 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onProblem: metrics.approvalProblem,
     ...(options.keepApprovalsMs !== undefined && { limits: { keepMs: options.keepApprovalsMs } }),
   });
+  const grants = createGrantCache({
+    client,
+    clock,
+    logger,
+    ...(timings !== undefined && { timings }),
+    onFault: metrics.watchFault,
+    onMissed: metrics.watchMissed,
+  });
+  const granting = startGrantKeeper({
+    client,
+    cache: grants,
+    clock,
+    logger,
+    events,
+    leading: () => lease.leading(),
+    setsOf(fact) {
+      if (!directory.synced()) return undefined;
+      const pods = state.pods.by(namespaceIndex, fact.namespace).filter(counts);
+      const sets = pods.filter((pod) => selectorMatches(fact.selector, pod.labels)).map((pod) => directory.setOf(pod));
+      return sets.every((set) => set !== undefined) ? sets : undefined;
+    },
+    onStep: metrics.grant,
+    ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
+  });
   let leader: Leader | undefined;
   const lease = createLease({
     client,
@@ -169,6 +196,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onLeading() {
       leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
       desk.lead();
+      granting.lead();
     },
     onLost: () => stopFor('leadership is lost'),
   });
@@ -215,6 +243,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
       ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
+      grants: createGrantFeed({
+        cache: grants,
+        clock,
+        labelsOf: ({ namespace: at, name: pod, uid }) => {
+          const found = state.pods.get(objectKey({ namespace: at, name: pod }));
+          return found?.uid === uid ? found.labels : undefined;
+        },
+      }),
       clock,
       logger,
       observer: metrics.stream,
@@ -250,6 +286,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   metrics.reading('sidegate_streams', 'Sidecars connected to this replica.', () => server?.streams());
   metrics.reading('sidegate_streams_waiting', 'Connections that wait for their turn.', () => server?.waiting());
   metrics.reading('sidegate_approvals_waiting', 'Asks and watches of sidecars at this replica.', () => desk.waiting);
+  metrics.reading('sidegate_grants', 'Grants that are kept.', () => grants.size);
   metrics.reading('sidegate_approvals', 'Approvals that are kept.', () => approvals.size);
   metrics.reading(
     'sidegate_sidecars_refusing',
@@ -298,13 +335,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await lease.close();
       if (authority.authority() !== undefined && state.synced()) await serving.catch(() => undefined);
       await server?.drain(spreadMs);
-      await desk.close();
+      await Promise.all([desk.close(), granting.close()]);
       await publisher.close();
       await authority.close();
       directory.stop();
       await secrets.close();
       await events.close();
-      await Promise.all([state.stop(), approvals.stop()]);
+      await Promise.all([state.stop(), approvals.stop(), grants.stop()]);
     },
   };
 }

@@ -4,6 +4,8 @@ import type { CacheFault } from '../kube/index.ts';
 import type { Meters } from '../telemetry/index.ts';
 import { approvalSteps } from './approvals/index.ts';
 import type { ApprovalStep } from './approvals/index.ts';
+import { grantSteps } from './grants/index.ts';
+import type { GrantStep } from './grants/index.ts';
 import type { StreamObserver } from './stream/index.ts';
 
 /** What the controller counts. docs/operations.md says what each is for. */
@@ -19,6 +21,7 @@ export interface ControlMetrics {
   upgraded(result: 'done' | 'failed' | 'refused'): void;
   authorityStep(step: string): void;
   approval(step: ApprovalStep): void;
+  grant(step: GrantStep): void;
   approvalProblem(problem: ApprovalProblem): void;
   eventDropped(why: 'limit' | 'failed'): void;
   reading(name: string, help: string, read: () => number | undefined): void;
@@ -61,6 +64,9 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   ]);
   const approvals = meters.counter('sidegate_approval_steps_total', 'What this replica made of approvals.', [
     { name: 'step', values: approvalSteps },
+  ]);
+  const grants = meters.counter('sidegate_grant_steps_total', 'What the leader made of grants.', [
+    { name: 'step', values: grantSteps },
   ]);
   const problems = meters.counter(
     'sidegate_approval_problems_total',
@@ -117,6 +123,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     evicted: (result) => evictions.add([result]),
     authorityStep: (step) => steps.add([step]),
     approval: (step) => approvals.add([step]),
+    grant: (step) => grants.add([step]),
     approvalProblem: (problem) => problems.add([problem]),
     eventDropped: (why) => dropped.add([why]),
     reading: (name, help, read) => meters.reading(name, help, read),

@@ -58,7 +58,13 @@ export function connectController(options: RemoteOptions): Remote {
   const secrets = createSecrets(logger);
   const limitStores = createLimitStoreTargets();
   const approvals = createRemoteApprovals({ clock, logger });
-  const grants = createRemoteGrants({ state, clock, logger, onUnwritable: () => onEvent('state_unwritable') });
+  const grants = createRemoteGrants({
+    state,
+    clock,
+    logger,
+    onUnwritable: () => onEvent('state_unwritable'),
+    onStale: () => onEvent('grants_stale'),
+  });
   const recorder = createRecorderAddress();
   const backoff = createBackoff(random);
   const stopped = new AbortController();
@@ -190,7 +196,8 @@ export function connectController(options: RemoteOptions): Remote {
       case 'approval-state':
         return approvals.take(message);
       case 'grants':
-        if (!grants.take(message)) on.end('stale');
+        // One that lags says them again when it has caught up; its policy may be as new as any.
+        grants.take(message);
         return;
       case 'secrets':
         return secrets.take(message);

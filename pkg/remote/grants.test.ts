@@ -31,6 +31,7 @@ const open = (pod = 'pod-1') =>
     clock,
     logger: silentLogger,
     onUnwritable: () => undefined,
+    onStale: () => undefined,
   });
 const message = (version: string, ...grants: Grant[]) =>
   ({ type: 'grants', grants, seen: { inferencegrants: version } }) as const;

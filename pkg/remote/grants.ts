@@ -11,7 +11,7 @@ import type { StateFolder } from './state-file.ts';
  */
 export interface RemoteGrants {
   readonly source: GrantSource;
-  /** False: it lags behind what was seen before and is not taken; this controller is to be left. */
+  /** False: it lags behind what was seen before and is not taken, nor does this stream confirm what is had. */
   take(message: GrantsMessage): boolean;
   /** A new stream: what is had is not confirmed by it until it says its grants. */
   begin(): void;
@@ -26,6 +26,7 @@ export function createRemoteGrants(options: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onUnwritable: () => void;
+  readonly onStale: () => void;
 }): RemoteGrants {
   const { state, clock, logger } = options;
   const listeners = new Set<() => void>();
@@ -55,6 +56,7 @@ export function createRemoteGrants(options: {
     },
     take(message) {
       if (isBehind(message.seen, seen)) {
+        options.onStale();
         logger.warn('a controller lags behind what was seen before: its grants are not taken');
         return false;
       }

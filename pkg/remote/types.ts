@@ -23,6 +23,8 @@ export type RemoteEvent =
   | 'policy_invalid'
   /** The policy's `maxPolicyAge` is over: everything is denied. */
   | 'policy_expired'
+  /** Grants of a controller that lags behind what was seen before: not taken. */
+  | 'grants_stale'
   | 'certificate_taken'
   /** A certificate that is not for our key, not from our authority, or not for its purpose. */
   | 'certificate_refused'

@@ -242,6 +242,30 @@ describe('names and ports', () => {
     ).toEqual([...controlPlane.openWebhooks].sort());
   });
 
+  test('what the API server asks the webhook is no more than it decides, without traces, and answered soon', () => {
+    const [mutating] = defaults.filter(({ kind }) => kind === 'MutatingWebhookConfiguration');
+    expect(mutating?.webhooks).toHaveLength(1);
+    const [inject] = mutating?.webhooks ?? [];
+    expect(inject.rules).toEqual([
+      { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'], scope: 'Namespaced' },
+    ]);
+    expect(inject.reinvocationPolicy).toBe('IfNeeded');
+    expect(inject.objectSelector.matchExpressions).toEqual([{ key: 'sidegate.dev/inference', operator: 'Exists' }]);
+    // Our own pods, and those that the cluster rests on, start while no webhook runs.
+    expect(inject.namespaceSelector.matchExpressions[0].values).toEqual(['kube-system', 'sidegate-system']);
+    for (const { kind, webhooks = [] } of defaults.filter((one) => one.kind.endsWith('WebhookConfiguration')))
+      for (const one of webhooks) {
+        const { name, matchPolicy, sideEffects, timeoutSeconds, admissionReviewVersions, rules } = one;
+        expect({ kind, name, matchPolicy, admissionReviewVersions }).toEqual({
+          ...{ kind, name },
+          ...{ matchPolicy: 'Equivalent', admissionReviewVersions: ['v1'] },
+        });
+        expect(['None', 'NoneOnDryRun']).toContain(sideEffects);
+        expect(timeoutSeconds).toBeLessThanOrEqual(5);
+        expect(JSON.stringify(rules)).not.toMatch(/"\*"[^}]*"resources"|"resources":\[[^\]]*\*/);
+      }
+  });
+
   test('the roles may write the objects that processes own, and name them', () => {
     const named = JSON.stringify(defaults.filter((one) => one.kind.endsWith('Role')).flatMap((one) => one.rules));
     for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])

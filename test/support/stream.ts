@@ -9,6 +9,7 @@ import { controllerAudience } from '../../pkg/contract/index.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
   ApprovalDesk,
+  GrantFeed,
   ImportedCertificate,
   LimitStoreAddress,
   PodAnswer,
@@ -126,7 +127,7 @@ export interface StreamWorld {
   folder(token: string): { readonly tokenFile: string; readonly stateFolder: string };
   sidecar(pod: PodRecord & { readonly token: string }, more?: Partial<RemoteOptions>): Sidecar;
   /** Another replica on the same cluster. */
-  replica(limits?: Partial<StreamLimits>, directory?: PodDirectory): Promise<StreamServer>;
+  replica(limits?: Partial<StreamLimits>, directory?: PodDirectory, grants?: GrantFeed): Promise<StreamServer>;
   close(): Promise<void>;
 }
 
@@ -142,6 +143,7 @@ export async function streamWorld(
     readonly agoMs?: number;
     /** Asked for each replica: its desk. */
     readonly approvals?: () => ApprovalDesk;
+    readonly grants?: GrantFeed;
   } = {},
 ): Promise<StreamWorld> {
   // TLS itself knows only the real time.
@@ -163,7 +165,11 @@ export async function streamWorld(
   const logger = recording(log);
   let count = 0;
 
-  const replica = async (limits?: Partial<StreamLimits>, other?: PodDirectory): Promise<StreamServer> => {
+  const replica = async (
+    limits?: Partial<StreamLimits>,
+    other?: PodDirectory,
+    feed?: GrantFeed,
+  ): Promise<StreamServer> => {
     const server = await createStreamServer({
       host: '127.0.0.1',
       port: 0,
@@ -173,6 +179,7 @@ export async function streamWorld(
       directory: other ?? directory,
       authority,
       limitStore: () => world.limitStore,
+      ...((feed ?? options.grants) === undefined ? {} : { grants: feed ?? options.grants }),
       ...(options.approvals === undefined ? {} : { approvals: options.approvals() }),
       clock,
       logger,
