@@ -1,3 +1,11 @@
+import { accessListCommand } from './access-list.ts';
+import { accessRequestCommand } from './access-request.ts';
+import { accessRevokeCommand } from './access-revoke.ts';
+import { approvalsApproveCommand } from './approvals-approve.ts';
+import { approvalsDenyCommand } from './approvals-deny.ts';
+import { approvalsListCommand } from './approvals-list.ts';
+import { approvalsShowCommand } from './approvals-show.ts';
+import { approvalsWatchCommand } from './approvals-watch.ts';
 import { caCommand } from './ca.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { admissionRemoveCommand } from './admission-remove.ts';
@@ -17,6 +25,14 @@ const commands: readonly Command[] = [
   checkCommand,
   policyValidateCommand,
   policyExplainCommand,
+  approvalsListCommand,
+  approvalsWatchCommand,
+  approvalsShowCommand,
+  approvalsApproveCommand,
+  approvalsDenyCommand,
+  accessRequestCommand,
+  accessListCommand,
+  accessRevokeCommand,
   selfTestCommand,
   admissionRemoveCommand,
 ];
