@@ -1,4 +1,8 @@
 import { caCommand } from './ca.ts';
+import { auditExportCommand } from './audit-export.ts';
+import { auditSearchCommand } from './audit-search.ts';
+import { auditShowCommand } from './audit-show.ts';
+import { auditVerifyCommand } from './audit-verify.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { admissionRemoveCommand } from './admission-remove.ts';
 import { checkCommand } from './check.ts';
@@ -16,6 +20,10 @@ const commands: readonly Command[] = [
   policyValidateCommand,
   policyExplainCommand,
   selfTestCommand,
+  auditSearchCommand,
+  auditShowCommand,
+  auditVerifyCommand,
+  auditExportCommand,
   admissionRemoveCommand,
 ];
 
