@@ -34,11 +34,11 @@ format: $(STAMP) ## Write the format
 	$(NODE) node_modules/prettier/bin/prettier.cjs --write --log-level warn .
 
 .PHONY: test
-test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N failed`
+test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N failed` [NODE_TIER=0 without the node's]
 	$(NODE) test/run.ts
 
 .PHONY: test-unit test-integration test-conformance test-fuzz test-chart
-test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## One tier (chart: needs helm, of `make cluster-build`)
+test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## One tier (chart: helm, of `make cluster-build`) [SEED=random: other cases of the property tests]
 	$(JEST) --selectProjects $(@:test-%=%)
 
 .PHONY: test-apiserver
@@ -46,7 +46,7 @@ test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API serve
 	$(JEST) --selectProjects apiserver
 
 .PHONY: test-node
-test-node: $(STAMP) cluster-build ## The tier on a real node: Linux and root; takes the cluster down again unless it was up before
+test-node: $(STAMP) $(if $(CLUSTER),,cluster-build) ## The tier on a real node: Linux and root, or CLUSTER=context of a kubeconfig; takes down what it brought up
 	$(JEST) --selectProjects node --runInBand
 
 .PHONY: image

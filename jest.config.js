@@ -11,6 +11,9 @@ const base = {
   },
 };
 
+/** Tests that run programs in the network namespace of the node. */
+export const needNode = ['bypass', 'pod', 'smoke'].map((name) => `<rootDir>/test/node/${name}.test.ts`);
+
 export default {
   // Two cores: one test process beside the sockets' peers, or timing tests starve.
   maxWorkers: 2,
@@ -36,6 +39,8 @@ export default {
       ...base,
       displayName: 'node',
       testMatch: ['<rootDir>/test/node/**/*.test.ts'],
+      // In an existing cluster: only what asks nothing of the node's own network (test/run.ts says so).
+      testPathIgnorePatterns: ['/node_modules/', ...(process.env.CLUSTER ? needNode : [])],
       globalTeardown: '<rootDir>/test/cluster/node-teardown.ts',
     },
     { ...base, displayName: 'layers', testMatch: ['<rootDir>/test/layers/**/*.test.ts'] },

@@ -76,6 +76,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     governNamespaces: settings.governNamespaces,
     networkPolicies: settings.networkPolicies,
     evict: settings.evict,
+    ...(settings.sidecarImage === undefined ? {} : { sidecarImage: settings.sidecarImage }),
+    upgradeSidecars: settings.upgradeSidecars,
     ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
     ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
     stream: settings.listen.host === '' ? { port: settings.listen.port } : settings.listen,

@@ -16,6 +16,8 @@ describe('settings of the controller', () => {
         '--cluster-domain=cluster.local',
         '--govern-namespaces=Required',
         '--evict',
+        '--sidecar-image=sidegate:2',
+        '--upgrade-sidecars',
         '--log-level=debug',
       ],
       pod,
@@ -29,6 +31,8 @@ describe('settings of the controller', () => {
         governNamespaces: 'Required',
         networkPolicies: true,
         evict: true,
+        sidecarImage: 'sidegate:2',
+        upgradeSidecars: true,
         kubeconfig: undefined,
         apiServer: { host: '10.96.0.1', port: '443', folder: '/var/run/secrets/kubernetes.io/serviceaccount' },
         listen: { host: '', port: 8443 },
@@ -48,6 +52,7 @@ describe('settings of the controller', () => {
         '--listen=8443',
         '--drain=-1',
         '--log-level=loud',
+        '--upgrade-sidecars',
       ],
       {},
     );
@@ -61,6 +66,7 @@ describe('settings of the controller', () => {
         expect.stringContaining('give --kubeconfig'),
         expect.stringContaining('--listen'),
         expect.stringContaining('--log-level'),
+        expect.stringContaining('--upgrade-sidecars needs --sidecar-image'),
         expect.stringContaining('--drain'),
       ],
     });

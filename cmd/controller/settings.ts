@@ -15,6 +15,8 @@ export interface Settings {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  readonly sidecarImage: string | undefined;
+  readonly upgradeSidecars: boolean;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
   /** Server that counts limits of scope `Policy`; undefined: none. */
@@ -62,6 +64,7 @@ const all = [
     'Auto',
   ),
   setting('network-policies', 'true: write NetworkPolicies for governed pods', 'true'),
+  setting('sidecar-image', 'image of the sidecars of this release: others count as old'),
   setting('kubeconfig', 'file; unset: the service account of the pod'),
   setting('service-account', 'folder with token and ca.crt of the pod', serviceAccountFolder),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.stream}`),
@@ -79,6 +82,7 @@ export const usage = `controller: brings policies to sidecars, and what they say
 
 ${all.map(({ flag, help, fallback }) => `  --${flag.padEnd(20)} ${help}${fallback === undefined ? '' : ` (default ${fallback})`}`).join('\n')}
   --evict                evict labelled pods that have no sidecar, a few at a time
+  --upgrade-sidecars     exchange the image of sidecars that have another than --sidecar-image, a few at a time
 
 Each flag may also be given by the environment: --log-level as SIDEGATE_LOG_LEVEL.
 `;
@@ -93,6 +97,7 @@ function readFlags(args: readonly string[], faults: string[]): Readonly<Record<s
       options: {
         help: { type: 'boolean' },
         evict: { type: 'boolean' },
+        'upgrade-sidecars': { type: 'boolean' },
         ...Object.fromEntries(all.map(({ flag }) => [flag, { type: 'string' as const }])),
       },
     }).values;
@@ -155,6 +160,7 @@ export function parseSettings(
   const admin = parseAddress('admin', read('admin'), faults);
   const level = read('log-level');
   if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
+  const sidecars = sidecarsOf(read, flags['upgrade-sidecars'] === true, environment, faults);
   const drain = Number(read('drain'));
   if (!Number.isFinite(drain) || drain < 0) faults.push('--drain must be a number of seconds');
   if (faults.length > 0 || governNamespaces === undefined || listen === undefined || admin === undefined) {
@@ -169,6 +175,7 @@ export function parseSettings(
       governNamespaces,
       networkPolicies: networkPolicies === 'true',
       evict: flags['evict'] === true || environment['SIDEGATE_EVICT'] === 'true',
+      ...sidecars,
       kubeconfig,
       apiServer,
       limitStore,
@@ -179,6 +186,18 @@ export function parseSettings(
       drainMs: drain * 1_000,
     },
   };
+}
+
+function sidecarsOf(
+  read: (flag: (typeof all)[number]['flag']) => string,
+  flag: boolean,
+  environment: Readonly<Record<string, string | undefined>>,
+  faults: string[],
+): Pick<Settings, 'sidecarImage' | 'upgradeSidecars'> {
+  const sidecarImage = read('sidecar-image') === '' ? undefined : read('sidecar-image');
+  const upgradeSidecars = flag || environment['SIDEGATE_UPGRADE_SIDECARS'] === 'true';
+  if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
+  return { sidecarImage, upgradeSidecars };
 }
 
 function limitStoreOf(read: (flag: (typeof all)[number]['flag']) => string, faults: string[]): Settings['limitStore'] {

@@ -53,7 +53,10 @@ export async function runFiles(settings: Settings): Promise<void> {
     clock,
     logger,
     parse: (text, file) =>
-      parsePolicies(text, file, { checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message }),
+      parsePolicies(text, file, {
+        checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
+        cluster: false,
+      }),
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
     onRefused: () => metrics.reload('refused'),
   });

@@ -4,7 +4,6 @@ import { errorCode, systemClock } from '../../pkg/base/index.ts';
 import { paths } from '../../pkg/contract/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
-import { noApprovals } from '../../pkg/local/index.ts';
 import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
 import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
@@ -98,7 +97,8 @@ export async function runPod(
       onCache: metrics.tokenCache,
     }),
     credentials: remote.credentials,
-    approvals: noApprovals,
+    approvals: remote.approvals,
+    grants: remote.grants,
     audit,
     tls: remote.serving,
     clientCa: undefined,

@@ -7,7 +7,10 @@ import {
   createAdmissionCluster,
   createBreakGlass,
   createConnect,
+  createDecide,
   createHandler,
+  createIssuedCertificate,
+  createMayApprove,
   createMutate,
   createServingCertificate,
   createValidatePod,
@@ -51,15 +54,18 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     onRead: (result) => metrics.reloaded('options', result),
   });
-  const cluster = createAdmissionCluster({ client, clock, logger, namespace, instance: settings.instance });
-  const certificate = createServingCertificate({
-    client,
-    namespace,
-    dnsNames: [`${controlPlane.webhook}.${namespace}.svc`, ...settings.names],
-    clock,
-    logger,
-    onIssued: (result) => metrics.reloaded('certificate', result),
+  const { certificateSecret } = settings;
+  const cluster = createAdmissionCluster({
+    ...{ client, clock, logger, namespace, instance: settings.instance },
+    ...(certificateSecret === undefined ? {} : { certificateSecret }),
   });
+  const dnsName = `${controlPlane.webhook}.${namespace}.svc`;
+  const onIssued = (result: 'accepted' | 'refused'): void => metrics.reloaded('certificate', result);
+  const serves = { client, namespace, clock, logger, onIssued };
+  const certificate =
+    certificateSecret === undefined
+      ? createServingCertificate({ ...serves, dnsNames: [dnsName, ...settings.names] })
+      : createIssuedCertificate({ ...serves, dnsName, secretName: certificateSecret });
   cluster.onAuthority(() => certificate.look());
   meters.reading('sidegate_webhook_certificate_seconds', 'Seconds until the serving certificate ends.', () => {
     const material = certificate.current();
@@ -82,6 +88,15 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       mutate: createMutate(pods),
       pods: createValidatePod(pods),
       policies: createValidatePolicy({ metrics }),
+      decisions: createDecide({
+        controller: `system:serviceaccount:${namespace}:${controlPlane.controller}`,
+        breakGlassGroup,
+        mayApprove: createMayApprove(client),
+        clock,
+        events: cluster.events,
+        metrics,
+        logger,
+      }),
       connect: createConnect(connections),
       'break-glass': createBreakGlass(connections),
     },

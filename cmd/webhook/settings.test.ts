@@ -9,6 +9,7 @@ test('what the chart gives is enough, and the rest has its defaults', () => {
       listen: { host: '', port: 9443 },
       admin: { host: '', port: 8080 },
       names: [],
+      certificateSecret: undefined,
       kubeconfig: undefined,
       instance: 'w-1',
       drainMs: 12_000,

@@ -12,6 +12,8 @@ export interface Settings {
   readonly admin: Address;
   /** More names in the serving certificate, beside that of the Service. */
   readonly names: readonly string[];
+  /** Secret with the serving certificate; undefined: the webhook has an authority of its own. */
+  readonly certificateSecret: string | undefined;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
   /** Of this replica, for Events. */
@@ -48,6 +50,12 @@ const all = [
     required: false,
   },
   { flag: 'names', help: 'more DNS names in its certificate, joined by commas', fallback: '', required: false },
+  {
+    flag: 'certificate-secret',
+    help: 'Secret with its certificate, where another issues it and writes its authority (cert-manager); unset: its own authority',
+    fallback: '',
+    required: false,
+  },
   { flag: 'kubeconfig', help: 'file; unset: the service account of the pod', fallback: '', required: false },
   { flag: 'drain', help: 'seconds that it is served on after SIGTERM', fallback: '12', required: false },
   { flag: 'log-level', help: 'debug, info, warn or error', fallback: 'info', required: false },
@@ -92,7 +100,7 @@ export function parseSettings(
   if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
   const drain = Number(read('drain'));
   if (!Number.isFinite(drain) || drain < 0 || drain > 3_600) faults.push('--drain must be a number of seconds');
-  const [namespace, kubeconfig] = [read('namespace'), read('kubeconfig')];
+  const [namespace, kubeconfig, secret] = [read('namespace'), read('kubeconfig'), read('certificate-secret')];
   if (faults.length > 0 || listen === undefined || admin === undefined || !isLevel(level)) return { faults };
   return {
     settings: {
@@ -103,6 +111,7 @@ export function parseSettings(
       names: read('names')
         .split(',')
         .filter((name) => name !== ''),
+      certificateSecret: secret === '' ? undefined : secret,
       kubeconfig: kubeconfig === '' ? undefined : kubeconfig,
       instance: environment['POD_NAME'] ?? 'sidegate-webhook',
       drainMs: drain * 1_000,

@@ -26,6 +26,16 @@ export function bundlePatch(configuration: Configuration, bundle: string): reado
   );
 }
 
+/** What each webhook of each configuration trusts, as PEM; empty where it is nothing. @throws KubeError also where a configuration is missing */
+export async function writtenBundles(client: KubeClient): Promise<readonly string[]> {
+  const all = await Promise.all(
+    configurations.map(([resource, name]) => client.get<Configuration>(resource, { name })),
+  );
+  return all
+    .flatMap(({ webhooks = [] }) => webhooks)
+    .map(({ clientConfig }) => Buffer.from(clientConfig.caBundle ?? '', 'base64').toString('utf8'));
+}
+
 /**
  * Writes the bundle where it is not what it should be, and nothing otherwise: a write for each look would wake all who watch.
  *

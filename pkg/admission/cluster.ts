@@ -31,7 +31,7 @@ export interface AdmissionCluster {
   readonly events: EventSink;
   /** Why decisions cannot be taken yet; fixed words. */
   problems(): readonly ('caches_not_synced' | 'no_authority')[];
-  /** The Secret with the webhook's authority was changed by somebody. */
+  /** The Secret that the serving certificate rests on was changed by somebody. */
   onAuthority(listener: () => void): void;
   close(): Promise<void>;
 }
@@ -43,6 +43,8 @@ export interface AdmissionClusterOptions {
   readonly namespace: string;
   /** This replica, for Events. */
   readonly instance: string;
+  /** Secret that the serving certificate rests on; default the webhook's own authority. */
+  readonly certificateSecret?: string;
 }
 
 function isBundle(pem: string): boolean {
@@ -109,7 +111,7 @@ export function createAdmissionCluster(options: AdmissionClusterOptions): Admiss
     ...common,
     resource: resources.secrets,
     namespace,
-    fieldSelector: `metadata.name=${controlPlane.webhookAuthority}`,
+    fieldSelector: `metadata.name=${options.certificateSecret ?? controlPlane.webhookAuthority}`,
     transform: ({ metadata }) => ({ version: metadata.resourceVersion }),
   });
   let earlier: readonly { readonly pem: string; readonly until: number }[] = [];

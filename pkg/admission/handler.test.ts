@@ -16,7 +16,7 @@ async function start(mutate: Decide, more: Partial<HandlerOptions> = {}) {
   const { metrics, render } = testHooks();
   const other: Decide = () => Promise.resolve({ allowed: false, message: 'other' });
   const handler = createHandler({
-    hooks: { mutate, pods: other, policies: other, connect: other, 'break-glass': other },
+    hooks: { mutate, pods: other, policies: other, decisions: other, connect: other, 'break-glass': other },
     clock: systemClock,
     logger: silentLogger,
     metrics,

@@ -24,6 +24,7 @@ const routes: ReadonlyMap<string, Hook> = new Map<string, Hook>([
   [webhookPaths.mutate, 'mutate'],
   [webhookPaths.pods, 'pods'],
   [webhookPaths.policies, 'policies'],
+  [webhookPaths.decisions, 'decisions'],
   [webhookPaths.connect, 'connect'],
   [webhookPaths.breakGlass, 'break-glass'],
 ]);

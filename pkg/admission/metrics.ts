@@ -1,7 +1,7 @@
 import { reasonCodes } from '../inject/index.ts';
 import type { Meters } from '../telemetry/index.ts';
 
-export const hooks = ['mutate', 'pods', 'policies', 'connect', 'break-glass'] as const;
+export const hooks = ['mutate', 'pods', 'policies', 'decisions', 'connect', 'break-glass'] as const;
 export type Hook = (typeof hooks)[number];
 
 export const outcomes = ['allowed', 'patched', 'refused', 'failed'] as const;
@@ -48,8 +48,8 @@ export function admissionMetrics(meters: Meters): AdmissionMetrics {
   );
   const breakGlass = meters.counter(
     'sidegate_break_glass_total',
-    'Requests of the break-glass group into governed namespaces.',
-    [{ name: 'verb', values: connectVerbs }],
+    'What the break-glass group did: connections into governed namespaces, and approvals.',
+    [{ name: 'verb', values: [...connectVerbs, 'approve'] }],
   );
   const reloads = meters.counter('sidegate_webhook_reloads_total', 'Options and certificates that were read anew.', [
     { name: 'what', values: ['options', 'certificate'] },

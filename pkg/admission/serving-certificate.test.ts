@@ -239,7 +239,14 @@ describe('the server', () => {
     await until(good(one));
     const decide: Decide = () => Promise.resolve({ allowed: true });
     const handler = createHandler({
-      hooks: { mutate: decide, pods: decide, policies: decide, connect: decide, 'break-glass': decide },
+      hooks: {
+        mutate: decide,
+        pods: decide,
+        policies: decide,
+        decisions: decide,
+        connect: decide,
+        'break-glass': decide,
+      },
       clock: systemClock,
       logger: silentLogger,
       metrics: testHooks().metrics,
@@ -281,6 +288,18 @@ describe('the server', () => {
     const old = dial(server.port, ca, { maxVersion: 'TLSv1.2' });
     await old.closed;
     expect(old.socket.getProtocol()).toBeNull();
+    await server.stop(0);
+  });
+
+  test('keeps a connection for as long as the API server uses one again', async () => {
+    const { server, ca } = await serve();
+    const peer = dial(server.port, ca);
+    peer.socket.write(text);
+    await until(() => peer.received().includes('"allowed":true'));
+    // Node's own default, 5 s, would meet a request that is on its way.
+    expect(peer.received().toLowerCase()).toContain('keep-alive: timeout=90');
+    expect(peer.socket.destroyed).toBe(false);
+    peer.socket.destroy();
     await server.stop(0);
   });
 

@@ -6,7 +6,7 @@
  * certificate: none is served before the API server can know its authority.
  */
 import { describeError } from '../base/index.ts';
-import type { Clock, Logger, Timer } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane } from '../contract/index.ts';
 import { isConflict, resources } from '../kube/index.ts';
 import type { KubeClient, KubeObject } from '../kube/index.ts';
@@ -24,6 +24,7 @@ import {
 } from '../pki/index.ts';
 import type { Authority, AuthorityState, RotationTiming } from '../pki/index.ts';
 import { writeBundle } from './ca-bundle.ts';
+import { createLookLoop } from './look-loop.ts';
 
 export interface ServingMaterial {
   /** PEM. */
@@ -59,10 +60,6 @@ interface SecretObject extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-const lookEveryMs = 60_000;
-const firstRetryMs = 500;
-const mostRetryMs = 15_000;
-
 const decoded = ({ data = {} }: SecretObject): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
 const encoded = (data: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
@@ -76,11 +73,6 @@ export function createServingCertificate(options: ServingCertificateOptions): Se
   let authority: Authority | undefined;
   let material: (ServingMaterial & { readonly issuer: string; readonly renewAt: number }) | undefined;
   let bundleWritten = false;
-  let running = false;
-  let again = false;
-  let closed = false;
-  let failures = 0;
-  let timer: Timer | undefined;
 
   /** The state as it is stored, after the step that is due. Of several replicas one takes it: the others meet a conflict. */
   const storedState = async (): Promise<AuthorityState> => {
@@ -134,38 +126,16 @@ export function createServingCertificate(options: ServingCertificateOptions): Se
     await renew(authority, state.current.cert);
   };
 
-  const run = async (): Promise<void> => {
-    try {
-      do {
-        again = false;
-        await lookOnce();
-      } while (again && !closed);
-      failures = 0;
-    } catch (error) {
-      failures++;
+  const loop = createLookLoop({
+    clock,
+    lookOnce,
+    failed(error) {
       // Another replica was first: what it wrote is read at the next look.
-      if (!isConflict(error)) {
-        onIssued?.('refused');
-        logger.error('the serving certificate is not in order', { error: describeError(error) });
-      }
-    }
-    running = false;
-    if (closed) return;
-    const wait = failures === 0 ? lookEveryMs : Math.min(mostRetryMs, firstRetryMs * 2 ** (failures - 1));
-    timer = clock.after(wait, look);
-  };
-
-  const look = (): void => {
-    if (closed) return;
-    if (running) {
-      again = true;
-      return;
-    }
-    timer?.cancel();
-    running = true;
-    void run();
-  };
-  look();
+      if (isConflict(error)) return;
+      onIssued?.('refused');
+      logger.error('the serving certificate is not in order', { error: describeError(error) });
+    },
+  });
 
   return {
     current: () => material,
@@ -174,10 +144,7 @@ export function createServingCertificate(options: ServingCertificateOptions): Se
       ...(bundleWritten ? [] : (['ca_bundle_not_written'] as const)),
     ],
     subscribe: (listener) => void listeners.push(listener),
-    look,
-    close() {
-      closed = true;
-      timer?.cancel();
-    },
+    look: () => loop.look(),
+    close: () => loop.close(),
   };
 }

@@ -7,6 +7,7 @@ import type { Command, CommandIo, ExitCode } from './command.ts';
 import { admissionRemoveCommand } from './admission-remove.ts';
 import { checkCommand } from './check.ts';
 import { enableCommand } from './enable.ts';
+import { gatewayCreateCommand } from './gateway-create.ts';
 import { injectCommand } from './inject.ts';
 import { policyExplainCommand } from './policy-explain.ts';
 import { policyValidateCommand } from './policy-validate.ts';
@@ -15,6 +16,7 @@ import { selfTestCommand } from './self-test.ts';
 const commands: readonly Command[] = [
   enableCommand,
   injectCommand,
+  gatewayCreateCommand,
   caCommand,
   checkCommand,
   policyValidateCommand,

@@ -141,6 +141,8 @@ export const controlPlane = {
   root: 'sidegate-root',
   /** Secret with the authority of the webhook's serving certificates: the webhooks' alone. */
   webhookAuthority: 'sidegate-webhook-ca',
+  /** Secret with a serving certificate of the webhook that cert-manager issues, where the chart says so. */
+  webhookCertificate: 'sidegate-webhook-tls',
   /** ConfigMap that the final-state policies take as parameters. */
   parameters: 'sidegate-parameters',
   /** MutatingWebhookConfiguration and ValidatingWebhookConfiguration. */
@@ -168,6 +170,8 @@ export const webhookPaths = {
   mutate: '/mutate',
   pods: '/validate/pods',
   policies: '/validate/policies',
+  /** Approvals and grants, and their status. */
+  decisions: '/validate/decisions',
   connect: '/connect',
   /** The same requests of the break-glass group: recorded and let through. */
   breakGlass: '/break-glass',

@@ -1,13 +1,16 @@
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane } from '../contract/index.ts';
-import { createEventRecorder, createLease } from '../kube/index.ts';
+import { selectorMatches } from '../core/index.ts';
+import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createApprovalCache, createApprovalDesk } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
-import { createClusterState } from './cluster-state.ts';
+import { createClusterState, namespaceIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
 import type { Directory } from './directory.ts';
+import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
+import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
 import type { Leader } from './leader/leader.ts';
 import type { ControlMetrics } from './metrics.ts';
@@ -41,6 +44,10 @@ export interface ControllerOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  /** Image that sidecars of this release have; undefined: not known, and none counts as old. */
+  readonly sidecarImage?: string;
+  /** The leader exchanges the image of running sidecars that have another; default false. */
+  readonly upgradeSidecars?: boolean;
   /** Finished approvals are kept so long after their expiry, milliseconds; default a day. */
   readonly keepApprovalsMs?: number;
   /** The server that counts limits of scope `Policy` over all pods; asked often, the same object while nothing changed. */
@@ -153,6 +160,30 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onProblem: metrics.approvalProblem,
     ...(options.keepApprovalsMs !== undefined && { limits: { keepMs: options.keepApprovalsMs } }),
   });
+  const grants = createGrantCache({
+    client,
+    clock,
+    logger,
+    ...(timings !== undefined && { timings }),
+    onFault: metrics.watchFault,
+    onMissed: metrics.watchMissed,
+  });
+  const granting = startGrantKeeper({
+    client,
+    cache: grants,
+    clock,
+    logger,
+    events,
+    leading: () => lease.leading(),
+    setsOf(fact) {
+      if (!directory.synced()) return undefined;
+      const pods = state.pods.by(namespaceIndex, fact.namespace).filter(counts);
+      const sets = pods.filter((pod) => selectorMatches(fact.selector, pod.labels)).map((pod) => directory.setOf(pod));
+      return sets.every((set) => set !== undefined) ? sets : undefined;
+    },
+    onStep: metrics.grant,
+    ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
+  });
   let leader: Leader | undefined;
   const lease = createLease({
     client,
@@ -165,6 +196,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onLeading() {
       leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
       desk.lead();
+      granting.lead();
     },
     onLost: () => stopFor('leadership is lost'),
   });
@@ -211,6 +243,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
       ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
+      grants: createGrantFeed({
+        cache: grants,
+        clock,
+        labelsOf: ({ namespace: at, name: pod, uid }) => {
+          const found = state.pods.get(objectKey({ namespace: at, name: pod }));
+          return found?.uid === uid ? found.labels : undefined;
+        },
+      }),
       clock,
       logger,
       observer: metrics.stream,
@@ -246,6 +286,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   metrics.reading('sidegate_streams', 'Sidecars connected to this replica.', () => server?.streams());
   metrics.reading('sidegate_streams_waiting', 'Connections that wait for their turn.', () => server?.waiting());
   metrics.reading('sidegate_approvals_waiting', 'Asks and watches of sidecars at this replica.', () => desk.waiting);
+  metrics.reading('sidegate_grants', 'Grants that are kept.', () => grants.size);
   metrics.reading('sidegate_approvals', 'Approvals that are kept.', () => approvals.size);
   metrics.reading(
     'sidegate_sidecars_refusing',
@@ -261,6 +302,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
     'sidegate_pods_sidecar_unready',
     'Pods whose sidecar has not been ready for 5 min (leader).',
     () => leader?.unhealthySidecar,
+  );
+
+  metrics.reading(
+    'sidegate_sidecars_old',
+    'Sidecars that have not the image of this release (leader).',
+    () => leader?.oldSidecars,
   );
 
   return {
@@ -288,13 +335,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await lease.close();
       if (authority.authority() !== undefined && state.synced()) await serving.catch(() => undefined);
       await server?.drain(spreadMs);
-      await desk.close();
+      await Promise.all([desk.close(), granting.close()]);
       await publisher.close();
       await authority.close();
       directory.stop();
       await secrets.close();
       await events.close();
-      await Promise.all([state.stop(), approvals.stop()]);
+      await Promise.all([state.stop(), approvals.stop(), grants.stop()]);
     },
   };
 }

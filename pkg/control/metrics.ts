@@ -4,6 +4,8 @@ import type { CacheFault } from '../kube/index.ts';
 import type { Meters } from '../telemetry/index.ts';
 import { approvalSteps } from './approvals/index.ts';
 import type { ApprovalStep } from './approvals/index.ts';
+import { grantSteps } from './grants/index.ts';
+import type { GrantStep } from './grants/index.ts';
 import type { StreamObserver } from './stream/index.ts';
 
 /** What the controller counts. docs/operations.md says what each is for. */
@@ -16,8 +18,10 @@ export interface ControlMetrics {
   acksWritten(result: 'done' | 'failed'): void;
   written(what: 'label' | 'root' | 'network-policy' | 'trust' | 'recorder'): void;
   evicted(result: 'done' | 'refused'): void;
+  upgraded(result: 'done' | 'failed' | 'refused'): void;
   authorityStep(step: string): void;
   approval(step: ApprovalStep): void;
+  grant(step: GrantStep): void;
   approvalProblem(problem: ApprovalProblem): void;
   eventDropped(why: 'limit' | 'failed'): void;
   reading(name: string, help: string, read: () => number | undefined): void;
@@ -52,11 +56,17 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   const evictions = meters.counter('sidegate_evictions_total', 'Pods without a sidecar that were evicted.', [
     { name: 'result', values: ['done', 'refused'] },
   ]);
+  const upgrades = meters.counter('sidegate_sidecar_upgrades_total', 'Sidecars whose image was exchanged in place.', [
+    { name: 'result', values: ['done', 'failed', 'refused'] },
+  ]);
   const steps = meters.counter('sidegate_authority_steps_total', 'Steps in the rotation of the authority.', [
     { name: 'step', values: ['create', 'publish', 'switch', 'drop'] },
   ]);
   const approvals = meters.counter('sidegate_approval_steps_total', 'What this replica made of approvals.', [
     { name: 'step', values: approvalSteps },
+  ]);
+  const grants = meters.counter('sidegate_grant_steps_total', 'What the leader made of grants.', [
+    { name: 'step', values: grantSteps },
   ]);
   const problems = meters.counter(
     'sidegate_approval_problems_total',
@@ -109,9 +119,11 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     statusHandled: (result) => statuses.add([result]),
     acksWritten: (result) => acks.add([result]),
     written: (what) => writes.add([what]),
+    upgraded: (result) => upgrades.add([result]),
     evicted: (result) => evictions.add([result]),
     authorityStep: (step) => steps.add([step]),
     approval: (step) => approvals.add([step]),
+    grant: (step) => grants.add([step]),
     approvalProblem: (problem) => problems.add([problem]),
     eventDropped: (why) => dropped.add([why]),
     reading: (name, help, read) => meters.reading(name, help, read),

@@ -497,12 +497,6 @@ describe('rules that cannot fire are named', () => {
       'audit.content',
       'recorded as Masked',
     ],
-    [
-      'a certificate from a Secret, which is not read yet',
-      [policy('p', { tls: { inbound: undefined, minVersion: undefined, certificate: { secretName: 'pki' } } })],
-      'tls.certificate.secretName',
-      'settings of the process',
-    ],
     ['policies that allow nothing', [policy('p')], 'access', 'everything is denied'],
   ];
   test.each(cases)('%s', (_, policies, field, message) => {

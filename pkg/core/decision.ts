@@ -22,6 +22,11 @@ export interface Asker {
   readonly issuer: string;
   readonly subject: string;
   readonly kubernetesUser: string | undefined;
+  /**
+   * The Kubernetes user who asked in the caller's name. They do not count either, so that nobody counts of whom it is not known
+   * who they are to Kubernetes.
+   */
+  readonly requestedBy?: string | undefined;
 }
 
 export interface Undecided {
@@ -35,14 +40,19 @@ export interface Undecided {
 }
 
 export const isAsker = ({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean =>
-  (user !== undefined && user === asker.kubernetesUser) ||
+  (user !== undefined && (user === asker.kubernetesUser || user === asker.requestedBy)) ||
   (caller !== undefined &&
     ((caller.issuer === asker.issuer && caller.subject === asker.subject) ||
-      (caller.kubernetesUser !== undefined && caller.kubernetesUser === asker.kubernetesUser)));
+      (caller.kubernetesUser !== undefined &&
+        (caller.kubernetesUser === asker.kubernetesUser || caller.kubernetesUser === asker.requestedBy))));
 
-/** Whether a vote may count: it is not the asker's, as far as that can be told. */
-const counts = (vote: Vote, asker: Asker): boolean =>
-  !isAsker(vote, asker) && (vote.user === undefined || asker.kubernetesUser !== undefined);
+/** Whether it can be told of a vote that it is not the asker's own. */
+export const isTellable = ({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean =>
+  user === undefined
+    ? asker.requestedBy === undefined || caller?.kubernetesUser !== undefined
+    : asker.kubernetesUser !== undefined;
+
+const counts = (vote: Vote, asker: Asker): boolean => !isAsker(vote, asker) && isTellable(vote, asker);
 
 /**
  * How many different people approve. One who votes by Kubernetes and by a token is one where the provider says who callers are

@@ -170,7 +170,7 @@ function limitNotices(entry: PolicyEntry): PolicyNotice[] {
 
 /** What may be written and is not carried out yet: whoever relies on it must know. */
 function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
-  const { analyzers, audit, tls, upstream } = entry.policy.spec;
+  const { analyzers, audit, upstream } = entry.policy.spec;
   const notice = (field: string, message: string): PolicyNotice => ({ policy: entry.label, field, message });
   return [
     ...analyzers.map((one) =>
@@ -186,14 +186,6 @@ function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
     ),
     ...(audit?.content === 'Full'
       ? [notice('audit.content', 'Full is recorded as Masked: there is no key to seal to yet')]
-      : []),
-    ...(tls?.certificate !== undefined && 'secretName' in tls.certificate
-      ? [
-          notice(
-            'tls.certificate.secretName',
-            'is not read yet: the certificate comes from the settings of the process',
-          ),
-        ]
       : []),
   ];
 }

@@ -124,6 +124,22 @@ classification: [{ label: l, patterns: [x], patternMaxLength: 9, otherwise: Mask
   });
 });
 
+describe('a certificate from a Secret', () => {
+  const text = 'tls: { certificate: { secretName: my-pki } }';
+
+  test('is a certificate in a cluster', () => {
+    expect(spec(text, { local: false })).toEqual([]);
+    expect(spec(text)).toEqual([]);
+  });
+
+  test('is refused where there are no Secrets, with what to do instead', () => {
+    const [fault, ...others] = spec(text, { cluster: false });
+    expect(fault).toMatch(/spec\.tls\.certificate\.secretName: .*--tls-cert and --tls-key/);
+    expect(others).toEqual([]);
+    expect(spec('tls: { certificate: { issuer: Sidegate } }', { cluster: false })).toEqual([]);
+  });
+});
+
 describe('a policy is read', () => {
   test('with nothing but a name into one that says nothing', () => {
     expect(

@@ -13,6 +13,8 @@ export interface ParseOptions {
   readonly checkPattern?: (pattern: string, maxLength: number) => string | undefined;
   /** Whether files beside the process may be named (`credential.file`, `caFile`, client certificates). Default true; false in a cluster. */
   readonly local?: boolean;
+  /** Whether there are Secrets (`tls.certificate.secretName`). Default true; false for a sidecar that runs on its own. */
+  readonly cluster?: boolean;
 }
 
 export interface ParsedPolicies {
@@ -40,7 +42,11 @@ function parseDocument(
  * @param file name for faults; relative paths in the policies are taken from its folder.
  */
 export function parsePolicies(yamlText: string, file: string, options: ParseOptions = {}): ParsedPolicies {
-  const rules: RuleOptions = { checkPattern: options.checkPattern, local: options.local ?? true };
+  const rules: RuleOptions = {
+    checkPattern: options.checkPattern,
+    local: options.local ?? true,
+    cluster: options.cluster ?? true,
+  };
   const policies: Policy[] = [];
   const faults: PolicyFault[] = [];
   const seen = new Map<string, number>();

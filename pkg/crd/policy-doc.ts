@@ -75,7 +75,8 @@ function defaultOf({ node, required }: Row): string {
 
 function meaning({ node }: Row): string {
   const local = node['x-sidegate-local'] === true ? ' *Only for a sidecar that runs on its own.*' : '';
-  return `${node.description}${local}`;
+  const cluster = node['x-sidegate-cluster'] === undefined ? '' : ' *Only in a cluster.*';
+  return `${node.description}${local}${cluster}`;
 }
 
 function fieldTable(rows: readonly Row[]): string[] {
@@ -249,6 +250,7 @@ export function policyDoc(example: string): string {
     '- `caFile` of `oidc` and `serviceAccount` instead of `caSecretRef`: authorities of the issuer’s TLS',
     '- `identity.providers[].clientCertificate`: callers by certificate, from authorities in a file',
     '- `allowInsecureLoopback`: an issuer without TLS on a loopback address',
+    '- `tls.certificate.secretName` is refused: the certificate is that of `--tls-cert` and `--tls-key`, or of `--tls-pkcs12`, else self-signed',
     '',
   ];
   return lines.join('\n');

@@ -88,6 +88,8 @@ export interface SchemaNode {
   readonly 'x-sidegate-re2'?: true;
   /** Only for a sidecar that runs on its own, from files: no part of the CRDs. */
   readonly 'x-sidegate-local'?: true;
+  /** Only in a cluster: refused, with these words, by a sidecar that runs on its own. */
+  readonly 'x-sidegate-cluster'?: string;
 }
 
 /** The TypeScript type of values that a schema accepts. */

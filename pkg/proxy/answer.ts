@@ -9,7 +9,7 @@ import type { Hit } from '../detect/index.ts';
 import type { Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
 import { responseHeadersToCaller } from '../http/index.ts';
 import type { AbortCause, Metrics } from '../telemetry/index.ts';
-import { decodeUtf8, inspectJsonAnswer, maskLong } from './answer-json.ts';
+import { decodeUtf8, inspectJsonAnswer, maskLong, stepUnits } from './answer-json.ts';
 import { StoppedError, StreamAnswer } from './answer-stream.ts';
 import { Delivery } from './delivery.ts';
 import { Departure } from './departure.ts';
@@ -363,6 +363,7 @@ export class Answer implements LiveRequest {
       answer = { body, json: false, type };
     }
     this.#maskMs += this.#options.clock.monotonic() - from;
+    if (body.length > stepUnits) await this.#recordInSteps();
     if (this.#over) return; // policy or caller ended it meanwhile
     session.commit();
     if (this.#asking.size > 0) {
@@ -375,6 +376,14 @@ export class Answer implements LiveRequest {
     this.#deadline?.cancel();
     const headers = this.#outgoing(true, answer.type);
     this.#delivery.respond({ ...answer, status: this.#status, headers }, () => this.#completed());
+  }
+
+  /** Encoding, hashing, writing and sending a long answer in one go would hold all others for 10 ms. */
+  async #recordInSteps(): Promise<void> {
+    const { session, turn } = this.#options;
+    do await turn();
+    while (!this.#over && session.commitSome());
+    await turn();
   }
 
   #isOver(): boolean {

@@ -149,6 +149,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     onStoreFault: () => metrics.limitStoreFailed(),
   });
   const holds = new HoldBook();
+  metrics.approvalsWaiting(() => holds.count);
   const grants =
     options.grants === undefined ? undefined : new LiveGrants(options.grants, clock, () => live.grantsEnded());
   const bodies = new BodyBudget();

@@ -20,7 +20,7 @@ import { recognise } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
-import { decodeUtf8, parseInSteps } from './answer-json.ts';
+import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
 import type { LiveGrants } from './grants.ts';
@@ -91,7 +91,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     await request.readOpaqueBody(); // bodies that no dialect parses: only now is it known whether anybody must look into them
     await request.inspect(); // guards; last of the checks, because it is the dearest
     await request.hold(); // approvals
-    request.record(); // start and prompt are in the kernel's hands before the model sees a byte
+    await request.record(); // start and prompt are in the kernel's hands before the model sees a byte
     request.forward(); // the bytes inspected, with the model's credential
   } catch (error) {
     request.refuse(error);
@@ -479,9 +479,18 @@ class GovernedRequest {
     return this.#body === undefined ? undefined : editBody(this.#body, this.#bodyText, this.#edits);
   }
 
-  record(): void {
-    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+  async record(): Promise<void> {
+    this.#refuseGone();
+    if (this.#bodyText.length > stepUnits) {
+      this.#session.prepare(this.#lanes);
+      while (this.#session.commitSome()) await this.#options.turn();
+      this.#refuseGone();
+    }
     this.#session.begin(this.#lanes);
+  }
+
+  #refuseGone(): void {
+    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
   }
 
   /** All of it was read, and the model takes its time: what waits must not be copied from heap to heap by the collector. */

@@ -24,6 +24,9 @@ import type { RecordWriter } from './record-writer.ts';
 /** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. */
 const segmentUnits = 16_384;
 
+/** Segments that are written without a turn of the event loop between them: 64 KiB. */
+const segmentsAtOnce = 4;
+
 /** A {@link RuleAct} that is still being counted: the form in which it is recorded. */
 interface Act {
   readonly rule: string;
@@ -121,6 +124,12 @@ export class Session {
 
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
   begin(lanes: readonly { readonly id: string; readonly text: string }[]): void {
+    this.prepare(lanes);
+    this.commit();
+  }
+
+  /** Queues the start and the request's text, once; {@link commit} and {@link commitSome} hand them over. */
+  prepare(lanes: readonly { readonly id: string; readonly text: string }[]): void {
     if (this.#started) return; // held, and recorded while it waited
     const kept = this.content === 'None' ? [] : lanes;
     if (kept.reduce((sum, lane) => sum + lane.text.length, 0) <= segmentUnits) {
@@ -129,7 +138,6 @@ export class Session {
       this.#queueStart();
       for (const lane of kept) this.#queueSegments('request', lane.id, lane.text);
     }
-    this.commit();
   }
 
   /** Queues text of the answer; {@link commit} hands it over. */
@@ -149,6 +157,21 @@ export class Session {
     if (this.#pending.length === 0) return;
     const events = this.#pending;
     this.#pending = [];
+    this.#append(events);
+  }
+
+  /**
+   * Hands over a part of what is queued: a few segments of a long text, so that others need not wait for all of them.
+   *
+   * @returns whether there is more. @throws RefusedError audit_unavailable.
+   */
+  commitSome(): boolean {
+    if (this.#pending.length === 0) return false;
+    this.#append(this.#pending.splice(0, segmentsAtOnce));
+    return this.#pending.length > 0;
+  }
+
+  #append(events: readonly AuditEvent[]): void {
     try {
       this.#record.append(events);
     } catch (cause) {

@@ -4,7 +4,7 @@ import { RefusedError } from '../core/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
-import type { Admission } from './limits.ts';
+import type { Admission, Demand } from './limits.ts';
 import type { LiveRequest } from './live.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
@@ -35,10 +35,12 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
   });
   metrics.requestBegan();
   let admission: Admission | undefined;
+  let observed: Admission | undefined;
   let entry: LiveRequest | undefined;
   const finish = (outcome: SessionEnd['outcome'], status: number, error?: RefusedError): void => {
     if (session.ended) return;
     admission?.settle(0);
+    observed?.settle(0);
     if (entry !== undefined) live.remove(entry);
     session.end(outcome, status, error?.code);
     metrics.requestEnded(
@@ -88,17 +90,20 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     ) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
-    const outcome = await options.limiter.admit(access, caller, {
-      promptBytes: 0,
-      maxOutputTokens: undefined,
-      count: 1,
-      generates: false,
-    });
+    const demand: Demand = { promptBytes: 0, maxOutputTokens: undefined, count: 1, generates: false };
+    const outcome = await options.limiter.admit(access, caller, demand);
     if (outcome.kind === 'refused') throw new RefusedError(outcome.reason, { rule: outcome.rule });
     admission = outcome;
     // Gone while the shared count was asked: its end has been recorded, and nothing is opened any more.
     if (session.ended) return void admission.settle(0);
     if (outcome.alone) session.failOpen('limits');
+    if (access.observedRules !== undefined) {
+      // What policies in Observe mode would have limited, counted apart from what is enforced.
+      const seen = await options.observedLimiter.admit({ rules: access.observedRules }, caller, demand);
+      if (seen.kind === 'refused') session.act(seen.rule, 'limited', seen.reason, true);
+      else observed = seen;
+      if (session.ended) return void observed?.settle(0);
+    }
     if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
     session.begin([]);
     const { headers } = modelHeaders(runtime, access, upgrade.headers, {

@@ -6,8 +6,10 @@ import type { Timer } from '../base/index.ts';
 import { checkLeaf } from '../pki/index.ts';
 import { missedBeats, heartbeatMs, protocolVersion } from '../wire/index.ts';
 import type { DownMessage } from '../wire/index.ts';
+import { createRemoteApprovals } from './approvals.ts';
 import { createBackoff } from './backoff.ts';
 import { createCertificates } from './certificates.ts';
+import { createRemoteGrants } from './grants.ts';
 import { createRemotePolicy } from './policy.ts';
 import { createLimitStoreTargets } from './limit-store.ts';
 import { createRecorderAddress } from './recorder-address.ts';
@@ -55,6 +57,14 @@ export function connectController(options: RemoteOptions): Remote {
   });
   const secrets = createSecrets(logger);
   const limitStores = createLimitStoreTargets();
+  const approvals = createRemoteApprovals({ clock, logger });
+  const grants = createRemoteGrants({
+    state,
+    clock,
+    logger,
+    onUnwritable: () => onEvent('state_unwritable'),
+    onStale: () => onEvent('grants_stale'),
+  });
   const recorder = createRecorderAddress();
   const backoff = createBackoff(random);
   const stopped = new AbortController();
@@ -117,6 +127,7 @@ export function connectController(options: RemoteOptions): Remote {
     if (stopped.signal.aborted) return void socket.destroy();
     onEvent('connected');
     answered = false;
+    grants.begin();
     // What came with the answer is read as what comes after it.
     if (head.length > 0) socket.unshift(head);
     session = createSession({
@@ -145,6 +156,7 @@ export function connectController(options: RemoteOptions): Remote {
   const heard = (): void => {
     heardAt = clock.monotonic();
     if (answered) policy.heard();
+    grants.heard();
   };
   const ended = (end: SessionEnd): void => {
     session = undefined;
@@ -172,12 +184,20 @@ export function connectController(options: RemoteOptions): Remote {
         on.send(reply);
         // Another replica may be further on.
         if (!answered) on.end('stale');
+        else approvals.connected(on.send);
         return;
       }
       case 'invalid':
         answered = true;
         backoff.reset();
-        return policy.invalid(message);
+        policy.invalid(message);
+        return approvals.connected(on.send);
+      case 'approval-state':
+        return approvals.take(message);
+      case 'grants':
+        // One that lags says them again when it has caught up; its policy may be as new as any.
+        grants.take(message);
+        return;
       case 'secrets':
         return secrets.take(message);
       case 'limit-store':
@@ -218,6 +238,8 @@ export function connectController(options: RemoteOptions): Remote {
 
   return {
     policy: policy.source,
+    approvals: approvals.gate,
+    grants: grants.source,
     credentials: secrets.credentials,
     secret: (ref) => secrets.read(ref),
     onSecrets: (listener) => secrets.subscribe(listener),
@@ -244,6 +266,7 @@ export function connectController(options: RemoteOptions): Remote {
       retry?.cancel();
       minutely.cancel();
       session?.end('shutdown');
+      approvals.close();
       secrets.clear();
       await policy.source.close();
     },

@@ -1,6 +1,14 @@
 import type { Clock, Logger, Secret } from '../base/index.ts';
 import type { CaptureMode } from '../contract/index.ts';
-import type { CredentialSource, Policy, PolicySource, SecretRef, Snapshot } from '../core/index.ts';
+import type {
+  ApprovalGate,
+  CredentialSource,
+  GrantSource,
+  Policy,
+  PolicySource,
+  SecretRef,
+  Snapshot,
+} from '../core/index.ts';
 import type { TlsMaterial } from '../pki/index.ts';
 import type { AuditHead, PodName } from '../wire/index.ts';
 
@@ -15,6 +23,8 @@ export type RemoteEvent =
   | 'policy_invalid'
   /** The policy's `maxPolicyAge` is over: everything is denied. */
   | 'policy_expired'
+  /** Grants of a controller that lags behind what was seen before: not taken. */
+  | 'grants_stale'
   | 'certificate_taken'
   /** A certificate that is not for our key, not from our authority, or not for its purpose. */
   | 'certificate_refused'
@@ -79,6 +89,10 @@ export type NotAnswered = 'no_certificate' | 'no_policy_yet' | 'policy_invalid' 
 
 export interface Remote {
   readonly policy: PolicySource;
+  /** Asks people, by the controller; while there is none, what is asked waits. */
+  readonly approvals: ApprovalGate;
+  /** In memory only. */
+  readonly grants: GrantSource;
   /** Header values: Secrets that the policy names, where they can stand in a header. `File` references are not there. */
   readonly credentials: CredentialSource;
   /** A Secret's value as it is, for what is no header (authorities of a TLS upstream). Undefined: missing. */

@@ -72,6 +72,8 @@ export interface Metrics {
   policy(info: PolicyInfo): void;
   /** Where the age of the policy is read at each scrape. */
   policyAge(readMs: () => number): void;
+  /** Where it is read at each scrape how many requests and answers wait for people. */
+  approvalsWaiting(read: () => number): void;
   reload(result: 'accepted' | 'refused'): void;
   /** `kind`: reason code of the upstream failure. */
   upstreamError(kind: string): void;
@@ -232,6 +234,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     { name: 'sidegate_policy_age_seconds', help: 'Since the policy in force was last confirmed to be the newest.' },
     () => (ageMs === undefined ? undefined : { labels: {}, value: ageMs() / 1000 }),
   );
+  let waiting = (): number => 0;
+  registerReading(
+    registry,
+    { name: 'sidegate_approvals_waiting', help: 'Requests and answers that wait for people.' },
+    () => ({ labels: {}, value: waiting() }),
+  );
   const startedAt = options.clock.monotonic();
   registerReading(registry, { name: 'sidegate_uptime_seconds', help: 'Since the process began to count.' }, () => ({
     labels: {},
@@ -267,6 +275,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     policyAge(readMs) {
       ageMs = readMs;
+    },
+    approvalsWaiting(read) {
+      waiting = read;
     },
     reload: (result) => reloads.one(result).add(),
     upstreamError: (kind) => upstreamErrors.one(kind).add(),

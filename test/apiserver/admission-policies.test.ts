@@ -83,7 +83,7 @@ beforeAll(async () => {
     const answers = await Promise.all([dry(pod()), dry(unlabelled({ containers: [model({ name: 'sidegate' })] }))]);
     return answers.every(({ status }) => status >= 400);
   });
-  await new Promise((settled) => setTimeout(settled, 1_000));
+  await new Promise((settled) => setTimeout(settled, 3_000));
 }, 200_000);
 afterAll(() => server.stop());
 

@@ -249,14 +249,14 @@ describe('the options of the chart', () => {
     try {
       await set(original.replace('stateSize: "16Mi"', 'stateSize: "24Mi"'));
       // No pod is refused meanwhile: what was in force a moment ago counts.
-      await eventually('they are in force', async () => (await memory()) === '24Mi', 5_000);
+      await eventually('they are in force', async () => (await memory()) === '24Mi');
       for (const [at_, bad] of [`${original}\nmisspelt: true\n`, 'version: [', null].entries()) {
         await set(bad);
-        await eventually('it is refused', async () => (await refused()) === at_ + 1, 5_000);
+        await eventually('it is refused', async () => (await refused()) === at_ + 1);
         expect(await memory()).toBe('24Mi');
       }
       await server.client.must('DELETE', at);
-      await eventually('it is missed', async () => (await refused()) === 4, 5_000);
+      await eventually('it is missed', async () => (await refused()) === 4);
       expect(await memory()).toBe('24Mi');
       expect((await webhook.ready()).ready).toBe(true);
     } finally {
@@ -472,10 +472,10 @@ describe('a rollout', () => {
       await eventually('it is ready', async () => (await webhook.ready()).ready);
       await step('publish');
       await eventually('both authorities are in force', async () => (await bundles()).every((one) => count(one) === 2));
-      await eventually('the second version is there', () => has('2', 3), 60_000);
+      await eventually('the second version is there', () => has('2', 3));
       await server.client.must('PATCH', `${at}/llama`, deployment('3', 6), merge);
       await step('switch');
-      await eventually('the third version is there', () => has('3', 6), 60_000);
+      await eventually('the third version is there', () => has('3', 6));
       await step('drop');
       await eventually('the old authority is gone', async () => (await bundles()).every((one) => count(one) === 1));
       // The API server keeps its connections: a new process proves that the new authority is what it trusts.
@@ -483,7 +483,7 @@ describe('a rollout', () => {
       await webhook.start();
       await eventually('it is ready again', async () => (await webhook.ready()).ready);
       await server.client.must('PATCH', `${at}/llama`, deployment('4', 4), merge);
-      await eventually('the fourth version is there', () => has('4', 4), 60_000);
+      await eventually('the fourth version is there', () => has('4', 4));
     } finally {
       watching = false;
       await watch;

@@ -10,6 +10,7 @@ import { createMeters } from '../../pkg/telemetry/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { definitionOf, installDefinitions, replaceDefinition, servedDefinition } from './custom-resources.ts';
+import { stopwatch, until } from '../support/wait.ts';
 
 const own = 'sidegate-system';
 let server: ApiServer;
@@ -25,14 +26,6 @@ afterAll(async () => {
   await server?.stop();
 });
 
-const until = async (holds: () => boolean | Promise<boolean>, what: string, ms = 15_000): Promise<void> => {
-  const end = performance.now() + ms;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
-
 interface Replica {
   readonly controller: Controller;
   readonly client: KubeClient;
@@ -42,11 +35,20 @@ interface Replica {
   metrics(): Promise<string>;
   stop(): Promise<void>;
 }
+interface LeaseTimes {
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  readonly retryMs: number;
+}
+/** A leader that could not run for so long has to end, on a busy machine too. */
+const patient: LeaseTimes = { leaseMs: 40_000, renewMs: 30_000, retryMs: 200 };
+/** Where another is to take over. */
+const brief: LeaseTimes = { leaseMs: 6_000, renewMs: 4_500, retryMs: 200 };
 const replicas = new Set<Replica>();
 let started = 0;
 
 async function start(
-  more: { evict?: boolean; governNamespaces?: 'Auto' | 'Required'; logs?: string[] } = {},
+  more: { evict?: boolean; governNamespaces?: 'Auto' | 'Required'; logs?: string[]; lease?: LeaseTimes } = {},
 ): Promise<Replica> {
   const calls: string[] = [];
   const fatal: string[] = [];
@@ -80,7 +82,7 @@ async function start(
     evict: more.evict ?? false,
     stream: { host: '127.0.0.1', port: 0 },
     onFatal: (why) => fatal.push(why),
-    lease: { leaseMs: 2_000, renewMs: 1_400, retryMs: 200 },
+    lease: more.lease ?? patient,
   });
   const replica: Replica = {
     controller,
@@ -173,6 +175,8 @@ function acknowledge({ controller }: Replica, name: string, uid: string): boolea
   const answer = controller.directory.answer(pod);
   if (answer.kind !== 'snapshot') return false;
   const { hash, sources, policies } = answer.snapshot;
+  // The answer from before the policy was heard of: nobody enforces it by that.
+  if (sources.length === 0) return false;
   if (compileSnapshot(policies, { revision: 1 }).hash !== hash) throw new Error('another hash');
   controller.directory.report({
     pod,
@@ -242,7 +246,7 @@ describe('one controller', () => {
       async () => (await admin.list(resources.networkPolicies, { namespace })).length === 0,
       'no NetworkPolicy without pods',
     );
-  }, 60_000);
+  }, 180_000);
 
   test('an edit is a new answer within a second, and the status says who enforces it', async () => {
     const replica = await start();
@@ -256,10 +260,10 @@ describe('one controller', () => {
     for (let at = 0; at < 5; at++) {
       const before = replica.controller.directory.answer({ namespace, name: 'a', uid });
       told.length = 0;
-      const begun = performance.now();
+      const watch = stopwatch();
       await apply(allow('p', { mode: at % 2 === 0 ? 'Observe' : 'Enforce' }));
-      await until(() => told.includes('a'), 'the pod is told', 2_000);
-      times.push(performance.now() - begun);
+      await until(() => told.includes('a'), 'the pod is told');
+      times.push(watch.stop());
       const after = replica.controller.directory.answer({ namespace, name: 'a', uid });
       expect(
         after.kind === 'snapshot' && before.kind === 'snapshot' && after.snapshot.hash !== before.snapshot.hash,
@@ -272,7 +276,7 @@ describe('one controller', () => {
     await until(async () => (await statusOf('p')).enforced === '1/1', 'enforced again');
     const printed = await server.kubectl(['get', 'inferencepolicies', '-n', namespace]);
     expect(printed.stdout).toMatch(/NAME\s+ACCEPTED\s+ENFORCED\s+GENERATION\s+AGE\np\s+True\s+1\/1\s+6\s/);
-  }, 60_000);
+  }, 180_000);
 
   test('what is wrong stands in conditions: Secret, port, pod without sidecar, value that lost', async () => {
     await start();
@@ -303,7 +307,7 @@ describe('one controller', () => {
       },
     );
     await until(async () => condition(await statusOf('p'), 'PortNotCaptured') === '', 'the port is captured');
-  }, 60_000);
+  }, 180_000);
 
   test('no secret and no key is in a log, at any level', async () => {
     const logs: string[] = [];
@@ -334,7 +338,7 @@ describe('one controller', () => {
     await replica.stop();
     expect(logs.join('\n')).toContain('leading');
     expect(logs.join('\n')).not.toMatch(/very-secret-value|PRIVATE KEY|dmVyeS1zZWNyZXQ/);
-  }, 60_000);
+  }, 180_000);
 
   test('with Required, a namespace that nobody labelled is not answered, and not labelled', async () => {
     const replica = await start({ governNamespaces: 'Required' });
@@ -350,13 +354,13 @@ describe('one controller', () => {
       () => replica.controller.directory.answer({ namespace, name: 'a', uid }).kind === 'snapshot',
       'an answer',
     );
-  }, 60_000);
+  }, 180_000);
 });
 
 test('two controllers: both answer, one writes; the leader gone, the other goes on', async () => {
-  const first = await start();
+  const first = await start({ lease: brief });
   await until(() => first.controller.leading(), 'the first leads');
-  const second = await start();
+  const second = await start({ lease: brief });
   const uid = await makePod('a');
   await apply(allow('p'));
   await until(() => acknowledge(second, 'a', uid), 'the second answers');
@@ -370,7 +374,7 @@ test('two controllers: both answer, one writes; the leader gone, the other goes 
   expect(hashes[0]).toBe(hashes[1]);
   // As a crash: nothing is given up.
   first.client.close();
-  await until(() => first.fatal.length === 1, 'the first knows that it is none', 10_000);
+  await until(() => first.fatal.length === 1, 'the first knows that it is none');
   await until(() => second.controller.leading(), 'the second leads');
   expect(first.controller.leading()).toBe(false);
   await apply(allow('p', { mode: 'Observe' }));
@@ -379,7 +383,7 @@ test('two controllers: both answer, one writes; the leader gone, the other goes 
   await until(async () => (await statusOf('p')).enforced === '1/1', 'and counts');
   // One authority, whoever leads.
   expect(second.fatal).toEqual([]);
-}, 90_000);
+}, 180_000);
 
 test('what a replica counted is dropped within seconds of its end without a word', async () => {
   const first = await start();
@@ -398,7 +402,7 @@ test('what a replica counted is dropped within seconds of its end without a word
   expect(condition(await statusOf('p'), 'Enforced')).toBe('False PodsBehind');
   acknowledge(first, 'b', there);
   await until(async () => (await statusOf('p')).enforced === '2/2', 'its pod has gone to the other');
-}, 90_000);
+}, 180_000);
 
 test('what an edit costs the API server does not grow with the pods', async () => {
   const costs: number[] = [];
@@ -413,8 +417,8 @@ test('what an edit costs the API server does not grow with the pods', async () =
     const replica = await start();
     await apply(allow('p'));
     const all = (): boolean => [...uids].every(([name, uid]) => acknowledge(replica, name, uid));
-    await until(all, 'all answered', 30_000);
-    await until(async () => (await statusOf('p')).enforced === `${pods}/${pods}`, 'all enforce', 30_000);
+    await until(all, 'all answered', 60_000);
+    await until(async () => (await statusOf('p')).enforced === `${pods}/${pods}`, 'all enforce', 60_000);
     // What was begun for the first generation comes to rest.
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     replica.calls.length = 0;
@@ -428,7 +432,7 @@ test('what an edit costs the API server does not grow with the pods', async () =
         return (await statusOf('p')).enforced === `${pods}/${pods}` && (await statusOf('p')).observedGeneration === 2;
       },
       'all enforce the edit',
-      30_000,
+      60_000,
     );
     const seconds = (performance.now() - begun) / 1_000;
     // Renewals of the lease and beats come with time, not with the edit.
@@ -441,7 +445,7 @@ test('what an edit costs the API server does not grow with the pods', async () =
   }
   expect(costs[1]).toBeLessThanOrEqual((costs[0] ?? 0) + 3);
   expect(Math.max(...costs)).toBeLessThanOrEqual(12);
-}, 180_000);
+}, 400_000);
 
 describe('served definitions', () => {
   test('older than the controller: it refuses to run, and says how to upgrade', async () => {
@@ -468,5 +472,5 @@ describe('served definitions', () => {
     }
     expect(definitionOf('InferencePolicy').metadata.name).toBe(name);
     await start();
-  }, 60_000);
+  }, 180_000);
 });

@@ -18,6 +18,7 @@ import type { ApiServer } from '../cluster/api-server.ts';
 import { createClusterAuthority } from '../cluster/certificates.ts';
 import { startFaultProxy } from './fault-proxy.ts';
 import type { FaultProxy } from './fault-proxy.ts';
+import { stopwatch, until } from '../support/wait.ts';
 
 interface ConfigMap extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
@@ -35,13 +36,6 @@ afterAll(async () => {
   await server?.stop();
 });
 
-const until = async (holds: () => boolean, what: string, ms = 10_000): Promise<void> => {
-  const end = performance.now() + ms;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
 const bearer = (url: URL | string, read: () => string | undefined, ca?: string): ClusterAccess => ({
   server: new URL(url),
   read: async () => {
@@ -214,10 +208,13 @@ describe('a cache behind a door that breaks', () => {
     await until(() => proxy.open === 1, 'the watch is open');
   };
   /** The cache hears of a change made now. */
-  const hears = async (name: string, ms?: number): Promise<void> => {
+  const hears = async (name: string): Promise<void> => {
     const value = String(performance.now());
     await write(name, value);
-    await until(() => cache.get(`ml/${name}`) === value, `the cache hears of ${name} (${faults.join()})`, ms);
+    await until(
+      () => cache.get(`ml/${name}`) === value,
+      () => `the cache hears of ${name} (${faults.join()})`,
+    );
     expect(cache.by('value', value)).toEqual([value]);
   };
   beforeEach(async () => {
@@ -237,9 +234,13 @@ describe('a cache behind a door that breaks', () => {
     await start({ pageLimit: 3 });
     expect(proxy.calls.filter((call) => call.includes('limit=3')).length).toBeGreaterThanOrEqual(3);
     expect(cache.size).toBeGreaterThanOrEqual(7);
-    await hears('page-3', 1_000);
+    const change = stopwatch();
+    await hears('page-3');
+    expect(change.stop()).toBeLessThan(1_000);
+    const removal = stopwatch();
     await direct.delete(resources.configMaps, { namespace: 'ml', name: 'page-3' });
-    await until(() => cache.get('ml/page-3') === undefined, 'it is gone', 1_000);
+    await until(() => cache.get('ml/page-3') === undefined, 'it is gone');
+    expect(removal.stop()).toBeLessThan(1_000);
     expect(seen.at(-1)).toBe('ml/page-3=');
     expect(faults).toEqual([]);
   });
@@ -312,12 +313,12 @@ describe('a cache behind a door that breaks', () => {
   test('silence: a watch that says nothing is given up, and nothing is lost', async () => {
     await start({ silenceMs: 400, watchMs: 25_000 });
     proxy.freezeAll();
-    await hears('silent', 3_000);
+    await hears('silent');
     expect(faults).toContain('silent');
     let left = 1;
     proxy.fault = () => (left-- > 0 ? { kind: 'silence' } : undefined);
     proxy.resetAll();
-    await hears('silent', 3_000);
+    await hears('silent');
     expect(left).toBeLessThan(1);
   });
 
@@ -329,7 +330,7 @@ describe('a cache behind a door that breaks', () => {
     await hears('second');
     expect(faults).toEqual([]);
     expect(Number(cache.resourceVersion())).toBeGreaterThan(Number(before));
-    expect(cache.ageMs()).toBeLessThan(5_000);
+    expect(cache.ageMs()).toBeLessThan(20_000);
   });
 
   test('everything is listed again from time to time; what the watch did not tell of is counted', async () => {
@@ -355,8 +356,8 @@ describe('a cache behind a door that breaks', () => {
     await server.halt();
     await new Promise((resolve) => setTimeout(resolve, 300));
     await server.resume();
-    await hears('back', 15_000);
-  }, 60_000);
+    await hears('back');
+  }, 120_000);
 
   test('stopped, it asks for nothing more', async () => {
     await start();
@@ -372,14 +373,14 @@ test('two electors: one leads; killed, the other takes over; given up, at once',
   const told: string[] = [];
   const make = (at: number, identity: string) =>
     createLease({
-      client: createKubeClient({ access: bearer(proxies[at]!.url, () => undefined), timeoutMs: 1_000 }),
+      client: createKubeClient({ access: bearer(proxies[at]!.url, () => undefined), timeoutMs: 3_000 }),
       namespace: 'ml',
       name: 'sidegate-controller',
       identity,
       clock: systemClock,
       logger: silentLogger,
-      leaseMs: 2_000,
-      renewMs: 1_400,
+      leaseMs: 6_000,
+      renewMs: 4_500,
       retryMs: 200,
       onLeading: () => told.push(`${identity} leads`),
       onLost: () => told.push(`${identity} lost`),
@@ -387,7 +388,7 @@ test('two electors: one leads; killed, the other takes over; given up, at once',
   const first = make(0, 'a');
   await until(() => first.leading(), 'a leads');
   const second = make(1, 'b');
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  await new Promise((resolve) => setTimeout(resolve, 7_000));
   expect([first.leading(), second.leading()]).toEqual([true, false]);
   proxies[0]!.fault = () => ({ kind: 'silence' });
   let both = false;
@@ -400,7 +401,10 @@ test('two electors: one leads; killed, the other takes over; given up, at once',
   const third = make(0, 'c');
   await new Promise((resolve) => setTimeout(resolve, 500));
   await second.close();
-  await until(() => third.leading(), 'c leads', 1_500);
+  // Not by the end of its time.
+  const watch = stopwatch();
+  await until(() => third.leading(), 'c leads');
+  expect(watch.stop()).toBeLessThan(3_000);
   await Promise.all([first.close(), third.close()]);
   await Promise.all(proxies.map((proxy) => proxy.stop()));
-}, 60_000);
+}, 120_000);

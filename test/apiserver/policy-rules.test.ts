@@ -252,6 +252,11 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
     ['approvals: { timeout: 999ms }', 'approvals: { timeout: 25h }'],
   ],
   [
+    'spec.approvals.maxGrant',
+    'must be at least 1m and at most 720h',
+    ['approvals: { maxGrant: 59s }', 'approvals: { maxGrant: 721h }'],
+  ],
+  [
     'spec.requestLimits.bodyTimeout',
     'must be at least 1ms and at most 168h',
     ['requestLimits: { bodyTimeout: 0s }', 'requestLimits: { bodyTimeout: 169h }'],

@@ -246,6 +246,30 @@ describe('names and ports', () => {
     ).toEqual([...controlPlane.openWebhooks].sort());
   });
 
+  test('what the API server asks the webhook is no more than it decides, without traces, and answered soon', () => {
+    const [mutating] = defaults.filter(({ kind }) => kind === 'MutatingWebhookConfiguration');
+    expect(mutating?.webhooks).toHaveLength(1);
+    const [inject] = mutating?.webhooks ?? [];
+    expect(inject.rules).toEqual([
+      { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'], scope: 'Namespaced' },
+    ]);
+    expect(inject.reinvocationPolicy).toBe('IfNeeded');
+    expect(inject.objectSelector.matchExpressions).toEqual([{ key: 'sidegate.dev/inference', operator: 'Exists' }]);
+    // Our own pods, and those that the cluster rests on, start while no webhook runs.
+    expect(inject.namespaceSelector.matchExpressions[0].values).toEqual(['kube-system', 'sidegate-system']);
+    for (const { kind, webhooks = [] } of defaults.filter((one) => one.kind.endsWith('WebhookConfiguration')))
+      for (const one of webhooks) {
+        const { name, matchPolicy, sideEffects, timeoutSeconds, admissionReviewVersions, rules } = one;
+        expect({ kind, name, matchPolicy, admissionReviewVersions }).toEqual({
+          ...{ kind, name },
+          ...{ matchPolicy: 'Equivalent', admissionReviewVersions: ['v1'] },
+        });
+        expect(['None', 'NoneOnDryRun']).toContain(sideEffects);
+        expect(timeoutSeconds).toBeLessThanOrEqual(5);
+        expect(JSON.stringify(rules)).not.toMatch(/"\*"[^}]*"resources"|"resources":\[[^\]]*\*/);
+      }
+  });
+
   test('the roles may write the objects that processes own, and name them', () => {
     const named = JSON.stringify(defaults.filter((one) => one.kind.endsWith('Role')).flatMap((one) => one.rules));
     for (const name of [controlPlane.authority, controlPlane.trust, controlPlane.root, controlPlane.webhookAuthority])
@@ -256,6 +280,53 @@ describe('names and ports', () => {
     const monitor = only(render({ monitoring: { serviceMonitor: true } }), 'PodMonitor', 'sidegate-sidecars');
     expect(monitor.spec.podMetricsEndpoints[0].port).toBe('sidegate-admin');
     expect(listeners.admin).toBe(17_491);
+  });
+});
+
+describe('cert-manager for the webhook', () => {
+  const named = (objects: readonly KubeObject[], kind: string): string[] =>
+    objects.filter((one) => one.kind === kind).map(({ metadata }) => metadata.name);
+  const roleRules = (objects: readonly KubeObject[]): readonly KubeObject[] =>
+    objects
+      .filter((one) => one.kind.endsWith('Role') && one.metadata.name === 'sidegate-webhook')
+      .flatMap((one) => one.rules);
+
+  test('issues its certificate, and writes its authority; the webhook writes neither', () => {
+    const objects = render({ webhook: { certManager: { enabled: true } } });
+    expect(named(objects, 'Issuer')).toEqual(['sidegate-webhook-root', 'sidegate-webhook']);
+    const { spec } = only(objects, 'Certificate', 'sidegate-webhook');
+    expect(spec).toMatchObject({
+      secretName: controlPlane.webhookCertificate,
+      dnsNames: ['sidegate-webhook.sidegate-system.svc'],
+      issuerRef: { name: 'sidegate-webhook', kind: 'Issuer', group: 'cert-manager.io' },
+    });
+    const calling = objects.filter(({ kind }) => kind.endsWith('WebhookConfiguration'));
+    expect(calling).toHaveLength(3);
+    for (const { metadata } of calling)
+      expect(metadata.annotations).toEqual({ 'cert-manager.io/inject-ca-from': 'sidegate-system/sidegate-webhook' });
+    const { args } = podOf(only(objects, 'Deployment', 'sidegate-webhook')).spec.containers[0];
+    expect(args).toContain(`--certificate-secret=${controlPlane.webhookCertificate}`);
+    for (const { resources = [], verbs, resourceNames } of roleRules(objects)) {
+      if (resources.includes('secrets')) expect(resourceNames).toEqual([controlPlane.webhookCertificate]);
+      if (!['events', 'subjectaccessreviews'].some((one) => resources.includes(one)))
+        expect(verbs.filter((verb: string) => !['get', 'list', 'watch'].includes(verb))).toEqual([]);
+    }
+  });
+
+  test('takes an issuer of yours', () => {
+    const issuerRef = { name: 'corp', kind: 'ClusterIssuer' };
+    const objects = render({ webhook: { certManager: { enabled: true, issuerRef } } });
+    expect(named(objects, 'Issuer')).toEqual([]);
+    expect(named(objects, 'Certificate')).toEqual(['sidegate-webhook']);
+    expect(only(objects, 'Certificate', 'sidegate-webhook').spec.issuerRef).toEqual({
+      ...issuerRef,
+      group: 'cert-manager.io',
+    });
+  });
+
+  test('is not there by default', () => {
+    expect([...named(defaults, 'Issuer'), ...named(defaults, 'Certificate')]).toEqual([]);
+    expect(JSON.stringify(defaults)).not.toContain('cert-manager');
   });
 });
 
@@ -310,25 +381,12 @@ describe('what is watched', () => {
     expect(values.filter((value: string) => !all.includes(`'${value}'`))).toEqual([]);
   });
 
-  test('of the control plane has its panel and, where it tells of a fault, its alert', () => {
+  test('of the control plane has a panel, an alert or a row in the docs', () => {
     expect(ofControlPlane.length).toBeGreaterThan(30);
-    const panels = readFileSync(join(chart, 'files/dashboard.json'), 'utf8');
-    const rules = readFileSync(join(chart, 'files/alerts.yaml'), 'utf8');
-    const unseen = ofControlPlane.filter(
-      (name) => !/_(sum|count)$/.test(name) && !panels.includes(name) && !rules.includes(name),
-    );
-    expect(unseen.sort()).toEqual([
-      'sidegate_ack_writes_total',
-      'sidegate_authority_steps_total',
-      'sidegate_events_dropped_total',
-      'sidegate_policies',
-      'sidegate_policy_compilations',
-      'sidegate_snapshots_refused_total',
-      'sidegate_stream_bytes_total',
-      'sidegate_stream_messages_total',
-      'sidegate_streams_closed_total',
-      'sidegate_streams_opened_total',
-    ]);
+    const files = ['files/dashboard.json', 'files/alerts.yaml'].map((file) => join(chart, file));
+    const docs = ['operations', 'kubernetes'].map((page) => join(root, `docs/${page}.md`));
+    const seen = [...files, ...docs].map((file) => readFileSync(file, 'utf8')).join('\n');
+    expect(ofControlPlane.filter((name) => !/_(sum|count|bucket)$/.test(name) && !seen.includes(name))).toEqual([]);
   });
 
   test('by the dashboard exists', () => {

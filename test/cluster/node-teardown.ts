@@ -2,9 +2,12 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
+import { chosenContext } from './context.ts';
 import { otherUsers, startedByTests, stateFolder, userFile } from './node.ts';
 
 export default async function takeDown(): Promise<void> {
+  // An existing cluster is somebody's.
+  if (chosenContext() !== undefined) return;
   const state = stateFolder();
   rmSync(userFile(state, process.pid), { force: true });
   if (!existsSync(startedByTests(state)) || otherUsers(state).length > 0) return;

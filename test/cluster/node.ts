@@ -1,48 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { clusterNode } from './cluster-node.ts';
+import type { ClusterNode } from './cluster-node.ts';
 import { runCommand } from './command.ts';
-import type { CommandOptions, CommandResult } from './command.ts';
-import { sidegateImage, toolsImage } from './images.ts';
-import type { TestImage } from './images.ts';
+import { chosenContext, startContext } from './context.ts';
 import { findPrograms } from './programs.ts';
 
-/**
- * The one-node Kubernetes of this machine (up.sh), with our image and the tools image imported.
- *
- * It lives in a network namespace of its own: nothing of it is reached from this process, so whatever talks to it or its
- * pods is run there, by `run`, `kubectl` and `helm`, or in a pod, by `exec`.
- */
-export interface ClusterNode {
-  /** References for `image:`. */
-  readonly images: { readonly sidegate: string; readonly tools: string };
-  /** Any program in the cluster's network namespace, with KUBECONFIG set and kubectl and helm in PATH. */
-  run(program: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
-  kubectl(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
-  helm(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
-  /** kubectl's standard output; rejects with its standard error unless it succeeds. */
-  must(args: readonly string[], options?: CommandOptions): Promise<string>;
-  /** `kubectl apply` of YAML or JSON; rejects with the server's message. */
-  apply(manifest: string): Promise<string>;
-  /** A command in a pod. `target` as kubectl writes it: `pod/NAME`, `deployment/NAME`. */
-  exec(namespace: string, target: string, command: readonly string[], options?: ExecOptions): Promise<CommandResult>;
-  /** Makes a namespace with the service account that pods need, and removes what was there under that name before. */
-  namespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>;
-  /** Removes a namespace and waits until it is gone. Its pods get one second to end. */
-  removeNamespace(name: string): Promise<void>;
-  /** Imports an image archive; does nothing for one that is there. */
-  import(image: TestImage): Promise<void>;
-  /** What went on in a namespace, for people: objects, events, descriptions, the end of every container's log. */
-  report(namespace: string): Promise<string>;
-  /** Resolves when it holds, asked each 200 ms; rejects after so long, with the last error if there was one. Default 30 s. */
-  eventually(holds: () => Promise<boolean>, withinMs?: number): Promise<void>;
-  /** Runs an action; if it fails, writes `report` to a file and puts its name, and the logs' end, into the error. */
-  explained<T>(namespace: string, action: () => Promise<T>): Promise<T>;
-}
-
-export interface ExecOptions extends CommandOptions {
-  /** Default: the pod's default container. */
-  readonly container?: string;
-}
+export type { ClusterNode, ExecOptions } from './cluster-node.ts';
 
 const script = (name: string): string => join(import.meta.dirname, name);
 
@@ -79,14 +44,44 @@ export function nodeTierFault(
   return undefined;
 }
 
+/** What containers ask of the kernel, each tried and undone. */
+const abilities: readonly (readonly [what: string, script: string])[] = [
+  ['network namespaces', 'unshare -n true'],
+  [
+    'overlay mounts',
+    `unshare -m sh -c 'mount -t tmpfs none /mnt && cd /mnt && mkdir l u w m && mount -t overlay none -o lowerdir=l,upperdir=u,workdir=w m'`,
+  ],
+  [
+    'cgroups that it may write',
+    `if [ -e /sys/fs/cgroup/cgroup.controllers ]; then d=/sys/fs/cgroup; else d=/sys/fs/cgroup/memory; fi
+     mkdir "$d/sidegate-probe-$$" && rmdir "$d/sidegate-probe-$$"`,
+  ],
+];
+
+/** The same, and whether this machine lets us: a container that runs the tests may be root and yet make no mount and no cgroup. */
+export function nodeMachineFault(): string | undefined {
+  const fault = nodeTierFault();
+  if (fault !== undefined) return fault;
+  const missing = abilities.filter(([, probe]) => spawnSync('sh', ['-c', probe]).status !== 0).map(([what]) => what);
+  return missing.length === 0
+    ? undefined
+    : `the node tier needs ${missing.join(', ')}, which this machine does not give: run it in a machine of its own or a privileged ` +
+        'container, name an existing cluster with CLUSTER=context, or say NODE_TIER=0 to do without';
+}
+
 /**
- * Starts the cluster if it does not run (some seconds; half a second if it does), makes both images of the sources as they
- * are now and imports what is new.
+ * Starts the cluster if it does not run (some seconds; half a second if it does), makes both images of the sources as they are now and imports
+ * what is new. With `CLUSTER=context` it is that cluster instead (context.ts).
+ *
+ * The one-node Kubernetes of this machine (up.sh) lives in a network namespace of its own: nothing of it is reached from this process, so
+ * whatever talks to it or its pods is run there, by `run`, `kubectl` and `helm`, or in a pod, by `exec`.
  *
  * @throws Error that says what to install where the tier cannot run.
  */
 export async function startNode(): Promise<ClusterNode> {
-  const fault = nodeTierFault();
+  const context = chosenContext();
+  if (context !== undefined) return startContext(context);
+  const fault = nodeMachineFault();
   if (fault !== undefined) throw new Error(fault);
   findPrograms(['kubelet', 'containerd', 'helm'], undefined);
   const state = stateFolder();
@@ -99,114 +94,15 @@ export async function startNode(): Promise<ClusterNode> {
 
   const run: ClusterNode['run'] = (program, args, options) =>
     runCommand(script('netns.sh'), [program, ...args], options);
-  const kubectl: ClusterNode['kubectl'] = (args, options) => run('kubectl', args, options);
-  const must: ClusterNode['must'] = async (args, options) => {
-    const { status, stdout, stderr } = await kubectl(args, options);
-    if (status !== 0)
-      throw new Error(`kubectl ${args.join(' ')}: ${stderr.trim() || stdout.trim() || `status ${status}`}`);
-    return stdout;
-  };
-  const importImage: ClusterNode['import'] = async ({ reference, archive }) => {
-    const ctr = ['-a', join(state, 'containerd.sock'), '-n', 'k8s.io', 'images'];
-    const listed = await run('ctr', [...ctr, 'ls', '-q', `name==${reference}`]);
-    if (listed.stdout.trim() === reference) return;
-    const imported = await run('ctr', [...ctr, 'import', archive]);
-    if (imported.status !== 0) throw new Error(`importing ${archive} failed: ${imported.stderr}`);
-  };
-  const report: ClusterNode['report'] = async (namespace) => {
-    const parts = [
-      ['get', 'pods,services,endpointslices,jobs,deployments', '-o', 'wide'],
-      ['get', 'events', '--sort-by=.lastTimestamp'],
-      ['describe', 'pods'],
-    ].map(async (args) => {
-      const { stdout, stderr } = await kubectl(['-n', namespace, ...args]);
-      return `--- kubectl ${args.join(' ')}\n${stdout}${stderr}`;
-    });
-    return [...(await Promise.all(parts)), await logs(namespace)].join('\n');
-  };
-  const logs = async (namespace: string): Promise<string> => {
-    const names = await kubectl(['-n', namespace, 'get', 'pods', '-o', 'name']);
-    const each = names.stdout
-      .split('\n')
-      .filter((name) => name !== '')
-      .map(async (name) => {
-        const log = ['-n', namespace, 'logs', name, '--all-containers', '--prefix', '--tail=60'];
-        const [now, before] = await Promise.all([kubectl(log), kubectl([...log, '--previous'])]);
-        return `--- logs of ${name}\n${before.stdout}${now.stdout}${now.stderr}`;
-      });
-    return (await Promise.all(each)).join('\n');
-  };
-
-  const [sidegate, tools] = [sidegateImage(), toolsImage()];
-  await importImage(sidegate);
-  await importImage(tools);
-
-  const removeNamespace = async (name: string): Promise<void> => {
-    // Without this the namespace waits 30 s for every pod that ignores SIGTERM.
-    await kubectl(['-n', name, 'delete', 'pods', '--all', '--grace-period=1', '--wait=false']);
-    await must(['delete', 'namespace', name, '--ignore-not-found', '--timeout=90s']);
-  };
-  return {
-    images: { sidegate: sidegate.reference, tools: tools.reference },
+  return clusterNode({
     run,
-    kubectl,
-    helm: (args, options) => run('helm', args, options),
-    must,
-    apply: (manifest) => must(['apply', '-f', '-'], { input: manifest }),
-    exec: (namespace, target, command, { container, ...options } = {}) =>
-      kubectl(
-        [
-          ...['-n', namespace, 'exec', target],
-          ...(options.input === undefined ? [] : ['-i']),
-          ...(container === undefined ? [] : ['-c', container]),
-          '--',
-          ...command,
-        ],
-        options,
-      ),
-    async namespace(name, labels = {}) {
-      await removeNamespace(name);
-      await must(['create', '-f', '-'], {
-        input: JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }),
-      });
-      // Pods are refused until a controller has made it.
-      await must(['-n', name, 'wait', '--for=create', 'serviceaccount/default', '--timeout=30s']);
+    folder: state,
+    async importImage({ reference, archive }) {
+      const ctr = ['-a', join(state, 'containerd.sock'), '-n', 'k8s.io', 'images'];
+      const listed = await run('ctr', [...ctr, 'ls', '-q', `name==${reference}`]);
+      if (listed.stdout.trim() === reference) return;
+      const imported = await run('ctr', [...ctr, 'import', archive]);
+      if (imported.status !== 0) throw new Error(`importing ${archive} failed: ${imported.stderr}`);
     },
-    removeNamespace,
-    import: importImage,
-    report,
-    async eventually(holds, withinMs = 30_000) {
-      const end = performance.now() + withinMs;
-      let cause: unknown;
-      const held = async (): Promise<boolean> => {
-        try {
-          return await holds();
-        } catch (error) {
-          cause = error;
-          return false;
-        }
-      };
-      while (!(await held())) {
-        if (performance.now() > end) throw new Error(`did not become true within ${withinMs} ms`, { cause });
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      }
-    },
-    async explained(namespace, action) {
-      try {
-        return await action();
-      } catch (error) {
-        const folder = join(state, 'reports');
-        mkdirSync(folder, { recursive: true });
-        const file = join(folder, `${namespace}-${Date.now()}.txt`);
-        const kubelet = readFileSync(join(state, 'log', 'kubelet.log'), 'utf8')
-          .split('\n')
-          .slice(-100)
-          .join('\n');
-        writeFileSync(file, `${await report(namespace)}\n--- kubelet\n${kubelet}\n`);
-        const tail = (await logs(namespace)).slice(-3_000);
-        const message = error instanceof Error ? error.message : String(error);
-        throw new Error(`${message}\n\nThe whole report: ${file}\n${tail}`, { cause: error });
-      }
-    },
-  };
+  });
 }

@@ -89,11 +89,15 @@ export function planDay(node: ClusterNode, namespace: string): Day {
     token: async (audience = 'inference', account = 'caller') =>
       (await node.must(['-n', namespace, 'create', 'token', account, `--audience=${audience}`])).trim(),
     async trust() {
-      const { status, stdout, stderr } = await sidegate('ca');
-      if (status !== 0) throw new Error(`sidegate ca: ${stderr}`);
-      const put = await node.exec(namespace, 'pod/caller', ['sh', '-c', 'cat > /tmp/ca.pem'], { input: stdout });
-      if (put.status !== 0) throw new Error(put.stderr);
-      return stdout;
+      let pem = '';
+      await node.eventually(async () => {
+        const { status, stdout, stderr } = await sidegate('ca');
+        if (status !== 0) throw new Error(`sidegate ca: ${stderr}`);
+        pem = stdout;
+        return true;
+      });
+      await node.put(namespace, 'pod/caller', '/tmp/ca.pem', pem);
+      return pem;
     },
     async modelSaw() {
       const logs = await Promise.all(

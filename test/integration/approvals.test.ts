@@ -79,8 +79,10 @@ describe('a request that a guard holds', () => {
     await waits();
     await pause(50);
     expect(world.model.seen).toEqual([]);
+    expect(await world.metrics()).toMatch(/^sidegate_approvals_waiting 1$/m);
     desk.decide('Approve');
     const { status, text, headers } = await answer;
+    expect(await world.metrics()).toMatch(/^sidegate_approvals_waiting 0$/m);
     expect([status, text]).toEqual([200, chatAnswer('fine')]);
     expect(headers['sidegate-receipt']).toContain('test/project=held,test/project=approved');
     expect(world.model.seen.map((one) => one.body)).toEqual([JSON.stringify(risky)]);

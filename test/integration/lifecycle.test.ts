@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AuditUnavailableError } from '../../pkg/core/index.ts';
+import type { AuditEvent, AuditSink } from '../../pkg/core/index.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
 import { answerChat, chunk, streamChat } from '../support/scripted-model.ts';
@@ -328,6 +329,100 @@ describe('the record', () => {
     expect(answer.status).toBe(200);
     expect(answer.headers['sidegate-receipt']).toContain('failed-open=audit');
     expect(await world.metrics()).toMatch(/sidegate_failed_open_total [1-9]/);
+  });
+
+  const long = 'a plain word or two '.repeat(50_000);
+  const longAnswer: World['model']['script'] = (response) =>
+    response.setHeader('content-type', 'application/json').end(
+      JSON.stringify({
+        choices: [{ index: 0, message: { role: 'assistant', content: long }, finish_reason: 'stop' }],
+      }),
+    );
+
+  test('of a long answer is written in parts, between which others get their turn, before the answer leaves', async () => {
+    let turns = 0;
+    const spin = (): void => {
+      turns++;
+      next = setImmediate(spin);
+    };
+    let next = setImmediate(spin);
+    const parts: { readonly text: string; readonly turn: number; readonly segments: number }[] = [];
+    const sink: AuditSink = {
+      append(events) {
+        const segments = events.flatMap((one) => (one.type === 'segment' && one.direction === 'response' ? [one] : []));
+        if (segments.length > 0)
+          parts.push({ text: segments.map(({ text }) => text).join(''), turn: turns, segments: segments.length });
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: sink });
+    world.model.script = longAnswer;
+    try {
+      expect((await world.post(path, ask)).text).toContain(long);
+    } finally {
+      clearImmediate(next);
+    }
+    expect(parts.map(({ text }) => text).join('')).toBe(long);
+    expect(Math.max(...parts.map(({ segments }) => segments))).toBe(4);
+    expect(new Set(parts.map(({ turn }) => turn)).size).toBe(parts.length);
+  });
+
+  const longAsk = { model: 'llama-3-8b', messages: [{ role: 'user', content: long }] };
+  const ofRequest = (events: readonly AuditEvent[]): readonly AuditEvent[] =>
+    events.filter((one) => one.type === 'segment' && one.direction === 'request');
+
+  test('of a long prompt is written in parts, all of them before the model sees a byte', async () => {
+    let text = '';
+    const parts: number[] = [];
+    const seen: number[] = [];
+    const sink: AuditSink = {
+      append(events) {
+        const segments = ofRequest(events);
+        if (segments.length === 0) return;
+        for (const one of segments) if (one.type === 'segment') text += one.text;
+        parts.push(segments.length);
+        seen.push(world?.model.seen.length ?? -1);
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: sink });
+    expect((await world.post(path, longAsk)).status).toBe(200);
+    expect(text).toBe(long);
+    expect(Math.max(...parts)).toBe(4);
+    expect(new Set(seen)).toEqual(new Set([0]));
+    expect(world.model.seen).toHaveLength(1);
+  });
+
+  test('that fails in the middle of a long prompt refuses it, and the model sees nothing', async () => {
+    let parts = 0;
+    const flaky: AuditSink = {
+      append(events) {
+        if (ofRequest(events).length > 0 && ++parts > 2) throw new AuditUnavailableError();
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: flaky });
+    const answer = await world.post(path, longAsk);
+    expect([answer.status, code(answer.text)]).toEqual([503, 'audit_unavailable']);
+    expect(world.model.seen).toEqual([]);
+    expect(parts).toBeGreaterThan(2);
+  });
+
+  test('that fails in the middle of a long answer refuses it whole', async () => {
+    let parts = 0;
+    const flaky: AuditSink = {
+      append(events) {
+        if (events.some((one) => one.type === 'segment' && one.direction === 'response') && ++parts > 2)
+          throw new AuditUnavailableError();
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: flaky });
+    world.model.script = longAnswer;
+    const answer = await world.post(path, ask);
+    expect([answer.status, code(answer.text)]).toEqual([503, 'audit_unavailable']);
+    expect(answer.text).not.toContain('a plain word');
+    expect(parts).toBeGreaterThan(2);
   });
 
   test('that fails in the middle of a stream ends the stream', async () => {

@@ -23,6 +23,7 @@ import { startIssuer } from '../support/issuer.ts';
 import type { ScriptedModel } from '../support/scripted-model.ts';
 import { chunk, startScriptedModel } from '../support/scripted-model.ts';
 import { basePolicy } from '../support/world.ts';
+import { pause, until } from '../support/wait.ts';
 
 // Several listeners before one pipeline: what comes over the network, and what comes from inside the pod.
 
@@ -415,12 +416,12 @@ describe('leaving', () => {
     const body = '{"model":"llama-3-8b","stream":true,"messages":[{"role":"user","content":"hi"}]}';
     try {
       const begun = ask(outer, { ...chat, body, tls: true, bearer: token, agent });
-      while (model.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await until(() => model.seen.length > 0);
+      await pause(50);
       plane.leave(true);
       finish();
       expect(await begun).toMatchObject({ status: 200, connection: 'keep-alive' });
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await pause(100);
       const [socket] = Object.values(agent.freeSockets).flatMap((all) => all ?? []);
       expect(socket?.destroyed).toBe(false);
       withList();
@@ -463,11 +464,11 @@ describe('leaving', () => {
     };
     const { loopback, plane } = await openDoors(basePolicy(issuer.url));
     const asked = ask(loopback, { path: '/health' });
-    while (model.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => model.seen.length > 0);
     expect(plane.inFlight).toBe(1);
     answer();
     await asked;
-    while (plane.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => plane.inFlight === 0);
     expect(plane.live).toBe(0);
   });
 });

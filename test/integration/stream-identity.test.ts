@@ -7,6 +7,7 @@ import { policy } from '../../pkg/core/testing/policies.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../../pkg/pki/index.ts';
 import { controllerName, rawPeer, snapshotOf, streamWorld, until } from '../support/stream.ts';
 import type { StreamWorld } from '../support/stream.ts';
+import { pause } from '../support/wait.ts';
 
 /**
  * Who is let in, and whom a sidecar believes: each attack that docs/security.md names ("How a sidecar and the controller know
@@ -330,7 +331,7 @@ describe('whom a sidecar believes', () => {
       const { port, heard, close } = await impostor(cert, key);
       const sidecar = world.sidecar(pod, { url: `https://127.0.0.1:${port}` });
       await until(() => sidecar.events.includes('connect_failed'));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
       expect(heard).toEqual([]);
       expect(world.log.join('\n')).toContain('"code":"untrusted"');
       expect(sidecar.answered()).toEqual({ ready: false, reasons: ['no_certificate', 'no_policy_yet'] });

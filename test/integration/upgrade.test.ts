@@ -97,6 +97,37 @@ describe('WebSocket upgrades', () => {
     await echo.close();
   });
 
+  test('count against the limits of a policy that observes, which refuses none of them', async () => {
+    const observing = (issuer: string): string => `${open(issuer)}---
+apiVersion: sidegate.dev/v1alpha1
+kind: InferencePolicy
+metadata: { name: watching, namespace: ml }
+spec:
+  mode: Observe
+  identity:
+    providers:
+    - name: corp
+      oidc: { issuer: "${issuer}", audiences: [inference], allowInsecureLoopback: true }
+  access:
+  - { name: few, effect: Allow, subjects: [{ anyone: true }], operations: [Other], limits: { requestsPerMinute: 1, concurrentRequests: 1 } }
+`;
+    const echo = await startEcho();
+    world = await startWorld({ policy: observing, modelUrl: echo.url });
+    const ends = (): readonly unknown[] => world?.record().filter(({ type }) => type === 'end') ?? [];
+    const token = await world.token();
+    try {
+      for (let n = 1; n <= 2; n++) {
+        expect(await handshake(world, token)).toMatch(/^HTTP\/1\.1 101 /);
+        await until(() => ends().length === n, 'the end on record');
+      }
+    } finally {
+      await echo.close();
+    }
+    const [first, second] = ends().map((end) => JSON.stringify(end));
+    expect(first).not.toContain('limited');
+    expect(second).toMatch(/few[^}]*rate_limited|rate_limited[^}]*few/);
+  });
+
   test('end when a policy no longer allows them', async () => {
     const echo = await startEcho();
     world = await startWorld({ policy: open, modelUrl: echo.url });

@@ -146,7 +146,7 @@ beforeAll(async () => {
       }),
     );
     await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s']);
-    await node.exec(namespace, 'pod/caller', ['sh', '-c', 'cat > /tmp/ca.pem'], { input: controller.reach.ca });
+    await node.put(namespace, 'pod/caller', '/tmp/ca.pem', controller.reach.ca);
     await node.eventually(async () => (await curl(['-k', `https://llama.${namespace}.svc/health`])).status !== 0);
   });
 }, 300_000);

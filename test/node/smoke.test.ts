@@ -124,7 +124,7 @@ beforeAll(async () => {
     token = (await node.must(['-n', namespace, 'create', 'token', 'caller', '--audience=inference'])).trim();
     // What a caller trusts; a person would take it from the state folder by `sidegate ca`.
     const ca = await inSidecar("process.stdout.write(require('node:fs').readFileSync('/state/ca.pem'))");
-    await node.exec(namespace, 'pod/caller', ['sh', '-c', 'cat > /tmp/ca.pem'], { input: ca });
+    await node.put(namespace, 'pod/caller', '/tmp/ca.pem', ca);
     // kube-proxy follows a pod's readiness after a moment.
     await node.eventually(async () => (await curl(url)).status !== 0);
   });

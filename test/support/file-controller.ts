@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Secret } from '../../pkg/base/index.ts';
 import type { Snapshot } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
+import { noApprovals } from '../../pkg/local/index.ts';
 import type { NotAnswered, Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 
 const read = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
@@ -51,6 +52,8 @@ export function fileController(folder: string, { clock, compile }: RemoteOptions
       ageMs: () => (existsSync(folder) ? Date.now() - statSync(folder).mtimeMs : 0),
       close: () => Promise.resolve(),
     },
+    approvals: noApprovals,
+    grants: { current: () => [], subscribe: () => () => undefined, ageMs: () => 0 },
     credentials: { read: (ref) => secret(ref)?.reveal(), close: () => undefined },
     secret,
     onSecrets: () => () => undefined,

@@ -8,6 +8,8 @@ import type { JsonValue, Logger } from '../../pkg/base/index.ts';
 import { controllerAudience } from '../../pkg/contract/index.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
+  ApprovalDesk,
+  GrantFeed,
   ImportedCertificate,
   LimitStoreAddress,
   PodAnswer,
@@ -35,13 +37,7 @@ import type { FakeClock } from './fake-clock.ts';
 export const controllerName = 'sidegate-controller.sidegate-system.svc';
 
 /** Waits in real time for what happens on real sockets. */
-export async function until(condition: () => boolean, what = 'the condition', ms = 20_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`${what} did not come true`);
-    await new Promise((resolve) => setTimeout(resolve, 3));
-  }
-}
+export { until } from './wait.ts';
 
 /** A snapshot of these policies, as the controller makes it. */
 export function snapshotOf(policies: readonly Policy[], seen: Readonly<Record<string, string>> = {}): PodSnapshot {
@@ -131,7 +127,7 @@ export interface StreamWorld {
   folder(token: string): { readonly tokenFile: string; readonly stateFolder: string };
   sidecar(pod: PodRecord & { readonly token: string }, more?: Partial<RemoteOptions>): Sidecar;
   /** Another replica on the same cluster. */
-  replica(limits?: Partial<StreamLimits>, directory?: PodDirectory): Promise<StreamServer>;
+  replica(limits?: Partial<StreamLimits>, directory?: PodDirectory, grants?: GrantFeed): Promise<StreamServer>;
   close(): Promise<void>;
 }
 
@@ -142,7 +138,13 @@ export interface Sidecar extends Remote {
 
 /** Real TLS on loopback, both sides real; only the cluster behind the controller is not. */
 export async function streamWorld(
-  options: { readonly limits?: Partial<StreamLimits>; readonly agoMs?: number } = {},
+  options: {
+    readonly limits?: Partial<StreamLimits>;
+    readonly agoMs?: number;
+    /** Asked for each replica: its desk. */
+    readonly approvals?: () => ApprovalDesk;
+    readonly grants?: GrantFeed;
+  } = {},
 ): Promise<StreamWorld> {
   // TLS itself knows only the real time.
   const clock = fakeClock({ now: Date.now() - (options.agoMs ?? 0) });
@@ -163,7 +165,11 @@ export async function streamWorld(
   const logger = recording(log);
   let count = 0;
 
-  const replica = async (limits?: Partial<StreamLimits>, other?: PodDirectory): Promise<StreamServer> => {
+  const replica = async (
+    limits?: Partial<StreamLimits>,
+    other?: PodDirectory,
+    feed?: GrantFeed,
+  ): Promise<StreamServer> => {
     const server = await createStreamServer({
       host: '127.0.0.1',
       port: 0,
@@ -173,6 +179,8 @@ export async function streamWorld(
       directory: other ?? directory,
       authority,
       limitStore: () => world.limitStore,
+      ...((feed ?? options.grants) === undefined ? {} : { grants: feed ?? options.grants }),
+      ...(options.approvals === undefined ? {} : { approvals: options.approvals() }),
       clock,
       logger,
       random: () => 0.5,

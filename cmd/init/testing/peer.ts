@@ -7,10 +7,11 @@ import { jsonValue, parseJson } from '../../../pkg/base/index.ts';
 /** An order, and its answer: for `listen` and `bind` "ready", for `dial` and `send` what the other side said or an error code. */
 export type Order =
   | { readonly do: 'listen' | 'bind'; readonly port: number; readonly say: string }
-  | { readonly do: 'dial' | 'send'; readonly host: string; readonly port: number };
+  | { readonly do: 'dial' | 'send'; readonly host: string; readonly port: number; readonly ms?: number };
 
-/** Long enough for one kernel, short enough to wait for what is dropped. */
-const timeoutMs = 700;
+/** Far more than an answer takes; who expects none says how long it listens for one (`ms`). */
+const patienceMs = 15_000;
+const timeoutOf = (order: Order): number => ('ms' in order ? order.ms : undefined) ?? patienceMs;
 
 const answers: Readonly<Record<Order['do'], (order: Order, reply: (text: string) => void) => void>> = {
   listen: (order, reply) => {
@@ -28,7 +29,7 @@ const answers: Readonly<Record<Order['do'], (order: Order, reply: (text: string)
   dial: (order, reply) => {
     const socket = connect({ host: 'host' in order ? order.host : '', port: order.port });
     let said = '';
-    socket.setTimeout(timeoutMs, () => socket.destroy(Object.assign(new Error(), { code: 'ETIMEDOUT' })));
+    socket.setTimeout(timeoutOf(order), () => socket.destroy(Object.assign(new Error(), { code: 'ETIMEDOUT' })));
     socket.on('data', (bytes) => (said += bytes.toString()));
     socket.on('end', () => reply(said));
     socket.on('error', (error) => reply('code' in error ? String(error.code) : 'error'));
@@ -41,7 +42,7 @@ const answers: Readonly<Record<Order['do'], (order: Order, reply: (text: string)
       socket.close();
       reply(text);
     };
-    const timer = setTimeout(() => done('ETIMEDOUT'), timeoutMs);
+    const timer = setTimeout(() => done('ETIMEDOUT'), timeoutOf(order));
     socket.on('message', (bytes) => done(bytes.toString()));
     socket.on('error', () => done('error'));
     socket.send('hello', order.port, host);

@@ -37,8 +37,9 @@ export class Peer {
     return answer;
   }
 
-  dial(host: string, port: number): Promise<string> {
-    return this.do({ do: 'dial', host, port });
+  /** @param ms How long an answer is waited for; default: long. */
+  dial(host: string, port: number, ms?: number): Promise<string> {
+    return this.do({ do: 'dial', host, port, ...(ms === undefined ? {} : { ms }) });
   }
 
   stop(): void {

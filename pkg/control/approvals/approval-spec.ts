@@ -14,7 +14,7 @@ export interface AskTerms {
 /** Compiled once for each set of policies. */
 const compiled = new WeakMap<PodSnapshot['policies'], AskTerms>();
 
-export function termsOf({ policies }: PodSnapshot): AskTerms {
+export function termsOf({ policies }: Pick<PodSnapshot, 'policies'>): AskTerms {
   const known = compiled.get(policies);
   if (known !== undefined) return known;
   const { approvals, scanRules } = compileSnapshot(policies, { revision: 0 });

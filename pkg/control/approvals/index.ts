@@ -1,7 +1,7 @@
 // For the rest of pkg/control.
 export { createApprovalCache } from './approval-fact.ts';
 export type { ApprovalFact } from './approval-fact.ts';
-export { approverResources, providerId, shortProvider } from './approval-spec.ts';
+export { approverResources, providerId, shortProvider, termsOf } from './approval-spec.ts';
 export { approvalSteps } from './approval-writer.ts';
 export type { ApprovalStep } from './approval-writer.ts';
 export { createApprovalDesk } from './desk.ts';

@@ -37,6 +37,9 @@ export function createOpener({ book, writer, clock, limits }: OpenerOptions): Op
     if (clock.now() >= fact.expiresAt) return false;
     return isOpen(fact) || fact.phase === 'Denied';
   };
+  /** It has spent it, and asks again because the answer was lost on the way. */
+  const isIts = ({ usedBy }: ApprovalFact, pod: PodName, { session }: ApprovalSpecResource): boolean =>
+    usedBy !== undefined && usedBy.pod === pod.uid && usedBy.session === session;
   const tooMany = (namespace: string, caller: string): boolean => {
     const undecided = book.undecided(namespace);
     const count = (key: string): number => creating.get(key) ?? 0;
@@ -53,7 +56,7 @@ export function createOpener({ book, writer, clock, limits }: OpenerOptions): Op
     const binding = bindingHash(spec);
     for (let number = 1; ; number++) {
       const known = book.newest(namespace, binding);
-      if (known !== undefined && isJoinable(known)) return known;
+      if (known !== undefined && (isJoinable(known) || isIts(known, pod, spec))) return known;
       if (known !== undefined) number = Math.max(number, known.number + 1);
       const caller = callerKey(namespace, spec.requester);
       if (tooMany(namespace, caller)) return 'too_many';
@@ -74,7 +77,7 @@ export function createOpener({ book, writer, clock, limits }: OpenerOptions): Op
       }
       // Another replica was quicker, or a finished one of this name is not in the copy yet.
       const found = await writer.read(objectKey({ namespace, name }));
-      if (found?.binding === binding && isJoinable(found)) return found;
+      if (found?.binding === binding && (isJoinable(found) || isIts(found, pod, spec))) return found;
     }
   };
   /** One after the other for each binding: what was opened is joined by the next. */

@@ -16,6 +16,9 @@ export interface PodFact {
   /** Our sidecar is among its containers. Its name is ours alone: admission sees to that. */
   readonly sidecar: boolean;
   readonly sidecarReady: boolean;
+  /** Empty: it has none. */
+  readonly sidecarImage: string;
+  readonly sidecarRestarts: number;
   readonly terminating: boolean;
   /** Succeeded or Failed: nothing of it runs. */
   readonly finished: boolean;
@@ -60,6 +63,11 @@ function helpersOf({ args }: Fields): readonly number[] {
   return [...new Set(text.split(',').flatMap((one) => (/^[0-9]{1,10}@/.test(one) ? [Number.parseInt(one, 10)] : [])))];
 }
 
+function restartsOf(states: readonly Fields[]): number {
+  const count = states[0]?.['restartCount'];
+  return typeof count === 'number' && Number.isSafeInteger(count) ? count : 0;
+}
+
 export function podFact(raw: KubeObject): PodFact {
   const { metadata } = raw;
   const spec = fieldsOf((raw as { spec?: unknown }).spec);
@@ -82,6 +90,8 @@ export function podFact(raw: KubeObject): PodFact {
     governed: labels[inferenceLabel] === inferenceLabelValue,
     sidecar: sidecars.length > 0,
     sidecarReady: states.some((one) => one['ready'] === true),
+    sidecarImage: textOf(sidecars[0]?.['image']),
+    sidecarRestarts: restartsOf(states),
     terminating: metadata.deletionTimestamp !== undefined,
     finished: phase === 'Succeeded' || phase === 'Failed',
     running: phase === 'Running',

@@ -12,6 +12,7 @@ import { startNamespaceKeeper } from './namespace-keeper.ts';
 import { startRecorderKeeper } from './recorder-keeper.ts';
 import { startRepair } from './repair.ts';
 import { startTrustKeeper } from './trust-keeper.ts';
+import { startUpgrade } from './upgrade.ts';
 
 export interface LeaderOptions {
   readonly client: KubeClient;
@@ -29,6 +30,10 @@ export interface LeaderOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
+  /** Image that sidecars of this release have; undefined: not known, and none counts as old. */
+  readonly sidecarImage?: string;
+  /** Exchange the image of running sidecars that have another. */
+  readonly upgradeSidecars?: boolean;
   readonly clusterDomain: string;
   /** Address of the recorder; undefined: there is none, and nothing is kept for it. */
   readonly recorder?: string;
@@ -39,6 +44,8 @@ export interface LeaderOptions {
 export interface Leader {
   readonly withoutSidecar: number;
   readonly unhealthySidecar: number;
+  /** Undefined where the image of this release is not known. */
+  readonly oldSidecars: number | undefined;
   close(): Promise<void>;
 }
 
@@ -59,6 +66,15 @@ export function startLeader(options: LeaderOptions): Leader {
           onWritten: () => metrics.written('recorder'),
         });
   const repair = startRepair({ ...common, onEvicted: metrics.evicted });
+  const upgrade =
+    options.sidecarImage === undefined
+      ? undefined
+      : startUpgrade({
+          ...common,
+          image: options.sidecarImage,
+          upgrade: options.upgradeSidecars === true,
+          onUpgraded: metrics.upgraded,
+        });
   authority.kick();
   let stopped = false;
   let stopBundle: (() => void) | undefined;
@@ -79,6 +95,9 @@ export function startLeader(options: LeaderOptions): Leader {
     },
     get unhealthySidecar() {
       return repair.unhealthySidecar;
+    },
+    get oldSidecars() {
+      return upgrade?.old;
     },
     async close() {
       stopped = true;

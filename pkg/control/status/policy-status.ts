@@ -24,6 +24,8 @@ export interface StatusFacts {
   /** As the replicas counted; may for a moment be more than there are. */
   readonly enforcing: number;
   readonly refusing: number;
+  /** Selected pods whose sidecar has another image than this release; undefined: not known. */
+  readonly outdated?: number;
   /** Why one pod refused it, for people. */
   readonly refusal: string | undefined;
   readonly problems: readonly PolicyProblem[];
@@ -133,7 +135,13 @@ export function policyStatus(facts: StatusFacts, now: string): PolicyStatusResou
     observedGeneration: entry.generation,
     conditions,
     enforced: `${enforcing}/${selected}`,
-    pods: { selected, enforcing, refusing, behind: selected - enforcing - refusing },
+    pods: {
+      selected,
+      enforcing,
+      refusing,
+      behind: selected - enforcing - refusing,
+      ...(facts.outdated !== undefined && { outdated: facts.outdated }),
+    },
     overridden: facts.overridden
       .slice(0, mostOverridden)
       .map(({ field, by }) => ({ field: field.slice(0, 256), by: by.slice(0, 512) })),

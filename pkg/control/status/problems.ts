@@ -114,9 +114,7 @@ function noticesOf(
   for (const set of sets) {
     if (set.kind === 'invalid') continue;
     for (const notice of set.notices) {
-      // In a cluster the named certificate is read, and goes to the sidecar by the stream.
-      if (notice.policy !== entry.label || notice.field === 'tls.certificate.secretName' || told.has(notice.field))
-        continue;
+      if (notice.policy !== entry.label || told.has(notice.field)) continue;
       const field = `spec.${notice.field}`;
       if (notice.by === undefined) problems.push({ type: 'RuleCannotFire', message: `${field} ${notice.message}.` });
       else overridden.set(`${field} ${notice.by}`, { field, by: notice.by });

@@ -18,6 +18,8 @@ export interface StatusWriterOptions extends ProblemSources {
   readonly totals: AckTotals;
   /** Asked before each write: only the leader writes. */
   readonly leading: () => boolean;
+  /** Image that sidecars of this release have; undefined: not known. */
+  readonly sidecarImage?: string;
   /** Changes are gathered for so long; default 500 ms, and never longer than 2 s. */
   readonly gatherMs?: number;
   readonly onWritten?: (result: 'done' | 'failed') => void;
@@ -33,7 +35,7 @@ const seconds = (ms: number): string => `${new Date(ms).toISOString().slice(0, 1
 const againMs = 60_000;
 
 export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
-  const { client, clock, logger, index, directory, totals, leading, gatherMs = 500 } = options;
+  const { client, clock, logger, index, directory, totals, leading, sidecarImage, gatherMs = 500 } = options;
   const queue = createQueue({
     name: 'status',
     clock,
@@ -58,6 +60,9 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
           // A pod that has just gone to another replica is in the accounts of both.
           refusing: new Set(refusals.map((one) => `${one.namespace}/${one.name}`)).size,
           refusal: refusals[0]?.message,
+          ...(sidecarImage !== undefined && {
+            outdated: selected.filter((pod) => pod.sidecar && pod.sidecarImage !== sidecarImage).length,
+          }),
           ...problemsOf(entry, pods, options),
         },
         seconds(clock.now()),

@@ -367,6 +367,7 @@ test('the writer patches once for a change, only as the leader, and nothing wher
     totals,
     leading: () => leading,
     ownNamespace: 'sidegate-system',
+    sidecarImage: 'sidegate:2',
   });
   await clock.advanceAsync(120_000);
   expect(patches).toEqual([]);
@@ -382,9 +383,10 @@ test('the writer patches once for a change, only as the leader, and nothing wher
   const before = patches.length;
   await clock.advanceAsync(600_000);
   expect(patches.length).toBe(before);
-  state.pods.put(pod('another'));
+  const sidecar = { name: 'sidegate', image: 'sidegate:2', restartPolicy: 'Always' };
+  state.pods.put(pod('another', { spec: { initContainers: [sidecar] } }));
   await clock.advanceAsync(3_000);
-  expect(patches.at(-1)?.status).toMatchObject({ enforced: '10/11' });
+  expect(patches.at(-1)?.status).toMatchObject({ enforced: '10/11', pods: { selected: 11, outdated: 10 } });
   await writer.close();
   directory.stop();
 });

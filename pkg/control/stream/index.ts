@@ -2,6 +2,7 @@ export type {
   ApprovalDesk,
   DeskPlace,
   DeskStream,
+  GrantFeed,
   ImportedCertificate,
   LimitStoreAddress,
   PodAnswer,

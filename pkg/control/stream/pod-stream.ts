@@ -19,6 +19,7 @@ import type { StreamObserver } from './observer.ts';
 import type {
   ApprovalDesk,
   DeskPlace,
+  GrantFeed,
   LimitStoreAddress,
   PodDirectory,
   PodRecord,
@@ -56,6 +57,7 @@ export interface PodStreamOptions {
   readonly recorder: string | undefined;
   /** Undefined: nobody keeps approvals. */
   readonly approvals: ApprovalDesk | undefined;
+  readonly grants: GrantFeed | undefined;
   readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
   readonly limits: StreamLimits;
   /** Age of this connection, milliseconds. */
@@ -77,6 +79,8 @@ interface Sent {
   limitStore?: unknown;
   recorder?: true;
   answer?: unknown;
+  grants?: unknown;
+  grantsSeen?: string;
   /** Names that the pod's certificate has, or was asked to have. */
   names?: string | undefined;
 }
@@ -140,7 +144,16 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   /** Sends what is newer, until the socket is full; then 'drain' goes on. */
   const flush = (): void => {
     if (hello === undefined || closing !== undefined || closed || full()) return;
-    for (const send of [sendTrust, sendSecrets, sendImported, sendLimitStore, sendRecorder, sendAnswer, askNames]) {
+    for (const send of [
+      sendTrust,
+      sendSecrets,
+      sendImported,
+      sendLimitStore,
+      sendRecorder,
+      sendAnswer,
+      sendGrants,
+      askNames,
+    ]) {
       send();
       if (full()) return;
     }
@@ -206,6 +219,20 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     if (frame !== undefined) return writeFrame('snapshot', frame);
     logger.error('the policies of a pod are larger than a sidecar takes', { hash: snapshot.hash });
     write({ type: 'invalid', message: 'the policies of this pod are too large together', seen: snapshot.seen });
+  };
+  /** Also an empty list is said: that there is none is what makes old ones end. */
+  const sendGrants = (): void => {
+    const grants = options.grants?.grants(pod);
+    if (grants === undefined || sent.grants === grants) return;
+    sent.grants = grants;
+    const seen = options.grants?.seen() ?? {};
+    sent.grantsSeen = JSON.stringify(seen);
+    write({ type: 'grants', grants, seen });
+  };
+  /** A sidecar that has seen more elsewhere takes nothing from here until this replica has caught up: then it is said again. */
+  const repeatGrants = (): void => {
+    if (sent.grants !== undefined && sent.grantsSeen !== JSON.stringify(options.grants?.seen())) delete sent.grants;
+    sendGrants();
   };
   const askNames = (): void => {
     // The answer to an open question has the names of its own moment: they are compared when it is given.
@@ -372,6 +399,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
         write({ type: 'beat' });
         // Its file may have changed, which nothing else tells.
         sendLimitStore();
+        repeatGrants();
       }
     },
   };

@@ -1,6 +1,6 @@
 import type { Secret } from '../../base/index.ts';
 import type { CaptureMode } from '../../contract/index.ts';
-import type { Policy, SourceRef } from '../../core/index.ts';
+import type { Grant, Policy, SourceRef } from '../../core/index.ts';
 import type {
   ApprovalAskMessage,
   ApprovalClaimMessage,
@@ -132,6 +132,16 @@ export interface DeskPlace {
   take(message: ApprovalAskMessage | ApprovalWatchMessage | ApprovalClaimMessage | ApprovalLeaveMessage): void;
   /** The stream is gone, and with it all who waited. */
   closed(): void;
+}
+
+/** Approved grants of pods. */
+export interface GrantFeed {
+  /** Undefined: that cannot be said yet. The object must be the same while nothing in it changed. */
+  grants(pod: PodName): readonly Grant[] | undefined;
+  /** How far this replica has seen. */
+  seen(): SeenVersions;
+  /** Called with a namespace whose grants may have changed. Returns how to stop. */
+  subscribe(listener: (namespace: string) => void): () => void;
 }
 
 /** What the API server says of a token. */

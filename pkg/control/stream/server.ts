@@ -14,6 +14,7 @@ import { createPodStream } from './pod-stream.ts';
 import type { PodStream } from './pod-stream.ts';
 import type {
   ApprovalDesk,
+  GrantFeed,
   LimitStoreAddress,
   PodDirectory,
   PodRecord,
@@ -47,6 +48,8 @@ export interface StreamServerOptions {
   readonly recorder?: string;
   /** Undefined: whatever needs an approval is refused. */
   readonly approvals?: ApprovalDesk;
+  /** Undefined: nothing is said of grants. */
+  readonly grants?: GrantFeed;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -98,6 +101,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       limitStore: options.limitStore ?? (() => undefined),
       recorder: options.recorder,
       approvals: options.approvals,
+      grants: options.grants,
       frameOf,
       limits,
       maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()),
@@ -169,6 +173,9 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
     opened.renew(serving.current(), authority.bundle());
     for (const stream of byPod.values()) stream.flush();
   });
+  const stopGrants = options.grants?.subscribe((namespace) => {
+    for (const stream of byPod.values()) if (stream.pod.namespace === namespace) stream.flush();
+  });
   const tick = clock.every(1_000, () => {
     for (const stream of [...all]) stream.tick();
   });
@@ -177,6 +184,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
     tick.cancel();
     stopDirectory();
     stopAuthority();
+    stopGrants?.();
     serving.close();
     for (const stream of all) stream.destroy();
   };

@@ -83,6 +83,13 @@ export const grantStatusSchema = {
       items: approver,
     },
     required: { type: 'integer', minimum: 1, maximum: 16, description: 'How many of them must approve.' },
+    kubernetesUser: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 256,
+      description:
+        'Who the caller is to Kubernetes, who cannot decide. Without it no Kubernetes user can: it cannot be excluded that they are the same.',
+    },
     decisions,
     conditions,
   },

@@ -30,6 +30,9 @@ export const policyStatusSchema = {
         selected: pods('Inference pods that the policy selects.'),
         enforcing: pods('Of these: their sidecar has acknowledged observedGeneration.'),
         refusing: pods('Of these: their sidecar has refused it and enforces the last good one.'),
+        outdated: pods(
+          'Of all selected: their sidecar has another image than this release. Absent: the controller was not told which.',
+        ),
         behind: pods('Of these: not connected, or still on an older generation.'),
       },
     },

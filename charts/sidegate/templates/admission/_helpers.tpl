@@ -7,6 +7,13 @@ Values that this folder uses, beside what config/parameters.yaml renders: breakG
 app.kubernetes.io/component: admission
 {{- end }}
 
+{{/* Annotations of a configuration that calls the webhook. */}}
+{{- define "sidegate.injectedAuthority" -}}
+{{- if .Values.webhook.certManager.enabled }}
+  annotations: { cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/sidegate-webhook }
+{{- end }}
+{{- end }}
+
 {{- define "sidegate.controllerAccount" -}}
 system:serviceaccount:{{ .Release.Namespace }}:sidegate-controller
 {{- end }}

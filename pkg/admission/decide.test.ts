@@ -1,0 +1,246 @@
+import { describe, expect, test } from '@jest/globals';
+import { silentLogger } from '../base/index.ts';
+import { createDecide } from './index.ts';
+import type { DecideOptions } from './index.ts';
+import { request, testHooks } from './testing/hooks.ts';
+
+const now = Date.UTC(2026, 10, 26, 9);
+const at = new Date(now).toISOString();
+const controller = 'system:serviceaccount:sidegate-system:sidegate-controller';
+const clock = {
+  now: () => now,
+  monotonic: () => 0,
+  after: () => ({ cancel: () => undefined }),
+  every: () => ({ cancel: () => undefined }),
+};
+
+function build(more: Partial<DecideOptions> = {}) {
+  const hooks = testHooks();
+  const asked: unknown[] = [];
+  const decide = createDecide({
+    controller,
+    breakGlassGroup: 'sre',
+    mayApprove(question) {
+      asked.push(question);
+      return Promise.resolve(question.user !== 'stranger');
+    },
+    clock,
+    events: hooks.hook.events,
+    metrics: hooks.metrics,
+    logger: silentLogger,
+    ...more,
+  });
+  return { ...hooks, decide, asked };
+}
+
+type Fields = Record<string, unknown>;
+const approvalSpec = {
+  requester: { provider: 'p/corp', issuer: 'https://idp', subject: 'ana', kubernetesUser: 'ana@example.com' },
+  approvers: [{ group: 'ml-leads' }, { kubernetesGroup: 'ml-leads' }, { kubernetesUser: 'bob' }],
+  required: 2,
+  expiresAt: new Date(now + 60_000).toISOString(),
+};
+const grantSpec = {
+  issuer: 'https://idp',
+  subject: 'ana',
+  requestedBy: 'kim',
+  expiresAt: new Date(now + 3_600_000).toISOString(),
+};
+const grantStatus = {
+  phase: 'Pending',
+  approvers: approvalSpec.approvers,
+  required: 1,
+  kubernetesUser: 'ana@example.com',
+};
+const vote = (user: string, more: Fields = {}): Fields => ({ user, decision: 'Approve', at, ...more });
+
+const kinds = { approval: 'inferenceapprovals', grant: 'inferencegrants' } as const;
+/** A status that somebody writes. */
+function write(
+  kind: keyof typeof kinds,
+  user: string,
+  status: { before?: Fields | undefined; after: Fields },
+  more: { groups?: string[]; spec?: Fields; dryRun?: boolean } = {},
+) {
+  const spec = { ...(kind === 'approval' ? approvalSpec : grantSpec), ...more.spec };
+  const object = (value: Fields | undefined) => ({
+    metadata: { name: 'x', uid: 'u' },
+    spec,
+    ...(value && { status: value }),
+  });
+  return request({
+    operation: 'UPDATE',
+    group: 'sidegate.dev',
+    resource: kinds[kind],
+    subResource: 'status',
+    name: 'x',
+    namespace: 'ml',
+    user,
+    groups: more.groups ?? ['ml-leads'],
+    dryRun: more.dryRun ?? false,
+    object: object(status.after),
+    oldObject: object(status.before ?? (kind === 'grant' ? grantStatus : undefined)),
+  });
+}
+const pending = (kind: keyof typeof kinds, ...decisions: Fields[]): Fields =>
+  kind === 'grant' ? { ...grantStatus, decisions } : { phase: 'Pending', decisions };
+const code = (message: string | undefined): string | undefined => /^\[(\w+)\]/.exec(message ?? '')?.[1];
+
+describe.each(['approval', 'grant'] as const)('a decision on an %s', (kind) => {
+  test('of somebody whom the policy names, by group or by name, who has the verb approve', async () => {
+    const { decide, asked } = build();
+    expect(await decide(write(kind, 'lea', { after: pending(kind, vote('lea')) }))).toEqual({ allowed: true });
+    expect(asked).toEqual([{ user: 'lea', groups: ['ml-leads'], resource: kinds[kind], namespace: 'ml', name: 'x' }]);
+    const before = pending(kind, vote('lea'));
+    const after = pending(kind, vote('lea'), vote('bob', { decision: 'Deny', comment: 'no' }));
+    expect(await decide(write(kind, 'bob', { before, after }, { groups: [] }))).toEqual({ allowed: true });
+    // Nothing written is nothing decided.
+    expect(await decide(write(kind, 'bob', { before, after: before }))).toEqual({ allowed: true });
+  });
+
+  test.each<[string, string, Fields[], { groups?: string[]; spec?: Fields; status?: Fields }]>([
+    ['other_user', 'lea', [vote('bob')], {}],
+    ['other_user', 'lea', [vote('Lea')], {}],
+    ['other_user', 'lea', [{ decision: 'Approve', at }], {}],
+    ['caller_entry', 'lea', [{ caller: { issuer: 'i', subject: 's', proof: 'p' }, decision: 'Approve', at }], {}],
+    ['caller_entry', 'lea', [vote('lea', { caller: { issuer: 'i', subject: 's', proof: 'p' } })], {}],
+    ['not_approver', 'lea', [vote('lea')], { groups: ['others'] }],
+    ['no_access', 'stranger', [vote('stranger')], {}],
+    ['self_approval', 'ana@example.com', [vote('ana@example.com')], {}],
+    ['time', 'lea', [vote('lea', { at: new Date(now - 61_000).toISOString() })], {}],
+    ['time', 'lea', [vote('lea', { at: new Date(now + 61_000).toISOString() })], {}],
+    ['time', 'lea', [vote('lea', { at: 'soon' })], {}],
+    ['expired', 'lea', [vote('lea')], { spec: { expiresAt: at } }],
+    ['expired', 'lea', [vote('lea')], { spec: { expiresAt: 'never' } }],
+    ['break_glass', 'lea', [vote('lea', { breakGlass: true })], {}],
+    ['break_glass', 'lea', [vote('lea', { breakGlass: true, decision: 'Deny' })], { groups: ['sre'] }],
+    ['self_approval', 'ana@example.com', [vote('ana@example.com', { breakGlass: true })], { groups: ['sre'] }],
+    ['status', 'lea', [vote('lea'), vote('bob')], {}],
+    ['status', 'lea', [vote('lea')], { status: { phase: 'Approved' } }],
+    ['status', 'lea', [], { status: { usedAt: at } }],
+    ['status', 'lea', [vote('lea')], { status: { approvers: [{ kubernetesUser: 'lea' }] } }],
+  ])('is refused as %s: %s writes %j %j', async (wanted, user, votes, more) => {
+    const { decide } = build();
+    const verdict = await decide(write(kind, user, { after: { ...pending(kind, ...votes), ...more.status } }, more));
+    expect([verdict.allowed, code(verdict.message)]).toEqual([false, wanted]);
+    expect(verdict.message).not.toContain('undefined');
+  });
+
+  test('is given once, counts only while it is Pending, and takes nobody else’s away', async () => {
+    const { decide } = build();
+    const before = pending(kind, vote('lea'));
+    const said = async (after: Fields, from = before) =>
+      code((await decide(write(kind, 'lea', { before: from, after }))).message);
+    expect(await said(pending(kind, vote('lea'), vote('lea', { decision: 'Deny' })))).toBe('voted');
+    expect(await said(pending(kind))).toBe('status');
+    expect(await said(pending(kind, vote('lea', { decision: 'Deny' })))).toBe('status');
+    const byToken = {
+      caller: { issuer: 'i', subject: 's', proof: 'p', kubernetesUser: 'lea' },
+      decision: 'Approve',
+      at,
+    };
+    expect(await said(pending(kind, byToken, vote('lea')), pending(kind, byToken))).toBe('voted');
+    for (const phase of ['Approved', 'Denied', 'Expired', 'Cancelled']) {
+      const from = { ...before, phase, decisions: [] };
+      expect(await said({ ...from, decisions: [vote('lea')] }, from)).toBe('decided');
+    }
+  });
+
+  test('where nobody can tell who the caller is to Kubernetes, no Kubernetes user decides', async () => {
+    const { decide } = build();
+    const spec = { requester: { provider: 'p', issuer: 'https://idp', subject: 'ana' } };
+    const before = { ...grantStatus, kubernetesUser: undefined };
+    const request =
+      kind === 'approval'
+        ? write(kind, 'lea', { after: pending(kind, vote('lea')) }, { spec })
+        : write(kind, 'lea', { before, after: { ...before, decisions: [vote('lea')] } });
+    expect(code((await decide(request)).message)).toBe('cannot_exclude_self_approval');
+  });
+
+  test('the break-glass group overrides, and it is told; of a dry run nothing is', async () => {
+    const { decide, events, render } = build();
+    const after = pending(kind, vote('eve', { breakGlass: true }));
+    expect((await decide(write(kind, 'eve', { after }, { groups: ['sre'], dryRun: true }))).allowed).toBe(true);
+    expect(events).toEqual([]);
+    expect(await decide(write(kind, 'eve', { after }, { groups: ['sre'] }))).toEqual({
+      allowed: true,
+      audit: { 'break-glass': `approve ${kinds[kind]}/x` },
+    });
+    expect(events).toHaveLength(1);
+    expect(await render()).toContain('sidegate_break_glass_total{verb="approve"} 1');
+    const without = build({ breakGlassGroup: '' });
+    const verdict = await without.decide(write(kind, 'eve', { after }, { groups: ['', 'sre'] }));
+    expect(code(verdict.message)).toBe('break_glass');
+  });
+
+  test('is refused while access cannot be asked for', async () => {
+    const { decide, render } = build({ mayApprove: () => Promise.reject(new Error('down')) });
+    const verdict = await decide(write(kind, 'lea', { after: pending(kind, vote('lea')) }));
+    expect([verdict.status, code(verdict.message)]).toEqual([503, 'lookup']);
+    expect(await render()).toContain('sidegate_admission_failures_total{kind="lookup"} 1');
+  });
+
+  test('the controller writes phases and callers’ entries, and nobody’s vote by Kubernetes', async () => {
+    const { decide } = build();
+    const caller = { caller: { issuer: 'i', subject: 's', proof: 'p' }, decision: 'Approve', at };
+    const may = async (after: Fields) => (await decide(write(kind, controller, { after }, { groups: [] }))).allowed;
+    expect(await may({ ...pending(kind), phase: 'Approved' })).toBe(true);
+    expect(await may(pending(kind, caller))).toBe(true);
+    expect(await may(pending(kind, vote('lea')))).toBe(false);
+  });
+});
+
+describe('the resources themselves', () => {
+  const of = (kind: keyof typeof kinds, operation: 'CREATE' | 'UPDATE' | 'DELETE', user: string, spec: Fields = {}) => {
+    const object = { metadata: { name: 'x' }, spec: { ...grantSpec, ...spec } };
+    return request({
+      operation,
+      group: 'sidegate.dev',
+      resource: kinds[kind],
+      subResource: '',
+      name: 'x',
+      namespace: 'ml',
+      user,
+      groups: ['system:masters'],
+      object: operation === 'DELETE' ? null : object,
+      oldObject: operation === 'CREATE' ? null : object,
+    });
+  };
+
+  test('approvals are the controller’s alone, whoever else might', async () => {
+    const { decide } = build();
+    for (const operation of ['CREATE', 'UPDATE', 'DELETE'] as const) {
+      expect(await decide(of('approval', operation, controller))).toEqual({ allowed: true });
+      expect(code((await decide(of('approval', operation, 'admin'))).message)).toBe('not_yours');
+    }
+  });
+
+  test('a grant is asked for in one’s own name and for a time to come, and taken back by the asker or an approver', async () => {
+    const { decide, asked } = build();
+    const said = async (...args: Parameters<typeof of>) => {
+      const verdict = await decide(of(...args));
+      return verdict.allowed ? 'allowed' : code(verdict.message);
+    };
+    expect(await said('grant', 'CREATE', 'kim')).toBe('allowed');
+    expect(await said('grant', 'CREATE', 'lea')).toBe('other_user');
+    expect(await said('grant', 'CREATE', 'kim', { expiresAt: at })).toBe('expired');
+    expect(await said('grant', 'CREATE', 'kim', { expiresAt: 'x' })).toBe('expired');
+    expect(asked).toEqual([]);
+    expect(await said('grant', 'DELETE', 'kim')).toBe('allowed');
+    expect(await said('grant', 'DELETE', 'lea')).toBe('allowed');
+    expect(await said('grant', 'DELETE', 'stranger')).toBe('not_yours');
+  });
+
+  test('what it is not asked about is refused', async () => {
+    const { decide } = build();
+    for (const more of [
+      { group: '', resource: 'inferenceapprovals', subResource: '' },
+      { group: 'sidegate.dev', resource: 'inferencepolicies', subResource: '' },
+      { group: 'sidegate.dev', resource: 'toString', subResource: '' },
+      { group: 'sidegate.dev', resource: 'inferenceapprovals', subResource: 'scale' },
+    ])
+      expect(code((await decide(request({ operation: 'UPDATE', user: controller, ...more }))).message)).toBe(
+        'unexpected',
+      );
+  });
+});

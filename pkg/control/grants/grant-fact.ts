@@ -1,0 +1,94 @@
+import type { Clock, Logger } from '../../base/index.ts';
+import type { ApprovalPhase, Grant, LabelSelector, Operation, Vote } from '../../core/index.ts';
+import type { GrantSpecResource, GrantStatusResource } from '../../crd/index.ts';
+import { createCache, objectKey, resources } from '../../kube/index.ts';
+import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
+
+export interface GrantObject extends KubeObject {
+  readonly spec: GrantSpecResource;
+  readonly status?: GrantStatusResource;
+}
+
+/** A grant as resource; `grant` is what sidecars get of it. */
+export interface GrantFact {
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly selector: LabelSelector;
+  readonly grant: Grant;
+  readonly requestedBy: string;
+  readonly phase: ApprovalPhase;
+  readonly votes: readonly Vote[];
+  /** Undefined: the controller has not said who decides. */
+  readonly required: number | undefined;
+  readonly kubernetesUser: string | undefined;
+  readonly conditions: NonNullable<GrantStatusResource['conditions']>;
+}
+
+const selectorOf = (selector: GrantSpecResource['selector']): LabelSelector => ({
+  matchLabels: { ...selector?.matchLabels },
+  matchExpressions: (selector?.matchExpressions ?? []).map(({ key, operator, values }) => ({
+    key,
+    operator,
+    values: values ?? [],
+  })),
+});
+
+export function grantFact(raw: KubeObject): GrantFact {
+  const { metadata, spec, status } = raw as GrantObject;
+  const { namespace = '', name, uid = '', resourceVersion = '', generation = 0 } = metadata;
+  return {
+    key: objectKey(metadata),
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    generation,
+    selector: selectorOf(spec.selector),
+    grant: {
+      name,
+      uid,
+      issuer: spec.issuer,
+      subject: spec.subject,
+      operations: spec.operations as readonly Operation[],
+      models: spec.models,
+      from: spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore),
+      until: Date.parse(spec.expiresAt),
+    },
+    requestedBy: spec.requestedBy,
+    phase: status?.phase ?? 'Pending',
+    votes: status?.decisions ?? [],
+    required: status?.required,
+    kubernetesUser: status?.kubernetesUser,
+    conditions: status?.conditions ?? [],
+  };
+}
+
+export const isOver = ({ phase }: Pick<GrantFact, 'phase'>): boolean => phase !== 'Pending' && phase !== 'Approved';
+
+export const grantNamespaceIndex = 'namespace';
+export const grantIndices = { [grantNamespaceIndex]: ({ namespace }: GrantFact) => [namespace] };
+
+export const createGrantCache = (options: {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly timings?: Partial<CacheTimings>;
+  readonly onFault?: (resource: string, fault: CacheFault) => void;
+  readonly onMissed?: (resource: string, count: number) => void;
+}): Cache<GrantFact> =>
+  createCache<GrantFact>({
+    client: options.client,
+    resource: resources.inferenceGrants,
+    clock: options.clock,
+    logger: options.logger,
+    transform: grantFact,
+    indices: grantIndices,
+    // Sidecars do not take grants of a replica whose copy is older than what they have seen elsewhere: a list carries it on.
+    timings: { relistMs: 120_000, ...options.timings },
+    onFault: (fault) => options.onFault?.(resources.inferenceGrants.plural, fault),
+    onMissed: (count) => options.onMissed?.(resources.inferenceGrants.plural, count),
+  });

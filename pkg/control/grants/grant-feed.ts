@@ -1,0 +1,66 @@
+import type { Clock } from '../../base/index.ts';
+import { selectorMatches } from '../../core/index.ts';
+import type { Grant } from '../../core/index.ts';
+import { resources } from '../../kube/index.ts';
+import type { Cache } from '../../kube/index.ts';
+import type { GrantFeed } from '../stream/index.ts';
+import { grantNamespaceIndex } from './grant-fact.ts';
+import type { GrantFact } from './grant-fact.ts';
+
+/** As many as a message holds; those that end last are left out: what is not said is not allowed. */
+const mostGrants = 1_000;
+
+/**
+ * The grants of each pod, from the watched copy of this replica: approved ones that have not ended. Equal lists are one object, so
+ * that a stream sends what is new to it.
+ */
+export function createGrantFeed(options: {
+  readonly cache: Cache<GrantFact>;
+  readonly clock: Pick<Clock, 'now'>;
+  /** Undefined: there is no such pod. */
+  readonly labelsOf: (pod: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: string;
+  }) => Readonly<Record<string, string>> | undefined;
+}): GrantFeed {
+  const { cache, clock, labelsOf } = options;
+  const lists = new Map<string, readonly Grant[]>();
+  const none: readonly Grant[] = [];
+
+  const shared = (facts: readonly GrantFact[]): readonly Grant[] => {
+    if (facts.length === 0) return none;
+    const id = facts.map(({ uid, resourceVersion }) => `${uid}@${resourceVersion}`).join();
+    const known = lists.get(id);
+    if (known !== undefined) return known;
+    // Old ones are of no use to anybody; whoever has one of them gets an equal one at the worst.
+    if (lists.size >= 256) lists.clear();
+    const list = facts.map(({ grant }) => grant);
+    lists.set(id, list);
+    return list;
+  };
+
+  return {
+    grants(pod) {
+      if (!cache.synced()) return undefined;
+      const labels = labelsOf(pod);
+      if (labels === undefined) return undefined;
+      const now = clock.now();
+      const facts = cache
+        .by(grantNamespaceIndex, pod.namespace)
+        .filter(
+          ({ phase, grant, selector }) =>
+            phase === 'Approved' && now < grant.until && selectorMatches(selector, labels),
+        )
+        .sort((a, b) => a.grant.until - b.grant.until || (a.uid < b.uid ? -1 : 1))
+        .slice(0, mostGrants);
+      return shared(facts);
+    },
+    seen: () => ({ [resources.inferenceGrants.plural]: cache.resourceVersion() ?? '0' }),
+    subscribe: (listener) =>
+      cache.subscribe(({ before, after }) => {
+        // Only what sidecars are told of.
+        if (before?.phase === 'Approved' || after?.phase === 'Approved') listener((after ?? before)?.namespace ?? '');
+      }),
+  };
+}

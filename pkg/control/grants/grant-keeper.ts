@@ -1,0 +1,192 @@
+import { describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { phaseAt } from '../../core/index.ts';
+import type { GrantStatusResource } from '../../crd/index.ts';
+import { createQueue, isConflict, isNotFound, resources } from '../../kube/index.ts';
+import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
+import type { PolicySet } from '../policies/policy-index.ts';
+import { isOver } from './grant-fact.ts';
+import type { GrantFact } from './grant-fact.ts';
+import { grantTerms } from './grant-terms.ts';
+import type { GrantProblem } from './grant-terms.ts';
+
+/** What became of grants, for a metric. A closed set. */
+export const grantSteps = ['opened', 'approved', 'denied', 'expired', 'cancelled', 'removed'] as const;
+export type GrantStep = (typeof grantSteps)[number];
+
+/**
+ * The leader's part of grants: says who decides, and brings each to the phase that votes and time make of it. Every write names the
+ * version that it was decided on.
+ */
+export interface GrantKeeper {
+  /** This replica leads now. */
+  lead(): void;
+  close(): Promise<void>;
+}
+
+export interface GrantKeeperOptions {
+  readonly client: Pick<KubeClient, 'patch' | 'delete'>;
+  readonly cache: Cache<GrantFact>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: Pick<EventRecorder, 'record'>;
+  readonly leading: () => boolean;
+  /** Of the governed pods that it selects; undefined: that cannot be said yet. */
+  readonly setsOf: (fact: GrantFact) => readonly PolicySet[] | undefined;
+  readonly onStep?: (step: GrantStep) => void;
+  /** Those that are over are kept so long after their end; default a day. */
+  readonly keepMs?: number;
+}
+
+const resource = resources.inferenceGrants;
+/** The wall clock may step: no end is slept through for longer. */
+const mostSleepMs = 2_000;
+/** Pods and policies may come that make it decidable. */
+const lookAgainMs = 5_000;
+const mostRestMs = 600_000;
+const decidable = 'Decidable';
+
+const stepOf: Readonly<Record<string, GrantStep>> = {
+  Pending: 'opened',
+  Approved: 'approved',
+  Denied: 'denied',
+  Expired: 'expired',
+  Cancelled: 'cancelled',
+};
+
+export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
+  const { cache, client, clock, logger, keepMs = 86_400_000 } = options;
+
+  const tell = (fact: GrantFact, phase: string, why: string): void => {
+    options.onStep?.(stepOf[phase] ?? 'opened');
+    logger.info(`grant ${stepOf[phase] ?? phase}`, { grant: fact.key, uid: fact.uid, why });
+    options.events.record(
+      {
+        apiVersion: 'sidegate.dev/v1alpha1',
+        kind: resource.kind,
+        metadata: { namespace: fact.namespace, name: fact.name, uid: fact.uid },
+      },
+      {
+        type: phase === 'Denied' || phase === 'Cancelled' ? 'Warning' : 'Normal',
+        reason: `Grant${phase === 'Pending' ? 'Opened' : phase}`,
+        action: 'Decide',
+        note: `${phase}: ${why}`,
+      },
+    );
+  };
+  /** False: somebody was quicker, the watch will tell. */
+  const write = async (fact: GrantFact, status: Partial<GrantStatusResource>): Promise<boolean> => {
+    try {
+      await client.patch(
+        resource,
+        fact,
+        { type: 'merge', body: { metadata: { resourceVersion: fact.resourceVersion, uid: fact.uid }, status } },
+        'status',
+      );
+      return true;
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) return false;
+      throw error;
+    }
+  };
+  const condition = (fact: GrantFact, status: 'True' | 'False', reason: string, message: string) => {
+    const known = fact.conditions.find(({ type }) => type === decidable);
+    if (known?.status === status && known.reason === reason && known.message === message) return undefined;
+    const others = fact.conditions.filter(({ type }) => type !== decidable);
+    const lastTransitionTime =
+      known !== undefined && known.status === status ? known.lastTransitionTime : new Date(clock.now()).toISOString();
+    return [
+      ...others,
+      { type: decidable, status, reason, message, lastTransitionTime, observedGeneration: fact.generation },
+    ];
+  };
+  const complain = async (fact: GrantFact, { reason, message }: GrantProblem): Promise<void> => {
+    const conditions = condition(fact, 'False', reason, message);
+    if (conditions !== undefined) await write(fact, { phase: 'Pending', conditions });
+  };
+  /** Says who decides, once: what people have begun to decide on does not change. */
+  const open = async (fact: GrantFact): Promise<number | undefined> => {
+    const sets = options.setsOf(fact);
+    if (sets === undefined) return lookAgainMs;
+    const terms = grantTerms(fact, sets);
+    if (terms.kind === 'problem') {
+      await complain(fact, terms);
+      return lookAgainMs;
+    }
+    if (fact.grant.until - clock.now() > terms.maxGrantMs) {
+      const message = `it would last longer than ${Math.floor(terms.maxGrantMs / 60_000)} minutes, the longest that the policies allow (spec.approvals.maxGrant): ask for a shorter time`;
+      const conditions = condition(fact, 'False', 'TooLong', message) ?? fact.conditions;
+      if (await write(fact, { phase: 'Cancelled', conditions })) tell(fact, 'Cancelled', 'TooLong');
+      return undefined;
+    }
+    const { approvers, required, kubernetesUser } = terms;
+    const message =
+      kubernetesUser === undefined
+        ? 'by token alone: the policies do not say who the caller is to Kubernetes (identity.providers.kubernetesUser with the claim of the subject), so that no Kubernetes user can decide'
+        : 'by those who are named in status.approvers';
+    const written = await write(fact, {
+      phase: 'Pending',
+      approvers,
+      required,
+      ...(kubernetesUser !== undefined && { kubernetesUser }),
+      conditions: condition(fact, 'True', 'Asked', message) ?? fact.conditions,
+    });
+    if (written) tell(fact, 'Pending', `${required} must approve`);
+    return undefined;
+  };
+
+  const handle = async (key: string): Promise<number | undefined> => {
+    const fact = cache.get(key);
+    if (fact === undefined || !options.leading()) return undefined;
+    const now = clock.now();
+    const { until, issuer, subject } = fact.grant;
+    if (isOver(fact)) {
+      const left = until + keepMs - now;
+      if (left > 0) return Math.min(left, mostRestMs);
+      await client.delete(resource, fact, { uid: fact.uid, resourceVersion: fact.resourceVersion });
+      options.onStep?.('removed');
+      return undefined;
+    }
+    const asker = { issuer, subject, kubernetesUser: fact.kubernetesUser, requestedBy: fact.requestedBy };
+    const phase = phaseAt(
+      { phase: fact.phase, votes: fact.votes, required: fact.required, expiresAt: until, asker },
+      now,
+    );
+    if (phase !== fact.phase) {
+      if (await write(fact, { phase: phase === 'Used' ? 'Expired' : phase })) tell(fact, phase, 'decided');
+      return undefined;
+    }
+    if (fact.phase === 'Pending' && fact.required === undefined) {
+      const again = await open(fact);
+      if (again !== undefined) return Math.min(again, Math.max(0, until - now));
+    }
+    return Math.min(mostSleepMs, Math.max(0, until - now));
+  };
+  const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
+  const stop = cache.subscribe(({ key, before, after }) => {
+    if (after === undefined && before !== undefined && !isOver(before) && options.leading()) {
+      logger.info('grant taken back', { grant: key, uid: before.uid, phase: before.phase });
+      options.onStep?.('cancelled');
+    }
+    queue.add(key);
+  });
+  const lead = (): void => {
+    for (const { key } of cache.values()) queue.add(key);
+  };
+  let closed = false;
+  cache
+    .whenSynced()
+    .then(() => {
+      if (!closed && options.leading()) lead();
+    })
+    .catch((error: unknown) => logger.error('grants are not looked after', { error: describeError(error) }));
+
+  return {
+    lead,
+    async close() {
+      closed = true;
+      stop();
+      await queue.close();
+    },
+  };
+}

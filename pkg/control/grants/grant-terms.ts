@@ -1,0 +1,91 @@
+import { canonical } from '../../core/index.ts';
+import type { CompiledProvider } from '../../core/index.ts';
+import type { GrantStatusResource } from '../../crd/index.ts';
+import { approverResources, termsOf } from '../approvals/index.ts';
+import type { PolicySet } from '../policies/policy-index.ts';
+import type { GrantFact } from './grant-fact.ts';
+
+/** Who decides on a grant, by the policies of all pods that it is about. */
+export interface GrantTerms {
+  readonly kind: 'terms';
+  readonly approvers: NonNullable<GrantStatusResource['approvers']>;
+  readonly required: number;
+  readonly maxGrantMs: number;
+  /** Who its caller is to Kubernetes; undefined: the policies do not say. */
+  readonly kubernetesUser: string | undefined;
+}
+
+/** Why it cannot be decided; one word, and what to do. */
+export interface GrantProblem {
+  readonly kind: 'problem';
+  readonly reason: 'NoPods' | 'PolicyInvalid' | 'NoApprovers' | 'ApproversDiffer';
+  readonly message: string;
+}
+
+const problem = (reason: GrantProblem['reason'], message: string): GrantProblem => ({
+  kind: 'problem',
+  reason,
+  message,
+});
+
+/** The grant names a caller by the claim that is their subject: only where that claim is also their name in Kubernetes is it known. */
+function userOf({ oidc, serviceAccount, kubernetesUser }: CompiledProvider, { grant }: GrantFact): string | undefined {
+  const subjectClaim = oidc?.issuer === grant.issuer ? oidc.subjectClaim : undefined;
+  if (serviceAccount?.issuer === grant.issuer && grant.subject.startsWith('system:serviceaccount:'))
+    return grant.subject;
+  if (kubernetesUser === undefined || kubernetesUser.claim !== subjectClaim) return undefined;
+  return `${kubernetesUser.prefix}${grant.subject}`;
+}
+
+const issues = ({ oidc, serviceAccount }: CompiledProvider, issuer: string): boolean =>
+  oidc?.issuer === issuer || serviceAccount?.issuer === issuer;
+
+/**
+ * All pods must agree on who decides; of the rest the strictest holds.
+ *
+ * @param sets of the pods that the grant selects
+ */
+export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTerms | GrantProblem {
+  if (sets.length === 0)
+    return problem(
+      'NoPods',
+      'spec.selector selects no inference pod of the namespace: start one, or ask with another selector',
+    );
+  const users = new Set<string | undefined>();
+  const lists = new Map<string, GrantTerms['approvers']>();
+  let required = 1;
+  let maxGrantMs = Number.POSITIVE_INFINITY;
+  for (const set of new Set(sets)) {
+    if (set.kind === 'invalid')
+      return problem(
+        'PolicyInvalid',
+        'a policy of a pod that it selects cannot be used: see the status of its policies',
+      );
+    const { approvals } = termsOf(set);
+    const approvers = approvals === undefined ? [] : approverResources(approvals, fact.namespace);
+    if (approvals === undefined || approvers.length === 0)
+      return problem(
+        'NoApprovers',
+        'the policies of a pod that it selects name nobody who decides: set spec.approvals.approvers',
+      );
+    lists.set(canonical(approvers.map(canonical).sort()), approvers);
+    required = Math.max(required, approvals.required ?? 1);
+    maxGrantMs = Math.min(maxGrantMs, approvals.maxGrantMs ?? 0);
+    for (const provider of set.providers.filter((one) => issues(one, fact.grant.issuer)))
+      users.add(userOf(provider, fact));
+  }
+  const [approvers] = lists.values();
+  if (lists.size > 1 || approvers === undefined)
+    return problem(
+      'ApproversDiffer',
+      'the policies of the pods that it selects name different approvers: ask for each with a selector of its own',
+    );
+  const [kubernetesUser] = users;
+  return {
+    kind: 'terms',
+    approvers,
+    required,
+    maxGrantMs,
+    kubernetesUser: users.size === 1 ? kubernetesUser : undefined,
+  };
+}

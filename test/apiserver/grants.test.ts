@@ -1,0 +1,355 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { createGrantCache, createGrantFeed, startGrantKeeper } from '../../pkg/control/grants/index.ts';
+import type { GrantFact, GrantKeeper, GrantStep } from '../../pkg/control/grants/index.ts';
+import type { PolicySet } from '../../pkg/control/policies/policy-index.ts';
+import type { GrantFeed } from '../../pkg/control/stream/index.ts';
+import { compileSnapshot, selectorMatches } from '../../pkg/core/index.ts';
+import type { Policy } from '../../pkg/core/index.ts';
+import { policy, provider, subject } from '../../pkg/core/testing/policies.ts';
+import type { GrantSpecResource, GrantStatusResource } from '../../pkg/crd/index.ts';
+import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
+import type { Cache, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
+import { startApiServer } from '../cluster/api-server.ts';
+import type { ApiServer } from '../cluster/api-server.ts';
+import { fakeClock } from '../support/fake-clock.ts';
+import type { FakeClock } from '../support/fake-clock.ts';
+import { streamWorld } from '../support/stream.ts';
+import type { Sidecar, StreamWorld } from '../support/stream.ts';
+import { until } from '../support/wait.ts';
+import { snapshotOf } from './approval-world.ts';
+import { installDefinitions } from './custom-resources.ts';
+
+// Grants as the controller keeps them on the API server, and as sidecars get them over the stream.
+
+type GrantObject = KubeObject & { readonly spec: GrantSpecResource; readonly status?: GrantStatusResource };
+const issuer = 'https://corp.example.com';
+const minute = 60_000;
+
+let server: ApiServer;
+let client: KubeClient;
+beforeAll(async () => {
+  server = await startApiServer();
+  await installDefinitions(server);
+  client = createKubeClient({ access: await kubeconfigAccess(server.kubeconfig) });
+}, 200_000);
+afterAll(async () => {
+  client?.close();
+  await server?.stop();
+});
+
+let namespace = '';
+let count = 0;
+let clock: FakeClock;
+let cache: Cache<GrantFact>;
+let keeper: GrantKeeper;
+let steps: GrantStep[];
+/** Labels of pods, and their policies. */
+let pods: { labels: Record<string, string>; set: PolicySet }[];
+let leading = true;
+
+function governed(more: {
+  approvers?: string;
+  required?: number;
+  maxGrantMs?: number;
+  claim?: string | undefined;
+  invalid?: boolean;
+}): PolicySet {
+  if (more.invalid === true) return { kind: 'invalid', id: 'x', entries: [], message: 'no' };
+  const claim = 'claim' in more ? more.claim : 'sub';
+  const one: Policy = policy(
+    'p',
+    {
+      providers: [
+        { ...provider('corp'), kubernetesUser: claim === undefined ? undefined : { claim, prefix: 'corp:' } },
+      ],
+      approvals: {
+        approvers:
+          more.approvers === ''
+            ? []
+            : [{ ...subject({}), kubernetesGroup: more.approvers ?? 'ml-leads', kubernetesUser: undefined }],
+        required: more.required ?? 1,
+        timeoutMs: minute,
+        maxGrantMs: more.maxGrantMs ?? 60 * minute,
+      },
+    },
+    { namespace },
+  );
+  const { hash, sources, notices, upstream, providers } = compileSnapshot([one], { revision: 0 });
+  return { kind: 'compiled', id: hash, entries: [], policies: [one], hash, sources, notices, upstream, providers };
+}
+
+beforeEach(async () => {
+  namespace = `ml-${++count}`;
+  await server.namespace(namespace);
+  clock = fakeClock({ now: Date.now() });
+  pods = [{ labels: { app: 'llama' }, set: governed({}) }];
+  steps = [];
+  leading = true;
+  cache = createGrantCache({ client, clock: systemClock, logger: silentLogger });
+  await cache.whenSynced();
+  keeper = startGrantKeeper({
+    client,
+    cache,
+    clock,
+    logger: silentLogger,
+    events: { record: () => undefined },
+    // Those of earlier tests are nobody's here.
+    leading: () => leading,
+    setsOf: (fact) =>
+      fact.namespace === namespace
+        ? pods.filter(({ labels }) => selectorMatches(fact.selector, labels)).map(({ set }) => set)
+        : undefined,
+    onStep: (step) => void steps.push(step),
+  });
+});
+afterEach(async () => {
+  await keeper.close();
+  await cache.stop();
+});
+
+const at = (ms: number): string => new Date(clock.now() + ms).toISOString();
+async function ask(name: string, more: Partial<GrantSpecResource> = {}): Promise<void> {
+  await client.create(
+    resources.inferenceGrants,
+    {
+      apiVersion: 'sidegate.dev/v1alpha1',
+      kind: 'InferenceGrant',
+      metadata: { namespace, name },
+      spec: {
+        issuer,
+        subject: 'ana',
+        operations: ['Chat'],
+        models: ['*'],
+        expiresAt: at(30 * minute),
+        reason: 'on call',
+        requestedBy: 'kim',
+        ...more,
+      },
+    },
+    { namespace },
+  );
+}
+const get = (name: string): Promise<GrantObject> =>
+  client.get<GrantObject>(resources.inferenceGrants, { namespace, name });
+const phase = async (name: string): Promise<string> => (await get(name)).status?.phase ?? 'none';
+const decidable = async (name: string): Promise<string> => {
+  const found = (await get(name)).status?.conditions?.find(({ type }) => type === 'Decidable');
+  return found === undefined ? '' : `${found.status} ${found.reason}`;
+};
+async function vote(name: string, entry: object): Promise<void> {
+  const { status } = await get(name);
+  const decisions = [
+    ...(status?.decisions ?? []),
+    { decision: 'Approve', at: new Date(clock.now()).toISOString(), ...entry },
+  ];
+  await client.patch(
+    resources.inferenceGrants,
+    { namespace, name },
+    { type: 'merge', body: { status: { phase: 'Pending', decisions } } },
+    'status',
+  );
+}
+const opened = (name: string): Promise<void> =>
+  until(async () => (await get(name)).status?.required !== undefined, `${name} can be decided`);
+
+describe('who decides', () => {
+  test('comes from the policies of the pods that it selects: the same approvers, the largest number', async () => {
+    pods.push({ labels: { app: 'llama', tier: 'b' }, set: governed({ required: 2 }) });
+    await ask('g');
+    await opened('g');
+    const { status } = await get('g');
+    expect(status).toMatchObject({
+      phase: 'Pending',
+      approvers: [{ kubernetesGroup: 'ml-leads' }],
+      required: 2,
+      kubernetesUser: 'corp:ana',
+    });
+    expect(await decidable('g')).toBe('True Asked');
+    expect(steps).toEqual(['opened']);
+  });
+
+  test.each<[string, () => PolicySet[]]>([
+    ['NoPods', () => []],
+    ['PolicyInvalid', () => [governed({}), governed({ invalid: true })]],
+    ['NoApprovers', () => [governed({ approvers: '' })]],
+    ['ApproversDiffer', () => [governed({}), governed({ approvers: 'others' })]],
+  ])('cannot be said: %s; and is said when it can be', async (reason, sets) => {
+    pods = sets().map((set) => ({ labels: {}, set }));
+    await ask('g');
+    await until(async () => (await decidable('g')) === `False ${reason}`);
+    expect((await get('g')).status?.approvers).toBeUndefined();
+    pods = [{ labels: {}, set: governed({}) }];
+    clock.advance(6_000);
+    await opened('g');
+    expect(await decidable('g')).toBe('True Asked');
+  });
+
+  test('nobody by Kubernetes where it is not said who the caller is there', async () => {
+    pods = [{ labels: {}, set: governed({ claim: 'email' }) }];
+    await ask('g');
+    await opened('g');
+    expect((await get('g')).status?.kubernetesUser).toBeUndefined();
+    await vote('g', { user: 'bob' });
+    await until(() => cache.get(`${namespace}/g`)?.votes.length === 1);
+    await vote('g', { user: 'eve' });
+    await until(() => cache.get(`${namespace}/g`)?.votes.length === 2);
+    clock.advance(10_000);
+    expect(await phase('g')).toBe('Pending');
+    await vote('g', { caller: { issuer, subject: 'bob', kubernetesUser: 'corp:bob', proof: 'x' } });
+    await until(async () => (await phase('g')) === 'Approved');
+  });
+
+  test('for longer than the shortest maximum of the policies: cancelled, and says why', async () => {
+    pods.push({ labels: {}, set: governed({ maxGrantMs: 10 * minute }) });
+    await ask('g', { expiresAt: at(11 * minute) });
+    await until(async () => (await phase('g')) === 'Cancelled');
+    expect(await decidable('g')).toBe('False TooLong');
+    await ask('h', { expiresAt: at(9 * minute) });
+    await opened('h');
+  });
+});
+
+describe('deciding', () => {
+  test('the one who asked and the one it is for do not count; others do', async () => {
+    await ask('g');
+    await opened('g');
+    await vote('g', { user: 'kim' });
+    await vote('g', { user: 'corp:ana' });
+    await vote('g', { caller: { issuer, subject: 'ana', kubernetesUser: 'x', proof: 'x' } });
+    await vote('g', { caller: { issuer, subject: 'kim', kubernetesUser: 'kim', proof: 'x' } });
+    await vote('g', { caller: { issuer, subject: 'who', proof: 'x' } });
+    await until(() => cache.get(`${namespace}/g`)?.votes.length === 5);
+    clock.advance(10_000);
+    expect(await phase('g')).toBe('Pending');
+    await vote('g', { user: 'bob' });
+    await until(async () => (await phase('g')) === 'Approved');
+  });
+
+  test('a denial is final; the end of its time is one, whichever clock brings it', async () => {
+    await ask('g');
+    await ask('h');
+    await Promise.all([opened('g'), opened('h')]);
+    await vote('g', { user: 'bob', decision: 'Deny' });
+    await vote('h', { user: 'bob' });
+    await until(async () => (await phase('g')) === 'Denied' && (await phase('h')) === 'Approved');
+    clock.step(30 * minute);
+    clock.advance(2_000);
+    await until(async () => (await phase('h')) === 'Expired');
+    expect(await phase('g')).toBe('Denied');
+  });
+
+  test('a replica that does not lead writes nothing; the next leader does', async () => {
+    leading = false;
+    await ask('g');
+    await until(() => cache.get(`${namespace}/g`) !== undefined);
+    clock.advance(10_000);
+    expect((await get('g')).status).toBeUndefined();
+    leading = true;
+    keeper.lead();
+    await opened('g');
+  });
+});
+
+describe('at the sidecars', () => {
+  let stream: StreamWorld;
+  let labels: Record<string, string>;
+  let latest: ReturnType<StreamWorld['pod']>;
+  const feedOf = (copy: Cache<GrantFact>): GrantFeed => createGrantFeed({ cache: copy, clock, labelsOf: () => labels });
+  beforeEach(async () => {
+    labels = { app: 'llama' };
+    stream = await streamWorld({ grants: feedOf(cache) });
+  });
+  afterEach(() => stream.close());
+  async function sidecar(port = stream.server.port): Promise<Sidecar> {
+    const pod = stream.pod({ namespace });
+    latest = pod;
+    stream.directory.answers.set(pod.uid, {
+      kind: 'snapshot',
+      snapshot: { ...snapshotOf(policy('p')), seen: { inferencepolicies: '1' } },
+    });
+    const made = stream.sidecar(pod, { url: `https://127.0.0.1:${port}` });
+    await until(() => made.answered().ready && made.grants.ageMs() < Infinity, 'the sidecar has its policy and grants');
+    return made;
+  }
+  const names = (by: Sidecar): string =>
+    by.grants
+      .current()
+      .map(({ name }) => name)
+      .join();
+  async function approved(name: string, more: Partial<GrantSpecResource> = {}): Promise<void> {
+    await ask(name, more);
+    await opened(name);
+    await vote(name, { user: 'bob' });
+  }
+
+  test('a grant is there within a second of its approval, and gone within a second of its revocation', async () => {
+    const one = await sidecar();
+    expect(names(one)).toBe('');
+    await ask('g', { operations: ['Chat', 'Embeddings'], models: ['llama-*'], notBefore: at(minute) });
+    await opened('g');
+    expect(names(one)).toBe('');
+    const begun = performance.now();
+    await vote('g', { user: 'bob' });
+    await until(() => names(one) === 'g', 'it is there');
+    // The measure is of an idle machine; a loaded one may take longer, and is not what is tested.
+    const took = performance.now() - begun;
+    expect(one.grants.current()[0]).toMatchObject({
+      issuer,
+      subject: 'ana',
+      operations: ['Chat', 'Embeddings'],
+      models: ['llama-*'],
+      from: clock.now() + minute,
+      until: clock.now() + 30 * minute,
+    });
+    await client.delete(resources.inferenceGrants, { namespace, name: 'g' });
+    const revoked = performance.now();
+    await until(() => names(one) === '', 'it is gone');
+    expect(Math.max(took, performance.now() - revoked)).toBeLessThan(10_000);
+    await until(() => steps.includes('cancelled'));
+  });
+
+  test('only of its namespace and of the pods that it selects, and only while it holds', async () => {
+    const one = await sidecar();
+    await approved('a', { selector: { matchLabels: { app: 'llama' } } });
+    await approved('b');
+    pods.push({ labels: { app: 'other' }, set: governed({}) });
+    await approved('c', { selector: { matchLabels: { app: 'other' } } });
+    await approved('d', { expiresAt: at(10 * minute) });
+    await until(() => names(one).split(',').sort().join() === 'a,b,d');
+    clock.step(10 * minute);
+    clock.advance(2_000);
+    await until(() => names(one).split(',').sort().join() === 'a,b');
+  });
+
+  test('a replica that lags cannot bring a revoked grant back, and is believed when it has caught up', async () => {
+    await approved('g');
+    const one = await sidecar();
+    await until(() => names(one) === 'g');
+    const before = feedOf(cache).grants(one.options.pod) ?? [];
+    const old = cache.resourceVersion() ?? '';
+    await client.delete(resources.inferenceGrants, { namespace, name: 'g' });
+    await until(() => names(one) === '');
+    let caughtUp = false;
+    const lagging: GrantFeed = {
+      grants: () => (caughtUp ? [] : before),
+      seen: () => ({ inferencegrants: caughtUp ? (cache.resourceVersion() ?? '') : old }),
+      subscribe: () => () => undefined,
+    };
+    const replica = await stream.replica(undefined, undefined, lagging);
+    const again = stream.sidecar(latest, {
+      ...one.options,
+      url: `https://127.0.0.1:${replica.port}`,
+    });
+    await until(() => again.answered().ready, 'it is connected to the other replica');
+    await until(() => one.events.includes('grants_stale'), 'they were refused');
+    expect(names(again)).toBe('');
+    expect(again.grants.ageMs()).toBe(Infinity);
+    caughtUp = true;
+    await until(() => {
+      stream.clock.advance(1_000);
+      return again.grants.ageMs() < Infinity;
+    }, 'it is believed');
+    expect(names(again)).toBe('');
+  });
+});
