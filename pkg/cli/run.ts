@@ -1,4 +1,16 @@
+import { accessListCommand } from './access-list.ts';
+import { accessRequestCommand } from './access-request.ts';
+import { accessRevokeCommand } from './access-revoke.ts';
+import { approvalsApproveCommand } from './approvals-approve.ts';
+import { approvalsDenyCommand } from './approvals-deny.ts';
+import { approvalsListCommand } from './approvals-list.ts';
+import { approvalsShowCommand } from './approvals-show.ts';
+import { approvalsWatchCommand } from './approvals-watch.ts';
 import { caCommand } from './ca.ts';
+import { auditExportCommand } from './audit-export.ts';
+import { auditSearchCommand } from './audit-search.ts';
+import { auditShowCommand } from './audit-show.ts';
+import { auditVerifyCommand } from './audit-verify.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { admissionRemoveCommand } from './admission-remove.ts';
 import { checkCommand } from './check.ts';
@@ -17,7 +29,19 @@ const commands: readonly Command[] = [
   checkCommand,
   policyValidateCommand,
   policyExplainCommand,
+  approvalsListCommand,
+  approvalsWatchCommand,
+  approvalsShowCommand,
+  approvalsApproveCommand,
+  approvalsDenyCommand,
+  accessRequestCommand,
+  accessListCommand,
+  accessRevokeCommand,
   selfTestCommand,
+  auditSearchCommand,
+  auditShowCommand,
+  auditVerifyCommand,
+  auditExportCommand,
   admissionRemoveCommand,
 ];
 

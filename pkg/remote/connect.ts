@@ -5,7 +5,7 @@ import { Secret, describeError } from '../base/index.ts';
 import type { Timer } from '../base/index.ts';
 import { checkLeaf } from '../pki/index.ts';
 import { missedBeats, heartbeatMs, protocolVersion } from '../wire/index.ts';
-import type { DownMessage } from '../wire/index.ts';
+import type { Ack, DownMessage, Nack } from '../wire/index.ts';
 import { createRemoteApprovals } from './approvals.ts';
 import { createBackoff } from './backoff.ts';
 import { createCertificates } from './certificates.ts';
@@ -172,21 +172,22 @@ export function connectController(options: RemoteOptions): Remote {
     schedule(delayMs);
   };
 
+  const reply = (said: Ack | Nack, on: Session): void => {
+    answered = !(said.type === 'nack' && said.reason === 'stale');
+    if (answered) backoff.reset();
+    on.send(said);
+    // Another replica may be further on.
+    if (!answered) on.end('stale');
+    else approvals.connected(on.send);
+  };
   const handle = (message: DownMessage, on: Session, peer: X509Certificate): void => {
     switch (message.type) {
       case 'welcome':
         return;
       case 'snapshot':
-      case 'confirm': {
-        const reply = message.type === 'snapshot' ? policy.take(message) : policy.confirm(message);
-        answered = !(reply.type === 'nack' && reply.reason === 'stale');
-        if (answered) backoff.reset();
-        on.send(reply);
-        // Another replica may be further on.
-        if (!answered) on.end('stale');
-        else approvals.connected(on.send);
-        return;
-      }
+        return reply(policy.take(message), on);
+      case 'confirm':
+        return reply(policy.confirm(message), on);
       case 'invalid':
         answered = true;
         backoff.reset();

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { clusterNode } from './cluster-node.ts';
@@ -8,6 +8,9 @@ import { builtPrograms } from './programs.ts';
 
 /** The context of KUBECONFIG that `CLUSTER` names: the node tier runs there, and no node is started. */
 export const chosenContext = (): string | undefined => process.env['CLUSTER'] || undefined;
+
+/** What a run keeps of it, the kubeconfig among it; node-teardown.ts removes it. `run`: the run's own process. */
+export const contextFolder = (run: number): string => join(tmpdir(), `sidegate-context-${run}`);
 
 /** A shell command that brings an image archive, its last argument, to the nodes. */
 function loadCommand(context: string): string {
@@ -26,8 +29,8 @@ function loadCommand(context: string): string {
  */
 export async function startContext(context: string): Promise<ClusterNode> {
   const load = loadCommand(context);
-  const folder = mkdtempSync(join(tmpdir(), 'sidegate-context-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const folder = contextFolder(process.connected ? process.ppid : process.pid);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = { PATH: `${process.env['PATH'] ?? ''}:${builtPrograms()}` };
   const view = ['config', 'view', '--raw', '--minify', '--flatten', '--context', context];
   const seen = await runCommand('kubectl', view, { env: path });

@@ -2,10 +2,11 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
-import { chosenContext } from './context.ts';
+import { chosenContext, contextFolder } from './context.ts';
 import { otherUsers, startedByTests, stateFolder, userFile } from './node.ts';
 
 export default async function takeDown(): Promise<void> {
+  rmSync(contextFolder(process.pid), { recursive: true, force: true });
   // An existing cluster is somebody's.
   if (chosenContext() !== undefined) return;
   const state = stateFolder();

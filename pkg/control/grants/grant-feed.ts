@@ -60,7 +60,10 @@ export function createGrantFeed(options: {
     subscribe: (listener) =>
       cache.subscribe(({ before, after }) => {
         // Only what sidecars are told of.
-        if (before?.phase === 'Approved' || after?.phase === 'Approved') listener((after ?? before)?.namespace ?? '');
+        if (before?.phase !== 'Approved' && after?.phase !== 'Approved') return;
+        const { namespace = '' } = after ?? before ?? {};
+        // The copy knows how far it is when all have been told: a list without the grant must not say the version before.
+        queueMicrotask(() => listener(namespace));
       }),
   };
 }

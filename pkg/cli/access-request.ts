@@ -1,0 +1,86 @@
+import { randomId } from '../base/index.ts';
+import { operations } from '../core/index.ts';
+import { parseDuration } from '../crd/index.ts';
+import { resources } from '../kube/index.ts';
+import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import type { Command } from './command.ts';
+import { whoAmI } from './decisions.ts';
+import type { Grant } from './decisions.ts';
+
+const usage = `sidegate access request --issuer URL --subject SUB --reason TEXT [flags]
+
+Asks for access for a time: an InferenceGrant, which others approve (sidegate approvals approve grant/NAME).
+
+  --issuer URL           issuer of the caller's token (iss) (required)
+  --subject SUB          the caller (sub) (required)
+  --reason TEXT          why, for those who decide (required)
+  --for DURATION         how long from now, as 30m or 2h; default 1h
+  --operation NAME       what; may be given several times; default Chat
+  --model GLOB           on which models; may be given several times; default every model
+  --selector KEY=VALUE   on pods with this label; may be given several times; default every inference pod
+${clusterUsage}`;
+
+const pair = /^([^=]+)=(.*)$/;
+
+export const accessRequestCommand: Command = {
+  name: 'access request',
+  summary: 'ask for access for a time',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: {
+      issuer: { kind: 'text' },
+      subject: { kind: 'text' },
+      reason: { kind: 'text' },
+      for: { kind: 'text' },
+      operation: { kind: 'list', choices: operations },
+      model: { kind: 'list' },
+      selector: { kind: 'list' },
+    },
+    positionals: { name: 'nothing', least: 0, most: 0 },
+    async act(flags, { client, namespace }, io) {
+      const [issuer, subject, reason] = ['issuer', 'subject', 'reason'].map((name) => flags.text(name));
+      const ms = parseDuration(flags.text('for') ?? '1h');
+      const labels = flags.list('selector').map((text) => pair.exec(text));
+      if (issuer === undefined || subject === undefined || reason === undefined) {
+        io.stderr('--issuer, --subject and --reason are needed\n');
+        return 2;
+      }
+      if (ms === undefined || ms <= 0) {
+        io.stderr('--for must be a duration, such as 30m or 2h\n');
+        return 2;
+      }
+      if (labels.includes(null)) {
+        io.stderr('--selector must be KEY=VALUE\n');
+        return 2;
+      }
+      const matchLabels = Object.fromEntries(labels.map((found) => [found?.[1] ?? '', found?.[2] ?? '']));
+      const models = flags.list('model');
+      const wanted = flags.list('operation');
+      const made = await client.create<Grant>(
+        resources.inferenceGrants,
+        {
+          apiVersion: 'sidegate.dev/v1alpha1',
+          kind: 'InferenceGrant',
+          metadata: { name: `grant-${randomId().slice(0, 12)}`, namespace },
+          spec: {
+            issuer,
+            subject,
+            ...(labels.length > 0 && { selector: { matchLabels } }),
+            operations: wanted.length === 0 ? ['Chat'] : wanted,
+            models: models.length === 0 ? ['*'] : models,
+            expiresAt: new Date(io.now() + ms).toISOString(),
+            reason,
+            requestedBy: await whoAmI(client),
+          },
+        },
+        { namespace },
+      );
+      const { name } = made.metadata;
+      io.stdout(
+        `InferenceGrant ${namespace}/${name}: asked for until ${made.spec.expiresAt}. Others approve it: kubectl sidegate approvals approve grant/${name} -n ${namespace}\n`,
+      );
+      return 0;
+    },
+  }),
+};

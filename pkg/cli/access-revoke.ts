@@ -1,0 +1,33 @@
+import { resources } from '../kube/index.ts';
+import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import type { Command } from './command.ts';
+import type { Grant } from './decisions.ts';
+
+const usage = `sidegate access revoke NAME [flags]
+
+Takes a grant back: your own, or as one who may approve it anybody's. Within a second no sidecar lets anything through on it, and
+streams that rest on it end.
+
+${clusterUsage}`;
+
+export const accessRevokeCommand: Command = {
+  name: 'access revoke',
+  summary: 'take access for a time back',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: {},
+    positionals: { name: 'NAME', least: 1, most: 1 },
+    async act(flags, { client, namespace }, io) {
+      const name = flags.positionals[0] ?? '';
+      const { metadata } = await client.get<Grant>(resources.inferenceGrants, { namespace, name });
+      await client.delete(
+        resources.inferenceGrants,
+        { namespace, name },
+        metadata.uid === undefined ? {} : { uid: metadata.uid },
+      );
+      io.stdout(`InferenceGrant ${namespace}/${name} taken back\n`);
+      return 0;
+    },
+  }),
+};

@@ -1,0 +1,72 @@
+import { stringify } from 'yaml';
+import type { CommandIo } from './command.ts';
+import type { FlagSpec, Flags } from './flags.ts';
+
+/** `-o json|yaml|wide`, as kubectl has it. */
+export const outputFlags = {
+  output: { kind: 'text', short: 'o', choices: ['json', 'yaml', 'wide'] },
+} as const satisfies Readonly<Record<string, FlagSpec>>;
+
+export const outputUsage = '  -o, --output FORMAT    json, yaml or wide; default a table\n';
+
+export interface Column<T> {
+  readonly title: string;
+  read(item: T): string;
+  /** Shown with `-o wide` alone. */
+  readonly wide?: boolean;
+}
+
+/** What others wrote may hold bytes that move a terminal's cursor or colour it: none of them is printed. */
+export const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ');
+
+export function table<T>(items: readonly T[], columns: readonly Column<T>[], wide: boolean): string {
+  const shown = columns.filter((column) => wide || column.wide !== true);
+  const rows = [
+    shown.map(({ title }) => title),
+    ...items.map((item) => shown.map(({ read }) => printable(read(item)))),
+  ];
+  const widths = shown.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** Objects as they are, or a table of them. */
+export function printObjects<T>(
+  items: readonly T[],
+  {
+    flags,
+    columns,
+    none,
+    single = false,
+  }: {
+    readonly flags: Flags;
+    readonly columns: readonly Column<T>[];
+    /** Said where there are none. */
+    readonly none: string;
+    /** One object is meant: it is printed by itself and not in a list. */
+    readonly single?: boolean;
+  },
+  io: CommandIo,
+): void {
+  const format = flags.text('output');
+  const value = single ? items[0] : { apiVersion: 'v1', kind: 'List', items };
+  if (format === 'json') io.stdout(`${JSON.stringify(value, undefined, 2)}\n`);
+  else if (format === 'yaml') io.stdout(stringify(value));
+  else if (items.length === 0) io.stderr(`${none}\n`);
+  else io.stdout(table(items, columns, format === 'wide'));
+}
+
+/** `4m`, `2h`: how far away a time is; `0s` for what is over. */
+export function span(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1_000));
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
+}
