@@ -9,7 +9,7 @@ import { createApprovalDesk } from '../support/approval-desk.ts';
 import type { ApprovalDesk } from '../support/approval-desk.ts';
 import { createGrantList } from '../support/grant-list.ts';
 import { answerChat, chunk, streamChat } from '../support/scripted-model.ts';
-import { pause, until } from '../support/wait.ts';
+import { until } from '../support/wait.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
 import type { Answer, World, WorldOptions } from '../support/world.ts';
 
@@ -183,8 +183,7 @@ describe('access for a time', () => {
       await eve(),
     );
     sent.write('ab');
-    await until(async () => /^sidegate_requests_live [1-9]/m.test(await world.metrics()));
-    await pause(100); // access is decided
+    await until(async () => /^sidegate_stage_seconds_count\{stage="access"\} 1$/m.test(await world.metrics()));
     grants.set();
     sent.end('cd');
     const refused = await answer;
