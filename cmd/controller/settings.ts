@@ -163,9 +163,7 @@ export function parseSettings(
     faults.push('--recorder must be an https:// address with a port');
   const listen = parseAddress('listen', read('listen'), faults);
   const admin = parseAddress('admin', read('admin'), faults);
-  const decisions = read('decisions') === 'off' ? undefined : parseAddress('decisions', read('decisions'), faults);
-  const keep = Number(read('keep-approvals'));
-  if (!Number.isFinite(keep) || keep < 0) faults.push('--keep-approvals must be a number of hours');
+  const people = peopleSettings(read, faults);
   const level = read('log-level');
   if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
   const sidecars = sidecarsOf(read, flags['upgrade-sidecars'] === true, environment, faults);
@@ -190,8 +188,7 @@ export function parseSettings(
       recorder: recorder === '' ? undefined : recorder,
       listen,
       admin,
-      decisions,
-      keepApprovalsMs: keep * 3_600_000,
+      ...people,
       logLevel: isLevel(level) ? level : 'info',
       drainMs: drain * 1_000,
     },
@@ -208,6 +205,19 @@ function sidecarsOf(
   const upgradeSidecars = flag || environment['SIDEGATE_UPGRADE_SIDECARS'] === 'true';
   if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
   return { sidecarImage, upgradeSidecars };
+}
+
+/** Of approvals and grants. */
+function peopleSettings(
+  read: (flag: (typeof all)[number]['flag']) => string,
+  faults: string[],
+): Pick<Settings, 'decisions' | 'keepApprovalsMs'> {
+  const hours = Number(read('keep-approvals'));
+  if (!Number.isFinite(hours) || hours < 0) faults.push('--keep-approvals must be a number of hours');
+  return {
+    decisions: read('decisions') === 'off' ? undefined : parseAddress('decisions', read('decisions'), faults),
+    keepApprovalsMs: hours * 3_600_000,
+  };
 }
 
 function limitStoreOf(read: (flag: (typeof all)[number]['flag']) => string, faults: string[]): Settings['limitStore'] {
