@@ -4,8 +4,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
+import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
+import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { watchTlsFiles } from '../../pkg/pki/index.ts';
 import {
+  createAuditAuthorizer,
+  createAuditServer,
   createCommitter,
   createIngestServer,
   keepHeads,
@@ -17,6 +21,13 @@ import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { watchTrust } from './trust.ts';
+
+function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
+  const host = process.env['KUBERNETES_SERVICE_HOST'];
+  if (host === undefined) throw new Error('this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig');
+  return inClusterAccess({ host, port: process.env['KUBERNETES_SERVICE_PORT'] });
+}
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
@@ -56,6 +67,21 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     observer: metrics,
   });
+  const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
+  const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
+    { name: 'status', values: { atMost: 20 } },
+  ]);
+  const audit = await createAuditServer({
+    port: settings.audit.port,
+    ...(settings.audit.host === '' ? {} : { host: settings.audit.host }),
+    serving,
+    store,
+    committer,
+    authorizer: createAuditAuthorizer(client, clock),
+    clock,
+    logger,
+    onAnswered: (status) => answered.add([String(status)]),
+  });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => store.log().size);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
@@ -76,14 +102,16 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       return { ready: reasons.length === 0, reasons };
     },
   });
-  logger.info('recorder is up', { port: server.port, entries: store.log().size });
+  logger.info('recorder is up', { port: server.port, audit: audit.port, admin: admin.port, entries: store.log().size });
 
   const stop = (signal: string): void => {
     if (stopping) return;
     stopping = true;
     logger.info('stopping', { signal });
     const end = async (): Promise<void> => {
+      await audit.close();
       await server.close();
+      client.close();
       await upkeep.close();
       await heads?.sign();
       heads?.close();

@@ -15,7 +15,11 @@ export interface Settings {
   readonly logKey: string | undefined;
   readonly trustDomain: string;
   readonly listen: Address;
+  /** For auditors. */
+  readonly audit: Address;
   readonly admin: Address;
+  /** Undefined: the pod's own service account. */
+  readonly kubeconfig: string | undefined;
   /** Days after which lines are deleted; 0: never. */
   readonly retentionDays: number;
   readonly logLevel: LogLevel;
@@ -36,6 +40,8 @@ const all = [
   setting('log-key', 'PEM file of the Ed25519 key that signs the log; unset: it is not signed'),
   setting('trust-domain', 'of the SPIFFE ids', 'cluster.local'),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.recorder}`),
+  setting('audit', 'host:port for auditors (TLS); needs a Kubernetes API server to ask', `:${controlPorts.audit}`),
+  setting('kubeconfig', 'file; unset: the service account of the pod'),
   setting('admin', 'host:port for /healthz, /readyz, /metrics', `:${controlPorts.admin}`),
   setting('retention-days', 'days after which lines are deleted; their proof stays; 0: never', '0'),
   setting('log-level', 'debug, info, warn or error', 'info'),
@@ -95,6 +101,8 @@ export function parseSettings(
     logKey: read('log-key') === '' ? undefined : read('log-key'),
     trustDomain: required('trust-domain'),
     listen: address('listen'),
+    audit: address('audit'),
+    kubeconfig: read('kubeconfig') === '' ? undefined : read('kubeconfig'),
     admin: address('admin'),
     retentionDays: days,
     logLevel: isLevel(level) ? level : 'info',

@@ -11,12 +11,17 @@ import type { AuditHead, PodName } from '../../pkg/wire/index.ts';
 import { boundSpool } from './spool.ts';
 import type { BoundedSink } from './spool.ts';
 
+export interface RecorderFacts extends Pick<Remote, 'identity' | 'trust' | 'recorder' | 'onRecorder'> {
+  /** Name that its certificate must have; default the host of its address. */
+  recorderName?(): string;
+}
+
 export interface PodRecord {
   readonly audit: BoundedSink;
   /** Where the chain stands, for the controller's heartbeat. */
   head(): AuditHead;
   /** Begins to send; before it, lines wait in the spool. */
-  sendBy(remote: Pick<Remote, 'identity' | 'trust' | 'recorder' | 'onRecorder'>): RecordSender;
+  sendBy(remote: RecorderFacts): RecordSender;
   /** Signs what is there, waits until it has arrived, for so long at most, and ends. */
   finish(timeoutMs: number): Promise<void>;
 }
@@ -54,7 +59,7 @@ export function openPodRecord(options: PodRecordOptions): PodRecord {
         const { socket, head } = await connectStream({
           host: url.hostname.replace(/^\[|\]$/g, ''),
           port: url.port === '' ? 443 : Number(url.port),
-          name: url.hostname,
+          name: remote.recorderName?.() ?? url.hostname,
           trust: remote.trust(),
           proof: { kind: 'certificate', material },
           localAddress: undefined,

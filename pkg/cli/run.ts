@@ -7,6 +7,10 @@ import { approvalsListCommand } from './approvals-list.ts';
 import { approvalsShowCommand } from './approvals-show.ts';
 import { approvalsWatchCommand } from './approvals-watch.ts';
 import { caCommand } from './ca.ts';
+import { auditExportCommand } from './audit-export.ts';
+import { auditSearchCommand } from './audit-search.ts';
+import { auditShowCommand } from './audit-show.ts';
+import { auditVerifyCommand } from './audit-verify.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { admissionRemoveCommand } from './admission-remove.ts';
 import { checkCommand } from './check.ts';
@@ -34,6 +38,10 @@ const commands: readonly Command[] = [
   accessListCommand,
   accessRevokeCommand,
   selfTestCommand,
+  auditSearchCommand,
+  auditShowCommand,
+  auditVerifyCommand,
+  auditExportCommand,
   admissionRemoveCommand,
 ];
 

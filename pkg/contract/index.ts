@@ -2,6 +2,10 @@
 export {
   annotationPrefix,
   annotations,
+  auditAudience,
+  auditForHeader,
+  auditResource,
+  auditTokenHeader,
   containers,
   controllerAudience,
   controlPlane,

@@ -43,6 +43,15 @@ export const mountPaths = {
 /** File within the token's mount. */
 export const tokenFile = 'token';
 
+/** Audience of the tokens by which people and programs ask the recorder. */
+export const auditAudience = 'sidegate.dev/recorder';
+/** What an auditor may `get`, cluster-wide or in a namespace: no such resource is served, the name is for RBAC alone. */
+export const auditResource = { group: 'sidegate.dev', resource: 'records' } as const;
+/** Header with the token, where something on the way takes `Authorization` for itself (the API server's service proxy). */
+export const auditTokenHeader = 'x-sidegate-token';
+/** Header with the name of whom the token's bearer says to ask for: recorded as a claim. */
+export const auditForHeader = 'x-sidegate-for';
+
 /** Audience of the token by which a sidecar makes itself known to the controller. */
 export const controllerAudience = 'sidegate.dev/controller';
 /** Seconds that the kubelet asks for; it renews at 80 %. */
@@ -116,6 +125,10 @@ export const controlPlane = {
   webhook: 'sidegate-webhook',
   /** StatefulSet, Service and ServiceAccount. */
   recorder: 'sidegate-recorder',
+  /** ServiceAccount whose token asks the recorder; who may make its token is an auditor. */
+  auditor: 'sidegate-auditor',
+  /** ConfigMap, key `public.pem`: verifies the heads of the log. */
+  log: 'sidegate-log',
   /** Secret (kubernetes.io/tls) with the recorder's serving certificate: the leader writes it. */
   recorderTls: 'sidegate-recorder-tls',
   /** Secret, keys `key.pem` and `public.pem`, that signs the heads of the log: the leader makes it once, and never again. */

@@ -16,6 +16,8 @@ export interface KubeCall {
   readonly contentType?: string;
   /** Default `application/json`. */
   readonly accept?: string;
+  /** More of them, for what stands behind a proxy verb. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Milliseconds until the answer begins; default 15 s. */
   readonly timeoutMs?: number;
@@ -147,6 +149,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
         body: call.body === undefined ? undefined : JSON.stringify(call.body),
         contentType: call.contentType,
         accept: call.accept,
+        headers: call.headers,
         signal: call.signal,
         headMs: limit,
       });

@@ -14,6 +14,7 @@ export interface ExchangeOptions {
   readonly body?: string | undefined;
   readonly contentType?: string | undefined;
   readonly accept?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds until the head of the answer must be there. */
   readonly headMs: number;
@@ -115,6 +116,7 @@ export function createConnection(access: ClusterAccess, clock: Clock, userAgent:
         agent,
         ...(signal !== undefined && { signal }),
         headers: {
+          ...options.headers,
           accept,
           'user-agent': userAgent,
           ...(credentials.authorization !== undefined && { authorization: credentials.authorization.reveal() }),

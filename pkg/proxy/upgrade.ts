@@ -6,6 +6,7 @@ import type { UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Admission, Demand } from './limits.ts';
 import type { LiveRequest } from './live.ts';
+import { endedMeanwhile } from './live.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import { isEmpty } from './selection.ts';
@@ -67,7 +68,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     session.generation = runtime.snapshot.generation;
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
     const { path, query } = normaliseTarget(upgrade.target);
-    session.path = path;
+    session.path = runtime.forRecord(path); // the caller's words
     session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
     const caller = await proveCaller(runtime, session, upgrade.headers, upgrade.clientCertificate);
     session.caller = caller;
@@ -105,6 +106,9 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
       if (session.ended) return void observed?.settle(0);
     }
     if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
+    // Policy may have been swapped while the caller was proven, and while the shared count was asked.
+    const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
+    if (ended !== undefined) throw new RefusedError(ended);
     session.begin([]);
     const { headers } = modelHeaders(runtime, access, upgrade.headers, {
       hosted: target.hosted,

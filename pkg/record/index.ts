@@ -39,3 +39,5 @@ export { createRecordSender } from './spool/sender.ts';
 export type { RecordSender, RecordSenderOptions, SenderEvent } from './spool/sender.ts';
 export { openSpool, spooledChains } from './spool/spool.ts';
 export type { Spool, SpoolOptions } from './spool/spool.ts';
+export { createLogVerifier } from './verify-log.ts';
+export type { LogFault, LogFinding, LogVerdict, LogVerifier, LogVerifierOptions } from './verify-log.ts';

@@ -29,3 +29,7 @@ export type {
 } from './store/port.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
+export { createAuditAuthorizer } from './api/authorize.ts';
+export type { AuditAuthorizer, Auditor } from './api/authorize.ts';
+export { createAuditServer } from './api/server.ts';
+export type { AuditServer, AuditServerOptions } from './api/server.ts';

@@ -218,7 +218,11 @@ describe('names and ports', () => {
       admin: controlPorts.admin,
     });
     expect(ports(webhook)).toEqual({ webhook: controlPorts.webhook, admin: controlPorts.admin });
-    expect(ports(recorder, 'StatefulSet')).toEqual({ record: controlPorts.recorder, admin: controlPorts.admin });
+    expect(ports(recorder, 'StatefulSet')).toEqual({
+      record: controlPorts.recorder,
+      audit: controlPorts.audit,
+      admin: controlPorts.admin,
+    });
     const told = podOf(only(defaults, 'Deployment', controller)).spec.containers[0].args;
     expect(told).toContain(`--recorder=https://${recorder}.sidegate-system.svc:${controlPorts.recorder}`);
     expect(only(defaults, 'Service', recorder).spec.ports[0].port).toBe(controlPorts.recorder);

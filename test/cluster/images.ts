@@ -53,6 +53,14 @@ export const sidegateImage = (): TestImage =>
     imageParts(architecture).map((part) => cachedLayer(part, layers)),
   );
 
+/** The same programs as another release: for upgrades. */
+export const nextSidegateImage = (): TestImage =>
+  write(
+    'sidegate',
+    { ...imageConfig, Env: [...(imageConfig.Env ?? []), 'SIDEGATE_TEST=next'] },
+    imageParts(architecture).map((part) => cachedLayer(part, layers)),
+  );
+
 /**
  * What callers and models of tests run: a shell (busybox), curl, nft, Node, the OpenAI client for scripts
  * (`import OpenAI from 'openai'` below /app), and the scripted model server: `node /app/model.js [PORT]`, default 8000. As

@@ -8,7 +8,7 @@ import type { Authority } from '../../pki/index.ts';
 import { managedLabel, managedValue } from './network-policy.ts';
 
 export interface RecorderKeeperOptions {
-  readonly client: Pick<KubeClient, 'find' | 'create' | 'replace'>;
+  readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'patch'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly namespace: string;
@@ -77,6 +77,28 @@ export function startRecorderKeeper(options: RecorderKeeperOptions): RecorderKee
     options.onWritten?.();
   };
 
+  /** The public half, for whoever verifies. */
+  const publish = async (secret: SecretObject): Promise<void> => {
+    const pem = Buffer.from(secret.data?.['public.pem'] ?? '', 'base64').toString();
+    const ref = { namespace, name: controlPlane.log };
+    const map = await client.find<KubeObject & { readonly data?: Readonly<Record<string, string>> }>(
+      resources.configMaps,
+      ref,
+    );
+    if (map?.data?.['public.pem'] === pem) return;
+    await client.patch(resources.configMaps, ref, {
+      type: 'apply',
+      fieldManager: managedValue,
+      force: true,
+      body: {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { ...ref, labels: { [managedLabel]: managedValue } },
+        data: { 'public.pem': pem },
+      },
+    });
+  };
+
   const queue = createQueue({
     name: 'recorder',
     clock,
@@ -93,7 +115,9 @@ export function startRecorderKeeper(options: RecorderKeeperOptions): RecorderKee
           'public.pem': publicKey.export({ format: 'pem', type: 'spki' }).toString(),
         });
         logger.info('the key of the log was made');
+        return 1_000;
       }
+      await publish(logKey);
       const found = await client.find<SecretObject>(resources.secrets, { namespace, name: controlPlane.recorderTls });
       if (!good(found, known)) {
         const { key, csr } = createKeyRequest();

@@ -61,7 +61,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
        WHERE c.source = ? AND c.name = ? AND b.first <= ? AND b.last >= ? ORDER BY b.first DESC LIMIT 1`,
     ),
     parts: db.prepare(
-      `SELECT b.data, b.size, s.request FROM part p JOIN block b ON b.id = p.block JOIN session s ON s.id = p.session
+      `SELECT b.id, b.data, b.size, s.request FROM part p JOIN block b ON b.id = p.block JOIN session s ON s.id = p.session
        WHERE p.session = ? ORDER BY p.block`,
     ),
     sessions: db.prepare('SELECT id FROM session WHERE request = ? ORDER BY id'),
@@ -99,11 +99,17 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       }
     });
 
+  /** The block that was read last: sessions of one are asked for one after the other. */
+  let lastBlock: { readonly id: number; readonly bytes: Buffer } | undefined;
+  const blockBytes = (id: number, data: Uint8Array, size: number): Buffer => {
+    if (lastBlock?.id !== id) lastBlock = { id, bytes: decompress(data, size) };
+    return lastBlock.bytes;
+  };
   const linesOf = function* (session: number): Generator<string> {
     for (const row of sql.parts.all(session)) {
       if (!(row['data'] instanceof Uint8Array)) continue;
       const request = Buffer.from(row['request'] as Uint8Array).toString('hex');
-      const bytes = decompress(row['data'], Number(row['size']));
+      const bytes = blockBytes(Number(row['id']), row['data'], Number(row['size']));
       // A line that is not of the session may quote its id in a text: quotes are escaped there.
       const mark = Buffer.from(`,"session":"${request}"`);
       let from = 0;

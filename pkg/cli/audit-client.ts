@@ -1,0 +1,77 @@
+import type { JsonValue } from '../base/index.ts';
+import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../contract/index.ts';
+import { KubeError, resources } from '../kube/index.ts';
+import type { KubeClient } from '../kube/index.ts';
+import { systemNamespace } from './cluster-command.ts';
+import type { Flags } from './flags.ts';
+
+/** Flags of every command that asks the recorder. */
+export const auditFlags = {
+  system: { kind: 'text' },
+  'service-account': { kind: 'text' },
+} as const;
+
+export const auditUsage = `  --system NAMESPACE     where Sidegate is installed; default ${systemNamespace}
+  --service-account NS/NAME   whose token asks; default that namespace's ${controlPlane.auditor}
+`;
+
+/** The recorder, through the API server's service proxy. */
+export interface AuditClient {
+  /** @throws KubeError with the recorder's own words. */
+  get(path: string): Promise<Answer>;
+  post(path: string, body: object): Promise<Answer>;
+}
+
+export type Answer = { readonly [key: string]: JsonValue };
+
+/** A token lives so long, which is the shortest that the API server makes. */
+const tokenSeconds = 600;
+
+/**
+ * Makes a token of the auditor's service account, for the recorder and nothing else, and asks with it: who may do that is for
+ * RBAC, and the API server's own audit log has who did. The name of the person goes along as their claim.
+ */
+export async function openAudit(client: KubeClient, flags: Flags): Promise<AuditClient> {
+  const system = flags.text('system') ?? systemNamespace;
+  const [namespace = system, name = controlPlane.auditor] = flags.text('service-account')?.split('/') ?? [];
+  const made = await client.create<{ readonly status?: { readonly token?: string } }>(
+    resources.serviceAccounts,
+    {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: { audiences: [auditAudience], expirationSeconds: tokenSeconds },
+    },
+    { namespace, name, subresource: 'token' },
+  );
+  const token = made.status?.token;
+  if (token === undefined) throw new KubeError('bad_answer', 'the API server made no token');
+  const headers = { [auditTokenHeader]: token, [auditForHeader]: await ownName(client) };
+  const base = `/api/v1/namespaces/${system}/services/https:${controlPlane.recorder}:audit/proxy`;
+  const object = (body: JsonValue | undefined): Answer => {
+    if (typeof body !== 'object' || body === null || Array.isArray(body))
+      throw new KubeError('bad_answer', 'the recorder sent no object');
+    return body;
+  };
+  return {
+    get: async (path) => object(await client.request({ method: 'GET', path: `${base}${path}`, headers, timeoutMs })),
+    post: async (path, body) =>
+      object(await client.request({ method: 'POST', path: `${base}${path}`, headers, body, timeoutMs })),
+  };
+}
+
+const timeoutMs = 60_000;
+
+/** Who the kubeconfig says that you are; a header takes no more than this. */
+async function ownName(client: KubeClient): Promise<string> {
+  const review = await client
+    .request({
+      method: 'POST',
+      path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+      body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+    })
+    .catch(() => undefined);
+  const status = (review as { readonly status?: { readonly userInfo?: { readonly username?: string } } } | undefined)
+    ?.status;
+  const name = (status?.userInfo?.username ?? '').replaceAll(/[^\x21-\x7e]/g, '?').slice(0, 200);
+  return name === '' ? 'unknown' : name;
+}

@@ -1,0 +1,43 @@
+import { auditFlags, auditUsage, openAudit } from './audit-client.ts';
+import { logOfRecorder, publishedKey } from './audit-verify.ts';
+import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import type { Command } from './command.ts';
+
+const usage = `sidegate audit export --out FILE [flags]
+
+The whole log with its signed heads and lines, as JSON lines: for an archive, or for somebody who verifies it elsewhere with \`audit verify --file\`.
+
+  --out FILE             write there
+  --key-out FILE         and the public key there
+  --no-lines             entries and heads only, without the lines of sessions
+${auditUsage}${clusterUsage}`;
+
+export const auditExportCommand: Command = {
+  name: 'audit export',
+  summary: 'the log with its proof, as a file',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: { out: { kind: 'text' }, 'key-out': { kind: 'text' }, 'no-lines': { kind: 'switch' }, ...auditFlags },
+    positionals: { name: 'nothing', least: 0, most: 0 },
+    async act(flags, { client }, io) {
+      const out = flags.text('out');
+      if (out === undefined) {
+        io.stderr('--out is missing\n');
+        return 2;
+      }
+      const pages = logOfRecorder(await openAudit(client, flags), !flags.on('no-lines'));
+      // Heads first: an entry may come after them, and none of theirs may be missing.
+      const parts = (await pages.heads()).map((text) => `${JSON.stringify({ kind: 'head', text })}\n`);
+      const heads = parts.length;
+      await pages.each((index, text, lines) => {
+        parts.push(`${JSON.stringify({ kind: 'entry', index, text, ...(lines === undefined ? {} : { lines }) })}\n`);
+      });
+      io.writeFile(out, parts.join(''));
+      const keyOut = flags.text('key-out');
+      if (keyOut !== undefined) io.writeFile(keyOut, await publishedKey(client, flags));
+      io.stdout(`${out}: ${parts.length - heads} entries, ${heads} signed heads\n`);
+      return 0;
+    },
+  }),
+};

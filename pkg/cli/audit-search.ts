@@ -1,0 +1,171 @@
+import type { JsonValue } from '../base/index.ts';
+import { auditFlags, auditUsage, openAudit } from './audit-client.ts';
+import type { Answer, AuditClient } from './audit-client.ts';
+import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import type { Command } from './command.ts';
+import type { Flags } from './flags.ts';
+
+const usage = `sidegate audit search [flags]
+
+Sessions of governed models, newest first. All that is given must hold; the search itself goes on record.
+
+  --user SUBJECT         of the caller                 --model NAME
+  --group NAME           of the caller                 --operation NAME      Chat, Embeddings, …
+  --issuer URL           of the caller's token         --outcome NAME        completed, refused, aborted, failed, ended
+  --pod NAME             the model's pod               --code NAME           guard_blocked, rate_limited, …
+  --rule NAME            that acted                    --status NUMBER       HTTP
+  --act NAME             allowed, denied, masked, blocked, flagged, held, limited
+  --detector NAME        that found something          --session ID          request id of a receipt
+  --text WORDS           words that were asked or answered, all of them
+  --since TIME           10m, 6h, 7d, or 2026-11-26T12:00:00Z; --until TIME
+  --min-duration MS      --min-bytes NUMBER
+  --limit NUMBER         default 100; --all: every page
+  -o, --output FORMAT    table (default), jsonl or csv
+  -n, --namespace NAME   only this one; default: all namespaces
+${auditUsage}${clusterUsage.split('\n').slice(1).join('\n')}`;
+
+const unit: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** @throws Error */
+function timeOf(text: string, now: number): number {
+  const [, count, letter = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
+  if (count !== undefined) return now - Number(count) * (unit[letter] ?? 0);
+  const at = /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at)) throw new Error(`${text.slice(0, 40)} is no time: 10m, 6h, 7d or 2026-11-26T12:00:00Z`);
+  return at;
+}
+
+function wholeOf(name: string, text: string): number {
+  if (!/^[0-9]{1,12}$/.test(text)) throw new Error(`--${name} is a whole number`);
+  return Number(text);
+}
+
+/** The question that the flags are. @throws Error */
+function questionOf(flags: Flags, now: number): Record<string, JsonValue> {
+  const question: Record<string, JsonValue> = {};
+  for (const name of ['namespace', 'pod', 'user', 'group', 'issuer', 'model', 'operation', 'outcome', 'code', 'text'])
+    question[name] = flags.text(name) ?? null;
+  question['session'] = flags.text('session') ?? null;
+  const tags = [
+    ...flags.list('rule').map((rule) => `rule:${rule}`),
+    ...flags.list('act').map((act) => `act:${act}`),
+    ...flags.list('detector').map((detector) => `by:${detector}`),
+  ];
+  if (tags.length > 0) question['tags'] = tags;
+  for (const name of ['since', 'until']) {
+    const text = flags.text(name);
+    if (text !== undefined) question[name] = timeOf(text, now);
+  }
+  for (const [flag, name] of [
+    ['status', 'status'],
+    ['min-duration', 'minDurationMs'],
+    ['min-bytes', 'minBytes'],
+  ] as const) {
+    const text = flags.text(flag);
+    if (text !== undefined) question[name] = wholeOf(flag, text);
+  }
+  question['limit'] = wholeOf('limit', flags.text('limit') ?? '100');
+  return Object.fromEntries(Object.entries(question).filter(([, value]) => value !== null));
+}
+
+type Session = { readonly [key: string]: JsonValue };
+const objectOf = (value: JsonValue | undefined): Session =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+const cell = (value: JsonValue | undefined): string =>
+  typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+const time = (value: JsonValue | undefined): string => (typeof value === 'number' ? new Date(value).toISOString() : '');
+
+const columns = [
+  'TIME',
+  'SESSION',
+  'NAMESPACE',
+  'POD',
+  'USER',
+  'OPERATION',
+  'MODEL',
+  'OUTCOME',
+  'STATUS',
+  'CODE',
+  'MS',
+  'RULES',
+];
+function rowOf(session: Session): string[] {
+  const end = objectOf(session['end']);
+  const tags = Array.isArray(end['tags']) ? end['tags'].map(cell) : [];
+  const rules = tags.filter((tag) => tag.startsWith('rule:')).map((tag) => tag.slice('rule:'.length));
+  return [
+    time(session['at']),
+    ...['session', 'namespace', 'pod', 'subject', 'operation', 'model'].map((key) => cell(session[key])),
+    cell(end['outcome']) === '' ? 'open' : cell(end['outcome']),
+    ...['status', 'code', 'durationMs'].map((key) => cell(end[key])),
+    rules.join(' '),
+  ];
+}
+
+/** Nothing of a record may move the reader's cursor, or be a formula to their spreadsheet. */
+const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
+const csv = (text: string): string => `"${(/^[=+\-@\t]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = columns.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
+  return rows
+    .map((row) =>
+      row
+        .map((text, at) => plain(text).padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+async function ask(audit: AuditClient, question: Record<string, JsonValue>, all: boolean): Promise<Session[]> {
+  const found: Session[] = [];
+  let cursor: JsonValue = null;
+  do {
+    const answer: Answer = await audit.post('/v1/search', { ...question, ...(cursor === null ? {} : { cursor }) });
+    found.push(...(Array.isArray(answer['sessions']) ? answer['sessions'].map(objectOf) : []));
+    cursor = answer['cursor'] ?? null;
+  } while (all && cursor !== null);
+  return found;
+}
+
+export const auditSearchCommand: Command = {
+  name: 'audit search',
+  summary: 'sessions by who, when, model, rule, text and more',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: {
+      ...Object.fromEntries(
+        [
+          ...['user', 'group', 'issuer', 'pod', 'model', 'operation', 'outcome', 'code', 'status', 'session', 'text'],
+          ...['since', 'until', 'min-duration', 'min-bytes', 'limit'],
+        ].map((name) => [name, { kind: 'text' as const }]),
+      ),
+      rule: { kind: 'list' },
+      act: { kind: 'list' },
+      detector: { kind: 'list' },
+      all: { kind: 'switch' },
+      output: { kind: 'text', short: 'o', choices: ['table', 'jsonl', 'csv'] },
+      ...auditFlags,
+    },
+    positionals: { name: 'nothing', least: 0, most: 0 },
+    async act(flags, { client }, io) {
+      let question: Record<string, JsonValue>;
+      try {
+        question = questionOf(flags, io.now());
+      } catch (error) {
+        io.stderr(`${(error as Error).message}\n`);
+        return 2;
+      }
+      const found = await ask(await openAudit(client, flags), question, flags.on('all'));
+      const output = flags.text('output') ?? 'table';
+      if (output === 'jsonl') io.stdout(found.map((one) => `${JSON.stringify(one)}\n`).join(''));
+      else if (output === 'csv')
+        io.stdout([columns, ...found.map(rowOf)].map((row) => `${row.map(csv).join(',')}\n`).join(''));
+      else if (found.length === 0) io.stdout('no session\n');
+      else io.stdout(`${table([columns, ...found.map(rowOf)])}\n`);
+      return 0;
+    },
+  }),
+};

@@ -1,0 +1,67 @@
+import { parseJson } from '../base/index.ts';
+import type { JsonNode } from '../base/index.ts';
+import { auditFlags, auditUsage, openAudit } from './audit-client.ts';
+import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import type { Command } from './command.ts';
+
+const usage = `sidegate audit show ID [flags]
+
+One session as it went: who, what was asked and answered (masked as it was recorded), which rules acted. ID is the request id of a receipt or of a search.
+
+  -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte
+${auditUsage}${clusterUsage}`;
+
+/** Nothing of a record may move the reader's cursor. */
+const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
+const indent = (text: string): string => plain(text).replaceAll('\n', '\n           ');
+
+/** A line of the record for people. */
+export function lineText(root: JsonNode): string {
+  const at = (key: string): string => plain(root.get(key)?.text ?? '');
+  switch (root.get('type')?.text) {
+    case 'start': {
+      const caller = root.get('caller');
+      const who = caller?.kind === 'object' ? (caller.get('subject')?.text ?? '') : 'anonymous';
+      const asked = (root.get('request')?.items ?? [])
+        .map((item) => `\n  asked    ${plain(item.get('lane')?.text ?? '')}: ${indent(item.get('text')?.text ?? '')}`)
+        .join('');
+      return `${at('time')}  ${plain(who)} from ${at('peer')}: ${at('method')} ${at('path')} ${at('operation')} ${at('model')}${asked}`;
+    }
+    case 'segment':
+      return `  ${root.get('direction')?.text === 'request' ? 'asked  ' : 'answered'} +${at('at')} ms ${at('lane')}: ${indent(root.get('text')?.text ?? '')}`;
+    case 'end': {
+      const rules = (root.get('rules')?.items ?? []).map((act) => {
+        const by = (act.get('by')?.items ?? []).map((one) => one.text).join(', ');
+        return `\n  rule     ${plain(act.get('rule')?.text ?? '')} ${plain(act.get('act')?.text ?? '')}${by === '' ? '' : ` by ${plain(by)}`}`;
+      });
+      const code = root.get('code')?.string;
+      return `${at('time')}  ${at('outcome')} ${at('status')}${code === undefined ? '' : ` ${plain(code)}`}${rules.join('')}`;
+    }
+    default:
+      return `${at('time')}  ${at('type')}`;
+  }
+}
+
+export const auditShowCommand: Command = {
+  name: 'audit show',
+  summary: 'one session as it went',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...auditFlags },
+    positionals: { name: 'ID', least: 1, most: 1 },
+    async act(flags, { client }, io) {
+      const [id = ''] = flags.positionals;
+      if (!/^[0-9a-f]{32}$/.test(id)) {
+        io.stderr('ID is a request id: 32 hex digits\n');
+        return 2;
+      }
+      const audit = await openAudit(client, flags);
+      const { lines } = await audit.get(`/v1/sessions/${id}`);
+      const texts = Array.isArray(lines) ? lines.filter((line): line is string => typeof line === 'string') : [];
+      const jsonl = flags.text('output') === 'jsonl';
+      for (const line of texts) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
+      return 0;
+    },
+  }),
+};

@@ -1,0 +1,247 @@
+import { describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import type { AuditEvent } from '../core/index.ts';
+import { AuditChain, auditDigest, namedStart } from './audit-line.ts';
+import { readHead, signHead } from './head.ts';
+import { entryLeaf, entryText } from './log-entry.ts';
+import type { LogEntry } from './log-entry.ts';
+import { createFrontier } from './merkle.ts';
+import { createLogVerifier } from './verify-log.ts';
+import type { LogVerdict } from './verify-log.ts';
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
+const name = 'ab'.repeat(16);
+const event = (text: string): AuditEvent => ({
+  type: 'segment',
+  session: 's',
+  direction: 'request',
+  lane: 'l',
+  text,
+  at: 0,
+});
+
+interface Item {
+  index: number;
+  text: string;
+  lines?: string | undefined;
+}
+
+/** A log of blocks of two lines each, with a head after every third entry. */
+function makeLog(count = 9): { items: Item[]; heads: string[] } {
+  const chain = new AuditChain(auditDigest(undefined), namedStart(name));
+  const frontier = createFrontier();
+  const items: Item[] = [];
+  const heads: string[] = [];
+  for (let n = 0; n < count; n++) {
+    const prev = chain.hash;
+    const first = chain.seq + 1;
+    const lines = [0, 1].map((at) => chain.line(event(`${n}.${at}`), 0)).join('');
+    const text = entryText({
+      type: 'block',
+      at: 1_000 + n,
+      source,
+      chain: name,
+      first,
+      last: chain.seq,
+      prev,
+      hash: chain.hash,
+    });
+    frontier.append(entryLeaf(text));
+    items.push({ index: n, text, lines });
+    if (n % 3 === 2)
+      heads.push(signHead({ size: n + 1, root: frontier.root().toString('hex'), at: 1_000 + n }, privateKey));
+  }
+  return { items, heads };
+}
+function verify(log: { items: readonly Item[]; heads: readonly string[] }, until?: string): LogVerdict {
+  const verifier = createLogVerifier({ publicKey, heads: log.heads, ...(until === undefined ? {} : { until }) });
+  for (const { index, text, lines } of log.items) {
+    verifier.entry(index, text);
+    verifier.lines(index, lines);
+  }
+  return verifier.end();
+}
+const faults = (verdict: LogVerdict): string[] =>
+  verdict.findings.map(({ fault, entry, to }) => `${fault} ${entry}${to === undefined ? '' : `-${to}`}`);
+
+describe('a log that nobody touched', () => {
+  test('is proven, entry by entry and line by line', () => {
+    expect(verify(makeLog())).toMatchObject({ ok: true, entries: 9, heads: 3, unsigned: 0, blocks: 9, lines: 18 });
+    expect(verify(makeLog(8))).toMatchObject({ ok: true, entries: 8, unsigned: 2, head: { size: 6 } });
+    expect(verify({ items: [], heads: [] })).toMatchObject({ ok: true, entries: 0 });
+  });
+
+  test('is proven where retention deleted lines and said so', () => {
+    const { items } = makeLog(2);
+    const entry = entryText({ type: 'deleted', at: 2_000, entry: 0, why: 'retention' });
+    const verdict = verify({
+      items: items
+        .map((item) => (item.index === 0 ? { ...item, lines: undefined } : item))
+        .concat({ index: 2, text: entry }),
+      heads: [],
+    });
+    expect(verdict).toMatchObject({ ok: true, deleted: 1, blocks: 1 });
+  });
+});
+
+describe('a log that somebody touched', () => {
+  const edited = (index: number, edit: (text: string) => string): { items: Item[]; heads: string[] } => {
+    const log = makeLog();
+    const item = log.items[index];
+    if (item !== undefined) item.text = edit(item.text);
+    return log;
+  };
+
+  test.each<[string, () => { items: Item[]; heads: string[] }, string[]]>([
+    [
+      'an entry removed',
+      () => {
+        const log = makeLog();
+        log.items.splice(4, 1);
+        return log;
+      },
+      ['removed 4-4', 'chain_broken 5'],
+    ],
+    [
+      'an entry removed and the rest renumbered',
+      () => {
+        const log = makeLog();
+        log.items.splice(4, 1);
+        log.items.forEach((item, at) => (item.index = at));
+        return log;
+      },
+      ['chain_broken 4', 'changed 3-5', 'truncated 8-8'],
+    ],
+    ['an entry changed', () => edited(4, (text) => text.replace('"at":1004', '"at":1005')), ['changed 3-5']],
+    [
+      'two entries exchanged',
+      () => {
+        const log = makeLog();
+        const [four, five] = [log.items[4], log.items[5]];
+        if (four === undefined || five === undefined) throw new Error('entries');
+        log.items.splice(4, 2, five, four);
+        return log;
+      },
+      ['removed 4-4', 'chain_broken 5', 'reordered 4'],
+    ],
+    [
+      'an entry twice',
+      () => {
+        const log = makeLog();
+        const four = log.items[4];
+        if (four === undefined) throw new Error('entry');
+        log.items.splice(4, 0, four);
+        return log;
+      },
+      ['duplicated 4'],
+    ],
+    [
+      'an entry back-dated',
+      () => edited(4, (text) => text.replace('"at":1004', '"at":4')),
+      ['back_dated 4', 'changed 3-5'],
+    ],
+    [
+      'the end cut off',
+      () => {
+        const log = makeLog();
+        log.items.splice(7);
+        return log;
+      },
+      ['truncated 7-8'],
+    ],
+    [
+      'a line changed',
+      () => {
+        const log = makeLog();
+        const item = log.items[2];
+        if (item?.lines !== undefined) item.lines = item.lines.replace('2.1', '2.7');
+        return log;
+      },
+      ['changed 2'],
+    ],
+    [
+      'a line too many',
+      () => {
+        const log = makeLog();
+        const [two, three] = [log.items[2], log.items[3]];
+        if (two !== undefined) two.lines = `${two.lines ?? ''}${three?.lines ?? ''}`;
+        return log;
+      },
+      ['changed 2'],
+    ],
+    [
+      'a line too few',
+      () => {
+        const log = makeLog();
+        const item = log.items[2];
+        if (item?.lines !== undefined) item.lines = `${item.lines.split('\n')[0] ?? ''}\n`;
+        return log;
+      },
+      ['changed 2'],
+    ],
+    [
+      'lines deleted without a word',
+      () => {
+        const log = makeLog();
+        const item = log.items[2];
+        if (item !== undefined) item.lines = undefined;
+        return log;
+      },
+      ['lines_missing 2'],
+    ],
+    [
+      'a head of another key',
+      () => {
+        const log = makeLog();
+        const other = generateKeyPairSync('ed25519').privateKey;
+        log.heads.push(signHead({ size: 9, root: 'a'.repeat(64), at: 1 }, other));
+        return log;
+      },
+      ['head_forged 0'],
+    ],
+    ['something that is no entry', () => edited(8, () => 'hello'), ['changed 8', 'changed 6-8']],
+  ])('%s: found, and which', (_, make, expected) => {
+    expect(faults(verify(make()))).toEqual(expected);
+  });
+
+  test('the whole end with its heads: found by who kept a head elsewhere', () => {
+    const log = makeLog();
+    const kept = log.heads.at(-1) ?? '';
+    const cut = { items: log.items.slice(0, 6), heads: log.heads.slice(0, 2) };
+    expect(verify(cut)).toMatchObject({ ok: true });
+    expect(faults(verify(cut, kept))).toEqual(['truncated 6-8']);
+  });
+
+  test('all of it written anew: found by who kept a head', () => {
+    const log = makeLog();
+    const kept = log.heads[0] ?? '';
+    const other = makeLog();
+    const entry: LogEntry = { type: 'read', at: 999, who: 'x', what: 'search', question: '' };
+    const frontier = createFrontier();
+    const items = [{ index: 0, text: entryText(entry) }, ...other.items.map((one, at) => ({ ...one, index: at + 1 }))];
+    for (const { text } of items) frontier.append(entryLeaf(text));
+    const heads = [signHead({ size: items.length, root: frontier.root().toString('hex'), at: 2_000 }, privateKey)];
+    expect(verify({ items, heads })).toMatchObject({ ok: true });
+    expect(faults(verify({ items, heads }, kept))).toEqual(['changed 0-2']);
+  });
+});
+
+describe('a head', () => {
+  const head = { size: 3, root: 'c'.repeat(64), at: 5 };
+
+  test('is what its key signed', () => {
+    expect(readHead(signHead(head, privateKey), publicKey)).toEqual(head);
+  });
+
+  test.each([
+    ['another size', (text: string) => text.replace('"size":3', '"size":4')],
+    ['another root', (text: string) => text.replace('ccc', 'ccd')],
+    ['another time', (text: string) => text.replace('"at":5', '"at":6')],
+    ['a member more', (text: string) => text.replace('{', '{"x":1,')],
+    ['no signature', (text: string) => text.replace(/,"signature.*/, '}')],
+    ['nothing', () => ''],
+  ])('is none with %s', (_, spoil) => {
+    expect(readHead(spoil(signHead(head, privateKey)), publicKey)).toBeUndefined();
+  });
+});

@@ -1,0 +1,214 @@
+import type { KeyObject } from 'node:crypto';
+import { jsonValue, parseJson } from '../base/index.ts';
+import type { JsonValue } from '../base/index.ts';
+import { namedStart } from './audit-line.ts';
+import { verifyAuditLog } from './audit-verify.ts';
+import { readHead } from './head.ts';
+import type { Head } from './head.ts';
+import { entryLeaf } from './log-entry.ts';
+import { createFrontier } from './merkle.ts';
+
+/**
+ * Proves a recorder's log with the public key alone: entries, signed heads, and the lines of blocks where they are at hand.
+ * Nothing of what is read is believed: roots are computed again from the entries, hashes of lines from the lines.
+ *
+ * What it cannot see: entries that were added after the last head that is known, and heads that were withheld together with
+ * all entries after them. Whoever keeps a head elsewhere (`until`) sees that too.
+ */
+export type LogFault =
+  /** Entries between two others are not there. */
+  | 'removed'
+  /** An entry, or the lines of a block, are not what was signed. */
+  | 'changed'
+  /** An entry stands before one that it came after. */
+  | 'reordered'
+  /** An entry stands a second time. */
+  | 'duplicated'
+  /** An entry says that it is older than what was signed before it. */
+  | 'back_dated'
+  /** A signed head has more entries than there are. */
+  | 'truncated'
+  /** A head that the key has not signed. */
+  | 'head_forged'
+  /** A chain goes on where it did not stop. */
+  | 'chain_broken'
+  /** Lines of a block are not there, and no entry says that they were deleted. */
+  | 'lines_missing';
+
+export interface LogFinding {
+  readonly fault: LogFault;
+  /** Index of the entry; of a range, its first. */
+  readonly entry: number;
+  /** Last of a range. */
+  readonly to?: number;
+  /** In words, without content. */
+  readonly what: string;
+}
+
+export interface LogVerdict {
+  readonly ok: boolean;
+  /** In the order in which they were found; at most 100. */
+  readonly findings: readonly LogFinding[];
+  readonly entries: number;
+  readonly heads: number;
+  /** Entries behind the last good head: not proven yet. */
+  readonly unsigned: number;
+  /** Blocks whose lines were proven, and lines. */
+  readonly blocks: number;
+  readonly lines: number;
+  /** Blocks whose lines were deleted by retention, as entries say. */
+  readonly deleted: number;
+  /** Lines that sidecars lost, as entries say, and conflicts. */
+  readonly holes: number;
+  readonly conflicts: number;
+  /** The last head that is good. */
+  readonly head: Head | undefined;
+}
+
+export interface LogVerifierOptions {
+  readonly publicKey: KeyObject;
+  /** Heads as they were signed, in any order. */
+  readonly heads: readonly string[];
+  /** A head that was kept elsewhere: the log must contain what it signed. */
+  readonly until?: string;
+}
+
+export interface LogVerifier {
+  /** The next entry, as it stands. */
+  entry(index: number, text: string): void;
+  /** Lines of a block, after its entry. Undefined: they are not there. */
+  lines(index: number, lines: string | undefined): void;
+  end(): LogVerdict;
+}
+
+type Fields = { readonly [key: string]: JsonValue };
+interface Block {
+  readonly first: number;
+  readonly last: number;
+  readonly prev: string;
+  readonly hash: string;
+}
+
+const mostFindings = 100;
+
+export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
+  const { publicKey } = options;
+  const findings: LogFinding[] = [];
+  const find = (fault: LogFault, entry: number, what: string, to?: number): void => {
+    if (findings.length < mostFindings) findings.push({ fault, entry, what, ...(to === undefined ? {} : { to }) });
+  };
+  const heads: Head[] = [];
+  for (const text of [...options.heads, ...(options.until === undefined ? [] : [options.until])]) {
+    const head = readHead(text, publicKey);
+    if (head === undefined) find('head_forged', 0, 'a head that this key has not signed');
+    else heads.push(head);
+  }
+  heads.sort((a, b) => a.size - b.size);
+
+  const frontier = createFrontier();
+  /** Index that the next entry must have. */
+  let next = 0;
+  let lastAt = 0;
+  let headAt = 0;
+  let good: Head | undefined;
+  /** The roots cannot fit any more: one finding is enough. */
+  let broken = false;
+  let nextHead = 0;
+  const chains = new Map<string, { sequence: number; hash: string }>();
+  const blocks = new Map<number, Block>();
+  const deleted = new Set<number>();
+  const missing = new Set<number>();
+  const count = { blocks: 0, lines: 0, holes: 0, conflicts: 0 };
+
+  const checkHeads = (): void => {
+    for (let head = heads[nextHead]; head !== undefined && head.size <= frontier.size; head = heads[++nextHead]) {
+      if (broken || head.size < frontier.size) continue;
+      if (frontier.root().toString('hex') === head.root) {
+        good = head;
+        headAt = Math.max(headAt, head.at);
+        continue;
+      }
+      broken = true;
+      find('changed', good?.size ?? 0, 'entries that are not what was signed', head.size - 1);
+    }
+  };
+  const checkChain = (index: number, entry: Fields): void => {
+    const key = `${String(entry['source'])} ${String(entry['chain'])}`;
+    const at = chains.get(key) ?? { sequence: 0, hash: namedStart(String(entry['chain'])).hash };
+    const hole = entry['type'] === 'hole';
+    const first = Number(entry[hole ? 'from' : 'first']);
+    const last = Number(entry[hole ? 'to' : 'last']);
+    if (first !== at.sequence + 1 || last < first || (!hole && entry['prev'] !== at.hash))
+      find('chain_broken', index, `a chain stood at ${at.sequence} and goes on at ${first}`);
+    chains.set(key, { sequence: last, hash: String(entry['hash']) });
+    if (hole) count.holes += last - first + 1;
+    else blocks.set(index, { first, last, prev: String(entry['prev']), hash: String(entry['hash']) });
+  };
+  const read = (index: number, text: string): void => {
+    let entry: Fields;
+    try {
+      const value = jsonValue(parseJson(text));
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('no object');
+      entry = value;
+    } catch {
+      return find('changed', index, 'an entry that cannot be read');
+    }
+    const at = Number(entry['at']);
+    if (!(at >= lastAt && at >= headAt)) find('back_dated', index, 'an entry that says it is older than one before it');
+    lastAt = Math.max(lastAt, at);
+    if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
+    if (entry['type'] === 'deleted') deleted.add(Number(entry['entry']));
+    if (entry['type'] === 'conflict') count.conflicts++;
+  };
+
+  return {
+    entry(index, text) {
+      if (index < next) {
+        const twice = index === next - 1;
+        return find(twice ? 'duplicated' : 'reordered', index, twice ? 'an entry twice' : 'an entry out of its place');
+      }
+      if (index > next) {
+        find('removed', next, 'entries that are not there', index - 1);
+        broken = true;
+      }
+      next = index + 1;
+      frontier.append(entryLeaf(text));
+      read(index, text);
+      checkHeads();
+    },
+    lines(index, text) {
+      const block = blocks.get(index);
+      if (block === undefined) return;
+      if (text === undefined) return void missing.add(index);
+      const after = { seq: block.first - 1, hash: block.prev };
+      const until = { seq: block.last, hash: block.hash };
+      const verdict = verifyAuditLog(text.split('\n'), { after, until });
+      if (!verdict.ok) find('changed', index, `lines of a block that are not what was signed: ${verdict.why}`);
+      else if (verdict.last.seq !== block.last) find('changed', index, 'a block that has more lines than were signed');
+      else {
+        count.blocks++;
+        count.lines += verdict.records;
+      }
+    },
+    end() {
+      const last = heads.at(-1);
+      if (last !== undefined && last.size > next)
+        find('truncated', next, 'entries that a head has signed are not there', last.size - 1);
+      for (const index of missing)
+        if (!deleted.has(index)) find('lines_missing', index, 'lines that nobody says were deleted');
+      return {
+        ok: findings.length === 0,
+        findings,
+        entries: frontier.size,
+        heads: heads.length,
+        unsigned: frontier.size - (good?.size ?? 0),
+        blocks: count.blocks,
+        lines: count.lines,
+        deleted: deleted.size,
+        holes: count.holes,
+        conflicts: count.conflicts,
+        head: good,
+      };
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import type { JsonValue } from '../../base/index.ts';
+import { StoreError } from '../store/index.ts';
+import type { SessionQuery } from '../store/index.ts';
+
+type Fields = Readonly<Record<string, JsonValue>>;
+
+const texts = [
+  'namespace',
+  'pod',
+  'user',
+  'group',
+  'issuer',
+  'model',
+  'operation',
+  'outcome',
+  'code',
+  'text',
+  'cursor',
+] as const;
+const numbers = ['since', 'until', 'status', 'minDurationMs', 'minBytes'] as const;
+const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
+const longest = 1_000;
+
+const no = (what: string): StoreError => new StoreError('query', what);
+
+/** Reads a question; a member that is not known is refused, since who wrote it meant to narrow by it. @throws StoreError query */
+export function readQuery(value: JsonValue | undefined): SessionQuery {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw no('a question is an object');
+  const fields: Fields = value;
+  const stranger = Object.keys(fields).find((key) => !known.has(key));
+  if (stranger !== undefined) throw no(`there is no ${JSON.stringify(stranger.slice(0, 40))} to ask for`);
+  const query: Record<string, unknown> = {};
+  for (const key of texts) {
+    const text = fields[key];
+    if (text === undefined) continue;
+    if (typeof text !== 'string' || text === '' || text.length > longest)
+      throw no(`${key} is a text of 1 to ${longest} characters`);
+    query[key] = text;
+  }
+  for (const key of numbers) {
+    const number = fields[key];
+    if (number === undefined) continue;
+    if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw no(`${key} is a whole number`);
+    query[key] = number;
+  }
+  return { ...query, ...sessionOf(fields), ...tagsOf(fields), limit: limitOf(fields) };
+}
+
+function sessionOf({ session }: Fields): Pick<SessionQuery, 'session'> {
+  if (session === undefined) return {};
+  if (typeof session !== 'string' || !/^[0-9a-f]{32}$/.test(session))
+    throw no('session is a request id: 32 hex digits');
+  return { session };
+}
+
+function tagsOf({ tags }: Fields): Pick<SessionQuery, 'tags'> {
+  if (tags === undefined) return {};
+  const good = Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string' && tag.length <= longest) : [];
+  if (!Array.isArray(tags) || tags.length > 20 || good.length < tags.length)
+    throw no('tags is a list of at most 20 texts');
+  return { tags: good.map(String) };
+}
+
+function limitOf({ limit = 100 }: Fields): number {
+  if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > 1_000)
+    throw no('limit is a whole number from 1 to 1,000');
+  return limit;
+}

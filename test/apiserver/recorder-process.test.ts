@@ -1,0 +1,387 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpsRequest } from 'node:https';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
+import { openPodRecord } from '../../cmd/sidecar/record.ts';
+import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { JsonValue } from '../../pkg/base/index.ts';
+import { run } from '../../pkg/cli/index.ts';
+import { controlPlane } from '../../pkg/contract/index.ts';
+import { KubeError, createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
+import type { KubeCall, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
+import { createAuthority, createKeyRequest, readAuthority, writeWorkloadId } from '../../pkg/pki/index.ts';
+import { sessionEvents, sessionId } from '../../pkg/recorder/testing/chains.ts';
+import { startApiServer } from '../cluster/api-server.ts';
+import type { ApiServer } from '../cluster/api-server.ts';
+import { runCommand } from '../cluster/command.ts';
+import { findPrograms } from '../cluster/programs.ts';
+import { until } from '../support/wait.ts';
+import { bundle, installControllerRoles, ownNamespace, startControllerProcess } from './controller-process.ts';
+import type { ControllerProcess } from './controller-process.ts';
+import { serviceAccountFolder } from './controller-process.ts';
+import { installDefinitions } from './custom-resources.ts';
+
+// The bundled recorder with what the controller makes for it and the chart's roles; records of a sidecar's own code; and the
+// auditor's commands through the API server's service proxy.
+
+let server: ApiServer;
+let admin: KubeClient;
+let controller: ControllerProcess;
+let folder: string;
+let bundled: string;
+let account: string;
+let recorder: { readonly child: ChildProcess; readonly port: number; readonly audit: number; log(): string };
+
+/** An address of this machine that the API server takes for a pod's. */
+const address = Object.values(networkInterfaces())
+  .flat()
+  .find(
+    (one) => one !== undefined && !one.internal && one.family === 'IPv4' && !one.address.startsWith('169.254.'),
+  )?.address;
+
+const secret = async (name: string): Promise<Readonly<Record<string, string>>> => {
+  const found = await admin.find<KubeObject & { readonly data: Readonly<Record<string, string>> }>(resources.secrets, {
+    namespace: ownNamespace,
+    name,
+  });
+  return Object.fromEntries(
+    Object.entries(found?.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
+  );
+};
+
+async function startRecorderProcess(): Promise<typeof recorder> {
+  const child = spawn(
+    process.execPath,
+    [
+      join(bundled, 'recorder.js'),
+      `--data=${join(folder, 'data')}`,
+      `--tls=${folder}`,
+      `--trust=${join(folder, 'ca.crt')}`,
+      `--log-key=${join(folder, 'key.pem')}`,
+      `--kubeconfig=${join(folder, 'kubeconfig')}`,
+      '--listen=127.0.0.1:0',
+      '--audit=0.0.0.0:0',
+      '--admin=127.0.0.1:0',
+    ],
+    { env: {}, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  const found = (): RegExpExecArray | null => /"recorder is up","port":(\d+),"audit":(\d+)/.exec(text);
+  await until(
+    () => found() !== null,
+    () => `the recorder: ${text}`,
+  );
+  const [, port, audit] = found() ?? [];
+  return { child, port: Number(port), audit: Number(audit), log: () => text };
+}
+
+const podName = 'sidegate-recorder-0';
+
+/** The service and where it leads, as the endpoint controller would have written it. */
+async function publish(port: number): Promise<void> {
+  if (address === undefined) return;
+  const ref = { namespace: ownNamespace, name: podName };
+  if ((await admin.find(resources.pods, ref)) === undefined) {
+    const spec = { containers: [{ name: 'recorder', image: 'sidegate:1' }] };
+    await admin.create(
+      resources.pods,
+      { apiVersion: 'v1', kind: 'Pod', metadata: ref, spec },
+      { namespace: ownNamespace },
+    );
+    const status = { phase: 'Running', podIP: address, podIPs: [{ ip: address }] };
+    await admin.patch(resources.pods, ref, { type: 'merge', body: { status } }, 'status');
+  }
+  const objects = [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: controlPlane.recorder, namespace: ownNamespace },
+      spec: { ports: [{ name: 'audit', port: 8445, targetPort: port, protocol: 'TCP' }] },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata: { name: controlPlane.recorder, namespace: ownNamespace },
+      // The proxy goes to addresses of pods alone.
+      subsets: [
+        {
+          addresses: [{ ip: address, targetRef: { kind: 'Pod', namespace: ownNamespace, name: podName } }],
+          ports: [{ name: 'audit', port, protocol: 'TCP' }],
+        },
+      ],
+    },
+  ];
+  for (const object of objects) {
+    const { status, stderr } = await server.kubectl(['apply', '-f', '-'], { input: JSON.stringify(object) });
+    if (status !== 0) throw new Error(stderr);
+  }
+}
+
+beforeAll(async () => {
+  [server, bundled] = await Promise.all([startApiServer(), bundle()]);
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-recorder-process-'));
+  await installDefinitions(server);
+  for (const name of [ownNamespace, 'ml']) await server.namespace(name);
+  await installControllerRoles(server);
+  const { helm = '' } = findPrograms(['helm']);
+  const chart = resolve(import.meta.dirname, '../../charts/sidegate');
+  const parts = ['serviceaccount', 'rbac'].flatMap((name) => ['-s', `templates/recorder/${name}.yaml`]);
+  const rendered = await runCommand(helm, ['template', 'sidegate', chart, '-n', ownNamespace, ...parts]);
+  const applied = await server.kubectl(['apply', '-f', '-'], { input: rendered.stdout });
+  if (applied.status !== 0) throw new Error(`${rendered.stderr}${applied.stderr}`);
+  admin = createKubeClient({ access: await kubeconfigAccess(server.kubeconfig) });
+  account = await serviceAccountFolder(server, admin);
+  controller = await startControllerProcess(server, {
+    bundle: bundled,
+    account,
+    replica: 'sidegate-controller-1',
+    args: ['--recorder=https://localhost:8444'],
+  });
+  await until(
+    async () =>
+      (await secret(controlPlane.recorderTls))['tls.crt'] !== undefined &&
+      (await secret(controlPlane.logKey))['key.pem'] !== undefined &&
+      (await admin.find(resources.configMaps, { namespace: ownNamespace, name: controlPlane.log })) !== undefined,
+    'what the controller makes for the recorder',
+  );
+  const tls = await secret(controlPlane.recorderTls);
+  const state = readAuthority(await secret(controlPlane.authority));
+  const authority = createAuthority({ state, clock: systemClock });
+  const { key, csr } = createKeyRequest();
+  const uri = writeWorkloadId('cluster.local', { namespace: 'ml', serviceAccount: 'default', uid: 'uid-1' });
+  // The recorder's own account, with the chart's roles.
+  const token = await admin.create<{ readonly status: { readonly token: string } }>(
+    resources.serviceAccounts,
+    { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3_600 } },
+    { namespace: ownNamespace, name: controlPlane.recorder, subresource: 'token' },
+  );
+  const kubeconfig = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      {
+        name: 'c',
+        cluster: { server: server.url, 'certificate-authority-data': Buffer.from(server.ca).toString('base64') },
+      },
+    ],
+    users: [{ name: 'u', user: { token: token.status.token } }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  };
+  for (const [name, text] of Object.entries({
+    'tls.crt': tls['tls.crt'],
+    'tls.key': tls['tls.key'],
+    'ca.crt': authority.bundle(),
+    'key.pem': (await secret(controlPlane.logKey))['key.pem'],
+    kubeconfig: JSON.stringify(kubeconfig),
+    'identity.pem': await authority.sign({ purpose: 'client', csr, uri }),
+    'identity-key.pem': key,
+  }))
+    writeFileSync(join(folder, name), text ?? '');
+  mkdirSync(join(folder, 'spool'));
+  recorder = await startRecorderProcess();
+}, 200_000);
+afterAll(async () => {
+  recorder?.child.kill('SIGKILL');
+  controller?.child.kill('SIGKILL');
+  admin?.close();
+  await server?.stop();
+  for (const one of [folder, bundled, account]) if (one !== undefined) rmSync(one, { recursive: true, force: true });
+});
+
+/** Sends sessions as a sidecar does, until they are acknowledged. The recorder's real name is in its certificate. */
+async function record(sessions: readonly Parameters<typeof sessionEvents>[0][]): Promise<void> {
+  const pod = openPodRecord({
+    folder: join(folder, 'spool'),
+    limit: 1 << 30,
+    pod: { namespace: 'ml', name: 'llama-0', uid: 'uid-1' },
+    clock: systemClock,
+    logger: silentLogger,
+    onEvent: () => undefined,
+  });
+  const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
+  const sender = pod.sendBy({
+    identity: () => ({ cert: read('identity.pem'), key: read('identity-key.pem') }),
+    trust: () => read('ca.crt'),
+    recorder: () => `https://127.0.0.1:${recorder.port}`,
+    recorderName: () => `${controlPlane.recorder}.${ownNamespace}.svc`,
+    onRecorder: () => () => undefined,
+  });
+  for (const session of sessions) pod.audit.append(sessionEvents(session));
+  const sent = await sender.flush(20_000);
+  await pod.finish(5_000);
+  if (!sent) throw new Error(`the record was not acknowledged: ${recorder.log()}`);
+}
+
+/** Where the machine has no address but loopback, which the service proxy refuses, questions go past it. */
+function around(client: KubeClient): KubeClient {
+  if (address !== undefined) return client;
+  return {
+    ...client,
+    request(call) {
+      const [, path] =
+        /^\/api\/v1\/namespaces\/[^/]+\/services\/https:sidegate-recorder:audit\/proxy(.*)$/.exec(call.path) ?? [];
+      return path === undefined ? client.request(call) : askDirectly({ ...call, path });
+    },
+  };
+}
+function askDirectly({ method, path, headers, body }: KubeCall): Promise<JsonValue> {
+  return new Promise((done, failed) => {
+    const ca = readFileSync(join(folder, 'ca.crt'), 'utf8');
+    const servername = `${controlPlane.recorder}.${ownNamespace}.svc`;
+    const sent = httpsRequest({ host: '127.0.0.1', port: recorder.audit, method, path, headers, ca, servername });
+    sent.on('error', failed);
+    sent.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => {
+        const answer = jsonValue(parseJson(text)) as { readonly message?: string };
+        if (response.statusCode === 200) done(answer as JsonValue);
+        else failed(new KubeError('refused', answer.message ?? ''));
+      });
+    });
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+async function sidegate(line: string, kubeconfig = server.kubeconfig) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await run([...line.split(' '), '--kubeconfig', kubeconfig], {
+    stdout: (text) => void out.push(text),
+    stderr: (text) => void err.push(text),
+    readFile: (path) => readFileSync(path, 'utf8'),
+    writeFile: (path, text) => writeFileSync(path, text),
+    checkPattern: () => undefined,
+    publicRoots: [],
+    now: () => Date.now(),
+    sleep: () => Promise.resolve(),
+    async openCluster(choice) {
+      const cluster = await openCluster(choice);
+      return { ...cluster, client: around(cluster.client) };
+    },
+    ask: () => Promise.reject(new Error('nobody is there')),
+  });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+describe('the recorder', () => {
+  test('keeps what a sidecar sends, and auditors find, read and prove it', async () => {
+    await record([
+      { id: sessionId(1), user: 'ana', ask: 'where is the falcon' },
+      { id: sessionId(2), user: 'bob', outcome: 'refused', rule: 'support/no-secrets', by: ['Secrets'] },
+    ]);
+    // SIGTERM signs the head; a start goes on with the same log.
+    recorder.child.kill('SIGTERM');
+    await until(() => recorder.child.exitCode !== null, 'the end of the recorder');
+    expect(recorder.child.exitCode).toBe(0);
+    recorder = await startRecorderProcess();
+    await publish(recorder.audit);
+
+    const search = async (flags: string): Promise<string[]> => {
+      const { code, out, err } = await sidegate(`audit search -o jsonl ${flags}`.trim());
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      return out
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => parseJson(line).get('session')?.text ?? '');
+    };
+    let last = '';
+    const way = async (): Promise<boolean> => {
+      const { code, err } = await sidegate('audit search');
+      last = err;
+      return code === 0;
+    };
+    await until(way, () => `the way to the recorder: ${last}`);
+    expect(await search('--user ana')).toEqual([sessionId(1)]);
+    expect(await search('--text falcon')).toEqual([sessionId(1)]);
+    expect(await search('--act blocked --detector Secrets')).toEqual([sessionId(2)]);
+    expect(await search('-n other')).toEqual([]);
+    const table = await sidegate('audit search --rule support/no-secrets');
+    expect(table.out).toMatch(/^TIME .*\n.*bob .*refused .*guard_blocked/);
+    const shown = await sidegate(`audit show ${sessionId(1)}`);
+    expect(shown.out).toContain('where is the falcon');
+    expect((await sidegate(`audit show ${sessionId(9)}`)).code).toBe(1);
+
+    const proven = await sidegate(`audit verify --save-head ${join(folder, 'head')}`);
+    expect(proven).toMatchObject({ code: 0, err: '' });
+    expect(proven.out).toMatch(/^proven: [0-9]+ entries under [1-9][0-9]* signed heads, [1-9][0-9]* lines/);
+
+    const file = join(folder, 'export.jsonl');
+    const key = join(folder, 'public.pem');
+    expect(await sidegate(`audit export --out ${file} --key-out ${key}`)).toMatchObject({ code: 0 });
+    const offline = `audit verify --file ${file} --key ${key} --head ${join(folder, 'head')}`;
+    expect(await sidegate(offline, '/nowhere')).toMatchObject({ code: 0 });
+    writeFileSync(file, readFileSync(file, 'utf8').replace('where is the falcon', 'where is the pigeon'));
+    const found = await sidegate(offline, '/nowhere');
+    expect(found.code).toBe(1);
+    expect(found.out).toMatch(/^changed: entry 0/);
+
+    // Who asked what is on record itself.
+    const entries = await sidegate(`audit export --no-lines --out ${file}`);
+    expect(entries.code).toBe(0);
+    const read = readFileSync(file, 'utf8');
+    expect(read).toContain(`system:serviceaccount:${ownNamespace}:${controlPlane.auditor} (says: `);
+    expect(read).toContain('falcon');
+  }, 120_000);
+
+  test('answers nobody without a token for it, or without the right', async () => {
+    await publish(recorder.audit);
+    const token = async (
+      audiences: readonly string[] | undefined,
+      namespace: string,
+      name: string,
+    ): Promise<string> => {
+      const made = await admin.create<{ readonly status: { readonly token: string } }>(
+        resources.serviceAccounts,
+        {
+          apiVersion: 'authentication.k8s.io/v1',
+          kind: 'TokenRequest',
+          spec: { expirationSeconds: 600, ...(audiences === undefined ? {} : { audiences }) },
+        },
+        { namespace, name, subresource: 'token' },
+      );
+      return made.status.token;
+    };
+    const path = `/api/v1/namespaces/${ownNamespace}/services/https:${controlPlane.recorder}:audit/proxy/v1/search`;
+    const ask = async (headers: Readonly<Record<string, string>>, body: object = {}): Promise<string> => {
+      try {
+        await around(admin).request({ method: 'POST', path, body, headers });
+        return 'answered';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const header = async (...of: Parameters<typeof token>) => ({ 'x-sidegate-token': await token(...of) });
+    expect(await ask({})).toMatch(/token/);
+    // Of the API server itself: not for the recorder.
+    expect(await ask(await header(undefined, ownNamespace, controlPlane.auditor))).toMatch(/token/);
+    expect(await ask(await header(['sidegate.dev/controller'], ownNamespace, controlPlane.auditor))).toMatch(/token/);
+    const stranger = await header(['sidegate.dev/recorder'], 'ml', 'default');
+    expect(await ask(stranger)).toMatch(/may not/);
+    const good = await header(['sidegate.dev/recorder'], ownNamespace, controlPlane.auditor);
+    expect(await ask(good)).toBe('answered');
+    expect(await ask(good, { everything: true })).toMatch(/everything/);
+    // A right in one namespace is for that one alone.
+    const bound = await server.kubectl([
+      'create',
+      'rolebinding',
+      'auditors',
+      '-n',
+      'ml',
+      '--clusterrole=sidegate-record-reader',
+      '--serviceaccount=ml:auditor',
+    ]);
+    expect(bound.status).toBe(0);
+    expect((await server.kubectl(['create', 'serviceaccount', 'auditor', '-n', 'ml'])).status).toBe(0);
+    const ofNamespace = await header(['sidegate.dev/recorder'], 'ml', 'auditor');
+    expect(await ask(ofNamespace, { namespace: 'ml' })).toBe('answered');
+    expect(await ask(ofNamespace)).toMatch(/may not/);
+    expect(await ask(ofNamespace, { namespace: 'other' })).toMatch(/may not/);
+  }, 60_000);
+});
