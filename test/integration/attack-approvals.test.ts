@@ -3,7 +3,7 @@ import type { ClientRequest } from 'node:http';
 import { connect } from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import type { ApprovalGate, ApprovalState, Grant, IdentityVerifierFactory } from '../../pkg/core/index.ts';
+import type { ApprovalGate, ApprovalState, AuditSink, Grant, IdentityVerifierFactory } from '../../pkg/core/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { createApprovalDesk } from '../support/approval-desk.ts';
 import type { ApprovalDesk } from '../support/approval-desk.ts';
@@ -326,6 +326,28 @@ test('a long prompt that waits is recorded whole, masked, and in steps', async (
   expect(JSON.stringify(world.record())).not.toContain('ana@example.com');
   desk.decide('Deny');
   expect(codeOf(await answer)).toBe('approval_denied');
+});
+
+test.each([
+  ['Deny', 'Pending', 503],
+  ['Deny', 'Used', 503],
+  ['Allow', 'Used', 200],
+] as const)('a record that fails while it waits: %s, at %s', async (onFailure, at, status) => {
+  const audit: AuditSink = {
+    append(events) {
+      if (events.some((event) => event.type === 'approval' && event.phase === at)) throw new Error('the disk is full');
+    },
+    close: () => Promise.resolve(),
+  };
+  await start(() => `${guards()}${approvers()}  audit: { onFailure: ${onFailure} }\n`, { audit });
+  const answer = ask(chat('falcon'));
+  await until(() => desk.cases.length === 1);
+  if (at === 'Used') desk.decide('Approve');
+  const got = await answer;
+  expect(got.status).toBe(status);
+  expect(world.model.seen).toHaveLength(status === 200 ? 1 : 0);
+  expect(got.headers['sidegate-receipt']).toContain(status === 200 ? 'failed-open=audit' : 'failed-open=none');
+  expect(desk.cases[0]?.waiters).toBe(0);
 });
 
 describe('WebSocket handshakes', () => {
