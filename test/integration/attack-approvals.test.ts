@@ -358,6 +358,21 @@ describe('WebSocket handshakes', () => {
     expect(record).not.toContain('ana@example.com');
   });
 
+  test.each(['maxDuration: 1s', 'maxBytes: 4096'])(
+    'where a response limit (%s) would not be kept, it is refused',
+    async (limit) => {
+      desk = createApprovalDesk();
+      const limits = `  responseLimits:\n  - { subjects: [{ anyone: true }], ${limit} }\n`;
+      world = await startWorld({
+        policy: (issuer) => basePolicy(issuer, limits).replace('ListModels]', 'ListModels, Other]'),
+      });
+      const { head, destroy } = await shake('/v1/realtime');
+      expect(await head).toMatch(/^HTTP\/1\.1 415 /);
+      destroy();
+      expect(world.model.seen).toEqual([]);
+    },
+  );
+
   test('one that a policy of meanwhile forbids is not opened', async () => {
     let verifying = false;
     let goOn = (): void => undefined;
