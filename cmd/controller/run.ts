@@ -81,6 +81,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
     ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
     stream: settings.listen.host === '' ? { port: settings.listen.port } : settings.listen,
+    decisions:
+      settings.decisions === undefined || settings.decisions.host !== ''
+        ? settings.decisions
+        : { port: settings.decisions.port },
+    keepApprovalsMs: settings.keepApprovalsMs,
     onFatal: (why) => stop(why, 1),
   });
   logger.info('controller is up', { replica: settings.replica, admin: admin.port });

@@ -37,6 +37,8 @@ describe('settings of the controller', () => {
         apiServer: { host: '10.96.0.1', port: '443', folder: '/var/run/secrets/kubernetes.io/serviceaccount' },
         listen: { host: '', port: 8443 },
         admin: { host: '', port: 8080 },
+        decisions: { host: '', port: 8_444 },
+        keepApprovalsMs: 86_400_000,
         logLevel: 'debug',
         drainMs: 15_000,
       },

@@ -34,6 +34,9 @@ export interface Settings {
   readonly apiServer: { readonly host: string; readonly port: string | undefined; readonly folder: string } | undefined;
   readonly listen: Address;
   readonly admin: Address;
+  /** Undefined: nobody decides by token. */
+  readonly decisions: Address | undefined;
+  readonly keepApprovalsMs: number;
   readonly logLevel: LogLevel;
   /** Over how long sidecars are sent elsewhere after SIGTERM, milliseconds. */
   readonly drainMs: number;
@@ -68,6 +71,8 @@ const all = [
   setting('kubeconfig', 'file; unset: the service account of the pod'),
   setting('service-account', 'folder with token and ca.crt of the pod', serviceAccountFolder),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.stream}`),
+  setting('decisions', 'host:port for decisions by token (TLS); `off`: nowhere', `:${controlPorts.decisions}`),
+  setting('keep-approvals', 'hours that finished approvals and grants are kept after their end', '24'),
   setting('admin', 'host:port for /healthz, /readyz, /metrics', `:${controlPorts.admin}`),
   setting('limit-store', 'redis:// or rediss:// address of the server that counts limits of scope Policy'),
   setting('limit-store-user', 'its user'),
@@ -158,6 +163,7 @@ export function parseSettings(
     faults.push('--recorder must be an https:// address with a port');
   const listen = parseAddress('listen', read('listen'), faults);
   const admin = parseAddress('admin', read('admin'), faults);
+  const people = peopleSettings(read, faults);
   const level = read('log-level');
   if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
   const sidecars = sidecarsOf(read, flags['upgrade-sidecars'] === true, environment, faults);
@@ -182,6 +188,7 @@ export function parseSettings(
       recorder: recorder === '' ? undefined : recorder,
       listen,
       admin,
+      ...people,
       logLevel: isLevel(level) ? level : 'info',
       drainMs: drain * 1_000,
     },
@@ -198,6 +205,19 @@ function sidecarsOf(
   const upgradeSidecars = flag || environment['SIDEGATE_UPGRADE_SIDECARS'] === 'true';
   if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
   return { sidecarImage, upgradeSidecars };
+}
+
+/** Of approvals and grants. */
+function peopleSettings(
+  read: (flag: (typeof all)[number]['flag']) => string,
+  faults: string[],
+): Pick<Settings, 'decisions' | 'keepApprovalsMs'> {
+  const hours = Number(read('keep-approvals'));
+  if (!Number.isFinite(hours) || hours < 0) faults.push('--keep-approvals must be a number of hours');
+  return {
+    decisions: read('decisions') === 'off' ? undefined : parseAddress('decisions', read('decisions'), faults),
+    keepApprovalsMs: hours * 3_600_000,
+  };
 }
 
 function limitStoreOf(read: (flag: (typeof all)[number]['flag']) => string, faults: string[]): Settings['limitStore'] {

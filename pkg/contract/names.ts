@@ -181,6 +181,8 @@ export const webhookPaths = {
 export const controlPorts = {
   /** Policy stream of the controller: TLS. */
   stream: 8_443,
+  /** Decisions by token, of the controller: TLS. */
+  decisions: 8_444,
   /** The webhook: TLS. */
   webhook: 9_443,
   /** The recorder, for sidecars: TLS. */

@@ -2,6 +2,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane } from '../contract/index.ts';
 import { selectorMatches } from '../core/index.ts';
+import { createIdentityVerifier } from '../identity/index.ts';
 import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createApprovalCache, createApprovalDesk } from './approvals/index.ts';
@@ -9,6 +10,8 @@ import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
 import type { Directory } from './directory.ts';
+import { createDecisionServer, createTokenDecider } from './decisions/index.ts';
+import type { DecisionServer } from './decisions/index.ts';
 import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
 import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
@@ -22,8 +25,8 @@ import type { SecretStore } from './secrets/secret-store.ts';
 import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
 import { createAckBook } from './status/ack-book.ts';
 import { startAckPublisher } from './status/ack-publisher.ts';
-import { createStreamServer } from './stream/index.ts';
-import type { LimitStoreAddress, StreamServer } from './stream/index.ts';
+import { createStreamServer, keepServingCertificate } from './stream/index.ts';
+import type { StreamAuthority, LimitStoreAddress, StreamServer } from './stream/index.ts';
 import { createTokenReviewer } from './token-reviewer.ts';
 
 export interface ControllerOptions {
@@ -56,6 +59,8 @@ export interface ControllerOptions {
   readonly recorder?: string;
   /** Where sidecars connect. */
   readonly stream: { readonly host?: string; readonly port: number };
+  /** Where people decide by token; undefined: nowhere. */
+  readonly decisions?: { readonly host?: string; readonly port: number } | undefined;
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
   readonly onFatal: (why: string) => void;
   /** Shorter times for tests. */
@@ -68,6 +73,8 @@ export interface Controller {
   readonly directory: Directory;
   /** Port of the stream; undefined until it listens. */
   streamPort(): number | undefined;
+  /** Port of the decision endpoint; undefined: there is none, or it does not listen yet. */
+  decisionPort(): number | undefined;
   leading(): boolean;
   ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
   /** Resolves when the stream listens; rejects when it cannot. */
@@ -228,6 +235,37 @@ export async function startController(options: ControllerOptions): Promise<Contr
 
   let server: StreamServer | undefined;
   let closing = false;
+  let endpoint: { readonly server: DecisionServer; close(): void } | undefined;
+  const serveDecisions = async (known: StreamAuthority, names: readonly string[]): Promise<void> => {
+    if (options.decisions === undefined) return;
+    const decider = createTokenDecider({
+      client,
+      clock,
+      logger,
+      verifiers: createIdentityVerifier({ clock, logger }),
+      providersOf: (at) =>
+        state.pods
+          .by(namespaceIndex, at)
+          .filter(counts)
+          .flatMap((pod) => directory.setOf(pod) ?? [])
+          .filter((set, index, all) => all.indexOf(set) === index)
+          .flatMap((set) => (set.kind === 'compiled' ? set.providers : []))
+          .filter(({ id }, index, all) => all.findIndex((one) => one.id === id) === index),
+    });
+    const open: { server?: DecisionServer } = {};
+    const onChange = (material: { readonly cert: string; readonly key: string }): void => open.server?.renew(material);
+    const serving = await keepServingCertificate({ authority: known, names, clock, logger, onChange });
+    const made = await createDecisionServer({
+      ...options.decisions,
+      material: serving.current(),
+      decider,
+      clock,
+      logger,
+      onResult: metrics.decision,
+    });
+    open.server = made;
+    endpoint = { server: made, close: () => serving.close() };
+  };
   const serve = async (): Promise<void> => {
     const [known] = await Promise.all([authority.whenReady(), state.whenSynced(), issuer.settled]);
     if (closing) return;
@@ -255,6 +293,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       logger,
       observer: metrics.stream,
     });
+    await serveDecisions(known, [`${name}.svc`, `${name}.svc.${options.clusterDomain}`, name]);
     // `close` may have been called while the port was opened: it waits for this.
     server = opened;
     logger.info('serving', { port: opened.port });
@@ -313,6 +352,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   return {
     directory,
     streamPort: () => server?.port,
+    decisionPort: () => endpoint?.server.port,
     leading: () => lease.leading(),
     ready() {
       const reasons = [
@@ -334,7 +374,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
       // Another may lead while our sidecars go.
       await lease.close();
       if (authority.authority() !== undefined && state.synced()) await serving.catch(() => undefined);
-      await server?.drain(spreadMs);
+      endpoint?.close();
+      await Promise.all([server?.drain(spreadMs), endpoint?.server.close()]);
       await Promise.all([desk.close(), granting.close()]);
       await publisher.close();
       await authority.close();

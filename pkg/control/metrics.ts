@@ -4,6 +4,8 @@ import type { CacheFault } from '../kube/index.ts';
 import type { Meters } from '../telemetry/index.ts';
 import { approvalSteps } from './approvals/index.ts';
 import type { ApprovalStep } from './approvals/index.ts';
+import { decisionResults } from './decisions/index.ts';
+import type { DecisionResult } from './decisions/index.ts';
 import { grantSteps } from './grants/index.ts';
 import type { GrantStep } from './grants/index.ts';
 import type { StreamObserver } from './stream/index.ts';
@@ -22,6 +24,7 @@ export interface ControlMetrics {
   authorityStep(step: string): void;
   approval(step: ApprovalStep): void;
   grant(step: GrantStep): void;
+  decision(result: DecisionResult): void;
   approvalProblem(problem: ApprovalProblem): void;
   eventDropped(why: 'limit' | 'failed'): void;
   reading(name: string, help: string, read: () => number | undefined): void;
@@ -67,6 +70,9 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   ]);
   const grants = meters.counter('sidegate_grant_steps_total', 'What the leader made of grants.', [
     { name: 'step', values: grantSteps },
+  ]);
+  const decisions = meters.counter('sidegate_decision_requests_total', 'Requests to the decision endpoint.', [
+    { name: 'result', values: decisionResults },
   ]);
   const problems = meters.counter(
     'sidegate_approval_problems_total',
@@ -123,6 +129,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     evicted: (result) => evictions.add([result]),
     authorityStep: (step) => steps.add([step]),
     approval: (step) => approvals.add([step]),
+    decision: (result) => decisions.add([result]),
     grant: (step) => grants.add([step]),
     approvalProblem: (problem) => problems.add([problem]),
     eventDropped: (why) => dropped.add([why]),

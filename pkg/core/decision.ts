@@ -77,10 +77,12 @@ export function peopleWho(votes: readonly Vote[], asker: Asker): number {
  * approvals or one who may break the glass.
  */
 export function phaseAt({ phase, votes, required, expiresAt, asker }: Undecided, now: number): ApprovalPhase {
-  if (phase === 'Approved') return now >= expiresAt ? 'Expired' : phase;
+  // Written so that an end which is no number is over.
+  const over = !(now < expiresAt);
+  if (phase === 'Approved') return over ? 'Expired' : phase;
   if (phase !== 'Pending') return phase;
   if (votes.some(({ decision }) => decision === 'Deny')) return 'Denied';
-  if (now >= expiresAt) return 'Expired';
+  if (over) return 'Expired';
   if (votes.some((vote) => vote.decision === 'Approve' && vote.breakGlass === true && counts(vote, asker)))
     return 'Approved';
   return required !== undefined && peopleWho(votes, asker) >= required ? 'Approved' : phase;

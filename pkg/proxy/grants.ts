@@ -5,6 +5,9 @@ import { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from '../core/ind
 /** How often grants are compared with the wall clock while there are any; a stream ends so long after its grant at most. */
 const checkMs = 200;
 
+/** With its words: one that says something else is another one, also under the same uid. */
+type Known = CompiledGrant & { readonly text: string };
+
 /**
  * Grants that hold now. By the wall clock alone: one ends at its second, whoever is away and however that clock was moved; and none
  * holds while its source has not been confirmed for an hour, because a revocation may not have arrived.
@@ -14,9 +17,9 @@ export class LiveGrants {
   readonly #clock: Clock;
   readonly #onEnded: () => void;
   readonly #stop: () => void;
-  #compiled: readonly CompiledGrant[] = [];
-  /** Uids of those that held when last looked. */
-  #held = '';
+  #compiled: readonly Known[] = [];
+  /** Those that held when last looked, each with all that it says. */
+  #held: ReadonlySet<string> = new Set();
   #timer: Timer | undefined;
 
   /** @param onEnded some grant holds no longer: whatever rests on it must end. */
@@ -47,7 +50,7 @@ export class LiveGrants {
   }
 
   #take(): void {
-    this.#compiled = this.#source.current().map(compileGrant);
+    this.#compiled = this.#source.current().map((grant) => ({ ...compileGrant(grant), text: JSON.stringify(grant) }));
     this.#check();
     if (this.#compiled.length === 0) {
       this.#timer?.cancel();
@@ -56,9 +59,10 @@ export class LiveGrants {
   }
 
   #check(): void {
-    const held = this.#compiled.filter((one) => this.#holds(one)).map((one) => one.grant.uid);
+    const held = new Set<string>();
+    for (const one of this.#compiled) if (this.#holds(one)) held.add(one.text);
     const before = this.#held;
-    this.#held = held.join();
-    if (before !== '' && before.split(',').some((uid) => !held.includes(uid))) this.#onEnded();
+    this.#held = held;
+    for (const text of before) if (!held.has(text)) return this.#onEnded();
   }
 }

@@ -12,6 +12,8 @@ export interface HeldExchange extends Exchange {
   readonly begun: boolean;
   /** What was waited for is there: no more comments. */
   release(): void;
+  /** Something else is waited for. */
+  hold(): void;
 }
 
 export interface HeldExchangeOptions {
@@ -19,6 +21,8 @@ export interface HeldExchangeOptions {
   readonly clock: Clock;
   /** Head of the stream, taken when it begins. */
   readonly headers: () => OutgoingHttpHeaders;
+  /** The event for a model that failed and said nothing, where the stream has begun. */
+  readonly failed: () => string;
   /** Milliseconds of silence; default 5,000. */
   readonly silenceMs?: number;
   /** Milliseconds between comments; default 10,000: shorter than the idle timeouts of usual balancers. */
@@ -28,7 +32,7 @@ export interface HeldExchangeOptions {
 const comment = ': waiting for approval\n\n';
 
 export function holdExchange(options: HeldExchangeOptions): HeldExchange {
-  const { exchange, clock, headers, silenceMs = 5_000, everyMs = 10_000 } = options;
+  const { exchange, clock, headers, failed, silenceMs = 5_000, everyMs = 10_000 } = options;
   let begun = false;
   let timer: Timer | undefined;
   const release = (): void => {
@@ -39,17 +43,26 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     exchange.write(comment);
     timer = clock.after(everyMs, beat);
   };
-  timer = clock.after(silenceMs, () => {
-    begun = true;
-    exchange.start(200, headers());
-    beat();
-  });
+  const hold = (): void => {
+    release();
+    if (begun) {
+      timer = clock.after(everyMs, beat);
+      return;
+    }
+    timer = clock.after(silenceMs, () => {
+      begun = true;
+      exchange.start(200, headers());
+      beat();
+    });
+  };
+  hold();
   exchange.onClose(release);
   return {
     get begun() {
       return begun;
     },
     release,
+    hold,
     startedAt: exchange.startedAt,
     protocol: exchange.protocol,
     encrypted: exchange.encrypted,
@@ -68,6 +81,8 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     respond(status, head, body) {
       release();
       if (!begun) return exchange.respond(status, head, body);
+      // An event without data would be no JSON to its client; none at all, and it looks as the model meant it, unless that failed.
+      if (body.length === 0) return exchange.end(status >= 400 ? failed() : undefined);
       exchange.end(asEvent(typeof body === 'string' ? body : Buffer.from(body).toString('utf8')));
     },
     start(status, head) {

@@ -190,6 +190,7 @@ class Waiting implements LiveRequest {
         if (!this.#claiming) this.#refuse('approval_used');
         break;
       case 'Cancelled':
+        if (this.#claiming) break; // what was claimed is answered by its promise; a new ask would be claimed undecided
         if (this.#asks < mostAsks) this.#ask();
         else this.#refuse('approval_unavailable');
         break;

@@ -57,6 +57,21 @@ export class LiveRequests {
   }
 }
 
+/**
+ * Before it goes into this set, which hears of changes from then on alone: policy may have been swapped, and access for a time have
+ * ended, since it was decided. Undefined: it may go on.
+ */
+export function endedMeanwhile(
+  request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>,
+  current: Runtime | undefined,
+): Extract<ReasonCode, 'policy_changed' | 'grant_ended'> | undefined {
+  if (current === undefined || !stillAllowed(request, current)) return 'policy_changed';
+  const { facts } = request;
+  // Without grants the same policy says the same.
+  if (facts.grants !== undefined && accessOf(current.snapshot, facts).kind === 'deny') return 'grant_ended';
+  return undefined;
+}
+
 /** Also what was decided under a policy that is no longer the current one, before it went into this set. */
 export function stillAllowed(request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, next: Runtime): boolean {
   if (request.runtime === next) return true;

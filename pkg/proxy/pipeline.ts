@@ -31,7 +31,7 @@ import type { Hold, HoldBook } from './hold.ts';
 import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
-import { stillAllowed } from './live.ts';
+import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
@@ -167,12 +167,7 @@ class GovernedRequest {
 
   /** Paths and model names are the caller's words, too: recorded as any other text of it. */
   #forRecord(text: string): string {
-    const runtime = this.#need(this.#runtime);
-    const { record, cleanRecord } = runtime.responseViews(runtime.snapshot.responsePlan(undefined));
-    if (cleanRecord.has(text)) return text;
-    const masked = record.mask(text, 'prose', 'complete').text;
-    if (masked === text) cleanRecord.add(text);
-    return masked;
+    return this.#need(this.#runtime).forRecord(text);
   }
 
   async identify(): Promise<void> {
@@ -202,13 +197,14 @@ class GovernedRequest {
     const caller = this.#caller;
     if (caller === undefined) throw new RefusedError('token_missing', { rule: 'default' });
     const name = this.#path.slice(approvalPath.length);
-    const state = await new Promise<ApprovalState>((resolve) => {
-      const ticket = this.#options.approvals.watch(name, caller, (first) => {
-        resolve(first);
-        queueMicrotask(() => ticket.leave());
-      });
-      this.#options.clock.after(longestQuestionMs, () => resolve({ kind: 'problem', problem: 'unavailable' }));
-    });
+    const unknown: ApprovalState = { kind: 'problem', problem: 'unavailable' };
+    const { promise, resolve } = Promise.withResolvers<ApprovalState>();
+    const ticket = this.#options.approvals.watch(name, caller, resolve);
+    const timer = this.#options.clock.after(longestQuestionMs, () => resolve(unknown));
+    this.#exchange.onClose(() => resolve(unknown));
+    const state = await promise;
+    timer.cancel();
+    ticket.leave();
     if (state.kind === 'problem') throw new RefusedError('approval_unknown');
     const refused = refusedPhases[state.phase];
     if (refused !== undefined) {
@@ -384,7 +380,7 @@ class GovernedRequest {
     this.#stage('inspect');
     const rule = blockedBy(this.#session);
     if (rule !== undefined) {
-      this.#session.begin(this.#lanes);
+      await this.record();
       throw new RefusedError('guard_blocked', { rule });
     }
     this.#approvals = outcome.approvals.map((one) => one.rule);
@@ -393,8 +389,7 @@ class GovernedRequest {
 
   async hold(): Promise<void> {
     if (this.#approvals.length === 0) return;
-    const session = this.#session;
-    session.begin(this.#lanes); // recorded while it waits, and also where nobody lets it through
+    await this.record(); // while it waits, and also where nobody lets it through
     const body = this.#sent();
     if (this.#view?.stream === true && !asksForAsync(this.#exchange)) this.#holdExchange();
     await this.#ask({
@@ -422,6 +417,8 @@ class GovernedRequest {
     // Whoever proved nothing cannot be told from those who would decide.
     if (requester === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
     if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    // Nobody decides under a policy that went while the body or the answer came in: it may have been changed for the sake of who decides.
+    if (this.#inForce()?.snapshot.hash !== hash) throw new RefusedError('policy_changed', { rule });
     const waiting = hold({
       gate,
       book,
@@ -452,7 +449,8 @@ class GovernedRequest {
   /** Whoever asked for a stream is kept from thinking that nobody is there. */
   #holdExchange(): void {
     const session = this.#session;
-    this.#held ??= holdExchange({
+    if (this.#held !== undefined) return this.#held.hold();
+    this.#held = holdExchange({
       exchange: this.#exchange,
       clock: this.#options.clock,
       headers: () => ({
@@ -461,6 +459,10 @@ class GovernedRequest {
         'x-request-id': session.id,
         [receiptHeader]: receipt(session, false),
       }),
+      failed: () => {
+        const failure = new RefusedError('upstream_error', { detail: 'empty' });
+        return this.#route.dialect.refusalFrame(refusalText(session, failure));
+      },
     });
   }
   #waiting: Hold | undefined;
@@ -509,10 +511,9 @@ class GovernedRequest {
     const target = this.#need(this.#target);
     const plan = this.#need(this.#responsePlan);
     const facts = this.#facts();
-    // Policy may have been swapped while the body came in or a person was asked.
-    const current = this.#inForce();
-    if (current === undefined || !stillAllowed({ runtime, facts, plan }, current))
-      throw new RefusedError('policy_changed');
+    // Policy may have been swapped, and a grant have ended, while the body came in or a person was asked.
+    const ended = endedMeanwhile({ runtime, facts, plan }, this.#inForce());
+    if (ended !== undefined) throw new RefusedError(ended);
     const body = this.#sent();
     const stops = this.#view?.stops ?? false;
     const streams = this.#view?.stream ?? false;
@@ -625,6 +626,7 @@ class GovernedRequest {
     }
     // The record of a refusal first: it is small, and the caller may be gone the moment that it is written.
     this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code);
+    this.#held?.release();
     if (this.#held?.begun === true) {
       this.#exchange.end(this.#route.dialect.refusalFrame(refusalText(this.#session, refused)));
     } else this.#exchange.respond(status, headers, body);

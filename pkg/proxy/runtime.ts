@@ -32,6 +32,8 @@ export interface Runtime {
   readonly credentialRule: number;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
+  /** Words of the caller's outside of its prompt, such as paths and names of models, as they are recorded. */
+  forRecord(text: string): string;
   /** The same where people can be asked: findings of the rules that need an approver are noted, and stop nothing. */
   reviewViews(plan: ResponsePlan): ResponseViews;
 }
@@ -221,6 +223,13 @@ function buildRuntime(
       same: isEmpty(stop) && isEmpty(held) && Buffer.compare(replace, kept) === 0,
     };
   };
+  const responseViews = (plan: ResponsePlan): ResponseViews => {
+    const known = responseCache.get(plan);
+    if (known !== undefined) return known;
+    const views = answerViews(plan, grow(union(plan.block, plan.approve), size));
+    responseCache.set(plan, views);
+    return views;
+  };
   return {
     snapshot,
     scanner,
@@ -247,12 +256,13 @@ function buildRuntime(
       requestCache.set(plan, views);
       return views;
     },
-    responseViews(plan) {
-      const known = responseCache.get(plan);
-      if (known !== undefined) return known;
-      const views = answerViews(plan, grow(union(plan.block, plan.approve), size));
-      responseCache.set(plan, views);
-      return views;
+    responseViews,
+    forRecord(text) {
+      const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
+      if (cleanRecord.has(text)) return text;
+      const masked = record.mask(text, 'prose', 'complete').text;
+      if (masked === text) cleanRecord.add(text);
+      return masked;
     },
     reviewViews(plan) {
       const known = reviewCache.get(plan);

@@ -1,20 +1,23 @@
 import { describeError } from '../base/index.ts';
-import type { SessionEnd } from '../core/index.ts';
+import type { Identity, ResponsePlan, SessionEnd } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Admission, Demand } from './limits.ts';
 import type { LiveRequest } from './live.ts';
+import { endedMeanwhile } from './live.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
+import type { Runtime } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
 
 /**
  * WebSocket handshakes. Frames of a WebSocket are not read here, so one passes only where a rule allows its route to
- * the caller and no enforced guard or classification would have to look into it; anything else is refused.
+ * the caller, no enforced guard or classification would have to look into it and no response limit would have to be kept; anything
+ * else is refused.
  */
 export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
   const { metrics, clock, record, newId, logger, live, entrance } = options;
@@ -67,7 +70,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     session.generation = runtime.snapshot.generation;
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
     const { path, query } = normaliseTarget(upgrade.target);
-    session.path = path;
+    session.path = runtime.forRecord(path); // the caller's words
     session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
     const caller = await proveCaller(runtime, session, upgrade.headers, upgrade.clientCertificate);
     session.caller = caller;
@@ -81,13 +84,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     };
     const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);
-    if (
-      runtime.credentialRule >= 0 || // a key that is sent could come back unseen
-      runtime.snapshot.requestPlan(caller).inspects ||
-      !isEmpty(plan.mask) ||
-      !isEmpty(plan.block) ||
-      !isEmpty(plan.approve)
-    ) {
+    if (mustBeRead(runtime, caller, plan)) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
     const demand: Demand = { promptBytes: 0, maxOutputTokens: undefined, count: 1, generates: false };
@@ -105,6 +102,9 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
       if (session.ended) return void observed?.settle(0);
     }
     if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
+    // Policy may have been swapped while the caller was proven, and while the shared count was asked.
+    const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
+    if (ended !== undefined) throw new RefusedError(ended);
     session.begin([]);
     const { headers } = modelHeaders(runtime, access, upgrade.headers, {
       hosted: target.hosted,
@@ -115,4 +115,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
   } catch (error) {
     refuse(error);
   }
+}
+
+/** Whether something of this caller's holds inside of an answer: frames would have to be read for it. */
+function mustBeRead({ snapshot, credentialRule }: Runtime, caller: Identity | undefined, plan: ResponsePlan): boolean {
+  return (
+    credentialRule >= 0 || // a key that is sent could come back unseen
+    snapshot.requestPlan(caller).inspects ||
+    ![plan.mask, plan.block, plan.approve].every(isEmpty) ||
+    Object.values(plan.limits).some((limit) => limit !== undefined) // nobody would keep them
+  );
 }

@@ -78,6 +78,7 @@ export async function startControllerProcess(
       `--replica=${options.replica}`,
       `--service-account=${options.account}`,
       '--listen=127.0.0.1:0',
+      '--decisions=127.0.0.1:0',
       '--admin=127.0.0.1:0',
       '--drain=0',
       ...(options.args ?? []),

@@ -212,7 +212,11 @@ describe('names and ports', () => {
           port.containerPort,
         ]),
       );
-    expect(ports(controller)).toEqual({ stream: controlPorts.stream, admin: controlPorts.admin });
+    expect(ports(controller)).toEqual({
+      stream: controlPorts.stream,
+      decisions: controlPorts.decisions,
+      admin: controlPorts.admin,
+    });
     expect(ports(webhook)).toEqual({ webhook: controlPorts.webhook, admin: controlPorts.admin });
     expect(ports(recorder, 'StatefulSet')).toEqual({
       record: controlPorts.recorder,

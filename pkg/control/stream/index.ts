@@ -1,3 +1,6 @@
+export { createBucket } from './bucket.ts';
+export type { Bucket } from './bucket.ts';
+export { keepServingCertificate } from './serving-certificate.ts';
 export type {
   ApprovalDesk,
   DeskPlace,

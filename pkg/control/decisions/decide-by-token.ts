@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import type { Clock, Logger } from '../../base/index.ts';
+import { approverIsCaller, decisionOf, isAsker, isTellable } from '../../core/index.ts';
+import type {
+  ApproverEntry,
+  Asker,
+  CompiledProvider,
+  Identity,
+  IdentityVerifierFactory,
+  Vote,
+} from '../../core/index.ts';
+import type {
+  ApprovalSpecResource,
+  ApprovalStatusResource,
+  GrantSpecResource,
+  GrantStatusResource,
+} from '../../crd/index.ts';
+import { isConflict, isNotFound, resources } from '../../kube/index.ts';
+import type { KubeClient, KubeObject } from '../../kube/index.ts';
+import { providerId } from '../approvals/index.ts';
+import { createVerifiers } from './verifiers.ts';
+
+/**
+ * Decides in the name of somebody whom a token of one of the policies' providers proves.
+ *
+ * Promise: who is not proven, or not named as approver, learns nothing: not even whether there is such an approval.
+ */
+export interface TokenDecider {
+  view(place: Place, token: string): Promise<Outcome>;
+  decide(place: Place, token: string, choice: Choice, from: string): Promise<Outcome>;
+}
+
+export interface Place {
+  readonly namespace: string;
+  readonly kind: 'approvals' | 'grants';
+  readonly name: string;
+}
+
+export interface Choice {
+  readonly decision: 'Approve' | 'Deny';
+  readonly comment: string | undefined;
+}
+
+/** Words of refusals. A closed set; none says more than its word. */
+export type DecisionFault =
+  | 'unauthenticated'
+  | 'identity_unavailable'
+  | 'not_allowed'
+  | 'self_approval'
+  | 'cannot_exclude_self_approval'
+  | 'voted'
+  | 'decided'
+  | 'expired';
+
+export type Outcome =
+  | { readonly kind: 'fault'; readonly fault: DecisionFault }
+  | { readonly kind: 'done'; readonly body: Readonly<Record<string, unknown>> };
+
+type Decidable = KubeObject & {
+  readonly spec: Partial<ApprovalSpecResource & GrantSpecResource>;
+  readonly status?: Partial<ApprovalStatusResource & GrantStatusResource>;
+};
+
+export interface TokenDeciderOptions {
+  readonly client: Pick<KubeClient, 'find' | 'patch'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly verifiers: IdentityVerifierFactory;
+  /** Of all policies that select a pod of the namespace. */
+  readonly providersOf: (namespace: string) => readonly CompiledProvider[];
+}
+
+const fault = (word: DecisionFault): Outcome => ({ kind: 'fault', fault: word });
+const mostConflicts = 8;
+
+const resourceOf = ({ kind }: Place) =>
+  kind === 'approvals' ? resources.inferenceApprovals : resources.inferenceGrants;
+
+const askerOf = ({ spec, status }: Decidable, { kind }: Place): Asker =>
+  kind === 'approvals'
+    ? {
+        issuer: spec.requester?.issuer ?? '',
+        subject: spec.requester?.subject ?? '',
+        kubernetesUser: spec.requester?.kubernetesUser,
+      }
+    : {
+        issuer: spec.issuer ?? '',
+        subject: spec.subject ?? '',
+        kubernetesUser: status?.kubernetesUser,
+        requestedBy: spec.requestedBy ?? '',
+      };
+
+function isNamed(object: Decidable, place: Place, who: Identity): boolean {
+  const entries: readonly ApproverEntry[] = (place.kind === 'approvals' ? object.spec : object.status)?.approvers ?? [];
+  return entries.some((entry) =>
+    approverIsCaller(
+      entry,
+      entry.provider === undefined ? undefined : providerId(place.namespace, entry.provider),
+      who,
+    ),
+  );
+}
+
+/** What an approver sees: of the text, what nobody may see more of. */
+function viewOf({ metadata, spec, status }: Decidable, place: Place): Readonly<Record<string, unknown>> {
+  const { rules, direction, requester, operation, model, excerpt, digest, issuer, subject, operations, models } = spec;
+  return {
+    name: metadata.name,
+    namespace: place.namespace,
+    phase: status?.phase ?? 'Pending',
+    required: place.kind === 'approvals' ? spec.required : status?.required,
+    expiresAt: spec.expiresAt,
+    decisions: (status?.decisions ?? []).map(decisionOf),
+    ...(place.kind === 'approvals'
+      ? { rules, direction, requester, operation, model, digest, excerpt }
+      : { issuer, subject, operations, models, reason: spec.reason, requestedBy: spec.requestedBy }),
+  };
+}
+
+export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
+  const { client, clock, logger } = options;
+  const verifiers = createVerifiers(options.verifiers);
+
+  const prove = async ({ namespace }: Place, token: string): Promise<Identity | DecisionFault> => {
+    const providers = options.providersOf(namespace);
+    if (providers.length === 0) return 'unauthenticated';
+    const result = await verifiers.of(providers).verify({ token, certificate: undefined });
+    if (result.kind === 'proven') return result.identity;
+    return result.kind === 'refused' && result.reason === 'identity_unavailable'
+      ? 'identity_unavailable'
+      : 'unauthenticated';
+  };
+  const find = async (place: Place, who: Identity): Promise<Decidable | undefined> => {
+    const found = await client.find<Decidable>(resourceOf(place), place);
+    return found !== undefined && isNamed(found, place, who) ? found : undefined;
+  };
+  const voteOf = (who: Identity, token: string, from: string, { decision, comment }: Choice) => ({
+    decision,
+    at: new Date(clock.now()).toISOString(),
+    caller: {
+      issuer: who.issuer,
+      subject: who.subject,
+      ...(who.kubernetesUser !== undefined && { kubernetesUser: who.kubernetesUser }),
+      proof: `sha256:${createHash('sha256').update(token).digest('hex')}`,
+      from: from.slice(0, 64),
+    },
+    ...(comment !== undefined && { comment }),
+  });
+  const judge = (object: Decidable, place: Place, who: Identity): DecisionFault | undefined => {
+    const asker = askerOf(object, place);
+    const caller = { issuer: who.issuer, subject: who.subject, kubernetesUser: who.kubernetesUser };
+    if (isAsker({ caller }, asker)) return 'self_approval';
+    if (!isTellable({ caller }, asker)) return 'cannot_exclude_self_approval';
+    if ((object.status?.phase ?? 'Pending') !== 'Pending') return 'decided';
+    if (!(clock.now() < Date.parse(object.spec.expiresAt ?? ''))) return 'expired';
+    const votes: readonly Vote[] = object.status?.decisions ?? [];
+    const voted = votes.some(
+      (one) =>
+        (one.caller?.issuer === who.issuer && one.caller.subject === who.subject) ||
+        (who.kubernetesUser !== undefined &&
+          (one.user === who.kubernetesUser || one.caller?.kubernetesUser === who.kubernetesUser)),
+    );
+    return voted ? 'voted' : undefined;
+  };
+
+  return {
+    async view(place, token) {
+      const who = await prove(place, token);
+      if (typeof who === 'string') return fault(who);
+      const object = await find(place, who);
+      return object === undefined ? fault('not_allowed') : { kind: 'done', body: viewOf(object, place) };
+    },
+    async decide(place, token, choice, from) {
+      const who = await prove(place, token);
+      if (typeof who === 'string') return fault(who);
+      for (let tries = 0; tries < mostConflicts; tries++) {
+        const object = await find(place, who);
+        if (object === undefined) return fault('not_allowed');
+        const wrong = judge(object, place, who);
+        if (wrong !== undefined) return fault(wrong);
+        const { resourceVersion, uid } = object.metadata;
+        const decisions = [...(object.status?.decisions ?? []), voteOf(who, token, from, choice)];
+        const body = { metadata: { resourceVersion, uid }, status: { phase: 'Pending', decisions } };
+        try {
+          const written = await client.patch<Decidable>(resourceOf(place), place, { type: 'merge', body }, 'status');
+          logger.info('decided by token', {
+            kind: place.kind,
+            name: place.name,
+            decision: choice.decision,
+            uid: uid ?? '',
+          });
+          return { kind: 'done', body: viewOf(written, place) };
+        } catch (error) {
+          if (isNotFound(error)) return fault('not_allowed');
+          if (!isConflict(error)) throw error;
+        }
+      }
+      throw new RangeError('others write the same object all the time');
+    },
+  };
+}

@@ -1,0 +1,170 @@
+import { createServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { JsonError, describeError, jsonValue, parseJson } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { createBucket } from '../stream/index.ts';
+import type { Bucket } from '../stream/index.ts';
+import type { Choice, DecisionFault, Outcome, Place, TokenDecider } from './decide-by-token.ts';
+
+/** Where people decide by token: `GET` and `POST /v1/namespaces/NS/approvals|grants/NAME/decision`, TLS, JSON. */
+export interface DecisionServer {
+  readonly port: number;
+  renew(material: { readonly cert: string; readonly key: string }): void;
+  close(): Promise<void>;
+}
+
+/** How a request ended, for a metric. A closed set. */
+export const decisionResults = ['viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
+export type DecisionResult = (typeof decisionResults)[number];
+
+export interface DecisionServerOptions {
+  /** Default: all addresses. */
+  readonly host?: string | undefined;
+  readonly port: number;
+  readonly material: { readonly cert: string; readonly key: string };
+  readonly decider: TokenDecider;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onResult?: (result: DecisionResult) => void;
+}
+
+const longestBody = 8_192;
+const longestComment = 1_024;
+const path =
+  /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)\/decision$/;
+const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
+
+const statuses: Readonly<Record<DecisionFault, number>> = {
+  unauthenticated: 401,
+  identity_unavailable: 503,
+  not_allowed: 403,
+  self_approval: 403,
+  cannot_exclude_self_approval: 403,
+  voted: 409,
+  decided: 409,
+  expired: 409,
+};
+
+/** Addresses that are remembered for their rate; the oldest are forgotten. */
+const mostAddresses = 4_096;
+
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > longestBody) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function readChoice(text: string): Choice | undefined {
+  try {
+    const value = jsonValue(parseJson(text, { maxDepth: 3, maxNodes: 32 }));
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const { decision, comment, ...more } = value;
+    if (Object.keys(more).length > 0 || (decision !== 'Approve' && decision !== 'Deny')) return undefined;
+    if (comment !== undefined && (typeof comment !== 'string' || comment.length > longestComment)) return undefined;
+    return { decision, comment: comment?.toWellFormed() };
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}
+
+/** @throws the system's error when the port cannot be had. */
+export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
+  const { decider, clock, logger } = options;
+  const all = createBucket(clock, 50, 100);
+  const byAddress = new Map<string, Bucket>();
+  const admitted = (address: string): boolean => {
+    const bucket = byAddress.get(address) ?? createBucket(clock, 1, 20);
+    byAddress.delete(address);
+    byAddress.set(address, bucket);
+    const [oldest] = byAddress.keys();
+    if (byAddress.size > mostAddresses && oldest !== undefined) byAddress.delete(oldest);
+    return bucket.take() && all.take();
+  };
+
+  const send = (response: ServerResponse, status: number, body: object, result: DecisionResult): void => {
+    options.onResult?.(result);
+    if (response.headersSent || response.destroyed) return;
+    const text = JSON.stringify(body);
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+      ...(status === 429 && { 'retry-after': '5' }),
+      // What of a body was not read would be read as the next request.
+      ...(status >= 400 && { connection: 'close' }),
+    });
+    response.end(text);
+  };
+  const finish = (response: ServerResponse, outcome: Outcome, done: DecisionResult): void => {
+    if (outcome.kind === 'done') send(response, 200, outcome.body, done);
+    else send(response, statuses[outcome.fault], { error: outcome.fault }, 'refused');
+  };
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const from = request.socket.remoteAddress ?? '';
+    if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
+    const [, namespace, kind, name] = path.exec(request.url ?? '') ?? [];
+    if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
+      return send(response, 404, { error: 'not_found' }, 'malformed');
+    const place: Place = { namespace, kind, name };
+    const token = bearer.exec(request.headers.authorization ?? '')?.[1];
+    if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
+    if (request.method === 'GET') return finish(response, await decider.view(place, token), 'viewed');
+    if (request.method !== 'POST') return send(response, 405, { error: 'method' }, 'malformed');
+    const text = await readBody(request);
+    if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
+    const choice = readChoice(text);
+    if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');
+    finish(response, await decider.decide(place, token, choice, from), 'decided');
+  };
+
+  const server = createServer(
+    {
+      ...options.material,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: 5_000,
+      headersTimeout: 5_000,
+      requestTimeout: 10_000,
+      keepAliveTimeout: 5_000,
+      maxHeaderSize: 24 * 1024,
+      requireHostHeader: true,
+    },
+    (request, response) => {
+      answer(request, response).catch((error: unknown) => {
+        // The reason is the operator's business.
+        if (!request.destroyed) logger.error('a decision by token failed', { error: describeError(error) });
+        send(response, 503, { error: 'try_again' }, 'failed');
+      });
+    },
+  );
+  server.maxConnections = 256;
+  server.on('clientError', (_error, socket) => socket.destroy());
+  server.on('upgrade', (_request, socket) => socket.destroy());
+  server.on('connect', (_request, socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  server.on('error', (error) => logger.error('the decision endpoint failed', { error: describeError(error) }));
+  return {
+    port: (server.address() as AddressInfo).port,
+    renew: ({ cert, key }) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
+    async close() {
+      const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,5 @@
+// For the rest of pkg/control.
+export { createTokenDecider } from './decide-by-token.ts';
+export type { TokenDecider } from './decide-by-token.ts';
+export { createDecisionServer, decisionResults } from './decision-server.ts';
+export type { DecisionResult, DecisionServer } from './decision-server.ts';

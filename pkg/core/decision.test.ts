@@ -1,0 +1,82 @@
+import { describe, expect, test } from '@jest/globals';
+import { approverIsCaller, approverIsUser, peopleWho, phaseAt } from './decision.ts';
+import type { Asker, Vote } from './decision.ts';
+import { caller } from './testing/policies.ts';
+
+const asker: Asker = { issuer: 'i', subject: 'ana', kubernetesUser: 'ana@x' };
+const at = '2026-01-01T00:00:00Z';
+const user = (name: string, more: Partial<Vote> = {}): Vote => ({ decision: 'Approve', at, user: name, ...more });
+const token = (subject: string, kubernetesUser?: string): Vote => ({
+  decision: 'Approve',
+  at,
+  caller: { issuer: 'i', subject, kubernetesUser },
+});
+
+describe('how many people approve', () => {
+  test.each<[string, readonly Vote[], number, Partial<Asker>?]>([
+    ['nobody', [], 0],
+    ['each once', [user('b'), user('b'), user('c')], 2],
+    ['the asker by no way', [user('ana@x'), token('ana'), token('x', 'ana@x')], 0],
+    ['one person by both ways', [user('b@x'), token('b', 'b@x')], 1],
+    ['two who are known to differ', [user('b@x'), token('c', 'c@x')], 2],
+    ['not the sum where it cannot be told', [user('b@x'), token('c')], 1],
+    ['the larger of the two ways', [user('b@x'), token('c'), token('d')], 2],
+    ['denials as nothing', [user('b', { decision: 'Deny' })], 0],
+    [
+      'no Kubernetes user where the asker is not known to it',
+      [user('b'), token('c')],
+      1,
+      { kubernetesUser: undefined },
+    ],
+    ['nor who asked for another', [user('kim'), token('k', 'kim'), token('c')], 0, { requestedBy: 'kim' }],
+    ['others beside who asked', [user('b'), token('c', 'c@x')], 2, { requestedBy: 'kim' }],
+  ])('counts %s', (_what, votes, count, more = {}) => {
+    expect(peopleWho(votes, { ...asker, ...more })).toBe(count);
+  });
+});
+
+describe('the phase', () => {
+  const phase = (votes: readonly Vote[], now = 0, more = {}) =>
+    phaseAt({ phase: 'Pending', votes, required: 2, expiresAt: 10, asker, ...more }, now);
+
+  test('follows from denial before time, and from time before approval', () => {
+    expect(phase([])).toBe('Pending');
+    expect(phase([user('b')])).toBe('Pending');
+    expect(phase([user('b'), user('c')])).toBe('Approved');
+    expect(phase([user('b'), user('c'), user('d', { decision: 'Deny' })])).toBe('Denied');
+    expect(phase([user('b'), user('c')], 10)).toBe('Expired');
+    expect(phase([user('d', { decision: 'Deny' })], 10)).toBe('Denied');
+    expect(phase([user('b'), user('c')], 0, { required: undefined })).toBe('Pending');
+  });
+
+  test('is Approved by one who breaks the glass, and not by the asker', () => {
+    expect(phase([user('b', { breakGlass: true })])).toBe('Approved');
+    expect(phase([user('ana@x', { breakGlass: true })])).toBe('Pending');
+    expect(phase([user('b', { breakGlass: true })], 10)).toBe('Expired');
+  });
+
+  test('does not leave what is final; what is approved ends by time alone', () => {
+    for (const final of ['Denied', 'Expired', 'Used', 'Cancelled'] as const)
+      expect(phase([user('b'), user('c')], 20, { phase: final })).toBe(final);
+    expect(phase([user('d', { decision: 'Deny' })], 0, { phase: 'Approved' })).toBe('Approved');
+    expect(phase([], 10, { phase: 'Approved' })).toBe('Expired');
+  });
+
+  test('an end that is no time never lets anything through', () => {
+    expect(phase([user('b'), user('c')], 0, { expiresAt: Number.NaN })).not.toBe('Approved');
+  });
+});
+
+test('an entry means the callers of its provider who fit it, and Kubernetes entries mean no caller', () => {
+  const bob = caller('ml/p/corp', { subject: 'bob', groups: ['leads'], scopes: ['s'] });
+  expect(approverIsCaller({ group: 'leads' }, 'ml/p/corp', bob)).toBe(true);
+  expect(approverIsCaller({ group: 'leads' }, 'ml/p/other', bob)).toBe(false);
+  expect(approverIsCaller({ group: 'leads' }, undefined, bob)).toBe(false);
+  expect(approverIsCaller({}, 'ml/p/corp', bob)).toBe(false);
+  expect(approverIsCaller({ authenticated: true }, 'ml/p/corp', bob)).toBe(true);
+  expect(approverIsCaller({ group: 'leads', subject: 'eve' }, 'ml/p/corp', bob)).toBe(false);
+  expect(approverIsCaller({ kubernetesGroup: 'leads' }, 'ml/p/corp', bob)).toBe(false);
+  expect(approverIsUser({ kubernetesGroup: 'leads' }, 'bob', ['leads'])).toBe(true);
+  expect(approverIsUser({ group: 'leads' }, 'bob', ['leads'])).toBe(false);
+  expect(approverIsUser({ kubernetesUser: 'bob' }, 'Bob', [])).toBe(false);
+});
