@@ -8,7 +8,7 @@ STAMP := node_modules/.package-lock.json
 
 .PHONY: help
 help: ## List every target
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, names, " "); for (at = 1; at in names; at++) printf "  %-18s %s\n", names[at], $$2}'
 
 $(STAMP): package.json package-lock.json
 	npm ci --loglevel=error

@@ -41,6 +41,15 @@ describe('a bounded spool', () => {
     expect(taken).toHaveLength(2);
   });
 
+  test('is looked at within a burst too, before a second has passed', () => {
+    const { sink, taken } = start(100);
+    writeFileSync(join(folder, 'record.jsonl'), 'x'.repeat(101));
+    expect(() => {
+      for (let n = 0; n < 1_000; n++) sink.append([event, event]);
+    }).toThrow(AuditUnavailableError);
+    expect(taken).toHaveLength(256);
+  });
+
   test('is full from the start where a process before filled it', () => {
     writeFileSync(join(folder, 'record.jsonl'), 'x'.repeat(101));
     expect(() => start(100).sink.append([event])).toThrow(AuditUnavailableError);

@@ -20,15 +20,19 @@ export interface BoundedSink extends AuditSink {
 }
 
 const lookMs = 1_000;
+/** An event has at most 16 KiB of text. */
+const lookEvents = 256;
 
 /**
  * Refuses events while the folder holds more than its limit: `audit.onFailure` then decides about requests. Looked at each
- * second, so that it may be passed by what is written in one.
+ * second and each 256 events, so that it is passed by a few MiB at most.
  */
 export function boundSpool(sink: AuditSink, { folder, limit, clock, logger }: SpoolOptions): BoundedSink {
   let bytes = 0;
   let full = false;
+  let since = 0;
   const look = (): void => {
+    since = 0;
     bytes = sizeOf(folder);
     if (bytes > limit === full) return;
     full = !full;
@@ -41,6 +45,8 @@ export function boundSpool(sink: AuditSink, { folder, limit, clock, logger }: Sp
     append(events) {
       if (full) throw new AuditUnavailableError({ cause: new Error('the spool is full') });
       sink.append(events);
+      since += events.length;
+      if (since >= lookEvents) look();
     },
     bytes: () => bytes,
     close() {

@@ -1,6 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import type { PodSecrets } from './stream/index.ts';
 import { allowAll, clusterPolicy, fakeControl, pod, policy } from './testing/fake-state.ts';
+
+/** What is sent; a test that meets `pending` fails. */
+function known(secrets: PodSecrets | 'pending'): PodSecrets {
+  if (secrets === 'pending') throw new Error('not read yet');
+  return secrets;
+}
 
 const hashOf = (answer: { kind: string; snapshot?: { hash: string } }): string => answer.snapshot?.hash ?? answer.kind;
 
@@ -25,7 +32,7 @@ describe('what a pod is answered', () => {
     state.policies.put(policy('p'));
     await settle();
     expect(directory.answer({ namespace: 'ml', name: 'a', uid: 'of-an-earlier-pod' })).toEqual({ kind: 'pending' });
-    expect(directory.secrets({ namespace: 'ml', name: 'a', uid: 'other' })).toEqual({ values: [], missing: [] });
+    expect(directory.secrets({ namespace: 'ml', name: 'a', uid: 'other' })).toBe('pending');
   });
 
   test('exactly the policies that select it: of its namespace by labels, of the cluster by both selectors', async () => {
@@ -190,7 +197,9 @@ describe('Secrets', () => {
     await settle();
     expect(reads).toEqual(['ml/key']);
     const first = directory.secrets(name('a0'));
-    expect(first.values.map((one) => [one.name, one.key, one.value.reveal()])).toEqual([['key', 'api', 's3cret']]);
+    expect(known(first).values.map((one) => [one.name, one.key, one.value.reveal()])).toEqual([
+      ['key', 'api', 's3cret'],
+    ]);
     expect(JSON.stringify(first)).not.toContain('s3cret');
     expect(directory.secrets(name('a1'))).toBe(first);
     await clock.advanceAsync(61_000);
@@ -200,7 +209,7 @@ describe('Secrets', () => {
     setSecret('ml/key', { api: 'new' });
     await clock.advanceAsync(31_000);
     expect(told).toHaveLength(50);
-    expect(directory.secrets(name('a0')).values[0]?.value.reveal()).toBe('new');
+    expect(known(directory.secrets(name('a0'))).values[0]?.value.reveal()).toBe('new');
   });
 
   test('gone, forbidden or without the key they are missing; a policy that names them no more makes them forgotten', async () => {
@@ -216,7 +225,7 @@ describe('Secrets', () => {
     expect(directory.secrets(name('a'))).toEqual(missing);
     setSecret('ml/key', { api: 'x' });
     await clock.advanceAsync(31_000);
-    expect(directory.secrets(name('a')).values).toHaveLength(1);
+    expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
     forbidden.add('ml/key');
     await clock.advanceAsync(31_000);
     expect(directory.secrets(name('a'))).toEqual(missing);
@@ -241,10 +250,10 @@ describe('Secrets', () => {
     };
     state.policies.put(policy('p', { ...upstream, ...allowAll }));
     await settle();
-    expect(directory.secrets(name('a')).values[0]?.value.reveal()).toBe('tenant');
+    expect(known(directory.secrets(name('a'))).values[0]?.value.reveal()).toBe('tenant');
     state.clusterPolicies.put(clusterPolicy('base', hosted));
     await settle();
-    expect(directory.secrets(name('a')).values[0]?.value.reveal()).toBe('platform');
+    expect(known(directory.secrets(name('a'))).values[0]?.value.reveal()).toBe('platform');
   });
 
   test('of one name and key in both namespaces go side by side, each under its own', async () => {
@@ -257,7 +266,7 @@ describe('Secrets', () => {
     state.policies.put(policy('p', { ...upstream, ...allowAll }));
     state.clusterPolicies.put(clusterPolicy('base', { identity: { providers: [{ name: 'corp', oidc }] } }));
     await settle();
-    const sent = directory.secrets(name('a')).values.map((one) => [one.namespace ?? 'own', one.value.reveal()]);
+    const sent = known(directory.secrets(name('a'))).values.map((one) => [one.namespace ?? 'own', one.value.reveal()]);
     expect(sent.sort()).toEqual([
       ['ml', 'tenant'],
       ['own', 'platform'],
@@ -280,7 +289,7 @@ describe('Secrets', () => {
     const identity = (more = {}) => ({ identity: { providers: [{ name: 'corp', oidc: { ...oidc, ...more } }] } });
     state.policies.put(policy('p', { ...identity({ caSecretRef }), ...allowAll }));
     await settle();
-    expect(directory.secrets(name('a')).values.map((one) => one.value.reveal())).toEqual(['theirs']);
+    expect(known(directory.secrets(name('a'))).values.map((one) => one.value.reveal())).toEqual(['theirs']);
     state.clusterPolicies.put(clusterPolicy('base', identity()));
     await settle();
     expect(directory.secrets(name('a'))).toEqual({ values: [], missing: [] });
@@ -307,7 +316,29 @@ describe('Secrets', () => {
       }),
     );
     await settle();
-    expect(directory.secrets(name('a')).values).toEqual([]);
+    expect(known(directory.secrets(name('a'))).values).toEqual([]);
+  });
+
+  test('not read yet, or of policies that are not valid: pending, so that nobody takes away what a sidecar holds', async () => {
+    const { directory, state, settle, clock, name, setSecret, failing } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    setSecret('ml/key', { api: 'x' });
+    setSecret('ml/cert', { 'tls.crt': 'CERT', 'tls.key': 'KEY' });
+    failing.add('ml/key').add('ml/cert');
+    state.policies.put(policy('p', { ...upstream, tls: { certificate: { secretName: 'cert' } }, ...allowAll }));
+    await settle();
+    expect([directory.secrets(name('a')), directory.imported(name('a'))]).toEqual(['pending', 'pending']);
+    failing.clear();
+    await clock.advanceAsync(31_000);
+    expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
+    expect(directory.imported(name('a'))).toMatchObject({ content: { certificate: 'CERT' } });
+    failing.add('ml/key').add('ml/cert'); // what was read stays
+    await clock.advanceAsync(31_000);
+    expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
+    state.policies.put(policy('p', { guards: 'nonsense' }, { generation: 2 }));
+    await settle();
+    expect(directory.answer(name('a'))).toMatchObject({ kind: 'invalid' });
+    expect([directory.secrets(name('a')), directory.imported(name('a'))]).toEqual(['pending', 'pending']);
   });
 
   test('a serving certificate from a Secret: PEM, PKCS#12, or neither', async () => {

@@ -283,12 +283,15 @@ export function createDirectory(options: DirectoryOptions): Directory {
     secrets(name) {
       const pod = find(name);
       const set = pod === undefined ? undefined : setOf(pod);
-      return set === undefined ? { values: [], missing: [] } : views.secrets(set.id, secretsOfSet(set, ownNamespace));
+      // Of a set that is not valid the policies before it stay in force, and with them what they need.
+      if (set === undefined || set.kind === 'invalid') return 'pending';
+      return views.secrets(set.id, secretsOfSet(set, ownNamespace));
     },
     imported(name) {
       const pod = find(name);
       const set = pod === undefined ? undefined : setOf(pod);
-      return set === undefined ? undefined : views.certificate(set.id, certificateOfSet(set, ownNamespace));
+      if (set === undefined || set.kind === 'invalid') return 'pending';
+      return views.certificate(set.id, certificateOfSet(set, ownNamespace));
     },
     subscribe(listener) {
       listeners.add(listener);

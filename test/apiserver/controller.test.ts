@@ -328,13 +328,12 @@ describe('one controller', () => {
         upstream: { ports: [{ containerPort: 8000 }], credential: { secretRef: { name: 'key', key: 'api' } } },
       }),
     );
-    await until(
-      () => replica.controller.directory.secrets({ namespace, name: 'a', uid }).values.length === 1,
-      'the value',
-    );
-    expect(replica.controller.directory.secrets({ namespace, name: 'a', uid }).values[0]?.value.reveal()).toBe(
-      'very-secret-value',
-    );
+    const value = (): string | undefined => {
+      const secrets = replica.controller.directory.secrets({ namespace, name: 'a', uid });
+      return secrets === 'pending' ? undefined : secrets.values[0]?.value.reveal();
+    };
+    await until(() => value() !== undefined, 'the value');
+    expect(value()).toBe('very-secret-value');
     await replica.stop();
     expect(logs.join('\n')).toContain('leading');
     expect(logs.join('\n')).not.toMatch(/very-secret-value|PRIVATE KEY|dmVyeS1zZWNyZXQ/);

@@ -178,8 +178,8 @@ describe('attacks on guards', () => {
     ['card with slashes', user('4111/1111/1111/1111')],
   ] as [string, unknown][])('what a guard blocks is blocked: %s', async (_name, body) => {
     const answer = await world.post(path, body);
-    expect([answer.status, world.model.seen.length]).not.toEqual([200, 1]);
-    expect(answer.status).toBeLessThan(500);
+    expect(world.model.seen).toEqual([]);
+    expect([400, 403]).toContain(answer.status);
   });
 
   test.each([
@@ -189,7 +189,8 @@ describe('attacks on guards', () => {
     ['double', `${path}?a=%2570roject%2520falcon`],
   ])('and in a query: %s', async (_name, target) => {
     const answer = await world.post(target, user('x'));
-    expect([answer.status, world.model.seen.length]).not.toEqual([200, 1]);
+    expect(world.model.seen).toEqual([]);
+    expect([400, 403]).toContain(answer.status);
   });
   test.each([
     ['GET with body', 'GET', '/v1/models', 'project falcon'],
@@ -223,6 +224,7 @@ describe('attacks on guards', () => {
       headers: { 'content-encoding': 'gzip' },
     });
     expect(answer.status).toBe(403);
+    expect(world.model.seen).toEqual([]);
   });
   test('a prompt of very many parts does not keep the others waiting', async () => {
     const body = user(Array.from({ length: 20_000 }, (_, at) => ({ type: 'text', text: `w${at}` })));

@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AuditUnavailableError } from '../../pkg/core/index.ts';
 import type { AuditEvent, AuditSink } from '../../pkg/core/index.ts';
+import { readAuditLog, verifyAuditLog } from '../../pkg/record/index.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
 import { answerChat, chunk, streamChat } from '../support/scripted-model.ts';
@@ -452,9 +453,11 @@ describe('the record', () => {
         .join(''),
     ).toBe('Hello there.');
     expect(events.at(-1)).toMatchObject({ outcome: 'completed', status: 200 });
-    const { readAuditLog, verifyAuditLog } = await import('../../pkg/record/index.ts');
-    expect(typeof readAuditLog).toBe('function');
-    expect(typeof verifyAuditLog).toBe('function');
+    const lines = [...readAuditLog(join(world.folder, 'audit.jsonl'))];
+    expect(verifyAuditLog(lines)).toMatchObject({ ok: true, records: world.record().length, lost: 0 });
+    const changed = lines.map((line) => line.replace('"outcome":"completed"', '"outcome":"refused"'));
+    expect(verifyAuditLog(changed)).toMatchObject({ ok: false, why: 'changed' });
+    expect(verifyAuditLog(lines.filter((line) => !line.includes('"segment"')))).toMatchObject({ ok: false });
   });
 });
 

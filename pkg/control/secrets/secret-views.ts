@@ -8,13 +8,15 @@ import type { PlacedCertificate, PlacedSecret } from './secret-names.ts';
  * compare by identity.
  */
 export interface SecretViews {
-  secrets(setId: string, placed: readonly PlacedSecret[]): PodSecrets;
-  certificate(setId: string, placed: PlacedCertificate | undefined): ImportedCertificate | undefined;
+  /** `pending`: one of them was not read yet, so it cannot be said what is there. */
+  secrets(setId: string, placed: readonly PlacedSecret[]): PodSecrets | 'pending';
+  certificate(setId: string, placed: PlacedCertificate | undefined): ImportedCertificate | undefined | 'pending';
   /** Forgets sets but these. */
   keep(setIds: ReadonlySet<string>): void;
 }
 
 type Read = SecretContent | 'missing' | 'pending';
+type Known = Exclude<Read, 'pending'>;
 
 interface View<T> {
   readonly from: readonly Read[];
@@ -25,7 +27,7 @@ const certificateKeys = { cert: 'tls.crt', key: 'tls.key' } as const;
 const pkcs12Keys = ['keystore.p12', 'tls.p12'] as const;
 const passphraseKeys = ['passphrase', 'password'] as const;
 
-function certificateOf(name: string, content: Read): ImportedCertificate {
+function certificateOf(name: string, content: Known): ImportedCertificate {
   const nothing = { secretName: name, content: undefined };
   if (typeof content === 'string') return nothing;
   const certificate = content.text(certificateKeys.cert);
@@ -55,6 +57,7 @@ export function createSecretViews(store: SecretStore): SecretViews {
   return {
     secrets: (id, placed) => {
       const from = placed.map(({ namespace, name }) => store.read(secretKey(namespace, name)));
+      if (from.includes('pending')) return 'pending';
       return view(secretViews, id, from, () => {
         const found = placed.map(({ as }, at) => {
           const content = from[at];
@@ -68,8 +71,9 @@ export function createSecretViews(store: SecretStore): SecretViews {
     },
     certificate(id, placed) {
       if (placed === undefined) return undefined;
-      const from = [store.read(secretKey(placed.namespace, placed.name))];
-      return view(certificateViews, id, from, () => certificateOf(placed.name, from[0] ?? 'pending'));
+      const content = store.read(secretKey(placed.namespace, placed.name));
+      if (content === 'pending') return 'pending';
+      return view(certificateViews, id, [content], () => certificateOf(placed.name, content));
     },
     keep(ids) {
       for (const views of [secretViews, certificateViews])

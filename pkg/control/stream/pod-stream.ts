@@ -166,13 +166,15 @@ export function createPodStream(options: PodStreamOptions): PodStream {
   };
   const sendSecrets = (): void => {
     const secrets = directory.secrets(pod);
-    if (sent.secrets === secrets) return;
+    // What a sidecar holds stays until it is known what is there: a controller that has just begun takes nothing away.
+    if (secrets === 'pending' || sent.secrets === secrets) return;
     sent.secrets = secrets;
     const values = secrets.values.map((one) => ({ ...one, value: one.value.reveal() }));
     write({ type: 'secrets', values, missing: secrets.missing });
   };
   const sendImported = (): void => {
     const imported = directory.imported(pod);
+    if (imported === 'pending') return;
     const mark = imported ?? null;
     if (sent.imported === mark) return;
     sent.imported = mark;

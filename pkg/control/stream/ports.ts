@@ -101,10 +101,13 @@ export interface PodDirectory {
    * pod's own DNS names (`10-0-0-7.ns.pod.DOMAIN`), so that a pod without a Service becomes ready too.
    */
   servingNames(pod: PodName): readonly string[];
-  /** What the pod's policies name. The object must be the same while nothing in it changed. */
-  secrets(pod: PodName): PodSecrets;
-  /** Undefined: the policies leave the certificate to Sidegate. The object must be the same while nothing in it changed. */
-  imported(pod: PodName): ImportedCertificate | undefined;
+  /**
+   * What the pod's policies name. The object must be the same while nothing in it changed. `pending`: it cannot be said yet, since a
+   * Secret was not read or the policies are not valid: what the sidecar holds stays.
+   */
+  secrets(pod: PodName): PodSecrets | 'pending';
+  /** Undefined: the policies leave the certificate to Sidegate. `pending` and sameness as with `secrets`. */
+  imported(pod: PodName): ImportedCertificate | undefined | 'pending';
   /** Called with a pod when anything above may have changed for it, also when it is gone. Returns how to stop. */
   subscribe(listener: (pod: { readonly namespace: string; readonly name: string }) => void): () => void;
   /** What a sidecar said. Must not throw. */

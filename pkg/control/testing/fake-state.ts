@@ -140,10 +140,12 @@ export async function fakeControl<T extends Clock & { advanceAsync(ms: number): 
   const reads: string[] = [];
   let version = 1;
   const state403 = new Set<string>();
+  const failing = new Set<string>();
   const client = {
     async get(_resource: unknown, { namespace, name }: { namespace?: string; name: string }) {
       const key = `${namespace ?? ''}/${name}`;
       reads.push(key);
+      if (failing.has(key)) throw new KubeError('refused', 'try again', { status: 500 });
       if (state403.has(key)) throw new KubeError('refused', 'forbidden', { status: 403 });
       const data = stored.get(key);
       if (data === undefined) throw new KubeError('refused', 'not found', { status: 404 });
@@ -185,6 +187,8 @@ export async function fakeControl<T extends Clock & { advanceAsync(ms: number): 
     told,
     reads,
     forbidden: state403,
+    /** Secrets that the API server cannot read just now. */
+    failing,
     setSecret(key: string, data: Record<string, string> | undefined) {
       version++;
       if (data === undefined) stored.delete(key);
