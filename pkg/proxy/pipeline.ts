@@ -427,6 +427,8 @@ class GovernedRequest {
       session,
       ask: {
         ...held,
+        // Cut somewhere, perhaps within a pair of surrogates: half of one is no text to whoever reads it.
+        excerpt: held.excerpt.toWellFormed(),
         requester,
         operation: this.#route.operation,
         model: this.#model,

@@ -95,6 +95,7 @@ describe('asking', () => {
     for (const more of [
       { model: 'm'.repeat(300) },
       { model: '' },
+      { model: 'm\ud83d' },
       { rules: Array.from({ length: 17 }, () => 'p/r') },
       { excerpt: 'x'.repeat(5_000) },
       { requester: { ...ask.requester, subject: 's'.repeat(600) } },
@@ -102,7 +103,7 @@ describe('asking', () => {
     ])
       world.wait(more);
     expect(world.sent).toEqual([]);
-    expect(world.heard).toEqual(Array.from({ length: 6 }, () => ({ kind: 'problem', problem: 'unavailable' })));
+    expect(world.heard).toEqual(Array.from({ length: 7 }, () => ({ kind: 'problem', problem: 'unavailable' })));
   });
 
   test('states of somebody who left, and of nobody, are nothing', () => {

@@ -1,4 +1,4 @@
-import { parseJson, randomId } from '../base/index.ts';
+import { JsonError, parseJson, randomId } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { ApprovalAsk, ApprovalGate, ApprovalProblem, ApprovalState } from '../core/index.ts';
 import { WireError, encodeFrame, maxUpBytes, readUpMessage } from '../wire/index.ts';
@@ -51,7 +51,8 @@ function isSendable(message: UpMessage): boolean {
     if (frame.length > maxUpBytes) return false;
     return readUpMessage(parseJson(JSON.stringify(message))) !== undefined;
   } catch (error) {
-    if (error instanceof WireError) return false;
+    // Half of a surrogate pair in a name, for one: no text to the controller.
+    if (error instanceof WireError || error instanceof JsonError) return false;
     throw error;
   }
 }

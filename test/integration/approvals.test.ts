@@ -414,6 +414,18 @@ describe('an answer that a classification holds', () => {
     expect(refused.text).not.toContain('write to');
   });
 
+  test('its excerpt is cut to a text, also within an emoji', async () => {
+    await start({ more });
+    const long = `${'a'.repeat(4_095)}\u{1f600} ana@example.com`;
+    world.model.script = answerChat(long);
+    const answer = ask(plain);
+    await waits();
+    const { excerpt } = desk.cases[0]!.ask;
+    expect([excerpt.length, excerpt.isWellFormed(), excerpt.slice(0, 4_095)]).toEqual([4_096, true, 'a'.repeat(4_095)]);
+    desk.decide('Deny');
+    expect((await answer).status).toBe(403);
+  });
+
   test('nothing found, or a caller who may see it: nobody is asked', async () => {
     await start({ more });
     world.model.script = streamChat(['all ', 'well']);
