@@ -14,6 +14,8 @@ export interface Settings {
   /** PKCS#8 PEM that signs the log's heads; undefined: they are not signed. */
   readonly logKey: string | undefined;
   readonly trustDomain: string;
+  /** Of Sidegate itself: its controller reports which pods are gone. */
+  readonly namespace: string;
   readonly listen: Address;
   /** For auditors. */
   readonly audit: Address;
@@ -39,6 +41,7 @@ const all = [
   setting('trust', 'PEM file of the authorities of sidecars (required)'),
   setting('log-key', 'PEM file of the Ed25519 key that signs the log; unset: it is not signed'),
   setting('trust-domain', 'of the SPIFFE ids', 'cluster.local'),
+  setting('namespace', 'where the controller runs, which reports pods', 'sidegate-system'),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.recorder}`),
   setting('audit', 'host:port for auditors (TLS); needs a Kubernetes API server to ask', `:${controlPorts.audit}`),
   setting('kubeconfig', 'file; unset: the service account of the pod'),
@@ -100,6 +103,7 @@ export function parseSettings(
     trust: required('trust'),
     logKey: read('log-key') === '' ? undefined : read('log-key'),
     trustDomain: required('trust-domain'),
+    namespace: required('namespace'),
     listen: address('listen'),
     audit: address('audit'),
     kubeconfig: read('kubeconfig') === '' ? undefined : read('kubeconfig'),
