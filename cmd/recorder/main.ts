@@ -12,6 +12,7 @@ import {
   createAuditServer,
   createCommitter,
   createIngestServer,
+  keepAuthorities,
   keepHeads,
   keepUp,
   openSqliteStore,
@@ -54,6 +55,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     settings.logKey === undefined
       ? undefined
       : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
+  // Before anything that they have signed.
+  const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({ store, clock, logger, retentionDays: settings.retentionDays });
   let stopping = false;
   const server = await createIngestServer({
@@ -121,6 +124,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       await audit.close();
       await server.close();
       await vanished.close();
+      await stopAuthorities();
       client.close();
       await upkeep.close();
       await heads?.sign();
