@@ -131,6 +131,7 @@ export async function runPod(
   const drain = createDrain({
     graceMs: settings.graceMs,
     inFlight: () => plane.inFlight,
+    lastArrival: () => plane.lastArrival,
     leave: (on) => plane.leave(on),
     clock,
   });
