@@ -18,6 +18,7 @@ import {
   keepUp,
   openSqliteStore,
   recorderMetrics,
+  watchVanished,
 } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { parseSettings, usage } from './settings.ts';
@@ -63,11 +64,19 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     serving,
     bundle: trust.current,
     trustDomain: settings.trustDomain,
+    namespace: settings.namespace,
     store,
     committer,
     clock,
     logger,
     observer: metrics,
+  });
+  const vanished = watchVanished({
+    store,
+    connected: server.connected,
+    clock,
+    logger,
+    onVanished: metrics.vanished,
   });
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
@@ -112,6 +121,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   running.ending = endOnSignals(logger, async () => {
     await audit.close();
     await server.close();
+    await vanished.close();
     client.close();
     await upkeep.close();
     await heads?.sign();

@@ -14,6 +14,8 @@ export interface Settings {
   /** PKCS#8 PEM that signs the log's heads; undefined: they are not signed. */
   readonly logKey: string | undefined;
   readonly trustDomain: string;
+  /** Of Sidegate itself: its controller reports which pods are gone. */
+  readonly namespace: string;
   readonly listen: Address;
   /** For auditors. */
   readonly audit: Address;
@@ -31,6 +33,7 @@ const flags = {
   trust: { help: 'PEM file of the authorities of sidecars', required: true },
   'log-key': { help: 'PEM file of the Ed25519 key that signs the log; unset: it is not signed' },
   'trust-domain': { help: 'of the SPIFFE ids', fallback: 'cluster.local' },
+  namespace: { help: 'where the controller runs, which reports pods', fallback: 'sidegate-system' },
   listen: { help: 'host:port for sidecars (TLS)', fallback: `:${controlPorts.recorder}` },
   audit: {
     help: 'host:port for auditors (TLS); needs a Kubernetes API server to ask',
@@ -60,6 +63,7 @@ export function parseSettings(
     trust: read.text('trust'),
     logKey: read.optional('log-key'),
     trustDomain: read.text('trust-domain'),
+    namespace: read.text('namespace'),
     listen: read.address('listen'),
     audit: read.address('audit'),
     kubeconfig: read.optional('kubeconfig'),
