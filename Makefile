@@ -41,6 +41,10 @@ test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N faile
 test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## One tier (chart: helm, of `make cluster-build`) [SEED=random: other cases of the property tests]
 	$(JEST) --selectProjects $(@:test-%=%)
 
+.PHONY: test-jitter
+test-jitter: $(STAMP) ## Look for tests that race: sockets write late, by random times [TIER=integration]; what fails here may fail on a slow machine
+	NODE_OPTIONS="--import $(CURDIR)/test/support/jitter.ts" $(JEST) --forceExit --selectProjects $(or $(TIER),integration)
+
 .PHONY: test-apiserver
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver
