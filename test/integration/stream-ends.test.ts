@@ -237,22 +237,23 @@ describe.each(ends)('$name', (end) => {
       if (end.lane === 'dropped') expect(most.startsWith(joined)).toBe(true);
       else expect(joined).toBe(most);
       expect(joined.startsWith(settled(lane, amount, caller))).toBe(true);
-      // Nor in another place of a frame, such as the bytes of a token.
+      // Nor in another place of a frame, such as the bytes of a token. An id may hold any digits.
+      const frames = text.replace(/"request_id":"\w+"/, '');
       if (caller === 'who may not see it' && !most.includes('4111'))
-        expect(text).not.toMatch(/4111|1111|52,49,49,49|49,49,49/);
+        expect(frames).not.toMatch(/4111|1111|52,49,49,49|49,49,49/);
       expect(text.includes('[DONE]')).toBe(end.marker === true);
       expect(/"code":"(\w+)"/.exec(text)?.[1]).toBe(end.code);
     });
   });
 
-  test('the record holds no value, and the model’s work is over', async () => {
-    const segments = world.record().filter(({ type }) => type === 'segment');
-    const texts = segments.map(({ text }) => String(text));
+  test('the record holds no value, and the end of each stream', async () => {
+    const record = await world.record();
+    expect(record.filter(({ type }) => type === 'end')).toHaveLength(streams.size);
+    const texts = record.filter(({ type }) => type === 'segment').map(({ text }) => String(text));
     expect(texts.some((text) => text.includes('Pay '))).toBe(true);
     // Half a value that ends well is none.
     const leak = end.lane === 'complete' ? '1111 1111 1111' : '1111';
     expect(texts.filter((text) => text.includes(leak))).toEqual([]);
-    await until(() => world.record().filter(({ type }) => type === 'end').length === streams.size);
   });
 });
 
