@@ -116,6 +116,12 @@ async function verifyPages(pages: LogPages, pem: string, kept: string | undefine
 function report(verdict: LogVerdict, io: CommandIo): ExitCode {
   for (const { fault, entry, to, what } of verdict.findings)
     io.stdout(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}\n`);
+  for (const { source, lines, ended, gone } of verdict.lostWithPods)
+    io.stdout(
+      `lost with its pod: ${source}, gone at ${new Date(gone).toISOString()}: ` +
+        `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
+        `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
+    );
   const { entries, heads, unsigned, blocks, lines, deleted, holes, conflicts } = verdict;
   io.stdout(
     `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks; ` +

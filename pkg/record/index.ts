@@ -40,4 +40,4 @@ export type { RecordSender, RecordSenderOptions, SenderEvent } from './spool/sen
 export { openSpool, spooledChains } from './spool/spool.ts';
 export type { Spool, SpoolOptions } from './spool/spool.ts';
 export { createLogVerifier } from './verify-log.ts';
-export type { LogFault, LogFinding, LogVerdict, LogVerifier, LogVerifierOptions } from './verify-log.ts';
+export type { LogFault, LogFinding, LogVerdict, LogVerifier, LogVerifierOptions, LostWithPod } from './verify-log.ts';

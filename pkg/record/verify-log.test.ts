@@ -85,6 +85,45 @@ describe('a log that nobody touched', () => {
   });
 });
 
+describe('a pod that vanished', () => {
+  const { items } = makeLog(2);
+  const entry = (known: number, ended: boolean): Item => ({
+    index: 2,
+    text: entryText({
+      type: 'vanished',
+      at: 2_000,
+      source,
+      chain: name,
+      stored: 4,
+      known,
+      hash: 'a'.repeat(64),
+      ended,
+      gone: 1_990,
+    }),
+  });
+  test.each<[string, Item[], object[]]>([
+    [
+      'with lines',
+      [entry(9, false)],
+      [{ source, chain: name, lines: { first: 5, last: 9 }, ended: false, gone: 1_990 }],
+    ],
+    ['without a word', [entry(4, false)], [{ source, chain: name, lines: undefined, ended: false, gone: 1_990 }]],
+    // The next block has lines 5 and 6.
+    [
+      'and whose lines came in part after all',
+      [
+        entry(9, true),
+        ...makeLog(3)
+          .items.slice(2)
+          .map((one) => ({ ...one, text: one.text.replace('1002', '2002'), index: 3 })),
+      ],
+      [{ source, chain: name, lines: { first: 7, last: 9 }, ended: true, gone: 1_990 }],
+    ],
+  ])('%s: named', (_, more, expected) => {
+    expect(verify({ items: [...items, ...more], heads: [] })).toMatchObject({ ok: true, lostWithPods: expected });
+  });
+});
+
 describe('a log that somebody touched', () => {
   const edited = (index: number, edit: (text: string) => string): { items: Item[]; heads: string[] } => {
     const log = makeLog();

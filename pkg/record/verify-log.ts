@@ -45,6 +45,18 @@ export interface LogFinding {
   readonly what: string;
 }
 
+/** A chain whose pod was gone before its record had come to its end. */
+export interface LostWithPod {
+  readonly source: string;
+  readonly chain: string;
+  /** The lines that never came, where some are known of: first and last. */
+  readonly lines: { readonly first: number; readonly last: number } | undefined;
+  /** False: more may have been written that nobody heard of. */
+  readonly ended: boolean;
+  /** When the pod was gone, epoch milliseconds. */
+  readonly gone: number;
+}
+
 export interface LogVerdict {
   readonly ok: boolean;
   /** In the order in which they were found; at most 100. */
@@ -61,6 +73,7 @@ export interface LogVerdict {
   /** Lines that sidecars lost, as entries say, and conflicts. */
   readonly holes: number;
   readonly conflicts: number;
+  readonly lostWithPods: readonly LostWithPod[];
   /** The last head that is good. */
   readonly head: Head | undefined;
 }
@@ -90,6 +103,7 @@ interface Block {
 }
 
 const mostFindings = 100;
+const chainKey = (entry: Fields): string => `${String(entry['source'])} ${String(entry['chain'])}`;
 
 export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const { publicKey } = options;
@@ -118,6 +132,8 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const blocks = new Map<number, Block>();
   const deleted = new Set<number>();
   const missing = new Set<number>();
+  /** By chain: the entry that knows of most. */
+  const vanished = new Map<string, Fields>();
   const count = { blocks: 0, lines: 0, holes: 0, conflicts: 0 };
 
   const checkHeads = (): void => {
@@ -133,7 +149,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     }
   };
   const checkChain = (index: number, entry: Fields): void => {
-    const key = `${String(entry['source'])} ${String(entry['chain'])}`;
+    const key = chainKey(entry);
     const at = chains.get(key) ?? { sequence: 0, hash: namedStart(String(entry['chain'])).hash };
     const hole = entry['type'] === 'hole';
     const first = Number(entry[hole ? 'from' : 'first']);
@@ -159,7 +175,25 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
     if (entry['type'] === 'deleted') deleted.add(Number(entry['entry']));
     if (entry['type'] === 'conflict') count.conflicts++;
+    if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
   };
+  /** What came after all is not lost. */
+  const lostWithPods = (): LostWithPod[] =>
+    [...vanished].flatMap(([key, entry]) => {
+      const [stored, known] = [
+        Math.max(Number(entry['stored']), chains.get(key)?.sequence ?? 0),
+        Number(entry['known']),
+      ];
+      const ended = entry['ended'] === true;
+      if (stored > known || (stored === known && ended)) return [];
+      return {
+        source: String(entry['source']),
+        chain: String(entry['chain']),
+        lines: stored === known ? undefined : { first: stored + 1, last: known },
+        ended,
+        gone: Number(entry['gone']),
+      };
+    });
 
   return {
     entry(index, text) {
@@ -207,6 +241,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         deleted: deleted.size,
         holes: count.holes,
         conflicts: count.conflicts,
+        lostWithPods: lostWithPods(),
         head: good,
       };
     },

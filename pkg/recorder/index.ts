@@ -3,6 +3,8 @@ export { createCommitter } from './ingest/committer.ts';
 export type { Committer, CommitterOptions } from './ingest/committer.ts';
 export { silentObserver } from './ingest/observer.ts';
 export type { IngestObserver, IngestRefusal } from './ingest/observer.ts';
+export { watchVanished } from './pods/vanished.ts';
+export type { VanishedWatch, VanishedWatchOptions } from './pods/vanished.ts';
 export { recorderMetrics } from './metrics.ts';
 export { keepHeads } from './log/heads.ts';
 export type { HeadKeeper } from './log/heads.ts';
@@ -16,6 +18,7 @@ export type {
   Addition,
   Block,
   ChainPosition,
+  DepartedChain,
   EndFacts,
   LogState,
   RecordStore,

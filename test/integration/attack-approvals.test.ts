@@ -319,13 +319,13 @@ test('a long prompt that waits is recorded whole, masked, and in steps', async (
   );
   const answer = ask(chat(`falcon ${'ana@example.com and much else. '.repeat(10_000)}`));
   await until(() => desk.cases.length === 1);
-  const segments = (await world.record()).filter(
-    (event) => event['type'] === 'segment' && event['direction'] === 'request',
-  );
+  const segments = world
+    .recordSoFar()
+    .filter((event) => event['type'] === 'segment' && event['direction'] === 'request');
   expect(segments.map((one) => String(one['text'])).join('')).toHaveLength(
     'falcon '.length + '[mail] and much else. '.length * 10_000,
   );
-  expect(JSON.stringify(await world.record())).not.toContain('ana@example.com');
+  expect(JSON.stringify(world.recordSoFar())).not.toContain('ana@example.com');
   desk.decide('Deny');
   expect(codeOf(await answer)).toBe('approval_denied');
 });

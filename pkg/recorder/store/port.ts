@@ -1,4 +1,5 @@
 import type { LogEntry } from '../../record/index.ts';
+import type { PodReport } from '../../wire/index.ts';
 
 /**
  * Where the record is kept. Two kinds are meant to stand behind this: the embedded one (sqlite.ts), and a database server
@@ -13,6 +14,14 @@ export interface RecordStore {
   append(additions: readonly Addition[]): Promise<void>;
   /** Hash of one stored line; undefined: it is not here, or deleted. */
   lineHash(source: string, chain: string, sequence: number): Promise<string | undefined>;
+  /** Keeps what the controller says of pods. @param now Epoch milliseconds. */
+  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<void>;
+  /** Sidecars (SPIFFE ids) with a chain here whose pod is not said to be gone. */
+  presentSources(): Promise<readonly string[]>;
+  /** Chains of pods that were said to be gone before `before`, and of which the log does not say yet what never came. */
+  departed(before: number, atMost: number): Promise<readonly DepartedChain[]>;
+  /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. */
+  settle(chain: Pick<DepartedChain, 'source' | 'chain'>, additions: readonly Addition[]): Promise<void>;
   /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. Until then a search reads it. */
   index(): Promise<boolean>;
   search(query: SessionQuery): Promise<SessionPage>;
@@ -37,6 +46,19 @@ export interface RecordStore {
 export interface ChainPosition {
   readonly sequence: number;
   readonly hash: string;
+}
+
+export interface DepartedChain {
+  readonly source: string;
+  readonly chain: string;
+  /** The last line that is stored. */
+  readonly stored: ChainPosition;
+  /** The last line that the controller heard of; undefined: of none that was not stored then. */
+  readonly known: ChainPosition | undefined;
+  /** When the pod was gone: the controller's clock, epoch milliseconds. */
+  readonly gone: number;
+  /** Lines of the last block that is stored; undefined: there is none, or it was deleted. */
+  readonly tail: string | undefined;
 }
 
 /** The tree that stands. */

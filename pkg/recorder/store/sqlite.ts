@@ -5,6 +5,7 @@ import type { Clock } from '../../base/index.ts';
 import { createAppender } from './append.ts';
 import { decompress } from './compress.ts';
 import { createNames } from './names.ts';
+import { createPodTable } from './pod-table.ts';
 import type { RecordStore, StoredHead } from './port.ts';
 import { migrate } from './schema.ts';
 import { createSearch } from './search.ts';
@@ -54,6 +55,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   const names = createNames(db);
   const appender = guarded(() => createAppender(db, names));
   const find = createSearch(db, names);
+  const pods = createPodTable(db, names);
   const sql = {
     position: db.prepare('SELECT sequence, hash FROM chain WHERE source = ? AND name = ?'),
     blockOf: db.prepare(
@@ -145,6 +147,21 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         const end = bytes.indexOf(lineFeed, from);
         // The line ends with its hash, a quote and a brace.
         return bytes.toString('latin1', end - 66, end - 2);
+      });
+    },
+    async learn(report, now) {
+      transaction(() => pods.learn(report, now));
+    },
+    async presentSources() {
+      return guarded(() => pods.present());
+    },
+    async departed(before, atMost) {
+      return guarded(() => pods.departed(before, atMost));
+    },
+    async settle(chain, additions) {
+      transaction(() => {
+        appender.add(additions);
+        pods.settle(chain);
       });
     },
     async index() {
