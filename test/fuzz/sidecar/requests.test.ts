@@ -308,9 +308,9 @@ describe('generated JSON', () => {
         fc.constantFrom(...routes),
         jsonText,
         fc.oneof({ weight: 6, arbitrary: fc.constant('application/json') }, fc.constantFrom(...types)),
-        async (route, text, type) => {
+        async (route, asked, type) => {
           const before = world.model.seen.length;
-          const answer = await world.call('POST', route, { body: text, headers: { 'content-type': type } });
+          const answer = await world.call('POST', route, { body: asked, headers: { 'content-type': type } });
           const reached = world.model.seen.slice(before);
           if (answer.status === 200) {
             served++;
@@ -320,7 +320,9 @@ describe('generated JSON', () => {
             const own = ['max_tokens', 'max_completion_tokens', 'stream_options'];
             const rest = (value: Record<string, unknown>): unknown =>
               Object.fromEntries(Object.entries(value).filter(([name]) => !own.includes(name)));
-            const sent = JSON.parse(text.replaceAll('ana@example.com', '[no-mail]')) as Record<string, unknown>;
+            // Half of a character is sent as U+FFFD.
+            const text = Buffer.from(asked).toString().replaceAll('ana@example.com', '[no-mail]');
+            const sent = JSON.parse(text) as Record<string, unknown>;
             expect(rest(got)).toEqual(rest(sent));
             expect(reached[0]?.body).not.toContain('kryptonite');
             return;
