@@ -37,6 +37,8 @@ export interface Settings {
   /** Undefined: nobody decides by token. */
   readonly decisions: Address | undefined;
   readonly keepApprovalsMs: number;
+  /** File with the settings of the token endpoint; undefined: there is none. */
+  readonly tokensFile: string | undefined;
   readonly logLevel: LogLevel;
   /** Over how long sidecars are sent elsewhere after SIGTERM, milliseconds. */
   readonly drainMs: number;
@@ -72,6 +74,7 @@ const all = [
   setting('service-account', 'folder with token and ca.crt of the pod', serviceAccountFolder),
   setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.stream}`),
   setting('decisions', 'host:port for decisions by token (TLS); `off`: nowhere', `:${controlPorts.decisions}`),
+  setting('tokens', 'file with the settings of the token endpoint, which --decisions serves'),
   setting('keep-approvals', 'hours that finished approvals and grants are kept after their end', '24'),
   setting('admin', 'host:port for /healthz, /readyz, /metrics', `:${controlPorts.admin}`),
   setting('limit-store', 'redis:// or rediss:// address of the server that counts limits of scope Policy'),
@@ -211,10 +214,13 @@ function sidecarsOf(
 function peopleSettings(
   read: (flag: (typeof all)[number]['flag']) => string,
   faults: string[],
-): Pick<Settings, 'decisions' | 'keepApprovalsMs'> {
+): Pick<Settings, 'decisions' | 'keepApprovalsMs' | 'tokensFile'> {
   const hours = Number(read('keep-approvals'));
   if (!Number.isFinite(hours) || hours < 0) faults.push('--keep-approvals must be a number of hours');
+  const tokensFile = read('tokens') === '' ? undefined : read('tokens');
+  if (tokensFile !== undefined && read('decisions') === 'off') faults.push('--tokens needs --decisions');
   return {
+    tokensFile,
     decisions: read('decisions') === 'off' ? undefined : parseAddress('decisions', read('decisions'), faults),
     keepApprovalsMs: hours * 3_600_000,
   };
