@@ -10,6 +10,7 @@ import type {
   GrantSource,
   IdentityVerifierFactory,
   LimitStore,
+  RevocationSource,
 } from '../../pkg/core/index.ts';
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
@@ -84,6 +85,7 @@ export interface WorldOptions {
   /** Who decides. Absent: nobody. */
   readonly approvals?: ApprovalGate;
   readonly grants?: GrantSource;
+  readonly revocations?: RevocationSource;
   readonly namespace?: string;
 }
 
@@ -154,6 +156,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     credentials,
     approvals: options.approvals ?? noApprovals,
     ...(options.grants === undefined ? {} : { grants: options.grants }),
+    ...(options.revocations === undefined ? {} : { revocations: options.revocations }),
     audit,
     upstream,
     passthrough,
