@@ -41,6 +41,10 @@ test: $(STAMP) ## Everything: lint, then all tiers; ends with `N passed, N faile
 test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## One tier (chart: helm, of `make cluster-build`) [SEED=random: other cases of the property tests]
 	$(JEST) --selectProjects $(@:test-%=%)
 
+.PHONY: test-jitter
+test-jitter: $(STAMP) ## Look for tests that race: sockets write late, by random times [TIER=integration]; what fails here may fail on a slow machine
+	NODE_OPTIONS="--import $(CURDIR)/test/support/jitter.ts" $(JEST) --forceExit --selectProjects $(or $(TIER),integration)
+
 .PHONY: test-apiserver
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver
@@ -86,7 +90,7 @@ backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripte
 	$(NODE) test/demo/backends.ts
 
 .PHONY: bench
-bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds)
+bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds; STRICT=1 fails on a missed target)
 	$(NODE) test/bench/main.ts
 
 .PHONY: gen

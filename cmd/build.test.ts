@@ -65,7 +65,7 @@ const sources = (): readonly string[] =>
 
 describe('the bundles', () => {
   test('of init and pause do what their sources do', async () => {
-    expect(run('init', []).stderr).toContain('--uid must be a number: uid of the sidecar');
+    expect(run('init', []).stderr).toContain('--uid is missing: uid of the sidecar');
     const pause = spawn(process.execPath, [join(folder, 'pause.js')]);
     const ended = new Promise((done) => pause.on('close', (code, signal) => done({ code, signal })));
     await new Promise((done) => pause.stdout.once('data', done));

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Secret, describeError } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import type { LimitStoreAddress } from '../../pkg/control/index.ts';
-import type { Settings } from './settings.ts';
+import type { LimitStoreSettings } from '../../pkg/process/index.ts';
 
 const pollMs = 10_000;
 
@@ -11,7 +11,7 @@ const pollMs = 10_000;
  * was known stays; where nothing was known yet, there is no server, and each limit's failure mode decides.
  */
 export function watchLimitStore(
-  settings: NonNullable<Settings['limitStore']>,
+  settings: LimitStoreSettings,
   clock: Clock,
   logger: Logger,
 ): { readonly current: () => LimitStoreAddress | undefined; close(): void } {

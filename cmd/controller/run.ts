@@ -1,11 +1,12 @@
 // Reads the controller's settings, connects it with the API server, runs until it is told to stop or may not go on.
-import { createLogger, describeError, randomId, systemClock } from '../../pkg/base/index.ts';
+import { randomId, systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
 import { createControlMetrics, startController } from '../../pkg/control/index.ts';
 import type { Controller } from '../../pkg/control/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
+import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { watchLimitStore } from './limit-store.ts';
 import { parseSettings, usage } from './settings.ts';
@@ -16,12 +17,6 @@ async function accessOf({ kubeconfig, apiServer }: Settings): Promise<ClusterAcc
   if (kubeconfig !== undefined || apiServer === undefined) return kubeconfigAccess(kubeconfig);
   return inClusterAccess(apiServer);
 }
-
-/** Leaves a moment for the log, and never hangs. */
-const exit = (code: number): void => {
-  process.exitCode = code;
-  setTimeout(() => process.exit(code), 50);
-};
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
@@ -34,7 +29,6 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onCall: metrics.apiCall,
   });
   const running: { controller?: Controller } = {};
-  let stopping = false;
   const admin = await createAdminServer({
     ...settings.admin,
     logger,
@@ -42,23 +36,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     ready: () => running.controller?.ready() ?? { ready: false, reasons: ['starting'] },
   });
 
-  const stop = (why: string, code: number): void => {
-    if (stopping) return;
-    stopping = true;
-    logger.info('stopping', { why });
-    const end = async (): Promise<void> => {
-      await running.controller?.close(settings.drainMs);
-      client.close();
-      await admin.close();
-      exit(code);
-    };
-    end().catch((error: unknown) => {
-      logger.error('did not stop cleanly', { error: describeError(error) });
-      exit(1);
-    });
-  };
-  process.on('SIGTERM', () => stop('SIGTERM', 0));
-  process.on('SIGINT', () => stop('SIGINT', 0));
+  const ending = endOnSignals(logger, async () => {
+    await running.controller?.close(settings.drainMs);
+    client.close();
+    await admin.close();
+  });
 
   const limitStore =
     settings.limitStore === undefined ? undefined : watchLimitStore(settings.limitStore, clock, logger);
@@ -88,32 +70,9 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         : { port: settings.decisions.port },
     keepApprovalsMs: settings.keepApprovalsMs,
     ...(settings.tokensFile === undefined ? {} : { tokens: readTokensFile(settings.tokensFile) }),
-    onFatal: (why) => stop(why, 1),
+    onFatal: (why) => ending.stop(why, 1),
   });
   logger.info('controller is up', { replica: settings.replica, admin: admin.port });
 }
 
-// A log that nobody reads any more must not end the process: without a listener the write error would be thrown.
-process.stderr.on('error', () => undefined);
-
-const parsed = parseSettings(process.argv.slice(2), process.env);
-if ('help' in parsed) {
-  process.stdout.write(usage);
-} else if ('faults' in parsed) {
-  for (const fault of parsed.faults) process.stderr.write(`controller: ${fault}\n`);
-  process.stderr.write('controller: --help lists all settings\n');
-  process.exit(2);
-} else {
-  const { settings } = parsed;
-  const logger = createLogger({
-    clock: systemClock,
-    level: settings.logLevel,
-    write: (line) => process.stderr.write(`${line}\n`),
-  });
-  run(settings, logger).catch((error: unknown) => {
-    // What the operator has to do stands in the whole message.
-    const why = error instanceof Error ? error.message : describeError(error);
-    logger.error('cannot start', { error: why });
-    process.exit(1);
-  });
-}
+await runProcess('controller', usage, parseSettings(process.argv.slice(2), process.env), run);

@@ -68,11 +68,11 @@ describe('settings of the controller', () => {
         expect.stringContaining('--trust-domain'),
         expect.stringContaining('--govern-namespaces must be Auto or Required'),
         expect.stringContaining('--network-policies'),
+        expect.stringContaining('--upgrade-sidecars needs --sidecar-image'),
         expect.stringContaining('give --kubeconfig'),
         expect.stringContaining('--listen'),
         expect.stringContaining('--tokens needs --decisions'),
         expect.stringContaining('--log-level'),
-        expect.stringContaining('--upgrade-sidecars needs --sidecar-image'),
         expect.stringContaining('--drain'),
       ],
     });

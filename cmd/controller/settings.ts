@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
-import { describeError } from '../../pkg/base/index.ts';
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
 import { serviceAccountFolder } from '../../pkg/kube/index.ts';
+import { limitStoreFlags, readFlags, readLimitStore, usageOf } from '../../pkg/process/index.ts';
+import type { Address, FlagReader, LimitStoreSettings, Parsed } from '../../pkg/process/index.ts';
 
 /** What a controller is told when it starts. Flags win over environment (`--namespace` over `SIDEGATE_NAMESPACE`). */
 export interface Settings {
@@ -20,14 +20,7 @@ export interface Settings {
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
   /** Server that counts limits of scope `Policy`; undefined: none. */
-  readonly limitStore:
-    | {
-        readonly url: string;
-        readonly user: string | undefined;
-        readonly passwordFile: string | undefined;
-        readonly caFile: string | undefined;
-      }
-    | undefined;
+  readonly limitStore: LimitStoreSettings | undefined;
   /** `https://HOST:PORT` to which sidecars bring their records; undefined: they stay in the pods. */
   readonly recorder: string | undefined;
   /** Where `kubernetes.default` is, in a pod. */
@@ -44,208 +37,110 @@ export interface Settings {
   readonly drainMs: number;
 }
 
-/** An empty host: all addresses. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
+const flags = {
+  namespace: { help: 'namespace of Sidegate itself', required: true },
+  replica: { help: 'name of this replica; default the POD_NAME of the environment (required)' },
+  'trust-domain': { help: 'of the SPIFFE ids', fallback: 'cluster.local' },
+  'cluster-domain': { help: 'DNS domain of the cluster', fallback: 'cluster.local' },
+  'govern-namespaces': {
+    help: 'Auto: label namespaces when their first inference pod appears; Required: people do',
+    fallback: 'Auto',
+  },
+  'network-policies': { help: 'true: write NetworkPolicies for governed pods', fallback: 'true' },
+  evict: { help: 'evict labelled pods that have no sidecar, a few at a time', isSwitch: true },
+  'sidecar-image': { help: 'image of the sidecars of this release: others count as old' },
+  'upgrade-sidecars': {
+    help: 'exchange the image of sidecars that have another than --sidecar-image, a few at a time',
+    isSwitch: true,
+  },
+  kubeconfig: { help: 'file; unset: the service account of the pod' },
+  'service-account': { help: 'folder with token and ca.crt of the pod', fallback: serviceAccountFolder },
+  listen: { help: 'host:port for sidecars (TLS)', fallback: `:${controlPorts.stream}` },
+  decisions: {
+    help: 'host:port for decisions by token (TLS); `off`: nowhere',
+    fallback: `:${controlPorts.decisions}`,
+  },
+  tokens: { help: 'file with the settings of the token endpoint, which --decisions serves' },
+  'keep-approvals': {
+    help: 'hours that finished approvals and grants are kept after their end',
+    fallback: '24',
+  },
+  admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
+  ...limitStoreFlags,
+  recorder: { help: 'https:// address to which sidecars bring their records' },
+  'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
+  drain: { help: 'seconds over which sidecars are sent elsewhere after SIGTERM', fallback: '15' },
+} as const;
+type Read = FlagReader<keyof typeof flags>;
 
-interface Setting {
-  readonly flag: string;
-  readonly help: string;
-  readonly fallback: string | undefined;
-}
+export const usage = usageOf('controller: brings policies to sidecars, and what they say of them back', flags);
 
-const setting = (flag: string, help: string, fallback?: string): Setting => ({ flag, help, fallback });
-
-const all = [
-  setting('namespace', 'namespace of Sidegate itself (required)'),
-  setting('replica', 'name of this replica; default the POD_NAME of the environment (required)'),
-  setting('trust-domain', 'of the SPIFFE ids', 'cluster.local'),
-  setting('cluster-domain', 'DNS domain of the cluster', 'cluster.local'),
-  setting(
-    'govern-namespaces',
-    'Auto: label namespaces when their first inference pod appears; Required: people do',
-    'Auto',
-  ),
-  setting('network-policies', 'true: write NetworkPolicies for governed pods', 'true'),
-  setting('sidecar-image', 'image of the sidecars of this release: others count as old'),
-  setting('kubeconfig', 'file; unset: the service account of the pod'),
-  setting('service-account', 'folder with token and ca.crt of the pod', serviceAccountFolder),
-  setting('listen', 'host:port for sidecars (TLS)', `:${controlPorts.stream}`),
-  setting('decisions', 'host:port for decisions by token (TLS); `off`: nowhere', `:${controlPorts.decisions}`),
-  setting('tokens', 'file with the settings of the token endpoint, which --decisions serves'),
-  setting('keep-approvals', 'hours that finished approvals and grants are kept after their end', '24'),
-  setting('admin', 'host:port for /healthz, /readyz, /metrics', `:${controlPorts.admin}`),
-  setting('limit-store', 'redis:// or rediss:// address of the server that counts limits of scope Policy'),
-  setting('limit-store-user', 'its user'),
-  setting('limit-store-password-file', 'file with its password'),
-  setting('limit-store-ca', 'PEM file of authorities for rediss://'),
-  setting('recorder', 'https:// address to which sidecars bring their records'),
-  setting('log-level', 'debug, info, warn or error', 'info'),
-  setting('drain', 'seconds over which sidecars are sent elsewhere after SIGTERM', '15'),
-] as const;
-
-export const usage = `controller: brings policies to sidecars, and what they say of them back
-
-${all.map(({ flag, help, fallback }) => `  --${flag.padEnd(20)} ${help}${fallback === undefined ? '' : ` (default ${fallback})`}`).join('\n')}
-  --evict                evict labelled pods that have no sidecar, a few at a time
-  --upgrade-sidecars     exchange the image of sidecars that have another than --sidecar-image, a few at a time
-
-Each flag may also be given by the environment: --log-level as SIDEGATE_LOG_LEVEL.
-`;
-
-const isLevel = (text: string): text is LogLevel => ['debug', 'info', 'warn', 'error'].includes(text);
 const dnsName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
-function readFlags(args: readonly string[], faults: string[]): Readonly<Record<string, string | boolean | undefined>> {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        help: { type: 'boolean' },
-        evict: { type: 'boolean' },
-        'upgrade-sidecars': { type: 'boolean' },
-        ...Object.fromEntries(all.map(({ flag }) => [flag, { type: 'string' as const }])),
-      },
-    }).values;
-  } catch (error) {
-    faults.push(describeError(error));
-    return {};
-  }
-}
-
-function apiServerOf(
-  kubeconfig: string | undefined,
-  folder: string,
-  environment: Readonly<Record<string, string | undefined>>,
-  faults: string[],
-): Settings['apiServer'] {
-  const host = environment['KUBERNETES_SERVICE_HOST'];
-  if (host !== undefined && host !== '') return { host, port: environment['KUBERNETES_SERVICE_PORT'], folder };
-  if (kubeconfig === undefined) faults.push('this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig');
-  return undefined;
-}
 
 /** Either the settings, or everything that is wrong with them, together. */
 export function parseSettings(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
-): { readonly settings: Settings } | { readonly faults: readonly string[] } | { readonly help: true } {
-  const faults: string[] = [];
-  const flags = readFlags(args, faults);
-  if (flags['help'] === true) return { help: true };
-  const read = (flag: (typeof all)[number]['flag']): string => {
-    const given = flags[flag] ?? environment[`SIDEGATE_${flag.toUpperCase().replaceAll('-', '_')}`];
-    return typeof given === 'string' && given !== '' ? given : (all.find((one) => one.flag === flag)?.fallback ?? '');
-  };
-  const oneOf = <T extends string>(flag: (typeof all)[number]['flag'], values: readonly T[]): T | undefined => {
-    const value = values.find((one) => one === read(flag));
-    if (value === undefined) faults.push(`--${flag} must be ${values.join(' or ')}`);
-    return value;
-  };
-  const domain = (flag: 'trust-domain' | 'cluster-domain'): string => {
-    const value = read(flag);
-    if (!dnsName.test(value)) faults.push(`--${flag} must be a DNS name in lower case`);
-    return value;
-  };
-
-  const namespace = read('namespace');
-  if (namespace === '') faults.push('--namespace is missing: namespace of Sidegate itself');
-  const replica = read('replica') === '' ? (environment['POD_NAME'] ?? '') : read('replica');
+): Parsed<Settings> {
+  const read = readFlags(flags, args, environment);
+  if (read === undefined) return { help: true };
+  const { faults } = read;
+  const replica = read.optional('replica') ?? environment['POD_NAME'] ?? '';
   if (!dnsName.test(replica)) faults.push('--replica is missing, or is no name: set POD_NAME in the pod');
-  const trustDomain = domain('trust-domain');
-  const clusterDomain = domain('cluster-domain');
-  const governNamespaces = oneOf('govern-namespaces', ['Auto', 'Required']);
-  const networkPolicies = oneOf('network-policies', ['true', 'false']);
-  const kubeconfig = read('kubeconfig') === '' ? undefined : read('kubeconfig');
-  const apiServer = apiServerOf(kubeconfig, read('service-account'), environment, faults);
-  const limitStore = limitStoreOf(read, faults);
-  const recorder = read('recorder');
-  if (recorder !== '' && !/^https:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}$/.test(recorder))
-    faults.push('--recorder must be an https:// address with a port');
-  const listen = parseAddress('listen', read('listen'), faults);
-  const admin = parseAddress('admin', read('admin'), faults);
-  const people = peopleSettings(read, faults);
-  const level = read('log-level');
-  if (!isLevel(level)) faults.push('--log-level must be debug, info, warn or error');
-  const sidecars = sidecarsOf(read, flags['upgrade-sidecars'] === true, environment, faults);
-  const drain = Number(read('drain'));
-  if (!Number.isFinite(drain) || drain < 0) faults.push('--drain must be a number of seconds');
-  if (faults.length > 0 || governNamespaces === undefined || listen === undefined || admin === undefined) {
-    return { faults };
-  }
-  return {
-    settings: {
-      namespace,
-      replica,
-      trustDomain,
-      clusterDomain,
-      governNamespaces,
-      networkPolicies: networkPolicies === 'true',
-      evict: flags['evict'] === true || environment['SIDEGATE_EVICT'] === 'true',
-      ...sidecars,
-      kubeconfig,
-      apiServer,
-      limitStore,
-      recorder: recorder === '' ? undefined : recorder,
-      listen,
-      admin,
-      ...people,
-      logLevel: isLevel(level) ? level : 'info',
-      drainMs: drain * 1_000,
-    },
+  const settings: Settings = {
+    namespace: read.text('namespace'),
+    replica,
+    trustDomain: readDomain(read, 'trust-domain'),
+    clusterDomain: readDomain(read, 'cluster-domain'),
+    governNamespaces: read.oneOf('govern-namespaces', ['Auto', 'Required']),
+    networkPolicies: read.oneOf('network-policies', ['true', 'false']) === 'true',
+    evict: read.isOn('evict'),
+    ...readSidecars(read),
+    kubeconfig: read.optional('kubeconfig'),
+    apiServer: readApiServer(read, environment),
+    limitStore: readLimitStore(read),
+    recorder: readRecorder(read),
+    listen: read.address('listen'),
+    admin: read.address('admin'),
+    decisions: read.text('decisions') === 'off' ? undefined : read.address('decisions'),
+    tokensFile: readTokensFileName(read),
+    keepApprovalsMs: read.number('keep-approvals', 'hours') * 3_600_000,
+    logLevel: read.logLevel('log-level'),
+    drainMs: read.number('drain', 'seconds') * 1_000,
   };
+  return faults.length > 0 ? { faults } : { settings };
 }
 
-function sidecarsOf(
-  read: (flag: (typeof all)[number]['flag']) => string,
-  flag: boolean,
+function readDomain({ text, faults }: Read, name: 'trust-domain' | 'cluster-domain'): string {
+  if (!dnsName.test(text(name))) faults.push(`--${name} must be a DNS name in lower case`);
+  return text(name);
+}
+
+function readApiServer(
+  { optional, text, faults }: Read,
   environment: Readonly<Record<string, string | undefined>>,
-  faults: string[],
-): Pick<Settings, 'sidecarImage' | 'upgradeSidecars'> {
-  const sidecarImage = read('sidecar-image') === '' ? undefined : read('sidecar-image');
-  const upgradeSidecars = flag || environment['SIDEGATE_UPGRADE_SIDECARS'] === 'true';
+): Settings['apiServer'] {
+  const host = environment['KUBERNETES_SERVICE_HOST'] ?? '';
+  if (host !== '') return { host, port: environment['KUBERNETES_SERVICE_PORT'], folder: text('service-account') };
+  if (optional('kubeconfig') === undefined)
+    faults.push('this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig');
+  return undefined;
+}
+
+function readSidecars({ optional, isOn, faults }: Read): Pick<Settings, 'sidecarImage' | 'upgradeSidecars'> {
+  const [sidecarImage, upgradeSidecars] = [optional('sidecar-image'), isOn('upgrade-sidecars')];
   if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
   return { sidecarImage, upgradeSidecars };
 }
 
-/** Of approvals and grants. */
-function peopleSettings(
-  read: (flag: (typeof all)[number]['flag']) => string,
-  faults: string[],
-): Pick<Settings, 'decisions' | 'keepApprovalsMs' | 'tokensFile'> {
-  const hours = Number(read('keep-approvals'));
-  if (!Number.isFinite(hours) || hours < 0) faults.push('--keep-approvals must be a number of hours');
-  const tokensFile = read('tokens') === '' ? undefined : read('tokens');
-  if (tokensFile !== undefined && read('decisions') === 'off') faults.push('--tokens needs --decisions');
-  return {
-    tokensFile,
-    decisions: read('decisions') === 'off' ? undefined : parseAddress('decisions', read('decisions'), faults),
-    keepApprovalsMs: hours * 3_600_000,
-  };
+function readTokensFileName({ optional, text, faults }: Read): string | undefined {
+  if (optional('tokens') !== undefined && text('decisions') === 'off') faults.push('--tokens needs --decisions');
+  return optional('tokens');
 }
 
-function limitStoreOf(read: (flag: (typeof all)[number]['flag']) => string, faults: string[]): Settings['limitStore'] {
-  const url = read('limit-store');
-  if (url === '') return undefined;
-  if (!/^rediss?:\/\/[^@\s]+$/.test(url))
-    faults.push('--limit-store must be a redis:// or rediss:// address without user and password');
-  const optional = (value: string): string | undefined => (value === '' ? undefined : value);
-  return {
-    url,
-    user: optional(read('limit-store-user')),
-    passwordFile: optional(read('limit-store-password-file')),
-    caFile: optional(read('limit-store-ca')),
-  };
-}
-
-function parseAddress(flag: string, text: string, faults: string[]): Address | undefined {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    faults.push(`--${flag} must be host:port`);
-    return undefined;
-  }
-  return { host: match[1] ?? match[2] ?? '', port };
+function readRecorder({ optional, faults }: Read): string | undefined {
+  const url = optional('recorder');
+  if (url !== undefined && !/^https:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}$/.test(url))
+    faults.push('--recorder must be an https:// address with a port');
+  return url;
 }

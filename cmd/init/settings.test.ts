@@ -67,14 +67,14 @@ describe('the flags of init', () => {
   });
 
   it.each([
-    [['--uid', '61337', '--gid', '1', '--ports', ''], '--ports names no port: there would be nothing to govern'],
-    [['--ports', '8000=17400:17430'], '--uid must be a number'],
+    [['--uid', '61337', '--gid', '1', '--ports', ''], '--ports is missing'],
+    [['--ports', '8000=17400:17430'], '--uid is missing'],
     [['--ports', '8000=17400:17430', '--uid', 'root'], '--uid must be a number'],
     [['--ports', '8000=17400:17430', '--uid', '4294967295'], '--uid must be a number'],
     [['--ports', '8000=17400:17430,8000=17401:17431', '--uid', '1', '--gid', '1'], '--ports names a model port twice'],
     [['--ports', '8000=17400:17400', '--uid', '1', '--gid', '1'], 'use a port for two things'],
     [['--ports', '8000=17400:8000', '--uid', '1', '--gid', '1'], 'use a port for two things'],
-    [['--ports', '8000=17400:17430', '--uid', '61337'], '--gid must be a number'],
+    [['--ports', '8000=17400:17430', '--uid', '61337'], '--gid is missing'],
     [[...base, '--helpers', '2000@9000=17460'], '--helpers names a port that --ports does not'],
     [[...base, '--helpers', '2000@8000=17430'], 'use a port for two things'],
     [[...base, '--helpers', '61337@8000=17460'], '--uid is the uid of somebody else too'],

@@ -1,30 +1,22 @@
-import { parseArgs } from 'node:util';
-import { describeError } from '../../pkg/base/index.ts';
 import { parseRanges } from '../../pkg/capture/index.ts';
 import type { CaptureSpec, CapturedHelper, CapturedPort, PortRange } from '../../pkg/capture/index.ts';
+import { readFlags, usageOf } from '../../pkg/process/index.ts';
 
 const flags = {
-  ports: 'governed ports: model=tls:loopback,… as 8000=17400:17430 (required)',
-  uid: 'uid of the sidecar (required)',
-  gid: 'gid of the sidecar: only who has both reaches the model (required)',
-  'sidecar-tcp': "the sidecar's other ports, open to everybody: probes, metrics (default none)",
-  helpers: 'helpers with a listener of their own: uid@model=listener,… as 2000@8000=17460 (default none)',
-  'allow-tcp': 'declared TCP ports that are not governed: 15021,15090 or 9000-9010 (default none)',
-  'allow-udp': 'declared UDP ports (default none)',
-  'proxy-uids': 'uids of mesh proxies: over loopback they reach no more than somebody outside (default none)',
-  'proxy-tcp': 'what those may reach over loopback all the same: their own ports (default none)',
-  'dialer-uid': 'uid as which port-forward dials loopback, seen from the pod (default 0)',
-  'dialer-tcp': 'what that uid may reach over loopback, where a container may run as it (default none)',
+  ports: { help: 'governed ports: model=tls:loopback,… as 8000=17400:17430', required: true },
+  uid: { help: 'uid of the sidecar', required: true },
+  gid: { help: 'gid of the sidecar: only who has both reaches the model', required: true },
+  'sidecar-tcp': { help: "the sidecar's other ports, open to everybody: probes, metrics (default none)" },
+  helpers: { help: 'helpers with a listener of their own: uid@model=listener,… as 2000@8000=17460 (default none)' },
+  'allow-tcp': { help: 'declared TCP ports that are not governed: 15021,15090 or 9000-9010 (default none)' },
+  'allow-udp': { help: 'declared UDP ports (default none)' },
+  'proxy-uids': { help: 'uids of mesh proxies: over loopback they reach no more than somebody outside (default none)' },
+  'proxy-tcp': { help: 'what those may reach over loopback all the same: their own ports (default none)' },
+  'dialer-uid': { help: 'uid as which port-forward dials loopback, seen from the pod (default 0)' },
+  'dialer-tcp': { help: 'what that uid may reach over loopback, where a container may run as it (default none)' },
 } as const;
 
-type Flag = keyof typeof flags;
-
-export const usage = `init: sets the pod's traffic rules, checks that they hold, exits
-
-${Object.entries(flags)
-  .map(([flag, help]) => `  --${flag.padEnd(12)} ${help}`)
-  .join('\n')}
-`;
+export const usage = usageOf("init: sets the pod's traffic rules, checks that they hold, exits", flags, true);
 
 const highestUid = 4_294_967_294;
 
@@ -50,34 +42,24 @@ function readHelper(text: string): CapturedHelper | undefined {
 export function parseSettings(
   args: readonly string[],
 ): { readonly spec: CaptureSpec } | { readonly faults: readonly string[] } | { readonly help: true } {
-  let given: Record<string, string | boolean | undefined>;
-  try {
-    const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: 'string' as const }]));
-    given = parseArgs({ args: [...args], options: { ...options, help: { type: 'boolean' } } }).values;
-  } catch (error) {
-    return { faults: [describeError(error)] };
-  }
-  if (given['help'] === true) return { help: true };
-
-  const faults: string[] = [];
-  const text = (flag: Flag): string => {
-    const value = given[flag];
-    return typeof value === 'string' ? value : '';
-  };
-  const list = <Item>(flag: Flag, read: (item: string) => Item | undefined): readonly Item[] => {
-    const items = text(flag) === '' ? [] : text(flag).split(',').map(read);
-    const good = items.filter((item) => item !== undefined);
-    if (good.length < items.length) faults.push(`--${flag} cannot be read: ${flags[flag]}`);
+  const read = readFlags(flags, args, {});
+  if (read === undefined) return { help: true };
+  const { faults } = read;
+  const fault = (name: keyof typeof flags): void => void faults.push(`--${name} cannot be read: ${flags[name].help}`);
+  const list = <Item>(name: keyof typeof flags, item: (text: string) => Item | undefined): readonly Item[] => {
+    const items = read.text(name) === '' ? [] : read.text(name).split(',').map(item);
+    const good = items.filter((one) => one !== undefined);
+    if (good.length < items.length) fault(name);
     return good;
   };
-  const ranges = (flag: Flag): readonly PortRange[] => {
-    const read = parseRanges(text(flag));
-    if (read === undefined) faults.push(`--${flag} cannot be read: ${flags[flag]}`);
-    return read ?? [];
+  const ranges = (name: keyof typeof flags): readonly PortRange[] => {
+    const known = parseRanges(read.text(name));
+    if (known === undefined) fault(name);
+    return known ?? [];
   };
-  const uid = (flag: Flag, fallback?: number): number => {
-    const value = text(flag) === '' ? fallback : readUid(text(flag));
-    if (value === undefined) faults.push(`--${flag} must be a number: ${flags[flag]}`);
+  const uid = (name: keyof typeof flags): number => {
+    const value = readUid(read.text(name));
+    if (value === undefined && read.text(name) !== '') faults.push(`--${name} must be a number: ${flags[name].help}`);
     return value ?? 0;
   };
 
@@ -91,7 +73,7 @@ export function parseSettings(
     openUdp: ranges('allow-udp'),
     proxyUids: list('proxy-uids', readUid),
     proxyTcp: ranges('proxy-tcp'),
-    dialerUid: uid('dialer-uid', 0),
+    dialerUid: uid('dialer-uid'),
     dialerTcp: ranges('dialer-tcp'),
   };
   if (faults.length === 0) faults.push(...contradictions(spec));
@@ -107,7 +89,6 @@ function contradictions(spec: CaptureSpec): readonly string[] {
     ...spec.helpers.map(({ listener }) => listener),
   ];
   const taken = [...new Set(models), ...listeners];
-  if (models.length === 0) faults.push('--ports names no port: there would be nothing to govern');
   if (new Set(models).size < models.length) faults.push('--ports names a model port twice');
   if (new Set(taken).size < taken.length) faults.push('--ports and --helpers use a port for two things');
   if (spec.helpers.some(({ model }) => !models.includes(model)))

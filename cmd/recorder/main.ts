@@ -2,20 +2,24 @@
 import { createPrivateKey } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
+import { systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { watchTlsFiles } from '../../pkg/pki/index.ts';
+import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
+import type { Ending } from '../../pkg/process/index.ts';
 import {
   createAuditAuthorizer,
   createAuditServer,
   createCommitter,
   createIngestServer,
+  keepAuthorities,
   keepHeads,
   keepUp,
   openSqliteStore,
   recorderMetrics,
+  watchVanished,
 } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { parseSettings, usage } from './settings.ts';
@@ -53,19 +57,29 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     settings.logKey === undefined
       ? undefined
       : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
+  // Before anything that they have signed.
+  const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({ store, clock, logger, retentionDays: settings.retentionDays });
-  let stopping = false;
+  const running: { ending?: Ending } = {};
   const server = await createIngestServer({
     port: settings.listen.port,
     ...(settings.listen.host === '' ? {} : { host: settings.listen.host }),
     serving,
     bundle: trust.current,
     trustDomain: settings.trustDomain,
+    namespace: settings.namespace,
     store,
     committer,
     clock,
     logger,
     observer: metrics,
+  });
+  const vanished = watchVanished({
+    store,
+    connected: server.connected,
+    clock,
+    logger,
+    onVanished: metrics.vanished,
   });
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
@@ -98,54 +112,29 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     metrics: meters,
     ready() {
-      const reasons = [...(stopping ? ['stopping'] : []), ...(committer.full ? ['store_behind'] : [])];
+      const reasons = [
+        ...(running.ending?.stopping === true ? ['stopping'] : []),
+        ...(committer.full ? ['store_behind'] : []),
+      ];
       return { ready: reasons.length === 0, reasons };
     },
   });
   logger.info('recorder is up', { port: server.port, audit: audit.port, admin: admin.port, entries: store.log().size });
 
-  const stop = (signal: string): void => {
-    if (stopping) return;
-    stopping = true;
-    logger.info('stopping', { signal });
-    const end = async (): Promise<void> => {
-      await audit.close();
-      await server.close();
-      client.close();
-      await upkeep.close();
-      await heads?.sign();
-      heads?.close();
-      trust.close();
-      serving.close();
-      await store.close();
-      await admin.close();
-      process.exit(0);
-    };
-    end().catch((error: unknown) => {
-      logger.error('did not stop cleanly', { error: describeError(error) });
-      process.exit(1);
-    });
-  };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
-}
-
-// A log that nobody reads any more must not end the process: without a listener the write error would be thrown.
-process.stderr.on('error', () => undefined);
-
-const parsed = parseSettings(process.argv.slice(2), process.env);
-if ('help' in parsed) {
-  process.stdout.write(usage);
-} else if ('faults' in parsed) {
-  for (const fault of parsed.faults) process.stderr.write(`recorder: ${fault}\n`);
-  process.stderr.write('recorder: --help lists all settings\n');
-  process.exit(2);
-} else {
-  const { settings } = parsed;
-  const write = (line: string): void => void process.stderr.write(`${line}\n`);
-  const logger = createLogger({ clock: systemClock, level: settings.logLevel, write });
-  run(settings, logger).catch((error: unknown) => {
-    logger.error('the recorder cannot run', { error: describeError(error) });
-    process.exit(1);
+  running.ending = endOnSignals(logger, async () => {
+    await audit.close();
+    await server.close();
+    await vanished.close();
+    await stopAuthorities();
+    client.close();
+    await upkeep.close();
+    await heads?.sign();
+    heads?.close();
+    trust.close();
+    serving.close();
+    await store.close();
+    await admin.close();
   });
 }
+
+await runProcess('recorder', usage, parseSettings(process.argv.slice(2), process.env), run);

@@ -10,12 +10,13 @@ import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
 import { ensureSelfSigned, keepSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
 import type { TlsMaterialSource } from '../../pkg/pki/index.ts';
+import { endOnSignals } from '../../pkg/process/index.ts';
 import { startSidecar } from '../../pkg/proxy/index.ts';
 import { auditFile } from '../../pkg/record/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
-import { keyFile, marker, onStopSignal, processLogger, processMetrics } from './parts.ts';
+import { keyFile, marker, processLogger, processMetrics } from './parts.ts';
 import type { Settings } from './settings.ts';
 
 async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Promise<TlsMaterialSource> {
@@ -91,7 +92,7 @@ export async function runFiles(settings: Settings): Promise<void> {
   });
   optimize();
 
-  onStopSignal(logger, async () => {
+  endOnSignals(logger, async () => {
     await sidecar.drain(settings.graceMs);
     upstream.close();
     passthrough.close();

@@ -3,7 +3,7 @@ import { Secret, describeError } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import type { LimitStore } from '../../pkg/core/index.ts';
 import type { LimitStoreTarget, Remote } from '../../pkg/remote/index.ts';
-import type { Settings } from './settings.ts';
+import type { LimitStoreSettings } from '../../pkg/process/index.ts';
 
 /** The client is loaded only where limits are shared: it costs memory. */
 async function connect(target: LimitStoreTarget, clock: Clock, logger: Logger): Promise<LimitStore> {
@@ -13,7 +13,7 @@ async function connect(target: LimitStoreTarget, clock: Clock, logger: Logger): 
 
 /** As the flags name it. Undefined: they name none. */
 export async function limitStoreOfSettings(
-  settings: Settings['limitStore'],
+  settings: LimitStoreSettings | undefined,
   clock: Clock,
   logger: Logger,
 ): Promise<LimitStore | undefined> {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLogger, describeError } from '../../pkg/base/index.ts';
+import { createLogger } from '../../pkg/base/index.ts';
 import type { Clock, LogLevel, Logger } from '../../pkg/base/index.ts';
 import { operations, reasons } from '../../pkg/core/index.ts';
 import type { AuditSink } from '../../pkg/core/index.ts';
@@ -44,23 +44,4 @@ export function marker(audit: AuditSink, metrics: Metrics): (what: 'start' | 'st
       metrics.auditFailed();
     }
   };
-}
-
-/** Runs `end` at the first SIGTERM or SIGINT, then leaves: 0 when it ended well. */
-export function onStopSignal(logger: Logger, end: () => Promise<void>): void {
-  let stopping = false;
-  const stop = (signal: string): void => {
-    if (stopping) return;
-    stopping = true;
-    logger.info('stopping', { signal });
-    end().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error('did not stop cleanly', { error: describeError(error) });
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
 }

@@ -1,10 +1,10 @@
-import { parseArgs } from 'node:util';
-import { describeError } from '../../pkg/base/index.ts';
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { environment, listeners } from '../../pkg/contract/index.ts';
 import type { CaptureMode } from '../../pkg/contract/index.ts';
 import { ProbeMapError, readProbeTargets } from '../../pkg/probe/index.ts';
 import type { ProbeTargets } from '../../pkg/probe/index.ts';
+import { readFlags } from '../../pkg/process/index.ts';
+import type { FlagReader, Parsed } from '../../pkg/process/index.ts';
 
 /** What a sidecar in a pod is told: by injection's arguments and environment (pkg/inject/our-containers.ts), and by nothing else. */
 export interface PodSettings {
@@ -49,24 +49,23 @@ export interface HelperPort {
 const defaultSpoolLimit = 768 * 1024 * 1024;
 
 const flags = {
-  ports: 'governed ports: model=tls:loopback,… as 8000=17400:17430',
-  helpers: 'helpers with a listener of their own: uid@model=listener,…',
-  capture: 'Redirect or NamedPort',
-  probes: 'JSON: path on the probe port to what it stands for',
-  controller: 'https address of the controller',
-  'controller-name': 'DNS name in its certificate',
-  'token-file': 'the projected token',
-  state: 'folder in memory',
-  spool: 'folder for the record',
-  'spool-limit': 'bytes that the record may take',
-  grace: "seconds of the pod's grace period",
-  host: 'address to listen on for callers, probes and scrapers',
-  'probe-port': 'port for probes',
-  'admin-port': 'port for /startupz, /healthz, /readyz, /metrics',
-  'log-level': 'debug, info, warn or error',
+  ports: { help: 'governed ports: model=tls:loopback,… as 8000=17400:17430', required: true },
+  helpers: { help: 'helpers with a listener of their own: uid@model=listener,…' },
+  capture: { help: 'Redirect or NamedPort', required: true },
+  probes: { help: 'JSON: path on the probe port to what it stands for', fallback: '{}' },
+  controller: { help: 'https address of the controller', required: true },
+  'controller-name': { help: 'DNS name in its certificate', required: true },
+  'token-file': { help: 'the projected token', required: true },
+  state: { help: 'folder in memory', required: true },
+  spool: { help: 'folder for the record', required: true },
+  'spool-limit': { help: 'bytes that the record may take', fallback: `${defaultSpoolLimit}` },
+  grace: { help: "seconds of the pod's grace period", required: true },
+  host: { help: 'address to listen on for callers, probes and scrapers', fallback: '::' },
+  'probe-port': { help: 'port for probes', fallback: `${listeners.probe}` },
+  'admin-port': { help: 'port for /startupz, /healthz, /readyz, /metrics', fallback: `${listeners.admin}` },
+  'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
 } as const;
-
-type Flag = keyof typeof flags;
+type Read = FlagReader<keyof typeof flags>;
 
 /** Injection always writes it, and a sidecar on its own has no such setting. */
 export const isInPod = (args: readonly string[]): boolean =>
@@ -86,73 +85,62 @@ function readHelper(text: string): HelperPort | undefined {
   return match !== null && [model, listener].every(isPort) ? { uid, model, listener } : undefined;
 }
 
-/** Either the settings, or everything that is wrong with them, together. */
+/** Either the settings, or everything that is wrong with them, together. Flags alone: nothing but injection says what a sidecar does. */
 export function parsePodSettings(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-): { readonly settings: PodSettings } | { readonly faults: readonly string[] } {
-  let given: Record<string, string | boolean | undefined>;
-  try {
-    const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: 'string' as const }]));
-    given = parseArgs({ args: [...args], options }).values;
-  } catch (error) {
-    return { faults: [describeError(error)] };
-  }
-  const faults: string[] = [];
-  const text = (flag: Flag, fallback?: string): string => {
-    const value = given[flag];
-    if (typeof value === 'string' && value !== '') return value;
-    if (fallback === undefined) faults.push(`--${flag} is missing: ${flags[flag]}`);
-    return fallback ?? '';
-  };
+): Parsed<PodSettings> {
+  const read = readFlags(flags, args, {});
+  if (read === undefined) return { help: true };
+  const { faults, text } = read;
   const from = (name: string): string => {
     const value = env[name] ?? '';
     if (value === '') faults.push(`${name} is missing from the environment`);
     return value;
   };
-  const list = <Item>(flag: Flag, value: string, read: (item: string) => Item | undefined): readonly Item[] => {
-    const items = value === '' ? [] : value.split(',').map(read);
-    const good = items.filter((item) => item !== undefined);
-    if (good.length < items.length) faults.push(`--${flag} cannot be read: ${flags[flag]}`);
-    return good;
-  };
-  const number = (flag: Flag, fallback: number | undefined, holds: (value: number) => boolean): number => {
-    const value = Number(text(flag, fallback?.toString()));
-    if (!holds(value)) faults.push(`--${flag} cannot be read: ${flags[flag]}`);
-    return value;
-  };
-  const positive = (value: number): boolean => Number.isFinite(value) && value >= 0;
-
-  const capture = text('capture');
-  if (!isCapture(capture)) faults.push('--capture must be Redirect or NamedPort');
-  const logLevel = text('log-level', 'info');
-  if (!isLevel(logLevel)) faults.push('--log-level must be debug, info, warn or error');
   const settings: PodSettings = {
-    ports: list('ports', text('ports'), readPort),
-    helpers: list('helpers', text('helpers', ''), readHelper),
-    capture: isCapture(capture) ? capture : 'Redirect',
-    probes: probesOf(text('probes', '{}'), faults),
+    ports: readItems(read, 'ports', readPort),
+    helpers: readItems(read, 'helpers', readHelper),
+    capture: read.oneOf('capture', ['Redirect', 'NamedPort']),
+    probes: probesOf(text('probes'), faults),
     controller: text('controller'),
     controllerName: text('controller-name'),
     controllerCa: from(environment.controllerCa),
     tokenFile: text('token-file'),
     state: text('state'),
     spool: text('spool'),
-    spoolLimit: number('spool-limit', defaultSpoolLimit, positive),
-    graceMs: number('grace', undefined, positive) * 1_000,
+    spoolLimit: read.number('spool-limit', 'bytes'),
+    graceMs: read.number('grace', 'seconds') * 1_000,
     pod: {
       namespace: from(environment.podNamespace),
       name: from(environment.podName),
       uid: from(environment.podUid),
     },
     podIp: from(environment.podIp),
-    host: text('host', '::'),
-    probePort: number('probe-port', listeners.probe, isPort),
-    adminPort: number('admin-port', listeners.admin, isPort),
-    logLevel: isLevel(logLevel) ? logLevel : 'info',
+    host: text('host'),
+    probePort: readListener(read, 'probe-port'),
+    adminPort: readListener(read, 'admin-port'),
+    logLevel: read.logLevel('log-level'),
   };
   if (faults.length === 0) faults.push(...contradictions(settings));
   return faults.length > 0 ? { faults } : { settings };
+}
+
+function readItems<Item>(
+  { list, faults }: Read,
+  name: 'ports' | 'helpers',
+  read: (item: string) => Item | undefined,
+): readonly Item[] {
+  const items = list(name).map(read);
+  const good = items.filter((item) => item !== undefined);
+  if (good.length < items.length) faults.push(`--${name} cannot be read: ${flags[name].help}`);
+  return good;
+}
+
+function readListener({ text, faults }: Read, name: 'probe-port' | 'admin-port'): number {
+  const port = Number(text(name));
+  if (!isPort(port)) faults.push(`--${name} must be a port`);
+  return port;
 }
 
 function probesOf(text: string, faults: string[]): ProbeTargets {
@@ -182,6 +170,3 @@ function contradictions({ ports, helpers, controller, probePort, adminPort }: Po
     faults.push('--controller must be an https:// address');
   return faults;
 }
-
-const isCapture = (text: string): text is CaptureMode => text === 'Redirect' || text === 'NamedPort';
-const isLevel = (text: string): text is LogLevel => ['debug', 'info', 'warn', 'error'].includes(text);

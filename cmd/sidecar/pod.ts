@@ -8,13 +8,14 @@ import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
 import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
 import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
+import { endOnSignals } from '../../pkg/process/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
 import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
 import type { ExposureWatch } from './own-ports.ts';
-import { keyFile, marker, onStopSignal, processLogger, processMetrics } from './parts.ts';
+import { keyFile, marker, processLogger, processMetrics } from './parts.ts';
 import type { PodSettings } from './pod-settings.ts';
 import { openPodRecord } from './record.ts';
 
@@ -132,6 +133,7 @@ export async function runPod(
   const drain = createDrain({
     graceMs: settings.graceMs,
     inFlight: () => plane.inFlight,
+    lastArrival: () => plane.lastArrival,
     leave: (on) => plane.leave(on),
     clock,
   });
@@ -157,7 +159,7 @@ export async function runPod(
     ]);
   };
 
-  onStopSignal(logger, async () => {
+  endOnSignals(logger, async () => {
     stopping = true;
     drain.close();
     await plane.drain(Math.min(settings.graceMs, lastRequestsMs));

@@ -1,24 +1,18 @@
 // Reads what the sidecar is told and runs it: in a pod, as injection starts it, or on its own, with files.
 import { describeError } from '../../pkg/base/index.ts';
+import { outliveLog, refuseSettings } from '../../pkg/process/index.ts';
 import { isInPod, parsePodSettings } from './pod-settings.ts';
 import { parseSettings, usage } from './settings.ts';
 
-// A log that nobody reads any more must not end the process: without a listener the write error would be thrown.
-process.stderr.on('error', () => undefined);
-
+outliveLog();
 const args = process.argv.slice(2);
-
-function refuse(faults: readonly string[]): never {
-  for (const fault of faults) process.stderr.write(`sidecar: ${fault}\n`);
-  process.stderr.write('sidecar: --help lists all settings\n');
-  process.exit(2);
-}
 
 async function run(): Promise<void> {
   // Each loads only what it needs: the schema of policies is not in a pod's memory, the stream not in the demo's.
   if (isInPod(args)) {
     const parsed = parsePodSettings(args, process.env);
-    if ('faults' in parsed) return refuse(parsed.faults);
+    if ('help' in parsed) return void process.stdout.write(usage);
+    if ('faults' in parsed) return refuseSettings('sidecar', parsed.faults);
     const [{ runPod }, { connectController }] = await Promise.all([
       import('./pod.ts'),
       import('../../pkg/remote/index.ts'),
@@ -27,7 +21,7 @@ async function run(): Promise<void> {
   }
   const parsed = parseSettings(args, process.env);
   if ('help' in parsed) return void process.stdout.write(usage);
-  if ('faults' in parsed) return refuse(parsed.faults);
+  if ('faults' in parsed) return refuseSettings('sidecar', parsed.faults);
   const { runFiles } = await import('./files.ts');
   return runFiles(parsed.settings);
 }

@@ -1,6 +1,6 @@
 // Admission: reads its settings, wires the API server to what decides, serves until it is told to stop.
 import { randomBytes } from 'node:crypto';
-import { createLogger, describeError, systemClock } from '../../pkg/base/index.ts';
+import { systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
 import {
   admissionMetrics,
@@ -23,6 +23,8 @@ import { controlPlane } from '../../pkg/contract/index.ts';
 import { draw, drawnBytes } from '../../pkg/inject/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
+import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
+import type { Ending } from '../../pkg/process/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
@@ -105,16 +107,15 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     metrics,
   });
 
-  let stopping = false;
-  let serving = false;
+  const running: { ending?: Ending } = {};
   const admin = await createAdminServer({
     ...settings.admin,
     logger,
     metrics: meters,
     ready() {
       const reasons = [
-        ...(stopping ? ['stopping'] : []),
-        ...(serving ? [] : ['not_listening']),
+        ...(running.ending?.stopping === true ? ['stopping'] : []),
+        ...(running.ending === undefined ? ['not_listening'] : []),
         ...(options.accepted().length === 0 ? ['no_options'] : []),
         ...certificate.problems(),
         ...cluster.problems(),
@@ -131,48 +132,16 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
   });
   certificate.subscribe((material) => server.replace(material));
-  serving = true;
   logger.info('webhook is up', { port: server.port, admin: `${admin.host}:${admin.port}` });
 
-  const stop = (signal: string): void => {
-    if (stopping) return;
-    stopping = true;
-    logger.info('stopping', { signal });
-    const end = async (): Promise<void> => {
-      await server.stop(settings.drainMs);
-      certificate.close();
-      await options.close();
-      await cluster.close();
-      client.close();
-      await admin.close();
-      process.exit(0);
-    };
-    end().catch((error: unknown) => {
-      logger.error('did not stop cleanly', { error: describeError(error) });
-      process.exit(1);
-    });
-  };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
-}
-
-// A log that nobody reads any more must not end the process: without a listener the write error would be thrown.
-process.stderr.on('error', () => undefined);
-
-const parsed = parseSettings(process.argv.slice(2), process.env);
-if ('help' in parsed) {
-  process.stdout.write(usage);
-} else if ('faults' in parsed) {
-  for (const fault of parsed.faults) process.stderr.write(`webhook: ${fault}\n`);
-  process.stderr.write('webhook: --help lists all settings\n');
-  process.exit(2);
-} else {
-  const { settings } = parsed;
-  const write = (line: string): void => void process.stderr.write(`${line}\n`);
-  const logger = createLogger({ clock: systemClock, level: settings.logLevel, write });
-  // A SIGTERM before it serves ends it at once: there is nothing to finish.
-  run(settings, logger).catch((error: unknown) => {
-    logger.error('the webhook cannot run', { error: describeError(error) });
-    process.exit(1);
+  running.ending = endOnSignals(logger, async () => {
+    await server.stop(settings.drainMs);
+    certificate.close();
+    await options.close();
+    await cluster.close();
+    client.close();
+    await admin.close();
   });
 }
+
+await runProcess('webhook', usage, parseSettings(process.argv.slice(2), process.env), run);

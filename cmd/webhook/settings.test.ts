@@ -28,10 +28,10 @@ test('flags win over the environment', () => {
 test('everything that is wrong is said at once', () => {
   const result = parseSettings(['--listen', 'x', '--drain=-1', '--log-level', 'loud'], {});
   expect('faults' in result && result.faults).toEqual([
+    '--namespace is missing: namespace of the release',
     '--listen must be host:port',
+    '--drain must be a number of seconds, at most 3600',
     '--log-level must be debug, info, warn or error',
-    '--drain must be a number of seconds',
-    expect.stringContaining('--namespace is missing'),
   ]);
   expect(parseSettings(['--frobnicate'], {})).toHaveProperty('faults');
 });

@@ -8,7 +8,7 @@ import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createApprovalCache, createApprovalDesk } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
-import { createClusterState, namespaceIndex } from './cluster-state.ts';
+import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
 import type { Directory } from './directory.ts';
 import { createDecisionServer, createTokenDecider } from './decisions/index.ts';
@@ -21,6 +21,8 @@ import type { ControlMetrics } from './metrics.ts';
 import { followClusterIssuer } from './policies/cluster-issuer.ts';
 import type { CheckPattern } from './policies/policy-entry.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
+import { createRecorderClient, startPodReporter } from './record/index.ts';
+import type { RecorderClient } from './record/index.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
 import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
@@ -140,11 +142,31 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     onChange: (key) => directory.secretChanged(key),
   });
+  let recorder: RecorderClient | undefined;
+  const recorderOf = (url: string): RecorderClient | undefined => {
+    const known = authority.authority();
+    if (known !== undefined) recorder ??= createRecorderClient({ ...options, url, authority: known });
+    return recorder;
+  };
+  const { recorder: recorderUrl } = options;
+  const reporter =
+    recorderUrl === undefined
+      ? undefined
+      : startPodReporter({
+          client: () => recorderOf(recorderUrl),
+          trustDomain: options.trustDomain,
+          clock,
+          logger,
+          leading: () => lease.leading(),
+          exists: (uid) => (state.pods.synced() ? state.pods.by(uidIndex, uid).length > 0 : undefined),
+          onSent: metrics.podsReported,
+        });
   const directory: Directory = createDirectory({
     state,
     index,
     secrets,
     acks,
+    reporter,
     clock,
     logger,
     ownNamespace: namespace,
@@ -441,6 +463,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await Promise.all([server?.drain(spreadMs), endpoint?.server.close()]);
       await Promise.all([desk.close(), granting.close()]);
       await publisher.close();
+      await reporter?.close();
       await authority.close();
       directory.stop();
       await secrets.close();

@@ -7,6 +7,7 @@ import type { ClusterState } from './cluster-state.ts';
 import { canonicalAddress } from './facts/address.ts';
 import type { PodFact } from './facts/pod-fact.ts';
 import { serviceSelects, servingNamesOf } from './facts/service-fact.ts';
+import type { PodReporter } from './record/index.ts';
 import type { PolicyEntry } from './policies/policy-entry.ts';
 import type { PolicyIndex, PolicySet, SelectedBy } from './policies/policy-index.ts';
 import type { AckBook } from './status/ack-book.ts';
@@ -21,6 +22,8 @@ export interface DirectoryOptions {
   readonly index: PolicyIndex;
   readonly secrets: SecretStore;
   readonly acks: AckBook;
+  /** Who is told how far the record of a pod has come, and that it is gone; undefined: nobody keeps it. */
+  readonly reporter?: Pick<PodReporter, 'head' | 'gone'> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Namespace of Sidegate itself: its pods are not governed. */
@@ -59,7 +62,7 @@ export const exemptNamespaces: readonly string[] = ['kube-system', 'kube-node-le
  * a comparison for each pod in its reach; only pods whose answer changed are told.
  */
 export function createDirectory(options: DirectoryOptions): Directory {
-  const { state, index, secrets, acks, clock, logger, ownNamespace, clusterDomain, gatherMs = 20 } = options;
+  const { state, index, secrets, acks, reporter, clock, logger, ownNamespace, clusterDomain, gatherMs = 20 } = options;
   const told = new Map<string, Told>();
   const snapshots = new Map<string, PodSnapshot>();
   const views = createSecretViews(secrets);
@@ -190,6 +193,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
     state.pods.subscribe(({ key, before, after }) => {
       const pod = after ?? before;
       if (pod === undefined) return;
+      // A pod of the same name may have come in its place.
+      if (before !== undefined && before.uid !== after?.uid && before.governed) reporter?.gone(before);
       if (after === undefined) {
         told.delete(key);
         acks.forget(pod);
@@ -299,7 +304,10 @@ export function createDirectory(options: DirectoryOptions): Directory {
     },
     report: (report) => acks.report(report),
     disconnected: (pod) => acks.disconnected(pod),
-    auditHead: (pod, head) => acks.auditHead(pod, head),
+    auditHead(name, head) {
+      const pod = find(name);
+      if (pod !== undefined) reporter?.head(pod, head);
+    },
     podsOf(entry) {
       const pods = entry.namespace === undefined ? state.pods.values() : state.pods.by(namespaceIndex, entry.namespace);
       return [...pods].filter((pod) => setOf(pod)?.entries.some((one) => one.key === entry.key) === true);

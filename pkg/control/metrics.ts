@@ -17,6 +17,7 @@ export interface ControlMetrics {
   watchMissed(resource: string, count: number): void;
   apiCall(call: { readonly method: string; readonly plural: string; readonly status: number }): void;
   statusHandled(result: 'done' | 'failed'): void;
+  podsReported(result: 'done' | 'failed'): void;
   acksWritten(result: 'done' | 'failed'): void;
   written(what: 'label' | 'root' | 'network-policy' | 'trust' | 'recorder'): void;
   evicted(result: 'done' | 'refused'): void;
@@ -51,6 +52,9 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'result', values: results },
   ]);
   const acks = meters.counter('sidegate_ack_writes_total', 'Writes of this replica’s counts.', [
+    { name: 'result', values: results },
+  ]);
+  const reports = meters.counter('sidegate_pod_reports_total', 'Reports to the recorder of how far pods have come.', [
     { name: 'result', values: results },
   ]);
   const writes = meters.counter('sidegate_leader_writes_total', 'Objects written by the leader.', [
@@ -124,6 +128,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     apiCall: ({ method, plural, status }) => calls.add([method, plural, String(status)]),
     statusHandled: (result) => statuses.add([result]),
     acksWritten: (result) => acks.add([result]),
+    podsReported: (result) => reports.add([result]),
     written: (what) => writes.add([what]),
     upgraded: (result) => upgrades.add([result]),
     evicted: (result) => evictions.add([result]),

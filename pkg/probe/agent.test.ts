@@ -53,6 +53,7 @@ async function startAgent(targets: Record<string, unknown>, hosts: readonly stri
   const drain = createDrain({
     graceMs: 5_200,
     inFlight: () => state.inFlight,
+    lastArrival: () => undefined,
     leave: (on) => void state.leaving.push(on),
     clock: systemClock,
   });

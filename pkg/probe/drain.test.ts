@@ -4,10 +4,11 @@ import { createDrain } from './drain.ts';
 
 const world = (graceMs: number) => {
   const clock = fakeClock();
-  const state = { inFlight: 0, leaving: [] as boolean[] };
+  const state = { inFlight: 0, lastArrival: undefined as number | undefined, leaving: [] as boolean[] };
   const drain = createDrain({
     graceMs,
     inFlight: () => state.inFlight,
+    lastArrival: () => state.lastArrival,
     leave: (on) => void state.leaving.push(on),
     clock,
   });
@@ -36,6 +37,30 @@ describe('draining', () => {
     state.inFlight = 0;
     await clock.advanceAsync(100);
     expect(busy.how).toBe('idle');
+  });
+
+  test('goes on while callers still come, and for 3 s after the last', async () => {
+    const { clock, state, wait } = world(30_000);
+    const waiting = wait();
+    for (let second = 0; second < 12; second++) {
+      state.lastArrival = clock.monotonic();
+      await clock.advanceAsync(1_000);
+    }
+    await clock.advanceAsync(1_900);
+    expect(waiting.how).toBeUndefined();
+    await clock.advanceAsync(200);
+    expect(waiting).toEqual({ how: 'idle', after: 14_000 });
+  });
+
+  test('ends in time for who never ceases to come', async () => {
+    const { clock, state, wait } = world(30_000);
+    const waiting = wait();
+    for (let second = 0; second < 25; second++) {
+      expect(waiting.how).toBeUndefined();
+      state.lastArrival = clock.monotonic();
+      await clock.advanceAsync(1_000);
+    }
+    expect(waiting).toEqual({ how: 'deadline', after: 25_000 });
   });
 
   test('answers 5 s before the grace period ends, whatever is in flight', async () => {

@@ -12,6 +12,8 @@ export interface DrainOptions {
   readonly graceMs: number;
   /** Requests that are not over. */
   readonly inFlight: () => number;
+  /** When the last request came over the network, by the clock's monotonic time; undefined before the first. */
+  readonly lastArrival: () => number | undefined;
   /** Begins and ends asking peers to leave. */
   readonly leave: (on: boolean) => void;
   readonly clock: Clock;
@@ -19,8 +21,9 @@ export interface DrainOptions {
 
 export interface Drain {
   /**
-   * Resolves when nothing is in flight, or 5 s before the grace period ends. Not before the endpoints of the pod can have
-   * been taken out of the Services: callers come until then. `gone`: whoever waited has left.
+   * Resolves when nothing is in flight, 5 s have passed and nobody has asked for 3 s, or 5 s before the grace period ends.
+   * Nothing tells a pod that every node has taken it out of its Services: callers come until then, on a busy node for long,
+   * and whoever comes later is refused the connection. `gone`: whoever waited has left.
    */
   wait(signal: AbortSignal): Promise<'idle' | 'deadline' | 'gone'>;
   /** Ends all waits. */
@@ -29,11 +32,13 @@ export interface Drain {
 
 /** What the model and the sidecar have left for ending themselves. */
 const reserveMs = 5_000;
-/** Until every node has stopped sending new connections; seen on real clusters: one to three seconds. */
+/** Until every node has stopped sending new connections; seen on real clusters: one to three seconds, unless a node is busy. */
 const settleMs = 5_000;
+/** Requests that still come say that some node has not: as long as they do, the pod goes on. */
+const quietMs = 3_000;
 const lookMs = 100;
 
-export function createDrain({ graceMs, inFlight, leave, clock }: DrainOptions): Drain {
+export function createDrain({ graceMs, inFlight, lastArrival, leave, clock }: DrainOptions): Drain {
   const longest = Math.max(0, graceMs - reserveMs);
   const shortest = Math.min(settleMs, longest / 2);
   const waits = new Set<() => void>();
@@ -65,9 +70,10 @@ export function createDrain({ graceMs, inFlight, leave, clock }: DrainOptions): 
         const onGone = (): void => finish('gone');
         signal.addEventListener('abort', onGone);
         const check = (): void => {
-          const waited = clock.monotonic() - began;
-          if (waited >= longest) finish('deadline');
-          else if (waited >= shortest && inFlight() === 0) finish('idle');
+          const now = clock.monotonic();
+          const quiet = now - (lastArrival() ?? -Infinity) >= quietMs;
+          if (now - began >= longest) finish('deadline');
+          else if (now - began >= shortest && quiet && inFlight() === 0) finish('idle');
         };
         waits.add(stop);
         check();

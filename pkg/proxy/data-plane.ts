@@ -79,6 +79,8 @@ export interface DataPlane {
   readonly live: number;
   /** Requests of any kind that are not over, and WebSockets. */
   readonly inFlight: number;
+  /** When the last request, or WebSocket, came over the network, by the clock's monotonic time; undefined before the first. */
+  readonly lastArrival: number | undefined;
   /** Whether a connection that has this `address port` on the dialling side has arrived at a listener of ours. Said once. */
   arrivedFrom(peer: string): boolean;
   /** Ready when a policy is in force; else `policy_invalid` or `no_policy_yet`. */
@@ -183,7 +185,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const listeners = new Set<Listener>();
   const arrived = new Set<string>();
   let inFlight = 0;
-  const begun = (one: Pick<Exchange | UpgradeRequest, 'onClose'>): void => {
+  let lastArrival: number | undefined;
+  const begun = (one: Pick<Exchange | UpgradeRequest, 'onClose'>, entrance: Entrance): void => {
+    if (!isInside(entrance)) lastArrival = clock.monotonic();
     inFlight++;
     one.onClose(() => inFlight--);
   };
@@ -225,11 +229,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
           if (arrived.size > rememberedPeers && oldest !== undefined) arrived.delete(oldest);
         },
         onExchange(exchange) {
-          begun(exchange);
+          begun(exchange, entrance);
           void govern(exchange, pipeline);
         },
         onUpgrade(upgrade) {
-          begun(upgrade);
+          begun(upgrade, entrance);
           void governUpgrade(upgrade, pipeline);
         },
         onRefused: (code) => metrics.refusedBeforeExchange(code),
@@ -254,6 +258,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     },
     get inFlight() {
       return inFlight;
+    },
+    get lastArrival() {
+      return lastArrival;
     },
     arrivedFrom: (peer) => arrived.delete(peer),
     ready() {

@@ -5,7 +5,8 @@ import { leafHash } from './merkle.ts';
  * contains is bound by its last line's hash: the lines are a chain of hashes, so that an entry proves each of them, and
  * goes on to prove it when the lines themselves have been deleted.
  */
-export type LogEntry = BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry;
+export type LogEntry =
+  BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry | AuthoritiesEntry;
 
 interface Of<Type extends string> {
   readonly type: Type;
@@ -55,15 +56,23 @@ export type ConflictKind =
   | 'not_linked'
   /** Numbers that do not follow each other. */
   | 'out_of_order'
-  /** A signature that is not of the sidecar's key. */
-  | 'signature';
+  /** A signature that is not of the sidecar's key, or not over the line that it names. */
+  | 'signature'
+  /** The sidecar told the controller of another line than the one that is stored under its number. */
+  | 'other_head';
 
-/** The pod is gone; the controller knew of lines that never came. */
+/** The pod is gone, and lines of its record never came, or may not have come. */
 export interface VanishedEntry extends Of<'vanished'>, OfChain {
-  /** Last line that was stored, and last line that the pod had told the controller of. */
+  /** Last line that was stored. Lines from the next one to `known` were written, and never came. */
   readonly stored: number;
+  /** Last line that the pod had told of; equal to `stored`: it had told of no more. */
   readonly known: number;
+  /** Hash of that line. */
   readonly hash: string;
+  /** False: the sidecar did not say that it stops, so that it may have written lines after `known` that nobody heard of. */
+  readonly ended: boolean;
+  /** When the pod was gone: the controller's clock, epoch milliseconds. */
+  readonly gone: number;
 }
 
 /** Lines of a block were deleted, by retention. The block's own entry stays. */
@@ -71,6 +80,12 @@ export interface DeletedEntry extends Of<'deleted'> {
   /** Index of the block's entry. */
   readonly entry: number;
   readonly why: 'retention';
+}
+
+/** The authorities of sidecars, as the recorder has them from here on: who issued what signs the chains can be told for ever. */
+export interface AuthoritiesEntry extends Of<'authorities'> {
+  /** PEM. */
+  readonly bundle: string;
 }
 
 /** Somebody read the record. */

@@ -5,9 +5,9 @@ import { AuditChain, auditDigest, namedStart } from './audit-line.ts';
 import { readHead, signHead } from './head.ts';
 import { entryLeaf, entryText } from './log-entry.ts';
 import type { LogEntry } from './log-entry.ts';
+import type { LogVerdict } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
 import { createLogVerifier } from './verify-log.ts';
-import type { LogVerdict } from './verify-log.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
@@ -82,6 +82,45 @@ describe('a log that nobody touched', () => {
       heads: [],
     });
     expect(verdict).toMatchObject({ ok: true, deleted: 1, blocks: 1 });
+  });
+});
+
+describe('a pod that vanished', () => {
+  const { items } = makeLog(2);
+  const entry = (known: number, ended: boolean): Item => ({
+    index: 2,
+    text: entryText({
+      type: 'vanished',
+      at: 2_000,
+      source,
+      chain: name,
+      stored: 4,
+      known,
+      hash: 'a'.repeat(64),
+      ended,
+      gone: 1_990,
+    }),
+  });
+  test.each<[string, Item[], object[]]>([
+    [
+      'with lines',
+      [entry(9, false)],
+      [{ source, chain: name, lines: { first: 5, last: 9 }, ended: false, gone: 1_990 }],
+    ],
+    ['without a word', [entry(4, false)], [{ source, chain: name, lines: undefined, ended: false, gone: 1_990 }]],
+    // The next block has lines 5 and 6.
+    [
+      'and whose lines came in part after all',
+      [
+        entry(9, true),
+        ...makeLog(3)
+          .items.slice(2)
+          .map((one) => ({ ...one, text: one.text.replace('1002', '2002'), index: 3 })),
+      ],
+      [{ source, chain: name, lines: { first: 7, last: 9 }, ended: true, gone: 1_990 }],
+    ],
+  ])('%s: named', (_, more, expected) => {
+    expect(verify({ items: [...items, ...more], heads: [] })).toMatchObject({ ok: true, lostWithPods: expected });
   });
 });
 
@@ -178,7 +217,7 @@ describe('a log that somebody touched', () => {
         if (item?.lines !== undefined) item.lines = `${item.lines.split('\n')[0] ?? ''}\n`;
         return log;
       },
-      ['changed 2'],
+      ['truncated 2'],
     ],
     [
       'lines deleted without a word',

@@ -3,7 +3,10 @@ export { createCommitter } from './ingest/committer.ts';
 export type { Committer, CommitterOptions } from './ingest/committer.ts';
 export { silentObserver } from './ingest/observer.ts';
 export type { IngestObserver, IngestRefusal } from './ingest/observer.ts';
+export { watchVanished } from './pods/vanished.ts';
+export type { VanishedWatch, VanishedWatchOptions } from './pods/vanished.ts';
 export { recorderMetrics } from './metrics.ts';
+export { keepAuthorities } from './log/authorities.ts';
 export { keepHeads } from './log/heads.ts';
 export type { HeadKeeper } from './log/heads.ts';
 export { createIngestServer, ingestLimits } from './ingest/server.ts';
@@ -16,6 +19,7 @@ export type {
   Addition,
   Block,
   ChainPosition,
+  DepartedChain,
   EndFacts,
   LogState,
   RecordStore,

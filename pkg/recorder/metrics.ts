@@ -2,7 +2,11 @@ import type { Meters } from '../telemetry/index.ts';
 import type { IngestObserver } from './ingest/observer.ts';
 
 /** What the recorder counts. docs/audit.md says what each is for. */
-export function recorderMetrics(meters: Meters): IngestObserver {
+export interface RecorderMetrics extends IngestObserver {
+  vanished(lines: number): void;
+}
+
+export function recorderMetrics(meters: Meters): RecorderMetrics {
   const few = { atMost: 30 } as const;
   const opened = meters.counter('sidegate_recorder_streams_opened_total', 'Streams of sidecars.');
   const closed = meters.counter('sidegate_recorder_streams_closed_total', 'Streams that ended.', [
@@ -15,6 +19,14 @@ export function recorderMetrics(meters: Meters): IngestObserver {
   const bytes = meters.counter('sidegate_recorder_bytes_total', 'Bytes of those lines.');
   const duplicates = meters.counter('sidegate_recorder_duplicates_total', 'Lines that came again and were here.');
   const lost = meters.counter('sidegate_recorder_lost_total', 'Lines that sidecars no longer had.');
+  const pods = meters.counter(
+    'sidegate_recorder_vanished_total',
+    'Chains of pods that were gone before their record had come to its end.',
+  );
+  const vanished = meters.counter(
+    'sidegate_recorder_vanished_lines_total',
+    'Lines that were known of, and never came from pods that are gone.',
+  );
   const conflicts = meters.counter('sidegate_recorder_conflicts_total', 'Lines that do not go with their chain.', [
     { name: 'kind', values: few },
   ]);
@@ -32,6 +44,10 @@ export function recorderMetrics(meters: Meters): IngestObserver {
     },
     duplicate: (count) => duplicates.add([], count),
     hole: (count) => lost.add([], count),
+    vanished(lines) {
+      pods.add([]);
+      vanished.add([], lines);
+    },
     conflict: (kind) => conflicts.add([kind]),
     committed({ ms }) {
       commits.add(['done']);

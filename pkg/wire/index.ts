@@ -52,6 +52,8 @@ export type {
   UpMessage,
   Welcome,
 } from './messages.ts';
+export { maxListBytes, maxReportBytes, maxReported, podsPath, readPodList, readPodReport } from './pod-reports.ts';
+export type { GonePod, PodHead, PodList, PodReport } from './pod-reports.ts';
 export { createRecordDownReader, createRecordUpReader, encodeRecordFrame } from './record-frames.ts';
 export {
   maxRecordBytes,

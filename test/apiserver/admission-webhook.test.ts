@@ -85,6 +85,20 @@ test('is not ready, and labelled pods are refused, until there is an authority t
   await eventually('pods are taken', async () => (await dry(pod())).status === 201);
 });
 
+/** Whether there is an Event of this reason about an object whose name begins so. */
+async function toldOf(reason: string, kind: string, name: string, code: string): Promise<boolean> {
+  const { items } = (await server.client.must('GET', '/apis/events.k8s.io/v1/namespaces/ml/events')) as {
+    items: { reason: string; note: string; regarding: { kind: string; name: string } }[];
+  };
+  return items.some(
+    (event) =>
+      event.reason === reason &&
+      event.regarding.kind === kind &&
+      event.regarding.name.startsWith(name) &&
+      event.note.includes(code),
+  );
+}
+
 describe('injection', () => {
   test('of a pod, and of what it gave', async () => {
     const answer = await create(pod());
@@ -134,13 +148,29 @@ describe('injection', () => {
     expect(answer.status).toBe(403);
     expect(answer.message).toContain('admission webhook "inject.sidegate.dev" denied the request: [host_pid]');
     expect(answer.message).toContain('fix: remove hostPID');
-    await eventually('there is an Event', async () => {
-      const { items } = (await server.client.must('GET', '/apis/events.k8s.io/v1/namespaces/ml/events')) as {
-        items: { reason: string; note: string; regarding: { name: string } }[];
-      };
-      return items.some(({ reason, regarding }) => reason === 'InjectionRefused' && regarding.name === 'refused');
-    });
+    await eventually('there is an Event', () => toldOf('InjectionRefused', 'Pod', 'refused', '[host_pid]'));
     expect(await webhook.metrics()).toContain('sidegate_admission_reasons_total{code="host_pid"} 1');
+  });
+
+  test('is refused to a Deployment: its ReplicaSet is told by an Event, for nobody sees the answer', async () => {
+    const labels = { app: 'unfit', 'sidegate.dev/inference': 'true' };
+    await server.client.must('POST', '/apis/apps/v1/namespaces/ml/deployments', {
+      metadata: { name: 'unfit' },
+      spec: {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [model()], hostNetwork: true } },
+      },
+    });
+    await eventually('there is an Event', () => toldOf('InjectionRefused', 'ReplicaSet', 'unfit-', '[host_network]'));
+    await server.client.must('DELETE', '/apis/apps/v1/namespaces/ml/deployments/unfit');
+  });
+
+  test('is left out for the picture of a static pod, which is told by an Event, and refused to whoever is no kubelet', async () => {
+    const annotations = { 'kubernetes.io/config.mirror': 'x' };
+    const answer = await create(pod({ nodeName: 'node1' }, { name: 'picture', annotations }));
+    expect(answer.message).toContain('[sidecar_present]');
+    await eventually('there is an Event', () => toldOf('InjectionSkipped', 'Pod', 'picture', '[mirror_pod]'));
+    expect(await webhook.metrics()).toContain('sidegate_admission_reasons_total{code="mirror_pod"} 1');
   });
 
   test('is no concern of pods without the label', async () => {

@@ -10,7 +10,7 @@ import { openPodRecord } from '../../cmd/sidecar/record.ts';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
-import { controlPlane } from '../../pkg/contract/index.ts';
+import { controlPlane, inferenceLabel, inferenceLabelValue } from '../../pkg/contract/index.ts';
 import { KubeError, createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeCall, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
 import { createAuthority, createKeyRequest, readAuthority, writeWorkloadId } from '../../pkg/pki/index.ts';
@@ -19,6 +19,7 @@ import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { runCommand } from '../cluster/command.ts';
 import { findPrograms } from '../cluster/programs.ts';
+import { fixedPorts } from '../support/ports.ts';
 import { until } from '../support/wait.ts';
 import { bundle, installControllerRoles, ownNamespace, startControllerProcess } from './controller-process.ts';
 import type { ControllerProcess } from './controller-process.ts';
@@ -34,6 +35,8 @@ let controller: ControllerProcess;
 let folder: string;
 let bundled: string;
 let account: string;
+let listen: number;
+let uid: string;
 let recorder: { readonly child: ChildProcess; readonly port: number; readonly audit: number; log(): string };
 
 /** An address of this machine that the API server takes for a pod's. */
@@ -63,7 +66,7 @@ async function startRecorderProcess(): Promise<typeof recorder> {
       `--trust=${join(folder, 'ca.crt')}`,
       `--log-key=${join(folder, 'key.pem')}`,
       `--kubeconfig=${join(folder, 'kubeconfig')}`,
-      '--listen=127.0.0.1:0',
+      `--listen=127.0.0.1:${listen}`,
       '--audit=0.0.0.0:0',
       '--admin=127.0.0.1:0',
     ],
@@ -80,6 +83,12 @@ async function startRecorderProcess(): Promise<typeof recorder> {
   return { child, port: Number(port), audit: Number(audit), log: () => text };
 }
 
+const governedPod: KubeObject & { readonly spec: object } = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'llama-0', namespace: 'ml', labels: { [inferenceLabel]: inferenceLabelValue } },
+  spec: { containers: [{ name: 'llama', image: 'llama' }] },
+};
 const podName = 'sidegate-recorder-0';
 
 /** The service and where it leads, as the endpoint controller would have written it. */
@@ -136,11 +145,12 @@ beforeAll(async () => {
   if (applied.status !== 0) throw new Error(`${rendered.stderr}${applied.stderr}`);
   admin = createKubeClient({ access: await kubeconfigAccess(server.kubeconfig) });
   account = await serviceAccountFolder(server, admin);
+  [listen = 0] = await fixedPorts(1);
   controller = await startControllerProcess(server, {
     bundle: bundled,
     account,
     replica: 'sidegate-controller-1',
-    args: ['--recorder=https://localhost:8444'],
+    args: [`--recorder=https://localhost:${listen}`],
   });
   await until(
     async () =>
@@ -149,11 +159,14 @@ beforeAll(async () => {
       (await admin.find(resources.configMaps, { namespace: ownNamespace, name: controlPlane.log })) !== undefined,
     'what the controller makes for the recorder',
   );
-  const tls = await secret(controlPlane.recorderTls);
   const state = readAuthority(await secret(controlPlane.authority));
   const authority = createAuthority({ state, clock: systemClock });
+  // The controller's certificate for it has no name that leads to this machine.
+  const serving = createKeyRequest();
+  const dnsNames = ['localhost', `${controlPlane.recorder}.${ownNamespace}.svc`];
+  uid = (await admin.create<KubeObject>(resources.pods, governedPod, { namespace: 'ml' })).metadata.uid ?? '';
   const { key, csr } = createKeyRequest();
-  const uri = writeWorkloadId('cluster.local', { namespace: 'ml', serviceAccount: 'default', uid: 'uid-1' });
+  const uri = writeWorkloadId('cluster.local', { namespace: 'ml', serviceAccount: 'default', uid });
   // The recorder's own account, with the chart's roles.
   const token = await admin.create<{ readonly status: { readonly token: string } }>(
     resources.serviceAccounts,
@@ -174,8 +187,8 @@ beforeAll(async () => {
     'current-context': 'x',
   };
   for (const [name, text] of Object.entries({
-    'tls.crt': tls['tls.crt'],
-    'tls.key': tls['tls.key'],
+    'tls.crt': await authority.sign({ purpose: 'server', csr: serving.csr, dnsNames }),
+    'tls.key': serving.key,
     'ca.crt': authority.bundle(),
     'key.pem': (await secret(controlPlane.logKey))['key.pem'],
     kubeconfig: JSON.stringify(kubeconfig),
@@ -199,7 +212,7 @@ async function record(sessions: readonly Parameters<typeof sessionEvents>[0][]):
   const pod = openPodRecord({
     folder: join(folder, 'spool'),
     limit: 1 << 30,
-    pod: { namespace: 'ml', name: 'llama-0', uid: 'uid-1' },
+    pod: { namespace: 'ml', name: 'llama-0', uid },
     clock: systemClock,
     logger: silentLogger,
     onEvent: () => undefined,
@@ -317,10 +330,21 @@ describe('the recorder', () => {
     expect(await sidegate(`audit export --out ${file} --key-out ${key}`)).toMatchObject({ code: 0 });
     const offline = `audit verify --file ${file} --key ${key} --head ${join(folder, 'head')}`;
     expect(await sidegate(offline, '/nowhere')).toMatchObject({ code: 0 });
+    const one = `--session ${sessionId(1)}`;
+    expect((await sidegate(`audit verify ${one}`)).out).toMatch(
+      /^proven: session [0-9a-f]{32}: 3 lines under the head/,
+    );
+    expect((await sidegate(`${offline} ${one}`, '/nowhere')).out).toMatch(/^proven: session/);
+    const receipt = `id=${sessionId(1)};`;
+    expect(await sidegate(`audit verify --receipt ${receipt}`)).toMatchObject({ code: 2 });
+    // The authorities that the cluster publishes are those that the log names.
+    expect(await sidegate(`${offline} --authorities ${join(folder, 'ca.crt')}`, '/nowhere')).toMatchObject({ code: 0 });
+    expect((await sidegate(`audit verify`)).out).toMatch(/ [1-9][0-9]* of them signed by their sidecars/);
     writeFileSync(file, readFileSync(file, 'utf8').replace('where is the falcon', 'where is the pigeon'));
     const found = await sidegate(offline, '/nowhere');
     expect(found.code).toBe(1);
-    expect(found.out).toMatch(/^changed: entry 0/);
+    expect(found.out).toMatch(/^changed: entry 1: line 1 of spiffe/);
+    expect(await sidegate(`${offline} ${one}`, '/nowhere')).toMatchObject({ code: 1 });
 
     // Who asked what is on record itself.
     const entries = await sidegate(`audit export --no-lines --out ${file}`);
@@ -328,6 +352,20 @@ describe('the recorder', () => {
     const read = readFileSync(file, 'utf8');
     expect(read).toContain(`system:serviceaccount:${ownNamespace}:${controlPlane.auditor} (says: `);
     expect(read).toContain('falcon');
+  }, 120_000);
+
+  test('says which record did not come to its end with its pod, as the controller tells it', async () => {
+    await publish(recorder.audit);
+    await until(() => /"message":"serving"/.test(controller.log()), 'the controller');
+    // Not a word that it stops: it may have written more.
+    await record([{ id: sessionId(3) }]);
+    await admin.delete(resources.pods, { namespace: 'ml', name: 'llama-0' });
+    const found = async (): Promise<boolean> => (await sidegate('audit verify')).out.includes('lost with its pod');
+    await until(found, () => `the entry: ${controller.log().slice(-2_000)}`, 60_000);
+    const { code, out } = await sidegate('audit verify');
+    expect(code).toBe(0);
+    expect(out).toContain(`lost with its pod: spiffe://cluster.local/ns/ml/sa/default/pod/${uid}, gone at 20`);
+    expect(out).toContain('it did not say that it stops');
   }, 120_000);
 
   test('answers nobody without a token for it, or without the right', async () => {

@@ -27,6 +27,11 @@ export interface ClusterNode {
   removeNamespace(name: string): Promise<void>;
   /** Imports an image archive; does nothing for one that is there. */
   import(image: TestImage): Promise<void>;
+  /**
+   * Stops a daemon of this machine's own cluster where it stands, until the function that it returns is called: as a node does
+   * that is too busy for it. Absent for an existing cluster.
+   */
+  readonly freeze?: (daemon: 'kube-proxy') => () => void;
   /** What went on in a namespace, for people: objects, events, descriptions, the end of every container's log. */
   report(namespace: string): Promise<string>;
   /** Resolves when it holds, asked each 200 ms; rejects after so long, with the last error if there was one. Default 60 s. */
@@ -50,12 +55,13 @@ const notReached =
 export interface ClusterParts {
   readonly run: ClusterNode['run'];
   readonly importImage: ClusterNode['import'];
+  readonly freeze?: ClusterNode['freeze'];
   /** Reports go to `reports` in it; where there is `log/kubelet.log`, its end goes into them. */
   readonly folder: string;
 }
 
 /** Makes both images of the sources as they are now and imports what is new. */
-export async function clusterNode({ run, importImage, folder }: ClusterParts): Promise<ClusterNode> {
+export async function clusterNode({ run, importImage, freeze, folder }: ClusterParts): Promise<ClusterNode> {
   const kubectl: ClusterNode['kubectl'] = (args, options) => run('kubectl', args, options);
   const must: ClusterNode['must'] = async (args, options) => {
     const { status, stdout, stderr } = await kubectl(args, options);
@@ -152,6 +158,7 @@ export async function clusterNode({ run, importImage, folder }: ClusterParts): P
     },
     removeNamespace,
     import: importImage,
+    ...(freeze !== undefined && { freeze }),
     report,
     async eventually(holds, withinMs = 60_000) {
       const end = performance.now() + withinMs;

@@ -31,6 +31,6 @@ describe('a policy with an analyzer', () => {
     const answer = await world.post('/v1/chat/completions', ask);
     expect(answer.status).toBe(200);
     expect(answer.headers['sidegate-receipt']).toContain('failed-open=analyzer');
-    expect(world.record().at(-1)).toMatchObject({ type: 'end', failedOpen: ['analyzer'] });
+    expect((await world.record()).at(-1)).toMatchObject({ type: 'end', failedOpen: ['analyzer'] });
   });
 });

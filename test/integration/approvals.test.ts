@@ -67,7 +67,7 @@ const ask = (body: Record<string, unknown> = risky, options: Parameters<World['p
 const waits = (count = 1): Promise<void> => until(() => desk.cases.length === count);
 const phases = (): unknown[] =>
   world
-    .record()
+    .recordSoFar()
     .filter((event) => event['type'] === 'approval')
     .map((event) => event['phase']);
 const codeOf = (answer: Answer): unknown => (JSON.parse(answer.text) as { error: { code: string } }).error.code;
@@ -87,8 +87,8 @@ describe('a request that a guard holds', () => {
     expect(headers['sidegate-receipt']).toContain('test/project=held,test/project=approved');
     expect(world.model.seen.map((one) => one.body)).toEqual([JSON.stringify(risky)]);
     expect(desk.cases[0]).toMatchObject({ phase: 'Used', waiters: 0 });
-    await until(() => world.record().at(-1)?.['type'] === 'end');
-    expect(world.record().map((event) => event['type'])).toEqual([
+    await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
+    expect((await world.record()).map((event) => event['type'])).toEqual([
       'process',
       'start',
       'approval',
@@ -98,7 +98,7 @@ describe('a request that a guard holds', () => {
       'end',
     ]);
     expect(phases()).toEqual(['Pending', 'Approved', 'Used']);
-    expect(world.record().find((event) => event['phase'] === 'Approved')).toMatchObject({
+    expect((await world.record()).find((event) => event['phase'] === 'Approved')).toMatchObject({
       name: 'approval-1',
       rules: ['test/project'],
       decisions: [{ by: 'user:lead', decision: 'Approve' }],
@@ -204,7 +204,7 @@ describe('a request that a guard holds', () => {
     desk.decide('Approve');
     await pause(50);
     expect(world.model.seen).toEqual([]);
-    await until(() => world.record().at(-1)?.['outcome'] === 'aborted');
+    await until(() => world.recordSoFar().at(-1)?.['outcome'] === 'aborted');
   });
 
   test('the policy changes meanwhile, in whatever: asked anew', async () => {
@@ -399,7 +399,7 @@ describe('an answer that a classification holds', () => {
         ? joinContent(got)
         : (JSON.parse(got) as { choices: { message: { content: string } }[] }).choices[0]?.message.content;
       expect(said).toBe('write to ana@example.com with [card]');
-      expect(JSON.stringify(world.record())).not.toContain('ana@example.com');
+      expect(JSON.stringify(await world.record())).not.toContain('ana@example.com');
     },
   );
 
@@ -457,7 +457,7 @@ describe('an answer that a classification holds', () => {
     await until(() => desk.asks.length === 2);
     await world.setPolicy(policy('61s', more.replace('60s', '61s'))(world.issuer.url));
     expect(codeOf(await answer)).toBe('policy_changed');
-    expect(await world.metrics()).toMatch(/^sidegate_requests_live 0$/m);
+    await until(async () => /^sidegate_requests_live 0$/m.test(await world.metrics()), 'no request is live');
   });
 });
 

@@ -383,7 +383,7 @@ describe('attacks on answers', () => {
     world.model.script = whole(msg({ content: 'x', 'ana.maria@example.com': 'y' }));
     await world.post(path, { ...ask, metadata: { 'joe.doe@example.com': 'z' } });
     await world.post(path, { ...ask }, { token: await world.token({ sub: 'olga', groups: ['compliance'] }) });
-    const record = JSON.stringify(world.record());
+    const record = JSON.stringify(await world.record());
     expect(record).not.toContain('joe.doe@');
     expect(record).not.toContain('ana.maria@');
     expect(record).not.toContain(card);

@@ -319,11 +319,13 @@ test('a long prompt that waits is recorded whole, masked, and in steps', async (
   );
   const answer = ask(chat(`falcon ${'ana@example.com and much else. '.repeat(10_000)}`));
   await until(() => desk.cases.length === 1);
-  const segments = world.record().filter((event) => event['type'] === 'segment' && event['direction'] === 'request');
+  const segments = world
+    .recordSoFar()
+    .filter((event) => event['type'] === 'segment' && event['direction'] === 'request');
   expect(segments.map((one) => String(one['text'])).join('')).toHaveLength(
     'falcon '.length + '[mail] and much else. '.length * 10_000,
   );
-  expect(JSON.stringify(world.record())).not.toContain('ana@example.com');
+  expect(JSON.stringify(world.recordSoFar())).not.toContain('ana@example.com');
   desk.decide('Deny');
   expect(codeOf(await answer)).toBe('approval_denied');
 });
@@ -374,8 +376,8 @@ describe('WebSocket handshakes', () => {
     const { head, destroy } = await shake('/v1/realtime/ana@example.com');
     expect(await head).toMatch(/^HTTP\/1\.1 4/);
     destroy();
-    await until(() => world.record().at(-1)?.['type'] === 'end');
-    const record = JSON.stringify(world.record());
+    await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
+    const record = JSON.stringify(await world.record());
     expect(record).toContain('/v1/realtime/');
     expect(record).not.toContain('ana@example.com');
   });

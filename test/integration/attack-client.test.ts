@@ -227,12 +227,7 @@ test('a status that is none, to a caller whose answer nobody reads: told as well
     });
     expect(status).toBe(502);
   }
-  expect(
-    world
-      .record()
-      .filter((one) => one['type'] === 'end')
-      .map((one) => one['code']),
-  ).not.toContain(null);
+  expect((await world.record()).filter((one) => one['type'] === 'end').map((one) => one['code'])).not.toContain(null);
   session.destroy();
 });
 

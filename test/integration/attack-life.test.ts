@@ -217,7 +217,7 @@ describe('attacks on the life of a request', () => {
     await until(() => world.sidecar.live === 0);
     await pause(100);
     const by = new Map<string, string[]>();
-    for (const event of world.record()) {
+    for (const event of await world.record()) {
       const id = event['session'] as string | undefined;
       if (id === undefined) continue;
       by.set(id, [...(by.get(id) ?? []), event['type'] as string]);

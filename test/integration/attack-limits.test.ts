@@ -209,7 +209,7 @@ test('a caller who leaves while the count is asked holds no place, and the model
     expect(world.model.seen).toHaveLength(turn + 1);
     delayed = true;
   }
-  const ended = world.record().filter((one) => one['type'] === 'end');
+  const ended = (await world.record()).filter((one) => one['type'] === 'end');
   expect(ended.map((one) => one['outcome']).toSorted()).toEqual([
     ...Array.from({ length: 3 }, () => 'aborted'),
     ...Array.from({ length: 3 }, () => 'completed'),

@@ -101,7 +101,7 @@ describe('the record of a request that holds something in disguise', () => {
     async (content) => {
       const body = { model: 'm', messages: [{ role: 'user', content }] };
       expect((await world.post('/v1/chat/completions', body)).status).toBe(200);
-      const start = world.record().findLast((event) => event['type'] === 'start');
+      const start = (await world.record()).findLast((event) => event['type'] === 'start');
       expect(start?.['request']).toEqual([{ lane: 'messages[0].content', text: '[disguised]' }]);
     },
   );

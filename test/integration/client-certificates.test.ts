@@ -134,7 +134,7 @@ describe.each(['Required', 'Mutual'] as const)('with tls.inbound %s', (inbound) 
     expect(answer.status).toBe(200);
     expect(answer.text).not.toContain('4111');
     expect(world.model.seen).toHaveLength(1);
-    const events = JSON.stringify(world.record());
+    const events = JSON.stringify(await world.record());
     expect(events).toContain(spiffe);
     expect(events).toContain('CN=callers');
   });
@@ -283,7 +283,7 @@ describe('certificates beside tokens', () => {
     expect(codeOf(await call(undefined, ask, token))).toBe('certificate_required');
     expect(world.model.seen).toEqual([]);
     expect((await call(good, ask, token)).status).toBe(200);
-    expect(JSON.stringify(world.record().at(-1))).not.toContain('spiffe:');
+    expect(JSON.stringify((await world.record()).at(-1))).not.toContain('spiffe:');
   });
 
   test('a bad token is refused, however good the certificate', async () => {

@@ -128,7 +128,7 @@ describe('what rests on it ends with it', () => {
     expect(last).toBeGreaterThanOrEqual(end);
     expect(last - end).toBeLessThan(1_000);
     await until(() => world.model.seen[0]?.aborted === true);
-    expect(world.record().at(-1)).toMatchObject({ type: 'end', code: 'grant_ended' });
+    expect((await world.record()).at(-1)).toMatchObject({ type: 'end', code: 'grant_ended' });
   });
 
   test('revoked in mid-stream; who is allowed by a rule goes on', async () => {

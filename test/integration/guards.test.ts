@@ -193,7 +193,7 @@ describe('guards on requests', () => {
       expect(answer.text).not.toContain('instructions');
       expect(answer.text).not.toContain('ghp_');
       expect(world.model.seen).toEqual([]);
-      expect(JSON.stringify(world.record())).not.toContain(githubToken);
+      expect(JSON.stringify(await world.record())).not.toContain(githubToken);
     },
   );
 
@@ -258,9 +258,9 @@ describe('guards on requests', () => {
   test('a flagged prompt passes and is recorded', async () => {
     const answer = await world.post(path, user('how is the weather'));
     expect(answer.status).toBe(200);
-    const end = world
-      .record()
-      .find((event) => event['type'] === 'end' && event['session'] === answer.headers['x-request-id']);
+    const end = (await world.record()).find(
+      (event) => event['type'] === 'end' && event['session'] === answer.headers['x-request-id'],
+    );
     expect(JSON.stringify(end?.['rules'])).toContain('"act":"flagged"');
     expect(answer.headers['sidegate-receipt']).toContain('note-weather=flagged');
   });

@@ -97,8 +97,8 @@ describe('callers who go away', () => {
       .catch(() => undefined);
     await answer;
     await until(() => world?.model.seen[0]?.aborted === true && world.sidecar.live === 0);
-    await until(() => world?.record().at(-1)?.['type'] === 'end');
-    expect(world.record().at(-1)).toMatchObject({ type: 'end', outcome: 'aborted' });
+    await until(() => world?.recordSoFar().at(-1)?.['type'] === 'end');
+    expect((await world.record()).at(-1)).toMatchObject({ type: 'end', outcome: 'aborted' });
   });
 });
 
@@ -139,7 +139,7 @@ describe('rate, token and concurrency limits', () => {
     expect(JSON.parse(world.model.seen[0]?.body ?? '')).toMatchObject({ stream_options: { include_usage: true } });
     expect(first.text).not.toContain('"usage":{');
     expect(code((await world.post(path, stream)).text)).toBe('token_limited');
-    expect(world.record().find((event) => event['type'] === 'end')).toMatchObject({
+    expect((await world.record()).find((event) => event['type'] === 'end')).toMatchObject({
       tokens: { input: 5, output: 450 },
     });
   });
@@ -256,10 +256,10 @@ describe('Observe mode', () => {
     const answer = await world.post(path, { ...ask, messages: [{ role: 'user', content: 'to ana@example.com' }] });
     expect(answer.status).toBe(200);
     expect(answer.text).toContain('4111 1111 1111 1111');
-    const end = world.record().at(-1);
+    const end = (await world.record()).at(-1);
     expect(JSON.stringify(end?.['observed'])).toMatch(/no-mail.*blocked|blocked.*no-mail/);
     expect(JSON.stringify(end?.['observed'])).toContain('confidential');
-    expect(JSON.stringify(world.record())).not.toContain('4111 1111');
+    expect(JSON.stringify(await world.record())).not.toContain('4111 1111');
   });
 
   test('callers whom nothing allows pass with their own credential and never with the model’s', async () => {
@@ -273,8 +273,8 @@ describe('Observe mode', () => {
     const answer = await world.post(path, ask, { token: 'opaque-token-of-the-caller' });
     expect(answer.status).toBe(200);
     expect(world.model.seen[0]?.headers['authorization']).toBe('Bearer opaque-token-of-the-caller');
-    expect(world.record().at(-1)).toMatchObject({ outcome: 'completed' });
-    expect(JSON.stringify(world.record().at(-1)?.['observed'])).toContain('token_invalid');
+    expect((await world.record()).at(-1)).toMatchObject({ outcome: 'completed' });
+    expect(JSON.stringify((await world.record()).at(-1)?.['observed'])).toContain('token_invalid');
   });
 
   test('passes nothing unread where the model was sent a key of ours', async () => {
@@ -301,7 +301,7 @@ describe('Observe mode', () => {
     world.model.script = (response) =>
       response.setHeader('content-type', 'text/event-stream').end('data: not json\n\n');
     expect((await world.post(path, stream)).text).toContain('not json');
-    expect(JSON.stringify(world.record().at(-1)?.['observed'])).toContain('response_uninspectable');
+    expect(JSON.stringify((await world.record()).at(-1)?.['observed'])).toContain('response_uninspectable');
   });
 });
 
@@ -443,7 +443,7 @@ describe('the record', () => {
     world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
     world.model.script = streamChat(['Hello ', 'there.']);
     const answer = await world.post(path, stream);
-    const events = world.record().filter((event) => event['session'] === answer.headers['x-request-id']);
+    const events = (await world.record()).filter((event) => event['session'] === answer.headers['x-request-id']);
     expect(events.map((event) => event['type'])).toEqual(['start', ...events.slice(1, -1).map(() => 'segment'), 'end']);
     expect(events[0]?.['request']).toMatchObject([{ lane: 'messages[0].content' }]);
     expect(
@@ -454,7 +454,7 @@ describe('the record', () => {
     ).toBe('Hello there.');
     expect(events.at(-1)).toMatchObject({ outcome: 'completed', status: 200 });
     const lines = [...readAuditLog(join(world.folder, 'audit.jsonl'))];
-    expect(verifyAuditLog(lines)).toMatchObject({ ok: true, records: world.record().length, lost: 0 });
+    expect(verifyAuditLog(lines)).toMatchObject({ ok: true, records: (await world.record()).length, lost: 0 });
     const changed = lines.map((line) => line.replace('"outcome":"completed"', '"outcome":"refused"'));
     expect(verifyAuditLog(changed)).toMatchObject({ ok: false, why: 'changed' });
     expect(verifyAuditLog(lines.filter((line) => !line.includes('"segment"')))).toMatchObject({ ok: false });
@@ -487,7 +487,7 @@ describe('the model’s credential', () => {
     expect(texts.join()).not.toContain('model-key');
     world.model.script = streamChat([...'the key is second-model-key-0002 ok']);
     expect(joinContent((await world.post(path, stream)).text)).toBe('the key is [credential] ok');
-    expect(JSON.stringify(world.record())).not.toContain('model-key');
+    expect(JSON.stringify(await world.record())).not.toContain('model-key');
   });
 
   test('that is missing refuses, and the model sees nothing', async () => {

@@ -361,9 +361,9 @@ describe('personal data in answers', () => {
     world.model.script = answerChat(text);
     const answer = await world.post(path, ask, { token: officer });
     expect(answer.text).toContain(card);
-    const session = world.record().filter((event) => event['session'] === answer.headers['x-request-id']);
+    const session = (await world.record()).filter((event) => event['session'] === answer.headers['x-request-id']);
     expect(session.map((event) => event['type'])).toEqual(['start', 'segment', 'end']);
     expect(session[1]?.['text']).toBe(masked);
-    expect(world.record().flatMap((event) => leaks(String(event['text'] ?? '')))).toEqual([]);
+    expect((await world.record()).flatMap((event) => leaks(String(event['text'] ?? '')))).toEqual([]);
   });
 });

@@ -471,4 +471,15 @@ describe('leaving', () => {
     await until(() => plane.inFlight === 0);
     expect(plane.live).toBe(0);
   });
+
+  test('is not the network: whoever asks inside keeps no pod from ending', async () => {
+    withList();
+    const { loopback, helper, outer, plane } = await openDoors(basePolicy(issuer.url));
+    await ask(loopback, { path: '/health' });
+    await ask(helper, { path: '/health' });
+    expect(plane.lastArrival).toBeUndefined();
+    const before = systemClock.monotonic();
+    await ask(outer, { path: '/health', tls: true });
+    expect(plane.lastArrival).toBeGreaterThanOrEqual(before);
+  });
 });

@@ -317,8 +317,8 @@ describe('probes and draining', () => {
       drained = performance.now() - began;
       return answer;
     });
-    // Past the 3.5 s after which an idle pod would have answered, far from the 35 s after which it gives up.
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    // Past the 5 s after which an idle pod would have answered, far from the 35 s after which it gives up.
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
     expect(drained).toBe(0);
     model.script = answerChat('still here');
     expect((await call(pod.tls)).text).toContain('still here');

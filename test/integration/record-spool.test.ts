@@ -35,14 +35,10 @@ const cuts: { close(): void }[] = [];
 beforeEach(async () => {
   full = false;
   recorder = await startRecorder({
-    store: (store) => ({
-      position: (...of) => store.position(...of),
-      lineHash: (...of) => store.lineHash(...of),
-      async append(additions) {
-        if (full) throw new StoreError('unavailable', 'the disk is full');
-        await store.append(additions);
-      },
-    }),
+    append: (store) => async (additions) => {
+      if (full) throw new StoreError('unavailable', 'the disk is full');
+      await store.append(additions);
+    },
   });
   folder = mkdtempSync(join(tmpdir(), 'sidegate-pod-'));
   mkdirSync(join(folder, 'spool'));

@@ -199,7 +199,7 @@ describe('when the store cannot be asked', () => {
     expect((await world.post(path, ask)).status).toBe(200);
     expect((await world.post(path, ask)).status).toBe(429);
     world.sidecar.flushRecord();
-    expect(JSON.stringify(world.record())).toContain('"limits"');
+    expect(JSON.stringify(await world.record())).toContain('"limits"');
     expect(await world.metrics()).toMatch(/sidegate_failed_open_total [1-9]/);
   });
 
@@ -232,7 +232,7 @@ test('limits of a policy in Observe mode are counted and recorded, and refuse no
   expect((await world.post(path, ask)).status).toBe(200);
   expect((await world.post(path, ask)).status).toBe(200);
   world.sidecar.flushRecord();
-  const ends = world.record().filter((one) => one['type'] === 'end');
+  const ends = (await world.record()).filter((one) => one['type'] === 'end');
   expect(JSON.stringify(ends[0]?.['observed'] ?? [])).not.toContain('limited');
   expect(JSON.stringify(ends[1]?.['observed'])).toMatch(/limited.*rate_limited/);
 });

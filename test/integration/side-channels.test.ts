@@ -313,7 +313,7 @@ describe('what waits for its time', () => {
     await pause(300);
     leave.abort();
     await expect(first).rejects.toThrow();
-    await until(() => world.record().some((one) => one['type'] === 'end'));
+    await until(() => world.recordSoFar().some((one) => one['type'] === 'end'));
     expect(code((await world.post(path, { ...ask, max_tokens: 10 })).text)).toBe('token_limited');
     expect(world.model.seen).toHaveLength(1);
   });

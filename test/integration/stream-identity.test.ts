@@ -397,7 +397,7 @@ describe('a sidecar whose certificate is no longer taken', () => {
     world.directory.remove(pod);
     world.directory.changed(pod);
     await until(() => again.events.includes('disconnected'));
-    expect(world.closed).toContain('gone');
+    await until(() => world.closed.includes('gone'));
     expect(again.policy.current()?.hash).toBe(answer.hash);
   });
 });

@@ -113,7 +113,7 @@ spec:
 `;
     const echo = await startEcho();
     world = await startWorld({ policy: observing, modelUrl: echo.url });
-    const ends = (): readonly unknown[] => world?.record().filter(({ type }) => type === 'end') ?? [];
+    const ends = (): readonly unknown[] => world?.recordSoFar().filter(({ type }) => type === 'end') ?? [];
     const token = await world.token();
     try {
       for (let n = 1; n <= 2; n++) {

@@ -19,6 +19,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   http: ['base', 'core'],
   pki: ['base'],
   telemetry: ['base'],
+  process: ['base'],
   capture: ['base', 'contract'],
   inject: ['base', 'contract', 'core', 'crd'],
   kube: ['base', 'contract', 'crd'],

@@ -5,8 +5,8 @@ import { fileController } from './file-controller.ts';
 
 const [folder = '', ...flags] = process.argv.slice(2);
 const parsed = parsePodSettings(flags, process.env);
-if ('faults' in parsed) {
-  process.stderr.write(parsed.faults.join('\n'));
+if (!('settings' in parsed)) {
+  process.stderr.write('faults' in parsed ? parsed.faults.join('\n') : 'this has no help\n');
   process.exit(2);
 }
 await runPod(parsed.settings, (options) => fileController(folder, options));

@@ -1,6 +1,7 @@
 // A sidecar's record as a process of its own, to be killed at any moment: `record-writer.ts FOLDER PORT MODE`. FOLDER has
 // `identity.pem`, `identity-key.pem`, `trust.pem` and `spool/`. Each line that it says is a number that `append` has returned for.
-// MODE `write`: goes on for ever; `flush`: sends what is there, says `flushed` or `not flushed`, and ends.
+// MODE `write`: goes on for ever; `beat`: too, and says heartbeats in place of numbers; `flush`: sends what is there, says `flushed` or
+// `not flushed`, and ends; `stop`: writes some, and ends as a sidecar does that is told to.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openPodRecord } from '../../cmd/sidecar/record.ts';
@@ -26,8 +27,15 @@ if (mode === 'flush') {
   process.stdout.write((await sender.flush(60_000)) ? 'flushed\n' : 'not flushed\n');
   process.exit(0);
 }
+if (mode === 'stop') {
+  for (let n = 0; n < 20; n++) record.audit.append(sessionEvents({ id: randomId() }));
+  record.audit.append([{ type: 'process', what: 'stop' }]);
+  await record.finish(60_000);
+  process.stdout.write(`${JSON.stringify(record.head())}\n`);
+  process.exit(0);
+}
 for (let n = Number(from); ; n++) {
   record.audit.append(sessionEvents({ id: randomId(), ask: `number ${n} ${'x'.repeat(n % 900)}`, user: `u${n}` }));
-  process.stdout.write(`${n}\n`);
+  process.stdout.write(mode === 'beat' ? `${JSON.stringify(record.head())}\n` : `${n}\n`);
   if (n % 7 === 0) await new Promise((resolve) => setTimeout(resolve, n % 5));
 }

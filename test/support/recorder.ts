@@ -7,8 +7,20 @@ import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest, writeWorkloadId } from '../../pkg/pki/index.ts';
 import type { Authority, TlsMaterial } from '../../pkg/pki/index.ts';
-import { createCommitter, createIngestServer, openSqliteStore, silentObserver } from '../../pkg/recorder/index.ts';
-import type { IngestLimits, IngestObserver, IngestServer, RecordStore } from '../../pkg/recorder/index.ts';
+import {
+  createCommitter,
+  createIngestServer,
+  openSqliteStore,
+  silentObserver,
+  watchVanished,
+} from '../../pkg/recorder/index.ts';
+import type {
+  IngestLimits,
+  IngestObserver,
+  IngestServer,
+  RecordStore,
+  VanishedWatch,
+} from '../../pkg/recorder/index.ts';
 import { connectStream } from '../../pkg/remote/index.ts';
 import { recordPath, recordProtocol } from '../../pkg/wire/index.ts';
 
@@ -24,7 +36,11 @@ export interface TestRecorder {
   port(): number;
   identity(
     uid: string,
-    more?: { readonly namespace?: string; readonly purpose?: 'client' | 'server' },
+    more?: {
+      readonly namespace?: string;
+      readonly serviceAccount?: string;
+      readonly purpose?: 'client' | 'server';
+    },
   ): Promise<TlsMaterial>;
   connect(material: TlsMaterial, signal?: AbortSignal): Promise<Duplex>;
   /** Ends it, and begins again on the same file and port. */
@@ -41,7 +57,10 @@ export async function startRecorder(
     readonly limits?: Partial<IngestLimits>;
     readonly clock?: Clock;
     readonly logger?: Logger;
-    readonly store?: (store: RecordStore) => Pick<RecordStore, 'append' | 'position' | 'lineHash'>;
+    /** What ingest writes by, in place of the store. */
+    readonly append?: (store: RecordStore) => RecordStore['append'];
+    /** Grace of pods that are gone; default 10 s. */
+    readonly graceMs?: number;
   } = {},
 ): Promise<TestRecorder> {
   const { clock = systemClock, logger = silentLogger, limits } = options;
@@ -64,26 +83,35 @@ export async function startRecorder(
   };
   let store = openSqliteStore({ path, clock });
   let server: IngestServer | undefined;
+  let vanished: VanishedWatch | undefined;
   let port = 0;
   const start = async (): Promise<void> => {
-    const seen = options.store?.(store) ?? store;
     server = await createIngestServer({
       host: '127.0.0.1',
       port,
       serving: { current: () => ({ cert, key }), subscribe: () => () => undefined },
       bundle: () => authority.bundle(),
       trustDomain: 'cluster.local',
-      store: seen,
-      committer: createCommitter({ store: seen, clock, logger }),
+      namespace: 'sidegate-system',
+      store,
+      committer: createCommitter({ store: { append: options.append?.(store) ?? store.append }, clock, logger }),
       clock,
       logger,
       observer,
       ...(limits === undefined ? {} : { limits }),
     });
     port = server.port;
+    vanished = watchVanished({
+      store,
+      connected: server.connected,
+      clock,
+      logger,
+      ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
+    });
   };
   const stop = async (): Promise<void> => {
     await server?.close();
+    await vanished?.close();
     server = undefined;
   };
   await start();
@@ -97,9 +125,9 @@ export async function startRecorder(
     told,
     counts,
     port: () => port,
-    async identity(uid, { namespace = 'ml', purpose = 'client' } = {}) {
+    async identity(uid, { namespace = 'ml', serviceAccount = 'default', purpose = 'client' } = {}) {
       const request = createKeyRequest();
-      const uri = writeWorkloadId('cluster.local', { namespace, serviceAccount: 'default', uid });
+      const uri = writeWorkloadId('cluster.local', { namespace, serviceAccount, uid });
       const signed = await authority.sign(
         purpose === 'client'
           ? { purpose, csr: request.csr, uri }

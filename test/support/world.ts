@@ -45,8 +45,10 @@ export interface World {
   call(method: string, path: string, options?: CallOptions & { readonly body?: string | Buffer }): Promise<Answer>;
   /** Swaps the policy and waits until it is in force. */
   setPolicy(yaml: string): Promise<void>;
-  /** Audit events so far. */
-  record(): readonly Record<string, unknown>[];
+  /** Audit events, once each session that began has ended: a caller has its answer a moment before the record has its end. */
+  record(): Promise<readonly Record<string, unknown>[]>;
+  /** Audit events so far, also of sessions under way. */
+  recordSoFar(): readonly Record<string, unknown>[];
   metrics(): Promise<string>;
   close(): Promise<void>;
 }
@@ -214,6 +216,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       request.end(more.body);
     });
   };
+  const recordSoFar: World['recordSoFar'] = () => {
+    sidecar.flushRecord();
+    return readFileSync(auditPath, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
   return {
     url: `https://127.0.0.1:${sidecar.port}`,
     port: sidecar.port,
@@ -235,13 +244,12 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         () => `the policy is taken: ${JSON.stringify(policy.problem())}`,
       );
     },
-    record: () => {
-      sidecar.flushRecord();
-      return readFileSync(auditPath, 'utf8')
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    async record() {
+      const count = (type: string): number => recordSoFar().filter((event) => event['type'] === type).length;
+      await until(() => count('start') === count('end'), 'each session that began has ended');
+      return recordSoFar();
     },
+    recordSoFar,
     metrics: () => metrics.render(),
     async close() {
       await sidecar.drain(1_000);

@@ -165,6 +165,13 @@ describe('check', () => {
       /9 days|10 days/,
     ],
     [
+      'an authority that ends in 60 days',
+      { now: now + 41 * day, serverTime: now + 41 * day, leases: all(lease(-41 * 86_400)), webhooks: all(webhook()) },
+      'warn',
+      'authority',
+      /58 days|59 days/,
+    ],
+    [
       'an authority that has ended',
       { now: now + 101 * day, serverTime: now + 101 * day },
       'fail',
@@ -206,7 +213,7 @@ describe('check', () => {
       { admissionPolicies: all(...well.admissionPolicies.items.slice(0, -2)) },
       'fail',
       'admission policies',
-      /missing: sidegate-secrets, sidegate-cluster-secrets/,
+      /missing: sidegate-cluster-secrets, sidegate-definitions/,
     ],
     [
       'options that the webhook cannot use',

@@ -9,6 +9,8 @@ import type { Picture } from './picture.ts';
 /** Whether Sidegate itself is well. */
 
 const day = 86_400_000;
+/** An authority lives a year and is followed by another one when 122 days are left: with fewer than these, that has failed for long. */
+const authorityWarning = 60;
 
 /** `v1.33.4-gke.1` as [1, 33]. */
 export function minorOf(version: string): readonly [number, number] {
@@ -95,8 +97,7 @@ function bundle(check: string, pem: string, { now }: Picture, hint: string): Fin
     const end = Math.max(...texts.map((text) => certificateFacts(text).notAfter));
     const days = Math.floor((end - now) / day);
     if (days < 0) return fail(check, 'has expired', hint);
-    // Rotation begins long before.
-    return days < 14
+    return days < authorityWarning
       ? warn(check, `ends in ${days} days and was not rotated`, hint)
       : ok(check, `good for ${days} days`);
   } catch {

@@ -1,6 +1,6 @@
 import type { Logger } from '../../base/index.ts';
 import { objectKey } from '../../kube/index.ts';
-import type { AuditHead, PodName } from '../../wire/index.ts';
+import type { PodName } from '../../wire/index.ts';
 import type { PodReport } from '../stream/index.ts';
 
 /** What the sidecars that are connected to this replica have in force. */
@@ -9,7 +9,6 @@ export interface AckBook {
   disconnected(pod: PodName): void;
   /** The pod is gone. */
   forget(pod: { readonly namespace: string; readonly name: string; readonly uid: string }): void;
-  auditHead(pod: PodName, head: AuditHead): void;
   summary(): AckSummary;
   /** Called after each change. */
   onChange(listener: () => void): void;
@@ -38,7 +37,6 @@ const longestMessage = 300;
 
 export function createAckBook(logger: Logger): AckBook {
   const reports = new Map<string, PodReport>();
-  const heads = new Map<string, AuditHead>();
   const listeners: (() => void)[] = [];
   const changed = (): void => {
     for (const listener of listeners) listener();
@@ -70,24 +68,11 @@ export function createAckBook(logger: Logger): AckBook {
       changed();
     },
     forget(pod) {
-      const head = heads.get(pod.uid);
-      heads.delete(pod.uid);
-      // What its record said last: events after that which nobody has received are lost with it, and here is how many there were.
-      if (head !== undefined) {
-        logger.info('a governed pod is gone', {
-          namespace: pod.namespace,
-          pod: pod.name,
-          uid: pod.uid,
-          auditSequence: head.sequence,
-          auditHash: head.hash,
-        });
-      }
       const key = held(pod);
       if (key === undefined) return;
       reports.delete(key);
       changed();
     },
-    auditHead: (pod, head) => void heads.set(pod.uid, head),
     summary() {
       const policies: Record<string, Record<string, number>> = {};
       const problems: AckProblem[] = [];

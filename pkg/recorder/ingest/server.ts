@@ -1,14 +1,17 @@
 import { hash, randomInt } from 'node:crypto';
 import { createServer } from 'node:https';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { TlsMaterial, TlsMaterialSource } from '../../pki/index.ts';
-import { missedBeats, recordHeartbeatMs, recordPath, recordProtocol } from '../../wire/index.ts';
+import { controlPlane } from '../../contract/index.ts';
+import { missedBeats, podsPath, recordHeartbeatMs, recordPath, recordProtocol } from '../../wire/index.ts';
+import { createPodReports } from '../pods/pod-reports.ts';
 import type { RecordStore } from '../store/index.ts';
 import { createSidecarAuthenticator, namesSource } from './authenticate.ts';
+import type { Sidecar } from './authenticate.ts';
 import type { Committer } from './committer.ts';
 import type { IngestObserver, IngestRefusal } from './observer.ts';
 import { createSidecarStream } from './sidecar-stream.ts';
@@ -27,7 +30,9 @@ export interface IngestServerOptions {
   /** PEM of the authorities of sidecars. */
   readonly bundle: () => string;
   readonly trustDomain: string;
-  readonly store: Pick<RecordStore, 'position' | 'lineHash'>;
+  /** Of Sidegate itself: its controller's certificate alone may report pods. */
+  readonly namespace: string;
+  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources'>;
   readonly committer: Committer;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -62,6 +67,8 @@ export const ingestLimits: IngestLimits = {
 export interface IngestServer {
   readonly port: number;
   streams(): number;
+  /** Whether this sidecar (SPIFFE id) has a stream, or one whose end is not settled. */
+  connected(source: string): boolean;
   /** Says goodbye to all, and resolves when what they had sent is decided. */
   close(): Promise<void>;
 }
@@ -147,9 +154,20 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     observer.refused('http');
     socket.destroy();
   });
-  server.on('request', (_request, response) => {
-    observer.refused('http');
-    response.writeHead(404, { connection: 'close' }).end();
+  const peerOf = ({ socket }: IncomingMessage): Sidecar | undefined =>
+    socket instanceof TLSSocket ? authenticator.identify(socket.getPeerX509Certificate()) : undefined;
+  const reports = createPodReports(options);
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    response.on('error', () => undefined);
+    const refuse = (status: number, why: IngestRefusal): void => {
+      observer.refused(why);
+      response.writeHead(status, { connection: 'close' }).end();
+    };
+    if (request.url !== podsPath) return refuse(404, 'http');
+    const peer = peerOf(request);
+    if (peer?.namespace !== options.namespace || peer.serviceAccount !== controlPlane.controller)
+      return refuse(401, 'certificate');
+    void reports(request, response);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => undefined);
@@ -161,8 +179,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     if (request.method !== 'GET' || request.url !== recordPath || head.length > 0)
       return refuse('404 Not Found', 'http');
     if (request.headers.upgrade !== recordProtocol) return refuse('426 Upgrade Required', 'http');
-    const tls = request.socket;
-    const sidecar = tls instanceof TLSSocket ? authenticator.identify(tls.getPeerX509Certificate()) : undefined;
+    const sidecar = peerOf(request);
     if (sidecar === undefined) return refuse('401 Unauthorized', 'certificate');
     if (closing || all.size >= limits.streams) return refuse('503 Service Unavailable', 'overloaded');
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${recordProtocol}\r\nConnection: Upgrade\r\n\r\n`);
@@ -214,6 +231,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   return {
     port: (server.address() as AddressInfo).port,
     streams: () => all.size,
+    connected: (source) => bySource.has(source),
     async close() {
       closing = true;
       const streams = [...all];

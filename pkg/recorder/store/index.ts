@@ -6,6 +6,7 @@ export type {
   Addition,
   Block,
   ChainPosition,
+  DepartedChain,
   EndFacts,
   LogState,
   RecordStore,

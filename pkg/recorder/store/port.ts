@@ -1,4 +1,5 @@
 import type { LogEntry } from '../../record/index.ts';
+import type { PodReport } from '../../wire/index.ts';
 
 /**
  * Where the record is kept. Two kinds are meant to stand behind this: the embedded one (sqlite.ts), and a database server
@@ -13,13 +14,25 @@ export interface RecordStore {
   append(additions: readonly Addition[]): Promise<void>;
   /** Hash of one stored line; undefined: it is not here, or deleted. */
   lineHash(source: string, chain: string, sequence: number): Promise<string | undefined>;
+  /** Keeps what the controller says of pods. @param now Epoch milliseconds. */
+  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<void>;
+  /** Sidecars (SPIFFE ids) with a chain here whose pod is not said to be gone. */
+  presentSources(): Promise<readonly string[]>;
+  /** Chains of pods that were said to be gone before `before`, and of which the log does not say yet what never came. */
+  departed(before: number, atMost: number): Promise<readonly DepartedChain[]>;
+  /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. */
+  settle(chain: Pick<DepartedChain, 'source' | 'chain'>, additions: readonly Addition[]): Promise<void>;
   /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. Until then a search reads it. */
   index(): Promise<boolean>;
   search(query: SessionQuery): Promise<SessionPage>;
   /** All lines of a session in their order, each as it was hashed, without line feed. */
   sessionLines(id: string): AsyncIterable<string>;
+  /** Entries of the blocks that have lines of a session, ascending, at most so many. */
+  sessionBlocks(id: string, atMost: number): Promise<readonly number[]>;
   /** Entries of the log from an index on, at most so many. */
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
+  /** The last entry of type `authorities`, as it stands; undefined: there is none. */
+  lastAuthorities(): Promise<string | undefined>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
@@ -28,6 +41,8 @@ export interface RecordStore {
   saveHead(head: StoredHead): Promise<void>;
   /** Signed heads, oldest first, of trees of at least `size` leaves. */
   heads(size: number, atMost: number): Promise<readonly StoredHead[]>;
+  /** The newest signed head; undefined: there is none. */
+  lastHead(): Promise<StoredHead | undefined>;
   /** Deletes lines that were received before `before` (epoch milliseconds), at most so many blocks, and leaves an entry for each. */
   deleteBefore(before: number, now: number, atMost: number): Promise<number>;
   stats(): Promise<StoreStats>;
@@ -37,6 +52,19 @@ export interface RecordStore {
 export interface ChainPosition {
   readonly sequence: number;
   readonly hash: string;
+}
+
+export interface DepartedChain {
+  readonly source: string;
+  readonly chain: string;
+  /** The last line that is stored. */
+  readonly stored: ChainPosition;
+  /** The last line that the controller heard of; undefined: of none that was not stored then. */
+  readonly known: ChainPosition | undefined;
+  /** When the pod was gone: the controller's clock, epoch milliseconds. */
+  readonly gone: number;
+  /** Lines of the last block that is stored; undefined: there is none, or it was deleted. */
+  readonly tail: string | undefined;
 }
 
 /** The tree that stands. */
@@ -65,7 +93,7 @@ export type Addition =
   | { readonly entry: Extract<LogEntry, { type: 'block' }>; readonly block: Block }
   | { readonly entry: Extract<LogEntry, { type: 'hole' }>; readonly pod: Block['pod'] }
   | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
-  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' }> };
+  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' }> };
 
 /** Lines that came together, and what they say of sessions. */
 export interface Block {

@@ -76,6 +76,19 @@ const steps: readonly string[] = [
   CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   INSERT INTO counter VALUES ('blocks', 0), ('events', 0), ('sessions', 0), ('lineBytes', 0);
   `,
+  `
+  -- What the controller says of a chain and its pod: the last line that it heard of; when the pod was gone, and when that was told;
+  -- 1 once the log says what never came.
+  ALTER TABLE chain ADD COLUMN known INTEGER;
+  ALTER TABLE chain ADD COLUMN knownHash TEXT;
+  ALTER TABLE chain ADD COLUMN gone INTEGER;
+  ALTER TABLE chain ADD COLUMN told INTEGER;
+  ALTER TABLE chain ADD COLUMN settled INTEGER;
+  CREATE INDEX chain_present ON chain (source) WHERE gone IS NULL;
+  CREATE INDEX chain_departed ON chain (told) WHERE told IS NOT NULL AND settled IS NULL;
+  -- Entries of type authorities, which are few.
+  CREATE INDEX entry_authorities ON entry (id) WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"';
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -66,12 +66,19 @@ export interface StreamsJob {
   readonly events: number;
   readonly valueEvery: number;
   readonly masked: boolean;
+  /** For each frame the index of the write whose text decided it, as `decided` of a slow run tells. Undefined: its own. */
+  readonly decidedBy: readonly number[] | undefined;
 }
 export interface StreamsResult {
   /** From the model's write to the caller's read, each frame, holding included. */
   readonly latency: Spread;
-  /** From the newest of the model's writes before it to each read. */
+  /** From the write that decided a frame to its read, each frame. */
   readonly lag: Spread;
+  /**
+   * For each frame the newest write before it was read, the earliest of all streams. Where writes are further apart than a frame is on its
+   * way, this is the write that decided it.
+   */
+  readonly decided: readonly number[];
   /** Characters that the model has written and the caller has not, when the model writes again. */
   readonly held: Spread;
   readonly exact: number;

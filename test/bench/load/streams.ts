@@ -103,17 +103,13 @@ export async function firsts(job: FirstsJob): Promise<FirstsResult> {
   return { frame: frame.map(spread), text: text.map(spread) };
 }
 
-/** How long after the newest write before it each read came: what the way costs where nothing had to wait for more text. */
-function lags({ written, read }: Seen): number[] {
-  const all: number[] = [];
+/** For each frame the newest write before it was read. */
+function newestWrites({ written, read }: Seen): number[] {
   let newest = 0;
-  for (let at = 0; at < read.length; at++) {
-    const now = read[at] ?? 0;
-    if (at > 0 && read[at - 1] === now) continue; // One read, many frames.
+  return read.map((now) => {
     while (newest + 1 < written.length && (written[newest + 1] ?? 0) <= now) newest++;
-    all.push((now - (written[newest] ?? now)) / 1000);
-  }
-  return all;
+    return newest;
+  });
 }
 
 /** At each write: how many characters of the earlier writes had not been read yet. `lengths` are those of the model's frames. */
@@ -151,16 +147,19 @@ export async function streams(job: StreamsJob): Promise<StreamsResult> {
   const latency: number[] = [];
   const lag: number[] = [];
   const held: number[] = [];
+  const decided = lengths.map(() => Number.POSITIVE_INFINITY);
   let wrong = settled.length - all.length;
   for (const seen of all) {
     if (seen.text !== wanted || seen.written.length !== lengths.length) wrong++;
     seen.read.forEach((now, at) => latency.push((now - (seen.written[at] ?? 0)) / 1000));
-    for (const one of lags(seen)) lag.push(one);
+    seen.read.forEach((now, at) => lag.push((now - (seen.written[job.decidedBy?.[at] ?? at] ?? 0)) / 1000));
+    newestWrites(seen).forEach((write, at) => (decided[at] = Math.min(decided[at] ?? write, write)));
     for (const one of heldBack(seen, lengths)) held.push(one);
   }
   return {
     latency: spread(latency),
     lag: spread(lag),
+    decided,
     held: spread(held),
     exact: settled.length - wrong,
     failure: failure === undefined ? undefined : String(failure.reason),

@@ -1,0 +1,126 @@
+import { hash } from 'node:crypto';
+import { describeError, parseJson } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import type { ConflictEntry, VanishedEntry } from '../../record/index.ts';
+import type { Addition, DepartedChain, RecordStore } from '../store/index.ts';
+
+/**
+ * Says in the log what never came of a pod that is gone: lines that the controller had heard of, and that lines which nobody heard
+ * of may be missing, where the sidecar did not say that it stops. A record that came whole is no entry.
+ */
+export interface VanishedWatch {
+  /** Now; otherwise each second. */
+  look(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface VanishedWatchOptions {
+  readonly store: Pick<RecordStore, 'departed' | 'settle' | 'lineHash'>;
+  /** Whether a sidecar has a stream: it is not over then. */
+  readonly connected: (source: string) => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** From the word that a pod is gone to the entry: what is on its way still comes. Default 10 s. */
+  readonly graceMs?: number;
+  /** @param lines That never came. */
+  readonly onVanished?: (lines: number) => void;
+}
+
+const lookMs = 1_000;
+const chainsALook = 100;
+
+export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
+  const { store, connected, clock, logger, graceMs = 10_000 } = options;
+  let working: Promise<void> | undefined;
+  let closed = false;
+
+  const judge = async (departed: DepartedChain): Promise<Addition[]> => {
+    const { source, chain, stored, known, gone, tail } = departed;
+    const at = clock.now();
+    const additions: Addition[] = [];
+    if (known !== undefined && known.sequence <= stored.sequence) {
+      const there = await store.lineHash(source, chain, known.sequence);
+      if (there !== undefined && there !== known.hash) {
+        logger.error('a sidecar told the controller of another line than it sent', { source, chain, ...known });
+        additions.push(otherHead(at, departed, known));
+      }
+    }
+    const last = known !== undefined && known.sequence > stored.sequence ? known : stored;
+    const ended = last === stored && saysStop(tail);
+    if (ended || last.sequence === 0) return additions;
+    const lines = last.sequence - stored.sequence;
+    logger.error('a pod is gone, and its record did not come to its end', {
+      source,
+      chain,
+      stored: stored.sequence,
+      known: last.sequence,
+    });
+    options.onVanished?.(lines);
+    const entry: VanishedEntry = {
+      type: 'vanished',
+      at,
+      source,
+      chain,
+      stored: stored.sequence,
+      known: last.sequence,
+      hash: last.hash,
+      ended,
+      gone,
+    };
+    return [...additions, { entry }];
+  };
+  const work = async (): Promise<void> => {
+    try {
+      for (const departed of await store.departed(clock.now() - graceMs, chainsALook)) {
+        if (closed) return;
+        if (!connected(departed.source)) await store.settle(departed, await judge(departed));
+      }
+    } catch (error) {
+      logger.error('what never came of pods that are gone could not be written', { error: describeError(error) });
+    }
+  };
+  const look = (): Promise<void> => {
+    working ??= work().finally(() => {
+      working = undefined;
+    });
+    return working;
+  };
+  const timer = clock.every(lookMs, () => void look());
+  return {
+    look,
+    async close() {
+      closed = true;
+      timer.cancel();
+      await working;
+    },
+  };
+}
+
+function otherHead(
+  at: number,
+  { source, chain }: DepartedChain,
+  known: NonNullable<DepartedChain['known']>,
+): { readonly entry: ConflictEntry; readonly evidence: Uint8Array } {
+  const evidence = Buffer.from(JSON.stringify(known));
+  const entry: ConflictEntry = {
+    type: 'conflict',
+    at,
+    source,
+    chain,
+    sequence: known.sequence,
+    what: 'other_head',
+    evidence: hash('sha256', evidence, 'hex'),
+  };
+  return { entry, evidence };
+}
+
+/** Whether the last line, but for the signature behind it, says that the sidecar stops. */
+function saysStop(tail: string | undefined): boolean {
+  const lines = tail?.trimEnd().split('\n') ?? [];
+  for (let at = lines.length - 1; at >= 0; at--) {
+    const root = parseJson(lines[at] ?? '', { loneSurrogates: true });
+    const type = root.get('type')?.string;
+    if (type !== 'signature') return type === 'process' && root.get('what')?.string === 'stop';
+  }
+  return false;
+}

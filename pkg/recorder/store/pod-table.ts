@@ -1,0 +1,71 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { namedStart } from '../../record/index.ts';
+import type { PodReport } from '../../wire/index.ts';
+import { decompress } from './compress.ts';
+import type { Names } from './names.ts';
+import type { DepartedChain } from './port.ts';
+
+/** What the controller says of chains and their pods, beside where they stand. Writes run inside of the caller's transaction. */
+export interface PodTable {
+  learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): void;
+  present(): readonly string[];
+  departed(before: number, atMost: number): readonly DepartedChain[];
+  settle(chain: Pick<DepartedChain, 'source' | 'chain'>): void;
+}
+
+export function createPodTable(db: DatabaseSync, names: Names): PodTable {
+  const sql = {
+    find: db.prepare('SELECT id, sequence, hash, known FROM chain WHERE source = ? AND name = ?'),
+    // A chain of which nothing has come yet.
+    add: db.prepare(
+      `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, knownHash) VALUES (?, ?, ?, ?, 0, ?, ?, ?)`,
+    ),
+    know: db.prepare('UPDATE chain SET known = ?, knownHash = ?, settled = NULL WHERE id = ?'),
+    gone: db.prepare('UPDATE chain SET gone = ?, told = ? WHERE source = ? AND gone IS NULL'),
+    present: db.prepare('SELECT DISTINCT n.text FROM chain c JOIN name n ON n.id = c.source WHERE c.gone IS NULL'),
+    departed: db.prepare(
+      `SELECT c.name, c.sequence, c.hash, c.known, c.knownHash, c.gone, n.text AS source, b.data, b.size
+       FROM chain c JOIN name n ON n.id = c.source
+       LEFT JOIN block b ON b.last = c.sequence AND b.id = (SELECT id FROM block WHERE chain = c.id ORDER BY first DESC LIMIT 1)
+       WHERE c.told IS NOT NULL AND c.settled IS NULL AND c.told < ? ORDER BY c.told LIMIT ?`,
+    ),
+    settle: db.prepare('UPDATE chain SET settled = 1 WHERE source = ? AND name = ?'),
+  };
+
+  return {
+    learn({ heads, gone }, now) {
+      for (const { source, namespace, pod, chain, sequence, hash } of heads) {
+        const number = names.number(source);
+        const row = sql.find.get(number, chain);
+        if (row === undefined) {
+          const start = namedStart(chain).hash;
+          sql.add.run(number, chain, names.number(namespace), names.number(pod), start, sequence, hash);
+          continue;
+        }
+        const stored = Number(row['sequence']);
+        // What has come needs no remembering: mostly the record is here before the heartbeat is.
+        const news = sequence > stored || (sequence === stored && hash !== row['hash']);
+        if (news && sequence > Number(row['known'] ?? 0)) sql.know.run(sequence, hash, Number(row['id']));
+      }
+      for (const { source, at } of gone) {
+        const number = names.find(source);
+        if (number !== undefined) sql.gone.run(at, now, number);
+      }
+    },
+    present: () => sql.present.all().map((row) => String(row['text'])),
+    departed(before, atMost) {
+      return sql.departed.all(before, atMost).map((row): DepartedChain => ({
+        source: String(row['source']),
+        chain: String(row['name']),
+        stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
+        known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['knownHash']) },
+        gone: Number(row['gone']),
+        tail:
+          row['data'] instanceof Uint8Array ? decompress(row['data'], Number(row['size'])).toString('utf8') : undefined,
+      }));
+    },
+    settle({ source, chain }) {
+      sql.settle.run(names.number(source), chain);
+    },
+  };
+}
