@@ -14,6 +14,7 @@ import {
   createAuditServer,
   createCommitter,
   createIngestServer,
+  keepAuthorities,
   keepHeads,
   keepUp,
   openSqliteStore,
@@ -56,6 +57,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     settings.logKey === undefined
       ? undefined
       : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
+  // Before anything that they have signed.
+  const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({ store, clock, logger, retentionDays: settings.retentionDays });
   const running: { ending?: Ending } = {};
   const server = await createIngestServer({
@@ -122,6 +125,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await audit.close();
     await server.close();
     await vanished.close();
+    await stopAuthorities();
     client.close();
     await upkeep.close();
     await heads?.sign();

@@ -48,10 +48,10 @@ interface KnownProvider {
 
 /** Those that stay when the policies are combined: only they prove callers. */
 function knownProviders(policies: readonly Policy[]): readonly KnownProvider[] {
-  return compileSnapshot(policies, { revision: 0 }).providers.map(({ id, oidc, serviceAccount }) => ({
+  return compileSnapshot(policies, { revision: 0 }).providers.map(({ id, oidc, serviceAccount, sidegate }) => ({
     id,
     name: id.slice(id.lastIndexOf('/') + 1),
-    issuer: oidc?.issuer ?? serviceAccount?.issuer ?? '',
+    issuer: oidc?.issuer ?? serviceAccount?.issuer ?? sidegate?.issuer ?? '',
   }));
 }
 

@@ -50,6 +50,7 @@ export type {
   ResponseLimit,
   SecretRef,
   ServiceAccountSpec,
+  SidegateSpec,
   SubjectSpec,
   TlsSpec,
   UpstreamSpec,
@@ -66,6 +67,8 @@ export type {
   SharedBucket,
   SharedGrant,
 } from './ports.ts';
+export { compileRevocations } from './revocation.ts';
+export type { Revocation, RevocationSet, RevocationSource } from './revocation.ts';
 export { RefusedError, reasons } from './reasons.ts';
 export type { ReasonCode } from './reasons.ts';
 export type {

@@ -68,10 +68,17 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     ),
     sessions: db.prepare('SELECT id FROM session WHERE request = ? ORDER BY id'),
     entries: db.prepare('SELECT id, text FROM entry WHERE id >= ? ORDER BY id LIMIT ?'),
+    authorities: db.prepare(
+      `SELECT text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' ORDER BY id DESC LIMIT 1`,
+    ),
     node: db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?'),
     block: db.prepare('SELECT data, size FROM block WHERE id = ?'),
     saveHead: db.prepare('INSERT OR IGNORE INTO head (size, at, root, text) VALUES (?, ?, ?, ?)'),
     heads: db.prepare('SELECT size, at, root, text FROM head WHERE size >= ? ORDER BY size LIMIT ?'),
+    lastHead: db.prepare('SELECT size, at, root, text FROM head ORDER BY size DESC LIMIT 1'),
+    sessionBlocks: db.prepare(
+      `SELECT DISTINCT p.block FROM session s JOIN part p ON p.session = s.id WHERE s.request = ? ORDER BY p.block LIMIT ?`,
+    ),
     old: db.prepare(
       'SELECT id, size, count FROM block WHERE received < ? AND data IS NOT NULL ORDER BY received LIMIT ?',
     ),
@@ -180,6 +187,12 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         sql.entries.all(from, atMost).map((row) => ({ index: Number(row['id']), text: String(row['text']) })),
       );
     },
+    async lastAuthorities() {
+      return guarded(() => {
+        const text = sql.authorities.get()?.['text'];
+        return text === undefined ? undefined : String(text);
+      });
+    },
     async node(level, idx) {
       const found = guarded(() => sql.node.get(level, idx)?.['hash']);
       if (!(found instanceof Uint8Array)) throw new StoreError('not_found', 'that subtree is not full');
@@ -197,14 +210,16 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       appender.notBefore(at);
     },
     async heads(size, atMost) {
-      return guarded(() =>
-        sql.heads.all(size, atMost).map((row): StoredHead => ({
-          size: Number(row['size']),
-          at: Number(row['at']),
-          root: String(row['root']),
-          text: String(row['text']),
-        })),
-      );
+      return guarded(() => sql.heads.all(size, atMost).map(headOf));
+    },
+    async lastHead() {
+      return guarded(() => {
+        const row = sql.lastHead.get();
+        return row === undefined ? undefined : headOf(row);
+      });
+    },
+    async sessionBlocks(id, atMost) {
+      return guarded(() => sql.sessionBlocks.all(Buffer.from(id, 'hex'), atMost).map((row) => Number(row['block'])));
     },
     async deleteBefore(before, now, atMost) {
       return transaction(() => {
@@ -246,6 +261,13 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     },
   };
 }
+
+const headOf = (row: Readonly<Record<string, unknown>>): StoredHead => ({
+  size: Number(row['size']),
+  at: Number(row['at']),
+  root: String(row['root']),
+  text: String(row['text']),
+});
 
 function sizeOf(path: string): number {
   try {

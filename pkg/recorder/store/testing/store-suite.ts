@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { hash } from 'node:crypto';
+import type { AuditEvent } from '../../../core/index.ts';
 import {
   entryLeaf,
   inclusionProof,
@@ -22,16 +23,20 @@ export interface StorePlace {
 export const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
 const pod = { namespace: 'ml', name: 'llama-0' };
 
-/** The lines of some sessions as an addition. */
-export function blockOf(chain: TestChain, sessions: readonly TestSession[], at = testTime, from = source): Addition {
+/** Lines as an addition. */
+export function blockOfEvents(chain: TestChain, events: readonly AuditEvent[], at = testTime, from = source): Addition {
   const before = chain.point();
-  const lines = chain.lines(sessions.flatMap(sessionEvents), at);
+  const lines = chain.lines(events, at);
   const { block, first, last, prev, hash: own } = readLines(lines, before);
   return {
     entry: { type: 'block', at, source: from, chain: chain.name, first, last, prev, hash: own },
     block: { ...block, pod },
   };
 }
+
+/** The lines of some sessions as an addition. */
+export const blockOf = (chain: TestChain, sessions: readonly TestSession[], at = testTime, from = source): Addition =>
+  blockOfEvents(chain, sessions.flatMap(sessionEvents), at, from);
 
 /** What every store has to do. */
 export function storeSuite(name: string, place: () => StorePlace): void {
