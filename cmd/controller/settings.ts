@@ -30,6 +30,8 @@ export interface Settings {
   /** Undefined: nobody decides by token. */
   readonly decisions: Address | undefined;
   readonly keepApprovalsMs: number;
+  /** JSON: where people are told of what waits for them, and the folder with the secrets that it names. */
+  readonly notices: { readonly json: string; readonly secrets: string } | undefined;
   readonly logLevel: LogLevel;
   /** Over how long sidecars are sent elsewhere after SIGTERM, milliseconds. */
   readonly drainMs: number;
@@ -62,6 +64,8 @@ const flags = {
     help: 'hours that finished approvals and grants are kept after their end',
     fallback: '24',
   },
+  notices: { help: 'JSON: where people are told of what waits for them (values.yaml of the chart, notifications)' },
+  'notices-secrets': { help: 'folder with the secrets that it names', fallback: '/etc/sidegate/notifications' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   ...limitStoreFlags,
   recorder: { help: 'https:// address to which sidecars bring their records' },
@@ -101,6 +105,7 @@ export function parseSettings(
     admin: read.address('admin'),
     decisions: read.text('decisions') === 'off' ? undefined : read.address('decisions'),
     keepApprovalsMs: read.number('keep-approvals', 'hours') * 3_600_000,
+    notices: readNotices(read),
     logLevel: read.logLevel('log-level'),
     drainMs: read.number('drain', 'seconds') * 1_000,
   };
@@ -134,4 +139,9 @@ function readRecorder({ optional, faults }: Read): string | undefined {
   if (url !== undefined && !/^https:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}$/.test(url))
     faults.push('--recorder must be an https:// address with a port');
   return url;
+}
+
+function readNotices({ optional, text }: Read): Settings['notices'] {
+  const json = optional('notices');
+  return json === undefined ? undefined : { json, secrets: text('notices-secrets') };
 }

@@ -17,6 +17,8 @@ import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
 import type { Leader } from './leader/leader.ts';
 import type { ControlMetrics } from './metrics.ts';
+import { startNotifier } from './notices/index.ts';
+import type { Channel } from './notices/index.ts';
 import { followClusterIssuer } from './policies/cluster-issuer.ts';
 import type { CheckPattern } from './policies/policy-entry.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
@@ -63,6 +65,8 @@ export interface ControllerOptions {
   readonly stream: { readonly host?: string; readonly port: number };
   /** Where people decide by token; undefined: nowhere. */
   readonly decisions?: { readonly host?: string; readonly port: number } | undefined;
+  /** People who are told of what waits for them; undefined: they look for themselves. */
+  readonly notices?: { readonly endpoint: string; readonly channels: readonly Channel[] } | undefined;
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
   readonly onFatal: (why: string) => void;
   /** Shorter times for tests. */
@@ -213,6 +217,20 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onStep: metrics.grant,
     ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
   });
+  const notifier =
+    options.notices === undefined
+      ? undefined
+      : startNotifier({
+          client,
+          approvals,
+          grants,
+          ...options.notices,
+          namespace,
+          clock,
+          logger,
+          leading: () => lease.leading(),
+          onResult: metrics.notice,
+        });
   let leader: Leader | undefined;
   const lease = createLease({
     client,
@@ -226,6 +244,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
       desk.lead();
       granting.lead();
+      notifier?.lead();
     },
     onLost: () => stopFor('leadership is lost'),
   });
@@ -398,7 +417,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       if (authority.authority() !== undefined && state.synced()) await serving.catch(() => undefined);
       endpoint?.close();
       await Promise.all([server?.drain(spreadMs), endpoint?.server.close()]);
-      await Promise.all([desk.close(), granting.close()]);
+      await Promise.all([desk.close(), granting.close(), notifier?.close()]);
       await publisher.close();
       await reporter?.close();
       await authority.close();

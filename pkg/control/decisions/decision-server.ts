@@ -5,9 +5,13 @@ import { JsonError, describeError, jsonValue, parseJson } from '../../base/index
 import type { Clock, Logger } from '../../base/index.ts';
 import { createBucket } from '../stream/index.ts';
 import type { Bucket } from '../stream/index.ts';
+import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import type { Choice, DecisionFault, Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
-/** Where people decide by token: `GET` and `POST /v1/namespaces/NS/approvals|grants/NAME/decision`, TLS, JSON. */
+/**
+ * Where people decide by token: `GET` and `POST /v1/namespaces/NS/approvals|grants/NAME/decision`, TLS, JSON. Without `/decision` it is a page
+ * for browsers that asks for the token.
+ */
 export interface DecisionServer {
   readonly port: number;
   renew(material: { readonly cert: string; readonly key: string }): void;
@@ -15,7 +19,7 @@ export interface DecisionServer {
 }
 
 /** How a request ended, for a metric. A closed set. */
-export const decisionResults = ['viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
+export const decisionResults = ['page', 'viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
 export interface DecisionServerOptions {
@@ -32,7 +36,7 @@ export interface DecisionServerOptions {
 const longestBody = 8_192;
 const longestComment = 1_024;
 const path =
-  /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)\/decision$/;
+  /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)(\/decision)?$/;
 const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
 
 const statuses: Readonly<Record<DecisionFault, number>> = {
@@ -88,12 +92,12 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     return bucket.take() && all.take();
   };
 
-  const send = (response: ServerResponse, status: number, body: object, result: DecisionResult): void => {
+  const send = (response: ServerResponse, status: number, body: object | string, result: DecisionResult): void => {
     options.onResult?.(result);
     if (response.headersSent || response.destroyed) return;
-    const text = JSON.stringify(body);
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     response.writeHead(status, {
-      'content-type': 'application/json',
+      ...(typeof body === 'string' ? decisionPageHeaders : { 'content-type': 'application/json' }),
       'content-length': Buffer.byteLength(text),
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
@@ -111,9 +115,13 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const from = request.socket.remoteAddress ?? '';
     if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
-    const [, namespace, kind, name] = path.exec(request.url ?? '') ?? [];
+    const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');
+    if (decision === undefined) {
+      if (request.method === 'GET') return send(response, 200, decisionPage, 'page');
+      return send(response, 405, { error: 'method' }, 'malformed');
+    }
     const place: Place = { namespace, kind, name };
     const token = bearer.exec(request.headers.authorization ?? '')?.[1];
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
