@@ -32,6 +32,8 @@ export interface Settings {
   readonly keepApprovalsMs: number;
   /** JSON: where people are told of what waits for them, and the folder with the secrets that it names. */
   readonly notices: { readonly json: string; readonly secrets: string } | undefined;
+  /** File with the settings of the token endpoint; undefined: there is none. */
+  readonly tokensFile: string | undefined;
   readonly logLevel: LogLevel;
   /** Over how long sidecars are sent elsewhere after SIGTERM, milliseconds. */
   readonly drainMs: number;
@@ -60,6 +62,7 @@ const flags = {
     help: 'host:port for decisions by token (TLS); `off`: nowhere',
     fallback: `:${controlPorts.decisions}`,
   },
+  tokens: { help: 'file with the settings of the token endpoint, which --decisions serves' },
   'keep-approvals': {
     help: 'hours that finished approvals and grants are kept after their end',
     fallback: '24',
@@ -104,6 +107,7 @@ export function parseSettings(
     listen: read.address('listen'),
     admin: read.address('admin'),
     decisions: read.text('decisions') === 'off' ? undefined : read.address('decisions'),
+    tokensFile: readTokensFileName(read),
     keepApprovalsMs: read.number('keep-approvals', 'hours') * 3_600_000,
     notices: readNotices(read),
     logLevel: read.logLevel('log-level'),
@@ -132,6 +136,11 @@ function readSidecars({ optional, isOn, faults }: Read): Pick<Settings, 'sidecar
   const [sidecarImage, upgradeSidecars] = [optional('sidecar-image'), isOn('upgrade-sidecars')];
   if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
   return { sidecarImage, upgradeSidecars };
+}
+
+function readTokensFileName({ optional, text, faults }: Read): string | undefined {
+  if (optional('tokens') !== undefined && text('decisions') === 'off') faults.push('--tokens needs --decisions');
+  return optional('tokens');
 }
 
 function readRecorder({ optional, faults }: Read): string | undefined {

@@ -6,11 +6,13 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { createBucket } from '../stream/index.ts';
 import type { Bucket } from '../stream/index.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
+import { readBody } from './read-body.ts';
 import type { Choice, DecisionFault, Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
 /**
- * Where people decide by token: `GET` and `POST /v1/namespaces/NS/approvals|grants/NAME/decision`, TLS, JSON. Without `/decision` it is a page
- * for browsers that asks for the token.
+ * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
+ * /v1/namespaces/NS/approvals|grants/NAME/decision`, and what `routes` adds. TLS, JSON. Without `/decision` it is a page for browsers that asks
+ * for the token.
  */
 export interface DecisionServer {
   readonly port: number;
@@ -22,6 +24,17 @@ export interface DecisionServer {
 export const decisionResults = ['page', 'viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
+/** What `routes` answers. */
+export interface RouteAnswer {
+  readonly status: number;
+  /** JSON, or what becomes it. */
+  readonly body: object | string;
+  readonly result: DecisionResult;
+}
+
+/** Undefined: it is no path of theirs. A request has been counted against its address before. */
+export type Routes = (request: IncomingMessage) => Promise<RouteAnswer | undefined>;
+
 export interface DecisionServerOptions {
   /** Default: all addresses. */
   readonly host?: string | undefined;
@@ -30,6 +43,7 @@ export interface DecisionServerOptions {
   readonly decider: TokenDecider;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly routes?: Routes;
   readonly onResult?: (result: DecisionResult) => void;
 }
 
@@ -52,17 +66,6 @@ const statuses: Readonly<Record<DecisionFault, number>> = {
 
 /** Addresses that are remembered for their rate; the oldest are forgotten. */
 const mostAddresses = 4_096;
-
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > longestBody) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
 
 function readChoice(text: string): Choice | undefined {
   try {
@@ -92,12 +95,18 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     return bucket.take() && all.take();
   };
 
-  const send = (response: ServerResponse, status: number, body: object | string, result: DecisionResult): void => {
+  const send = (
+    response: ServerResponse,
+    status: number,
+    body: object | string,
+    result: DecisionResult,
+    kind: Readonly<Record<string, string>> = { 'content-type': 'application/json' },
+  ): void => {
     options.onResult?.(result);
     if (response.headersSent || response.destroyed) return;
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     response.writeHead(status, {
-      ...(typeof body === 'string' ? decisionPageHeaders : { 'content-type': 'application/json' }),
+      ...kind,
       'content-length': Buffer.byteLength(text),
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
@@ -115,11 +124,13 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const from = request.socket.remoteAddress ?? '';
     if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
+    const answered = await options.routes?.(request);
+    if (answered !== undefined) return send(response, answered.status, answered.body, answered.result);
     const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');
     if (decision === undefined) {
-      if (request.method === 'GET') return send(response, 200, decisionPage, 'page');
+      if (request.method === 'GET') return send(response, 200, decisionPage, 'page', decisionPageHeaders);
       return send(response, 405, { error: 'method' }, 'malformed');
     }
     const place: Place = { namespace, kind, name };
@@ -127,7 +138,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
     if (request.method === 'GET') return finish(response, await decider.view(place, token), 'viewed');
     if (request.method !== 'POST') return send(response, 405, { error: 'method' }, 'malformed');
-    const text = await readBody(request);
+    const text = await readBody(request, longestBody);
     if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
     const choice = readChoice(text);
     if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');

@@ -54,10 +54,11 @@ const allowInsecureLoopback = {
 
 export const provider = {
   type: 'object',
-  description: 'A source of proven callers. Exactly one of `oidc`, `serviceAccount` and `clientCertificate`.',
+  description:
+    'A source of proven callers. Exactly one of `oidc`, `serviceAccount`, `sidegate` and `clientCertificate`.',
   required: ['name'],
   'x-sidegate-conditions': [
-    { kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'clientCertificate'] },
+    { kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'sidegate', 'clientCertificate'] },
     {
       kind: 'NotBeside',
       field: 'kubernetesUser',
@@ -148,6 +149,21 @@ export const provider = {
         caSecretRef: issuerCaSecretRef,
         caFile: issuerCaFile,
         allowInsecureLoopback,
+      },
+    },
+    sidegate: {
+      type: 'object',
+      description:
+        "Short tokens that Sidegate's controller gives for SAML assertions ([identity.md](identity.md)). Their subject, groups and claims are what the chart's values say of the identity provider.",
+      required: ['idp', 'audiences'],
+      'x-sidegate-example': '{ idp: okta, audiences: [inference] }',
+      properties: {
+        idp: {
+          ...name,
+          description: "Name of the identity provider in the chart's values (`tokens.idps`).",
+          'x-sidegate-example': 'okta',
+        },
+        audiences,
       },
     },
     clientCertificate: {
