@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { run } from './run.ts';
+import { noLogin } from '../../test/support/no-login.ts';
 
 const certificate = (body: string): string => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
 
@@ -33,6 +34,7 @@ function sidegate(line: string, files: Readonly<Record<string, string>> = {}) {
         written[path] = text;
       },
       checkPattern: (pattern) => (pattern.includes('(?=') ? 'lookahead is not RE2' : undefined),
+      login: noLogin,
       publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
       now: () => 0,
       sleep: () => Promise.resolve(),
@@ -252,6 +254,7 @@ describe('ca', () => {
         },
         writeFile: () => undefined,
         checkPattern: () => undefined,
+        login: noLogin,
         publicRoots: [],
         now: () => 0,
         sleep: () => Promise.resolve(),
