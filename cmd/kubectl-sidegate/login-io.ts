@@ -135,7 +135,17 @@ const browse: LoginIo['browse'] = (url) => {
 };
 
 const listen: LoginIo['listen'] = async ({ answer, ms, late }) => {
+  let [answering, closing] = [0, false];
+  // The person's last page is on its way when the login is done: it is not cut off.
+  const end = (): void => {
+    if (closing && answering === 0) server.close();
+  };
   const server = createServer((request, response) => {
+    answering++;
+    response.on('close', () => {
+      answering--;
+      end();
+    });
     readAll(request, mostBodyBytes)
       .then((body) => answer({ method: request.method ?? '', target: request.url ?? '/', body }))
       .catch(() => ({ status: 400, text: 'this cannot be read' }))
@@ -158,8 +168,8 @@ const listen: LoginIo['listen'] = async ({ answer, ms, late }) => {
     port: (server.address() as AddressInfo).port,
     close() {
       clearTimeout(timer);
-      server.close();
-      server.closeIdleConnections();
+      closing = true;
+      end();
     },
   };
 };
