@@ -33,6 +33,9 @@ function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAcce
   return inClusterAccess({ host, port: process.env['KUBERNETES_SERVICE_PORT'] });
 }
 
+/** In the image the thread that searches is a bundle of its own, beside this one. */
+const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('./recorder-search.js', import.meta.url) };
+
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
   const meters = createMeters();
@@ -45,7 +48,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   });
   const trust = watchTrust(settings.trust, clock, logger);
   mkdirSync(settings.data, { recursive: true, mode: 0o700 });
-  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock });
+  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock, ...thread });
   const committer = createCommitter({
     store,
     clock,

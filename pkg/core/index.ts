@@ -94,7 +94,7 @@ export type { CombinationRow, CombinedField } from './combination.ts';
 export { compileSnapshot, noPolicy } from './compile.ts';
 export type { CompileOptions } from './compile.ts';
 export { expireSnapshot } from './expire.ts';
-export { explain } from './explain.ts';
+export { explain, withProfile } from './explain.ts';
 export type { ExplainedAccessRule, ExplainedGuard, ExplainedLabel, Explanation } from './explain.ts';
 export { PolicyError } from './policy-error.ts';
 export type { PolicyErrorCode } from './policy-error.ts';

@@ -89,12 +89,15 @@ export interface DataPlane {
   flushRecord(): void;
   /** See {@link Listener.leave}. */
   leave(on: boolean): void;
-  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it. */
+  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it: connections close a second later. */
   drain(graceMs: number): Promise<void>;
 }
 
 /** Connections that were accepted last, kept for {@link DataPlane.arrivedFrom}. */
 const rememberedPeers = 256;
+
+/** In which callers whose answers are ended hear why, before their connections close. */
+const lastWordsMs = 1_000;
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { policy, metrics, clock, logger } = options;
@@ -277,7 +280,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       draining ??= (async () => {
         authoritiesPoll.cancel();
         live.endHeld('shutting_down');
-        await Promise.all([...listeners].map((listener) => listener.close(graceMs)));
+        const overdue = clock.after(graceMs, () => live.endAll('shutting_down'));
+        await Promise.all([...listeners].map((listener) => listener.close(graceMs + lastWordsMs)));
+        overdue.cancel();
         live.endAll('shutting_down');
         record.flush();
         grants?.close();

@@ -383,7 +383,7 @@ class GovernedRequest {
     this.#lanes = outcome.record;
     this.#edits.push(...outcome.edits);
     this.#stage('inspect');
-    const rule = blockedBy(this.#session);
+    const rule = blockedBy(this.#session.acts());
     if (rule !== undefined) {
       await this.record();
       throw new RefusedError('guard_blocked', { rule });

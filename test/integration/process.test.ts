@@ -223,7 +223,9 @@ describe('SIGTERM', () => {
     await until(() => got.includes('word'), 'the stream');
     const from = performance.now();
     sidecar.child.kill('SIGTERM');
-    expect((await answer).text).not.toContain('[DONE]');
+    const { text } = await answer;
+    expect(text).not.toContain('[DONE]');
+    expect(text).toContain('"code":"shutting_down"');
     expect((await sidecar.ended).code).toBe(0);
     expect(performance.now() - from).toBeLessThan(20_000);
     const [end, stop] = events('audit.jsonl').slice(-2);

@@ -58,6 +58,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'inject',
     'kube',
     'local',
+    'proxy',
     'record',
   ],
 };

@@ -37,8 +37,8 @@ export function sessionRoutes(
         const query = readQuery(body);
         await allow(query.namespace);
         await note('search', JSON.stringify(body));
-        const { sessions, cursor } = await store.search(query);
-        return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null };
+        const { sessions, cursor, unsearched = 0 } = await store.search(query);
+        return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null, unsearched };
       },
     },
     {

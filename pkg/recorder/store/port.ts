@@ -22,7 +22,7 @@ export interface RecordStore {
   departed(before: number, atMost: number): Promise<readonly DepartedChain[]>;
   /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. */
   settle(chain: Pick<DepartedChain, 'source' | 'chain'>, additions: readonly Addition[]): Promise<void>;
-  /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. Until then a search reads it. */
+  /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. A search does it first, within a second. */
   index(): Promise<boolean>;
   search(query: SessionQuery): Promise<SessionPage>;
   /** All lines of a session in their order, each as it was hashed, without line feed. */
@@ -173,6 +173,8 @@ export interface SessionPage {
   readonly sessions: readonly SessionSummary[];
   /** For the next page; undefined: this was the last. */
   readonly cursor: string | undefined;
+  /** Of a search by text: blocks, the newest, whose words are not in the index yet. Undefined: none. */
+  readonly unsearched?: number;
 }
 
 export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
