@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { formatFault, parsePolicies } from '../pkg/crd/index.ts';
 
 // What is true of the bundles and not of the source: what is compiled ahead, and what is not loaded at a start.
@@ -37,6 +37,23 @@ function run(name: string, args: readonly string[]): { stdout: string; stderr: s
     { cwd: folder, encoding: 'utf8' },
   );
   return { stdout, stderr, loaded: readFileSync(join(folder, 'loaded'), 'utf8').split('\n') };
+}
+
+/** The text of a program and of all that it imports before it does anything; some begin by loading their `run.ts`. */
+function startOf(name: string): string {
+  const seen = new Map<string, string>();
+  const visit = (path: string): void => {
+    if (seen.has(path)) return;
+    const text = readFileSync(path, 'utf8');
+    seen.set(path, text);
+    for (const pattern of [
+      /^(?:import|export)\b[^;'"]*?['"](\.{1,2}\/[^'"]+)['"]/gm,
+      /^await import\("([^"]*\/run-[^"]*)"\)/gm,
+    ])
+      for (const [, target = ''] of text.matchAll(pattern)) visit(resolve(dirname(path), target));
+  };
+  visit(join(folder, `${name}.js`));
+  return [...seen.values()].join('\n');
 }
 
 const sources = (): readonly string[] =>
@@ -75,6 +92,16 @@ describe('the bundles', () => {
     // The client of Valkey has it too, in a chunk that is loaded only where limits are shared.
     const others = sources().filter((text) => !text.includes('node_modules/@redis/client/'));
     expect(others.filter((text) => /node_modules\/(@opentelemetry|prom-client\/lib\/cluster)/.test(text))).toEqual([]);
+  });
+
+  test('load the SAML library only where SAML is configured', () => {
+    const saml = 'node_modules/@node-saml/node-saml/';
+    expect(sources().filter((text) => text.includes(saml))).toHaveLength(1);
+    for (const name of ['sidecar', 'controller', 'recorder', 'webhook', 'kubectl-sidegate']) {
+      const start = startOf(name);
+      expect(start.length).toBeGreaterThan(50_000);
+      expect(start).not.toContain(saml);
+    }
   });
 
   test('load no undici, which nothing here uses', () => {

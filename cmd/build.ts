@@ -80,6 +80,7 @@ await build({
     'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts',
     pause: 'cmd/pause/main.ts',
     recorder: 'cmd/recorder/main.ts',
+    'recorder-search': 'pkg/recorder/store/search/reader-thread.ts',
     sidecar: 'cmd/sidecar/main.ts',
     webhook: 'cmd/webhook/main.ts',
   },

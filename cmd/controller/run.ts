@@ -11,6 +11,7 @@ import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { watchLimitStore } from './limit-store.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
+import { readTokensFile } from './tokens-file.ts';
 
 async function accessOf({ kubeconfig, apiServer }: Settings): Promise<ClusterAccess> {
   if (kubeconfig !== undefined || apiServer === undefined) return kubeconfigAccess(kubeconfig);
@@ -68,6 +69,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         ? settings.decisions
         : { port: settings.decisions.port },
     keepApprovalsMs: settings.keepApprovalsMs,
+    ...(settings.tokensFile === undefined ? {} : { tokens: readTokensFile(settings.tokensFile) }),
     onFatal: (why) => ending.stop(why, 1),
   });
   logger.info('controller is up', { replica: settings.replica, admin: admin.port });

@@ -30,6 +30,8 @@ export interface Settings {
   /** Undefined: nobody decides by token. */
   readonly decisions: Address | undefined;
   readonly keepApprovalsMs: number;
+  /** File with the settings of the token endpoint; undefined: there is none. */
+  readonly tokensFile: string | undefined;
   readonly logLevel: LogLevel;
   /** Over how long sidecars are sent elsewhere after SIGTERM, milliseconds. */
   readonly drainMs: number;
@@ -58,6 +60,7 @@ const flags = {
     help: 'host:port for decisions by token (TLS); `off`: nowhere',
     fallback: `:${controlPorts.decisions}`,
   },
+  tokens: { help: 'file with the settings of the token endpoint, which --decisions serves' },
   'keep-approvals': {
     help: 'hours that finished approvals and grants are kept after their end',
     fallback: '24',
@@ -100,6 +103,7 @@ export function parseSettings(
     listen: read.address('listen'),
     admin: read.address('admin'),
     decisions: read.text('decisions') === 'off' ? undefined : read.address('decisions'),
+    tokensFile: readTokensFileName(read),
     keepApprovalsMs: read.number('keep-approvals', 'hours') * 3_600_000,
     logLevel: read.logLevel('log-level'),
     drainMs: read.number('drain', 'seconds') * 1_000,
@@ -127,6 +131,11 @@ function readSidecars({ optional, isOn, faults }: Read): Pick<Settings, 'sidecar
   const [sidecarImage, upgradeSidecars] = [optional('sidecar-image'), isOn('upgrade-sidecars')];
   if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
   return { sidecarImage, upgradeSidecars };
+}
+
+function readTokensFileName({ optional, text, faults }: Read): string | undefined {
+  if (optional('tokens') !== undefined && text('decisions') === 'off') faults.push('--tokens needs --decisions');
+  return optional('tokens');
 }
 
 function readRecorder({ optional, faults }: Read): string | undefined {

@@ -14,6 +14,7 @@ import {
   createAuditServer,
   createCommitter,
   createIngestServer,
+  keepAuthorities,
   keepHeads,
   keepUp,
   openSqliteStore,
@@ -32,6 +33,9 @@ function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAcce
   return inClusterAccess({ host, port: process.env['KUBERNETES_SERVICE_PORT'] });
 }
 
+/** In the image the thread that searches is a bundle of its own, beside this one. */
+const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('./recorder-search.js', import.meta.url) };
+
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
   const meters = createMeters();
@@ -44,7 +48,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   });
   const trust = watchTrust(settings.trust, clock, logger);
   mkdirSync(settings.data, { recursive: true, mode: 0o700 });
-  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock });
+  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock, ...thread });
   const committer = createCommitter({
     store,
     clock,
@@ -56,6 +60,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     settings.logKey === undefined
       ? undefined
       : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
+  // Before anything that they have signed.
+  const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({ store, clock, logger, retentionDays: settings.retentionDays });
   const running: { ending?: Ending } = {};
   const server = await createIngestServer({
@@ -122,6 +128,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await audit.close();
     await server.close();
     await vanished.close();
+    await stopAuthorities();
     client.close();
     await upkeep.close();
     await heads?.sign();

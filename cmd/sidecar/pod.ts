@@ -100,6 +100,7 @@ export async function runPod(
     credentials: remote.credentials,
     approvals: remote.approvals,
     grants: remote.grants,
+    revocations: remote.revocations,
     audit,
     tls: remote.serving,
     clientCa: undefined,

@@ -5,7 +5,10 @@ import type {
   ExplainedLabel,
   MatchedRule,
   RateLimits,
+  RuleAct,
 } from '../core/index.ts';
+import type { Judgement } from '../proxy/index.ts';
+import type { JudgedContent } from './policy-explain-content.ts';
 
 /** An explanation for people: one section for each part of a policy, one line for each rule, in the order in which they act. */
 
@@ -104,7 +107,22 @@ function valueText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-export function explanationText(request: AccessRequest, explanation: Explanation): string {
+/** What was found in given content, and what of it goes on. */
+function judgedText(what: string, to: string, judged: Judgement | undefined): string[] {
+  if (judged === undefined) return [];
+  const row = (one: RuleAct): string[] => [one.rule, one.act, (one.by ?? []).join(', ')];
+  const found = [...judged.acts.map(row), ...judged.observed.map((one) => [...row(one), 'observed'])];
+  const { blockedBy, approvals, passed } = judged;
+  const outcome =
+    blockedBy !== undefined
+      ? `  REFUSED by ${blockedBy}`
+      : approvals.length > 0
+        ? `  waits for an approval, by ${approvals.join(', ')}; then ${to} gets: ${passed}`
+        : `  ${to} gets: ${passed}`;
+  return section(what, [...(found.length === 0 ? ['  no rule finds anything'] : table(found)), outcome]);
+}
+
+export function explanationText(request: AccessRequest, explanation: Explanation, content: JudgedContent): string {
   const model = request.model === undefined ? '' : ` on ${request.model}`;
   const lines = [
     `${explanation.generation} (${explanation.enforcing ? 'enforcing' : 'observing only'})`,
@@ -128,6 +146,9 @@ export function explanationText(request: AccessRequest, explanation: Explanation
     ...observedText(explanation),
     ...section('guards', table(explanation.guards.map(guardRow))),
     ...section('classification: for this caller', table(explanation.classification.map(labelRow))),
+    ...section('in this request', content.refusal === undefined ? [] : [`  REFUSED: ${content.refusal}`]),
+    ...judgedText('in this request', 'the model', content.request),
+    ...judgedText('in this answer', 'the caller', content.answer),
     ...section('prompts of token ids', [`  ${explanation.tokenPrompts}`]),
     ...section('answers', responseLimitsText(explanation)),
     ...section(

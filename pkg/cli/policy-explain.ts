@@ -1,14 +1,18 @@
-import { PolicyError, compileSnapshot, explain, operations } from '../core/index.ts';
+import { CodedError } from '../base/index.ts';
+import { compileSnapshot, explain, operations, withProfile } from '../core/index.ts';
 import type { Identity, Operation, Policy, Profile } from '../core/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { explanationText } from './explanation-text.ts';
 import { parseFlags } from './flags.ts';
 import type { Flags } from './flags.ts';
+import { contentSpecs, contentUsage, givenRequest, judgeContent } from './policy-explain-content.ts';
+import type { JudgedContent } from './policy-explain-content.ts';
 import { readPolicies } from './read-policies.ts';
 
 const usage = `sidegate policy explain FILE... [flags]
 
-Says rule by rule what a caller's request would meet: access, guards, what is masked, limits, and whose each value is.
+Says rule by rule what a caller's request would meet: access, guards, what is masked, limits, and whose each value is. Content that is
+given with --prompt, --request and --answer is decided by the sidecar's own inspection; nothing is sent anywhere.
 
   --user NAME        the caller's subject; without --user, --group, --scope and --provider nobody is proven
   --group NAME       a group of the caller; may be repeated
@@ -16,11 +20,12 @@ Says rule by rule what a caller's request would meet: access, guards, what is ma
   --provider NAME    who proved the caller: its name, or NAMESPACE/POLICY/NAME; needed where policies have several
   --operation NAME   ${operations.join(', ')} (default Chat)
   --model NAME       the model that the request names
+${contentUsage}
   --profile NAME     as if the policies had this profile: Strict, Standard or Relaxed
   --json             print the explanation as JSON
   --help             this text
 
-Exit code: 0 the request is allowed, 1 it is denied or the policies have faults, 2 not understood.
+Exit code: 0 the request is allowed, 1 it or the answer is refused or the policies have faults, 2 not understood.
 `;
 
 const specs = {
@@ -31,6 +36,7 @@ const specs = {
   operation: { kind: 'text', choices: operations },
   model: { kind: 'text' },
   profile: { kind: 'text', choices: ['Strict', 'Standard', 'Relaxed'] },
+  ...contentSpecs,
   json: { kind: 'switch' },
 } as const;
 
@@ -42,10 +48,10 @@ interface KnownProvider {
 
 /** Those that stay when the policies are combined: only they prove callers. */
 function knownProviders(policies: readonly Policy[]): readonly KnownProvider[] {
-  return compileSnapshot(policies, { revision: 0 }).providers.map(({ id, oidc, serviceAccount }) => ({
+  return compileSnapshot(policies, { revision: 0 }).providers.map(({ id, oidc, serviceAccount, sidegate }) => ({
     id,
     name: id.slice(id.lastIndexOf('/') + 1),
-    issuer: oidc?.issuer ?? serviceAccount?.issuer ?? '',
+    issuer: oidc?.issuer ?? serviceAccount?.issuer ?? sidegate?.issuer ?? '',
   }));
 }
 
@@ -87,26 +93,38 @@ function isProfile(text: string | undefined): text is Profile {
   return text === 'Strict' || text === 'Standard' || text === 'Relaxed';
 }
 
-/** @throws PolicyError */
-function explainPolicies(policies: readonly Policy[], flags: Flags, io: CommandIo): ExitCode {
-  const found = callerOf(flags, policies);
-  if ('fault' in found) {
-    io.stderr(`${found.fault}\n`);
+/** Later where there is content to decide. @throws PolicyError, CodedError; the promise fails with the same. */
+function explainPolicies(given: readonly Policy[], flags: Flags, io: CommandIo): ExitCode | Promise<ExitCode> {
+  const misunderstood = (fault: string): ExitCode => {
+    io.stderr(`${fault}\n`);
     return 2;
-  }
+  };
+  const profile = flags.text('profile');
+  const policies = withProfile(given, isProfile(profile) ? profile : undefined);
+  const found = callerOf(flags, policies);
+  if ('fault' in found) return misunderstood(found.fault);
   const operation = flags.text('operation') ?? 'Chat';
   if (!isOperation(operation)) return 2;
-  const profile = flags.text('profile');
-  const request = { caller: found.caller, operation, model: flags.text('model') };
-  const explanation = explain(policies, request, { revision: 0, ...(isProfile(profile) ? { profile } : {}) });
-  const text = flags.on('json')
-    ? `${JSON.stringify({ request, ...explanation }, undefined, 2)}\n`
-    : explanationText(request, explanation);
-  io.stdout(text);
-  return explanation.decision.kind === 'allow' ? 0 : 1;
+  const content = givenRequest(flags, operation, io);
+  if ('fault' in content) return misunderstood(content.fault);
+  const { caller } = found;
+  const request = { caller, operation, model: content.request?.model ?? flags.text('model') };
+  const explanation = explain(policies, request, { revision: 0 });
+  const unread = content.request?.view.tokenInput === true && explanation.tokenPrompts === 'refused';
+  const say = (judged: JudgedContent): ExitCode => {
+    const text = flags.on('json')
+      ? `${JSON.stringify({ request, ...explanation, content: judged }, undefined, 2)}\n`
+      : explanationText(request, explanation, judged);
+    io.stdout(text);
+    const refused =
+      judged.refusal !== undefined || [judged.request, judged.answer].some((one) => one?.blockedBy !== undefined);
+    return explanation.decision.kind === 'allow' && !refused ? 0 : 1;
+  };
+  if (unread) return say({ refusal: 'token_input_uninspectable' });
+  return judgeContent(policies, caller, content.request, flags.text('answer'))?.then(say) ?? say({});
 }
 
-function run(args: readonly string[], io: CommandIo): ExitCode {
+function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
   const parsed = parseFlags(args, specs, { name: 'FILE', least: 1, most: 1000 });
   if ('help' in parsed) {
     io.stdout(usage);
@@ -121,12 +139,16 @@ function run(args: readonly string[], io: CommandIo): ExitCode {
     io.stderr(`${faults.join('\n')}\n`);
     return 1;
   }
-  try {
-    return explainPolicies(policies, parsed.flags, io);
-  } catch (error) {
-    if (!(error instanceof PolicyError)) throw error;
+  const fault = (error: unknown): ExitCode => {
+    if (!(error instanceof CodedError)) throw error;
     io.stderr(`${error.message}\n`);
     return 1;
+  };
+  try {
+    const code = explainPolicies(policies, parsed.flags, io);
+    return code instanceof Promise ? code.catch(fault) : code;
+  } catch (error) {
+    return fault(error);
   }
 }
 

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import type { CommandIo } from './command.ts';
 import { run } from './run.ts';
+import { noLogin } from '../../test/support/no-login.ts';
 
 const certificate = (body: string): string => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
 
@@ -14,31 +16,41 @@ access:
 guards: [{ name: secrets, direction: Request, match: { detectors: [Secrets] }, action: Block }]
 classification: [{ label: pii, detectors: [Email], visibleTo: [{ group: audit }], otherwise: Mask }]`;
 
+function ioOf(
+  files: Readonly<Record<string, string>>,
+  out: string[],
+  err: string[],
+  written: Record<string, string> = {},
+): CommandIo {
+  return {
+    stdout: (text) => void out.push(text),
+    stderr: (text) => void err.push(text),
+    readFile: (path) => {
+      const text = files[path];
+      if (text === undefined) throw new Error('no such file');
+      return text;
+    },
+    writeFile: (path, text) => {
+      if (path.startsWith('/no/')) throw new Error('no such folder');
+      written[path] = text;
+    },
+    checkPattern: (pattern) => (pattern.includes('(?=') ? 'lookahead is not RE2' : undefined),
+    login: noLogin,
+    publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
+    now: () => 0,
+    sleep: () => Promise.resolve(),
+    openCluster: () => Promise.reject(new Error('there is none here')),
+    ask: () => Promise.reject(new Error('there is none here')),
+  };
+}
+
 function sidegate(line: string, files: Readonly<Record<string, string>> = {}) {
   const out: string[] = [];
   const err: string[] = [];
   const written: Record<string, string> = {};
   const code = run(
     line.split(' ').filter((word) => word !== ''),
-    {
-      stdout: (text) => void out.push(text),
-      stderr: (text) => void err.push(text),
-      readFile: (path) => {
-        const text = files[path];
-        if (text === undefined) throw new Error('no such file');
-        return text;
-      },
-      writeFile: (path, text) => {
-        if (path.startsWith('/no/')) throw new Error('no such folder');
-        written[path] = text;
-      },
-      checkPattern: (pattern) => (pattern.includes('(?=') ? 'lookahead is not RE2' : undefined),
-      publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
-      now: () => 0,
-      sleep: () => Promise.resolve(),
-      openCluster: () => Promise.reject(new Error('there is none here')),
-      ask: () => Promise.reject(new Error('there is none here')),
-    },
+    ioOf(files, out, err, written),
   );
   return { code, out: out.join(''), err: err.join(''), written };
 }
@@ -207,6 +219,112 @@ describe('policy explain', () => {
   });
 });
 
+describe('policy explain with content', () => {
+  const guarded = policyText(`${team}
+approvals: { approvers: [{ group: leads }] }`).replace(
+    'guards: [',
+    `guards: [
+    { name: mail, direction: Request, match: { detectors: [Email] }, action: Mask },
+    { name: risky, direction: Request, match: { words: [exfiltrate] }, action: RequireApproval },
+    { name: slip, direction: Response, match: { words: [kryptonite] }, action: Block },`,
+  );
+  const files = (request: unknown = {}): Record<string, string> => ({
+    'a.yaml': guarded,
+    'r.json': typeof request === 'string' ? request : JSON.stringify(request),
+  });
+  const asked = async (flags: readonly string[], given = files(), group = 'eng') => {
+    const out: string[] = [];
+    const err: string[] = [];
+    const code = await run(['policy', 'explain', 'a.yaml', '--group', group, ...flags], ioOf(given, out, err));
+    return { code, out: out.join(''), err: err.join('') };
+  };
+  const model = ['--model', 'llama-3'];
+
+  test.each<[string, string, number, RegExp]>([
+    ['a secret is refused', 'use AKIAIOSFODNN7EXAMPLE', 1, /p\/secrets +blocked +AwsKey\n +REFUSED by p\/secrets/],
+    [
+      'so is one in base64',
+      `use ${Buffer.from('AKIAIOSFODNN7EXAMPLE').toString('base64')}`,
+      1,
+      /REFUSED by p\/secrets/,
+    ],
+    [
+      'mail is masked',
+      'ask ana@example.com',
+      0,
+      /p\/mail +masked +Email\n.*the model gets: .*"content":"ask \[mail\]"/,
+    ],
+    ['some words wait', 'exfiltrate it', 0, /p\/risky +held +word\n +waits for an approval, by p\/risky/],
+    ['look-alikes wait as well', 'exfi1trаte it', 0, /waits for an approval, by p\/risky/],
+    ['all else passes as it is', 'hello', 0, /no rule finds anything\n.*"content":"hello"/],
+  ])('decides a prompt rule by rule: %s', async (_name, prompt, code, text) => {
+    const explained = await asked([...model, '--prompt', prompt]);
+    expect(explained).toMatchObject({ code, err: '' });
+    expect(explained.out.replace(/ {2,}/g, '  ')).toMatch(text);
+  });
+
+  test('decides a whole request, whose model is the one that access is asked for', async () => {
+    const messages = [
+      { role: 'system', content: 'the key is AKIAIOSF' },
+      { role: 'user', content: 'ODNN7EXAMPLE' },
+    ];
+    const explained = await asked(['--request', 'r.json'], files({ model: 'llama-3', messages }));
+    expect(explained.code).toBe(1);
+    expect(explained.out).toContain('Chat on llama-3');
+    expect(explained.out).toContain('REFUSED by p/secrets');
+    expect((await asked(['--request', 'r.json'], files({ model: 'gpt', messages }))).out).toContain('gpt is none of');
+  });
+
+  test.each<[string, string, number, string]>([
+    ['eng', 'write to ana@example.com', 0, 'the caller gets: write to [pii]'],
+    ['audit', 'write to ana@example.com', 1, 'the caller gets: write to ana@example.com'],
+    ['eng', 'about kryptonite', 1, 'REFUSED by p/slip'],
+  ])('says what %s gets of the answer "%s"', async (group, answer, code, text) => {
+    const explained = await asked([...model, '--answer', answer], files(), group);
+    expect(explained.code).toBe(code);
+    expect(explained.out).toContain(text);
+  });
+
+  test('says what policies that observe would do', async () => {
+    const observing = { 'a.yaml': guarded.replace('spec:\n', 'spec:\n  mode: Observe\n') };
+    const { code, out } = await asked(['--prompt', 'use AKIAIOSFODNN7EXAMPLE'], observing);
+    expect(code).toBe(0);
+    expect(out).toMatch(/p\/secrets +blocked +AwsKey +observed/);
+    expect(out).toContain('"content":"use AKIAIOSFODNN7EXAMPLE"');
+  });
+
+  test('prints JSON', async () => {
+    const { out } = await asked([...model, '--prompt', 'ask ana@example.com', '--answer', 'hello', '--json']);
+    expect(JSON.parse(out)).toMatchObject({
+      content: {
+        request: { acts: [{ rule: 'p/mail', act: 'masked', by: ['Email'], count: 1 }], approvals: [] },
+        answer: { acts: [], passed: 'hello' },
+      },
+    });
+  });
+
+  test('prompts of token ids are refused unread', async () => {
+    const { code, out } = await asked(
+      ['--request', 'r.json', '--operation', 'Completions'],
+      files({ model: 'llama-3', prompt: [1, 2, 3] }),
+    );
+    expect(code).toBe(1);
+    expect(out).toContain('REFUSED: token_input_uninspectable');
+  });
+
+  test.each<[string, readonly string[], unknown, string]>([
+    ['both', ['--prompt', 'a', '--request', 'r.json'], {}, '--prompt and --request are one or the other'],
+    ['no JSON', ['--request', 'r.json'], '{', '--request r.json: 400 invalid_json'],
+    ['no shape', ['--request', 'r.json'], [], '--request r.json: 400 invalid_request'],
+    ['no file', ['--request', 'x.json'], {}, '--request x.json: cannot be read (no such file)'],
+    ['no prompt', ['--prompt', 'a', '--operation', 'Health'], {}, '--prompt: Health has no prompt'],
+  ])('content that is %s is not understood', async (_name, flags, request, message) => {
+    const { code, out, err } = await asked(flags, files(request));
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain(message);
+  });
+});
+
 describe('ca', () => {
   const ca = certificate('Y2E=');
   test('prints the certificate of the data folder', () => {
@@ -242,22 +360,7 @@ describe('ca', () => {
     async (line) => {
       const files = line === 'ca' ? {} : { '.sidegate/ca.pem': ca };
       const err: string[] = [];
-      const code = await run(line.split(' '), {
-        stdout: () => undefined,
-        stderr: (text) => void err.push(text),
-        readFile: (path) => {
-          const text = (files as Record<string, string>)[path];
-          if (text === undefined) throw new Error('no such file');
-          return text;
-        },
-        writeFile: () => undefined,
-        checkPattern: () => undefined,
-        publicRoots: [],
-        now: () => 0,
-        sleep: () => Promise.resolve(),
-        openCluster: () => Promise.reject(new Error('there is none here')),
-        ask: () => Promise.reject(new Error('there is none here')),
-      });
+      const code = await run(line.split(' '), ioOf(files, [], err));
       expect({ code, err: err.join('') }).toEqual({
         code: 1,
         err: 'no cluster: there is none here; name one with --kubeconfig or --context\n',

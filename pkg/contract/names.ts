@@ -135,6 +135,10 @@ export const controlPlane = {
   logKey: 'sidegate-log-key',
   /** Secret with the authority that signs sidecars: the controllers' alone. */
   authority: 'sidegate-ca',
+  /** Secret with the keys that sign Sidegate's own tokens: the controllers' alone. */
+  tokenKeys: 'sidegate-token-keys',
+  /** ConfigMap, an entry a key: tokens that were taken back. People write it. */
+  revocations: 'sidegate-revocations',
   /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
   trust: 'sidegate-trust',
   /** ConfigMap in each governed namespace, key {@link controlPlane.caKey}: for callers only, nothing of ours reads it. */

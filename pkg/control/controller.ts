@@ -2,7 +2,8 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane } from '../contract/index.ts';
 import { selectorMatches } from '../core/index.ts';
-import { createIdentityVerifier } from '../identity/index.ts';
+import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
+import type { SamlIdp } from '../identity/index.ts';
 import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createApprovalCache, createApprovalDesk } from './approvals/index.ts';
@@ -29,6 +30,9 @@ import { createAckBook } from './status/ack-book.ts';
 import { startAckPublisher } from './status/ack-publisher.ts';
 import { createStreamServer, keepServingCertificate } from './stream/index.ts';
 import type { StreamAuthority, LimitStoreAddress, StreamServer } from './stream/index.ts';
+import { createRevocations } from './tokens/index.ts';
+import { startTokenService } from './tokens/token-service.ts';
+import type { TokenService } from './tokens/token-service.ts';
 import { createTokenReviewer } from './token-reviewer.ts';
 
 export interface ControllerOptions {
@@ -63,6 +67,8 @@ export interface ControllerOptions {
   readonly stream: { readonly host?: string; readonly port: number };
   /** Where people decide by token; undefined: nowhere. */
   readonly decisions?: { readonly host?: string; readonly port: number } | undefined;
+  /** Needs `decisions`. Undefined: nobody. */
+  readonly tokens?: TokenSettings | undefined;
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
   readonly onFatal: (why: string) => void;
   /** Shorter times for tests. */
@@ -87,9 +93,21 @@ export interface Controller {
   close(spreadMs: number): Promise<void>;
 }
 
+/** Where people exchange SAML assertions for short tokens. */
+export interface TokenSettings {
+  /** How callers reach the endpoint: `https://…`, without a slash at its end. It is our SAML entity id, and part of each token's issuer. */
+  readonly url: string;
+  /** Longest life of a token, milliseconds. */
+  readonly lifeMs: number;
+  /** Each with the audiences that its people may ask for; the first is the default. Names and entity ids differ. */
+  readonly idps: readonly (SamlIdp & { readonly audiences: readonly string[] })[];
+}
+
 /** Without a word from the API server for so long, others are better asked. */
 const staleMs = 300_000;
 const definitionsMs = 300_000;
+/** What holds no longer is removed so often. */
+const sweepMs = 60_000;
 
 /**
  * A replica: everything that the parts of this package do, wired.
@@ -213,6 +231,38 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onStep: metrics.grant,
     ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
   });
+  const revocations = createRevocations({
+    client,
+    clock,
+    logger,
+    namespace,
+    ...(timings !== undefined && { timings }),
+    onFault: metrics.watchFault,
+  });
+  const tokens: TokenService | undefined =
+    options.tokens === undefined
+      ? undefined
+      : await startTokenService({
+          ...options.tokens,
+          client,
+          clock,
+          logger,
+          namespace,
+          revocations,
+          leading: () => lease.leading(),
+          get: createHttpGet(clock),
+          onKeys(keys) {
+            if (index.setTokenIssuer(keys)) directory.policiesChanged();
+          },
+        });
+  const sweep = (): void => {
+    if (!lease.leading()) return;
+    revocations.sweep().catch((error: unknown) => {
+      logger.warn('revocations could not be swept', { error: describeError(error) });
+    });
+    void tokens?.sweep();
+  };
+  const sweeping = clock.every(sweepMs, sweep);
   let leader: Leader | undefined;
   const lease = createLease({
     client,
@@ -226,6 +276,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
       leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
       desk.lead();
       granting.lead();
+      tokens?.lead();
+      sweep();
     },
     onLost: () => stopFor('leadership is lost'),
   });
@@ -265,6 +317,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       clock,
       logger,
       verifiers: createIdentityVerifier({ clock, logger }),
+      revokes: (who) => revocations.revokes(who),
       providersOf: (at) =>
         state.pods
           .by(namespaceIndex, at)
@@ -283,13 +336,21 @@ export async function startController(options: ControllerOptions): Promise<Contr
       decider,
       clock,
       logger,
+      ...(tokens !== undefined && { routes: tokens.routes }),
       onResult: metrics.decision,
     });
     open.server = made;
     endpoint = { server: made, close: () => serving.close() };
   };
   const serve = async (): Promise<void> => {
-    const [known] = await Promise.all([authority.whenReady(), state.whenSynced(), issuer.settled]);
+    const [known] = await Promise.all([
+      authority.whenReady(),
+      state.whenSynced(),
+      issuer.settled,
+      tokens?.settled,
+      // Nobody is sent a policy before it is known whom it no longer lets in.
+      revocations.whenSynced(),
+    ]);
     if (closing) return;
     const name = `${controlPlane.controller}.${namespace}`;
     const opened = await createStreamServer({
@@ -303,6 +364,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
       ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
+      revocations,
       grants: createGrantFeed({
         cache: grants,
         clock,
@@ -318,7 +380,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     await serveDecisions(known, [`${name}.svc`, `${name}.svc.${options.clusterDomain}`, name]);
     // `close` may have been called while the port was opened: it waits for this.
     server = opened;
-    logger.info('serving', { port: opened.port });
+    logger.info('serving', { port: opened.port, decisions: endpoint?.server.port ?? 0 });
   };
   const serving = serve();
   serving.catch((error: unknown) => {
@@ -391,6 +453,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       if (closing) return;
       closing = true;
       definitions.cancel();
+      sweeping.cancel();
       issuer.stop();
       await leader?.close();
       // Another may lead while our sidecars go.
@@ -405,7 +468,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       directory.stop();
       await secrets.close();
       await events.close();
-      await Promise.all([state.stop(), approvals.stop(), grants.stop()]);
+      await Promise.all([state.stop(), approvals.stop(), grants.stop(), revocations.stop(), tokens?.close()]);
     },
   };
 }

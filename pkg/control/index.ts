@@ -1,7 +1,7 @@
 // Public: cmd/controller.
 export { rotateAnnotation } from './authority/authority-keeper.ts';
 export { startController } from './controller.ts';
-export type { Controller, ControllerOptions } from './controller.ts';
+export type { Controller, ControllerOptions, TokenSettings } from './controller.ts';
 export { createControlMetrics } from './metrics.ts';
 export type { ControlMetrics } from './metrics.ts';
 export { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';

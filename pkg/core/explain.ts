@@ -120,7 +120,7 @@ function describeReplacement({ rule }: ScanEntry): string {
 }
 
 /** The policies as they would be with another profile. */
-function withProfile(policies: readonly Policy[], profile: Profile | undefined): readonly Policy[] {
+export function withProfile(policies: readonly Policy[], profile: Profile | undefined): readonly Policy[] {
   if (profile === undefined) return policies;
   return policies.map((policy) => ({ ...policy, spec: { ...policy.spec, profile } }));
 }
@@ -128,15 +128,10 @@ function withProfile(policies: readonly Policy[], profile: Profile | undefined):
 /**
  * Decides a request as the snapshot would and says why, rule by rule.
  *
- * @param options `profile` asks what another profile than the policies' would fill in.
  * @throws PolicyError as compileSnapshot does.
  */
-export function explain(
-  policies: readonly Policy[],
-  request: AccessRequest,
-  options: CompileOptions & { readonly profile?: Profile },
-): Explanation {
-  const compiled = compile(withProfile(policies, options.profile), options);
+export function explain(policies: readonly Policy[], request: AccessRequest, options: CompileOptions): Explanation {
+  const compiled = compile(policies, options);
   const { snapshot, settings, scan } = compiled;
   const bits = compiled.bits(request.caller);
   const decision = snapshot.access(request);

@@ -17,6 +17,8 @@ export interface Identity {
   readonly scopes: readonly string[];
   /** Epoch milliseconds after which the credential proves nothing. An expiring token ends no live stream. */
   readonly expiresAt: number | undefined;
+  /** `jti` of the token, by which it can be revoked alone. Absent: it names none. */
+  readonly tokenId?: string;
   /** Who this caller is to Kubernetes, where the provider says so: nobody approves their own request. */
   readonly kubernetesUser: string | undefined;
 }

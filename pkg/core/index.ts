@@ -50,6 +50,7 @@ export type {
   ResponseLimit,
   SecretRef,
   ServiceAccountSpec,
+  SidegateSpec,
   SubjectSpec,
   TlsSpec,
   UpstreamSpec,
@@ -66,6 +67,8 @@ export type {
   SharedBucket,
   SharedGrant,
 } from './ports.ts';
+export { compileRevocations } from './revocation.ts';
+export type { Revocation, RevocationSet, RevocationSource } from './revocation.ts';
 export { RefusedError, reasons } from './reasons.ts';
 export type { ReasonCode } from './reasons.ts';
 export type {
@@ -91,7 +94,7 @@ export type { CombinationRow, CombinedField } from './combination.ts';
 export { compileSnapshot, noPolicy } from './compile.ts';
 export type { CompileOptions } from './compile.ts';
 export { expireSnapshot } from './expire.ts';
-export { explain } from './explain.ts';
+export { explain, withProfile } from './explain.ts';
 export type { ExplainedAccessRule, ExplainedGuard, ExplainedLabel, Explanation } from './explain.ts';
 export { PolicyError } from './policy-error.ts';
 export type { PolicyErrorCode } from './policy-error.ts';

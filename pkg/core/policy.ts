@@ -95,6 +95,8 @@ export interface ProviderSpec {
   readonly oidc: OidcSpec | undefined;
   readonly serviceAccount: ServiceAccountSpec | undefined;
   readonly clientCertificate: ClientCertificateSpec | undefined;
+  /** Undefined, also in what older controllers send: not of this kind. */
+  readonly sidegate?: SidegateSpec | undefined;
   readonly kubernetesUser: { readonly claim: string; readonly prefix: string } | undefined;
 }
 
@@ -127,6 +129,17 @@ export interface ServiceAccountSpec {
   readonly ca: SecretRef | undefined;
   readonly allowInsecureLoopback: boolean;
   /** The issuer's keys themselves, a JWK set as JSON: nothing is fetched. The controller gives those of the cluster's own issuer. */
+  readonly keys?: string;
+}
+
+/** Short tokens that Sidegate's own controller gives for SAML assertions (docs/identity.md). */
+export interface SidegateSpec {
+  /** Name of the SAML identity provider in the chart's values. */
+  readonly idp: string;
+  readonly audiences: readonly string[];
+  /** `iss` of its tokens. The controller gives it, with the keys; without both nobody is proven. */
+  readonly issuer?: string;
+  /** A JWK set as JSON. */
   readonly keys?: string;
 }
 

@@ -50,8 +50,8 @@ function collide(a: ProviderSpec, b: ProviderSpec): boolean {
   if (a.clientCertificate !== undefined && b.clientCertificate !== undefined) {
     return a.clientCertificate.caFile === b.clientCertificate.caFile;
   }
-  const left = a.oidc ?? a.serviceAccount;
-  const right = b.oidc ?? b.serviceAccount;
+  const left = a.oidc ?? a.serviceAccount ?? a.sidegate;
+  const right = b.oidc ?? b.serviceAccount ?? b.sidegate;
   if (left === undefined || right === undefined || left.issuer !== right.issuer) return false;
   return left.audiences.some((audience) => right.audiences.includes(audience));
 }
@@ -119,6 +119,13 @@ function noticeOf(one: Placed): PolicyNotice[] {
   return [{ policy: one.entry.label, field: `identity.providers[${one.spec.name}]`, message }];
 }
 
+/** Said in place of silence: its callers are all refused. */
+function keyless({ entry, spec }: Placed): PolicyNotice[] {
+  if (spec.sidegate === undefined || spec.sidegate.keys !== undefined) return [];
+  const message = `nobody gives tokens for ${spec.sidegate.idp} here: name it in the chart's values (tokens.idps)`;
+  return [{ policy: entry.label, field: `identity.providers[${spec.name}]`, message }];
+}
+
 /**
  * Which providers of all policies stay, and which of them each policy's subjects mean. A platform policy's scope never
  * holds a namespace's provider: platform policies come first, so nothing of theirs is ever dropped for a namespace's.
@@ -133,9 +140,10 @@ export function resolveProviders(entries: readonly PolicyEntry[]): ResolvedProvi
         oidc: spec.oidc,
         serviceAccount: spec.serviceAccount,
         clientCertificate: spec.clientCertificate,
+        ...(spec.sidegate !== undefined && { sidegate: spec.sidegate }),
         kubernetesUser: spec.kubernetesUser,
       })),
     scopes: new Map(entries.map((entry) => [entry, scopeOf(entry, placed)])),
-    notices: placed.flatMap(noticeOf),
+    notices: placed.flatMap((one) => [...noticeOf(one), ...keyless(one)]),
   };
 }

@@ -37,6 +37,7 @@ export const reasons = {
   token_missing: reason(401, 'No credential was presented.'),
   token_invalid: reason(401, 'The credential is not valid here.'),
   token_expired: reason(401, 'The credential has expired.'),
+  token_revoked: reason(401, 'The credential was revoked.'),
   certificate_required: reason(401, 'A valid client certificate is required.'),
   identity_unavailable: reason(503, 'The identity provider cannot be reached to check this credential.', true),
   // Policy

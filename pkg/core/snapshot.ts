@@ -10,6 +10,7 @@ import type {
   RateLimits,
   Replacement,
   ServiceAccountSpec,
+  SidegateSpec,
   UpstreamSpec,
 } from './policy.ts';
 import type { ReasonCode } from './reasons.ts';
@@ -31,6 +32,7 @@ export interface CompiledProvider {
   readonly oidc: OidcSpec | undefined;
   readonly serviceAccount: ServiceAccountSpec | undefined;
   readonly clientCertificate: ClientCertificateSpec | undefined;
+  readonly sidegate?: SidegateSpec | undefined;
   readonly kubernetesUser: { readonly claim: string; readonly prefix: string } | undefined;
 }
 

@@ -134,7 +134,7 @@ function certificateOf(tls: NonNullable<PolicySpecResource['tls']>): NonNullable
 }
 
 function providerOf(provider: ProviderResource, origin: Origin): ProviderSpec {
-  const { oidc, serviceAccount, clientCertificate, kubernetesUser } = provider;
+  const { oidc, serviceAccount, clientCertificate, sidegate, kubernetesUser } = provider;
   return {
     name: provider.name,
     oidc:
@@ -170,6 +170,7 @@ function providerOf(provider: ProviderResource, origin: Origin): ProviderSpec {
             subjectFrom: clientCertificate.subjectFrom ?? 'Auto',
             groupsFrom: clientCertificate.groupsFrom ?? 'OrganizationalUnit',
           },
+    ...(sidegate !== undefined && { sidegate: { idp: sidegate.idp, audiences: sidegate.audiences } }),
     kubernetesUser:
       kubernetesUser === undefined ? undefined : { claim: kubernetesUser.claim, prefix: kubernetesUser.prefix ?? '' },
   };

@@ -16,6 +16,7 @@ export interface RefusalHead {
 const challenges: Partial<Readonly<Record<ReasonCode, string>>> = {
   token_missing: 'Bearer realm="sidegate"',
   token_invalid: 'Bearer realm="sidegate", error="invalid_token"',
+  token_revoked: 'Bearer realm="sidegate", error="invalid_token", error_description="revoked"',
   token_expired: 'Bearer realm="sidegate", error="invalid_token", error_description="The access token expired"',
   // RFC 9110 section 15.5.2 wants a challenge on every 401; there is no scheme for certificates.
   certificate_required: 'Bearer realm="sidegate"',

@@ -31,3 +31,6 @@ export const signatureAlgorithms: readonly string[] = [...table.keys()];
 export function signatureAlgorithm(name: string): SignatureAlgorithm | undefined {
   return table.get(name);
 }
+
+/** What Sidegate signs its own tokens with, and the only one that it takes for them. */
+export const sidegateAlgorithm = 'ES256';

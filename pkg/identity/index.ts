@@ -5,3 +5,20 @@ export type { KeySetTimes } from './key-set.ts';
 export type { ClusterIssuer } from './token-provider.ts';
 export { createIdentityVerifier } from './verifier.ts';
 export type { IdentityCaches, IdentityOptions } from './verifier.ts';
+export { openSamlVerifier } from './load-saml.ts';
+export { ownClaims } from './saml/person.ts';
+export { SamlFault } from './saml/saml-fault.ts';
+export type { SamlFaultCode } from './saml/saml-fault.ts';
+export type { ProvenPerson, SamlIdp, SamlVerifier } from './saml/saml-verifier.ts';
+export { maxTokenLength } from './compact-token.ts';
+export { signToken } from './tokens/sign-token.ts';
+export {
+  afterTokenKeyStep,
+  createTokenKey,
+  dueTokenKeyStep,
+  readTokenKeys,
+  tokenKeySet,
+  tokenKeyTiming,
+  writeTokenKeys,
+} from './tokens/token-keys.ts';
+export type { TokenKeyState, TokenKeyTiming } from './tokens/token-keys.ts';

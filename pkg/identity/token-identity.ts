@@ -4,8 +4,13 @@ import { claimAt, isName, nameOf, namesOf } from './claims.ts';
 import type { Claims } from './compact-token.ts';
 import { TokenFault } from './token-fault.ts';
 
-/** Who a token of an OIDC provider speaks of. The token must be verified already. @throws TokenFault */
-export function oidcIdentity(provider: CompiledProvider, spec: OidcSpec, claims: Claims, expiresAt: number): Identity {
+/** Who a token of an OIDC provider, or of Sidegate, speaks of. The token must be verified already. @throws TokenFault */
+export function oidcIdentity(
+  provider: CompiledProvider,
+  spec: Pick<OidcSpec, 'issuer' | 'groupsClaim' | 'scopesClaim' | 'subjectClaim'>,
+  claims: Claims,
+  expiresAt: number,
+): Identity {
   refuseOverage(claims, spec.groupsClaim);
   return {
     provider: provider.id,
@@ -14,6 +19,7 @@ export function oidcIdentity(provider: CompiledProvider, spec: OidcSpec, claims:
     groups: namesOf(claimAt(claims, spec.groupsClaim)),
     scopes: scopesOf(claims, spec.scopesClaim),
     expiresAt,
+    ...tokenIdOf(claims),
     kubernetesUser: kubernetesUserOf(provider, claims),
   };
 }
@@ -35,6 +41,11 @@ function refuseOverage(claims: Claims, groupsClaim: string): void {
   const { _claim_names: elsewhere } = claims;
   if (typeof elsewhere !== 'object' || elsewhere === null || Array.isArray(elsewhere)) return;
   if (Object.hasOwn(elsewhere, groupsClaim)) throw new TokenFault('claims');
+}
+
+/** What cannot be named cannot be revoked alone; its subject can. */
+function tokenIdOf({ jti }: Claims): { readonly tokenId?: string } {
+  return typeof jti === 'string' && isName(jti) ? { tokenId: jti } : {};
 }
 
 function scopesOf(claims: Claims, scopesClaim: string | undefined): readonly string[] {
@@ -82,6 +93,7 @@ export function serviceAccountIdentity(
     groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
     scopes: [],
     expiresAt,
+    ...tokenIdOf(claims),
     kubernetesUser: subject,
   };
 }

@@ -1,6 +1,6 @@
 import type { Logger } from '../base/index.ts';
-import type { CompiledProvider, Identity, SecretRef } from '../core/index.ts';
-import { signatureAlgorithm, signatureAlgorithms } from './algorithms.ts';
+import type { CompiledProvider, Identity, SecretRef, SidegateSpec } from '../core/index.ts';
+import { sidegateAlgorithm, signatureAlgorithm, signatureAlgorithms } from './algorithms.ts';
 import type { Claims } from './compact-token.ts';
 import type { KeySet } from './key-set.ts';
 import type { KeySetPool } from './key-set-pool.ts';
@@ -9,6 +9,9 @@ import { oidcIdentity, serviceAccountIdentity } from './token-identity.ts';
 
 /** Allowed clock difference: the policy has no field for it; as the default of OIDC providers. */
 const serviceAccountSkewMs = 30_000;
+
+/** As {@link serviceAccountSkewMs}: the controller's clock against the sidecar's. */
+const sidegateSkewMs = 30_000;
 
 /** The cluster's own issuer of service-account tokens, for providers that name none. */
 export interface ClusterIssuer {
@@ -37,7 +40,7 @@ export function createTokenProvider(
   cluster: ClusterIssuer | undefined,
   logger: Logger,
 ): TokenProvider | undefined {
-  const { oidc, serviceAccount } = provider;
+  const { oidc, serviceAccount, sidegate } = provider;
   if (oidc !== undefined) {
     const listed = oidc.algorithms.length === 0 ? signatureAlgorithms : oidc.algorithms;
     return {
@@ -50,6 +53,7 @@ export function createTokenProvider(
       identityOf: (claims, expiresAt) => oidcIdentity(provider, oidc, claims, expiresAt),
     };
   }
+  if (sidegate !== undefined) return sidegateProvider(provider, sidegate, pool, logger);
   if (serviceAccount === undefined) return undefined;
   const source: KeySourceSpec | undefined =
     serviceAccount.issuer !== undefined
@@ -72,5 +76,33 @@ export function createTokenProvider(
     algorithms: new Set(signatureAlgorithms),
     ...pool.acquire(source),
     identityOf: (claims, expiresAt) => serviceAccountIdentity(provider, source.issuer, claims, expiresAt),
+  };
+}
+
+/** Only with the issuer and the keys that the controller gave: nothing is fetched, and no other algorithm than its own counts. */
+function sidegateProvider(
+  provider: CompiledProvider,
+  { idp, issuer, keys, audiences }: SidegateSpec,
+  pool: KeySetPool,
+  logger: Logger,
+): TokenProvider | undefined {
+  if (issuer === undefined || keys === undefined) {
+    logger.error('the controller gives no tokens for this identity provider', { provider: provider.id, idp });
+    return undefined;
+  }
+  return {
+    id: provider.id,
+    issuer,
+    audiences,
+    skewMs: sidegateSkewMs,
+    algorithms: new Set([sidegateAlgorithm]),
+    ...pool.acquire({ issuer, jwksUri: undefined, ca: undefined, allowInsecureLoopback: false, keys }),
+    identityOf: (claims, expiresAt) =>
+      oidcIdentity(
+        provider,
+        { issuer, groupsClaim: 'groups', scopesClaim: undefined, subjectClaim: 'sub' },
+        claims,
+        expiresAt,
+      ),
   };
 }

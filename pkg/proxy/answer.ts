@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
-import type { Action, Operation, ReasonCode, ResponsePlan, RuleAct, RuleId, SessionEnd } from '../core/index.ts';
+import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
 import type { Route, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
@@ -18,6 +18,7 @@ import { accessOf, isInside } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
+import { actName } from './rule-acts.ts';
 import type { ResponseViews, Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
 
@@ -570,10 +571,3 @@ function typeRead(type: string): string {
 }
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
-
-const actName: Readonly<Record<Action, RuleAct['act']>> = {
-  Mask: 'masked',
-  Block: 'blocked',
-  RequireApproval: 'held',
-  Flag: 'flagged',
-};

@@ -9,6 +9,7 @@ import type {
   IdentityVerifierFactory,
   LimitStore,
   PolicySource,
+  RevocationSource,
   Snapshot,
 } from '../core/index.ts';
 import { reasons } from '../core/index.ts';
@@ -27,6 +28,7 @@ import type { ModelTargets } from './model-target.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { govern } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
+import { LiveRevocations } from './revocations.ts';
 import { RuntimeHolder } from './runtime.ts';
 import { governUpgrade } from './upgrade.ts';
 
@@ -38,6 +40,8 @@ export interface DataPlaneOptions {
   readonly approvals: ApprovalGate;
   /** Access for a time. Absent: nobody gives any here. */
   readonly grants?: GrantSource;
+  /** Tokens that were taken back. Absent: nobody takes any back here. */
+  readonly revocations?: RevocationSource;
   readonly audit: AuditSink;
   readonly tls: TlsMaterialSource;
   /** PEM bundle of authorities whose client certificates are asked for, beside those that the policy's providers name. */
@@ -85,12 +89,15 @@ export interface DataPlane {
   flushRecord(): void;
   /** See {@link Listener.leave}. */
   leave(on: boolean): void;
-  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it. */
+  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it: connections close a second later. */
   drain(graceMs: number): Promise<void>;
 }
 
 /** Connections that were accepted last, kept for {@link DataPlane.arrivedFrom}. */
 const rememberedPeers = 256;
+
+/** In which callers whose answers are ended hear why, before their connections close. */
+const lastWordsMs = 1_000;
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { policy, metrics, clock, logger } = options;
@@ -154,6 +161,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   metrics.approvalsWaiting(() => holds.count);
   const grants =
     options.grants === undefined ? undefined : new LiveGrants(options.grants, clock, () => live.grantsEnded());
+  const revocations =
+    options.revocations === undefined
+      ? undefined
+      : new LiveRevocations(options.revocations, clock, () => live.revoked());
   const bodies = new BodyBudget();
   const shared: Omit<PipelineOptions, 'entrance' | 'model'> = {
     runtime,
@@ -161,6 +172,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     approvals: options.approvals,
     holds,
     ...(grants !== undefined && { grants }),
+    ...(revocations !== undefined && { revocations }),
     limiter,
     observedLimiter,
     live,
@@ -268,10 +280,13 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       draining ??= (async () => {
         authoritiesPoll.cancel();
         live.endHeld('shutting_down');
-        await Promise.all([...listeners].map((listener) => listener.close(graceMs)));
+        const overdue = clock.after(graceMs, () => live.endAll('shutting_down'));
+        await Promise.all([...listeners].map((listener) => listener.close(graceMs + lastWordsMs)));
+        overdue.cancel();
         live.endAll('shutting_down');
         record.flush();
         grants?.close();
+        revocations?.close();
         limiter.close();
         observedLimiter.close();
         runtime.close();

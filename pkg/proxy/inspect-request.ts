@@ -1,6 +1,6 @@
 import { applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
-import type { GuardOutcome, RequestPlan, ScanRule } from '../core/index.ts';
+import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import { spelledRuns } from '../detect/index.ts';
@@ -39,7 +39,8 @@ export interface RequestInspection {
   readonly plan: RequestPlan;
   readonly views: RequestViews;
   readonly rules: readonly ScanRule[];
-  readonly session: Session;
+  /** Where the rules that found something are counted. */
+  readonly session: Pick<Session, 'act'>;
   readonly turn: () => Promise<void>;
 }
 
@@ -248,7 +249,13 @@ function maskProse(view: View, text: string, turn: () => Promise<void>): MaskRes
     : inTurns(view.maskInSteps(text, 'prose', 'complete'), turn);
 }
 
-function act(outcome: GuardOutcome, hit: Hit, seam: boolean, session: Session, approvals: Set<GuardOutcome>): void {
+function act(
+  outcome: GuardOutcome,
+  hit: Hit,
+  seam: boolean,
+  session: Pick<Session, 'act'>,
+  approvals: Set<GuardOutcome>,
+): void {
   const observed = !outcome.enforce;
   switch (outcome.action) {
     case 'Block':
@@ -271,8 +278,8 @@ function act(outcome: GuardOutcome, hit: Hit, seam: boolean, session: Session, a
 }
 
 /** The first enforced rule that forbids this request, in policy order. */
-export function blockedBy(session: Session): string | undefined {
-  return session.acts().find((one) => one.act === 'blocked')?.rule;
+export function blockedBy(acts: readonly RuleAct[]): string | undefined {
+  return acts.find((one) => one.act === 'blocked')?.rule;
 }
 
 /** As it came, and as servers read it, of which some decode twice. */

@@ -47,6 +47,11 @@ export class LiveRequests {
     }
   }
 
+  /** Tokens were taken back: so is what is under way with them. */
+  revoked(): void {
+    for (const request of [...this.#live]) if (isRevoked(request)) request.end('token_revoked');
+  }
+
   /** Those that wait for people: nobody waits for minutes for a sidecar that stops. */
   endHeld(code: ReasonCode): void {
     for (const request of [...this.#live]) if (request.bound === true) request.end(code);
@@ -58,18 +63,25 @@ export class LiveRequests {
 }
 
 /**
- * Before it goes into this set, which hears of changes from then on alone: policy may have been swapped, and access for a time have
- * ended, since it was decided. Undefined: it may go on.
+ * Before it goes into this set, which hears of changes from then on alone: policy may have been swapped, access for a time have
+ * ended, and the token been taken back, since it was decided. Undefined: it may go on.
  */
 export function endedMeanwhile(
   request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>,
   current: Runtime | undefined,
-): Extract<ReasonCode, 'policy_changed' | 'grant_ended'> | undefined {
+): Extract<ReasonCode, 'policy_changed' | 'grant_ended' | 'token_revoked'> | undefined {
+  if (isRevoked(request)) return 'token_revoked';
   if (current === undefined || !stillAllowed(request, current)) return 'policy_changed';
   const { facts } = request;
   // Without grants the same policy says the same.
   if (facts.grants !== undefined && accessOf(current.snapshot, facts).kind === 'deny') return 'grant_ended';
   return undefined;
+}
+
+/** Policies that only observe end nothing. */
+function isRevoked({ runtime, facts }: Pick<LiveRequest, 'runtime' | 'facts'>): boolean {
+  const { caller, revocations } = facts;
+  return caller !== undefined && runtime.snapshot.enforcing && revocations?.revokes(caller) === true;
 }
 
 /** Also what was decided under a policy that is no longer the current one, before it went into this set. */

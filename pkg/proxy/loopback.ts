@@ -1,5 +1,6 @@
 import type { AccessDecision, AccessRequest, Operation, RuleId, Snapshot } from '../core/index.ts';
 import type { LiveGrants } from './grants.ts';
+import type { LiveRevocations } from './revocations.ts';
 
 /**
  * By which kind of listener a request came. `outer`: over the network. `loopback`: from inside the pod, which is exec probes, other
@@ -16,6 +17,8 @@ export interface Asked extends AccessRequest {
   readonly entrance?: Entrance;
   /** Access for a time. Absent: there is none. */
   readonly grants?: LiveGrants;
+  /** Whose tokens were taken back. Absent: nobody's. */
+  readonly revocations?: LiveRevocations;
 }
 
 /** The name in records of what lets a request through that only came from inside the pod. */

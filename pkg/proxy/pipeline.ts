@@ -24,6 +24,7 @@ import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
 import type { LiveGrants } from './grants.ts';
+import type { LiveRevocations } from './revocations.ts';
 import { holdExchange } from './held-exchange.ts';
 import type { HeldExchange } from './held-exchange.ts';
 import { hold } from './hold.ts';
@@ -53,6 +54,7 @@ export interface PipelineOptions {
   readonly holds: HoldBook;
   /** Access for a time. Absent: nobody gives any here. */
   readonly grants?: LiveGrants;
+  readonly revocations?: LiveRevocations;
   readonly limiter: Limiter;
   /** Counts for policies in Observe mode: what they would have refused uses up nobody's budget. */
   readonly observedLimiter: Limiter;
@@ -171,8 +173,10 @@ class GovernedRequest {
   }
 
   async identify(): Promise<void> {
-    const { headers, clientCertificate } = this.#exchange;
-    this.#caller = await proveCaller(this.#need(this.#runtime), this.#session, headers, clientCertificate);
+    const { headers, clientCertificate: certificate } = this.#exchange;
+    const { revocations } = this.#options;
+    const runtime = this.#need(this.#runtime);
+    this.#caller = await proveCaller(runtime, this.#session, headers, { certificate, revocations });
     this.#session.caller = this.#caller;
     this.#stage('identify');
   }
@@ -285,13 +289,14 @@ class GovernedRequest {
   }
 
   #facts(): Asked {
-    const { entrance, grants } = this.#options;
+    const { entrance, grants, revocations } = this.#options;
     return {
       caller: this.#caller,
       operation: this.#route.operation,
       model: this.#model,
       entrance,
       ...(grants !== undefined && { grants }),
+      ...(revocations !== undefined && { revocations }),
     };
   }
 
@@ -378,7 +383,7 @@ class GovernedRequest {
     this.#lanes = outcome.record;
     this.#edits.push(...outcome.edits);
     this.#stage('inspect');
-    const rule = blockedBy(this.#session);
+    const rule = blockedBy(this.#session.acts());
     if (rule !== undefined) {
       await this.record();
       throw new RefusedError('guard_blocked', { rule });

@@ -195,6 +195,15 @@ function buildRuntime(
   verifier: IdentityVerifier,
   hashKey: Uint8Array,
 ): Runtime {
+  return { ...compileViews(snapshot, credential, hashKey), verifier, credential };
+}
+
+/** Of a runtime what needs no caller to be proven and no model to be asked. @throws CodedError as compileScanner */
+export function compileViews(
+  snapshot: Snapshot,
+  credential: string | undefined,
+  hashKey: Uint8Array,
+): Omit<Runtime, 'verifier' | 'credential'> {
   const guarded = credential !== undefined && credential.length >= shortestCredential;
   const own = snapshot.scanRules.length;
   const rules = guarded ? [...snapshot.scanRules, credentialRule(own, credential)] : snapshot.scanRules;
@@ -233,8 +242,6 @@ function buildRuntime(
   return {
     snapshot,
     scanner,
-    verifier,
-    credential,
     credentialRule: guarded ? own : -1,
     requestViews(plan, record) {
       const known = requestCache.get(plan);

@@ -12,6 +12,8 @@ import type {
 } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RecordWriter } from './record-writer.ts';
+import { countAct } from './rule-acts.ts';
+import type { CountedAct } from './rule-acts.ts';
 
 /**
  * What is known of one request, from its first byte to its last, and its record.
@@ -26,14 +28,6 @@ const segmentUnits = 16_384;
 
 /** Segments that are written without a turn of the event loop between them: 64 KiB. */
 const segmentsAtOnce = 4;
-
-/** A {@link RuleAct} that is still being counted: the form in which it is recorded. */
-interface Act {
-  readonly rule: string;
-  readonly act: RuleAct['act'];
-  by?: string[];
-  count: number;
-}
 
 /** What a session needs to know of its connection; an Exchange is one. */
 export interface SessionPeer {
@@ -60,8 +54,8 @@ export class Session {
   readonly #clock: Clock;
   readonly #record: RecordWriter;
   readonly #onFailedOpen: (what: string) => void;
-  readonly #acts: Act[] = [];
-  readonly #observed: Act[] = [];
+  readonly #acts: CountedAct[] = [];
+  readonly #observed: CountedAct[] = [];
   readonly failedOpen: string[] = [];
   #pending: AuditEvent[] = [];
   #started = false;
@@ -97,14 +91,7 @@ export class Session {
   }
 
   act(rule: string, act: RuleAct['act'], by?: string, observed = false): void {
-    const acts = observed ? this.#observed : this.#acts;
-    let known = acts.find((one) => one.rule === rule && one.act === act);
-    if (known === undefined) {
-      known = by === undefined ? { rule, act, count: 0 } : { rule, act, by: [by], count: 0 };
-      acts.push(known);
-    }
-    known.count += 1;
-    if (by !== undefined && known.by?.includes(by) !== true) (known.by ??= []).push(by);
+    countAct(observed ? this.#observed : this.#acts, rule, act, by);
   }
 
   observe(refusals: readonly Refusal[]): void {

@@ -5,6 +5,7 @@ import { requestHeadersToModel } from '../http/index.ts';
 import { takeCredentials } from '../identity/index.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
+import type { LiveRevocations } from './revocations.ts';
 import type { Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
 
@@ -17,14 +18,19 @@ export async function proveCaller(
   runtime: Runtime,
   session: Session,
   headers: IncomingHttpHeaders,
-  certificate: Uint8Array | undefined,
+  {
+    certificate,
+    revocations,
+  }: { readonly certificate: Uint8Array | undefined; readonly revocations?: LiveRevocations | undefined },
 ): Promise<Identity | undefined> {
   try {
     const verified = runtime.verifier.verify(takeCredentials(headers, certificate));
     // A cached token is answered without a promise: most requests wait for nothing here.
     const result = verified instanceof Promise ? await verified : verified;
     if (result.kind === 'refused') throw new RefusedError(result.reason);
-    return result.kind === 'proven' ? result.identity : undefined;
+    if (result.kind !== 'proven') return undefined;
+    if (revocations?.revokes(result.identity) === true) throw new RefusedError('token_revoked');
+    return result.identity;
   } catch (error) {
     if (!(error instanceof RefusedError) || runtime.snapshot.enforcing) throw error;
     // Observe: whoever is not proven passes as nobody, and it is recorded what enforcing would have done.

@@ -72,15 +72,19 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const { path, query } = normaliseTarget(upgrade.target);
     session.path = runtime.forRecord(path); // the caller's words
     session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
-    const caller = await proveCaller(runtime, session, upgrade.headers, upgrade.clientCertificate);
+    const { grants, revocations } = options;
+    const caller = await proveCaller(runtime, session, upgrade.headers, {
+      certificate: upgrade.clientCertificate,
+      revocations,
+    });
     session.caller = caller;
-    const { grants } = options;
     const facts = {
       caller,
       operation: session.operation,
       model: undefined,
       entrance,
       ...(grants !== undefined && { grants }),
+      ...(revocations !== undefined && { revocations }),
     };
     const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);

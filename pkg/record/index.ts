@@ -9,6 +9,7 @@ export { keyName, readHead, signHead } from './head.ts';
 export type { Head } from './head.ts';
 export { entryLeaf, entryText } from './log-entry.ts';
 export type {
+  AuthoritiesEntry,
   BlockEntry,
   ConflictEntry,
   ConflictKind,
@@ -40,4 +41,9 @@ export type { RecordSender, RecordSenderOptions, SenderEvent } from './spool/sen
 export { openSpool, spooledChains } from './spool/spool.ts';
 export type { Spool, SpoolOptions } from './spool/spool.ts';
 export { createLogVerifier } from './verify-log.ts';
-export type { LogFault, LogFinding, LogVerdict, LogVerifier, LogVerifierOptions, LostWithPod } from './verify-log.ts';
+export type { LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
+export type { LogVerifier, LogVerifierOptions } from './verify-log.ts';
+export { readReceipt } from './receipt.ts';
+export type { Receipt } from './receipt.ts';
+export { verifySession } from './verify-session.ts';
+export type { SessionProof, SessionVerdict } from './verify-session.ts';

@@ -5,7 +5,8 @@ import { leafHash } from './merkle.ts';
  * contains is bound by its last line's hash: the lines are a chain of hashes, so that an entry proves each of them, and
  * goes on to prove it when the lines themselves have been deleted.
  */
-export type LogEntry = BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry;
+export type LogEntry =
+  BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry | AuthoritiesEntry;
 
 interface Of<Type extends string> {
   readonly type: Type;
@@ -79,6 +80,12 @@ export interface DeletedEntry extends Of<'deleted'> {
   /** Index of the block's entry. */
   readonly entry: number;
   readonly why: 'retention';
+}
+
+/** The authorities of sidecars, as the recorder has them from here on: who issued what signs the chains can be told for ever. */
+export interface AuthoritiesEntry extends Of<'authorities'> {
+  /** PEM. */
+  readonly bundle: string;
 }
 
 /** Somebody read the record. */

@@ -5,9 +5,9 @@ import { AuditChain, auditDigest, namedStart } from './audit-line.ts';
 import { readHead, signHead } from './head.ts';
 import { entryLeaf, entryText } from './log-entry.ts';
 import type { LogEntry } from './log-entry.ts';
+import type { LogVerdict } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
 import { createLogVerifier } from './verify-log.ts';
-import type { LogVerdict } from './verify-log.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
@@ -217,7 +217,7 @@ describe('a log that somebody touched', () => {
         if (item?.lines !== undefined) item.lines = `${item.lines.split('\n')[0] ?? ''}\n`;
         return log;
       },
-      ['changed 2'],
+      ['truncated 2'],
     ],
     [
       'lines deleted without a word',

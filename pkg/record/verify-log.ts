@@ -2,11 +2,14 @@ import type { KeyObject } from 'node:crypto';
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
 import { namedStart } from './audit-line.ts';
-import { verifyAuditLog } from './audit-verify.ts';
 import { readHead } from './head.ts';
 import type { Head } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
+import type { LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
+import { createLineCheck } from './verify-lines.ts';
+import type { Block } from './verify-lines.ts';
+import { createSignerCheck } from './verify-signers.ts';
 
 /**
  * Proves a recorder's log with the public key alone: entries, signed heads, and the lines of blocks where they are at hand.
@@ -15,75 +18,14 @@ import { createFrontier } from './merkle.ts';
  * What it cannot see: entries that were added after the last head that is known, and heads that were withheld together with
  * all entries after them. Whoever keeps a head elsewhere (`until`) sees that too.
  */
-export type LogFault =
-  /** Entries between two others are not there. */
-  | 'removed'
-  /** An entry, or the lines of a block, are not what was signed. */
-  | 'changed'
-  /** An entry stands before one that it came after. */
-  | 'reordered'
-  /** An entry stands a second time. */
-  | 'duplicated'
-  /** An entry says that it is older than what was signed before it. */
-  | 'back_dated'
-  /** A signed head has more entries than there are. */
-  | 'truncated'
-  /** A head that the key has not signed. */
-  | 'head_forged'
-  /** A chain goes on where it did not stop. */
-  | 'chain_broken'
-  /** Lines of a block are not there, and no entry says that they were deleted. */
-  | 'lines_missing';
-
-export interface LogFinding {
-  readonly fault: LogFault;
-  /** Index of the entry; of a range, its first. */
-  readonly entry: number;
-  /** Last of a range. */
-  readonly to?: number;
-  /** In words, without content. */
-  readonly what: string;
-}
-
-/** A chain whose pod was gone before its record had come to its end. */
-export interface LostWithPod {
-  readonly source: string;
-  readonly chain: string;
-  /** The lines that never came, where some are known of: first and last. */
-  readonly lines: { readonly first: number; readonly last: number } | undefined;
-  /** False: more may have been written that nobody heard of. */
-  readonly ended: boolean;
-  /** When the pod was gone, epoch milliseconds. */
-  readonly gone: number;
-}
-
-export interface LogVerdict {
-  readonly ok: boolean;
-  /** In the order in which they were found; at most 100. */
-  readonly findings: readonly LogFinding[];
-  readonly entries: number;
-  readonly heads: number;
-  /** Entries behind the last good head: not proven yet. */
-  readonly unsigned: number;
-  /** Blocks whose lines were proven, and lines. */
-  readonly blocks: number;
-  readonly lines: number;
-  /** Blocks whose lines were deleted by retention, as entries say. */
-  readonly deleted: number;
-  /** Lines that sidecars lost, as entries say, and conflicts. */
-  readonly holes: number;
-  readonly conflicts: number;
-  readonly lostWithPods: readonly LostWithPod[];
-  /** The last head that is good. */
-  readonly head: Head | undefined;
-}
-
 export interface LogVerifierOptions {
   readonly publicKey: KeyObject;
   /** Heads as they were signed, in any order. */
   readonly heads: readonly string[];
   /** A head that was kept elsewhere: the log must contain what it signed. */
   readonly until?: string;
+  /** PEM of the authorities that alone may have issued sidecars' certificates; default: those that the log itself names. */
+  readonly authorities?: string;
 }
 
 export interface LogVerifier {
@@ -95,13 +37,6 @@ export interface LogVerifier {
 }
 
 type Fields = { readonly [key: string]: JsonValue };
-interface Block {
-  readonly first: number;
-  readonly last: number;
-  readonly prev: string;
-  readonly hash: string;
-}
-
 const mostFindings = 100;
 const chainKey = (entry: Fields): string => `${String(entry['source'])} ${String(entry['chain'])}`;
 
@@ -111,6 +46,10 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const find = (fault: LogFault, entry: number, what: string, to?: number): void => {
     if (findings.length < mostFindings) findings.push({ fault, entry, what, ...(to === undefined ? {} : { to }) });
   };
+  const signers = createSignerCheck(options.authorities);
+  const sidecars = createLineCheck(signers, (finding) => {
+    if (findings.length < mostFindings) findings.push(finding);
+  });
   const heads: Head[] = [];
   for (const text of [...options.heads, ...(options.until === undefined ? [] : [options.until])]) {
     const head = readHead(text, publicKey);
@@ -134,7 +73,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const missing = new Set<number>();
   /** By chain: the entry that knows of most. */
   const vanished = new Map<string, Fields>();
-  const count = { blocks: 0, lines: 0, holes: 0, conflicts: 0 };
+  const count = { holes: 0, conflicts: 0 };
 
   const checkHeads = (): void => {
     for (let head = heads[nextHead]; head !== undefined && head.size <= frontier.size; head = heads[++nextHead]) {
@@ -158,7 +97,18 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       find('chain_broken', index, `a chain stood at ${at.sequence} and goes on at ${first}`);
     chains.set(key, { sequence: last, hash: String(entry['hash']) });
     if (hole) count.holes += last - first + 1;
-    else blocks.set(index, { first, last, prev: String(entry['prev']), hash: String(entry['hash']) });
+    else {
+      const [source, chain] = [String(entry['source']), String(entry['chain'])];
+      const [prev, hash] = [String(entry['prev']), String(entry['hash'])];
+      blocks.set(index, { source, chain, at: Number(entry['at']), first, last, prev, hash });
+    }
+  };
+  const learn = (index: number, pem: string): void => {
+    try {
+      signers.learn(pem);
+    } catch {
+      find('changed', index, 'authorities that cannot be read');
+    }
   };
   const read = (index: number, text: string): void => {
     let entry: Fields;
@@ -175,6 +125,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
     if (entry['type'] === 'deleted') deleted.add(Number(entry['entry']));
     if (entry['type'] === 'conflict') count.conflicts++;
+    if (entry['type'] === 'authorities') learn(index, String(entry['bundle']));
     if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
   };
   /** What came after all is not lost. */
@@ -214,15 +165,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const block = blocks.get(index);
       if (block === undefined) return;
       if (text === undefined) return void missing.add(index);
-      const after = { seq: block.first - 1, hash: block.prev };
-      const until = { seq: block.last, hash: block.hash };
-      const verdict = verifyAuditLog(text.split('\n'), { after, until });
-      if (!verdict.ok) find('changed', index, `lines of a block that are not what was signed: ${verdict.why}`);
-      else if (verdict.last.seq !== block.last) find('changed', index, 'a block that has more lines than were signed');
-      else {
-        count.blocks++;
-        count.lines += verdict.records;
-      }
+      sidecars.lines(index, block, text);
     },
     end() {
       const last = heads.at(-1);
@@ -236,8 +179,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         entries: frontier.size,
         heads: heads.length,
         unsigned: frontier.size - (good?.size ?? 0),
-        blocks: count.blocks,
-        lines: count.lines,
+        ...sidecars.counts(),
         deleted: deleted.size,
         holes: count.holes,
         conflicts: count.conflicts,

@@ -6,6 +6,7 @@ export type { IngestObserver, IngestRefusal } from './ingest/observer.ts';
 export { watchVanished } from './pods/vanished.ts';
 export type { VanishedWatch, VanishedWatchOptions } from './pods/vanished.ts';
 export { recorderMetrics } from './metrics.ts';
+export { keepAuthorities } from './log/authorities.ts';
 export { keepHeads } from './log/heads.ts';
 export type { HeadKeeper } from './log/heads.ts';
 export { createIngestServer, ingestLimits } from './ingest/server.ts';

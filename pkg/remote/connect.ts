@@ -13,6 +13,7 @@ import { createRemoteGrants } from './grants.ts';
 import { createRemotePolicy } from './policy.ts';
 import { createLimitStoreTargets } from './limit-store.ts';
 import { createRecorderAddress } from './recorder-address.ts';
+import { createRemoteRevocations } from './revocations.ts';
 import { createQuestions } from './questions.ts';
 import { createSecrets } from './secrets.ts';
 import { createSession } from './session.ts';
@@ -64,6 +65,13 @@ export function connectController(options: RemoteOptions): Remote {
     logger,
     onUnwritable: () => onEvent('state_unwritable'),
     onStale: () => onEvent('grants_stale'),
+  });
+  const revocations = createRemoteRevocations({
+    state,
+    logger,
+    onUnwritable: () => onEvent('state_unwritable'),
+    onRefused: () => onEvent('state_refused'),
+    onStale: () => onEvent('revocations_stale'),
   });
   const recorder = createRecorderAddress();
   const backoff = createBackoff(random);
@@ -199,6 +207,9 @@ export function connectController(options: RemoteOptions): Remote {
         // One that lags says them again when it has caught up; its policy may be as new as any.
         grants.take(message);
         return;
+      case 'revocations':
+        revocations.take(message);
+        return;
       case 'secrets':
         return secrets.take(message);
       case 'limit-store':
@@ -241,6 +252,7 @@ export function connectController(options: RemoteOptions): Remote {
     policy: policy.source,
     approvals: approvals.gate,
     grants: grants.source,
+    revocations: revocations.source,
     credentials: secrets.credentials,
     secret: (ref) => secrets.read(ref),
     onSecrets: (listener) => secrets.subscribe(listener),

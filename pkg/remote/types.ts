@@ -6,6 +6,7 @@ import type {
   GrantSource,
   Policy,
   PolicySource,
+  RevocationSource,
   SecretRef,
   Snapshot,
 } from '../core/index.ts';
@@ -25,6 +26,8 @@ export type RemoteEvent =
   | 'policy_expired'
   /** Grants of a controller that lags behind what was seen before: not taken. */
   | 'grants_stale'
+  /** Revocations of such a controller. */
+  | 'revocations_stale'
   | 'certificate_taken'
   /** A certificate that is not for our key, not from our authority, or not for its purpose. */
   | 'certificate_refused'
@@ -93,6 +96,8 @@ export interface Remote {
   readonly approvals: ApprovalGate;
   /** In memory only. */
   readonly grants: GrantSource;
+  /** Kept over restarts. */
+  readonly revocations: RevocationSource;
   /** Header values: Secrets that the policy names, where they can stand in a header. `File` references are not there. */
   readonly credentials: CredentialSource;
   /** A Secret's value as it is, for what is no header (authorities of a TLS upstream). Undefined: missing. */

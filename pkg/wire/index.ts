@@ -1,6 +1,6 @@
 export { createFrameReader, encodeFrame } from './frames.ts';
 export type { FrameReader, FrameReaderOptions } from './frames.ts';
-export { readDownMessage, readSnapshot } from './read-down.ts';
+export { readDownMessage, readRevocations, readSnapshot } from './read-down.ts';
 export { readUpMessage } from './read-up.ts';
 export { isBehind, newest } from './versions.ts';
 export { WireError } from './wire-error.ts';
@@ -42,6 +42,7 @@ export type {
   PodName,
   RecorderMessage,
   RenewMessage,
+  RevocationsMessage,
   SecretName,
   SecretValue,
   SecretsMessage,

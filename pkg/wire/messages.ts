@@ -6,6 +6,7 @@ import type {
   Grant,
   Operation,
   Policy,
+  Revocation,
   SourceRef,
 } from '../core/index.ts';
 
@@ -294,6 +295,15 @@ export interface GrantsMessage {
   readonly seen: SeenVersions;
 }
 
+/** All revocations that hold. Refused, as a snapshot is, where `seen` is behind. */
+export interface RevocationsMessage {
+  readonly type: 'revocations';
+  /** Sidecars before them do not know it. */
+  readonly optional: true;
+  readonly revocations: readonly Revocation[];
+  readonly seen: SeenVersions;
+}
+
 /** Where the record goes, to be said again when it changes. Null: nowhere. */
 export interface RecorderMessage {
   readonly type: 'recorder';
@@ -334,6 +344,7 @@ export type DownMessage =
   | RecorderMessage
   | ApprovalStateMessage
   | GrantsMessage
+  | RevocationsMessage
   | Beat
   | Goodbye;
 

@@ -1,7 +1,7 @@
 import { jsonValue } from '../base/index.ts';
 import type { JsonNode, JsonValue } from '../base/index.ts';
-import type { Policy, SourceRef } from '../core/index.ts';
-import type { DownMessage, SnapshotMessage } from './messages.ts';
+import type { Policy, Revocation, SourceRef } from '../core/index.ts';
+import type { DownMessage, RevocationsMessage, SnapshotMessage } from './messages.ts';
 import { maxDownBytes } from './messages.ts';
 import { beat, goodbye, hash, objectName, operation, purpose, seenVersions, ticket } from './read-common.ts';
 import { anyObject, boolean, fields, integer, list, matching, maybe, nullable, oneOf, text } from './shape.ts';
@@ -52,6 +52,28 @@ const snapshot: Reader<SnapshotMessage> = fields<SnapshotMessage>({
   hash,
   sources: list(source, 1_000),
   policies: list(policy, 1_000),
+  seen: seenVersions,
+});
+
+/** Longest names of tokens that pkg/identity takes. */
+const tokenName = text(1_024, 1);
+/** More than a ConfigMap of Kubernetes holds. */
+const mostRevocations = 16_384;
+
+const revocation: Reader<Revocation> = (value, at) => {
+  const { issuer, until, subject, tokenId } = anyObject(value, at);
+  const named = {
+    issuer: text(1_024, 1)(issuer, `${at}.issuer`),
+    until: integer(0, Number.MAX_SAFE_INTEGER)(until, `${at}.until`),
+  };
+  if (subject !== undefined) return { ...named, subject: tokenName(subject, `${at}.subject`) };
+  return { ...named, tokenId: tokenName(tokenId, `${at}.tokenId`) };
+};
+
+const revocations: Reader<RevocationsMessage> = fields<RevocationsMessage>({
+  type: oneOf('revocations'),
+  optional: yes,
+  revocations: list(revocation, mostRevocations),
   seen: seenVersions,
 });
 
@@ -127,6 +149,7 @@ const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMess
     ),
     seen: seenVersions,
   }),
+  revocations,
   recorder: fields({
     type: oneOf('recorder'),
     optional: yes,
@@ -151,4 +174,9 @@ export function readSnapshot(value: JsonValue): SnapshotMessage {
   const message = snapshot(value, 'snapshot');
   if (message.type !== 'snapshot') throw new WireError('message_shape', 'not a snapshot');
   return message;
+}
+
+/** Revocations that were kept. @throws WireError */
+export function readRevocations(value: JsonValue): RevocationsMessage {
+  return revocations(value, 'revocations');
 }

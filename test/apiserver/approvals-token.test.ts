@@ -68,6 +68,7 @@ beforeEach(async () => {
       logger,
       verifiers: createIdentityVerifier({ clock, logger }),
       providersOf: (at) => (at === namespace ? providers : []),
+      revokes: () => false,
     }),
     clock,
     logger,

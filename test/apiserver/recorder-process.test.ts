@@ -25,6 +25,7 @@ import { bundle, installControllerRoles, ownNamespace, startControllerProcess } 
 import type { ControllerProcess } from './controller-process.ts';
 import { serviceAccountFolder } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
+import { noLogin } from '../support/no-login.ts';
 
 // The bundled recorder with what the controller makes for it and the chart's roles; records of a sidecar's own code; and the
 // auditor's commands through the API server's service proxy.
@@ -271,6 +272,7 @@ async function sidegate(line: string, kubeconfig = server.kubeconfig) {
     readFile: (path) => readFileSync(path, 'utf8'),
     writeFile: (path, text) => writeFileSync(path, text),
     checkPattern: () => undefined,
+    login: noLogin,
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),
@@ -330,10 +332,21 @@ describe('the recorder', () => {
     expect(await sidegate(`audit export --out ${file} --key-out ${key}`)).toMatchObject({ code: 0 });
     const offline = `audit verify --file ${file} --key ${key} --head ${join(folder, 'head')}`;
     expect(await sidegate(offline, '/nowhere')).toMatchObject({ code: 0 });
+    const one = `--session ${sessionId(1)}`;
+    expect((await sidegate(`audit verify ${one}`)).out).toMatch(
+      /^proven: session [0-9a-f]{32}: 3 lines under the head/,
+    );
+    expect((await sidegate(`${offline} ${one}`, '/nowhere')).out).toMatch(/^proven: session/);
+    const receipt = `id=${sessionId(1)};`;
+    expect(await sidegate(`audit verify --receipt ${receipt}`)).toMatchObject({ code: 2 });
+    // The authorities that the cluster publishes are those that the log names.
+    expect(await sidegate(`${offline} --authorities ${join(folder, 'ca.crt')}`, '/nowhere')).toMatchObject({ code: 0 });
+    expect((await sidegate(`audit verify`)).out).toMatch(/ [1-9][0-9]* of them signed by their sidecars/);
     writeFileSync(file, readFileSync(file, 'utf8').replace('where is the falcon', 'where is the pigeon'));
     const found = await sidegate(offline, '/nowhere');
     expect(found.code).toBe(1);
-    expect(found.out).toMatch(/^changed: entry 0/);
+    expect(found.out).toMatch(/^changed: entry 1: line 1 of spiffe/);
+    expect(await sidegate(`${offline} ${one}`, '/nowhere')).toMatchObject({ code: 1 });
 
     // Who asked what is on record itself.
     const entries = await sidegate(`audit export --no-lines --out ${file}`);

@@ -17,6 +17,25 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'limitStore.user': 'sidegate',
   'limitStore.secretName': 'limit-store',
   'limitStore.ca': true,
+  'tokens.url': 'https://sidegate.example.com',
+  'tokens.lifetimeMinutes': 5,
+  'tokens.idps': [
+    {
+      name: 'okta',
+      entityId: 'http://www.okta.com/exk1',
+      audiences: ['inference'],
+      metadataUrl: 'https://corp.okta.com/app/exk1/sso/saml/metadata',
+      ca: '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n',
+      groupsAttribute: 'memberOf',
+      claims: { email: 'mail' },
+    },
+    {
+      name: 'files',
+      entityId: 'https://idp.example.com',
+      audiences: ['inference'],
+      metadataXml: '<EntityDescriptor/>',
+    },
+  ],
   breakGlassGroup: 'oncall',
   'sidecar.captureMode': 'NamedPort',
   'sidecar.captureModes': { 'ml-restricted': 'NamedPort' },
@@ -98,6 +117,8 @@ export const alternatives: Readonly<Record<string, unknown>> = {
 
 /** Values that act only where another is set. */
 export const beside: Readonly<Record<string, object>> = {
+  'tokens.url': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
+  'tokens.lifetimeMinutes': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'limitStore.user': { limitStore: { url: 'redis://valkey:6379' } },
   'limitStore.secretName': { limitStore: { url: 'redis://valkey:6379' } },
   'limitStore.ca': { limitStore: { url: 'redis://valkey:6379', secretName: 'limit-store' } },

@@ -1,6 +1,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { Ajv } from 'ajv';
+import { parse } from 'yaml';
 import { usage } from '../../cmd/sidecar/settings.ts';
 import { compileSnapshot, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
@@ -53,6 +55,32 @@ describe('what the documents tell to type', () => {
     });
     expect(faults).toEqual([]);
     expect(compileSnapshot(policies, { revision: 1 })).toMatchObject({ enforcing: true, notices: [] });
+  });
+
+  describe('docs/identity.md', () => {
+    const blocks = [...read('docs/identity.md').matchAll(/^```yaml\n([^]*?)^```/gm)].map(([, yaml = '']) => yaml);
+    const indented = (yaml: string, by: number): string => yaml.replace(/^(?=.)/gm, ' '.repeat(by));
+    const whole = (yaml: string): string =>
+      yaml.includes('kind: InferencePolicy')
+        ? yaml
+        : `apiVersion: sidegate.dev/v1alpha1\nkind: InferencePolicy\nmetadata: { name: p, namespace: ml }\nspec:\n  mode: Enforce\n  identity:\n    providers:\n${indented(yaml, 4)}`;
+    const values = blocks.filter((yaml) => yaml.startsWith('# values.yaml'));
+
+    test.each(blocks.filter((yaml) => !values.includes(yaml)))('is valid: %s', (yaml) => {
+      const { policies, faults } = parsePolicies(whole(yaml), 'policy.yaml', { local: false });
+      expect(faults).toEqual([]);
+      expect(policies[0]?.spec.providers.length).toBeGreaterThan(0);
+    });
+
+    test('its values are what the chart takes', () => {
+      const { properties } = JSON.parse(read('charts/sidegate/values.schema.json')) as {
+        properties: { tokens: object };
+      };
+      const valid = new Ajv({ strict: false }).compile(properties.tokens);
+      expect(values).toHaveLength(1);
+      for (const yaml of values)
+        expect([valid((parse(yaml) as { tokens: unknown }).tokens), valid.errors]).toEqual([true, null]);
+    });
   });
 
   test('every make target exists', () => {

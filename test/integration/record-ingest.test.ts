@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createPrivateKey } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { TlsMaterial } from '../../pkg/pki/index.ts';
-import { namedStart } from '../../pkg/record/index.ts';
+import { namedStart, signPoint } from '../../pkg/record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import type { TestChain } from '../../pkg/recorder/testing/chains.ts';
 import { createRecordDownReader, encodeRecordFrame } from '../../pkg/wire/index.ts';
@@ -190,6 +191,16 @@ describe('a sidecar that lies', () => {
         const lines = chain.lines([
           { type: 'signature', chain: chain.name, sequence, over: hash, certificate: 'AAAA', value: 'AAAA' },
         ]);
+        to.say({ type: 'events', first: sequence + 1, count: 1 }, lines);
+      },
+      'signature',
+    ],
+    [
+      'signs another line than it names',
+      (chain, to) => {
+        const { sequence } = chain.point();
+        const point = { sequence, hash: 'a'.repeat(64) };
+        const lines = chain.lines([signPoint(chain.name, point, createPrivateKey(material.key), material.cert)]);
         to.say({ type: 'events', first: sequence + 1, count: 1 }, lines);
       },
       'signature',

@@ -58,6 +58,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'inject',
     'kube',
     'local',
+    'proxy',
     'record',
   ],
 };
@@ -65,6 +66,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** Libraries with one home each: whoever wants the capability imports the home. */
 const homes: Readonly<Record<string, readonly string[]>> = {
   jose: ['identity'],
+  '@node-saml/node-saml': ['identity'],
+  '@xmldom/xmldom': ['identity'],
   '@kubernetes/client-node': ['kube'],
   'http-proxy': ['http'],
   'prom-client': ['telemetry'],

@@ -53,6 +53,7 @@ export function fileController(folder: string, { clock, compile }: RemoteOptions
       close: () => Promise.resolve(),
     },
     approvals: noApprovals,
+    revocations: { current: () => [], subscribe: () => () => undefined },
     grants: { current: () => [], subscribe: () => () => undefined, ageMs: () => 0 },
     credentials: { read: (ref) => secret(ref)?.reveal(), close: () => undefined },
     secret,

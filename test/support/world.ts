@@ -10,6 +10,7 @@ import type {
   GrantSource,
   IdentityVerifierFactory,
   LimitStore,
+  RevocationSource,
 } from '../../pkg/core/index.ts';
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
@@ -86,6 +87,7 @@ export interface WorldOptions {
   /** Who decides. Absent: nobody. */
   readonly approvals?: ApprovalGate;
   readonly grants?: GrantSource;
+  readonly revocations?: RevocationSource;
   readonly namespace?: string;
 }
 
@@ -156,6 +158,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     credentials,
     approvals: options.approvals ?? noApprovals,
     ...(options.grants === undefined ? {} : { grants: options.grants }),
+    ...(options.revocations === undefined ? {} : { revocations: options.revocations }),
     audit,
     upstream,
     passthrough,

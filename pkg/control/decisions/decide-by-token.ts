@@ -68,6 +68,8 @@ export interface TokenDeciderOptions {
   readonly verifiers: IdentityVerifierFactory;
   /** Of all policies that select a pod of the namespace. */
   readonly providersOf: (namespace: string) => readonly CompiledProvider[];
+  /** Whether the token was taken back. */
+  readonly revokes: (who: Identity) => boolean;
 }
 
 const fault = (word: DecisionFault): Outcome => ({ kind: 'fault', fault: word });
@@ -125,7 +127,7 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
     const providers = options.providersOf(namespace);
     if (providers.length === 0) return 'unauthenticated';
     const result = await verifiers.of(providers).verify({ token, certificate: undefined });
-    if (result.kind === 'proven') return result.identity;
+    if (result.kind === 'proven') return options.revokes(result.identity) ? 'unauthenticated' : result.identity;
     return result.kind === 'refused' && result.reason === 'identity_unavailable'
       ? 'identity_unavailable'
       : 'unauthenticated';

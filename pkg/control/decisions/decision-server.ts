@@ -5,9 +5,13 @@ import { JsonError, describeError, jsonValue, parseJson } from '../../base/index
 import type { Clock, Logger } from '../../base/index.ts';
 import { createBucket } from '../stream/index.ts';
 import type { Bucket } from '../stream/index.ts';
+import { readBody } from './read-body.ts';
 import type { Choice, DecisionFault, Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
-/** Where people decide by token: `GET` and `POST /v1/namespaces/NS/approvals|grants/NAME/decision`, TLS, JSON. */
+/**
+ * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
+ * /v1/namespaces/NS/approvals|grants/NAME/decision`, and what `routes` adds. TLS, JSON.
+ */
 export interface DecisionServer {
   readonly port: number;
   renew(material: { readonly cert: string; readonly key: string }): void;
@@ -18,6 +22,17 @@ export interface DecisionServer {
 export const decisionResults = ['viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
+/** What `routes` answers. */
+export interface RouteAnswer {
+  readonly status: number;
+  /** JSON, or what becomes it. */
+  readonly body: object | string;
+  readonly result: DecisionResult;
+}
+
+/** Undefined: it is no path of theirs. A request has been counted against its address before. */
+export type Routes = (request: IncomingMessage) => Promise<RouteAnswer | undefined>;
+
 export interface DecisionServerOptions {
   /** Default: all addresses. */
   readonly host?: string | undefined;
@@ -26,6 +41,7 @@ export interface DecisionServerOptions {
   readonly decider: TokenDecider;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly routes?: Routes;
   readonly onResult?: (result: DecisionResult) => void;
 }
 
@@ -48,17 +64,6 @@ const statuses: Readonly<Record<DecisionFault, number>> = {
 
 /** Addresses that are remembered for their rate; the oldest are forgotten. */
 const mostAddresses = 4_096;
-
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > longestBody) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
 
 function readChoice(text: string): Choice | undefined {
   try {
@@ -88,10 +93,10 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     return bucket.take() && all.take();
   };
 
-  const send = (response: ServerResponse, status: number, body: object, result: DecisionResult): void => {
+  const send = (response: ServerResponse, status: number, body: object | string, result: DecisionResult): void => {
     options.onResult?.(result);
     if (response.headersSent || response.destroyed) return;
-    const text = JSON.stringify(body);
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     response.writeHead(status, {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),
@@ -111,6 +116,8 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const from = request.socket.remoteAddress ?? '';
     if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
+    const answered = await options.routes?.(request);
+    if (answered !== undefined) return send(response, answered.status, answered.body, answered.result);
     const [, namespace, kind, name] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');
@@ -119,7 +126,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
     if (request.method === 'GET') return finish(response, await decider.view(place, token), 'viewed');
     if (request.method !== 'POST') return send(response, 405, { error: 'method' }, 'malformed');
-    const text = await readBody(request);
+    const text = await readBody(request, longestBody);
     if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
     const choice = readChoice(text);
     if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');

@@ -29,16 +29,18 @@ const problem = (reason: GrantProblem['reason'], message: string): GrantProblem 
 });
 
 /** The grant names a caller by the claim that is their subject: only where that claim is also their name in Kubernetes is it known. */
-function userOf({ oidc, serviceAccount, kubernetesUser }: CompiledProvider, { grant }: GrantFact): string | undefined {
-  const subjectClaim = oidc?.issuer === grant.issuer ? oidc.subjectClaim : undefined;
+function userOf(provider: CompiledProvider, { grant }: GrantFact): string | undefined {
+  const { oidc, serviceAccount, sidegate, kubernetesUser } = provider;
+  const subjectClaim =
+    oidc?.issuer === grant.issuer ? oidc.subjectClaim : sidegate?.issuer === grant.issuer ? 'sub' : undefined;
   if (serviceAccount?.issuer === grant.issuer && grant.subject.startsWith('system:serviceaccount:'))
     return grant.subject;
   if (kubernetesUser === undefined || kubernetesUser.claim !== subjectClaim) return undefined;
   return `${kubernetesUser.prefix}${grant.subject}`;
 }
 
-const issues = ({ oidc, serviceAccount }: CompiledProvider, issuer: string): boolean =>
-  oidc?.issuer === issuer || serviceAccount?.issuer === issuer;
+const issues = ({ oidc, serviceAccount, sidegate }: CompiledProvider, issuer: string): boolean =>
+  [oidc?.issuer, serviceAccount?.issuer, sidegate?.issuer].includes(issuer);
 
 /**
  * All pods must agree on who decides; of the rest the strictest holds.

@@ -1,6 +1,8 @@
 import { describeError } from '../../base/index.ts';
 import { compileSnapshot, selectorMatches } from '../../core/index.ts';
 import type { Policy, PolicyNotice, Snapshot, SourceRef } from '../../core/index.ts';
+import { withTokenIssuer } from '../tokens/token-issuer.ts';
+import type { TokenIssuerKeys } from '../tokens/token-issuer.ts';
 import { withIssuer } from './cluster-issuer.ts';
 import type { ClusterIssuerKeys } from './cluster-issuer.ts';
 import type { PolicyEntry } from './policy-entry.ts';
@@ -16,7 +18,7 @@ export interface SelectedBy {
 export type PolicySet =
   | {
       readonly kind: 'compiled';
-      /** Equal for equal sets of {uid, generation} under the same keys of the cluster. */
+      /** Equal for equal sets of {uid, generation} under the same keys of the cluster and of Sidegate. */
       readonly id: string;
       readonly entries: readonly PolicyEntry[];
       readonly policies: readonly Policy[];
@@ -54,6 +56,12 @@ export interface PolicyIndex {
    * @returns whether it was another
    */
   setClusterIssuer(issuer: ClusterIssuerKeys | undefined): boolean;
+  /**
+   * Sidegate's own tokens, for providers of that kind. Everything is compiled anew.
+   *
+   * @returns whether it was another
+   */
+  setTokenIssuer(issuer: TokenIssuerKeys): boolean;
   /** Forgets compiled sets but these. */
   keepSets(ids: ReadonlySet<string>): void;
   /** Sets compiled so far: a figure for tests and metrics. */
@@ -67,12 +75,19 @@ export function selectsPod(entry: PolicyEntry, pod: SelectedBy): boolean {
   return selectorMatches(entry.namespaceSelector, pod.namespaceLabels);
 }
 
-function compileSet(id: string, entries: readonly PolicyEntry[], issuer: ClusterIssuerKeys | undefined): PolicySet {
+interface Issuers {
+  readonly cluster?: ClusterIssuerKeys | undefined;
+  readonly tokens?: TokenIssuerKeys;
+}
+
+function compileSet(id: string, entries: readonly PolicyEntry[], { cluster, tokens }: Issuers): PolicySet {
   const broken = entries.find((entry) => entry.policy === undefined);
   if (broken !== undefined) {
     return { kind: 'invalid', id, entries, message: `${broken.label} cannot be used: ${broken.fault ?? ''}` };
   }
-  const policies = entries.flatMap((entry) => (entry.policy === undefined ? [] : withIssuer(entry.policy, issuer)));
+  const policies = entries.flatMap((entry) =>
+    entry.policy === undefined ? [] : withTokenIssuer(withIssuer(entry.policy, cluster), tokens),
+  );
   try {
     const { hash, sources, notices, upstream, providers } = compileSnapshot(policies, { revision: 0 });
     return { kind: 'compiled', id, entries, policies, hash, sources, notices, upstream, providers };
@@ -87,7 +102,7 @@ export function createPolicyIndex(): PolicyIndex {
   const byNamespace = new Map<string, Map<string, PolicyEntry>>();
   const sets = new Map<string, PolicySet>();
   let compilations = 0;
-  let issuer: ClusterIssuerKeys | undefined;
+  let issuers: Issuers = {};
   /** Part of each set's id: a set with other keys is another. */
   let issuerNumber = 0;
 
@@ -128,14 +143,21 @@ export function createPolicyIndex(): PolicyIndex {
       let set = sets.get(id);
       if (set === undefined) {
         compilations++;
-        set = compileSet(id, entries, issuer);
+        set = compileSet(id, entries, issuers);
         sets.set(id, set);
       }
       return set;
     },
     setClusterIssuer(next) {
-      if (next?.issuer === issuer?.issuer && next?.keys === issuer?.keys) return false;
-      issuer = next;
+      const { cluster } = issuers;
+      if (next?.issuer === cluster?.issuer && next?.keys === cluster?.keys) return false;
+      issuers = { ...issuers, cluster: next };
+      issuerNumber++;
+      return true;
+    },
+    setTokenIssuer(next) {
+      if (next.keys === issuers.tokens?.keys) return false;
+      issuers = { ...issuers, tokens: next };
       issuerNumber++;
       return true;
     },

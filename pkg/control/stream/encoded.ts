@@ -1,5 +1,5 @@
 import { encodeFrame, maxDownBytes } from '../../wire/index.ts';
-import type { PodSnapshot } from './ports.ts';
+import type { PodSnapshot, RevocationFeed } from './ports.ts';
 
 /**
  * Snapshots as bytes. Pods with equal policies share an object, so a change that reaches thousands of streams is encoded once.
@@ -16,5 +16,20 @@ export function createSnapshotFrames(): (snapshot: PodSnapshot) => Buffer | unde
       frames.set(snapshot, frame);
     }
     return frame === 'too large' ? undefined : frame;
+  };
+}
+
+/** Revocations as bytes, encoded once for all streams. Undefined: there are none to say yet, or more than a sidecar takes. */
+export function createRevocationFrames(): (feed: RevocationFeed) => Buffer | undefined {
+  const frames = new WeakMap<object, Buffer>();
+  return (feed) => {
+    const revocations = feed.revocations();
+    if (revocations === undefined) return undefined;
+    let frame = frames.get(revocations);
+    if (frame === undefined) {
+      frame = encodeFrame({ type: 'revocations', optional: true, revocations, seen: feed.seen() });
+      frames.set(revocations, frame);
+    }
+    return frame.length - 4 > maxDownBytes ? undefined : frame;
   };
 }

@@ -6,6 +6,7 @@ export type {
   DeskPlace,
   DeskStream,
   GrantFeed,
+  RevocationFeed,
   ImportedCertificate,
   LimitStoreAddress,
   PodAnswer,

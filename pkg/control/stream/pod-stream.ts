@@ -24,6 +24,7 @@ import type {
   PodDirectory,
   PodRecord,
   PodSnapshot,
+  RevocationFeed,
   StreamAuthority,
 } from './ports.ts';
 
@@ -58,6 +59,8 @@ export interface PodStreamOptions {
   /** Undefined: nobody keeps approvals. */
   readonly approvals: ApprovalDesk | undefined;
   readonly grants: GrantFeed | undefined;
+  readonly revocations: RevocationFeed | undefined;
+  readonly revocationsFrame: (feed: RevocationFeed) => Buffer | undefined;
   readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
   readonly limits: StreamLimits;
   /** Age of this connection, milliseconds. */
@@ -80,6 +83,7 @@ interface Sent {
   recorder?: true;
   answer?: unknown;
   grants?: unknown;
+  revocations?: unknown;
   grantsSeen?: string;
   /** Names that the pod's certificate has, or was asked to have. */
   names?: string | undefined;
@@ -150,6 +154,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       sendImported,
       sendLimitStore,
       sendRecorder,
+      sendRevocations,
       sendAnswer,
       sendGrants,
       askNames,
@@ -201,6 +206,15 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     sent.recorder = true;
     const url = options.recorder;
     write({ type: 'recorder', optional: true, recorder: url === undefined ? null : { url } });
+  };
+  /** Before the policy, so that nobody is let in by it whose token was taken back. */
+  const sendRevocations = (): void => {
+    const feed = options.revocations;
+    const revocations = feed?.revocations();
+    if (feed === undefined || revocations === undefined || sent.revocations === revocations) return;
+    sent.revocations = revocations;
+    const frame = options.revocationsFrame(feed);
+    if (frame !== undefined) writeFrame('revocations', frame);
   };
   const sendAnswer = (): void => {
     const answer = directory.answer(pod);

@@ -1,6 +1,6 @@
 import type { Secret } from '../../base/index.ts';
 import type { CaptureMode } from '../../contract/index.ts';
-import type { Grant, Policy, SourceRef } from '../../core/index.ts';
+import type { Grant, Policy, Revocation, SourceRef } from '../../core/index.ts';
 import type {
   ApprovalAskMessage,
   ApprovalClaimMessage,
@@ -145,6 +145,15 @@ export interface GrantFeed {
   seen(): SeenVersions;
   /** Called with a namespace whose grants may have changed. Returns how to stop. */
   subscribe(listener: (namespace: string) => void): () => void;
+}
+
+/** Revocations, the same for all pods. */
+export interface RevocationFeed {
+  /** Undefined: that cannot be said yet. The object must be the same while nothing in it changed. */
+  revocations(): readonly Revocation[] | undefined;
+  /** How far this replica has seen. */
+  seen(): SeenVersions;
+  subscribe(listener: () => void): () => void;
 }
 
 /** What the API server says of a token. */

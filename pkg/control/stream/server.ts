@@ -5,7 +5,7 @@ import { createAuthenticator } from './authenticate.ts';
 import { createCertificates, podText } from './certificates.ts';
 import { openConnections } from './connections.ts';
 import type { Connections } from './connections.ts';
-import { createSnapshotFrames } from './encoded.ts';
+import { createRevocationFrames, createSnapshotFrames } from './encoded.ts';
 import { streamLimits } from './limits.ts';
 import type { StreamLimits } from './limits.ts';
 import { noObserver } from './observer.ts';
@@ -15,6 +15,7 @@ import type { PodStream } from './pod-stream.ts';
 import type {
   ApprovalDesk,
   GrantFeed,
+  RevocationFeed,
   LimitStoreAddress,
   PodDirectory,
   PodRecord,
@@ -50,6 +51,8 @@ export interface StreamServerOptions {
   readonly approvals?: ApprovalDesk;
   /** Undefined: nothing is said of grants. */
   readonly grants?: GrantFeed;
+  /** Undefined: nothing is said of revocations. */
+  readonly revocations?: RevocationFeed;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -82,6 +85,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
   const limits: StreamLimits = { ...streamLimits, ...options.limits };
   const certificates = createCertificates({ directory, authority, trustDomain, clusterDomain, logger, observer });
   const frameOf = createSnapshotFrames();
+  const revocationsFrame = createRevocationFrames();
   /** All connections that passed, also those that have not said hello. */
   const all = new Set<PodStream>();
   /** By uid; those that have said hello. */
@@ -102,6 +106,8 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       recorder: options.recorder,
       approvals: options.approvals,
       grants: options.grants,
+      revocations: options.revocations,
+      revocationsFrame,
       frameOf,
       limits,
       maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()),
@@ -173,6 +179,9 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
     opened.renew(serving.current(), authority.bundle());
     for (const stream of byPod.values()) stream.flush();
   });
+  const stopRevocations = options.revocations?.subscribe(() => {
+    for (const stream of byPod.values()) stream.flush();
+  });
   const stopGrants = options.grants?.subscribe((namespace) => {
     for (const stream of byPod.values()) if (stream.pod.namespace === namespace) stream.flush();
   });
@@ -185,6 +194,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
     stopDirectory();
     stopAuthority();
     stopGrants?.();
+    stopRevocations?.();
     serving.close();
     for (const stream of all) stream.destroy();
   };

@@ -54,10 +54,11 @@ const allowInsecureLoopback = {
 
 export const provider = {
   type: 'object',
-  description: 'A source of proven callers. Exactly one of `oidc`, `serviceAccount` and `clientCertificate`.',
+  description:
+    'A source of proven callers. Exactly one of `oidc`, `serviceAccount`, `sidegate` and `clientCertificate`.',
   required: ['name'],
   'x-sidegate-conditions': [
-    { kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'clientCertificate'] },
+    { kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'sidegate', 'clientCertificate'] },
     {
       kind: 'NotBeside',
       field: 'kubernetesUser',
@@ -66,10 +67,11 @@ export const provider = {
     },
   ],
   properties: {
-    name,
+    name: { ...name, 'x-sidegate-example': 'corp' },
     oidc: {
       type: 'object',
       description: 'Tokens (JWT) of an OpenID Connect issuer.',
+      'x-sidegate-example': '{ issuer: https://idp.example.com, audiences: [inference] }',
       required: ['issuer', 'audiences'],
       'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
@@ -133,6 +135,7 @@ export const provider = {
     serviceAccount: {
       type: 'object',
       description: 'Service-account tokens of a Kubernetes cluster.',
+      'x-sidegate-example': '{ audiences: [inference] }',
       required: ['audiences'],
       'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
@@ -150,9 +153,25 @@ export const provider = {
         allowInsecureLoopback,
       },
     },
+    sidegate: {
+      type: 'object',
+      description:
+        "Short tokens that Sidegate's controller gives for SAML assertions ([identity.md](identity.md)). Their subject, groups and claims are what the chart's values say of the identity provider.",
+      required: ['idp', 'audiences'],
+      'x-sidegate-example': '{ idp: okta, audiences: [inference] }',
+      properties: {
+        idp: {
+          ...name,
+          description: "Name of the identity provider in the chart's values (`tokens.idps`).",
+          'x-sidegate-example': 'okta',
+        },
+        audiences,
+      },
+    },
     clientCertificate: {
       type: 'object',
       description: 'Client certificates of the TLS connection.',
+      'x-sidegate-example': '{ caFile: /etc/sidegate/callers-ca.pem }',
       required: ['caFile'],
       'x-sidegate-local': true,
       properties: {
@@ -184,12 +203,19 @@ export const provider = {
       'x-sidegate-example': '{ claim: email }',
       required: ['claim'],
       properties: {
-        claim: { type: 'string', minLength: 1, maxLength: 256, description: 'Claim that holds the name.' },
+        claim: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 256,
+          description: 'Claim that holds the name.',
+          'x-sidegate-example': 'email',
+        },
         prefix: {
           type: 'string',
           maxLength: 64,
           description: 'What Kubernetes puts before it.',
           'x-sidegate-default': 'nothing',
+          'x-sidegate-example': '"oidc:"',
         },
       },
     },

@@ -144,6 +144,11 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'has oidc and serviceAccount',
   ],
   [
+    'an identity provider whose name is no name',
+    'identity: { providers: [{ name: x, sidegate: { idp: "../other", audiences: [a] } }] }',
+    'lower-case letters, digits',
+  ],
+  [
     'an issuer without TLS',
     'identity: { providers: [{ name: x, oidc: { issuer: "http://a", audiences: [a] } }] }',
     'must begin with https://',

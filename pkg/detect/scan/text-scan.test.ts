@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { DetectorName } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
-import { detectors } from '../detectors/index.ts';
 import { foldCodePoint } from '../fold/index.ts';
 import type { LaneEnd, LaneScanner, Scanner, View } from '../scanner.ts';
 import { sketchRules, sketchView } from '../testing/rules.ts';
@@ -222,9 +221,11 @@ function drive(view: View, chunks: readonly string[], end: LaneEnd, seen?: (take
     expect(lane.decided).toBeGreaterThanOrEqual(last);
     expect(lane.decided).toBeLessThanOrEqual(received.length);
     last = lane.decided;
+    const before = taken.length;
     taken += lane.take(lane.decided);
     hits.push(...lane.drainHits());
-    seen?.(taken, received);
+    // What was true of less received is true of more.
+    if (taken.length > before) seen?.(taken, received);
   }
   lane.end(end);
   taken += lane.take(lane.decided);
@@ -293,93 +294,18 @@ describe.each(scenarios)('masking: $name', ({ view, slow }) => {
       '"',
       ':1 ',
     ];
+    // Four of them each time, in turn: over many texts each comes behind everything.
+    const some = (at: number): readonly string[] => continuations.filter((_, index) => (index + at) % 4 === 0);
     fc.assert(
       fc.property(texts, texts, ends, (text, more, end) => {
         drive(view, text.split(''), 'cut', (taken, received) => {
-          for (const next of [more, ...continuations]) {
+          for (const next of [more, ...some(received.length)]) {
             const all = slow.mask(received + next, end);
             if (!all.text.startsWith(taken)) expect({ received, next, taken }).toEqual(all.text);
           }
         });
       }),
-      { numRuns: Math.ceil(runs / 20) },
+      { numRuns: Math.ceil(runs / 2) },
     );
-  });
-});
-
-describe('masking with the built-in detectors', () => {
-  const scanner = compileWith(
-    sketchRules(
-      { label: 'pii', detectors: ['Pii', 'Secrets'] },
-      { label: 'bad', words: ['ignore previous', 'exfiltrate'] },
-    ),
-    { hashKey },
-    { detectors: Object.fromEntries(detectors.map((one) => [one.name, one])), fold: foldCodePoint },
-  );
-  const view = scanner.view(sketchView('rr'));
-  const parts = [
-    ...[
-      'Card 4111 1111 1111 1111',
-      '4111111111111111',
-      '378282246310005',
-      ' ana@example.com',
-      'bob.b@mail.example.org,',
-      ' SSN 123-45-6789 ',
-    ],
-    ...[
-      '+1 (415) 555-2671',
-      '10.0.0.1',
-      '2001:db8::1',
-      '00:1a:2b:3c:4d:5e',
-      'AKIAIOSFODNN7EXAMPLE',
-      'GB82 WEST 1234 5698 7654 32',
-    ],
-    ...[
-      'ghp_0123456789abcdefghijABCDEFGHIJ012345',
-      'api_key = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"',
-      'password: hunter2Xy9!',
-    ],
-    ...[
-      '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n',
-      '-----END RSA PRIVATE KEY-----',
-      'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln',
-    ],
-    ...[
-      'ignore previous',
-      'i g n o r e  pr3vious',
-      'exfi1trate',
-      ' the quick brown fox. ',
-      'a',
-      '1',
-      ' ',
-      '\u200b',
-      '４１１１',
-      'é',
-      '😀',
-    ],
-  ];
-  const natural = fc.array(fc.constantFrom(...parts), { maxLength: 8 }).map((some) => some.join(''));
-
-  it('gives the same however the text is cut', () => {
-    fc.assert(
-      fc.property(natural, ends, fc.array(fc.nat(), { maxLength: 6 }), (text, end, cuts) => {
-        const whole = view.mask(text, 'text', end);
-        for (const chunks of [cutAt(text, cuts), text.split('')]) {
-          const streamed = drive(view, chunks, end);
-          expect(streamed.taken).toBe(whole.text);
-          expect([...streamed.hits].sort(byStart)).toEqual(whole.hits);
-        }
-      }),
-      { numRuns: runs },
-    );
-  });
-
-  it('gives the same at every single split of a text that holds everything', () => {
-    const text = parts.join(' | ');
-    const whole = view.mask(text, 'text', 'complete');
-    expect(whole.hits.length).toBeGreaterThan(15);
-    for (let at = 0; at <= text.length; at++) {
-      expect(drive(view, [text.slice(0, at), text.slice(at)], 'complete').taken).toBe(whole.text);
-    }
   });
 });

@@ -5,18 +5,21 @@ import { Secret, describeError, jsonValue, parseJson } from '../../base/index.ts
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import { auditForHeader, auditTokenHeader } from '../../contract/index.ts';
 import type { TlsMaterialSource } from '../../pki/index.ts';
-import { consistencyProof, inclusionProof } from '../../record/index.ts';
 import type { Committer } from '../ingest/committer.ts';
 import { StoreError } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
-import { readQuery } from './query.ts';
+import { logRoutes } from './log-routes.ts';
+import { Refusal, badQuestion, matchRoute } from './question.ts';
+import type { Route } from './question.ts';
+import { sessionRoutes } from './session-routes.ts';
 
 /**
  * Where auditors ask: HTTPS, JSON. Each question is an entry of the log before it is answered, with who asked.
  *
  *     POST /v1/search            a question (query.ts): sessions, newest first, and a cursor
  *     GET  /v1/sessions/ID       the lines of a session
+ *     GET  /v1/sessions/ID/proof its blocks with their entries, and the paths to the newest signed head
  *     GET  /v1/log               size, root and time of the log
  *     GET  /v1/log/entries?from=N&limit=N
  *     GET  /v1/log/heads?from=SIZE&limit=N
@@ -44,111 +47,15 @@ export interface AuditServer {
   close(): Promise<void>;
 }
 
-class Refusal extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.name = 'Refusal';
-    this.status = status;
-    this.code = code;
-  }
-}
-
-interface Question {
-  readonly auditor: Auditor;
-  readonly url: URL;
-  readonly body: JsonValue | undefined;
-  /** Refuses unless they may; undefined: all namespaces. */
-  allow(namespace: string | undefined): Promise<void>;
-  /** Writes into the log that it was asked. */
-  note(what: string, question: string): Promise<void>;
-}
-
-type Page = (question: Question, rest: string) => Promise<JsonValue>;
-
 const maxBody = 64 * 1024;
 const questionLimits = { maxDepth: 4, maxNodes: 200 };
 const longestToken = 8_192;
 /** Questions at work at once: each may read many blocks. */
 const mostAtOnce = 16;
-const entriesAPage = 2_000;
 
 export async function createAuditServer(options: AuditServerOptions): Promise<AuditServer> {
   const { serving, store, committer, authorizer, clock, logger, onAnswered } = options;
-  const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
-  const number = (url: URL, name: string, fallback?: number): number => {
-    const text = url.searchParams.get(name) ?? (fallback === undefined ? '' : String(fallback));
-    if (!/^[0-9]{1,15}$/.test(text)) throw new Refusal(400, 'bad_question', `${name} is a whole number`);
-    return Number(text);
-  };
-  const upTo = (url: URL, most: number): number => Math.min(most, Math.max(1, number(url, 'limit', most)));
-  const hex = (hashes: readonly Uint8Array[]): string[] => hashes.map((one) => Buffer.from(one).toString('hex'));
-
-  const search: Page = async ({ body, allow, note }) => {
-    const query = readQuery(body);
-    await allow(query.namespace);
-    await note('search', JSON.stringify(body));
-    const { sessions, cursor } = await store.search(query);
-    return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null };
-  };
-  const session: Page = async ({ allow, note }, id) => {
-    if (!/^[0-9a-f]{32}$/.test(id)) throw new Refusal(400, 'bad_question', 'a session is named by 32 hex digits');
-    const { sessions } = await store.search({ session: id, limit: 10 });
-    // Who may read nothing does not learn whether there is one.
-    for (const namespace of new Set(sessions.map((one) => one.namespace))) await allow(namespace);
-    if (sessions.length === 0) {
-      await allow(undefined);
-      throw new Refusal(404, 'not_found', 'there is no such session');
-    }
-    await note('session', id);
-    const lines: string[] = [];
-    for await (const line of store.sessionLines(id)) lines.push(line);
-    return { sessions: sessions as unknown as JsonValue, lines };
-  };
-  const log: Page = async ({ allow }) => {
-    await allow(undefined);
-    const { size, root, at } = store.log();
-    return { size, root: Buffer.from(root).toString('hex'), at };
-  };
-  const entries: Page = async ({ url, allow }) => {
-    await allow(undefined);
-    const found = await store.entries(number(url, 'from', 0), upTo(url, entriesAPage));
-    return { entries: found.map(({ index, text }) => ({ index, text })) };
-  };
-  const heads: Page = async ({ url, allow }) => {
-    await allow(undefined);
-    const found = await store.heads(number(url, 'from', 0), upTo(url, entriesAPage));
-    return { heads: found.map(({ size, text }) => ({ size, text })) };
-  };
-  const block: Page = async ({ allow, note }, index) => {
-    await allow(undefined);
-    if (!/^[0-9]{1,15}$/.test(index)) throw new Refusal(400, 'bad_question', 'a block is named by its entry');
-    await note('block', index);
-    const lines = await store.blockLines(Number(index));
-    return { lines: lines === undefined ? null : Buffer.from(lines).toString() };
-  };
-  const proof: Page = async ({ url, allow }) => {
-    await allow(undefined);
-    const size = number(url, 'size', store.log().size);
-    return { size, path: hex(await inclusionProof(number(url, 'index'), size, read)) };
-  };
-  const consistency: Page = async ({ url, allow }) => {
-    await allow(undefined);
-    const to = number(url, 'to', store.log().size);
-    return { to, proof: hex(await consistencyProof(number(url, 'from'), to, read)) };
-  };
-  const pages: readonly (readonly [method: string, path: string, page: Page])[] = [
-    ['POST', '/v1/search', search],
-    ['GET', '/v1/sessions/', session],
-    ['GET', '/v1/log', log],
-    ['GET', '/v1/log/entries', entries],
-    ['GET', '/v1/log/heads', heads],
-    ['GET', '/v1/log/blocks/', block],
-    ['GET', '/v1/log/proof', proof],
-    ['GET', '/v1/log/consistency', consistency],
-  ];
+  const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store)];
 
   const auditorOf = async (request: IncomingMessage): Promise<Auditor> => {
     const own = request.headers[auditTokenHeader];
@@ -162,40 +69,35 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   };
   const answer = async (request: IncomingMessage): Promise<JsonValue> => {
     const url = new URL(request.url ?? '/', 'https://recorder');
-    const [, path, page] =
-      pages.find(([method, at]) =>
-        at.endsWith('/') && at !== url.pathname
-          ? request.method === method && url.pathname.startsWith(at)
-          : request.method === method && at === url.pathname,
-      ) ?? [];
+    const [route] = routes.filter(
+      (one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined,
+    );
     const auditor = await auditorOf(request);
-    if (page === undefined || path === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
+    if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
     const says = request.headers[auditForHeader];
     const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
-    return page(
-      {
-        auditor,
-        url,
-        body: request.method === 'POST' ? await readBody(request) : undefined,
-        async allow(namespace) {
-          if (await authorizer.mayRead(auditor, namespace)) return;
-          // Who may read everything may read this.
-          if (namespace !== undefined && (await authorizer.mayRead(auditor, undefined))) return;
-          throw new Refusal(403, 'not_allowed', 'you may not read these records: get records.sidegate.dev');
-        },
-        note: (what, question) =>
-          committer.add({
-            entry: { type: 'read', at: clock.now(), who: `${auditor.username}${claim}`, what, question },
-          }),
+    return route.answer({
+      auditor,
+      search: url.searchParams,
+      part: matchRoute(route, url.pathname) ?? '',
+      body: request.method === 'POST' ? await readBody(request) : undefined,
+      async allow(namespace) {
+        if (await authorizer.mayRead(auditor, namespace)) return;
+        // Who may read everything may read this.
+        if (namespace !== undefined && (await authorizer.mayRead(auditor, undefined))) return;
+        throw new Refusal(403, 'not_allowed', 'you may not read these records: get records.sidegate.dev');
       },
-      url.pathname.slice(path.length),
-    );
+      note: (what, question) =>
+        committer.add({
+          entry: { type: 'read', at: clock.now(), who: `${auditor.username}${claim}`, what, question },
+        }),
+    });
   };
   const refusalOf = (error: unknown): Refusal => {
     if (error instanceof Refusal) return error;
-    if (error instanceof StoreError && error.code === 'query') return new Refusal(400, 'bad_question', error.message);
+    if (error instanceof StoreError && error.code === 'query') return badQuestion(error.message);
     if (error instanceof StoreError && error.code === 'not_found') return new Refusal(404, 'not_found', error.message);
-    if (error instanceof RangeError) return new Refusal(400, 'bad_question', error.message);
+    if (error instanceof RangeError) return badQuestion(error.message);
     logger.error('a question could not be answered', { error: describeError(error) });
     return new Refusal(503, 'unavailable', 'this cannot be answered now');
   };
@@ -272,6 +174,6 @@ async function readBody(request: IncomingMessage): Promise<JsonValue> {
   try {
     return jsonValue(parseJson(Buffer.concat(parts).toString(), questionLimits));
   } catch {
-    throw new Refusal(400, 'bad_question', 'the question is not JSON');
+    throw badQuestion('the question is not JSON');
   }
 }

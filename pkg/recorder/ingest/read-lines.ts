@@ -15,6 +15,8 @@ export interface ReadLines {
   readonly hash: string;
   /** `signature` lines, for whoever checks them. */
   readonly signatures: readonly JsonNode[];
+  /** Hash of one of these lines, or of the one before them; undefined: of an earlier one, or none. */
+  hashOf(sequence: number): string | undefined;
 }
 
 export class LineConflict extends Error {
@@ -54,6 +56,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
   const ends: EndFacts[] = [];
   const sessions = new Set<string>();
   const signatures: JsonNode[] = [];
+  const hashes = [at.hash];
   let { sequence, hash: prev } = at;
   let from = 0;
   while (from < lines.length) {
@@ -80,6 +83,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     }
     if (type === 'signature') signatures.push(root);
     prev = own;
+    hashes.push(own);
     from = to + 1;
   }
   return {
@@ -89,6 +93,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     prev: at.hash,
     hash: prev,
     signatures,
+    hashOf: (number) => hashes[number - at.sequence],
   };
 }
 

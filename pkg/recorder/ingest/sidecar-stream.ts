@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../../base/index.ts';
-import type { Clock, Logger } from '../../base/index.ts';
+import type { Clock, JsonNode, Logger } from '../../base/index.ts';
 import { namedStart, placeOf, readSignature } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import { WireError, createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
@@ -17,6 +17,7 @@ import type { RecordStore } from '../store/index.ts';
 import type { Committer } from './committer.ts';
 import type { IngestObserver } from './observer.ts';
 import { LineConflict, readLines } from './read-lines.ts';
+import type { ReadLines } from './read-lines.ts';
 
 /**
  * One sidecar's stream. What comes is checked against the point where its chain stands, goes into the store in order, and is
@@ -139,6 +140,16 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     return lines.subarray(from);
   };
 
+  /** That a signature in the chain is this sidecar's, and over the line that it names. */
+  const isTrue = async (line: JsonNode, name: string, { hashOf }: ReadLines): Promise<boolean> => {
+    const signature = readSignature(line);
+    if (signature?.chain !== name || !options.isOwn(signature.certificate)) return false;
+    const { sequence, over } = signature;
+    const signed = hashOf(sequence) ?? (await store.lineHash(source, name, sequence));
+    // What was deleted, or never came, cannot be compared.
+    return signed === undefined || signed === over;
+  };
+
   const onEvents = async (first: number, count: number, given: Buffer): Promise<void> => {
     if (chain === undefined || pod === undefined) throw new WireError('message_unknown', 'events before begin');
     if (first > at.sequence + 1) return conflict('out_of_order', first, given.subarray(0, given.indexOf(0x0a)));
@@ -150,8 +161,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
       const read = readLines(lines, at);
       if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
       for (const line of read.signatures) {
-        const signature = readSignature(line);
-        if (signature === undefined || signature.chain !== name || !options.isOwn(signature.certificate))
+        if (!(await isTrue(line, name, read)))
           return await conflict('signature', read.last, Buffer.from(line.get('value')?.text ?? ''));
       }
       at = { sequence: read.last, hash: read.hash };

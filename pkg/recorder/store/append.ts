@@ -18,9 +18,6 @@ export interface Appender {
   reset(): void;
 }
 
-/** How long a session that has not ended waits for its text to be indexed. */
-const openSessionMs = 60_000;
-
 type BlockAddition = Extract<Addition, { readonly block: Block }>;
 
 export function createAppender(db: DatabaseSync, names: Names): Appender {
@@ -51,9 +48,6 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     ),
     part: db.prepare('INSERT OR IGNORE INTO part (session, block) VALUES (?, ?)'),
     tag: db.prepare('INSERT OR IGNORE INTO tag (tag, session) VALUES (?, ?)'),
-    unindexed: db.prepare(
-      'INSERT INTO unindexed (session, due) VALUES (?, ?) ON CONFLICT (session) DO UPDATE SET due = min(due, excluded.due)',
-    ),
     count: db.prepare('UPDATE counter SET value = value + ? WHERE name = ?'),
   };
   let frontier: Frontier;
@@ -174,7 +168,6 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
       const row = addSession(session, starts.get(session), end);
       for (const tag of end?.tags ?? []) sql.tag.run(names.number(tag), row);
       sql.part.run(row, id);
-      sql.unindexed.run(row, end === undefined ? lastAt + openSessionMs : 0);
     }
     sql.count.run(1, 'blocks');
     sql.count.run(count, 'events');

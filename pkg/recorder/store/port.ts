@@ -22,13 +22,17 @@ export interface RecordStore {
   departed(before: number, atMost: number): Promise<readonly DepartedChain[]>;
   /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. */
   settle(chain: Pick<DepartedChain, 'source' | 'chain'>, additions: readonly Addition[]): Promise<void>;
-  /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. Until then a search reads it. */
+  /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. A search does it first, within a second. */
   index(): Promise<boolean>;
   search(query: SessionQuery): Promise<SessionPage>;
   /** All lines of a session in their order, each as it was hashed, without line feed. */
   sessionLines(id: string): AsyncIterable<string>;
+  /** Entries of the blocks that have lines of a session, ascending, at most so many. */
+  sessionBlocks(id: string, atMost: number): Promise<readonly number[]>;
   /** Entries of the log from an index on, at most so many. */
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
+  /** The last entry of type `authorities`, as it stands; undefined: there is none. */
+  lastAuthorities(): Promise<string | undefined>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
@@ -37,6 +41,8 @@ export interface RecordStore {
   saveHead(head: StoredHead): Promise<void>;
   /** Signed heads, oldest first, of trees of at least `size` leaves. */
   heads(size: number, atMost: number): Promise<readonly StoredHead[]>;
+  /** The newest signed head; undefined: there is none. */
+  lastHead(): Promise<StoredHead | undefined>;
   /** Deletes lines that were received before `before` (epoch milliseconds), at most so many blocks, and leaves an entry for each. */
   deleteBefore(before: number, now: number, atMost: number): Promise<number>;
   stats(): Promise<StoreStats>;
@@ -87,7 +93,7 @@ export type Addition =
   | { readonly entry: Extract<LogEntry, { type: 'block' }>; readonly block: Block }
   | { readonly entry: Extract<LogEntry, { type: 'hole' }>; readonly pod: Block['pod'] }
   | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
-  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' }> };
+  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' }> };
 
 /** Lines that came together, and what they say of sessions. */
 export interface Block {
@@ -167,6 +173,8 @@ export interface SessionPage {
   readonly sessions: readonly SessionSummary[];
   /** For the next page; undefined: this was the last. */
   readonly cursor: string | undefined;
+  /** Of a search by text: blocks, the newest, whose words are not in the index yet. Undefined: none. */
+  readonly unsearched?: number;
 }
 
 export interface SessionSummary extends Omit<StartFacts, 'sequence'> {

@@ -86,6 +86,18 @@ const steps: readonly string[] = [
   ALTER TABLE chain ADD COLUMN settled INTEGER;
   CREATE INDEX chain_present ON chain (source) WHERE gone IS NULL;
   CREATE INDEX chain_departed ON chain (told) WHERE told IS NOT NULL AND settled IS NULL;
+  -- Entries of type authorities, which are few.
+  CREATE INDEX entry_authorities ON entry (id) WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"';
+  `,
+  `
+  -- The words are in a file of their own, which follows; here is what it has to forget.
+  DROP TABLE words;
+  DROP TABLE unindexed;
+  CREATE TABLE dropped (id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL) STRICT;
+  CREATE INDEX session_namespace ON session (namespace, at);
+  CREATE INDEX session_groups ON session (groups, at);
+  CREATE INDEX session_outcome ON session (outcome, at);
+  CREATE INDEX session_operation ON session (operation, at);
   `,
 ];
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { openSqliteStore } from './sqlite.ts';
-import { storeSuite } from './testing/store-suite.ts';
+import { sessionId, testChain } from '../testing/chains.ts';
+import { blockOf, source, storeSuite } from './testing/store-suite.ts';
 
 const place = () => {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-store-'));
@@ -55,3 +56,93 @@ describe('the file of the store', () => {
     await remove();
   });
 });
+
+describe('the thread that searches', () => {
+  const held = () => {
+    const { path, remove } = place();
+    const thread = new URL('./testing/held-thread.ts', import.meta.url);
+    return { store: openSqliteStore({ path, clock: fakeClock(), thread }), remove };
+  };
+
+  test('holds nothing up: what is taken in while a search goes on is on the disk before it answers', async () => {
+    const { store, remove } = held();
+    let answered = false;
+    const search = store.search({ limit: 1 }).then(() => (answered = true));
+    const chain = testChain();
+    for (let n = 0; n < 20; n++) await store.append([blockOf(chain, [{ id: sessionId(n) }])]);
+    expect(await store.position(source, chain.name)).toEqual(chain.point());
+    expect(answered).toBe(false);
+    await store.stats();
+    await search;
+    expect(answered).toBe(true);
+    await store.close();
+    await remove();
+  });
+
+  test('that ends fails what it was asked, and is begun again', async () => {
+    const { store, remove } = held();
+    const search = store.search({ limit: 1 });
+    const refused = expect(search).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(store.blockLines(0)).rejects.toMatchObject({ code: 'unavailable' });
+    await refused;
+    expect(await store.stats()).toMatchObject({ unindexed: 0 });
+    await store.close();
+    await expect(store.search({ limit: 1 })).rejects.toMatchObject({ code: 'unavailable' });
+    await remove();
+  });
+});
+
+describe('the file of words', () => {
+  const find = async (store: ReturnType<typeof openSqliteStore>, text: string): Promise<readonly string[]> =>
+    (await store.search({ text, limit: 10 })).sessions.map(({ session }) => session);
+
+  test.each<[string, (path: string) => void]>([
+    ['that is gone', (path) => rmSync(path)],
+    ['that is damaged', (path) => writeFileSync(path, 'some text that is no database '.repeat(400))],
+    ['of another version', (path) => writeFileSync(path, '')],
+  ])('%s is made again from the lines', async (_, spoil) => {
+    const { path, open, remove } = place();
+    const chain = testChain();
+    const first = open();
+    await first.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }])]);
+    expect(await find(first, 'falcon')).toEqual([sessionId(1)]);
+    await first.close();
+    spoil(`${path}-words`);
+    const again = open();
+    await again.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon' }])]);
+    expect(await find(again, 'falcon')).toEqual([sessionId(2), sessionId(1)]);
+    await again.close();
+    await remove();
+  });
+
+  test('is not believed where the store is an older copy', async () => {
+    const { folder, path, open, remove } = place();
+    const chain = testChain();
+    const first = open();
+    await first.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }])]);
+    await first.close();
+    copyFileSync(path, join(folder, 'copy'));
+    const later = open();
+    await later.append([blockOf(chain, [{ id: sessionId(2), ask: 'pigeon' }])]);
+    expect(await find(later, 'pigeon')).toEqual([sessionId(2)]);
+    await later.close();
+    copyFileSync(join(folder, 'copy'), path);
+    const again = open();
+    const other = testChain('b');
+    await again.append([blockOf(other, [{ id: sessionId(3), ask: 'swallow' }])]);
+    expect(await find(again, 'pigeon')).toEqual([]);
+    expect(await find(again, 'falcon')).toEqual([sessionId(1)]);
+    expect(await find(again, 'swallow')).toEqual([sessionId(3)]);
+    await again.close();
+    await remove();
+  });
+});
+
+test('a second process waits for the first, and is refused', async () => {
+  const { open, remove } = place();
+  const store = open();
+  expect(open).toThrow(expect.objectContaining({ code: 'unavailable' }));
+  await store.close();
+  await open().close();
+  await remove();
+}, 20_000);

@@ -1,9 +1,9 @@
-import type { JsonValue } from '../base/index.ts';
-import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../contract/index.ts';
-import { KubeError, resources } from '../kube/index.ts';
-import type { KubeClient } from '../kube/index.ts';
-import { systemNamespace } from './cluster-command.ts';
-import type { Flags } from './flags.ts';
+import type { JsonValue } from '../../base/index.ts';
+import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../../contract/index.ts';
+import { KubeError, resources } from '../../kube/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { systemNamespace } from '../cluster-command.ts';
+import type { Flags } from '../flags.ts';
 
 /** Flags of every command that asks the recorder. */
 export const auditFlags = {

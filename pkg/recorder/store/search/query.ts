@@ -1,12 +1,19 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import type { Names } from './names.ts';
-import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from './port.ts';
-import { StoreError } from './store-error.ts';
+import type { Names } from '../names.ts';
+import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from '../port.ts';
+import { StoreError } from '../store-error.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
 /** Most words of one question. */
 const mostWords = 16;
+
+/** Lists of groups with one group that are looked for by an index. */
+const mostLists = 500;
+/** That a list of groups, joined by line feeds, has one. */
+const hasGroup = (list: string): string => `instr(char(10) || ${list} || char(10), char(10) || ? || char(10)) > 0`;
+/** Fields that leave few sessions, by an index. */
+const selective = ['session', 'user', 'pod', 'code'] as const;
 
 /** What the tokenizer of the index takes for words. */
 export function wordsOf(text: string): readonly string[] {
@@ -18,6 +25,7 @@ export function wordsOf(text: string): readonly string[] {
 
 /** Finds sessions. The text of a question never becomes part of a statement. */
 export function createSearch(db: DatabaseSync, names: Names): (query: SessionQuery) => SessionPage {
+  const groupLists = db.prepare(`SELECT id FROM name WHERE ${hasGroup('text')} LIMIT ?`);
   const summaryOf = (row: Row): SessionSummary => {
     const name = (column: string): string => (row[column] === null ? '' : names.text(Number(row[column])));
     const optional = (column: string): string | null => (row[column] === null ? null : names.text(Number(row[column])));
@@ -87,41 +95,36 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
           .join(' AND '),
       );
     }
-    if (query.session !== undefined) where('s.request = ?', Buffer.from(query.session, 'hex'));
-    if (query.since !== undefined) where('s.at >= ?', query.since);
-    if (query.until !== undefined) where('s.at < ?', query.until);
-    named('namespace', query.namespace);
-    named('pod', query.pod);
-    named('subject', query.user);
-    named('issuer', query.issuer);
-    named('model', query.model);
-    named('operation', query.operation);
-    named('outcome', query.outcome);
-    named('code', query.code);
-    if (query.status !== undefined) where('s.status = ?', query.status);
-    if (query.minDurationMs !== undefined) where('s.duration >= ?', query.minDurationMs);
-    if (query.minBytes !== undefined) where('s.bytesIn + s.bytesOut >= ?', query.minBytes);
-    if (query.group !== undefined)
-      where(
-        `EXISTS (SELECT 1 FROM name g WHERE g.id = s.groups AND instr(char(10) || g.text || char(10), char(10) || ? || char(10)) > 0)`,
-        query.group,
-      );
-    for (const tag of query.tags ?? []) {
-      const number = names.find(tag);
+    fields(query, where, named);
+    if (query.group !== undefined) {
+      const lists = groupLists.all(query.group, mostLists + 1).map((row) => Number(row['id']));
+      if (lists.length <= mostLists) where(`s.groups IN (${lists.map(() => '?').join()})`, ...lists);
+      else where(`EXISTS (SELECT 1 FROM name g WHERE g.id = s.groups AND ${hasGroup('g.text')})`, query.group);
+    }
+    const tags = (query.tags ?? []).map((tag) => names.find(tag));
+    const byTag = !byText && tags.length > 0 && !selective.some((key) => query[key] !== undefined);
+    for (const [at, number] of tags.entries()) {
       if (number === undefined) impossible = true;
+      else if (byTag && at === 0) where('first.tag = ?', number);
       else where('EXISTS (SELECT 1 FROM tag t WHERE t.tag = ? AND t.session = s.id)', number);
     }
+    const from = byText
+      ? { tables: 'words CROSS JOIN session s ON s.id = words.rowid', order: 'words.rowid DESC' }
+      : byTag
+        ? { tables: 'tag first CROSS JOIN session s ON s.id = first.session', order: 'first.session DESC' }
+        : { tables: 'session s', order: 's.at DESC, s.id DESC' };
     if (query.cursor !== undefined) {
       const [at, id] = readCursor(query.cursor);
       if (byText) where('words.rowid < ?', id);
+      else if (byTag) where('first.session < ?', id);
       else where('(s.at, s.id) < (?, ?)', at, id);
     }
     if (impossible) return { sessions: [], cursor: undefined };
-    // By text: newest to arrive first, as the index has them, so that it can stop early.
+    // By text and by rule: newest to arrive first, as these indexes have them, so that it can stop early.
     const statement = `SELECT s.*, c.source, c.name AS chainName
-      FROM ${byText ? 'words CROSS JOIN session s ON s.id = words.rowid' : 'session s'} JOIN chain c ON c.id = s.chain
+      FROM ${from.tables} JOIN chain c ON c.id = s.chain
       ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}
-      ORDER BY ${byText ? 'words.rowid DESC' : 's.at DESC, s.id DESC'} LIMIT ?`;
+      ORDER BY ${from.order} LIMIT ?`;
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
     const rows = db.prepare(statement).all(...values, limit + 1) as Row[];
     const page = rows.slice(0, limit);
@@ -137,4 +140,26 @@ function readCursor(cursor: string): readonly [number, number] {
   const [, at, id] = /^(-?[0-9]{1,15})\.([0-9]{1,15})$/.exec(cursor) ?? [];
   if (at === undefined || id === undefined) throw new StoreError('query', 'that is no cursor of a page before');
   return [Number(at), Number(id)];
+}
+
+/** Conditions on columns of the session itself. */
+function fields(
+  query: SessionQuery,
+  where: (condition: string, ...bound: readonly SQLInputValue[]) => void,
+  named: (column: string, text: string | undefined) => void,
+): void {
+  if (query.session !== undefined) where('s.request = ?', Buffer.from(query.session, 'hex'));
+  if (query.since !== undefined) where('s.at >= ?', query.since);
+  if (query.until !== undefined) where('s.at < ?', query.until);
+  named('namespace', query.namespace);
+  named('pod', query.pod);
+  named('subject', query.user);
+  named('issuer', query.issuer);
+  named('model', query.model);
+  named('operation', query.operation);
+  named('outcome', query.outcome);
+  named('code', query.code);
+  if (query.status !== undefined) where('s.status = ?', query.status);
+  if (query.minDurationMs !== undefined) where('s.duration >= ?', query.minDurationMs);
+  if (query.minBytes !== undefined) where('s.bytesIn + s.bytesOut >= ?', query.minBytes);
 }

@@ -1,9 +1,9 @@
-import type { JsonValue } from '../base/index.ts';
-import { auditFlags, auditUsage, openAudit } from './audit-client.ts';
-import type { Answer, AuditClient } from './audit-client.ts';
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
-import type { Command } from './command.ts';
-import type { Flags } from './flags.ts';
+import type { JsonValue } from '../../base/index.ts';
+import { auditFlags, auditUsage, openAudit } from './client.ts';
+import type { Answer, AuditClient } from './client.ts';
+import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import type { Command } from '../command.ts';
+import type { Flags } from '../flags.ts';
 
 const usage = `sidegate audit search [flags]
 

@@ -1,17 +1,19 @@
 import { createPublicKey } from 'node:crypto';
-import { describeError, jsonValue, parseJson } from '../base/index.ts';
-import type { JsonValue } from '../base/index.ts';
-import { controlPlane } from '../contract/index.ts';
-import { KubeError, resources } from '../kube/index.ts';
-import type { KubeClient, KubeObject } from '../kube/index.ts';
-import { createLogVerifier } from '../record/index.ts';
-import type { LogVerdict, LogVerifier } from '../record/index.ts';
-import { auditFlags, auditUsage, openAudit } from './audit-client.ts';
-import type { AuditClient } from './audit-client.ts';
-import { clusterFlags, clusterUsage, systemNamespace, withCluster } from './cluster-command.ts';
-import type { Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
-import type { Flags } from './flags.ts';
+import { describeError } from '../../base/index.ts';
+import { controlPlane } from '../../contract/index.ts';
+import { KubeError, resources } from '../../kube/index.ts';
+import type { KubeClient, KubeObject } from '../../kube/index.ts';
+import { createLogVerifier } from '../../record/index.ts';
+import type { LogVerdict, LogVerifier } from '../../record/index.ts';
+import { auditFlags, auditUsage, openAudit } from './client.ts';
+import { logOfFile, logOfRecorder } from './log-pages.ts';
+import type { LogPages } from './log-pages.ts';
+import { oneSession, proofOfPages, proofOfRecorder, reportOne } from './verify-one.ts';
+import type { OneSession } from './verify-one.ts';
+import { clusterFlags, clusterUsage, systemNamespace, withCluster } from '../cluster-command.ts';
+import type { Command, CommandIo, ExitCode } from '../command.ts';
+import { parseFlags } from '../flags.ts';
+import type { Flags } from '../flags.ts';
 
 const usage = `sidegate audit verify [flags]
 
@@ -22,71 +24,14 @@ cluster at all.
   --file FILE            what \`audit export\` wrote, instead of a cluster
   --key FILE             public key (PEM) of the log; default: as the cluster publishes it. Keep your own copy: who can change the log could change that
   --head FILE            a signed head that you kept: the log must contain what it signed. --save-head FILE: keeps the newest
+  --authorities FILE     PEM of the authorities that alone may have certified sidecars; default: those that the log itself names. They are in ConfigMap
+                         sidegate-trust; keep your own copies: who can write the log could name others
   --no-lines             entries and heads only, without the lines of sessions
+  --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
+  --session ID           one session alone
 ${auditUsage}${clusterUsage}
 Exit code 0: proven. 1: it was touched, or cannot be read.
 `;
-
-export interface LogPages {
-  heads(): Promise<readonly string[]>;
-  /** Each entry, and the lines of its block: undefined: not asked for; null: not there. */
-  each(take: (index: number, text: string, lines: string | null | undefined) => void): Promise<void>;
-}
-
-const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '');
-const listOf = (value: JsonValue | undefined): readonly { readonly [key: string]: JsonValue }[] =>
-  Array.isArray(value)
-    ? value.filter((one) => typeof one === 'object' && one !== null && !Array.isArray(one)).map((one) => one as never)
-    : [];
-
-/** The log as the recorder gives it. */
-export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages {
-  return {
-    async heads() {
-      const all: string[] = [];
-      for (let from = 0; ;) {
-        const page = listOf((await audit.get(`/v1/log/heads?from=${from}&limit=2000`))['heads']);
-        all.push(...page.map((one) => textOf(one['text'])));
-        const last = page.at(-1);
-        if (last === undefined || page.length < 2_000) return all;
-        from = Number(last['size']) + 1;
-      }
-    },
-    async each(take) {
-      for (let from = 0; ;) {
-        const page = listOf((await audit.get(`/v1/log/entries?from=${from}&limit=2000`))['entries']);
-        for (const one of page) {
-          const index = Number(one['index']);
-          const text = textOf(one['text']);
-          const isBlock = text.startsWith('{"v":1,"type":"block"');
-          const { lines } = withLines && isBlock ? await audit.get(`/v1/log/blocks/${index}`) : { lines: undefined };
-          take(index, text, isBlock && withLines ? (typeof lines === 'string' ? lines : null) : undefined);
-          from = index + 1;
-        }
-        if (page.length < 2_000) return;
-      }
-    },
-  };
-}
-
-/** The log as `audit export` wrote it. */
-export function logOfFile(text: string, withLines: boolean): LogPages {
-  const items = text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => jsonValue(parseJson(line)) as { readonly [key: string]: JsonValue });
-  return {
-    heads: async () => items.filter((one) => one['kind'] === 'head').map((one) => textOf(one['text'])),
-    async each(take) {
-      for (const one of items) {
-        if (one['kind'] !== 'entry') continue;
-        const { lines } = one;
-        const given = lines === undefined || !withLines ? undefined : typeof lines === 'string' ? lines : null;
-        take(Number(one['index']), textOf(one['text']), given);
-      }
-    },
-  };
-}
 
 interface ConfigMap extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
@@ -100,11 +45,21 @@ export async function publishedKey(client: KubeClient, flags: Flags): Promise<st
   return pem;
 }
 
-async function verifyPages(pages: LogPages, pem: string, kept: string | undefined): Promise<LogVerdict> {
+interface Trusted {
+  /** Public key of the log, PEM. */
+  readonly pem: string;
+  /** A head that was kept. */
+  readonly kept: string | undefined;
+  /** PEM. */
+  readonly authorities: string | undefined;
+}
+
+async function verifyPages(pages: LogPages, { pem, kept, authorities }: Trusted): Promise<LogVerdict> {
   const verifier: LogVerifier = createLogVerifier({
     publicKey: createPublicKey(pem),
     heads: await pages.heads(),
     ...(kept === undefined ? {} : { until: kept }),
+    ...(authorities === undefined ? {} : { authorities }),
   });
   await pages.each((index, text, lines) => {
     verifier.entry(index, text);
@@ -122,9 +77,9 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
-  const { entries, heads, unsigned, blocks, lines, deleted, holes, conflicts } = verdict;
+  const { entries, heads, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
   io.stdout(
-    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks; ` +
+    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
       `${deleted} blocks deleted by retention, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
       `${unsigned} entries newer than the last head\n`,
   );
@@ -139,6 +94,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       file: text,
       key: text,
       head: text,
+      authorities: text,
+      receipt: text,
+      session: text,
       'save-head': text,
       'no-lines': { kind: 'switch' },
       ...auditFlags,
@@ -155,12 +113,23 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     return 2;
   }
   const { flags } = parsed;
+  let one: OneSession | undefined;
+  try {
+    one = oneSession(flags.text('session'), flags.text('receipt'));
+  } catch (error) {
+    io.stderr(`${(error as Error).message}\n`);
+    return 2;
+  }
   const file = flags.text('file');
   const withLines = !flags.on('no-lines');
   const saveTo = flags.text('save-head');
   const finish = async (pages: LogPages, pem: string): Promise<ExitCode> => {
-    const kept = flags.text('head');
-    const verdict = await verifyPages(pages, pem, kept === undefined ? undefined : io.readFile(kept).trim());
+    const [head, authorities] = [flags.text('head'), flags.text('authorities')];
+    const verdict = await verifyPages(pages, {
+      pem,
+      kept: head === undefined ? undefined : io.readFile(head).trim(),
+      authorities: authorities === undefined ? undefined : io.readFile(authorities),
+    });
     if (verdict.ok && saveTo !== undefined && verdict.head !== undefined) {
       const size = `"size":${verdict.head.size},`;
       const newest = (await pages.heads()).findLast((head) => head.includes(size));
@@ -175,7 +144,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       return 2;
     }
     try {
-      return await finish(logOfFile(io.readFile(file), withLines), io.readFile(key));
+      const [pages, pem] = [logOfFile(io.readFile(file), withLines), io.readFile(key)];
+      if (one !== undefined) return reportOne(one, await proofOfPages(pages, one.session, pem), pem, io);
+      return await finish(pages, pem);
     } catch (error) {
       io.stderr(`it cannot be read: ${describeError(error)}\n`);
       return 1;
@@ -184,7 +155,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   return withCluster(flags, io, async ({ client }) => {
     const key = flags.text('key');
     const pem = key === undefined ? await publishedKey(client, flags) : io.readFile(key);
-    return finish(logOfRecorder(await openAudit(client, flags), withLines), pem);
+    const audit = await openAudit(client, flags);
+    if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session), pem, io);
+    return finish(logOfRecorder(audit, withLines), pem);
   });
 }
 

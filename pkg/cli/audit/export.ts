@@ -1,7 +1,8 @@
-import { auditFlags, auditUsage, openAudit } from './audit-client.ts';
-import { logOfRecorder, publishedKey } from './audit-verify.ts';
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
-import type { Command } from './command.ts';
+import { auditFlags, auditUsage, openAudit } from './client.ts';
+import { logOfRecorder } from './log-pages.ts';
+import { publishedKey } from './verify.ts';
+import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import type { Command } from '../command.ts';
 
 const usage = `sidegate audit export --out FILE [flags]
 

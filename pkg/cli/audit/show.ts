@@ -1,8 +1,8 @@
-import { parseJson } from '../base/index.ts';
-import type { JsonNode } from '../base/index.ts';
-import { auditFlags, auditUsage, openAudit } from './audit-client.ts';
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
-import type { Command } from './command.ts';
+import { parseJson } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
+import { auditFlags, auditUsage, openAudit } from './client.ts';
+import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import type { Command } from '../command.ts';
 
 const usage = `sidegate audit show ID [flags]
 

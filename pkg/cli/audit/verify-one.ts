@@ -1,0 +1,65 @@
+import { createPublicKey } from 'node:crypto';
+import { createFrontier, entryLeaf, inclusionProof, readHead, readReceipt, verifySession } from '../../record/index.ts';
+import type { Receipt, SessionProof } from '../../record/index.ts';
+import type { CommandIo, ExitCode } from '../command.ts';
+import type { AuditClient } from './client.ts';
+import type { LogPages } from './log-pages.ts';
+
+/** One session that is to be proven, and what its caller was told of it. */
+export interface OneSession {
+  readonly session: string;
+  readonly receipt: Receipt | undefined;
+}
+
+/** @throws Error in words, where neither is what it must be. */
+export function oneSession(session: string | undefined, receiptText: string | undefined): OneSession | undefined {
+  if (receiptText !== undefined) {
+    const receipt = readReceipt(receiptText);
+    if (receipt === undefined) throw new Error('--receipt takes the value of the header sidegate-receipt');
+    return { session: session ?? receipt.id, receipt };
+  }
+  if (session === undefined) return undefined;
+  if (!/^[0-9a-f]{32}$/.test(session)) throw new Error('--session takes a request id: 32 hex digits');
+  return { session, receipt: undefined };
+}
+
+export async function proofOfRecorder(audit: AuditClient, session: string): Promise<SessionProof> {
+  return (await audit.get(`/v1/sessions/${session}/proof`)) as unknown as SessionProof;
+}
+
+/** The same from an exported log. */
+export async function proofOfPages(pages: LogPages, session: string, pem: string): Promise<SessionProof> {
+  const frontier = createFrontier();
+  const nodes = new Map<string, Uint8Array>();
+  const found: { readonly index: number; readonly entry: string; readonly lines: string }[] = [];
+  await pages.each((index, entry, lines) => {
+    for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
+    if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
+  });
+  const key = createPublicKey(pem);
+  const head = (await pages.heads()).findLast((text) => (readHead(text, key)?.size ?? Infinity) <= frontier.size);
+  const size = head === undefined ? 0 : (readHead(head, key)?.size ?? 0);
+  const read = (level: number, index: number): Promise<Uint8Array> =>
+    Promise.resolve(nodes.get(`${level} ${index}`) ?? new Uint8Array());
+  const signed = found.filter(({ index }) => index < size);
+  const blocks = signed.map(async (block) => ({
+    ...block,
+    path: (await inclusionProof(block.index, size, read)).map((one) => Buffer.from(one).toString('hex')),
+  }));
+  return { head: head ?? '', blocks: await Promise.all(blocks), unsigned: found.length - signed.length };
+}
+
+export function reportOne(one: OneSession, proof: SessionProof, pem: string, io: CommandIo): ExitCode {
+  const verdict = verifySession(proof, { ...one, publicKey: createPublicKey(pem) });
+  if (!verdict.ok) {
+    io.stdout(`NOT PROVEN: session ${one.session}: ${verdict.why}\n`);
+    return 1;
+  }
+  const { head, lines, ended } = verdict;
+  io.stdout(
+    `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()}` +
+      `${ended ? '' : '; its end is not there yet'}` +
+      `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
+  );
+  return 0;
+}

@@ -1,0 +1,91 @@
+import { JsonError, describeError, parseJson } from '../base/index.ts';
+import { RefusedError, compileSnapshot } from '../core/index.ts';
+import type { Identity, Operation, Policy } from '../core/index.ts';
+import { recognise } from '../dialect/index.ts';
+import type { RequestView } from '../dialect/index.ts';
+import { judgeAnswer, judgeRequest } from '../proxy/index.ts';
+import type { Judgement } from '../proxy/index.ts';
+import type { CommandIo } from './command.ts';
+import type { Flags } from './flags.ts';
+
+/** The content of `policy explain`: a prompt or a whole request, and an answer, decided by the sidecar's own inspection. */
+
+export const contentSpecs = {
+  prompt: { kind: 'text' },
+  request: { kind: 'text' },
+  answer: { kind: 'text' },
+} as const;
+
+export const contentUsage = `\
+  --prompt TEXT      decide the guards on this text, as the one message of the request
+  --request FILE     decide the guards on this JSON body; its model is the request's where --model is absent
+  --answer TEXT      say what of an answer with this text the caller would get`;
+
+const targets: Partial<Record<Operation, string>> = {
+  Chat: '/v1/chat/completions',
+  Completions: '/v1/completions',
+  Embeddings: '/v1/embeddings',
+};
+
+function promptBody(operation: Operation, model: string, text: string): unknown {
+  if (operation === 'Chat') return { model, messages: [{ role: 'user', content: text }] };
+  return operation === 'Completions' ? { model, prompt: text } : { model, input: text };
+}
+
+/** A request's body as the sidecar reads it. */
+export interface GivenRequest {
+  readonly text: string;
+  readonly view: RequestView;
+  readonly target: string;
+  /** As --model says, else as the body does. */
+  readonly model: string | undefined;
+}
+
+/** The request that the flags give, undefined where they give none, or why it cannot be read. */
+export function givenRequest(
+  flags: Flags,
+  operation: Operation,
+  io: CommandIo,
+): { readonly request: GivenRequest | undefined } | { readonly fault: string } {
+  const prompt = flags.text('prompt');
+  const file = flags.text('request');
+  if (prompt === undefined && file === undefined) return { request: undefined };
+  if (prompt !== undefined && file !== undefined) return { fault: '--prompt and --request are one or the other' };
+  const flag = prompt === undefined ? `--request ${file}` : '--prompt';
+  const target = targets[operation];
+  if (target === undefined) return { fault: `${flag}: ${operation} has no prompt` };
+  try {
+    const named = flags.text('model');
+    const body = JSON.stringify(promptBody(operation, named ?? 'none', prompt ?? ''));
+    const text = file === undefined ? body : io.readFile(file);
+    const route = recognise('POST', target);
+    const view = route.dialect.request(route, parseJson(text));
+    return { request: { text, view, target, model: named ?? (file === undefined ? undefined : view.model) } };
+  } catch (error) {
+    if (error instanceof JsonError) return { fault: `${flag}: 400 invalid_json (${error.code})` };
+    if (error instanceof RefusedError)
+      return { fault: `${flag}: 400 ${error.code} (${error.detail ?? error.message})` };
+    return { fault: `${flag}: cannot be read (${describeError(error)})` };
+  }
+}
+
+export interface JudgedContent {
+  /** The request is refused before any guard reads it. */
+  readonly refusal?: 'token_input_uninspectable';
+  readonly request?: Judgement;
+  readonly answer?: Judgement;
+}
+
+/** Undefined where the flags give no content: then there is nothing to wait for. @throws PolicyError, CodedError */
+export function judgeContent(
+  policies: readonly Policy[],
+  caller: Identity | undefined,
+  request: GivenRequest | undefined,
+  answer: string | undefined,
+): Promise<JudgedContent> | undefined {
+  if (request === undefined && answer === undefined) return undefined;
+  const snapshot = compileSnapshot(policies, { revision: 0 });
+  const answered = answer === undefined ? {} : { answer: judgeAnswer(snapshot, caller, answer) };
+  if (request === undefined) return Promise.resolve(answered);
+  return judgeRequest(snapshot, caller, request).then((judged) => ({ request: judged, ...answered }));
+}

@@ -1,0 +1,129 @@
+import { JsonError, jsonValue, parseJson } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { controlPlane } from '../../contract/index.ts';
+import { compileRevocations } from '../../core/index.ts';
+import type { Identity, Revocation, RevocationSet } from '../../core/index.ts';
+import { createCache, isConflict, resources } from '../../kube/index.ts';
+import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
+import { fieldsOf, labelsOf, textOf } from '../facts/shape.ts';
+import type { RevocationFeed } from '../stream/index.ts';
+
+/**
+ * The list of revocations: one ConfigMap of Sidegate's namespace, an entry a key, so that people add to it by a merge patch and never
+ * overwrite each other. Each replica watches it; the leader makes it, and removes entries that hold no longer.
+ */
+export interface Revocations extends RevocationFeed {
+  revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'tokenId'>): boolean;
+  whenSynced(): Promise<void>;
+  /** Of the leader. @throws KubeError */
+  sweep(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface RevocationsFact {
+  readonly version: string;
+  readonly revocations: readonly Revocation[];
+  readonly set: RevocationSet;
+  /** Keys of entries and when each ends. */
+  readonly ends: ReadonlyMap<string, number>;
+  /** Keys of entries that say nothing that could be understood. */
+  readonly broken: readonly string[];
+}
+
+/** One entry as text; undefined: it says nothing that could be understood. */
+export function readRevocation(text: string): Revocation | undefined {
+  let fields;
+  try {
+    fields = fieldsOf(jsonValue(parseJson(text, { maxDepth: 2 })));
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+  const [issuer, subject, tokenId] = ['issuer', 'subject', 'tokenId'].map((name) => textOf(fields[name]));
+  const until = Date.parse(textOf(fields['until']));
+  if (!issuer || issuer.length > longest || Number.isNaN(until)) return undefined;
+  const name = subject || tokenId || '';
+  if (name === '' || name.length > longest || (subject && tokenId)) return undefined;
+  return subject ? { issuer, subject, until } : { issuer, tokenId: name, until };
+}
+/** Longest name that a token may have (pkg/identity). */
+const longest = 1_024;
+
+function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
+  const revocations: Revocation[] = [];
+  const ends = new Map<string, number>();
+  const broken: string[] = [];
+  for (const [key, text] of Object.entries(labelsOf(fieldsOf(rest)['data']))) {
+    const read = readRevocation(text);
+    if (read === undefined) broken.push(key);
+    else {
+      revocations.push(read);
+      ends.set(key, read.until);
+    }
+  }
+  return { version: metadata.resourceVersion ?? '0', revocations, set: compileRevocations(revocations), ends, broken };
+}
+
+export interface RevocationsOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly namespace: string;
+  readonly timings?: Partial<CacheTimings>;
+  readonly onFault?: (resource: string, fault: CacheFault) => void;
+}
+
+const none: readonly Revocation[] = [];
+/** Clocks of sidecars differ: kept so long beyond its end. */
+const graceMs = 600_000;
+
+export function createRevocations(options: RevocationsOptions): Revocations {
+  const { client, clock, logger, namespace } = options;
+  const ref = { namespace, name: controlPlane.revocations };
+  const cache: Cache<RevocationsFact> = createCache<RevocationsFact>({
+    client,
+    resource: resources.configMaps,
+    namespace,
+    fieldSelector: `metadata.name=${ref.name}`,
+    clock,
+    logger,
+    transform: revocationsFact,
+    ...(options.timings !== undefined && { timings: options.timings }),
+    onFault: (fault) => options.onFault?.('revocations', fault),
+  });
+  const fact = (): RevocationsFact | undefined => cache.values().next().value;
+  const stopLogging = cache.subscribe(({ after }) => {
+    if (after !== undefined && after.broken.length > 0)
+      logger.error('revocations that cannot be understood revoke nothing', { keys: after.broken.join(' ') });
+  });
+
+  return {
+    revocations: () => (cache.synced() ? (fact()?.revocations ?? none) : undefined),
+    // The object's own version: it grows with each change, and a replica that lags has an older one.
+    seen: () => ({ revocations: fact()?.version ?? cache.resourceVersion() ?? '0' }),
+    subscribe: (listener) =>
+      cache.subscribe(() => {
+        queueMicrotask(listener);
+      }),
+    revokes: (caller) => fact()?.set.revokes(caller, clock.now()) ?? false,
+    whenSynced: () => cache.whenSynced(),
+    async sweep() {
+      if (!cache.synced()) return;
+      const known = fact();
+      if (known === undefined) {
+        const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: ref, data: {} };
+        await client.create(resources.configMaps, object, { namespace }).catch((error: unknown) => {
+          if (!isConflict(error)) throw error;
+        });
+        return;
+      }
+      const over = [...known.ends].filter(([, until]) => clock.now() >= until + graceMs).map(([key]) => [key, null]);
+      if (over.length === 0) return;
+      await client.patch(resources.configMaps, ref, { type: 'merge', body: { data: Object.fromEntries(over) } });
+    },
+    async stop() {
+      stopLogging();
+      await cache.stop();
+    },
+  };
+}

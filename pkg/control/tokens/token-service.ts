@@ -1,0 +1,90 @@
+import type { Clock, Logger } from '../../base/index.ts';
+import { openSamlVerifier } from '../../identity/index.ts';
+import type { HttpGet, SamlIdp } from '../../identity/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import type { Routes } from '../decisions/index.ts';
+import type { Revocations } from './revocations.ts';
+import { createTokenExchange } from './token-exchange.ts';
+import type { TokenIssuerKeys } from './token-issuer.ts';
+import { startTokenKeyKeeper } from './token-key-keeper.ts';
+import { createTokenRoutes } from './token-routes.ts';
+import { createUsedAssertions } from './used-assertions.ts';
+
+/** All that gives tokens: what follows identity providers, the keys, the endpoint. */
+export interface TokenService {
+  readonly routes: Routes;
+  /**
+   * Resolves when the keys are known, at the latest after 10 s: a sidecar that comes back must not be sent a policy without the keys
+   * that it has.
+   */
+  readonly settled: Promise<void>;
+  /** This replica leads from now on. */
+  lead(): void;
+  /** Of the leader: forgets assertions that prove nothing any more. Never rejects. */
+  sweep(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TokenServiceOptions {
+  readonly url: string;
+  readonly lifeMs: number;
+  readonly idps: readonly (SamlIdp & { readonly audiences: readonly string[] })[];
+  readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'page' | 'delete'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Of Sidegate itself. */
+  readonly namespace: string;
+  readonly revocations: Pick<Revocations, 'revokes'>;
+  readonly leading: () => boolean;
+  readonly get: HttpGet;
+  /** Called with what sidecars must know of these tokens, at first and when it has changed. */
+  readonly onKeys: (keys: TokenIssuerKeys) => void;
+}
+
+/** Keys that cannot be read must not keep other policies from being served. */
+const settleMs = 10_000;
+
+export async function startTokenService(options: TokenServiceOptions): Promise<TokenService> {
+  const { url, lifeMs, idps, client, clock, logger, namespace, revocations, leading, get } = options;
+  const names = idps.map(({ name }) => name);
+  const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
+  const patience = clock.after(settleMs, settle);
+  const keeper = startTokenKeyKeeper({
+    client,
+    clock,
+    logger,
+    namespace,
+    leading,
+    onChange(keys) {
+      options.onKeys({ url, idps: names, keys });
+      patience.cancel();
+      settle();
+    },
+  });
+  const saml = await openSamlVerifier({ idps, audience: url, clock, logger, get });
+  const used = createUsedAssertions({ client, clock, logger, namespace });
+  const keys = () => keeper.keys();
+  const exchange = createTokenExchange({
+    saml,
+    used,
+    revocations,
+    keys,
+    url,
+    audiences: new Map(idps.map(({ name, audiences }) => [name, audiences])),
+    lifeMs,
+    clock,
+    logger,
+  });
+  return {
+    routes: createTokenRoutes({ exchange, keys }),
+    settled,
+    lead: () => keeper.kick(),
+    sweep: () => used.sweep(),
+    async close() {
+      saml.close();
+      patience.cancel();
+      settle();
+      await keeper.close();
+    },
+  };
+}

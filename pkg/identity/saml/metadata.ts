@@ -1,0 +1,74 @@
+import { X509Certificate } from 'node:crypto';
+import { ns, redirectBinding } from './names.ts';
+import { SamlFault } from './saml-fault.ts';
+import { childrenOf, plainXml, readXml } from './xml.ts';
+import type { XmlElement } from './xml.ts';
+
+/** What the metadata of an identity provider (OASIS saml-metadata-2.0-os) is read for. */
+export interface IdpMetadata {
+  /** PEM; one of them must have signed. Their dates do not count: that they stand in the metadata does. */
+  readonly certificates: readonly string[];
+  /** Where a browser goes with a request, by HTTP-Redirect; undefined: nowhere. */
+  readonly signOn: string | undefined;
+  /** Epoch milliseconds after which it says nothing. */
+  readonly validUntil: number | undefined;
+}
+
+/** Smallest RSA modulus, in bits (NIST SP 800-131A), as of tokens. */
+const minRsaBits = 2_048;
+const mostCertificates = 16;
+
+/**
+ * Metadata of one entity, which must be the one that was configured: else whoever can change the file or the answer could put
+ * another in its place without anybody noticing the name. Its own signature is not looked at: that it came by TLS from the
+ * configured address, or from the configured file, is what it is believed for.
+ *
+ * @throws SamlFault metadata, and those of the document
+ */
+export function readMetadata(document: Uint8Array, entityId: string, now: number): IdpMetadata {
+  const root = readXml(plainXml(document));
+  const isEntity = root.namespace === ns.metadata && root.name === 'EntityDescriptor';
+  if (!isEntity || root.attributes.get('entityID') !== entityId) throw new SamlFault('metadata');
+  const validUntil = dateOf(root.attributes.get('validUntil'));
+  if (validUntil !== undefined && now >= validUntil) throw new SamlFault('metadata');
+  const roles = childrenOf(root, ns.metadata, 'IDPSSODescriptor');
+  const certificates = [...new Set(roles.flatMap(signingCertificates))];
+  if (certificates.length === 0 || certificates.length > mostCertificates) throw new SamlFault('metadata');
+  return { certificates, signOn: roles.map(signOnOf).find((one) => one !== undefined), validUntil };
+}
+
+function dateOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const time = Date.parse(text);
+  if (Number.isNaN(time)) throw new SamlFault('metadata');
+  return time;
+}
+
+/** Keys without a use are for both. What is no certificate of a strong RSA key proves nothing and is left out. */
+function signingCertificates(role: XmlElement): string[] {
+  return childrenOf(role, ns.metadata, 'KeyDescriptor')
+    .filter((key) => (key.attributes.get('use') ?? 'signing') === 'signing')
+    .flatMap((key) => childrenOf(key, ns.signature, 'KeyInfo'))
+    .flatMap((info) => childrenOf(info, ns.signature, 'X509Data'))
+    .flatMap((data) => childrenOf(data, ns.signature, 'X509Certificate'))
+    .flatMap((one) => certificateOf(one.text));
+}
+
+function certificateOf(base64: string): string[] {
+  try {
+    const certificate = new X509Certificate(Buffer.from(base64.replace(/\s+/g, ''), 'base64'));
+    const { asymmetricKeyType: kind, asymmetricKeyDetails: details } = certificate.publicKey;
+    return kind === 'rsa' && (details?.modulusLength ?? 0) >= minRsaBits ? [certificate.toString()] : [];
+  } catch {
+    return [];
+  }
+}
+
+function signOnOf(role: XmlElement): string | undefined {
+  const services = childrenOf(role, ns.metadata, 'SingleSignOnService');
+  const location = services
+    .find((one) => one.attributes.get('Binding') === redirectBinding)
+    ?.attributes.get('Location');
+  const url = location === undefined ? null : URL.parse(location);
+  return url?.protocol === 'https:' ? url.href : undefined;
+}

@@ -1,0 +1,12 @@
+/** Names of SAML 2.0 (OASIS saml-core-2.0-os) and XML Signature 1.1. */
+export const ns = {
+  assertion: 'urn:oasis:names:tc:SAML:2.0:assertion',
+  protocol: 'urn:oasis:names:tc:SAML:2.0:protocol',
+  metadata: 'urn:oasis:names:tc:SAML:2.0:metadata',
+  signature: 'http://www.w3.org/2000/09/xmldsig#',
+} as const;
+
+export const bearerMethod = 'urn:oasis:names:tc:SAML:2.0:cm:bearer';
+export const successStatus = 'urn:oasis:names:tc:SAML:2.0:status:Success';
+export const redirectBinding = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect';
+export const postBinding = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST';

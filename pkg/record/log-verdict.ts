@@ -1,0 +1,73 @@
+import type { Head } from './head.ts';
+
+/** What the proof of a log comes to. */
+export type LogFault =
+  /** Entries, or lines of a block, that stood between others are not there. */
+  | 'removed'
+  /** An entry, or a line of a block, is not what was signed. */
+  | 'changed'
+  /** An entry or a line stands before one that it came after. */
+  | 'reordered'
+  /** An entry or a line stands a second time. */
+  | 'duplicated'
+  /** An entry or a line says that it is older than what was before it. */
+  | 'back_dated'
+  /** A signed head has more entries than there are, or a block has fewer lines. */
+  | 'truncated'
+  /** A chain is signed with a certificate that no authority had issued to its sidecar, or that did not count then. */
+  | 'signer_forged'
+  /** A signature of a chain that its key has not made, or that is over another line. */
+  | 'signature_forged'
+  /** A head that the key has not signed. */
+  | 'head_forged'
+  /** A chain goes on where it did not stop. */
+  | 'chain_broken'
+  /** Lines of a block are not there, and no entry says that they were deleted. */
+  | 'lines_missing';
+
+export interface LogFinding {
+  readonly fault: LogFault;
+  /** Index of the entry; of a range, its first. */
+  readonly entry: number;
+  /** Last of a range. */
+  readonly to?: number;
+  /** Of lines of a block: number of the first in its chain. */
+  readonly line?: number;
+  /** In words, without content. */
+  readonly what: string;
+}
+
+/** A chain whose pod was gone before its record had come to its end. */
+export interface LostWithPod {
+  readonly source: string;
+  readonly chain: string;
+  /** The lines that never came, where some are known of: first and last. */
+  readonly lines: { readonly first: number; readonly last: number } | undefined;
+  /** False: more may have been written that nobody heard of. */
+  readonly ended: boolean;
+  /** When the pod was gone, epoch milliseconds. */
+  readonly gone: number;
+}
+
+export interface LogVerdict {
+  readonly ok: boolean;
+  /** In the order in which they were found; at most 100. */
+  readonly findings: readonly LogFinding[];
+  readonly entries: number;
+  readonly heads: number;
+  /** Entries behind the last good head: not proven yet. */
+  readonly unsigned: number;
+  /** Blocks whose lines were proven, and lines. */
+  readonly blocks: number;
+  readonly lines: number;
+  /** Of those lines: how many good signatures of their sidecars cover. */
+  readonly signedLines: number;
+  /** Blocks whose lines were deleted by retention, as entries say. */
+  readonly deleted: number;
+  /** Lines that sidecars lost, as entries say, and conflicts. */
+  readonly holes: number;
+  readonly conflicts: number;
+  readonly lostWithPods: readonly LostWithPod[];
+  /** The last head that is good. */
+  readonly head: Head | undefined;
+}

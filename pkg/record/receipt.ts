@@ -1,0 +1,21 @@
+/** The enforcement receipt that a caller was given (header `sidegate-receipt`, pkg/proxy/receipt.ts). */
+export interface Receipt {
+  /** Request id: 32 hex digits. */
+  readonly id: string;
+  readonly generation: string;
+  /** `RULE=ACT,…`; undefined: the receipt of a stream does not say. */
+  readonly rules: string | undefined;
+  readonly failedOpen: string | undefined;
+}
+
+/** Undefined: it is none. Also with the header's name in front, as `curl -i` prints it. */
+export function readReceipt(text: string): Receipt | undefined {
+  const [, id, generation, rules, failedOpen] =
+    /^(?:: ?)?(?:sidegate-receipt:? +)?id=([0-9a-f]{32}); generation="([^"]*)"(?:; rules="([^"]*)"; failed-open=([^;]*))?$/i.exec(
+      text.trim(),
+    ) ?? [];
+  return id === undefined || generation === undefined ? undefined : { id, generation, rules, failedOpen };
+}
+
+/** A text as a receipt spells it. */
+export const receiptText = (text: string): string => text.replace(/[^\x20-\x7e]|["\\]/g, '_');

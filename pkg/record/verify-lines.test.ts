@@ -1,0 +1,227 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import type { AuditEvent } from '../core/index.ts';
+import { createAuthority, createAuthorityPair, createKeyRequest, writeWorkloadId } from '../pki/index.ts';
+import type { TlsMaterial } from '../pki/index.ts';
+import { AuditChain, auditDigest, namedStart } from './audit-line.ts';
+import { signHead } from './head.ts';
+import { entryLeaf, entryText } from './log-entry.ts';
+import type { LogEntry } from './log-entry.ts';
+import type { LogVerdict } from './log-verdict.ts';
+import { createFrontier } from './merkle.ts';
+import { signPoint } from './signature.ts';
+import { createLogVerifier } from './verify-log.ts';
+
+// What somebody who has the recorder's disk, but not the log's key and no sidecar's, can do to the lines of a block: each is named, with
+// the line. And who signs a chain without having been let to.
+
+const minute = 60_000;
+const began = Date.UTC(2026, 10, 26, 12);
+const name = 'cd'.repeat(16);
+const idOf = (uid: string): string =>
+  writeWorkloadId('cluster.local', { namespace: 'ml', serviceAccount: 'default', uid });
+const source = idOf('uid-1');
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const digest = auditDigest(undefined);
+
+const clockAt = (now: number) => ({ now: () => now, monotonic: () => now }) as never;
+async function makeAuthority(at = began) {
+  const clock = clockAt(at);
+  const current = await createAuthorityPair(clock);
+  const authority = createAuthority({ state: { current, since: at }, clock });
+  return {
+    bundle: authority.bundle(),
+    async identity(uid = 'uid-1', purpose: 'client' | 'server' = 'client'): Promise<TlsMaterial> {
+      const { key, csr } = createKeyRequest();
+      const uri = idOf(uid);
+      const cert = await authority.sign(
+        purpose === 'client' ? { purpose, csr, uri } : { purpose, csr, dnsNames: ['a.ml.svc'] },
+      );
+      return { cert, key };
+    },
+  };
+}
+let ours: Awaited<ReturnType<typeof makeAuthority>>;
+let own: TlsMaterial;
+beforeAll(async () => {
+  ours = await makeAuthority();
+  own = await ours.identity();
+});
+
+interface Made {
+  readonly entries: LogEntry[];
+  /** By index of the entry. */
+  readonly lines: Map<number, string>;
+}
+interface Signing {
+  readonly as?: TlsMaterial;
+  /** In place of the line before the signature. */
+  readonly over?: { readonly sequence: number; readonly hash: string };
+  readonly chain?: string;
+  /** Of the sidecar's clock, after the beginning. */
+  readonly after?: number;
+  readonly receivedAfter?: number;
+}
+
+/** Authorities, then three blocks of five lines a second apart; the last line of each is a signature. */
+function make(signing: Signing = {}, bundle = ours.bundle): Made {
+  const chain = new AuditChain(digest, namedStart(name));
+  const entries: LogEntry[] = [{ type: 'authorities', at: began, bundle }];
+  const lines = new Map<number, string>();
+  for (let block = 0; block < 3; block++) {
+    const [prev, first] = [chain.hash, chain.seq + 1];
+    let text = '';
+    for (let at = 0; at < 4; at++) {
+      const event: AuditEvent = {
+        type: 'segment',
+        session: 's',
+        direction: 'request',
+        lane: 'l',
+        text: `line ${chain.seq + 1}`,
+        at: 0,
+      };
+      text += chain.line(event, began + chain.seq * 1_000);
+    }
+    const { as = own, over = { sequence: chain.seq, hash: chain.hash } } = signing;
+    const wall = began + chain.seq * 1_000 + (signing.after ?? 0);
+    text += chain.line(signPoint(signing.chain ?? name, over, createPrivateKey(as.key), as.cert), wall);
+    lines.set(entries.length, text);
+    const at = began + minute + block * minute + (signing.receivedAfter ?? 0);
+    entries.push({ type: 'block', at, source, chain: name, first, last: chain.seq, prev, hash: chain.hash });
+  }
+  return { entries, lines };
+}
+function verify({ entries, lines }: Made, authorities?: string): LogVerdict {
+  const frontier = createFrontier();
+  const texts = entries.map(entryText);
+  for (const text of texts) frontier.append(entryLeaf(text));
+  const head = { size: texts.length, root: frontier.root().toString('hex'), at: entries.at(-1)?.at ?? 0 };
+  const heads = [signHead(head, privateKey)];
+  const verifier = createLogVerifier({ publicKey, heads, ...(authorities === undefined ? {} : { authorities }) });
+  for (const [index, text] of texts.entries()) {
+    verifier.entry(index, text);
+    if (lines.has(index)) verifier.lines(index, lines.get(index));
+  }
+  return verifier.end();
+}
+const faults = (verdict: LogVerdict): string[] =>
+  verdict.findings.map(({ fault, entry, line = '' }) => `${fault} ${entry} ${line}`.trim());
+
+test('a record that nobody touched is proven, with the signatures of its sidecar', () => {
+  expect(verify(make())).toMatchObject({ ok: true, blocks: 3, lines: 15, signedLines: 14 });
+  expect(verify(make(), ours.bundle)).toMatchObject({ ok: true });
+});
+
+describe('lines of a block', () => {
+  /** Edits those of the second block (lines 6 to 10). */
+  const edited = (edit: (lines: string[]) => readonly string[]): Made => {
+    const made = make();
+    const lines = (made.lines.get(2) ?? '').trimEnd().split('\n');
+    made.lines.set(
+      2,
+      edit(lines)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+    return made;
+  };
+  const drop = (lines: string[], at: number, count: number): string[] => lines.toSpliced(at, count);
+  /** As somebody does who knows how the chain works: all hashes from a line on are right again. */
+  const rewrite = (lines: string[], from: number, edit: (line: string) => string): string[] => {
+    let prev: string | undefined;
+    return lines.map((line, at) => {
+      if (at < from) return line;
+      let body = line.slice(0, line.lastIndexOf(',"hash":"'));
+      if (at === from) body = edit(body);
+      if (prev !== undefined) body = body.replace(/"prev":"[0-9a-f]{64}"/, `"prev":"${prev}"`);
+      prev = digest(body);
+      return `${body},"hash":"${prev}"}`;
+    });
+  };
+  const older = (body: string): string => body.replace('T12:00:', 'T11:00:');
+
+  test.each<[string, (lines: string[]) => readonly string[], string]>([
+    ['removed', (lines) => drop(lines, 1, 1), 'removed 2 7'],
+    ['removed at the beginning', (lines) => drop(lines, 0, 2), 'removed 2 6'],
+    ['changed', (lines) => lines.with(2, (lines[2] ?? '').replace('line 8', 'line 9')), 'changed 2 8'],
+    ['changed with all hashes', (lines) => rewrite(lines, 2, (line) => line.replace('line 8', 'x')), 'changed 2 6'],
+    [
+      'changed, with its own hash alone',
+      (lines) => lines.with(2, rewrite(lines, 2, (line) => line.replace('line 8', 'x'))[2] ?? ''),
+      'changed 2 8',
+    ],
+    ['reordered', (lines) => [0, 2, 1, 3, 4].map((at) => lines[at] ?? ''), 'reordered 2 7'],
+    ['duplicated', (lines) => lines.toSpliced(3, 0, lines[2] ?? ''), 'duplicated 2 8'],
+    ['duplicated at the end', (lines) => [...lines, lines.at(-1) ?? ''], 'duplicated 2 10'],
+    ['back-dated', (lines) => lines.with(2, older(lines[2] ?? '')), 'back_dated 2 8'],
+    ['back-dated with all hashes', (lines) => rewrite(lines, 2, older), 'back_dated 2 8'],
+    ['truncated', (lines) => drop(lines, 3, 2), 'truncated 2 9'],
+    ['removed altogether', () => [], 'truncated 2 6'],
+    ['half a line', (lines) => lines.with(1, (lines[1] ?? '').slice(0, 40)), 'changed 2 7'],
+    ['no lines at all', () => ['hello'], 'changed 2 6'],
+  ])('%s: named', (_, edit, expected) => {
+    expect(faults(verify(edited(edit)))).toEqual([expected]);
+  });
+});
+
+describe('a signature', () => {
+  test.each<[string, () => Promise<Made>, readonly string[]]>([
+    [
+      'of a key that an authority of its own has certified',
+      async () => make({ as: await (await makeAuthority()).identity() }),
+      ['signer_forged 1 5', 'signer_forged 2 10', 'signer_forged 3 15'],
+    ],
+    [
+      'of another sidecar',
+      async () => make({ as: await ours.identity('uid-2') }),
+      ['signer_forged 1 5', 'signer_forged 2 10', 'signer_forged 3 15'],
+    ],
+    [
+      'with a serving certificate',
+      async () => make({ as: await ours.identity('uid-1', 'server') }),
+      ['signer_forged 1 5', 'signer_forged 2 10', 'signer_forged 3 15'],
+    ],
+    [
+      'when its certificate was over',
+      async () => make({ after: 25 * 60 * minute, receivedAfter: 26 * 60 * minute }),
+      ['signer_forged 1 5', 'signer_forged 2 10', 'signer_forged 3 15'],
+    ],
+    [
+      'received before its certificate was made',
+      async () => make({ as: await (await makeAuthority(began + 60 * minute)).identity() }),
+      ['signer_forged 1 5', 'signer_forged 2 10', 'signer_forged 3 15'],
+    ],
+    [
+      'of another chain',
+      async () => make({ chain: 'ef'.repeat(16) }),
+      ['signature_forged 1 5', 'signature_forged 2 10', 'signature_forged 3 15'],
+    ],
+    [
+      'over another line than it names',
+      async () => make({ over: { sequence: 4, hash: 'a'.repeat(64) } }),
+      // For the later blocks that line is not at hand: their signatures prove nothing, and are not false.
+      ['signature_forged 1 5'],
+    ],
+  ])('%s: named', async (_, made, expected) => {
+    expect(faults(verify(await made()))).toEqual(expected);
+  });
+
+  test('written a day ago and received today counts', () => {
+    expect(verify(make({ receivedAfter: 30 * 60 * minute }))).toMatchObject({ ok: true, signedLines: 14 });
+  });
+
+  test('by a clock that is an hour behind counts when it is received', () => {
+    expect(verify(make({ after: -60 * minute }))).toMatchObject({ ok: true });
+  });
+
+  test('of an authority that was put into the log: found by who brings the real ones', async () => {
+    const other = await makeAuthority();
+    const forged = make({ as: await other.identity() }, other.bundle);
+    expect(verify(forged)).toMatchObject({ ok: true });
+    expect(faults(verify(forged, ours.bundle))).toEqual([
+      'signer_forged 1 5',
+      'signer_forged 2 10',
+      'signer_forged 3 15',
+    ]);
+  });
+});

@@ -1,0 +1,77 @@
+import type { LogFinding, LogVerdict } from './log-verdict.ts';
+import { verifyBlock } from './verify-block.ts';
+import type { BlockPoint } from './verify-block.ts';
+import type { SignerCheck } from './verify-signers.ts';
+
+/** A block as its entry says it was. */
+export interface Block extends BlockPoint {
+  readonly source: string;
+  readonly chain: string;
+  /** When it was taken in: recorder's clock, epoch milliseconds. */
+  readonly at: number;
+}
+
+/** Proves the lines of blocks, and the signatures of sidecars over them, block by block in the order of the log. */
+export interface LineCheck {
+  /** @param index Of the block's entry. */
+  lines(index: number, block: Block, text: string): void;
+  counts(): Pick<LogVerdict, 'blocks' | 'lines' | 'signedLines'>;
+}
+
+interface Chain {
+  /** Hashes of the last lines of blocks: a signature may be over one of those before its own block. */
+  readonly ends: Map<number, string>;
+  /** Lines that are proven, and that no signature covers yet. */
+  waiting: number;
+}
+
+const mostEnds = 8;
+
+export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding) => void): LineCheck {
+  const chains = new Map<string, Chain>();
+  const count = { blocks: 0, lines: 0, signedLines: 0 };
+  const chainOf = ({ source, chain }: Block): Chain => {
+    const key = `${source} ${chain}`;
+    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0 };
+    chains.set(key, known);
+    return known;
+  };
+  return {
+    lines(index, block, text) {
+      const { source, chain, first, last } = block;
+      const verdict = verifyBlock(block, text);
+      if (!verdict.ok) {
+        const { fault, line, to } = verdict;
+        const which = line === to ? `line ${line}` : `lines ${line} to ${to}`;
+        return find({
+          fault,
+          entry: index,
+          line,
+          what: `${which} of ${source}, which the entry proves to have been other`,
+        });
+      }
+      count.blocks++;
+      count.lines += verdict.lines.length;
+      const of = chainOf(block);
+      of.ends.set(first - 1, block.prev).set(last, block.hash);
+      for (const end of [...of.ends.keys()].slice(0, -mostEnds)) of.ends.delete(end);
+      const hashOf = (sequence: number): string | undefined =>
+        sequence < first ? of.ends.get(sequence) : verdict.lines[sequence - first]?.hash;
+      for (const { root, sequence, time: writtenAt } of verdict.lines) {
+        of.waiting++;
+        if (root.get('type')?.text !== 'signature') continue;
+        const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
+        if (fault !== undefined) {
+          find({ fault, entry: index, line: sequence, what: `the signature in line ${sequence} of ${source}` });
+          continue;
+        }
+        // What stands between the signed line and the signature waits for the next one.
+        const over = root.get('sequence')?.number ?? 0;
+        const covered = hashOf(over) === undefined ? 0 : Math.max(0, of.waiting - (sequence - over));
+        count.signedLines += covered;
+        of.waiting -= covered;
+      }
+    },
+    counts: () => count,
+  };
+}

@@ -1,0 +1,58 @@
+import type { JsonValue } from '../../base/index.ts';
+import type { Auditor } from './authorize.ts';
+
+/** A question that is not answered; the message is for who asked. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.name = 'Refusal';
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export const badQuestion = (message: string): Refusal => new Refusal(400, 'bad_question', message);
+
+/** What an auditor asks. */
+export interface Question {
+  readonly auditor: Auditor;
+  readonly search: URLSearchParams;
+  /** Of a POST. */
+  readonly body: JsonValue | undefined;
+  /** What stands in the path where the route has `{…}`. */
+  readonly part: string;
+  /** Refuses unless they may; undefined: all namespaces. */
+  allow(namespace: string | undefined): Promise<void>;
+  /** Writes into the log that it was asked. */
+  note(what: string, question: string): Promise<void>;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  /** At most one part in braces. */
+  readonly path: string;
+  answer(question: Question): Promise<JsonValue>;
+}
+
+/** @returns the part in braces, or ''; undefined: another route. */
+export function matchRoute({ path }: Route, pathname: string): string | undefined {
+  const [before = '', after] = path.split(/\{[a-z]+\}/);
+  if (after === undefined) return path === pathname ? '' : undefined;
+  if (!pathname.startsWith(before) || !pathname.endsWith(after)) return undefined;
+  const part = pathname.slice(before.length, pathname.length - after.length);
+  return part === '' || part.includes('/') ? undefined : part;
+}
+
+/** A number of the query. @throws Refusal */
+export function numberOf(search: URLSearchParams, name: string, fallback?: number): number {
+  return wholeNumber(search.get(name) ?? (fallback === undefined ? '' : String(fallback)), name);
+}
+
+/** @throws Refusal */
+export function wholeNumber(text: string, name: string): number {
+  if (!/^[0-9]{1,15}$/.test(text)) throw badQuestion(`${name} is a whole number`);
+  return Number(text);
+}

@@ -1,0 +1,84 @@
+import type { JsonValue } from '../../base/index.ts';
+import { inclusionProof } from '../../record/index.ts';
+import type { SessionProof } from '../../record/index.ts';
+import type { RecordStore, SessionSummary } from '../store/index.ts';
+import { readQuery } from './query.ts';
+import { Refusal, badQuestion } from './question.ts';
+import type { Question, Route } from './question.ts';
+
+/** Blocks of one session that a proof holds: its lines may be spread over many. */
+const mostBlocks = 64;
+
+/** Sessions: a namespace's auditor may search that namespace and read what is in it. */
+export function sessionRoutes(
+  store: Pick<
+    RecordStore,
+    'search' | 'sessionLines' | 'sessionBlocks' | 'entries' | 'blockLines' | 'node' | 'lastHead'
+  >,
+): readonly Route[] {
+  const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
+
+  /** The session, which they may read. */
+  const find = async ({ part, allow }: Question): Promise<readonly SessionSummary[]> => {
+    if (!/^[0-9a-f]{32}$/.test(part)) throw badQuestion('a session is named by 32 hex digits');
+    const { sessions } = await store.search({ session: part, limit: 10 });
+    // Who may read nothing does not learn whether there is one.
+    for (const namespace of new Set(sessions.map((one) => one.namespace))) await allow(namespace);
+    if (sessions.length > 0) return sessions;
+    await allow(undefined);
+    throw new Refusal(404, 'not_found', 'there is no such session');
+  };
+
+  return [
+    {
+      method: 'POST',
+      path: '/v1/search',
+      async answer({ body, allow, note }) {
+        const query = readQuery(body);
+        await allow(query.namespace);
+        await note('search', JSON.stringify(body));
+        const { sessions, cursor, unsearched = 0 } = await store.search(query);
+        return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null, unsearched };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/sessions/{session}',
+      async answer(question) {
+        const sessions = await find(question);
+        await question.note('session', question.part);
+        const lines: string[] = [];
+        for await (const line of store.sessionLines(question.part)) lines.push(line);
+        return { sessions: sessions as unknown as JsonValue, lines };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/sessions/{session}/proof',
+      async answer(question) {
+        await find(question);
+        await question.note('proof', question.part);
+        const head = await store.lastHead();
+        if (head === undefined) throw new Refusal(404, 'not_signed', 'the log has no signed head yet');
+        const indices = await store.sessionBlocks(question.part, mostBlocks);
+        const blocks = await Promise.all(
+          indices
+            .filter((index) => index < head.size)
+            .map(async (index) => {
+              const [entry] = await store.entries(index, 1);
+              const lines = await store.blockLines(index);
+              const path = await inclusionProof(index, head.size, read);
+              return {
+                index,
+                entry: entry?.text ?? '',
+                lines: Buffer.from(lines ?? []).toString(),
+                path: path.map((one) => Buffer.from(one).toString('hex')),
+              };
+            }),
+        );
+        const proof: SessionProof = { head: head.text, blocks, unsigned: indices.length - blocks.length };
+        return proof as unknown as JsonValue;
+      },
+    },
+  ];
+}

@@ -1,0 +1,142 @@
+import { rmSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
+import { decompress } from '../compress.ts';
+import { guarded } from '../guarded.ts';
+import { createNames } from '../names.ts';
+import type { SessionPage, SessionQuery } from '../port.ts';
+import { createSearch } from './query.ts';
+import { createWordIndex } from './word-index.ts';
+import type { WordIndex } from './word-index.ts';
+
+/** What reads the store on behalf of people, beside what writes it. Each call takes as long as it takes: it has a thread of its own. */
+export interface Reader {
+  search(query: SessionQuery, now: number): SessionPage;
+  /** Lines of a session in the blocks after `after` (-1: all), of some of them; `next` is where to go on. */
+  sessionLines(id: string, after: number): { readonly lines: readonly string[]; readonly next: number | undefined };
+  blockLines(entry: number): Uint8Array | undefined;
+  /** A bounded step of the index of words. */
+  index(now: number): { readonly more: boolean; readonly dropped: number };
+  /** Blocks whose words are not in the index yet. */
+  behind(): number;
+  close(): void;
+}
+
+export interface ReaderOptions {
+  /** The file of the store. */
+  readonly path: string;
+  /** Bytes of pages that are kept in memory for each of the two files. */
+  readonly cacheBytes: number;
+}
+
+/** A search by text that meets a backlog of the index works on it for so long, then says how much it has not seen. */
+const catchUpMs = 1_000;
+const linesAtOnce = 4 * 1024 * 1024;
+const lineFeed = 0x0a;
+
+/** @throws StoreError */
+export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
+  const wordsPath = `${path}-words`;
+  const attach = (): DatabaseSync => {
+    const db = new DatabaseSync(wordsPath, { timeout: 5_000 });
+    try {
+      const kilobytes = -Math.ceil(cacheBytes / 1024);
+      const store = `${pathToFileURL(path).href.replaceAll("'", "''")}?mode=ro`;
+      db.exec(`
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = FULL;
+        PRAGMA trusted_schema = OFF;
+        PRAGMA cache_size = ${kilobytes};
+        PRAGMA journal_size_limit = 67108864;
+        ATTACH '${store}' AS record;
+        PRAGMA record.cache_size = ${kilobytes};
+      `);
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  };
+  const partLines = (row: Readonly<Record<string, unknown>>, mark: Buffer): string[] => {
+    const lines: string[] = [];
+    if (!(row['data'] instanceof Uint8Array)) return lines;
+    const bytes = decompress(row['data'], Number(row['size']));
+    for (let from = 0; from < bytes.length;) {
+      const to = bytes.indexOf(lineFeed, from);
+      const end = to === -1 ? bytes.length : to;
+      // A line that is not of the session may quote its id in a text: quotes are escaped there.
+      if (bytes.subarray(from, end).includes(mark)) lines.push(bytes.toString('utf8', from, end));
+      from = end + 1;
+    }
+    return lines;
+  };
+  const markOf = (id: string): Buffer => Buffer.from(`,"session":"${id}"`);
+  const open = (): { readonly db: DatabaseSync; readonly words: WordIndex } => {
+    const db = attach();
+    const parts = db.prepare(
+      `SELECT b.data, b.size, hex(s.request) AS request FROM record.part p JOIN record.block b ON b.id = p.block
+       JOIN record.session s ON s.id = p.session WHERE p.session = ? ORDER BY p.block`,
+    );
+    const words = createWordIndex(db, function* (row) {
+      for (const part of parts.iterate(row)) yield* partLines(part, markOf(String(part['request']).toLowerCase()));
+    });
+    return { db, words };
+  };
+  const { db, words } = guarded(() => {
+    try {
+      return open();
+    } catch {
+      // It can be made again from the store: what is wrong with that is said now.
+      for (const file of [wordsPath, `${wordsPath}-wal`, `${wordsPath}-shm`]) rmSync(file, { force: true });
+      return open();
+    }
+  });
+  const names = createNames(db);
+  const find = createSearch(db, names);
+  const sql = {
+    block: db.prepare('SELECT data, size FROM record.block WHERE id = ?'),
+    parts: db.prepare(
+      `SELECT p.block, b.data, b.size FROM record.session s JOIN record.part p ON p.session = s.id
+       JOIN record.block b ON b.id = p.block WHERE s.request = ? AND p.block > ? GROUP BY p.block ORDER BY p.block`,
+    ),
+  };
+
+  return {
+    search(query, now) {
+      return guarded(() => {
+        if (query.text === undefined) return find(query);
+        const until = performance.now() + catchUpMs;
+        while (words.step(now) && performance.now() < until);
+        words.flush();
+        const unsearched = words.behind();
+        return { ...find(query), ...(unsearched === 0 ? {} : { unsearched }) };
+      });
+    },
+    sessionLines(id, after) {
+      return guarded(() => {
+        const lines: string[] = [];
+        let size = 0;
+        for (const row of sql.parts.iterate(Buffer.from(id, 'hex'), after)) {
+          if (size >= linesAtOnce) return { lines, next: after };
+          after = Number(row['block']);
+          for (const line of partLines(row, markOf(id))) {
+            lines.push(line);
+            size += line.length;
+          }
+        }
+        return { lines, next: undefined };
+      });
+    },
+    blockLines(entry) {
+      return guarded(() => {
+        const row = sql.block.get(entry);
+        return row?.['data'] instanceof Uint8Array ? decompress(row['data'], Number(row['size'])) : undefined;
+      });
+    },
+    index: (now) => guarded(() => ({ more: words.step(now), dropped: words.dropped() })),
+    behind: () => guarded(() => words.behind()),
+    close() {
+      if (db.isOpen) db.close();
+    },
+  };
+}

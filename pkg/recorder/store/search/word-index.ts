@@ -1,0 +1,194 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { parseJson } from '../../../base/index.ts';
+import type { JsonNode } from '../../../base/index.ts';
+import { decompress } from '../compress.ts';
+
+/**
+ * The words of sessions' texts, in a file of its own beside the store: it follows the store's blocks, and can be made again from them at
+ * any time. It is the main database of a connection to which the store is attached as `record`.
+ *
+ * A session is indexed once, when its end has come; one that goes on for a minute is indexed as far as it is, and again later.
+ */
+export interface WordIndex {
+  /** A bounded step: one transaction. False: nothing is left to do. @param now Epoch milliseconds. */
+  step(now: number): boolean;
+  /** Also sessions that go on. */
+  flush(): void;
+  /** Blocks that no step has reached. */
+  behind(): number;
+  /** The last row of `dropped` that has been dropped here. */
+  dropped(): number;
+}
+
+/** Bytes of lines, and rows of deleted sessions, of one step. */
+const stepBytes = 4 * 1024 * 1024;
+const stepDropped = 2_000;
+/** Most characters of one session that are indexed, and of all sessions that are held while they go on. */
+const mostText = 1_000_000;
+const mostHeld = 32_000_000;
+const openMs = 60_000;
+
+const version = 1;
+const schema = `
+  CREATE VIRTUAL TABLE words USING fts5 (
+    text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
+  );
+  -- How far it has come in the blocks, with that block's entry of the log, and in dropped.
+  CREATE TABLE state (block INTEGER NOT NULL, entry TEXT NOT NULL, dropped INTEGER NOT NULL) STRICT;
+  INSERT INTO state VALUES (-1, '', 0);
+  PRAGMA user_version = ${version};
+`;
+
+/** As every line of a session begins. */
+const head = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":"([a-z]+)","session":"([0-9a-f]{32})"/;
+
+/** A session that goes on: its texts since it was indexed last. */
+interface Open {
+  readonly row: number;
+  readonly since: number;
+  /** Block of the first of its texts. */
+  readonly block: number;
+  /** Its beginning is among them. */
+  readonly whole: boolean;
+  readonly texts: string[];
+}
+
+/** What a line of the record has to be found by. */
+function textOf(root: JsonNode): string {
+  if (root.get('type')?.text === 'segment') return root.get('text')?.string ?? '';
+  const request = root.get('request')?.items ?? [];
+  return request.map((item) => item.get('text')?.string ?? '').join('\n');
+}
+
+/** @param linesOf All lines of a session's row. */
+export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iterable<string>): WordIndex {
+  const pragma = (): number => Number(db.prepare('PRAGMA main.user_version').get()?.['user_version'] ?? 0);
+  if (pragma() !== version) db.exec(schema);
+  const sql = {
+    state: db.prepare('SELECT block, entry, dropped FROM state'),
+    setBlock: db.prepare(
+      `UPDATE state SET block = ?1, entry = ifnull((SELECT text FROM record.entry WHERE id = ?1), '')`,
+    ),
+    setDropped: db.prepare('UPDATE state SET dropped = ?'),
+    entry: db.prepare('SELECT text FROM record.entry WHERE id = ?'),
+    blocks: db.prepare('SELECT id, chain, size, data FROM record.block WHERE id > ? ORDER BY id LIMIT 500'),
+    behind: db.prepare('SELECT count(*) AS n FROM record.block WHERE id > ?'),
+    row: db.prepare('SELECT id FROM record.session WHERE request = ? AND chain = ?'),
+    rowExists: db.prepare('SELECT 1 FROM record.session WHERE id = ?'),
+    dropped: db.prepare('SELECT id, session FROM record.dropped WHERE id > ? ORDER BY id LIMIT ?'),
+    has: db.prepare('SELECT 1 FROM words WHERE rowid = ?'),
+    remove: db.prepare('DELETE FROM words WHERE rowid = ?'),
+    insert: db.prepare('INSERT INTO words (rowid, text) VALUES (?, ?)'),
+  };
+  const state = (name: 'block' | 'dropped'): number => Number(sql.state.get()?.[name] ?? 0);
+  /** The last block that was read; what is stored lets a restart read again what is only in memory. */
+  let cursor = state('block');
+  if (String(sql.entry.get(cursor)?.['text'] ?? '') !== String(sql.state.get()?.['entry'] ?? '')) {
+    // Of another store: this one was brought back from an older copy.
+    db.exec(`BEGIN; INSERT INTO words (words) VALUES ('delete-all'); UPDATE state SET block = -1, entry = ''; COMMIT`);
+    cursor = -1;
+  }
+  let open = new Map<string, Open>();
+  let held = 0;
+
+  const put = (row: number, text: string): void => {
+    // Not `run`: it reads the last row's id, which after a deletion from the index is one of the index's own, beyond 2^53.
+    if (sql.has.get(row) !== undefined) sql.remove.all(row);
+    // Also without any text: then it is known to have none.
+    sql.insert.all(row, text.slice(0, mostText));
+  };
+  const wholeText = (row: number): string => {
+    let text = '';
+    for (const line of linesOf(row)) {
+      if (text.length >= mostText) break;
+      if (/"type":"(?:segment|start)"/.test(line)) text += `${textOf(parseJson(line, { loneSurrogates: true }))}\n`;
+    }
+    return text;
+  };
+  const close = (key: string, session: Open): void => {
+    open.delete(key);
+    held -= session.texts.reduce((sum, text) => sum + text.length, 0);
+    put(session.row, session.whole ? session.texts.join('\n') : wholeText(session.row));
+  };
+  const readLine = (line: string, chain: number, block: number, now: number): void => {
+    let [, type, id] = head.exec(line) ?? [];
+    let root: JsonNode | undefined;
+    if (type === undefined) {
+      root = parseJson(line, { loneSurrogates: true });
+      [type, id] = [root.get('type')?.string, root.get('session')?.string];
+    }
+    if (id === undefined || !/^[0-9a-f]{32}$/.test(id)) return;
+    const key = `${chain} ${id}`;
+    let session = open.get(key);
+    if (session === undefined) {
+      const found = sql.row.get(Buffer.from(id, 'hex'), chain);
+      // Deleted meanwhile.
+      if (found === undefined) return;
+      const row = Number(found['id']);
+      // A start that came before belongs to a session that was begun twice.
+      const whole = type === 'start' && sql.has.get(row) === undefined;
+      session = { row, since: now, block, whole, texts: [] };
+      open.set(key, session);
+    }
+    if (type === 'start' || type === 'segment') {
+      const text = textOf(root ?? parseJson(line, { loneSurrogates: true }));
+      session.texts.push(text);
+      held += text.length;
+    } else if (type === 'end') close(key, session);
+  };
+  const closeWhere = (holds: (session: Open) => boolean): void => {
+    for (const [key, session] of [...open]) if (holds(session)) close(key, session);
+  };
+  const drop = (): boolean => {
+    const rows = sql.dropped.all(state('dropped'), stepDropped);
+    for (const { session } of rows) {
+      const row = Number(session);
+      if (sql.rowExists.get(row) === undefined && sql.has.get(row) !== undefined) sql.remove.all(row);
+    }
+    const last = rows.at(-1);
+    if (last !== undefined) sql.setDropped.run(Number(last['id']));
+    return rows.length === stepDropped;
+  };
+  const transaction = <Result>(run: () => Result): Result => {
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = run();
+      let settled = cursor;
+      for (const { block } of open.values()) settled = Math.min(settled, block - 1);
+      sql.setBlock.run(settled);
+      db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      open = new Map();
+      held = 0;
+      cursor = state('block');
+      throw error;
+    }
+  };
+
+  return {
+    step: (now) =>
+      transaction(() => {
+        let bytes = 0;
+        let more = false;
+        for (const { id, chain, size, data } of sql.blocks.iterate(cursor)) {
+          if (bytes >= stepBytes) {
+            more = true;
+            break;
+          }
+          cursor = Number(id);
+          if (!(data instanceof Uint8Array)) continue;
+          bytes += Number(size);
+          for (const line of decompress(data, Number(size)).toString('utf8').split('\n'))
+            if (line.includes('"session":"')) readLine(line, Number(chain), cursor, now);
+          if (held > mostHeld) closeWhere(() => true);
+        }
+        closeWhere(({ since }) => now - since >= openMs);
+        return drop() || more;
+      }),
+    flush: () => transaction(() => closeWhere(() => true)),
+    behind: () => Number(sql.behind.get(cursor)?.['n'] ?? 0),
+    dropped: () => state('dropped'),
+  };
+}

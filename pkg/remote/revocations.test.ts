@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { silentLogger } from '../base/index.ts';
+import type { Revocation } from '../core/index.ts';
+import { createRemoteRevocations } from './revocations.ts';
+import { openStateFolder } from './state-file.ts';
+
+let folder = '';
+let events: string[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-revocations-'));
+  events = [];
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const subject: Revocation = { issuer: 'https://idp', subject: 'ana', until: 10 };
+const token: Revocation = { issuer: 'https://idp', tokenId: 'x', until: 20 };
+const open = (pod = 'pod-1', at = folder) =>
+  createRemoteRevocations({
+    state: openStateFolder(at, pod),
+    logger: silentLogger,
+    onUnwritable: () => void events.push('unwritable'),
+    onRefused: () => void events.push('refused'),
+    onStale: () => void events.push('stale'),
+  });
+const message = (version: string, ...revocations: Revocation[]) =>
+  ({ type: 'revocations', optional: true, revocations, seen: { revocations: version } }) as const;
+
+test('takes the whole list and tells of it; a listener that fails keeps it from nobody', () => {
+  const remote = open();
+  const told: number[] = [];
+  remote.source.subscribe(() => {
+    throw new Error('broken');
+  });
+  const stop = remote.source.subscribe(() => told.push(remote.source.current().length));
+  expect(remote.take(message('10', subject, token))).toBe(true);
+  expect(remote.source.current()).toEqual([subject, token]);
+  expect(remote.take(message('11', token))).toBe(true);
+  stop();
+  remote.take(message('12'));
+  expect(told).toEqual([2, 1]);
+  expect(remote.source.current()).toEqual([]);
+});
+
+test('a process that starts again has them, without any controller', () => {
+  open().take(message('10', subject, token));
+  expect(open().source.current()).toEqual([subject, token]);
+  expect(events).toEqual([]);
+});
+
+test('a controller that lags takes none back, also not from a process that is new', () => {
+  open().take(message('10', subject));
+  const restarted = open();
+  expect(restarted.take(message('9'))).toBe(false);
+  expect(restarted.take({ ...message('9'), seen: {} })).toBe(false);
+  expect(restarted.source.current()).toEqual([subject]);
+  expect(restarted.take(message('10'))).toBe(true);
+  expect(events).toEqual(['stale', 'stale']);
+});
+
+test('another pod’s, a broken one, one that cannot be written: said, and what is in memory holds', () => {
+  open().take(message('10', subject));
+  expect(open('pod-2').source.current()).toEqual([]);
+  writeFileSync(join(folder, 'revocations.json'), 'nonsense');
+  expect(open().source.current()).toEqual([]);
+  const nowhere = open('pod-1', join(folder, 'revocations.json'));
+  expect(nowhere.take(message('10', subject))).toBe(true);
+  expect(nowhere.source.current()).toEqual([subject]);
+  expect(events).toEqual(['refused', 'refused', 'refused', 'unwritable']);
+});

@@ -1,0 +1,399 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { SamlFault } from '../../pkg/identity/index.ts';
+import type { ProvenPerson } from '../../pkg/identity/index.ts';
+import {
+  algorithms,
+  assertionNs,
+  assertionXml,
+  createSigningIdp,
+  metadataXml,
+  recipient,
+  responseXml,
+  signed,
+} from '../support/saml-idp.ts';
+import type { AssertionWords, SignOptions } from '../support/saml-idp.ts';
+import { startSamlWorld } from '../support/saml-world.ts';
+import type { SamlWorld } from '../support/saml-world.ts';
+
+// Assertions, good and forged. Each attack begins with a document that is taken, so that what is refused is the attack.
+
+let world: SamlWorld;
+beforeAll(async () => {
+  world = await startSamlWorld();
+});
+afterAll(() => world.close());
+
+const minute = 60_000;
+const verify = (xml: string, inResponseTo?: string): Promise<ProvenPerson> =>
+  world.verifier.verify(Buffer.from(xml), {
+    recipients: [recipient],
+    ...(inResponseTo !== undefined && { inResponseTo }),
+  });
+/** Why it was refused; `taken` with the subject where it was not. */
+const fate = async (xml: string, inResponseTo?: string): Promise<string> => {
+  try {
+    return `taken: ${(await verify(xml, inResponseTo)).subject}`;
+  } catch (error) {
+    if (error instanceof SamlFault) return error.code;
+    throw error;
+  }
+};
+const said = (words: AssertionWords = {}): string => assertionXml(world.okta, { now: world.clock.now(), ...words });
+const good = (words: AssertionWords = {}, options: SignOptions = {}): string =>
+  signed(world.okta, said(words), 'Assertion', options);
+
+describe('an assertion proves', () => {
+  test('who it names, alone, in a response, and in a response that is signed as well', async () => {
+    const person = {
+      idp: 'okta',
+      entityId: world.okta.entityId,
+      subject: 'ana',
+      groups: ['ml-eng', 'R&D <x>'],
+      claims: { email: 'ana@example.com' },
+      sessionEnds: undefined,
+    };
+    const assertion = good({ groups: ['ml-eng', 'R&D <x>', 'ml-eng'] });
+    expect(await verify(assertion)).toMatchObject(person);
+    expect(await verify(`<?xml version="1.0" encoding="UTF-8"?>\n${assertion}\n`)).toMatchObject(person);
+    expect(await verify(responseXml(world.okta, assertion))).toMatchObject(person);
+    const both = signed(world.okta, responseXml(world.okta, assertion), 'Response');
+    expect(both.match(/<(\w+:)?Signature /g)).toHaveLength(2);
+    expect(await verify(both)).toMatchObject(person);
+  });
+
+  test('until when it must be remembered: its earlier end, and the skew', async () => {
+    const now = world.clock.now();
+    const ends = Math.floor((now + 3 * minute) / 1_000) * 1_000;
+    const person = await verify(good({ confirmedUntil: ends, notOnOrAfter: now + 9 * minute, sessionEnds: ends }));
+    expect(person.usableUntil).toBe(ends + minute);
+    expect(person.sessionEnds).toBe(ends);
+  });
+
+  test('nothing of a session that never began, of nobody, or of somebody new at each login', async () => {
+    expect(await fate(good({ authenticated: false }))).toBe('shape');
+    expect(await fate(good({ subject: '' }))).toBe('subject');
+    expect(await fate(good({ subject: 'ana\nroot' }))).toBe('subject');
+    expect(await fate(good({ nameIdFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient' }))).toBe('subject');
+  });
+
+  test('no groups where it does not tell them all', async () => {
+    const link = `<saml:Attribute Name="http://schemas.microsoft.com/claims/groups.link"><saml:AttributeValue>https://graph</saml:AttributeValue></saml:Attribute>`;
+    expect(await fate(good({ attributes: link }))).toBe('attributes');
+    const nested = `<saml:Attribute Name="groups"><saml:AttributeValue><saml:x>a</saml:x></saml:AttributeValue></saml:Attribute>`;
+    expect(await fate(good({ attributes: nested }))).toBe('attributes');
+    const twoMails = `<saml:Attribute Name="mail"><saml:AttributeValue>root@example.com</saml:AttributeValue></saml:Attribute>`;
+    expect(await fate(good({ attributes: twoMails }))).toBe('attributes');
+  });
+});
+
+describe('for whom, where and when', () => {
+  test.each([
+    ['another audience', { audience: 'https://elsewhere.example.com' }, 'audience'],
+    ['no audience', { audience: null }, 'audience'],
+    ['the beginning of our audience', { audience: 'https://sidegate.example.com/v1' }, 'audience'],
+    [
+      'two restrictions, one of which is not met',
+      { conditions: '<saml:AudienceRestriction><saml:Audience>https://x</saml:Audience></saml:AudienceRestriction>' },
+      'audience',
+    ],
+    ['another recipient', { recipient: 'https://elsewhere.example.com/acs' }, 'recipient'],
+    ['no recipient', { recipient: null }, 'recipient'],
+    ['a confirmation that never ends', { confirmedUntil: null }, 'conditions'],
+    ['a holder of a key, not a bearer', { method: 'urn:oasis:names:tc:SAML:2.0:cm:holder-of-key' }, 'subject'],
+    ['the answer to a request that nobody made here', { inResponseTo: '_request' }, 'in_response_to'],
+    ['a condition that is not known', { conditions: '<saml:ProxyRestriction Count="0"/>' }, 'conditions'],
+    ['an issuer that nobody knows', { issuer: 'https://unknown.example.com' }, 'issuer'],
+  ])('%s', async (_name, words, why) => {
+    expect(await fate(good(words))).toBe(why);
+  });
+
+  test('times, with a minute of skew', async () => {
+    const now = world.clock.now();
+    expect(await fate(good({ notOnOrAfter: now - 59_000 }))).toBe('taken: ana');
+    expect(await fate(good({ notOnOrAfter: now - 61_000 }))).toBe('expired');
+    expect(await fate(good({ confirmedUntil: now - 61_000 }))).toBe('expired');
+    expect(await fate(good({ notBefore: now + 59_000 }))).toBe('taken: ana');
+    expect(await fate(good({ notBefore: now + 61_000 }))).toBe('not_yet_valid');
+    const tomorrow = now + 1_440 * minute;
+    expect(await fate(good({ confirmedUntil: tomorrow }))).toBe('taken: ana');
+    expect(await fate(good({ confirmedUntil: tomorrow, notOnOrAfter: tomorrow }))).toBe('too_long_lived');
+    // Local time would be another instant to somebody else.
+    expect(await fate(good({}).replace(/NotBefore="([^"]*)Z"/, 'NotBefore="$1"'))).toBe('conditions');
+  });
+
+  test('the request that it must answer', async () => {
+    const answer = good({ inResponseTo: '_mine' });
+    expect(await fate(answer, '_mine')).toBe('taken: ana');
+    expect(await fate(answer, '_yours')).toBe('in_response_to');
+    expect(await fate(good(), '_mine')).toBe('in_response_to');
+  });
+});
+
+describe('signatures', () => {
+  test('none, of nobody, of the wrong key, of another identity provider in this one’s name', async () => {
+    expect(await fate(said())).toBe('shape');
+    expect(await fate(responseXml(world.okta, said()))).toBe('shape');
+    const onlyResponse = signed(world.okta, responseXml(world.okta, said()), 'Response');
+    expect(await fate(onlyResponse)).toBe('shape');
+    const thief = await createSigningIdp(world.okta.entityId);
+    expect(await fate(signed(thief, said()))).toBe('signature');
+    // The other's key counts for the other alone.
+    expect(await fate(signed(world.other, said()))).toBe('signature');
+    expect(await fate(signed(world.okta, said({ issuer: world.other.entityId })))).toBe('signature');
+    expect(await fate(signed(world.other, said({ issuer: world.other.entityId })))).toBe('taken: ana');
+  });
+
+  test('a changed byte, wherever it is', async () => {
+    const assertion = good();
+    expect(await fate(assertion.replace('>ana<', '>bob<'))).toBe('signature');
+    expect(await fate(assertion.replace('>ml-eng<', '>admins<'))).toBe('signature');
+    expect(
+      await fate(
+        assertion.replace(
+          /(<SignatureValue>|<ds:SignatureValue>)(.)/,
+          (_all, tag: string, one: string) => `${tag}${one === 'A' ? 'B' : 'A'}`,
+        ),
+      ),
+    ).toBe('signature');
+    const both = signed(world.okta, responseXml(world.okta, good()), 'Response');
+    // The assertion's own signature still fits: a response that lies about its own is not half believed.
+    expect(
+      await fate(both.replace('Version="2.0" IssueInstant="2', 'Version="2.0" Destination="x" IssueInstant="2')),
+    ).toBe('signature');
+  });
+
+  test('SHA-1, inclusive canonicalization, other transforms', async () => {
+    expect(await fate(good({}, { signatureAlgorithm: algorithms.rsaSha1 }))).toBe('algorithm');
+    expect(await fate(good({}, { digestAlgorithm: algorithms.sha1 }))).toBe('algorithm');
+    expect(await fate(good({}, { canonicalization: algorithms.inclusive }))).toBe('algorithm');
+    expect(await fate(good({}, { transforms: [algorithms.enveloped, algorithms.inclusive] }))).toBe('algorithm');
+    expect(await fate(good({}, { transforms: [algorithms.enveloped] }))).toBe('algorithm');
+    expect(await fate(good({}, { transforms: [algorithms.enveloped, `${algorithms.exclusive}WithComments`] }))).toBe(
+      'algorithm',
+    );
+    // The certificate as a secret: whoever has the metadata could sign.
+    const hmac = good().replaceAll(algorithms.rsaSha256, 'http://www.w3.org/2000/09/xmldsig#hmac-sha1');
+    expect(await fate(hmac)).toBe('algorithm');
+  });
+
+  test('a certificate that the document brings counts for nothing', async () => {
+    const thief = await createSigningIdp(world.okta.entityId);
+    const forged = signed(thief, said());
+    expect(forged).toContain(thief.cert.split('\n')[1]);
+    expect(await fate(forged)).toBe('signature');
+  });
+});
+
+/**
+ * Signature wrapping, the eight of "On Breaking SAML: Be Whoever You Want to Be" (Somorovsky and others, USENIX Security 2012): the
+ * signed assertion says `ana` and is moved to where a verifier still finds it, `root` stands where a reader looks.
+ */
+describe('signature wrapping', () => {
+  interface Parts {
+    readonly evil: string;
+    /** The assertion as it was signed. */
+    readonly original: string;
+    readonly bare: string;
+    readonly signature: string;
+  }
+  const parts = (): Parts => {
+    const original = good();
+    const signature = /<Signature[\s\S]*<\/Signature>/.exec(original)?.[0] ?? '';
+    expect(signature).not.toBe('');
+    return { original, signature, bare: original.replace(signature, ''), evil: said({ subject: 'root', id: '_evil' }) };
+  };
+  const into = (outer: string, inner: string, before = '</saml:Assertion>'): string =>
+    outer.replace(before, () => `${inner}${before}`);
+  const response = (content: string): string => responseXml(world.okta, content);
+  const object = (content: string): string =>
+    `<ds:Object xmlns:ds="http://www.w3.org/2000/09/xmldsig#">${content}</ds:Object>`;
+  const extensions = (content: string): string => `<samlp:Extensions>${content}</samlp:Extensions>`;
+
+  const wrapped: readonly (readonly [string, (parts: Parts) => string])[] = [
+    [
+      '1: the signed response inside of the signature of a forged one',
+      ({ evil }) => {
+        const whole = signed(world.okta, response(good()), 'Response');
+        const signature = /<Signature[\s\S]*?<\/Signature>(?=<samlp:Status)/.exec(whole)?.[0] ?? '';
+        const detached = whole.replace(signature, '');
+        return response(evil).replace(
+          '<samlp:Status>',
+          () => `${signature.replace('</Signature>', () => `${object(detached)}</Signature>`)}<samlp:Status>`,
+        );
+      },
+    ],
+    [
+      '2: the signed response beside the signature',
+      ({ evil }) => {
+        const whole = signed(world.okta, response(good()), 'Response');
+        const signature = /<Signature[\s\S]*?<\/Signature>(?=<samlp:Status)/.exec(whole)?.[0] ?? '';
+        return response(evil).replace(
+          '<samlp:Status>',
+          () => `${whole.replace(signature, '')}${signature}<samlp:Status>`,
+        );
+      },
+    ],
+    ['3: the forged assertion before the signed one', ({ evil, original }) => response(evil + original)],
+    ['3, the other way round', ({ evil, original }) => response(original + evil)],
+    ['4: the signed assertion inside of the forged one', ({ evil, original }) => response(into(evil, original))],
+    [
+      '5: the signature in the forged assertion, the signed one behind it',
+      ({ evil, bare, signature }) => response(into(evil, signature) + bare),
+    ],
+    [
+      '6: the signed assertion inside of the signature in the forged one',
+      ({ evil, bare, signature }) =>
+        response(
+          into(
+            evil,
+            signature.replace('</Signature>', () => `${bare}</Signature>`),
+          ),
+        ),
+    ],
+    ['7: the signed assertion in extensions', ({ evil, original }) => response(extensions(original) + evil)],
+    ['7, the forged one in extensions', ({ evil, original }) => response(extensions(evil) + original)],
+    [
+      '8: the signed assertion in an object of the signature',
+      ({ evil, bare, signature }) =>
+        response(
+          into(
+            evil,
+            signature.replace('</Signature>', () => `${object(bare)}</Signature>`),
+          ),
+        ),
+    ],
+    [
+      'the same ID twice',
+      ({ evil, original }) => response(into(evil.replace('_evil', /ID="([^"]*)"/.exec(original)?.[1] ?? ''), original)),
+    ],
+    [
+      'an assertion of another namespace',
+      ({ evil, original }) => response(`<a:Assertion xmlns:a="urn:x">${evil}</a:Assertion>${original}`),
+    ],
+    [
+      'without a namespace',
+      ({ original }) => response(`<Assertion ID="_e"><Subject><NameID>root</NameID></Subject></Assertion>${original}`),
+    ],
+    [
+      'encrypted, beside it',
+      ({ original }) => response(`<saml:EncryptedAssertion xmlns:saml="${assertionNs}"/>${original}`),
+    ],
+    ['a reference to everything', ({ original }) => response(original.replace(/URI="#[^"]*"/, 'URI=""'))],
+    ['a reference elsewhere', ({ original }) => response(original.replace(/URI="#[^"]*"/, 'URI="#_elsewhere"'))],
+    [
+      'a reference by XPointer',
+      ({ original }) => response(original.replace(/URI="#([^"]*)"/, `URI="#xpointer(id('$1'))"`)),
+    ],
+    [
+      'two references',
+      ({ original }) => response(original.replace(/<Reference[\s\S]*?<\/Reference>/, (one) => one + one)),
+    ],
+    ['two signatures', ({ original, signature }) => response(into(original, signature))],
+    [
+      'an Id in another spelling',
+      ({ original }) =>
+        response(original.replace('<saml:Subject>', `<saml:Subject Id="${/ID="([^"]*)"/.exec(original)?.[1] ?? ''}">`)),
+    ],
+  ];
+  test.each(wrapped)('%s', async (_name, wrap) => {
+    const made = parts();
+    const document = wrap(made);
+    expect(document).not.toBe(response(made.original));
+    expect(await fate(response(made.original))).toBe('taken: ana');
+    expect(await fate(document)).toMatch(/^(shape|signature|not_xml|algorithm)$/);
+  });
+});
+
+describe('XML', () => {
+  test('comments, CDATA and processing instructions, which split a name in two', async () => {
+    const mark = (inside: string): string => said({ subject: 'MARK' }).replace('MARK', inside);
+    // Signed as it is: canonicalization leaves comments out, so that the signature fits with and without them.
+    for (const inside of ['ana<!-- x -->.evil', 'ana<?x y?>.evil', '<![CDATA[ana]]>.evil']) {
+      expect(await fate(signed(world.okta, mark(inside)))).toBe('ambiguous');
+    }
+    const inserted = good({ subject: 'ana.evil' }).replace('ana.evil', 'ana<!-- -->.evil');
+    expect(await fate(inserted)).toBe('ambiguous');
+  });
+
+  test('document types: external entities, and entities that grow', async () => {
+    const xxe = `<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]>${good().replace('>ana<', '>&x;<')}`;
+    expect(await fate(xxe)).toBe('ambiguous');
+    const levels = Array.from({ length: 20 }, (_, at) => `<!ENTITY e${at + 1} "&e${at};&e${at};">`).join('');
+    expect(await fate(`<!DOCTYPE r [<!ENTITY e0 "ha">${levels}]>${good().replace('>ana<', '>&e20;<')}`)).toBe(
+      'ambiguous',
+    );
+    expect(await fate(good().replace('>ana<', '>&undefined;<'))).toBe('ambiguous');
+    expect(await fate(`<!DOCTYPE r SYSTEM "http://127.0.0.1:1/">${good()}`)).toBe('ambiguous');
+  });
+
+  test('what is no XML, is another encoding, is too large or too deep', async () => {
+    const faults = async (bytes: Uint8Array): Promise<string> => {
+      const error: unknown = await world.verifier
+        .verify(bytes, { recipients: [recipient] })
+        .catch((one: unknown) => one);
+      return error instanceof SamlFault ? error.code : String(error);
+    };
+    expect(await fate('')).toBe('not_xml');
+    expect(await fate('no xml')).toBe('not_xml');
+    expect(await fate(good().slice(0, -5))).toBe('not_xml');
+    expect(await fate(`${good()}${good()}`)).toBe('not_xml');
+    expect(await fate(`\uFEFF${good()}`)).toBe('taken: ana');
+    expect(await faults(Buffer.from(good(), 'utf16le'))).toBe('not_xml');
+    expect(await faults(Buffer.concat([Buffer.from(good()), Buffer.from([0xff])]))).toBe('not_xml');
+    expect(await fate(`<?xml version="1.0" encoding="UTF-7"?>${good()}`)).toBe('ambiguous');
+    expect(await faults(Buffer.alloc(131_073, 0x20))).toBe('too_large');
+    expect(await fate('<a>'.repeat(40) + '</a>'.repeat(40))).toBe('too_large');
+    expect(await fate(`<a>${'<b/>'.repeat(1_501)}</a>`)).toBe('too_large');
+    const many = Array.from({ length: 3_001 }, (_, at) => ` a${at}=""`).join('');
+    expect(await fate(`<a${many}/>`)).toBe('too_large');
+    expect(await fate(good({ groups: Array.from({ length: 1_000 }, (_, at) => `group-${at}`) }))).toBe('taken: ana');
+  });
+
+  test('a response that says no success', async () => {
+    expect(await fate(responseXml(world.okta, good(), 'Responder'))).toBe('status');
+  });
+});
+
+describe('metadata', () => {
+  test('rotation: a new key counts beside the old one, and the old one no longer when it is gone', async () => {
+    const next = await createSigningIdp(world.okta.entityId);
+    const byNext = (): string => signed(next, said());
+    expect(await fate(byNext())).toBe('signature');
+    const two = metadataXml(world.okta, [world.okta.cert, next.cert], { signOn: 'https://okta.example.com/two' });
+    await world.metadata(two, () => world.verifier.signOn('okta') === 'https://okta.example.com/two');
+    expect([await fate(byNext()), await fate(good())]).toEqual(['taken: ana', 'taken: ana']);
+    const one = metadataXml(world.okta, [next.cert], { signOn: 'https://okta.example.com/one' });
+    await world.metadata(one, () => world.verifier.signOn('okta') === 'https://okta.example.com/one');
+    expect([await fate(byNext()), await fate(good())]).toEqual(['taken: ana', 'signature']);
+    // What is no good leaves the last good one, for a day.
+    await world.metadata('<broken', () => true);
+    world.clock.advance(3_600_000);
+    expect(await fate(byNext())).toBe('taken: ana');
+    world.clock.advance(86_400_000);
+    expect(await fate(byNext())).toBe('keys_unknown');
+    const again = metadataXml(world.okta, [world.okta.cert], { signOn: 'https://okta.example.com/again' });
+    await world.metadata(again, () => world.verifier.signOn('okta') === 'https://okta.example.com/again');
+    expect(await fate(good())).toBe('taken: ana');
+  });
+
+  test('of another entity, over, without a key to sign, with a weak one: not taken', async () => {
+    const weak = await createSigningIdp(world.okta.entityId, 1_024);
+    const { readMetadata } = await import('../../pkg/identity/saml/metadata.ts');
+    const now = world.clock.now();
+    const read = (text: string): string => {
+      try {
+        return readMetadata(Buffer.from(text), world.okta.entityId, now).signOn ?? 'nowhere';
+      } catch (error) {
+        return error instanceof SamlFault ? error.code : String(error);
+      }
+    };
+    expect(read(metadataXml(world.okta, [world.okta.cert]))).toBe('https://idp.example.com/sso');
+    expect(read(metadataXml(world.okta, [world.okta.cert], { signOn: 'http://idp.example.com/sso' }))).toBe('nowhere');
+    expect(read(metadataXml(world.other, [world.other.cert]))).toBe('metadata');
+    expect(read(metadataXml(world.okta, [world.okta.cert], { validUntil: now - 1 }))).toBe('metadata');
+    expect(read(metadataXml(world.okta, [world.okta.cert], { use: 'encryption' }))).toBe('metadata');
+    expect(read(metadataXml(world.okta, [weak.cert]))).toBe('metadata');
+    expect(read(metadataXml(world.okta, ['AAAA']))).toBe('metadata');
+    expect(read(`<!DOCTYPE x>${metadataXml(world.okta, [world.okta.cert])}`)).toBe('ambiguous');
+  });
+});

@@ -1,0 +1,378 @@
+import { createHmac, createPublicKey } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import samlp from 'samlp';
+import { silentLogger } from '../../pkg/base/index.ts';
+import {
+  createTokenExchange,
+  createUsedAssertions,
+  issuerOf,
+  withTokenIssuer,
+} from '../../pkg/control/tokens/index.ts';
+import { compileSnapshot } from '../../pkg/core/index.ts';
+import type { IdentityResult, IdentityVerifier } from '../../pkg/core/index.ts';
+import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
+import { afterTokenKeyStep, createIdentityVerifier, signToken, tokenKeySet } from '../../pkg/identity/index.ts';
+import type { TokenKeyState } from '../../pkg/identity/index.ts';
+import { createMemoryObjects } from '../support/memory-config-maps.ts';
+import type { MemoryObjects } from '../support/memory-config-maps.ts';
+import { assertionXml, audience as url, recipient, signed } from '../support/saml-idp.ts';
+import type { AssertionWords } from '../support/saml-idp.ts';
+import { startSamlWorld } from '../support/saml-world.ts';
+import type { SamlWorld } from '../support/saml-world.ts';
+
+// From an assertion to a token, and from the token to a caller of a sidecar that knows nothing but the keys in its policy.
+
+let world: SamlWorld;
+beforeAll(async () => {
+  world = await startSamlWorld();
+});
+afterAll(() => world.close());
+
+let keys: TokenKeyState | undefined;
+let objects: MemoryObjects;
+let revoked: string | undefined;
+beforeEach(() => {
+  keys = afterTokenKeyStep(undefined, 'create', world.clock.now());
+  objects = createMemoryObjects();
+  revoked = undefined;
+});
+
+/** A replica of the controller: all of them share the API server. */
+const replica = () => {
+  const { clock, verifier } = world;
+  const used = createUsedAssertions({ client: objects, clock, logger: silentLogger, namespace: 'sidegate-system' });
+  const exchange = createTokenExchange({
+    saml: verifier,
+    used,
+    revocations: { revokes: ({ subject }) => subject === revoked },
+    keys: () => keys,
+    url,
+    audiences: new Map([
+      ['okta', ['inference', 'batch']],
+      ['other', ['inference']],
+    ]),
+    clock,
+    logger: silentLogger,
+  });
+  return { used, exchange };
+};
+const assertion = (words: AssertionWords = {}, idp = world.okta): string =>
+  signed(idp, assertionXml(idp, { now: world.clock.now(), ...words }));
+const form = (xml: string, more: Readonly<Record<string, string>> = {}): URLSearchParams =>
+  new URLSearchParams({
+    grant_type: 'urn:ietf:params:oauth:grant-type:saml2-bearer',
+    assertion: Buffer.from(xml).toString('base64url'),
+    ...more,
+  });
+/** The token, or the error. */
+const exchanged = async (parameters: URLSearchParams, by = replica()): Promise<string> => {
+  const done = await by.exchange.exchange(parameters);
+  return done.kind === 'token' ? done.token : done.fault;
+};
+
+/** What a sidecar makes of a token, with the policy that this controller would send it. */
+const sidecar = (names: { readonly idp?: string; readonly audiences?: readonly string[] } = {}): IdentityVerifier => {
+  const { idp = 'okta', audiences = ['inference'] } = names;
+  const people = provider('people', {
+    oidc: undefined,
+    sidegate: { idp, audiences },
+    kubernetesUser: { claim: 'email', prefix: 'oidc:' },
+  });
+  const corp = provider('corp', { oidc: oidc('https://corp.example.com') });
+  const known = keys === undefined ? undefined : { url, idps: ['okta', 'other'], keys: tokenKeySet(keys) };
+  const sent = withTokenIssuer(policy('p', { providers: [corp, people] }), known);
+  const { providers } = compileSnapshot([sent], { revision: 0 });
+  const unreachable = (): Promise<never> => Promise.reject(new Error('nothing is fetched for these tokens'));
+  return createIdentityVerifier({ clock: world.clock, logger: silentLogger, fetch: unreachable })(providers);
+};
+const judged = async (token: string, by = sidecar()): Promise<IdentityResult> => {
+  try {
+    return await by.verify({ token, certificate: undefined });
+  } finally {
+    by.close();
+  }
+};
+const reason = async (token: string, by?: IdentityVerifier): Promise<string> => {
+  const result = await judged(token, by);
+  return result.kind === 'refused' ? result.reason : result.kind;
+};
+
+describe('an assertion becomes a token', () => {
+  test.each([
+    ['RFC 7522', (xml: string) => form(xml)],
+    [
+      'RFC 8693',
+      (xml: string) =>
+        new URLSearchParams({
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          subject_token: Buffer.from(xml).toString('base64'),
+          subject_token_type: 'urn:ietf:params:oauth:token-type:saml2',
+          requested_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        }),
+    ],
+  ])('by %s, which a sidecar takes without asking anybody', async (_name, request) => {
+    const token = await exchanged(request(assertion({ groups: ['ml-eng', 'leads'] })));
+    const now = world.clock.now();
+    expect(await judged(token)).toEqual({
+      kind: 'proven',
+      identity: {
+        provider: 'ml/p/people',
+        issuer: `${url}/saml/okta`,
+        subject: 'ana',
+        groups: ['ml-eng', 'leads'],
+        scopes: [],
+        expiresAt: Math.floor((now + 900_000) / 1_000) * 1_000,
+        tokenId: expect.stringMatching(/^[0-9a-f]{32}$/),
+        kubernetesUser: 'oidc:ana@example.com',
+      },
+    });
+  });
+
+  test('of an identity provider that others wrote', async () => {
+    // By the system's clock, which this identity provider reads.
+    const own = await startSamlWorld();
+    const { okta } = own;
+    const response = await new Promise<Buffer>((resolve, reject) => {
+      const handle = samlp.auth({
+        issuer: okta.entityId,
+        cert: okta.cert,
+        key: okta.key,
+        audience: url,
+        recipient,
+        destination: recipient,
+        signResponse: true,
+        lifetimeInSeconds: 300,
+        profileMapper: () => ({
+          getClaims: () => ({ groups: ['ml-eng', 'leads'], mail: 'bob@example.com' }),
+          getNameIdentifier: () => ({
+            nameIdentifier: 'bob',
+            nameIdentifierFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+          }),
+        }),
+        getPostURL: (_audience, _request, _http, done) => done(null, recipient),
+        responseHandler: resolve,
+      });
+      handle({ method: 'GET', query: {}, user: { id: 'bob' } }, {}, reject);
+    });
+    const person = await own.verifier.verify(response, { recipients: [recipient] });
+    own.close();
+    expect(person).toMatchObject({
+      idp: 'okta',
+      subject: 'bob',
+      groups: ['ml-eng', 'leads'],
+      claims: { email: 'bob@example.com' },
+    });
+  });
+
+  test('no longer than the session that the identity provider tells of', async () => {
+    const by = replica();
+    const ends = world.clock.now() + 120_000;
+    const done = await by.exchange.exchange(form(assertion({ sessionEnds: ends })));
+    expect(done).toMatchObject({ kind: 'token', expiresInSeconds: 120 });
+    expect(await exchanged(form(assertion({ sessionEnds: world.clock.now() - 1 })))).toBe('invalid_grant');
+  });
+
+  test('for an audience that is asked for, of those of the identity provider', async () => {
+    const batch = await exchanged(form(assertion(), { audience: 'batch' }));
+    expect(await reason(batch, sidecar({ audiences: ['batch'] }))).toBe('proven');
+    expect(await reason(batch)).toBe('token_invalid');
+    expect(await exchanged(form(assertion(), { audience: 'admin' }))).toBe('invalid_target');
+    expect(await exchanged(form(assertion({}, world.other), { audience: 'batch' }))).toBe('invalid_target');
+    expect(await exchanged(form(assertion(), { resource: 'https://x' }))).toBe('invalid_target');
+  });
+});
+
+describe('an assertion is exchanged once', () => {
+  test('at one replica, at another, and by both at the same time', async () => {
+    const xml = assertion();
+    expect(await exchanged(form(xml))).toMatch(/^ey/);
+    expect(await exchanged(form(xml))).toBe('invalid_grant');
+    const twice = form(assertion());
+    const results = await Promise.all(Array.from({ length: 8 }, () => exchanged(twice, replica())));
+    expect(results.filter((one) => one.startsWith('ey'))).toHaveLength(1);
+    expect(results.filter((one) => one === 'invalid_grant')).toHaveLength(7);
+  });
+
+  test('in another wrapping, or after its record was swept, it is the same', async () => {
+    const by = replica();
+    const xml = assertion();
+    expect(await exchanged(form(xml), by)).toMatch(/^ey/);
+    expect(await exchanged(form(`<?xml version="1.0"?>\n${xml}\n`), by)).toBe('invalid_grant');
+    // To its end, the skew and ten minutes beyond it is remembered; then it has expired on its own.
+    world.clock.advance(15 * 60_000);
+    await by.used.sweep();
+    expect(objects.objects.size).toBe(1);
+    expect(await exchanged(form(xml), by)).toBe('invalid_grant');
+    world.clock.advance(61_000);
+    await by.used.sweep();
+    expect(objects.objects.size).toBe(0);
+    expect(await exchanged(form(xml), by)).toBe('invalid_grant');
+  });
+
+  test('an API server that cannot be asked: nobody gets a token, and the assertion is not used up', async () => {
+    const xml = assertion();
+    objects.down = true;
+    expect(await exchanged(form(xml))).toBe('temporarily_unavailable');
+    objects.down = false;
+    expect(await exchanged(form(xml))).toMatch(/^ey/);
+  });
+
+  test('equal IDs of two identity providers are two assertions', async () => {
+    expect(await exchanged(form(assertion({ id: '_same' })))).toMatch(/^ey/);
+    expect(await exchanged(form(assertion({ id: '_same' }, world.other)))).toMatch(/^ey/);
+  });
+});
+
+test.each([
+  ['no grant type', 'assertion=AA', 'invalid_request'],
+  ['another grant type', 'grant_type=password&assertion=AA', 'unsupported_grant_type'],
+  ['no assertion', 'grant_type=urn:ietf:params:oauth:grant-type:saml2-bearer', 'invalid_request'],
+  ['no base64', 'grant_type=urn:ietf:params:oauth:grant-type:saml2-bearer&assertion=%3Cxml%3E', 'invalid_request'],
+  ['no XML', 'grant_type=urn:ietf:params:oauth:grant-type:saml2-bearer&assertion=AAAA', 'invalid_grant'],
+  ['twice', 'grant_type=urn:ietf:params:oauth:grant-type:saml2-bearer&assertion=AA&assertion=AA', 'invalid_request'],
+  [
+    'another type of token',
+    'grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token=AA&subject_token_type=urn:ietf:params:oauth:token-type:jwt',
+    'invalid_request',
+  ],
+  [
+    'somebody who acts for another',
+    'grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token=AA&actor_token=AA&subject_token_type=urn:ietf:params:oauth:token-type:saml2',
+    'invalid_request',
+  ],
+])('a request with %s', async (_name, query, fault) => {
+  expect(await exchanged(new URLSearchParams(query))).toBe(fault);
+  expect(objects.objects.size).toBe(0);
+});
+
+test('who was revoked gets no new token; without keys nobody does', async () => {
+  revoked = 'ana';
+  expect(await exchanged(form(assertion()))).toBe('invalid_grant');
+  expect(await exchanged(form(assertion({ subject: 'bob' })))).toMatch(/^ey/);
+  keys = undefined;
+  expect(await exchanged(form(assertion({ subject: 'bob' })))).toBe('temporarily_unavailable');
+});
+
+test('a replica exchanges so many and no more: others wait', async () => {
+  const by = replica();
+  const nonsense = form('no xml');
+  const first = await Promise.all(Array.from({ length: 50 }, () => exchanged(nonsense, by)));
+  expect(new Set(first)).toEqual(new Set(['invalid_grant']));
+  expect(await exchanged(form(assertion()), by)).toBe('temporarily_unavailable');
+  world.clock.advance(200);
+  expect(await exchanged(form(assertion()), by)).toMatch(/^ey/);
+});
+
+test('more groups than a token holds', async () => {
+  const groups = Array.from({ length: 1_000 }, (_, at) => `group-of-some-length-${at}`);
+  expect(await exchanged(form(assertion({ groups })))).toBe('invalid_grant');
+});
+
+describe('a token', () => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = (token: string): Record<string, unknown> =>
+    JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+  const content = () => ({
+    issuer: issuerOf(url, 'okta'),
+    audience: 'inference',
+    subject: 'ana',
+    groups: ['ml-eng'],
+    claims: {},
+    id: 'x',
+    issuedAt: world.clock.now(),
+    expiresAt: world.clock.now() + 60_000,
+  });
+
+  test('says what RFC 9068 has, and nothing else', async () => {
+    const token = await exchanged(form(assertion()));
+    const header = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as object;
+    expect(header).toEqual({ alg: 'ES256', kid: keys?.current.jwk.kid, typ: 'at+jwt' });
+    expect(Object.keys(claims(token)).sort()).toEqual(['aud', 'email', 'exp', 'groups', 'iat', 'iss', 'jti', 'sub']);
+  });
+
+  test('expires', async () => {
+    const token = await exchanged(form(assertion()));
+    world.clock.advance(900_000 + 29_000);
+    expect(await reason(token)).toBe('proven');
+    world.clock.advance(2_000);
+    expect(await reason(token)).toBe('token_expired');
+  });
+
+  test('no signature, a signature by HMAC with the public key, another algorithm: nobody', async () => {
+    const token = await exchanged(form(assertion()));
+    const [, payload = '', signature = ''] = token.split('.');
+    const { jwk } = keys?.current ?? {};
+    const kid = jwk?.kid;
+    expect(await reason(token)).toBe('proven');
+    expect(await reason(`${part({ alg: 'none', kid })}.${payload}.`)).toBe('token_invalid');
+    expect(await reason(`${part({ alg: 'none', kid })}.${payload}.${signature}`)).toBe('token_invalid');
+    const pem = createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ format: 'pem', type: 'spki' });
+    for (const secret of [pem, JSON.stringify(jwk), Buffer.from(jwk?.x ?? '', 'base64url')]) {
+      const signing = `${part({ alg: 'HS256', kid })}.${payload}`;
+      const forged = createHmac('sha256', secret).update(signing).digest('base64url');
+      expect(await reason(`${signing}.${forged}`)).toBe('token_invalid');
+    }
+    expect(await reason(`${part({ alg: 'RS256', kid })}.${payload}.${signature}`)).toBe('token_invalid');
+  });
+
+  test('changed groups, a key of its own, an unknown key id: nobody', async () => {
+    const token = await exchanged(form(assertion()));
+    const [header = '', , signature = ''] = token.split('.');
+    expect(await reason(`${header}.${part({ ...claims(token), groups: ['admins'] })}.${signature}`)).toBe(
+      'token_invalid',
+    );
+    const thief = afterTokenKeyStep(undefined, 'create', 0).current;
+    expect(await reason(await signToken(thief, content()))).toBe('token_invalid');
+    // Under the name of the key that counts.
+    const known = keys?.current.jwk ?? thief.jwk;
+    expect(await reason(await signToken({ ...thief, jwk: known }, content()))).toBe('token_invalid');
+  });
+
+  test('of one identity provider is nobody of another, and none of an OIDC provider’s', async () => {
+    const token = await exchanged(form(assertion()));
+    expect(await reason(token, sidecar({ idp: 'other' }))).toBe('token_invalid');
+    expect(await reason(token, sidecar({ idp: 'unconfigured' }))).toBe('token_invalid');
+    const other = await exchanged(form(assertion({}, world.other)));
+    expect(await judged(other, sidecar({ idp: 'other' }))).toMatchObject({
+      identity: { issuer: `${url}/saml/other`, subject: 'ana' },
+    });
+    expect(await reason(other)).toBe('token_invalid');
+    // Signed by our key, and in the name of an issuer whose keys are fetched: those decide.
+    const key = keys?.current;
+    if (key === undefined) throw new Error('no keys');
+    expect(await reason(await signToken(key, { ...content(), issuer: 'https://corp.example.com' }))).toBe(
+      'identity_unavailable',
+    );
+  });
+
+  test('outlives the rotation of its key, and not the key’s end', async () => {
+    const before = await exchanged(form(assertion()));
+    const first = keys;
+    keys = afterTokenKeyStep(keys, 'publish', world.clock.now());
+    const published = await exchanged(form(assertion()));
+    expect([await reason(before), await reason(published)]).toEqual(['proven', 'proven']);
+    // A sidecar that has heard of the new key takes it from the first second on.
+    const heard = sidecar();
+    keys = afterTokenKeyStep(keys, 'switch', world.clock.now());
+    const after = await exchanged(form(assertion()));
+    expect(after.split('.')[0]).not.toBe(before.split('.')[0]);
+    expect(await reason(after, heard)).toBe('proven');
+    expect([await reason(before), await reason(after)]).toEqual(['proven', 'proven']);
+    expect(keys.previous).toEqual(first?.current.jwk);
+    keys = afterTokenKeyStep(keys, 'drop', world.clock.now());
+    expect([await reason(before), await reason(after)]).toEqual(['token_invalid', 'proven']);
+  });
+
+  test('is believed by nobody whose controller gives none, and the policy says so', async () => {
+    const token = await exchanged(form(assertion()));
+    keys = undefined;
+    expect(await reason(token)).toBe('token_invalid');
+    const people = provider('people', { oidc: undefined, sidegate: { idp: 'okta', audiences: ['inference'] } });
+    const { notices } = compileSnapshot([policy('p', { providers: [people] })], { revision: 0 });
+    expect(notices).toContainEqual({
+      policy: 'p',
+      field: 'identity.providers[people]',
+      message: expect.stringContaining('tokens.idps'),
+    });
+  });
+});
