@@ -399,7 +399,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     await serveDecisions(known, [`${name}.svc`, `${name}.svc.${options.clusterDomain}`, name]);
     // `close` may have been called while the port was opened: it waits for this.
     server = opened;
-    logger.info('serving', { port: opened.port });
+    logger.info('serving', { port: opened.port, decisions: endpoint?.server.port ?? 0 });
   };
   const serving = serve();
   serving.catch((error: unknown) => {
