@@ -6,6 +6,7 @@ import { systemClock } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { ask } from './ask.ts';
+import { loginIo } from './login-io.ts';
 import { openCluster } from './open-cluster.ts';
 
 process.exitCode = await run(process.argv.slice(2), {
@@ -18,5 +19,6 @@ process.exitCode = await run(process.argv.slice(2), {
   now: () => systemClock.now(),
   sleep: (milliseconds) => sleep(milliseconds),
   openCluster,
+  login: loginIo(),
   ask,
 });

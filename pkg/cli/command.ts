@@ -1,4 +1,5 @@
 import type { KubeClient } from '../kube/index.ts';
+import type { LoginIo } from './login/login-io.ts';
 
 /** A cluster, as the flags and the kubeconfig choose it. */
 export interface Cluster {
@@ -27,6 +28,7 @@ export interface CommandIo {
     readonly kubeconfig?: string | undefined;
     readonly context?: string | undefined;
   }): Promise<Cluster>;
+  readonly login: LoginIo;
   /** One HTTP exchange, for asking a sidecar. @throws Error where there is no answer. */
   ask(request: HttpQuestion): Promise<HttpAnswer>;
 }

@@ -5,6 +5,7 @@ import { inject } from '../inject/index.ts';
 import { testOptions } from '../inject/testing/options.ts';
 import type { Cluster } from './command.ts';
 import { run } from './run.ts';
+import { noLogin } from '../../test/support/no-login.ts';
 
 const { namespace: _namespace, drawn: _drawn, controller, ...rest } = testOptions;
 const options = stringify(
@@ -29,6 +30,7 @@ async function gateway(line: string, data: Readonly<Record<string, string>> | un
     readFile: () => '',
     writeFile: () => undefined,
     checkPattern: () => undefined,
+    login: noLogin,
     publicRoots: [],
     now: () => 0,
     sleep: () => Promise.resolve(),

@@ -1,2 +1,3 @@
 export type { Cluster, Command, CommandIo, ExitCode, HttpAnswer, HttpQuestion } from './command.ts';
+export type { LoginIo, WebAnswer } from './login/login-io.ts';
 export { run } from './run.ts';

@@ -4,6 +4,7 @@ import { checkFinalState, inject as injectPod, injectedAnnotation, parseChartOpt
 import { testOptions } from '../inject/testing/options.ts';
 import { model, pod } from '../inject/testing/pods.ts';
 import { run } from './run.ts';
+import { noLogin } from '../../test/support/no-login.ts';
 
 const { namespace: _namespace, drawn: _drawn, controller, ...rest } = testOptions;
 const options = stringify(
@@ -27,6 +28,7 @@ async function inject(manifest: string, flags = '') {
       },
       writeFile: () => undefined,
       checkPattern: () => undefined,
+      login: noLogin,
       publicRoots: [],
       now: () => 0,
       sleep: () => Promise.resolve(),

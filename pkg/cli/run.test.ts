@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CommandIo } from './command.ts';
 import { run } from './run.ts';
+import { noLogin } from '../../test/support/no-login.ts';
 
 const certificate = (body: string): string => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
 
@@ -34,6 +35,7 @@ function ioOf(
       written[path] = text;
     },
     checkPattern: (pattern) => (pattern.includes('(?=') ? 'lookahead is not RE2' : undefined),
+    login: noLogin,
     publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
     now: () => 0,
     sleep: () => Promise.resolve(),

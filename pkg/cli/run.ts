@@ -1,6 +1,8 @@
 import { accessListCommand } from './access-list.ts';
 import { accessRequestCommand } from './access-request.ts';
 import { accessRevokeCommand } from './access-revoke.ts';
+import { accessRevokeTokenCommand } from './access-revoke-token.ts';
+import { accessRevokedCommand } from './access-revoked.ts';
 import { approvalsApproveCommand } from './approvals-approve.ts';
 import { approvalsDenyCommand } from './approvals-deny.ts';
 import { approvalsListCommand } from './approvals-list.ts';
@@ -17,9 +19,11 @@ import { checkCommand } from './check.ts';
 import { enableCommand } from './enable.ts';
 import { gatewayCreateCommand } from './gateway-create.ts';
 import { injectCommand } from './inject.ts';
+import { loginCommand } from './login.ts';
 import { policyExplainCommand } from './policy-explain.ts';
 import { policyValidateCommand } from './policy-validate.ts';
 import { selfTestCommand } from './self-test.ts';
+import { tokenCommand } from './token.ts';
 
 const commands: readonly Command[] = [
   enableCommand,
@@ -37,6 +41,10 @@ const commands: readonly Command[] = [
   accessRequestCommand,
   accessListCommand,
   accessRevokeCommand,
+  accessRevokeTokenCommand,
+  accessRevokedCommand,
+  loginCommand,
+  tokenCommand,
   selfTestCommand,
   auditSearchCommand,
   auditShowCommand,
@@ -47,7 +55,7 @@ const commands: readonly Command[] = [
 
 const usage = `sidegate: governs the traffic of inference pods
 
-${commands.map((command) => `  sidegate ${command.name.padEnd(18)} ${command.summary}`).join('\n')}
+${commands.map((command) => `  sidegate ${command.name.padEnd(19)} ${command.summary}`).join('\n')}
 
 sidegate COMMAND --help says more. As a kubectl plugin: kubectl sidegate COMMAND.
 `;

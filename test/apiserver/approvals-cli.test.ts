@@ -6,6 +6,7 @@ import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { apply, ofKind, renderChart } from './admission-chart.ts';
 import { installDefinitions } from './custom-resources.ts';
+import { noLogin } from '../support/no-login.ts';
 
 // The commands about approvals and access, as people with the chart's roles type them.
 
@@ -44,6 +45,7 @@ async function sidegate(user: string, ...args: string[]) {
     readFile: (path) => readFileSync(path, 'utf8'),
     writeFile: () => undefined,
     checkPattern: () => undefined,
+    login: noLogin,
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),

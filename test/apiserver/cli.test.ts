@@ -6,6 +6,7 @@ import type { CommandIo } from '../../pkg/cli/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { installDefinitions } from './custom-resources.ts';
+import { noLogin } from '../support/no-login.ts';
 
 // The commands that ask a cluster, against a real API server, with a kubeconfig as a person has it.
 
@@ -26,6 +27,7 @@ async function sidegate(line: string, more: Partial<CommandIo> & { kubeconfig?: 
     readFile: (path) => readFileSync(path, 'utf8'),
     writeFile: () => undefined,
     checkPattern: () => undefined,
+    login: noLogin,
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),

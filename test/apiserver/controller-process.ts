@@ -53,6 +53,8 @@ export interface ControllerProcess {
   readonly child: ChildProcess;
   /** Port of the stream; resolves when it is served. */
   readonly port: number;
+  /** Of what people ask: decisions and tokens. */
+  readonly decisions: number;
   /** Everything that it logged. */
   log(): string;
   residentMb(): number;
@@ -95,11 +97,12 @@ export async function startControllerProcess(
   void ended.then(() => (gone = true));
   const until = performance.now() + 60_000;
   for (;;) {
-    const found = /"message":"serving","port":(\d+)/.exec(text)?.[1];
-    if (found !== undefined) {
+    const [, port, decisions] = /"message":"serving","port":(\d+),"decisions":(\d+)/.exec(text) ?? [];
+    if (port !== undefined) {
       return {
         child,
-        port: Number(found),
+        port: Number(port),
+        decisions: Number(decisions),
         log: () => text,
         ended,
         residentMb: () =>

@@ -25,6 +25,7 @@ import { bundle, installControllerRoles, ownNamespace, startControllerProcess } 
 import type { ControllerProcess } from './controller-process.ts';
 import { serviceAccountFolder } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
+import { noLogin } from '../support/no-login.ts';
 
 // The bundled recorder with what the controller makes for it and the chart's roles; records of a sidecar's own code; and the
 // auditor's commands through the API server's service proxy.
@@ -271,6 +272,7 @@ async function sidegate(line: string, kubeconfig = server.kubeconfig) {
     readFile: (path) => readFileSync(path, 'utf8'),
     writeFile: (path, text) => writeFileSync(path, text),
     checkPattern: () => undefined,
+    login: noLogin,
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),

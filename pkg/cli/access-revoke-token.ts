@@ -1,0 +1,110 @@
+import { JsonError, jsonValue, parseJson, randomId } from '../base/index.ts';
+import { controlPlane } from '../contract/index.ts';
+import { parseDuration } from '../crd/index.ts';
+import { resources } from '../kube/index.ts';
+import { clusterCommand, clusterUsage, systemNamespace } from './cluster-command.ts';
+import type { Command, CommandIo } from './command.ts';
+import type { Flags } from './flags.ts';
+
+const usage = `sidegate access revoke-token (--token FILE | --issuer URL --token-id JTI | --issuer URL --subject SUB) [flags]
+
+Takes back what a token proves, of any provider. Within a second every sidecar refuses it, and ends what was begun with it. The list
+stands in ConfigMap ${controlPlane.revocations} of Sidegate's namespace; the chart's Role sidegate-token-revoker may add to it.
+
+  --token FILE           the token itself: its issuer, its id (jti) and its end are taken from it
+  --issuer URL           issuer (iss)
+  --token-id JTI         one token (jti)
+  --subject SUB          everything that the issuer says of this subject (sub)
+  --for DURATION         how long from now; default 24h, with --token until five minutes after its end
+  --reason TEXT          for whoever reads the list
+  --undo NAME            takes an entry of the list back
+  --system NAMESPACE     where Sidegate is installed; default ${systemNamespace}
+${clusterUsage}`;
+
+const dayMs = 86_400_000;
+/** Clocks differ: a token that has expired here counts a moment longer elsewhere. */
+const graceMs = 300_000;
+
+interface Entry {
+  readonly issuer: string;
+  readonly subject?: string;
+  readonly tokenId?: string;
+  /** Epoch milliseconds; undefined: it does not say. */
+  readonly ends?: number;
+}
+
+/** What a token says of itself; nothing of it is believed but to name it. Undefined: it is no token with an id. */
+function entryOfToken(token: string): Entry | undefined {
+  try {
+    const text = Buffer.from(token.trim().split('.')[1] ?? '', 'base64url').toString();
+    const claims = jsonValue(parseJson(text));
+    if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return undefined;
+    const { iss, jti, exp } = claims;
+    if (typeof iss !== 'string' || typeof jti !== 'string') return undefined;
+    return { issuer: iss, tokenId: jti, ...(typeof exp === 'number' && { ends: exp * 1_000 }) };
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}
+
+function entryOf(flags: Flags, io: CommandIo): Entry | string {
+  const [file, issuer, tokenId, subject] = ['token', 'issuer', 'token-id', 'subject'].map((name) => flags.text(name));
+  if (file !== undefined) {
+    if (issuer !== undefined || tokenId !== undefined || subject !== undefined) return '--token names it alone';
+    return (
+      entryOfToken(io.readFile(file)) ?? `${file} holds no token with an issuer and an id: name --issuer and --subject`
+    );
+  }
+  if (issuer === undefined) return '--token or --issuer is needed';
+  if (subject !== undefined && tokenId === undefined) return { issuer, subject };
+  if (tokenId !== undefined && subject === undefined) return { issuer, tokenId };
+  return 'either --token-id or --subject is needed';
+}
+
+export const accessRevokeTokenCommand: Command = {
+  name: 'access revoke-token',
+  summary: 'take back what a token proves, or all tokens of a subject',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: {
+      token: { kind: 'text' },
+      issuer: { kind: 'text' },
+      'token-id': { kind: 'text' },
+      subject: { kind: 'text' },
+      for: { kind: 'text' },
+      reason: { kind: 'text' },
+      undo: { kind: 'text' },
+      system: { kind: 'text' },
+    },
+    positionals: { name: 'nothing', least: 0, most: 0 },
+    async act(flags, { client }, io) {
+      const ref = { namespace: flags.text('system') ?? systemNamespace, name: controlPlane.revocations };
+      const write = (name: string, text: string | null) =>
+        client.patch(resources.configMaps, ref, { type: 'merge', body: { data: { [name]: text } } });
+      const undo = flags.text('undo');
+      if (undo !== undefined) {
+        await write(undo, null);
+        io.stdout(`${undo} taken back: what it named counts again\n`);
+        return 0;
+      }
+      const entry = entryOf(flags, io);
+      const wanted = flags.text('for');
+      const ms = wanted === undefined ? dayMs : parseDuration(wanted);
+      const fault =
+        typeof entry === 'string' ? entry : ms === undefined || ms <= 0 ? '--for must be a duration, such as 24h' : '';
+      if (typeof entry === 'string' || ms === undefined || fault !== '') {
+        io.stderr(`${fault}\n`);
+        return 2;
+      }
+      const { ends, ...named } = entry;
+      const until = new Date(ends === undefined || wanted !== undefined ? io.now() + ms : ends + graceMs).toISOString();
+      const name = `revocation-${randomId().slice(0, 12)}`;
+      const reason = flags.text('reason');
+      await write(name, JSON.stringify({ ...named, until, ...(reason !== undefined && { reason }) }));
+      io.stdout(`${name}: ${named.subject === undefined ? 'the token' : 'the subject'} is refused until ${until}\n`);
+      return 0;
+    },
+  }),
+};

@@ -1,0 +1,151 @@
+import { describeError } from '../base/index.ts';
+import type { Command, CommandIo, ExitCode } from './command.ts';
+import { parseFlags } from './flags.ts';
+import type { Flags } from './flags.ts';
+import { fieldsOf, textOf } from './login/json.ts';
+import { LoginError } from './login/login-io.ts';
+import { chosen, discover, loginByBrowser, loginByDevice } from './login/oidc.ts';
+import type { OidcClient } from './login/oidc.ts';
+import { endOf, profilePath, writeProfile } from './login/profile.ts';
+import type { TokenKind } from './login/profile.ts';
+
+const usage = `sidegate login --issuer URL --client-id ID [flags]
+sidegate login --url URL --assertion FILE [flags]
+
+Logs in, and leaves what sidegate token prints a fresh token from, in a file that only you can read.
+
+OpenID Connect, in the browser (authorization code with PKCE) or with a code (--device):
+  --issuer URL           the issuer, as its metadata has it
+  --client-id ID         of a public client with the redirect URI http://127.0.0.1/callback
+  --client-secret-file FILE   for issuers that ask installed programs for one (Google)
+  --device               shows a code to confirm on any device, for terminals without a browser
+  --scope TEXT           default "openid offline_access"; the latter is what lets it be renewed
+  --audience TEXT        asks for a token for this audience (Okta, Auth0)
+  --resource URI         the same by RFC 8707
+  --token KIND           access or id: which of the tokens sidecars are shown; default access
+  --redirect-host NAME   127.0.0.1 or localhost (Entra ID); default 127.0.0.1
+
+SAML 2.0, with an assertion:
+  --url URL              the token endpoint's address (tokens.url of the chart)
+  --assertion FILE       assertion or response, XML
+  --audience TEXT        default the first of the identity provider's
+
+  --ca FILE              PEM of authorities beside the public ones
+  --profile NAME         one of several logins; default "default"
+  --help                 this text
+`;
+
+const specs = {
+  issuer: { kind: 'text' },
+  'client-id': { kind: 'text' },
+  'client-secret-file': { kind: 'text' },
+  device: { kind: 'switch' },
+  scope: { kind: 'text' },
+  audience: { kind: 'text' },
+  resource: { kind: 'text' },
+  token: { kind: 'text', choices: ['access', 'id'] },
+  'redirect-host': { kind: 'text', choices: ['127.0.0.1', 'localhost'] },
+  url: { kind: 'text' },
+  assertion: { kind: 'text' },
+  ca: { kind: 'text' },
+  profile: { kind: 'text' },
+} as const;
+
+/** As it was typed, for when it must be done again. */
+function commandLine(args: readonly string[]): string {
+  const quoted = args.map((word) => (/^[A-Za-z0-9_./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
+  return `kubectl sidegate login ${quoted.join(' ')}`;
+}
+
+async function byOidc(flags: Flags, io: CommandIo, again: string): Promise<void> {
+  const [issuer, clientId] = [flags.text('issuer'), flags.text('client-id')];
+  if (issuer === undefined || clientId === undefined) throw new LoginError('--issuer and --client-id are needed');
+  const [secretFile, caFile] = [flags.text('client-secret-file'), flags.text('ca')];
+  const [audience, resource] = [flags.text('audience'), flags.text('resource')];
+  const kind: TokenKind = flags.text('token') === 'id' ? 'id' : 'access';
+  const client: OidcClient = {
+    issuer,
+    clientId,
+    clientSecret: secretFile === undefined ? undefined : io.readFile(secretFile).trim(),
+    scope: flags.text('scope') ?? 'openid offline_access',
+    extra: { ...(audience !== undefined && { audience }), ...(resource !== undefined && { resource }) },
+    ca: caFile === undefined ? undefined : io.readFile(caFile),
+  };
+  const endpoints = await discover(io.login, client);
+  const person = {
+    redirectHost: flags.text('redirect-host') ?? '127.0.0.1',
+    tell: (text: string) => io.stderr(text),
+    sleep: (ms: number) => io.sleep(ms),
+  };
+  const login = flags.on('device') ? loginByDevice : loginByBrowser;
+  const given = await login(io.login, client, endpoints, person);
+  const token = chosen(given, kind);
+  const expiresAt = endOf(token);
+  const renewal = given.refresh !== undefined && {
+    renewal: {
+      issuer,
+      tokenEndpoint: endpoints.token,
+      clientId,
+      kind,
+      refreshToken: given.refresh,
+      ...(secretFile !== undefined && { clientSecretFile: secretFile }),
+      ...(caFile !== undefined && { caFile }),
+    },
+  };
+  writeProfile(io.login, flags.text('profile') ?? 'default', { token, expiresAt, again, ...renewal });
+  if (!renewal) io.stderr('The issuer gave nothing to renew the token with: log in again when it ends.\n');
+}
+
+/** RFC 7522 at the controller's token endpoint. */
+async function byAssertion(flags: Flags, io: CommandIo, again: string): Promise<void> {
+  const [url, file, audience, caFile] = ['url', 'assertion', 'audience', 'ca'].map((name) => flags.text(name));
+  if (url === undefined || file === undefined) throw new LoginError('--url and --assertion are needed');
+  const { status, body } = await io.login.exchange({
+    url: `${url.replace(/\/$/, '')}/v1/token`,
+    form: {
+      grant_type: 'urn:ietf:params:oauth:grant-type:saml2-bearer',
+      assertion: Buffer.from(io.readFile(file)).toString('base64url'),
+      ...(audience !== undefined && { audience }),
+    },
+    ca: caFile === undefined ? undefined : io.readFile(caFile),
+  });
+  const fields = fieldsOf(body);
+  const token = textOf(fields['access_token']);
+  if (status !== 200 || token === undefined) {
+    const why = textOf(fields['error']) ?? `status ${status}`;
+    throw new LoginError(
+      `the assertion was not exchanged: ${why.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 100)} (docs/identity.md)`,
+    );
+  }
+  writeProfile(io.login, flags.text('profile') ?? 'default', { token, expiresAt: endOf(token), again });
+}
+
+export const loginCommand: Command = {
+  name: 'login',
+  summary: 'log in, for sidegate token',
+  usage,
+  async run(args, io): Promise<ExitCode> {
+    const parsed = parseFlags(args, specs, { name: 'nothing', least: 0, most: 0 });
+    if ('help' in parsed) {
+      io.stdout(usage);
+      return 0;
+    }
+    if ('faults' in parsed) {
+      io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
+      return 2;
+    }
+    const { flags } = parsed;
+    try {
+      const name = flags.text('profile') ?? 'default';
+      profilePath(io.login, name);
+      await (flags.text('assertion') === undefined ? byOidc : byAssertion)(flags, io, commandLine(args));
+      io.stderr(
+        `Logged in. export OPENAI_API_KEY=$(kubectl sidegate token${name === 'default' ? '' : ` --profile ${name}`})\n`,
+      );
+      return 0;
+    } catch (error) {
+      io.stderr(`${error instanceof LoginError ? error.message : describeError(error)}\n`);
+      return 1;
+    }
+  },
+};

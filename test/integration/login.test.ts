@@ -1,0 +1,240 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { loginIo } from '../../cmd/kubectl-sidegate/login-io.ts';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { run } from '../../pkg/cli/index.ts';
+import { compileSnapshot } from '../../pkg/core/index.ts';
+import type { IdentityResult } from '../../pkg/core/index.ts';
+import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
+import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { createBrowser } from '../support/browser.ts';
+import { clientId, startLoginIssuer } from '../support/login-issuer.ts';
+import type { LoginIssuer } from '../support/login-issuer.ts';
+import { until } from '../support/wait.ts';
+
+// Logging in at a real issuer, with the files and the sockets of the program itself; the browser is the test's.
+
+let folder: string;
+let issuer: LoginIssuer;
+let shown: string[];
+let waited: number[];
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-login-'));
+  issuer = await startLoginIssuer({ seconds: 900 });
+  [shown, waited] = [[], []];
+});
+afterEach(async () => {
+  await issuer.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(args: readonly string[], browse: (url: string) => boolean = (url) => shown.push(url) > 0) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const ended = run(args, {
+    stdout: (text) => void out.push(text),
+    stderr: (text) => void err.push(text),
+    readFile: (path) => readFileSync(path, 'utf8'),
+    writeFile: () => undefined,
+    checkPattern: () => undefined,
+    publicRoots: [],
+    now: () => Date.now(),
+    async sleep(ms) {
+      waited.push(ms);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+    login: { ...loginIo(folder), browse },
+    openCluster: () => Promise.reject(new Error('no cluster')),
+    ask: () => Promise.reject(new Error('nobody is there')),
+  });
+  return { err, done: Promise.resolve(ended).then((code) => ({ code, out: out.join(''), err: err.join('') })) };
+}
+const sidegate = (...args: string[]) => start(args).done;
+const oidcFlags = (): string[] => ['login', '--issuer', issuer.url, '--client-id', clientId];
+const file = (name = 'default'): string => join(folder, 'profiles', `${name}.json`);
+const ana = () => createBrowser({ login: 'ana', password: 'x' });
+
+/** Logs in as ana, by browser. */
+async function login(...more: string[]) {
+  const command = start([...oidcFlags(), ...more]);
+  await until(() => shown.length > 0 || command.err.length > 0, 'the browser is opened');
+  const page = await ana().visit(shown.at(-1) ?? '');
+  return { ...(await command.done), page };
+}
+/** What a sidecar makes of a token. */
+async function judged(token: string, audience = 'inference'): Promise<IdentityResult> {
+  const corp = provider('corp', { oidc: oidc(issuer.url, audience, { allowInsecureLoopback: true }) });
+  const { providers } = compileSnapshot([policy('p', { providers: [corp] })], { revision: 0 });
+  const verifier = createIdentityVerifier({ clock: systemClock, logger: silentLogger })(providers);
+  try {
+    return await verifier.verify({ token: token.trim(), certificate: undefined });
+  } finally {
+    verifier.close();
+  }
+}
+
+describe('by browser', () => {
+  test('leaves a file that is the person’s alone, from which a token is printed that a sidecar takes', async () => {
+    const { code, err, page } = await login();
+    expect([code, err]).toEqual([0, expect.stringContaining('OPENAI_API_KEY=$(kubectl sidegate token)')]);
+    expect(page.text).toContain('You may close this window');
+    expect([statSync(file()).mode & 0o777, statSync(join(folder, 'profiles')).mode & 0o777]).toEqual([0o600, 0o700]);
+    const token = await sidegate('token');
+    expect([token.code, token.err]).toEqual([0, '']);
+    expect(token.out).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    expect(await judged(token.out)).toMatchObject({ kind: 'proven', identity: { subject: 'ana', groups: ['ml-eng'] } });
+    // What is in the address reaches the browser's history.
+    const address = new URL(shown[0] ?? '');
+    expect(Object.fromEntries(address.searchParams)).toMatchObject({
+      response_type: 'code',
+      code_challenge_method: 'S256',
+      scope: 'openid offline_access',
+      redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/callback$/),
+    });
+    const secrets = JSON.parse(readFileSync(file(), 'utf8')) as { token: string; renewal: { refreshToken: string } };
+    expect(err).not.toContain(secrets.token);
+    expect(err).not.toContain(secrets.renewal.refreshToken);
+  });
+
+  test('an answer to another login, of another issuer, or none: nothing is left, and the right one still counts', async () => {
+    const command = start(oidcFlags());
+    await until(() => shown.length > 0);
+    const address = new URL(shown[0] ?? '');
+    const callback = address.searchParams.get('redirect_uri') ?? '';
+    const forged = await fetch(`${callback}?code=stolen&state=guessed`, { headers: { connection: 'close' } });
+    expect(forged.status).toBe(400);
+    expect((await fetch(callback.replace('/callback', '/'), { headers: { connection: 'close' } })).status).toBe(404);
+    expect((await fetch(callback, { method: 'POST', headers: { connection: 'close' } })).status).toBe(404);
+    await ana().visit(address.href);
+    expect((await command.done).code).toBe(0);
+    expect(issuer.tokenRequests).toBe(1);
+
+    for (const [query, why] of [
+      ['iss=https%3A%2F%2Fmixed.example.com&code=x', 'another issuer answered'],
+      ['error=access_denied', 'the issuer refused: access_denied'],
+      ['code=made-up', 'the issuer gave no token: invalid_grant'],
+    ]) {
+      rmSync(file(), { force: true });
+      shown = [];
+      const other = start(oidcFlags());
+      await until(() => shown.length > 0);
+      const { searchParams } = new URL(shown[0] ?? '');
+      const state = searchParams.get('state') ?? '';
+      await fetch(`${searchParams.get('redirect_uri') ?? ''}?state=${state}&${query}`, {
+        headers: { connection: 'close' },
+      });
+      expect(await other.done).toMatchObject({ code: 1, err: expect.stringContaining(why ?? '') });
+      expect(loginIo(folder).readPrivate(file())).toBeUndefined();
+    }
+  });
+
+  test('the ID token, where it is asked for', async () => {
+    expect((await login('--token', 'id')).code).toBe(0);
+    const { out } = await sidegate('token');
+    expect(await judged(out, clientId)).toMatchObject({ kind: 'proven', identity: { subject: 'ana' } });
+  });
+
+  test('an access token that only the issuer can read is of no use: it is said', async () => {
+    await issuer.close();
+    issuer = await startLoginIssuer({ seconds: 900, opaque: true });
+    expect(await login()).toMatchObject({ code: 1, err: expect.stringContaining('--token id') });
+    expect(loginIo(folder).readPrivate(file())).toBeUndefined();
+  });
+
+  test('without a browser the address is told', async () => {
+    const command = start(oidcFlags(), () => false);
+    await until(() => command.err.length > 0);
+    const address = /Open this address: (\S+)/.exec(command.err.join(''))?.[1] ?? '';
+    await ana().visit(address);
+    expect((await command.done).code).toBe(0);
+  });
+});
+
+test('by a code that is confirmed on another device', async () => {
+  const command = start([...oidcFlags(), '--device']);
+  await until(() => command.err.length > 0);
+  const [, address = ''] = /Open (\S+) and confirm the code/.exec(command.err.join('')) ?? [];
+  await until(() => issuer.tokenRequests > 1, 'it has asked, and was told to wait');
+  await ana().visit(address);
+  expect(await command.done).toMatchObject({ code: 0 });
+  expect(await judged((await sidegate('token')).out)).toMatchObject({ identity: { subject: 'ana' } });
+  expect(Math.min(...waited)).toBeGreaterThanOrEqual(5_000);
+});
+
+describe('a token that is about to end', () => {
+  /** Makes the file say that its token ends now. */
+  const age = (more: object = {}): void => {
+    const kept = JSON.parse(readFileSync(file(), 'utf8')) as object;
+    writeFileSync(file(), JSON.stringify({ ...kept, expiresAt: Date.now(), ...more }));
+  };
+
+  test('is renewed without a word, once, whoever asks at the same time', async () => {
+    await login();
+    const first = (await sidegate('token')).out;
+    expect((await sidegate('token')).out).toBe(first);
+    expect(issuer.tokenRequests).toBe(1);
+    age();
+    const all = await Promise.all(Array.from({ length: 6 }, () => sidegate('token')));
+    expect(issuer.tokenRequests).toBe(2);
+    expect(new Set(all.map(({ code, err }) => `${code}${err}`))).toEqual(new Set(['0']));
+    const [renewed = '', ...others] = new Set(all.map(({ out }) => out));
+    expect(others).toEqual([]);
+    expect(renewed).not.toBe(first);
+    expect(await judged(renewed)).toMatchObject({ identity: { subject: 'ana' } });
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    // With the newest refresh token: the issuer takes each once.
+    age();
+    expect((await sidegate('token')).code).toBe(0);
+  });
+
+  test('counts no longer than is asked for', async () => {
+    await login();
+    await sidegate('token', '--min-life', '14m');
+    expect(issuer.tokenRequests).toBe(1);
+    await sidegate('token', '--min-life', '16m');
+    expect(issuer.tokenRequests).toBe(2);
+  });
+
+  test('and cannot be renewed: what to do is said, and nothing is printed', async () => {
+    await login();
+    const { renewal } = JSON.parse(readFileSync(file(), 'utf8')) as { renewal: object };
+    age({ renewal: { ...renewal, refreshToken: 'revoked' } });
+    const refused = await sidegate('token');
+    expect(refused).toMatchObject({ code: 1, out: '', err: expect.stringContaining('invalid_grant') });
+    expect(refused.err).toContain(
+      `Log in again: kubectl sidegate login --issuer ${issuer.url} --client-id ${clientId}`,
+    );
+  });
+});
+
+describe('what is wrong is said', () => {
+  test.each([
+    [['token'], 1, 'nobody is logged in as profile default'],
+    [['token', '--profile', '../x'], 1, '--profile must be'],
+    [['token', '--min-life', 'soon'], 2, '--min-life must be a duration'],
+    [['login'], 1, '--issuer and --client-id are needed'],
+    [['login', '--assertion', 'x'], 1, '--url and --assertion are needed'],
+    [['login', '--issuer', 'http://idp.example.com', '--client-id', 'x'], 1, 'is not asked without TLS'],
+    [['login', '--issuer', 'https://127.0.0.1:1', '--client-id', 'x'], 1, 'ECONNREFUSED'],
+    [['login', '--token', 'both'], 2, '--token must be one of access, id'],
+  ])('%s', async (args, code, why) => {
+    expect(await sidegate(...args)).toMatchObject({ code, out: '', err: expect.stringContaining(why) });
+  });
+
+  test('an issuer that calls itself something else', async () => {
+    const other = await sidegate(
+      'login',
+      '--issuer',
+      issuer.url.replace('127.0.0.1', 'localhost'),
+      '--client-id',
+      clientId,
+    );
+    expect(other).toMatchObject({ code: 1, err: expect.stringContaining('does not answer as the issuer') });
+  });
+
+  test('a file that somebody broke', async () => {
+    loginIo(folder).writePrivate(file(), '{"version":1}');
+    expect(await sidegate('token')).toMatchObject({ code: 1, err: expect.stringContaining('log in again') });
+  });
+});

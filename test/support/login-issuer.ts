@@ -1,0 +1,109 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { default as Provider } from 'oidc-provider';
+
+/** A real OpenID provider (the `oidc-provider` package) where people log in: whoever types a name is that person. */
+export interface LoginIssuer {
+  readonly url: string;
+  readonly clientId: string;
+  /** Requests to the token endpoint. */
+  readonly tokenRequests: number;
+  close(): Promise<void>;
+}
+
+const resource = 'urn:sidegate:inference';
+export const clientId = 'sidegate-cli';
+
+const page = (at: { body: string }, form: string): void => void (at.body = form);
+
+export async function startLoginIssuer(options: {
+  /** Of access tokens and ID tokens, seconds. */
+  readonly seconds: number;
+  /** Access tokens that are no JWTs. */
+  readonly opaque?: boolean;
+}): Promise<LoginIssuer> {
+  const { warn, info } = console;
+  let tokenRequests = 0;
+  let answer: RequestListener = () => undefined;
+  const server = createServer((request, response) => {
+    if (request.url === '/token') tokenRequests++;
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = { ...privateKey.export({ format: 'jwk' }), kid: 'login-1', alg: 'ES256', use: 'sig' };
+  // The package warns of what only a test does: forms that ask for no password.
+  console.warn = console.info = () => undefined;
+  try {
+    const Package: typeof Provider = (await import('oidc-provider')).default;
+    const provider = new Package(url, {
+      jwks: { keys: [key] },
+      clients: [
+        {
+          client_id: clientId,
+          application_type: 'native',
+          token_endpoint_auth_method: 'none',
+          redirect_uris: ['http://127.0.0.1/callback'],
+          grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+          response_types: ['code'],
+          id_token_signed_response_alg: 'ES256',
+        },
+      ],
+      cookies: { keys: ['test'] },
+      enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+      issueRefreshToken: () => Promise.resolve(true),
+      rotateRefreshToken: true,
+      findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),
+      extraTokenClaims: () => ({ groups: ['ml-eng'] }),
+      features: {
+        devInteractions: { enabled: true },
+        deviceFlow: {
+          enabled: true,
+          userCodeInputSource: page,
+          userCodeConfirmSource: page,
+          successSource: (at: { body: string }) => void (at.body = 'done'),
+        },
+        resourceIndicators: {
+          enabled: true,
+          defaultResource: () => resource,
+          useGrantedResource: () => true,
+          getResourceServerInfo: () => ({
+            audience: 'inference',
+            scope: 'chat',
+            accessTokenFormat: options.opaque === true ? 'opaque' : 'jwt',
+            accessTokenTTL: options.seconds,
+            jwt: { sign: { alg: 'ES256', kid: 'login-1' } },
+          }),
+        },
+      },
+      ttl: {
+        AccessToken: options.seconds,
+        IdToken: options.seconds,
+        RefreshToken: 3_600,
+        AuthorizationCode: 60,
+        DeviceCode: 300,
+        Interaction: 300,
+        Session: 300,
+        Grant: 3_600,
+      },
+    });
+    answer = provider.callback();
+  } finally {
+    Object.assign(console, { warn, info });
+  }
+  return {
+    url,
+    clientId,
+    get tokenRequests() {
+      return tokenRequests;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
