@@ -27,6 +27,8 @@ export interface RouteAnswer {
   readonly status: number;
   /** JSON, or what becomes it. */
   readonly body: object | string;
+  /** More of the head. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly result: DecisionResult;
 }
 
@@ -93,7 +95,13 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     return bucket.take() && all.take();
   };
 
-  const send = (response: ServerResponse, status: number, body: object | string, result: DecisionResult): void => {
+  const send = (
+    response: ServerResponse,
+    status: number,
+    body: object | string,
+    how: DecisionResult | Pick<RouteAnswer, 'result' | 'headers'>,
+  ): void => {
+    const { result, headers } = typeof how === 'string' ? { result: how } : how;
     options.onResult?.(result);
     if (response.headersSent || response.destroyed) return;
     const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -102,6 +110,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       'content-length': Buffer.byteLength(text),
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
+      ...headers,
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
       ...(status === 429 && { 'retry-after': '5' }),
       // What of a body was not read would be read as the next request.
@@ -117,7 +126,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     const from = request.socket.remoteAddress ?? '';
     if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
     const answered = await options.routes?.(request);
-    if (answered !== undefined) return send(response, answered.status, answered.body, answered.result);
+    if (answered !== undefined) return send(response, answered.status, answered.body, answered);
     const [, namespace, kind, name] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');
