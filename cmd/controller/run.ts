@@ -1,8 +1,8 @@
 // Reads the controller's settings, connects it with the API server, runs until it is told to stop or may not go on.
 import { randomId, systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
-import { createControlMetrics, startController } from '../../pkg/control/index.ts';
-import type { Controller } from '../../pkg/control/index.ts';
+import { createControlMetrics, openChannels, parseNoticeSettings, startController } from '../../pkg/control/index.ts';
+import type { Controller, ControllerOptions } from '../../pkg/control/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
@@ -16,6 +16,12 @@ import { readTokensFile } from './tokens-file.ts';
 async function accessOf({ kubeconfig, apiServer }: Settings): Promise<ClusterAccess> {
   if (kubeconfig !== undefined || apiServer === undefined) return kubeconfigAccess(kubeconfig);
   return inClusterAccess(apiServer);
+}
+
+function noticesOf({ notices }: Settings): ControllerOptions['notices'] {
+  if (notices === undefined) return undefined;
+  const known = parseNoticeSettings(notices.json);
+  return { endpoint: known.endpoint, channels: openChannels(known, notices.secrets, systemClock) };
 }
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
@@ -69,6 +75,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         ? settings.decisions
         : { port: settings.decisions.port },
     keepApprovalsMs: settings.keepApprovalsMs,
+    notices: noticesOf(settings),
     ...(settings.tokensFile === undefined ? {} : { tokens: readTokensFile(settings.tokensFile) }),
     onFatal: (why) => ending.stop(why, 1),
   });

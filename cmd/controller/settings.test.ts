@@ -39,6 +39,7 @@ describe('settings of the controller', () => {
         admin: { host: '', port: 8080 },
         decisions: { host: '', port: 8_444 },
         keepApprovalsMs: 86_400_000,
+        notices: undefined,
         tokensFile: undefined,
         logLevel: 'debug',
         drainMs: 15_000,

@@ -30,6 +30,8 @@ export interface Settings {
   /** Undefined: nobody decides by token. */
   readonly decisions: Address | undefined;
   readonly keepApprovalsMs: number;
+  /** JSON: where people are told of what waits for them, and the folder with the secrets that it names. */
+  readonly notices: { readonly json: string; readonly secrets: string } | undefined;
   /** File with the settings of the token endpoint; undefined: there is none. */
   readonly tokensFile: string | undefined;
   readonly logLevel: LogLevel;
@@ -65,6 +67,8 @@ const flags = {
     help: 'hours that finished approvals and grants are kept after their end',
     fallback: '24',
   },
+  notices: { help: 'JSON: where people are told of what waits for them (values.yaml of the chart, notifications)' },
+  'notices-secrets': { help: 'folder with the secrets that it names', fallback: '/etc/sidegate/notifications' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   ...limitStoreFlags,
   recorder: { help: 'https:// address to which sidecars bring their records' },
@@ -105,6 +109,7 @@ export function parseSettings(
     decisions: read.text('decisions') === 'off' ? undefined : read.address('decisions'),
     tokensFile: readTokensFileName(read),
     keepApprovalsMs: read.number('keep-approvals', 'hours') * 3_600_000,
+    notices: readNotices(read),
     logLevel: read.logLevel('log-level'),
     drainMs: read.number('drain', 'seconds') * 1_000,
   };
@@ -143,4 +148,9 @@ function readRecorder({ optional, faults }: Read): string | undefined {
   if (url !== undefined && !/^https:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}$/.test(url))
     faults.push('--recorder must be an https:// address with a port');
   return url;
+}
+
+function readNotices({ optional, text }: Read): Settings['notices'] {
+  const json = optional('notices');
+  return json === undefined ? undefined : { json, secrets: text('notices-secrets') };
 }

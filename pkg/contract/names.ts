@@ -141,6 +141,8 @@ export const controlPlane = {
   revocations: 'sidegate-revocations',
   /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
   trust: 'sidegate-trust',
+  /** ConfigMap: whom the leaders have told of what waits for people. */
+  notices: 'sidegate-notices',
   /** ConfigMap in each governed namespace, key {@link controlPlane.caKey}: for callers only, nothing of ours reads it. */
   root: 'sidegate-root',
   /** Secret with the authority of the webhook's serving certificates: the webhooks' alone. */

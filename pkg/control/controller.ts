@@ -18,6 +18,8 @@ import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
 import type { Leader } from './leader/leader.ts';
 import type { ControlMetrics } from './metrics.ts';
+import { startNotifier } from './notices/index.ts';
+import type { Channel } from './notices/index.ts';
 import { followClusterIssuer } from './policies/cluster-issuer.ts';
 import type { CheckPattern } from './policies/policy-entry.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
@@ -67,6 +69,8 @@ export interface ControllerOptions {
   readonly stream: { readonly host?: string; readonly port: number };
   /** Where people decide by token; undefined: nowhere. */
   readonly decisions?: { readonly host?: string; readonly port: number } | undefined;
+  /** People who are told of what waits for them; undefined: they look for themselves. */
+  readonly notices?: { readonly endpoint: string; readonly channels: readonly Channel[] } | undefined;
   /** Needs `decisions`. Undefined: nobody. */
   readonly tokens?: TokenSettings | undefined;
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
@@ -231,6 +235,20 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onStep: metrics.grant,
     ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
   });
+  const notifier =
+    options.notices === undefined
+      ? undefined
+      : startNotifier({
+          client,
+          approvals,
+          grants,
+          ...options.notices,
+          namespace,
+          clock,
+          logger,
+          leading: () => lease.leading(),
+          onResult: metrics.notice,
+        });
   const revocations = createRevocations({
     client,
     clock,
@@ -276,6 +294,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
       desk.lead();
       granting.lead();
+      notifier?.lead();
       tokens?.lead();
       sweep();
     },
@@ -461,7 +480,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       if (authority.authority() !== undefined && state.synced()) await serving.catch(() => undefined);
       endpoint?.close();
       await Promise.all([server?.drain(spreadMs), endpoint?.server.close()]);
-      await Promise.all([desk.close(), granting.close()]);
+      await Promise.all([desk.close(), granting.close(), notifier?.close()]);
       await publisher.close();
       await reporter?.close();
       await authority.close();

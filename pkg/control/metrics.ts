@@ -8,6 +8,8 @@ import { decisionResults } from './decisions/index.ts';
 import type { DecisionResult } from './decisions/index.ts';
 import { grantSteps } from './grants/index.ts';
 import type { GrantStep } from './grants/index.ts';
+import { noticeResults } from './notices/index.ts';
+import type { NoticeResult } from './notices/index.ts';
 import type { StreamObserver } from './stream/index.ts';
 
 /** What the controller counts. docs/operations.md says what each is for. */
@@ -26,6 +28,7 @@ export interface ControlMetrics {
   approval(step: ApprovalStep): void;
   grant(step: GrantStep): void;
   decision(result: DecisionResult): void;
+  notice(channel: string, result: NoticeResult): void;
   approvalProblem(problem: ApprovalProblem): void;
   eventDropped(why: 'limit' | 'failed'): void;
   reading(name: string, help: string, read: () => number | undefined): void;
@@ -74,6 +77,10 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   ]);
   const grants = meters.counter('sidegate_grant_steps_total', 'What the leader made of grants.', [
     { name: 'step', values: grantSteps },
+  ]);
+  const notices = meters.counter('sidegate_notices_total', 'What became of notices to people, by channel.', [
+    { name: 'channel', values: few },
+    { name: 'result', values: noticeResults },
   ]);
   const decisions = meters.counter('sidegate_decision_requests_total', 'Requests to the decision endpoint.', [
     { name: 'result', values: decisionResults },
@@ -135,6 +142,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     authorityStep: (step) => steps.add([step]),
     approval: (step) => approvals.add([step]),
     decision: (result) => decisions.add([result]),
+    notice: (channel, result) => notices.add([channel, result]),
     grant: (step) => grants.add([step]),
     approvalProblem: (problem) => problems.add([problem]),
     eventDropped: (why) => dropped.add([why]),

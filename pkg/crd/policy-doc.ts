@@ -52,34 +52,36 @@ function typeOf(node: SchemaNode): string {
   }
 }
 
-interface Row {
+/** A line of a table of fields. */
+export interface FieldRow {
+  /** From `spec`, or from the shared part. */
   readonly path: string;
   readonly node: SchemaNode;
   readonly required: boolean;
 }
 
 /** All fields below a node, depth first; shared parts and lists of them are not entered. */
-function rowsOf(node: SchemaNode, path: string): Row[] {
+function rowsOf(node: SchemaNode, path: string): FieldRow[] {
   const inner = node.items ?? node;
   const base = node.items === undefined ? path : `${path}[]`;
-  return Object.entries(inner.properties ?? {}).flatMap(([name, child]): Row[] => {
+  return Object.entries(inner.properties ?? {}).flatMap(([name, child]): FieldRow[] => {
     const at = base === '' ? name : `${base}.${name}`;
     const row = { path: at, node: child, required: inner.required?.includes(name) === true };
     return [row, ...(sharedName(child.items ?? child) === undefined ? rowsOf(child, at) : [])];
   });
 }
 
-function defaultOf({ node, required }: Row): string {
+function defaultOf({ node, required }: FieldRow): string {
   return required ? '**required**' : (node['x-sidegate-default'] ?? '–');
 }
 
-function meaning({ node }: Row): string {
+function meaning({ node }: FieldRow): string {
   const local = node['x-sidegate-local'] === true ? ' *Only for a sidecar that runs on its own.*' : '';
   const cluster = node['x-sidegate-cluster'] === undefined ? '' : ' *Only in a cluster.*';
   return `${node.description}${local}${cluster}`;
 }
 
-function fieldTable(rows: readonly Row[]): string[] {
+function fieldTable(rows: readonly FieldRow[]): string[] {
   return [
     '| field | type | default | meaning | example |',
     '| --- | --- | --- | --- | --- |',
@@ -104,6 +106,11 @@ function sectionOf(name: string, node: SchemaNode): string[] {
 
 function isPlain(node: SchemaNode): boolean {
   return sharedName(node) !== undefined || (node.properties === undefined && node.items?.properties === undefined);
+}
+
+/** Every field that the tables describe, by the schema that its path begins at. */
+export function fieldRows(): { readonly of: SchemaNode; readonly rows: readonly FieldRow[] }[] {
+  return [inferencePolicySchema, ...Object.values(sharedSchemas)].map((of) => ({ of, rows: rowsOf(of, '') }));
 }
 
 function fieldSections(): string[] {
@@ -168,7 +175,7 @@ export function policyDoc(example: string): string {
     '`namespaceSelector`: it is the platform team’s floor, which a namespace can add to and cannot weaken.',
     '',
     'Everything is denied until a rule allows it. Check a file with `sidegate policy validate FILE`, and ask what a caller would',
-    'meet with `sidegate policy explain FILE --user ana --group ml-eng --operation Chat --model llama-3-8b`.',
+    'meet with `sidegate policy explain FILE --user ana --group ml-eng --operation Chat --model llama-3-8b`; `--prompt TEXT` decides the guards too.',
     '',
     '```yaml',
     example.trim(),

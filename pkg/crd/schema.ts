@@ -90,6 +90,7 @@ export const inferencePolicySchema = {
     identity: {
       type: 'object',
       description: 'Who callers are.',
+      'x-sidegate-example': '{ providers: [{ name: workloads, serviceAccount: { audiences: [inference] } }] }',
       properties: {
         providers: {
           type: 'array',
@@ -97,6 +98,7 @@ export const inferencePolicySchema = {
           ...byName,
           description:
             'Sources of proven callers. Subjects of this policy mean callers of these, unless they name another.',
+          'x-sidegate-example': '[{ name: corp, oidc: { issuer: https://idp.example.com, audiences: [inference] } }]',
           items: provider,
         },
       },
@@ -106,6 +108,7 @@ export const inferencePolicySchema = {
       maxItems: 256,
       ...byName,
       description: 'Who may do what. Default deny; any Deny wins over every Allow.',
+      'x-sidegate-example': '[{ name: team, effect: Allow, subjects: [{ group: ml-eng }] }]',
       items: accessRule,
     },
     loopback: {
@@ -115,6 +118,7 @@ export const inferencePolicySchema = {
       'x-kubernetes-list-map-keys': ['runAsUser'],
       description:
         'What known helpers in the pod may do without a token, such as a loader of adapters. All others inside the pod reach only Health and ListModels without one.',
+      'x-sidegate-example': '[{ runAsUser: 2000, operations: [Admin] }]',
       items: loopbackRule,
     },
     guards: {
@@ -122,6 +126,8 @@ export const inferencePolicySchema = {
       maxItems: 32,
       ...byName,
       description: 'What is looked for in requests and answers.',
+      'x-sidegate-example':
+        '[{ name: no-secrets, direction: Request, match: { detectors: [Secrets] }, action: Block }]',
       items: guard,
     },
     classification: {
@@ -130,6 +136,7 @@ export const inferencePolicySchema = {
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['label'],
       description: 'What answers may hold and who may see it.',
+      'x-sidegate-example': '[{ label: confidential, detectors: [CreditCard], otherwise: Mask }]',
       items: classification,
     },
     analyzers: {
@@ -137,12 +144,14 @@ export const inferencePolicySchema = {
       maxItems: 16,
       ...byName,
       description: 'External analysers, each with its own failure mode.',
+      'x-sidegate-example': '[{ name: pii-ner, url: https://presidio.ml.svc/analyze }]',
       items: analyzer,
     },
     approvals,
     requestLimits: {
       type: 'object',
       description: 'Bounds on requests.',
+      'x-sidegate-example': '{ maxBodyBytes: 1Mi, bodyTimeout: 10s }',
       properties: {
         maxBodyBytes: {
           ...size,
@@ -173,7 +182,13 @@ export const inferencePolicySchema = {
       'x-sidegate-default': '24h',
       'x-sidegate-example': '72h',
     },
-    responseLimits: { type: 'array', maxItems: 64, description: 'Side channels, by caller.', items: responseLimit },
+    responseLimits: {
+      type: 'array',
+      maxItems: 64,
+      description: 'Side channels, by caller.',
+      'x-sidegate-example': '[{ subjects: [{ anyone: true }], maxBytes: 1Mi }]',
+      items: responseLimit,
+    },
     onUnknown: {
       type: 'string',
       enum: ['Deny', 'Buffer'],
@@ -185,6 +200,7 @@ export const inferencePolicySchema = {
     audit: {
       type: 'object',
       description: 'The record. Who, what, when and which rules acted is always recorded.',
+      'x-sidegate-example': '{ content: Masked, onFailure: Deny }',
       properties: {
         content: {
           type: 'string',

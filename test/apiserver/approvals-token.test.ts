@@ -303,7 +303,7 @@ describe('everybody else', () => {
     const bob = await token('bob');
     for (const path of [
       '/',
-      '/v1/namespaces/ml/approvals/x',
+      '/v1/namespaces/ml/secrets/x',
       '/v1/namespaces/ml/secrets/x/decision',
       '/v1/namespaces/../approvals/x/decision',
       '/v1/namespaces/ml/approvals/x%2f..%2fy/decision',

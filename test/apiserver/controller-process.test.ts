@@ -1,14 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import { controllerAudience, controlPlane } from '../../pkg/contract/index.ts';
-import { compileSnapshot } from '../../pkg/core/index.ts';
+import { controlPlane } from '../../pkg/contract/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeClient, KubeObject } from '../../pkg/kube/index.ts';
-import { connectController } from '../../pkg/remote/index.ts';
-import type { Remote, RemoteEvent } from '../../pkg/remote/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import {
@@ -21,6 +14,8 @@ import {
 } from './controller-process.ts';
 import type { ControllerProcess } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
+import { simulateSidecars } from './simulated-sidecars.ts';
+import type { SimulatedSidecars } from './simulated-sidecars.ts';
 import { stopwatch, until } from '../support/wait.ts';
 
 // The bundled process, with the chart's roles and a token as in a pod, and sidecars that come with real tokens.
@@ -29,7 +24,7 @@ let server: ApiServer;
 let admin: KubeClient;
 let bundled: string;
 let account: string;
-const folders: string[] = [];
+let sidecars: SimulatedSidecars;
 beforeAll(async () => {
   [server, bundled] = await Promise.all([startApiServer(), bundle()]);
   await installDefinitions(server);
@@ -38,15 +33,16 @@ beforeAll(async () => {
   await installControllerRoles(server, ['controller.evictUngoverned=true', 'controller.upgradeSidecars=true']);
   admin = createKubeClient({ access: await kubeconfigAccess(server.kubeconfig) });
   account = await serviceAccountFolder(server, admin);
+  sidecars = simulateSidecars(admin);
 }, 180_000);
 afterAll(async () => {
+  await sidecars?.close();
   admin?.close();
   await server?.stop();
-  for (const folder of [bundled, account, ...folders]) removeFolder(folder);
+  for (const folder of [bundled, account]) removeFolder(folder);
 });
 
 const processes = new Set<ControllerProcess>();
-const remotes = new Set<Remote>();
 let started = 0;
 async function start(args: readonly string[] = []): Promise<ControllerProcess> {
   const controller = await startControllerProcess(server, {
@@ -59,8 +55,7 @@ async function start(args: readonly string[] = []): Promise<ControllerProcess> {
   return controller;
 }
 afterEach(async () => {
-  await Promise.all([...remotes].map((remote) => remote.close()));
-  remotes.clear();
+  await sidecars.disconnect();
   for (const { child, ended } of processes) {
     // So that its lease is free for the next.
     child.kill('SIGTERM');
@@ -73,127 +68,10 @@ afterEach(async () => {
   }
 });
 
-/** A pod that runs at this loopback address, as far as the API server knows. */
-async function makePod(name: string, address: string, sidecar = true): Promise<string> {
-  const made = await admin.create<KubeObject>(
-    resources.pods,
-    {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        namespace: 'ml',
-        name,
-        labels: { 'sidegate.dev/inference': 'true', app: 'llama' },
-        annotations: {
-          'sidegate.dev/port-map': '{"8000":17400}',
-          'sidegate.dev/injected': '{"version":"1","templateHash":"x","mode":"Redirect"}',
-        },
-      },
-      spec: {
-        terminationGracePeriodSeconds: 0,
-        ...(sidecar && { initContainers: [{ name: 'sidegate', image: 'sidegate:1', restartPolicy: 'Always' }] }),
-        containers: [{ name: 'model', image: 'model:1' }],
-      },
-    },
-    { namespace: 'ml' },
-  );
-  await admin.patch(
-    resources.pods,
-    { namespace: 'ml', name },
-    { type: 'merge', body: { status: { phase: 'Running', podIP: address, podIPs: [{ ip: address }] } } },
-    'status',
-  );
-  return made.metadata.uid ?? '';
-}
-
-async function tokenOf(name: string, uid: string | undefined, audience: string = controllerAudience): Promise<string> {
-  const answer = await admin.create<{ status: { token: string } }>(
-    resources.serviceAccounts,
-    {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      spec: {
-        audiences: [audience],
-        expirationSeconds: 3_600,
-        ...(uid !== undefined && { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } }),
-      },
-    },
-    { namespace: 'ml', name: 'default', subresource: 'token' },
-  );
-  return answer.status.token;
-}
-
-interface Sidecar {
-  readonly remote: Remote;
-  readonly events: RemoteEvent[];
-}
-
-async function connect(
-  port: number,
-  pod: { readonly name: string; readonly uid: string },
-  more: { readonly address: string; readonly token: string },
-): Promise<Sidecar> {
-  const trust = await admin.get<KubeObject & { data: Record<string, string> }>(resources.configMaps, {
-    namespace: ownNamespace,
-    name: controlPlane.trust,
-  });
-  const folder = mkdtempSync(join(tmpdir(), 'sidegate-remote-'));
-  folders.push(folder);
-  writeFileSync(join(folder, 'token'), more.token);
-  const events: RemoteEvent[] = [];
-  const remote = await connectController({
-    url: `https://127.0.0.1:${port}`,
-    name: `${controlPlane.controller}.${ownNamespace}.svc`,
-    ca: trust.data[controlPlane.caKey] ?? '',
-    pod: { namespace: 'ml', ...pod },
-    portMap: { 8000: 17400 },
-    capture: 'Redirect',
-    software: 'test',
-    tokenFile: join(folder, 'token'),
-    stateFolder: folder,
-    clock: systemClock,
-    logger: silentLogger,
-    compile: (policies, revision) => compileSnapshot(policies, { revision }),
-    onEvent: (event) => events.push(event),
-    localAddress: more.address,
-  });
-  remotes.add(remote);
-  return { remote, events };
-}
-
-const policy = (mode: string) => ({
-  apiVersion: 'sidegate.dev/v1alpha1',
-  kind: 'InferencePolicy',
-  metadata: { namespace: 'ml', name: 'p' },
-  spec: {
-    mode,
-    upstream: { ports: [{ containerPort: 8000 }], credential: { secretRef: { name: 'key', key: 'api' } } },
-    access: [{ name: 'all', effect: 'Allow', subjects: [{ anyone: true }], operations: ['Chat'] }],
-  },
-});
-const apply = (mode: string): Promise<unknown> => {
-  const body = policy(mode);
-  return admin.patch(resources.inferencePolicies, body.metadata, {
-    type: 'apply',
-    fieldManager: 'test',
-    force: true,
-    body,
-  });
-};
-const enforced = async (): Promise<string> =>
-  (
-    await admin.get<KubeObject & { status?: { enforced?: string } }>(resources.inferencePolicies, {
-      namespace: 'ml',
-      name: 'p',
-    })
-  ).status?.enforced ?? '';
-const published = async (): Promise<boolean> =>
-  (await admin.find(resources.configMaps, { namespace: ownNamespace, name: controlPlane.trust })) !== undefined;
-
 describe('the process, with the chart’s roles', () => {
   test('exchanges the image of a sidecar of an older release, and of no other container', async () => {
     const controller = await start(['--sidecar-image=sidegate:2', '--upgrade-sidecars']);
-    await makePod('old', '127.1.0.9');
+    await sidecars.makePod('old', '127.1.0.9');
     const ref = { namespace: 'ml', name: 'old' };
     const state = { name: 'sidegate', ready: true, restartCount: 0, image: 'sidegate:1', imageID: 'x', state: {} };
     await admin.patch(
@@ -214,9 +92,9 @@ describe('the process, with the chart’s roles', () => {
 
   test('the whole way: trust, token, certificate, policy, Secret, an edit within a second, status; SIGTERM', async () => {
     const controller = await start(['--evict']);
-    await until(published, controller.log);
-    const uid = await makePod('a', '127.1.0.1');
-    await makePod('bare', '127.1.0.2', false);
+    await until(sidecars.published, controller.log);
+    const uid = await sidecars.makePod('a', '127.1.0.1');
+    await sidecars.makePod('bare', '127.1.0.2', false);
     await admin.create(
       resources.secrets,
       {
@@ -237,11 +115,11 @@ describe('the process, with the chart’s roles', () => {
       },
       { namespace: 'ml' },
     );
-    await apply('Enforce');
-    const { remote } = await connect(
+    await sidecars.apply('Enforce');
+    const { remote } = await sidecars.connect(
       controller.port,
       { name: 'a', uid },
-      { address: '127.1.0.1', token: await tokenOf('a', uid) },
+      { address: '127.1.0.1', token: await sidecars.tokenOf('a', uid) },
     );
     const sources = () => remote.policy.current()?.sources.map((one) => one.name) ?? [];
     // Ready with "no policy selects you" until the watch has brought the policy: an answer that denies all.
@@ -254,12 +132,12 @@ describe('the process, with the chart’s roles', () => {
       () => remote.credentials.read({ kind: 'Secret', namespace: 'ml', name: 'key', key: 'api' }) === 'very-secret',
       controller.log,
     );
-    await until(async () => (await enforced()) === '1/2', controller.log);
+    await until(async () => (await sidecars.enforced()) === '1/2', controller.log);
     const times: number[] = [];
-    for (const mode of ['Observe', 'Enforce', 'Observe', 'Enforce', 'Observe']) {
+    for (const mode of ['Observe', 'Enforce', 'Observe', 'Enforce', 'Observe'] as const) {
       const before = remote.policy.current()?.hash;
       const watch = stopwatch();
-      await apply(mode);
+      await sidecars.apply(mode);
       await until(() => remote.policy.current()?.hash !== before, controller.log);
       times.push(watch.stop());
     }
@@ -271,7 +149,7 @@ describe('the process, with the chart’s roles', () => {
       controller.log,
       60_000,
     );
-    await until(async () => (await enforced()) === '1/1', controller.log);
+    await until(async () => (await sidecars.enforced()) === '1/1', controller.log);
     // An Event that is refused is only counted: it must be there.
     const events = await admin.list<KubeObject & { reason: string; regarding: { name: string } }>(resources.events, {
       namespace: 'ml',
@@ -319,17 +197,25 @@ describe('the process, with the chart’s roles', () => {
 
   test('a token that is stolen, unbound, of another pod or for another audience is no way in', async () => {
     const controller = await start();
-    await until(published, controller.log);
-    const [victim, thief] = [await makePod('victim', '127.1.1.1'), await makePod('thief', '127.1.1.2')];
-    const real = await tokenOf('victim', victim);
+    await until(sidecars.published, controller.log);
+    const [victim, thief] = [
+      await sidecars.makePod('victim', '127.1.1.1'),
+      await sidecars.makePod('thief', '127.1.1.2'),
+    ];
+    const real = await sidecars.tokenOf('victim', victim);
     const attempts: [string, string, string, string][] = [
       ['stolen, from another address', 'victim', real, '127.1.1.2'],
-      ['unbound', 'victim', await tokenOf('victim', undefined), '127.1.1.1'],
-      ['of another pod', 'victim', await tokenOf('thief', thief), '127.1.1.1'],
-      ['another audience', 'victim', await tokenOf('victim', victim, 'https://kubernetes.default.svc'), '127.1.1.1'],
+      ['unbound', 'victim', await sidecars.tokenOf('victim', undefined), '127.1.1.1'],
+      ['of another pod', 'victim', await sidecars.tokenOf('thief', thief), '127.1.1.1'],
+      [
+        'another audience',
+        'victim',
+        await sidecars.tokenOf('victim', victim, 'https://kubernetes.default.svc'),
+        '127.1.1.1',
+      ],
     ];
     for (const [what, name, token, address] of attempts) {
-      const { remote, events } = await connect(controller.port, { name, uid: victim }, { address, token });
+      const { remote, events } = await sidecars.connect(controller.port, { name, uid: victim }, { address, token });
       await until(
         () => events.includes('connect_failed') || events.includes('disconnected'),
         () => `${what}: ${controller.log()}`,
@@ -341,9 +227,9 @@ describe('the process, with the chart’s roles', () => {
         undefined,
       ]);
       await remote.close();
-      remotes.delete(remote);
+      sidecars.remotes.delete(remote);
     }
-    const { remote } = await connect(
+    const { remote } = await sidecars.connect(
       controller.port,
       { name: 'victim', uid: victim },
       { address: '127.1.1.1', token: real },
@@ -360,13 +246,13 @@ describe('the process, with the chart’s roles', () => {
     await until(() => first.log().includes('"message":"leading"') || first.log().includes('lease'), first.log).catch(
       () => undefined,
     );
-    await until(published, first.log);
+    await until(sidecars.published, first.log);
     const second = await start();
-    const uid = await makePod('c', '127.1.2.1');
-    const { remote } = await connect(
+    const uid = await sidecars.makePod('c', '127.1.2.1');
+    const { remote } = await sidecars.connect(
       second.port,
       { name: 'c', uid },
-      { address: '127.1.2.1', token: await tokenOf('c', uid) },
+      { address: '127.1.2.1', token: await sidecars.tokenOf('c', uid) },
     );
     await until(
       () => remote.answered().ready,
@@ -376,8 +262,8 @@ describe('the process, with the chart’s roles', () => {
     first.child.kill('SIGKILL');
     await first.ended;
     await until(() => second.log().includes('"message":"leading"'), second.log, 40_000);
-    await apply('Enforce');
-    await until(async () => (await enforced()) === '1/1', second.log, 40_000);
+    await sidecars.apply('Enforce');
+    await until(async () => (await sidecars.enforced()) === '1/1', second.log, 40_000);
     expect(remote.connected()).toBe(true);
     await admin.delete(resources.pods, { namespace: 'ml', name: 'c' });
   }, 150_000);
@@ -385,29 +271,16 @@ describe('the process, with the chart’s roles', () => {
   test('1,000 pods and as many sidecars: an edit is at all of them within a second, in at most 220 MB', async () => {
     const count = 1_000;
     const controller = await start();
-    await until(published, controller.log);
-    await apply('Enforce');
-    const pods: { readonly name: string; readonly uid: string; readonly address: string }[] = [];
-    const inGroups = async (size: number, run: (at: number) => Promise<void>): Promise<void> => {
-      for (let from = 0; from < count; from += size) {
-        await Promise.all(Array.from({ length: Math.min(size, count - from) }, (_, at) => run(from + at)));
-      }
-    };
-    await inGroups(25, async (at) => {
-      const address = `127.2.${at >> 8}.${at & 255}`;
-      pods[at] = { name: `m${at}`, uid: await makePod(`m${at}`, address), address };
-    });
-    await until(async () => (await enforced()) === `0/${count}`, controller.log, 120_000);
-    await inGroups(25, async (at) => {
-      const { name, uid, address } = pods[at]!;
-      const { remote } = await connect(controller.port, { name, uid }, { address, token: await tokenOf(name, uid) });
-      await until(() => remote.answered().ready, controller.log, 120_000);
-    });
-    await until(async () => (await enforced()) === `${count}/${count}`, controller.log, 120_000);
-    const current = [...remotes];
+    await until(sidecars.published, controller.log);
+    await sidecars.apply('Enforce');
+    const places = await sidecars.makePods(0, count);
+    await until(async () => (await sidecars.enforced()) === `0/${count}`, controller.log, 120_000);
+    await sidecars.connectPods(controller.port, places);
+    await until(async () => (await sidecars.enforced()) === `${count}/${count}`, controller.log, 120_000);
+    const current = [...sidecars.remotes];
     const before = current[0]?.policy.current()?.hash;
     const edit = stopwatch();
-    await apply('Observe');
+    await sidecars.apply('Observe');
     await until(() => current.every((remote) => remote.policy.current()?.hash !== before), controller.log, 30_000);
     expect(edit.stop()).toBeLessThan(1_000);
     expect(controller.residentMb()).toBeLessThan(220);

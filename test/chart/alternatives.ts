@@ -17,6 +17,9 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'limitStore.user': 'sidegate',
   'limitStore.secretName': 'limit-store',
   'limitStore.ca': true,
+  'notifications.endpoint': 'https://approvals.example.com',
+  'notifications.secretName': 'sidegate-notifications',
+  'notifications.channels': [{ name: 'chat', type: 'Slack', urlKey: 'slack-url' }],
   'tokens.url': 'https://sidegate.example.com',
   'tokens.lifetimeMinutes': 5,
   'tokens.idps': [
@@ -122,6 +125,13 @@ export const beside: Readonly<Record<string, object>> = {
   'limitStore.user': { limitStore: { url: 'redis://valkey:6379' } },
   'limitStore.secretName': { limitStore: { url: 'redis://valkey:6379' } },
   'limitStore.ca': { limitStore: { url: 'redis://valkey:6379', secretName: 'limit-store' } },
+  'notifications.endpoint': {
+    notifications: { secretName: 's', channels: [{ name: 'chat', type: 'Slack', urlKey: 'slack-url' }] },
+  },
+  'notifications.secretName': {
+    notifications: { endpoint: 'https://a.example', channels: [{ name: 'chat', type: 'Slack', urlKey: 'slack-url' }] },
+  },
+  'notifications.channels': { notifications: { endpoint: 'https://a.example', secretName: 's' } },
   'meshes.istio.images': { meshes: { istio: { enabled: true } } },
   'meshes.linkerd.initImages': { meshes: { linkerd: { enabled: true } } },
   'meshes.linkerd.proxyImages': { meshes: { linkerd: { enabled: true } } },
@@ -131,6 +141,9 @@ export const beside: Readonly<Record<string, object>> = {
   'monitoring.interval': { monitoring: { serviceMonitor: true } },
   'monitoring.labels': { monitoring: { dashboard: true } },
 };
+
+/** Values that are refused where what stands beside them is not set. */
+export const needs: readonly string[] = ['notifications.channels'];
 
 export const alternativeOf = (path: string): unknown =>
   /images$/i.test(path) ? ['registry.example/mirror/proxy'] : alternatives[path];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
 import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
-import { alternativeOf, alternatives, beside, pairwise } from './alternatives.ts';
+import { alternativeOf, alternatives, beside, needs, pairwise } from './alternatives.ts';
 import { at, chart, helm, merged, only, render, root, template } from './render.ts';
 import type { KubeObject } from './render.ts';
 
@@ -122,7 +122,10 @@ describe('every render', () => {
 
   test('… and in every pair of values, set and not set', () => {
     for (const row of rows) {
-      const input = merged(...paths.flatMap((path, i) => (row[i] === true ? [at(path, alternatives[path])] : [])));
+      const on = paths.filter((_path, i) => row[i]);
+      // What one value cannot do without stands beneath it.
+      const needed = on.flatMap((path) => (needs.includes(path) ? [beside[path] ?? {}] : []));
+      const input = merged(...needed, ...on.map((path) => at(path, alternatives[path])));
       expect({ input, faults: faults(render(input), input) }).toEqual({ input, faults: [] });
     }
     expect(rows.length).toBeGreaterThan(4);

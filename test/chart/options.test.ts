@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { controlPlane, controlPorts } from '../../pkg/contract/index.ts';
 import { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from '../../pkg/inject/index.ts';
+import { parseNoticeSettings } from '../../pkg/control/index.ts';
 import { only, render } from './render.ts';
 import type { KubeObject, RenderOptions } from './render.ts';
 
@@ -61,4 +63,35 @@ describe('the options that the webhook reads', () => {
       `r.example/s@${digest}\nr.example/s:8`,
     );
   });
+});
+
+test('what the chart says of notifications is what the controller reads', () => {
+  const example = /```yaml\nnotifications:\n([^]*?)```/.exec(readFileSync('docs/approvals.md', 'utf8'))?.[0] ?? '';
+  const values = parse(example.replace(/^```.*$/gm, '')) as { notifications: { endpoint: string; channels: object[] } };
+  const objects = render(values);
+  const { containers, volumes } = only(objects, 'Deployment', controlPlane.controller).spec.template.spec;
+  const [json = ''] = containers[0].args.flatMap((arg: string) =>
+    arg.startsWith('--notices=') ? [arg.slice(10)] : [],
+  );
+  const { endpoint, channels } = values.notifications;
+  expect(parseNoticeSettings(json)).toEqual({ endpoint, channels });
+  expect(channels).toHaveLength(3);
+  expect(volumes).toContainEqual({
+    name: 'notifications',
+    secret: { secretName: 'sidegate-notifications', defaultMode: 0o440 },
+  });
+  const args = JSON.stringify(only(render(), 'Deployment', controlPlane.controller));
+  expect(args).not.toContain('notices');
+});
+
+test.each([
+  [{ channels: [{ name: 'a', type: 'Slack', urlKey: 'u' }] }, /endpoint/],
+  [{ endpoint: 'http://a', secretName: 's' }, /endpoint/],
+  [{ channels: [{ name: 'a', type: 'Pager' }], endpoint: 'https://a', secretName: 's' }, /type/],
+  [
+    { channels: [{ name: 'a', type: 'Slack', urlKey: 'u', token: 't' }], endpoint: 'https://a', secretName: 's' },
+    /token/,
+  ],
+])('notifications %j are refused by the schema', (notifications, message) => {
+  expect(() => render({ notifications })).toThrow(message);
 });

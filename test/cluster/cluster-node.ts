@@ -32,6 +32,8 @@ export interface ClusterNode {
    * that is too busy for it. Absent for an existing cluster.
    */
   readonly freeze?: (daemon: 'kube-proxy') => () => void;
+  /** Puts a manifest where the kubelet reads static pods, until the function that it returns is called. Absent for an existing cluster. */
+  readonly staticPod?: (name: string, manifest: string) => () => void;
   /** What went on in a namespace, for people: objects, events, descriptions, the end of every container's log. */
   report(namespace: string): Promise<string>;
   /** Resolves when it holds, asked each 200 ms; rejects after so long, with the last error if there was one. Default 60 s. */
@@ -55,13 +57,14 @@ const notReached =
 export interface ClusterParts {
   readonly run: ClusterNode['run'];
   readonly importImage: ClusterNode['import'];
-  readonly freeze?: ClusterNode['freeze'];
+  /** What only this machine's own cluster gives. */
+  readonly own?: Required<Pick<ClusterNode, 'freeze' | 'staticPod'>>;
   /** Reports go to `reports` in it; where there is `log/kubelet.log`, its end goes into them. */
   readonly folder: string;
 }
 
 /** Makes both images of the sources as they are now and imports what is new. */
-export async function clusterNode({ run, importImage, freeze, folder }: ClusterParts): Promise<ClusterNode> {
+export async function clusterNode({ run, importImage, own, folder }: ClusterParts): Promise<ClusterNode> {
   const kubectl: ClusterNode['kubectl'] = (args, options) => run('kubectl', args, options);
   const must: ClusterNode['must'] = async (args, options) => {
     const { status, stdout, stderr } = await kubectl(args, options);
@@ -158,7 +161,7 @@ export async function clusterNode({ run, importImage, freeze, folder }: ClusterP
     },
     removeNamespace,
     import: importImage,
-    ...(freeze !== undefined && { freeze }),
+    ...own,
     report,
     async eventually(holds, withinMs = 60_000) {
       const end = performance.now() + withinMs;

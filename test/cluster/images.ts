@@ -62,7 +62,7 @@ export const nextSidegateImage = (): TestImage =>
   );
 
 /**
- * What callers and models of tests run: a shell (busybox), curl, nft, Node, the OpenAI client for scripts
+ * What callers and models of tests run: a shell (busybox), curl, nft, redis-server, Node, the OpenAI client for scripts
  * (`import OpenAI from 'openai'` below /app), and the scripted model server: `node /app/model.js [PORT]`, default 8000. As
  * root, as stock images do.
  */
@@ -84,7 +84,7 @@ export function pauseImage(): TestImage {
 }
 
 function toolsPart(): Part {
-  const packages = ['busybox-static', 'curl', 'nftables', 'libstdc++6', 'libatomic1'];
+  const packages = ['busybox-static', 'curl', 'nftables', 'redis-server', 'libstdc++6', 'libatomic1'];
   return {
     name: 'tools',
     key: `1 ${packages.join(' ')} ${architecture}`,
@@ -93,7 +93,9 @@ function toolsPart(): Part {
       try {
         const applets = execFileSync(join(tree.folder, 'bin/busybox'), ['--list'], { encoding: 'utf8' });
         const names = applets.split('\n').filter((name) => name !== '' && name !== 'busybox');
-        const programs = ['bin/busybox', 'usr/bin/curl', 'usr/sbin/nft'].map((path) => ({ path }));
+        const programs = ['bin/busybox', 'usr/bin/curl', 'usr/sbin/nft', 'usr/bin/redis-server'].map((path) => ({
+          path,
+        }));
         return [
           ...programEntries(tree, programs, [
             'libstdc++.so.6',

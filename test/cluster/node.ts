@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { clusterNode } from './cluster-node.ts';
 import type { ClusterNode } from './cluster-node.ts';
@@ -97,10 +97,17 @@ export async function startNode(): Promise<ClusterNode> {
   return clusterNode({
     run,
     folder: state,
-    freeze(daemon) {
-      const pid = Number(readFileSync(join(state, 'pid', daemon), 'utf8'));
-      process.kill(pid, 'SIGSTOP');
-      return () => process.kill(pid, 'SIGCONT');
+    own: {
+      freeze(daemon) {
+        const pid = Number(readFileSync(join(state, 'pid', daemon), 'utf8'));
+        process.kill(pid, 'SIGSTOP');
+        return () => process.kill(pid, 'SIGCONT');
+      },
+      staticPod(name, manifest) {
+        const file = join(state, 'static-pods', `${name}.yaml`);
+        writeFileSync(file, manifest);
+        return () => rmSync(file, { force: true });
+      },
     },
     async importImage({ reference, archive }) {
       const ctr = ['-a', join(state, 'containerd.sock'), '-n', 'k8s.io', 'images'];

@@ -34,7 +34,7 @@ if [ ! -e "$KUBE_STATE/.sidegate-cluster" ]; then
   [ -z "$(ls -A "$KUBE_STATE" 2>/dev/null)" ] || die "$KUBE_STATE exists and is not this cluster's"
   mkdir -p "$KUBE_STATE"; : >"$KUBE_STATE/.sidegate-cluster"
 fi
-mkdir -p "$LOGS" "$PIDS" "$PKI" "$CONF/cni"
+mkdir -p "$LOGS" "$PIDS" "$PKI" "$CONF/cni" "$KUBE_STATE/static-pods"
 chmod 700 "$PKI"
 # Two up.sh at once would start everything twice.
 exec 9>"$KUBE_STATE/lock"
@@ -374,6 +374,7 @@ tlsPrivateKeyFile: $PKI/node.key
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $PKI/ca.crt}}
 authorization: {mode: Webhook}
 podLogsDir: $KUBE_STATE/pod-logs
+staticPodPath: $KUBE_STATE/static-pods
 volumePluginDir: $KUBE_STATE/volume-plugins
 resolvConf: $CONF/resolv.conf
 clusterDomain: cluster.local

@@ -33,7 +33,7 @@ const program = `
   const caller = async () => {
     while (!existsSync('/tmp/load-' + id + '.stop')) {
       await ask();
-      await new Promise((done) => setTimeout(done, 30));
+      await new Promise((done) => setTimeout(done, 100));
     }
   };
   console.log('asking');

@@ -46,10 +46,12 @@ spec:
 export interface PolicyChoice {
   /** Operations that the caller's service account may use. */
   readonly operations: readonly string[];
+  /** More access rules, as YAML in the place of a list's entries. */
+  readonly rules?: string;
 }
 
 /** The caller's own service account may chat; personal data is masked; credentials do not reach the model. */
-export const policy = (namespace: string, { operations }: PolicyChoice): string => `
+export const policy = (namespace: string, { operations, rules = '' }: PolicyChoice): string => `
 apiVersion: sidegate.dev/v1alpha1
 kind: InferencePolicy
 metadata: { name: support, namespace: ${namespace} }
@@ -68,7 +70,7 @@ spec:
   - name: probes
     effect: Allow
     subjects: [{ anyone: true }]
-    operations: [Health]
+    operations: [Health]${rules}
   guards:
   - name: no-secrets
     direction: Request

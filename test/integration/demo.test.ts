@@ -1,11 +1,14 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ScriptedModel, Script } from '../support/scripted-model.ts';
 import { answerChat, startScriptedModel, streamChat } from '../support/scripted-model.ts';
+import { until } from '../support/wait.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 
@@ -18,12 +21,21 @@ interface Ended {
   readonly out: string;
 }
 
-async function run(
+const run = (args: readonly string[], cwd: string, environment?: Readonly<Record<string, string>>): Promise<Ended> =>
+  runProgram(process.execPath, args, cwd, environment);
+
+/** The cases, where the program is there: it is the newcomer's own, and no test installs it. */
+function installed<T>(program: string, cases: readonly T[]): readonly T[] {
+  return spawnSync(program, ['--version']).status === 0 ? cases : [];
+}
+
+async function runProgram(
+  program: string,
   args: readonly string[],
   cwd: string,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, args, {
+  const child = spawn(program, args, {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...environment },
@@ -62,6 +74,100 @@ describe('make demo', () => {
       expect(out).toContain(step);
     expect(code).toBe(0);
   }, 60_000);
+
+  describe('that stays up after the tour', () => {
+    let child: ChildProcess;
+    let ended: Promise<unknown[]>;
+    let out = '';
+    beforeAll(async () => {
+      // A group of its own, as a terminal gives one: Ctrl-C reaches all of it.
+      child = spawn(process.execPath, [join(root, 'test/demo/main.ts')], { cwd: folder, detached: true });
+      ended = once(child, 'exit');
+      for (const from of [child.stdout, child.stderr])
+        from?.setEncoding('utf8').on('data', (text: string) => (out += text));
+      await until(() => out.includes('Ctrl-C ends it.') || child.exitCode !== null, 'the end of the tour', 60_000);
+    }, 60_000);
+    afterAll(() => {
+      if (child.exitCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL');
+    });
+
+    /** The command under the comment that begins so. */
+    const printed = (comment: string): string => {
+      const [, command] = new RegExp(`^# ${comment}.*\\n((?:  .*\\n)+)`, 'm').exec(out) ?? [];
+      if (command === undefined) throw new Error(`nothing is printed for ${comment}: ${out}`);
+      return command;
+    };
+    const shell = (command: string): Promise<Ended> => runProgram('sh', ['-c', command], folder);
+
+    test.each(
+      installed('curl', [
+        ['ana streams', /^(?![^]*" 4111")[^]*\[personal\][^]*data: \[DONE\]/],
+        ['carla of compliance', /" 4111"[^]*data: \[DONE\]/],
+        ['a prompt that a guard blocks', /"code":"guard_blocked"/],
+        ['sam may not', /"code":"access_denied"/],
+        ['what it counts', /sidegate_requests_total/],
+      ] as const),
+    )('answers the printed curl line: %s', async (comment, answer) => {
+      // What follows a file goes on until Ctrl-C.
+      expect((await shell(printed(comment).replace(/^ *tail .*$/m, ''))).out).toMatch(answer);
+    });
+
+    const sdks: readonly (readonly [name: string, program: string, flags: readonly string[], text: string])[] = [
+      [
+        'fetch of Node',
+        process.execPath,
+        ['--input-type=module', '-e'],
+        `const answer = await fetch(process.env.URL, { headers: { authorization: 'Bearer ' + process.env.TOKEN } });
+        console.log(answer.status, await answer.text());`,
+      ],
+      ...installed('python3', [
+        [
+          'urllib of Python',
+          'python3',
+          ['-c'],
+          `import os, urllib.request
+request = urllib.request.Request(os.environ['URL'], headers={'authorization': 'Bearer ' + os.environ['TOKEN']})
+answer = urllib.request.urlopen(request)
+print(answer.status, answer.read().decode())`,
+        ],
+      ] as const),
+      ...installed('curl', [
+        ['curl without a flag', 'sh', ['-c'], `curl -sS -w ' %{http_code} ' "$URL" -H "authorization: Bearer $TOKEN"`],
+      ] as const),
+    ];
+
+    test.each(sdks)(
+      'is trusted by %s with the printed line for SDKs, and by none without',
+      async (_name, program, flags, text) => {
+        const [, url = ''] = /(https:\/\/\S+)\/v1\/chat/.exec(out) ?? [];
+        const environment = { URL: `${url}/v1/models`, TOKEN: readFileSync(join(folder, '.demo/ana.token'), 'utf8') };
+        const [, name1 = '', file1 = '', name2 = '', file2 = ''] =
+          /export (\w+)=\$PWD\/(\S+) (\w+)=\$PWD\/(\S+)/.exec(printed('SDKs and tools')) ?? [];
+        expect([name1, name2]).toEqual(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']);
+        const exported = { [name1]: join(folder, file1), [name2]: join(folder, file2) };
+        const trusted = await runProgram(program, [...flags, text], folder, { ...environment, ...exported });
+        expect(trusted.out).toContain('llama-3.1-8b');
+        expect(trusted.out).toMatch(/\b200\b/);
+        const untrusted = await runProgram(program, [...flags, text], folder, environment);
+        expect(untrusted.code).not.toBe(0);
+        expect(untrusted.out).not.toContain('llama-3.1-8b');
+      },
+    );
+
+    test('ends by Ctrl-C with 0, and nothing of it stays', async () => {
+      const [, port] = /https:\/\/127\.0\.0\.1:(\d+)\/v1\/chat/.exec(out) ?? [];
+      process.kill(-(child.pid ?? 0), 'SIGINT');
+      expect(await ended).toEqual([0, null]);
+      const gone = async (): Promise<boolean> => {
+        const socket = connect(Number(port), '127.0.0.1');
+        const [error] = (await Promise.race([once(socket, 'error'), once(socket, 'connect')])) as [Error | undefined];
+        socket.destroy();
+        return error !== undefined;
+      };
+      await until(gone, 'the port is closed');
+      expect(() => process.kill(-(child.pid ?? 0), 0)).toThrow(/ESRCH/);
+    });
+  });
 
   describe('in front of a server that is not ours', () => {
     let model: ScriptedModel;

@@ -12,8 +12,9 @@ import { systemClock } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
+import { keyStore } from '../support/key-store.ts';
 import type { ScriptedModel } from '../support/scripted-model.ts';
-import { chunk, startScriptedModel } from '../support/scripted-model.ts';
+import { answerChat, chunk, startScriptedModel } from '../support/scripted-model.ts';
 import { basePolicy } from '../support/world.ts';
 import { pause, until } from '../support/wait.ts';
 
@@ -364,33 +365,68 @@ describe('a policy that says what is not carried out yet', () => {
 });
 
 describe('certificate files', () => {
+  /** What a new connection is shown. */
+  const serving = ({ port }: Up): Promise<string> =>
+    new Promise((done, failed) => {
+      const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+        done(socket.getPeerX509Certificate()?.toString() ?? '');
+        socket.destroy();
+      }).on('error', failed);
+    });
+
   test('replaced while a stream runs: new connections get the new one, and the stream goes on', async () => {
     for (const name of ['data', 'other'])
       await ensureSelfSigned(join(folder, name), ['localhost', '127.0.0.1'], systemClock);
     mkdirSync(join(folder, 'tls'));
     for (const name of ['cert.pem', 'key.pem']) cpSync(join(folder, 'data', name), join(folder, 'tls', name));
     const sidecar = await startUp('--audit=audit.jsonl', '--tls-cert=tls/cert.pem', '--tls-key=tls/key.pem');
-    const serving = (): Promise<string> =>
-      new Promise((done, failed) => {
-        const socket = connectTls({ port: sidecar.port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-          done(socket.getPeerX509Certificate()?.toString() ?? '');
-          socket.destroy();
-        }).on('error', failed);
-      });
-    expect(await serving()).toBe(readFileSync(join(folder, 'data/cert.pem'), 'utf8').trim() + '\n');
+    expect(await serving(sidecar)).toBe(readFileSync(join(folder, 'data/cert.pem'), 'utf8').trim() + '\n');
     const control = endless();
     let got = '';
     const answer = post(sidecar.port, stream, (text) => (got = text));
     await until(() => got.includes('word'), 'the stream');
     for (const name of ['key.pem', 'cert.pem']) renameSync(join(folder, 'other', name), join(folder, 'tls', name));
     const next = readFileSync(join(folder, 'tls/cert.pem'), 'utf8').trim() + '\n';
-    await until(async () => (await serving()) === next, 'the new certificate');
+    await until(async () => (await serving(sidecar)) === next, 'the new certificate');
     const before = got.length;
     await until(() => got.length > before, 'more of the stream');
     control.finish();
     const { text, whole } = await answer;
     expect(whole).toBe(true);
     expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
+  });
+
+  test('as one PKCS#12 file serve callers who trust its certificate, and are read again', async () => {
+    const [first, second] = [keyStore('first', 'open sesame'), keyStore('second', 'open sesame')];
+    writeFileSync(join(folder, 'store.p12'), first.store);
+    writeFileSync(join(folder, 'pass'), 'open sesame\n');
+    const sidecar = await startUp('--tls-pkcs12=store.p12', '--tls-passphrase-file=pass');
+    for (const { store, cert } of [first, second]) {
+      writeFileSync(join(folder, 'next.p12'), store);
+      renameSync(join(folder, 'next.p12'), join(folder, 'store.p12'));
+      await until(async () => (await serving(sidecar)) === cert, 'the certificate of the file');
+      writeFileSync(join(folder, 'data/ca.pem'), cert);
+      model.script = answerChat('hello');
+      expect(await post(sidecar.port, ask)).toMatchObject({ status: 200 });
+    }
+  });
+
+  test('as a PKCS#12 file that the passphrase does not open end the process, which does not print it', async () => {
+    writeFileSync(join(folder, 'store.p12'), keyStore('store', 'open sesame').store);
+    writeFileSync(join(folder, 'pass'), 'open barley');
+    const sidecar = start([
+      ...[
+        '--policy=policy.yaml',
+        `--upstream=${model.url}`,
+        '--listen=127.0.0.1:0',
+        '--admin=127.0.0.1:0',
+        '--data=data',
+      ],
+      ...['--tls-pkcs12=store.p12', '--tls-passphrase-file=pass'],
+    ]);
+    expect((await sidecar.ended).code).toBe(1);
+    expect(sidecar.stderr()).toContain('the passphrase does not open the PKCS#12 file');
+    expect(sidecar.stderr() + sidecar.stdout()).not.toMatch(/sesame|barley/);
   });
 
   test('made by the sidecar itself are readable by their owner only', async () => {

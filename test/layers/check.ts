@@ -76,6 +76,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   re2js: ['detect'],
   ajv: ['crd'],
   '@redis/client': ['valkey'],
+  nodemailer: ['control'],
 };
 
 /** Packages that know only Node (base), or nothing at all (core: no I/O, no clock, no library). */

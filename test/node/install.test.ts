@@ -25,6 +25,21 @@ let node: ClusterNode;
 let day: Day;
 let token: string;
 
+/** A pod that asks to be governed, as a kubelet too may read it. */
+const labelled = (name: string): string => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, namespace: ${namespace}, labels: { app: ungoverned, sidegate.dev/inference: "true" } }
+spec:
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: model
+    image: ${node.images.tools}
+    command: [node, /app/model.js]
+    ports: [{ name: http, containerPort: 8000 }]
+`;
+
 /** If it fails, both namespaces' logs and events go to a file. */
 const explained = <T>(action: () => Promise<T>): Promise<T> =>
   node.explained(system, () => node.explained(namespace, action));
@@ -36,6 +51,7 @@ beforeAll(async () => {
   day = planDay(node, namespace);
   await node.namespace(namespace);
   await node.apply(workloads(namespace, node.images.tools));
+  await node.apply(labelled('early'));
   await node.explained(system, () => day.install());
   await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=90s']);
 }, 400_000);
@@ -62,6 +78,59 @@ describe('installed', () => {
       ...['-n', namespace, 'get', 'pod', one?.name ?? '', '-o', 'jsonpath={.spec.initContainers[*].name}'],
     ]);
     expect(names).toBe('');
+  });
+});
+
+describe('what admission did not reach', () => {
+  step('is named by check, by status and by Events: pods that are older, and static pods', async () => {
+    const remove = node.staticPod?.('fixed', labelled('fixed'));
+    await node.apply(`
+apiVersion: sidegate.dev/v1alpha1
+kind: InferencePolicy
+metadata: { name: ungoverned, namespace: ${namespace} }
+spec: { selector: { matchLabels: { app: ungoverned } } }
+`);
+    const names = async (): Promise<string> =>
+      node.must(['-n', namespace, 'get', 'pods', '-l', 'app=ungoverned', '-o', 'name']);
+    const fixed = remove === undefined ? '' : 'fixed-';
+    await node.eventually(async () => (await names()).includes(fixed));
+    const status = (): Promise<string> =>
+      node.must(['-n', namespace, 'get', 'inferencepolicy', 'ungoverned', '-o', 'jsonpath={.status.conditions}']);
+    await node.eventually(async () => {
+      const said = await status();
+      return said.includes(`${namespace}/early. Delete them`) && said.includes(fixed);
+    });
+    expect(await status()).toMatch(/"type":"PodsWithoutSidecar"/);
+    const { status: code, stdout } = await day.sidegate('check');
+    expect({ code, stdout }).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(new RegExp(`^fail +sidecars .*${namespace}/early$`, 'm')),
+    });
+    await node.eventually(async () => {
+      const events = await node.must([
+        ...['-n', namespace, 'get', 'events', '--field-selector=reason=SidecarMissing'],
+        ...['-o', 'jsonpath={.items[*].involvedObject.name}'],
+      ]);
+      return events.includes('early') && events.includes(fixed);
+    });
+    if (remove !== undefined) {
+      expect(await status()).toMatch(/static pods: ml\/fixed-\S+\. Run the model from a Deployment/);
+      expect(stdout).toMatch(/^fail +static pods .*ml\/fixed-/m);
+      // It runs, and nobody stands before it.
+      const [, ip] = (
+        await node.must([
+          ...['-n', namespace, 'get', 'pods', '-l', 'app=ungoverned'],
+          ...['-o', 'jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{"\\n"}{end}'],
+        ])
+      )
+        .split('\n')
+        .map((line) => line.split(' '))
+        .find(([name]) => name?.startsWith(fixed)) as [string, string];
+      expect((await day.curl(`http://${ip}:8000/v1/models`)).status).toBe(200);
+    }
+    remove?.();
+    await node.must(['-n', namespace, 'delete', 'inferencepolicy/ungoverned', 'pod/early']);
+    await node.eventually(async () => (await names()) === '');
   });
 });
 
@@ -263,6 +332,9 @@ spec: { selector: { app: ${name} }, ports: [{ port: 443, targetPort: http }] }
     expect(last).toMatchObject({ status: 403, body: expect.stringContaining('no_policy') });
     const ip = await node.must(['-n', strict, 'get', 'pod', 'shut', '-o', 'jsonpath={.status.podIP}']);
     expect((await day.curl(`http://${ip}:8000/v1/models`)).status).toBe(0);
+    // The kubelet dials the pod's loopback, where this model listens with nobody before it.
+    const forward = await node.kubectl(['-n', strict, 'port-forward', 'pod/shut', ':8000'], { timeoutMs: 20_000 });
+    expect(forward).toMatchObject({ status: 1, stderr: expect.stringContaining('[portforward]') });
   });
 
   strictly('a model that listens to all is taken out of service', async () => {
@@ -377,9 +449,9 @@ describe('removed', () => {
 
 describe('installed again', () => {
   step(
-    'with other values, it governs by these',
+    'with other values, it governs by these: another uid, and sidecars as plain containers',
     async () => {
-      await day.install(['sidecar.uid=61338']);
+      await day.install(['sidecar.uid=61338', 'sidecar.nativeSidecars=false']);
       await node.must(['-n', namespace, 'rollout', 'restart', 'deployment/llama']);
       await node.must(['-n', namespace, 'rollout', 'status', 'deployment/llama', '--timeout=150s'], {
         timeoutMs: 160_000,
@@ -387,10 +459,12 @@ describe('installed again', () => {
       const [one] = await day.models();
       const uid = await node.must([
         ...['-n', namespace, 'get', 'pod', one?.name ?? ''],
-        ...['-o', 'jsonpath={.spec.initContainers[1].securityContext.runAsUser}'],
+        ...['-o', 'jsonpath={.spec.containers[0].name} {.spec.containers[0].securityContext.runAsUser}'],
       ]);
-      expect(uid).toBe('61338');
-      await node.eventually(async () => (await day.chat('pii', { token })).status === 200);
+      expect(uid).toBe('sidegate 61338');
+      let answer = { status: 0, body: '' };
+      await node.eventually(async () => (answer = await day.chat('pii', { token })).status === 200);
+      for (const secret of secrets) expect(answer.body).not.toContain(secret);
     },
     300_000,
   );

@@ -264,6 +264,20 @@ describe('check', () => {
       /ml\/old/,
     ],
     [
+      'a static pod',
+      {
+        pods: all(
+          pod('fixed', {
+            metadata: { ...pod('fixed').metadata, annotations: { 'kubernetes.io/config.mirror': 'x' } },
+            spec: { containers: [{ name: 'model' }] },
+          }),
+        ),
+      },
+      'fail',
+      'static pods',
+      /ml\/fixed/,
+    ],
+    [
       'a pod on the host network',
       { pods: all(pod('host', { spec: { ...pod('x').spec, hostNetwork: true } })) },
       'fail',

@@ -48,8 +48,10 @@ export function sidecars(picture: Picture): readonly Finding[] {
   if (found.fault !== undefined) return [fail('sidecars', found.fault, 'ask somebody who may list pods')];
   const pods = found.items.filter(isLive);
   const badLabel = pods.filter(({ metadata }) => metadata.labels?.[inferenceLabel] !== inferenceLabelValue);
-  const without = pods.filter((pod) => sidecarOf(pod) === undefined || pod.spec.hostNetwork === true);
-  const withSidecar = pods.filter((pod) => !without.includes(pod));
+  const bare = pods.filter((pod) => sidecarOf(pod) === undefined || pod.spec.hostNetwork === true);
+  const fixed = bare.filter(({ metadata }) => metadata.annotations?.[annotations.mirror] !== undefined);
+  const without = bare.filter((pod) => !fixed.includes(pod));
+  const withSidecar = pods.filter((pod) => !bare.includes(pod));
   const unready = withSidecar.filter(
     ({ status }) =>
       ![...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].some(
@@ -64,10 +66,19 @@ export function sidecars(picture: Picture): readonly Finding[] {
   const names = (list: readonly CheckedPod[]): readonly string[] => list.map(nameOf);
   return [
     unlessAny('sidecars', names(without), {
-      ok: `${pods.length} labelled pods, all with a sidecar`,
+      ok: `${pods.length - fixed.length} labelled pods, all with a sidecar`,
       message: (list) => `labelled, and without a sidecar (older than Sidegate, or made while it was away): ${list}`,
       hint: 'delete these pods; what made them makes governed ones',
     }),
+    ...(fixed.length === 0
+      ? []
+      : [
+          fail(
+            'static pods',
+            `labelled, and not governed, since admission does not reach them: ${some(names(fixed))}`,
+            'run the model from a Deployment, and take the manifest from the node',
+          ),
+        ]),
     unlessAny('sidecars ready', names(unready), {
       ok: 'all answer',
       message: (list) => `not ready: ${list}`,

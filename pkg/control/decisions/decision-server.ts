@@ -5,12 +5,14 @@ import { JsonError, describeError, jsonValue, parseJson } from '../../base/index
 import type { Clock, Logger } from '../../base/index.ts';
 import { createBucket } from '../stream/index.ts';
 import type { Bucket } from '../stream/index.ts';
+import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import { readBody } from './read-body.ts';
 import type { Choice, DecisionFault, Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
 /**
  * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
- * /v1/namespaces/NS/approvals|grants/NAME/decision`, and what `routes` adds. TLS, JSON.
+ * /v1/namespaces/NS/approvals|grants/NAME/decision`, and what `routes` adds. TLS, JSON. Without `/decision` it is a page for browsers that asks
+ * for the token.
  */
 export interface DecisionServer {
   readonly port: number;
@@ -19,7 +21,7 @@ export interface DecisionServer {
 }
 
 /** How a request ended, for a metric. A closed set. */
-export const decisionResults = ['viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
+export const decisionResults = ['page', 'viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
 /** What `routes` answers. */
@@ -50,7 +52,7 @@ export interface DecisionServerOptions {
 const longestBody = 8_192;
 const longestComment = 1_024;
 const path =
-  /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)\/decision$/;
+  /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)(\/decision)?$/;
 const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
 
 const statuses: Readonly<Record<DecisionFault, number>> = {
@@ -99,9 +101,9 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     response: ServerResponse,
     status: number,
     body: object | string,
-    how: DecisionResult | Pick<RouteAnswer, 'result' | 'headers'>,
+    result: DecisionResult,
+    head: Readonly<Record<string, string>> = {},
   ): void => {
-    const { result, headers } = typeof how === 'string' ? { result: how } : how;
     options.onResult?.(result);
     if (response.headersSent || response.destroyed) return;
     const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -110,7 +112,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       'content-length': Buffer.byteLength(text),
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
-      ...headers,
+      ...head,
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
       ...(status === 429 && { 'retry-after': '5' }),
       // What of a body was not read would be read as the next request.
@@ -126,10 +128,15 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     const from = request.socket.remoteAddress ?? '';
     if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
     const answered = await options.routes?.(request);
-    if (answered !== undefined) return send(response, answered.status, answered.body, answered);
-    const [, namespace, kind, name] = path.exec(request.url ?? '') ?? [];
+    if (answered !== undefined)
+      return send(response, answered.status, answered.body, answered.result, answered.headers);
+    const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');
+    if (decision === undefined) {
+      if (request.method === 'GET') return send(response, 200, decisionPage, 'page', decisionPageHeaders);
+      return send(response, 405, { error: 'method' }, 'malformed');
+    }
     const place: Place = { namespace, kind, name };
     const token = bearer.exec(request.headers.authorization ?? '')?.[1];
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');

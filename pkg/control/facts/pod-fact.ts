@@ -30,6 +30,8 @@ export interface PodFact {
   /** Uids of known helpers that have listeners of their own, as injection wrote them. */
   readonly helpers: readonly number[];
   readonly createdAt: number;
+  /** The API server's picture of a static pod: admission does not reach the pod, and to delete the picture ends nothing. */
+  readonly static: boolean;
 }
 
 function jsonFields(text: string | undefined): Fields {
@@ -100,6 +102,7 @@ export function podFact(raw: KubeObject): PodFact {
     capture: jsonFields(notes[annotations.injected])['mode'] === 'NamedPort' ? 'NamedPort' : 'Redirect',
     helpers: sidecars.length === 0 ? noHelpers : helpersOf(sidecars[0] ?? {}),
     createdAt: timeOf(metadata.creationTimestamp),
+    static: notes[annotations.mirror] !== undefined,
   };
 }
 

@@ -140,6 +140,7 @@ describe('repair', () => {
 
   test('asked to, it evicts a few at a time, that very pod, only as the leader, and bears a refusal', async () => {
     const { state, clock, repair, evicted, flags } = await setUp(true);
+    state.pods.put(pod('fixed', { ...bare, annotations: { 'kubernetes.io/config.mirror': 'x' } }));
     for (let at = 0; at < 8; at++) state.pods.put(pod(`bare${at}`, bare));
     state.pods.put(pod('system', { ...bare, namespace: 'kube-system' }));
     flags.leading = false;
@@ -151,6 +152,7 @@ describe('repair', () => {
     flags.budget = true;
     await clock.advanceAsync(30_000);
     expect(evicted).toHaveLength(3);
+    expect(JSON.stringify(evicted)).not.toContain('fixed');
     expect(evicted[0]).toEqual(['/api/v1/namespaces/ml/pods/bare0/eviction', { preconditions: { uid: 'uid-bare0' } }]);
     await repair.close();
     await clock.advanceAsync(120_000);

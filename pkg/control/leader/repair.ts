@@ -81,7 +81,9 @@ export function startRepair(options: RepairOptions): Repair {
         type: 'Warning',
         reason: 'SidecarMissing',
         action: 'Check',
-        note: 'The pod has the inference label and no sidecar: it is not governed. Delete it, so that it is created again with one.',
+        note: pod.static
+          ? 'A static pod has the inference label: admission does not reach it, and it is not governed. Run the model from a Deployment.'
+          : 'The pod has the inference label and no sidecar: it is not governed. Delete it, so that it is created again with one.',
       });
     }
     for (const pod of unlabelled) {
@@ -104,7 +106,8 @@ export function startRepair(options: RepairOptions): Repair {
     }
   };
   const evict = async (pods: readonly PodFact[]): Promise<void> => {
-    const allowed = pods.filter((pod) => !exemptNamespaces.includes(pod.namespace)).slice(0, evictions);
+    // The kubelet draws the picture of a static pod anew, and the pod runs on.
+    const allowed = pods.filter((pod) => !pod.static && !exemptNamespaces.includes(pod.namespace)).slice(0, evictions);
     for (const { namespace, name, uid } of allowed) {
       if (!leading()) return;
       try {

@@ -137,6 +137,8 @@ export function problemsOf(
   if (entry.policy === undefined) return { problems: [], overridden: [] };
   const live = pods.filter(counts);
   const bare = live.filter((pod) => !pod.sidecar);
+  const fixed = bare.filter((pod) => pod.static);
+  const deletable = bare.filter((pod) => !pod.static);
   const { problems, overridden } = noticesOf(entry, live, sources);
   return {
     problems: [
@@ -151,7 +153,18 @@ export function problemsOf(
         : [
             {
               type: 'PodsWithoutSidecar' as const,
-              message: `Not governed, since they have no sidecar: ${namesOf(bare)}. Delete them, so that they are created again.`,
+              message: [
+                ...(deletable.length === 0
+                  ? []
+                  : [
+                      `Not governed, since they have no sidecar: ${namesOf(deletable)}. Delete them, so that they are created again.`,
+                    ]),
+                ...(fixed.length === 0
+                  ? []
+                  : [
+                      `Not governed, since admission does not reach static pods: ${namesOf(fixed)}. Run the model from a Deployment.`,
+                    ]),
+              ].join(' '),
             },
           ]),
       ...problems,

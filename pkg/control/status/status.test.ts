@@ -320,14 +320,16 @@ describe('what is wrong with a policy', () => {
       },
       ({ state }) => {
         state.pods.put(pod('a'));
-        state.pods.put(pod('bare', { spec: { initContainers: [] } }));
+        const bare = { spec: { initContainers: [] } };
+        state.pods.put(pod('bare', bare));
+        state.pods.put(pod('fixed', { ...bare, annotations: { 'kubernetes.io/config.mirror': 'x' } }));
         const done = pod('done', { spec: { initContainers: [] }, status: { phase: 'Succeeded' } });
         state.pods.put(done);
         state.clusterPolicies.put(clusterPolicy('base', { tls: { inbound: 'Mutual' }, mode: 'Enforce' }));
       },
     );
     expect(words.map((one) => one.split(':', 1)[0])).toEqual(['PodsWithoutSidecar', 'RuleCannotFire', 'Conflicted']);
-    expect(words[0]).toContain('ml/bare. Delete');
+    expect(words[0]).toMatch(/ml\/bare\. Delete.* static pods: ml\/fixed\. Run the model from a Deployment/);
     expect(words[1]).toContain('access[never]');
     expect(overridden).toEqual([{ field: 'spec.tls.inbound', by: 'cluster/base' }]);
   });

@@ -20,7 +20,7 @@ export const accessRule = {
     { kind: 'Needs', field: 'tokenInput', beside: 'effect', is: 'Allow', message: 'belongs to Allow rules: remove it' },
   ],
   properties: {
-    name,
+    name: { ...name, 'x-sidegate-example': 'engineers-chat' },
     effect: {
       type: 'string',
       enum: ['Allow', 'Deny'],
@@ -78,6 +78,7 @@ export const accessRule = {
       type: 'object',
       description:
         'Budgets of this rule, for each caller. Of all rules that allow a request the first with budget left is charged. Allow rules only.',
+      'x-sidegate-example': '{ requestsPerMinute: 60, maxOutputTokens: 4096 }',
       properties: {
         requestsPerMinute: {
           ...count,

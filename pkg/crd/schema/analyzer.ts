@@ -8,7 +8,7 @@ export const analyzer = {
   description: 'An external classifier or a Presidio-compatible service.',
   required: ['name', 'url'],
   properties: {
-    name,
+    name: { ...name, 'x-sidegate-example': 'pii-ner' },
     url: { ...url, description: 'Its analyse endpoint.', 'x-sidegate-example': 'https://presidio.ml.svc/analyze' },
     timeout: {
       ...duration,

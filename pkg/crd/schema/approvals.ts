@@ -7,6 +7,7 @@ import type { SchemaNode } from '../schema-node.ts';
 export const approvals = {
   type: 'object',
   description: 'Who decides where a rule says RequireApproval. Without approvers such requests are refused.',
+  'x-sidegate-example': '{ approvers: [{ group: ml-leads }] }',
   properties: {
     approvers: {
       type: 'array',

@@ -11,7 +11,7 @@ export const guard = {
   required: ['name', 'direction', 'match', 'action'],
   'x-sidegate-conditions': [{ kind: 'Needs', field: 'replacement', beside: 'action', is: 'Mask' }],
   properties: {
-    name,
+    name: { ...name, 'x-sidegate-example': 'no-secrets' },
     direction: {
       type: 'string',
       enum: ['Request', 'Response'],
@@ -30,6 +30,7 @@ export const guard = {
     match: {
       type: 'object',
       description: 'What it looks for: any of them. At least one of `detectors`, `patterns` and `words`.',
+      'x-sidegate-example': '{ detectors: [Secrets] }',
       'x-sidegate-conditions': [
         { kind: 'AtLeastOne', of: ['detectors', 'patterns', 'words'] },
         { kind: 'Needs', field: 'patternMaxLength', beside: 'patterns' },

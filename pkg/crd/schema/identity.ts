@@ -67,10 +67,11 @@ export const provider = {
     },
   ],
   properties: {
-    name,
+    name: { ...name, 'x-sidegate-example': 'corp' },
     oidc: {
       type: 'object',
       description: 'Tokens (JWT) of an OpenID Connect issuer.',
+      'x-sidegate-example': '{ issuer: https://idp.example.com, audiences: [inference] }',
       required: ['issuer', 'audiences'],
       'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
@@ -134,6 +135,7 @@ export const provider = {
     serviceAccount: {
       type: 'object',
       description: 'Service-account tokens of a Kubernetes cluster.',
+      'x-sidegate-example': '{ audiences: [inference] }',
       required: ['audiences'],
       'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
@@ -169,6 +171,7 @@ export const provider = {
     clientCertificate: {
       type: 'object',
       description: 'Client certificates of the TLS connection.',
+      'x-sidegate-example': '{ caFile: /etc/sidegate/callers-ca.pem }',
       required: ['caFile'],
       'x-sidegate-local': true,
       properties: {
@@ -200,12 +203,19 @@ export const provider = {
       'x-sidegate-example': '{ claim: email }',
       required: ['claim'],
       properties: {
-        claim: { type: 'string', minLength: 1, maxLength: 256, description: 'Claim that holds the name.' },
+        claim: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 256,
+          description: 'Claim that holds the name.',
+          'x-sidegate-example': 'email',
+        },
         prefix: {
           type: 'string',
           maxLength: 64,
           description: 'What Kubernetes puts before it.',
           'x-sidegate-default': 'nothing',
+          'x-sidegate-example': '"oidc:"',
         },
       },
     },

@@ -58,6 +58,7 @@ export const replacement = {
       enum: ['Label', 'Partial', 'Hash', 'Constant'],
       description:
         'Label: `[label]`. Partial: all but the last `keep` letters and digits become `*`. Hash: `[label:1f3a…]`, keyed, equal for equal values. Constant: `text`.',
+      'x-sidegate-example': 'Hash',
     },
     keep: {
       type: 'integer',
@@ -65,8 +66,14 @@ export const replacement = {
       maximum: 8,
       description: 'Letters and digits that Partial leaves at the end.',
       'x-sidegate-default': '4',
+      'x-sidegate-example': '2',
     },
-    text: { type: 'string', maxLength: 64, description: 'What Constant puts; may be empty.' },
+    text: {
+      type: 'string',
+      maxLength: 64,
+      description: 'What Constant puts; may be empty.',
+      'x-sidegate-example': '"(removed)"',
+    },
   },
 } as const satisfies SchemaNode;
 

@@ -67,6 +67,7 @@ export const responseLimit = {
           ...duration,
           'x-sidegate-bounds': { least: '1ms', most: '1m' },
           description: 'Time between two departures.',
+          'x-sidegate-example': '100ms',
         },
       },
     },

@@ -29,16 +29,24 @@ export const selector = {
           },
         ],
         properties: {
-          key: { type: 'string', minLength: 1, maxLength: 317, description: 'Key of the label.' },
+          key: {
+            type: 'string',
+            minLength: 1,
+            maxLength: 317,
+            description: 'Key of the label.',
+            'x-sidegate-example': 'tier',
+          },
           operator: {
             type: 'string',
             enum: ['In', 'NotIn', 'Exists', 'DoesNotExist'],
             description: 'How it is compared.',
+            'x-sidegate-example': 'Exists',
           },
           values: {
             type: 'array',
             maxItems: 64,
             description: 'For In and NotIn.',
+            'x-sidegate-example': '[prod, staging]',
             items: { type: 'string', maxLength: 63, description: 'A value.' },
           },
         },

@@ -7,34 +7,34 @@ const subjectProperties = {
     type: 'boolean',
     enum: [true],
     description: 'Everybody, proven or not: for health checks and scrapers. Stands alone.',
-    'x-sidegate-example': '{ anyone: true }',
+    'x-sidegate-example': 'true',
   },
   authenticated: {
     type: 'boolean',
     enum: [true],
     description: "Any proven caller of this policy's providers.",
-    'x-sidegate-example': '{ authenticated: true }',
+    'x-sidegate-example': 'true',
   },
   group: {
     type: 'string',
     minLength: 1,
     maxLength: 256,
     description: 'A group of the caller, as the provider says it.',
-    'x-sidegate-example': '{ group: ml-eng }',
+    'x-sidegate-example': 'ml-eng',
   },
   subject: {
     type: 'string',
     minLength: 1,
     maxLength: 512,
     description: 'One caller: `sub` of the token, SPIFFE URI or certificate subject.',
-    'x-sidegate-example': '{ subject: "system:serviceaccount:ml:batch" }',
+    'x-sidegate-example': '"system:serviceaccount:ml:batch"',
   },
   scope: {
     type: 'string',
     minLength: 1,
     maxLength: 256,
     description: "A scope of the caller's token.",
-    'x-sidegate-example': '{ scope: inference }',
+    'x-sidegate-example': 'inference',
   },
   provider: {
     type: 'string',
@@ -43,7 +43,7 @@ const subjectProperties = {
     'x-sidegate-form': 'the name of a provider of this policy, or cluster/POLICY/NAME',
     description:
       "Narrows the subject to one provider: a name under this policy's `identity.providers`, `cluster/POLICY/NAME`, or `cluster/NAME` for every cluster policy's provider of that name. Without it: the providers that this policy declares.",
-    'x-sidegate-example': '{ group: sre, provider: cluster/base/corp }',
+    'x-sidegate-example': 'cluster/base/corp',
   },
 } as const satisfies Record<string, SchemaNode>;
 
@@ -85,14 +85,14 @@ export const approver = {
       minLength: 1,
       maxLength: 256,
       description: 'A group of the Kubernetes user who decides.',
-      'x-sidegate-example': '{ kubernetesGroup: ml-leads }',
+      'x-sidegate-example': 'ml-leads',
     },
     kubernetesUser: {
       type: 'string',
       minLength: 1,
       maxLength: 256,
       description: 'A Kubernetes user.',
-      'x-sidegate-example': '{ kubernetesUser: ana@example.com }',
+      'x-sidegate-example': 'ana@example.com',
     },
   },
 } as const satisfies SchemaNode;

@@ -5,6 +5,7 @@ import type { SchemaNode } from '../schema-node.ts';
 export const tls = {
   type: 'object',
   description: 'The wire between callers and the sidecar.',
+  'x-sidegate-example': '{ inbound: Mutual, minVersion: TLSv1.3 }',
   properties: {
     inbound: {
       type: 'string',
@@ -28,7 +29,12 @@ export const tls = {
       'x-sidegate-example': '{ secretName: my-pki-cert }',
       'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['issuer', 'secretName'] }],
       properties: {
-        issuer: { type: 'string', enum: ['Sidegate'], description: "Sidegate's own authority issues and renews it." },
+        issuer: {
+          type: 'string',
+          enum: ['Sidegate'],
+          description: "Sidegate's own authority issues and renews it.",
+          'x-sidegate-example': 'Sidegate',
+        },
         secretName: {
           type: 'string',
           pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$',
@@ -37,6 +43,7 @@ export const tls = {
           'x-sidegate-cluster':
             'a sidecar that runs on its own reads no Secrets: name the files by --tls-cert and --tls-key, or by --tls-pkcs12, and remove this field',
           description: 'Secret of type kubernetes.io/tls (PEM) or with PKCS#12.',
+          'x-sidegate-example': 'my-pki-cert',
         },
       },
     },

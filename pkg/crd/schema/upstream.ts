@@ -7,12 +7,14 @@ export const upstream = {
   type: 'object',
   description: 'The model that requests go to, and the key that it wants.',
   'x-sidegate-default': "the pod's own model on its declared port",
+  'x-sidegate-example': '{ ports: [{ containerPort: 8000 }] }',
   'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['ports', 'hosted'] }],
   properties: {
     ports: {
       type: 'array',
       maxItems: 16,
       description: "The model's ports.",
+      'x-sidegate-example': '[{ containerPort: 8000 }, { containerPort: 8001 }]',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['containerPort'],
       items: {
@@ -44,6 +46,7 @@ export const upstream = {
           caSecretRef: {
             ...secretRef,
             description: 'Authorities (PEM) that the certificate of a TLS port must come from.',
+            'x-sidegate-example': '{ name: model-ca, key: ca.crt }',
           },
           caFile: {
             ...filePath,
@@ -66,7 +69,13 @@ export const upstream = {
       description: 'A model elsewhere, for a pod that has none of its own. Instead of `ports`.',
       'x-sidegate-example': '{ url: "https://api.example.com" }',
       required: ['url'],
-      properties: { url: { ...url, description: 'https URL of the endpoint; plain http only on a loopback address.' } },
+      properties: {
+        url: {
+          ...url,
+          description: 'https URL of the endpoint; plain http only on a loopback address.',
+          'x-sidegate-example': '"https://api.example.com"',
+        },
+      },
     },
     credential: {
       type: 'object',
@@ -78,6 +87,7 @@ export const upstream = {
         secretRef: {
           ...secretRef,
           description: "A Secret: in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy.",
+          'x-sidegate-example': '{ name: vllm-key, key: api-key }',
         },
         file: {
           ...filePath,

@@ -29,6 +29,7 @@ export const secretRef = {
       pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$',
       maxLength: 253,
       description: 'Name of the Secret.',
+      'x-sidegate-example': 'my-secret',
       'x-sidegate-form': 'the name of a Secret',
     },
     key: {
@@ -36,6 +37,7 @@ export const secretRef = {
       pattern: '^[-._a-zA-Z0-9]+$',
       maxLength: 253,
       description: 'Key in its data.',
+      'x-sidegate-example': 'ca.crt',
       'x-sidegate-form': 'a key of a Secret: letters, digits, -, _ and .',
     },
   },

@@ -6,11 +6,12 @@ import { encodeFrame, streamPath, streamProtocol } from '../../../pkg/wire/index
 import { controllerName } from '../../support/stream.ts';
 import { show } from '../bench.ts';
 import type { Bench, Row } from '../bench.ts';
+import { controllerProcess } from './control-process.ts';
 import type { Ask, Tell } from './control-server.ts';
 
 /**
  * The controller's streams: how long an edit takes until every sidecar has acknowledged it, how long all take to come back
- * after a restart, and what they cost in memory. The server is a process of its own; the sidecars are simulated here by as
+ * after a restart, and what they cost in memory; then the whole controller (control-process.ts). The server is a process of its own; the sidecars are simulated here by as
  * many TLS connections, each from a loopback address of its own.
  *
  * @param counts Numbers of sidecars; edits are measured at each, reconnecting at the last.
@@ -21,7 +22,7 @@ export async function controlStreams(
 ): Promise<Row[]> {
   const rows: Row[] = [];
   for (const count of counts) rows.push(...(await measure(count, count === counts.at(-1))));
-  return rows;
+  return [...rows, ...(await controllerProcess(bench.short ? [20] : [100, 1_000], bench.short ? 1 : 4))];
 }
 
 async function measure(count: number, restart: boolean): Promise<Row[]> {
