@@ -11,6 +11,7 @@ import { footprint } from './figures/footprint.ts';
 import { large } from './figures/large.ts';
 import { latency } from './figures/latency.ts';
 import { manyPatterns } from './figures/patterns.ts';
+import { record } from './figures/record.ts';
 import { costOfEvents, crowd, firstFrames, lagAndHold, lateEvents } from './figures/streaming.ts';
 import { throughput } from './figures/throughput.ts';
 import { mutations } from './figures/webhook.ts';
@@ -31,6 +32,7 @@ const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   footprint,
   mutations,
   controlStreams,
+  record,
 };
 
 /** It stops by itself: no figure takes more than a minute, all of them some minutes. */

@@ -19,7 +19,7 @@ export interface SqliteStoreOptions {
   /** Program of the thread that searches, where it is not the source beside this file: its bundle. */
   readonly thread?: URL;
   readonly clock: Clock;
-  /** Bytes of pages that SQLite keeps in memory; default 64 MiB. */
+  /** Bytes of pages that SQLite keeps in memory where it writes, and as many where it searches; default 32 MiB. */
   readonly cacheBytes?: number;
 }
 
@@ -35,7 +35,7 @@ const lineFeed = 0x0a;
  * @throws StoreError not_a_store, unavailable
  */
 export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
-  const { path, clock, cacheBytes = 64 * 1024 * 1024 } = options;
+  const { path, clock, cacheBytes = 32 * 1024 * 1024 } = options;
   const lock = guarded(() => holdLock(`${path}-lock`));
   const db = guarded(() => {
     // Nothing in files of the system's temporary folder: a container with a read-only root has none.

@@ -1,0 +1,143 @@
+// The recorder: reads its settings, opens the store, takes records in until it is told to stop.
+import { createPrivateKey } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../../pkg/base/index.ts';
+import type { Logger } from '../../pkg/base/index.ts';
+import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
+import type { ClusterAccess } from '../../pkg/kube/index.ts';
+import { watchTlsFiles } from '../../pkg/pki/index.ts';
+import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
+import type { Ending } from '../../pkg/process/index.ts';
+import {
+  createAuditAuthorizer,
+  createAuditServer,
+  createCommitter,
+  createIngestServer,
+  keepAuthorities,
+  keepHeads,
+  keepUp,
+  openSqliteStore,
+  recorderMetrics,
+  watchVanished,
+} from '../../pkg/recorder/index.ts';
+import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
+import { parseSettings, usage } from './settings.ts';
+import type { Settings } from './settings.ts';
+import { watchTrust } from './trust.ts';
+
+function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
+  const host = process.env['KUBERNETES_SERVICE_HOST'];
+  if (host === undefined) throw new Error('this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig');
+  return inClusterAccess({ host, port: process.env['KUBERNETES_SERVICE_PORT'] });
+}
+
+/** In the image the thread that searches is a bundle of its own, and this file a chunk in the folder beside it. */
+const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('../recorder-search.js', import.meta.url) };
+
+async function run(settings: Settings, logger: Logger): Promise<void> {
+  const clock = systemClock;
+  const meters = createMeters();
+  const metrics = recorderMetrics(meters);
+  const serving = await watchTlsFiles({
+    certFile: join(settings.tls, 'tls.crt'),
+    keyFile: join(settings.tls, 'tls.key'),
+    clock,
+    logger,
+  });
+  const trust = watchTrust(settings.trust, clock, logger);
+  mkdirSync(settings.data, { recursive: true, mode: 0o700 });
+  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock, ...thread });
+  const committer = createCommitter({
+    store,
+    clock,
+    logger,
+    onCommit: metrics.committed,
+    onFailure: metrics.commitFailed,
+  });
+  const heads =
+    settings.logKey === undefined
+      ? undefined
+      : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
+  // Before anything that they have signed.
+  const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
+  const upkeep = keepUp({ store, clock, logger, retentionDays: settings.retentionDays });
+  const running: { ending?: Ending } = {};
+  const server = await createIngestServer({
+    port: settings.listen.port,
+    ...(settings.listen.host === '' ? {} : { host: settings.listen.host }),
+    serving,
+    bundle: trust.current,
+    trustDomain: settings.trustDomain,
+    namespace: settings.namespace,
+    store,
+    committer,
+    clock,
+    logger,
+    observer: metrics,
+  });
+  const vanished = watchVanished({
+    store,
+    connected: server.connected,
+    clock,
+    logger,
+    onVanished: metrics.vanished,
+  });
+  const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
+  const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
+    { name: 'status', values: { atMost: 20 } },
+  ]);
+  const audit = await createAuditServer({
+    port: settings.audit.port,
+    ...(settings.audit.host === '' ? {} : { host: settings.audit.host }),
+    serving,
+    store,
+    committer,
+    authorizer: createAuditAuthorizer(client, clock),
+    clock,
+    logger,
+    onAnswered: (status) => answered.add([String(status)]),
+  });
+  meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
+  meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => store.log().size);
+  meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
+  meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
+  meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
+  meters.reading(
+    'sidegate_recorder_unindexed',
+    'Sessions not yet found by text without reading them.',
+    () => upkeep.stats()?.unindexed,
+  );
+  const admin = await createAdminServer({
+    host: settings.admin.host === '' ? '::' : settings.admin.host,
+    port: settings.admin.port,
+    logger,
+    metrics: meters,
+    ready() {
+      const reasons = [
+        ...(running.ending?.stopping === true ? ['stopping'] : []),
+        ...(committer.full ? ['store_behind'] : []),
+      ];
+      return { ready: reasons.length === 0, reasons };
+    },
+  });
+  logger.info('recorder is up', { port: server.port, audit: audit.port, admin: admin.port, entries: store.log().size });
+
+  running.ending = endOnSignals(logger, async () => {
+    await audit.close();
+    await server.close();
+    await vanished.close();
+    await stopAuthorities();
+    client.close();
+    await upkeep.close();
+    await heads?.sign();
+    heads?.close();
+    trust.close();
+    serving.close();
+    await store.close();
+    await admin.close();
+  });
+}
+
+await runProcess('recorder', usage, parseSettings(process.argv.slice(2), process.env), run);
