@@ -98,7 +98,7 @@ bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quie
 	$(NODE) test/bench/main.ts
 
 .PHONY: gen
-gen: $(STAMP) ## Write what is generated: docs/policy.md, crds/, the chart's README, manifests/install.yaml, prepared patterns
+gen: $(STAMP) ## Write what is generated: docs/policy.md, docs/cli.md, crds/, the chart's README, manifests/install.yaml, prepared patterns
 	$(NODE) cmd/gen/main.ts
 
 .PHONY: check

@@ -6,7 +6,7 @@ import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
 import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
-import { createApprovalCache, createApprovalDesk } from './approvals/index.ts';
+import { createApprovalCache, createApprovalDesk, sealWith } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
@@ -206,6 +206,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     events,
     replica,
+    seal: sealWith(() => authority.authority()),
     leading: () => lease.leading(),
     onStep: metrics.approval,
     onProblem: metrics.approvalProblem,

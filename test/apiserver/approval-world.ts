@@ -117,6 +117,7 @@ export async function approvalWorld(server: ApiServer): Promise<ApprovalWorld> {
       const cache = createApprovalCache({ client: by, clock: systemClock, logger: silentLogger });
       await cache.whenSynced();
       const desk = createApprovalDesk({
+        seal: (digest) => `hmac-${digest}`,
         client: by,
         cache,
         clock,

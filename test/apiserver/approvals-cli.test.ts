@@ -67,7 +67,7 @@ async function approval(name: string, excerpt = 'print [secret]'): Promise<void>
       requester: { provider: 'p/corp', issuer: 'https://idp', subject: 'ana', kubernetesUser: 'ana' },
       operation: 'Chat',
       model: 'llama-3',
-      digest: `sha256:${'a'.repeat(64)}`,
+      digest: `hmac-sha256:${'a'.repeat(64)}`,
       excerpt,
       approvers: [{ kubernetesUser: 'lea' }],
       required: 1,

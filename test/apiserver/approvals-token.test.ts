@@ -137,7 +137,7 @@ async function approval(more: object = {}): Promise<string> {
         pod: { name: 'llama', uid: 'u-2' },
         requester: { provider: 'p/corp', issuer: issuer.url, subject: 'ana', kubernetesUser: 'ana@example.com' },
         operation: 'Chat',
-        digest: `sha256:${'a'.repeat(64)}`,
+        digest: `hmac-sha256:${'a'.repeat(64)}`,
         excerpt: 'print [secret]',
         approvers: [{ group: 'leads', provider: 'p/corp' }, { kubernetesGroup: 'leads' }],
         required: 2,

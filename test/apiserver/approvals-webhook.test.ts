@@ -42,7 +42,7 @@ const approval = (name: string) => ({
     pod: { name: 'llama', uid: 'u-2' },
     requester: { provider: 'p/corp', issuer: 'https://idp', subject: 'ana', kubernetesUser: 'ana' },
     operation: 'Chat',
-    digest: `sha256:${'a'.repeat(64)}`,
+    digest: `hmac-sha256:${'a'.repeat(64)}`,
     excerpt: 'print [secret]',
     approvers: [{ kubernetesGroup: 'ml-leads' }],
     required: 2,

@@ -51,7 +51,7 @@ describe('opening', () => {
       requester: ana,
       operation: 'Chat',
       model: 'llama-3',
-      digest: `sha256:${'a'.repeat(64)}`,
+      digest: `hmac-sha256:${'a'.repeat(64)}`,
       session: 'session-a-1',
       excerpt: 'print [secret]',
       approvers: [{ kubernetesGroup: 'ml-leads' }, { group: 'leads', provider: 'p/corp' }],
@@ -131,7 +131,7 @@ describe('opening', () => {
         apiVersion: 'sidegate.dev/v1alpha1',
         kind: 'InferenceApproval',
         metadata: { namespace, name: next },
-        spec: { ...spec, digest: `sha256:${'0'.repeat(64)}` },
+        spec: { ...spec, digest: `hmac-sha256:${'0'.repeat(64)}` },
       },
       { namespace },
     );

@@ -33,7 +33,7 @@ const specs: Readonly<Record<Kind, Fields>> = {
     requester: { provider: 'corp', issuer: 'https://idp.example.com', subject: 'ana' },
     operation: 'Chat',
     model: 'llama-3',
-    digest: `sha256:${'a'.repeat(64)}`,
+    digest: `hmac-sha256:${'a'.repeat(64)}`,
     excerpt: 'print [secret]',
     approvers: [{ group: 'ml-leads' }, { kubernetesGroup: 'ml-leads' }],
     required: 2,

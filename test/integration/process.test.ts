@@ -236,6 +236,27 @@ describe('SIGTERM', () => {
   });
 });
 
+describe('a policy edit', () => {
+  test('ends a stream that is no longer allowed in the moment in which it is taken', async () => {
+    const sidecar = await startUp('--audit=audit.jsonl');
+    endless();
+    let got = '';
+    const answer = post(sidecar.port, stream, (text) => (got = text));
+    await until(() => got.includes('word'), 'the stream');
+    writeFileSync(join(folder, 'next.yaml'), basePolicy(issuer.url).replace('ml-eng', 'others'));
+    renameSync(join(folder, 'next.yaml'), join(folder, 'policy.yaml'));
+    expect((await answer).text).toContain('"code":"policy_changed"');
+    await until(() => events('audit.jsonl').some(({ type }) => type === 'end'), 'the end on record');
+    // By the process's own clock: when it took the policy, and when the stream was over.
+    const taken = events('audit.jsonl').filter(({ what }) => what === 'policy');
+    const end = events('audit.jsonl').find(({ type }) => type === 'end');
+    const at = (event: Record<string, unknown> | undefined): number => Date.parse(String(event?.['time']));
+    expect(taken).toHaveLength(2);
+    expect(at(end) - at(taken[1])).toBeLessThan(1_000);
+    expect(end).toMatchObject({ outcome: 'ended', code: 'policy_changed' });
+  });
+});
+
 describe('settings', () => {
   test('that are wrong are told all together, with exit code 2', async () => {
     const sidecar = start(['--upstream=ftp://x', '--listen=nowhere', '--log-level=loud', '--grace=-1', '--tls-cert=a']);

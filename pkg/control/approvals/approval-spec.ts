@@ -3,6 +3,7 @@ import type { ApprovalProblem, ApprovalSpec } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import type { ApprovalAskMessage, PodName } from '../../wire/index.ts';
 import type { PodSnapshot } from '../stream/index.ts';
+import type { Seal } from './seal.ts';
 
 /** What the policies of a pod say of approvals. */
 export interface AskTerms {
@@ -62,6 +63,7 @@ export function approvalSpec(
   pod: PodName,
   snapshot: PodSnapshot,
   now: number,
+  seal: Seal,
 ): ApprovalSpecResource | ApprovalProblem {
   const { approvals, rules } = termsOf(snapshot);
   const approvers = approvals === undefined ? [] : approverResources(approvals, pod.namespace);
@@ -71,6 +73,8 @@ export function approvalSpec(
   if (ask.rules.length === 0 || !ask.rules.every((rule) => rules.has(rule))) return 'unavailable';
   const { provider, issuer, subject, kubernetesUser } = ask.requester;
   if (![provider, issuer, subject, kubernetesUser ?? '', ask.model ?? ''].every(isStorable)) return 'unavailable';
+  const digest = seal(ask.digest);
+  if (digest === undefined) return 'unavailable';
   return {
     policies: snapshot.sources.map(({ kind, name, uid, generation }) => ({ kind, name, uid, generation })),
     rules: ask.rules,
@@ -79,7 +83,7 @@ export function approvalSpec(
     requester: { provider, issuer, subject, ...(kubernetesUser !== null && { kubernetesUser }) },
     operation: ask.operation,
     ...(ask.model !== null && { model: ask.model }),
-    digest: ask.digest,
+    digest,
     session: ask.session,
     excerpt: ask.excerpt.toWellFormed(),
     approvers,

@@ -15,6 +15,7 @@ import type { ApprovalStep } from './approval-writer.ts';
 import { approvalLimits } from './limits.ts';
 import type { ApprovalLimits } from './limits.ts';
 import { createOpener } from './opener.ts';
+import type { Seal } from './seal.ts';
 import { tellProblem, tellState } from './waiter.ts';
 import type { Waiter } from './waiter.ts';
 
@@ -39,6 +40,7 @@ export interface ApprovalDeskOptions {
   readonly logger: Logger;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly replica: string;
+  readonly seal: Seal;
   readonly leading: () => boolean;
   readonly onStep?: (step: ApprovalStep) => void;
   readonly onProblem?: (problem: ApprovalProblem) => void;
@@ -184,7 +186,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
   };
 
   const ask = async (waiter: Waiter, message: ApprovalAskMessage, snapshot: PodSnapshot): Promise<void> => {
-    const spec = approvalSpec(message, waiter.pod, snapshot, clock.now());
+    const spec = approvalSpec(message, waiter.pod, snapshot, clock.now(), options.seal);
     if (typeof spec === 'string') return refuse(waiter, spec);
     const got = await patiently(waiter, () => opener.open(waiter.pod, spec));
     if (got === undefined || typeof got === 'string') return refuse(waiter, got ?? 'unavailable');

@@ -8,3 +8,4 @@ export { createApprovalDesk } from './desk.ts';
 export type { ApprovalKeeper } from './desk.ts';
 export { approvalLimits } from './limits.ts';
 export type { ApprovalLimits } from './limits.ts';
+export { sealWith } from './seal.ts';

@@ -79,10 +79,11 @@ export const approvalSpecSchema = {
     model: { type: 'string', minLength: 1, maxLength: 256, description: 'The model that they named.' },
     digest: {
       type: 'string',
-      pattern: '^sha256:[0-9a-f]{64}$',
-      maxLength: 71,
-      description: 'Of the body that is held: approval is of exactly these bytes.',
-      'x-sidegate-form': 'sha256: and 64 hexadecimal digits',
+      pattern: '^hmac-sha256:[0-9a-f]{64}$',
+      maxLength: 76,
+      description:
+        'Of the body that is held: approval is of exactly these bytes. Keyed, so that nobody can try what the masked text was.',
+      'x-sidegate-form': 'hmac-sha256: and 64 hexadecimal digits',
     },
     session: { type: 'string', minLength: 1, maxLength: 64, description: 'The session in the record.' },
     excerpt: { type: 'string', maxLength: 4096, description: 'The text in question, masked for what nobody may see.' },
