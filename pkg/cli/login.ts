@@ -2,15 +2,15 @@ import { describeError } from '../base/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { parseFlags } from './flags.ts';
 import type { Flags } from './flags.ts';
-import { fieldsOf, textOf } from './login/json.ts';
 import { LoginError } from './login/login-io.ts';
 import { chosen, discover, loginByBrowser, loginByDevice } from './login/oidc.ts';
 import type { OidcClient } from './login/oidc.ts';
+import { loginByAssertion, loginBySaml } from './login/saml.ts';
 import { endOf, profilePath, writeProfile } from './login/profile.ts';
 import type { TokenKind } from './login/profile.ts';
 
 const usage = `sidegate login --issuer URL --client-id ID [flags]
-sidegate login --url URL --assertion FILE [flags]
+sidegate login --url URL (--saml NAME | --assertion FILE) [flags]
 
 Logs in, and leaves what sidegate token prints a fresh token from, in a file that only you can read.
 
@@ -25,8 +25,9 @@ OpenID Connect, in the browser (authorization code with PKCE) or with a code (--
   --token KIND           access or id: which of the tokens sidecars are shown; default access
   --redirect-host NAME   127.0.0.1 or localhost (Entra ID); default 127.0.0.1
 
-SAML 2.0, with an assertion:
+SAML 2.0, in the browser or with an assertion; it cannot be renewed:
   --url URL              the token endpoint's address (tokens.url of the chart)
+  --saml NAME            identity provider of the chart's values
   --assertion FILE       assertion or response, XML
   --audience TEXT        default the first of the identity provider's
 
@@ -46,6 +47,7 @@ const specs = {
   token: { kind: 'text', choices: ['access', 'id'] },
   'redirect-host': { kind: 'text', choices: ['127.0.0.1', 'localhost'] },
   url: { kind: 'text' },
+  saml: { kind: 'text' },
   assertion: { kind: 'text' },
   ca: { kind: 'text' },
   profile: { kind: 'text' },
@@ -96,27 +98,21 @@ async function byOidc(flags: Flags, io: CommandIo, again: string): Promise<void>
   if (!renewal) io.stderr('The issuer gave nothing to renew the token with: log in again when it ends.\n');
 }
 
-/** RFC 7522 at the controller's token endpoint. */
-async function byAssertion(flags: Flags, io: CommandIo, again: string): Promise<void> {
-  const [url, file, audience, caFile] = ['url', 'assertion', 'audience', 'ca'].map((name) => flags.text(name));
-  if (url === undefined || file === undefined) throw new LoginError('--url and --assertion are needed');
-  const { status, body } = await io.login.exchange({
-    url: `${url.replace(/\/$/, '')}/v1/token`,
-    form: {
-      grant_type: 'urn:ietf:params:oauth:grant-type:saml2-bearer',
-      assertion: Buffer.from(io.readFile(file)).toString('base64url'),
-      ...(audience !== undefined && { audience }),
-    },
+/** At the controller's token endpoint. */
+async function bySaml(flags: Flags, io: CommandIo, again: string): Promise<void> {
+  const [url, idp, file, caFile] = ['url', 'saml', 'assertion', 'ca'].map((name) => flags.text(name));
+  if (url === undefined || (idp === undefined) === (file === undefined))
+    throw new LoginError('--url is needed, and --saml or --assertion');
+  const endpoint = {
+    url: url.replace(/\/$/, ''),
+    audience: flags.text('audience'),
     ca: caFile === undefined ? undefined : io.readFile(caFile),
-  });
-  const fields = fieldsOf(body);
-  const token = textOf(fields['access_token']);
-  if (status !== 200 || token === undefined) {
-    const why = textOf(fields['error']) ?? `status ${status}`;
-    throw new LoginError(
-      `the assertion was not exchanged: ${why.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 100)} (docs/identity.md)`,
-    );
-  }
+  };
+  const person = { redirectHost: '127.0.0.1', tell: (text: string) => io.stderr(text) };
+  const token =
+    file === undefined
+      ? await loginBySaml(io.login, person, endpoint, idp ?? '')
+      : await loginByAssertion(io.login, endpoint, io.readFile(file));
   writeProfile(io.login, flags.text('profile') ?? 'default', { token, expiresAt: endOf(token), again });
 }
 
@@ -138,7 +134,7 @@ export const loginCommand: Command = {
     try {
       const name = flags.text('profile') ?? 'default';
       profilePath(io.login, name);
-      await (flags.text('assertion') === undefined ? byOidc : byAssertion)(flags, io, commandLine(args));
+      await (flags.text('url') === undefined ? byOidc : bySaml)(flags, io, commandLine(args));
       io.stderr(
         `Logged in. export OPENAI_API_KEY=$(kubectl sidegate token${name === 'default' ? '' : ` --profile ${name}`})\n`,
       );

@@ -1,3 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { request } from 'node:https';
+import { inflateRawSync } from 'node:zlib';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,13 +8,29 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { loginIo } from '../../cmd/kubectl-sidegate/login-io.ts';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
+import { createDecisionServer } from '../../pkg/control/decisions/index.ts';
+import type { DecisionServer } from '../../pkg/control/decisions/index.ts';
+import {
+  createBrowserLogin,
+  createLoginCodes,
+  createTokenExchange,
+  createTokenGiver,
+  createTokenRoutes,
+  createUsedAssertions,
+} from '../../pkg/control/tokens/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { IdentityResult } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
-import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { afterTokenKeyStep, createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { createClusterAuthority } from '../cluster/certificates.ts';
 import { createBrowser } from '../support/browser.ts';
 import { clientId, startLoginIssuer } from '../support/login-issuer.ts';
 import type { LoginIssuer } from '../support/login-issuer.ts';
+import { createMemoryObjects } from '../support/memory-config-maps.ts';
+import { assertionXml, audience as url, responseXml, signed } from '../support/saml-idp.ts';
+import type { AssertionWords } from '../support/saml-idp.ts';
+import { startSamlWorld } from '../support/saml-world.ts';
+import type { SamlWorld } from '../support/saml-world.ts';
 import { until } from '../support/wait.ts';
 
 // Logging in at a real issuer, with the files and the sockets of the program itself; the browser is the test's.
@@ -73,6 +92,9 @@ async function judged(token: string, audience = 'inference'): Promise<IdentityRe
     verifier.close();
   }
 }
+
+const claimsIn = (token: string): object =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as object;
 
 describe('by browser', () => {
   test('leaves a file that is the person’s alone, from which a token is printed that a sidecar takes', async () => {
@@ -208,13 +230,122 @@ describe('a token that is about to end', () => {
   });
 });
 
+describe('SAML', () => {
+  let world: SamlWorld;
+  let endpoint: DecisionServer;
+  let ca: string;
+  beforeEach(async () => {
+    world = await startSamlWorld();
+    const authority = await createClusterAuthority('authority');
+    ca = join(folder, 'ca.pem');
+    writeFileSync(ca, authority.cert);
+    const keys = afterTokenKeyStep(undefined, 'create', world.clock.now());
+    const { clock, verifier: saml } = world;
+    const logger = silentLogger;
+    const used = createUsedAssertions({ client: createMemoryObjects(), clock, logger, namespace: 'sidegate-system' });
+    const audiences = new Map([['okta', ['inference']]]);
+    const revocations = { revokes: () => false };
+    const giver = createTokenGiver({ used, revocations, keys: () => keys, url, audiences, clock, logger });
+    const codes = createLoginCodes({ used, clock });
+    const shared = { saml, giver, codes, url, turns: { take: () => true }, keys: () => keys, clock, logger };
+    endpoint = await createDecisionServer({
+      host: '127.0.0.1',
+      port: 0,
+      material: await authority.issue('login', [], ['localhost']),
+      decider: { view: nobody, decide: nobody },
+      routes: createTokenRoutes({
+        exchange: createTokenExchange(shared),
+        browser: createBrowserLogin(shared),
+        keys: () => keys,
+        clock,
+      }),
+      clock,
+      logger,
+    });
+  });
+  afterEach(async () => {
+    await endpoint.close();
+    world.close();
+  });
+  const nobody = () => Promise.reject(new Error('nobody decides here'));
+  const at = (): string => `https://localhost:${endpoint.port}`;
+  const signedFor = (words: AssertionWords): string =>
+    signed(world.okta, assertionXml(world.okta, { now: world.clock.now(), ...words }));
+
+  /** One request of a browser. */
+  const visit = (target: string, more: { readonly cookie?: string; readonly form?: string } = {}) =>
+    new Promise<{ status: number; headers: IncomingHttpHeaders }>((resolve, reject) => {
+      const sent = request(
+        new URL(target),
+        {
+          method: more.form === undefined ? 'GET' : 'POST',
+          rejectUnauthorized: false,
+          agent: false,
+          headers: {
+            ...(more.cookie !== undefined && { cookie: more.cookie }),
+            ...(more.form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
+          },
+        },
+        (response) => {
+          response.resume();
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers }));
+        },
+      );
+      sent.on('error', reject);
+      sent.end(more.form);
+    });
+
+  test('in the browser: the identity provider’s answer comes by POST, and the program has its token', async () => {
+    const command = start(['login', '--url', at(), '--saml', 'okta', '--ca', ca]);
+    await until(() => shown.length > 0 || command.err.length > 0);
+    const begun = await visit(shown[0] ?? '');
+    const [cookie = ''] = begun.headers['set-cookie'] ?? [];
+    expect(begun.status).toBe(303);
+    expect(cookie).toMatch(/^__Host-sidegate-login=[\w-]+; Max-Age=600; Path=\/; Secure; HttpOnly; SameSite=None$/);
+    const idp = new URL(begun.headers.location ?? '');
+    expect(idp.origin + idp.pathname).toBe('https://idp.example.com/sso');
+    const asked = inflateRawSync(Buffer.from(idp.searchParams.get('SAMLRequest') ?? '', 'base64')).toString();
+    const inResponseTo = / ID="([^"]*)"/.exec(asked)?.[1] ?? '';
+    const response = responseXml(world.okta, signedFor({ recipient: `${url}/v1/saml/acs`, inResponseTo }));
+    const form = new URLSearchParams({ SAMLResponse: Buffer.from(response).toString('base64') }).toString();
+    const back = await visit(`${at()}/v1/saml/acs`, { cookie: cookie.split(';')[0] ?? '', form });
+    expect([back.status, back.headers['set-cookie']?.[0]]).toEqual([303, expect.stringContaining('Max-Age=0')]);
+    const page = await fetch(back.headers.location ?? '', { headers: { connection: 'close' } });
+    expect(await page.text()).toContain('You may close this window');
+    expect(await command.done).toMatchObject({ code: 0 });
+    const { code, out } = await sidegate('token', '--min-life', '1ms');
+    expect([code, claimsIn(out)]).toEqual([0, expect.objectContaining({ iss: `${url}/saml/okta`, sub: 'ana' })]);
+  });
+
+  test('with an assertion; when its token ends there is nothing to renew it with, and that is said', async () => {
+    const file = join(folder, 'assertion.xml');
+    writeFileSync(file, signedFor({ subject: 'bob' }));
+    const flags = ['login', '--url', `${at()}/`, '--assertion', file, '--ca', ca, '--profile', 'saml'];
+    expect(await sidegate(...flags)).toMatchObject({ code: 0, err: expect.stringContaining('token --profile saml') });
+    expect(claimsIn((await sidegate('token', '--profile', 'saml')).out)).toMatchObject({ sub: 'bob' });
+    const over = await sidegate('token', '--profile', 'saml', '--min-life', '16m');
+    expect(over).toMatchObject({ code: 1, out: '', err: expect.stringContaining('cannot be renewed') });
+    expect(over.err).toContain(`kubectl sidegate login --url ${at()}/ --assertion`);
+    expect(await sidegate(...flags)).toMatchObject({ code: 1, err: expect.stringContaining('invalid_grant') });
+  });
+
+  test('at an endpoint whose authority is not known: nothing is sent', async () => {
+    const file = join(folder, 'assertion.xml');
+    writeFileSync(file, signedFor({}));
+    const unknown = await sidegate('login', '--url', at(), '--assertion', file);
+    expect(unknown).toMatchObject({ code: 1, err: expect.stringMatching(/certificate/i) });
+    expect(await sidegate('login', '--url', at(), '--assertion', file, '--ca', ca)).toMatchObject({ code: 0 });
+  });
+});
+
 describe('what is wrong is said', () => {
   test.each([
     [['token'], 1, 'nobody is logged in as profile default'],
     [['token', '--profile', '../x'], 1, '--profile must be'],
     [['token', '--min-life', 'soon'], 2, '--min-life must be a duration'],
     [['login'], 1, '--issuer and --client-id are needed'],
-    [['login', '--assertion', 'x'], 1, '--url and --assertion are needed'],
+    [['login', '--url', 'https://127.0.0.1:1'], 1, '--url is needed, and --saml or --assertion'],
+    [['login', '--url', 'https://127.0.0.1:1', '--saml', 'a', '--assertion', 'b'], 1, '--saml or --assertion'],
     [['login', '--issuer', 'http://idp.example.com', '--client-id', 'x'], 1, 'is not asked without TLS'],
     [['login', '--issuer', 'https://127.0.0.1:1', '--client-id', 'x'], 1, 'ECONNREFUSED'],
     [['login', '--token', 'both'], 2, '--token must be one of access, id'],

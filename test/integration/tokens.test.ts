@@ -1,9 +1,14 @@
-import { createHmac, createPublicKey } from 'node:crypto';
+import { createHash, createHmac, createPublicKey } from 'node:crypto';
+import { inflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import samlp from 'samlp';
 import { silentLogger } from '../../pkg/base/index.ts';
+import { createBucket } from '../../pkg/control/stream/index.ts';
 import {
+  createBrowserLogin,
+  createLoginCodes,
   createTokenExchange,
+  createTokenGiver,
   createUsedAssertions,
   issuerOf,
   withTokenIssuer,
@@ -15,7 +20,7 @@ import { afterTokenKeyStep, createIdentityVerifier, signToken, tokenKeySet } fro
 import type { TokenKeyState } from '../../pkg/identity/index.ts';
 import { createMemoryObjects } from '../support/memory-config-maps.ts';
 import type { MemoryObjects } from '../support/memory-config-maps.ts';
-import { assertionXml, audience as url, recipient, signed } from '../support/saml-idp.ts';
+import { assertionXml, audience as url, recipient, responseXml, signed } from '../support/saml-idp.ts';
 import type { AssertionWords } from '../support/saml-idp.ts';
 import { startSamlWorld } from '../support/saml-world.ts';
 import type { SamlWorld } from '../support/saml-world.ts';
@@ -41,8 +46,7 @@ beforeEach(() => {
 const replica = () => {
   const { clock, verifier } = world;
   const used = createUsedAssertions({ client: objects, clock, logger: silentLogger, namespace: 'sidegate-system' });
-  const exchange = createTokenExchange({
-    saml: verifier,
+  const giver = createTokenGiver({
     used,
     revocations: { revokes: ({ subject }) => subject === revoked },
     keys: () => keys,
@@ -54,7 +58,11 @@ const replica = () => {
     clock,
     logger: silentLogger,
   });
-  return { used, exchange };
+  const codes = createLoginCodes({ used, clock });
+  const shared = { saml: verifier, giver, codes, url, turns: createBucket(clock, 5, 50), logger: silentLogger };
+  const exchange = createTokenExchange(shared);
+  const browser = createBrowserLogin({ ...shared, keys: () => keys, clock });
+  return { used, exchange, browser };
 };
 const assertion = (words: AssertionWords = {}, idp = world.okta): string =>
   signed(idp, assertionXml(idp, { now: world.clock.now(), ...words }));
@@ -168,7 +176,7 @@ describe('an assertion becomes a token', () => {
     const by = replica();
     const ends = world.clock.now() + 120_000;
     const done = await by.exchange.exchange(form(assertion({ sessionEnds: ends })));
-    expect(done).toMatchObject({ kind: 'token', expiresInSeconds: 120 });
+    expect(done).toMatchObject({ kind: 'token', expiresAt: ends });
     expect(await exchanged(form(assertion({ sessionEnds: world.clock.now() - 1 })))).toBe('invalid_grant');
   });
 
@@ -266,6 +274,144 @@ test('a replica exchanges so many and no more: others wait', async () => {
 test('more groups than a token holds', async () => {
   const groups = Array.from({ length: 1_000 }, (_, at) => `group-of-some-length-${at}`);
   expect(await exchanged(form(assertion({ groups })))).toBe('invalid_grant');
+});
+
+/** SAML by browser: a program begins it, the identity provider's answer comes by POST, a code goes back to the program. */
+describe('a login by browser', () => {
+  const verifier = 'v'.repeat(43);
+  const redirect = 'http://127.0.0.1:4711/callback';
+  const asked = (more: Readonly<Record<string, string>> = {}): URLSearchParams =>
+    new URLSearchParams({
+      redirect_uri: redirect,
+      state: 's-1',
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+      ...more,
+    });
+  /** The request that the browser brings to the identity provider, and the cookie that it keeps. */
+  const begun = (more: Readonly<Record<string, string>> = {}, idp = 'okta') => {
+    const step = replica().browser.begin(idp, asked(more));
+    if (step.kind === 'fault') return { fault: step.fault, cookie: '', id: '', xml: '', location: '' };
+    const url = new URL(step.location);
+    const xml = inflateRawSync(Buffer.from(url.searchParams.get('SAMLRequest') ?? '', 'base64')).toString();
+    return { cookie: step.cookie, id: / ID="([^"]*)"/.exec(xml)?.[1] ?? '', xml, location: step.location };
+  };
+  const answered = (inResponseTo: string, words: AssertionWords = {}, idp = world.okta): URLSearchParams => {
+    const xml = responseXml(idp, assertion({ recipient: `${url}/v1/saml/acs`, inResponseTo, ...words }, idp));
+    return new URLSearchParams({ SAMLResponse: Buffer.from(xml).toString('base64'), RelayState: '' });
+  };
+  /** Where the browser goes, or the error. */
+  const consumed = async (answer: URLSearchParams, cookie: string | undefined): Promise<string> => {
+    const step = await replica().browser.consume(answer, cookie);
+    return step.kind === 'fault' ? step.fault : step.location;
+  };
+  const redeemed = (code: string, more: Readonly<Record<string, string>> = {}): Promise<string> =>
+    exchanged(
+      new URLSearchParams({
+        grant_type: 'authorization_code',
+        code,
+        code_verifier: verifier,
+        redirect_uri: redirect,
+        ...more,
+      }),
+    );
+  const codeIn = (location: string): string => new URL(location).searchParams.get('code') ?? '';
+
+  test('ends with a token for the program, whichever replica is asked at each step', async () => {
+    const { cookie, id, xml, location } = begun();
+    expect(location).toMatch(/^https:\/\/idp\.example\.com\/sso\?SAMLRequest=/);
+    expect(xml).toContain(`AssertionConsumerServiceURL="${url}/v1/saml/acs"`);
+    expect(xml).toContain(`<saml:Issuer>${url}</saml:Issuer>`);
+    const back = await consumed(answered(id), cookie);
+    expect(back).toMatch(/^http:\/\/127\.0\.0\.1:4711\/callback\?code=[0-9a-f]{64}\.[\w-]{43}&state=s-1$/);
+    // Neither the cookie nor the record shows anything.
+    const [record] = objects.objects.values();
+    expect(JSON.stringify(record)).not.toContain('ana');
+    expect(Buffer.from(cookie, 'base64url').toString()).not.toContain(id);
+    const token = await redeemed(codeIn(back));
+    expect(await judged(token)).toMatchObject({ identity: { subject: 'ana' } });
+    expect(await redeemed(codeIn(back))).toBe('invalid_grant');
+    expect(await consumed(answered(id), cookie)).toMatch(/^http/);
+  });
+
+  test('its answer is taken once, of the right request, in the right browser, in time', async () => {
+    const { cookie, id } = begun();
+    const other = begun();
+    const answer = answered(id);
+    expect(await consumed(answer, undefined)).toBe('invalid_request');
+    expect(await consumed(answer, other.cookie)).toBe('invalid_grant');
+    expect(await consumed(answer, `${cookie.slice(0, -4)}AAAA`)).toBe('invalid_request');
+    expect(await consumed(answered(id, { recipient }), cookie)).toBe('invalid_grant');
+    const unasked = responseXml(world.okta, assertion({ recipient: `${url}/v1/saml/acs` }));
+    const form = new URLSearchParams({ SAMLResponse: Buffer.from(unasked).toString('base64') });
+    expect(await consumed(form, cookie)).toBe('invalid_grant');
+    // The answer to a request is no assertion for the token endpoint.
+    const brought = new URLSearchParams({
+      grant_type: 'urn:ietf:params:oauth:grant-type:saml2-bearer',
+      assertion: answer.get('SAMLResponse') ?? '',
+    });
+    expect(await exchanged(brought)).toBe('invalid_grant');
+    expect(await consumed(answer, cookie)).toMatch(/^http/);
+    expect(await consumed(answer, cookie)).toBe('invalid_grant');
+    const late = begun();
+    world.clock.advance(600_000);
+    expect(await consumed(answered(late.id), late.cookie)).toBe('invalid_request');
+  });
+
+  test('of another identity provider than was asked: refused', async () => {
+    const { cookie, id } = begun();
+    expect(await consumed(answered(id, {}, world.other), cookie)).toBe('invalid_grant');
+    expect(begun({}, 'unknown').fault).toBe('temporarily_unavailable');
+  });
+
+  test('the code is of no use to who has not begun it, twice, or later', async () => {
+    const fresh = async (): Promise<string> => {
+      const { cookie, id } = begun();
+      return codeIn(await consumed(answered(id), cookie));
+    };
+    for (const more of [
+      { code_verifier: 'w'.repeat(43) },
+      { code_verifier: 'short' },
+      { redirect_uri: 'http://127.0.0.1:4712/callback' },
+    ]) {
+      const code = await fresh();
+      expect(await redeemed(code, more)).toBe('invalid_grant');
+    }
+    const code = await fresh();
+    const [record = '', key = ''] = code.split('.');
+    expect(await redeemed(`${record}.${'A'.repeat(43)}`)).toBe('invalid_grant');
+    expect(await redeemed(record)).toBe('invalid_grant');
+    // Who guessed at it has spent it.
+    expect(await redeemed(`${record}.${key}`)).toBe('invalid_grant');
+    const raced = await fresh();
+    const results = await Promise.all(Array.from({ length: 5 }, () => redeemed(raced)));
+    expect(results.filter((one) => one.startsWith('ey'))).toHaveLength(1);
+    const old = await fresh();
+    world.clock.advance(60_001);
+    expect(await redeemed(old)).toBe('invalid_grant');
+    expect(await redeemed(await fresh(), { code: '' })).toBe('invalid_grant');
+  });
+
+  test.each([
+    ['a site', { redirect_uri: 'https://evil.example.com/callback' }],
+    ['a host that looks like it', { redirect_uri: 'http://127.0.0.1.evil.example.com:80/callback' }],
+    ['a name before it', { redirect_uri: 'http://evil@127.0.0.1:80/callback' }],
+    ['another path', { redirect_uri: 'http://127.0.0.1:80/callback/../x' }],
+    ['no challenge', { code_challenge: '' }],
+    ['a plain challenge', { code_challenge_method: 'plain' }],
+    ['a state that is none', { state: 'a b' }],
+  ])('that would go to %s is not begun', (_name, more) => {
+    expect(begun(more).fault).toBe('invalid_request');
+  });
+
+  test('for an audience that is not allowed, or for who was revoked: refused', async () => {
+    const wanted = begun({ audience: 'admin' });
+    expect(await consumed(answered(wanted.id), wanted.cookie)).toBe('invalid_target');
+    revoked = 'ana';
+    const { cookie, id } = begun();
+    expect(await consumed(answered(id), cookie)).toBe('invalid_grant');
+    expect(objects.objects.size).toBe(0);
+  });
 });
 
 describe('a token', () => {

@@ -1,8 +1,9 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { codeByBrowser, printable, randomText } from './code-by-browser.ts';
+import type { BrowserPerson } from './code-by-browser.ts';
 import { claimsOf, fieldsOf, textOf } from './json.ts';
 import type { Fields } from './json.ts';
 import { LoginError } from './login-io.ts';
-import type { LoginIo, LoopbackAnswer, LoopbackRequest } from './login-io.ts';
+import type { LoginIo } from './login-io.ts';
 import type { TokenKind } from './profile.ts';
 
 /** A client of an OpenID Connect issuer, as the flags name it. It has no secret that would be one on a person's machine. */
@@ -77,11 +78,10 @@ async function tryForTokens(
   return { access, id, refresh };
 }
 
-/** Words of others are shown without what moves a terminal's cursor. */
-const errorOf = (fields: Fields): string | undefined =>
-  textOf(fields['error'])
-    ?.replaceAll(/[^\x20-\x7e]/g, '?')
-    .slice(0, 100);
+function errorOf(fields: Fields): string | undefined {
+  const error = textOf(fields['error']);
+  return error === undefined ? undefined : printable(error);
+}
 
 /** The one of them that sidecars are shown. @throws LoginError */
 export function chosen(given: Given, kind: TokenKind): string {
@@ -91,82 +91,27 @@ export function chosen(given: Given, kind: TokenKind): string {
   return token;
 }
 
-const callbackPath = '/callback';
-const loginMs = 300_000;
-
-/** Authorization code with PKCE (RFC 7636) on a loopback address (RFC 8252 section 7.3). @throws LoginError */
+/** Authorization code with PKCE. @throws LoginError */
 export async function loginByBrowser(
   io: LoginIo,
   client: OidcClient,
   endpoints: Endpoints,
-  person: { readonly redirectHost: string; tell(text: string): void },
+  person: BrowserPerson,
 ): Promise<Given> {
-  if (endpoints.authorization === undefined) throw new LoginError(`${client.issuer} names no authorization endpoint`);
-  const [verifier, state, nonce] = [random(), random(), random()];
-  const { promise: code, resolve, reject } = Promise.withResolvers<string>();
-  code.catch(() => undefined);
-  const answer = ({ method, target }: LoopbackRequest): LoopbackAnswer => {
-    const url = new URL(target, 'http://127.0.0.1');
-    if (method !== 'GET' || url.pathname !== callbackPath) return { status: 404, text: 'nothing is here' };
-    const told = (name: string): string => url.searchParams.get(name) ?? '';
-    // Whoever guesses the port has not guessed this: it is no answer to what was asked.
-    if (!same(told('state'), state)) return { status: 400, text: 'this is no answer to a login that was begun here' };
-    const issuer = url.searchParams.get('iss');
-    if (issuer !== null && issuer !== client.issuer) reject(new LoginError('another issuer answered (RFC 9207)'));
-    else if (told('code') !== '') resolve(told('code'));
-    else
-      reject(
-        new LoginError(
-          `the issuer refused: ${told('error')
-            .replaceAll(/[^\x20-\x7e]/g, '?')
-            .slice(0, 100)}`,
-        ),
-      );
-    return { status: 200, text: 'You may close this window and go back to the terminal.' };
-  };
-  const server = await io.listen({
-    answer,
-    ms: loginMs,
-    late: () => reject(new LoginError('nobody logged in within five minutes')),
+  const { issuer, clientId, scope, extra, ca } = client;
+  if (endpoints.authorization === undefined) throw new LoginError(`${issuer} names no authorization endpoint`);
+  const nonce = randomText();
+  const { code, redirect, verifier } = await codeByBrowser(io, person, {
+    address: endpoints.authorization,
+    parameters: { response_type: 'code', client_id: clientId, scope, nonce, ...extra },
+    issuer,
   });
-  try {
-    const redirect = `http://${person.redirectHost}:${server.port}${callbackPath}`;
-    const url = new URL(endpoints.authorization);
-    const parameters = {
-      response_type: 'code',
-      client_id: client.clientId,
-      redirect_uri: redirect,
-      scope: client.scope,
-      state,
-      nonce,
-      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-      code_challenge_method: 'S256',
-      ...client.extra,
-    };
-    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
-    const shown = io.browse(url.href);
-    person.tell(`${shown ? 'Log in in the browser, or open' : 'Open'} this address: ${url.href}\n`);
-    const form = {
-      grant_type: 'authorization_code',
-      code: await code,
-      redirect_uri: redirect,
-      code_verifier: verifier,
-    };
-    const given = await askForTokens(io, { endpoint: endpoints.token, ca: client.ca }, client, form);
-    // OpenID Connect Core section 3.1.3.7: an ID token of another login was put in this one's place.
-    if (given.id !== undefined && claimsOf(given.id)?.['nonce'] !== nonce)
-      throw new LoginError('the ID token is of another login');
-    return given;
-  } finally {
-    server.close();
-  }
-}
-
-const random = (): string => randomBytes(32).toString('base64url');
-
-function same(a: string, b: string): boolean {
-  const [left, right] = [a, b].map((text) => createHash('sha256').update(text).digest());
-  return left !== undefined && right !== undefined && timingSafeEqual(left, right);
+  const form = { grant_type: 'authorization_code', code, redirect_uri: redirect, code_verifier: verifier };
+  const given = await askForTokens(io, { endpoint: endpoints.token, ca }, client, form);
+  // OpenID Connect Core section 3.1.3.7: an ID token of another login was put in this one's place.
+  if (given.id !== undefined && claimsOf(given.id)?.['nonce'] !== nonce)
+    throw new LoginError('the ID token is of another login');
+  return given;
 }
 
 /** RFC 8628: for a terminal without a browser. @throws LoginError */

@@ -29,6 +29,8 @@ export interface RouteAnswer {
   readonly status: number;
   /** JSON, or what becomes it. */
   readonly body: object | string;
+  /** More of the head. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly result: DecisionResult;
 }
 
@@ -100,16 +102,17 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     status: number,
     body: object | string,
     result: DecisionResult,
-    kind: Readonly<Record<string, string>> = { 'content-type': 'application/json' },
+    head: Readonly<Record<string, string>> = {},
   ): void => {
     options.onResult?.(result);
     if (response.headersSent || response.destroyed) return;
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     response.writeHead(status, {
-      ...kind,
+      'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
+      ...head,
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
       ...(status === 429 && { 'retry-after': '5' }),
       // What of a body was not read would be read as the next request.
@@ -125,7 +128,8 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     const from = request.socket.remoteAddress ?? '';
     if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
     const answered = await options.routes?.(request);
-    if (answered !== undefined) return send(response, answered.status, answered.body, answered.result);
+    if (answered !== undefined)
+      return send(response, answered.status, answered.body, answered.result, answered.headers);
     const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');

@@ -1,7 +1,10 @@
 // For the rest of pkg/control.
+export { createBrowserLogin } from './browser-login.ts';
+export { createLoginCodes } from './login-codes.ts';
 export { createRevocations, readRevocation } from './revocations.ts';
 export type { Revocations } from './revocations.ts';
 export { createTokenExchange } from './token-exchange.ts';
+export { createTokenGiver } from './token-giver.ts';
 export { issuerOf, withTokenIssuer } from './token-issuer.ts';
 export type { TokenIssuerKeys } from './token-issuer.ts';
 export { startTokenKeyKeeper } from './token-key-keeper.ts';

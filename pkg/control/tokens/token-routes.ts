@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../base/index.ts';
 import { tokenKeySet } from '../../identity/index.ts';
 import type { TokenKeyState } from '../../identity/index.ts';
 import { readBody } from '../decisions/index.ts';
 import type { RouteAnswer, Routes } from '../decisions/index.ts';
+import type { BrowserLogin, Step } from './browser-login.ts';
 import { accessTokenType } from './token-exchange.ts';
-import type { ExchangeFault, TokenExchange } from './token-exchange.ts';
+import type { TokenExchange } from './token-exchange.ts';
+import type { ExchangeFault } from './token-giver.ts';
 
 /** An assertion of the greatest length, base64, percent-encoded, and some room. */
 const longestForm = 300_000;
@@ -16,34 +19,84 @@ const statuses: Readonly<Record<ExchangeFault, number>> = {
   unsupported_grant_type: 400,
   temporarily_unavailable: 503,
 };
+const refused = (fault: ExchangeFault): RouteAnswer => ({
+  status: statuses[fault],
+  body: { error: fault },
+  result: 'refused',
+});
+const malformed = (status: number, error: string): RouteAnswer => ({ status, body: { error }, result: 'malformed' });
 
-/** `POST /v1/token` (RFC 6749 section 3.2) and `GET /v1/keys`, a JWK set. */
+/** This host alone, by TLS alone, out of reach of scripts. The answer comes by POST from another site. */
+const cookieName = '__Host-sidegate-login';
+const cookieEnd = 'Path=/; Secure; HttpOnly; SameSite=None';
+const cookieSeconds = 600;
+
+function cookieOf({ headers }: IncomingMessage): string | undefined {
+  const found = (headers.cookie ?? '').split(';').map((one) => one.trim().split('='));
+  const values = found.filter(([name]) => name === cookieName);
+  return values.length === 1 ? values[0]?.[1] : undefined;
+}
+
+function stepAnswer(step: Step): RouteAnswer {
+  if (step.kind === 'fault') return refused(step.fault);
+  const { location, cookie } = step;
+  const age = cookie === '' ? 0 : cookieSeconds;
+  const headers = {
+    location,
+    'set-cookie': `${cookieName}=${cookie}; Max-Age=${age}; ${cookieEnd}`,
+    'referrer-policy': 'no-referrer',
+  };
+  return { status: 303, body: {}, headers, result: 'decided' };
+}
+
+/**
+ * `POST /v1/token` (RFC 6749 section 3.2), `GET /v1/keys`, a JWK set, and for browsers `GET /v1/saml/NAME/login` and
+ * `POST /v1/saml/acs`.
+ */
 export function createTokenRoutes(options: {
   readonly exchange: TokenExchange;
+  readonly browser: BrowserLogin;
   readonly keys: () => TokenKeyState | undefined;
+  readonly clock: Pick<Clock, 'now'>;
 }): Routes {
-  const exchange = async (request: IncomingMessage): Promise<RouteAnswer> => {
-    if (request.method !== 'POST') return { status: 405, body: { error: 'method' }, result: 'malformed' };
+  const { browser, clock } = options;
+  const formOf = async (request: IncomingMessage): Promise<URLSearchParams | RouteAnswer> => {
+    if (request.method !== 'POST') return malformed(405, 'method');
     if (!/^application\/x-www-form-urlencoded(?:;|$)/i.test(request.headers['content-type'] ?? ''))
-      return { status: 400, body: { error: 'invalid_request' }, result: 'malformed' };
+      return malformed(400, 'invalid_request');
     const form = await readBody(request, longestForm);
-    if (form === undefined) return { status: 413, body: { error: 'too_large' }, result: 'malformed' };
-    const done = await options.exchange.exchange(new URLSearchParams(form));
-    if (done.kind === 'fault') return { status: statuses[done.fault], body: { error: done.fault }, result: 'refused' };
-    const { token, expiresInSeconds } = done;
+    return form === undefined ? malformed(413, 'too_large') : new URLSearchParams(form);
+  };
+  const exchange = async (request: IncomingMessage): Promise<RouteAnswer> => {
+    const form = await formOf(request);
+    if (!(form instanceof URLSearchParams)) return form;
+    const done = await options.exchange.exchange(form);
+    if (done.kind === 'fault') return refused(done.fault);
     const body = {
-      access_token: token,
+      access_token: done.token,
       issued_token_type: accessTokenType,
       token_type: 'Bearer',
-      expires_in: expiresInSeconds,
+      expires_in: Math.floor((done.expiresAt - clock.now()) / 1_000),
     };
     return { status: 200, body, result: 'decided' };
   };
-  return async (request) => {
-    if (request.url === '/v1/token') return await exchange(request);
-    if (request.url !== '/v1/keys' || request.method !== 'GET') return undefined;
+  const consume = async (request: IncomingMessage): Promise<RouteAnswer> => {
+    const form = await formOf(request);
+    if (!(form instanceof URLSearchParams)) return form;
+    return stepAnswer(await browser.consume(form, cookieOf(request)));
+  };
+  const keySet = (): RouteAnswer => {
     const state = options.keys();
-    if (state === undefined) return { status: 503, body: { error: 'temporarily_unavailable' }, result: 'failed' };
+    if (state === undefined) return { ...refused('temporarily_unavailable'), result: 'failed' };
     return { status: 200, body: tokenKeySet(state), result: 'viewed' };
+  };
+  return async (request) => {
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    if (path === '/v1/token') return await exchange(request);
+    if (path === '/v1/saml/acs') return await consume(request);
+    if (request.method !== 'GET') return undefined;
+    if (path === '/v1/keys') return keySet();
+    const [, idp] = /^\/v1\/saml\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/login$/.exec(path) ?? [];
+    return idp === undefined ? undefined : stepAnswer(browser.begin(idp, new URLSearchParams(query)));
   };
 }

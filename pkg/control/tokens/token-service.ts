@@ -3,8 +3,12 @@ import { openSamlVerifier } from '../../identity/index.ts';
 import type { HttpGet, SamlIdp } from '../../identity/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import type { Routes } from '../decisions/index.ts';
+import { createBucket } from '../stream/index.ts';
+import { createBrowserLogin } from './browser-login.ts';
+import { createLoginCodes } from './login-codes.ts';
 import type { Revocations } from './revocations.ts';
 import { createTokenExchange } from './token-exchange.ts';
+import { createTokenGiver } from './token-giver.ts';
 import type { TokenIssuerKeys } from './token-issuer.ts';
 import { startTokenKeyKeeper } from './token-key-keeper.ts';
 import { createTokenRoutes } from './token-routes.ts';
@@ -29,7 +33,7 @@ export interface TokenServiceOptions {
   readonly url: string;
   readonly lifeMs: number;
   readonly idps: readonly (SamlIdp & { readonly audiences: readonly string[] })[];
-  readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'page' | 'delete'>;
+  readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'patch' | 'page' | 'delete'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Of Sidegate itself. */
@@ -41,6 +45,9 @@ export interface TokenServiceOptions {
   readonly onKeys: (keys: TokenIssuerKeys) => void;
 }
 
+/** Of a replica: a signature over a large document costs 0.1 s of the thread that policies go out by. */
+const assertionsPerSecond = 5;
+const assertionBurst = 50;
 /** Keys that cannot be read must not keep other policies from being served. */
 const settleMs = 10_000;
 
@@ -64,8 +71,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
   const saml = await openSamlVerifier({ idps, audience: url, clock, logger, get });
   const used = createUsedAssertions({ client, clock, logger, namespace });
   const keys = () => keeper.keys();
-  const exchange = createTokenExchange({
-    saml,
+  const giver = createTokenGiver({
     used,
     revocations,
     keys,
@@ -75,8 +81,12 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     clock,
     logger,
   });
+  const codes = createLoginCodes({ used, clock });
+  const turns = createBucket(clock, assertionsPerSecond, assertionBurst);
+  const exchange = createTokenExchange({ saml, giver, codes, url, turns, logger });
+  const browser = createBrowserLogin({ saml, giver, codes, keys, url, turns, clock, logger });
   return {
-    routes: createTokenRoutes({ exchange, keys }),
+    routes: createTokenRoutes({ exchange, browser, keys, clock }),
     settled,
     lead: () => keeper.kick(),
     sweep: () => used.sweep(),

@@ -1,5 +1,7 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import type { HttpGet } from '../http-get.ts';
+import { authnRequest } from './authn-request.ts';
+import type { AuthnRequest } from './authn-request.ts';
 import { checkAssertion } from './check-assertion.ts';
 import { followMetadata } from './metadata-source.ts';
 import type { MetadataPlace, MetadataSource } from './metadata-source.ts';
@@ -39,6 +41,8 @@ export interface SamlVerifier {
   verify(document: Uint8Array, at: Presented): Promise<ProvenPerson>;
   /** Where a browser is sent to log in; undefined: no such identity provider, or its metadata names no such place or is not here. */
   signOn(idp: string): string | undefined;
+  /** A request to log somebody in, whose answer is to come to `consumer`. Undefined as of {@link signOn}. */
+  request(idp: string, consumer: string): AuthnRequest | undefined;
   close(): void;
 }
 
@@ -66,6 +70,8 @@ export function createSamlVerifier(options: SamlOptions): SamlVerifier {
     const { entityId, metadata: place } = idp;
     known.set(entityId, { idp, source: followMetadata({ entityId, place, clock, logger, get }) });
   }
+  const signOn = (name: string): string | undefined =>
+    [...known.values()].find(({ idp }) => idp.name === name)?.source.current()?.signOn;
   return {
     async verify(document, { recipients, inResponseTo }) {
       const assertion = await provenAssertion(document, (issuer) => {
@@ -86,9 +92,10 @@ export function createSamlVerifier(options: SamlOptions): SamlVerifier {
         sessionEnds: assertion.sessionEnds,
       };
     },
-    signOn(name) {
-      for (const { idp, source } of known.values()) if (idp.name === name) return source.current()?.signOn;
-      return undefined;
+    signOn,
+    request(name, consumer) {
+      const at = signOn(name);
+      return at === undefined ? undefined : authnRequest({ signOn: at, issuer: audience, consumer }, clock.now());
     },
     close() {
       for (const { source } of known.values()) source.close();

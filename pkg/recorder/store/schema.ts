@@ -122,7 +122,8 @@ export function migrate(db: DatabaseSync): void {
       db.exec(`PRAGMA user_version = ${at + 1}`);
       db.exec('COMMIT');
     } catch (error) {
-      db.exec('ROLLBACK');
+      // Some errors have ended it already.
+      if (db.isTransaction) db.exec('ROLLBACK');
       throw error;
     }
   }

@@ -38,12 +38,14 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   const { path, clock, cacheBytes = 32 * 1024 * 1024 } = options;
   const lock = guarded(() => holdLock(`${path}-lock`));
   const db = guarded(() => {
+    // Nothing in files of the system's temporary folder: a container with a read-only root has none.
     const opened = new DatabaseSync(path, { timeout: 5_000 });
     try {
       opened.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
         PRAGMA foreign_keys = OFF;
+        PRAGMA temp_store = MEMORY;
         PRAGMA trusted_schema = OFF;
         PRAGMA secure_delete = ON;
         PRAGMA cache_size = ${-Math.ceil(cacheBytes / 1024)};

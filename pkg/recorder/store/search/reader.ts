@@ -45,6 +45,7 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
       db.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
+        PRAGMA temp_store = MEMORY;
         PRAGMA trusted_schema = OFF;
         PRAGMA cache_size = ${kilobytes};
         PRAGMA journal_size_limit = 67108864;

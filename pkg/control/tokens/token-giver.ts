@@ -1,0 +1,83 @@
+import { randomId } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { maxTokenLength, signToken } from '../../identity/index.ts';
+import type { ProvenPerson, TokenKeyState } from '../../identity/index.ts';
+import type { Revocations } from './revocations.ts';
+import { issuerOf } from './token-issuer.ts';
+import type { UsedAssertions } from './used-assertions.ts';
+
+/** Errors of RFC 6749 section 5.2 and RFC 8693 section 2.2.2: all that whoever asks learns. */
+export type ExchangeFault =
+  'invalid_request' | 'invalid_grant' | 'invalid_target' | 'unsupported_grant_type' | 'temporarily_unavailable';
+
+export interface GivenToken {
+  readonly kind: 'token';
+  readonly token: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
+export type Exchanged = { readonly kind: 'fault'; readonly fault: ExchangeFault } | GivenToken;
+
+export const exchangeFault = (fault: ExchangeFault): Exchanged => ({ kind: 'fault', fault });
+
+/** Gives tokens to people whom an assertion proved. An assertion gives one, whichever replica is asked. */
+export interface TokenGiver {
+  /**
+   * @param wanted the audience; undefined: the first of the identity provider's.
+   * @param keep makes of the token what is to stand in the record of the assertion; absent: nothing.
+   * @throws KubeError when the API server cannot be asked whether the assertion was used.
+   */
+  give(person: ProvenPerson, wanted: string | undefined, keep?: (given: GivenToken) => string): Promise<Exchanged>;
+}
+
+export interface TokenGiverOptions {
+  readonly used: UsedAssertions;
+  readonly revocations: Pick<Revocations, 'revokes'>;
+  /** Undefined: they are not here yet. */
+  readonly keys: () => TokenKeyState | undefined;
+  /** Of the token endpoint, without a slash at its end. */
+  readonly url: string;
+  /** Audiences that may be asked for, by identity provider. */
+  readonly audiences: ReadonlyMap<string, readonly string[]>;
+  /** Longest life of a token, milliseconds; default 15 min. */
+  readonly lifeMs?: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export function createTokenGiver(options: TokenGiverOptions): TokenGiver {
+  const { used, revocations, keys, url, audiences, clock, logger, lifeMs = 900_000 } = options;
+
+  return {
+    async give(person, wanted, keep) {
+      const allowed = audiences.get(person.idp) ?? [];
+      const audience = wanted ?? allowed[0];
+      if (audience === undefined || !allowed.includes(audience)) return exchangeFault('invalid_target');
+      const issuer = issuerOf(url, person.idp);
+      if (revocations.revokes({ issuer, subject: person.subject })) return exchangeFault('invalid_grant');
+      const key = keys()?.current;
+      if (key === undefined) return exchangeFault('temporarily_unavailable');
+      const issuedAt = clock.now();
+      const expiresAt = Math.min(issuedAt + lifeMs, person.sessionEnds ?? Number.POSITIVE_INFINITY);
+      if (expiresAt - issuedAt < 1_000) return exchangeFault('invalid_grant');
+      const { subject, groups, claims } = person;
+      const id = randomId();
+      const token = await signToken(key, { issuer, audience, subject, groups, claims, id, issuedAt, expiresAt });
+      if (token.length > maxTokenLength) {
+        logger.warn('somebody has more groups than a token holds', { idp: person.idp, groups: groups.length });
+        return exchangeFault('invalid_grant');
+      }
+      const given: GivenToken = { kind: 'token', token, expiresAt };
+      // Last, so that what failed for another reason can be tried again.
+      const { entityId, assertionId, usableUntil } = person;
+      const record = { entityId, id: assertionId, until: usableUntil, ...(keep && { kept: keep(given) }) };
+      if (!(await used.use(record))) {
+        logger.warn('an assertion was brought again', { idp: person.idp });
+        return exchangeFault('invalid_grant');
+      }
+      logger.info('a token was given', { idp: person.idp, id });
+      return given;
+    },
+  };
+}
