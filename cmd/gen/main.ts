@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { definitionYaml, policyDoc, resourceDefinitions } from '../../pkg/crd/index.ts';
 import { preparedProgramsText } from '../../pkg/detect/index.ts';
+import { cliDoc } from './cli-doc.ts';
 import { definitionTemplate } from './chart-definitions.ts';
 import { chartReadme } from './chart-readme.ts';
 import { findHelm, installManifest } from './install-manifest.ts';
@@ -13,6 +14,7 @@ const helm = findHelm(root);
 /** Each generated file with how it is made. */
 const generated: Readonly<Record<string, () => string>> = {
   'docs/policy.md': () => policyDoc(readFileSync(join(root, 'manifests/support-llm.yaml'), 'utf8')),
+  'docs/cli.md': cliDoc,
   'pkg/detect/automaton/prepared-programs.ts': preparedProgramsText,
   ...Object.fromEntries(
     resourceDefinitions().map((one) => [`crds/${one.metadata.name}.yaml`, () => definitionYaml(one)]),

@@ -1,3 +1,4 @@
 export type { Cluster, Command, CommandIo, ExitCode, HttpAnswer, HttpQuestion } from './command.ts';
 export type { LoginIo, WebAnswer } from './login/login-io.ts';
 export { run } from './run.ts';
+export { commands } from './commands.ts';

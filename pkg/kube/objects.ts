@@ -88,6 +88,7 @@ export const resources = {
     false,
   ),
   deployments: define('apps', 'v1', 'Deployment', 'deployments'),
+  statefulSets: define('apps', 'v1', 'StatefulSet', 'statefulsets'),
   inferencePolicies: define('sidegate.dev', 'v1alpha1', 'InferencePolicy', 'inferencepolicies'),
   clusterInferencePolicies: define(
     'sidegate.dev',

@@ -23,7 +23,7 @@ cluster at all.
 
   --file FILE            what \`audit export\` wrote, instead of a cluster
   --key FILE             public key (PEM) of the log; default: as the cluster publishes it. Keep your own copy: who can change the log could change that
-  --head FILE            a signed head that you kept: the log must contain what it signed. --save-head FILE: keeps the newest
+  --head FILE            a signed head that you kept: the log must contain what it signed; --save-head FILE: keeps the newest
   --authorities FILE     PEM of the authorities that alone may have certified sidecars; default: those that the log itself names. They are in ConfigMap
                          sidegate-trust; keep your own copies: who can write the log could name others
   --no-lines             entries and heads only, without the lines of sessions
