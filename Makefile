@@ -45,6 +45,10 @@ test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## On
 test-jitter: $(STAMP) ## Look for tests that race: sockets write late, by random times [TIER=integration]; what fails here may fail on a slow machine
 	NODE_OPTIONS="--import $(CURDIR)/test/support/jitter.ts" $(JEST) --forceExit --selectProjects $(or $(TIER),integration)
 
+.PHONY: test-chaos
+test-chaos: $(STAMP) ## Kill the recorder and sidecars KILLS=1000 times at random moments, count what is found; half an hour [SEED=number]
+	KILLS=$(or $(KILLS),1000) $(JEST) --selectProjects chaos --runInBand
+
 .PHONY: test-apiserver
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver

@@ -74,6 +74,8 @@ buildCluster();
 const apiServerTier = ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm'];
 const groups = [
   ['unit', 'integration', 'conformance', 'fuzz', 'layers'],
+  // By itself: it starts and kills processes all the time.
+  ['chaos'],
   // By themselves: API servers and a cluster beside them would take the time that others measure.
   runnable({ kernel: kernelFault(), chart: programsFault(['helm']), apiserver: programsFault(apiServerTier) }),
   nodeTier ? runnable({ node: nodeFault() }) : [],

@@ -106,7 +106,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
   meters.reading(
     'sidegate_recorder_unindexed',
-    'Sessions not yet found by text without reading them.',
+    'Blocks whose words are not in the index yet.',
     () => upkeep.stats()?.unindexed,
   );
   const admin = await createAdminServer({

@@ -1,11 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { openPodRecord } from '../../cmd/sidecar/record.ts';
 import type { PodRecord } from '../../cmd/sidecar/record.ts';
 import { randomId, silentLogger } from '../../pkg/base/index.ts';
@@ -24,7 +22,6 @@ import { pause, until } from '../support/wait.ts';
 
 const uid = 'uid-1';
 const source = `spiffe://cluster.local/ns/ml/sa/default/pod/${uid}`;
-const writer = resolve(import.meta.dirname, '../support/record-writer.ts');
 
 let folder: string;
 let recorder: TestRecorder;
@@ -230,59 +227,4 @@ describe('the record of a pod', () => {
     await until(() => sender.pending() === 0, 'the record');
     expect((await stored()).lines).toBe((taken + 1) * 3);
   });
-});
-
-/** How often a process is killed; `make test-chaos` asks for many more. */
-const kills = Number(process.env['CHAOS_KILLS'] ?? 12);
-
-describe('kill -9', () => {
-  test(
-    'of the sidecar and restarts of the recorder at random moments lose nothing that was recorded, and nothing comes twice',
-    async () => {
-      let said = 0;
-      const run = async (mode: string): Promise<{ readonly child: ReturnType<typeof spawn>; text(): string }> => {
-        const child = spawn(process.execPath, [writer, folder, String(recorder.port()), mode, String(said + 1)], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
-        let text = '';
-        child.stdout.on('data', (chunk: Buffer) => {
-          text += chunk.toString();
-        });
-        return { child, text: () => text };
-      };
-      let random = 7;
-      const dice = (most: number): number => {
-        random = (random * 1_103_515_245 + 12_345) % 2 ** 31;
-        return random % most;
-      };
-      for (let n = 0; n < kills; n++) {
-        const { child, text } = await run('write');
-        await until(() => text().includes('\n'), 'the first line');
-        await pause(dice(400));
-        if (n % 3 === 1) await recorder.restart();
-        await pause(dice(200));
-        const closed = once(child, 'close');
-        child.kill('SIGKILL');
-        await closed;
-        const lines = text().split('\n').slice(0, -1);
-        // The next one counts from here: numbers may leave gaps, and never repeat.
-        said = Math.max(said, Number(lines.at(-1) ?? 0)) + 1_000_000;
-        numbers.push(...lines.map(Number));
-      }
-      const { child, text } = await run('flush');
-      await once(child, 'close');
-      expect(text()).toBe('flushed\n');
-      const { texts, chains } = await stored();
-      const found = [...texts.join('').matchAll(/"text":"number ([0-9]+) /g)].map(([, number]) => Number(number));
-      expect(chains).toBe(1);
-      // What `append` had returned for is there, and in order; one more may be, of which the process could not tell any more.
-      expect(found.filter((one, at) => at > 0 && one <= (found[at - 1] ?? 0))).toEqual([]);
-      const there = new Set(found);
-      expect(numbers.filter((one) => !there.has(one))).toEqual([]);
-      expect(found.length - numbers.length).toBeLessThanOrEqual(kills);
-      expect(numbers.length).toBeGreaterThan(kills);
-    },
-    60_000 + kills * 5_000,
-  );
-  const numbers: number[] = [];
 });

@@ -118,13 +118,20 @@ function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-async function ask(audit: AuditClient, question: Record<string, JsonValue>, all: boolean): Promise<Session[]> {
+/** @param onUnsearched Told of blocks whose words the recorder could not look at. */
+async function ask(
+  audit: AuditClient,
+  question: Record<string, JsonValue>,
+  all: boolean,
+  onUnsearched: (blocks: number) => void,
+): Promise<Session[]> {
   const found: Session[] = [];
   let cursor: JsonValue = null;
   do {
     const answer: Answer = await audit.post('/v1/search', { ...question, ...(cursor === null ? {} : { cursor }) });
     found.push(...(Array.isArray(answer['sessions']) ? answer['sessions'].map(objectOf) : []));
     cursor = answer['cursor'] ?? null;
+    if (Number(answer['unsearched'] ?? 0) > 0) onUnsearched(Number(answer['unsearched']));
   } while (all && cursor !== null);
   return found;
 }
@@ -158,7 +165,9 @@ export const auditSearchCommand: Command = {
         io.stderr(`${(error as Error).message}\n`);
         return 2;
       }
-      const found = await ask(await openAudit(client, flags), question, flags.on('all'));
+      const found = await ask(await openAudit(client, flags), question, flags.on('all'), (blocks) =>
+        io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
+      );
       const output = flags.text('output') ?? 'table';
       if (output === 'jsonl') io.stdout(found.map((one) => `${JSON.stringify(one)}\n`).join(''));
       else if (output === 'csv')

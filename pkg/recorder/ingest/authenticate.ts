@@ -30,7 +30,7 @@ export function namesSource(certificate: X509Certificate, source: string): boole
 export function createSidecarAuthenticator(
   bundle: () => string,
   trustDomain: string,
-  clock: Clock,
+  clock: Pick<Clock, 'now'>,
 ): SidecarAuthenticator {
   let known: { readonly pem: string; readonly authorities: readonly X509Certificate[] } | undefined;
   const authorities = (): readonly X509Certificate[] => {

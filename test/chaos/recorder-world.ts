@@ -1,0 +1,185 @@
+// A recorder and the sidecars of its pods as processes of their own, to be killed; and what is found in the store when all is over.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { systemClock } from '../../pkg/base/index.ts';
+import { createAuthority, createAuthorityPair, createKeyRequest, writeWorkloadId } from '../../pkg/pki/index.ts';
+import { createLogVerifier } from '../../pkg/record/index.ts';
+import type { LogVerdict } from '../../pkg/record/index.ts';
+import { openSqliteStore } from '../../pkg/recorder/index.ts';
+import { runCommand } from '../cluster/command.ts';
+import { fixedPorts } from '../support/ports.ts';
+import { until } from '../support/wait.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const writer = join(root, 'test/support/record-writer.ts');
+
+export interface Pod {
+  readonly uid: string;
+  readonly folder: string;
+}
+
+export interface Running {
+  readonly child: ChildProcess;
+  /** Everything that it said. */
+  text(): string;
+  kill(): Promise<void>;
+}
+
+export interface RecorderWorld {
+  readonly port: number;
+  pod(uid: string): Promise<Pod>;
+  /** Starts the recorder. @param fileBlocks Files may not grow beyond so many KiB: a disk that is full. */
+  recorder(fileBlocks?: number): Running;
+  whenUp(recorder: Running): Promise<void>;
+  /** `record-writer.ts` for a pod. */
+  sidecar(pod: Pod, mode: 'write' | 'flush', from?: number): Running;
+  /** When the recorder has ended: the proof of the whole log, and the numbers that were recorded, by uid, in the log's order. */
+  found(): Promise<{ readonly verdict: LogVerdict; readonly numbers: ReadonlyMap<string, number[]> }>;
+  close(): Promise<void>;
+}
+
+function runningOf(program: string, args: readonly string[], all: Set<ChildProcess>): Running {
+  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  all.add(child);
+  child.once('exit', () => all.delete(child));
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  return {
+    child,
+    text: () => text,
+    async kill() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const closed = once(child, 'close');
+      child.kill('SIGKILL');
+      await closed;
+    },
+  };
+}
+
+export async function startRecorderWorld(): Promise<RecorderWorld> {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-chaos-'));
+  const bundle = join(folder, 'bundle');
+  const built = await runCommand(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
+  if (built.status !== 0) throw new Error(built.stderr);
+  const current = await createAuthorityPair(systemClock);
+  const authority = createAuthority({ state: { current, since: systemClock.now() }, clock: systemClock });
+  const serving = createKeyRequest();
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const files: Readonly<Record<string, string>> = {
+    'tls.crt': await authority.sign({ purpose: 'server', csr: serving.csr, dnsNames: ['localhost'] }),
+    'tls.key': serving.key,
+    'ca.crt': authority.bundle(),
+    'key.pem': privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    'bundle/package.json': '{"type":"module"}',
+    // Nobody asks here as an auditor.
+    kubeconfig: JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:9' } }],
+      users: [{ name: 'u', user: { token: 'none' } }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    }),
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const [port = 0] = await fixedPorts(1);
+  const all = new Set<ChildProcess>();
+  const data = join(folder, 'data');
+  const args = [
+    join(bundle, 'recorder.js'),
+    `--data=${data}`,
+    `--tls=${folder}`,
+    `--trust=${join(folder, 'ca.crt')}`,
+    `--log-key=${join(folder, 'key.pem')}`,
+    `--kubeconfig=${join(folder, 'kubeconfig')}`,
+    `--listen=127.0.0.1:${port}`,
+    '--audit=127.0.0.1:0',
+    '--admin=127.0.0.1:0',
+    '--log-level=warn',
+  ];
+
+  return {
+    port,
+    async pod(uid) {
+      const own = join(folder, uid);
+      mkdirSync(own);
+      const { key, csr } = createKeyRequest();
+      const uri = writeWorkloadId('cluster.local', { namespace: 'ml', serviceAccount: 'default', uid });
+      writeFileSync(join(own, 'identity.pem'), await authority.sign({ purpose: 'client', csr, uri }));
+      writeFileSync(join(own, 'identity-key.pem'), key);
+      writeFileSync(join(own, 'trust.pem'), authority.bundle());
+      writeFileSync(join(own, 'uid'), uid);
+      return { uid, folder: own };
+    },
+    recorder(fileBlocks) {
+      if (fileBlocks === undefined) return runningOf(process.execPath, args, all);
+      // A write beyond the limit fails, where its signal is ignored, as one on a full disk does.
+      const limited = `trap '' XFSZ; ulimit -f ${fileBlocks}; exec "$0" "$@"`;
+      return runningOf('bash', ['-c', limited, process.execPath, ...args], all);
+    },
+    async whenUp({ child }) {
+      const answers = (): Promise<boolean> =>
+        new Promise((done) => {
+          const socket = connect(port, '127.0.0.1', () => {
+            socket.destroy();
+            done(true);
+          });
+          socket.on('error', () => done(false));
+        });
+      await until(async () => child.exitCode !== null || (await answers()), 'the port of the recorder');
+    },
+    sidecar: (pod, mode, from = 1) =>
+      runningOf(process.execPath, [writer, pod.folder, String(port), mode, String(from)], all),
+    async found() {
+      const store = openSqliteStore({ path: join(data, 'record.db'), clock: systemClock });
+      try {
+        const heads = (await store.heads(0, 100_000)).map(({ text }) => text);
+        const verifier = createLogVerifier({ publicKey, heads, authorities: authority.bundle() });
+        const numbers = new Map<string, number[]>();
+        for (let from = 0; ;) {
+          const page = await store.entries(from, 1_000);
+          if (page.length === 0) break;
+          for (const { index, text } of page) {
+            verifier.entry(index, text);
+            from = index + 1;
+            if (!text.includes('"type":"block"')) continue;
+            const lines = Buffer.from((await store.blockLines(index)) ?? []).toString();
+            verifier.lines(index, lines);
+            const [, uid = ''] = /\/pod\/([^"]+)"/.exec(text) ?? [];
+            const found = [...lines.matchAll(/"text":"number ([0-9]+) /g)].map(([, number]) => Number(number));
+            numbers.set(uid, [...(numbers.get(uid) ?? []), ...found]);
+          }
+        }
+        return { verdict: verifier.end(), numbers };
+      } finally {
+        await store.close();
+      }
+    },
+    async close() {
+      await Promise.all(
+        [...all].map((child) => {
+          const closed = once(child, 'close');
+          child.kill('SIGKILL');
+          return closed;
+        }),
+      );
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Throws that are the same for the same seed. */
+export function dice(seed: number): (sides: number) => number {
+  let state = seed;
+  return (sides) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return Math.floor((state / 0x80000000) * sides);
+  };
+}
