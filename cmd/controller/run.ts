@@ -24,6 +24,9 @@ function noticesOf({ notices }: Settings): ControllerOptions['notices'] {
   return { endpoint: known.endpoint, channels: openChannels(known, notices.secrets, systemClock) };
 }
 
+/** In the image the thread that proves signatures is a bundle of its own, and this file a chunk in the folder beside it. */
+const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('../saml-signature.js', import.meta.url) };
+
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
   const meters = createMeters();
@@ -76,7 +79,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         : { port: settings.decisions.port },
     keepApprovalsMs: settings.keepApprovalsMs,
     notices: noticesOf(settings),
-    ...(settings.tokensFile === undefined ? {} : { tokens: readTokensFile(settings.tokensFile) }),
+    ...(settings.tokensFile === undefined ? {} : { tokens: { ...readTokensFile(settings.tokensFile), ...thread } }),
     onFatal: (why) => ending.stop(why, 1),
   });
   logger.info('controller is up', { replica: settings.replica, admin: admin.port });

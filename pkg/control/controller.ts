@@ -105,6 +105,8 @@ export interface TokenSettings {
   readonly lifeMs: number;
   /** Each with the audiences that its people may ask for; the first is the default. Names and entity ids differ. */
   readonly idps: readonly (SamlIdp & { readonly audiences: readonly string[] })[];
+  /** Program of the thread that proves signatures; default its source. */
+  readonly thread?: URL;
 }
 
 /** Without a word from the API server for so long, others are better asked. */
