@@ -53,6 +53,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
 
   const limitStore =
     settings.limitStore === undefined ? undefined : watchLimitStore(settings.limitStore, clock, logger);
+  const { sidecarImage } = settings;
+  const namespaceImages = new Map(Object.entries(settings.namespaceImages));
   running.controller = await startController({
     client,
     clock,
@@ -68,7 +70,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     governNamespaces: settings.governNamespaces,
     networkPolicies: settings.networkPolicies,
     evict: settings.evict,
-    ...(settings.sidecarImage === undefined ? {} : { sidecarImage: settings.sidecarImage }),
+    ...(sidecarImage === undefined ? {} : { sidecarImage: (of: string) => namespaceImages.get(of) ?? sidecarImage }),
     upgradeSidecars: settings.upgradeSidecars,
     ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
     ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
