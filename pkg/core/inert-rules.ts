@@ -66,7 +66,8 @@ function subjectNotices(entry: PolicyEntry, scope: ProviderScope): PolicyNotice[
 }
 
 function isEmpty(match: MatchSpec): boolean {
-  return match.detectors.length === 0 && match.patterns.length === 0 && match.words.length === 0;
+  const texts = match.detectors.length + match.patterns.length + match.words.length;
+  return texts === 0 && match.minBytes === undefined;
 }
 
 function matchNotices(entry: PolicyEntry): PolicyNotice[] {

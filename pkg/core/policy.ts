@@ -199,6 +199,8 @@ export interface MatchSpec {
   readonly patterns: readonly PatternSpec[];
   /** Compared as a reader would: case, spacing, look-alikes and invisible characters do not matter. */
   readonly words: readonly string[];
+  /** Of guards on requests: a body of so many bytes or more. Undefined: its size does not matter. */
+  readonly minBytes?: number;
 }
 
 export interface PatternSpec {

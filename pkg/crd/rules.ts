@@ -5,6 +5,7 @@ import { parseDuration } from './quantity.ts';
 import { inferencePolicySchema } from './schema.ts';
 import type {
   ApproverResource,
+  GuardResource,
   PolicyResource,
   PolicySpecResource,
   ResponseLimitResource,
@@ -56,6 +57,13 @@ function checkDurations(report: Report, path: FaultPath, limit: ResponseLimitRes
   const longest = limit.maxDuration === undefined ? undefined : parseDuration(limit.maxDuration);
   if (shortest !== undefined && longest !== undefined && shortest > longest)
     report([...path, 'minDuration'], 'is longer than maxDuration: every answer would be cut');
+}
+
+function checkSize(report: Report, path: FaultPath, { match, direction, action }: GuardResource): void {
+  if (match.minBytes === undefined) return;
+  if (direction !== 'Request')
+    report(path, 'needs direction: Request: how long an answer will be is not known while it is sent');
+  if (action === 'Mask') report(path, 'cannot be masked: use Block, RequireApproval or Flag');
 }
 
 /** Receipts name `POLICY/NAME`, whatever list a rule stands in. */
@@ -111,6 +119,7 @@ export function checkRules(resource: PolicyResource, options: RuleOptions): read
   checkSelector(report, ['spec', 'selector'], spec.selector);
   checkSelector(report, ['spec', 'namespaceSelector'], spec.namespaceSelector);
   spec.responseLimits?.forEach((limit, at) => checkDurations(report, ['spec', 'responseLimits', at], limit));
+  spec.guards?.forEach((guard, at) => checkSize(report, ['spec', 'guards', at, 'match', 'minBytes'], guard));
   checkNames(report, spec);
   return faults;
 }

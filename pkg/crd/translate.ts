@@ -208,6 +208,11 @@ function matchOf(match: GuardResource['match'] | ClassificationResource): MatchS
   };
 }
 
+function sizeOf({ minBytes }: GuardResource['match']): Pick<MatchSpec, 'minBytes'> {
+  const bytes = minBytes === undefined ? undefined : parseSize(minBytes);
+  return bytes === undefined ? {} : { minBytes: bytes };
+}
+
 function replacementOf(replacement: ReplacementResource | undefined): Replacement | undefined {
   switch (replacement?.style) {
     case undefined:
@@ -228,7 +233,7 @@ function guardOf(guard: GuardResource): GuardRule {
     name: guard.name,
     on: guard.direction,
     subjects: (guard.subjects ?? []).map(subjectOf),
-    match: matchOf(guard.match),
+    match: { ...matchOf(guard.match), ...sizeOf(guard.match) },
     action: guard.action,
     replacement: replacementOf(guard.replacement),
   };

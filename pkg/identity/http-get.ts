@@ -29,6 +29,8 @@ export interface HttpGetRequest {
   readonly url: URL;
   /** Authorities (PEM) trusted beside the public roots; read at every call, so that they may change. */
   readonly ca: SecretRef | undefined;
+  /** What the answer may be; default JSON. */
+  readonly accept?: string;
   readonly maxBytes: number;
   /** From the call to the last byte. */
   readonly timeoutMs: number;
@@ -49,7 +51,7 @@ export type HttpGet = (request: HttpGetRequest) => Promise<Buffer>;
  * trust comes from), sends no credential, keeps no connection, and is bounded in bytes and time.
  */
 export function createHttpGet(clock: Clock, secret: ReadSecret = () => undefined): HttpGet {
-  return async ({ url, ca: from, maxBytes, timeoutMs }) => {
+  return async ({ url, ca: from, accept, maxBytes, timeoutMs }) => {
     const ca = from === undefined ? undefined : [...getCACertificates('default'), await readAuthorities(from, secret)];
     return await new Promise<Buffer>((resolve, reject) => {
       const send = url.protocol === 'https:' ? requestTls : requestPlain;
@@ -57,7 +59,7 @@ export function createHttpGet(clock: Clock, secret: ReadSecret = () => undefined
         agent: false,
         headers: {
           // RFC 7517 section 8.5.1: API servers of Kubernetes answer 406 for their keys to who asks for JSON alone.
-          accept: 'application/json, application/jwk-set+json',
+          accept: accept ?? 'application/json, application/jwk-set+json',
           'accept-encoding': 'identity',
           'user-agent': 'sidegate',
         },

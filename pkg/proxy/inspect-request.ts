@@ -34,6 +34,8 @@ const textUnits = 64;
 export interface RequestInspection {
   /** Undefined: there is no body that a dialect could read. */
   readonly view: RequestView | undefined;
+  /** Length of the body, decoded. */
+  readonly bytes: number;
   /** Path and query, forwarded as they came: what stands in them is judged and cannot be masked. */
   readonly target: string;
   readonly plan: RequestPlan;
@@ -48,6 +50,7 @@ export interface RequestInspection {
 export async function inspectRequest(inspection: RequestInspection): Promise<RequestOutcome> {
   const run = new Inspection(inspection);
   const { view, target } = inspection;
+  run.size();
   if (view !== undefined) {
     await run.lanes(view);
     await run.values(view);
@@ -109,6 +112,15 @@ class Inspection {
 
   outcome(): RequestOutcome {
     return { edits: outermost(this.#edits), record: this.#record, approvals: [...this.#approvals] };
+  }
+
+  size(): void {
+    const { plan, rules, session, bytes } = this.#options;
+    for (const [at, outcome] of plan.outcomes.entries()) {
+      const least = rules[at]?.match.minBytes;
+      if (outcome === undefined || least === undefined || bytes < least) continue;
+      act(outcome, 'size', true, session, this.#approvals);
+    }
   }
 
   async lanes(view: RequestView): Promise<void> {
@@ -218,7 +230,7 @@ class Inspection {
     for (const hit of hits) {
       const outcome = plan.outcomes[hit.rule];
       if (outcome === undefined || rules[hit.rule] === undefined) continue; // looked for on behalf of the record only
-      act(outcome, hit, seam, session, this.#approvals);
+      act(outcome, hit.by, seam, session, this.#approvals);
     }
   }
 }
@@ -251,7 +263,7 @@ function maskProse(view: View, text: string, turn: () => Promise<void>): MaskRes
 
 function act(
   outcome: GuardOutcome,
-  hit: Hit,
+  by: string,
   seam: boolean,
   session: Pick<Session, 'act'>,
   approvals: Set<GuardOutcome>,
@@ -259,18 +271,18 @@ function act(
   const observed = !outcome.enforce;
   switch (outcome.action) {
     case 'Block':
-      session.act(outcome.rule, 'blocked', hit.by, observed);
+      session.act(outcome.rule, 'blocked', by, observed);
       break;
     case 'RequireApproval':
-      session.act(outcome.rule, 'held', hit.by, observed);
+      session.act(outcome.rule, 'held', by, observed);
       if (outcome.enforce) approvals.add(outcome);
       break;
     case 'Mask':
       // What lies across two lanes, in a key or is spelled in escapes over several words cannot be masked without changing what the request means.
-      session.act(outcome.rule, seam ? 'blocked' : 'masked', hit.by, observed);
+      session.act(outcome.rule, seam ? 'blocked' : 'masked', by, observed);
       break;
     case 'Flag':
-      session.act(outcome.rule, 'flagged', hit.by, observed);
+      session.act(outcome.rule, 'flagged', by, observed);
       break;
     default:
       throw new RefusedError('internal_error');

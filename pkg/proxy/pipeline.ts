@@ -373,6 +373,7 @@ class GovernedRequest {
     const record = this.#need(this.#responsePlan).record;
     const outcome = await inspectRequest({
       view: this.#view,
+      bytes: this.#body?.length ?? 0,
       target: this.#path + this.#query,
       plan,
       views: runtime.requestViews(plan, record),

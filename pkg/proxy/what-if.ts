@@ -39,6 +39,7 @@ export async function judgeRequest(
   const observed: CountedAct[] = [];
   const { edits, approvals } = await inspectRequest({
     view: request.view,
+    bytes: Buffer.byteLength(request.text),
     target: request.target,
     plan,
     views: requestViews(plan, snapshot.responsePlan(caller).record),

@@ -162,6 +162,11 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
     [provider('serviceAccount: { audiences: [sidegate.dev/controller] }')],
   ],
   [
+    'spec.identity.providers[].sidegate.audiences[]',
+    'is for sidecars and their controller only',
+    [provider('sidegate: { idp: okta, audiences: [sidegate.dev/controller] }')],
+  ],
+  [
     'spec.access[].limits',
     'belongs to Allow rules',
     ['access: [{ name: a, effect: Deny, subjects: [{ anyone: true }], limits: { requestsPerMinute: 1 } }]'],
@@ -189,6 +194,16 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
         [`${field}.provider`, 'says nothing beside anyone', [within('{ anyone: true, provider: cluster/x }')]],
       ] as const,
   ),
+  [
+    'spec.guards[].match.minBytes',
+    'needs direction: Request',
+    ['guards: [{ name: g, direction: Response, match: { minBytes: 1Ki }, action: Block }]'],
+  ],
+  [
+    'spec.guards[].match.minBytes',
+    'cannot be masked',
+    ['guards: [{ name: g, direction: Request, match: { minBytes: 1Ki }, action: Mask }]'],
+  ],
   ['spec.guards[].replacement', 'needs action: Mask', [guard('action: Block, replacement: { style: Label }')]],
   [
     'spec.guards[].match',

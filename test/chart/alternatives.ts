@@ -7,6 +7,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'image.digest': digest,
   'image.pullPolicy': 'Always',
   'image.previous': ['localhost/sidegate:0.0.9'],
+  'image.namespaces': { 'ml-canary': 'localhost/sidegate:0.2.0' },
   imagePullSecrets: ['regcred'],
   'crds.enabled': false,
   'crds.keep': false,

@@ -2,9 +2,17 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { controlPlane, controlPorts } from '../../pkg/contract/index.ts';
-import { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from '../../pkg/inject/index.ts';
+import {
+  defaultOptions,
+  istio,
+  knativeQueueProxy,
+  kserveAgent,
+  linkerd,
+  parseChartOptions,
+} from '../../pkg/inject/index.ts';
 import { parseNoticeSettings } from '../../pkg/control/index.ts';
-import { only, render } from './render.ts';
+import { tokenSettings } from '../../cmd/controller/tokens-file.ts';
+import { only, render, template } from './render.ts';
 import type { KubeObject, RenderOptions } from './render.ts';
 
 // What the webhook gives pods comes from values: it must be what pkg/inject means.
@@ -12,12 +20,64 @@ import type { KubeObject, RenderOptions } from './render.ts';
 const optionsOf = (values: object = {}, options?: RenderOptions): KubeObject =>
   parse(only(render(values, options), 'ConfigMap', controlPlane.options).data[controlPlane.optionsKey]);
 
+describe('the settings of tokens that the controller reads', () => {
+  const okta = {
+    name: 'okta',
+    entityId: 'http://www.okta.com/exk1',
+    audiences: ['inference', 'batch'],
+    metadataUrl: 'https://corp.okta.com/metadata?a=1&b=<2>',
+    ca: '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n',
+    groupsAttribute: 'memberOf',
+    claims: { email: 'mail' },
+  };
+  const files = { name: 'files', entityId: 'https://idp', audiences: ['x'], metadataXml: '<a b="{{ c }}">\n</a>' };
+  const rendered = (values: object): KubeObject => only(render({ tokens: values }), 'ConfigMap', 'sidegate-tokens');
+  const read = (map: KubeObject) => tokenSettings(JSON.parse(map.data['tokens.json']), '/etc/sidegate/tokens');
+
+  test('are those of the values, with metadata and authorities as files beside them', () => {
+    const map = rendered({ url: 'https://sidegate.example.com', lifetimeMinutes: 5, idps: [okta, files] });
+    const { ca, metadataUrl: url, ...rest } = okta;
+    expect(read(map)).toEqual({
+      url: 'https://sidegate.example.com',
+      lifeMs: 300_000,
+      idps: [
+        { ...rest, metadata: { url: new URL(url).href, caFile: '/etc/sidegate/tokens/okta.pem' } },
+        {
+          name: 'files',
+          entityId: 'https://idp',
+          audiences: ['x'],
+          metadata: { file: '/etc/sidegate/tokens/files.xml' },
+        },
+      ],
+    });
+    expect([map.data['okta.pem'], map.data['files.xml']]).toEqual([ca, files.metadataXml]);
+  });
+
+  test('name the controller’s Service where no address is given; new ones take new pods, new metadata does not', () => {
+    expect(read(rendered({ idps: [files] })).url).toBe(`https://${controlPlane.controller}.sidegate-system.svc:8444`);
+    const podOf = (idp: object): unknown =>
+      only(render({ tokens: { idps: [idp] } }), 'Deployment', controlPlane.controller).spec.template;
+    expect(podOf({ ...files, metadataXml: '<b/>' })).toEqual(podOf(files));
+    expect(podOf({ ...files, entityId: 'https://other' })).not.toEqual(podOf(files));
+  });
+
+  test.each([
+    ['two sources of metadata', { ...files, metadataUrl: 'https://x' }],
+    ['metadata without TLS', { ...okta, metadataUrl: 'http://x' }],
+    ['the sidecars’ audience', { ...files, audiences: ['sidegate.dev/controller'] }],
+    ['a field that is not known', { ...files, groupAttribute: 'x' }],
+  ])('%s are refused by the chart', (_name, idp) => {
+    expect(template({ tokens: { idps: [idp] } }).status).not.toBe(0);
+  });
+});
+
 describe('the options that the webhook reads', () => {
   test('are the defaults of pkg/inject, and where the controller is', () => {
-    const { version, image, controller, captureModes, previousImages, ...rest } = optionsOf();
+    const { version, image, controller, captureModes, previousImages, namespaceImages, ...rest } = optionsOf();
     expect(rest).toEqual(defaultOptions);
-    expect({ version, image, captureModes, previousImages }).toEqual({
+    expect({ version, image, captureModes, previousImages, namespaceImages }).toEqual({
       previousImages: [],
+      namespaceImages: {},
       version: '0.1.0',
       image: 'localhost/sidegate:0.1.0',
       captureModes: {},
@@ -26,6 +86,23 @@ describe('the options that the webhook reads', () => {
       url: `https://${controlPlane.controller}.sidegate-system.svc:${controlPorts.stream}`,
       name: `${controlPlane.controller}.sidegate-system.svc`,
     });
+  });
+
+  test('give single namespaces another image, which the admission policies and the controller know', () => {
+    const objects = render({ image: { namespaces: { 'ml-canary': 'r.example/s:9', behind: 'r.example/s:7' } } });
+    const text = only(objects, 'ConfigMap', controlPlane.options).data[controlPlane.optionsKey];
+    const chart = parseChartOptions(text);
+    const images = ['ml-canary', 'behind', 'other', 'constructor'].map(
+      (name) => chart.for({ name, governed: true }, '').image,
+    );
+    expect(images).toEqual(['r.example/s:9', 'r.example/s:7', 'localhost/sidegate:0.1.0', 'localhost/sidegate:0.1.0']);
+    expect(chart.images).toEqual(['localhost/sidegate:0.1.0', 'r.example/s:7', 'r.example/s:9']);
+    const { data } = only(objects, 'ConfigMap', controlPlane.parameters);
+    expect(data['images'].split('\n')).toEqual(chart.images);
+    expect(data['namespaceImages'].split('\n')).toEqual(['behind=r.example/s:7', 'ml-canary=r.example/s:9']);
+    expect(JSON.stringify(only(objects, 'Deployment', controlPlane.controller))).toContain(
+      '--namespace-images=behind=r.example/s:7,ml-canary=r.example/s:9',
+    );
   });
 
   test('follow the namespace of the release', () => {

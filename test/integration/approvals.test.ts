@@ -370,6 +370,25 @@ describe('Prefer: respond-async', () => {
   });
 });
 
+describe('a request that is held for its size', () => {
+  const more = `
+  guards: [{ name: long, direction: Request, match: { minBytes: 2Ki }, action: RequireApproval }]
+  approvals: { approvers: [{ kubernetesGroup: leads }], timeout: 60s }
+`;
+
+  test('waits, with an excerpt of what it says, and passes when somebody approves; a shorter one does not', async () => {
+    await start({ more });
+    expect((await ask(chat('short'))).status).toBe(200);
+    const answer = ask(chat(`summarise this: ${'word '.repeat(500)}`));
+    await waits();
+    expect(world.model.seen).toHaveLength(1);
+    expect(desk.cases[0]?.ask).toMatchObject({ rules: ['test/long'], excerpt: expect.stringContaining('summarise') });
+    desk.decide('Approve');
+    expect((await answer).status).toBe(200);
+    expect(world.model.seen).toHaveLength(2);
+  });
+});
+
 describe('an answer that a classification holds', () => {
   const more = `
   classification:

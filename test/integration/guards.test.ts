@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 import { answerChat } from '../support/scripted-model.ts';
@@ -276,5 +277,57 @@ describe('guards on requests', () => {
     ]) {
       expect((await world.post(path, user(content))).status).toBe(200);
     }
+  });
+});
+
+describe('guards on the size of requests', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({
+      policy: (issuer) =>
+        basePolicy(
+          issuer,
+          `  guards:
+  - { name: note-long, direction: Request, match: { minBytes: 1Ki }, action: Flag }
+  - { name: too-long, direction: Request, match: { minBytes: 4Ki }, action: Block }
+`,
+        ),
+    });
+  });
+  afterAll(() => world.close());
+  beforeEach(() => {
+    world.model.seen.length = 0;
+    world.model.script = answerChat('fine');
+  });
+
+  /** A body of exactly so many bytes. */
+  const sized = (bytes: number): string => {
+    const body = JSON.stringify(user(''));
+    return JSON.stringify(user('x'.repeat(bytes - body.length)));
+  };
+
+  test.each([
+    [1_023, 200, ''],
+    [1_024, 200, 'note-long=flagged'],
+    [4_095, 200, 'note-long=flagged'],
+    [4_096, 403, 'too-long=blocked'],
+    [100_000, 403, 'too-long=blocked'],
+  ])('%d bytes: %d %s', async (bytes, status, act) => {
+    const answer = await world.post(path, sized(bytes));
+    expect([bytes, answer.status]).toEqual([bytes, status]);
+    if (act === '') expect(answer.headers['sidegate-receipt']).not.toMatch(/long=/);
+    else expect(answer.headers['sidegate-receipt']).toContain(act);
+    expect(world.model.seen).toHaveLength(status === 200 ? 1 : 0);
+  });
+
+  test('a body counts as it is when it is decoded', async () => {
+    const headers = { 'content-encoding': 'gzip' };
+    const answer = await world.call('POST', path, { body: gzipSync(sized(4_096)), headers });
+    expect(answer.status).toBe(403);
+    expect(world.model.seen).toEqual([]);
+  });
+
+  test('characters count as the bytes that they take', async () => {
+    expect((await world.post(path, user('é'.repeat(2_100)))).status).toBe(403);
   });
 });

@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Revocation } from '../../pkg/core/index.ts';
 import { createApprovalDesk } from '../support/approval-desk.ts';
@@ -109,6 +112,43 @@ describe('what it began ends', () => {
     await until(() => ends().length === 1);
     gone.abort();
     await other;
+  });
+
+  test('a WebSocket, and no new one is opened', async () => {
+    const model = createServer();
+    let opened = 0;
+    model.on('upgrade', (_request, socket) => {
+      opened++;
+      socket.on('error', () => undefined);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+    });
+    await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+    const own = await startWorld({
+      policy: (issuer) => basePolicy(issuer).replace('ListModels]', 'ListModels, Other]'),
+      revocations,
+      modelUrl: `http://127.0.0.1:${(model.address() as AddressInfo).port}`,
+    });
+    const token = await own.token({ sub: 'ana', groups: ['ml-eng'] });
+    const dial = () => {
+      const socket = connect({ host: '127.0.0.1', port: own.port, ca: own.ca, servername: 'localhost' });
+      const state = { text: '', closed: false };
+      socket.on('error', () => undefined);
+      socket.on('close', () => (state.closed = true));
+      socket.on('data', (piece: Buffer) => (state.text += piece.toString('latin1')));
+      const head = ['GET /v1/realtime HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket'];
+      const key = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+      socket.write(`${[...head, ...key, `Authorization: Bearer ${token}`].join('\r\n')}\r\n\r\n`);
+      return state;
+    };
+    const first = dial();
+    await until(() => first.text.includes('101 Switching'));
+    revocations.set({ issuer: own.issuer.url, subject: 'ana', until: Date.now() + 60_000 });
+    await until(() => first.closed);
+    const second = dial();
+    await until(() => second.text.includes('token_revoked'));
+    expect(opened).toBe(1);
+    await own.close();
+    model.close();
   });
 
   test('a request that waits for people: an approval that comes later lets nothing through', async () => {

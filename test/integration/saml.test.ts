@@ -1,5 +1,19 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { SamlFault } from '../../pkg/identity/index.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { createServer } from 'node:https';
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { silentLogger } from '../../pkg/base/index.ts';
+import { SamlFault, createHttpGet } from '../../pkg/identity/index.ts';
+import { followMetadata } from '../../pkg/identity/saml/metadata-source.ts';
+import type { MetadataSource } from '../../pkg/identity/saml/metadata-source.ts';
+import { createClusterAuthority } from '../cluster/certificates.ts';
+import { fakeClock } from '../support/fake-clock.ts';
+import type { FakeClock } from '../support/fake-clock.ts';
+import { until } from '../support/wait.ts';
 import type { ProvenPerson } from '../../pkg/identity/index.ts';
 import {
   algorithms,
@@ -369,7 +383,7 @@ describe('metadata', () => {
     await world.metadata('<broken', () => true);
     world.clock.advance(3_600_000);
     expect(await fate(byNext())).toBe('taken: ana');
-    world.clock.advance(86_400_000);
+    world.clock.advance(2 * 86_400_000);
     expect(await fate(byNext())).toBe('keys_unknown');
     const again = metadataXml(world.okta, [world.okta.cert], { signOn: 'https://okta.example.com/again' });
     await world.metadata(again, () => world.verifier.signOn('okta') === 'https://okta.example.com/again');
@@ -395,5 +409,118 @@ describe('metadata', () => {
     expect(read(metadataXml(world.okta, [weak.cert]))).toBe('metadata');
     expect(read(metadataXml(world.okta, ['AAAA']))).toBe('metadata');
     expect(read(`<!DOCTYPE x>${metadataXml(world.okta, [world.okta.cert])}`)).toBe('ambiguous');
+  });
+
+  describe('from an address', () => {
+    let answer: RequestListener;
+    let server: Server;
+    let asked: number;
+    let folder: string;
+    let source: MetadataSource;
+    let clock: FakeClock;
+    const idp = () => world.okta;
+    beforeEach(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'sidegate-metadata-'));
+      const authority = await createClusterAuthority('authority');
+      writeFileSync(join(folder, 'ca.pem'), authority.cert);
+      asked = 0;
+      answer = ({ headers }, response) =>
+        headers.accept?.includes('application/xml') === true
+          ? response.end(metadataXml(idp(), [idp().cert]))
+          : response.writeHead(406).end();
+      server = createServer(await authority.issue('idp', [], ['localhost']), (request, response) => {
+        asked++;
+        answer(request, response);
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      clock = fakeClock({ now: Date.now() });
+    });
+    afterEach(async () => {
+      source.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const follow = (trusted = true): void => {
+      source = followMetadata({
+        entityId: idp().entityId,
+        place: {
+          url: `https://localhost:${(server.address() as AddressInfo).port}/metadata`,
+          ...(trusted && { caFile: join(folder, 'ca.pem') }),
+        },
+        clock,
+        logger: silentLogger,
+        get: createHttpGet(clock),
+      });
+    };
+
+    test('it is read at once and each hour; while it cannot be had the last one stays, for a day', async () => {
+      follow();
+      await until(() => source.current()?.signOn === 'https://idp.example.com/sso');
+      expect(asked).toBe(1);
+      answer = (_request, response) =>
+        response.end(metadataXml(idp(), [idp().cert], { signOn: 'https://new.example.com/' }));
+      clock.advance(3_599_000);
+      expect(asked).toBe(1);
+      clock.advance(1_000);
+      await until(() => source.current()?.signOn === 'https://new.example.com/');
+      answer = (_request, response) => response.writeHead(500).end();
+      clock.advance(3_600_000);
+      await until(() => asked === 3);
+      expect(source.current()?.signOn).toBe('https://new.example.com/');
+      clock.advance(82_800_001);
+      expect(source.current()).toBeUndefined();
+    });
+
+    test('its own end is kept to', async () => {
+      answer = (_request, response) =>
+        response.end(metadataXml(idp(), [idp().cert], { validUntil: clock.now() + 60_000 }));
+      follow();
+      await until(() => source.current() !== undefined);
+      clock.step(60_000);
+      expect(source.current()).toBeUndefined();
+    });
+
+    test.each<[string, RequestListener]>([
+      ['a redirect', (_request, response) => response.writeHead(302, { location: 'https://idp.example.com/' }).end()],
+      ['more than is taken', (_request, response) => response.end(Buffer.alloc(200_000, 0x20))],
+      ['another entity', (_request, response) => response.end(metadataXml(world.other, [world.other.cert]))],
+      ['no XML', (_request, response) => response.end('{}')],
+    ])('%s is not taken', async (_name, gives) => {
+      let ended = 0;
+      answer = (request, response) => {
+        response.on('close', () => ended++);
+        gives(request, response);
+      };
+      follow();
+      await until(() => ended === 1);
+      // It tries again, after a while.
+      await until(() => {
+        clock.advance(1_000);
+        return asked > 1;
+      });
+      expect(source.current()).toBeUndefined();
+    });
+
+    test('an answer that never ends is given up after ten seconds', async () => {
+      let cut = false;
+      answer = (_request, response) => {
+        response.on('close', () => (cut = true));
+        response.write('<md:');
+      };
+      follow();
+      await until(() => asked === 1);
+      clock.advance(10_000);
+      await until(() => cut);
+      expect(source.current()).toBeUndefined();
+    });
+
+    test('an authority that is not known is not asked', async () => {
+      let failed = 0;
+      server.on('tlsClientError', () => failed++);
+      follow(false);
+      await until(() => failed > 0);
+      expect([asked, source.current()]).toEqual([0, undefined]);
+    });
   });
 });

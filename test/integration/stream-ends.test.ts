@@ -1,6 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { ReasonCode } from '../../pkg/core/index.ts';
+import type { Grant, ReasonCode } from '../../pkg/core/index.ts';
+import { completionFrame } from '../../pkg/dialect/openai/answer-shape.ts';
+import type { Shape } from '../../pkg/dialect/shape.ts';
+import { createGrantList } from '../support/grant-list.ts';
+import type { GrantList } from '../support/grant-list.ts';
 import type { SeenRequest } from '../support/scripted-model.ts';
 import { joinLane, otherChoice, otherFrame, streamLanes } from '../support/stream-lanes.ts';
 import type { StreamLane } from '../support/stream-lanes.ts';
@@ -35,10 +39,12 @@ interface End {
   readonly code?: ReasonCode;
   readonly marker?: true;
   readonly policy?: string;
+  /** The callers are allowed by grants alone. */
+  readonly granted?: true;
   /** By the model, when the caller has what it may have. */
   readonly model?: (response: ServerResponse, lane: StreamLane) => void;
   /** By somebody else, when all callers have. */
-  readonly others?: (world: World, hangUp: () => void) => Promise<void> | void;
+  readonly others?: (world: World, by: { readonly hangUp: AbortController; readonly grants: GrantList }) => unknown;
 }
 
 const event = (data: unknown): string => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
@@ -117,7 +123,14 @@ const ends: readonly End[] = [
     code: 'shutting_down',
     others: (world) => world.sidecar.drain(0),
   },
-  { name: 'a caller who hangs up', lane: 'dropped', others: (_world, hangUp) => hangUp() },
+  { name: 'a caller who hangs up', lane: 'dropped', others: (_world, { hangUp }) => hangUp.abort() },
+  {
+    name: 'the end of a grant',
+    lane: 'dropped',
+    code: 'grant_ended',
+    granted: true,
+    others: (_world, { grants }) => grants.set(),
+  },
 ];
 
 const classification = `  classification:
@@ -126,6 +139,17 @@ const classification = `  classification:
     visibleTo: [{ group: compliance }]
     otherwise: Mask
 `;
+
+const grantOf = (subject: string, issuer: string): Grant => ({
+  name: `on-call-${subject}`,
+  uid: subject,
+  issuer,
+  subject,
+  operations: ['Chat', 'Completions'],
+  models: ['*'],
+  from: 0,
+  until: Date.now() + 3_600_000,
+});
 
 /** The text of the lane when nothing is hidden, up to the piece `count`. */
 function source(lane: StreamLane, amount: Amount, count?: number): string {
@@ -181,7 +205,15 @@ describe.each(ends)('$name', (end) => {
   };
 
   beforeAll(async () => {
-    world = await startWorld({ policy: (issuer) => basePolicy(issuer, classification + (end.policy ?? '')) });
+    const grants = createGrantList();
+    world = await startWorld({
+      policy(issuer) {
+        const policy = basePolicy(issuer, classification + (end.policy ?? ''));
+        return end.granted === true ? policy.replace('ml-eng', 'nobody') : policy;
+      },
+      grants,
+    });
+    if (end.granted === true) grants.set(...['ana', 'cara'].map((subject) => grantOf(subject, world.issuer.url)));
     world.model.script = answer;
     const tokens = {
       'who may not see it': await world.token(),
@@ -218,7 +250,7 @@ describe.each(ends)('$name', (end) => {
         () => all.every((stream) => stream.ready()),
         () => `not ready: ${[...streams].flatMap(([name, one]) => (one.ready() ? [] : [name])).join('; ')}`,
       );
-      await end.others(world, () => hangUp.abort());
+      await end.others(world, { hangUp, grants });
     }
     await Promise.all(all.map(({ ended }) => ended));
     await until(() => world.sidecar.live === 0);
@@ -257,6 +289,21 @@ describe.each(ends)('$name', (end) => {
   });
 });
 
-test('the choice beside the lanes is of none of them', () => {
-  expect(streamLanes.some(({ choice }) => choice === otherChoice)).toBe(false);
+describe('the table of lanes', () => {
+  test('has every text that the dialect knows in the choices of a frame', () => {
+    const texts = (shape: Shape | undefined, path: string): string[] => [
+      ...(shape?.string === 'text' || shape?.string === 'json' ? [path] : []),
+      ...(shape?.items === undefined || shape.items.unknown === true ? [] : texts(shape.items, path)),
+      ...[...(shape?.fields ?? [])].flatMap(([name, field]) =>
+        field.unknown === true ? [] : texts(field, `${path}.${name}`),
+      ),
+    ];
+    const known = texts(completionFrame.fields?.get('choices'), 'choices');
+    expect(known).toContain('choices.delta.content');
+    expect(known.filter((path) => !streamLanes.some(({ at }) => at === path))).toEqual([]);
+  });
+
+  test('has no lane of the choice that goes on beside them', () => {
+    expect(streamLanes.some(({ choice }) => choice === otherChoice)).toBe(false);
+  });
 });

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { elfNeeds } from '../../cmd/image/elf.ts';
 import { nodeTierFault } from '../cluster/node.ts';
 
 // The image as `make image` makes it, and as the Dockerfile's last stage would hold it: unpacked, compared, and run in its
@@ -32,19 +33,24 @@ function listing(path: string): Record<string, string> {
   );
 }
 
+/** What a runtime does: the layers of the manifest, in their order, one over the other. Gives the folder. */
+function unpack(from: string): string {
+  const to = `${from}-unpacked`;
+  const script = `
+    set -e; mkdir -p "$2/oci" "$2/root"; tar -xf "$1" -C "$2/oci"
+    for layer in $(grep -o '"Layers":\\[[^]]*' "$2/oci/manifest.json" | grep -o 'blobs/sha256/[0-9a-f]*'); do tar -xzpf "$2/oci/$layer" -C "$2/root"; done`;
+  const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', from, to], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  return join(to, 'root');
+}
+
 beforeAll(() => {
   const fault = nodeTierFault();
   if (fault !== undefined) throw new Error(fault);
   folder = mkdtempSync(join(tmpdir(), 'sidegate-image-'));
   archive = join(folder, 'image.tar');
-  unpacked = join(folder, 'unpacked');
   node('--out', archive);
-  // What a runtime does: the layers of the manifest, in their order, one over the other.
-  const script = `
-    set -e; mkdir -p oci unpacked; tar -xf image.tar -C oci
-    for layer in $(grep -o '"Layers":\\[[^]]*' oci/manifest.json | grep -o 'blobs/sha256/[0-9a-f]*'); do tar -xzpf oci/$layer -C unpacked; done`;
-  const { status, stderr } = spawnSync('bash', ['-c', script], { cwd: folder, encoding: 'utf8' });
-  if (status !== 0) throw new Error(stderr);
+  unpacked = unpack(archive);
 }, 300_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -90,6 +96,42 @@ describe('the image', () => {
     expect(inside('/usr/bin/node', '--version').stdout).toBe(`${process.version}\n`);
     expect(inside('/usr/sbin/nft', '--version').stdout).toMatch(/^nftables v\d/);
   });
+
+  test('for the other architecture has the same files, each program of that machine and with all that it loads', () => {
+    const machines = { amd64: 62, arm64: 183 };
+    const [own, other]: (keyof typeof machines)[] = process.arch === 'arm64' ? ['arm64', 'amd64'] : ['amd64', 'arm64'];
+    const foreign = join(folder, 'foreign.tar');
+    node('--out', foreign, '--architecture', other!);
+    const there = unpack(foreign);
+    const all = (path: string): readonly string[] =>
+      readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => lstatSync(join(path, name)).isFile());
+    /** Under one name for the folder of libraries; the loader has a name and a place of its own on each. */
+    const files = (path: string): readonly string[] =>
+      all(path)
+        .filter((name) => !name.includes('/ld-linux-'))
+        .map((name) => name.replace(/(x86_64|aarch64)-linux-gnu/, 'ARCH'))
+        .sort();
+    expect(files(there)).toEqual(files(unpacked));
+    for (const [path, machine] of [
+      [unpacked, machines[own!]],
+      [there, machines[other!]],
+    ] as const) {
+      const found = all(path);
+      const programs = found.flatMap((name) => {
+        const bytes = readFileSync(join(path, name));
+        const needs = elfNeeds(bytes);
+        return needs === undefined ? [] : [{ name, needs, machine: bytes.readUInt16LE(18) }];
+      });
+      expect(programs.length).toBeGreaterThan(5);
+      expect(programs.filter((one) => one.machine !== machine)).toEqual([]);
+      const missing = programs.flatMap(({ name, needs }) =>
+        [...needs.libraries, ...(needs.interpreter === undefined ? [] : [needs.interpreter.slice(1)])]
+          .filter((needed) => !found.some((one) => one === needed || one.endsWith(`/${needed}`)))
+          .map((needed) => `${name} needs ${needed}`),
+      );
+      expect(missing).toEqual([]);
+    }
+  }, 300_000);
 
   test('names its Debian packages, for scanners', () => {
     const status = readFileSync(join(unpacked, 'var/lib/dpkg/status.d/libc6'), 'utf8');

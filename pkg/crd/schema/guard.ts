@@ -1,4 +1,4 @@
-import { detectors, patternMaxLength, patterns, replacement, words } from './match.ts';
+import { detectors, minBytes, patternMaxLength, patterns, replacement, words } from './match.ts';
 import { subject } from './subject.ts';
 import { name } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
@@ -10,6 +10,18 @@ export const guard = {
   description: 'Looks into requests or answers and acts.',
   required: ['name', 'direction', 'match', 'action'],
   'x-sidegate-conditions': [{ kind: 'Needs', field: 'replacement', beside: 'action', is: 'Mask' }],
+  'x-kubernetes-validations': [
+    {
+      rule: "!has(self.match.minBytes) || self.direction == 'Request'",
+      message: 'needs direction: Request: how long an answer will be is not known while it is sent',
+      fieldPath: '.match.minBytes',
+    },
+    {
+      rule: "!has(self.match.minBytes) || self.action != 'Mask'",
+      message: 'cannot be masked: use Block, RequireApproval or Flag',
+      fieldPath: '.match.minBytes',
+    },
+  ],
   properties: {
     name: { ...name, 'x-sidegate-example': 'no-secrets' },
     direction: {
@@ -29,13 +41,13 @@ export const guard = {
     },
     match: {
       type: 'object',
-      description: 'What it looks for: any of them. At least one of `detectors`, `patterns` and `words`.',
+      description: 'What it looks for: any of them. At least one of `detectors`, `patterns`, `words` and `minBytes`.',
       'x-sidegate-example': '{ detectors: [Secrets] }',
       'x-sidegate-conditions': [
-        { kind: 'AtLeastOne', of: ['detectors', 'patterns', 'words'] },
+        { kind: 'AtLeastOne', of: ['detectors', 'patterns', 'words', 'minBytes'] },
         { kind: 'Needs', field: 'patternMaxLength', beside: 'patterns' },
       ],
-      properties: { detectors, patterns, patternMaxLength, words },
+      properties: { detectors, patterns, patternMaxLength, words, minBytes },
     },
     action: {
       type: 'string',

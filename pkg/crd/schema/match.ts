@@ -1,4 +1,5 @@
 import { detectorClasses, detectorNames } from '../../core/index.ts';
+import { size } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
 /** What is looked for in texts, and what stands in its place. */
@@ -39,6 +40,13 @@ export const words = {
     'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter.',
   'x-sidegate-example': '["Project Falcon"]',
   items: { type: 'string', minLength: 1, maxLength: 256, description: 'A word or phrase.' },
+} as const satisfies SchemaNode;
+
+export const minBytes = {
+  ...size,
+  description: 'A body of this size or more, after decoding. For requests, and not with action Mask.',
+  'x-sidegate-default': 'its size does not matter',
+  'x-sidegate-example': '64Ki',
 } as const satisfies SchemaNode;
 
 export const replacement = {

@@ -52,6 +52,8 @@ export function followMetadata({ entityId, place, clock, logger, get }: Metadata
     return await get({
       url: new URL(place.url),
       ca: place.caFile === undefined ? undefined : { kind: 'File', path: place.caFile },
+      // Okta gives JSON to who does not ask for XML.
+      accept: 'application/samlmetadata+xml, application/xml, text/xml',
       maxBytes: longestDocument,
       timeoutMs: fetchMs,
     });
