@@ -2,6 +2,8 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { Names } from '../names.ts';
 import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from '../port.ts';
 import { StoreError } from '../store-error.ts';
+import { createChoice } from './choice.ts';
+import type { Way } from './choice.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -12,9 +14,6 @@ const mostWords = 16;
 const mostLists = 500;
 /** That a list of groups, joined by line feeds, has one. */
 const hasGroup = (list: string): string => `instr(char(10) || ${list} || char(10), char(10) || ? || char(10)) > 0`;
-/** Fields that leave few sessions, by an index. */
-const selective = ['session', 'user', 'pod', 'code'] as const;
-
 /** What the tokenizer of the index takes for words. */
 export function wordsOf(text: string): readonly string[] {
   const words = text.normalize('NFC').match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];
@@ -26,6 +25,12 @@ export function wordsOf(text: string): readonly string[] {
 /** Finds sessions. The text of a question never becomes part of a statement. */
 export function createSearch(db: DatabaseSync, names: Names): (query: SessionQuery) => SessionPage {
   const groupLists = db.prepare(`SELECT id FROM name WHERE ${hasGroup('text')} LIMIT ?`);
+  const choose = createChoice(db, names);
+  /** Undefined: more than are looked for by an index. */
+  const listsWith = (group: string): readonly number[] | undefined => {
+    const lists = groupLists.all(group, mostLists + 1).map((row) => Number(row['id']));
+    return lists.length > mostLists ? undefined : lists;
+  };
   const summaryOf = (row: Row): SessionSummary => {
     const name = (column: string): string => (row[column] === null ? '' : names.text(Number(row[column])));
     const optional = (column: string): string | null => (row[column] === null ? null : names.text(Number(row[column])));
@@ -96,23 +101,17 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
       );
     }
     fields(query, where, named);
-    if (query.group !== undefined) {
-      const lists = groupLists.all(query.group, mostLists + 1).map((row) => Number(row['id']));
-      if (lists.length <= mostLists) where(`s.groups IN (${lists.map(() => '?').join()})`, ...lists);
-      else where(`EXISTS (SELECT 1 FROM name g WHERE g.id = s.groups AND ${hasGroup('g.text')})`, query.group);
-    }
+    const lists = query.group === undefined ? undefined : listsWith(query.group);
+    if (query.group !== undefined) where(...ofGroup(query.group, lists));
     const tags = (query.tags ?? []).map((tag) => names.find(tag));
-    const byTag = !byText && tags.length > 0 && !selective.some((key) => query[key] !== undefined);
+    const way = byText ? undefined : choose(query, lists, tags[0]);
+    const byTag = way === 'tag';
     for (const [at, number] of tags.entries()) {
       if (number === undefined) impossible = true;
       else if (byTag && at === 0) where('first.tag = ?', number);
       else where('EXISTS (SELECT 1 FROM tag t WHERE t.tag = ? AND t.session = s.id)', number);
     }
-    const from = byText
-      ? { tables: 'words CROSS JOIN session s ON s.id = words.rowid', order: 'words.rowid DESC' }
-      : byTag
-        ? { tables: 'tag first CROSS JOIN session s ON s.id = first.session', order: 'first.session DESC' }
-        : { tables: 'session s', order: 's.at DESC, s.id DESC' };
+    const from = byText ? byWords : tablesOf(way);
     if (query.cursor !== undefined) {
       const [at, id] = readCursor(query.cursor);
       if (byText) where('words.rowid < ?', id);
@@ -162,4 +161,21 @@ function fields(
   if (query.status !== undefined) where('s.status = ?', query.status);
   if (query.minDurationMs !== undefined) where('s.duration >= ?', query.minDurationMs);
   if (query.minBytes !== undefined) where('s.bytesIn + s.bytesOut >= ?', query.minBytes);
+}
+
+const byWords = { tables: 'words CROSS JOIN session s ON s.id = words.rowid', order: 'words.rowid DESC' };
+
+function tablesOf(way: Way | undefined): { readonly tables: string; readonly order: string } {
+  if (way === 'tag')
+    return { tables: 'tag first CROSS JOIN session s ON s.id = first.session', order: 'first.session DESC' };
+  const index = way === undefined ? '' : ` INDEXED BY session_${way}`;
+  return { tables: `session s${index}`, order: 's.at DESC, s.id DESC' };
+}
+
+/** @param lists The lists of groups with this one; undefined: too many to name. */
+function ofGroup(group: string, lists: readonly number[] | undefined): readonly [string, ...SQLInputValue[]] {
+  if (lists === undefined)
+    return [`EXISTS (SELECT 1 FROM name g WHERE g.id = s.groups AND ${hasGroup('g.text')})`, group];
+  // One value has the order of its index; several are sorted.
+  return [lists.length === 1 ? 's.groups = ?' : `s.groups IN (${lists.map(() => '?').join()})`, ...lists];
 }
