@@ -28,6 +28,7 @@ import type { ModelTargets } from './model-target.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { govern } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
+import { Questions } from './questions.ts';
 import { LiveRevocations } from './revocations.ts';
 import { RuntimeHolder } from './runtime.ts';
 import { governUpgrade } from './upgrade.ts';
@@ -158,6 +159,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     onStoreFault: () => metrics.limitStoreFailed(),
   });
   const holds = new HoldBook();
+  const questions = new Questions(clock);
   metrics.approvalsWaiting(() => holds.count);
   const grants =
     options.grants === undefined ? undefined : new LiveGrants(options.grants, clock, () => live.grantsEnded());
@@ -171,6 +173,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     record,
     approvals: options.approvals,
     holds,
+    questions,
     ...(grants !== undefined && { grants }),
     ...(revocations !== undefined && { revocations }),
     limiter,
