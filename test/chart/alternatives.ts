@@ -58,6 +58,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   helpers: [{ name: 'loader', images: ['example/loader'], runAsUser: 5_000 }],
   'recorder.enabled': false,
   'recorder.retentionDays': 0,
+  'recorder.namespaceRetentionDays': { ml: 30, finance: 2555 },
   'recorder.storage.persistent': false,
   'recorder.storage.size': '100Gi',
   'recorder.storage.className': 'fast',
