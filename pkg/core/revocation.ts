@@ -15,7 +15,8 @@ export interface Revocation {
 
 /** All revocations that are known. */
 export interface RevocationSource {
-  current(): readonly Revocation[];
+  /** Undefined: they were known once and cannot be read now. Then everybody counts as revoked, until they are known again. */
+  current(): readonly Revocation[] | undefined;
   /** Called after each change. Returns how to stop. */
   subscribe(listener: () => void): () => void;
 }
@@ -28,8 +29,11 @@ export interface RevocationSet {
 
 const keyOf = (kind: 'subject' | 'token', issuer: string, name: string): string => JSON.stringify([kind, issuer, name]);
 
-/** Of several for the same, the one that holds longest counts. */
-export function compileRevocations(revocations: readonly Revocation[]): RevocationSet {
+const everybody: RevocationSet = { size: 0, revokes: () => true };
+
+/** Of several for the same, the one that holds longest counts. Undefined: of everybody. */
+export function compileRevocations(revocations: readonly Revocation[] | undefined): RevocationSet {
+  if (revocations === undefined) return everybody;
   const ends = new Map<string, number>();
   const add = (key: string, until: number): void => void ends.set(key, Math.max(until, ends.get(key) ?? 0));
   for (const { issuer, subject, tokenId, until } of revocations) {

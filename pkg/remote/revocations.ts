@@ -7,7 +7,7 @@ import type { StateFolder } from './state-file.ts';
 
 /**
  * Revocations, from what the controller sends. They are stored: a process that starts again while no controller can be reached must not
- * take what was revoked. A controller that lags behind what was seen before is not listened to.
+ * take what was revoked, and one whose store cannot be used takes nobody until a controller has said it again. A controller that lags behind what was seen before is not listened to.
  */
 export interface RemoteRevocations {
   readonly source: RevocationSource;
@@ -26,13 +26,17 @@ export function createRemoteRevocations(options: {
 }): RemoteRevocations {
   const { state, logger } = options;
   const listeners = new Set<() => void>();
-  let revocations: readonly Revocation[] = [];
+  let revocations: readonly Revocation[] | undefined = [];
   let seen: SeenVersions = {};
 
   const stored = state.read(file);
   const kept = stored.kind === 'content' ? readStored(stored.content) : undefined;
   if (kept !== undefined) ({ revocations, seen } = kept);
-  else if (stored.kind !== 'absent') options.onRefused();
+  else if (stored.kind !== 'absent') {
+    revocations = undefined;
+    options.onRefused();
+    logger.error('the revocations that were kept cannot be used: nobody is let in until a controller sends them');
+  }
 
   return {
     source: {
@@ -50,7 +54,7 @@ export function createRemoteRevocations(options: {
       }
       seen = newest(seen, message.seen);
       ({ revocations } = message);
-      const content: Pick<RevocationsMessage, 'revocations' | 'seen'> = { revocations, seen };
+      const content: Pick<RevocationsMessage, 'revocations' | 'seen'> = { revocations: message.revocations, seen };
       if (!state.write(file, content)) options.onUnwritable();
       for (const listener of [...listeners]) {
         try {

@@ -295,7 +295,7 @@ test('what a controller logs of it names nobody and holds no token', async () =>
 
 describe('taken back', () => {
   const holds = (name: 'subject' | 'tokenId', value: string): boolean =>
-    sidecars.every((one) => one.revocations.current().some((each) => each[name] === value));
+    sidecars.every((one) => one.revocations.current()!.some((each) => each[name] === value));
 
   test('a token, at every sidecar within a second, whichever replica it is at', async () => {
     const times: number[] = [];
@@ -340,7 +340,7 @@ describe('taken back', () => {
     }
     expect(await sidegate('sec', 'access', 'revoke-token', '--undo', nameIn(revoked.out))).toMatchObject({ code: 0 });
     await until(
-      () => sidecars.every((one) => !one.revocations.current().some(({ subject }) => subject === 'eve')),
+      () => sidecars.every((one) => !one.revocations.current()!.some(({ subject }) => subject === 'eve')),
       logs,
     );
     for (const at of [0, 1])
@@ -358,7 +358,7 @@ describe('taken back', () => {
       code: 1,
       err: expect.stringContaining('forbidden'),
     });
-    const before = sidecars[0]?.revocations.current().length;
+    const before = sidecars[0]?.revocations.current()!.length;
     const ref = { namespace: ownNamespace, name: controlPlane.revocations };
     const data = {
       'by-hand': '{"issuer":"https://x"}',
