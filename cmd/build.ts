@@ -81,6 +81,7 @@ await build({
     pause: 'cmd/pause/main.ts',
     recorder: 'cmd/recorder/main.ts',
     'recorder-search': 'pkg/recorder/store/search/reader-thread.ts',
+    'saml-signature': 'pkg/identity/saml/signature-thread.ts',
     sidecar: 'cmd/sidecar/main.ts',
     webhook: 'cmd/webhook/main.ts',
   },

@@ -24,6 +24,9 @@ function noticesOf({ notices }: Settings): ControllerOptions['notices'] {
   return { endpoint: known.endpoint, channels: openChannels(known, notices.secrets, systemClock) };
 }
 
+/** In the image the thread that proves signatures is a bundle of its own, and this file a chunk in the folder beside it. */
+const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('../saml-signature.js', import.meta.url) };
+
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
   const meters = createMeters();
@@ -50,6 +53,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
 
   const limitStore =
     settings.limitStore === undefined ? undefined : watchLimitStore(settings.limitStore, clock, logger);
+  const { sidecarImage } = settings;
+  const namespaceImages = new Map(Object.entries(settings.namespaceImages));
   running.controller = await startController({
     client,
     clock,
@@ -65,7 +70,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     governNamespaces: settings.governNamespaces,
     networkPolicies: settings.networkPolicies,
     evict: settings.evict,
-    ...(settings.sidecarImage === undefined ? {} : { sidecarImage: settings.sidecarImage }),
+    ...(sidecarImage === undefined ? {} : { sidecarImage: (of: string) => namespaceImages.get(of) ?? sidecarImage }),
     upgradeSidecars: settings.upgradeSidecars,
     ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
     ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
@@ -76,7 +81,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         : { port: settings.decisions.port },
     keepApprovalsMs: settings.keepApprovalsMs,
     notices: noticesOf(settings),
-    ...(settings.tokensFile === undefined ? {} : { tokens: readTokensFile(settings.tokensFile) }),
+    ...(settings.tokensFile === undefined ? {} : { tokens: { ...readTokensFile(settings.tokensFile), ...thread } }),
     onFatal: (why) => ending.stop(why, 1),
   });
   logger.info('controller is up', { replica: settings.replica, admin: admin.port });

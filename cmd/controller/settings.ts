@@ -16,6 +16,8 @@ export interface Settings {
   readonly networkPolicies: boolean;
   readonly evict: boolean;
   readonly sidecarImage: string | undefined;
+  /** Of single namespaces, in its place. */
+  readonly namespaceImages: Readonly<Record<string, string>>;
   readonly upgradeSidecars: boolean;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
@@ -51,6 +53,7 @@ const flags = {
   'network-policies': { help: 'true: write NetworkPolicies for governed pods', fallback: 'true' },
   evict: { help: 'evict labelled pods that have no sidecar, a few at a time', isSwitch: true },
   'sidecar-image': { help: 'image of the sidecars of this release: others count as old' },
+  'namespace-images': { help: 'NAMESPACE=IMAGE, joined by commas: that of single namespaces' },
   'upgrade-sidecars': {
     help: 'exchange the image of sidecars that have another than --sidecar-image, a few at a time',
     isSwitch: true,
@@ -132,10 +135,19 @@ function readApiServer(
   return undefined;
 }
 
-function readSidecars({ optional, isOn, faults }: Read): Pick<Settings, 'sidecarImage' | 'upgradeSidecars'> {
+function readSidecars({
+  optional,
+  list,
+  isOn,
+  faults,
+}: Read): Pick<Settings, 'sidecarImage' | 'namespaceImages' | 'upgradeSidecars'> {
   const [sidecarImage, upgradeSidecars] = [optional('sidecar-image'), isOn('upgrade-sidecars')];
+  const pairs = list('namespace-images').map((pair) => /^([a-z0-9-]+)=(\S+)$/.exec(pair));
   if (upgradeSidecars && sidecarImage === undefined) faults.push('--upgrade-sidecars needs --sidecar-image');
-  return { sidecarImage, upgradeSidecars };
+  if (pairs.length > 0 && sidecarImage === undefined) faults.push('--namespace-images needs --sidecar-image');
+  if (pairs.includes(null)) faults.push('--namespace-images must be NAMESPACE=IMAGE, joined by commas');
+  const namespaceImages = Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
+  return { sidecarImage, namespaceImages, upgradeSidecars };
 }
 
 function readTokensFileName({ optional, text, faults }: Read): string | undefined {

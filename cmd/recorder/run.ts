@@ -62,7 +62,13 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
   // Before anything that they have signed.
   const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
-  const upkeep = keepUp({ store, clock, logger, retentionDays: settings.retentionDays });
+  const upkeep = keepUp({
+    store,
+    clock,
+    logger,
+    retentionDays: settings.retentionDays,
+    namespaceDays: settings.namespaceDays,
+  });
   const running: { ending?: Ending } = {};
   const server = await createIngestServer({
     port: settings.listen.port,
@@ -97,6 +103,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     authorizer: createAuditAuthorizer(client, clock),
     clock,
     logger,
+    version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
   });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());

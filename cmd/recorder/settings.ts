@@ -24,6 +24,8 @@ export interface Settings {
   readonly kubeconfig: string | undefined;
   /** Days after which lines are deleted; 0: never. */
   readonly retentionDays: number;
+  /** Of namespaces that have their own. */
+  readonly namespaceDays: Readonly<Record<string, number>>;
   readonly logLevel: LogLevel;
 }
 
@@ -42,6 +44,7 @@ const flags = {
   kubeconfig: { help: 'file; unset: the service account of the pod' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   'retention-days': { help: 'days after which lines are deleted; their proof stays; 0: never', fallback: '0' },
+  'namespace-retention': { help: 'days of namespaces that have their own: NAMESPACE=DAYS, with commas', fallback: '' },
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
 } as const;
 
@@ -57,6 +60,12 @@ export function parseSettings(
   const { faults } = read;
   const retentionDays = read.number('retention-days', 'days', 36_500);
   if (!Number.isInteger(retentionDays)) faults.push('--retention-days must be a number of whole days');
+  const namespaceDays: Record<string, number> = {};
+  for (const one of read.list('namespace-retention')) {
+    const [, namespace, days] = /^([a-z0-9-]{1,63})=([0-9]{1,5})$/.exec(one) ?? [];
+    if (namespace === undefined) faults.push('--namespace-retention must be NAMESPACE=DAYS, with commas');
+    else namespaceDays[namespace] = Number(days);
+  }
   const settings: Settings = {
     data: read.text('data'),
     tls: read.text('tls'),
@@ -69,6 +78,7 @@ export function parseSettings(
     kubeconfig: read.optional('kubeconfig'),
     admin: read.address('admin'),
     retentionDays,
+    namespaceDays,
     logLevel: read.logLevel('log-level'),
   };
   return faults.length > 0 ? { faults } : { settings };

@@ -10,6 +10,7 @@ import { approvalsShowCommand } from './approvals-show.ts';
 import { approvalsWatchCommand } from './approvals-watch.ts';
 import { caCommand } from './ca.ts';
 import { auditExportCommand } from './audit/export.ts';
+import { auditHoldCommand, auditHoldsCommand, auditReleaseCommand } from './audit/hold.ts';
 import { auditSearchCommand } from './audit/search.ts';
 import { auditShowCommand } from './audit/show.ts';
 import { auditVerifyCommand } from './audit/verify.ts';
@@ -53,6 +54,9 @@ export const commands: readonly Command[] = [
   auditShowCommand,
   auditVerifyCommand,
   auditExportCommand,
+  auditHoldsCommand,
+  auditHoldCommand,
+  auditReleaseCommand,
   admissionRemoveCommand,
   completionCommand,
   versionCommand,

@@ -2,7 +2,8 @@ import type { Command } from './command.ts';
 import { parseFlags } from './flags.ts';
 
 /** A flag as a usage writes it: `  -o, --output FORMAT    json, yaml or wide`. Two may share a line; in the midst of a sentence it is none. */
-const flagPattern = /(?:^ {2}| {2}|; )(?:(-[A-Za-z]), )?(--[a-z][a-z-]*)(?: ([A-Z][^\s;]*))?(?:(?= {2,}(\S.*))|(?! {2,}\S))/gm;
+const flagPattern =
+  /(?:^ {2}| {2}|; )(?:(-[A-Za-z]), )?(--[a-z][a-z-]*)(?: ([A-Z][^\s;]*))?(?:(?= {2,}(\S.*))|(?! {2,}\S))/gm;
 
 interface UsageFlag {
   readonly short: string | undefined;

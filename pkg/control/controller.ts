@@ -55,8 +55,8 @@ export interface ControllerOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
-  /** Image that sidecars of this release have; undefined: not known, and none counts as old. */
-  readonly sidecarImage?: string;
+  /** Image that sidecars of a namespace have in this release; undefined: not known, and none counts as old. */
+  readonly sidecarImage?: (namespace: string) => string;
   /** The leader exchanges the image of running sidecars that have another; default false. */
   readonly upgradeSidecars?: boolean;
   /** Finished approvals are kept so long after their expiry, milliseconds; default a day. */
@@ -105,6 +105,8 @@ export interface TokenSettings {
   readonly lifeMs: number;
   /** Each with the audiences that its people may ask for; the first is the default. Names and entity ids differ. */
   readonly idps: readonly (SamlIdp & { readonly audiences: readonly string[] })[];
+  /** Program of the thread that proves signatures; default its source. */
+  readonly thread?: URL;
 }
 
 /** Without a word from the API server for so long, others are better asked. */

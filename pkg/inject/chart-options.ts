@@ -10,7 +10,7 @@ export interface ChartOptions {
   /** @param drawn for a pod that is to run */
   for(namespace: NamespaceFacts, ca: string, drawn?: Drawn): InjectOptions;
   readonly governNamespaces: 'Auto' | 'Required';
-  /** Images that our containers may have: the present one first. */
+  /** Images that our containers may have: the present one first, then earlier ones and those of single namespaces. */
   readonly images: readonly string[];
 }
 
@@ -72,6 +72,7 @@ const shape: Readonly<Record<string, Check>> = {
 const optionalShape: Readonly<Record<string, Check>> = {
   captureModes: mapOf(captureMode),
   previousImages: listOf(text),
+  namespaceImages: mapOf(text),
 };
 
 /** Enough for thousands of namespaces with a capture mode of their own. */
@@ -94,23 +95,27 @@ export function parseChartOptions(yaml: string): ChartOptions {
   const {
     captureModes = {},
     previousImages = [],
+    namespaceImages = {},
     controller,
     ...rest
   } = value as unknown as Omit<InjectOptions, 'namespace'> & {
     readonly captureModes?: Readonly<Record<string, CaptureMode>>;
     readonly previousImages?: readonly string[];
+    readonly namespaceImages?: Readonly<Record<string, string>>;
   };
   return {
     governNamespaces: rest.governNamespaces,
-    images: [rest.image, ...previousImages],
+    images: [...new Set([rest.image, ...previousImages, ...Object.values(namespaceImages)])],
     for: (namespace, ca, drawn) => ({
       ...rest,
       drawn,
+      image: ofNamespace(namespaceImages, namespace.name) ?? rest.image,
       controller: { url: controller.url, name: controller.name, ca },
-      captureMode: Object.hasOwn(captureModes, namespace.name)
-        ? (captureModes[namespace.name] ?? rest.captureMode)
-        : rest.captureMode,
+      captureMode: ofNamespace(captureModes, namespace.name) ?? rest.captureMode,
       namespace,
     }),
   };
 }
+
+const ofNamespace = <T>(map: Readonly<Record<string, T>>, namespace: string): T | undefined =>
+  Object.hasOwn(map, namespace) ? map[namespace] : undefined;

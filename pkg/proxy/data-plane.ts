@@ -90,14 +90,14 @@ export interface DataPlane {
   flushRecord(): void;
   /** See {@link Listener.leave}. */
   leave(on: boolean): void;
-  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it: connections close a second later. */
+  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it; answers are ended a little before, so that their callers hear why. */
   drain(graceMs: number): Promise<void>;
 }
 
 /** Connections that were accepted last, kept for {@link DataPlane.arrivedFrom}. */
 const rememberedPeers = 256;
 
-/** In which callers whose answers are ended hear why, before their connections close. */
+/** Of the grace, at most half: in which callers whose answers are ended hear why, before their connections close. */
 const lastWordsMs = 1_000;
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
@@ -283,8 +283,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       draining ??= (async () => {
         authoritiesPoll.cancel();
         live.endHeld('shutting_down');
-        const overdue = clock.after(graceMs, () => live.endAll('shutting_down'));
-        await Promise.all([...listeners].map((listener) => listener.close(graceMs + lastWordsMs)));
+        const overdue = clock.after(graceMs - Math.min(lastWordsMs, graceMs / 2), () => live.endAll('shutting_down'));
+        await Promise.all([...listeners].map((listener) => listener.close(graceMs)));
         overdue.cancel();
         live.endAll('shutting_down');
         record.flush();

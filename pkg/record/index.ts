@@ -14,6 +14,7 @@ export type {
   ConflictEntry,
   ConflictKind,
   DeletedEntry,
+  HoldEntry,
   HoleEntry,
   LogEntry,
   ReadEntry,

@@ -6,7 +6,7 @@ import { leafHash } from './merkle.ts';
  * goes on to prove it when the lines themselves have been deleted.
  */
 export type LogEntry =
-  BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry | AuthoritiesEntry;
+  BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry | AuthoritiesEntry | HoldEntry;
 
 interface Of<Type extends string> {
   readonly type: Type;
@@ -86,6 +86,17 @@ export interface DeletedEntry extends Of<'deleted'> {
 export interface AuthoritiesEntry extends Of<'authorities'> {
   /** PEM. */
   readonly bundle: string;
+}
+
+/** Somebody said that records are to be kept whatever their age, or that they need not be any more. */
+export interface HoldEntry extends Of<'hold'> {
+  readonly who: string;
+  readonly what: 'placed' | 'released';
+  /** Number of the hold. */
+  readonly hold: number;
+  /** What is held, as it was asked; empty: everything. */
+  readonly terms: Readonly<Record<string, string | number>>;
+  readonly reason: string;
 }
 
 /** Somebody read the record. */

@@ -59,10 +59,13 @@ beforeAll(async () => {
     server.namespace('ml', { 'sidegate.dev/governed': 'true' }),
     server.namespace('rollout', { 'sidegate.dev/governed': 'true' }),
     server.namespace('free'),
+    server.namespace('canary'),
     server.namespace(release),
     installDefinitions(server),
   ]);
-  chart = await renderChart(['breakGlassGroup=sre', 'webhook.timeoutSeconds=5']);
+  chart = await renderChart([
+    ...['breakGlassGroup=sre', 'webhook.timeoutSeconds=5', 'image.namespaces.canary=localhost/sidegate:0.2.0'],
+  ]);
   authority = (await createAuthorityPair(systemClock)).cert;
   webhook = await prepareWebhook(server, chart, ['--break-glass-group', 'sre', '--log-level', 'debug']);
   await webhook.start();
@@ -171,6 +174,15 @@ describe('injection', () => {
     expect(answer.message).toContain('[sidecar_present]');
     await eventually('there is an Event', () => toldOf('InjectionSkipped', 'Pod', 'picture', '[mirror_pod]'));
     expect(await webhook.metrics()).toContain('sidegate_admission_reasons_total{code="mirror_pod"} 1');
+  });
+
+  test('gives a namespace the image that the chart names for it, and all others that of the release', async () => {
+    const image = async (namespace: string): Promise<readonly (string | undefined)[]> => {
+      const { body } = await create(pod({}, { name: 'revision' }), namespace);
+      return (body as PodObject).spec.initContainers?.map((one) => one.image) ?? [];
+    };
+    expect(await image('canary')).toEqual(['localhost/sidegate:0.2.0', 'localhost/sidegate:0.2.0']);
+    expect(await image('ml')).toEqual(['localhost/sidegate:0.1.0', 'localhost/sidegate:0.1.0']);
   });
 
   test('is no concern of pods without the label', async () => {

@@ -423,5 +423,20 @@ describe('the recorder', () => {
     expect(await ask(ofNamespace, { namespace: 'ml' })).toBe('answered');
     expect(await ask(ofNamespace)).toMatch(/may not/);
     expect(await ask(ofNamespace, { namespace: 'other' })).toMatch(/may not/);
+    // Holds are a right of their own.
+    const hold = 'audit hold --user ana --reason case-7';
+    expect((await sidegate(hold)).err).toMatch(/may not place or release holds/);
+    const investigator = [
+      'create',
+      'clusterrolebinding',
+      'investigators',
+      '--clusterrole=sidegate-record-investigator',
+    ];
+    expect((await server.kubectl([...investigator, '--serviceaccount=ml:auditor'])).status).toBe(0);
+    expect(await sidegate(`${hold} --service-account ml/auditor`)).toEqual({ code: 0, out: 'hold 1\n', err: '' });
+    expect((await sidegate('audit holds')).out).toMatch(/^1 .*system:serviceaccount:ml:auditor.*"user":"ana".*case-7/);
+    const release = 'audit release 1 --reason closed --service-account ml/auditor';
+    expect((await sidegate(release)).out).toBe('hold 1 is released\n');
+    expect((await sidegate('audit hold --reason r')).code).toBe(2);
   }, 60_000);
 });

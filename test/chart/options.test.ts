@@ -2,7 +2,14 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { controlPlane, controlPorts } from '../../pkg/contract/index.ts';
-import { defaultOptions, istio, knativeQueueProxy, kserveAgent, linkerd } from '../../pkg/inject/index.ts';
+import {
+  defaultOptions,
+  istio,
+  knativeQueueProxy,
+  kserveAgent,
+  linkerd,
+  parseChartOptions,
+} from '../../pkg/inject/index.ts';
 import { parseNoticeSettings } from '../../pkg/control/index.ts';
 import { tokenSettings } from '../../cmd/controller/tokens-file.ts';
 import { only, render, template } from './render.ts';
@@ -66,10 +73,11 @@ describe('the settings of tokens that the controller reads', () => {
 
 describe('the options that the webhook reads', () => {
   test('are the defaults of pkg/inject, and where the controller is', () => {
-    const { version, image, controller, captureModes, previousImages, ...rest } = optionsOf();
+    const { version, image, controller, captureModes, previousImages, namespaceImages, ...rest } = optionsOf();
     expect(rest).toEqual(defaultOptions);
-    expect({ version, image, captureModes, previousImages }).toEqual({
+    expect({ version, image, captureModes, previousImages, namespaceImages }).toEqual({
       previousImages: [],
+      namespaceImages: {},
       version: '0.1.0',
       image: 'localhost/sidegate:0.1.0',
       captureModes: {},
@@ -78,6 +86,23 @@ describe('the options that the webhook reads', () => {
       url: `https://${controlPlane.controller}.sidegate-system.svc:${controlPorts.stream}`,
       name: `${controlPlane.controller}.sidegate-system.svc`,
     });
+  });
+
+  test('give single namespaces another image, which the admission policies and the controller know', () => {
+    const objects = render({ image: { namespaces: { 'ml-canary': 'r.example/s:9', behind: 'r.example/s:7' } } });
+    const text = only(objects, 'ConfigMap', controlPlane.options).data[controlPlane.optionsKey];
+    const chart = parseChartOptions(text);
+    const images = ['ml-canary', 'behind', 'other', 'constructor'].map(
+      (name) => chart.for({ name, governed: true }, '').image,
+    );
+    expect(images).toEqual(['r.example/s:9', 'r.example/s:7', 'localhost/sidegate:0.1.0', 'localhost/sidegate:0.1.0']);
+    expect(chart.images).toEqual(['localhost/sidegate:0.1.0', 'r.example/s:7', 'r.example/s:9']);
+    const { data } = only(objects, 'ConfigMap', controlPlane.parameters);
+    expect(data['images'].split('\n')).toEqual(chart.images);
+    expect(data['namespaceImages'].split('\n')).toEqual(['behind=r.example/s:7', 'ml-canary=r.example/s:9']);
+    expect(JSON.stringify(only(objects, 'Deployment', controlPlane.controller))).toContain(
+      '--namespace-images=behind=r.example/s:7,ml-canary=r.example/s:9',
+    );
   });
 
   test('follow the namespace of the release', () => {

@@ -61,7 +61,7 @@ afterAll(async () => {
 async function proofOf(session: string): Promise<SessionProof> {
   const route = sessionRoutes(store).find((one) => one.path.endsWith('/proof'));
   const nothing = (): Promise<void> => Promise.resolve();
-  const question = { auditor: { username: 'a', groups: [] }, search: new URLSearchParams(), body: undefined };
+  const question = { who: 'a', search: new URLSearchParams(), body: undefined, allowHolds: nothing };
   return (await route?.answer({
     ...question,
     part: session,

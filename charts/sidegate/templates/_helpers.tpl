@@ -23,6 +23,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* auto: a kubelet may be three minor versions older than the API server, and has native sidecars since 1.29. */}}
+{{/* `NAMESPACE=IMAGE`, joined by line breaks. */}}
+{{- define "sidegate.namespaceImages" -}}
+{{- $images := list }}{{ range $namespace, $image := .Values.image.namespaces }}{{ $images = append $images (printf "%s=%s" $namespace $image) }}{{ end }}
+{{- join "\n" $images }}
+{{- end }}
+
 {{- define "sidegate.nativeSidecars" -}}
 {{- if eq (toString .Values.sidecar.nativeSidecars) "auto" -}}
 {{ semverCompare ">=1.32.0-0" .Capabilities.KubeVersion.Version }}

@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../base/index.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
+import { timeOf } from './time.ts';
 import type { Answer, AuditClient } from './client.ts';
 import { clusterCommand, clusterUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
@@ -23,17 +24,6 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
 ${auditUsage}${clusterUsage.split('\n').slice(1).join('\n')}`;
-
-const unit: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
-
-/** @throws Error */
-function timeOf(text: string, now: number): number {
-  const [, count, letter = ''] = /^([0-9]{1,6})([smhdw])$/.exec(text) ?? [];
-  if (count !== undefined) return now - Number(count) * (unit[letter] ?? 0);
-  const at = /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at)) throw new Error(`${text.slice(0, 40)} is no time: 10m, 6h, 7d or 2026-11-26T12:00:00Z`);
-  return at;
-}
 
 function wholeOf(name: string, text: string): number {
   if (!/^[0-9]{1,12}$/.test(text)) throw new Error(`--${name} is a whole number`);

@@ -264,6 +264,24 @@ describe('check', () => {
       /ml\/old/,
     ],
     [
+      'a sidecar with another image than its namespace is given',
+      {
+        maps: all(
+          ...well.maps.items.map((one) =>
+            one.metadata.name === 'sidegate-parameters'
+              ? map('sidegate-parameters', {
+                  images: `${image}\nlocalhost/sidegate:9`,
+                  namespaceImages: 'ml=localhost/sidegate:9',
+                })
+              : one,
+          ),
+        ),
+      },
+      'warn',
+      'sidecar version',
+      /ml\//,
+    ],
+    [
       'a static pod',
       {
         pods: all(

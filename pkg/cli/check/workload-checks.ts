@@ -58,11 +58,12 @@ export function sidecars(picture: Picture): readonly Finding[] {
         ({ name, ready }) => name === containers.sidecar && ready === true,
       ),
   );
-  const images = (maps.items.find(({ metadata }) => metadata.name === controlPlane.parameters)?.data?.['images'] ?? '')
-    .split('\n')
-    .filter((image) => image !== '');
-  const [current] = images;
-  const older = withSidecar.filter((pod) => current !== undefined && sidecarOf(pod)?.image !== current);
+  const parameters = maps.items.find(({ metadata }) => metadata.name === controlPlane.parameters)?.data;
+  const [current = ''] = (parameters?.['images'] ?? '').split('\n');
+  const ofNamespace = (parameters?.['namespaceImages'] ?? '').split('\n').map((line) => line.split('='));
+  const wanted = ({ metadata }: CheckedPod): string =>
+    ofNamespace.find(([namespace]) => namespace === metadata.namespace)?.[1] ?? current;
+  const older = withSidecar.filter((pod) => wanted(pod) !== '' && sidecarOf(pod)?.image !== wanted(pod));
   const names = (list: readonly CheckedPod[]): readonly string[] => list.map(nameOf);
   return [
     unlessAny('sidecars', names(without), {
@@ -88,7 +89,7 @@ export function sidecars(picture: Picture): readonly Finding[] {
       'sidecar version',
       names(older),
       {
-        ok: 'all have the image of this release',
+        ok: 'all have the image that this release gives their namespace',
         message: (list) => `have another image: ${list}`,
         hint: 'kubectl rollout restart what made them, before the old image leaves image.previous',
       },

@@ -30,8 +30,8 @@ export interface LeaderOptions {
   readonly governNamespaces: 'Auto' | 'Required';
   readonly networkPolicies: boolean;
   readonly evict: boolean;
-  /** Image that sidecars of this release have; undefined: not known, and none counts as old. */
-  readonly sidecarImage?: string;
+  /** Image that sidecars of a namespace have in this release; undefined: not known, and none counts as old. */
+  readonly sidecarImage?: (namespace: string) => string;
   /** Exchange the image of running sidecars that have another. */
   readonly upgradeSidecars?: boolean;
   readonly clusterDomain: string;

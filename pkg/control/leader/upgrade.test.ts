@@ -73,7 +73,7 @@ const start = (more: Partial<UpgradeOptions> = {}): void => {
     } as unknown as EventRecorder,
     ownNamespace: 'sidegate-system',
     leading: () => leading,
-    image: wanted,
+    image: (namespace) => (namespace === 'canary' ? 'sidegate:3' : wanted),
     upgrade: true,
     onUpgraded: (result) => results.push(result),
     ...more,
@@ -109,6 +109,21 @@ describe('sidecars of an older image', () => {
     expect(patched.slice(1)).toEqual(['n1-2 sidegate:2', 'n2-1 sidegate:2', 'n3-1 sidegate:2']);
     expect(upgrade.old).toBe(7);
     expect(results).toEqual(['done']);
+  });
+
+  test('get the image of their namespace, where it has one of its own: that too is tried with one at first', async () => {
+    start();
+    put('stable');
+    await clock.advanceAsync(20_000);
+    back('stable');
+    await clock.advanceAsync(20_000);
+    expect(patched).toEqual(['stable sidegate:2']);
+    put('tried', { namespace: 'canary', image: wanted });
+    put('there', { namespace: 'canary', image: 'sidegate:3' });
+    put('behind', { namespace: 'n1', image: 'sidegate:3' });
+    await clock.advanceAsync(20_000);
+    expect(patched.slice(1)).toEqual(['tried sidegate:3', 'behind sidegate:2']);
+    expect(upgrade.old).toBe(2);
   });
 
   test('are left while they are not well, and in namespaces that are never governed', async () => {

@@ -16,13 +16,13 @@ export interface UpgradeOptions {
   readonly events: EventRecorder;
   readonly ownNamespace: string;
   readonly leading: () => boolean;
-  /** Image that sidecars are to have. */
-  readonly image: string;
+  /** Image that sidecars of a namespace are to have. */
+  readonly image: (namespace: string) => string;
   /** False: old ones are counted and left. */
   readonly upgrade: boolean;
   /** Between two looks; default 10 s. */
   readonly lookMs?: number;
-  /** Pods at one time, of which no two are in one namespace; default 3. Until the first has come back it is one. */
+  /** Pods at one time, of which no two are in one namespace; default 3. Until the first has come back with that image it is one. */
   readonly atOnce?: number;
   /** A sidecar that is not ready so long after its upgrade has failed; default 5 min. */
   readonly patienceMs?: number;
@@ -56,7 +56,8 @@ export function startUpgrade(options: UpgradeOptions): Upgrade {
   /** By pod uid. */
   const flights = new Map<string, Flight>();
   let old: readonly PodFact[] = [];
-  let proven = false;
+  /** Images with which a sidecar has come back. */
+  const proven = new Set<string>();
   let halted = false;
   let running: Promise<void> | undefined;
 
@@ -85,8 +86,9 @@ export function startUpgrade(options: UpgradeOptions): Upgrade {
   };
   const begin = async (pod: PodFact): Promise<void> => {
     const before = pod.sidecarImage;
+    const wanted = image(pod.namespace);
     try {
-      await setImage(pod, before, image);
+      await setImage(pod, before, wanted);
     } catch (error) {
       // Gone, changed meanwhile, or not allowed: the next look tells.
       options.onUpgraded?.('refused');
@@ -98,21 +100,22 @@ export function startUpgrade(options: UpgradeOptions): Upgrade {
       return;
     }
     flights.set(pod.uid, { pod, before, restarts: pod.sidecarRestarts, since: clock.monotonic() });
-    logger.info('a sidecar is upgraded', { namespace: pod.namespace, pod: pod.name, from: before, to: image });
-    event(pod, 'Normal', 'SidecarUpgrading', `The sidecar's image becomes ${image}; the model runs on.`);
+    logger.info('a sidecar is upgraded', { namespace: pod.namespace, pod: pod.name, from: before, to: wanted });
+    event(pod, 'Normal', 'SidecarUpgrading', `The sidecar's image becomes ${wanted}; the model runs on.`);
   };
   const fail = async ({ pod, before }: Flight): Promise<void> => {
+    const wanted = image(pod.namespace);
     halted = true;
     options.onUpgraded?.('failed');
     logger.error('a sidecar did not come back from its upgrade: no other is upgraded', {
       namespace: pod.namespace,
       pod: pod.name,
-      image,
+      image: wanted,
     });
-    const note = `The sidecar was not ready ${Math.round(patienceMs / 60_000)} min after its image became ${image}: it gets ${before} again, and no other sidecar is upgraded until the controller starts anew.`;
+    const note = `The sidecar was not ready ${Math.round(patienceMs / 60_000)} min after its image became ${wanted}: it gets ${before} again, and no other sidecar is upgraded until the controller starts anew.`;
     event(pod, 'Warning', 'SidecarUpgradeFailed', note);
     try {
-      await setImage(pod, image, before);
+      await setImage(pod, wanted, before);
     } catch (error) {
       logger.error('the former image could not be restored', {
         namespace: pod.namespace,
@@ -125,9 +128,9 @@ export function startUpgrade(options: UpgradeOptions): Upgrade {
     for (const [uid, flight] of flights) {
       const now = pods.get(uid);
       if (now === undefined) flights.delete(uid);
-      else if (now.sidecarReady && now.sidecarRestarts > flight.restarts && now.sidecarImage === image) {
+      else if (now.sidecarReady && now.sidecarRestarts > flight.restarts && now.sidecarImage === image(now.namespace)) {
         flights.delete(uid);
-        proven = true;
+        proven.add(now.sidecarImage);
         options.onUpgraded?.('done');
       } else if (clock.monotonic() - flight.since >= patienceMs) {
         flights.delete(uid);
@@ -140,12 +143,12 @@ export function startUpgrade(options: UpgradeOptions): Upgrade {
     const pods = new Map<string, PodFact>();
     for (const pod of state.pods.values())
       if (counts(pod) && pod.sidecar && pod.namespace !== ownNamespace) pods.set(pod.uid, pod);
-    old = [...pods.values()].filter((pod) => pod.sidecarImage !== image);
+    old = [...pods.values()].filter((pod) => pod.sidecarImage !== image(pod.namespace));
     if (!options.upgrade) return;
     await settle(pods);
     const busy = new Set([...flights.values()].map(({ pod }) => pod.namespace));
     for (const pod of old) {
-      if (halted || flights.size >= (proven ? atOnce : 1) || !leading()) return;
+      if (halted || flights.size >= (proven.has(image(pod.namespace)) ? atOnce : 1) || !leading()) return;
       // One that is not well is not helped by a restart, and would not tell whether the new image is good.
       if (busy.has(pod.namespace) || !pod.running || !pod.sidecarReady || exemptNamespaces.includes(pod.namespace))
         continue;

@@ -18,8 +18,8 @@ export interface StatusWriterOptions extends ProblemSources {
   readonly totals: AckTotals;
   /** Asked before each write: only the leader writes. */
   readonly leading: () => boolean;
-  /** Image that sidecars of this release have; undefined: not known. */
-  readonly sidecarImage?: string;
+  /** Image that sidecars of a namespace have in this release; undefined: not known. */
+  readonly sidecarImage?: (namespace: string) => string;
   /** Changes are gathered for so long; default 500 ms, and never longer than 2 s. */
   readonly gatherMs?: number;
   readonly onWritten?: (result: 'done' | 'failed') => void;
@@ -61,7 +61,7 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
           refusing: new Set(refusals.map((one) => `${one.namespace}/${one.name}`)).size,
           refusal: refusals[0]?.message,
           ...(sidecarImage !== undefined && {
-            outdated: selected.filter((pod) => pod.sidecar && pod.sidecarImage !== sidecarImage).length,
+            outdated: selected.filter((pod) => pod.sidecar && pod.sidecarImage !== sidecarImage(pod.namespace)).length,
           }),
           ...problemsOf(entry, pods, options),
         },

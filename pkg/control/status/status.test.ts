@@ -369,7 +369,7 @@ test('the writer patches once for a change, only as the leader, and nothing wher
     totals,
     leading: () => leading,
     ownNamespace: 'sidegate-system',
-    sidecarImage: 'sidegate:2',
+    sidecarImage: () => 'sidegate:2',
   });
   await clock.advanceAsync(120_000);
   expect(patches).toEqual([]);

@@ -9,6 +9,7 @@ import { personOf } from './person.ts';
 import type { Person, PersonMapping } from './person.ts';
 import { provenAssertion } from './proven-assertion.ts';
 import { SamlFault } from './saml-fault.ts';
+import { createSignatureProver } from './signature-prover.ts';
 
 /** A SAML 2.0 identity provider that is trusted. */
 export interface SamlIdp extends PersonMapping {
@@ -37,7 +38,7 @@ export interface ProvenPerson extends Person {
  * one of the recipients, now. That it comes once is the caller's to see to: `entityId` and `assertionId` name it.
  */
 export interface SamlVerifier {
-  /** @throws SamlFault */
+  /** @throws SamlFault; SignatureProverError when it could not be found out. */
   verify(document: Uint8Array, at: Presented): Promise<ProvenPerson>;
   /** Where a browser is sent to log in; undefined: no such identity provider, or its metadata names no such place or is not here. */
   signOn(idp: string): string | undefined;
@@ -59,6 +60,8 @@ export interface SamlOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly get: HttpGet;
+  /** Program of the thread that proves signatures; default its source, beside this file. */
+  readonly thread?: URL;
   /** Allowed clock difference, milliseconds; default 60 s. */
   readonly skewMs?: number;
 }
@@ -70,14 +73,19 @@ export function createSamlVerifier(options: SamlOptions): SamlVerifier {
     const { entityId, metadata: place } = idp;
     known.set(entityId, { idp, source: followMetadata({ entityId, place, clock, logger, get }) });
   }
+  const prover = createSignatureProver(options.thread ?? new URL('./signature-thread.ts', import.meta.url), clock);
   const signOn = (name: string): string | undefined =>
     [...known.values()].find(({ idp }) => idp.name === name)?.source.current()?.signOn;
   return {
     async verify(document, { recipients, inResponseTo }) {
-      const assertion = await provenAssertion(document, (issuer) => {
-        const found = known.get(issuer);
-        return found === undefined ? undefined : (found.source.current()?.certificates ?? []);
-      });
+      const assertion = await provenAssertion(
+        document,
+        (issuer) => {
+          const found = known.get(issuer);
+          return found === undefined ? undefined : (found.source.current()?.certificates ?? []);
+        },
+        prover,
+      );
       const { issuer } = assertion;
       const idp = known.get(issuer)?.idp;
       if (idp === undefined) throw new SamlFault('issuer');
@@ -99,6 +107,7 @@ export function createSamlVerifier(options: SamlOptions): SamlVerifier {
     },
     close() {
       for (const { source } of known.values()) source.close();
+      prover.close();
     },
   };
 }

@@ -15,6 +15,8 @@ export interface AuditAuthorizer {
   authenticate(token: Secret): Promise<Auditor | undefined>;
   /** Whether they may read records: of one namespace, or of all (undefined). @throws as above. */
   mayRead(auditor: Auditor, namespace: string | undefined): Promise<boolean>;
+  /** Whether they may place and release holds. @throws as above. */
+  mayHold(auditor: Auditor): Promise<boolean>;
 }
 
 /** How long an answer is good for: a right that was taken away ends within it. */
@@ -41,6 +43,20 @@ export function createAuditAuthorizer(client: Pick<KubeClient, 'create'>, clock:
     answer.catch(() => kept.delete(key));
     return answer;
   };
+  const may = ({ username, groups }: Auditor, verb: 'get' | 'update', namespace?: string): Promise<boolean> =>
+    remember(`${verb} ${JSON.stringify([username, groups, namespace])}`, async () => {
+      const review = await client.create<object>(resources.subjectAccessReviews, {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        spec: {
+          user: username,
+          groups,
+          resourceAttributes: { ...auditResource, verb, ...(namespace === undefined ? {} : { namespace }) },
+        },
+      });
+      const status = fieldsOf(fieldsOf(review)['status']);
+      return status['allowed'] === true && status['denied'] !== true;
+    });
   return {
     authenticate: (token) =>
       // The token itself is not kept.
@@ -58,19 +74,7 @@ export function createAuditAuthorizer(client: Pick<KubeClient, 'create'>, clock:
         if (!textsOf(status['audiences']).includes(auditAudience)) return undefined;
         return { username, groups: textsOf(user['groups']) };
       }),
-    mayRead: ({ username, groups }, namespace) =>
-      remember(`read ${JSON.stringify([username, groups, namespace])}`, async () => {
-        const review = await client.create<object>(resources.subjectAccessReviews, {
-          apiVersion: 'authorization.k8s.io/v1',
-          kind: 'SubjectAccessReview',
-          spec: {
-            user: username,
-            groups,
-            resourceAttributes: { ...auditResource, verb: 'get', ...(namespace === undefined ? {} : { namespace }) },
-          },
-        });
-        const status = fieldsOf(fieldsOf(review)['status']);
-        return status['allowed'] === true && status['denied'] !== true;
-      }),
+    mayRead: (auditor, namespace) => may(auditor, 'get', namespace),
+    mayHold: (auditor) => may(auditor, 'update'),
   };
 }

@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../base/index.ts';
 import { StoreError } from '../store/index.ts';
-import type { SessionQuery } from '../store/index.ts';
+import type { HoldTerms, SessionQuery } from '../store/index.ts';
 
 type Fields = Readonly<Record<string, JsonValue>>;
 
@@ -19,6 +19,7 @@ const texts = [
 ] as const;
 const numbers = ['since', 'until', 'status', 'minDurationMs', 'minBytes'] as const;
 const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
+const ofHolds = new Set(['namespace', 'pod', 'user', 'session', 'since', 'until']);
 const longest = 1_000;
 
 const no = (what: string): StoreError => new StoreError('query', what);
@@ -27,8 +28,7 @@ const no = (what: string): StoreError => new StoreError('query', what);
 export function readQuery(value: JsonValue | undefined): SessionQuery {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw no('a question is an object');
   const fields: Fields = value;
-  const stranger = Object.keys(fields).find((key) => !known.has(key));
-  if (stranger !== undefined) throw no(`there is no ${JSON.stringify(stranger.slice(0, 40))} to ask for`);
+  refuseOthers(fields, known);
   const query: Record<string, unknown> = {};
   for (const key of texts) {
     const text = fields[key];
@@ -44,6 +44,18 @@ export function readQuery(value: JsonValue | undefined): SessionQuery {
     query[key] = number;
   }
   return { ...query, ...sessionOf(fields), ...tagsOf(fields), limit: limitOf(fields) };
+}
+
+/** What a hold is about, read as strictly. @throws StoreError query */
+export function readTerms(fields: Fields): HoldTerms {
+  refuseOthers(fields, ofHolds);
+  const { limit: _, ...terms } = readQuery(fields);
+  return terms;
+}
+
+function refuseOthers(fields: Fields, allowed: ReadonlySet<string>): void {
+  const stranger = Object.keys(fields).find((key) => !allowed.has(key));
+  if (stranger !== undefined) throw no(`there is no ${JSON.stringify(stranger.slice(0, 40))} to ask for`);
 }
 
 function sessionOf({ session }: Fields): Pick<SessionQuery, 'session'> {

@@ -1,5 +1,4 @@
 import type { JsonValue } from '../../base/index.ts';
-import type { Auditor } from './authorize.ts';
 
 /** A question that is not answered; the message is for who asked. */
 export class Refusal extends Error {
@@ -18,7 +17,8 @@ export const badQuestion = (message: string): Refusal => new Refusal(400, 'bad_q
 
 /** What an auditor asks. */
 export interface Question {
-  readonly auditor: Auditor;
+  /** Who asks, and whom they say to ask for. */
+  readonly who: string;
   readonly search: URLSearchParams;
   /** Of a POST. */
   readonly body: JsonValue | undefined;
@@ -26,6 +26,8 @@ export interface Question {
   readonly part: string;
   /** Refuses unless they may; undefined: all namespaces. */
   allow(namespace: string | undefined): Promise<void>;
+  /** Refuses unless they may place and release holds. */
+  allowHolds(): Promise<void>;
   /** Writes into the log that it was asked. */
   note(what: string, question: string): Promise<void>;
 }
@@ -34,8 +36,12 @@ export interface Route {
   readonly method: 'GET' | 'POST';
   /** At most one part in braces. */
   readonly path: string;
-  answer(question: Question): Promise<JsonValue>;
+  answer(question: Question): Promise<JsonValue | AsyncIterable<JsonValue>>;
 }
+
+/** Many objects, sent as JSON lines while they are found. */
+export const isStream = (answer: JsonValue | AsyncIterable<JsonValue>): answer is AsyncIterable<JsonValue> =>
+  typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer;
 
 /** @returns the part in braces, or ''; undefined: another route. */
 export function matchRoute({ path }: Route, pathname: string): string | undefined {

@@ -9,17 +9,24 @@ import type { Committer } from '../ingest/committer.ts';
 import { StoreError } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
+import { holdRoutes } from './hold-routes.ts';
 import { logRoutes } from './log-routes.ts';
-import { Refusal, badQuestion, matchRoute } from './question.ts';
+import { Refusal, badQuestion, isStream, matchRoute } from './question.ts';
 import type { Route } from './question.ts';
+import { openApi } from './openapi.ts';
+import { respond, respondLines } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
 
 /**
  * Where auditors ask: HTTPS, JSON. Each question is an entry of the log before it is answered, with who asked.
  *
  *     POST /v1/search            a question (query.ts): sessions, newest first, and a cursor
+ *     POST /v1/export            the same question: JSON lines, each a session with its lines, until the last
  *     GET  /v1/sessions/ID       the lines of a session
  *     GET  /v1/sessions/ID/proof its blocks with their entries, and the paths to the newest signed head
+ *     GET  /v1/openapi.json      all of this (openapi.ts)
+ *     GET  /v1/holds             what is kept whatever its age
+ *     POST /v1/holds             a hold; /v1/holds/N/release ends it
  *     GET  /v1/log               size, root and time of the log
  *     GET  /v1/log/entries?from=N&limit=N
  *     GET  /v1/log/heads?from=SIZE&limit=N
@@ -39,11 +46,15 @@ export interface AuditServerOptions {
   readonly authorizer: AuditAuthorizer;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of Sidegate. */
+  readonly version?: string;
   readonly onAnswered?: (status: number) => void;
 }
 
 export interface AuditServer {
   readonly port: number;
+  /** `GET /v1/log` and so on. */
+  readonly routes: readonly string[];
   close(): Promise<void>;
 }
 
@@ -55,7 +66,7 @@ const mostAtOnce = 16;
 
 export async function createAuditServer(options: AuditServerOptions): Promise<AuditServer> {
   const { serving, store, committer, authorizer, clock, logger, onAnswered } = options;
-  const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store)];
+  const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store), ...holdRoutes(store, clock)];
 
   const auditorOf = async (request: IncomingMessage): Promise<Auditor> => {
     const own = request.headers[auditTokenHeader];
@@ -67,7 +78,7 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     if (auditor === undefined) throw new Refusal(401, 'unauthenticated', 'the token is not one for the recorder');
     return auditor;
   };
-  const answer = async (request: IncomingMessage): Promise<JsonValue> => {
+  const answer = async (request: IncomingMessage): ReturnType<Route['answer']> => {
     const url = new URL(request.url ?? '/', 'https://recorder');
     const [route] = routes.filter(
       (one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined,
@@ -76,8 +87,9 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
     const says = request.headers[auditForHeader];
     const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
+    const who = `${auditor.username}${claim}`;
     return route.answer({
-      auditor,
+      who,
       search: url.searchParams,
       part: matchRoute(route, url.pathname) ?? '',
       body: request.method === 'POST' ? await readBody(request) : undefined,
@@ -87,10 +99,11 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
         if (namespace !== undefined && (await authorizer.mayRead(auditor, undefined))) return;
         throw new Refusal(403, 'not_allowed', 'you may not read these records: get records.sidegate.dev');
       },
-      note: (what, question) =>
-        committer.add({
-          entry: { type: 'read', at: clock.now(), who: `${auditor.username}${claim}`, what, question },
-        }),
+      async allowHolds() {
+        if (await authorizer.mayHold(auditor)) return;
+        throw new Refusal(403, 'not_allowed', 'you may not place or release holds: update records.sidegate.dev');
+      },
+      note: (what, question) => committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } }),
     });
   };
   const refusalOf = (error: unknown): Refusal => {
@@ -103,30 +116,25 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   };
   let working = 0;
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    let status = 200;
-    let body: JsonValue;
+    // Of no session: for everybody.
+    if (request.method === 'GET' && request.url === '/v1/openapi.json')
+      return respond(response, 200, openApi(options.version ?? 'source'));
     try {
       if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
       working++;
       try {
-        body = await answer(request);
+        const found = await answer(request);
+        if (isStream(found)) await respondLines(response, found);
+        else respond(response, 200, found);
       } finally {
         working--;
       }
+      onAnswered?.(200);
     } catch (error) {
-      const refusal = refusalOf(error);
-      ({ status } = refusal);
-      body = { code: refusal.code, message: refusal.message };
+      const { status, code, message } = refusalOf(error);
+      onAnswered?.(status);
+      respond(response, status, { code, message });
     }
-    onAnswered?.(status);
-    const text = `${JSON.stringify(body)}\n`;
-    response.writeHead(status, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-    });
-    response.end(text);
   };
 
   const context = ({ cert, key }: { readonly cert: string; readonly key: string }) =>
@@ -153,6 +161,7 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   });
   return {
     port: (server.address() as AddressInfo).port,
+    routes: routes.map(({ method, path }) => `${method} ${path}`),
     close() {
       stop();
       return new Promise((resolve) => {

@@ -1,13 +1,15 @@
 import type { JsonValue } from '../../base/index.ts';
 import { inclusionProof } from '../../record/index.ts';
 import type { SessionProof } from '../../record/index.ts';
-import type { RecordStore, SessionSummary } from '../store/index.ts';
+import type { RecordStore, SessionQuery, SessionSummary } from '../store/index.ts';
 import { readQuery } from './query.ts';
 import { Refusal, badQuestion } from './question.ts';
 import type { Question, Route } from './question.ts';
 
 /** Blocks of one session that a proof holds: its lines may be spread over many. */
 const mostBlocks = 64;
+/** Sessions that an export finds at once. */
+const exportPage = 200;
 
 /** Sessions: a namespace's auditor may search that namespace and read what is in it. */
 export function sessionRoutes(
@@ -29,6 +31,20 @@ export function sessionRoutes(
     throw new Refusal(404, 'not_found', 'there is no such session');
   };
 
+  /** Every session that is found, with its lines, page by page. */
+  const exported = async function* (query: SessionQuery): AsyncIterable<JsonValue> {
+    let { cursor } = query;
+    do {
+      const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
+      for (const session of page.sessions) {
+        const lines: string[] = [];
+        for await (const line of store.sessionLines(session.session)) lines.push(line);
+        yield { session: session as unknown as JsonValue, lines };
+      }
+      ({ cursor } = page);
+    } while (cursor !== undefined);
+  };
+
   return [
     {
       method: 'POST',
@@ -39,6 +55,16 @@ export function sessionRoutes(
         await note('search', JSON.stringify(body));
         const { sessions, cursor, unsearched = 0 } = await store.search(query);
         return { sessions: sessions as unknown as JsonValue, cursor: cursor ?? null, unsearched };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/export',
+      async answer({ body, allow, note }) {
+        const query = readQuery(body);
+        await allow(query.namespace);
+        await note('export', JSON.stringify(body));
+        return exported(query);
       },
     },
     {

@@ -43,8 +43,13 @@ export interface RecordStore {
   heads(size: number, atMost: number): Promise<readonly StoredHead[]>;
   /** The newest signed head; undefined: there is none. */
   lastHead(): Promise<StoredHead | undefined>;
-  /** Deletes lines that were received before `before` (epoch milliseconds), at most so many blocks, and leaves an entry for each. */
-  deleteBefore(before: number, now: number, atMost: number): Promise<number>;
+  /** Deletes lines that are older than the rule says and that nobody holds, at most so many blocks, and leaves an entry for each. */
+  deleteOld(rule: DeletionRule, now: number, atMost: number): Promise<number>;
+  /** Keeps what goes with the terms whatever its age; an entry of the log says so. @returns its number */
+  placeHold(hold: Omit<Hold, 'id'>): Promise<number>;
+  /** False: there is no such hold. */
+  releaseHold(release: Pick<Hold, 'id' | 'at' | 'who' | 'reason'>): Promise<boolean>;
+  holds(): Promise<readonly Hold[]>;
   stats(): Promise<StoreStats>;
   close(): Promise<void>;
 }
@@ -185,6 +190,33 @@ export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
   readonly sequence: number;
   /** Undefined: it has not ended, or its end has not come. */
   readonly end: Omit<EndFacts, 'session'> | undefined;
+}
+
+export interface DeletionRule {
+  /** What was received before it: epoch milliseconds. */
+  readonly before: number;
+  /** Of this namespace alone, or of all but these. */
+  readonly of: { readonly namespace: string } | { readonly allBut: readonly string[] };
+}
+
+/** All that are given must hold of a session; a block with one such session is kept whole. */
+export interface HoldTerms {
+  readonly namespace?: string;
+  readonly pod?: string;
+  readonly user?: string;
+  readonly session?: string;
+  /** Epoch milliseconds of the session's start: from, and before. */
+  readonly since?: number;
+  readonly until?: number;
+}
+
+export interface Hold {
+  readonly id: number;
+  readonly terms: HoldTerms;
+  readonly reason: string;
+  readonly who: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
 }
 
 export interface StoreStats {

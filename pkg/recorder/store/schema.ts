@@ -99,6 +99,14 @@ const steps: readonly string[] = [
   CREATE INDEX session_outcome ON session (outcome, at);
   CREATE INDEX session_operation ON session (operation, at);
   `,
+  `
+  -- What is kept whatever its age. NULL: any.
+  CREATE TABLE hold (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, terms TEXT NOT NULL,
+    namespace INTEGER, pod INTEGER, subject INTEGER, request BLOB, since INTEGER, until INTEGER
+  ) STRICT;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

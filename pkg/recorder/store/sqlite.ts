@@ -8,6 +8,7 @@ import { guarded } from './guarded.ts';
 import { createNames } from './names.ts';
 import { createPodTable } from './pod-table.ts';
 import type { RecordStore, StoredHead } from './port.ts';
+import { createRetention } from './retention.ts';
 import { migrate } from './schema.ts';
 import { createReaderClient } from './search/reader-client.ts';
 import type { Reader } from './search/reader.ts';
@@ -68,6 +69,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   /** Rows of `dropped` that are gone. */
   let forgotten = 0;
   const pods = createPodTable(db, names);
+  const retention = createRetention(db, names, appender);
   const sql = {
     position: db.prepare('SELECT sequence, hash FROM chain WHERE source = ? AND name = ?'),
     blockOf: db.prepare(
@@ -85,18 +87,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     sessionBlocks: db.prepare(
       `SELECT DISTINCT p.block FROM session s JOIN part p ON p.session = s.id WHERE s.request = ? ORDER BY p.block LIMIT ?`,
     ),
-    old: db.prepare(
-      'SELECT id, size, count FROM block WHERE received < ? AND data IS NOT NULL ORDER BY received LIMIT ?',
-    ),
-    forget: db.prepare('UPDATE block SET data = NULL WHERE id = ?'),
-    forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
-    hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),
-    forgetSession: db.prepare('DELETE FROM session WHERE id = ?'),
-    forgetTags: db.prepare('DELETE FROM tag WHERE session = ?'),
-    drop: db.prepare('INSERT INTO dropped (session) VALUES (?)'),
-    clearDropped: db.prepare('DELETE FROM dropped WHERE id <= ?'),
     counters: db.prepare('SELECT name, value FROM counter'),
-    count: db.prepare('UPDATE counter SET value = value + ? WHERE name = ?'),
   };
 
   const transaction = <Result>(run: () => Result): Result =>
@@ -154,7 +145,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     },
     async index() {
       const { more, dropped } = await reader.ask('index', clock.now());
-      if (dropped > forgotten) sql.clearDropped.run(dropped);
+      if (dropped > forgotten) retention.forgotten(dropped);
       forgotten = dropped;
       return more;
     },
@@ -200,25 +191,17 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     async sessionBlocks(id, atMost) {
       return guarded(() => sql.sessionBlocks.all(Buffer.from(id, 'hex'), atMost).map((row) => Number(row['block'])));
     },
-    async deleteBefore(before, now, atMost) {
-      return transaction(() => {
-        const rows = sql.old.all(before, atMost);
-        for (const row of rows) {
-          const id = Number(row['id']);
-          for (const part of sql.forgetParts.all(id)) {
-            const session = Number(part['session']);
-            if (sql.hasParts.get(session) !== undefined) continue;
-            for (const statement of [sql.forgetSession, sql.forgetTags, sql.drop]) statement.run(session);
-            sql.count.run(-1, 'sessions');
-          }
-          sql.forget.run(id);
-          appender.addEntry({ type: 'deleted', at: now, entry: id, why: 'retention' });
-          sql.count.run(-1, 'blocks');
-          sql.count.run(-Number(row['count']), 'events');
-          sql.count.run(-Number(row['size']), 'lineBytes');
-        }
-        return rows.length;
-      });
+    async deleteOld(rule, now, atMost) {
+      return transaction(() => retention.deleteOld(rule, now, atMost));
+    },
+    async placeHold(hold) {
+      return transaction(() => retention.place(hold));
+    },
+    async releaseHold(release) {
+      return transaction(() => retention.release(release));
+    },
+    async holds() {
+      return guarded(() => retention.holds());
     },
     async stats() {
       const unindexed = await reader.ask('behind');

@@ -17,7 +17,7 @@ function make(retentionDays: number, unindexed = 0, old = 0) {
         if (left > 0) left--;
         return left > 0;
       },
-      async deleteBefore(before, _now, atMost) {
+      async deleteOld({ before }, _now, atMost) {
         asked.push(before);
         const deleted = Math.min(kept, atMost);
         kept -= deleted;

@@ -17,14 +17,16 @@ const blocksAStep = 50;
 const dayMs = 86_400_000;
 
 export function keepUp(options: {
-  readonly store: Pick<RecordStore, 'index' | 'deleteBefore' | 'stats'>;
+  readonly store: Pick<RecordStore, 'index' | 'deleteOld' | 'stats'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** 0: nothing is deleted. */
   readonly retentionDays: number;
+  /** Of namespaces that have their own. */
+  readonly namespaceDays?: Readonly<Record<string, number>>;
   readonly onDeleted?: (blocks: number) => void;
 }): Upkeep {
-  const { store, clock, logger, retentionDays } = options;
+  const { store, clock, logger, retentionDays, namespaceDays = {} } = options;
   let stats: StoreStats | undefined;
   let work: Promise<void> = Promise.resolve();
   let busy = false;
@@ -52,9 +54,17 @@ export function keepUp(options: {
   const retain = async (): Promise<void> => {
     due = false;
     const now = clock.now();
-    for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
-      deleted = await store.deleteBefore(now - retentionDays * dayMs, now, blocksAStep);
-      if (deleted > 0) options.onDeleted?.(deleted);
+    const rules = [
+      { days: retentionDays, of: { allBut: Object.keys(namespaceDays) } },
+      ...Object.entries(namespaceDays).map(([namespace, days]) => ({ days, of: { namespace } })),
+    ];
+    for (const { days, of } of rules) {
+      if (days === 0) continue;
+      const rule = { before: now - days * dayMs, of };
+      for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
+        deleted = await store.deleteOld(rule, now, blocksAStep);
+        if (deleted > 0) options.onDeleted?.(deleted);
+      }
     }
   };
   const timers = [
@@ -73,7 +83,7 @@ export function keepUp(options: {
       );
     }),
     clock.every(retainMs, () => {
-      due = retentionDays > 0;
+      due = true;
     }),
   ];
   return {

@@ -334,13 +334,64 @@ export function storeSuite(name: string, place: () => StorePlace): void {
   });
 
   describe(`${name}: deletion`, () => {
+    const all = (before: number) => ({ before, of: { allBut: [] } });
+
+    test('leaves what somebody holds, and takes it when it is released; both are in the log', async () => {
+      const chain = testChain();
+      for (const [n, user] of ['ana', 'bob', 'ana'].entries())
+        await store.append([blockOf(chain, [{ id: sessionId(n), user }], testTime + n)]);
+      const who = { at: testTime, who: 'eve', reason: 'case 7' };
+      const hold = await store.placeHold({ ...who, terms: { user: 'ana', until: testTime + 2 } });
+      const other = await store.placeHold({ ...who, terms: { namespace: 'elsewhere' } });
+      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(2);
+      expect(await find({})).toEqual([sessionId(0)]);
+      expect(await store.holds()).toMatchObject([
+        { id: hold, terms: { user: 'ana', until: testTime + 2 }, who: 'eve', reason: 'case 7' },
+        { id: other, terms: { namespace: 'elsewhere' } },
+      ]);
+      await reopen();
+      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(0);
+      const release = { ...who, id: hold, reason: 'closed' };
+      expect(await store.releaseHold(release)).toBe(true);
+      expect(await store.releaseHold(release)).toBe(false);
+      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(1);
+      const entries = (await store.entries(0, 100)).map(({ text }) => text).filter((text) => text.includes('"hold"'));
+      expect(entries).toHaveLength(3);
+      expect(entries[0]).toContain(`"what":"placed","hold":${hold},"terms":{"user":"ana"`);
+      expect(entries[2]).toContain('"what":"released"');
+    });
+
+    test.each<[string, object, boolean]>([
+      ['session', { session: sessionId(1) }, true],
+      ['another session', { session: sessionId(2) }, false],
+      ['pod', { namespace: 'ml', pod: 'llama-0' }, true],
+      ['another pod', { namespace: 'ml', pod: 'llama-1' }, false],
+      ['time', { since: testTime, until: testTime + 1 }, true],
+      ['another time', { since: testTime + 1 }, false],
+      ['everything', {}, true],
+    ])('asks a hold of %s', async (_, terms, holds) => {
+      await store.append([blockOf(testChain(), [{ id: sessionId(1) }])]);
+      await store.placeHold({ at: testTime, who: 'eve', reason: 'r', terms });
+      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(holds ? 0 : 1);
+    });
+
+    test('is by namespace, where one has its own time', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const of = (rule: { namespace: string } | { allBut: string[] }) =>
+        store.deleteOld({ before: testTime + 10, of: rule }, testTime + 20, 10);
+      expect(await of({ namespace: 'other' })).toBe(0);
+      expect(await of({ allBut: ['other', 'ml'] })).toBe(0);
+      expect(await of({ namespace: 'ml' })).toBe(1);
+    });
+
     test('takes lines, sessions and words, leaves entries and proofs, and says so in the log', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }], testTime)]);
       await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon' }], testTime + 1_000)]);
       while (await store.index());
-      expect(await store.deleteBefore(testTime + 1, testTime + 2_000, 10)).toBe(1);
-      expect(await store.deleteBefore(testTime + 1, testTime + 2_000, 10)).toBe(0);
+      expect(await store.deleteOld(all(testTime + 1), testTime + 2_000, 10)).toBe(1);
+      expect(await store.deleteOld(all(testTime + 1), testTime + 2_000, 10)).toBe(0);
       expect(await find({})).toEqual([sessionId(2)]);
       expect(await find({ text: 'falcon' })).toEqual([sessionId(2)]);
       expect(await linesOf(sessionId(1))).toEqual([]);

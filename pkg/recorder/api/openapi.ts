@@ -1,0 +1,215 @@
+import type { JsonValue } from '../../base/index.ts';
+
+/** The recorder's API as OpenAPI 3.1, served at `/v1/openapi.json`. */
+
+type Schema = { readonly [key: string]: JsonValue };
+
+const text: Schema = { type: 'string' };
+const textOrNull: Schema = { type: ['string', 'null'] };
+const whole: Schema = { type: 'integer', minimum: 0 };
+const time: Schema = { type: 'integer', minimum: 0, description: 'Epoch milliseconds.' };
+const countOrNull: Schema = { type: ['integer', 'null'], minimum: 0 };
+const hash: Schema = { type: 'string', pattern: '^[0-9a-f]{64}$' };
+const list = (items: Schema): Schema => ({ type: 'array', items });
+const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+/** @param optional Members that may be missing. */
+function object(properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: 'object', properties, required, additionalProperties: false };
+}
+
+const terms: Readonly<Record<string, Schema>> = {
+  namespace: text,
+  pod: text,
+  user: { type: 'string', description: 'Subject of the caller.' },
+  session: { type: 'string', pattern: '^[0-9a-f]{32}$', description: 'Request id of a receipt.' },
+  since: time,
+  until: time,
+};
+const question: Readonly<Record<string, Schema>> = {
+  ...terms,
+  group: text,
+  issuer: text,
+  model: text,
+  operation: text,
+  outcome: { type: 'string', enum: ['completed', 'refused', 'aborted', 'failed', 'ended'] },
+  code: { type: 'string', description: 'Of a refusal: docs/errors.md.' },
+  status: whole,
+  tags: {
+    ...list(text),
+    maxItems: 20,
+    description: '`rule:NAME`, `act:masked`, `by:Email`, `observed:NAME`, `open:…`: all of them.',
+  },
+  text: { type: 'string', description: 'Words that all occur in what was asked and answered.' },
+  minDurationMs: whole,
+  minBytes: whole,
+  cursor: { type: 'string', description: 'Of the page before.' },
+  limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+};
+
+const schemas: Readonly<Record<string, Schema>> = {
+  Question: object(question, Object.keys(question)),
+  Session: object(
+    {
+      session: text,
+      at: time,
+      source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
+      namespace: text,
+      pod: text,
+      chain: text,
+      sequence: whole,
+      provider: textOrNull,
+      issuer: textOrNull,
+      subject: textOrNull,
+      groups: list(text),
+      peer: text,
+      method: text,
+      path: text,
+      dialect: text,
+      operation: text,
+      model: textOrNull,
+      end: object({
+        sequence: whole,
+        outcome: text,
+        status: whole,
+        code: textOrNull,
+        tags: list(text),
+        bytesIn: whole,
+        bytesOut: whole,
+        inputTokens: countOrNull,
+        outputTokens: countOrNull,
+        durationMs: whole,
+      }),
+    },
+    // It goes on, or its end has not come.
+    ['end'],
+  ),
+  Hold: object({ id: whole, at: time, who: text, reason: text, terms: object(terms, Object.keys(terms)) }),
+  Problem: object({ code: text, message: text }),
+};
+
+const lines: Schema = { ...list(text), description: 'Of the record, each as it was hashed.' };
+const hashes: Schema = { ...list(hash), description: 'RFC 6962.' };
+
+interface Operation {
+  readonly summary: string;
+  /** Of the query: name and whether it must be there. */
+  readonly query?: Readonly<Record<string, boolean>>;
+  readonly body?: Schema;
+  readonly answer: Schema;
+  /** JSON lines, one of these each. */
+  readonly lines?: true;
+}
+
+const operations: Readonly<Record<string, Operation>> = {
+  'POST /v1/search': {
+    summary: 'Sessions, newest first; by text or rule alone: newest to arrive first.',
+    body: ref('Question'),
+    answer: object({
+      sessions: list(ref('Session')),
+      cursor: { ...textOrNull, description: 'For the next page; null: this was the last.' },
+      unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
+    }),
+  },
+  'POST /v1/export': {
+    summary: 'Every session that is found, with its lines. `limit` counts for nothing.',
+    body: ref('Question'),
+    answer: object({ session: ref('Session'), lines }),
+    lines: true,
+  },
+  'GET /v1/sessions/{session}': {
+    summary: 'One session. More than one, where another sidecar used the same id.',
+    answer: object({ sessions: list(ref('Session')), lines }),
+  },
+  'GET /v1/sessions/{session}/proof': {
+    summary: 'What proves it with the public key of the log alone.',
+    answer: object({
+      head: { type: 'string', description: 'The newest signed head.' },
+      blocks: list(object({ index: whole, entry: text, lines: text, path: hashes })),
+      unsigned: { ...whole, description: 'Blocks that are newer than the head.' },
+    }),
+  },
+  'GET /v1/holds': { summary: 'What is kept whatever its age.', answer: object({ holds: list(ref('Hold')) }) },
+  'POST /v1/holds': {
+    summary: 'Places a hold on sessions with which all that is given goes.',
+    body: object({ ...terms, reason: { type: 'string', minLength: 1, maxLength: 500 } }, Object.keys(terms)),
+    answer: object({ id: whole }),
+  },
+  'POST /v1/holds/{hold}/release': {
+    summary: 'Ends a hold.',
+    body: object({ reason: { type: 'string', minLength: 1, maxLength: 500 } }),
+    answer: object({ released: whole }),
+  },
+  'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
+  'GET /v1/log/entries': {
+    summary: 'Entries, byte for byte.',
+    query: { from: false, limit: false },
+    answer: object({ entries: list(object({ index: whole, text })) }),
+  },
+  'GET /v1/log/heads': {
+    summary: 'Signed heads of trees of at least `from` entries.',
+    query: { from: false, limit: false },
+    answer: object({ heads: list(object({ size: whole, text })) }),
+  },
+  'GET /v1/log/blocks/{entry}': {
+    summary: 'The lines that an entry is about; null: deleted.',
+    answer: object({ lines: textOrNull }),
+  },
+  'GET /v1/log/proof': {
+    summary: 'Audit path of an entry.',
+    query: { index: true, size: false },
+    answer: object({ size: whole, path: hashes }),
+  },
+  'GET /v1/log/consistency': {
+    summary: 'That a tree grew out of an earlier one.',
+    query: { from: true, to: false },
+    answer: object({ to: whole, proof: hashes }),
+  },
+};
+
+const json = (schema: Schema): Schema => ({ 'application/json': { schema } });
+
+function operationOf(path: string, { summary, query = {}, body, answer, lines: asLines }: Operation): Schema {
+  const parts = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name = '']) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: text,
+  }));
+  const asked = Object.entries(query).map(([name, required]) => ({ name, in: 'query', required, schema: whole }));
+  return {
+    summary,
+    parameters: [...parts, ...asked],
+    ...(body === undefined ? {} : { requestBody: { required: true, content: json(body) } }),
+    responses: {
+      200: {
+        description: 'The answer.',
+        content: asLines ? { 'application/jsonl': { schema: answer } } : json(answer),
+      },
+      default: { description: 'A refusal.', content: json(ref('Problem')) },
+    },
+  };
+}
+
+/** @param version Of Sidegate. */
+export function openApi(version: string): JsonValue {
+  const paths: Record<string, Record<string, Schema>> = {};
+  for (const [name, operation] of Object.entries(operations)) {
+    const [method = '', path = ''] = name.split(' ');
+    (paths[path] ??= {})[method.toLowerCase()] = operationOf(path, operation);
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Sidegate recorder', version, description: 'For auditors. Each question is itself on record.' },
+    security: [{ bearer: [] }, { header: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'A token with the audience `sidegate.dev/recorder`.' },
+        header: { type: 'apiKey', in: 'header', name: 'x-sidegate-token', description: 'The same, through a proxy.' },
+      },
+      schemas,
+    },
+  };
+}

@@ -1,0 +1,108 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { jsonValue, parseJson } from '../../base/index.ts';
+import type { Appender } from './append.ts';
+import type { Names } from './names.ts';
+import type { DeletionRule, Hold, HoldTerms } from './port.ts';
+
+/** Deletion by age, and what is exempt from it. Writes run inside of the caller's transaction. */
+export interface Retention {
+  /** @returns how many blocks */
+  deleteOld(rule: DeletionRule, now: number, atMost: number): number;
+  /** The index of words has forgotten what stands in `dropped` up to this row. */
+  forgotten(row: number): void;
+  place(hold: Omit<Hold, 'id'>): number;
+  release(release: Pick<Hold, 'id' | 'at' | 'who' | 'reason'>): boolean;
+  holds(): readonly Hold[];
+}
+
+/** That a session of a block `b` goes with a hold. */
+const held = `EXISTS (
+  SELECT 1 FROM part p JOIN session s ON s.id = p.session JOIN hold h ON
+    (h.namespace IS NULL OR h.namespace = s.namespace) AND (h.pod IS NULL OR h.pod = s.pod)
+    AND (h.subject IS NULL OR h.subject = s.subject) AND (h.request IS NULL OR h.request = s.request)
+    AND (h.since IS NULL OR s.at >= h.since) AND (h.until IS NULL OR s.at < h.until)
+  WHERE p.block = b.id)`;
+
+export function createRetention(db: DatabaseSync, names: Names, appender: Pick<Appender, 'addEntry'>): Retention {
+  const old = (ofNamespaces: string): string =>
+    `SELECT b.id, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
+     WHERE b.received < ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.received LIMIT ?`;
+  const sql = {
+    forget: db.prepare('UPDATE block SET data = NULL WHERE id = ?'),
+    forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
+    hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),
+    forgetSession: db.prepare('DELETE FROM session WHERE id = ?'),
+    forgetTags: db.prepare('DELETE FROM tag WHERE session = ?'),
+    drop: db.prepare('INSERT INTO dropped (session) VALUES (?)'),
+    clearDropped: db.prepare('DELETE FROM dropped WHERE id <= ?'),
+    count: db.prepare('UPDATE counter SET value = value + ? WHERE name = ?'),
+    place: db.prepare(
+      `INSERT INTO hold (at, who, reason, terms, namespace, pod, subject, request, since, until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    terms: db.prepare('SELECT terms FROM hold WHERE id = ?'),
+    release: db.prepare('DELETE FROM hold WHERE id = ?'),
+    holds: db.prepare('SELECT id, at, who, reason, terms FROM hold ORDER BY id'),
+  };
+  const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text))) as HoldTerms;
+
+  return {
+    deleteOld({ before, of }, now, atMost) {
+      const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
+      const numbers = chosen.map((name) => names.find(name)).filter((number) => number !== undefined);
+      const list = `c.namespace ${'namespace' in of ? '' : 'NOT '}IN (${numbers.map(() => '?').join()})`;
+      const rows = db.prepare(old(list)).all(before, ...numbers, atMost);
+      for (const row of rows) {
+        const id = Number(row['id']);
+        for (const part of sql.forgetParts.all(id)) {
+          const session = Number(part['session']);
+          if (sql.hasParts.get(session) !== undefined) continue;
+          for (const statement of [sql.forgetSession, sql.forgetTags, sql.drop]) statement.run(session);
+          sql.count.run(-1, 'sessions');
+        }
+        sql.forget.run(id);
+        appender.addEntry({ type: 'deleted', at: now, entry: id, why: 'retention' });
+        sql.count.run(-1, 'blocks');
+        sql.count.run(-Number(row['count']), 'events');
+        sql.count.run(-Number(row['size']), 'lineBytes');
+      }
+      return rows.length;
+    },
+    forgotten: (row) => void sql.clearDropped.run(row),
+    place({ at, who, reason, terms }) {
+      const named = (text: string | undefined): number | null => (text === undefined ? null : names.number(text));
+      const { namespace, pod, user, session, since = null, until = null } = terms;
+      const request = session === undefined ? null : Buffer.from(session, 'hex');
+      const { lastInsertRowid } = sql.place.run(
+        at,
+        who,
+        reason,
+        JSON.stringify(terms),
+        named(namespace),
+        named(pod),
+        named(user),
+        request,
+        since,
+        until,
+      );
+      const hold = Number(lastInsertRowid);
+      appender.addEntry({ type: 'hold', at, who, what: 'placed', hold, terms: { ...terms }, reason });
+      return hold;
+    },
+    release({ id, at, who, reason }) {
+      const row = sql.terms.get(id);
+      if (row === undefined) return false;
+      sql.release.run(id);
+      const terms = { ...termsOf(row['terms']) };
+      appender.addEntry({ type: 'hold', at, who, what: 'released', hold: id, terms, reason });
+      return true;
+    },
+    holds: () =>
+      sql.holds.all().map((row) => ({
+        id: Number(row['id']),
+        at: Number(row['at']),
+        who: String(row['who']),
+        reason: String(row['reason']),
+        terms: termsOf(row['terms']),
+      })),
+  };
+}

@@ -1,0 +1,202 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request as httpsRequest } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { JsonValue } from '../../pkg/base/index.ts';
+import { ensureSelfSigned } from '../../pkg/pki/index.ts';
+import { createAuditServer, createCommitter, keepHeads, openSqliteStore } from '../../pkg/recorder/index.ts';
+import type { AuditServer, RecordStore } from '../../pkg/recorder/index.ts';
+import { blockOf } from '../../pkg/recorder/store/testing/store-suite.ts';
+import { sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+
+// The auditors' API on loopback: every route of its OpenAPI document answers as the document says, for whom it is meant, and each
+// question is on record.
+
+type Fields = { readonly [key: string]: JsonValue };
+const sessions = 450;
+
+let store: RecordStore;
+let server: AuditServer;
+let folder: string;
+let ca: string;
+let document: Fields;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-api-'));
+  store = openSqliteStore({ path: join(folder, 'record.db'), clock: systemClock });
+  const chain = testChain();
+  for (let n = 0; n < sessions; n += 50)
+    await store.append([
+      blockOf(
+        chain,
+        Array.from({ length: 50 }, (_, at) => ({ id: sessionId(n + at), user: (n + at) % 2 === 0 ? 'ana' : 'bob' })),
+        Date.now(),
+      ),
+    ]);
+  const heads = keepHeads({
+    store,
+    key: generateKeyPairSync('ed25519').privateKey,
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  await heads.sign();
+  heads.close();
+  const files = await ensureSelfSigned(folder, ['localhost'], systemClock);
+  const [cert, key] = [readFileSync(files.certFile, 'utf8'), readFileSync(files.keyFile, 'utf8')];
+  ca = readFileSync(files.caFile, 'utf8');
+  server = await createAuditServer({
+    host: '127.0.0.1',
+    port: 0,
+    serving: { current: () => ({ cert, key }), subscribe: () => () => undefined },
+    store,
+    committer: createCommitter({ store, clock: systemClock, logger: silentLogger }),
+    // The token is the name: `all` may read everything, `ml` its namespace, `hold` place holds too.
+    authorizer: {
+      authenticate: async (token) =>
+        token.reveal() === 'stranger' ? undefined : { username: token.reveal(), groups: [] },
+      mayRead: async ({ username }, namespace) => username !== 'ml' || namespace === 'ml',
+      mayHold: async ({ username }) => username === 'hold',
+    },
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  document = jsonValue(parseJson((await ask('GET', '/v1/openapi.json', { token: undefined })).text)) as Fields;
+}, 60_000);
+afterAll(async () => {
+  await server.close();
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+function ask(
+  method: string,
+  path: string,
+  { token = 'all', body }: { readonly token?: string | undefined; readonly body?: JsonValue } = {},
+): Promise<{ readonly status: number; readonly type: string; readonly text: string }> {
+  return new Promise((done, failed) => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const at = {
+      host: '127.0.0.1',
+      port: server.port,
+      servername: 'localhost',
+      ca,
+      agent: false,
+      method,
+      path,
+      headers,
+    };
+    const sent = httpsRequest(at, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () =>
+        done({ status: response.statusCode ?? 0, type: String(response.headers['content-type']), text }),
+      );
+      response.on('error', failed);
+    });
+    sent.on('error', failed);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+const at = (value: JsonValue | undefined, ...path: readonly string[]): JsonValue | undefined =>
+  path.reduce<JsonValue | undefined>((found, key) => (found as Fields | undefined)?.[key], value);
+const read = (text: string): Fields => jsonValue(parseJson(text)) as Fields;
+
+/** For each operation a question that it answers. */
+const questions: Readonly<
+  Record<string, { readonly path?: string; readonly token?: string; readonly body?: JsonValue }>
+> = {
+  'POST /v1/search': { body: { user: 'ana', limit: 3 } },
+  'POST /v1/export': { body: { user: 'ana', since: 1 } },
+  'GET /v1/sessions/{session}': { path: `/v1/sessions/${sessionId(1)}` },
+  'GET /v1/sessions/{session}/proof': { path: `/v1/sessions/${sessionId(1)}/proof` },
+  'POST /v1/holds': { token: 'hold', body: { user: 'ana', reason: 'case 7' } },
+  'GET /v1/holds': {},
+  'POST /v1/holds/{hold}/release': { path: '/v1/holds/1/release', token: 'hold', body: { reason: 'closed' } },
+  'GET /v1/log': {},
+  'GET /v1/log/entries': { path: '/v1/log/entries?from=2&limit=3' },
+  'GET /v1/log/heads': { path: '/v1/log/heads?from=0' },
+  'GET /v1/log/blocks/{entry}': { path: '/v1/log/blocks/0' },
+  'GET /v1/log/proof': { path: '/v1/log/proof?index=1' },
+  'GET /v1/log/consistency': { path: '/v1/log/consistency?from=3' },
+};
+
+describe('the OpenAPI document', () => {
+  test('has every route, and no other', () => {
+    const named = Object.entries(document['paths'] as Fields).flatMap(([path, methods]) =>
+      Object.keys(methods as Fields).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(named.toSorted()).toEqual(Object.keys(questions).toSorted());
+    expect(named.toSorted()).toEqual(server.routes.toSorted());
+  });
+
+  test.each(Object.entries(questions))('describes what %s takes and answers', async (name, { path, token, body }) => {
+    const [method = '', route = ''] = name.split(' ');
+    const operation = at(document, 'paths', route, method.toLowerCase());
+    const ajv = new Ajv2020({ strict: false });
+    ajv.addSchema({ $id: 'doc', ...document });
+    const check = (pointer: string, value: JsonValue): void => {
+      const validate = ajv.compile({ $ref: `doc#${pointer}` });
+      expect([validate(value), validate.errors]).toEqual([true, null]);
+    };
+    const pointer = `/paths/${route.replaceAll('/', '~1').replaceAll('{', '%7B').replaceAll('}', '%7D')}/${method.toLowerCase()}`;
+    if (body !== undefined) check(`${pointer}/requestBody/content/application~1json/schema`, body);
+    const answer = await ask(method, path ?? route, { token, ...(body === undefined ? {} : { body }) });
+    expect(answer).toMatchObject({ status: 200 });
+    const types = Object.keys(at(operation, 'responses', '200', 'content') as Fields);
+    expect(types).toEqual([answer.type]);
+    const values = answer.type === 'application/jsonl' ? answer.text.trimEnd().split('\n') : [answer.text];
+    expect(values.length).toBeGreaterThan(0);
+    const schema = `${pointer}/responses/200/content/${answer.type.replace('/', '~1')}/schema`;
+    for (const value of values) check(schema, read(value));
+    const refused = await ask(method, path ?? route, { token: 'stranger' });
+    expect(refused.status).toBe(401);
+    check('/components/schemas/Problem', read(refused.text));
+  });
+});
+
+describe('an export', () => {
+  test('has every session once, with its lines, over many pages', async () => {
+    const { text } = await ask('POST', '/v1/export', { body: {} });
+    const found = text.trimEnd().split('\n').map(read);
+    expect(new Set(found.map((one) => at(one, 'session', 'session'))).size).toBe(sessions);
+    expect(found.every((one) => (one['lines'] as readonly string[]).length === 3)).toBe(true);
+  });
+
+  test('of a question that is none is refused before it begins', async () => {
+    expect(await ask('POST', '/v1/export', { body: { everything: 1 } })).toMatchObject({ status: 400 });
+    expect(await ask('POST', '/v1/export', { body: { text: '*' } })).toMatchObject({ status: 400 });
+  });
+});
+
+describe('rights', () => {
+  test.each<[string, string, string, JsonValue | undefined, number]>([
+    ['ml', 'POST', '/v1/search', { namespace: 'ml' }, 200],
+    ['ml', 'POST', '/v1/search', {}, 403],
+    ['ml', 'POST', '/v1/export', {}, 403],
+    ['ml', 'GET', `/v1/sessions/${sessionId(1)}/proof`, undefined, 200],
+    ['ml', 'GET', '/v1/log', undefined, 403],
+    ['ml', 'GET', '/v1/holds', undefined, 403],
+    ['all', 'POST', '/v1/holds', { reason: 'r' }, 403],
+    ['all', 'POST', '/v1/holds/1/release', { reason: 'r' }, 403],
+    ['hold', 'POST', '/v1/holds', { user: 'ana' }, 400],
+    ['hold', 'POST', '/v1/holds', { user: 'ana', text: 'x', reason: 'r' }, 400],
+    ['hold', 'POST', '/v1/holds/99/release', { reason: 'r' }, 404],
+    ['all', 'GET', '/v1/sessions/1', undefined, 400],
+    ['all', 'GET', `/v1/sessions/${'f'.repeat(32)}`, undefined, 404],
+    ['all', 'GET', '/v1/nothing', undefined, 404],
+    ['all', 'DELETE', '/v1/holds/1', undefined, 404],
+  ])('%s: %s %s', async (token, method, path, body, status) => {
+    expect(await ask(method, path, { token, ...(body === undefined ? {} : { body }) })).toMatchObject({ status });
+  });
+
+  test('who asked what is on record', async () => {
+    await ask('POST', '/v1/export', { token: 'eve', body: { user: 'bob' } });
+    const { size } = store.log();
+    const entries = (await store.entries(size - 1, 10)).map(({ text }) => text);
+    expect(entries.join()).toContain('"who":"eve","what":"export","question":"{\\"user\\":\\"bob\\"}"');
+  });
+});
