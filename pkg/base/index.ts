@@ -1,3 +1,5 @@
+export { createBucket } from './bucket.ts';
+export type { Bucket } from './bucket.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
 export { CodedError, assertNever, describeError, errorCode } from './errors.ts';

@@ -54,7 +54,7 @@ export const reasons = {
   approval_denied: reason(403, 'This needed an approval, and was denied.'),
   approval_expired: reason(403, 'This needed an approval, and nobody decided in time.'),
   approval_used: reason(403, 'The approval of this was used by another request.'),
-  approvals_limited: reason(429, 'Too many requests wait for an approval.', true),
+  approvals_limited: reason(429, 'Too many requests wait for an approval, or it was asked for too often.', true),
   approval_unknown: reason(404, 'There is no such approval of this caller.'),
   grant_ended: reason(403, 'The access that was granted for a time has ended.'),
   policy_changed: reason(403, 'The policy changed, and this answer is no longer allowed.'),

@@ -28,6 +28,7 @@ import type { ModelTargets } from './model-target.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { govern } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
+import { Questions } from './questions.ts';
 import { LiveRevocations } from './revocations.ts';
 import { RuntimeHolder } from './runtime.ts';
 import { governUpgrade } from './upgrade.ts';
@@ -89,14 +90,14 @@ export interface DataPlane {
   flushRecord(): void;
   /** See {@link Listener.leave}. */
   leave(on: boolean): void;
-  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it: connections close a second later. */
+  /** Refuses new work, lets what is under way end for at most `graceMs`, then ends it; answers are ended a little before, so that their callers hear why. */
   drain(graceMs: number): Promise<void>;
 }
 
 /** Connections that were accepted last, kept for {@link DataPlane.arrivedFrom}. */
 const rememberedPeers = 256;
 
-/** In which callers whose answers are ended hear why, before their connections close. */
+/** Of the grace, at most half: in which callers whose answers are ended hear why, before their connections close. */
 const lastWordsMs = 1_000;
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
@@ -158,6 +159,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     onStoreFault: () => metrics.limitStoreFailed(),
   });
   const holds = new HoldBook();
+  const questions = new Questions(clock);
   metrics.approvalsWaiting(() => holds.count);
   const grants =
     options.grants === undefined ? undefined : new LiveGrants(options.grants, clock, () => live.grantsEnded());
@@ -171,6 +173,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     record,
     approvals: options.approvals,
     holds,
+    questions,
     ...(grants !== undefined && { grants }),
     ...(revocations !== undefined && { revocations }),
     limiter,
@@ -280,8 +283,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       draining ??= (async () => {
         authoritiesPoll.cancel();
         live.endHeld('shutting_down');
-        const overdue = clock.after(graceMs, () => live.endAll('shutting_down'));
-        await Promise.all([...listeners].map((listener) => listener.close(graceMs + lastWordsMs)));
+        const overdue = clock.after(graceMs - Math.min(lastWordsMs, graceMs / 2), () => live.endAll('shutting_down'));
+        await Promise.all([...listeners].map((listener) => listener.close(graceMs)));
         overdue.cancel();
         live.endAll('shutting_down');
         record.flush();

@@ -24,6 +24,7 @@ import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
 import { Answer } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
 import type { LiveGrants } from './grants.ts';
+import type { Questions } from './questions.ts';
 import type { LiveRevocations } from './revocations.ts';
 import { holdExchange } from './held-exchange.ts';
 import type { HeldExchange } from './held-exchange.ts';
@@ -52,6 +53,7 @@ export interface PipelineOptions {
   readonly approvals: ApprovalGate;
   /** Those who wait for one. */
   readonly holds: HoldBook;
+  readonly questions: Questions;
   /** Access for a time. Absent: nobody gives any here. */
   readonly grants?: LiveGrants;
   readonly revocations?: LiveRevocations;
@@ -200,6 +202,8 @@ class GovernedRequest {
   async tellOfApproval(): Promise<void> {
     const caller = this.#caller;
     if (caller === undefined) throw new RefusedError('token_missing', { rule: 'default' });
+    if (!this.#options.questions.admit(JSON.stringify([caller.issuer, caller.subject])))
+      throw new RefusedError('approvals_limited', { retryAfter: 5 });
     const name = this.#path.slice(approvalPath.length);
     const unknown: ApprovalState = { kind: 'problem', problem: 'unavailable' };
     const { promise, resolve } = Promise.withResolvers<ApprovalState>();

@@ -217,7 +217,7 @@ describe('SIGTERM', () => {
   });
 
   test('ends what outlives the grace, says so in the record, and exits with 0', async () => {
-    const sidecar = await startUp('--audit=audit.jsonl', '--grace=0.3');
+    const sidecar = await startUp('--audit=audit.jsonl', '--grace=3');
     endless();
     let got = '';
     const answer = post(sidecar.port, stream, (text) => (got = text));

@@ -121,7 +121,7 @@ const ends: readonly End[] = [
     name: 'the end of the sidecar',
     lane: 'dropped',
     code: 'shutting_down',
-    others: (world) => world.sidecar.drain(0),
+    others: (world) => world.sidecar.drain(2_000),
   },
   { name: 'a caller who hangs up', lane: 'dropped', others: (_world, { hangUp }) => hangUp.abort() },
   {

@@ -2,8 +2,7 @@ import { createHash, createHmac, createPublicKey } from 'node:crypto';
 import { inflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import samlp from 'samlp';
-import { silentLogger } from '../../pkg/base/index.ts';
-import { createBucket } from '../../pkg/control/stream/index.ts';
+import { silentLogger, createBucket } from '../../pkg/base/index.ts';
 import {
   createBrowserLogin,
   createLoginCodes,

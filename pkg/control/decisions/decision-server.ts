@@ -1,10 +1,8 @@
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { JsonError, describeError, jsonValue, parseJson } from '../../base/index.ts';
-import type { Clock, Logger } from '../../base/index.ts';
-import { createBucket } from '../stream/index.ts';
-import type { Bucket } from '../stream/index.ts';
+import { JsonError, describeError, jsonValue, parseJson, createBucket } from '../../base/index.ts';
+import type { Clock, Logger, Bucket } from '../../base/index.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import { readBody } from './read-body.ts';
 import type { Choice, DecisionFault, Outcome, Place, TokenDecider } from './decide-by-token.ts';

@@ -1,6 +1,5 @@
-import { BoundedQueue } from '../../base/index.ts';
+import { BoundedQueue, createBucket } from '../../base/index.ts';
 import type { Clock, Timer } from '../../base/index.ts';
-import { createBucket } from './bucket.ts';
 import type { StreamLimits } from './limits.ts';
 
 /**

@@ -1,5 +1,3 @@
-export { createBucket } from './bucket.ts';
-export type { Bucket } from './bucket.ts';
 export { keepServingCertificate } from './serving-certificate.ts';
 export type {
   ApprovalDesk,

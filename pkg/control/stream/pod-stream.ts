@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { describeError } from '../../base/index.ts';
+import { describeError, createBucket } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import {
   WireError,
@@ -11,7 +11,6 @@ import {
   readUpMessage,
 } from '../../wire/index.ts';
 import type { CertificateRequest, DownMessage, GoodbyeReason, Hello, PodName, UpMessage } from '../../wire/index.ts';
-import { createBucket } from './bucket.ts';
 import { podText } from './certificates.ts';
 import type { Certificates } from './certificates.ts';
 import type { StreamLimits } from './limits.ts';

@@ -1,9 +1,8 @@
 import { hkdfSync } from 'node:crypto';
 import { JsonError, jsonValue, parseJson } from '../../base/index.ts';
-import type { Clock, Logger } from '../../base/index.ts';
+import type { Clock, Logger, Bucket } from '../../base/index.ts';
 import type { SamlVerifier, TokenKeyState } from '../../identity/index.ts';
 import { fieldsOf, textOf } from '../facts/shape.ts';
-import type { Bucket } from '../stream/index.ts';
 import { codeOf } from './login-codes.ts';
 import type { LoginCodes } from './login-codes.ts';
 import { seal, unseal } from './sealed.ts';

@@ -1,8 +1,7 @@
 import { describeError } from '../../base/index.ts';
-import type { Logger } from '../../base/index.ts';
+import type { Logger, Bucket } from '../../base/index.ts';
 import { SamlFault } from '../../identity/index.ts';
 import type { SamlVerifier } from '../../identity/index.ts';
-import type { Bucket } from '../stream/index.ts';
 import type { LoginCodes } from './login-codes.ts';
 import { exchangeFault } from './token-giver.ts';
 import type { ExchangeFault, Exchanged, TokenGiver } from './token-giver.ts';

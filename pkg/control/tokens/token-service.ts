@@ -1,9 +1,9 @@
+import { createBucket } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { openSamlVerifier } from '../../identity/index.ts';
 import type { HttpGet, SamlIdp } from '../../identity/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import type { Routes } from '../decisions/index.ts';
-import { createBucket } from '../stream/index.ts';
 import { createBrowserLogin } from './browser-login.ts';
 import { createLoginCodes } from './login-codes.ts';
 import type { Revocations } from './revocations.ts';

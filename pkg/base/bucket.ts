@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/index.ts';
+import type { Clock } from './clock.ts';
 
 /** A token bucket by the monotonic clock; full at first. */
 export interface Bucket {
