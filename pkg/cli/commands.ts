@@ -9,7 +9,9 @@ import { approvalsListCommand } from './approvals-list.ts';
 import { approvalsShowCommand } from './approvals-show.ts';
 import { approvalsWatchCommand } from './approvals-watch.ts';
 import { caCommand } from './ca.ts';
+import { auditExplainCommand } from './audit/explain.ts';
 import { auditExportCommand } from './audit/export.ts';
+import { auditReplayCommand } from './audit/replay.ts';
 import { auditHoldCommand, auditHoldsCommand, auditReleaseCommand } from './audit/hold.ts';
 import { auditSearchCommand } from './audit/search.ts';
 import { auditShowCommand } from './audit/show.ts';
@@ -53,6 +55,8 @@ export const commands: readonly Command[] = [
   auditSearchCommand,
   auditShowCommand,
   auditVerifyCommand,
+  auditReplayCommand,
+  auditExplainCommand,
   auditExportCommand,
   auditHoldsCommand,
   auditHoldCommand,

@@ -59,6 +59,12 @@ export async function openAudit(client: KubeClient, flags: Flags): Promise<Audit
   };
 }
 
+/** The lines of a session, as they were hashed. @throws KubeError */
+export async function linesOfSession(audit: AuditClient, id: string): Promise<readonly string[]> {
+  const { lines } = await audit.get(`/v1/sessions/${id}`);
+  return Array.isArray(lines) ? lines.filter((line): line is string => typeof line === 'string') : [];
+}
+
 const timeoutMs = 60_000;
 
 /** Who the kubeconfig says that you are; a header takes no more than this. */

@@ -1,6 +1,6 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { auditFlags, auditUsage, openAudit } from './client.ts';
+import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
 import { clusterCommand, clusterUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
 
@@ -57,8 +57,7 @@ export const auditShowCommand: Command = {
         return 2;
       }
       const audit = await openAudit(client, flags);
-      const { lines } = await audit.get(`/v1/sessions/${id}`);
-      const texts = Array.isArray(lines) ? lines.filter((line): line is string => typeof line === 'string') : [];
+      const texts = await linesOfSession(audit, id);
       const jsonl = flags.text('output') === 'jsonl';
       for (const line of texts) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
       return 0;

@@ -1,0 +1,76 @@
+import { parseJson } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
+import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import type { Command } from '../command.ts';
+import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
+
+const usage = `sidegate audit explain ID [flags]
+
+Why a session went as it did, rule by rule, as its record says: who asked, under which policies, what each rule did and by what, what policies in Observe
+mode would have done, and which checks were skipped.
+
+${auditUsage}${clusterUsage}`;
+
+/** Nothing of a record may move the reader's cursor. */
+const plain = (text: string | undefined): string => (text ?? '').replaceAll(/\p{Cc}/gu, '?');
+const listOf = (root: JsonNode | undefined, key: string): readonly JsonNode[] => root?.get(key)?.items ?? [];
+
+function actText(act: JsonNode): string {
+  const by = listOf(act, 'by').map((one) => plain(one.text));
+  const count = act.get('count')?.number;
+  const times = count === undefined ? '' : `, ${count} ${count === 1 ? 'place' : 'places'}`;
+  return `${plain(act.get('rule')?.text)}: ${plain(act.get('act')?.text)}${by.length === 0 ? '' : ` by ${by.join(', ')}`}${times}`;
+}
+
+function whoAsked(start: JsonNode): readonly string[] {
+  const caller = start.get('caller');
+  const known = caller?.kind === 'object';
+  const groups = listOf(caller, 'groups').map((one) => plain(one.text));
+  const asked = ['operation', 'model'].map((key) => plain(start.get(key)?.string)).filter((one) => one !== '');
+  return [
+    `${known ? plain(caller.get('subject')?.text) : 'nobody known'} asked for ${asked.join(' of ')}`,
+    ...(known ? [`  by provider ${plain(caller.get('provider')?.text)}, groups: ${groups.join(', ') || 'none'}`] : []),
+    `  under ${plain(start.get('generation')?.text)}`,
+  ];
+}
+
+export function explanationOf(lines: readonly string[]): readonly string[] {
+  const roots = lines.map((line) => parseJson(line, { loneSurrogates: true }));
+  const of = (type: string): JsonNode | undefined => roots.find((root) => root.get('type')?.string === type);
+  const [start, end] = [of('start'), of('end')];
+  const text = start === undefined ? [] : [...whoAsked(start)];
+  for (const root of roots)
+    if (root.get('type')?.string === 'approval')
+      text.push(`approval ${plain(root.get('name')?.text)}: ${plain(root.get('phase')?.text)}`);
+  if (end === undefined) return [...text, 'it has not ended, or its end has not come'];
+  const rules = listOf(end, 'rules').map((act, at) => `${at + 1}. ${actText(act)}`);
+  text.push(...(rules.length === 0 ? ['no rule acted'] : rules));
+  for (const act of listOf(end, 'observed')) text.push(`would have (Observe): ${actText(act)}`);
+  for (const open of listOf(end, 'failedOpen')) text.push(`skipped, as its failure mode allows: ${plain(open.text)}`);
+  const code = end.get('code')?.string;
+  text.push(
+    `so: ${plain(end.get('outcome')?.text)}, ${plain(end.get('status')?.text)}${code === undefined ? '' : ` ${plain(code)} (docs/errors.md)`}`,
+  );
+  return text;
+}
+
+export const auditExplainCommand: Command = {
+  name: 'audit explain',
+  summary: 'why a session went as it did, rule by rule',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: auditFlags,
+    positionals: { name: 'ID', least: 1, most: 1 },
+    async act(flags, { client }, io) {
+      const [id = ''] = flags.positionals;
+      if (!/^[0-9a-f]{32}$/.test(id)) {
+        io.stderr('ID is a request id: 32 hex digits\n');
+        return 2;
+      }
+      for (const line of explanationOf(await linesOfSession(await openAudit(client, flags), id)))
+        io.stdout(`${line}\n`);
+      return 0;
+    },
+  }),
+};

@@ -1,0 +1,96 @@
+import { parseJson } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
+import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import type { Command } from '../command.ts';
+import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
+
+const usage = `sidegate audit replay ID [flags]
+
+One session as it ran, both directions, each text when it was seen: as it was recorded, with what was masked as its label.
+
+  --speed NUMBER         times as fast as it was; default 1. 0: at once
+  -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step
+${auditUsage}${clusterUsage}`;
+
+/** Something that was seen of a session. */
+export interface ReplayStep {
+  /** Milliseconds since it began. */
+  readonly at: number;
+  readonly direction: 'request' | 'response' | 'end';
+  readonly lane: string;
+  readonly text: string;
+}
+
+export function stepsOf(lines: readonly string[]): readonly ReplayStep[] {
+  const text = (root: JsonNode | undefined, key: string): string => root?.get(key)?.text ?? '';
+  return lines.flatMap((line): ReplayStep[] => {
+    const root = parseJson(line, { loneSurrogates: true });
+    switch (root.get('type')?.string) {
+      case 'start':
+        return (root.get('request')?.items ?? []).map((item) => ({
+          at: 0,
+          direction: 'request',
+          lane: text(item, 'lane'),
+          text: text(item, 'text'),
+        }));
+      case 'segment': {
+        const direction = root.get('direction')?.string === 'request' ? 'request' : 'response';
+        return [{ at: root.get('at')?.number ?? 0, direction, lane: text(root, 'lane'), text: text(root, 'text') }];
+      }
+      case 'end': {
+        const code = root.get('code')?.string;
+        const outcome = `${text(root, 'outcome')} ${text(root, 'status')}${code === undefined ? '' : ` ${code}`}`;
+        return [{ at: root.get('timing')?.get('total')?.number ?? 0, direction: 'end', lane: '', text: outcome }];
+      }
+      default:
+        return [];
+    }
+  });
+}
+
+/** Nothing of a record may move the reader's cursor. */
+const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
+const mark = { request: '>', response: '<', end: '=' } as const;
+
+export const auditReplayCommand: Command = {
+  name: 'audit replay',
+  summary: 'one session at its own pace',
+  usage,
+  run: clusterCommand({
+    usage,
+    flags: {
+      speed: { kind: 'text' },
+      output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
+      ...auditFlags,
+    },
+    positionals: { name: 'ID', least: 1, most: 1 },
+    async act(flags, { client }, io) {
+      const [id = ''] = flags.positionals;
+      const speed = Number(flags.text('speed') ?? '1');
+      if (!/^[0-9a-f]{32}$/.test(id) || !(speed >= 0 && speed <= 1_000_000)) {
+        io.stderr('ID is a request id: 32 hex digits; --speed is a number from 0 on\n');
+        return 2;
+      }
+      const steps = stepsOf(await linesOfSession(await openAudit(client, flags), id));
+      let at = 0;
+      let lane: string | undefined;
+      for (const step of steps) {
+        if (speed > 0 && step.at > at) await io.sleep((step.at - at) / speed);
+        at = Math.max(at, step.at);
+        if (flags.text('output') === 'jsonl') {
+          io.stdout(`${JSON.stringify(step)}\n`);
+          continue;
+        }
+        const here = `${step.direction} ${step.lane}`;
+        if (here !== lane)
+          io.stdout(
+            `${lane === undefined ? '' : '\n'}${mark[step.direction]} +${Math.round(step.at)} ms ${plain(step.lane)}\n`,
+          );
+        lane = here;
+        io.stdout(plain(step.text));
+      }
+      if (lane !== undefined) io.stdout('\n');
+      return 0;
+    },
+  }),
+};
