@@ -83,6 +83,7 @@ export async function runPod(
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
     auditHead: () => record.head(),
     onEvent: (event) => metrics.controllerEvent(event),
+    onCredentialRefused: () => metrics.credentialRefused(),
   });
   const sender = record.sendBy(remote);
   metrics.gauge('sidegate_record_pending', 'Lines of the record that the recorder has not acknowledged.', () =>

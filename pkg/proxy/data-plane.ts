@@ -111,7 +111,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     hashKey: options.hashKey,
     clock,
     logger,
-    onFault: () => metrics.reload('refused'),
+    onFault() {
+      metrics.reload('refused');
+      metrics.policy(undefined);
+      live.endAll('policy_changed');
+    },
   });
   const announce = (snapshot: Snapshot): void => {
     metrics.policy({ generation: snapshot.generation, hash: snapshot.hash, revision: snapshot.revision });
