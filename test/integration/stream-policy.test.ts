@@ -129,7 +129,8 @@ describe('a sidecar and its controller', () => {
         source: sidecar.policy,
         credentials: sidecar.credentials,
         verifiers(providers) {
-          if (JSON.stringify(providers).includes('broken')) throw new CodedError('broken_provider', 'this one cannot be used');
+          if (JSON.stringify(providers).includes('broken'))
+            throw new CodedError('broken_provider', 'this one cannot be used');
           return {
             verify: () => Promise.resolve({ kind: 'absent' }),
             clientAuthorities: () => undefined,
