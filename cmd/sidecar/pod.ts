@@ -155,6 +155,7 @@ export async function runPod(
     const exposed = exposure?.exposed();
     return stateOf([
       ...remote.answered().reasons,
+      ...(plane.records() ? [] : ['record_unwritable']),
       ...(exposure !== undefined && exposed === undefined ? ['model_port_unchecked'] : []),
       ...((exposed?.length ?? 0) > 0 ? ['model_port_exposed'] : []),
     ]);

@@ -377,6 +377,25 @@ describe('the record', () => {
     expect(await world.metrics()).toMatch(/sidegate_failed_open_total [1-9]/);
   });
 
+  test('that cannot be written takes the pod out of service, until it can, without any request', async () => {
+    let works = true;
+    const sink = {
+      append: () => {
+        if (!works) throw new AuditUnavailableError();
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: sink });
+    expect(world.sidecar.ready()).toEqual({ ready: true, reasons: [] });
+    works = false;
+    expect(world.sidecar.ready()).toEqual({ ready: false, reasons: ['record_unwritable'] });
+    works = true;
+    expect(world.sidecar.ready()).toEqual({ ready: true, reasons: [] });
+    works = false;
+    await world.setPolicy(failing(true)(world.issuer.url));
+    expect(world.sidecar.ready()).toEqual({ ready: true, reasons: [] });
+  });
+
   const long = 'a plain word or two '.repeat(50_000);
   const longAnswer: World['model']['script'] = (response) =>
     response.setHeader('content-type', 'application/json').end(
