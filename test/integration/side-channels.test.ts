@@ -221,7 +221,9 @@ describe('a stream with padding alone', () => {
       [300, 'Three, four and five. '],
     ]);
     const { bursts, sizes } = await observe(said, true);
-    expect(bursts.map(({ after }) => Math.round(after / 100))).toEqual([1, 3, 6]);
+    // Each comes by itself, and not before the model said it; how late the machine is says nothing.
+    expect(bursts).toHaveLength(3);
+    for (const [at, due] of [100, 300, 600].entries()) expect(bursts[at]?.after).toBeGreaterThan(due - 20);
     // The second is one write: a step, the chunk's own framing and the record's.
     expect(steps(sizes[1] ?? 0)).toBe(1);
     expect((sizes[1] ?? 0) % step).toBeLessThan(40);
