@@ -538,7 +538,8 @@ function mayUse(runtime: Runtime, facts: Asked, model: string): boolean {
   return may('ListModels') && (may('Chat') || may('Completions') || may('Embeddings'));
 }
 
-function abortCause(code: ReasonCode): AbortCause {
+/** Who ended an answer. */
+export function abortCause(code: ReasonCode): AbortCause {
   if (code.startsWith('upstream_')) return 'upstream';
   if (code === 'shutting_down') return 'shutdown';
   return code === 'response_timeout' || code === 'response_too_large' || code === 'overloaded' ? 'limit' : 'policy';
