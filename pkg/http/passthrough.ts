@@ -21,7 +21,7 @@ import { guardPool } from './upstream-pool.ts';
  * that imports it, so that it can be replaced (it is no longer maintained); it is loaded by the first request that needs it.
  *
  * Guarantee: the decided path and headers are what is sent, response headers pass by the same allow-list as elsewhere,
- * and either side's end ends the other. Limit: nothing here reads, masks or counts content.
+ * and either side's end ends the other. Limit: of content nothing here is read or masked, only its bytes are counted.
  */
 export interface PassthroughOptions {
   /** `http:` or `https:`, with host and port, without a path. */

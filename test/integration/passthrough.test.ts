@@ -249,6 +249,7 @@ describe('the record of what passes uninspected', () => {
     request.write('1234');
     expect(await status).toBe(408);
     expect(await end()).toMatchObject({ outcome: 'refused', status: 408, code: 'request_timeout', bytesIn: 4 });
+    await counted('sidegate_aborted_total{by="limit"} 1$');
     request.destroy();
     expect(to.model.seen).toEqual([]);
   });
