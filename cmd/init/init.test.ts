@@ -267,7 +267,7 @@ describe('init', () => {
   });
 
   it.each([
-    [[], /--uid must be a number/],
+    [[], /--uid is missing: uid of the sidecar/],
     [['--ports', '8000'], /--ports cannot be read/],
     [[...base, '--nonsense'], /nonsense/],
   ])('exits with 2 and the usage when its flags are %j', (flags, says) => {

@@ -61,7 +61,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
     onRefused: () => metrics.reload('refused'),
   });
-  const credentials = fileCredentialSource({ clock, logger });
+  const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
   const upstreamTls =
     settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
   const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });

@@ -83,6 +83,7 @@ export async function runPod(
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
     auditHead: () => record.head(),
     onEvent: (event) => metrics.controllerEvent(event),
+    onCredentialRefused: () => metrics.credentialRefused(),
   });
   const sender = record.sendBy(remote);
   metrics.gauge('sidegate_record_pending', 'Lines of the record that the recorder has not acknowledged.', () =>
@@ -154,6 +155,7 @@ export async function runPod(
     const exposed = exposure?.exposed();
     return stateOf([
       ...remote.answered().reasons,
+      ...(plane.records() ? [] : ['record_unwritable']),
       ...(exposure !== undefined && exposed === undefined ? ['model_port_unchecked'] : []),
       ...((exposed?.length ?? 0) > 0 ? ['model_port_exposed'] : []),
     ]);

@@ -18,6 +18,7 @@ export type {
   SignatureEvent,
 } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';
+export { credentialFault, credentialLength } from './credential.ts';
 export { approverIsCaller, approverIsUser, decisionOf, isAsker, isTellable, peopleWho, phaseAt } from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';

@@ -16,6 +16,11 @@ export interface PolicySource {
   subscribe(listener: (snapshot: Snapshot) => void): () => void;
   /** Why the newest policy is not in force, for the operator; undefined when it is, or while none has been seen. */
   problem(): string | undefined;
+  /**
+   * Told by whoever enforces, each time that it put a snapshot into force (undefined) or could not (its code): then everything
+   * is denied. Absent: the source answers nobody for it.
+   */
+  settled?(fault: string | undefined): void;
   /** Milliseconds since the source last confirmed that its snapshot is the newest. */
   ageMs(): number;
   close(): Promise<void>;
@@ -91,7 +96,7 @@ export interface LimitStore {
 
 /** The model's credential, read again when it changes. */
 export interface CredentialSource {
-  /** The value without prefix; undefined when it is missing or unreadable: requests are refused. */
+  /** The value without prefix, without {@link credentialFault}; undefined when there is none such: requests are refused. */
   read(ref: SecretRef): string | undefined;
   close(): void;
 }

@@ -43,7 +43,7 @@ export const reasons = {
   // Policy
   no_policy: reason(403, 'No policy selects this pod, so nothing is allowed.'),
   port_not_named: reason(403, 'The policy names other ports of this pod, so nothing is allowed on this one.'),
-  policy_invalid: reason(503, 'The policy is not valid and none was in force before, so nothing is allowed.', true),
+  policy_invalid: reason(503, 'The policy cannot be put into force, so nothing is allowed.', true),
   policy_expired: reason(503, 'The controller has not confirmed the policy for too long, so nothing is allowed.', true),
   access_denied: reason(403, 'No rule allows this caller to do this.'),
   rule_denied: reason(403, 'A rule denies this caller to do this.'),

@@ -51,8 +51,9 @@ export interface TokenLane {
 export interface RequestView {
   readonly model: string | undefined;
   readonly stream: boolean;
-  /** Answers asked for (`n`, `best_of`); at least 1. */
+  /** Answers asked for, of all prompts together (`n`, `best_of`); at least 1. */
   readonly count: number;
+  /** Of one answer. */
   readonly maxOutputTokens: number | undefined;
   /** The caller set `stop`: a natural finish may be a cut. */
   readonly stops: boolean;

@@ -37,24 +37,28 @@ function make(options: Partial<FileCredentialOptions> = {}) {
 
 describe('a credential file', () => {
   test.each<[string, string, string | undefined]>([
-    ['a value', 'sk-123', 'sk-123'],
-    ['one line feed at its end', 'sk-123\n', 'sk-123'],
-    ['one CR LF at its end', 'sk-123\r\n', 'sk-123'],
+    ['a value', 'sk-12345', 'sk-12345'],
+    ['one line feed at its end', 'sk-12345\n', 'sk-12345'],
+    ['one CR LF at its end', 'sk-12345\r\n', 'sk-12345'],
     ['spaces inside', 'user name:pass', 'user name:pass'],
-    ['two line feeds', 'sk-123\n\n', undefined],
-    ['a header of its own', 'sk-123\r\nX-Admin: yes', undefined],
-    ['a bare line feed inside', 'sk\n123', undefined],
-    ['a NUL', 'sk\x00123', undefined],
-    ['a tab', 'sk\t123', undefined],
-    ['DEL', 'sk\x7f', undefined],
+    ['two line feeds', 'sk-12345\n\n', undefined],
+    ['a header of its own', 'sk-12345\r\nX-Admin: yes', undefined],
+    ['a bare line feed inside', 'sk\n1234567', undefined],
+    ['a NUL', 'sk\x001234567', undefined],
+    ['a tab', 'sk\t1234567', undefined],
+    ['DEL', 'sk-12345\x7f', undefined],
     ['letters that are not ASCII', 'schlüssel', undefined],
-    ['a byte order mark', '\ufeffsk-123', undefined],
-    ['a space at its start', ' sk-123', undefined],
-    ['a space at its end', 'sk-123 \n', undefined],
+    ['a byte order mark', '\ufeffsk-12345', undefined],
+    ['a space at its start', ' sk-12345', undefined],
+    ['a space at its end', 'sk-12345 \n', undefined],
     ['nothing', '', undefined],
     ['a line feed only', '\n', undefined],
-    ['8,000 characters', 'x'.repeat(8000), 'x'.repeat(8000)],
-    ['8,001 characters', 'x'.repeat(8001), undefined],
+    ['8 characters', 'x'.repeat(8), 'x'.repeat(8)],
+    ['7 characters', 'x'.repeat(7), undefined],
+    ['1 character', 'x\n', undefined],
+    ['4,096 characters', 'x'.repeat(4096), 'x'.repeat(4096)],
+    ['4,097 characters', 'x'.repeat(4097), undefined],
+    ['8,000 characters', 'x'.repeat(8000), undefined],
   ])('with %s gives what a header may carry, or nothing', (_, content, value) => {
     const path = fresh();
     writeFileSync(path, content);
@@ -69,42 +73,42 @@ describe('a credential file', () => {
 
   test('is read from memory until the next poll', async () => {
     const path = fresh();
-    writeFileSync(path, 'one');
+    writeFileSync(path, 'value-one');
     const { read, until } = make();
-    expect(read(path)).toBe('one');
-    writeFileSync(path, 'two');
-    expect(read(path)).toBe('one');
-    await until(path, 'two');
+    expect(read(path)).toBe('value-one');
+    writeFileSync(path, 'value-two');
+    expect(read(path)).toBe('value-one');
+    await until(path, 'value-two');
   });
 
   test('is followed when it appears, is replaced, and goes away', async () => {
     const path = fresh();
     const { read, until } = make();
     expect(read(path)).toBeUndefined();
-    writeFileSync(`${path}.new`, 'one');
+    writeFileSync(`${path}.new`, 'value-one');
     renameSync(`${path}.new`, path);
-    await until(path, 'one');
+    await until(path, 'value-one');
     writeFileSync(path, 'bad\n\n');
     await until(path, undefined);
-    writeFileSync(path, 'three');
-    await until(path, 'three');
+    writeFileSync(path, 'value-three');
+    await until(path, 'value-three');
     rmSync(path);
     await until(path, undefined);
   });
 
   test('is followed through the links of a Kubernetes volume', async () => {
     const volume = fresh();
-    for (const version of ['one', 'two']) {
+    for (const version of ['value-one', 'value-two']) {
       mkdirSync(join(volume, `..${version}`), { recursive: true });
       writeFileSync(join(volume, `..${version}`, 'api-key'), version);
     }
-    symlinkSync('..one', join(volume, '..data'));
+    symlinkSync('..value-one', join(volume, '..data'));
     symlinkSync('..data/api-key', join(volume, 'api-key'));
     const { read, until } = make();
-    expect(read(join(volume, 'api-key'))).toBe('one');
-    symlinkSync('..two', join(volume, '..tmp'));
+    expect(read(join(volume, 'api-key'))).toBe('value-one');
+    symlinkSync('..value-two', join(volume, '..tmp'));
     renameSync(join(volume, '..tmp'), join(volume, '..data'));
-    await until(join(volume, 'api-key'), 'two');
+    await until(join(volume, 'api-key'), 'value-two');
   });
 
   test('does not show in the log, in the source, or in what is wrong with it', async () => {
@@ -133,12 +137,30 @@ describe('a credential file', () => {
     expect(lines[0]).toContain('ENOENT');
   });
 
+  test.each([
+    ['1234567', 'it is shorter than 8 characters'],
+    ['x'.repeat(4_097), 'it is longer than 4096 characters'],
+  ])('that is too short or too long is told with the bound, and counted once', async (content, fault) => {
+    const path = fresh();
+    writeFileSync(path, content);
+    let refused = 0;
+    const { read, clock, lines } = make({ onRefused: () => refused++ });
+    read(path);
+    for (let n = 0; n < 3; n++) {
+      clock.advance(1000);
+      await pause(5);
+    }
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(fault);
+    expect(refused).toBe(1);
+  });
+
   test('that may not be read gives nothing', () => {
     const path = fresh();
-    writeFileSync(path, 'sk-123');
+    writeFileSync(path, 'sk-12345');
     chmodSync(path, 0);
     // Root reads everything: then the file is as good as any.
-    expect(make().read(path)).toBe(process.getuid?.() === 0 ? 'sk-123' : undefined);
+    expect(make().read(path)).toBe(process.getuid?.() === 0 ? 'sk-12345' : undefined);
   });
 });
 

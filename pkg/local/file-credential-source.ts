@@ -2,13 +2,15 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Secret, describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
+import { credentialFault } from '../core/index.ts';
 import type { CredentialSource, SecretRef } from '../core/index.ts';
 
 /**
  * The model's credential from a file beside the process, read again when it changes.
  *
  * Guarantee: `read` gives printable ASCII without line breaks or nothing, so that a value can neither add a header nor
- * split a request; a file that is missing, empty, too long or has any other byte gives nothing, and requests are refused.
+ * split a request, of a length that the scanner finds again in answers; a file that is missing or holds anything else gives
+ * nothing, and requests are refused.
  * The value itself is in no log line and no error. Limit: a change is seen after at most one period.
  */
 
@@ -21,20 +23,8 @@ export interface FileCredentialOptions {
   readonly secretResolver?: (ref: SecretKindRef) => string | undefined;
   /** How often the files are read again; default 1 s. */
   readonly pollMs?: number;
-}
-
-/** Longer than any key or token in use, shorter than the headers that a model server accepts (8 KiB is common). */
-const longest = 8000;
-
-/** Why a file's content is not a credential, in words without the content; undefined: it is one. */
-function credentialFault(value: string): string | undefined {
-  if (value === '') return 'the file is empty';
-  if (value.length > longest) return `the file is longer than ${longest} bytes`;
-  // RFC 9110 section 5.5 allows more in a field value; no credential needs more, and spaces at the ends would be dropped.
-  if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value)) {
-    return 'the file has a control character, a line break, a space at an end or a byte that is not ASCII';
-  }
-  return undefined;
+  /** A file could not be used: once for each fault. */
+  readonly onRefused?: () => void;
 }
 
 interface Entry {
@@ -57,7 +47,10 @@ export function fileCredentialSource(options: FileCredentialOptions): Credential
       fault = credentialFault(text);
       if (fault === undefined) value = new Secret(text);
     } else fault = describeError(content);
-    if (fault !== entry.fault && fault !== undefined) logger.error('a credential file cannot be used', { path, fault });
+    if (fault !== entry.fault && fault !== undefined) {
+      logger.error('a credential file cannot be used', { path, fault });
+      options.onRefused?.();
+    }
     if (value !== undefined && entry.value?.reveal() !== value.reveal()) {
       logger.info('a credential was read', { path, fingerprint: value.fingerprint() });
     }

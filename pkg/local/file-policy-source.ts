@@ -201,7 +201,7 @@ class FileSource implements FilePolicySource {
     this.#confirmedAt = clock.monotonic();
     if (same) return;
     this.#snapshot = snapshot;
-    logger.info('policy taken', {
+    logger.info('policy read', {
       revision: snapshot.revision,
       generation: snapshot.generation,
       hash: snapshot.hash,

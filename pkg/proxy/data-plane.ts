@@ -86,6 +86,11 @@ export interface DataPlane {
   arrivedFrom(peer: string): boolean;
   /** Ready when a policy is in force; else `policy_invalid` or `no_policy_yet`. */
   ready(): { readonly ready: boolean; readonly reasons: readonly string[] };
+  /**
+   * False: nothing can be recorded, and policy refuses what is not. Asking tries again, since whoever is not ready gets no requests that
+   * would.
+   */
+  records(): boolean;
   /** Writes the ends of sessions that wait for company. */
   flushRecord(): void;
   /** See {@link Listener.leave}. */
@@ -111,7 +116,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     hashKey: options.hashKey,
     clock,
     logger,
-    onFault: () => metrics.reload('refused'),
+    onFault() {
+      metrics.reload('refused');
+      metrics.policy(undefined);
+      live.endAll('policy_changed');
+    },
   });
   const announce = (snapshot: Snapshot): void => {
     metrics.policy({ generation: snapshot.generation, hash: snapshot.hash, revision: snapshot.revision });
@@ -213,6 +222,17 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     for (const listener of listeners) listener.setTls({ clientCa: now });
   });
 
+  const records = (): boolean => {
+    if (runtime.current?.snapshot.audit.onFailure !== 'Deny') return true;
+    try {
+      options.audit.append([]);
+      return true;
+    } catch {
+      // The sink has logged why.
+      return false;
+    }
+  };
+
   return {
     async open({ host, port, entrance, model }) {
       const pipeline: PipelineOptions = { ...shared, entrance, model };
@@ -270,10 +290,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     },
     arrivedFrom: (peer) => arrived.delete(peer),
     ready() {
-      const ready = runtime.current !== undefined;
       const why = runtime.absence === 'policy_invalid' ? 'policy_invalid' : 'no_policy_yet';
-      return { ready, reasons: ready ? [] : [why] };
+      const reasons = [...(runtime.current === undefined ? [why] : []), ...(records() ? [] : ['record_unwritable'])];
+      return { ready: reasons.length === 0, reasons };
     },
+    records,
     flushRecord: () => record.flush(),
     leave(on) {
       leaving = on;

@@ -134,6 +134,33 @@ describe('token limits', () => {
     );
   });
 
+  test('what produces nothing reserves its input alone, and asks for no usage on its stream', () => {
+    const limiter = new Limiter(fakeClock());
+    const rules = [rule('r', { tokensPerMinute: 250, maxOutputTokens: 1 })];
+    const embeddings = demand({ generates: false, countsInput: true });
+    const first = admitted(limiter.admit({ rules }, ana, embeddings)); // 100
+    expect([first.needsUsage, first.maxOutputTokens]).toEqual([false, undefined]);
+    admitted(limiter.admit({ rules }, ana, embeddings));
+    expect(refused(limiter.admit({ rules }, ana, embeddings))).toMatchObject({ reason: 'token_limited', rule: 'r' });
+    first.settle(50);
+    expect(limiter.admit({ rules }, ana, embeddings).kind).toBe('admitted');
+  });
+
+  test('input without text waits for a token as well', () => {
+    const limiter = new Limiter(fakeClock());
+    const rules = [rule('r', { tokensPerMinute: 300 })];
+    const nothing = demand({ generates: false, countsInput: true, promptBytes: 0 });
+    admitted(limiter.admit({ rules }, ana, nothing)).settle(300);
+    expect(refused(limiter.admit({ rules }, ana, nothing)).reason).toBe('token_limited');
+  });
+
+  test('operations without tokens pass where tokens are used up', () => {
+    const limiter = new Limiter(fakeClock());
+    const rules = [rule('r', { tokensPerMinute: 300 })];
+    admitted(limiter.admit({ rules }, ana, demand())).settle(900);
+    expect(limiter.admit({ rules }, ana, demand({ generates: false })).kind).toBe('admitted');
+  });
+
   test('settling twice counts once', () => {
     const limiter = new Limiter(fakeClock());
     const rules = [rule('r', { tokensPerMinute: 300 })];

@@ -9,7 +9,7 @@ import { Bucket, mostDebt } from './token-bucket.ts';
  * scope `Policy` over all pods (shared-bucket.ts).
  *
  * Buckets refill continuously and hold one minute's worth. A request reserves tokens before it goes out (a quarter of
- * the prompt's bytes plus the most that it may produce) and settles to what was used when it ends; a bucket may go into
+ * the prompt's bytes plus the most that it may produce; for embeddings the former alone) and settles to what was used when it ends; a bucket may go into
  * debt by a settlement, never by an admission. Buckets that are full and idle are forgotten, so memory is bounded by the
  * callers of the last minutes; when more than `maxBuckets` are live, new callers are refused rather than old ones forgotten.
  */
@@ -30,10 +30,14 @@ interface Usage {
 export interface Demand {
   /** Bytes of all prompt text. */
   readonly promptBytes: number;
+  /** Of one answer. */
   readonly maxOutputTokens: number | undefined;
+  /** Answers asked for, of all prompts together. */
   readonly count: number;
-  /** False for operations that produce no tokens: only requests and concurrency count. */
+  /** False for operations that produce no tokens. */
   readonly generates: boolean;
+  /** What produces none is charged for its input: embeddings. Absent: only requests and concurrency count. */
+  readonly countsInput?: boolean;
 }
 
 export interface Admission {
@@ -42,7 +46,7 @@ export interface Admission {
   readonly rule: MatchedRule | undefined;
   /** What the request must be limited to, when the rule limits it. */
   readonly maxOutputTokens: number | undefined;
-  /** Whether usage must be known at the end. */
+  /** Whether a stream must tell its usage at the end. */
   readonly needsUsage: boolean;
   /** Counted in this pod alone, because the shared count could not be asked and the rule allows that. */
   readonly alone: boolean;
@@ -263,9 +267,9 @@ export class Limiter {
       return refuse('concurrency_limited', 1);
 
     const now = this.#clock.monotonic();
-    const reserved =
-      demand.generates && usage.tokens !== undefined ? this.#reservation(demand, cap, usage.tokens.capacity) : 0;
-    const wanted = { requests: usage.requests, tokens: demand.generates ? usage.tokens : undefined, reserved };
+    const counted = demand.generates || demand.countsInput === true ? usage.tokens : undefined;
+    const reserved = counted === undefined ? 0 : this.#reservation(demand, cap, counted.capacity);
+    const wanted = { requests: usage.requests, tokens: counted, reserved };
     const place = placeIn(wanted, limits.failureMode === 'PerPod', now);
     if (place.kind === 'unknown') return place;
     if (place.kind === 'refused') return refuse(place.reason, place.retryAfter);
@@ -284,7 +288,7 @@ export class Limiter {
       kind: 'admitted',
       rule,
       maxOutputTokens: cap,
-      needsUsage: tokens !== undefined,
+      needsUsage: tokens !== undefined && demand.generates,
       alone,
       settle: (used) =>
         once(() => tokens?.give(reserved - credible(used, reserved, tokens.capacity), this.#clock.monotonic())),
@@ -296,11 +300,14 @@ export class Limiter {
     };
   }
 
-  /** Never more than a full bucket holds: a large request waits for a full bucket and then runs into debt. */
+  /**
+   * Never more than a full bucket holds: a large request waits for a full bucket and then runs into debt. Never nothing: what has no
+   * text waits, too, where all is used up.
+   */
   #reservation(demand: Demand, cap: number | undefined, capacity: number): number {
     const output = Math.min(demand.maxOutputTokens ?? cap ?? assumedOutput, cap ?? Number.POSITIVE_INFINITY);
-    const wanted = Math.ceil(demand.promptBytes / 4) + output * demand.count;
-    return wanted >= 0 ? Math.min(capacity, wanted) : capacity;
+    const wanted = Math.ceil(demand.promptBytes / 4) + (demand.generates ? output * demand.count : 0);
+    return wanted >= 0 ? Math.min(capacity, Math.max(1, wanted)) : capacity;
   }
 
   #of(rule: MatchedRule, caller: Identity | undefined): Usage | undefined {

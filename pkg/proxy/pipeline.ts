@@ -341,13 +341,7 @@ class GovernedRequest {
     const { limiter } = this.#options;
     const access = this.#need(this.#access);
     const view = this.#view;
-    const promptBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
-    const demand: Demand = {
-      promptBytes,
-      maxOutputTokens: view?.maxOutputTokens,
-      count: view?.count ?? 1,
-      generates: this.#route.operation === 'Chat' || this.#route.operation === 'Completions',
-    };
+    const demand = this.#demand();
     const answer = limiter.admit(access, this.#caller, demand);
     const outcome = answer instanceof Promise ? await answer : answer;
     if (outcome.kind === 'refused') {
@@ -367,6 +361,20 @@ class GovernedRequest {
       this.#usageAdded = true;
       this.#edits.push(...view.askUsage());
     }
+  }
+
+  #demand(): Demand {
+    const view = this.#view;
+    const { operation } = this.#route;
+    const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
+    return {
+      // Token ids are in no lane.
+      promptBytes: view?.tokenInput === true ? (this.#body?.length ?? 0) : textBytes,
+      maxOutputTokens: view?.maxOutputTokens,
+      count: view?.count ?? 1,
+      generates: operation === 'Chat' || operation === 'Completions',
+      countsInput: operation === 'Embeddings',
+    };
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */

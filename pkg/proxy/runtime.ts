@@ -12,7 +12,7 @@ import type {
   ScanRule,
   Snapshot,
 } from '../core/index.ts';
-import { compileSnapshot } from '../core/index.ts';
+import { compileSnapshot, credentialFault } from '../core/index.ts';
 import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { CleanTexts } from './clean-texts.ts';
@@ -20,7 +20,7 @@ import { grow, isEmpty, minus, none, union } from './selection.ts';
 
 /**
  * A snapshot with everything that is compiled from it: scanner, views, verifier. Built whole before it is used and swapped
- * whole; a request keeps the one that it began with. When building fails, the last good one stays.
+ * whole; a request keeps the one that it began with. When building fails, nothing is in force: an older one may allow more.
  */
 export interface Runtime {
   readonly snapshot: Snapshot;
@@ -68,7 +68,7 @@ export interface RuntimeOptions {
   readonly hashKey: Uint8Array;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Tells that a snapshot could not be put into force; the last good one stays. */
+  /** Tells that the newest snapshot could not be put into force: nothing is, and what is under way must end. */
   readonly onFault?: () => void;
 }
 
@@ -81,6 +81,8 @@ export class RuntimeHolder {
   readonly #stop: () => void;
   readonly #poll: Timer;
   #current: Runtime | undefined;
+  /** What is to be in force: where it is not, a new credential may mend it. */
+  #newest: Snapshot | undefined;
   /** The newest snapshot could not be put into force. */
   #failed = false;
   #credential: string | undefined;
@@ -129,9 +131,8 @@ export class RuntimeHolder {
   }
 
   #credentialChanged(): void {
-    const runtime = this.#current;
-    if (runtime !== undefined && this.#readCredential(runtime.snapshot) !== this.#credential)
-      this.#put(runtime.snapshot);
+    const snapshot = this.#newest;
+    if (snapshot !== undefined && this.#readCredential(snapshot) !== this.#credential) this.#put(snapshot);
   }
 
   #readCredential(snapshot: Snapshot): string | undefined {
@@ -140,35 +141,43 @@ export class RuntimeHolder {
   }
 
   #put(snapshot: Snapshot): void {
-    const { verifiers, hashKey, logger, onFault } = this.#options;
+    const { source, verifiers, hashKey } = this.#options;
+    const previous = this.#current;
+    this.#newest = snapshot;
+    // Providers that did not change keep their verifier, and with it the keys and tokens that it knows.
+    const kept =
+      previous !== undefined && JSON.stringify(previous.snapshot.providers) === JSON.stringify(snapshot.providers)
+        ? previous.verifier
+        : undefined;
+    let verifier = kept;
     try {
       const credential = this.#readCredential(snapshot);
       // Noted also where the building fails: it would fail again at each request.
       this.#credential = credential;
-      const previous = this.#current;
-      // Providers that did not change keep their verifier, and with it the keys and tokens that it knows.
-      const sameProviders =
-        previous !== undefined && JSON.stringify(previous.snapshot.providers) === JSON.stringify(snapshot.providers);
-      const verifier = sameProviders ? previous.verifier : verifiers(snapshot.providers);
+      verifier ??= verifiers(snapshot.providers);
       this.#current = buildRuntime(snapshot, credential, verifier, hashKey);
       this.#failed = false;
-      if (previous !== undefined && !sameProviders) previous.verifier.close();
       for (const listener of this.#listeners) listener(this.#current);
+      source.settled?.(undefined);
     } catch (error) {
-      this.#failed = true;
-      const kept = this.#current === undefined ? 'nothing is allowed' : 'the last good one stays';
-      logger.error(`policy not put into force: ${kept}`, {
-        generation: snapshot.generation,
-        // Its code only: the message may name a pattern, and the model's credential is one.
-        error: error instanceof CodedError ? error.code : 'unknown',
-      });
-      onFault?.();
+      verifier?.close();
+      this.#denyAll(snapshot, error);
     }
+    if (kept === undefined) previous?.verifier.close();
+  }
+
+  /** Not the previous one: it may allow what this one was to take away. */
+  #denyAll(snapshot: Snapshot, error: unknown): void {
+    const { source, logger, onFault } = this.#options;
+    this.#current = undefined;
+    this.#failed = true;
+    // Its code only: the message may name a pattern, and the model's credential is one.
+    const fault = error instanceof CodedError ? error.code : 'unknown';
+    logger.error('policy not put into force: everything is denied', { generation: snapshot.generation, error: fault });
+    source.settled?.(fault);
+    onFault?.();
   }
 }
-
-/** Short credentials would be found in ordinary text; servers do not issue them. */
-const shortestCredential = 8;
 
 function credentialRule(index: number, credential: string): ScanRule {
   const literal = credential.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
@@ -181,7 +190,7 @@ function credentialRule(index: number, credential: string): ScanRule {
     enforce: true,
     match: {
       detectors: [],
-      patterns: [{ pattern: literal, maxLength: Math.min(4_096, credential.length) }],
+      patterns: [{ pattern: literal, maxLength: credential.length }],
       words: [],
     },
     fields: [],
@@ -198,13 +207,19 @@ function buildRuntime(
   return { ...compileViews(snapshot, credential, hashKey), verifier, credential };
 }
 
-/** Of a runtime what needs no caller to be proven and no model to be asked. @throws CodedError as compileScanner */
+/**
+ * Of a runtime what needs no caller to be proven and no model to be asked.
+ *
+ * @throws CodedError as compileScanner; `invalid_credential` for one that would not be found again in answers
+ */
 export function compileViews(
   snapshot: Snapshot,
   credential: string | undefined,
   hashKey: Uint8Array,
 ): Omit<Runtime, 'verifier' | 'credential'> {
-  const guarded = credential !== undefined && credential.length >= shortestCredential;
+  const guarded = credential !== undefined;
+  const fault = guarded ? credentialFault(credential) : undefined;
+  if (fault !== undefined) throw new CodedError('invalid_credential', fault);
   const own = snapshot.scanRules.length;
   const rules = guarded ? [...snapshot.scanRules, credentialRule(own, credential)] : snapshot.scanRules;
   const size = rules.length;

@@ -184,6 +184,18 @@ describe('tokens over several pods', () => {
     expect([...store.levels.values()]).toEqual([290]);
   });
 
+  test('the input of embeddings is taken from it, too', async () => {
+    const clock = fakeClock();
+    const store = fakeStore(clock);
+    const [first, second] = [new Limiter(clock, { store }), new Limiter(clock, { store })];
+    const one = rule({ tokensPerMinute: 300 });
+    const embeddings = { ...demand, generates: false, countsInput: true }; // 100
+    const admitted = await first.admit({ rules: [one] }, ana, embeddings);
+    if (admitted.kind === 'admitted') admitted.settle(300);
+    await settled();
+    expect(await second.admit({ rules: [one] }, ana, embeddings)).toMatchObject({ reason: 'token_limited' });
+  });
+
   test('what was used beyond the reservation is charged to all pods', async () => {
     const clock = fakeClock();
     const store = fakeStore(clock);

@@ -56,7 +56,7 @@ export function connectController(options: RemoteOptions): Remote {
     logger,
     onEvent,
   });
-  const secrets = createSecrets(logger);
+  const secrets = createSecrets(logger, options.onCredentialRefused);
   const limitStores = createLimitStoreTargets();
   const approvals = createRemoteApprovals({ clock, logger });
   const grants = createRemoteGrants({
@@ -268,6 +268,7 @@ export function connectController(options: RemoteOptions): Remote {
       if (certificates.serving.current() === undefined) reasons.push('no_certificate');
       if (policy.source.current() === undefined)
         reasons.push(policy.source.problem() === undefined ? 'no_policy_yet' : 'policy_invalid');
+      else if (policy.fault() !== undefined) reasons.push('policy_invalid');
       else if (policy.expired()) reasons.push('policy_expired');
       return { ready: reasons.length === 0, reasons };
     },

@@ -28,6 +28,8 @@ export interface RemotePolicy {
   holds(): string | null;
   seen(): SeenVersions;
   expired(): boolean;
+  /** Why what was taken could not be put into force, so that everything is denied; undefined: it is in force. */
+  fault(): string | undefined;
 }
 
 export interface RemotePolicyOptions {
@@ -50,6 +52,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   let inForce: Snapshot | undefined;
   let seen: SeenVersions = {};
   let problem: string | undefined;
+  let fault: string | undefined;
   let revision = 0;
   /** When the controller last spoke for what was taken; undefined: never, also not before a restart. */
   let confirmed: { readonly wall: number; readonly monotonic: number } | undefined;
@@ -89,7 +92,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   const heard = (): void => {
     const now = clock.monotonic();
     confirmed = { wall: clock.now(), monotonic: now };
-    if (problem === undefined) newestAt = now;
+    if (problem === undefined && fault === undefined) newestAt = now;
     if (now - writtenAt >= writeEveryMs) writeConfirmed(now);
     look();
   };
@@ -97,6 +100,17 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
     onEvent('policy_stale');
     logger.warn('a controller lags behind what was seen before: its policy is not taken', { hash });
     return { type: 'nack', hash, reason: 'stale', message: 'older than what this sidecar has seen' };
+  };
+  /** Nothing is acknowledged that is not in force. */
+  const answer = (hash: string): Ack | Nack => {
+    if (fault === undefined) return { type: 'ack', hash };
+    onEvent('policy_invalid');
+    return {
+      type: 'nack',
+      hash,
+      reason: 'invalid',
+      message: `cannot be put into force, everything is denied: ${fault}`,
+    };
   };
   const build = (message: SnapshotMessage): Snapshot => {
     const snapshot = compile(message.policies, revision + 1);
@@ -133,7 +147,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
     take(message) {
       if (isBehind(message.seen, seen)) return stale(message.hash);
       const { hash } = message;
-      if (taken?.hash !== hash) {
+      if (taken?.hash !== hash || fault !== undefined) {
         try {
           taken = build(message);
         } catch (error) {
@@ -142,17 +156,19 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
           logger.error('policy not taken: the last good one stays in force', { hash, error: problem });
           return { type: 'nack', hash, reason: 'invalid', message: problem };
         }
-        onEvent('policy_taken');
-        logger.info('policy taken', { generation: taken.generation, hash, revision: taken.revision });
         if (!state.write(files.policy, message)) onEvent('state_unwritable');
         confirmed = { wall: clock.now(), monotonic: clock.monotonic() };
         put(taken);
+        if (fault === undefined) {
+          onEvent('policy_taken');
+          logger.info('policy taken', { generation: taken.generation, hash, revision: taken.revision });
+        }
         writtenAt = Number.NEGATIVE_INFINITY;
       }
       seen = newest(seen, message.seen);
       problem = undefined;
       heard();
-      return { type: 'ack', hash };
+      return answer(hash);
     },
     confirm({ hash, seen: next }) {
       if (isBehind(next, seen)) return stale(hash);
@@ -162,7 +178,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
       problem = undefined;
       writtenAt = Number.NEGATIVE_INFINITY;
       heard();
-      return { type: 'ack', hash };
+      return answer(hash);
     },
     invalid(message) {
       problem = message.message;
@@ -174,9 +190,11 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
     },
     heard,
     look,
-    holds: () => taken?.hash ?? null,
+    // What is not in force is asked for anew.
+    holds: () => (fault === undefined ? (taken?.hash ?? null) : null),
     seen: () => seen,
     expired: () => inForce !== taken,
+    fault: () => fault,
     source: {
       current: () => inForce,
       subscribe(listener) {
@@ -186,7 +204,10 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
           if (at !== -1) listeners.splice(at, 1);
         };
       },
-      problem: () => problem,
+      problem: () => problem ?? fault,
+      settled(code) {
+        fault = code;
+      },
       ageMs: () => clock.monotonic() - newestAt,
       close() {
         listeners.length = 0;

@@ -1,5 +1,6 @@
 import { Secret } from '../base/index.ts';
 import type { Logger } from '../base/index.ts';
+import { credentialFault } from '../core/index.ts';
 import type { CredentialSource, SecretRef } from '../core/index.ts';
 import type { SecretsMessage } from '../wire/index.ts';
 
@@ -18,12 +19,11 @@ interface Named {
   readonly key: string;
 }
 
-/** Longer than any key or token in use, shorter than the headers that a model server accepts. */
-const longest = 8_000;
 /** None of the three can hold a slash. */
 const keyOf = ({ namespace = '', name, key }: Named): string => `${namespace}/${name}/${key}`;
 
-export function createSecrets(logger: Logger): Secrets {
+/** @param onRefused A value could not be used as a credential: once for each value. */
+export function createSecrets(logger: Logger, onRefused?: () => void): Secrets {
   let values = new Map<string, Secret>();
   const listeners = new Set<() => void>();
   /** References that were found unusable: told once for each content. */
@@ -50,17 +50,19 @@ export function createSecrets(logger: Logger): Secrets {
         if (secret === undefined || ref.kind !== 'Secret') return undefined;
         // One line feed at the end is how editors and `echo` end a text.
         const text = secret.reveal().replace(/\r?\n$/, '');
-        // Printable ASCII, no space at an end: it can neither add a header nor split a request.
-        if (text.length <= longest && /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)) return text;
+        const fault = credentialFault(text);
+        if (fault === undefined) return text;
         const mark = secret.fingerprint();
         const at = keyOf(ref);
         if (told.get(at) !== mark) {
           told.set(at, mark);
-          logger.error('a Secret cannot be used as a credential: it is empty, too long, or no printable line', {
+          logger.error('a Secret cannot be used as a credential', {
             namespace: ref.namespace,
             secret: ref.name,
             key: ref.key,
+            fault,
           });
+          onRefused?.();
         }
         return undefined;
       },

@@ -64,6 +64,8 @@ export interface RemoteOptions {
   /** Last entry of the record, for each heartbeat. */
   readonly auditHead?: () => AuditHead | undefined;
   readonly onEvent?: (event: RemoteEvent) => void;
+  /** A Secret could not be used as the model's credential: once for each value. */
+  readonly onCredentialRefused?: () => void;
   /** For jitter, 0 to 1; default the system's generator. */
   readonly random?: () => number;
   /** Local address to connect from; default the system's choice. */

@@ -53,6 +53,7 @@ function touchAll(metrics: Metrics): void {
   metrics.auditFailed();
   metrics.failedOpen();
   metrics.limitStoreFailed();
+  metrics.credentialRefused();
   metrics.tokenCache('hit');
   metrics.aborted('caller');
 }
@@ -86,6 +87,7 @@ describe('metrics', () => {
       sidegate_audit_events_total: 5,
       sidegate_audit_failures_total: 1,
       sidegate_failed_open_total: 1,
+      sidegate_credentials_refused_total: 1,
       'sidegate_token_cache_total{result="hit"}': 1,
       'sidegate_aborted_total{by="caller"}': 1,
       sidegate_uptime_seconds: 2.5,

@@ -69,7 +69,8 @@ export interface Metrics {
   streamOpened(): void;
   streamClosed(): void;
   ruleActed(rule: string, act: RuleActName, count?: number): void;
-  policy(info: PolicyInfo): void;
+  /** Undefined: none is in force. */
+  policy(info: PolicyInfo | undefined): void;
   /** Where the age of the policy is read at each scrape. */
   policyAge(readMs: () => number): void;
   /** Where it is read at each scrape how many requests and answers wait for people. */
@@ -83,6 +84,8 @@ export interface Metrics {
   failedOpen(): void;
   /** The shared count of limits could not be asked. */
   limitStoreFailed(): void;
+  /** A credential of the model could not be used. */
+  credentialRefused(): void;
   tokenCache(result: 'hit' | 'miss'): void;
   /** On the stream from the controller; `event` is one of a closed set of its own. */
   controllerEvent(event: string): void;
@@ -193,6 +196,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'sidegate_limit_store_failures_total',
     'Questions to the shared count of limits that failed.',
   );
+  const credentialsRefused = single(
+    'counter',
+    'sidegate_credentials_refused_total',
+    'Credentials of the model that could not be used.',
+  );
   const tokens = cells('counter', 'sidegate_token_cache_total', 'Look-ups of verified tokens.', [
     { name: 'result', values: ['hit', 'miss'] },
   ]);
@@ -285,6 +293,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     auditFailed: () => auditFailures.add(),
     failedOpen: () => openFailures.add(),
     limitStoreFailed: () => limitStoreFailures.add(),
+    credentialRefused: () => credentialsRefused.add(),
     tokenCache: (result) => tokens.one(result).add(),
     controllerEvent: (event) => controllerEvents.one(event).add(),
     recorderEvent: (event) => recorderEvents.one(event).add(),

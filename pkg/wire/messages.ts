@@ -68,7 +68,7 @@ export interface Ack {
   readonly hash: string;
 }
 
-/** The policy with this hash was not taken; the last good one stays. */
+/** The policy with this hash is not in force: the last good one stays, or nothing where `message` says so. */
 export interface Nack {
   readonly type: 'nack';
   readonly hash: string;

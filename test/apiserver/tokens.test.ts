@@ -108,6 +108,11 @@ beforeAll(async () => {
     () => sidecars.every((one) => keysOf(one) !== undefined),
     () => `sidecars have keys:\n${logs()}`,
   );
+  const list = { namespace: ownNamespace, name: controlPlane.revocations };
+  await until(
+    async () => (await admin.find(resources.configMaps, list)) !== undefined,
+    () => `the leader made the list of revocations:\n${logs()}`,
+  );
 }, 240_000);
 afterAll(async () => {
   await Promise.all((sidecars ?? []).map((one) => one.close()));

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { AuditUnavailableError } from '../../pkg/core/index.ts';
 import type { AuditEvent, AuditSink } from '../../pkg/core/index.ts';
+import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { readAuditLog, verifyAuditLog } from '../../pkg/record/index.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
@@ -91,6 +93,42 @@ describe('a policy that changes while requests are under way', () => {
     );
     await pause(200);
     expect((await world.post(path, ask)).status).toBe(200);
+  });
+});
+
+describe('a policy that cannot be put into force', () => {
+  test('denies everything and ends what is under way; the next that can is in force', async () => {
+    let broken = false;
+    world = await startWorld({
+      policy: (issuer) => basePolicy(issuer),
+      verifiers: (providers) => {
+        if (broken) throw new Error('this provider cannot be used');
+        return createIdentityVerifier({ clock: systemClock, logger: silentLogger })(providers);
+      },
+    });
+    world.model.script = endless;
+    let text = '';
+    const answer = world.post(path, stream, { onChunk: (piece) => (text += piece) });
+    await until(() => text.includes('word'));
+    broken = true;
+    const other = basePolicy(world.issuer.url).replace('audiences: [inference]', 'audiences: [inference, other]');
+    await world.setPolicy(other);
+    await answer;
+    expect(code(text)).toBe('policy_changed');
+    await until(() => world?.model.seen.at(-1)?.aborted === true && world.sidecar.live === 0);
+    const seen = world.model.seen.length;
+    const refused = await world.post(path, ask);
+    expect([refused.status, code(refused.text)]).toEqual([503, 'policy_invalid']);
+    expect(world.model.seen).toHaveLength(seen);
+    expect(world.sidecar.ready()).toEqual({ ready: false, reasons: ['policy_invalid'] });
+    const shown = await world.metrics();
+    expect(shown).toContain('sidegate_policy_reloads_total{result="refused"} 1');
+    expect(shown).not.toMatch(/^sidegate_policy_info\{/m);
+    broken = false;
+    world.model.script = answerChat('hello');
+    await world.setPolicy(basePolicy(world.issuer.url));
+    expect((await world.post(path, ask)).status).toBe(200);
+    expect(world.sidecar.ready().ready).toBe(true);
   });
 });
 
@@ -339,6 +377,25 @@ describe('the record', () => {
     expect(await world.metrics()).toMatch(/sidegate_failed_open_total [1-9]/);
   });
 
+  test('that cannot be written takes the pod out of service, until it can, without any request', async () => {
+    let works = true;
+    const sink = {
+      append: () => {
+        if (!works) throw new AuditUnavailableError();
+      },
+      close: () => Promise.resolve(),
+    };
+    world = await startWorld({ policy: failing(false), audit: sink });
+    expect(world.sidecar.ready()).toEqual({ ready: true, reasons: [] });
+    works = false;
+    expect(world.sidecar.ready()).toEqual({ ready: false, reasons: ['record_unwritable'] });
+    works = true;
+    expect(world.sidecar.ready()).toEqual({ ready: true, reasons: [] });
+    works = false;
+    await world.setPolicy(failing(true)(world.issuer.url));
+    expect(world.sidecar.ready()).toEqual({ ready: true, reasons: [] });
+  });
+
   const long = 'a plain word or two '.repeat(50_000);
   const longAnswer: World['model']['script'] = (response) =>
     response.setHeader('content-type', 'application/json').end(
@@ -502,6 +559,28 @@ describe('the model’s credential', () => {
     const answer = await world.post(path, ask);
     expect([answer.status, code(answer.text)]).toEqual([503, 'credential_unavailable']);
     expect(world.model.seen).toEqual([]);
+  });
+
+  test.each([1, 7, 4_097, 8_000])('of %i characters is as a missing one; later policies hold', async (length) => {
+    const file = `/tmp/sidegate-credential-${process.pid}`;
+    writeFileSync(file, 'k'.repeat(length));
+    world = await startWorld({ policy: withKey(file) });
+    const answer = await world.post(path, ask);
+    expect([answer.status, code(answer.text)]).toEqual([503, 'credential_unavailable']);
+    expect(world.model.seen).toEqual([]);
+    expect(await world.metrics()).toContain('sidegate_credentials_refused_total 1');
+    await world.setPolicy(withKey(file)(world.issuer.url).replace('ml-eng', 'others'));
+    expect(code((await world.post(path, ask)).text)).toBe('access_denied');
+  });
+
+  test('of the greatest length is used, and taken out', async () => {
+    const file = `/tmp/sidegate-credential-${process.pid}`;
+    const key = 'long-key'.repeat(512);
+    writeFileSync(file, key);
+    world = await startWorld({ policy: withKey(file) });
+    world.model.script = streamChat(['the key is ', key.slice(0, 2_000), key.slice(2_000), ' ok']);
+    expect(joinContent((await world.post(path, stream)).text)).toBe('the key is [credential] ok');
+    expect(world.model.seen.at(-1)?.headers['authorization']).toBe(`Bearer ${key}`);
   });
 
   test('that the model refuses is no news for the caller', async () => {

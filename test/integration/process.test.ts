@@ -495,6 +495,8 @@ describe('a record that cannot be written', () => {
     expect(model.seen).toHaveLength(seen);
     expect(sidecar.child.exitCode).toBeNull();
     expect((await admin(sidecar.admin, '/healthz')).status).toBe(200);
+    const ready = await admin(sidecar.admin, '/readyz');
+    expect([ready.status, ready.text]).toEqual([503, expect.stringContaining('record_unwritable')]);
     expect((await admin(sidecar.admin, '/metrics')).text).toMatch(/^sidegate_audit_failures_total [1-9]/m);
     sidecar.child.kill('SIGTERM');
     expect(await sidecar.ended).toEqual({ code: 0, signal: null });

@@ -4,11 +4,12 @@ import { connect, createServer } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { Secret } from '../../pkg/base/index.ts';
-import { allow, anyone, clusterPolicy, policy } from '../../pkg/core/testing/policies.ts';
+import { CodedError, Secret, silentLogger } from '../../pkg/base/index.ts';
+import { allow, anyone, clusterPolicy, policy, provider } from '../../pkg/core/testing/policies.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy } from '../../pkg/core/index.ts';
 import { createKeyRequest } from '../../pkg/pki/index.ts';
+import { RuntimeHolder } from '../../pkg/proxy/runtime.ts';
 import { encodeFrame } from '../../pkg/wire/index.ts';
 import { controllerName, rawPeer, secretValue, snapshotOf, streamWorld, until } from '../support/stream.ts';
 import type { Sidecar, StreamWorld } from '../support/stream.ts';
@@ -120,6 +121,55 @@ describe('a sidecar and its controller', () => {
     expect(decision(sidecar)).toBe('allow');
   });
 
+  test('one that cannot be put into force is not acknowledged: nothing is, also after a restart, until the next that can', async () => {
+    const pod = world.pod();
+    const folder = world.folder(pod.token);
+    const holderOf = (sidecar: Sidecar): RuntimeHolder =>
+      new RuntimeHolder({
+        source: sidecar.policy,
+        credentials: sidecar.credentials,
+        verifiers(providers) {
+          if (JSON.stringify(providers).includes('broken'))
+            throw new CodedError('broken_provider', 'this one cannot be used');
+          return {
+            verify: () => Promise.resolve({ kind: 'absent' }),
+            clientAuthorities: () => undefined,
+            close: () => undefined,
+          };
+        },
+        hashKey: Buffer.alloc(32, 7),
+        clock: world.clock,
+        logger: silentLogger,
+      });
+    const first = await running(pod, [open('p')], folder);
+    const before = holderOf(first);
+    expect(before.current?.snapshot.hash).toBe(first.policy.current()?.hash);
+    const broken = policy('p', { access: [allow('all', { subjects: [anyone] })], providers: [provider('broken')] });
+    const refused = give(pod, [broken], '2');
+    await until(() => world.directory.reports.at(-1)?.problem?.reason === 'invalid');
+    expect(world.directory.reports.map((one) => one.hash)).not.toContain(refused);
+    expect(before.current).toBeUndefined();
+    expect(first.answered()).toEqual({ ready: false, reasons: ['policy_invalid'] });
+    expect(first.policy.problem()).toBe('broken_provider');
+    expect(first.events.filter((one) => one === 'policy_taken')).toHaveLength(1);
+    before.close();
+    await first.close();
+
+    const reports = world.directory.reports.length;
+    const second = world.sidecar(pod, folder);
+    const after = holderOf(second);
+    expect(after.current).toBeUndefined();
+    await until(() => world.directory.reports.slice(reports).some((one) => one.problem !== undefined));
+    expect(world.directory.reports.map((one) => one.hash)).not.toContain(refused);
+    expect(second.answered().ready).toBe(false);
+    const good = give(pod, [open('q')], '3');
+    await until(() => world.directory.reports.at(-1)?.hash === good);
+    expect(world.directory.reports.at(-1)?.problem).toBeUndefined();
+    expect(after.current?.snapshot.hash).toBe(good);
+    expect(second.answered().ready).toBe(true);
+    after.close();
+  });
+
   test('heartbeats carry the head of the record', async () => {
     const pod = world.pod();
     const sidecar = await running(pod, [open('p')], { auditHead: () => ({ sequence: 7, hash: 'ab' }) });
@@ -207,14 +257,25 @@ describe('secrets', () => {
     expect(sidecar.secret(ref)?.reveal()).toBe('a\r\nx: b');
   });
 
+  test.each([1, 7, 4_097, 8_000])('of %i characters are no credential, counted once for each value', async (length) => {
+    const pod = world.pod();
+    const value = 'k'.repeat(length);
+    world.directory.secretsOf.set(pod.uid, { values: [secretValue('vllm-key', 'api-key', value)], missing: [] });
+    let refused = 0;
+    const sidecar = await running(pod, undefined, { onCredentialRefused: () => refused++ });
+    for (let n = 0; n < 3; n++) expect(sidecar.credentials.read(ref)).toBeUndefined();
+    expect(refused).toBe(1);
+    expect(sidecar.secret(ref)?.reveal()).toBe(value);
+  });
+
   test('of one name and key in two namespaces are two', async () => {
     const pod = world.pod();
-    const [platform, own] = [secretValue('key', 'api', 'sk-platform'), secretValue('key', 'api', 'sk-own')];
+    const [platform, own] = [secretValue('key', 'api', 'sk-platform'), secretValue('key', 'api', 'sk-own-key')];
     world.directory.secretsOf.set(pod.uid, { values: [platform, { ...own, namespace: 'ml' }], missing: [] });
     const sidecar = await running(pod);
     const named = (namespace: string | undefined) => ({ kind: 'Secret', namespace, name: 'key', key: 'api' }) as const;
     expect(sidecar.credentials.read(named(undefined))).toBe('sk-platform');
-    expect(sidecar.credentials.read(named('ml'))).toBe('sk-own');
+    expect(sidecar.credentials.read(named('ml'))).toBe('sk-own-key');
     expect(sidecar.credentials.read(named('other'))).toBeUndefined();
   });
 

@@ -149,7 +149,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     throw new Error(`the policy of this test is not valid: ${JSON.stringify(problem)}`);
   }
   const audit = options.audit ?? auditFile({ output: { path: auditPath }, clock, logger });
-  const credentials = fileCredentialSource({ clock, logger });
+  const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
   const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
   const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
   const sidecar = await startSidecar({

@@ -108,7 +108,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     revokes: (caller) => fact()?.set.revokes(caller, clock.now()) ?? false,
     whenSynced: () => cache.whenSynced(),
     async sweep() {
-      if (!cache.synced()) return;
+      await cache.whenSynced();
       const known = fact();
       if (known === undefined) {
         const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: ref, data: {} };

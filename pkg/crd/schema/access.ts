@@ -88,13 +88,15 @@ export const accessRule = {
         },
         tokensPerMinute: {
           ...count,
-          description: 'Tokens of prompts and answers.',
+          description:
+            'Tokens of prompts and answers of Chat, Completions and Embeddings, as the model reports them, else a quarter of the bytes. Reserved before the model is asked: a quarter of the bytes of the prompt, and the most output for each prompt and each of its answers. No other operation is counted: bound those by requests, in a rule of their own.',
           'x-sidegate-default': 'unlimited',
           'x-sidegate-example': '200000',
         },
         maxOutputTokens: {
           ...count,
-          description: 'Tokens of one answer: more is refused, none given is set.',
+          description:
+            'Tokens of one answer, of which a request may ask for several: more is refused, none given is set.',
           'x-sidegate-default': 'unlimited',
           'x-sidegate-example': '4096',
         },

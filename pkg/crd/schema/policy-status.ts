@@ -29,7 +29,7 @@ export const policyStatusSchema = {
       properties: {
         selected: pods('Inference pods that the policy selects.'),
         enforcing: pods('Of these: their sidecar has acknowledged observedGeneration.'),
-        refusing: pods('Of these: their sidecar has refused it and enforces the last good one.'),
+        refusing: pods('Of these: their sidecar has refused it, and enforces the last good one or denies everything.'),
         outdated: pods(
           'Of all selected: their sidecar has another image than this release. Absent: the controller was not told which.',
         ),

@@ -80,7 +80,7 @@ export const upstream = {
     credential: {
       type: 'object',
       description:
-        'The key that the model wants. Callers never see it, and their own credential never reaches the model. Exactly one of `secretRef` and `file`.',
+        'The key that the model wants: 8 to 4,096 characters of printable ASCII in one line. Callers never see it, and their own credential never reaches the model. Exactly one of `secretRef` and `file`.',
       'x-sidegate-example': '{ secretRef: { name: vllm-key, key: api-key } }',
       'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['secretRef', 'file'] }],
       properties: {

@@ -220,6 +220,15 @@ describe('answers of real servers', () => {
 });
 
 describe('embeddings', () => {
+  it.each([
+    ['prompt_tokens', { prompt_tokens: 7, total_tokens: 9 }, { input: 7, output: 0 }],
+    ['total_tokens alone', { total_tokens: 9 }, { input: 9, output: 0 }],
+    ['nothing', {}, undefined],
+    ['no number', { total_tokens: '9' }, undefined],
+  ])('use what the model says, as %s', (_, usage, expected) => {
+    expect(answer({ object: 'list', data: [], model: 'm', usage }, embeddings).usage).toEqual(expected);
+  });
+
   const floats = (values: readonly number[]): string => {
     const bytes = Buffer.alloc(values.length * 4);
     values.forEach((value, at) => bytes.writeFloatLE(value, at * 4));

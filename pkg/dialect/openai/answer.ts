@@ -104,12 +104,15 @@ function wholeNumber(node: JsonNode | undefined): number | undefined {
   return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
+/** Servers of embeddings may say `total_tokens` alone. */
 function usageOf(root: JsonNode): Usage | undefined {
   const usage = root.get('usage');
   if (usage?.kind !== 'object') return undefined;
-  const input = wholeNumber(usage.get('prompt_tokens'));
   const output = wholeNumber(usage.get('completion_tokens'));
-  return input === undefined && output === undefined ? undefined : { input: input ?? 0, output: output ?? 0 };
+  const input = wholeNumber(usage.get('prompt_tokens'));
+  if (input !== undefined || output !== undefined) return { input: input ?? 0, output: output ?? 0 };
+  const total = wholeNumber(usage.get('total_tokens'));
+  return total === undefined ? undefined : { input: total, output: 0 };
 }
 
 function isError(root: JsonNode): boolean {

@@ -355,6 +355,30 @@ describe('limits of the output', () => {
     expect(read('completions', { model: 'm', prompt: 'a', n: 2, best_of: 5 }).count).toBe(5);
     expect(read('chat', chat({})).count).toBe(1);
   });
+
+  it.each([
+    ['a text', { prompt: 'a' }, 1],
+    ['texts', { prompt: ['a', 'b', 'c'] }, 3],
+    ['no text', { prompt: [] }, 1],
+    ['token ids', { prompt: [1, 2, 3] }, 1],
+    ['lists of token ids', { prompt: [[1, 2], [3]] }, 2],
+    ['lists of token ids beside the prompt', { prompt: ['a'], prompt_token_ids: [[1], [2]] }, 3],
+    ['embeddings', { prompt_embeds: ['AAAA', 'AAAA'] }, 2],
+    ['several answers to each', { prompt: ['a', 'b', 'c'], n: 2, best_of: 4 }, 12],
+    ['very many', { prompt: Array.from({ length: 10_000 }, () => 'a'), n: 128, max_tokens: 4096 }, 1_280_000],
+  ])('count every prompt of a completion: %s', (_, body, count) => {
+    const view = read('completions', { model: 'm', ...body });
+    expect(view.count).toBe(count);
+  });
+
+  it('stay those of one answer, however many prompts there are', () => {
+    expect(read('completions', { model: 'm', prompt: ['a', 'b'], n: 2, max_tokens: 50 }).maxOutputTokens).toBe(50);
+  });
+
+  it('take one answer for embeddings and chats, which have one prompt or none', () => {
+    expect(read('embeddings', { model: 'm', input: ['a', 'b'] }).count).toBe(1);
+    expect(read('chat', chat({ prompt: ['a', 'b'] })).count).toBe(1);
+  });
 });
 
 describe('usage at the end of a stream', () => {

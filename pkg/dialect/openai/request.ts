@@ -72,6 +72,19 @@ function checkRequired(operation: Operation, fields: Fields): void {
   else required(fields, 'input');
 }
 
+/** Every server answers each text and each list of token ids of a completion's prompt; vLLM and SGLang take them by other names, too. */
+const promptNames = ['prompt', 'prompt_token_ids', 'input_ids', 'prompt_embeds'];
+
+/** Prompts of a completion; at least 1. A list of numbers is one. */
+function promptCount(fields: Fields): number {
+  const all = promptNames.reduce((sum, name) => {
+    const node = given(fields, name);
+    if (node === undefined) return sum;
+    return sum + (node.kind === 'array' && node.numbers === undefined ? node.items.length : 1);
+  }, 0);
+  return Math.max(1, all);
+}
+
 /** Where a field goes that the request does not have: first, so that no key of the caller's is behind it. */
 function insert(object: JsonNode, member: string): JsonEdit {
   const at = object.start + 1;
@@ -128,14 +141,15 @@ export function readRequest(operation: Operation, root: JsonNode): RequestView {
   const limits = generates
     ? outputLimits.flatMap((name) => wholeNumber(fields, name, 1, Number.MAX_SAFE_INTEGER) ?? [])
     : [];
-  const count = generates
+  const each = generates
     ? Math.max(wholeNumber(fields, 'n', 1, maxCount) ?? 1, wholeNumber(fields, 'best_of', 1, maxCount) ?? 1)
     : 1;
+  const prompts = operation === 'Completions' ? promptCount(fields) : 1;
   const stop = given(fields, 'stop');
   return {
     model: required(fields, 'model').text,
     stream,
-    count,
+    count: prompts * each,
     maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits),
     stops: stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
     usageAsked: stream && given(fields, 'stream_options')?.get('include_usage')?.kind === 'true',

@@ -1,0 +1,129 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { CodedError, silentLogger } from '../base/index.ts';
+import type { PolicySource, Snapshot } from '../core/index.ts';
+import { compileSnapshot } from '../core/index.ts';
+import { allow, anyone, policy } from '../core/testing/policies.ts';
+import { RuntimeHolder } from './runtime.ts';
+
+const snapshotOf = (revision: number): Snapshot =>
+  compileSnapshot(
+    [
+      policy(`p${revision}`, {
+        access: [allow('all', { subjects: [anyone] })],
+        upstream: {
+          ports: [],
+          hosted: undefined,
+          credential: { source: { kind: 'File', path: 'key' }, header: 'authorization', prefix: 'Bearer ' },
+        },
+      }),
+    ],
+    { revision },
+  );
+
+const holders: RuntimeHolder[] = [];
+afterEach(() => holders.splice(0).forEach((one) => one.close()));
+
+function make(credential = 'model-key-0001') {
+  const clock = fakeClock();
+  let put: (snapshot: Snapshot) => void = () => undefined;
+  const settled: (string | undefined)[] = [];
+  const source: PolicySource = {
+    current: () => snapshotOf(1),
+    subscribe(listener) {
+      put = listener;
+      return () => undefined;
+    },
+    problem: () => undefined,
+    settled: (fault) => void settled.push(fault),
+    ageMs: () => 0,
+    close: () => Promise.resolve(),
+  };
+  const world = { credential, broken: false, faults: 0, closed: 0, open: 0 };
+  const holder = new RuntimeHolder({
+    source,
+    credentials: { read: () => world.credential, close: () => undefined },
+    verifiers() {
+      if (world.broken) throw new CodedError('broken_provider', 'this provider cannot be used');
+      world.open++;
+      return {
+        verify: () => Promise.resolve({ kind: 'absent' }),
+        clientAuthorities: () => undefined,
+        close: () => void world.open--,
+      };
+    },
+    hashKey: Buffer.alloc(32, 7),
+    clock,
+    logger: silentLogger,
+    onFault: () => world.faults++,
+  });
+  holders.push(holder);
+  return { world, holder, settled, clock, put: (revision: number) => put(snapshotOf(revision)) };
+}
+
+describe('a policy that cannot be put into force', () => {
+  test('leaves nothing in force, says so, and the next good one is', () => {
+    const { world, holder, settled, put } = make();
+    expect(holder.current?.snapshot.revision).toBe(1);
+    world.credential = 'k'.repeat(4_097);
+    put(2);
+    expect(holder.current).toBeUndefined();
+    expect(holder.absence).toBe('policy_invalid');
+    expect(settled).toEqual([undefined, 'invalid_credential']);
+    expect([world.faults, world.open]).toEqual([1, 0]);
+    world.credential = 'model-key-0002';
+    put(3);
+    expect(holder.current?.snapshot.revision).toBe(3);
+    expect(settled.at(-1)).toBeUndefined();
+    expect(world.open).toBe(1);
+  });
+
+  test('because of a verifier: the same', () => {
+    const { world, holder, settled } = make();
+    world.broken = true;
+    // Providers that did not change keep theirs: here nothing is in force, so that none is kept.
+    world.credential = 'short';
+    expect(holder.current).toBeUndefined();
+    world.credential = 'model-key-0002';
+    expect(holder.current).toBeUndefined();
+    expect(settled).toEqual([undefined, 'invalid_credential', 'broken_provider']);
+    expect(world.open).toBe(0);
+  });
+
+  test('is tried again when the credential changes, not at each request', () => {
+    const { world, holder, settled, clock } = make();
+    world.credential = 'short';
+    clock.advance(1_000);
+    for (let n = 0; n < 3; n++) expect(holder.current).toBeUndefined();
+    expect(settled).toEqual([undefined, 'invalid_credential']);
+    world.credential = 'model-key-0002';
+    expect(holder.current?.credential).toBe('model-key-0002');
+  });
+
+  test('at a part that cannot take it: the same', () => {
+    const { world, holder, settled, put } = make();
+    holder.onSwap(() => {
+      throw new Error('this part cannot');
+    });
+    put(2);
+    expect(holder.current).toBeUndefined();
+    expect(settled).toEqual([undefined, 'unknown']);
+    expect(world.open).toBe(0);
+  });
+});
+
+describe('the model’s credential', () => {
+  test.each([8, 4_096])('of %i characters is found again in an answer', (length) => {
+    const credential = '-key.[x]'.repeat(length / 8);
+    const { holder } = make(credential);
+    const runtime = holder.current!;
+    const { act } = runtime.responseViews(runtime.snapshot.responsePlan(undefined));
+    expect(act.mask(`the key is ${credential} ok`, 'text', 'complete').text).toBe('the key is [credential] ok');
+  });
+
+  test.each([1, 7, 4_097, 8_000])('of %i characters, which would not be, is never sent', (length) => {
+    const { holder } = make('k'.repeat(length));
+    expect(holder.current).toBeUndefined();
+    expect(holder.absence).toBe('policy_invalid');
+  });
+});
