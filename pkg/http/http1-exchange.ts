@@ -28,6 +28,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   readonly #closing = new CloseListeners();
   readonly #hasBody: boolean;
   #body: RequestBody | undefined;
+  #rawBytes = 0;
   #continued = false;
   #fault: ReasonCode | undefined;
   #state: 'open' | 'started' | 'ended' = 'open';
@@ -60,7 +61,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   }
 
   get bytesIn(): number {
-    return this.#body?.bytes ?? 0;
+    return this.#body?.bytes ?? this.#rawBytes;
   }
 
   get bytesOut(): number {
@@ -92,6 +93,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
 
   [rawBody](): Readable {
     this.#continue();
+    this.#request.on('data', (chunk: Buffer) => (this.#rawBytes += chunk.length));
     return this.#request;
   }
 

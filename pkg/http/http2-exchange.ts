@@ -36,6 +36,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   readonly #closing = new CloseListeners();
   readonly #hasBody: boolean;
   #body: RequestBody | undefined;
+  #rawBytes = 0;
   #continued = false;
   #state: 'open' | 'started' | 'ended' = 'open';
   #bytesOut = 0;
@@ -58,7 +59,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   }
 
   get bytesIn(): number {
-    return this.#body?.bytes ?? 0;
+    return this.#body?.bytes ?? this.#rawBytes;
   }
 
   get bytesOut(): number {
@@ -89,6 +90,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
 
   [rawBody](): Readable {
     this.#continue();
+    this.#stream.on('data', (chunk: Buffer) => (this.#rawBytes += chunk.length));
     return this.#stream;
   }
 

@@ -7,7 +7,8 @@ export type { Listener, ListenerLimits, ListenerOptions, TlsMaterialSource, TlsV
 export { normaliseTarget } from './path.ts';
 export type { NormalisedTarget } from './path.ts';
 export { createPassthrough } from './passthrough.ts';
-export type { Passthrough, PassthroughOptions, PassthroughRoute } from './passthrough.ts';
+export type { Passthrough, PassthroughOptions } from './passthrough.ts';
+export type { PassthroughRoute, PassthroughTraffic, PassthroughWatch } from './passthrough-route.ts';
 export { BodyBudget } from './request-body.ts';
 export type { BodyLimits } from './request-body.ts';
 export { isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';

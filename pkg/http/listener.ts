@@ -566,6 +566,8 @@ class Port implements Listener {
       return;
     }
     connection.breakOff();
+    // From here on it is under way until it closes, although it has no exchange: a listener that stops gives it the grace.
+    this.#connections.delete(connection);
     const upgrade = new Http1Upgrade(this.#host, connection, request, head);
     try {
       this.#options.onUpgrade?.(upgrade);

@@ -23,6 +23,7 @@ let listener: Listener;
 let passthrough: Passthrough;
 const requests: IncomingMessage[] = [];
 const failures: string[] = [];
+let routeLimits: { idleMs?: number } = {};
 const warnings: string[] = [];
 const modelSockets = new Set<Socket>();
 const onWarning = (warning: Error): void => void warnings.push(warning.name);
@@ -84,17 +85,29 @@ beforeAll(async () => {
     refusalBody: (code) => code,
     onRefused: () => undefined,
     onExchange: (exchange) =>
-      passthrough.web(exchange, { path: exchange.target, headers }, (error) => {
-        failures.push(error.code);
-        exchange.respond(502, {}, error.code);
-      }),
+      passthrough.web(
+        exchange,
+        { path: exchange.target, headers, ...routeLimits },
+        {
+          failed(error) {
+            failures.push(error.code);
+            exchange.respond(502, {}, error.code);
+          },
+        },
+      ),
     onUpgrade: (upgrade) => {
       if (upgrade.target === '/denied')
         return upgrade.respond(403, { 'content-type': 'text/plain', connection: 'x' }, 'denied');
-      passthrough.ws(upgrade, { path: upgrade.target, headers }, (error) => {
-        failures.push(error.code);
-        upgrade.respond(502, {}, error.code);
-      });
+      passthrough.ws(
+        upgrade,
+        { path: upgrade.target, headers, ...routeLimits },
+        {
+          failed(error) {
+            failures.push(error.code);
+            upgrade.respond(502, {}, error.code);
+          },
+        },
+      );
     },
   });
 });
@@ -160,7 +173,7 @@ test('over HTTP/2 as well', async () => {
 
 test('an answer that breaks off is cut for the caller too', async () => {
   expect(await post('/cut', '')).toMatchObject({ text: 'part', cut: true });
-  expect(failures).toEqual([]);
+  expect(failures).toEqual(['upstream_protocol']);
 });
 
 function handshake(path: string): Promise<{ socket: TLSSocket; text: () => string }> {
@@ -218,13 +231,14 @@ async function fresh(run: (other: Passthrough) => Promise<void>, idleMs?: number
   passthrough = createPassthrough({
     target: `http://127.0.0.1:${(model.address() as AddressInfo).port}`,
     logger: silentLogger,
-    ...(idleMs === undefined ? {} : { idleMs }),
   });
+  routeLimits = idleMs === undefined ? {} : { idleMs };
   try {
     await run(passthrough);
   } finally {
     passthrough.close();
     passthrough = standing;
+    routeLimits = {};
   }
 }
 
@@ -248,7 +262,7 @@ test('who leaves before the library is there never reaches the model', () =>
       onClose: (run: (how: string) => void) => closing.push(() => run('aborted')),
     };
     const told: string[] = [];
-    other.web(exchange as never, { path: '/left', headers: {} }, (error) => told.push(error.code));
+    other.web(exchange as never, { path: '/left', headers: {} }, { failed: (error) => told.push(error.code) });
     for (const run of closing) run();
     await post('/stayed', 'x');
     expect(requests.map((request) => request.url)).toEqual(['/stayed']);

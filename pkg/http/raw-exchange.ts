@@ -6,7 +6,7 @@ export const rawBody = Symbol('rawBody');
 export const rawUpgrade = Symbol('rawUpgrade');
 
 export interface RawExchange {
-  /** The request's body as it comes off the wire; to be called once, in place of `readBody`. */
+  /** The request's body as it comes off the wire; to be called once, in place of `readBody`. It flows from the next turn on, and is counted. */
   [rawBody](): Readable;
 }
 

@@ -57,9 +57,9 @@ export class Http1Upgrade implements UpgradeRequest, RawUpgrade, LiveExchange {
     host.live.add(this);
     // Node has taken its own listeners off the socket.
     this.#socket.on('error', () => this.#socket.destroy());
-    this.#socket.on('close', () => {
+    this.#socket.on('close', (broken) => {
       host.live.delete(this);
-      this.#closing.close(this.#answered || this.#passed ? 'finished' : 'aborted');
+      this.#closing.close(!broken && (this.#answered || this.#passed) ? 'finished' : 'aborted');
     });
   }
 

@@ -538,11 +538,20 @@ function mayUse(runtime: Runtime, facts: Asked, model: string): boolean {
   return may('ListModels') && (may('Chat') || may('Completions') || may('Embeddings'));
 }
 
-function abortCause(code: ReasonCode): AbortCause {
+/** Who ended an answer. */
+export function abortCause(code: ReasonCode): AbortCause {
   if (code.startsWith('upstream_')) return 'upstream';
   if (code === 'shutting_down') return 'shutdown';
-  return code === 'response_timeout' || code === 'response_too_large' || code === 'overloaded' ? 'limit' : 'policy';
+  return limitCodes.has(code) ? 'limit' : 'policy';
 }
+
+const limitCodes: ReadonlySet<ReasonCode> = new Set([
+  'response_timeout',
+  'response_too_large',
+  'overloaded',
+  'body_too_large',
+  'request_timeout',
+]);
 
 /** Headers in which a model server tells how long an answer took it, and how many tokens. */
 const tellsOfWork = /ratelimit|processing-ms/;

@@ -115,8 +115,8 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
 function underPath(passthrough: Passthrough, prefix: string): Passthrough {
   if (prefix === '') return passthrough;
   return {
-    web: (exchange, route, failed) => passthrough.web(exchange, { ...route, path: prefix + route.path }, failed),
-    ws: (upgrade, route, failed) => passthrough.ws(upgrade, { ...route, path: prefix + route.path }, failed),
+    web: (exchange, route, watch) => passthrough.web(exchange, { ...route, path: prefix + route.path }, watch),
+    ws: (upgrade, route, watch) => passthrough.ws(upgrade, { ...route, path: prefix + route.path }, watch),
     close: () => passthrough.close(),
   };
 }

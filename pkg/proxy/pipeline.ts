@@ -14,14 +14,14 @@ import type {
   ResponsePlan,
   SessionEnd,
 } from '../core/index.ts';
-import { RefusedError } from '../core/index.ts';
+import { RefusedError, reasons } from '../core/index.ts';
 import type { RequestView, Route } from '../dialect/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
-import { Answer } from './answer.ts';
+import { Answer, abortCause } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
 import type { LiveGrants } from './grants.ts';
 import type { Questions } from './questions.ts';
@@ -317,9 +317,15 @@ class GovernedRequest {
     const plan = this.#need(this.#responsePlan);
     const { inspects } = this.#need(this.#requestPlan);
     this.#uninspected = !inspects && runtime.credentialRule < 0 && nothingToInspect(plan);
-    if (this.#uninspected) return;
+    if (this.#uninspected) return this.#refuseTooLarge();
     const body = await this.#read();
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
+  }
+
+  /** What can be said of a body that nobody reads, before the model is called. */
+  #refuseTooLarge(): void {
+    const { maxBodyBytes } = this.#need(this.#runtime).snapshot.requestLimits;
+    if (Number(this.#exchange.headers['content-length'] ?? 0) > maxBodyBytes) throw new RefusedError('body_too_large');
   }
 
   /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
@@ -585,15 +591,43 @@ class GovernedRequest {
 
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
   #passThrough(facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, headers: OutgoingHttpHeaders): void {
-    const { live } = this.#options;
-    const entry: LiveRequest = { ...facts, end: () => this.#exchange.destroy() };
+    const { live, metrics, clock } = this.#options;
+    const exchange = this.#exchange;
+    const session = this.#session;
+    const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = facts.runtime.snapshot.requestLimits;
+    const entry: LiveRequest = { ...facts, end: (code) => this.#endPassThrough(new RefusedError(code)) };
     live.add(entry);
-    this.#exchange.onClose(() => live.remove(entry));
-    this.#result = { outcome: 'completed', status: 200, code: undefined };
-    this.#session.act('sidegate/uninspected', 'flagged');
-    this.#need(this.#target).passthrough.web(this.#exchange, { path: this.#path + this.#query, headers }, (error) =>
-      this.refuse(error),
-    );
+    exchange.onClose(() => {
+      live.remove(entry);
+      metrics.received(exchange.bytesIn);
+    });
+    session.act('sidegate/uninspected', 'flagged');
+    const route = {
+      path: this.#path + this.#query,
+      headers,
+      idleMs: upstreamIdleMs,
+      body: { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs },
+    };
+    this.#need(this.#target).passthrough.web(exchange, route, {
+      begun: (status) => {
+        session.firstByteAt = clock.monotonic();
+        this.#result = { outcome: 'completed', status, code: undefined };
+      },
+      failed: (error) => this.#endPassThrough(error),
+    });
+  }
+
+  /** By the model, a limit, policy or shutdown: a refusal where nothing left yet, and otherwise a cut. */
+  #endPassThrough(error: RefusedError): void {
+    if (this.#over) return;
+    const { metrics } = this.#options;
+    const { code } = error;
+    if (code.startsWith('upstream_')) metrics.upstreamError(code);
+    metrics.aborted(abortCause(code));
+    const begun = this.#result;
+    if (begun === undefined) return this.refuse(error);
+    this.#result = { outcome: reasons[code].status >= 500 ? 'failed' : 'ended', status: begun.status, code };
+    this.#exchange.destroy();
   }
 
   #answer: Answer | undefined;
@@ -731,7 +765,8 @@ function nothingToInspect(plan: ResponsePlan): boolean {
   return isEmpty(plan.scan) && Object.values(plan.limits).every((limit) => limit === undefined);
 }
 
-function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {
+/** As metrics name it. */
+export function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {
   switch (outcome) {
     case 'completed':
       return wouldRefuse ? 'observed' : 'allowed';

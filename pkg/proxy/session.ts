@@ -105,7 +105,7 @@ export class Session {
 
   /** Whether a policy in Observe mode would have refused this. */
   get wouldRefuse(): boolean {
-    for (const one of this.#observed) if (one.act === 'denied' || one.act === 'blocked') return true;
+    for (const one of this.#observed) if (refusing.has(one.act)) return true;
     return false;
   }
 
@@ -248,5 +248,8 @@ export class Session {
     }
   }
 }
+
+/** Acts after which a request does not go on. */
+const refusing: ReadonlySet<RuleAct['act']> = new Set(['denied', 'blocked', 'limited']);
 
 const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;

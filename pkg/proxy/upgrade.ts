@@ -2,11 +2,13 @@ import { describeError } from '../base/index.ts';
 import type { Identity, ResponsePlan, SessionEnd } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { recognise } from '../dialect/index.ts';
-import type { UpgradeRequest } from '../http/index.ts';
+import type { PassthroughTraffic, UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
+import { abortCause } from './answer.ts';
 import type { Admission, Demand } from './limits.ts';
 import type { LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
+import { decisionOf } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import type { Runtime } from './runtime.ts';
@@ -22,6 +24,8 @@ import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
 export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
   const { metrics, clock, record, newId, logger, live, entrance } = options;
   const route = recognise('GET', '/');
+  /** Undefined until both sides are joined. */
+  let traffic: PassthroughTraffic | undefined;
   const session = new Session({
     id: newId(),
     clock,
@@ -31,8 +35,12 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
       peer: upgrade.peer,
       protocol: 'http/1.1',
       method: upgrade.method,
-      bytesIn: 0,
-      bytesOut: 0,
+      get bytesIn() {
+        return traffic?.bytesIn ?? 0;
+      },
+      get bytesOut() {
+        return traffic?.bytesOut ?? 0;
+      },
     },
     onFailedOpen: () => metrics.failedOpen(),
   });
@@ -46,11 +54,11 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     observed?.settle(0);
     if (entry !== undefined) live.remove(entry);
     session.end(outcome, status, error?.code);
-    metrics.requestEnded(
-      session.operation,
-      error?.code,
-      outcome === 'completed' ? 'allowed' : outcome === 'aborted' ? 'aborted' : 'refused',
-    );
+    metrics.requestEnded(session.operation, error?.code, decisionOf(outcome, session.wouldRefuse));
+    for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
+    metrics.stage('total', session.age);
+    metrics.received(session.exchange.bytesIn);
+    metrics.sent(session.exchange.bytesOut);
   };
   const refuse = (error: unknown): void => {
     if (session.ended) return;
@@ -58,10 +66,25 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (refused.code === 'internal_error')
       logger.error('upgrade failed', { request: session.id, error: describeError(error) });
     const { status, headers, body } = refusalResponse(session, refused, route.dialect);
-    finish('refused', status, refused);
+    finish(status >= 500 ? 'failed' : 'refused', status, refused);
     upgrade.respond(status, headers, body);
   };
-  upgrade.onClose((how) => finish(how === 'finished' ? 'completed' : 'aborted', 101));
+  /** After it was let through: by the model, policy or shutdown. */
+  const end = (error: RefusedError): void => {
+    if (session.ended) return;
+    const { code } = error;
+    if (code.startsWith('upstream_')) metrics.upstreamError(code);
+    metrics.aborted(abortCause(code));
+    // Both sides of a WebSocket end with it; the model's failure is the only one that is not an end on purpose.
+    finish(code.startsWith('upstream_') ? 'failed' : 'ended', traffic === undefined ? 0 : 101, error);
+    upgrade.destroy();
+  };
+  upgrade.onClose((how) => {
+    if (session.ended) return;
+    if (traffic !== undefined && how === 'finished') return finish('completed', 101);
+    metrics.aborted('caller');
+    finish('aborted', traffic === undefined ? 0 : 101);
+  });
   try {
     const runtime = options.runtime.current;
     if (runtime === undefined) throw new RefusedError(options.runtime.absence);
@@ -93,7 +116,11 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     }
     const demand: Demand = { promptBytes: 0, maxOutputTokens: undefined, count: 1, generates: false };
     const outcome = await options.limiter.admit(access, caller, demand);
-    if (outcome.kind === 'refused') throw new RefusedError(outcome.reason, { rule: outcome.rule });
+    if (outcome.kind === 'refused') {
+      session.act(outcome.rule, 'limited', outcome.reason);
+      const retryAfter = outcome.retryAfter === undefined ? {} : { retryAfter: outcome.retryAfter };
+      throw new RefusedError(outcome.reason, { rule: outcome.rule, ...retryAfter });
+    }
     admission = outcome;
     // Gone while the shared count was asked: its end has been recorded, and nothing is opened any more.
     if (session.ended) return void admission.settle(0);
@@ -109,13 +136,30 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     // Policy may have been swapped while the caller was proven, and while the shared count was asked.
     const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
     if (ended !== undefined) throw new RefusedError(ended);
+    session.act('sidegate/uninspected', 'flagged');
     session.begin([]);
     const { headers } = modelHeaders(runtime, access, upgrade.headers, {
       hosted: target.hosted,
     });
-    entry = { runtime, facts, plan, end: () => upgrade.destroy() };
+    entry = { runtime, facts, plan, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
-    target.passthrough.ws(upgrade, { path: path + (query === '' ? '' : `?${query}`), headers }, refuse);
+    session.toUpstreamAt = clock.monotonic();
+    const way = {
+      path: path + (query === '' ? '' : `?${query}`),
+      headers,
+      idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
+    };
+    target.passthrough.ws(upgrade, way, {
+      begun(_status, joined) {
+        traffic = joined;
+        session.firstByteAt = clock.monotonic();
+      },
+      failed(error) {
+        if (traffic !== undefined) return end(error);
+        if (error.code.startsWith('upstream_')) metrics.upstreamError(error.code);
+        refuse(error);
+      },
+    });
   } catch (error) {
     refuse(error);
   }

@@ -1,3 +1,5 @@
+import { request as httpsRequest } from 'node:https';
+import type { ClientRequest, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
@@ -99,5 +101,156 @@ describe('places of limited callers', () => {
       const both = await Promise.all([places.call('GET', '/custom/thing'), places.call('GET', '/custom/thing')]);
       return both.every((one) => one.status === 200);
     }, 'both places are free');
+  });
+});
+
+describe('the record of what passes uninspected', () => {
+  const begin = async (more = '', modelUrl?: string): Promise<World> => {
+    world = await startWorld({
+      policy: (issuer) => open(issuer, more),
+      ...(modelUrl === undefined ? {} : { modelUrl }),
+    });
+    return world;
+  };
+  const end = async (): Promise<Record<string, unknown> | undefined> => (await world!.record()).at(-1);
+  const counted = async (line: string): Promise<void> => expect(await world!.metrics()).toMatch(new RegExp(line, 'm'));
+  /** Its answer's first bytes are with the caller, and more is to come. */
+  const halfWay = async (
+    to: World,
+    signal?: AbortSignal,
+  ): Promise<{ answer: Promise<{ broken: boolean }>; response: ServerResponse }> => {
+    let response: ServerResponse | undefined;
+    to.model.script = (given) => (response = given).setHeader('content-type', 'image/png').writeHead(206).write('part');
+    let begun = false;
+    const answer = to.call('PUT', '/custom/thing', {
+      ...send,
+      onChunk: () => (begun = true),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    answer.catch(() => undefined);
+    await until(() => begun, 'the first bytes are there');
+    return { answer, response: response! };
+  };
+
+  test.each([404, 500])('has the status that the caller got: %i', async (status) => {
+    const to = await begin();
+    to.model.script = (response) => response.writeHead(status, { 'content-type': 'image/png' }).end('four');
+    expect((await to.call('PUT', '/custom/thing', send)).status).toBe(status);
+    expect(await end()).toMatchObject({ outcome: 'completed', status, code: null, bytesIn: bytes.length, bytesOut: 4 });
+    await counted(`sidegate_received_bytes_total ${bytes.length}$`);
+  });
+
+  test('says where no model answered', async () => {
+    const to = await begin('', 'http://127.0.0.1:9');
+    expect((await to.call('PUT', '/custom/thing', send)).status).toBe(502);
+    expect(await end()).toMatchObject({ outcome: 'failed', status: 502, code: 'upstream_unreachable' });
+    await counted('sidegate_upstream_errors_total{kind="upstream_unreachable"} 1$');
+  });
+
+  test('says that the model broke off', async () => {
+    const to = await begin();
+    const { answer, response } = await halfWay(to);
+    response.destroy();
+    expect((await answer).broken).toBe(true);
+    expect(await end()).toMatchObject({ outcome: 'failed', status: 206, code: 'upstream_protocol' });
+    await counted('sidegate_aborted_total{by="upstream"} 1$');
+  });
+
+  test('says that the caller left', async () => {
+    const leave = new AbortController();
+    const to = await begin();
+    await halfWay(to, leave.signal);
+    leave.abort();
+    expect(await end()).toMatchObject({ outcome: 'aborted', status: 206, code: null, bytesOut: 4 });
+    await counted('sidegate_aborted_total{by="caller"} 1$');
+    await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
+  });
+
+  test('says that policy ended it', async () => {
+    const to = await begin();
+    const { answer } = await halfWay(to);
+    await to.setPolicy(basePolicy(to.issuer.url));
+    expect((await answer).broken).toBe(true);
+    expect(await end()).toMatchObject({ outcome: 'ended', status: 206, code: 'policy_changed' });
+    await counted('sidegate_aborted_total{by="policy"} 1$');
+    await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
+  });
+
+  test('says that policy refused it where the model had not answered yet, and the caller is told', async () => {
+    const to = await begin();
+    to.model.script = () => undefined;
+    const answer = to.call('PUT', '/custom/thing', send);
+    await until(() => to.model.seen.length === 1, 'the model has it');
+    await to.setPolicy(basePolicy(to.issuer.url));
+    expect(await answer).toMatchObject({ status: 403, text: expect.stringContaining('policy_changed') });
+    expect(await end()).toMatchObject({ outcome: 'refused', status: 403, code: 'policy_changed' });
+    await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
+  });
+
+  test('says that the sidecar stopped', async () => {
+    const to = await begin();
+    await halfWay(to);
+    await to.sidecar.drain(200);
+    expect(await end()).toMatchObject({ outcome: 'failed', status: 206, code: 'shutting_down' });
+    await counted('sidegate_aborted_total{by="shutdown"} 1$');
+  });
+
+  test('says that the model was silent for longer than the policy allows', async () => {
+    const to = await begin('  requestLimits: { upstreamIdle: 1s }\n');
+    to.model.script = () => undefined;
+    expect((await to.call('PUT', '/custom/thing', send)).status).toBe(504);
+    expect(await end()).toMatchObject({ outcome: 'failed', status: 504, code: 'upstream_timeout' });
+    await counted('sidegate_upstream_errors_total{kind="upstream_timeout"} 1$');
+    await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
+  });
+
+  test('says that the model fell silent within its answer', async () => {
+    const to = await begin('  requestLimits: { upstreamIdle: 1s }\n');
+    expect((await (await halfWay(to)).answer).broken).toBe(true);
+    expect(await end()).toMatchObject({ outcome: 'failed', status: 206, code: 'upstream_timeout' });
+  });
+
+  test('says that the body was said to be too large, and the model is not called', async () => {
+    const to = await begin('  requestLimits: { maxBodyBytes: 5 }\n');
+    expect((await to.call('PUT', '/custom/thing', send)).status).toBe(413);
+    expect(await end()).toMatchObject({ outcome: 'refused', status: 413, code: 'body_too_large' });
+    expect(to.model.seen).toEqual([]);
+  });
+
+  /** A request whose body is sent by the test, without a length. */
+  const upload = async (to: World): Promise<{ request: ClientRequest; status: Promise<number | undefined> }> => {
+    const authorization = `Bearer ${await to.token()}`;
+    const { promise: status, resolve, reject } = Promise.withResolvers<number | undefined>();
+    const request = httpsRequest(
+      `${to.url}/custom/thing`,
+      { method: 'PUT', ca: to.ca, headers: { authorization, 'content-type': 'application/octet-stream' } },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      },
+    );
+    request.on('error', reject);
+    return { request, status };
+  };
+
+  test('says that the body became too large on its way, and the model never has it whole', async () => {
+    const to = await begin('  requestLimits: { maxBodyBytes: 5 }\n');
+    const { request, status } = await upload(to);
+    request.write('1234');
+    request.end('5678');
+    expect(await status).toBe(413);
+    expect(await end()).toMatchObject({ outcome: 'refused', status: 413, code: 'body_too_large' });
+    expect(to.model.seen).toEqual([]);
+  });
+
+  test('says that the body did not come in time, and the model never has it whole', async () => {
+    const to = await begin('  requestLimits: { bodyTimeout: 1s }\n');
+    const { request, status } = await upload(to);
+    request.write('1234');
+    expect(await status).toBe(408);
+    expect(await end()).toMatchObject({ outcome: 'refused', status: 408, code: 'request_timeout', bytesIn: 4 });
+    await counted('sidegate_aborted_total{by="limit"} 1$');
+    request.destroy();
+    expect(to.model.seen).toEqual([]);
   });
 });

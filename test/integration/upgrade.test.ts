@@ -1,7 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { createRevocationList } from '../support/revocation-list.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 import { pause, until } from '../support/wait.ts';
@@ -13,14 +16,19 @@ afterEach(async () => {
 });
 
 /** A model server that answers a handshake and then echoes; remembers the headers that it saw. */
-async function startEcho(): Promise<{ url: string; seen: Record<string, unknown>[]; close(): Promise<void> }> {
+async function startEcho(
+  how: 'answers' | 'silent' = 'answers',
+): Promise<{ url: string; seen: Record<string, unknown>[]; open(): number; close(): Promise<void> }> {
   const seen: Record<string, unknown>[] = [];
   const server = createServer();
-  const sockets = new Set<{ destroy(): void }>();
+  const sockets = new Set<Duplex>();
   server.on('upgrade', (request, socket) => {
     seen.push(request.headers);
     sockets.add(socket);
     socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('end', () => socket.end());
+    if (how === 'silent') return void socket.resume();
     socket.write(
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n',
     );
@@ -30,6 +38,7 @@ async function startEcho(): Promise<{ url: string; seen: Record<string, unknown>
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    open: () => sockets.size,
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy();
@@ -37,6 +46,28 @@ async function startEcho(): Promise<{ url: string; seen: Record<string, unknown>
         server.closeAllConnections();
       }),
   };
+}
+
+/** The last of the record, once it is an end. */
+async function endOf(to: World): Promise<Record<string, unknown> | undefined> {
+  await until(() => to.recordSoFar().at(-1)?.['type'] === 'end', 'the end on record');
+  return to.recordSoFar().at(-1);
+}
+
+/** A WebSocket that stands. */
+async function join(to: World, token: string): Promise<TLSSocket> {
+  const socket = connect({ host: '127.0.0.1', port: to.port, ca: to.ca, servername: 'localhost' });
+  socket.on('error', () => undefined);
+  let text = '';
+  socket.on('data', (piece: Buffer) => (text += piece.toString('latin1')));
+  socket.write(
+    `GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+  );
+  await until(
+    () => text.startsWith('HTTP/1.1 101 '),
+    () => text,
+  );
+  return socket;
 }
 
 /** Sends a handshake, then `more` once the answer's head is there; gives everything that came until `more` came back, and a moment later. */
@@ -126,22 +157,107 @@ spec:
     const [first, second] = ends().map((end) => JSON.stringify(end));
     expect(first).not.toContain('limited');
     expect(second).toMatch(/few[^}]*rate_limited|rate_limited[^}]*few/);
+    for (const decision of ['allowed', 'observed'])
+      expect(await world.metrics()).toContain(`code="none",decision="${decision}"} 1\n`);
   });
 
-  test('end when a policy no longer allows them', async () => {
+  test('end when a policy no longer allows them, which the record says', async () => {
     const echo = await startEcho();
     world = await startWorld({ policy: open, modelUrl: echo.url });
-    const socket = connect({ host: '127.0.0.1', port: world.port, ca: world.ca, servername: 'localhost' });
-    const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
-    socket.on('error', () => undefined);
-    const token = await world.token();
-    const upgraded = new Promise<void>((resolve) => socket.once('data', () => resolve()));
-    socket.write(
-      `GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer ${token}\r\n\r\n`,
-    );
-    await upgraded;
+    const socket = await join(world, await world.token());
     await world.setPolicy(basePolicy(world.issuer.url));
-    await closed;
+    await until(() => socket.destroyed);
+    expect(await endOf(world)).toMatchObject({ outcome: 'ended', status: 101, code: 'policy_changed' });
+    expect(await world.metrics()).toMatch(/^sidegate_aborted_total{by="policy"} 1$/m);
+    await until(() => echo.open() === 0, 'the model’s connection is cut');
     await echo.close();
+  });
+
+  test('end with the token that was taken back, which the record says', async () => {
+    const echo = await startEcho();
+    const revocations = createRevocationList();
+    world = await startWorld({ policy: open, modelUrl: echo.url, revocations });
+    const socket = await join(world, await world.token({ claims: { jti: 'lost' } }));
+    revocations.set({ issuer: world.issuer.url, until: Date.now() + 60_000, tokenId: 'lost' });
+    await until(() => socket.destroyed);
+    expect(await endOf(world)).toMatchObject({ outcome: 'ended', status: 101, code: 'token_revoked' });
+    await echo.close();
+  });
+
+  test('end with the sidecar, which the record says', async () => {
+    const echo = await startEcho();
+    world = await startWorld({ policy: open, modelUrl: echo.url });
+    await join(world, await world.token());
+    await world.sidecar.drain(200);
+    expect(await endOf(world)).toMatchObject({ outcome: 'ended', status: 101, code: 'shutting_down' });
+    expect(await world.metrics()).toMatch(/^sidegate_aborted_total{by="shutdown"} 1$/m);
+    await echo.close();
+  });
+
+  test('are recorded with their bytes and as uninspected, and counted by rule', async () => {
+    const echo = await startEcho();
+    world = await startWorld({ policy: open, modelUrl: echo.url });
+    await handshake(world, await world.token(), 'ping-pong');
+    expect(await endOf(world)).toMatchObject({
+      outcome: 'completed',
+      status: 101,
+      code: null,
+      bytesIn: 9,
+      bytesOut: 9,
+      rules: [
+        { rule: expect.stringContaining('engineers'), act: 'allowed' },
+        { rule: 'sidegate/uninspected', act: 'flagged' },
+      ],
+    });
+    expect(await world.metrics()).toMatch(/^sidegate_rule_acts_total{rule="sidegate\/uninspected",act="flagged"} 1$/m);
+    await echo.close();
+  });
+
+  test('that a limit refuses say so in the record, and when to come back', async () => {
+    const echo = await startEcho();
+    const limited = (issuer: string): string =>
+      open(issuer).replace('Other]', 'Other]\n    limits: { requestsPerMinute: 1 }');
+    world = await startWorld({ policy: limited, modelUrl: echo.url });
+    const token = await world.token();
+    (await join(world, token)).destroy();
+    const refused = await handshake(world, token);
+    expect(refused).toMatch(/^HTTP\/1\.1 429 /);
+    expect(Number(/retry-after: (\d+)/i.exec(refused)?.[1])).toBeGreaterThan(1);
+    const code = 'rate_limited';
+    await until(() => world?.recordSoFar().some((event) => event['code'] === code), 'the refusal on record');
+    expect(world.recordSoFar().find((event) => event['code'] === code)).toMatchObject({
+      outcome: 'refused',
+      status: 429,
+      rules: [{ rule: expect.stringContaining('engineers'), act: 'limited', by: [code] }],
+    });
+    expect(await world.metrics()).toMatch(/^sidegate_rule_acts_total{rule="[^"]*engineers",act="limited"} 1$/m);
+    await echo.close();
+  });
+
+  test('that policies in Observe mode would refuse are counted as such', async () => {
+    const echo = await startEcho();
+    const observing = (issuer: string): string => basePolicy(issuer).replace('mode: Enforce', 'mode: Observe');
+    world = await startWorld({ policy: observing, modelUrl: echo.url });
+    (await join(world, await world.token())).destroy();
+    await endOf(world);
+    expect(await world.metrics()).toMatch(
+      /^sidegate_requests_total{operation="Other",code="none",decision="observed"} 1$/m,
+    );
+    await echo.close();
+  });
+
+  test('are refused where the model is away or is silent, which the record says', async () => {
+    const echo = await startEcho('silent');
+    world = await startWorld({
+      policy: (issuer) => open(issuer, '  requestLimits: { upstreamIdle: 1s }\n'),
+      modelUrl: echo.url,
+    });
+    expect(await handshake(world, await world.token())).toMatch(/^HTTP\/1\.1 504 /);
+    expect(await endOf(world)).toMatchObject({ outcome: 'failed', status: 504, code: 'upstream_timeout' });
+    expect(await world.metrics()).toMatch(/^sidegate_upstream_errors_total{kind="upstream_timeout"} 1$/m);
+    await until(() => echo.open() === 0, 'the model’s connection is cut');
+    await echo.close();
+    expect(await handshake(world, await world.token())).toMatch(/^HTTP\/1\.1 502 /);
+    expect(await endOf(world)).toMatchObject({ outcome: 'failed', status: 502, code: 'upstream_unreachable' });
   });
 });
