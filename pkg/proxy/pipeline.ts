@@ -42,9 +42,9 @@ import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
-import { Session } from './session.ts';
+import { Session, queryLane } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -390,17 +390,21 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#requestPlan);
     const record = this.#need(this.#responsePlan).record;
+    this.#headers = headersToModel(runtime, this.#exchange.headers);
     const outcome = await inspectRequest({
       view: this.#view,
       bytes: this.#body?.length ?? 0,
       target: this.#path + this.#query,
+      headers: this.#headers,
       plan,
       views: runtime.requestViews(plan, record),
       rules: runtime.scanner.rules,
       session: this.#session,
       turn: this.#options.turn,
     });
-    this.#lanes = outcome.record;
+    for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
+    const query = this.#query.slice(1);
+    this.#lanes = query === '' ? outcome.record : [{ id: queryLane, text: this.#forRecord(query) }, ...outcome.record];
     this.#edits.push(...outcome.edits);
     this.#stage('inspect');
     const rule = blockedBy(this.#session.acts());
@@ -410,6 +414,7 @@ class GovernedRequest {
     }
     this.#approvals = outcome.approvals.map((one) => one.rule);
   }
+  #headers: OutgoingHttpHeaders = {};
   #approvals: readonly string[] = [];
 
   async hold(): Promise<void> {
@@ -545,7 +550,9 @@ class GovernedRequest {
     const stops = this.#view?.stops ?? false;
     const streams = this.#view?.stream ?? false;
     this.#forgetBody();
-    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
+    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), {
+      incoming: this.#exchange.headers,
+      passed: this.#headers,
       hosted: target.hosted,
       session: this.#session,
     });

@@ -16,6 +16,7 @@ import { compileSnapshot, credentialFault } from '../core/index.ts';
 import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { CleanTexts } from './clean-texts.ts';
+import { readings, withheld } from './readings.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
 
 /**
@@ -32,7 +33,7 @@ export interface Runtime {
   readonly credentialRule: number;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
-  /** Words of the caller's outside of its prompt, such as paths and names of models, as they are recorded. */
+  /** Words of the caller's outside of its prompt, such as paths, queries and names of models, as they are recorded. */
   forRecord(text: string): string;
   /** The same where people can be asked: findings of the rules that need an approver are noted, and stop nothing. */
   reviewViews(plan: ResponsePlan): ResponseViews;
@@ -46,8 +47,8 @@ export interface RequestViews {
   readonly pair: ViewPair;
   /** Short texts in which `act` finds nothing. */
   readonly clean: CleanTexts;
-  /** Short request targets in which, read as servers read them, `act` finds nothing. */
-  readonly cleanTargets: CleanTexts;
+  /** Short targets and headers in which, read as servers read them, `act` finds nothing. */
+  readonly cleanReadings: CleanTexts;
 }
 
 export interface ResponseViews {
@@ -283,7 +284,7 @@ export function compileViews(
         record: kept,
         pair: scanner.pair(act, kept),
         clean: new CleanTexts(),
-        cleanTargets: new CleanTexts(),
+        cleanReadings: new CleanTexts(),
       };
       requestCache.set(plan, views);
       return views;
@@ -292,9 +293,12 @@ export function compileViews(
     forRecord(text) {
       const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
       if (cleanRecord.has(text)) return text;
-      const masked = record.mask(text, 'prose', 'complete').text;
-      if (masked === text) cleanRecord.add(text);
-      return masked;
+      const masked = (one: string): string => record.mask(one, 'prose', 'complete').text;
+      const [, ...others] = readings(text);
+      if (others.some((one) => masked(one) !== one)) return withheld;
+      const kept = masked(text);
+      if (kept === text) cleanRecord.add(text);
+      return kept;
     },
     reviewViews(plan) {
       const known = reviewCache.get(plan);

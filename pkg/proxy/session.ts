@@ -26,6 +26,9 @@ import type { CountedAct } from './rule-acts.ts';
 /** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. */
 const segmentUnits = 16_384;
 
+/** Lane of the record that holds the query of the target. */
+export const queryLane = 'url.query';
+
 /** Segments that are written without a turn of the event loop between them: 64 KiB. */
 const segmentsAtOnce = 4;
 
