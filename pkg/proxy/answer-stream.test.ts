@@ -31,7 +31,15 @@ function views(stopping: boolean): ResponseViews {
   const act = scanner.view({ replace: set(0), stop: stopping ? set(1) : set(), note: set() });
   const record = scanner.view({ replace: set(0), stop: set(), note: set() });
   const pair = scanner.pair(act, record);
-  return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), same: !stopping };
+  return {
+    act,
+    record,
+    pair,
+    sealed: undefined,
+    clean: new CleanTexts(),
+    cleanRecord: new CleanTexts(),
+    same: !stopping,
+  };
 }
 
 interface Outcome {
