@@ -7,7 +7,7 @@ import type { Exchange } from './exchange.ts';
 import type { PassthroughRoute, PassthroughWatch } from './passthrough-route.ts';
 import { rawBody } from './raw-exchange.ts';
 import type { RawExchange } from './raw-exchange.ts';
-import { responseHeadersToCaller } from './response-headers.ts';
+import { everyHeader, responseHeadersToCaller } from './response-headers.ts';
 
 /** Where a route does not say how long the model may be silent. */
 export const longestSilenceMs = 600_000;
@@ -104,7 +104,8 @@ export class WebRequest extends EventEmitter {
     }
     this.#response = response;
     this.#touch();
-    const headers = responseHeadersToCaller(response.headers);
+    const headers =
+      this.#route.everyHeader === true ? everyHeader(response.headers) : responseHeadersToCaller(response.headers);
     const coding = response.headers['content-encoding'];
     if (coding !== undefined) headers['content-encoding'] = coding;
     this.#watch.begun?.(status, undefined);
