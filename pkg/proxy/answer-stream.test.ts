@@ -31,6 +31,7 @@ function views(stopping: boolean): ResponseViews {
   const act = scanner.view({ replace: set(0), stop: stopping ? set(1) : set(), note: set() });
   const record = scanner.view({ replace: set(0), stop: set(), note: set() });
   const pair = scanner.pair(act, record);
+<<<<<<< HEAD
   return {
     act,
     record,
@@ -40,6 +41,10 @@ function views(stopping: boolean): ResponseViews {
     cleanRecord: new CleanTexts(),
     same: !stopping,
   };
+=======
+  const common = { hiding: set(0, 1), guarded: true, same: !stopping };
+  return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), ...common };
+>>>>>>> main
 }
 
 interface Outcome {
@@ -62,7 +67,7 @@ function run(reads: readonly (string | Buffer)[], stopping = false): Outcome {
       views: views(stopping),
       stops: false,
       dropUsage: false,
-      waitForRecord: true,
+      observes: false,
       onHits: (some) => (hits += some.length),
     },
     departure,

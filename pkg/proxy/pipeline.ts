@@ -45,7 +45,7 @@ import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
+import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -151,6 +151,7 @@ class GovernedRequest {
     this.#session.content = snapshot.audit.content;
     this.#session.sealing = runtime.sealing;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
+    if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
   }
 
@@ -548,6 +549,7 @@ class GovernedRequest {
     this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
       hosted: target.hosted,
+      session: this.#session,
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
@@ -608,6 +610,7 @@ class GovernedRequest {
       path: this.#path + this.#query,
       headers,
       idleMs: upstreamIdleMs,
+      everyHeader: !facts.runtime.snapshot.enforcing,
       body: { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs },
     };
     this.#need(this.#target).passthrough.web(exchange, route, {
