@@ -259,11 +259,7 @@ export class StreamAnswer {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-<<<<<<< HEAD
-    const lane = new AnswerLane(id, kind, this.#options.views, this.#options.waitForRecord, seals);
-=======
-    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes);
->>>>>>> main
+    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes, seals);
     this.#lanes.set(id, lane);
     return lane;
   }
