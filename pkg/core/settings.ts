@@ -256,11 +256,12 @@ export function combineSettings(
 }
 
 /**
- * While every policy observes, nothing may be refused for what a policy says: TLS 1.2 is taken, and bodies and times are
+ * While every policy observes, nothing may be refused for what a policy says: plain HTTP and TLS 1.2 are taken, and bodies and times are
  * bounded only by the widest of the policies' own values and the Relaxed profile's, which protect the process itself.
  */
 export function loosenForObserve(settings: Settings): Settings {
   const floor = profiles.Relaxed;
+  const inbound = 'Optional';
   const minVersion = 'TLSv1.2';
   const requestLimits = {
     maxBodyBytes: Math.max(settings.requestLimits.maxBodyBytes, floor['requestLimits.maxBodyBytes']),
@@ -268,6 +269,7 @@ export function loosenForObserve(settings: Settings): Settings {
     upstreamIdleMs: Math.max(settings.requestLimits.upstreamIdleMs, floor['requestLimits.upstreamIdleMs']),
   };
   const values: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+    ['tls.inbound', inbound],
     ['tls.minVersion', minVersion],
     ['requestLimits.maxBodyBytes', requestLimits.maxBodyBytes],
     ['requestLimits.bodyTimeout', requestLimits.bodyTimeoutMs],
@@ -275,7 +277,7 @@ export function loosenForObserve(settings: Settings): Settings {
   ]);
   return {
     ...settings,
-    tls: { inbound: settings.tls.inbound, minVersion },
+    tls: { inbound, minVersion, observedInbound: settings.tls.inbound },
     requestLimits,
     effective: settings.effective.map((one) => {
       const value = values.get(one.field);

@@ -86,6 +86,8 @@ export interface Snapshot {
   readonly tls: {
     readonly inbound: 'Required' | 'Mutual' | 'Optional';
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+    /** Where every policy observes: what `inbound` would be if they did not. */
+    readonly observedInbound?: 'Required' | 'Mutual' | 'Optional';
   };
   readonly upstream: UpstreamSpec | undefined;
   readonly scanRules: readonly ScanRule[];

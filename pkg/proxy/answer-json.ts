@@ -122,7 +122,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   const record: { lane: string; text: string }[] = [];
   let stopped: number | undefined;
 
-  const values = new ValueReader(views.act, views.clean).read(answer, root);
+  const values = new ValueReader(views).read(answer, root);
   edits.push(...values.edits);
   hits.push(...values.hits);
   stopped = values.stopped?.rule;
@@ -181,7 +181,7 @@ function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptio
   const pieces: TokenPiece[] = answer.tokenLanes.map((one) => pushTokens(one, open));
   for (const lane of lanes.values()) lane.end(endOf(answer, lane.id, options.stops));
   // A rule that ends the answer has ended it through the text that these tokens spell; here its tokens just do not leave.
-  return pieces.flatMap((piece) => [...renderTokens(piece, source, true)]);
+  return pieces.flatMap((piece) => [...renderTokens(piece, source, { force: true, exact: options.views.guarded })]);
 }
 
 /** Cuts entries out of a list with the comma that belongs to them. */

@@ -4,6 +4,7 @@ import type { SseFrame } from '../http/index.ts';
 import type { AnswerLane } from './lane.ts';
 import { outermost } from './edits.ts';
 import type { TokenPiece } from './tokens.ts';
+import type { TokenRendering } from './tokens.ts';
 import { renderTokens, tokensDecided } from './tokens.ts';
 
 /**
@@ -45,8 +46,14 @@ export interface StreamOutput {
 export class FrameQueue {
   readonly #frames: WaitingFrame[] = [];
   #units = 0;
+  readonly #exact: TokenRendering['exact'];
   /** The last frame that left before all text of a lane was decided: what its rest is sent in when no other frame of the lane comes. */
   readonly #templates = new Map<AnswerLane, WaitingFrame>();
+
+  /** @param exact as in {@link TokenRendering} */
+  constructor(exact: TokenRendering['exact']) {
+    this.#exact = exact;
+  }
 
   get waiting(): number {
     return this.#frames.length;
@@ -168,7 +175,8 @@ export class FrameQueue {
       if (text !== node.text) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
       if (force) this.#templates.set(lane, waiting);
     }
-    for (const one of tokens) for (const edit of renderTokens(one, data, force)) (edits ??= []).push(edit);
+    const rendering = { force, exact: this.#exact };
+    for (const one of tokens) for (const edit of renderTokens(one, data, rendering)) (edits ??= []).push(edit);
     if (waiting.drop) return;
     if (edits === undefined && waiting.edits.length === 0) return output.text(frame.raw);
     const all = outermost([...waiting.edits, ...(edits ?? [])]);

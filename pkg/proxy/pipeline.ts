@@ -44,7 +44,7 @@ import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
+import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -149,6 +149,7 @@ class GovernedRequest {
     this.#session.generation = snapshot.generation;
     this.#session.content = snapshot.audit.content;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
+    if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
   }
 
@@ -546,6 +547,7 @@ class GovernedRequest {
     this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
       hosted: target.hosted,
+      session: this.#session,
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
@@ -606,6 +608,7 @@ class GovernedRequest {
       path: this.#path + this.#query,
       headers,
       idleMs: upstreamIdleMs,
+      everyHeader: !facts.runtime.snapshot.enforcing,
       body: { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs },
     };
     this.#need(this.#target).passthrough.web(exchange, route, {

@@ -59,6 +59,13 @@ export interface ResponseViews {
   readonly cleanRecord: CleanTexts;
   /** True where what the caller receives is also what is recorded: one scan serves both. */
   readonly same: boolean;
+  /** Rules of which no finding may leave as it is; all others only count theirs. */
+  readonly hiding: RuleSelection;
+  /**
+   * False where every policy observes, or none of their rules hides anything: what could spell a hidden text otherwise than in letters
+   * (token ids, bytes, ids and comments of events) leaves as it came.
+   */
+  readonly guarded: boolean;
 }
 
 export interface RuntimeOptions {
@@ -238,8 +245,11 @@ export function compileViews(
     const note = minus(union(grow(plan.flag, size), held), replace, stop);
     const act = scanner.view({ replace, stop, note });
     const record = scanner.view({ replace: kept, stop: none(size), note: none(size) });
+    const hiding = union(replace, stop, held);
     return {
       act,
+      hiding,
+      guarded: snapshot.enforcing && !isEmpty(hiding),
       record,
       pair: scanner.pair(act, record),
       clean: new CleanTexts(),

@@ -77,6 +77,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   ajv: ['crd'],
   '@redis/client': ['valkey'],
   nodemailer: ['control'],
+  pg: ['recorder'],
 };
 
 /** Packages that know only Node (base), or nothing at all (core: no I/O, no clock, no library). */
