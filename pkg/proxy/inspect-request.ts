@@ -10,7 +10,7 @@ import { inTurns, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
 import { readings, withheld } from './readings.ts';
 import type { RequestViews } from './runtime.ts';
-import type { Session } from './session.ts';
+import type { KeptText, Session } from './session.ts';
 
 /**
  * Guards on what goes to the model. Every lane of every role is read whole; then the seams between neighbouring lanes are
@@ -21,7 +21,7 @@ export interface RequestOutcome {
   /** Changes to the body: masks only. */
   readonly edits: readonly JsonEdit[];
   /** What the record keeps of each lane. */
-  readonly record: readonly { readonly id: string; readonly text: string }[];
+  readonly record: readonly KeptText[];
   /** Rules that need an approver, in policy order. */
   readonly approvals: readonly GuardOutcome[];
   /** Headers that hold what a rule masks: they do not go on. */
@@ -110,7 +110,7 @@ function otherReadings(text: string): readonly DecodedRun[] {
 class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
-  readonly #record: { id: string; text: string }[] = [];
+  readonly #record: KeptText[] = [];
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
   #units = 0;
@@ -147,7 +147,10 @@ class Inspection {
       const readings = otherReadings(text);
       if (readings.length > 0) await this.#disguised(readings, [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
-      this.#record.push({ id, text: readings.length > 0 && (await this.#isHidden(readings)) ? withheld : record.text });
+      const hidden = readings.length > 0 && (await this.#isHidden(readings));
+      const sealed = views.sealed && (await maskProse(views.sealed, text, turn));
+      const kept = hidden ? withheld : record.text;
+      this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
       this.#judge(caller.hits, false);
       this.#edit(node, caller);
     }

@@ -42,7 +42,8 @@ import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
-import { Session, queryLane } from './session.ts';
+import { Session } from './session.ts';
+import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
@@ -120,7 +121,7 @@ class GovernedRequest {
   #requestPlan: RequestPlan | undefined;
   #responsePlan: ResponsePlan | undefined;
   #edits: JsonEdit[] = [];
-  #lanes: readonly { readonly id: string; readonly text: string }[] = [];
+  #lanes: readonly KeptText[] = [];
   #usageAdded = false;
   #stageAt: number;
   #over = false;
@@ -148,6 +149,7 @@ class GovernedRequest {
     const { snapshot } = runtime;
     this.#session.generation = snapshot.generation;
     this.#session.content = snapshot.audit.content;
+    this.#session.sealing = runtime.sealing;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
     if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
@@ -403,8 +405,7 @@ class GovernedRequest {
       turn: this.#options.turn,
     });
     for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
-    const query = this.#query.slice(1);
-    this.#lanes = query === '' ? outcome.record : [{ id: queryLane, text: this.#forRecord(query) }, ...outcome.record];
+    this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...outcome.record];
     this.#edits.push(...outcome.edits);
     this.#stage('inspect');
     const rule = blockedBy(this.#session.acts());

@@ -14,7 +14,7 @@ import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import type { Runtime } from './runtime.ts';
 import { isEmpty } from './selection.ts';
-import { Session, queryLane } from './session.ts';
+import { Session } from './session.ts';
 import type { Allowed } from './stages.ts';
 import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
@@ -140,7 +140,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
     if (ended !== undefined) throw new RefusedError(ended);
     session.act('sidegate/uninspected', 'flagged');
-    session.begin(query === '' ? [] : [{ id: queryLane, text: runtime.forRecord(query) }]);
+    session.begin(runtime.queryForRecord(query));
     const { headers } = modelHeaders(runtime, access, {
       incoming: upgrade.headers,
       passed: headersToModel(runtime, upgrade.headers),
