@@ -43,6 +43,7 @@ import { refusalResponse, refusalText } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
+import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
@@ -120,7 +121,7 @@ class GovernedRequest {
   #requestPlan: RequestPlan | undefined;
   #responsePlan: ResponsePlan | undefined;
   #edits: JsonEdit[] = [];
-  #lanes: readonly { readonly id: string; readonly text: string }[] = [];
+  #lanes: readonly KeptText[] = [];
   #usageAdded = false;
   #stageAt: number;
   #over = false;
@@ -148,6 +149,7 @@ class GovernedRequest {
     const { snapshot } = runtime;
     this.#session.generation = snapshot.generation;
     this.#session.content = snapshot.audit.content;
+    this.#session.sealing = runtime.sealing;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
     if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
