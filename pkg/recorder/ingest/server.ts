@@ -39,7 +39,7 @@ export interface IngestServerOptions {
   readonly trustDomain: string;
   /** Of Sidegate itself: its controller's certificate alone may report pods. */
   readonly namespace: string;
-  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'log'>;
+  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'latest'>;
   readonly committer: Committer;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -89,7 +89,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const { serving, committer, clock, logger, observer, random = systemRandom } = options;
   const limits: IngestLimits = { ...ingestLimits, ...options.limits };
   // Where this clock goes back, the log's last entry still says how late it is at least: good certificates stay good.
-  const now = (): number => Math.max(clock.now(), options.store.log().at);
+  const now = (): number => Math.max(clock.now(), options.store.latest());
   const authenticator = createSidecarAuthenticator(options.bundle, options.trustDomain, { now });
   const all = new Set<SidecarStream>();
   const bySource = new Map<string, SidecarStream>();

@@ -24,6 +24,12 @@ system:serviceaccount:{{ .Release.Namespace }}:sidegate-controller
   expression: "!('system:nodes' in request.userInfo.groups && has(object.metadata.annotations) && 'kubernetes.io/config.mirror' in object.metadata.annotations)"
 {{- end }}
 
+{{/* What is being deleted loses its finalizers unasked, and must not wait for a webhook; its spec can still be edited, and still counts. */}}
+{{- define "sidegate.notOnlyDeleted" -}}
+- name: not-only-being-deleted
+  expression: "request.operation != 'UPDATE' || !has(object.metadata.deletionTimestamp) || object.spec != oldObject.spec"
+{{- end }}
+
 {{/* Argument: list of root, name of the policy. */}}
 {{- define "sidegate.binding" -}}
 {{- $root := index . 0 }}{{ $name := index . 1 -}}
