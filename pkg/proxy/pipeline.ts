@@ -374,6 +374,7 @@ class GovernedRequest {
       // Token ids are in no lane.
       promptBytes: view?.tokenInput === true ? (this.#body?.length ?? 0) : textBytes,
       maxOutputTokens: view?.maxOutputTokens,
+      outputBound: view?.outputBound,
       count: view?.count ?? 1,
       generates: operation === 'Chat' || operation === 'Completions',
       countsInput: operation === 'Embeddings',
@@ -407,6 +408,8 @@ class GovernedRequest {
     for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
     this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...outcome.record];
     this.#edits.push(...outcome.edits);
+    const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
+    if (hides && this.#view !== undefined) this.#edits.push(...this.#view.spellTokens());
     this.#stage('inspect');
     const rule = blockedBy(this.#session.acts());
     if (rule !== undefined) {

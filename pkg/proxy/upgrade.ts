@@ -117,7 +117,13 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (mustBeRead(runtime, access, caller, plan)) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
-    const demand: Demand = { promptBytes: 0, maxOutputTokens: undefined, count: 1, generates: false };
+    const demand: Demand = {
+      promptBytes: 0,
+      maxOutputTokens: undefined,
+      outputBound: undefined,
+      count: 1,
+      generates: false,
+    };
     const outcome = await options.limiter.admit(access, caller, demand);
     if (outcome.kind === 'refused') {
       session.act(outcome.rule, 'limited', outcome.reason);
