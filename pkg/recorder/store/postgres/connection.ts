@@ -50,7 +50,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       keepAlive: true,
       types: { getTypeParser },
       // The pool waits for it, whatever its types say.
-      onConnect: (async (client: pg.PoolClient) => {
+      onConnect: (async (client: pg.ClientBase) => {
         // Its statements fail; nobody else is told.
         client.on('error', () => undefined);
         // A server whose own default is weaker may not acknowledge what it could lose.
@@ -61,7 +61,7 @@ export function openDatabase(options: DatabaseOptions): Database {
           SET lock_timeout = ${statementMs};
           SET idle_in_transaction_session_timeout = ${options.stallMs};
         `);
-      }) as (client: pg.PoolClient) => void,
+      }) as (client: pg.ClientBase) => void,
     });
     // Of a connection that nobody uses: the next statement has a new one.
     made.on('error', () => undefined);
