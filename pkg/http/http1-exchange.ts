@@ -21,6 +21,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   readonly method: string;
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  place = -1;
   readonly #host: ExchangeHost;
   readonly #connection: Http1Connection;
   readonly #request: IncomingMessage;

@@ -31,6 +31,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
   readonly clientCertificate: Uint8Array | undefined;
+  place = -1;
   readonly #host: ExchangeHost;
   readonly #stream: ServerHttp2Stream;
   readonly #closing = new CloseListeners();

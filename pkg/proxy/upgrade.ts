@@ -141,7 +141,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const { headers } = modelHeaders(runtime, access, upgrade.headers, {
       hosted: target.hosted,
     });
-    entry = { runtime, facts, plan, end: (code) => end(new RefusedError(code)) };
+    entry = { runtime, facts, plan, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {
