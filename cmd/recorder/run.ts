@@ -107,7 +107,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onAnswered: (status) => answered.add([String(status)]),
   });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
-  meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => store.log().size);
+  meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
   meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
   meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
@@ -129,7 +129,12 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       return { ready: reasons.length === 0, reasons };
     },
   });
-  logger.info('recorder is up', { port: server.port, audit: audit.port, admin: admin.port, entries: store.log().size });
+  logger.info('recorder is up', {
+    port: server.port,
+    audit: audit.port,
+    admin: admin.port,
+    entries: (await store.log()).size,
+  });
 
   running.ending = endOnSignals(logger, async () => {
     await audit.close();

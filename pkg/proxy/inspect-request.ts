@@ -8,7 +8,7 @@ import type { DecodedRun, Hit, LaneKind, MaskResult, PairResult, View, ViewPair 
 import { inTurns, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
 import type { RequestViews } from './runtime.ts';
-import type { Session } from './session.ts';
+import type { KeptText, Session } from './session.ts';
 
 /**
  * Guards on what goes to the model. Every lane of every role is read whole; then the seams between neighbouring lanes are
@@ -19,7 +19,7 @@ export interface RequestOutcome {
   /** Changes to the body: masks only. */
   readonly edits: readonly JsonEdit[];
   /** What the record keeps of each lane. */
-  readonly record: readonly { readonly id: string; readonly text: string }[];
+  readonly record: readonly KeptText[];
   /** Rules that need an approver, in policy order. */
   readonly approvals: readonly GuardOutcome[];
 }
@@ -102,7 +102,7 @@ const withheld = '[disguised]';
 class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
-  readonly #record: { id: string; text: string }[] = [];
+  readonly #record: KeptText[] = [];
   readonly #approvals = new Set<GuardOutcome>();
   #units = 0;
 
@@ -133,7 +133,10 @@ class Inspection {
       const readings = otherReadings(text);
       if (readings.length > 0) await this.#disguised(readings, [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
-      this.#record.push({ id, text: readings.length > 0 && (await this.#isHidden(readings)) ? withheld : record.text });
+      const hidden = readings.length > 0 && (await this.#isHidden(readings));
+      const sealed = views.sealed && (await maskProse(views.sealed, text, turn));
+      const kept = hidden ? withheld : record.text;
+      this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
       this.#judge(caller.hits, false);
       this.#edit(node, caller);
     }

@@ -43,8 +43,9 @@ import { refusalResponse, refusalText } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
+import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
+import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -120,7 +121,7 @@ class GovernedRequest {
   #requestPlan: RequestPlan | undefined;
   #responsePlan: ResponsePlan | undefined;
   #edits: JsonEdit[] = [];
-  #lanes: readonly { readonly id: string; readonly text: string }[] = [];
+  #lanes: readonly KeptText[] = [];
   #usageAdded = false;
   #stageAt: number;
   #over = false;
@@ -148,7 +149,9 @@ class GovernedRequest {
     const { snapshot } = runtime;
     this.#session.generation = snapshot.generation;
     this.#session.content = snapshot.audit.content;
+    this.#session.sealing = runtime.sealing;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
+    if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
   }
 
@@ -371,6 +374,7 @@ class GovernedRequest {
       // Token ids are in no lane.
       promptBytes: view?.tokenInput === true ? (this.#body?.length ?? 0) : textBytes,
       maxOutputTokens: view?.maxOutputTokens,
+      outputBound: view?.outputBound,
       count: view?.count ?? 1,
       generates: operation === 'Chat' || operation === 'Completions',
       countsInput: operation === 'Embeddings',
@@ -401,6 +405,8 @@ class GovernedRequest {
     });
     this.#lanes = outcome.record;
     this.#edits.push(...outcome.edits);
+    const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
+    if (hides && this.#view !== undefined) this.#edits.push(...this.#view.spellTokens());
     this.#stage('inspect');
     const rule = blockedBy(this.#session.acts());
     if (rule !== undefined) {
@@ -546,6 +552,7 @@ class GovernedRequest {
     this.#forgetBody();
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
       hosted: target.hosted,
+      session: this.#session,
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
@@ -606,6 +613,7 @@ class GovernedRequest {
       path: this.#path + this.#query,
       headers,
       idleMs: upstreamIdleMs,
+      everyHeader: !facts.runtime.snapshot.enforcing,
       body: { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs },
     };
     this.#need(this.#target).passthrough.web(exchange, route, {

@@ -15,6 +15,8 @@ import type {
 import { compileSnapshot, credentialFault } from '../core/index.ts';
 import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
+import { sealingKey } from '../seal/index.ts';
+import type { SealingKey } from '../seal/index.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
 
@@ -30,6 +32,8 @@ export interface Runtime {
   readonly credential: string | undefined;
   /** Index of the rule that keeps the model's own credential from leaving, or -1. */
   readonly credentialRule: number;
+  /** Where texts are recorded in full. */
+  readonly sealing: SealingKey | undefined;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
   /** Words of the caller's outside of its prompt, such as paths and names of models, as they are recorded. */
@@ -44,6 +48,8 @@ export interface RequestViews {
   /** The text as it is recorded. */
   readonly record: View;
   readonly pair: ViewPair;
+  /** What is sealed of a text: all but the model's own credential. Undefined where nothing is. */
+  readonly sealed: View | undefined;
   /** Short texts in which `act` finds nothing. */
   readonly clean: CleanTexts;
   /** Short request targets in which, read as servers read them, `act` finds nothing. */
@@ -54,11 +60,20 @@ export interface ResponseViews {
   readonly act: View;
   readonly record: View;
   readonly pair: ViewPair;
+  /** What is sealed of a text: all but the model's own credential. Undefined where nothing is. */
+  readonly sealed: View | undefined;
   /** Short texts in which `act` finds nothing, and in which `record` does not. */
   readonly clean: CleanTexts;
   readonly cleanRecord: CleanTexts;
   /** True where what the caller receives is also what is recorded: one scan serves both. */
   readonly same: boolean;
+  /** Rules of which no finding may leave as it is; all others only count theirs. */
+  readonly hiding: RuleSelection;
+  /**
+   * False where every policy observes, or none of their rules hides anything: what could spell a hidden text otherwise than in letters
+   * (token ids, bytes, ids and comments of events) leaves as it came.
+   */
+  readonly guarded: boolean;
 }
 
 export interface RuntimeOptions {
@@ -210,7 +225,8 @@ function buildRuntime(
 /**
  * Of a runtime what needs no caller to be proven and no model to be asked.
  *
- * @throws CodedError as compileScanner; `invalid_credential` for one that would not be found again in answers
+ * @throws CodedError as compileScanner; `invalid_credential` for one that would not be found again in answers; `invalid_seal_key`
+ * for a policy whose content is Full and that has no key to seal it to
  */
 export function compileViews(
   snapshot: Snapshot,
@@ -226,6 +242,9 @@ export function compileViews(
   const scanner = compileScanner(rules, { hashKey });
   const always = none(size);
   if (guarded) always[own] = 1;
+  const sealing = snapshot.audit.content === 'Full' ? sealingKey(snapshot.audit.sealTo ?? '') : undefined;
+  const sealed =
+    sealing === undefined ? undefined : scanner.view({ replace: always, stop: none(size), note: none(size) });
 
   const requestCache = new WeakMap<RequestPlan, RequestViews>();
   const responseCache = new WeakMap<ResponsePlan, ResponseViews>();
@@ -238,10 +257,14 @@ export function compileViews(
     const note = minus(union(grow(plan.flag, size), held), replace, stop);
     const act = scanner.view({ replace, stop, note });
     const record = scanner.view({ replace: kept, stop: none(size), note: none(size) });
+    const hiding = union(replace, stop, held);
     return {
       act,
+      hiding,
+      guarded: snapshot.enforcing && !isEmpty(hiding),
       record,
       pair: scanner.pair(act, record),
+      sealed,
       clean: new CleanTexts(),
       cleanRecord: new CleanTexts(),
       same: isEmpty(stop) && isEmpty(held) && Buffer.compare(replace, kept) === 0,
@@ -258,6 +281,7 @@ export function compileViews(
     snapshot,
     scanner,
     credentialRule: guarded ? own : -1,
+    sealing,
     requestViews(plan, record) {
       const known = requestCache.get(plan);
       if (known !== undefined) return known;
@@ -272,6 +296,7 @@ export function compileViews(
         act,
         record: kept,
         pair: scanner.pair(act, kept),
+        sealed,
         clean: new CleanTexts(),
         cleanTargets: new CleanTexts(),
       };
