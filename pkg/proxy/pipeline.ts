@@ -608,7 +608,7 @@ class GovernedRequest {
     const exchange = this.#exchange;
     const session = this.#session;
     const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = facts.runtime.snapshot.requestLimits;
-    const entry: LiveRequest = { ...facts, end: (code) => this.#endPassThrough(new RefusedError(code)) };
+    const entry: LiveRequest = { ...facts, place: -1, end: (code) => this.#endPassThrough(new RefusedError(code)) };
     live.add(entry);
     exchange.onClose(() => {
       live.remove(entry);

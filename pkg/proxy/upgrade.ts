@@ -155,7 +155,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
       hosted: target.hosted,
       session,
     });
-    entry = { runtime, facts, plan, end: (code) => end(new RefusedError(code)) };
+    entry = { runtime, facts, plan, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {
