@@ -42,6 +42,7 @@ async function inspect(content: string, mode: 'Enforce' | 'Observe' = 'Enforce')
     view,
     bytes: text.length,
     target: '/v1/chat/completions',
+    headers: {},
     plan,
     views: views.requestViews(plan, snapshot.responsePlan(undefined).record),
     rules: views.scanner.rules,
