@@ -102,8 +102,8 @@ function run(projects: readonly string[]): { readonly report: Report; readonly s
       'node_modules/jest/bin/jest.js',
       '--json',
       `--outputFile=${file}`,
-      // One cluster: what one file installs would stand in the way of another.
-      ...(projects.includes('node') ? ['--runInBand'] : []),
+      // Somebody's one cluster: what one file installs there would stand in the way of another.
+      ...(projects.includes('node') && chosenContext() !== undefined ? ['--runInBand'] : []),
       '--selectProjects',
       ...projects,
     ],
