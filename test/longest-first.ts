@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module';
+import type sequencer from '@jest/test-sequencer';
 
 // Its types are of what `require` gives; `import` gives another shape.
 const require = createRequire(import.meta.url);
-const { default: TestSequencer } = require('@jest/test-sequencer') as typeof import('@jest/test-sequencer');
+const { default: TestSequencer } = require('@jest/test-sequencer') as typeof sequencer;
 
 type Tests = Parameters<InstanceType<typeof TestSequencer>['sort']>[0];
 

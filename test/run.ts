@@ -44,7 +44,7 @@ function programsFault(names?: readonly string[]): string | undefined {
   }
 }
 
-/** It wants cgroups, mounts and ten minutes: `NODE_TIER=0` does without, and says so. */
+/** It wants cgroups, mounts and some minutes: `NODE_TIER=0` does without, and says so. */
 const nodeTier = process.env['NODE_TIER'] !== '0';
 const nodePrograms = ['kubelet', 'containerd', 'kubectl', 'helm'];
 const nodeFault = (): string | undefined =>
