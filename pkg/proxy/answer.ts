@@ -79,6 +79,7 @@ export class Answer implements LiveRequest {
   readonly runtime: Runtime;
   readonly facts: Asked;
   readonly plan: ResponsePlan;
+  place = -1;
   readonly #options: AnswerOptions;
   readonly #delivery: Delivery;
   readonly #chunks: Buffer[] = [];

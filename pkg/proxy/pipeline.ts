@@ -45,7 +45,7 @@ import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -374,6 +374,7 @@ class GovernedRequest {
       // Token ids are in no lane.
       promptBytes: view?.tokenInput === true ? (this.#body?.length ?? 0) : textBytes,
       maxOutputTokens: view?.maxOutputTokens,
+      outputBound: view?.outputBound,
       count: view?.count ?? 1,
       generates: operation === 'Chat' || operation === 'Completions',
       countsInput: operation === 'Embeddings',
@@ -392,18 +393,23 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#requestPlan);
     const record = this.#need(this.#responsePlan).record;
+    this.#headers = headersToModel(runtime, this.#exchange.headers);
     const outcome = await inspectRequest({
       view: this.#view,
       bytes: this.#body?.length ?? 0,
       target: this.#path + this.#query,
+      headers: this.#headers,
       plan,
       views: runtime.requestViews(plan, record),
       rules: runtime.scanner.rules,
       session: this.#session,
       turn: this.#options.turn,
     });
-    this.#lanes = outcome.record;
+    for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
+    this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...outcome.record];
     this.#edits.push(...outcome.edits);
+    const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
+    if (hides && this.#view !== undefined) this.#edits.push(...this.#view.spellTokens());
     this.#stage('inspect');
     const rule = blockedBy(this.#session.acts());
     if (rule !== undefined) {
@@ -412,6 +418,7 @@ class GovernedRequest {
     }
     this.#approvals = outcome.approvals.map((one) => one.rule);
   }
+  #headers: OutgoingHttpHeaders = {};
   #approvals: readonly string[] = [];
 
   async hold(): Promise<void> {
@@ -547,7 +554,9 @@ class GovernedRequest {
     const stops = this.#view?.stops ?? false;
     const streams = this.#view?.stream ?? false;
     this.#forgetBody();
-    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
+    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), {
+      incoming: this.#exchange.headers,
+      passed: this.#headers,
       hosted: target.hosted,
       session: this.#session,
     });
@@ -599,7 +608,7 @@ class GovernedRequest {
     const exchange = this.#exchange;
     const session = this.#session;
     const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = facts.runtime.snapshot.requestLimits;
-    const entry: LiveRequest = { ...facts, end: (code) => this.#endPassThrough(new RefusedError(code)) };
+    const entry: LiveRequest = { ...facts, place: -1, end: (code) => this.#endPassThrough(new RefusedError(code)) };
     live.add(entry);
     exchange.onClose(() => {
       live.remove(entry);
