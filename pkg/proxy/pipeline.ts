@@ -37,6 +37,7 @@ import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
+import { ownerOf } from './owner.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
@@ -89,7 +90,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
     await request.identify(); // before the body: strangers may not make us buffer
     if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
-    request.turnAwayStrangers(); // who proved nothing and may do nothing
+    request.turnAway(); // who may do nothing of the kind, whatever the model
     await request.readBody(); // under caps, decoded, parsed strictly
     request.authorise(); // needs the model's name, which stands in the body
     await request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
@@ -228,13 +229,14 @@ class GovernedRequest {
     this.#exchange.respond(200, { 'content-type': 'application/json', 'x-request-id': this.#session.id }, body);
   }
 
-  turnAwayStrangers(): void {
-    // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
-    const { snapshot } = this.#need(this.#runtime);
-    if (this.#caller === undefined && !couldAllow(snapshot, this.#facts())) {
-      this.#session.act('default', 'denied');
-      throw new RefusedError('token_missing', { rule: 'default' });
-    }
+  /** A request that no rule allows on any model is refused before its body is read: it would hold memory for nothing. */
+  turnAway(): void {
+    const runtime = this.#need(this.#runtime);
+    const facts = this.#facts();
+    if (couldAllow(runtime.snapshot, facts)) return;
+    if (this.#caller !== undefined) return void decideAccess(runtime, this.#session, facts);
+    this.#session.act('default', 'denied');
+    throw new RefusedError('token_missing', { rule: 'default' });
   }
 
   async readBody(): Promise<void> {
@@ -253,7 +255,11 @@ class GovernedRequest {
 
   async #read(): Promise<Buffer> {
     const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
-    const body = await this.#exchange.readBody({ maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
+    const body = await this.#exchange.readBody({
+      maxBytes: maxBodyBytes,
+      timeoutMs: bodyTimeoutMs,
+      owner: ownerOf(this.#caller),
+    });
     this.#options.metrics.received(this.#exchange.bytesIn);
     if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
     this.#body = body;
