@@ -186,6 +186,16 @@ function combineApprovals(
   };
 }
 
+/** Whoever says Full names a key, so that the key is of the same level as what won. */
+function combineAudit(combiner: Combiner, entries: readonly PolicyEntry[], gap: Gap): Snapshot['audit'] {
+  const of = <T>(row: CombinationRow<T>, read: (spec: PolicySpec) => T | undefined): T | undefined =>
+    combiner.merge(row, candidates(entries, read))?.value;
+  const content = of(combination['audit.content'], (spec) => spec.audit?.content) ?? gap('audit.content');
+  const sealTo = content === 'Full' ? of(combination['audit.sealTo'], (spec) => spec.audit?.sealTo) : undefined;
+  const onFailure = of(combination['audit.onFailure'], (spec) => spec.audit?.onFailure) ?? gap('audit.onFailure');
+  return { content, ...(sealTo !== undefined && { sealTo }), onFailure };
+}
+
 type Gap = <K extends CombinedField & keyof ProfileDefaults>(field: K) => ProfileDefaults[K];
 
 /**
@@ -218,10 +228,7 @@ export function combineSettings(
   const certificate = merged(combination['tls.certificate'], (spec) => spec.tls?.certificate);
   const upstream = combineUpstream(combiner, taking);
   const onUnknown = merged(combination.onUnknown, (spec) => spec.onUnknown) ?? gap('onUnknown');
-  const audit = {
-    content: merged(combination['audit.content'], (spec) => spec.audit?.content) ?? gap('audit.content'),
-    onFailure: merged(combination['audit.onFailure'], (spec) => spec.audit?.onFailure) ?? gap('audit.onFailure'),
-  };
+  const audit = combineAudit(combiner, taking, gap);
   const requestLimits = {
     maxBodyBytes:
       merged(combination['requestLimits.maxBodyBytes'], (spec) => spec.requestLimits?.maxBodyBytes) ??

@@ -92,7 +92,12 @@ export interface Snapshot {
   readonly upstream: UpstreamSpec | undefined;
   readonly scanRules: readonly ScanRule[];
   readonly onUnknown: 'Deny' | 'Buffer';
-  readonly audit: { readonly content: 'None' | 'Masked' | 'Full'; readonly onFailure: 'Deny' | 'Allow' };
+  readonly audit: {
+    readonly content: 'None' | 'Masked' | 'Full';
+    /** With Full: the key to seal to. */
+    readonly sealTo?: string;
+    readonly onFailure: 'Deny' | 'Allow';
+  };
   readonly approvals: ApprovalSpec | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: {

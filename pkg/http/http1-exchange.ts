@@ -22,6 +22,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
   readonly hasBody: boolean;
+  place = -1;
   readonly #host: ExchangeHost;
   readonly #connection: Http1Connection;
   readonly #request: IncomingMessage;

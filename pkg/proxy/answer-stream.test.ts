@@ -31,7 +31,7 @@ function views(stopping: boolean): ResponseViews {
   const act = scanner.view({ replace: set(0), stop: stopping ? set(1) : set(), note: set() });
   const record = scanner.view({ replace: set(0), stop: set(), note: set() });
   const pair = scanner.pair(act, record);
-  const common = { hiding: set(0, 1), guarded: true, same: !stopping };
+  const common = { sealed: undefined, hiding: set(0, 1), guarded: true, same: !stopping };
   return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), ...common };
 }
 

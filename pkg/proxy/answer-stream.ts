@@ -183,7 +183,7 @@ export class StreamAnswer {
     const pieces = view.lanes.map((lane) => this.#piece(lane));
     const tokens: TokenPiece[] = [];
     if (!views.act.idle || !views.record.idle)
-      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text')));
+      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text', false)));
     for (const { prefix, end } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end);
     const drop = dropUsage && view.kind === 'usage';
@@ -255,11 +255,11 @@ export class StreamAnswer {
     throw new StoppedError(stopped.rule);
   }
 
-  #openLane(id: string, kind: LaneKind): AnswerLane {
+  #openLane(id: string, kind: LaneKind, seals = true): AnswerLane {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes);
+    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes, seals);
     this.#lanes.set(id, lane);
     return lane;
   }

@@ -79,6 +79,7 @@ export class Answer implements LiveRequest {
   readonly runtime: Runtime;
   readonly facts: Asked;
   readonly plan: ResponsePlan;
+  place = -1;
   readonly #options: AnswerOptions;
   readonly #delivery: Delivery;
   readonly #chunks: Buffer[] = [];
@@ -305,10 +306,10 @@ export class Answer implements LiveRequest {
     return this.#departure.take(this.#segment);
   }
 
-  readonly #segment = (lane: string, text: string): void => this.#recorded(lane, text);
+  readonly #segment = (lane: string, text: string, raw: string | undefined): void => this.#recorded(lane, text, raw);
 
-  #recorded(lane: string, text: string): void {
-    this.#options.session.segment(lane, text);
+  #recorded(lane: string, text: string, raw: string | undefined): void {
+    this.#options.session.segment(lane, text, raw);
     if (this.#options.review !== undefined && this.#excerpt.length < longestExcerpt)
       this.#excerpt = `${this.#excerpt}${text}`.slice(0, longestExcerpt);
   }
@@ -451,7 +452,7 @@ export class Answer implements LiveRequest {
     this.usage = outcome.usage;
     this.textUnits = outcome.textUnits;
     this.#hits(outcome.hits);
-    for (const { lane, text } of outcome.record) this.#recorded(lane, text);
+    for (const { lane, text, raw } of outcome.record) this.#recorded(lane, text, raw);
     if (outcome.stopped !== undefined) throw new StoppedError(outcome.stopped);
     return { body: outcome.body, json: true, type: 'application/json' };
   }
@@ -469,7 +470,10 @@ export class Answer implements LiveRequest {
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
     const acted = await maskLong(views.act, source, 'text', 'complete', turn);
     this.#hits(acted.hits);
-    if (!page) this.#recorded('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text);
+    if (!page) {
+      const sealed = views.sealed && (await maskLong(views.sealed, source, 'text', 'complete', turn));
+      this.#recorded('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text, sealed?.text);
+    }
     if (acted.stopped !== undefined) throw new StoppedError(acted.stopped.rule);
     return {
       body: acted.edits.length === 0 ? body : acted.text,

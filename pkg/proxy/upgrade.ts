@@ -16,7 +16,7 @@ import type { Runtime } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /**
  * WebSocket handshakes. Frames of a WebSocket are not read here, so one passes only where a rule allows its route to
@@ -117,7 +117,13 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (mustBeRead(runtime, access, caller, plan)) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
-    const demand: Demand = { promptBytes: 0, maxOutputTokens: undefined, count: 1, generates: false };
+    const demand: Demand = {
+      promptBytes: 0,
+      maxOutputTokens: undefined,
+      outputBound: undefined,
+      count: 1,
+      generates: false,
+    };
     const outcome = await options.limiter.admit(access, caller, demand);
     if (outcome.kind === 'refused') {
       session.act(outcome.rule, 'limited', outcome.reason);
@@ -140,12 +146,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
     if (ended !== undefined) throw new RefusedError(ended);
     session.act('sidegate/uninspected', 'flagged');
-    session.begin([]);
-    const { headers } = modelHeaders(runtime, access, upgrade.headers, {
+    session.begin(runtime.queryForRecord(query));
+    const { headers } = modelHeaders(runtime, access, {
+      incoming: upgrade.headers,
+      passed: headersToModel(runtime, upgrade.headers),
       hosted: target.hosted,
       session,
     });
-    entry = { runtime, facts, plan, end: (code) => end(new RefusedError(code)) };
+    entry = { runtime, facts, plan, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {

@@ -184,6 +184,7 @@ describe('the values', () => {
     ['breakGlassGroup', "a' || true || 'b"],
     ['sidecar.uid', 0],
     ['neighbours.changeUser', 'Sometimes'],
+    ['neighbours.hostPaths', ['models']],
     ['sidecar.uid', 1337],
     ['sidecar.captureMode', 'None'],
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
