@@ -2,7 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { compileSnapshot } from '../core/index.ts';
 import { longestValue } from './secrets/secret-store.ts';
-import { encodeFrame, isTaken } from '../wire/index.ts';
+import { createAuthority, createAuthorityPair, createKeyRequest } from '../pki/index.ts';
+import { createFrameReader, encodeFrame, isTaken, maxUpBytes, protocolVersion, readUpMessage } from '../wire/index.ts';
+import { certificateNames } from './stream/pod-names.ts';
 import type { PodSecrets } from './stream/index.ts';
 import { allowAll, clusterPolicy, fakeControl, pod, policy } from './testing/fake-state.ts';
 
@@ -236,6 +238,44 @@ describe('names of the serving certificate', () => {
     await settle();
     expect(directory.servingNames(name('a'))).toEqual(['llama.ml', 'llama.ml.svc', 'llama.ml.svc.cluster.local']);
     expect(told).toEqual(['a']);
+  });
+
+  test('of many Services those that come first by name: as many as an authority signs and a sidecar can say', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    state.pods.put(pod('a', { status: { podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }] } }));
+    const long = (at: number): string => `s${String(at).padStart(3, '0')}${'x'.repeat(59)}`;
+    for (let at = 119; at >= 0; at--)
+      state.services.put({ metadata: { namespace: 'ml', name: long(at) }, spec: { selector: { app: 'llama' } } });
+    await settle();
+    const names = directory.servingNames(name('a'));
+    expect(names).toHaveLength(270);
+    expect(new Set(names.map((one) => one.split('.')[0]))).toEqual(
+      new Set(Array.from({ length: 90 }, (_, at) => long(at))),
+    );
+    const all = certificateNames(directory.podByUid('uid-a')!, names, 'cluster.local');
+    const clock = fakeClock({ now: Date.now() });
+    const authority = createAuthority({
+      state: { current: await createAuthorityPair(clock), since: clock.now() },
+      clock,
+    });
+    const { csr } = createKeyRequest();
+    expect(await authority.sign({ purpose: 'server', csr, dnsNames: all })).toContain('BEGIN CERTIFICATE');
+    let heard: unknown;
+    createFrameReader({ maxBytes: maxUpBytes, maxNodes: 2_000, onFrame: (root) => (heard = readUpMessage(root)) }).push(
+      encodeFrame({
+        type: 'hello',
+        version: protocolVersion,
+        pod: name('a'),
+        portMap: { '8000': 17_400 },
+        capture: 'Redirect',
+        software: 'x',
+        holds: null,
+        seen: {},
+        audit: null,
+        serving: all,
+      }),
+    );
+    expect(heard).toMatchObject({ type: 'hello', serving: all });
   });
 });
 

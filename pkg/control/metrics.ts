@@ -70,7 +70,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'result', values: ['done', 'failed', 'refused'] },
   ]);
   const steps = meters.counter('sidegate_authority_steps_total', 'Steps in the rotation of the authority.', [
-    { name: 'step', values: ['create', 'publish', 'switch', 'drop'] },
+    { name: 'step', values: ['create', 'publish', 'switch', 'drop', 'restore'] },
   ]);
   const approvals = meters.counter('sidegate_approval_steps_total', 'What this replica made of approvals.', [
     { name: 'step', values: approvalSteps },

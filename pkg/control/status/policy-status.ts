@@ -8,6 +8,7 @@ export type ProblemType =
   | 'ProtocolRefused'
   | 'PortNotCaptured'
   | 'ServiceBypasses'
+  | 'NamesLeftOut'
   | 'PodsWithoutSidecar'
   | 'RuleCannotFire'
   | 'Conflicted';
@@ -42,6 +43,7 @@ const problemOrder: readonly ProblemType[] = [
   'ProtocolRefused',
   'PortNotCaptured',
   'ServiceBypasses',
+  'NamesLeftOut',
   'PodsWithoutSidecar',
   'RuleCannotFire',
   'Conflicted',

@@ -5,7 +5,7 @@ import type { ClusterState } from '../cluster-state.ts';
 import type { Directory } from '../directory.ts';
 import { counts } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
-import { serviceSelects } from '../facts/service-fact.ts';
+import { mostServices, serviceSelects } from '../facts/service-fact.ts';
 import type { PolicyEntry } from '../policies/policy-entry.ts';
 import { secretsNamedBy } from '../secrets/secret-names.ts';
 import { longestValue, secretKey } from '../secrets/secret-store.ts';
@@ -119,6 +119,16 @@ function bypasses(pods: readonly PodFact[], { state }: ProblemSources): PolicyPr
   }));
 }
 
+function leftOutNames(pods: readonly PodFact[], { state }: ProblemSources): PolicyProblem[] {
+  const crowded = pods.filter((pod) => {
+    const services = state.services.by(namespaceIndex, pod.namespace);
+    return services.length > mostServices && services.filter((one) => serviceSelects(one, pod)).length > mostServices;
+  });
+  if (crowded.length === 0) return [];
+  const message = `More than ${mostServices} Services select ${namesOf(crowded)}: the certificate has the names of the first ${mostServices} by name. Select by other labels, or name a certificate in tls.certificate.`;
+  return [{ type: 'NamesLeftOut', message }];
+}
+
 /** Of a namespace: policies beside it, or itself, are such that its pods deny everything. */
 function denials(entry: PolicyEntry, pods: readonly PodFact[], { directory }: ProblemSources): PolicyProblem[] {
   if (entry.kind !== 'InferencePolicy') return [];
@@ -177,6 +187,7 @@ export function problemsOf(
       ...uncapturedPorts(entry, live),
       ...unknownHelpers(entry, live),
       ...bypasses(live, sources),
+      ...leftOutNames(live, sources),
       ...(bare.length === 0
         ? []
         : [

@@ -342,6 +342,21 @@ describe('what is wrong with a policy', () => {
     ]);
   });
 
+  test('more Services than a certificate has names for', async () => {
+    const services = (count: number) => (control: Control) => {
+      control.state.pods.put(pod('a'));
+      for (let at = 0; at < count; at++)
+        control.state.services.put({
+          metadata: { namespace: 'ml', name: `s${at}` },
+          spec: { selector: { app: 'llama' } },
+        });
+    };
+    expect((await problems({}, services(90))).said).toEqual([]);
+    expect((await problems({}, services(91))).said).toEqual([
+      expect.stringMatching(/^NamesLeftOut: More than 90 Services select ml\/a: /),
+    ]);
+  });
+
   test('Secrets that are too large together', async () => {
     const ports = Array.from({ length: 16 }, (_, at) => ({
       containerPort: 8_000 + at,

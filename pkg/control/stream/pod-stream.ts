@@ -123,7 +123,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     if (!socket.write(frame)) stalledAt ??= clock.monotonic();
   };
   /** One that the sidecar would not take would end this stream, and each after it. @returns whether it was sent */
-  const write = (message: DownMessage): boolean => {
+  const tryWrite = (message: DownMessage): boolean => {
     const frame = encodeFrame(message);
     if (!isTaken(frame)) {
       observer.unsent(message.type);
@@ -133,6 +133,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     writeFrame(message.type, frame);
     return true;
   };
+  const write = (message: DownMessage): void => void tryWrite(message);
   const full = (): boolean => stalledAt !== undefined;
   const place = options.approvals?.connect({
     pod,
@@ -254,7 +255,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     const seen = options.grants?.seen() ?? {};
     sent.grantsSeen = JSON.stringify(seen);
     // Without any is the stricter of the two mistakes: old ones end.
-    if (!write({ type: 'grants', grants, seen })) write({ type: 'grants', grants: [], seen });
+    if (!tryWrite({ type: 'grants', grants, seen })) write({ type: 'grants', grants: [], seen });
   };
   /** A sidecar that has seen more elsewhere takes nothing from here until this replica has caught up: then it is said again. */
   const repeatGrants = (): void => {
