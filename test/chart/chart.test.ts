@@ -243,6 +243,8 @@ describe('names and ports', () => {
       const names = defaults.filter((one) => one.kind === kind).map(({ metadata }) => metadata.name);
       expect(names.sort()).toEqual([...controlPlane.admissionPolicies, 'sidegate-parameters-watch'].sort());
     }
+    const plain = defaults.filter(({ kind }) => kind.endsWith('WebhookConfiguration')).flatMap((one) => one.webhooks);
+    expect(plain.map(({ name }: KubeObject) => name).sort()).toEqual([...controlPlane.webhooks].sort());
     const webhooks = render({ breakGlassGroup: 'sre' })
       .filter(({ kind }) => kind.endsWith('WebhookConfiguration'))
       .flatMap((one) => one.webhooks);
