@@ -76,7 +76,7 @@ async function start(
   const controller = await startController({
     client: {
       ...client,
-      async page<T>(...asked: Parameters<KubeClient['page']>) {
+      async page<T extends KubeObject>(...asked: Parameters<KubeClient['page']>) {
         const page = await client.page<T>(...asked);
         return { ...page, ...(listed.version !== undefined && { resourceVersion: listed.version }) };
       },
