@@ -1,7 +1,10 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
+import { describeError } from '../../pkg/base/index.ts';
 import { readFlags, usageOf } from '../../pkg/process/index.ts';
 import type { Address, Parsed } from '../../pkg/process/index.ts';
+import { parseReceivers } from '../../pkg/recorder/index.ts';
+import type { ReceiverSettings } from '../../pkg/recorder/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
 export interface Settings {
@@ -26,6 +29,10 @@ export interface Settings {
   readonly retentionDays: number;
   /** Of namespaces that have their own. */
   readonly namespaceDays: Readonly<Record<string, number>>;
+  /** Where the log is shipped to. */
+  readonly ship: readonly ReceiverSettings[];
+  /** Folder with their secrets. */
+  readonly shipSecrets: string;
   readonly logLevel: LogLevel;
 }
 
@@ -45,6 +52,8 @@ const flags = {
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   'retention-days': { help: 'days after which lines are deleted; their proof stays; 0: never', fallback: '0' },
   'namespace-retention': { help: 'days of namespaces that have their own: NAMESPACE=DAYS, with commas', fallback: '' },
+  ship: { help: 'receivers of the log, as JSON (docs/siem.md)', fallback: '[]' },
+  'ship-secrets': { help: 'folder with their secrets', fallback: '/etc/sidegate/ship' },
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
 } as const;
 
@@ -66,6 +75,12 @@ export function parseSettings(
     if (namespace === undefined) faults.push('--namespace-retention must be NAMESPACE=DAYS, with commas');
     else namespaceDays[namespace] = Number(days);
   }
+  let ship: readonly ReceiverSettings[] = [];
+  try {
+    ship = parseReceivers(read.text('ship'));
+  } catch (error) {
+    faults.push(`--${describeError(error)}`);
+  }
   const settings: Settings = {
     data: read.text('data'),
     tls: read.text('tls'),
@@ -79,6 +94,8 @@ export function parseSettings(
     admin: read.address('admin'),
     retentionDays,
     namespaceDays,
+    ship,
+    shipSecrets: read.text('ship-secrets'),
     logLevel: read.logLevel('log-level'),
   };
   return faults.length > 0 ? { faults } : { settings };
