@@ -1,6 +1,6 @@
 // The recorder: reads its settings, opens the store, takes records in until it is told to stop.
 import { createPrivateKey } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
@@ -17,11 +17,11 @@ import {
   keepAuthorities,
   keepHeads,
   keepUp,
-  openSqliteStore,
   recorderMetrics,
   watchVanished,
 } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
+import { openStore } from './open-store.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { shipLog } from './ship.ts';
@@ -34,9 +34,6 @@ function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAcce
   return inClusterAccess({ host, port: process.env['KUBERNETES_SERVICE_PORT'] });
 }
 
-/** In the image the thread that searches is a bundle of its own, and this file a chunk in the folder beside it. */
-const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('../recorder-search.js', import.meta.url) };
-
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
   const meters = createMeters();
@@ -48,8 +45,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
   });
   const trust = watchTrust(settings.trust, clock, logger);
-  mkdirSync(settings.data, { recursive: true, mode: 0o700 });
-  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock, ...thread });
+  const store = await openStore(settings, clock);
   const committer = createCommitter({
     store,
     clock,

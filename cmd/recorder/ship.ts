@@ -7,14 +7,15 @@ import type { Settings } from './settings.ts';
 
 /** Ships the log to all receivers, each at its own pace, and counts. @returns how to stop */
 export function shipLog(options: {
-  readonly settings: Pick<Settings, 'ship' | 'shipSecrets' | 'data'>;
+  readonly settings: Pick<Settings, 'ship' | 'shipSecrets' | 'store'>;
   readonly store: RecordStore;
   readonly meters: Meters;
   readonly clock: Clock;
   readonly logger: Logger;
 }): () => Promise<void> {
   const { settings, store, meters, clock, logger } = options;
-  if (settings.ship.length === 0) return () => Promise.resolve();
+  if (settings.ship.length === 0 || !('data' in settings.store)) return () => Promise.resolve();
+  const { data } = settings.store;
   const receiver = { name: 'receiver', values: settings.ship.map(({ name }) => name) };
   const results = ['taken', 'dead'];
   const shipped = meters.counter('sidegate_recorder_shipped_total', 'Events that receivers took, or never will.', [
@@ -25,7 +26,7 @@ export function shipLog(options: {
     receiver,
   ]);
   const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((one) => {
-    const path = join(settings.data, `ship-${one.name}`);
+    const path = join(data, `ship-${one.name}`);
     const keep = deadLetters(`${path}.dead.jsonl`);
     const shipper = startShipper({
       receiver: one,
@@ -33,9 +34,9 @@ export function shipLog(options: {
       cursor: fileCursor(`${path}.cursor`),
       clock,
       logger,
-      onDead(events) {
+      onDead(events, lost) {
         keep(events);
-        shipped.add([one.name, 'dead'], events.length);
+        shipped.add([one.name, 'dead'], lost);
       },
       onSent: (events) => shipped.add([one.name, 'taken'], events),
       onFailure: () => failures.add([one.name]),

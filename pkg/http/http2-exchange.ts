@@ -32,6 +32,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   readonly headers: IncomingHttpHeaders;
   readonly clientCertificate: Uint8Array | undefined;
   readonly hasBody: boolean;
+  place = -1;
   readonly #host: ExchangeHost;
   readonly #stream: ServerHttp2Stream;
   readonly #closing = new CloseListeners();

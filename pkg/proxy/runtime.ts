@@ -18,6 +18,8 @@ import { compileScanner } from '../detect/index.ts';
 import { sealingKey } from '../seal/index.ts';
 import type { SealingKey } from '../seal/index.ts';
 import { CleanTexts } from './clean-texts.ts';
+import { readings, withheld } from './readings.ts';
+import type { KeptText } from './session.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
 
 /**
@@ -36,8 +38,10 @@ export interface Runtime {
   readonly sealing: SealingKey | undefined;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
-  /** Words of the caller's outside of its prompt, such as paths and names of models, as they are recorded. */
+  /** Words of the caller's outside of its prompt, such as paths, queries and names of models, as they are recorded. */
   forRecord(text: string): string;
+  /** The query of a request's target, as a text of it that is recorded. */
+  queryForRecord(query: string): readonly KeptText[];
   /** The same where people can be asked: findings of the rules that need an approver are noted, and stop nothing. */
   reviewViews(plan: ResponsePlan): ResponseViews;
 }
@@ -52,8 +56,8 @@ export interface RequestViews {
   readonly sealed: View | undefined;
   /** Short texts in which `act` finds nothing. */
   readonly clean: CleanTexts;
-  /** Short request targets in which, read as servers read them, `act` finds nothing. */
-  readonly cleanTargets: CleanTexts;
+  /** Short targets and headers in which, read as servers read them, `act` finds nothing. */
+  readonly cleanReadings: CleanTexts;
 }
 
 export interface ResponseViews {
@@ -86,6 +90,9 @@ export interface RuntimeOptions {
   /** Tells that the newest snapshot could not be put into force: nothing is, and what is under way must end. */
   readonly onFault?: () => void;
 }
+
+/** Text of a request in the record that holds the query of its target. */
+const queryLane = 'url.query';
 
 /** Stands in `[…]` where the model's own credential would have left. */
 export const credentialRuleId = 'sidegate/credential';
@@ -277,6 +284,16 @@ export function compileViews(
     responseCache.set(plan, views);
     return views;
   };
+  const forRecord = (text: string): string => {
+    const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
+    if (cleanRecord.has(text)) return text;
+    const masked = (one: string): string => record.mask(one, 'prose', 'complete').text;
+    const [, ...others] = readings(text);
+    if (others.some((one) => masked(one) !== one)) return withheld;
+    const kept = masked(text);
+    if (kept === text) cleanRecord.add(text);
+    return kept;
+  };
   return {
     snapshot,
     scanner,
@@ -298,18 +315,17 @@ export function compileViews(
         pair: scanner.pair(act, kept),
         sealed,
         clean: new CleanTexts(),
-        cleanTargets: new CleanTexts(),
+        cleanReadings: new CleanTexts(),
       };
       requestCache.set(plan, views);
       return views;
     },
     responseViews,
-    forRecord(text) {
-      const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
-      if (cleanRecord.has(text)) return text;
-      const masked = record.mask(text, 'prose', 'complete').text;
-      if (masked === text) cleanRecord.add(text);
-      return masked;
+    forRecord,
+    queryForRecord(query) {
+      if (query === '') return [];
+      const text = forRecord(query);
+      return [{ id: queryLane, text, raw: sealed?.mask(query, 'prose', 'complete').text ?? text }];
     },
     reviewViews(plan) {
       const known = reviewCache.get(plan);

@@ -84,17 +84,32 @@ export interface ModelHeaders {
   readonly credentialSent: boolean;
 }
 
+/** What of a request's headers guards read and the model gets, credentials apart. Where every policy observes, that is all of them. */
+export function headersToModel({ snapshot }: Runtime, incoming: IncomingHttpHeaders): OutgoingHttpHeaders {
+  if (snapshot.enforcing) return requestHeadersToModel(incoming);
+  const headers = everyHeader(incoming);
+  for (const name of callersOwn) Reflect.deleteProperty(headers, name);
+  return headers;
+}
+
+export interface ModelHeadersOptions {
+  readonly incoming: IncomingHttpHeaders;
+  /** See {@link headersToModel}. */
+  readonly passed: OutgoingHttpHeaders;
+  readonly hosted: boolean;
+  readonly session: Session;
+}
+
 /**
- * The caller's credential out, the model's in. Where every policy observes, all headers go on, and whoever is not sent the model's
- * credential keeps its own: never to a hosted endpoint, which is not the pod's.
+ * The caller's credential out, the model's in. Where every policy observes, whoever is not sent the model's credential keeps its
+ * own: never to a hosted endpoint, which is not the pod's.
  *
  * @throws RefusedError credential_unavailable, access_denied
  */
 export function modelHeaders(
   runtime: Runtime,
   access: Allowed,
-  incoming: IncomingHttpHeaders,
-  { hosted, session }: { readonly hosted: boolean; readonly session: Session },
+  { incoming, passed, hosted, session }: ModelHeadersOptions,
 ): ModelHeaders {
   const { snapshot } = runtime;
   if (!access.credential && hosted) throw new RefusedError('access_denied', { rule: 'default' });
@@ -105,15 +120,21 @@ export function modelHeaders(
     if (snapshot.enforcing || hosted) throw new RefusedError('credential_unavailable');
     session.observe([{ reason: 'credential_unavailable', rule: 'default' }]);
   }
-  const headers = snapshot.enforcing ? requestHeadersToModel(incoming) : everyHeader(incoming);
-  const sent = credential !== undefined && value !== undefined;
-  if (sent || hosted) for (const name of callersOwn) Reflect.deleteProperty(headers, name);
-  if (sent) headers[credential.header] = credential.prefix + value;
-  return { headers, credentialSent: sent };
+  const headers = { ...passed };
+  if (credential !== undefined && value !== undefined) {
+    for (const name of billing) Reflect.deleteProperty(headers, name);
+    headers[credential.header] = credential.prefix + value;
+    return { headers, credentialSent: true };
+  }
+  if (!snapshot.enforcing && !hosted) for (const name of callersOwn) headers[name] = incoming[name];
+  return { headers, credentialSent: false };
 }
 
 /** What tells the model who calls; no other server needs to know. */
 const callersOwn = [...credentialHeaders, 'cookie'];
+
+/** Whose account a hosted model charges: with a key of ours that is not the caller's to say. */
+const billing = ['openai-organization', 'openai-project'];
 
 /** What the wire was to be where every policy observes, and was not. */
 export function observeWire(

@@ -4,7 +4,7 @@ import { RefusedError } from '../core/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { PassthroughTraffic, UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
-import { abortCause } from './answer.ts';
+import { abortCause, cutOutcome } from './answer.ts';
 import type { Admission, Demand } from './limits.ts';
 import type { LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
@@ -16,7 +16,7 @@ import type { Runtime } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /**
  * WebSocket handshakes. Frames of a WebSocket are not read here, so one passes only where a rule allows its route to
@@ -52,8 +52,10 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
   let entry: LiveRequest | undefined;
   const finish = (outcome: SessionEnd['outcome'], status: number, error?: RefusedError): void => {
     if (session.ended) return;
-    admission?.settle(0);
-    observed?.settle(0);
+    // Nobody reads how many tokens they were: a quarter of the bytes, both ways.
+    const used = Math.ceil((session.exchange.bytesIn + session.exchange.bytesOut) / 4);
+    admission?.settle(used);
+    observed?.settle(used);
     if (entry !== undefined) live.remove(entry);
     session.end(outcome, status, error?.code);
     metrics.requestEnded(session.operation, error?.code, decisionOf(outcome, session.wouldRefuse));
@@ -77,8 +79,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const { code } = error;
     if (code.startsWith('upstream_')) metrics.upstreamError(code);
     metrics.aborted(abortCause(code));
-    // Both sides of a WebSocket end with it; the model's failure is the only one that is not an end on purpose.
-    finish(code.startsWith('upstream_') ? 'failed' : 'ended', traffic === undefined ? 0 : 101, error);
+    finish(cutOutcome(code), traffic === undefined ? 0 : 101, error);
     upgrade.destroy();
   };
   upgrade.onClose((how) => {
@@ -117,7 +118,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (mustBeRead(runtime, access, caller, plan)) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
-    const demand: Demand = { promptBytes: 0, maxOutputTokens: undefined, count: 1, generates: false };
+    const demand: Demand = {
+      promptBytes: 0,
+      maxOutputTokens: undefined,
+      outputBound: undefined,
+      count: 1,
+      generates: false,
+      countsInput: true,
+    };
     const outcome = await options.limiter.admit(access, caller, demand);
     if (outcome.kind === 'refused') {
       session.act(outcome.rule, 'limited', outcome.reason);
@@ -140,12 +148,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
     if (ended !== undefined) throw new RefusedError(ended);
     session.act('sidegate/uninspected', 'flagged');
-    session.begin([]);
-    const { headers } = modelHeaders(runtime, access, upgrade.headers, {
+    session.begin(runtime.queryForRecord(query));
+    const { headers } = modelHeaders(runtime, access, {
+      incoming: upgrade.headers,
+      passed: headersToModel(runtime, upgrade.headers),
       hosted: target.hosted,
       session,
     });
-    entry = { runtime, facts, plan, end: (code) => end(new RefusedError(code)) };
+    entry = { runtime, facts, plan, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {

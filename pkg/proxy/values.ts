@@ -19,6 +19,10 @@ const nothingFound = { hits: [], passes: true } as const;
 
 type Path = readonly (string | number)[];
 
+function removal({ kind, start, end }: JsonNode): JsonEdit {
+  return { start, end, text: kind === 'array' ? '[]' : 'null' };
+}
+
 export class ValueReader {
   readonly #views: ResponseViews;
 
@@ -56,7 +60,7 @@ export class ValueReader {
       this.#fields(root, [], edits, hits, undefined);
       stopped ??= hits.find((hit) => this.#view.spec.stop[hit.rule] === 1);
     }
-    if (guarded) for (const node of answer.integerArrays) edits.push({ start: node.start, end: node.end, text: '[]' });
+    if (guarded) for (const node of answer.integerArrays) edits.push(removal(node));
     return edits.length === 0 && hits.length === 0 && stopped === undefined ? clean : { edits, hits, stopped };
   }
 

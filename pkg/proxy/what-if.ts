@@ -55,6 +55,7 @@ export function createJudge(snapshot: Snapshot): Judge {
         view,
         bytes,
         target,
+        headers: {},
         plan,
         views: requestViews(plan, snapshot.responsePlan(caller).record),
         rules: scanner.rules,

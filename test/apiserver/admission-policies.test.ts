@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { checkFinalState, draw, inject, injectedAnnotation, parseChartOptions } from '../../pkg/inject/index.ts';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
+import { foreignInits, istioInit, linkerdInit } from '../../pkg/inject/testing/network-inits.ts';
 import { changed, model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
 import { second, tamperings } from '../../pkg/inject/testing/tamperings.ts';
@@ -175,6 +176,12 @@ describe('a pod that was injected', () => {
       { containers: [model({ securityContext: { capabilities: { add: ['CAP_SYS_ADMIN'], drop: ['ALL'] } } })] },
       'capability',
     ],
+    [
+      'CAP_SYS_MODULE',
+      { containers: [model({ securityContext: { capabilities: { add: ['CAP_SYS_MODULE'], drop: ['ALL'] } } })] },
+      'capability',
+    ],
+    ['a folder of the node', { volumes: [{ name: 'mine', hostPath: { path: '/var/lib/kubelet/pods' } }] }, 'host_path'],
     ['a port of ours', { containers: [model({ ports: [{ containerPort: 17450 }] })] }, 'reserved_port'],
     ['windows', { os: { name: 'windows' } }, 'windows'],
     [
@@ -204,6 +211,72 @@ describe('a pod that was injected', () => {
     // The server names one refusal: that of our own containers may come first.
     expect(messages).toMatch(new RegExp(`\\[(${code}|port_map|raw_sockets)\\]|Windows|windows`));
   });
+});
+
+describe("a mesh's network init", () => {
+  const mine = [
+    { name: 'mine', emptyDir: {} },
+    { name: 'linkerd-proxy-init-xtables-lock', emptyDir: {} },
+  ];
+  /** The pod as it would be if injection let everything pass. */
+  const withInit = (container: Json): Json =>
+    changed(good(), (copy: { spec: { initContainers: Json[]; volumes: Json[] } }) => {
+      copy.spec.initContainers.unshift(container);
+      copy.spec.volumes.push(...mine);
+    });
+
+  test.each([istioInit(), linkerdInit()])('passes as its injector writes it: $name', async (container) => {
+    const answer = await dry(withInit(container));
+    expect([answer.status, answer.message]).toEqual([201, '']);
+  });
+
+  test.each(foreignInits)('is refused with %s', async (_, container) => {
+    expect((await dry(withInit(container))).message).toMatch(/\[(capability|raw_sockets|change_user|order)\]/);
+  });
+});
+
+test('the controller writes what it keeps, and not what says what it may do', async () => {
+  const controller = await server.as({
+    user: `system:serviceaccount:${release}:sidegate-controller`,
+    groups: ['system:masters'],
+  });
+  const maps = `/api/v1/namespaces/${release}/configmaps`;
+  const change = { data: { changeUser: 'Always' } };
+  const refused = [
+    await controller.request('PATCH', `${maps}/sidegate-parameters`, change, 'application/merge-patch+json'),
+    await controller.request('DELETE', `${maps}/sidegate-parameters`),
+    await controller.request('POST', maps, { metadata: { name: 'sidegate-options' } }),
+  ];
+  for (const { message } of refused) expect(message).toContain('[parameters]');
+  expect((await controller.request('POST', maps, { metadata: { name: 'sidegate-acks-x' } })).status).toBe(201);
+  // The chart's own writer is not the controller.
+  const chartOwn = await server.client.request(
+    'PATCH',
+    `${maps}/sidegate-parameters`,
+    {},
+    'application/merge-patch+json',
+  );
+  expect(chartOwn.status).toBe(200);
+});
+
+test('a folder of the node passes where the chart names it', async () => {
+  const at = `/api/v1/namespaces/${release}/configmaps/sidegate-parameters`;
+  const set = (hostPaths: string): Promise<unknown> =>
+    server.client.must('PATCH', at, { data: { hostPaths } }, 'application/merge-patch+json');
+  const of = (folder: string): Json =>
+    changed(good(), (copy: { spec: { volumes: Json[] } }) => {
+      copy.spec.volumes.push({ name: 'cache', hostPath: { path: folder } });
+    });
+  await set('/models\n/data');
+  try {
+    await eventually('it passes', async () => (await dry(of('/models'))).status === 201);
+    expect((await dry(of('/data'))).status).toBe(201);
+    for (const folder of ['/', '/models/below', '/models/', '/mod'])
+      expect((await dry(of(folder))).message).toContain('[host_path]');
+  } finally {
+    await set('');
+    await eventually('it does not', async () => (await dry(of('/models'))).status >= 400);
+  }
 });
 
 describe('where the chart requires it', () => {

@@ -261,9 +261,13 @@ describe('the model’s credential', () => {
 
   test('takes the place of the caller’s', async () => {
     const token = await keyed.token();
-    await keyed.post(path, ask, { token, headers: { 'x-api-key': token, cookie: 'a=1', 'x-tenant': 't' } });
+    await keyed.post(path, ask, {
+      token,
+      headers: { 'x-api-key': token, cookie: 'a=1', 'openai-project': 'p', 'x-tenant': 't' },
+    });
     expect(keyed.model.seen.at(-1)?.headers).toMatchObject({ authorization: `Bearer ${key}`, 'x-tenant': 't' });
-    for (const name of ['x-api-key', 'cookie']) expect(keyed.model.seen.at(-1)?.headers[name]).toBeUndefined();
+    for (const name of ['x-api-key', 'cookie', 'openai-project'])
+      expect(keyed.model.seen.at(-1)?.headers[name]).toBeUndefined();
   });
 
   test('that cannot be read leaves the caller its own', async () => {

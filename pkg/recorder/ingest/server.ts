@@ -7,7 +7,14 @@ import { TLSSocket } from 'node:tls';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { TlsMaterial, TlsMaterialSource } from '../../pki/index.ts';
 import { controlPlane } from '../../contract/index.ts';
-import { missedBeats, podsPath, recordHeartbeatMs, recordPath, recordProtocol } from '../../wire/index.ts';
+import {
+  refuseSocket,
+  missedBeats,
+  podsPath,
+  recordHeartbeatMs,
+  recordPath,
+  recordProtocol,
+} from '../../wire/index.ts';
 import { createPodReports } from '../pods/pod-reports.ts';
 import type { RecordStore } from '../store/index.ts';
 import { createSidecarAuthenticator, namesSource } from './authenticate.ts';
@@ -176,7 +183,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     const refuse = (status: string, why: IngestRefusal): void => {
       observer.refused(why);
       logger.info('a connection was refused', { why, address: request.socket.remoteAddress ?? 'unknown' });
-      socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      refuseSocket(socket, `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`, clock);
     };
     if (request.method !== 'GET' || request.url !== recordPath || head.length > 0)
       return refuse('404 Not Found', 'http');

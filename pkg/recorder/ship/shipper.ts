@@ -24,8 +24,8 @@ export interface ShipperOptions {
   readonly cursor: Cursor;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Keeps what a receiver will never take; called before the cursor moves over it. */
-  readonly onDead: (events: readonly ShippedEvent[]) => void;
+  /** Keeps what a receiver will never take; called before the cursor moves over it. `lost` of them: which, it may not say. */
+  readonly onDead: (events: readonly ShippedEvent[], lost: number) => void;
   readonly onSent?: (events: number) => void;
   readonly onFailure?: () => void;
   /** How often it looks where nothing came; default 1 s. */
@@ -65,12 +65,11 @@ export function startShipper(options: ShipperOptions): Shipper {
     const result = await receiver.send(events, abort.signal);
     if (result === 'taken') return options.onSent?.(events.length);
     if (typeof result === 'number') {
-      // Which ones it does not say.
-      options.onDead(events);
+      options.onDead(events, result);
       options.onSent?.(events.length - result);
       return;
     }
-    if (events.length === 1) return options.onDead(events);
+    if (events.length === 1) return options.onDead(events, 1);
     const half = events.length >> 1;
     await deliver(events.slice(0, half));
     await deliver(events.slice(half));

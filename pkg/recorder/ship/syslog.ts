@@ -53,8 +53,6 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
           port: options.port,
           servername: options.host,
           minVersion: 'TLSv1.2',
-          // Our side ends when we say so: that the receiver ended first is to be seen.
-          allowHalfOpen: true,
           ...(ca === undefined ? {} : { ca }),
           ...options.certificate(),
         });

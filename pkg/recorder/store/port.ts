@@ -24,8 +24,8 @@ export interface RecordStore {
   presentSources(): Promise<readonly string[]>;
   /** Chains of pods that were said to be gone before `before`, and of which the log does not say yet what never came. */
   departed(before: number, atMost: number): Promise<readonly DepartedChain[]>;
-  /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. */
-  settle(chain: Pick<DepartedChain, 'source' | 'chain'>, additions: readonly Addition[]): Promise<void>;
+  /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. Nothing, where it has moved on. */
+  settle(chain: Pick<DepartedChain, 'source' | 'chain' | 'stored'>, additions: readonly Addition[]): Promise<void>;
   /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. A search does it first, within a second. */
   index(): Promise<boolean>;
   search(query: SessionQuery): Promise<SessionPage>;

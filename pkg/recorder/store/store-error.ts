@@ -8,6 +8,8 @@ export type StoreErrorCode =
   | 'not_found'
   /** What was to be added does not follow on what is there. */
   | 'moved'
+  /** The database cannot keep what it was given. */
+  | 'refused'
   /** A question that cannot be asked: the message says what of it. */
   | 'query'
   /** What is in the store contradicts itself. */

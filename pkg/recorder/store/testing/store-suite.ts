@@ -281,6 +281,15 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await expect(store.search({ cursor: "1'; DROP", limit: 1 })).rejects.toMatchObject({ code: 'query' });
     });
 
+    test('with half a character in a name stop nobody, and are found', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [{ id: sessionId(1), model: 'llama-\ud800', groups: ['\udc00', 'g'.repeat(9_000)] }]),
+      ]);
+      expect(await find({ model: 'llama-\ud800' })).toEqual([sessionId(1)]);
+      expect(await find({ group: '\udc00' })).toEqual([sessionId(1)]);
+    });
+
     test('that a sidecar begins twice stop nobody', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
@@ -288,6 +297,60 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({})).toEqual(expect.arrayContaining([sessionId(1), sessionId(2)]));
       expect(await find({ user: 'ana' })).toContain(sessionId(1));
       expect(await linesOf(sessionId(1))).toHaveLength(6);
+    });
+  });
+
+  describe(`${name}: pods`, () => {
+    test('that are gone are departed until the log says what never came, once', async () => {
+      const [chain, unheard] = [testChain('a'), testChain('b')];
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const stored = chain.point();
+      chain.lines(sessionEvents({ id: sessionId(2) }));
+      const known = chain.point();
+      const head = { source, namespace: 'ml', pod: 'llama-0', chain: chain.name, ...known };
+      const later = testTime + 60_000;
+      await store.learn(
+        { heads: [head, { ...head, source: 'spiffe://two', chain: unheard.name }], gone: [] },
+        testTime,
+      );
+      expect([...(await store.presentSources())].sort()).toEqual(['spiffe://two', source].sort());
+      expect(await store.departed(later, 10)).toEqual([]);
+      const gone = [source, 'spiffe://two', 'spiffe://three'].map((one) => ({ source: one, at: testTime + 5 }));
+      await store.learn({ heads: [], gone }, testTime + 10);
+      expect(await store.presentSources()).toEqual([]);
+      expect(await store.departed(testTime + 10, 10)).toEqual([]);
+      const departed = await store.departed(later, 10);
+      const one = departed.find((found) => found.source === source);
+      expect(one).toMatchObject({ chain: chain.name, stored, known, gone: testTime + 5 });
+      expect(one?.tail).toContain('"type":"end"');
+      expect(departed).toContainEqual({
+        source: 'spiffe://two',
+        chain: unheard.name,
+        stored: { sequence: 0, hash: namedStart(unheard.name).hash },
+        known,
+        gone: testTime + 5,
+        tail: undefined,
+      });
+      if (one === undefined) throw new Error('departed');
+      const entry = {
+        type: 'vanished',
+        at: later,
+        source,
+        chain: chain.name,
+        stored: 3,
+        known: 6,
+        hash: known.hash,
+        ended: false,
+        gone: one.gone,
+      } as const;
+      await store.settle(one, [{ entry }]);
+      expect((await store.departed(later, 10)).map((left) => left.source)).toEqual(['spiffe://two']);
+      expect((await store.log()).size).toBe(2);
+      // What was stored when it was heard of is no news; what was not is.
+      await store.learn({ heads: [{ ...head, ...stored }], gone: [] }, later);
+      expect(await store.departed(later, 10)).toHaveLength(1);
+      await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
+      expect(await store.departed(later, 10)).toHaveLength(2);
     });
   });
 
