@@ -1,6 +1,5 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
-import { describeError } from '../../pkg/base/index.ts';
 import { readFlags, usageOf } from '../../pkg/process/index.ts';
 import type { Address, Parsed } from '../../pkg/process/index.ts';
 import { parseReceivers } from '../../pkg/recorder/index.ts';
@@ -81,7 +80,7 @@ export function parseSettings(
   try {
     ship = parseReceivers(read.text('ship'));
   } catch (error) {
-    faults.push(`--${describeError(error)}`);
+    faults.push(`--${(error as Error).message}`);
   }
   const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
   if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
