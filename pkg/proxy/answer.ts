@@ -101,7 +101,7 @@ export class Answer implements LiveRequest {
   #maskMs = 0;
   #over = false;
   usage: Usage | undefined = undefined;
-  textUnits = 0;
+  textBytes = 0;
 
   constructor(options: AnswerOptions) {
     this.#options = options;
@@ -273,6 +273,7 @@ export class Answer implements LiveRequest {
     }
     session.observe([{ reason: error.code, rule: 'default' }]);
     this.#raw = true;
+    this.textBytes = this.#stream?.textBytes ?? 0;
   }
 
   /** In Observe mode: the rest of it as it comes, behind what waits. */
@@ -329,6 +330,7 @@ export class Answer implements LiveRequest {
   }
 
   #pass(chunk: Buffer): void {
+    if (this.#raw) this.textBytes += chunk.length;
     if (!this.#delivery.pass(chunk)) this.#call?.pause();
   }
 
@@ -369,7 +371,7 @@ export class Answer implements LiveRequest {
         this.#observeOrThrow(error);
       }
       this.usage = stream.usage;
-      this.textUnits = stream.textUnits;
+      this.textBytes = stream.textBytes;
       if (this.#beside) this.#recordBeside();
       else this.#flush();
     }
@@ -452,7 +454,7 @@ export class Answer implements LiveRequest {
       visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
     });
     this.usage = outcome.usage;
-    this.textUnits = outcome.textUnits;
+    this.textBytes = outcome.textBytes;
     this.#hits(outcome.hits);
     for (const { lane, text, raw } of outcome.record) this.#recorded(lane, text, raw);
     if (outcome.stopped !== undefined) throw new StoppedError(outcome.stopped);
@@ -470,6 +472,7 @@ export class Answer implements LiveRequest {
     }
     const read = typeRead(type);
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
+    this.textBytes = body.length;
     const acted = await maskLong(views.act, source, 'text', 'complete', turn);
     this.#hits(acted.hits);
     if (!page) {
@@ -505,7 +508,6 @@ export class Answer implements LiveRequest {
     metrics.aborted(abortCause(refused.code));
     if (refused.rule !== undefined) session.act(refused.rule, 'blocked');
     const { status } = reasons[refused.code];
-    const failed = status >= 500;
     this.#call?.abort();
     if (this.#streaming) this.#depart(); // what broke off while it was read is recorded, and does not leave
     if (this.#left && this.#stream === undefined) this.#delivery.cancel();
@@ -524,7 +526,7 @@ export class Answer implements LiveRequest {
       exchange.respond(response.status, response.headers, response.body);
     }
     this.#result({
-      outcome: failed ? 'failed' : 'ended',
+      outcome: cutOutcome(refused.code),
       status: this.#left ? this.#status : status,
       code: refused.code,
     });
@@ -562,7 +564,7 @@ export class Answer implements LiveRequest {
     buffers.give(this.#buffered, this.#owner);
     if (this.#stream !== undefined) {
       this.usage ??= this.#stream.usage;
-      this.textUnits = this.#stream.textUnits;
+      if (!this.#raw) this.textBytes = this.#stream.textBytes;
       metrics.streamClosed();
       metrics.heldAtMost(this.#held);
     }
@@ -577,6 +579,10 @@ function mayUse(runtime: Runtime, facts: Asked, model: string): boolean {
   if (facts.caller === undefined && isInside(facts.entrance)) return may('ListModels');
   return may('ListModels') && (may('Chat') || may('Completions') || may('Embeddings'));
 }
+
+/** How the record names the end of what had begun to leave and was cut for this reason. */
+export const cutOutcome = (code: ReasonCode): SessionEnd['outcome'] =>
+  reasons[code].status >= 500 ? 'failed' : 'ended';
 
 /** Who ended an answer. */
 export function abortCause(code: ReasonCode): AbortCause {

@@ -1,0 +1,53 @@
+import { auditFlags, auditUsage } from './audit/client.ts';
+import { clusterFlags, clusterUsage } from './cluster-command.ts';
+import type { Command, CommandIo, ExitCode } from './command.ts';
+import { parseFlags } from './flags.ts';
+import { backtestFlags, backtestUsage, runBacktest } from './policy-backtest.ts';
+import { readPolicies } from './read-policies.ts';
+
+const usage = `sidegate policy test FILE... --against WHAT [flags]
+
+Decides recorded sessions again, under the policies of the files, and says what would be otherwise: newly refused, held or masked, newly allowed or let
+through unmasked, by rule and by caller, with examples. Nothing is sent to a model.
+
+${backtestUsage}  -o, --output FORMAT  text (default) or json
+${auditUsage}${clusterUsage}
+Exit code: 0 nothing would be otherwise but for what --accept names, 1 something would or the files have faults, 2 not understood.
+`;
+
+const specs = {
+  ...backtestFlags,
+  output: { kind: 'text', short: 'o', choices: ['text', 'json'] },
+  ...auditFlags,
+  ...clusterFlags,
+} as const;
+
+function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
+  const parsed = parseFlags(args, specs, { name: 'FILE', least: 1, most: 1000 });
+  if ('help' in parsed) {
+    io.stdout(usage);
+    return 0;
+  }
+  if ('faults' in parsed) {
+    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
+    return 2;
+  }
+  const { flags } = parsed;
+  const { policies, faults } = readPolicies(flags.positionals, io);
+  if (faults.length > 0) {
+    io.stderr(`${faults.join('\n')}\n`);
+    return 1;
+  }
+  if (flags.text('against') === undefined) {
+    io.stderr('--against is missing: which sessions of the record\n');
+    return 2;
+  }
+  return runBacktest(policies, flags, io);
+}
+
+export const policyTestCommand: Command = {
+  name: 'policy test',
+  summary: 'what policies would have changed, by the record',
+  usage,
+  run,
+};
