@@ -1,7 +1,8 @@
-import type { ReasonCode, ResponsePlan } from '../core/index.ts';
+import type { CompiledProvider, ReasonCode, ResponsePlan } from '../core/index.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import type { Runtime } from './runtime.ts';
+import { provesTheSame } from './same-provider.ts';
 
 /** A request that policy let through and that is not over. */
 export interface LiveRequest {
@@ -92,15 +93,12 @@ export function stillAllowed(request: Pick<LiveRequest, 'runtime' | 'facts' | 'p
   if (
     caller !== undefined &&
     next.verifier !== request.runtime.verifier &&
-    !sameProvider(request.runtime, next, caller.provider)
+    !provesTheSame(providerOf(request.runtime, caller.provider), providerOf(next, caller.provider))
   )
     return false;
   if (accessOf(next.snapshot, request.facts).kind === 'deny') return false;
   return request.plan.coveredBy(next.snapshot.responsePlan(caller));
 }
 
-function sameProvider(before: Runtime, after: Runtime, id: string): boolean {
-  const find = (runtime: Runtime): string =>
-    JSON.stringify(runtime.snapshot.providers.find((provider) => provider.id === id) ?? null);
-  return find(before) !== 'null' && find(before) === find(after);
-}
+const providerOf = ({ snapshot }: Runtime, id: string): CompiledProvider | undefined =>
+  snapshot.providers.find((provider) => provider.id === id);
