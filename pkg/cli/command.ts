@@ -29,8 +29,30 @@ export interface CommandIo {
     readonly context?: string | undefined;
   }): Promise<Cluster>;
   readonly login: LoginIo;
+  readonly folder: FolderIo;
   /** One HTTP exchange, for asking a sidecar. @throws Error where there is no answer. */
   ask(request: HttpQuestion): Promise<HttpAnswer>;
+}
+
+/** What commands about a sidecar that runs on its own touch. All may throw as node:fs. */
+export interface FolderIo {
+  /** Name of the person to this machine. */
+  readonly user: string;
+  names(folder: string): readonly string[];
+  /** Whether anybody but its owner may write there. */
+  isWritableByOthers(path: string): boolean;
+  /** A new file that its owner alone may write. */
+  write(path: string, text: string): void;
+  remove(path: string): void;
+  /** One POST of JSON to a socket of the file system. @throws Error where there is no answer. */
+  ask(question: SocketQuestion): Promise<HttpAnswer>;
+}
+
+export interface SocketQuestion {
+  readonly socket: string;
+  readonly path: string;
+  readonly token: string;
+  readonly body: string;
 }
 
 export interface HttpQuestion {

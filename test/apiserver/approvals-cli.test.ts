@@ -7,6 +7,7 @@ import type { ApiServer } from '../cluster/api-server.ts';
 import { apply, ofKind, renderChart } from './admission-chart.ts';
 import { installDefinitions } from './custom-resources.ts';
 import { noLogin } from '../support/no-login.ts';
+import { noFolder } from '../support/no-folder.ts';
 
 // The commands about approvals and access, as people with the chart's roles type them.
 
@@ -49,6 +50,7 @@ async function sidegate(user: string, ...args: string[]) {
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster,
     ask: () => Promise.reject(new Error('nobody is there')),
   });

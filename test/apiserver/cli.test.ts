@@ -7,6 +7,7 @@ import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { installDefinitions } from './custom-resources.ts';
 import { noLogin } from '../support/no-login.ts';
+import { noFolder } from '../support/no-folder.ts';
 
 // The commands that ask a cluster, against a real API server, with a kubeconfig as a person has it.
 
@@ -31,6 +32,7 @@ async function sidegate(line: string, more: Partial<CommandIo> & { kubeconfig?: 
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster,
     ask: () => Promise.reject(new Error('nobody is there')),
     ...more,

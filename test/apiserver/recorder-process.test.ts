@@ -26,6 +26,7 @@ import type { ControllerProcess } from './controller-process.ts';
 import { serviceAccountFolder } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
 import { noLogin } from '../support/no-login.ts';
+import { noFolder } from '../support/no-folder.ts';
 
 // The bundled recorder with what the controller makes for it and the chart's roles; records of a sidecar's own code; and the
 // auditor's commands through the API server's service proxy.
@@ -276,6 +277,7 @@ async function sidegate(line: string, kubeconfig = server.kubeconfig) {
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     async openCluster(choice) {
       const cluster = await openCluster(choice);
       return { ...cluster, client: around(cluster.client) };

@@ -17,6 +17,7 @@ import type { Remote } from '../../pkg/remote/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { noLogin } from '../support/no-login.ts';
+import { noFolder } from '../support/no-folder.ts';
 import { assertionXml, audience as url, createSigningIdp, metadataXml, signed } from '../support/saml-idp.ts';
 import type { AssertionWords, SigningIdp } from '../support/saml-idp.ts';
 import { stopwatch, until } from '../support/wait.ts';
@@ -264,6 +265,7 @@ async function sidegate(user: string, ...args: string[]) {
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster,
     ask: () => Promise.reject(new Error('nobody is there')),
   });
