@@ -15,6 +15,7 @@ export const accessRevokeCommand: Command = {
   name: 'access revoke',
   summary: 'take access for a time back',
   usage,
+  names: 'Grant',
   run: storeCommand({
     usage,
     flags: {},

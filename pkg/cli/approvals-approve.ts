@@ -15,6 +15,7 @@ export const approvalsApproveCommand: Command = {
   name: 'approvals approve',
   summary: 'approve what waits: NAME, or grant/NAME',
   usage,
+  names: 'Undecided',
   run: storeCommand({
     usage,
     flags: { ...deciderFlags, 'break-glass': { kind: 'switch' } },

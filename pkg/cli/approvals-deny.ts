@@ -14,6 +14,7 @@ export const approvalsDenyCommand: Command = {
   name: 'approvals deny',
   summary: 'deny what waits: NAME, or grant/NAME',
   usage,
+  names: 'Undecided',
   run: storeCommand({
     usage,
     flags: { ...deciderFlags },

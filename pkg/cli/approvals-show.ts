@@ -47,6 +47,7 @@ export const approvalsShowCommand: Command = {
   name: 'approvals show',
   summary: 'what is to be decided, and by whom',
   usage,
+  names: 'Approval',
   run: storeCommand({
     usage,
     flags: outputFlags,

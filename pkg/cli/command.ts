@@ -71,10 +71,15 @@ export interface HttpAnswer {
 /** 0: done. 1: the answer is no (a fault was found). 2: the command was not understood. */
 export type ExitCode = 0 | 1 | 2;
 
+/** What a cluster knows by name; `Undecided`: approvals and grants that wait. */
+export type NameKind = 'Approval' | 'Undecided' | 'Grant' | 'Workload';
+
 export interface Command {
   /** Words that call it: `policy validate`. */
   readonly name: string;
   readonly summary: string;
   readonly usage: string;
+  /** What its positional argument names, for completion. */
+  readonly names?: NameKind;
   run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode>;
 }

@@ -65,7 +65,7 @@ export function storeCommand({ usage, flags: own, positionals, act }: StoreComma
 
 const objectFile = /^([a-z0-9][a-z0-9.-]{0,252})\.(?:ya?ml|json)$/;
 
-function folderClient(folder: string, io: CommandIo): ObjectStore {
+export function folderClient(folder: string, io: CommandIo): ObjectStore {
   const unknown = (): never => {
     throw new Error(`${folder}: a folder cannot be asked that`);
   };

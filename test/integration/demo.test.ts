@@ -195,7 +195,7 @@ print(answer.status, answer.read().decode())`,
     test('walks what needs no script', async () => {
       model.script = serve(['own-model']);
       const { code, out } = await demo({ UPSTREAM: model.url });
-      expect(out).toMatch(/\n\d\d as promised, 0 not, 4 n\/a\n/);
+      expect(out).toMatch(/\n\d\d as promised, 0 not, 5 n\/a\n/);
       expect(code).toBe(0);
       expect(model.seen.some((one) => one.body.includes('"model":"own-model"'))).toBe(true);
     }, 120_000);
