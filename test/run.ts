@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { chosenContext } from './cluster/context.ts';
 import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
+import { findPostgres, noPostgres } from './support/postgres.ts';
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 
@@ -33,6 +34,14 @@ function installValkey(): void {
   spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'], { stdio: 'ignore' });
   // Its service is not ours to run.
   spawnSync('service', ['redis-server', 'stop'], { stdio: 'ignore' });
+}
+
+/** So is the store that recorders share. */
+function installPostgres(): void {
+  if (findPostgres() !== undefined || process.getuid?.() !== 0 || !has('apt-get')) return;
+  spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'postgresql'], { stdio: 'ignore' });
+  spawnSync('service', ['postgresql', 'stop'], { stdio: 'ignore' });
 }
 
 function programsFault(names?: readonly string[]): string | undefined {
@@ -69,6 +78,9 @@ const runnable = (tiers: Readonly<Record<string, string | undefined>>): string[]
     return [];
   });
 installValkey();
+installPostgres();
+// Its tests are failures then.
+if (findPostgres() === undefined) notRun.push(`not run: ${noPostgres}`);
 buildCluster();
 /** What its tests run; the archive of setup-envtest lacks the last two. */
 const apiServerTier = ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm'];

@@ -47,6 +47,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
 
   const ending = endOnSignals(logger, async () => {
     await running.controller?.close(settings.drainMs);
+    limitStore?.close();
     client.close();
     await admin.close();
   });

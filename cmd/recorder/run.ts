@@ -1,6 +1,6 @@
 // The recorder: reads its settings, opens the store, takes records in until it is told to stop.
 import { createPrivateKey } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
@@ -17,11 +17,11 @@ import {
   keepAuthorities,
   keepHeads,
   keepUp,
-  openSqliteStore,
   recorderMetrics,
   watchVanished,
 } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
+import { openStore } from './open-store.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { watchTrust } from './trust.ts';
@@ -32,9 +32,6 @@ function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAcce
   if (host === undefined) throw new Error('this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig');
   return inClusterAccess({ host, port: process.env['KUBERNETES_SERVICE_PORT'] });
 }
-
-/** In the image the thread that searches is a bundle of its own, and this file a chunk in the folder beside it. */
-const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('../recorder-search.js', import.meta.url) };
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
@@ -47,8 +44,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
   });
   const trust = watchTrust(settings.trust, clock, logger);
-  mkdirSync(settings.data, { recursive: true, mode: 0o700 });
-  const store = openSqliteStore({ path: join(settings.data, 'record.db'), clock, ...thread });
+  const store = await openStore(settings, clock);
   const committer = createCommitter({
     store,
     clock,
@@ -107,7 +103,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onAnswered: (status) => answered.add([String(status)]),
   });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
-  meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => store.log().size);
+  meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
   meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
   meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
@@ -129,7 +125,12 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       return { ready: reasons.length === 0, reasons };
     },
   });
-  logger.info('recorder is up', { port: server.port, audit: audit.port, admin: admin.port, entries: store.log().size });
+  logger.info('recorder is up', {
+    port: server.port,
+    audit: audit.port,
+    admin: admin.port,
+    entries: (await store.log()).size,
+  });
 
   running.ending = endOnSignals(logger, async () => {
     await audit.close();

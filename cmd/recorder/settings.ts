@@ -5,8 +5,8 @@ import type { Address, Parsed } from '../../pkg/process/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
 export interface Settings {
-  /** Folder of the store. */
-  readonly data: string;
+  /** Folder of the embedded store, or the file that says where the database is (and PEM of its authorities; undefined: the public ones). */
+  readonly store: { readonly data: string } | { readonly database: string; readonly databaseCa: string | undefined };
   /** Folder with `tls.crt` and `tls.key`. */
   readonly tls: string;
   /** PEM of the authorities of sidecars. */
@@ -30,7 +30,9 @@ export interface Settings {
 }
 
 const flags = {
-  data: { help: 'folder of the store', required: true },
+  data: { help: 'folder of the embedded store' },
+  database: { help: 'file with postgres://user:password@host:5432/database, for a store that recorders share' },
+  'database-ca': { help: 'PEM file of the authorities of the database; unset: the public ones' },
   tls: { help: 'folder with tls.crt and tls.key of the recorder', required: true },
   trust: { help: 'PEM file of the authorities of sidecars', required: true },
   'log-key': { help: 'PEM file of the Ed25519 key that signs the log; unset: it is not signed' },
@@ -66,8 +68,11 @@ export function parseSettings(
     if (namespace === undefined) faults.push('--namespace-retention must be NAMESPACE=DAYS, with commas');
     else namespaceDays[namespace] = Number(days);
   }
+  const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
+  if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
+  if (databaseCa !== undefined && database === undefined) faults.push('--database-ca goes with --database');
   const settings: Settings = {
-    data: read.text('data'),
+    store: database === undefined ? { data: data ?? '' } : { database, databaseCa },
     tls: read.text('tls'),
     trust: read.text('trust'),
     logKey: read.optional('log-key'),

@@ -7,6 +7,8 @@ export { randomId } from './ids.ts';
 export { createLogger, silentLogger } from './log.ts';
 export type { LogFields, LogLevel, LogOptions, LogValue, Logger } from './log.ts';
 export { BoundedQueue } from './queue.ts';
+export { Roster } from './roster.ts';
+export type { Listed } from './roster.ts';
 export { Secret } from './secret.ts';
 export { JsonError, JsonNode, JsonParser, applyEdits, jsonValue, parseJson } from './json.ts';
 export type { JsonEdit, JsonErrorCode, JsonKind, JsonLimits, JsonValue } from './json.ts';

@@ -4,7 +4,7 @@ import { KubeError, resources } from '../kube/index.ts';
 import type { KubeObject } from '../kube/index.ts';
 import { clusterFlags, clusterUsage, systemNamespace, withCluster } from './cluster-command.ts';
 import type { Cluster, Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags, noPositionals } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 
 /** Where a sidecar that makes its own certificate keeps its authority. */
@@ -72,26 +72,18 @@ function write(text: string, from: string, flags: Flags, io: CommandIo): ExitCod
 }
 
 function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
-  const parsed = parseFlags(
-    args,
-    {
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: {
       ca: { kind: 'text' },
       system: { kind: 'text' },
       out: { kind: 'text' },
       bundle: { kind: 'switch' },
       ...clusterFlags,
     },
-    { name: 'nothing', least: 0, most: 0 },
-  );
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  if ('faults' in parsed) {
-    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const { flags } = parsed;
+    positionals: noPositionals,
+  });
+  if (typeof flags === 'number') return flags;
   const asksCluster = ['namespace', 'kubeconfig', 'context', 'system'].some((name) => flags.text(name) !== undefined);
   const file = flags.text('ca') ?? defaultCa;
   if (!asksCluster || flags.text('ca') !== undefined) {

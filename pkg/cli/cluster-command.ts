@@ -1,7 +1,7 @@
 import { describeError } from '../base/index.ts';
 import { isKubeError } from '../kube/index.ts';
 import type { Cluster, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags } from './asked-flags.ts';
 import type { FlagSpec, Flags } from './flags.ts';
 
 /** Where the chart's documents install Sidegate. */
@@ -31,16 +31,13 @@ interface ClusterCommand {
 /** The common part of commands that ask a cluster: flags, connection, and the server's refusals in words. */
 export function clusterCommand({ usage, flags: own, positionals, act }: ClusterCommand) {
   return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
-    const parsed = parseFlags(args, { ...own, ...clusterFlags }, positionals);
-    if ('help' in parsed) {
-      io.stdout(usage);
-      return 0;
-    }
-    if ('faults' in parsed) {
-      io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-      return 2;
-    }
-    return withCluster(parsed.flags, io, (cluster) => act(parsed.flags, cluster, io));
+    const flags = askedFlags(args, io, {
+      usage,
+      flags: { ...own, ...clusterFlags },
+      positionals,
+    });
+    if (typeof flags === 'number') return flags;
+    return withCluster(flags, io, (cluster) => act(flags, cluster, io));
   };
 }
 

@@ -11,6 +11,7 @@ import { approvalsWatchCommand } from './approvals-watch.ts';
 import { caCommand } from './ca.ts';
 import { auditExplainCommand } from './audit/explain.ts';
 import { auditExportCommand } from './audit/export.ts';
+import { auditKeygenCommand } from './audit/keygen.ts';
 import { auditReplayCommand } from './audit/replay.ts';
 import { auditHoldCommand, auditHoldsCommand, auditReleaseCommand } from './audit/hold.ts';
 import { auditSearchCommand } from './audit/search.ts';
@@ -60,6 +61,7 @@ export const commands: readonly Command[] = [
   auditReplayCommand,
   auditExplainCommand,
   auditExportCommand,
+  auditKeygenCommand,
   auditHoldsCommand,
   auditHoldCommand,
   auditReleaseCommand,

@@ -1,6 +1,7 @@
 import type { Command, ExitCode } from './command.ts';
 import { completeNames } from './complete-names.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags } from './asked-flags.ts';
+import type { Flags } from './flags.ts';
 
 /** A flag as a usage writes it: `  -o, --output FORMAT    json, yaml or wide`. Two may share a line; in the midst of a sentence it is none. */
 const flagPattern =
@@ -119,23 +120,25 @@ Prints what makes a shell complete commands and flags.
   --help    this text
 `;
 
+function scriptFor(flags: Flags): string | undefined {
+  const shell = flags.positionals[0] ?? '';
+  return Object.hasOwn(scripts, shell) ? scripts[shell] : undefined;
+}
+
 export const completionCommand: Command = {
   name: 'completion',
   summary: 'what makes a shell complete commands and flags',
   usage,
   run(args, io) {
-    const parsed = parseFlags(args, {}, { name: 'SHELL', least: 1, most: 1 });
-    if ('help' in parsed) {
-      io.stdout(usage);
-      return 0;
-    }
-    const script = 'faults' in parsed ? undefined : scripts[parsed.flags.positionals[0] ?? ''];
-    if (script === undefined) {
-      const faults = 'faults' in parsed ? parsed.faults : [`SHELL must be one of ${Object.keys(scripts).join(', ')}`];
-      io.stderr(`${faults.join('\n')}\n\n${usage}`);
-      return 2;
-    }
-    io.stdout(script);
+    const flags = askedFlags(args, io, {
+      usage,
+      flags: {},
+      positionals: { name: 'SHELL', least: 1, most: 1 },
+      faults: (given) =>
+        scriptFor(given) === undefined ? [`SHELL must be one of ${Object.keys(scripts).join(', ')}`] : [],
+    });
+    if (typeof flags === 'number') return flags;
+    io.stdout(scriptFor(flags) ?? '');
     return 0;
   },
 };

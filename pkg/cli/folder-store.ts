@@ -4,9 +4,9 @@ import { readYaml } from '../crd/index.ts';
 import { resources } from '../kube/index.ts';
 import type { KubeClient, KubeObject, KubeResource, ObjectRef } from '../kube/index.ts';
 import { decisionSocket } from '../local/index.ts';
+import { askedFlags } from './asked-flags.ts';
 import { clusterFlags, withCluster } from './cluster-command.ts';
 import type { CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
 import type { FlagSpec, Flags } from './flags.ts';
 
 /** Approvals and grants of a sidecar that runs on its own: a folder in place of a cluster. */
@@ -38,16 +38,12 @@ interface StoreCommand {
 /** As clusterCommand, with `--dir`. */
 export function storeCommand({ usage, flags: own, positionals, act }: StoreCommand) {
   return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
-    const parsed = parseFlags(args, { ...own, dir: { kind: 'text' }, ...clusterFlags }, positionals);
-    if ('help' in parsed) {
-      io.stdout(usage);
-      return 0;
-    }
-    if ('faults' in parsed) {
-      io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-      return 2;
-    }
-    const { flags } = parsed;
+    const flags = askedFlags(args, io, {
+      usage,
+      flags: { ...own, dir: { kind: 'text' }, ...clusterFlags },
+      positionals,
+    });
+    if (typeof flags === 'number') return flags;
     const folder = flags.text('dir');
     if (folder === undefined) {
       return withCluster(flags, io, ({ client, namespace }) =>

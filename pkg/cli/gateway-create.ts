@@ -5,7 +5,7 @@ import { resources } from '../kube/index.ts';
 import type { KubeObject } from '../kube/index.ts';
 import { clusterFlags, clusterUsage, systemNamespace, withCluster } from './cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 
 const port = 8_443;
@@ -163,17 +163,13 @@ function print(flags: Flags, namespace: string, image: string, io: CommandIo): E
 function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
   const text = { kind: 'text' } as const;
   const own = { url: text, secret: text, header: text, replicas: text, image: text, system: text };
-  const parsed = parseFlags(args, { ...own, ...clusterFlags }, { name: 'NAME', least: 1, most: 1 });
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  const faults = 'faults' in parsed ? parsed.faults : faultsOf(parsed.flags);
-  if ('faults' in parsed || faults.length > 0) {
-    io.stderr(`${faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const { flags } = parsed;
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: { ...own, ...clusterFlags },
+    positionals: { name: 'NAME', least: 1, most: 1 },
+    faults: faultsOf,
+  });
+  if (typeof flags === 'number') return flags;
   const [image, namespace] = [flags.text('image'), flags.text('namespace')];
   // Nothing is asked of a cluster that has nothing to say.
   if (image !== undefined && namespace !== undefined) return print(flags, namespace, image, io);

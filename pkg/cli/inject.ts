@@ -6,7 +6,7 @@ import { resources } from '../kube/index.ts';
 import type { KubeObject } from '../kube/index.ts';
 import { clusterFlags, clusterUsage, systemNamespace, withCluster } from './cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags, noPositionals } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 
 const usage = `sidegate inject -f FILE [flags]
@@ -139,9 +139,9 @@ function act(flags: Flags, io: CommandIo, optionsText: string, ca: string, names
 }
 
 async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const parsed = parseFlags(
-    args,
-    {
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: {
       filename: { kind: 'text', short: 'f' },
       label: { kind: 'switch' },
       options: { kind: 'text' },
@@ -149,18 +149,10 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       'system-namespace': { kind: 'text' },
       ...clusterFlags,
     },
-    { name: 'FILE', least: 0, most: 0 },
-  );
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  const faults = 'faults' in parsed ? parsed.faults : [];
-  if ('faults' in parsed || parsed.flags.text('filename') === undefined) {
-    io.stderr(`${[...faults, ...(faults.length > 0 ? [] : ['-f FILE is missing'])].join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const { flags } = parsed;
+    positionals: noPositionals,
+    faults: (given) => (given.text('filename') === undefined ? ['-f FILE is missing'] : []),
+  });
+  if (typeof flags === 'number') return flags;
   const options = flags.text('options');
   if (options !== undefined) {
     const ca = flags.text('ca');

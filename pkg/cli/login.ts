@@ -1,6 +1,6 @@
 import { describeError } from '../base/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags, noPositionals } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 import { LoginError } from './login/login-io.ts';
 import { chosen, discover, loginByBrowser, loginByDevice } from './login/oidc.ts';
@@ -121,16 +121,12 @@ export const loginCommand: Command = {
   summary: 'log in, for sidegate token',
   usage,
   async run(args, io): Promise<ExitCode> {
-    const parsed = parseFlags(args, specs, { name: 'nothing', least: 0, most: 0 });
-    if ('help' in parsed) {
-      io.stdout(usage);
-      return 0;
-    }
-    if ('faults' in parsed) {
-      io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-      return 2;
-    }
-    const { flags } = parsed;
+    const flags = askedFlags(args, io, {
+      usage,
+      flags: specs,
+      positionals: noPositionals,
+    });
+    if (typeof flags === 'number') return flags;
     try {
       const name = flags.text('profile') ?? 'default';
       profilePath(io.login, name);

@@ -3,7 +3,7 @@ import { explain, operations, withProfile } from '../core/index.ts';
 import type { Operation, Policy, Profile } from '../core/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { explanationText } from './explanation-text.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 import { contentSpecs, contentUsage, givenRequest, judgeContent } from './policy-explain-content.ts';
 import type { JudgedContent } from './policy-explain-content.ts';
@@ -89,16 +89,13 @@ function explainPolicies(given: readonly Policy[], flags: Flags, io: CommandIo):
 }
 
 function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
-  const parsed = parseFlags(args, specs, { name: 'FILE', least: 1, most: 1000 });
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  if ('faults' in parsed) {
-    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const { policies, faults } = readPolicies(parsed.flags.positionals, io);
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: specs,
+    positionals: { name: 'FILE', least: 1, most: 1000 },
+  });
+  if (typeof flags === 'number') return flags;
+  const { policies, faults } = readPolicies(flags.positionals, io);
   if (faults.length > 0) {
     io.stderr(`${faults.join('\n')}\n`);
     return 1;
@@ -109,7 +106,7 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
     return 1;
   };
   try {
-    const code = explainPolicies(policies, parsed.flags, io);
+    const code = explainPolicies(policies, flags, io);
     return code instanceof Promise ? code.catch(fault) : code;
   } catch (error) {
     return fault(error);

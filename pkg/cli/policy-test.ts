@@ -1,6 +1,6 @@
 import { CodedError, describeError } from '../base/index.ts';
+import { askedFlags } from './asked-flags.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
 import { printable } from './output.ts';
 import { readCases } from './policy-test-cases.ts';
 import { runCase } from './policy-test-run.ts';
@@ -81,23 +81,19 @@ const formats: Readonly<Record<string, (results: readonly CaseResult[]) => strin
 };
 
 async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const parsed = parseFlags(args, specs, { name: 'FILE', least: 1, most: 1000 });
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  const file = 'flags' in parsed ? parsed.flags.text('cases') : undefined;
-  if ('faults' in parsed || file === undefined) {
-    const faults = 'faults' in parsed ? parsed.faults : ['--cases is needed'];
-    io.stderr(`${faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const read = casesOf(file, io);
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: specs,
+    positionals: { name: 'FILE', least: 1, most: 1000 },
+    faults: (given) => (given.text('cases') === undefined ? ['--cases is needed'] : []),
+  });
+  if (typeof flags === 'number') return flags;
+  const read = casesOf(flags.text('cases') ?? '', io);
   if ('faults' in read) {
     io.stderr(`${read.faults.join('\n')}\n`);
     return 2;
   }
-  const { policies, faults } = readPolicies(parsed.flags.positionals, io);
+  const { policies, faults } = readPolicies(flags.positionals, io);
   if (faults.length > 0) {
     io.stderr(`${faults.join('\n')}\n`);
     return 1;
@@ -105,7 +101,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   try {
     const results: CaseResult[] = [];
     for (const one of read.cases) results.push(await runCase(policies, one));
-    io.stdout((formats[parsed.flags.text('output') ?? ''] ?? lines)(results));
+    io.stdout((formats[flags.text('output') ?? ''] ?? lines)(results));
     return results.every(({ passed }) => passed) ? 0 : 1;
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;

@@ -1,7 +1,7 @@
 import { PolicyError, compileSnapshot } from '../core/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags } from './asked-flags.ts';
 import { readPolicies } from './read-policies.ts';
 
 const usage = `sidegate policy validate FILE...
@@ -40,19 +40,16 @@ function noticesOf(policies: readonly Policy[]): { notices: readonly PolicyNotic
 }
 
 function run(args: readonly string[], io: CommandIo): ExitCode {
-  const parsed = parseFlags(args, { json: { kind: 'switch' } }, { name: 'FILE', least: 1, most: 1000 });
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  if ('faults' in parsed) {
-    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const { policies, faults } = readPolicies(parsed.flags.positionals, io);
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: { json: { kind: 'switch' } },
+    positionals: { name: 'FILE', least: 1, most: 1000 },
+  });
+  if (typeof flags === 'number') return flags;
+  const { policies, faults } = readPolicies(flags.positionals, io);
   const combined = faults.length === 0 ? noticesOf(policies) : { notices: [], faults: [] };
   const all = [...faults, ...combined.faults];
-  if (parsed.flags.on('json')) {
+  if (flags.on('json')) {
     io.stdout(`${JSON.stringify({ faults: all, notices: combined.notices }, undefined, 2)}\n`);
     return all.length > 0 ? 1 : 0;
   }

@@ -1,7 +1,8 @@
 import { describeError } from '../base/index.ts';
 import { parseDuration } from '../crd/index.ts';
 import type { Command, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags, noPositionals } from './asked-flags.ts';
+import type { Flags } from './flags.ts';
 import { freshToken } from './login/fresh-token.ts';
 import { LoginError } from './login/login-io.ts';
 
@@ -16,26 +17,27 @@ Prints the token of a login, renewed where it is about to end, and nothing else:
 
 const minuteMs = 60_000;
 
+/** Milliseconds; undefined if what was given is no duration. */
+function minLifeOf(flags: Flags): number | undefined {
+  const given = flags.text('min-life');
+  return given === undefined ? minuteMs : parseDuration(given);
+}
+
 export const tokenCommand: Command = {
   name: 'token',
   summary: 'print a fresh token of a login',
   usage,
   async run(args, io): Promise<ExitCode> {
     const specs = { 'min-life': { kind: 'text' }, profile: { kind: 'text' } } as const;
-    const parsed = parseFlags(args, specs, { name: 'nothing', least: 0, most: 0 });
-    if ('help' in parsed) {
-      io.stdout(usage);
-      return 0;
-    }
-    const wanted = 'flags' in parsed ? parsed.flags.text('min-life') : undefined;
-    const minLifeMs = wanted === undefined ? minuteMs : parseDuration(wanted);
-    if ('faults' in parsed || minLifeMs === undefined) {
-      const faults = 'faults' in parsed ? parsed.faults : ['--min-life must be a duration, such as 1m'];
-      io.stderr(`${faults.join('\n')}\n\n${usage}`);
-      return 2;
-    }
+    const flags = askedFlags(args, io, {
+      usage,
+      flags: specs,
+      positionals: noPositionals,
+      faults: (given) => (minLifeOf(given) === undefined ? ['--min-life must be a duration, such as 1m'] : []),
+    });
+    if (typeof flags === 'number') return flags;
     try {
-      io.stdout(`${await freshToken(io, parsed.flags.text('profile') ?? 'default', minLifeMs)}\n`);
+      io.stdout(`${await freshToken(io, flags.text('profile') ?? 'default', minLifeOf(flags) ?? minuteMs)}\n`);
       return 0;
     } catch (error) {
       io.stderr(`${error instanceof LoginError ? error.message : describeError(error)}\n`);

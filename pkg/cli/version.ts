@@ -3,7 +3,7 @@ import { resources } from '../kube/index.ts';
 import type { KubeObject } from '../kube/index.ts';
 import { clusterFlags, clusterUsage, systemNamespace, withCluster } from './cluster-command.ts';
 import type { Command } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags, noPositionals } from './asked-flags.ts';
 import { printable } from './output.ts';
 
 const usage = `sidegate version [flags]
@@ -29,16 +29,12 @@ export const versionCommand: Command = {
   usage,
   run(args, io) {
     const specs = { client: { kind: 'switch' }, system: { kind: 'text' }, ...clusterFlags } as const;
-    const parsed = parseFlags(args, specs, { name: 'nothing', least: 0, most: 0 });
-    if ('help' in parsed) {
-      io.stdout(usage);
-      return 0;
-    }
-    if ('faults' in parsed) {
-      io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-      return 2;
-    }
-    const { flags } = parsed;
+    const flags = askedFlags(args, io, {
+      usage,
+      flags: specs,
+      positionals: noPositionals,
+    });
+    if (typeof flags === 'number') return flags;
     io.stdout(`sidegate ${own}\n`);
     if (flags.on('client')) return 0;
     const namespace = flags.text('system') ?? systemNamespace;

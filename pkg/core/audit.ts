@@ -54,17 +54,25 @@ export interface SessionStart {
    * Texts of the request, masked, where the policy keeps them and they have at most 16 KiB together; longer ones follow as
    * segments. One line for what nearly every request has costs half of three.
    */
-  readonly request?: readonly { readonly lane: string; readonly text: string }[];
+  readonly request?: readonly RecordedText[];
+  /** With `audit.content: Full`: the key that texts are sealed to, and the session's own encapsulated key (HPKE), base64. */
+  readonly sealed?: { readonly key: string; readonly enc: string };
+}
+
+export interface RecordedText {
+  /** Which text of the request or answer: `messages[1].content`, `choices[0].delta.content`. */
+  readonly lane: string;
+  /** Masked for what nobody may see. */
+  readonly text: string;
+  /** The text as it was, base64 of HPKE's ciphertext; absent where nothing of it was masked, or nothing is sealed. */
+  readonly sealed?: string;
 }
 
 /** At most 16 KiB of one lane, masked for what nobody may see; written before the bytes that it covers leave. */
-export interface SessionSegment {
+export interface SessionSegment extends RecordedText {
   readonly type: 'segment';
   readonly session: string;
   readonly direction: 'request' | 'response';
-  /** Which text of the request or answer: `messages[1].content`, `choices[0].delta.content`. */
-  readonly lane: string;
-  readonly text: string;
   /** Milliseconds since the session began. */
   readonly at: number;
 }
@@ -98,6 +106,8 @@ export interface SessionEnd {
   readonly bytesOut: number;
   readonly frames: number;
   readonly tokens: { readonly input: number; readonly output: number } | null;
+  /** Where texts are sealed: how many, and an empty one that proves it. */
+  readonly sealed?: { readonly pieces: number; readonly seal: string };
   /** Milliseconds from the first byte of the request. */
   readonly timing: {
     readonly toUpstream: number | null;

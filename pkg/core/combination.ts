@@ -218,6 +218,12 @@ export const combination = {
     strictest(['None', 'Masked', 'Full']),
     true,
   ),
+  'audit.sealTo': row<string>(
+    'audit.sealTo',
+    `goes with \`audit.content\`: the cluster’s; among policies of one level, ${noOrder}`,
+    keepFirst,
+    true,
+  ),
   'audit.onFailure': row<Set<AuditSpec['onFailure']>>(
     'audit.onFailure',
     'Deny over Allow',

@@ -214,6 +214,18 @@ describe('values with an order', () => {
       }),
     );
   });
+
+  test('audit.sealTo: of the level whose content stands, and of no record that is not in full', () => {
+    const full = (sealTo: string) => ({ audit: { content: 'Full', sealTo, onFailure: undefined } as const });
+    const masked = { audit: { content: 'Masked', onFailure: undefined } as const };
+    const own = policy('p', full('own'), { createdAt: 1 });
+    expect(compile(own).audit.sealTo).toBe('own');
+    // A namespace cannot have the platform's record sealed to a key of its own.
+    expect(compile(own, clusterPolicy('base', full('platform'))).audit.sealTo).toBe('platform');
+    expect(compile(own, policy('q', full('other'), { createdAt: 2 })).audit.sealTo).toBe('own');
+    for (const less of [policy('q', masked), clusterPolicy('base', masked)])
+      expect(compile(own, less).audit).toEqual({ content: 'Masked', onFailure: 'Deny' });
+  });
 });
 
 describe('values without order', () => {
@@ -490,12 +502,6 @@ describe('rules that cannot fire are named', () => {
       [policy('p', { analyzers: [{ name: 'ner', url: 'https://a/x', timeoutMs: 300, failureMode: 'Deny' }] })],
       'analyzers[ner]',
       'every inference request is refused',
-    ],
-    [
-      'a record in full, for which there is no key yet',
-      [policy('p', { audit: { content: 'Full', onFailure: undefined } })],
-      'audit.content',
-      'recorded as Masked',
     ],
     ['policies that allow nothing', [policy('p')], 'access', 'everything is denied'],
   ];

@@ -171,7 +171,7 @@ function limitNotices(entry: PolicyEntry): PolicyNotice[] {
 
 /** What may be written and is not carried out yet: whoever relies on it must know. */
 function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
-  const { analyzers, audit, upstream } = entry.policy.spec;
+  const { analyzers, upstream } = entry.policy.spec;
   const notice = (field: string, message: string): PolicyNotice => ({ policy: entry.label, field, message });
   return [
     ...analyzers.map((one) =>
@@ -185,9 +185,6 @@ function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
     ...refusedPorts(upstream).map(({ containerPort, protocol }) =>
       notice(protocolField(containerPort), refusedProtocol(containerPort, protocol)),
     ),
-    ...(audit?.content === 'Full'
-      ? [notice('audit.content', 'Full is recorded as Masked: there is no key to seal to yet')]
-      : []),
   ];
 }
 

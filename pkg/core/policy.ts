@@ -265,6 +265,8 @@ export interface ResponseLimit {
 
 export interface AuditSpec {
   readonly content: 'None' | 'Masked' | 'Full' | undefined;
+  /** Of Full, and only there: base64 of an X25519 public key's SubjectPublicKeyInfo. */
+  readonly sealTo?: string | undefined;
   readonly onFailure: 'Deny' | 'Allow' | undefined;
 }
 

@@ -186,6 +186,16 @@ function combineApprovals(
   };
 }
 
+/** Whoever says Full names a key, so that the key is of the same level as what won. */
+function combineAudit(combiner: Combiner, entries: readonly PolicyEntry[], gap: Gap): Snapshot['audit'] {
+  const of = <T>(row: CombinationRow<T>, read: (spec: PolicySpec) => T | undefined): T | undefined =>
+    combiner.merge(row, candidates(entries, read))?.value;
+  const content = of(combination['audit.content'], (spec) => spec.audit?.content) ?? gap('audit.content');
+  const sealTo = content === 'Full' ? of(combination['audit.sealTo'], (spec) => spec.audit?.sealTo) : undefined;
+  const onFailure = of(combination['audit.onFailure'], (spec) => spec.audit?.onFailure) ?? gap('audit.onFailure');
+  return { content, ...(sealTo !== undefined && { sealTo }), onFailure };
+}
+
 type Gap = <K extends CombinedField & keyof ProfileDefaults>(field: K) => ProfileDefaults[K];
 
 /**
@@ -218,10 +228,7 @@ export function combineSettings(
   const certificate = merged(combination['tls.certificate'], (spec) => spec.tls?.certificate);
   const upstream = combineUpstream(combiner, taking);
   const onUnknown = merged(combination.onUnknown, (spec) => spec.onUnknown) ?? gap('onUnknown');
-  const audit = {
-    content: merged(combination['audit.content'], (spec) => spec.audit?.content) ?? gap('audit.content'),
-    onFailure: merged(combination['audit.onFailure'], (spec) => spec.audit?.onFailure) ?? gap('audit.onFailure'),
-  };
+  const audit = combineAudit(combiner, taking, gap);
   const requestLimits = {
     maxBodyBytes:
       merged(combination['requestLimits.maxBodyBytes'], (spec) => spec.requestLimits?.maxBodyBytes) ??
@@ -256,11 +263,12 @@ export function combineSettings(
 }
 
 /**
- * While every policy observes, nothing may be refused for what a policy says: TLS 1.2 is taken, and bodies and times are
+ * While every policy observes, nothing may be refused for what a policy says: plain HTTP and TLS 1.2 are taken, and bodies and times are
  * bounded only by the widest of the policies' own values and the Relaxed profile's, which protect the process itself.
  */
 export function loosenForObserve(settings: Settings): Settings {
   const floor = profiles.Relaxed;
+  const inbound = 'Optional';
   const minVersion = 'TLSv1.2';
   const requestLimits = {
     maxBodyBytes: Math.max(settings.requestLimits.maxBodyBytes, floor['requestLimits.maxBodyBytes']),
@@ -268,6 +276,7 @@ export function loosenForObserve(settings: Settings): Settings {
     upstreamIdleMs: Math.max(settings.requestLimits.upstreamIdleMs, floor['requestLimits.upstreamIdleMs']),
   };
   const values: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+    ['tls.inbound', inbound],
     ['tls.minVersion', minVersion],
     ['requestLimits.maxBodyBytes', requestLimits.maxBodyBytes],
     ['requestLimits.bodyTimeout', requestLimits.bodyTimeoutMs],
@@ -275,7 +284,7 @@ export function loosenForObserve(settings: Settings): Settings {
   ]);
   return {
     ...settings,
-    tls: { inbound: settings.tls.inbound, minVersion },
+    tls: { inbound, minVersion, observedInbound: settings.tls.inbound },
     requestLimits,
     effective: settings.effective.map((one) => {
       const value = values.get(one.field);

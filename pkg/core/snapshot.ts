@@ -86,11 +86,18 @@ export interface Snapshot {
   readonly tls: {
     readonly inbound: 'Required' | 'Mutual' | 'Optional';
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+    /** Where every policy observes: what `inbound` would be if they did not. */
+    readonly observedInbound?: 'Required' | 'Mutual' | 'Optional';
   };
   readonly upstream: UpstreamSpec | undefined;
   readonly scanRules: readonly ScanRule[];
   readonly onUnknown: 'Deny' | 'Buffer';
-  readonly audit: { readonly content: 'None' | 'Masked' | 'Full'; readonly onFailure: 'Deny' | 'Allow' };
+  readonly audit: {
+    readonly content: 'None' | 'Masked' | 'Full';
+    /** With Full: the key to seal to. */
+    readonly sealTo?: string;
+    readonly onFailure: 'Deny' | 'Allow';
+  };
   readonly approvals: ApprovalSpec | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: {

@@ -201,13 +201,29 @@ export const inferencePolicySchema = {
       type: 'object',
       description: 'The record. Who, what, when and which rules acted is always recorded.',
       'x-sidegate-example': '{ content: Masked, onFailure: Deny }',
+      'x-sidegate-conditions': [
+        { kind: 'Wants', field: 'sealTo', where: 'content', is: 'Full' },
+        { kind: 'Needs', field: 'sealTo', beside: 'content', is: 'Full' },
+      ],
       properties: {
         content: {
           type: 'string',
           enum: ['None', 'Masked', 'Full'],
-          description: 'How much text: none; masked for what nobody may see; whole, sealed to a public key.',
+          description:
+            'How much text: none; masked for what nobody may see; masked, and beside it what was masked, sealed to the key of `sealTo`.',
           'x-sidegate-default': 'from the profile',
           'x-sidegate-example': 'None',
+        },
+        sealTo: {
+          type: 'string',
+          pattern: '^MCowBQYDK2VuAyEA[A-Za-z0-9+/]{43}=$',
+          maxLength: 60,
+          description:
+            'With `content: Full`: the X25519 public key to which texts are sealed in the pod, as `sidegate audit keygen` prints it. Its private half belongs on investigators’ machines, never in the cluster.',
+          'x-sidegate-default': 'none',
+          'x-sidegate-example': 'MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU=',
+          'x-sidegate-form':
+            'the base64 of an X25519 public key (SubjectPublicKeyInfo), as `sidegate audit keygen` prints it',
         },
         onFailure: {
           type: 'string',

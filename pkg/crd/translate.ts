@@ -297,7 +297,8 @@ function specOf(spec: PolicySpecResource, origin: Origin): PolicySpec {
     classification: (spec.classification ?? []).map(classificationOf),
     approvals: approvals === undefined ? undefined : approvalsOf(approvals),
     responseLimits: (spec.responseLimits ?? []).map(responseLimitOf),
-    audit: audit === undefined ? undefined : { content: audit.content, onFailure: audit.onFailure },
+    audit:
+      audit === undefined ? undefined : { content: audit.content, sealTo: audit.sealTo, onFailure: audit.onFailure },
     analyzers: (spec.analyzers ?? []).map(analyzerOf),
     onUnknown: spec.onUnknown,
     requestLimits:

@@ -53,8 +53,10 @@ export interface RequestView {
   readonly stream: boolean;
   /** Answers asked for, of all prompts together (`n`, `best_of`); at least 1. */
   readonly count: number;
-  /** Of one answer. */
+  /** Of one answer: the most that any field asks for. */
   readonly maxOutputTokens: number | undefined;
+  /** The same, where a field that servers obey is among them: no answer is longer. */
+  readonly outputBound: number | undefined;
   /** The caller set `stop`: a natural finish may be a cut. */
   readonly stops: boolean;
   /** The caller asked for usage on the stream. */
@@ -71,6 +73,8 @@ export interface RequestView {
   limitOutput(maxOutputTokens: number): readonly JsonEdit[];
   /** Edits that make the model report usage at the end of a stream. */
   askUsage(): readonly JsonEdit[];
+  /** Edits that make the model spell tokens in letters where it was asked for their ids. */
+  spellTokens(): readonly JsonEdit[];
 }
 
 export interface Usage {
@@ -94,7 +98,8 @@ export interface AnswerView {
   readonly usage: Usage | undefined;
   /**
    * What tells text by token ids, removed where a rule looks for anything: arrays of 8 or more integers outside of known
-   * places, token id lists of known names however short, and `prompt_logprobs` (whose strings are in no other list).
+   * places, token id lists of known names however short, `prompt_logprobs` and log-probabilities of tokens spelled by their ids
+   * (whose strings are in no other list).
    */
   readonly integerArrays: readonly JsonNode[];
   /** Strings proven to be no text: base64 of float32 embeddings, and of audio. In no other list. */

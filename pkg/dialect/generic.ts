@@ -29,6 +29,7 @@ function request(node: JsonNode): RequestView {
     stream: false,
     count: 1,
     maxOutputTokens: undefined,
+    outputBound: undefined,
     stops: true,
     usageAsked: false,
     tokenInput: reader.tokenInput,
@@ -37,6 +38,7 @@ function request(node: JsonNode): RequestView {
     opaque: reader.opaque,
     limitOutput: () => none,
     askUsage: () => none,
+    spellTokens: () => none,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { Clock } from '../base/index.ts';
+import type { Clock, Listed, Roster } from '../base/index.ts';
 import type { DrainLimits } from './drain.ts';
 import type { BodyBudget } from './request-body.ts';
 import { isHopByHop } from './response-headers.ts';
@@ -14,11 +14,11 @@ export interface ExchangeHost {
   /** The listener stops: a connection ends with its answer, also one whose head had not said so. */
   readonly stopping: boolean;
   /** Exchanges under way. */
-  readonly live: Set<LiveExchange>;
+  readonly live: Roster<LiveExchange>;
 }
 
 /** What the listener's sweep looks at. */
-export interface LiveExchange {
+export interface LiveExchange extends Listed {
   /** Milliseconds on the monotonic clock since which the peer has not taken what we write; undefined when it keeps up. */
   readonly stalledSince: number | undefined;
   destroy(): void;

@@ -21,12 +21,13 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   readonly method: string;
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  readonly hasBody: boolean;
+  place = -1;
   readonly #host: ExchangeHost;
   readonly #connection: Http1Connection;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #closing = new CloseListeners();
-  readonly #hasBody: boolean;
   #body: RequestBody | undefined;
   #rawBytes = 0;
   #continued = false;
@@ -50,7 +51,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     this.target = request.url ?? '';
     this.headers = request.headers;
     const length = this.headers['content-length'];
-    this.#hasBody = this.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0);
+    this.hasBody = this.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0);
     host.live.add(this);
     response.on('close', this.#onClose);
     response.on('error', () => connection.socket.destroy());
@@ -81,7 +82,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     if (this.#body !== undefined)
       return Promise.reject(new RefusedError('internal_error', { detail: 'body_read_twice' }));
     if (this.#fault !== undefined) return Promise.reject(new RefusedError(this.#fault));
-    if (!this.#hasBody) return Promise.resolve(emptyBody);
+    if (!this.hasBody) return Promise.resolve(emptyBody);
     const encoding = this.headers['content-encoding'];
     const length = this.headers['content-length'];
     const refusal = RequestBody.refusal(limits, encoding, length === undefined ? undefined : Number(length));
@@ -182,12 +183,12 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
       this.#body?.fail(code);
       return;
     }
-    if (this.#state === 'started' && this.#hasBody && !this.#request.complete) this.destroy();
+    if (this.#state === 'started' && this.hasBody && !this.#request.complete) this.destroy();
   }
 
   #headerList(headers: OutgoingHttpHeaders): string[] {
     const list = endToEnd(headers);
-    const unread = this.headers.expect !== undefined && this.#hasBody && !this.#continued;
+    const unread = this.headers.expect !== undefined && this.hasBody && !this.#continued;
     if (this.#connection.broken || this.#host.closing || unread) list.push('connection', 'close');
     return list;
   }
@@ -195,7 +196,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   /** The answer is out before the body is in: see drain.ts. */
   #drainRest(): void {
     const request = this.#request;
-    if (!this.#hasBody || request.complete || this.#fault !== undefined) return;
+    if (!this.hasBody || request.complete || this.#fault !== undefined) return;
     const connection = this.#connection;
     const { socket } = connection;
     this.#body?.fail('malformed_http', 'body_incomplete');

@@ -31,10 +31,11 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
   readonly clientCertificate: Uint8Array | undefined;
+  readonly hasBody: boolean;
+  place = -1;
   readonly #host: ExchangeHost;
   readonly #stream: ServerHttp2Stream;
   readonly #closing = new CloseListeners();
-  readonly #hasBody: boolean;
   #body: RequestBody | undefined;
   #rawBytes = 0;
   #continued = false;
@@ -52,7 +53,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.method = headers[':method'] ?? '';
     this.target = headers[':path'] ?? '';
     this.headers = plainHeaders(headers);
-    this.#hasBody = !arrival.endStream;
+    this.hasBody = !arrival.endStream;
     host.live.add(this);
     stream.on('finish', this.#onFinish);
     stream.on('close', this.#onClose);
@@ -78,7 +79,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     if (this.#body !== undefined)
       return Promise.reject(new RefusedError('internal_error', { detail: 'body_read_twice' }));
     if (this.#gone()) return Promise.reject(new RefusedError('malformed_http', { detail: 'body_incomplete' }));
-    if (!this.#hasBody) return Promise.resolve(emptyBody);
+    if (!this.hasBody) return Promise.resolve(emptyBody);
     const encoding = this.headers['content-encoding'];
     const length = this.headers['content-length'];
     const refusal = RequestBody.refusal(limits, encoding, length === undefined ? undefined : Number(length));
@@ -166,7 +167,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   /** RFC 9113 section 8.1: after a whole answer the rest of the request may be refused with NO_ERROR; see drain.ts for why not at once. */
   #drainRest(): void {
     const stream = this.#stream;
-    if (!this.#hasBody || stream.readableEnded) return;
+    if (!this.hasBody || stream.readableEnded) return;
     this.#body?.fail('malformed_http', 'body_incomplete');
     drain(stream, this.#host.drain, this.#host.clock, (whole) => {
       if (!whole && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);

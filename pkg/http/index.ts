@@ -11,7 +11,7 @@ export type { Passthrough, PassthroughOptions } from './passthrough.ts';
 export type { PassthroughRoute, PassthroughTraffic, PassthroughWatch } from './passthrough-route.ts';
 export { BodyBudget } from './request-body.ts';
 export type { BodyLimits } from './request-body.ts';
-export { isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
+export { everyHeader, isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
 export { SseSplitter } from './sse.ts';
 export type { SseFrame } from './sse.ts';
 export type { UpgradeRequest } from './upgrade.ts';

@@ -10,7 +10,7 @@ import type {
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { describeError } from '../base/index.ts';
+import { Roster, describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { ReasonCode } from '../core/index.ts';
 import type { DrainLimits } from './drain.ts';
@@ -236,7 +236,7 @@ class Port implements Listener {
       drain: this.#limits.drain,
       closing: false,
       stopping: false,
-      live: new Set<LiveExchange>(),
+      live: new Roster<LiveExchange>(),
     };
     this.#clientCa = options.clientCa;
     this.#minVersion = options.minVersion;
@@ -475,7 +475,7 @@ class Port implements Listener {
 
   #sweep(): void {
     const now = this.#options.clock.monotonic();
-    for (const exchange of this.#host.live) {
+    for (const exchange of this.#host.live.members()) {
       const since = exchange.stalledSince;
       if (since !== undefined && now - since > this.#limits.stallMs) exchange.destroy();
     }

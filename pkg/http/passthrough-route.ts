@@ -9,6 +9,8 @@ export interface PassthroughRoute {
   readonly headers: OutgoingHttpHeaders;
   /** Longest silence of the model on an exchange or of both sides on a WebSocket; default 10 min. */
   readonly idleMs?: number;
+  /** All of the model's headers go on, as where every policy observes; default those of the allow-list. */
+  readonly everyHeader?: boolean;
   /** Of the body, as it comes off the wire; default none. Not for WebSockets. */
   readonly body?: BodyLimits;
 }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
@@ -7,7 +7,7 @@ import type { Exchange } from './exchange.ts';
 import type { PassthroughRoute, PassthroughWatch } from './passthrough-route.ts';
 import { rawBody } from './raw-exchange.ts';
 import type { RawExchange } from './raw-exchange.ts';
-import { responseHeadersToCaller } from './response-headers.ts';
+import { everyHeader, responseHeadersToCaller } from './response-headers.ts';
 
 /** Where a route does not say how long the model may be silent. */
 export const longestSilenceMs = 600_000;
@@ -32,7 +32,7 @@ export class WebRequest extends EventEmitter {
   readonly #clock: Clock;
   readonly #idleMs: number;
   #source: Readable | undefined;
-  #to: NodeJS.WritableStream | undefined;
+  #to: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
   #bodyTimer: Timer | undefined;
   #idleTimer: Timer | undefined;
@@ -63,7 +63,8 @@ export class WebRequest extends EventEmitter {
     return this.#over;
   }
 
-  pipe(to: NodeJS.WritableStream): NodeJS.WritableStream {
+  pipe(to: ClientRequest): ClientRequest {
+    this.#frame(to);
     const source = this.#exchange[rawBody]();
     const { body } = this.#route;
     this.#source = source;
@@ -82,6 +83,16 @@ export class WebRequest extends EventEmitter {
     return source.pipe(to);
   }
 
+  /**
+   * A body without a length goes in chunks, whatever the method: `http-proxy` says of DELETE and OPTIONS that they have none, and Node
+   * frames none of theirs by itself. Unframed, its bytes would be the model's next request.
+   */
+  #frame(to: ClientRequest): void {
+    if (!this.#exchange.hasBody || this.#exchange.headers['content-length'] !== undefined) return;
+    to.removeHeader('content-length');
+    to.setHeader('transfer-encoding', 'chunked');
+  }
+
   answer(response: IncomingMessage): void {
     const exchange = this.#exchange;
     const status = response.statusCode ?? 0;
@@ -93,7 +104,8 @@ export class WebRequest extends EventEmitter {
     }
     this.#response = response;
     this.#touch();
-    const headers = responseHeadersToCaller(response.headers);
+    const headers =
+      this.#route.everyHeader === true ? everyHeader(response.headers) : responseHeadersToCaller(response.headers);
     const coding = response.headers['content-encoding'];
     if (coding !== undefined) headers['content-encoding'] = coding;
     this.#watch.begun?.(status, undefined);
@@ -159,7 +171,7 @@ export class WebRequest extends EventEmitter {
   }
 
   #modelStalls(): boolean {
-    return (this.#to as { readonly writableNeedDrain?: boolean } | undefined)?.writableNeedDrain === true;
+    return this.#to?.writableNeedDrain === true;
   }
 }
 

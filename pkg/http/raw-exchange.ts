@@ -6,6 +6,8 @@ export const rawBody = Symbol('rawBody');
 export const rawUpgrade = Symbol('rawUpgrade');
 
 export interface RawExchange {
+  /** False: the head says that no body follows, or an empty one. */
+  readonly hasBody: boolean;
   /** The request's body as it comes off the wire; to be called once, in place of `readBody`. It flows from the next turn on, and is counted. */
   [rawBody](): Readable;
 }

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 
 /**
- * Which headers may pass, in either direction. Both are allow-lists: a header that nobody thought of does not pass.
+ * Which headers may pass, in either direction. Both are allow-lists: a header that nobody thought of does not pass. Only where
+ * every policy observes do all go by.
  */
 
 /** RFC 9110 section 7.6.1 and RFC 9113 section 8.2.2: they speak of one connection, and never pass. */
@@ -74,20 +75,27 @@ const toCaller = new Set([
  * they speak of that connection only, and is how a header is made to vanish at one hop and not at the next).
  */
 export function requestHeadersToModel(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
-  return pass(headers, toModel);
+  return pass(headers, (name) => toModel.has(name));
 }
 
 /** Response headers that go to the caller, likewise. */
 export function responseHeadersToCaller(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
-  return pass(headers, toCaller);
+  return pass(headers, (name) => toCaller.has(name));
 }
 
-function pass(headers: IncomingHttpHeaders, list: ReadonlySet<string>): OutgoingHttpHeaders {
+/** Of either direction, where nothing may be altered: all but those that speak of one connection, of lengths and of codings. */
+export function everyHeader(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return pass(headers, (name) => !ownToSet.has(name) && !isHopByHop(name));
+}
+
+const ownToSet = new Set(['accept-encoding', 'content-encoding', 'content-length', 'expect', 'host']);
+
+function pass(headers: IncomingHttpHeaders, may: (name: string) => boolean): OutgoingHttpHeaders {
   const passed: OutgoingHttpHeaders = {};
   const named = namedByConnection(headers.connection);
   for (const name in headers) {
     const value = headers[name];
-    if (value === undefined || !list.has(name) || named?.has(name) === true) continue;
+    if (value === undefined || !may(name) || named?.has(name) === true) continue;
     passed[name] = value;
   }
   return passed;

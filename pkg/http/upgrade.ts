@@ -34,6 +34,7 @@ export class Http1Upgrade implements UpgradeRequest, RawUpgrade, LiveExchange {
   readonly headers: IncomingHttpHeaders;
   readonly clientCertificate: Uint8Array | undefined;
   readonly stalledSince = undefined;
+  place = -1;
   readonly #host: ExchangeHost;
   readonly #request: IncomingMessage;
   readonly #socket: Socket;

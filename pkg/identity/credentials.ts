@@ -5,6 +5,9 @@ import type { PresentedCredentials } from '../core/index.ts';
 /** Where SDKs put the caller's credential, beside `Authorization: Bearer`. */
 const keyHeaders = ['x-api-key', 'api-key', 'x-goog-api-key'] as const;
 
+/** Every header that {@link takeCredentials} reads. */
+export const credentialHeaders = ['authorization', ...keyHeaders] as const;
+
 /** `token68` of RFC 9110 section 11.2, which every bearer token and API key is. A repeated header (joined by a comma) is none. */
 const token68 = /^[A-Za-z0-9\-._~+/]+=*$/;
 const bearer = /^bearer +(\S+)$/i;

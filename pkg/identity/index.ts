@@ -1,4 +1,4 @@
-export { takeCredentials } from './credentials.ts';
+export { credentialHeaders, takeCredentials } from './credentials.ts';
 export { createHttpGet, ProviderFault } from './http-get.ts';
 export type { HttpGet, HttpGetRequest, ProviderFaultCode } from './http-get.ts';
 export type { KeySetTimes } from './key-set.ts';

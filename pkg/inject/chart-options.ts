@@ -51,6 +51,7 @@ const shape: Readonly<Record<string, Check>> = {
   controller: fields({ url: (value) => typeof value === 'string' && value.startsWith('https://'), name: text }),
   uid: (value) => integer(value) && value !== 0,
   changeUser: oneOf('Never', 'IfDeclared', 'Always'),
+  hostPaths: listOf(text),
   resources: fields({ init: resources, sidecar: resources }),
   stateSize: text,
   spoolSize: (value) => typeof value === 'string' && quantityBytes(value) !== undefined,

@@ -10,6 +10,26 @@ export const identityCapabilities = ['SETUID', 'SETGID'] as const;
 
 export const capabilityName = (capability: string): string => capability.toUpperCase().replace(/^CAP_/, '');
 
+/**
+ * Capabilities that a container may add: those that containerd gives to every container, without NET_RAW, and those that model servers
+ * ask for (pinned memory, priorities, a debugger within their own processes). The rest reach the pod's network or the node.
+ */
+export const allowedCapabilities: readonly string[] = [
+  ...[
+    'AUDIT_WRITE',
+    'CHOWN',
+    'DAC_OVERRIDE',
+    'FOWNER',
+    'FSETID',
+    'KILL',
+    'MKNOD',
+    'NET_BIND_SERVICE',
+    'SETFCAP',
+    'SETGID',
+  ],
+  ...['SETPCAP', 'SETUID', 'SYS_CHROOT', 'IPC_LOCK', 'SYS_NICE', 'SYS_PTRACE', 'SYS_RESOURCE'],
+];
+
 const drops = ({ securityContext }: Container, name: string): boolean =>
   (securityContext?.capabilities?.drop ?? []).some((one) => one === name || one === 'ALL');
 

@@ -11,6 +11,7 @@ import { waitHook } from './our-containers.ts';
 import type { Pod } from './pod.ts';
 import { reason } from './reasons.ts';
 import { applyPatch } from './testing/apply-patch.ts';
+import { foreignInits, istioInit, linkerdInit } from './testing/network-inits.ts';
 import { drawnOf, paramsOf, testOptions } from './testing/options.ts';
 import { changed, generatedPod, model, pod } from './testing/pods.ts';
 import type { Json } from './testing/pods.ts';
@@ -163,6 +164,14 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
       'capability',
       other({ securityContext: { capabilities: { add: ['CAP_net_admin'] } } }),
     ],
+    ['a kernel module', 'capability', other({ securityContext: { capabilities: { add: ['SYS_MODULE'] } } })],
+    ['a folder of the node', 'host_path', pod({ volumes: [{ name: 'mine', hostPath: { path: '/var/lib/kubelet' } }] })],
+    [
+      'a folder below one that the chart names',
+      'host_path',
+      pod({ volumes: [{ name: 'mine', hostPath: { path: '/models/../etc' } }] }),
+      { hostPaths: ['/models'] },
+    ],
     ['SYS_ADMIN', 'capability', other({ securityContext: { capabilities: { add: ['SYS_ADMIN'] } } })],
     ['all capabilities', 'capability', other({ securityContext: { capabilities: { add: ['ALL'] } } })],
     [
@@ -244,6 +253,10 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
         ],
       }),
     ],
+    ...foreignInits.map(
+      ([what, container]) =>
+        [`a mesh's init with ${what}`, 'capability', pod({ initContainers: [container] })] as const,
+    ),
     [
       "NET_ADMIN in a mesh's proxy, which keeps running",
       'capability',
@@ -450,6 +463,11 @@ describe('what is not refused', () => {
           },
         ],
       }),
+    ],
+    ["Istio's init as its injector writes it", pod({ initContainers: [istioInit()] })],
+    [
+      "Linkerd's init as its injector writes it",
+      pod({ initContainers: [linkerdInit()], volumes: [{ name: 'linkerd-proxy-init-xtables-lock', emptyDir: {} }] }),
     ],
     ['other capabilities', pod({ containers: [model({ securityContext: { capabilities: { add: ['IPC_LOCK'] } } })] })],
     [

@@ -15,8 +15,8 @@ export interface KnownContainer {
 export interface KnownMesh {
   readonly name: string;
   /**
-   * Its network init: an ordinary init container with NET_ADMIN, allowed for it alone. It may not set `command`, and its first
-   * argument must be `firstArg` where that is given: with a shell it could take our rules away again.
+   * Its network init: an ordinary init container with NET_ADMIN, allowed for it alone. Its first argument must be `firstArg` where that is
+   * given, and it may have nothing by which it would run something else (network-init.ts).
    */
   readonly networkInits: readonly (KnownContainer & { readonly firstArg?: string })[];
   readonly proxies: readonly KnownContainer[];
@@ -78,6 +78,8 @@ export interface InjectOptions {
    * (`capabilities.add: [SETUID, SETGID]`, `allowPrivilegeEscalation: true`); or `Always`, as Kubernetes does by default.
    */
   readonly changeUser: 'Never' | 'IfDeclared' | 'Always';
+  /** Folders and files of the node that an inference pod may mount: these exact paths. */
+  readonly hostPaths: readonly string[];
   /** Undefined: for looking at, not for running. */
   readonly drawn?: Drawn | undefined;
   readonly resources: { readonly init: Resources; readonly sidecar: Resources };
@@ -106,6 +108,7 @@ export const defaultOptions = {
   nativeSidecars: true,
   uid: defaultUid,
   changeUser: 'IfDeclared',
+  hostPaths: [],
   resources: {
     init: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '500m', memory: '256Mi' } },
     // No CPU limit: throttling would show as latency of every token. Memory: the process keeps well below it (docs/BENCHMARKS.md).

@@ -42,6 +42,7 @@ export interface Container {
   readonly ports?: readonly ContainerPort[] | null;
   readonly resources?: Resources | null;
   readonly volumeMounts?: readonly VolumeMount[] | null;
+  readonly volumeDevices?: readonly unknown[] | null;
   readonly startupProbe?: Probe | null;
   readonly livenessProbe?: Probe | null;
   readonly readinessProbe?: Probe | null;
@@ -115,6 +116,7 @@ export interface Probe extends Handler {
 
 export interface Volume {
   readonly name: string;
+  readonly hostPath?: { readonly path: string } | null;
   readonly emptyDir?: { readonly medium?: string; readonly sizeLimit?: string } | null;
   readonly projected?: { readonly defaultMode?: number; readonly sources?: readonly VolumeSource[] | null } | null;
 }
@@ -201,6 +203,7 @@ const pod: Shape = {
           list: {
             fields: {
               name: 'string',
+              hostPath: { fields: { path: 'string' }, required: ['path'] },
               projected: {
                 fields: { sources: { list: { fields: { serviceAccountToken: { fields: { audience: 'string' } } } } } },
               },

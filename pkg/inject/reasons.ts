@@ -47,12 +47,16 @@ const refusals = {
     'shareProcessNamespace lets other containers look into the sidecar and signal it',
     'remove shareProcessNamespace',
   ],
+  host_path: [
+    'volume {} of the node, where what the sidecar holds and obeys lies too',
+    "use a PersistentVolumeClaim or an emptyDir; a cluster administrator may list the exact path in neighbours.hostPaths of the chart's values",
+  ],
   privileged: [
     'container {} is privileged, and could take the redirect away',
     'remove securityContext.privileged; devices such as GPUs come through resources.limits',
   ],
   capability: [
-    'container {}, and could change or pass the redirect with it',
+    'container {}, and could change or pass the redirect with it, or reach the node',
     'remove it from securityContext.capabilities.add: no model server needs it to serve',
   ],
   change_user: [

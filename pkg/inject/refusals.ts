@@ -8,7 +8,7 @@ import {
   inferenceLabel,
   inferenceLabelValue,
 } from '../contract/index.ts';
-import { capabilityName, declaredChanges } from './confinement.ts';
+import { allowedCapabilities, capabilityName, declaredChanges } from './confinement.ts';
 import type { InjectOptions } from './options.ts';
 import type { Pod } from './pod.ts';
 import { annotatedPorts, meshesOf, protocolOf } from './ports.ts';
@@ -29,9 +29,6 @@ export interface Facts {
 }
 
 type Check = (facts: Facts) => readonly Reason[];
-
-/** Capabilities by which a process changes or passes the pod's rules; ALL holds them. */
-const refusedCapabilities = ['NET_RAW', 'NET_ADMIN', 'SYS_ADMIN', 'ALL'];
 
 const when = (holds: boolean, found: () => Reason): readonly Reason[] => (holds ? [found()] : []);
 
@@ -54,6 +51,14 @@ const checks: readonly Check[] = [
   ({ pod }) => when(pod.spec.hostNetwork === true, () => reason('host_network')),
   ({ pod }) => when(pod.spec.hostPID === true, () => reason('host_pid')),
   ({ pod }) => when(pod.spec.shareProcessNamespace === true, () => reason('shared_pid')),
+  ({ pod, options }) =>
+    (pod.spec.volumes ?? []).flatMap(({ name, hostPath }) => {
+      // Ours are written over, and looked at whole.
+      if (hostPath === undefined || hostPath === null || isOurVolume(name)) return [];
+      return when(!options.hostPaths.includes(hostPath.path), () =>
+        reason('host_path', `${name} mounts ${hostPath.path}`),
+      );
+    }),
   ({ others }) =>
     others
       .filter(({ container }) => container.securityContext?.privileged === true)
@@ -64,7 +69,7 @@ const checks: readonly Check[] = [
       .flatMap(({ container }) => {
         const added = (container.securityContext?.capabilities?.add ?? [])
           .map(capabilityName)
-          .filter((name) => refusedCapabilities.includes(name));
+          .filter((name) => !allowedCapabilities.includes(name));
         return added.map((name) => reason('capability', `${container.name} adds ${name}`));
       }),
   ({ others, options }) =>

@@ -1,4 +1,5 @@
 import { containers as own } from '../contract/index.ts';
+import { isAsWritten } from './network-init.ts';
 import type { InjectOptions, KnownContainer, KnownHelper, KnownMesh, KnownWrapper } from './options.ts';
 import type { Container, ContainerList, Pod } from './pod.ts';
 
@@ -37,11 +38,9 @@ export function roleOf(list: ContainerList, container: Container, options: Injec
   if (isOurName(container.name)) return { kind: 'ours' };
   for (const mesh of options.meshes) {
     const init = mesh.networkInits.find((known) => isKnown(container, known));
-    const asWritten =
-      (container.command ?? []).length === 0 &&
-      (init?.firstArg === undefined || container.args?.[0] === init.firstArg) &&
-      !runsBeside(list, container);
-    if (init !== undefined && asWritten) return { kind: 'network-init', mesh };
+    if (init !== undefined && isAsWritten(container, init) && !runsBeside(list, container)) {
+      return { kind: 'network-init', mesh };
+    }
     if (mesh.proxies.some((known) => isKnown(container, known))) return { kind: 'proxy', mesh };
   }
   const wrapper = options.wrappers.find((known) => isKnown(container, known));

@@ -21,7 +21,8 @@ export interface JsonOutcome {
   readonly hits: readonly Hit[];
   /** Index of a rule that forbids the answer. */
   readonly stopped: number | undefined;
-  readonly record: readonly { readonly lane: string; readonly text: string }[];
+  /** `raw` is what is sealed of it, where anything is. */
+  readonly record: readonly { readonly lane: string; readonly text: string; readonly raw: string | undefined }[];
   readonly usage: Usage | undefined;
   /** Characters of lane text. */
   readonly textUnits: number;
@@ -119,10 +120,10 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   const answer = route.dialect.answer(route, root, status);
   const edits: JsonEdit[] = [];
   const hits: Hit[] = [];
-  const record: { lane: string; text: string }[] = [];
+  const record: { lane: string; text: string; raw: string | undefined }[] = [];
   let stopped: number | undefined;
 
-  const values = new ValueReader(views.act, views.clean).read(answer, root);
+  const values = new ValueReader(views).read(answer, root);
   edits.push(...values.edits);
   hits.push(...values.hits);
   stopped = values.stopped?.rule;
@@ -138,7 +139,8 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     stopped ??= caller.stopped?.rule;
     if (caller.edits.length > 0)
       edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(caller.text) });
-    record.push({ lane: lane.id, text: kept.text });
+    const sealed = views.sealed && (await maskLong(views.sealed, source, lane.kind, end, turn));
+    record.push({ lane: lane.id, text: kept.text, raw: sealed?.text });
   }
   if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
   edits.push(...hiddenModels(answer, root, options.visible));
@@ -181,7 +183,7 @@ function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptio
   const pieces: TokenPiece[] = answer.tokenLanes.map((one) => pushTokens(one, open));
   for (const lane of lanes.values()) lane.end(endOf(answer, lane.id, options.stops));
   // A rule that ends the answer has ended it through the text that these tokens spell; here its tokens just do not leave.
-  return pieces.flatMap((piece) => [...renderTokens(piece, source, true)]);
+  return pieces.flatMap((piece) => [...renderTokens(piece, source, { force: true, exact: options.views.guarded })]);
 }
 
 /** Cuts entries out of a list with the comma that belongs to them. */

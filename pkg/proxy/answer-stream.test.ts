@@ -31,7 +31,8 @@ function views(stopping: boolean): ResponseViews {
   const act = scanner.view({ replace: set(0), stop: stopping ? set(1) : set(), note: set() });
   const record = scanner.view({ replace: set(0), stop: set(), note: set() });
   const pair = scanner.pair(act, record);
-  return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), same: !stopping };
+  const common = { sealed: undefined, hiding: set(0, 1), guarded: true, same: !stopping };
+  return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), ...common };
 }
 
 interface Outcome {
@@ -54,7 +55,7 @@ function run(reads: readonly (string | Buffer)[], stopping = false): Outcome {
       views: views(stopping),
       stops: false,
       dropUsage: false,
-      waitForRecord: true,
+      observes: false,
       onHits: (some) => (hits += some.length),
     },
     departure,

@@ -35,8 +35,8 @@ export interface StreamOptions {
   readonly stops: boolean;
   /** We asked for usage, the caller did not: the frame that holds nothing else is taken out. */
   readonly dropUsage: boolean;
-  /** False in Observe mode: nothing waits for the record. */
-  readonly waitForRecord: boolean;
+  /** Every policy observes: nothing waits for the record, and of a frame only what a rule hides is left out. */
+  readonly observes: boolean;
   readonly onHits: (hits: readonly Hit[]) => void;
 }
 
@@ -58,7 +58,7 @@ export class StreamAnswer {
   readonly #lanes = new Map<string, AnswerLane>();
   /** Prefixes of lanes whose choice has finished. */
   readonly #finishes = new Set<string>();
-  readonly #queue = new FrameQueue();
+  readonly #queue: FrameQueue;
   readonly #values: ValueReader;
   /** Most frames of a stream differ from the one before in one text only: those are not parsed again. */
   readonly #shape = new FrameShapeCache({ loneSurrogates: true });
@@ -74,7 +74,8 @@ export class StreamAnswer {
   constructor(options: StreamOptions, output: StreamOutput) {
     this.#options = options;
     this.#output = output;
-    this.#values = new ValueReader(options.views.act, options.views.clean);
+    this.#queue = new FrameQueue(options.views.guarded);
+    this.#values = new ValueReader(options.views);
   }
 
   get frames(): number {
@@ -113,8 +114,10 @@ export class StreamAnswer {
   #frame(frame: SseFrame): void {
     const data = frame.data;
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
-    if (data === undefined)
-      return this.#push({ frame: sseComment, data: '', pieces: [], tokens: [], edits: [], drop: false });
+    if (data === undefined) {
+      const comment = this.#observed(frame) ?? sseComment;
+      return this.#push({ frame: comment, data: '', pieces: [], tokens: [], edits: [], drop: false });
+    }
     this.#frames += 1;
     if (this.#done) throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
     const same = this.#shape.match(frame.event, data);
@@ -180,7 +183,7 @@ export class StreamAnswer {
     const pieces = view.lanes.map((lane) => this.#piece(lane));
     const tokens: TokenPiece[] = [];
     if (!views.act.idle || !views.record.idle)
-      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text')));
+      for (const one of view.tokenLanes) tokens.push(pushTokens(one, (id) => this.#openLane(id, 'text', false)));
     for (const { prefix, end } of view.ends)
       this.#finish(prefix, end === 'complete' && (failed || this.#options.stops) ? 'cut' : end);
     const drop = dropUsage && view.kind === 'usage';
@@ -194,8 +197,24 @@ export class StreamAnswer {
 
   /** An event's name is text of the model's, too: one that is no plain word, or that a rule hides, does not leave. */
   #outgoing(frame: SseFrame): SseFrame {
+    if (isPlain(frame)) return frame;
+    const observed = this.#observed(frame);
+    if (observed !== undefined) return observed;
     const name = frame.event;
-    return canonical(frame, name !== undefined && eventName.test(name) && this.#values.passes(name) ? name : undefined);
+    return canonical(frame, name !== undefined && eventName.test(name) && this.#passes(name) ? name : undefined);
+  }
+
+  /** In Observe mode a frame as it came, if what is around its data may leave. */
+  #observed(frame: SseFrame): SseFrame | undefined {
+    return this.#options.observes && this.#passes(frame.data === undefined ? frame.raw : frame.withData(''))
+      ? frame
+      : undefined;
+  }
+
+  #passes(text: string): boolean {
+    const { hits, passes } = this.#values.look(text);
+    if (hits.length > 0) this.#options.onHits(hits);
+    return passes;
   }
 
   /** Feeds a piece of text into its lane. */
@@ -236,11 +255,11 @@ export class StreamAnswer {
     throw new StoppedError(stopped.rule);
   }
 
-  #openLane(id: string, kind: LaneKind): AnswerLane {
+  #openLane(id: string, kind: LaneKind, seals = true): AnswerLane {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = new AnswerLane(id, kind, this.#options.views, this.#options.waitForRecord);
+    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes, seals);
     this.#lanes.set(id, lane);
     return lane;
   }
@@ -282,19 +301,13 @@ const dataLines = (data: string): string =>
 /** Names that dialects give to their events: no digits. */
 const eventName = /^[A-Za-z][A-Za-z._]{0,63}$/;
 
-/**
- * A frame of one `data:` line goes out as it came. Of any other form only the event's name and the data go out: ids,
- * comments and unknown fields are text of the model that no client needs.
- */
+/** A frame of one `data:` line: it goes out as it came. */
+const isPlain = ({ complete, event, raw, data }: SseFrame): boolean =>
+  complete && event === undefined && raw.length === (data?.length ?? 0) + 8 && raw.startsWith('data: ');
+
+/** Of a frame of any other form only the event's name and the data go out: ids, comments and unknown fields are text of the model that no client needs. */
 function canonical(frame: SseFrame, name: string | undefined): SseFrame {
   const data = frame.data ?? '';
-  if (
-    frame.complete &&
-    frame.event === undefined &&
-    frame.raw.length === data.length + 8 &&
-    frame.raw.startsWith('data: ')
-  )
-    return frame;
   const event = name === undefined ? '' : `event: ${name}\n`;
   const withData = (text: string): string => `${event}data: ${dataLines(text)}\n\n`;
   return { raw: withData(data), event: name, data, complete: true, withData };

@@ -7,7 +7,7 @@ import { RefusedError, reasons } from '../core/index.ts';
 import type { Route, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import type { Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
-import { responseHeadersToCaller } from '../http/index.ts';
+import { everyHeader, responseHeadersToCaller } from '../http/index.ts';
 import type { AbortCause, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, inspectJsonAnswer, maskLong, stepUnits } from './answer-json.ts';
 import { StoppedError, StreamAnswer } from './answer-stream.ts';
@@ -21,6 +21,7 @@ import { refusalResponse, refusalText } from './refusal.ts';
 import { actName } from './rule-acts.ts';
 import type { ResponseViews, Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
+import { ValueReader } from './values.ts';
 
 /** How an answer came to its end, before the connection says whether the caller received it. */
 export interface AnswerResult {
@@ -78,6 +79,7 @@ export class Answer implements LiveRequest {
   readonly runtime: Runtime;
   readonly facts: Asked;
   readonly plan: ResponsePlan;
+  place = -1;
   readonly #options: AnswerOptions;
   readonly #delivery: Delivery;
   readonly #chunks: Buffer[] = [];
@@ -92,7 +94,9 @@ export class Answer implements LiveRequest {
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #stream: StreamAnswer | undefined;
-  /** Observe mode met something that it cannot read: bytes pass as they come, which is recorded. */
+  /** Every policy observes, and the model was sent no key of ours that it could repeat: bytes leave as they come, and are read beside. */
+  readonly #beside: boolean;
+  /** Something came that cannot be read: nothing more of this answer is, which is recorded. */
   #raw = false;
   #streaming = false;
   readonly #departure = new Departure();
@@ -107,6 +111,7 @@ export class Answer implements LiveRequest {
     this.runtime = options.runtime;
     this.facts = options.facts;
     this.plan = options.plan;
+    this.#beside = !options.runtime.snapshot.enforcing && !options.ownCredential;
     this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock, () => this.#call?.resume());
   }
 
@@ -169,7 +174,10 @@ export class Answer implements LiveRequest {
     metrics.firstByte(session.operation, session.age);
     if (ownCredential && (status === 401 || status === 407))
       throw new RefusedError('upstream_error', { detail: 'credential' });
-    if (/^text\/event-stream\s*(?:;|$)/i.test(headers['content-type'] ?? '')) this.#startStream();
+    const type = headers['content-type'] ?? '';
+    if (/^text\/event-stream\s*(?:;|$)/i.test(type)) this.#startStream();
+    // Nobody would read it once it is whole: it may be a stream of another kind, which does not wait.
+    else if (this.#beside && !jsonType.test(type) && !textType.test(type)) this.#passUnread('response_uninspectable');
   }
 
   #startStream(): void {
@@ -182,7 +190,7 @@ export class Answer implements LiveRequest {
         views,
         stops,
         dropUsage,
-        waitForRecord: runtime.snapshot.enforcing,
+        observes: !runtime.snapshot.enforcing,
         onHits: (hits) => this.#hits(hits),
       },
       this.#departure,
@@ -198,17 +206,22 @@ export class Answer implements LiveRequest {
   #left = false;
 
   #outgoing(whole: boolean, contentType: string): OutgoingHttpHeaders {
-    const { session, views, exchange, plan } = this.#options;
+    const { session, views, exchange, plan, runtime } = this.#options;
+    const { enforcing } = runtime.snapshot;
     const { padToMultipleOf, minDurationMs, cadenceMs } = plan.limits;
     const shaped = padToMultipleOf !== undefined || minDurationMs !== undefined || cadenceMs !== undefined;
-    const headers: OutgoingHttpHeaders = { 'x-request-id': session.id };
-    const passed = responseHeadersToCaller(this.#headers);
+    const headers: OutgoingHttpHeaders = {};
+    const values = new ValueReader(views);
+    const passed = enforcing ? responseHeadersToCaller(this.#headers) : everyHeader(this.#headers);
     for (const [name, value] of Object.entries(passed)) {
-      if (shaped && tellsOfWork.test(name)) continue;
+      if (value === undefined || (shaped && tellsOfWork.test(name))) continue;
       // A header is text of the model's too: one that holds what a rule hides does not leave.
-      if (typeof value === 'string' && isClean(views, value)) headers[name] ??= value;
+      const { hits, passes } = values.look(String(value));
+      if (hits.length > 0) this.#hits(hits);
+      if (passes) headers[name] = value;
     }
-    headers['content-type'] = contentType;
+    if (enforcing) headers['content-type'] = contentType;
+    if (enforcing || headers['x-request-id'] === undefined) headers['x-request-id'] = session.id;
     // The names of rules that acted would show in the head's size: where sizes are hidden, to who asks only.
     const named = whole && (padToMultipleOf === undefined || exchange.headers[receiptHeader] === 'full');
     headers[receiptHeader] = receipt(session, named);
@@ -227,13 +240,22 @@ export class Answer implements LiveRequest {
     try {
       stream.data(chunk);
     } catch (error) {
-      this.#observeOrThrow(error, chunk);
+      this.#observeOrThrow(error);
     } finally {
       session.frames = stream.frames;
       this.#maskMs += clock.monotonic() - from;
       this.#measureHeld(stream);
     }
-    this.#flush();
+    if (!this.#beside) return this.#flush();
+    this.#recordBeside();
+    session.firstTextAt ??= clock.monotonic();
+    this.#pass(chunk);
+  }
+
+  /** The bytes leave as they came: what was read of them is for the record alone. */
+  #recordBeside(): void {
+    this.#depart();
+    this.#options.session.commit();
   }
 
   #measureHeld(stream: StreamAnswer): void {
@@ -241,14 +263,12 @@ export class Answer implements LiveRequest {
     if (held > this.#held) this.#held = held;
   }
 
-  /** Only in Observe mode, and never where the model holds a key of ours that it could repeat. */
   #mayPassUnread(error: unknown): error is RefusedError {
-    const { runtime, ownCredential } = this.#options;
-    return error instanceof RefusedError && !runtime.snapshot.enforcing && !ownCredential;
+    return error instanceof RefusedError && this.#beside;
   }
 
   /** In Observe mode what cannot be read passes as it came; elsewhere it ends the stream. */
-  #observeOrThrow(error: unknown, chunk: Buffer): void {
+  #observeOrThrow(error: unknown): void {
     const { session } = this.#options;
     if (!this.#mayPassUnread(error)) {
       this.#flush(); // what was decided before may leave
@@ -256,8 +276,19 @@ export class Answer implements LiveRequest {
     }
     session.observe([{ reason: error.code, rule: 'default' }]);
     this.#raw = true;
-    this.#depart(); // the chunk holds it as it came
-    this.#pass(chunk);
+  }
+
+  /** In Observe mode: the rest of it as it comes, behind what waits. */
+  #passUnread(reason: ReasonCode): void {
+    const { session, buffers } = this.#options;
+    session.observe([{ reason, rule: 'default' }]);
+    this.#raw = true;
+    this.#streaming = true;
+    this.#begin();
+    session.firstTextAt = session.firstByteAt;
+    for (const chunk of this.#chunks.splice(0)) this.#pass(chunk);
+    buffers.give(this.#buffered);
+    this.#buffered = 0;
   }
 
   #flush(): void {
@@ -275,21 +306,18 @@ export class Answer implements LiveRequest {
     return this.#departure.take(this.#segment);
   }
 
-  readonly #segment = (lane: string, text: string): void => this.#recorded(lane, text);
+  readonly #segment = (lane: string, text: string, raw: string | undefined): void => this.#recorded(lane, text, raw);
 
-  #recorded(lane: string, text: string): void {
-    this.#options.session.segment(lane, text);
+  #recorded(lane: string, text: string, raw: string | undefined): void {
+    this.#options.session.segment(lane, text, raw);
     if (this.#options.review !== undefined && this.#excerpt.length < longestExcerpt)
       this.#excerpt = `${this.#excerpt}${text}`.slice(0, longestExcerpt);
   }
 
   /** Waits with the rest of the answer until it is whole. */
   #keep(text: string): void {
-    const size = Buffer.byteLength(text);
-    const { buffers, plan } = this.#options;
-    if (this.#buffered + size > (plan.limits.maxBytes ?? largestAnswer)) throw new RefusedError('response_too_large');
-    if (!buffers.take(size)) throw new RefusedError('overloaded');
-    this.#buffered += size;
+    const fault = this.#take(Buffer.byteLength(text));
+    if (fault !== undefined) throw new RefusedError(fault);
     this.#kept.push(text);
   }
 
@@ -308,12 +336,20 @@ export class Answer implements LiveRequest {
   }
 
   #buffer(chunk: Buffer): void {
+    const fault = this.#take(chunk.length);
+    if (fault === undefined) return void this.#chunks.push(chunk);
+    if (!this.#beside) throw new RefusedError(fault);
+    this.#passUnread(fault);
+    this.#pass(chunk);
+  }
+
+  /** Room for so many bytes more of an answer that waits until it is whole; else why there is none. */
+  #take(bytes: number): ReasonCode | undefined {
     const { buffers, plan } = this.#options;
-    const most = plan.limits.maxBytes ?? largestAnswer;
-    if (this.#buffered + chunk.length > most) throw new RefusedError('response_too_large');
-    if (!buffers.take(chunk.length)) throw new RefusedError('overloaded');
-    this.#buffered += chunk.length;
-    this.#chunks.push(chunk);
+    if (this.#buffered + bytes > (plan.limits.maxBytes ?? largestAnswer)) return 'response_too_large';
+    if (!buffers.take(bytes)) return 'overloaded';
+    this.#buffered += bytes;
+    return undefined;
   }
 
   #end(): void {
@@ -325,10 +361,15 @@ export class Answer implements LiveRequest {
     const { session } = this.#options;
     const stream = this.#stream;
     if (stream !== undefined && !this.#raw) {
-      stream.end();
+      try {
+        stream.end();
+      } catch (error) {
+        this.#observeOrThrow(error);
+      }
       this.usage = stream.usage;
       this.textUnits = stream.textUnits;
-      this.#flush();
+      if (this.#beside) this.#recordBeside();
+      else this.#flush();
     }
     this.#deadline?.cancel(); // the model's part is over; what is waited for now is the policy's own
     if (this.#left) return this.#endDelivery();
@@ -346,7 +387,7 @@ export class Answer implements LiveRequest {
 
   #endDelivery(): void {
     const { session, exchange } = this.#options;
-    const full = exchange.headers[receiptHeader] === 'full';
+    const full = this.#stream !== undefined && exchange.headers[receiptHeader] === 'full';
     this.#delivery.end(full ? `: ${receiptHeader} ${receipt(session, true)}\n\n` : '', () => this.#completed());
   }
 
@@ -411,7 +452,7 @@ export class Answer implements LiveRequest {
     this.usage = outcome.usage;
     this.textUnits = outcome.textUnits;
     this.#hits(outcome.hits);
-    for (const { lane, text } of outcome.record) this.#recorded(lane, text);
+    for (const { lane, text, raw } of outcome.record) this.#recorded(lane, text, raw);
     if (outcome.stopped !== undefined) throw new StoppedError(outcome.stopped);
     return { body: outcome.body, json: true, type: 'application/json' };
   }
@@ -420,8 +461,7 @@ export class Answer implements LiveRequest {
   async #inspectText(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
     const { route, views, turn, runtime } = this.#options;
     const page = route.operation === 'Health' || route.operation === 'Metrics';
-    const text = /^text\/(?:plain|html|markdown|csv)\b|^application\/openmetrics-text\b|^$/i.test(type);
-    if (!text || (!page && runtime.snapshot.onUnknown !== 'Buffer')) {
+    if (!textType.test(type) || (!page && runtime.snapshot.onUnknown !== 'Buffer')) {
       if (views.act.idle && views.record.idle && runtime.snapshot.onUnknown === 'Buffer')
         return { body, json: false, type };
       throw new RefusedError('response_uninspectable', { detail: 'content-type' });
@@ -430,7 +470,10 @@ export class Answer implements LiveRequest {
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
     const acted = await maskLong(views.act, source, 'text', 'complete', turn);
     this.#hits(acted.hits);
-    if (!page) this.#recorded('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text);
+    if (!page) {
+      const sealed = views.sealed && (await maskLong(views.sealed, source, 'text', 'complete', turn));
+      this.#recorded('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text, sealed?.text);
+    }
     if (acted.stopped !== undefined) throw new StoppedError(acted.stopped.rule);
     return {
       body: acted.edits.length === 0 ? body : acted.text,
@@ -463,7 +506,8 @@ export class Answer implements LiveRequest {
     const failed = status >= 500;
     this.#call?.abort();
     if (this.#streaming) this.#depart(); // what broke off while it was read is recorded, and does not leave
-    if (this.#left) {
+    if (this.#left && this.#stream === undefined) this.#delivery.cancel();
+    else if (this.#left) {
       try {
         session.commit();
       } catch {
@@ -482,6 +526,8 @@ export class Answer implements LiveRequest {
       status: this.#left ? this.#status : status,
       code: refused.code,
     });
+    // Of no stream whose callers know what an event of ours is: only a cut says that it is not whole.
+    if (this.#left && this.#stream === undefined) exchange.destroy();
   }
 
   #refusalOf(error: unknown): RefusedError {
@@ -520,14 +566,6 @@ export class Answer implements LiveRequest {
     }
     metrics.stage('mask', this.#maskMs);
   }
-}
-
-function isClean(views: ResponseViews, text: string): boolean {
-  if (views.clean.has(text)) return true;
-  const { hits, failed } = views.act.mask(text, 'text', 'complete');
-  const clean = hits.length === 0 && !failed;
-  if (clean) views.clean.add(text);
-  return clean;
 }
 
 /** A model is listed to those who may both list it and do something with it; inside the pod to nobody in particular, too. */
@@ -578,5 +616,7 @@ function typeRead(type: string): string {
   const version = /;\s*version=(\d{1,2}(?:\.\d{1,2}){0,2})\s*(?:;|$)/i.exec(type)?.[1];
   return `${media}${version === undefined ? '' : `; version=${version}`}; charset=utf-8`;
 }
+
+const textType = /^text\/(?:plain|html|markdown|csv)\b|^application\/openmetrics-text\b|^$/i;
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;

@@ -28,7 +28,7 @@ const rule = (limits: Partial<RateLimits>, id = 'r'): MatchedRule => ({
     ...limits,
   },
 });
-const demand: Demand = { promptBytes: 400, maxOutputTokens: 100, count: 1, generates: true };
+const demand: Demand = { promptBytes: 400, maxOutputTokens: 100, outputBound: 100, count: 1, generates: true };
 const settled = async (): Promise<void> => {
   for (let turn = 0; turn < 30; turn++) await Promise.resolve();
 };

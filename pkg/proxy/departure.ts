@@ -7,21 +7,25 @@ import type { StreamOutput } from './frame-queue.ts';
 export class Departure implements StreamOutput {
   #text = '';
   /** By lane, in the order in which their first text came. */
-  readonly #kept: { readonly lane: string; text: string }[] = [];
+  readonly #kept: { readonly lane: string; text: string; raw: string | undefined }[] = [];
 
   text(text: string): void {
     this.#text = this.#text === '' ? text : this.#text + text;
   }
 
-  record(lane: string, text: string): void {
+  record(lane: string, text: string, raw?: string): void {
     const kept = this.#kept.find((one) => one.lane === lane);
-    if (kept === undefined) this.#kept.push({ lane, text });
-    else kept.text += text;
+    if (kept === undefined) {
+      this.#kept.push({ lane, text, raw });
+      return;
+    }
+    kept.text += text;
+    if (kept.raw !== undefined && raw !== undefined) kept.raw += raw;
   }
 
   /** Gives the record's part to `segment` and returns the caller's; nothing is left. */
-  take(segment: (lane: string, text: string) => void): string {
-    for (const { lane, text } of this.#kept) segment(lane, text);
+  take(segment: (lane: string, text: string, raw: string | undefined) => void): string {
+    for (const { lane, text, raw } of this.#kept) segment(lane, text, raw);
     this.#kept.length = 0;
     const text = this.#text;
     this.#text = '';

@@ -4,6 +4,7 @@ import type { SseFrame } from '../http/index.ts';
 import type { AnswerLane } from './lane.ts';
 import { outermost } from './edits.ts';
 import type { TokenPiece } from './tokens.ts';
+import type { TokenRendering } from './tokens.ts';
 import { renderTokens, tokensDecided } from './tokens.ts';
 
 /**
@@ -38,15 +39,21 @@ export interface WaitingFrame {
 /** Receives what may leave now, in order. What is recorded of a text comes before it. */
 export interface StreamOutput {
   text(text: string): void;
-  /** What the record keeps of a lane. */
-  record(lane: string, text: string): void;
+  /** What the record keeps of a lane; `raw` is what is sealed of it, where anything is. */
+  record(lane: string, text: string, raw: string | undefined): void;
 }
 
 export class FrameQueue {
   readonly #frames: WaitingFrame[] = [];
   #units = 0;
+  readonly #exact: TokenRendering['exact'];
   /** The last frame that left before all text of a lane was decided: what its rest is sent in when no other frame of the lane comes. */
   readonly #templates = new Map<AnswerLane, WaitingFrame>();
+
+  /** @param exact as in {@link TokenRendering} */
+  constructor(exact: TokenRendering['exact']) {
+    this.#exact = exact;
+  }
 
   get waiting(): number {
     return this.#frames.length;
@@ -121,8 +128,7 @@ export class FrameQueue {
     if (last === undefined) return;
     const taken = last.lane.take(last.to);
     if (taken !== text) throw new Error('a lane that was untouched gives another text');
-    const kept = last.lane.takeRecord(taken);
-    if (kept !== '') output.record(last.lane.id, kept);
+    recordOf(last.lane, taken, output);
     output.text(raw);
   }
 
@@ -163,17 +169,24 @@ export class FrameQueue {
     for (const piece of pieces) {
       const { lane, node } = piece;
       const text = lane.take(force ? Math.min(piece.to, lane.decided) : piece.to);
-      const kept = lane.takeRecord(text);
-      if (kept !== '') output.record(lane.id, kept);
+      recordOf(lane, text, output);
       if (text !== node.text) (edits ??= []).push({ start: node.start, end: node.end, text: JSON.stringify(text) });
       if (force) this.#templates.set(lane, waiting);
     }
-    for (const one of tokens) for (const edit of renderTokens(one, data, force)) (edits ??= []).push(edit);
+    const rendering = { force, exact: this.#exact };
+    for (const one of tokens) for (const edit of renderTokens(one, data, rendering)) (edits ??= []).push(edit);
     if (waiting.drop) return;
     if (edits === undefined && waiting.edits.length === 0) return output.text(frame.raw);
     const all = outermost([...waiting.edits, ...(edits ?? [])]);
     output.text(frame.withData(applyEdits(data, all)));
   }
+}
+
+/** Gives the record its part of what was taken of a lane. */
+function recordOf(lane: AnswerLane, taken: string, output: StreamOutput): void {
+  const kept = lane.takeRecord(taken);
+  const raw = lane.takeSealed();
+  if (kept !== '' || (raw !== undefined && raw !== '')) output.record(lane.id, kept, raw);
 }
 
 /** Of a frame in which only one text may change; undefined for all others. */
@@ -190,7 +203,6 @@ function decided(waiting: WaitingFrame): boolean {
 /** The template with one lane's rest in it; its other texts were sent before and are empty now. */
 function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutput): void {
   const rest = lane.take(lane.decided);
-  const kept = lane.takeRecord(rest);
   const edits = template.pieces.map((piece) => ({
     start: piece.node.start,
     end: piece.node.end,
@@ -201,6 +213,6 @@ function renderRest(template: WaitingFrame, lane: AnswerLane, output: StreamOutp
     end: one.node.end,
     text: one.shape === 'entries' ? '[]' : 'null',
   }));
-  if (kept !== '') output.record(lane.id, kept);
+  recordOf(lane, rest, output);
   output.text(template.frame.withData(applyEdits(template.data, outermost([...template.edits, ...edits, ...tokens]))));
 }

@@ -112,6 +112,7 @@ class Waiting implements LiveRequest {
   readonly runtime: LiveRequest['runtime'];
   readonly facts: LiveRequest['facts'];
   readonly plan: LiveRequest['plan'];
+  place = -1;
   readonly bound = true;
   readonly #options: HoldOptions;
   readonly #resolve: () => void;

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import { applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
@@ -7,8 +8,9 @@ import { spelledRuns } from '../detect/index.ts';
 import type { DecodedRun, Hit, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
 import { inTurns, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
+import { readings, withheld } from './readings.ts';
 import type { RequestViews } from './runtime.ts';
-import type { Session } from './session.ts';
+import type { KeptText, Session } from './session.ts';
 
 /**
  * Guards on what goes to the model. Every lane of every role is read whole; then the seams between neighbouring lanes are
@@ -19,10 +21,16 @@ export interface RequestOutcome {
   /** Changes to the body: masks only. */
   readonly edits: readonly JsonEdit[];
   /** What the record keeps of each lane. */
-  readonly record: readonly { readonly id: string; readonly text: string }[];
+  readonly record: readonly KeptText[];
   /** Rules that need an approver, in policy order. */
   readonly approvals: readonly GuardOutcome[];
+  /** Headers that hold what a rule masks: they do not go on. */
+  readonly maskedHeaders: readonly string[];
 }
+
+/** A UUID or a trace context: of random digits, in which now and then some look like a number of a person's. They go on unread. */
+const identifier =
+  /^(?:[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}|[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2})$/i;
 
 /** Read on both sides of a seam: the longest words and patterns of policies fit. */
 const seamUnits = 512;
@@ -38,6 +46,8 @@ export interface RequestInspection {
   readonly bytes: number;
   /** Path and query, forwarded as they came: what stands in them is judged and cannot be masked. */
   readonly target: string;
+  /** Those that are to go to the model, without anybody's credential. */
+  readonly headers: OutgoingHttpHeaders;
   readonly plan: RequestPlan;
   readonly views: RequestViews;
   readonly rules: readonly ScanRule[];
@@ -49,13 +59,14 @@ export interface RequestInspection {
 /** @throws RefusedError guard_blocked, token_input_uninspectable */
 export async function inspectRequest(inspection: RequestInspection): Promise<RequestOutcome> {
   const run = new Inspection(inspection);
-  const { view, target } = inspection;
+  const { view, target, headers } = inspection;
   run.size();
   if (view !== undefined) {
     await run.lanes(view);
     await run.values(view);
   }
   run.target(target);
+  for (const name in headers) run.header(name, String(headers[name]));
   if (view !== undefined) await run.seams(view);
   return run.outcome();
 }
@@ -96,14 +107,12 @@ function otherReadings(text: string): readonly DecodedRun[] {
   return tags.test(text) ? [...runs, withoutTags(text)] : runs;
 }
 
-/** Stands in the record for a whole text that holds something in disguise. */
-const withheld = '[disguised]';
-
 class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
-  readonly #record: { id: string; text: string }[] = [];
+  readonly #record: KeptText[] = [];
   readonly #approvals = new Set<GuardOutcome>();
+  readonly #maskedHeaders: string[] = [];
   #units = 0;
 
   constructor(options: RequestInspection) {
@@ -111,7 +120,12 @@ class Inspection {
   }
 
   outcome(): RequestOutcome {
-    return { edits: outermost(this.#edits), record: this.#record, approvals: [...this.#approvals] };
+    return {
+      edits: outermost(this.#edits),
+      record: this.#record,
+      approvals: [...this.#approvals],
+      maskedHeaders: this.#maskedHeaders,
+    };
   }
 
   size(): void {
@@ -133,7 +147,10 @@ class Inspection {
       const readings = otherReadings(text);
       if (readings.length > 0) await this.#disguised(readings, [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
-      this.#record.push({ id, text: readings.length > 0 && (await this.#isHidden(readings)) ? withheld : record.text });
+      const hidden = readings.length > 0 && (await this.#isHidden(readings));
+      const sealed = views.sealed && (await maskProse(views.sealed, text, turn));
+      const kept = hidden ? withheld : record.text;
+      this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
       this.#judge(caller.hits, false);
       this.#edit(node, caller);
     }
@@ -187,13 +204,24 @@ class Inspection {
     }
   }
 
-  /** Targets repeat from request to request. */
   target(target: string): void {
-    const { views } = this.#options;
-    if (views.cleanTargets.has(target)) return;
-    const hits = readings(target).flatMap((text) => views.act.mask(text, 'prose', 'complete').hits);
-    if (hits.length === 0) views.cleanTargets.add(target);
-    this.#judge(hits, true);
+    this.#judge(this.#inReadings(target), true);
+  }
+
+  header(name: string, value: string): void {
+    if (identifier.test(value)) return;
+    const hits = this.#inReadings(value);
+    this.#judge(hits, false);
+    if (hits.some(({ rule }) => this.#options.views.act.spec.replace[rule] === 1)) this.#maskedHeaders.push(name);
+  }
+
+  /** Targets and headers repeat from request to request. */
+  #inReadings(text: string): readonly Hit[] {
+    const { act, cleanReadings } = this.#options.views;
+    if (act.idle || cleanReadings.has(text)) return [];
+    const hits = readings(text).flatMap((one) => act.mask(one, 'prose', 'complete').hits);
+    if (hits.length === 0) cleanReadings.add(text);
+    return hits;
   }
 
   async seams(view: RequestView): Promise<void> {
@@ -292,21 +320,6 @@ function act(
 /** The first enforced rule that forbids this request, in policy order. */
 export function blockedBy(acts: readonly RuleAct[]): string | undefined {
   return acts.find((one) => one.act === 'blocked')?.rule;
-}
-
-/** As it came, and as servers read it, of which some decode twice. */
-function readings(target: string): readonly string[] {
-  const texts = [target];
-  let text = target.replaceAll('+', ' ');
-  for (let round = 0; round < 3; round++) {
-    const decoded = text.replace(/(?:%[0-9a-f]{2})+/gi, (run) =>
-      Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
-    );
-    if (decoded !== texts.at(-1)) texts.push(decoded);
-    if (decoded === text) break;
-    text = decoded;
-  }
-  return texts;
 }
 
 /** Fields that hold words of the API, also where nothing else is between two texts. */

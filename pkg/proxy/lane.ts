@@ -12,11 +12,15 @@ export class AnswerLane {
   readonly #record: LaneScanner | undefined;
   readonly #waitForRecord: boolean;
   #recorded = 0;
+  /** Of what is sealed beside the record. */
+  readonly #sealed: LaneScanner | undefined;
   #taken = 0;
   #ended = false;
 
-  constructor(id: string, kind: LaneKind, views: ResponseViews, waitForRecord: boolean) {
+  /** @param seals it is recorded itself: where texts are sealed, `takeSealed` says what. */
+  constructor(id: string, kind: LaneKind, views: ResponseViews, waitForRecord: boolean, seals = false) {
     this.id = id;
+    this.#sealed = seals ? views.sealed?.open(kind) : undefined;
     this.#waitForRecord = waitForRecord;
     if (views.same) {
       this.#caller = views.act.open(kind);
@@ -34,6 +38,7 @@ export class AnswerLane {
   push(text: string): void {
     this.#caller.push(text);
     this.#record?.push(text);
+    this.#sealed?.push(text);
   }
 
   end(end: LaneEnd): void {
@@ -41,6 +46,7 @@ export class AnswerLane {
     this.#ended = true;
     this.#caller.end(end);
     this.#record?.end(end);
+    this.#sealed?.end(end);
   }
 
   get ended(): boolean {
@@ -98,5 +104,11 @@ export class AnswerLane {
     if (to <= this.#recorded) return '';
     this.#recorded = to;
     return this.#record.take(to);
+  }
+
+  /** What is sealed of all that `takeRecord` has given since the last call; undefined where nothing is. */
+  takeSealed(): string | undefined {
+    const to = this.#record === undefined ? this.#taken : this.#recorded;
+    return this.#sealed?.take(Math.min(to, this.#sealed.decided));
   }
 }

@@ -31,6 +31,7 @@ const rule = (id: string, limits: Partial<RateLimits>): MatchedRule => ({
 const demand = (more: Partial<Demand> = {}): Demand => ({
   promptBytes: 400,
   maxOutputTokens: 100,
+  outputBound: 100,
   count: 1,
   generates: true,
   ...more,
@@ -122,6 +123,21 @@ describe('token limits', () => {
     const rules = [rule('r', { tokensPerMinute: 50 })];
     expect(limiter.admit({ rules }, ana, demand()).kind).toBe('admitted');
     expect(limiter.admit({ rules }, ana, demand()).kind).toBe('refused');
+  });
+
+  test.each([
+    ['the rule’s limit', { maxOutputTokens: 900 }, 1, 900],
+    ['what is assumed of any answer', {}, 1, 1_024],
+    ['what was asked for, where that is more', {}, 1_100, 1_100],
+  ])('what asks in words that a server may ignore reserves %s', (_, limits, maxOutputTokens, reserved) => {
+    const limiter = new Limiter(fakeClock());
+    const rules = [rule('r', { tokensPerMinute: 1_200, ...limits })];
+    const loose = demand({ maxOutputTokens, outputBound: undefined, promptBytes: 0 });
+    expect(limiter.admit({ rules }, ana, loose).kind).toBe('admitted');
+    const rest = (tokens: number): Admission | Refused =>
+      limiter.admit({ rules }, ana, demand({ maxOutputTokens: tokens, outputBound: tokens, promptBytes: 0 }));
+    expect(rest(1_201 - reserved).kind).toBe('refused');
+    expect(rest(1_200 - reserved).kind).toBe('admitted');
   });
 
   test('several answers are reserved for each', () => {

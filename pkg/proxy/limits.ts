@@ -30,8 +30,10 @@ interface Usage {
 export interface Demand {
   /** Bytes of all prompt text. */
   readonly promptBytes: number;
-  /** Of one answer. */
+  /** Of one answer: the most that the request asks for. */
   readonly maxOutputTokens: number | undefined;
+  /** Of one answer: what no server exceeds. Undefined: the request has no such limit. */
+  readonly outputBound: number | undefined;
   /** Answers asked for, of all prompts together. */
   readonly count: number;
   /** False for operations that produce no tokens. */
@@ -305,7 +307,8 @@ export class Limiter {
    * text waits, too, where all is used up.
    */
   #reservation(demand: Demand, cap: number | undefined, capacity: number): number {
-    const output = Math.min(demand.maxOutputTokens ?? cap ?? assumedOutput, cap ?? Number.POSITIVE_INFINITY);
+    const unbounded = cap ?? Math.max(demand.maxOutputTokens ?? 0, assumedOutput);
+    const output = Math.min(demand.outputBound ?? unbounded, cap ?? Number.POSITIVE_INFINITY);
     const wanted = Math.ceil(demand.promptBytes / 4) + (demand.generates ? output * demand.count : 0);
     return wanted >= 0 ? Math.min(capacity, Math.max(1, wanted)) : capacity;
   }

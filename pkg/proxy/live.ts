@@ -1,3 +1,5 @@
+import { Roster } from '../base/index.ts';
+import type { Listed } from '../base/index.ts';
 import type { CompiledProvider, ReasonCode, ResponsePlan } from '../core/index.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
@@ -5,7 +7,7 @@ import type { Runtime } from './runtime.ts';
 import { provesTheSame } from './same-provider.ts';
 
 /** A request that policy let through and that is not over. */
-export interface LiveRequest {
+export interface LiveRequest extends Listed {
   readonly runtime: Runtime;
   readonly facts: Asked;
   readonly plan: ResponsePlan;
@@ -20,7 +22,7 @@ export interface LiveRequest {
  * answer's plan is compared: if the new one hides anything more, the answer ends. Request guards do not run again.
  */
 export class LiveRequests {
-  readonly #live = new Set<LiveRequest>();
+  readonly #live = new Roster<LiveRequest>();
 
   add(request: LiveRequest): void {
     this.#live.add(request);
@@ -35,7 +37,7 @@ export class LiveRequests {
   }
 
   swap(next: Runtime): void {
-    for (const request of [...this.#live]) {
+    for (const request of this.#live.members()) {
       const held = request.bound === true && request.runtime.snapshot.hash !== next.snapshot.hash;
       if (held || !stillAllowed(request, next)) request.end('policy_changed');
     }
@@ -43,23 +45,23 @@ export class LiveRequests {
 
   /** Access for a time has ended: so does whatever rests on it. */
   grantsEnded(): void {
-    for (const request of [...this.#live]) {
+    for (const request of this.#live.members()) {
       if (accessOf(request.runtime.snapshot, request.facts).kind === 'deny') request.end('grant_ended');
     }
   }
 
   /** Tokens were taken back: so is what is under way with them. */
   revoked(): void {
-    for (const request of [...this.#live]) if (isRevoked(request)) request.end('token_revoked');
+    for (const request of this.#live.members()) if (isRevoked(request)) request.end('token_revoked');
   }
 
   /** Those that wait for people: nobody waits for minutes for a sidecar that stops. */
   endHeld(code: ReasonCode): void {
-    for (const request of [...this.#live]) if (request.bound === true) request.end(code);
+    for (const request of this.#live.members()) if (request.bound === true) request.end(code);
   }
 
   endAll(code: ReasonCode): void {
-    for (const request of [...this.#live]) request.end(code);
+    for (const request of this.#live.members()) request.end(code);
   }
 }
 

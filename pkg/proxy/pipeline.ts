@@ -43,8 +43,9 @@ import { refusalResponse, refusalText } from './refusal.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
+import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -120,7 +121,7 @@ class GovernedRequest {
   #requestPlan: RequestPlan | undefined;
   #responsePlan: ResponsePlan | undefined;
   #edits: JsonEdit[] = [];
-  #lanes: readonly { readonly id: string; readonly text: string }[] = [];
+  #lanes: readonly KeptText[] = [];
   #usageAdded = false;
   #stageAt: number;
   #over = false;
@@ -148,7 +149,9 @@ class GovernedRequest {
     const { snapshot } = runtime;
     this.#session.generation = snapshot.generation;
     this.#session.content = snapshot.audit.content;
+    this.#session.sealing = runtime.sealing;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
+    if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
   }
 
@@ -371,6 +374,7 @@ class GovernedRequest {
       // Token ids are in no lane.
       promptBytes: view?.tokenInput === true ? (this.#body?.length ?? 0) : textBytes,
       maxOutputTokens: view?.maxOutputTokens,
+      outputBound: view?.outputBound,
       count: view?.count ?? 1,
       generates: operation === 'Chat' || operation === 'Completions',
       countsInput: operation === 'Embeddings',
@@ -389,18 +393,23 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#requestPlan);
     const record = this.#need(this.#responsePlan).record;
+    this.#headers = headersToModel(runtime, this.#exchange.headers);
     const outcome = await inspectRequest({
       view: this.#view,
       bytes: this.#body?.length ?? 0,
       target: this.#path + this.#query,
+      headers: this.#headers,
       plan,
       views: runtime.requestViews(plan, record),
       rules: runtime.scanner.rules,
       session: this.#session,
       turn: this.#options.turn,
     });
-    this.#lanes = outcome.record;
+    for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
+    this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...outcome.record];
     this.#edits.push(...outcome.edits);
+    const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
+    if (hides && this.#view !== undefined) this.#edits.push(...this.#view.spellTokens());
     this.#stage('inspect');
     const rule = blockedBy(this.#session.acts());
     if (rule !== undefined) {
@@ -409,6 +418,7 @@ class GovernedRequest {
     }
     this.#approvals = outcome.approvals.map((one) => one.rule);
   }
+  #headers: OutgoingHttpHeaders = {};
   #approvals: readonly string[] = [];
 
   async hold(): Promise<void> {
@@ -544,8 +554,11 @@ class GovernedRequest {
     const stops = this.#view?.stops ?? false;
     const streams = this.#view?.stream ?? false;
     this.#forgetBody();
-    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), this.#exchange.headers, {
+    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), {
+      incoming: this.#exchange.headers,
+      passed: this.#headers,
       hosted: target.hosted,
+      session: this.#session,
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
@@ -595,7 +608,7 @@ class GovernedRequest {
     const exchange = this.#exchange;
     const session = this.#session;
     const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = facts.runtime.snapshot.requestLimits;
-    const entry: LiveRequest = { ...facts, end: (code) => this.#endPassThrough(new RefusedError(code)) };
+    const entry: LiveRequest = { ...facts, place: -1, end: (code) => this.#endPassThrough(new RefusedError(code)) };
     live.add(entry);
     exchange.onClose(() => {
       live.remove(entry);
@@ -606,6 +619,7 @@ class GovernedRequest {
       path: this.#path + this.#query,
       headers,
       idleMs: upstreamIdleMs,
+      everyHeader: !facts.runtime.snapshot.enforcing,
       body: { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs },
     };
     this.#need(this.#target).passthrough.web(exchange, route, {

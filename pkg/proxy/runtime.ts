@@ -15,7 +15,11 @@ import type {
 import { compileSnapshot, credentialFault } from '../core/index.ts';
 import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
+import { sealingKey } from '../seal/index.ts';
+import type { SealingKey } from '../seal/index.ts';
 import { CleanTexts } from './clean-texts.ts';
+import { readings, withheld } from './readings.ts';
+import type { KeptText } from './session.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
 
 /**
@@ -30,10 +34,14 @@ export interface Runtime {
   readonly credential: string | undefined;
   /** Index of the rule that keeps the model's own credential from leaving, or -1. */
   readonly credentialRule: number;
+  /** Where texts are recorded in full. */
+  readonly sealing: SealingKey | undefined;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
-  /** Words of the caller's outside of its prompt, such as paths and names of models, as they are recorded. */
+  /** Words of the caller's outside of its prompt, such as paths, queries and names of models, as they are recorded. */
   forRecord(text: string): string;
+  /** The query of a request's target, as a text of it that is recorded. */
+  queryForRecord(query: string): readonly KeptText[];
   /** The same where people can be asked: findings of the rules that need an approver are noted, and stop nothing. */
   reviewViews(plan: ResponsePlan): ResponseViews;
 }
@@ -44,21 +52,32 @@ export interface RequestViews {
   /** The text as it is recorded. */
   readonly record: View;
   readonly pair: ViewPair;
+  /** What is sealed of a text: all but the model's own credential. Undefined where nothing is. */
+  readonly sealed: View | undefined;
   /** Short texts in which `act` finds nothing. */
   readonly clean: CleanTexts;
-  /** Short request targets in which, read as servers read them, `act` finds nothing. */
-  readonly cleanTargets: CleanTexts;
+  /** Short targets and headers in which, read as servers read them, `act` finds nothing. */
+  readonly cleanReadings: CleanTexts;
 }
 
 export interface ResponseViews {
   readonly act: View;
   readonly record: View;
   readonly pair: ViewPair;
+  /** What is sealed of a text: all but the model's own credential. Undefined where nothing is. */
+  readonly sealed: View | undefined;
   /** Short texts in which `act` finds nothing, and in which `record` does not. */
   readonly clean: CleanTexts;
   readonly cleanRecord: CleanTexts;
   /** True where what the caller receives is also what is recorded: one scan serves both. */
   readonly same: boolean;
+  /** Rules of which no finding may leave as it is; all others only count theirs. */
+  readonly hiding: RuleSelection;
+  /**
+   * False where every policy observes, or none of their rules hides anything: what could spell a hidden text otherwise than in letters
+   * (token ids, bytes, ids and comments of events) leaves as it came.
+   */
+  readonly guarded: boolean;
 }
 
 export interface RuntimeOptions {
@@ -71,6 +90,9 @@ export interface RuntimeOptions {
   /** Tells that the newest snapshot could not be put into force: nothing is, and what is under way must end. */
   readonly onFault?: () => void;
 }
+
+/** Text of a request in the record that holds the query of its target. */
+const queryLane = 'url.query';
 
 /** Stands in `[…]` where the model's own credential would have left. */
 export const credentialRuleId = 'sidegate/credential';
@@ -210,7 +232,8 @@ function buildRuntime(
 /**
  * Of a runtime what needs no caller to be proven and no model to be asked.
  *
- * @throws CodedError as compileScanner; `invalid_credential` for one that would not be found again in answers
+ * @throws CodedError as compileScanner; `invalid_credential` for one that would not be found again in answers; `invalid_seal_key`
+ * for a policy whose content is Full and that has no key to seal it to
  */
 export function compileViews(
   snapshot: Snapshot,
@@ -226,6 +249,9 @@ export function compileViews(
   const scanner = compileScanner(rules, { hashKey });
   const always = none(size);
   if (guarded) always[own] = 1;
+  const sealing = snapshot.audit.content === 'Full' ? sealingKey(snapshot.audit.sealTo ?? '') : undefined;
+  const sealed =
+    sealing === undefined ? undefined : scanner.view({ replace: always, stop: none(size), note: none(size) });
 
   const requestCache = new WeakMap<RequestPlan, RequestViews>();
   const responseCache = new WeakMap<ResponsePlan, ResponseViews>();
@@ -238,10 +264,14 @@ export function compileViews(
     const note = minus(union(grow(plan.flag, size), held), replace, stop);
     const act = scanner.view({ replace, stop, note });
     const record = scanner.view({ replace: kept, stop: none(size), note: none(size) });
+    const hiding = union(replace, stop, held);
     return {
       act,
+      hiding,
+      guarded: snapshot.enforcing && !isEmpty(hiding),
       record,
       pair: scanner.pair(act, record),
+      sealed,
       clean: new CleanTexts(),
       cleanRecord: new CleanTexts(),
       same: isEmpty(stop) && isEmpty(held) && Buffer.compare(replace, kept) === 0,
@@ -254,10 +284,21 @@ export function compileViews(
     responseCache.set(plan, views);
     return views;
   };
+  const forRecord = (text: string): string => {
+    const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
+    if (cleanRecord.has(text)) return text;
+    const masked = (one: string): string => record.mask(one, 'prose', 'complete').text;
+    const [, ...others] = readings(text);
+    if (others.some((one) => masked(one) !== one)) return withheld;
+    const kept = masked(text);
+    if (kept === text) cleanRecord.add(text);
+    return kept;
+  };
   return {
     snapshot,
     scanner,
     credentialRule: guarded ? own : -1,
+    sealing,
     requestViews(plan, record) {
       const known = requestCache.get(plan);
       if (known !== undefined) return known;
@@ -272,19 +313,19 @@ export function compileViews(
         act,
         record: kept,
         pair: scanner.pair(act, kept),
+        sealed,
         clean: new CleanTexts(),
-        cleanTargets: new CleanTexts(),
+        cleanReadings: new CleanTexts(),
       };
       requestCache.set(plan, views);
       return views;
     },
     responseViews,
-    forRecord(text) {
-      const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
-      if (cleanRecord.has(text)) return text;
-      const masked = record.mask(text, 'prose', 'complete').text;
-      if (masked === text) cleanRecord.add(text);
-      return masked;
+    forRecord,
+    queryForRecord(query) {
+      if (query === '') return [];
+      const text = forRecord(query);
+      return [{ id: queryLane, text, raw: sealed?.mask(query, 'prose', 'complete').text ?? text }];
     },
     reviewViews(plan) {
       const known = reviewCache.get(plan);

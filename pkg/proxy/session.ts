@@ -8,9 +8,9 @@ import type {
   RuleAct,
   SessionApproval,
   SessionEnd,
-  SessionStart,
 } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
+import type { SealingKey, SessionSealer } from '../seal/index.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { countAct } from './rule-acts.ts';
 import type { CountedAct } from './rule-acts.ts';
@@ -48,6 +48,15 @@ export interface SessionOptions {
   readonly onFailedOpen: (what: string) => void;
 }
 
+/** A text for the record. */
+export interface KeptText {
+  readonly id: string;
+  /** Masked for what nobody may see. */
+  readonly text: string;
+  /** As it was, but for the model's own credential: where texts are sealed. */
+  readonly raw: string;
+}
+
 export class Session {
   readonly id: string;
   readonly exchange: SessionPeer;
@@ -69,6 +78,9 @@ export class Session {
   model: string | undefined = undefined;
   stream = false;
   content: 'None' | 'Masked' | 'Full' = 'Masked';
+  /** With Full: no policy that says so is put into force without. */
+  sealing: SealingKey | undefined = undefined;
+  #sealer: SessionSealer | undefined;
   onAuditFailure: 'Deny' | 'Allow' = 'Deny';
   tokens: { input: number; output: number } | undefined = undefined;
   frames = 0;
@@ -110,26 +122,31 @@ export class Session {
   }
 
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
-  begin(lanes: readonly { readonly id: string; readonly text: string }[]): void {
+  begin(lanes: readonly KeptText[]): void {
     this.prepare(lanes);
     this.commit();
   }
 
   /** Queues the start and the request's text, once; {@link commit} and {@link commitSome} hand them over. */
-  prepare(lanes: readonly { readonly id: string; readonly text: string }[]): void {
+  prepare(lanes: readonly KeptText[]): void {
     if (this.#started) return; // held, and recorded while it waited
     const kept = this.content === 'None' ? [] : lanes;
-    if (kept.reduce((sum, lane) => sum + lane.text.length, 0) <= segmentUnits) {
-      this.#queueStart(kept.map(({ id, text }) => ({ lane: id, text })));
+    if (kept.reduce((sum, lane) => sum + Math.max(lane.text.length, lane.raw.length), 0) <= segmentUnits) {
+      this.#queueStart(kept);
     } else {
       this.#queueStart();
-      for (const lane of kept) this.#queueSegments('request', lane.id, lane.text);
+      for (const lane of kept) this.#queueSegments('request', lane.id, lane.text, lane.raw);
     }
   }
 
-  /** Queues text of the answer; {@link commit} hands it over. */
-  segment(lane: string, text: string): void {
-    if (text.length > 0) this.#queueSegments('response', lane, text);
+  /** Queues text of the answer; {@link commit} hands it over. @param raw as in {@link KeptText}. */
+  segment(lane: string, text: string, raw = text): void {
+    if (text.length > 0 || raw.length > 0) this.#queueSegments('response', lane, text, raw);
+  }
+
+  /** What stands beside a text in the record: what it was, where anything of it was masked. */
+  #sealed(direction: 'request' | 'response', lane: string, raw: string): { readonly sealed?: string } {
+    return this.#sealer === undefined ? {} : { sealed: this.#sealer.seal(direction, lane, raw) };
   }
 
   /** What became of its approval. @throws RefusedError audit_unavailable. */
@@ -195,6 +212,7 @@ export class Session {
       bytesOut: this.exchange.bytesOut,
       frames: this.frames,
       tokens: this.tokens ?? null,
+      ...(this.#sealer !== undefined && { sealed: this.#sealer.end() }),
       timing: {
         toUpstream: since(this.toUpstreamAt),
         firstByte: since(this.firstByteAt),
@@ -209,10 +227,16 @@ export class Session {
     return this.#ended;
   }
 
-  #queueStart(request: NonNullable<SessionStart['request']> = []): void {
+  #queueStart(texts: readonly KeptText[] = []): void {
     if (this.#started) return;
     this.#started = true;
     const caller = this.caller;
+    this.#sealer = this.sealing?.session(this.id);
+    const request = texts.map(({ id: lane, text, raw }) => ({
+      lane,
+      text,
+      ...(raw !== text && this.#sealed('request', lane, raw)),
+    }));
     this.#pending.push({
       type: 'start',
       session: this.id,
@@ -229,22 +253,19 @@ export class Session {
       operation: this.operation,
       model: this.model ?? null,
       stream: this.stream,
+      ...(this.#sealer !== undefined && { sealed: this.#sealer.head }),
       ...(request.length === 0 ? {} : { request }),
     });
   }
 
-  #queueSegments(direction: 'request' | 'response', lane: string, text: string): void {
+  #queueSegments(direction: 'request' | 'response', lane: string, text: string, raw: string): void {
     if (this.content === 'None') return;
     const at = round(this.age);
-    for (let from = 0; from < text.length; from += segmentUnits) {
-      this.#pending.push({
-        type: 'segment',
-        session: this.id,
-        direction,
-        lane,
-        text: text.slice(from, from + segmentUnits),
-        at,
-      });
+    const length = this.#sealer === undefined ? text.length : Math.max(text.length, raw.length);
+    for (let from = 0; from < length; from += segmentUnits) {
+      const part = text.slice(from, from + segmentUnits);
+      const sealed = raw === text ? {} : this.#sealed(direction, lane, raw.slice(from, from + segmentUnits));
+      this.#pending.push({ type: 'segment', session: this.id, direction, lane, text: part, ...sealed, at });
     }
   }
 }

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { AccessDecision, Identity } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import { requestHeadersToModel } from '../http/index.ts';
-import { takeCredentials } from '../identity/index.ts';
+import type { Exchange } from '../http/index.ts';
+import { everyHeader, requestHeadersToModel } from '../http/index.ts';
+import { credentialHeaders, takeCredentials } from '../identity/index.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import type { LiveRevocations } from './revocations.ts';
@@ -83,25 +84,66 @@ export interface ModelHeaders {
   readonly credentialSent: boolean;
 }
 
-/** The caller's credential out, the model's in. @throws RefusedError credential_unavailable, access_denied */
+/** What of a request's headers guards read and the model gets, credentials apart. Where every policy observes, that is all of them. */
+export function headersToModel({ snapshot }: Runtime, incoming: IncomingHttpHeaders): OutgoingHttpHeaders {
+  if (snapshot.enforcing) return requestHeadersToModel(incoming);
+  const headers = everyHeader(incoming);
+  for (const name of callersOwn) Reflect.deleteProperty(headers, name);
+  return headers;
+}
+
+export interface ModelHeadersOptions {
+  readonly incoming: IncomingHttpHeaders;
+  /** See {@link headersToModel}. */
+  readonly passed: OutgoingHttpHeaders;
+  readonly hosted: boolean;
+  readonly session: Session;
+}
+
+/**
+ * The caller's credential out, the model's in. Where every policy observes, whoever is not sent the model's credential keeps its
+ * own: never to a hosted endpoint, which is not the pod's.
+ *
+ * @throws RefusedError credential_unavailable, access_denied
+ */
 export function modelHeaders(
   runtime: Runtime,
   access: Allowed,
-  incoming: IncomingHttpHeaders,
-  options: { readonly hosted: boolean },
+  { incoming, passed, hosted, session }: ModelHeadersOptions,
 ): ModelHeaders {
   const { snapshot } = runtime;
-  const headers = requestHeadersToModel(incoming);
-  const credential = snapshot.upstream?.credential;
-  if (!access.credential) {
-    if (options.hosted) throw new RefusedError('access_denied', { rule: 'default' });
-    // Observe: a caller whom access does not really allow keeps its own credential and never gets the model's.
-    if (incoming.authorization !== undefined && !snapshot.enforcing) headers['authorization'] = incoming.authorization;
-    return { headers, credentialSent: false };
-  }
-  if (credential === undefined) return { headers, credentialSent: false };
+  if (!access.credential && hosted) throw new RefusedError('access_denied', { rule: 'default' });
+  const credential = access.credential ? snapshot.upstream?.credential : undefined;
   // The one that this request's scanner knows, although another may be there by now: what the model says of it is hidden.
-  if (runtime.credential === undefined) throw new RefusedError('credential_unavailable');
-  headers[credential.header] = credential.prefix + runtime.credential;
-  return { headers, credentialSent: true };
+  const value = runtime.credential;
+  if (credential !== undefined && value === undefined) {
+    if (snapshot.enforcing || hosted) throw new RefusedError('credential_unavailable');
+    session.observe([{ reason: 'credential_unavailable', rule: 'default' }]);
+  }
+  const headers = { ...passed };
+  if (credential !== undefined && value !== undefined) {
+    for (const name of billing) Reflect.deleteProperty(headers, name);
+    headers[credential.header] = credential.prefix + value;
+    return { headers, credentialSent: true };
+  }
+  if (!snapshot.enforcing && !hosted) for (const name of callersOwn) headers[name] = incoming[name];
+  return { headers, credentialSent: false };
+}
+
+/** What tells the model who calls; no other server needs to know. */
+const callersOwn = [...credentialHeaders, 'cookie'];
+
+/** Whose account a hosted model charges: with a key of ours that is not the caller's to say. */
+const billing = ['openai-organization', 'openai-project'];
+
+/** What the wire was to be where every policy observes, and was not. */
+export function observeWire(
+  { snapshot }: Runtime,
+  session: Session,
+  { encrypted, clientCertificate }: Pick<Exchange, 'encrypted' | 'clientCertificate'>,
+): void {
+  const wanted = snapshot.tls.observedInbound ?? 'Optional';
+  if (wanted !== 'Optional' && !encrypted) session.observe([{ reason: 'tls_required', rule: 'default' }]);
+  else if (wanted === 'Mutual' && clientCertificate === undefined)
+    session.observe([{ reason: 'certificate_required', rule: 'default' }]);
 }

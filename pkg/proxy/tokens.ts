@@ -80,8 +80,15 @@ export function tokensDecided(piece: TokenPiece): boolean {
   );
 }
 
-/** Edits that leave of the entries what the caller may receive. With `force`, undecided text is carried to the next entry. */
-export function renderTokens(piece: TokenPiece, source: string, force: boolean): readonly JsonEdit[] {
+export interface TokenRendering {
+  /** Undecided text is carried to the next entry. */
+  readonly force: boolean;
+  /** `bytes` that do not spell their token are made anew. */
+  readonly exact: boolean;
+}
+
+/** Edits that leave of the entries what the caller may receive. */
+export function renderTokens(piece: TokenPiece, source: string, { force, exact }: TokenRendering): readonly JsonEdit[] {
   const take = (lane: AnswerLane, to: number): string => {
     const output = lane.take(force ? Math.min(to, lane.decided) : to);
     lane.takeRecord(output); // the same text is recorded with its own lane
@@ -92,7 +99,7 @@ export function renderTokens(piece: TokenPiece, source: string, force: boolean):
     const token = take(entry.lane, entry.to);
     const kept = entry.alternatives.filter((other) => take(other.lane, other.to) === other.token);
     const honest =
-      entry.node === undefined || (bytesAgree(entry.node) && kept.every((other) => bytesAgree(other.node)));
+      !exact || entry.node === undefined || (bytesAgree(entry.node) && kept.every((other) => bytesAgree(other.node)));
     if (token !== entry.token || kept.length !== entry.alternatives.length || !honest) touched = true;
     return { entry, token, kept, honest };
   });

@@ -8,13 +8,15 @@ import { abortCause } from './answer.ts';
 import type { Admission, Demand } from './limits.ts';
 import type { LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
+import { isInside } from './loopback.ts';
 import { decisionOf } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import type { Runtime } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
-import { decideAccess, modelHeaders, proveCaller } from './stages.ts';
+import type { Allowed } from './stages.ts';
+import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
 
 /**
  * WebSocket handshakes. Frames of a WebSocket are not read here, so one passes only where a rule allows its route to
@@ -92,6 +94,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const target = options.model.find(runtime.snapshot);
     session.generation = runtime.snapshot.generation;
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
+    if (!isInside(entrance)) observeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
     session.path = runtime.forRecord(path); // the caller's words
     session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
@@ -111,10 +114,16 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     };
     const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);
-    if (mustBeRead(runtime, caller, plan)) {
+    if (mustBeRead(runtime, access, caller, plan)) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
-    const demand: Demand = { promptBytes: 0, maxOutputTokens: undefined, count: 1, generates: false };
+    const demand: Demand = {
+      promptBytes: 0,
+      maxOutputTokens: undefined,
+      outputBound: undefined,
+      count: 1,
+      generates: false,
+    };
     const outcome = await options.limiter.admit(access, caller, demand);
     if (outcome.kind === 'refused') {
       session.act(outcome.rule, 'limited', outcome.reason);
@@ -137,11 +146,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
     if (ended !== undefined) throw new RefusedError(ended);
     session.act('sidegate/uninspected', 'flagged');
-    session.begin([]);
-    const { headers } = modelHeaders(runtime, access, upgrade.headers, {
+    session.begin(runtime.queryForRecord(query));
+    const { headers } = modelHeaders(runtime, access, {
+      incoming: upgrade.headers,
+      passed: headersToModel(runtime, upgrade.headers),
       hosted: target.hosted,
+      session,
     });
-    entry = { runtime, facts, plan, end: (code) => end(new RefusedError(code)) };
+    entry = { runtime, facts, plan, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {
@@ -166,9 +178,14 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
 }
 
 /** Whether something of this caller's holds inside of an answer: frames would have to be read for it. */
-function mustBeRead({ snapshot, credentialRule }: Runtime, caller: Identity | undefined, plan: ResponsePlan): boolean {
+function mustBeRead(
+  { snapshot, credentialRule }: Runtime,
+  access: Allowed,
+  caller: Identity | undefined,
+  plan: ResponsePlan,
+): boolean {
   return (
-    credentialRule >= 0 || // a key that is sent could come back unseen
+    (credentialRule >= 0 && (snapshot.enforcing || access.credential)) || // a key that is sent could come back unseen
     snapshot.requestPlan(caller).inspects ||
     ![plan.mask, plan.block, plan.approve].every(isEmpty) ||
     Object.values(plan.limits).some((limit) => limit !== undefined) // nobody would keep them

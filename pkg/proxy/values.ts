@@ -1,8 +1,8 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
-import type { Hit, View } from '../detect/index.ts';
-import type { CleanTexts } from './clean-texts.ts';
+import type { Hit } from '../detect/index.ts';
+import type { ResponseViews } from './runtime.ts';
 
 /**
  * Everything of an answer that is not running text: identifiers, envelope words, unknown keys, values under field rules and
@@ -15,31 +15,39 @@ export interface ValueOutcome {
 }
 
 const clean: ValueOutcome = { edits: [], hits: [], stopped: undefined };
+const nothingFound = { hits: [], passes: true } as const;
 
 type Path = readonly (string | number)[];
 
-export class ValueReader {
-  readonly #view: View;
-  readonly #known: CleanTexts;
+function removal({ kind, start, end }: JsonNode): JsonEdit {
+  return { start, end, text: kind === 'array' ? '[]' : 'null' };
+}
 
-  constructor(view: View, known: CleanTexts) {
-    this.#view = view;
-    this.#known = known;
+export class ValueReader {
+  readonly #views: ResponseViews;
+
+  constructor(views: ResponseViews) {
+    this.#views = views;
+  }
+
+  get #view(): ResponseViews['act'] {
+    return this.#views.act;
   }
 
   /** @throws RefusedError response_uninspectable when a key holds what a rule hides: keys cannot be masked. */
   read(answer: AnswerView, root: JsonNode): ValueOutcome {
+    const { clean: known, guarded } = this.#views;
     if (this.#view.idle) return clean;
     const edits: JsonEdit[] = [];
     const hits: Hit[] = [];
     let stopped: Hit | undefined;
     for (const value of answer.loneValues) {
       const text = value.node.text;
-      if (this.#known.has(text)) continue;
+      if (known.has(text)) continue;
       const result = this.#view.mask(text, 'text', 'complete');
       if (result.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
       if (result.hits.length === 0 && result.edits.length === 0 && result.stopped === undefined) {
-        this.#known.add(text);
+        known.add(text);
         continue;
       }
       hits.push(...result.hits);
@@ -52,17 +60,18 @@ export class ValueReader {
       this.#fields(root, [], edits, hits, undefined);
       stopped ??= hits.find((hit) => this.#view.spec.stop[hit.rule] === 1);
     }
-    for (const node of answer.integerArrays) edits.push({ start: node.start, end: node.end, text: '[]' });
+    if (guarded) for (const node of answer.integerArrays) edits.push(removal(node));
     return edits.length === 0 && hits.length === 0 && stopped === undefined ? clean : { edits, hits, stopped };
   }
 
-  /** Nothing that a rule of this caller's knows stands in this word. */
-  passes(text: string): boolean {
-    if (this.#view.idle || this.#known.has(text)) return true;
-    const { hits, edits, stopped, failed } = this.#view.mask(text, 'text', 'complete');
-    if (failed || hits.length > 0 || edits.length > 0 || stopped !== undefined) return false;
-    this.#known.add(text);
-    return true;
+  /** A text that leaves as it is or not at all: what was found in it, and whether it may. */
+  look(text: string): { readonly hits: readonly Hit[]; readonly passes: boolean } {
+    const { act, clean: known, hiding } = this.#views;
+    if (act.idle || known.has(text)) return nothingFound;
+    const { hits, failed, stopped } = act.mask(text, 'text', 'complete');
+    const whole = !failed && stopped === undefined;
+    if (whole && hits.length === 0) known.add(text);
+    return { hits, passes: whole && !hits.some(({ rule }) => hiding[rule] === 1) };
   }
 
   /** @param above the rule that names a field around this one and replaces nothing, as in Observe: what is inside may be hidden. */

@@ -41,6 +41,7 @@ export async function judgeRequest(
     view: request.view,
     bytes: Buffer.byteLength(request.text),
     target: request.target,
+    headers: {},
     plan,
     views: requestViews(plan, snapshot.responsePlan(caller).record),
     rules: scanner.rules,

@@ -11,8 +11,10 @@ export { keepHeads } from './log/heads.ts';
 export type { HeadKeeper } from './log/heads.ts';
 export { createIngestServer, ingestLimits } from './ingest/server.ts';
 export type { IngestLimits, IngestServer, IngestServerOptions } from './ingest/server.ts';
+export { openPostgresStore } from './store/open-postgres.ts';
 export { openSqliteStore } from './store/sqlite.ts';
 export type { SqliteStoreOptions } from './store/sqlite.ts';
+export type { PostgresStoreOptions } from './store/postgres/index.ts';
 export { StoreError } from './store/store-error.ts';
 export type { StoreErrorCode } from './store/store-error.ts';
 export type {

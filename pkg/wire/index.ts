@@ -2,6 +2,7 @@ export { createFrameReader, encodeFrame } from './frames.ts';
 export type { FrameReader, FrameReaderOptions } from './frames.ts';
 export { readDownMessage, readRevocations, readSnapshot } from './read-down.ts';
 export { readUpMessage } from './read-up.ts';
+export { refuseSocket } from './refuse.ts';
 export { isBehind, newest } from './versions.ts';
 export { WireError } from './wire-error.ts';
 export type { WireErrorCode } from './wire-error.ts';

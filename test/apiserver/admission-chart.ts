@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { runCommand } from '../cluster/command.ts';
+import type { KubeClient } from '../cluster/kube-client.ts';
 import { findPrograms } from '../cluster/programs.ts';
 import { pause, until } from '../support/wait.ts';
 
@@ -65,3 +66,17 @@ export const eventually = (what: string, holds: () => Promise<boolean>, withinMs
     what,
     withinMs,
   );
+
+/** A node, as a client whom the API server takes for its kubelet, and what the picture of one of its static pods says of whose it is. */
+export async function kubeletOf(
+  server: ApiServer,
+  node: string,
+): Promise<{ readonly kubelet: KubeClient; readonly ownerReferences: readonly object[] }> {
+  const { metadata } = (await server.client.must('POST', '/api/v1/nodes', { metadata: { name: node } })) as {
+    metadata: { uid: string };
+  };
+  return {
+    kubelet: await server.as({ user: `system:node:${node}`, groups: ['system:nodes', 'system:masters'] }),
+    ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: node, uid: metadata.uid, controller: true }],
+  };
+}

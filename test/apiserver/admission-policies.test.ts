@@ -4,13 +4,14 @@ import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { checkFinalState, draw, inject, injectedAnnotation, parseChartOptions } from '../../pkg/inject/index.ts';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
+import { foreignInits, istioInit, linkerdInit } from '../../pkg/inject/testing/network-inits.ts';
 import { changed, model, pod } from '../../pkg/inject/testing/pods.ts';
 import type { Json } from '../../pkg/inject/testing/pods.ts';
 import { second, tamperings } from '../../pkg/inject/testing/tamperings.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import type { KubeAnswer, KubeClient } from '../cluster/kube-client.ts';
-import { apply, eventually, ofKind, oneOf, release, renderChart } from './admission-chart.ts';
+import { apply, eventually, kubeletOf, ofKind, oneOf, release, renderChart } from './admission-chart.ts';
 import type { Manifest } from './admission-chart.ts';
 import { installDefinitions } from './custom-resources.ts';
 
@@ -175,6 +176,12 @@ describe('a pod that was injected', () => {
       { containers: [model({ securityContext: { capabilities: { add: ['CAP_SYS_ADMIN'], drop: ['ALL'] } } })] },
       'capability',
     ],
+    [
+      'CAP_SYS_MODULE',
+      { containers: [model({ securityContext: { capabilities: { add: ['CAP_SYS_MODULE'], drop: ['ALL'] } } })] },
+      'capability',
+    ],
+    ['a folder of the node', { volumes: [{ name: 'mine', hostPath: { path: '/var/lib/kubelet/pods' } }] }, 'host_path'],
     ['a port of ours', { containers: [model({ ports: [{ containerPort: 17450 }] })] }, 'reserved_port'],
     ['windows', { os: { name: 'windows' } }, 'windows'],
     [
@@ -204,6 +211,72 @@ describe('a pod that was injected', () => {
     // The server names one refusal: that of our own containers may come first.
     expect(messages).toMatch(new RegExp(`\\[(${code}|port_map|raw_sockets)\\]|Windows|windows`));
   });
+});
+
+describe("a mesh's network init", () => {
+  const mine = [
+    { name: 'mine', emptyDir: {} },
+    { name: 'linkerd-proxy-init-xtables-lock', emptyDir: {} },
+  ];
+  /** The pod as it would be if injection let everything pass. */
+  const withInit = (container: Json): Json =>
+    changed(good(), (copy: { spec: { initContainers: Json[]; volumes: Json[] } }) => {
+      copy.spec.initContainers.unshift(container);
+      copy.spec.volumes.push(...mine);
+    });
+
+  test.each([istioInit(), linkerdInit()])('passes as its injector writes it: $name', async (container) => {
+    const answer = await dry(withInit(container));
+    expect([answer.status, answer.message]).toEqual([201, '']);
+  });
+
+  test.each(foreignInits)('is refused with %s', async (_, container) => {
+    expect((await dry(withInit(container))).message).toMatch(/\[(capability|raw_sockets|change_user|order)\]/);
+  });
+});
+
+test('the controller writes what it keeps, and not what says what it may do', async () => {
+  const controller = await server.as({
+    user: `system:serviceaccount:${release}:sidegate-controller`,
+    groups: ['system:masters'],
+  });
+  const maps = `/api/v1/namespaces/${release}/configmaps`;
+  const change = { data: { changeUser: 'Always' } };
+  const refused = [
+    await controller.request('PATCH', `${maps}/sidegate-parameters`, change, 'application/merge-patch+json'),
+    await controller.request('DELETE', `${maps}/sidegate-parameters`),
+    await controller.request('POST', maps, { metadata: { name: 'sidegate-options' } }),
+  ];
+  for (const { message } of refused) expect(message).toContain('[parameters]');
+  expect((await controller.request('POST', maps, { metadata: { name: 'sidegate-acks-x' } })).status).toBe(201);
+  // The chart's own writer is not the controller.
+  const chartOwn = await server.client.request(
+    'PATCH',
+    `${maps}/sidegate-parameters`,
+    {},
+    'application/merge-patch+json',
+  );
+  expect(chartOwn.status).toBe(200);
+});
+
+test('a folder of the node passes where the chart names it', async () => {
+  const at = `/api/v1/namespaces/${release}/configmaps/sidegate-parameters`;
+  const set = (hostPaths: string): Promise<unknown> =>
+    server.client.must('PATCH', at, { data: { hostPaths } }, 'application/merge-patch+json');
+  const of = (folder: string): Json =>
+    changed(good(), (copy: { spec: { volumes: Json[] } }) => {
+      copy.spec.volumes.push({ name: 'cache', hostPath: { path: folder } });
+    });
+  await set('/models\n/data');
+  try {
+    await eventually('it passes', async () => (await dry(of('/models'))).status === 201);
+    expect((await dry(of('/data'))).status).toBe(201);
+    for (const folder of ['/', '/models/below', '/models/', '/mod'])
+      expect((await dry(of(folder))).message).toContain('[host_path]');
+  } finally {
+    await set('');
+    await eventually('it does not', async () => (await dry(of('/models'))).status >= 400);
+  }
 });
 
 describe('where the chart requires it', () => {
@@ -285,15 +358,19 @@ describe('a pod that was not injected', () => {
   });
 
   test('passes as the picture of a static pod when a kubelet draws it, and nobody else', async () => {
-    const mirror = pod(
-      { nodeName: 'n1' },
-      {
-        name: 'static-n1',
-        labels: { 'sidegate.dev/inference': 'true' },
-        annotations: { 'kubernetes.io/config.mirror': 'x' },
-      },
-    );
+    const { kubelet, ownerReferences } = await kubeletOf(server, 'n1');
+    const picture = (annotations: Json): Json =>
+      pod(
+        { nodeName: 'n1' },
+        { name: 'static-n1', labels: { 'sidegate.dev/inference': 'true' }, annotations, ownerReferences },
+      );
+    const mirror = picture({ 'kubernetes.io/config.mirror': 'x' });
     expect((await dry(mirror)).message).toContain('[sidecar_present]');
+    const drawn = await dry(mirror, 'ml', kubelet);
+    expect([drawn.status, drawn.message]).toEqual([201, '']);
+    // A kubelet makes nothing but pictures: by whoever may do both, a pod without the annotation is judged as any other.
+    const nodes = await server.as({ user: 'root', groups: ['system:nodes', 'system:masters'] });
+    expect((await dry(picture({}), 'ml', nodes)).message).toContain('[sidecar_present]');
   });
 });
 
@@ -520,6 +597,9 @@ describe('a policy that names Secrets', () => {
   const credential = (name: string): Json => ({
     upstream: { ports: [{ containerPort: 8000 }], credential: { secretRef: { name, key: 'k' } } },
   });
+  const hosted = (name: string): Json => ({
+    upstream: { hosted: { url: 'https://api.example.com' }, credential: { secretRef: { name, key: 'k' } } },
+  });
   const authority = (name: string): Json => ({
     upstream: { ports: [{ containerPort: 8000, protocol: 'TLS', caSecretRef: { name, key: 'k' } }] },
   });
@@ -593,12 +673,25 @@ describe('a policy that names Secrets', () => {
     expect(answer.message).toContain('[secret]');
   });
 
+  test.each<[string, string, string, (name: string) => Json]>([
+    ['a namespace', policies, 'InferencePolicy', credential],
+    ['the whole cluster', clusters, 'ClusterInferencePolicy', hosted],
+  ])('is refused them while it is being deleted, and may still go: of %s', async (_, at, kind, spec) => {
+    const edit = (change: Json): Promise<KubeAnswer> =>
+      author.request('PATCH', `${at}/ending`, change, 'application/merge-patch+json');
+    await author.must('POST', at, {
+      ...policy(spec('mine'), kind),
+      metadata: { name: 'ending', finalizers: ['example.com/held'] },
+    });
+    await server.client.must('DELETE', `${at}/ending`);
+    expect((await edit({ spec: spec('theirs') })).message).toContain('[secret]');
+    expect((await edit({ metadata: { finalizers: null } })).status).toBe(200);
+    expect((await server.client.request('GET', `${at}/ending`)).status).toBe(404);
+  });
+
   test('of the whole cluster names those of our namespace, and a credential only for a hosted model', async () => {
     const ask = (spec: Json) =>
       author.request('POST', `${clusters}?dryRun=All`, policy(spec, 'ClusterInferencePolicy'));
-    const hosted = (name: string): Json => ({
-      upstream: { hosted: { url: 'https://api.example.com' }, credential: { secretRef: { name, key: 'k' } } },
-    });
     expect([(await ask(hosted('mine'))).status, (await ask(hosted('mine'))).message]).toEqual([201, '']);
     expect((await ask(hosted('theirs'))).message).toContain('[secret]');
     expect((await ask(credential('mine'))).message).toContain('needs hosted beside it');

@@ -12,7 +12,7 @@ import { createClusterAuthority } from '../cluster/certificates.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import type { KubeAnswer, KubeClient } from '../cluster/kube-client.ts';
-import { apply, eventually, oneOf, release, renderChart } from './admission-chart.ts';
+import { apply, eventually, kubeletOf, oneOf, release, renderChart } from './admission-chart.ts';
 import type { Manifest } from './admission-chart.ts';
 import { prepareWebhook } from './admission-process.ts';
 import type { WebhookProcess } from './admission-process.ts';
@@ -170,8 +170,12 @@ describe('injection', () => {
 
   test('is left out for the picture of a static pod, which is told by an Event, and refused to whoever is no kubelet', async () => {
     const annotations = { 'kubernetes.io/config.mirror': 'x' };
-    const answer = await create(pod({ nodeName: 'node1' }, { name: 'picture', annotations }));
+    const { kubelet, ownerReferences } = await kubeletOf(server, 'node1');
+    const picture = (more: Json): Json => pod({ nodeName: 'node1' }, { name: 'picture', annotations, ...more });
+    const answer = await create(picture({}));
     expect(answer.message).toContain('[sidecar_present]');
+    const drawn = await kubelet.must('POST', `${path('ml')}?dryRun=All`, picture({ ownerReferences }));
+    expect(governed(drawn as unknown as PodObject)).toBe(false);
     await eventually('there is an Event', () => toldOf('InjectionSkipped', 'Pod', 'picture', '[mirror_pod]'));
     expect(await webhook.metrics()).toContain('sidegate_admission_reasons_total{code="mirror_pod"} 1');
   });
@@ -309,7 +313,8 @@ describe('the options of the chart', () => {
 });
 
 describe('a policy', () => {
-  const at = '/apis/sidegate.dev/v1alpha1/namespaces/ml/inferencepolicies?dryRun=All';
+  const all = '/apis/sidegate.dev/v1alpha1/namespaces/ml/inferencepolicies';
+  const at = `${all}?dryRun=All`;
   const policy = (spec: Json): Json => ({
     apiVersion: 'sidegate.dev/v1alpha1',
     kind: 'InferencePolicy',
@@ -327,6 +332,22 @@ describe('a policy', () => {
     expect(answer.message).toContain(
       'admission webhook "policies.sidegate.dev" denied the request: spec.access[a] never',
     );
+  });
+
+  test('is judged while it is being deleted, and may still go', async () => {
+    const allow = { name: 'a', effect: 'Allow', subjects: anyone };
+    const made = `${all}/ending`;
+    const edit = (change: Json): Promise<KubeAnswer> =>
+      server.client.request('PATCH', made, change, 'application/merge-patch+json');
+    await server.client.must('POST', all, {
+      ...policy({ access: [allow] }),
+      metadata: { name: 'ending', finalizers: ['example.com/held'] },
+    });
+    await server.client.must('DELETE', made);
+    const inert = { spec: { access: [allow, { ...allow, name: 'd', effect: 'Deny' }] } };
+    expect((await edit(inert)).message).toContain('spec.access[a] never');
+    expect((await edit({ metadata: { finalizers: null } })).status).toBe(200);
+    expect((await server.client.request('GET', made)).status).toBe(404);
   });
 
   test('that is good passes, with a warning about what it does not do', async () => {

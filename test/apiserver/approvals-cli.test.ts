@@ -1,13 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
-import { run } from '../../pkg/cli/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { apply, ofKind, renderChart } from './admission-chart.ts';
 import { installDefinitions } from './custom-resources.ts';
-import { noLogin } from '../support/no-login.ts';
-import { noFolder } from '../support/no-folder.ts';
+import { sidegateCommand } from '../support/sidegate-command.ts';
 
 // The commands about approvals and access, as people with the chart's roles type them.
 
@@ -38,24 +34,8 @@ beforeAll(async () => {
 }, 200_000);
 afterAll(() => server?.stop());
 
-async function sidegate(user: string, ...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await run([...args, '-n', 'ml', '--kubeconfig', kubeconfigs[user] ?? server.kubeconfig], {
-    stdout: (text) => void out.push(text),
-    stderr: (text) => void err.push(text),
-    readFile: (path) => readFileSync(path, 'utf8'),
-    writeFile: () => undefined,
-    checkPattern: () => undefined,
-    login: noLogin,
-    publicRoots: [],
-    now: () => Date.now(),
-    sleep: () => Promise.resolve(),
-    folder: noFolder,
-    openCluster,
-    ask: () => Promise.reject(new Error('nobody is there')),
-  });
-  return { code, out: out.join(''), err: err.join('') };
-}
+const sidegate = (user: string, ...args: string[]) =>
+  sidegateCommand([...args, '-n', 'ml', '--kubeconfig', kubeconfigs[user] ?? server.kubeconfig]);
 async function approval(name: string, excerpt = 'print [secret]'): Promise<void> {
   await server.client.must('POST', `${base}/inferenceapprovals`, {
     apiVersion: 'sidegate.dev/v1alpha1',

@@ -1,13 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
-import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
-import { run } from '../../pkg/cli/index.ts';
 import type { CommandIo } from '../../pkg/cli/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { installDefinitions } from './custom-resources.ts';
-import { noLogin } from '../support/no-login.ts';
-import { noFolder } from '../support/no-folder.ts';
+import { sidegateCommand } from '../support/sidegate-command.ts';
 
 // The commands that ask a cluster, against a real API server, with a kubeconfig as a person has it.
 
@@ -19,26 +15,10 @@ beforeAll(async () => {
 }, 200_000);
 afterAll(() => server.stop());
 
-async function sidegate(line: string, more: Partial<CommandIo> & { kubeconfig?: string } = {}) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = await run([...line.split(' '), '--kubeconfig', more.kubeconfig ?? server.kubeconfig], {
-    stdout: (text) => void out.push(text),
-    stderr: (text) => void err.push(text),
-    readFile: (path) => readFileSync(path, 'utf8'),
-    writeFile: () => undefined,
-    checkPattern: () => undefined,
-    login: noLogin,
-    publicRoots: [],
-    now: () => Date.now(),
-    sleep: () => Promise.resolve(),
-    folder: noFolder,
-    openCluster,
-    ask: () => Promise.reject(new Error('nobody is there')),
-    ...more,
-  });
-  return { code, out: out.join(''), err: err.join('') };
-}
+const sidegate = (
+  line: string,
+  { kubeconfig = server.kubeconfig, ...more }: Partial<CommandIo> & { kubeconfig?: string } = {},
+) => sidegateCommand([...line.split(' '), '--kubeconfig', kubeconfig], more);
 
 const workload = (kind: string, name: string): object => ({
   apiVersion: 'apps/v1',

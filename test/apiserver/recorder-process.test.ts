@@ -9,7 +9,6 @@ import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
 import { openPodRecord } from '../../cmd/sidecar/record.ts';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
-import { run } from '../../pkg/cli/index.ts';
 import { controlPlane, inferenceLabel, inferenceLabelValue } from '../../pkg/contract/index.ts';
 import { KubeError, createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeCall, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
@@ -25,8 +24,7 @@ import { bundle, installControllerRoles, ownNamespace, startControllerProcess } 
 import type { ControllerProcess } from './controller-process.ts';
 import { serviceAccountFolder } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
-import { noLogin } from '../support/no-login.ts';
-import { noFolder } from '../support/no-folder.ts';
+import { sidegateCommand } from '../support/sidegate-command.ts';
 
 // The bundled recorder with what the controller makes for it and the chart's roles; records of a sidecar's own code; and the
 // auditor's commands through the API server's service proxy.
@@ -264,28 +262,14 @@ function askDirectly({ method, path, headers, body }: KubeCall): Promise<JsonVal
   });
 }
 
-async function sidegate(line: string, kubeconfig = server.kubeconfig) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = await run([...line.split(' '), '--kubeconfig', kubeconfig], {
-    stdout: (text) => void out.push(text),
-    stderr: (text) => void err.push(text),
-    readFile: (path) => readFileSync(path, 'utf8'),
+const sidegate = (line: string, kubeconfig = server.kubeconfig) =>
+  sidegateCommand([...line.split(' '), '--kubeconfig', kubeconfig], {
     writeFile: (path, text) => writeFileSync(path, text),
-    checkPattern: () => undefined,
-    login: noLogin,
-    publicRoots: [],
-    now: () => Date.now(),
-    sleep: () => Promise.resolve(),
-    folder: noFolder,
     async openCluster(choice) {
       const cluster = await openCluster(choice);
       return { ...cluster, client: around(cluster.client) };
     },
-    ask: () => Promise.reject(new Error('nobody is there')),
   });
-  return { code, out: out.join(''), err: err.join('') };
-}
 
 describe('the recorder', () => {
   test('keeps what a sidecar sends, and auditors find, read and prove it', async () => {

@@ -1,11 +1,9 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import { run } from '../../pkg/cli/index.ts';
 import { controllerAudience, controlPlane } from '../../pkg/contract/index.ts';
 import { usedLabel } from '../../pkg/control/tokens/used-assertions.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
@@ -16,8 +14,7 @@ import { connectController } from '../../pkg/remote/index.ts';
 import type { Remote } from '../../pkg/remote/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
-import { noLogin } from '../support/no-login.ts';
-import { noFolder } from '../support/no-folder.ts';
+import { sidegateCommand } from '../support/sidegate-command.ts';
 import { assertionXml, audience as url, createSigningIdp, metadataXml, signed } from '../support/saml-idp.ts';
 import type { AssertionWords, SigningIdp } from '../support/saml-idp.ts';
 import { stopwatch, until } from '../support/wait.ts';
@@ -253,24 +250,8 @@ async function judged(sidecar: Remote | undefined, token: string): Promise<strin
   }
 }
 
-async function sidegate(user: string, ...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await run([...args, '--kubeconfig', kubeconfigs[user] ?? ''], {
-    stdout: (text) => void out.push(text),
-    stderr: (text) => void err.push(text),
-    readFile: (path) => readFileSync(path, 'utf8'),
-    writeFile: () => undefined,
-    checkPattern: () => undefined,
-    login: noLogin,
-    publicRoots: [],
-    now: () => Date.now(),
-    sleep: () => Promise.resolve(),
-    folder: noFolder,
-    openCluster,
-    ask: () => Promise.reject(new Error('nobody is there')),
-  });
-  return { code, out: out.join(''), err: err.join('') };
-}
+const sidegate = (user: string, ...args: string[]) =>
+  sidegateCommand([...args, '--kubeconfig', kubeconfigs[user] ?? '']);
 const nameIn = (out: string): string => /^(revocation-\w+):/.exec(out)?.[1] ?? '';
 
 test('a token of either replica counts at every sidecar; an assertion is exchanged by one of them', async () => {

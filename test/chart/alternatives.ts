@@ -51,6 +51,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'sidecar.spoolSize': '2Gi',
   'sidecar.internalTcp': '29500',
   'neighbours.changeUser': 'Never',
+  'neighbours.hostPaths': ['/var/models'],
   'meshes.istio.enabled': true,
   'meshes.linkerd.enabled': true,
   'wrappers.knative.enabled': true,

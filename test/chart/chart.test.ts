@@ -184,6 +184,7 @@ describe('the values', () => {
     ['breakGlassGroup', "a' || true || 'b"],
     ['sidecar.uid', 0],
     ['neighbours.changeUser', 'Sometimes'],
+    ['neighbours.hostPaths', ['models']],
     ['sidecar.uid', 1337],
     ['sidecar.captureMode', 'None'],
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
@@ -242,6 +243,8 @@ describe('names and ports', () => {
       const names = defaults.filter((one) => one.kind === kind).map(({ metadata }) => metadata.name);
       expect(names.sort()).toEqual([...controlPlane.admissionPolicies, 'sidegate-parameters-watch'].sort());
     }
+    const plain = defaults.filter(({ kind }) => kind.endsWith('WebhookConfiguration')).flatMap((one) => one.webhooks);
+    expect(plain.map(({ name }: KubeObject) => name).sort()).toEqual([...controlPlane.webhooks].sort());
     const webhooks = render({ breakGlassGroup: 'sre' })
       .filter(({ kind }) => kind.endsWith('WebhookConfiguration'))
       .flatMap((one) => one.webhooks);

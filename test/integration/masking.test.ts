@@ -220,6 +220,75 @@ describe('personal data in answers', () => {
     expect(whole.text).toContain('"token":" now"');
   });
 
+  describe('tokens that are spelled by their ids', () => {
+    const ids = /token_id/;
+    const spelled = ['token_id:19180', 'token_id:1', 'token_id:1', 'token_id:1', 'token_id:1'];
+    const entries = spelled.map((token) => ({
+      token,
+      logprob: -0.1,
+      bytes: [...Buffer.from(token)],
+      top_logprobs: [{ token, logprob: -0.1, bytes: null }],
+    }));
+    const columns = {
+      tokens: spelled,
+      token_logprobs: spelled.map(() => -0.1),
+      top_logprobs: spelled.map((token) => ({ [token]: -0.1 })),
+      text_offset: [0, 4, 9, 14, 19],
+    };
+    const pay = 'Pay 4111 1111 1111 1111';
+    const of = (object: string, choice: object): string =>
+      JSON.stringify({
+        id: 'c',
+        object,
+        created: 1,
+        model: 'm',
+        choices: [{ index: 0, finish_reason: null, ...choice }],
+      });
+    const chat = { messages: ask.messages, model: ask.model, logprobs: true, return_tokens_as_token_ids: true };
+    const completion = { prompt: 'hello', model: ask.model, logprobs: 1, return_tokens_as_token_ids: true };
+    const message = { role: 'assistant', content: pay };
+    const mixed = { ...columns, tokens: ['Pay', ...spelled.slice(1)] };
+    test.each<[string, string, object, object]>([
+      ['Chat', path, chat, { message, logprobs: { content: entries }, finish_reason: 'stop' }],
+      [
+        'Chat, one alternative',
+        path,
+        chat,
+        {
+          message,
+          logprobs: { content: [{ ...entries[0], token: 'Pay' }] },
+          finish_reason: 'stop',
+        },
+      ],
+      ['Completions', '/v1/completions', completion, { text: pay, logprobs: columns, finish_reason: 'stop' }],
+      [
+        'Completions, all but one',
+        '/v1/completions',
+        completion,
+        { text: pay, logprobs: mixed, finish_reason: 'stop' },
+      ],
+      ['Chat, streamed', path, { ...chat, stream: true }, { delta: message, logprobs: { content: entries } }],
+      ['Completions, streamed', '/v1/completions', { ...completion, stream: true }, { text: pay, logprobs: columns }],
+    ])('%s: go to nobody from whom the text hides anything, and are not asked for', async (_, to, body, choice) => {
+      const streamed = 'stream' in body;
+      world.model.seen.length = 0;
+      world.model.script = (response) => {
+        response.setHeader('content-type', streamed ? 'text/event-stream' : 'application/json');
+        const whole = of(streamed ? 'chunk' : 'answer', choice);
+        const last = of('chunk', { ...('delta' in choice ? { delta: {} } : { text: '' }), finish_reason: 'stop' });
+        response.end(streamed ? `data: ${whole}\n\ndata: ${last}\n\ndata: [DONE]\n\n` : whole);
+      };
+      const answer = await world.post(to, body);
+      expect(answer.status).toBe(200);
+      expect(answer.text).toContain('Pay [confidential]');
+      expect(answer.text).not.toMatch(ids);
+      const open = await world.post(to, body, { token: officer });
+      expect(open.text).toMatch(ids);
+      const asked = world.model.seen.map((one) => (JSON.parse(one.body) as typeof chat).return_tokens_as_token_ids);
+      expect(asked).toEqual([false, true]);
+    });
+  });
+
   const ends: readonly (readonly [string, string[], Parameters<typeof streamChat>[1], string])[] = [
     [
       'a card cut one digit short by length is masked',

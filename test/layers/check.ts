@@ -18,12 +18,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   identity: ['base', 'core'],
   http: ['base', 'core'],
   pki: ['base'],
+  seal: ['base'],
   telemetry: ['base'],
   process: ['base'],
   capture: ['base', 'contract'],
   inject: ['base', 'contract', 'core', 'crd'],
   kube: ['base', 'contract', 'crd'],
-  proxy: ['base', 'core', 'detect', 'dialect', 'identity', 'wire', 'http', 'pki', 'telemetry'],
+  proxy: ['base', 'core', 'detect', 'dialect', 'identity', 'wire', 'http', 'pki', 'seal', 'telemetry'],
   admission: ['base', 'contract', 'core', 'crd', 'detect', 'inject', 'http', 'kube', 'pki', 'telemetry'],
   control: ['base', 'contract', 'core', 'crd', 'detect', 'identity', 'wire', 'pki', 'http', 'kube', 'telemetry'],
   recorder: [
@@ -60,6 +61,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'local',
     'proxy',
     'record',
+    'seal',
   ],
 };
 
@@ -77,6 +79,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   ajv: ['crd'],
   '@redis/client': ['valkey'],
   nodemailer: ['control'],
+  pg: ['recorder'],
 };
 
 /** Packages that know only Node (base), or nothing at all (core: no I/O, no clock, no library). */

@@ -3,14 +3,15 @@ import type { JsonNode } from '../../base/index.ts';
 import { clusterCommand, clusterUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
 import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
+import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit replay ID [flags]
 
-One session as it ran, both directions, each text when it was seen: as it was recorded, with what was masked as its label.
+One session as it ran, both directions, each text when it was seen: as it was recorded, with what was masked as its label; with --unseal as it was.
 
   --speed NUMBER         times as fast as it was; default 1. 0: at once
   -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step
-${auditUsage}${clusterUsage}`;
+${unsealUsage}${auditUsage}${clusterUsage}`;
 
 /** Something that was seen of a session. */
 export interface ReplayStep {
@@ -61,6 +62,7 @@ export const auditReplayCommand: Command = {
     flags: {
       speed: { kind: 'text' },
       output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
+      ...unsealFlag,
       ...auditFlags,
     },
     positionals: { name: 'ID', least: 1, most: 1 },
@@ -71,7 +73,9 @@ export const auditReplayCommand: Command = {
         io.stderr('ID is a request id: 32 hex digits; --speed is a number from 0 on\n');
         return 2;
       }
-      const steps = stepsOf(await linesOfSession(await openAudit(client, flags), id));
+      const lines = openedLines(await linesOfSession(await openAudit(client, flags), id), id, flags, io);
+      if (lines === undefined) return 1;
+      const steps = stepsOf(lines);
       let at = 0;
       let lane: string | undefined;
       for (const step of steps) {

@@ -3,13 +3,14 @@ import type { JsonNode } from '../../base/index.ts';
 import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
 import { clusterCommand, clusterUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
+import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit show ID [flags]
 
 One session as it went: who, what was asked and answered (masked as it was recorded), which rules acted. ID is the request id of a receipt or of a search.
 
-  -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte
-${auditUsage}${clusterUsage}`;
+  -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte but for what --unseal opens
+${unsealUsage}${auditUsage}${clusterUsage}`;
 
 /** Nothing of a record may move the reader's cursor. */
 const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
@@ -48,7 +49,7 @@ export const auditShowCommand: Command = {
   usage,
   run: clusterCommand({
     usage,
-    flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...auditFlags },
+    flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...unsealFlag, ...auditFlags },
     positionals: { name: 'ID', least: 1, most: 1 },
     async act(flags, { client }, io) {
       const [id = ''] = flags.positionals;
@@ -57,7 +58,8 @@ export const auditShowCommand: Command = {
         return 2;
       }
       const audit = await openAudit(client, flags);
-      const texts = await linesOfSession(audit, id);
+      const texts = openedLines(await linesOfSession(audit, id), id, flags, io);
+      if (texts === undefined) return 1;
       const jsonl = flags.text('output') === 'jsonl';
       for (const line of texts) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
       return 0;

@@ -12,7 +12,7 @@ import { oneSession, proofOfPages, proofOfRecorder, reportOne } from './verify-o
 import type { OneSession } from './verify-one.ts';
 import { clusterFlags, clusterUsage, systemNamespace, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
-import { parseFlags } from '../flags.ts';
+import { askedFlags, noPositionals } from '../asked-flags.ts';
 import type { Flags } from '../flags.ts';
 
 const usage = `sidegate audit verify [flags]
@@ -88,9 +88,9 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
 
 async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const text = { kind: 'text' } as const;
-  const parsed = parseFlags(
-    args,
-    {
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: {
       file: text,
       key: text,
       head: text,
@@ -102,17 +102,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       ...auditFlags,
       ...clusterFlags,
     },
-    { name: 'nothing', least: 0, most: 0 },
-  );
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  if ('faults' in parsed) {
-    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const { flags } = parsed;
+    positionals: noPositionals,
+  });
+  if (typeof flags === 'number') return flags;
   let one: OneSession | undefined;
   try {
     one = oneSession(flags.text('session'), flags.text('receipt'));

@@ -1,8 +1,6 @@
-import { describeError } from '../../base/index.ts';
-import type { Clock, Logger, Timer } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
-import { isConflict, resources } from '../../kube/index.ts';
-import type { KubeClient, KubeObject } from '../../kube/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
 import {
   afterStep,
   createAuthority,
@@ -13,7 +11,7 @@ import {
   writeAuthority,
 } from '../../pki/index.ts';
 import type { Authority, AuthorityState, RotationTiming } from '../../pki/index.ts';
-import { labelsOf } from '../facts/shape.ts';
+import { keepSecret } from '../secrets/kept-secret.ts';
 
 /** On the Secret of the authority: any value asks for a new authority; removed when it has been made. */
 export const rotateAnnotation = 'sidegate.dev/rotate';
@@ -47,34 +45,12 @@ export interface AuthorityKeeper {
   close(): Promise<void>;
 }
 
-interface SecretObject extends KubeObject {
-  readonly type?: string;
-  readonly data?: Readonly<Record<string, string>>;
-}
-
-function decoded(data: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(labelsOf(data)).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
-  );
-}
-
-function encoded(state: AuthorityState): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(writeAuthority(state)).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
-  );
-}
-
 export function startAuthorityKeeper(options: AuthorityKeeperOptions): AuthorityKeeper {
   const { client, clock, logger, namespace, leading, readMs = 30_000, timing = rotationTiming } = options;
-  const ref = { namespace, name: controlPlane.authority };
   const ready = Promise.withResolvers<Authority>();
   let authority: Authority | undefined;
   let version: string | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
-  let timer: Timer | undefined;
-  let running: Promise<void> | undefined;
-  let again = false;
-  let closed = false;
 
   const take = (state: AuthorityState, next: string | undefined): void => {
     readAt = clock.monotonic();
@@ -87,71 +63,37 @@ export function startAuthorityKeeper(options: AuthorityKeeperOptions): Authority
       authority.replace(state);
     }
   };
-  const step = async (found: SecretObject | undefined, state: AuthorityState | undefined): Promise<void> => {
-    const asked = labelsOf(found?.metadata.annotations)[rotateAnnotation] !== undefined;
-    const due = dueStep(state, clock.now(), timing, asked);
-    if (due === undefined || !leading()) return;
-    const fresh = due === 'create' || due === 'publish' ? await createAuthorityPair(clock) : undefined;
-    const next = afterStep(state, due, clock.now(), fresh);
-    // Making keys takes a moment.
-    if (!leading()) return;
-    const { [rotateAnnotation]: _asked, ...annotations } = labelsOf(found?.metadata.annotations);
-    const object: SecretObject = {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      type: found?.type ?? 'Opaque',
-      metadata: {
-        ...(found?.metadata ?? { ...ref, labels: { 'app.kubernetes.io/part-of': 'sidegate' } }),
-        annotations,
-      },
-      data: encoded(next),
-    };
-    // The resourceVersion that was read stands in the object, and a second maker gets 409: nobody's authority is overwritten.
-    const written =
-      found === undefined
-        ? await client.create<SecretObject>(resources.secrets, object, { namespace })
-        : await client.replace<SecretObject>(resources.secrets, object);
-    logger.info('the authority moved on', { step: due });
-    options.onStep?.(due);
-    take(next, written.metadata.resourceVersion);
-  };
-  const read = async (): Promise<void> => {
-    try {
-      const found = await client.find<SecretObject>(resources.secrets, ref);
-      const state = found === undefined ? undefined : readAuthority(decoded(found.data));
-      if (state !== undefined) take(state, found?.metadata.resourceVersion);
-      await step(found, state);
-    } catch (error) {
-      if (isConflict(error)) again = true;
-      else logger.error('the authority cannot be read or moved on', { error: describeError(error) });
-    }
-  };
-  const loop = (): void => {
-    if (closed) return;
-    timer?.cancel();
-    again = false;
-    running = read().then(() => {
-      running = undefined;
-      if (closed) return;
-      // Until there is one somebody is about to make it.
-      const wait = again ? 0 : authority === undefined ? Math.min(readMs, 1_000) : readMs;
-      timer = clock.after(wait, loop);
-    });
-  };
-  loop();
+  const secret = keepSecret({
+    client,
+    clock,
+    logger,
+    namespace,
+    name: controlPlane.authority,
+    what: 'the authority',
+    readMs,
+    known: () => authority !== undefined,
+    async look(found) {
+      const state = found.texts === undefined ? undefined : readAuthority(found.texts);
+      if (state !== undefined) take(state, found.resourceVersion);
+      const { [rotateAnnotation]: asked, ...annotations } = found.annotations;
+      const due = dueStep(state, clock.now(), timing, asked !== undefined);
+      if (due === undefined || !leading()) return;
+      const fresh = due === 'create' || due === 'publish' ? await createAuthorityPair(clock) : undefined;
+      const next = afterStep(state, due, clock.now(), fresh);
+      // Making keys takes a moment.
+      if (!leading()) return;
+      const written = await found.write(writeAuthority(next), annotations);
+      logger.info('the authority moved on', { step: due });
+      options.onStep?.(due);
+      take(next, written);
+    },
+  });
 
   return {
     authority: () => authority,
     whenReady: () => ready.promise,
     ageMs: () => clock.monotonic() - readAt,
-    kick() {
-      if (running === undefined) loop();
-      else again = true;
-    },
-    async close() {
-      closed = true;
-      timer?.cancel();
-      await running;
-    },
+    kick: () => secret.kick(),
+    close: () => secret.close(),
   };
 }

@@ -29,6 +29,8 @@ export interface PodFact {
   readonly capture: CaptureMode;
   /** Uids of known helpers that have listeners of their own, as injection wrote them. */
   readonly helpers: readonly number[];
+  /** Ports that stay open beside the governed ones, as injection wrote them for capture mode Redirect: a mesh's, a wrapper's. */
+  readonly openTcp: readonly number[];
   readonly createdAt: number;
   /** The API server's picture of a static pod: admission does not reach the pod, and to delete the picture ends nothing. */
   readonly static: boolean;
@@ -55,14 +57,25 @@ function portMapOf(text: string | undefined): Readonly<Record<string, number>> {
   return Object.fromEntries(entries);
 }
 
-const noHelpers: readonly number[] = [];
+const none: readonly number[] = [];
 
-/** `2000@8000=17460,…` after `--helpers`. */
-function helpersOf({ args }: Fields): readonly number[] {
+/** What follows a flag in a container's arguments; empty where it is not there, or longer than injection writes. */
+function argumentOf({ args }: Fields, flag: string): string {
   const given = Array.isArray(args) ? args : [];
-  const text = textOf(given[given.indexOf('--helpers') + 1]);
-  if (!given.includes('--helpers') || text.length > 4_096) return noHelpers;
-  return [...new Set(text.split(',').flatMap((one) => (/^[0-9]{1,10}@/.test(one) ? [Number.parseInt(one, 10)] : [])))];
+  const text = given.includes(flag) ? textOf(given[given.indexOf(flag) + 1]) : '';
+  return text.length > 4_096 ? '' : text;
+}
+
+/** Of `2000@8000=17460,…`. */
+function helpersOf(sidecar: Fields): readonly number[] {
+  const text = argumentOf(sidecar, '--helpers').split(',');
+  const uids = text.flatMap((one) => (/^[0-9]{1,10}@/.test(one) ? [Number.parseInt(one, 10)] : []));
+  return uids.length === 0 ? none : [...new Set(uids)];
+}
+
+function openTcpOf(init: Fields): readonly number[] {
+  const ports = argumentOf(init, '--allow-tcp').split(',').map(Number).filter(isPort);
+  return ports.length === 0 ? none : ports;
 }
 
 function restartsOf(states: readonly Fields[]): number {
@@ -100,7 +113,8 @@ export function podFact(raw: KubeObject): PodFact {
     addresses,
     portMap: portMapOf(notes[annotations.portMap]),
     capture: jsonFields(notes[annotations.injected])['mode'] === 'NamedPort' ? 'NamedPort' : 'Redirect',
-    helpers: sidecars.length === 0 ? noHelpers : helpersOf(sidecars[0] ?? {}),
+    helpers: helpersOf(sidecars[0] ?? {}),
+    openTcp: openTcpOf(listOf(spec['initContainers']).find((one) => one['name'] === containers.init) ?? {}),
     createdAt: timeOf(metadata.creationTimestamp),
     static: notes[annotations.mirror] !== undefined,
   };

@@ -44,6 +44,20 @@ describe('NetworkPolicies', () => {
     ).toEqual([]);
   });
 
+  test('what injection leaves open for a mesh or a wrapper stays open', () => {
+    const spec = (args: readonly string[]) => ({
+      initContainers: [
+        { name: 'sidegate-init', args: ['init', '--ports', '8012:17400', ...args] },
+        { name: 'sidegate' },
+      ],
+    });
+    const of = (args: readonly string[]) => portsOf(networkPoliciesOf('ml', [fact('a', { spec: spec(args) })]))[0]?.[1];
+    expect(of(['--allow-tcp', '8022,9090,9091'])).toEqual([8000, 8022, 9090, 9091, 17490, 17491]);
+    expect(of(['--allow-tcp', '8000'])).toEqual([8000, 17490, 17491]);
+    expect(of(['--allow-tcp', '0,70000,x'])).toEqual([8000, 17490, 17491]);
+    expect(of(['--allow-tcp'])).toEqual([8000, 17490, 17491]);
+  });
+
   test('a namespace with very many workloads has one for all', () => {
     const pods = Array.from({ length: 60 }, (_, at) =>
       fact(`a${at}`, {
@@ -82,12 +96,13 @@ describe('repair', () => {
     const control = await fakeControl(fakeClock());
     const told: string[] = [];
     const evicted: unknown[] = [];
-    const state = { leading: true, budget: true };
+    const state: { leading: boolean; budget: boolean; kept?: RegExp } = { leading: true, budget: true };
     const repair = startRepair({
       ...control,
       client: {
         request: async (call: { path: string; body?: unknown }) => {
-          if (!state.budget) throw new KubeError('refused', 'disruption budget', { status: 429 });
+          if (!state.budget || state.kept?.test(call.path))
+            throw new KubeError('refused', 'disruption budget', { status: 429 });
           evicted.push([call.path, (call.body as { deleteOptions: object }).deleteOptions]);
           return undefined;
         },
@@ -128,6 +143,32 @@ describe('repair', () => {
     await repair.close();
   });
 
+  test('a sidecar that crashes before the model starts is not ready either; a pod that waits for a node is left', async () => {
+    const { state, clock, repair } = await setUp(false);
+    const pending = { phase: 'Pending', initContainerStatuses: [{ name: 'sidegate', ready: false }] };
+    state.pods.put(pod('crashes', { status: { ...pending, podIPs: [{ ip: '10.0.0.7' }] } }));
+    state.pods.put(pod('waits', { status: { ...pending, podIPs: [] } }));
+    await clock.advanceAsync(361_000);
+    expect(repair.unhealthySidecar).toBe(1);
+    await repair.close();
+  });
+
+  test('asked to, it evicts who has a sidecar that does not become ready; who is kept does not stand before the others', async () => {
+    const { state, clock, repair, evicted, flags } = await setUp(true);
+    state.pods.put(pod('slow', { status: { initContainerStatuses: [{ name: 'sidegate', ready: false }] } }));
+    await clock.advanceAsync(61_000);
+    expect(evicted).toEqual([]);
+    await clock.advanceAsync(300_000);
+    expect(JSON.stringify(evicted[0])).toContain('/slow/eviction');
+    state.pods.remove('ml/slow');
+    evicted.length = 0;
+    flags.kept = /bare[012]\//;
+    for (let at = 0; at < 6; at++) state.pods.put(pod(`bare${at}`, bare));
+    await clock.advanceAsync(60_000);
+    expect(JSON.stringify(evicted)).toMatch(/bare3.*bare4.*bare5/);
+    await repair.close();
+  });
+
   test('tells of pods whose namespace nobody labelled, with the command that does', async () => {
     const { state, clock, repair, told } = await setUp(false);
     state.namespaces.put({ metadata: { name: 'new' } });
@@ -153,7 +194,7 @@ describe('repair', () => {
     await clock.advanceAsync(30_000);
     expect(evicted).toHaveLength(3);
     expect(JSON.stringify(evicted)).not.toContain('fixed');
-    expect(evicted[0]).toEqual(['/api/v1/namespaces/ml/pods/bare0/eviction', { preconditions: { uid: 'uid-bare0' } }]);
+    expect(evicted[0]).toEqual(['/api/v1/namespaces/ml/pods/bare3/eviction', { preconditions: { uid: 'uid-bare3' } }]);
     await repair.close();
     await clock.advanceAsync(120_000);
     expect(evicted).toHaveLength(3);

@@ -108,6 +108,7 @@ export function startLeader(options: LeaderOptions): Leader {
         trust.close(),
         recorder?.close(),
         repair.close(),
+        upgrade?.close(),
         totals.stop(),
       ]);
     },

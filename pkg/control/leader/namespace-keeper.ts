@@ -8,9 +8,9 @@ import { exemptNamespaces } from '../directory.ts';
 import type { Directory } from '../directory.ts';
 import { governedLabelValue } from '../facts/namespace-fact.ts';
 import { counts } from '../facts/pod-fact.ts';
-import { fieldsOf, textOf } from '../facts/shape.ts';
 import { sameStatus } from '../status/policy-status.ts';
 import { managedLabel, managedValue, networkPoliciesOf } from './network-policy.ts';
+import { publishMap } from './published-map.ts';
 
 export interface NamespaceKeeperOptions {
   readonly client: KubeClient;
@@ -77,20 +77,7 @@ export function startNamespaceKeeper(options: NamespaceKeeperOptions): Namespace
     const pem = bundle();
     if (pem === undefined) return;
     const ref = { namespace, name: controlPlane.root };
-    const found = await client.find<KubeObject>(resources.configMaps, ref);
-    if (textOf(fieldsOf((found as { data?: unknown } | undefined)?.data)[controlPlane.caKey]) === pem) return;
-    await client.patch(resources.configMaps, ref, {
-      type: 'apply',
-      fieldManager: managedValue,
-      force: true,
-      body: {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { ...ref, labels: { [managedLabel]: managedValue } },
-        data: { [controlPlane.caKey]: pem },
-      },
-    });
-    options.onWritten?.('root');
+    if (await publishMap(client, ref, controlPlane.caKey, pem)) options.onWritten?.('root');
   };
   const network = async (namespace: string): Promise<void> => {
     const wanted = options.networkPolicies

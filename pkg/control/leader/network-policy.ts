@@ -5,7 +5,8 @@ import type { PodFact } from '../facts/pod-fact.ts';
 
 /**
  * NetworkPolicies of a namespace: a second layer under the capture in the pod, for clusters whose network enforces them. Ingress only. With
- * Redirect they allow the model's ports, since the network sees a packet before the pod's own redirect; with NamedPort the sidecar's.
+ * Redirect they allow the model's ports, since the network sees a packet before the pod's own redirect, and those of a mesh or a wrapper
+ * that injection leaves open; with NamedPort the sidecar's.
  */
 
 export const managedLabel = 'app.kubernetes.io/managed-by';
@@ -44,7 +45,8 @@ const mostGroups = 50;
 
 function portsOf(pod: PodFact): readonly number[] {
   const map = Object.entries(pod.portMap);
-  return pod.capture === 'NamedPort' ? map.map(([, port]) => port) : map.map(([port]) => Number(port));
+  const governed = pod.capture === 'NamedPort' ? map.map(([, port]) => port) : map.map(([port]) => Number(port));
+  return [...governed, ...pod.openTcp];
 }
 
 function render(
@@ -63,7 +65,7 @@ function render(
       policyTypes: ['Ingress'],
       ingress: [
         {
-          ports: [...ports, listeners.probe, listeners.admin]
+          ports: [...new Set([...ports, listeners.probe, listeners.admin])]
             .sort((a, b) => a - b)
             .map((port) => ({ protocol: 'TCP', port })),
         },

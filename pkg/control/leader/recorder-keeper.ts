@@ -6,6 +6,7 @@ import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { certificateFacts, createKeyRequest, readBundle } from '../../pki/index.ts';
 import type { Authority } from '../../pki/index.ts';
 import { managedLabel, managedValue } from './network-policy.ts';
+import { publishMap } from './published-map.ts';
 
 export interface RecorderKeeperOptions {
   readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'patch'>;
@@ -80,23 +81,7 @@ export function startRecorderKeeper(options: RecorderKeeperOptions): RecorderKee
   /** The public half, for whoever verifies. */
   const publish = async (secret: SecretObject): Promise<void> => {
     const pem = Buffer.from(secret.data?.['public.pem'] ?? '', 'base64').toString();
-    const ref = { namespace, name: controlPlane.log };
-    const map = await client.find<KubeObject & { readonly data?: Readonly<Record<string, string>> }>(
-      resources.configMaps,
-      ref,
-    );
-    if (map?.data?.['public.pem'] === pem) return;
-    await client.patch(resources.configMaps, ref, {
-      type: 'apply',
-      fieldManager: managedValue,
-      force: true,
-      body: {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { ...ref, labels: { [managedLabel]: managedValue } },
-        data: { 'public.pem': pem },
-      },
-    });
+    await publishMap(client, { namespace, name: controlPlane.log }, 'public.pem', pem);
   };
 
   const queue = createQueue({

@@ -17,7 +17,7 @@ export interface RepairOptions {
   readonly events: EventRecorder;
   readonly ownNamespace: string;
   readonly leading: () => boolean;
-  /** Evict what is not governed, so that its workload makes it again with a sidecar. */
+  /** Evict what has no sidecar, or none that became ready in `unreadyMs`, so that its workload makes it again. */
   readonly evict: boolean;
   /** A sidecar may be unready so long before it is told of; default 5 min. */
   readonly unreadyMs?: number;
@@ -48,6 +48,8 @@ export function startRepair(options: RepairOptions): Repair {
   const { unreadyMs = 300_000, lookMs = 30_000, evictions = 3 } = options;
   /** Since when the sidecar has been unready, by pod uid; monotonic. */
   let unreadySince = new Map<string, number>();
+  /** When it was last asked to evict a pod, by its uid; monotonic. */
+  const triedAt = new Map<string, number>();
   let found: Found = { bare: [], unready: [], unlabelled: [] };
   let running: Promise<void> | undefined;
 
@@ -61,7 +63,8 @@ export function startRepair(options: RepairOptions): Repair {
       if (!counts(pod) || pod.namespace === ownNamespace) continue;
       if (state.namespaces.get(pod.namespace)?.governed !== true) unlabelled.push(pod);
       if (!pod.sidecar) bare.push(pod);
-      else if (pod.running && !pod.sidecarReady) {
+      // Pending too, once it has an address: the sidecar and the traffic rules start before the model.
+      else if ((pod.running || pod.addresses.length > 0) && !pod.sidecarReady) {
         const from = unreadySince.get(pod.uid) ?? now;
         since.set(pod.uid, from);
         if (now - from >= unreadyMs) unready.push(pod);
@@ -107,9 +110,14 @@ export function startRepair(options: RepairOptions): Repair {
   };
   const evict = async (pods: readonly PodFact[]): Promise<void> => {
     // The kubelet draws the picture of a static pod anew, and the pod runs on.
-    const allowed = pods.filter((pod) => !pod.static && !exemptNamespaces.includes(pod.namespace)).slice(0, evictions);
-    for (const { namespace, name, uid } of allowed) {
+    const allowed = pods.filter((pod) => !pod.static && !exemptNamespaces.includes(pod.namespace));
+    const present = new Set(allowed.map(({ uid }) => uid));
+    for (const uid of triedAt.keys()) if (!present.has(uid)) triedAt.delete(uid);
+    // Those that a disruption budget keeps do not stand before the others for ever.
+    const longest = allowed.toSorted((a, b) => (triedAt.get(a.uid) ?? -1) - (triedAt.get(b.uid) ?? -1));
+    for (const { namespace, name, uid } of longest.slice(0, evictions)) {
       if (!leading()) return;
+      triedAt.set(uid, clock.monotonic());
       try {
         await client.request({
           method: 'POST',
@@ -123,12 +131,12 @@ export function startRepair(options: RepairOptions): Repair {
           },
         });
         options.onEvicted?.('done');
-        logger.info('a pod without a sidecar was evicted', { namespace, pod: name });
+        logger.info('a pod without a healthy sidecar was evicted', { namespace, pod: name });
       } catch (error) {
         // Gone already, or its disruption budget says not now: the next look will tell.
         options.onEvicted?.('refused');
         const status = isKubeError(error) ? error.status : 0;
-        logger.info('a pod without a sidecar was not evicted', {
+        logger.info('a pod without a healthy sidecar was not evicted', {
           namespace,
           pod: name,
           status,
@@ -141,7 +149,7 @@ export function startRepair(options: RepairOptions): Repair {
     if (!leading() || !state.synced()) return;
     found = look();
     tell(found);
-    if (options.evict) await evict(found.bare);
+    if (options.evict) await evict([...found.bare, ...found.unready]);
   };
   const begin = (): void => {
     running ??= round().finally(() => {

@@ -1,9 +1,8 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
-import { createQueue, resources } from '../../kube/index.ts';
-import type { KubeClient, KubeObject } from '../../kube/index.ts';
-import { fieldsOf, textOf } from '../facts/shape.ts';
-import { managedLabel, managedValue } from './network-policy.ts';
+import { createQueue } from '../../kube/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { publishMap } from './published-map.ts';
 
 export interface TrustKeeperOptions {
   readonly client: Pick<KubeClient, 'find' | 'patch'>;
@@ -32,21 +31,7 @@ export function startTrustKeeper(options: TrustKeeperOptions): TrustKeeper {
     async handle() {
       const pem = bundle();
       if (pem === undefined || !leading()) return 1_000;
-      const found = await client.find<KubeObject>(resources.configMaps, ref);
-      if (textOf(fieldsOf((found as { data?: unknown } | undefined)?.data)[controlPlane.caKey]) !== pem) {
-        await client.patch(resources.configMaps, ref, {
-          type: 'apply',
-          fieldManager: managedValue,
-          force: true,
-          body: {
-            apiVersion: 'v1',
-            kind: 'ConfigMap',
-            metadata: { ...ref, labels: { [managedLabel]: managedValue } },
-            data: { [controlPlane.caKey]: pem },
-          },
-        });
-        options.onWritten?.();
-      }
+      if (await publishMap(client, ref, controlPlane.caKey, pem)) options.onWritten?.();
       return 60_000;
     },
   });

@@ -104,6 +104,8 @@ export function startUpgrade(options: UpgradeOptions): Upgrade {
     event(pod, 'Normal', 'SidecarUpgrading', `The sidecar's image becomes ${wanted}; the model runs on.`);
   };
   const fail = async ({ pod, before }: Flight): Promise<void> => {
+    // Whoever leads now sees an old image in the pod, or one that is not ready.
+    if (!leading()) return;
     const wanted = image(pod.namespace);
     halted = true;
     options.onUpgraded?.('failed');

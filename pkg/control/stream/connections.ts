@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Clock, Logger } from '../../base/index.ts';
-import { streamPath, streamProtocol } from '../../wire/index.ts';
+import { refuseSocket, streamPath, streamProtocol } from '../../wire/index.ts';
 import type { ConnectRefusal } from '../../wire/index.ts';
 import { plainAddress } from './address.ts';
 import type { Authenticated, Presented } from './authenticate.ts';
@@ -98,7 +98,7 @@ export async function openConnections(options: ConnectionsOptions): Promise<Conn
     const refuse = (reason: ConnectRefusal, cause: RefusalCause): void => {
       observer.refused(cause);
       logger.info('a connection was refused', { cause, address: request.socket.remoteAddress ?? 'unknown' });
-      socket.end(refusal(reason));
+      refuseSocket(socket, refusal(reason), clock);
     };
     if (request.method !== 'GET' || request.url !== streamPath) return refuse('not_found', 'http');
     if (request.headers.upgrade !== streamProtocol) return refuse('version', 'version');

@@ -139,6 +139,21 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'lacks the field "text"',
   ],
   [
+    'a record in full without a key',
+    'audit: { content: Full }',
+    'spec.audit: with content: Full lacks the field "sealTo"',
+  ],
+  [
+    'a key beside a record that is not in full',
+    'audit: { content: Masked, sealTo: MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU= }',
+    'needs content: Full',
+  ],
+  [
+    'a private key where the public one belongs',
+    'audit: { content: Full, sealTo: MC4CAQAwBQYDK2VuBCIEIHcHbQpzGKV9PBbBclGyZkXfTC+H68CZKrF3+6UduSwq }',
+    'spec.audit.sealTo',
+  ],
+  [
     'a provider of two kinds',
     'identity: { providers: [{ name: x, oidc: { issuer: "https://a", audiences: [a] }, serviceAccount: { audiences: [a] } }] }',
     'has oidc and serviceAccount',

@@ -20,6 +20,7 @@ const texts = [
   'Bearer ',
   'x-api-key',
   'sha256:0',
+  'MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU=',
   '',
   ' ',
   'A_B',

@@ -37,11 +37,27 @@ function checkEntry(reader: ShapeReader, entry: JsonNode, place: ShapePlace): vo
   if (!isNumberOrNull(entry.get('id')) || !isNumberOrNull(entry.get('rank'))) reader.refuse(place);
 }
 
+/** A token by its id, as vLLM spells it for `return_tokens_as_token_ids` and for its server's flag of that name: no text that a rule can read. */
+const spelledId = /^token_id:\d+$/;
+
+function isId(token: JsonNode | undefined): boolean {
+  return token?.kind === 'string' && spelledId.test(token.text);
+}
+
+function entryTellsId(entry: JsonNode): boolean {
+  if (isId(entry.get('token'))) return true;
+  return entry.get('top_logprobs')?.items.some((alternative) => isId(alternative.get('token'))) === true;
+}
+
 /** `logprobs.content[]` and `logprobs.refusal[]`. */
 export function readTokenEntries(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind === 'null') return true;
   if (node.kind !== 'array') reader.refuse(place);
   if (node.items.length === 0) return true;
+  if (node.items.some(entryTellsId)) {
+    reader.tokens(node);
+    return true;
+  }
   node.items.forEach((entry, at) => {
     const here = place.element(at);
     checkEntry(reader, entry, here);
@@ -65,11 +81,20 @@ function isAlternatives(node: JsonNode): boolean {
   return node.kind === 'null' || (node.kind === 'object' && node.items.every((item) => item.kind === 'number'));
 }
 
+function columnsTellId(node: JsonNode): boolean {
+  if (node.get('tokens')?.items.some(isId) === true) return true;
+  return node.get('top_logprobs')?.items.some((map) => map.keys.some(isId)) === true;
+}
+
 /** Completions: parallel arrays `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`. False: it is the form of Chat. */
 export function readTokenColumns(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind !== 'object') return false;
   const tokens = node.get('tokens');
   if (tokens === undefined) return false;
+  if (columnsTellId(node)) {
+    reader.tokens(node);
+    return true;
+  }
   if (tokens.kind !== 'array' || !tokens.items.every((item) => item.kind === 'string')) reader.refuse(place);
   const top = node.get('top_logprobs');
   if (top !== undefined && top.kind !== 'null') {

@@ -340,10 +340,29 @@ describe('limits of the output', () => {
       `${start},"max_tokens":7,"n_predict":100}`,
       900,
     ],
+    [
+      'the newer field beside null',
+      `${start},"max_tokens":null,"max_completion_tokens":7}`,
+      `${start},"max_tokens":null,"max_completion_tokens":7}`,
+      7,
+    ],
   ])('are set for %s, and every other byte stays', (_, text, expected, given) => {
     expect(limited(text, 100)).toBe(expected);
     expect(readText('chat', text).maxOutputTokens).toBe(given);
+    expect(readText('chat', text).outputBound).toBe(given);
   });
+
+  it.each(['n_predict', 'num_predict', 'max_new_tokens', 'max_output_tokens'])(
+    'are set beside %s, which another server ignores: it bounds nothing',
+    (name) => {
+      const first = `{"max_tokens":100,${start.slice(1)}`;
+      expect(limited(`${start},"${name}":1}`, 100)).toBe(`${first},"${name}":1}`);
+      expect(limited(`${start},"${name}":900}`, 100)).toBe(`${first},"${name}":100}`);
+      expect(limited(`${start},"max_tokens":null,"${name}":1}`, 100)).toBe(`${start},"max_tokens":100,"${name}":1}`);
+      const view = readText('chat', `${start},"${name}":900}`);
+      expect([view.maxOutputTokens, view.outputBound]).toEqual([900, undefined]);
+    },
+  );
 
   it('do not exist for embeddings', () => {
     const view = read('embeddings', { model: 'm', input: 'a' });

@@ -94,23 +94,34 @@ function insert(object: JsonNode, member: string): JsonEdit {
 const replace = (node: JsonNode, text: string): JsonEdit => ({ start: node.start, end: node.end, text });
 
 /**
- * `max_tokens` for callers who gave nothing: every server knows it. (OpenAI's reasoning models refuse it: no answer rather than an
- * unlimited one.)
+ * `max_tokens` for callers who gave no limit that servers obey: every server knows it. (OpenAI's reasoning models refuse it: no answer
+ * rather than an unlimited one.)
  */
 const insertedLimit = 'max_tokens';
 
+/** OpenAI's two. Any other field is read by one server and ignored by the next. */
+const obeyedLimits = ['max_completion_tokens', 'max_tokens'];
+
+function isBounded(fields: Fields): boolean {
+  return obeyedLimits.some((name) => given(fields, name) !== undefined);
+}
+
 function limitEdits(root: JsonNode, fields: Fields, limit: number): readonly JsonEdit[] {
-  const present = outputLimits.filter((name) => given(fields, name) !== undefined);
-  if (present.length === 0) {
-    const empty = fields.get(insertedLimit);
-    return [empty === undefined ? insert(root, `"${insertedLimit}":${limit}`) : replace(empty, String(limit))];
-  }
-  return present.flatMap((name) => {
-    const node = fields.get(name);
+  const edits = outputLimits.flatMap((name) => {
+    const node = given(fields, name);
     return node === undefined || (node.number ?? Number.POSITIVE_INFINITY) <= limit
       ? []
       : [replace(node, String(limit))];
   });
+  if (isBounded(fields)) return edits;
+  const empty = fields.get(insertedLimit);
+  return [empty === undefined ? insert(root, `"${insertedLimit}":${limit}`) : replace(empty, String(limit)), ...edits];
+}
+
+/** vLLM's `return_tokens_as_token_ids`: log-probabilities that no rule can read. */
+function spellEdits(fields: Fields): readonly JsonEdit[] {
+  const node = fields.get('return_tokens_as_token_ids');
+  return node?.kind === 'true' ? [replace(node, 'false')] : [];
 }
 
 function usageEdits(root: JsonNode, fields: Fields): readonly JsonEdit[] {
@@ -146,11 +157,13 @@ export function readRequest(operation: Operation, root: JsonNode): RequestView {
     : 1;
   const prompts = operation === 'Completions' ? promptCount(fields) : 1;
   const stop = given(fields, 'stop');
+  const asked = limits.length === 0 ? undefined : Math.max(...limits);
   return {
     model: required(fields, 'model').text,
     stream,
     count: prompts * each,
-    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits),
+    maxOutputTokens: asked,
+    outputBound: isBounded(fields) ? asked : undefined,
     stops: stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
     usageAsked: stream && given(fields, 'stream_options')?.get('include_usage')?.kind === 'true',
     tokenInput: reader.tokenInput,
@@ -159,6 +172,7 @@ export function readRequest(operation: Operation, root: JsonNode): RequestView {
     opaque: reader.opaque,
     limitOutput: (limit) => (generates ? limitEdits(root, fields, limit) : []),
     askUsage: () => (stream && generates ? usageEdits(root, fields) : []),
+    spellTokens: () => spellEdits(fields),
   };
 }
 

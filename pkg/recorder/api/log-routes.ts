@@ -23,7 +23,7 @@ export function logRoutes(
   });
   return [
     route('/v1/log', async () => {
-      const { size, root, at } = store.log();
+      const { size, root, at } = await store.log();
       return { size, root: Buffer.from(root).toString('hex'), at };
     }),
     route('/v1/log/entries', async (question) => {
@@ -41,11 +41,11 @@ export function logRoutes(
       return { lines: lines === undefined ? null : Buffer.from(lines).toString() };
     }),
     route('/v1/log/proof', async ({ search }) => {
-      const size = numberOf(search, 'size', store.log().size);
+      const size = numberOf(search, 'size', (await store.log()).size);
       return { size, path: hex(await inclusionProof(numberOf(search, 'index'), size, read)) };
     }),
     route('/v1/log/consistency', async ({ search }) => {
-      const to = numberOf(search, 'to', store.log().size);
+      const to = numberOf(search, 'to', (await store.log()).size);
       return { to, proof: hex(await consistencyProof(numberOf(search, 'from'), to, read)) };
     }),
   ];

@@ -7,7 +7,14 @@ import { TLSSocket } from 'node:tls';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { TlsMaterial, TlsMaterialSource } from '../../pki/index.ts';
 import { controlPlane } from '../../contract/index.ts';
-import { missedBeats, podsPath, recordHeartbeatMs, recordPath, recordProtocol } from '../../wire/index.ts';
+import {
+  refuseSocket,
+  missedBeats,
+  podsPath,
+  recordHeartbeatMs,
+  recordPath,
+  recordProtocol,
+} from '../../wire/index.ts';
 import { createPodReports } from '../pods/pod-reports.ts';
 import type { RecordStore } from '../store/index.ts';
 import { createSidecarAuthenticator, namesSource } from './authenticate.ts';
@@ -32,7 +39,7 @@ export interface IngestServerOptions {
   readonly trustDomain: string;
   /** Of Sidegate itself: its controller's certificate alone may report pods. */
   readonly namespace: string;
-  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'log'>;
+  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'latest'>;
   readonly committer: Committer;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -82,7 +89,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const { serving, committer, clock, logger, observer, random = systemRandom } = options;
   const limits: IngestLimits = { ...ingestLimits, ...options.limits };
   // Where this clock goes back, the log's last entry still says how late it is at least: good certificates stay good.
-  const now = (): number => Math.max(clock.now(), options.store.log().at);
+  const now = (): number => Math.max(clock.now(), options.store.latest());
   const authenticator = createSidecarAuthenticator(options.bundle, options.trustDomain, { now });
   const all = new Set<SidecarStream>();
   const bySource = new Map<string, SidecarStream>();
@@ -176,7 +183,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     const refuse = (status: string, why: IngestRefusal): void => {
       observer.refused(why);
       logger.info('a connection was refused', { why, address: request.socket.remoteAddress ?? 'unknown' });
-      socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      refuseSocket(socket, `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`, clock);
     };
     if (request.method !== 'GET' || request.url !== recordPath || head.length > 0)
       return refuse('404 Not Found', 'http');

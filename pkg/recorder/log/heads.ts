@@ -14,24 +14,21 @@ export interface HeadKeeper {
 const everyMs = 60_000;
 
 export function keepHeads(options: {
-  readonly store: Pick<RecordStore, 'log' | 'saveHead' | 'heads'>;
+  readonly store: Pick<RecordStore, 'addHead'>;
   readonly key: KeyObject;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onSigned?: (size: number) => void;
 }): HeadKeeper {
   const { store, key, clock, logger } = options;
-  let signed = -1;
   let working: Promise<void> | undefined;
   const work = async (): Promise<void> => {
-    const { size, root, at: last } = store.log();
-    if (size === signed || size === 0) return;
     try {
-      const at = Math.max(clock.now(), last);
-      const hex = Buffer.from(root).toString('hex');
-      await store.saveHead({ size, root: hex, at, text: signHead({ size, root: hex, at }, key) });
-      signed = size;
-      options.onSigned?.(size);
+      const head = await store.addHead(({ size, root, at: last }) => {
+        const head = { size, root: Buffer.from(root).toString('hex'), at: Math.max(clock.now(), last) };
+        return { ...head, text: signHead(head, key) };
+      });
+      if (head !== undefined) options.onSigned?.(head.size);
     } catch (error) {
       logger.error('the head of the log was not signed', { error: describeError(error) });
     }

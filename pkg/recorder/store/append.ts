@@ -32,7 +32,7 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     addChain: db.prepare(
       'INSERT INTO chain (source, name, namespace, pod, sequence, hash) VALUES (?, ?, ?, ?, 0, ?) RETURNING id',
     ),
-    moveChain: db.prepare('UPDATE chain SET sequence = ?, hash = ? WHERE id = ?'),
+    moveChain: db.prepare('UPDATE chain SET sequence = ?, hash = ? WHERE id = ? AND sequence = ?'),
     block: db.prepare(
       'INSERT INTO block (id, chain, first, last, received, count, size, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
@@ -97,6 +97,11 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     return id;
   };
 
+  const moveChain = (id: number, first: number, last: number, hash: string): void => {
+    if (sql.moveChain.run(last, hash, id, first - 1).changes === 1) return;
+    throw new StoreError('moved', 'lines that do not follow on what is stored of their chain');
+  };
+
   const optional = (text: string | null): number | null => (text === null ? null : names.number(text));
   const endColumns = (end: EndFacts): readonly (number | null)[] => [
     end.sequence,
@@ -129,8 +134,8 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     const id = addEntry(entry);
     const chain = chainOf(entry.source, entry.chain, entry.prev, block.pod);
     const { count, lines } = block;
+    moveChain(chain, entry.first, entry.last, entry.hash);
     sql.block.run(id, chain, entry.first, entry.last, lastAt, count, lines.length, compress(lines));
-    sql.moveChain.run(entry.last, entry.hash, chain);
     const starts = new Map<string, StartFacts>(block.starts.map((one) => [one.session, one]));
     const ends = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
     const namespace = names.number(block.pod.namespace);
@@ -183,9 +188,9 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
           const index = addEntry(addition.entry);
           if ('evidence' in addition) sql.evidence.run(index, addition.evidence);
           if ('pod' in addition) {
-            const { source, chain, to, hash } = addition.entry;
+            const { source, chain, from, to, hash } = addition.entry;
             // What comes after the hole refers to its last line.
-            sql.moveChain.run(to, hash, chainOf(source, chain, hash, addition.pod));
+            moveChain(chainOf(source, chain, hash, addition.pod), from, to, hash);
           }
         }
       }

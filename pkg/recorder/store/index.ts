@@ -1,5 +1,7 @@
 export { openSqliteStore } from './sqlite.ts';
 export type { SqliteStoreOptions } from './sqlite.ts';
+export { openPostgresStore } from './open-postgres.ts';
+export type { PostgresStoreOptions } from './postgres/index.ts';
 export { StoreError } from './store-error.ts';
 export type { StoreErrorCode } from './store-error.ts';
 export type {

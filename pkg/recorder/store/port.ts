@@ -2,15 +2,19 @@ import type { LogEntry } from '../../record/index.ts';
 import type { PodReport } from '../../wire/index.ts';
 
 /**
- * Where the record is kept. Two kinds are meant to stand behind this: the embedded one (sqlite.ts), and a database server
- * when there is more than one recorder; testing/store-suite.ts is what each has to pass.
+ * Where the record is kept. Two kinds stand behind this: the embedded one (sqlite.ts), which one recorder has for itself, and a database
+ * server (postgres/) that several recorders share; testing/store-suite.ts is what each has to pass.
  *
- * There is one writer. What a promise of {@link RecordStore.append} resolves with is on the disk, all of it or nothing.
+ * One transaction writes at a time, whoever it is of. What a promise of {@link RecordStore.append} resolves with is on the disk, all of it
+ * or nothing.
  */
 export interface RecordStore {
   /** Where a chain stands; undefined: nothing of it is here. */
   position(source: string, chain: string): Promise<ChainPosition | undefined>;
-  /** In the order given: one transaction. @throws StoreError */
+  /**
+   * In the order given: one transaction.
+   * @throws StoreError `moved` where a block or a hole does not follow on what is stored of its chain: it came by another way meanwhile
+   */
   append(additions: readonly Addition[]): Promise<void>;
   /** Hash of one stored line; undefined: it is not here, or deleted. */
   lineHash(source: string, chain: string, sequence: number): Promise<string | undefined>;
@@ -20,8 +24,8 @@ export interface RecordStore {
   presentSources(): Promise<readonly string[]>;
   /** Chains of pods that were said to be gone before `before`, and of which the log does not say yet what never came. */
   departed(before: number, atMost: number): Promise<readonly DepartedChain[]>;
-  /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. */
-  settle(chain: Pick<DepartedChain, 'source' | 'chain'>, additions: readonly Addition[]): Promise<void>;
+  /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. Nothing, where it has moved on. */
+  settle(chain: Pick<DepartedChain, 'source' | 'chain' | 'stored'>, additions: readonly Addition[]): Promise<void>;
   /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. A search does it first, within a second. */
   index(): Promise<boolean>;
   search(query: SessionQuery): Promise<SessionPage>;
@@ -37,8 +41,15 @@ export interface RecordStore {
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
   blockLines(entry: number): Promise<Uint8Array | undefined>;
-  log(): LogState;
-  saveHead(head: StoredHead): Promise<void>;
+  /** The tree that stands. */
+  log(): Promise<LogState>;
+  /** Time of the last entry or head that this store knows of, epoch milliseconds: what comes next is not older. 0: of none. */
+  latest(): number;
+  /**
+   * Has the tree that stands signed, where it has grown since the last head; nothing is added meanwhile.
+   * @returns the head; undefined: there was nothing new
+   */
+  addHead(sign: (log: LogState) => StoredHead): Promise<StoredHead | undefined>;
   /** Signed heads, oldest first, of trees of at least `size` leaves. */
   heads(size: number, atMost: number): Promise<readonly StoredHead[]>;
   /** The newest signed head; undefined: there is none. */
@@ -76,7 +87,7 @@ export interface DepartedChain {
 export interface LogState {
   readonly size: number;
   readonly root: Uint8Array;
-  /** Of the last entry; 0: none. */
+  /** Of the last entry or head; 0: none. */
   readonly at: number;
 }
 
@@ -220,6 +231,8 @@ export interface Hold {
 }
 
 export interface StoreStats {
+  /** Of the log. */
+  readonly entries: number;
   readonly blocks: number;
   readonly events: number;
   readonly sessions: number;

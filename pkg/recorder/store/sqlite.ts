@@ -81,7 +81,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       `SELECT text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' ORDER BY id DESC LIMIT 1`,
     ),
     node: db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?'),
-    saveHead: db.prepare('INSERT OR IGNORE INTO head (size, at, root, text) VALUES (?, ?, ?, ?)'),
+    addHead: db.prepare('INSERT INTO head (size, at, root, text) VALUES (?, ?, ?, ?)'),
     heads: db.prepare('SELECT size, at, root, text FROM head WHERE size >= ? ORDER BY size LIMIT ?'),
     lastHead: db.prepare('SELECT size, at, root, text FROM head ORDER BY size DESC LIMIT 1'),
     sessionBlocks: db.prepare(
@@ -174,10 +174,17 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       return found;
     },
     blockLines: (entry) => reader.ask('blockLines', entry),
-    log: () => appender.log(),
-    async saveHead({ size, at, root, text }) {
-      guarded(() => sql.saveHead.all(size, at, root, text));
-      appender.notBefore(at);
+    log: async () => appender.log(),
+    latest: () => appender.log().at,
+    async addHead(sign) {
+      return guarded(() => {
+        const log = appender.log();
+        if (log.size === 0 || Number(sql.lastHead.get()?.['size'] ?? 0) >= log.size) return undefined;
+        const head = sign(log);
+        sql.addHead.run(head.size, head.at, head.root, head.text);
+        appender.notBefore(head.at);
+        return head;
+      });
     },
     async heads(size, atMost) {
       return guarded(() => sql.heads.all(size, atMost).map(headOf));
@@ -208,6 +215,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       return guarded(() => {
         const counters = new Map(sql.counters.all().map((row) => [String(row['name']), Number(row['value'])]));
         return {
+          entries: appender.log().size,
           blocks: counters.get('blocks') ?? 0,
           events: counters.get('events') ?? 0,
           sessions: counters.get('sessions') ?? 0,

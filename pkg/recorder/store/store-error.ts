@@ -6,6 +6,10 @@ export type StoreErrorCode =
   /** The file is not a store, or of a newer version. */
   | 'not_a_store'
   | 'not_found'
+  /** What was to be added does not follow on what is there. */
+  | 'moved'
+  /** The database cannot keep what it was given. */
+  | 'refused'
   /** A question that cannot be asked: the message says what of it. */
   | 'query'
   /** What is in the store contradicts itself. */

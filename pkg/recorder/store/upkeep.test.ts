@@ -3,7 +3,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
 import { keepUp } from './upkeep.ts';
 
-const stats = { blocks: 1, events: 2, sessions: 3, lineBytes: 4, diskBytes: 5, unindexed: 0 };
+const stats = { entries: 0, blocks: 1, events: 2, sessions: 3, lineBytes: 4, diskBytes: 5, unindexed: 0 };
 const dayMs = 86_400_000;
 
 function make(retentionDays: number, unindexed = 0, old = 0) {

@@ -24,6 +24,12 @@ system:serviceaccount:{{ .Release.Namespace }}:sidegate-controller
   expression: "!('system:nodes' in request.userInfo.groups && has(object.metadata.annotations) && 'kubernetes.io/config.mirror' in object.metadata.annotations)"
 {{- end }}
 
+{{/* What is being deleted loses its finalizers unasked, and must not wait for a webhook; its spec can still be edited, and still counts. */}}
+{{- define "sidegate.notOnlyDeleted" -}}
+- name: not-only-being-deleted
+  expression: "request.operation != 'UPDATE' || !has(object.metadata.deletionTimestamp) || object.spec != oldObject.spec"
+{{- end }}
+
 {{/* Argument: list of root, name of the policy. */}}
 {{- define "sidegate.binding" -}}
 {{- $root := index . 0 }}{{ $name := index . 1 -}}
@@ -65,7 +71,14 @@ spec:
     variables.inits.filter(c, params.data.networkInits.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
     && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s))
     && (size(l.split(' ')) < 3 || (size(c.?args.orValue([])) > 0 && c.args[0] == l.split(' ')[2])))
-    && size(c.?command.orValue([])) == 0 && c.?restartPolicy.orValue('') != 'Always').map(c, c.name)
+    && size(c.?command.orValue([])) == 0 && c.?restartPolicy.orValue('') != 'Always'
+    && c.?args.orValue([]).all(a, !a.contains('/') || a.matches('^[0-9a-fA-F.:,/*]+$'))
+    && size(c.?envFrom.orValue([])) == 0 && c.?env.orValue([]).all(e, e.name.startsWith('ISTIO_')
+    || e.name in ['DNS_AGENT', 'PROXY_CONFIG_XDS_AGENT', 'BOOTSTRAP_XDS_AGENT'])
+    && c.?volumeMounts.orValue([]).all(m, m.mountPath in ['/run', '/var/run/secrets/kubernetes.io/serviceaccount'])
+    && size(c.?volumeDevices.orValue([])) == 0
+    && c.?securityContext.?capabilities.?add.orValue([]).all(a, a.upperAscii().replace('CAP_', '') in ['NET_ADMIN', 'NET_RAW'])
+    ).map(c, c.name)
 - name: proxies
   expression: >-
     variables.all.filter(c, params.data.meshProxies.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]

@@ -1,26 +1,17 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { Names } from '../names.ts';
 import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from '../port.ts';
-import { StoreError } from '../store-error.ts';
 import { createChoice } from './choice.ts';
 import type { Way } from './choice.ts';
+import { readCursor, writeCursor } from './cursor.ts';
+import { wordsOf } from './words.ts';
 
 type Row = Readonly<Record<string, unknown>>;
-
-/** Most words of one question. */
-const mostWords = 16;
 
 /** Lists of groups with one group that are looked for by an index. */
 const mostLists = 500;
 /** That a list of groups, joined by line feeds, has one. */
 const hasGroup = (list: string): string => `instr(char(10) || ${list} || char(10), char(10) || ? || char(10)) > 0`;
-/** What the tokenizer of the index takes for words. */
-export function wordsOf(text: string): readonly string[] {
-  const words = text.normalize('NFC').match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];
-  if (words.length === 0) throw new StoreError('query', 'the text to look for has no word in it');
-  if (words.length > mostWords) throw new StoreError('query', `the text to look for has more than ${mostWords} words`);
-  return words;
-}
 
 /** Finds sessions. The text of a question never becomes part of a statement. */
 export function createSearch(db: DatabaseSync, names: Names): (query: SessionQuery) => SessionPage {
@@ -130,15 +121,9 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
     const last = page.at(-1);
     return {
       sessions: page.map(summaryOf),
-      cursor: rows.length > limit && last !== undefined ? `${String(last['at'])}.${String(last['id'])}` : undefined,
+      cursor: rows.length > limit && last !== undefined ? writeCursor(last) : undefined,
     };
   };
-}
-
-function readCursor(cursor: string): readonly [number, number] {
-  const [, at, id] = /^(-?[0-9]{1,15})\.([0-9]{1,15})$/.exec(cursor) ?? [];
-  if (at === undefined || id === undefined) throw new StoreError('query', 'that is no cursor of a page before');
-  return [Number(at), Number(id)];
 }
 
 /** Conditions on columns of the session itself. */

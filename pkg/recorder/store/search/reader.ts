@@ -6,6 +6,7 @@ import { guarded } from '../guarded.ts';
 import { createNames } from '../names.ts';
 import type { SessionPage, SessionQuery } from '../port.ts';
 import { createSearch } from './query.ts';
+import { linesOfSession } from './session-lines.ts';
 import { createWordIndex } from './word-index.ts';
 import type { WordIndex } from './word-index.ts';
 
@@ -32,7 +33,6 @@ export interface ReaderOptions {
 /** A search by text that meets a backlog of the index works on it for so long, then says how much it has not seen. */
 const catchUpMs = 1_000;
 const linesAtOnce = 4 * 1024 * 1024;
-const lineFeed = 0x0a;
 
 /** @throws StoreError */
 export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
@@ -58,20 +58,6 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
       throw error;
     }
   };
-  const partLines = (row: Readonly<Record<string, unknown>>, mark: Buffer): string[] => {
-    const lines: string[] = [];
-    if (!(row['data'] instanceof Uint8Array)) return lines;
-    const bytes = decompress(row['data'], Number(row['size']));
-    for (let from = 0; from < bytes.length;) {
-      const to = bytes.indexOf(lineFeed, from);
-      const end = to === -1 ? bytes.length : to;
-      // A line that is not of the session may quote its id in a text: quotes are escaped there.
-      if (bytes.subarray(from, end).includes(mark)) lines.push(bytes.toString('utf8', from, end));
-      from = end + 1;
-    }
-    return lines;
-  };
-  const markOf = (id: string): Buffer => Buffer.from(`,"session":"${id}"`);
   const open = (): { readonly db: DatabaseSync; readonly words: WordIndex } => {
     const db = attach();
     const parts = db.prepare(
@@ -79,7 +65,7 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
        JOIN record.session s ON s.id = p.session WHERE p.session = ? ORDER BY p.block`,
     );
     const words = createWordIndex(db, function* (row) {
-      for (const part of parts.iterate(row)) yield* partLines(part, markOf(String(part['request']).toLowerCase()));
+      for (const part of parts.iterate(row)) yield* linesOfSession(part, String(part['request']).toLowerCase());
     });
     return { db, words };
   };
@@ -120,7 +106,7 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
         for (const row of sql.parts.iterate(Buffer.from(id, 'hex'), after)) {
           if (size >= linesAtOnce) return { lines, next: after };
           after = Number(row['block']);
-          for (const line of partLines(row, markOf(id))) {
+          for (const line of linesOfSession(row, id)) {
             lines.push(line);
             size += line.length;
           }

@@ -1,7 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { parseJson } from '../../../base/index.ts';
-import type { JsonNode } from '../../../base/index.ts';
 import { decompress } from '../compress.ts';
+import { readSessionLine } from './session-lines.ts';
 
 /**
  * The words of sessions' texts, in a file of its own beside the store: it follows the store's blocks, and can be made again from them at
@@ -39,9 +38,6 @@ const schema = `
   PRAGMA user_version = ${version};
 `;
 
-/** As every line of a session begins. */
-const head = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":"([a-z]+)","session":"([0-9a-f]{32})"/;
-
 /** A session that goes on: its texts since it was indexed last. */
 interface Open {
   readonly row: number;
@@ -51,13 +47,6 @@ interface Open {
   /** Its beginning is among them. */
   readonly whole: boolean;
   readonly texts: string[];
-}
-
-/** What a line of the record has to be found by. */
-function textOf(root: JsonNode): string {
-  if (root.get('type')?.text === 'segment') return root.get('text')?.string ?? '';
-  const request = root.get('request')?.items ?? [];
-  return request.map((item) => item.get('text')?.string ?? '').join('\n');
 }
 
 /** @param linesOf All lines of a session's row. */
@@ -101,7 +90,8 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
     let text = '';
     for (const line of linesOf(row)) {
       if (text.length >= mostText) break;
-      if (/"type":"(?:segment|start)"/.test(line)) text += `${textOf(parseJson(line, { loneSurrogates: true }))}\n`;
+      const read = readSessionLine(line);
+      if (read?.type === 'segment' || read?.type === 'start') text += `${read.text()}\n`;
     }
     return text;
   };
@@ -111,13 +101,9 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
     put(session.row, session.whole ? session.texts.join('\n') : wholeText(session.row));
   };
   const readLine = (line: string, chain: number, block: number, now: number): void => {
-    let [, type, id] = head.exec(line) ?? [];
-    let root: JsonNode | undefined;
-    if (type === undefined) {
-      root = parseJson(line, { loneSurrogates: true });
-      [type, id] = [root.get('type')?.string, root.get('session')?.string];
-    }
-    if (id === undefined || !/^[0-9a-f]{32}$/.test(id)) return;
+    const read = readSessionLine(line);
+    if (read === undefined) return;
+    const { type, session: id } = read;
     const key = `${chain} ${id}`;
     let session = open.get(key);
     if (session === undefined) {
@@ -131,7 +117,7 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
       open.set(key, session);
     }
     if (type === 'start' || type === 'segment') {
-      const text = textOf(root ?? parseJson(line, { loneSurrogates: true }));
+      const text = read.text();
       session.texts.push(text);
       held += text.length;
     } else if (type === 'end') close(key, session);
@@ -181,7 +167,7 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
           if (!(data instanceof Uint8Array)) continue;
           bytes += Number(size);
           for (const line of decompress(data, Number(size)).toString('utf8').split('\n'))
-            if (line.includes('"session":"')) readLine(line, Number(chain), cursor, now);
+            readLine(line, Number(chain), cursor, now);
           if (held > mostHeld) closeWhere(() => true);
         }
         closeWhere(({ since }) => now - since >= openMs);

@@ -12,11 +12,11 @@ import {
 import { readLines } from '../../ingest/read-lines.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { TestChain, TestSession } from '../../testing/chains.ts';
-import type { Addition, RecordStore, SessionQuery } from '../port.ts';
+import type { Addition, LogState, RecordStore, SessionQuery, StoredHead } from '../port.ts';
 
 /** A place where a store can be opened again and again, as after a crash. */
 export interface StorePlace {
-  open(): RecordStore;
+  open(): RecordStore | Promise<RecordStore>;
   remove(): Promise<void>;
 }
 
@@ -42,9 +42,9 @@ export const blockOf = (chain: TestChain, sessions: readonly TestSession[], at =
 export function storeSuite(name: string, place: () => StorePlace): void {
   let where: StorePlace;
   let store: RecordStore;
-  beforeEach(() => {
+  beforeEach(async () => {
     where = place();
-    store = where.open();
+    store = await where.open();
   });
   afterEach(async () => {
     await store.close();
@@ -52,7 +52,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
   });
   const reopen = async (): Promise<void> => {
     await store.close();
-    store = where.open();
+    store = await where.open();
   };
   const find = async (query: Partial<SessionQuery>): Promise<readonly string[]> =>
     (await store.search({ limit: 100, ...query })).sessions.map(({ session }) => session);
@@ -113,15 +113,35 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       const chain = testChain();
       const good = blockOf(chain, [{ id: sessionId(1) }]);
       await store.append([good]);
-      const before = store.log();
+      const before = await store.log();
       const next = blockOf(chain, [{ id: sessionId(2) }]);
       // The same block twice cannot stand in one chain.
-      await expect(store.append([next, next])).rejects.toMatchObject({ name: 'StoreError' });
-      expect(store.log()).toEqual(before);
+      await expect(store.append([next, next])).rejects.toMatchObject({ code: 'moved' });
+      expect(await store.log()).toEqual(before);
       expect(await find({})).toEqual([sessionId(1)]);
       await store.append([next]);
       expect(await store.position(source, chain.name)).toEqual(chain.point());
       expect((await store.entries(0, 10)).map(({ index }) => index)).toEqual([0, 1]);
+    });
+
+    test('takes what follows on the chain alone: no line twice, none left out', async () => {
+      const chain = testChain();
+      const [one, two, three] = [1, 2, 3].map((n) => blockOf(chain, [{ id: sessionId(n) }]));
+      if (one === undefined || two === undefined || three === undefined) throw new Error('three blocks');
+      const late = testChain();
+      late.lines(sessionEvents({ id: sessionId(1) }));
+      const both = blockOf(late, [{ id: sessionId(2) }, { id: sessionId(3) }]);
+      await store.append([one, two]);
+      // Of the same lines in other pieces, as they come by another way.
+      await expect(store.append([both])).rejects.toMatchObject({ code: 'moved' });
+      await expect(store.append([one])).rejects.toMatchObject({ code: 'moved' });
+      await store.append([three]);
+      await expect(store.append([both])).rejects.toMatchObject({ code: 'moved' });
+      const beyond = blockOf(late, [{ id: sessionId(4) }]);
+      late.lines(sessionEvents({ id: sessionId(5) }));
+      await expect(store.append([blockOf(late, [{ id: sessionId(6) }])])).rejects.toMatchObject({ code: 'moved' });
+      await store.append([beyond]);
+      expect(await find({})).toEqual([4, 3, 2, 1].map(sessionId));
     });
   });
 
@@ -261,6 +281,15 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await expect(store.search({ cursor: "1'; DROP", limit: 1 })).rejects.toMatchObject({ code: 'query' });
     });
 
+    test('with half a character in a name stop nobody, and are found', async () => {
+      const chain = testChain();
+      await store.append([
+        blockOf(chain, [{ id: sessionId(1), model: 'llama-\ud800', groups: ['\udc00', 'g'.repeat(9_000)] }]),
+      ]);
+      expect(await find({ model: 'llama-\ud800' })).toEqual([sessionId(1)]);
+      expect(await find({ group: '\udc00' })).toEqual([sessionId(1)]);
+    });
+
     test('that a sidecar begins twice stop nobody', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
@@ -271,13 +300,67 @@ export function storeSuite(name: string, place: () => StorePlace): void {
     });
   });
 
+  describe(`${name}: pods`, () => {
+    test('that are gone are departed until the log says what never came, once', async () => {
+      const [chain, unheard] = [testChain('a'), testChain('b')];
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const stored = chain.point();
+      chain.lines(sessionEvents({ id: sessionId(2) }));
+      const known = chain.point();
+      const head = { source, namespace: 'ml', pod: 'llama-0', chain: chain.name, ...known };
+      const later = testTime + 60_000;
+      await store.learn(
+        { heads: [head, { ...head, source: 'spiffe://two', chain: unheard.name }], gone: [] },
+        testTime,
+      );
+      expect([...(await store.presentSources())].sort()).toEqual(['spiffe://two', source].sort());
+      expect(await store.departed(later, 10)).toEqual([]);
+      const gone = [source, 'spiffe://two', 'spiffe://three'].map((one) => ({ source: one, at: testTime + 5 }));
+      await store.learn({ heads: [], gone }, testTime + 10);
+      expect(await store.presentSources()).toEqual([]);
+      expect(await store.departed(testTime + 10, 10)).toEqual([]);
+      const departed = await store.departed(later, 10);
+      const one = departed.find((found) => found.source === source);
+      expect(one).toMatchObject({ chain: chain.name, stored, known, gone: testTime + 5 });
+      expect(one?.tail).toContain('"type":"end"');
+      expect(departed).toContainEqual({
+        source: 'spiffe://two',
+        chain: unheard.name,
+        stored: { sequence: 0, hash: namedStart(unheard.name).hash },
+        known,
+        gone: testTime + 5,
+        tail: undefined,
+      });
+      if (one === undefined) throw new Error('departed');
+      const entry = {
+        type: 'vanished',
+        at: later,
+        source,
+        chain: chain.name,
+        stored: 3,
+        known: 6,
+        hash: known.hash,
+        ended: false,
+        gone: one.gone,
+      } as const;
+      await store.settle(one, [{ entry }]);
+      expect((await store.departed(later, 10)).map((left) => left.source)).toEqual(['spiffe://two']);
+      expect((await store.log()).size).toBe(2);
+      // What was stored when it was heard of is no news; what was not is.
+      await store.learn({ heads: [{ ...head, ...stored }], gone: [] }, later);
+      expect(await store.departed(later, 10)).toHaveLength(1);
+      await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
+      expect(await store.departed(later, 10)).toHaveLength(2);
+    });
+  });
+
   describe(`${name}: the log`, () => {
     test('proves each entry under its root, when it is opened again too', async () => {
       const chain = testChain();
       for (let n = 0; n < 9; n++) await store.append([blockOf(chain, [{ id: sessionId(n) }])]);
       await reopen();
       await store.append([blockOf(chain, [{ id: sessionId(9) }])]);
-      const { size, root } = store.log();
+      const { size, root } = await store.log();
       expect(size).toBe(10);
       expect(await treeRoot(size, read)).toEqual(root);
       const entries = await store.entries(0, 100);
@@ -321,15 +404,34 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       ]);
       const [, last] = await store.entries(0, 2);
       expect(last?.text).toContain(`"at":${testTime},`);
-      expect(store.log().at).toBe(testTime);
+      expect((await store.log()).at).toBe(testTime);
+      expect(store.latest()).toBe(testTime);
     });
 
     test('keeps signed heads', async () => {
-      await store.saveHead({ size: 1, root: 'aa', at: 1, text: 'one' });
-      await store.saveHead({ size: 5, root: 'bb', at: 2, text: 'five' });
+      const chain = testChain();
+      const sign =
+        (text: string) =>
+        ({ size, root, at }: LogState): StoredHead => ({
+          size,
+          root: Buffer.from(root).toString('hex'),
+          at: at + 1_000,
+          text,
+        });
+      expect(await store.addHead(sign('none'))).toBeUndefined();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const first = await store.addHead(sign('one'));
+      expect(first).toMatchObject({ size: 1, at: testTime + 1_000, text: 'one' });
+      expect(await store.addHead(sign('again'))).toBeUndefined();
       await reopen();
-      expect((await store.heads(2, 10)).map(({ text }) => text)).toEqual(['five']);
-      expect(await store.heads(0, 1)).toEqual([{ size: 1, root: 'aa', at: 1, text: 'one' }]);
+      expect(await store.addHead(sign('again'))).toBeUndefined();
+      await store.append([blockOf(chain, [{ id: sessionId(2) }]), blockOf(chain, [{ id: sessionId(3) }])]);
+      // What was signed bounds the time of what follows.
+      expect((await store.log()).at).toBe(testTime + 1_000);
+      await store.addHead(sign('three'));
+      expect(await store.lastHead()).toMatchObject({ size: 3, text: 'three' });
+      expect((await store.heads(2, 10)).map(({ text }) => text)).toEqual(['three']);
+      expect(await store.heads(0, 1)).toEqual([first]);
     });
   });
 
@@ -397,7 +499,7 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await linesOf(sessionId(1))).toEqual([]);
       expect(await store.blockLines(0)).toBeUndefined();
       expect(await store.stats()).toMatchObject({ blocks: 1, events: 3, sessions: 1 });
-      const { size, root } = store.log();
+      const { size, root } = await store.log();
       const entries = await store.entries(0, 10);
       expect(entries.map(({ text }) => /"type":"([a-z]+)"/.exec(text)?.[1])).toEqual(['block', 'block', 'deleted']);
       expect(

@@ -1,0 +1,85 @@
+import { expect, test } from '@jest/globals';
+import { noLogin } from '../../../test/support/no-login.ts';
+import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chains.ts';
+import { sealingKey } from '../../seal/index.ts';
+import type { Cluster } from '../command.ts';
+import { run } from '../run.ts';
+import { noFolder } from '../../../test/support/no-folder.ts';
+
+const id = sessionId(1);
+const files = new Map<string, string>();
+
+async function audit(line: string, lines: readonly string[] = []) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const client = {
+    create: () => Promise.resolve({ status: { token: 't' } }),
+    request: ({ path }: { readonly path: string }) => Promise.resolve(path.includes('/v1/sessions/') ? { lines } : {}),
+    close: () => undefined,
+  } as unknown as Cluster['client'];
+  const readFile = (path: string): string => {
+    const text = files.get(path);
+    if (text === undefined) throw new Error('no such file');
+    return text;
+  };
+  const code = await run(['audit', ...line.split(' ')], {
+    stdout: (text) => void out.push(text),
+    stderr: (text) => void err.push(text),
+    readFile,
+    writeFile: () => undefined,
+    checkPattern: () => undefined,
+    login: {
+      ...noLogin,
+      readPrivate: (path) => files.get(path),
+      writePrivate: (path, text) => void files.set(path, text),
+    },
+    publicRoots: [],
+    now: () => 0,
+    sleep: () => Promise.resolve(),
+    folder: noFolder,
+    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+    ask: () => Promise.reject(new Error('nothing is asked')),
+  });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+/** A session whose answer is sealed, as its lines. */
+function sealed(publicKey: string): readonly string[] {
+  const [start, segment, end] = sessionEvents({ id, ask: 'who?', answer: '[confidential]' });
+  if (start?.type !== 'start' || segment?.type !== 'segment' || end?.type !== 'end') throw new Error('no session');
+  const sealer = sealingKey(publicKey).session(id);
+  const seal = sealer.seal('response', segment.lane, 'ana@corp.test');
+  const events = [
+    { ...start, sealed: sealer.head },
+    { ...segment, sealed: seal },
+    { ...end, sealed: sealer.end() },
+  ];
+  return testChain().lines(events).toString().trimEnd().split('\n');
+}
+
+test('keygen makes a key that opens what is sealed to its public half, and overwrites none', async () => {
+  const made = await audit('keygen --out key.pem');
+  expect(made.code).toBe(0);
+  const publicKey = /sealTo: (\S+)\n/.exec(made.out)?.[1] ?? '';
+  expect(made.out).not.toContain('PRIVATE');
+  expect(await audit('keygen --out key.pem')).toMatchObject({ code: 1, out: '' });
+  expect(await audit('keygen')).toMatchObject({ code: 2 });
+
+  const lines = sealed(publicKey);
+  expect(await audit(`show ${id}`, lines)).toMatchObject({ code: 0, out: expect.stringContaining(': [confidential]') });
+  for (const line of [`show ${id} --unseal key.pem`, `replay ${id} --speed 0 --unseal key.pem`]) {
+    const shown = await audit(line, lines);
+    expect(shown).toMatchObject({ code: 0, err: '', out: expect.stringContaining('ana@corp.test') });
+    expect(shown.out).not.toContain('[confidential]');
+  }
+
+  const cut = await audit(`show ${id} --unseal key.pem`, lines.slice(0, -1));
+  expect(cut).toMatchObject({ code: 0, err: expect.stringContaining('texts may be missing') });
+  const less = await audit(`show ${id} --unseal key.pem`, [lines[0] ?? '', lines[2] ?? '']);
+  expect(less).toMatchObject({ code: 1, out: '', err: expect.stringContaining('1 texts were sealed, and 0 are here') });
+
+  await audit('keygen --out other.pem');
+  const other = await audit(`show ${id} --unseal other.pem`, lines);
+  expect(other).toMatchObject({ code: 1, out: '', err: expect.stringContaining('is sealed to key') });
+  expect(await audit(`replay ${id} --unseal none.pem`, lines)).toMatchObject({ code: 1, out: '' });
+});

@@ -1,0 +1,167 @@
+import { namedStart } from '../../../record/index.ts';
+import type { PodReport } from '../../../wire/index.ts';
+import { decompress } from '../compress.ts';
+import type { Addition, Block, DepartedChain } from '../port.ts';
+import type { Row, Run } from './connection.ts';
+import type { Turn } from './log.ts';
+import type { Names } from './names.ts';
+
+/** Where a chain stands. */
+export interface Chain {
+  readonly id: number;
+  readonly sequence: number;
+  /** `undefined`: nothing of it is here, so that its first line may refer to whatever it does. */
+  readonly hash: string | undefined;
+  /** When its last block was received. */
+  readonly received: number | null;
+}
+
+/** What moves a chain. */
+export type Moving = Extract<Addition, { readonly pod: Block['pod'] } | { readonly block: Block }>;
+
+export const podOf = (addition: Moving): Block['pod'] => ('block' in addition ? addition.block.pod : addition.pod);
+export const chainKey = ({ source, chain }: { readonly source: string; readonly chain: string }): string =>
+  `${source} ${chain}`;
+
+/** The chains that are to be moved, by {@link chainKey}; those that are new are written. */
+export async function readChains(
+  run: Run,
+  moving: readonly Moving[],
+  number: (text: string) => number,
+): Promise<Map<string, Chain>> {
+  const wanted = new Map(moving.map((one) => [chainKey(one.entry), one]));
+  const chains = new Map<string, Chain>();
+  if (wanted.size === 0) return chains;
+  const keys = new Map<string, string>(
+    [...wanted].map(([key, { entry }]) => [`${number(entry.source)} ${entry.chain}`, key]),
+  );
+  const keep = (row: Row, hash: string | undefined): void => {
+    const key = keys.get(`${String(row['source'])} ${String(row['name'])}`);
+    const received = row['received'] === null ? null : Number(row['received']);
+    if (key !== undefined)
+      chains.set(key, { id: Number(row['id']), sequence: Number(row['sequence']), hash, received });
+  };
+  const found = await run(
+    `SELECT c.* FROM unnest($1::integer[], $2::text[]) AS w (source, name) JOIN chain c USING (source, name)`,
+    [
+      [...wanted.values()].map(({ entry }) => number(entry.source)),
+      [...wanted.values()].map(({ entry }) => entry.chain),
+    ],
+  );
+  for (const row of found) keep(row, String(row['hash']));
+  const fresh = [...wanted].filter(([key]) => !chains.has(key)).map(([, one]) => one);
+  if (fresh.length === 0) return chains;
+  const rows = fresh.map((one) => ({
+    source: number(one.entry.source),
+    name: one.entry.chain,
+    namespace: number(podOf(one).namespace),
+    pod: number(podOf(one).name),
+  }));
+  const added = await run(
+    `INSERT INTO chain (source, name, namespace, pod, sequence, hash)
+     SELECT source, name, namespace, pod, 0, '' FROM json_populate_recordset(NULL::chain, $1) RETURNING *`,
+    [JSON.stringify(rows)],
+  );
+  for (const row of added) keep(row, undefined);
+  return chains;
+}
+
+/** Keeps where chains were moved to. */
+export async function writeChains(run: Run, chains: Iterable<Chain>): Promise<void> {
+  await run(
+    `UPDATE chain c SET sequence = n.sequence, hash = coalesce(n.hash, c.hash), received = n.received
+     FROM json_populate_recordset(NULL::chain, $1) n WHERE c.id = n.id`,
+    [JSON.stringify([...chains])],
+  );
+}
+
+/** Keeps what the controller says of pods. */
+export async function learn(
+  { run }: Turn,
+  names: Names,
+  { heads, gone }: Pick<PodReport, 'heads' | 'gone'>,
+  now: number,
+): Promise<void> {
+  const number = await names.numbers(
+    run,
+    heads.flatMap(({ source, namespace, pod }) => [source, namespace, pod]),
+  );
+  // The last of each chain.
+  const rows = new Map(
+    heads.map((head) => [
+      chainKey(head),
+      {
+        source: number(head.source),
+        name: head.chain,
+        namespace: number(head.namespace),
+        pod: number(head.pod),
+        sequence: 0,
+        hash: namedStart(head.chain).hash,
+        known: head.sequence,
+        known_hash: head.hash,
+      },
+    ]),
+  );
+  // What has come needs no remembering: mostly the record is here before the heartbeat is.
+  await run(
+    `INSERT INTO chain (source, name, namespace, pod, sequence, hash, known, known_hash)
+     SELECT source, name, namespace, pod, sequence, hash, known, known_hash FROM json_populate_recordset(NULL::chain, $1)
+     ON CONFLICT (source, name) DO UPDATE SET known = excluded.known, known_hash = excluded.known_hash, settled = NULL
+     WHERE (excluded.known > chain.sequence OR (excluded.known = chain.sequence AND excluded.known_hash <> chain.hash))
+       AND excluded.known > coalesce(chain.known, 0)`,
+    [JSON.stringify([...rows.values()])],
+  );
+  const ofGone = await names.find(
+    run,
+    gone.map(({ source }) => source),
+  );
+  const ended = gone.flatMap(({ source, at }) => {
+    const known = ofGone(source);
+    return known === undefined ? [] : [{ source: known, gone: at }];
+  });
+  await run(
+    `UPDATE chain c SET gone = g.gone, told = $2
+     FROM (SELECT DISTINCT ON (source) source, gone FROM json_populate_recordset(NULL::chain, $1)) g
+     WHERE c.source = g.source AND c.gone IS NULL`,
+    [JSON.stringify(ended), now],
+  );
+}
+
+export async function presentSources(run: Run): Promise<readonly string[]> {
+  const rows = await run('SELECT DISTINCT n.text FROM chain c JOIN name n ON n.id = c.source WHERE c.gone IS NULL');
+  return rows.map((row) => String(row['text']));
+}
+
+/** A chain of which a line came after `before` is not departed yet: another recorder may have its stream. */
+export async function departed(run: Run, before: number, atMost: number): Promise<readonly DepartedChain[]> {
+  const rows = await run(
+    `SELECT c.name, c.sequence, c.hash, c.known, c.known_hash, c.gone, n.text AS source, b.data, b.size
+     FROM chain c JOIN name n ON n.id = c.source
+     LEFT JOIN block b ON b.received = c.received AND b.chain = c.id AND b.last = c.sequence
+     WHERE c.told IS NOT NULL AND c.settled IS NULL AND c.told < $1 AND (c.received IS NULL OR c.received < $1)
+     ORDER BY c.told LIMIT $2`,
+    [before, atMost],
+  );
+  return rows.map((row) => ({
+    source: String(row['source']),
+    chain: String(row['name']),
+    stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
+    known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['known_hash']) },
+    gone: Number(row['gone']),
+    tail: row['data'] instanceof Uint8Array ? decompress(row['data'], Number(row['size'])).toString('utf8') : undefined,
+  }));
+}
+
+/** @returns false: it is settled already, or has moved on */
+export async function settle(
+  { run }: Turn,
+  names: Names,
+  { source, chain, stored }: Pick<DepartedChain, 'source' | 'chain' | 'stored'>,
+): Promise<boolean> {
+  const number = (await names.find(run, [source]))(source) ?? 0;
+  const rows = await run(
+    `UPDATE chain SET settled = 1 WHERE source = $1 AND name = $2 AND settled IS NULL AND sequence = $3 RETURNING 1`,
+    [number, chain, stored.sequence],
+  );
+  return rows.length === 1;
+}

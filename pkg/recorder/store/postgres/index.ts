@@ -1,0 +1,2 @@
+export { openPostgresStore } from './postgres.ts';
+export type { PostgresStoreOptions } from './postgres.ts';

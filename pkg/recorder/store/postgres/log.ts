@@ -1,0 +1,140 @@
+import { createFrontier, edgeOf, entryLeaf, entryText } from '../../../record/index.ts';
+import type { Frontier } from '../../../record/index.ts';
+import type { LogState } from '../port.ts';
+import { StoreError } from '../store-error.ts';
+import type { Database, Row, Run } from './connection.ts';
+
+/**
+ * The log, and whose turn it is to write: a transaction that changes the store first locks the row that says what the log is. Of all
+ * recorders one has it at a time; one that stalls loses it when the server ends its transaction, of which then nothing is there.
+ */
+export interface Log {
+  turn<Result>(run: (turn: Turn) => Promise<Result>): Promise<Result>;
+  state(): Promise<LogState>;
+  /** As last seen. */
+  latest(): number;
+}
+
+export interface Turn {
+  readonly run: Run;
+  /** Time of the last entry. */
+  at(): number;
+  state(): LogState;
+  /** @returns its index */
+  addEntry(entry: Parameters<typeof entryText>[0]): number;
+  /** Entries from now on are not older than this. */
+  notBefore(at: number): void;
+  /** The number of the next session. */
+  nextSession(): number;
+  count(what: 'blocks' | 'events' | 'sessions' | 'line_bytes', by: number): void;
+}
+
+const bytesOf = (value: unknown): Buffer => {
+  if (!Buffer.isBuffer(value)) throw new StoreError('corrupt', 'a hash of the log is missing');
+  return value;
+};
+const stateOf = (row: Row | undefined): LogState & { readonly root: Buffer } => ({
+  size: Number(row?.['size']),
+  root: bytesOf(row?.['root']),
+  at: Number(row?.['at']),
+});
+
+/** @param onFailure What was written in a transaction is not there. */
+export function createLog(database: Database, onFailure: () => void): Log {
+  let latest = 0;
+  let frontier: Frontier = createFrontier();
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** The tree's edge as the database has it: another recorder may have written since. */
+  const catchUp = async (run: Run, { size, root }: LogState): Promise<void> => {
+    if (frontier.size === size && frontier.root().equals(root)) return;
+    const edge = edgeOf(size);
+    const rows = await run(
+      `SELECT n.hash FROM unnest($1::integer[], $2::bigint[]) WITH ORDINALITY AS e (level, idx, place)
+       LEFT JOIN node n USING (level, idx) ORDER BY e.place`,
+      [edge.map(({ level }) => level), edge.map(({ index }) => index)],
+    );
+    frontier = createFrontier(
+      size,
+      rows.map((row) => bytesOf(row['hash'])),
+    );
+    if (!frontier.root().equals(root)) throw new StoreError('corrupt', 'the tree of the log is not what the log says');
+  };
+  const write = async <Result>(run: Run, work: (turn: Turn) => Promise<Result>): Promise<Result> => {
+    const [row] = await run('SELECT * FROM log FOR UPDATE');
+    const before = stateOf(row);
+    await catchUp(run, before);
+    let { at } = before;
+    let session = Number(row?.['next_session']);
+    const counted = { blocks: 0, events: 0, sessions: 0, line_bytes: 0 };
+    const entries: { id: number; text: string }[] = [];
+    const nodes: { level: number; idx: number; hash: string }[] = [];
+    const result = await work({
+      run,
+      at: () => at,
+      state: () => ({ size: frontier.size, root: frontier.root(), at }),
+      addEntry(given) {
+        // Time in the log never goes back, whatever the clocks do.
+        at = Math.max(at, given.at);
+        const { type, at: _at, ...rest } = given;
+        const text = entryText({ type, at, ...rest } as typeof given);
+        const id = frontier.size;
+        entries.push({ id, text });
+        for (const { level, index, hash } of frontier.append(entryLeaf(text)))
+          nodes.push({ level, idx: index, hash: `\\x${hash.toString('hex')}` });
+        return id;
+      },
+      notBefore(time) {
+        at = Math.max(at, time);
+      },
+      nextSession: () => session++,
+      count(what, by) {
+        counted[what] += by;
+      },
+    });
+    if (entries.length > 0) {
+      await run('INSERT INTO entry SELECT * FROM json_populate_recordset(NULL::entry, $1)', [JSON.stringify(entries)]);
+      await run('INSERT INTO node SELECT * FROM json_populate_recordset(NULL::node, $1)', [JSON.stringify(nodes)]);
+    }
+    await run(
+      `UPDATE log SET size = $1, root = $2, at = $3, next_session = $4,
+        blocks = blocks + $5, events = events + $6, sessions = sessions + $7, line_bytes = line_bytes + $8`,
+      [
+        frontier.size,
+        frontier.root(),
+        at,
+        session,
+        counted.blocks,
+        counted.events,
+        counted.sessions,
+        counted.line_bytes,
+      ],
+    );
+    latest = Math.max(latest, at);
+    return result;
+  };
+
+  return {
+    turn(work) {
+      // One after the other: the others of this recorder would hold connections while they wait.
+      const turn = last.then(async () => {
+        try {
+          return await database.transaction((run) => write(run, work));
+        } catch (error) {
+          frontier = createFrontier();
+          onFailure();
+          throw error;
+        }
+      });
+      last = turn.catch(() => undefined);
+      return turn;
+    },
+    async state() {
+      const [row] = await database.read('SELECT size, root, at FROM log');
+      const state = stateOf(row);
+      latest = Math.max(latest, state.at);
+      return state;
+    },
+    latest: () => latest,
+  };
+}

@@ -1,0 +1,223 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Secret, systemClock } from '../../../base/index.ts';
+import { fakeClock } from '../../../../test/support/fake-clock.ts';
+import { startPostgres } from '../../../../test/support/postgres.ts';
+import type { PostgresServer } from '../../../../test/support/postgres.ts';
+import { until } from '../../../../test/support/wait.ts';
+import { entryLeaf, inclusionProof, provesInclusion, treeRoot } from '../../../record/index.ts';
+import { sessionId, testChain, testTime } from '../../testing/chains.ts';
+import type { RecordStore } from '../port.ts';
+import { blockOf, source, storeSuite } from '../testing/store-suite.ts';
+import { openPostgresStore } from './postgres.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server?.stop());
+
+const place = () => {
+  const schema = server.schema();
+  return {
+    schema,
+    open: (stallMs = 5_000) => openPostgresStore({ dsn: server.dsn, schema, clock: fakeClock(), stallMs }),
+    async remove() {
+      await server.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+    },
+  };
+};
+
+storeSuite('postgres', place);
+
+describe('two recorders', () => {
+  let where: ReturnType<typeof place>;
+  let stores: readonly [RecordStore, RecordStore];
+  beforeEach(async () => {
+    where = place();
+    // Both make the tables at once.
+    stores = await Promise.all([where.open(500), where.open(500)]);
+  });
+  afterEach(async () => {
+    await Promise.all(stores.map((store) => store.close()));
+    await where.remove();
+  });
+  const proveAll = async (store: RecordStore): Promise<readonly string[]> => {
+    const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
+    const { size, root } = await store.log();
+    expect(await treeRoot(size, read)).toEqual(root);
+    const entries = await store.entries(0, 1_000);
+    expect(entries.map(({ index }) => index)).toEqual(Array.from({ length: size }, (_, at) => at));
+    for (const { index, text } of entries)
+      expect(provesInclusion(entryLeaf(text), index, size, await inclusionProof(index, size, read), root)).toBe(true);
+    return entries.map(({ text }) => text);
+  };
+
+  test('write one log, in turns: each entry once, under one root, whoever proves it', async () => {
+    const chains = [testChain('a'), testChain('b')] as const;
+    await Promise.all(
+      stores.map(async (store, at) => {
+        const chain = chains[at] ?? chains[0];
+        for (let n = 0; n < 12; n++)
+          await store.append([
+            blockOf(chain, [{ id: sessionId(`${at} ${n}`), user: `u${n}` }], testTime + n, `s${at}`),
+          ]);
+      }),
+    );
+    for (const store of stores) {
+      expect(await proveAll(store)).toHaveLength(24);
+      expect(await store.search({ limit: 100, user: 'u3' })).toMatchObject({ sessions: [{}, {}] });
+      for (const [at, chain] of chains.entries())
+        expect(await store.position(`s${at}`, chain.name)).toEqual(chain.point());
+    }
+  });
+
+  test('that both were sent the same lines keep them once; the other says that the chain has moved', async () => {
+    const [one, other] = stores;
+    const chain = testChain();
+    const [first, second] = [1, 2].map((n) => blockOf(chain, [{ id: sessionId(n) }]));
+    if (first === undefined || second === undefined) throw new Error('two blocks');
+    for (const block of [first, second]) {
+      const results = await Promise.allSettled([one.append([block]), other.append([block])]);
+      expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+      expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'moved' } });
+    }
+    expect(await other.position(source, chain.name)).toEqual(chain.point());
+    expect(await proveAll(one)).toHaveLength(2);
+  });
+
+  test('sign one row of heads: of what both have written, none twice, and nothing later is dated before', async () => {
+    const [one, other] = stores;
+    const chain = testChain();
+    const sign = (store: RecordStore, at: number) =>
+      store.addHead((log) => ({
+        size: log.size,
+        root: Buffer.from(log.root).toString('hex'),
+        at,
+        text: `${log.size}`,
+      }));
+    await one.append([blockOf(chain, [{ id: sessionId(1) }])]);
+    await other.append([blockOf(chain, [{ id: sessionId(2) }])]);
+    const signed = await Promise.all([sign(one, testTime + 50), sign(other, testTime + 50)]);
+    expect(signed.filter((head) => head !== undefined)).toMatchObject([{ size: 2 }]);
+    await other.append([blockOf(chain, [{ id: sessionId(3) }])]);
+    const [, , last] = await one.entries(0, 3);
+    expect(last?.text).toContain(`"at":${testTime + 50},`);
+  });
+
+  test('do not wait for one that has stalled in its turn: the server ends that, and nothing of it is there', async () => {
+    const [one, other] = stores;
+    const chain = testChain();
+    await other.append([blockOf(chain, [{ id: sessionId(1) }])]);
+    // As when its process is stopped.
+    const stalled = one.addHead(() => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
+      return { size: 1, root: 'stalled', at: testTime, text: 'stalled' };
+    });
+    await expect(stalled).rejects.toMatchObject({ code: 'unavailable' });
+    await other.append([blockOf(chain, [{ id: sessionId(2) }])]);
+    expect(await other.heads(0, 10)).toEqual([]);
+    // It has its turn again.
+    await one.append([blockOf(chain, [{ id: sessionId(3) }])]);
+    expect(await proveAll(other)).toHaveLength(3);
+  });
+
+  test('say once what never came of a pod, and not while the other takes in its lines', async () => {
+    const [one, other] = stores;
+    const chain = testChain();
+    await one.append([blockOf(chain, [{ id: sessionId(1) }], testTime + 30_000)]);
+    await one.learn({ heads: [], gone: [{ source, at: testTime }] }, testTime);
+    // Told long ago; a line came just now.
+    expect(await other.departed(testTime + 20_000, 10)).toEqual([]);
+    const [departed] = await other.departed(testTime + 40_000, 10);
+    if (departed === undefined) throw new Error('departed');
+    const entry = {
+      type: 'vanished',
+      at: testTime,
+      source,
+      chain: chain.name,
+      stored: 3,
+      known: 3,
+      hash: departed.stored.hash,
+      ended: false,
+      gone: testTime,
+    } as const;
+    await Promise.all(stores.map((store) => store.settle(departed, [{ entry }])));
+    expect((await one.log()).size).toBe(2);
+  });
+
+  test('index words one at a time, and both find all', async () => {
+    const [one, other] = stores;
+    const chain = testChain();
+    for (let n = 0; n < 10; n++)
+      await stores[n % 2 === 0 ? 0 : 1].append([blockOf(chain, [{ id: sessionId(n), ask: `falcon ${n}` }])]);
+    await Promise.all([one.index(), other.index(), one.index(), other.index()]);
+    for (const store of stores) expect((await store.search({ text: 'falcon', limit: 100 })).sessions).toHaveLength(10);
+  });
+});
+
+describe('the database', () => {
+  test('that was restarted is used again: what was not acknowledged can be sent again', async () => {
+    const { open, remove } = place();
+    const store = await open();
+    const chain = testChain();
+    await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+    const next = blockOf(chain, [{ id: sessionId(2) }]);
+    await server.kill();
+    await expect(store.append([next])).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(store.position(source, chain.name)).rejects.toMatchObject({ code: 'unavailable' });
+    await server.start();
+    await until(() => store.append([next]).then(() => true), 'a block is taken again');
+    expect(await store.position(source, chain.name)).toEqual(chain.point());
+    await store.close();
+    await remove();
+  });
+
+  test('has a table for each day of lines, which goes with the last of them', async () => {
+    const { schema, open, remove } = place();
+    const store = await open();
+    const chain = testChain();
+    const days = [0, 1, 2].map((day) => testTime + day * 86_400_000);
+    for (const [n, at] of days.entries()) await store.append([blockOf(chain, [{ id: sessionId(n) }], at)]);
+    const tables = async (): Promise<readonly string[]> =>
+      (
+        await server.query(
+          `SELECT tablename FROM pg_tables WHERE schemaname = '${schema}' AND tablename LIKE 'block_%' ORDER BY 1`,
+        )
+      ).map((row) => String(row['tablename']));
+    const day = Math.floor(testTime / 86_400_000);
+    expect(await tables()).toEqual([0, 1, 2].map((n) => `block_${day + n}`));
+    expect(await store.deleteOld({ before: (day + 2) * 86_400_000, of: { allBut: [] } }, testTime + 3e9, 10)).toBe(2);
+    expect(await tables()).toEqual([`block_${day + 2}`]);
+    expect(await store.blockLines(0)).toBeUndefined();
+    expect(await store.blockLines(2)).toBeDefined();
+    await store.close();
+    await remove();
+  });
+
+  test.each<[string, string]>([
+    ['of a newer version', 'CREATE TABLE store (version integer); INSERT INTO store VALUES (999)'],
+    ['of another program', 'CREATE TABLE mine (x integer)'],
+  ])('with tables %s is refused, and not touched', async (_, made) => {
+    const { schema, open, remove } = place();
+    await server.query(`CREATE SCHEMA ${schema}; SET search_path = ${schema}; ${made}`);
+    const tables = () => server.query(`SELECT tablename FROM pg_tables WHERE schemaname = '${schema}'`);
+    const before = await tables();
+    await expect(open()).rejects.toMatchObject({ code: 'not_a_store' });
+    expect(await tables()).toEqual(before);
+    await remove();
+  });
+
+  test.each([
+    'no url',
+    'mysql://db/record',
+    'postgres:///record',
+    'postgres://db/record?sslmode=require',
+    'postgres://db/record?sslmode=disable',
+    'postgres://db/record?sslrootcert=x',
+    'postgres://db/record?host=/run',
+    'postgres:///record?host=run',
+  ])('%s is no address of one', async (dsn) => {
+    const opening = openPostgresStore({ dsn: new Secret(dsn), clock: systemClock });
+    await expect(opening).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('address') });
+  });
+});

@@ -1,0 +1,176 @@
+import type { Clock } from '../../../base/index.ts';
+import type { RecordStore, StoredHead } from '../port.ts';
+import { StoreError } from '../store-error.ts';
+import { createAppender } from './append.ts';
+import { departed, learn, presentSources, settle } from './chains.ts';
+import { openDatabase } from './connection.ts';
+import type { DatabaseOptions, Row } from './connection.ts';
+import { createLog } from './log.ts';
+import { createNames } from './names.ts';
+import { createPartitions, dayMs, dropEmpty } from './partitions.ts';
+import { blockLines, lineHash, sessionLines } from './reading.ts';
+import { deleteOld, placeHold, readHolds, releaseHold } from './retention.ts';
+import { migrate } from './schema.ts';
+import { createSearch } from './search.ts';
+import { createWordIndex } from './word-index.ts';
+
+export interface PostgresStoreOptions extends Pick<DatabaseOptions, 'dsn' | 'ca'> {
+  readonly clock: Clock;
+  /** Where the tables are, made where it is not there; default `sidegate`. Lower-case letters, digits and `_`. */
+  readonly schema?: string;
+  /** After which a recorder that has stalled in a transaction loses it, default 5 s. */
+  readonly stallMs?: number;
+}
+
+/** A search by text that meets a backlog of the index works on it for so long, then says how much it has not seen. */
+const catchUpMs = 1_000;
+const busyMs = 20;
+
+/**
+ * A store in a Postgres database, for as many recorders as like: each transaction has its turn at the log (log.ts), and what it adds to a
+ * chain must follow on what is stored of it then. A commit has been written to the server's disk when it returns (`synchronous_commit`), and to
+ * that of the standbys that the server waits for.
+ *
+ * @throws StoreError not_a_store, unavailable
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<RecordStore> {
+  const { clock, schema = 'sidegate', stallMs = 5_000 } = options;
+  if (!/^[a-z][a-z0-9_]{0,40}$/.test(schema)) throw new StoreError('not_a_store', 'that is no name of a schema');
+  const database = openDatabase({ ...options, schema, stallMs });
+  const { read, write } = database;
+  // Names that were found, and those that a transaction writes, are kept apart: the latter may not come to be.
+  const [names, written] = [createNames(), createNames()];
+  const days = createPartitions('block', dayMs);
+  const log = createLog(database, () => {
+    written.forget();
+    days.forget();
+  });
+  try {
+    await migrate(database, schema);
+    await log.state();
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  const append = createAppender(written, days);
+  const search = createSearch(read, names);
+  const words = createWordIndex(database);
+  const sourceNumber = async (source: string): Promise<number | undefined> =>
+    (await names.find(write, [source]))(source);
+  const catchUp = async (): Promise<number> => {
+    const until = performance.now() + catchUpMs;
+    for (let done = false; !done && performance.now() < until;) {
+      const step = await words.step(clock.now(), true);
+      done = step === 'done';
+      if (step === 'busy') await new Promise((resolve) => setTimeout(resolve, busyMs));
+    }
+    return words.behind();
+  };
+
+  return {
+    async position(source, chain) {
+      const number = await sourceNumber(source);
+      if (number === undefined) return undefined;
+      const [row] = await write('SELECT sequence, hash FROM chain WHERE source = $1 AND name = $2', [number, chain]);
+      return row === undefined ? undefined : { sequence: Number(row['sequence']), hash: String(row['hash']) };
+    },
+    append: (additions) => log.turn((turn) => append(turn, additions)),
+    async lineHash(source, chain, sequence) {
+      const number = await sourceNumber(source);
+      return number === undefined ? undefined : lineHash(write, number, chain, sequence);
+    },
+    learn: (report, now) => log.turn((turn) => learn(turn, written, report, now)),
+    presentSources: () => presentSources(write),
+    departed: (before, atMost) => departed(write, before, atMost),
+    settle: (chain, additions) =>
+      log.turn(async (turn) => {
+        if (await settle(turn, written, chain)) await append(turn, additions);
+      }),
+    index: async () => (await words.step(clock.now(), false)) === 'more',
+    async search(query) {
+      const unsearched = query.text === undefined ? 0 : await catchUp();
+      return { ...(await search(query)), ...(unsearched === 0 ? {} : { unsearched }) };
+    },
+    sessionLines: (id) => sessionLines(read, id),
+    async sessionBlocks(id, atMost) {
+      const rows = await read(
+        `SELECT DISTINCT p.block FROM session s JOIN part p ON p.session = s.id WHERE s.request = $1 ORDER BY p.block LIMIT $2`,
+        [id, atMost],
+      );
+      return rows.map((row) => Number(row['block']));
+    },
+    async entries(from, atMost) {
+      const rows = await read('SELECT id, text FROM entry WHERE id >= $1 ORDER BY id LIMIT $2', [from, atMost]);
+      return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
+    },
+    async lastAuthorities() {
+      const [row] = await read(
+        `SELECT text FROM entry WHERE starts_with(text, '{"v":1,"type":"authorities"') ORDER BY id DESC LIMIT 1`,
+      );
+      return row === undefined ? undefined : String(row['text']);
+    },
+    async node(level, index) {
+      const [row] = await read('SELECT hash FROM node WHERE level = $1 AND idx = $2', [level, index]);
+      if (!(row?.['hash'] instanceof Uint8Array)) throw new StoreError('not_found', 'that subtree is not full');
+      return row['hash'];
+    },
+    blockLines: (entry) => blockLines(read, entry),
+    log: () => log.state(),
+    latest: () => log.latest(),
+    addHead: (sign) =>
+      log.turn(async (turn) => {
+        const state = turn.state();
+        const [last] = await turn.run('SELECT max(size) AS size FROM head');
+        if (state.size === 0 || Number(last?.['size'] ?? 0) >= state.size) return undefined;
+        const head = sign(state);
+        await turn.run('INSERT INTO head (size, at, root, text) VALUES ($1, $2, $3, $4)', [
+          head.size,
+          head.at,
+          head.root,
+          head.text,
+        ]);
+        turn.notBefore(head.at);
+        return head;
+      }),
+    async heads(size, atMost) {
+      return (await read('SELECT * FROM head WHERE size >= $1 ORDER BY size LIMIT $2', [size, atMost])).map(headOf);
+    },
+    async lastHead() {
+      const [row] = await read('SELECT * FROM head ORDER BY size DESC LIMIT 1');
+      return row === undefined ? undefined : headOf(row);
+    },
+    async deleteOld(rule, now, atMost) {
+      const deleted = await log.turn((turn) => deleteOld(turn, names, rule, now, atMost));
+      if (deleted > 0 && deleted < atMost)
+        await database.transaction((run) => dropEmpty(run, 'block', dayMs, rule.before));
+      return deleted;
+    },
+    placeHold: (hold) => log.turn((turn) => placeHold(turn, written, hold)),
+    releaseHold: (release) => log.turn((turn) => releaseHold(turn, release)),
+    holds: () => readHolds(read),
+    async stats() {
+      const [row] = await read('SELECT size, blocks, events, sessions, line_bytes FROM log');
+      const [disk] = await read(
+        `SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c
+         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'`,
+      );
+      return {
+        entries: Number(row?.['size']),
+        blocks: Number(row?.['blocks']),
+        events: Number(row?.['events']),
+        sessions: Number(row?.['sessions']),
+        lineBytes: Number(row?.['line_bytes']),
+        diskBytes: Number(disk?.['bytes']),
+        unindexed: await words.behind(),
+      };
+    },
+    close: () => database.close(),
+  };
+}
+
+const headOf = (row: Row): StoredHead => ({
+  size: Number(row['size']),
+  at: Number(row['at']),
+  root: String(row['root']),
+  text: String(row['text']),
+});

@@ -1,0 +1,44 @@
+import { decompress } from '../compress.ts';
+import { linesOfSession } from '../search/session-lines.ts';
+import type { Run } from './connection.ts';
+
+/** Blocks that are read at once. */
+const blocksAtOnce = 32;
+
+/** All lines of a session, in their order. */
+export async function* sessionLines(run: Run, id: string): AsyncIterable<string> {
+  for (let after = -1; ;) {
+    const blocks = await run(
+      `SELECT DISTINCT p.block, b.data, b.size FROM session s JOIN part p ON p.session = s.id
+       JOIN block b ON b.received = p.received AND b.id = p.block
+       WHERE s.request = $1 AND p.block > $2 ORDER BY p.block LIMIT $3`,
+      [id, after, blocksAtOnce],
+    );
+    for (const block of blocks) {
+      after = Number(block['block']);
+      yield* linesOfSession(block, id);
+    }
+    if (blocks.length < blocksAtOnce) return;
+  }
+}
+
+export async function blockLines(run: Run, entry: number): Promise<Uint8Array | undefined> {
+  // The day that it is in is that of its entry.
+  const [text] = await run('SELECT text FROM entry WHERE id = $1', [entry]);
+  const at = /"at":([0-9]+)/.exec(String(text?.['text'] ?? ''))?.[1];
+  if (at === undefined) return undefined;
+  const [block] = await run('SELECT data, size FROM block WHERE received = $1 AND id = $2', [Number(at), entry]);
+  return block?.['data'] instanceof Uint8Array ? decompress(block['data'], Number(block['size'])) : undefined;
+}
+
+export async function lineHash(run: Run, source: number, chain: string, sequence: number): Promise<string | undefined> {
+  const [block] = await run(
+    `SELECT b.first, b.size, b.data FROM chain c JOIN block b ON b.chain = c.id
+     WHERE c.source = $1 AND c.name = $2 AND b.last >= $3 AND b.first <= $3 ORDER BY b.last LIMIT 1`,
+    [source, chain, sequence],
+  );
+  if (!(block?.['data'] instanceof Uint8Array)) return undefined;
+  const lines = decompress(block['data'], Number(block['size'])).toString('latin1').split('\n');
+  // The line ends with its hash, a quote and a brace.
+  return lines[sequence - Number(block['first'])]?.slice(-66, -2);
+}

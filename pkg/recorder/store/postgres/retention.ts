@@ -1,0 +1,126 @@
+import { jsonValue, parseJson } from '../../../base/index.ts';
+import type { DeletionRule, Hold, HoldTerms } from '../port.ts';
+import type { Run } from './connection.ts';
+import type { Turn } from './log.ts';
+import { clean } from './names.ts';
+import type { Names } from './names.ts';
+
+/** That a session of a block `b` goes with a hold. */
+const held = `EXISTS (
+  SELECT 1 FROM part p JOIN session s ON s.id = p.session JOIN hold h ON
+    (h.namespace IS NULL OR h.namespace = s.namespace) AND (h.pod IS NULL OR h.pod = s.pod)
+    AND (h.subject IS NULL OR h.subject = s.subject) AND (h.request IS NULL OR h.request = s.request)
+    AND (h.since IS NULL OR s.at >= h.since) AND (h.until IS NULL OR s.at < h.until)
+  WHERE p.block = b.id)`;
+
+/** Deletes blocks by age, with what hangs on them. @returns how many */
+export async function deleteOld(
+  turn: Turn,
+  names: Names,
+  { before, of }: DeletionRule,
+  now: number,
+  atMost: number,
+): Promise<number> {
+  const { run } = turn;
+  const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
+  const find = await names.find(run, chosen);
+  const numbers = chosen.map(find).filter((number) => number !== undefined);
+  const rows = await run(
+    `SELECT b.id, b.received, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
+     WHERE b.received < $1 AND ${'namespace' in of ? 'c.namespace = ANY ($2)' : 'c.namespace <> ALL ($2)'} AND NOT ${held}
+     ORDER BY b.received, b.id LIMIT $3`,
+    [before, numbers, atMost],
+  );
+  if (rows.length === 0) return 0;
+  const blocks = rows.map((row) => Number(row['id']));
+  await run(
+    'DELETE FROM block USING unnest($1::bigint[], $2::bigint[]) AS d (id, received) WHERE block.id = d.id AND block.received = d.received',
+    [blocks, rows.map((row) => Number(row['received']))],
+  );
+  await deleteSessions(turn, blocks);
+  for (const row of rows) {
+    turn.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });
+    turn.count('blocks', -1);
+    turn.count('events', -Number(row['count']));
+    turn.count('line_bytes', -Number(row['size']));
+  }
+  return rows.length;
+}
+
+/** Those of which no block is left. */
+async function deleteSessions(turn: Turn, blocks: readonly number[]): Promise<void> {
+  const { run } = turn;
+  const touched = await run('DELETE FROM part WHERE block = ANY ($1) RETURNING session', [blocks]);
+  const gone = await run(
+    `SELECT s.id FROM session s WHERE s.id = ANY ($1) AND NOT EXISTS (SELECT 1 FROM part p WHERE p.session = s.id)`,
+    [[...new Set(touched.map((row) => Number(row['session'])))]],
+  );
+  const ids = gone.map((row) => Number(row['id']));
+  if (ids.length === 0) return;
+  await run(
+    `DELETE FROM tag WHERE (tag, session) IN (
+       SELECT t.tag, s.id FROM session s, unnest(s.tags || s.groups) AS t (tag) WHERE s.id = ANY ($1))`,
+    [ids],
+  );
+  for (const [table, column] of [
+    ['session', 'id'],
+    ['words', 'session'],
+    ['unfinished', 'session'],
+  ] as const)
+    await run(`DELETE FROM ${table} WHERE ${column} = ANY ($1::bigint[])`, [ids]);
+  turn.count('sessions', -ids.length);
+}
+
+const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text))) as HoldTerms;
+
+export async function placeHold(turn: Turn, names: Names, hold: Omit<Hold, 'id'>): Promise<number> {
+  const { at, who, reason, terms } = hold;
+  const { namespace, pod, user, session, since, until } = terms;
+  const number = await names.numbers(
+    turn.run,
+    [namespace, pod, user].filter((text) => text !== undefined),
+  );
+  const named = (text: string | undefined): number | null => (text === undefined ? null : number(text));
+  const [row] = await turn.run(
+    `INSERT INTO hold (at, who, reason, terms, namespace, pod, subject, request, since, until)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+    [
+      at,
+      clean(who),
+      clean(reason),
+      JSON.stringify(terms),
+      named(namespace),
+      named(pod),
+      named(user),
+      session ?? null,
+      since ?? null,
+      until ?? null,
+    ],
+  );
+  const id = Number(row?.['id']);
+  turn.addEntry({ type: 'hold', at, who, what: 'placed', hold: id, terms: { ...terms }, reason });
+  return id;
+}
+
+/** False: there is no such hold. */
+export async function releaseHold(
+  turn: Turn,
+  { id, at, who, reason }: Pick<Hold, 'id' | 'at' | 'who' | 'reason'>,
+): Promise<boolean> {
+  const [row] = await turn.run('DELETE FROM hold WHERE id = $1 RETURNING terms', [id]);
+  if (row === undefined) return false;
+  const terms = { ...termsOf(row['terms']) };
+  turn.addEntry({ type: 'hold', at, who, what: 'released', hold: id, terms, reason });
+  return true;
+}
+
+export async function readHolds(run: Run): Promise<readonly Hold[]> {
+  const rows = await run('SELECT id, at, who, reason, terms FROM hold ORDER BY id');
+  return rows.map((row) => ({
+    id: Number(row['id']),
+    at: Number(row['at']),
+    who: String(row['who']),
+    reason: String(row['reason']),
+    terms: termsOf(row['terms']),
+  }));
+}

@@ -1,0 +1,115 @@
+import { StoreError } from '../store-error.ts';
+import type { Database, Run } from './connection.ts';
+
+/**
+ * The tables in a Postgres database (15 or newer). `store.version` is how many of these steps they have been through; a step is never
+ * changed once it was released, only followed.
+ */
+const steps: readonly string[] = [
+  `
+  -- Texts that repeat, once: callers, models, paths. By their hash, since an index has no room for long ones.
+  CREATE TABLE name (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, digest bytea NOT NULL UNIQUE, text text NOT NULL);
+
+  -- The log: one row, whose lock is the turn of who writes; leaves in their order, and the hashes of subtrees that are full.
+  CREATE TABLE log (
+    size bigint NOT NULL, root bytea NOT NULL, at bigint NOT NULL,
+    next_session bigint NOT NULL, blocks bigint NOT NULL, events bigint NOT NULL, sessions bigint NOT NULL, line_bytes bigint NOT NULL
+  );
+  INSERT INTO log VALUES (0, sha256(''), 0, 1, 0, 0, 0, 0);
+  CREATE TABLE entry (id bigint PRIMARY KEY, text text NOT NULL);
+  CREATE INDEX entry_authorities ON entry (id) WHERE starts_with(text, '{"v":1,"type":"authorities"');
+  CREATE TABLE node (level integer NOT NULL, idx bigint NOT NULL, hash bytea NOT NULL, PRIMARY KEY (level, idx));
+  CREATE TABLE head (size bigint PRIMARY KEY, at bigint NOT NULL, root text NOT NULL, text text NOT NULL);
+  CREATE TABLE evidence (entry bigint PRIMARY KEY, data bytea NOT NULL);
+
+  -- Chains, where they stand, and when their last block was received; what the controller says of a chain and its pod: the last line that
+  -- it heard of, when the pod was gone, when that was told; 1 once the log says what never came.
+  CREATE TABLE chain (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source integer NOT NULL, name text NOT NULL, namespace integer NOT NULL, pod integer NOT NULL,
+    sequence bigint NOT NULL, hash text NOT NULL, received bigint,
+    known bigint, known_hash text, gone bigint, told bigint, settled integer,
+    UNIQUE (source, name)
+  );
+  CREATE INDEX chain_present ON chain (source) WHERE gone IS NULL;
+  CREATE INDEX chain_departed ON chain (told) WHERE told IS NOT NULL AND settled IS NULL;
+
+  -- Lines as they came, compressed (zstd), by the day in which they were received. The id is that of the log's entry.
+  CREATE TABLE block (
+    id bigint NOT NULL, chain integer NOT NULL, first bigint NOT NULL, last bigint NOT NULL,
+    received bigint NOT NULL, count integer NOT NULL, size integer NOT NULL, data bytea NOT NULL,
+    PRIMARY KEY (received, id)
+  ) PARTITION BY RANGE (received);
+  ALTER TABLE block ALTER COLUMN data SET STORAGE EXTERNAL;
+  CREATE INDEX block_chain ON block (chain, last);
+
+  CREATE TABLE session (
+    id bigint PRIMARY KEY, chain integer NOT NULL, request uuid NOT NULL, sequence bigint NOT NULL, at bigint NOT NULL,
+    namespace integer NOT NULL, pod integer NOT NULL,
+    provider integer, issuer integer, subject integer, groups integer[], peer integer, method integer, path integer,
+    dialect integer, operation integer, model integer,
+    end_sequence bigint, outcome integer, status integer, code integer, tags integer[],
+    bytes_in bigint, bytes_out bigint, input_tokens bigint, output_tokens bigint, duration bigint,
+    UNIQUE (request, chain)
+  );
+  CREATE INDEX session_at ON session (at, id);
+  CREATE INDEX session_subject ON session (subject, at, id);
+  CREATE INDEX session_model ON session (model, at, id);
+  CREATE INDEX session_code ON session (code, at, id) WHERE code IS NOT NULL;
+  CREATE INDEX session_pod ON session (pod, at, id);
+  CREATE INDEX session_namespace ON session (namespace, at, id);
+  CREATE INDEX session_outcome ON session (outcome, at, id);
+  CREATE INDEX session_operation ON session (operation, at, id);
+
+  -- Tags of a session's end, and its caller's groups as group:NAME.
+  CREATE TABLE tag (tag integer NOT NULL, session bigint NOT NULL, PRIMARY KEY (tag, session));
+  -- Which blocks have lines of a session.
+  CREATE TABLE part (session bigint NOT NULL, block bigint NOT NULL, received bigint NOT NULL, PRIMARY KEY (session, block));
+  CREATE INDEX part_block ON part (block);
+
+  -- The words of sessions' texts, so many sessions in each part that a word which all of them have is found in a moment.
+  CREATE TABLE words (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);
+  CREATE INDEX words_words ON words USING gin (words);
+  -- The block up to which words were read, and sessions that went on there.
+  CREATE TABLE indexed (received bigint NOT NULL, block bigint NOT NULL);
+  INSERT INTO indexed VALUES (-1, -1);
+  CREATE TABLE unfinished (session bigint PRIMARY KEY, due bigint NOT NULL);
+  CREATE INDEX unfinished_due ON unfinished (due);
+
+  -- What is kept whatever its age. NULL: any.
+  CREATE TABLE hold (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at bigint NOT NULL, who text NOT NULL, reason text NOT NULL, terms text NOT NULL,
+    namespace integer, pod integer, subject integer, request uuid, since bigint, until bigint
+  );
+  `,
+];
+
+/** Brings a schema to the newest version, one recorder at a time. @throws StoreError not_a_store, unavailable */
+export async function migrate({ transaction }: Database, schema: string): Promise<void> {
+  await transaction(async (run) => {
+    await run('SELECT pg_advisory_xact_lock(hashtext($1))', [`sidegate ${schema}`]);
+    const [server] = await run('SHOW server_encoding');
+    if (server?.['server_encoding'] !== 'UTF8')
+      throw new StoreError('not_a_store', 'the database does not have the encoding UTF8');
+    if ((await run('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])).length === 0)
+      await run(`CREATE SCHEMA ${schema}`);
+    const version = await versionOf(run, schema);
+    if (version > steps.length)
+      throw new StoreError('not_a_store', 'the store was written by a newer version of the recorder');
+    for (const step of steps.slice(version)) await run(step);
+    await run('UPDATE store SET version = $1', [steps.length]);
+  });
+}
+
+async function versionOf(run: Run, schema: string): Promise<number> {
+  const tables = await run('SELECT tablename FROM pg_tables WHERE schemaname = $1', [schema]);
+  if (tables.length === 0) {
+    await run('CREATE TABLE store (version integer NOT NULL)');
+    await run('INSERT INTO store VALUES (0)');
+    return 0;
+  }
+  if (!tables.some((row) => row['tablename'] === 'store'))
+    throw new StoreError('not_a_store', 'the schema of the database has tables that are not of a store of records');
+  return Number((await run('SELECT version FROM store'))[0]?.['version'] ?? 0);
+}

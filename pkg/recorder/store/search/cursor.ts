@@ -1,0 +1,11 @@
+import { StoreError } from '../store-error.ts';
+
+/** Where a page ended: time and number of its last session. @throws StoreError query */
+export function readCursor(cursor: string): readonly [at: number, id: number] {
+  const [, at, id] = /^(-?[0-9]{1,15})\.([0-9]{1,15})$/.exec(cursor) ?? [];
+  if (at === undefined || id === undefined) throw new StoreError('query', 'that is no cursor of a page before');
+  return [Number(at), Number(id)];
+}
+
+export const writeCursor = (row: Readonly<Record<string, unknown>>): string =>
+  `${String(row['at'])}.${String(row['id'])}`;

@@ -1,0 +1,57 @@
+import { parseJson } from '../../../base/index.ts';
+import type { JsonNode } from '../../../base/index.ts';
+import { decompress } from '../compress.ts';
+
+const lineFeed = 0x0a;
+
+/**
+ * The lines of a session in one block, each as it was hashed.
+ *
+ * @param block Columns `data`, compressed, and `size`; of one that was deleted there are no lines
+ */
+export function linesOfSession(block: Readonly<Record<string, unknown>>, session: string): string[] {
+  const lines: string[] = [];
+  if (!(block['data'] instanceof Uint8Array)) return lines;
+  // A line that is not of the session may quote its id in a text: quotes are escaped there.
+  const mark = `,"session":"${session}"`;
+  const bytes = decompress(block['data'], Number(block['size']));
+  for (let from = 0; from < bytes.length;) {
+    const to = bytes.indexOf(lineFeed, from);
+    const end = to === -1 ? bytes.length : to;
+    if (bytes.subarray(from, end).includes(mark)) lines.push(bytes.toString('utf8', from, end));
+    from = end + 1;
+  }
+  return lines;
+}
+
+/** What a line says of a session. */
+export interface SessionLine {
+  readonly type: string | undefined;
+  readonly session: string;
+  /** What it has to be found by. */
+  text(): string;
+}
+
+/** As every line of a session begins. */
+const head = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":"([a-z]+)","session":"([0-9a-f]{32})"/;
+
+/** @returns undefined: it is not of a session */
+export function readSessionLine(line: string): SessionLine | undefined {
+  if (!line.includes('"session":"')) return undefined;
+  const parse = (): JsonNode => parseJson(line, { loneSurrogates: true });
+  const text = (): string => textOf(parse());
+  const [, type, session] = head.exec(line) ?? [];
+  if (type !== undefined && session !== undefined) return { type, session, text };
+  const root = parse();
+  const id = root.get('session')?.string;
+  if (id === undefined || !/^[0-9a-f]{32}$/.test(id)) return undefined;
+  return { type: root.get('type')?.string, session: id, text };
+}
+
+function textOf(root: JsonNode): string {
+  const type = root.get('type')?.string;
+  if (type === 'segment') return root.get('text')?.string ?? '';
+  if (type !== 'start') return '';
+  const request = root.get('request')?.items ?? [];
+  return request.map((item) => item.get('text')?.string ?? '').join('\n');
+}

@@ -1,0 +1,12 @@
+import { StoreError } from '../store-error.ts';
+
+/** Most words of one question. */
+const mostWords = 16;
+
+/** The words of a question, as indices take them. @throws StoreError query */
+export function wordsOf(text: string): readonly string[] {
+  const words = text.normalize('NFC').match(/[\p{L}\p{N}\p{Co}]+/gu) ?? [];
+  if (words.length === 0) throw new StoreError('query', 'the text to look for has no word in it');
+  if (words.length > mostWords) throw new StoreError('query', `the text to look for has more than ${mostWords} words`);
+  return words;
+}
