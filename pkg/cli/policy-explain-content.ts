@@ -3,7 +3,7 @@ import { RefusedError, compileSnapshot } from '../core/index.ts';
 import type { Identity, Operation, Policy } from '../core/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { RequestView } from '../dialect/index.ts';
-import { judgeAnswer, judgeRequest } from '../proxy/index.ts';
+import { createJudge } from '../proxy/index.ts';
 import type { Judgement } from '../proxy/index.ts';
 import type { CommandIo } from './command.ts';
 import type { Flags } from './flags.ts';
@@ -99,8 +99,8 @@ export function judgeContent(
   answer: string | undefined,
 ): Promise<JudgedContent> | undefined {
   if (request === undefined && answer === undefined) return undefined;
-  const snapshot = compileSnapshot(policies, { revision: 0 });
-  const answered = answer === undefined ? {} : { answer: judgeAnswer(snapshot, caller, answer) };
+  const judge = createJudge(compileSnapshot(policies, { revision: 0 }));
+  const answered = answer === undefined ? {} : { answer: judge.answer(caller, answer) };
   if (request === undefined) return Promise.resolve(answered);
-  return judgeRequest(snapshot, caller, request).then((judged) => ({ request: judged, ...answered }));
+  return judge.request(caller, request).then((judged) => ({ request: judged, ...answered }));
 }

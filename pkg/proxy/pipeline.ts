@@ -14,14 +14,14 @@ import type {
   ResponsePlan,
   SessionEnd,
 } from '../core/index.ts';
-import { RefusedError, reasons } from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
 import type { RequestView, Route } from '../dialect/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
-import { Answer, abortCause } from './answer.ts';
+import { Answer, abortCause, cutOutcome } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
 import type { LiveGrants } from './grants.ts';
 import type { Questions } from './questions.ts';
@@ -37,6 +37,7 @@ import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
+import { ownerOf } from './owner.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
@@ -89,7 +90,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
     await request.identify(); // before the body: strangers may not make us buffer
     if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
-    request.turnAwayStrangers(); // who proved nothing and may do nothing
+    request.turnAway(); // who may do nothing of the kind, whatever the model
     await request.readBody(); // under caps, decoded, parsed strictly
     request.authorise(); // needs the model's name, which stands in the body
     await request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
@@ -228,13 +229,14 @@ class GovernedRequest {
     this.#exchange.respond(200, { 'content-type': 'application/json', 'x-request-id': this.#session.id }, body);
   }
 
-  turnAwayStrangers(): void {
-    // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
-    const { snapshot } = this.#need(this.#runtime);
-    if (this.#caller === undefined && !couldAllow(snapshot, this.#facts())) {
-      this.#session.act('default', 'denied');
-      throw new RefusedError('token_missing', { rule: 'default' });
-    }
+  /** A request that no rule allows on any model is refused before its body is read: it would hold memory for nothing. */
+  turnAway(): void {
+    const runtime = this.#need(this.#runtime);
+    const facts = this.#facts();
+    if (couldAllow(runtime.snapshot, facts)) return;
+    if (this.#caller !== undefined) return void decideAccess(runtime, this.#session, facts);
+    this.#session.act('default', 'denied');
+    throw new RefusedError('token_missing', { rule: 'default' });
   }
 
   async readBody(): Promise<void> {
@@ -253,7 +255,11 @@ class GovernedRequest {
 
   async #read(): Promise<Buffer> {
     const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
-    const body = await this.#exchange.readBody({ maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
+    const body = await this.#exchange.readBody({
+      maxBytes: maxBodyBytes,
+      timeoutMs: bodyTimeoutMs,
+      owner: ownerOf(this.#caller),
+    });
     this.#options.metrics.received(this.#exchange.bytesIn);
     if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
     this.#body = body;
@@ -377,7 +383,7 @@ class GovernedRequest {
       outputBound: view?.outputBound,
       count: view?.count ?? 1,
       generates: operation === 'Chat' || operation === 'Completions',
-      countsInput: operation === 'Embeddings',
+      countsInput: operation === 'Embeddings' || operation === 'Other',
     };
   }
 
@@ -640,7 +646,7 @@ class GovernedRequest {
     metrics.aborted(abortCause(code));
     const begun = this.#result;
     if (begun === undefined) return this.refuse(error);
-    this.#result = { outcome: reasons[code].status >= 500 ? 'failed' : 'ended', status: begun.status, code };
+    this.#result = { outcome: cutOutcome(code), status: begun.status, code };
     this.#exchange.destroy();
   }
 
@@ -662,6 +668,11 @@ class GovernedRequest {
     } else if (result !== undefined) this.#finish(result.outcome, result.status, result.code);
   }
 
+  /** Of what nobody reads, a quarter of the bytes, both ways. */
+  #settleUninspected(): void {
+    this.#charge(Math.ceil((this.#exchange.bytesIn + this.#exchange.bytesOut) / 4));
+  }
+
   /** Tokens that were used. Only the first call counts. */
   #charge(tokens: number): void {
     this.#admission?.settle(tokens);
@@ -672,7 +683,7 @@ class GovernedRequest {
   #settle(answer: Answer): void {
     const used = answer.usage ?? {
       input: Math.ceil((this.#body?.length ?? this.#bodyBytes) / 4),
-      output: Math.ceil(answer.textUnits / 4),
+      output: Math.ceil(answer.textBytes / 4),
     };
     if (answer.usage !== undefined) this.#session.tokens = answer.usage;
     this.#charge(used.input + used.output);
@@ -705,6 +716,7 @@ class GovernedRequest {
     this.#over = true;
     const { metrics } = this.#options;
     const session = this.#session;
+    if (this.#uninspected) this.#settleUninspected();
     if (outcome === 'aborted') {
       this.#charge(Math.ceil((this.#body?.length ?? this.#bodyBytes) / 4));
       metrics.aborted('caller');

@@ -58,6 +58,10 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'wrappers.kserve.enabled': true,
   helpers: [{ name: 'loader', images: ['example/loader'], runAsUser: 5_000 }],
   'recorder.enabled': false,
+  'recorder.store': 'Postgres',
+  'recorder.replicas': 3,
+  'recorder.database.secretName': 'record-database',
+  'recorder.database.ca': true,
   'recorder.retentionDays': 0,
   'recorder.namespaceRetentionDays': { ml: 30, finance: 2555 },
   'recorder.storage.persistent': false,
@@ -123,6 +127,10 @@ export const alternatives: Readonly<Record<string, unknown>> = {
 
 /** Values that act only where another is set. */
 export const beside: Readonly<Record<string, object>> = {
+  'recorder.store': { recorder: { database: { secretName: 'database' } } },
+  'recorder.replicas': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
+  'recorder.database.secretName': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
+  'recorder.database.ca': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'tokens.url': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'tokens.lifetimeMinutes': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'limitStore.user': { limitStore: { url: 'redis://valkey:6379' } },
@@ -146,7 +154,7 @@ export const beside: Readonly<Record<string, object>> = {
 };
 
 /** Values that are refused where what stands beside them is not set. */
-export const needs: readonly string[] = ['notifications.channels'];
+export const needs: readonly string[] = ['notifications.channels', 'recorder.store', 'recorder.replicas'];
 
 export const alternativeOf = (path: string): unknown =>
   /images$/i.test(path) ? ['registry.example/mirror/proxy'] : alternatives[path];

@@ -685,6 +685,8 @@ describe('the life of a stream', () => {
     }
     await world.clock.advanceAsync(31_000);
     await until(() => world.closed.includes('slow'));
+    // It reads nothing, so that it would never see that it was closed.
+    peer.socket.destroy();
   });
 
   test('who falls silent is left, on either side', async () => {

@@ -184,12 +184,28 @@ spec:
     await echo.close();
   });
 
+  test('are charged a quarter of their bytes, both ways, when they end', async () => {
+    const echo = await startEcho();
+    const limits = '    limits: { tokensPerMinute: 300 }\n';
+    world = await startWorld({ policy: (issuer) => open(issuer) + limits, modelUrl: echo.url });
+    const token = await world.token();
+    const socket = await join(world, token);
+    let echoed = 0;
+    socket.on('data', (piece: Buffer) => (echoed += piece.length));
+    socket.write('x'.repeat(700));
+    await until(() => echoed === 700, 'the echo');
+    socket.end();
+    await endOf(world);
+    expect(await handshake(world, token)).toMatch(/^HTTP\/1\.1 429 /);
+    await echo.close();
+  });
+
   test('end with the sidecar, which the record says', async () => {
     const echo = await startEcho();
     world = await startWorld({ policy: open, modelUrl: echo.url });
     await join(world, await world.token());
     await world.sidecar.drain(200);
-    expect(await endOf(world)).toMatchObject({ outcome: 'ended', status: 101, code: 'shutting_down' });
+    expect(await endOf(world)).toMatchObject({ outcome: 'failed', status: 101, code: 'shutting_down' });
     expect(await world.metrics()).toMatch(/^sidegate_aborted_total{by="shutdown"} 1$/m);
     await echo.close();
   });

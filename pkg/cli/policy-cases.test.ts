@@ -137,6 +137,13 @@ test.each([
   expect(err).toContain(message);
 });
 
+test('cases or the record, one of them; JUnit is of cases', async () => {
+  expect(await sidegate(good, ['--against', 'since=1h'])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('one of them'),
+  });
+});
+
 test('what cannot be asked is no success', async () => {
   const other = await sidegate(one('caller: { subject: a, provider: nope }\n  expect: { decision: Deny }'));
   expect(other).toMatchObject({ code: 1, out: expect.stringContaining('caller.provider names nobody') });

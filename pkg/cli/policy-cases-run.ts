@@ -6,7 +6,7 @@ import type { Judgement } from '../proxy/index.ts';
 import { callerOf } from './policy-caller.ts';
 import { judgeContent, promptBody, readRequest } from './policy-explain-content.ts';
 import type { GivenRequest, JudgedContent } from './policy-explain-content.ts';
-import type { PolicyCase } from './policy-test-cases.ts';
+import type { PolicyCase } from './policy-cases.ts';
 
 /** Decides cases by the code of `policy explain`, which is the sidecar's own. */
 
