@@ -6,7 +6,7 @@ import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '..
 import { RefusedError, reasons } from '../core/index.ts';
 import type { Route, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
-import type { Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
+import type { BodyBudget, Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
 import { everyHeader, responseHeadersToCaller } from '../http/index.ts';
 import type { AbortCause, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, inspectJsonAnswer, maskLong, stepUnits } from './answer-json.ts';
@@ -16,6 +16,7 @@ import { Departure } from './departure.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
 import type { Asked } from './loopback.ts';
+import { ownerOf } from './owner.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
 import { actName } from './rule-acts.ts';
@@ -64,12 +65,8 @@ export type AnswerReview = (finished: {
   readonly bytes: number;
 }) => Promise<void>;
 
-/** A bound on memory that all requests share. */
-export interface ByteBudget {
-  /** False when it does not fit. */
-  take(bytes: number): boolean;
-  give(bytes: number): void;
-}
+/** A bound on memory that all requests share, and of which no caller has all. See {@link BodyBudget}. */
+export type ByteBudget = Pick<BodyBudget, 'take' | 'give'>;
 
 /**
  * The model's answer on its way to the caller: read whole (JSON, text) or frame by frame (SSE), inspected, shaped,
@@ -288,7 +285,7 @@ export class Answer implements LiveRequest {
     this.#begin();
     session.firstTextAt = session.firstByteAt;
     for (const chunk of this.#chunks.splice(0)) this.#pass(chunk);
-    buffers.give(this.#buffered);
+    buffers.give(this.#buffered, this.#owner);
     this.#buffered = 0;
   }
 
@@ -348,10 +345,15 @@ export class Answer implements LiveRequest {
   /** Room for so many bytes more of an answer that waits until it is whole; else why there is none. */
   #take(bytes: number): ReasonCode | undefined {
     const { buffers, plan } = this.#options;
-    if (this.#buffered + bytes > (plan.limits.maxBytes ?? largestAnswer)) return 'response_too_large';
-    if (!buffers.take(bytes)) return 'overloaded';
-    this.#buffered += bytes;
-    return undefined;
+    const most = plan.limits.maxBytes ?? largestAnswer;
+    if (this.#buffered + bytes > most) return 'response_too_large';
+    const noRoom = buffers.take(bytes, this.#owner, most);
+    if (noRoom === undefined) this.#buffered += bytes;
+    return noRoom;
+  }
+
+  get #owner(): string {
+    return ownerOf(this.facts.caller);
   }
 
   #end(): void {
@@ -559,7 +561,7 @@ export class Answer implements LiveRequest {
     this.#call?.abort();
     this.#deadline?.cancel();
     live.remove(this);
-    buffers.give(this.#buffered);
+    buffers.give(this.#buffered, this.#owner);
     if (this.#stream !== undefined) {
       this.usage ??= this.#stream.usage;
       if (!this.#raw) this.textBytes = this.#stream.textBytes;

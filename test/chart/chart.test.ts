@@ -190,6 +190,10 @@ describe('the values', () => {
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
     ['sidecar.internalTcp', '1-2; drop'],
     ['webhook.replicas', 0],
+    // Of a Sqlite store.
+    ['recorder.replicas', 2],
+    // Without its database.
+    ['recorder.store', 'Postgres'],
     ['webhook.timeoutSeconds', 31],
     ['helpers', [{ name: 'x', images: [], runAsUser: 1 }]],
     ['helpers', [{ name: 'x', images: ['y'], runAsUser: 0 }]],
