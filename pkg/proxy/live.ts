@@ -13,13 +13,19 @@ export interface LiveRequest extends Listed {
   readonly plan: ResponsePlan;
   /** True: any change of policy ends it, because people were asked under this one. */
   readonly bound?: boolean;
+  /** Of what passes unread: whether it would have to be read under this policy, which ends it. Absent: it is read. */
+  mustBeRead?(next: Runtime): boolean;
   /** Ends it: an error event on a stream, a refusal where nothing left yet. */
   end(code: ReasonCode): void;
 }
 
+/** What was decided about a request, and under which policy. */
+export type Decided = Pick<LiveRequest, 'runtime' | 'facts' | 'plan' | 'mustBeRead'>;
+
 /**
  * All requests under way. When policy is swapped each is decided again on access with the facts stored, and its
- * answer's plan is compared: if the new one hides anything more, the answer ends. Request guards do not run again.
+ * answer's plan is compared: if the new one hides anything more, the answer ends. Request guards do not run again; what passes unread
+ * ends where one would have to read it.
  */
 export class LiveRequests {
   readonly #live = new Roster<LiveRequest>();
@@ -70,7 +76,7 @@ export class LiveRequests {
  * ended, and the token been taken back, since it was decided. Undefined: it may go on.
  */
 export function endedMeanwhile(
-  request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>,
+  request: Decided,
   current: Runtime | undefined,
 ): Extract<ReasonCode, 'policy_changed' | 'grant_ended' | 'token_revoked'> | undefined {
   if (isRevoked(request)) return 'token_revoked';
@@ -88,7 +94,7 @@ function isRevoked({ runtime, facts }: Pick<LiveRequest, 'runtime' | 'facts'>): 
 }
 
 /** Also what was decided under a policy that is no longer the current one, before it went into this set. */
-export function stillAllowed(request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, next: Runtime): boolean {
+export function stillAllowed(request: Decided, next: Runtime): boolean {
   if (request.runtime === next) return true;
   const { caller } = request.facts;
   // A provider that changed no longer proves whom it proved: the verifier is another one.
@@ -99,6 +105,7 @@ export function stillAllowed(request: Pick<LiveRequest, 'runtime' | 'facts' | 'p
   )
     return false;
   if (accessOf(next.snapshot, request.facts).kind === 'deny') return false;
+  if (request.mustBeRead?.(next) === true) return false;
   return request.plan.coveredBy(next.snapshot.responsePlan(caller));
 }
 
