@@ -21,12 +21,18 @@ deps: $(STAMP) ## Install what the lock file names (also brings Node 26)
 build: $(STAMP) ## Bundle every process into dist/
 	$(NODE) cmd/build.ts
 
-.PHONY: lint
+.PHONY: lint lint-types lint-rules lint-format lint-layers lint-generated
 lint: $(STAMP) ## Types, lint rules, layers, format
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint-rules lint-types lint-format lint-layers lint-generated
+lint-types: $(STAMP)
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
+lint-rules: $(STAMP)
 	$(NODE) node_modules/eslint/bin/eslint.js --max-warnings 0 .
+lint-format: $(STAMP)
 	$(NODE) node_modules/prettier/bin/prettier.cjs --check --log-level warn .
+lint-layers: $(STAMP)
 	$(NODE) test/layers/check.ts
+lint-generated: $(STAMP)
 	$(NODE) cmd/gen/main.ts --check
 
 .PHONY: format
@@ -55,7 +61,7 @@ test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API serve
 
 .PHONY: test-node
 test-node: $(STAMP) $(if $(CLUSTER),,cluster-build) ## The tier on a real node: Linux and root, or CLUSTER=context of a kubeconfig; takes down what it brought up
-	$(JEST) --selectProjects node --runInBand
+	$(JEST) --selectProjects node $(if $(CLUSTER),--runInBand)
 
 .PHONY: image
 image: $(STAMP) ## The image of all processes as dist/image/sidegate.tar, without Docker or a base image [TARGETARCH=amd64,arm64]
@@ -77,9 +83,10 @@ cluster-build-apiserver:
 	@test/cluster/build.sh --api-server
 
 .PHONY: run
-run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file]
+run: build ## Run the sidecar: POLICY=policy.yaml UPSTREAM=http://127.0.0.1:8000 [LISTEN=host:port ADMIN=host:port DATA=folder AUDIT=file APPROVALS=folder GRANTS=folder]
 	$(NODE) $(SIDECAR_FLAGS) dist/sidecar.js --policy "$(POLICY)" --upstream "$(UPSTREAM)" --listen "$(or $(LISTEN),127.0.0.1:8443)" \
-	  --admin "$(or $(ADMIN),127.0.0.1:9090)" --data "$(or $(DATA),.sidegate)" --audit "$(or $(AUDIT),.sidegate/audit.jsonl)"
+	  --admin "$(or $(ADMIN),127.0.0.1:9090)" --data "$(or $(DATA),.sidegate)" --audit "$(or $(AUDIT),.sidegate/audit.jsonl)" \
+	  $(if $(APPROVALS),--approvals "$(APPROVALS)") $(if $(GRANTS),--grants "$(GRANTS)")
 
 .PHONY: demo
 demo: build ## Tour with a real client; ONCE=1 ends after it, UPSTREAM=http://... [MODEL=name UPSTREAM_KEY_FILE=file] uses your own model server

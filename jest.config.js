@@ -19,6 +19,7 @@ export default {
   maxWorkers: 2,
   // Ends a test that hangs; what waits in a test gives up before and says for what.
   testTimeout: 90_000,
+  testSequencer: '<rootDir>/test/longest-first.ts',
   projects: [
     {
       ...base,

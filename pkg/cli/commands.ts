@@ -26,6 +26,7 @@ import { gatewayCreateCommand } from './gateway-create.ts';
 import { injectCommand } from './inject.ts';
 import { loginCommand } from './login.ts';
 import { policyExplainCommand } from './policy-explain.ts';
+import { policyTestCommand } from './policy-test.ts';
 import { policyValidateCommand } from './policy-validate.ts';
 import { selfTestCommand } from './self-test.ts';
 import { tokenCommand } from './token.ts';
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   checkCommand,
   policyValidateCommand,
   policyExplainCommand,
+  policyTestCommand,
   approvalsListCommand,
   approvalsWatchCommand,
   approvalsShowCommand,

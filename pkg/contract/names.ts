@@ -160,7 +160,12 @@ export const controlPlane = {
     ...['sidegate-pods', 'sidegate-neighbours', 'sidegate-trust', 'sidegate-reserved', 'sidegate-tokens'],
     ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-upgrades', 'sidegate-known-images'],
     ...['sidegate-ephemeral-containers', 'sidegate-connect', 'sidegate-secrets', 'sidegate-cluster-secrets'],
-    'sidegate-definitions',
+    ...['sidegate-definitions', 'sidegate-own-parameters'],
+  ],
+  /** Webhooks that every installation has. */
+  webhooks: [
+    ...['inject.sidegate.dev', 'pods.sidegate.dev', 'policies.sidegate.dev', 'decisions.sidegate.dev'],
+    ...['services.sidegate.dev', 'connect.sidegate.dev'],
   ],
   /** Webhooks that may be left out while none runs: what stands before them decides, or they only record. */
   openWebhooks: ['connect.sidegate.dev', 'break-glass.sidegate.dev'],

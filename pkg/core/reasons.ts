@@ -31,6 +31,7 @@ export const reasons = {
   invalid_json: reason(400, 'The request body is not acceptable JSON.'),
   invalid_request: reason(400, 'The request body does not have the shape that this route expects.'),
   token_input_uninspectable: reason(400, 'Prompts given as token ids cannot be inspected; send text.'),
+  escapes_uninspectable: reason(400, 'The request spells too much of its text in escapes to be inspected.'),
   max_tokens_exceeded: reason(400, 'More output tokens were asked for than a rule allows.'),
   // Identity
   conflicting_credentials: reason(400, 'Two different credentials were presented.'),
@@ -62,6 +63,11 @@ export const reasons = {
   rate_limited: reason(429, 'The request limit of this rule is used up.', true),
   token_limited: reason(429, 'The token limit of this rule is used up.', true),
   concurrency_limited: reason(429, 'Too many requests of this caller are under way.', true),
+  caller_share_used: reason(
+    429,
+    'Bodies of this caller hold as much memory as those of one may; try again shortly.',
+    true,
+  ),
   limits_unavailable: reason(
     503,
     'The shared limit of this rule cannot be asked, and the policy forbids to go on without it.',

@@ -6,8 +6,8 @@ import type { Scanner, ScannerOptions } from './scanner.ts';
 import { compileWith } from './scan/compile.ts';
 
 export { checkPattern } from './automaton/pattern.ts';
-export { spelledRuns } from './decode/index.ts';
-export type { DecodedRun } from './decode/index.ts';
+export { mayReadOtherwise, otherReadings, wholly } from './decode/index.ts';
+export type { Reading } from './decode/index.ts';
 export type { Detector } from './detector.ts';
 export { preparedProgramsText } from './prepare.ts';
 export type {

@@ -7,6 +7,7 @@ import { Place } from './place.ts';
 import { Reader } from './reader.ts';
 import { free } from './shape.ts';
 import { managementRoute } from './management/routes.ts';
+import { usageOf } from './usage.ts';
 
 /**
  * Any JSON over HTTP, of which nothing is known: every string is a lane by its path, every key is scanned. Models are unknown to it,
@@ -44,7 +45,7 @@ function request(node: JsonNode): RequestView {
 
 function answer(node: JsonNode): AnswerView {
   const { lanes, loneValues, tokenLanes, integerArrays, opaque } = read('answer', node);
-  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: usageOf(node), models: none };
 }
 
 const done: FrameView = {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { BodyLimits } from './request-body.ts';
 
 /**
  * One request and its answer, the same for HTTP/1.1 and HTTP/2. The listener has already refused ambiguous framing, so
@@ -20,9 +21,9 @@ export interface Exchange {
   readonly clientCertificate: Uint8Array | undefined;
   /**
    * The whole body with Content-Encoding (gzip, deflate, br, zstd) undone, under both caps.
-   * @throws RefusedError body_too_large, request_timeout, unsupported_encoding, invalid_encoding, overloaded
+   * @throws RefusedError body_too_large, request_timeout, unsupported_encoding, invalid_encoding, overloaded, caller_share_used
    */
-  readBody(limits: { readonly maxBytes: number; readonly timeoutMs: number }): Promise<Buffer>;
+  readBody(limits: BodyLimits): Promise<Buffer>;
   /** Bytes of the request body that came off the wire so far. */
   readonly bytesIn: number;
   /** Whole answer at once. Hop-by-hop headers never go out. After an early refusal the body is drained (64 MiB or 5 s). */

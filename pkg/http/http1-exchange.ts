@@ -30,6 +30,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   readonly #closing = new CloseListeners();
   #body: RequestBody | undefined;
   #rawBytes = 0;
+  #onRawFault: ((code: ReasonCode) => void) | undefined;
   #continued = false;
   #fault: ReasonCode | undefined;
   #state: 'open' | 'started' | 'ended' = 'open';
@@ -82,6 +83,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     if (this.#body !== undefined)
       return Promise.reject(new RefusedError('internal_error', { detail: 'body_read_twice' }));
     if (this.#fault !== undefined) return Promise.reject(new RefusedError(this.#fault));
+    if (this.#closing.closed) return Promise.reject(new RefusedError('malformed_http', { detail: 'body_incomplete' }));
     if (!this.hasBody) return Promise.resolve(emptyBody);
     const encoding = this.headers['content-encoding'];
     const length = this.headers['content-length'];
@@ -92,8 +94,10 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     return this.#body.read(limits, encoding);
   }
 
-  [rawBody](): Readable {
+  [rawBody](onFault: (code: ReasonCode) => void): Readable {
     this.#continue();
+    if (this.#fault !== undefined) onFault(this.#fault);
+    this.#onRawFault = onFault;
     this.#request.on('data', (chunk: Buffer) => (this.#rawBytes += chunk.length));
     return this.#request;
   }
@@ -181,6 +185,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     this.#fault = code;
     if (this.#state === 'open') {
       this.#body?.fail(code);
+      this.#onRawFault?.(code);
       return;
     }
     if (this.#state === 'started' && this.hasBody && !this.#request.complete) this.destroy();

@@ -10,7 +10,7 @@ export { createPassthrough } from './passthrough.ts';
 export type { Passthrough, PassthroughOptions } from './passthrough.ts';
 export type { PassthroughRoute, PassthroughTraffic, PassthroughWatch } from './passthrough-route.ts';
 export { BodyBudget } from './request-body.ts';
-export type { BodyLimits } from './request-body.ts';
+export type { BodyLimits, NoRoom } from './request-body.ts';
 export { everyHeader, isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
 export { SseSplitter } from './sse.ts';
 export type { SseFrame } from './sse.ts';

@@ -65,7 +65,7 @@ export class WebRequest extends EventEmitter {
 
   pipe(to: ClientRequest): ClientRequest {
     this.#frame(to);
-    const source = this.#exchange[rawBody]();
+    const source = this.#exchange[rawBody]((code) => this.failed(new RefusedError(code)));
     const { body } = this.#route;
     this.#source = source;
     this.#to = to;
@@ -79,7 +79,10 @@ export class WebRequest extends EventEmitter {
       this.#touch();
       this.#bodyTimer?.cancel();
     });
-    if (body !== undefined) this.#bodyTimer = this.#clock.after(body.timeoutMs, this.#onBodyTimeout);
+    if (body !== undefined) {
+      const since = this.#clock.monotonic() - this.#exchange.startedAt;
+      this.#bodyTimer = this.#clock.after(Math.max(0, body.timeoutMs - since), this.#onBodyTimeout);
+    }
     return source.pipe(to);
   }
 

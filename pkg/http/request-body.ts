@@ -11,9 +11,16 @@ import { codingOf, createDecoder } from './content-coding.ts';
  * process-wide budget before they are kept, and the promise settles in `timeoutMs` at the latest.
  */
 
-/** Buffered bodies of the whole process. Each body gives back what it took when its exchange closes. */
+/** Why a budget has no room. */
+export type NoRoom = Extract<ReasonCode, 'overloaded' | 'caller_share_used'>;
+
+/**
+ * Buffered bodies of the whole process. Each body gives back what it took when its exchange closes. Of one owner they take half of it at
+ * most, so that no caller alone keeps all others out; a single body may take as much as its own limit.
+ */
 export class BodyBudget {
   readonly maxBytes: number;
+  readonly #owned = new Map<string, number>();
   #used = 0;
 
   /** @param maxBytes default 64 MiB. */
@@ -25,20 +32,36 @@ export class BodyBudget {
     return this.#used;
   }
 
-  take(bytes: number): boolean {
-    if (this.#used + bytes > this.maxBytes) return false;
+  /**
+   * @param owner whose body it is; undefined: nobody's in particular, and no share is kept.
+   * @param most bytes that this one body may have.
+   * @returns undefined: they are counted.
+   */
+  take(bytes: number, owner: string | undefined, most: number): NoRoom | undefined {
+    if (this.#used + bytes > this.maxBytes) return 'overloaded';
+    if (owner !== undefined) {
+      const owned = (this.#owned.get(owner) ?? 0) + bytes;
+      if (owned > Math.max(this.maxBytes / 2, most)) return 'caller_share_used';
+      this.#owned.set(owner, owned);
+    }
     this.#used += bytes;
-    return true;
+    return undefined;
   }
 
-  give(bytes: number): void {
+  give(bytes: number, owner: string | undefined): void {
     this.#used -= bytes;
+    if (owner === undefined) return;
+    const left = (this.#owned.get(owner) ?? 0) - bytes;
+    if (left > 0) this.#owned.set(owner, left);
+    else this.#owned.delete(owner);
   }
 }
 
 export interface BodyLimits {
   readonly maxBytes: number;
   readonly timeoutMs: number;
+  /** Whose body it is, so that one owner's take no more than their share of the memory for all; default nobody's. */
+  readonly owner?: string;
 }
 
 export class RequestBody {
@@ -50,6 +73,7 @@ export class RequestBody {
   #kept = 0;
   #wire = 0;
   #maxBytes = 0;
+  #owner: string | undefined;
   #timer: Timer | undefined;
   #decoder: Transform | undefined;
   #settled = false;
@@ -82,6 +106,7 @@ export class RequestBody {
     const coding = codingOf(encoding);
     if (coding === undefined) return Promise.reject(new RefusedError('unsupported_encoding'));
     this.#maxBytes = limits.maxBytes;
+    this.#owner = limits.owner;
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -97,13 +122,18 @@ export class RequestBody {
     if (this.#settled) return;
     this.#settle();
     this.#chunks.length = 0;
+    this.#give();
     this.#reject(new RefusedError(code, detail === undefined ? {} : { detail }));
   }
 
   /** The exchange is over: nobody holds the body any more. */
   release(): void {
     this.fail('malformed_http', 'body_incomplete');
-    this.#budget.give(this.#taken);
+    this.#give();
+  }
+
+  #give(): void {
+    this.#budget.give(this.#taken, this.#owner);
     this.#taken = 0;
   }
 
@@ -136,7 +166,8 @@ export class RequestBody {
     if (this.#settled) return;
     this.#kept += chunk.length;
     if (this.#kept > this.#maxBytes) return this.fail('body_too_large');
-    if (!this.#budget.take(chunk.length)) return this.fail('overloaded');
+    const noRoom = this.#budget.take(chunk.length, this.#owner, this.#maxBytes);
+    if (noRoom !== undefined) return this.fail(noRoom);
     this.#taken += chunk.length;
     this.#chunks.push(chunk);
   }

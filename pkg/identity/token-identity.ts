@@ -35,10 +35,12 @@ function provenClaim(claims: Claims, path: string): JsonValue | undefined {
 
 /**
  * Some issuers leave the groups out when there are many and point elsewhere (`_claim_names`, OpenID Connect Core section
- * 5.6.2). A caller whose groups are unknown cannot be held to rules about groups.
+ * 5.6.2), or only say that there are some (`hasgroups`, Entra ID where tokens go by URL). A caller whose groups are unknown cannot be held to rules about groups.
  */
 function refuseOverage(claims: Claims, groupsClaim: string): void {
-  const { _claim_names: elsewhere } = claims;
+  const { _claim_names: elsewhere, hasgroups: unnamed } = claims;
+  if (unnamed !== undefined && unnamed !== false && claimAt(claims, groupsClaim) === undefined)
+    throw new TokenFault('claims');
   if (typeof elsewhere !== 'object' || elsewhere === null || Array.isArray(elsewhere)) return;
   if (Object.hasOwn(elsewhere, groupsClaim)) throw new TokenFault('claims');
 }

@@ -382,6 +382,11 @@ describe('refusing forged tokens, with nothing of them in the log', () => {
       why: 'claims',
       token: () => signedToken(es, claims({ groups: undefined, _claim_names: { groups: 'src1' } })),
     },
+    {
+      name: 'groups that are only said to be',
+      why: 'claims',
+      token: () => signedToken(es, claims({ groups: undefined, hasgroups: true })),
+    },
     { name: 'no expiry', why: 'claims', token: () => signedToken(es, claims({ exp: undefined })) },
     { name: 'an expiry in text', why: 'claims', token: () => signedToken(es, claims({ exp: '9999999999' })) },
     {

@@ -24,8 +24,8 @@ export interface JsonOutcome {
   /** `raw` is what is sealed of it, where anything is. */
   readonly record: readonly { readonly lane: string; readonly text: string; readonly raw: string | undefined }[];
   readonly usage: Usage | undefined;
-  /** Characters of lane text. */
-  readonly textUnits: number;
+  /** Bytes of lane text, in UTF-8. */
+  readonly textBytes: number;
 }
 
 /** UTF-8 that every reader decodes alike; a byte order mark is left for the parser to refuse. @throws what `refuse` gives */
@@ -128,10 +128,10 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   hits.push(...values.hits);
   stopped = values.stopped?.rule;
 
-  let textUnits = 0;
+  let textBytes = 0;
   for (const lane of answer.lanes) {
     const source = lane.node.text;
-    textUnits += source.length;
+    textBytes += Buffer.byteLength(source);
     const end = endOf(answer, lane.id, options.stops);
     const look = maskForBoth(views, source, lane.kind, end, turn);
     const { caller, record: kept } = look instanceof Promise ? await look : look;
@@ -151,7 +151,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     stopped,
     record,
     usage: answer.usage,
-    textUnits,
+    textBytes,
   };
 }
 

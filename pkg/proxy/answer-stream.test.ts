@@ -41,6 +41,7 @@ interface Outcome {
   /** Segments, read by read. */
   readonly segments: readonly (readonly (readonly [lane: string, text: string])[])[];
   readonly hits: number;
+  readonly bytes: number;
   readonly error: unknown;
 }
 
@@ -74,9 +75,9 @@ function run(reads: readonly (string | Buffer)[], stopping = false): Outcome {
     take();
   } catch (error) {
     take();
-    return { left, segments, hits, error };
+    return { left, segments, hits, bytes: stream.textBytes, error };
   }
-  return { left, segments, hits, error: undefined };
+  return { left, segments, hits, bytes: stream.textBytes, error: undefined };
 }
 
 let time = 1_767_225_600;
@@ -105,6 +106,10 @@ const lane = (choice: number): string => `choices[${choice}].delta.content`;
 const tokens = (text: string): string[] => text.match(/.{1,3}/gs) ?? [];
 
 describe('a stream', () => {
+  it('is measured in bytes, in whatever script: also frames that differ in their text alone', () => {
+    expect(run([frame('漢字'), `${frame('é')}${frame('aé')}`, finish(), done]).bytes).toBe(6 + 2 + 3);
+  });
+
   it('of which nothing is hidden leaves byte for byte as it came', () => {
     const frames = [...tokens('Nothing of this is hidden from anybody. ').map((one) => frame(one)), ': ping\n\n'];
     const reads = [...frames, frame('So.'), finish(), done];

@@ -68,7 +68,7 @@ export class StreamAnswer {
   #runTo = 0;
   #done = false;
   #frames = 0;
-  #units = 0;
+  #bytes = 0;
   usage: Usage | undefined = undefined;
 
   constructor(options: StreamOptions, output: StreamOutput) {
@@ -82,9 +82,9 @@ export class StreamAnswer {
     return this.#frames;
   }
 
-  /** Characters of lane text received: what usage is estimated from when the model reports none. */
-  get textUnits(): number {
-    return this.#units;
+  /** Bytes of lane text received, in UTF-8: what usage is estimated from when the model reports none. */
+  get textBytes(): number {
+    return this.#bytes;
   }
 
   get held(): number {
@@ -150,7 +150,6 @@ export class StreamAnswer {
       if (this.#runText === '') this.#mustBeOpen(lane);
       this.#runText = this.#runText === '' ? text : this.#runText + text;
       this.#runTo += text.length;
-      this.#units += text.length;
     }
     const pieces = [{ lane, to: this.#runTo, node }];
     this.#push({ frame: this.#outgoing(frame), data, pieces, tokens: noTokens, edits: noEdits, drop: false });
@@ -164,6 +163,7 @@ export class StreamAnswer {
     this.#runLane = undefined;
     this.#runText = '';
     if (text === '') return;
+    this.#bytes += Buffer.byteLength(text);
     lane.push(text);
     this.#check(lane);
   }
@@ -224,7 +224,7 @@ export class StreamAnswer {
     if (text !== '') {
       this.#mustBeOpen(lane);
       lane.push(text);
-      this.#units += text.length;
+      this.#bytes += Buffer.byteLength(text);
     }
     return { lane, to: lane.received, node };
   }

@@ -6,7 +6,7 @@ import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '..
 import { RefusedError, reasons } from '../core/index.ts';
 import type { Route, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
-import type { Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
+import type { BodyBudget, Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
 import { everyHeader, responseHeadersToCaller } from '../http/index.ts';
 import type { AbortCause, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, inspectJsonAnswer, maskLong, stepUnits } from './answer-json.ts';
@@ -16,6 +16,7 @@ import { Departure } from './departure.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
 import type { Asked } from './loopback.ts';
+import { ownerOf } from './owner.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
 import { actName } from './rule-acts.ts';
@@ -64,12 +65,8 @@ export type AnswerReview = (finished: {
   readonly bytes: number;
 }) => Promise<void>;
 
-/** A bound on memory that all requests share. */
-export interface ByteBudget {
-  /** False when it does not fit. */
-  take(bytes: number): boolean;
-  give(bytes: number): void;
-}
+/** A bound on memory that all requests share, and of which no caller has all. See {@link BodyBudget}. */
+export type ByteBudget = Pick<BodyBudget, 'take' | 'give'>;
 
 /**
  * The model's answer on its way to the caller: read whole (JSON, text) or frame by frame (SSE), inspected, shaped,
@@ -104,7 +101,7 @@ export class Answer implements LiveRequest {
   #maskMs = 0;
   #over = false;
   usage: Usage | undefined = undefined;
-  textUnits = 0;
+  textBytes = 0;
 
   constructor(options: AnswerOptions) {
     this.#options = options;
@@ -276,6 +273,7 @@ export class Answer implements LiveRequest {
     }
     session.observe([{ reason: error.code, rule: 'default' }]);
     this.#raw = true;
+    this.textBytes = this.#stream?.textBytes ?? 0;
   }
 
   /** In Observe mode: the rest of it as it comes, behind what waits. */
@@ -287,7 +285,7 @@ export class Answer implements LiveRequest {
     this.#begin();
     session.firstTextAt = session.firstByteAt;
     for (const chunk of this.#chunks.splice(0)) this.#pass(chunk);
-    buffers.give(this.#buffered);
+    buffers.give(this.#buffered, this.#owner);
     this.#buffered = 0;
   }
 
@@ -332,6 +330,7 @@ export class Answer implements LiveRequest {
   }
 
   #pass(chunk: Buffer): void {
+    if (this.#raw) this.textBytes += chunk.length;
     if (!this.#delivery.pass(chunk)) this.#call?.pause();
   }
 
@@ -346,10 +345,15 @@ export class Answer implements LiveRequest {
   /** Room for so many bytes more of an answer that waits until it is whole; else why there is none. */
   #take(bytes: number): ReasonCode | undefined {
     const { buffers, plan } = this.#options;
-    if (this.#buffered + bytes > (plan.limits.maxBytes ?? largestAnswer)) return 'response_too_large';
-    if (!buffers.take(bytes)) return 'overloaded';
-    this.#buffered += bytes;
-    return undefined;
+    const most = plan.limits.maxBytes ?? largestAnswer;
+    if (this.#buffered + bytes > most) return 'response_too_large';
+    const noRoom = buffers.take(bytes, this.#owner, most);
+    if (noRoom === undefined) this.#buffered += bytes;
+    return noRoom;
+  }
+
+  get #owner(): string {
+    return ownerOf(this.facts.caller);
   }
 
   #end(): void {
@@ -367,7 +371,7 @@ export class Answer implements LiveRequest {
         this.#observeOrThrow(error);
       }
       this.usage = stream.usage;
-      this.textUnits = stream.textUnits;
+      this.textBytes = stream.textBytes;
       if (this.#beside) this.#recordBeside();
       else this.#flush();
     }
@@ -450,7 +454,7 @@ export class Answer implements LiveRequest {
       visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
     });
     this.usage = outcome.usage;
-    this.textUnits = outcome.textUnits;
+    this.textBytes = outcome.textBytes;
     this.#hits(outcome.hits);
     for (const { lane, text, raw } of outcome.record) this.#recorded(lane, text, raw);
     if (outcome.stopped !== undefined) throw new StoppedError(outcome.stopped);
@@ -468,6 +472,7 @@ export class Answer implements LiveRequest {
     }
     const read = typeRead(type);
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
+    this.textBytes = body.length;
     const acted = await maskLong(views.act, source, 'text', 'complete', turn);
     this.#hits(acted.hits);
     if (!page) {
@@ -503,7 +508,6 @@ export class Answer implements LiveRequest {
     metrics.aborted(abortCause(refused.code));
     if (refused.rule !== undefined) session.act(refused.rule, 'blocked');
     const { status } = reasons[refused.code];
-    const failed = status >= 500;
     this.#call?.abort();
     if (this.#streaming) this.#depart(); // what broke off while it was read is recorded, and does not leave
     if (this.#left && this.#stream === undefined) this.#delivery.cancel();
@@ -522,7 +526,7 @@ export class Answer implements LiveRequest {
       exchange.respond(response.status, response.headers, response.body);
     }
     this.#result({
-      outcome: failed ? 'failed' : 'ended',
+      outcome: cutOutcome(refused.code),
       status: this.#left ? this.#status : status,
       code: refused.code,
     });
@@ -557,10 +561,10 @@ export class Answer implements LiveRequest {
     this.#call?.abort();
     this.#deadline?.cancel();
     live.remove(this);
-    buffers.give(this.#buffered);
+    buffers.give(this.#buffered, this.#owner);
     if (this.#stream !== undefined) {
       this.usage ??= this.#stream.usage;
-      this.textUnits = this.#stream.textUnits;
+      if (!this.#raw) this.textBytes = this.#stream.textBytes;
       metrics.streamClosed();
       metrics.heldAtMost(this.#held);
     }
@@ -575,6 +579,10 @@ function mayUse(runtime: Runtime, facts: Asked, model: string): boolean {
   if (facts.caller === undefined && isInside(facts.entrance)) return may('ListModels');
   return may('ListModels') && (may('Chat') || may('Completions') || may('Embeddings'));
 }
+
+/** How the record names the end of what had begun to leave and was cut for this reason. */
+export const cutOutcome = (code: ReasonCode): SessionEnd['outcome'] =>
+  reasons[code].status >= 500 ? 'failed' : 'ended';
 
 /** Who ended an answer. */
 export function abortCause(code: ReasonCode): AbortCause {

@@ -339,13 +339,13 @@ function counted(sink: AuditSink, metrics: Metrics): AuditSink {
 /** Shows how much of whole answers waits to be inspected. */
 function heldBytes(budget: BodyBudget, metrics: Metrics): ByteBudget {
   return {
-    take(bytes) {
-      const fits = budget.take(bytes);
-      if (fits) metrics.held(bytes);
-      return fits;
+    take(bytes, owner, most) {
+      const noRoom = budget.take(bytes, owner, most);
+      if (noRoom === undefined) metrics.held(bytes);
+      return noRoom;
     },
-    give(bytes) {
-      budget.give(bytes);
+    give(bytes, owner) {
+      budget.give(bytes, owner);
       metrics.held(-bytes);
     },
   };

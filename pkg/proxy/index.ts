@@ -6,5 +6,5 @@ export { createPortTargets, fixedTarget } from './model-target.ts';
 export type { ModelTarget, ModelTargets, PortTargetsOptions } from './model-target.ts';
 export { startSidecar } from './sidecar.ts';
 export type { Sidecar, SidecarOptions } from './sidecar.ts';
-export { judgeAnswer, judgeRequest } from './what-if.ts';
-export type { Judgement } from './what-if.ts';
+export { createJudge } from './what-if.ts';
+export type { Judge, Judgement } from './what-if.ts';

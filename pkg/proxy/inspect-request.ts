@@ -4,8 +4,8 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
-import { spelledRuns } from '../detect/index.ts';
-import type { DecodedRun, Hit, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
+import { mayReadOtherwise, otherReadings, wholly } from '../detect/index.ts';
+import type { Hit, LaneKind, MaskResult, PairResult, Reading, View, ViewPair } from '../detect/index.ts';
 import { inTurns, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
 import { readings, withheld } from './readings.ts';
@@ -56,7 +56,7 @@ export interface RequestInspection {
   readonly turn: () => Promise<void>;
 }
 
-/** @throws RefusedError guard_blocked, token_input_uninspectable */
+/** @throws RefusedError escapes_uninspectable */
 export async function inspectRequest(inspection: RequestInspection): Promise<RequestOutcome> {
   const run = new Inspection(inspection);
   const { view, target, headers } = inspection;
@@ -71,41 +71,13 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
   return run.outcome();
 }
 
-/** Tag characters (Unicode chapter 23.9): invisible to people. The scanner reads them as the letters that they stand for; here they are nothing. */
-const tags = /[\u{e0000}-\u{e007f}]/u;
+/**
+ * Other readings of all its texts that are made for one request. Each is a text of its own to scan, however short: ordinary documents have
+ * thousands, and 8 MiB that are made for it a million.
+ */
+const mostReadings = 65_536;
 
-/** The text as a reader sees it who passes over tag characters: a word with tags strewn into it is whole again. */
-function withoutTags(text: string): DecodedRun {
-  const map: number[] = [];
-  const mapEnd: number[] = [];
-  let plain = '';
-  for (let at = 0; at < text.length;) {
-    const code = text.codePointAt(at) ?? 0;
-    const units = code > 0xffff ? 2 : 1;
-    if (code < 0xe0000 || code > 0xe007f) {
-      plain += text.slice(at, at + units);
-      for (let unit = 0; unit < units; unit++) {
-        map.push(at);
-        mapEnd.push(at + units);
-      }
-    }
-    at += units;
-  }
-  return {
-    start: 0,
-    end: text.length,
-    kind: 'escape',
-    text: plain,
-    map: Uint32Array.from(map),
-    mapEnd: Uint32Array.from(mapEnd),
-  };
-}
-
-/** A text with its escapes read, each with its surroundings and across spaces, and as it reads without tag characters. */
-function otherReadings(text: string): readonly DecodedRun[] {
-  const runs = spelledRuns(text);
-  return tags.test(text) ? [...runs, withoutTags(text)] : runs;
-}
+const noReadings: readonly Reading[] = [];
 
 class Inspection {
   readonly #options: RequestInspection;
@@ -114,6 +86,7 @@ class Inspection {
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
   #units = 0;
+  #readingsLeft = mostReadings;
 
   constructor(options: RequestInspection) {
     this.#options = options;
@@ -144,10 +117,11 @@ class Inspection {
       if (this.#isDue(text)) await turn();
       const look = maskPrompt(views.pair, text, kind, turn);
       const { caller, record } = look instanceof Promise ? await look : look;
-      const readings = otherReadings(text);
-      if (readings.length > 0) await this.#disguised(readings, [...caller.hits, ...record.hits]);
+      const readings = mayReadOtherwise(text) ? await this.#otherReadings(text) : noReadings;
+      if (readings !== undefined && readings.length > 0)
+        await this.#disguised(readings, [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
-      const hidden = readings.length > 0 && (await this.#isHidden(readings));
+      const hidden = readings === undefined || (readings.length > 0 && (await this.#isHidden(readings)));
       const sealed = views.sealed && (await maskProse(views.sealed, text, turn));
       const kept = hidden ? withheld : record.text;
       this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
@@ -156,17 +130,31 @@ class Inspection {
     }
   }
 
+  /**
+   * A text as people or models read it who see through escapes and past tag characters. Undefined: in too many pieces to be looked at, and no
+   * guard holds it up for that.
+   *
+   * @throws RefusedError escapes_uninspectable
+   */
+  async #otherReadings(text: string): Promise<readonly Reading[] | undefined> {
+    const { views, turn, plan } = this.#options;
+    if (views.act.idle && views.record.idle) return noReadings;
+    const readings = await inTurns(otherReadings(text, this.#readingsLeft), turn);
+    if (readings === undefined && plan.inspects) throw new RefusedError('escapes_uninspectable');
+    this.#readingsLeft -= readings?.length ?? 0;
+    return readings;
+  }
+
   /** What stands in a text only as people or models read it; what was found without is not counted twice. */
-  async #disguised(readings: readonly DecodedRun[], known: readonly Hit[]): Promise<readonly Hit[]> {
-    const fresh = (await this.#readAgain(readings)).filter(
-      (hit) => !known.some((one) => one.start < hit.end && one.end > hit.start),
-    );
+  async #disguised(readings: readonly Reading[], known: readonly Hit[]): Promise<readonly Hit[]> {
+    const isKnown = overlaps(known);
+    const fresh = (await this.#readAgain(readings)).filter((hit) => !isKnown(hit));
     this.#judge(fresh, true);
     return fresh;
   }
 
   /** Whether another reading of a text holds what the record may not: what spells it in disguise cannot be told from the rest. */
-  async #isHidden(readings: readonly DecodedRun[]): Promise<boolean> {
+  async #isHidden(readings: readonly Reading[]): Promise<boolean> {
     const { views, turn } = this.#options;
     for (const run of readings) {
       if (this.#isDue(run.text)) await turn();
@@ -176,13 +164,13 @@ class Inspection {
   }
 
   /** Findings in other readings of a text, where they stand in it. */
-  async #readAgain(readings: readonly DecodedRun[]): Promise<readonly Hit[]> {
+  async #readAgain(readings: readonly Reading[]): Promise<readonly Hit[]> {
     const { views, turn } = this.#options;
     const found: Hit[] = [];
     for (const run of readings) {
       if (this.#isDue(run.text)) await turn();
       for (const hit of (await maskProse(views.act, run.text, turn)).hits) {
-        found.push({ ...hit, start: run.map[hit.start] ?? 0, end: run.mapEnd[hit.end - 1] ?? run.end });
+        found.push({ ...hit, start: run.startOf(hit.start), end: run.endOf(hit.end - 1) });
       }
     }
     return found;
@@ -196,9 +184,9 @@ class Inspection {
       if (this.#isDue(text)) await turn();
       const look = maskProse(views.act, text, turn);
       const found = look instanceof Promise ? await look : look;
-      const readings = otherReadings(text);
-      const disguised = readings.length === 0 ? readings : await this.#disguised(readings, found.hits);
-      if (found.hits.length === 0 && disguised.length === 0) views.clean.add(text);
+      const readings = mayReadOtherwise(text) ? await this.#otherReadings(text) : noReadings;
+      const disguised = readings?.length === 0 ? 0 : (await this.#disguised(readings ?? [], found.hits)).length;
+      if (readings !== undefined && found.hits.length === 0 && disguised === 0) views.clean.add(text);
       this.#judge(found.hits, key);
       this.#edit(node, found);
     }
@@ -233,7 +221,8 @@ class Inspection {
         for (const seam of seams(texts, glue)) {
           if (this.#isDue('')) await turn();
           const { hits } = await maskProse(views.act, seam.text, turn);
-          const all = [...hits, ...(await this.#readAgain(otherReadings(seam.text)))];
+          const readings = mayReadOtherwise(seam.text) ? await this.#otherReadings(seam.text) : noReadings;
+          const all = [...hits, ...(await this.#readAgain(readings ?? noReadings))];
           const across = all.filter((hit) => crosses(hit, seam.borders, glue.length));
           this.#judge(across, true);
         }
@@ -287,6 +276,24 @@ function maskProse(view: View, text: string, turn: () => Promise<void>): MaskRes
   return text.length <= stepUnits
     ? view.mask(text, 'prose', 'complete')
     : inTurns(view.maskInSteps(text, 'prose', 'complete'), turn);
+}
+
+/** Whether a hit shares a character with one of these: by search, since a text may have very many. */
+function overlaps(known: readonly Hit[]): (hit: Hit) => boolean {
+  const ordered = [...known].sort((a, b) => a.start - b.start);
+  let most = 0;
+  const ends = ordered.map(({ end }) => (most = Math.max(most, end)));
+  return (hit) => {
+    let low = 0;
+    let high = ordered.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((ordered[middle]?.start ?? 0) < hit.end) low = middle + 1;
+      else high = middle;
+    }
+    // Of those that begin before its end, the one that reaches furthest.
+    return low > 0 && (ends[low - 1] ?? 0) > hit.start;
+  };
 }
 
 function act(
@@ -377,7 +384,10 @@ function mayCross(texts: readonly string[], glue: string, view: View): boolean {
 
 /** Whether something spelled in escapes stands so near that it reads on from one text into the next. */
 function spellsAcross(left: string, right: string): boolean {
-  return spelledRuns(left + right).some((run) => run.start < left.length && run.end > left.length);
+  const text = left + right;
+  if (!mayReadOtherwise(text)) return false;
+  const readings = wholly(otherReadings(text)) ?? noReadings;
+  return readings.some(({ start, end }) => start < left.length && end > left.length);
 }
 
 interface Seam {

@@ -38,7 +38,7 @@ export interface Demand {
   readonly count: number;
   /** False for operations that produce no tokens. */
   readonly generates: boolean;
-  /** What produces none is charged for its input: embeddings. Absent: only requests and concurrency count. */
+  /** What is not known to produce any is charged for its input, and for what it used when it ends. Absent: only requests and concurrency count. */
   readonly countsInput?: boolean;
 }
 

@@ -14,14 +14,14 @@ import type {
   ResponsePlan,
   SessionEnd,
 } from '../core/index.ts';
-import { RefusedError, reasons } from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
 import type { RequestView, Route } from '../dialect/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
-import { Answer, abortCause } from './answer.ts';
+import { Answer, abortCause, cutOutcome } from './answer.ts';
 import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
 import type { LiveGrants } from './grants.ts';
 import type { Questions } from './questions.ts';
@@ -32,11 +32,12 @@ import { hold } from './hold.ts';
 import type { Hold, HoldBook } from './hold.ts';
 import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
-import type { LiveRequest, LiveRequests } from './live.ts';
+import type { Decided, LiveRequest, LiveRequests } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
+import { ownerOf } from './owner.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
@@ -46,6 +47,7 @@ import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { bodyMustBeRead } from './uninspected.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -89,7 +91,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
     await request.identify(); // before the body: strangers may not make us buffer
     if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
-    request.turnAwayStrangers(); // who proved nothing and may do nothing
+    request.turnAway(); // who may do nothing of the kind, whatever the model
     await request.readBody(); // under caps, decoded, parsed strictly
     request.authorise(); // needs the model's name, which stands in the body
     await request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
@@ -228,13 +230,14 @@ class GovernedRequest {
     this.#exchange.respond(200, { 'content-type': 'application/json', 'x-request-id': this.#session.id }, body);
   }
 
-  turnAwayStrangers(): void {
-    // Nobody's request, where no rule admits nobody to this operation on any model: refused before its body is read.
-    const { snapshot } = this.#need(this.#runtime);
-    if (this.#caller === undefined && !couldAllow(snapshot, this.#facts())) {
-      this.#session.act('default', 'denied');
-      throw new RefusedError('token_missing', { rule: 'default' });
-    }
+  /** A request that no rule allows on any model is refused before its body is read: it would hold memory for nothing. */
+  turnAway(): void {
+    const runtime = this.#need(this.#runtime);
+    const facts = this.#facts();
+    if (couldAllow(runtime.snapshot, facts)) return;
+    if (this.#caller !== undefined) return void decideAccess(runtime, this.#session, facts);
+    this.#session.act('default', 'denied');
+    throw new RefusedError('token_missing', { rule: 'default' });
   }
 
   async readBody(): Promise<void> {
@@ -253,7 +256,11 @@ class GovernedRequest {
 
   async #read(): Promise<Buffer> {
     const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
-    const body = await this.#exchange.readBody({ maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
+    const body = await this.#exchange.readBody({
+      maxBytes: maxBodyBytes,
+      timeoutMs: bodyTimeoutMs,
+      owner: ownerOf(this.#caller),
+    });
     this.#options.metrics.received(this.#exchange.bytesIn);
     if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
     this.#body = body;
@@ -319,7 +326,7 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#responsePlan);
     const { inspects } = this.#need(this.#requestPlan);
-    this.#uninspected = !inspects && runtime.credentialRule < 0 && nothingToInspect(plan);
+    this.#uninspected = !bodyMustBeRead(runtime, this.#caller, plan);
     if (this.#uninspected) return this.#refuseTooLarge();
     const body = await this.#read();
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
@@ -377,7 +384,7 @@ class GovernedRequest {
       outputBound: view?.outputBound,
       count: view?.count ?? 1,
       generates: operation === 'Chat' || operation === 'Completions',
-      countsInput: operation === 'Embeddings',
+      countsInput: operation === 'Embeddings' || operation === 'Other',
     };
   }
 
@@ -548,7 +555,13 @@ class GovernedRequest {
     const plan = this.#need(this.#responsePlan);
     const facts = this.#facts();
     // Policy may have been swapped, and a grant have ended, while the body came in or a person was asked.
-    const ended = endedMeanwhile({ runtime, facts, plan }, this.#inForce());
+    const decided: Decided = {
+      runtime,
+      facts,
+      plan,
+      ...(this.#uninspected && { mustBeRead: (next) => bodyMustBeRead(next, this.#caller) }),
+    };
+    const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
     const body = this.#sent();
     const stops = this.#view?.stops ?? false;
@@ -562,7 +575,7 @@ class GovernedRequest {
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
-    if (this.#uninspected) return this.#passThrough({ runtime, facts, plan }, headers);
+    if (this.#uninspected) return this.#passThrough(decided, headers);
     if (body !== undefined) headers['content-length'] = body.length;
     const review = this.#reviewOf(runtime, plan);
     if (review !== undefined && streams) this.#holdExchange();
@@ -603,12 +616,12 @@ class GovernedRequest {
   }
 
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
-  #passThrough(facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, headers: OutgoingHttpHeaders): void {
+  #passThrough(decided: Decided, headers: OutgoingHttpHeaders): void {
     const { live, metrics, clock } = this.#options;
     const exchange = this.#exchange;
     const session = this.#session;
-    const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = facts.runtime.snapshot.requestLimits;
-    const entry: LiveRequest = { ...facts, place: -1, end: (code) => this.#endPassThrough(new RefusedError(code)) };
+    const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = decided.runtime.snapshot.requestLimits;
+    const entry: LiveRequest = { ...decided, place: -1, end: (code) => this.#endPassThrough(new RefusedError(code)) };
     live.add(entry);
     exchange.onClose(() => {
       live.remove(entry);
@@ -619,7 +632,7 @@ class GovernedRequest {
       path: this.#path + this.#query,
       headers,
       idleMs: upstreamIdleMs,
-      everyHeader: !facts.runtime.snapshot.enforcing,
+      everyHeader: !decided.runtime.snapshot.enforcing,
       body: { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs },
     };
     this.#need(this.#target).passthrough.web(exchange, route, {
@@ -640,7 +653,7 @@ class GovernedRequest {
     metrics.aborted(abortCause(code));
     const begun = this.#result;
     if (begun === undefined) return this.refuse(error);
-    this.#result = { outcome: reasons[code].status >= 500 ? 'failed' : 'ended', status: begun.status, code };
+    this.#result = { outcome: cutOutcome(code), status: begun.status, code };
     this.#exchange.destroy();
   }
 
@@ -662,6 +675,11 @@ class GovernedRequest {
     } else if (result !== undefined) this.#finish(result.outcome, result.status, result.code);
   }
 
+  /** Of what nobody reads, a quarter of the bytes, both ways. */
+  #settleUninspected(): void {
+    this.#charge(Math.ceil((this.#exchange.bytesIn + this.#exchange.bytesOut) / 4));
+  }
+
   /** Tokens that were used. Only the first call counts. */
   #charge(tokens: number): void {
     this.#admission?.settle(tokens);
@@ -672,7 +690,7 @@ class GovernedRequest {
   #settle(answer: Answer): void {
     const used = answer.usage ?? {
       input: Math.ceil((this.#body?.length ?? this.#bodyBytes) / 4),
-      output: Math.ceil(answer.textUnits / 4),
+      output: Math.ceil(answer.textBytes / 4),
     };
     if (answer.usage !== undefined) this.#session.tokens = answer.usage;
     this.#charge(used.input + used.output);
@@ -705,6 +723,7 @@ class GovernedRequest {
     this.#over = true;
     const { metrics } = this.#options;
     const session = this.#session;
+    if (this.#uninspected) this.#settleUninspected();
     if (outcome === 'aborted') {
       this.#charge(Math.ceil((this.#body?.length ?? this.#bodyBytes) / 4));
       metrics.aborted('caller');
@@ -773,11 +792,6 @@ const longestExcerpt = 4_096;
 const cutFrom = (text: string, at: number): string => text.slice(/[\uDC00-\uDFFF]/.test(text.charAt(at)) ? at + 1 : at);
 
 const jsonBody = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
-
-/** Neither a rule nor a limit of this caller's concerns what comes back. */
-function nothingToInspect(plan: ResponsePlan): boolean {
-  return isEmpty(plan.scan) && Object.values(plan.limits).every((limit) => limit === undefined);
-}
 
 /** As metrics name it. */
 export function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {

@@ -27,55 +27,68 @@ export interface Judgement {
 
 const hashKey = new Uint8Array(32);
 
-/** @param request its body as text, and as its dialect reads it */
-export async function judgeRequest(
-  snapshot: Snapshot,
-  caller: Identity | undefined,
-  request: { readonly text: string; readonly view: RequestView; readonly target: string },
-): Promise<Judgement> {
-  const { requestViews, scanner } = compileViews(snapshot, undefined, hashKey);
-  const plan = snapshot.requestPlan(caller);
-  const acts: CountedAct[] = [];
-  const observed: CountedAct[] = [];
-  const { edits, approvals } = await inspectRequest({
-    view: request.view,
-    bytes: Buffer.byteLength(request.text),
-    target: request.target,
-    headers: {},
-    plan,
-    views: requestViews(plan, snapshot.responsePlan(caller).record),
-    rules: scanner.rules,
-    session: { act: (rule, act, by, observes = false) => countAct(observes ? observed : acts, rule, act, by) },
-    turn: () => Promise.resolve(),
-  });
-  return {
-    acts,
-    observed,
-    blockedBy: blockedBy(acts),
-    approvals: approvals.map(({ rule }) => rule),
-    passed: applyEdits(request.text, outermost(edits)),
-  };
+/** A request's body as text, and as its dialect reads it. */
+export interface JudgedRequest {
+  readonly text: string;
+  readonly view: RequestView;
+  readonly target: string;
+  /** Length of the body; default that of the text. */
+  readonly bytes?: number;
 }
 
-/** @param text the whole of one lane of an answer, such as a message's content */
-export function judgeAnswer(snapshot: Snapshot, caller: Identity | undefined, text: string): Judgement {
-  const { reviewViews, scanner } = compileViews(snapshot, undefined, hashKey);
-  const plan = snapshot.responsePlan(caller);
-  const acts: CountedAct[] = [];
-  const observed: CountedAct[] = [];
-  const { hits, stopped, text: passed } = reviewViews(plan).act.mask(text, 'text', 'complete');
-  const approvals = new Set<RuleId>();
-  for (const hit of hits) {
-    const rule = scanner.rules[hit.rule];
-    if (rule === undefined) continue;
-    countAct(rule.enforce ? acts : observed, rule.id, actName[rule.action], hit.by);
-    if (plan.approve[hit.rule] === 1) approvals.add(rule.id);
-  }
+/** A snapshot's inspection, compiled once. */
+export interface Judge {
+  request(caller: Identity | undefined, request: JudgedRequest): Promise<Judgement>;
+  /** @param text the whole of one lane of an answer, such as a message's content */
+  answer(caller: Identity | undefined, text: string): Judgement;
+}
+
+/** @throws CodedError as compileViews */
+export function createJudge(snapshot: Snapshot): Judge {
+  const { requestViews, reviewViews, scanner } = compileViews(snapshot, undefined, hashKey);
   return {
-    acts,
-    observed,
-    blockedBy: stopped === undefined ? undefined : scanner.rules[stopped.rule]?.id,
-    approvals: [...approvals],
-    passed,
+    async request(caller, { text, view, target, bytes = Buffer.byteLength(text) }) {
+      const plan = snapshot.requestPlan(caller);
+      const acts: CountedAct[] = [];
+      const observed: CountedAct[] = [];
+      const { edits, approvals } = await inspectRequest({
+        view,
+        bytes,
+        target,
+        headers: {},
+        plan,
+        views: requestViews(plan, snapshot.responsePlan(caller).record),
+        rules: scanner.rules,
+        session: { act: (rule, act, by, observes = false) => countAct(observes ? observed : acts, rule, act, by) },
+        turn: () => Promise.resolve(),
+      });
+      return {
+        acts,
+        observed,
+        blockedBy: blockedBy(acts),
+        approvals: approvals.map(({ rule }) => rule),
+        passed: applyEdits(text, outermost(edits)),
+      };
+    },
+    answer(caller, text) {
+      const plan = snapshot.responsePlan(caller);
+      const acts: CountedAct[] = [];
+      const observed: CountedAct[] = [];
+      const { hits, stopped, text: passed } = reviewViews(plan).act.mask(text, 'text', 'complete');
+      const approvals = new Set<RuleId>();
+      for (const hit of hits) {
+        const rule = scanner.rules[hit.rule];
+        if (rule === undefined) continue;
+        countAct(rule.enforce ? acts : observed, rule.id, actName[rule.action], hit.by);
+        if (plan.approve[hit.rule] === 1) approvals.add(rule.id);
+      }
+      return {
+        acts,
+        observed,
+        blockedBy: stopped === undefined ? undefined : scanner.rules[stopped.rule]?.id,
+        approvals: [...approvals],
+        passed,
+      };
+    },
   };
 }

@@ -15,6 +15,7 @@ import {
   statSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -303,8 +304,17 @@ describe('a pipe', () => {
   test('that is full refuses after a bounded wait, and its reader sees what happened when it reads again', async () => {
     const { reader, writer } = pipe();
     let waits = 0;
-    const io = { ...systemAuditIo, pause: () => void waits++ };
-    const sink = auditFile({ output: { fd: writer }, clock: fakeClock(), logger: silentLogger, io });
+    let writes = 0;
+    const io: AuditIo = {
+      ...systemAuditIo,
+      pause: () => void waits++,
+      write: (...what) => {
+        writes++;
+        return systemAuditIo.write(...what);
+      },
+    };
+    const clock = fakeClock();
+    const sink = auditFile({ output: { fd: writer }, clock, logger: silentLogger, io });
     let taken = 0;
     const fill = (): void => {
       for (;;) {
@@ -314,16 +324,39 @@ describe('a pipe', () => {
     };
     expect(fill).toThrow(AuditUnavailableError);
     expect(waits).toBe(20);
+    // No further wait for a while: at once, and without a try.
+    const tried = writes;
     expect(() => sink.append([event('y'.repeat(7001))])).toThrow(AuditUnavailableError);
+    expect([waits, writes]).toEqual([20, tried]);
+    clock.advance(1_000);
+    expect(() => sink.append([event('z'.repeat(7001))])).toThrow(AuditUnavailableError);
+    expect(waits).toBe(40);
     let text = drain(reader);
+    expect(() => sink.append([event('too early')])).toThrow(AuditUnavailableError);
+    clock.advance(1_000);
     sink.append([event('b')]);
     text += drain(reader);
     await sink.close();
     const result = verifyAuditLog(text.split('\n'));
-    expect(result).toMatchObject({ ok: true, lost: 2, records: taken + 2 });
+    expect(result).toMatchObject({ ok: true, lost: 4, records: taken + 2 });
     expect(text).toMatch(/"text":"b"/);
     closeSync(reader);
     closeSync(writer);
+  });
+
+  test('that blocks, as standard output does, is not waited for, and stays open for others', async () => {
+    const { reader, writer } = pipe();
+    const blocking = openSync(`/proc/self/fd/${writer}`, constants.O_WRONLY);
+    const io = { ...systemAuditIo, pause: () => undefined };
+    const sink = auditFile({ output: { fd: blocking }, clock: fakeClock(), logger: silentLogger, io });
+    expect(() => {
+      for (;;) sink.append([event('x'.repeat(7001))]);
+    }).toThrow(AuditUnavailableError);
+    drain(reader);
+    await sink.close();
+    writeSync(blocking, 'another’s');
+    expect(drain(reader)).toBe('another’s');
+    for (const fd of [reader, writer, blocking]) closeSync(fd);
   });
 
   test('that nobody reads any more refuses', async () => {

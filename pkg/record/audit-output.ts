@@ -17,6 +17,8 @@ import type { ChainHead, Digest } from './audit-line.ts';
 import type { AuditLines } from './audit-lines.ts';
 import { readAuditTail } from './audit-tail.ts';
 import { rotatedFiles } from './audit-verify.ts';
+import { unblocked } from './unblocked.ts';
+import type { Unblocked } from './unblocked.ts';
 
 /** System calls, as arguments: tests make them fail where a disk would. */
 export interface AuditIo {
@@ -50,6 +52,8 @@ export interface AuditOutputOptions {
 
 /** A full pipe is waited for so long in all (20 steps of 1 ms), then the record counts as unavailable. */
 const fullPipeSteps = 20;
+/** And is not tried again for so long: each wait stops the whole process. */
+const fullPipeRetryMs = 1_000;
 const rotateRetryMs = 60_000;
 
 const lineFeed = 10;
@@ -66,6 +70,10 @@ export class AuditOutput {
   #unterminated = false;
   #retryOpenAt = 0;
   #retryRotateAt = 0;
+  /** Of a descriptor that others gave. */
+  #given: Unblocked | undefined;
+  /** The pipe was full: what is written before then fails at once. */
+  #full: { readonly until: number; readonly error: unknown } | undefined;
 
   constructor(options: AuditOutputOptions) {
     this.#options = options;
@@ -94,7 +102,8 @@ export class AuditOutput {
     if (now < this.#retryOpenAt) throw new Error('the audit file could not be opened a moment ago');
     this.#retryOpenAt = now + 1000;
     if (this.#path === undefined) {
-      this.#fd = 'fd' in this.#options.output ? this.#options.output.fd : -1;
+      this.#given = unblocked('fd' in this.#options.output ? this.#options.output.fd : -1);
+      this.#fd = this.#given.fd;
       this.#regular = fstatSync(this.#fd).isFile();
       return undefined;
     }
@@ -104,7 +113,9 @@ export class AuditOutput {
 
   #openFile(path: string): void {
     // Append: whatever else happens to the file, a write never lands on bytes that are there.
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o600);
+    // Not blocking: the name may be that of a pipe, such as /dev/stdout.
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
+    const fd = openSync(path, flags, 0o600);
     const stat = fstatSync(fd);
     this.#fd = fd;
     this.#regular = stat.isFile();
@@ -191,6 +202,8 @@ export class AuditOutput {
   write(lines: AuditLines): { readonly error: unknown; readonly wholeLines: number } | undefined {
     const bytes = lines.bytes.subarray(this.#unterminated ? 0 : 1, lines.length);
     const { length } = bytes;
+    if (this.#full !== undefined && this.#options.clock.monotonic() < this.#full.until)
+      return { error: this.#full.error, wholeLines: 0 };
     let written = 0;
     let waits = 0;
     while (written < length) {
@@ -203,11 +216,13 @@ export class AuditOutput {
           this.#io.pause(1);
           continue;
         }
+        if (code === 'EAGAIN') this.#full = { until: this.#options.clock.monotonic() + fullPipeRetryMs, error };
         return { error, wholeLines: this.#mend(bytes, written) };
       }
     }
     this.#size += length;
     this.#unterminated = false;
+    this.#full = undefined;
     return undefined;
   }
 
@@ -258,7 +273,8 @@ export class AuditOutput {
     if (fd === -1) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
-        if (this.#path !== undefined) closeSync(fd);
+        if (this.#given === undefined) closeSync(fd);
+        else this.#given.close();
         resolve();
       };
       if (this.#regular) this.#io.sync(fd, done);

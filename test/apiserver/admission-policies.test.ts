@@ -235,6 +235,30 @@ describe("a mesh's network init", () => {
   });
 });
 
+test('the controller writes what it keeps, and not what says what it may do', async () => {
+  const controller = await server.as({
+    user: `system:serviceaccount:${release}:sidegate-controller`,
+    groups: ['system:masters'],
+  });
+  const maps = `/api/v1/namespaces/${release}/configmaps`;
+  const change = { data: { changeUser: 'Always' } };
+  const refused = [
+    await controller.request('PATCH', `${maps}/sidegate-parameters`, change, 'application/merge-patch+json'),
+    await controller.request('DELETE', `${maps}/sidegate-parameters`),
+    await controller.request('POST', maps, { metadata: { name: 'sidegate-options' } }),
+  ];
+  for (const { message } of refused) expect(message).toContain('[parameters]');
+  expect((await controller.request('POST', maps, { metadata: { name: 'sidegate-acks-x' } })).status).toBe(201);
+  // The chart's own writer is not the controller.
+  const chartOwn = await server.client.request(
+    'PATCH',
+    `${maps}/sidegate-parameters`,
+    {},
+    'application/merge-patch+json',
+  );
+  expect(chartOwn.status).toBe(200);
+});
+
 test('a folder of the node passes where the chart names it', async () => {
   const at = `/api/v1/namespaces/${release}/configmaps/sidegate-parameters`;
   const set = (hostPaths: string): Promise<unknown> =>

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
@@ -8,7 +9,8 @@ import type { Issuer } from '../support/issuer.ts';
 import type { Job, Results, Target } from './load/jobs.ts';
 import { startBare, startFloor, startNginx, startSidecar } from './peers/peers.ts';
 import type { Certificate, Peer, SidecarPeer } from './peers/peers.ts';
-import { benchPolicy } from './policy.ts';
+import { benchPolicy, insiders } from './policy.ts';
+import type { PatternCounts } from './policy.ts';
 import { otherCore, portOf, start, stopAll } from './process.ts';
 import type { Measured } from './process.ts';
 import { median } from './statistics.ts';
@@ -25,7 +27,8 @@ export interface Bench {
   /** The proxies that are there, in the order of the rounds. */
   readonly proxies: readonly Peer[];
   readonly rounds: number;
-  target(peer: Peer): Target;
+  /** @param caller An insider is shown what Sidegate masks for others. Default 'other'. */
+  target(peer: Peer, caller?: 'other' | 'insider'): Target;
   run<J extends Job>(job: J): Promise<Results[J['kind']]>;
   /** The same, and the processor seconds that the peer's process took for it. */
   cost<J extends Job>(peer: Peer, job: J): Promise<{ readonly result: Results[J['kind']]; readonly cpu: number }>;
@@ -33,7 +36,7 @@ export interface Bench {
   floor(): Promise<Peer>;
   /** A sidecar of its own, with this policy (default: the bench's). The caller stops it. */
   sidecar(name: string, policy?: string): Promise<SidecarPeer>;
-  policy(patterns?: number): string;
+  policy(patterns?: PatternCounts): string;
   say(line: string): void;
   close(): Promise<void>;
 }
@@ -41,7 +44,10 @@ export interface Bench {
 export async function setUp(short: boolean): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-bench-'));
   const issuer: Issuer = await startIssuer();
-  const token = await issuer.token({ sub: 'bench', groups: ['ml-eng'], expiresIn: 3600 });
+  const tokens = {
+    other: await issuer.token({ sub: 'bench', groups: ['ml-eng'], expiresIn: 3600 }),
+    insider: await issuer.token({ sub: 'insider', groups: ['ml-eng', insiders], expiresIn: 3600 }),
+  };
   const node = (file: string): Measured =>
     start({
       core: otherCore,
@@ -55,8 +61,13 @@ export async function setUp(short: boolean): Promise<Bench> {
   const load = node('test/bench/load/main.ts');
   await portOf(load);
   const certificate: Certificate = await ensureSelfSigned(join(folder, 'pki'), ['localhost', '127.0.0.1'], systemClock);
-  const entry = short ? 'cmd/sidecar/main.ts' : 'dist/sidecar.js';
-  const policy = (patterns?: number): string => benchPolicy(issuer.url, patterns);
+  // The short form has a folder of its own: tests may need dist/ at the same time.
+  const dist = short ? join(folder, 'dist') : 'dist';
+  const build = spawnSync(process.execPath, ['cmd/build.ts', dist], { stdio: 'inherit' });
+  if (build.status !== 0) throw new Error('the processes could not be bundled');
+  if (short) writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  const entry = join(dist, 'sidecar.js');
+  const policy = (patterns?: PatternCounts): string => benchPolicy(issuer.url, patterns);
   const sidecar = (name: string, text = policy()): Promise<SidecarPeer> =>
     startSidecar({ upstreamPort, folder, name, policy: text, certificate, entry });
 
@@ -88,7 +99,11 @@ export async function setUp(short: boolean): Promise<Bench> {
     sidegate,
     proxies: nginx === undefined ? [bare, sidegate] : [bare, nginx, sidegate],
     rounds: short ? 1 : 5,
-    target: (peer) => ({ port: peer.port, tls: peer.tls, token: peer.name === 'sidegate' ? token : undefined }),
+    target: (peer, caller = 'other') => ({
+      port: peer.port,
+      tls: peer.tls,
+      token: peer.name === 'sidegate' ? tokens[caller] : undefined,
+    }),
     run,
     async cost(peer, job) {
       const before = peer.process?.cpu() ?? Number.NaN;
@@ -129,3 +144,6 @@ export async function interleaved(
 }
 
 export const show = (value: number, digits = 2): string => (Number.isFinite(value) ? value.toFixed(digits) : 'none');
+
+/** The number that `show` writes: what is judged is what is printed. */
+export const printed = (value: number, digits = 2): number => Number(value.toFixed(digits));

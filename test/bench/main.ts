@@ -1,11 +1,11 @@
 // `make bench`: every figure of docs/BENCHMARKS.md in one run, loopback only. SHORT=1 proves in seconds that it works and
 // writes nothing; ONLY=throughput,latency runs some groups and writes nothing; OUT=FILE writes there; STRICT=1 fails where a target is missed.
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setUp } from './bench.ts';
 import type { Bench, Row } from './bench.ts';
 import { newConnections } from './figures/connections.ts';
+import { controllerProcess } from './figures/control-process.ts';
 import { controlStreams } from './figures/control.ts';
 import { footprint } from './figures/footprint.ts';
 import { large } from './figures/large.ts';
@@ -14,6 +14,7 @@ import { manyPatterns } from './figures/patterns.ts';
 import { record } from './figures/record.ts';
 import { costOfEvents, crowd, firstFrames, lagAndHold, lateEvents } from './figures/streaming.ts';
 import { throughput } from './figures/throughput.ts';
+import { twoViews } from './figures/views.ts';
 import { mutations } from './figures/webhook.ts';
 import { report, verdict } from './report.ts';
 import { stopAll } from './process.ts';
@@ -29,9 +30,11 @@ const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   newConnections,
   large,
   manyPatterns,
+  twoViews,
   footprint,
   mutations,
   controlStreams,
+  controllerProcess,
   record,
 };
 
@@ -42,8 +45,6 @@ process.chdir(join(import.meta.dirname, '../..'));
 const short = process.env['SHORT'] === '1';
 const only = process.env['ONLY']?.split(',');
 const strict = process.env['STRICT'] === '1';
-// The short form runs the source: tests may need dist/ at the same time.
-if (!short && spawnSync(process.execPath, ['cmd/build.ts'], { stdio: 'inherit' }).status !== 0) process.exit(1);
 
 let bench: Bench | undefined = undefined;
 const giveUp = (why: string): void => {

@@ -1,13 +1,30 @@
+/** What is masked in answers. */
+export const maskedDetectors = ['Pii', 'Secrets'];
+
+/** A group whose members are shown what others get masked. */
+export const insiders = 'compliance';
+
+export interface PatternCounts {
+  /** Patterns that block a request. Default 0. */
+  readonly guards?: number;
+  /** Patterns that are masked in answers. Default 0. */
+  readonly masks?: number;
+}
+
 /** The bench's policy: "full policy" is TLS, OIDC, access, two guards, all detectors on request and response, audit. */
-export function benchPolicy(issuer: string, patterns = 0): string {
-  // As operators write them: a literal to begin with, then something that varies.
-  const extra = Array.from({ length: patterns }, (_, n) => `(?i)codename[ -]${word(n)}[0-9]{2,6}`);
-  const guards = chunks(extra, 50).map(
-    (some, at) => `
+export function benchPolicy(issuer: string, { guards = 0, masks = 0 }: PatternCounts = {}): string {
+  const guardRules = patternLists(guards).map(
+    (patterns, at) => `
   - name: codenames-${at}
     direction: Request
-    match: { patterns: [${some.map((one) => JSON.stringify(one)).join(', ')}] }
+    match: { patterns: ${patterns} }
     action: Block`,
+  );
+  const maskRules = patternLists(masks).map(
+    (patterns, at) => `
+  - label: codename-${at}
+    patterns: ${patterns}
+    otherwise: Mask`,
   );
   return `apiVersion: sidegate.dev/v1alpha1
 kind: InferencePolicy
@@ -34,14 +51,20 @@ spec:
     match:
       words: ["ignore all previous instructions"]
       patterns: ["(?i)print (all )?environment variables"]
-    action: Block${guards.join('')}
+    action: Block${guardRules.join('')}
   classification:
   - label: confidential
-    detectors: [Pii, Secrets]
-    visibleTo: [{ group: compliance }]
-    otherwise: Mask
+    detectors: [${maskedDetectors.join(', ')}]
+    visibleTo: [{ group: ${insiders} }]
+    otherwise: Mask${maskRules.join('')}
   audit: { content: Masked, onFailure: Deny }
 `;
+}
+
+/** So many patterns as operators write them, a literal to begin with and then something that varies; fifty a list, in YAML. */
+function patternLists(count: number): string[] {
+  const patterns = Array.from({ length: count }, (_, n) => `(?i)codename[ -]${word(n)}[0-9]{2,6}`);
+  return chunks(patterns, 50).map((some) => JSON.stringify(some));
 }
 
 const chunks = <T>(all: readonly T[], size: number): T[][] =>

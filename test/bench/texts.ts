@@ -51,12 +51,8 @@ export function makeText(count: number, every: number): Text {
   return { tokens, expected };
 }
 
-/** A chat completion of about so many bytes, with each value once. */
-export function makeJson(bytes: number): {
-  readonly body: string;
-  readonly content: string;
-  readonly expected: string;
-} {
+/** A chat completion of about so many bytes, with each value once; and what an exact mask leaves of it. */
+export function makeJson(bytes: number): { readonly body: string; readonly maskedBody: string } {
   const render = (content: string): string =>
     JSON.stringify({
       id: 'chatcmpl-bench',
@@ -72,8 +68,8 @@ export function makeJson(bytes: number): {
   const room = Math.max(0, bytes - render(values).length);
   const filler = `${words.join(' ')}. `.repeat(Math.ceil(room / 200)).slice(0, room);
   const content = values + filler;
-  const expected = content.replace(card, masked).replace(email, masked).replace(ssn, masked);
-  return { body: render(content), content, expected };
+  const seen = content.replace(card, masked).replace(email, masked).replace(ssn, masked);
+  return { body: render(content), maskedBody: render(seen) };
 }
 
 /** A prompt of about so many bytes that no guard objects to. */

@@ -11,10 +11,13 @@ import { systemClock } from '../../pkg/base/index.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest, writeWorkloadId } from '../../pkg/pki/index.ts';
 import { createLogVerifier } from '../../pkg/record/index.ts';
 import type { LogVerdict } from '../../pkg/record/index.ts';
-import { openSqliteStore } from '../../pkg/recorder/index.ts';
+import { openPostgresStore, openSqliteStore } from '../../pkg/recorder/index.ts';
+import type { RecordStore } from '../../pkg/recorder/index.ts';
 import { runCommand } from '../cluster/command.ts';
 import { fixedPorts } from '../support/ports.ts';
+import type { PostgresServer } from '../support/postgres.ts';
 import { until } from '../support/wait.ts';
+import { startBalancer } from './balancer.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const writer = join(root, 'test/support/record-writer.ts');
@@ -32,10 +35,11 @@ export interface Running {
 }
 
 export interface RecorderWorld {
-  readonly port: number;
   pod(uid: string): Promise<Pod>;
   /** Starts the recorder. @param fileBlocks Files may not grow beyond so many KiB: a disk that is full. */
   recorder(fileBlocks?: number): Running;
+  /** Starts another beside it, on the same database. */
+  second(): Running;
   whenUp(recorder: Running): Promise<void>;
   /** `record-writer.ts` for a pod. */
   sidecar(pod: Pod, mode: 'write' | 'flush', from?: number): Running;
@@ -63,7 +67,8 @@ function runningOf(program: string, args: readonly string[], all: Set<ChildProce
   };
 }
 
-export async function startRecorderWorld(): Promise<RecorderWorld> {
+/** @param database In which the recorders keep the record; default: a file. Sidecars come to whichever of two recorders answers. */
+export async function startRecorderWorld(database?: PostgresServer): Promise<RecorderWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-chaos-'));
   const bundle = join(folder, 'bundle');
   const built = await runCommand(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
@@ -76,6 +81,7 @@ export async function startRecorderWorld(): Promise<RecorderWorld> {
     'tls.crt': await authority.sign({ purpose: 'server', csr: serving.csr, dnsNames: ['localhost'] }),
     'tls.key': serving.key,
     'ca.crt': authority.bundle(),
+    dsn: database?.dsn.reveal() ?? '',
     'key.pem': privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
     'bundle/package.json': '{"type":"module"}',
     // Nobody asks here as an auditor.
@@ -89,24 +95,36 @@ export async function startRecorderWorld(): Promise<RecorderWorld> {
     }),
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const [port = 0] = await fixedPorts(1);
+  const ports = await fixedPorts(2);
+  const [first = 0, other = 0] = ports;
+  const balancer = database === undefined ? undefined : await startBalancer(ports);
+  const port = balancer?.port ?? first;
   const all = new Set<ChildProcess>();
   const data = join(folder, 'data');
-  const args = [
+  const argsOf = (own: number): string[] => [
     join(bundle, 'recorder.js'),
-    `--data=${data}`,
+    database === undefined ? `--data=${data}` : `--database=${join(folder, 'dsn')}`,
     `--tls=${folder}`,
     `--trust=${join(folder, 'ca.crt')}`,
     `--log-key=${join(folder, 'key.pem')}`,
     `--kubeconfig=${join(folder, 'kubeconfig')}`,
-    `--listen=127.0.0.1:${port}`,
+    `--listen=127.0.0.1:${own}`,
     '--audit=127.0.0.1:0',
     '--admin=127.0.0.1:0',
     '--log-level=warn',
   ];
+  const portOf = new Map<Running, number>();
+  const startOn = (own: number): Running => {
+    const running = runningOf(process.execPath, argsOf(own), all);
+    portOf.set(running, own);
+    return running;
+  };
+  const openStore = async (): Promise<RecordStore> =>
+    database === undefined
+      ? openSqliteStore({ path: join(data, 'record.db'), clock: systemClock })
+      : openPostgresStore({ dsn: database.dsn, clock: systemClock });
 
   return {
-    port,
     async pod(uid) {
       const own = join(folder, uid);
       mkdirSync(own);
@@ -119,15 +137,17 @@ export async function startRecorderWorld(): Promise<RecorderWorld> {
       return { uid, folder: own };
     },
     recorder(fileBlocks) {
-      if (fileBlocks === undefined) return runningOf(process.execPath, args, all);
+      if (fileBlocks === undefined) return startOn(first);
       // A write beyond the limit fails, where its signal is ignored, as one on a full disk does.
       const limited = `trap '' XFSZ; ulimit -f ${fileBlocks}; exec "$0" "$@"`;
-      return runningOf('bash', ['-c', limited, process.execPath, ...args], all);
+      return runningOf('bash', ['-c', limited, process.execPath, ...argsOf(first)], all);
     },
-    async whenUp({ child }) {
+    second: () => startOn(other),
+    async whenUp(running) {
+      const { child } = running;
       const answers = (): Promise<boolean> =>
         new Promise((done) => {
-          const socket = connect(port, '127.0.0.1', () => {
+          const socket = connect(portOf.get(running) ?? first, '127.0.0.1', () => {
             socket.destroy();
             done(true);
           });
@@ -138,7 +158,7 @@ export async function startRecorderWorld(): Promise<RecorderWorld> {
     sidecar: (pod, mode, from = 1) =>
       runningOf(process.execPath, [writer, pod.folder, String(port), mode, String(from)], all),
     async found() {
-      const store = openSqliteStore({ path: join(data, 'record.db'), clock: systemClock });
+      const store = await openStore();
       try {
         const heads = (await store.heads(0, 100_000)).map(({ text }) => text);
         const verifier = createLogVerifier({ publicKey, heads, authorities: authority.bundle() });
@@ -170,6 +190,7 @@ export async function startRecorderWorld(): Promise<RecorderWorld> {
           return closed;
         }),
       );
+      await balancer?.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -58,8 +58,14 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'wrappers.kserve.enabled': true,
   helpers: [{ name: 'loader', images: ['example/loader'], runAsUser: 5_000 }],
   'recorder.enabled': false,
+  'recorder.store': 'Postgres',
+  'recorder.replicas': 3,
+  'recorder.database.secretName': 'record-database',
+  'recorder.database.ca': true,
   'recorder.retentionDays': 0,
   'recorder.namespaceRetentionDays': { ml: 30, finance: 2555 },
+  'recorder.ship': [{ name: 'siem', type: 'Syslog', address: 'siem.example:6514', caKey: 'ca.pem' }],
+  'recorder.shipSecretName': 'sidegate-ship',
   'recorder.storage.persistent': false,
   'recorder.storage.size': '100Gi',
   'recorder.storage.className': 'fast',
@@ -123,6 +129,10 @@ export const alternatives: Readonly<Record<string, unknown>> = {
 
 /** Values that act only where another is set. */
 export const beside: Readonly<Record<string, object>> = {
+  'recorder.store': { recorder: { database: { secretName: 'database' } } },
+  'recorder.replicas': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
+  'recorder.database.secretName': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
+  'recorder.database.ca': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'tokens.url': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'tokens.lifetimeMinutes': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'limitStore.user': { limitStore: { url: 'redis://valkey:6379' } },
@@ -135,6 +145,7 @@ export const beside: Readonly<Record<string, object>> = {
     notifications: { endpoint: 'https://a.example', channels: [{ name: 'chat', type: 'Slack', urlKey: 'slack-url' }] },
   },
   'notifications.channels': { notifications: { endpoint: 'https://a.example', secretName: 's' } },
+  'recorder.shipSecretName': { recorder: { ship: [{ name: 'o', type: 'Otlp', url: 'https://otel.example/v1/logs' }] } },
   'meshes.istio.images': { meshes: { istio: { enabled: true } } },
   'meshes.linkerd.initImages': { meshes: { linkerd: { enabled: true } } },
   'meshes.linkerd.proxyImages': { meshes: { linkerd: { enabled: true } } },
@@ -146,7 +157,7 @@ export const beside: Readonly<Record<string, object>> = {
 };
 
 /** Values that are refused where what stands beside them is not set. */
-export const needs: readonly string[] = ['notifications.channels'];
+export const needs: readonly string[] = ['notifications.channels', 'recorder.store', 'recorder.replicas'];
 
 export const alternativeOf = (path: string): unknown =>
   /images$/i.test(path) ? ['registry.example/mirror/proxy'] : alternatives[path];

@@ -190,6 +190,10 @@ describe('the values', () => {
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
     ['sidecar.internalTcp', '1-2; drop'],
     ['webhook.replicas', 0],
+    // Of a Sqlite store.
+    ['recorder.replicas', 2],
+    // Without its database.
+    ['recorder.store', 'Postgres'],
     ['webhook.timeoutSeconds', 31],
     ['helpers', [{ name: 'x', images: [], runAsUser: 1 }]],
     ['helpers', [{ name: 'x', images: ['y'], runAsUser: 0 }]],
@@ -243,6 +247,8 @@ describe('names and ports', () => {
       const names = defaults.filter((one) => one.kind === kind).map(({ metadata }) => metadata.name);
       expect(names.sort()).toEqual([...controlPlane.admissionPolicies, 'sidegate-parameters-watch'].sort());
     }
+    const plain = defaults.filter(({ kind }) => kind.endsWith('WebhookConfiguration')).flatMap((one) => one.webhooks);
+    expect(plain.map(({ name }: KubeObject) => name).sort()).toEqual([...controlPlane.webhooks].sort());
     const webhooks = render({ breakGlassGroup: 'sre' })
       .filter(({ kind }) => kind.endsWith('WebhookConfiguration'))
       .flatMap((one) => one.webhooks);

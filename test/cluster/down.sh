@@ -71,17 +71,23 @@ undo_host() {
     nft delete table $t 2>/dev/null
   done
 
-  if [ -e "$KUBE_STATE/sysctl.saved" ]; then
-    while read -r f v; do echo "$v" >"$f"; done <"$KUBE_STATE/sysctl.saved"
-    rm -f "$KUBE_STATE/sysctl.saved"
+  restore_sysctls "$KUBE_STATE/sysctl.saved"
+  exec 8</run
+  flock 8
+  rm -f "$MACHINE_STATE/$CGROUP_NAME"
+  # A folder that is there belongs to a cluster that still needs them.
+  if ! compgen -G "$MACHINE_STATE/*/" >/dev/null; then
+    restore_sysctls "$MACHINE_STATE/sysctl.saved"
+    rm -rf "$MACHINE_STATE"
   fi
+  exec 8<&-
 
   # cgroups: only empty groups can be removed, deepest first.
   for d in /sys/fs/cgroup/*/"$CGROUP_NAME" "/sys/fs/cgroup/$CGROUP_NAME"; do
     [ ! -d "$d" ] || find "$d" -depth -type d -exec rmdir {} + 2>/dev/null
   done
   # libcni's result cache has a fixed place; the files carry our network's name.
-  rm -f /var/lib/cni/results/sidegate-cluster-* 2>/dev/null
+  rm -f /var/lib/cni/results/"$CGROUP_NAME"-* 2>/dev/null
   # What the kubelet makes at fixed places; it goes if nobody else uses it.
   [ -n "$(ss -Hxl src /var/lib/kubelet/device-plugins/kubelet.sock)" ] || rm -f /var/lib/kubelet/device-plugins/kubelet.sock
   rmdir /var/lib/cni/results /var/lib/cni /var/lib/kubelet/device-plugins /var/lib/kubelet 2>/dev/null

@@ -10,6 +10,9 @@ KUBE_CACHE=${KUBE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidegate-cluster}
 # path may be at most 107 bytes long.
 KUBE_STATE=${KUBE_STATE:-/tmp/sidegate-cluster}
 
+# What clusters change of the machine itself, as the first of them found it, and a link to the folder of each: the last one to go puts it back.
+MACHINE_STATE=${MACHINE_STATE:-/run/sidegate-clusters}
+
 # The network namespace that the cluster lives in; empty: the machine's own.
 CLUSTER_NETNS=${CLUSTER_NETNS-sidegate-cluster}
 
@@ -85,6 +88,21 @@ running() {
   pid=$(cat "$KUBE_STATE/pid/$1" 2>/dev/null) && [ -n "$pid" ] || return 1
   exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || return 1
   [ "${exe% (deleted)}" = "$(readlink -f "$BIN/$1")" ]
+}
+
+# lines PATH VALUE of sysctls, for restore_sysctls.
+read_sysctls() {
+  local s f
+  for s in "$@"; do
+    f=/proc/sys/${s//.//}; [ ! -r "$f" ] || echo "$f $(cat "$f")"
+  done
+}
+# restore_sysctls FILE: nothing where there is none.
+restore_sysctls() {
+  local f v
+  [ -e "$1" ] || return 0
+  while read -r f v; do echo "$v" >"$f"; done <"$1"
+  rm -f "$1"
 }
 
 # enter_netns SCRIPT ARGS...: goes on in the cluster's own network namespace, made on first use: no port, bridge, rule or

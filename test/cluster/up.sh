@@ -168,15 +168,18 @@ kubeconfig "$KUBECONFIG_FILE" admin
 # ---------------------------------------------------------------- host set-up
 
 # Remember what is changed here or by the kubelet, for down.sh; only the first
-# time, so that a second up.sh does not save our own values.
-SYSCTLS="net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables
-         vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops
-         kernel.keys.root_maxkeys kernel.keys.root_maxbytes"
-if [ ! -e "$KUBE_STATE/sysctl.saved" ]; then
-  for s in $SYSCTLS; do
-    f=/proc/sys/${s//.//}; [ ! -r "$f" ] || echo "$f $(cat "$f")"
-  done >"$KUBE_STATE/sysctl.saved"
-fi
+# time, so that a second up.sh does not save our own values. Of the network
+# namespace each cluster by itself, of the machine the first cluster for all.
+[ -e "$KUBE_STATE/sysctl.saved" ] ||
+  read_sysctls net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables >"$KUBE_STATE/sysctl.saved"
+exec 8</run
+flock 8
+mkdir -p "$MACHINE_STATE"
+[ -e "$MACHINE_STATE/sysctl.saved" ] ||
+  read_sysctls vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops \
+    kernel.keys.root_maxkeys kernel.keys.root_maxbytes >"$MACHINE_STATE/sysctl.saved"
+ln -sfn "$KUBE_STATE" "$MACHINE_STATE/$CGROUP_NAME"
+exec 8<&-
 sysctl -qw net.ipv4.ip_forward=1
 # A reply from one pod to another stays on the bridge; without this it would
 # bypass conntrack and so reach the client with the pod's address instead of
@@ -267,7 +270,7 @@ TOML
 masq=false; [ "$POD_EGRESS" = closed ] || masq=true
 # portmap (hostPort) uses nftables so that no iptables binary is needed.
 put "$CONF/cni/10-bridge.conflist" <<JSON
-{"cniVersion": "1.0.0", "name": "sidegate-cluster", "plugins": [
+{"cniVersion": "1.0.0", "name": "$CGROUP_NAME", "plugins": [
   {"type": "bridge", "bridge": "$POD_BRIDGE", "isGateway": true, "hairpinMode": true, "ipMasq": $masq, "ipMasqBackend": "nftables",
    "ipam": {"type": "host-local", "dataDir": "$KUBE_STATE/cni", "ranges": [[{"subnet": "$POD_CIDR"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "backend": "nftables", "capabilities": {"portMappings": true}}]}

@@ -1,5 +1,6 @@
 import { request as httpsRequest } from 'node:https';
 import type { ClientRequest, ServerResponse } from 'node:http';
+import { connect } from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
@@ -176,6 +177,20 @@ describe('the record of what passes uninspected', () => {
     await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
   });
 
+  test('says that policy ended it also where a new guard would have to read the body', async () => {
+    const to = await begin();
+    const { answer } = await halfWay(to);
+    await to.setPolicy(
+      open(
+        to.issuer.url,
+        '  guards:\n  - { name: g, direction: Request, match: { detectors: [Secrets] }, action: Block }\n',
+      ),
+    );
+    expect((await answer).broken).toBe(true);
+    expect(await end()).toMatchObject({ outcome: 'ended', status: 206, code: 'policy_changed' });
+    await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
+  });
+
   test('says that policy refused it where the model had not answered yet, and the caller is told', async () => {
     const to = await begin();
     to.model.script = () => undefined;
@@ -241,6 +256,29 @@ describe('the record of what passes uninspected', () => {
     expect(await status).toBe(413);
     expect(await end()).toMatchObject({ outcome: 'refused', status: 413, code: 'body_too_large' });
     expect(to.model.seen).toEqual([]);
+  });
+
+  test('says at once that the rest of the body cannot be read', async () => {
+    const to = await begin();
+    const socket = connect({ host: '127.0.0.1', port: to.port, ca: to.ca, servername: 'localhost' });
+    socket.on('error', () => undefined);
+    let text = '';
+    socket.on('data', (piece: Buffer) => (text += piece.toString()));
+    socket.write(
+      `PUT /custom/thing HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${await to.token()}\r\n` +
+        'Content-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+    );
+    await until(() => to.sidecar.live === 1, 'it is let through');
+    socket.write('zz\r\n');
+    // Long before bodyTimeout, which is 30 s.
+    await until(
+      () => text.startsWith('HTTP/1.1 400 '),
+      () => text,
+      15_000,
+    );
+    expect(await end()).toMatchObject({ outcome: 'refused', status: 400, code: 'ambiguous_framing' });
+    await until(() => to.model.seen.every((one) => one.aborted), 'the model’s connection is cut');
+    socket.destroy();
   });
 
   test('says that the body did not come in time, and the model never has it whole', async () => {

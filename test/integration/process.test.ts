@@ -1,9 +1,22 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -64,21 +77,26 @@ interface Sidecar {
   stderr(): string;
 }
 
-function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Sidecar {
+/** @param stdout `unread`: a socket that nobody reads before the test does; or a descriptor. Default: read from the start. */
+function start(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  stdout?: 'unread' | number,
+): Sidecar {
   const child = spawn(process.execPath, [join(bundle, 'sidecar.js'), ...args], {
     cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', typeof stdout === 'number' ? stdout : 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...environment },
   });
-  const collect = (from: Readable): (() => string) => {
+  const collect = (from: Readable | null): (() => string) => {
     let text = '';
-    from.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+    from?.setEncoding('utf8').on('data', (piece: string) => (text += piece));
     return () => text;
   };
   const sidecar: Sidecar = {
     child,
     ended: new Promise((done) => child.on('close', (code, signal) => done({ code, signal }))),
-    stdout: collect(child.stdout),
+    stdout: collect(stdout === undefined ? child.stdout : null),
     stderr: collect(child.stderr),
   };
   running.push(sidecar);
@@ -90,7 +108,9 @@ interface Up extends Sidecar {
   readonly admin: number;
 }
 
-async function startUp(...more: string[]): Promise<Up> {
+const startUp = (...more: string[]): Promise<Up> => startUpOn(undefined, ...more);
+
+async function startUpOn(stdout: 'unread' | number | undefined, ...more: string[]): Promise<Up> {
   const flags = {
     policy: 'policy.yaml',
     upstream: model.url,
@@ -98,7 +118,7 @@ async function startUp(...more: string[]): Promise<Up> {
     admin: '127.0.0.1:0',
     data: 'data',
   };
-  const sidecar = start([...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...more]);
+  const sidecar = start([...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...more], {}, stdout);
   const ports = (): RegExpExecArray | null =>
     /"sidecar is up","listen":"127\.0\.0\.1:(\d+)","admin":"127\.0\.0\.1:(\d+)"/.exec(sidecar.stderr());
   const ended = sidecar.ended.then(() => true);
@@ -500,5 +520,56 @@ describe('a record that cannot be written', () => {
     expect((await admin(sidecar.admin, '/metrics')).text).toMatch(/^sidegate_audit_failures_total [1-9]/m);
     sidecar.child.kill('SIGTERM');
     expect(await sidecar.ended).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('a record whose reader stalls', () => {
+  /** Standard output as a shell and container runtimes have it, and as Node and systemd do. */
+  const outputs = {
+    'a pipe': (): { stdout: number; read: () => Readable } => {
+      const fifo = join(folder, 'stdout');
+      execFileSync('mkfifo', [fifo]);
+      const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+      return { stdout: openSync(fifo, constants.O_WRONLY), read: () => new Socket({ fd: reader, writable: false }) };
+    },
+    'a socket': () => ({ stdout: 'unread' as const, read: (child: ChildProcess) => child.stdout! }),
+  };
+
+  test.each(Object.keys(outputs) as (keyof typeof outputs)[])(
+    'on %s: requests are refused or counted, nothing else waits, and it goes on when it is read again',
+    async (kind) => {
+      const { stdout, read } = outputs[kind]();
+      const sidecar = await startUpOn(stdout);
+      if (typeof stdout === 'number') closeSync(stdout);
+      model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
+      const long = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello you '.repeat(1_000) }] });
+      let last: Answer | undefined;
+      await until(async () => (last = await post(sidecar.port, long)).status !== 200, 'the record is full', 60_000);
+      expect([last?.status, last?.text]).toEqual([503, expect.stringContaining('"code":"audit_unavailable"')]);
+      expect((await admin(sidecar.admin, '/healthz')).status).toBe(200);
+
+      const before = readFileSync(join(folder, 'policy.yaml'), 'utf8');
+      writeFileSync(join(folder, 'policy.yaml'), `${before}  audit: { onFailure: Allow }\n`);
+      await until(async () => (await post(sidecar.port, long)).status === 200, 'Allow is in force');
+      expect((await admin(sidecar.admin, '/metrics')).text).toMatch(/^sidegate_audit_failures_total [1-9]/m);
+
+      let text = '';
+      read(sidecar.child)
+        .setEncoding('utf8')
+        .on('data', (piece: string) => (text += piece));
+      const gap = /"type":"process","what":"gap","amount":[1-9]/;
+      await until(async () => (await post(sidecar.port, ask)).status === 200 && gap.test(text), 'the gap');
+      sidecar.child.kill('SIGTERM');
+      expect(await sidecar.ended).toEqual({ code: 0, signal: null });
+    },
+  );
+
+  test('does not keep SIGTERM from ending the process', async () => {
+    const sidecar = await startUpOn('unread');
+    const long = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello you '.repeat(1_000) }] });
+    await until(async () => (await post(sidecar.port, long)).status === 503, 'the record is full', 60_000);
+    sidecar.child.kill('SIGTERM');
+    await until(() => sidecar.child.exitCode !== null, 'the process has ended');
+    expect(sidecar.child.exitCode).toBe(0);
   });
 });

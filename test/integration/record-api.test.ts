@@ -110,6 +110,7 @@ const questions: Readonly<
   Record<string, { readonly path?: string; readonly token?: string; readonly body?: JsonValue }>
 > = {
   'POST /v1/search': { body: { user: 'ana', limit: 3 } },
+  'POST /v1/sessions': { body: { user: 'ana', limit: 3 } },
   'POST /v1/export': { body: { user: 'ana', since: 1 } },
   'GET /v1/sessions/{session}': { path: `/v1/sessions/${sessionId(1)}` },
   'GET /v1/sessions/{session}/proof': { path: `/v1/sessions/${sessionId(1)}/proof` },
@@ -177,6 +178,7 @@ describe('rights', () => {
     ['ml', 'POST', '/v1/search', { namespace: 'ml' }, 200],
     ['ml', 'POST', '/v1/search', {}, 403],
     ['ml', 'POST', '/v1/export', {}, 403],
+    ['ml', 'POST', '/v1/sessions', {}, 403],
     ['ml', 'GET', `/v1/sessions/${sessionId(1)}/proof`, undefined, 200],
     ['ml', 'GET', '/v1/log', undefined, 403],
     ['ml', 'GET', '/v1/holds', undefined, 403],

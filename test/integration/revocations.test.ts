@@ -120,6 +120,7 @@ describe('what it began ends', () => {
     model.on('upgrade', (_request, socket) => {
       opened++;
       socket.on('error', () => undefined);
+      socket.resume().on('end', () => socket.destroy());
       socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
     });
     await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));

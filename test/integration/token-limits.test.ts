@@ -104,6 +104,51 @@ describe('tokens of embeddings', () => {
   });
 });
 
+describe('tokens of routes that nobody described', () => {
+  const others = async (limits: string): Promise<World> => {
+    world = await startWorld({
+      policy: (issuer) => limited(limits, issuer).replace('ListModels]', 'ListModels, Other]'),
+    });
+    return world;
+  };
+  const bytes = { headers: { 'content-type': 'application/octet-stream' }, body: Buffer.alloc(400) };
+  const json =
+    (text: string): Script =>
+    (response) =>
+      response.setHeader('content-type', 'application/json').end(text);
+
+  test.each<[string, Script, (one: World) => Promise<{ status: number }>]>([
+    [
+      'by what the model says',
+      json('{"usage":{"input_tokens":400,"output_tokens":500}}'),
+      (one) => one.post('/v1/responses', {}),
+    ],
+    [
+      'else by a quarter of the bytes',
+      json(JSON.stringify({ text: 'é'.repeat(1_800) })),
+      (one) => one.post('/rerank', {}),
+    ],
+    [
+      'both ways where nobody reads them',
+      (response) => response.end(Buffer.alloc(3_200)),
+      (one) => one.call('PUT', '/audio', bytes),
+    ],
+  ])('are charged %s', async (_how, script, ask) => {
+    const one = await others('{ tokensPerMinute: 800 }');
+    one.model.script = script;
+    expect((await ask(one)).status).toBe(200);
+    await one.record();
+    expect((await ask(one)).status).toBe(429);
+    expect(one.model.seen).toHaveLength(1);
+  });
+
+  test('are nearly none where nearly nothing is said', async () => {
+    const one = await others('{ tokensPerMinute: 800 }');
+    one.model.script = json('{}');
+    for (let asked = 0; asked < 20; asked++) expect((await one.post('/v1/responses', {})).status).toBe(200);
+  });
+});
+
 describe('tokens of many prompts in one request', () => {
   const path = '/v1/completions';
 

@@ -173,6 +173,24 @@ spec:
     await echo.close();
   });
 
+  test('end when a policy would have to look into them, and go on where nothing of it concerns them', async () => {
+    const echo = await startEcho();
+    world = await startWorld({ policy: open, modelUrl: echo.url });
+    const socket = await join(world, await world.token());
+    const guard = (on: string): string =>
+      `  guards:\n  - { name: g, direction: Request, subjects: [{ group: ${on} }], match: { detectors: [Secrets] }, action: Block }\n`;
+    await world.setPolicy(open(world.issuer.url, guard('others')));
+    let echoed = '';
+    socket.on('data', (piece: Buffer) => (echoed += piece.toString()));
+    socket.write('still here');
+    await until(() => echoed === 'still here');
+    await world.setPolicy(open(world.issuer.url, guard('ml-eng')));
+    await until(() => socket.destroyed);
+    expect(await endOf(world)).toMatchObject({ outcome: 'ended', status: 101, code: 'policy_changed' });
+    await until(() => echo.open() === 0, 'the model’s connection is cut');
+    await echo.close();
+  });
+
   test('end with the token that was taken back, which the record says', async () => {
     const echo = await startEcho();
     const revocations = createRevocationList();
@@ -184,12 +202,28 @@ spec:
     await echo.close();
   });
 
+  test('are charged a quarter of their bytes, both ways, when they end', async () => {
+    const echo = await startEcho();
+    const limits = '    limits: { tokensPerMinute: 300 }\n';
+    world = await startWorld({ policy: (issuer) => open(issuer) + limits, modelUrl: echo.url });
+    const token = await world.token();
+    const socket = await join(world, token);
+    let echoed = 0;
+    socket.on('data', (piece: Buffer) => (echoed += piece.length));
+    socket.write('x'.repeat(700));
+    await until(() => echoed === 700, 'the echo');
+    socket.end();
+    await endOf(world);
+    expect(await handshake(world, token)).toMatch(/^HTTP\/1\.1 429 /);
+    await echo.close();
+  });
+
   test('end with the sidecar, which the record says', async () => {
     const echo = await startEcho();
     world = await startWorld({ policy: open, modelUrl: echo.url });
     await join(world, await world.token());
     await world.sidecar.drain(200);
-    expect(await endOf(world)).toMatchObject({ outcome: 'ended', status: 101, code: 'shutting_down' });
+    expect(await endOf(world)).toMatchObject({ outcome: 'failed', status: 101, code: 'shutting_down' });
     expect(await world.metrics()).toMatch(/^sidegate_aborted_total{by="shutdown"} 1$/m);
     await echo.close();
   });

@@ -68,7 +68,8 @@ export async function startPostgres(durable = false): Promise<PostgresServer> {
       await client.end();
     }
   };
-  const start = async (): Promise<void> => {
+  /** @returns what it said, where it did not come up */
+  const tryStart = async (): Promise<string | undefined> => {
     const started = spawn(
       join(programs, 'postgres'),
       ['-D', data, '-k', folder, '-h', '', ...settings.flatMap((setting) => ['-c', setting])],
@@ -82,7 +83,13 @@ export async function startPostgres(durable = false): Promise<PostgresServer> {
       () => `postgres: ${told}`,
       60_000,
     );
-    if (started.exitCode !== null) throw new Error(`postgres: ${told}`);
+    return started.exitCode === null ? undefined : told;
+  };
+  const start = async (): Promise<void> => {
+    let told: string | undefined;
+    // Processes of one that was killed hold its memory until they have noticed.
+    await until(async () => (told = await tryStart()) === undefined || !told.includes('still in use'), 'postgres');
+    if (told !== undefined) throw new Error(`postgres: ${told}`);
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const last = child;

@@ -57,9 +57,11 @@ const map = (name: string, data: Readonly<Record<string, string>>) => ({
 });
 const webhook = (failurePolicy = 'Fail', ca = pem) => ({
   metadata: { name: 'sidegate' },
-  webhooks: [
-    { name: 'pods.sidegate.dev', failurePolicy, clientConfig: { caBundle: Buffer.from(ca).toString('base64') } },
-  ],
+  webhooks: controlPlane.webhooks.map((name) => ({
+    name,
+    failurePolicy,
+    clientConfig: { caBundle: Buffer.from(ca).toString('base64') },
+  })),
 });
 const policy = (status: object, generation = 1) => ({
   metadata: { name: 'support', namespace: 'ml', generation },
@@ -187,7 +189,19 @@ describe('check', () => {
       'authority',
       /cannot be read/,
     ],
-    ['webhooks gone', { webhooks: all() }, 'fail', 'webhooks', /^0 webhook/],
+    ['webhooks gone', { webhooks: all() }, 'fail', 'webhooks', /^missing: inject.sidegate.dev/],
+    [
+      'one webhook gone',
+      {
+        webhooks: all({
+          ...webhook(),
+          webhooks: webhook().webhooks.filter(({ name }) => name !== 'services.sidegate.dev'),
+        }),
+      },
+      'fail',
+      'webhooks',
+      /^missing: services.sidegate.dev$/,
+    ],
     ['a webhook that fails open', { webhooks: all(webhook('Ignore'), webhook()) }, 'fail', 'webhooks', /not Fail/],
     [
       'a webhook without an authority',
@@ -213,7 +227,7 @@ describe('check', () => {
       { admissionPolicies: all(...well.admissionPolicies.items.slice(0, -2)) },
       'fail',
       'admission policies',
-      /missing: sidegate-cluster-secrets, sidegate-definitions/,
+      /missing: sidegate-definitions, sidegate-own-parameters/,
     ],
     [
       'options that the webhook cannot use',
@@ -433,7 +447,7 @@ describe('check', () => {
         clientConfig: { caBundle: Buffer.from(pem).toString('base64') },
       })),
     };
-    expect(notOk({ ...well, webhooks: all(webhook(), behind) })).toEqual([]);
+    expect(notOk({ ...well, webhooks: { items: [webhook(), behind], fault: undefined } })).toEqual([]);
   });
 
   test('pods that have ended or are ending, and Services by name, are not reproached', () => {

@@ -119,11 +119,11 @@ export function webhooks(picture: Picture): readonly Finding[] {
   if (found.fault !== undefined)
     return [fail('webhooks', found.fault, 'ask somebody who may read webhook configurations')];
   const hint = `helm upgrade puts them back; kubectl -n ${system} logs deployment/${controlPlane.webhook}`;
-  if (found.items.length < 2)
-    return [fail('webhooks', `${found.items.length} webhook configurations of Sidegate are there`, hint)];
   const all = found.items.flatMap(({ metadata, webhooks: list }) =>
     (list ?? []).map((one) => ({ ...one, name: `${metadata.name}/${one.name}` })),
   );
+  const missing = controlPlane.webhooks.filter((name) => !all.some((one) => one.name.endsWith(`/${name}`)));
+  if (missing.length > 0) return [fail('webhooks', `missing: ${some(missing)}`, hint)];
   const mayBeOpen: readonly string[] = controlPlane.openWebhooks;
   const open = all
     .filter(({ failurePolicy, name }) => failurePolicy !== 'Fail' && !mayBeOpen.includes(name.split('/')[1] ?? ''))

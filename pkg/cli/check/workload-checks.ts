@@ -156,7 +156,7 @@ export function governed({ pods, namespaces }: Picture): Finding {
     .map(({ metadata }) => metadata.name);
   return unlessAny('namespaces', unmarked, {
     ok: `${used.size} with governed pods, all marked`,
-    message: (names) => `not marked, so exec and port-forward are open: ${names}`,
+    message: (names) => `not marked, so the proxy verb of their Services is open: ${names}`,
     hint: `kubectl label namespace NAME ${governedLabel}=true; with governNamespaces Auto the controller does it`,
   });
 }

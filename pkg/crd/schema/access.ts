@@ -89,7 +89,7 @@ export const accessRule = {
         tokensPerMinute: {
           ...count,
           description:
-            'Tokens of prompts and answers of Chat, Completions and Embeddings, as the model reports them, else a quarter of the bytes. Reserved before the model is asked: a quarter of the bytes of the prompt, and the most output for each prompt and each of its answers. No other operation is counted: bound those by requests, in a rule of their own.',
+            'Tokens of prompts and answers of Chat, Completions, Embeddings and Other, as the model reports them, else a quarter of the bytes; of WebSockets and of what passes unread always these, both ways, when it ends. Reserved before the model is asked: a quarter of the bytes of the prompt, and the most output for each prompt and each of its answers. No other operation is counted.',
           'x-sidegate-default': 'unlimited',
           'x-sidegate-example': '200000',
         },

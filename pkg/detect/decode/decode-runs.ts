@@ -1,8 +1,8 @@
-import { printable } from './printable.ts';
+import { leastText } from './reading.ts';
+import { spelled, wholly } from './readings.ts';
 import { RunDecoder } from './run-decoder.ts';
 import type { RunKind } from './run-decoder.ts';
-import { spelledOut, surroundings } from './spelled-out.ts';
-import type { Spelled, SpelledKind } from './spelled-out.ts';
+import type { SpelledKind } from './spelled-out.ts';
 
 // Disguised text, decoded: base64 and hex runs (run-decoder.ts), URL escapes and other spelled-out characters (spelled-out.ts), at most two
 // levels deep in any combination.
@@ -10,9 +10,6 @@ import type { Spelled, SpelledKind } from './spelled-out.ts';
 // phases only where it gave less than half its size as text. Nothing is dropped for a total, or a decoy would hide what
 // follows it. Time is linear.
 // Limits: those of the two files; three levels; ciphers, compression, leet.
-
-/** Shorter pieces hold nothing that a detector finds. */
-const leastText = 6;
 
 export interface DecodedRun {
   /** Source range, UTF-16 units, of all of it. */
@@ -30,32 +27,21 @@ export interface DecodedRun {
 /** Collects units with their source ranges, and cuts them into runs. */
 class Collector {
   readonly runs: DecodedRun[] = [];
-  readonly #kind: RunKind | SpelledKind;
+  readonly #kind: RunKind;
   #parts: string[] = [];
   #starts: number[] = [];
   #ends: number[] = [];
 
-  constructor(kind: RunKind | SpelledKind) {
+  constructor(kind: RunKind) {
     this.#kind = kind;
   }
 
   character(code: number, start: number, end: number): void {
-    this.text(String.fromCodePoint(code), start, end);
-  }
-
-  text(text: string, start: number, end: number): void {
+    const text = String.fromCodePoint(code);
     this.#parts.push(text);
     for (let unit = 0; unit < text.length; unit += 1) {
       this.#starts.push(start);
       this.#ends.push(end);
-    }
-  }
-
-  /** What is no printable text cuts. */
-  decoded({ text, start, end }: Spelled): void {
-    for (const part of text) {
-      if (printable(part.codePointAt(0) ?? 0)) this.text(part, start, end);
-      else this.gap();
     }
   }
 
@@ -108,52 +94,21 @@ function hex(text: string): DecodedRun[] {
   return hexPairs.test(text) ? runs(text, 0, text.length, 'hex', 0) : [];
 }
 
-function spelled(text: string, kind: SpelledKind): DecodedRun[] {
-  const collector = new Collector(kind);
-  const found = spelledOut(text, kind);
-  let past = 0; // everything before is given or skipped
-  for (const [index, one] of found.entries()) {
-    const begin = before(text, one.start, past);
-    if (index > 0 && begin > past) collector.gap();
-    plain(collector, text, begin, one.start);
-    collector.decoded(one);
-    past = after(text, one.end, found[index + 1]?.start ?? text.length);
-    plain(collector, text, one.end, past);
-  }
-  collector.gap();
-  return collector.runs;
-}
-
-/** Where the surroundings of what stands at `start` begin, on its line and not before `least`. */
-function before(text: string, start: number, least: number): number {
-  const first = Math.max(least, start - surroundings);
-  let at = start;
-  while (at > first && text.charCodeAt(at - 1) !== 0x0a) at -= 1;
-  return at;
-}
-
-/** Where the surroundings of what ends at `end` end. */
-function after(text: string, end: number, most: number): number {
-  const last = Math.min(most, end + surroundings);
-  let at = end;
-  while (at < last && text.charCodeAt(at) !== 0x0a) at += 1;
-  return at;
-}
-
-function plain(collector: Collector, text: string, from: number, to: number): void {
-  for (let at = from; at < to; at += 1) collector.text(text.charAt(at), at, at + 1);
-}
-
-/**
- * Characters spelled out in a text, each with its surroundings, across spaces; one level. What decodeRuns gives as well, without
- * its search for base64 and hex: a text without an escape costs a search for three characters.
- */
-export function spelledRuns(text: string): readonly DecodedRun[] {
-  return [...spelled(text, 'url'), ...spelled(text, 'escape')];
+function spelledRuns(text: string, kind: SpelledKind): readonly DecodedRun[] {
+  return wholly(spelled(text, kind)).map((reading) => {
+    const { text: read, start, end } = reading;
+    const map = new Uint32Array(read.length);
+    const mapEnd = new Uint32Array(read.length);
+    for (let at = 0; at < read.length; at += 1) {
+      map[at] = reading.startOf(at);
+      mapEnd[at] = reading.endOf(at);
+    }
+    return { start, end, kind, text: read, map, mapEnd };
+  });
 }
 
 function level(text: string): DecodedRun[] {
-  return [...base64(text), ...hex(text), ...spelledRuns(text)];
+  return [...base64(text), ...hex(text), ...spelledRuns(text, 'url'), ...spelledRuns(text, 'escape')];
 }
 
 /** The second level's offsets, put through the first's. */

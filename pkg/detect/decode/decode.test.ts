@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { RunDecoder, decodeRuns, leastRun, spelledRuns } from './index.ts';
+import { RunDecoder, decodeRuns, leastRun, otherReadings, wholly } from './index.ts';
 import type { DecodedRun, RunKind } from './index.ts';
 import { cpuMs } from '../../../test/support/cost.ts';
 
@@ -8,6 +8,7 @@ const b64 = (text: string): string => Buffer.from(text).toString('base64');
 const b64url = (text: string): string => Buffer.from(text).toString('base64url');
 const hex = (text: string): string => Buffer.from(text).toString('hex');
 const texts = (text: string): string[] => decodeRuns(text).map((run) => run.text);
+const readings = (text: string): string[] => wholly(otherReadings(text))?.map((one) => one.text) ?? [];
 
 /** Source text of the groups of the first `part` in a run. */
 function sourceOf(text: string, run: DecodedRun, part: string): string {
@@ -58,12 +59,9 @@ describe('decodeRuns', () => {
   });
 
   test('reads escapes alone, also in a short word and across spaces', () => {
-    expect(spelledRuns('\\u0070roject falcon').map((run) => run.text)).toEqual(['project falcon']);
-    expect(spelledRuns('\\x70roject %66alcon').map((run) => run.text)).toEqual([
-      '\\x70roject falcon',
-      'project %66alcon',
-    ]);
-    expect(spelledRuns(`project falcon ${b64('the password is hunter22')}`)).toEqual([]);
+    expect(readings('\\u0070roject falcon')).toEqual(['project falcon']);
+    expect(readings('\\x70roject %66alcon')).toEqual(['\\x70roject falcon', 'project %66alcon']);
+    expect(readings(`project falcon ${b64('the password is hunter22')}`)).toEqual([]);
   });
 
   test('reads two levels, and not three', () => {

@@ -1,10 +1,11 @@
 import type { JsonNode } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { Operation } from '../../core/index.ts';
-import type { AnswerView, FrameView, Usage } from '../dialect.ts';
+import type { AnswerView, FrameView } from '../dialect.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import { completionAnswer, completionFrame, embeddingsAnswer, modelsAnswer } from './answer-shape.ts';
+import { usageOf } from '../usage.ts';
 
 /**
  * Answers and stream frames of OpenAI's operations. Promise: every string is in exactly one list (see {@link Reader}); a success of
@@ -97,22 +98,6 @@ function isNamed(call: JsonNode, input: string): boolean {
 /** An answer that does not say how it ended may have been cut. */
 function answerEnds(choices: JsonNode | undefined): readonly End[] {
   return choices?.items.map((choice, at): End => ({ prefix: prefixOf(at), end: endOf(choice) ?? 'cut' })) ?? noEnds;
-}
-
-function wholeNumber(node: JsonNode | undefined): number | undefined {
-  const value = node?.number;
-  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
-}
-
-/** Servers of embeddings may say `total_tokens` alone. */
-function usageOf(root: JsonNode): Usage | undefined {
-  const usage = root.get('usage');
-  if (usage?.kind !== 'object') return undefined;
-  const output = wholeNumber(usage.get('completion_tokens'));
-  const input = wholeNumber(usage.get('prompt_tokens'));
-  if (input !== undefined || output !== undefined) return { input: input ?? 0, output: output ?? 0 };
-  const total = wholeNumber(usage.get('total_tokens'));
-  return total === undefined ? undefined : { input: total, output: 0 };
 }
 
 function isError(root: JsonNode): boolean {

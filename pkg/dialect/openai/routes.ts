@@ -30,7 +30,7 @@ for (const prefix of prefixes) {
 
 const pages = prefixes.map((prefix) => `${prefix}/models/`);
 
-/** Segments that a model's name may have: `org/name`, plain or with its slash encoded. */
+/** Segments that a model's name may have: `org/name`. A path whose slash is encoded was refused before. */
 const segment = /^(?!\.{1,2}$)[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,191}$/;
 
 /** Undefined: no model's name, so no model's page. More than one slash could be another route of the server's. */

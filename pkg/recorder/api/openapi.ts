@@ -112,6 +112,15 @@ const operations: Readonly<Record<string, Operation>> = {
       unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
     }),
   },
+  'POST /v1/sessions': {
+    summary: 'As a search, with the lines of each session; at most 50 in a page.',
+    body: ref('Question'),
+    answer: object({
+      sessions: list(object({ session: ref('Session'), lines })),
+      cursor: textOrNull,
+      unsearched: whole,
+    }),
+  },
   'POST /v1/export': {
     summary: 'Every session that is found, with its lines. `limit` counts for nothing.',
     body: ref('Question'),

@@ -8,6 +8,8 @@ import type { Question, Route } from './question.ts';
 
 /** Blocks of one session that a proof holds: its lines may be spread over many. */
 const mostBlocks = 64;
+/** Sessions of one page that has their lines. */
+const mostWithLines = 50;
 /** Sessions that an export finds at once. */
 const exportPage = 200;
 
@@ -31,15 +33,19 @@ export function sessionRoutes(
     throw new Refusal(404, 'not_found', 'there is no such session');
   };
 
+  const linesOf = async (session: string): Promise<string[]> => {
+    const lines: string[] = [];
+    for await (const line of store.sessionLines(session)) lines.push(line);
+    return lines;
+  };
+
   /** Every session that is found, with its lines, page by page. */
   const exported = async function* (query: SessionQuery): AsyncIterable<JsonValue> {
     let { cursor } = query;
     do {
       const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
       for (const session of page.sessions) {
-        const lines: string[] = [];
-        for await (const line of store.sessionLines(session.session)) lines.push(line);
-        yield { session: session as unknown as JsonValue, lines };
+        yield { session: session as unknown as JsonValue, lines: await linesOf(session.session) };
       }
       ({ cursor } = page);
     } while (cursor !== undefined);
@@ -59,6 +65,30 @@ export function sessionRoutes(
     },
     {
       method: 'POST',
+      path: '/v1/sessions',
+      async answer({ body, allow, note }) {
+        const query = readQuery(body);
+        await allow(query.namespace);
+        await note('sessions', JSON.stringify(body));
+        const {
+          sessions,
+          cursor,
+          unsearched = 0,
+        } = await store.search({
+          ...query,
+          limit: Math.min(query.limit, mostWithLines),
+        });
+        const withLines = await Promise.all(
+          sessions.map(async (session) => ({
+            session: session as unknown as JsonValue,
+            lines: await linesOf(session.session),
+          })),
+        );
+        return { sessions: withLines, cursor: cursor ?? null, unsearched };
+      },
+    },
+    {
+      method: 'POST',
       path: '/v1/export',
       async answer({ body, allow, note }) {
         const query = readQuery(body);
@@ -73,9 +103,7 @@ export function sessionRoutes(
       async answer(question) {
         const sessions = await find(question);
         await question.note('session', question.part);
-        const lines: string[] = [];
-        for await (const line of store.sessionLines(question.part)) lines.push(line);
-        return { sessions: sessions as unknown as JsonValue, lines };
+        return { sessions: sessions as unknown as JsonValue, lines: await linesOf(question.part) };
       },
     },
     {

@@ -1,13 +1,31 @@
 import { connect } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
 import { spread } from '../statistics.ts';
-import { agentFor, chatPath, headersFor, send, verify } from './request.ts';
+import { agentFor, chatPath, expectedAnswer, headersFor, send, verify } from './request.ts';
 import type { ClosedJob, ClosedResult } from './jobs.ts';
 
-/** So many answers are read and checked; of the others only the status and that they end. */
-const checked = 50;
+/** So many answers are compared whole; of the others the status and the length. */
+const compared = 50;
 
-type Once = (done: (error: Error | undefined, status: number, text: string) => void, keep: boolean) => void;
+/** `text` is undefined where it was not to be kept. */
+interface Answer {
+  readonly status: number;
+  readonly length: number;
+  readonly text: string | undefined;
+}
+type Once = (done: (answer: Answer | Error) => void, keep: boolean) => void;
+
+/** Counts what comes, and keeps it where it is asked to. */
+function reader(keep: boolean): { take(chunk: Buffer): void; answer(status: number): Answer } {
+  let [text, length] = ['', 0];
+  return {
+    take(chunk) {
+      length += chunk.length;
+      if (keep) text += chunk.toString('latin1');
+    },
+    answer: (status) => ({ status, length, text: keep ? text : undefined }),
+  };
+}
 
 function http1(job: ClosedJob): { once: Once; close: () => void } {
   const { target, body } = job;
@@ -21,13 +39,12 @@ function http1(job: ClosedJob): { once: Once; close: () => void } {
         body,
         headers,
         (response) => {
-          let text = '';
-          if (keep) response.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
-          else response.resume();
-          response.on('end', () => done(undefined, response.statusCode ?? 0, text));
-          response.on('error', (error) => done(error, 0, ''));
+          const { take, answer } = reader(keep);
+          response.on('data', take);
+          response.on('end', () => done(answer(response.statusCode ?? 0)));
+          response.on('error', done);
         },
-        (error) => done(error, 0, ''),
+        done,
       );
     },
     close: () => agent.destroy(),
@@ -47,15 +64,13 @@ function http2(job: ClosedJob): { once: Once; close: () => void } {
   return {
     once(done, keep) {
       const stream = sessions[next++ % sessions.length]?.request(headers);
-      if (stream === undefined) return done(new Error('no session'), 0, '');
+      if (stream === undefined) return done(new Error('no session'));
       let status = 0;
-      let text = '';
+      const { take, answer } = reader(keep);
       stream.on('response', (head) => (status = head[':status'] ?? 0));
-      stream.on('data', (chunk: Buffer) => {
-        if (keep) text += chunk.toString('latin1');
-      });
-      stream.on('end', () => done(undefined, status, text));
-      stream.on('error', (error) => done(error, 0, ''));
+      stream.on('data', take);
+      stream.on('end', () => done(answer(status)));
+      stream.on('error', done);
       stream.end(body);
     },
     close: () => sessions.forEach((session) => session.destroy()),
@@ -64,6 +79,7 @@ function http2(job: ClosedJob): { once: Once; close: () => void } {
 
 export function closed(job: ClosedJob): Promise<ClosedResult> {
   const { once, close } = job.protocol === 'h2' ? http2(job) : http1(job);
+  const expected = expectedAnswer(job.answer);
   const latencies = new Float64Array(job.requests);
   const begun = performance.now();
   return new Promise<ClosedResult>((resolve, reject) => {
@@ -79,19 +95,21 @@ export function closed(job: ClosedJob): Promise<ClosedResult> {
       }
       const at = started++;
       const from = performance.now();
-      once((error, status, text) => {
+      once((answer) => {
         latencies[at] = performance.now() - from;
         try {
-          if (error !== undefined) throw error;
-          if (status !== 200) throw new Error(`status ${status}: ${text.slice(0, 300)}`);
-          if (at < checked) verify(text, job.check);
+          if (answer instanceof Error) throw answer;
+          const { status, length, text } = answer;
+          if (status !== 200) throw new Error(`status ${status}: ${text?.slice(0, 300)}`);
+          if (text !== undefined) verify(text, expected);
+          if (length !== expected.length) throw new Error(`an answer has ${length} bytes, not ${expected.length}`);
         } catch (fault) {
           reject(fault as Error);
           return;
         }
         ended++;
         next();
-      }, at < checked);
+      }, at < compared);
     };
     for (let n = 0; n < job.connections; n++) next();
   }).finally(close);

@@ -8,10 +8,13 @@ export interface Target {
   readonly token: string | undefined;
 }
 
-/** What an answer must and must not hold, looked at in the first answers of a job; all must be 200. */
-export interface Check {
-  readonly holds: string;
-  readonly lacks: string | undefined;
+/**
+ * What the answers to a job must be: all 200 and of the length of the model's answer of so many bytes, or of what an exact mask leaves of it;
+ * the first of them byte for byte.
+ */
+export interface Expected {
+  readonly bytes: number;
+  readonly masked: boolean;
 }
 
 /** Requests over so many connections, each as soon as the last is answered, until there were so many or the time is up. */
@@ -23,7 +26,7 @@ export interface ClosedJob {
   readonly requests: number;
   readonly seconds: number;
   readonly body: string;
-  readonly check: Check;
+  readonly answer: Expected;
 }
 export interface ClosedResult {
   readonly requests: number;
@@ -38,6 +41,8 @@ export interface PacedJob {
   readonly perSecond: number;
   readonly seconds: number;
   readonly body: string;
+  /** One for each target. */
+  readonly answers: readonly Expected[];
 }
 export interface PacedResult {
   readonly latencies: readonly Spread[];
@@ -66,7 +71,7 @@ export interface StreamsJob {
   readonly events: number;
   readonly valueEvery: number;
   readonly masked: boolean;
-  /** For each frame the index of the write whose text decided it, as `decided` of a slow run tells. Undefined: its own. */
+  /** For each frame the index of the write whose text decides it (oracle.ts). Undefined: its own. */
   readonly decidedBy: readonly number[] | undefined;
 }
 export interface StreamsResult {
@@ -74,11 +79,6 @@ export interface StreamsResult {
   readonly latency: Spread;
   /** From the write that decided a frame to its read, each frame. */
   readonly lag: Spread;
-  /**
-   * For each frame the newest write before it was read, the earliest of all streams. Where writes are further apart than a frame is on its
-   * way, this is the write that decided it.
-   */
-  readonly decided: readonly number[];
   /** Characters that the model has written and the caller has not, when the model writes again. */
   readonly held: Spread;
   readonly exact: number;
@@ -96,6 +96,7 @@ export interface ConnectsJob {
   readonly count: number;
   readonly concurrency: number;
   readonly body: string;
+  readonly answer: Expected;
 }
 export interface ConnectsResult {
   readonly latency: Spread;
@@ -107,7 +108,9 @@ export interface BesideJob {
   readonly target: Target;
   readonly bigBody: string | undefined;
   readonly bigs: number;
+  readonly bigAnswer: Expected;
   readonly smallBody: string;
+  readonly smallAnswer: Expected;
   readonly everyMs: number;
   /** How long where there is nothing big. */
   readonly seconds: number;

@@ -1,11 +1,12 @@
 import { spread } from '../statistics.ts';
-import { agentFor, ask } from './request.ts';
+import { agentFor, ask, expectedAnswer, verify } from './request.ts';
 import type { BesideJob, BesideResult, ConnectsJob, ConnectsResult, PacedJob, PacedResult } from './jobs.ts';
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
 export async function paced(job: PacedJob): Promise<PacedResult> {
   const agents = job.targets.map((target) => agentFor(target, 4));
+  const expected = job.answers.map(expectedAnswer);
   const latencies = job.targets.map((): number[] => []);
   const warm = 10;
   const total = job.perSecond * job.seconds;
@@ -19,8 +20,9 @@ export async function paced(job: PacedJob): Promise<PacedResult> {
       if (agent === undefined) continue;
       const from = performance.now();
       open.push(
-        ask(target, agent, job.body).then(() => {
+        ask(target, agent, job.body).then((text) => {
           if (n >= warm) latencies[at]?.push(performance.now() - from);
+          verify(text, expected[at] ?? '');
         }),
       );
     }
@@ -31,14 +33,16 @@ export async function paced(job: PacedJob): Promise<PacedResult> {
 }
 
 export async function connects(job: ConnectsJob): Promise<ConnectsResult> {
+  const expected = expectedAnswer(job.answer);
   const latencies: number[] = [];
   let left = job.count;
   const worker = async (): Promise<void> => {
     while (left-- > 0) {
       const agent = agentFor(job.target, 0);
       const from = performance.now();
-      await ask(job.target, agent, job.body);
+      const text = await ask(job.target, agent, job.body);
       latencies.push(performance.now() - from);
+      verify(text, expected);
       agent.destroy();
     }
   };
@@ -49,6 +53,7 @@ export async function connects(job: ConnectsJob): Promise<ConnectsResult> {
 export async function beside(job: BesideJob): Promise<BesideResult> {
   const bigAgent = agentFor(job.target, 1);
   const smallAgent = agentFor(job.target, 8);
+  const [bigAnswer, smallAnswer] = [expectedAnswer(job.bigAnswer), expectedAnswer(job.smallAnswer)];
   const big: number[] = [];
   const small: number[] = [];
   let busy = true;
@@ -58,8 +63,9 @@ export async function beside(job: BesideJob): Promise<BesideResult> {
     else
       for (let n = 0; n < job.bigs; n++) {
         const from = performance.now();
-        await ask(job.target, bigAgent, body);
+        const text = await ask(job.target, bigAgent, body);
         big.push(performance.now() - from);
+        verify(text, bigAnswer);
       }
     busy = false;
   };
@@ -69,7 +75,12 @@ export async function beside(job: BesideJob): Promise<BesideResult> {
     for (let n = 0; busy; n++) {
       await wait(begun + n * job.everyMs - performance.now());
       const from = performance.now();
-      open.push(ask(job.target, smallAgent, job.smallBody).then(() => void small.push(performance.now() - from)));
+      open.push(
+        ask(job.target, smallAgent, job.smallBody).then((text) => {
+          small.push(performance.now() - from);
+          verify(text, smallAnswer);
+        }),
+      );
     }
     await Promise.all(open);
   };

@@ -1,7 +1,8 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { Check, Target } from './jobs.ts';
+import { makeJson } from '../texts.ts';
+import type { Expected, Target } from './jobs.ts';
 
 /** HTTP/1.1 requests to a target, over connections that are kept or not. */
 
@@ -51,7 +52,7 @@ export function send(
   return call;
 }
 
-/** One request; resolves with its whole text. */
+/** One request; resolves with the whole text of its answer, which must be 200. */
 export function ask(target: Target, agent: Agent, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
     send(
@@ -74,7 +75,18 @@ export function ask(target: Target, agent: Agent, body: string): Promise<string>
   });
 }
 
-export function verify(text: string, { holds, lacks }: Check): void {
-  if (!text.includes(holds)) throw new Error(`an answer lacks ${holds}: ${text.slice(0, 300)}`);
-  if (lacks !== undefined && text.includes(lacks)) throw new Error(`an answer holds ${lacks}`);
+/** The whole text that an answer must have. */
+export function expectedAnswer({ bytes, masked }: Expected): string {
+  const { body, maskedBody } = makeJson(bytes);
+  return masked ? maskedBody : body;
+}
+
+/** @throws Error where an answer is not, byte for byte, what it must be. */
+export function verify(text: string, expected: string): void {
+  if (text === expected) return;
+  let at = 0;
+  while (text[at] === expected[at]) at++;
+  throw new Error(
+    `an answer of ${text.length} bytes is another from byte ${at} on: ${text.slice(at, at + 200)} for ${expected.slice(at, at + 200)}`,
+  );
 }

@@ -103,15 +103,6 @@ export async function firsts(job: FirstsJob): Promise<FirstsResult> {
   return { frame: frame.map(spread), text: text.map(spread) };
 }
 
-/** For each frame the newest write before it was read. */
-function newestWrites({ written, read }: Seen): number[] {
-  let newest = 0;
-  return read.map((now) => {
-    while (newest + 1 < written.length && (written[newest + 1] ?? 0) <= now) newest++;
-    return newest;
-  });
-}
-
 /** At each write: how many characters of the earlier writes had not been read yet. `lengths` are those of the model's frames. */
 function heldBack({ written, read }: Seen, lengths: readonly number[]): number[] {
   const all: number[] = [];
@@ -147,19 +138,16 @@ export async function streams(job: StreamsJob): Promise<StreamsResult> {
   const latency: number[] = [];
   const lag: number[] = [];
   const held: number[] = [];
-  const decided = lengths.map(() => Number.POSITIVE_INFINITY);
   let wrong = settled.length - all.length;
   for (const seen of all) {
     if (seen.text !== wanted || seen.written.length !== lengths.length) wrong++;
     seen.read.forEach((now, at) => latency.push((now - (seen.written[at] ?? 0)) / 1000));
     seen.read.forEach((now, at) => lag.push((now - (seen.written[job.decidedBy?.[at] ?? at] ?? 0)) / 1000));
-    newestWrites(seen).forEach((write, at) => (decided[at] = Math.min(decided[at] ?? write, write)));
     for (const one of heldBack(seen, lengths)) held.push(one);
   }
   return {
     latency: spread(latency),
     lag: spread(lag),
-    decided,
     held: spread(held),
     exact: settled.length - wrong,
     failure: failure === undefined ? undefined : String(failure.reason),

@@ -453,6 +453,19 @@ describe('bodies', () => {
     await until(() => budget.used === 0);
   });
 
+  test('a body of a peer that has gone is not waited for', async () => {
+    const served = await start({ handle: () => undefined });
+    const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca });
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nabc');
+    await until(() => served.exchanges.length === 1);
+    const gone = new Promise((resolve) => served.exchanges[0]!.onClose(resolve));
+    socket.destroy();
+    await gone;
+    await expect(served.exchanges[0]!.readBody({ maxBytes: 99_999, timeoutMs: 60_000 })).rejects.toMatchObject({
+      code: 'malformed_http',
+    });
+  });
+
   test('a peer that goes away in the middle rejects the body and gives its bytes back', async () => {
     const budget = new BodyBudget(100_000);
     const codes: string[] = [];

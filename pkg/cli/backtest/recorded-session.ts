@@ -1,0 +1,125 @@
+import { parseJson } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
+import { operations } from '../../core/index.ts';
+import type { Operation } from '../../core/index.ts';
+
+/** What the record says of a session, as far as a policy could have decided on it. */
+export interface RecordedSession {
+  readonly id: string;
+  readonly time: string;
+  /** Undefined: nobody was proven. */
+  readonly caller:
+    | {
+        readonly provider: string;
+        readonly issuer: string;
+        readonly subject: string;
+        readonly groups: readonly string[];
+      }
+    | undefined;
+  readonly operation: Operation;
+  readonly model: string | undefined;
+  readonly path: string;
+  /** Texts in the order of the record; joined lane by lane. */
+  readonly request: readonly string[];
+  readonly answer: readonly string[];
+  /** Bytes of the request. */
+  readonly bytes: number;
+  readonly acts: readonly RecordedAct[];
+  readonly outcome: string;
+  readonly code: string | undefined;
+  /** Some of its text may have been replaced when it was recorded. */
+  readonly masked: boolean;
+}
+
+export interface RecordedAct {
+  readonly rule: string;
+  readonly act: string;
+  readonly by: readonly string[];
+}
+
+/** How replacements look, but for constants: `[label]`, `[label:1f3a]`, `****1111`. */
+const replaced = /\[[a-z0-9][\w .-]{0,62}(?::[0-9a-f]+)?\]|\*{3}/i;
+
+const textAt = (root: JsonNode | undefined, key: string): string => root?.get(key)?.string ?? '';
+
+class Texts {
+  readonly #lanes = new Map<string, string>();
+  masked = false;
+
+  /** @param opened what was masked is in it */
+  add(item: JsonNode, opened: boolean): void {
+    const lane = textAt(item, 'lane');
+    const text = textAt(item, 'text');
+    if (item.get('sealed') !== undefined || (!opened && replaced.test(text))) this.masked = true;
+    this.#lanes.set(lane, (this.#lanes.get(lane) ?? '') + text);
+  }
+
+  get all(): readonly string[] {
+    return [...this.#lanes.values()].filter((text) => text !== '');
+  }
+}
+
+function actsOf(end: JsonNode): readonly RecordedAct[] {
+  return (end.get('rules')?.items ?? []).map((act) => ({
+    rule: textAt(act, 'rule'),
+    act: textAt(act, 'act'),
+    by: (act.get('by')?.items ?? []).map((one) => one.string ?? ''),
+  }));
+}
+
+function callerOf(start: JsonNode): RecordedSession['caller'] {
+  const caller = start.get('caller');
+  if (caller?.kind !== 'object') return undefined;
+  return {
+    provider: textAt(caller, 'provider'),
+    issuer: textAt(caller, 'issuer'),
+    subject: textAt(caller, 'subject'),
+    groups: (caller.get('groups')?.items ?? []).map((one) => one.string ?? ''),
+  };
+}
+
+/**
+ * @param opened the lines were unsealed: what was masked is in them
+ * @returns undefined where the start or the end is not there
+ * @throws JsonError
+ */
+export function recordedSession(lines: readonly string[], opened: boolean): RecordedSession | undefined {
+  const request = new Texts();
+  const answer = new Texts();
+  let start: JsonNode | undefined;
+  let end: JsonNode | undefined;
+  for (const line of lines) {
+    const root = parseJson(line, { loneSurrogates: true });
+    switch (root.get('type')?.string) {
+      case 'start':
+        start = root;
+        for (const item of root.get('request')?.items ?? []) request.add(item, opened);
+        break;
+      case 'segment':
+        (textAt(root, 'direction') === 'request' ? request : answer).add(root, opened);
+        break;
+      case 'end':
+        end = root;
+        break;
+      default:
+    }
+  }
+  if (start === undefined || end === undefined) return undefined;
+  const acts = actsOf(end);
+  const operation = operations.find((one) => one === textAt(start, 'operation')) ?? 'Other';
+  return {
+    id: textAt(start, 'session'),
+    time: textAt(start, 'time'),
+    caller: callerOf(start),
+    operation,
+    model: start.get('model')?.string,
+    path: textAt(start, 'path'),
+    request: request.all,
+    answer: answer.all,
+    bytes: end.get('bytesIn')?.number ?? 0,
+    acts,
+    outcome: textAt(end, 'outcome'),
+    code: end.get('code')?.string,
+    masked: request.masked || answer.masked || (!opened && acts.some((act) => act.act === 'masked')),
+  };
+}

@@ -1,0 +1,164 @@
+import { changes } from './compare.ts';
+import type { Change, Comparison } from './compare.ts';
+
+/** What would be otherwise, counted. */
+export interface BacktestReport {
+  /** Sessions that were decided again. */
+  readonly sessions: number;
+  readonly unchanged: number;
+  readonly changes: Readonly<Record<Change, number>>;
+  /** Most frequent first. Of `allowed`, `unmasked` and `unknown` the rule that had acted; else the one that would. */
+  readonly rules: readonly { readonly change: Change; readonly rule: string; readonly sessions: number }[];
+  readonly callers: readonly { readonly change: Change; readonly caller: string; readonly sessions: number }[];
+  readonly examples: readonly BacktestExample[];
+  readonly cannotKnow: CannotKnow;
+}
+
+export interface BacktestExample {
+  readonly change: Change;
+  readonly session: string;
+  readonly time: string;
+  readonly caller: string;
+  readonly model: string;
+  readonly was: string;
+  readonly would: string;
+  /** Of the request as it is recorded; none where texts were unsealed. */
+  readonly text: string;
+}
+
+/** Sessions of which the record does not say enough. */
+export interface CannotKnow {
+  /** Decided on text of which something was, or may have been, masked: rules could have found more in them. */
+  readonly masked: number;
+  /** Without any text: refused before it was read, recorded without content, or there was none. */
+  readonly withoutText: number;
+  /** Refused by a limit, which depends on when and how many: not decided again. */
+  readonly limited: number;
+  /** Not ended, or their start or end was not there. */
+  readonly open: number;
+  /** Of another namespace than the policies. */
+  readonly elsewhere: number;
+}
+
+const strict: ReadonlySet<Change> = new Set(['blocked', 'held', 'masked']);
+const longestText = 80;
+
+/** Adds up comparisons. */
+export class Tally {
+  #sessions = 0;
+  #unchanged = 0;
+  readonly #changes: Record<Change, number> = { blocked: 0, held: 0, masked: 0, allowed: 0, unmasked: 0, unknown: 0 };
+  readonly #rules = new Map<string, number>();
+  readonly #callers = new Map<string, number>();
+  readonly #examples: BacktestExample[] = [];
+  readonly #perChange: number;
+  readonly #withText: boolean;
+  readonly cannotKnow = { masked: 0, withoutText: 0, limited: 0, open: 0, elsewhere: 0 };
+
+  /** @param perChange examples of each kind; @param withText false: they show no text, since it is not masked */
+  constructor(perChange: number, withText: boolean) {
+    this.#perChange = perChange;
+    this.#withText = withText;
+  }
+
+  add({ session, was, would, change }: Comparison): void {
+    this.#sessions += 1;
+    if (session.request.length + session.answer.length === 0) this.cannotKnow.withoutText += 1;
+    else if (session.masked) this.cannotKnow.masked += 1;
+    if (change === undefined) {
+      this.#unchanged += 1;
+      return;
+    }
+    this.#changes[change] += 1;
+    const caller = session.caller?.subject ?? 'nobody known';
+    const { rules } = strict.has(change) ? would : was;
+    for (const rule of new Set(rules.map((one) => one.rule))) count(this.#rules, change, rule);
+    count(this.#callers, change, caller);
+    if (this.#examples.filter((one) => one.change === change).length >= this.#perChange) return;
+    this.#examples.push({
+      change,
+      session: session.id,
+      time: session.time,
+      caller,
+      model: session.model ?? '',
+      was: words(was),
+      would: words(would),
+      text: this.#withText ? (session.request[0] ?? '').slice(0, longestText).toWellFormed() : '',
+    });
+  }
+
+  report(): BacktestReport {
+    const list = <K extends 'rule' | 'caller'>(counts: ReadonlyMap<string, number>, key: K) =>
+      [...counts]
+        .map(([name, sessions]) => {
+          const at = name.indexOf(' ');
+          return { change: name.slice(0, at) as Change, [key]: name.slice(at + 1), sessions };
+        })
+        .sort((a, b) => changes.indexOf(a.change) - changes.indexOf(b.change) || b.sessions - a.sessions) as {
+        readonly change: Change;
+        readonly rule: string;
+        readonly caller: string;
+        readonly sessions: number;
+      }[];
+    return {
+      sessions: this.#sessions,
+      unchanged: this.#unchanged,
+      changes: this.#changes,
+      rules: list(this.#rules, 'rule'),
+      callers: list(this.#callers, 'caller'),
+      examples: this.#examples,
+      cannotKnow: this.cannotKnow,
+    };
+  }
+}
+
+function count(counts: Map<string, number>, change: Change, name: string): void {
+  const key = `${change} ${name}`;
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function words({ fate, rules }: Comparison['was']): string {
+  const by = rules.map((one) => `${one.rule}${one.by.length === 0 ? '' : ` (${one.by.join(', ')})`}`);
+  return by.length === 0 ? fate : `${fate} by ${[...new Set(by)].join(', ')}`;
+}
+
+const meaning: Readonly<Record<Change, string>> = {
+  blocked: 'newly refused',
+  held: 'newly held for an approval',
+  masked: 'newly masked',
+  allowed: 'newly allowed: were refused or held',
+  unmasked: 'newly let through unmasked',
+  unknown: 'perhaps milder: what a rule of then found is masked in the record',
+};
+
+/** Nothing of a record may move the reader's cursor. */
+const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, ' ');
+
+export function reportText(report: BacktestReport): string {
+  const { sessions, unchanged, rules, callers, examples, cannotKnow } = report;
+  const lines = [`${sessions} sessions decided again: ${unchanged} would go as they went`];
+  for (const change of changes) {
+    if (report.changes[change] === 0) continue;
+    lines.push('', `${report.changes[change]} ${meaning[change]}`);
+    for (const one of rules) if (one.change === change) lines.push(`  rule    ${plain(one.rule)}: ${one.sessions}`);
+    for (const one of callers.filter((each) => each.change === change).slice(0, 10))
+      lines.push(`  caller  ${plain(one.caller)}: ${one.sessions}`);
+    for (const one of examples) {
+      if (one.change !== change) continue;
+      lines.push(
+        `  e.g.    ${one.session} ${one.time} ${plain(one.caller)}: was ${plain(one.was)}, would be ${plain(one.would)}`,
+      );
+      if (one.text !== '') lines.push(`          ${plain(one.text)}`);
+    }
+  }
+  const unknown = [
+    [cannotKnow.masked, 'with masked text: rules could find more in what was masked (Full content: --unseal)'],
+    [cannotKnow.withoutText, 'without text: decided by caller, operation and model alone'],
+    [cannotKnow.limited, 'refused by a limit: not decided again, as limits depend on when and how many'],
+    [cannotKnow.open, 'that have not ended: left out'],
+    [cannotKnow.elsewhere, 'of other namespaces than the policies: left out'],
+  ] as const;
+  const said = unknown.filter(([number]) => number > 0).map(([number, what]) => `  ${number} ${what}`);
+  if (said.length > 0) lines.push('', 'What the record does not say:', ...said);
+  return `${lines.join('\n')}\n`;
+}

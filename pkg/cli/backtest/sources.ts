@@ -1,0 +1,69 @@
+import { parseJson } from '../../base/index.ts';
+import type { JsonValue } from '../../base/index.ts';
+import type { AuditClient } from '../audit/client.ts';
+import { logOfFile } from '../audit/log-pages.ts';
+import { timeOf } from '../audit/time.ts';
+
+/** A session as the record has it. */
+export interface SourceSession {
+  readonly id: string;
+  readonly namespace: string;
+  readonly lines: readonly string[];
+}
+
+const terms = ['namespace', 'pod', 'user', 'group', 'issuer', 'model', 'operation', 'outcome', 'code', 'text'] as const;
+const pageSize = 50;
+
+/** Reads `since=7d,namespace=ml`. @throws Error in words */
+export function questionOf(text: string, now: number): Record<string, JsonValue> {
+  const question: Record<string, JsonValue> = {};
+  for (const part of text.split(/[,\s]+/).filter((one) => one !== '')) {
+    const at = part.indexOf('=');
+    const [name, value] = [part.slice(0, at), part.slice(at + 1)];
+    if (name === 'since' || name === 'until') question[name] = timeOf(value, now);
+    else if (terms.some((one) => one === name) && value !== '') question[name] = value;
+    else throw new Error(`--against: ${part.slice(0, 40)} is no condition; known: since, until, ${terms.join(', ')}`);
+  }
+  return question;
+}
+
+/** What the recorder finds, newest first. */
+export async function* sessionsOfRecorder(
+  audit: AuditClient,
+  question: Record<string, JsonValue>,
+): AsyncGenerator<SourceSession> {
+  let cursor: JsonValue = null;
+  do {
+    const asked: Record<string, JsonValue> = { ...question, limit: pageSize };
+    if (cursor !== null) asked['cursor'] = cursor;
+    const page = await audit.post('/v1/sessions', asked);
+    for (const one of Array.isArray(page['sessions']) ? page['sessions'] : []) {
+      const { session, lines } = one as unknown as {
+        readonly session: { readonly session: string; readonly namespace: string };
+        readonly lines: readonly string[];
+      };
+      yield { id: session.session, namespace: session.namespace, lines };
+    }
+    cursor = page['cursor'] ?? null;
+  } while (cursor !== null);
+}
+
+/** What `audit export` wrote, in its order. @throws JsonError */
+export async function sessionsOfFile(text: string): Promise<readonly SourceSession[]> {
+  const found = new Map<string, { id: string; namespace: string; lines: string[] }>();
+  await logOfFile(text, true).each((_, entry, block) => {
+    if (block === undefined || block === null) return;
+    const root = parseJson(entry);
+    const source = root.get('source')?.string ?? '';
+    const namespace = /\/ns\/([^/]+)\//.exec(source)?.[1] ?? '';
+    for (const line of block.split('\n')) {
+      const id = /,"session":"([0-9a-f]{32})"/.exec(line)?.[1];
+      if (id === undefined) continue;
+      const key = `${source} ${id}`;
+      const session = found.get(key) ?? { id, namespace, lines: [] };
+      session.lines.push(line);
+      found.set(key, session);
+    }
+  });
+  return [...found.values()];
+}

@@ -1,0 +1,101 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseJson } from '../base/index.ts';
+import { compileSnapshot } from '../core/index.ts';
+import { guard, label, match, policy } from '../core/testing/policies.ts';
+import { recognise } from '../dialect/index.ts';
+import type { RequestOutcome } from './inspect-request.ts';
+import { inspectRequest } from './inspect-request.ts';
+import { compileViews } from './runtime.ts';
+
+const secrets = guard('secrets', { on: 'Request', match: { ...match('Email'), words: ['project falcon'] } });
+const label1 = label('confidential', { match: { ...match('Email'), words: ['project falcon'] }, visibleTo: [] });
+
+interface Inspected {
+  readonly outcome: RequestOutcome;
+  readonly acts: readonly string[];
+  /** Processor time of this thread in milliseconds, and the most of it between two turns. */
+  readonly cpu: number;
+  readonly longest: number;
+}
+
+/** A chat whose prompt is this text. */
+async function inspect(content: string, mode: 'Enforce' | 'Observe' = 'Enforce'): Promise<Inspected> {
+  const snapshot = compileSnapshot([policy('p', { mode, guards: [secrets], classification: [label1] })], {
+    revision: 1,
+  });
+  const views = compileViews(snapshot, undefined, new Uint8Array(32));
+  const plan = snapshot.requestPlan(undefined);
+  const text = JSON.stringify({ model: 'm', messages: [{ role: 'user', content }] });
+  const route = recognise('POST', '/v1/chat/completions');
+  const view = route.dialect.request(route, parseJson(text));
+  const acts: string[] = [];
+  let cpu = 0;
+  let longest = 0;
+  let since = process.threadCpuUsage();
+  const step = (): void => {
+    const { user, system } = process.threadCpuUsage(since);
+    since = process.threadCpuUsage();
+    cpu += (user + system) / 1_000;
+    longest = Math.max(longest, (user + system) / 1_000);
+  };
+  const outcome = await inspectRequest({
+    view,
+    bytes: text.length,
+    target: '/v1/chat/completions',
+    headers: {},
+    plan,
+    views: views.requestViews(plan, snapshot.responsePlan(undefined).record),
+    rules: views.scanner.rules,
+    session: { act: (_rule, act) => void acts.push(act) },
+    turn: () => Promise.resolve(step()),
+  });
+  step();
+  return { outcome, acts, cpu, longest };
+}
+
+const size = 256 * 1024;
+const fill = (piece: string): string => piece.repeat(Math.ceil(size / piece.length));
+const tag = '\u{e0041}';
+
+describe('what is hidden in a long prompt', () => {
+  test.each([
+    ['one tag character', `${fill('hello you ')}proj${tag}ect fal${tag}con`],
+    ['tag characters all over', `${fill(`a${tag}`)} proj${tag}ect falcon`],
+    ['escapes of URLs', `${fill('%66%61 ')}project %66alcon`],
+    ['escapes in one row', `${fill('%66')}${encodeURIComponent('é project falcon')}`],
+    ['escapes of JSON', `${fill('\\u0066 ')}project \\u0066alcon`],
+    ['pairs of escapes in one row', `${fill('\\ud83d\\ude00')}\\u0020project \\u0066alcon`],
+    ['entities', `${fill('&amp; ')}project &#102;alcon`],
+  ])('is found, at a cost in proportion to the text and in turns: %s', async (_, hidden) => {
+    await inspect('warm'.repeat(100));
+    const plain = await inspect('hello you '.repeat(Math.ceil(hidden.length / 10)));
+    const found = await inspect(hidden);
+    expect(found.acts).toContain('blocked');
+    expect(found.outcome.record).toMatchObject([{ text: '[disguised]' }]);
+    // Read as it stands and otherwise, for the guard and for the record: many times the cost of a plain text, whatever its size.
+    expect(found.cpu).toBeLessThan(Math.max(10, plain.cpu) * 100);
+    // Other requests get their turns meanwhile.
+    expect(found.longest).toBeLessThan(found.cpu / 3);
+  });
+
+  test('is found among very many findings that stand there openly', async () => {
+    const open = 'ana@example.com '.repeat(4_096);
+    const { acts, longest, cpu } = await inspect(`${open}${'%41 ana@example.com '.repeat(4_096)}project %66alcon`);
+    expect(acts.length).toBeGreaterThan(8_192);
+    expect(longest).toBeLessThan(cpu / 3);
+  });
+});
+
+describe('escapes in more places than are read', () => {
+  const lines = (count: number): string => '%66abcdef\n'.repeat(count);
+
+  test('are refused where a guard would have to read them', async () => {
+    await expect(inspect(lines(65_537))).rejects.toMatchObject({ code: 'escapes_uninspectable' });
+    expect((await inspect(lines(2_000))).acts).toEqual([]);
+  });
+
+  test('are withheld from the record where no guard is enforced', async () => {
+    const { outcome } = await inspect(lines(65_537), 'Observe');
+    expect(outcome.record).toMatchObject([{ text: '[disguised]' }]);
+  });
+});

@@ -1,0 +1,107 @@
+import { request as httpsRequest } from 'node:https';
+import type { ClientRequest } from 'node:http';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { until } from '../support/wait.ts';
+import type { World } from '../support/world.ts';
+import { basePolicy, startWorld } from '../support/world.ts';
+
+// No caller takes the memory that all share: bodies that are being sent, and answers that wait until they are whole.
+
+const path = '/v1/chat/completions';
+const ask = { model: 'llama-3-8b', messages: [{ role: 'user', content: 'hello' }] };
+const megabytes = (count: number): Buffer => Buffer.alloc(count * 1024 * 1024, 'a');
+const code = (text: string): unknown => (JSON.parse(text) as { error: { code: unknown } }).error.code;
+
+let world: World;
+let bob: string;
+const open: ClientRequest[] = [];
+beforeAll(async () => {
+  world = await startWorld({
+    policy: (issuer) =>
+      basePolicy(
+        issuer,
+        '  classification:\n  - { label: confidential, detectors: [Email], visibleTo: [], otherwise: Mask }\n',
+      ),
+  });
+  bob = await world.token({ sub: 'bob' });
+});
+afterAll(async () => {
+  for (const one of open) one.destroy();
+  await world.close();
+});
+
+interface Upload {
+  readonly answered: () => string | undefined;
+}
+
+/** Sends most of a body of 8 MiB, and then stalls. */
+function stall(token: string, to = path): Upload {
+  let answer: string | undefined;
+  const request = httpsRequest(
+    {
+      host: '127.0.0.1',
+      port: world.port,
+      method: 'POST',
+      path: to,
+      ca: world.ca,
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        'content-length': 8 * 1024 * 1024,
+      },
+    },
+    (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+      response.on('end', () => (answer = `${response.statusCode} ${String(code(text))}`));
+    },
+  );
+  request.on('error', () => undefined);
+  request.write(megabytes(7));
+  open.push(request);
+  return { answered: () => answer };
+}
+
+test('a proven caller whom no rule could allow is refused before its body is read', async () => {
+  const stranger = await world.token({ sub: 'eve', groups: [] });
+  const upload = stall(stranger);
+  await until(() => upload.answered() !== undefined, 'the refusal, with the body under way');
+  expect(upload.answered()).toBe('403 access_denied');
+});
+
+test('stalled bodies of one caller leave room for those of others', async () => {
+  const ana = await world.token();
+  const uploads = Array.from({ length: 9 }, () => stall(ana));
+  const refused = (): string[] => uploads.flatMap((one) => one.answered() ?? []);
+  // Four of 7 MiB fit into half of 64 MiB.
+  await until(() => refused().length > 0, 'those past its share');
+  expect((await world.post(path, ask, { token: bob })).status).toBe(200);
+  const others = Array.from({ length: 3 }, () => stall(bob));
+  await until(() => refused().length >= 5, 'those past its share');
+  expect(new Set(refused())).toEqual(new Set(['429 caller_share_used']));
+  expect(others.map((one) => one.answered())).toEqual([undefined, undefined, undefined]);
+  for (const one of open.splice(0)) one.destroy();
+  await until(async () => (await world.post(path, ask)).status === 200, 'its share is free again');
+});
+
+test('answers of one caller that wait until they are whole leave room for those of others', async () => {
+  const stuck = new Set<() => void>();
+  const ends: Promise<unknown>[] = [];
+  world.model.script = (response, { body }) => {
+    response.setHeader('content-type', 'application/json');
+    if (!body.includes('large')) return void response.end('{"choices":[]}');
+    response.write('{"choices":[],"x":"');
+    response.write(megabytes(12));
+    stuck.add(() => response.destroy());
+  };
+  const large = { ...ask, messages: [{ role: 'user', content: 'large' }] };
+  const codes: unknown[] = [];
+  for (let n = 0; n < 6; n++)
+    ends.push(world.post(path, large).then(({ status, text }) => codes.push(`${status} ${String(code(text))}`)));
+  // Two of 12 MiB fit into half of 64 MiB.
+  await until(() => codes.length === 4, 'those past its share');
+  expect(new Set(codes)).toEqual(new Set(['429 caller_share_used']));
+  expect((await world.post(path, ask, { token: bob })).status).toBe(200);
+  for (const end of stuck) end();
+  await Promise.all(ends);
+});
