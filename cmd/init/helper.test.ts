@@ -89,8 +89,8 @@ beforeAll(async () => {
   sidecar.stderr?.setEncoding('utf8').on('data', (text: string) => (log += text));
   await until(() => log.includes('sidecar is up'), 'the sidecar');
 }, 60_000);
-afterAll(() => {
-  pod?.stop();
+afterAll(async () => {
+  await pod?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -120,7 +120,7 @@ describe('in a pod whose rules are set', () => {
       const table = clean.run(['nft', 'list', 'table', 'inet', 'sidegate']).stdout;
       expect(all.pod.run(['nft', '-f', '-'], undefined, table).status).toBe(0);
     } finally {
-      clean.stop();
+      await clean.stop();
     }
   });
   afterAll(() => all?.pod.stop());
@@ -166,7 +166,7 @@ describe('where a mesh redirects first', () => {
         expect(await mesh.dial('127.0.0.1', 8_000)).toBe('sidecar 17430');
       }
     } finally {
-      pod.stop();
+      await pod.stop();
     }
   });
 });
@@ -188,7 +188,7 @@ describe('in a pod with a user namespace of its own', () => {
       expect(await root.dial('127.0.0.1', 8_000)).toBe('sidecar 17430');
       expect(await sidecar.dial('127.0.0.1', 8_000)).toBe('model 8000');
     } finally {
-      pod.stop();
+      await pod.stop();
     }
   });
 });
@@ -201,7 +201,7 @@ async function rulesOf(flags: readonly string[]): Promise<string> {
     const table = clean.run(['nft', 'list', 'table', 'inet', 'sidegate']).stdout;
     return `add table inet sidegate\ndelete table inet sidegate\n${table}`;
   } finally {
-    clean.stop();
+    await clean.stop();
   }
 }
 
@@ -262,7 +262,7 @@ describe('init', () => {
       without.run(['sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
       expect(init(without, base)).toMatchObject({ status: 0, stderr: '' });
     } finally {
-      without.stop();
+      await without.stop();
     }
   });
 

@@ -24,6 +24,7 @@ import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { openStore } from './open-store.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
+import { shipLog } from './ship.ts';
 import { watchTrust } from './trust.ts';
 
 function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
@@ -102,6 +103,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
   });
+  const stopShipping = shipLog({ settings, store, meters, clock, logger });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
@@ -137,6 +139,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await server.close();
     await vanished.close();
     await stopAuthorities();
+    await stopShipping();
     client.close();
     await upkeep.close();
     await heads?.sign();

@@ -2,6 +2,8 @@ import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
 import { readFlags, usageOf } from '../../pkg/process/index.ts';
 import type { Address, Parsed } from '../../pkg/process/index.ts';
+import { parseReceivers } from '../../pkg/recorder/index.ts';
+import type { ReceiverSettings } from '../../pkg/recorder/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
 export interface Settings {
@@ -26,6 +28,10 @@ export interface Settings {
   readonly retentionDays: number;
   /** Of namespaces that have their own. */
   readonly namespaceDays: Readonly<Record<string, number>>;
+  /** Where the log is shipped to. */
+  readonly ship: readonly ReceiverSettings[];
+  /** Folder with their secrets. */
+  readonly shipSecrets: string;
   readonly logLevel: LogLevel;
 }
 
@@ -47,6 +53,8 @@ const flags = {
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   'retention-days': { help: 'days after which lines are deleted; their proof stays; 0: never', fallback: '0' },
   'namespace-retention': { help: 'days of namespaces that have their own: NAMESPACE=DAYS, with commas', fallback: '' },
+  ship: { help: 'receivers of the log, as JSON (docs/siem.md)', fallback: '[]' },
+  'ship-secrets': { help: 'folder with their secrets', fallback: '/etc/sidegate/ship' },
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
 } as const;
 
@@ -68,8 +76,16 @@ export function parseSettings(
     if (namespace === undefined) faults.push('--namespace-retention must be NAMESPACE=DAYS, with commas');
     else namespaceDays[namespace] = Number(days);
   }
+  let ship: readonly ReceiverSettings[] = [];
+  try {
+    ship = parseReceivers(read.text('ship'));
+  } catch (error) {
+    faults.push(`--${(error as Error).message}`);
+  }
   const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
   if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
+  if (ship.length > 0 && data === undefined)
+    faults.push('--ship goes with --data: its cursors are files beside that store');
   if (databaseCa !== undefined && database === undefined) faults.push('--database-ca goes with --database');
   const settings: Settings = {
     store: database === undefined ? { data: data ?? '' } : { database, databaseCa },
@@ -84,6 +100,8 @@ export function parseSettings(
     admin: read.address('admin'),
     retentionDays,
     namespaceDays,
+    ship,
+    shipSecrets: read.text('ship-secrets'),
     logLevel: read.logLevel('log-level'),
   };
   return faults.length > 0 ? { faults } : { settings };

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { CommandIo } from './command.ts';
 import { run } from './run.ts';
 import { noLogin } from '../../test/support/no-login.ts';
+import { noFolder } from '../../test/support/no-folder.ts';
 
 const certificate = (body: string): string => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
 
@@ -39,6 +40,7 @@ function ioOf(
     publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
     now: () => 0,
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster: () => Promise.reject(new Error('there is none here')),
     ask: () => Promise.reject(new Error('there is none here')),
   };
@@ -187,7 +189,7 @@ describe('policy explain', () => {
     ).toBe(0);
     expect(sidegate('policy explain a.yaml --user ana --provider nope', files)).toMatchObject({
       code: 2,
-      err: expect.stringContaining('nobody proves callers by that name (ml/p/corp)'),
+      err: expect.stringContaining('names nobody who proves callers (ml/p/corp)'),
     });
   });
   test('writes out what another profile would fill in', () => {

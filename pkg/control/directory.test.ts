@@ -1,5 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { compileSnapshot } from '../core/index.ts';
+import { longestValue } from './secrets/secret-store.ts';
+import { createAuthority, createAuthorityPair, createKeyRequest } from '../pki/index.ts';
+import { createFrameReader, encodeFrame, isTaken, maxUpBytes, protocolVersion, readUpMessage } from '../wire/index.ts';
+import { certificateNames } from './stream/pod-names.ts';
 import type { PodSecrets } from './stream/index.ts';
 import { allowAll, clusterPolicy, fakeControl, pod, policy } from './testing/fake-state.ts';
 
@@ -89,28 +94,80 @@ describe('what a pod is answered', () => {
     expect([told, index.compilations]).toEqual([[], before + 1]);
   });
 
-  test('a policy that cannot be used makes its pods’ answers invalid, and never vanishes from them', async () => {
-    const { directory, state, settle, name } = await fakeControl(fakeClock());
+  test('where a policy of its namespace cannot be used: a denial of everything, beside the platform’s policies as they are now', async () => {
+    const { directory, state, settle, snapshotOf } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
     state.pods.put(pod('b', { labels: { app: 'vllm' } }));
     state.policies.put(policy('good'));
     state.policies.put(policy('newer', { selector: { matchLabels: { app: 'llama' } }, fromTheFuture: true }));
+    state.clusterPolicies.put(clusterPolicy('floor', allowAll));
     await settle();
-    expect(directory.answer(name('a'))).toMatchObject({
-      kind: 'invalid',
-      message: expect.stringContaining('fromTheFuture'),
+    const sources = (key: string): readonly string[] =>
+      snapshotOf(key).sources.map((one) => `${one.name}@${one.generation}`);
+    expect([sources('a'), sources('b')]).toEqual([
+      ['floor@1', 'newer@0'],
+      ['floor@1', 'good@1'],
+    ]);
+    const access = (key: string, operation: 'Chat' | 'Other') =>
+      compileSnapshot(snapshotOf(key).policies, { revision: 0 }).access({ caller: undefined, operation, model: 'm' });
+    const refusal = { reason: 'rule_denied', rule: 'newer/cannot-be-used' };
+    for (const operation of ['Chat', 'Other'] as const)
+      expect(access('a', operation)).toMatchObject({ kind: 'deny', refusal });
+    expect(access('b', 'Chat').kind).toBe('allow');
+    expect(directory.setOf(state.pods.get('ml/a')!)).toMatchObject({
+      denied: expect.stringContaining('fromTheFuture'),
     });
-    expect(directory.answer(name('b')).kind).toBe('snapshot');
+
+    // The floor moves on all the same.
+    state.clusterPolicies.put(clusterPolicy('floor', { access: [] }, 2));
+    await settle();
+    expect([sources('a'), sources('b')]).toEqual([
+      ['floor@2', 'newer@0'],
+      ['floor@2', 'good@1'],
+    ]);
     // One whose selector cannot be read is taken to select all.
     state.policies.put(policy('odd', { selector: 'app=llama' }));
     await settle();
-    expect(directory.answer(name('b'))).toMatchObject({
-      kind: 'invalid',
-      message: expect.stringContaining('odd cannot be used'),
-    });
+    expect(sources('b')).toEqual(['floor@2', 'odd@0']);
     state.policies.remove('ml/odd');
     await settle();
-    expect(directory.answer(name('b')).kind).toBe('snapshot');
+    expect(sources('b')).toEqual(['floor@2', 'good@1']);
+  });
+
+  test.each([
+    ['larger', 5, 1_100_000],
+    ['more', 1_001, 1],
+  ])('where its namespace’s policies are %s together than a sidecar takes: the same', async (_what, count, length) => {
+    const { directory, state, settle, index, snapshotOf } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    state.policies.put(policy('p'));
+    state.clusterPolicies.put(clusterPolicy('floor', allowAll));
+    await settle();
+    const { policy: one, ...entry } = index.get('InferencePolicy/ml/p')!;
+    // As read, so that none of them has to be.
+    for (let at = 1; at < count; at++) {
+      const named = { name: `q${at}`, uid: `p-${at}` };
+      const words = { ...one!.spec, profile: 'x'.repeat(length) as 'Strict' };
+      index.put({ ...entry, ...named, key: `q${at}`, policy: { ...one!, ...named, spec: words } });
+    }
+    directory.policiesChanged();
+    await settle();
+    expect(snapshotOf('a').sources.map((source) => `${source.name}@${source.generation}`)).toEqual(['floor@1', 'p@0']);
+    const { policies, hash, sources, seen } = snapshotOf('a');
+    expect(isTaken(encodeFrame({ type: 'snapshot', policies, hash, sources, seen }))).toBe(true);
+    expect(directory.setOf(state.pods.get('ml/a')!)).toMatchObject({ denied: expect.stringContaining('4 MiB') });
+  });
+
+  test('where one of the platform cannot be used: that it cannot be said', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    state.policies.put(policy('good'));
+    state.clusterPolicies.put(clusterPolicy('floor', { fromTheFuture: true }));
+    await settle();
+    expect(directory.answer(name('a'))).toMatchObject({
+      kind: 'invalid',
+      message: expect.stringMatching(/cluster\/floor cannot be used.*fromTheFuture/),
+    });
   });
 
   test('one that connects later sees the versions that the replica has seen by then', async () => {
@@ -181,6 +238,44 @@ describe('names of the serving certificate', () => {
     await settle();
     expect(directory.servingNames(name('a'))).toEqual(['llama.ml', 'llama.ml.svc', 'llama.ml.svc.cluster.local']);
     expect(told).toEqual(['a']);
+  });
+
+  test('of many Services those that come first by name: as many as an authority signs and a sidecar can say', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    state.pods.put(pod('a', { status: { podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }] } }));
+    const long = (at: number): string => `s${String(at).padStart(3, '0')}${'x'.repeat(59)}`;
+    for (let at = 119; at >= 0; at--)
+      state.services.put({ metadata: { namespace: 'ml', name: long(at) }, spec: { selector: { app: 'llama' } } });
+    await settle();
+    const names = directory.servingNames(name('a'));
+    expect(names).toHaveLength(270);
+    expect(new Set(names.map((one) => one.split('.')[0]))).toEqual(
+      new Set(Array.from({ length: 90 }, (_, at) => long(at))),
+    );
+    const all = certificateNames(directory.podByUid('uid-a')!, names, 'cluster.local');
+    const clock = fakeClock({ now: Date.now() });
+    const authority = createAuthority({
+      state: { current: await createAuthorityPair(clock), since: clock.now() },
+      clock,
+    });
+    const { csr } = createKeyRequest();
+    expect(await authority.sign({ purpose: 'server', csr, dnsNames: all })).toContain('BEGIN CERTIFICATE');
+    let heard: unknown;
+    createFrameReader({ maxBytes: maxUpBytes, maxNodes: 2_000, onFrame: (root) => (heard = readUpMessage(root)) }).push(
+      encodeFrame({
+        type: 'hello',
+        version: protocolVersion,
+        pod: name('a'),
+        portMap: { '8000': 17_400 },
+        capture: 'Redirect',
+        software: 'x',
+        holds: null,
+        seen: {},
+        audit: null,
+        serving: all,
+      }),
+    );
+    expect(heard).toMatchObject({ type: 'hello', serving: all });
   });
 });
 
@@ -337,8 +432,29 @@ describe('Secrets', () => {
     expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
     state.policies.put(policy('p', { guards: 'nonsense' }, { generation: 2 }));
     await settle();
+    expect(directory.answer(name('a'))).toMatchObject({ kind: 'snapshot', snapshot: { sources: [{ generation: 0 }] } });
+    expect([directory.secrets(name('a')), directory.imported(name('a'))]).toEqual(['pending', 'pending']);
+    state.clusterPolicies.put(clusterPolicy('c', { guards: 'nonsense' }));
+    await settle();
     expect(directory.answer(name('a'))).toMatchObject({ kind: 'invalid' });
     expect([directory.secrets(name('a')), directory.imported(name('a'))]).toEqual(['pending', 'pending']);
+  });
+
+  test('never more than a sidecar takes, whatever is in them: what is too much is missing, and the rest is sent', async () => {
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
+    const cas = Array.from({ length: 12 }, (_, at) => ({ name: `ca-${at}`, key: 'ca.crt' }));
+    const ports = cas.map((caSecretRef, at) => ({ containerPort: 8_000 + at, protocol: 'TLS', caSecretRef }));
+    // In JSON each of them is six.
+    setSecret('ml/key', { api: 's3cret-api' });
+    setSecret('ml/ca-0', { 'ca.crt': '\0'.repeat(longestValue + 1) });
+    for (const ca of cas.slice(1)) setSecret(`ml/${ca.name}`, { 'ca.crt': '\0'.repeat(longestValue) });
+    state.pods.put(pod('a'));
+    state.policies.put(policy('p', { upstream: { ...upstream.upstream, ports }, ...allowAll }));
+    await settle();
+    const { values, missing } = known(directory.secrets(name('a')));
+    expect([values.map((one) => one.name), missing.length]).toEqual([['key', 'ca-1'], 11]);
+    const sent = values.map((one) => ({ ...one, value: one.value.reveal() }));
+    expect(isTaken(encodeFrame({ type: 'secrets', values: sent, missing }))).toBe(true);
   });
 
   test('a serving certificate from a Secret: PEM, PKCS#12, or neither', async () => {
@@ -354,8 +470,14 @@ describe('Secrets', () => {
     setSecret('ml/cert', { 'keystore.p12': 'P12', password: 'pw' });
     await clock.advanceAsync(31_000);
     expect(directory.imported(name('a'))).toMatchObject({ content: { kind: 'pkcs12' } });
-    setSecret('ml/cert', { 'tls.crt': 'CERT' });
-    await clock.advanceAsync(31_000);
-    expect(directory.imported(name('a'))).toEqual({ secretName: 'cert', content: undefined });
+    for (const none of [
+      { 'tls.crt': 'CERT' },
+      { 'tls.crt': '', 'tls.key': 'KEY' },
+      { 'tls.crt': 'CERT', 'tls.key': '' },
+    ]) {
+      setSecret('ml/cert', none);
+      await clock.advanceAsync(31_000);
+      expect(directory.imported(name('a'))).toEqual({ secretName: 'cert', content: undefined });
+    }
   });
 });

@@ -288,14 +288,14 @@ export function createDirectory(options: DirectoryOptions): Directory {
     secrets(name) {
       const pod = find(name);
       const set = pod === undefined ? undefined : setOf(pod);
-      // Of a set that is not valid the policies before it stay in force, and with them what they need.
-      if (set === undefined || set.kind === 'invalid') return 'pending';
+      // Where no policy changed what its pods need, they keep what they have.
+      if (set === undefined || set.kind === 'invalid' || set.denied !== undefined) return 'pending';
       return views.secrets(set.id, secretsOfSet(set, ownNamespace));
     },
     imported(name) {
       const pod = find(name);
       const set = pod === undefined ? undefined : setOf(pod);
-      if (set === undefined || set.kind === 'invalid') return 'pending';
+      if (set === undefined || set.kind === 'invalid' || set.denied !== undefined) return 'pending';
       return views.certificate(set.id, certificateOfSet(set, ownNamespace));
     },
     subscribe(listener) {

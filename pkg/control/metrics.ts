@@ -70,7 +70,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'result', values: ['done', 'failed', 'refused'] },
   ]);
   const steps = meters.counter('sidegate_authority_steps_total', 'Steps in the rotation of the authority.', [
-    { name: 'step', values: ['create', 'publish', 'switch', 'drop'] },
+    { name: 'step', values: ['create', 'publish', 'switch', 'drop', 'restore'] },
   ]);
   const approvals = meters.counter('sidegate_approval_steps_total', 'What this replica made of approvals.', [
     { name: 'step', values: approvalSteps },
@@ -108,6 +108,9 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   const bytes = meters.counter('sidegate_stream_bytes_total', 'Bytes of messages to sidecars.', [
     { name: 'type', values: few },
   ]);
+  const unsent = meters.counter('sidegate_stream_messages_unsent_total', 'Messages that a sidecar would not take.', [
+    { name: 'type', values: few },
+  ]);
   const acked = meters.timer('sidegate_snapshot_ack_seconds', 'From sending a snapshot to its acknowledgement.');
   const nacked = meters.counter('sidegate_snapshots_refused_total', 'Snapshots that a sidecar did not take.', [
     { name: 'reason', values: few },
@@ -126,6 +129,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
         pushed.add([type]);
         bytes.add([type], count);
       },
+      unsent: (type) => unsent.add([type]),
       acked: (ms) => acked.observe([], ms / 1_000),
       nacked: (reason) => nacked.add([reason]),
       signed: (purpose, outcome) => signed.add([purpose, outcome]),

@@ -76,7 +76,7 @@ export interface Cache<T> {
   synced(): boolean;
   /** Resolves with the first list; never rejects. */
   whenSynced(): Promise<void>;
-  /** Milliseconds since the server last said anything, bookmarks included. */
+  /** Milliseconds since the server last said anything that is not older than the copy, bookmarks included. */
   ageMs(): number;
   /** Called for each change after it is in the copy; what is there already is not repeated. Errors are logged and counted. */
   subscribe(listener: (change: Change<T>) => void): () => void;
@@ -141,16 +141,15 @@ export function createCache<T>(options: CacheOptions<T>): Cache<T> {
         continueToken,
         signal: stopping.signal,
       });
+      // Another replica of the server may lag behind what the watch has told already; one that was set back says nothing any more.
+      if (compareResourceVersions(page.resourceVersion, version) < 0)
+        throw new KubeError('bad_answer', 'the API server listed an older state than it has shown');
       heard();
       // Page by page: never more than one page of whole objects is in memory.
       for (const raw of page.items) prepared.push(store.transform(raw));
       listVersion = page.resourceVersion;
       ({ continueToken } = page);
     } while (continueToken !== undefined);
-    // Another replica of the server may lag behind what the watch has told already.
-    if (compareResourceVersions(listVersion, version) < 0) {
-      throw new KubeError('bad_answer', 'the API server listed an older state than it has shown');
-    }
     const known = version;
     const changes = store.replace(prepared);
     const versions = new Map(prepared.map((one) => [one.key, one.version]));

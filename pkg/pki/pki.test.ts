@@ -269,7 +269,10 @@ describe('certificate facts', () => {
 /** P-256 key and certificate, written by OpenSSL 3.0: PBES2 with AES-256, PRF and MAC of SHA-256; passphrase `pass`. */
 const ecStore = readFileSync(join(import.meta.dirname, 'testdata/ec.p12'));
 
-function rsaStore(passphrase: string): Buffer {
+/** Signed once: forge takes seconds for it. */
+let rsaCertificate: forge.pki.Certificate | undefined;
+function signedCertificate(): forge.pki.Certificate {
+  if (rsaCertificate !== undefined) return rsaCertificate;
   const keys = rsaKeys();
   const made = forge.pki.createCertificate();
   made.publicKey = keys.publicKey;
@@ -278,8 +281,42 @@ function rsaStore(passphrase: string): Buffer {
   made.setSubject([{ name: 'commonName', value: 'rsa' }]);
   made.setIssuer([{ name: 'commonName', value: 'rsa' }]);
   made.sign(keys.privateKey, forge.md.sha256.create());
-  const asn1 = forge.pkcs12.toPkcs12Asn1(keys.privateKey, [made], passphrase, { algorithm: 'aes256' });
+  rsaCertificate = made;
+  return made;
+}
+
+function rsaStore(passphrase: string, count = 2_048): Buffer {
+  const made = signedCertificate();
+  const asn1 = forge.pkcs12.toPkcs12Asn1(rsaKeys().privateKey, [made], passphrase, { algorithm: 'aes256', count });
   return Buffer.from(forge.asn1.toDer(asn1).getBytes(), 'latin1');
+}
+
+/**
+ * A file that says so many rounds for its MAC and for its key. Nothing is derived by those of the key, which would take longer than
+ * the test may; the MAC is right where it has few.
+ */
+function storeOfRounds(macRounds: number, keyRounds: number): Buffer {
+  const { pbkdf2 } = forge.pkcs5;
+  forge.pkcs5.pbkdf2 = (() => '\0'.repeat(32)) as unknown as typeof pbkdf2;
+  const { generateKey } = forge.pkcs12;
+  forge.pkcs12.generateKey = (() => forge.util.createBuffer('\0'.repeat(20))) as unknown as typeof generateKey;
+  const der = rsaStore('pass', keyRounds);
+  Object.assign(forge.pkcs5, { pbkdf2 });
+  Object.assign(forge.pkcs12, { generateKey });
+
+  interface Tree {
+    value: Tree[] & string;
+  }
+  const root = forge.asn1.fromDer(der.toString('latin1')) as unknown as Tree;
+  const [digest, salt, rounds] = root.value[2]!.value;
+  rounds!.value = forge.asn1.integerToDer(macRounds).getBytes() as Tree['value'];
+  if (macRounds === 1) {
+    const mac = forge.hmac.create();
+    mac.start(forge.md.sha1.create(), generateKey('pass', forge.util.createBuffer(salt!.value), 3, 1, 20) as never);
+    mac.update(root.value[1]!.value[1]!.value[0]!.value);
+    digest!.value[1]!.value = mac.getMac().getBytes() as Tree['value'];
+  }
+  return Buffer.from(forge.asn1.toDer(root as unknown as forge.asn1.Asn1).getBytes(), 'latin1');
 }
 
 describe('PKCS#12', () => {
@@ -298,10 +335,15 @@ describe('PKCS#12', () => {
     ['no PKCS#12', () => Buffer.from('nonsense'), 'pass', 'pkcs12_invalid'],
     ['a cut file', () => ecStore.subarray(0, 200), 'pass', 'pkcs12_invalid'],
     ['an empty file', () => Buffer.alloc(0), 'pass', 'pkcs12_invalid'],
-  ])('%s is an error with a code, without the passphrase', async (_name, store, passphrase, code) => {
+    ['a MAC that takes hours', () => storeOfRounds(2_000_000_000, 1), 'wrong', 'pkcs12_invalid'],
+    ['a key that takes as long', () => storeOfRounds(1, 2_000_000_000), 'pass', 'pkcs12_invalid'],
+    ['a MAC and a key that take too long together', () => storeOfRounds(1, 100_000), 'pass', 'pkcs12_invalid'],
+    ['a MAC without rounds', () => storeOfRounds(0, 1), 'pass', 'pkcs12_invalid'],
+  ])('%s is an error with a code, without the passphrase', async (name, store, passphrase, code) => {
     const error = await readPkcs12(store(), passphrase).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(PkiError);
     expect(error).toMatchObject({ code });
+    expect(/rounds/.test((error as Error).message)).toBe(name.includes('take'));
     expect((error as Error).message).not.toContain(passphrase === 'wrong' ? 'wrong' : 'nonsense');
   });
 });

@@ -1,9 +1,10 @@
 import { Roster } from '../base/index.ts';
 import type { Listed } from '../base/index.ts';
-import type { ReasonCode, ResponsePlan } from '../core/index.ts';
+import type { CompiledProvider, ReasonCode, ResponsePlan } from '../core/index.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import type { Runtime } from './runtime.ts';
+import { provesTheSame } from './same-provider.ts';
 
 /** A request that policy let through and that is not over. */
 export interface LiveRequest extends Listed {
@@ -12,13 +13,19 @@ export interface LiveRequest extends Listed {
   readonly plan: ResponsePlan;
   /** True: any change of policy ends it, because people were asked under this one. */
   readonly bound?: boolean;
+  /** Of what passes unread: whether it would have to be read under this policy, which ends it. Absent: it is read. */
+  mustBeRead?(next: Runtime): boolean;
   /** Ends it: an error event on a stream, a refusal where nothing left yet. */
   end(code: ReasonCode): void;
 }
 
+/** What was decided about a request, and under which policy. */
+export type Decided = Pick<LiveRequest, 'runtime' | 'facts' | 'plan' | 'mustBeRead'>;
+
 /**
  * All requests under way. When policy is swapped each is decided again on access with the facts stored, and its
- * answer's plan is compared: if the new one hides anything more, the answer ends. Request guards do not run again.
+ * answer's plan is compared: if the new one hides anything more, the answer ends. Request guards do not run again; what passes unread
+ * ends where one would have to read it.
  */
 export class LiveRequests {
   readonly #live = new Roster<LiveRequest>();
@@ -69,7 +76,7 @@ export class LiveRequests {
  * ended, and the token been taken back, since it was decided. Undefined: it may go on.
  */
 export function endedMeanwhile(
-  request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>,
+  request: Decided,
   current: Runtime | undefined,
 ): Extract<ReasonCode, 'policy_changed' | 'grant_ended' | 'token_revoked'> | undefined {
   if (isRevoked(request)) return 'token_revoked';
@@ -87,22 +94,20 @@ function isRevoked({ runtime, facts }: Pick<LiveRequest, 'runtime' | 'facts'>): 
 }
 
 /** Also what was decided under a policy that is no longer the current one, before it went into this set. */
-export function stillAllowed(request: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, next: Runtime): boolean {
+export function stillAllowed(request: Decided, next: Runtime): boolean {
   if (request.runtime === next) return true;
   const { caller } = request.facts;
   // A provider that changed no longer proves whom it proved: the verifier is another one.
   if (
     caller !== undefined &&
     next.verifier !== request.runtime.verifier &&
-    !sameProvider(request.runtime, next, caller.provider)
+    !provesTheSame(providerOf(request.runtime, caller.provider), providerOf(next, caller.provider))
   )
     return false;
   if (accessOf(next.snapshot, request.facts).kind === 'deny') return false;
+  if (request.mustBeRead?.(next) === true) return false;
   return request.plan.coveredBy(next.snapshot.responsePlan(caller));
 }
 
-function sameProvider(before: Runtime, after: Runtime, id: string): boolean {
-  const find = (runtime: Runtime): string =>
-    JSON.stringify(runtime.snapshot.providers.find((provider) => provider.id === id) ?? null);
-  return find(before) !== 'null' && find(before) === find(after);
-}
+const providerOf = ({ snapshot }: Runtime, id: string): CompiledProvider | undefined =>
+  snapshot.providers.find((provider) => provider.id === id);

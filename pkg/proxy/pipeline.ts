@@ -32,7 +32,7 @@ import { hold } from './hold.ts';
 import type { Hold, HoldBook } from './hold.ts';
 import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
-import type { LiveRequest, LiveRequests } from './live.ts';
+import type { Decided, LiveRequest, LiveRequests } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
@@ -47,6 +47,7 @@ import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { bodyMustBeRead } from './uninspected.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
 export interface PipelineOptions {
@@ -325,7 +326,7 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#responsePlan);
     const { inspects } = this.#need(this.#requestPlan);
-    this.#uninspected = !inspects && runtime.credentialRule < 0 && nothingToInspect(plan);
+    this.#uninspected = !bodyMustBeRead(runtime, this.#caller, plan);
     if (this.#uninspected) return this.#refuseTooLarge();
     const body = await this.#read();
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
@@ -554,7 +555,13 @@ class GovernedRequest {
     const plan = this.#need(this.#responsePlan);
     const facts = this.#facts();
     // Policy may have been swapped, and a grant have ended, while the body came in or a person was asked.
-    const ended = endedMeanwhile({ runtime, facts, plan }, this.#inForce());
+    const decided: Decided = {
+      runtime,
+      facts,
+      plan,
+      ...(this.#uninspected && { mustBeRead: (next) => bodyMustBeRead(next, this.#caller) }),
+    };
+    const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
     const body = this.#sent();
     const stops = this.#view?.stops ?? false;
@@ -568,7 +575,7 @@ class GovernedRequest {
     });
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
-    if (this.#uninspected) return this.#passThrough({ runtime, facts, plan }, headers);
+    if (this.#uninspected) return this.#passThrough(decided, headers);
     if (body !== undefined) headers['content-length'] = body.length;
     const review = this.#reviewOf(runtime, plan);
     if (review !== undefined && streams) this.#holdExchange();
@@ -609,12 +616,12 @@ class GovernedRequest {
   }
 
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
-  #passThrough(facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>, headers: OutgoingHttpHeaders): void {
+  #passThrough(decided: Decided, headers: OutgoingHttpHeaders): void {
     const { live, metrics, clock } = this.#options;
     const exchange = this.#exchange;
     const session = this.#session;
-    const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = facts.runtime.snapshot.requestLimits;
-    const entry: LiveRequest = { ...facts, place: -1, end: (code) => this.#endPassThrough(new RefusedError(code)) };
+    const { maxBodyBytes, bodyTimeoutMs, upstreamIdleMs } = decided.runtime.snapshot.requestLimits;
+    const entry: LiveRequest = { ...decided, place: -1, end: (code) => this.#endPassThrough(new RefusedError(code)) };
     live.add(entry);
     exchange.onClose(() => {
       live.remove(entry);
@@ -625,7 +632,7 @@ class GovernedRequest {
       path: this.#path + this.#query,
       headers,
       idleMs: upstreamIdleMs,
-      everyHeader: !facts.runtime.snapshot.enforcing,
+      everyHeader: !decided.runtime.snapshot.enforcing,
       body: { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs },
     };
     this.#need(this.#target).passthrough.web(exchange, route, {
@@ -785,11 +792,6 @@ const longestExcerpt = 4_096;
 const cutFrom = (text: string, at: number): string => text.slice(/[\uDC00-\uDFFF]/.test(text.charAt(at)) ? at + 1 : at);
 
 const jsonBody = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
-
-/** Neither a rule nor a limit of this caller's concerns what comes back. */
-function nothingToInspect(plan: ResponsePlan): boolean {
-  return isEmpty(plan.scan) && Object.values(plan.limits).every((limit) => limit === undefined);
-}
 
 /** As metrics name it. */
 export function decisionOf(outcome: SessionEnd['outcome'], wouldRefuse: boolean): Decision {

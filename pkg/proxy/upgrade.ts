@@ -1,22 +1,20 @@
 import { describeError } from '../base/index.ts';
-import type { Identity, ResponsePlan, SessionEnd } from '../core/index.ts';
+import type { SessionEnd } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import { recognise } from '../dialect/index.ts';
 import type { PassthroughTraffic, UpgradeRequest } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import { abortCause, cutOutcome } from './answer.ts';
 import type { Admission, Demand } from './limits.ts';
-import type { LiveRequest } from './live.ts';
+import type { Decided, LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
-import { isInside } from './loopback.ts';
+import { accessOf, isInside } from './loopback.ts';
 import { decisionOf } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
-import type { Runtime } from './runtime.ts';
-import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
-import type { Allowed } from './stages.ts';
 import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { framesMustBeRead } from './uninspected.ts';
 
 /**
  * WebSocket handshakes. Frames of a WebSocket are not read here, so one passes only where a rule allows its route to
@@ -115,7 +113,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     };
     const access = decideAccess(runtime, session, facts);
     const plan = runtime.snapshot.responsePlan(caller);
-    if (mustBeRead(runtime, access, caller, plan)) {
+    if (framesMustBeRead(runtime, access.credential, caller, plan)) {
       throw new RefusedError('unsupported_media_type', { detail: 'websocket' });
     }
     const demand: Demand = {
@@ -145,7 +143,16 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     }
     if (outcome.rule !== undefined) session.act(outcome.rule.id, 'allowed');
     // Policy may have been swapped while the caller was proven, and while the shared count was asked.
-    const ended = endedMeanwhile({ runtime, facts, plan }, options.runtime.current);
+    const decided: Decided = {
+      runtime,
+      facts,
+      plan,
+      mustBeRead(next) {
+        const then = accessOf(next.snapshot, facts);
+        return framesMustBeRead(next, then.kind === 'allow' && then.credential, caller);
+      },
+    };
+    const ended = endedMeanwhile(decided, options.runtime.current);
     if (ended !== undefined) throw new RefusedError(ended);
     session.act('sidegate/uninspected', 'flagged');
     session.begin(runtime.queryForRecord(query));
@@ -155,7 +162,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
       hosted: target.hosted,
       session,
     });
-    entry = { runtime, facts, plan, place: -1, end: (code) => end(new RefusedError(code)) };
+    entry = { ...decided, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {
@@ -177,19 +184,4 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
   } catch (error) {
     refuse(error);
   }
-}
-
-/** Whether something of this caller's holds inside of an answer: frames would have to be read for it. */
-function mustBeRead(
-  { snapshot, credentialRule }: Runtime,
-  access: Allowed,
-  caller: Identity | undefined,
-  plan: ResponsePlan,
-): boolean {
-  return (
-    (credentialRule >= 0 && (snapshot.enforcing || access.credential)) || // a key that is sent could come back unseen
-    snapshot.requestPlan(caller).inspects ||
-    ![plan.mask, plan.block, plan.approve].every(isEmpty) ||
-    Object.values(plan.limits).some((limit) => limit !== undefined) // nobody would keep them
-  );
 }

@@ -36,6 +36,15 @@ export type {
   StoredHead,
   StoreStats,
 } from './store/port.ts';
+export {
+  createEventSource,
+  deadLetters,
+  fileCursor,
+  openReceivers,
+  parseReceivers,
+  startShipper,
+} from './ship/index.ts';
+export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export { createAuditAuthorizer } from './api/authorize.ts';

@@ -11,8 +11,8 @@ import type { RemoteEvent } from './types.ts';
  * The policy in force, from what the controller sends.
  *
  * Taken is only what compiles to the hash that the controller named, and never what is older than what was seen before, also
- * before a restart. What was taken last stays in force while no controller can be asked, until the policy's own `maxPolicyAge`; then
- * everything is denied until one confirms it or sends another. The age counts by the wall clock or the monotonic one,
+ * before a restart. What was taken last stays in force while no controller confirms it, whether none can be asked or what it has
+ * cannot be taken, until the policy's own `maxPolicyAge`; then everything is denied until one confirms it or sends another. The age counts by the wall clock or the monotonic one,
  * whichever says more: neither a clock that went back nor a machine that slept prolongs it.
  */
 export interface RemotePolicy {
@@ -21,7 +21,7 @@ export interface RemotePolicy {
   take(message: SnapshotMessage): Ack | Nack;
   confirm(message: ConfirmMessage): Ack | Nack;
   invalid(message: InvalidMessage): void;
-  /** The controller, which has answered on this connection, has said something. */
+  /** The controller, which has answered on this connection, has said something. While what it has is not taken, that confirms nothing. */
   heard(): void;
   /** Each minute, and when something was heard: expiry. */
   look(): void;
@@ -90,9 +90,10 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
     if (!state.write(files.confirmed, { at, seen })) onEvent('state_unwritable');
   };
   const heard = (): void => {
+    if (problem !== undefined) return look();
     const now = clock.monotonic();
     confirmed = { wall: clock.now(), monotonic: now };
-    if (problem === undefined && fault === undefined) newestAt = now;
+    if (fault === undefined) newestAt = now;
     if (now - writtenAt >= writeEveryMs) writeConfirmed(now);
     look();
   };

@@ -54,6 +54,7 @@ export type {
   Welcome,
 } from './messages.ts';
 export { maxListBytes, maxReportBytes, maxReported, podsPath, readPodList, readPodReport } from './pod-reports.ts';
+export { isTaken } from './taken.ts';
 export type { GonePod, PodHead, PodList, PodReport } from './pod-reports.ts';
 export { createRecordDownReader, createRecordUpReader, encodeRecordFrame } from './record-frames.ts';
 export {

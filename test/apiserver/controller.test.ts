@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createLogger, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { createControlMetrics, startController } from '../../pkg/control/index.ts';
+import type { Clock } from '../../pkg/base/index.ts';
 import type { Controller } from '../../pkg/control/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
-import type { KubeClient, KubeObject } from '../../pkg/kube/index.ts';
+import type { CacheTimings, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
 import { createMeters } from '../../pkg/telemetry/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
@@ -48,7 +49,16 @@ const replicas = new Set<Replica>();
 let started = 0;
 
 async function start(
-  more: { evict?: boolean; governNamespaces?: 'Auto' | 'Required'; logs?: string[]; lease?: LeaseTimes } = {},
+  more: {
+    evict?: boolean;
+    governNamespaces?: 'Auto' | 'Required';
+    logs?: string[];
+    lease?: LeaseTimes;
+    clock?: Clock;
+    /** What every list says that its version is, from when it is set. */
+    listed?: { version?: string };
+    timings?: Partial<CacheTimings>;
+  } = {},
 ): Promise<Replica> {
   const calls: string[] = [];
   const fatal: string[] = [];
@@ -62,10 +72,17 @@ async function start(
     },
   });
   const name = `replica-${++started}`;
-  const { logs } = more;
+  const { logs, listed = {}, clock = systemClock, timings } = more;
   const controller = await startController({
-    client,
-    clock: systemClock,
+    client: {
+      ...client,
+      async page<T extends KubeObject>(...asked: Parameters<KubeClient['page']>) {
+        const page = await client.page<T>(...asked);
+        return { ...page, ...(listed.version !== undefined && { resourceVersion: listed.version }) };
+      },
+    },
+    clock,
+    ...(timings !== undefined && { timings }),
     logger:
       logs === undefined
         ? silentLogger
@@ -437,6 +454,31 @@ test('what an edit costs the API server does not grow with the pods', async () =
   const cost = ['GET configmaps', 'PATCH configmaps', 'PATCH inferencepolicies', 'PATCH inferencepolicies'];
   expect(costs).toEqual([cost, cost]);
 }, 400_000);
+
+test('a replica whose API server lists an older state than it has shown, as after a restore, is not ready', async () => {
+  const listed: { version?: string } = {};
+  let ahead = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+  // Lists whenever a watch has ended.
+  const timings = { relistMs: 1, watchMs: 1_000, firstBackoffMs: 50, mostBackoffMs: 100 };
+  const { controller, metrics } = await start({ listed, clock, timings });
+  await until(() => controller.ready().ready, 'it is ready');
+  listed.version = '1';
+  /** How often the least of its caches was told an older state. */
+  const refusals = async (): Promise<number> => {
+    const text = await metrics();
+    const plurals = ['pods', 'services', 'namespaces', 'inferencepolicies', 'clusterinferencepolicies'];
+    const counts = plurals.map((plural) =>
+      new RegExp(`watch_faults_total\\{resource="${plural}",fault="bad_answer"\\} (\\d+)`).exec(text),
+    );
+    return Math.min(...counts.map((count) => Number(count?.[1] ?? 0)));
+  };
+  await until(async () => (await refusals()) > 0, 'all of them list an older state');
+  ahead = 301_000;
+  const before = await refusals();
+  await until(async () => (await refusals()) > before + 1, 'and again, five minutes later');
+  expect(controller.ready().reasons).toContain('api_server_silent');
+});
 
 describe('served definitions', () => {
   test('older than the controller: it refuses to run, and says how to upgrade', async () => {

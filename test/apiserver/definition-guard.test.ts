@@ -68,12 +68,24 @@ function withoutRules(tree: Tree): Tree {
   return copy;
 }
 
-async function changed(name: string, change: (root: Tree, served: Served) => void): Promise<KubeAnswer> {
-  const served = structuredClone(await servedDefinition(server, name)) as unknown as Served;
+/** Definitions as they are served, without their rules: asked for once, since they do not change here. */
+const definitions = new Map<string, Promise<Served>>();
+async function read(name: string): Promise<Served> {
+  const served = (await servedDefinition(server, name)) as unknown as Served;
   const [version] = served.spec.versions;
   version!.schema.openAPIV3Schema = withoutRules(version!.schema.openAPIV3Schema);
-  change(version!.schema.openAPIV3Schema, served);
-  return server.client.request('PUT', path(name), served);
+  return served;
+}
+
+async function changed(name: string, change: (root: Tree, served: Served) => void): Promise<KubeAnswer> {
+  if (!definitions.has(name)) definitions.set(name, read(name));
+  const served = structuredClone(await definitions.get(name)!);
+  change(served.spec.versions[0]!.schema.openAPIV3Schema, served);
+  const answer = await server.client.request('PUT', path(name), served);
+  // The server wrote its status meanwhile.
+  if (answer.status !== 409) return answer;
+  definitions.delete(name);
+  return changed(name, change);
 }
 
 const without = (name: string, field: string): Promise<KubeAnswer> =>

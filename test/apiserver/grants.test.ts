@@ -54,6 +54,7 @@ function governed(more: {
   maxGrantMs?: number;
   claim?: string | undefined;
   invalid?: boolean;
+  denied?: string;
 }): PolicySet {
   if (more.invalid === true) return { kind: 'invalid', id: 'x', entries: [], message: 'no' };
   const claim = 'claim' in more ? more.claim : 'sub';
@@ -76,7 +77,18 @@ function governed(more: {
     { namespace },
   );
   const { hash, sources, notices, upstream, providers } = compileSnapshot([one], { revision: 0 });
-  return { kind: 'compiled', id: hash, entries: [], policies: [one], hash, sources, notices, upstream, providers };
+  return {
+    kind: 'compiled',
+    id: hash,
+    entries: [],
+    policies: [one],
+    hash,
+    sources,
+    notices,
+    upstream,
+    providers,
+    denied: more.denied,
+  };
 }
 
 beforeEach(async () => {
@@ -172,6 +184,7 @@ describe('who decides', () => {
   test.each<[string, () => PolicySet[]]>([
     ['NoPods', () => []],
     ['PolicyInvalid', () => [governed({}), governed({ invalid: true })]],
+    ['PolicyInvalid', () => [governed({}), governed({ denied: 'p cannot be used' })]],
     ['NoApprovers', () => [governed({ approvers: '' })]],
     ['ApproversDiffer', () => [governed({}), governed({ approvers: 'others' })]],
   ])('cannot be said: %s; and is said when it can be', async (reason, sets) => {

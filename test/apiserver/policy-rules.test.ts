@@ -53,6 +53,8 @@ const httpsOnly = [
   'https://a b',
 ];
 
+const publicKey = 'MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU=';
+
 /** Field, part of the rule's message, specs that break it. */
 const broken: readonly (readonly [string, string, readonly string[]])[] = [
   [
@@ -287,6 +289,8 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
   ['spec.responseLimits[].minDuration', 'must be at least 1ms and at most 5m', [limit('minDuration: 301s')]],
   ['spec.responseLimits[].maxDuration', 'must be at least 1ms and at most 168h', [limit('maxDuration: 0h')]],
   ['spec.responseLimits[].cadence.every', 'must be at least 1ms and at most 1m', [limit('cadence: { every: 2m }')]],
+  ['spec.audit.sealTo', 'with content: Full lacks the field "sealTo"', ['audit: { content: Full }']],
+  ['spec.audit.sealTo', 'needs content: Full beside it', [`audit: { content: Masked, sealTo: ${publicKey} }`]],
 ];
 
 /** What holds for one kind alone. */

@@ -177,6 +177,20 @@ describe('the record of what passes uninspected', () => {
     await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
   });
 
+  test('says that policy ended it also where a new guard would have to read the body', async () => {
+    const to = await begin();
+    const { answer } = await halfWay(to);
+    await to.setPolicy(
+      open(
+        to.issuer.url,
+        '  guards:\n  - { name: g, direction: Request, match: { detectors: [Secrets] }, action: Block }\n',
+      ),
+    );
+    expect((await answer).broken).toBe(true);
+    expect(await end()).toMatchObject({ outcome: 'ended', status: 206, code: 'policy_changed' });
+    await until(() => to.model.seen[0]?.aborted, 'the model’s connection is cut');
+  });
+
   test('says that policy refused it where the model had not answered yet, and the caller is told', async () => {
     const to = await begin();
     to.model.script = () => undefined;

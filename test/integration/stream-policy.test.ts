@@ -279,6 +279,25 @@ describe('secrets', () => {
     expect(sidecar.credentials.read(named('other'))).toBeUndefined();
   });
 
+  test('that are more than a sidecar takes are not sent: all else is, and the stream stands', async () => {
+    const pod = world.pod();
+    // In JSON, six bytes each.
+    const large = secretValue('vllm-key', 'api-key', '\0'.repeat(1_000_000));
+    world.directory.secretsOf.set(pod.uid, { values: [large], missing: [] });
+    world.directory.importedOf.set(pod.uid, {
+      secretName: 'cert',
+      content: { kind: 'pem', certificate: '', key: new Secret('') },
+    });
+    give(pod, [open('p')]);
+    const sidecar = world.sidecar(pod);
+    await until(() => decision(sidecar) === 'allow');
+    const hash = give(pod, [policy('p')], '2');
+    await until(() => world.directory.reports.at(-1)?.hash === hash);
+    expect(sidecar.secret(ref)).toBeUndefined();
+    expect(sidecar.events.filter((one) => one === 'connected')).toHaveLength(1);
+    expect(world.log.join('\n')).toContain('a message is more than a sidecar takes: not sent');
+  });
+
   test('go only to the pod whose policies name them', async () => {
     const [pod, other] = [world.pod(), world.pod()];
     world.directory.secretsOf.set(pod.uid, { values: [secretValue('vllm-key', 'api-key', 'sk-mine')], missing: [] });

@@ -173,6 +173,24 @@ spec:
     await echo.close();
   });
 
+  test('end when a policy would have to look into them, and go on where nothing of it concerns them', async () => {
+    const echo = await startEcho();
+    world = await startWorld({ policy: open, modelUrl: echo.url });
+    const socket = await join(world, await world.token());
+    const guard = (on: string): string =>
+      `  guards:\n  - { name: g, direction: Request, subjects: [{ group: ${on} }], match: { detectors: [Secrets] }, action: Block }\n`;
+    await world.setPolicy(open(world.issuer.url, guard('others')));
+    let echoed = '';
+    socket.on('data', (piece: Buffer) => (echoed += piece.toString()));
+    socket.write('still here');
+    await until(() => echoed === 'still here');
+    await world.setPolicy(open(world.issuer.url, guard('ml-eng')));
+    await until(() => socket.destroyed);
+    expect(await endOf(world)).toMatchObject({ outcome: 'ended', status: 101, code: 'policy_changed' });
+    await until(() => echo.open() === 0, 'the model’s connection is cut');
+    await echo.close();
+  });
+
   test('end with the token that was taken back, which the record says', async () => {
     const echo = await startEcho();
     const revocations = createRevocationList();

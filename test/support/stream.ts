@@ -198,6 +198,7 @@ export async function streamWorld(
         refused: (cause) => void refusals.push(cause),
         pushed: () => undefined,
         acked: () => undefined,
+        unsent: () => undefined,
         nacked: () => undefined,
         signed: () => undefined,
       },

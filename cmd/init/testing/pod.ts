@@ -10,6 +10,14 @@ import type { Order } from './peer.ts';
 
 export const podAddresses = { IPv4: '10.77.0.2', IPv6: 'fd77::2' } as const;
 
+/** Resolves when the process is gone. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
 /** A process in one of the two namespaces. */
 export class Peer {
   readonly #child: ChildProcess;
@@ -42,8 +50,8 @@ export class Peer {
     return this.do({ do: 'dial', host, port, ...(ms === undefined ? {} : { ms }) });
   }
 
-  stop(): void {
-    this.#child.kill('SIGKILL');
+  stop(): Promise<void> {
+    return end(this.#child);
   }
 }
 
@@ -165,9 +173,8 @@ export class TestPod {
     return child;
   }
 
-  stop(): void {
-    for (const program of this.#programs) program.kill('SIGKILL');
-    for (const peer of this.#peers) peer.stop();
-    for (const sleeper of this.#sleepers) sleeper.kill('SIGKILL');
+  async stop(): Promise<void> {
+    await Promise.all([...this.#programs.map(end), ...this.#peers.map((peer) => peer.stop())]);
+    await Promise.all(this.#sleepers.map(end));
   }
 }

@@ -118,6 +118,35 @@ describe('the authority', () => {
     await Promise.all([leader.close(), follower.close()]);
   }, 60_000);
 
+  test('a Secret that is gone is written again as it was, by a leader that has read it', async () => {
+    const { server, client } = secretServer();
+    const clock = fakeClock();
+    let leads = true;
+    const leader = keeper(client, clock, () => leads);
+    await come(clock, () => leader.authority() !== undefined);
+    const bundle = leader.authority()?.bundle();
+    // In the middle of a rotation too.
+    server.stored = {
+      ...server.stored!,
+      metadata: { ...server.stored!.metadata, annotations: { [rotateAnnotation]: 'now' } },
+    };
+    await come(clock, () => leader.steps.at(-1) === 'publish');
+    const both = leader.authority()?.bundle();
+    expect(both).toContain(bundle);
+    const { data } = server.stored;
+
+    leads = false;
+    server.stored = undefined;
+    await settle(clock, 120_000);
+    expect([server.stored, leader.authority()?.bundle(), leader.ageMs() > 90_000]).toEqual([undefined, both, true]);
+    leads = true;
+    await come(clock, () => leader.steps.at(-1) === 'restore');
+    expect(server.stored).toMatchObject({ data });
+    await settle(clock, 61_000);
+    expect([leader.steps, leader.authority()?.bundle()]).toEqual([['create', 'publish', 'restore'], both]);
+    await leader.close();
+  });
+
   test('a Secret that is no good is never replaced; what was read stays, and is taken again when it is good', async () => {
     const { server, client } = secretServer();
     const clock = fakeClock();

@@ -26,13 +26,15 @@ export interface AuthorityKeeperOptions {
   /** How often the Secret is read: by those who do not lead, to learn of a step; default 30 s. */
   readonly readMs?: number;
   readonly timing?: RotationTiming;
+  /** `restore`: the Secret was gone. */
   readonly onStep?: (step: string) => void;
 }
 
 /**
  * The authority of all replicas, kept in one Secret. Each reads it by name; the leader makes it and moves it through its rotation.
  *
- * A Secret that is there and no good is reported and never replaced: everything that runs trusts what it was.
+ * A Secret that is there and no good is reported and never replaced: everything that runs trusts what it was. One that is gone is
+ * written again by a leader that has read it, for the same reason.
  */
 export interface AuthorityKeeper {
   /** Undefined until the Secret has been read, or made, once. */
@@ -73,6 +75,16 @@ export function startAuthorityKeeper(options: AuthorityKeeperOptions): Authority
     readMs,
     known: () => authority !== undefined,
     async look(found) {
+      if (found.texts === undefined && authority !== undefined) {
+        if (!leading()) return;
+        const held = authority.state();
+        take(held, await found.write(writeAuthority(held)));
+        logger.error('the Secret of the authority was gone: written again as it was', {
+          secret: controlPlane.authority,
+        });
+        options.onStep?.('restore');
+        return;
+      }
       const state = found.texts === undefined ? undefined : readAuthority(found.texts);
       if (state !== undefined) take(state, found.resourceVersion);
       const { [rotateAnnotation]: asked, ...annotations } = found.annotations;

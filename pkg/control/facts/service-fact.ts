@@ -36,9 +36,17 @@ export function serviceSelects(service: ServiceFact, pod: Pick<PodFact, 'namespa
   );
 }
 
-/** Names by which callers reach the Services, sorted; never the bare name, which means another Service in another namespace. */
+/** Services of which a pod's certificate has the names: with those of the pod itself, as many names as an authority signs. */
+export const mostServices = 90;
+
+/**
+ * Names by which callers reach the Services, sorted; of more than {@link mostServices}, those whose names come first. Never the bare
+ * name, which means another Service in another namespace.
+ */
 export function servingNamesOf(services: readonly ServiceFact[], clusterDomain: string): readonly string[] {
-  return services
+  return [...services]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .slice(0, mostServices)
     .flatMap(({ name, namespace }) => [
       `${name}.${namespace}`,
       `${name}.${namespace}.svc`,

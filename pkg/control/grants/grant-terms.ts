@@ -58,7 +58,7 @@ export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTe
   let required = 1;
   let maxGrantMs = Number.POSITIVE_INFINITY;
   for (const set of new Set(sets)) {
-    if (set.kind === 'invalid')
+    if (set.kind === 'invalid' || set.denied !== undefined)
       return problem(
         'PolicyInvalid',
         'a policy of a pod that it selects cannot be used: see the status of its policies',

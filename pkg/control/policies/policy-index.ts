@@ -1,11 +1,13 @@
 import { describeError } from '../../base/index.ts';
 import { compileSnapshot, selectorMatches } from '../../core/index.ts';
 import type { Policy, PolicyNotice, Snapshot, SourceRef } from '../../core/index.ts';
+import { encodeFrame, isTaken } from '../../wire/index.ts';
 import { withTokenIssuer } from '../tokens/token-issuer.ts';
 import type { TokenIssuerKeys } from '../tokens/token-issuer.ts';
 import { withIssuer } from './cluster-issuer.ts';
 import type { ClusterIssuerKeys } from './cluster-issuer.ts';
 import type { PolicyEntry } from './policy-entry.ts';
+import { standIn } from './stand-in.ts';
 
 /** What decides which policies a pod has. */
 export interface SelectedBy {
@@ -27,7 +29,10 @@ export type PolicySet =
       readonly notices: readonly PolicyNotice[];
       readonly upstream: Snapshot['upstream'];
       readonly providers: Snapshot['providers'];
+      /** Why the pods deny everything: a {@link standIn} is among the policies. Undefined: all are what their authors wrote. */
+      readonly denied: string | undefined;
     }
+  /** The platform's own policies cannot be carried out: pods keep what they have until nobody has confirmed it for too long. */
   | {
       readonly kind: 'invalid';
       readonly id: string;
@@ -38,7 +43,9 @@ export type PolicySet =
 /**
  * Policies, and which of them select a pod. Compiles once for each distinct set, however many pods have it.
  *
- * Promise: a policy that cannot be used makes the answer of every pod that it selects invalid; it is never left out.
+ * Promise: a policy that cannot be used is never left out. One of the platform's makes the answer of every pod that it selects
+ * invalid. Where one of a namespace cannot be used, or all of them are too much together, the pods deny everything, and the
+ * platform's policies hold as they are now.
  */
 export interface PolicyIndex {
   put(entry: PolicyEntry): void;
@@ -80,20 +87,61 @@ interface Issuers {
   readonly tokens?: TokenIssuerKeys;
 }
 
-function compileSet(id: string, entries: readonly PolicyEntry[], { cluster, tokens }: Issuers): PolicySet {
-  const broken = entries.find((entry) => entry.policy === undefined);
-  if (broken !== undefined) {
-    return { kind: 'invalid', id, entries, message: `${broken.label} cannot be used: ${broken.fault ?? ''}` };
-  }
-  const policies = entries.flatMap((entry) =>
-    entry.policy === undefined ? [] : withTokenIssuer(withIssuer(entry.policy, cluster), tokens),
-  );
+/** Whether a sidecar takes so many, so large policies. Hash and versions are as long as any. */
+function fit(policies: readonly Policy[]): boolean {
+  const hash = '0'.repeat(64);
+  const sources = policies.map(({ kind, uid, namespace, name, generation }) => ({
+    kind,
+    uid,
+    namespace,
+    name,
+    generation,
+  }));
+  const version = '9'.repeat(20);
+  const seen = { inferencepolicies: version, clusterinferencepolicies: version };
+  return isTaken(encodeFrame({ type: 'snapshot', hash, sources, policies, seen }));
+}
+
+type Compiled = Extract<PolicySet, { kind: 'compiled' }>;
+
+/** A text says why not. */
+function compilePolicies(
+  policies: readonly Policy[],
+): Pick<Compiled, 'hash' | 'policies' | 'sources' | 'notices' | 'upstream' | 'providers'> | string {
+  // Before they are compiled, which takes longer than in proportion to their number.
+  if (!fit(policies)) return 'the policies of a pod are more together than a sidecar takes: 4 MiB, 1,000 policies';
   try {
     const { hash, sources, notices, upstream, providers } = compileSnapshot(policies, { revision: 0 });
-    return { kind: 'compiled', id, entries, policies, hash, sources, notices, upstream, providers };
+    return { hash, policies, sources, notices, upstream, providers };
   } catch (error) {
-    return { kind: 'invalid', id, entries, message: describeError(error) };
+    return describeError(error);
   }
+}
+
+function compileSet(id: string, entries: readonly PolicyEntry[], { cluster, tokens }: Issuers): PolicySet {
+  const platform = entries.filter(({ kind }) => kind === 'ClusterInferencePolicy');
+  const own = entries.filter(({ kind }) => kind === 'InferencePolicy');
+  const translated = (some: readonly PolicyEntry[]): readonly Policy[] =>
+    some.flatMap(({ policy }) => (policy === undefined ? [] : withTokenIssuer(withIssuer(policy, cluster), tokens)));
+  const attempt = (policies: readonly Policy[], denied?: string): PolicySet => {
+    const made = compilePolicies(policies);
+    return typeof made === 'string'
+      ? { kind: 'invalid', id, entries, message: made }
+      : { kind: 'compiled', id, entries, ...made, denied };
+  };
+  const broken = (some: readonly PolicyEntry[]): PolicyEntry | undefined =>
+    some.find(({ policy }) => policy === undefined);
+  const words = ({ label, fault }: PolicyEntry): string => `${label} cannot be used: ${fault ?? ''}`;
+
+  const theirs = broken(platform);
+  if (theirs !== undefined) return { kind: 'invalid', id, entries, message: words(theirs) };
+  const mine = broken(own);
+  if (mine !== undefined) return attempt([...translated(platform), standIn(mine)], words(mine));
+  const whole = attempt(translated(entries));
+  const [first] = own;
+  return whole.kind === 'compiled' || first === undefined
+    ? whole
+    : attempt([...translated(platform), standIn(first)], whole.message);
 }
 
 export function createPolicyIndex(): PolicyIndex {

@@ -3,12 +3,20 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { createQueue, isKubeError, objectKey, refOfKey, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
 
+/**
+ * Longest value of a Secret that is used, bytes: larger than all public authorities together. A Secret of Kubernetes holds up to
+ * 1 MiB, which in JSON may be six.
+ */
+export const longestValue = 256 * 1024;
+
 /** Content of one Secret as it was last read. Values never leave it but as {@link Secret}. */
 export interface SecretContent {
-  /** Undefined: there is no such key. */
+  /** Undefined: there is no such key, or its value is longer than {@link longestValue}. */
   text(key: string): Secret | undefined;
   bytes(key: string): Uint8Array | undefined;
   readonly keys: readonly string[];
+  /** Those whose value is too long to be used. */
+  readonly tooLong: readonly string[];
 }
 
 /**
@@ -41,8 +49,12 @@ interface Held {
 function contentOf(raw: KubeObject): SecretContent {
   const { data } = raw as { data?: Readonly<Record<string, unknown>> };
   const values = new Map<string, Buffer>();
+  const tooLong: string[] = [];
   for (const [key, value] of Object.entries(data ?? {})) {
-    if (typeof value === 'string') values.set(key, Buffer.from(value, 'base64'));
+    if (typeof value !== 'string') continue;
+    const bytes = Buffer.from(value, 'base64');
+    if (bytes.length > longestValue) tooLong.push(key);
+    else values.set(key, bytes);
   }
   return {
     text(key) {
@@ -50,7 +62,8 @@ function contentOf(raw: KubeObject): SecretContent {
       return value === undefined ? undefined : new Secret(value.toString('utf8'));
     },
     bytes: (key) => values.get(key),
-    keys: [...values.keys()],
+    keys: [...values.keys(), ...tooLong],
+    tooLong,
   };
 }
 

@@ -15,6 +15,11 @@ export interface SecretViews {
   keep(setIds: ReadonlySet<string>): void;
 }
 
+/** All values of one pod, bytes of JSON: beside them a message has room for the names. */
+const mostTogether = 3 * 1024 * 1024;
+/** As many as a sidecar takes. */
+const mostValues = 1_000;
+
 type Read = SecretContent | 'missing' | 'pending';
 type Known = Exclude<Read, 'pending'>;
 
@@ -27,13 +32,17 @@ const certificateKeys = { cert: 'tls.crt', key: 'tls.key' } as const;
 const pkcs12Keys = ['keystore.p12', 'tls.p12'] as const;
 const passphraseKeys = ['passphrase', 'password'] as const;
 
-function certificateOf(name: string, content: Known): ImportedCertificate {
+/** What a policy gets of the Secret that holds its serving certificate. */
+export function certificateOf(name: string, content: Known): ImportedCertificate {
   const nothing = { secretName: name, content: undefined };
   if (typeof content === 'string') return nothing;
   const certificate = content.text(certificateKeys.cert);
   const key = content.text(certificateKeys.key);
   if (certificate !== undefined && key !== undefined) {
-    return { secretName: name, content: { kind: 'pem', certificate: certificate.reveal(), key } };
+    const pem = certificate.reveal();
+    return pem === '' || key.reveal() === ''
+      ? nothing
+      : { secretName: name, content: { kind: 'pem', certificate: pem, key } };
   }
   const file = pkcs12Keys.map((one) => content.bytes(one)).find((one) => one !== undefined);
   const passphrase = passphraseKeys.map((one) => content.text(one)).find((one) => one !== undefined);
@@ -55,13 +64,19 @@ export function createSecretViews(store: SecretStore): SecretViews {
   };
 
   return {
-    secrets: (id, placed) => {
+    secrets: (id, all) => {
+      const placed = all.slice(0, mostValues);
       const from = placed.map(({ namespace, name }) => store.read(secretKey(namespace, name)));
       if (from.includes('pending')) return 'pending';
       return view(secretViews, id, from, () => {
+        let left = mostTogether;
         const found = placed.map(({ as }, at) => {
           const content = from[at];
-          return { as, value: content === undefined || typeof content === 'string' ? undefined : content.text(as.key) };
+          const value = content === undefined || typeof content === 'string' ? undefined : content.text(as.key);
+          const size = value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value.reveal()));
+          if (size > left) return { as, value: undefined };
+          left -= size;
+          return { as, value };
         });
         return {
           values: found.flatMap(({ as, value }) => (value === undefined ? [] : [{ ...as, value }])),

@@ -3,10 +3,12 @@ import type { PolicyEntry } from '../policies/policy-entry.ts';
 
 /** What is wrong with a policy that is valid, as a condition of that type. */
 export type ProblemType =
+  | 'DeniesAll'
   | 'SecretMissing'
   | 'ProtocolRefused'
   | 'PortNotCaptured'
   | 'ServiceBypasses'
+  | 'NamesLeftOut'
   | 'PodsWithoutSidecar'
   | 'RuleCannotFire'
   | 'Conflicted';
@@ -18,7 +20,7 @@ export interface PolicyProblem {
 
 /** Everything that the status of a policy is made of. */
 export interface StatusFacts {
-  readonly entry: Pick<PolicyEntry, 'generation' | 'fault' | 'status'>;
+  readonly entry: Pick<PolicyEntry, 'kind' | 'generation' | 'fault' | 'status'>;
   /** Inference pods that it selects, those that end left out. */
   readonly selected: number;
   /** As the replicas counted; may for a moment be more than there are. */
@@ -36,10 +38,12 @@ type Condition = NonNullable<PolicyStatusResource['conditions']>[number];
 type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 const problemOrder: readonly ProblemType[] = [
+  'DeniesAll',
   'SecretMissing',
   'ProtocolRefused',
   'PortNotCaptured',
   'ServiceBypasses',
+  'NamesLeftOut',
   'PodsWithoutSidecar',
   'RuleCannotFire',
   'Conflicted',
@@ -47,14 +51,18 @@ const problemOrder: readonly ProblemType[] = [
 const longestMessage = 4_096;
 const mostOverridden = 64;
 
-function acceptedOf(fault: string | undefined): NewCondition {
+function acceptedOf({ kind, fault }: StatusFacts['entry']): NewCondition {
   return fault === undefined
     ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'It is valid and takes part.' }
     : {
         type: 'Accepted',
         status: 'False',
         reason: 'Invalid',
-        message: `It cannot be used: pods that it selects keep their last good policy, and those without one deny. ${fault}`,
+        message: `It cannot be used: pods that it selects ${
+          kind === 'InferencePolicy'
+            ? 'deny everything'
+            : 'keep their last good policy until maxPolicyAge, and those without one deny'
+        }. ${fault}`,
       };
 }
 
@@ -66,6 +74,8 @@ function enforcedOf(facts: StatusFacts, enforcing: number): NewCondition {
     return { type: 'Enforced', status: 'Unknown', reason: 'NoPods', message: 'It selects no inference pod.' };
   }
   if (enforcing === selected) return { type: 'Enforced', status: 'True', reason: 'AllPods', message: of };
+  if (facts.problems.some(({ type }) => type === 'DeniesAll'))
+    return { type: 'Enforced', status: 'False', reason: 'DeniesAll', message: `${of} Pods deny everything instead.` };
   if (refusing > 0) {
     return {
       type: 'Enforced',
@@ -118,7 +128,7 @@ export function policyStatus(facts: StatusFacts, now: string): PolicyStatusResou
   const refusing = Math.min(facts.refusing, selected - enforcing);
   const problems = joined(facts.problems);
   const conditions = [
-    acceptedOf(entry.fault),
+    acceptedOf(entry),
     enforcedOf({ ...facts, refusing }, enforcing),
     programmedOf(problems, entry.fault),
     ...problems.map(({ type, message }): NewCondition => ({ type, status: 'True', reason: type, message })),

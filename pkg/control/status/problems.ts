@@ -1,19 +1,21 @@
 import { protocolField, refusedPorts, refusedProtocol } from '../../core/index.ts';
+import type { SecretName } from '../../wire/index.ts';
 import { namespaceIndex } from '../cluster-state.ts';
 import type { ClusterState } from '../cluster-state.ts';
 import type { Directory } from '../directory.ts';
 import { counts } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
-import { serviceSelects } from '../facts/service-fact.ts';
+import { mostServices, serviceSelects } from '../facts/service-fact.ts';
 import type { PolicyEntry } from '../policies/policy-entry.ts';
 import { secretsNamedBy } from '../secrets/secret-names.ts';
-import { secretKey } from '../secrets/secret-store.ts';
+import { longestValue, secretKey } from '../secrets/secret-store.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
+import { certificateOf } from '../secrets/secret-views.ts';
 import type { PolicyProblem } from './policy-status.ts';
 
 export interface ProblemSources {
   readonly state: Pick<ClusterState, 'services'>;
-  readonly directory: Pick<Directory, 'setOf'>;
+  readonly directory: Pick<Directory, 'setOf' | 'secrets'>;
   readonly secrets: Pick<SecretStore, 'read'>;
   readonly ownNamespace: string;
 }
@@ -27,16 +29,30 @@ export function namesOf(pods: readonly { readonly namespace: string; readonly na
   return more > 0 ? `${names.slice(0, mostNamed).join(', ')} and ${more} more` : names.join(', ');
 }
 
-function missingSecrets(entry: PolicyEntry, { secrets, ownNamespace }: ProblemSources): PolicyProblem[] {
-  return secretsNamedBy(entry, ownNamespace).flatMap(({ namespace, name, key }): PolicyProblem[] => {
+const longest = `${longestValue / 1024} KiB`;
+const nameOf = (secret: SecretName): string => [secret.namespace ?? '', secret.name, secret.key].join('/');
+
+/** What the pods are told is not there. */
+function untold(pods: readonly PodFact[], { directory }: ProblemSources): ReadonlySet<string> {
+  const bySet = new Map(pods.map((pod) => [directory.setOf(pod), pod]));
+  const told = [...bySet.values()].map((pod) => directory.secrets(pod));
+  return new Set(told.flatMap((one) => (one === 'pending' ? [] : one.missing.map(nameOf))));
+}
+
+function missingSecrets(entry: PolicyEntry, pods: readonly PodFact[], sources: ProblemSources): PolicyProblem[] {
+  const { secrets, ownNamespace } = sources;
+  const left = untold(pods, sources);
+  return secretsNamedBy(entry, ownNamespace).flatMap(({ namespace, name, key, as }): PolicyProblem[] => {
     const content = secrets.read(secretKey(namespace, name));
+    const problem = (message: string): PolicyProblem[] => [{ type: 'SecretMissing', message }];
     if (content === 'pending') return [];
-    if (content === 'missing') {
-      return [{ type: 'SecretMissing', message: `There is no Secret ${namespace}/${name} that may be read.` }];
-    }
-    return content.keys.includes(key)
-      ? []
-      : [{ type: 'SecretMissing', message: `Secret ${namespace}/${name} has no key ${key}.` }];
+    if (content === 'missing') return problem(`There is no Secret ${namespace}/${name} that may be read.`);
+    if (!content.keys.includes(key)) return problem(`Secret ${namespace}/${name} has no key ${key}.`);
+    if (content.tooLong.includes(key))
+      return problem(`Secret ${namespace}/${name} has more than ${longest} at key ${key}, which is not used.`);
+    return left.has(nameOf(as))
+      ? problem(`Secret ${namespace}/${name}, key ${key}, is left out: all Secrets of a pod are too large together.`)
+      : [];
   });
 }
 
@@ -44,13 +60,15 @@ function missingCertificate(entry: PolicyEntry, { secrets, ownNamespace }: Probl
   const certificate = entry.policy?.spec.tls?.certificate;
   if (certificate === undefined || !('secretName' in certificate)) return [];
   const namespace = entry.namespace ?? ownNamespace;
-  return secrets.read(secretKey(namespace, certificate.secretName)) === 'missing'
-    ? [
-        {
-          type: 'SecretMissing',
-          message: `There is no Secret ${namespace}/${certificate.secretName} that may be read.`,
-        },
-      ]
+  const secret = `${namespace}/${certificate.secretName}`;
+  const content = secrets.read(secretKey(namespace, certificate.secretName));
+  const problem = (message: string): PolicyProblem[] => [{ type: 'SecretMissing', message }];
+  if (content === 'pending') return [];
+  if (content === 'missing') return problem(`There is no Secret ${secret} that may be read.`);
+  return certificateOf(certificate.secretName, content).content === undefined
+    ? problem(
+        `Secret ${secret} holds no certificate: tls.crt and tls.key, or keystore.p12 and passphrase, of at most ${longest} each.`,
+      )
     : [];
 }
 
@@ -101,6 +119,26 @@ function bypasses(pods: readonly PodFact[], { state }: ProblemSources): PolicyPr
   }));
 }
 
+function leftOutNames(pods: readonly PodFact[], { state }: ProblemSources): PolicyProblem[] {
+  const crowded = pods.filter((pod) => {
+    const services = state.services.by(namespaceIndex, pod.namespace);
+    return services.length > mostServices && services.filter((one) => serviceSelects(one, pod)).length > mostServices;
+  });
+  if (crowded.length === 0) return [];
+  const message = `More than ${mostServices} Services select ${namesOf(crowded)}: the certificate has the names of the first ${mostServices} by name. Select by other labels, or name a certificate in tls.certificate.`;
+  return [{ type: 'NamesLeftOut', message }];
+}
+
+/** Of a namespace: policies beside it, or itself, are such that its pods deny everything. */
+function denials(entry: PolicyEntry, pods: readonly PodFact[], { directory }: ProblemSources): PolicyProblem[] {
+  if (entry.kind !== 'InferencePolicy') return [];
+  return [...new Set(pods.flatMap((pod) => directory.setOf(pod) ?? []))].flatMap((set): PolicyProblem[] =>
+    set.kind === 'invalid' || set.denied === undefined
+      ? []
+      : [{ type: 'DeniesAll', message: `Pods that it selects deny everything: ${set.denied}.` }],
+  );
+}
+
 /** What lost and what cannot act, as the sets with this policy say. */
 function noticesOf(
   entry: PolicyEntry,
@@ -142,12 +180,14 @@ export function problemsOf(
   const { problems, overridden } = noticesOf(entry, live, sources);
   return {
     problems: [
-      ...missingSecrets(entry, sources),
+      ...denials(entry, live, sources),
+      ...missingSecrets(entry, live, sources),
       ...missingCertificate(entry, sources),
       ...refusedProtocols(entry),
       ...uncapturedPorts(entry, live),
       ...unknownHelpers(entry, live),
       ...bypasses(live, sources),
+      ...leftOutNames(live, sources),
       ...(bare.length === 0
         ? []
         : [

@@ -11,10 +11,11 @@ import type { AckTotals } from './ack-totals.ts';
 import { policyStatus, sameStatus } from './policy-status.ts';
 import type { StatusFacts } from './policy-status.ts';
 import { problemsOf } from './problems.ts';
+import { longestValue } from '../secrets/secret-store.ts';
 import { startStatusWriter } from './status-writer.ts';
 
 const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
-  entry: { generation: 3, fault: undefined, status: undefined },
+  entry: { kind: 'InferencePolicy', generation: 3, fault: undefined, status: undefined },
   selected: 4,
   enforcing: 4,
   refusing: 0,
@@ -57,9 +58,20 @@ describe('a status', () => {
     ],
     [
       'invalid',
-      { entry: { generation: 3, fault: 'spec.x: no', status: undefined }, enforcing: 0 },
+      { entry: { kind: 'InferencePolicy', generation: 3, fault: 'spec.x: no', status: undefined }, enforcing: 0 },
       { Accepted: 'False Invalid', Enforced: 'False Invalid', Programmed: 'False Invalid' },
       '0/4',
+    ],
+    [
+      'denied in its place',
+      { enforcing: 1, problems: [{ type: 'DeniesAll', message: 'too much' }] },
+      {
+        Accepted: 'True Accepted',
+        Enforced: 'False DeniesAll',
+        Programmed: 'False DeniesAll',
+        DeniesAll: 'True DeniesAll',
+      },
+      '1/4',
     ],
     [
       'problems',
@@ -91,12 +103,12 @@ describe('a status', () => {
   test('equal facts are an equal status at any time; a condition’s time is that of its change', () => {
     const first = policyStatus(facts(), now);
     const again = policyStatus(
-      facts({ entry: { generation: 3, fault: undefined, status: first } }),
+      facts({ entry: { kind: 'InferencePolicy', generation: 3, fault: undefined, status: first } }),
       '2026-11-27T00:00:00Z',
     );
     expect(sameStatus(first, again)).toBe(true);
     const later = policyStatus(
-      facts({ enforcing: 2, entry: { generation: 3, fault: undefined, status: first } }),
+      facts({ enforcing: 2, entry: { kind: 'InferencePolicy', generation: 3, fault: undefined, status: first } }),
       '2026-11-27T00:00:00Z',
     );
     expect(sameStatus(first, later)).toBe(false);
@@ -228,6 +240,15 @@ describe('what is wrong with a policy', () => {
     expect((await problems({}, ({ state }) => state.pods.put(pod('a')))).said).toEqual([]);
   });
 
+  test('that a policy beside it cannot be used, or it itself, so that the pods of both deny everything', async () => {
+    const { said: words } = await problems({}, ({ state }) => {
+      state.pods.put(pod('a'));
+      state.policies.put(policy('odd', { fromTheFuture: true }));
+      state.clusterPolicies.put(clusterPolicy('floor', allowAll));
+    });
+    expect(words).toEqual([expect.stringMatching(/^DeniesAll: Pods .* odd cannot be used: .*fromTheFuture/)]);
+  });
+
   test('a port that is not led through the sidecar names the pods', async () => {
     const { said: words } = await problems(
       { upstream: { ports: [{ containerPort: 8000 }, { containerPort: 9000 }] } },
@@ -306,7 +327,49 @@ describe('what is wrong with a policy', () => {
       setSecret('ml/key', { other: 'x' });
       setSecret('ml/cert', { 'tls.crt': 'x' });
     });
-    expect(words).toEqual(['SecretMissing: Secret ml/key has no key api.']);
+    expect(words).toEqual([
+      'SecretMissing: Secret ml/key has no key api.',
+      expect.stringContaining('SecretMissing: Secret ml/cert holds no certificate: tls.crt and tls.key, or'),
+    ]);
+    const long = 'x'.repeat(longestValue + 1);
+    const { said: large } = await problems(upstream, ({ setSecret }) => {
+      setSecret('ml/key', { api: long });
+      setSecret('ml/cert', { 'tls.crt': 'x', 'tls.key': long });
+    });
+    expect(large).toEqual([
+      'SecretMissing: Secret ml/key has more than 256 KiB at key api, which is not used.',
+      expect.stringContaining('of at most 256 KiB each'),
+    ]);
+  });
+
+  test('more Services than a certificate has names for', async () => {
+    const services = (count: number) => (control: Control) => {
+      control.state.pods.put(pod('a'));
+      for (let at = 0; at < count; at++)
+        control.state.services.put({
+          metadata: { namespace: 'ml', name: `s${at}` },
+          spec: { selector: { app: 'llama' } },
+        });
+    };
+    expect((await problems({}, services(90))).said).toEqual([]);
+    expect((await problems({}, services(91))).said).toEqual([
+      expect.stringMatching(/^NamesLeftOut: More than 90 Services select ml\/a: /),
+    ]);
+  });
+
+  test('Secrets that are too large together', async () => {
+    const ports = Array.from({ length: 16 }, (_, at) => ({
+      containerPort: 8_000 + at,
+      protocol: 'TLS',
+      caSecretRef: { name: `ca-${String(at).padStart(2, '0')}`, key: 'ca.crt' },
+    }));
+    const { said: words } = await problems({ upstream: { ports } }, ({ state, setSecret }) => {
+      const podPorts = Object.fromEntries(ports.map((one) => [one.containerPort, 17_400]));
+      state.pods.put(pod('a', { annotations: { 'sidegate.dev/port-map': JSON.stringify(podPorts) } }));
+      for (const { caSecretRef } of ports) setSecret(`ml/${caSecretRef.name}`, { 'ca.crt': 'x'.repeat(longestValue) });
+    });
+    const left = ['11', '12', '13', '14', '15'].map((at) => `Secret ml/ca-${at}, key ca.crt, is left out`);
+    expect(words).toEqual(left.map((one) => expect.stringContaining(one)));
   });
 
   test('pods without a sidecar, rules that never fire, values that lost', async () => {

@@ -1,5 +1,5 @@
 import { describeError } from '../../base/index.ts';
-import type { Logger } from '../../base/index.ts';
+import type { Logger, Secret } from '../../base/index.ts';
 import { PkiError, readPkcs12 } from '../../pki/index.ts';
 import type {
   CertificateMessage,
@@ -34,6 +34,13 @@ export interface Certificates {
 
 export function createCertificates(options: CertificatesOptions): Certificates {
   const { directory, authority, trustDomain, clusterDomain, logger, observer } = options;
+  /** By the file as it was read: once for each version of a Secret, however many pods have it. */
+  const opened = new WeakMap<Uint8Array, ReturnType<typeof readPkcs12>>();
+  const open = (file: Uint8Array, passphrase: Secret): ReturnType<typeof readPkcs12> => {
+    const made = opened.get(file) ?? readPkcs12(file, passphrase.reveal());
+    opened.set(file, made);
+    return made;
+  };
   const record = (pod: PodName): PodRecord | undefined => {
     const found = directory.podByUid(pod.uid);
     return found?.governed === true && found.sidecar ? found : undefined;
@@ -89,7 +96,7 @@ export function createCertificates(options: CertificatesOptions): Certificates {
         const { cert, key } =
           content.kind === 'pem'
             ? { cert: content.certificate, key: content.key.reveal() }
-            : await readPkcs12(content.file, content.passphrase.reveal());
+            : await open(content.file, content.passphrase);
         return { ...none, material: { certificate: cert, key } };
       } catch (error) {
         // Its code only: a library's message may quote the file.

@@ -1,4 +1,4 @@
-import { encodeFrame, maxDownBytes } from '../../wire/index.ts';
+import { encodeFrame, isTaken } from '../../wire/index.ts';
 import type { PodSnapshot, RevocationFeed } from './ports.ts';
 
 /**
@@ -12,7 +12,7 @@ export function createSnapshotFrames(): (snapshot: PodSnapshot) => Buffer | unde
     if (frame === undefined) {
       const { hash, sources, policies, seen } = snapshot;
       const made = encodeFrame({ type: 'snapshot', hash, sources, policies, seen });
-      frame = made.length - 4 > maxDownBytes ? 'too large' : made;
+      frame = isTaken(made) ? made : 'too large';
       frames.set(snapshot, frame);
     }
     return frame === 'too large' ? undefined : frame;
@@ -21,15 +21,16 @@ export function createSnapshotFrames(): (snapshot: PodSnapshot) => Buffer | unde
 
 /** Revocations as bytes, encoded once for all streams. Undefined: there are none to say yet, or more than a sidecar takes. */
 export function createRevocationFrames(): (feed: RevocationFeed) => Buffer | undefined {
-  const frames = new WeakMap<object, Buffer>();
+  const frames = new WeakMap<object, Buffer | 'too large'>();
   return (feed) => {
     const revocations = feed.revocations();
     if (revocations === undefined) return undefined;
     let frame = frames.get(revocations);
     if (frame === undefined) {
-      frame = encodeFrame({ type: 'revocations', optional: true, revocations, seen: feed.seen() });
+      const made = encodeFrame({ type: 'revocations', optional: true, revocations, seen: feed.seen() });
+      frame = isTaken(made) ? made : 'too large';
       frames.set(revocations, frame);
     }
-    return frame.length - 4 > maxDownBytes ? undefined : frame;
+    return frame === 'too large' ? undefined : frame;
   };
 }

@@ -39,6 +39,8 @@ export interface StreamObserver {
   closed(reason: GoodbyeReason | 'peer' | 'error'): void;
   refused(cause: RefusalCause): void;
   pushed(type: DownMessage['type'], bytes: number): void;
+  /** One that a sidecar would not take was not sent. */
+  unsent(type: DownMessage['type']): void;
   /** Milliseconds from a snapshot's first byte to its ACK. */
   acked(ms: number): void;
   nacked(reason: Nack['reason']): void;
@@ -50,6 +52,7 @@ export const noObserver: StreamObserver = {
   closed: () => undefined,
   refused: () => undefined,
   pushed: () => undefined,
+  unsent: () => undefined,
   acked: () => undefined,
   nacked: () => undefined,
   signed: () => undefined,

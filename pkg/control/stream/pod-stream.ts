@@ -5,6 +5,7 @@ import {
   WireError,
   createFrameReader,
   encodeFrame,
+  isTaken,
   maxUpBytes,
   missedBeats,
   protocolVersion,
@@ -121,7 +122,18 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     observer.pushed(type, frame.length);
     if (!socket.write(frame)) stalledAt ??= clock.monotonic();
   };
-  const write = (message: DownMessage): void => writeFrame(message.type, encodeFrame(message));
+  /** One that the sidecar would not take would end this stream, and each after it. @returns whether it was sent */
+  const tryWrite = (message: DownMessage): boolean => {
+    const frame = encodeFrame(message);
+    if (!isTaken(frame)) {
+      observer.unsent(message.type);
+      logger.error('a message is more than a sidecar takes: not sent', { type: message.type, bytes: frame.length });
+      return false;
+    }
+    writeFrame(message.type, frame);
+    return true;
+  };
+  const write = (message: DownMessage): void => void tryWrite(message);
   const full = (): boolean => stalledAt !== undefined;
   const place = options.approvals?.connect({
     pod,
@@ -149,11 +161,11 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     if (hello === undefined || closing !== undefined || closed || full()) return;
     for (const send of [
       sendTrust,
+      sendRevocations,
       sendSecrets,
       sendImported,
       sendLimitStore,
       sendRecorder,
-      sendRevocations,
       sendAnswer,
       sendGrants,
       askNames,
@@ -206,7 +218,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     const url = options.recorder;
     write({ type: 'recorder', optional: true, recorder: url === undefined ? null : { url } });
   };
-  /** Before the policy, so that nobody is let in by it whose token was taken back. */
+  /** Before all else, so that nobody is let in whose token was taken back. */
   const sendRevocations = (): void => {
     const feed = options.revocations;
     const revocations = feed?.revocations();
@@ -242,7 +254,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     sent.grants = grants;
     const seen = options.grants?.seen() ?? {};
     sent.grantsSeen = JSON.stringify(seen);
-    write({ type: 'grants', grants, seen });
+    // Without any is the stricter of the two mistakes: old ones end.
+    if (!tryWrite({ type: 'grants', grants, seen })) write({ type: 'grants', grants: [], seen });
   };
   /** A sidecar that has seen more elsewhere takes nothing from here until this replica has caught up: then it is said again. */
   const repeatGrants = (): void => {

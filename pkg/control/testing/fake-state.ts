@@ -10,6 +10,7 @@ import { serviceFact } from '../facts/service-fact.ts';
 import { policyEntry } from '../policies/policy-entry.ts';
 import { createPolicyIndex } from '../policies/policy-index.ts';
 import { createSecretStore } from '../secrets/secret-store.ts';
+import type { PodSnapshot } from '../stream/index.ts';
 import { createAckBook } from '../status/ack-book.ts';
 
 export interface FakeCache<T> extends Cache<T> {
@@ -196,5 +197,11 @@ export async function fakeControl<T extends Clock & { advanceAsync(ms: number): 
     },
     settle: () => clock.advanceAsync(50),
     name: (name: string, namespace = 'ml') => ({ namespace, name, uid: `uid-${name}` }),
+    /** What the pod `ml/NAME` has to enforce; throws where that cannot be said. */
+    snapshotOf(name: string): PodSnapshot {
+      const answer = directory.answer({ namespace: 'ml', name, uid: `uid-${name}` });
+      if (answer.kind !== 'snapshot') throw new Error(answer.kind);
+      return answer.snapshot;
+    },
   };
 }

@@ -10,9 +10,9 @@ import { echo, serve } from './harness.ts';
 import type { Served } from './harness.ts';
 
 let open: Served[] = [];
-const sockets: TLSSocket[] = [];
+const connections: (TLSSocket | ClientHttp2Session)[] = [];
 afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
+  for (const connection of connections.splice(0)) connection.destroy();
   await Promise.all(open.map((one) => one.stop()));
   open = [];
 });
@@ -67,7 +67,7 @@ interface Seen {
 /** A connection that has said its preface and settings. */
 async function rawConnection(served: Served): Promise<{ socket: TLSSocket; frames: Seen[]; closed: () => boolean }> {
   const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca, ALPNProtocols: ['h2'] });
-  sockets.push(socket);
+  connections.push(socket);
   const frames: Seen[] = [];
   let rest = Buffer.alloc(0);
   let closed = false;
@@ -423,6 +423,7 @@ describe('HTTP/2 exchanges', () => {
   const connected = (served: Served): ClientHttp2Session => {
     const session = connectH2(`https://127.0.0.1:${served.port}`, { ca: served.ca });
     session.on('error', () => undefined);
+    connections.push(session);
     return session;
   };
 

@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import type { Clock, Logger } from '../../pkg/base/index.ts';
+import { createEventSource, deadLetters, fileCursor, openReceivers, startShipper } from '../../pkg/recorder/index.ts';
+import type { RecordStore } from '../../pkg/recorder/index.ts';
+import type { Meters } from '../../pkg/telemetry/index.ts';
+import type { Settings } from './settings.ts';
+
+/** Ships the log to all receivers, each at its own pace, and counts. @returns how to stop */
+export function shipLog(options: {
+  readonly settings: Pick<Settings, 'ship' | 'shipSecrets' | 'store'>;
+  readonly store: RecordStore;
+  readonly meters: Meters;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): () => Promise<void> {
+  const { settings, store, meters, clock, logger } = options;
+  if (settings.ship.length === 0 || !('data' in settings.store)) return () => Promise.resolve();
+  const { data } = settings.store;
+  const receiver = { name: 'receiver', values: settings.ship.map(({ name }) => name) };
+  const results = ['taken', 'dead'];
+  const shipped = meters.counter('sidegate_recorder_shipped_total', 'Events that receivers took, or never will.', [
+    receiver,
+    { name: 'result', values: results },
+  ]);
+  const failures = meters.counter('sidegate_recorder_ship_failures_total', 'Batches that have to be tried again.', [
+    receiver,
+  ]);
+  const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((one) => {
+    const path = join(data, `ship-${one.name}`);
+    const keep = deadLetters(`${path}.dead.jsonl`);
+    const shipper = startShipper({
+      receiver: one,
+      source: createEventSource(store),
+      cursor: fileCursor(`${path}.cursor`),
+      clock,
+      logger,
+      onDead(events, lost) {
+        keep(events);
+        shipped.add([one.name, 'dead'], lost);
+      },
+      onSent: (events) => shipped.add([one.name, 'taken'], events),
+      onFailure: () => failures.add([one.name]),
+    });
+    return shipper;
+  });
+  meters.reading(
+    'sidegate_recorder_ship_behind',
+    'Entries of the log that the slowest receiver has not come to.',
+    () => {
+      const behind = shippers.map((one) => one.behind()).filter((one) => one !== undefined);
+      return behind.length === 0 ? undefined : Math.max(...behind);
+    },
+  );
+  return async () => {
+    await Promise.all(shippers.map((one) => one.close()));
+  };
+}

@@ -1,0 +1,199 @@
+import { jsonValue, parseJson } from '../../base/index.ts';
+import type { JsonNode, JsonValue } from '../../base/index.ts';
+
+/** How much somebody should care: numbers of syslog (RFC 5424) and of OpenTelemetry stand for the same. */
+export type Severity = 'info' | 'warning' | 'alert';
+
+/** What is shipped of one session, or of one thing that befell the record. */
+export interface ShippedEvent {
+  /** Entry of the log that it stands in: with {@link ShippedEvent.id} it tells a receiver what came twice. */
+  readonly entry: number;
+  readonly id: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly severity: Severity;
+  /** `session`, or `record.conflict` and so on. */
+  readonly action: string;
+  /** One line for people. */
+  readonly message: string;
+  /** By the names of ECS; what ECS has no name for is below `sidegate`. No text of a prompt or an answer. */
+  readonly fields: { readonly [name: string]: JsonValue };
+}
+
+type Fields = { [name: string]: JsonValue };
+const textAt = (root: JsonNode | undefined, key: string): string | undefined => {
+  const text = root?.get(key)?.string;
+  return text === undefined || text === '' ? undefined : text;
+};
+const numberAt = (root: JsonNode | undefined, key: string): number | undefined => root?.get(key)?.number;
+
+/** Without what is not known. */
+function known(fields: Readonly<Record<string, JsonValue | undefined>>): Fields {
+  const given: Fields = {};
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) given[name] = value;
+  return given;
+}
+
+const common = (source: string): Fields => {
+  const [, namespace, account, pod] = /\/ns\/([^/]+)\/sa\/([^/]+)\/pod\/(.+)$/.exec(source) ?? [];
+  return known({
+    'ecs.version': '8.17.0',
+    'observer.vendor': 'Sidegate',
+    'observer.type': 'proxy',
+    'orchestrator.type': 'kubernetes',
+    'orchestrator.namespace': namespace,
+    'orchestrator.resource.type': 'pod',
+    'orchestrator.resource.id': pod,
+    'service.name': account,
+  });
+};
+
+const refusing = new Set(['denied', 'blocked', 'limited', 'held']);
+
+/** The rules of an end, each once, and what they found. */
+function rulesOf(end: JsonNode): { readonly rules: string[]; readonly acts: string[]; readonly by: string[] } {
+  const rules = new Set<string>();
+  const acts = new Set<string>();
+  const by = new Set<string>();
+  for (const act of end.get('rules')?.items ?? []) {
+    rules.add(textAt(act, 'rule') ?? 'default');
+    acts.add(textAt(act, 'act') ?? '');
+    for (const one of act.get('by')?.items ?? []) by.add(one.text);
+  }
+  return { rules: [...rules], acts: [...acts], by: [...by] };
+}
+
+/** A list with something in it. */
+const some = (list: readonly string[]): JsonValue[] | undefined => (list.length > 0 ? [...list] : undefined);
+const textsOf = (node: JsonNode | undefined): string[] => (node?.items ?? []).map((one) => one.text);
+
+function whoFields(start: JsonNode | undefined): Fields {
+  const caller = start?.get('caller');
+  return known({
+    'user.name': textAt(caller, 'subject'),
+    'user.domain': textAt(caller, 'issuer'),
+    'user.roles': some(textsOf(caller?.get('groups'))),
+    'source.address': textAt(start, 'peer'),
+  });
+}
+
+function exchangeFields(start: JsonNode | undefined, end: JsonNode): Fields {
+  const tokens = end.get('tokens');
+  return known({
+    'http.request.method': textAt(start, 'method'),
+    'http.request.bytes': numberAt(end, 'bytesIn'),
+    'http.response.bytes': numberAt(end, 'bytesOut'),
+    'http.response.status_code': numberAt(end, 'status'),
+    'url.path': textAt(start, 'path'),
+    'gen_ai.operation.name': textAt(start, 'operation')?.toLowerCase(),
+    'gen_ai.request.model': textAt(start, 'model'),
+    'gen_ai.usage.input_tokens': numberAt(tokens, 'input'),
+    'gen_ai.usage.output_tokens': numberAt(tokens, 'output'),
+  });
+}
+
+function ruleFields(start: JsonNode | undefined, end: JsonNode): Fields {
+  const { rules, acts, by } = rulesOf(end);
+  return known({
+    'rule.name': some(rules),
+    'sidegate.acts': some(acts),
+    'sidegate.detectors': some(by),
+    'sidegate.outcome': textAt(end, 'outcome'),
+    'sidegate.policy': textAt(start, 'generation'),
+    'sidegate.failed_open': some(textsOf(end.get('failedOpen'))),
+    'sidegate.refused': acts.some((act) => refusing.has(act)) ? true : undefined,
+  });
+}
+
+const outcomes: Readonly<Record<string, string>> = {
+  completed: 'success',
+  refused: 'failure',
+  ended: 'failure',
+  failed: 'failure',
+};
+
+/** @param start undefined where its line is not here any more */
+export function sessionEvent(end: JsonNode, start: JsonNode | undefined, source: string, entry: number): ShippedEvent {
+  const [outcome = '', code] = [textAt(end, 'outcome'), textAt(end, 'code')];
+  const refused = outcome === 'refused' || outcome === 'ended';
+  const skipped = textsOf(end.get('failedOpen')).length > 0;
+  const who = textAt(start?.get('caller'), 'subject') ?? 'nobody known';
+  const asked = [textAt(start, 'operation'), textAt(start, 'model')].filter((one) => one !== undefined).join(' of ');
+  return {
+    entry,
+    id: textAt(end, 'session') ?? '',
+    at: Date.parse(textAt(end, 'time') ?? '') || 0,
+    severity: refused || skipped ? 'warning' : 'info',
+    action: 'session',
+    message: `${who}: ${asked}: ${outcome} ${numberAt(end, 'status') ?? ''}${code === undefined ? '' : ` ${code}`}`,
+    fields: {
+      ...common(source),
+      ...known({
+        'event.kind': 'event',
+        'event.category': ['web'],
+        'event.type': refused ? ['access', 'denied'] : ['access', 'allowed'],
+        'event.outcome': outcomes[outcome] ?? 'unknown',
+        'event.reason': code,
+        'event.duration': Math.round((numberAt(end.get('timing'), 'total') ?? 0) * 1_000_000),
+        'event.start': textAt(start, 'time'),
+      }),
+      ...whoFields(start),
+      ...exchangeFields(start, end),
+      ...ruleFields(start, end),
+    },
+  };
+}
+
+/** Things that befell the record, of which somebody has to know. */
+const alerts: Readonly<Record<string, string>> = {
+  conflict: 'lines of a sidecar do not go with its chain',
+  hole: 'lines were lost by their sidecar',
+  vanished: 'a pod is gone, and lines of its record never came',
+};
+const notices: Readonly<Record<string, string>> = {
+  read: 'somebody read the record',
+  hold: 'a legal hold was placed or released',
+  deleted: 'lines were deleted by retention',
+  authorities: 'the authorities of sidecars changed',
+};
+
+/** Undefined: the entry is one of lines. */
+export function entryEvent(text: string, entry: number): ShippedEvent | undefined {
+  const root = parseJson(text);
+  const type = textAt(root, 'type') ?? '';
+  const message = alerts[type] ?? notices[type];
+  if (message === undefined) return undefined;
+  const alert = alerts[type] !== undefined;
+  const { type: _, v: _v, bundle: _bundle, ...rest } = jsonValue(root) as Fields;
+  return {
+    entry,
+    id: `entry-${entry}`,
+    at: numberAt(root, 'at') ?? 0,
+    severity: alert ? 'alert' : 'info',
+    action: `record.${type}`,
+    message,
+    fields: {
+      ...common(textAt(root, 'source') ?? ''),
+      ...known({
+        'event.kind': alert ? 'alert' : 'event',
+        'event.category': ['configuration'],
+        'event.type': [type === 'read' ? 'access' : 'change'],
+        'user.name': textAt(root, 'who'),
+        'sidegate.record': { ...rest },
+      }),
+    },
+  };
+}
+
+/** As one line of JSON: what webhooks and syslog carry. */
+export function eventText({ entry, id, at, action, severity, message, fields }: ShippedEvent): string {
+  return JSON.stringify({
+    '@timestamp': new Date(at).toISOString(),
+    message,
+    'event.id': id,
+    'event.action': action,
+    'event.sequence': entry,
+    'log.level': severity,
+    ...fields,
+  });
+}

@@ -1,0 +1,61 @@
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { CodedError } from '../../base/index.ts';
+
+/** What posting needs beside the body; secrets are read at each call, as they may be rotated. */
+export interface PostOptions {
+  readonly url: URL;
+  readonly headers: () => Readonly<Record<string, string>>;
+  /** PEM of authorities beside the public ones. */
+  readonly ca: () => string | undefined;
+  readonly timeoutMs: number;
+}
+
+export interface PostAnswer {
+  readonly status: number;
+  /** At most 64 KiB of it. */
+  readonly body: string;
+}
+
+const mostAnswer = 65_536;
+
+/** Posts and reads the answer. Redirects are not followed. @throws CodedError `unreachable`, without the address */
+export function post(options: PostOptions, type: string, body: Buffer, signal: AbortSignal): Promise<PostAnswer> {
+  const { url, timeoutMs } = options;
+  const ca = options.ca();
+  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void =>
+      reject(new CodedError('unreachable', `no answer from the receiver (${error.code ?? error.name})`));
+    const call = send(
+      url,
+      {
+        method: 'POST',
+        headers: { 'content-type': type, 'content-length': body.length, ...options.headers() },
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+        ...(ca === undefined ? {} : { ca }),
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          if (text.length < mostAnswer) text += chunk;
+        });
+        response.on('error', failed);
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+      },
+    );
+    call.on('error', failed);
+    call.end(body);
+  });
+}
+
+/** Statuses that say that this batch will never be taken. Credentials, addresses and load may be mended: those are tried again. */
+const never = new Set([400, 413, 422]);
+
+/** @throws CodedError where it may work later */
+export function readStatus(status: number): 'taken' | 'refused' {
+  if (status >= 200 && status < 300) return 'taken';
+  if (never.has(status)) return 'refused';
+  throw new CodedError('not_taken', `the receiver answers ${status}`);
+}

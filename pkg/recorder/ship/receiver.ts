@@ -1,0 +1,15 @@
+import type { ShippedEvent } from './event.ts';
+
+/** Where events go. */
+export interface Receiver {
+  /** Stands in logs, metrics and file names; unique. */
+  readonly name: string;
+  /**
+   * Sends events, in order. `taken`: all of them; a number: so many of them will never be taken, the others were; `refused`: the
+   * receiver does not take the batch as it is, however often it is tried.
+   *
+   * @throws CodedError, without secrets, where it may work later
+   */
+  send(events: readonly ShippedEvent[], signal: AbortSignal): Promise<'taken' | 'refused' | number>;
+  close(): void;
+}

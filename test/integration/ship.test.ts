@@ -1,0 +1,332 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { ensureSelfSigned } from '../../pkg/pki/index.ts';
+import {
+  createEventSource,
+  deadLetters,
+  fileCursor,
+  openReceivers,
+  openSqliteStore,
+  parseReceivers,
+  startShipper,
+} from '../../pkg/recorder/index.ts';
+import type { ReceiverSettings, RecordStore, Shipper } from '../../pkg/recorder/index.ts';
+import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
+import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import { until } from '../support/wait.ts';
+
+// The log on its way to other systems: each event once and in order where nothing breaks, at least once where something does.
+
+const sessions = 23;
+const later = sessionId('over two blocks');
+let folder: string;
+let store: RecordStore;
+let tls: { readonly ca: string; readonly cert: string; readonly key: string };
+const shippers: Shipper[] = [];
+const servers: { close(): unknown }[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-ship-'));
+  store = openSqliteStore({ path: join(folder, 'record.db'), clock: systemClock });
+  const chain = testChain();
+  const rows = Array.from({ length: sessions }, (_, at) => ({
+    id: sessionId(at),
+    ask: 'the prompt',
+    answer: 'the answer',
+    ...(at % 5 === 0 ? { outcome: 'refused' as const, rule: 'support/no-secrets', by: ['Secrets'] } : {}),
+  }));
+  for (let at = 0; at < sessions; at += 8) await store.append([blockOf(chain, rows.slice(at, at + 8))]);
+  const events = sessionEvents({ id: later, user: 'bob' });
+  await store.append([blockOfEvents(chain, events.slice(0, 1))]);
+  await store.append([
+    {
+      entry: {
+        type: 'conflict',
+        at: Date.now(),
+        source,
+        chain: chain.name,
+        sequence: 9,
+        what: 'changed',
+        evidence: 'e',
+      },
+      evidence: Buffer.from('x'),
+    },
+    { entry: { type: 'read', at: Date.now(), who: 'eve', what: 'search', question: '{}' } },
+    blockOfEvents(chain, events.slice(1)),
+  ]);
+  const files = await ensureSelfSigned(folder, ['localhost', '127.0.0.1'], systemClock);
+  const [caPem = '', cert = '', key = ''] = [files.caFile, files.certFile, files.keyFile].map((file) =>
+    readFileSync(file, 'utf8'),
+  );
+  tls = { ca: caPem, cert, key };
+});
+afterEach(async () => {
+  await Promise.all(shippers.splice(0).map((one) => one.close()));
+  for (const server of servers.splice(0)) server.close();
+});
+afterAll(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Ids in the order of the log; tests add to it what they add to the log. */
+const expected = [...Array.from({ length: sessions }, (_, at) => sessionId(at)), 'entry-4', 'entry-5', later];
+
+let made = 0;
+function ship(settings: ReceiverSettings, name = `r${made++}`) {
+  const [receiver] = openReceivers([settings], folder, systemClock);
+  if (receiver === undefined) throw new Error('no receiver');
+  const counts = { sent: 0, failures: 0, dead: 0 };
+  const keep = deadLetters(join(folder, `${name}.dead.jsonl`));
+  const shipper = startShipper({
+    receiver,
+    source: createEventSource(store),
+    cursor: fileCursor(join(folder, `${name}.cursor`)),
+    clock: systemClock,
+    logger: silentLogger,
+    onDead(events, lost) {
+      keep(events);
+      counts.dead += lost;
+    },
+    onSent: (events) => (counts.sent += events),
+    onFailure: () => (counts.failures += 1),
+    lookMs: 5,
+    retryMs: { first: 1, longest: 10 },
+  });
+  shippers.push(shipper);
+  return { name, counts, shipper, done: () => until(() => shipper.behind() === 0, 'all that is shipped') };
+}
+
+type Line = Readonly<Record<string, unknown>>;
+const linesOf = (text: string): readonly Line[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line);
+const ids = (lines: readonly Line[]): readonly unknown[] => lines.map((line) => line['event.id']);
+
+interface Seen {
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+}
+
+/** A receiver by HTTP that answers as it is told. */
+async function listen(answer: (seen: Seen) => readonly [status: number, body?: string]): Promise<string> {
+  const server: Server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+    request.on('end', () => {
+      const [status, text = ''] = answer({ headers: request.headers, body });
+      response.writeHead(status).end(text);
+    });
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/in`;
+}
+
+describe('a webhook', () => {
+  test('gets every event once and in order, by the names of ECS, without any text of prompts', async () => {
+    const got: Line[] = [];
+    writeFileSync(join(folder, 'token'), 'Splunk abc\n');
+    let header: unknown;
+    const url = await listen(({ headers, body }) => {
+      header = headers['authorization'];
+      got.push(...linesOf(body));
+      return [200];
+    });
+    const { counts, done } = ship({ name: 'w', type: 'Webhook', url, header: 'authorization', headerKey: 'token' });
+    await done();
+    expect(ids(got)).toEqual(expected);
+    expect([header, counts]).toEqual(['Splunk abc', { sent: expected.length, failures: 0, dead: 0 }]);
+    expect(got[0]).toMatchObject({
+      'event.outcome': 'failure',
+      'event.reason': 'guard_blocked',
+      'event.sequence': 0,
+      'http.response.status_code': 403,
+      'log.level': 'warning',
+      'orchestrator.namespace': 'ml',
+      'rule.name': ['support/no-secrets'],
+      'sidegate.detectors': ['Secrets'],
+      'user.name': 'ana',
+    });
+    // Its start came in a block before.
+    expect(got.at(-1)).toMatchObject({ 'event.outcome': 'success', 'user.name': 'bob', 'event.duration': 12_000_000 });
+    expect(got.at(-3)).toMatchObject({
+      'event.action': 'record.conflict',
+      'event.kind': 'alert',
+      'log.level': 'alert',
+    });
+    expect(JSON.stringify(got)).not.toMatch(/the prompt|the answer/);
+  });
+
+  test('that is away or refuses the credential loses nothing; it goes on where it was after a restart', async () => {
+    const got: Line[] = [];
+    const answers = [503, 401, 500, 429, 200];
+    let stop = false;
+    const url = await listen(({ body }) => {
+      const status = stop ? 503 : (answers.shift() ?? 200);
+      if (status === 200) got.push(...linesOf(body));
+      return [status];
+    });
+    const settings = { name: 'w', type: 'Webhook', url } as const;
+    const first = ship(settings);
+    await first.done();
+    expect([ids(got), first.counts.failures]).toEqual([expected, 4]);
+    await first.shipper.close();
+    stop = true;
+    const chain = testChain('after');
+    const entry = (await store.log()).size;
+    await store.append([blockOf(chain, [{ id: sessionId('after') }], Date.now(), `${source}-after`)]);
+    const second = ship(settings, first.name);
+    await until(() => second.counts.failures > 2, 'tries');
+    await second.shipper.close();
+    stop = false;
+    const third = ship(settings, first.name);
+    await third.done();
+    // At least once: of a batch that was broken off nobody knows whether it was taken.
+    expect([...new Set(ids(got))]).toEqual([...expected, sessionId('after')]);
+    expect(readFileSync(join(folder, `${first.name}.cursor`), 'utf8')).toBe(`{"entry":${entry + 1},"events":0}\n`);
+    expected.push(sessionId('after'));
+  });
+
+  test('that will never take one event gets all others, and that one is kept and counted', async () => {
+    const got: Line[] = [];
+    const poison = sessionId(11);
+    const url = await listen(({ body }) => {
+      if (body.includes(poison)) return [400];
+      got.push(...linesOf(body));
+      return [204];
+    });
+    const { name, counts, done } = ship({ name: 'w', type: 'Webhook', url });
+    await done();
+    expect(ids(got)).toEqual(expected.filter((id) => id !== poison));
+    expect(counts).toEqual({ sent: expected.length - 1, failures: 0, dead: 1 });
+    expect(ids(linesOf(readFileSync(join(folder, `${name}.dead.jsonl`), 'utf8')))).toEqual([poison]);
+  });
+});
+
+interface OtlpValue {
+  readonly stringValue?: string;
+  readonly intValue?: string;
+}
+interface OtlpRecord {
+  readonly timeUnixNano: string;
+  readonly severityNumber: number;
+  readonly eventName: string;
+  readonly attributes: readonly { readonly key: string; readonly value: OtlpValue }[];
+}
+
+test('OTLP: records as its JSON encoding has them; what the receiver rejects is kept and counted', async () => {
+  const records: OtlpRecord[] = [];
+  const url = await listen(({ body }) => {
+    const sent = JSON.parse(body) as {
+      resourceLogs: { scopeLogs: { logRecords: OtlpRecord[] }[] }[];
+    };
+    records.push(...(sent.resourceLogs[0]?.scopeLogs[0]?.logRecords ?? []));
+    return [200, '{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"no"}}'];
+  });
+  const { counts, done } = ship({ name: 'o', type: 'Otlp', url });
+  await done();
+  const of = (record: OtlpRecord | undefined, key: string): OtlpValue | undefined =>
+    record?.attributes.find((one) => one.key === key)?.value;
+  expect(records.map((record) => of(record, 'event.id')?.stringValue)).toEqual(expected);
+  expect(records[1]).toMatchObject({ eventName: 'sidegate.session', severityNumber: 9 });
+  expect(records[1]?.timeUnixNano).toMatch(/^[0-9]{19}$/);
+  expect(of(records[1], 'gen_ai.usage.input_tokens')).toEqual({ intValue: '5' });
+  expect(of(records[0], 'rule.name')).toEqual({ arrayValue: { values: [{ stringValue: 'support/no-secrets' }] } });
+  expect(counts).toEqual({ sent: expected.length - 2, failures: 0, dead: 2 });
+});
+
+describe('syslog over TLS', () => {
+  /** Reads frames of RFC 5425 as a receiver would. */
+  function frames(onFrame: (message: string) => void): (chunk: Buffer) => void {
+    let rest = Buffer.alloc(0);
+    return (chunk) => {
+      rest = Buffer.concat([rest, chunk]);
+      for (;;) {
+        const space = rest.indexOf(0x20);
+        const length = Number(rest.toString('latin1', 0, Math.max(space, 0)) || 'NaN');
+        if (space < 1 || rest.length < space + 1 + length) return;
+        onFrame(rest.toString('utf8', space + 1, space + 1 + length));
+        rest = rest.subarray(space + 1 + length);
+      }
+    };
+  }
+
+  async function listenTls(onSocket: (socket: TLSSocket) => void): Promise<number> {
+    const server = createTlsServer({ cert: tls.cert, key: tls.key }, onSocket);
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  }
+
+  const shape = /^<(\d+)>1 \d{4}-\d\d-\d\dT[\d:.]+Z (\S+) sidegate - (session|record\.\w+) - (\{.*\})$/s;
+
+  test('comes as RFC 5424 says, framed by octets; a connection that breaks loses nothing', async () => {
+    const got: Line[] = [];
+    const priorities = new Set<string>();
+    let connections = 0;
+    const port = await listenTls((socket) => {
+      connections += 1;
+      socket.on('error', () => undefined);
+      // The first is cut before anything of it is read.
+      if (connections === 1) return void socket.destroy();
+      socket.on(
+        'data',
+        frames((message) => {
+          const [, priority = '', , , json = ''] = shape.exec(message) ?? [];
+          priorities.add(priority);
+          got.push(JSON.parse(json) as Line);
+        }),
+      );
+    });
+    writeFileSync(join(folder, 'syslog-ca'), tls.ca);
+    const { counts, done } = ship({ name: 's', type: 'Syslog', address: `localhost:${port}`, caKey: 'syslog-ca' });
+    await done();
+    await until(() => new Set(ids(got)).size === expected.length, 'what was written');
+    // In order, and once but for what was sent before the break was seen.
+    expect([...new Set(ids(got))]).toEqual(expected);
+    expect(priorities).toEqual(new Set(['108', '110', '105']));
+    expect(counts.dead).toBe(0);
+    expect(connections).toBeGreaterThan(1);
+  });
+
+  test('goes to nobody whose certificate is not of the authority', async () => {
+    let sockets = 0;
+    const port = await listenTls(() => (sockets += 1));
+    const { counts } = ship({ name: 's', type: 'Syslog', address: `localhost:${port}` });
+    await until(() => counts.failures > 1, 'tries');
+    expect([sockets, counts.sent]).toEqual([0, 0]);
+  });
+});
+
+test('settings: everything that is wrong is said', () => {
+  const good = [
+    { name: 'a', type: 'Webhook', url: 'https://siem.test/in', header: 'authorization', headerKey: 'token' },
+    { name: 'b', type: 'Otlp', url: 'http://127.0.0.1:4318/v1/logs', caKey: 'ca' },
+    { name: 'c', type: 'Syslog', address: '[::1]:6514', certificateKey: 'c', privateKeyKey: 'k' },
+  ];
+  expect(parseReceivers(JSON.stringify(good))).toEqual(good);
+  for (const [one, why] of [
+    [{ name: 'a', type: 'Mail' }, 'must be Webhook, Otlp or Syslog'],
+    [{ name: 'A b', type: 'Otlp', url: 'https://x' }, '.name must be a DNS label'],
+    [{ name: 'a', type: 'Webhook', url: 'http://siem.test' }, '.url must be an https:// address'],
+    [{ name: 'a', type: 'Webhook', url: 'https://user:pass@siem.test' }, '.url must be an https:// address'],
+    [{ name: 'a', type: 'Webhook', url: 'https://x', header: 'authorization' }, 'belong together'],
+    [{ name: 'a', type: 'Webhook', url: 'https://x', token: 'secret' }, '.token is nothing'],
+    [{ name: 'a', type: 'Syslog', address: 'siem.test' }, '.address must be HOST:PORT'],
+    [{ name: 'a', type: 'Syslog', address: 'siem.test:1', caKey: '../x/y' }, '.caKey must be a key of the Secret'],
+  ] as const)
+    expect(() => parseReceivers(JSON.stringify([one]))).toThrow(why);
+  expect(() => parseReceivers(JSON.stringify([good[0], good[0]]))).toThrow('two receivers have one name');
+  expect(() => parseReceivers('{}')).toThrow('must be a list');
+});
