@@ -7,20 +7,27 @@ const limitMs = 10_000;
 /** Of an answer that is read; ours are some hundred bytes. */
 const limitBytes = 64 << 10;
 
+/** Reads an answer; what of it is beyond our own sizes is left out. */
+export function readAnswer(
+  response: IncomingMessage,
+  resolve: (answer: HttpAnswer) => void,
+  reject: (error: Error) => void,
+): void {
+  const parts: Buffer[] = [];
+  let length = 0;
+  response.on('data', (part: Buffer) => {
+    length += part.length;
+    if (length <= limitBytes) parts.push(part);
+  });
+  response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() }));
+  response.on('error', reject);
+}
+
 /** One GET, with the certificate checked against the one authority and name that are given. */
 export const ask: CommandIo['ask'] = ({ host, port, path, tls }) =>
   new Promise<HttpAnswer>((resolve, reject) => {
     const options = { host, port, path, agent: false, timeout: limitMs };
-    const read = (response: IncomingMessage): void => {
-      const parts: Buffer[] = [];
-      let length = 0;
-      response.on('data', (part: Buffer) => {
-        length += part.length;
-        if (length <= limitBytes) parts.push(part);
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() }));
-      response.on('error', reject);
-    };
+    const read = (response: IncomingMessage): void => readAnswer(response, resolve, reject);
     const call =
       tls === undefined
         ? plainRequest(options, read)

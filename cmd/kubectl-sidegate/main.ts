@@ -6,6 +6,7 @@ import { systemClock } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { ask } from './ask.ts';
+import { folderIo } from './folder-io.ts';
 import { loginIo } from './login-io.ts';
 import { openCluster } from './open-cluster.ts';
 
@@ -20,5 +21,6 @@ process.exitCode = await run(process.argv.slice(2), {
   sleep: (milliseconds) => sleep(milliseconds),
   openCluster,
   login: loginIo(),
+  folder: folderIo(),
   ask,
 });

@@ -1,13 +1,24 @@
 // A sidecar that runs on its own: wires the ports to files, runs until it is told to stop.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
-import { parsePolicies } from '../../pkg/crd/index.ts';
+import type { ApprovalGate, IdentityVerifierFactory, PolicySource } from '../../pkg/core/index.ts';
+import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
-import { fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
+import {
+  createFileApprovals,
+  decisionSocket,
+  fileCredentialSource,
+  fileGrantSource,
+  filePolicySource,
+  noApprovals,
+  openApprovalFiles,
+  openDecisionSocket,
+} from '../../pkg/local/index.ts';
 import { ensureSelfSigned, keepSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
 import type { TlsMaterialSource } from '../../pkg/pki/index.ts';
 import { endOnSignals } from '../../pkg/process/index.ts';
@@ -34,6 +45,33 @@ async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Pr
   const { certFile, keyFile, caFile } = await ensureSelfSigned(data, names, clock);
   keepSelfSigned({ folder: data, names, clock, logger });
   return watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
+}
+
+interface Approvals {
+  readonly gate: ApprovalGate;
+  close(): Promise<void>;
+}
+
+/** People who decide, by the folder that shows them what waits. */
+async function approvalsIn(
+  folder: string | undefined,
+  parts: {
+    readonly policy: PolicySource;
+    readonly verifiers: IdentityVerifierFactory;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+): Promise<Approvals> {
+  if (folder === undefined) return { gate: noApprovals, close: () => Promise.resolve() };
+  const approvals = createFileApprovals({ ...parts, files: await openApprovalFiles(folder) });
+  const socket = await openDecisionSocket({ ...parts, path: join(folder, decisionSocket), approvals });
+  return {
+    gate: approvals.gate,
+    async close() {
+      await socket.close();
+      approvals.close();
+    },
+  };
 }
 
 export async function runFiles(settings: Settings): Promise<void> {
@@ -68,12 +106,19 @@ export async function runFiles(settings: Settings): Promise<void> {
   const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
+  const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
+  const approvals = await approvalsIn(settings.approvals, { policy, verifiers, clock, logger });
+  const grants =
+    settings.grants === undefined
+      ? undefined
+      : await fileGrantSource({ folder: settings.grants, policy, parse: parseGrants, clock, logger });
   const sidecar = await startSidecar({
     ...settings.listen,
     policy,
-    verifiers: createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
+    verifiers,
     credentials,
-    approvals: noApprovals,
+    approvals: approvals.gate,
+    ...(grants === undefined ? {} : { grants }),
     audit,
     upstream,
     passthrough,
@@ -97,6 +142,8 @@ export async function runFiles(settings: Settings): Promise<void> {
     upstream.close();
     passthrough.close();
     tls.close();
+    await approvals.close();
+    grants?.close();
     await limitStore?.close();
     await policy.close();
     credentials.close();

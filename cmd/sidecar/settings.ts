@@ -25,6 +25,10 @@ export interface Settings {
   readonly clientCa: string | undefined;
   /** Names in the self-signed certificate. */
   readonly names: readonly string[];
+  /** Folder in which approvals are shown and decided; unset: nobody can be asked. */
+  readonly approvals: string | undefined;
+  /** Folder with InferenceGrant YAML; unset: there are none. */
+  readonly grants: string | undefined;
   /** Server that counts limits of scope `Policy`; unset: it is as if it were down. */
   readonly limitStore: LimitStoreSettings | undefined;
   readonly logLevel: LogLevel;
@@ -46,6 +50,8 @@ const flags = {
   'tls-passphrase-file': { help: 'file with the passphrase of the PKCS#12 file' },
   'client-ca': { help: 'PEM bundle of authorities for client certificates' },
   names: { help: 'names of the self-signed certificate, joined by commas', fallback: 'localhost,127.0.0.1,::1' },
+  approvals: { help: 'folder in which approvals are shown to people and decided; unset: nobody can be asked' },
+  grants: { help: 'folder with InferenceGrant YAML: access for a time' },
   ...limitStoreFlags,
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
   grace: { help: 'seconds that requests under way may take after SIGTERM', fallback: '30' },
@@ -82,6 +88,8 @@ export function parseSettings(
     tlsPassphraseFile: read.optional('tls-passphrase-file'),
     clientCa: read.optional('client-ca'),
     names: read.list('names'),
+    approvals: read.optional('approvals'),
+    grants: read.optional('grants'),
     limitStore: readLimitStore(read),
     logLevel: read.logLevel('log-level'),
     graceMs: read.number('grace', 'seconds') * 1_000,

@@ -5,22 +5,27 @@ export interface Listed {
 }
 
 /**
- * Those under way, in no order: they come and go with each request, so that adding and taking out are a few steps each. Not a Set: one that
- * is used so moves into a new table again and again, and each old table, dead in V8's old generation, keeps alive whoever was in it until
- * that is collected: all that was under way then is copied and promoted for nothing.
+ * Those under way, in no order: they come and go with each request.
+ *
+ * Not a Set, nor an array that shrinks: one that is used so moves into new storage again and again, and each old storage, dead in V8's
+ * old generation, keeps alive whoever was in it until that is collected: all that was under way then is copied and promoted for
+ * nothing. Here places are used again, and the storage stays: as many places as there were members at once.
  */
 export class Roster<T extends Listed> {
-  readonly #members: T[] = [];
+  readonly #places: (T | undefined)[] = [];
+  readonly #free: number[] = [];
+  #size = 0;
 
   get size(): number {
-    return this.#members.length;
+    return this.#size;
   }
 
   /** Nothing happens where it is in already. */
   add(member: T): void {
     if (member.place >= 0) return;
-    member.place = this.#members.length;
-    this.#members.push(member);
+    member.place = this.#free.pop() ?? this.#places.length;
+    this.#places[member.place] = member;
+    this.#size++;
   }
 
   /** Nothing happens where it is not in. */
@@ -28,14 +33,13 @@ export class Roster<T extends Listed> {
     const { place } = member;
     if (place < 0) return;
     member.place = -1;
-    const last = this.#members.pop();
-    if (last === undefined || last === member) return;
-    last.place = place;
-    this.#members[place] = last;
+    this.#places[place] = undefined;
+    this.#free.push(place);
+    this.#size--;
   }
 
   /** Those of now: who comes or goes meanwhile changes nothing. */
   members(): readonly T[] {
-    return [...this.#members];
+    return this.#places.filter((one) => one !== undefined);
   }
 }

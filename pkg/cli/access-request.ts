@@ -2,14 +2,16 @@ import { randomId } from '../base/index.ts';
 import { operations } from '../core/index.ts';
 import { parseDuration } from '../crd/index.ts';
 import { resources } from '../kube/index.ts';
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
 import { whoAmI } from './decisions.ts';
 import type { Grant } from './decisions.ts';
+import { folderUsage, storeCommand } from './folder-store.ts';
 
 const usage = `sidegate access request --issuer URL --subject SUB --reason TEXT [flags]
 
-Asks for access for a time: an InferenceGrant, which others approve (sidegate approvals approve grant/NAME).
+Asks for access for a time: an InferenceGrant, which others approve (sidegate approvals approve grant/NAME). With --dir it is given:
+who may write the folder of grants may write the policy as well.
 
   --issuer URL           issuer of the caller's token (iss) (required)
   --subject SUB          the caller (sub) (required)
@@ -18,7 +20,7 @@ Asks for access for a time: an InferenceGrant, which others approve (sidegate ap
   --operation NAME       what; may be given several times; default Chat
   --model GLOB           on which models; may be given several times; default every model
   --selector KEY=VALUE   on pods with this label; may be given several times; default every inference pod
-${clusterUsage}`;
+${folderUsage}${clusterUsage}`;
 
 const pair = /^([^=]+)=(.*)$/;
 
@@ -26,7 +28,7 @@ export const accessRequestCommand: Command = {
   name: 'access request',
   summary: 'ask for access for a time',
   usage,
-  run: clusterCommand({
+  run: storeCommand({
     usage,
     flags: {
       issuer: { kind: 'text' },
@@ -38,7 +40,7 @@ export const accessRequestCommand: Command = {
       selector: { kind: 'list' },
     },
     positionals: { name: 'nothing', least: 0, most: 0 },
-    async act(flags, { client, namespace }, io) {
+    async act(flags, { client, namespace, folder }, io) {
       const [issuer, subject, reason] = ['issuer', 'subject', 'reason'].map((name) => flags.text(name));
       const ms = parseDuration(flags.text('for') ?? '1h');
       const labels = flags.list('selector').map((text) => pair.exec(text));
@@ -62,7 +64,7 @@ export const accessRequestCommand: Command = {
         {
           apiVersion: 'sidegate.dev/v1alpha1',
           kind: 'InferenceGrant',
-          metadata: { name: `grant-${randomId().slice(0, 12)}`, namespace },
+          metadata: { name: `grant-${randomId().slice(0, 12)}`, ...(folder === undefined && { namespace }) },
           spec: {
             issuer,
             subject,
@@ -71,12 +73,16 @@ export const accessRequestCommand: Command = {
             models: models.length === 0 ? ['*'] : models,
             expiresAt: new Date(io.now() + ms).toISOString(),
             reason,
-            requestedBy: await whoAmI(client),
+            requestedBy: folder === undefined ? await whoAmI(client) : io.folder.user,
           },
         },
         { namespace },
       );
       const { name } = made.metadata;
+      if (folder !== undefined) {
+        io.stdout(`InferenceGrant ${name} holds until ${made.spec.expiresAt}, as far as maxGrant allows\n`);
+        return 0;
+      }
       io.stdout(
         `InferenceGrant ${namespace}/${name}: asked for until ${made.spec.expiresAt}. Others approve it: kubectl sidegate approvals approve grant/${name} -n ${namespace}\n`,
       );

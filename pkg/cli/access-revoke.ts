@@ -1,20 +1,22 @@
 import { resources } from '../kube/index.ts';
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
 import type { Grant } from './decisions.ts';
+import { folderUsage, storeCommand } from './folder-store.ts';
 
 const usage = `sidegate access revoke NAME [flags]
 
 Takes a grant back: your own, or as one who may approve it anybody's. Within a second no sidecar lets anything through on it, and
 streams that rest on it end.
 
-${clusterUsage}`;
+${folderUsage}${clusterUsage}`;
 
 export const accessRevokeCommand: Command = {
   name: 'access revoke',
   summary: 'take access for a time back',
   usage,
-  run: clusterCommand({
+  names: 'Grant',
+  run: storeCommand({
     usage,
     flags: {},
     positionals: { name: 'NAME', least: 1, most: 1 },

@@ -1,29 +1,24 @@
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
-import { decide } from './decisions.ts';
+import { decideAt, deciderFlags, deciderUsage } from './decide-at.ts';
+import { folderUsage, storeCommand } from './folder-store.ts';
 
 const usage = `sidegate approvals deny NAME [flags]
 
 Appends your decision to an approval, or with grant/NAME to a grant. It is final. The policy must name you, you need the verb
 approve, and it must not be your own request: what is missing is said.
 
-  --comment TEXT         why; stands in the record
-${clusterUsage}`;
+${deciderUsage}${folderUsage}${clusterUsage}`;
 
 export const approvalsDenyCommand: Command = {
   name: 'approvals deny',
   summary: 'deny what waits: NAME, or grant/NAME',
   usage,
-  run: clusterCommand({
+  names: 'Undecided',
+  run: storeCommand({
     usage,
-    flags: { comment: { kind: 'text' } },
+    flags: { ...deciderFlags },
     positionals: { name: 'NAME', least: 1, most: 1 },
-    act: (flags, cluster, io) =>
-      decide(
-        cluster,
-        flags.positionals[0] ?? '',
-        { decision: 'Deny', comment: flags.text('comment'), breakGlass: false },
-        io,
-      ),
+    act: (flags, store, io) => decideAt(store, flags, { decision: 'Deny', breakGlass: false }, io),
   }),
 };

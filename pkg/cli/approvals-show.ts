@@ -1,15 +1,16 @@
 import { resources } from '../kube/index.ts';
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
 import { phaseOf } from './decisions.ts';
 import type { Approval } from './decisions.ts';
+import { folderUsage, storeCommand } from './folder-store.ts';
 import { outputFlags, outputUsage, printable, printObjects, span } from './output.ts';
 
 const usage = `sidegate approvals show NAME [flags]
 
 What is to be decided: who asks for what, the text in question as nobody may see more of it, who may decide and who has.
 
-${outputUsage}${clusterUsage}`;
+${outputUsage}${folderUsage}${clusterUsage}`;
 
 function describe(approval: Approval, now: number): string {
   const { spec, status, metadata } = approval;
@@ -46,7 +47,8 @@ export const approvalsShowCommand: Command = {
   name: 'approvals show',
   summary: 'what is to be decided, and by whom',
   usage,
-  run: clusterCommand({
+  names: 'Approval',
+  run: storeCommand({
     usage,
     flags: outputFlags,
     positionals: { name: 'NAME', least: 1, most: 1 },

@@ -1,8 +1,9 @@
 import { resources } from '../kube/index.ts';
-import { clusterCommand, clusterUsage } from './cluster-command.ts';
+import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
 import { phaseOf } from './decisions.ts';
 import type { Approval } from './decisions.ts';
+import { folderUsage, storeCommand } from './folder-store.ts';
 import { printable } from './output.ts';
 
 const usage = `sidegate approvals watch [flags]
@@ -11,7 +12,7 @@ Prints a line for each change of an approval, until it is interrupted.
 
   -A, --all-namespaces   of every namespace
   --for SECONDS          end after so long
-${clusterUsage}`;
+${folderUsage}${clusterUsage}`;
 
 const everyMs = 1_000;
 
@@ -19,7 +20,7 @@ export const approvalsWatchCommand: Command = {
   name: 'approvals watch',
   summary: 'a line for each change of an approval',
   usage,
-  run: clusterCommand({
+  run: storeCommand({
     usage,
     flags: { 'all-namespaces': { kind: 'switch', short: 'A' }, for: { kind: 'text' } },
     positionals: { name: 'nothing', least: 0, most: 0 },

@@ -29,8 +29,30 @@ export interface CommandIo {
     readonly context?: string | undefined;
   }): Promise<Cluster>;
   readonly login: LoginIo;
+  readonly folder: FolderIo;
   /** One HTTP exchange, for asking a sidecar. @throws Error where there is no answer. */
   ask(request: HttpQuestion): Promise<HttpAnswer>;
+}
+
+/** What commands about a sidecar that runs on its own touch. All may throw as node:fs. */
+export interface FolderIo {
+  /** Name of the person to this machine. */
+  readonly user: string;
+  names(folder: string): readonly string[];
+  /** Whether anybody but its owner may write there. */
+  isWritableByOthers(path: string): boolean;
+  /** A new file that its owner alone may write. */
+  write(path: string, text: string): void;
+  remove(path: string): void;
+  /** One POST of JSON to a socket of the file system. @throws Error where there is no answer. */
+  ask(question: SocketQuestion): Promise<HttpAnswer>;
+}
+
+export interface SocketQuestion {
+  readonly socket: string;
+  readonly path: string;
+  readonly token: string;
+  readonly body: string;
 }
 
 export interface HttpQuestion {
@@ -49,10 +71,15 @@ export interface HttpAnswer {
 /** 0: done. 1: the answer is no (a fault was found). 2: the command was not understood. */
 export type ExitCode = 0 | 1 | 2;
 
+/** What a cluster knows by name; `Undecided`: approvals and grants that wait. */
+export type NameKind = 'Approval' | 'Undecided' | 'Grant' | 'Workload';
+
 export interface Command {
   /** Words that call it: `policy validate`. */
   readonly name: string;
   readonly summary: string;
   readonly usage: string;
+  /** What its positional argument names, for completion. */
+  readonly names?: NameKind;
   run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode>;
 }

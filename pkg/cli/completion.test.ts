@@ -55,6 +55,81 @@ test('shells are asked by cobra’s protocol, which kubectl speaks', async () =>
   expect(out.join('')).toBe(':0\n');
 });
 
+describe('names that the cluster knows', () => {
+  const object = (name: string, phase?: string): object => ({
+    metadata: { name },
+    ...(phase !== undefined && { status: { phase } }),
+  });
+  const lists: Readonly<Record<string, readonly object[]>> = {
+    'inferenceapprovals ml': [object('b-1'), object('a-1', 'Approved'), object('c;rm -rf')],
+    'inferencegrants ml': [object('night'), object('day', 'Denied')],
+    'deployments ml': [object('llama')],
+    'statefulsets ml': [],
+    'namespaces ': [object('ml'), object('prod')],
+    'inferenceapprovals other': [object('o-1')],
+  };
+  let closed = 0;
+  const cluster = (list: (key: string) => Promise<readonly object[]>, late = false): CommandIo =>
+    ({
+      openCluster: () =>
+        Promise.resolve({
+          namespace: 'ml',
+          client: {
+            list: ({ plural }: { plural: string }, { namespace = '' } = {}) => list(`${plural} ${namespace}`),
+            close: () => closed++,
+          },
+        }),
+      // Nobody is patient where nobody answers.
+      sleep: () => (late ? Promise.resolve() : new Promise(() => undefined)),
+    }) as unknown as CommandIo;
+  const answered = cluster((key) =>
+    lists[key] === undefined ? Promise.reject(new Error('forbidden')) : Promise.resolve(lists[key]),
+  );
+  const asked = async (line: string, from = answered): Promise<string> => {
+    const out: string[] = [];
+    expect(await run(['__complete', ...line.split(' ')], { ...from, stdout: (text) => void out.push(text) })).toBe(0);
+    return out.join('').replaceAll('\n', ' ').trim();
+  };
+
+  test.each([
+    ['approvals show ', 'a-1 b-1 :4'],
+    ['approvals approve ', 'b-1 grant/night :4'],
+    ['approvals deny g', 'grant/night :4'],
+    ['approvals show -n other ', 'o-1 :4'],
+    ['approvals show --namespace=other ', 'o-1 :4'],
+    ['approvals list -n ', 'ml prod :4'],
+    ['access revoke ', 'day night :4'],
+    ['enable dep', 'deployment/llama :4'],
+    ['approvals approve --comment ', ':0'],
+    ['policy validate ', ':0'],
+    ['approvals show -n none ', ':0'],
+  ])('%s', async (line, suggested) => {
+    expect(await asked(line)).toBe(suggested);
+  });
+
+  test('are closed after, and none where the cluster is not there or does not answer in time', async () => {
+    expect(closed).toBeGreaterThan(0);
+    const none = { ...answered, openCluster: () => Promise.reject(new Error('no cluster')) };
+    expect(await asked('approvals show ', none)).toBe(':0');
+    expect(
+      await asked(
+        'approvals show ',
+        cluster(() => new Promise(() => undefined), true),
+      ),
+    ).toBe(':0');
+  });
+
+  test('are those of a folder where one is named', async () => {
+    const folder = {
+      ...answered,
+      folder: { names: () => ['x-1.yaml', '.x-2.yaml'], isWritableByOthers: () => false },
+      now: () => 0,
+      readFile: () => 'kind: InferenceApproval\nmetadata: { name: x-1 }\n',
+    } as unknown as CommandIo;
+    expect(await asked('approvals show --dir waits ', folder)).toBe('x-1 :4');
+  });
+});
+
 test('a shell that is not known is told', async () => {
   const err: string[] = [];
   expect(await run(['completion', 'tcsh'], io([], err))).toBe(2);

@@ -1,4 +1,5 @@
-import type { Command } from './command.ts';
+import type { Command, ExitCode } from './command.ts';
+import { completeNames } from './complete-names.ts';
 import { askedFlags } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 
@@ -22,6 +23,13 @@ export const flagsOf = (usage: string): readonly UsageFlag[] =>
     return { short, long, takesValue: value !== undefined, choices };
   });
 
+const commandOf = (commands: readonly Command[], before: readonly string[]): Command | undefined =>
+  commands.find(({ name }) => name.split(' ').every((word, at) => before[at] === word));
+
+/** The flag that the last of these words is. */
+const flagBefore = ({ usage }: Command, before: readonly string[]): UsageFlag | undefined =>
+  flagsOf(usage).find(({ short, long }) => before.at(-1) === long || (short !== undefined && before.at(-1) === short));
+
 /**
  * What may stand at the end of a command line. The last of `words` is what is typed so far of it, often empty.
  *
@@ -31,7 +39,7 @@ export function suggest(commands: readonly Command[], words: readonly string[]):
   const typed = words.at(-1) ?? '';
   const before = words.slice(0, -1);
   const startsWith = (one: string): boolean => one.startsWith(typed);
-  const command = commands.find(({ name }) => name.split(' ').every((word, at) => before[at] === word));
+  const command = commandOf(commands, before);
   if (command === undefined) {
     const next = commands.flatMap(({ name }) => {
       const parts = name.split(' ');
@@ -40,11 +48,18 @@ export function suggest(commands: readonly Command[], words: readonly string[]):
     return [...new Set(next)].filter((one) => one !== '' && startsWith(one));
   }
   const flags = flagsOf(command.usage);
-  const last = flags.find(
-    ({ short, long }) => before.at(-1) === long || (short !== undefined && before.at(-1) === short),
-  );
+  const last = flagBefore(command, before);
   if (last?.takesValue === true) return last.choices.filter(startsWith);
   return typed.startsWith('-') ? [...new Set([...flags.map(({ long }) => long), '--help'])].filter(startsWith) : [];
+}
+
+/** The command at the end of whose line a name may stand: no flag is typed, nor the value of one other than a namespace. */
+function nameable(commands: readonly Command[], words: readonly string[]): Command | undefined {
+  const before = words.slice(0, -1);
+  const command = commandOf(commands, before);
+  const last = command === undefined ? undefined : flagBefore(command, before);
+  if (last?.takesValue === true) return last.long === '--namespace' ? command : undefined;
+  return words.at(-1)?.startsWith('-') === true ? undefined : command;
 }
 
 /**
@@ -55,8 +70,10 @@ export const suggestCommand = (commands: readonly Command[]): Command => ({
   name: '__complete',
   summary: 'what may come next on a command line',
   usage: '',
-  run(args, io) {
-    const found = suggest(commands, args);
+  async run(args, io): Promise<ExitCode> {
+    const known = suggest(commands, args);
+    const command = known.length > 0 ? undefined : nameable(commands, args);
+    const found = command === undefined ? known : await completeNames(command, args, io);
     io.stdout([...found, found.length === 0 ? ':0' : ':4', ''].join('\n'));
     return 0;
   },

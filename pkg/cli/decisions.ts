@@ -6,7 +6,7 @@ import type {
 } from '../crd/index.ts';
 import { isConflict, resources } from '../kube/index.ts';
 import type { KubeClient, KubeObject, KubeResource } from '../kube/index.ts';
-import type { Cluster, CommandIo, ExitCode } from './command.ts';
+import type { CommandIo, ExitCode } from './command.ts';
 import { span } from './output.ts';
 import type { Column } from './output.ts';
 
@@ -89,7 +89,7 @@ const mostTries = 5;
 
 /** Appends our decision, and prints what it came to. What the webhook refuses is thrown with its words. */
 export async function decide(
-  { client, namespace }: Cluster,
+  { client, namespace }: { readonly client: Pick<KubeClient, 'get' | 'patch' | 'request'>; readonly namespace: string },
   target: string,
   { decision, comment, breakGlass }: Choice,
   io: CommandIo,

@@ -56,6 +56,7 @@ export const enableCommand: Command = {
   name: 'enable',
   summary: 'label the pod template of a workload, so that its pods are governed',
   usage,
+  names: 'Workload',
   run: clusterCommand({
     usage,
     flags: { disable: { kind: 'switch' }, 'dry-run': { kind: 'switch' } },

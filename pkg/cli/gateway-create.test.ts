@@ -6,6 +6,7 @@ import { testOptions } from '../inject/testing/options.ts';
 import type { Cluster } from './command.ts';
 import { run } from './run.ts';
 import { noLogin } from '../../test/support/no-login.ts';
+import { noFolder } from '../../test/support/no-folder.ts';
 
 const { namespace: _namespace, drawn: _drawn, controller, ...rest } = testOptions;
 const options = stringify(
@@ -34,6 +35,7 @@ async function gateway(line: string, data: Readonly<Record<string, string>> | un
     publicRoots: [],
     now: () => 0,
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster: () => Promise.resolve({ client, namespace: 'of-context' }),
     ask: () => Promise.reject(new Error('nothing is asked')),
   });

@@ -1,4 +1,4 @@
-export type { Cluster, Command, CommandIo, ExitCode, HttpAnswer, HttpQuestion } from './command.ts';
+export type { Cluster, Command, CommandIo, ExitCode, FolderIo, HttpAnswer, HttpQuestion } from './command.ts';
 export type { LoginIo, WebAnswer } from './login/login-io.ts';
 export { run } from './run.ts';
 export { commands } from './commands.ts';

@@ -5,6 +5,7 @@ import { testOptions } from '../inject/testing/options.ts';
 import { model, pod } from '../inject/testing/pods.ts';
 import { run } from './run.ts';
 import { noLogin } from '../../test/support/no-login.ts';
+import { noFolder } from '../../test/support/no-folder.ts';
 
 const { namespace: _namespace, drawn: _drawn, controller, ...rest } = testOptions;
 const options = stringify(
@@ -32,6 +33,7 @@ async function inject(manifest: string, flags = '') {
       publicRoots: [],
       now: () => 0,
       sleep: () => Promise.resolve(),
+      folder: noFolder,
       openCluster: () => Promise.reject(new Error('there is none here')),
       ask: () => Promise.reject(new Error('there is none here')),
     },

@@ -8,6 +8,7 @@ import { makeSealKeys, sealingKey } from '../seal/index.ts';
 import type { BacktestReport } from './backtest/report.ts';
 import type { Cluster } from './command.ts';
 import { run } from './run.ts';
+import { noFolder } from '../../test/support/no-folder.ts';
 
 /** Recorded sessions under other policies: each row of the record is one way in which policies can differ. */
 const keys = makeSealKeys();
@@ -123,6 +124,7 @@ async function backtest(rules: string, rows: readonly Row[], more = '', namespac
     publicRoots: [],
     now: () => 1_000_000_000,
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
     ask: () => Promise.reject(new Error('nothing is asked')),
   });

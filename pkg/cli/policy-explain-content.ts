@@ -27,7 +27,8 @@ const targets: Partial<Record<Operation, string>> = {
   Embeddings: '/v1/embeddings',
 };
 
-function promptBody(operation: Operation, model: string, text: string): unknown {
+/** One message with this text. */
+export function promptBody(operation: Operation, model: string, text: string): unknown {
   if (operation === 'Chat') return { model, messages: [{ role: 'user', content: text }] };
   return operation === 'Completions' ? { model, prompt: text } : { model, input: text };
 }
@@ -52,20 +53,34 @@ export function givenRequest(
   if (prompt === undefined && file === undefined) return { request: undefined };
   if (prompt !== undefined && file !== undefined) return { fault: '--prompt and --request are one or the other' };
   const flag = prompt === undefined ? `--request ${file}` : '--prompt';
-  const target = targets[operation];
-  if (target === undefined) return { fault: `${flag}: ${operation} has no prompt` };
+  const named = flags.text('model');
+  let text: string;
   try {
-    const named = flags.text('model');
-    const body = JSON.stringify(promptBody(operation, named ?? 'none', prompt ?? ''));
-    const text = file === undefined ? body : io.readFile(file);
+    text =
+      file === undefined ? JSON.stringify(promptBody(operation, named ?? 'none', prompt ?? '')) : io.readFile(file);
+  } catch (error) {
+    return { fault: `${flag}: cannot be read (${describeError(error)})` };
+  }
+  const read = readRequest(text, operation);
+  if ('fault' in read) return { fault: `${flag}: ${read.fault}` };
+  return { request: { ...read.request, model: named ?? (file === undefined ? undefined : read.request.model) } };
+}
+
+/** A body, as the sidecar reads it, or how it would refuse it. */
+export function readRequest(
+  text: string,
+  operation: Operation,
+): { readonly request: GivenRequest } | { readonly fault: string } {
+  const target = targets[operation];
+  if (target === undefined) return { fault: `${operation} has no prompt` };
+  try {
     const route = recognise('POST', target);
     const view = route.dialect.request(route, parseJson(text));
-    return { request: { text, view, target, model: named ?? (file === undefined ? undefined : view.model) } };
+    return { request: { text, view, target, model: view.model } };
   } catch (error) {
-    if (error instanceof JsonError) return { fault: `${flag}: 400 invalid_json (${error.code})` };
-    if (error instanceof RefusedError)
-      return { fault: `${flag}: 400 ${error.code} (${error.detail ?? error.message})` };
-    return { fault: `${flag}: cannot be read (${describeError(error)})` };
+    if (error instanceof JsonError) return { fault: `400 invalid_json (${error.code})` };
+    if (error instanceof RefusedError) return { fault: `400 ${error.code} (${error.detail ?? error.message})` };
+    throw error;
   }
 }
 

@@ -1,12 +1,13 @@
 import { CodedError } from '../base/index.ts';
-import { compileSnapshot, explain, operations, withProfile } from '../core/index.ts';
-import type { Identity, Operation, Policy, Profile } from '../core/index.ts';
+import { explain, operations, withProfile } from '../core/index.ts';
+import type { Operation, Policy, Profile } from '../core/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { explanationText } from './explanation-text.ts';
 import { askedFlags } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 import { contentSpecs, contentUsage, givenRequest, judgeContent } from './policy-explain-content.ts';
 import type { JudgedContent } from './policy-explain-content.ts';
+import { callerOf } from './policy-caller.ts';
 import { readPolicies } from './read-policies.ts';
 
 const usage = `sidegate policy explain FILE... [flags]
@@ -40,51 +41,6 @@ const specs = {
   json: { kind: 'switch' },
 } as const;
 
-interface KnownProvider {
-  readonly id: string;
-  readonly name: string;
-  readonly issuer: string;
-}
-
-/** Those that stay when the policies are combined: only they prove callers. */
-function knownProviders(policies: readonly Policy[]): readonly KnownProvider[] {
-  return compileSnapshot(policies, { revision: 0 }).providers.map(({ id, oidc, serviceAccount, sidegate }) => ({
-    id,
-    name: id.slice(id.lastIndexOf('/') + 1),
-    issuer: oidc?.issuer ?? serviceAccount?.issuer ?? sidegate?.issuer ?? '',
-  }));
-}
-
-/** The caller that the flags describe, or what is missing to know who that is. */
-function callerOf(
-  flags: Flags,
-  policies: readonly Policy[],
-): { readonly caller: Identity | undefined } | { readonly fault: string } {
-  const user = flags.text('user');
-  const wanted = flags.text('provider');
-  const groups = flags.list('group');
-  const scopes = flags.list('scope');
-  if (user === undefined && wanted === undefined && groups.length === 0 && scopes.length === 0)
-    return { caller: undefined };
-  const known = knownProviders(policies);
-  const fitting = known.filter((one) => wanted === undefined || one.name === wanted || one.id === wanted);
-  const [provider] = fitting;
-  const list = known.length === 0 ? 'the policies declare none' : known.map((one) => one.id).join(', ');
-  if (provider === undefined) return { fault: `--provider: nobody proves callers by that name (${list})` };
-  if (fitting.length > 1) return { fault: `--provider must say which one: ${fitting.map((one) => one.id).join(', ')}` };
-  return {
-    caller: {
-      provider: provider.id,
-      issuer: provider.issuer,
-      subject: user ?? 'somebody',
-      groups,
-      scopes,
-      expiresAt: undefined,
-      kubernetesUser: undefined,
-    },
-  };
-}
-
 function isOperation(text: string): text is Operation {
   return operations.some((operation) => operation === text);
 }
@@ -101,8 +57,16 @@ function explainPolicies(given: readonly Policy[], flags: Flags, io: CommandIo):
   };
   const profile = flags.text('profile');
   const policies = withProfile(given, isProfile(profile) ? profile : undefined);
-  const found = callerOf(flags, policies);
-  if ('fault' in found) return misunderstood(found.fault);
+  const found = callerOf(
+    {
+      subject: flags.text('user'),
+      provider: flags.text('provider'),
+      groups: flags.list('group'),
+      scopes: flags.list('scope'),
+    },
+    policies,
+  );
+  if ('fault' in found) return misunderstood(`--provider ${found.fault}`);
   const operation = flags.text('operation') ?? 'Chat';
   if (!isOperation(operation)) return 2;
   const content = givenRequest(flags, operation, io);

@@ -3,21 +3,25 @@ import { clusterFlags, clusterUsage } from './cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { parseFlags } from './flags.ts';
 import { backtestFlags, backtestUsage, runBacktest } from './policy-backtest.ts';
+import { casesUsage, runCases } from './policy-cases-report.ts';
 import { readPolicies } from './read-policies.ts';
 
-const usage = `sidegate policy test FILE... --against WHAT [flags]
+const usage = `sidegate policy test FILE... --against WHAT | --cases FILE [flags]
 
 Decides recorded sessions again, under the policies of the files, and says what would be otherwise: newly refused, held or masked, newly allowed or let
 through unmasked, by rule and by caller, with examples. Nothing is sent to a model.
 
-${backtestUsage}  -o, --output FORMAT  text (default) or json
+${backtestUsage}${casesUsage}
+  -o, --output FORMAT  text (default), json, or with --cases junit
 ${auditUsage}${clusterUsage}
-Exit code: 0 nothing would be otherwise but for what --accept names, 1 something would or the files have faults, 2 not understood.
+Exit code: 0 nothing would be otherwise but for what --accept names, or all cases came as expected; 1 something would, a case did not, or the files
+have faults; 2 not understood.
 `;
 
 const specs = {
   ...backtestFlags,
-  output: { kind: 'text', short: 'o', choices: ['text', 'json'] },
+  output: { kind: 'text', short: 'o', choices: ['text', 'json', 'junit'] },
+  cases: { kind: 'text' },
   ...auditFlags,
   ...clusterFlags,
 } as const;
@@ -38,8 +42,14 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
     io.stderr(`${faults.join('\n')}\n`);
     return 1;
   }
-  if (flags.text('against') === undefined) {
-    io.stderr('--against is missing: which sessions of the record\n');
+  const [cases, against, output] = [flags.text('cases'), flags.text('against'), flags.text('output')];
+  if ((cases === undefined) === (against === undefined)) {
+    io.stderr('--against or --cases is needed, one of them: which sessions of the record, or a file of cases\n');
+    return 2;
+  }
+  if (cases !== undefined) return runCases(policies, cases, output, io);
+  if (output === 'junit') {
+    io.stderr('-o junit goes with --cases\n');
     return 2;
   }
   return runBacktest(policies, flags, io);
@@ -47,7 +57,7 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
 
 export const policyTestCommand: Command = {
   name: 'policy test',
-  summary: 'what policies would have changed, by the record',
+  summary: 'what policies would have changed, by the record; or whether cases come as expected',
   usage,
   run,
 };

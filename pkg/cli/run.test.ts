@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { CommandIo } from './command.ts';
 import { run } from './run.ts';
 import { noLogin } from '../../test/support/no-login.ts';
+import { noFolder } from '../../test/support/no-folder.ts';
 
 const certificate = (body: string): string => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
 
@@ -39,6 +40,7 @@ function ioOf(
     publicRoots: [certificate('cm9vdDE='), certificate('cm9vdDI=')],
     now: () => 0,
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster: () => Promise.reject(new Error('there is none here')),
     ask: () => Promise.reject(new Error('there is none here')),
   };
@@ -99,6 +101,21 @@ describe('policy validate', () => {
       out: '1 policy is valid\n',
       err: '',
     });
+  });
+  test.each([
+    ['not here', undefined, 'no such file'],
+    ['too short', 'short\n', 'shorter than 8 characters'],
+    ['good', 'a-key-of-the-model\n', undefined],
+  ])('tells of a credential file that is %s, and never what it holds', (_what, content, why) => {
+    const policy = policyText(`${team}\nupstream: { credential: { file: /keys/model } }`);
+    const { code, out } = sidegate('policy validate a.yaml', {
+      'a.yaml': policy,
+      ...(content === undefined ? {} : { '/keys/model': content }),
+    });
+    expect(code).toBe(0);
+    if (why === undefined) expect(out).toBe('1 policy is valid\n');
+    else expect(out).toContain(why);
+    expect(out).not.toMatch(/: short|a-key/);
   });
   test('exits 1 with file, line, path and fix of every fault of every file', () => {
     const { code, err } = sidegate('policy validate a.yaml b.yaml c.yaml', {
@@ -187,7 +204,7 @@ describe('policy explain', () => {
     ).toBe(0);
     expect(sidegate('policy explain a.yaml --user ana --provider nope', files)).toMatchObject({
       code: 2,
-      err: expect.stringContaining('nobody proves callers by that name (ml/p/corp)'),
+      err: expect.stringContaining('names nobody who proves callers (ml/p/corp)'),
     });
   });
   test('writes out what another profile would fill in', () => {

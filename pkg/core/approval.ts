@@ -35,6 +35,8 @@ export interface ApprovalDecision {
   readonly by: string;
   /** One of the break-glass group overrode the count. */
   readonly breakGlass: boolean;
+  /** Address that it came from. Absent where Kubernetes took it: the API server's audit log has that. */
+  readonly from?: string | undefined;
 }
 
 /** Why nobody can be asked. */

@@ -13,7 +13,14 @@ export interface Vote {
   readonly user?: string | undefined;
   /** By a token. */
   readonly caller?:
-    { readonly issuer: string; readonly subject: string; readonly kubernetesUser?: string | undefined } | undefined;
+    | {
+        readonly issuer: string;
+        readonly subject: string;
+        readonly kubernetesUser?: string | undefined;
+        /** Address that the decision came from. */
+        readonly from?: string | undefined;
+      }
+    | undefined;
   readonly breakGlass?: boolean | undefined;
 }
 
@@ -94,6 +101,7 @@ export const decisionOf = ({ decision, at, user, caller, breakGlass }: Vote): Ap
   at,
   by: user === undefined ? `${caller?.issuer ?? ''} ${caller?.subject ?? ''}` : `user:${user}`,
   breakGlass: breakGlass === true,
+  ...(caller?.from !== undefined && { from: caller.from }),
 });
 
 /** Who may decide, as policies and resources write it; a missing member says nothing. */

@@ -21,6 +21,8 @@ export { canonical, sha256 } from './canonical.ts';
 export { credentialFault, credentialLength } from './credential.ts';
 export { approverIsCaller, approverIsUser, decisionOf, isAsker, isTellable, peopleWho, phaseAt } from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
+export { decisionStatuses, readChoice, tokenVote, voteFault } from './decide.ts';
+export type { Choice, DecisionFault, TokenVote } from './decide.ts';
 export { detectorClasses, detectorNames, expandDetector } from './detector-names.ts';
 export type { DetectorName } from './detector-names.ts';
 export { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from './grant.ts';

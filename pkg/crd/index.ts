@@ -1,11 +1,15 @@
+export { checkSchema } from './check-schema.ts';
+export { formatPath } from './fault.ts';
 export type { PolicyFault } from './fault.ts';
 export { resourceJsonSchema, validatorOptions } from './json-schema.ts';
 export { formatFault, parsePolicies } from './parse-policies.ts';
 export type { ParseOptions, ParsedPolicies } from './parse-policies.ts';
+export { parseGrants } from './parse-grant.ts';
 export { parseDuration, parseSize } from './quantity.ts';
 export { apiVersion, inferencePolicySchema, kinds, resourceSchema } from './schema.ts';
 export type { PolicyResource, PolicySpecResource } from './schema.ts';
-export type { SchemaNode } from './schema-node.ts';
+export type { SchemaNode, Wire } from './schema-node.ts';
+export { readYaml } from './read-yaml.ts';
 export { policyDoc } from './policy-doc.ts';
 export { compareDefinition } from './definition/compare.ts';
 export type { DefinitionDifference } from './definition/compare.ts';

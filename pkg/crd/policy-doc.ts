@@ -175,7 +175,7 @@ export function policyDoc(example: string): string {
     '`namespaceSelector`: it is the platform team’s floor, which a namespace can add to and cannot weaken.',
     '',
     'Everything is denied until a rule allows it. Check a file with `sidegate policy validate FILE`, and ask what a caller would',
-    'meet with `sidegate policy explain FILE --user ana --group ml-eng --operation Chat --model llama-3-8b`; `--prompt TEXT` decides the guards too.',
+    'meet with `sidegate policy explain FILE --user ana --group ml-eng --operation Chat --model llama-3-8b`; `--prompt TEXT` decides the guards too, and\n`sidegate policy test FILE --cases CASES` compares a table of such questions with what is expected, for CI.',
     '',
     '```yaml',
     example.trim(),

@@ -89,6 +89,7 @@ export const resources = {
   ),
   deployments: define('apps', 'v1', 'Deployment', 'deployments'),
   statefulSets: define('apps', 'v1', 'StatefulSet', 'statefulsets'),
+  daemonSets: define('apps', 'v1', 'DaemonSet', 'daemonsets'),
   inferencePolicies: define('sidegate.dev', 'v1alpha1', 'InferencePolicy', 'inferencepolicies'),
   clusterInferencePolicies: define(
     'sidegate.dev',

@@ -1,9 +1,10 @@
 import { Roster } from '../base/index.ts';
 import type { Listed } from '../base/index.ts';
-import type { ReasonCode, ResponsePlan } from '../core/index.ts';
+import type { CompiledProvider, ReasonCode, ResponsePlan } from '../core/index.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import type { Runtime } from './runtime.ts';
+import { provesTheSame } from './same-provider.ts';
 
 /** A request that policy let through and that is not over. */
 export interface LiveRequest extends Listed {
@@ -100,7 +101,7 @@ export function stillAllowed(request: Decided, next: Runtime): boolean {
   if (
     caller !== undefined &&
     next.verifier !== request.runtime.verifier &&
-    !sameProvider(request.runtime, next, caller.provider)
+    !provesTheSame(providerOf(request.runtime, caller.provider), providerOf(next, caller.provider))
   )
     return false;
   if (accessOf(next.snapshot, request.facts).kind === 'deny') return false;
@@ -108,8 +109,5 @@ export function stillAllowed(request: Decided, next: Runtime): boolean {
   return request.plan.coveredBy(next.snapshot.responsePlan(caller));
 }
 
-function sameProvider(before: Runtime, after: Runtime, id: string): boolean {
-  const find = (runtime: Runtime): string =>
-    JSON.stringify(runtime.snapshot.providers.find((provider) => provider.id === id) ?? null);
-  return find(before) !== 'null' && find(before) === find(after);
-}
+const providerOf = ({ snapshot }: Runtime, id: string): CompiledProvider | undefined =>
+  snapshot.providers.find((provider) => provider.id === id);

@@ -125,7 +125,13 @@ const readers: { readonly [Type in DownMessage['type']]: Reader<Extract<DownMess
         yours: boolean,
         leftMs: integer(0, 86_400_000),
         decisions: list(
-          fields({ decision: oneOf('Approve', 'Deny'), at: text(40, 1), by: text(1_100, 1), breakGlass: boolean }),
+          fields({
+            decision: oneOf('Approve', 'Deny'),
+            at: text(40, 1),
+            by: text(1_100, 1),
+            breakGlass: boolean,
+            from: maybe(text(64)),
+          }),
           32,
         ),
       }),

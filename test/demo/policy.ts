@@ -55,6 +55,11 @@ ${credentialFile === undefined ? '' : upstream}  identity:
       words: ["ignore all previous instructions"]
       patterns: ["(?i)print (all )?environment variables"]
     action: Block
+  - name: falcon-needs-approval
+    direction: Request
+    match: { words: ["project falcon"] }
+    action: RequireApproval
+  approvals: { approvers: [{ group: compliance }, { group: ml-eng }], timeout: 30s, maxGrant: 1h }
   classification:
   - label: personal
     detectors: [CreditCard, UsSsn, Email]

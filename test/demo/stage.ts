@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createWriteStream, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -39,6 +39,10 @@ export interface Stage {
   /** Undefined in front of somebody's own model. */
   readonly scripted: ModelServer | undefined;
   readonly model: string;
+  readonly issuer: string;
+  /** What the sidecar shows and people decide; what they are given for a time. */
+  readonly approvals: string;
+  readonly grants: string;
   readonly auditFile: string;
   readonly auditKey: Uint8Array;
   readonly caFile: string;
@@ -74,6 +78,9 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
   const policyFile = join(folder, 'policy.yaml');
   const auditFile = join(folder, 'audit.jsonl');
   const sidecarLog = join(folder, 'sidecar.log');
+  const [approvals, grants] = [join(folder, 'approvals'), join(folder, 'grants')];
+  rmSync(grants, { recursive: true, force: true });
+  mkdirSync(grants, { mode: 0o700 });
   if (key !== undefined) writeFileSync(join(folder, credentialFile), key, { mode: 0o600 });
   const writePolicy = (contractors: boolean): void => {
     const credential = key === undefined ? undefined : credentialFile;
@@ -92,6 +99,8 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
       ...['--admin', `127.0.0.1:${await portOr(9090)}`],
       ...['--data', join(folder, 'data')],
       ...['--audit', auditFile],
+      ...['--approvals', approvals],
+      ...['--grants', grants],
     ],
     { stdio: ['ignore', 'inherit', 'pipe'] },
   );
@@ -112,6 +121,9 @@ export async function setStage({ folder, upstream, onDeath }: StageOptions): Pro
     modelKey: key,
     scripted,
     model,
+    issuer: issuer.url,
+    approvals,
+    grants,
     auditFile,
     auditKey: readFileSync(join(folder, 'data', 'record.key')),
     caFile: join(folder, 'data', 'ca.pem'),

@@ -25,7 +25,7 @@ export async function recordSteps(report: Report, stage: Stage): Promise<void> {
     const outcomes = ['completed', 'refused', 'aborted', 'ended', 'failed'].filter((outcome) => count(outcome) > 0);
     // Nobody on this tour hangs up, so nothing may be recorded as if somebody had.
     const whole = count('completed') > 0 && count('refused') > 0 && count('aborted') === 0 && count('failed') === 0;
-    const kept = whole && (stage.scripted === undefined || count('ended') === 1);
+    const kept = whole && (stage.scripted === undefined || count('ended') === 2);
     return Promise.resolve({
       came: `${ends.length} sessions`,
       why: outcomes.map((outcome) => `${count(outcome)} ${outcome}`).join(', '),

@@ -7,6 +7,7 @@ import type { Person, Stage } from './stage.ts';
 import { answerSteps } from './steps-answers.ts';
 import { doorSteps } from './steps-door.ts';
 import { guardSteps } from './steps-guards.ts';
+import { peopleSteps } from './steps-people.ts';
 import { policySteps } from './steps-policy.ts';
 import { recordSteps } from './steps-record.ts';
 
@@ -40,7 +41,8 @@ process.on('SIGTERM', () => void end(done ? 0 : 143));
 process.on('SIGINT', () => void end(done ? 0 : 130));
 
 report.note(`caller (openai client) ──TLS──► sidecar ${stage.url} ──► model ${stage.direct}`);
-for (const steps of [doorSteps, answerSteps, guardSteps, policySteps, recordSteps]) await steps(report, stage);
+for (const steps of [doorSteps, answerSteps, guardSteps, peopleSteps, policySteps, recordSteps])
+  await steps(report, stage);
 const kept = report.finish();
 if (once || !kept) await end(kept ? 0 : 1);
 done = true;

@@ -51,7 +51,7 @@ describe('make demo', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'sidegate-demo-'));
     expect(await run(['cmd/build.ts', join(folder, 'dist')], root)).toMatchObject({ code: 0 });
-  }, 60_000);
+  }, 120_000);
   afterAll(() => rmSync(folder, { recursive: true }));
   const demo = (environment: Readonly<Record<string, string>> = {}): Promise<Ended> =>
     run([join(root, 'test/demo/main.ts')], folder, { ONCE: '1', ...environment });
@@ -68,12 +68,15 @@ describe('make demo', () => {
       'in full',
       'guard_blocked',
       'rate_limited',
+      'self_approval',
+      'approved, 1 of 1',
+      'grant_ended',
       'policy_changed',
       'records verified',
     ])
       expect(out).toContain(step);
     expect(code).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   describe('that stays up after the tour', () => {
     let child: ChildProcess;
@@ -85,8 +88,8 @@ describe('make demo', () => {
       ended = once(child, 'exit');
       for (const from of [child.stdout, child.stderr])
         from?.setEncoding('utf8').on('data', (text: string) => (out += text));
-      await until(() => out.includes('Ctrl-C ends it.') || child.exitCode !== null, 'the end of the tour', 60_000);
-    }, 60_000);
+      await until(() => out.includes('Ctrl-C ends it.') || child.exitCode !== null, 'the end of the tour', 120_000);
+    }, 120_000);
     afterAll(() => {
       if (child.exitCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL');
     });
@@ -192,10 +195,10 @@ print(answer.status, answer.read().decode())`,
     test('walks what needs no script', async () => {
       model.script = serve(['own-model']);
       const { code, out } = await demo({ UPSTREAM: model.url });
-      expect(out).toMatch(/\n\d\d as promised, 0 not, 4 n\/a\n/);
+      expect(out).toMatch(/\n\d\d as promised, 0 not, 5 n\/a\n/);
       expect(code).toBe(0);
       expect(model.seen.some((one) => one.body.includes('"model":"own-model"'))).toBe(true);
-    }, 60_000);
+    }, 120_000);
 
     test('takes the model’s name and its key where it needs them, and the key from no command line', async () => {
       model.script = serve([], 'own-key-0123456789');
@@ -207,7 +210,7 @@ print(answer.status, answer.read().decode())`,
       expect(model.seen.some((one) => one.body.includes('"model":"named"'))).toBe(true);
       for (const kept of ['.demo/sidecar.log', '.demo/audit.jsonl', '.demo/policy.yaml'])
         expect(out + readFileSync(join(folder, kept), 'utf8')).not.toContain('own-key');
-    }, 60_000);
+    }, 120_000);
 
     test.each<[string, Script | undefined, Readonly<Record<string, string>>, RegExp]>([
       ['one that lists no model', serve([]), {}, /lists no model at \/v1\/models: give MODEL=name/],
@@ -239,7 +242,7 @@ print(answer.status, answer.read().decode())`,
         expect(out).not.toMatch(/\n\s+at /);
         expect(code).not.toBe(0);
       },
-      60_000,
+      120_000,
     );
 
     test('fails when a promise is not kept', async () => {
@@ -249,7 +252,7 @@ print(answer.status, answer.read().decode())`,
       const { code, out } = await demo({ UPSTREAM: model.url });
       expect(out).toContain('✗ ana streams an answer');
       expect(code).toBe(1);
-    }, 60_000);
+    }, 120_000);
   });
 });
 

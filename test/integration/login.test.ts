@@ -32,6 +32,7 @@ import type { AssertionWords } from '../support/saml-idp.ts';
 import { startSamlWorld } from '../support/saml-world.ts';
 import type { SamlWorld } from '../support/saml-world.ts';
 import { until } from '../support/wait.ts';
+import { noFolder } from '../support/no-folder.ts';
 
 // Logging in at a real issuer, with the files and the sockets of the program itself; the browser is the test's.
 
@@ -64,6 +65,7 @@ function start(args: readonly string[], browse: (url: string) => boolean = (url)
       await new Promise((resolve) => setTimeout(resolve, 20));
     },
     login: { ...loginIo(folder), browse },
+    folder: noFolder,
     openCluster: () => Promise.reject(new Error('no cluster')),
     ask: () => Promise.reject(new Error('nobody is there')),
   });

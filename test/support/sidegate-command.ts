@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
 import { run } from '../../pkg/cli/index.ts';
 import type { CommandIo, ExitCode } from '../../pkg/cli/index.ts';
+import { noFolder } from './no-folder.ts';
 import { noLogin } from './no-login.ts';
 
 /** What a command wrote, and how it ended. */
@@ -24,6 +25,7 @@ export async function sidegateCommand(args: readonly string[], more: Partial<Com
     publicRoots: [],
     now: () => Date.now(),
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster,
     ask: () => Promise.reject(new Error('nobody is there')),
     ...more,

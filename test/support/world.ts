@@ -10,6 +10,7 @@ import type {
   GrantSource,
   IdentityVerifierFactory,
   LimitStore,
+  PolicySource,
   RevocationSource,
 } from '../../pkg/core/index.ts';
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
@@ -71,6 +72,12 @@ export interface Answer {
   readonly broken: boolean;
 }
 
+/** What a part of the sidecar may be made of. */
+export interface WorldParts {
+  readonly policy: PolicySource;
+  readonly verifiers: IdentityVerifierFactory;
+}
+
 export interface WorldOptions {
   readonly policy: (issuer: string) => string;
   readonly credential?: string;
@@ -85,8 +92,8 @@ export interface WorldOptions {
   readonly modelUrl?: string;
   readonly limitStore?: LimitStore;
   /** Who decides. Absent: nobody. */
-  readonly approvals?: ApprovalGate;
-  readonly grants?: GrantSource;
+  readonly approvals?: ApprovalGate | ((parts: WorldParts) => ApprovalGate | Promise<ApprovalGate>);
+  readonly grants?: GrantSource | ((parts: WorldParts) => Promise<GrantSource>);
   readonly revocations?: RevocationSource;
   readonly namespace?: string;
   /** How often the policy file is looked at; default 20 ms, so that tests do not wait. `product`: as often as the process does. */
@@ -152,14 +159,17 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
   const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
   const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
+  const verifiers = options.verifiers ?? createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
+  const made = <T extends object>(part: T | ((parts: WorldParts) => T | Promise<T>)): T | Promise<T> =>
+    typeof part === 'function' ? part({ policy, verifiers }) : part;
   const sidecar = await startSidecar({
     host: '127.0.0.1',
     port: 0,
     policy,
-    verifiers: options.verifiers ?? createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache }),
+    verifiers,
     credentials,
-    approvals: options.approvals ?? noApprovals,
-    ...(options.grants === undefined ? {} : { grants: options.grants }),
+    approvals: await made(options.approvals ?? noApprovals),
+    ...(options.grants === undefined ? {} : { grants: await made(options.grants) }),
     ...(options.revocations === undefined ? {} : { revocations: options.revocations }),
     audit,
     upstream,

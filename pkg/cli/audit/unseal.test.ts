@@ -4,6 +4,7 @@ import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chai
 import { sealingKey } from '../../seal/index.ts';
 import type { Cluster } from '../command.ts';
 import { run } from '../run.ts';
+import { noFolder } from '../../../test/support/no-folder.ts';
 
 const id = sessionId(1);
 const files = new Map<string, string>();
@@ -35,6 +36,7 @@ async function audit(line: string, lines: readonly string[] = []) {
     publicRoots: [],
     now: () => 0,
     sleep: () => Promise.resolve(),
+    folder: noFolder,
     openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
     ask: () => Promise.reject(new Error('nothing is asked')),
   });

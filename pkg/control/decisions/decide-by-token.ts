@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
 import type { Clock, Logger } from '../../base/index.ts';
-import { approverIsCaller, decisionOf, isAsker, isTellable } from '../../core/index.ts';
+import { approverIsCaller, decisionOf, tokenVote, voteFault } from '../../core/index.ts';
 import type {
   ApproverEntry,
   Asker,
+  Choice,
   CompiledProvider,
+  DecisionFault,
   Identity,
   IdentityVerifierFactory,
-  Vote,
 } from '../../core/index.ts';
 import type {
   ApprovalSpecResource,
@@ -35,22 +35,6 @@ export interface Place {
   readonly kind: 'approvals' | 'grants';
   readonly name: string;
 }
-
-export interface Choice {
-  readonly decision: 'Approve' | 'Deny';
-  readonly comment: string | undefined;
-}
-
-/** Words of refusals. A closed set; none says more than its word. */
-export type DecisionFault =
-  | 'unauthenticated'
-  | 'identity_unavailable'
-  | 'not_allowed'
-  | 'self_approval'
-  | 'cannot_exclude_self_approval'
-  | 'voted'
-  | 'decided'
-  | 'expired';
 
 export type Outcome =
   | { readonly kind: 'fault'; readonly fault: DecisionFault }
@@ -136,33 +120,10 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
     const found = await client.find<Decidable>(resourceOf(place), place);
     return found !== undefined && isNamed(found, place, who) ? found : undefined;
   };
-  const voteOf = (who: Identity, token: string, from: string, { decision, comment }: Choice) => ({
-    decision,
-    at: new Date(clock.now()).toISOString(),
-    caller: {
-      issuer: who.issuer,
-      subject: who.subject,
-      ...(who.kubernetesUser !== undefined && { kubernetesUser: who.kubernetesUser }),
-      proof: `sha256:${createHash('sha256').update(token).digest('hex')}`,
-      from: from.slice(0, 64),
-    },
-    ...(comment !== undefined && { comment }),
-  });
   const judge = (object: Decidable, place: Place, who: Identity): DecisionFault | undefined => {
-    const asker = askerOf(object, place);
-    const caller = { issuer: who.issuer, subject: who.subject, kubernetesUser: who.kubernetesUser };
-    if (isAsker({ caller }, asker)) return 'self_approval';
-    if (!isTellable({ caller }, asker)) return 'cannot_exclude_self_approval';
-    if ((object.status?.phase ?? 'Pending') !== 'Pending') return 'decided';
-    if (!(clock.now() < Date.parse(object.spec.expiresAt ?? ''))) return 'expired';
-    const votes: readonly Vote[] = object.status?.decisions ?? [];
-    const voted = votes.some(
-      (one) =>
-        (one.caller?.issuer === who.issuer && one.caller.subject === who.subject) ||
-        (who.kubernetesUser !== undefined &&
-          (one.user === who.kubernetesUser || one.caller?.kubernetesUser === who.kubernetesUser)),
-    );
-    return voted ? 'voted' : undefined;
+    const { phase = 'Pending', decisions: votes = [] } = object.status ?? {};
+    const expiresAt = Date.parse(object.spec.expiresAt ?? '');
+    return voteFault(who, { phase, votes, expiresAt, asker: askerOf(object, place) }, clock.now());
   };
 
   return {
@@ -181,7 +142,10 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
         const wrong = judge(object, place, who);
         if (wrong !== undefined) return fault(wrong);
         const { resourceVersion, uid } = object.metadata;
-        const decisions = [...(object.status?.decisions ?? []), voteOf(who, token, from, choice)];
+        const decisions = [
+          ...(object.status?.decisions ?? []),
+          tokenVote(who, { token, from, now: clock.now() }, choice),
+        ];
         const body = { metadata: { resourceVersion, uid }, status: { phase: 'Pending', decisions } };
         try {
           const written = await client.patch<Decidable>(resourceOf(place), place, { type: 'merge', body }, 'status');

@@ -1,11 +1,12 @@
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { JsonError, describeError, jsonValue, parseJson, createBucket } from '../../base/index.ts';
+import { createBucket, describeError } from '../../base/index.ts';
 import type { Clock, Logger, Bucket } from '../../base/index.ts';
+import { decisionStatuses, readChoice } from '../../core/index.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import { readBody } from './read-body.ts';
-import type { Choice, DecisionFault, Outcome, Place, TokenDecider } from './decide-by-token.ts';
+import type { Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
 /**
  * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
@@ -48,38 +49,12 @@ export interface DecisionServerOptions {
 }
 
 const longestBody = 8_192;
-const longestComment = 1_024;
 const path =
   /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)(\/decision)?$/;
 const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
 
-const statuses: Readonly<Record<DecisionFault, number>> = {
-  unauthenticated: 401,
-  identity_unavailable: 503,
-  not_allowed: 403,
-  self_approval: 403,
-  cannot_exclude_self_approval: 403,
-  voted: 409,
-  decided: 409,
-  expired: 409,
-};
-
 /** Addresses that are remembered for their rate; the oldest are forgotten. */
 const mostAddresses = 4_096;
-
-function readChoice(text: string): Choice | undefined {
-  try {
-    const value = jsonValue(parseJson(text, { maxDepth: 3, maxNodes: 32 }));
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    const { decision, comment, ...more } = value;
-    if (Object.keys(more).length > 0 || (decision !== 'Approve' && decision !== 'Deny')) return undefined;
-    if (comment !== undefined && (typeof comment !== 'string' || comment.length > longestComment)) return undefined;
-    return { decision, comment: comment?.toWellFormed() };
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
-}
 
 /** @throws the system's error when the port cannot be had. */
 export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
@@ -120,7 +95,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
   };
   const finish = (response: ServerResponse, outcome: Outcome, done: DecisionResult): void => {
     if (outcome.kind === 'done') send(response, 200, outcome.body, done);
-    else send(response, statuses[outcome.fault], { error: outcome.fault }, 'refused');
+    else send(response, decisionStatuses[outcome.fault], { error: outcome.fault }, 'refused');
   };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const from = request.socket.remoteAddress ?? '';

@@ -26,12 +26,14 @@ function localPart(text: string, start: number, at: number): boolean {
   // The pattern has seen to the rest.
   if (text.charCodeAt(start) === quote) return true;
   if (!begins(text.charCodeAt(start)) || text.charCodeAt(at - 1) === 0x2e) return false;
+  if (at - start !== 64) {
+    const before = text.charCodeAt(start - 1);
+    if (begins(before) || (joins(before) && begins(text.charCodeAt(start - 2)))) return false;
+  }
   for (let index = start + 1; index < at; index += 1) {
     if (text.charCodeAt(index) === 0x2e && text.charCodeAt(index - 1) === 0x2e) return false;
   }
-  if (at - start === 64) return true;
-  const before = text.charCodeAt(start - 1);
-  return !begins(before) && !(joins(before) && begins(text.charCodeAt(start - 2)));
+  return true;
 }
 
 /** Reads the last label, [from, end): 2 to 24 letters, or punycode. */
@@ -76,7 +78,8 @@ export const email: Detector = {
   accept(text, start, end) {
     let at = start;
     while (at < end && text.charCodeAt(at) !== 0x40) at += 1;
-    return domain(text, at + 1, end) && localPart(text, start, at) && !isImage(text, at + 1);
+    // The local part first: within an address each further start fails by it, and each has as many ends as the domain has characters.
+    return localPart(text, start, at) && domain(text, at + 1, end) && !isImage(text, at + 1);
   },
   // Every word may become an address: only from the `@` on is a cut one worth hiding.
   significant: (code) => code === 0x40,

@@ -1,0 +1,161 @@
+import { join } from 'node:path';
+import { describeError, jsonValue, parseJson } from '../base/index.ts';
+import { readYaml } from '../crd/index.ts';
+import { resources } from '../kube/index.ts';
+import type { KubeClient, KubeObject, KubeResource, ObjectRef } from '../kube/index.ts';
+import { decisionSocket } from '../local/index.ts';
+import { askedFlags } from './asked-flags.ts';
+import { clusterFlags, withCluster } from './cluster-command.ts';
+import type { CommandIo, ExitCode } from './command.ts';
+import type { FlagSpec, Flags } from './flags.ts';
+
+/** Approvals and grants of a sidecar that runs on its own: a folder in place of a cluster. */
+
+export const folderUsage = `  --dir FOLDER           of a sidecar that runs on its own, in place of a cluster: its --approvals or --grants
+`;
+
+/** What is asked of a cluster, or of a folder. */
+export type ObjectStore = Pick<KubeClient, 'get' | 'list' | 'create' | 'delete' | 'patch' | 'request'>;
+
+/** Where approvals or grants stand. */
+export interface Store {
+  readonly client: ObjectStore;
+  /** Of the cluster; of a folder its path. */
+  readonly namespace: string;
+  /** `namespace ml`, or the path. */
+  readonly where: string;
+  /** Undefined: a cluster. */
+  readonly folder: string | undefined;
+}
+
+interface StoreCommand {
+  readonly usage: string;
+  readonly flags: Readonly<Record<string, FlagSpec>>;
+  readonly positionals: { readonly name: string; readonly least: number; readonly most: number };
+  act(flags: Flags, store: Store, io: CommandIo): Promise<ExitCode>;
+}
+
+/** As clusterCommand, with `--dir`. */
+export function storeCommand({ usage, flags: own, positionals, act }: StoreCommand) {
+  return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
+    const flags = askedFlags(args, io, {
+      usage,
+      flags: { ...own, dir: { kind: 'text' }, ...clusterFlags },
+      positionals,
+    });
+    if (typeof flags === 'number') return flags;
+    const folder = flags.text('dir');
+    if (folder === undefined) {
+      return withCluster(flags, io, ({ client, namespace }) =>
+        act(flags, { client, namespace, where: `namespace ${namespace}`, folder }, io),
+      );
+    }
+    try {
+      return await act(flags, { client: folderClient(folder, io), namespace: folder, where: folder, folder }, io);
+    } catch (error) {
+      io.stderr(`${describeError(error)}\n`);
+      return 1;
+    }
+  };
+}
+
+const objectFile = /^([a-z0-9][a-z0-9.-]{0,252})\.(?:ya?ml|json)$/;
+
+export function folderClient(folder: string, io: CommandIo): ObjectStore {
+  const unknown = (): never => {
+    throw new Error(`${folder}: a folder cannot be asked that`);
+  };
+  const all = <T extends KubeObject>({
+    kind,
+  }: KubeResource): readonly { readonly file: string; readonly object: T }[] => {
+    if (io.folder.isWritableByOthers(folder))
+      throw new Error(`${folder}: others may write there, so nothing in it can be believed (chmod go-w)`);
+    return io.folder
+      .names(folder)
+      .filter((name) => objectFile.test(name))
+      .sort()
+      .flatMap((name) => {
+        const file = join(folder, name);
+        return readYaml(io.readFile(file)).flatMap(({ value }) => {
+          const object = value as unknown as (T & { readonly kind?: string }) | null | undefined;
+          return object?.kind === kind ? [{ file, object: withPhase(object, io.now()) }] : [];
+        });
+      });
+  };
+  const find = <T extends KubeObject>(resource: KubeResource, { name }: ObjectRef) => {
+    const found = all<T>(resource).find(({ object }) => object.metadata.name === name);
+    if (found === undefined) throw new Error(`${folder}: there is no ${resource.kind} ${name}`);
+    return found;
+  };
+  return {
+    request: unknown,
+    patch: unknown,
+    list: async (resource) => Promise.resolve(all<never>(resource).map(({ object }) => object)),
+    get: async (resource, ref) => Promise.resolve(find<never>(resource, ref).object),
+    async create<T extends object>(_resource: KubeResource, body: object) {
+      const { name } = (body as KubeObject).metadata;
+      io.folder.write(join(folder, `${name}.json`), `${JSON.stringify(body, undefined, 2)}\n`);
+      return Promise.resolve(body as T);
+    },
+    async delete(resource, ref) {
+      return Promise.resolve(io.folder.remove(find(resource, ref).file));
+    },
+  };
+}
+
+/** A grant's file is its approval; when it is over its time says. */
+function withPhase<T extends KubeObject>(object: T, now: number): T {
+  if ((object as { readonly kind?: string }).kind !== resources.inferenceGrants.kind) return object;
+  const { expiresAt } = (object as unknown as { readonly spec: { readonly expiresAt: string } }).spec;
+  return { ...object, status: { phase: now < Date.parse(expiresAt) ? 'Approved' : 'Expired', required: 0 } };
+}
+
+/** What to do about each word of the sidecar. */
+const hints: Readonly<Record<string, string>> = {
+  unauthenticated:
+    'the token is not valid now, or not of a provider of the policy: log in again (sidegate login), or give --token',
+  not_allowed: 'there is no such approval, or it does not name you',
+  self_approval: 'it is your own request: ask another approver',
+  cannot_exclude_self_approval: 'the provider must say who you are to Kubernetes (kubernetesUser)',
+  voted: 'you have decided already',
+  decided: 'it is decided or over',
+  expired: 'its time is over',
+  too_many: 'too many ask at once: try again',
+  identity_unavailable: 'the issuer does not answer: try again',
+};
+
+/** Decides by a token, at the sidecar's own socket. @throws Error where the sidecar does not answer */
+export async function decideInFolder(
+  folder: string,
+  name: string,
+  {
+    decision,
+    comment,
+    token,
+  }: { readonly decision: 'Approve' | 'Deny'; readonly comment: string | undefined; readonly token: string },
+  io: CommandIo,
+): Promise<ExitCode> {
+  if (io.folder.isWritableByOthers(folder))
+    throw new Error(`${folder}: others may write there, so it is not shown your token (chmod go-w)`);
+  const answer = await io.folder.ask({
+    socket: join(folder, decisionSocket),
+    path: `/v1/namespaces/local/approvals/${encodeURIComponent(name)}/decision`,
+    token,
+    body: JSON.stringify({ decision, ...(comment !== undefined && { comment }) }),
+  });
+  const body = jsonValue(parseJson(answer.body)) as {
+    readonly error?: string;
+    readonly required?: number;
+    readonly decisions?: readonly { readonly decision: string; readonly by: string }[];
+  };
+  if (answer.status !== 200) {
+    const word = body.error ?? 'no answer';
+    io.stderr(`${name}: ${word}: ${hints[word] ?? `status ${answer.status}`}\n`);
+    return 1;
+  }
+  const decisions = body.decisions ?? [];
+  const count = decisions.filter((one) => one.decision === 'Approve').length;
+  const said = decision === 'Deny' ? 'denied' : `approved, ${count} of ${body.required ?? '?'}`;
+  io.stdout(`InferenceApproval ${folder}/${name}: ${said}, as ${decisions.at(-1)?.by ?? ''}\n`);
+  return 0;
+}

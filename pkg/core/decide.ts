@@ -1,0 +1,107 @@
+import { JsonError, jsonValue, parseJson } from '../base/index.ts';
+import { isAsker, isTellable } from './decision.ts';
+import type { Undecided } from './decision.ts';
+import type { Identity } from './identity.ts';
+import { sha256 } from './canonical.ts';
+
+/** A decision of somebody whom a token proves, as the controller's decision endpoint takes it and a sidecar on its own does. */
+export interface Choice {
+  readonly decision: 'Approve' | 'Deny';
+  readonly comment: string | undefined;
+}
+
+/** Words of refusals. A closed set; none says more than its word. */
+export type DecisionFault =
+  | 'unauthenticated'
+  | 'identity_unavailable'
+  | 'not_allowed'
+  | 'self_approval'
+  | 'cannot_exclude_self_approval'
+  | 'voted'
+  | 'decided'
+  | 'expired';
+
+/** HTTP status of each. */
+export const decisionStatuses: Readonly<Record<DecisionFault, number>> = {
+  unauthenticated: 401,
+  identity_unavailable: 503,
+  not_allowed: 403,
+  self_approval: 403,
+  cannot_exclude_self_approval: 403,
+  voted: 409,
+  decided: 409,
+  expired: 409,
+};
+
+const longestComment = 1_024;
+
+/** `{"decision": "Approve", "comment": "…"}`; undefined: it is not that and nothing more. */
+export function readChoice(text: string): Choice | undefined {
+  try {
+    const value = jsonValue(parseJson(text, { maxDepth: 3, maxNodes: 32 }));
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const { decision, comment, ...more } = value;
+    if (Object.keys(more).length > 0 || (decision !== 'Approve' && decision !== 'Deny')) return undefined;
+    if (comment !== undefined && (typeof comment !== 'string' || comment.length > longestComment)) return undefined;
+    return { decision, comment: comment?.toWellFormed() };
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}
+
+/** Why this person may not vote, whatever the policy names them; undefined: they may. @param now wall clock, milliseconds */
+export function voteFault(
+  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser'>,
+  { phase, votes, expiresAt, asker }: Omit<Undecided, 'required'>,
+  now: number,
+): DecisionFault | undefined {
+  const { issuer, subject, kubernetesUser } = who;
+  const caller = { issuer, subject, kubernetesUser };
+  if (isAsker({ caller }, asker)) return 'self_approval';
+  if (!isTellable({ caller }, asker)) return 'cannot_exclude_self_approval';
+  if (phase !== 'Pending') return 'decided';
+  // Written so that an end which is no number is over.
+  if (!(now < expiresAt)) return 'expired';
+  const voted = votes.some(
+    (one) =>
+      (one.caller?.issuer === issuer && one.caller.subject === subject) ||
+      (kubernetesUser !== undefined && (one.user === kubernetesUser || one.caller?.kubernetesUser === kubernetesUser)),
+  );
+  return voted ? 'voted' : undefined;
+}
+
+/** A vote as `status.decisions` holds it. */
+export interface TokenVote {
+  readonly decision: 'Approve' | 'Deny';
+  /** RFC 3339. */
+  readonly at: string;
+  readonly caller: {
+    readonly issuer: string;
+    readonly subject: string;
+    readonly kubernetesUser?: string;
+    /** SHA-256 of the token that proved it. */
+    readonly proof: string;
+    /** Address that it came from. */
+    readonly from: string;
+  };
+  readonly comment?: string;
+}
+
+/** @param from where the decision came from: an address. @param now wall clock, milliseconds */
+export const tokenVote = (
+  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser'>,
+  { token, from, now }: { readonly token: string; readonly from: string; readonly now: number },
+  { decision, comment }: Choice,
+): TokenVote => ({
+  decision,
+  at: new Date(now).toISOString(),
+  caller: {
+    issuer: who.issuer,
+    subject: who.subject,
+    ...(who.kubernetesUser !== undefined && { kubernetesUser: who.kubernetesUser }),
+    proof: `sha256:${sha256(token)}`,
+    from: from.slice(0, 64),
+  },
+  ...(comment !== undefined && { comment }),
+});

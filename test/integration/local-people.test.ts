@@ -1,0 +1,298 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { folderIo } from '../../cmd/kubectl-sidegate/folder-io.ts';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { run } from '../../pkg/cli/index.ts';
+import { parseGrants } from '../../pkg/crd/index.ts';
+import {
+  createFileApprovals,
+  decisionSocket,
+  fileGrantSource,
+  openApprovalFiles,
+  openDecisionSocket,
+} from '../../pkg/local/index.ts';
+import type { FileApprovals, FileGrantSource } from '../../pkg/local/index.ts';
+import { stopwatch } from '../support/wait.ts';
+import { noLogin } from '../support/no-login.ts';
+import { answerChat, chunk } from '../support/scripted-model.ts';
+import { until } from '../support/wait.ts';
+import { basePolicy, startWorld } from '../support/world.ts';
+import type { Answer, World } from '../support/world.ts';
+
+// Approvals and grants of a sidecar that runs on its own: by the real listener, a folder, its socket, and the command line.
+
+const clock = systemClock;
+const logger = silentLogger;
+const folder = mkdtempSync(join(tmpdir(), 'sidegate-people-'));
+const [asked, given] = [join(folder, 'approvals'), join(folder, 'grants')];
+
+let world: World;
+let approvals: FileApprovals;
+let grants: FileGrantSource;
+let socket: { close(): Promise<void> };
+
+const policy = (issuer: string): string => `${basePolicy(issuer)}
+  guards:
+  - { name: project, direction: Request, match: { words: [falcon] }, action: RequireApproval }
+  classification:
+  - { label: mail, detectors: [Email], visibleTo: [{ group: leads }], otherwise: Mask }
+  approvals: { approvers: [{ group: leads }], required: 2, timeout: 60s, maxGrant: 1h }
+`;
+
+beforeAll(async () => {
+  mkdirSync(given, { mode: 0o700 });
+  world = await startWorld({
+    policy,
+    async approvals(parts) {
+      approvals = createFileApprovals({ ...parts, clock, logger, files: await openApprovalFiles(asked) });
+      socket = await openDecisionSocket({ path: join(asked, decisionSocket), approvals, clock, logger });
+      return approvals.gate;
+    },
+    async grants(parts) {
+      grants = await fileGrantSource({ ...parts, folder: given, parse: parseGrants, clock, logger, pollMs: 50 });
+      return grants;
+    },
+  });
+});
+afterAll(async () => {
+  await world.close();
+  await socket.close();
+  approvals.close();
+  grants.close();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  world.model.script = answerChat('fine');
+});
+afterEach(() => {
+  for (const name of readdirSync(given)) rmSync(join(given, name));
+});
+
+async function sidegate(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ['', ''];
+  const none = (): never => {
+    throw new Error('not here');
+  };
+  const code = await run(args, {
+    stdout: (text) => void (out += text),
+    stderr: (text) => void (err += text),
+    readFile: (path) => readFileSync(path, 'utf8'),
+    writeFile: none,
+    checkPattern: none,
+    publicRoots: [],
+    now: Date.now,
+    sleep: none,
+    openCluster: none,
+    login: noLogin,
+    folder: folderIo(),
+    ask: none,
+  });
+  return { code, out, err };
+}
+async function tokenFile(sub: string, ...groups: readonly string[]): Promise<string> {
+  const file = join(folder, `${sub}.token`);
+  writeFileSync(file, `${await world.token({ sub, groups })}\n`);
+  return file;
+}
+const chat = (content: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
+  model: 'llama-3-8b',
+  messages: [{ role: 'user', content }],
+  ...more,
+});
+const post = (body: Record<string, unknown>, options: Parameters<World['post']>[2] = {}): Promise<Answer> =>
+  world.post('/v1/chat/completions', body, options);
+const codeOf = ({ text }: Answer): unknown => (JSON.parse(text) as { error: { code: string } }).error.code;
+/** Names of what waits. */
+async function waiting(): Promise<readonly string[]> {
+  const { out } = await sidegate('approvals', 'list', '--dir', asked, '-o', 'json');
+  return (JSON.parse(out) as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name);
+}
+async function theOne(): Promise<string> {
+  await until(async () => (await waiting()).length === 1);
+  return (await waiting())[0] ?? '';
+}
+const decide = async (what: 'approve' | 'deny', name: string, token: string, ...more: readonly string[]) =>
+  sidegate('approvals', what, name, '--dir', asked, '--token', token, ...more);
+
+test('two people approve what waits, each once and never the requester; then it goes on, and the record says who', async () => {
+  const held = post(chat('falcon for ana@example.com'));
+  const name = await theOne();
+  const shown = await sidegate('approvals', 'show', name, '--dir', asked);
+  expect(shown.out).toMatch(/Caller: +ana of /);
+  expect(shown.out).toContain('[mail]');
+  expect(readFileSync(join(asked, `${name}.yaml`), 'utf8')).not.toContain('ana@example.com');
+  const [ana, bob, cleo, eve] = await Promise.all([
+    tokenFile('ana', 'leads'),
+    tokenFile('bob', 'leads'),
+    tokenFile('cleo', 'leads'),
+    tokenFile('eve', 'ml-eng'),
+  ]);
+  expect(await decide('approve', name, ana)).toMatchObject({ code: 1, err: expect.stringContaining('self_approval') });
+  expect(await decide('approve', name, eve)).toMatchObject({ code: 1, err: expect.stringContaining('not_allowed') });
+  expect(await decide('approve', name, bob, '--comment', 'seen')).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/approved, 1 of 2, as http.* bob/),
+  });
+  expect(await decide('approve', name, bob)).toMatchObject({ code: 1, err: expect.stringContaining('voted') });
+  // Editing the file decides nothing.
+  const file = join(asked, `${name}.yaml`);
+  writeFileSync(file, readFileSync(file, 'utf8').replace('phase: Pending', 'phase: Approved'));
+  expect(world.model.seen).toEqual([]);
+  expect(await decide('approve', name, cleo)).toMatchObject({ code: 0 });
+  expect((await held).status).toBe(200);
+  expect(await waiting()).toEqual([]);
+  expect(await decide('deny', name, cleo)).toMatchObject({ code: 1, err: expect.stringContaining('decided') });
+  const events = (await world.record()).filter(({ type }) => type === 'approval');
+  expect(events.map(({ phase }) => phase)).toEqual(['Pending', 'Pending', 'Approved', 'Used']);
+  expect(events.at(-1)).toMatchObject({
+    name,
+    decisions: [
+      { decision: 'Approve', by: `${world.issuer.url} bob`, from: 'local socket', at: expect.any(String) },
+      { decision: 'Approve', by: `${world.issuer.url} cleo` },
+    ],
+  });
+});
+
+test('one denies: refused, also when it is asked again', async () => {
+  const held = post(chat('falcon again'));
+  expect(await decide('deny', await theOne(), await tokenFile('bob', 'leads'))).toMatchObject({ code: 0 });
+  const refused = await held;
+  expect([refused.status, codeOf(refused), codeOf(await post(chat('falcon again')))]).toEqual([
+    403,
+    'approval_denied',
+    'approval_denied',
+  ]);
+});
+
+test('a folder that others may write is neither believed nor shown a token, nor taken by a sidecar', async () => {
+  chmodSync(asked, 0o777);
+  try {
+    const token = await tokenFile('bob', 'leads');
+    expect((await sidegate('approvals', 'list', '--dir', asked)).err).toContain('chmod go-w');
+    expect((await decide('approve', '0123456789abcdef-1', token)).err).toContain('chmod go-w');
+    await expect(openApprovalFiles(asked)).rejects.toMatchObject({ code: 'writable_by_others' });
+  } finally {
+    chmodSync(asked, 0o700);
+  }
+  await expect(openApprovalFiles(asked)).rejects.toMatchObject({ code: 'taken' });
+});
+
+test('what an earlier process left in a folder is removed, and what is not its own stays', async () => {
+  const old = join(folder, 'old');
+  mkdirSync(old, { mode: 0o700 });
+  writeFileSync(join(old, '0123456789abcdef-1.yaml'), 'status: { phase: Approved }');
+  writeFileSync(join(old, 'notes.yaml'), '');
+  await openApprovalFiles(old);
+  expect(readdirSync(old)).toEqual(['notes.yaml']);
+});
+
+const outsider = (): Promise<string> => world.token({ sub: 'dan', groups: ['others'] });
+const grantText = (ms: number, more = ''): string => `apiVersion: sidegate.dev/v1alpha1
+kind: InferenceGrant
+metadata: { name: night }
+spec:
+  issuer: ${world.issuer.url}
+  subject: dan
+  operations: [Chat]
+  models: ['llama-*']
+  expiresAt: ${new Date(Date.now() + ms).toISOString()}
+  reason: incident 4711
+  requestedBy: bob
+${more}`;
+const put = async (text: string, mode = 0o600): Promise<void> => {
+  rmSync(join(given, 'night.yaml'), { force: true });
+  writeFileSync(join(given, 'night.yaml'), text);
+  chmodSync(join(given, 'night.yaml'), mode);
+  await grants.check();
+};
+const statusOf = async (): Promise<number> => (await post(chat('hi'), { token: await outsider() })).status;
+
+test('a grant in a file opens access, taking the file away closes it', async () => {
+  expect(await statusOf()).toBe(403);
+  await put(grantText(60_000));
+  expect(await statusOf()).toBe(200);
+  expect((await world.record()).at(-1)).toMatchObject({ rules: [{ rule: 'grant/night', act: 'allowed' }] });
+  rmSync(join(given, 'night.yaml'));
+  await grants.check();
+  expect(await statusOf()).toBe(403);
+});
+
+test('a stream ends within a second of the grant’s second', async () => {
+  world.model.script = (response) => {
+    response.setHeader('content-type', 'text/event-stream');
+    const timer = setInterval(() => response.write(chunk({ content: 'word ' })), 10);
+    response.on('close', () => clearInterval(timer));
+  };
+  await put(grantText(2_000));
+  let text = '';
+  const answer = post(chat('hi', { stream: true }), { token: await outsider(), onChunk: (piece) => (text += piece) });
+  await until(() => text.includes('word'));
+  const end = grants.current()[0]?.until ?? 0;
+  const left = end - Date.now();
+  const watch = stopwatch();
+  await answer;
+  expect(watch.stop()).toBeLessThan(Math.max(0, left) + 1_000);
+  expect(Date.now()).toBeGreaterThanOrEqual(end);
+  expect(text).toContain('"code":"grant_ended"');
+});
+
+test.each<[string, () => string]>([
+  ['is longer than maxGrant', () => grantText(3_700_000)],
+  ['is over', () => grantText(-1)],
+  ['is half written', () => grantText(60_000).slice(0, 150)],
+  ['has a field too much', () => grantText(60_000, '  operation: [Admin]\n')],
+  ['selects pods', () => grantText(60_000, '  selector: { matchLabels: { app: x } }\n')],
+  ['ends before it begins', () => grantText(60_000, '  notBefore: 2100-01-01T00:00:00Z\n')],
+  ['says the same name twice', () => `${grantText(60_000)}---\n${grantText(60_000)}`],
+  ['is of another kind', () => grantText(60_000).replace('InferenceGrant', 'InferencePolicy')],
+])('a file that %s gives nothing', async (_what, text) => {
+  await put(text());
+  expect(grants.current().filter(({ until: end }) => end > Date.now())).toEqual([]);
+  expect(await statusOf()).toBe(403);
+});
+
+test('a file that others may write gives nothing', async () => {
+  await put(grantText(60_000), 0o666);
+  expect(await statusOf()).toBe(403);
+});
+
+test('the command line gives, lists and takes back', async () => {
+  const made = await sidegate(
+    ...['access', 'request', '--dir', given, '--issuer', world.issuer.url, '--subject', 'dan'],
+    ...['--reason', 'incident', '--for', '30m'],
+  );
+  expect(made).toMatchObject({ code: 0, out: expect.stringContaining('holds until') });
+  await grants.check();
+  expect(await statusOf()).toBe(200);
+  expect((await sidegate('access', 'list', '--dir', given)).out).toMatch(/grant-\w+ +Approved .* dan .* Chat/);
+  const name = /grant-\w+/.exec(made.out)?.[0] ?? '';
+  expect(await sidegate('access', 'revoke', name, '--dir', given)).toMatchObject({ code: 0 });
+  await grants.check();
+  expect(await statusOf()).toBe(403);
+});
+
+test('a folder of grants that is gone, or that others may write, gives nothing', async () => {
+  await put(grantText(60_000));
+  expect(grants.current()).toHaveLength(1);
+  chmodSync(given, 0o777);
+  await grants.check();
+  expect(grants.current()).toEqual([]);
+  chmodSync(given, 0o700);
+  await grants.check();
+  expect(grants.current()).toHaveLength(1);
+  rmSync(given, { recursive: true });
+  await grants.check();
+  expect([grants.current(), existsSync(given)]).toEqual([[], false]);
+  mkdirSync(given, { mode: 0o700 });
+});
