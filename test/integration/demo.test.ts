@@ -24,9 +24,14 @@ interface Ended {
 const run = (args: readonly string[], cwd: string, environment?: Readonly<Record<string, string>>): Promise<Ended> =>
   runProgram(process.execPath, args, cwd, environment);
 
-/** The cases, where the program is there: it is the newcomer's own, and no test installs it. */
+/** The cases, where the program is there: it is the newcomer's own, and no test installs it. In CI it has to be. */
 function installed<T>(program: string, cases: readonly T[]): readonly T[] {
-  return spawnSync(program, ['--version']).status === 0 ? cases : [];
+  return process.env['CI'] !== undefined || spawnSync(program, ['--version']).status === 0 ? cases : [];
+}
+
+/** The cases, where Python has this library. */
+function importable<T>(library: string, cases: readonly T[]): readonly T[] {
+  return spawnSync('python3', ['-c', `import ${library}`]).status === 0 ? cases : [];
 }
 
 async function runProgram(
@@ -132,6 +137,17 @@ describe('make demo', () => {
 request = urllib.request.Request(os.environ['URL'], headers={'authorization': 'Bearer ' + os.environ['TOKEN']})
 answer = urllib.request.urlopen(request)
 print(answer.status, answer.read().decode())`,
+        ],
+      ] as const),
+      ...importable('requests', [
+        [
+          'requests of Python',
+          'python3',
+          ['-c'],
+          `import os, requests
+if 'SSL_CERT_FILE' in os.environ: os.environ['REQUESTS_CA_BUNDLE'] = os.environ['SSL_CERT_FILE']
+answer = requests.get(os.environ['URL'], headers={'authorization': 'Bearer ' + os.environ['TOKEN']})
+print(answer.status_code, answer.text)`,
         ],
       ] as const),
       ...installed('curl', [
