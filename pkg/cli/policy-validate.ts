@@ -1,4 +1,5 @@
-import { PolicyError, compileSnapshot } from '../core/index.ts';
+import { describeError } from '../base/index.ts';
+import { PolicyError, compileSnapshot, credentialFault } from '../core/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { askedFlags } from './asked-flags.ts';
@@ -7,7 +8,8 @@ import { readPolicies } from './read-policies.ts';
 const usage = `sidegate policy validate FILE...
 
 Checks policies as the cluster would: schema, conditions over several fields, patterns, and rules that can never fire.
-Every fault is printed with file, line, field and what to do. Notices are printed and do not fail.
+Every fault is printed with file, line, field and what to do. Notices are printed and do not fail: among them credential
+files that the policies name and that are not here or hold none, since the sidecar may have them elsewhere.
 
   --json      print {"faults": [...], "notices": [...]}
   --help      this text
@@ -39,6 +41,27 @@ function noticesOf(policies: readonly Policy[]): { notices: readonly PolicyNotic
   return { notices: [...notices.values()], faults };
 }
 
+/** Credential files are the sidecar's, which may run elsewhere: that they are not here is no fault of the policy. Never what they hold. */
+function credentialNotices(policies: readonly Policy[], io: CommandIo): readonly PolicyNotice[] {
+  return policies.flatMap(({ name, namespace, spec }): PolicyNotice[] => {
+    const source = spec.upstream?.credential?.source;
+    if (source?.kind !== 'File') return [];
+    const why = unusable(source.path, io);
+    if (why === undefined) return [];
+    const policy = namespace === undefined ? name : `${namespace}/${name}`;
+    const message = `${source.path} cannot be used here: ${why}; where the sidecar finds it so, it refuses with credential_unavailable`;
+    return [{ policy, field: 'upstream.credential.file', message }];
+  });
+}
+
+function unusable(path: string, io: CommandIo): string | undefined {
+  try {
+    return credentialFault(io.readFile(path).replace(/\r?\n$/, ''));
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
 function run(args: readonly string[], io: CommandIo): ExitCode {
   const flags = askedFlags(args, io, {
     usage,
@@ -48,16 +71,17 @@ function run(args: readonly string[], io: CommandIo): ExitCode {
   if (typeof flags === 'number') return flags;
   const { policies, faults } = readPolicies(flags.positionals, io);
   const combined = faults.length === 0 ? noticesOf(policies) : { notices: [], faults: [] };
+  const notices = [...combined.notices, ...credentialNotices(policies, io)];
   const all = [...faults, ...combined.faults];
   if (flags.on('json')) {
-    io.stdout(`${JSON.stringify({ faults: all, notices: combined.notices }, undefined, 2)}\n`);
+    io.stdout(`${JSON.stringify({ faults: all, notices }, undefined, 2)}\n`);
     return all.length > 0 ? 1 : 0;
   }
   if (all.length > 0) {
     io.stderr(`${all.join('\n')}\n${all.length} ${all.length === 1 ? 'fault' : 'faults'}\n`);
     return 1;
   }
-  for (const { policy, field, message } of combined.notices) io.stdout(`notice: ${policy}: ${field} ${message}\n`);
+  for (const { policy, field, message } of notices) io.stdout(`notice: ${policy}: ${field} ${message}\n`);
   io.stdout(`${policies.length} ${policies.length === 1 ? 'policy is' : 'policies are'} valid\n`);
   return 0;
 }

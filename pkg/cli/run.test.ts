@@ -102,6 +102,21 @@ describe('policy validate', () => {
       err: '',
     });
   });
+  test.each([
+    ['not here', undefined, 'no such file'],
+    ['too short', 'short\n', 'shorter than 8 characters'],
+    ['good', 'a-key-of-the-model\n', undefined],
+  ])('tells of a credential file that is %s, and never what it holds', (_what, content, why) => {
+    const policy = policyText(`${team}\nupstream: { credential: { file: /keys/model } }`);
+    const { code, out } = sidegate('policy validate a.yaml', {
+      'a.yaml': policy,
+      ...(content === undefined ? {} : { '/keys/model': content }),
+    });
+    expect(code).toBe(0);
+    if (why === undefined) expect(out).toBe('1 policy is valid\n');
+    else expect(out).toContain(why);
+    expect(out).not.toMatch(/: short|a-key/);
+  });
   test('exits 1 with file, line, path and fix of every fault of every file', () => {
     const { code, err } = sidegate('policy validate a.yaml b.yaml c.yaml', {
       'a.yaml': policyText('mode: observe'),

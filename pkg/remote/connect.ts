@@ -55,6 +55,7 @@ export function connectController(options: RemoteOptions): Remote {
     clock,
     logger,
     onEvent,
+    onSettled: (said) => session?.send(said),
   });
   const secrets = createSecrets(logger, options.onCredentialRefused);
   const limitStores = createLimitStoreTargets();

@@ -19,6 +19,7 @@ function world() {
     clock,
     logger: silentLogger,
     onEvent: () => undefined,
+    onSettled: () => undefined,
   });
   const take = (name: string) => {
     const policies = [policy(name)];

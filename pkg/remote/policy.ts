@@ -38,6 +38,8 @@ export interface RemotePolicyOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onEvent: (event: RemoteEvent) => void;
+  /** What was taken has become usable, or no longer is, without a message of a controller's. */
+  readonly onSettled: (said: Ack | Nack) => void;
 }
 
 const files = { policy: 'policy.json', confirmed: 'confirmed.json' } as const;
@@ -45,7 +47,7 @@ const files = { policy: 'policy.json', confirmed: 'confirmed.json' } as const;
 const writeEveryMs = 60_000;
 
 export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
-  const { state, compile, clock, logger, onEvent } = options;
+  const { state, compile, clock, logger, onEvent, onSettled } = options;
   const listeners: ((snapshot: Snapshot) => void)[] = [];
   /** What was taken last, and what of it is in force: the same, or its expired form. */
   let taken: Snapshot | undefined;
@@ -54,6 +56,8 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   let problem: string | undefined;
   let fault: string | undefined;
   let revision = 0;
+  /** A message of a controller's is being taken: it is answered in one. */
+  let taking = false;
   /** When the controller last spoke for what was taken; undefined: never, also not before a restart. */
   let confirmed: { readonly wall: number; readonly monotonic: number } | undefined;
   let newestAt = clock.monotonic();
@@ -109,7 +113,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
     return {
       type: 'nack',
       hash,
-      reason: 'invalid',
+      reason: 'unusable',
       message: `cannot be put into force, everything is denied: ${fault}`,
     };
   };
@@ -159,7 +163,9 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
         }
         if (!state.write(files.policy, message)) onEvent('state_unwritable');
         confirmed = { wall: clock.now(), monotonic: clock.monotonic() };
+        taking = true;
         put(taken);
+        taking = false;
         if (fault === undefined) {
           onEvent('policy_taken');
           logger.info('policy taken', { generation: taken.generation, hash, revision: taken.revision });
@@ -207,7 +213,9 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
       },
       problem: () => problem ?? fault,
       settled(code) {
+        const before = fault;
         fault = code;
+        if (before !== code && !taking && taken !== undefined) onSettled(answer(taken.hash));
       },
       ageMs: () => clock.monotonic() - newestAt,
       close() {

@@ -40,6 +40,7 @@ export type {
   InvalidMessage,
   LimitStoreMessage,
   Nack,
+  NackReason,
   PodName,
   RecorderMessage,
   RenewMessage,

@@ -62,17 +62,23 @@ export interface Hello {
   readonly serving: readonly string[] | null;
 }
 
-/** The policy with this hash is in force. */
+/** The policy with this hash is in force. Also said when one that was `unusable` has become it. */
 export interface Ack {
   readonly type: 'ack';
   readonly hash: string;
 }
 
-/** The policy with this hash is not in force: the last good one stays, or nothing where `message` says so. */
+/**
+ * Why a policy is not in force. `stale`: older than what was seen; `invalid`: it does not compile. The last good one stays. `unusable`: it was
+ * taken, and nothing is in force until another comes or what it lacks, such as a credential, is there.
+ */
+export type NackReason = 'stale' | 'invalid' | 'unusable';
+
+/** The policy with this hash is not in force. */
 export interface Nack {
   readonly type: 'nack';
   readonly hash: string;
-  readonly reason: 'stale' | 'invalid';
+  readonly reason: NackReason;
   /** For an operator; at most 1,000 characters, no content of requests. */
   readonly message: string;
 }

@@ -40,7 +40,7 @@ const readers: { readonly [Type in UpMessage['type']]: Reader<Extract<UpMessage,
     serving: nullable(list(text(253), 300)),
   }),
   ack: fields({ type: oneOf('ack'), hash }),
-  nack: fields({ type: oneOf('nack'), hash, reason: oneOf('stale', 'invalid'), message: text(1_000) }),
+  nack: fields({ type: oneOf('nack'), hash, reason: oneOf('stale', 'invalid', 'unusable'), message: text(1_000) }),
   csr: fields({ type: oneOf('csr'), purpose, csr: text(4_096, 1) }),
   'approval-ask': fields({
     type: oneOf('approval-ask'),

@@ -15,7 +15,7 @@ const seed = Number(process.env['SEED'] ?? 11);
 let database: PostgresServer;
 let world: RecorderWorld;
 beforeAll(async () => {
-  database = await startPostgres(true);
+  database = await startPostgres({ durable: true });
   world = await startRecorderWorld(database);
 }, 60_000);
 afterAll(async () => {

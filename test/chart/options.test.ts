@@ -11,6 +11,7 @@ import {
   parseChartOptions,
 } from '../../pkg/inject/index.ts';
 import { parseNoticeSettings } from '../../pkg/control/index.ts';
+import { parseReceivers } from '../../pkg/recorder/index.ts';
 import { tokenSettings } from '../../cmd/controller/tokens-file.ts';
 import { only, render, template } from './render.ts';
 import type { KubeObject, RenderOptions } from './render.ts';
@@ -69,6 +70,24 @@ describe('the settings of tokens that the controller reads', () => {
   ])('%s are refused by the chart', (_name, idp) => {
     expect(template({ tokens: { idps: [idp] } }).status).not.toBe(0);
   });
+});
+
+test('the receivers that the recorder reads are those of the values', () => {
+  const ship = [
+    {
+      name: 'splunk',
+      type: 'Webhook',
+      url: 'https://s.example/raw?channel=1&x=2',
+      header: 'authorization',
+      headerKey: 'k',
+    },
+    { name: 'siem', type: 'Syslog', address: 'siem.example:6514', caKey: 'ca.pem' },
+  ];
+  const rendered = render({ recorder: { ship, shipSecretName: 'receivers' } });
+  const pod = only(rendered, 'StatefulSet', controlPlane.recorder).spec.template.spec;
+  const flag = pod.containers[0].args.find((one: string) => one.startsWith('--ship='));
+  expect(parseReceivers(flag.slice('--ship='.length))).toEqual(ship);
+  expect(pod.volumes).toContainEqual({ name: 'ship', secret: { secretName: 'receivers', defaultMode: 0o440 } });
 });
 
 describe('the options that the webhook reads', () => {

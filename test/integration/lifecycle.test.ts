@@ -32,6 +32,30 @@ const endless = (response: {
   response.on('close', () => clearInterval(timer));
 };
 
+describe('a token that expires while its stream is under way', () => {
+  test('ends nothing, and counts for no other request', async () => {
+    world = await startWorld({
+      policy: (issuer) => basePolicy(issuer).replace('groupsClaim', 'clockSkew: 1s, groupsClaim'),
+    });
+    const goOn = Promise.withResolvers<undefined>();
+    world.model.script = async (response) => {
+      response.setHeader('content-type', 'text/event-stream').write(chunk({ content: 'before ' }));
+      await goOn.promise;
+      response.end(`${chunk({ content: 'after' }, 'stop')}data: [DONE]\n\n`);
+    };
+    const token = await world.token({ expiresIn: 1 });
+    let text = '';
+    const answer = world.post(path, stream, { token, onChunk: (piece) => (text += piece) });
+    await until(() => text.includes('before'));
+    const again = async (): Promise<string | undefined> =>
+      code((await world?.call('GET', '/v1/models/none', { token }))?.text ?? '');
+    await until(async () => (await again()) === 'token_expired', 'the token has expired');
+    goOn.resolve(undefined);
+    expect(joinContent((await answer).text)).toBe('before after');
+    expect((await answer).broken).toBe(false);
+  });
+});
+
 describe('a policy that changes while requests are under way', () => {
   test('ends a stream that is no longer allowed within a second of the edit, and the model’s work with it', async () => {
     world = await startWorld({ policy: (issuer) => basePolicy(issuer), policyPoll: 'product' });

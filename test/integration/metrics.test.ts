@@ -249,9 +249,15 @@ describe('what /metrics shows', () => {
     expect([...now].find(([name]) => name.startsWith('sidegate_policy_info'))?.[0]).toMatch(
       /^sidegate_policy_info\{generation="test@\d+",hash="[0-9a-f]{64}"\}$/,
     );
-    const age = now.get('sidegate_policy_age_seconds') ?? -1;
-    expect(age).toBeGreaterThanOrEqual(0);
-    expect(now.get('sidegate_uptime_seconds') ?? 0).toBeGreaterThan(age);
+    const age = async (): Promise<number> => (await samples()).get('sidegate_policy_age_seconds') ?? -1;
+    const early = await age();
+    expect(early).toBeGreaterThanOrEqual(0);
+    expect((await samples()).get('sidegate_uptime_seconds') ?? 0).toBeGreaterThan(early);
+    // It grows while the newest files are not what is in force, and begins anew as soon as they are.
+    await until(async () => (await age()) > early + 0.3, 'the age grows');
+    const grown = await age();
+    writeFileSync(join(world.folder, 'policy.yaml'), policyOf(world.issuer.url));
+    await until(async () => (await age()) < grown, 'the age begins anew');
   });
 
   test('holds nothing of callers, of what they said, or of what was found', async () => {

@@ -121,6 +121,24 @@ describe('a sidecar and its controller', () => {
     expect(decision(sidecar)).toBe('allow');
   });
 
+  test('one that could not be put into force is acknowledged as soon as it can, and no longer when it cannot', async () => {
+    const pod = world.pod();
+    const sidecar = await running(pod, [open('p')]);
+    const { hash } = sidecar.policy.current() ?? {};
+    const last = (): unknown[] => {
+      const { hash: inForce, problem } = world.directory.reports.at(-1) ?? {};
+      return [inForce, problem?.reason];
+    };
+    await until(() => last()[0] === hash);
+    // As the runtime says it, when a Secret alone has changed.
+    sidecar.policy.settled?.('invalid_credential');
+    await until(() => last()[1] === 'unusable');
+    expect(last()[0]).toBeUndefined();
+    sidecar.policy.settled?.(undefined);
+    await until(() => last()[0] === hash);
+    expect(last()[1]).toBeUndefined();
+  });
+
   test('one that cannot be put into force is not acknowledged: nothing is, also after a restart, until the next that can', async () => {
     const pod = world.pod();
     const folder = world.folder(pod.token);
@@ -146,7 +164,9 @@ describe('a sidecar and its controller', () => {
     expect(before.current?.snapshot.hash).toBe(first.policy.current()?.hash);
     const broken = policy('p', { access: [allow('all', { subjects: [anyone] })], providers: [provider('broken')] });
     const refused = give(pod, [broken], '2');
-    await until(() => world.directory.reports.at(-1)?.problem?.reason === 'invalid');
+    await until(() => world.directory.reports.at(-1)?.problem?.reason === 'unusable');
+    // Not what was acknowledged before, either.
+    expect(world.directory.reports.at(-1)?.hash).toBeUndefined();
     expect(world.directory.reports.map((one) => one.hash)).not.toContain(refused);
     expect(before.current).toBeUndefined();
     expect(first.answered()).toEqual({ ready: false, reasons: ['policy_invalid'] });

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -41,8 +41,17 @@ function owner(): { readonly uid?: number; readonly gid?: number } {
   return { uid: of('-u'), gid: of('-g') };
 }
 
-/** @param durable It waits for its disk, as one does that is not for tests. */
-export async function startPostgres(durable = false): Promise<PostgresServer> {
+/**
+ * @param options.durable It waits for its disk, as one does that is not for tests.
+ * @param options.tls It listens at `localhost` too, on this port, with this certificate.
+ */
+export async function startPostgres(
+  options: {
+    readonly durable?: boolean;
+    readonly tls?: { readonly port: number; readonly cert: string; readonly key: string };
+  } = {},
+): Promise<PostgresServer> {
+  const { durable = false, tls } = options;
   const programs = findPostgres();
   if (programs === undefined) throw new Error(noPostgres);
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-pg-'));
@@ -57,9 +66,19 @@ export async function startPostgres(durable = false): Promise<PostgresServer> {
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr.toString()}`);
   const settings = ['max_connections=60', 'shared_buffers=64MB', 'autovacuum_naptime=600'];
   if (!durable) settings.push('fsync=off', 'full_page_writes=off');
+  for (const name of ['cert', 'key'] as const) {
+    if (tls === undefined) continue;
+    const file = join(folder, `${name}.pem`);
+    writeFileSync(file, tls[name], { mode: 0o600 });
+    if (who.uid !== undefined && who.gid !== undefined) chownSync(file, who.uid, who.gid);
+    settings.push(`ssl_${name}_file=${file}`);
+  }
+  if (tls !== undefined) settings.push('ssl=on', 'listen_addresses=localhost', `port=${tls.port}`);
+  else settings.push('listen_addresses=');
   let child: ChildProcess | undefined;
+  const port = tls?.port ?? 5432;
   const admin = async (text: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
-    const client = new pg.Client({ host: folder, user: 'sidegate', database: 'postgres' });
+    const client = new pg.Client({ host: folder, port, user: 'sidegate', database: 'postgres' });
     client.on('error', () => undefined);
     await client.connect();
     try {
@@ -72,7 +91,7 @@ export async function startPostgres(durable = false): Promise<PostgresServer> {
   const tryStart = async (): Promise<string | undefined> => {
     const started = spawn(
       join(programs, 'postgres'),
-      ['-D', data, '-k', folder, '-h', '', ...settings.flatMap((setting) => ['-c', setting])],
+      ['-D', data, '-k', folder, ...settings.flatMap((setting) => ['-c', setting])],
       { ...who, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
     );
     child = started;
@@ -101,7 +120,7 @@ export async function startPostgres(durable = false): Promise<PostgresServer> {
   };
   await start();
   return {
-    dsn: new Secret(`postgres:///postgres?host=${folder}&user=sidegate`),
+    dsn: new Secret(`postgres:///postgres?host=${folder}&user=sidegate&port=${port}`),
     schema: () => `t${randomBytes(6).toString('hex')}`,
     query: admin,
     // Its own processes notice that the first is gone, and end.

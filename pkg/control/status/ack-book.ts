@@ -1,6 +1,6 @@
 import type { Logger } from '../../base/index.ts';
 import { objectKey } from '../../kube/index.ts';
-import type { PodName } from '../../wire/index.ts';
+import type { NackReason, PodName } from '../../wire/index.ts';
 import type { PodReport } from '../stream/index.ts';
 
 /** What the sidecars that are connected to this replica have in force. */
@@ -27,7 +27,7 @@ export interface AckSummary {
 export interface AckProblem {
   readonly namespace: string;
   readonly name: string;
-  readonly reason: 'stale' | 'invalid';
+  readonly reason: NackReason;
   readonly message: string;
 }
 

@@ -62,7 +62,7 @@ export function parseAckSummary(text: string): AckSummary | undefined {
     .map((one): AckProblem => ({
       namespace: textOf(one['namespace']),
       name: textOf(one['name']),
-      reason: one['reason'] === 'stale' ? 'stale' : 'invalid',
+      reason: one['reason'] === 'stale' || one['reason'] === 'unusable' ? one['reason'] : 'invalid',
       message: textOf(one['message']),
     }));
   return { policies: Object.fromEntries(policies), problems };

@@ -311,6 +311,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     }
     observer.nacked(message.reason);
     logger.warn('a sidecar did not take its policy', { hash: message.hash, reason: message.reason });
+    if (message.reason === 'unusable') inForce = undefined;
     report(inForce, { reason: message.reason, message: message.message });
   };
   const onRequest = (request: CertificateRequest): void => {

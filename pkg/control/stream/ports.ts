@@ -8,6 +8,7 @@ import type {
   ApprovalStateMessage,
   ApprovalWatchMessage,
   AuditHead,
+  NackReason,
   PodName,
   SeenVersions,
   SecretName,
@@ -81,7 +82,7 @@ export interface PodReport {
   /** Sources of that hash, where this server sent it or sends it now; else undefined. */
   readonly sources: readonly SourceRef[] | undefined;
   /** Why the newest snapshot is not in force; undefined: it is, or the answer stands out. */
-  readonly problem: { readonly reason: 'stale' | 'invalid'; readonly message: string } | undefined;
+  readonly problem: { readonly reason: NackReason; readonly message: string } | undefined;
   readonly portMap: Readonly<Record<string, number>>;
   readonly capture: CaptureMode;
   readonly software: string;

@@ -1,7 +1,7 @@
 // The recorder's ingest and store in a process of their own, as cmd/recorder wires them but for the API server: record.ts talks to it.
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '../../../pkg/base/index.ts';
+import { Secret, silentLogger, systemClock } from '../../../pkg/base/index.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest, writeWorkloadId } from '../../../pkg/pki/index.ts';
 import { inclusionProof, verifySession } from '../../../pkg/record/index.ts';
 import {
@@ -9,13 +9,14 @@ import {
   createIngestServer,
   keepHeads,
   keepUp,
+  openPostgresStore,
   openSqliteStore,
   silentObserver,
 } from '../../../pkg/recorder/index.ts';
 import type { SessionQuery, StoreStats } from '../../../pkg/recorder/index.ts';
 
 export type Ask =
-  | { readonly ask: 'open'; readonly folder: string; readonly sidecars: number }
+  | { readonly ask: 'open'; readonly folder: string; readonly sidecars: number; readonly dsn?: string }
   /** Milliseconds of each, one after the other. */
   | { readonly ask: 'search'; readonly queries: readonly SessionQuery[] }
   | { readonly ask: 'prove'; readonly sessions: readonly string[] }
@@ -38,10 +39,14 @@ const clock = systemClock;
 const logger = silentLogger;
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 
-async function open(folder: string, sidecars: number) {
+/** @param dsn Of a database; undefined: the store is a file in the folder. */
+async function open(folder: string, sidecars: number, dsn: string | undefined) {
   // Beside the bundle; record.ts makes both.
   const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('./reader.js', import.meta.url) };
-  const store = openSqliteStore({ path: join(folder, 'record.db'), clock, ...thread });
+  const store =
+    dsn === undefined
+      ? openSqliteStore({ path: join(folder, 'record.db'), clock, ...thread })
+      : await openPostgresStore({ dsn: new Secret(dsn), clock });
   const authority = createAuthority({
     state: { current: await createAuthorityPair(clock), since: clock.now() },
     clock,
@@ -82,7 +87,7 @@ async function open(folder: string, sidecars: number) {
 let opened: Awaited<ReturnType<typeof open>> | undefined;
 const handle = async (message: Ask): Promise<void> => {
   if (message.ask === 'open') {
-    opened = await open(message.folder, message.sidecars);
+    opened = await open(message.folder, message.sidecars, message.dsn);
     return;
   }
   if (opened === undefined) throw new Error('not open');

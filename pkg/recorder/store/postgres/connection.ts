@@ -20,7 +20,7 @@ export interface Database {
 
 export interface DatabaseOptions {
   /**
-   * `postgres://user:password@host:5432/database`, or `postgres:///database?host=/folder&user=user` for a local socket. Over the network the
+   * `postgres://user:password@host:5432/database`, or `postgres:///database?host=/folder&user=user&port=5432` for a local socket. Over the network the
    * server proves itself by TLS, its name included (`sslmode=verify-full`, whether it is said or not).
    */
   readonly dsn: Secret;
@@ -124,9 +124,10 @@ function targetOf({ dsn, ca }: DatabaseOptions): pg.ClientConfig {
   const { searchParams } = url;
   const folder = searchParams.get('host') ?? undefined;
   const mode = searchParams.get('sslmode') ?? 'verify-full';
-  const allowed = folder === undefined ? ['sslmode'] : ['host', 'user'];
+  const allowed = folder === undefined ? ['sslmode'] : ['host', 'user', 'port'];
   for (const name of searchParams.keys())
-    if (!allowed.includes(name)) throw refuse('has a parameter that is not known: sslmode; of a socket host and user');
+    if (!allowed.includes(name))
+      throw refuse('has a parameter that is not known: sslmode; of a socket host, user and port');
   if (mode !== 'verify-full') throw refuse('asks for less than sslmode=verify-full');
   if (folder === undefined ? url.hostname === '' : url.hostname !== '' || !folder.startsWith('/'))
     throw refuse('must name a host, or the folder of a socket as host=/…');
@@ -137,10 +138,12 @@ function targetOf({ dsn, ca }: DatabaseOptions): pg.ClientConfig {
     minVersion: 'TLSv1.2',
     ...(ca === undefined ? {} : { ca }),
   };
+  const port = searchParams.get('port') ?? (url.port === '' ? '5432' : url.port);
+  if (!/^[0-9]{1,5}$/.test(port)) throw refuse('has a port that is none');
   return {
     user: searchParams.get('user') ?? decodeURIComponent(url.username),
     database: decodeURIComponent(url.pathname.slice(1)),
-    port: url.port === '' ? 5432 : Number(url.port),
+    port: Number(port),
     ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
     ...(folder === undefined ? { host, ssl } : { host: folder, ssl: false }),
   };

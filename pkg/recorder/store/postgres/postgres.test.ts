@@ -3,7 +3,10 @@ import { Secret, systemClock } from '../../../base/index.ts';
 import { fakeClock } from '../../../../test/support/fake-clock.ts';
 import { startPostgres } from '../../../../test/support/postgres.ts';
 import type { PostgresServer } from '../../../../test/support/postgres.ts';
+import { fixedPorts } from '../../../../test/support/ports.ts';
 import { until } from '../../../../test/support/wait.ts';
+import { createAuthority, createAuthorityPair, createKeyRequest } from '../../../pki/index.ts';
+import type { Authority } from '../../../pki/index.ts';
 import { entryLeaf, inclusionProof, provesInclusion, treeRoot } from '../../../record/index.ts';
 import { sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { RecordStore } from '../port.ts';
@@ -11,8 +14,15 @@ import { blockOf, source, storeSuite } from '../testing/store-suite.ts';
 import { openPostgresStore } from './postgres.ts';
 
 let server: PostgresServer;
+let authority: Authority;
+let port: number;
 beforeAll(async () => {
-  server = await startPostgres();
+  const state = { current: await createAuthorityPair(systemClock), since: systemClock.now() };
+  authority = createAuthority({ state, clock: systemClock });
+  const { key, csr } = createKeyRequest();
+  const cert = await authority.sign({ purpose: 'server', csr, dnsNames: ['localhost'] });
+  [port = 0] = await fixedPorts(1);
+  server = await startPostgres({ tls: { port, cert, key } });
 });
 afterAll(() => server?.stop());
 
@@ -205,6 +215,30 @@ describe('the database', () => {
     await expect(open()).rejects.toMatchObject({ code: 'not_a_store' });
     expect(await tables()).toEqual(before);
     await remove();
+  });
+
+  test('proves itself by TLS: by its authority and by its name', async () => {
+    const open = (host: string, ca: string) =>
+      openPostgresStore({
+        dsn: new Secret(`postgres://sidegate@${host}:${port}/postgres`),
+        ca,
+        schema: server.schema(),
+        clock: systemClock,
+      });
+    const store = await open('localhost', authority.bundle());
+    expect((await store.log()).size).toBe(0);
+    const encrypted = await server.query(
+      `SELECT count(*)::int AS n FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'sidegate-recorder'`,
+    );
+    expect(encrypted[0]?.['n']).toBeGreaterThan(0);
+    await store.close();
+    const other = createAuthority({
+      state: { current: await createAuthorityPair(systemClock), since: systemClock.now() },
+      clock: systemClock,
+    });
+    await expect(open('localhost', other.bundle())).rejects.toMatchObject({ code: 'unavailable' });
+    // The certificate does not have this name.
+    await expect(open('127.0.0.1', authority.bundle())).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test.each([

@@ -1,0 +1,35 @@
+import { describe, expect, test } from '@jest/globals';
+import { HoldBook, holdLimits } from './hold.ts';
+
+describe('those who wait for people', () => {
+  test('are 1,000 in a pod; the next finds no place until one leaves, once', () => {
+    const book = new HoldBook();
+    const leave = Array.from({ length: holdLimits.perPod }, (_, at) => book.enter(`caller ${at % 50}`, 1_000));
+    expect(leave.every((one) => one !== undefined)).toBe(true);
+    expect([book.count, book.enter('another', 1)]).toEqual([1_000, undefined]);
+    leave[0]?.();
+    leave[0]?.();
+    expect(book.count).toBe(999);
+    expect(book.enter('another', 1)).toBeDefined();
+    expect(book.enter('another', 1)).toBeUndefined();
+  });
+
+  test('are 20 of one caller, who keeps nobody else out', () => {
+    const book = new HoldBook();
+    const mine = Array.from({ length: holdLimits.perCaller }, () => book.enter('greedy', 1));
+    expect([book.enter('greedy', 1), book.count]).toEqual([undefined, 20]);
+    expect(book.enter('another', 1)).toBeDefined();
+    mine[0]?.();
+    expect(book.enter('greedy', 1)).toBeDefined();
+  });
+
+  test('hold so many bytes together and no more; what was refused counts for nothing', () => {
+    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100 });
+    const leave = book.enter('a', 60);
+    expect(book.enter('b', 41)).toBeUndefined();
+    expect(book.enter('b', 40)).toBeDefined();
+    expect([book.enter('c', 1), book.count]).toEqual([undefined, 2]);
+    leave?.();
+    expect(book.enter('c', 60)).toBeDefined();
+  });
+});
