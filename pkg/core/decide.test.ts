@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { decisionOf } from './decision.ts';
+import { decisionOf, recordedDecision } from './decision.ts';
 import type { Vote } from './decision.ts';
 import { readChoice, tokenVote, voteFault } from './decide.ts';
 
@@ -53,7 +53,8 @@ describe('a vote by token', () => {
       comment: 'no',
     });
     expect(JSON.stringify(vote)).not.toContain('secret');
-    expect(decisionOf(vote)).toEqual({
+    expect(decisionOf(vote)).not.toHaveProperty('from');
+    expect(recordedDecision(vote)).toEqual({
       decision: 'Deny',
       at: '1970-01-01T00:00:00.000Z',
       by: 'https://idp bob',

@@ -95,13 +95,18 @@ export function phaseAt({ phase, votes, required, expiresAt, asker }: Undecided,
   return required !== undefined && peopleWho(votes, asker) >= required ? 'Approved' : phase;
 }
 
-/** As it goes to those who wait and into the record. */
+/** As those see it who decide as well: not from where it came. */
 export const decisionOf = ({ decision, at, user, caller, breakGlass }: Vote): ApprovalDecision => ({
   decision,
   at,
   by: user === undefined ? `${caller?.issuer ?? ''} ${caller?.subject ?? ''}` : `user:${user}`,
   breakGlass: breakGlass === true,
-  ...(caller?.from !== undefined && { from: caller.from }),
+});
+
+/** As it goes to the sidecar that waits, and into its record. */
+export const recordedDecision = (vote: Vote): ApprovalDecision => ({
+  ...decisionOf(vote),
+  ...(vote.caller?.from !== undefined && { from: vote.caller.from }),
 });
 
 /** Who may decide, as policies and resources write it; a missing member says nothing. */

@@ -19,7 +19,16 @@ export type {
 } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';
 export { credentialFault, credentialLength } from './credential.ts';
-export { approverIsCaller, approverIsUser, decisionOf, isAsker, isTellable, peopleWho, phaseAt } from './decision.ts';
+export {
+  approverIsCaller,
+  approverIsUser,
+  decisionOf,
+  isAsker,
+  isTellable,
+  peopleWho,
+  phaseAt,
+  recordedDecision,
+} from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
 export { decisionStatuses, readChoice, tokenVote, voteFault } from './decide.ts';
 export type { Choice, DecisionFault, TokenVote } from './decide.ts';

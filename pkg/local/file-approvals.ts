@@ -1,7 +1,16 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
-import { approverIsCaller, canonical, decisionOf, phaseAt, sha256, tokenVote, voteFault } from '../core/index.ts';
+import {
+  approverIsCaller,
+  canonical,
+  decisionOf,
+  phaseAt,
+  recordedDecision,
+  sha256,
+  tokenVote,
+  voteFault,
+} from '../core/index.ts';
 import type {
   ApprovalAsk,
   ApprovalGate,
@@ -114,7 +123,7 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
       name: one.name,
       phase: one.phase,
       leftMs: Math.max(0, one.expiresAt - clock.now()),
-      decisions: one.votes.map(decisionOf),
+      decisions: one.votes.map(recordedDecision),
     });
   const changed = (one: Case): void => {
     logger.info('approval', { approval: one.name, phase: one.phase, votes: one.votes.length });

@@ -92,7 +92,7 @@ async function sidegate(...args: readonly string[]): Promise<{ code: number; out
     checkPattern: none,
     publicRoots: [],
     now: Date.now,
-    sleep: none,
+    sleep: () => Promise.resolve(),
     openCluster: none,
     login: noLogin,
     folder: folderIo(),
@@ -166,6 +166,8 @@ test('two people approve what waits, each once and never the requester; then it 
 
 test('one denies: refused, also when it is asked again', async () => {
   const held = post(chat('falcon again'));
+  const watched = theOne().then(() => sidegate('approvals', 'watch', '--dir', asked, '--for', '0.000001'));
+  expect((await watched).out).toMatch(/ [0-9a-f]{16}-1 Pending 0\/2 ana Chat test\/project\n/);
   expect(await decide('deny', await theOne(), await tokenFile('bob', 'leads'))).toMatchObject({ code: 0 });
   const refused = await held;
   expect([refused.status, codeOf(refused), codeOf(await post(chat('falcon again')))]).toEqual([

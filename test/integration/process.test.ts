@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { get as httpGet } from 'node:http';
@@ -571,5 +572,48 @@ describe('a record whose reader stalls', () => {
     sidecar.child.kill('SIGTERM');
     await until(() => sidecar.child.exitCode !== null, 'the process has ended');
     expect(sidecar.child.exitCode).toBe(0);
+  });
+});
+
+describe('make', () => {
+  test('lists every target, also where nothing is installed', () => {
+    cpSync(join(root, 'Makefile'), join(folder, 'Makefile'));
+    const listed = execFileSync('make', [], { cwd: folder, encoding: 'utf8' });
+    const targets = [...readFileSync(join(root, 'Makefile'), 'utf8').matchAll(/^([a-z-]+)(?: [a-z -]+)?:.*## /gm)];
+    expect(targets.length).toBeGreaterThan(10);
+    for (const [, name = ''] of targets) expect(listed).toMatch(new RegExp(`^  ${name} `, 'm'));
+    expect(() => statSync(join(folder, 'node_modules'))).toThrow('ENOENT');
+  });
+
+  test('run serves a policy file in front of a model, until SIGTERM', async () => {
+    symlinkSync(bundle, join(folder, 'dist'));
+    // `-o build`: the bundle of this file's tests is the one that is run.
+    const fixed = ['-f', join(root, 'Makefile'), '-o', 'build', 'run', `NODE=${process.execPath}`];
+    const asked = ['POLICY=policy.yaml', `UPSTREAM=${model.url}`, 'LISTEN=127.0.0.1:0', 'ADMIN=127.0.0.1:0'];
+    const child = spawn('make', [...fixed, ...asked, 'DATA=data', 'AUDIT=audit.jsonl'], {
+      cwd: folder,
+      detached: true, // a group of its own, as a terminal makes one
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const group = -(child.pid ?? Number.NaN);
+    let told = '';
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => (told += piece));
+    const ended = new Promise((done) => child.on('close', done));
+    try {
+      const up = /"listen":"127\.0\.0\.1:(\d+)","admin":"127\.0\.0\.1:(\d+)"/;
+      await until(
+        () => up.test(told),
+        () => told,
+      );
+      const [, port, adminPort] = up.exec(told) ?? [];
+      await until(async () => (await admin(Number(adminPort), '/readyz')).status === 200);
+      model.script = answerChat('hello');
+      expect(await post(Number(port), ask)).toMatchObject({ status: 200, whole: true });
+      process.kill(group, 'SIGTERM');
+      await ended;
+      expect(readFileSync(join(folder, 'audit.jsonl'), 'utf8')).toMatch(/"type":"end"[^]*"what":"stop"/);
+    } finally {
+      if (child.exitCode === null && child.signalCode === null) process.kill(group, 'SIGKILL');
+    }
   });
 });

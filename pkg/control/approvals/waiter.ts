@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/index.ts';
-import { decisionOf } from '../../core/index.ts';
+import { recordedDecision } from '../../core/index.ts';
 import type { ApprovalProblem } from '../../core/index.ts';
 import type { ApprovalRequester, ApprovalStateMessage, PodName } from '../../wire/index.ts';
 import type { ApprovalFact } from './approval-fact.ts';
@@ -45,7 +45,7 @@ export function tellState(waiter: Waiter, fact: ApprovalFact, clock: Clock, agai
       phase: fact.phase,
       yours,
       leftMs: Math.min(mostLeftMs, Math.max(0, Math.round(fact.expiresAt - clock.now()))),
-      decisions: fact.votes.map(decisionOf),
+      decisions: fact.votes.map(recordedDecision),
     },
     problem: null,
   });

@@ -10,7 +10,7 @@ export async function twoViews(bench: Bench): Promise<Row[]> {
   const answers = { other: [] as number[], insider: [] as number[] };
   const streams = { other: [] as number[], insider: [] as number[] };
   const requests = bench.short ? 50 : 5_000;
-  const [count, events] = bench.short ? [4, 60] : [20, 600];
+  const [count, events] = bench.short ? [4, 60] : [20, 300];
   for (let round = 0; round <= (bench.short ? 1 : 3); round++) {
     for (const caller of callers) {
       const target = bench.target(bench.sidegate, caller);
