@@ -26,13 +26,21 @@ const source = `spiffe://cluster.local/ns/ml/sa/default/pod/${uid}`;
 let folder: string;
 let recorder: TestRecorder;
 let full = false;
+/** What each transaction waits for; and how many have begun. */
+let slow = Promise.resolve();
+let begun = 0;
+let release = (): void => undefined;
 const records: PodRecord[] = [];
 const cuts: { close(): void }[] = [];
 
 beforeEach(async () => {
   full = false;
+  slow = Promise.resolve();
+  begun = 0;
   recorder = await startRecorder({
     append: (store) => async (additions) => {
+      begun++;
+      await slow;
       if (full) throw new StoreError('unavailable', 'the disk is full');
       await store.append(additions);
     },
@@ -49,6 +57,7 @@ beforeEach(async () => {
     writeFileSync(join(folder, name), text);
 });
 afterEach(async () => {
+  release();
   for (const record of records.splice(0)) await record.finish(0);
   for (const cut of cuts.splice(0)) cut.close();
   await recorder.close();
@@ -145,6 +154,28 @@ describe('the record of a pod', () => {
     full = false;
     await until(() => sender.pending() === 0, 'the rest');
     expect((await stored()).lines).toBe(30);
+  });
+
+  test('waits for a slow disk: nothing is acknowledged before it is there, and the stream stays', async () => {
+    const { sender, write } = open();
+    write(5);
+    await until(() => sender.pending() === 0, 'the first');
+    const before = begun;
+    const disk = Promise.withResolvers<void>();
+    slow = disk.promise;
+    release = disk.resolve;
+    write(2_000, 2_000);
+    await until(() => begun > before, 'a transaction');
+    // The disk takes one at a time.
+    await until(() => recorder.counts.events > 15, 'lines at the recorder');
+    expect(begun).toBe(before + 1);
+    // A signature may have come beside them.
+    expect(sender.pending()).toBeGreaterThanOrEqual(6_000);
+    expect((await stored()).lines).toBe(15);
+    release();
+    await until(() => sender.pending() === 0, 'the rest');
+    expect((await stored()).lines).toBe(6_015);
+    expect(recorder.told).toEqual([]);
   });
 
   test('survives a network that is cut again and again', async () => {
