@@ -191,3 +191,20 @@ test.each([
 ])('notifications %j are refused by the schema', (notifications, message) => {
   expect(() => render({ notifications })).toThrow(message);
 });
+
+test.each([
+  ['several recorders on a file', { replicas: 2 }, 'recorder.replicas'],
+  ['a database that nobody named', { store: 'Postgres' }, 'recorder.database.secretName'],
+  [
+    'receivers beside a database',
+    {
+      store: 'Postgres',
+      database: { secretName: 'database' },
+      ship: [{ name: 'o', type: 'Otlp', url: 'https://o.example' }],
+    },
+    'recorder.ship',
+  ],
+])('%s are refused by the chart', (_what, recorder, field) => {
+  const { status, stderr } = template({ recorder });
+  expect([status === 0, stderr]).toEqual([false, expect.stringContaining(field)]);
+});

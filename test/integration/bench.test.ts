@@ -15,7 +15,7 @@ test('the bench works in its short form: every peer answers, what arrives is exa
   });
   const said = `${run.stdout.toString()}${run.stderr.toString()}`;
   expect(said).not.toMatch(/^failed|\w+ failed: /m);
-  expect(said).toContain('38 figures');
+  expect(said).toContain('42 figures');
   for (const group of groups.split(',')) expect(said).toContain(`(${group}: `);
   expect(said.match(/streams not exact: 0/g)).toHaveLength(3);
   expect(said).toMatch(/Sidegate \d+, bare http-proxy \d+/);

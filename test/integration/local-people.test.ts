@@ -6,6 +6,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { folderIo } from '../../cmd/kubectl-sidegate/folder-io.ts';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { Logger } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
 import { parseGrants } from '../../pkg/crd/index.ts';
 import {
@@ -33,7 +35,8 @@ import type { Answer, World } from '../support/world.ts';
 // Approvals and grants of a sidecar that runs on its own: by the real listener, a folder, its socket, and the command line.
 
 const clock = systemClock;
-const logger = silentLogger;
+const errors: unknown[] = [];
+const logger: Logger = { ...silentLogger, error: (message, fields) => void errors.push([message, fields]) };
 const folder = mkdtempSync(join(tmpdir(), 'sidegate-people-'));
 const [asked, given] = [join(folder, 'approvals'), join(folder, 'grants')];
 
@@ -262,6 +265,15 @@ test.each<[string, () => string]>([
   await put(text());
   expect(grants.current().filter(({ until: end }) => end > Date.now())).toEqual([]);
   expect(await statusOf()).toBe(403);
+});
+
+test('a file that is dated in the future gives nothing, however short its grant would be from then on, and the log says so', async () => {
+  await put(grantText(7_200_000));
+  const ahead = new Date(Date.now() + 5_400_000);
+  utimesSync(join(given, 'night.yaml'), ahead, ahead);
+  await grants.check();
+  expect([grants.current(), await statusOf()]).toEqual([[], 403]);
+  expect(errors).toContainEqual(['grants give nothing', { grants: ['night: its file is dated in the future'] }]);
 });
 
 test('a file that others may write gives nothing', async () => {
