@@ -47,8 +47,9 @@ export async function dropEmpty(run: Run, table: string, width: number, before: 
   for (const row of parts) {
     const name = String(row['name']);
     const part = Number(name.slice(table.length + 1));
-    if ((part + 1) * width > before || (await run(`SELECT 1 FROM ${name} LIMIT 1`)).length > 0) continue;
+    if (!Number.isInteger(part) || (part + 1) * width > before) continue;
+    if ((await run(`SELECT 1 FROM ${name} LIMIT 1`)).length > 0) continue;
     await run(`SET LOCAL lock_timeout = '200ms'`);
-    await run(`DROP TABLE ${name}`);
+    await run(`DROP TABLE IF EXISTS ${name}`);
   }
 }

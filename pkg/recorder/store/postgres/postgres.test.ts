@@ -204,6 +204,27 @@ describe('the database', () => {
     await remove();
   });
 
+  test('whose table for a day cannot go keeps it, and what was deleted counts; a table that is of no day stays', async () => {
+    const { schema, open, remove } = place();
+    const store = await open();
+    const day = Math.floor(testTime / 86_400_000);
+    await store.append([blockOf(testChain(), [{ id: sessionId(1) }])]);
+    await server.query(`
+      SET search_path = ${schema};
+      CREATE VIEW user_of_day AS SELECT id FROM block_${day};
+      CREATE TABLE block_mine PARTITION OF block FOR VALUES FROM (0) TO (1);
+    `);
+    const rule = { before: (day + 2) * 86_400_000, of: { allBut: [] } };
+    expect(await store.deleteOld(rule, testTime + 3e9, 10)).toBe(1);
+    expect(await store.stats()).toMatchObject({ blocks: 0 });
+    const left = await server.query(
+      `SELECT tablename FROM pg_tables WHERE schemaname = '${schema}' AND tablename LIKE 'block_%' ORDER BY 1`,
+    );
+    expect(left.map((row) => row['tablename'])).toEqual([`block_${day}`, 'block_mine']);
+    await store.close();
+    await remove();
+  });
+
   test.each<[string, string]>([
     ['of a newer version', 'CREATE TABLE store (version integer); INSERT INTO store VALUES (999)'],
     ['of another program', 'CREATE TABLE mine (x integer)'],

@@ -142,7 +142,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     async deleteOld(rule, now, atMost) {
       const deleted = await log.turn((turn) => deleteOld(turn, names, rule, now, atMost));
       if (deleted > 0 && deleted < atMost)
-        await database.transaction((run) => dropEmpty(run, 'block', dayMs, rule.before));
+        await database
+          .transaction((run) => dropEmpty(run, 'block', dayMs, rule.before))
+          .catch((error: unknown) => {
+            // What was deleted is deleted. A table that is in use, or that the other recorder drops, is looked at again the next time; a
+            // database that is away says so at the next statement.
+            if (!(error instanceof StoreError && error.code === 'unavailable')) throw error;
+          });
       return deleted;
     },
     placeHold: (hold) => log.turn((turn) => placeHold(turn, written, hold)),
