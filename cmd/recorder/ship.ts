@@ -25,6 +25,11 @@ export function shipLog(options: {
   const failures = meters.counter('sidegate_recorder_ship_failures_total', 'Batches that have to be tried again.', [
     receiver,
   ]);
+  const rewinds = meters.counter(
+    'sidegate_recorder_ship_rewinds_total',
+    'Times that the log was shorter than what was shipped of it, and was shipped from its beginning.',
+    [receiver],
+  );
   const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((one) => {
     const path = join(data, `ship-${one.name}`);
     const keep = deadLetters(`${path}.dead.jsonl`);
@@ -40,6 +45,7 @@ export function shipLog(options: {
       },
       onSent: (events) => shipped.add([one.name, 'taken'], events),
       onFailure: () => failures.add([one.name]),
+      onRewind: () => rewinds.add([one.name]),
     });
     return shipper;
   });

@@ -85,6 +85,7 @@ function ship(settings: ReceiverSettings, name = `r${made++}`) {
   const [receiver] = openReceivers([settings], folder, systemClock);
   if (receiver === undefined) throw new Error('no receiver');
   const counts = { sent: 0, failures: 0, dead: 0 };
+  const rewinds = { count: 0 };
   const keep = deadLetters(join(folder, `${name}.dead.jsonl`));
   const shipper = startShipper({
     receiver,
@@ -98,11 +99,12 @@ function ship(settings: ReceiverSettings, name = `r${made++}`) {
     },
     onSent: (events) => (counts.sent += events),
     onFailure: () => (counts.failures += 1),
+    onRewind: () => (rewinds.count += 1),
     lookMs: 5,
     retryMs: { first: 1, longest: 10 },
   });
   shippers.push(shipper);
-  return { name, counts, shipper, done: () => until(() => shipper.behind() === 0, 'all that is shipped') };
+  return { name, counts, rewinds, shipper, done: () => until(() => shipper.behind() === 0, 'all that is shipped') };
 }
 
 type Line = Readonly<Record<string, unknown>>;
@@ -196,6 +198,19 @@ describe('a webhook', () => {
     expect([...new Set(ids(got))]).toEqual([...expected, sessionId('after')]);
     expect(readFileSync(join(folder, `${first.name}.cursor`), 'utf8')).toBe(`{"entry":${entry + 1},"events":0}\n`);
     expected.push(sessionId('after'));
+  });
+
+  test('whose cursor is ahead of the log, of a store that was restored, gets the log from its beginning, once', async () => {
+    const got: Line[] = [];
+    const url = await listen(({ body }) => {
+      got.push(...linesOf(body));
+      return [200];
+    });
+    writeFileSync(join(folder, 'ahead.cursor'), '{"entry":9999,"events":3}\n');
+    const { rewinds, done } = ship({ name: 'w', type: 'Webhook', url }, 'ahead');
+    await done();
+    await until(() => got.length >= expected.length, 'the log');
+    expect([ids(got), rewinds.count]).toEqual([expected, 1]);
   });
 
   test('that will never take one event gets all others, and that one is kept and counted', async () => {
@@ -298,6 +313,21 @@ describe('syslog over TLS', () => {
     expect(priorities).toEqual(new Set(['108', '110', '105']));
     expect(counts.dead).toBe(0);
     expect(connections).toBeGreaterThan(1);
+  });
+
+  test('goes to an address as to a name', async () => {
+    const got: Line[] = [];
+    const port = await listenTls((socket) => {
+      socket.on('error', () => undefined);
+      socket.on(
+        'data',
+        frames((message) => got.push(JSON.parse(shape.exec(message)?.[4] ?? '') as Line)),
+      );
+    });
+    writeFileSync(join(folder, 'address-ca'), tls.ca);
+    const { counts, done } = ship({ name: 's', type: 'Syslog', address: `127.0.0.1:${port}`, caKey: 'address-ca' });
+    await done();
+    expect([new Set(ids(got)), counts]).toEqual([new Set(expected), { sent: expected.length, failures: 0, dead: 0 }]);
   });
 
   test('goes to nobody whose certificate is not of the authority', async () => {

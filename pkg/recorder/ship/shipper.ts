@@ -28,6 +28,8 @@ export interface ShipperOptions {
   readonly onDead: (events: readonly ShippedEvent[], lost: number) => void;
   readonly onSent?: (events: number) => void;
   readonly onFailure?: () => void;
+  /** The log is shorter than where the cursor stood: it goes back to the first entry. */
+  readonly onRewind?: () => void;
   /** How often it looks where nothing came; default 1 s. */
   readonly lookMs?: number;
   /** First and longest pause after a failure; default 1 s and 60 s. */
@@ -79,6 +81,17 @@ export function startShipper(options: ShipperOptions): Shipper {
   const step = async (): Promise<boolean> => {
     position ??= cursor.read() ?? { entry: 0, events: 0 };
     size = await source.size();
+    if (size < position.entry) {
+      // The store was restored or is new: what it has now may never have been sent, and twice is better than never.
+      logger.error('the log is shorter than what was shipped of it: it is shipped from its beginning', {
+        receiver: receiver.name,
+        entries: size,
+        shipped: position.entry,
+      });
+      options.onRewind?.();
+      position = { entry: 0, events: 0 };
+      cursor.write(position);
+    }
     const { events, next } = await source.read(position, batchSize);
     await deliver(events);
     if (next.entry === position.entry && next.events === position.events) return false;

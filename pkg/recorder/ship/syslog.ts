@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { connect } from 'node:tls';
 import { hostname } from 'node:os';
 import { CodedError } from '../../base/index.ts';
@@ -51,7 +52,8 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
         const socket = connect({
           host: options.host,
           port: options.port,
-          servername: options.host,
+          // An address is no name to ask for (RFC 6066): it is looked for in the certificate all the same.
+          ...(isIP(options.host) === 0 ? { servername: options.host } : {}),
           minVersion: 'TLSv1.2',
           ...(ca === undefined ? {} : { ca }),
           ...options.certificate(),
