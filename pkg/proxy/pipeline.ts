@@ -698,7 +698,8 @@ class GovernedRequest {
 
   refuse(error: unknown): void {
     // Also where the caller went while a stage waited: what was admitted since gives its place back.
-    this.#charge(0);
+    // What was let through uninspected is charged for its bytes, as at any other end.
+    if (!this.#uninspected || this.#session.toUpstreamAt === undefined) this.#charge(0);
     if (this.#over) return;
     const refused = error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error });
     if (refused.code === 'internal_error') {
