@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { Grant, GrantSource, PolicySource } from '../core/index.ts';
+import { settledFolder } from './settled-folder.ts';
 
 /**
  * Grants from a folder of files, for a sidecar that runs on its own. Who may write the folder gives access, as who may write the policy does;
  * taking a file away takes it back.
  *
- * Promise: what cannot be read, is not understood, may be written by others or lasts longer than the policy's `maxGrant` gives nothing, and
- * neither does a folder that is not there.
+ * Promise: what cannot be read, is not understood, may be written by others, is dated in the future or lasts longer than the policy's `maxGrant`
+ * gives nothing, and neither does a folder that is not there.
  */
 export interface FileGrantSource extends GrantSource {
   /** Looks now instead of at the next poll. Never rejects. */
@@ -37,6 +38,8 @@ export interface FileGrantOptions {
 const grantFile = /^[^.].*\.(?:ya?ml|json)$/;
 const mostFiles = 1_000;
 const mostBytes = 1024 * 1024;
+/** Clocks of file servers run ahead a little. */
+const clockSkewMs = 1_000;
 
 /** A file as last read. */
 interface Known {
@@ -83,12 +86,13 @@ export async function fileGrantSource(options: FileGrantOptions): Promise<FileGr
   };
   const look = async (): Promise<void> => {
     const now = new Map<string, Known>();
-    const { uid, mode } = await stat(folder, { bigint: true });
+    const place = await settledFolder(folder);
+    const { uid, mode } = await stat(place, { bigint: true });
     if (!isOurs(uid, mode)) throw new Error('others may write the folder (chmod go-w)');
-    const names = (await readdir(folder)).filter((name) => grantFile.test(name)).sort();
+    const names = (await readdir(place)).filter((name) => grantFile.test(name)).sort();
     if (names.length > mostFiles) throw new Error(`more than ${mostFiles} files`);
     for (const name of names) {
-      const file = join(folder, name);
+      const file = join(place, name);
       try {
         now.set(file, await read(file));
       } catch (error) {
@@ -101,6 +105,13 @@ export async function fileGrantSource(options: FileGrantOptions): Promise<FileGr
     known = now;
     problem = '';
   };
+  const whyUseless = (grant: Grant, givenAt: number, ofItsName: number, longest: number): string | undefined => {
+    if (ofItsName !== 1) return 'its name stands twice';
+    // It would hold from now on, and for longer than `maxGrant`.
+    if (givenAt > clock.now() + clockSkewMs) return 'its file is dated in the future';
+    if (grant.until - Math.max(grant.from, givenAt) > longest) return 'it is longer than maxGrant';
+    return undefined;
+  };
   const put = (): void => {
     const longest = policy.current()?.approvals?.maxGrantMs ?? 0;
     const all = [...known.values()].flatMap((file) => file.grants.map((grant) => ({ grant, givenAt: file.givenAt })));
@@ -108,16 +119,13 @@ export async function fileGrantSource(options: FileGrantOptions): Promise<FileGr
     const next: Grant[] = [];
     const without: string[] = [];
     for (const { grant, givenAt } of all) {
-      const fits = grant.until - Math.max(grant.from, givenAt) <= longest;
-      if (fits && names.get(grant.name)?.length === 1) next.push(grant);
-      else without.push(grant.name);
+      const why = whyUseless(grant, givenAt, names.get(grant.name)?.length ?? 0, longest);
+      if (why === undefined) next.push(grant);
+      else without.push(`${grant.name}: ${why}`);
     }
     if (without.join() !== useless) {
       useless = without.join();
-      if (useless !== '')
-        logger.error('grants give nothing: their name stands twice, or they are longer than maxGrant', {
-          grants: without,
-        });
+      if (useless !== '') logger.error('grants give nothing', { grants: without });
     }
     const nextText = JSON.stringify(next);
     if (nextText === text) return;

@@ -1,6 +1,8 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
 import { parseJson } from '../base/index.ts';
 import { compileSnapshot } from '../core/index.ts';
+import type { GuardRule } from '../core/index.ts';
 import { guard, label, match, policy } from '../core/testing/policies.ts';
 import { recognise } from '../dialect/index.ts';
 import type { RequestOutcome } from './inspect-request.ts';
@@ -18,11 +20,16 @@ interface Inspected {
   readonly longest: number;
 }
 
+interface Inspecting {
+  readonly mode?: 'Enforce' | 'Observe';
+  readonly guards?: readonly GuardRule[];
+  readonly headers?: OutgoingHttpHeaders;
+}
+
 /** A chat whose prompt is this text. */
-async function inspect(content: string, mode: 'Enforce' | 'Observe' = 'Enforce'): Promise<Inspected> {
-  const snapshot = compileSnapshot([policy('p', { mode, guards: [secrets], classification: [label1] })], {
-    revision: 1,
-  });
+async function inspect(content: string, { mode, guards, headers }: Inspecting = {}): Promise<Inspected> {
+  const spec = { mode: mode ?? 'Enforce', guards: guards ?? [secrets], classification: [label1] };
+  const snapshot = compileSnapshot([policy('p', spec)], { revision: 1 });
   const views = compileViews(snapshot, undefined, new Uint8Array(32));
   const plan = snapshot.requestPlan(undefined);
   const text = JSON.stringify({ model: 'm', messages: [{ role: 'user', content }] });
@@ -42,7 +49,7 @@ async function inspect(content: string, mode: 'Enforce' | 'Observe' = 'Enforce')
     view,
     bytes: text.length,
     target: '/v1/chat/completions',
-    headers: {},
+    headers: headers ?? {},
     plan,
     views: views.requestViews(plan, snapshot.responsePlan(undefined).record),
     rules: views.scanner.rules,
@@ -86,6 +93,14 @@ describe('what is hidden in a long prompt', () => {
   });
 });
 
+test('what one rule finds openly does not keep another from what is in disguise there', async () => {
+  const flag = guard('mail', { on: 'Request', match: match('Email'), action: 'Flag' });
+  const word = guard('word', { on: 'Request', match: { ...match(), words: ['project falcon'] } });
+  const { acts } = await inspect('see project f%61lcon@x.com', { guards: [flag, word] });
+  expect(acts).toEqual(expect.arrayContaining(['flagged', 'blocked']));
+  expect(acts.filter((act) => act === 'flagged')).toHaveLength(1);
+});
+
 describe('escapes in more places than are read', () => {
   const lines = (count: number): string => '%66abcdef\n'.repeat(count);
 
@@ -95,7 +110,7 @@ describe('escapes in more places than are read', () => {
   });
 
   test('are withheld from the record where no guard is enforced', async () => {
-    const { outcome } = await inspect(lines(65_537), 'Observe');
+    const { outcome } = await inspect(lines(65_537), { mode: 'Observe' });
     expect(outcome.record).toMatchObject([{ text: '[disguised]' }]);
   });
 });

@@ -145,9 +145,9 @@ class Inspection {
     return readings;
   }
 
-  /** What stands in a text only as people or models read it; what was found without is not counted twice. */
+  /** What stands in a text only as people or models read it; what the same rule found without is not counted twice. */
   async #disguised(readings: readonly Reading[], known: readonly Hit[]): Promise<readonly Hit[]> {
-    const isKnown = overlaps(known);
+    const isKnown = overlapsOwn(known);
     const fresh = (await this.#readAgain(readings)).filter((hit) => !isKnown(hit));
     this.#judge(fresh, true);
     return fresh;
@@ -276,6 +276,12 @@ function maskProse(view: View, text: string, turn: () => Promise<void>): MaskRes
   return text.length <= stepUnits
     ? view.mask(text, 'prose', 'complete')
     : inTurns(view.maskInSteps(text, 'prose', 'complete'), turn);
+}
+
+/** Whether a hit shares a character with one of the same rule among these. */
+function overlapsOwn(known: readonly Hit[]): (hit: Hit) => boolean {
+  const byRule = new Map([...Map.groupBy(known, ({ rule }) => rule)].map(([rule, hits]) => [rule, overlaps(hits)]));
+  return (hit) => byRule.get(hit.rule)?.(hit) ?? false;
 }
 
 /** Whether a hit shares a character with one of these: by search, since a text may have very many. */

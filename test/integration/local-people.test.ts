@@ -5,14 +5,19 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  realpathSync,
+  renameSync,
   rmSync,
+  symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { folderIo } from '../../cmd/kubectl-sidegate/folder-io.ts';
-import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { errorCode, silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { Logger } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
 import { parseGrants } from '../../pkg/crd/index.ts';
 import {
@@ -33,7 +38,8 @@ import type { Answer, World } from '../support/world.ts';
 // Approvals and grants of a sidecar that runs on its own: by the real listener, a folder, its socket, and the command line.
 
 const clock = systemClock;
-const logger = silentLogger;
+const errors: unknown[] = [];
+const logger: Logger = { ...silentLogger, error: (message, fields) => void errors.push([message, fields]) };
 const folder = mkdtempSync(join(tmpdir(), 'sidegate-people-'));
 const [asked, given] = [join(folder, 'approvals'), join(folder, 'grants')];
 
@@ -190,6 +196,28 @@ test('a folder that others may write is neither believed nor shown a token, nor 
   await expect(openApprovalFiles(asked)).rejects.toMatchObject({ code: 'taken' });
 });
 
+test('a folder that others may put another in place of is not taken: a link, or one within a folder of theirs', async () => {
+  const [link, theirs] = [join(folder, 'link'), join(folder, 'theirs')];
+  const within = join(theirs, 'mine');
+  symlinkSync(asked, link);
+  mkdirSync(within, { recursive: true, mode: 0o700 });
+  const took = async (path: string): Promise<unknown> =>
+    openApprovalFiles(path).then(
+      (files) => files.folder,
+      (error: unknown) => errorCode(error),
+    );
+  expect([await took(link), await took(`${link}/`)]).toEqual(['symlink', 'symlink']);
+  chmodSync(theirs, 0o777);
+  expect(await took(within)).toBe('parent_writable_by_others');
+  // As in /tmp: others cannot rename what is not theirs.
+  chmodSync(theirs, 0o1777);
+  expect(await took(within)).toBe(realpathSync(within));
+  // A link above is followed, and what it leads to is kept to, wherever it leads later.
+  const above = join(folder, 'above');
+  symlinkSync(theirs, above);
+  expect(await took(join(above, 'mine'))).toBe(realpathSync(within));
+});
+
 test('what an earlier process left in a folder is removed, and what is not its own stays', async () => {
   const old = join(folder, 'old');
   mkdirSync(old, { mode: 0o700 });
@@ -264,6 +292,15 @@ test.each<[string, () => string]>([
   expect(await statusOf()).toBe(403);
 });
 
+test('a file that is dated in the future gives nothing, however short its grant would be from then on, and the log says so', async () => {
+  await put(grantText(7_200_000));
+  const ahead = new Date(Date.now() + 5_400_000);
+  utimesSync(join(given, 'night.yaml'), ahead, ahead);
+  await grants.check();
+  expect([grants.current(), await statusOf()]).toEqual([[], 403]);
+  expect(errors).toContainEqual(['grants give nothing', { grants: ['night: its file is dated in the future'] }]);
+});
+
 test('a file that others may write gives nothing', async () => {
   await put(grantText(60_000), 0o666);
   expect(await statusOf()).toBe(403);
@@ -297,4 +334,24 @@ test('a folder of grants that is gone, or that others may write, gives nothing',
   await grants.check();
   expect([grants.current(), existsSync(given)]).toEqual([[], false]);
   mkdirSync(given, { mode: 0o700 });
+});
+
+test('a folder of grants that became a link gives nothing, and neither does one within a folder that others may write', async () => {
+  await put(grantText(60_000));
+  const elsewhere = join(folder, 'elsewhere');
+  renameSync(given, elsewhere);
+  symlinkSync(elsewhere, given);
+  await grants.check();
+  expect([grants.current(), await statusOf()]).toEqual([[], 403]);
+  rmSync(given);
+  renameSync(elsewhere, given);
+  await grants.check();
+  expect(grants.current()).toHaveLength(1);
+  chmodSync(folder, 0o777);
+  await grants.check();
+  chmodSync(folder, 0o700);
+  expect(errors).toContainEqual([
+    'no grant is taken',
+    { folder: given, why: expect.stringMatching(/^parent_writable/) },
+  ]);
 });
