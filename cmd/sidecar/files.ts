@@ -63,8 +63,9 @@ async function approvalsIn(
   },
 ): Promise<Approvals> {
   if (folder === undefined) return { gate: noApprovals, close: () => Promise.resolve() };
-  const approvals = createFileApprovals({ ...parts, files: await openApprovalFiles(folder) });
-  const socket = await openDecisionSocket({ ...parts, path: join(folder, decisionSocket), approvals });
+  const files = await openApprovalFiles(folder);
+  const approvals = createFileApprovals({ ...parts, files });
+  const socket = await openDecisionSocket({ ...parts, path: join(files.folder, decisionSocket), approvals });
   return {
     gate: approvals.gate,
     async close() {

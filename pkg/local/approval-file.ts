@@ -7,6 +7,7 @@ import { CodedError } from '../base/index.ts';
 import type { ApprovalAsk, ApprovalPhase, ApprovalSpec, Snapshot, TokenVote } from '../core/index.ts';
 import { apiVersion } from '../crd/index.ts';
 import type { ApprovalSpecResource, ApprovalStatusResource } from '../crd/index.ts';
+import { settledFolder } from './settled-folder.ts';
 
 /** Name of the socket in the folder of approvals. */
 export const decisionSocket = 'decide.sock';
@@ -41,12 +42,15 @@ export interface ApprovalFile {
 const fileName = /^\.?[0-9a-f]{16}-[1-9][0-9]{0,8}\.yaml$/;
 
 /**
- * Takes a folder that nobody but this process's user may write, and removes what an earlier process left: what waited there is over.
+ * Takes a folder that nobody but this process's user may write or put another in place of, and removes what an earlier process left: what
+ * waited there is over.
  *
- * @throws ApprovalFolderError, or as node:fs
+ * @returns `folder`: its path without symbolic links, where the socket belongs.
+ * @throws ApprovalFolderError, FolderPlaceError, or as node:fs
  */
-export async function openApprovalFiles(folder: string): Promise<ApprovalFiles> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+export async function openApprovalFiles(asked: string): Promise<ApprovalFiles & { readonly folder: string }> {
+  mkdirSync(asked, { recursive: true, mode: 0o700 });
+  const folder = await settledFolder(asked);
   const { mode, uid } = statSync(folder);
   if ((mode & 0o022) !== 0 || uid !== process.getuid?.()) {
     throw new ApprovalFolderError(
@@ -59,6 +63,7 @@ export async function openApprovalFiles(folder: string): Promise<ApprovalFiles> 
   for (const name of readdirSync(folder)) if (fileName.test(name)) rmSync(join(folder, name), { force: true });
   const pathOf = (name: string): string => join(folder, `${name}.yaml`);
   return {
+    folder,
     write(approval) {
       const draft = join(folder, `.${approval.name}.yaml`);
       writeFileSync(draft, stringify(resourceOf(approval)), { mode: 0o640 });

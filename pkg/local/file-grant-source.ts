@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { Grant, GrantSource, PolicySource } from '../core/index.ts';
+import { settledFolder } from './settled-folder.ts';
 
 /**
  * Grants from a folder of files, for a sidecar that runs on its own. Who may write the folder gives access, as who may write the policy does;
@@ -85,12 +86,13 @@ export async function fileGrantSource(options: FileGrantOptions): Promise<FileGr
   };
   const look = async (): Promise<void> => {
     const now = new Map<string, Known>();
-    const { uid, mode } = await stat(folder, { bigint: true });
+    const place = await settledFolder(folder);
+    const { uid, mode } = await stat(place, { bigint: true });
     if (!isOurs(uid, mode)) throw new Error('others may write the folder (chmod go-w)');
-    const names = (await readdir(folder)).filter((name) => grantFile.test(name)).sort();
+    const names = (await readdir(place)).filter((name) => grantFile.test(name)).sort();
     if (names.length > mostFiles) throw new Error(`more than ${mostFiles} files`);
     for (const name of names) {
-      const file = join(folder, name);
+      const file = join(place, name);
       try {
         now.set(file, await read(file));
       } catch (error) {

@@ -240,6 +240,52 @@ describe('a frame that cannot be read', () => {
   });
 });
 
+describe('a stream that is observed', () => {
+  const ending = [frame('the end is '), frame('secret-ab')];
+  const masked = scanner.view({ replace: set(0), stop: set(), note: set() });
+  const nothing = scanner.view({ replace: set(), stop: set(), note: set() });
+  const apart: ResponseViews = {
+    ...views(false),
+    act: nothing,
+    record: masked,
+    sealed: masked,
+    pair: scanner.pair(nothing, masked),
+    same: false,
+  };
+
+  it.each<[string, (stream: StreamAnswer) => void]>([
+    ['finishes', (stream) => stream.data(Buffer.from(finish() + done))],
+    ['ends without a finish', (stream) => stream.end()],
+    ['breaks off', (stream) => stream.breakOff()],
+    [
+      'cannot be read',
+      (stream) => {
+        expect(() => stream.data(Buffer.from(`${frame('!')}data: {\n\n`))).toThrow();
+        stream.breakOff();
+      },
+    ],
+  ])('is recorded to its end, also where it %s', (_, end) => {
+    const departure = new Departure();
+    const options = { route, views: apart, stops: false, dropUsage: false, observes: true, onHits: () => undefined };
+    const stream = new StreamAnswer(options, departure);
+    let left = '';
+    const texts = ['', ''];
+    const take = (): void => {
+      left += departure.take((_lane, text, raw) => {
+        texts[0] += text;
+        texts[1] += raw ?? '';
+      });
+    };
+    for (const one of ending) stream.data(Buffer.from(one));
+    take();
+    expect(left).toBe(ending.join(''));
+    expect(texts[0]).toBe('the end is ');
+    end(stream);
+    take();
+    expect(texts.map((text) => text.replace('!', ''))).toEqual(['the end is secret-ab', 'the end is secret-ab']);
+  });
+});
+
 describe('what departs', () => {
   it('is taken once, text and record, lanes in the order in which they came', () => {
     const departure = new Departure();

@@ -7,7 +7,7 @@ import type { SseFrame } from '../http/index.ts';
 import { SseSplitter } from '../http/index.ts';
 import { FrameShapeCache } from '../dialect/index.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
-import { FrameQueue } from './frame-queue.ts';
+import { FrameQueue, recordOf } from './frame-queue.ts';
 import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
 import type { TokenPiece } from './tokens.ts';
@@ -105,6 +105,19 @@ export class StreamAnswer {
     this.#closeRun();
     this.#endAll();
     this.#flush();
+  }
+
+  /** Nothing more of it is read. In Observe mode the caller may have what no rule has decided: it is recorded, to the end of each lane. */
+  breakOff(): void {
+    if (!this.#options.observes) return;
+    if (this.#runText !== '') this.#runLane?.push(this.#runText);
+    this.#runText = '';
+    for (const lane of this.#lanes.values()) {
+      lane.end('cut');
+      const hits = lane.drainHits();
+      if (hits.length > 0) this.#options.onHits(hits);
+      this.#recordEnd(lane);
+    }
   }
 
   #flush(): void {
@@ -255,11 +268,11 @@ export class StreamAnswer {
     throw new StoppedError(stopped.rule);
   }
 
-  #openLane(id: string, kind: LaneKind, seals = true): AnswerLane {
+  #openLane(id: string, kind: LaneKind, recorded = true): AnswerLane {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes, seals);
+    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes, recorded);
     this.#lanes.set(id, lane);
     return lane;
   }
@@ -279,6 +292,12 @@ export class StreamAnswer {
     }
     for (const lane of ended) this.#check(lane);
     this.#queue.flushRest(ended, this.#output);
+    for (const lane of ended) this.#recordEnd(lane);
+  }
+
+  /** Where the record lags behind what left: no other frame of the lane comes to take its rest. */
+  #recordEnd(lane: AnswerLane): void {
+    if (lane.recorded) recordOf(lane, '', this.#output);
   }
 
   #endAll(): void {

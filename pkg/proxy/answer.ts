@@ -140,6 +140,7 @@ export class Answer implements LiveRequest {
   /** The caller is gone. */
   abort(): void {
     this.#delivery.cancel();
+    if (!this.#over) this.#recordBroken();
     this.#close();
   }
 
@@ -255,6 +256,12 @@ export class Answer implements LiveRequest {
     this.#options.session.commit();
   }
 
+  /** What broke off while it was read is recorded, and does not leave. */
+  #recordBroken(): void {
+    this.#stream?.breakOff();
+    this.#depart();
+  }
+
   #measureHeld(stream: StreamAnswer): void {
     const held = stream.held;
     if (held > this.#held) this.#held = held;
@@ -273,6 +280,7 @@ export class Answer implements LiveRequest {
     }
     session.observe([{ reason: error.code, rule: 'default' }]);
     this.#raw = true;
+    this.#stream?.breakOff();
     this.textBytes = this.#stream?.textBytes ?? 0;
   }
 
@@ -509,7 +517,8 @@ export class Answer implements LiveRequest {
     if (refused.rule !== undefined) session.act(refused.rule, 'blocked');
     const { status } = reasons[refused.code];
     this.#call?.abort();
-    if (this.#streaming) this.#depart(); // what broke off while it was read is recorded, and does not leave
+    if (refused.code === 'internal_error') this.#depart();
+    else this.#recordBroken();
     if (this.#left && this.#stream === undefined) this.#delivery.cancel();
     else if (this.#left) {
       try {

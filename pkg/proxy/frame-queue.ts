@@ -182,8 +182,8 @@ export class FrameQueue {
   }
 }
 
-/** Gives the record its part of what was taken of a lane. */
-function recordOf(lane: AnswerLane, taken: string, output: StreamOutput): void {
+/** Gives the record its part of what was taken of a lane; of one that has ended, where the record runs apart, all of it. */
+export function recordOf(lane: AnswerLane, taken: string, output: StreamOutput): void {
   const kept = lane.takeRecord(taken);
   const raw = lane.takeSealed();
   if (kept !== '' || (raw !== undefined && raw !== '')) output.record(lane.id, kept, raw);

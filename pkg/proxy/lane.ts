@@ -8,19 +8,22 @@ import type { ResponseViews } from './runtime.ts';
  */
 export class AnswerLane {
   readonly id: string;
+  /** Its text is recorded as its own; that of token ids is not. */
+  readonly recorded: boolean;
   readonly #caller: LaneScanner;
   readonly #record: LaneScanner | undefined;
   readonly #waitForRecord: boolean;
-  #recorded = 0;
+  #recordedTo = 0;
   /** Of what is sealed beside the record. */
   readonly #sealed: LaneScanner | undefined;
   #taken = 0;
   #ended = false;
 
-  /** @param seals it is recorded itself: where texts are sealed, `takeSealed` says what. */
-  constructor(id: string, kind: LaneKind, views: ResponseViews, waitForRecord: boolean, seals = false) {
+  /** @param recorded where texts are sealed, `takeSealed` says what, too. */
+  constructor(id: string, kind: LaneKind, views: ResponseViews, waitForRecord: boolean, recorded = false) {
     this.id = id;
-    this.#sealed = seals ? views.sealed?.open(kind) : undefined;
+    this.recorded = recorded;
+    this.#sealed = recorded ? views.sealed?.open(kind) : undefined;
     this.#waitForRecord = waitForRecord;
     if (views.same) {
       this.#caller = views.act.open(kind);
@@ -101,14 +104,14 @@ export class AnswerLane {
   takeRecord(output: string): string {
     if (this.#record === undefined) return output;
     const to = this.#waitForRecord ? Math.min(this.#taken, this.#record.decided) : this.#record.decided;
-    if (to <= this.#recorded) return '';
-    this.#recorded = to;
+    if (to <= this.#recordedTo) return '';
+    this.#recordedTo = to;
     return this.#record.take(to);
   }
 
   /** What is sealed of all that `takeRecord` has given since the last call; undefined where nothing is. */
   takeSealed(): string | undefined {
-    const to = this.#record === undefined ? this.#taken : this.#recorded;
+    const to = this.#record === undefined ? this.#taken : this.#recordedTo;
     return this.#sealed?.take(Math.min(to, this.#sealed.decided));
   }
 }

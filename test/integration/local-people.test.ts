@@ -5,7 +5,10 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  realpathSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -13,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { folderIo } from '../../cmd/kubectl-sidegate/folder-io.ts';
-import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { errorCode, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { Logger } from '../../pkg/base/index.ts';
 import { run } from '../../pkg/cli/index.ts';
 import { parseGrants } from '../../pkg/crd/index.ts';
@@ -193,6 +196,28 @@ test('a folder that others may write is neither believed nor shown a token, nor 
   await expect(openApprovalFiles(asked)).rejects.toMatchObject({ code: 'taken' });
 });
 
+test('a folder that others may put another in place of is not taken: a link, or one within a folder of theirs', async () => {
+  const [link, theirs] = [join(folder, 'link'), join(folder, 'theirs')];
+  const within = join(theirs, 'mine');
+  symlinkSync(asked, link);
+  mkdirSync(within, { recursive: true, mode: 0o700 });
+  const took = async (path: string): Promise<unknown> =>
+    openApprovalFiles(path).then(
+      (files) => files.folder,
+      (error: unknown) => errorCode(error),
+    );
+  expect([await took(link), await took(`${link}/`)]).toEqual(['symlink', 'symlink']);
+  chmodSync(theirs, 0o777);
+  expect(await took(within)).toBe('parent_writable_by_others');
+  // As in /tmp: others cannot rename what is not theirs.
+  chmodSync(theirs, 0o1777);
+  expect(await took(within)).toBe(realpathSync(within));
+  // A link above is followed, and what it leads to is kept to, wherever it leads later.
+  const above = join(folder, 'above');
+  symlinkSync(theirs, above);
+  expect(await took(join(above, 'mine'))).toBe(realpathSync(within));
+});
+
 test('what an earlier process left in a folder is removed, and what is not its own stays', async () => {
   const old = join(folder, 'old');
   mkdirSync(old, { mode: 0o700 });
@@ -309,4 +334,24 @@ test('a folder of grants that is gone, or that others may write, gives nothing',
   await grants.check();
   expect([grants.current(), existsSync(given)]).toEqual([[], false]);
   mkdirSync(given, { mode: 0o700 });
+});
+
+test('a folder of grants that became a link gives nothing, and neither does one within a folder that others may write', async () => {
+  await put(grantText(60_000));
+  const elsewhere = join(folder, 'elsewhere');
+  renameSync(given, elsewhere);
+  symlinkSync(elsewhere, given);
+  await grants.check();
+  expect([grants.current(), await statusOf()]).toEqual([[], 403]);
+  rmSync(given);
+  renameSync(elsewhere, given);
+  await grants.check();
+  expect(grants.current()).toHaveLength(1);
+  chmodSync(folder, 0o777);
+  await grants.check();
+  chmodSync(folder, 0o700);
+  expect(errors).toContainEqual([
+    'no grant is taken',
+    { folder: given, why: expect.stringMatching(/^parent_writable/) },
+  ]);
 });
