@@ -195,6 +195,22 @@ describe('rights', () => {
     expect(await ask(method, path, { token, ...(body === undefined ? {} : { body }) })).toMatchObject({ status });
   });
 
+  test('hold for the lines of a session whose id a sidecar elsewhere has taken', async () => {
+    const lie = blockOf(testChain('liar'), [{ id: sessionId(3), ask: 'a lie' }], Date.now(), 'spiffe://other');
+    if (!('block' in lie)) throw new Error('a block');
+    await store.append([{ ...lie, block: { ...lie.block, pod: { namespace: 'other', name: 'liar-0' } } }]);
+    const body = { namespace: 'ml', session: sessionId(3) };
+    for (const path of ['/v1/sessions', '/v1/export']) {
+      const { status, text } = await ask('POST', path, { token: 'ml', body });
+      expect([status, text.split('"type\\":\\"').length - 1]).toEqual([200, 3]);
+      expect(text).not.toContain('a lie');
+    }
+    for (const end of ['', '/proof'])
+      expect(await ask('GET', `/v1/sessions/${sessionId(3)}${end}`, { token: 'ml' })).toMatchObject({ status: 403 });
+    const { text } = await ask('GET', `/v1/sessions/${sessionId(3)}`);
+    expect((read(text)['lines'] as readonly string[]).length).toBe(6);
+  });
+
   test('who asked what is on record', async () => {
     await ask('POST', '/v1/export', { token: 'eve', body: { user: 'bob' } });
     const { size } = await store.log();

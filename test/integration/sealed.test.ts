@@ -73,7 +73,8 @@ interface Piece {
 
 async function linesOf(id: string): Promise<readonly string[]> {
   const lines: string[] = [];
-  for await (const line of recorder.store.sessionLines(id)) lines.push(line);
+  const { sessions } = await recorder.store.search({ session: id, limit: 1 });
+  for (const session of sessions) for await (const line of recorder.store.sessionLines(id, session)) lines.push(line);
   return lines;
 }
 

@@ -22,7 +22,7 @@ export function sessionRoutes(
 ): readonly Route[] {
   const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
 
-  /** The session, which they may read. */
+  /** The session, which they may read: one for each chain that has the id, and of those that are not returned nothing is answered. */
   const find = async ({ part, allow }: Question): Promise<readonly SessionSummary[]> => {
     if (!/^[0-9a-f]{32}$/.test(part)) throw badQuestion('a session is named by 32 hex digits');
     const { sessions } = await store.search({ session: part, limit: 10 });
@@ -33,10 +33,16 @@ export function sessionRoutes(
     throw new Refusal(404, 'not_found', 'there is no such session');
   };
 
-  const linesOf = async (session: string): Promise<string[]> => {
+  const linesOf = async (session: SessionSummary): Promise<string[]> => {
     const lines: string[] = [];
-    for await (const line of store.sessionLines(session)) lines.push(line);
+    for await (const line of store.sessionLines(session.session, session)) lines.push(line);
     return lines;
+  };
+
+  const blocksOf = async (sessions: readonly SessionSummary[]): Promise<readonly number[]> => {
+    const lists = await Promise.all(sessions.map((one) => store.sessionBlocks(one.session, one, mostBlocks)));
+    const all = lists.flat().toSorted((one, other) => one - other);
+    return all.slice(0, mostBlocks);
   };
 
   /** Every session that is found, with its lines, page by page. */
@@ -45,7 +51,7 @@ export function sessionRoutes(
     do {
       const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
       for (const session of page.sessions) {
-        yield { session: session as unknown as JsonValue, lines: await linesOf(session.session) };
+        yield { session: session as unknown as JsonValue, lines: await linesOf(session) };
       }
       ({ cursor } = page);
     } while (cursor !== undefined);
@@ -81,7 +87,7 @@ export function sessionRoutes(
         const withLines = await Promise.all(
           sessions.map(async (session) => ({
             session: session as unknown as JsonValue,
-            lines: await linesOf(session.session),
+            lines: await linesOf(session),
           })),
         );
         return { sessions: withLines, cursor: cursor ?? null, unsearched };
@@ -103,18 +109,19 @@ export function sessionRoutes(
       async answer(question) {
         const sessions = await find(question);
         await question.note('session', question.part);
-        return { sessions: sessions as unknown as JsonValue, lines: await linesOf(question.part) };
+        const lines = await Promise.all(sessions.map(linesOf));
+        return { sessions: sessions as unknown as JsonValue, lines: lines.flat() };
       },
     },
     {
       method: 'GET',
       path: '/v1/sessions/{session}/proof',
       async answer(question) {
-        await find(question);
+        const sessions = await find(question);
         await question.note('proof', question.part);
         const head = await store.lastHead();
         if (head === undefined) throw new Refusal(404, 'not_signed', 'the log has no signed head yet');
-        const indices = await store.sessionBlocks(question.part, mostBlocks);
+        const indices = await blocksOf(sessions);
         const blocks = await Promise.all(
           indices
             .filter((index) => index < head.size)

@@ -1,6 +1,6 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import type { RecordStore } from '../store/index.ts';
+import type { RecordStore, SessionChain } from '../store/index.ts';
 import { entryEvent, sessionEvent } from './event.ts';
 import type { ShippedEvent } from './event.ts';
 
@@ -38,27 +38,29 @@ export function createEventSource(store: ShippedStore): EventSource {
   const starts = new Map<string, JsonNode>();
   const parse = (line: string): JsonNode => parseJson(line, { loneSurrogates: true });
 
-  const startFor = async (session: string, source: string): Promise<JsonNode | undefined> => {
-    const kept = starts.get(`${source} ${session}`);
+  const keyOf = (session: string, { source, chain }: SessionChain): string => `${source} ${chain} ${session}`;
+  const startFor = async (session: string, of: SessionChain): Promise<JsonNode | undefined> => {
+    const key = keyOf(session, of);
+    const kept = starts.get(key);
     if (kept !== undefined) {
-      starts.delete(`${source} ${session}`);
+      starts.delete(key);
       return kept;
     }
-    for await (const line of store.sessionLines(session)) if (startOf.test(line)) return parse(line);
+    for await (const line of store.sessionLines(session, of)) if (startOf.test(line)) return parse(line);
     return undefined;
   };
 
-  const eventsOfBlock = async (lines: string, source: string, entry: number): Promise<ShippedEvent[]> => {
+  const eventsOfBlock = async (lines: string, of: SessionChain, entry: number): Promise<ShippedEvent[]> => {
     const events: ShippedEvent[] = [];
     for (const line of lines.split('\n')) {
       const session = startOf.exec(line)?.[1];
       if (session !== undefined) {
         if (starts.size >= mostStarts) starts.clear();
-        starts.set(`${source} ${session}`, parse(line));
+        starts.set(keyOf(session, of), parse(line));
       } else if (endOf.test(line)) {
         const end = parse(line);
-        const start = await startFor(end.get('session')?.string ?? '', source);
-        events.push(sessionEvent(end, start, source, entry));
+        const start = await startFor(end.get('session')?.string ?? '', of);
+        events.push(sessionEvent(end, start, of.source, entry));
       }
     }
     return events;
@@ -72,7 +74,8 @@ export function createEventSource(store: ShippedStore): EventSource {
     const lines = await store.blockLines(entry);
     // Deleted by retention before it was shipped: the entry that says so is shipped itself.
     if (lines === undefined) return [];
-    return eventsOfBlock(Buffer.from(lines).toString('utf8'), root.get('source')?.string ?? '', entry);
+    const of = { source: root.get('source')?.string ?? '', chain: root.get('chain')?.string ?? '' };
+    return eventsOfBlock(Buffer.from(lines).toString('utf8'), of, entry);
   };
 
   return {

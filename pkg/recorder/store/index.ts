@@ -15,6 +15,7 @@ export type {
   HoldTerms,
   LogState,
   RecordStore,
+  SessionChain,
   SessionPage,
   SessionQuery,
   SessionSummary,

@@ -29,10 +29,13 @@ export interface RecordStore {
   /** Makes what was stored findable by text: a bounded step. False: nothing is left to do. A search does it first, within a second. */
   index(): Promise<boolean>;
   search(query: SessionQuery): Promise<SessionPage>;
-  /** All lines of a session in their order, each as it was hashed, without line feed. */
-  sessionLines(id: string): AsyncIterable<string>;
-  /** Entries of the blocks that have lines of a session, ascending, at most so many. */
-  sessionBlocks(id: string, atMost: number): Promise<readonly number[]>;
+  /**
+   * All lines of a session in their order, each as it was hashed, without line feed. Of one chain alone: ids are chosen by sidecars, and one
+   * that lies may record under the id of a session elsewhere.
+   */
+  sessionLines(id: string, of: SessionChain): AsyncIterable<string>;
+  /** Entries of the blocks of a chain that have lines of a session, ascending, at most so many. */
+  sessionBlocks(id: string, of: SessionChain, atMost: number): Promise<readonly number[]>;
   /** Entries of the log from an index on, at most so many. */
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
   /** The last entry of type `authorities`, as it stands; undefined: there is none. */
@@ -63,6 +66,12 @@ export interface RecordStore {
   holds(): Promise<readonly Hold[]>;
   stats(): Promise<StoreStats>;
   close(): Promise<void>;
+}
+
+/** Whose record a session is in: a {@link SessionSummary} is one. */
+export interface SessionChain {
+  readonly source: string;
+  readonly chain: string;
 }
 
 export interface ChainPosition {

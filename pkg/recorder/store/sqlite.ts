@@ -85,7 +85,8 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     heads: db.prepare('SELECT size, at, root, text FROM head WHERE size >= ? ORDER BY size LIMIT ?'),
     lastHead: db.prepare('SELECT size, at, root, text FROM head ORDER BY size DESC LIMIT 1'),
     sessionBlocks: db.prepare(
-      `SELECT DISTINCT p.block FROM session s JOIN part p ON p.session = s.id WHERE s.request = ? ORDER BY p.block LIMIT ?`,
+      `SELECT p.block FROM session s JOIN chain c ON c.id = s.chain JOIN part p ON p.session = s.id
+       WHERE s.request = ? AND c.source = ? AND c.name = ? ORDER BY p.block LIMIT ?`,
     ),
     counters: db.prepare('SELECT name, value FROM counter'),
   };
@@ -150,9 +151,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       return more;
     },
     search: (query) => reader.ask('search', query, clock.now()),
-    async *sessionLines(id) {
+    async *sessionLines(id, of) {
       for (let after: number | undefined = -1; after !== undefined;) {
-        const page: ReturnType<Reader['sessionLines']> = await reader.ask('sessionLines', id, after);
+        const page: ReturnType<Reader['sessionLines']> = await reader.ask('sessionLines', id, of, after);
         yield* page.lines;
         after = page.next;
       }
@@ -195,8 +196,13 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         return row === undefined ? undefined : headOf(row);
       });
     },
-    async sessionBlocks(id, atMost) {
-      return guarded(() => sql.sessionBlocks.all(Buffer.from(id, 'hex'), atMost).map((row) => Number(row['block'])));
+    async sessionBlocks(id, { source, chain }, atMost) {
+      return guarded(() => {
+        const number = names.find(source);
+        if (number === undefined) return [];
+        const rows = sql.sessionBlocks.all(Buffer.from(id, 'hex'), number, chain, atMost);
+        return rows.map((row) => Number(row['block']));
+      });
     },
     async deleteOld(rule, now, atMost) {
       return transaction(() => retention.deleteOld(rule, now, atMost));

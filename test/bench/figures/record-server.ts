@@ -128,7 +128,8 @@ async function proves(session: string): Promise<boolean> {
   const { store } = opened;
   const head = await store.lastHead();
   if (head === undefined) return false;
-  const indices = await store.sessionBlocks(session, 64);
+  const { sessions } = await store.search({ session, limit: 1 });
+  const indices = sessions[0] === undefined ? [] : await store.sessionBlocks(session, sessions[0], 64);
   const blocks = await Promise.all(
     indices.map(async (index) => ({
       index,

@@ -8,7 +8,7 @@ import type { DatabaseOptions, Row } from './connection.ts';
 import { createLog } from './log.ts';
 import { createNames } from './names.ts';
 import { createPartitions, dayMs, dropEmpty } from './partitions.ts';
-import { blockLines, lineHash, sessionLines } from './reading.ts';
+import { blockLines, lineHash, sessionBlocks, sessionLines } from './reading.ts';
 import { deleteOld, placeHold, readHolds, releaseHold } from './retention.ts';
 import { migrate } from './schema.ts';
 import { createSearch } from './search.ts';
@@ -91,13 +91,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       const unsearched = query.text === undefined ? 0 : await catchUp();
       return { ...(await search(query)), ...(unsearched === 0 ? {} : { unsearched }) };
     },
-    sessionLines: (id) => sessionLines(read, id),
-    async sessionBlocks(id, atMost) {
-      const rows = await read(
-        `SELECT DISTINCT p.block FROM session s JOIN part p ON p.session = s.id WHERE s.request = $1 ORDER BY p.block LIMIT $2`,
-        [id, atMost],
-      );
-      return rows.map((row) => Number(row['block']));
+    async *sessionLines(id, { source, chain }) {
+      const number = (await names.find(read, [source]))(source);
+      if (number !== undefined) yield* sessionLines(read, id, number, chain);
+    },
+    async sessionBlocks(id, { source, chain }, atMost) {
+      const number = (await names.find(read, [source]))(source);
+      return number === undefined ? [] : sessionBlocks(read, id, number, chain, atMost);
     },
     async entries(from, atMost) {
       const rows = await read('SELECT id, text FROM entry WHERE id >= $1 ORDER BY id LIMIT $2', [from, atMost]);

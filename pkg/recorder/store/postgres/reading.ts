@@ -5,14 +5,14 @@ import type { Run } from './connection.ts';
 /** Blocks that are read at once. */
 const blocksAtOnce = 32;
 
-/** All lines of a session, in their order. */
-export async function* sessionLines(run: Run, id: string): AsyncIterable<string> {
+/** All lines of a session in one chain, in their order. */
+export async function* sessionLines(run: Run, id: string, source: number, chain: string): AsyncIterable<string> {
   for (let after = -1; ;) {
     const blocks = await run(
-      `SELECT DISTINCT p.block, b.data, b.size FROM session s JOIN part p ON p.session = s.id
-       JOIN block b ON b.received = p.received AND b.id = p.block
-       WHERE s.request = $1 AND p.block > $2 ORDER BY p.block LIMIT $3`,
-      [id, after, blocksAtOnce],
+      `SELECT DISTINCT p.block, b.data, b.size FROM session s JOIN chain c ON c.id = s.chain
+       JOIN part p ON p.session = s.id JOIN block b ON b.received = p.received AND b.id = p.block
+       WHERE s.request = $1 AND c.source = $2 AND c.name = $3 AND p.block > $4 ORDER BY p.block LIMIT $5`,
+      [id, source, chain, after, blocksAtOnce],
     );
     for (const block of blocks) {
       after = Number(block['block']);
@@ -20,6 +20,22 @@ export async function* sessionLines(run: Run, id: string): AsyncIterable<string>
     }
     if (blocks.length < blocksAtOnce) return;
   }
+}
+
+/** Entries of the blocks of a chain that have lines of a session. */
+export async function sessionBlocks(
+  run: Run,
+  id: string,
+  source: number,
+  chain: string,
+  atMost: number,
+): Promise<readonly number[]> {
+  const rows = await run(
+    `SELECT p.block FROM session s JOIN chain c ON c.id = s.chain JOIN part p ON p.session = s.id
+     WHERE s.request = $1 AND c.source = $2 AND c.name = $3 ORDER BY p.block LIMIT $4`,
+    [id, source, chain, atMost],
+  );
+  return rows.map((row) => Number(row['block']));
 }
 
 export async function blockLines(run: Run, entry: number): Promise<Uint8Array | undefined> {

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { decompress } from '../compress.ts';
 import { guarded } from '../guarded.ts';
 import { createNames } from '../names.ts';
-import type { SessionPage, SessionQuery } from '../port.ts';
+import type { SessionChain, SessionPage, SessionQuery } from '../port.ts';
 import { createSearch } from './query.ts';
 import { linesOfSession } from './session-lines.ts';
 import { createWordIndex } from './word-index.ts';
@@ -13,8 +13,12 @@ import type { WordIndex } from './word-index.ts';
 /** What reads the store on behalf of people, beside what writes it. Each call takes as long as it takes: it has a thread of its own. */
 export interface Reader {
   search(query: SessionQuery, now: number): SessionPage;
-  /** Lines of a session in the blocks after `after` (-1: all), of some of them; `next` is where to go on. */
-  sessionLines(id: string, after: number): { readonly lines: readonly string[]; readonly next: number | undefined };
+  /** Lines of a session of a chain in the blocks after `after` (-1: all), of some of them; `next` is where to go on. */
+  sessionLines(
+    id: string,
+    of: SessionChain,
+    after: number,
+  ): { readonly lines: readonly string[]; readonly next: number | undefined };
   blockLines(entry: number): Uint8Array | undefined;
   /** A bounded step of the index of words. */
   index(now: number): { readonly more: boolean; readonly dropped: number };
@@ -83,8 +87,9 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
   const sql = {
     block: db.prepare('SELECT data, size FROM record.block WHERE id = ?'),
     parts: db.prepare(
-      `SELECT p.block, b.data, b.size FROM record.session s JOIN record.part p ON p.session = s.id
-       JOIN record.block b ON b.id = p.block WHERE s.request = ? AND p.block > ? GROUP BY p.block ORDER BY p.block`,
+      `SELECT p.block, b.data, b.size FROM record.session s JOIN record.chain c ON c.id = s.chain
+       JOIN record.part p ON p.session = s.id JOIN record.block b ON b.id = p.block
+       WHERE s.request = ? AND c.source = ? AND c.name = ? AND p.block > ? ORDER BY p.block`,
     ),
   };
 
@@ -99,11 +104,13 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
         return { ...find(query), ...(unsearched === 0 ? {} : { unsearched }) };
       });
     },
-    sessionLines(id, after) {
+    sessionLines(id, of, after) {
       return guarded(() => {
         const lines: string[] = [];
         let size = 0;
-        for (const row of sql.parts.iterate(Buffer.from(id, 'hex'), after)) {
+        const source = names.find(of.source);
+        if (source === undefined) return { lines, next: undefined };
+        for (const row of sql.parts.iterate(Buffer.from(id, 'hex'), source, of.chain, after)) {
           if (size >= linesAtOnce) return { lines, next: after };
           after = Number(row['block']);
           for (const line of linesOfSession(row, id)) {

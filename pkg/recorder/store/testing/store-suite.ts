@@ -56,9 +56,9 @@ export function storeSuite(name: string, place: () => StorePlace): void {
   };
   const find = async (query: Partial<SessionQuery>): Promise<readonly string[]> =>
     (await store.search({ limit: 100, ...query })).sessions.map(({ session }) => session);
-  const linesOf = async (id: string): Promise<string[]> => {
+  const linesOf = async (id: string, of = { source, chain: testChain().name }): Promise<string[]> => {
     const lines = [];
-    for await (const line of store.sessionLines(id)) lines.push(line);
+    for await (const line of store.sessionLines(id, of)) lines.push(line);
     return lines;
   };
   const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
@@ -288,6 +288,20 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       ]);
       expect(await find({ model: 'llama-\ud800' })).toEqual([sessionId(1)]);
       expect(await find({ group: '\udc00' })).toEqual([sessionId(1)]);
+    });
+
+    test('of one id in two chains are two, each with its own lines and blocks', async () => {
+      const [one, two] = [testChain(), testChain('b')];
+      const other = { source: 'spiffe://cluster.local/ns/other/sa/default/pod/uid-2', chain: two.name };
+      await store.append([blockOf(one, [{ id: sessionId(1), ask: 'falcon' }])]);
+      await store.append([blockOf(two, [{ id: sessionId(1), ask: 'a lie' }], testTime, other.source)]);
+      const own = { source, chain: one.name };
+      expect((await linesOf(sessionId(1), own)).join()).toMatch(/^(?!.*a lie).*falcon/);
+      expect((await linesOf(sessionId(1), other)).join()).toMatch(/^(?!.*falcon).*a lie/);
+      expect(await store.sessionBlocks(sessionId(1), own, 10)).toEqual([0]);
+      expect(await store.sessionBlocks(sessionId(1), other, 10)).toEqual([1]);
+      expect(await linesOf(sessionId(1), { source, chain: two.name })).toEqual([]);
+      expect(await store.sessionBlocks(sessionId(1), { source: 'spiffe://nobody', chain: one.name }, 10)).toEqual([]);
     });
 
     test('that a sidecar begins twice stop nobody', async () => {
