@@ -28,3 +28,24 @@ test('the time for a body counts from the head of its request, not from when the
   clock.advance(1);
   expect(told).toEqual(['request_timeout']);
 });
+
+test('a body that had broken before it is taken leaves no timer behind', () => {
+  const clock = fakeClock();
+  const exchange = {
+    method: 'PUT',
+    headers: {},
+    startedAt: clock.monotonic(),
+    bytesIn: 0,
+    onClose: () => undefined,
+    [rawBody]: (onFault: (code: string) => void) => {
+      onFault('malformed_http');
+      return new PassThrough();
+    },
+  };
+  const told: string[] = [];
+  const limits = { path: '/', headers: {}, body: { maxBytes: 10, timeoutMs: 1_000 } };
+  const watch = { failed: ({ code }: { readonly code: string }) => told.push(code) };
+  new WebRequest(exchange as unknown as Exchange & RawExchange, limits, watch, clock).pipe(new PassThrough() as never);
+  expect(told).toEqual(['malformed_http']);
+  expect(clock.pending).toBe(0);
+});

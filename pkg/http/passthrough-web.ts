@@ -66,6 +66,7 @@ export class WebRequest extends EventEmitter {
   pipe(to: ClientRequest): ClientRequest {
     this.#frame(to);
     const source = this.#exchange[rawBody]((code) => this.failed(new RefusedError(code)));
+    if (this.#over) return to; // it had broken before: it ended the exchange, and no timer may outlive that
     const { body } = this.#route;
     this.#source = source;
     this.#to = to;
@@ -158,6 +159,7 @@ export class WebRequest extends EventEmitter {
   }
 
   readonly #onIdle = (): void => {
+    if (this.#over) return;
     const quiet = this.#clock.monotonic() - this.#lastActivity;
     // While the caller does not read, or does not send what the model waits for, silence is not the model's.
     if (this.#paused || this.#waitsForCaller()) this.#idleTimer = this.#clock.after(this.#idleMs, this.#onIdle);

@@ -37,6 +37,7 @@ export interface Container {
   readonly image?: string | null;
   readonly command?: readonly string[] | null;
   readonly args?: readonly string[] | null;
+  readonly workingDir?: string | null;
   readonly env?: readonly EnvVar[] | null;
   readonly envFrom?: readonly unknown[] | null;
   readonly ports?: readonly ContainerPort[] | null;
@@ -163,6 +164,7 @@ const container: Shape = {
     name: 'string',
     image: 'string',
     command: strings,
+    workingDir: 'string',
     args: strings,
     ports: {
       list: {

@@ -18,26 +18,30 @@ interface Inspected {
   /** Processor time of this thread in milliseconds, and the most of it between two turns. */
   readonly cpu: number;
   readonly longest: number;
+  readonly turns: number;
 }
 
 interface Inspecting {
   readonly mode?: 'Enforce' | 'Observe';
   readonly guards?: readonly GuardRule[];
   readonly headers?: OutgoingHttpHeaders;
+  /** How many times the text is said. Absent: once. */
+  readonly messages?: number;
 }
 
 /** A chat whose prompt is this text. */
-async function inspect(content: string, { mode, guards, headers }: Inspecting = {}): Promise<Inspected> {
+async function inspect(content: string, { mode, guards, headers, messages = 1 }: Inspecting = {}): Promise<Inspected> {
   const spec = { mode: mode ?? 'Enforce', guards: guards ?? [secrets], classification: [label1] };
   const snapshot = compileSnapshot([policy('p', spec)], { revision: 1 });
   const views = compileViews(snapshot, undefined, new Uint8Array(32));
   const plan = snapshot.requestPlan(undefined);
-  const text = JSON.stringify({ model: 'm', messages: [{ role: 'user', content }] });
+  const text = JSON.stringify({ model: 'm', messages: Array(messages).fill({ role: 'user', content }) });
   const route = recognise('POST', '/v1/chat/completions');
   const view = route.dialect.request(route, parseJson(text));
   const acts: string[] = [];
   let cpu = 0;
   let longest = 0;
+  let turns = 0;
   let since = process.threadCpuUsage();
   const step = (): void => {
     const { user, system } = process.threadCpuUsage(since);
@@ -54,10 +58,13 @@ async function inspect(content: string, { mode, guards, headers }: Inspecting = 
     views: views.requestViews(plan, snapshot.responsePlan(undefined).record),
     rules: views.scanner.rules,
     session: { act: (_rule, act) => void acts.push(act) },
-    turn: () => Promise.resolve(step()),
+    turn: () => {
+      turns++;
+      return Promise.resolve(step());
+    },
   });
   step();
-  return { outcome, acts, cpu, longest };
+  return { outcome, acts, cpu, longest, turns };
 }
 
 const size = 256 * 1024;
@@ -99,6 +106,36 @@ test('what one rule finds openly does not keep another from what is in disguise 
   const { acts } = await inspect('see project f%61lcon@x.com', { guards: [flag, word] });
   expect(acts).toEqual(expect.arrayContaining(['flagged', 'blocked']));
   expect(acts.filter((act) => act === 'flagged')).toHaveLength(1);
+});
+
+const wordGuard = (action: GuardRule['action'], ...words: string[]): GuardRule =>
+  guard('word', { on: 'Request', match: { ...match(), words }, action });
+/** As Node hands a header over. */
+const asBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+test.each([
+  ['UTF-8', asBytes('app (projekt übel)')],
+  ['Latin-1', 'app (projekt übel)'],
+  ['Latin-1, its rest escaped', 'app (projekt üb%65l)'],
+  ['UTF-8, its rest escaped', asBytes('app (projekt üb\\u0065l)')],
+  ['escapes of JSON', 'app (projekt \\u00fcbel)'],
+  ['entities', 'app (projekt &#252;bel)'],
+])('a header is read as servers and models read it: %s', async (_, value) => {
+  const guards = [wordGuard('RequireApproval', 'projekt übel')];
+  const { acts, outcome } = await inspect('hello', { guards, headers: { 'user-agent': value } });
+  expect(acts).toEqual(['held']);
+  expect(outcome.heldHeaders).toEqual(['user-agent']);
+});
+
+test('a header full of escapes costs no more than milliseconds', async () => {
+  const { cpu } = await inspect('hello', { headers: { 'user-agent': '\\u0066abcdef %66 '.repeat(1_000) } });
+  expect(cpu).toBeLessThan(1_000);
+});
+
+test('other requests get their turn while the seams of many messages are looked at', async () => {
+  const { turns } = await inspect('hello', { guards: [wordGuard('Block', 'zebra')], messages: 4_096 });
+  // Some four for the texts themselves.
+  expect(turns).toBeGreaterThan(6);
 });
 
 describe('escapes in more places than are read', () => {

@@ -26,6 +26,8 @@ export interface RequestOutcome {
   readonly approvals: readonly GuardOutcome[];
   /** Headers that hold what a rule masks: they do not go on. */
   readonly maskedHeaders: readonly string[];
+  /** Headers for which the request needs an approver. */
+  readonly heldHeaders: readonly string[];
 }
 
 /** A UUID or a trace context: of random digits, in which now and then some look like a number of a person's. They go on unread. */
@@ -85,6 +87,7 @@ class Inspection {
   readonly #record: KeptText[] = [];
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
+  readonly #heldHeaders: string[] = [];
   #units = 0;
   #readingsLeft = mostReadings;
 
@@ -98,6 +101,7 @@ class Inspection {
       record: this.#record,
       approvals: [...this.#approvals],
       maskedHeaders: this.#maskedHeaders,
+      heldHeaders: this.#heldHeaders,
     };
   }
 
@@ -200,14 +204,23 @@ class Inspection {
     if (identifier.test(value)) return;
     const hits = this.#inReadings(value);
     this.#judge(hits, false);
-    if (hits.some(({ rule }) => this.#options.views.act.spec.replace[rule] === 1)) this.#maskedHeaders.push(name);
+    const { plan, views } = this.#options;
+    if (hits.some(({ rule }) => views.act.spec.replace[rule] === 1)) this.#maskedHeaders.push(name);
+    const holds = (outcome: GuardOutcome | undefined): boolean =>
+      outcome?.enforce === true && outcome.action === 'RequireApproval';
+    if (hits.some(({ rule }) => holds(plan.outcomes[rule]))) this.#heldHeaders.push(name);
   }
 
   /** Targets and headers repeat from request to request. */
   #inReadings(text: string): readonly Hit[] {
     const { act, cleanReadings } = this.#options.views;
     if (act.idle || cleanReadings.has(text)) return [];
-    const hits = readings(text).flatMap((one) => act.mask(one, 'prose', 'complete').hits);
+    const hits: Hit[] = [];
+    for (const one of readings(text)) {
+      // What a rule found in an earlier reading is not counted twice.
+      const known = new Set(hits.map(({ rule }) => rule));
+      hits.push(...act.mask(one, 'prose', 'complete').hits.filter(({ rule }) => !known.has(rule)));
+    }
     if (hits.length === 0) cleanReadings.add(text);
     return hits;
   }
@@ -217,7 +230,7 @@ class Inspection {
     for (const texts of neighbours(view)) {
       for (const glue of glues) {
         // Hardly ever does anything live on from one text into the next, and that is told by a few characters.
-        if (!mayCross(texts, glue, views.act)) continue;
+        if (!(await this.#mayCross(texts, glue))) continue;
         for (const seam of seams(texts, glue)) {
           if (this.#isDue('')) await turn();
           const { hits } = await maskProse(views.act, seam.text, turn);
@@ -228,6 +241,22 @@ class Inspection {
         }
       }
     }
+  }
+
+  /** Whether there may be a finding with characters of two neighbours. False is certain. */
+  async #mayCross(texts: readonly string[], glue: string): Promise<boolean> {
+    const { views, turn } = this.#options;
+    let left = '';
+    for (const text of texts) {
+      if (text === '') continue;
+      if (left !== '') {
+        const right = glue + text.slice(0, seamUnits);
+        if (this.#isDue(right)) await turn();
+        if (views.act.mayCross(left, right) || spellsAcross(left.slice(-seamUnits), right)) return true;
+      }
+      left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
+    }
+    return false;
   }
 
   /** Many short texts are as dear as a long one: other requests get their turn between them, too. */
@@ -373,20 +402,6 @@ function* neighbours(view: RequestView): Generator<readonly string[], void, void
 
 /** A text shorter than this is looked at with what stands before it: what is spread over many short ones shows in no two of them. */
 const carriedUnits = 64;
-
-/** Whether there may be a finding with characters of two neighbours. False is certain. */
-function mayCross(texts: readonly string[], glue: string, view: View): boolean {
-  let left = '';
-  for (const text of texts) {
-    if (text === '') continue;
-    if (left !== '') {
-      const right = glue + text.slice(0, seamUnits);
-      if (view.mayCross(left, right) || spellsAcross(left.slice(-seamUnits), right)) return true;
-    }
-    left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
-  }
-  return false;
-}
 
 /** Whether something spelled in escapes stands so near that it reads on from one text into the next. */
 function spellsAcross(left: string, right: string): boolean {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { JsonError, assertNever, describeError } from '../base/index.ts';
@@ -235,7 +236,9 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const facts = this.#facts();
     if (couldAllow(runtime.snapshot, facts)) return;
-    if (this.#caller !== undefined) return void decideAccess(runtime, this.#session, facts);
+    // Which model is not known yet: only what is denied on every model is denied by that rule.
+    if (this.#caller !== undefined)
+      return void decideAccess(runtime, this.#session, { ...facts, model: facts.model ?? noModel });
     this.#session.act('default', 'denied');
     throw new RefusedError('token_missing', { rule: 'default' });
   }
@@ -413,6 +416,11 @@ class GovernedRequest {
       turn: this.#options.turn,
     });
     for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
+    // Not all headers: trace ids differ from one try to the next.
+    this.#heldHeaders = outcome.heldHeaders.toSorted().flatMap((name) => {
+      const value = this.#headers[name];
+      return value === undefined ? [] : [{ id: name, text: String(value) }];
+    });
     this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...outcome.record];
     this.#edits.push(...outcome.edits);
     const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
@@ -427,6 +435,8 @@ class GovernedRequest {
   }
   #headers: OutgoingHttpHeaders = {};
   #approvals: readonly string[] = [];
+  /** Those that an approver is asked about, as they go to the model. */
+  #heldHeaders: readonly NamedText[] = [];
 
   async hold(): Promise<void> {
     if (this.#approvals.length === 0) return;
@@ -436,8 +446,11 @@ class GovernedRequest {
     await this.#ask({
       direction: 'Request',
       rules: this.#approvals,
-      digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, body),
-      excerpt: excerptOf(this.#lanes),
+      digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, this.#heldHeaders, body),
+      excerpt: excerptOf([
+        ...this.#lanes,
+        ...this.#heldHeaders.map(({ id, text }) => ({ id, text: this.#forRecord(asSent(text)) })),
+      ]),
       bytes: 2 * (body?.length ?? 0),
     });
     this.#held?.release();
@@ -698,7 +711,8 @@ class GovernedRequest {
 
   refuse(error: unknown): void {
     // Also where the caller went while a stage waited: what was admitted since gives its place back.
-    this.#charge(0);
+    // What was let through uninspected is charged for its bytes, as at any other end.
+    if (!this.#uninspected || this.#session.toUpstreamAt === undefined) this.#charge(0);
     if (this.#over) return;
     const refused = error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error });
     if (refused.code === 'internal_error') {
@@ -749,13 +763,27 @@ class GovernedRequest {
   }
 }
 
+/** The name of a model that only patterns for every model match. */
+const noModel = '';
+
 /** Where the state of an approval is told to its requester. */
 export const approvalPath = '/.sidegate/approvals/';
 
-/** Of what goes to the model: where, and the bytes. */
-const digestOf = (where: string, body: Buffer | undefined): string =>
+/** A header as whoever sent it reads it: Node hands over a unit for each byte. */
+function asSent(header: string): string {
+  const bytes = Buffer.from(header, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : header;
+}
+
+interface NamedText {
+  readonly id: string;
+  readonly text: string;
+}
+
+/** Of what goes to the model: where, the headers that are asked about, and the bytes. The first line is JSON: what follows is no part of it. */
+const digestOf = (where: string, headers: readonly NamedText[], body: Buffer | undefined): string =>
   `sha256:${createHash('sha256')
-    .update(`${where}\n`)
+    .update(`${JSON.stringify([where, ...headers.flatMap(({ id, text }) => [id, text])])}\n`)
     .update(body ?? '')
     .digest('hex')}`;
 
@@ -778,7 +806,7 @@ const asksForAsync = (exchange: Exchange): boolean =>
     .some((one) => one.trim().toLowerCase() === 'respond-async');
 
 /** What approvers read: the last texts first, as those are what is asked now. */
-function excerptOf(lanes: readonly { readonly id: string; readonly text: string }[]): string {
+function excerptOf(lanes: readonly NamedText[]): string {
   let excerpt = '';
   for (const { id, text } of lanes.toReversed()) {
     excerpt = `${id}: ${text}\n${excerpt}`;

@@ -1,5 +1,21 @@
-/** A target or header value as it came, and as servers read it, of which some decode twice. The first is the text itself. */
+import { mayReadOtherwise, otherReadings, wholly } from '../detect/index.ts';
+
+/**
+ * A target or header value as it came, and as servers and models read it: as UTF-8, with the escapes of URLs undone, which some do twice, and
+ * with those of JSON and HTML. The first is the text itself.
+ */
 export function readings(text: string): readonly string[] {
+  const texts = [...decodings(text)];
+  const bytes = /[\x80-\xff]/.test(text) ? asUtf8(text) : text;
+  if (bytes !== text) texts.push(...decodings(bytes));
+  const spelled = texts.filter(mayReadOtherwise).flatMap((one) => wholly(otherReadings(one)) ?? []);
+  return [...texts, ...spelled.map((one) => one.text)];
+}
+
+/** Headers are handed over as Latin-1: a unit for each byte. */
+const asUtf8 = (text: string): string => Buffer.from(text, 'latin1').toString('utf8');
+
+function decodings(text: string): readonly string[] {
   const texts = [text];
   let read = text.replaceAll('+', ' ');
   for (let round = 0; round < 3; round++) {

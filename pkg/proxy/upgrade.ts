@@ -92,6 +92,8 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (runtime.snapshot.sources.length === 0) throw new RefusedError('no_policy');
     const target = options.model.find(runtime.snapshot);
     session.generation = runtime.snapshot.generation;
+    session.content = runtime.snapshot.audit.content;
+    session.sealing = runtime.sealing;
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
     if (!isInside(entrance)) observeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);

@@ -21,6 +21,14 @@ describe('who may do what', () => {
     subjects: [{ group: ml-eng }]
     operations: [Chat, Completions, Embeddings]
     models: ["secret-*"]
+  - name: no-big
+    effect: Deny
+    subjects: [{ group: guests }]
+    models: ["big-*"]
+  - name: no-bots
+    effect: Deny
+    subjects: [{ group: bots }]
+    models: ["*"]
   - name: probes
     effect: Allow
     subjects: [{ anyone: true }]
@@ -59,6 +67,18 @@ describe('who may do what', () => {
       async () => world.post('/v1/chat/completions', chat, { token: await world.token({ groups: ['sales'] }) }),
       403,
       'access_denied',
+    ],
+    [
+      'a group that a rule keeps from other models, and none allows',
+      async () => world.post('/v1/chat/completions', chat, { token: await world.token({ groups: ['guests'] }) }),
+      403,
+      'access_denied',
+    ],
+    [
+      'a group that a rule keeps from every model',
+      async () => world.post('/v1/chat/completions', chat, { token: await world.token({ groups: ['bots'] }) }),
+      403,
+      'rule_denied',
     ],
     [
       'a model that a rule denies',

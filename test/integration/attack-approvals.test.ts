@@ -115,6 +115,28 @@ describe('people are asked under the policy in force', () => {
   });
 });
 
+describe('an approval covers what held the request', () => {
+  test('in a header, too: approvers read it, and another one needs another approval', async () => {
+    await start(() => guards() + approvers());
+    const first = ask(chat('hello'), { headers: { 'user-agent': 'falcon one' } });
+    await until(() => desk.cases.length === 1);
+    expect(desk.asks[0]?.excerpt).toContain('user-agent: falcon one');
+    desk.decide('Approve');
+    expect((await first).status).toBe(200);
+    const second = ask(chat('hello'), { headers: { 'user-agent': 'falcon two' } });
+    await until(() => desk.asks.length === 2);
+    expect(desk.asks[1]?.digest).not.toBe(desk.asks[0]?.digest);
+    desk.decide('Deny');
+    expect((await second).status).toBe(403);
+    // What no rule holds is in no approval.
+    const third = ask(chat('hello'), { headers: { 'user-agent': 'falcon one', 'x-request-id': 'try-2' } });
+    await until(() => desk.asks.length === 3);
+    expect(desk.asks[2]?.digest).toBe(desk.asks[0]?.digest);
+    desk.decide('Deny');
+    await third;
+  });
+});
+
 describe('findings that lie on each other', () => {
   test('a request: what is approved goes on with its masks, and a block wins', async () => {
     await start(

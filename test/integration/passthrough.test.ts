@@ -258,6 +258,22 @@ describe('the record of what passes uninspected', () => {
     expect(to.model.seen).toEqual([]);
   });
 
+  test('is charged for its bytes also where it was cut before its answer', async () => {
+    const to = await startWorld({
+      policy: (issuer) =>
+        open(issuer, '  requestLimits: { maxBodyBytes: 1000 }\n').replace(
+          'Other, Admin]',
+          'Other, Admin]\n    limits: { tokensPerMinute: 200 }',
+        ),
+    });
+    world = to;
+    const { request, status } = await upload(to);
+    request.write('x'.repeat(900));
+    request.end('x'.repeat(900));
+    expect(await status).toBe(413);
+    expect((await to.call('PUT', '/custom/thing', send)).status).toBe(429);
+  });
+
   test('says at once that the rest of the body cannot be read', async () => {
     const to = await begin();
     const socket = connect({ host: '127.0.0.1', port: to.port, ca: to.ca, servername: 'localhost' });

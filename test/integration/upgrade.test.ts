@@ -71,7 +71,7 @@ async function join(to: World, token: string): Promise<TLSSocket> {
 }
 
 /** Sends a handshake, then `more` once the answer's head is there; gives everything that came until `more` came back, and a moment later. */
-async function handshake(to: World, token: string | null, more = ''): Promise<string> {
+async function handshake(to: World, token: string | null, more = '', query = ''): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port: to.port, ca: to.ca, servername: 'localhost' });
   let text = '';
   let sent = false;
@@ -84,7 +84,7 @@ async function handshake(to: World, token: string | null, more = ''): Promise<st
     }
   });
   socket.write(
-    `GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${token === null ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`,
+    `GET /v1/realtime${query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${token === null ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`,
   );
   await until(
     () => text.includes('\r\n\r\n') && text.includes(more),
@@ -244,6 +244,15 @@ spec:
       ],
     });
     expect(await world.metrics()).toMatch(/^sidegate_rule_acts_total{rule="sidegate\/uninspected",act="flagged"} 1$/m);
+    await echo.close();
+  });
+
+  test('are recorded without their query where the policy records no text', async () => {
+    const echo = await startEcho();
+    world = await startWorld({ policy: (issuer) => open(issuer, '  audit: { content: None }\n'), modelUrl: echo.url });
+    expect(await handshake(world, await world.token(), '', '?topic=falcon')).toMatch(/^HTTP\/1\.1 101 /);
+    await endOf(world);
+    expect(JSON.stringify(world.recordSoFar())).not.toContain('falcon');
     await echo.close();
   });
 

@@ -147,6 +147,23 @@ describe('the authority', () => {
     await leader.close();
   });
 
+  test('who has not read the Secret for long does not write back what it held', async () => {
+    const { server, client } = secretServer();
+    const clock = fakeClock();
+    let leads = true;
+    const leader = keeper(client, clock, () => leads);
+    await come(clock, () => leader.authority() !== undefined);
+    leads = false;
+    server.fails = true;
+    await settle(clock, 400_000);
+    server.fails = false;
+    server.stored = undefined;
+    leads = true;
+    await settle(clock, 120_000);
+    expect([server.stored, leader.steps]).toEqual([undefined, ['create']]);
+    await leader.close();
+  });
+
   test('a Secret that is no good is never replaced; what was read stays, and is taken again when it is good', async () => {
     const { server, client } = secretServer();
     const clock = fakeClock();

@@ -47,6 +47,9 @@ export interface AuthorityKeeper {
   close(): Promise<void>;
 }
 
+/** A Secret that is gone is written again as it was by who has read it within so many intervals. */
+const restorableReads = 10;
+
 export function startAuthorityKeeper(options: AuthorityKeeperOptions): AuthorityKeeper {
   const { client, clock, logger, namespace, leading, readMs = 30_000, timing = rotationTiming } = options;
   const ready = Promise.withResolvers<Authority>();
@@ -77,6 +80,9 @@ export function startAuthorityKeeper(options: AuthorityKeeperOptions): Authority
     async look(found) {
       if (found.texts === undefined && authority !== undefined) {
         if (!leading()) return;
+        // One that was not read for long may have been followed by another one.
+        if (clock.monotonic() - readAt > restorableReads * readMs)
+          throw new Error('the Secret is gone, and what is known of it is too old to be written again');
         const held = authority.state();
         take(held, await found.write(writeAuthority(held)));
         logger.error('the Secret of the authority was gone: written again as it was', {

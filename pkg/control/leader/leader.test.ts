@@ -143,24 +143,34 @@ describe('repair', () => {
     await repair.close();
   });
 
-  test('a sidecar that crashes before the model starts is not ready either; a pod that waits for a node is left', async () => {
+  test('a sidecar that crashes before the model starts is not ready either; a pod whose init containers take long is left', async () => {
     const { state, clock, repair } = await setUp(false);
-    const pending = { phase: 'Pending', initContainerStatuses: [{ name: 'sidegate', ready: false }] };
-    state.pods.put(pod('crashes', { status: { ...pending, podIPs: [{ ip: '10.0.0.7' }] } }));
-    state.pods.put(pod('waits', { status: { ...pending, podIPs: [] } }));
+    const pending = (restartCount: number) => ({
+      phase: 'Pending',
+      podIPs: [{ ip: '10.0.0.7' }],
+      initContainerStatuses: [{ name: 'sidegate', ready: false, restartCount }],
+    });
+    state.pods.put(pod('crashes', { status: pending(3) }));
+    state.pods.put(pod('loads', { status: pending(0) }));
     await clock.advanceAsync(361_000);
     expect(repair.unhealthySidecar).toBe(1);
     await repair.close();
   });
 
-  test('asked to, it evicts who has a sidecar that does not become ready; who is kept does not stand before the others', async () => {
+  test('asked to, it evicts who has a sidecar that crashes; who is kept does not stand before the others', async () => {
     const { state, clock, repair, evicted, flags } = await setUp(true);
-    state.pods.put(pod('slow', { status: { initContainerStatuses: [{ name: 'sidegate', ready: false }] } }));
+    const unready = (restartCount: number) => ({
+      status: { phase: 'Running', initContainerStatuses: [{ name: 'sidegate', ready: false, restartCount }] },
+    });
+    state.pods.put(pod('crashes', unready(4)));
+    // It has no policy, say: its successor would have none either.
+    state.pods.put(pod('waits', unready(0)));
     await clock.advanceAsync(61_000);
     expect(evicted).toEqual([]);
     await clock.advanceAsync(300_000);
-    expect(JSON.stringify(evicted[0])).toContain('/slow/eviction');
-    state.pods.remove('ml/slow');
+    expect(JSON.stringify(evicted)).toContain('/crashes/eviction');
+    expect(JSON.stringify(evicted)).not.toContain('/waits/');
+    for (const name of ['crashes', 'waits']) state.pods.remove(`ml/${name}`);
     evicted.length = 0;
     flags.kept = /bare[012]\//;
     for (let at = 0; at < 6; at++) state.pods.put(pod(`bare${at}`, bare));

@@ -17,7 +17,7 @@ export interface RepairOptions {
   readonly events: EventRecorder;
   readonly ownNamespace: string;
   readonly leading: () => boolean;
-  /** Evict what has no sidecar, or none that became ready in `unreadyMs`, so that its workload makes it again. */
+  /** Evict what has no sidecar, or one that crashed and has not become ready in `unreadyMs`, so that its workload makes it again. */
   readonly evict: boolean;
   /** A sidecar may be unready so long before it is told of; default 5 min. */
   readonly unreadyMs?: number;
@@ -63,8 +63,8 @@ export function startRepair(options: RepairOptions): Repair {
       if (!counts(pod) || pod.namespace === ownNamespace) continue;
       if (state.namespaces.get(pod.namespace)?.governed !== true) unlabelled.push(pod);
       if (!pod.sidecar) bare.push(pod);
-      // Pending too, once it has an address: the sidecar and the traffic rules start before the model.
-      else if ((pod.running || pod.addresses.length > 0) && !pod.sidecarReady) {
+      // Also before the model runs: a sidecar that started and crashes, not one that waits for init containers before it.
+      else if ((pod.running || pod.sidecarRestarts > 0) && !pod.sidecarReady) {
         const from = unreadySince.get(pod.uid) ?? now;
         since.set(pod.uid, from);
         if (now - from >= unreadyMs) unready.push(pod);
@@ -149,7 +149,8 @@ export function startRepair(options: RepairOptions): Repair {
     if (!leading() || !state.synced()) return;
     found = look();
     tell(found);
-    if (options.evict) await evict([...found.bare, ...found.unready]);
+    // Of those that are not ready only who crashes: what waits for a policy, a label or room waits in a new pod as well.
+    if (options.evict) await evict([...found.bare, ...found.unready.filter((pod) => pod.sidecarRestarts > 0)]);
   };
   const begin = (): void => {
     running ??= round().finally(() => {

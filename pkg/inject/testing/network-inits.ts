@@ -7,7 +7,11 @@ export const istioInit = (more: Json = {}): Json => ({
   name: 'istio-init',
   image: 'istio/proxyv2:1',
   args: ['istio-iptables', '-p', '15001', '-i', '10.0.0.0/8,fd00::/8', '-x', '*'],
-  env: [{ name: 'ISTIO_META_DNS_CAPTURE', value: 'true' }],
+  env: [
+    { name: 'ISTIO_META_DNS_CAPTURE', value: 'true' },
+    { name: 'EXIT_ON_ZERO_ACTIVE_CONNECTIONS', value: 'true' },
+    { name: 'AWS_ROLE_ARN', value: 'arn:aws:iam::1:role/x' },
+  ],
   securityContext: { capabilities },
   ...more,
 });
@@ -26,6 +30,7 @@ export const foreignInits: readonly (readonly [what: string, container: Json])[]
   ['a path to look for programs', istioInit({ env: [{ name: 'PATH', value: '/evil' }] })],
   ['a library to load', istioInit({ env: [{ name: 'LD_PRELOAD', value: '/evil.so' }] })],
   ['libraries of iptables', linkerdInit({ env: [{ name: 'XTABLES_LIBDIR', value: '/run' }] })],
+  ['a folder to start in', linkerdInit({ workingDir: '/run' })],
   ['variables from elsewhere', istioInit({ envFrom: [{ configMapRef: { name: 'mine' } }] })],
   ['a file over its program', istioInit({ volumeMounts: [{ name: 'mine', mountPath: '/usr/local/bin/pilot-agent' }] })],
   ['a folder over its programs', linkerdInit({ volumeMounts: [{ name: 'mine', mountPath: '/usr/sbin' }] })],

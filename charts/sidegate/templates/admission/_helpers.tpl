@@ -73,9 +73,12 @@ spec:
     && (size(l.split(' ')) < 3 || (size(c.?args.orValue([])) > 0 && c.args[0] == l.split(' ')[2])))
     && size(c.?command.orValue([])) == 0 && c.?restartPolicy.orValue('') != 'Always'
     && c.?args.orValue([]).all(a, !a.contains('/') || a.matches('^[0-9a-fA-F.:,/*]+$'))
-    && size(c.?envFrom.orValue([])) == 0 && c.?env.orValue([]).all(e, e.name.startsWith('ISTIO_')
-    || e.name in ['DNS_AGENT', 'PROXY_CONFIG_XDS_AGENT', 'BOOTSTRAP_XDS_AGENT'])
-    && c.?volumeMounts.orValue([]).all(m, m.mountPath in ['/run', '/var/run/secrets/kubernetes.io/serviceaccount'])
+    && c.?workingDir.orValue('') == ''
+    && size(c.?envFrom.orValue([])) == 0 && c.?env.orValue([]).all(e, ['ISTIO_', 'AWS_', 'AZURE_'].exists(s, e.name.startsWith(s))
+    || e.name in ['DNS_AGENT', 'PROXY_CONFIG_XDS_AGENT', 'BOOTSTRAP_XDS_AGENT', 'EXIT_ON_ZERO_ACTIVE_CONNECTIONS', 'INVALID_DROP',
+    'MINIMUM_DRAIN_DURATION', 'DUAL_STACK'])
+    && c.?volumeMounts.orValue([]).all(m, m.mountPath in ['/run', '/var/run/secrets/kubernetes.io/serviceaccount',
+    '/var/run/secrets/eks.amazonaws.com/serviceaccount', '/var/run/secrets/azure/tokens'])
     && size(c.?volumeDevices.orValue([])) == 0
     && c.?securityContext.?capabilities.?add.orValue([]).all(a, a.upperAscii().replace('CAP_', '') in ['NET_ADMIN', 'NET_RAW'])
     ).map(c, c.name)
