@@ -20,7 +20,7 @@ import {
 } from '../../pkg/recorder/index.ts';
 import type { ReceiverSettings, RecordStore, Shipper } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
-import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../../pkg/recorder/testing/chains.ts';
 import { until } from '../support/wait.ts';
 
 // The log on its way to other systems: each event once and in order where nothing breaks, at least once where something does.
@@ -161,7 +161,20 @@ describe('a webhook', () => {
       'user.name': 'ana',
     });
     // Its start came in a block before.
-    expect(got.at(-1)).toMatchObject({ 'event.outcome': 'success', 'user.name': 'bob', 'event.duration': 12_000_000 });
+    expect(got.at(-1)).toMatchObject({
+      'event.outcome': 'success',
+      'event.duration': 12_000_000,
+      'event.start': new Date(testTime).toISOString(),
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.request.model': 'llama-3',
+      'http.request.method': 'POST',
+      'sidegate.policy': 'g1',
+      'source.address': '10.0.0.9',
+      'url.path': '/v1/chat/completions',
+      'user.domain': 'https://idp.test',
+      'user.name': 'bob',
+      'user.roles': ['ml'],
+    });
     expect(got.at(-3)).toMatchObject({
       'event.action': 'record.conflict',
       'event.kind': 'alert',

@@ -1,4 +1,4 @@
-import { parseJson } from '../../base/index.ts';
+import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { RecordStore, SessionChain } from '../store/index.ts';
 import { entryEvent, sessionEvent } from './event.ts';
@@ -34,6 +34,16 @@ const mostStarts = 4_096;
 const endOf = /"type":"end","session":"[0-9a-f]{32}"/;
 const startOf = /"type":"start","session":"([0-9a-f]{32})"/;
 
+/** What {@link sessionEvent} asks of a start. */
+const startFields = ['time', 'generation', 'caller', 'peer', 'method', 'path', 'operation', 'model'] as const;
+
+/** A start that can be kept: of the line, which has the request's texts, nothing is left in memory. */
+function withoutTexts(start: JsonNode): JsonNode {
+  const fields = startFields.map((name) => [name, start.get(name)] as const);
+  const kept = fields.flatMap(([name, node]) => (node === undefined ? [] : [[name, jsonValue(node)]]));
+  return parseJson(JSON.stringify(Object.fromEntries(kept)), { loneSurrogates: true });
+}
+
 export function createEventSource(store: ShippedStore): EventSource {
   const starts = new Map<string, JsonNode>();
   const parse = (line: string): JsonNode => parseJson(line, { loneSurrogates: true });
@@ -56,7 +66,7 @@ export function createEventSource(store: ShippedStore): EventSource {
       const session = startOf.exec(line)?.[1];
       if (session !== undefined) {
         if (starts.size >= mostStarts) starts.clear();
-        starts.set(keyOf(session, of), parse(line));
+        starts.set(keyOf(session, of), withoutTexts(parse(line)));
       } else if (endOf.test(line)) {
         const end = parse(line);
         const start = await startFor(end.get('session')?.string ?? '', of);
