@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
 import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
-import { alternativeOf, alternatives, beside, needs, pairwise } from './alternatives.ts';
+import { alternatives, apart, alternativeOf, beside, needs, pairwise } from './alternatives.ts';
 import { at, chart, helm, merged, only, render, root, template } from './render.ts';
 import type { KubeObject } from './render.ts';
 
@@ -122,7 +122,8 @@ describe('every render', () => {
 
   test('… and in every pair of values, set and not set', () => {
     for (const row of rows) {
-      const on = paths.filter((_path, i) => row[i]);
+      const wanted = paths.filter((_path, i) => row[i]);
+      const on = wanted.filter((path) => !apart.some(([one, other]) => one === path && wanted.includes(other)));
       // What one value cannot do without stands beneath it.
       const needed = on.flatMap((path) => (needs.includes(path) ? [beside[path] ?? {}] : []));
       const input = merged(...needed, ...on.map((path) => at(path, alternatives[path])));
