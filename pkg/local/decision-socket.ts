@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createBucket, describeError } from '../base/index.ts';
+import { createBucket, describeError, readBody } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { decisionStatuses, readChoice } from '../core/index.ts';
 import { ApprovalFolderError } from './approval-file.ts';
@@ -43,7 +43,7 @@ export async function openDecisionSocket(options: {
     if (token === undefined) return [401, { error: 'unauthenticated' }];
     if (request.method === 'GET') return answerOf(await approvals.view(name, token));
     if (request.method !== 'POST') return [405, { error: 'method' }];
-    const text = await readBody(request);
+    const text = await readBody(request, longestBody);
     const choice = text === undefined ? undefined : readChoice(text);
     if (choice === undefined) return [400, { error: 'malformed' }];
     return answerOf(await approvals.decide(name, token, choice, 'local socket'));
@@ -90,15 +90,3 @@ export async function openDecisionSocket(options: {
 
 const answerOf = (outcome: DecisionOutcome): readonly [number, object] =>
   outcome.kind === 'done' ? [200, outcome.body] : [decisionStatuses[outcome.fault], { error: outcome.fault }];
-
-/** Undefined: it is longer than a decision may be. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > longestBody) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}

@@ -1,11 +1,10 @@
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createBucket, describeError } from '../../base/index.ts';
+import { createBucket, describeError, readBody } from '../../base/index.ts';
 import type { Clock, Logger, Bucket } from '../../base/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
-import { readBody } from './read-body.ts';
 import type { Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
 /**

@@ -3,4 +3,3 @@ export { createTokenDecider } from './decide-by-token.ts';
 export type { TokenDecider } from './decide-by-token.ts';
 export { createDecisionServer, decisionResults } from './decision-server.ts';
 export type { DecisionResult, DecisionServer, RouteAnswer, Routes } from './decision-server.ts';
-export { readBody } from './read-body.ts';

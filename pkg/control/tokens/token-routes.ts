@@ -1,8 +1,8 @@
+import { readBody } from '../../base/index.ts';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../base/index.ts';
 import { tokenKeySet } from '../../identity/index.ts';
 import type { TokenKeyState } from '../../identity/index.ts';
-import { readBody } from '../decisions/index.ts';
 import type { RouteAnswer, Routes } from '../decisions/index.ts';
 import type { BrowserLogin, Step } from './browser-login.ts';
 import { accessTokenType } from './token-exchange.ts';
