@@ -1,12 +1,15 @@
 export { keepServingCertificate } from './serving-certificate.ts';
 export type {
   ApprovalDesk,
+  CertificateContent,
+  CertificateOpener,
   DeskPlace,
   DeskStream,
   GrantFeed,
   RevocationFeed,
   ImportedCertificate,
   LimitStoreAddress,
+  OpenedCertificate,
   PodAnswer,
   PodDirectory,
   PodRecord,
