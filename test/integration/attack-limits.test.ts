@@ -201,7 +201,7 @@ test('a caller who leaves while the count is asked holds no place, and the model
     await until(() => asked > before);
     leaving.abort();
     await left;
-    await pause(50);
+    await until(() => world.sidecar.live === 0, 'the sidecar knows that the caller left');
     release();
     await pause(50);
     delayed = false;
