@@ -32,7 +32,15 @@ function views(stopping: boolean): ResponseViews {
   const record = scanner.view({ replace: set(0), stop: set(), note: set() });
   const pair = scanner.pair(act, record);
   const common = { sealed: undefined, hiding: set(0, 1), guarded: true, same: !stopping };
-  return { act, record, pair, clean: new CleanTexts(), cleanRecord: new CleanTexts(), ...common };
+  return {
+    act,
+    record,
+    pair,
+    clean: new CleanTexts(),
+    cleanRecord: new CleanTexts(),
+    cleanReadings: new CleanTexts(),
+    ...common,
+  };
 }
 
 interface Outcome {

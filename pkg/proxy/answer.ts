@@ -214,7 +214,7 @@ export class Answer implements LiveRequest {
     for (const [name, value] of Object.entries(passed)) {
       if (value === undefined || (shaped && tellsOfWork.test(name))) continue;
       // A header is text of the model's too: one that holds what a rule hides does not leave.
-      const { hits, passes } = values.look(String(value));
+      const { hits, passes } = values.lookAtHeader(String(value));
       if (hits.length > 0) this.#hits(hits);
       if (passes) headers[name] = value;
     }

@@ -1,6 +1,7 @@
 import type { JsonNode } from '../../base/index.ts';
 import { free } from '../shape.ts';
 import type { ShapePlace, ShapeReader } from '../shape.ts';
+import { hasSpelledIds, isSpelledId } from '../token-ids.ts';
 
 /**
  * Log-probabilities spell an answer a second time, token by token. Promise: a token lane covers only entries whose shape is exactly the
@@ -37,11 +38,8 @@ function checkEntry(reader: ShapeReader, entry: JsonNode, place: ShapePlace): vo
   if (!isNumberOrNull(entry.get('id')) || !isNumberOrNull(entry.get('rank'))) reader.refuse(place);
 }
 
-/** A token by its id, as vLLM spells it for `return_tokens_as_token_ids` and for its server's flag of that name: no text that a rule can read. */
-const spelledId = /^token_id:\d+$/;
-
 function isId(token: JsonNode | undefined): boolean {
-  return token?.kind === 'string' && spelledId.test(token.text);
+  return token?.kind === 'string' && isSpelledId(token.text);
 }
 
 function entryTellsId(entry: JsonNode): boolean {
@@ -83,7 +81,7 @@ function isAlternatives(node: JsonNode): boolean {
 
 function columnsTellId(node: JsonNode): boolean {
   if (node.get('tokens')?.items.some(isId) === true) return true;
-  return node.get('top_logprobs')?.items.some((map) => map.keys.some(isId)) === true;
+  return node.get('top_logprobs')?.items.some(hasSpelledIds) === true;
 }
 
 /** Completions: parallel arrays `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`. False: it is the form of Chat. */
