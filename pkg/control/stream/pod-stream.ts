@@ -19,6 +19,7 @@ import type { StreamObserver } from './observer.ts';
 import type {
   ApprovalDesk,
   DeskPlace,
+  FigureTaker,
   GrantFeed,
   LimitStoreAddress,
   PodDirectory,
@@ -62,6 +63,7 @@ export interface PodStreamOptions {
   readonly approvals: ApprovalDesk | undefined;
   readonly grants: GrantFeed | undefined;
   readonly revocations: RevocationFeed | undefined;
+  readonly figures: Pick<FigureTaker, 'take'> | undefined;
   readonly revocationsFrame: (feed: RevocationFeed) => Buffer | undefined;
   readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
   readonly limits: StreamLimits;
@@ -358,6 +360,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       case 'beat':
         if (message.audit !== undefined && message.audit !== null) directory.auditHead(pod, message.audit);
         return;
+      case 'figures':
+        return options.figures?.take(pod, message);
       case 'goodbye':
         closing = 'peer';
         closingAt = clock.monotonic() + 2_000;

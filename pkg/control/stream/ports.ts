@@ -8,6 +8,7 @@ import type {
   ApprovalStateMessage,
   ApprovalWatchMessage,
   AuditHead,
+  FiguresMessage,
   NackReason,
   PodName,
   SeenVersions,
@@ -120,6 +121,13 @@ export interface PodDirectory {
   disconnected(pod: PodName): void;
   /** Last entry of the pod's record, with each heartbeat. Must not throw. */
   auditHead(pod: PodName, head: AuditHead): void;
+}
+
+/** What sidecars say of their traffic. Nothing of it throws. */
+export interface FigureTaker {
+  take(pod: PodName, figures: FiguresMessage): void;
+  /** The pod has no stream here any more. */
+  forget(pod: PodName): void;
 }
 
 /** Where approvals are kept: each stream has a place of its own there. */
