@@ -232,7 +232,9 @@ describe('what a pod is answered', () => {
     expect(directory.pod('ml', 'a')).toMatchObject({ governed: false, sidecar: false });
     const ended = pod('a');
     state.pods.put({ ...ended, metadata: { ...ended.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
-    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: true });
+    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: true, finished: false });
+    state.pods.put(pod('a', { status: { phase: 'Failed' } }));
+    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: false, finished: true });
     state.pods.put(pod('sys', { namespace: 'kube-system' }));
     state.pods.put(pod('own', { namespace: 'sidegate-system' }));
     expect([directory.pod('kube-system', 'sys'), directory.pod('sidegate-system', 'own')]).toEqual([

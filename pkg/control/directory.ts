@@ -287,7 +287,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
       serviceAccount: pod.serviceAccount,
       governed: pod.governed,
       sidecar: pod.sidecar,
-      terminating: pod.terminating || pod.finished,
+      terminating: pod.terminating,
+      finished: pod.finished,
       addresses: pod.addresses,
     };
   };

@@ -191,3 +191,37 @@ describe('metrics', () => {
     expect((await samples(metrics)).get('sidegate_audit_failures_total')).toBe(1);
   });
 });
+
+test('sums over all series are there without a scrape', () => {
+  const { clock, metrics } = make();
+  expect(metrics.traffic()).toEqual({
+    uptimeMs: 0,
+    requests: 0,
+    refused: 0,
+    masked: 0,
+    held: 0,
+    live: 0,
+    streams: 0,
+    waiting: 0,
+    generation: null,
+    policyAgeMs: null,
+  });
+  touchAll(metrics);
+  metrics.requestEnded('Chat', 'access_denied', 'refused');
+  metrics.ruleActed('p/ask', 'held', 2);
+  metrics.ruleActed('q/mask', 'masked');
+  metrics.approvalsWaiting(() => 5);
+  clock.advance(2_500);
+  expect(metrics.traffic()).toEqual({
+    uptimeMs: 2_500,
+    requests: 2,
+    refused: 1,
+    masked: 4,
+    held: 2,
+    live: 0,
+    streams: 1,
+    waiting: 5,
+    generation: 'p@2',
+    policyAgeMs: 1_500,
+  });
+});

@@ -31,6 +31,23 @@ export interface PolicyInfo {
   readonly revision: number;
 }
 
+/** Sums over all series, for whoever cannot scrape: counts since the process began, and what is under way. */
+export interface Traffic {
+  readonly uptimeMs: number;
+  /** Requests that ended; those that were refused. */
+  readonly requests: number;
+  readonly refused: number;
+  /** Acts of rules. */
+  readonly masked: number;
+  readonly held: number;
+  readonly live: number;
+  readonly streams: number;
+  readonly waiting: number;
+  /** Null: no policy is in force. */
+  readonly generation: string | null;
+  readonly policyAgeMs: number | null;
+}
+
 export interface MetricsOptions {
   readonly clock: Clock;
   /** Closed sets of the labels that other packages own; `none` and `other` are always among them. */
@@ -96,6 +113,7 @@ export interface Metrics {
   aborted(by: AbortCause): void;
   /** A gauge that is read at each scrape. @throws when the name is taken. */
   gauge(name: string, help: string, read: () => number): void;
+  traffic(): Traffic;
   readonly contentType: string;
   /** The text format. Renders once for scrapes that come at the same time. */
   render(): Promise<string>;
@@ -227,6 +245,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     { name: 'by', values: abortCauses },
   ]);
 
+  const sums = { requests: 0, refused: 0, masked: 0, held: 0 };
   let policy: PolicyInfo | undefined;
   let ageMs: (() => number) | undefined;
   registerReading(registry, { name: 'sidegate_policy_info', help: 'The policy in force; its value is 1.' }, () =>
@@ -267,6 +286,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     requestEnded(what, why, decision) {
       live.add(-1);
       requests.three(what, why ?? 'none', decision).add();
+      sums.requests++;
+      if (decision === 'refused') sums.refused++;
     },
     exchange: (dialect, over) => exchanges.two(dialect, over).add(),
     stage: (stage, ms) => stageTimes.one(stage).observe(ms / 1000),
@@ -277,7 +298,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     heldAtMost: (bytes) => heldMost.observe(bytes),
     streamOpened: () => streams.add(),
     streamClosed: () => streams.add(-1),
-    ruleActed: (rule, act, count = 1) => rules.two(rule, act).add(count),
+    ruleActed(rule, act, count = 1) {
+      rules.two(rule, act).add(count);
+      if (act === 'masked' || act === 'held') sums[act] += count;
+    },
     policy(info) {
       policy = info;
     },
@@ -302,6 +326,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
     gauge(name, help, read) {
       registerReading(registry, { name, help }, () => ({ labels: {}, value: read() }));
     },
+    traffic: () => ({
+      uptimeMs: Math.round(options.clock.monotonic() - startedAt),
+      ...sums,
+      live: live.value,
+      streams: streams.value,
+      waiting: waiting(),
+      generation: policy?.generation ?? null,
+      policyAgeMs: policy === undefined || ageMs === undefined ? null : Math.max(0, Math.round(ageMs())),
+    }),
     contentType: registry.contentType,
     render() {
       rendering ??= registry.metrics().finally(() => {

@@ -29,7 +29,7 @@ describe('NetworkPolicies', () => {
     for (const { spec } of policies) expect(spec.policyTypes).toEqual(['Ingress']);
   });
 
-  test('equal pods give equal names, in any order; pods that end, have no sidecar or are not governed count not', () => {
+  test('equal pods give equal names, in any order; pods that have ended, have no sidecar or are not governed count not', () => {
     const pods = [fact('a'), fact('b', { labels: { app: 'vllm' } })];
     const names = (list: typeof pods) =>
       networkPoliciesOf('ml', list)
@@ -78,6 +78,12 @@ describe('NetworkPolicies', () => {
     await clock.advanceAsync(600_000);
     expect(written).toContain('configmaps');
     await keeper.close();
+  });
+
+  test('the last pod of a workload keeps its policy while it is ending: it serves to its end', () => {
+    const ending = pod('a');
+    const now = podFact({ ...ending, metadata: { ...ending.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    expect(networkPoliciesOf('ml', [now])).toEqual(networkPoliciesOf('ml', [fact('a')]));
   });
 
   test('what injection leaves open for a mesh or a wrapper stays open', () => {
