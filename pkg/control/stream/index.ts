@@ -5,6 +5,7 @@ export type {
   CertificateOpener,
   DeskPlace,
   DeskStream,
+  FigureTaker,
   GrantFeed,
   RevocationFeed,
   ImportedCertificate,
