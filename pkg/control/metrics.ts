@@ -65,6 +65,7 @@ const causes = keysOf<RefusalCause>({
   not_governed: true,
   no_sidecar: true,
   terminating: true,
+  finished: true,
   address_other: true,
 });
 
