@@ -24,8 +24,16 @@ import { waitHook } from './our-containers.ts';
 import { readPod } from './pod.ts';
 import { sameJson } from './same-json.ts';
 import type { Container, Handler, Pod } from './pod.ts';
-import { dialerUid, formatHelpers, formatOpenPorts,
-  formatPortMap, formatPorts, likeDialer, meshesOf, portsOf } from './ports.ts';
+import {
+  dialerUid,
+  formatHelpers,
+  formatOpenPorts,
+  formatPortMap,
+  formatPorts,
+  likeDialer,
+  meshesOf,
+  portsOf,
+} from './ports.ts';
 import type { PodPorts } from './ports.ts';
 import { argumentAfter, previousRun } from './previous.ts';
 import { isDrainHook, isOpenHook } from './probes.ts';
