@@ -126,6 +126,7 @@ export class Answer implements LiveRequest {
     });
     this.#call = upstream.send(request, {
       head: (status, headers) => this.#guard(() => this.#head(status, headers)),
+      bodyReleased: () => exchange.releaseBody(),
       data: (chunk) => this.#received(chunk),
       end: () => this.#guard(() => this.#end()),
       error: (error) => this.#fail(error),

@@ -1,6 +1,7 @@
 import { request as httpsRequest } from 'node:https';
 import type { ClientRequest } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { chunk } from '../support/scripted-model.ts';
 import { until } from '../support/wait.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
@@ -82,6 +83,29 @@ test('stalled bodies of one caller leave room for those of others', async () => 
   expect(others.map((one) => one.answered())).toEqual([undefined, undefined, undefined]);
   for (const one of open.splice(0)) one.destroy();
   await until(async () => (await world.post(path, ask)).status === 200, 'its share is free again');
+});
+
+test('a body counts until its answer has begun, however long that lasts', async () => {
+  world.model.script = (response) => {
+    response.setHeader('content-type', 'text/event-stream');
+    response.write(chunk({ content: 'So it is. ' }));
+  };
+  // Six of 7 MiB, white space for the most part, are more than half of 64 MiB.
+  const body = Buffer.concat([
+    Buffer.from(JSON.stringify({ ...ask, stream: true })),
+    Buffer.alloc(7 * 1024 * 1024, ' '),
+  ]);
+  const leave = new AbortController();
+  const streams: Promise<unknown>[] = [];
+  for (let n = 0; n < 6; n++) {
+    let text = '';
+    const stream = world.call('POST', path, { body, signal: leave.signal, onChunk: (piece) => (text += piece) });
+    streams.push(stream.catch(() => undefined));
+    await until(() => text.includes('So it') || text.includes('error'), 'it begins');
+    expect(text).not.toContain('caller_share_used');
+  }
+  leave.abort();
+  await Promise.all(streams);
 });
 
 test('answers of one caller that wait until they are whole leave room for those of others', async () => {

@@ -234,6 +234,7 @@ export async function streamWorld(
         governed: true,
         sidecar: true,
         terminating: false,
+        finished: false,
         addresses: [`127.0.1.${count}`],
         ...more,
       };

@@ -50,6 +50,8 @@ export interface PodStream {
 export interface PodStreamOptions {
   readonly socket: Duplex;
   readonly pod: PodRecord;
+  /** What it showed. */
+  readonly by: 'token' | 'certificate';
   readonly directory: PodDirectory;
   readonly authority: StreamAuthority;
   readonly certificates: Certificates;
@@ -327,7 +329,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     signing = signing.then(async () => {
       if (closed) return;
       if (purpose === 'serving') sent.names = certificates.names(pod)?.join();
-      const answer = await certificates.answer(pod, request);
+      const answer = await certificates.answer(pod, options.by, request);
       if (closing === undefined) write(answer);
       if (purpose !== 'serving') return;
       answering--;

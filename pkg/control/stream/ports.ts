@@ -27,7 +27,10 @@ export interface PodRecord extends PodName {
   readonly governed: boolean;
   /** Our sidecar is among its containers. */
   readonly sidecar: boolean;
+  /** Its deletion was asked for; what runs in it may go on for as long as its author wrote. */
   readonly terminating: boolean;
+  /** Nothing of it runs any more. */
+  readonly finished: boolean;
   /** `status.podIPs`, as Kubernetes writes them. */
   readonly addresses: readonly string[];
 }

@@ -98,10 +98,11 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
   /** Called when the last stream is gone; undefined: not draining. */
   let emptied: (() => void) | undefined;
 
-  const onStream = (socket: Duplex, pod: PodRecord): void => {
+  const onStream = (socket: Duplex, pod: PodRecord, by: 'token' | 'certificate'): void => {
     const stream = createPodStream({
       socket,
       pod,
+      by,
       directory,
       authority,
       certificates,
