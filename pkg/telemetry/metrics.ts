@@ -111,6 +111,8 @@ export interface Metrics {
   /** A probe or hook of the pod was answered. */
   probed(result: string): void;
   aborted(by: AbortCause): void;
+  /** An answer ended by its size, or for want of memory: `code` says which. */
+  answerWithoutRoom(code: string): void;
   /** A gauge that is read at each scrape. @throws when the name is taken. */
   gauge(name: string, help: string, read: () => number): void;
   traffic(): Traffic;
@@ -237,7 +239,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },
   ]);
+  const withoutRoom = cells(
+    'counter',
+    'sidegate_answers_without_room_total',
+    'Answers that ended by their size, or for want of memory.',
+    [code],
+  );
   // So that a rate can be taken from the first one on.
+  withoutRoom.one('overloaded');
   controllerEvents.one('connected');
   recorderEvents.one('connected');
   probes.one('healthy');
@@ -323,6 +332,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     recorderEvent: (event) => recorderEvents.one(event).add(),
     probed: (result) => probes.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
+    answerWithoutRoom: (why) => withoutRoom.one(why).add(),
     gauge(name, help, read) {
       registerReading(registry, { name, help }, () => ({ labels: {}, value: read() }));
     },
