@@ -1,10 +1,10 @@
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
-import { controlPlane } from '../contract/index.ts';
+import { controlPlane, topAudience } from '../contract/index.ts';
 import { selectorMatches } from '../core/index.ts';
 import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
-import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
+import { createAccessReviewer, createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createApprovalCache, createApprovalDesk, sealWith } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
@@ -32,6 +32,7 @@ import { createAckBook } from './status/ack-book.ts';
 import { startAckPublisher } from './status/ack-publisher.ts';
 import { createStreamServer, keepServingCertificate } from './stream/index.ts';
 import type { StreamAuthority, LimitStoreAddress, StreamServer } from './stream/index.ts';
+import { createFigureBook, createTopRoutes } from './top/index.ts';
 import { createRevocations } from './tokens/index.ts';
 import { startTokenService } from './tokens/token-service.ts';
 import type { TokenService } from './tokens/token-service.ts';
@@ -329,6 +330,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     });
   });
 
+  const figures = createFigureBook(clock);
+  const top = createTopRoutes({
+    book: figures,
+    pods: (at) => [...(at === undefined ? state.pods.values() : state.pods.by(namespaceIndex, at))].filter(counts),
+    reviewer: createAccessReviewer(client, clock, topAudience),
+    replica,
+    clock,
+  });
   let server: StreamServer | undefined;
   let closing = false;
   let endpoint: { readonly server: DecisionServer; close(): void } | undefined;
@@ -358,7 +367,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
       decider,
       clock,
       logger,
-      ...(tokens !== undefined && { routes: tokens.routes }),
+      more: [
+        { routes: top, ownLimit: true, onResult: metrics.topRequest },
+        ...(tokens === undefined ? [] : [{ routes: tokens.routes, onResult: metrics.tokenRequest }]),
+      ],
       onResult: metrics.decision,
     });
     open.server = made;
@@ -387,6 +399,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
       revocations,
+      figures,
       grants: createGrantFeed({
         cache: grants,
         clock,

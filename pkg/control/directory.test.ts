@@ -94,6 +94,31 @@ describe('what a pod is answered', () => {
     expect([told, index.compilations]).toEqual([[], before + 1]);
   });
 
+  test('a set that no pod has any more is forgotten, also where pods alone change', async () => {
+    const { directory, state, settle, name, index } = await fakeControl(fakeClock());
+    for (const label of ['one', 'two', 'three'])
+      state.policies.put(policy(label, { selector: { matchLabels: { [label]: 'x' } }, ...allowAll }, { uid: label }));
+    state.pods.put(pod('a', { labels: { one: 'x' } }));
+    state.pods.put(pod('stays', { labels: { two: 'x' } }));
+    await settle();
+    const first = directory.answer(name('a'));
+    const kept = directory.answer(name('stays'));
+    const before = index.compilations;
+    for (const label of ['three', 'two', 'one']) {
+      state.pods.put(pod('a', { labels: { [label]: 'x' } }));
+      await settle();
+    }
+    // Of `three` and, as if for the first time, of `one`; `two` was there.
+    expect(index.compilations).toBe(before + 2);
+    expect(hashOf(directory.answer(name('a')))).toBe(hashOf(first));
+    expect(directory.answer(name('stays'))).toEqual(kept);
+    state.pods.remove('ml/stays');
+    await settle();
+    state.pods.put(pod('stays', { labels: { two: 'x' } }));
+    await settle();
+    expect(index.compilations).toBe(before + 3);
+  });
+
   test('where a policy of its namespace cannot be used: a denial of everything, beside the platform’s policies as they are now', async () => {
     const { directory, state, settle, snapshotOf } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
@@ -207,7 +232,9 @@ describe('what a pod is answered', () => {
     expect(directory.pod('ml', 'a')).toMatchObject({ governed: false, sidecar: false });
     const ended = pod('a');
     state.pods.put({ ...ended, metadata: { ...ended.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
-    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: true });
+    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: true, finished: false });
+    state.pods.put(pod('a', { status: { phase: 'Failed' } }));
+    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: false, finished: true });
     state.pods.put(pod('sys', { namespace: 'kube-system' }));
     state.pods.put(pod('own', { namespace: 'sidegate-system' }));
     expect([directory.pod('kube-system', 'sys'), directory.pod('sidegate-system', 'own')]).toEqual([

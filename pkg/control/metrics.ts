@@ -28,6 +28,8 @@ export interface ControlMetrics {
   approval(step: ApprovalStep): void;
   grant(step: GrantStep): void;
   decision(result: DecisionResult): void;
+  tokenRequest(result: DecisionResult): void;
+  topRequest(result: DecisionResult): void;
   notice(channel: string, result: NoticeResult): void;
   approvalProblem(problem: ApprovalProblem): void;
   eventDropped(why: 'limit' | 'failed'): void;
@@ -83,6 +85,12 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'result', values: noticeResults },
   ]);
   const decisions = meters.counter('sidegate_decision_requests_total', 'Requests to the decision endpoint.', [
+    { name: 'result', values: decisionResults },
+  ]);
+  const tokenRequests = meters.counter('sidegate_token_requests_total', 'Requests to the token endpoint.', [
+    { name: 'result', values: decisionResults },
+  ]);
+  const topRequests = meters.counter('sidegate_top_requests_total', 'Requests for figures of sidecars.', [
     { name: 'result', values: decisionResults },
   ]);
   const problems = meters.counter(
@@ -146,6 +154,8 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     authorityStep: (step) => steps.add([step]),
     approval: (step) => approvals.add([step]),
     decision: (result) => decisions.add([result]),
+    tokenRequest: (result) => tokenRequests.add([result]),
+    topRequest: (result) => topRequests.add([result]),
     notice: (channel, result) => notices.add([channel, result]),
     grant: (step) => grants.add([step]),
     approvalProblem: (problem) => problems.add([problem]),

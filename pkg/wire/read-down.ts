@@ -3,7 +3,7 @@ import type { JsonNode, JsonValue } from '../base/index.ts';
 import type { Policy, Revocation, SourceRef } from '../core/index.ts';
 import type { DownMessage, RevocationsMessage, SnapshotMessage } from './messages.ts';
 import { maxDownBytes } from './messages.ts';
-import { beat, goodbye, hash, objectName, operation, purpose, seenVersions, ticket } from './read-common.ts';
+import { beat, goodbye, hash, objectName, operation, purpose, seenVersions, ticket, yes } from './read-common.ts';
 import { anyObject, boolean, fields, integer, list, matching, maybe, nullable, oneOf, text } from './shape.ts';
 import type { Reader } from './shape.ts';
 import { readTagged } from './tagged.ts';
@@ -43,9 +43,6 @@ const policy: Reader<Policy> = (value, at) => {
   for (const one of specLists) list(anyObject, 10_000)(spec[one], `${at}.spec.${one}`);
   return object as unknown as Policy;
 };
-
-/** Says to readers that do not know the message that they may leave it aside. */
-const yes: Reader<true> = () => true;
 
 const snapshot: Reader<SnapshotMessage> = fields<SnapshotMessage>({
   type: oneOf('snapshot'),

@@ -60,6 +60,7 @@ function record(
       ({ name }) => name === containers.sidecar,
     ),
     terminating: pod.metadata.deletionTimestamp !== undefined,
+    finished: false,
     addresses: (pod.status?.podIPs ?? []).map(({ ip }) => ip),
     services: services.filter(selects).flatMap(({ metadata: { name = '' } }) => {
       const short = `${name}.${namespace}`;

@@ -9,6 +9,7 @@ import { controllerAudience } from '../../pkg/contract/index.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
   ApprovalDesk,
+  FigureTaker,
   GrantFeed,
   ImportedCertificate,
   LimitStoreAddress,
@@ -144,6 +145,7 @@ export async function streamWorld(
     /** Asked for each replica: its desk. */
     readonly approvals?: () => ApprovalDesk;
     readonly grants?: GrantFeed;
+    readonly figures?: FigureTaker;
   } = {},
 ): Promise<StreamWorld> {
   // TLS itself knows only the real time.
@@ -181,6 +183,7 @@ export async function streamWorld(
       limitStore: () => world.limitStore,
       ...((feed ?? options.grants) === undefined ? {} : { grants: feed ?? options.grants }),
       ...(options.approvals === undefined ? {} : { approvals: options.approvals() }),
+      ...(options.figures === undefined ? {} : { figures: options.figures }),
       clock,
       logger,
       random: () => 0.5,
@@ -231,6 +234,7 @@ export async function streamWorld(
         governed: true,
         sidecar: true,
         terminating: false,
+        finished: false,
         addresses: [`127.0.1.${count}`],
         ...more,
       };

@@ -6,6 +6,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { podFact } from '../facts/pod-fact.ts';
 import { fakeControl, pod } from '../testing/fake-state.ts';
 import { networkPoliciesOf } from './network-policy.ts';
+import { startNamespaceKeeper } from './namespace-keeper.ts';
 import { startRepair } from './repair.ts';
 
 const fact = (...args: Parameters<typeof pod>) => podFact(pod(...args));
@@ -28,7 +29,7 @@ describe('NetworkPolicies', () => {
     for (const { spec } of policies) expect(spec.policyTypes).toEqual(['Ingress']);
   });
 
-  test('equal pods give equal names, in any order; pods that end, have no sidecar or are not governed count not', () => {
+  test('equal pods give equal names, in any order; pods that have ended, have no sidecar or are not governed count not', () => {
     const pods = [fact('a'), fact('b', { labels: { app: 'vllm' } })];
     const names = (list: typeof pods) =>
       networkPoliciesOf('ml', list)
@@ -42,6 +43,47 @@ describe('NetworkPolicies', () => {
         fact('c', { labels: { 'sidegate.dev/inference': 'no' } }),
       ]),
     ).toEqual([]);
+  });
+
+  test('are written also where the root cannot be, for a quota say', async () => {
+    const clock = fakeClock();
+    const control = await fakeControl(clock);
+    const written: string[] = [];
+    let full = true;
+    const keeper = startNamespaceKeeper({
+      ...control,
+      clock,
+      logger: silentLogger,
+      client: {
+        page: async () => ({ items: [], resourceVersion: '1', continueToken: undefined }),
+        watch: (_path: string, { signal }: { signal: AbortSignal }) =>
+          new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('ended')))),
+        find: async () => undefined,
+        patch: async ({ plural }: { plural: string }) => {
+          if (full && plural === 'configmaps') throw new KubeError('refused', 'exceeded quota', { status: 403 });
+          written.push(plural);
+        },
+      } as unknown as KubeClient,
+      ownNamespace: 'sidegate-system',
+      governNamespaces: 'Auto',
+      bundle: () => 'pem',
+      leading: () => true,
+      networkPolicies: true,
+    });
+    control.state.pods.put(pod('a'));
+    await clock.advanceAsync(5_000);
+    expect(written).toContain('networkpolicies');
+    expect(written).not.toContain('configmaps');
+    full = false;
+    await clock.advanceAsync(600_000);
+    expect(written).toContain('configmaps');
+    await keeper.close();
+  });
+
+  test('the last pod of a workload keeps its policy while it is ending: it serves to its end', () => {
+    const ending = pod('a');
+    const now = podFact({ ...ending, metadata: { ...ending.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    expect(networkPoliciesOf('ml', [now])).toEqual(networkPoliciesOf('ml', [fact('a')]));
   });
 
   test('what injection leaves open for a mesh or a wrapper stays open', () => {
@@ -165,12 +207,16 @@ describe('repair', () => {
     state.pods.put(pod('crashes', unready(4)));
     // It has no policy, say: its successor would have none either.
     state.pods.put(pod('waits', unready(0)));
+    // Restarts of long ago, by an upgrade: now it waits for the recorder, with lines that it has not sent.
+    state.pods.put(pod('upgraded', unready(3)));
     await clock.advanceAsync(61_000);
     expect(evicted).toEqual([]);
+    state.pods.put(pod('crashes', unready(5)));
     await clock.advanceAsync(300_000);
     expect(JSON.stringify(evicted)).toContain('/crashes/eviction');
-    expect(JSON.stringify(evicted)).not.toContain('/waits/');
-    for (const name of ['crashes', 'waits']) state.pods.remove(`ml/${name}`);
+    expect(JSON.stringify(evicted)).not.toMatch(/\/waits\/|\/upgraded\//);
+    expect(repair.unhealthySidecar).toBe(3);
+    for (const name of ['crashes', 'waits', 'upgraded']) state.pods.remove(`ml/${name}`);
     evicted.length = 0;
     flags.kept = /bare[012]\//;
     for (let at = 0; at < 6; at++) state.pods.put(pod(`bare${at}`, bare));

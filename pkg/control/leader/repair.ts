@@ -17,7 +17,7 @@ export interface RepairOptions {
   readonly events: EventRecorder;
   readonly ownNamespace: string;
   readonly leading: () => boolean;
-  /** Evict what has no sidecar, or one that crashed and has not become ready in `unreadyMs`, so that its workload makes it again. */
+  /** Evict what has no sidecar, or one that crashes and has not become ready in `unreadyMs`, so that its workload makes it again. */
   readonly evict: boolean;
   /** A sidecar may be unready so long before it is told of; default 5 min. */
   readonly unreadyMs?: number;
@@ -39,6 +39,8 @@ export interface Repair {
 interface Found {
   readonly bare: readonly PodFact[];
   readonly unready: readonly PodFact[];
+  /** Of those: started again since they are not ready. */
+  readonly crashing: readonly PodFact[];
   /** In a namespace without the label: they wait for it. */
   readonly unlabelled: readonly PodFact[];
 }
@@ -46,18 +48,19 @@ interface Found {
 export function startRepair(options: RepairOptions): Repair {
   const { client, clock, logger, state, events, ownNamespace, leading } = options;
   const { unreadyMs = 300_000, lookMs = 30_000, evictions = 3 } = options;
-  /** Since when the sidecar has been unready, by pod uid; monotonic. */
-  let unreadySince = new Map<string, number>();
+  /** Sidecars that are not ready, by pod uid: since when (monotonic), and how often they had been started again by then. */
+  let unreadySince = new Map<string, { readonly from: number; readonly restarts: number }>();
   /** When it was last asked to evict a pod, by its uid; monotonic. */
   const triedAt = new Map<string, number>();
-  let found: Found = { bare: [], unready: [], unlabelled: [] };
+  let found: Found = { bare: [], unready: [], crashing: [], unlabelled: [] };
   let running: Promise<void> | undefined;
 
   const look = (): Found => {
     const now = clock.monotonic();
-    const since = new Map<string, number>();
+    const since: typeof unreadySince = new Map();
     const bare: PodFact[] = [];
     const unready: PodFact[] = [];
+    const crashing: PodFact[] = [];
     const unlabelled: PodFact[] = [];
     for (const pod of state.pods.values()) {
       if (!counts(pod) || pod.namespace === ownNamespace) continue;
@@ -65,13 +68,16 @@ export function startRepair(options: RepairOptions): Repair {
       if (!pod.sidecar) bare.push(pod);
       // Also before the model runs: a sidecar that started and crashes, not one that waits for init containers before it.
       else if ((pod.running || pod.sidecarRestarts > 0) && !pod.sidecarReady) {
-        const from = unreadySince.get(pod.uid) ?? now;
-        since.set(pod.uid, from);
-        if (now - from >= unreadyMs) unready.push(pod);
+        const began = unreadySince.get(pod.uid) ?? { from: now, restarts: pod.sidecarRestarts };
+        since.set(pod.uid, began);
+        if (now - began.from < unreadyMs) continue;
+        unready.push(pod);
+        // What waits for a policy, a label or the recorder waits in a new pod as well, and what it has not sent would go with it.
+        if (pod.sidecarRestarts > began.restarts) crashing.push(pod);
       }
     }
     unreadySince = since;
-    return { bare, unready, unlabelled };
+    return { bare, unready, crashing, unlabelled };
   };
   const tell = ({ bare, unready, unlabelled }: Found): void => {
     const about = (pod: PodFact) => ({
@@ -149,8 +155,7 @@ export function startRepair(options: RepairOptions): Repair {
     if (!leading() || !state.synced()) return;
     found = look();
     tell(found);
-    // Of those that are not ready only who crashes: what waits for a policy, a label or room waits in a new pod as well.
-    if (options.evict) await evict([...found.bare, ...found.unready.filter((pod) => pod.sidecarRestarts > 0)]);
+    if (options.evict) await evict([...found.bare, ...found.crashing]);
   };
   const begin = (): void => {
     running ??= round().finally(() => {

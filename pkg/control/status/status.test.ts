@@ -17,6 +17,7 @@ import { startStatusWriter } from './status-writer.ts';
 const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   entry: { kind: 'InferencePolicy', generation: 3, fault: undefined, status: undefined },
   selected: 4,
+  ending: 0,
   enforcing: 4,
   refusing: 0,
   refusal: undefined,
@@ -452,6 +453,21 @@ test('the writer patches once for a change, only as the leader, and nothing wher
   state.pods.put(pod('another', { spec: { initContainers: [sidecar] } }));
   await clock.advanceAsync(3_000);
   expect(patches.at(-1)?.status).toMatchObject({ enforced: '10/11', pods: { selected: 11, outdated: 10 } });
+  // One that is ending serves to its end: it counts among those that are behind, and is named.
+  const ending = pod('ending');
+  state.pods.put({ ...ending, metadata: { ...ending.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+  state.pods.put(pod('finished', { status: { phase: 'Succeeded' } }));
+  await clock.advanceAsync(3_000);
+  expect(patches.at(-1)?.status).toMatchObject({
+    enforced: '10/12',
+    conditions: expect.arrayContaining([
+      expect.objectContaining({
+        type: 'Enforced',
+        reason: 'PodsBehind',
+        message: expect.stringMatching(/^10 of 12 pods enforce generation 1 \(1 of the 12 is ending\)\./),
+      }),
+    ]),
+  });
   await writer.close();
   directory.stop();
 });

@@ -24,8 +24,16 @@ export interface CertificatesOptions {
 
 /** What a pod's certificates say, decided from the cluster's state at this moment and never from what the pod asks for. */
 export interface Certificates {
-  /** Never rejects. */
-  answer(pod: PodName, request: CertificateRequest): Promise<CertificateMessage | CertificateRefusal>;
+  /**
+   * Never rejects.
+   *
+   * @param by what its stream was opened with
+   */
+  answer(
+    pod: PodName,
+    by: 'token' | 'certificate',
+    request: CertificateRequest,
+  ): Promise<CertificateMessage | CertificateRefusal>;
   /** Names that the pod's serving certificate has to have; undefined: the pod is gone, or a name is not its own. */
   names(pod: PodName): readonly string[] | undefined;
   /** Never rejects. */
@@ -55,14 +63,15 @@ export function createCertificates(options: CertificatesOptions): Certificates {
   };
 
   return {
-    async answer(pod, { purpose, csr }) {
+    async answer(pod, by, { purpose, csr }) {
       const refuse = (reason: CertificateRefusal['reason']): CertificateRefusal => {
         observer.signed(purpose, reason === 'failed' ? 'failed' : 'refused');
         return { type: 'certificate-refused', purpose, reason };
       };
       const now = record(pod);
-      // A certificate would outlive a pod that ends.
-      if (now === undefined || now.terminating) return refuse('ending');
+      if (now === undefined || now.finished) return refuse('ending');
+      // One that drains for longer than its certificates last needs new ones, to hear of its policy; but none begins now.
+      if (now.terminating && by === 'token') return refuse('ending');
       const dnsNames = purpose === 'serving' ? namesOf(now) : [];
       if (dnsNames === undefined) return refuse('failed');
       if (purpose === 'serving' && dnsNames.length === 0) return refuse('no_names');

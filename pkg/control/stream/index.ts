@@ -3,6 +3,7 @@ export type {
   ApprovalDesk,
   DeskPlace,
   DeskStream,
+  FigureTaker,
   GrantFeed,
   RevocationFeed,
   ImportedCertificate,

@@ -8,6 +8,7 @@ import type {
   ApprovalStateMessage,
   ApprovalWatchMessage,
   AuditHead,
+  FiguresMessage,
   NackReason,
   PodName,
   SeenVersions,
@@ -26,7 +27,10 @@ export interface PodRecord extends PodName {
   readonly governed: boolean;
   /** Our sidecar is among its containers. */
   readonly sidecar: boolean;
+  /** Its deletion was asked for; what runs in it may go on for as long as its author wrote. */
   readonly terminating: boolean;
+  /** Nothing of it runs any more. */
+  readonly finished: boolean;
   /** `status.podIPs`, as Kubernetes writes them. */
   readonly addresses: readonly string[];
 }
@@ -117,6 +121,13 @@ export interface PodDirectory {
   disconnected(pod: PodName): void;
   /** Last entry of the pod's record, with each heartbeat. Must not throw. */
   auditHead(pod: PodName, head: AuditHead): void;
+}
+
+/** What sidecars say of their traffic. Nothing of it throws. */
+export interface FigureTaker {
+  take(pod: PodName, figures: FiguresMessage): void;
+  /** The pod has no stream here any more. */
+  forget(pod: PodName): void;
 }
 
 /** Where approvals are kept: each stream has a place of its own there. */

@@ -14,6 +14,7 @@ import { createPodStream } from './pod-stream.ts';
 import type { PodStream } from './pod-stream.ts';
 import type {
   ApprovalDesk,
+  FigureTaker,
   GrantFeed,
   RevocationFeed,
   LimitStoreAddress,
@@ -53,6 +54,8 @@ export interface StreamServerOptions {
   readonly grants?: GrantFeed;
   /** Undefined: nothing is said of revocations. */
   readonly revocations?: RevocationFeed;
+  /** Undefined: nobody looks at them. */
+  readonly figures?: FigureTaker;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: StreamObserver;
@@ -95,10 +98,11 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
   /** Called when the last stream is gone; undefined: not draining. */
   let emptied: (() => void) | undefined;
 
-  const onStream = (socket: Duplex, pod: PodRecord): void => {
+  const onStream = (socket: Duplex, pod: PodRecord, by: 'token' | 'certificate'): void => {
     const stream = createPodStream({
       socket,
       pod,
+      by,
       directory,
       authority,
       certificates,
@@ -107,6 +111,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
       approvals: options.approvals,
       grants: options.grants,
       revocations: options.revocations,
+      figures: options.figures,
       revocationsFrame,
       frameOf,
       limits,
@@ -127,6 +132,7 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
           byPod.delete(pod.uid);
           if (byName.get(podText(pod)) === stream) byName.delete(podText(pod));
           directory.disconnected(stream.pod);
+          options.figures?.forget(stream.pod);
         }
         if (all.size === 0) emptied?.();
       },
