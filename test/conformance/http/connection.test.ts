@@ -551,7 +551,7 @@ describe('answers', () => {
         else void until(() => text.includes('\r\n\r\n')).then(() => exchange.write('one'));
       },
     });
-    const tap = await startWireTap(served.port);
+    const tap = await startWireTap(served.port, () => performance.now());
     let text = '';
     // In TLS 1.2 nothing of the handshake looks like application data.
     const socket = connectTls({ port: tap.port, host: '127.0.0.1', ca: served.ca, maxVersion: 'TLSv1.2' });
