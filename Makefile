@@ -48,7 +48,7 @@ test-unit test-integration test-conformance test-fuzz test-chart: $(STAMP) ## On
 	$(JEST) --selectProjects $(@:test-%=%)
 
 .PHONY: test-jitter
-test-jitter: $(STAMP) ## Look for tests that race: sockets write late, by random times [TIER=integration]; what fails here may fail on a slow machine
+test-jitter: $(STAMP) ## Look for tests that race: sockets are late, by random times [TIER=integration, JITTER=ms of writes, JITTER_READS=ms, JITTER_TIMERS=ms]; what fails here may fail on a slow machine
 	NODE_OPTIONS="--import $(CURDIR)/test/support/jitter.ts" $(JEST) --forceExit --selectProjects $(or $(TIER),integration)
 
 .PHONY: test-chaos

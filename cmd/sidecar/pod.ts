@@ -82,6 +82,7 @@ export async function runPod(
     logger,
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
     auditHead: () => record.head(),
+    figures: () => metrics.traffic(),
     onEvent: (event) => metrics.controllerEvent(event),
     onCredentialRefused: () => metrics.credentialRefused(),
   });

@@ -98,8 +98,8 @@ export interface AnswerView {
   readonly usage: Usage | undefined;
   /**
    * What tells text by token ids, removed where a rule looks for anything: arrays of 8 or more integers outside of known
-   * places, token id lists of known names however short, `prompt_logprobs` and log-probabilities of tokens spelled by their ids
-   * (whose strings are in no other list).
+   * places, what has a name of token ids however short it is, `prompt_logprobs`, log-probabilities of tokens spelled by their ids and, in
+   * unknown places, tokens so spelled. Their strings are in no other list.
    */
   readonly integerArrays: readonly JsonNode[];
   /** Strings proven to be no text: base64 of float32 embeddings, and of audio. In no other list. */

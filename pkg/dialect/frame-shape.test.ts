@@ -146,6 +146,15 @@ describe('a frame that repeats the one before it', () => {
     expect(cacheOf(behind(1)).match(undefined, behind(1))?.text).toBe('a');
   });
 
+  it('is not recognised where a text that no dialect knows becomes a token spelled by its id', () => {
+    const odd = (text: string): string => chunk('{}').replace('{"id"', `{"odd":"${text}","id"`);
+    const cache = cacheOf(odd('a'));
+    expect(cache.match(undefined, odd('token_id:9'))).toBeUndefined();
+    expect(cache.match(undefined, odd('token_id:9b'))?.text).toBe('token_id:9b');
+    const known = cacheOf(chunk('{"content":"a"}'));
+    expect(known.match(undefined, chunk('{"content":"token_id:9"}'))?.text).toBe('token_id:9');
+  });
+
   it('leaves halves of surrogate pairs to a parser that refuses them', () => {
     const first = chunk('{"content":"a"}');
     const half = chunk('{"content":"\ud83d"}');
@@ -172,6 +181,7 @@ describe('a frame that repeats the one before it', () => {
         '日本',
         ']}',
         '"stop"',
+        'token_id:9',
       ),
       fc.string({ unit: 'binary', maxLength: 6 }),
     );

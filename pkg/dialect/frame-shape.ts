@@ -1,5 +1,6 @@
 import type { JsonNode } from '../base/index.ts';
 import type { FrameView, Lane } from './dialect.ts';
+import { isSpelledId } from './token-ids.ts';
 
 /** The text of a frame that is otherwise as the remembered one. */
 export interface RepeatedText {
@@ -94,7 +95,10 @@ export class FrameShapeCache {
       // Whether halves of pairs stand well is the parser's to say, unless it takes any.
       if (!this.#loneSurrogates && (code & 0xf800) === 0xd800) return undefined;
     }
-    return { lane, start: start - 1, end: end + 1, text: data.slice(start, end) };
+    const text = data.slice(start, end);
+    // In a place that the dialect does not know this is no text.
+    if (lane.path !== undefined && isSpelledId(text)) return undefined;
+    return { lane, start: start - 1, end: end + 1, text };
   }
 
   /** One past the digits of `created`; -1 where what stands before them is another text, or they are no digits. */

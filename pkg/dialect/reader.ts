@@ -3,6 +3,7 @@ import { RefusedError } from '../core/index.ts';
 import type { Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
 import { free } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
+import { asksByIds, hasSpelledIds, isSpelledId, tellsByIds } from './token-ids.ts';
 
 /** Integers in a row that may be token ids. */
 const tokenRun = 8;
@@ -118,6 +119,7 @@ export class Reader implements ShapeReader {
 
   #string(node: JsonNode, place: ShapePlace, role: NonNullable<Shape['string']>): void {
     if (role === 'lone') this.lone(node, place);
+    else if (!this.#strict && place.shape.unknown === true && isSpelledId(node.text)) this.tokens(node);
     else this.lane(node, place, role);
   }
 
@@ -129,6 +131,7 @@ export class Reader implements ShapeReader {
   }
 
   #object(node: JsonNode, place: ShapePlace): void {
+    if (!this.#strict && place.shape.unknown === true && hasSpelledIds(node)) return this.tokens(node);
     const { keys, items } = node;
     for (let at = 0; at < keys.length; at++) {
       const key = keys[at];
@@ -136,12 +139,12 @@ export class Reader implements ShapeReader {
       if (key === undefined || item === undefined) continue;
       const known = place.known(key.text);
       if (known !== undefined) this.read(item, known);
-      else this.#stranger(key, item, place);
+      else this.#stranger(key, item, place, node);
     }
   }
 
   /** A key that the dialect does not have. */
-  #stranger(key: JsonNode, item: JsonNode, place: ShapePlace): void {
+  #stranger(key: JsonNode, item: JsonNode, place: ShapePlace, object: JsonNode): void {
     const fields = place.shape.fields;
     if (this.#strict && fields !== undefined && fields.size > 0 && place.shape.noTokens !== true) {
       const twin = twinOf(fields, key.text);
@@ -149,6 +152,11 @@ export class Reader implements ShapeReader {
     }
     const stranger = place.stranger(key.text);
     this.lone(key, stranger, true);
+    if (stranger.shape.unknown === true) {
+      // Where the dialect knows what stands around it, a list of numbers there is no prompt: metadata, arguments of a tool.
+      if (this.#strict && asksByIds(key.text, item) && place.publicId === '') this.tokens();
+      if (!this.#strict && tellsByIds(key.text, item, object)) return this.tokens(item);
+    }
     this.read(item, stranger);
   }
 
@@ -157,8 +165,11 @@ export class Reader implements ShapeReader {
     if (node.numbers !== undefined) {
       if (shape.items?.number !== true) this.refuse(place);
       if (shape.noTokens !== true && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
-      if (this.#strict && longNumberIn.test(node.text))
+      if (this.#strict && longNumberIn.test(node.text)) {
+        // Before there is a node for each.
+        if (node.numberCount > this.#left) this.refuse(place);
         node.items.forEach((item, at) => this.read(item, place.element(at)));
+      }
       return;
     }
     const items = node.items;

@@ -202,6 +202,38 @@ describe('the generic dialect', () => {
     expect(view.model).toBeUndefined();
   });
 
+  it.each([
+    ['spelled in strings', '{"x":["a","token_id:9","token_id:9b"]}', ['"token_id:9"']],
+    ['spelled in keys', '{"top":{"token_id:9":-1,"a":-2}}', ['{"token_id:9":-1,"a":-2}']],
+    ['in lists by their name', '{"token_ids":[9],"outputIds":[[9],[8]],"tokens":[9]}', ['[9]', '[[9],[8]]', '[9]']],
+    ['one by one', '{"token_id":9,"token":{"id":8,"text":"a","logprob":-1,"special":false}}', ['9', '8']],
+    ['beside probabilities', '{"meta":{"output_token_logprobs":[[-0.1,9,null]]}}', ['[[-0.1,9,null]]']],
+    ['by their bytes', '{"token":"a","bytes":[97]}', ['[97]']],
+  ])('tells tokens of an answer that are %s from text', (_, body, ids) => {
+    const view = generic.answer(route, parseJson(body), 200);
+    expect(view.integerArrays.map((node) => body.slice(node.start, node.end))).toEqual(ids);
+  });
+
+  it.each([
+    '{"tokens":12,"id":7,"text":"a"}',
+    '{"tokens":["a","b"],"ids":[1,2],"token":"a"}',
+    '{"data":[{"id":3,"name":"x"}],"usage":{"tokens":{"input":4}}}',
+    '{"text":"see token_id:9"}',
+  ])('takes for text, or for mere numbers: %s', (body) => {
+    expect(generic.answer(route, parseJson(body), 200).integerArrays).toEqual([]);
+  });
+
+  it.each([
+    ['{"prompt":[9906]}', true],
+    ['{"inputs":[[5],[6]]}', true],
+    ['{"a":{"input_ids":[5]}}', true],
+    ['{"prompt_embeds":"AAAA"}', true],
+    ['{"inputs":[0.5]}', false],
+    ['{"prompt":["token_id:9"],"token_id":9,"ids":[5]}', false],
+  ])('takes %s for a prompt that cannot be read: %s', (body, tokenInput) => {
+    expect(generic.request(route, parseJson(body)).tokenInput).toBe(tokenInput);
+  });
+
   it('reads frames of any JSON, and refuses what is neither JSON nor an end marker', () => {
     expect(generic.frame(route, undefined, '"a"', parseJson('"a"')).lanes).toHaveLength(1);
     expect(generic.frame(route, 'error', '{}', parseJson('{}')).kind).toBe('error');

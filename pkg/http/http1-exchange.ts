@@ -94,6 +94,10 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     return this.#body.read(limits, encoding);
   }
 
+  releaseBody(): void {
+    this.#body?.release();
+  }
+
   [rawBody](onFault: (code: ReasonCode) => void): Readable {
     this.#continue();
     if (this.#fault !== undefined) onFault(this.#fault);

@@ -1,7 +1,7 @@
 import { mayReadOtherwise, otherReadings, wholly } from '../detect/index.ts';
 
 /**
- * A target or header value as it came, and as servers and models read it: as UTF-8, with the escapes of URLs undone, which some do twice, and
+ * A target or header value as it came, and as servers, clients and models read it: as UTF-8, with the escapes of URLs undone, which some do twice, and
  * with those of JSON and HTML. The first is the text itself.
  */
 export function readings(text: string): readonly string[] {

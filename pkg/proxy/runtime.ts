@@ -69,6 +69,8 @@ export interface ResponseViews {
   /** Short texts in which `act` finds nothing, and in which `record` does not. */
   readonly clean: CleanTexts;
   readonly cleanRecord: CleanTexts;
+  /** Short headers in which, read as clients read them, `act` finds nothing. */
+  readonly cleanReadings: CleanTexts;
   /** True where what the caller receives is also what is recorded: one scan serves both. */
   readonly same: boolean;
   /** Rules of which no finding may leave as it is; all others only count theirs. */
@@ -274,6 +276,7 @@ export function compileViews(
       sealed,
       clean: new CleanTexts(),
       cleanRecord: new CleanTexts(),
+      cleanReadings: new CleanTexts(),
       same: isEmpty(stop) && isEmpty(held) && Buffer.compare(replace, kept) === 0,
     };
   };

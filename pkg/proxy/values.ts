@@ -2,6 +2,7 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
+import { readings } from './readings.ts';
 import type { ResponseViews } from './runtime.ts';
 
 /**
@@ -72,6 +73,22 @@ export class ValueReader {
     const whole = !failed && stopped === undefined;
     if (whole && hits.length === 0) known.add(text);
     return { hits, passes: whole && !hits.some(({ rule }) => hiding[rule] === 1) };
+  }
+
+  /** The same of a header, in every way in which clients read one: what a rule found in an earlier reading is not told twice. */
+  lookAtHeader(text: string): ReturnType<ValueReader['look']> {
+    const { act, cleanReadings: known } = this.#views;
+    if (act.idle || known.has(text)) return nothingFound;
+    const hits: Hit[] = [];
+    let passes = true;
+    for (const one of readings(text)) {
+      const look = this.look(one);
+      const found = new Set(hits.map(({ rule }) => rule));
+      hits.push(...look.hits.filter(({ rule }) => !found.has(rule)));
+      passes &&= look.passes;
+    }
+    if (passes && hits.length === 0) known.add(text);
+    return { hits, passes };
   }
 
   /** @param above the rule that names a field around this one and replaces nothing, as in Observe: what is inside may be hidden. */

@@ -330,7 +330,11 @@ describe('spending', () => {
     stream.watch('w', name);
     await says(stream, 'w', 'Approved');
     stream.claim('w');
-    await says(stream, 'w', 'unavailable');
+    // Whatever the watch says of it afterwards.
+    await until(
+      () => stream.messages.some(({ id, problem }) => id === 'w' && problem === 'unavailable'),
+      'the claim is refused',
+    );
     stream.watch('x', name, { subject: 'bob' });
     stream.watch('y', name, { issuer: 'https://other.example.com' });
     stream.watch('z', 'not-there');

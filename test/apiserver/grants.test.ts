@@ -178,6 +178,8 @@ describe('who decides', () => {
       kubernetesUser: 'corp:ana',
     });
     expect(await decidable('g')).toBe('True Asked');
+    // The keeper counts when its write is answered, which comes after others can read what it wrote.
+    await until(() => steps.length > 0, 'the step');
     expect(steps).toEqual(['opened']);
   });
 

@@ -145,9 +145,9 @@ export const beside: Readonly<Record<string, object>> = {
   'recorder.database.ca': { recorder: { store: 'Postgres', database: { secretName: 'database' } } },
   'tokens.url': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
   'tokens.lifetimeMinutes': { tokens: { idps: [{ name: 'a', entityId: 'a', audiences: ['a'], metadataXml: '<a/>' }] } },
-  'limitStore.user': { limitStore: { url: 'redis://valkey:6379' } },
-  'limitStore.secretName': { limitStore: { url: 'redis://valkey:6379' } },
-  'limitStore.ca': { limitStore: { url: 'redis://valkey:6379', secretName: 'limit-store' } },
+  'limitStore.user': { limitStore: { url: 'rediss://valkey:6379' } },
+  'limitStore.secretName': { limitStore: { url: 'rediss://valkey:6379' } },
+  'limitStore.ca': { limitStore: { url: 'rediss://valkey:6379', secretName: 'limit-store' } },
   'notifications.endpoint': {
     notifications: { secretName: 's', channels: [{ name: 'chat', type: 'Slack', urlKey: 'slack-url' }] },
   },

@@ -207,6 +207,12 @@ test.each([
   expect(() => render({ notifications })).toThrow(message);
 });
 
+test('a limit store without TLS is refused by the schema', () => {
+  expect(() => render({ limitStore: { url: 'redis://valkey.cache.svc:6379' } })).toThrow(
+    /limitStore\/url|limitStore.url/,
+  );
+});
+
 test.each([
   ['several recorders on a file', { replicas: 2 }, 'recorder.replicas'],
   ['a database that nobody named', { store: 'Postgres' }, 'recorder.database.secretName'],

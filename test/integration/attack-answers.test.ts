@@ -363,6 +363,26 @@ describe('attacks on answers', () => {
       );
     },
   );
+  // Wide digits are a card where the bytes are read as UTF-8, and noise as Latin-1.
+  const wide = [...card].map((digit) => String.fromCharCode(digit.charCodeAt(0) + 0xfee0)).join('');
+  test.each([
+    ['UTF-8', Buffer.from(wide, 'utf8').toString('latin1')],
+    // In groups: what is spelled within a long word is seen through in any text.
+    ['escapes of URLs', '%34111 1111 1111 1111'],
+    ['escapes of URLs, twice', '%2534111 1111 1111 1111'],
+    ['UTF-8 in escapes of URLs', encodeURIComponent(wide)],
+    ['plus signs', '4111+1111+1111+1111'],
+    ['escapes of JSON', '\\u0034111 1111 1111 1111'],
+    ['entities', '&#52;111 1111 1111 1111'],
+  ])('nor a header in %s', async (_name, value) => {
+    const headers = { 'openai-model': value, 'openai-version': '2020-10-01', 'x-ratelimit-reset-requests': '1m%200s' };
+    // As bytes: Node writes a head in the encoding of a text that goes with it.
+    for (const script of [whole(Buffer.from(msg({ content: 'x' })), headers), sse(Buffer.from(finish), headers)]) {
+      const answer = await get(script);
+      expect(answer.headers).not.toHaveProperty('openai-model');
+      expect(answer.headers).toMatchObject({ 'openai-version': '2020-10-01', 'x-ratelimit-reset-requests': '1m%200s' });
+    }
+  });
   test('nor the detail of FastAPI', async () => {
     await no(whole(JSON.stringify({ detail: [{ loc: ['body', card], msg: card, input: card }] }), {}, 422), {});
   });

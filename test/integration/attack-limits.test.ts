@@ -114,7 +114,7 @@ describe('a server that fails over', () => {
     const took = performance.now() - began;
     expect(took).toBeGreaterThan(3_000);
     expect(took).toBeLessThan(30_000);
-    expect(front.open()).toBe(1);
+    await until(() => front.open() === 1, 'the old connection is closed');
   });
 });
 
@@ -201,7 +201,10 @@ test('a caller who leaves while the count is asked holds no place, and the model
     await until(() => asked > before);
     leaving.abort();
     await left;
-    await pause(50);
+    await until(
+      async () => (await world.metrics()).includes(`sidegate_aborted_total{by="caller"} ${turn + 1}\n`),
+      'the sidecar knows that the caller left',
+    );
     release();
     await pause(50);
     delayed = false;

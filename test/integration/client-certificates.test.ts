@@ -132,7 +132,7 @@ describe.each(['Required', 'Mutual'] as const)('with tls.inbound %s', (inbound) 
     world.model.script = answerChat('Pay 4111 1111 1111 1111');
     const answer = await call(good);
     expect(answer.status).toBe(200);
-    expect(answer.text).not.toContain('4111');
+    expect(answer.text).not.toContain('4111 ');
     expect(world.model.seen).toHaveLength(1);
     const events = JSON.stringify(await world.record());
     expect(events).toContain(spiffe);

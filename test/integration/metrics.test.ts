@@ -45,11 +45,17 @@ async function samples(): Promise<Map<string, number>> {
   );
 }
 
+/** A caller has its answer a moment before its session has its end; ends are written together. */
+async function settled(): Promise<void> {
+  await until(async () => (await samples()).get('sidegate_requests_live') === 0);
+  world.sidecar.flushRecord();
+}
+
 /** What these samples grew by, while `run` ran and until it shows. */
 async function growth(run: () => Promise<unknown>): Promise<(name: string) => number> {
   const before = await samples();
   await run();
-  await pause(150); // ends of sessions are written together
+  await settled();
   const after = await samples();
   return (name) => (after.get(name) ?? 0) - (before.get(name) ?? 0);
 }
@@ -88,6 +94,8 @@ afterAll(() => world.close());
 const ended = (code: string, decision: string): string =>
   `sidegate_requests_total{operation="Chat",code="${code}",decision="${decision}"}`;
 
+const isOpen = /^sidegate_connections_open\{/;
+
 describe('what /metrics shows', () => {
   test('connections by protocol: h1, h2 and plain, opened and closed', async () => {
     const grew = await growth(async () => {
@@ -97,6 +105,7 @@ describe('what /metrics shows', () => {
         socket.resume().on('close', () => done());
       });
       await world.post(path, ask, { headers: { connection: 'close' } });
+      await until(async () => [...(await samples())].every(([name, count]) => !isOpen.test(name) || count === 0));
     });
     for (const protocol of ['http/1.1', 'h2', 'plain']) {
       expect([protocol, grew(`sidegate_connections_total{protocol="${protocol}"}`)]).toEqual([protocol, 1]);
@@ -135,7 +144,7 @@ describe('what /metrics shows', () => {
   });
 
   test('every event that the record took, and no other', async () => {
-    await pause(150);
+    await settled();
     const before = recorded;
     const grew = await growth(() => world.post(path, ask));
     expect(recorded - before).toBeGreaterThan(2);
@@ -229,7 +238,7 @@ describe('what /metrics shows', () => {
     const open = await growth(async () => {
       recordWorks = false;
       expect((await world.post(path, ask)).status).toBe(200);
-      await pause(150);
+      await settled();
       recordWorks = true;
     });
     expect(open('sidegate_failed_open_total')).toBeGreaterThan(0);

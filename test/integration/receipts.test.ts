@@ -37,7 +37,8 @@ describe('the receipt', () => {
     expect(receipt).toContain('engineers=allowed');
     expect(receipt).toContain('confidential=masked');
     expect(receipt).toMatch(/failed-open=none$/);
-    expect(receipt).not.toContain('4111');
+    // An id may hold any digits.
+    expect(receipt.replace(id, '')).not.toContain('4111');
   });
 
   test('of a refusal names the rule', async () => {

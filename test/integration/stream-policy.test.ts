@@ -735,9 +735,9 @@ describe('the life of a stream', () => {
     await until(() => peer.closed());
     expect(goodbyeOf(peer)).toBe('silent');
     const sidecar = await running(world.pod());
-    // As a controller whose process is stopped: the sockets stand, and nothing comes.
+    // As a controller whose process is stopped: the sockets stand, and nothing comes, not even what was on its way.
     world.clock.stall(200_000);
-    await world.clock.advanceAsync(1);
+    world.clock.advance(1);
     await until(() => sidecar.events.includes('disconnected'));
   });
 

@@ -1,18 +1,33 @@
-// A race finder: what a process writes to a TCP socket leaves it late, by a random time, in order. A test that looks once at what arrives a
-// moment later fails with it. `make test-jitter` loads it into jest, its workers and the processes that they start. Tests of the shape of
-// traffic (test/integration/side-channels.test.ts) see the delays themselves and fail, rightly.
+// A race finder: makes a process behave as on a loaded machine, at random, and never in an order that no machine would have. A test that looks
+// once at what arrives a moment later fails with it. `make test-jitter` loads it into jest, its workers and the processes that they start. Tests
+// of the shape of traffic (test/integration/side-channels.test.ts) see the delays themselves and fail, rightly.
+//
+// - `JITTER=15`: what is written to a TCP socket leaves late, up to so many milliseconds, in order; 0: never.
+// - `JITTER_READS=0`: what a TCP socket received is seen late, in order; each connection by itself, so that a watch says later what a request on
+//   another connection says already.
+// - `JITTER_TIMERS=0`: before a timer's turn the whole process stands still for up to so many milliseconds: it runs late, and what was to come
+//   after it comes at once.
 import { Socket } from 'node:net';
+import timers from 'node:timers';
+import { syncBuiltinESMExports } from 'node:module';
 
-/** Most milliseconds of an ordinary delay; one write in twenty waits up to six times as long. */
-const most = Number(process.env['JITTER'] ?? '15');
+const most = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
+const writes = most('JITTER', 15);
+const reads = most('JITTER_READS', 0);
+const stalls = most('JITTER_TIMERS', 0);
 
-function delayMs(): number {
+const { setTimeout: realTimeout, setInterval: realInterval } = globalThis;
+
+/** Half are not late; one in twenty is up to six times as late as the others. */
+function delayMs(mostMs: number): number {
   const dice = Math.random();
-  return dice < 0.5 ? 0 : Math.random() * most * (dice < 0.95 ? 1 : 6);
+  return dice < 0.5 ? 0 : Math.random() * mostMs * (dice < 0.95 ? 1 : 6);
 }
 
 type Step = (this: Socket, ...args: unknown[]) => void;
-const prototype = Socket.prototype as unknown as Record<'_write' | '_writev' | '_final' | '_destroy', Step>;
+const prototype = Socket.prototype as unknown as Record<'_write' | '_writev' | '_final' | '_destroy', Step> & {
+  push(this: Socket, ...args: unknown[]): boolean;
+};
 
 /** Of each socket what is late: at most one thing, since it takes its next write when this one has called back. */
 const late = new WeakMap<Socket, { readonly timer: NodeJS.Timeout; readonly run: () => void }>();
@@ -25,9 +40,9 @@ for (const name of ['_write', '_writev', '_final'] as const) {
       step.apply(this, args);
     };
     // Pipes, such as standard output, are written at once by the system; a process that ends would lose what is late.
-    const ms = this.remoteAddress === undefined ? 0 : delayMs();
+    const ms = this.remoteAddress === undefined ? 0 : delayMs(writes);
     if (ms === 0) run();
-    else late.set(this, { timer: setTimeout(run, ms), run });
+    else late.set(this, { timer: realTimeout(run, ms), run });
   };
 }
 
@@ -41,3 +56,50 @@ prototype._destroy = function (...args) {
   }
   destroy.apply(this, args);
 };
+
+if (reads > 0) {
+  /** Of each socket what came and is not seen yet. */
+  const unseen = new WeakMap<Socket, unknown[][]>();
+  const push = prototype.push;
+  prototype.push = function (...args) {
+    const waiting = unseen.get(this);
+    if (waiting !== undefined) {
+      waiting.push(args);
+      return false;
+    }
+    const ms = this.remoteAddress === undefined ? 0 : delayMs(reads);
+    if (ms === 0) return push.apply(this, args);
+    unseen.set(this, [args]);
+    realTimeout(() => {
+      const seen = unseen.get(this) ?? [];
+      unseen.delete(this);
+      for (const one of seen) if (!this.destroyed) push.apply(this, one);
+    }, ms);
+    return false;
+  };
+}
+
+if (stalls > 0) {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  const standStill = (): void => {
+    // One timer in four: each of many in a row would make minutes of a test.
+    if (Math.random() < 0.25) Atomics.wait(cell, 0, 0, delayMs(stalls));
+  };
+  type Timer = (run: (...args: unknown[]) => void, ...rest: unknown[]) => NodeJS.Timeout;
+  const patched = (real: Timer): Timer => {
+    const timer: Timer = (run, ...rest) =>
+      real(
+        (...args) => {
+          standStill();
+          run(...args);
+        },
+        ...rest,
+      );
+    // util.promisify(setTimeout) and its like.
+    return Object.defineProperties(timer, Object.getOwnPropertyDescriptors(real));
+  };
+  const all = { setTimeout: patched(realTimeout as Timer), setInterval: patched(realInterval as Timer) };
+  Object.assign(globalThis, all);
+  Object.assign(timers, all);
+  syncBuiltinESMExports();
+}

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 
 /** A TLS record as anybody on the way sees it: when, how long, and that it is application data. Nothing is decrypted. */
 export interface WireRecord {
-  /** `performance.now()` of its last byte. */
+  /** When its last byte came. */
   readonly at: number;
   readonly from: 'client' | 'server';
   /** Bytes of the record with its header of five. */
@@ -23,7 +23,8 @@ export interface WireTap {
 const applicationData = 23;
 const headerBytes = 5;
 
-export async function startWireTap(targetPort: number): Promise<WireTap> {
+/** @param now The time that the observer tells, in milliseconds. */
+export async function startWireTap(targetPort: number, now: () => number): Promise<WireTap> {
   const records: WireRecord[] = [];
   const sockets = new Set<Socket>();
   const watch = (socket: Socket, to: Socket, from: WireRecord['from']): void => {
@@ -32,7 +33,7 @@ export async function startWireTap(targetPort: number): Promise<WireTap> {
     socket.setNoDelay(true);
     let rest = Buffer.alloc(0);
     socket.on('data', (bytes: Buffer) => {
-      const at = performance.now();
+      const at = now();
       to.write(bytes);
       rest = Buffer.concat([rest, bytes]);
       while (rest.length >= headerBytes && rest.length >= headerBytes + rest.readUInt16BE(3)) {

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { Clock } from '../../pkg/base/index.ts';
 import type {
   ApprovalGate,
   AuditSink,
@@ -98,6 +99,8 @@ export interface WorldOptions {
   readonly namespace?: string;
   /** How often the policy file is looked at; default 20 ms, so that tests do not wait. `product`: as often as the process does. */
   readonly policyPoll?: 'product';
+  /** What the sidecar measures and delays by; default: the system's. Files, the issuer and the connection to the model keep the system's. */
+  readonly clock?: Clock;
 }
 
 /** The identity block and one rule that allows everybody of `ml-eng` everything ordinary. */
@@ -177,7 +180,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     tls,
     clientCa: undefined,
     metrics,
-    clock,
+    clock: options.clock ?? clock,
     logger,
     hashKey: Buffer.alloc(32, 7),
     ...(options.limits === undefined ? {} : { limits: options.limits }),

@@ -194,6 +194,8 @@ describe('prompts of completions and embeddings', () => {
     const ids = [1, 2, 3, 4, 5, 6, 7, 8, 9];
     const tools = [{ type: 'function', function: { name: 'f', parameters: { enum: ids } } }];
     expect(read('chat', chat({ tools, stop_token_ids: ids, allowed_token_ids: ids })).tokenInput).toBe(false);
+    expect(read('chat', chat({ metadata: { input: [5], tokens: [6] } })).tokenInput).toBe(false);
+    expect(read('chat', chat({ token_ids: [5] })).tokenInput).toBe(true);
   });
 
   it('include the suffix', () => {

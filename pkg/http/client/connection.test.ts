@@ -232,17 +232,19 @@ describe('an answer', () => {
       const call: UpstreamCall = to(server.port).send(
         { method: 'GET', path: '/', headers: {}, body: undefined, idleMs: 2_000 },
         {
-          head: () => call.pause(),
+          head: () => pauseAWhile(),
           data(chunk) {
             events.push(chunk.toString());
-            call.pause();
-            setTimeout(() => call.resume(), 40);
+            pauseAWhile();
           },
           end: () => resolve(),
           error: () => resolve(),
         },
       );
-      setTimeout(() => call.resume(), 40);
+      const pauseAWhile = (): void => {
+        call.pause();
+        setTimeout(() => call.resume(), 40);
+      };
     });
     expect(events.join('')).toBe('abcd');
   });

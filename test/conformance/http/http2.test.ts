@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Exchange } from '../../../pkg/http/index.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
 import { pause, until } from '../../support/wait.ts';
 import { echo, serve } from './harness.ts';
 import type { Served } from './harness.ts';
@@ -350,13 +351,15 @@ describe('HTTP/2 floods', () => {
   });
 
   test('an idle connection is closed, pings or not', async () => {
-    const served = await start({ limits: { idleMs: 100, headersTimeoutMs: 100 } });
-    const { socket, closed } = await rawConnection(served);
-    for (let at = 0; at < 40 && !closed(); at++) {
-      socket.write(frame(ping, 0, 0, Buffer.alloc(8)));
-      await pause(50);
-    }
-    expect(closed()).toBe(true);
+    const clock = fakeClock();
+    const served = await start({ clock, limits: { idleMs: 10_000, headersTimeoutMs: 10_000 } });
+    const { socket, frames, closed } = await rawConnection(served);
+    await until(() => frames.some((one) => one.type === settings));
+    await until(() => {
+      if (!closed()) socket.write(frame(ping, 0, 0, Buffer.alloc(8)));
+      clock.advance(1_000);
+      return closed();
+    }, 'it is closed');
   });
 
   test('a peer that opens no window for its answer is cut off', async () => {
