@@ -25,6 +25,7 @@ import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { startSidecar } from '../../pkg/proxy/index.ts';
 import { auditFile } from '../../pkg/record/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { keyFile, marker, processMetrics } from './parts.ts';
@@ -129,6 +130,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     clock,
     logger,
     hashKey: keyFile(settings.data, 'hash.key'),
+    onInFlight: collectWhenIdle(clock),
     ...(limitStore === undefined ? {} : { limitStore }),
   });
   const admin = await createAdminServer({ ...settings.admin, logger, metrics, ready: () => sidecar.ready() });

@@ -11,6 +11,7 @@ import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
@@ -110,6 +111,7 @@ export async function runPod(
     clock,
     logger,
     hashKey: keyFile(settings.state, 'hash.key'),
+    onInFlight: collectWhenIdle(clock),
     namespace: pod.namespace,
     limitStore,
   });

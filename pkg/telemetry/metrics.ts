@@ -199,6 +199,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const reloads = cells('counter', 'sidegate_policy_reloads_total', 'Policies taken and not taken.', [
     { name: 'result', values: ['accepted', 'refused'] },
   ]);
+  // An alert on its increase would not see a first refusal that no 0 stands before.
+  reloads.one('refused');
   const upstreamErrors = cells('counter', 'sidegate_upstream_errors_total', 'Failures of the model server.', [
     { name: 'kind', values: [...options.codes] },
   ]);
