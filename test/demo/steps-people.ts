@@ -7,6 +7,8 @@ import type { Person, Stage } from './stage.ts';
 
 const grantSeconds = 2;
 const mostSeconds = 32;
+/** How he is refused before the grant was read, and after its end. */
+const tooLate = 'access_denied';
 
 /** People decide: a request that waits for one, and access for two seconds. */
 export async function peopleSteps(report: Report, stage: Stage): Promise<void> {
@@ -47,7 +49,7 @@ export async function peopleSteps(report: Report, stage: Stage): Promise<void> {
   await report.step(`sam may chat for ${grantSeconds} seconds`, async () => {
     let refused = await letIn(grantSeconds);
     // A busy machine may need longer to read the file and to ask.
-    for (let seconds = 2 * grantSeconds; refused !== undefined && seconds <= mostSeconds; seconds *= 2)
+    for (let seconds = 2 * grantSeconds; refused?.code === tooLate && seconds <= mostSeconds; seconds *= 2)
       refused = await letIn(seconds);
     return {
       came: refused?.code ?? 'answered',
@@ -58,18 +60,18 @@ export async function peopleSteps(report: Report, stage: Stage): Promise<void> {
   if (stage.scripted === undefined) return report.skip('a stream of his ends with it');
   await report.step('a stream of his ends with it', async () => {
     const follow = () => streamChat(sam, stage.model, 'script:endless+every20');
-    const inTime = ({ ended, events }: Awaited<ReturnType<typeof follow>>): boolean =>
-      ended?.code === 'grant_ended' && events > 0;
     let stream = await follow();
     // His time may be over before it has begun.
-    for (let seconds = 2 * grantSeconds; !inTime(stream) && seconds <= mostSeconds; seconds *= 2) {
+    const late = (): boolean =>
+      stream.ended?.code === tooLate || (stream.ended?.code === 'grant_ended' && stream.events === 0);
+    for (let seconds = 2 * grantSeconds; late() && seconds <= mostSeconds; seconds *= 2) {
       await letIn(seconds);
       stream = await follow();
     }
     return {
       came: stream.ended?.code ?? 'it went on',
       why: `after ${stream.events} events`,
-      kept: inTime(stream),
+      kept: stream.ended?.code === 'grant_ended' && stream.events > 0,
     };
   });
 }
