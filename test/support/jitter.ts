@@ -74,6 +74,8 @@ if (reads > 0) {
       const seen = unseen.get(this) ?? [];
       unseen.delete(this);
       for (const one of seen) if (!this.destroyed) push.apply(this, one);
+      // As Node does itself behind the end, since nobody else asks a socket that reads into a buffer of its user's.
+      if (seen.at(-1)?.[0] === null && !this.destroyed) this.read(0);
     }, ms);
     return false;
   };
