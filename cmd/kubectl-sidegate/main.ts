@@ -19,6 +19,7 @@ process.exitCode = await run(process.argv.slice(2), {
   publicRoots: rootCertificates,
   now: () => systemClock.now(),
   sleep: (milliseconds) => sleep(milliseconds),
+  screenRows: () => (process.stdout.isTTY ? process.stdout.rows : undefined),
   openCluster,
   login: loginIo(),
   folder: folderIo(),

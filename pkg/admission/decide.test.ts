@@ -231,6 +231,26 @@ describe('the resources themselves', () => {
     expect(await said('grant', 'DELETE', 'stranger')).toBe('not_yours');
   });
 
+  test.each(['approval', 'grant'] as const)('an %s takes no finalizers, and loses those that it has', async (kind) => {
+    const { decide } = build();
+    const user = kind === 'grant' ? 'kim' : controller;
+    const held = (finalizers: readonly string[]) => ({ metadata: { name: 'x', finalizers }, spec: grantSpec });
+    const said = async (before: readonly string[] | undefined, after: readonly string[]) => {
+      const asked = of(kind, before === undefined ? 'CREATE' : 'UPDATE', user);
+      const verdict = await decide({
+        ...asked,
+        object: held(after),
+        oldObject: before === undefined ? null : held(before),
+      });
+      return verdict.allowed ? 'allowed' : code(verdict.message);
+    };
+    expect(await said(undefined, [])).toBe('allowed');
+    expect(await said(undefined, ['eve.example/keep'])).toBe('finalizers');
+    expect(await said([], ['eve.example/keep'])).toBe('finalizers');
+    expect(await said(['foregroundDeletion', 'x/y'], ['x/y'])).toBe('allowed');
+    expect(await said(['x/y'], ['x/z'])).toBe('finalizers');
+  });
+
   test('what it is not asked about is refused', async () => {
     const { decide } = build();
     for (const more of [

@@ -35,6 +35,11 @@ const allowed: Verdict = { allowed: true };
 const specOf = (object: unknown): Readonly<Record<string, unknown>> =>
   isFields(object) && isFields(object['spec']) ? object['spec'] : {};
 
+const finalizersOf = (object: unknown): readonly unknown[] => {
+  const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
+  return Array.isArray(metadata['finalizers']) ? metadata['finalizers'] : [];
+};
+
 export function createDecide(options: DecideOptions): (request: AdmissionRequest) => Promise<Verdict> {
   const { controller, breakGlassGroup, clock, metrics, logger } = options;
 
@@ -93,6 +98,7 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
         {
           reason: 'BreakGlassApproved',
           action: 'Decide',
+          by: user,
           note: `${user.slice(0, 256)} approved alone as a member of group ${breakGlassGroup}`,
         },
       );
@@ -131,6 +137,10 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
       metrics.failed('unexpected');
       return unexpected(request);
     }
+    const { object, oldObject } = request;
+    // Nothing that was taken back is kept in being by who had it. Those that the API server itself sets on deletion are not asked about.
+    if (finalizersOf(object).some((one) => !finalizersOf(oldObject).includes(one)))
+      return refusal(`[finalizers] ${resource} take no finalizers; fix: leave metadata.finalizers out`);
     if (subResource === 'status') return user === controller ? decideAsController(request) : decideAsPerson(request);
     if (resource === 'inferencegrants') return onGrant(request);
     return user === controller

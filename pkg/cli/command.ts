@@ -23,6 +23,8 @@ export interface CommandIo {
   /** Epoch milliseconds. */
   now(): number;
   sleep(milliseconds: number): Promise<void>;
+  /** Lines of the terminal that `stdout` is; undefined: it is none. */
+  screenRows?(): number | undefined;
   /** @throws Error where no kubeconfig names a cluster. Undefined flags: kubectl's own choice, or in a pod its own account. */
   openCluster(choice: {
     readonly kubeconfig?: string | undefined;

@@ -30,6 +30,7 @@ import { policyTestCommand } from './policy-test.ts';
 import { policyValidateCommand } from './policy-validate.ts';
 import { selfTestCommand } from './self-test.ts';
 import { tokenCommand } from './token.ts';
+import { topCommand } from './top/top.ts';
 import { versionCommand } from './version.ts';
 
 /** All commands, in the order of their help. docs/cli.md is made of them. */
@@ -54,6 +55,7 @@ export const commands: readonly Command[] = [
   accessRevokedCommand,
   loginCommand,
   tokenCommand,
+  topCommand,
   selfTestCommand,
   auditSearchCommand,
   auditShowCommand,

@@ -24,6 +24,9 @@ export {
   reservedPorts,
   tokenFile,
   tokenSeconds,
+  topAudience,
+  topPath,
+  topResource,
   volumes,
   webhookPaths,
 } from './names.ts';

@@ -47,6 +47,13 @@ export const tokenFile = 'token';
 export const auditAudience = 'sidegate.dev/recorder';
 /** What an auditor may `get`, cluster-wide or in a namespace: no such resource is served, the name is for RBAC alone. */
 export const auditResource = { group: 'sidegate.dev', resource: 'records' } as const;
+/** Audience of the tokens by which `sidegate top` asks the controllers. */
+export const topAudience = 'sidegate.dev/top';
+/** What a viewer may `get`, cluster-wide or in a namespace: served by nobody, the name is for RBAC alone. */
+export const topResource = { group: 'sidegate.dev', resource: 'inferencepolicies', subresource: 'top' } as const;
+/** On the decisions port of each controller: figures of the sidecars that are connected to it. */
+export const topPath = '/v1/top';
+
 /** Header with the token, where something on the way takes `Authorization` for itself (the API server's service proxy). */
 export const auditTokenHeader = 'x-sidegate-token';
 /** Header with the name of whom the token's bearer says to ask for: recorded as a claim. */
@@ -127,6 +134,8 @@ export const controlPlane = {
   recorder: 'sidegate-recorder',
   /** ServiceAccount whose token asks the recorder; who may make its token is an auditor. */
   auditor: 'sidegate-auditor',
+  /** ServiceAccount whose token asks the controllers for figures; who may make its token sees those of all namespaces. */
+  viewer: 'sidegate-viewer',
   /** ConfigMap, key `public.pem`: verifies the heads of the log. */
   log: 'sidegate-log',
   /** Secret (kubernetes.io/tls) with the recorder's serving certificate: the leader writes it. */

@@ -1,11 +1,12 @@
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
-import { controlPlane } from '../contract/index.ts';
+import { controlPlane, topAudience } from '../contract/index.ts';
 import { selectorMatches } from '../core/index.ts';
 import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
-import { createEventRecorder, createLease, objectKey } from '../kube/index.ts';
+import { createAccessReviewer, createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
+import { createPkcs12Opener } from '../pki/index.ts';
 import { createApprovalCache, createApprovalDesk, sealWith } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
@@ -25,6 +26,7 @@ import type { CheckPattern } from './policies/policy-entry.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
 import { createRecorderClient, startPodReporter } from './record/index.ts';
 import type { RecorderClient } from './record/index.ts';
+import { createOpenedCertificates } from './secrets/opened-certificates.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
 import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
@@ -32,6 +34,7 @@ import { createAckBook } from './status/ack-book.ts';
 import { startAckPublisher } from './status/ack-publisher.ts';
 import { createStreamServer, keepServingCertificate } from './stream/index.ts';
 import type { StreamAuthority, LimitStoreAddress, StreamServer } from './stream/index.ts';
+import { createFigureBook, createTopRoutes } from './top/index.ts';
 import { createRevocations } from './tokens/index.ts';
 import { startTokenService } from './tokens/token-service.ts';
 import type { TokenService } from './tokens/token-service.ts';
@@ -73,6 +76,8 @@ export interface ControllerOptions {
   readonly notices?: { readonly endpoint: string; readonly channels: readonly Channel[] } | undefined;
   /** Needs `decisions`. Undefined: nobody. */
   readonly tokens?: TokenSettings | undefined;
+  /** Program of the thread that opens PKCS#12 files; default its source. */
+  readonly pkcs12Thread?: URL;
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
   readonly onFatal: (why: string) => void;
   /** Shorter times for tests. */
@@ -148,6 +153,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     onChange: (key) => directory.secretChanged(key),
   });
+  const pkcs12 = createPkcs12Opener(clock, options.pkcs12Thread);
+  const certificates = createOpenedCertificates({ pkcs12, clock, onOpened: () => directory.policiesChanged() });
   let recorder: RecorderClient | undefined;
   const recorderOf = (url: string): RecorderClient | undefined => {
     const known = authority.authority();
@@ -259,6 +266,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     namespace,
     ...(timings !== undefined && { timings }),
     onFault: metrics.watchFault,
+    onMissed: metrics.watchMissed,
   });
   const tokens: TokenService | undefined =
     options.tokens === undefined
@@ -294,7 +302,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     ...options.lease,
     onLeading() {
-      leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
+      leader = startLeader({
+        ...options,
+        state,
+        index,
+        directory,
+        secrets,
+        certificates,
+        authority,
+        events,
+        leading: lease.leading,
+      });
       desk.lead();
       granting.lead();
       notifier?.lead();
@@ -329,6 +347,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     });
   });
 
+  const figures = createFigureBook(clock);
+  const top = createTopRoutes({
+    book: figures,
+    pods: (at) => [...(at === undefined ? state.pods.values() : state.pods.by(namespaceIndex, at))].filter(counts),
+    reviewer: createAccessReviewer(client, clock, topAudience),
+    replica,
+    clock,
+  });
   let server: StreamServer | undefined;
   let closing = false;
   let endpoint: { readonly server: DecisionServer; close(): void } | undefined;
@@ -358,7 +384,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
       decider,
       clock,
       logger,
-      ...(tokens !== undefined && { routes: tokens.routes }),
+      more: [
+        { routes: top, ownLimit: true, onResult: metrics.topRequest },
+        ...(tokens === undefined ? [] : [{ routes: tokens.routes, onResult: metrics.tokenRequest }]),
+      ],
       onResult: metrics.decision,
     });
     open.server = made;
@@ -383,10 +412,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
       directory,
       reviewer: createTokenReviewer(client),
       authority: known,
+      opener: certificates,
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
       ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
       revocations,
+      figures,
       grants: createGrantFeed({
         cache: grants,
         clock,
@@ -431,6 +462,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
   metrics.reading('sidegate_streams', 'Sidecars connected to this replica.', () => server?.streams());
   metrics.reading('sidegate_streams_waiting', 'Connections that wait for their turn.', () => server?.waiting());
   metrics.reading('sidegate_approvals_waiting', 'Asks and watches of sidecars at this replica.', () => desk.waiting);
+  metrics.reading('sidegate_revocations', 'Entries of the list of revocations.', () => revocations.fill()?.entries);
+  metrics.reading(
+    'sidegate_revocations_unusable',
+    'Entries of the list of revocations that revoke nothing, since they cannot be understood.',
+    () => revocations.fill()?.unusable,
+  );
+  metrics.reading(
+    'sidegate_revocations_bytes',
+    'Bytes of the list of revocations; the API server takes 1 MiB.',
+    () => revocations.fill()?.bytes,
+  );
   metrics.reading('sidegate_grants', 'Grants that are kept.', () => grants.size);
   metrics.reading('sidegate_approvals', 'Approvals that are kept.', () => approvals.size);
   metrics.reading(
@@ -489,6 +531,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await authority.close();
       directory.stop();
       await secrets.close();
+      pkcs12.close();
       await events.close();
       await Promise.all([state.stop(), approvals.stop(), grants.stop(), revocations.stop(), tokens?.close()]);
     },

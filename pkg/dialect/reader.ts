@@ -165,8 +165,11 @@ export class Reader implements ShapeReader {
     if (node.numbers !== undefined) {
       if (shape.items?.number !== true) this.refuse(place);
       if (shape.noTokens !== true && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
-      if (this.#strict && longNumberIn.test(node.text))
+      if (this.#strict && longNumberIn.test(node.text)) {
+        // Before there is a node for each.
+        if (node.numberCount > this.#left) this.refuse(place);
         node.items.forEach((item, at) => this.read(item, place.element(at)));
+      }
       return;
     }
     const items = node.items;

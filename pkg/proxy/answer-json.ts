@@ -195,7 +195,9 @@ function hiddenModels(
   if (visible === undefined || answer.models.length === 0) return [];
   const hidden = new Set(answer.models.filter((model) => !visible(model.id)).map((model) => model.node));
   if (hidden.size === 0) return [];
-  const list = [...root.items].find((node) => node.kind === 'array' && node.items.some((item) => hidden.has(item)));
+  const list = [...root.items].find(
+    (node) => node.kind === 'array' && node.numbers === undefined && node.items.some((item) => hidden.has(item)),
+  );
   if (list === undefined) throw new RefusedError('access_denied');
   return cut(list.items, hidden);
 }

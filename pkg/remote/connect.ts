@@ -9,6 +9,7 @@ import type { Ack, DownMessage, Nack } from '../wire/index.ts';
 import { createRemoteApprovals } from './approvals.ts';
 import { createBackoff } from './backoff.ts';
 import { createCertificates } from './certificates.ts';
+import { reportFigures } from './figures.ts';
 import { createRemoteGrants } from './grants.ts';
 import { createRemotePolicy } from './policy.ts';
 import { createLimitStoreTargets } from './limit-store.ts';
@@ -160,6 +161,7 @@ export function connectController(options: RemoteOptions): Remote {
       audit: auditHead() ?? null,
       serving: certificates.servingNames(),
     });
+    figures?.begin();
     questions.begin((request) => session?.send(request));
   };
   const heard = (): void => {
@@ -247,6 +249,10 @@ export function connectController(options: RemoteOptions): Remote {
     policy.look();
     questions.ask();
   });
+  const figures =
+    options.figures === undefined
+      ? undefined
+      : reportFigures({ read: options.figures, clock, send: (message) => session?.send(message) });
   void attempt();
 
   return {
@@ -280,6 +286,7 @@ export function connectController(options: RemoteOptions): Remote {
       stopped.abort();
       retry?.cancel();
       minutely.cancel();
+      figures?.stop();
       session?.end('shutdown');
       approvals.close();
       secrets.clear();

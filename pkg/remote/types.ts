@@ -11,7 +11,7 @@ import type {
   Snapshot,
 } from '../core/index.ts';
 import type { TlsMaterial } from '../pki/index.ts';
-import type { AuditHead, PodName } from '../wire/index.ts';
+import type { AuditHead, Figures, PodName } from '../wire/index.ts';
 
 /** What happened on the sidecar's side of the stream: for metrics. A closed set. */
 export type RemoteEvent =
@@ -63,6 +63,8 @@ export interface RemoteOptions {
   readonly compile: (policies: readonly Policy[], revision: number) => Snapshot;
   /** Last entry of the record, for each heartbeat. */
   readonly auditHead?: () => AuditHead | undefined;
+  /** What has passed so far, for whoever looks; default: it is not said. */
+  readonly figures?: () => Figures;
   readonly onEvent?: (event: RemoteEvent) => void;
   /** A Secret could not be used as the model's credential: once for each value. */
   readonly onCredentialRefused?: () => void;

@@ -8,7 +8,7 @@ function make(options: Partial<MetricsOptions> = {}) {
   const metrics = createMetrics({
     clock,
     operations: ['Chat', 'Embeddings'],
-    codes: ['access_denied', 'upstream_timeout'],
+    codes: ['access_denied', 'upstream_timeout', 'response_too_large'],
     dialects: ['openai'],
     processMetrics: false,
     ...options,
@@ -56,6 +56,8 @@ function touchAll(metrics: Metrics): void {
   metrics.credentialRefused();
   metrics.tokenCache('hit');
   metrics.aborted('caller');
+  metrics.logLineDropped();
+  metrics.answerWithoutRoom('response_too_large');
 }
 
 describe('metrics', () => {
@@ -90,6 +92,8 @@ describe('metrics', () => {
       sidegate_credentials_refused_total: 1,
       'sidegate_token_cache_total{result="hit"}': 1,
       'sidegate_aborted_total{by="caller"}': 1,
+      sidegate_log_lines_dropped_total: 1,
+      'sidegate_answers_without_room_total{code="response_too_large"}': 1,
       sidegate_uptime_seconds: 2.5,
     });
   });
@@ -189,5 +193,39 @@ describe('metrics', () => {
     await first;
     metrics.auditFailed();
     expect((await samples(metrics)).get('sidegate_audit_failures_total')).toBe(1);
+  });
+});
+
+test('sums over all series are there without a scrape', () => {
+  const { clock, metrics } = make();
+  expect(metrics.traffic()).toEqual({
+    uptimeMs: 0,
+    requests: 0,
+    refused: 0,
+    masked: 0,
+    held: 0,
+    live: 0,
+    streams: 0,
+    waiting: 0,
+    generation: null,
+    policyAgeMs: null,
+  });
+  touchAll(metrics);
+  metrics.requestEnded('Chat', 'access_denied', 'refused');
+  metrics.ruleActed('p/ask', 'held', 2);
+  metrics.ruleActed('q/mask', 'masked');
+  metrics.approvalsWaiting(() => 5);
+  clock.advance(2_500);
+  expect(metrics.traffic()).toEqual({
+    uptimeMs: 2_500,
+    requests: 2,
+    refused: 1,
+    masked: 4,
+    held: 2,
+    live: 0,
+    streams: 1,
+    waiting: 5,
+    generation: 'p@2',
+    policyAgeMs: 1_500,
   });
 });

@@ -31,6 +31,23 @@ export interface PolicyInfo {
   readonly revision: number;
 }
 
+/** Sums over all series, for whoever cannot scrape: counts since the process began, and what is under way. */
+export interface Traffic {
+  readonly uptimeMs: number;
+  /** Requests that ended; those that were refused. */
+  readonly requests: number;
+  readonly refused: number;
+  /** Acts of rules. */
+  readonly masked: number;
+  readonly held: number;
+  readonly live: number;
+  readonly streams: number;
+  readonly waiting: number;
+  /** Null: no policy is in force. */
+  readonly generation: string | null;
+  readonly policyAgeMs: number | null;
+}
+
 export interface MetricsOptions {
   readonly clock: Clock;
   /** Closed sets of the labels that other packages own; `none` and `other` are always among them. */
@@ -91,11 +108,16 @@ export interface Metrics {
   controllerEvent(event: string): void;
   /** On the stream to the recorder; `event` is one of a closed set of its own. */
   recorderEvent(event: string): void;
+  /** A line of the log was dropped, because nobody reads them. */
+  logLineDropped(): void;
   /** A probe or hook of the pod was answered. */
   probed(result: string): void;
   aborted(by: AbortCause): void;
+  /** An answer ended by its size, or for want of memory: `code` says which. */
+  answerWithoutRoom(code: string): void;
   /** A gauge that is read at each scrape. @throws when the name is taken. */
   gauge(name: string, help: string, read: () => number): void;
+  traffic(): Traffic;
   readonly contentType: string;
   /** The text format. Renders once for scrapes that come at the same time. */
   render(): Promise<string>;
@@ -177,6 +199,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const reloads = cells('counter', 'sidegate_policy_reloads_total', 'Policies taken and not taken.', [
     { name: 'result', values: ['accepted', 'refused'] },
   ]);
+  // An alert on its increase would not see a first refusal that no 0 stands before.
+  reloads.one('refused');
   const upstreamErrors = cells('counter', 'sidegate_upstream_errors_total', 'Failures of the model server.', [
     { name: 'kind', values: [...options.codes] },
   ]);
@@ -216,10 +240,22 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'What happened on the stream to the recorder.',
     [{ name: 'event', values: { atMost: 10 } }],
   );
+  const linesDropped = single(
+    'counter',
+    'sidegate_log_lines_dropped_total',
+    'Lines of the log that were dropped, because nobody read them.',
+  );
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },
   ]);
+  const withoutRoom = cells(
+    'counter',
+    'sidegate_answers_without_room_total',
+    'Answers that ended by their size, or for want of memory.',
+    [code],
+  );
   // So that a rate can be taken from the first one on.
+  withoutRoom.one('overloaded');
   controllerEvents.one('connected');
   recorderEvents.one('connected');
   probes.one('healthy');
@@ -227,6 +263,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     { name: 'by', values: abortCauses },
   ]);
 
+  const sums = { requests: 0, refused: 0, masked: 0, held: 0 };
   let policy: PolicyInfo | undefined;
   let ageMs: (() => number) | undefined;
   registerReading(registry, { name: 'sidegate_policy_info', help: 'The policy in force; its value is 1.' }, () =>
@@ -267,6 +304,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     requestEnded(what, why, decision) {
       live.add(-1);
       requests.three(what, why ?? 'none', decision).add();
+      sums.requests++;
+      if (decision === 'refused') sums.refused++;
     },
     exchange: (dialect, over) => exchanges.two(dialect, over).add(),
     stage: (stage, ms) => stageTimes.one(stage).observe(ms / 1000),
@@ -277,7 +316,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     heldAtMost: (bytes) => heldMost.observe(bytes),
     streamOpened: () => streams.add(),
     streamClosed: () => streams.add(-1),
-    ruleActed: (rule, act, count = 1) => rules.two(rule, act).add(count),
+    ruleActed(rule, act, count = 1) {
+      rules.two(rule, act).add(count);
+      if (act === 'masked' || act === 'held') sums[act] += count;
+    },
     policy(info) {
       policy = info;
     },
@@ -297,11 +339,22 @@ export function createMetrics(options: MetricsOptions): Metrics {
     tokenCache: (result) => tokens.one(result).add(),
     controllerEvent: (event) => controllerEvents.one(event).add(),
     recorderEvent: (event) => recorderEvents.one(event).add(),
+    logLineDropped: () => linesDropped.add(),
     probed: (result) => probes.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
+    answerWithoutRoom: (why) => withoutRoom.one(why).add(),
     gauge(name, help, read) {
       registerReading(registry, { name, help }, () => ({ labels: {}, value: read() }));
     },
+    traffic: () => ({
+      uptimeMs: Math.round(options.clock.monotonic() - startedAt),
+      ...sums,
+      live: live.value,
+      streams: streams.value,
+      waiting: waiting(),
+      generation: policy?.generation ?? null,
+      policyAgeMs: policy === undefined || ageMs === undefined ? null : Math.max(0, Math.round(ageMs())),
+    }),
     contentType: registry.contentType,
     render() {
       rendering ??= registry.metrics().finally(() => {

@@ -7,6 +7,7 @@ export { isBehind, newest } from './versions.ts';
 export { WireError } from './wire-error.ts';
 export type { WireErrorCode } from './wire-error.ts';
 export {
+  figuresMs,
   heartbeatMs,
   maxDownBytes,
   maxUpBytes,
@@ -32,6 +33,8 @@ export type {
   ConfirmMessage,
   ConnectRefusal,
   DownMessage,
+  Figures,
+  FiguresMessage,
   Goodbye,
   GoodbyeReason,
   GrantsMessage,

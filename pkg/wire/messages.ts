@@ -93,6 +93,34 @@ export interface CertificateRequest {
   readonly csr: string;
 }
 
+/** What has passed through the sidecar since its process began, and what is under way. Numbers alone: nothing of any request. */
+export interface Figures {
+  readonly uptimeMs: number;
+  /** Requests that ended, and those of them that Sidegate refused. */
+  readonly requests: number;
+  readonly refused: number;
+  /** How often rules masked, and how often they held. */
+  readonly masked: number;
+  readonly held: number;
+  /** Requests under way, streamed answers among them, and what waits for people. */
+  readonly live: number;
+  readonly streams: number;
+  readonly waiting: number;
+  /** Policies in force, as receipts name them (the first 400 characters); null: none. */
+  readonly generation: string | null;
+  /** Since they were confirmed to be the newest; null: never. */
+  readonly policyAgeMs: number | null;
+}
+
+/** Each {@link figuresMs} while they change, else with every third: for whoever looks (`sidegate top`). Nothing is decided by them. */
+export interface FiguresMessage extends Figures {
+  readonly type: 'figures';
+  /** Controllers before it do not know it. */
+  readonly optional: true;
+  /** What came last, and in how long. */
+  readonly recent: { readonly ms: number; readonly requests: number; readonly refused: number };
+}
+
 /** In both directions, each `heartbeatMs`. Three missed: the peer counts as gone. */
 export interface Beat {
   readonly type: 'beat';
@@ -220,7 +248,7 @@ export interface TrustMessage {
 export interface LimitStoreMessage {
   readonly type: 'limit-store';
   readonly store: {
-    /** `redis://` or `rediss://`, without user and password. */
+    /** `rediss://`, without user and password. */
     readonly url: string;
     readonly username: string | null;
     readonly password: string | null;
@@ -331,6 +359,7 @@ export type UpMessage =
   | ApprovalWatchMessage
   | ApprovalClaimMessage
   | ApprovalLeaveMessage
+  | FiguresMessage
   | Beat
   | Goodbye;
 
@@ -371,5 +400,7 @@ export const maxDownBytes = 4 * 1024 * 1024;
 /** Largest frame that the controller takes. */
 export const maxUpBytes = 64 * 1024;
 export const heartbeatMs = 15_000;
+/** Between two messages with figures. */
+export const figuresMs = 5_000;
 /** So many heartbeats without a byte, and the peer is gone. */
 export const missedBeats = 3;

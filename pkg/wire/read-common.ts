@@ -19,6 +19,9 @@ export const auditHead: Reader<AuditHead> = fields<AuditHead>({
   chain: maybe(matching(/^[0-9a-f]{32}$/)),
 });
 
+/** Says to readers that do not know the message that they may leave it aside. */
+export const yes: Reader<true> = () => true;
+
 export const beatReaders = { type: oneOf('beat'), audit: maybe(nullable(auditHead)) };
 export const beat: Reader<Beat> = fields<Beat>(beatReaders);
 

@@ -1,6 +1,6 @@
 import { jsonValue } from '../base/index.ts';
 import type { JsonNode } from '../base/index.ts';
-import type { ApprovalRequester, UpMessage } from './messages.ts';
+import type { ApprovalRequester, FiguresMessage, UpMessage } from './messages.ts';
 import {
   auditHead,
   beatReaders,
@@ -11,6 +11,7 @@ import {
   purpose,
   seenVersions,
   ticket,
+  yes,
 } from './read-common.ts';
 import { boolean, fields, integer, list, matching, nullable, oneOf, record, text } from './shape.ts';
 import type { Reader } from './shape.ts';
@@ -24,6 +25,23 @@ const requester: Reader<ApprovalRequester> = fields<ApprovalRequester>({
   issuer: text(512, 1),
   subject: text(512, 1),
   kubernetesUser: nullable(text(256, 1)),
+});
+
+const count = integer(0, Number.MAX_SAFE_INTEGER);
+const figures: Reader<FiguresMessage> = fields<FiguresMessage>({
+  type: oneOf('figures'),
+  optional: yes,
+  uptimeMs: count,
+  requests: count,
+  refused: count,
+  masked: count,
+  held: count,
+  live: count,
+  streams: count,
+  waiting: count,
+  generation: nullable(text(400)),
+  policyAgeMs: nullable(count),
+  recent: fields<FiguresMessage['recent']>({ ms: count, requests: count, refused: count }),
 });
 
 const readers: { readonly [Type in UpMessage['type']]: Reader<Extract<UpMessage, { type: Type }>> } = {
@@ -58,6 +76,7 @@ const readers: { readonly [Type in UpMessage['type']]: Reader<Extract<UpMessage,
   'approval-watch': fields({ type: oneOf('approval-watch'), id: ticket, name: objectName, requester }),
   'approval-claim': fields({ type: oneOf('approval-claim'), id: ticket }),
   'approval-leave': fields({ type: oneOf('approval-leave'), id: ticket, keep: boolean }),
+  figures,
   beat: fields({ ...beatReaders }),
   goodbye,
 };

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
 import { controlPlane } from '../../pkg/contract/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeClient, KubeObject } from '../../pkg/kube/index.ts';
@@ -14,8 +15,10 @@ import {
 } from './controller-process.ts';
 import type { ControllerProcess } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
+import { aroundPodProxy, machineAddress } from './pod-proxy.ts';
 import { simulateSidecars } from './simulated-sidecars.ts';
 import type { SimulatedSidecars } from './simulated-sidecars.ts';
+import { sidegateCommand } from '../support/sidegate-command.ts';
 import { stopwatch, until } from '../support/wait.ts';
 
 // The bundled process, with the chart's roles and a token as in a pod, and sidecars that come with real tokens.
@@ -50,6 +53,8 @@ async function start(args: readonly string[] = []): Promise<ControllerProcess> {
     account,
     replica: `sidegate-controller-${++started}`,
     args,
+    // The API server's proxy goes to no loopback address.
+    decisionsHost: '0.0.0.0',
   });
   processes.add(controller);
   return controller;
@@ -71,6 +76,58 @@ afterEach(async () => {
     await Promise.all(ends);
   }
 }, 200_000);
+
+/** A pod of the control plane, as its Deployment makes it, with this port for people. */
+async function makeControllerPod(name: string, port: number): Promise<void> {
+  const ref = { namespace: ownNamespace, name };
+  const labels = { 'app.kubernetes.io/name': 'sidegate', 'app.kubernetes.io/component': 'controller' };
+  const ports = [{ name: 'decisions', containerPort: port }];
+  const spec = { containers: [{ name: 'controller', image: 'sidegate:1', ports }] };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { ...ref, labels }, spec };
+  await admin.create(resources.pods, pod, { namespace: ownNamespace });
+  const podIP = machineAddress ?? '127.0.0.1';
+  const status = { phase: 'Running', podIP, podIPs: [{ ip: podIP }] };
+  await admin.patch(resources.pods, ref, { type: 'merge', body: { status } }, 'status');
+}
+
+/** `sidegate top`, as somebody with the chart's role and no other right types it: pod `c` is connected to one of the two, `d` to none. */
+async function seenByTop(first: ControllerProcess, second: ControllerProcess): Promise<void> {
+  await sidecars.makePod('d', '127.1.2.2');
+  await makeControllerPod('first', first.decisions);
+  await makeControllerPod('second', second.decisions);
+  const binding = (user: string) => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: `top-${user}`, namespace: ownNamespace },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'sidegate-top-access' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
+  });
+  await server.kubectl(['apply', '-f', '-'], { input: JSON.stringify(binding('vi')) });
+  const [vi, eve] = [await server.kubeconfigFor('vi'), await server.kubeconfigFor('eve')];
+  const top = (kubeconfig: string, ...more: string[]) =>
+    sidegateCommand(['top', '--once', '-n', 'ml', '--kubeconfig', kubeconfig, ...more], {
+      async openCluster(choice) {
+        const cluster = await openCluster(choice);
+        return { ...cluster, client: aroundPodProxy(cluster.client) };
+      },
+    });
+  // Both have heard of both pods, and the one of its sidecar.
+  let seen = await top(vi);
+  await until(
+    async () => {
+      seen = await top(vi);
+      return seen.code === 0 && /^c .* ml\/p@1 .*\nd +- /m.test(seen.out);
+    },
+    () => `${seen.out}${seen.err}`,
+  );
+  expect(seen.err).toBe('');
+  expect((await top(eve)).err).toContain('forbidden');
+  // Another account's token proves who asks, and gives no right by that.
+  const other = await top(server.kubeconfig, '--service-account', 'ml/default');
+  expect(other).toMatchObject({ code: 1, err: 'this token may not get inferencepolicies/top in namespace ml\n' });
+  for (const name of ['first', 'second']) await admin.delete(resources.pods, { namespace: ownNamespace, name });
+  await admin.delete(resources.pods, { namespace: 'ml', name: 'd' });
+}
 
 describe('the process, with the chart’s roles', () => {
   test('exchanges the image of a sidecar of an older release, and of no other container', async () => {
@@ -264,6 +321,7 @@ describe('the process, with the chart’s roles', () => {
       () => `${first.log()}\n${second.log()}`,
       40_000,
     );
+    await seenByTop(first, second);
     first.child.kill('SIGKILL');
     await first.ended;
     await until(() => second.log().includes('"message":"leading"'), second.log, 40_000);

@@ -15,10 +15,10 @@ import { findPrograms } from '../cluster/programs.ts';
 const root = resolve(import.meta.dirname, '../..');
 export const ownNamespace = 'sidegate-system';
 
-/** Applies the chart's service account and roles of the controller, and nothing else of it. */
+/** Applies the chart's service account and roles of the controller, and those of who looks at `top`, and nothing else of it. */
 export async function installControllerRoles(server: ApiServer, set: readonly string[] = []): Promise<void> {
   const { helm = '' } = findPrograms(['helm']);
-  const parts = ['serviceaccount', 'rbac'].flatMap((name) => ['-s', `templates/controller/${name}.yaml`]);
+  const parts = ['serviceaccount', 'rbac', 'top'].flatMap((name) => ['-s', `templates/controller/${name}.yaml`]);
   const values = set.flatMap((one) => ['--set', one]);
   const args = ['template', 'sidegate', join(root, 'charts/sidegate'), '-n', ownNamespace, ...parts, ...values];
   const rendered = await runCommand(helm, args);
@@ -68,6 +68,8 @@ export async function startControllerProcess(
     readonly bundle: string;
     readonly account: string;
     readonly replica: string;
+    /** Where decisions, tokens and figures are asked for; default loopback. */
+    readonly decisionsHost?: string;
     readonly args?: readonly string[];
   },
 ): Promise<ControllerProcess> {
@@ -80,7 +82,7 @@ export async function startControllerProcess(
       `--replica=${options.replica}`,
       `--service-account=${options.account}`,
       '--listen=127.0.0.1:0',
-      '--decisions=127.0.0.1:0',
+      `--decisions=${options.decisionsHost ?? '127.0.0.1'}:0`,
       '--admin=127.0.0.1:0',
       '--drain=0',
       ...(options.args ?? []),

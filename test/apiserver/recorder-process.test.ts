@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
 import { openPodRecord } from '../../cmd/sidecar/record.ts';
@@ -24,6 +24,7 @@ import { bundle, installControllerRoles, ownNamespace, startControllerProcess } 
 import type { ControllerProcess } from './controller-process.ts';
 import { serviceAccountFolder } from './controller-process.ts';
 import { installDefinitions } from './custom-resources.ts';
+import { machineAddress as address } from './pod-proxy.ts';
 import { sidegateCommand } from '../support/sidegate-command.ts';
 
 // The bundled recorder with what the controller makes for it and the chart's roles; records of a sidecar's own code; and the
@@ -38,13 +39,6 @@ let account: string;
 let listen: number;
 let uid: string;
 let recorder: { readonly child: ChildProcess; readonly port: number; readonly audit: number; log(): string };
-
-/** An address of this machine that the API server takes for a pod's. */
-const address = Object.values(networkInterfaces())
-  .flat()
-  .find(
-    (one) => one !== undefined && !one.internal && one.family === 'IPv4' && !one.address.startsWith('169.254.'),
-  )?.address;
 
 const secret = async (name: string): Promise<Readonly<Record<string, string>>> => {
   const found = await admin.find<KubeObject & { readonly data: Readonly<Record<string, string>> }>(resources.secrets, {

@@ -8,6 +8,7 @@ import { resources } from '../../pkg/kube/index.ts';
 import type { KubeClient, KubeObject } from '../../pkg/kube/index.ts';
 import { connectController } from '../../pkg/remote/index.ts';
 import type { Remote, RemoteEvent } from '../../pkg/remote/index.ts';
+import type { Figures } from '../../pkg/wire/index.ts';
 import { until } from '../support/wait.ts';
 import { ownNamespace } from './controller-process.ts';
 
@@ -61,6 +62,12 @@ const policy = (mode: string) => ({
     access: [{ name: 'all', effect: 'Allow', subjects: [{ anyone: true }], operations: ['Chat'] }],
   },
 });
+
+/** What each says of its traffic. */
+const figures: Figures = {
+  ...{ uptimeMs: 60_000, requests: 12, refused: 3, masked: 5, held: 2, live: 4, streams: 1, waiting: 1 },
+  ...{ generation: 'ml/p@1', policyAgeMs: 0 },
+};
 
 export function simulateSidecars(admin: KubeClient): SimulatedSidecars {
   const folders: string[] = [];
@@ -147,6 +154,7 @@ export function simulateSidecars(admin: KubeClient): SimulatedSidecars {
         clock: systemClock,
         logger: silentLogger,
         compile: (policies, revision) => compileSnapshot(policies, { revision }),
+        figures: () => figures,
         onEvent: (event) => events.push(event),
         localAddress: from.address,
       });

@@ -255,12 +255,16 @@ describe('SAML', () => {
       port: 0,
       material: await authority.issue('login', [], ['localhost']),
       decider: { view: nobody, decide: nobody },
-      routes: createTokenRoutes({
-        exchange: createTokenExchange(shared),
-        browser: createBrowserLogin(shared),
-        keys: () => keys,
-        clock,
-      }),
+      more: [
+        {
+          routes: createTokenRoutes({
+            exchange: createTokenExchange(shared),
+            browser: createBrowserLogin(shared),
+            keys: () => keys,
+            clock,
+          }),
+        },
+      ],
       clock,
       logger,
     });

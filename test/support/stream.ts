@@ -6,9 +6,11 @@ import type { TLSSocket } from 'node:tls';
 import { Secret, jsonValue, silentLogger } from '../../pkg/base/index.ts';
 import type { JsonValue, Logger } from '../../pkg/base/index.ts';
 import { controllerAudience } from '../../pkg/contract/index.ts';
+import { createOpenedCertificates } from '../../pkg/control/secrets/opened-certificates.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
   ApprovalDesk,
+  FigureTaker,
   GrantFeed,
   ImportedCertificate,
   LimitStoreAddress,
@@ -25,7 +27,7 @@ import type {
 } from '../../pkg/control/stream/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy } from '../../pkg/core/index.ts';
-import { createAuthority, createAuthorityPair } from '../../pkg/pki/index.ts';
+import { createAuthority, createAuthorityPair, createPkcs12Opener } from '../../pkg/pki/index.ts';
 import type { Authority } from '../../pkg/pki/index.ts';
 import { connectController } from '../../pkg/remote/index.ts';
 import type { Remote, RemoteEvent, RemoteOptions } from '../../pkg/remote/index.ts';
@@ -144,6 +146,7 @@ export async function streamWorld(
     /** Asked for each replica: its desk. */
     readonly approvals?: () => ApprovalDesk;
     readonly grants?: GrantFeed;
+    readonly figures?: FigureTaker;
   } = {},
 ): Promise<StreamWorld> {
   // TLS itself knows only the real time.
@@ -178,9 +181,11 @@ export async function streamWorld(
       clusterDomain: 'cluster.local',
       directory: other ?? directory,
       authority,
+      opener: createOpenedCertificates({ pkcs12: createPkcs12Opener(clock), clock, onOpened: () => undefined }),
       limitStore: () => world.limitStore,
       ...((feed ?? options.grants) === undefined ? {} : { grants: feed ?? options.grants }),
       ...(options.approvals === undefined ? {} : { approvals: options.approvals() }),
+      ...(options.figures === undefined ? {} : { figures: options.figures }),
       clock,
       logger,
       random: () => 0.5,
@@ -231,6 +236,7 @@ export async function streamWorld(
         governed: true,
         sidecar: true,
         terminating: false,
+        finished: false,
         addresses: [`127.0.1.${count}`],
         ...more,
       };

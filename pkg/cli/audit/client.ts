@@ -1,9 +1,10 @@
 import type { JsonValue } from '../../base/index.ts';
 import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../../contract/index.ts';
-import { KubeError, resources } from '../../kube/index.ts';
+import { KubeError } from '../../kube/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { systemNamespace } from '../cluster-command.ts';
 import type { Flags } from '../flags.ts';
+import { serviceToken } from '../service-token.ts';
 
 /** Flags of every command that asks the recorder. */
 export const auditFlags = {
@@ -24,27 +25,13 @@ export interface AuditClient {
 
 export type Answer = { readonly [key: string]: JsonValue };
 
-/** A token lives so long, which is the shortest that the API server makes. */
-const tokenSeconds = 600;
-
 /**
  * Makes a token of the auditor's service account, for the recorder and nothing else, and asks with it: who may do that is for
  * RBAC, and the API server's own audit log has who did. The name of the person goes along as their claim.
  */
 export async function openAudit(client: KubeClient, flags: Flags): Promise<AuditClient> {
   const system = flags.text('system') ?? systemNamespace;
-  const [namespace = system, name = controlPlane.auditor] = flags.text('service-account')?.split('/') ?? [];
-  const made = await client.create<{ readonly status?: { readonly token?: string } }>(
-    resources.serviceAccounts,
-    {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      spec: { audiences: [auditAudience], expirationSeconds: tokenSeconds },
-    },
-    { namespace, name, subresource: 'token' },
-  );
-  const token = made.status?.token;
-  if (token === undefined) throw new KubeError('bad_answer', 'the API server made no token');
+  const token = await serviceToken(client, flags, { audience: auditAudience, account: controlPlane.auditor });
   const headers = { [auditTokenHeader]: token, [auditForHeader]: await ownName(client) };
   const base = `/api/v1/namespaces/${system}/services/https:${controlPlane.recorder}:audit/proxy`;
   const object = (body: JsonValue | undefined): Answer => {

@@ -67,6 +67,9 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
   const { metadata, spec, status } = raw as ApprovalObject;
   const { namespace = '', name, uid = '', resourceVersion = '' } = metadata;
   const { provider, issuer, subject, kubernetesUser } = spec.requester;
+  const phase = status?.phase ?? 'Pending';
+  // One that was deleted is taken back then, not when its last finalizer goes.
+  const withdrawn = metadata.deletionTimestamp !== undefined && isOpen({ phase });
   const binding = bindingHash(spec);
   const number = /-([1-9][0-9]{0,8})$/.exec(name)?.[1];
   return {
@@ -83,7 +86,7 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
     podUid: spec.pod.uid,
     required: spec.required,
     expiresAt: Date.parse(spec.expiresAt),
-    phase: status?.phase ?? 'Pending',
+    phase: withdrawn ? 'Cancelled' : phase,
     votes: status?.decisions ?? [],
     usedBy: status?.usedBy,
     waiting: metadata.annotations?.[annotations.waiting],

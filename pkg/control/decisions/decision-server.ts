@@ -9,7 +9,7 @@ import type { Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
 /**
  * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
- * /v1/namespaces/NS/approvals|grants/NAME/decision`, and what `routes` adds. TLS, JSON. Without `/decision` it is a page for browsers that asks
+ * /v1/namespaces/NS/approvals|grants/NAME/decision`, and what `more` adds. TLS, JSON. Without `/decision` it is a page for browsers that asks
  * for the token.
  */
 export interface DecisionServer {
@@ -22,7 +22,7 @@ export interface DecisionServer {
 export const decisionResults = ['page', 'viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
-/** What `routes` answers. */
+/** What such routes answer. */
 export interface RouteAnswer {
   readonly status: number;
   /** JSON, or what becomes it. */
@@ -32,8 +32,16 @@ export interface RouteAnswer {
   readonly result: DecisionResult;
 }
 
-/** Undefined: it is no path of theirs. A request has been counted against its address before. */
+/** Undefined: it is no path of theirs. */
 export type Routes = (request: IncomingMessage) => Promise<RouteAnswer | undefined>;
+
+/** More that this port answers. */
+export interface RouteGroup {
+  readonly routes: Routes;
+  /** It is not counted against addresses: the group has a limit of its own, and is asked first. */
+  readonly ownLimit?: boolean;
+  readonly onResult?: (result: DecisionResult) => void;
+}
 
 export interface DecisionServerOptions {
   /** Default: all addresses. */
@@ -43,7 +51,7 @@ export interface DecisionServerOptions {
   readonly decider: TokenDecider;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly routes?: Routes;
+  readonly more?: readonly RouteGroup[];
   readonly onResult?: (result: DecisionResult) => void;
 }
 
@@ -69,14 +77,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     return bucket.take() && all.take();
   };
 
-  const send = (
-    response: ServerResponse,
-    status: number,
-    body: object | string,
-    result: DecisionResult,
-    head: Readonly<Record<string, string>> = {},
-  ): void => {
-    options.onResult?.(result);
+  const write = (response: ServerResponse, { status, body, headers = {} }: Omit<RouteAnswer, 'result'>): void => {
     if (response.headersSent || response.destroyed) return;
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     response.writeHead(status, {
@@ -84,7 +85,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       'content-length': Buffer.byteLength(text),
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
-      ...head,
+      ...headers,
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
       ...(status === 429 && { 'retry-after': '5' }),
       // What of a body was not read would be read as the next request.
@@ -92,16 +93,49 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     });
     response.end(text);
   };
+  const send = (
+    response: ServerResponse,
+    status: number,
+    body: object | string,
+    result: DecisionResult,
+    headers: Readonly<Record<string, string>> = {},
+  ): void => {
+    options.onResult?.(result);
+    write(response, { status, body, headers });
+  };
   const finish = (response: ServerResponse, outcome: Outcome, done: DecisionResult): void => {
     if (outcome.kind === 'done') send(response, 200, outcome.body, done);
     else send(response, decisionStatuses[outcome.fault], { error: outcome.fault }, 'refused');
   };
+  const groups = options.more ?? [];
+  /** @returns whether one of these groups had an answer */
+  const byRoutes = async (
+    these: readonly RouteGroup[],
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<boolean> => {
+    for (const { routes, onResult } of these) {
+      const found = await routes(request);
+      if (found === undefined) continue;
+      onResult?.(found.result);
+      write(response, found);
+      return true;
+    }
+    return false;
+  };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const from = request.socket.remoteAddress ?? '';
+    const limitsItself = ({ ownLimit }: RouteGroup): boolean => ownLimit === true;
+    if (await byRoutes(groups.filter(limitsItself), request, response)) return;
     if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
-    const answered = await options.routes?.(request);
-    if (answered !== undefined)
-      return send(response, answered.status, answered.body, answered.result, answered.headers);
+    if (
+      await byRoutes(
+        groups.filter((group) => !limitsItself(group)),
+        request,
+        response,
+      )
+    )
+      return;
     const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');

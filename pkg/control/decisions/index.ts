@@ -2,4 +2,4 @@
 export { createTokenDecider } from './decide-by-token.ts';
 export type { TokenDecider } from './decide-by-token.ts';
 export { createDecisionServer, decisionResults } from './decision-server.ts';
-export type { DecisionResult, DecisionServer, RouteAnswer, Routes } from './decision-server.ts';
+export type { DecisionResult, DecisionServer, RouteAnswer, RouteGroup, Routes } from './decision-server.ts';

@@ -120,5 +120,8 @@ export function podFact(raw: KubeObject): PodFact {
   };
 }
 
-/** It counts for status and network: it is there to stay. */
-export const counts = (pod: PodFact): boolean => pod.governed && !pod.terminating && !pod.finished;
+/** Something of it may run and serve: one that is ending does, for as long as its author gave it. */
+export const serves = (pod: PodFact): boolean => pod.governed && !pod.finished;
+
+/** It is there to stay. */
+export const counts = (pod: PodFact): boolean => serves(pod) && !pod.terminating;

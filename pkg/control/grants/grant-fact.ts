@@ -21,6 +21,8 @@ export interface GrantFact {
   readonly grant: Grant;
   readonly requestedBy: string;
   readonly phase: ApprovalPhase;
+  /** It was deleted while it was open, and finalizers keep the object: `phase` is Cancelled, its status does not say so yet. */
+  readonly withdrawn: boolean;
   readonly votes: readonly Vote[];
   /** Undefined: the controller has not said who decides. */
   readonly required: number | undefined;
@@ -40,6 +42,9 @@ const selectorOf = (selector: GrantSpecResource['selector']): LabelSelector => (
 export function grantFact(raw: KubeObject): GrantFact {
   const { metadata, spec, status } = raw as GrantObject;
   const { namespace = '', name, uid = '', resourceVersion = '', generation = 0 } = metadata;
+  const phase = status?.phase ?? 'Pending';
+  // Whoever deletes it takes it back then, not when its last finalizer goes.
+  const withdrawn = metadata.deletionTimestamp !== undefined && !isOver({ phase });
   return {
     key: objectKey(metadata),
     namespace,
@@ -59,7 +64,8 @@ export function grantFact(raw: KubeObject): GrantFact {
       until: Date.parse(spec.expiresAt),
     },
     requestedBy: spec.requestedBy,
-    phase: status?.phase ?? 'Pending',
+    phase: withdrawn ? 'Cancelled' : phase,
+    withdrawn,
     votes: status?.decisions ?? [],
     required: status?.required,
     kubernetesUser: status?.kubernetesUser,

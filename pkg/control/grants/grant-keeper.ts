@@ -140,6 +140,10 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     if (fact === undefined || !options.leading()) return undefined;
     const now = clock.now();
     const { until, issuer, subject } = fact.grant;
+    if (fact.withdrawn) {
+      if (await write(fact, { phase: 'Cancelled' })) tell(fact, 'Cancelled', 'deleted');
+      return undefined;
+    }
     if (isOver(fact)) {
       const left = until + keepMs - now;
       if (left > 0) return Math.min(left, mostRestMs);

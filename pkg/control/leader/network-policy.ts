@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { inferenceLabel, inferenceLabelValue, listeners } from '../../contract/index.ts';
-import { counts } from '../facts/pod-fact.ts';
+import { serves } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
 
 /**
@@ -74,12 +74,12 @@ function render(
   };
 }
 
-/** One for each set of labels that workloads of the namespace have; pure. */
+/** One for each set of labels that workloads of the namespace have, until the last pod with them is gone; pure. */
 export function networkPoliciesOf(namespace: string, pods: readonly PodFact[]): readonly NetworkPolicyObject[] {
   const groups = new Map<string, { labels: Record<string, string>; ports: Set<number> }>();
   const all = new Set<number>();
   for (const pod of pods) {
-    if (!counts(pod) || !pod.sidecar) continue;
+    if (!serves(pod) || !pod.sidecar) continue;
     const labels = Object.fromEntries(
       Object.entries(pod.labels)
         .filter(([key]) => !changing.has(key))

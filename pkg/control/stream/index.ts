@@ -1,12 +1,16 @@
 export { keepServingCertificate } from './serving-certificate.ts';
 export type {
   ApprovalDesk,
+  CertificateContent,
+  CertificateOpener,
   DeskPlace,
   DeskStream,
+  FigureTaker,
   GrantFeed,
   RevocationFeed,
   ImportedCertificate,
   LimitStoreAddress,
+  OpenedCertificate,
   PodAnswer,
   PodDirectory,
   PodRecord,

@@ -19,6 +19,7 @@ import type { StreamObserver } from './observer.ts';
 import type {
   ApprovalDesk,
   DeskPlace,
+  FigureTaker,
   GrantFeed,
   LimitStoreAddress,
   PodDirectory,
@@ -49,6 +50,8 @@ export interface PodStream {
 export interface PodStreamOptions {
   readonly socket: Duplex;
   readonly pod: PodRecord;
+  /** What it showed. */
+  readonly by: 'token' | 'certificate';
   readonly directory: PodDirectory;
   readonly authority: StreamAuthority;
   readonly certificates: Certificates;
@@ -60,6 +63,7 @@ export interface PodStreamOptions {
   readonly approvals: ApprovalDesk | undefined;
   readonly grants: GrantFeed | undefined;
   readonly revocations: RevocationFeed | undefined;
+  readonly figures: Pick<FigureTaker, 'take'> | undefined;
   readonly revocationsFrame: (feed: RevocationFeed) => Buffer | undefined;
   readonly frameOf: (snapshot: PodSnapshot) => Buffer | undefined;
   readonly limits: StreamLimits;
@@ -225,7 +229,9 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     if (feed === undefined || revocations === undefined || sent.revocations === revocations) return;
     sent.revocations = revocations;
     const frame = options.revocationsFrame(feed);
-    if (frame !== undefined) writeFrame('revocations', frame);
+    if (frame !== undefined) return writeFrame('revocations', frame);
+    observer.unsent('revocations');
+    logger.error('the revocations are more than a sidecar takes: not sent', { entries: revocations.length });
   };
   const sendAnswer = (): void => {
     const answer = directory.answer(pod);
@@ -325,7 +331,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     signing = signing.then(async () => {
       if (closed) return;
       if (purpose === 'serving') sent.names = certificates.names(pod)?.join();
-      const answer = await certificates.answer(pod, request);
+      const answer = await certificates.answer(pod, options.by, request);
       if (closing === undefined) write(answer);
       if (purpose !== 'serving') return;
       answering--;
@@ -356,6 +362,8 @@ export function createPodStream(options: PodStreamOptions): PodStream {
       case 'beat':
         if (message.audit !== undefined && message.audit !== null) directory.auditHead(pod, message.audit);
         return;
+      case 'figures':
+        return options.figures?.take(pod, message);
       case 'goodbye':
         closing = 'peer';
         closingAt = clock.monotonic() + 2_000;

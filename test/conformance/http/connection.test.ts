@@ -16,6 +16,7 @@ import { ensureSelfSigned } from '../../../pkg/pki/index.ts';
 import { clientIdentity } from './client-identity.ts';
 import type { ClientIdentity } from './client-identity.ts';
 import { pause, until } from '../../support/wait.ts';
+import { startWireTap } from '../../support/wire-tap.ts';
 import { echo, serve, speak } from './harness.ts';
 import type { Served } from './harness.ts';
 
@@ -543,6 +544,31 @@ describe('answers', () => {
     served.inbound = 'Optional';
     await cut(connectPlain(served.port, '127.0.0.1'), 'GET / HTTP/1.0\r\n\r\n');
     expect(errors).toEqual(['ECONNRESET']);
+  });
+
+  test.each([
+    ['what is written in the same turn', '/both', 1],
+    ['nothing, where that comes later', '/later', 2],
+  ])('the head of a stream leaves in one TLS record with %s', async (_what, target, records) => {
+    const served = await start({
+      handle: (exchange) => {
+        exchange.start(200, {});
+        if (exchange.target === '/both') exchange.write('one');
+        // Not before the head has been seen.
+        else void until(() => text.includes('\r\n\r\n')).then(() => exchange.write('one'));
+      },
+    });
+    const tap = await startWireTap(served.port, () => performance.now());
+    let text = '';
+    // In TLS 1.2 nothing of the handshake looks like application data.
+    const socket = connectTls({ port: tap.port, host: '127.0.0.1', ca: served.ca, maxVersion: 'TLSv1.2' });
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.on('error', () => undefined);
+    socket.write(get(target));
+    await until(() => text.endsWith('one\r\n'));
+    socket.destroy();
+    await tap.close();
+    expect(tap.records.filter(({ from }) => from === 'server')).toHaveLength(records);
   });
 
   test('write says when the peer is slower, and onDrain when it caught up', async () => {

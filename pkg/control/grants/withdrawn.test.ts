@@ -1,0 +1,82 @@
+import { expect, test } from '@jest/globals';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { silentLogger } from '../../base/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { approvalFact } from '../approvals/approval-fact.ts';
+import { fakeCache } from '../testing/fake-state.ts';
+import { grantFact, grantIndices } from './grant-fact.ts';
+import { createGrantFeed } from './grant-feed.ts';
+import { startGrantKeeper } from './grant-keeper.ts';
+
+const spec = {
+  issuer: 'https://idp.example',
+  subject: 'ana',
+  operations: ['Chat'],
+  models: ['m'],
+  requestedBy: 'eve',
+  expiresAt: '2026-01-01T08:00:00Z',
+};
+const metadata = { namespace: 'ml', name: 'g', uid: 'u', resourceVersion: '7', finalizers: ['eve.example/keep'] };
+const deleted = { ...metadata, resourceVersion: '8', deletionTimestamp: '2026-01-01T00:00:00Z' };
+const vote = { user: 'lea', decision: 'Approve', at: '2026-01-01T00:00:00Z' };
+const approved = { phase: 'Approved', required: 1, decisions: [vote] };
+
+test('a grant that was deleted is withdrawn at once, also where its finalizers keep the object', async () => {
+  const clock = fakeClock();
+  const cache = fakeCache(grantFact, grantIndices);
+  const writes: unknown[] = [];
+  const steps: string[] = [];
+  const keeper = startGrantKeeper({
+    client: {
+      patch: (...args: unknown[]) => Promise.resolve(void writes.push(args.slice(2))),
+      delete: () => Promise.reject(new Error('nothing is removed here')),
+    } as unknown as Pick<KubeClient, 'patch' | 'delete'>,
+    cache,
+    clock,
+    logger: silentLogger,
+    events: { record: () => undefined },
+    leading: () => true,
+    setsOf: () => [],
+    onStep: (step) => steps.push(step),
+  });
+  const feed = createGrantFeed({ cache, clock, labelsOf: () => ({}) });
+  const told: string[] = [];
+  feed.subscribe((namespace) => told.push(namespace));
+  const given = () => feed.grants({ namespace: 'ml', name: 'p', uid: 'p' })?.map(({ name }) => name);
+  cache.put({ metadata, spec, status: approved });
+  await clock.advanceAsync(10);
+  expect([given(), told, writes]).toEqual([['g'], ['ml'], []]);
+
+  cache.put({ metadata: deleted, spec, status: approved });
+  await clock.advanceAsync(10);
+  expect([given(), told]).toEqual([[], ['ml', 'ml']]);
+  expect(writes).toEqual([
+    [
+      { type: 'merge', body: { metadata: { resourceVersion: '8', uid: 'u' }, status: { phase: 'Cancelled' } } },
+      'status',
+    ],
+  ]);
+  cache.put({ metadata: { ...deleted, resourceVersion: '9' }, spec, status: { ...approved, phase: 'Cancelled' } });
+  cache.remove('ml/g');
+  await clock.advanceAsync(10);
+  expect([steps, writes.length]).toEqual([['cancelled'], 1]);
+  await keeper.close();
+});
+
+test.each([
+  ['Pending', 'Cancelled'],
+  ['Approved', 'Cancelled'],
+  ['Used', 'Used'],
+  ['Denied', 'Denied'],
+])('an approval that was deleted while it was %s is %s', (phase, now) => {
+  const requester = { provider: 'p', issuer: 'i', subject: 's' };
+  const approval = {
+    spec: {
+      ...{ policies: [], rules: ['r'], direction: 'Request', requester, operation: 'Chat', digest: 'd' },
+      ...{ pod: { uid: 'p' }, required: 1, expiresAt: '2026-01-01T00:01:00Z' },
+    },
+    status: { phase },
+  };
+  expect(approvalFact({ metadata, ...approval }).phase).toBe(phase);
+  expect(approvalFact({ metadata: deleted, ...approval }).phase).toBe(now);
+});
