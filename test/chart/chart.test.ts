@@ -178,7 +178,7 @@ describe('the values', () => {
         stderr: expect.stringContaining("'replica' not allowed"),
       });
     }
-  }, 60_000);
+  });
 
   test.each([
     ['image.tag', 'latest'],

@@ -332,7 +332,7 @@ describe('a held caller who asked for a stream', () => {
     expect(refused.text.split('\n\n').at(-2)).toBe(
       'data: {"error":{"message":"too\\nlong","type":"invalid_request_error","param":null,"code":null}}',
     );
-  }, 30_000);
+  });
 });
 
 describe('Prefer: respond-async', () => {
@@ -504,5 +504,5 @@ describe('the official client', () => {
     desk.decide('Deny');
     await expect(denied).rejects.toMatchObject({ status: 403, code: 'approval_denied' });
     expect(desk.asks.length).toBe(before + 1);
-  }, 30_000);
+  });
 });
