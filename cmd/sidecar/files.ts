@@ -27,7 +27,8 @@ import { auditFile } from '../../pkg/record/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
-import { keyFile, marker, processLogger, processMetrics } from './parts.ts';
+import { keyFile } from './key-file.ts';
+import { marker, processLogger, processMetrics } from './parts.ts';
 import type { Settings } from './settings.ts';
 
 async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Promise<TlsMaterialSource> {
@@ -42,9 +43,9 @@ async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Pr
   }
   if (tlsCert !== undefined && tlsKey !== undefined)
     return watchTlsFiles({ certFile: tlsCert, keyFile: tlsKey, clock, logger });
-  const { certFile, keyFile, caFile } = await ensureSelfSigned(data, names, clock);
+  const made = await ensureSelfSigned(data, names, clock);
   keepSelfSigned({ folder: data, names, clock, logger });
-  return watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
+  return watchTlsFiles({ ...made, clock, logger });
 }
 
 interface Approvals {
@@ -123,6 +124,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     audit,
     upstream,
     passthrough,
+    hosted: settings.hosted,
     tls,
     clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),
     metrics,
