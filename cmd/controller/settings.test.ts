@@ -62,6 +62,7 @@ describe('settings of the controller', () => {
         '--namespace-images=Not A Namespace',
         '--tokens=/etc/tokens.json',
         '--decisions=off',
+        '--limit-store=redis://valkey:6379',
       ],
       {},
     );
@@ -76,6 +77,7 @@ describe('settings of the controller', () => {
         expect.stringContaining('--namespace-images needs --sidecar-image'),
         expect.stringContaining('--namespace-images must be NAMESPACE=IMAGE'),
         expect.stringContaining('give --kubeconfig'),
+        expect.stringContaining('--limit-store must be a rediss:// address'),
         expect.stringContaining('--listen'),
         expect.stringContaining('--tokens needs --decisions'),
         expect.stringContaining('--log-level'),

@@ -105,7 +105,7 @@ export function parseSettings(
     ...readSidecars(read),
     kubeconfig: read.optional('kubeconfig'),
     apiServer: readApiServer(read, environment),
-    limitStore: readLimitStore(read),
+    limitStore: readLimitStore(read, 'never'),
     recorder: readRecorder(read),
     listen: read.address('listen'),
     admin: read.address('admin'),

@@ -1,14 +1,10 @@
 // What both kinds of sidecar processes are made of.
-import { createLogger } from '../../pkg/base/index.ts';
-import type { Clock, LogLevel, Logger } from '../../pkg/base/index.ts';
+import type { Clock } from '../../pkg/base/index.ts';
 import { operations, reasons } from '../../pkg/core/index.ts';
 import type { AuditSink } from '../../pkg/core/index.ts';
 import { dialects } from '../../pkg/dialect/index.ts';
 import { createMetrics } from '../../pkg/telemetry/index.ts';
 import type { Metrics } from '../../pkg/telemetry/index.ts';
-
-export const processLogger = (clock: Clock, level: LogLevel): Logger =>
-  createLogger({ clock, level, write: (line) => process.stderr.write(`${line}\n`) });
 
 export const processMetrics = (clock: Clock): Metrics =>
   createMetrics({

@@ -238,8 +238,10 @@ export class Answer implements LiveRequest {
     const from = clock.monotonic();
     try {
       stream.data(chunk);
+      this.#count(stream.kept);
     } catch (error) {
       this.#observeOrThrow(error);
+      this.#count(0);
     } finally {
       session.frames = stream.frames;
       this.#maskMs += clock.monotonic() - from;
@@ -262,6 +264,20 @@ export class Answer implements LiveRequest {
     this.#stream?.breakOff();
     this.#depart();
   }
+
+  /** What a stream keeps beyond an ordinary one counts as an answer that waits. @throws RefusedError overloaded, caller_share_used */
+  #count(kept: number): void {
+    const more = Math.max(0, kept - ordinaryKept) - this.#counted;
+    if (more === 0) return;
+    const { buffers } = this.#options;
+    if (more < 0) buffers.give(-more, this.#owner);
+    else {
+      const noRoom = buffers.take(more, this.#owner, largestAnswer);
+      if (noRoom !== undefined) throw new RefusedError(noRoom);
+    }
+    this.#counted += more;
+  }
+  #counted = 0;
 
   #measureHeld(stream: StreamAnswer): void {
     const held = stream.held;
@@ -515,6 +531,7 @@ export class Answer implements LiveRequest {
       logger.error('answer failed', { request: session.id, error: describeError(error) });
     if (refused.code.startsWith('upstream_')) metrics.upstreamError(refused.code);
     metrics.aborted(abortCause(refused.code));
+    if (roomCodes.has(refused.code)) metrics.answerWithoutRoom(refused.code);
     if (refused.rule !== undefined) session.act(refused.rule, 'blocked');
     const { status } = reasons[refused.code];
     this.#call?.abort();
@@ -571,7 +588,7 @@ export class Answer implements LiveRequest {
     this.#call?.abort();
     this.#deadline?.cancel();
     live.remove(this);
-    buffers.give(this.#buffered, this.#owner);
+    buffers.give(this.#buffered + this.#counted, this.#owner);
     if (this.#stream !== undefined) {
       this.usage ??= this.#stream.usage;
       if (!this.#raw) this.textBytes = this.#stream.textBytes;
@@ -601,10 +618,12 @@ export function abortCause(code: ReasonCode): AbortCause {
   return limitCodes.has(code) ? 'limit' : 'policy';
 }
 
+/** It was too large, there was no memory for it, or its caller's others had it all. */
+const roomCodes: ReadonlySet<ReasonCode> = new Set(['response_too_large', 'overloaded', 'caller_share_used']);
+
 const limitCodes: ReadonlySet<ReasonCode> = new Set([
+  ...roomCodes,
   'response_timeout',
-  'response_too_large',
-  'overloaded',
   'body_too_large',
   'request_timeout',
 ]);
@@ -614,6 +633,9 @@ const tellsOfWork = /ratelimit|processing-ms/;
 
 /** What approvers are shown of an answer. */
 const longestExcerpt = 4_096;
+
+/** What each stream may keep without that it counts: 16 KiB, as its connection does. */
+const ordinaryKept = 16 * 1_024;
 
 /** Where no rule says how large an answer may be. */
 const largestAnswer = 32 * 1_024 * 1_024;

@@ -213,6 +213,48 @@ describe('a pod that was injected', () => {
   });
 });
 
+describe('a port past the sidecar', () => {
+  interface Copy {
+    spec: { initContainers: (Json & { args: string[] })[]; containers: (Json & { ports: Json[] })[] };
+  }
+  const queue = (...ports: number[]): Json => ({
+    name: 'queue-proxy',
+    image: 'knative/queue:1',
+    ports: ports.map((containerPort) => ({ containerPort })),
+  });
+  const helper = { name: 'lora-loader', image: 'ml/lora-loader:1', securityContext: { runAsUser: 2000 } };
+  const allow = (ports: string) => (copy: Copy) => void copy.spec.initContainers[0]?.args.push('--allow-tcp', ports);
+  const declare =
+    (port: number, ...at: number[]) =>
+    (copy: Copy) =>
+      at.forEach((one) => copy.spec.containers[one]?.ports.push({ containerPort: port }));
+  const proxy = { name: 'istio-proxy', image: 'istio/proxyv2:1', ports: [] };
+
+  test.each<[string, Json, (copy: Copy) => void, string]>([
+    [
+      'a wrapper’s that is not its own',
+      { containers: [model({ ports: [] }), queue(8012)] },
+      allow('8000'),
+      'init_arguments',
+    ],
+    ['a wrapper’s without a wrapper', {}, allow('8022'), 'init_arguments'],
+    ['that both declare', { containers: [model(), queue(8012)] }, declare(9090, 0, 1), 'wrapper_port'],
+    ['beside a helper', { containers: [model(), helper] }, declare(9000, 0), 'port_map'],
+    ['beside a wrapper that serves nothing', { containers: [model(), queue()] }, declare(9000, 0), 'port_map'],
+    [
+      'a mesh’s whose validator alone was there',
+      { initContainers: [{ name: 'istio-validation', image: 'istio/proxyv2:1', command: ['true'] }] },
+      (copy) => void copy.spec.initContainers[1]?.args.push('--allow-tcp', '15008'),
+      'init_arguments',
+    ],
+    ['a mesh’s whose proxy runs something else', { containers: [model(), proxy] }, allow('15008'), 'init_arguments'],
+  ])('is refused: %s', async (_, spec, tamper, code) => {
+    const whole = injected(pod(spec), optionsFor('ml'));
+    expect((await dry(whole)).status).toBe(201);
+    expect((await dry(changed(whole, tamper as (copy: never) => void))).message).toContain(`[${code}]`);
+  });
+});
+
 describe("a mesh's network init", () => {
   const mine = [
     { name: 'mine', emptyDir: {} },
@@ -465,7 +507,10 @@ describe('a pod that runs', () => {
     ['a wrapper', 'queue-proxy', 'knative/queue:1', 'knative/queue/mirror:2'],
     ['a helper', 'lora-loader', 'ml/lora-loader:1', 'ml/lora-loader:2'],
   ])('keeps %s of another system what it was trusted for', async (_, name, before, after) => {
-    const known = { name, image: before, ports: name === 'queue-proxy' ? [{ containerPort: 8012 }] : [] };
+    const known = {
+      ...{ name, image: before, ports: name === 'queue-proxy' ? [{ containerPort: 8012 }] : [] },
+      ...(name === 'istio-proxy' && { args: ['proxy'] }),
+    };
     const runs = `known-${name}`;
     const value = changed(good('ml', { containers: [model(), known] }), (copy: { metadata: Json }) => {
       copy.metadata['name'] = runs;

@@ -126,6 +126,34 @@ test('answers of one caller that wait until they are whole leave room for those 
   await until(() => codes.length === 4, 'those past its share');
   expect(new Set(codes)).toEqual(new Set(['429 caller_share_used']));
   expect((await world.post(path, ask, { token: bob })).status).toBe(200);
+  expect(await world.metrics()).toContain('sidegate_answers_without_room_total{code="caller_share_used"} 4\n');
   for (const end of stuck) end();
   await Promise.all(ends);
+});
+
+test('events of one caller’s streams that do not end leave room for those of others', async () => {
+  const stuck = new Set<() => void>();
+  world.model.script = (response, { body }) => {
+    response.setHeader('content-type', 'text/event-stream');
+    if (!body.includes('large')) return void response.end(`${chunk({}, 'stop')}data: [DONE]\n\n`);
+    response.write('data: {"choices":[],"x":"');
+    response.write(megabytes(7));
+    stuck.add(() => response.destroy());
+  };
+  const stream = { ...ask, stream: true };
+  const large = { ...stream, messages: [{ role: 'user', content: 'large' }] };
+  const codes: unknown[] = [];
+  const ends = Array.from({ length: 6 }, async () => {
+    const { status, text } = await world.post(path, large);
+    codes.push(`${status} ${/"code":"(\w+)"/.exec(text)?.[1]}`);
+  });
+  // Four of 7 MiB fit into half of 64 MiB.
+  await until(() => codes.length === 2, 'those past its share');
+  expect(new Set(codes)).toEqual(new Set(['200 caller_share_used']));
+  expect((await world.post(path, stream, { token: bob })).text).toContain('[DONE]');
+  expect(await world.metrics()).toMatch(/^sidegate_held_bytes 2\d{7}$/m);
+  expect(await world.metrics()).toContain('sidegate_answers_without_room_total{code="caller_share_used"} 6\n');
+  for (const end of stuck) end();
+  await Promise.all(ends);
+  await until(async () => /^sidegate_held_bytes 0$/m.test(await world.metrics()), 'all of it is given back');
 });
