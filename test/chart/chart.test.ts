@@ -266,6 +266,19 @@ describe('names and ports', () => {
     ).toEqual([...controlPlane.openWebhooks].sort());
   });
 
+  test('each admission object stands, as it is installed, in what check compares with', () => {
+    const objects = render({ breakGlassGroup: 'oncall', webhook: { certManager: { enabled: true } } });
+    const { data } = only(objects, 'ConfigMap', controlPlane.installedAdmission);
+    const expected = objects
+      // The one that stays when the release is removed matches nothing.
+      .filter((one) => /^(Mutating|Validating)/.test(one.kind) && one.metadata.name !== 'sidegate-parameters-watch')
+      .concat(only(objects, 'ConfigMap', controlPlane.parameters))
+      .map(({ apiVersion: _version, kind, metadata, ...content }) => [`${kind}.${metadata.name}`, content] as const);
+    expect(expected.length).toBeGreaterThan(30);
+    const entries = Object.entries<string>(data).map(([key, text]) => [key, JSON.parse(text) as object]);
+    expect(Object.fromEntries(entries)).toEqual(Object.fromEntries(expected));
+  });
+
   test('what the API server asks the webhook is no more than it decides, without traces, and answered soon', () => {
     const [mutating] = defaults.filter(({ kind }) => kind === 'MutatingWebhookConfiguration');
     expect(mutating?.webhooks).toHaveLength(1);
