@@ -6,6 +6,7 @@ import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
 import { createAccessReviewer, createEventRecorder, createLease, objectKey } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
+import { createPkcs12Opener } from '../pki/index.ts';
 import { createApprovalCache, createApprovalDesk, sealWith } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
@@ -25,6 +26,7 @@ import type { CheckPattern } from './policies/policy-entry.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
 import { createRecorderClient, startPodReporter } from './record/index.ts';
 import type { RecorderClient } from './record/index.ts';
+import { createOpenedCertificates } from './secrets/opened-certificates.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
 import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
@@ -74,6 +76,8 @@ export interface ControllerOptions {
   readonly notices?: { readonly endpoint: string; readonly channels: readonly Channel[] } | undefined;
   /** Needs `decisions`. Undefined: nobody. */
   readonly tokens?: TokenSettings | undefined;
+  /** Program of the thread that opens PKCS#12 files; default its source. */
+  readonly pkcs12Thread?: URL;
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
   readonly onFatal: (why: string) => void;
   /** Shorter times for tests. */
@@ -149,6 +153,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     onChange: (key) => directory.secretChanged(key),
   });
+  const pkcs12 = createPkcs12Opener(clock, options.pkcs12Thread);
+  const certificates = createOpenedCertificates({ pkcs12, clock, onOpened: () => directory.policiesChanged() });
   let recorder: RecorderClient | undefined;
   const recorderOf = (url: string): RecorderClient | undefined => {
     const known = authority.authority();
@@ -260,6 +266,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     namespace,
     ...(timings !== undefined && { timings }),
     onFault: metrics.watchFault,
+    onMissed: metrics.watchMissed,
   });
   const tokens: TokenService | undefined =
     options.tokens === undefined
@@ -295,7 +302,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     ...options.lease,
     onLeading() {
-      leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
+      leader = startLeader({
+        ...options,
+        state,
+        index,
+        directory,
+        secrets,
+        certificates,
+        authority,
+        events,
+        leading: lease.leading,
+      });
       desk.lead();
       granting.lead();
       notifier?.lead();
@@ -395,6 +412,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       directory,
       reviewer: createTokenReviewer(client),
       authority: known,
+      opener: certificates,
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
       ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
@@ -444,6 +462,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
   metrics.reading('sidegate_streams', 'Sidecars connected to this replica.', () => server?.streams());
   metrics.reading('sidegate_streams_waiting', 'Connections that wait for their turn.', () => server?.waiting());
   metrics.reading('sidegate_approvals_waiting', 'Asks and watches of sidecars at this replica.', () => desk.waiting);
+  metrics.reading('sidegate_revocations', 'Entries of the list of revocations.', () => revocations.fill()?.entries);
+  metrics.reading(
+    'sidegate_revocations_unusable',
+    'Entries of the list of revocations that revoke nothing, since they cannot be understood.',
+    () => revocations.fill()?.unusable,
+  );
+  metrics.reading(
+    'sidegate_revocations_bytes',
+    'Bytes of the list of revocations; the API server takes 1 MiB.',
+    () => revocations.fill()?.bytes,
+  );
   metrics.reading('sidegate_grants', 'Grants that are kept.', () => grants.size);
   metrics.reading('sidegate_approvals', 'Approvals that are kept.', () => approvals.size);
   metrics.reading(
@@ -502,6 +531,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await authority.close();
       directory.stop();
       await secrets.close();
+      pkcs12.close();
       await events.close();
       await Promise.all([state.stop(), approvals.stop(), grants.stop(), revocations.stop(), tokens?.close()]);
     },

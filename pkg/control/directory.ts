@@ -11,7 +11,7 @@ import type { PodReporter } from './record/index.ts';
 import type { PolicyEntry } from './policies/policy-entry.ts';
 import type { PolicyIndex, PolicySet, SelectedBy } from './policies/policy-index.ts';
 import type { AckBook } from './status/ack-book.ts';
-import { certificateOfSet, secretsNamedBy, secretsOfSet } from './secrets/secret-names.ts';
+import { certificateOfSet, placedCertificate, secretsNamedBy, secretsOfSet } from './secrets/secret-names.ts';
 import { createSecretViews } from './secrets/secret-views.ts';
 import { secretKey } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
@@ -144,9 +144,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
     const wanted = new Set<string>();
     for (const entry of index.values()) {
       for (const { namespace, name } of secretsNamedBy(entry, ownNamespace)) wanted.add(secretKey(namespace, name));
-      const certificate = entry.policy?.spec.tls?.certificate;
-      if (certificate !== undefined && 'secretName' in certificate)
-        wanted.add(secretKey(entry.namespace ?? ownNamespace, certificate.secretName));
+      const certificate = placedCertificate(entry, ownNamespace);
+      if (typeof certificate === 'object') wanted.add(secretKey(certificate.namespace, certificate.name));
     }
     secrets.want(wanted);
   };
@@ -319,8 +318,9 @@ export function createDirectory(options: DirectoryOptions): Directory {
     imported(name) {
       const pod = find(name);
       const set = pod === undefined ? undefined : setOf(pod);
-      if (set === undefined || set.kind === 'invalid' || set.denied !== undefined) return 'pending';
-      return views.certificate(set.id, certificateOfSet(set, ownNamespace));
+      if (set === undefined) return 'pending';
+      const certificate = certificateOfSet(set, ownNamespace);
+      return certificate === 'unknown' ? 'pending' : views.certificate(set.id, certificate);
     },
     subscribe(listener) {
       listeners.add(listener);
@@ -349,7 +349,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
         const known = touched.get(set.id);
         if (known !== undefined) return known;
         const certificate = certificateOfSet(set, ownNamespace);
-        const placed = [...secretsOfSet(set, ownNamespace), ...(certificate === undefined ? [] : [certificate])];
+        const placed = [...secretsOfSet(set, ownNamespace), ...(typeof certificate === 'object' ? [certificate] : [])];
         const hit = placed.some(({ namespace, name }) => secretKey(namespace, name) === key);
         touched.set(set.id, hit);
         return hit;

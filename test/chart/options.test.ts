@@ -12,6 +12,7 @@ import {
 } from '../../pkg/inject/index.ts';
 import { parseNoticeSettings } from '../../pkg/control/index.ts';
 import { parseReceivers } from '../../pkg/recorder/index.ts';
+import { parseSettings } from '../../cmd/recorder/settings.ts';
 import { tokenSettings } from '../../cmd/controller/tokens-file.ts';
 import { only, render, template } from './render.ts';
 import type { KubeObject, RenderOptions } from './render.ts';
@@ -69,6 +70,20 @@ describe('the settings of tokens that the controller reads', () => {
     ['a field that is not known', { ...files, groupAttribute: 'x' }],
   ])('%s are refused by the chart', (_name, idp) => {
     expect(template({ tokens: { idps: [idp] } }).status).not.toBe(0);
+  });
+});
+
+test('the archive that the recorder writes to is that of the values', () => {
+  const archive = { url: 's3://records/prod', endpoint: 'https://minio.example', pathStyle: true, lockDays: 30 };
+  const { spec } = only(render({ recorder: { archive } }), 'StatefulSet', controlPlane.recorder).spec.template;
+  expect(parseSettings(spec.containers[0].args.slice(1), {})).toMatchObject({
+    settings: {
+      archive: {
+        location: { bucket: 'records', prefix: 'prod/', endpoint: 'https://minio.example', pathStyle: true },
+        lock: { mode: 'COMPLIANCE', days: 30 },
+        deleteUnarchived: false,
+      },
+    },
   });
 });
 

@@ -5,6 +5,7 @@ import type { PolicyEntry } from '../policies/policy-entry.ts';
 export type ProblemType =
   | 'DeniesAll'
   | 'SecretMissing'
+  | 'CertificateUnusable'
   | 'ProtocolRefused'
   | 'PortNotCaptured'
   | 'ServiceBypasses'
@@ -42,6 +43,7 @@ type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 const problemOrder: readonly ProblemType[] = [
   'DeniesAll',
   'SecretMissing',
+  'CertificateUnusable',
   'ProtocolRefused',
   'PortNotCaptured',
   'ServiceBypasses',

@@ -229,7 +229,9 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     if (feed === undefined || revocations === undefined || sent.revocations === revocations) return;
     sent.revocations = revocations;
     const frame = options.revocationsFrame(feed);
-    if (frame !== undefined) writeFrame('revocations', frame);
+    if (frame !== undefined) return writeFrame('revocations', frame);
+    observer.unsent('revocations');
+    logger.error('the revocations are more than a sidecar takes: not sent', { entries: revocations.length });
   };
   const sendAnswer = (): void => {
     const answer = directory.answer(pod);

@@ -14,10 +14,21 @@ import type { RevocationFeed } from '../stream/index.ts';
  */
 export interface Revocations extends RevocationFeed {
   revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'tokenId'>): boolean;
+  /** Of the list as this replica has it; undefined: it has none yet. */
+  fill(): RevocationsFill | undefined;
   whenSynced(): Promise<void>;
   /** Of the leader. @throws KubeError */
   sweep(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** How full the list is. */
+export interface RevocationsFill {
+  readonly entries: number;
+  /** Entries among them that say nothing that could be understood: they revoke nothing. */
+  readonly unusable: number;
+  /** Bytes of all keys and entries. The API server takes 1 MiB, and refuses an entry beyond. */
+  readonly bytes: number;
 }
 
 interface RevocationsFact {
@@ -28,6 +39,7 @@ interface RevocationsFact {
   readonly ends: ReadonlyMap<string, number>;
   /** Keys of entries that say nothing that could be understood. */
   readonly broken: readonly string[];
+  readonly bytes: number;
 }
 
 /** One entry as text; undefined: it says nothing that could be understood. */
@@ -49,11 +61,13 @@ export function readRevocation(text: string): Revocation | undefined {
 /** Longest name that a token may have (pkg/identity). */
 const longest = 1_024;
 
-function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
+export function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
   const revocations: Revocation[] = [];
   const ends = new Map<string, number>();
   const broken: string[] = [];
+  let bytes = 0;
   for (const [key, text] of Object.entries(labelsOf(fieldsOf(rest)['data']))) {
+    bytes += key.length + Buffer.byteLength(text);
     const read = readRevocation(text);
     if (read === undefined) broken.push(key);
     else {
@@ -61,7 +75,14 @@ function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
       ends.set(key, read.until);
     }
   }
-  return { version: metadata.resourceVersion ?? '0', revocations, set: compileRevocations(revocations), ends, broken };
+  return {
+    version: metadata.resourceVersion ?? '0',
+    revocations,
+    set: compileRevocations(revocations),
+    ends,
+    broken,
+    bytes,
+  };
 }
 
 export interface RevocationsOptions {
@@ -71,6 +92,7 @@ export interface RevocationsOptions {
   readonly namespace: string;
   readonly timings?: Partial<CacheTimings>;
   readonly onFault?: (resource: string, fault: CacheFault) => void;
+  readonly onMissed?: (resource: string, count: number) => void;
 }
 
 const none: readonly Revocation[] = [];
@@ -90,6 +112,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     transform: revocationsFact,
     ...(options.timings !== undefined && { timings: options.timings }),
     onFault: (fault) => options.onFault?.('revocations', fault),
+    onMissed: (count) => options.onMissed?.('revocations', count),
   });
   const fact = (): RevocationsFact | undefined => cache.values().next().value;
   const stopLogging = cache.subscribe(({ after }) => {
@@ -105,6 +128,12 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       cache.subscribe(() => {
         queueMicrotask(listener);
       }),
+    fill() {
+      const known = fact();
+      if (known === undefined) return undefined;
+      const { revocations, broken, bytes } = known;
+      return { entries: revocations.length + broken.length, unusable: broken.length, bytes };
+    },
     revokes: (caller) => fact()?.set.revokes(caller, clock.now()) ?? false,
     whenSynced: () => cache.whenSynced(),
     async sweep() {
