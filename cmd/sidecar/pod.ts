@@ -8,7 +8,7 @@ import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
 import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
 import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
-import { endOnSignals } from '../../pkg/process/index.ts';
+import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
 import { collectWhenIdle } from './idle-collection.ts';
@@ -16,7 +16,8 @@ import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
 import type { ExposureWatch } from './own-ports.ts';
-import { keyFile, marker, processLogger, processMetrics } from './parts.ts';
+import { keyFile } from './key-file.ts';
+import { marker, processMetrics } from './parts.ts';
 import type { PodSettings } from './pod-settings.ts';
 import { openPodRecord } from './record.ts';
 
@@ -39,8 +40,8 @@ export async function runPod(
 ): Promise<void> {
   const optimize = deferOptimizing(process);
   const clock = systemClock;
-  const logger = processLogger(clock, settings.logLevel);
   const metrics = processMetrics(clock);
+  const logger = processLog({ clock, level: settings.logLevel, onDropped: () => metrics.logLineDropped() });
   const { pod, podIp, ports, capture } = settings;
   const host = settings.host === '::' ? await anyAddress() : settings.host;
 

@@ -429,7 +429,7 @@ export class Answer implements LiveRequest {
     try {
       answer = await this.#inspectWhole(body, type);
     } catch (error) {
-      if (!this.#mayPassUnread(error)) throw error;
+      if (this.#over || !this.#mayPassUnread(error)) throw error;
       session.observe([{ reason: error.code, rule: 'default' }]);
       answer = { body, json: false, type };
     }
@@ -461,6 +461,12 @@ export class Answer implements LiveRequest {
     return this.#over;
   }
 
+  /** Nobody looks into an answer that nobody waits for. */
+  readonly #turn = async (): Promise<void> => {
+    await this.#options.turn();
+    if (this.#isOver()) throw new RefusedError('malformed_http', { detail: 'aborted' });
+  };
+
   async #inspectWhole(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
     if (body.length === 0) return { body, json: false, type: 'application/octet-stream' };
     if (jsonType.test(type)) return this.#inspectJson(body);
@@ -468,14 +474,14 @@ export class Answer implements LiveRequest {
   }
 
   async #inspectJson(body: Buffer): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, stops, turn, runtime, facts } = this.#options;
+    const { route, views, stops, runtime, facts } = this.#options;
     const listing = route.operation === 'ListModels' && runtime.snapshot.enforcing;
     const outcome = await inspectJsonAnswer(body, {
       route,
       status: this.#status,
       views,
       stops,
-      turn,
+      turn: this.#turn,
       visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
     });
     this.usage = outcome.usage;
@@ -488,7 +494,8 @@ export class Answer implements LiveRequest {
 
   /** Health and metrics pages are text by nature; anything else that is not JSON is an unknown shape. */
   async #inspectText(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, turn, runtime } = this.#options;
+    const { route, views, runtime } = this.#options;
+    const turn = this.#turn;
     const page = route.operation === 'Health' || route.operation === 'Metrics';
     if (!textType.test(type) || (!page && runtime.snapshot.onUnknown !== 'Buffer')) {
       if (views.act.idle && views.record.idle && runtime.snapshot.onUnknown === 'Buffer')

@@ -193,6 +193,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     metrics,
     clock,
     logger,
+    bodies,
     buffers: heldBytes(new BodyBudget(), metrics),
     newId: randomId,
     turn: async () => {

@@ -119,6 +119,19 @@ describe('the admin server', () => {
     expect(answer).not.toContain('ok\n');
   });
 
+  test('leaves places for others, however many connections one neighbour opens', async () => {
+    const server = await start();
+    const hogs = Array.from({ length: 30 }, () => connect(server.port, server.host).on('error', () => undefined));
+    await until(() => hogs.filter((one) => one.closed).length === 22);
+    const other = connect({ port: server.port, host: server.host, localAddress: '127.0.0.2' });
+    let text = '';
+    other.on('data', (chunk) => (text += chunk.toString('latin1')));
+    other.write(ask('GET', '/healthz'));
+    await until(() => other.closed);
+    expect(status(text)).toBe(200);
+    for (const one of hogs) one.destroy();
+  });
+
   test('closes on a protocol upgrade', async () => {
     expect(await raw(await start(), ask('GET', '/healthz', 'Upgrade: websocket\r\n').replace('close', 'Upgrade'))).toBe(
       '',
@@ -139,8 +152,9 @@ describe('the admin server', () => {
     const begun = performance.now();
     const answer = await raw(server, 'GET /healthz HTTP/1.1\r\nHost: x\r\n');
     expect(answer === '' || status(answer) === 400 || status(answer) === 408).toBe(true);
-    expect(performance.now() - begun).toBeLessThan(9000);
-  }, 15_000);
+    // Node's own default is a minute.
+    expect(performance.now() - begun).toBeLessThan(40_000);
+  });
 
   test('fails to start on a port that is taken', async () => {
     const server = await start();

@@ -108,6 +108,8 @@ export interface Metrics {
   controllerEvent(event: string): void;
   /** On the stream to the recorder; `event` is one of a closed set of its own. */
   recorderEvent(event: string): void;
+  /** A line of the log was dropped, because nobody reads them. */
+  logLineDropped(): void;
   /** A probe or hook of the pod was answered. */
   probed(result: string): void;
   aborted(by: AbortCause): void;
@@ -238,6 +240,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'What happened on the stream to the recorder.',
     [{ name: 'event', values: { atMost: 10 } }],
   );
+  const linesDropped = single(
+    'counter',
+    'sidegate_log_lines_dropped_total',
+    'Lines of the log that were dropped, since their reader had stalled.',
+  );
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },
   ]);
@@ -332,6 +339,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     tokenCache: (result) => tokens.one(result).add(),
     controllerEvent: (event) => controllerEvents.one(event).add(),
     recorderEvent: (event) => recorderEvents.one(event).add(),
+    logLineDropped: () => linesDropped.add(),
     probed: (result) => probes.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
     answerWithoutRoom: (why) => withoutRoom.one(why).add(),
