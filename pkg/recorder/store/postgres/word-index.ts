@@ -2,7 +2,7 @@ import { decompress } from '../compress.ts';
 import { holdsTexts, linesOfSession, readSessionLine } from '../search/session-lines.ts';
 import type { SessionLine } from '../search/session-lines.ts';
 import type { Database, Run } from './connection.ts';
-import { foldWords } from './fold-words.ts';
+import { foldWords } from '../search/fold-words.ts';
 import { createPartitions } from './partitions.ts';
 
 /**
