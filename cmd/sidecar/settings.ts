@@ -10,6 +10,8 @@ export interface Settings {
   readonly upstream: URL;
   /** CA certificates (PEM) for an https upstream, beside the public roots. */
   readonly upstreamCa: string | undefined;
+  /** Requests at the model at once; of one caller half of it. */
+  readonly modelRequests: number;
   readonly listen: Address;
   readonly admin: Address;
   /** Certificates and keys that the sidecar makes for itself, and the key of its record. */
@@ -40,6 +42,7 @@ const flags = {
   policy: { help: 'file or folder with InferencePolicy YAML', required: true },
   upstream: { help: 'origin of the model server, http://127.0.0.1:8000 or https://…', required: true },
   'upstream-ca': { help: 'PEM file of authorities for an https upstream' },
+  'model-requests': { help: 'requests at the model at once, of one caller half of it', fallback: '4096' },
   listen: { help: 'host:port for callers (TLS)', fallback: '127.0.0.1:8443' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: '127.0.0.1:9090' },
   data: { help: 'folder for what the sidecar keeps', fallback: '.sidegate' },
@@ -56,6 +59,9 @@ const flags = {
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
   grace: { help: 'seconds that requests under way may take after SIGTERM', fallback: '30' },
 } as const;
+
+/** As many as connections of callers are accepted. */
+const mostModelRequests = 10_000;
 
 export const usage = usageOf('sidecar: puts Sidegate in front of a model server', flags);
 
@@ -74,10 +80,14 @@ export function parseSettings(
   ];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) faults.push('--tls-cert and --tls-key belong together');
   if (tlsCert !== undefined && tlsPkcs12 !== undefined) faults.push('give --tls-cert or --tls-pkcs12, not both');
+  const modelRequests = Number(read.text('model-requests'));
+  if (!Number.isInteger(modelRequests) || modelRequests < 1 || modelRequests > mostModelRequests)
+    faults.push(`--model-requests must be a whole number from 1 to ${mostModelRequests}`);
   const upstream = readUpstream(read);
   const settings = {
     policy: read.text('policy'),
     upstreamCa: read.optional('upstream-ca'),
+    modelRequests,
     listen: read.address('listen'),
     admin: read.address('admin'),
     data: read.text('data'),
