@@ -1,3 +1,4 @@
+export { limitByAddress } from './address-limit.ts';
 export { createBucket } from './bucket.ts';
 export type { Bucket } from './bucket.ts';
 export { systemClock } from './clock.ts';
