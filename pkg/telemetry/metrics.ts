@@ -245,7 +245,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const linesDropped = single(
     'counter',
     'sidegate_log_lines_dropped_total',
-    'Lines of the log that were dropped, because nobody read them.',
+    'Lines of the log that were dropped, because their reader stalled.',
   );
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },
