@@ -13,7 +13,9 @@ export type {
   RuleAct,
   SessionApproval,
   SessionEnd,
+  RecordedText,
   SessionSegment,
+  SessionTexts,
   SessionStart,
   SignatureEvent,
 } from './audit.ts';

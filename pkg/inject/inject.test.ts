@@ -938,6 +938,28 @@ describe('a pod that was injected before', () => {
     expect(probesOf(twice.pod)).toEqual({ '/probe/model/liveness': { timeoutSeconds: 1, tcpSocket: { port: 8000 } } });
   });
 
+  it('in capture mode NamedPort says which ports of a mesh stay open, whatever the pod says of it', () => {
+    const options: InjectOptions = { ...testOptions, captureMode: 'NamedPort' };
+    const proxy = {
+      name: 'istio-proxy',
+      image: 'istio/proxyv2:1',
+      args: ['proxy'],
+      ports: [{ containerPort: 15_090 }],
+    };
+    const said = (containers: readonly Json[], mode: InjectOptions): unknown => {
+      const forged = changed(pod({ containers }), (copy: { metadata: Json }) => {
+        copy.metadata['annotations'] = { 'sidegate.dev/open-ports': '22' };
+      });
+      const once = injected(forged, mode).pod;
+      expect(injected(once, mode).patch).toEqual([]);
+      return once.metadata?.annotations?.['sidegate.dev/open-ports'];
+    };
+    const meshed = String(said([proxy, model()], options)).split(',');
+    expect(meshed).toEqual(expect.arrayContaining(['15021', '15090']));
+    expect(said([model()], options)).toBeUndefined();
+    expect(said([proxy, model()], testOptions)).toBeUndefined();
+  });
+
   it('in capture mode NamedPort says when a name is declared twice', () => {
     const value = pod({
       containers: [model(), model({ name: 'second', ports: [{ name: 'http', containerPort: 9000 }] })],

@@ -127,3 +127,7 @@ export const formatHelpers = (ports: readonly HelperPort[]): string =>
 /** The annotation's value, ascending and without white space, so that it can be compared as text. */
 export const formatPortMap = (ports: readonly GovernedPort[]): string =>
   `{${ports.map(({ model, tls }) => `"${model}":${tls}`).join(',')}}`;
+
+/** The annotation's value; undefined: there is none. With Redirect the init container's arguments say it. */
+export const formatOpenPorts = ({ open }: PodPorts, { captureMode }: InjectOptions): string | undefined =>
+  captureMode === 'NamedPort' && open.length > 0 ? open.join(',') : undefined;

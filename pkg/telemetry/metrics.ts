@@ -245,7 +245,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const linesDropped = single(
     'counter',
     'sidegate_log_lines_dropped_total',
-    'Lines of the log that were dropped, because their reader stalled.',
+    'Lines of the log that were dropped, since their reader had stalled.',
   );
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },

@@ -114,18 +114,35 @@ describe('a pod that was injected', () => {
   });
 
   const golden = ['vllm', 'triton', 'annotated', 'istio', 'istio-native', 'linkerd', 'knative', 'kserve-knative'];
-  test.each([...golden, 'kserve-raw', 'helper'])('of the file %s passes, unchanged by defaulting', async (name) => {
+  test.each([
+    ...[...golden, 'kserve-raw', 'helper'].map((name) => [name, 'ml'] as const),
+    ...['named-port', 'named-port-istio'].map((name) => [name, 'named'] as const),
+  ])('of the file %s passes, unchanged by defaulting, in namespace %s', async (name, namespace) => {
     const file = join(resolve(import.meta.dirname, '../../pkg/inject/testdata'), `${name}.yaml`);
-    const options = optionsFor('ml');
+    const options = optionsFor(namespace);
     const value = changed(parse(readFileSync(file, 'utf8')), (copy: { metadata: Json; spec: Json }) => {
       copy.spec['automountServiceAccountToken'] = false;
       copy.metadata['name'] = 'golden';
       delete copy.metadata['generateName'];
       delete copy.metadata['namespace'];
     });
-    const answer = await dry(injected(value, options));
+    const answer = await dry(injected(value, options), namespace);
     expect([answer.status, answer.message]).toEqual([201, '']);
     expect(inject(answer.body, options)).toMatchObject({ kind: 'inject', patch: [] });
+  });
+
+  test('with NamedPort may say of a mesh’s ports alone that they stay open', async () => {
+    const file = join(resolve(import.meta.dirname, '../../pkg/inject/testdata/named-port-istio.yaml'));
+    const pod = injected({ ...parse(readFileSync(file, 'utf8')) }, optionsFor('named'));
+    for (const open of ['15021,22', '22', '']) {
+      const answer = await dry(
+        changed(pod, (copy: { metadata: { annotations: Json } }) => {
+          copy.metadata.annotations['sidegate.dev/open-ports'] = open;
+        }),
+        'named',
+      );
+      expect(answer.message).toContain('[port_map]');
+    }
   });
 
   /** Said by the webhook alone. */

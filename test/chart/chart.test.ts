@@ -178,7 +178,7 @@ describe('the values', () => {
         stderr: expect.stringContaining("'replica' not allowed"),
       });
     }
-  }, 60_000);
+  });
 
   test.each([
     ['image.tag', 'latest'],
@@ -266,6 +266,19 @@ describe('names and ports', () => {
     ).toEqual([...controlPlane.openWebhooks].sort());
   });
 
+  test('each admission object stands, as it is installed, in what check compares with', () => {
+    const objects = render({ breakGlassGroup: 'oncall', webhook: { certManager: { enabled: true } } });
+    const { data } = only(objects, 'ConfigMap', controlPlane.installedAdmission);
+    const expected = objects
+      // The one that stays when the release is removed matches nothing.
+      .filter((one) => /^(Mutating|Validating)/.test(one.kind) && one.metadata.name !== 'sidegate-parameters-watch')
+      .concat(only(objects, 'ConfigMap', controlPlane.parameters))
+      .map(({ apiVersion: _version, kind, metadata, ...content }) => [`${kind}.${metadata.name}`, content] as const);
+    expect(expected.length).toBeGreaterThan(30);
+    const entries = Object.entries<string>(data).map(([key, text]) => [key, JSON.parse(text) as object]);
+    expect(Object.fromEntries(entries)).toEqual(Object.fromEntries(expected));
+  });
+
   test('what the API server asks the webhook is no more than it decides, without traces, and answered soon', () => {
     const [mutating] = defaults.filter(({ kind }) => kind === 'MutatingWebhookConfiguration');
     expect(mutating?.webhooks).toHaveLength(1);
@@ -311,7 +324,7 @@ describe('cert-manager for the webhook', () => {
       .filter((one) => one.kind.endsWith('Role') && one.metadata.name === 'sidegate-webhook')
       .flatMap((one) => one.rules);
 
-  test('issues its certificate, and writes its authority; the webhook writes neither', () => {
+  test('issues its certificate, and writes its authority; the webhook writes its paths alone', () => {
     const objects = render({ webhook: { certManager: { enabled: true } } });
     expect(named(objects, 'Issuer')).toEqual(['sidegate-webhook-root', 'sidegate-webhook']);
     const { spec } = only(objects, 'Certificate', 'sidegate-webhook');
@@ -328,8 +341,9 @@ describe('cert-manager for the webhook', () => {
     expect(args).toContain(`--certificate-secret=${controlPlane.webhookCertificate}`);
     for (const { resources = [], verbs, resourceNames } of roleRules(objects)) {
       if (resources.includes('secrets')) expect(resourceNames).toEqual([controlPlane.webhookCertificate]);
+      const paths = resources.includes('mutatingwebhookconfigurations') ? ['patch'] : [];
       if (!['events', 'subjectaccessreviews'].some((one) => resources.includes(one)))
-        expect(verbs.filter((verb: string) => !['get', 'list', 'watch'].includes(verb))).toEqual([]);
+        expect(verbs.filter((verb: string) => !['get', 'list', 'watch'].includes(verb))).toEqual(paths);
     }
   });
 

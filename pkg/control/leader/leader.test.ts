@@ -101,6 +101,19 @@ describe('NetworkPolicies', () => {
     expect(of(['--allow-tcp'])).toEqual([8000, 17490, 17491]);
   });
 
+  test('so it does with NamedPort, as injection wrote it down', () => {
+    const of = (open: string) =>
+      portsOf(
+        networkPoliciesOf('ml', [
+          fact('a', {
+            annotations: { 'sidegate.dev/injected': '{"mode":"NamedPort"}', 'sidegate.dev/open-ports': open },
+          }),
+        ]),
+      )[0]?.[1];
+    expect(of('15021,15090')).toEqual([15021, 15090, 17400, 17490, 17491]);
+    expect(of('0,70000,x')).toEqual([17400, 17490, 17491]);
+  });
+
   test('a namespace with very many workloads has one for all', () => {
     const pods = Array.from({ length: 60 }, (_, at) =>
       fact(`a${at}`, {

@@ -5,8 +5,8 @@ import type { PodFact } from '../facts/pod-fact.ts';
 
 /**
  * NetworkPolicies of a namespace: a second layer under the capture in the pod, for clusters whose network enforces them. Ingress only. With
- * Redirect they allow the model's ports, since the network sees a packet before the pod's own redirect, and those of a mesh or a wrapper
- * that injection leaves open; with NamedPort the sidecar's.
+ * Redirect they allow the model's ports, since the network sees a packet before the pod's own redirect, with NamedPort the sidecar's; and
+ * with both those of a mesh or a wrapper that injection leaves open.
  */
 
 export const managedLabel = 'app.kubernetes.io/managed-by';
