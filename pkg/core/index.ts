@@ -11,12 +11,15 @@ export type {
   AuditEvent,
   ProcessEvent,
   RuleAct,
+  ChangedThing,
+  ChangeEvent,
   SessionApproval,
   SessionEnd,
   SessionSegment,
   SessionStart,
   SignatureEvent,
 } from './audit.ts';
+export { changedThings } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';
 export { credentialFault, credentialLength } from './credential.ts';
 export {
