@@ -79,6 +79,7 @@ await build({
     init: 'cmd/init/main.ts',
     'kubectl-sidegate': 'cmd/kubectl-sidegate/main.ts',
     pause: 'cmd/pause/main.ts',
+    'pkcs12-open': 'pkg/pki/pkcs12-thread.ts',
     recorder: 'cmd/recorder/main.ts',
     'recorder-search': 'pkg/recorder/store/search/reader-thread.ts',
     'saml-signature': 'pkg/identity/saml/signature-thread.ts',

@@ -43,13 +43,19 @@ function recordOf(
   return { record };
 }
 
-/** In the image the thread that proves signatures is a bundle of its own, and this file a chunk in the folder beside it. */
-const thread = import.meta.url.endsWith('.ts') ? {} : { thread: new URL('../saml-signature.js', import.meta.url) };
+/** In the image the programs of threads are bundles of their own, and this file a chunk in the folder beside them. */
+const bundled = !import.meta.url.endsWith('.ts');
+const thread = bundled ? { thread: new URL('../saml-signature.js', import.meta.url) } : {};
+const pkcs12Thread = bundled ? { pkcs12Thread: new URL('../pkcs12-open.js', import.meta.url) } : {};
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
   const meters = createMeters();
-  const metrics = createControlMetrics(meters);
+  const notices = noticesOf(settings);
+  const metrics = createControlMetrics(
+    meters,
+    notices?.channels.map(({ name }) => name),
+  );
   const client = createKubeClient({
     access: await accessOf(settings),
     clock,
@@ -101,7 +107,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
         ? settings.decisions
         : { port: settings.decisions.port },
     keepApprovalsMs: settings.keepApprovalsMs,
-    notices: noticesOf(settings),
+    ...pkcs12Thread,
+    notices,
     ...(settings.tokensFile === undefined ? {} : { tokens: { ...readTokensFile(settings.tokensFile), ...thread } }),
     onFatal: (why) => ending.stop(why, 1),
   });

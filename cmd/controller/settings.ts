@@ -111,7 +111,7 @@ export function parseSettings(
     ...readSidecars(read),
     kubeconfig: read.optional('kubeconfig'),
     apiServer: readApiServer(read, environment),
-    limitStore: readLimitStore(read),
+    limitStore: readLimitStore(read, 'never'),
     recorder: readRecorder(read),
     spool: readSpool(read),
     listen: read.address('listen'),

@@ -21,6 +21,7 @@ import {
   watchVanished,
 } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
+import { archiveLog } from './archive.ts';
 import { openStore } from './open-store.ts';
 import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
@@ -53,10 +54,13 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onCommit: metrics.committed,
     onFailure: metrics.commitFailed,
   });
-  const heads =
-    settings.logKey === undefined
+  const key = settings.logKey === undefined ? undefined : createPrivateKey(readFileSync(settings.logKey));
+  const archiver =
+    settings.archive === undefined || key === undefined
       ? undefined
-      : keepHeads({ store, key: createPrivateKey(readFileSync(settings.logKey)), clock, logger });
+      : await archiveLog({ settings: settings.archive, store, key, meters, clock, logger });
+  const heads =
+    key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned: () => archiver?.kick() });
   // Before anything that they have signed.
   const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({
@@ -65,6 +69,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     retentionDays: settings.retentionDays,
     namespaceDays: settings.namespaceDays,
+    archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};
   const server = await createIngestServer({
@@ -144,6 +149,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await upkeep.close();
     await heads?.sign();
     heads?.close();
+    await archiver?.close();
     trust.close();
     serving.close();
     await store.close();

@@ -19,3 +19,30 @@ describe('where the record is kept', () => {
     expect(parseSettings([...given, ...args], {})).toEqual({ faults: [fault] });
   });
 });
+
+describe('where the log is archived', () => {
+  const store = [...given, '--data=/data', '--log-key=/key'];
+
+  test('is nowhere, or a bucket whose objects are locked', () => {
+    expect(parseSettings(store, {})).toMatchObject({ settings: { archive: undefined } });
+    const all = ['--archive=s3://records/prod', '--archive-endpoint=https://minio.example', '--archive-path-style'];
+    expect(parseSettings([...store, ...all, '--archive-lock=GOVERNANCE', '--archive-lock-days=7'], {})).toMatchObject({
+      settings: {
+        archive: {
+          location: { bucket: 'records', prefix: 'prod/', endpoint: 'https://minio.example', pathStyle: true },
+          lock: { mode: 'GOVERNANCE', days: 7 },
+          deleteUnarchived: false,
+        },
+      },
+    });
+  });
+
+  test.each([
+    [['--archive=records'], '--archive: an archive is named as s3://bucket/prefix'],
+    [['--archive=s3://records', '--archive-lock=NONE'], '--archive-lock must be COMPLIANCE or GOVERNANCE'],
+    [['--archive=s3://records', '--archive-lock-days=0'], '--archive-lock-days must be a number of whole days, from 1'],
+    [['--archive=s3://records', '--log-key='], '--archive needs --log-key: segments are signed by it'],
+  ])('%j is refused', (args, fault) => {
+    expect(parseSettings([...store, ...args], {})).toEqual({ faults: [fault] });
+  });
+});

@@ -1,9 +1,10 @@
+import { CodedError } from '../../pkg/base/index.ts';
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
 import { readFlags, usageOf } from '../../pkg/process/index.ts';
-import type { Address, Parsed } from '../../pkg/process/index.ts';
-import { parseReceivers } from '../../pkg/recorder/index.ts';
-import type { ReceiverSettings } from '../../pkg/recorder/index.ts';
+import type { Address, FlagReader, Parsed } from '../../pkg/process/index.ts';
+import { parseLocation, parseReceivers } from '../../pkg/recorder/index.ts';
+import type { ArchiveLocation, ObjectLock, ReceiverSettings } from '../../pkg/recorder/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
 export interface Settings {
@@ -32,7 +33,17 @@ export interface Settings {
   readonly ship: readonly ReceiverSettings[];
   /** Folder with their secrets. */
   readonly shipSecrets: string;
+  /** Where the log is archived; undefined: nowhere. */
+  readonly archive: ArchiveSettings | undefined;
   readonly logLevel: LogLevel;
+}
+
+export interface ArchiveSettings {
+  readonly location: ArchiveLocation;
+  /** How long nobody may change or delete what is written there, and whether anybody may shorten that. */
+  readonly lock: { readonly mode: ObjectLock['mode']; readonly days: number };
+  /** Lines are deleted by age though they are not archived. */
+  readonly deleteUnarchived: boolean;
 }
 
 const flags = {
@@ -55,6 +66,14 @@ const flags = {
   'namespace-retention': { help: 'days of namespaces that have their own: NAMESPACE=DAYS, with commas', fallback: '' },
   ship: { help: 'receivers of the log, as JSON (docs/siem.md)', fallback: '[]' },
   'ship-secrets': { help: 'folder with their secrets', fallback: '/etc/sidegate/ship' },
+  archive: { help: 's3://BUCKET/PREFIX, with object lock, for the log in segments; unset: it is not archived' },
+  'archive-endpoint': { help: 'https:// address of another S3 than Amazon’s' },
+  'archive-region': { help: 'of the bucket; unset: AWS_REGION' },
+  'archive-path-style': { help: 'the bucket stands in the path instead of the host’s name', isSwitch: true },
+  'archive-ca': { help: 'PEM file of authorities of the endpoint, beside the public ones' },
+  'archive-lock': { help: 'COMPLIANCE: nobody can shorten it; or GOVERNANCE', fallback: 'COMPLIANCE' },
+  'archive-lock-days': { help: 'days for which what is archived is locked', fallback: '365' },
+  'archive-delete-unarchived': { help: 'lines are deleted by age though they are not archived yet', isSwitch: true },
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
 } as const;
 
@@ -87,6 +106,9 @@ export function parseSettings(
   if (ship.length > 0 && data === undefined)
     faults.push('--ship goes with --data: its cursors are files beside that store');
   if (databaseCa !== undefined && database === undefined) faults.push('--database-ca goes with --database');
+  const archive = archiveOf(read);
+  if (archive !== undefined && read.optional('log-key') === undefined)
+    faults.push('--archive needs --log-key: segments are signed by it');
   const settings: Settings = {
     store: database === undefined ? { data: data ?? '' } : { database, databaseCa },
     tls: read.text('tls'),
@@ -102,7 +124,27 @@ export function parseSettings(
     namespaceDays,
     ship,
     shipSecrets: read.text('ship-secrets'),
+    archive,
     logLevel: read.logLevel('log-level'),
   };
   return faults.length > 0 ? { faults } : { settings };
+}
+
+function archiveOf(read: FlagReader<keyof typeof flags>): ArchiveSettings | undefined {
+  const { faults } = read;
+  const url = read.optional('archive');
+  if (url === undefined) return undefined;
+  const days = read.number('archive-lock-days', 'days', 36_500);
+  if (!Number.isInteger(days) || days < 1) faults.push('--archive-lock-days must be a number of whole days, from 1');
+  const lock = { mode: read.oneOf('archive-lock', ['COMPLIANCE', 'GOVERNANCE']), days };
+  const [region, endpoint] = [read.optional('archive-region'), read.optional('archive-endpoint')];
+  const [ca, pathStyle] = [read.optional('archive-ca'), read.isOn('archive-path-style')];
+  try {
+    const location = parseLocation(url, { region, endpoint, ca, pathStyle });
+    return { location, lock, deleteUnarchived: read.isOn('archive-delete-unarchived') };
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    faults.push(`--archive: ${error.message}`);
+    return undefined;
+  }
 }

@@ -21,13 +21,14 @@ import {
 } from '../../pkg/local/index.ts';
 import { ensureSelfSigned, keepSelfSigned, watchTlsFiles } from '../../pkg/pki/index.ts';
 import type { TlsMaterialSource } from '../../pkg/pki/index.ts';
-import { endOnSignals } from '../../pkg/process/index.ts';
+import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { startSidecar } from '../../pkg/proxy/index.ts';
 import { auditFile } from '../../pkg/record/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
-import { keyFile, marker, processLogger, processMetrics } from './parts.ts';
+import { keyFile, marker, processMetrics } from './parts.ts';
 import type { Settings } from './settings.ts';
 
 async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Promise<TlsMaterialSource> {
@@ -78,8 +79,8 @@ async function approvalsIn(
 export async function runFiles(settings: Settings): Promise<void> {
   const optimize = deferOptimizing(process);
   const clock = systemClock;
-  const logger = processLogger(clock, settings.logLevel);
   const metrics = processMetrics(clock);
+  const logger = processLog({ clock, level: settings.logLevel, onDropped: () => metrics.logLineDropped() });
   const audit = auditFile({
     output: settings.audit === '-' ? { fd: 1 } : { path: settings.audit },
     clock,
@@ -129,6 +130,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     clock,
     logger,
     hashKey: keyFile(settings.data, 'hash.key'),
+    onInFlight: collectWhenIdle(clock),
     ...(limitStore === undefined ? {} : { limitStore }),
   });
   const admin = await createAdminServer({ ...settings.admin, logger, metrics, ready: () => sidecar.ready() });

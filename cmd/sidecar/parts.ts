@@ -2,16 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLogger } from '../../pkg/base/index.ts';
-import type { Clock, LogLevel, Logger } from '../../pkg/base/index.ts';
+import type { Clock } from '../../pkg/base/index.ts';
 import { operations, reasons } from '../../pkg/core/index.ts';
 import type { AuditSink } from '../../pkg/core/index.ts';
 import { dialects } from '../../pkg/dialect/index.ts';
 import { createMetrics } from '../../pkg/telemetry/index.ts';
 import type { Metrics } from '../../pkg/telemetry/index.ts';
-
-export const processLogger = (clock: Clock, level: LogLevel): Logger =>
-  createLogger({ clock, level, write: (line) => process.stderr.write(`${line}\n`) });
 
 export const processMetrics = (clock: Clock): Metrics =>
   createMetrics({

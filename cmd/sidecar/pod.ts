@@ -9,14 +9,15 @@ import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
 import { openPodRecord } from '../../pkg/remote/index.ts';
 import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
-import { endOnSignals } from '../../pkg/process/index.ts';
+import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { anyAddress } from './any-address.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
 import type { ExposureWatch } from './own-ports.ts';
-import { keyFile, marker, processLogger, processMetrics } from './parts.ts';
+import { keyFile, marker, processMetrics } from './parts.ts';
 import type { PodSettings } from './pod-settings.ts';
 
 interface State {
@@ -38,8 +39,8 @@ export async function runPod(
 ): Promise<void> {
   const optimize = deferOptimizing(process);
   const clock = systemClock;
-  const logger = processLogger(clock, settings.logLevel);
   const metrics = processMetrics(clock);
+  const logger = processLog({ clock, level: settings.logLevel, onDropped: () => metrics.logLineDropped() });
   const { pod, podIp, ports, capture } = settings;
   const host = settings.host === '::' ? await anyAddress() : settings.host;
 
@@ -112,6 +113,7 @@ export async function runPod(
     clock,
     logger,
     hashKey: keyFile(settings.state, 'hash.key'),
+    onInFlight: collectWhenIdle(clock),
     namespace: pod.namespace,
     limitStore,
   });

@@ -90,7 +90,7 @@ export function parseSettings(
     names: read.list('names'),
     approvals: read.optional('approvals'),
     grants: read.optional('grants'),
-    limitStore: readLimitStore(read),
+    limitStore: readLimitStore(read, 'on loopback'),
     logLevel: read.logLevel('log-level'),
     graceMs: read.number('grace', 'seconds') * 1_000,
   };

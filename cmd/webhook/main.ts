@@ -59,6 +59,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const { certificateSecret } = settings;
   const cluster = createAdmissionCluster({
     ...{ client, clock, logger, namespace, instance: settings.instance },
+    onEventDropped: metrics.eventDropped,
     ...(certificateSecret === undefined ? {} : { certificateSecret }),
   });
   const dnsName = `${controlPlane.webhook}.${namespace}.svc`;

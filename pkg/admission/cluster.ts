@@ -45,6 +45,8 @@ export interface AdmissionClusterOptions {
   readonly instance: string;
   /** Secret that the serving certificate rests on; default the webhook's own authority. */
   readonly certificateSecret?: string;
+  /** For a metric. */
+  readonly onEventDropped: (why: 'limit' | 'failed') => void;
 }
 
 function isBundle(pem: string): boolean {
@@ -120,20 +122,27 @@ export function createAdmissionCluster(options: AdmissionClusterOptions): Admiss
     if (before?.pem === undefined || before.pem === after?.pem) return;
     earlier = [{ pem: before.pem, until: clock.monotonic() + overlapMs }, ...earlier].slice(0, 3);
   });
-  const recorder = createEventRecorder({
-    client,
-    clock,
-    controller: 'sidegate.dev/webhook',
-    instance,
-    onDropped: (why) => logger.debug('an Event was not written', { why }),
-  });
+  const recorderOf = (level: 'debug' | 'warn') =>
+    createEventRecorder({
+      client,
+      clock,
+      controller: 'sidegate.dev/webhook',
+      instance,
+      onDropped(why) {
+        logger[level]('an Event was not written', { why });
+        options.onEventDropped(why);
+      },
+    });
+  const notes = recorderOf('debug');
+  /** What people did; whoever makes many pods to be refused does not use its budget up. */
+  const deeds = recorderOf('warn');
 
   return {
     lookup: createLookup(client, (name) => namespaces.get(name)?.governed),
     trust: () => trust.get(trustKey)?.pem,
     earlierTrust: () => earlier.filter(({ until }) => until > clock.monotonic()).map(({ pem }) => pem),
-    events({ apiVersion, kind, name, namespace: at, uid }, { reason, action, note }) {
-      recorder.record(
+    events({ apiVersion, kind, name, namespace: at, uid }, { reason, action, note, by }) {
+      (by === undefined ? notes : deeds).record(
         {
           apiVersion,
           kind,
@@ -144,6 +153,7 @@ export function createAdmissionCluster(options: AdmissionClusterOptions): Admiss
           reason,
           action,
           note,
+          ...(by === undefined ? {} : { by }),
         },
       );
     },
@@ -153,8 +163,8 @@ export function createAdmissionCluster(options: AdmissionClusterOptions): Admiss
     ],
     onAuthority: (listener) => void authority.subscribe(() => listener()),
     async close() {
-      await Promise.all([namespaces.stop(), trust.stop(), authority.stop(), recorder.close()]).catch((error: unknown) =>
-        logger.debug('caches did not stop', { error: describeError(error) }),
+      await Promise.all([namespaces.stop(), trust.stop(), authority.stop(), notes.close(), deeds.close()]).catch(
+        (error: unknown) => logger.debug('caches did not stop', { error: describeError(error) }),
       );
     },
   };

@@ -107,6 +107,35 @@ describe('the break-glass group', () => {
     expect(await built.render()).toContain('sidegate_break_glass_total{verb="exec"} 1');
   });
 
+  test('puts a debug container into a governed pod: recorded; into another pod of the namespace: not', async () => {
+    const built = build();
+    const debug = (labels: Record<string, string>, more = {}) => {
+      const object = { metadata: { labels } };
+      return built.breakGlass(
+        ask('pods', 'ephemeralcontainers', 'llama', {
+          operation: 'UPDATE',
+          groups,
+          object,
+          oldObject: object,
+          ...more,
+        }),
+      );
+    };
+    const governed = { 'sidegate.dev/inference': 'true' };
+    expect(await debug({})).toEqual({ allowed: true });
+    expect(built.events).toEqual([]);
+    expect(await debug(governed)).toMatchObject({ allowed: true, audit: { 'break-glass': 'debug pods/llama' } });
+    expect(built.events.map(({ reason, note }) => [reason, note.split(' as ')[0]])).toEqual([
+      ['BreakGlassDebug', 'ana used debug past the sidecar'],
+    ]);
+    expect(await built.render()).toContain('sidegate_break_glass_total{verb="debug"} 1');
+    expect(await debug(governed, { groups: [] })).toMatchObject({ allowed: false });
+    // Its label taken off by the same request, as far as this hook can tell.
+    expect(await debug(governed, { object: {} })).toMatchObject({ audit: { 'break-glass': 'debug pods/llama' } });
+    expect(await debug(governed, { dryRun: true })).toMatchObject({ allowed: true });
+    expect(built.events).toHaveLength(2);
+  });
+
   test('is nobody where it is empty', async () => {
     const { connect, breakGlass } = build({ breakGlassGroup: '' });
     expect(await connect(ask('pods', 'exec', 'llama', { groups: [''] }))).toMatchObject({ allowed: false });

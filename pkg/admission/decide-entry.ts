@@ -1,6 +1,7 @@
 import { canonical, isAsker, isTellable, approverIsUser } from '../core/index.ts';
 import type { ApproverEntry, Asker, Vote } from '../core/index.ts';
-import { isFields } from './review.ts';
+import { fieldsOf } from './review.ts';
+import type { Fields } from './review.ts';
 
 /** The parts of an approval or a grant that decisions are judged by. The API server's schema has been checked before the webhook is asked. */
 export interface Decidable {
@@ -13,8 +14,6 @@ export interface Decidable {
   readonly rest: string;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-const fieldsOf = (value: unknown): Fields => (isFields(value) ? value : {});
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 const listOf = <T>(value: unknown): readonly T[] => (Array.isArray(value) ? (value as readonly T[]) : []);
 

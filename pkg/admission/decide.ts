@@ -98,6 +98,7 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
         {
           reason: 'BreakGlassApproved',
           action: 'Decide',
+          by: user,
           note: `${user.slice(0, 256)} approved alone as a member of group ${breakGlassGroup}`,
         },
       );

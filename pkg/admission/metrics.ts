@@ -20,13 +20,17 @@ export const failures = [
 export type Failure = (typeof failures)[number];
 
 export const connectVerbs = ['exec', 'attach', 'portforward', 'proxy'] as const;
+/** What the break-glass group does; `debug`: a container put into a pod that runs. */
+export const breakGlassVerbs = [...connectVerbs, 'debug', 'approve'] as const;
+export type BreakGlassVerb = (typeof breakGlassVerbs)[number];
 
 export interface AdmissionMetrics {
   answered(hook: Hook, outcome: Outcome, seconds: number): void;
   failed(failure: Failure): void;
   /** Why pods were skipped or refused, or what their authors were told. */
   reason(code: string): void;
-  breakGlass(verb: string): void;
+  breakGlass(verb: BreakGlassVerb): void;
+  eventDropped(why: 'limit' | 'failed'): void;
   /** Options file or authority: read anew. */
   reloaded(what: 'options' | 'certificate', result: 'accepted' | 'refused'): void;
 }
@@ -48,8 +52,13 @@ export function admissionMetrics(meters: Meters): AdmissionMetrics {
   );
   const breakGlass = meters.counter(
     'sidegate_break_glass_total',
-    'What the break-glass group did: connections into governed namespaces, and approvals.',
-    [{ name: 'verb', values: [...connectVerbs, 'approve'] }],
+    'What the break-glass group did: connections into governed namespaces, debug containers, and approvals.',
+    [{ name: 'verb', values: breakGlassVerbs }],
+  );
+  const dropped = meters.counter(
+    'sidegate_webhook_events_dropped_total',
+    'Events that were not written: more than 30 at once, or the API server did not take them.',
+    [{ name: 'why', values: ['limit', 'failed'] }],
   );
   const reloads = meters.counter('sidegate_webhook_reloads_total', 'Options and certificates that were read anew.', [
     { name: 'what', values: ['options', 'certificate'] },
@@ -63,6 +72,7 @@ export function admissionMetrics(meters: Meters): AdmissionMetrics {
     failed: (failure) => failed.add([failure]),
     reason: (code) => reasons.add([code]),
     breakGlass: (verb) => breakGlass.add([verb]),
+    eventDropped: (why) => dropped.add([why]),
     reloaded: (what, result) => reloads.add([what, result]),
   };
 }

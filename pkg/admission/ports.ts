@@ -32,8 +32,8 @@ export interface EventSubjectRef {
   readonly uid: string | undefined;
 }
 
-/** Best effort: never throws, never waits. */
+/** Best effort: never throws, never waits. `by`: who did it, so that what each does is told; these are not crowded out by others. */
 export type EventSink = (
   about: EventSubjectRef,
-  event: { readonly reason: string; readonly note: string; readonly action: string },
+  event: { readonly reason: string; readonly note: string; readonly action: string; readonly by?: string },
 ) => void;

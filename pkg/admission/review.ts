@@ -40,10 +40,12 @@ export const refusal = (message: string, more: Partial<Verdict> = {}): Verdict =
   ...more,
 });
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Its fields; of what is no object: none. */
+export const fieldsOf = (value: unknown): Fields => (isFields(value) ? value : {});
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 const operations = ['CREATE', 'UPDATE', 'DELETE', 'CONNECT'] as const;

@@ -1,9 +1,7 @@
 /** Policies, for what the schema and its rules cannot say: patterns that cannot be carried out, names that mean nothing, rules that cannot fire. */
-import { errorCode, randomId } from '../base/index.ts';
-import { compileSnapshot, PolicyError } from '../core/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
 import { parsePolicies } from '../crd/index.ts';
-import { checkPattern, compileScanner } from '../detect/index.ts';
+import { carriedOut, checkPattern } from '../detect/index.ts';
 import type { AdmissionMetrics } from './metrics.ts';
 import { unexpected } from './mutate.ts';
 import { isFields, refusal } from './review.ts';
@@ -21,21 +19,12 @@ const words = ({ field, message }: PolicyNotice): string => `spec.${field} ${mes
 
 /** What stands in the way of carrying the policy out, and what its author should know. */
 function judge(policy: Policy): { readonly faults: readonly string[]; readonly notices: readonly string[] } {
-  try {
-    const snapshot = compileSnapshot([policy], { revision: 0 });
-    // Compiled as the sidecar will: what it cannot carry out is to be known before the policy is stored.
-    compileScanner(snapshot.scanRules, { hashKey: Buffer.from(randomId()) });
-    return {
-      faults: snapshot.notices.filter(({ message }) => inert.test(message)).map(words),
-      notices: snapshot.notices.filter(({ message }) => !inert.test(message)).map(words),
-    };
-  } catch (error) {
-    const known = ['invalid_pattern', 'unknown_detector', 'invalid_word', 'invalid_field_path'];
-    if (error instanceof PolicyError || (error instanceof Error && known.includes(errorCode(error) ?? ''))) {
-      return { faults: [error.message], notices: [] };
-    }
-    throw error;
-  }
+  const judged = carriedOut(policy);
+  if (judged.kind === 'cannot') return { faults: [judged.fault], notices: [] };
+  return {
+    faults: judged.notices.filter(({ message }) => inert.test(message)).map(words),
+    notices: judged.notices.filter(({ message }) => !inert.test(message)).map(words),
+  };
 }
 
 /** As a person would have written it: what the server adds is not the author's. */

@@ -1,3 +1,4 @@
+export { limitByAddress } from './address-limit.ts';
 export { createBucket } from './bucket.ts';
 export type { Bucket } from './bucket.ts';
 export { systemClock } from './clock.ts';
@@ -8,6 +9,7 @@ export { createLogger, silentLogger } from './log.ts';
 export type { LogFields, LogLevel, LogOptions, LogValue, Logger } from './log.ts';
 export { BoundedQueue } from './queue.ts';
 export { readBody } from './read-body.ts';
+export { Recent } from './recent.ts';
 export { Roster } from './roster.ts';
 export type { Listed } from './roster.ts';
 export { Secret } from './secret.ts';

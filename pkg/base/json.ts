@@ -230,6 +230,11 @@ export class JsonParser {
     return this.#at;
   }
 
+  /** Values and keys read so far, as `maxNodes` counts them. */
+  get nodes(): number {
+    return this.#nodes;
+  }
+
   /** Reads at least one token and at most `units`, give or take one token or 64 Ki. */
   run(units = Number.POSITIVE_INFINITY): JsonNode | undefined {
     const stop = this.#at + units;

@@ -1,7 +1,7 @@
 import { JsonError, jsonValue, parseJson, randomId } from '../base/index.ts';
 import { controlPlane } from '../contract/index.ts';
 import { parseDuration } from '../crd/index.ts';
-import { resources } from '../kube/index.ts';
+import { isKubeError, resources } from '../kube/index.ts';
 import { clusterCommand, clusterUsage, systemNamespace } from './cluster-command.ts';
 import type { Command, CommandIo } from './command.ts';
 import type { Flags } from './flags.ts';
@@ -62,6 +62,13 @@ function entryOf(flags: Flags, io: CommandIo): Entry | string {
   return 'either --token-id or --subject is needed';
 }
 
+const roomHint =
+  'Revoke a subject (--subject) instead of its tokens one by one, or take entries back: sidegate access revoked, --undo';
+
+/** What the API server says of a ConfigMap beyond 1 MiB. */
+const isTooLong = (error: unknown): boolean =>
+  isKubeError(error) && (error.status === 413 || (error.status === 422 && /too (long|large)/i.test(error.message)));
+
 export const accessRevokeTokenCommand: Command = {
   name: 'access revoke-token',
   summary: 'take back what a token proves, or all tokens of a subject',
@@ -102,7 +109,13 @@ export const accessRevokeTokenCommand: Command = {
       const until = new Date(ends === undefined || wanted !== undefined ? io.now() + ms : ends + graceMs).toISOString();
       const name = `revocation-${randomId().slice(0, 12)}`;
       const reason = flags.text('reason');
-      await write(name, JSON.stringify({ ...named, until, ...(reason !== undefined && { reason }) }));
+      try {
+        await write(name, JSON.stringify({ ...named, until, ...(reason !== undefined && { reason }) }));
+      } catch (error) {
+        if (!isTooLong(error)) throw error;
+        io.stderr(`nothing was revoked: the list holds no more than 1 MiB, and this would be more. ${roomHint}\n`);
+        return 1;
+      }
       io.stdout(`${name}: ${named.subject === undefined ? 'the token' : 'the subject'} is refused until ${until}\n`);
       return 0;
     },

@@ -10,6 +10,7 @@ import {
   rights,
   webhooks,
 } from './check/control-plane-checks.ts';
+import { admissionAsInstalled } from './check/as-installed.ts';
 import type { Finding } from './check/finding.ts';
 import { readPicture } from './check/picture.ts';
 import type { Picture } from './check/picture.ts';
@@ -31,7 +32,8 @@ Exit code: 0 nothing failed (warnings do not count), 1 something did, 2 not unde
 
 /** In the order in which one would look. */
 const checks: readonly ((picture: Picture) => Finding | readonly Finding[])[] = [
-  ...[apiServer, clocks, definitions, replicas, leader, authorities, webhooks, admissionPolicies, options, rights],
+  ...[apiServer, clocks, definitions, replicas, leader, authorities, webhooks, admissionPolicies, admissionAsInstalled],
+  ...[options, rights],
   ...[sidecars, neighbours, governed, policies, udpPorts, bypasses, kubelets],
 ];
 

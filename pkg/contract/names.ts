@@ -18,6 +18,8 @@ export const annotations = {
   modelPorts: 'sidegate.dev/model-ports',
   /** Written by injection: JSON, model port to the sidecar's TLS listener, as `{"8000":17400}`. */
   portMap: 'sidegate.dev/port-map',
+  /** Written by injection in capture mode NamedPort, where no argument says it: ports of a mesh or a wrapper that stay open, as `15021,15090`. */
+  openPorts: 'sidegate.dev/open-ports',
   /** Written by injection: JSON `{"version":…,"templateHash":…,"mode":…}`. */
   injected: 'sidegate.dev/injected',
   /** Where `kubectl exec`, `attach` and `logs` go without `-c`; set to the model's container unless it is set. */
@@ -158,6 +160,8 @@ export const controlPlane = {
   webhookAuthority: 'sidegate-webhook-ca',
   /** Secret with a serving certificate of the webhook that cert-manager issues, where the chart says so. */
   webhookCertificate: 'sidegate-webhook-tls',
+  /** ConfigMap, an entry `KIND.NAME` for each admission object: its content (JSON) as the release installed it. */
+  installedAdmission: 'sidegate-admission',
   /** ConfigMap that the final-state policies take as parameters. */
   parameters: 'sidegate-parameters',
   /** MutatingWebhookConfiguration and ValidatingWebhookConfiguration. */

@@ -1,7 +1,15 @@
 import type { Clock, Logger } from '../base/index.ts';
 import { inferenceLabel } from '../contract/index.ts';
-import { createCache, resources } from '../kube/index.ts';
-import type { Cache, CacheFault, CacheOptions, CacheTimings, KubeClient, KubeResource } from '../kube/index.ts';
+import { createCache, objectKey, resources } from '../kube/index.ts';
+import type {
+  Cache,
+  CacheFault,
+  CacheOptions,
+  CacheTimings,
+  KubeClient,
+  KubeObject,
+  KubeResource,
+} from '../kube/index.ts';
 import { canonicalAddress } from './facts/address.ts';
 import { namespaceFact } from './facts/namespace-fact.ts';
 import type { NamespaceFact } from './facts/namespace-fact.ts';
@@ -64,7 +72,9 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
       onMissed: (count) => options.onMissed?.(resource.plural, count),
     });
 
-  const state = {
+  const known = (which: 'policies' | 'clusterPolicies', { metadata }: KubeObject): PolicyEntry | undefined =>
+    state[which].get(objectKey(metadata));
+  const state: Pick<ClusterState, 'pods' | 'services' | 'namespaces' | 'policies' | 'clusterPolicies'> = {
     pods: cache<PodFact>(resources.pods, {
       labelSelector: inferenceLabel,
       transform: podFact,
@@ -81,12 +91,12 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
     namespaces: cache<NamespaceFact>(resources.namespaces, { transform: namespaceFact }),
     policies: cache<PolicyEntry>(
       resources.inferencePolicies,
-      { transform: (raw) => policyEntry('InferencePolicy', raw, checkPattern) },
+      { transform: (raw) => policyEntry('InferencePolicy', raw, checkPattern, known('policies', raw)) },
       policyTimings,
     ),
     clusterPolicies: cache<PolicyEntry>(
       resources.clusterInferencePolicies,
-      { transform: (raw) => policyEntry('ClusterInferencePolicy', raw, checkPattern) },
+      { transform: (raw) => policyEntry('ClusterInferencePolicy', raw, checkPattern, known('clusterPolicies', raw)) },
       policyTimings,
     ),
   };

@@ -7,6 +7,7 @@ import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
 import { createAccessReviewer, createEventRecorder, createLease, objectKey, resources } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
+import { createPkcs12Opener } from '../pki/index.ts';
 import type { TlsMaterial, WorkloadId } from '../pki/index.ts';
 import type { AuditHead } from '../wire/index.ts';
 import { createApprovalCache, createApprovalDesk, sealWith } from './approvals/index.ts';
@@ -36,6 +37,7 @@ import {
   tokenChange,
 } from './record/index.ts';
 import type { OwnIdentity, RecorderClient } from './record/index.ts';
+import { createOpenedCertificates } from './secrets/opened-certificates.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
 import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
@@ -87,6 +89,8 @@ export interface ControllerOptions {
   readonly notices?: { readonly endpoint: string; readonly channels: readonly Channel[] } | undefined;
   /** Needs `decisions`. Undefined: nobody. */
   readonly tokens?: TokenSettings | undefined;
+  /** Program of the thread that opens PKCS#12 files; default its source. */
+  readonly pkcs12Thread?: URL;
   /** It cannot go on (leadership is lost, definitions are outdated): the process is to close it and end. Called once. */
   readonly onFatal: (why: string) => void;
   /** Shorter times for tests. */
@@ -183,6 +187,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     if (known !== undefined) identity ??= createOwnIdentity({ ...options, authority: known });
     return identity;
   };
+  const pkcs12 = createPkcs12Opener(clock, options.pkcs12Thread);
+  const certificates = createOpenedCertificates({ pkcs12, clock, onOpened: () => directory.policiesChanged() });
   let recorder: RecorderClient | undefined;
   const recorderOf = (url: string): RecorderClient | undefined => {
     const own = identityOf();
@@ -328,6 +334,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     ...(timings !== undefined && { timings }),
     onFault: metrics.watchFault,
     onChange: (step, key, revocation) => changes.seen(revocationChange(step, key, revocation)),
+    onMissed: metrics.watchMissed,
   });
   const tokens: TokenService | undefined =
     options.tokens === undefined
@@ -364,7 +371,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     ...options.lease,
     onLeading() {
-      leader = startLeader({ ...options, state, index, directory, secrets, authority, events, leading: lease.leading });
+      leader = startLeader({
+        ...options,
+        state,
+        index,
+        directory,
+        secrets,
+        certificates,
+        authority,
+        events,
+        leading: lease.leading,
+      });
       desk.lead();
       granting.lead();
       notifier?.lead();
@@ -484,6 +501,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       directory,
       reviewer: createTokenReviewer(client),
       authority: known,
+      opener: certificates,
       ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
       ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       approvals: desk,
@@ -533,6 +551,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
   metrics.reading('sidegate_streams', 'Sidecars connected to this replica.', () => server?.streams());
   metrics.reading('sidegate_streams_waiting', 'Connections that wait for their turn.', () => server?.waiting());
   metrics.reading('sidegate_approvals_waiting', 'Asks and watches of sidecars at this replica.', () => desk.waiting);
+  metrics.reading('sidegate_revocations', 'Entries of the list of revocations.', () => revocations.fill()?.entries);
+  metrics.reading(
+    'sidegate_revocations_unusable',
+    'Entries of the list of revocations that revoke nothing, since they cannot be understood.',
+    () => revocations.fill()?.unusable,
+  );
+  metrics.reading(
+    'sidegate_revocations_bytes',
+    'Bytes of the list of revocations; the API server takes 1 MiB.',
+    () => revocations.fill()?.bytes,
+  );
   metrics.reading('sidegate_grants', 'Grants that are kept.', () => grants.size);
   metrics.reading('sidegate_approvals', 'Approvals that are kept.', () => approvals.size);
   metrics.reading(
@@ -593,6 +622,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await authority.close();
       directory.stop();
       await secrets.close();
+      pkcs12.close();
       await events.close();
       await Promise.all([state.stop(), approvals.stop(), grants.stop(), revocations.stop(), tokens?.close()]);
     },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { compileSnapshot } from '../core/index.ts';
+import { policyEntry } from './policies/policy-entry.ts';
 import { longestValue } from './secrets/secret-store.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../pki/index.ts';
 import { createFrameReader, encodeFrame, isTaken, maxUpBytes, protocolVersion, readUpMessage } from '../wire/index.ts';
@@ -94,6 +95,31 @@ describe('what a pod is answered', () => {
     expect([told, index.compilations]).toEqual([[], before + 1]);
   });
 
+  test('a set that no pod has any more is forgotten, also where pods alone change', async () => {
+    const { directory, state, settle, name, index } = await fakeControl(fakeClock());
+    for (const label of ['one', 'two', 'three'])
+      state.policies.put(policy(label, { selector: { matchLabels: { [label]: 'x' } }, ...allowAll }, { uid: label }));
+    state.pods.put(pod('a', { labels: { one: 'x' } }));
+    state.pods.put(pod('stays', { labels: { two: 'x' } }));
+    await settle();
+    const first = directory.answer(name('a'));
+    const kept = directory.answer(name('stays'));
+    const before = index.compilations;
+    for (const label of ['three', 'two', 'one']) {
+      state.pods.put(pod('a', { labels: { [label]: 'x' } }));
+      await settle();
+    }
+    // Of `three` and, as if for the first time, of `one`; `two` was there.
+    expect(index.compilations).toBe(before + 2);
+    expect(hashOf(directory.answer(name('a')))).toBe(hashOf(first));
+    expect(directory.answer(name('stays'))).toEqual(kept);
+    state.pods.remove('ml/stays');
+    await settle();
+    state.pods.put(pod('stays', { labels: { two: 'x' } }));
+    await settle();
+    expect(index.compilations).toBe(before + 3);
+  });
+
   test('where a policy of its namespace cannot be used: a denial of everything, beside the platform’s policies as they are now', async () => {
     const { directory, state, settle, snapshotOf } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
@@ -132,6 +158,35 @@ describe('what a pod is answered', () => {
     state.policies.remove('ml/odd');
     await settle();
     expect(sources('b')).toEqual(['floor@2', 'good@1']);
+  });
+
+  test('what no sidecar could carry out is known before it is sent: of a namespace it is a denial, of the platform it keeps what is', async () => {
+    const { directory, state, index, settle, snapshotOf, name } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    const uncompilable = {
+      ...allowAll,
+      classification: [{ label: 'secret', fields: ['$.a[*'], visibleTo: [], otherwise: 'Mask' }],
+    };
+    state.policies.put(policy('odd', uncompilable));
+    await settle();
+    expect(index.get('InferencePolicy/ml/odd')).toMatchObject({
+      policy: undefined,
+      fault: expect.stringContaining('$.a[*'),
+    });
+    expect(snapshotOf('a').sources).toMatchObject([{ name: 'odd', generation: 0 }]);
+    state.policies.remove('ml/odd');
+    state.clusterPolicies.put(clusterPolicy('odd', uncompilable));
+    await settle();
+    expect(directory.answer(name('a'))).toMatchObject({ kind: 'invalid', message: expect.stringContaining('$.a[*') });
+  });
+
+  test('a policy is compiled once a generation, whatever becomes of its status', () => {
+    const first = policyEntry('InferencePolicy', policy('p') as never, () => undefined);
+    const again = policy('p', allowAll, { status: { observedGeneration: 1 } });
+    const second = policyEntry('InferencePolicy', again as never, () => undefined, first);
+    expect([second.policy === first.policy, second.status]).toEqual([true, { observedGeneration: 1 }]);
+    for (const other of [policy('p', allowAll, { generation: 2 }), policy('p', allowAll, { uid: 'another' })])
+      expect(policyEntry('InferencePolicy', other as never, () => undefined, second).policy).not.toBe(first.policy);
   });
 
   test.each([
@@ -207,7 +262,9 @@ describe('what a pod is answered', () => {
     expect(directory.pod('ml', 'a')).toMatchObject({ governed: false, sidecar: false });
     const ended = pod('a');
     state.pods.put({ ...ended, metadata: { ...ended.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
-    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: true });
+    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: true, finished: false });
+    state.pods.put(pod('a', { status: { phase: 'Failed' } }));
+    expect(directory.pod('ml', 'a')).toMatchObject({ terminating: false, finished: true });
     state.pods.put(pod('sys', { namespace: 'kube-system' }));
     state.pods.put(pod('own', { namespace: 'sidegate-system' }));
     expect([directory.pod('kube-system', 'sys'), directory.pod('sidegate-system', 'own')]).toEqual([
@@ -430,14 +487,48 @@ describe('Secrets', () => {
     failing.add('ml/key').add('ml/cert'); // what was read stays
     await clock.advanceAsync(31_000);
     expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
-    state.policies.put(policy('p', { guards: 'nonsense' }, { generation: 2 }));
-    await settle();
-    expect(directory.answer(name('a'))).toMatchObject({ kind: 'snapshot', snapshot: { sources: [{ generation: 0 }] } });
-    expect([directory.secrets(name('a')), directory.imported(name('a'))]).toEqual(['pending', 'pending']);
+    for (const [at, tls] of ['nonsense', { certificate: 7 }, { certificate: { issuer: 'Other' } }].entries()) {
+      state.policies.put(policy('p', { guards: 'nonsense', tls }, { generation: 2 + at }));
+      await settle();
+      expect(directory.answer(name('a'))).toMatchObject({
+        kind: 'snapshot',
+        snapshot: { sources: [{ generation: 0 }] },
+      });
+      expect([directory.secrets(name('a')), directory.imported(name('a'))]).toEqual(['pending', 'pending']);
+    }
     state.clusterPolicies.put(clusterPolicy('c', { guards: 'nonsense' }));
     await settle();
     expect(directory.answer(name('a'))).toMatchObject({ kind: 'invalid' });
     expect([directory.secrets(name('a')), directory.imported(name('a'))]).toEqual(['pending', 'pending']);
+  });
+
+  test('a serving certificate is had also where a policy cannot be used: by the platform’s word, then the oldest’s', async () => {
+    const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
+    for (const key of ['ml/old', 'ml/new', 'sidegate-system/floor'])
+      setSecret(key, { 'tls.crt': `CERT ${key}`, 'tls.key': 'KEY' });
+    const tls = (secretName: string) => ({ tls: { certificate: { secretName } } });
+    const served = async (): Promise<unknown> => {
+      await settle();
+      const imported = directory.imported(name('a'));
+      return typeof imported === 'object' && imported.content?.kind === 'pem' ? imported.content.certificate : imported;
+    };
+    state.pods.put(pod('a'));
+    state.policies.put(policy('a-new', { ...tls('new'), ...allowAll }));
+    const old = policy('b-old', { ...tls('old'), fromTheFuture: true });
+    state.policies.put({ ...old, metadata: { ...old.metadata, creationTimestamp: '2025-01-01T00:00:00Z' } });
+    expect(await served()).toBe('CERT ml/old');
+    expect(directory.setOf(state.pods.get('ml/a')!)).toMatchObject({
+      denied: expect.stringContaining('fromTheFuture'),
+    });
+    // One that only observes says nothing beside those that enforce.
+    state.clusterPolicies.put(clusterPolicy('watching', { mode: 'Observe', ...tls('floor') }));
+    expect(await served()).toBe('CERT ml/old');
+    state.clusterPolicies.put(clusterPolicy('floor', { fromTheFuture: true, ...tls('floor') }));
+    expect(await served()).toBe('CERT sidegate-system/floor');
+    state.clusterPolicies.put(
+      clusterPolicy('floor', { fromTheFuture: true, tls: { certificate: { issuer: 'Sidegate' } } }, 2),
+    );
+    expect(await served()).toBeUndefined();
   });
 
   test('never more than a sidecar takes, whatever is in them: what is too much is missing, and the rest is sent', async () => {

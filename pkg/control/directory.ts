@@ -11,7 +11,7 @@ import type { PodReporter } from './record/index.ts';
 import type { PolicyEntry } from './policies/policy-entry.ts';
 import type { PolicyIndex, PolicySet, SelectedBy } from './policies/policy-index.ts';
 import type { AckBook } from './status/ack-book.ts';
-import { certificateOfSet, secretsNamedBy, secretsOfSet } from './secrets/secret-names.ts';
+import { certificateOfSet, placedCertificate, secretsNamedBy, secretsOfSet } from './secrets/secret-names.ts';
 import { createSecretViews } from './secrets/secret-views.ts';
 import { secretKey } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
@@ -64,6 +64,10 @@ export const exemptNamespaces: readonly string[] = ['kube-system', 'kube-node-le
 export function createDirectory(options: DirectoryOptions): Directory {
   const { state, index, secrets, acks, reporter, clock, logger, ownNamespace, clusterDomain, gatherMs = 20 } = options;
   const told = new Map<string, Told>();
+  /** Pods that were told each set, by its id. */
+  const users = new Map<string, number>();
+  /** A set has no pod any more. */
+  let unused = false;
   const snapshots = new Map<string, PodSnapshot>();
   const views = createSecretViews(secrets);
   const listeners = new Set<(pod: { readonly namespace: string; readonly name: string }) => void>();
@@ -100,6 +104,21 @@ export function createDirectory(options: DirectoryOptions): Directory {
       clusterDomain,
     );
 
+  const use = (id: string, more: 1 | -1): void => {
+    const now = (users.get(id) ?? 0) + more;
+    if (now > 0) users.set(id, now);
+    else {
+      users.delete(id);
+      unused = true;
+    }
+  };
+  const forget = (key: string): void => {
+    const before = told.get(key);
+    if (before === undefined) return;
+    told.delete(key);
+    use(before.set.id, -1);
+  };
+
   /** Looks at one pod again; true when its answer has changed. */
   const recompute = (pod: PodFact): boolean => {
     const key = objectKey(pod);
@@ -110,6 +129,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
       names: namesOf(pod).join(),
     };
     told.set(key, next);
+    use(next.set.id, 1);
+    if (before !== undefined) use(before.set.id, -1);
     return (
       before === undefined ||
       before.set !== next.set ||
@@ -123,14 +144,15 @@ export function createDirectory(options: DirectoryOptions): Directory {
     const wanted = new Set<string>();
     for (const entry of index.values()) {
       for (const { namespace, name } of secretsNamedBy(entry, ownNamespace)) wanted.add(secretKey(namespace, name));
-      const certificate = entry.policy?.spec.tls?.certificate;
-      if (certificate !== undefined && 'secretName' in certificate)
-        wanted.add(secretKey(entry.namespace ?? ownNamespace, certificate.secretName));
+      const certificate = placedCertificate(entry, ownNamespace);
+      if (typeof certificate === 'object') wanted.add(secretKey(certificate.namespace, certificate.name));
     }
     secrets.want(wanted);
   };
   const sweep = (): void => {
-    const used = new Set([...told.values()].map(({ set }) => set.id));
+    if (!unused) return;
+    unused = false;
+    const used = new Set(users.keys());
     index.keepSets(used);
     for (const id of snapshots.keys()) if (!used.has(id)) snapshots.delete(id);
     views.keep(used);
@@ -150,7 +172,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
       }
       sweep();
       changed.forEach(tell);
-    }
+    } else sweep();
     for (const listener of namespaceListeners) listener(all);
   };
   const schedule = (): void => {
@@ -196,7 +218,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
       // A pod of the same name may have come in its place.
       if (before !== undefined && before.uid !== after?.uid && before.governed) reporter?.gone(before);
       if (after === undefined) {
-        told.delete(key);
+        forget(key);
         acks.forget(pod);
         notice(pod.namespace);
       } else if (filled) {
@@ -264,7 +286,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
       serviceAccount: pod.serviceAccount,
       governed: pod.governed,
       sidecar: pod.sidecar,
-      terminating: pod.terminating || pod.finished,
+      terminating: pod.terminating,
+      finished: pod.finished,
       addresses: pod.addresses,
     };
   };
@@ -295,8 +318,9 @@ export function createDirectory(options: DirectoryOptions): Directory {
     imported(name) {
       const pod = find(name);
       const set = pod === undefined ? undefined : setOf(pod);
-      if (set === undefined || set.kind === 'invalid' || set.denied !== undefined) return 'pending';
-      return views.certificate(set.id, certificateOfSet(set, ownNamespace));
+      if (set === undefined) return 'pending';
+      const certificate = certificateOfSet(set, ownNamespace);
+      return certificate === 'unknown' ? 'pending' : views.certificate(set.id, certificate);
     },
     subscribe(listener) {
       listeners.add(listener);
@@ -325,7 +349,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
         const known = touched.get(set.id);
         if (known !== undefined) return known;
         const certificate = certificateOfSet(set, ownNamespace);
-        const placed = [...secretsOfSet(set, ownNamespace), ...(certificate === undefined ? [] : [certificate])];
+        const placed = [...secretsOfSet(set, ownNamespace), ...(typeof certificate === 'object' ? [certificate] : [])];
         const hit = placed.some(({ namespace, name }) => secretKey(namespace, name) === key);
         touched.set(set.id, hit);
         return hit;

@@ -1,6 +1,6 @@
 import { changedThings } from '../core/index.ts';
 import type { ApprovalProblem, ChangedThing } from '../core/index.ts';
-import { cacheFaults } from '../kube/index.ts';
+import { cacheFaults, resources } from '../kube/index.ts';
 import type { CacheFault } from '../kube/index.ts';
 import type { Meters } from '../telemetry/index.ts';
 import { approvalSteps } from './approvals/index.ts';
@@ -9,9 +9,12 @@ import { decisionResults } from './decisions/index.ts';
 import type { DecisionResult } from './decisions/index.ts';
 import { grantSteps } from './grants/index.ts';
 import type { GrantStep } from './grants/index.ts';
+import { closedReasons } from './leader/closed-pods.ts';
+import type { ClosedReason } from './leader/closed-pods.ts';
 import { noticeResults } from './notices/index.ts';
 import type { NoticeResult } from './notices/index.ts';
-import type { StreamObserver } from './stream/index.ts';
+import type { RefusalCause, StreamObserver } from './stream/index.ts';
+import type { DownMessage } from '../wire/index.ts';
 
 /** What the controller counts. docs/operations.md says what each is for. */
 export interface ControlMetrics {
@@ -25,6 +28,8 @@ export interface ControlMetrics {
   acksWritten(result: 'done' | 'failed'): void;
   written(what: 'label' | 'root' | 'network-policy' | 'trust' | 'recorder'): void;
   evicted(result: 'done' | 'refused'): void;
+  /** As the leader saw it last. */
+  closed(reason: ClosedReason, pods: number): void;
   upgraded(result: 'done' | 'failed' | 'refused'): void;
   authorityStep(step: string): void;
   approval(step: ApprovalStep): void;
@@ -41,14 +46,67 @@ export interface ControlMetrics {
 /** Label values come from our own code and the API's, never from a peer; the cap is for the day that this is wrong. */
 const few = { atMost: 60 } as const;
 
-export function createControlMetrics(meters: Meters): ControlMetrics {
+/** Of what alerts look at all values are named here, so that each counter is there before it counts. */
+const keysOf = <Value extends string>(all: Readonly<Record<Value, true>>): readonly string[] => Object.keys(all);
+
+const causes = keysOf<RefusalCause>({
+  not_synced: true,
+  address_unknown: true,
+  overloaded: true,
+  tls: true,
+  http: true,
+  version: true,
+  no_credential: true,
+  token: true,
+  token_audience: true,
+  token_unbound: true,
+  review_failed: true,
+  certificate: true,
+  pod_unknown: true,
+  service_account: true,
+  not_governed: true,
+  no_sidecar: true,
+  terminating: true,
+  finished: true,
+  address_other: true,
+});
+
+const downTypes = keysOf<DownMessage['type']>({
+  welcome: true,
+  snapshot: true,
+  confirm: true,
+  invalid: true,
+  secrets: true,
+  certificate: true,
+  'certificate-refused': true,
+  renew: true,
+  imported: true,
+  trust: true,
+  'limit-store': true,
+  'approval-state': true,
+  grants: true,
+  revocations: true,
+  recorder: true,
+  beat: true,
+  goodbye: true,
+});
+
+const watched = [
+  ...[resources.pods, resources.services, resources.namespaces].map(({ plural }) => plural),
+  ...[resources.inferencePolicies, resources.clusterInferencePolicies].map(({ plural }) => plural),
+  ...[resources.inferenceApprovals, resources.inferenceGrants].map(({ plural }) => plural),
+  'revocations',
+];
+
+/** @param channels Names of the channels for notices. */
+export function createControlMetrics(meters: Meters, channels: readonly string[] = []): ControlMetrics {
   const results = ['done', 'failed'] as const;
   const faults = meters.counter('sidegate_watch_faults_total', 'Watches and lists that ended before their time.', [
     { name: 'resource', values: few },
     { name: 'fault', values: cacheFaults },
   ]);
   const missed = meters.counter('sidegate_watch_missed_total', 'Changes that a list showed and the watch had not.', [
-    { name: 'resource', values: few },
+    { name: 'resource', values: watched },
   ]);
   const calls = meters.counter('sidegate_api_calls_total', 'Calls to the API server; status 0: no answer.', [
     { name: 'method', values: few },
@@ -78,6 +136,11 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   const evictions = meters.counter('sidegate_evictions_total', 'Pods without a sidecar that were evicted.', [
     { name: 'result', values: ['done', 'refused'] },
   ]);
+  const closedFor = meters.gauge(
+    'sidegate_pods_closed',
+    'Governed pods that are closed to callers for a reason that the controller knows (leader).',
+    [{ name: 'reason', values: closedReasons }],
+  );
   const upgrades = meters.counter('sidegate_sidecar_upgrades_total', 'Sidecars whose image was exchanged in place.', [
     { name: 'result', values: ['done', 'failed', 'refused'] },
   ]);
@@ -91,7 +154,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'step', values: grantSteps },
   ]);
   const notices = meters.counter('sidegate_notices_total', 'What became of notices to people, by channel.', [
-    { name: 'channel', values: few },
+    { name: 'channel', values: channels },
     { name: 'result', values: noticeResults },
   ]);
   const decisions = meters.counter('sidegate_decision_requests_total', 'Requests to the decision endpoint.', [
@@ -118,7 +181,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'reason', values: few },
   ]);
   const refused = meters.counter('sidegate_streams_refused_total', 'Connections that became no stream.', [
-    { name: 'cause', values: few },
+    { name: 'cause', values: causes },
   ]);
   const pushed = meters.counter('sidegate_stream_messages_total', 'Messages to sidecars.', [
     { name: 'type', values: few },
@@ -127,7 +190,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     { name: 'type', values: few },
   ]);
   const unsent = meters.counter('sidegate_stream_messages_unsent_total', 'Messages that a sidecar would not take.', [
-    { name: 'type', values: few },
+    { name: 'type', values: downTypes },
   ]);
   const acked = meters.timer('sidegate_snapshot_ack_seconds', 'From sending a snapshot to its acknowledgement.');
   const nacked = meters.counter('sidegate_snapshots_refused_total', 'Snapshots that a sidecar did not take.', [
@@ -135,7 +198,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
   ]);
   const signed = meters.counter('sidegate_certificates_total', 'Certificate requests of sidecars.', [
     { name: 'purpose', values: ['identity', 'serving'] },
-    { name: 'outcome', values: few },
+    { name: 'outcome', values: ['signed', 'refused', 'failed'] },
   ]);
 
   return {
@@ -161,6 +224,7 @@ export function createControlMetrics(meters: Meters): ControlMetrics {
     changeRecorded: (what, result) => changes.add([what, result]),
     written: (what) => writes.add([what]),
     upgraded: (result) => upgrades.add([result]),
+    closed: (reason, pods) => closedFor.set([reason], pods),
     evicted: (result) => evictions.add([result]),
     authorityStep: (step) => steps.add([step]),
     approval: (step) => approvals.add([step]),

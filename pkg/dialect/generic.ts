@@ -37,6 +37,7 @@ function request(node: JsonNode): RequestView {
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
+    values: reader.values,
     limitOutput: () => none,
     askUsage: () => none,
     spellTokens: () => none,

@@ -10,8 +10,10 @@ const tokenRun = 8;
 /** Digits of the shortest number that says who somebody is. */
 const longNumber = 7;
 const longNumberIn = /\d{7}/;
-/** Most values that one body may hold: they are read in one go, 100,000 take about 20 ms. */
-const maxValues = 200_000;
+/** Most values and keys of a request's body, and values that are read from it: each takes some 400 bytes for as long as the request is looked at. */
+export const maxRequestValues = 80_000;
+/** Most values that are read from an answer's: in one go, 100,000 take about 20 ms. */
+const maxAnswerValues = 200_000;
 /** Highest `index` that a stream may give to a choice or tool call: each is a lane that is kept. */
 const maxIndex = 4_095;
 
@@ -34,11 +36,19 @@ export class Reader implements ShapeReader {
   usage: Usage | undefined = undefined;
   tokenInput = false;
   readonly #strict: boolean;
-  #left = maxValues;
+  readonly #most: number;
+  #left: number;
 
   /** `request`: an unexpected kind refuses. `answer`: it is read as unknown. */
   constructor(what: 'request' | 'answer') {
     this.#strict = what === 'request';
+    this.#most = this.#strict ? maxRequestValues : maxAnswerValues;
+    this.#left = this.#most;
+  }
+
+  /** How many values were read. */
+  get values(): number {
+    return this.#most - this.#left;
   }
 
   read(node: JsonNode, place: ShapePlace): void {
@@ -165,8 +175,11 @@ export class Reader implements ShapeReader {
     if (node.numbers !== undefined) {
       if (shape.items?.number !== true) this.refuse(place);
       if (shape.noTokens !== true && node.numbers === 'integers' && node.numberCount >= tokenRun) this.tokens(node);
-      if (this.#strict && longNumberIn.test(node.text))
+      if (this.#strict && longNumberIn.test(node.text)) {
+        // Before there is a node for each.
+        if (node.numberCount > this.#left) this.refuse(place);
         node.items.forEach((item, at) => this.read(item, place.element(at)));
+      }
       return;
     }
     const items = node.items;

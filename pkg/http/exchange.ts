@@ -24,6 +24,8 @@ export interface Exchange {
    * @throws RefusedError body_too_large, request_timeout, unsupported_encoding, invalid_encoding, overloaded, caller_share_used
    */
   readBody(limits: BodyLimits): Promise<Buffer>;
+  /** Nobody holds the body any more: its share of the memory for all is free. Needed only before the exchange is over. */
+  releaseBody(): void;
   /** Bytes of the request body that came off the wire so far. */
   readonly bytesIn: number;
   /** Whole answer at once. Hop-by-hop headers never go out. After an early refusal the body is drained (64 MiB or 5 s). */
@@ -55,6 +57,8 @@ export interface UpstreamRequest {
 /** What comes back, in order: one head, data, then end or error. Content-Encoding is undone; no callback after `abort`. */
 export interface UpstreamHandler {
   head(status: number, headers: IncomingHttpHeaders): void;
+  /** Once, after the head: the request's body, where there is one, is held by nobody here any more. It was sent, and will not be again. */
+  bodyReleased?(): void;
   data(chunk: Buffer): void;
   end(): void;
   /** RefusedError upstream_unreachable, upstream_timeout, upstream_protocol; never with the peer's words in the message. */

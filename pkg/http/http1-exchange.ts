@@ -94,6 +94,10 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     return this.#body.read(limits, encoding);
   }
 
+  releaseBody(): void {
+    this.#body?.release();
+  }
+
   [rawBody](onFault: (code: ReasonCode) => void): Readable {
     this.#continue();
     if (this.#fault !== undefined) onFault(this.#fault);
@@ -129,7 +133,11 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     if (this.#state !== 'open' || this.#closing.closed) return;
     this.#response.writeHead(status, this.#headerList(headers));
     this.#state = 'started';
-    // The caller's clock runs: heads do not wait for the first byte of the body.
+    // The caller's clock runs: heads do not wait for the first byte of the body. What the same read of the model's brought leaves
+    // with the head, in one write and one TLS record.
+    const { socket } = this.#connection;
+    socket.cork();
+    process.nextTick(() => socket.uncork());
     this.#response.flushHeaders();
   }
 

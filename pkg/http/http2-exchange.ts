@@ -89,6 +89,10 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     return this.#body.read(limits, encoding);
   }
 
+  releaseBody(): void {
+    this.#body?.release();
+  }
+
   [rawBody](): Readable {
     this.#continue();
     this.#stream.on('data', (chunk: Buffer) => (this.#rawBytes += chunk.length));

@@ -15,7 +15,7 @@ import { codingOf, createDecoder } from './content-coding.ts';
 export type NoRoom = Extract<ReasonCode, 'overloaded' | 'caller_share_used'>;
 
 /**
- * Buffered bodies of the whole process. Each body gives back what it took when its exchange closes. Of one owner they take half of it at
+ * Buffered bodies of the whole process. Each body gives back what it took when nobody holds it, at the latest when its exchange closes. Of one owner they take half of it at
  * most, so that no caller alone keeps all others out; a single body may take as much as its own limit.
  */
 export class BodyBudget {
@@ -126,7 +126,7 @@ export class RequestBody {
     this.#reject(new RefusedError(code, detail === undefined ? {} : { detail }));
   }
 
-  /** The exchange is over: nobody holds the body any more. */
+  /** Nobody holds the body any more. */
   release(): void {
     this.fail('malformed_http', 'body_incomplete');
     this.#give();

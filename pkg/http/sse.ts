@@ -30,6 +30,7 @@ export class SseSplitter {
   /** Text of the frame that is not whole yet, in pieces: joined once, so that a long frame costs no more than its length. */
   #pieces: string[] = [];
   #size = 0;
+  #bytes = 0;
   /** Its last units: four hold every line end that new text may complete. */
   #tail = '';
   /** Nothing was given yet: a byte order mark may stand here. */
@@ -38,6 +39,11 @@ export class SseSplitter {
   /** @param maxFrame longest frame in UTF-16 units; default 8 Mi. */
   constructor(maxFrame = longestFrame) {
     this.#maxFrame = maxFrame;
+  }
+
+  /** Bytes of the frame that is not whole yet. */
+  get pendingBytes(): number {
+    return this.#bytes;
   }
 
   /**
@@ -73,16 +79,23 @@ export class SseSplitter {
   #keep(text: string, probe: string): void {
     this.#pieces.push(text);
     this.#size += text.length;
+    this.#bytes += Buffer.byteLength(text);
     this.#tail = probe.slice(-tailUnits);
     if (this.#size > this.#maxFrame) throw tooLong();
   }
 
   #take(more: string): string {
     const raw = this.#size === 0 ? more : this.#pieces.join('') + more;
+    this.clear();
+    return raw;
+  }
+
+  /** Forgets the frame that is not whole yet. */
+  clear(): void {
     this.#pieces = [];
     this.#size = 0;
+    this.#bytes = 0;
     this.#tail = '';
-    return raw;
   }
 
   /** `text` begins at the start of a frame. */

@@ -2,6 +2,7 @@ import { createServer as createHttp } from 'node:http';
 import type { RequestListener } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { createServer as createNet } from 'node:net';
+import type { Socket } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,6 +78,65 @@ function send(
     use?.(call, 'sent');
   });
 }
+
+describe('the body of a request', () => {
+  /** A server that says so much of an answer at once, and reads the request when it is told to. */
+  async function early(said: string): Promise<{ readonly port: number; readonly read: () => void }> {
+    const sockets: Socket[] = [];
+    const port = await listen(
+      createNet({ pauseOnConnect: true }, (socket) => {
+        sockets.push(socket);
+        socket.write(said);
+      }),
+    );
+    return { port, read: () => sockets.forEach((socket) => socket.resume()) };
+  }
+  const begun = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab';
+
+  function told(upstream: Upstream, body: Buffer | undefined): string[] {
+    const calls: string[] = [];
+    upstream.send(
+      { ...ask, body },
+      {
+        head: () => calls.push('head'),
+        bodyReleased: () => calls.push('released'),
+        data: (chunk) => calls.push(chunk.toString()),
+        end: () => calls.push('end'),
+        error: () => calls.push('error'),
+      },
+    );
+    return calls;
+  }
+
+  test('is released when an answer has begun', async () => {
+    const { port } = await early(begun);
+    const calls = told(upstreamTo(port), Buffer.from('{}'));
+    await until(() => calls.includes('ab'));
+    expect(calls).toEqual(['head', 'released', 'ab']);
+  });
+
+  test('is released when all of it has left, where the answer began before', async () => {
+    const { port, read } = await early(begun);
+    const calls = told(upstreamTo(port), Buffer.alloc(16 * 1024 * 1024));
+    await until(() => calls.includes('ab'));
+    expect(calls).toEqual(['head', 'ab']);
+    read();
+    await until(() => calls.length > 2);
+    expect(calls).toEqual(['head', 'ab', 'released']);
+  });
+
+  test('is not spoken of where there is none, nor before an answer', async () => {
+    const { port } = await early(begun);
+    const none = told(upstreamTo(port), undefined);
+    await until(() => none.includes('ab'));
+    expect(none).toEqual(['head', 'ab']);
+    const { port: silent } = await early('HTTP/1.1 200 OK\r\n');
+    const calls = told(upstreamTo(silent), Buffer.from('{}'));
+    const other = told(upstreamTo(port), undefined);
+    await until(() => other.includes('ab'));
+    expect(calls).toEqual([]);
+  });
+});
 
 describe('requests', () => {
   test('go out with a length of our own, without hop-by-hop headers, and ask for codings that we undo', async () => {

@@ -108,8 +108,12 @@ interface Line {
 
 class Call implements UpstreamCall, ConnectionUser {
   readonly #line: Line;
-  readonly #request: UpstreamRequest;
+  readonly #request: Omit<UpstreamRequest, 'body'>;
   readonly #handler: UpstreamHandler;
+  /** Until it is sent and an answer has begun: it may have to be sent again. */
+  #body: UpstreamRequest['body'];
+  #bodySent = false;
+  #answered = false;
   #head = '';
   #connection: Connection | undefined;
   #decoder: Transform | undefined;
@@ -125,16 +129,18 @@ class Call implements UpstreamCall, ConnectionUser {
 
   constructor(line: Line, request: UpstreamRequest, handler: UpstreamHandler) {
     this.#line = line;
-    this.#request = request;
+    const { body, ...rest } = request;
+    this.#request = rest;
+    this.#body = body;
     this.#handler = handler;
   }
 
   send(): void {
     const { clock, prefix, headOf, pool } = this.#line;
-    const { method, path, headers, body, idleMs } = this.#request;
+    const { method, path, headers, idleMs } = this.#request;
     this.#touch();
     try {
-      this.#head = headOf({ method, target: prefix + path, headers, bodyBytes: body?.byteLength });
+      this.#head = headOf({ method, target: prefix + path, headers, bodyBytes: this.#body?.byteLength });
       this.#timer = clock.after(idleMs, this.#onIdle);
       pool.take(this.#begin);
     } catch (cause) {
@@ -149,8 +155,20 @@ class Call implements UpstreamCall, ConnectionUser {
     this.#sentAt = this.#line.clock.monotonic();
     // Who does not read yet did not when there was no connection either.
     if (this.#paused) connection.pause();
-    connection.send(this, this.#head, this.#request.body, this.#request.method === 'HEAD');
+    this.#bodySent = false;
+    connection.send(this, this.#head, this.#body, this.#request.method === 'HEAD');
   };
+
+  bodySent(): void {
+    this.#bodySent = true;
+    this.#releaseBody();
+  }
+
+  #releaseBody(): void {
+    if (!this.#bodySent || !this.#answered || this.#done || this.#body === undefined) return;
+    this.#body = undefined;
+    this.#handler.bodyReleased?.();
+  }
 
   pause(): void {
     this.#paused = true;
@@ -200,6 +218,8 @@ class Call implements UpstreamCall, ConnectionUser {
       this.#decoder = this.#decode(createDecoder(coding));
     }
     this.#handler.head(status, headers);
+    this.#answered = true;
+    this.#releaseBody();
   }
 
   #decode(decoder: Transform): Transform {

@@ -61,7 +61,7 @@ describe('a pod that was injected', () => {
       pod({
         initContainers: [
           { name: 'istio-init', image: 'istio/proxyv2:1', args: ['istio-iptables'] },
-          { name: 'istio-proxy', image: 'istio/proxyv2:1', restartPolicy: 'Always' },
+          { name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy'], restartPolicy: 'Always' },
           { name: 'warm-up', image: 'a:1' },
         ],
       }),

@@ -24,7 +24,16 @@ import { waitHook } from './our-containers.ts';
 import { readPod } from './pod.ts';
 import { sameJson } from './same-json.ts';
 import type { Container, Handler, Pod } from './pod.ts';
-import { dialerUid, formatHelpers, formatPortMap, formatPorts, likeDialer, meshesOf, portsOf } from './ports.ts';
+import {
+  dialerUid,
+  formatHelpers,
+  formatOpenPorts,
+  formatPortMap,
+  formatPorts,
+  likeDialer,
+  meshesOf,
+  portsOf,
+} from './ports.ts';
 import type { PodPorts } from './ports.ts';
 import { argumentAfter, previousRun } from './previous.ts';
 import { isDrainHook, isOpenHook } from './probes.ts';
@@ -283,10 +292,11 @@ const rules = {
         !init?.lifecycle,
       'the hooks of our containers must be what the webhook writes',
     ),
-  port_map: ({ pod, ports }) =>
+  port_map: ({ pod, ports, params }) =>
     unless(
-      pod.metadata?.annotations?.[annotations.portMap] === formatPortMap(ports.governed),
-      `the annotation ${annotations.portMap} must name every governed port`,
+      pod.metadata?.annotations?.[annotations.portMap] === formatPortMap(ports.governed) &&
+        pod.metadata.annotations[annotations.openPorts] === formatOpenPorts(ports, params.options),
+      `the annotations ${annotations.portMap} and ${annotations.openPorts} must name every governed port, and what stays open beside them`,
     ),
   injected: ({ pod, params }) =>
     unless(

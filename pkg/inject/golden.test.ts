@@ -18,6 +18,7 @@ const cases: readonly (readonly [string, Partial<InjectOptions>, readonly Reason
   ['kserve-knative', {}, ['loopback_open_to_root', 'loopback_open_to_root', 'loopback_open_to_root']],
   ['kserve-raw', {}, ['loopback_open_to_root']],
   ['named-port', { captureMode: 'NamedPort' }, []],
+  ['named-port-istio', { captureMode: 'NamedPort' }, []],
   ['plain-sidecar', { nativeSidecars: false }, ['loopback_open_to_root', 'loopback_open_to_root']],
   ['helper', {}, []],
 ];

@@ -342,7 +342,24 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
       'a model on a port of the mesh',
       'port_of_mesh',
       pod({
-        containers: [model({ ports: [{ containerPort: 15021 }] }), { name: 'istio-proxy', image: 'istio/proxyv2:1' }],
+        containers: [
+          model({ ports: [{ containerPort: 15021 }] }),
+          { name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy'] },
+        ],
+      }),
+    ],
+    [
+      'a port of a wrapper that the model declares too',
+      'wrapper_port',
+      pod({
+        containers: [
+          model({ ports: [{ containerPort: 9090 }] }),
+          {
+            name: 'queue-proxy',
+            image: 'knative/queue:1',
+            ports: [{ containerPort: 8012 }, { containerPort: 9090 }],
+          },
+        ],
       }),
     ],
     ['no port', 'no_port', pod({ containers: [model({ ports: [] })] })],
@@ -352,7 +369,7 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
       pod({
         containers: [
           model({ ports: null }),
-          { name: 'istio-proxy', image: 'istio/proxyv2:1', ports: [{ containerPort: 15090 }] },
+          { name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy'], ports: [{ containerPort: 15090 }] },
         ],
       }),
     ],
@@ -366,7 +383,10 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
       'too_many_ports',
       pod({
         containers: [
-          model({ ports: Array.from({ length: 16 }, (_, at) => ({ containerPort: 9000 + at })) }),
+          model({
+            ports: Array.from({ length: 16 }, (_, at) => ({ containerPort: 9000 + at })),
+            securityContext: { runAsUser: 1000 },
+          }),
           { name: 'lora-loader', image: 'ml/lora-loader:1', securityContext: { runAsUser: 2000 } },
           { name: 'second', image: 'ml/second:1', securityContext: { runAsUser: 2001 } },
         ],
@@ -560,6 +580,46 @@ describe('governed ports', () => {
     expect(mapOf(value)).toEqual({ 8012: 17400, 8080: 17401 });
     expect(argument(injected(value).pod, '--allow-tcp', 'sidegate-init')).toBe('8022');
   });
+
+  const open = (...[containers, initContainers = []]: [containers: Json[], initContainers?: Json[]]) => {
+    const { pod: value } = injected(pod({ containers, initContainers }));
+    expect(checkFinalState(value, paramsOf(testOptions))).toEqual([]);
+    return ['--allow-tcp', '--proxy-uids', '--proxy-tcp'].map((flag) => argument(value, flag, 'sidegate-init'));
+  };
+
+  it('stay open for a wrapper where they are its fixed ones, whatever it declares', () => {
+    const wrapper = (ports: number[], more: Json = {}): Json => ({
+      name: 'queue-proxy',
+      image: 'knative/queue:1',
+      ports: ports.map((containerPort) => ({ containerPort })),
+      ...more,
+    });
+    const silent = model({ ports: [] });
+    expect(open([silent, wrapper([8012, 8000, 8022])])).toEqual(['8022', undefined, undefined]);
+    expect(open([silent, wrapper([8012, 8000])])).toEqual([undefined, undefined, undefined]);
+    // With another command it is no wrapper: all that it declares is governed.
+    const other = wrapper([8012, 8022], { command: ['true'] });
+    expect(mapOf(pod({ containers: [silent, other] }))).toEqual({ 8012: 17400, 8022: 17401 });
+    expect(open([silent, other])).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('stay open for a mesh only while its own proxy runs beside the model', () => {
+    const proxy = { name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy', 'sidecar'] };
+    const meshed = ['15006,15008,15020,15021,15090', '1337', '15000-15099'];
+    const init = { name: 'istio-init', image: 'istio/proxyv2:1', args: ['istio-iptables'] };
+    const validation = { name: 'istio-validation', image: 'istio/proxyv2:1', args: ['istio-iptables'] };
+    const nothing = [undefined, undefined, undefined];
+    expect(open([model(), proxy])).toEqual(meshed);
+    expect(open([model()], [init, { ...proxy, restartPolicy: 'Always' }])).toEqual(meshed);
+    expect(open([model()], [init])).toEqual(nothing);
+    expect(open([model()], [validation])).toEqual(nothing);
+    expect(open([model()], [{ ...validation, command: ['true'] }])).toEqual(nothing);
+    expect(open([model()], [proxy])).toEqual(nothing);
+    expect(open([model(), { ...proxy, command: ['true'] }])).toEqual(nothing);
+    expect(open([model(), { ...proxy, args: ['request'] }])).toEqual(nothing);
+    expect(open([model(), { ...validation, args: ['proxy'] }])).toEqual(nothing);
+    expect(open([model()], [{ ...validation, restartPolicy: 'Always' }])).toEqual(nothing);
+  });
 });
 
 describe('loopback', () => {
@@ -595,11 +655,17 @@ describe('loopback', () => {
   it('gives a helper a listener of its own only while its uid is its alone', () => {
     const helper = { name: 'lora-loader', image: 'ml/lora-loader:1', securityContext: { runAsUser: 2000 } };
     const of = (spec: Json): string | undefined => argument(injected(pod(spec)).pod, '--helpers');
-    expect(of({ containers: [model(), helper] })).toBe('2000@8000=17460');
+    const known = model({ securityContext: { runAsUser: 1000 } });
+    expect(of({ containers: [known, helper] })).toBe('2000@8000=17460');
+    expect(of({ securityContext: { runAsUser: 1000 }, containers: [model(), helper] })).toBe('2000@8000=17460');
+    // The image of either may say USER 2000.
+    expect(of({ containers: [model(), helper] })).toBeUndefined();
+    expect(of({ containers: [known, helper, { name: 'shell', image: 'a:1' }] })).toBeUndefined();
+    expect(of({ containers: [known, helper], initContainers: [{ name: 'warm-up', image: 'a:1' }] })).toBeUndefined();
     expect(of({ containers: [model({ securityContext: { runAsUser: 2000 } }), helper] })).toBeUndefined();
     expect(of({ securityContext: { runAsUser: 2000 }, containers: [model(), helper] })).toBeUndefined();
-    expect(of({ containers: [model(), { ...helper, securityContext: {} }] })).toBeUndefined();
-    expect(of({ containers: [model(), { ...helper, image: 'mine/lora-loader:1' }] })).toBeUndefined();
+    expect(of({ containers: [known, { ...helper, securityContext: {} }] })).toBeUndefined();
+    expect(of({ containers: [known, { ...helper, image: 'mine/lora-loader:1' }] })).toBeUndefined();
     expect(
       injected(pod({ containers: [model(), { ...helper, securityContext: {} }] })).notes.map(({ code }) => code),
     ).toContain('helper_uid_shared');
@@ -745,7 +811,12 @@ describe('a pod that was injected before', () => {
   it('and got a mesh has ours stand after it', () => {
     const value = changed(before, (copy: { spec: { initContainers: Json[] } }) => {
       copy.spec.initContainers.push({ name: 'warm-up', image: 'a:1' });
-      copy.spec.initContainers.unshift({ name: 'istio-proxy', image: 'istio/proxyv2:1', restartPolicy: 'Always' });
+      copy.spec.initContainers.unshift({
+        name: 'istio-proxy',
+        image: 'istio/proxyv2:1',
+        args: ['proxy'],
+        restartPolicy: 'Always',
+      });
     });
     expect(initNames(injected(value))).toEqual(['istio-proxy', 'sidegate-init', 'sidegate', 'warm-up']);
   });
@@ -772,7 +843,7 @@ describe('a pod that was injected before', () => {
       pod({ containers: [model({ lifecycle: { preStop: { httpGet: { port: 'http', path: '/bye' } } } })] }),
     ).pod;
     const value = changed(hooked, (copy: { spec: { containers: Json[] } }) => {
-      copy.spec.containers.unshift({ name: 'istio-proxy', image: 'istio/proxyv2:1' });
+      copy.spec.containers.unshift({ name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy'] });
       (copy.spec.containers[1] as { lifecycle: unknown }).lifecycle = {
         preStop: { httpGet: { path: '/app-lifecycle/model/prestopz', port: 15020 } },
       };
@@ -800,7 +871,7 @@ describe('a pod that was injected before', () => {
 
   it('and whose probe a mesh has led to itself keeps what the mesh asks', () => {
     const value = changed(before, (copy: { spec: { containers: Json[] } }) => {
-      copy.spec.containers.unshift({ name: 'istio-proxy', image: 'istio/proxyv2:1' });
+      copy.spec.containers.unshift({ name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy'] });
       (copy.spec.containers[1] as { readinessProbe: unknown }).readinessProbe = {
         httpGet: { path: '/app-health/model/readyz', port: 15020 },
       };
@@ -865,6 +936,28 @@ describe('a pod that was injected before', () => {
       { name: 'http', containerPort: 17401, protocol: 'TCP' },
     ]);
     expect(probesOf(twice.pod)).toEqual({ '/probe/model/liveness': { timeoutSeconds: 1, tcpSocket: { port: 8000 } } });
+  });
+
+  it('in capture mode NamedPort says which ports of a mesh stay open, whatever the pod says of it', () => {
+    const options: InjectOptions = { ...testOptions, captureMode: 'NamedPort' };
+    const proxy = {
+      name: 'istio-proxy',
+      image: 'istio/proxyv2:1',
+      args: ['proxy'],
+      ports: [{ containerPort: 15_090 }],
+    };
+    const said = (containers: readonly Json[], mode: InjectOptions): unknown => {
+      const forged = changed(pod({ containers }), (copy: { metadata: Json }) => {
+        copy.metadata['annotations'] = { 'sidegate.dev/open-ports': '22' };
+      });
+      const once = injected(forged, mode).pod;
+      expect(injected(once, mode).patch).toEqual([]);
+      return once.metadata?.annotations?.['sidegate.dev/open-ports'];
+    };
+    const meshed = String(said([proxy, model()], options)).split(',');
+    expect(meshed).toEqual(expect.arrayContaining(['15021', '15090']));
+    expect(said([model()], options)).toBeUndefined();
+    expect(said([proxy, model()], testOptions)).toBeUndefined();
   });
 
   it('in capture mode NamedPort says when a name is declared twice', () => {

@@ -18,6 +18,7 @@ import { readPod } from './pod.ts';
 import type { Container, Pod, Volume } from './pod.ts';
 import {
   dialerUid,
+  formatOpenPorts,
   formatPortMap,
   likeDialer,
   meshesOf,
@@ -250,12 +251,14 @@ const defaultContainer = (models: readonly Entry[]): string =>
   (models.find(({ role }) => role.kind === 'model') ?? models[0])?.container.name ?? '';
 
 function annotationsOf({ pod, ports, options }: Shape, models: readonly Entry[]): Readonly<Record<string, string>> {
-  const given = pod.metadata?.annotations ?? {};
+  const { [annotations.openPorts]: _written, ...given } = pod.metadata?.annotations ?? {};
+  const open = formatOpenPorts(ports, options);
   const model = defaultContainer(models);
   const usable = (name: string | undefined): string => (name === undefined || isOurName(name) ? model : name);
   return {
     ...given,
     [annotations.portMap]: formatPortMap(ports.governed),
+    ...(open !== undefined && { [annotations.openPorts]: open }),
     [annotations.injected]: injectedAnnotation(options),
     [annotations.defaultContainer]: usable(given[annotations.defaultContainer]),
     [annotations.defaultLogsContainer]: usable(given[annotations.defaultLogsContainer]),

@@ -19,10 +19,13 @@ export interface KnownMesh {
    * given, and it may have nothing by which it would run something else (network-init.ts).
    */
   readonly networkInits: readonly (KnownContainer & { readonly firstArg?: string })[];
-  readonly proxies: readonly KnownContainer[];
+  /** What runs beside the model as the mesh's own program: without `command`, and with this first argument where one is given. */
+  readonly proxies: readonly (KnownContainer & { readonly firstArg?: string })[];
+  /** Init containers of the mesh that look at its network and end: nothing is opened for them. */
+  readonly validators: readonly KnownContainer[];
   /** Uid of the proxy. */
   readonly proxyUid: number;
-  /** TCP ports of the proxy that are open from outside. */
+  /** TCP ports of the proxy that are open from outside while it is in the pod, and which the model may not have. */
   readonly inboundTcp: readonly number[];
   /** Ports that the proxy dials on loopback for itself: `15000-15099`. */
   readonly loopbackTcp: string;
@@ -30,10 +33,13 @@ export interface KnownMesh {
 
 /**
  * A container that stands in front of the model in its own pod, as Knative's queue-proxy and KServe's agent: its serving ports
- * are the governed ones, its other declared ports stay open, and the ports behind it are neither.
+ * are the governed ones, of its others those stay open that are named here and that it declares, and the ports behind it are neither.
+ * It is known without `command` alone.
  */
 export interface KnownWrapper extends KnownContainer {
   readonly servingPorts: readonly number[];
+  /** Its health and metrics. Fixed: the pod's author writes what it declares. */
+  readonly openPorts: readonly number[];
 }
 
 /** An in-pod helper with a uid of its own, which a policy's `loopback` rules may give more than others. */
@@ -128,10 +134,8 @@ export const defaultOptions = {
 export const istio = (images: readonly string[]): KnownMesh => ({
   name: 'istio',
   networkInits: [{ name: 'istio-init', images, firstArg: 'istio-iptables' }],
-  proxies: [
-    { name: 'istio-proxy', images },
-    { name: 'istio-validation', images },
-  ],
+  proxies: [{ name: 'istio-proxy', images, firstArg: 'proxy' }],
+  validators: [{ name: 'istio-validation', images }],
   proxyUid: 1_337,
   // Inbound capture, tunnel, merged metrics, health, Envoy's metrics.
   inboundTcp: [15_006, 15_008, 15_020, 15_021, 15_090],
@@ -145,21 +149,21 @@ export const linkerd = (images: {
 }): KnownMesh => ({
   name: 'linkerd',
   networkInits: [{ name: 'linkerd-init', images: images.init }],
-  proxies: [
-    { name: 'linkerd-proxy', images: images.proxy },
-    { name: 'linkerd-network-validator', images: images.proxy },
-  ],
+  proxies: [{ name: 'linkerd-proxy', images: images.proxy }],
+  validators: [{ name: 'linkerd-network-validator', images: images.proxy }],
   proxyUid: 2_102,
   // Inbound, tap, admin.
   inboundTcp: [4_143, 4_190, 4_191],
   loopbackTcp: '4140-4143,4190-4191',
 });
 
-/** Knative's queue-proxy: HTTP/1.1, HTTP/2 and TLS of the revision; its admin and metrics ports stay open. */
+/** Knative's queue-proxy: HTTP/1.1, HTTP/2 and TLS of the revision. */
 export const knativeQueueProxy = (images: readonly string[]): KnownWrapper => ({
   name: 'queue-proxy',
   images,
   servingPorts: [8_012, 8_013, 8_112],
+  // Admin (draining), its metrics, the user's metrics.
+  openPorts: [8_022, 9_090, 9_091],
 });
 
 /** KServe's agent (logger, batcher). */
@@ -167,4 +171,5 @@ export const kserveAgent = (images: readonly string[]): KnownWrapper => ({
   name: 'agent',
   images,
   servingPorts: [9_081],
+  openPorts: [],
 });

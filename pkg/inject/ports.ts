@@ -5,7 +5,7 @@
 import { annotations, listeners } from '../contract/index.ts';
 import type { InjectOptions } from './options.ts';
 import type { Container, ContainerPort, Pod } from './pod.ts';
-import { mayRunAs, uidOf } from './roles.ts';
+import { mayRunAs, runsBeside, uidOf } from './roles.ts';
 import type { Entry } from './roles.ts';
 
 export interface GovernedPort {
@@ -24,9 +24,9 @@ export interface PodPorts {
   /** Ascending by model port. */
   readonly governed: readonly GovernedPort[];
   readonly helpers: readonly HelperPort[];
-  /** Declared TCP ports that stay open: a mesh's, and a wrapper's that do not serve. */
+  /** TCP ports that stay open: a mesh's, and of a wrapper's the fixed ones that it declares. */
   readonly open: readonly number[];
-  /** Declared TCP ports behind a wrapper: closed from outside, and not governed, since the wrapper is. */
+  /** Declared TCP ports behind a wrapper, or its own that are not known: closed from outside, and not governed, since the wrapper is. */
   readonly inner: readonly number[];
 }
 
@@ -70,7 +70,7 @@ export function trustedHelpers(pod: Pod, entries: readonly Entry[]): readonly { 
     if (entry.role.kind !== 'helper') return [];
     const uid = entry.role.helper.runAsUser;
     const alone = entries.every(
-      (other) => other === entry || other.role.kind === 'ours' || uidOf(pod, other.container) !== uid,
+      (other) => other === entry || other.role.kind === 'ours' || !mayRunAs(pod, other.container, uid),
     );
     return alone && uidOf(pod, entry.container) === uid ? [{ uid }] : [];
   });
@@ -79,13 +79,12 @@ export function trustedHelpers(pod: Pod, entries: readonly Entry[]): readonly { 
 export function portsOf(pod: Pod, entries: readonly Entry[], options: InjectOptions): PodPorts {
   const outer = outermostWrapper(entries, options);
   const pods = entries.filter(({ role }) => !['ours', 'network-init', 'proxy'].includes(role.kind));
-  const serving = outer?.role.kind === 'wrapper' ? outer.role.wrapper.servingPorts : [];
+  const { servingPorts: serving = [], openPorts = [] } = outer?.role.kind === 'wrapper' ? outer.role.wrapper : {};
   const declared =
     outer === undefined ? pods.flatMap(({ container }) => tcpPorts(container)) : servingPorts(serving, outer.container);
   const models = ascending([...declared, ...(annotatedPorts(pod) ?? [])]);
-  const besides = outer === undefined ? [] : tcpPorts(outer.container);
-  const behind =
-    outer === undefined ? [] : pods.filter((entry) => entry !== outer).flatMap((entry) => tcpPorts(entry.container));
+  const besides = outer === undefined ? [] : tcpPorts(outer.container).filter((port) => openPorts.includes(port));
+  const behind = outer === undefined ? [] : pods.flatMap(({ container }) => tcpPorts(container));
   const ofMeshes = meshesOf(entries).flatMap(({ inboundTcp }) => inboundTcp);
   const open = ascending([...besides, ...ofMeshes].filter((port) => !models.includes(port)));
   return {
@@ -98,8 +97,13 @@ export function portsOf(pod: Pod, entries: readonly Entry[], options: InjectOpti
   };
 }
 
+/** Those whose proxy runs in the pod: without it, whoever else listens on its ports would be open. */
 export const meshesOf = (entries: readonly Entry[]) => [
-  ...new Set(entries.flatMap(({ role }) => (role.kind === 'network-init' || role.kind === 'proxy' ? [role.mesh] : []))),
+  ...new Set(
+    entries.flatMap(({ role, list, container }) =>
+      role.kind === 'proxy' && runsBeside(list, container) ? [role.mesh] : [],
+    ),
+  ),
 ];
 
 /** The uid as which port-forward dials loopback, seen from the pod: root of the node has no name in a user namespace. */
@@ -123,3 +127,7 @@ export const formatHelpers = (ports: readonly HelperPort[]): string =>
 /** The annotation's value, ascending and without white space, so that it can be compared as text. */
 export const formatPortMap = (ports: readonly GovernedPort[]): string =>
   `{${ports.map(({ model, tls }) => `"${model}":${tls}`).join(',')}}`;
+
+/** The annotation's value; undefined: there is none. With Redirect the init container's arguments say it. */
+export const formatOpenPorts = ({ open }: PodPorts, { captureMode }: InjectOptions): string | undefined =>
+  captureMode === 'NamedPort' && open.length > 0 ? open.join(',') : undefined;

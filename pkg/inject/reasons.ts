@@ -82,6 +82,10 @@ const refusals = {
     'remove hostPort; expose the model by a Service, a LoadBalancer or an Ingress',
   ],
   port_of_mesh: ['port {} is a port of the mesh in this pod', 'let the model listen on another port'],
+  wrapper_port: [
+    'container {}, and another container declares it too',
+    'let the model listen on another port than those of what stands in front of it',
+  ],
   no_port: [
     'no container declares a TCP port, so that it is not known what to govern',
     'declare the model server\'s containerPort, or set the annotation sidegate.dev/model-ports: "8000"',
@@ -125,7 +129,7 @@ const notes = {
   ],
   helper_uid_shared: [
     'container {} is a known helper and gets no more than others, since its uid is not its alone or not set',
-    'set runAsUser of the helper to its known uid, and give no other container that uid',
+    'set runAsUser of the helper to its known uid, and of every other container to another: an image without it may run as any',
   ],
   known_name_other_image: [
     'container {} has the name of a known mesh or wrapper and another image or command; it is treated like any other',

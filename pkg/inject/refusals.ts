@@ -11,7 +11,7 @@ import {
 import { allowedCapabilities, capabilityName, declaredChanges } from './confinement.ts';
 import type { InjectOptions } from './options.ts';
 import type { Pod } from './pod.ts';
-import { annotatedPorts, meshesOf, protocolOf } from './ports.ts';
+import { annotatedPorts, meshesOf, protocolOf, tcpPorts } from './ports.ts';
 import type { PodPorts } from './ports.ts';
 import { reason } from './reasons.ts';
 import type { Reason } from './reasons.ts';
@@ -139,6 +139,16 @@ const checks: readonly Check[] = [
       .filter(({ model }) => ofMeshes.includes(model))
       .map(({ model }) => reason('port_of_mesh', `${model}`));
   },
+  // A wrapper's open ports are open to all: what listens there must be the wrapper.
+  ({ others }) =>
+    others
+      .filter(({ role }) => role.kind === 'wrapper')
+      .flatMap((wrapper) => {
+        const of = others.filter((other) => other !== wrapper).flatMap(({ container }) => tcpPorts(container));
+        return tcpPorts(wrapper.container)
+          .filter((port) => of.includes(port))
+          .map((port) => reason('wrapper_port', `${wrapper.container.name} declares port ${port}`));
+      }),
   ({ pod }) =>
     when(annotatedPorts(pod) === undefined, () =>
       reason('bad_model_ports', pod.metadata?.annotations?.[annotations.modelPorts] ?? ''),

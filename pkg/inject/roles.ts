@@ -7,6 +7,7 @@ import type { Container, ContainerList, Pod } from './pod.ts';
 export type Role =
   | { readonly kind: 'ours' }
   | { readonly kind: 'network-init'; readonly mesh: KnownMesh }
+  /** A mesh's proxy, or an init container that looks at its network. */
   | { readonly kind: 'proxy'; readonly mesh: KnownMesh }
   | { readonly kind: 'wrapper'; readonly wrapper: KnownWrapper }
   | { readonly kind: 'helper'; readonly helper: KnownHelper }
@@ -34,6 +35,10 @@ const isKnown = (container: Container, known: KnownContainer): boolean =>
 export const runsBeside = (list: ContainerList, container: Container): boolean =>
   list === 'containers' || container.restartPolicy === 'Always';
 
+/** What the image runs by itself, told by `firstArg` what to do. */
+const isOwnProgram = ({ command, args }: Container, firstArg?: string): boolean =>
+  (command ?? []).length === 0 && (firstArg === undefined || args?.[0] === firstArg);
+
 export function roleOf(list: ContainerList, container: Container, options: InjectOptions): Role {
   if (isOurName(container.name)) return { kind: 'ours' };
   for (const mesh of options.meshes) {
@@ -41,10 +46,13 @@ export function roleOf(list: ContainerList, container: Container, options: Injec
     if (init !== undefined && isAsWritten(container, init) && !runsBeside(list, container)) {
       return { kind: 'network-init', mesh };
     }
-    if (mesh.proxies.some((known) => isKnown(container, known))) return { kind: 'proxy', mesh };
+    const roles = runsBeside(list, container)
+      ? mesh.proxies.filter((known) => isOwnProgram(container, known.firstArg))
+      : mesh.validators;
+    if (roles.some((known) => isKnown(container, known))) return { kind: 'proxy', mesh };
   }
   const wrapper = options.wrappers.find((known) => isKnown(container, known));
-  if (wrapper !== undefined && list === 'containers') return { kind: 'wrapper', wrapper };
+  if (wrapper !== undefined && list === 'containers' && isOwnProgram(container)) return { kind: 'wrapper', wrapper };
   const helper = options.helpers.find((known) => isKnown(container, known));
   return helper === undefined ? { kind: 'model' } : { kind: 'helper', helper };
 }
@@ -54,7 +62,7 @@ export const isOurName = (name: string): boolean => name === own.init || name ==
 /** Whether a container only claims to be known: its name is, and its image or command is not. */
 export function hasKnownName({ container, role }: Entry, options: InjectOptions): boolean {
   const names = [
-    ...options.meshes.flatMap(({ networkInits, proxies }) => [...networkInits, ...proxies]),
+    ...options.meshes.flatMap(({ networkInits, proxies, validators }) => [...networkInits, ...proxies, ...validators]),
     ...options.wrappers,
     ...options.helpers,
   ].map(({ name }) => name);

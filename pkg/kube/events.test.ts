@@ -41,6 +41,11 @@ test('events are limited, not repeated, and never throw', async () => {
   await events.close();
   expect(written.at(-1)?.note).toHaveLength(1_024);
   expect(written.at(-1)?.metadata.name).toMatch(/^a\.[0-9a-f]{32}$/);
+  const count = written.length;
+  for (const by of ['ana', 'ana', 'bob']) events.record(pod('a'), { ...note, reason: 'Used', by });
+  await events.close();
+  expect(written.length - count).toBe(2);
+  await clock.advanceAsync(5_000);
   fails = true;
   events.record(pod('c'), { ...note, reason: 'Other' });
   await events.close();

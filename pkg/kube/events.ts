@@ -19,10 +19,12 @@ export interface EventNote {
   readonly action: string;
   /** For people; cut at 1,024. Never a secret, and nothing that a caller sent. */
   readonly note: string;
+  /** Who did it, where that matters: what each of them does is written. */
+  readonly by?: string;
 }
 
 export interface EventRecorder {
-  /** Best effort: never throws, never waits. The same reason about the same object is written once in ten minutes. */
+  /** Best effort: never throws, never waits. The same reason about the same object, by the same person, is written once in ten minutes. */
   record(about: EventSubject, event: EventNote): void;
   /** Resolves when what was begun has ended. */
   close(): Promise<void>;
@@ -63,10 +65,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   };
 
   return {
-    record(about, { type, reason, action, note }) {
+    record(about, { type, reason, action, note, by = '' }) {
       const { name, uid } = about.metadata;
       const namespace = about.metadata.namespace ?? options.clusterNamespace ?? 'default';
-      const key = `${about.kind}/${about.metadata.namespace ?? ''}/${name}/${uid ?? ''}/${reason}`;
+      const key = `${about.kind}/${about.metadata.namespace ?? ''}/${name}/${uid ?? ''}/${reason}/${by}`;
       const now = clock.monotonic();
       const last = written.get(key);
       if (last !== undefined && now - last < repeatMs) return;

@@ -5,10 +5,13 @@ export type { AuthorityPair, AuthorityState, AuthorityStep, RotationTiming } fro
 export { certificateFacts } from './certificate-facts.ts';
 export type { CertificateFacts } from './certificate-facts.ts';
 export { checkLeaf, readBundle } from './check-leaf.ts';
+export { checkPair } from './check-pair.ts';
 export { PkiError } from './pki-error.ts';
 export type { PkiErrorCode } from './pki-error.ts';
-export { readPkcs12 } from './pkcs12.ts';
 export type { Pkcs12Content } from './pkcs12.ts';
+export { readPkcs12 } from './pkcs12.ts';
+export { createPkcs12Opener } from './pkcs12-opener.ts';
+export type { Pkcs12Opener } from './pkcs12-opener.ts';
 export { createKeyRequest, provenKey } from './request.ts';
 export type { KeyRequest } from './request.ts';
 export { ensureSelfSigned, keepSelfSigned } from './self-signed.ts';

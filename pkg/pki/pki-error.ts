@@ -13,6 +13,8 @@ export type PkiErrorCode =
   | 'key_mismatch'
   /** Not PKCS#12, or nothing in it that can serve. */
   | 'pkcs12_invalid'
+  /** The thread that opens PKCS#12 files took too long or ended: it is not known what is in this one. */
+  | 'pkcs12_unopened'
   /** The passphrase does not open the PKCS#12 file. */
   | 'passphrase_wrong'
   /** Not a certificate request, one for a key that is not P-256, or one that does not prove its key. */

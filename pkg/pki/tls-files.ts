@@ -1,9 +1,7 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
+import { checkPair } from './check-pair.ts';
 import { PkiError } from './pki-error.ts';
 import { readPkcs12 } from './pkcs12.ts';
 
@@ -115,7 +113,7 @@ export async function watchTlsFiles(files: TlsFiles): Promise<TlsMaterialSource>
 
   async function load(from: TlsFiles): Promise<TlsMaterial> {
     const pair = from.pkcs12File === undefined ? readPem(from) : await readStore(from.pkcs12File, from.passphraseFile);
-    check(pair.cert, pair.key, from.clock.now());
+    checkPair(pair.cert, pair.key, from.clock.now());
     return from.caFile === undefined ? pair : { ...pair, ca: read(from.caFile) };
   }
 }
@@ -135,29 +133,6 @@ async function readStore(file: string, passphraseFile: string | undefined): Prom
     throw new PkiError('file_unreadable', `cannot read ${file}`, { cause });
   }
   return readPkcs12(bytes, passphrase);
-}
-
-function check(cert: string, key: string, now: number): void {
-  let leaf: X509Certificate;
-  try {
-    leaf = new X509Certificate(cert);
-  } catch (cause) {
-    throw new PkiError('certificate_invalid', 'the certificate file holds no certificate', { cause });
-  }
-  if (leaf.validToDate.getTime() <= now) throw new PkiError('certificate_expired', 'the certificate has expired');
-  let privateKey: KeyObject;
-  try {
-    privateKey = createPrivateKey(key);
-  } catch (cause) {
-    throw new PkiError('key_invalid', 'the key file holds no private key', { cause });
-  }
-  if (!leaf.checkPrivateKey(privateKey))
-    throw new PkiError('key_mismatch', 'the key is not the key of the certificate');
-  try {
-    createSecureContext({ cert, key });
-  } catch (cause) {
-    throw new PkiError('certificate_invalid', 'TLS does not take this certificate and key', { cause });
-  }
 }
 
 function read(path: string): string {

@@ -2,7 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { describeError } from '../base/index.ts';
+import { describeError, limitByAddress } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { paths } from '../contract/index.ts';
 import { dialProbe } from './dial.ts';
@@ -137,7 +137,8 @@ export async function startProbeAgent(options: ProbeAgentOptions): Promise<Probe
     },
   );
   server.maxConnections = maxConnections;
-  limitByAddress((run) => server.on('connection', run));
+  // So that no single neighbour can keep the kubelet out.
+  limitByAddress(server, maxPerAddress);
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     else socket.destroy();
@@ -171,19 +172,3 @@ function answer(response: ServerResponse, status: number, text: string): void {
 }
 
 const addressOf = (socket: Socket): string => (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-
-/** So that no single neighbour can keep the kubelet out. */
-function limitByAddress(onConnection: (run: (socket: Socket) => void) => void): void {
-  const held = new Map<string, number>();
-  onConnection((socket) => {
-    const address = addressOf(socket);
-    const count = (held.get(address) ?? 0) + 1;
-    held.set(address, count);
-    socket.on('close', () => {
-      const left = (held.get(address) ?? 1) - 1;
-      if (left === 0) held.delete(address);
-      else held.set(address, left);
-    });
-    if (count > maxPerAddress) socket.destroy();
-  });
-}

@@ -1,5 +1,6 @@
-import { createLogger, describeError, systemClock } from '../base/index.ts';
+import { describeError, systemClock } from '../base/index.ts';
 import type { LogLevel, Logger } from '../base/index.ts';
+import { processLog } from './log.ts';
 
 /** What became of the flags of a process: settings, everything that is wrong with them together, or the question for help. */
 export type Parsed<Settings> =
@@ -18,8 +19,8 @@ export function refuseSettings(name: string, faults: readonly string[]): never {
 }
 
 /**
- * Runs a process: `--help` prints `usage` and ends it with 0, faults end it with 2, and what `run` throws is logged and ends it with 1. The
- * log is JSON lines on standard error.
+ * Runs a process: `--help` prints `usage` and ends it with 0, faults end it with 2, and what `run` throws is logged and ends it with 1. Its
+ * log is {@link processLog}.
  */
 export async function runProcess<Settings extends { readonly logLevel: LogLevel }>(
   name: string,
@@ -34,8 +35,7 @@ export async function runProcess<Settings extends { readonly logLevel: LogLevel 
   }
   if ('faults' in parsed) refuseSettings(name, parsed.faults);
   const { settings } = parsed;
-  const write = (line: string): void => void process.stderr.write(`${line}\n`);
-  const logger = createLogger({ clock: systemClock, level: settings.logLevel, write });
+  const logger = processLog({ clock: systemClock, level: settings.logLevel });
   try {
     await run(settings, logger);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { JsonError, JsonParser, applyEdits } from '../base/index.ts';
-import type { JsonEdit, JsonNode } from '../base/index.ts';
+import type { JsonEdit, JsonLimits, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView, Route, Usage } from '../dialect/index.ts';
 import type { Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
@@ -34,15 +34,22 @@ export function decodeUtf8(body: Buffer, refuse: () => RefusedError): string {
   return body.toString('utf8');
 }
 
-/** Parses in steps. @throws JsonError */
+/**
+ * Parses in steps.
+ *
+ * @param grown told after each step how many nodes there are
+ * @throws JsonError, what `grown` and `turn` throw
+ */
 export async function parseInSteps(
   text: string,
   turn: () => Promise<void>,
-  loneSurrogates: boolean,
+  limits: JsonLimits,
+  grown: (nodes: number) => void = () => undefined,
 ): Promise<JsonNode> {
-  const parser = new JsonParser(text, { loneSurrogates });
+  const parser = new JsonParser(text, limits);
   for (;;) {
     const root = parser.run(stepUnits);
+    grown(parser.nodes);
     if (root !== undefined) return root;
     await turn();
   }
@@ -157,7 +164,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
 
 async function parseAnswer(text: string, turn: () => Promise<void>): Promise<JsonNode> {
   try {
-    return await parseInSteps(text, turn, true);
+    return await parseInSteps(text, turn, { loneSurrogates: true });
   } catch (cause) {
     if (cause instanceof JsonError) throw new RefusedError('response_uninspectable', { detail: 'json', cause });
     throw cause;
@@ -195,7 +202,9 @@ function hiddenModels(
   if (visible === undefined || answer.models.length === 0) return [];
   const hidden = new Set(answer.models.filter((model) => !visible(model.id)).map((model) => model.node));
   if (hidden.size === 0) return [];
-  const list = [...root.items].find((node) => node.kind === 'array' && node.items.some((item) => hidden.has(item)));
+  const list = [...root.items].find(
+    (node) => node.kind === 'array' && node.numbers === undefined && node.items.some((item) => hidden.has(item)),
+  );
   if (list === undefined) throw new RefusedError('access_denied');
   return cut(list.items, hidden);
 }

@@ -294,6 +294,37 @@ describe('a stream that is observed', () => {
   });
 });
 
+describe('what a stream keeps', () => {
+  const stream = (): StreamAnswer =>
+    new StreamAnswer(
+      { route, views: views(false), stops: false, dropUsage: false, observes: false, onHits: () => undefined },
+      new Departure(),
+    );
+
+  it('is a frame that is not whole, until it breaks off', () => {
+    const one = stream();
+    one.data(Buffer.from(frame('some words. ')));
+    expect(one.kept).toBe(0);
+    one.data(Buffer.from('data: {"x":"'));
+    one.data(Buffer.from('é'.repeat(500)));
+    expect(one.kept).toBe(12 + 1_000);
+    one.breakOff();
+    expect(one.kept).toBe(0);
+  });
+
+  it('is a frame that waits, and the form of one of whose text a part has left', () => {
+    const one = stream();
+    const waits = frame('4111');
+    one.data(Buffer.from(waits));
+    expect(one.kept).toBe(waits.length);
+    const long = frame(`${' words '.repeat(1_000)}4111`);
+    one.data(Buffer.from(long));
+    expect(one.kept).toBe(long.length);
+    one.data(Buffer.from(finish() + done));
+    expect(one.kept).toBe(0);
+  });
+});
+
 describe('what departs', () => {
   it('is taken once, text and record, lanes in the order in which they came', () => {
     const departure = new Departure();

@@ -91,6 +91,11 @@ export class StreamAnswer {
     return this.#queue.held();
   }
 
+  /** What of the model's frames is kept, about: in bytes of one that is not whole, in characters of the others. */
+  get kept(): number {
+    return this.#splitter.pendingBytes + this.#queue.units;
+  }
+
   /** @throws RefusedError, StoppedError: the stream must end; nothing that is held may leave. */
   data(chunk: Buffer): void {
     for (const frame of this.#splitter.push(chunk)) this.#frame(frame);
@@ -109,6 +114,8 @@ export class StreamAnswer {
 
   /** Nothing more of it is read. In Observe mode the caller may have what no rule has decided: it is recorded, to the end of each lane. */
   breakOff(): void {
+    this.#splitter.clear();
+    this.#queue.clear();
     if (!this.#options.observes) return;
     if (this.#runText !== '') this.#runLane?.push(this.#runText);
     this.#runText = '';

@@ -126,6 +126,7 @@ export class Answer implements LiveRequest {
     });
     this.#call = upstream.send(request, {
       head: (status, headers) => this.#guard(() => this.#head(status, headers)),
+      bodyReleased: () => exchange.releaseBody(),
       data: (chunk) => this.#received(chunk),
       end: () => this.#guard(() => this.#end()),
       error: (error) => this.#fail(error),
@@ -237,8 +238,10 @@ export class Answer implements LiveRequest {
     const from = clock.monotonic();
     try {
       stream.data(chunk);
+      this.#count(stream.kept);
     } catch (error) {
       this.#observeOrThrow(error);
+      this.#count(0);
     } finally {
       session.frames = stream.frames;
       this.#maskMs += clock.monotonic() - from;
@@ -261,6 +264,20 @@ export class Answer implements LiveRequest {
     this.#stream?.breakOff();
     this.#depart();
   }
+
+  /** What a stream keeps beyond an ordinary one counts as an answer that waits. @throws RefusedError overloaded, caller_share_used */
+  #count(kept: number): void {
+    const more = Math.max(0, kept - ordinaryKept) - this.#counted;
+    if (more === 0) return;
+    const { buffers } = this.#options;
+    if (more < 0) buffers.give(-more, this.#owner);
+    else {
+      const noRoom = buffers.take(more, this.#owner, largestAnswer);
+      if (noRoom !== undefined) throw new RefusedError(noRoom);
+    }
+    this.#counted += more;
+  }
+  #counted = 0;
 
   #measureHeld(stream: StreamAnswer): void {
     const held = stream.held;
@@ -412,7 +429,7 @@ export class Answer implements LiveRequest {
     try {
       answer = await this.#inspectWhole(body, type);
     } catch (error) {
-      if (!this.#mayPassUnread(error)) throw error;
+      if (this.#over || !this.#mayPassUnread(error)) throw error;
       session.observe([{ reason: error.code, rule: 'default' }]);
       answer = { body, json: false, type };
     }
@@ -444,6 +461,12 @@ export class Answer implements LiveRequest {
     return this.#over;
   }
 
+  /** Nobody looks into an answer that nobody waits for. */
+  readonly #turn = async (): Promise<void> => {
+    await this.#options.turn();
+    if (this.#isOver()) throw new RefusedError('malformed_http', { detail: 'aborted' });
+  };
+
   async #inspectWhole(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
     if (body.length === 0) return { body, json: false, type: 'application/octet-stream' };
     if (jsonType.test(type)) return this.#inspectJson(body);
@@ -451,14 +474,14 @@ export class Answer implements LiveRequest {
   }
 
   async #inspectJson(body: Buffer): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, stops, turn, runtime, facts } = this.#options;
+    const { route, views, stops, runtime, facts } = this.#options;
     const listing = route.operation === 'ListModels' && runtime.snapshot.enforcing;
     const outcome = await inspectJsonAnswer(body, {
       route,
       status: this.#status,
       views,
       stops,
-      turn,
+      turn: this.#turn,
       visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
     });
     this.usage = outcome.usage;
@@ -471,7 +494,8 @@ export class Answer implements LiveRequest {
 
   /** Health and metrics pages are text by nature; anything else that is not JSON is an unknown shape. */
   async #inspectText(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, turn, runtime } = this.#options;
+    const { route, views, runtime } = this.#options;
+    const turn = this.#turn;
     const page = route.operation === 'Health' || route.operation === 'Metrics';
     if (!textType.test(type) || (!page && runtime.snapshot.onUnknown !== 'Buffer')) {
       if (views.act.idle && views.record.idle && runtime.snapshot.onUnknown === 'Buffer')
@@ -514,6 +538,7 @@ export class Answer implements LiveRequest {
       logger.error('answer failed', { request: session.id, error: describeError(error) });
     if (refused.code.startsWith('upstream_')) metrics.upstreamError(refused.code);
     metrics.aborted(abortCause(refused.code));
+    if (roomCodes.has(refused.code)) metrics.answerWithoutRoom(refused.code);
     if (refused.rule !== undefined) session.act(refused.rule, 'blocked');
     const { status } = reasons[refused.code];
     this.#call?.abort();
@@ -570,7 +595,7 @@ export class Answer implements LiveRequest {
     this.#call?.abort();
     this.#deadline?.cancel();
     live.remove(this);
-    buffers.give(this.#buffered, this.#owner);
+    buffers.give(this.#buffered + this.#counted, this.#owner);
     if (this.#stream !== undefined) {
       this.usage ??= this.#stream.usage;
       if (!this.#raw) this.textBytes = this.#stream.textBytes;
@@ -600,10 +625,12 @@ export function abortCause(code: ReasonCode): AbortCause {
   return limitCodes.has(code) ? 'limit' : 'policy';
 }
 
+/** It was too large, there was no memory for it, or its caller's others had it all. */
+const roomCodes: ReadonlySet<ReasonCode> = new Set(['response_too_large', 'overloaded', 'caller_share_used']);
+
 const limitCodes: ReadonlySet<ReasonCode> = new Set([
+  ...roomCodes,
   'response_timeout',
-  'response_too_large',
-  'overloaded',
   'body_too_large',
   'request_timeout',
 ]);
@@ -613,6 +640,9 @@ const tellsOfWork = /ratelimit|processing-ms/;
 
 /** What approvers are shown of an answer. */
 const longestExcerpt = 4_096;
+
+/** What each stream may keep without that it counts: 16 KiB, as its connection does. */
+const ordinaryKept = 16 * 1_024;
 
 /** Where no rule says how large an answer may be. */
 const largestAnswer = 32 * 1_024 * 1_024;

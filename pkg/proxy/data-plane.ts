@@ -57,6 +57,8 @@ export interface DataPlaneOptions {
   /** Of the pod: part of the name of each shared count. */
   readonly namespace?: string;
   readonly limits?: ListenerLimits;
+  /** Told of each change of {@link DataPlane.inFlight}. */
+  readonly onInFlight?: (count: number) => void;
 }
 
 /** One listener: where it listens, who comes there, and where it leads. */
@@ -191,6 +193,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     metrics,
     clock,
     logger,
+    bodies,
     buffers: heldBytes(new BodyBudget(), metrics),
     newId: randomId,
     turn: async () => {
@@ -200,11 +203,15 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const listeners = new Set<Listener>();
   const arrived = new Set<string>();
   let inFlight = 0;
+  const count = (change: number): void => {
+    inFlight += change;
+    options.onInFlight?.(inFlight);
+  };
   let lastArrival: number | undefined;
   const begun = (one: Pick<Exchange | UpgradeRequest, 'onClose'>, entrance: Entrance): void => {
     if (!isInside(entrance)) lastArrival = clock.monotonic();
-    inFlight++;
-    one.onClose(() => inFlight--);
+    count(1);
+    one.onClose(() => count(-1));
   };
   let leaving = false;
   let draining: Promise<void> | undefined;

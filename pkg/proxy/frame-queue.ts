@@ -59,6 +59,14 @@ export class FrameQueue {
     return this.#frames.length;
   }
 
+  /** Characters of frames that are kept: of those that wait, and of those in whose form the rest of a lane will leave. */
+  get units(): number {
+    let units = this.#units;
+    if (this.#templates.size === 0) return units;
+    for (const { frame } of new Set(this.#templates.values())) units += frame.raw.length;
+    return units;
+  }
+
   /** Characters of lane text that are held back now. */
   held(): number {
     let units = 0;

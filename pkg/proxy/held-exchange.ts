@@ -72,6 +72,7 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     headers: exchange.headers,
     clientCertificate: exchange.clientCertificate,
     readBody: (limits) => exchange.readBody(limits),
+    releaseBody: () => exchange.releaseBody(),
     get bytesIn() {
       return exchange.bytesIn;
     },

@@ -17,7 +17,7 @@ import type {
 } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView, Route } from '../dialect/index.ts';
-import { recognise } from '../dialect/index.ts';
+import { maxRequestValues, recognise } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
@@ -48,6 +48,7 @@ import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { TreeShare } from './tree-share.ts';
 import { bodyMustBeRead } from './uninspected.ts';
 
 /** What a pipeline stands on. Everything of it outlives a request. */
@@ -71,6 +72,8 @@ export interface PipelineOptions {
   readonly newId: () => string;
   /** Lets other work run: a turn of the event loop. */
   readonly turn: () => Promise<void>;
+  /** Bytes of requests' bodies, and of what is read from them, held by all requests together. */
+  readonly bodies: ByteBudget;
   /** Bytes of whole answers held by all requests together. */
   readonly buffers: ByteBudget;
   /** By which kind of listener the requests of this pipeline come. */
@@ -103,6 +106,8 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     request.forward(); // the bytes inspected, with the model's credential
   } catch (error) {
     request.refuse(error);
+  } finally {
+    request.letGo(); // what was refused is held by nobody
   }
 }
 
@@ -252,7 +257,7 @@ class GovernedRequest {
     try {
       await this.#parse(body);
     } catch (error) {
-      if (!(error instanceof RefusedError) || snapshot.enforcing) throw error;
+      if (this.#over || !(error instanceof RefusedError) || snapshot.enforcing) throw error;
       this.#session.observe([{ reason: error.code, rule: 'default' }]);
     }
   }
@@ -265,7 +270,7 @@ class GovernedRequest {
       owner: ownerOf(this.#caller),
     });
     this.#options.metrics.received(this.#exchange.bytesIn);
-    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    this.#refuseGone();
     this.#body = body;
     return body;
   }
@@ -276,18 +281,23 @@ class GovernedRequest {
       throw new RefusedError('unsupported_media_type');
     }
     const text = decodeUtf8(body, () => new RefusedError('invalid_encoding'));
+    const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller));
+    this.#treeShare = share;
     let root: JsonNode;
     try {
-      root = await parseInSteps(text, this.#options.turn, false);
+      root = await parseInSteps(text, this.#turn, { maxNodes: maxRequestValues }, (nodes) => share.grow(nodes));
     } catch (cause) {
       if (cause instanceof JsonError) throw new RefusedError('invalid_json', { detail: cause.code, cause });
       throw cause;
     }
     this.#bodyText = text;
     this.#view = this.#route.dialect.request(this.#route, root);
+    share.grow(this.#view.values);
     this.#session.stream = this.#view.stream;
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
+
+  #treeShare: TreeShare | undefined;
 
   #nameModel(model: string | undefined): void {
     this.#model = model;
@@ -365,8 +375,7 @@ class GovernedRequest {
     this.#admission = outcome;
     if (outcome.alone) this.#session.failOpen('limits');
     if (access.observedRules !== undefined) await this.#observeLimits(access.observedRules, demand);
-    // Gone while the shared count was asked: the refusal gives the place back.
-    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    this.#refuseGone(); // while the shared count was asked: the refusal gives the place back
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
     if (view === undefined) return;
     if (outcome.maxOutputTokens !== undefined) this.#edits.push(...view.limitOutput(outcome.maxOutputTokens));
@@ -413,7 +422,7 @@ class GovernedRequest {
       views: runtime.requestViews(plan, record),
       rules: runtime.scanner.rules,
       session: this.#session,
-      turn: this.#options.turn,
+      turn: this.#turn,
     });
     for (const name of outcome.maskedHeaders) Reflect.deleteProperty(this.#headers, name);
     // Not all headers: trace ids differ from one try to the next.
@@ -441,16 +450,17 @@ class GovernedRequest {
   async hold(): Promise<void> {
     if (this.#approvals.length === 0) return;
     await this.record(); // while it waits, and also where nobody lets it through
-    const body = this.#sent();
-    if (this.#view?.stream === true && !asksForAsync(this.#exchange)) this.#holdExchange();
+    const excerpt = excerptOf([
+      ...this.#lanes,
+      ...this.#heldHeaders.map(({ id, text }) => ({ id, text: this.#forRecord(asSent(text)) })),
+    ]);
+    const { body, stream } = this.#finished(); // what was read of it would wait with it
+    if (stream && !asksForAsync(this.#exchange)) this.#holdExchange();
     await this.#ask({
       direction: 'Request',
       rules: this.#approvals,
       digest: digestOf(`${this.#exchange.method} ${this.#path}${this.#query}`, this.#heldHeaders, body),
-      excerpt: excerptOf([
-        ...this.#lanes,
-        ...this.#heldHeaders.map(({ id, text }) => ({ id, text: this.#forRecord(asSent(text)) })),
-      ]),
+      excerpt,
       bytes: 2 * (body?.length ?? 0),
     });
     this.#held?.release();
@@ -470,7 +480,7 @@ class GovernedRequest {
     const rule = held.rules[0] ?? 'default';
     // Whoever proved nothing cannot be told from those who would decide.
     if (requester === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
-    if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    this.#refuseGone();
     // Nobody decides under a policy that went while the body or the answer came in: it may have been changed for the sake of who decides.
     if (this.#inForce()?.snapshot.hash !== hash) throw new RefusedError('policy_changed', { rule });
     const waiting = hold({
@@ -532,17 +542,26 @@ class GovernedRequest {
     return true;
   }
 
-  /** The body as the model will get it. */
-  #sent(): Buffer | undefined {
-    return this.#body === undefined ? undefined : editBody(this.#body, this.#bodyText, this.#edits);
+  /** The request as the model will get it, once nothing of it is to be read or changed any more: of all that was read only this is kept. */
+  #finished(): FinishedRequest {
+    if (this.#ready !== undefined) return this.#ready;
+    const body = this.#body;
+    const ready = {
+      body: body === undefined ? undefined : editBody(body, this.#bodyText, this.#edits),
+      stops: this.#view?.stops ?? false,
+      stream: this.#view?.stream ?? false,
+    };
+    this.#bodyBytes = body?.length ?? 0;
+    this.letGo();
+    return (this.#ready = ready);
   }
+  #ready: FinishedRequest | undefined;
 
   async record(): Promise<void> {
     this.#refuseGone();
     if (this.#bodyText.length > stepUnits) {
       this.#session.prepare(this.#lanes);
-      while (this.#session.commitSome()) await this.#options.turn();
-      this.#refuseGone();
+      while (this.#session.commitSome()) await this.#turn();
     }
     this.#session.begin(this.#lanes);
   }
@@ -551,9 +570,16 @@ class GovernedRequest {
     if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
   }
 
+  /** Nobody looks into a request that nobody waits for. */
+  readonly #turn = async (): Promise<void> => {
+    await this.#options.turn();
+    this.#refuseGone();
+  };
+
   /** All of it was read, and the model takes its time: what waits must not be copied from heap to heap by the collector. */
-  #forgetBody(): void {
-    this.#bodyBytes = this.#body?.length ?? 0;
+  letGo(): void {
+    this.#treeShare?.release();
+    this.#ready = undefined;
     this.#body = undefined;
     this.#bodyText = '';
     this.#view = undefined;
@@ -576,10 +602,8 @@ class GovernedRequest {
     };
     const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
-    const body = this.#sent();
-    const stops = this.#view?.stops ?? false;
-    const streams = this.#view?.stream ?? false;
-    this.#forgetBody();
+    const { body, stops, stream: streams } = this.#finished();
+    this.#ready = undefined;
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), {
       incoming: this.#exchange.headers,
       passed: this.#headers,
@@ -761,6 +785,13 @@ class GovernedRequest {
     if (value === undefined) throw new RefusedError('internal_error', { detail: 'order' });
     return value;
   }
+}
+
+interface FinishedRequest {
+  readonly body: Buffer | undefined;
+  /** As {@link RequestView}. */
+  readonly stops: boolean;
+  readonly stream: boolean;
 }
 
 /** The name of a model that only patterns for every model match. */

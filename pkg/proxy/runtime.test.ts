@@ -1,10 +1,11 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { CodedError, silentLogger } from '../base/index.ts';
-import type { PolicySource, Snapshot } from '../core/index.ts';
+import { ForwardAutomaton } from '../detect/automaton/forward.ts';
+import type { PolicySource, ResponsePlan, Snapshot } from '../core/index.ts';
 import { compileSnapshot } from '../core/index.ts';
-import { allow, anyone, policy } from '../core/testing/policies.ts';
-import { RuntimeHolder } from './runtime.ts';
+import { allow, anyone, caller, group, label, match, oidc, policy, provider } from '../core/testing/policies.ts';
+import { compileViews, RuntimeHolder } from './runtime.ts';
 
 const snapshotOf = (revision: number): Snapshot =>
   compileSnapshot(
@@ -125,5 +126,47 @@ describe('the model’s credential', () => {
     const { holder } = make('k'.repeat(length));
     expect(holder.current).toBeUndefined();
     expect(holder.absence).toBe('policy_invalid');
+  });
+});
+
+describe('the views of a policy with many outcomes', () => {
+  const labels = ['Email', 'Iban', 'UsSsn', 'Phone', 'Jwt', 'AwsKey'];
+  const snapshot = compileSnapshot(
+    [
+      policy('p', {
+        providers: [provider('corp', { oidc: oidc('https://issuer.example.com') })],
+        classification: labels.map((name) => label(name, { match: match(name), visibleTo: [group(name)] })),
+      }),
+    ],
+    { revision: 1 },
+  );
+  /** Callers who may see different ones each. */
+  const plans = Array.from({ length: 64 }, (_, bits) =>
+    snapshot.responsePlan(
+      caller(snapshot.providers[0]?.id ?? '', { groups: labels.filter((_name, at) => ((bits >> at) & 1) === 1) }),
+    ),
+  );
+
+  test('are kept for those who came last', () => {
+    const { responseViews } = compileViews(snapshot, undefined, new Uint8Array(32));
+    expect(new Set(plans).size).toBe(64);
+    const [first, second] = plans.slice(0, 2).map(responseViews);
+    for (const plan of plans.slice(2, 33)) {
+      responseViews(plan);
+      expect(responseViews(plans[0] as ResponsePlan)).toBe(first);
+    }
+    expect(responseViews(plans[1] as ResponsePlan)).not.toBe(second);
+  });
+
+  test('share the automata of what they look for, whatever they do with it', () => {
+    const { responseViews } = compileViews(snapshot, undefined, new Uint8Array(32));
+    const built = jest.spyOn(ForwardAutomaton.prototype, 'begin');
+    const text = 'to a@bc.de';
+    for (const plan of plans)
+      expect(responseViews(plan).pair.mask(text, 'prose', 'complete').record.text).not.toBe(text);
+    const automata = new Set(built.mock.contexts);
+    built.mockRestore();
+    // One for all pairs, since the record hides all labels.
+    expect(automata.size).toBe(1);
   });
 });

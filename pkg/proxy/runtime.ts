@@ -1,5 +1,5 @@
 import type { Logger, Timer, Clock } from '../base/index.ts';
-import { CodedError } from '../base/index.ts';
+import { CodedError, Recent } from '../base/index.ts';
 import type {
   CredentialSource,
   IdentityVerifier,
@@ -92,6 +92,12 @@ export interface RuntimeOptions {
   /** Tells that the newest snapshot could not be put into force: nothing is, and what is under way must end. */
   readonly onFault?: () => void;
 }
+
+/**
+ * Outcomes of the policy whose views are kept, of each kind: those of the callers who came last. Ten labels may have a thousand, and the
+ * views of each grow to some megabytes with the texts that are read.
+ */
+const mostViews = 32;
 
 /** Text of a request in the record that holds the query of its target. */
 const queryLane = 'url.query';
@@ -255,9 +261,9 @@ export function compileViews(
   const sealed =
     sealing === undefined ? undefined : scanner.view({ replace: always, stop: none(size), note: none(size) });
 
-  const requestCache = new WeakMap<RequestPlan, RequestViews>();
-  const responseCache = new WeakMap<ResponsePlan, ResponseViews>();
-  const reviewCache = new WeakMap<ResponsePlan, ResponseViews>();
+  const requestCache = new Recent<RequestPlan, RequestViews>(mostViews);
+  const responseCache = new Recent<ResponsePlan, ResponseViews>(mostViews);
+  const reviewCache = new Recent<ResponsePlan, ResponseViews>(mostViews);
   const answerViews = (plan: ResponsePlan, stop: RuleSelection): ResponseViews => {
     // What is held for people is neither stopped nor replaced: approved, it leaves as it is.
     const held = minus(grow(plan.approve, size), stop);

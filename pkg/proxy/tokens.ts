@@ -137,6 +137,7 @@ function bytesAgree(node: JsonNode): boolean {
   const token = Buffer.from(node.get('token')?.string ?? '', 'utf8');
   return (
     bytes.kind === 'array' &&
+    bytes.numberCount <= token.length &&
     bytes.items.length === token.length &&
     bytes.items.every((item, at) => item.number === token[at])
   );

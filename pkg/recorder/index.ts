@@ -47,6 +47,17 @@ export {
 export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
+export { openArchive, openArchivedLog, parseLocation, restoreArchive, startArchiver } from './archive/index.ts';
+export type {
+  ArchivedLog,
+  ArchiveFault,
+  ArchiveLocation,
+  Archiver,
+  ArchiverOptions,
+  ObjectLock,
+  ObjectStore,
+  Restoration,
+} from './archive/index.ts';
 export { createAuditAuthorizer } from './api/authorize.ts';
 export type { AuditAuthorizer, Auditor } from './api/authorize.ts';
 export { createAuditServer } from './api/server.ts';

@@ -1,3 +1,4 @@
+import type { ConflictKind } from '../record/index.ts';
 import type { Meters } from '../telemetry/index.ts';
 import type { IngestObserver } from './ingest/observer.ts';
 
@@ -5,6 +6,16 @@ import type { IngestObserver } from './ingest/observer.ts';
 export interface RecorderMetrics extends IngestObserver {
   vanished(lines: number): void;
 }
+
+/** All of them, so that each counter is there before it counts: alerts look at its increase. */
+const conflictKinds: Readonly<Record<ConflictKind, true>> = {
+  other_content: true,
+  changed: true,
+  not_linked: true,
+  out_of_order: true,
+  signature: true,
+  other_head: true,
+};
 
 export function recorderMetrics(meters: Meters): RecorderMetrics {
   const few = { atMost: 30 } as const;
@@ -28,7 +39,7 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
     'Lines that were known of, and never came from pods that are gone.',
   );
   const conflicts = meters.counter('sidegate_recorder_conflicts_total', 'Lines that do not go with their chain.', [
-    { name: 'kind', values: few },
+    { name: 'kind', values: Object.keys(conflictKinds) },
   ]);
   const commits = meters.counter('sidegate_recorder_commits_total', 'Transactions.', [
     { name: 'result', values: ['done', 'failed'] },

@@ -1,8 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import { Secret, describeError } from '../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../base/index.ts';
-import { certificateFacts, checkLeaf, createKeyRequest } from '../pki/index.ts';
+import { PkiError, checkLeaf, checkPair, createKeyRequest } from '../pki/index.ts';
 import type { TlsMaterial } from '../pki/index.ts';
 import type { CertificatePurpose, ImportedMessage, PodName } from '../wire/index.ts';
 import type { StateFolder } from './state-file.ts';
@@ -204,14 +203,9 @@ function judgeImported(
   if (material === null) return none;
   try {
     const { certificate: cert, key } = material;
-    const leaf = new X509Certificate(cert);
-    const { notAfter } = certificateFacts(leaf.raw);
-    if (now >= notAfter) throw new RangeError('its time is over');
-    if (!leaf.checkPrivateKey(createPrivateKey(key))) throw new RangeError('the key is not its key');
-    createSecureContext({ cert, key });
-    return { material: { cert, key }, until: notAfter };
+    return { material: { cert, key }, until: checkPair(cert, key, now) };
   } catch (error) {
-    const why = error instanceof RangeError ? error.message : 'TLS does not take it';
+    const why = error instanceof PkiError ? error.message : 'unknown';
     logger.error('the imported serving certificate cannot be used: nothing is served', { secret, why });
     return none;
   }

@@ -119,6 +119,19 @@ describe('the admin server', () => {
     expect(answer).not.toContain('ok\n');
   });
 
+  test('leaves places for others, however many connections one neighbour opens', async () => {
+    const server = await start();
+    const hogs = Array.from({ length: 30 }, () => connect(server.port, server.host).on('error', () => undefined));
+    await until(() => hogs.filter((one) => one.closed).length === 22);
+    const other = connect({ port: server.port, host: server.host, localAddress: '127.0.0.2' });
+    let text = '';
+    other.on('data', (chunk) => (text += chunk.toString('latin1')));
+    other.write(ask('GET', '/healthz'));
+    await until(() => other.closed);
+    expect(status(text)).toBe(200);
+    for (const one of hogs) one.destroy();
+  });
+
   test('closes on a protocol upgrade', async () => {
     expect(await raw(await start(), ask('GET', '/healthz', 'Upgrade: websocket\r\n').replace('close', 'Upgrade'))).toBe(
       '',

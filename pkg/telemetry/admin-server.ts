@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describeError } from '../base/index.ts';
+import { describeError, limitByAddress } from '../base/index.ts';
 import type { Logger } from '../base/index.ts';
 
 /**
@@ -44,6 +44,10 @@ function answer(response: ServerResponse, status: number, type: string, body: st
 }
 
 const plain = 'text/plain; charset=utf-8';
+/** Probes come here: whoever took all places would have the kubelet restart the process. */
+const mostConnections = 512;
+/** A kubelet has one or two, a scraper one. */
+const mostOfAddress = 8;
 
 type Page = (response: ServerResponse) => void | Promise<void>;
 
@@ -97,7 +101,8 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Ad
       // A scraper that stalls costs one socket for five seconds.
       headersTimeout: 5000,
       requestTimeout: 5000,
-      keepAliveTimeout: 5000,
+      // Who comes again connects again.
+      keepAliveTimeout: 1000,
       connectionsCheckingInterval: 1000,
       maxHeaderSize: 8192,
       insecureHTTPParser: false,
@@ -111,7 +116,8 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Ad
       });
     },
   );
-  server.maxConnections = 64;
+  server.maxConnections = mostConnections;
+  limitByAddress(server, mostOfAddress);
   server.on('clientError', (_error, socket) => {
     // The parser's words may quote the peer's bytes: they are neither logged nor sent back.
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');

@@ -23,8 +23,21 @@ test('what a process declares is rendered, with values outside a label set as ot
   expect(() => labelled.add([])).toThrow(RangeError);
 });
 
-test('a counter without labels is there before it counts', async () => {
+test('a counter is there before it counts, but for labels whose values are not known', async () => {
   const meters = createMeters({ process: false });
   meters.counter('a_total', 'A.');
-  expect(await meters.render()).toContain('a_total 0\n');
+  meters.counter('b_total', 'B.', [
+    { name: 'kind', values: ['x', 'y'] },
+    { name: 'result', values: ['done', 'failed'] },
+  ]);
+  meters.counter('c_total', 'C.', [
+    { name: 'kind', values: ['x'] },
+    { name: 'name', values: { atMost: 2 } },
+  ]);
+  meters.gauge('d', 'D.', [{ name: 'kind', values: ['x'] }]);
+  const lines = (await meters.render()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  expect(lines).toEqual([
+    'a_total 0',
+    ...['x', 'y'].flatMap((kind) => ['done', 'failed'].map((one) => `b_total{kind="${kind}",result="${one}"} 0`)),
+  ]);
 });

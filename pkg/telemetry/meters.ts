@@ -31,6 +31,22 @@ const secondsBounds = Float64Array.of(
   ...[0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
 );
 
+/** More combinations than that are not begun before they count. */
+const mostForeseen = 256;
+
+/**
+ * Every combination of label values where all are closed sets; none where they are not. A counter has these series from the start: an
+ * alert on its increase would not see a first count that no 0 stands before.
+ */
+function foreseen(labels: readonly Label[]): readonly (readonly string[])[] {
+  let all: readonly (readonly string[])[] = [[]];
+  for (const { values } of labels) {
+    if ('atMost' in values) return [];
+    all = all.flatMap((before) => values.map((value) => [...before, value]));
+  }
+  return all.length > mostForeseen ? [] : all;
+}
+
 function child<Child>(family: Family<Child>, values: readonly string[]): Child {
   const [first = '', second, third] = values;
   if (values.length !== family.labels.length) throw new RangeError(`${family.name} has ${family.labels.length} labels`);
@@ -45,8 +61,7 @@ export function createMeters(options: { readonly process?: boolean } = {}): Mete
   const cells = (kind: 'counter' | 'gauge', name: string, help: string, labels: readonly Label[] = []): Meter => {
     const family = new Family(name, help, labels, () => new Cell());
     registerCells(registry, kind, family);
-    // Without labels there is one series from the start: an alert needs the 0.
-    if (labels.length === 0) family.one('');
+    if (kind === 'counter' || labels.length === 0) for (const values of foreseen(labels)) child(family, values);
     const of = (values: readonly string[]): Cell => (labels.length === 0 ? family.one('') : child(family, values));
     return { add: (values, amount = 1) => of(values).add(amount), set: (values, value) => of(values).set(value) };
   };

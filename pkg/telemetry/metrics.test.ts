@@ -8,7 +8,7 @@ function make(options: Partial<MetricsOptions> = {}) {
   const metrics = createMetrics({
     clock,
     operations: ['Chat', 'Embeddings'],
-    codes: ['access_denied', 'upstream_timeout'],
+    codes: ['access_denied', 'upstream_timeout', 'response_too_large'],
     dialects: ['openai'],
     processMetrics: false,
     ...options,
@@ -56,6 +56,8 @@ function touchAll(metrics: Metrics): void {
   metrics.credentialRefused();
   metrics.tokenCache('hit');
   metrics.aborted('caller');
+  metrics.logLineDropped();
+  metrics.answerWithoutRoom('response_too_large');
 }
 
 describe('metrics', () => {
@@ -90,6 +92,8 @@ describe('metrics', () => {
       sidegate_credentials_refused_total: 1,
       'sidegate_token_cache_total{result="hit"}': 1,
       'sidegate_aborted_total{by="caller"}': 1,
+      sidegate_log_lines_dropped_total: 1,
+      'sidegate_answers_without_room_total{code="response_too_large"}': 1,
       sidegate_uptime_seconds: 2.5,
     });
   });

@@ -108,9 +108,13 @@ export interface Metrics {
   controllerEvent(event: string): void;
   /** On the stream to the recorder; `event` is one of a closed set of its own. */
   recorderEvent(event: string): void;
+  /** A line of the log was dropped, because nobody reads them. */
+  logLineDropped(): void;
   /** A probe or hook of the pod was answered. */
   probed(result: string): void;
   aborted(by: AbortCause): void;
+  /** An answer ended by its size, or for want of memory: `code` says which. */
+  answerWithoutRoom(code: string): void;
   /** A gauge that is read at each scrape. @throws when the name is taken. */
   gauge(name: string, help: string, read: () => number): void;
   traffic(): Traffic;
@@ -195,6 +199,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const reloads = cells('counter', 'sidegate_policy_reloads_total', 'Policies taken and not taken.', [
     { name: 'result', values: ['accepted', 'refused'] },
   ]);
+  // An alert on its increase would not see a first refusal that no 0 stands before.
+  reloads.one('refused');
   const upstreamErrors = cells('counter', 'sidegate_upstream_errors_total', 'Failures of the model server.', [
     { name: 'kind', values: [...options.codes] },
   ]);
@@ -234,10 +240,22 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'What happened on the stream to the recorder.',
     [{ name: 'event', values: { atMost: 10 } }],
   );
+  const linesDropped = single(
+    'counter',
+    'sidegate_log_lines_dropped_total',
+    'Lines of the log that were dropped, since their reader had stalled.',
+  );
   const probes = cells('counter', 'sidegate_probes_total', "Probes and hooks of the pod's containers, by result.", [
     { name: 'result', values: { atMost: 3 } },
   ]);
+  const withoutRoom = cells(
+    'counter',
+    'sidegate_answers_without_room_total',
+    'Answers that ended by their size, or for want of memory.',
+    [code],
+  );
   // So that a rate can be taken from the first one on.
+  withoutRoom.one('overloaded');
   controllerEvents.one('connected');
   recorderEvents.one('connected');
   probes.one('healthy');
@@ -321,8 +339,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     tokenCache: (result) => tokens.one(result).add(),
     controllerEvent: (event) => controllerEvents.one(event).add(),
     recorderEvent: (event) => recorderEvents.one(event).add(),
+    logLineDropped: () => linesDropped.add(),
     probed: (result) => probes.one(result).add(),
     aborted: (by) => aborts.one(by).add(),
+    answerWithoutRoom: (why) => withoutRoom.one(why).add(),
     gauge(name, help, read) {
       registerReading(registry, { name, help }, () => ({ labels: {}, value: read() }));
     },

@@ -248,7 +248,7 @@ export interface TrustMessage {
 export interface LimitStoreMessage {
   readonly type: 'limit-store';
   readonly store: {
-    /** `redis://` or `rediss://`, without user and password. */
+    /** `rediss://`, without user and password. */
     readonly url: string;
     readonly username: string | null;
     readonly password: string | null;

@@ -54,8 +54,8 @@ const snapshot: Reader<SnapshotMessage> = fields<SnapshotMessage>({
 
 /** Longest names of tokens that pkg/identity takes. */
 const tokenName = text(1_024, 1);
-/** More than a ConfigMap of Kubernetes holds. */
-const mostRevocations = 16_384;
+/** More than their ConfigMap holds: 1 MiB at 43 bytes for the shortest entry, its key included, are 24,385. */
+const mostRevocations = 32_768;
 
 const revocation: Reader<Revocation> = (value, at) => {
   const { issuer, until, subject, tokenId } = anyObject(value, at);

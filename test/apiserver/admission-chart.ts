@@ -42,12 +42,18 @@ export function oneOf(manifests: readonly Manifest[], kind: string, name: string
   return found;
 }
 
-export async function apply(server: ApiServer, manifests: readonly Manifest[]): Promise<void> {
+export const apply = (server: ApiServer, manifests: readonly Manifest[]): Promise<void> =>
+  kubectlWith(server, ['apply', '--server-side'], manifests);
+
+export const remove = (server: ApiServer, manifests: readonly Manifest[]): Promise<void> =>
+  kubectlWith(server, ['delete'], manifests);
+
+async function kubectlWith(server: ApiServer, verb: readonly string[], manifests: readonly Manifest[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-chart-'));
   try {
     const file = join(folder, 'all.json');
     writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests }));
-    const { status, stderr } = await server.kubectl(['apply', '--server-side', '-f', file]);
+    const { status, stderr } = await server.kubectl([...verb, '-f', file]);
     if (status !== 0) throw new Error(stderr);
   } finally {
     rmSync(folder, { recursive: true });

@@ -114,18 +114,35 @@ describe('a pod that was injected', () => {
   });
 
   const golden = ['vllm', 'triton', 'annotated', 'istio', 'istio-native', 'linkerd', 'knative', 'kserve-knative'];
-  test.each([...golden, 'kserve-raw', 'helper'])('of the file %s passes, unchanged by defaulting', async (name) => {
+  test.each([
+    ...[...golden, 'kserve-raw', 'helper'].map((name) => [name, 'ml'] as const),
+    ...['named-port', 'named-port-istio'].map((name) => [name, 'named'] as const),
+  ])('of the file %s passes, unchanged by defaulting, in namespace %s', async (name, namespace) => {
     const file = join(resolve(import.meta.dirname, '../../pkg/inject/testdata'), `${name}.yaml`);
-    const options = optionsFor('ml');
+    const options = optionsFor(namespace);
     const value = changed(parse(readFileSync(file, 'utf8')), (copy: { metadata: Json; spec: Json }) => {
       copy.spec['automountServiceAccountToken'] = false;
       copy.metadata['name'] = 'golden';
       delete copy.metadata['generateName'];
       delete copy.metadata['namespace'];
     });
-    const answer = await dry(injected(value, options));
+    const answer = await dry(injected(value, options), namespace);
     expect([answer.status, answer.message]).toEqual([201, '']);
     expect(inject(answer.body, options)).toMatchObject({ kind: 'inject', patch: [] });
+  });
+
+  test('with NamedPort may say of a mesh’s ports alone that they stay open', async () => {
+    const file = join(resolve(import.meta.dirname, '../../pkg/inject/testdata/named-port-istio.yaml'));
+    const pod = injected({ ...parse(readFileSync(file, 'utf8')) }, optionsFor('named'));
+    for (const open of ['15021,22', '22', '']) {
+      const answer = await dry(
+        changed(pod, (copy: { metadata: { annotations: Json } }) => {
+          copy.metadata.annotations['sidegate.dev/open-ports'] = open;
+        }),
+        'named',
+      );
+      expect(answer.message).toContain('[port_map]');
+    }
   });
 
   /** Said by the webhook alone. */
@@ -210,6 +227,48 @@ describe('a pod that was injected', () => {
     const messages = (await dry(merged)).message;
     // The server names one refusal: that of our own containers may come first.
     expect(messages).toMatch(new RegExp(`\\[(${code}|port_map|raw_sockets)\\]|Windows|windows`));
+  });
+});
+
+describe('a port past the sidecar', () => {
+  interface Copy {
+    spec: { initContainers: (Json & { args: string[] })[]; containers: (Json & { ports: Json[] })[] };
+  }
+  const queue = (...ports: number[]): Json => ({
+    name: 'queue-proxy',
+    image: 'knative/queue:1',
+    ports: ports.map((containerPort) => ({ containerPort })),
+  });
+  const helper = { name: 'lora-loader', image: 'ml/lora-loader:1', securityContext: { runAsUser: 2000 } };
+  const allow = (ports: string) => (copy: Copy) => void copy.spec.initContainers[0]?.args.push('--allow-tcp', ports);
+  const declare =
+    (port: number, ...at: number[]) =>
+    (copy: Copy) =>
+      at.forEach((one) => copy.spec.containers[one]?.ports.push({ containerPort: port }));
+  const proxy = { name: 'istio-proxy', image: 'istio/proxyv2:1', ports: [] };
+
+  test.each<[string, Json, (copy: Copy) => void, string]>([
+    [
+      'a wrapper’s that is not its own',
+      { containers: [model({ ports: [] }), queue(8012)] },
+      allow('8000'),
+      'init_arguments',
+    ],
+    ['a wrapper’s without a wrapper', {}, allow('8022'), 'init_arguments'],
+    ['that both declare', { containers: [model(), queue(8012)] }, declare(9090, 0, 1), 'wrapper_port'],
+    ['beside a helper', { containers: [model(), helper] }, declare(9000, 0), 'port_map'],
+    ['beside a wrapper that serves nothing', { containers: [model(), queue()] }, declare(9000, 0), 'port_map'],
+    [
+      'a mesh’s whose validator alone was there',
+      { initContainers: [{ name: 'istio-validation', image: 'istio/proxyv2:1', command: ['true'] }] },
+      (copy) => void copy.spec.initContainers[1]?.args.push('--allow-tcp', '15008'),
+      'init_arguments',
+    ],
+    ['a mesh’s whose proxy runs something else', { containers: [model(), proxy] }, allow('15008'), 'init_arguments'],
+  ])('is refused: %s', async (_, spec, tamper, code) => {
+    const whole = injected(pod(spec), optionsFor('ml'));
+    expect((await dry(whole)).status).toBe(201);
+    expect((await dry(changed(whole, tamper as (copy: never) => void))).message).toContain(`[${code}]`);
   });
 });
 
@@ -465,7 +524,10 @@ describe('a pod that runs', () => {
     ['a wrapper', 'queue-proxy', 'knative/queue:1', 'knative/queue/mirror:2'],
     ['a helper', 'lora-loader', 'ml/lora-loader:1', 'ml/lora-loader:2'],
   ])('keeps %s of another system what it was trusted for', async (_, name, before, after) => {
-    const known = { name, image: before, ports: name === 'queue-proxy' ? [{ containerPort: 8012 }] : [] };
+    const known = {
+      ...{ name, image: before, ports: name === 'queue-proxy' ? [{ containerPort: 8012 }] : [] },
+      ...(name === 'istio-proxy' && { args: ['proxy'] }),
+    };
     const runs = `known-${name}`;
     const value = changed(good('ml', { containers: [model(), known] }), (copy: { metadata: Json }) => {
       copy.metadata['name'] = runs;

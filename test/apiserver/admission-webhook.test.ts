@@ -409,6 +409,21 @@ describe('exec, attach, port-forward and the proxy verbs', () => {
       };
       return items.some(({ reason, note }) => reason === 'BreakGlassExec' && note.startsWith('sam used exec'));
     });
+    // Each who does it, and each thing that they do.
+    const again = await server.as({ user: 'kim', groups: ['system:masters', 'sre'] });
+    await again.request('POST', '/api/v1/namespaces/ml/pods/governed/exec?command=sh&stdout=true');
+    const debug = { spec: { ephemeralContainers: [{ name: 'debug', image: 'busybox' }] } };
+    for (const name of ['neighbour', 'governed']) {
+      const at = `/api/v1/namespaces/ml/pods/${name}/ephemeralcontainers`;
+      expect((await again.request('PATCH', at, debug, 'application/strategic-merge-patch+json')).status).toBe(200);
+    }
+    await eventually('it is told of the second person', () =>
+      toldOf('BreakGlassExec', 'Pod', 'governed', 'kim used exec'),
+    );
+    await eventually('and of the debug container', () =>
+      toldOf('BreakGlassDebug', 'Pod', 'governed', 'kim used debug'),
+    );
+    expect(await toldOf('BreakGlassDebug', 'Pod', 'neighbour', 'kim')).toBe(false);
     expect(await webhook.metrics()).toMatch(/sidegate_break_glass_total\{verb="exec"\} [1-9]/);
     expect(webhook.log()).toContain('"message":"break-glass","user":"sam","verb":"exec"');
   });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CommandIo } from '../../pkg/cli/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
+import { apply, ofKind, oneOf, remove, renderChart } from './admission-chart.ts';
 import { installDefinitions } from './custom-resources.ts';
 import { sidegateCommand } from '../support/sidegate-command.ts';
 
@@ -132,6 +133,44 @@ describe('check', () => {
     expect(out).toMatch(/^ok {4}definitions/m);
     expect(out).toMatch(/\d+ checks: \d+ failed, \d+ warned\n$/);
     expect((await sidegate('check --quiet')).out).not.toMatch(/^ok/m);
+  }, 60_000);
+
+  test('what a hand edited of the chart’s admission objects is named, and what the API server fills in is not', async () => {
+    const manifests = await renderChart(['breakGlassGroup=oncall']);
+    const kinds = ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'ValidatingAdmissionPolicy'];
+    const objects = [
+      ...ofKind(manifests, ...kinds, 'ValidatingAdmissionPolicyBinding'),
+      ...['sidegate-admission', 'sidegate-parameters'].map((name) => oneOf(manifests, 'ConfigMap', name)),
+    ];
+    const said = async (): Promise<string> =>
+      (await sidegate('check')).out.split('\n').find((line) => line.includes('admission as installed')) ?? '';
+    await apply(server, objects);
+    try {
+      expect(await said()).toMatch(/^ok {4}admission as installed 3\d objects/);
+      const edit = async (kind: string, name: string, operations: object): Promise<void> => {
+        const { status, stderr } = await server.kubectl([
+          'patch',
+          kind,
+          name,
+          '--type=json',
+          '-p',
+          JSON.stringify(operations),
+        ]);
+        expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      };
+      await edit('validatingadmissionpolicy', 'sidegate-updates', [
+        { op: 'replace', path: '/spec/failurePolicy', value: 'Ignore' },
+      ]);
+      await edit('mutatingwebhookconfiguration', 'sidegate', [
+        { op: 'add', path: '/webhooks/0/matchConditions', value: [{ name: 'never', expression: 'false' }] },
+      ]);
+      const line = await said();
+      expect(line).toMatch(/^fail .*MutatingWebhookConfiguration sidegate: webhooks\[[a-z.]+\]\.matchConditions/);
+      expect(line).toContain('ValidatingAdmissionPolicy sidegate-updates: spec.failurePolicy');
+      expect(line).not.toContain('sidegate-connect');
+    } finally {
+      await remove(server, objects);
+    }
   }, 60_000);
 
   test('a clock that is an hour off is seen', async () => {

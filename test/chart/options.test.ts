@@ -12,6 +12,7 @@ import {
 } from '../../pkg/inject/index.ts';
 import { parseNoticeSettings } from '../../pkg/control/index.ts';
 import { parseReceivers } from '../../pkg/recorder/index.ts';
+import { parseSettings } from '../../cmd/recorder/settings.ts';
 import { tokenSettings } from '../../cmd/controller/tokens-file.ts';
 import { only, render, template } from './render.ts';
 import type { KubeObject, RenderOptions } from './render.ts';
@@ -69,6 +70,20 @@ describe('the settings of tokens that the controller reads', () => {
     ['a field that is not known', { ...files, groupAttribute: 'x' }],
   ])('%s are refused by the chart', (_name, idp) => {
     expect(template({ tokens: { idps: [idp] } }).status).not.toBe(0);
+  });
+});
+
+test('the archive that the recorder writes to is that of the values', () => {
+  const archive = { url: 's3://records/prod', endpoint: 'https://minio.example', pathStyle: true, lockDays: 30 };
+  const { spec } = only(render({ recorder: { archive } }), 'StatefulSet', controlPlane.recorder).spec.template;
+  expect(parseSettings(spec.containers[0].args.slice(1), {})).toMatchObject({
+    settings: {
+      archive: {
+        location: { bucket: 'records', prefix: 'prod/', endpoint: 'https://minio.example', pathStyle: true },
+        lock: { mode: 'COMPLIANCE', days: 30 },
+        deleteUnarchived: false,
+      },
+    },
   });
 });
 
@@ -190,6 +205,12 @@ test.each([
   ],
 ])('notifications %j are refused by the schema', (notifications, message) => {
   expect(() => render({ notifications })).toThrow(message);
+});
+
+test('a limit store without TLS is refused by the schema', () => {
+  expect(() => render({ limitStore: { url: 'redis://valkey.cache.svc:6379' } })).toThrow(
+    /limitStore\/url|limitStore.url/,
+  );
 });
 
 test.each([

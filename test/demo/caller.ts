@@ -87,7 +87,7 @@ export async function raw(port: number, bytes: string): Promise<string> {
   return await new Promise((resolve, reject) => {
     let answer = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
-    socket.setTimeout(5_000, () => socket.destroy(new Error('no answer in 5 s')));
+    socket.setTimeout(30_000, () => socket.destroy(new Error('no answer in 30 s')));
     socket.setEncoding('utf8').on('data', (text: string) => (answer += text));
     socket.on('error', reject).on('close', () => resolve(answer));
   });

@@ -186,7 +186,7 @@ async function sidecarUp(sidecar: ChildProcess, log: string): Promise<{ listen: 
   const lines: string[] = [];
   return await new Promise((resolve, reject) => {
     const fail = (why: string): void => reject(new Error(`${why}:\n${lines.slice(-5).join('\n')}`));
-    const patience = setTimeout(() => fail('the sidecar did not come up in 10 s'), 10_000);
+    const patience = setTimeout(() => fail('the sidecar did not come up in a minute'), 60_000);
     sidecar.once('exit', (code) => {
       clearTimeout(patience);
       fail(`the sidecar ended with ${code}`);

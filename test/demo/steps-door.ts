@@ -114,7 +114,7 @@ async function rawTls(stage: Stage, bytes: string): Promise<string> {
     const socket = connect({ port: stage.port, host: '127.0.0.1', ALPNProtocols: ['http/1.1'] }, () =>
       socket.write(bytes),
     );
-    socket.setTimeout(5_000, () => socket.destroy(new Error('no answer in 5 s')));
+    socket.setTimeout(30_000, () => socket.destroy(new Error('no answer in 30 s')));
     socket.setEncoding('utf8').on('data', (text: string) => (answer += text));
     socket.on('error', reject).on('close', () => resolve(answer));
   });

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { Secret, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { LimitStore } from '../../pkg/core/index.ts';
 import { createLimitStore } from '../../pkg/valkey/index.ts';
+import { createClusterAuthority } from '../cluster/certificates.ts';
 import { answerChat } from '../support/scripted-model.ts';
 import type { ValkeyServer } from '../support/valkey.ts';
 import { startValkey } from '../support/valkey.ts';
@@ -46,6 +47,33 @@ async function connected(options: Partial<Parameters<typeof createLimitStore>[0]
   }
   throw new Error('not connected');
 }
+
+test('the server is known by TLS alone: by its name and its authority, before it is told the password', async () => {
+  const [trusted, other] = await Promise.all(['own', 'other'].map((name) => createClusterAuthority(name)));
+  const password = new Secret('the-password');
+  for (const url of ['redis://valkey.cache.svc:6379', 'redis://10.0.0.1:6379', 'http://localhost:1'])
+    expect(() => createLimitStore({ url, password, clock: systemClock, logger: silentLogger })).toThrow('rediss://');
+  const server = await startValkey(['--requirepass', 'the-password'], await trusted!.issue('store', [], ['localhost']));
+  try {
+    const reached = await connected({ url: server.url, password, ca: trusted!.cert });
+    expect(await reached.take({ key: 'tls', capacity: 5 }, 1, 1)).toMatchObject({ granted: 1 });
+    const said: string[] = [];
+    const logger = { ...silentLogger, warn: (_message: string, fields?: object) => said.push(JSON.stringify(fields)) };
+    const refuse = async (url: string, ca: string): Promise<void> => {
+      said.length = 0;
+      const store = createLimitStore({ url, password, ca, clock: systemClock, logger });
+      stores.push(store);
+      await until(() => said.length > 0);
+      await expect(store.take({ key: 'tls', capacity: 5 }, 1, 1)).rejects.toThrow('not connected');
+    };
+    await refuse(server.url, other!.cert);
+    expect(said[0]).toMatch(/certificate|issuer/i);
+    await refuse(server.url.replace('localhost', '127.0.0.1'), trusted!.cert);
+    expect(said[0]).toMatch(/altnames/i);
+  } finally {
+    await server.stop();
+  }
+});
 
 const policy =
   (limits: string) =>

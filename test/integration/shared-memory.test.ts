@@ -1,6 +1,7 @@
 import { request as httpsRequest } from 'node:https';
 import type { ClientRequest } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { chunk } from '../support/scripted-model.ts';
 import { until } from '../support/wait.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
@@ -84,6 +85,29 @@ test('stalled bodies of one caller leave room for those of others', async () => 
   await until(async () => (await world.post(path, ask)).status === 200, 'its share is free again');
 });
 
+test('a body counts until its answer has begun, however long that lasts', async () => {
+  world.model.script = (response) => {
+    response.setHeader('content-type', 'text/event-stream');
+    response.write(chunk({ content: 'So it is. ' }));
+  };
+  // Six of 7 MiB, white space for the most part, are more than half of 64 MiB.
+  const body = Buffer.concat([
+    Buffer.from(JSON.stringify({ ...ask, stream: true })),
+    Buffer.alloc(7 * 1024 * 1024, ' '),
+  ]);
+  const leave = new AbortController();
+  const streams: Promise<unknown>[] = [];
+  for (let n = 0; n < 6; n++) {
+    let text = '';
+    const stream = world.call('POST', path, { body, signal: leave.signal, onChunk: (piece) => (text += piece) });
+    streams.push(stream.catch(() => undefined));
+    await until(() => text.includes('So it') || text.includes('error'), 'it begins');
+    expect(text).not.toContain('caller_share_used');
+  }
+  leave.abort();
+  await Promise.all(streams);
+});
+
 test('answers of one caller that wait until they are whole leave room for those of others', async () => {
   const stuck = new Set<() => void>();
   const ends: Promise<unknown>[] = [];
@@ -102,6 +126,34 @@ test('answers of one caller that wait until they are whole leave room for those 
   await until(() => codes.length === 4, 'those past its share');
   expect(new Set(codes)).toEqual(new Set(['429 caller_share_used']));
   expect((await world.post(path, ask, { token: bob })).status).toBe(200);
+  expect(await world.metrics()).toContain('sidegate_answers_without_room_total{code="caller_share_used"} 4\n');
   for (const end of stuck) end();
   await Promise.all(ends);
+});
+
+test('events of one caller’s streams that do not end leave room for those of others', async () => {
+  const stuck = new Set<() => void>();
+  world.model.script = (response, { body }) => {
+    response.setHeader('content-type', 'text/event-stream');
+    if (!body.includes('large')) return void response.end(`${chunk({}, 'stop')}data: [DONE]\n\n`);
+    response.write('data: {"choices":[],"x":"');
+    response.write(megabytes(7));
+    stuck.add(() => response.destroy());
+  };
+  const stream = { ...ask, stream: true };
+  const large = { ...stream, messages: [{ role: 'user', content: 'large' }] };
+  const codes: unknown[] = [];
+  const ends = Array.from({ length: 6 }, async () => {
+    const { status, text } = await world.post(path, large);
+    codes.push(`${status} ${/"code":"(\w+)"/.exec(text)?.[1]}`);
+  });
+  // Four of 7 MiB fit into half of 64 MiB.
+  await until(() => codes.length === 2, 'those past its share');
+  expect(new Set(codes)).toEqual(new Set(['200 caller_share_used']));
+  expect((await world.post(path, stream, { token: bob })).text).toContain('[DONE]');
+  expect(await world.metrics()).toMatch(/^sidegate_held_bytes 2\d{7}$/m);
+  expect(await world.metrics()).toContain('sidegate_answers_without_room_total{code="caller_share_used"} 6\n');
+  for (const end of stuck) end();
+  await Promise.all(ends);
+  await until(async () => /^sidegate_held_bytes 0$/m.test(await world.metrics()), 'all of it is given back');
 });

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { policy } from '../../pkg/core/testing/policies.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../../pkg/pki/index.ts';
+import type { PodName } from '../../pkg/wire/index.ts';
 import { controllerName, rawPeer, snapshotOf, streamWorld, until } from '../support/stream.ts';
 import type { StreamWorld } from '../support/stream.ts';
 import { pause } from '../support/wait.ts';
@@ -36,6 +37,19 @@ async function identityOf(pod: { readonly uid: string }): Promise<{ cert: string
   const uri = `spiffe://cluster.local/ns/ml/sa/llama/pod/${pod.uid}`;
   return { key, cert: await world.authority.sign({ purpose: 'client', csr, uri }) };
 }
+
+const helloOf = ({ namespace, name, uid }: PodName): Parameters<ReturnType<typeof rawPeer>['send']>[0] => ({
+  type: 'hello',
+  version: 1,
+  pod: { namespace, name, uid },
+  portMap: {},
+  capture: 'Redirect',
+  software: 'x',
+  holds: null,
+  seen: {},
+  audit: null,
+  serving: null,
+});
 
 describe('a first contact by token', () => {
   test("is let in from the pod's own address, with exactly our audience asked for", async () => {
@@ -82,6 +96,7 @@ describe('a first contact by token', () => {
     ['without the label', { governed: false }, 'not_governed'],
     ['without our sidecar', { sidecar: false }, 'no_sidecar'],
     ['that is ending', { terminating: true }, 'terminating'],
+    ['of which nothing runs any more', { finished: true }, 'finished'],
   ])('a pod %s is refused', async (_what, change, cause) => {
     const pod = world.pod(change);
     expect(await call(pod.addresses[0]!, pod.token)).toEqual({ status: 403, cause });
@@ -135,6 +150,20 @@ describe('a later contact by certificate', () => {
     const pod = world.pod();
     expect(await show(pod.addresses[0]!, await identityOf(pod))).toEqual({ status: 101 });
     expect(world.reviews).toEqual([]);
+  });
+
+  test('is let in while the pod is ending, which serves to its end, and gets new certificates; not when nothing of it runs', async () => {
+    const pod = world.pod();
+    const pair = await identityOf(pod);
+    world.directory.put({ ...pod, terminating: true });
+    const peer = rawPeer(world, { from: pod.addresses[0]!, ...pair });
+    expect(await peer.status).toBe(101);
+    peer.send(helloOf(pod));
+    peer.send({ type: 'csr', purpose: 'identity', csr: createKeyRequest().csr });
+    await until(() => peer.received.some((one) => one['type'] === 'certificate'));
+    peer.socket.destroy();
+    world.directory.put({ ...pod, terminating: true, finished: true });
+    expect(await show(pod.addresses[0]!, pair)).toEqual({ status: 403, cause: 'finished' });
   });
 
   test('a stolen one is refused from another address', async () => {
@@ -205,18 +234,7 @@ describe('after the door', () => {
     for (const wrong of [{ uid: other.uid }, { name: other.name }, { namespace: 'kube-system' }]) {
       const peer = rawPeer(world, { from: pod.addresses[0]!, authorization: `Bearer ${pod.token}` });
       expect(await peer.status).toBe(101);
-      peer.send({
-        type: 'hello',
-        version: 1,
-        pod: { namespace: pod.namespace, name: pod.name, uid: pod.uid, ...wrong },
-        portMap: {},
-        capture: 'Redirect',
-        software: 'x',
-        holds: null,
-        seen: {},
-        audit: null,
-        serving: null,
-      });
+      peer.send(helloOf({ ...pod, ...wrong }));
       await until(() => peer.closed());
       expect(peer.received).toEqual([{ type: 'goodbye', reason: 'identity' }]);
     }

@@ -80,6 +80,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@redis/client': ['valkey'],
   nodemailer: ['control'],
   pg: ['recorder'],
+  '@aws-sdk/client-s3': ['recorder'],
 };
 
 /** Packages that know only Node (base), or nothing at all (core: no I/O, no clock, no library). */

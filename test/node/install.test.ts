@@ -252,7 +252,8 @@ describe('a policy', () => {
     await node.apply(policy(namespace, { operations: ['ListModels'] }));
     const watch = stopwatch();
     await node.eventually(async () => (await day.chat('pii', { token })).status === 403);
-    expect(watch.stop()).toBeLessThan(5_000);
+    // Seconds on an idle machine, where a try is one; without the watch it would be minutes.
+    expect(watch.stop()).toBeLessThan(30_000);
     expect(await day.models()).toEqual(before);
     await node.eventually(
       async () =>

@@ -5,6 +5,7 @@ import { systemClock } from '../../pkg/base/index.ts';
 import { controlPlane } from '../../pkg/contract/index.ts';
 import { createAuthorityPair, writeAuthority } from '../../pkg/pki/index.ts';
 import { createClusterAuthority } from '../cluster/certificates.ts';
+import type { Pair } from '../cluster/certificates.ts';
 import { runCommand } from '../cluster/command.ts';
 import { nextSidegateImage } from '../cluster/images.ts';
 import { startNode, stateFolder } from '../cluster/node.ts';
@@ -34,13 +35,25 @@ const step = (name: string, action: () => Promise<void>, limitMs = 240_000): voi
 
 /** Values of every installation of this file. */
 const values = (): string[] => [
-  `limitStore.url=redis://store.${namespace}.svc:6379`,
+  `limitStore.url=rediss://store.${namespace}.svc:6379`,
+  'limitStore.secretName=limit-store',
+  'limitStore.ca=true',
   'helpers[0].name=loader',
   `helpers[0].images[0]=${node.images.tools}`,
   'helpers[0].runAsUser=2000',
 ];
 
-const store = (): string => `
+const store = ({ cert, key }: Pair, ca: string): string => `
+apiVersion: v1
+kind: Secret
+metadata: { name: limit-store, namespace: ${system} }
+stringData: { password: of-the-store, ca.crt: ${JSON.stringify(ca)} }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: store-certificate, namespace: ${namespace} }
+stringData: { tls.crt: ${JSON.stringify(cert)}, tls.key: ${JSON.stringify(key)} }
+---
 apiVersion: v1
 kind: Pod
 metadata: { name: store, namespace: ${namespace}, labels: { app: store } }
@@ -49,9 +62,12 @@ spec:
   containers:
   - name: store
     image: ${node.images.tools}
-    command: [redis-server, --save, "", --appendonly, "no", --protected-mode, "no", --maxmemory-policy, noeviction]
+    command: [redis-server, --save, "", --appendonly, "no", --requirepass, of-the-store, --maxmemory-policy, noeviction]
+    args: [--port, "0", --tls-port, "6379", --tls-auth-clients, "no", --tls-cert-file, /tls/tls.crt, --tls-key-file, /tls/tls.key]
     workingDir: /tmp
     readinessProbe: { tcpSocket: { port: 6379 }, periodSeconds: 1 }
+    volumeMounts: [{ name: tls, mountPath: /tls, readOnly: true }]
+  volumes: [{ name: tls, secret: { secretName: store-certificate } }]
 ---
 apiVersion: v1
 kind: Service
@@ -83,8 +99,9 @@ beforeAll(async () => {
   day = planDay(node, namespace);
   await node.namespace(namespace);
   await node.apply(workloads(namespace, node.images.tools));
-  await node.apply(store());
   await endingAuthority();
+  const authority = await createClusterAuthority('store');
+  await node.apply(store(await authority.issue('store', [], [`store.${namespace}.svc`]), authority.cert));
   await node.explained(system, () => day.install(values()));
   await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=90s']);
   await day.sidegate('enable', '-n', namespace, 'deployment/llama');

@@ -5,13 +5,14 @@ import { readFileSync } from 'node:fs';
 import { createLogger, systemClock } from '../../pkg/base/index.ts';
 import { containers, inferenceLabel, inferenceLabelValue } from '../../pkg/contract/index.ts';
 import { createTokenReviewer } from '../../pkg/control/token-reviewer.ts';
+import { createOpenedCertificates } from '../../pkg/control/secrets/opened-certificates.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type { PodAnswer, PodRecord } from '../../pkg/control/stream/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeObject } from '../../pkg/kube/index.ts';
-import { createAuthority, createAuthorityPair } from '../../pkg/pki/index.ts';
+import { createAuthority, createAuthorityPair, createPkcs12Opener } from '../../pkg/pki/index.ts';
 
 const [namespace = '', policyFile = ''] = process.argv.slice(2);
 const controllerName = 'sidegate-controller.sidegate-system.svc';
@@ -60,6 +61,7 @@ function record(
       ({ name }) => name === containers.sidecar,
     ),
     terminating: pod.metadata.deletionTimestamp !== undefined,
+    finished: false,
     addresses: (pod.status?.podIPs ?? []).map(({ ip }) => ip),
     services: services.filter(selects).flatMap(({ metadata: { name = '' } }) => {
       const short = `${name}.${namespace}`;
@@ -99,6 +101,7 @@ const server = await createStreamServer({
   trustDomain: 'cluster.local',
   clusterDomain: 'cluster.local',
   authority,
+  opener: createOpenedCertificates({ pkcs12: createPkcs12Opener(clock), clock, onOpened: () => undefined }),
   reviewer: createTokenReviewer(client),
   directory: {
     synced: () => synced,

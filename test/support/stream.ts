@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { Secret, jsonValue, silentLogger } from '../../pkg/base/index.ts';
 import type { JsonValue, Logger } from '../../pkg/base/index.ts';
 import { controllerAudience } from '../../pkg/contract/index.ts';
+import { createOpenedCertificates } from '../../pkg/control/secrets/opened-certificates.ts';
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
   ApprovalDesk,
@@ -26,7 +27,7 @@ import type {
 } from '../../pkg/control/stream/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy } from '../../pkg/core/index.ts';
-import { createAuthority, createAuthorityPair } from '../../pkg/pki/index.ts';
+import { createAuthority, createAuthorityPair, createPkcs12Opener } from '../../pkg/pki/index.ts';
 import type { Authority } from '../../pkg/pki/index.ts';
 import { connectController } from '../../pkg/remote/index.ts';
 import type { Remote, RemoteEvent, RemoteOptions } from '../../pkg/remote/index.ts';
@@ -180,6 +181,7 @@ export async function streamWorld(
       clusterDomain: 'cluster.local',
       directory: other ?? directory,
       authority,
+      opener: createOpenedCertificates({ pkcs12: createPkcs12Opener(clock), clock, onOpened: () => undefined }),
       limitStore: () => world.limitStore,
       ...((feed ?? options.grants) === undefined ? {} : { grants: feed ?? options.grants }),
       ...(options.approvals === undefined ? {} : { approvals: options.approvals() }),
@@ -234,6 +236,7 @@ export async function streamWorld(
         governed: true,
         sidecar: true,
         terminating: false,
+        finished: false,
         addresses: [`127.0.1.${count}`],
         ...more,
       };

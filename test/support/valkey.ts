@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +33,11 @@ const answers = (port: number): Promise<boolean> =>
     socket.on('error', () => resolve(false));
   });
 
-export async function startValkey(flags: readonly string[] = []): Promise<ValkeyServer> {
+/** @param tls its certificate and key, PEM; undefined: plain */
+export async function startValkey(
+  flags: readonly string[] = [],
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<ValkeyServer> {
   const program = findValkey();
   if (program === undefined) throw new Error('install valkey-server or redis-server: limits are tested on a real one');
   const [port = 0] = await fixedPorts(1);
@@ -41,9 +45,15 @@ export async function startValkey(flags: readonly string[] = []): Promise<Valkey
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     folder = mkdtempSync(join(tmpdir(), 'sidegate-valkey-'));
+    for (const [name, text] of Object.entries(tls ?? {})) writeFileSync(join(folder, name), text);
+    const files = ['--tls-cert-file', join(folder, 'cert'), '--tls-key-file', join(folder, 'key')];
+    const listens =
+      tls === undefined
+        ? ['--port', `${port}`]
+        : ['--port', '0', '--tls-port', `${port}`, '--tls-auth-clients', 'no', ...files];
     child = spawn(
       program,
-      ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...flags],
+      [...listens, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...flags],
       { stdio: 'ignore' },
     );
     await until(() => child?.exitCode !== null || answers(port), `${program} answers`);
@@ -51,7 +61,7 @@ export async function startValkey(flags: readonly string[] = []): Promise<Valkey
   };
   await start();
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: tls === undefined ? `redis://127.0.0.1:${port}` : `rediss://localhost:${port}`,
     port,
     start,
     freeze: () => void child?.kill('SIGSTOP'),

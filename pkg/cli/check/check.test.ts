@@ -82,6 +82,59 @@ const bound = (policyName: string, action = 'Deny') => ({
   spec: { policyName, validationActions: [action] },
 });
 
+const guard = {
+  failurePolicy: 'Fail',
+  matchConstraints: {
+    resourceRules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['pods'] }],
+    objectSelector: { matchExpressions: [{ key: 'sidegate.dev/inference', operator: 'Exists' }] },
+  },
+  matchConditions: [{ name: 'not-mirror', expression: 'true' }],
+  validations: [{ expression: 'a' }, { expression: 'b' }],
+};
+const calling = [
+  {
+    name: 'pods.sidegate.dev',
+    clientConfig: { service: { name: 'sidegate-webhook', namespace: 'sidegate-system', path: '/mutate' } },
+    rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+    timeoutSeconds: 5,
+  },
+];
+const installed = (more: Readonly<Record<string, string>> = {}) =>
+  map('sidegate-admission', {
+    'ValidatingAdmissionPolicy.sidegate-pods': JSON.stringify({ spec: guard }),
+    'MutatingWebhookConfiguration.sidegate': JSON.stringify({ webhooks: calling }),
+    'ConfigMap.sidegate-parameters': JSON.stringify({ data: { images: `${image}\nlocalhost/sidegate:0.0.9` } }),
+    ...more,
+  });
+/** As the API server keeps them, with what it fills in. */
+const asKept = (spec: object = {}, hook: object = {}): Picture['admission'] =>
+  all(
+    {
+      kind: 'ValidatingAdmissionPolicy',
+      metadata: { name: 'sidegate-pods' },
+      spec: {
+        ...guard,
+        matchConstraints: {
+          ...guard.matchConstraints,
+          resourceRules: guard.matchConstraints.resourceRules.map((rule) => ({ ...rule, scope: '*' })),
+          ...{ matchPolicy: 'Equivalent', namespaceSelector: {} },
+        },
+        ...spec,
+      },
+    },
+    {
+      kind: 'MutatingWebhookConfiguration',
+      metadata: { name: 'sidegate' },
+      webhooks: calling.map((one) => ({
+        ...one,
+        clientConfig: { service: { ...one.clientConfig.service, port: 443 }, caBundle: 'QQ==' },
+        ...{ failurePolicy: 'Fail', matchPolicy: 'Equivalent', reinvocationPolicy: 'Never' },
+        ...{ namespaceSelector: {}, objectSelector: {} },
+        ...hook,
+      })),
+    },
+  );
+
 const well: Picture = {
   system: 'sidegate-system',
   serverVersion: 'v1.36.3',
@@ -93,9 +146,11 @@ const well: Picture = {
     map('sidegate-trust', { 'ca.crt': pem }),
     map('sidegate-parameters', { images: `${image}\nlocalhost/sidegate:0.0.9` }),
     map('sidegate-options', { 'options.yaml': optionsText }),
+    installed(),
   ),
   leases: all(lease(3)),
   webhooks: all(webhook(), webhook()),
+  admission: asKept(),
   admissionPolicies: all(...controlPlane.admissionPolicies.map((name) => ({ metadata: { name } }))),
   admissionBindings: all(...controlPlane.admissionPolicies.map((name) => bound(name))),
   namespaces: all({ metadata: { name: 'ml', labels: { 'sidegate.dev/governed': 'true' } } }),
@@ -140,6 +195,81 @@ describe('check', () => {
       'fail',
       'sidegate-webhook',
       /0 of 2/,
+    ],
+    ...(
+      [
+        [
+          'a rule',
+          asKept({
+            matchConstraints: {
+              ...guard.matchConstraints,
+              resourceRules: [{ ...guard.matchConstraints.resourceRules[0], operations: ['UPDATE'] }],
+            },
+          }),
+          'spec.matchConstraints.resourceRules[0].operations',
+        ],
+        [
+          'a selector',
+          asKept({ matchConstraints: { ...guard.matchConstraints, namespaceSelector: { matchLabels: { a: 'b' } } } }),
+          'spec.matchConstraints.namespaceSelector',
+        ],
+        [
+          'a match condition',
+          asKept({ matchConditions: [{ name: 'not-mirror', expression: 'false' }] }),
+          'spec.matchConditions[not-mirror].expression',
+        ],
+        [
+          'one more match condition',
+          asKept({}, { matchConditions: [{ name: 'never', expression: 'false' }] }),
+          'webhooks[pods.sidegate.dev].matchConditions',
+        ],
+        ['a validation less', asKept({ validations: [{ expression: 'a' }] }), 'spec.validations'],
+        ['a failure policy', asKept({ failurePolicy: 'Ignore' }), 'spec.failurePolicy'],
+        [
+          'the failure policy of a webhook',
+          asKept({}, { failurePolicy: 'Ignore' }),
+          'webhooks[pods.sidegate.dev].failurePolicy',
+        ],
+        [
+          'whom it calls',
+          asKept({}, { clientConfig: { url: 'https://evil.example.com', caBundle: 'QQ==' } }),
+          'webhooks[pods.sidegate.dev].clientConfig.service',
+        ],
+        [
+          'the scope',
+          asKept({}, { rules: [{ ...calling[0]!.rules[0], scope: 'Cluster' }] }),
+          'webhooks[pods.sidegate.dev].rules[0].scope',
+        ],
+        ['an object', all<Picture['admission']['items'][number]>(), 'it is not there'],
+      ] as const
+    ).map(([what, admission, path]): [string, Partial<Picture>, Finding['level'], string, RegExp] => [
+      `${what} edited by hand`,
+      { admission },
+      'fail',
+      'admission as installed',
+      new RegExp(path.replace(/[.[\]]/g, '\\$&')),
+    ]),
+    [
+      'a parameter edited by hand',
+      {
+        maps: all(
+          ...well.maps.items.map((one) =>
+            one.metadata.name === 'sidegate-admission'
+              ? installed({ 'ConfigMap.sidegate-parameters': '{"data":{"images":"x"}}' })
+              : one,
+          ),
+        ),
+      },
+      'fail',
+      'admission as installed',
+      /ConfigMap sidegate-parameters: data\.images/,
+    ],
+    [
+      'no word of what was installed',
+      { maps: all(...well.maps.items.filter(({ metadata }) => metadata.name !== 'sidegate-admission')) },
+      'warn',
+      'admission as installed',
+      /no ConfigMap sidegate-admission/,
     ],
     [
       'one replica',

@@ -91,6 +91,8 @@ export interface Picture {
   readonly maps: Reading<CheckedMap>;
   readonly leases: Reading<CheckedLease>;
   readonly webhooks: Reading<CheckedWebhooks>;
+  /** Webhooks, policies and bindings together. */
+  readonly admission: Reading<KubeObject & { readonly kind: string }>;
   readonly admissionPolicies: Reading<KubeObject>;
   readonly admissionBindings: Reading<CheckedBinding>;
   readonly namespaces: Reading<KubeObject>;
@@ -206,8 +208,20 @@ export async function readPicture(client: KubeClient, system: string, clock: () 
     ...{ system, serverVersion: version?.gitVersion ?? '', serverTime: time, now },
     ...{ definitions, deployments, maps, leases: controller, webhooks: both(mutating, validating) },
     ...{ admissionPolicies, admissionBindings, namespaces, pods, services, nodes, denied },
+    admission: [
+      ofKind('MutatingWebhookConfiguration', mutating),
+      ofKind('ValidatingWebhookConfiguration', validating),
+      ofKind('ValidatingAdmissionPolicy', admissionPolicies),
+      ofKind('ValidatingAdmissionPolicyBinding', admissionBindings),
+    ].reduce((before, next) => both(before, next)),
     policies: both(own, cluster),
   };
 }
+
+/** Items of a list do not say their kind. */
+const ofKind = (kind: string, { items, fault }: Reading<KubeObject>): Picture['admission'] => ({
+  items: items.map((one) => ({ ...one, kind })),
+  fault,
+});
 
 const isOurDefinition = ({ metadata }: KubeObject): boolean => metadata.name.endsWith('.sidegate.dev');

@@ -93,14 +93,15 @@ export function startAuthorityKeeper(options: AuthorityKeeperOptions): Authority
       }
       const state = found.texts === undefined ? undefined : readAuthority(found.texts);
       if (state !== undefined) take(state, found.resourceVersion);
-      const { [rotateAnnotation]: asked, ...annotations } = found.annotations;
+      const { [rotateAnnotation]: asked, ...others } = found.annotations;
       const due = dueStep(state, clock.now(), timing, asked !== undefined);
       if (due === undefined || !leading()) return;
       const fresh = due === 'create' || due === 'publish' ? await createAuthorityPair(clock) : undefined;
       const next = afterStep(state, due, clock.now(), fresh);
       // Making keys takes a moment.
       if (!leading()) return;
-      const written = await found.write(writeAuthority(next), annotations);
+      // Asked for in the middle of a rotation: the next one is begun when this one is over.
+      const written = await found.write(writeAuthority(next), fresh === undefined ? found.annotations : others);
       logger.info('the authority moved on', { step: due });
       options.onStep?.(due);
       take(next, written);

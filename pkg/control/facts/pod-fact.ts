@@ -29,7 +29,7 @@ export interface PodFact {
   readonly capture: CaptureMode;
   /** Uids of known helpers that have listeners of their own, as injection wrote them. */
   readonly helpers: readonly number[];
-  /** Ports that stay open beside the governed ones, as injection wrote them for capture mode Redirect: a mesh's, a wrapper's. */
+  /** Ports that stay open beside the governed ones, as injection wrote them: a mesh's, a wrapper's. */
   readonly openTcp: readonly number[];
   readonly createdAt: number;
   /** The API server's picture of a static pod: admission does not reach the pod, and to delete the picture ends nothing. */
@@ -73,8 +73,9 @@ function helpersOf(sidecar: Fields): readonly number[] {
   return uids.length === 0 ? none : [...new Set(uids)];
 }
 
-function openTcpOf(init: Fields): readonly number[] {
-  const ports = argumentOf(init, '--allow-tcp').split(',').map(Number).filter(isPort);
+/** Of `15021,15090`. */
+function openTcpOf(text: string): readonly number[] {
+  const ports = text.slice(0, 4_096).split(',').map(Number).filter(isPort);
   return ports.length === 0 ? none : ports;
 }
 
@@ -96,6 +97,8 @@ export function podFact(raw: KubeObject): PodFact {
   const addresses = listOf(status['podIPs'])
     .map((one) => textOf(one['ip']))
     .filter((ip) => ip !== '');
+  const capture = jsonFields(notes[annotations.injected])['mode'] === 'NamedPort' ? 'NamedPort' : 'Redirect';
+  const init = listOf(spec['initContainers']).find((one) => one['name'] === containers.init);
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
@@ -112,13 +115,18 @@ export function podFact(raw: KubeObject): PodFact {
     running: phase === 'Running',
     addresses,
     portMap: portMapOf(notes[annotations.portMap]),
-    capture: jsonFields(notes[annotations.injected])['mode'] === 'NamedPort' ? 'NamedPort' : 'Redirect',
+    capture,
     helpers: helpersOf(sidecars[0] ?? {}),
-    openTcp: openTcpOf(listOf(spec['initContainers']).find((one) => one['name'] === containers.init) ?? {}),
+    openTcp: openTcpOf(
+      capture === 'NamedPort' ? (notes[annotations.openPorts] ?? '') : argumentOf(init ?? {}, '--allow-tcp'),
+    ),
     createdAt: timeOf(metadata.creationTimestamp),
     static: notes[annotations.mirror] !== undefined,
   };
 }
 
-/** It counts for status and network: it is there to stay. */
-export const counts = (pod: PodFact): boolean => pod.governed && !pod.terminating && !pod.finished;
+/** Something of it may run and serve: one that is ending does, for as long as its author gave it. */
+export const serves = (pod: PodFact): boolean => pod.governed && !pod.finished;
+
+/** It is there to stay. */
+export const counts = (pod: PodFact): boolean => serves(pod) && !pod.terminating;

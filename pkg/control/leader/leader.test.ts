@@ -4,8 +4,10 @@ import { KubeError } from '../../kube/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { podFact } from '../facts/pod-fact.ts';
-import { fakeControl, pod } from '../testing/fake-state.ts';
+import { allowAll, clusterPolicy, fakeControl, pod, policy } from '../testing/fake-state.ts';
 import { networkPoliciesOf } from './network-policy.ts';
+import type { ClosedReason } from './closed-pods.ts';
+import { startNamespaceKeeper } from './namespace-keeper.ts';
 import { startRepair } from './repair.ts';
 
 const fact = (...args: Parameters<typeof pod>) => podFact(pod(...args));
@@ -28,7 +30,7 @@ describe('NetworkPolicies', () => {
     for (const { spec } of policies) expect(spec.policyTypes).toEqual(['Ingress']);
   });
 
-  test('equal pods give equal names, in any order; pods that end, have no sidecar or are not governed count not', () => {
+  test('equal pods give equal names, in any order; pods that have ended, have no sidecar or are not governed count not', () => {
     const pods = [fact('a'), fact('b', { labels: { app: 'vllm' } })];
     const names = (list: typeof pods) =>
       networkPoliciesOf('ml', list)
@@ -44,6 +46,47 @@ describe('NetworkPolicies', () => {
     ).toEqual([]);
   });
 
+  test('are written also where the root cannot be, for a quota say', async () => {
+    const clock = fakeClock();
+    const control = await fakeControl(clock);
+    const written: string[] = [];
+    let full = true;
+    const keeper = startNamespaceKeeper({
+      ...control,
+      clock,
+      logger: silentLogger,
+      client: {
+        page: async () => ({ items: [], resourceVersion: '1', continueToken: undefined }),
+        watch: (_path: string, { signal }: { signal: AbortSignal }) =>
+          new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('ended')))),
+        find: async () => undefined,
+        patch: async ({ plural }: { plural: string }) => {
+          if (full && plural === 'configmaps') throw new KubeError('refused', 'exceeded quota', { status: 403 });
+          written.push(plural);
+        },
+      } as unknown as KubeClient,
+      ownNamespace: 'sidegate-system',
+      governNamespaces: 'Auto',
+      bundle: () => 'pem',
+      leading: () => true,
+      networkPolicies: true,
+    });
+    control.state.pods.put(pod('a'));
+    await clock.advanceAsync(5_000);
+    expect(written).toContain('networkpolicies');
+    expect(written).not.toContain('configmaps');
+    full = false;
+    await clock.advanceAsync(600_000);
+    expect(written).toContain('configmaps');
+    await keeper.close();
+  });
+
+  test('the last pod of a workload keeps its policy while it is ending: it serves to its end', () => {
+    const ending = pod('a');
+    const now = podFact({ ...ending, metadata: { ...ending.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    expect(networkPoliciesOf('ml', [now])).toEqual(networkPoliciesOf('ml', [fact('a')]));
+  });
+
   test('what injection leaves open for a mesh or a wrapper stays open', () => {
     const spec = (args: readonly string[]) => ({
       initContainers: [
@@ -56,6 +99,19 @@ describe('NetworkPolicies', () => {
     expect(of(['--allow-tcp', '8000'])).toEqual([8000, 17490, 17491]);
     expect(of(['--allow-tcp', '0,70000,x'])).toEqual([8000, 17490, 17491]);
     expect(of(['--allow-tcp'])).toEqual([8000, 17490, 17491]);
+  });
+
+  test('so it does with NamedPort, as injection wrote it down', () => {
+    const of = (open: string) =>
+      portsOf(
+        networkPoliciesOf('ml', [
+          fact('a', {
+            annotations: { 'sidegate.dev/injected': '{"mode":"NamedPort"}', 'sidegate.dev/open-ports': open },
+          }),
+        ]),
+      )[0]?.[1];
+    expect(of('15021,15090')).toEqual([15021, 15090, 17400, 17490, 17491]);
+    expect(of('0,70000,x')).toEqual([17400, 17490, 17491]);
   });
 
   test('a namespace with very many workloads has one for all', () => {
@@ -95,6 +151,8 @@ describe('repair', () => {
   async function setUp(evict: boolean) {
     const control = await fakeControl(fakeClock());
     const told: string[] = [];
+    const notes = new Map<string, string>();
+    const closed = new Map<ClosedReason, number>();
     const evicted: unknown[] = [];
     const state: { leading: boolean; budget: boolean; kept?: RegExp } = { leading: true, budget: true };
     const repair = startRepair({
@@ -109,14 +167,18 @@ describe('repair', () => {
       } as unknown as KubeClient,
       logger: silentLogger,
       events: {
-        record: (about, { reason }) => void told.push(`${about.metadata.name} ${reason}`),
+        record(about, { reason, note }) {
+          told.push(`${about.metadata.name} ${reason}`);
+          notes.set(about.metadata.name, note);
+        },
         close: async () => undefined,
       },
       ownNamespace: 'sidegate-system',
       leading: () => state.leading,
       evict,
+      onClosed: (reason, pods) => void closed.set(reason, pods),
     });
-    return { ...control, repair, told, evicted, flags: state };
+    return { ...control, repair, told, notes, closed, evicted, flags: state };
   }
   const bare = { spec: { initContainers: [] } };
 
@@ -165,12 +227,16 @@ describe('repair', () => {
     state.pods.put(pod('crashes', unready(4)));
     // It has no policy, say: its successor would have none either.
     state.pods.put(pod('waits', unready(0)));
+    // Restarts of long ago, by an upgrade: now it waits for the recorder, with lines that it has not sent.
+    state.pods.put(pod('upgraded', unready(3)));
     await clock.advanceAsync(61_000);
     expect(evicted).toEqual([]);
+    state.pods.put(pod('crashes', unready(5)));
     await clock.advanceAsync(300_000);
     expect(JSON.stringify(evicted)).toContain('/crashes/eviction');
-    expect(JSON.stringify(evicted)).not.toContain('/waits/');
-    for (const name of ['crashes', 'waits']) state.pods.remove(`ml/${name}`);
+    expect(JSON.stringify(evicted)).not.toMatch(/\/waits\/|\/upgraded\//);
+    expect(repair.unhealthySidecar).toBe(3);
+    for (const name of ['crashes', 'waits', 'upgraded']) state.pods.remove(`ml/${name}`);
     evicted.length = 0;
     flags.kept = /bare[012]\//;
     for (let at = 0; at < 6; at++) state.pods.put(pod(`bare${at}`, bare));
@@ -186,6 +252,60 @@ describe('repair', () => {
     state.pods.put(pod('good'));
     await clock.advanceAsync(31_000);
     expect([...new Set(told)]).toEqual(['waits NamespaceNotGoverned']);
+    await repair.close();
+  });
+
+  test('says of a pod why it is closed, where the controller knows: by an Event and by counts', async () => {
+    const { state, clock, repair, told, notes, closed, setSecret, failing } = await setUp(false);
+    const unready = { status: { initContainerStatuses: [{ name: 'sidegate', ready: false }] } };
+    const labels = (app: string) => ({ labels: { app } });
+    const serving = (app: string, secretName: string, more = {}) =>
+      policy(app, { selector: { matchLabels: { app } }, tls: { certificate: { secretName } }, ...allowAll, ...more });
+    setSecret('ml/odd', { 'tls.crt': 'CERT', 'tls.key': 'KEY' });
+    failing.add('ml/unread');
+    for (const name of ['gone', 'odd', 'unread']) state.policies.put(serving(name, name));
+    state.policies.put(policy('broken', { selector: { matchLabels: { app: 'broken' } }, fromTheFuture: true }));
+    state.clusterPolicies.put(
+      clusterPolicy('floor', { selector: { matchLabels: { app: 'floor' } }, fromTheFuture: true }),
+    );
+    for (const app of ['gone', 'odd', 'unread', 'broken', 'floor']) {
+      state.pods.put(pod(app, { ...labels(app), ...unready }));
+      // Ready by what it has had before.
+      state.pods.put(pod(`${app}-before`, labels(app)));
+    }
+    const young = pod('young', { ...labels('floor'), ...unready });
+    state.pods.put({
+      ...young,
+      metadata: { ...young.metadata, creationTimestamp: new Date(clock.now()).toISOString() },
+    });
+    state.pods.put(pod('good', labels('good')));
+    await clock.advanceAsync(6_000);
+    expect([...new Set(told)].sort()).toEqual([
+      'broken PolicyUnusable',
+      'broken-before PolicyUnusable',
+      'floor PolicyUnusable',
+      'gone CertificateMissing',
+      'gone-before CertificateMissing',
+      'odd CertificateUnusable',
+      'odd-before CertificateUnusable',
+      'unread CertificatePending',
+    ]);
+    expect(notes.get('broken')).toMatch(/^It denies everything: broken cannot be used: .*fromTheFuture/);
+    // What the platform wrote is not the namespace's to read.
+    expect(notes.get('floor')).not.toContain('fromTheFuture');
+    expect(notes.get('odd')).toBe(
+      'The certificate of Secret odd cannot be served: there is no certificate that can be read.',
+    );
+    expect(Object.fromEntries(closed)).toEqual({
+      ...{ namespace: 0, platform_policy: 1, denied: 2 },
+      ...{ certificate_missing: 2, certificate_unusable: 2, certificate_pending: 1 },
+    });
+    await clock.advanceAsync(30_000);
+    expect(told).toContain('young PolicyUnusable');
+    for (const name of ['broken', 'gone', 'odd', 'unread']) state.policies.remove(`ml/${name}`);
+    state.clusterPolicies.remove('floor');
+    await clock.advanceAsync(31_000);
+    expect([...closed.values()].every((count) => count === 0)).toBe(true);
     await repair.close();
   });
 

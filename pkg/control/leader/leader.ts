@@ -5,6 +5,7 @@ import type { ClusterState } from '../cluster-state.ts';
 import type { Directory } from '../directory.ts';
 import type { ControlMetrics } from '../metrics.ts';
 import type { PolicyIndex } from '../policies/policy-index.ts';
+import type { OpenedCertificates } from '../secrets/opened-certificates.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import { startAckTotals } from '../status/ack-totals.ts';
 import { startStatusWriter } from '../status/status-writer.ts';
@@ -22,6 +23,7 @@ export interface LeaderOptions {
   readonly index: PolicyIndex;
   readonly directory: Directory;
   readonly secrets: SecretStore;
+  readonly certificates: OpenedCertificates;
   readonly authority: AuthorityKeeper;
   readonly events: EventRecorder;
   readonly metrics: ControlMetrics;
@@ -65,7 +67,7 @@ export function startLeader(options: LeaderOptions): Leader {
           authority: () => authority.authority(),
           onWritten: () => metrics.written('recorder'),
         });
-  const repair = startRepair({ ...common, onEvicted: metrics.evicted });
+  const repair = startRepair({ ...common, onEvicted: metrics.evicted, onClosed: metrics.closed });
   const upgrade =
     options.sidecarImage === undefined
       ? undefined

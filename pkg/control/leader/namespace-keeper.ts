@@ -44,6 +44,11 @@ interface Owned {
   readonly spec: unknown;
 }
 
+/** Ends when each has ended. @throws what the first of them threw. */
+async function allEnded(works: readonly (Promise<void> | undefined)[]): Promise<void> {
+  for (const ended of await Promise.allSettled(works)) if (ended.status === 'rejected') throw ended.reason;
+}
+
 export function startNamespaceKeeper(options: NamespaceKeeperOptions): NamespaceKeeper {
   const { client, clock, logger, state, directory, ownNamespace, bundle, leading, timings } = options;
   const owned = createCache<Owned>({
@@ -116,8 +121,8 @@ export function startNamespaceKeeper(options: NamespaceKeeperOptions): Namespace
       try {
         // First of all: the pod's sidecar waits for it.
         if (pods.length > 0 && !fact.governed && options.governNamespaces === 'Auto') await label(namespace);
-        if (pods.length > 0 || fact.governed) await root(namespace);
-        await network(namespace);
+        // A root that cannot be written, where a quota is used up say, leaves no port open.
+        await allEnded([pods.length > 0 || fact.governed ? root(namespace) : undefined, network(namespace)]);
       } catch (error) {
         // A namespace that ends takes nothing new.
         if (isNotFound(error) || (isKubeError(error) && error.reason === 'NamespaceTerminating')) return undefined;

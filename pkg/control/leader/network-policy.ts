@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { inferenceLabel, inferenceLabelValue, listeners } from '../../contract/index.ts';
-import { counts } from '../facts/pod-fact.ts';
+import { serves } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
 
 /**
  * NetworkPolicies of a namespace: a second layer under the capture in the pod, for clusters whose network enforces them. Ingress only. With
- * Redirect they allow the model's ports, since the network sees a packet before the pod's own redirect, and those of a mesh or a wrapper
- * that injection leaves open; with NamedPort the sidecar's.
+ * Redirect they allow the model's ports, since the network sees a packet before the pod's own redirect, with NamedPort the sidecar's; and
+ * with both those of a mesh or a wrapper that injection leaves open.
  */
 
 export const managedLabel = 'app.kubernetes.io/managed-by';
@@ -74,12 +74,12 @@ function render(
   };
 }
 
-/** One for each set of labels that workloads of the namespace have; pure. */
+/** One for each set of labels that workloads of the namespace have, until the last pod with them is gone; pure. */
 export function networkPoliciesOf(namespace: string, pods: readonly PodFact[]): readonly NetworkPolicyObject[] {
   const groups = new Map<string, { labels: Record<string, string>; ports: Set<number> }>();
   const all = new Set<number>();
   for (const pod of pods) {
-    if (!counts(pod) || !pod.sidecar) continue;
+    if (!serves(pod) || !pod.sidecar) continue;
     const labels = Object.fromEntries(
       Object.entries(pod.labels)
         .filter(([key]) => !changing.has(key))

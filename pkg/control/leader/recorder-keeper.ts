@@ -9,7 +9,7 @@ import { managedLabel, managedValue } from './network-policy.ts';
 import { publishMap } from './published-map.ts';
 
 export interface RecorderKeeperOptions {
-  readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'patch'>;
+  readonly client: Pick<KubeClient, 'find' | 'create' | 'replace' | 'patch' | 'delete'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly namespace: string;

@@ -1,15 +1,15 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { governedLabel } from '../../contract/index.ts';
 import { isKubeError, resourcePath, resources } from '../../kube/index.ts';
 import type { EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { ClusterState } from '../cluster-state.ts';
 import { exemptNamespaces } from '../directory.ts';
-import { governedLabelValue } from '../facts/namespace-fact.ts';
 import { counts } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
+import { closedPods, closedReasons } from './closed-pods.ts';
+import type { Closed, ClosedReason, ClosedSources } from './closed-pods.ts';
 
-export interface RepairOptions {
+export interface RepairOptions extends ClosedSources {
   readonly client: Pick<KubeClient, 'request'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -17,7 +17,7 @@ export interface RepairOptions {
   readonly events: EventRecorder;
   readonly ownNamespace: string;
   readonly leading: () => boolean;
-  /** Evict what has no sidecar, or one that crashed and has not become ready in `unreadyMs`, so that its workload makes it again. */
+  /** Evict what has no sidecar, or one that crashes and has not become ready in `unreadyMs`, so that its workload makes it again. */
   readonly evict: boolean;
   /** A sidecar may be unready so long before it is told of; default 5 min. */
   readonly unreadyMs?: number;
@@ -26,6 +26,8 @@ export interface RepairOptions {
   /** Evictions in one look; default 3. */
   readonly evictions?: number;
   readonly onEvicted?: (result: 'done' | 'refused') => void;
+  /** Of each look: pods that are closed for this reason. */
+  readonly onClosed?: (reason: ClosedReason, pods: number) => void;
 }
 
 /** Labelled pods that are not really governed: older than Sidegate, or admitted around it. */
@@ -39,41 +41,50 @@ export interface Repair {
 interface Found {
   readonly bare: readonly PodFact[];
   readonly unready: readonly PodFact[];
-  /** In a namespace without the label: they wait for it. */
-  readonly unlabelled: readonly PodFact[];
+  /** Of those: started again since they are not ready. */
+  readonly crashing: readonly PodFact[];
+  readonly closed: readonly (Closed & { readonly pod: PodFact })[];
 }
 
 export function startRepair(options: RepairOptions): Repair {
   const { client, clock, logger, state, events, ownNamespace, leading } = options;
   const { unreadyMs = 300_000, lookMs = 30_000, evictions = 3 } = options;
-  /** Since when the sidecar has been unready, by pod uid; monotonic. */
-  let unreadySince = new Map<string, number>();
+  /** Sidecars that are not ready, by pod uid: since when (monotonic), and how often they had been started again by then. */
+  let unreadySince = new Map<string, { readonly from: number; readonly restarts: number }>();
   /** When it was last asked to evict a pod, by its uid; monotonic. */
   const triedAt = new Map<string, number>();
-  let found: Found = { bare: [], unready: [], unlabelled: [] };
+  let found: Found = { bare: [], unready: [], crashing: [], closed: [] };
   let running: Promise<void> | undefined;
 
   const look = (): Found => {
     const now = clock.monotonic();
-    const since = new Map<string, number>();
+    const since: typeof unreadySince = new Map();
     const bare: PodFact[] = [];
     const unready: PodFact[] = [];
-    const unlabelled: PodFact[] = [];
+    const crashing: PodFact[] = [];
+    const closed: Found['closed'][number][] = [];
+    const closedBy = closedPods(options);
     for (const pod of state.pods.values()) {
       if (!counts(pod) || pod.namespace === ownNamespace) continue;
-      if (state.namespaces.get(pod.namespace)?.governed !== true) unlabelled.push(pod);
+      const why = closedBy(pod);
+      // One that has just started is not ready yet, whatever else is so.
+      if (why !== undefined && (pod.sidecarReady || clock.now() - pod.createdAt >= lookMs))
+        closed.push({ ...why, pod });
       if (!pod.sidecar) bare.push(pod);
       // Also before the model runs: a sidecar that started and crashes, not one that waits for init containers before it.
       else if ((pod.running || pod.sidecarRestarts > 0) && !pod.sidecarReady) {
-        const from = unreadySince.get(pod.uid) ?? now;
-        since.set(pod.uid, from);
-        if (now - from >= unreadyMs) unready.push(pod);
+        const began = unreadySince.get(pod.uid) ?? { from: now, restarts: pod.sidecarRestarts };
+        since.set(pod.uid, began);
+        if (now - began.from < unreadyMs) continue;
+        unready.push(pod);
+        // What waits for a policy, a label or the recorder waits in a new pod as well, and what it has not sent would go with it.
+        if (pod.sidecarRestarts > began.restarts) crashing.push(pod);
       }
     }
     unreadySince = since;
-    return { bare, unready, unlabelled };
+    return { bare, unready, crashing, closed };
   };
-  const tell = ({ bare, unready, unlabelled }: Found): void => {
+  const tell = ({ bare, unready, closed }: Found): void => {
     const about = (pod: PodFact) => ({
       apiVersion: 'v1',
       kind: 'Pod',
@@ -89,16 +100,8 @@ export function startRepair(options: RepairOptions): Repair {
           : 'The pod has the inference label and no sidecar: it is not governed. Delete it, so that it is created again with one.',
       });
     }
-    for (const pod of unlabelled) {
-      events.record(about(pod), {
-        type: 'Warning',
-        reason: 'NamespaceNotGoverned',
-        action: 'Check',
-        note: exemptNamespaces.includes(pod.namespace)
-          ? 'Pods of this namespace are never governed: move the model to another one.'
-          : `Its sidecar waits for the namespace's label: kubectl label namespace ${pod.namespace} ${governedLabel}=${governedLabelValue}`,
-      });
-    }
+    for (const { pod, event, note } of closed)
+      events.record(about(pod), { type: 'Warning', reason: event, action: 'Check', note });
     for (const pod of unready) {
       events.record(about(pod), {
         type: 'Warning',
@@ -148,9 +151,10 @@ export function startRepair(options: RepairOptions): Repair {
   const round = async (): Promise<void> => {
     if (!leading() || !state.synced()) return;
     found = look();
+    for (const reason of closedReasons)
+      options.onClosed?.(reason, found.closed.filter((one) => one.reason === reason).length);
     tell(found);
-    // Of those that are not ready only who crashes: what waits for a policy, a label or room waits in a new pod as well.
-    if (options.evict) await evict([...found.bare, ...found.unready.filter((pod) => pod.sidecarRestarts > 0)]);
+    if (options.evict) await evict([...found.bare, ...found.crashing]);
   };
   const begin = (): void => {
     running ??= round().finally(() => {

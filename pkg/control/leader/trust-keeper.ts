@@ -5,7 +5,7 @@ import type { KubeClient } from '../../kube/index.ts';
 import { publishMap } from './published-map.ts';
 
 export interface TrustKeeperOptions {
-  readonly client: Pick<KubeClient, 'find' | 'patch'>;
+  readonly client: Pick<KubeClient, 'find' | 'patch' | 'delete'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly namespace: string;

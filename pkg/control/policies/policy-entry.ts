@@ -3,7 +3,10 @@ import { formatFault, parsePolicies } from '../../crd/index.ts';
 import type { PolicyStatusResource } from '../../crd/index.ts';
 import { objectKey } from '../../kube/index.ts';
 import type { KubeObject } from '../../kube/index.ts';
-import { fieldsOf, labelsOf, listOf, textOf } from '../facts/shape.ts';
+import { describeError } from '../../base/index.ts';
+import { carriedOut } from '../../detect/index.ts';
+import type { CarriedOut } from '../../detect/index.ts';
+import { fieldsOf, labelsOf, listOf, textOf, timeOf } from '../facts/shape.ts';
 
 export type PolicyKind = Policy['kind'];
 
@@ -25,8 +28,17 @@ export interface PolicyEntry {
   /** Also of one that cannot be used: whom it would select must not go on as if it were not there. */
   readonly selector: LabelSelector;
   readonly namespaceSelector: LabelSelector | undefined;
+  /** Also of one that cannot be used: what pods serve with does not hang on the rest of it. */
+  readonly certificate: NamedCertificate;
+  /** False: it only observes. Also of one that cannot be used. */
+  readonly enforces: boolean;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
   readonly status: PolicyStatusResource | undefined;
 }
+
+/** `tls.certificate` of a policy; `unset`: it says nothing of it; `unknown`: that cannot be read. */
+export type NamedCertificate = { readonly secretName: string } | 'sidegate' | 'unset' | 'unknown';
 
 export type CheckPattern = (pattern: string, maxLength: number) => string | undefined;
 
@@ -56,6 +68,27 @@ function looseSelector(value: unknown): LabelSelector {
   };
 }
 
+type Selectors = Pick<PolicyEntry, 'selector' | 'namespaceSelector'>;
+
+const selectorsOf = ({ spec: { selector, namespaceSelector } }: Policy): Selectors => ({ selector, namespaceSelector });
+
+function looseSelectors(spec: unknown): Selectors {
+  const { selector, namespaceSelector } = fieldsOf(spec);
+  return {
+    selector: looseSelector(selector),
+    namespaceSelector: namespaceSelector === undefined ? undefined : looseSelector(namespaceSelector),
+  };
+}
+
+function namedCertificate(tls: unknown): NamedCertificate {
+  if (tls === undefined) return 'unset';
+  const { certificate } = fieldsOf(tls);
+  if (certificate === undefined) return fieldsOf(tls) === tls ? 'unset' : 'unknown';
+  const { secretName, issuer } = fieldsOf(certificate);
+  if (textOf(secretName) !== '') return { secretName: textOf(secretName) };
+  return issuer === 'Sidegate' ? 'sidegate' : 'unknown';
+}
+
 /** What of the resource is translated; status, managed fields and annotations are not policy. */
 function documentOf(kind: PolicyKind, { apiVersion, metadata, ...rest }: KubeObject): object {
   const { name, namespace, uid, generation, creationTimestamp } = metadata;
@@ -73,20 +106,45 @@ function documentOf(kind: PolicyKind, { apiVersion, metadata, ...rest }: KubeObj
   };
 }
 
-/** Never throws: what is wrong is its `fault`. */
-export function policyEntry(kind: PolicyKind, raw: KubeObject, checkPattern: CheckPattern): PolicyEntry {
+function judge(policy: Policy): CarriedOut {
+  try {
+    return carriedOut(policy);
+  } catch (error) {
+    // A cache that threw would stand still.
+    return { kind: 'cannot', fault: `it cannot be compiled: ${describeError(error)}` };
+  }
+}
+
+/**
+ * Never throws: what is wrong is its `fault`.
+ *
+ * @param before The same policy as it was known. Of the same generation only its status can be new, and it is not compiled again.
+ */
+export function policyEntry(
+  kind: PolicyKind,
+  raw: KubeObject,
+  checkPattern: CheckPattern,
+  before?: PolicyEntry,
+): PolicyEntry {
   const { namespace, name, uid = '', generation = 0, resourceVersion = '' } = raw.metadata;
-  const { spec, status } = raw as { spec?: unknown; status?: unknown };
+  const { spec, status: said } = raw as { spec?: unknown; status?: unknown };
+  const status = said === undefined ? undefined : (said as PolicyStatusResource);
+  if (before?.uid === uid && uid !== '' && before.generation === generation)
+    return { ...before, resourceVersion, status };
   const { policies, faults } = parsePolicies(JSON.stringify(documentOf(kind, raw)), name, {
     checkPattern,
     local: false,
   });
-  const [policy] = policies;
+  const [read] = policies;
+  const judged = read === undefined ? undefined : judge(read);
+  const policy = judged?.kind === 'can' ? read : undefined;
   const fault =
-    policy === undefined
-      ? (faults.slice(0, 3).map(formatFault).join('; ') || 'it holds no policy').slice(0, 1_000)
-      : undefined;
-  const { selector, namespaceSelector } = fieldsOf(spec);
+    judged === undefined
+      ? faults.slice(0, 3).map(formatFault).join('; ') || 'it holds no policy'
+      : judged.kind === 'can'
+        ? undefined
+        : judged.fault;
+  const { tls, mode } = fieldsOf(spec);
   return {
     key: policyKey(kind, raw.metadata),
     kind,
@@ -97,14 +155,11 @@ export function policyEntry(kind: PolicyKind, raw: KubeObject, checkPattern: Che
     resourceVersion,
     label: kind === 'InferencePolicy' ? name : `cluster/${name}`,
     policy,
-    fault,
-    selector: policy?.spec.selector ?? looseSelector(selector),
-    namespaceSelector:
-      policy === undefined
-        ? namespaceSelector === undefined
-          ? undefined
-          : looseSelector(namespaceSelector)
-        : policy.spec.namespaceSelector,
-    status: status === undefined ? undefined : (status as PolicyStatusResource),
+    fault: fault?.slice(0, 1_000),
+    ...(read === undefined ? looseSelectors(spec) : selectorsOf(read)),
+    certificate: namedCertificate(tls),
+    enforces: mode !== 'Observe',
+    createdAt: timeOf(raw.metadata.creationTimestamp),
+    status,
   };
 }

@@ -55,15 +55,20 @@ export function secretsNamedBy(entry: PolicyEntry, ownNamespace: string): readon
   return entry.policy === undefined ? [] : placed(refsOf(entry.policy.spec), ownNamespace);
 }
 
-/** In policy order, as {@link PolicySet} `sources` has it. */
-function inOrder(set: Extract<PolicySet, { kind: 'compiled' }>): readonly PolicyEntry[] {
-  const byUid = new Map(set.entries.map((entry) => [entry.uid, entry]));
-  return set.sources.flatMap(({ uid }) => byUid.get(uid) ?? []);
+/** In policy order: the platform's first, then the oldest, then by name. */
+function inOrder(entries: readonly PolicyEntry[]): readonly PolicyEntry[] {
+  const platform = ({ kind }: PolicyEntry): number => (kind === 'ClusterInferencePolicy' ? 0 : 1);
+  return entries.toSorted(
+    (a, b) =>
+      platform(a) - platform(b) ||
+      a.createdAt - b.createdAt ||
+      (a.name < b.name ? -1 : a.name > b.name ? 1 : a.uid < b.uid ? -1 : 1),
+  );
 }
 
 /** Values of policies that only observe are not used beside those that enforce. */
 function effective(entries: readonly PolicyEntry[]): readonly PolicyEntry[] {
-  const enforcing = entries.filter((entry) => entry.policy?.spec.mode === 'Enforce');
+  const enforcing = entries.filter(({ enforces }) => enforces);
   return enforcing.length > 0 ? enforcing : entries;
 }
 
@@ -72,15 +77,19 @@ export function secretsOfSet(set: PolicySet, ownNamespace: string): readonly Pla
   return set.kind === 'invalid' ? [] : placed(refsOf(set), ownNamespace);
 }
 
-/** The certificate has no order: the cluster's wins, then the oldest policy's. Undefined: it is Sidegate's to issue. */
-export function certificateOfSet(set: PolicySet, ownNamespace: string): PlacedCertificate | undefined {
-  if (set.kind === 'invalid') return undefined;
-  for (const entry of effective(inOrder(set))) {
-    const certificate = entry.policy?.spec.tls?.certificate;
-    if (certificate === undefined) continue;
-    return 'secretName' in certificate
-      ? { namespace: secretNamespace(entry, ownNamespace), name: certificate.secretName }
-      : undefined;
-  }
-  return undefined;
+/**
+ * The certificate has no order: the cluster's wins, then the oldest policy's. Those of policies that cannot be used count too: a pod that
+ * denies everything goes on to say so under the name that its callers trust. Undefined: it is Sidegate's to issue.
+ */
+export function certificateOfSet(set: PolicySet, ownNamespace: string): PlacedCertificate | 'unknown' | undefined {
+  const deciding = effective(inOrder(set.entries)).find(({ certificate }) => certificate !== 'unset');
+  return deciding === undefined ? undefined : placedCertificate(deciding, ownNamespace);
+}
+
+/** Of one policy; undefined: it leaves it to Sidegate, or says nothing of it. */
+export function placedCertificate(entry: PolicyEntry, ownNamespace: string): PlacedCertificate | 'unknown' | undefined {
+  const { certificate } = entry;
+  if (certificate === 'unknown') return 'unknown';
+  if (typeof certificate === 'string') return undefined;
+  return { namespace: secretNamespace(entry, ownNamespace), name: certificate.secretName };
 }

@@ -5,6 +5,7 @@ import type { PolicyEntry } from '../policies/policy-entry.ts';
 export type ProblemType =
   | 'DeniesAll'
   | 'SecretMissing'
+  | 'CertificateUnusable'
   | 'ProtocolRefused'
   | 'PortNotCaptured'
   | 'ServiceBypasses'
@@ -21,8 +22,10 @@ export interface PolicyProblem {
 /** Everything that the status of a policy is made of. */
 export interface StatusFacts {
   readonly entry: Pick<PolicyEntry, 'kind' | 'generation' | 'fault' | 'status'>;
-  /** Inference pods that it selects, those that end left out. */
+  /** Inference pods that it selects of which something runs: one that is ending serves to its end. */
   readonly selected: number;
+  /** Of these: those that are ending. */
+  readonly ending: number;
   /** As the replicas counted; may for a moment be more than there are. */
   readonly enforcing: number;
   readonly refusing: number;
@@ -40,6 +43,7 @@ type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 const problemOrder: readonly ProblemType[] = [
   'DeniesAll',
   'SecretMissing',
+  'CertificateUnusable',
   'ProtocolRefused',
   'PortNotCaptured',
   'ServiceBypasses',
@@ -68,7 +72,11 @@ function acceptedOf({ kind, fault }: StatusFacts['entry']): NewCondition {
 
 function enforcedOf(facts: StatusFacts, enforcing: number): NewCondition {
   const { selected, refusing, refusal } = facts;
-  const of = `${enforcing} of ${selected} pods enforce generation ${facts.entry.generation}.`;
+  const of = `${enforcing} of ${selected} pods enforce generation ${facts.entry.generation}${
+    facts.ending === 0 || enforcing === selected
+      ? ''
+      : ` (${facts.ending} of the ${selected} ${facts.ending === 1 ? 'is' : 'are'} ending)`
+  }.`;
   if (facts.entry.fault !== undefined) return { type: 'Enforced', status: 'False', reason: 'Invalid', message: of };
   if (selected === 0) {
     return { type: 'Enforced', status: 'Unknown', reason: 'NoPods', message: 'It selects no inference pod.' };

@@ -7,7 +7,8 @@ import { counts } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
 import { mostServices, serviceSelects } from '../facts/service-fact.ts';
 import type { PolicyEntry } from '../policies/policy-entry.ts';
-import { secretsNamedBy } from '../secrets/secret-names.ts';
+import type { OpenedCertificates } from '../secrets/opened-certificates.ts';
+import { placedCertificate, secretsNamedBy } from '../secrets/secret-names.ts';
 import { longestValue, secretKey } from '../secrets/secret-store.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import { certificateOf } from '../secrets/secret-views.ts';
@@ -17,6 +18,7 @@ export interface ProblemSources {
   readonly state: Pick<ClusterState, 'services'>;
   readonly directory: Pick<Directory, 'setOf' | 'secrets'>;
   readonly secrets: Pick<SecretStore, 'read'>;
+  readonly certificates: Pick<OpenedCertificates, 'known'>;
   readonly ownNamespace: string;
 }
 
@@ -56,20 +58,26 @@ function missingSecrets(entry: PolicyEntry, pods: readonly PodFact[], sources: P
   });
 }
 
-function missingCertificate(entry: PolicyEntry, { secrets, ownNamespace }: ProblemSources): PolicyProblem[] {
-  const certificate = entry.policy?.spec.tls?.certificate;
-  if (certificate === undefined || !('secretName' in certificate)) return [];
-  const namespace = entry.namespace ?? ownNamespace;
-  const secret = `${namespace}/${certificate.secretName}`;
-  const content = secrets.read(secretKey(namespace, certificate.secretName));
+function unusableCertificate(
+  entry: PolicyEntry,
+  { secrets, certificates, ownNamespace }: ProblemSources,
+): PolicyProblem[] {
+  const placed = placedCertificate(entry, ownNamespace);
+  if (typeof placed !== 'object') return [];
+  const secret = secretKey(placed.namespace, placed.name);
+  const content = secrets.read(secret);
   const problem = (message: string): PolicyProblem[] => [{ type: 'SecretMissing', message }];
   if (content === 'pending') return [];
   if (content === 'missing') return problem(`There is no Secret ${secret} that may be read.`);
-  return certificateOf(certificate.secretName, content).content === undefined
-    ? problem(
-        `Secret ${secret} holds no certificate: tls.crt and tls.key, or keystore.p12 and passphrase, of at most ${longest} each.`,
-      )
-    : [];
+  const held = certificateOf(placed.name, content).content;
+  if (held === undefined)
+    return problem(
+      `Secret ${secret} holds no certificate: tls.crt and tls.key, or keystore.p12 and passphrase, of at most ${longest} each.`,
+    );
+  const opened = certificates.known(held);
+  if (opened?.kind !== 'unusable') return [];
+  const message = `Nothing is served with the certificate of Secret ${secret}: ${opened.why}.`;
+  return [{ type: 'CertificateUnusable', message }];
 }
 
 function uncapturedPorts(entry: PolicyEntry, pods: readonly PodFact[]): PolicyProblem[] {
@@ -182,7 +190,7 @@ export function problemsOf(
     problems: [
       ...denials(entry, live, sources),
       ...missingSecrets(entry, live, sources),
-      ...missingCertificate(entry, sources),
+      ...unusableCertificate(entry, sources),
       ...refusedProtocols(entry),
       ...uncapturedPorts(entry, live),
       ...unknownHelpers(entry, live),

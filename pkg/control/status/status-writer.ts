@@ -2,7 +2,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { createQueue, isNotFound, resources } from '../../kube/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import type { Directory } from '../directory.ts';
-import { counts } from '../facts/pod-fact.ts';
+import { serves } from '../facts/pod-fact.ts';
 import type { PolicyIndex } from '../policies/policy-index.ts';
 import type { AckTotals } from './ack-totals.ts';
 import { policyStatus, sameStatus } from './policy-status.ts';
@@ -49,13 +49,14 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
       if (entry === undefined) return undefined;
       if (!leading() || !directory.synced() || !totals.synced()) return 1_000;
       const pods = directory.podsOf(entry);
-      const selected = pods.filter(counts);
+      const selected = pods.filter(serves);
       const names = new Set(selected.map(({ namespace, name }) => `${namespace}/${name}`));
       const refusals = totals.problems().filter((one) => names.has(`${one.namespace}/${one.name}`));
       const status = policyStatus(
         {
           entry,
           selected: selected.length,
+          ending: selected.filter(({ terminating }) => terminating).length,
           enforcing: totals.enforcing(entry.uid, entry.generation),
           // A pod that has just gone to another replica is in the accounts of both.
           refusing: new Set(refusals.map((one) => `${one.namespace}/${one.name}`)).size,

@@ -1,7 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { silentLogger } from '../../base/index.ts';
 import { resourceDefinitions } from '../../crd/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
+import { certificateFacts, readPkcs12 } from '../../pki/index.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { allowAll, clusterPolicy, fakeControl, pod, policy } from '../testing/fake-state.ts';
 import { createAckBook } from './ack-book.ts';
@@ -12,11 +16,14 @@ import { policyStatus, sameStatus } from './policy-status.ts';
 import type { StatusFacts } from './policy-status.ts';
 import { problemsOf } from './problems.ts';
 import { longestValue } from '../secrets/secret-store.ts';
+import type { SecretContent } from '../secrets/secret-store.ts';
+import { certificateOf } from '../secrets/secret-views.ts';
 import { startStatusWriter } from './status-writer.ts';
 
 const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   entry: { kind: 'InferencePolicy', generation: 3, fault: undefined, status: undefined },
   selected: 4,
+  ending: 0,
   enforcing: 4,
   refusing: 0,
   refusal: undefined,
@@ -342,6 +349,62 @@ describe('what is wrong with a policy', () => {
     ]);
   });
 
+  test('a certificate that cannot be served, once it has been opened, without a word of the Secret', async () => {
+    const { privateKey } = generateKeyPairSync('ec', {
+      namedCurve: 'P-256',
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+    });
+    const store = readFileSync(join(import.meta.dirname, '../../pki/testdata/ec.p12'));
+    const { cert, key } = await readPkcs12(store, 'pass');
+    const tls = { tls: { certificate: { secretName: 'cert' } } };
+    const said = async (data: Record<string, string | Buffer>, at: number): Promise<readonly string[]> => {
+      const control = await fakeControl(fakeClock({ now: at }));
+      control.setSecret('ml/cert', data);
+      control.state.policies.put(policy('p', { ...allowAll, ...tls }));
+      await control.settle();
+      const certificatesOf = async ({ secrets, certificates }: Control): Promise<void> => {
+        const { content } = certificateOf('cert', secrets.read('ml/cert') as SecretContent);
+        await certificates.open(content!);
+      };
+      const words = (): readonly string[] => {
+        const entry = control.index.get('InferencePolicy/ml/p')!;
+        return problemsOf(entry, [], { ...control, ownNamespace: 'sidegate-system' }).problems.map(
+          (one) => `${one.type}: ${one.message}`,
+        );
+      };
+      if ('tls.crt' in data) return words();
+      // The status is looked at again when it is known.
+      const opened = new Promise<void>((done) => control.directory.onNamespaces(() => done()));
+      expect(words()).toEqual([]);
+      await certificatesOf(control);
+      await control.settle();
+      await opened;
+      return words();
+    };
+    const now = certificateFacts(cert).notBefore + 1_000;
+    const why = (text: string) => [
+      `CertificateUnusable: Nothing is served with the certificate of Secret ml/cert: ${text}.`,
+    ];
+    expect(await said({ 'keystore.p12': store, passphrase: 'pass' }, now)).toEqual([]);
+    expect(await said({ 'keystore.p12': store, passphrase: 's3cret' }, now)).toEqual(
+      why('the passphrase does not open the PKCS#12 file'),
+    );
+    expect(await said({ 'keystore.p12': store, passphrase: 'pass' }, certificateFacts(cert).notAfter)).toEqual(
+      why('the certificate has expired'),
+    );
+    expect(await said({ 'tls.crt': cert, 'tls.key': key }, now)).toEqual([]);
+    expect(await said({ 'tls.crt': cert, 'tls.key': privateKey }, now)).toEqual(
+      why('the key is not the key of the certificate'),
+    );
+    expect(await said({ 'tls.crt': 'nonsense', 'tls.key': key }, now)).toEqual(
+      why('there is no certificate that can be read'),
+    );
+    expect(await said({ 'tls.crt': cert, 'tls.key': 'nonsense' }, now)).toEqual(
+      why('there is no private key that can be read'),
+    );
+  });
+
   test('more Services than a certificate has names for', async () => {
     const services = (count: number) => (control: Control) => {
       control.state.pods.put(pod('a'));
@@ -452,6 +515,21 @@ test('the writer patches once for a change, only as the leader, and nothing wher
   state.pods.put(pod('another', { spec: { initContainers: [sidecar] } }));
   await clock.advanceAsync(3_000);
   expect(patches.at(-1)?.status).toMatchObject({ enforced: '10/11', pods: { selected: 11, outdated: 10 } });
+  // One that is ending serves to its end: it counts among those that are behind, and is named.
+  const ending = pod('ending');
+  state.pods.put({ ...ending, metadata: { ...ending.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+  state.pods.put(pod('finished', { status: { phase: 'Succeeded' } }));
+  await clock.advanceAsync(3_000);
+  expect(patches.at(-1)?.status).toMatchObject({
+    enforced: '10/12',
+    conditions: expect.arrayContaining([
+      expect.objectContaining({
+        type: 'Enforced',
+        reason: 'PodsBehind',
+        message: expect.stringMatching(/^10 of 12 pods enforce generation 1 \(1 of the 12 is ending\)\./),
+      }),
+    ]),
+  });
   await writer.close();
   directory.stop();
 });

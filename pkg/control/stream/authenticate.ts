@@ -12,8 +12,9 @@ import type { PodDirectory, PodRecord, ReviewedToken, StreamAuthority, TokenRevi
  * Which pod is calling.
  *
  * First contact: a token of our audience, bound to a pod. Later: an identity certificate of our authority. Either proves a
- * uid; the pod of that uid must live, be governed, have our sidecar, not be terminating, and the connection must come from one
- * of its addresses. So a token that an editor minted for somebody else's pod, or that was stolen, is of no use elsewhere.
+ * uid; the pod of that uid must live, be governed, have our sidecar, and the connection must come from one of its addresses.
+ * A pod that is ending makes no first contact, but is told of its policy to the last: it serves until then, for as long as its
+ * author gave it. So a token that an editor minted for somebody else's pod, or that was stolen, is of no use elsewhere.
  */
 export interface Presented {
   /** In its plain form. */
@@ -50,15 +51,22 @@ export function createAuthenticator(options: AuthenticatorOptions): (presented: 
   };
 
   /** The last question, the same for both proofs. */
-  const live = (pod: PodRecord | undefined, uid: string, serviceAccount: string, address: string): Authenticated => {
+  const live = (
+    pod: PodRecord | undefined,
+    by: 'token' | 'certificate',
+    uid: string,
+    serviceAccount: string,
+    address: string,
+  ): Authenticated => {
     const no = (cause: RefusalCause): Authenticated => ({ refused: 'not_allowed', cause });
     if (pod === undefined || pod.uid !== uid) return no('pod_unknown');
     if (pod.serviceAccount !== serviceAccount) return no('service_account');
     if (!pod.governed) return no('not_governed');
     if (!pod.sidecar) return no('no_sidecar');
-    if (pod.terminating) return no('terminating');
+    if (pod.finished) return no('finished');
+    if (pod.terminating && by === 'token') return no('terminating');
     if (!pod.addresses.includes(address)) return no('address_other');
-    return { pod, by: 'token' };
+    return { pod, by };
   };
 
   const byCertificate = (leaf: X509Certificate, address: string): Authenticated => {
@@ -74,8 +82,7 @@ export function createAuthenticator(options: AuthenticatorOptions): (presented: 
     }
     if (id === undefined) return refused;
     const pod = directory.podByUid(id.uid);
-    const found = live(pod?.namespace === id.namespace ? pod : undefined, id.uid, id.serviceAccount, address);
-    return 'pod' in found ? { ...found, by: 'certificate' } : found;
+    return live(pod?.namespace === id.namespace ? pod : undefined, 'certificate', id.uid, id.serviceAccount, address);
   };
 
   const byToken = async (token: Secret, address: string): Promise<Authenticated> => {
@@ -94,7 +101,7 @@ export function createAuthenticator(options: AuthenticatorOptions): (presented: 
     const { podName, podUid } = reviewed;
     if (namespace === undefined || serviceAccount === undefined) return no('token_unbound');
     if (podName === undefined || podUid === undefined) return no('token_unbound');
-    return live(directory.pod(namespace, podName), podUid, serviceAccount, address);
+    return live(directory.pod(namespace, podName), 'token', podUid, serviceAccount, address);
   };
 
   return async ({ address, authorization, certificate }) => {

@@ -1,6 +1,6 @@
 import { describeError } from '../../base/index.ts';
-import type { Logger, Secret } from '../../base/index.ts';
-import { PkiError, readPkcs12 } from '../../pki/index.ts';
+import type { Logger } from '../../base/index.ts';
+import { PkiError } from '../../pki/index.ts';
 import type {
   CertificateMessage,
   CertificateRefusal,
@@ -11,11 +11,12 @@ import type {
 import { workloadId } from './authenticate.ts';
 import type { StreamObserver } from './observer.ts';
 import { certificateNames } from './pod-names.ts';
-import type { ImportedCertificate, PodDirectory, PodRecord, StreamAuthority } from './ports.ts';
+import type { CertificateOpener, ImportedCertificate, PodDirectory, PodRecord, StreamAuthority } from './ports.ts';
 
 export interface CertificatesOptions {
   readonly directory: PodDirectory;
   readonly authority: StreamAuthority;
+  readonly opener: CertificateOpener;
   readonly trustDomain: string;
   readonly clusterDomain: string;
   readonly logger: Logger;
@@ -24,8 +25,16 @@ export interface CertificatesOptions {
 
 /** What a pod's certificates say, decided from the cluster's state at this moment and never from what the pod asks for. */
 export interface Certificates {
-  /** Never rejects. */
-  answer(pod: PodName, request: CertificateRequest): Promise<CertificateMessage | CertificateRefusal>;
+  /**
+   * Never rejects.
+   *
+   * @param by what its stream was opened with
+   */
+  answer(
+    pod: PodName,
+    by: 'token' | 'certificate',
+    request: CertificateRequest,
+  ): Promise<CertificateMessage | CertificateRefusal>;
   /** Names that the pod's serving certificate has to have; undefined: the pod is gone, or a name is not its own. */
   names(pod: PodName): readonly string[] | undefined;
   /** Never rejects. */
@@ -33,14 +42,7 @@ export interface Certificates {
 }
 
 export function createCertificates(options: CertificatesOptions): Certificates {
-  const { directory, authority, trustDomain, clusterDomain, logger, observer } = options;
-  /** By the file as it was read: once for each version of a Secret, however many pods have it. */
-  const opened = new WeakMap<Uint8Array, ReturnType<typeof readPkcs12>>();
-  const open = (file: Uint8Array, passphrase: Secret): ReturnType<typeof readPkcs12> => {
-    const made = opened.get(file) ?? readPkcs12(file, passphrase.reveal());
-    opened.set(file, made);
-    return made;
-  };
+  const { directory, authority, opener, trustDomain, clusterDomain, logger, observer } = options;
   const record = (pod: PodName): PodRecord | undefined => {
     const found = directory.podByUid(pod.uid);
     return found?.governed === true && found.sidecar ? found : undefined;
@@ -55,14 +57,15 @@ export function createCertificates(options: CertificatesOptions): Certificates {
   };
 
   return {
-    async answer(pod, { purpose, csr }) {
+    async answer(pod, by, { purpose, csr }) {
       const refuse = (reason: CertificateRefusal['reason']): CertificateRefusal => {
         observer.signed(purpose, reason === 'failed' ? 'failed' : 'refused');
         return { type: 'certificate-refused', purpose, reason };
       };
       const now = record(pod);
-      // A certificate would outlive a pod that ends.
-      if (now === undefined || now.terminating) return refuse('ending');
+      if (now === undefined || now.finished) return refuse('ending');
+      // One that drains for longer than its certificates last needs new ones, to hear of its policy; but none begins now.
+      if (now.terminating && by === 'token') return refuse('ending');
       const dnsNames = purpose === 'serving' ? namesOf(now) : [];
       if (dnsNames === undefined) return refuse('failed');
       if (purpose === 'serving' && dnsNames.length === 0) return refuse('no_names');
@@ -92,18 +95,15 @@ export function createCertificates(options: CertificatesOptions): Certificates {
       const { secretName = null, content } = from ?? {};
       const none: ImportedMessage = { type: 'imported', secretName, material: null };
       if (content === undefined) return none;
-      try {
-        const { cert, key } =
-          content.kind === 'pem'
-            ? { cert: content.certificate, key: content.key.reveal() }
-            : await open(content.file, content.passphrase);
-        return { ...none, material: { certificate: cert, key } };
-      } catch (error) {
-        // Its code only: a library's message may quote the file.
-        const code = error instanceof PkiError ? error.code : 'unknown';
-        logger.error('the certificate of a Secret cannot be used', { pod: podText(pod), secret: secretName, code });
-        return none;
-      }
+      const opened = await opener.open(content);
+      if (opened.kind === 'usable')
+        return { ...none, material: { certificate: opened.certificate, key: opened.key.reveal() } };
+      logger.error('the certificate of a Secret cannot be used', {
+        pod: podText(pod),
+        secret: secretName,
+        why: opened.why,
+      });
+      return none;
     },
   };
 }

@@ -31,7 +31,7 @@ export interface ConnectionsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: StreamObserver;
-  readonly onStream: (socket: Duplex, pod: PodRecord) => void;
+  readonly onStream: (socket: Duplex, pod: PodRecord, by: 'token' | 'certificate') => void;
 }
 
 export interface Connections {
@@ -116,7 +116,7 @@ export async function openConnections(options: ConnectionsOptions): Promise<Conn
     if ('refused' in found) return refuse(found.refused, found.cause);
     observer.opened(found.by);
     socket.write(accepted);
-    options.onStream(socket, found.pod);
+    options.onStream(socket, found.pod, found.by);
   }
 
   const plain = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true }, (raw) => {

@@ -1,6 +1,8 @@
 export { keepServingCertificate } from './serving-certificate.ts';
 export type {
   ApprovalDesk,
+  CertificateContent,
+  CertificateOpener,
   DeskPlace,
   DeskStream,
   FigureTaker,
@@ -8,6 +10,7 @@ export type {
   RevocationFeed,
   ImportedCertificate,
   LimitStoreAddress,
+  OpenedCertificate,
   PodAnswer,
   PodDirectory,
   PodRecord,

@@ -28,7 +28,9 @@ export type RefusalCause =
   | 'service_account'
   | 'not_governed'
   | 'no_sidecar'
+  /** A first contact of a pod that is ending. */
   | 'terminating'
+  | 'finished'
   /** A live pod's proof, from an address that is not that pod's. */
   | 'address_other';
 

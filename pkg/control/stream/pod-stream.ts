@@ -50,6 +50,8 @@ export interface PodStream {
 export interface PodStreamOptions {
   readonly socket: Duplex;
   readonly pod: PodRecord;
+  /** What it showed. */
+  readonly by: 'token' | 'certificate';
   readonly directory: PodDirectory;
   readonly authority: StreamAuthority;
   readonly certificates: Certificates;
@@ -227,7 +229,9 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     if (feed === undefined || revocations === undefined || sent.revocations === revocations) return;
     sent.revocations = revocations;
     const frame = options.revocationsFrame(feed);
-    if (frame !== undefined) writeFrame('revocations', frame);
+    if (frame !== undefined) return writeFrame('revocations', frame);
+    observer.unsent('revocations');
+    logger.error('the revocations are more than a sidecar takes: not sent', { entries: revocations.length });
   };
   const sendAnswer = (): void => {
     const answer = directory.answer(pod);
@@ -327,7 +331,7 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     signing = signing.then(async () => {
       if (closed) return;
       if (purpose === 'serving') sent.names = certificates.names(pod)?.join();
-      const answer = await certificates.answer(pod, request);
+      const answer = await certificates.answer(pod, options.by, request);
       if (closing === undefined) write(answer);
       if (purpose !== 'serving') return;
       answering--;

@@ -27,7 +27,10 @@ export interface PodRecord extends PodName {
   readonly governed: boolean;
   /** Our sidecar is among its containers. */
   readonly sidecar: boolean;
+  /** Its deletion was asked for; what runs in it may go on for as long as its author wrote. */
   readonly terminating: boolean;
+  /** Nothing of it runs any more. */
+  readonly finished: boolean;
   /** `status.podIPs`, as Kubernetes writes them. */
   readonly addresses: readonly string[];
 }
@@ -69,10 +72,21 @@ export interface LimitStoreAddress {
 export interface ImportedCertificate {
   readonly secretName: string;
   /** Undefined: the Secret is missing, or holds neither. */
-  readonly content:
-    | { readonly kind: 'pem'; readonly certificate: string; readonly key: Secret }
-    | { readonly kind: 'pkcs12'; readonly file: Uint8Array; readonly passphrase: Secret }
-    | undefined;
+  readonly content: CertificateContent | undefined;
+}
+
+export type CertificateContent =
+  | { readonly kind: 'pem'; readonly certificate: string; readonly key: Secret }
+  | { readonly kind: 'pkcs12'; readonly file: Uint8Array; readonly passphrase: Secret };
+
+/** PEM, leaf first; or why it cannot serve, in words without anything of its content. */
+export type OpenedCertificate =
+  | { readonly kind: 'usable'; readonly certificate: string; readonly key: Secret }
+  | { readonly kind: 'unusable'; readonly why: string };
+
+export interface CertificateOpener {
+  /** Never rejects. */
+  open(content: CertificateContent): Promise<OpenedCertificate>;
 }
 
 /** What a sidecar has in force, or why not. Told at each ACK and NACK and once when a stream begins. */
@@ -108,7 +122,10 @@ export interface PodDirectory {
    * Secret was not read or the policies are not valid: what the sidecar holds stays.
    */
   secrets(pod: PodName): PodSecrets | 'pending';
-  /** Undefined: the policies leave the certificate to Sidegate. `pending` and sameness as with `secrets`. */
+  /**
+   * Undefined: the policies leave the certificate to Sidegate. Sameness as with `secrets`. `pending`: the Secret was not read yet, or it cannot
+   * be read which one a policy names.
+   */
   imported(pod: PodName): ImportedCertificate | undefined | 'pending';
   /** Called with a pod when anything above may have changed for it, also when it is gone. Returns how to stop. */
   subscribe(listener: (pod: { readonly namespace: string; readonly name: string }) => void): () => void;

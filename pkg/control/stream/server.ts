@@ -14,6 +14,7 @@ import { createPodStream } from './pod-stream.ts';
 import type { PodStream } from './pod-stream.ts';
 import type {
   ApprovalDesk,
+  CertificateOpener,
   FigureTaker,
   GrantFeed,
   RevocationFeed,
@@ -44,6 +45,7 @@ export interface StreamServerOptions {
   readonly directory: PodDirectory;
   readonly reviewer: TokenReviewer;
   readonly authority: StreamAuthority;
+  readonly opener: CertificateOpener;
   /** The server that counts limits over all pods. The same object while nothing in it changed. */
   readonly limitStore?: () => LimitStoreAddress | undefined;
   /** `https://HOST:PORT` to which sidecars bring their records. */
@@ -83,10 +85,12 @@ const systemRandom = (): number => randomInt(2 ** 32) / 2 ** 32;
 
 /** @throws when the port cannot be had, or the controller's own certificate cannot be issued. */
 export async function createStreamServer(options: StreamServerOptions): Promise<StreamServer> {
-  const { directory, authority, clock, logger, trustDomain, clusterDomain } = options;
+  const { directory, authority, opener, clock, logger, trustDomain, clusterDomain } = options;
   const { observer = noObserver, random = systemRandom } = options;
   const limits: StreamLimits = { ...streamLimits, ...options.limits };
-  const certificates = createCertificates({ directory, authority, trustDomain, clusterDomain, logger, observer });
+  const certificates = createCertificates({
+    ...{ directory, authority, opener, trustDomain, clusterDomain, logger, observer },
+  });
   const frameOf = createSnapshotFrames();
   const revocationsFrame = createRevocationFrames();
   /** All connections that passed, also those that have not said hello. */
@@ -98,10 +102,11 @@ export async function createStreamServer(options: StreamServerOptions): Promise<
   /** Called when the last stream is gone; undefined: not draining. */
   let emptied: (() => void) | undefined;
 
-  const onStream = (socket: Duplex, pod: PodRecord): void => {
+  const onStream = (socket: Duplex, pod: PodRecord, by: 'token' | 'certificate'): void => {
     const stream = createPodStream({
       socket,
       pod,
+      by,
       directory,
       authority,
       certificates,

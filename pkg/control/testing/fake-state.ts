@@ -1,6 +1,7 @@
 import { silentLogger } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { KubeError, objectKey } from '../../kube/index.ts';
+import { readPkcs12 } from '../../pki/index.ts';
 import type { Cache, Change, KubeClient, KubeObject, ObjectMeta } from '../../kube/index.ts';
 import type { ClusterState } from '../cluster-state.ts';
 import { createDirectory } from '../directory.ts';
@@ -9,6 +10,7 @@ import { podFact } from '../facts/pod-fact.ts';
 import { serviceFact } from '../facts/service-fact.ts';
 import { policyEntry } from '../policies/policy-entry.ts';
 import { createPolicyIndex } from '../policies/policy-index.ts';
+import { createOpenedCertificates } from '../secrets/opened-certificates.ts';
 import { createSecretStore } from '../secrets/secret-store.ts';
 import type { PodSnapshot } from '../stream/index.ts';
 import { createAckBook } from '../status/ack-book.ts';
@@ -137,7 +139,7 @@ export async function fakeControl<T extends Clock & { advanceAsync(ms: number): 
     ageMs: () => 0,
     stop: () => Promise.resolve(),
   } satisfies ClusterState;
-  const stored = new Map<string, Record<string, string>>();
+  const stored = new Map<string, Readonly<Record<string, string | Uint8Array>>>();
   const reads: string[] = [];
   let version = 1;
   const state403 = new Set<string>();
@@ -164,6 +166,11 @@ export async function fakeControl<T extends Clock & { advanceAsync(ms: number): 
     logger: silentLogger,
     onChange: (key) => directory.secretChanged(key),
   });
+  const certificates = createOpenedCertificates({
+    pkcs12: { open: readPkcs12 },
+    clock,
+    onOpened: () => directory.policiesChanged(),
+  });
   const directory = createDirectory({
     state,
     index,
@@ -184,13 +191,14 @@ export async function fakeControl<T extends Clock & { advanceAsync(ms: number): 
     index,
     acks,
     secrets,
+    certificates,
     directory,
     told,
     reads,
     forbidden: state403,
     /** Secrets that the API server cannot read just now. */
     failing,
-    setSecret(key: string, data: Record<string, string> | undefined) {
+    setSecret(key: string, data: Readonly<Record<string, string | Uint8Array>> | undefined) {
       version++;
       if (data === undefined) stored.delete(key);
       else stored.set(key, data);

@@ -14,10 +14,21 @@ import type { RevocationFeed } from '../stream/index.ts';
  */
 export interface Revocations extends RevocationFeed {
   revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'tokenId'>): boolean;
+  /** Of the list as this replica has it; undefined: it has none yet. */
+  fill(): RevocationsFill | undefined;
   whenSynced(): Promise<void>;
   /** Of the leader. @throws KubeError */
   sweep(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** How full the list is. */
+export interface RevocationsFill {
+  readonly entries: number;
+  /** Entries among them that say nothing that could be understood: they revoke nothing. */
+  readonly unusable: number;
+  /** Bytes of all keys and entries. The API server takes 1 MiB, and refuses an entry beyond. */
+  readonly bytes: number;
 }
 
 interface RevocationsFact {
@@ -27,6 +38,7 @@ interface RevocationsFact {
   readonly byKey: ReadonlyMap<string, Revocation>;
   /** Keys of entries that say nothing that could be understood. */
   readonly broken: readonly string[];
+  readonly bytes: number;
 }
 
 /** One entry as text; undefined: it says nothing that could be understood. */
@@ -48,16 +60,25 @@ export function readRevocation(text: string): Revocation | undefined {
 /** Longest name that a token may have (pkg/identity). */
 const longest = 1_024;
 
-function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
+export function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
   const byKey = new Map<string, Revocation>();
   const broken: string[] = [];
+  let bytes = 0;
   for (const [key, text] of Object.entries(labelsOf(fieldsOf(rest)['data']))) {
+    bytes += key.length + Buffer.byteLength(text);
     const read = readRevocation(text);
     if (read === undefined) broken.push(key);
     else byKey.set(key, read);
   }
   const revocations = [...byKey.values()];
-  return { version: metadata.resourceVersion ?? '0', revocations, set: compileRevocations(revocations), byKey, broken };
+  return {
+    version: metadata.resourceVersion ?? '0',
+    revocations,
+    set: compileRevocations(revocations),
+    byKey,
+    broken,
+    bytes,
+  };
 }
 
 export interface RevocationsOptions {
@@ -69,6 +90,7 @@ export interface RevocationsOptions {
   readonly onFault?: (resource: string, fault: CacheFault) => void;
   /** An entry came or went, after the list was read first; `ended`: its time was over. */
   readonly onChange?: (step: RevocationStep, key: string, revocation: Revocation) => void;
+  readonly onMissed?: (resource: string, count: number) => void;
 }
 
 export type RevocationStep = 'revoked' | 'undone' | 'ended';
@@ -93,6 +115,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     transform: revocationsFact,
     ...(options.timings !== undefined && { timings: options.timings }),
     onFault: (fault) => options.onFault?.('revocations', fault),
+    onMissed: (count) => options.onMissed?.('revocations', count),
   });
   const fact = (): RevocationsFact | undefined => cache.values().next().value;
   /** What the first list shows was told when it came. */
@@ -121,6 +144,12 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       cache.subscribe(() => {
         queueMicrotask(listener);
       }),
+    fill() {
+      const known = fact();
+      if (known === undefined) return undefined;
+      const { revocations, broken, bytes } = known;
+      return { entries: revocations.length + broken.length, unusable: broken.length, bytes };
+    },
     revokes: (caller) => fact()?.set.revokes(caller, clock.now()) ?? false,
     whenSynced: () => cache.whenSynced(),
     async sweep() {

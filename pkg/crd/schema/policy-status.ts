@@ -27,7 +27,7 @@ export const policyStatusSchema = {
       type: 'object',
       description: 'The same as numbers.',
       properties: {
-        selected: pods('Inference pods that the policy selects.'),
+        selected: pods('Inference pods that the policy selects, also those that are ending: they serve to their end.'),
         enforcing: pods('Of these: their sidecar has acknowledged observedGeneration.'),
         refusing: pods('Of these: their sidecar has refused it, and enforces the last good one or denies everything.'),
         outdated: pods(

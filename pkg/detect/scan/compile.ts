@@ -1,3 +1,4 @@
+import { Recent } from '../../base/index.ts';
 import type { ScanRule } from '../../core/index.ts';
 import type { Scanner, ScannerOptions, View, ViewPair, ViewSpec } from '../scanner.ts';
 import { compileFieldPaths } from './field-path.ts';
@@ -7,11 +8,14 @@ import { collectUnits } from './unit.ts';
 import type { Environment } from './unit.ts';
 import { CompiledView } from './view.ts';
 
+/** Views that are kept for the next who asks for the same. */
+const mostViews = 64;
+
 class CompiledScanner implements Scanner {
   readonly rules: readonly ScanRule[];
   readonly #compiled: Compiled;
   readonly #decode: boolean;
-  readonly #views = new Map<string, View>();
+  readonly #views = new Recent<string, View>(mostViews);
 
   constructor(compiled: Compiled, decode: boolean) {
     this.#decode = decode;

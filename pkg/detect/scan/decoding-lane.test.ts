@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ScanRule } from '../../core/index.ts';
+import { cpuMs } from '../../../test/support/cost.ts';
 import { compileScanner } from '../index.ts';
 import type { LaneEnd, View } from '../scanner.ts';
 
@@ -159,5 +160,19 @@ describe('encoded text', () => {
     lane.push(text);
     lane.end('complete');
     expect(lane.stopped?.start).toBe(first);
+  });
+});
+
+describe('a text with very many findings in encodings', () => {
+  const codes: readonly (readonly [string, (text: string) => string])[] = [
+    ['base64', base64],
+    ['escapes', (text) => [...text].map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')],
+  ];
+
+  test.each(codes)('in %s costs in proportion to its length', (_, code) => {
+    const read = (findings: number) => () => replacing.mask(code('to a@bc.de. '.repeat(findings)), 'prose', 'complete');
+    const [some, many] = [cpuMs(read(600), 2), cpuMs(read(4_800), 2)];
+    // Eight times as many; sixty-four times as dear where each looks at all others.
+    expect(many).toBeLessThan(24 * some);
   });
 });

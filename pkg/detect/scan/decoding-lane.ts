@@ -1,4 +1,5 @@
 import { decodeRuns } from '../decode/index.ts';
+import { EditList } from './edit-list.ts';
 import type { Edit, Hit, LaneEnd, LaneScanner, MaskResult } from '../scanner.ts';
 
 /**
@@ -75,7 +76,7 @@ export class DecodingLane implements LaneScanner {
   #runStart = 0;
   /** Where text waits for the end of a run. */
   #hold = Number.POSITIVE_INFINITY;
-  #edits: Edit[] = [];
+  readonly #edits = new EditList();
   #hits: Hit[] = [];
   #stopped: Hit | undefined = undefined;
   #stoppedAt = Number.POSITIVE_INFINITY;
@@ -158,14 +159,14 @@ export class DecodingLane implements LaneScanner {
     const source = this.#source.slice(0, to - from);
     this.#source = this.#source.slice(to - from);
     this.#taken = to;
-    if (this.#edits.length > 0 || this.#swallowed > from) return this.#merged(source, from, to, inner);
+    if (!this.#edits.empty || this.#swallowed > from) return this.#merged(source, from, to, inner);
     for (const one of inner) this.#swallow(one);
     return output;
   }
 
   edits(from: number, to: number): readonly Edit[] {
     const inner = this.#inner.edits(from, to);
-    const own = this.#edits.filter((one) => one.start < to && one.end > from);
+    const own = this.#edits.touching(from, to);
     return own.length === 0 ? inner : joined([...inner, ...own]);
   }
 
@@ -178,8 +179,8 @@ export class DecodingLane implements LaneScanner {
   }
 
   #merged(source: string, from: number, to: number, inner: readonly Edit[]): string {
-    const own = this.#edits.filter((one) => one.start < to);
-    this.#edits = this.#edits.filter((one) => one.end > to);
+    const own = this.#edits.touching(from, to);
+    this.#edits.drop(to);
     let text = '';
     let at = Math.max(from, Math.min(this.#swallowed, to));
     for (const one of joined([...inner, ...own])) {
@@ -221,14 +222,10 @@ export class DecodingLane implements LaneScanner {
       const placed = (hit: Hit): Hit => ({ ...hit, ...place(hit.start, Math.min(hit.end, decoded.text.length)) });
       for (const hit of found.hits) this.#hits.push(placed(hit));
       for (const edit of found.edits) {
-        this.#add({ ...place(edit.start, Math.min(edit.end, decoded.text.length)), text: edit.text });
+        this.#edits.add({ ...place(edit.start, Math.min(edit.end, decoded.text.length)), text: edit.text });
       }
       if (found.stopped !== undefined) this.#stop(placed(found.stopped));
     }
-  }
-
-  #add(edit: Edit): void {
-    this.#edits = joined([...this.#edits, edit]);
   }
 
   #stop(hit: Hit): void {

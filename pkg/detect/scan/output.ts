@@ -1,5 +1,6 @@
 import type { Edit, Hit } from '../scanner.ts';
 import type { ComponentSink, Replaced } from './components.ts';
+import { touching } from './edit-list.ts';
 
 /**
  * What a lane has received and not yet given out, with the replacements that stand in it. Text inside of components is dropped
@@ -47,7 +48,7 @@ export class Output implements ComponentSink {
 
   edits(from: number, to: number): readonly Edit[] {
     if (this.#replaced.length === 0) return noEdits;
-    return this.#replaced.filter((one) => one.start < to && one.end > from).map((one) => ({ ...one }));
+    return touching(this.#replaced, from, to).map((one) => ({ ...one }));
   }
 
   take(to: number): string {

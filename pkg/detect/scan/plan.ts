@@ -1,3 +1,4 @@
+import { Recent } from '../../base/index.ts';
 import type { ScanRule } from '../../core/index.ts';
 import { AnchoredMatcher } from '../automaton/anchored.ts';
 import { ForwardAutomaton } from '../automaton/forward.ts';
@@ -9,6 +10,52 @@ import type { ViewSpec } from '../scanner.ts';
 import { needsValue } from './replacement.ts';
 import type { Unit } from './unit.ts';
 
+/**
+ * Automata over a selection of units, whatever is done with what they find: built when first needed, and as text comes. Each takes up to
+ * 4 MiB.
+ */
+class Automata {
+  readonly #compiled: Compiled;
+  readonly #active: readonly number[];
+  #forward: ForwardAutomaton | undefined = undefined;
+  #reverse: ReverseAutomaton | undefined = undefined;
+  #anchored: ForwardAutomaton | undefined = undefined;
+
+  constructor(compiled: Compiled, active: readonly number[]) {
+    this.#compiled = compiled;
+    this.#active = active;
+  }
+
+  get forward(): ForwardAutomaton {
+    return (this.#forward ??= new ForwardAutomaton(this.#compiled.program, this.#active, {
+      anywhere: true,
+      tails: true,
+    }));
+  }
+
+  get reverse(): ReverseAutomaton {
+    return (this.#reverse ??= new ReverseAutomaton(
+      this.#compiled.program,
+      this.#active,
+      this.#compiled.units.map((unit) => ({
+        reach: unit.maxLength + unit.right - 1,
+        wordStart: unit.wordStart,
+      })),
+    ));
+  }
+
+  /** All units, from one start. */
+  get anchored(): ForwardAutomaton {
+    return (this.#anchored ??= new ForwardAutomaton(this.#compiled.program, this.#active, {
+      anywhere: false,
+      tails: true,
+    }));
+  }
+}
+
+/** Selections whose automata are kept for the next plan that asks: there may be as many as callers have rights. */
+const mostSelections = 32;
+
 /** Everything compiled that views share: built once for each snapshot, parts of it when first needed. */
 export class Compiled {
   readonly rules: readonly ScanRule[];
@@ -19,6 +66,7 @@ export class Compiled {
   readonly #matchers: (AnchoredMatcher | undefined)[] = [];
   readonly #starts: (MatchStarts | undefined)[] = [];
   readonly #closers: (ForwardAutomaton | undefined)[] = [];
+  readonly #automata = new Recent<string, Automata>(mostSelections);
 
   constructor(rules: readonly ScanRule[], units: readonly Unit[], hashKey: Uint8Array, fold: (code: number) => string) {
     this.rules = rules;
@@ -30,6 +78,13 @@ export class Compiled {
 
   matcher(unit: Unit): AnchoredMatcher {
     return (this.#matchers[unit.index] ??= new AnchoredMatcher(this.program, unit.index, unit.pattern.asserted));
+  }
+
+  automata(active: readonly number[]): Automata {
+    const key = active.join();
+    let automata = this.#automata.get(key);
+    if (automata === undefined) this.#automata.set(key, (automata = new Automata(this, active)));
+    return automata;
   }
 
   starts(unit: Unit): MatchStarts {
@@ -80,9 +135,7 @@ export class Plan {
   readonly shortestPatience: number;
   /** See TextScan: how much padding must have been seen before anybody looks for padded candidates. */
   readonly paddingAlarm: number;
-  #forward: ForwardAutomaton | undefined = undefined;
-  #reverse: ReverseAutomaton | undefined = undefined;
-  #anchored: ForwardAutomaton | undefined = undefined;
+  readonly #automata: Automata;
 
   static of(compiled: Compiled, spec: ViewSpec): Plan {
     return new Plan(
@@ -111,6 +164,7 @@ export class Plan {
     this.units = units;
     const plans = this.units.filter((one) => one !== undefined);
     this.active = plans.map((one) => one.unit.index);
+    this.#automata = compiled.automata(this.active);
     this.stops = plans.some((one) => one.stop >= 0);
     this.leftUnits = 2 * plans.reduce((most, one) => Math.max(most, one.unit.left), 1) + 2;
     this.shortestPatience = plans.reduce((least, one) => Math.min(least, patience(one.unit)), Number.POSITIVE_INFINITY);
@@ -121,29 +175,16 @@ export class Plan {
   }
 
   get forward(): ForwardAutomaton {
-    return (this.#forward ??= new ForwardAutomaton(this.compiled.program, this.active, {
-      anywhere: true,
-      tails: true,
-    }));
+    return this.#automata.forward;
   }
 
   get reverse(): ReverseAutomaton {
-    return (this.#reverse ??= new ReverseAutomaton(
-      this.compiled.program,
-      this.active,
-      this.compiled.units.map((unit) => ({
-        reach: unit.maxLength + unit.right - 1,
-        wordStart: unit.wordStart,
-      })),
-    ));
+    return this.#automata.reverse;
   }
 
   /** All units, from one start. */
   get anchored(): ForwardAutomaton {
-    return (this.#anchored ??= new ForwardAutomaton(this.compiled.program, this.active, {
-      anywhere: false,
-      tails: true,
-    }));
+    return this.#automata.anchored;
   }
 }
 

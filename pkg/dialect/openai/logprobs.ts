@@ -38,19 +38,24 @@ function checkEntry(reader: ShapeReader, entry: JsonNode, place: ShapePlace): vo
   if (!isNumberOrNull(entry.get('id')) || !isNumberOrNull(entry.get('rank'))) reader.refuse(place);
 }
 
+/** Elements that may be more than numbers: for a list of those no nodes are made. */
+function mixed(node: JsonNode | undefined): readonly JsonNode[] {
+  return node === undefined || node.numbers !== undefined ? [] : node.items;
+}
+
 function isId(token: JsonNode | undefined): boolean {
   return token?.kind === 'string' && isSpelledId(token.text);
 }
 
 function entryTellsId(entry: JsonNode): boolean {
   if (isId(entry.get('token'))) return true;
-  return entry.get('top_logprobs')?.items.some((alternative) => isId(alternative.get('token'))) === true;
+  return mixed(entry.get('top_logprobs')).some((alternative) => isId(alternative.get('token')));
 }
 
 /** `logprobs.content[]` and `logprobs.refusal[]`. */
 export function readTokenEntries(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind === 'null') return true;
-  if (node.kind !== 'array') reader.refuse(place);
+  if (node.kind !== 'array' || node.numbers !== undefined) reader.refuse(place);
   if (node.items.length === 0) return true;
   if (node.items.some(entryTellsId)) {
     reader.tokens(node);
@@ -62,7 +67,7 @@ export function readTokenEntries(reader: ShapeReader, node: JsonNode, place: Sha
     readOthers(reader, entry, here, entryFields);
     const top = entry.get('top_logprobs');
     if (top === undefined || top.kind === 'null') return;
-    if (top.kind !== 'array') reader.refuse(here);
+    if (top.kind !== 'array' || top.numbers !== undefined) reader.refuse(here);
     for (const alternative of top.items) {
       checkEntry(reader, alternative, here);
       readOthers(reader, alternative, here.stranger('top_logprobs'), alternativeFields);
@@ -80,8 +85,7 @@ function isAlternatives(node: JsonNode): boolean {
 }
 
 function columnsTellId(node: JsonNode): boolean {
-  if (node.get('tokens')?.items.some(isId) === true) return true;
-  return node.get('top_logprobs')?.items.some(hasSpelledIds) === true;
+  return mixed(node.get('tokens')).some(isId) || mixed(node.get('top_logprobs')).some(hasSpelledIds);
 }
 
 /** Completions: parallel arrays `tokens`, `token_logprobs`, `top_logprobs`, `text_offset`. False: it is the form of Chat. */
@@ -93,16 +97,19 @@ export function readTokenColumns(reader: ShapeReader, node: JsonNode, place: Sha
     reader.tokens(node);
     return true;
   }
-  if (tokens.kind !== 'array' || !tokens.items.every((item) => item.kind === 'string')) reader.refuse(place);
+  if (tokens.kind !== 'array' || tokens.numbers !== undefined) reader.refuse(place);
+  if (!tokens.items.every((item) => item.kind === 'string')) reader.refuse(place);
   const top = node.get('top_logprobs');
   if (top !== undefined && top.kind !== 'null') {
-    if (top.kind !== 'array' || !top.items.every(isAlternatives)) reader.refuse(place);
+    if (top.kind !== 'array' || top.numbers !== undefined || !top.items.every(isAlternatives)) reader.refuse(place);
   }
   for (const name of ['token_logprobs', 'text_offset']) {
     const column = node.get(name);
     if (column === undefined || column.kind === 'null') continue;
-    if (column.kind !== 'array' || (column.numbers === undefined && !column.items.every(isNumberOrNull)))
-      reader.refuse(place);
+    if (column.kind !== 'array') reader.refuse(place);
+    // One for each token: whoever rewrites them makes a node for each.
+    if (column.numberCount > tokens.items.length) reader.refuse(place);
+    if (column.numbers === undefined && !column.items.every(isNumberOrNull)) reader.refuse(place);
   }
   node.keys.forEach((key, at) => {
     const item = node.items[at];

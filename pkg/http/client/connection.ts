@@ -17,6 +17,8 @@ import type { AnswerLimits } from './answer-parser.ts';
 
 /** Who waits for the answer. */
 export interface ConnectionUser {
+  /** The body of the request is in the kernel's hands, or a copy of it waits for them: nobody here holds it. */
+  bodySent(): void;
   answerHead(head: AnswerHead): void;
   answerBody(bytes: Buffer): void;
   answerComplete(): void;
@@ -130,10 +132,14 @@ export class Connection {
       bytes.write(head, 0, 'latin1');
       bytes.set(body, head.length);
       socket.write(bytes);
+      user.bodySent();
     } else {
       socket.cork();
       socket.write(head, 'latin1');
-      socket.write(body);
+      // Said of a broken connection, too: of that one the user has left.
+      socket.write(body, () => {
+        if (this.#user === user) user.bodySent();
+      });
       socket.uncork();
     }
   }

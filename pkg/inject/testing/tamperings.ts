@@ -295,6 +295,12 @@ export const tamperings: readonly Tampering[] = [
     ['sidecar_arguments'],
     ({ spec }) => setArgument(spec.initContainers[1], '--probes', probes('/probe/model/pre-stop/drawn-at-admission')),
   ],
+  [
+    'a port said to be open beside the governed ones',
+    ['port_map'],
+    ({ metadata }) =>
+      (metadata['annotations'] = { ...(metadata['annotations'] as object), 'sidegate.dev/open-ports': '22' }),
+  ],
   ['hostNetwork', ['neighbours'], ({ spec }) => (spec['hostNetwork'] = true)],
   ['hostPID', ['neighbours'], ({ spec }) => (spec['hostPID'] = true)],
   ['one process namespace', ['neighbours'], ({ spec }) => (spec['shareProcessNamespace'] = true)],

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { createFrontier, edgeOf, entryLeaf, entryText } from '../../record/index.ts';
-import type { Frontier } from '../../record/index.ts';
+import type { Frontier, LogEntry } from '../../record/index.ts';
 import { compress } from './compress.ts';
 import type { Names } from './names.ts';
 import type { Addition, Block, EndFacts, LogState, StartFacts } from './port.ts';
@@ -8,9 +8,10 @@ import { StoreError } from './store-error.ts';
 
 /** The writing half of the embedded store. Everything here runs inside of a transaction that sqlite.ts began. */
 export interface Appender {
-  add(additions: readonly Addition[]): void;
+  /** `text`: of an entry that comes back from an archive, as it stands there. */
+  add(additions: readonly (Addition & { readonly text?: string })[]): void;
   /** Adds an entry to the log alone. @returns its index */
-  addEntry(addition: Addition['entry'] | Parameters<typeof entryText>[0]): number;
+  addEntry(entry: LogEntry, text?: string): number;
   log(): LogState;
   /** Entries from now on are not older than this. */
   notBefore(at: number): void;
@@ -18,7 +19,7 @@ export interface Appender {
   reset(): void;
 }
 
-type BlockAddition = Extract<Addition, { readonly block: Block }>;
+type BlockAddition = Extract<Addition, { readonly block: Block }> & { readonly text?: string };
 
 export function createAppender(db: DatabaseSync, names: Names): Appender {
   const sql = {
@@ -72,11 +73,11 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
   };
   reset();
 
-  const addEntry = (given: Parameters<typeof entryText>[0]): number => {
+  const addEntry = (given: LogEntry, kept?: string): number => {
     // Time in the log never goes back, whatever the clock does.
     lastAt = Math.max(lastAt, given.at);
     const { type, at: _at, ...rest } = given;
-    const text = entryText({ type, at: lastAt, ...rest } as typeof given);
+    const text = kept ?? entryText({ type, at: lastAt, ...rest } as typeof given);
     const index = frontier.size;
     sql.entry.run(index, text);
     for (const { level, index: idx, hash } of frontier.append(entryLeaf(text))) sql.addNode.run(level, idx, hash);
@@ -130,8 +131,8 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
   const noStart: readonly null[] = Array.from({ length: 10 }, () => null);
   const noEnd = noStart;
 
-  const addBlock = ({ entry, block }: BlockAddition): void => {
-    const id = addEntry(entry);
+  const addBlock = ({ entry, block, text }: BlockAddition): void => {
+    const id = addEntry(entry, text);
     const chain = chainOf(entry.source, entry.chain, entry.prev, block.pod);
     const { count, lines } = block;
     moveChain(chain, entry.first, entry.last, entry.hash);
@@ -180,18 +181,23 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     if (added > 0) sql.count.run(added, 'sessions');
   };
 
+  /** Lines that are not there: what comes after them refers to their last. */
+  const skip = (index: number, { entry, pod }: Extract<Addition, { readonly pod: Block['pod'] }>): void => {
+    const { source, chain, hash } = entry;
+    const [first, last] = entry.type === 'block' ? [entry.first, entry.last] : [entry.from, entry.to];
+    const id = chainOf(source, chain, hash, pod);
+    moveChain(id, first, last, hash);
+    if (entry.type === 'block') sql.block.run(index, id, first, last, lastAt, last - first + 1, 0, null);
+  };
+
   return {
     add(additions) {
       for (const addition of additions) {
         if ('block' in addition) addBlock(addition);
         else {
-          const index = addEntry(addition.entry);
+          const index = addEntry(addition.entry, addition.text);
           if ('evidence' in addition) sql.evidence.run(index, addition.evidence);
-          if ('pod' in addition) {
-            const { source, chain, from, to, hash } = addition.entry;
-            // What comes after the hole refers to its last line.
-            moveChain(chainOf(source, chain, hash, addition.pod), from, to, hash);
-          }
+          if ('pod' in addition) skip(index, addition);
         }
       }
     },

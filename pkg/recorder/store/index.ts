@@ -6,6 +6,8 @@ export { StoreError } from './store-error.ts';
 export type { StoreErrorCode } from './store-error.ts';
 export type {
   Addition,
+  ArchivedEntry,
+  ArchiveMark,
   Block,
   ChainPosition,
   DeletionRule,
@@ -15,6 +17,7 @@ export type {
   HoldTerms,
   LogState,
   RecordStore,
+  RestoredEntry,
   SessionChain,
   SessionPage,
   SessionQuery,

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { namedStart } from '../../record/index.ts';
+import type { VanishedEntry } from '../../record/index.ts';
 import type { PodReport } from '../../wire/index.ts';
 import { decompress } from './compress.ts';
 import type { Names } from './names.ts';
@@ -11,6 +12,8 @@ export interface PodTable {
   present(): readonly string[];
   departed(before: number, atMost: number): readonly DepartedChain[];
   settle(chain: Pick<DepartedChain, 'source' | 'chain'>): void;
+  /** An entry of an archive says what never came of a chain. */
+  restore(entry: VanishedEntry): void;
 }
 
 export function createPodTable(db: DatabaseSync, names: Names): PodTable {
@@ -30,6 +33,7 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
        WHERE c.told IS NOT NULL AND c.settled IS NULL AND c.told < ? ORDER BY c.told LIMIT ?`,
     ),
     settle: db.prepare('UPDATE chain SET settled = 1 WHERE source = ? AND name = ?'),
+    restore: db.prepare('UPDATE chain SET gone = ?, told = ?, settled = 1 WHERE source = ? AND name = ?'),
   };
 
   return {
@@ -66,6 +70,9 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     },
     settle({ source, chain }) {
       sql.settle.run(names.number(source), chain);
+    },
+    restore({ source, chain, gone, at }) {
+      sql.restore.run(gone, at, names.number(source), chain);
     },
   };
 }

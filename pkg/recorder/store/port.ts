@@ -64,6 +64,20 @@ export interface RecordStore {
   /** False: there is no such hold. */
   releaseHold(release: Pick<Hold, 'id' | 'at' | 'who' | 'reason'>): Promise<boolean>;
   holds(): Promise<readonly Hold[]>;
+  /**
+   * Entries of the log from an index on with what hangs on them, as an archive keeps them.
+   * @param atMost So many entries, and no more once their lines have so many bytes.
+   */
+  archivable(
+    from: number,
+    atMost: { readonly entries: number; readonly bytes: number },
+  ): Promise<readonly ArchivedEntry[]>;
+  /** How far the log is archived. */
+  archived(): Promise<ArchiveMark>;
+  /** @returns false: it does not stand at `from`: another recorder has moved it */
+  moveArchived(from: ArchiveMark, to: ArchiveMark): Promise<boolean>;
+  /** Adds entries of an archive as they stand, and does what they say was done: one transaction. @throws StoreError moved */
+  restore(entries: readonly RestoredEntry[]): Promise<void>;
   stats(): Promise<StoreStats>;
   close(): Promise<void>;
 }
@@ -116,9 +130,31 @@ export interface StoredEntry {
 /** What one transaction adds: an entry of the log and what hangs on it. */
 export type Addition =
   | { readonly entry: Extract<LogEntry, { type: 'block' }>; readonly block: Block }
-  | { readonly entry: Extract<LogEntry, { type: 'hole' }>; readonly pod: Block['pod'] }
+  /** Lines that a sidecar lost; of an archive also those of a block that were deleted before. */
+  | { readonly entry: Extract<LogEntry, { type: 'hole' | 'block' }>; readonly pod: Block['pod'] }
   | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
   | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' }> };
+
+/** An entry of the log with what hangs on it. */
+export interface ArchivedEntry extends StoredEntry {
+  /** Of a block or a hole. */
+  readonly pod?: Block['pod'];
+  /** Lines of a block, or the evidence of a conflict; a block without them: they are deleted. */
+  readonly data?: Uint8Array;
+}
+
+/** An entry that comes back from an archive. */
+export type RestoredEntry = (Addition | { readonly entry: Extract<LogEntry, { type: 'deleted' | 'hold' }> }) & {
+  /** As it stands in the log. */
+  readonly text: string;
+};
+
+export interface ArchiveMark {
+  /** The first entry that is not archived. */
+  readonly entries: number;
+  /** Size of the newest head that is. */
+  readonly heads: number;
+}
 
 /** Lines that came together, and what they say of sessions. */
 export interface Block {
@@ -217,6 +253,8 @@ export interface DeletionRule {
   readonly before: number;
   /** Of this namespace alone, or of all but these. */
   readonly of: { readonly namespace: string } | { readonly allBut: readonly string[] };
+  /** Only what is archived; default: whatever is old. */
+  readonly archivedOnly?: boolean;
 }
 
 /** All that are given must hold of a session; a block with one such session is kept whole. */

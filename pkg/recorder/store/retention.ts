@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { jsonValue, parseJson } from '../../base/index.ts';
+import type { DeletedEntry, HoldEntry } from '../../record/index.ts';
 import type { Appender } from './append.ts';
 import type { Names } from './names.ts';
 import type { DeletionRule, Hold, HoldTerms } from './port.ts';
@@ -13,6 +14,8 @@ export interface Retention {
   place(hold: Omit<Hold, 'id'>): number;
   release(release: Pick<Hold, 'id' | 'at' | 'who' | 'reason'>): boolean;
   holds(): readonly Hold[];
+  /** Does what an entry of an archive says was done. */
+  restore(entry: DeletedEntry | HoldEntry): void;
 }
 
 /** That a session of a block `b` goes with a hold. */
@@ -27,7 +30,9 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   const old = (ofNamespaces: string): string =>
     `SELECT b.id, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
      WHERE b.received < ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.received LIMIT ?`;
+  const archived = 'b.id < (SELECT entries FROM archive)';
   const sql = {
+    block: db.prepare('SELECT id, size, count FROM block WHERE id = ? AND data IS NOT NULL'),
     forget: db.prepare('UPDATE block SET data = NULL WHERE id = ?'),
     forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
     hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),
@@ -37,7 +42,7 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     clearDropped: db.prepare('DELETE FROM dropped WHERE id <= ?'),
     count: db.prepare('UPDATE counter SET value = value + ? WHERE name = ?'),
     place: db.prepare(
-      `INSERT INTO hold (at, who, reason, terms, namespace, pod, subject, request, since, until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO hold (id, at, who, reason, terms, namespace, pod, subject, request, since, until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     terms: db.prepare('SELECT terms FROM hold WHERE id = ?'),
     release: db.prepare('DELETE FROM hold WHERE id = ?'),
@@ -45,46 +50,58 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   };
   const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text))) as HoldTerms;
 
+  /** Deletes the lines of a block. */
+  const forget = (block: Readonly<Record<string, unknown>>): void => {
+    const id = Number(block['id']);
+    for (const part of sql.forgetParts.all(id)) {
+      const session = Number(part['session']);
+      if (sql.hasParts.get(session) !== undefined) continue;
+      for (const statement of [sql.forgetSession, sql.forgetTags, sql.drop]) statement.run(session);
+      sql.count.run(-1, 'sessions');
+    }
+    sql.forget.run(id);
+    sql.count.run(-1, 'blocks');
+    sql.count.run(-Number(block['count']), 'events');
+    sql.count.run(-Number(block['size']), 'lineBytes');
+  };
+  /** @param id Null: the next. @returns its number */
+  const place = (id: number | null, { at, who, reason, terms }: Omit<Hold, 'id'>): number => {
+    const named = (text: string | undefined): number | null => (text === undefined ? null : names.number(text));
+    const { namespace, pod, user, session, since = null, until = null } = terms;
+    const request = session === undefined ? null : Buffer.from(session, 'hex');
+    const { lastInsertRowid } = sql.place.run(
+      id,
+      at,
+      who,
+      reason,
+      JSON.stringify(terms),
+      named(namespace),
+      named(pod),
+      named(user),
+      request,
+      since,
+      until,
+    );
+    return Number(lastInsertRowid);
+  };
+
   return {
-    deleteOld({ before, of }, now, atMost) {
+    deleteOld({ before, of, archivedOnly = false }, now, atMost) {
       const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
       const numbers = chosen.map((name) => names.find(name)).filter((number) => number !== undefined);
       const list = `c.namespace ${'namespace' in of ? '' : 'NOT '}IN (${numbers.map(() => '?').join()})`;
-      const rows = db.prepare(old(list)).all(before, ...numbers, atMost);
+      const which = archivedOnly ? `${list} AND ${archived}` : list;
+      const rows = db.prepare(old(which)).all(before, ...numbers, atMost);
       for (const row of rows) {
-        const id = Number(row['id']);
-        for (const part of sql.forgetParts.all(id)) {
-          const session = Number(part['session']);
-          if (sql.hasParts.get(session) !== undefined) continue;
-          for (const statement of [sql.forgetSession, sql.forgetTags, sql.drop]) statement.run(session);
-          sql.count.run(-1, 'sessions');
-        }
-        sql.forget.run(id);
-        appender.addEntry({ type: 'deleted', at: now, entry: id, why: 'retention' });
-        sql.count.run(-1, 'blocks');
-        sql.count.run(-Number(row['count']), 'events');
-        sql.count.run(-Number(row['size']), 'lineBytes');
+        forget(row);
+        appender.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });
       }
       return rows.length;
     },
     forgotten: (row) => void sql.clearDropped.run(row),
-    place({ at, who, reason, terms }) {
-      const named = (text: string | undefined): number | null => (text === undefined ? null : names.number(text));
-      const { namespace, pod, user, session, since = null, until = null } = terms;
-      const request = session === undefined ? null : Buffer.from(session, 'hex');
-      const { lastInsertRowid } = sql.place.run(
-        at,
-        who,
-        reason,
-        JSON.stringify(terms),
-        named(namespace),
-        named(pod),
-        named(user),
-        request,
-        since,
-        until,
-      );
-      const hold = Number(lastInsertRowid);
+    place(given) {
+      const { at, who, reason, terms } = given;
+      const hold = place(null, given);
       appender.addEntry({ type: 'hold', at, who, what: 'placed', hold, terms: { ...terms }, reason });
       return hold;
     },
@@ -104,5 +121,12 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
         reason: String(row['reason']),
         terms: termsOf(row['terms']),
       })),
+    restore(entry) {
+      if (entry.type === 'deleted') {
+        const block = sql.block.get(entry.entry);
+        if (block !== undefined) forget(block);
+      } else if (entry.what === 'placed') place(entry.hold, entry);
+      else sql.release.run(entry.hold);
+    },
   };
 }

@@ -107,6 +107,11 @@ const steps: readonly string[] = [
     namespace INTEGER, pod INTEGER, subject INTEGER, request BLOB, since INTEGER, until INTEGER
   ) STRICT;
   `,
+  `
+  -- How far the log is archived: the first entry that is not, and the size of the newest head that is.
+  CREATE TABLE archive (entries INTEGER NOT NULL, heads INTEGER NOT NULL) STRICT;
+  INSERT INTO archive VALUES (0, 0);
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

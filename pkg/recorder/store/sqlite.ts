@@ -3,11 +3,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { errorCode } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { createAppender } from './append.ts';
+import { createArchiveTable } from './archive-table.ts';
 import { decompress } from './compress.ts';
 import { guarded } from './guarded.ts';
 import { createNames } from './names.ts';
 import { createPodTable } from './pod-table.ts';
-import type { RecordStore, StoredHead } from './port.ts';
+import type { Addition, RecordStore, StoredHead } from './port.ts';
 import { createRetention } from './retention.ts';
 import { migrate } from './schema.ts';
 import { createReaderClient } from './search/reader-client.ts';
@@ -70,6 +71,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
   let forgotten = 0;
   const pods = createPodTable(db, names);
   const retention = createRetention(db, names, appender);
+  const archive = createArchiveTable(db, names);
   const sql = {
     position: db.prepare('SELECT sequence, hash FROM chain WHERE source = ? AND name = ?'),
     blockOf: db.prepare(
@@ -215,6 +217,28 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     },
     async holds() {
       return guarded(() => retention.holds());
+    },
+    async archivable(from, atMost) {
+      return guarded(() => archive.entries(from, atMost));
+    },
+    async archived() {
+      return guarded(() => archive.mark());
+    },
+    async moveArchived(from, to) {
+      return transaction(() => archive.move(from, to));
+    },
+    async restore(entries) {
+      transaction(() => {
+        for (const one of entries) {
+          if (one.entry.type === 'deleted' || one.entry.type === 'hold') {
+            appender.addEntry(one.entry, one.text);
+            retention.restore(one.entry);
+          } else {
+            appender.add([one as Addition]);
+            if (one.entry.type === 'vanished') pods.restore(one.entry);
+          }
+        }
+      });
     },
     async stats() {
       const unindexed = await reader.ask('behind');

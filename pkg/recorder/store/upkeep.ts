@@ -24,9 +24,11 @@ export function keepUp(options: {
   readonly retentionDays: number;
   /** Of namespaces that have their own. */
   readonly namespaceDays?: Readonly<Record<string, number>>;
+  /** Lines that are not archived yet are kept whatever their age. */
+  readonly archivedOnly?: boolean;
   readonly onDeleted?: (blocks: number) => void;
 }): Upkeep {
-  const { store, clock, logger, retentionDays, namespaceDays = {} } = options;
+  const { store, clock, logger, retentionDays, namespaceDays = {}, archivedOnly = false } = options;
   let stats: StoreStats | undefined;
   let work: Promise<void> = Promise.resolve();
   let busy = false;
@@ -60,7 +62,7 @@ export function keepUp(options: {
     ];
     for (const { days, of } of rules) {
       if (days === 0) continue;
-      const rule = { before: now - days * dayMs, of };
+      const rule = { before: now - days * dayMs, of, archivedOnly };
       for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
         deleted = await store.deleteOld(rule, now, blocksAStep);
         if (deleted > 0) options.onDeleted?.(deleted);

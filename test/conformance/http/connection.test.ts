@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectPlain } from 'node:net';
+import type { Socket } from 'node:net';
 import { request as httpsRequest, Agent } from 'node:https';
 import { connect as connectH2 } from 'node:http2';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ import { ensureSelfSigned } from '../../../pkg/pki/index.ts';
 import { clientIdentity } from './client-identity.ts';
 import type { ClientIdentity } from './client-identity.ts';
 import { pause, until } from '../../support/wait.ts';
+import { startWireTap } from '../../support/wire-tap.ts';
 import { echo, serve, speak } from './harness.ts';
 import type { Served } from './harness.ts';
 
@@ -522,20 +524,51 @@ describe('answers', () => {
       handle: (exchange) => {
         exchange.start(200, {});
         exchange.write('part');
-        setTimeout(() => exchange.destroy(), 30);
       },
     });
-    const { text } = await speak(served, get('/'));
-    expect(text).toContain('part');
-    expect(text).not.toContain('0\r\n\r\n');
+    const errors: (string | undefined)[] = [];
+    /** What came of an answer that is destroyed once its part has come. */
+    const cut = async (socket: Socket, request: string): Promise<string> => {
+      let text = '';
+      socket.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code));
+      socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      socket.write(request);
+      await until(() => text.includes('part'));
+      served.exchanges.at(-1)?.destroy();
+      await until(() => socket.destroyed);
+      return text;
+    };
+    const tls = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca });
+    expect(await cut(tls, get('/'))).not.toContain('0\r\n\r\n');
+    errors.splice(0);
     served.inbound = 'Optional';
-    const errors: string[] = [];
-    const socket = connectPlain(served.port, '127.0.0.1');
-    socket.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code ?? ''));
-    socket.resume();
-    socket.write('GET / HTTP/1.0\r\n\r\n');
-    await until(() => socket.destroyed);
+    await cut(connectPlain(served.port, '127.0.0.1'), 'GET / HTTP/1.0\r\n\r\n');
     expect(errors).toEqual(['ECONNRESET']);
+  });
+
+  test.each([
+    ['what is written in the same turn', '/both', 1],
+    ['nothing, where that comes later', '/later', 2],
+  ])('the head of a stream leaves in one TLS record with %s', async (_what, target, records) => {
+    const served = await start({
+      handle: (exchange) => {
+        exchange.start(200, {});
+        if (exchange.target === '/both') exchange.write('one');
+        // Not before the head has been seen.
+        else void until(() => text.includes('\r\n\r\n')).then(() => exchange.write('one'));
+      },
+    });
+    const tap = await startWireTap(served.port, () => performance.now());
+    let text = '';
+    // In TLS 1.2 nothing of the handshake looks like application data.
+    const socket = connectTls({ port: tap.port, host: '127.0.0.1', ca: served.ca, maxVersion: 'TLSv1.2' });
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.on('error', () => undefined);
+    socket.write(get(target));
+    await until(() => text.endsWith('one\r\n'));
+    socket.destroy();
+    await tap.close();
+    expect(tap.records.filter(({ from }) => from === 'server')).toHaveLength(records);
   });
 
   test('write says when the peer is slower, and onDrain when it caught up', async () => {

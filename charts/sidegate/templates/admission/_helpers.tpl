@@ -82,14 +82,30 @@ spec:
     && size(c.?volumeDevices.orValue([])) == 0
     && c.?securityContext.?capabilities.?add.orValue([]).all(a, a.upperAscii().replace('CAP_', '') in ['NET_ADMIN', 'NET_RAW'])
     ).map(c, c.name)
+# What runs beside the model as the mesh's own program.
 - name: proxies
   expression: >-
-    variables.all.filter(c, params.data.meshProxies.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
+    (variables.inits.filter(c, c.?restartPolicy.orValue('') == 'Always') + object.spec.containers).filter(c, size(c.?command.orValue([])) == 0
+    && params.data.meshProxies.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
+    && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s))
+    && (size(l.split(' ')) < 4 || (size(c.?args.orValue([])) > 0 && c.args[0] == l.split(' ')[3])))).map(c, c.name)
+- name: validators
+  expression: >-
+    variables.inits.filter(c, c.?restartPolicy.orValue('') != 'Always' && params.data.meshValidators.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
     && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s)))).map(c, c.name)
 - name: mesh
-  expression: "variables.networkInits + variables.proxies"
-- name: known
+  expression: "variables.networkInits + variables.proxies + variables.validators"
+- name: wrappers
   expression: >-
-    variables.all.filter(c, params.data.wrappersAndHelpers.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
+    object.spec.containers.filter(c, size(c.?command.orValue([])) == 0 && params.data.wrappers.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
     && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s)))).map(c, c.name)
+- name: helpers
+  expression: >-
+    variables.all.filter(c, params.data.helpers.split('\n').exists(l, l != '' && c.name == l.split(' ')[0]
+    && [':', '@', '/'].exists(s, (c.?image.orValue('') + ':').startsWith(l.split(' ')[1] + s)))).map(c, c.name)
+# Ports that stay open beside the governed ones, as text: fixed, whatever the pod's author declares.
+- name: mayOpen
+  expression: >-
+    (params.data.meshProxies.split('\n').filter(l, l.split(' ')[0] in variables.proxies).map(l, l.split(' ')[2])
+    + params.data.wrappers.split('\n').filter(l, l.split(' ')[0] in variables.wrappers && size(l.split(' ')) > 3).map(l, l.split(' ')[3])).join(',').split(',')
 {{- end }}

@@ -11,9 +11,12 @@ import type { Columns } from './rows.ts';
 import { readSessionRows } from './session-rows.ts';
 
 /** Writes additions within a turn. */
-export type Appender = (turn: Turn, additions: readonly Addition[]) => Promise<void>;
+export type Appender = (turn: Turn, additions: readonly WrittenAddition[]) => Promise<void>;
 
-type BlockAddition = Extract<Addition, { readonly block: Block }>;
+/** `text`: of an entry that comes back from an archive, as it stands there. */
+export type WrittenAddition = Addition & { readonly text?: string };
+
+type BlockAddition = Extract<Addition, { readonly block: Block }> & { readonly text?: string };
 
 const isBlock = (addition: Addition | Moving): addition is BlockAddition => 'block' in addition;
 const isMoving = (addition: Addition): addition is Moving => 'block' in addition || 'pod' in addition;
@@ -50,7 +53,7 @@ export function createAppender(names: Names, days: Partitions): Appender {
     const addBlock = (addition: BlockAddition): void => {
       const { entry, block } = addition;
       const chain = move(addition, { sequence: entry.last, hash: entry.hash });
-      const id = turn.addEntry(entry);
+      const id = turn.addEntry(entry, addition.text);
       const received = turn.at();
       chains.set(chainKey(entry), { ...chain, received });
       const { count, lines } = block;
@@ -87,9 +90,12 @@ export function createAppender(names: Names, days: Partitions): Appender {
         addBlock(addition);
         continue;
       }
-      // What comes after a hole refers to its last line.
-      if ('pod' in addition) move(addition, { sequence: addition.entry.to, hash: addition.entry.hash });
-      const id = turn.addEntry(addition.entry);
+      // What comes after lines that are not there refers to their last.
+      if ('pod' in addition) {
+        const { entry } = addition;
+        move(addition, { sequence: entry.type === 'block' ? entry.last : entry.to, hash: entry.hash });
+      }
+      const id = turn.addEntry(addition.entry, addition.text);
       if ('evidence' in addition) evidence.push([id, addition.evidence]);
     }
 

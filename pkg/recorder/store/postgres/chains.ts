@@ -1,4 +1,5 @@
 import { namedStart } from '../../../record/index.ts';
+import type { VanishedEntry } from '../../../record/index.ts';
 import type { PodReport } from '../../../wire/index.ts';
 import { decompress } from '../compress.ts';
 import type { Addition, Block, DepartedChain } from '../port.ts';
@@ -164,4 +165,15 @@ export async function settle(
     [number, chain, stored.sequence],
   );
   return rows.length === 1;
+}
+
+/** An entry of an archive says what never came of a chain. */
+export async function settleRestored({ run }: Turn, names: Names, entry: VanishedEntry): Promise<void> {
+  const number = (await names.find(run, [entry.source]))(entry.source) ?? 0;
+  await run('UPDATE chain SET gone = $1, told = $2, settled = 1 WHERE source = $3 AND name = $4', [
+    entry.gone,
+    entry.at,
+    number,
+    entry.chain,
+  ]);
 }

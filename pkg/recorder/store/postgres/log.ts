@@ -1,5 +1,5 @@
 import { createFrontier, edgeOf, entryLeaf, entryText } from '../../../record/index.ts';
-import type { Frontier } from '../../../record/index.ts';
+import type { Frontier, LogEntry } from '../../../record/index.ts';
 import type { LogState } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import type { Database, Row, Run } from './connection.ts';
@@ -20,8 +20,8 @@ export interface Turn {
   /** Time of the last entry. */
   at(): number;
   state(): LogState;
-  /** @returns its index */
-  addEntry(entry: Parameters<typeof entryText>[0]): number;
+  /** @param text Of an entry that comes back from an archive, as it stands there. @returns its index */
+  addEntry(entry: LogEntry, text?: string): number;
   /** Entries from now on are not older than this. */
   notBefore(at: number): void;
   /** The number of the next session. */
@@ -73,11 +73,11 @@ export function createLog(database: Database, onFailure: () => void): Log {
       run,
       at: () => at,
       state: () => ({ size: frontier.size, root: frontier.root(), at }),
-      addEntry(given) {
+      addEntry(given, kept) {
         // Time in the log never goes back, whatever the clocks do.
         at = Math.max(at, given.at);
         const { type, at: _at, ...rest } = given;
-        const text = entryText({ type, at, ...rest } as typeof given);
+        const text = kept ?? entryText({ type, at, ...rest } as typeof given);
         const id = frontier.size;
         entries.push({ id, text });
         for (const { level, index, hash } of frontier.append(entryLeaf(text)))

@@ -2,6 +2,7 @@ import type { Clock } from '../../../base/index.ts';
 import type { RecordStore, StoredHead } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
+import { archivable, archived, moveArchived, restore } from './archive.ts';
 import { departed, learn, presentSources, settle } from './chains.ts';
 import { openDatabase } from './connection.ts';
 import type { DatabaseOptions, Row } from './connection.ts';
@@ -154,6 +155,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     placeHold: (hold) => log.turn((turn) => placeHold(turn, written, hold)),
     releaseHold: (release) => log.turn((turn) => releaseHold(turn, release)),
     holds: () => readHolds(read),
+    archivable: (from, atMost) => archivable(read, names, from, atMost),
+    archived: () => archived(write),
+    moveArchived: (from, to) => moveArchived(write, from, to),
+    restore: (entries) => log.turn((turn) => restore(turn, written, append, entries)),
     async stats() {
       const [row] = await read('SELECT size, blocks, events, sessions, line_bytes FROM log');
       const [disk] = await read(

@@ -1,6 +1,7 @@
 import { jsonValue, parseJson } from '../../../base/index.ts';
+import type { DeletedEntry, HoldEntry } from '../../../record/index.ts';
 import type { DeletionRule, Hold, HoldTerms } from '../port.ts';
-import type { Run } from './connection.ts';
+import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import { clean } from './names.ts';
 import type { Names } from './names.ts';
@@ -17,7 +18,7 @@ const held = `EXISTS (
 export async function deleteOld(
   turn: Turn,
   names: Names,
-  { before, of }: DeletionRule,
+  { before, of, archivedOnly = false }: DeletionRule,
   now: number,
   atMost: number,
 ): Promise<number> {
@@ -28,10 +29,19 @@ export async function deleteOld(
   const rows = await run(
     `SELECT b.id, b.received, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
      WHERE b.received < $1 AND ${'namespace' in of ? 'c.namespace = ANY ($2)' : 'c.namespace <> ALL ($2)'} AND NOT ${held}
+       ${archivedOnly ? 'AND b.id < (SELECT entries FROM archive)' : ''}
      ORDER BY b.received, b.id LIMIT $3`,
     [before, numbers, atMost],
   );
-  if (rows.length === 0) return 0;
+  await deleteBlocks(turn, rows);
+  for (const row of rows) turn.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });
+  return rows.length;
+}
+
+/** @param rows Columns id, received, size and count of blocks. */
+async function deleteBlocks(turn: Turn, rows: readonly Row[]): Promise<void> {
+  if (rows.length === 0) return;
+  const { run } = turn;
   const blocks = rows.map((row) => Number(row['id']));
   await run(
     'DELETE FROM block USING unnest($1::bigint[], $2::bigint[]) AS d (id, received) WHERE block.id = d.id AND block.received = d.received',
@@ -39,12 +49,10 @@ export async function deleteOld(
   );
   await deleteSessions(turn, blocks);
   for (const row of rows) {
-    turn.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });
     turn.count('blocks', -1);
     turn.count('events', -Number(row['count']));
     turn.count('line_bytes', -Number(row['size']));
   }
-  return rows.length;
 }
 
 /** Those of which no block is left. */
@@ -75,16 +83,25 @@ const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text)))
 
 export async function placeHold(turn: Turn, names: Names, hold: Omit<Hold, 'id'>): Promise<number> {
   const { at, who, reason, terms } = hold;
+  const [next] = await turn.run(`SELECT nextval(pg_get_serial_sequence('hold', 'id')) AS id`);
+  const id = Number(next?.['id']);
+  await addHold(turn, names, { id, ...hold });
+  turn.addEntry({ type: 'hold', at, who, what: 'placed', hold: id, terms: { ...terms }, reason });
+  return id;
+}
+
+async function addHold(turn: Turn, names: Names, { id, at, who, reason, terms }: Hold): Promise<void> {
   const { namespace, pod, user, session, since, until } = terms;
   const number = await names.numbers(
     turn.run,
     [namespace, pod, user].filter((text) => text !== undefined),
   );
   const named = (text: string | undefined): number | null => (text === undefined ? null : number(text));
-  const [row] = await turn.run(
-    `INSERT INTO hold (at, who, reason, terms, namespace, pod, subject, request, since, until)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+  await turn.run(
+    `INSERT INTO hold (id, at, who, reason, terms, namespace, pod, subject, request, since, until) OVERRIDING SYSTEM VALUE
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
     [
+      id,
       at,
       clean(who),
       clean(reason),
@@ -97,9 +114,19 @@ export async function placeHold(turn: Turn, names: Names, hold: Omit<Hold, 'id'>
       until ?? null,
     ],
   );
-  const id = Number(row?.['id']);
-  turn.addEntry({ type: 'hold', at, who, what: 'placed', hold: id, terms: { ...terms }, reason });
-  return id;
+}
+
+/** Does what an entry of an archive says was done. */
+export async function redo(turn: Turn, names: Names, entry: DeletedEntry | HoldEntry): Promise<void> {
+  const { run } = turn;
+  if (entry.type === 'deleted') {
+    const rows = await run('SELECT id, received, size, count FROM block WHERE id = $1', [entry.entry]);
+    await deleteBlocks(turn, rows);
+  } else if (entry.what === 'placed') {
+    await addHold(turn, names, { id: entry.hold, ...entry });
+    // Numbers go on behind it.
+    await run(`SELECT setval(pg_get_serial_sequence('hold', 'id'), $1)`, [entry.hold]);
+  } else await run('DELETE FROM hold WHERE id = $1', [entry.hold]);
 }
 
 /** False: there is no such hold. */

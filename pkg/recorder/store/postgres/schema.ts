@@ -83,6 +83,11 @@ const steps: readonly string[] = [
     namespace integer, pod integer, subject integer, request uuid, since bigint, until bigint
   );
   `,
+  `
+  -- How far the log is archived: the first entry that is not, and the size of the newest head that is.
+  CREATE TABLE archive (entries bigint NOT NULL, heads bigint NOT NULL);
+  INSERT INTO archive VALUES (0, 0);
+  `,
 ];
 
 /** Brings a schema to the newest version, one recorder at a time. @throws StoreError not_a_store, unavailable */

@@ -9,6 +9,7 @@ import {
   treeRoot,
   verifyAuditLog,
 } from '../../../record/index.ts';
+import { restoredEntry } from '../../archive/restored-entry.ts';
 import { readLines } from '../../ingest/read-lines.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { TestChain, TestSession } from '../../testing/chains.ts';
@@ -521,6 +522,114 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       ).toBe(true);
       // The chain goes on.
       expect(await store.position(source, chain.name)).toEqual(chain.point());
+    });
+  });
+
+  describe(`${name}: an archive`, () => {
+    const all = { entries: 1_000, bytes: 1_000_000 };
+    /** Blocks, a hole, a conflict, holds, a chain whose pod is gone, and lines that were deleted before and after they are archived. */
+    const fill = async (): Promise<void> => {
+      const [chain, late] = [testChain(), testChain('late')];
+      await store.append([blockOf(chain, [{ id: sessionId(1) }]), blockOf(chain, [{ id: sessionId(2), user: 'bob' }])]);
+      late.lines(sessionEvents({ id: sessionId(3) }));
+      const lost = { from: 1, to: late.point().sequence, hash: late.point().hash, why: 'missing' } as const;
+      await store.append([
+        { entry: { type: 'hole', at: testTime, source, chain: late.name, ...lost }, pod },
+        blockOf(late, [{ id: sessionId(4), ask: 'the falcon flies', rule: 'ml/a', by: ['Email'] }], testTime + 1_000),
+        {
+          entry: {
+            type: 'conflict',
+            at: testTime,
+            source,
+            chain: late.name,
+            sequence: 9,
+            what: 'changed',
+            evidence: 'e',
+          },
+          evidence: Buffer.from([0, 255, 10]),
+        },
+      ]);
+      const [namespace, who, at] = ['ml', 'eve', testTime + 1_000];
+      await store.placeHold({ terms: { user: 'bob' }, reason: 'case 7', who, at });
+      await store.placeHold({ terms: { namespace }, reason: 'case 8', who, at });
+      await store.releaseHold({ id: 2, at, who, reason: 'closed' });
+      expect(await store.deleteOld({ before: testTime + 1, of: { namespace } }, testTime + 2_000, 10)).toBe(1);
+      await store.settle({ source, chain: late.name, stored: late.point() }, [
+        {
+          entry: {
+            type: 'vanished',
+            at: testTime,
+            source,
+            chain: late.name,
+            stored: 6,
+            known: 8,
+            hash: 'h',
+            ended: false,
+            gone: 5,
+          },
+        },
+      ]);
+    };
+
+    test('holds all that is needed to make the same store again', async () => {
+      await fill();
+      const archived = await store.archivable(0, all);
+      expect(archived.map(({ index }) => index)).toEqual(archived.map((_, at) => at));
+      const other = place();
+      const again = await other.open();
+      try {
+        for (const one of archived) {
+          const entry = restoredEntry(one);
+          if (typeof entry === 'string') throw new Error(entry);
+          await again.restore([entry]);
+        }
+        const [{ root }, { size: _, root: copied }] = [await store.log(), await again.log()];
+        expect(copied).toEqual(root);
+        expect(await again.archivable(0, all)).toEqual(archived);
+        expect(await again.holds()).toEqual(await store.holds());
+        const query = { limit: 100 };
+        expect((await again.search(query)).sessions).toEqual((await store.search(query)).sessions);
+        expect((await again.search({ ...query, text: 'falcon' })).sessions).toHaveLength(1);
+        const chain = testChain('late').name;
+        expect(await again.position(source, chain)).toEqual(await store.position(source, chain));
+        expect(await again.departed(testTime * 2, 10)).toEqual([]);
+        const { entries, blocks, events, sessions, lineBytes } = await store.stats();
+        expect(await again.stats()).toMatchObject({ entries, blocks, events, sessions, lineBytes });
+        // Numbers of holds are not given twice.
+        const hold = { terms: {}, reason: 'case 9', who: 'eve', at: testTime };
+        expect(await again.placeHold(hold)).toBe(3);
+      } finally {
+        await again.close();
+        await other.remove();
+      }
+    });
+
+    test('gets so much at once as was asked for, and one entry at least', async () => {
+      const chain = testChain();
+      for (let n = 0; n < 70; n++) await store.append([blockOf(chain, [{ id: sessionId(n) }])]);
+      expect(await store.archivable(0, { ...all, entries: 3 })).toHaveLength(3);
+      expect((await store.archivable(2, { ...all, bytes: 1 }))[0]).toMatchObject({ index: 2 });
+      expect((await store.archivable(0, { ...all, bytes: 1 })).length).toBeLessThan(70);
+      expect(await store.archivable(70, all)).toEqual([]);
+    });
+
+    test('is as far as was said last, by whoever was not too late', async () => {
+      expect(await store.archived()).toEqual({ entries: 0, heads: 0 });
+      const moved = { entries: 7, heads: 3 };
+      expect(await store.moveArchived({ entries: 0, heads: 0 }, moved)).toBe(true);
+      expect(await store.moveArchived({ entries: 0, heads: 0 }, { entries: 9, heads: 0 })).toBe(false);
+      await reopen();
+      expect(await store.archived()).toEqual(moved);
+    });
+
+    test('keeps from deletion what it does not have yet', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }]), blockOf(chain, [{ id: sessionId(2) }])]);
+      const rule = { before: testTime + 1, of: { allBut: [] }, archivedOnly: true };
+      expect(await store.deleteOld(rule, testTime, 10)).toBe(0);
+      await store.moveArchived({ entries: 0, heads: 0 }, { entries: 1, heads: 0 });
+      expect(await store.deleteOld(rule, testTime, 10)).toBe(1);
+      expect(await find({})).toEqual([sessionId(2)]);
     });
   });
 }

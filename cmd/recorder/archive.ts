@@ -1,0 +1,49 @@
+import type { KeyObject } from 'node:crypto';
+import type { Clock, Logger } from '../../pkg/base/index.ts';
+import { openArchive, startArchiver } from '../../pkg/recorder/index.ts';
+import type { Archiver, RecordStore } from '../../pkg/recorder/index.ts';
+import type { Meters } from '../../pkg/telemetry/index.ts';
+import type { ArchiveSettings } from './settings.ts';
+
+/** Archives the log where the settings say so, and counts. */
+export async function archiveLog(options: {
+  readonly settings: ArchiveSettings;
+  readonly store: RecordStore;
+  readonly key: KeyObject;
+  readonly meters: Meters;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Promise<Archiver> {
+  const { settings, store, key, meters, clock, logger } = options;
+  const what = { name: 'what', values: ['segment', 'head'] };
+  const written = meters.counter('sidegate_recorder_archived_total', 'Objects written into the archive.', [what]);
+  const bytes = meters.counter('sidegate_recorder_archived_bytes_total', 'Bytes of those objects.');
+  const failures = meters.counter(
+    'sidegate_recorder_archive_failures_total',
+    'Times that the log could not be archived, and was tried again.',
+  );
+  const archiver = startArchiver({
+    store,
+    objects: await openArchive(settings.location),
+    key,
+    lock: settings.lock,
+    clock,
+    logger,
+    onWritten(kind, size) {
+      written.add([kind]);
+      bytes.add([], size);
+    },
+    onFailure: () => failures.add([]),
+  });
+  meters.reading(
+    'sidegate_recorder_archive_behind',
+    'Entries of the log that are not archived.',
+    () => archiver.lag()?.entries,
+  );
+  meters.reading(
+    'sidegate_recorder_archive_behind_seconds',
+    'How long the oldest of them has waited.',
+    () => archiver.lag()?.seconds,
+  );
+  return archiver;
+}

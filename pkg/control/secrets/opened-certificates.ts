@@ -1,0 +1,77 @@
+import type { Clock } from '../../base/index.ts';
+import { Secret } from '../../base/index.ts';
+import { PkiError, checkPair } from '../../pki/index.ts';
+import type { Pkcs12Content, Pkcs12Opener } from '../../pki/index.ts';
+import type { CertificateContent, CertificateOpener, OpenedCertificate } from '../stream/index.ts';
+
+/** Serving certificates of Secrets, opened and judged as the sidecars that serve with them will. */
+export interface OpenedCertificates extends CertificateOpener {
+  /** What {@link open} would say; undefined: it is being opened, and `onOpened` is called then. */
+  known(content: CertificateContent): OpenedCertificate | undefined;
+}
+
+export interface OpenedCertificatesOptions {
+  readonly pkcs12: Pick<Pkcs12Opener, 'open'>;
+  readonly clock: Pick<Clock, 'now'>;
+  /** It is known now of one more PKCS#12 file what is in it, or that it cannot be opened. Must not throw. */
+  readonly onOpened: () => void;
+}
+
+/** Of opening a file of which it could not be found out what is in it. */
+const mostAttempts = 3;
+
+type Store = { readonly content: Pkcs12Content } | { readonly fault: string };
+
+/** Its own words alone: a library's message may quote the file. */
+const faultOf = (error: unknown): string => (error instanceof PkiError ? error.message : 'it cannot be read');
+
+export function createOpenedCertificates(options: OpenedCertificatesOptions): OpenedCertificates {
+  const { pkcs12, clock, onOpened } = options;
+  /** By the file as it was read: once for each version of a Secret, however many pods have it. */
+  const opening = new WeakMap<Uint8Array, Promise<Store>>();
+  const opened = new WeakMap<Uint8Array, Store>();
+
+  const judged = (cert: string, key: string): OpenedCertificate => {
+    try {
+      checkPair(cert, key, clock.now());
+      return { kind: 'usable', certificate: cert, key: new Secret(key) };
+    } catch (error) {
+      return { kind: 'unusable', why: faultOf(error) };
+    }
+  };
+  const judgedStore = (store: Store): OpenedCertificate =>
+    'fault' in store ? { kind: 'unusable', why: store.fault } : judged(store.content.cert, store.content.key);
+  const attempt = (file: Uint8Array, passphrase: Secret, left: number): Promise<Pkcs12Content> =>
+    pkcs12.open(file, passphrase.reveal()).catch((error: unknown) => {
+      if (left <= 1 || !(error instanceof PkiError) || error.code !== 'pkcs12_unopened') throw error;
+      return attempt(file, passphrase, left - 1);
+    });
+  const openStore = (file: Uint8Array, passphrase: Secret): Promise<Store> => {
+    const begun = opening.get(file);
+    if (begun !== undefined) return begun;
+    const made = attempt(file, passphrase, mostAttempts)
+      .then((content): Store => ({ content }))
+      .catch((error: unknown): Store => ({ fault: faultOf(error) }))
+      .then((store) => {
+        opened.set(file, store);
+        onOpened();
+        return store;
+      });
+    opening.set(file, made);
+    return made;
+  };
+
+  return {
+    async open(content) {
+      if (content.kind === 'pem') return judged(content.certificate, content.key.reveal());
+      return judgedStore(await openStore(content.file, content.passphrase));
+    },
+    known(content) {
+      if (content.kind === 'pem') return judged(content.certificate, content.key.reveal());
+      const store = opened.get(content.file);
+      if (store !== undefined) return judgedStore(store);
+      void openStore(content.file, content.passphrase);
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { expect, test } from '@jest/globals';
+import { createFrameReader, maxDownBytes, readDownMessage } from '../../wire/index.ts';
+import type { DownMessage } from '../../wire/index.ts';
+import { createRevocationFrames } from '../stream/encoded.ts';
+import { revocationsFact } from './revocations.ts';
+
+/** As much as the API server takes in a ConfigMap: the sum of its keys and values, bytes. */
+const fullBytes = 1_048_576;
+const digits = '0123456789abcdefghijklmnopqrstuvwxyz';
+
+/** Keys of a ConfigMap, the shortest first. */
+function* keys(): Generator<string> {
+  for (const one of digits) yield one;
+  for (const before of keys()) for (const one of digits) yield `${before}${one}`;
+}
+
+/** A list that has room for no further such entry. */
+function fullList(entry: string): Record<string, string> {
+  const data: Record<string, string> = {};
+  let bytes = 0;
+  for (const key of keys()) {
+    bytes += key.length + Buffer.byteLength(entry);
+    if (bytes > fullBytes) break;
+    data[key] = entry;
+  }
+  return data;
+}
+
+const factOf = (data: Record<string, string>) =>
+  revocationsFact({ metadata: { name: 'sidegate-revocations', resourceVersion: '7' }, data } as never);
+
+test.each([
+  ['the shortest entries', '{"issuer":"a","subject":"b","until":"9"}', 24_000],
+  [
+    'entries as they are written',
+    `{"issuer":"https://idp.example.com","tokenId":"${'7'.repeat(32)}","until":"2099-01-01T00:00:00.000Z"}`,
+    7_000,
+  ],
+  ['entries that grow in JSON', `{"issuer":"a","subject":"${'\u2028'.repeat(300)}","until":"2099-01-01"}`, 1_000],
+])('a full list of %s is sent whole', (_what, entry, least) => {
+  const data = fullList(entry);
+  const { revocations, broken, bytes } = factOf(data);
+  expect([revocations.length, broken]).toEqual([Object.keys(data).length, []]);
+  expect(revocations.length).toBeGreaterThan(least);
+  expect(bytes).toBeGreaterThan(fullBytes - 2_000);
+  const frame = createRevocationFrames()({
+    revocations: () => revocations,
+    seen: () => ({ revocations: '7' }),
+    subscribe: () => () => undefined,
+  });
+  const read: DownMessage[] = [];
+  createFrameReader({ maxBytes: maxDownBytes, onFrame: (root) => void read.push(readDownMessage(root)!) }).push(frame!);
+  expect(read).toMatchObject([{ type: 'revocations', revocations: { length: revocations.length } }]);
+});
+
+test('what cannot be understood is counted by its key, and revokes nothing', () => {
+  const good = '{"issuer":"a","subject":"b","until":"2099-01-01"}';
+  const long = JSON.stringify({ issuer: 'a', subject: 's'.repeat(1_025), until: '2099-01-01' });
+  const both = '{"issuer":"a","subject":"b","tokenId":"c","until":"2099-01-01"}';
+  const { revocations, broken, byKey } = factOf({
+    good,
+    long,
+    both,
+    odd: 'nobody',
+    never: '{"issuer":"a","subject":"b"}',
+  });
+  expect([revocations.length, [...byKey.keys()], broken]).toEqual([1, ['good'], ['long', 'both', 'odd', 'never']]);
+});

@@ -1,0 +1,28 @@
+import { errorCode, randomId } from '../base/index.ts';
+import { PolicyError, compileSnapshot } from '../core/index.ts';
+import type { Policy, PolicyNotice } from '../core/index.ts';
+import { compileScanner } from './compile-scanner.ts';
+
+/** Whether a policy that is valid can be carried out. */
+export type CarriedOut =
+  | { readonly kind: 'can'; readonly notices: readonly PolicyNotice[] }
+  /** In words for its author. */
+  | { readonly kind: 'cannot'; readonly fault: string };
+
+const codes: readonly string[] = ['invalid_pattern', 'unknown_detector', 'invalid_word', 'invalid_field_path'];
+
+/**
+ * Compiles the policy as a sidecar will. What a sidecar could not put into force is known so before it is stored (admission), and before
+ * it is sent (controller).
+ */
+export function carriedOut(policy: Policy): CarriedOut {
+  try {
+    const { notices, scanRules } = compileSnapshot([policy], { revision: 0 });
+    compileScanner(scanRules, { hashKey: Buffer.from(randomId()) });
+    return { kind: 'can', notices };
+  } catch (error) {
+    if (error instanceof PolicyError || (error instanceof Error && codes.includes(errorCode(error) ?? '')))
+      return { kind: 'cannot', fault: error.message };
+    throw error;
+  }
+}

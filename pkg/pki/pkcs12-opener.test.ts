@@ -1,0 +1,60 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { until } from '../../test/support/wait.ts';
+import { createPkcs12Opener } from './pkcs12-opener.ts';
+import { readPkcs12 } from './pkcs12.ts';
+
+/** Of 18,000 rounds: `openssl pkcs12 -export -iter 8000 -passout pass:pass` of a P-256 key and its own certificate. */
+const store = readFileSync(join(import.meta.dirname, 'testdata/rounds.p12'));
+
+/** Milliseconds of this thread alone. */
+async function cpuOf(run: () => Promise<unknown>): Promise<number> {
+  const before = process.threadCpuUsage();
+  await run();
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / 1_000;
+}
+
+describe('PKCS#12 in a thread', () => {
+  test('gives what reading it here gives, faults too, one after the other, and costs this thread little', async () => {
+    const opener = createPkcs12Opener(fakeClock());
+    let here: unknown;
+    const costHere = await cpuOf(async () => (here = await readPkcs12(store, 'pass')));
+    const costThere = await cpuOf(async () => expect(await opener.open(store, 'pass')).toEqual(here));
+    process.stderr.write(
+      `PKCS#12, ms of this thread: ${costHere.toFixed()} here, ${costThere.toFixed()} in a thread\n`,
+    );
+    expect(costThere).toBeLessThan(costHere / 2);
+    const [wrong, odd] = await Promise.allSettled([
+      opener.open(store.subarray(0, 300), 'pass'),
+      opener.open(Buffer.from('nonsense'), 'pass'),
+    ]);
+    for (const one of [wrong, odd])
+      expect(one).toMatchObject({ status: 'rejected', reason: { name: 'PkiError', code: 'pkcs12_invalid' } });
+    opener.close();
+    await expect(opener.open(store, 'pass')).rejects.toMatchObject({ code: 'pkcs12_unopened' });
+  });
+
+  test.each([
+    ['does not answer', 'setInterval(() => undefined, 1_000_000)', 30_000],
+    ['ends without an answer', '', 0],
+    ['fails', 'throw new Error("pass")', 0],
+  ])('a thread that %s opens nothing, and the next file has its turn', async (_what, program, ms) => {
+    const clock = fakeClock();
+    const opener = createPkcs12Opener(clock, new URL(`data:text/javascript,${program}`));
+    const opened = [1, 2].map(() => opener.open(store, 'secret-word').catch((error: unknown) => error));
+    for (const one of opened) {
+      let error: unknown;
+      void one.then((thrown) => (error = thrown));
+      await until(() => {
+        if (ms > 0 && clock.pending > 0) clock.advance(ms);
+        return error !== undefined;
+      });
+      expect(error).toMatchObject({ name: 'PkiError', code: 'pkcs12_unopened' });
+      expect((error as Error).message).not.toContain('secret-word');
+    }
+    expect(clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,268 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createApprovalDesk } from '../../test/support/approval-desk.ts';
+import type { ApprovalDesk } from '../../test/support/approval-desk.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { until } from '../../test/support/wait.ts';
+import { silentLogger } from '../base/index.ts';
+import type { PolicySpec } from '../core/index.ts';
+import { compileSnapshot, operations, reasons } from '../core/index.ts';
+import { allow, anyone, caller, guard, match, policy, subject } from '../core/testing/policies.ts';
+import { BodyBudget } from '../http/index.ts';
+import type { Exchange, UpstreamHandler } from '../http/index.ts';
+import { createMetrics } from '../telemetry/index.ts';
+import { HoldBook } from './hold.ts';
+import { Limiter } from './limits.ts';
+import { LiveRequests } from './live.ts';
+import { outer } from './loopback.ts';
+import type { PipelineOptions } from './pipeline.ts';
+import { govern } from './pipeline.ts';
+import { Questions } from './questions.ts';
+import { RecordWriter } from './record-writer.ts';
+import { RuntimeHolder } from './runtime.ts';
+
+// What a request holds and works for, turn by turn: the exchange, the model and the turns of the event loop are the test's own.
+
+const ana = caller('p/corp');
+const holders: RuntimeHolder[] = [];
+afterEach(() => holders.splice(0).forEach((one) => one.close()));
+
+interface World {
+  readonly bodies: BodyBudget;
+  readonly answers: BodyBudget;
+  readonly desk: ApprovalDesk;
+  /** Of the requests that reached the model. */
+  readonly model: UpstreamHandler[];
+  /** Turns of the event loop that were asked for. */
+  readonly turns: () => number;
+  /** Runs before each turn ends. */
+  onTurn: () => void;
+  send(body: string): Sent;
+}
+
+interface Sent {
+  readonly done: Promise<void>;
+  readonly answer: () => { readonly status: number; readonly body: string } | undefined;
+  hangUp(): void;
+}
+
+function startWorld(spec: Partial<PolicySpec>): World {
+  const clock = fakeClock();
+  const snapshot = compileSnapshot(
+    [policy('p', { access: [allow('all', { subjects: [anyone], operations: ['Chat'] })], ...spec })],
+    { revision: 1 },
+  );
+  const runtime = new RuntimeHolder({
+    source: {
+      current: () => snapshot,
+      subscribe: () => () => undefined,
+      problem: () => undefined,
+      ageMs: () => 0,
+      close: () => Promise.resolve(),
+    },
+    credentials: { read: () => undefined, close: () => undefined },
+    verifiers: () => ({
+      verify: () => Promise.resolve({ kind: 'proven', identity: ana }),
+      clientAuthorities: () => undefined,
+      close: () => undefined,
+    }),
+    hashKey: new Uint8Array(32),
+    clock,
+    logger: silentLogger,
+  });
+  holders.push(runtime);
+  const bodies = new BodyBudget();
+  const answers = new BodyBudget();
+  const desk = createApprovalDesk();
+  const model: UpstreamHandler[] = [];
+  let turns = 0;
+  const unused = (): never => {
+    throw new Error('nothing passes uninspected here');
+  };
+  const options: PipelineOptions = {
+    runtime,
+    record: new RecordWriter({ append: () => undefined, close: () => Promise.resolve() }, clock, () => undefined),
+    approvals: desk.gate,
+    holds: new HoldBook(),
+    questions: new Questions(clock),
+    limiter: new Limiter(clock),
+    observedLimiter: new Limiter(clock),
+    live: new LiveRequests(),
+    metrics: createMetrics({
+      clock,
+      operations,
+      codes: Object.keys(reasons),
+      dialects: ['openai', 'generic'],
+      processMetrics: false,
+    }),
+    clock,
+    logger: silentLogger,
+    newId: () => 'id',
+    turn: async () => {
+      turns++;
+      await Promise.resolve();
+      world.onTurn();
+    },
+    bodies,
+    buffers: answers,
+    entrance: outer,
+    model: {
+      find: () => ({
+        upstream: {
+          send(_request, handler) {
+            model.push(handler);
+            return { pause: () => undefined, resume: () => undefined, abort: () => undefined };
+          },
+          close: () => undefined,
+        },
+        passthrough: { web: unused, ws: unused, close: () => undefined },
+        hosted: false,
+      }),
+      close: () => undefined,
+    },
+  };
+  const world: World = {
+    bodies,
+    answers,
+    desk,
+    model,
+    turns: () => turns,
+    onTurn: () => undefined,
+    send(body) {
+      const listeners: ((how: 'finished' | 'aborted') => void)[] = [];
+      let answer: { status: number; body: string } | undefined;
+      const exchange: Exchange = {
+        startedAt: clock.monotonic(),
+        protocol: 'h2',
+        encrypted: true,
+        peer: '127.0.0.1',
+        method: 'POST',
+        target: '/v1/chat/completions',
+        headers: { 'content-type': 'application/json', authorization: 'Bearer token' },
+        clientCertificate: undefined,
+        readBody: () => Promise.resolve(Buffer.from(body)),
+        releaseBody: () => undefined,
+        bytesIn: body.length,
+        bytesOut: 0,
+        respond(status, _headers, text) {
+          answer = { status, body: Buffer.from(text).toString() };
+        },
+        start: () => undefined,
+        write: () => true,
+        end: () => undefined,
+        destroy: () => undefined,
+        onDrain: () => undefined,
+        onClose: (listener) => void listeners.push(listener),
+      };
+      return {
+        done: govern(exchange, options),
+        answer: () => answer,
+        hangUp: () => listeners.forEach((one) => one('aborted')),
+      };
+    },
+  };
+  return world;
+}
+
+const chat = (content: string, count = 1): string =>
+  JSON.stringify({ model: 'm', messages: Array(count).fill({ role: 'user', content }) });
+const emails = guard('emails', { on: 'Request', action: 'Mask', match: match('Email') });
+const long = 'some words of a@bc.de, '.repeat(20_000);
+
+describe('a caller who hangs up', () => {
+  test('while its prompt is parsed or inspected has it looked at no further', async () => {
+    const world = startWorld({ guards: [emails] });
+    for (const after of [2, 6, 12]) {
+      const before = world.turns();
+      const sent = world.send(chat(long));
+      world.onTurn = () => {
+        if (world.turns() === before + after) sent.hangUp();
+      };
+      await sent.done;
+      expect(world.turns()).toBe(before + after);
+    }
+    expect(world.model).toHaveLength(0);
+    expect(world.bodies.used).toBe(0);
+  });
+
+  test('while its answer is inspected has it looked at no further', async () => {
+    const world = startWorld({ guards: [{ ...emails, on: 'Response' }] });
+    const sent = world.send(chat('hello'));
+    await sent.done;
+    const before = world.turns();
+    world.onTurn = () => {
+      if (world.turns() === before + 6) sent.hangUp();
+    };
+    const [answer] = world.model;
+    answer?.head(200, { 'content-type': 'application/json' });
+    answer?.data(
+      Buffer.from(
+        JSON.stringify({
+          choices: [{ index: 0, message: { role: 'assistant', content: long }, finish_reason: 'stop' }],
+        }),
+      ),
+    );
+    answer?.end();
+    await until(() => world.answers.used === 0, 'the answer, let go');
+    await new Promise(setImmediate);
+    expect(world.turns()).toBe(before + 6);
+    expect(sent.answer()).toBeUndefined();
+  });
+});
+
+describe('the tree of a request', () => {
+  test('counts in the memory for bodies while the request is looked at, and no longer', async () => {
+    const world = startWorld({ guards: [emails] });
+    let most = 0;
+    world.onTurn = () => (most = Math.max(most, world.bodies.used));
+    await world.send(chat('hi', 3_000)).done;
+    expect(most).toBeGreaterThan(15_000 * 200);
+    expect(world.model).toHaveLength(1);
+    expect(world.bodies.used).toBe(0);
+  });
+
+  test('of more values than one may have is refused while it is parsed', async () => {
+    const world = startWorld({});
+    const sent = world.send(`{"model":"m","messages":[],"metadata":[${'[""],'.repeat(40_000)}1]}`);
+    await sent.done;
+    expect(sent.answer()).toMatchObject({ status: 400, body: expect.stringContaining('invalid_json') });
+    expect(world.bodies.used).toBe(0);
+  });
+
+  test('that finds no room in its caller’s share is refused, and leaves what others hold', async () => {
+    const world = startWorld({});
+    const most = world.bodies.maxBytes / 2;
+    expect(world.bodies.take(most - 1_000_000, `${ana.issuer}\n${ana.subject}`, most)).toBeUndefined();
+    const sent = world.send(chat('hi', 3_000));
+    await sent.done;
+    expect(sent.answer()).toMatchObject({ status: 429, body: expect.stringContaining('caller_share_used') });
+    expect(world.bodies.used).toBe(most - 1_000_000);
+  });
+
+  test('counts the numbers of lists that are looked at one by one', async () => {
+    const world = startWorld({ guards: [emails] });
+    let most = 0;
+    world.onTurn = () => (most = Math.max(most, world.bodies.used));
+    const numbers = Array.from({ length: 20_000 }, (_, at) => 0.1234567 + at);
+    await world.send(JSON.stringify({ ...(JSON.parse(chat('hi')) as object), metadata: { numbers } })).done;
+    expect(most).toBeGreaterThan(20_000 * 200);
+  });
+
+  test('is gone while people are asked', async () => {
+    const world = startWorld({
+      guards: [{ ...emails, action: 'RequireApproval' }],
+      approvals: {
+        approvers: [{ ...subject({ group: 'leads' }), kubernetesGroup: undefined, kubernetesUser: undefined }],
+        required: 1,
+        maxGrantMs: undefined,
+        timeoutMs: 60_000,
+      },
+    });
+    const sent = world.send(chat('write to a@bc.de', 300));
+    await until(() => world.desk.asks.length > 0, 'the question');
+    expect(world.bodies.used).toBe(0);
+    expect(world.desk.asks[0]?.excerpt).toContain('write to ');
+    world.desk.decide('Approve');
+    await sent.done;
+    expect(world.model).toHaveLength(1);
+  });
+});

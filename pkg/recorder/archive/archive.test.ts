@@ -1,0 +1,285 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startS3 } from '../../../test/support/s3-server.ts';
+import type { TestS3 } from '../../../test/support/s3-server.ts';
+import { until } from '../../../test/support/wait.ts';
+import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
+import { keepHeads } from '../log/heads.ts';
+import type { RecordStore } from '../store/index.ts';
+import { openSqliteStore } from '../store/index.ts';
+import { blockOf } from '../store/testing/store-suite.ts';
+import { sessionId, testChain } from '../testing/chains.ts';
+import { startArchiver } from './archiver.ts';
+import type { Archiver, ArchiverOptions } from './archiver.ts';
+import { parseLocation } from './location.ts';
+import type { ObjectStore } from './object-store.ts';
+import { openArchivedLog } from './read-archive.ts';
+import { restoreArchive } from './restore.ts';
+import type { Restoration } from './restore.ts';
+import { openS3 } from './s3.ts';
+
+// A store of one machine, an archive on a server that checks signatures and locks, and a store that is made again from it.
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const own = process.env['AWS_ACCESS_KEY_ID'];
+let server: TestS3;
+let folder: string;
+let store: RecordStore;
+let archiver: Archiver | undefined;
+let chain = testChain();
+let number = 0;
+
+beforeAll(async () => {
+  server = await startS3({ page: 4 });
+  process.env['AWS_ACCESS_KEY_ID'] = server.credentials.id;
+  process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secret;
+});
+afterAll(async () => {
+  await server.close();
+  if (own === undefined) delete process.env['AWS_ACCESS_KEY_ID'];
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-archive-'));
+  store = openStore('record.db');
+  chain = testChain();
+});
+afterEach(async () => {
+  await archiver?.close();
+  archiver = undefined;
+  await store.close();
+  rmSync(folder, { recursive: true });
+  server.objects.clear();
+  server.asked.length = 0;
+  server.fault = undefined;
+});
+
+const openStore = (name: string): RecordStore => openSqliteStore({ path: join(folder, name), clock: systemClock });
+const objects = (): ObjectStore =>
+  openS3(parseLocation('s3://records/log', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }));
+
+/** Adds blocks of one session each, and signs a head. */
+async function add(blocks: number, to = store): Promise<void> {
+  for (let n = 0; n < blocks; n++) await to.append([blockOf(chain, [{ id: sessionId(number++) }], systemClock.now())]);
+  const heads = keepHeads({ store: to, key: privateKey, clock: systemClock, logger: silentLogger });
+  await heads.sign();
+  heads.close();
+}
+
+const start = (more: Partial<ArchiverOptions> = {}): Archiver =>
+  (archiver = startArchiver({
+    store,
+    objects: objects(),
+    key: privateKey,
+    lock: { mode: 'COMPLIANCE', days: 30 },
+    clock: systemClock,
+    logger: silentLogger,
+    segmentBytes: 4_000,
+    ...more,
+  }));
+
+/** Waits until all that is under a head is in the archive. */
+async function archived(from = store): Promise<void> {
+  archiver?.kick();
+  const { size } = await from.log();
+  await until(async () => {
+    const { entries, heads } = await from.archived();
+    return entries === size && heads === size;
+  });
+}
+
+/** Puts the archive into a store; `check` sees it before it is closed. */
+async function restore(
+  name = 'again.db',
+  check: (again: RecordStore) => Promise<void> = () => Promise.resolve(),
+): Promise<Restoration> {
+  const again = openStore(name);
+  const from = objects();
+  try {
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const result = await restoreArchive({ log, store: again, publicKey });
+    await check(again);
+    return result;
+  } finally {
+    from.close();
+    await again.close();
+  }
+}
+
+const names = (kind: string): string[] =>
+  [...server.objects.keys()].filter((name) => name.includes(`/${kind}/`)).sort();
+
+describe('the archive', () => {
+  test('gets the log in segments, then its heads, each locked; a store made from it is the same', async () => {
+    await add(6);
+    const written: string[] = [];
+    start({ onWritten: (what) => written.push(what) });
+    await archived();
+    expect(archiver?.lag()).toEqual({ entries: 0, seconds: 0 });
+    await add(3);
+    await archived();
+    const day = new Date().toISOString().slice(0, 10);
+    expect(names('segments').length).toBeGreaterThan(2);
+    expect(names('heads')).toHaveLength(2);
+    expect(written.slice(-2)).toEqual(['segment', 'head']);
+    for (const [name, { mode, until: end }] of server.objects) {
+      expect(name).toMatch(new RegExp(`^log/[0-9a-f]{32}/(segments|heads)/${day}/[0-9]{16}[.](segment|json)$`));
+      expect(mode).toBe('COMPLIANCE');
+      expect(Math.abs((end ?? 0) - Date.now() - 30 * 86_400_000)).toBeLessThan(600_000);
+    }
+    const { root, size } = await store.log();
+    const result = await restore('again.db', async (again) => {
+      expect((await again.log()).root).toEqual(root);
+      expect(await again.archived()).toEqual({ entries: size, heads: size });
+      expect((await again.lastHead())?.text).toBe((await store.lastHead())?.text);
+      expect((await again.search({ limit: 100 })).sessions).toEqual((await store.search({ limit: 100 })).sessions);
+    });
+    expect(result).toMatchObject({ entries: size, segments: names('segments').length, fault: undefined });
+  });
+
+  test('goes on from a store that was made from it', async () => {
+    await add(4);
+    start();
+    await archived();
+    await archiver?.close();
+    await restore();
+    await store.close();
+    store = openStore('again.db');
+    await add(2);
+    start();
+    await archived();
+    expect(await restore('third.db')).toMatchObject({ entries: 6, fault: undefined });
+  });
+
+  test('takes for done what was written before it could be noted', async () => {
+    await add(2);
+    server.fault = 'cut_after_write';
+    let failures = 0;
+    start({ onFailure: () => failures++ });
+    await until(() => failures > 0);
+    expect(await store.archived()).toEqual({ entries: 0, heads: 0 });
+    server.fault = undefined;
+    await archived();
+    expect(names('segments')).toHaveLength(1);
+    expect(await restore()).toMatchObject({ entries: 2, fault: undefined });
+  });
+
+  test('waits for a server that is busy, and says so once, without its words', async () => {
+    await add(1);
+    server.fault = 'busy';
+    let failures = 0;
+    let log = '';
+    const logger = createLogger({ level: 'info', write: (line) => void (log += line), clock: systemClock });
+    start({ onFailure: () => failures++, logger });
+    await until(() => failures > 0);
+    archiver?.kick();
+    await until(() => failures > 1);
+    server.fault = undefined;
+    await archived();
+    expect(log.match(/the archive does not answer \(SlowDown\)/g)).toHaveLength(1);
+    expect(log).toContain('the log is archived again');
+    expect(log).not.toContain(server.credentials.secret);
+  });
+
+  test('does not go on where other entries stand', async () => {
+    await add(1);
+    start();
+    await archived();
+    await archiver?.close();
+    await restore('twin.db');
+    // The same log twice, with other entries from here on.
+    const twin = openStore('twin.db');
+    const here = chain;
+    await add(1);
+    chain = testChain('b');
+    await add(1, twin);
+    chain = here;
+    start();
+    await archived();
+    await archiver?.close();
+    let failures = 0;
+    const two = startArchiver({
+      store: twin,
+      objects: objects(),
+      key: privateKey,
+      lock: { mode: 'GOVERNANCE', days: 1 },
+      clock: systemClock,
+      logger: silentLogger,
+      onFailure: () => failures++,
+    });
+    await until(() => failures > 0);
+    expect((await twin.archived()).entries).toBe(1);
+    await two.close();
+    await twin.close();
+  });
+
+  test('is not held for written where it is not locked', async () => {
+    await add(1);
+    server.fault = 'no_lock';
+    let failures = 0;
+    start({ onFailure: () => failures++ });
+    await until(() => failures > 0);
+    expect(await store.archived()).toEqual({ entries: 0, heads: 0 });
+  });
+});
+
+describe('a store is made again up to what is wrong', () => {
+  beforeEach(async () => {
+    await add(3);
+    start({ segmentBytes: 1 });
+    await archived();
+    await add(3);
+    await archived();
+    expect(names('segments')).toHaveLength(6);
+  });
+  const name = (at: number): string => names('segments')[at] ?? '';
+  const change = (at: number, edit: (body: Buffer) => Buffer): void => {
+    const object = server.objects.get(name(at));
+    if (object !== undefined) server.objects.set(name(at), { ...object, body: edit(object.body) });
+  };
+  const segment = (at: number): string => name(at).slice('log/'.length);
+
+  test('a segment that is missing', async () => {
+    server.objects.delete(name(2));
+    const fault = { fault: 'missing', entry: 2, segment: undefined, what: 'no segment holds the entries 2 to 2' };
+    expect(await restore()).toEqual({ entries: 2, segments: 2, events: 6, fault });
+  });
+  test('its last segments', async () => {
+    for (const at of [5, 4]) server.objects.delete(name(at));
+    expect(await restore()).toMatchObject({ entries: 4, fault: { fault: 'truncated', entry: 4 } });
+  });
+  test('a byte of its entries', async () => {
+    change(3, (body) => Buffer.from(body.map((byte, at) => (at === body.length - 9 ? byte ^ 1 : byte))));
+    expect(await restore()).toMatchObject({ entries: 3, fault: { fault: 'changed', entry: 3, segment: segment(3) } });
+  });
+  test('a segment that is cut off', async () => {
+    change(3, (body) => body.subarray(0, -20));
+    expect(await restore()).toMatchObject({ entries: 3, fault: { fault: 'changed', entry: 3 } });
+  });
+  test('a header that says something else', async () => {
+    change(1, (body) => Buffer.from(body.toString('latin1').replace('"events":3', '"events":4'), 'latin1'));
+    expect(await restore()).toMatchObject({ entries: 1, fault: { fault: 'forged', entry: 1, segment: segment(1) } });
+  });
+  test('a segment under the name of another', async () => {
+    const other = server.objects.get(name(4))?.body ?? Buffer.alloc(0);
+    change(3, () => other);
+    expect(await restore()).toMatchObject({ entries: 3, fault: { fault: 'changed', entry: 3, segment: segment(3) } });
+  });
+  test('and goes on when it is right again', async () => {
+    const third = name(2);
+    const object = server.objects.get(third);
+    server.objects.delete(third);
+    expect(await restore()).toMatchObject({ entries: 2, fault: { fault: 'missing' } });
+    if (object !== undefined) server.objects.set(third, object);
+    expect(await restore()).toMatchObject({ entries: 6, segments: 4, fault: undefined });
+  });
+  test('and not into a store that holds something else', async () => {
+    const other = openStore('again.db');
+    chain = testChain('c');
+    await add(8, other);
+    await other.close();
+    expect(await restore()).toMatchObject({ entries: 8, fault: { fault: 'other_store' } });
+  });
+});

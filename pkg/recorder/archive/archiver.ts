@@ -1,0 +1,203 @@
+import { randomInt } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { CodedError, describeError } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import { createFrontier, edgeOf, treeRoot } from '../../record/index.ts';
+import type { Frontier } from '../../record/index.ts';
+import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
+import { headKey, logId, segmentKey } from './names.ts';
+import type { ObjectLock, ObjectStore } from './object-store.ts';
+import { ObjectStoreError } from './object-store-error.ts';
+import { openSegment } from './segment.ts';
+import { createSegmentWriter } from './segment-writer.ts';
+
+/**
+ * Writes the log into an archive, in its order, as far as signed heads reach: segments first, and then the heads of what they hold, so that no
+ * head in the archive speaks of entries that are not there. The store keeps how far it is; what was written before that could be
+ * kept is found in the archive and taken for done.
+ */
+export interface Archiver {
+  /** As last looked; undefined: not yet. */
+  lag(): ArchiveLag | undefined;
+  /** There is a new head. */
+  kick(): void;
+  /** Ends, with what is under way left undone. */
+  close(): Promise<void>;
+}
+
+export interface ArchiveLag {
+  /** Entries of the log that are not archived. */
+  readonly entries: number;
+  /** How long the oldest of them has waited. */
+  readonly seconds: number;
+}
+
+export type ArchivedStore = Pick<
+  RecordStore,
+  'archivable' | 'archived' | 'moveArchived' | 'entries' | 'heads' | 'lastHead' | 'log' | 'node'
+>;
+
+export interface ArchiverOptions {
+  readonly store: ArchivedStore;
+  readonly objects: ObjectStore;
+  /** Of the log: signs segments. */
+  readonly key: KeyObject;
+  readonly lock: { readonly mode: ObjectLock['mode']; readonly days: number };
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Bytes after which a segment ends; default 16 MiB. */
+  readonly segmentBytes?: number;
+  readonly onWritten?: (what: 'segment' | 'head', bytes: number) => void;
+  readonly onFailure?: () => void;
+  /** 0 to 1, for waits. */
+  readonly random?: () => number;
+}
+
+const lookMs = 5_000;
+const retryMs = { first: 1_000, longest: 60_000 };
+/** What is read from the store at once. */
+const batch = { entries: 512, bytes: 1024 * 1024 };
+const headsAtOnce = 100;
+const dayMs = 86_400_000;
+
+export function startArchiver(options: ArchiverOptions): Archiver {
+  const { store, objects, key, clock, logger, random = () => randomInt(1_000) / 1_000 } = options;
+  const { segmentBytes = 16 * 1024 * 1024 } = options;
+  let frontier: Frontier | undefined;
+  let log: string | undefined;
+  let known: { readonly entries: number; readonly since: number | undefined } | undefined;
+  let closed = false;
+  let wake: (() => void) | undefined;
+  let kicked = false;
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        wake = undefined;
+        resolve();
+      };
+      const timer = clock.after(ms, done);
+      wake = done;
+    });
+  const lockNow = (): ObjectLock => ({
+    mode: options.lock.mode,
+    until: clock.now() + options.lock.days * dayMs,
+  });
+  const readNode = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
+
+  /** The tree of the first `size` entries. */
+  const treeAt = async (size: number): Promise<Frontier> => {
+    const edge = await Promise.all(edgeOf(size).map(({ level, index }) => readNode(level, index)));
+    return createFrontier(size, edge.map(Buffer.from));
+  };
+
+  /** What stands in the archive where a segment was to be written: the one of another recorder, or of this one before it was killed. */
+  const adopt = async (name: string, first: number): Promise<number> => {
+    const object = await objects.get(name);
+    if (object === undefined) throw new ObjectStoreError('unavailable', 'an object is there and is not');
+    const { header } = openSegment(object, key);
+    const end = header.last + 1;
+    const ours = header.log === log && header.first === first && end <= (await store.log()).size;
+    if (!ours || Buffer.from(await treeRoot(end, readNode)).toString('hex') !== header.after)
+      throw new ObjectStoreError('other_log', 'the archive has other entries where those of this log go on');
+    return end;
+  };
+
+  /** @returns where the next one begins */
+  const writeSegment = async (from: number, head: StoredHead): Promise<number> => {
+    const tree = frontier?.size === from ? frontier : await treeAt(from);
+    // Whatever happens now: the tree is this one no more.
+    frontier = undefined;
+    const writer = createSegmentWriter(log ?? '', tree);
+    while (tree.size < head.size && writer.bytes < segmentBytes && !closed) {
+      const entries = Math.min(batch.entries, head.size - tree.size);
+      const bytes = Math.min(batch.bytes, segmentBytes - writer.bytes);
+      await writer.add(await store.archivable(tree.size, { entries, bytes }));
+    }
+    if (closed) return from;
+    const { header, object } = await writer.seal(tree.size === head.size ? head.text : null, key);
+    const name = segmentKey(header.log, from, header.from);
+    if ((await objects.put(name, object, lockNow())) === 'exists') return adopt(name, from);
+    options.onWritten?.('segment', object.length);
+    frontier = tree;
+    return tree.size;
+  };
+
+  const writeHeads = async (mark: ArchiveMark): Promise<ArchiveMark> => {
+    let { heads } = mark;
+    for (const { size, at, text } of await store.heads(heads + 1, headsAtOnce)) {
+      if (size > mark.entries || closed) break;
+      const object = Buffer.from(`${text}\n`);
+      if ((await objects.put(headKey(log ?? '', size, at), object, lockNow())) === 'written')
+        options.onWritten?.('head', object.length);
+      heads = size;
+    }
+    return { ...mark, heads };
+  };
+
+  /** @returns whether there is more to do */
+  const step = async (): Promise<boolean> => {
+    const mark = await store.archived();
+    const [first] = await store.entries(0, 1);
+    const [waits] = await store.entries(mark.entries, 1);
+    known = {
+      entries: Math.max(0, (await store.log()).size - mark.entries),
+      since: waits === undefined ? undefined : Number(/"at":([0-9]+)/.exec(waits.text)?.[1] ?? 0),
+    };
+    const head = await store.lastHead();
+    if (first === undefined || head === undefined) return false;
+    log ??= logId(first.text);
+    const next =
+      head.size > mark.entries ? { ...mark, entries: await writeSegment(mark.entries, head) } : await writeHeads(mark);
+    if (next.entries === mark.entries && next.heads === mark.heads) return false;
+    await store.moveArchived(mark, next);
+    return true;
+  };
+
+  const run = async (): Promise<void> => {
+    let failures = 0;
+    let told = '';
+    while (!closed) {
+      try {
+        const more = await step();
+        if (failures > 0) logger.info('the log is archived again');
+        failures = 0;
+        told = '';
+        if (more || closed) continue;
+        if (!kicked) await pause(lookMs * (0.5 + random()));
+        kicked = false;
+      } catch (error) {
+        if (closed) return;
+        options.onFailure?.();
+        const why = error instanceof CodedError ? error.message : describeError(error);
+        if (why !== told) logger.error('the log was not archived: tried again', { error: why });
+        told = why;
+        const longest = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(failures, 16));
+        failures += 1;
+        // Between half and all of it: recorders that lost one archive do not come back together.
+        await pause(longest * (0.5 + random() / 2));
+      }
+    }
+  };
+  const running = run();
+
+  return {
+    lag: () =>
+      known === undefined
+        ? undefined
+        : {
+            entries: known.entries,
+            seconds: known.since === undefined ? 0 : Math.max(0, (clock.now() - known.since) / 1_000),
+          },
+    kick() {
+      kicked = true;
+      wake?.();
+    },
+    async close() {
+      closed = true;
+      wake?.();
+      objects.close();
+      await running;
+    },
+  };
+}

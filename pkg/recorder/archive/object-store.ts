@@ -1,0 +1,28 @@
+/** A bucket, or what stands in front of one: objects by name that are written once. s3.ts is the real one. */
+export interface ObjectStore {
+  /**
+   * Writes an object, which nobody may change or delete before the lock ends. Resolves when the store itself has said that it is there: whole,
+   * and locked at least so long.
+   *
+   * @returns `exists`: there is one of that name, which stays as it is
+   * @throws ObjectStoreError
+   */
+  put(key: string, body: Uint8Array, lock: ObjectLock): Promise<'written' | 'exists'>;
+  /** Undefined: there is none. @throws ObjectStoreError */
+  get(key: string): Promise<Uint8Array | undefined>;
+  /** Names that begin with a prefix, ascending. @throws ObjectStoreError */
+  list(prefix: string): AsyncIterable<string>;
+  /** What follows a prefix up to the next `/`, each once, ascending. @throws ObjectStoreError */
+  folders(prefix: string): Promise<readonly string[]>;
+  close(): void;
+}
+
+export interface ObjectLock {
+  /** COMPLIANCE: nobody can shorten it. GOVERNANCE: who has the right to (`s3:BypassGovernanceRetention`) can. */
+  readonly mode: 'COMPLIANCE' | 'GOVERNANCE';
+  /** Epoch milliseconds. */
+  readonly until: number;
+}
+
+/** Most bytes of an object that is read. */
+export const maxObjectBytes = 256 * 1024 * 1024;

@@ -1,0 +1,118 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { startS3 } from '../../../test/support/s3-server.ts';
+import type { TestS3 } from '../../../test/support/s3-server.ts';
+import { parseLocation } from './location.ts';
+import type { ObjectStore } from './object-store.ts';
+import { openS3 } from './s3.ts';
+
+// The SDK against a server that checks signatures, conditions and locks.
+
+let server: TestS3;
+let store: ObjectStore;
+const lock = { mode: 'COMPLIANCE', until: Date.now() + 86_400_000 } as const;
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+beforeAll(async () => {
+  server = await startS3({ page: 3 });
+  process.env['AWS_ACCESS_KEY_ID'] = server.credentials.id;
+  process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secret;
+  store = openS3(
+    parseLocation('s3://records/of/ml', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }),
+  );
+});
+afterAll(async () => {
+  store.close();
+  delete process.env['AWS_ACCESS_KEY_ID'];
+  delete process.env['AWS_SECRET_ACCESS_KEY'];
+  await server.close();
+});
+afterEach(() => {
+  server.fault = undefined;
+  server.objects.clear();
+});
+
+describe('an object', () => {
+  test('is written once, under the prefix, locked, and read as it was', async () => {
+    expect(await store.put('a/b', bytes('one'), lock)).toBe('written');
+    expect(await store.put('a/b', bytes('two'), lock)).toBe('exists');
+    const written = server.objects.get('of/ml/a/b');
+    expect(written).toMatchObject({ mode: 'COMPLIANCE' });
+    expect(Math.abs((written?.until ?? 0) - lock.until)).toBeLessThan(1_000);
+    expect(Buffer.from((await store.get('a/b')) ?? []).toString()).toBe('one');
+    expect(await store.get('a/c')).toBeUndefined();
+  });
+
+  test.each([
+    ['no_lock', 'not_kept'],
+    ['half', 'not_kept'],
+    ['other_bytes', 'not_kept'],
+    ['busy', 'unavailable'],
+    ['cut_after_write', 'unavailable'],
+  ] as const)('is not taken for written where the server does this: %s', async (fault, code) => {
+    server.fault = fault;
+    await expect(store.put('a/b', bytes('some bytes'), lock)).rejects.toMatchObject({ code });
+  });
+
+  test('is compared by its bytes where the server keeps no checksum', async () => {
+    server.fault = 'no_checksum';
+    server.asked.length = 0;
+    expect(await store.put('a', bytes('one'), lock)).toBe('written');
+    expect(server.asked).toEqual(['PUT of/ml/a', 'HEAD of/ml/a', 'GET of/ml/a']);
+  });
+});
+
+describe('names', () => {
+  test('are listed in their order, over all pages, and by folder', async () => {
+    const names = ['x/1', 'x/2', 'x/3', 'x/4', 'y/5', 'y/z/6', 'z/7'];
+    for (const name of names) await store.put(name, bytes(name), lock);
+    const listed = [];
+    for await (const name of store.list('')) listed.push(name);
+    expect(listed).toEqual(names);
+    expect(await store.folders('')).toEqual(['x', 'y', 'z']);
+    expect(await store.folders('y/')).toEqual(['z']);
+  });
+});
+
+describe('what goes wrong', () => {
+  test('is said without what the server said', async () => {
+    const other = openS3(
+      parseLocation('s3://other-bucket', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }),
+    );
+    await expect(other.get('a')).rejects.toMatchObject({
+      code: 'refused',
+      message: 'the archive refuses the request (404 NoSuchBucket)',
+    });
+    other.close();
+    process.env['AWS_SECRET_ACCESS_KEY'] = 'another secret';
+    const stranger = openS3(
+      parseLocation('s3://records', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }),
+    );
+    await expect(stranger.put('a', bytes('1'), lock)).rejects.toMatchObject({
+      code: 'refused',
+      message: 'the archive refuses the request (403 SignatureDoesNotMatch)',
+    });
+    stranger.close();
+    process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secret;
+  });
+});
+
+describe('the place of an archive', () => {
+  test('is a bucket and a prefix', () => {
+    expect(parseLocation('s3://records')).toMatchObject({ bucket: 'records', prefix: '', pathStyle: false });
+    expect(parseLocation('s3://records/of//ml/')).toMatchObject({ bucket: 'records', prefix: 'of/ml/' });
+  });
+  test.each(['records', 's3://', 's3://Records', 's3://records/../x', 's3://records/a?b', 'https://records'])(
+    '%s is none',
+    (url) => {
+      expect(() => parseLocation(url)).toThrow(expect.objectContaining({ code: 'archive_invalid' }));
+    },
+  );
+  test.each(['http://minio.example', 'minio:9000', 'https://user:secret@minio.example'])(
+    'and no endpoint is %s',
+    (endpoint) => {
+      expect(() => parseLocation('s3://records', { endpoint })).toThrow(
+        'the endpoint of an archive is an https:// address',
+      );
+    },
+  );
+});

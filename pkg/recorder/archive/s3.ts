@@ -1,0 +1,159 @@
+import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:https';
+import { getCACertificates } from 'node:tls';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import type { ArchiveLocation } from './location.ts';
+import { maxObjectBytes } from './object-store.ts';
+import type { ObjectLock, ObjectStore } from './object-store.ts';
+import { ObjectStoreError } from './object-store-error.ts';
+
+/** To connect, and for an answer. */
+const connectMs = 5_000;
+const answerMs = 60_000;
+/** What a server's clock, which counts in seconds, may round away from a lock. */
+const lockSlackMs = 1_000;
+
+/**
+ * A bucket of Amazon S3, or of what speaks its protocol with object lock and conditional writes. Credentials are those that the SDK finds by
+ * itself: environment, a web identity's token (IRSA, EKS Pod Identity), the shared files, the instance.
+ */
+export function openS3(location: ArchiveLocation): ObjectStore {
+  const { bucket: Bucket, prefix, region, endpoint, pathStyle, ca } = location;
+  const authorities = ca === undefined ? undefined : [...getCACertificates('default'), readFileSync(ca, 'utf8')];
+  const client = new S3Client({
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    forcePathStyle: pathStyle,
+    // Whoever calls tries again, and counts.
+    maxAttempts: 1,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: connectMs,
+      requestTimeout: answerMs,
+      throwOnRequestTimeout: true,
+      httpsAgent: new Agent({
+        keepAlive: true,
+        maxSockets: 8,
+        ...(authorities === undefined ? {} : { ca: authorities }),
+      }),
+    },
+  });
+
+  const get = async (key: string): Promise<Uint8Array | undefined> => {
+    try {
+      const { Body, ContentLength = 0 } = await client.send(new GetObjectCommand({ Bucket, Key: prefix + key }));
+      if (ContentLength > maxObjectBytes) {
+        await Body?.transformToWebStream().cancel();
+        throw new ObjectStoreError('too_large', 'an object is larger than any that is written');
+      }
+      return await Body?.transformToByteArray();
+    } catch (error) {
+      if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return undefined;
+      throw problem(error);
+    }
+  };
+  /** What was written is asked for: size, content and lock. */
+  const confirm = async (key: string, body: Uint8Array, checksum: string, lock: ObjectLock): Promise<void> => {
+    const head = await client
+      .send(new HeadObjectCommand({ Bucket, Key: prefix + key, ChecksumMode: 'ENABLED' }))
+      .catch((error: unknown) => {
+        throw problem(error);
+      });
+    if (head.ContentLength !== body.length)
+      throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
+    // Some servers keep no checksum.
+    const kept = head.ChecksumSHA256 ?? digest((await get(key)) ?? new Uint8Array());
+    if (kept !== checksum) throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
+    const until = head.ObjectLockRetainUntilDate?.getTime() ?? 0;
+    if (head.ObjectLockMode !== lock.mode || until < lock.until - lockSlackMs)
+      throw new ObjectStoreError('not_kept', 'the object is not locked: the bucket must have object lock');
+  };
+  const pages = async function* (Prefix: string, Delimiter?: string) {
+    for (let token: string | undefined; ;) {
+      const page = await client
+        .send(
+          new ListObjectsV2Command({
+            Bucket,
+            Prefix,
+            ...(Delimiter === undefined ? {} : { Delimiter }),
+            ...(token === undefined ? {} : { ContinuationToken: token }),
+          }),
+        )
+        .catch((error: unknown) => {
+          throw problem(error);
+        });
+      yield page;
+      token = page.NextContinuationToken;
+      if (page.IsTruncated !== true || token === undefined) return;
+    }
+  };
+
+  return {
+    async put(key, body, lock) {
+      const checksum = digest(body);
+      try {
+        await client.send(
+          new PutObjectCommand({
+            Bucket,
+            Key: prefix + key,
+            Body: body,
+            ContentLength: body.length,
+            ChecksumSHA256: checksum,
+            IfNoneMatch: '*',
+            ObjectLockMode: lock.mode,
+            ObjectLockRetainUntilDate: new Date(lock.until),
+          }),
+        );
+      } catch (error) {
+        if (statusOf(error) === 412) return 'exists';
+        throw problem(error);
+      }
+      await confirm(key, body, checksum, lock);
+      return 'written';
+    },
+    get,
+    async *list(from) {
+      for await (const { Contents = [] } of pages(prefix + from))
+        for (const { Key } of Contents) if (Key !== undefined) yield Key.slice(prefix.length);
+    },
+    async folders(from) {
+      const found: string[] = [];
+      for await (const { CommonPrefixes = [] } of pages(prefix + from, '/'))
+        for (const { Prefix } of CommonPrefixes)
+          if (Prefix !== undefined) found.push(Prefix.slice(prefix.length + from.length, -1));
+      return found;
+    },
+    close: () => client.destroy(),
+  };
+}
+
+const digest = (body: Uint8Array): string => hash('sha256', body, 'base64');
+
+interface Failure {
+  readonly name?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+const statusOf = (error: unknown): number | undefined => (error as Failure).$metadata?.httpStatusCode;
+const nameOf = (error: unknown): string => (error as Failure).name ?? '';
+
+/** The server's words may hold what it was sent; its code does not. */
+function problem(error: unknown): ObjectStoreError {
+  if (error instanceof ObjectStoreError) return error;
+  const status = statusOf(error);
+  const name = /^[A-Za-z0-9]{1,60}$/.exec(nameOf(error))?.[0] ?? 'no answer';
+  const cause = new Error(`S3: ${name}`);
+  if (name === 'CredentialsProviderError') {
+    return new ObjectStoreError('refused', 'no credentials for the archive were found', { cause });
+  }
+  if (status === undefined || status === 429 || status >= 500)
+    return new ObjectStoreError('unavailable', `the archive does not answer (${name})`, { cause });
+  return new ObjectStoreError('refused', `the archive refuses the request (${status} ${name})`, { cause });
+}

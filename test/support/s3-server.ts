@@ -1,0 +1,196 @@
+// What of S3 an archive asks for, on loopback: requests signed by AWS Signature Version 4 (and none without), writes that are conditional,
+// object lock, listing in pages. Versions are left out: nobody here may write a name twice.
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface S3Object {
+  readonly body: Buffer;
+  readonly mode: string | undefined;
+  /** Epoch milliseconds. */
+  readonly until: number | undefined;
+  readonly checksum: string | undefined;
+}
+
+export interface TestS3 {
+  readonly endpoint: string;
+  readonly credentials: { readonly id: string; readonly secret: string };
+  /** By name. */
+  readonly objects: Map<string, S3Object>;
+  /** Requests so far, as `PUT key`. */
+  readonly asked: string[];
+  /** What goes wrong until it is set to undefined. */
+  fault: S3Fault | undefined;
+  close(): Promise<void>;
+}
+
+export type S3Fault =
+  /** Answers 503. */
+  | 'busy'
+  /** Takes an object and cuts the connection before it says so. */
+  | 'cut_after_write'
+  /** Takes an object without its lock. */
+  | 'no_lock'
+  /** Takes an object and keeps half of it, or as many other bytes. */
+  | 'half'
+  | 'other_bytes'
+  /** Keeps no checksums. */
+  | 'no_checksum';
+
+const bucket = 'records';
+const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
+const hmac = (key: string | Uint8Array, text: string): Buffer => createHmac('sha256', key).update(text).digest();
+const escape = (text: string): string =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+const xml = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+/** @param options.page Names in one page of a listing. */
+export async function startS3(options: { readonly page?: number } = {}): Promise<TestS3> {
+  const { page = 1_000 } = options;
+  const credentials = { id: 'AKIDTEST', secret: 'a secret of the test' };
+  const objects = new Map<string, S3Object>();
+  const asked: string[] = [];
+  const state: { fault: S3Fault | undefined } = { fault: undefined };
+
+  const isSigned = (request: IncomingMessage, url: URL, body: Buffer): boolean => {
+    const text = request.headers.authorization ?? '';
+    const [, id, date, region, names = '', signature = ''] =
+      /^AWS4-HMAC-SHA256 Credential=([^/]+)\/([0-9]{8})\/([a-z0-9-]+)\/s3\/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$/.exec(
+        text,
+      ) ?? [];
+    const payload = String(request.headers['x-amz-content-sha256']);
+    if (id !== credentials.id || date === undefined || region === undefined) return false;
+    if (payload !== 'UNSIGNED-PAYLOAD' && payload !== sha256(body)) return false;
+    const must = [
+      'host',
+      'x-amz-date',
+      ...Object.keys(request.headers).filter((name) => /^x-amz-object-lock/.test(name)),
+    ];
+    if (!must.every((name) => names.split(';').includes(name))) return false;
+    const query = [...url.searchParams]
+      .map(([name, value]) => `${escape(name)}=${escape(value)}`)
+      .sort()
+      .join('&');
+    const headers = names.split(';').map((name) => `${name}:${String(request.headers[name]).trim()}\n`);
+    const path = url.pathname
+      .split('/')
+      .map((part) => escape(decodeURIComponent(part)))
+      .join('/');
+    const canonical = [request.method, path, query, headers.join(''), names, payload].join('\n');
+    const scope = `${date}/${region}/s3/aws4_request`;
+    const toSign = ['AWS4-HMAC-SHA256', String(request.headers['x-amz-date']), scope, sha256(canonical)].join('\n');
+    const key = ['s3', 'aws4_request'].reduce<Buffer>(
+      (last, part) => hmac(last, part),
+      hmac(hmac(`AWS4${credentials.secret}`, date), region),
+    );
+    return timingSafeEqual(hmac(key, toSign), Buffer.from(signature, 'hex'));
+  };
+
+  const put = (request: IncomingMessage, response: ServerResponse, key: string, body: Buffer): void => {
+    const { fault } = state;
+    const header = (name: string): string | undefined => request.headers[name] as string | undefined;
+    const checksum = header('x-amz-checksum-sha256');
+    if (checksum !== undefined && createHash('sha256').update(body).digest('base64') !== checksum)
+      return refuse(response, 400, 'BadDigest');
+    if (header('if-none-match') === '*' && objects.has(key)) return refuse(response, 412, 'PreconditionFailed');
+    if (objects.has(key)) return refuse(response, 403, 'AccessDenied');
+    const until = header('x-amz-object-lock-retain-until-date');
+    const locked = fault !== 'no_lock' && until !== undefined;
+    objects.set(key, {
+      body:
+        fault === 'half'
+          ? body.subarray(0, body.length >> 1)
+          : fault === 'other_bytes'
+            ? Buffer.alloc(body.length)
+            : body,
+      mode: locked ? header('x-amz-object-lock-mode') : undefined,
+      until: locked ? Date.parse(until) : undefined,
+      checksum: fault === undefined ? checksum : undefined,
+    });
+    if (fault === 'cut_after_write') return void response.socket?.destroy();
+    response.writeHead(200, { etag: '"1"' }).end();
+  };
+
+  const list = (response: ServerResponse, search: URLSearchParams): void => {
+    const prefix = search.get('prefix') ?? '';
+    const delimiter = search.get('delimiter');
+    const after = search.get('continuation-token') ?? '';
+    const found = new Map<string, string>();
+    for (const key of [...objects.keys()].filter((one) => one.startsWith(prefix)).sort()) {
+      const end = delimiter === null ? -1 : key.indexOf(delimiter, prefix.length);
+      const name = end === -1 ? key : key.slice(0, end + 1);
+      const tag =
+        end === -1
+          ? `<Contents><Key>${xml(name)}</Key></Contents>`
+          : `<CommonPrefixes><Prefix>${xml(name)}</Prefix></CommonPrefixes>`;
+      if (name > after) found.set(name, tag);
+    }
+    const names = [...found.keys()].slice(0, page);
+    const more = found.size > page ? `<NextContinuationToken>${xml(names.at(-1) ?? '')}</NextContinuationToken>` : '';
+    response.writeHead(200, { 'content-type': 'application/xml' });
+    response.end(
+      `<ListBucketResult><IsTruncated>${found.size > page}</IsTruncated>${more}${names.map((name) => found.get(name)).join('')}</ListBucketResult>`,
+    );
+  };
+
+  const answer = (request: IncomingMessage, response: ServerResponse, body: Buffer): void => {
+    const url = new URL(request.url ?? '/', 'http://s3.test');
+    const [, first = '', ...rest] = decodeURIComponent(url.pathname).split('/');
+    const key = rest.join('/');
+    asked.push(`${request.method} ${key}`);
+    if (!isSigned(request, url, body)) return refuse(response, 403, 'SignatureDoesNotMatch');
+    if (first !== bucket) return refuse(response, 404, 'NoSuchBucket');
+    if (state.fault === 'busy') return refuse(response, 503, 'SlowDown');
+    if (request.method === 'PUT') return put(request, response, key, body);
+    if (request.method === 'GET' && key === '') return list(response, url.searchParams);
+    const object = objects.get(key);
+    if (object === undefined) return refuse(response, 404, 'NoSuchKey');
+    if (request.method === 'DELETE') {
+      if ((object.until ?? 0) > Date.now()) return refuse(response, 403, 'AccessDenied');
+      objects.delete(key);
+      return void response.writeHead(204).end();
+    }
+    response.writeHead(200, {
+      'content-length': object.body.length,
+      ...(object.checksum === undefined ? {} : { 'x-amz-checksum-sha256': object.checksum }),
+      ...(object.mode === undefined ? {} : { 'x-amz-object-lock-mode': object.mode }),
+      ...(object.until === undefined
+        ? {}
+        : { 'x-amz-object-lock-retain-until-date': new Date(object.until).toISOString() }),
+    });
+    response.end(request.method === 'HEAD' ? undefined : object.body);
+  };
+
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => answer(request, response, Buffer.concat(parts)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    credentials,
+    objects,
+    asked,
+    get fault() {
+      return state.fault;
+    },
+    set fault(fault) {
+      state.fault = fault;
+    },
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function refuse(response: ServerResponse, status: number, code: string): void {
+  response.writeHead(status, { 'content-type': 'application/xml' });
+  response.end(`<Error><Code>${code}</Code><Message>${code}</Message></Error>`);
+}
