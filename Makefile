@@ -55,6 +55,10 @@ test-jitter: $(STAMP) ## Look for tests that race: sockets are late, by random t
 test-chaos: $(STAMP) ## Kill the recorder and sidecars KILLS=1000 times at random moments, count what is found; hold 1,000 callers; a quarter of an hour [SEED=number]
 	KILLS=$(or $(KILLS),1000) $(JEST) --selectProjects chaos --runInBand
 
+.PHONY: test-s3
+test-s3: $(STAMP) ## The archive on a real S3 server, versitygw: built once with Go, three minutes, or S3_SERVER=path
+	@S3_SERVER="$$(test/support/s3-gateway.sh)" && export S3_SERVER && $(JEST) --selectProjects integration -- test/integration/record-archive.test.ts
+
 .PHONY: test-apiserver
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver

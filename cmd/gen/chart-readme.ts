@@ -63,8 +63,8 @@ ${rows.join('\n')}
 
 ## What is never rendered
 
-Secrets with authorities (\`sidegate-ca\`, \`sidegate-webhook-ca\`), the ConfigMap \`sidegate-trust\` and the \`caBundle\` of the webhook
+Secrets with authorities (\`sidegate-ca\`, \`sidegate-webhook-ca\`), the ConfigMap \`sidegate-trust\` and \`caBundle\` and \`path\` of the webhook
 configurations belong to the running processes: a render is the same each time, and contains no key. With Argo CD or Flux, ignore
-differences of \`webhooks[].clientConfig.caBundle\`.
+differences of \`webhooks[].clientConfig.caBundle\` and \`webhooks[].clientConfig.service.path\`.
 `;
 }

@@ -28,7 +28,8 @@ import { createAdminServer } from '../../pkg/telemetry/index.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { limitStoreOfSettings } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
-import { keyFile, marker, processMetrics } from './parts.ts';
+import { keyFile } from './key-file.ts';
+import { marker, processMetrics } from './parts.ts';
 import type { Settings } from './settings.ts';
 
 async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Promise<TlsMaterialSource> {
@@ -43,9 +44,9 @@ async function tlsMaterial(settings: Settings, clock: Clock, logger: Logger): Pr
   }
   if (tlsCert !== undefined && tlsKey !== undefined)
     return watchTlsFiles({ certFile: tlsCert, keyFile: tlsKey, clock, logger });
-  const { certFile, keyFile, caFile } = await ensureSelfSigned(data, names, clock);
+  const made = await ensureSelfSigned(data, names, clock);
   keepSelfSigned({ folder: data, names, clock, logger });
-  return watchTlsFiles({ certFile, keyFile, caFile, clock, logger });
+  return watchTlsFiles({ ...made, clock, logger });
 }
 
 interface Approvals {
@@ -124,6 +125,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     audit,
     upstream,
     passthrough,
+    hosted: settings.hosted,
     tls,
     clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),
     metrics,

@@ -17,7 +17,8 @@ import { limitStoreOfRemote } from './limit-store.ts';
 import { deferOptimizing } from './memory.ts';
 import { findModels, pathFaults, podAddresses, watchExposure } from './own-ports.ts';
 import type { ExposureWatch } from './own-ports.ts';
-import { keyFile, marker, processMetrics } from './parts.ts';
+import { keyFile } from './key-file.ts';
+import { marker, processMetrics } from './parts.ts';
 import type { PodSettings } from './pod-settings.ts';
 
 interface State {

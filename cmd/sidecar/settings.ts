@@ -1,6 +1,7 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { limitStoreFlags, readFlags, readLimitStore, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, LimitStoreSettings, Parsed } from '../../pkg/process/index.ts';
+import { looksHosted } from './hosted.ts';
 
 /** What a sidecar is told when it starts. Flags win over environment (`--audit` over `SIDEGATE_AUDIT`). */
 export interface Settings {
@@ -8,6 +9,8 @@ export interface Settings {
   readonly policy: string;
   /** Origin of the model server. */
   readonly upstream: URL;
+  /** The model is somebody else's: no caller's own token or cookie goes there, and only who is really allowed reaches it. */
+  readonly hosted: boolean;
   /** CA certificates (PEM) for an https upstream, beside the public roots. */
   readonly upstreamCa: string | undefined;
   readonly listen: Address;
@@ -36,10 +39,16 @@ export interface Settings {
   readonly graceMs: number;
 }
 
+/** Seconds: a day. Beyond 24.8 days a timer would end at once. */
+const mostGrace = 86_400;
+
 const flags = {
   policy: { help: 'file or folder with InferencePolicy YAML', required: true },
   upstream: { help: 'origin of the model server, http://127.0.0.1:8000 or https://…', required: true },
-  'upstream-ca': { help: 'PEM file of authorities for an https upstream' },
+  hosted: {
+    help: 'yes or no: the model is another company’s, and no caller’s own token or cookie goes there; unset: no for loopback, private addresses and names of one’s own network, else yes',
+  },
+  'upstream-ca': { help: 'PEM file of authorities for an https upstream; read once, at the start' },
   listen: { help: 'host:port for callers (TLS)', fallback: '127.0.0.1:8443' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: '127.0.0.1:9090' },
   data: { help: 'folder for what the sidecar keeps', fallback: '.sidegate' },
@@ -48,7 +57,7 @@ const flags = {
   'tls-key': { help: 'PEM key' },
   'tls-pkcs12': { help: 'PKCS#12 file instead of certificate and key' },
   'tls-passphrase-file': { help: 'file with the passphrase of the PKCS#12 file' },
-  'client-ca': { help: 'PEM bundle of authorities for client certificates' },
+  'client-ca': { help: 'PEM bundle of authorities for client certificates; read once, at the start' },
   names: { help: 'names of the self-signed certificate, joined by commas', fallback: 'localhost,127.0.0.1,::1' },
   approvals: { help: 'folder in which approvals are shown to people and decided; unset: nobody can be asked' },
   grants: { help: 'folder with InferenceGrant YAML: access for a time' },
@@ -77,6 +86,7 @@ export function parseSettings(
   const upstream = readUpstream(read);
   const settings = {
     policy: read.text('policy'),
+    hosted: readHosted(read, upstream),
     upstreamCa: read.optional('upstream-ca'),
     listen: read.address('listen'),
     admin: read.address('admin'),
@@ -92,9 +102,14 @@ export function parseSettings(
     grants: read.optional('grants'),
     limitStore: readLimitStore(read, 'on loopback'),
     logLevel: read.logLevel('log-level'),
-    graceMs: read.number('grace', 'seconds') * 1_000,
+    graceMs: read.number('grace', 'seconds', mostGrace) * 1_000,
   };
   return faults.length > 0 || upstream === undefined ? { faults } : { settings: { ...settings, upstream } };
+}
+
+function readHosted(read: FlagReader<'hosted'>, upstream: URL | undefined): boolean {
+  if (read.optional('hosted') === undefined) return upstream === undefined || looksHosted(upstream);
+  return read.oneOf('hosted', ['yes', 'no']) === 'yes';
 }
 
 function readUpstream({ optional, faults }: FlagReader<'upstream'>): URL | undefined {

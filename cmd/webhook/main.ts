@@ -12,6 +12,7 @@ import {
   createIssuedCertificate,
   createMayApprove,
   createMutate,
+  createPathKeys,
   createServingCertificate,
   createValidatePod,
   createValidatePolicy,
@@ -63,8 +64,9 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     ...(certificateSecret === undefined ? {} : { certificateSecret }),
   });
   const dnsName = `${controlPlane.webhook}.${namespace}.svc`;
+  const keys = createPathKeys(clock);
   const onIssued = (result: 'accepted' | 'refused'): void => metrics.reloaded('certificate', result);
-  const serves = { client, namespace, clock, logger, onIssued };
+  const serves = { client, namespace, keys, clock, logger, onIssued };
   const certificate =
     certificateSecret === undefined
       ? createServingCertificate({ ...serves, dnsNames: [dnsName, ...settings.names] })
@@ -87,6 +89,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   };
   const connections = { breakGlassGroup, lookup: cluster.lookup, events: cluster.events, metrics, logger };
   const handler = createHandler({
+    open: (path) => keys.open(path),
     hooks: {
       mutate: createMutate(pods),
       pods: createValidatePod(pods),

@@ -8,6 +8,7 @@ import type { Clock } from '../base/index.ts';
 import { createHandler } from './index.ts';
 import type { Decide, HandlerOptions } from './index.ts';
 import { testHooks } from './testing/hooks.ts';
+import { until } from '../../test/support/wait.ts';
 
 const servers: Server[] = [];
 afterEach(() => servers.splice(0).forEach((server) => server.close().closeAllConnections()));
@@ -16,6 +17,7 @@ async function start(mutate: Decide, more: Partial<HandlerOptions> = {}) {
   const { metrics, render } = testHooks();
   const other: Decide = () => Promise.resolve({ allowed: false, message: 'other' });
   const handler = createHandler({
+    open: (path) => (path.startsWith('/key/') ? path.slice(4) : undefined),
     hooks: { mutate, pods: other, policies: other, decisions: other, connect: other, 'break-glass': other },
     clock: systemClock,
     logger: silentLogger,
@@ -26,7 +28,7 @@ async function start(mutate: Decide, more: Partial<HandlerOptions> = {}) {
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const post = async (body: string | Uint8Array<ArrayBuffer>, path = '/mutate', method = 'POST') => {
+  const post = async (body: string | Uint8Array<ArrayBuffer>, path = '/key/mutate', method = 'POST') => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, ...(method === 'POST' ? { body } : {}) });
     const text = await response.text();
     return {
@@ -100,7 +102,7 @@ describe('an answer', () => {
     expect(await render()).toContain('sidegate_admission_failures_total{kind="error"} 1');
   });
 
-  test.each([['/mutate'], ['/mutate?timeout=30s']])(
+  test.each([['/key/mutate'], ['/key/mutate?timeout=30s']])(
     'is a refusal when the decision takes too long: %s',
     async (path) => {
       const { post, render } = await start(() => new Promise(() => undefined), { deadlineMs: 50 });
@@ -119,8 +121,8 @@ describe('an answer', () => {
       },
     };
     const { post } = await start(() => new Promise(() => undefined), { deadlineMs: 60_000, clock });
-    expect((await post(review(), '/mutate?timeout=1s')).body?.response.allowed).toBe(false);
-    expect((await post(review(), '/mutate?timeout=10s')).body?.response.allowed).toBe(false);
+    expect((await post(review(), '/key/mutate?timeout=1s')).body?.response.allowed).toBe(false);
+    expect((await post(review(), '/key/mutate?timeout=10s')).body?.response.allowed).toBe(false);
     expect(waits).toEqual([750, 9_750]);
   });
 
@@ -165,7 +167,7 @@ describe('what is no review is refused', () => {
     expect((await post('x'.repeat(1_001))).status).toBe(413);
     const status = await new Promise<string>((resolve, reject) => {
       const socket = connect(port, '127.0.0.1', () => {
-        socket.write('POST /mutate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+        socket.write('POST /key/mutate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
         for (let at = 0; at < 4; at++) socket.write(`200\r\n${'x'.repeat(512)}\r\n`);
       });
       socket.on('data', (chunk) => resolve(chunk.toString().split(' ')[1] ?? ''));
@@ -175,10 +177,35 @@ describe('what is no review is refused', () => {
     expect(await render()).toContain('sidegate_admission_failures_total{kind="too_large"} 2');
   });
 
+  test('more than all may have together, until others have their answer', async () => {
+    const waiting = Promise.withResolvers<{ allowed: boolean }>();
+    let asked = 0;
+    const decide: Decide = () => (asked++ === 0 ? waiting.promise : yes(undefined as never));
+    const large = review({ object: { text: 'x'.repeat(1_000) } });
+    const { post, render, port } = await start(decide, { maxHeld: 2 * large.length - 1 });
+    const first = post(large);
+    await until(() => asked === 1);
+    expect((await post(large)).status).toBe(503);
+    expect(await render()).toContain('sidegate_admission_failures_total{kind="overloaded"} 1');
+    expect((await post(review())).status).toBe(200);
+    waiting.resolve({ allowed: true });
+    expect((await first).status).toBe(200);
+    // One that never ends, and whose sender goes.
+    const slow = connect(port, '127.0.0.1', () =>
+      slow.write(`POST /key/mutate HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n${large}`),
+    );
+    await until(async () => (await post(large)).status === 503);
+    slow.destroy();
+    await until(async () => (await post(large)).status === 200);
+  });
+
   test.each([
     ['/', 'POST', 404],
-    ['/mutate/', 'POST', 404],
-    ['/mutate', 'GET', 405],
+    ['/key/', 'POST', 404],
+    ['/key/mutate/', 'POST', 404],
+    ['/key/mutate', 'GET', 405],
+    ['/mutate', 'POST', 404],
+    ['/mutate', 'GET', 404],
   ])('%s by %s', async (path, method, status) => {
     expect((await (await start(yes)).post(review(), path, method)).status).toBe(status);
   });
@@ -187,7 +214,7 @@ describe('what is no review is refused', () => {
     const { port, post } = await start(yes);
     await new Promise<void>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {
-        socket.write('POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{', () => socket.destroy());
+        socket.write('POST /key/mutate HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{', () => socket.destroy());
       });
       socket.on('close', () => resolve());
     });

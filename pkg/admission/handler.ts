@@ -11,6 +11,8 @@ export type Decide = (request: AdmissionRequest) => Promise<Verdict>;
 
 export interface HandlerOptions {
   readonly hooks: Readonly<Record<Hook, Decide>>;
+  /** What a path asks for after the key that it begins with; undefined: it has none, and nothing of the request is read. */
+  readonly open: (path: string) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: AdmissionMetrics;
@@ -18,6 +20,8 @@ export interface HandlerOptions {
   readonly deadlineMs?: number;
   /** Bytes; default 8 MiB: an update holds the old object and the new. */
   readonly maxBody?: number;
+  /** Bytes that all bodies may have together, from their first byte to the answer; default 64 MiB. */
+  readonly maxHeld?: number;
 }
 
 const routes: ReadonlyMap<string, Hook> = new Map<string, Hook>([
@@ -29,6 +33,7 @@ const routes: ReadonlyMap<string, Hook> = new Map<string, Hook>([
   [webhookPaths.breakGlass, 'break-glass'],
 ]);
 
+const mebibyte = 1_048_576;
 /** Time that an answer needs back to the API server. */
 const marginMs = 250;
 
@@ -38,13 +43,27 @@ function patience(query: string | undefined, most: number): number {
   return match === null ? most : Math.max(100, Math.min(most, Number(match[1]) * 1_000 - marginMs));
 }
 
-async function readAll(request: IncomingMessage, maxBody: number): Promise<string | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBody) return undefined;
+interface Fault {
+  readonly kind: 'too_large' | 'overloaded';
+  readonly status: number;
+  readonly text: string;
+}
+const tooLarge: Fault = { kind: 'too_large', status: 413, text: 'the review is larger than 8 MiB\n' };
+const overloaded: Fault = { kind: 'overloaded', status: 503, text: 'too many reviews at once\n' };
+
+/** @param hold asked for each part: false ends it. */
+async function readAll(
+  request: IncomingMessage,
+  maxBody: number,
+  hold: (bytes: number) => boolean,
+): Promise<string | Fault> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBody) return tooLarge;
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > maxBody) return undefined;
+    if (size > maxBody) return tooLarge;
+    if (!hold(part.length)) return overloaded;
     parts.push(part);
   }
   return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
@@ -57,8 +76,17 @@ export interface Handler {
 }
 
 export function createHandler(options: HandlerOptions): Handler {
-  const { hooks, clock, logger, metrics, deadlineMs = 4_000, maxBody = 8 * 1024 * 1024 } = options;
+  const {
+    hooks,
+    clock,
+    logger,
+    metrics,
+    deadlineMs = 4_000,
+    maxBody = 8 * mebibyte,
+    maxHeld = 64 * mebibyte,
+  } = options;
   let ending = false;
+  let held = 0;
 
   const send = (response: ServerResponse, status: number, body: string, close = false): void => {
     if (response.headersSent || response.destroyed) return;
@@ -91,20 +119,24 @@ export function createHandler(options: HandlerOptions): Handler {
     return Promise.race([decided, late.promise]).finally(() => timer.cancel());
   };
 
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    hold: (bytes: number) => boolean,
+  ): Promise<void> => {
     const [path = '', query] = (request.url ?? '').split('?', 2);
-    const hook = routes.get(path);
+    const hook = routes.get(options.open(path) ?? '');
     if (hook === undefined) return send(response, 404, 'there is no such path\n', true);
     if (request.method !== 'POST') return send(response, 405, 'POST an AdmissionReview\n', true);
     const begun = clock.monotonic();
-    const body = await readAll(request, maxBody).catch((error: unknown) => {
+    const body = await readAll(request, maxBody, hold).catch((error: unknown) => {
       if (errorCode(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA') return '';
       throw error;
     });
-    if (body === undefined) {
-      metrics.failed('too_large');
+    if (typeof body !== 'string') {
+      metrics.failed(body.kind);
       metrics.answered(hook, 'failed', (clock.monotonic() - begun) / 1_000);
-      return send(response, 413, 'the review is larger than 8 MiB\n', true);
+      return send(response, body.status, body.text, true);
     }
     const { uid, request: asked, fault } = readReview(body);
     if (asked === undefined || uid === undefined) {
@@ -130,11 +162,22 @@ export function createHandler(options: HandlerOptions): Handler {
   };
 
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
-    answer(request, response).catch((error: unknown) => {
-      // The API server has hung up, or the answer cannot be written.
-      if (!request.destroyed) logger.error('no answer was given', { error: describeError(error) });
-      send(response, 500, 'failed\n', true);
-    });
+    let own = 0;
+    const hold = (bytes: number): boolean => {
+      if (held + bytes > maxHeld) return false;
+      held += bytes;
+      own += bytes;
+      return true;
+    };
+    answer(request, response, hold)
+      .catch((error: unknown) => {
+        // The API server has hung up, or the answer cannot be written.
+        if (!request.destroyed) logger.error('no answer was given', { error: describeError(error) });
+        send(response, 500, 'failed\n', true);
+      })
+      .finally(() => {
+        held -= own;
+      });
   };
   return Object.assign(handler, {
     end: () => {

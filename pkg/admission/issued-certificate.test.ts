@@ -5,7 +5,7 @@ import { KubeError } from '../kube/index.ts';
 import type { KubeClient } from '../kube/index.ts';
 import { afterStep, bundleOf, createAuthority, createAuthorityPair, createKeyRequest } from '../pki/index.ts';
 import type { AuthorityState } from '../pki/index.ts';
-import { createIssuedCertificate } from './index.ts';
+import { createIssuedCertificate, createPathKeys } from './index.ts';
 import type { ServingCertificate } from './index.ts';
 import { until } from '../../test/support/wait.ts';
 
@@ -27,7 +27,7 @@ type Data = Readonly<Record<string, string>>;
 
 /** One Secret and three configurations; each question is answered from what stands here then. */
 function start(first: Data | undefined, bundle = '') {
-  const state = { secret: first, bundle, broken: false, now: systemClock.now() };
+  const state = { secret: first, bundle, path: '', broken: false, now: systemClock.now() };
   const timers: (() => void)[] = [];
   const clock: Clock = {
     now: () => state.now,
@@ -52,9 +52,23 @@ function start(first: Data | undefined, bundle = '') {
         ? Promise.reject(new KubeError('refused', 'no such configuration', { status: 404, reason: 'NotFound' }))
         : Promise.resolve({
             metadata: { name },
-            webhooks: [{ name: 'a', clientConfig: state.bundle === '' ? {} : { caBundle: base64(state.bundle) } }],
+            webhooks: [
+              {
+                name: 'pods.sidegate.dev',
+                clientConfig: {
+                  service: { path: state.path },
+                  ...(state.bundle !== '' && { caBundle: base64(state.bundle) }),
+                },
+              },
+            ],
           }),
+    patch(_: unknown, __: unknown, { body }: { body: { path: string; value: string }[] }) {
+      expect(body.map(({ path }) => path.split('/').at(-1))).toEqual(['name', 'path']);
+      state.path = body[1]?.value ?? '';
+      return Promise.resolve({});
+    },
   } as unknown as KubeClient;
+  const keys = createPathKeys({ monotonic: () => state.now });
   const results: string[] = [];
   const lines: string[] = [];
   const certificate = createIssuedCertificate({
@@ -62,6 +76,7 @@ function start(first: Data | undefined, bundle = '') {
     namespace: 'sidegate-system',
     secretName: 'sidegate-webhook-tls',
     dnsName,
+    keys,
     clock,
     logger: { ...silentLogger, error: (message, fields) => void lines.push(`${message} ${JSON.stringify(fields)}`) },
     onIssued: (result) => results.push(result),
@@ -73,7 +88,7 @@ function start(first: Data | undefined, bundle = '') {
     certificate.look();
     await until(() => timers.length > before);
   };
-  return { state, certificate, results, lines, again, firstLook: () => until(() => timers.length > 0) };
+  return { state, keys, certificate, results, lines, again, firstLook: () => until(() => timers.length > 0) };
 }
 
 describe('a certificate that another issues', () => {
@@ -99,6 +114,25 @@ describe('a certificate that another issues', () => {
     expect(served).toEqual([one['tls.crt'], next['tls.crt']]);
     expect(certificate.current()).toMatchObject({ cert: next['tls.crt'], key: next['tls.key'] });
     expect(results.filter((result) => result === 'accepted')).toHaveLength(2);
+  });
+
+  test('is asked by a path of the webhook’s own, which another key replaces when all replicas have it', async () => {
+    const authority = await newAuthority();
+    const { keys, state, again, firstLook } = start(await issue(authority), bundleOf(authority));
+    await firstLook();
+    const before = state.path;
+    expect([keys.open(before), before.includes('/validate/pods')]).toEqual(['/validate/pods', true]);
+    state.secret = await issue(authority);
+    await again();
+    expect(state.path).toBe(before);
+    state.now += 30_000;
+    await again();
+    expect(state.path).not.toBe(before);
+    expect([keys.open(before), keys.open(state.path)]).toEqual(['/validate/pods', '/validate/pods']);
+    // What nobody opens is replaced at once.
+    state.path = '/validate/pods';
+    await again();
+    expect(keys.open(state.path)).toBe('/validate/pods');
   });
 
   test('stays as it was while its Secret is of no use, and its key is in no line of the log', async () => {

@@ -1,16 +1,18 @@
 /**
  * A serving certificate that somebody else issues, as cert-manager does: taken from its Secret whenever that changes. Who issues it also
- * writes its authority into the configurations that call the webhook (cert-manager's injector); that it did so is looked at.
+ * writes its authority into the configurations that call the webhook (cert-manager's injector); that it did so is looked at. The paths
+ * there are the webhook's own to write.
  */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { describeError } from '../base/index.ts';
+import { Secret, describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { resources } from '../kube/index.ts';
 import type { KubeClient, KubeObject } from '../kube/index.ts';
 import { certificateFacts, readBundle } from '../pki/index.ts';
-import { writtenBundles } from './ca-bundle.ts';
+import { writeReach } from './client-config.ts';
 import { createLookLoop } from './look-loop.ts';
+import type { PathKeys } from './path-keys.ts';
 import type { ServingCertificate, ServingMaterial } from './serving-certificate.ts';
 
 export interface IssuedCertificateOptions {
@@ -20,6 +22,8 @@ export interface IssuedCertificateOptions {
   readonly secretName: string;
   /** That the API server asks for: the certificate must have it. */
   readonly dnsName: string;
+  /** Learns from the certificate's key, which all replicas share. */
+  readonly keys: PathKeys;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onIssued?: (result: 'accepted' | 'refused') => void;
@@ -60,7 +64,7 @@ function trusts(bundle: string, authorities: readonly string[]): boolean {
 
 /** Starts at once; never rejects: what fails is logged and tried again. */
 export function createIssuedCertificate(options: IssuedCertificateOptions): ServingCertificate {
-  const { client, namespace, secretName, dnsName, clock, logger, onIssued } = options;
+  const { client, namespace, secretName, dnsName, keys, clock, logger, onIssued } = options;
   const listeners: ((material: ServingMaterial) => void)[] = [];
   let material: ServingMaterial | undefined;
   let bundleWritten = false;
@@ -79,7 +83,10 @@ export function createIssuedCertificate(options: IssuedCertificateOptions): Serv
         logger.info('a serving certificate was taken', { until: new Date(next.notAfter).toISOString() });
         for (const listener of listeners) listener(next);
       }
-      bundleWritten = (await writtenBundles(client)).every((bundle) => trusts(bundle, authorities));
+      keys.learn([new Secret(next.key)]);
+      const { changed, trusted } = await writeReach(client, { bundle: undefined, keys });
+      if (changed > 0) logger.info('paths were written into webhook configurations', { changed });
+      bundleWritten = trusted.every((bundle) => trusts(bundle, authorities));
       if (!bundleWritten) throw new Error('the authority is not yet in every webhook configuration');
     },
     failed(error) {

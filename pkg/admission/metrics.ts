@@ -11,6 +11,7 @@ export type Outcome = (typeof outcomes)[number];
 export const failures = [
   'malformed',
   'too_large',
+  'overloaded',
   'deadline',
   'error',
   'unexpected',

@@ -1,7 +1,7 @@
 /** The port that the API server calls: TLS 1.3, and connections that it may use again for as long as it does. */
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { describeError } from '../base/index.ts';
+import { describeError, limitByAddress } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import type { Handler } from './handler.ts';
 import type { ServingMaterial } from './serving-certificate.ts';
@@ -28,6 +28,10 @@ export interface WebhookServer {
   stop(graceMs: number): Promise<void>;
 }
 
+/** A connection costs some 50 KiB. */
+const mostConnections = 1_024;
+/** An API server has as many as it has requests under way: by default 200 that write. */
+const mostOfAddress = 256;
 const lastAnswersMs = 5_000;
 
 const contextOf = ({ cert, key }: ServingMaterial) => ({ cert, key, minVersion: 'TLSv1.3' as const });
@@ -42,14 +46,16 @@ export async function createWebhookServer(options: WebhookServerOptions): Promis
       handshakeTimeout: 5_000,
       // Longer than the API server keeps a connection that it does not use, or it would send into one that we have closed.
       keepAliveTimeout: 90_000,
-      headersTimeout: 32_000,
+      // Its head comes in one piece.
+      headersTimeout: 10_000,
       requestTimeout: 40_000,
       requireHostHeader: true,
       insecureHTTPParser: false,
     },
     handler,
   );
-  server.maxConnections = 1_024;
+  server.maxConnections = mostConnections;
+  limitByAddress(server, mostOfAddress);
   server.on('clientError', (_error, socket: Socket) => {
     // The parser's words may quote the peer's bytes: they are neither logged nor sent back.
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');

@@ -5,8 +5,8 @@ import type { Clock } from '../base/index.ts';
 import { KubeError } from '../kube/index.ts';
 import type { KubeClient } from '../kube/index.ts';
 import { afterStep, createAuthorityPair, writeAuthority } from '../pki/index.ts';
-import { bundlePatch } from './ca-bundle.ts';
-import { createHandler, createServingCertificate, createWebhookServer } from './index.ts';
+import { reachPatch } from './client-config.ts';
+import { createHandler, createPathKeys, createServingCertificate, createWebhookServer } from './index.ts';
 import type { Decide, ServingCertificate, ServingMaterial } from './index.ts';
 import { testHooks } from './testing/hooks.ts';
 import { pause, until } from '../../test/support/wait.ts';
@@ -23,6 +23,7 @@ function cluster() {
   const state = {
     secret: undefined as { version: number; data: Data } | undefined,
     bundles: ['', '', ''],
+    paths: ['', '', ''],
     broken: false,
     patches: 0,
     creates: 0,
@@ -55,12 +56,27 @@ function cluster() {
         return Promise.reject(new KubeError('refused', 'no such configuration', { status: 404, reason: 'NotFound' }));
       return Promise.resolve({
         metadata: { name },
-        webhooks: [{ name: 'a', clientConfig: { caBundle: state.bundles[index(kind, name)] } }],
+        webhooks: [
+          {
+            name: 'pods.sidegate.dev',
+            clientConfig: {
+              caBundle: state.bundles[index(kind, name)],
+              service: { path: state.paths[index(kind, name)] },
+            },
+          },
+        ],
       });
     },
-    patch({ kind }: { kind: string }, { name }: { name: string }, { body }: { body: { value: string }[] }) {
+    patch(
+      { kind }: { kind: string },
+      { name }: { name: string },
+      { body }: { body: { path: string; value: string }[] },
+    ) {
       state.patches++;
-      state.bundles[index(kind, name)] = body[1]?.value ?? '';
+      for (const { path, value } of body) {
+        if (path.endsWith('/caBundle')) state.bundles[index(kind, name)] = value;
+        if (path.endsWith('/service/path')) state.paths[index(kind, name)] = value;
+      }
       return Promise.resolve({});
     },
   } as unknown as KubeClient;
@@ -90,11 +106,12 @@ function fakeClock(): Clock & { advance(ms: number): void } {
   };
 }
 
-function start(client: KubeClient, clock: Clock): ServingCertificate {
+function start(client: KubeClient, clock: Clock, keys = createPathKeys(clock)): ServingCertificate {
   const one = createServingCertificate({
     client,
     namespace: 'sidegate-system',
     dnsNames: ['sidegate-webhook.sidegate-system.svc', 'localhost'],
+    keys,
     clock,
     logger: silentLogger,
   });
@@ -139,6 +156,39 @@ describe('the serving certificate', () => {
       clock.advance(15_000);
       return good(one)();
     });
+  });
+
+  test('is asked by paths that all replicas open, before and after the authority has changed', async () => {
+    const { state, client } = cluster();
+    const clock = fakeClock();
+    const keys = [createPathKeys(clock), createPathKeys(clock)];
+    const both = keys.map((one) => start(client, clock, one));
+    const opened = () => keys.map((one) => state.paths.map((path) => one.open(path)));
+    const all = ['/validate/pods', '/validate/pods', '/validate/pods'];
+    await until(() => {
+      clock.advance(1_000);
+      return both.every((one) => good(one)());
+    });
+    const [first] = state.paths;
+    expect(opened()).toEqual([all, all]);
+    const published = state.bundles[0];
+    let shut = false;
+    const steps: readonly (readonly [number, () => boolean])[] = [
+      [245 * 24 * hour, () => state.bundles[0] !== published],
+      [49 * hour, () => state.paths.every((path) => path !== first)],
+    ];
+    for (const [wait, done] of steps) {
+      clock.advance(wait);
+      await until(() => {
+        clock.advance(10_000);
+        shut ||= opened().flat().includes(undefined);
+        return done() && both.every((one) => good(one)());
+      }, `${done}`);
+      // Whoever did not take the step has looked since.
+      clock.advance(60_000);
+      await pause(50);
+    }
+    expect([shut, opened()]).toEqual([false, [all, all]]);
   });
 
   test('is written once: a look that finds all in order writes nothing', async () => {
@@ -225,11 +275,26 @@ test('a patch names what it expects where it writes', () => {
   const webhooks = [
     { name: 'a', clientConfig: { caBundle: 'eA==' } },
     { name: 'b', clientConfig: {} },
+    { name: 'inject.sidegate.dev', clientConfig: { caBundle: 'eA==', service: {} } },
+    { name: 'connect.sidegate.dev', clientConfig: { caBundle: 'eA==', url: 'https://localhost:1/' } },
+    { name: 'pods.sidegate.dev', clientConfig: { caBundle: 'eA==', service: { path: '/k/validate/pods' } } },
   ];
-  expect(bundlePatch({ metadata: { name: 'x' }, webhooks }, 'x')).toEqual([
+  const configuration = { metadata: { name: 'x' }, webhooks };
+  const bundle = [
     { op: 'test', path: '/webhooks/1/name', value: 'b' },
     { op: 'add', path: '/webhooks/1/clientConfig/caBundle', value: 'eA==' },
-  ]);
+  ];
+  const paths = [
+    { op: 'test', path: '/webhooks/2/name', value: 'inject.sidegate.dev' },
+    { op: 'add', path: '/webhooks/2/clientConfig/service/path', value: '/k/mutate' },
+    { op: 'test', path: '/webhooks/3/name', value: 'connect.sidegate.dev' },
+    { op: 'add', path: '/webhooks/3/clientConfig/url', value: 'https://localhost:1/k/connect' },
+  ];
+  const patch = (text: string | undefined, key: string | undefined) =>
+    reachPatch(configuration, { bundle: text, keys: { due: () => key } });
+  expect(patch('x', undefined)).toEqual(bundle);
+  expect(patch(undefined, 'k')).toEqual(paths);
+  expect(patch('x', 'k')).toEqual([...bundle, ...paths]);
 });
 
 describe('the server', () => {
@@ -239,6 +304,7 @@ describe('the server', () => {
     await until(good(one));
     const decide: Decide = () => Promise.resolve({ allowed: true });
     const handler = createHandler({
+      open: (path) => path,
       hooks: {
         mutate: decide,
         pods: decide,

@@ -23,8 +23,9 @@ import {
   writeAuthority,
 } from '../pki/index.ts';
 import type { Authority, AuthorityState, RotationTiming } from '../pki/index.ts';
-import { writeBundle } from './ca-bundle.ts';
+import { writeReach } from './client-config.ts';
 import { createLookLoop } from './look-loop.ts';
+import type { PathKeys } from './path-keys.ts';
 
 export interface ServingMaterial {
   /** PEM. */
@@ -52,6 +53,8 @@ export interface ServingCertificateOptions {
   readonly dnsNames: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Learns from the authority, which all replicas share. */
+  readonly keys: PathKeys;
   readonly timing?: RotationTiming;
   readonly onIssued?: (result: 'accepted' | 'refused') => void;
 }
@@ -67,7 +70,7 @@ const encoded = (data: Readonly<Record<string, string>>): Readonly<Record<string
 
 /** Starts at once; never rejects: what fails is logged and tried again. */
 export function createServingCertificate(options: ServingCertificateOptions): ServingCertificate {
-  const { client, namespace, dnsNames, clock, logger, timing = rotationTiming, onIssued } = options;
+  const { client, namespace, dnsNames, clock, logger, keys, timing = rotationTiming, onIssued } = options;
   const ref = { namespace, name: controlPlane.webhookAuthority };
   const listeners: ((material: ServingMaterial) => void)[] = [];
   let authority: Authority | undefined;
@@ -113,10 +116,11 @@ export function createServingCertificate(options: ServingCertificateOptions): Se
     const state = await storedState();
     if (authority === undefined) authority = createAuthority({ state, clock });
     else authority.replace(state);
+    keys.learn([state.current.key, ...(state.next === undefined ? [] : [state.next.key])]);
     try {
-      const changed = await writeBundle(client, bundleOf(state));
+      const { changed } = await writeReach(client, { bundle: bundleOf(state), keys });
       bundleWritten = true;
-      if (changed > 0) logger.info('the authority was written into webhook configurations', { changed });
+      if (changed > 0) logger.info('authority and paths were written into webhook configurations', { changed });
     } catch (error) {
       bundleWritten = false;
       // A certificate of an authority that the API server trusts already is good whatever else is amiss.

@@ -14,6 +14,7 @@ import { auditExportCommand } from './audit/export.ts';
 import { auditKeygenCommand } from './audit/keygen.ts';
 import { auditReplayCommand } from './audit/replay.ts';
 import { auditHoldCommand, auditHoldsCommand, auditReleaseCommand } from './audit/hold.ts';
+import { auditRestoreCommand } from './audit/restore.ts';
 import { auditSearchCommand } from './audit/search.ts';
 import { auditShowCommand } from './audit/show.ts';
 import { auditVerifyCommand } from './audit/verify.ts';
@@ -63,6 +64,7 @@ export const commands: readonly Command[] = [
   auditReplayCommand,
   auditExplainCommand,
   auditExportCommand,
+  auditRestoreCommand,
   auditKeygenCommand,
   auditHoldsCommand,
   auditHoldCommand,

@@ -29,5 +29,6 @@ export {
   topResource,
   volumes,
   webhookPaths,
+  webhookRoutes,
 } from './names.ts';
 export type { CaptureMode } from './names.ts';

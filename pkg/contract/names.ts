@@ -190,7 +190,7 @@ export const controlPlane = {
   caKey: 'ca.crt',
 } as const;
 
-/** What the API server calls at the webhook, by POST of an AdmissionReview. */
+/** What the API server calls at the webhook, by POST of an AdmissionReview, after a key that the webhook writes (`/KEY/mutate`). */
 export const webhookPaths = {
   mutate: '/mutate',
   pods: '/validate/pods',
@@ -200,6 +200,17 @@ export const webhookPaths = {
   connect: '/connect',
   /** The same requests of the break-glass group: recorded and let through. */
   breakGlass: '/break-glass',
+} as const;
+
+/** The path of each webhook in the configurations. */
+export const webhookRoutes = {
+  'inject.sidegate.dev': webhookPaths.mutate,
+  'pods.sidegate.dev': webhookPaths.pods,
+  'policies.sidegate.dev': webhookPaths.policies,
+  'decisions.sidegate.dev': webhookPaths.decisions,
+  'services.sidegate.dev': webhookPaths.connect,
+  'connect.sidegate.dev': webhookPaths.connect,
+  'break-glass.sidegate.dev': webhookPaths.breakGlass,
 } as const;
 
 /** TCP ports of the control plane's containers. */

@@ -5,7 +5,14 @@ import type { ReasonCode } from './reasons.ts';
 
 /** What happened to a session or to the process, before the chain gives it a sequence number and a hash. */
 export type AuditEvent =
-  ProcessEvent | SignatureEvent | SessionStart | SessionSegment | SessionApproval | SessionEnd | ChangeEvent;
+  | ProcessEvent
+  | SignatureEvent
+  | SessionStart
+  | SessionTexts
+  | SessionSegment
+  | SessionApproval
+  | SessionEnd
+  | ChangeEvent;
 
 export interface ProcessEvent {
   readonly type: 'process';
@@ -52,8 +59,8 @@ export interface SessionStart {
   readonly model: string | null;
   readonly stream: boolean;
   /**
-   * Texts of the request, masked, where the policy keeps them and they have at most 16 KiB together; longer ones follow as
-   * segments. One line for what nearly every request has costs half of three.
+   * Texts of the request, masked, where the policy keeps them and they have at most 16 KiB together, with their names; of more, all follow
+   * as {@link SessionTexts} and segments. One line for what nearly every request has costs half of three.
    */
   readonly request?: readonly RecordedText[];
   /** With `audit.content: Full`: the key that texts are sealed to, and the session's own encapsulated key (HPKE), base64. */
@@ -67,6 +74,15 @@ export interface RecordedText {
   readonly text: string;
   /** The text as it was, base64 of HPKE's ciphertext; absent where nothing of it was masked, or nothing is sealed. */
   readonly sealed?: string;
+}
+
+/** Short texts of the request, 16 KiB together with their names; in order with the segments of the long ones. */
+export interface SessionTexts {
+  readonly type: 'texts';
+  readonly session: string;
+  readonly request: readonly RecordedText[];
+  /** Milliseconds since the session began. */
+  readonly at: number;
 }
 
 /** At most 16 KiB of one lane, masked for what nobody may see; written before the bytes that it covers leave. */

@@ -15,7 +15,9 @@ export type {
   ChangeEvent,
   SessionApproval,
   SessionEnd,
+  RecordedText,
   SessionSegment,
+  SessionTexts,
   SessionStart,
   SignatureEvent,
 } from './audit.ts';

@@ -28,6 +28,16 @@ describe('places', () => {
     expect(element?.stranger('a')).not.toBe(element?.stranger('a'));
   });
 
+  it('deep below long names have short ids, and each its own', () => {
+    let place = Place.root(free);
+    for (let depth = 0; depth < 60; depth++) place = place.stranger(`n${'x'.repeat(40)}${depth}`);
+    const ids = [0, 1].flatMap((at) => [place.element(at).id, place.element(at).stranger('name').id]);
+    expect(Math.max(...ids.map((id) => id.length))).toBeLessThan(400);
+    expect(new Set([...ids, place.id]).size).toBe(5);
+    expect(place.element(1).path).toHaveLength(61);
+    expect(place.element(1).id).toBe(place.element(1).id);
+  });
+
   it('of any JSON are not kept at all', () => {
     const any = Place.root(free);
     expect(any.element(0)).not.toBe(any.element(0));

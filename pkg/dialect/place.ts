@@ -13,9 +13,17 @@ function isKept(shape: Shape): boolean {
 /** Names that may stand in a lane id as they are: ids go into records, and other keys could hold anybody's data. */
 const plainName = /^[A-Za-z_][A-Za-z0-9_-]{0,47}$/;
 
+const digestOf = (text: string): string => `[${createHash('sha256').update(text).digest('hex').slice(0, 16)}]`;
+
 function idOf(name: string): string {
-  return plainName.test(name) ? name : `[${createHash('sha256').update(name).digest('hex').slice(0, 16)}]`;
+  return plainName.test(name) ? name : digestOf(name);
 }
+
+/**
+ * UTF-16 units of an id that those below it begin with. Longer ones are written as a digest: names that stand once in a body are in the
+ * id of each of the thousands of texts below them, and each of those is recorded.
+ */
+const longestPrefix = 256;
 
 /**
  * One place of a body: where it stands, what its lane is called, what may stand there. The places of a dialect's own fields
@@ -29,6 +37,7 @@ export class Place implements ShapePlace {
   #path: readonly (string | number)[] | undefined = undefined;
   #fields: Map<string, Place> | undefined = undefined;
   #elements: Place[] | undefined = undefined;
+  #shortened: string | undefined = undefined;
   /** Under a name that is not the dialect's. */
   readonly #strange: boolean;
 
@@ -42,6 +51,11 @@ export class Place implements ShapePlace {
 
   static root(shape: Shape): Place {
     return new Place(shape, '', undefined, '');
+  }
+
+  /** What the ids of places below begin with. */
+  get #prefix(): string {
+    return this.id.length <= longestPrefix ? this.id : (this.#shortened ??= digestOf(this.id));
   }
 
   get path(): readonly (string | number)[] {
@@ -71,14 +85,14 @@ export class Place implements ShapePlace {
 
   #make(shape: Shape, name: string, strange = false): Place {
     const step = idOf(name);
-    return new Place(shape, this.id === '' ? step : `${this.id}.${step}`, this, name, strange);
+    return new Place(shape, this.id === '' ? step : `${this.#prefix}.${step}`, this, name, strange);
   }
 
   element(index: number): Place {
     const place = this.#elements?.[index];
     if (place !== undefined) return place;
     const shape = this.shape.items ?? free;
-    const made = new Place(shape, `${this.id}[${index}]`, this, index);
+    const made = new Place(shape, `${this.#prefix}[${index}]`, this, index);
     if (index >= remembered || !isKept(shape)) return made;
     const elements = (this.#elements ??= []);
     // In order, so that the array stays dense.

@@ -37,6 +37,7 @@ beforeAll(async () => {
   rmSync(folder, { recursive: true });
   model = createServer((request, response) => {
     requests.push(request);
+    if (request.url === '/gone') return void request.socket.destroy();
     if (request.url === '/cut') {
       response.write('part');
       setTimeout(() => response.destroy(), 20);
@@ -169,6 +170,11 @@ test('over HTTP/2 as well', async () => {
   for await (const chunk of stream) text += String(chunk);
   expect(text).toBe('got two');
   session.close();
+});
+
+test('a model that breaks off before it answers has been reached', async () => {
+  expect(await post('/gone', 'x')).toMatchObject({ status: 502, text: 'upstream_protocol' });
+  expect(failures).toEqual(['upstream_protocol']);
 });
 
 test('an answer that breaks off is cut for the caller too', async () => {

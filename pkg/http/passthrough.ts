@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import util from 'node:util';
 import type HttpProxy from 'http-proxy';
-import { describeError, systemClock } from '../base/index.ts';
+import { describeError, errorCode, systemClock } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Exchange } from './exchange.ts';
@@ -47,6 +47,12 @@ const handshake = [
   'sec-websocket-extensions',
 ] as const;
 
+/** Whether the model had been reached: it may have done the work, so that trying again may do it twice. */
+function brokeOff(error: unknown): boolean {
+  const code = errorCode(error) ?? '';
+  return ['ECONNRESET', 'EPIPE', 'ECONNABORTED'].includes(code) || code.startsWith('HPE_');
+}
+
 export function createPassthrough(options: PassthroughOptions): Passthrough {
   const secure = new URL(options.target).protocol === 'https:';
   const pool = { keepAlive: true, timeout: 4_000 };
@@ -85,7 +91,9 @@ export function createPassthrough(options: PassthroughOptions): Passthrough {
     });
     proxy.on('error', (error, request) => {
       options.logger.debug('A passthrough failed', { reason: describeError(error) });
-      const refusal = new RefusedError('upstream_unreachable', { cause: error });
+      const refusal = new RefusedError(brokeOff(error) ? 'upstream_protocol' : 'upstream_unreachable', {
+        cause: error,
+      });
       if (request instanceof WebRequest) request.failed(refusal);
       else joins.get(request)?.failed(refusal);
     });

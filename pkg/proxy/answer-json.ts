@@ -193,7 +193,7 @@ function tokenEdits(answer: AnswerView, source: string, options: JsonAnswerOptio
   return pieces.flatMap((piece) => [...renderTokens(piece, source, { force: true, exact: options.views.guarded })]);
 }
 
-/** Cuts entries out of a list with the comma that belongs to them. */
+/** Cuts entries out of each list that names them (llama.cpp gives two), with the comma that belongs to them. */
 function hiddenModels(
   answer: AnswerView,
   root: JsonNode,
@@ -202,11 +202,15 @@ function hiddenModels(
   if (visible === undefined || answer.models.length === 0) return [];
   const hidden = new Set(answer.models.filter((model) => !visible(model.id)).map((model) => model.node));
   if (hidden.size === 0) return [];
-  const list = [...root.items].find(
-    (node) => node.kind === 'array' && node.numbers === undefined && node.items.some((item) => hidden.has(item)),
-  );
-  if (list === undefined) throw new RefusedError('access_denied');
-  return cut(list.items, hidden);
+  let left = hidden.size;
+  const edits = root.items.flatMap((node): JsonEdit[] => {
+    if (node.kind !== 'array' || node.numbers !== undefined) return [];
+    const found = node.items.filter((item) => hidden.has(item)).length;
+    left -= found;
+    return found === 0 ? [] : cut(node.items, hidden);
+  });
+  if (left > 0) throw new RefusedError('access_denied');
+  return edits;
 }
 
 function cut(items: readonly JsonNode[], hidden: ReadonlySet<JsonNode>): JsonEdit[] {

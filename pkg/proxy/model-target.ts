@@ -20,10 +20,11 @@ export interface ModelTargets {
   close(): void;
 }
 
-/** One model server, whatever the policy says: of a sidecar that runs on its own. */
+/** One model server, wherever the policy says that it is: of a sidecar that runs on its own. Hosted is also what a policy calls so. */
 export function fixedTarget(target: ModelTarget): ModelTargets {
+  const hosted = { ...target, hosted: true };
   return {
-    find: () => target,
+    find: ({ upstream }) => (upstream?.hosted === undefined ? target : hosted),
     close() {
       target.upstream.close();
       target.passthrough.close();

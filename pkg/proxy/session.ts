@@ -4,6 +4,7 @@ import type {
   Identity,
   Operation,
   ReasonCode,
+  RecordedText,
   Refusal,
   RuleAct,
   SessionApproval,
@@ -23,8 +24,12 @@ import type { CountedAct } from './rule-acts.ts';
  * `failedOpen`, in the receipt and in a counter.
  */
 
-/** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. */
+/** Longest text of one segment, in UTF-16 units: 16 KiB when it is ASCII. Of several texts in one line: together with their names. */
 const segmentUnits = 16_384;
+
+/** What a text costs in a line beside itself and its name, about. */
+const textUnits = 64;
+const unitsOf = ({ id, text, raw }: KeptText): number => id.length + Math.max(text.length, raw.length) + textUnits;
 
 /** Segments that are written without a turn of the event loop between them: 64 KiB. */
 const segmentsAtOnce = 4;
@@ -67,6 +72,8 @@ export class Session {
   readonly #observed: CountedAct[] = [];
   readonly failedOpen: string[] = [];
   #pending: AuditEvent[] = [];
+  /** Of them: how many were handed over, by {@link commitSome}. */
+  #handed = 0;
   #started = false;
   #ended = false;
 
@@ -131,12 +138,29 @@ export class Session {
   prepare(lanes: readonly KeptText[]): void {
     if (this.#started) return; // held, and recorded while it waited
     const kept = this.content === 'None' ? [] : lanes;
-    if (kept.reduce((sum, lane) => sum + Math.max(lane.text.length, lane.raw.length), 0) <= segmentUnits) {
+    if (kept.reduce((sum, lane) => sum + unitsOf(lane), 0) <= segmentUnits) {
       this.#queueStart(kept);
-    } else {
-      this.#queueStart();
-      for (const lane of kept) this.#queueSegments('request', lane.id, lane.text, lane.raw);
+      return;
     }
+    this.#queueStart();
+    let together: KeptText[] = [];
+    let units = 0;
+    const flush = (): void => {
+      if (together.length > 0) this.#queueTexts(together);
+      together = [];
+      units = 0;
+    };
+    for (const lane of kept) {
+      const more = unitsOf(lane);
+      if (units + more > segmentUnits) flush();
+      if (more > segmentUnits) {
+        this.#queueSegments('request', lane.id, lane.text, lane.raw);
+        continue;
+      }
+      together.push(lane);
+      units += more;
+    }
+    flush();
   }
 
   /** Queues text of the answer; {@link commit} hands it over. @param raw as in {@link KeptText}. */
@@ -158,10 +182,15 @@ export class Session {
 
   /** Hands what is queued to the kernel. @throws RefusedError audit_unavailable. */
   commit(): void {
-    if (this.#pending.length === 0) return;
-    const events = this.#pending;
+    const events = this.#takePending();
+    if (events.length > 0) this.#append(events);
+  }
+
+  #takePending(): AuditEvent[] {
+    const events = this.#handed === 0 ? this.#pending : this.#pending.slice(this.#handed);
     this.#pending = [];
-    this.#append(events);
+    this.#handed = 0;
+    return events;
   }
 
   /**
@@ -171,8 +200,12 @@ export class Session {
    */
   commitSome(): boolean {
     if (this.#pending.length === 0) return false;
-    this.#append(this.#pending.splice(0, segmentsAtOnce));
-    return this.#pending.length > 0;
+    const events = this.#pending.slice(this.#handed, this.#handed + segmentsAtOnce);
+    this.#handed += events.length;
+    const more = this.#handed < this.#pending.length;
+    if (!more) this.#takePending();
+    this.#append(events);
+    return more;
   }
 
   #append(events: readonly AuditEvent[]): void {
@@ -197,8 +230,7 @@ export class Session {
     this.#queueStart();
     const since = (at: number | undefined): number | null =>
       at === undefined ? null : round(at - this.exchange.startedAt);
-    const events = this.#pending;
-    this.#pending = [];
+    const events = this.#takePending();
     events.push({
       type: 'end',
       session: this.id,
@@ -232,11 +264,7 @@ export class Session {
     this.#started = true;
     const caller = this.caller;
     this.#sealer = this.sealing?.session(this.id);
-    const request = texts.map(({ id: lane, text, raw }) => ({
-      lane,
-      text,
-      ...(raw !== text && this.#sealed('request', lane, raw)),
-    }));
+    const request = this.#recorded(texts);
     this.#pending.push({
       type: 'start',
       session: this.id,
@@ -256,6 +284,18 @@ export class Session {
       ...(this.#sealer !== undefined && { sealed: this.#sealer.head }),
       ...(request.length === 0 ? {} : { request }),
     });
+  }
+
+  #recorded(texts: readonly KeptText[]): RecordedText[] {
+    return texts.map(({ id: lane, text, raw }) => ({
+      lane,
+      text,
+      ...(raw !== text && this.#sealed('request', lane, raw)),
+    }));
+  }
+
+  #queueTexts(texts: readonly KeptText[]): void {
+    this.#pending.push({ type: 'texts', session: this.id, request: this.#recorded(texts), at: round(this.age) });
   }
 
   #queueSegments(direction: 'request' | 'response', lane: string, text: string, raw: string): void {

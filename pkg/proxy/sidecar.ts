@@ -11,6 +11,7 @@ export interface SidecarOptions extends DataPlaneOptions {
   readonly port: number;
   readonly upstream: Upstream;
   readonly passthrough: Passthrough;
+  /** The model is somebody else's; default: where the policy says so. */
   readonly hosted?: boolean;
 }
 

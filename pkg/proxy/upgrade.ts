@@ -98,7 +98,8 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     if (!isInside(entrance)) observeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
     session.path = runtime.forRecord(path); // the caller's words
-    session.operation = 'Other'; // whatever the route is called without an upgrade: this is another protocol on it
+    // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.
+    session.operation = recognise(upgrade.method, path).operation === 'Admin' ? 'Admin' : 'Other';
     const { grants, revocations } = options;
     const caller = await proveCaller(runtime, session, upgrade.headers, {
       certificate: upgrade.clientCertificate,

@@ -29,6 +29,8 @@ export interface LogVerifierOptions {
 }
 
 export interface LogVerifier {
+  /** Another head, before the last of the entries that it has signed. */
+  head(text: string): void;
   /** The next entry, as it stands. */
   entry(index: number, text: string): void;
   /** Lines of a block, after its entry. Undefined: they are not there. */
@@ -51,12 +53,15 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (findings.length < mostFindings) findings.push(finding);
   });
   const heads: Head[] = [];
-  for (const text of [...options.heads, ...(options.until === undefined ? [] : [options.until])]) {
+  const addHead = (text: string): void => {
     const head = readHead(text, publicKey);
-    if (head === undefined) find('head_forged', 0, 'a head that this key has not signed');
-    else heads.push(head);
-  }
-  heads.sort((a, b) => a.size - b.size);
+    if (head === undefined) return find('head_forged', 0, 'a head that this key has not signed');
+    let at = heads.length;
+    while (at > 0 && (heads[at - 1]?.size ?? 0) > head.size) at--;
+    heads.splice(at, 0, head);
+  };
+  for (const text of options.heads) addHead(text);
+  if (options.until !== undefined) addHead(options.until);
 
   const frontier = createFrontier();
   /** Index that the next entry must have. */
@@ -147,6 +152,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     });
 
   return {
+    head: addHead,
     entry(index, text) {
       if (index < next) {
         const twice = index === next - 1;

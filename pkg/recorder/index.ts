@@ -47,7 +47,15 @@ export {
 export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
-export { openArchive, openArchivedLog, parseLocation, restoreArchive, startArchiver } from './archive/index.ts';
+export {
+  openArchive,
+  openArchivedLog,
+  parseLocation,
+  restoreArchive,
+  searchArchive,
+  startArchiver,
+  verifyArchive,
+} from './archive/index.ts';
 export type {
   ArchivedLog,
   ArchiveFault,
@@ -60,5 +68,6 @@ export type {
 } from './archive/index.ts';
 export { createAuditAuthorizer } from './api/authorize.ts';
 export type { AuditAuthorizer, Auditor } from './api/authorize.ts';
+export { readQuery } from './api/query.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';

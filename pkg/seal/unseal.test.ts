@@ -49,6 +49,24 @@ test('a session comes back as it was said, also where a piece ended within a cha
   expect(lines[0]).toContain('I am ana@corp.test');
 });
 
+test('of many short texts of a request each is opened at its place', () => {
+  const sealer = sealing.session(id(3));
+  const sealed = (lane: string, raw: string) => ({ lane, text: '[x]', sealed: sealer.seal('request', lane, raw) });
+  const lines = [
+    { type: 'start', session: id(3), sealed: sealer.head },
+    { type: 'texts', session: id(3), request: [sealed('a', 'one'), { lane: 'b', text: 'plain' }, sealed('c', 'two')] },
+    { type: 'end', session: id(3), sealed: sealer.end() },
+  ].map((event) => JSON.stringify(event));
+  const { request } = JSON.parse(open(lines, id(3)).lines[1] ?? '') as { request: { text: string }[] };
+  expect(request.map(({ text }) => text)).toEqual(['one', 'plain', 'two']);
+  expect(() =>
+    open(
+      change(lines, 1, (line) => line.replace('"lane":"a"', '"lane":"c"')),
+      id(3),
+    ),
+  ).toThrow(/^line 2/);
+});
+
 test('nothing sealed is said so; an end that has not come is, too', () => {
   const masked = ['{"type":"start","request":[{"lane":"ask","text":"[email]"}]}', '{"type":"end"}'];
   expect(open(masked)).toEqual({ lines: masked, sealed: false, ended: true });

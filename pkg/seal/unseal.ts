@@ -30,6 +30,11 @@ function opened(members: Members, direction: Direction, opener: SessionOpener | 
   return { ...rest, text: opener.open(direction, String(rest['lane']), sealed) };
 }
 
+function withRequest(members: Members, opener: SessionOpener | undefined): Members {
+  const request = Array.isArray(members['request']) ? (members['request'] as readonly Members[]) : [];
+  return { ...members, request: request.map((one) => opened(one, 'request', opener)) };
+}
+
 /**
  * Opens a session on the machine of whoever has the private key.
  *
@@ -47,9 +52,10 @@ export function unsealLines(lines: readonly string[], id: string, privateKey: Ke
         const head = sealHead(root);
         if (head === undefined) return line;
         opener = openSession(privateKey, id, head);
-        const request = Array.isArray(members['request']) ? (members['request'] as readonly Members[]) : [];
-        return JSON.stringify({ ...members, request: request.map((one) => opened(one, 'request', opener)) });
+        return JSON.stringify(withRequest(members, opener));
       }
+      case 'texts':
+        return JSON.stringify(withRequest(members, opener));
       case 'segment':
         return JSON.stringify(
           opened(members, root.get('direction')?.string === 'request' ? 'request' : 'response', opener),

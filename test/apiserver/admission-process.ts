@@ -27,9 +27,9 @@ export interface WebhookProcess {
 export const pointedAt = (chart: readonly Manifest[], port: number): readonly Manifest[] =>
   ofKind(chart, 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration').map((one) => ({
     ...one,
-    webhooks: (one['webhooks'] as readonly { clientConfig: { service: { path: string } } }[]).map((hook) => ({
+    webhooks: (one['webhooks'] as readonly object[]).map((hook) => ({
       ...hook,
-      clientConfig: { url: `https://localhost:${port}${hook.clientConfig.service.path}` },
+      clientConfig: { url: `https://localhost:${port}/` },
     })),
   }));
 

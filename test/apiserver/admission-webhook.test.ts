@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createServer } from 'node:https';
+import { createServer, request as ask } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { inject, parseChartOptions } from '../../pkg/inject/index.ts';
 import { drawnOf } from '../../pkg/inject/testing/options.ts';
@@ -436,7 +436,7 @@ const configurations = [
 ];
 interface Configuration {
   readonly metadata: { readonly resourceVersion: string };
-  readonly webhooks: readonly { readonly clientConfig: { readonly caBundle?: string } }[];
+  readonly webhooks: readonly { readonly clientConfig: { readonly caBundle?: string; readonly url: string } }[];
 }
 const readConfigurations = (): Promise<readonly Configuration[]> =>
   Promise.all(configurations.map(async (at) => (await server.client.must('GET', at)) as unknown as Configuration));
@@ -463,6 +463,30 @@ async function step(name: AuthorityStep): Promise<void> {
 }
 
 const count = (text: string): number => text.split('-----BEGIN CERTIFICATE-----').length - 1;
+
+test('nobody is answered who does not know the path that the webhook has written for the API server', async () => {
+  const [first] = await readConfigurations();
+  const { url = '' } = first?.webhooks[0]?.clientConfig ?? {};
+  expect(url).toMatch(/^https:\/\/localhost:\d+\/[0-9a-f]{64}\/mutate$/);
+  const post = (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const asked = ask(new URL(path, url), { method: 'POST', rejectUnauthorized: false }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      });
+      asked.on('error', reject);
+      asked.end('{}');
+    });
+  expect(await post(url)).toBe(400); // It is read, and is no review.
+  for (const path of ['/mutate', '/break-glass', '/validate/decisions', `/${'a'.repeat(64)}/mutate`])
+    expect(await post(path)).toBe(404);
+  // Of a Service the API server takes fewer letters in a path.
+  const service = { name: 'sidegate-webhook', namespace: release, path: new URL(url).pathname };
+  const value = [{ op: 'replace', path: '/webhooks/0/clientConfig', value: { service } }];
+  const at = `${configurations[0] ?? ''}?dryRun=All`;
+  const answer = await server.client.request('PATCH', at, value, 'application/json-patch+json');
+  expect([answer.status, answer.message]).toEqual([200, '']);
+});
 
 describe('the authority in the configurations', () => {
   test('is written where it differs, and nowhere else', async () => {

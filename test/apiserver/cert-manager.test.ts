@@ -113,12 +113,12 @@ describe('a webhook with a certificate of cert-manager', () => {
       }
     })();
     await issue(authority);
-    await eventually('it was taken', async () => (await taken()) === first + 1, 10_000);
+    await eventually('it was taken', async () => (await taken()) === first + 1);
     // Another authority: published with the old one, then used, as an injector does it.
     const next = await newAuthority();
     await injectAuthority(`${bundleOf(authority)}${bundleOf(next)}`);
     await issue(next);
-    await eventually('that was taken too', async () => (await taken()) === first + 2, 10_000);
+    await eventually('that was taken too', async () => (await taken()) === first + 2);
     await eventually('it is ready', async () => (await webhook.ready()).ready, 60_000);
     asking = false;
     await load;

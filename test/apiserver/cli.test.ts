@@ -133,7 +133,7 @@ describe('check', () => {
     expect(out).toMatch(/^ok {4}definitions/m);
     expect(out).toMatch(/\d+ checks: \d+ failed, \d+ warned\n$/);
     expect((await sidegate('check --quiet')).out).not.toMatch(/^ok/m);
-  }, 60_000);
+  });
 
   test('what a hand edited of the chart’s admission objects is named, and what the API server fills in is not', async () => {
     const manifests = await renderChart(['breakGlassGroup=oncall']);

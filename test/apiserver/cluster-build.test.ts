@@ -75,7 +75,7 @@ beforeAll(() => {
   before = checkout('before');
   expect(before.plan().sort()).toEqual([...everything].sort());
   before.build();
-}, 60_000);
+});
 
 describe('the build of the cluster', () => {
   test('makes everything once, and then nothing', () => {

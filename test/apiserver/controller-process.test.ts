@@ -149,7 +149,7 @@ describe('the process, with the chart’s roles', () => {
       return ['initContainers', 'containers'].flatMap((list) => spec[list]?.map(({ image }) => image)).join();
     };
     await until(async () => (await images()) === 'sidegate:2,model:1', controller.log, 30_000);
-  }, 60_000);
+  });
 
   test('the whole way: trust, token, certificate, policy, Secret, an edit within a second, status; SIGTERM', async () => {
     const controller = await start(['--evict']);

@@ -464,5 +464,5 @@ describe('the recorder', () => {
     const release = 'audit release 1 --reason closed --service-account ml/auditor';
     expect((await sidegate(release)).out).toBe('hold 1 is released\n');
     expect((await sidegate('audit hold --reason r')).code).toBe(2);
-  }, 60_000);
+  });
 });

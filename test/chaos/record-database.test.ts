@@ -17,7 +17,7 @@ let world: RecorderWorld;
 beforeAll(async () => {
   database = await startPostgres({ durable: true });
   world = await startRecorderWorld(database);
-}, 60_000);
+});
 afterAll(async () => {
   await world?.close();
   await database?.stop();

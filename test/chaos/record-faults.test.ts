@@ -14,7 +14,7 @@ let pod: Pod;
 beforeEach(async () => {
   world = await startRecorderWorld();
   pod = await world.pod('uid-1');
-}, 60_000);
+});
 afterEach(() => world?.close());
 
 const saidBy = (sidecar: Running): number[] => {

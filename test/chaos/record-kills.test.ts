@@ -11,7 +11,7 @@ const seed = Number(process.env['SEED'] ?? 11);
 let world: RecorderWorld;
 beforeAll(async () => {
   world = await startRecorderWorld();
-}, 60_000);
+});
 afterAll(() => world?.close());
 
 test(

@@ -202,6 +202,19 @@ describe('who may do what', () => {
     expect((JSON.parse(answer.text) as { data: { id: string }[] }).data.map((one) => one.id)).toEqual(['llama-3-8b']);
   });
 
+  test('of a model server that lists them twice, both lists name only those', async () => {
+    world.model.script = (response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(
+        '{"models":[{"name":"llama-3-8b","model":"llama-3-8b"},{"name":"secret-1","model":"secret-1"}],"object":"list","data":[{"id":"secret-1","object":"model"},{"id":"secret-2"}, {"id":"llama-3-8b","object":"model"}]}',
+      );
+    };
+    const answer = await world.call('GET', '/v1/models');
+    expect(answer.text).not.toContain('secret');
+    const { models, data } = JSON.parse(answer.text) as { models: { name: string }[]; data: { id: string }[] };
+    expect([models.map((one) => one.name), data.map((one) => one.id)]).toEqual([['llama-3-8b'], ['llama-3-8b']]);
+  });
+
   test('every refusal is an OpenAI error with a request id, and is counted', async () => {
     const answer = await world.post('/v1/chat/completions', chat, { token: null });
     expect(JSON.parse(answer.text)).toMatchObject({

@@ -332,7 +332,7 @@ describe('a held caller who asked for a stream', () => {
     expect(refused.text.split('\n\n').at(-2)).toBe(
       'data: {"error":{"message":"too\\nlong","type":"invalid_request_error","param":null,"code":null}}',
     );
-  }, 30_000);
+  });
 });
 
 describe('Prefer: respond-async', () => {
@@ -487,22 +487,22 @@ describe('the official client', () => {
       baseURL: `${world.url}/v1`,
       apiKey: await world.token(),
       timeout: 700,
-      maxRetries: 3,
+      maxRetries: 10,
       fetch: trusting(world.ca),
     });
     const body = { model: 'llama-3-8b', messages: [{ role: 'user' as const, content: 'what is falcon' }] };
     const answer = client.chat.completions.create(body);
-    await until(() => desk.asks.length === 3);
+    await until(() => desk.asks.length >= 3);
     expect(desk.cases).toHaveLength(1);
     desk.decide('Approve');
     expect((await answer).choices[0]?.message.content).toBe('fine');
     expect(world.model.seen).toHaveLength(1);
 
     const before = desk.asks.length;
-    const denied = client.chat.completions.create(body);
+    const denied = client.chat.completions.create(body, { timeout: 60_000 });
     await until(() => desk.cases.length === 2);
     desk.decide('Deny');
     await expect(denied).rejects.toMatchObject({ status: 403, code: 'approval_denied' });
     expect(desk.asks.length).toBe(before + 1);
-  }, 30_000);
+  });
 });

@@ -250,7 +250,7 @@ describe('questions about an approval', () => {
     await until(() => open === 1);
     expect(codeOf(await asked)).toBe('approval_unknown');
     expect(open).toBe(0);
-  }, 20_000);
+  });
 
   test.each(['..%2f..%2fv1%2fmodels', '%00', 'a%0d%0ab', '..', '%2e%2e', 'x/../y', 'long', ''])(
     '%j is nobody’s name, and reaches no model',
@@ -473,4 +473,4 @@ test('an answer that waits after its prompt had waited is kept alive, too', asyn
   expect(heard).not.toContain('data:');
   desk.decide('Approve');
   expect(joinContent((await answer).text.replaceAll(/^: .*\n\n/gm, ''))).toBe('write to ana@example.com');
-}, 20_000);
+});

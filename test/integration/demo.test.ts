@@ -291,7 +291,7 @@ print(answer.status_code, answer.text)`,
   });
 });
 
-describe('the program of the quickstart', () => {
+describe('the programs of the quickstart', () => {
   let world: World;
   let folder: string;
   beforeAll(async () => {
@@ -304,8 +304,9 @@ describe('the program of the quickstart', () => {
     });
     // Beside the packages, where `openai` is found.
     folder = mkdtempSync(join(root, 'node_modules', '.quickstart-'));
-    const [, program = ''] = /^```js\n([^]*?)^```/m.exec(readFileSync(join(root, 'docs/quickstart.md'), 'utf8')) ?? [];
-    writeFileSync(join(folder, 'ask.mjs'), program);
+    const page = readFileSync(join(root, 'docs/quickstart.md'), 'utf8');
+    for (const [, text = '', name = ''] of page.matchAll(/^```(?:js|python)\n((?:\/\/|#) (ask\.\w+): [^]*?)^```/gm))
+      writeFileSync(join(folder, name), text);
     writeFileSync(join(folder, 'ca.pem'), world.ca);
     world.model.script = streamChat(['Pay with 4111 1111 ', '1111 1111.']);
   });
@@ -314,17 +315,25 @@ describe('the program of the quickstart', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('reads a masked stream where the bundle is trusted', async () => {
+  const programs: readonly (readonly [file: string, by: string, bundle: string])[] = [
+    ['ask.mjs', process.execPath, 'NODE_EXTRA_CA_CERTS'],
+    ...importable('openai', [['ask.py', 'python3', 'SSL_CERT_FILE']] as const),
+  ];
+
+  test.each(programs)('%s reads a masked stream where the bundle is trusted', async (file, by, bundle) => {
     const environment = { OPENAI_BASE_URL: `${world.url}/v1`, OPENAI_API_KEY: await world.token() };
-    const asked = await run(['ask.mjs'], folder, { ...environment, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') });
+    const asked = await runProgram(by, [file], folder, { ...environment, [bundle]: join(folder, 'ca.pem') });
     expect(asked).toEqual({ code: 0, out: 'Pay with [confidential].' });
   });
 
-  test('says only "Connection error" where it is not, which docs/troubleshooting.md explains', async () => {
-    const environment = { OPENAI_BASE_URL: `${world.url}/v1`, OPENAI_API_KEY: await world.token() };
-    const { code, out } = await run(['ask.mjs'], folder, environment);
-    expect(code).toBe(1);
-    expect(out).toContain('Connection error.');
-    expect(readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8')).toContain('Connection error.');
-  });
+  test.each(programs)(
+    '%s says only "Connection error" where it is not, which docs/troubleshooting.md explains',
+    async (file, by) => {
+      const environment = { OPENAI_BASE_URL: `${world.url}/v1`, OPENAI_API_KEY: await world.token() };
+      const { code, out } = await runProgram(by, [file], folder, environment);
+      expect(code).toBe(1);
+      expect(out).toContain('Connection error.');
+      expect(readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8')).toContain('Connection error.');
+    },
+  );
 });

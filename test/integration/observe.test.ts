@@ -279,9 +279,13 @@ describe('the model’s credential', () => {
     await keyed.setPolicy(observing(keyed.issuer.url, '  upstream: { credential: { file: credential } }\n'));
   });
 
-  test('and the caller’s stay from a hosted endpoint where the policy has none', async () => {
-    const hosted = await startWorld({ policy: observing, hosted: true });
-    await hosted.post(path, ask, { headers: { cookie: 'a=1' } });
+  test.each([
+    ['where the policy has none', '', { hosted: true }],
+    ['that the policy names', '  upstream: { hosted: { url: "https://api.example.com" } }\n', {}],
+  ])('and the caller’s stay from a hosted endpoint %s', async (_what, more, options) => {
+    const hosted = await startWorld({ policy: (issuer) => observing(issuer, more), ...options });
+    expect((await hosted.post(path, ask, { headers: { cookie: 'a=1' } })).status).toBe(200);
+    expect(hosted.model.seen).toHaveLength(1);
     expect(hosted.model.seen[0]?.headers['authorization']).toBeUndefined();
     expect(hosted.model.seen[0]?.headers['cookie']).toBeUndefined();
     await hosted.close();

@@ -65,7 +65,7 @@ beforeAll(async () => {
     logger: silentLogger,
   });
   document = jsonValue(parseJson((await ask('GET', '/v1/openapi.json', { token: undefined })).text)) as Fields;
-}, 60_000);
+});
 afterAll(async () => {
   await server.close();
   await store.close();

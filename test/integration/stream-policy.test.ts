@@ -308,14 +308,20 @@ describe('secrets', () => {
       secretName: 'cert',
       content: { kind: 'pem', certificate: '', key: new Secret('') },
     });
+    // More than its list in Kubernetes can hold.
+    const one = { issuer: 'a', subject: 'b', until: 1 };
+    world.revocations = Array.from({ length: 40_000 }, () => one);
     give(pod, [open('p')]);
     const sidecar = world.sidecar(pod);
     await until(() => decision(sidecar) === 'allow');
     const hash = give(pod, [policy('p')], '2');
     await until(() => world.directory.reports.at(-1)?.hash === hash);
     expect(sidecar.secret(ref)).toBeUndefined();
-    expect(sidecar.events.filter((one) => one === 'connected')).toHaveLength(1);
+    expect(sidecar.events.filter((event) => event === 'connected')).toHaveLength(1);
     expect(world.log.join('\n')).toContain('a message is more than a sidecar takes: not sent');
+    expect(world.log.join('\n')).toContain('the revocations are more than a sidecar takes: not sent');
+    // Each once, and each is counted: an alert is on it.
+    expect(world.unsent.toSorted()).toEqual(['revocations', 'secrets']);
   });
 
   test('go only to the pod whose policies name them', async () => {

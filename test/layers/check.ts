@@ -61,6 +61,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'local',
     'proxy',
     'record',
+    'recorder',
     'seal',
   ],
 };

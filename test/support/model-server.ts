@@ -397,7 +397,7 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
     forget() {
       requests.length = 0;
     },
-    async until(holds, withinMs = 5000) {
+    async until(holds, withinMs = 30_000) {
       const end = performance.now() + withinMs;
       while (!holds(requests)) {
         if (performance.now() > end)

@@ -26,7 +26,7 @@ import type {
   StreamServer,
 } from '../../pkg/control/stream/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
-import type { Policy } from '../../pkg/core/index.ts';
+import type { Policy, Revocation } from '../../pkg/core/index.ts';
 import { createAuthority, createAuthorityPair, createPkcs12Opener } from '../../pkg/pki/index.ts';
 import type { Authority } from '../../pkg/pki/index.ts';
 import { connectController } from '../../pkg/remote/index.ts';
@@ -112,6 +112,8 @@ export function fakeDirectory(): FakeDirectory {
 export interface StreamWorld {
   /** What the server of shared limits is said to be; may be set. */
   limitStore: LimitStoreAddress | undefined;
+  /** What is revoked; may be set, before a sidecar comes. */
+  revocations: readonly Revocation[] | undefined;
   readonly clock: FakeClock;
   readonly authority: Authority;
   readonly directory: FakeDirectory;
@@ -120,6 +122,8 @@ export interface StreamWorld {
   readonly tokens: Map<string, ReviewedToken | (() => never)>;
   readonly reviews: string[];
   readonly refusals: RefusalCause[];
+  /** Types of messages that were not sent. */
+  readonly unsent: string[];
   readonly closed: string[];
   readonly openedBy: string[];
   readonly log: string[];
@@ -162,6 +166,7 @@ export async function streamWorld(
     [],
     [],
   ];
+  const unsent: string[] = [];
   const sidecars: Remote[] = [];
   const servers: StreamServer[] = [];
   const root = mkdtempSync(join(tmpdir(), 'sidegate-stream-'));
@@ -183,6 +188,11 @@ export async function streamWorld(
       authority,
       opener: createOpenedCertificates({ pkcs12: createPkcs12Opener(clock), clock, onOpened: () => undefined }),
       limitStore: () => world.limitStore,
+      revocations: {
+        revocations: () => world.revocations,
+        seen: () => ({ revocations: '1' }),
+        subscribe: () => () => undefined,
+      },
       ...((feed ?? options.grants) === undefined ? {} : { grants: feed ?? options.grants }),
       ...(options.approvals === undefined ? {} : { approvals: options.approvals() }),
       ...(options.figures === undefined ? {} : { figures: options.figures }),
@@ -203,7 +213,7 @@ export async function streamWorld(
         refused: (cause) => void refusals.push(cause),
         pushed: () => undefined,
         acked: () => undefined,
-        unsent: () => undefined,
+        unsent: (type) => void unsent.push(type),
         nacked: () => undefined,
         signed: () => undefined,
       },
@@ -215,6 +225,7 @@ export async function streamWorld(
 
   const world: StreamWorld = {
     limitStore: undefined,
+    revocations: undefined,
     clock,
     authority,
     directory,
@@ -222,6 +233,7 @@ export async function streamWorld(
     tokens,
     reviews,
     refusals,
+    unsent,
     closed,
     openedBy,
     log,

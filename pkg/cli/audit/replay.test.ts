@@ -1,7 +1,10 @@
 import { expect, test } from '@jest/globals';
 import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chains.ts';
+import { parseJson } from '../../base/index.ts';
+import { recordedSession } from '../backtest/recorded-session.ts';
 import { explanationOf } from './explain.ts';
 import { stepsOf } from './replay.ts';
+import { lineText } from './show.ts';
 
 const linesOf = (session: Parameters<typeof sessionEvents>[0]): readonly string[] =>
   testChain().lines(sessionEvents(session)).toString().trimEnd().split('\n');
@@ -12,6 +15,23 @@ test('a session is replayed in its own steps, with their times', () => {
     { at: 5, direction: 'response', lane: 'choices[0].message.content', text: 'here' },
     { at: 12, direction: 'end', lane: '', text: 'completed 200' },
   ]);
+});
+
+test('many short texts of a request are replayed one by one, and shown so', () => {
+  const [start, ...rest] = sessionEvents({ id: sessionId(1) });
+  const request = ['a', 'b'].map((text, at) => ({ lane: `input[${at}]`, text }));
+  const texts = { type: 'texts', session: sessionId(1), request, at: 2 } as const;
+  const lines = testChain()
+    .lines([...(start === undefined ? [] : [start]), texts, ...rest])
+    .toString()
+    .trimEnd()
+    .split('\n');
+  expect(stepsOf(lines).slice(1, 3)).toEqual([
+    { at: 2, direction: 'request', lane: 'input[0]', text: 'a' },
+    { at: 2, direction: 'request', lane: 'input[1]', text: 'b' },
+  ]);
+  expect(lineText(parseJson(lines[1] ?? ''))).toBe('  asked    input[0]: a\n  asked    input[1]: b');
+  expect(recordedSession(lines, false)?.request).toEqual(['hello there', 'a', 'b']);
 });
 
 test('a session is explained rule by rule', () => {

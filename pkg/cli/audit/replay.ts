@@ -28,8 +28,9 @@ export function stepsOf(lines: readonly string[]): readonly ReplayStep[] {
     const root = parseJson(line, { loneSurrogates: true });
     switch (root.get('type')?.string) {
       case 'start':
+      case 'texts':
         return (root.get('request')?.items ?? []).map((item) => ({
-          at: 0,
+          at: root.get('at')?.number ?? 0,
           direction: 'request',
           lane: text(item, 'lane'),
           text: text(item, 'text'),

@@ -1,9 +1,11 @@
 import type { JsonValue } from '../../base/index.ts';
+import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
 import { timeOf } from './time.ts';
 import type { Answer, AuditClient } from './client.ts';
-import { clusterCommand, clusterUsage } from '../cluster-command.ts';
-import type { Command } from '../command.ts';
+import { askedFlags, noPositionals } from '../asked-flags.ts';
+import { clusterFlags, clusterUsage, withCluster } from '../cluster-command.ts';
+import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
 
 const usage = `sidegate audit search [flags]
@@ -23,7 +25,9 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   --limit NUMBER         default 100; --all: every page
   -o, --output FORMAT    table (default), jsonl or csv
   -n, --namespace NAME   only this one; default: all namespaces
-${auditUsage}${clusterUsage.split('\n').slice(1).join('\n')}`;
+  --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
+                         has signed. Sessions come as they began, newest first; with --until those that came to the recorder more than two days late are left out
+${archiveUsage}${auditUsage}${clusterUsage.split('\n').slice(1).join('\n')}`;
 
 function wholeOf(name: string, text: string): number {
   if (!/^[0-9]{1,12}$/.test(text)) throw new Error(`--${name} is a whole number`);
@@ -126,45 +130,87 @@ async function ask(
   return found;
 }
 
+/** Sessions as they come, in a form that needs to know no more than one of them. */
+function printer(output: string, io: CommandIo): (session: Session) => void {
+  if (output === 'jsonl') return (one) => io.stdout(`${JSON.stringify(one)}\n`);
+  io.stdout(`${columns.map(csv).join(',')}\n`);
+  return (one) => io.stdout(`${rowOf(one).map(csv).join(',')}\n`);
+}
+
+function print(found: readonly Session[], output: string, io: CommandIo): void {
+  if (output !== 'table') found.forEach(printer(output, io));
+  else if (found.length === 0) io.stdout('no session\n');
+  else io.stdout(`${table([columns, ...found.map(rowOf)])}\n`);
+}
+
+/** The same question to an archive. */
+async function searchInArchive(
+  url: string,
+  flags: Flags,
+  question: Record<string, JsonValue>,
+  io: CommandIo,
+): Promise<ExitCode> {
+  return withArchive(url, flags, io, async (log) => {
+    const { readQuery, searchArchive } = await import('../../recorder/index.ts');
+    const query = readQuery(question);
+    const output = flags.text('output') ?? 'table';
+    const found: Session[] = [];
+    const take = output === 'table' ? (one: Session): void => void found.push(one) : printer(output, io);
+    let [count, faults] = [0, 0];
+    const sessions = searchArchive(log, query, (name, { message }) => {
+      faults++;
+      io.stderr(`${name}: ${message}: it is left out\n`);
+    });
+    for await (const session of sessions) {
+      take(session as unknown as Session);
+      if (++count === query.limit && !flags.on('all')) break;
+    }
+    if (output === 'table') print(found, output, io);
+    return faults === 0 ? 0 : 1;
+  });
+}
+
+const flagsOfSearch = {
+  ...Object.fromEntries(
+    [
+      ...['user', 'group', 'issuer', 'pod', 'model', 'operation', 'outcome', 'code', 'status', 'session', 'text'],
+      ...['since', 'until', 'min-duration', 'min-bytes', 'limit', 'archive', 'key'],
+    ].map((name) => [name, { kind: 'text' as const }]),
+  ),
+  rule: { kind: 'list' },
+  act: { kind: 'list' },
+  detector: { kind: 'list' },
+  all: { kind: 'switch' },
+  output: { kind: 'text', short: 'o', choices: ['table', 'jsonl', 'csv'] },
+  ...archiveFlags,
+  ...auditFlags,
+  ...clusterFlags,
+} as const;
+
+async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const flags = askedFlags(args, io, { usage, flags: flagsOfSearch, positionals: noPositionals });
+  if (typeof flags === 'number') return flags;
+  let question: Record<string, JsonValue>;
+  try {
+    question = questionOf(flags, io.now());
+  } catch (error) {
+    io.stderr(`${(error as Error).message}\n`);
+    return 2;
+  }
+  const archive = flags.text('archive');
+  if (archive !== undefined) return searchInArchive(archive, flags, question, io);
+  return withCluster(flags, io, async ({ client }) => {
+    const found = await ask(await openAudit(client, flags), question, flags.on('all'), (blocks) =>
+      io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
+    );
+    print(found, flags.text('output') ?? 'table', io);
+    return 0;
+  });
+}
+
 export const auditSearchCommand: Command = {
   name: 'audit search',
   summary: 'sessions by who, when, model, rule, text and more',
   usage,
-  run: clusterCommand({
-    usage,
-    flags: {
-      ...Object.fromEntries(
-        [
-          ...['user', 'group', 'issuer', 'pod', 'model', 'operation', 'outcome', 'code', 'status', 'session', 'text'],
-          ...['since', 'until', 'min-duration', 'min-bytes', 'limit'],
-        ].map((name) => [name, { kind: 'text' as const }]),
-      ),
-      rule: { kind: 'list' },
-      act: { kind: 'list' },
-      detector: { kind: 'list' },
-      all: { kind: 'switch' },
-      output: { kind: 'text', short: 'o', choices: ['table', 'jsonl', 'csv'] },
-      ...auditFlags,
-    },
-    positionals: { name: 'nothing', least: 0, most: 0 },
-    async act(flags, { client }, io) {
-      let question: Record<string, JsonValue>;
-      try {
-        question = questionOf(flags, io.now());
-      } catch (error) {
-        io.stderr(`${(error as Error).message}\n`);
-        return 2;
-      }
-      const found = await ask(await openAudit(client, flags), question, flags.on('all'), (blocks) =>
-        io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
-      );
-      const output = flags.text('output') ?? 'table';
-      if (output === 'jsonl') io.stdout(found.map((one) => `${JSON.stringify(one)}\n`).join(''));
-      else if (output === 'csv')
-        io.stdout([columns, ...found.map(rowOf)].map((row) => `${row.map(csv).join(',')}\n`).join(''));
-      else if (found.length === 0) io.stdout('no session\n');
-      else io.stdout(`${table([columns, ...found.map(rowOf)])}\n`);
-      return 0;
-    },
-  }),
+  run,
 };

@@ -40,6 +40,11 @@ function changeText(root: JsonNode): string {
   return `${words.join(' ')}${[...rules, ...decisions].join('')}`;
 }
 
+const askedOf = (root: JsonNode): readonly string[] =>
+  (root.get('request')?.items ?? []).map(
+    (item) => `  asked    ${plain(item.get('lane')?.text ?? '')}: ${indent(item.get('text')?.text ?? '')}`,
+  );
+
 /** A line of the record for people. */
 export function lineText(root: JsonNode): string {
   const at = (key: string): string => plain(root.get(key)?.text ?? '');
@@ -47,11 +52,10 @@ export function lineText(root: JsonNode): string {
     case 'start': {
       const caller = root.get('caller');
       const who = caller?.kind === 'object' ? (caller.get('subject')?.text ?? '') : 'anonymous';
-      const asked = (root.get('request')?.items ?? [])
-        .map((item) => `\n  asked    ${plain(item.get('lane')?.text ?? '')}: ${indent(item.get('text')?.text ?? '')}`)
-        .join('');
-      return `${at('time')}  ${plain(who)} from ${at('peer')}: ${at('method')} ${at('path')} ${at('operation')} ${at('model')}${asked}`;
+      return `${at('time')}  ${plain(who)} from ${at('peer')}: ${at('method')} ${at('path')} ${at('operation')} ${at('model')}${['', ...askedOf(root)].join('\n')}`;
     }
+    case 'texts':
+      return askedOf(root).join('\n');
     case 'segment':
       return `  ${root.get('direction')?.text === 'request' ? 'asked  ' : 'answered'} +${at('at')} ms ${at('lane')}: ${indent(root.get('text')?.text ?? '')}`;
     case 'end': {

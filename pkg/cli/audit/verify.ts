@@ -5,6 +5,7 @@ import { KubeError, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { createLogVerifier } from '../../record/index.ts';
 import type { LogVerdict, LogVerifier } from '../../record/index.ts';
+import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
 import { logOfFile, logOfRecorder } from './log-pages.ts';
 import type { LogPages } from './log-pages.ts';
@@ -21,6 +22,7 @@ Proves that the record was not touched: computes the Merkle tree of the recorder
 with the entries. Says which entry was removed, changed, reordered, duplicated, back-dated or cut off. Needs nothing but the public key: with --file no
 cluster at all.
 
+  --archive URL          s3://BUCKET/PREFIX, instead of a cluster: the log in the recorder's archive; needs --key
   --file FILE            what \`audit export\` wrote, instead of a cluster
   --key FILE             public key (PEM) of the log; default: as the cluster publishes it. Keep your own copy: who can change the log could change that
   --head FILE            a signed head that you kept: the log must contain what it signed; --save-head FILE: keeps the newest
@@ -29,7 +31,7 @@ cluster at all.
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
   --session ID           one session alone
-${auditUsage}${clusterUsage}
+${archiveUsage}${auditUsage}${clusterUsage}
 Exit code 0: proven. 1: it was touched, or cannot be read.
 `;
 
@@ -98,11 +100,21 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       receipt: text,
       session: text,
       'save-head': text,
+      archive: text,
       'no-lines': { kind: 'switch' },
+      ...archiveFlags,
       ...auditFlags,
       ...clusterFlags,
     },
     positionals: noPositionals,
+    faults: (given) => {
+      if (given.text('archive') === undefined) return [];
+      const beside = ['file', 'receipt', 'session'].filter((name) => given.text(name) !== undefined);
+      return [
+        ...(given.text('key') === undefined ? ['--archive needs --key: the public key of the log'] : []),
+        ...beside.map((name) => `--archive does not go with --${name}`),
+      ];
+    },
   });
   if (typeof flags === 'number') return flags;
   let one: OneSession | undefined;
@@ -115,6 +127,8 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const file = flags.text('file');
   const withLines = !flags.on('no-lines');
   const saveTo = flags.text('save-head');
+  const archive = flags.text('archive');
+  if (archive !== undefined) return verifyInArchive(archive, flags, io);
   const finish = async (pages: LogPages, pem: string): Promise<ExitCode> => {
     const [head, authorities] = [flags.text('head'), flags.text('authorities')];
     const verdict = await verifyPages(pages, {
@@ -150,6 +164,31 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     const audit = await openAudit(client, flags);
     if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session), pem, io);
     return finish(logOfRecorder(audit, withLines), pem);
+  });
+}
+
+async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promise<ExitCode> {
+  return withArchive(url, flags, io, async (log, publicKey) => {
+    if (publicKey === undefined) return 2;
+    const { verifyArchive } = await import('../../recorder/index.ts');
+    const [head, authorities] = [flags.text('head'), flags.text('authorities')];
+    let faults = 0;
+    const verdict = await verifyArchive(
+      log,
+      {
+        publicKey,
+        withLines: !flags.on('no-lines'),
+        ...(head === undefined ? {} : { until: io.readFile(head).trim() }),
+        ...(authorities === undefined ? {} : { authorities: io.readFile(authorities) }),
+      },
+      (name, { code, message }) => {
+        faults++;
+        io.stdout(`${code}: ${name}: ${message}\n`);
+      },
+    );
+    const saveTo = flags.text('save-head');
+    if (verdict.ok && saveTo !== undefined) io.writeFile(saveTo, `${(await log.lastHead()) ?? ''}\n`);
+    return report({ ...verdict, ok: verdict.ok && faults === 0 }, io);
   });
 }
 

@@ -54,6 +54,11 @@ class Texts {
     this.#lanes.set(lane, (this.#lanes.get(lane) ?? '') + text);
   }
 
+  /** Those of a start, or of a line of many. */
+  addAll(line: JsonNode, opened: boolean): void {
+    for (const item of line.get('request')?.items ?? []) this.add(item, opened);
+  }
+
   get all(): readonly string[] {
     return [...this.#lanes.values()].filter((text) => text !== '');
   }
@@ -93,7 +98,10 @@ export function recordedSession(lines: readonly string[], opened: boolean): Reco
     switch (root.get('type')?.string) {
       case 'start':
         start = root;
-        for (const item of root.get('request')?.items ?? []) request.add(item, opened);
+        request.addAll(root, opened);
+        break;
+      case 'texts':
+        request.addAll(root, opened);
         break;
       case 'segment':
         (textAt(root, 'direction') === 'request' ? request : answer).add(root, opened);

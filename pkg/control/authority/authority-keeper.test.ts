@@ -124,7 +124,7 @@ describe('the authority', () => {
     expect(leader.steps).toEqual(['create', 'publish', 'switch', 'drop', 'publish']);
     expect(server.stored.metadata.annotations).toEqual({ other: 'kept' });
     await Promise.all([leader.close(), follower.close()]);
-  }, 60_000);
+  });
 
   test('a Secret that is gone is written again as it was, by a leader that has read it', async () => {
     const { server, client } = secretServer();

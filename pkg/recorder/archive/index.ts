@@ -8,5 +8,8 @@ export { ObjectStoreError } from './object-store-error.ts';
 export { openArchive } from './open.ts';
 export { openArchivedLog } from './read-archive.ts';
 export type { ArchivedLog } from './read-archive.ts';
+export { searchArchive } from './search.ts';
+export { SegmentError } from './segment.ts';
+export { verifyArchive } from './verify.ts';
 export { restoreArchive } from './restore.ts';
 export type { ArchiveFault, Restoration } from './restore.ts';

@@ -145,4 +145,4 @@ test('a second process waits for the first, and is refused', async () => {
   await store.close();
   await open().close();
   await remove();
-}, 20_000);
+});

@@ -35,7 +35,7 @@ beforeAll(async () => {
     'root',
   ];
   person = await world.verifier.verify(Buffer.from(assertion), { recipients: [recipient] });
-}, 60_000);
+});
 afterAll(() => world.close());
 
 /** Whole elements of a document, as text. */

@@ -3,7 +3,7 @@ import { readCursor, writeCursor } from '../search/cursor.ts';
 import { wordsOf } from '../search/words.ts';
 import { groupTag } from './append.ts';
 import type { Row, Run } from './connection.ts';
-import { foldWords } from './fold-words.ts';
+import { foldWords } from '../search/fold-words.ts';
 import type { Names } from './names.ts';
 import { wordsAPartition } from './word-index.ts';
 

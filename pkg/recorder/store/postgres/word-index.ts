@@ -1,8 +1,8 @@
 import { decompress } from '../compress.ts';
-import { linesOfSession, readSessionLine } from '../search/session-lines.ts';
+import { holdsTexts, linesOfSession, readSessionLine } from '../search/session-lines.ts';
 import type { SessionLine } from '../search/session-lines.ts';
 import type { Database, Run } from './connection.ts';
-import { foldWords } from './fold-words.ts';
+import { foldWords } from '../search/fold-words.ts';
 import { createPartitions } from './partitions.ts';
 
 /**
@@ -143,5 +143,5 @@ function see(seen: Map<string, Seen>, key: string, line: SessionLine): void {
   seen.set(key, one);
   if (line.type === 'start') one.started = true;
   if (line.type === 'end') one.ended = true;
-  if (line.type === 'start' || line.type === 'segment') one.texts.push(line.text());
+  if (holdsTexts(line)) one.texts.push(line.text());
 }

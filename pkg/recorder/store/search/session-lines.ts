@@ -32,6 +32,10 @@ export interface SessionLine {
   text(): string;
 }
 
+const withTexts: ReadonlySet<string | undefined> = new Set(['start', 'texts', 'segment']);
+/** Whether what was said may stand in it. */
+export const holdsTexts = ({ type }: SessionLine): boolean => withTexts.has(type);
+
 /** As every line of a session begins. */
 const head = /^\{"v":1,"seq":[0-9]+,"time":"[^"]*","prev":"[0-9a-f]{64}","type":"([a-z]+)","session":"([0-9a-f]{32})"/;
 
@@ -51,7 +55,7 @@ export function readSessionLine(line: string): SessionLine | undefined {
 function textOf(root: JsonNode): string {
   const type = root.get('type')?.string;
   if (type === 'segment') return root.get('text')?.string ?? '';
-  if (type !== 'start') return '';
+  if (type !== 'start' && type !== 'texts') return '';
   const request = root.get('request')?.items ?? [];
   return request.map((item) => item.get('text')?.string ?? '').join('\n');
 }

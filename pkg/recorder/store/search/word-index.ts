@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { decompress } from '../compress.ts';
-import { readSessionLine } from './session-lines.ts';
+import { holdsTexts, readSessionLine } from './session-lines.ts';
 
 /**
  * The words of sessions' texts, in a file of its own beside the store: it follows the store's blocks, and can be made again from them at
@@ -91,7 +91,7 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
     for (const line of linesOf(row)) {
       if (text.length >= mostText) break;
       const read = readSessionLine(line);
-      if (read?.type === 'segment' || read?.type === 'start') text += `${read.text()}\n`;
+      if (read !== undefined && holdsTexts(read)) text += `${read.text()}\n`;
     }
     return text;
   };
@@ -116,7 +116,7 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
       session = { row, since: now, block, whole, texts: [] };
       open.set(key, session);
     }
-    if (type === 'start' || type === 'segment') {
+    if (holdsTexts(read)) {
       const text = read.text();
       session.texts.push(text);
       held += text.length;

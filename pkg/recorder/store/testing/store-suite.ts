@@ -230,6 +230,10 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect((await store.stats()).unindexed).toBe(0);
       expect(await find({ text: 'FALCON' })).toEqual([sessionId(1)]);
       expect(await find({ text: 'ubergabe' })).toEqual([sessionId(1)]);
+      const many = { type: 'texts', session: sessionId(3), request: [{ lane: 'a', text: 'osprey' }], at: 1 } as const;
+      const [start, ...rest] = sessionEvents({ id: sessionId(3) });
+      await store.append([blockOfEvents(chain, [...(start === undefined ? [] : [start]), many, ...rest])]);
+      expect(await find({ text: 'osprey hello' })).toEqual([sessionId(3)]);
       expect(await find({ text: 'falcon sunny' })).toEqual([]);
       expect(await find({ text: 'falcon', user: 'bob' })).toEqual([]);
       // Operators of the index's own language are words like others.

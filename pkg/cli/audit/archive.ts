@@ -1,0 +1,56 @@
+import { createPublicKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { CodedError, describeError } from '../../base/index.ts';
+import type { ArchivedLog } from '../../recorder/index.ts';
+import type { CommandIo, ExitCode } from '../command.ts';
+import type { FlagSpec, Flags } from '../flags.ts';
+
+/** Flags of commands that read an archive. */
+export const archiveFlags = {
+  endpoint: { kind: 'text' },
+  region: { kind: 'text' },
+  'path-style': { kind: 'switch' },
+  'endpoint-ca': { kind: 'text' },
+  log: { kind: 'text' },
+} as const satisfies Readonly<Record<string, FlagSpec>>;
+
+export const archiveUsage = `  --endpoint URL         of another S3 than Amazon's; --path-style: the bucket stands in the path; --endpoint-ca FILE: PEM of its authorities
+  --region NAME          of the bucket; default AWS_REGION. Credentials are those that the AWS SDK finds: environment, shared files, web identity
+  --log ID               which log, where the archive has several
+`;
+
+/** The public key that the flag `--key` names; undefined: none does. @throws as a file that cannot be read, or is no key */
+export function keyOf(flags: Flags, io: CommandIo): KeyObject | undefined {
+  const file = flags.text('key');
+  return file === undefined ? undefined : createPublicKey(io.readFile(file));
+}
+
+/** Opens the archive at `s3://bucket/prefix`, and closes it; says in words what went wrong. */
+export async function withArchive(
+  url: string,
+  flags: Flags,
+  io: CommandIo,
+  act: (log: ArchivedLog, key: KeyObject | undefined) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  // With its library, which no other command needs.
+  const { openArchive, openArchivedLog, parseLocation } = await import('../../recorder/index.ts');
+  try {
+    const key = keyOf(flags, io);
+    const objects = await openArchive(
+      parseLocation(url, {
+        region: flags.text('region'),
+        endpoint: flags.text('endpoint'),
+        pathStyle: flags.on('path-style'),
+        ca: flags.text('endpoint-ca'),
+      }),
+    );
+    try {
+      return await act(await openArchivedLog(objects, flags.text('log'), key), key);
+    } finally {
+      objects.close();
+    }
+  } catch (error) {
+    io.stderr(`${error instanceof CodedError ? error.message : describeError(error)}\n`);
+    return 1;
+  }
+}

@@ -1,0 +1,91 @@
+import { expect, test } from '@jest/globals';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import type { AuditEvent, RecordedText } from '../core/index.ts';
+import { maxRecordBytes } from '../wire/index.ts';
+import { RecordWriter } from './record-writer.ts';
+import { Session } from './session.ts';
+import type { KeptText } from './session.ts';
+
+function world() {
+  const clock = fakeClock();
+  const events: AuditEvent[] = [];
+  const turns: number[] = [];
+  const sink = {
+    append(more: readonly AuditEvent[]) {
+      events.push(...more);
+      turns.push(more.length);
+    },
+    close: () => Promise.resolve(),
+  };
+  const session = new Session({
+    id: '0'.repeat(32),
+    clock,
+    record: new RecordWriter(sink, clock, () => undefined),
+    exchange: {
+      startedAt: clock.monotonic(),
+      peer: '127.0.0.1',
+      protocol: 'h2',
+      method: 'POST',
+      bytesIn: 0,
+      bytesOut: 0,
+    },
+    onFailedOpen: () => undefined,
+  });
+  return { events, turns, session };
+}
+
+const kept = (id: string, text: string): KeptText => ({ id, text, raw: text });
+const textsOf = (events: readonly AuditEvent[]): string[] =>
+  events.flatMap((event) => {
+    if (event.type === 'start' || event.type === 'texts')
+      return (event.request ?? []).map(({ lane, text }: RecordedText) => `${lane}=${text}`);
+    return event.type === 'segment' ? [`${event.lane}=${event.text}`] : [];
+  });
+
+test('what most requests say stands in their start', () => {
+  const { events, session } = world();
+  session.begin([kept('messages[0].content', 'hello'), kept('user', 'ana')]);
+  expect(events.map(({ type }) => type)).toEqual(['start']);
+  expect(textsOf(events)).toEqual(['messages[0].content=hello', 'user=ana']);
+});
+
+test.each<[string, (at: number) => string]>([
+  ['empty', () => ''],
+  ['of one character', () => 'x'],
+  ['of some words', (at) => `some words ${at}`],
+])('thousands of texts, %s, are many to a line, and no line is longer than the recorder takes', (_what, text) => {
+  const { events, turns, session } = world();
+  const texts = Array.from({ length: 60_000 }, (_, at) => kept(`metadata.a[${at}]`, text(at)));
+  session.prepare(texts);
+  while (session.commitSome());
+  expect(textsOf(events)).toEqual(texts.map((one) => `${one.id}=${one.text}`));
+  expect(events.length).toBeLessThan(600);
+  expect(Math.max(...events.map((event) => JSON.stringify(event).length))).toBeLessThan(maxRecordBytes / 32);
+  expect(Math.max(...turns)).toBe(4);
+});
+
+test('long texts among short ones keep their place, each cut into segments', () => {
+  const { events, session } = world();
+  session.begin([kept('a', 'short'), kept('b', 'x'.repeat(40_000)), kept('c', 'short'), kept('d', 'short')]);
+  expect(events.map((event) => [event.type, textsOf([event]).map((one) => one.slice(0, 7))])).toEqual([
+    ['start', []],
+    ['texts', ['a=short']],
+    ['segment', ['b=xxxxx']],
+    ['segment', ['b=xxxxx']],
+    ['segment', ['b=xxxxx']],
+    ['texts', ['c=short', 'd=short']],
+  ]);
+});
+
+test('what was not handed over yet goes with the end, once', () => {
+  const { events, session } = world();
+  session.prepare(Array.from({ length: 3_000 }, (_, at) => kept(`a[${at}]`, 'x')));
+  expect(session.commitSome()).toBe(true);
+  const before = events.length;
+  session.segment('answer', 'yes');
+  session.commit();
+  expect(events.length).toBeGreaterThan(before);
+  expect(session.commitSome()).toBe(false);
+  expect(new Set(textsOf(events)).size).toBe(3_001);
+  expect(textsOf(events)).toHaveLength(3_001);
+});

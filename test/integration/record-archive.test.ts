@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { JsonValue } from '../../pkg/base/index.ts';
+import { keepHeads, openArchive, openSqliteStore, parseLocation, startArchiver } from '../../pkg/recorder/index.ts';
+import type { RecordStore, SessionQuery } from '../../pkg/recorder/index.ts';
+import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
+import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import { startS3Gateway } from '../support/s3-gateway.ts';
+import { startS3 } from '../support/s3-server.ts';
+import { sidegateCommand } from '../support/sidegate-command.ts';
+import type { Ran } from '../support/sidegate-command.ts';
+import { until } from '../support/wait.ts';
+
+// What `audit search`, `verify` and `restore` do with an archive when there is no recorder: on an S3 server of the test's own, or on the real one
+// that S3_SERVER names (`make test-s3`).
+
+const program = process.env['S3_SERVER'];
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const lock = { mode: 'GOVERNANCE', days: 1 } as const;
+const variables = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION'] as const;
+const before = variables.map((name) => process.env[name]);
+
+let server: {
+  readonly endpoint: string;
+  readonly credentials: { readonly id: string; readonly secret: string };
+  close(): Promise<void>;
+};
+let folder: string;
+let store: RecordStore;
+let now: number;
+
+beforeAll(async () => {
+  server = program === undefined ? await startS3({ page: 3 }) : await startS3Gateway(program);
+  [process.env['AWS_ACCESS_KEY_ID'], process.env['AWS_SECRET_ACCESS_KEY']] = [
+    server.credentials.id,
+    server.credentials.secret,
+  ];
+  process.env['AWS_REGION'] = 'us-east-1';
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-archived-'));
+  writeFileSync(join(folder, 'public.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
+  store = openSqliteStore({ path: join(folder, 'record.db'), clock: systemClock });
+  const heads = keepHeads({ store, key: privateKey, clock: systemClock, logger: silentLogger });
+  const objects = await openArchive(parseLocation('s3://records/ml', { endpoint: server.endpoint, pathStyle: true }));
+  const archiver = startArchiver({
+    store,
+    objects,
+    key: privateKey,
+    lock,
+    clock: systemClock,
+    logger: silentLogger,
+    segmentBytes: 3_000,
+  });
+  now = systemClock.now();
+  const [chain, other] = [testChain(), testChain('other')];
+  // One session over three segments: its texts and its end come after others.
+  const spread = sessionEvents({ id: sessionId('spread'), user: 'eve', answer: 'the falcon has landed' });
+  await store.append([blockOfEvents(chain, spread.slice(0, 1), now - 5_000)]);
+  for (let n = 0; n < 6; n++)
+    await store.append([
+      blockOf(
+        other,
+        [
+          {
+            id: sessionId(n),
+            user: n % 2 === 0 ? 'ana' : 'bob',
+            groups: ['ml', `g${n}`],
+            ask: `project ${n === 3 ? 'Fálcon lands' : 'sparrow'}`,
+            outcome: n === 4 ? 'refused' : 'completed',
+            rule: `ml/${n}`,
+          },
+        ],
+        now - 4_000 + n,
+      ),
+    ]);
+  await store.append([blockOfEvents(chain, spread.slice(1, 2), now)]);
+  await heads.sign();
+  await store.append([blockOfEvents(chain, spread.slice(2), now), blockOf(chain, [{ id: sessionId(9) }], now)]);
+  const openSession = blockOfEvents(chain, sessionEvents({ id: sessionId('open') }).slice(0, 2), now + 1);
+  await store.append([openSession]);
+  await heads.sign();
+  heads.close();
+  const { size } = await store.log();
+  await until(async () => {
+    archiver.kick();
+    return (await store.archived()).heads === size;
+  });
+  await archiver.close();
+}, 60_000);
+afterAll(async () => {
+  await store.close();
+  await server.close();
+  rmSync(folder, { recursive: true });
+  for (const [at, name] of variables.entries()) {
+    const value = before[at];
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+});
+
+const audit = (command: string, ...args: readonly string[]): Promise<Ran> =>
+  sidegateCommand(['audit', command, ...args, '--endpoint', server.endpoint, '--path-style'], {
+    openCluster: () => Promise.reject(new Error('no cluster is asked')),
+  });
+const url = 's3://records/ml';
+const key = (): string => join(folder, 'public.pem');
+
+describe('audit search --archive', () => {
+  const found = async (...args: readonly string[]): Promise<readonly JsonValue[]> => {
+    const { code, out, err } = await audit('search', '--archive', url, '--key', key(), '-o', 'jsonl', ...args);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    return out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => jsonValue(parseJson(line)));
+  };
+  const byId = (sessions: readonly unknown[]): unknown[] =>
+    [...sessions].sort((one, other) => JSON.stringify(one).localeCompare(JSON.stringify(other)));
+
+  const questions: readonly (readonly [readonly string[], Partial<SessionQuery>])[] = [
+    [[], {}],
+    [['--user', 'ana'], { user: 'ana' }],
+    [['--group', 'g3'], { group: 'g3' }],
+    [['--namespace', 'ml'], { namespace: 'ml' }],
+    [['--namespace', 'other'], { namespace: 'other' }],
+    [['--pod', 'llama-0', '--model', 'llama-3'], { pod: 'llama-0', model: 'llama-3' }],
+    [['--rule', 'ml/2'], { tags: ['rule:ml/2'] }],
+    [['--outcome', 'refused', '--status', '403'], { outcome: 'refused', status: 403 }],
+    [['--code', 'guard_blocked'], { code: 'guard_blocked' }],
+    [['--text', 'falcon'], { text: 'falcon' }],
+    [['--text', 'hello FALCON landed'], { text: 'hello falcon landed' }],
+    [['--text', 'falcon sparrow'], { text: 'falcon sparrow' }],
+    [['--min-duration', '12'], { minDurationMs: 12 }],
+    [['--min-bytes', '301'], { minBytes: 301 }],
+    [['--session', sessionId('spread')], { session: sessionId('spread') }],
+  ];
+  test.each(questions)('finds by %j what the recorder finds', async (args, query) => {
+    expect(byId(await found(...args))).toEqual(byId((await store.search({ limit: 100, ...query })).sessions));
+  });
+
+  test('has a session that is in several segments once, with its end, and one that goes on without', async () => {
+    const [spread] = await found('--session', sessionId('spread'));
+    expect(spread).toMatchObject({ subject: 'eve', end: { outcome: 'completed', status: 200 } });
+    const [open] = await found('--session', sessionId('open'));
+    expect(open).not.toHaveProperty('end');
+  });
+
+  test('begins with the newest, ends at the limit, and takes times', async () => {
+    const ids = async (...args: readonly string[]): Promise<unknown[]> =>
+      (await found(...args)).map((one) => (one as { readonly session: unknown }).session);
+    expect(await ids('--limit', '2')).toEqual([sessionId('open'), sessionId(9)]);
+    expect(await ids('--since', new Date(now).toISOString())).toEqual([sessionId('open'), sessionId(9)]);
+    expect(await ids('--until', new Date(now - 4_500).toISOString())).toEqual([sessionId('spread')]);
+    expect(await ids('--limit', '2', '--all')).toHaveLength(9);
+  });
+
+  test('writes tables and CSV', async () => {
+    const table = await audit('search', '--archive', url, '--user', 'eve');
+    expect(table.out.split('\n')[1]).toContain(sessionId('spread'));
+    const csv = await audit('search', '--archive', url, '--user', 'eve', '-o', 'csv');
+    expect(csv.out.split('\n')[1]).toContain(`"${sessionId('spread')}","ml","llama-0","eve"`);
+    expect((await audit('search', '--archive', url, '--user', 'nobody')).out).toBe('no session\n');
+  });
+
+  test('says in words what is not there', async () => {
+    expect(await audit('search', '--archive', 's3://records/elsewhere')).toMatchObject({
+      code: 1,
+      err: 'there is no log in the archive\n',
+    });
+    expect(await audit('search', '--archive', 'records')).toMatchObject({
+      code: 1,
+      err: 'an archive is named as s3://bucket/prefix\n',
+    });
+    const other = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' });
+    writeFileSync(join(folder, 'other.pem'), other);
+    const forged = await audit('search', '--archive', url, '--key', join(folder, 'other.pem'));
+    expect(forged).toMatchObject({ code: 1, out: 'no session\n' });
+    expect(forged.err).toContain('the key of the log has not signed it: it is left out\n');
+  });
+});
+
+describe('audit verify --archive', () => {
+  test('proves the log', async () => {
+    const { code, out } = await audit('verify', '--archive', url, '--key', key());
+    expect(out).toMatch(/^proven: 11 entries under [12] signed heads, 25 lines of 11 blocks/);
+    expect(code).toBe(0);
+  });
+
+  test('needs the key, and no file beside', async () => {
+    const { code, err } = await audit('verify', '--archive', url, '--file', 'x');
+    expect(code).toBe(2);
+    expect(err).toContain('--archive needs --key');
+    expect(err).toContain('--archive does not go with --file');
+  });
+});
+
+describe('audit restore', () => {
+  test('makes a store in which everything is found again, and does nothing the second time', async () => {
+    const data = join(folder, 'again');
+    const first = await audit('restore', '--from', url, '--key', key(), '--data', data);
+    expect(first).toMatchObject({ code: 0, err: '' });
+    expect(first.out).toMatch(/^[0-9]+ segments with 25 lines were put into the store, which has 11 entries now\n$/);
+    const again = openSqliteStore({ path: join(data, 'record.db'), clock: systemClock });
+    const query = { limit: 100 };
+    expect((await again.search(query)).sessions).toEqual((await store.search(query)).sessions);
+    expect((await again.log()).root).toEqual((await store.log()).root);
+    await again.close();
+    const second = await audit('restore', '--from', url, '--key', key(), '--data', data);
+    expect(second).toMatchObject({
+      code: 0,
+      out: '0 segments with 0 lines were put into the store, which has 11 entries now\n',
+    });
+  });
+
+  test('asks for what it needs', async () => {
+    const { code, err } = await audit('restore');
+    expect(code).toBe(2);
+    for (const fault of ['--from is missing', '--key is missing', 'give either --data or --database'])
+      expect(err).toContain(fault);
+  });
+});
