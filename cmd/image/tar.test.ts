@@ -5,7 +5,7 @@ import type { TarEntry } from './tar.ts';
 
 const file = (path: string, text = ''): TarEntry => ({ kind: 'file', path, mode: 0o644, data: Buffer.from(text) });
 const list = (archive: Buffer): string[] =>
-  execFileSync('tar', ['-tvf', '-', '--numeric-owner'], { input: archive, encoding: 'utf8' })
+  execFileSync('tar', ['-tvf', '-', '--numeric-owner', '--utc'], { input: archive, encoding: 'utf8' })
     .trimEnd()
     .split('\n')
     .map((line) => line.replace(/\s+/g, ' '));

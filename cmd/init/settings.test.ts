@@ -118,9 +118,14 @@ describe('the arguments that injection writes', () => {
         metadata: { labels: { 'sidegate.dev/inference': 'true' } },
         spec: {
           containers: [
-            { name: 'model', image: 'a:1', ports: [{ containerPort: 8001 }, { containerPort: 8000 }] },
+            {
+              name: 'model',
+              image: 'a:1',
+              ports: [{ containerPort: 8001 }, { containerPort: 8000 }],
+              securityContext: { runAsUser: 0 },
+            },
             { name: 'loader', image: 'ml/loader:1', securityContext: { runAsUser: 2000 } },
-            { name: 'istio-proxy', image: 'istio/proxyv2:1' },
+            { name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy'], securityContext: { runAsUser: 1337 } },
           ],
         },
       },

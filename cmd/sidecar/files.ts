@@ -132,6 +132,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     clock,
     logger,
     hashKey: keyFile(settings.data, 'hash.key'),
+    modelRequests: settings.modelRequests,
     onInFlight: collectWhenIdle(clock),
     ...(limitStore === undefined ? {} : { limitStore }),
   });

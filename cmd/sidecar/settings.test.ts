@@ -1,6 +1,22 @@
 import { expect, test } from '@jest/globals';
 import { parseSettings } from './settings.ts';
 
+const given = ['--policy=p.yaml', '--upstream=http://127.0.0.1:8000'];
+
+test('requests at the model are 4,096 unless said otherwise, by flag or environment', () => {
+  expect(parseSettings(given, {})).toMatchObject({ settings: { modelRequests: 4_096 } });
+  expect(parseSettings([...given, '--model-requests=1'], {})).toMatchObject({ settings: { modelRequests: 1 } });
+  expect(parseSettings(given, { SIDEGATE_MODEL_REQUESTS: '10000' })).toMatchObject({
+    settings: { modelRequests: 10_000 },
+  });
+});
+
+test.each(['0', '-1', '1.5', '10001', 'many'])('a bound of %s is a fault that says what may stand there', (value) => {
+  expect(parseSettings([...given, `--model-requests=${value}`], {})).toEqual({
+    faults: ['--model-requests must be a whole number from 1 to 10000'],
+  });
+});
+
 const parse = (...args: string[]) => parseSettings(['--policy', 'p.yaml', ...args], {});
 
 test.each([

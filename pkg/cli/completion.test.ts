@@ -147,7 +147,9 @@ test('bash completes with the script that it is given', async () => {
     chmodSync(join(folder, 'sidegate'), 0o755);
     const line =
       'source ./script; COMP_WORDS=(./sidegate approvals d); COMP_CWORD=2; _sidegate; printf "%s\\n" "${COMPREPLY[@]}"';
-    const { stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+    // Of a language that is not there bash says so.
+    const env = { ...process.env, LC_ALL: 'C' };
+    const { stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: folder, env, encoding: 'utf8' });
     expect([stdout, stderr]).toEqual(['asked:__complete approvals d\ndeny\n', '']);
   } finally {
     rmSync(folder, { recursive: true });

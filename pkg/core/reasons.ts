@@ -63,11 +63,7 @@ export const reasons = {
   rate_limited: reason(429, 'The request limit of this rule is used up.', true),
   token_limited: reason(429, 'The token limit of this rule is used up.', true),
   concurrency_limited: reason(429, 'Too many requests of this caller are under way.', true),
-  caller_share_used: reason(
-    429,
-    'Bodies of this caller hold as much memory as those of one may; try again shortly.',
-    true,
-  ),
+  caller_share_used: reason(429, 'Requests of this caller hold as much as those of one may; try again shortly.', true),
   limits_unavailable: reason(
     503,
     'The shared limit of this rule cannot be asked, and the policy forbids to go on without it.',

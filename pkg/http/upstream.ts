@@ -35,7 +35,7 @@ export interface UpstreamOptions {
   };
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Connections at once; more requests wait, within their idle time. Default 512. */
+  /** Connections at once; more requests wait, within their idle time. Default 10,000: who forwards has a bound of its own. */
   readonly maxSockets?: number;
   readonly limits?: UpstreamLimits;
 }
@@ -67,7 +67,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     clock: options.clock,
     address: { host, port: Number(url.port) || (secure ? 443 : 80) },
     tls: secure ? tlsOptions(host, options.tls) : undefined,
-    maxSockets: options.maxSockets ?? 512,
+    maxSockets: options.maxSockets ?? 10_000,
     limits: { ...defaults, ...options.limits },
   });
   const line: Line = {

@@ -544,8 +544,9 @@ export class Answer implements LiveRequest {
     this.#call?.abort();
     if (refused.code === 'internal_error') this.#depart();
     else this.#recordBroken();
-    if (this.#left && this.#stream === undefined) this.#delivery.cancel();
-    else if (this.#left) {
+    // Of no stream whose callers know what an event of ours is, or one that leaves as it comes: only a cut says that it is not whole.
+    const cut = this.#left && (this.#stream === undefined || (this.#beside && refused.code.startsWith('upstream_')));
+    if (this.#left) {
       try {
         session.commit();
       } catch {
@@ -553,7 +554,8 @@ export class Answer implements LiveRequest {
       }
       // What an old policy let through and did not leave yet does not leave under a new one.
       const keep = refused.code !== 'policy_changed';
-      this.#delivery.fail(route.dialect.refusalFrame(refusalText(session, refused)), keep);
+      if (cut) this.#delivery.cancel();
+      else this.#delivery.fail(route.dialect.refusalFrame(refusalText(session, refused)), keep);
     } else {
       const response = refusalResponse(session, refused, route.dialect);
       this.#delivery.cancel();
@@ -564,8 +566,7 @@ export class Answer implements LiveRequest {
       status: this.#left ? this.#status : status,
       code: refused.code,
     });
-    // Of no stream whose callers know what an event of ours is: only a cut says that it is not whole.
-    if (this.#left && this.#stream === undefined) exchange.destroy();
+    if (cut) exchange.destroy();
   }
 
   #refusalOf(error: unknown): RefusedError {

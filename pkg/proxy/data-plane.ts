@@ -24,6 +24,7 @@ import { Limiter } from './limits.ts';
 import { LiveRequests } from './live.ts';
 import { isInside } from './loopback.ts';
 import type { Entrance } from './loopback.ts';
+import { ModelPlaces } from './model-places.ts';
 import type { ModelTargets } from './model-target.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { govern } from './pipeline.ts';
@@ -57,6 +58,8 @@ export interface DataPlaneOptions {
   /** Of the pod: part of the name of each shared count. */
   readonly namespace?: string;
   readonly limits?: ListenerLimits;
+  /** Requests at the model at once; of one caller half of it. Default 4,096. */
+  readonly modelRequests?: number;
   /** Told of each change of {@link DataPlane.inFlight}. */
   readonly onInFlight?: (count: number) => void;
 }
@@ -172,6 +175,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const holds = new HoldBook();
   const questions = new Questions(clock);
   metrics.approvalsWaiting(() => holds.count);
+  const places = new ModelPlaces(options.modelRequests);
+  metrics.atModel(() => places.taken);
   const grants =
     options.grants === undefined ? undefined : new LiveGrants(options.grants, clock, () => live.grantsEnded());
   const revocations =
@@ -194,6 +199,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     clock,
     logger,
     bodies,
+    places,
     buffers: heldBytes(new BodyBudget(), metrics),
     newId: randomId,
     turn: async () => {

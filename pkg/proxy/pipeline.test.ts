@@ -13,6 +13,7 @@ import { createMetrics } from '../telemetry/index.ts';
 import { HoldBook } from './hold.ts';
 import { Limiter } from './limits.ts';
 import { LiveRequests } from './live.ts';
+import { ModelPlaces } from './model-places.ts';
 import { outer } from './loopback.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { govern } from './pipeline.ts';
@@ -29,6 +30,8 @@ afterEach(() => holders.splice(0).forEach((one) => one.close()));
 interface World {
   readonly bodies: BodyBudget;
   readonly answers: BodyBudget;
+  /** Three of them. */
+  readonly places: ModelPlaces;
   readonly desk: ApprovalDesk;
   /** Of the requests that reached the model. */
   readonly model: UpstreamHandler[];
@@ -72,6 +75,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
   holders.push(runtime);
   const bodies = new BodyBudget();
   const answers = new BodyBudget();
+  const places = new ModelPlaces(3);
   const desk = createApprovalDesk();
   const model: UpstreamHandler[] = [];
   let turns = 0;
@@ -103,6 +107,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
       world.onTurn();
     },
     bodies,
+    places,
     buffers: answers,
     entrance: outer,
     model: {
@@ -123,6 +128,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
   const world: World = {
     bodies,
     answers,
+    places,
     desk,
     model,
     turns: () => turns,
@@ -207,6 +213,23 @@ describe('a caller who hangs up', () => {
     expect(world.turns()).toBe(before + 6);
     expect(sent.answer()).toBeUndefined();
   });
+});
+
+test('no request waits unseen for a place at the model: one caller has half of them, and each comes back with its exchange', async () => {
+  const world = startWorld({});
+  const sent = [world.send(chat('hello')), world.send(chat('hello'))];
+  await Promise.all(sent.map(({ done }) => done));
+  const third = world.send(chat('hello'));
+  await third.done;
+  expect(third.answer()).toMatchObject({ status: 429, body: expect.stringContaining('caller_share_used') });
+  expect([world.model.length, world.places.taken]).toEqual([2, 2]);
+  world.places.take('somebody else');
+  const fourth = world.send(chat('hello'));
+  await fourth.done;
+  expect(fourth.answer()).toMatchObject({ status: 503, body: expect.stringContaining('overloaded') });
+  expect(world.model).toHaveLength(2);
+  for (const one of [...sent, third, fourth]) one.hangUp();
+  expect(world.places.taken).toBe(1);
 });
 
 describe('the tree of a request', () => {

@@ -37,6 +37,7 @@ import type { Decided, LiveRequest, LiveRequests } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
+import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
 import { ownerOf } from './owner.ts';
 import type { RecordWriter } from './record-writer.ts';
@@ -76,6 +77,8 @@ export interface PipelineOptions {
   readonly bodies: ByteBudget;
   /** Bytes of whole answers held by all requests together. */
   readonly buffers: ByteBudget;
+  /** Requests at the model at once. */
+  readonly places: ModelPlaces;
   /** By which kind of listener the requests of this pipeline come. */
   readonly entrance: Entrance;
   /** Where they go. */
@@ -602,6 +605,7 @@ class GovernedRequest {
     };
     const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
+    this.#takePlace();
     const { body, stops, stream: streams } = this.#finished();
     this.#ready = undefined;
     const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), {
@@ -645,6 +649,15 @@ class GovernedRequest {
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
     });
   }
+
+  /** @throws RefusedError overloaded, caller_share_used */
+  #takePlace(): void {
+    const { places } = this.#options;
+    const owner = ownerOf(this.#caller);
+    places.take(owner);
+    this.#exchange.onClose(() => places.give(owner));
+  }
+
   /** Where some rule of this caller's needs an approval for what it finds in an answer, and there are people to ask. */
   #reviewOf({ snapshot }: Runtime, plan: ResponsePlan): AnswerReview | undefined {
     if (isEmpty(plan.approve) || this.#caller === undefined) return undefined;

@@ -92,6 +92,8 @@ export interface Metrics {
   policyAge(readMs: () => number): void;
   /** Where it is read at each scrape how many requests and answers wait for people. */
   approvalsWaiting(read: () => number): void;
+  /** Where it is read at each scrape how many requests are at the model. */
+  atModel(read: () => number): void;
   reload(result: 'accepted' | 'refused'): void;
   /** `kind`: reason code of the upstream failure. */
   upstreamError(kind: string): void;
@@ -285,6 +287,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
     { name: 'sidegate_approvals_waiting', help: 'Requests and answers that wait for people.' },
     () => ({ labels: {}, value: waiting() }),
   );
+  let forwarded = (): number => 0;
+  registerReading(
+    registry,
+    {
+      name: 'sidegate_model_requests',
+      help: 'Requests that are at the model, until their callers have all of the answer.',
+    },
+    () => ({ labels: {}, value: forwarded() }),
+  );
   const startedAt = options.clock.monotonic();
   registerReading(registry, { name: 'sidegate_uptime_seconds', help: 'Since the process began to count.' }, () => ({
     labels: {},
@@ -328,6 +339,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     approvalsWaiting(read) {
       waiting = read;
+    },
+    atModel(read) {
+      forwarded = read;
     },
     reload: (result) => reloads.one(result).add(),
     upstreamError: (kind) => upstreamErrors.one(kind).add(),

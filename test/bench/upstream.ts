@@ -1,6 +1,7 @@
 // A model server that costs next to nothing: answers are made once, streams are written by a timer. A process of its own.
 //
-// The order stands in the prompt between << and >>: `json BYTES`, or `stream EVENTS EVERY_MS EVENTS_A_WRITE VALUE_EVERY`.
+// The order stands in the prompt between << and >>: `json BYTES`, or `stream EVENTS EVERY_MS EVENTS_A_WRITE VALUE_EVERY CROWD`.
+// Streams of a crowd begin with their first event and go on when as many have begun, each in a place of its own within EVERY_MS.
 // `created` of a stream event is the microsecond (CLOCK_MONOTONIC) at which it was handed to the kernel.
 import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
@@ -25,7 +26,33 @@ function jsonAnswer(bytes: number): Buffer {
 const head = '{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":';
 const middle = ',"model":"bench","choices":[{"index":0,"delta":{"content":';
 
-function stream(response: ServerResponse, events: number, everyMs: number, perWrite: number, valueEvery: number): void {
+/** Those of a crowd that is not whole yet: how each goes on. */
+let gathering: (() => void)[] = [];
+/** Where some were refused on the way here, the others go on after a minute: whoever counts them will see. */
+const longestGatheringMs = 60_000;
+let patience: NodeJS.Timeout | undefined;
+
+function gather(crowd: number, everyMs: number, go: () => void): void {
+  const goOn = (): void => {
+    clearTimeout(patience);
+    gathering.forEach((one, at) => setTimeout(one, (at * everyMs) / crowd));
+    gathering = [];
+  };
+  gathering.push(go);
+  if (gathering.length === 1) patience = setTimeout(goOn, longestGatheringMs);
+  if (gathering.length >= crowd) goOn();
+}
+
+interface StreamOrder {
+  readonly events: number;
+  readonly everyMs: number;
+  readonly perWrite: number;
+  readonly valueEvery: number;
+  /** 0: it waits for no others. */
+  readonly crowd: number;
+}
+
+function stream(response: ServerResponse, { events, everyMs, perWrite, valueEvery, crowd }: StreamOrder): void {
   const key = `${events} ${valueEvery}`;
   let tokens = texts.get(key);
   if (tokens === undefined) {
@@ -46,12 +73,18 @@ function stream(response: ServerResponse, events: number, everyMs: number, perWr
     for (let n = 0; n < perWrite && at < events; n++) text += `data: ${head}${now}${middle}${all[at++]}`;
     if (at >= events) {
       clearInterval(timer);
+      timer = undefined;
       text += `data: ${head}${micros()},"model":"bench","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n`;
       response.end(text);
     } else response.write(text);
   };
-  const timer = setInterval(step, everyMs);
+  let timer: NodeJS.Timeout | undefined = undefined;
+  const go = (): void => {
+    if (!response.closed) timer = setInterval(step, everyMs);
+  };
   response.on('close', () => clearInterval(timer));
+  if (crowd > 0) gather(crowd, everyMs, go);
+  else go();
 }
 
 const server = createServer({ keepAliveTimeout: 120_000, noDelay: true }, (request, response) => {
@@ -67,9 +100,9 @@ const server = createServer({ keepAliveTimeout: 120_000, noDelay: true }, (reque
   });
   request.on('end', () => {
     const [kind, ...rest] = (order ?? 'json 200').split(' ');
-    const [first = 0, second = 0, third = 1, fourth = 0] = rest.map(Number);
+    const [first = 0, everyMs = 0, perWrite = 1, valueEvery = 0, crowd = 0] = rest.map(Number);
     if (kind === 'stream') {
-      stream(response, first, second, third, fourth);
+      stream(response, { events: first, everyMs, perWrite, valueEvery, crowd });
       return;
     }
     const answer = jsonAnswer(first);

@@ -95,6 +95,24 @@ describe('an answer leaves as it came', () => {
     }
   });
 
+  test('a stream that breaks off breaks off, without an event of ours', async () => {
+    const text = chunk({ content: `to ${mail}` });
+    let breakOff = (): void => undefined;
+    world.model.script = (response) => {
+      response.setHeader('content-type', 'text/event-stream').write(text);
+      breakOff = () => response.destroy();
+    };
+    let got = '';
+    const onChunk = (piece: string): void => {
+      got += piece;
+      if (got === text) breakOff();
+    };
+    const answer = await world.post(path, { ...ask, stream: true }, { onChunk });
+    expect([answer.status, answer.text, answer.broken]).toEqual([200, text, true]);
+    const end = (await world.record()).at(-1);
+    expect(end).toMatchObject({ type: 'end', outcome: 'failed', code: 'upstream_protocol' });
+  });
+
   test.each(answers)('a whole one with %s', async (_what, type, text) => {
     world.model.script = (response) => response.setHeader('content-type', type).end(text);
     const answer = await world.post(path, ask);

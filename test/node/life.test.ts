@@ -100,7 +100,7 @@ beforeAll(async () => {
   await node.namespace(namespace);
   await node.apply(workloads(namespace, node.images.tools));
   await endingAuthority();
-  const authority = await createClusterAuthority('store');
+  const authority = await createClusterAuthority('authority of the store');
   await node.apply(store(await authority.issue('store', [], [`store.${namespace}.svc`]), authority.cert));
   await node.explained(system, () => day.install(values()));
   await node.must(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=90s']);

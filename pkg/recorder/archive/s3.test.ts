@@ -93,6 +93,17 @@ describe('what goes wrong', () => {
     });
     stranger.close();
     process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secret;
+    const region = process.env['AWS_REGION'];
+    delete process.env['AWS_REGION'];
+    process.env['AWS_CONFIG_FILE'] = '/dev/null';
+    const nowhere = openS3(parseLocation('s3://records', { endpoint: server.endpoint, pathStyle: true }));
+    await expect(nowhere.get('a')).rejects.toMatchObject({
+      code: 'refused',
+      message: 'the region of the archive is not known: give it, or AWS_REGION',
+    });
+    nowhere.close();
+    delete process.env['AWS_CONFIG_FILE'];
+    if (region !== undefined) process.env['AWS_REGION'] = region;
   });
 });
 

@@ -150,9 +150,11 @@ function problem(error: unknown): ObjectStoreError {
   const status = statusOf(error);
   const name = /^[A-Za-z0-9]{1,60}$/.exec(nameOf(error))?.[0] ?? 'no answer';
   const cause = new Error(`S3: ${name}`);
-  if (name === 'CredentialsProviderError') {
+  if (name === 'CredentialsProviderError')
     return new ObjectStoreError('refused', 'no credentials for the archive were found', { cause });
-  }
+  // The SDK's own, which has no other name.
+  if (error instanceof Error && error.message === 'Region is missing')
+    return new ObjectStoreError('refused', 'the region of the archive is not known: give it, or AWS_REGION', { cause });
   if (status === undefined || status === 429 || status >= 500)
     return new ObjectStoreError('unavailable', `the archive does not answer (${name})`, { cause });
   return new ObjectStoreError('refused', `the archive refuses the request (${status} ${name})`, { cause });

@@ -81,6 +81,8 @@ export interface StreamsResult {
   readonly lag: Spread;
   /** Characters that the model has written and the caller has not, when the model writes again. */
   readonly held: Spread;
+  /** The most streams of which the model had written the first frame and not the last. */
+  readonly atOnce: number;
   readonly exact: number;
   readonly wrong: number;
   /** What the first stream that broke off says. */

@@ -117,6 +117,19 @@ function heldBack({ written, read }: Seen, lengths: readonly number[]): number[]
   return all;
 }
 
+/** The most that were under way at the model at one time. */
+function mostAtOnce(all: readonly Seen[]): number {
+  const steps = all.flatMap(({ written }) => [
+    { at: written[0] ?? 0, by: 1 },
+    { at: written.at(-1) ?? 0, by: -1 },
+  ]);
+  steps.sort((a, b) => a.at - b.at || a.by - b.by);
+  let now = 0;
+  let most = 0;
+  for (const { by } of steps) most = Math.max(most, (now += by));
+  return most;
+}
+
 export async function streams(job: StreamsJob): Promise<StreamsResult> {
   const agent = agentFor(job.target, job.count);
   const { tokens, expected } = makeText(job.events, job.valueEvery);
@@ -149,6 +162,7 @@ export async function streams(job: StreamsJob): Promise<StreamsResult> {
     latency: spread(latency),
     lag: spread(lag),
     held: spread(held),
+    atOnce: mostAtOnce(all),
     exact: settled.length - wrong,
     failure: failure === undefined ? undefined : String(failure.reason),
     wrong,
