@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { admissionMetrics } from '../../pkg/admission/index.ts';
 import { systemClock } from '../../pkg/base/index.ts';
 import { createControlMetrics } from '../../pkg/control/index.ts';
+import { reasons } from '../../pkg/core/index.ts';
 import { recorderMetrics } from '../../pkg/recorder/index.ts';
 import { createMeters, createMetrics } from '../../pkg/telemetry/index.ts';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
@@ -423,7 +424,7 @@ describe('what is watched', () => {
     const sidecar = createMetrics({
       clock: systemClock,
       operations: [],
-      codes: [],
+      codes: Object.keys(reasons),
       dialects: [],
       processMetrics: false,
     });

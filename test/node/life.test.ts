@@ -274,6 +274,7 @@ spec:
   - name: model
     image: ${node.images.tools}
     command: [node, /app/model.js]
+    securityContext: { runAsUser: 1000 }
     ports: [{ containerPort: 8000 }]${helper('loader', 2_000)}${helper('other', 3_000)}
 ---
 apiVersion: sidegate.dev/v1alpha1
