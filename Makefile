@@ -52,7 +52,7 @@ test-jitter: $(STAMP) ## Look for tests that race: sockets are late, by random t
 	NODE_OPTIONS="--import $(CURDIR)/test/support/jitter.ts" $(JEST) --forceExit --selectProjects $(or $(TIER),integration)
 
 .PHONY: test-chaos
-test-chaos: $(STAMP) ## Kill the recorder and sidecars KILLS=1000 times at random moments, count what is found; a quarter of an hour [SEED=number]
+test-chaos: $(STAMP) ## Kill the recorder and sidecars KILLS=1000 times at random moments, count what is found; hold 1,000 callers; a quarter of an hour [SEED=number]
 	KILLS=$(or $(KILLS),1000) $(JEST) --selectProjects chaos --runInBand
 
 .PHONY: test-s3

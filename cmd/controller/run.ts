@@ -1,12 +1,13 @@
 // Reads the controller's settings, connects it with the API server, runs until it is told to stop or may not go on.
 import { randomId, systemClock } from '../../pkg/base/index.ts';
-import type { Logger } from '../../pkg/base/index.ts';
+import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { createControlMetrics, openChannels, parseNoticeSettings, startController } from '../../pkg/control/index.ts';
 import type { Controller, ControllerOptions } from '../../pkg/control/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
+import { openPodRecord } from '../../pkg/remote/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { watchLimitStore } from './limit-store.ts';
 import { parseSettings, usage } from './settings.ts';
@@ -22,6 +23,24 @@ function noticesOf({ notices }: Settings): ControllerOptions['notices'] {
   if (notices === undefined) return undefined;
   const known = parseNoticeSettings(notices.json);
   return { endpoint: known.endpoint, channels: openChannels(known, notices.secrets, systemClock) };
+}
+
+/** Its own record, on the node's disk until the recorder has it. */
+function recordOf(
+  { spool, namespace, replica }: Settings,
+  clock: Clock,
+  logger: Logger,
+): Pick<ControllerOptions, 'record'> {
+  if (spool === undefined) return {};
+  const record = openPodRecord({
+    ...spool,
+    pod: { namespace, name: replica, uid: replica },
+    software: process.env['SIDEGATE_VERSION'] ?? 'source',
+    clock,
+    logger,
+    onEvent: () => undefined,
+  });
+  return { record };
 }
 
 /** In the image the programs of threads are bundles of their own, and this file a chunk in the folder beside them. */
@@ -81,6 +100,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     upgradeSidecars: settings.upgradeSidecars,
     ...(limitStore === undefined ? {} : { limitStore: limitStore.current }),
     ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
+    ...recordOf(settings, clock, logger),
     stream: settings.listen.host === '' ? { port: settings.listen.port } : settings.listen,
     decisions:
       settings.decisions === undefined || settings.decisions.host !== ''

@@ -41,6 +41,7 @@ describe('settings of the controller', () => {
         admin: { host: '', port: 8080 },
         decisions: { host: '', port: 8_444 },
         keepApprovalsMs: 86_400_000,
+        spool: undefined,
         notices: undefined,
         tokensFile: undefined,
         logLevel: 'debug',
@@ -63,6 +64,8 @@ describe('settings of the controller', () => {
         '--tokens=/etc/tokens.json',
         '--decisions=off',
         '--limit-store=redis://valkey:6379',
+        '--spool=/spool',
+        '--spool-limit=0',
       ],
       {},
     );
@@ -78,6 +81,8 @@ describe('settings of the controller', () => {
         expect.stringContaining('--namespace-images must be NAMESPACE=IMAGE'),
         expect.stringContaining('give --kubeconfig'),
         expect.stringContaining('--limit-store must be a rediss:// address'),
+        expect.stringContaining('--spool needs --recorder'),
+        expect.stringContaining('--spool-limit must be at least 1'),
         expect.stringContaining('--listen'),
         expect.stringContaining('--tokens needs --decisions'),
         expect.stringContaining('--log-level'),
@@ -93,6 +98,9 @@ describe('settings of the controller', () => {
     const environment = { ...pod, SIDEGATE_NAMESPACE: 'a', SIDEGATE_REPLICA: 'r', SIDEGATE_EVICT: 'true' };
     expect(parseSettings(['--namespace=b'], environment)).toMatchObject({
       settings: { namespace: 'b', replica: 'r', evict: true },
+    });
+    expect(parseSettings(['--namespace=b', '--recorder=https://r:8444', '--spool=/s'], environment)).toMatchObject({
+      settings: { spool: { folder: '/s', limit: 64 * 1_048_576 } },
     });
     expect(parseSettings(['--help'], {})).toEqual({ help: true });
     expect(usage).toContain('--govern-namespaces');

@@ -25,6 +25,8 @@ export interface Settings {
   readonly limitStore: LimitStoreSettings | undefined;
   /** `https://HOST:PORT` to which sidecars bring their records; undefined: they stay in the pods. */
   readonly recorder: string | undefined;
+  /** Folder of its own record, and how many bytes may be in it; undefined: it has none. */
+  readonly spool: { readonly folder: string; readonly limit: number } | undefined;
   /** Where `kubernetes.default` is, in a pod. */
   readonly apiServer: { readonly host: string; readonly port: string | undefined; readonly folder: string } | undefined;
   readonly listen: Address;
@@ -75,6 +77,10 @@ const flags = {
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   ...limitStoreFlags,
   recorder: { help: 'https:// address to which sidecars bring their records' },
+  spool: {
+    help: 'folder of its own record, of what became of approvals, grants, tokens and revocations; needs --recorder',
+  },
+  'spool-limit': { help: 'MiB that may wait in it for the recorder', fallback: '64' },
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
   drain: { help: 'seconds over which sidecars are sent elsewhere after SIGTERM', fallback: '15' },
 } as const;
@@ -107,6 +113,7 @@ export function parseSettings(
     apiServer: readApiServer(read, environment),
     limitStore: readLimitStore(read, 'never'),
     recorder: readRecorder(read),
+    spool: readSpool(read),
     listen: read.address('listen'),
     admin: read.address('admin'),
     decisions: read.text('decisions') === 'off' ? undefined : read.address('decisions'),
@@ -160,6 +167,15 @@ function readRecorder({ optional, faults }: Read): string | undefined {
   if (url !== undefined && !/^https:\/\/[A-Za-z0-9.-]+:[0-9]{1,5}$/.test(url))
     faults.push('--recorder must be an https:// address with a port');
   return url;
+}
+
+function readSpool({ optional, number, faults }: Read): Settings['spool'] {
+  const folder = optional('spool');
+  const limit = number('spool-limit', 'MiB') * 1_048_576;
+  if (folder === undefined) return undefined;
+  if (optional('recorder') === undefined) faults.push('--spool needs --recorder');
+  if (limit < 1_048_576) faults.push('--spool-limit must be at least 1');
+  return { folder, limit };
 }
 
 function readNotices({ optional, text }: Read): Settings['notices'] {

@@ -7,6 +7,7 @@ import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { createDrain, startProbeAgent } from '../../pkg/probe/index.ts';
 import { createDataPlane, createPortTargets, outer } from '../../pkg/proxy/index.ts';
 import type { DataPlane, Entrance, ModelTargets } from '../../pkg/proxy/index.ts';
+import { openPodRecord } from '../../pkg/remote/index.ts';
 import type { Remote, RemoteOptions } from '../../pkg/remote/index.ts';
 import { endOnSignals, processLog } from '../../pkg/process/index.ts';
 import { createAdminServer } from '../../pkg/telemetry/index.ts';
@@ -19,7 +20,6 @@ import type { ExposureWatch } from './own-ports.ts';
 import { keyFile } from './key-file.ts';
 import { marker, processMetrics } from './parts.ts';
 import type { PodSettings } from './pod-settings.ts';
-import { openPodRecord } from './record.ts';
 
 interface State {
   readonly ready: boolean;
@@ -57,10 +57,12 @@ export async function runPod(
     ready: () => (stopping ? stateOf(['stopping']) : readiness()),
   });
 
+  const software = process.env['SIDEGATE_VERSION'] ?? 'source';
   const record = openPodRecord({
     folder: settings.spool,
     limit: settings.spoolLimit,
     pod,
+    software,
     clock,
     logger,
     onEvent: (event) => metrics.recorderEvent(event),
@@ -77,7 +79,7 @@ export async function runPod(
     pod,
     portMap: Object.fromEntries(ports.map(({ model, tls }) => [String(model), tls])),
     capture,
-    software: process.env['SIDEGATE_VERSION'] ?? 'source',
+    software,
     tokenFile: settings.tokenFile,
     stateFolder: settings.state,
     clock,

@@ -2,11 +2,14 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane, topAudience } from '../contract/index.ts';
 import { selectorMatches } from '../core/index.ts';
+import type { AuditSink } from '../core/index.ts';
 import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
-import { createAccessReviewer, createEventRecorder, createLease, objectKey } from '../kube/index.ts';
+import { createAccessReviewer, createEventRecorder, createLease, objectKey, resources } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
 import { createPkcs12Opener } from '../pki/index.ts';
+import type { TlsMaterial, WorkloadId } from '../pki/index.ts';
+import type { AuditHead } from '../wire/index.ts';
 import { createApprovalCache, createApprovalDesk, sealWith } from './approvals/index.ts';
 import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
@@ -24,8 +27,16 @@ import type { Channel } from './notices/index.ts';
 import { followClusterIssuer } from './policies/cluster-issuer.ts';
 import type { CheckPattern } from './policies/policy-entry.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
-import { createRecorderClient, startPodReporter } from './record/index.ts';
-import type { RecorderClient } from './record/index.ts';
+import {
+  createChangeLog,
+  createOwnIdentity,
+  createRecorderClient,
+  noChangeLog,
+  revocationChange,
+  startPodReporter,
+  tokenChange,
+} from './record/index.ts';
+import type { OwnIdentity, RecorderClient } from './record/index.ts';
 import { createOpenedCertificates } from './secrets/opened-certificates.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
@@ -68,6 +79,8 @@ export interface ControllerOptions {
   readonly limitStore?: () => LimitStoreAddress | undefined;
   /** `https://HOST:PORT` of the recorder; undefined: there is none. */
   readonly recorder?: string;
+  /** Its own record: what became of approvals, grants, tokens and revocations; undefined: they go on no record. It closes it. */
+  readonly record?: ControllerRecord;
   /** Where sidecars connect. */
   readonly stream: { readonly host?: string; readonly port: number };
   /** Where people decide by token; undefined: nowhere. */
@@ -114,6 +127,21 @@ export interface TokenSettings {
   readonly thread?: URL;
 }
 
+/** Lines on this replica's disk, on their way to the recorder: pkg/remote makes it. */
+export interface ControllerRecord {
+  readonly audit: Pick<AuditSink, 'append'>;
+  head(): AuditHead;
+  sendBy(facts: {
+    identity(): TlsMaterial | undefined;
+    trust(): string;
+    recorder(): string | undefined;
+    onRecorder(listener: () => void): () => void;
+  }): { kick(): void; pending(): number };
+  finish(timeoutMs: number): Promise<void>;
+}
+
+/** What SIGTERM leaves for lines of the record that are not sent. */
+const lastRecordMs = 5_000;
 /** Without a word from the API server for so long, others are better asked. */
 const staleMs = 300_000;
 const definitionsMs = 300_000;
@@ -153,15 +181,27 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     onChange: (key) => directory.secretChanged(key),
   });
+  let identity: OwnIdentity | undefined;
+  const identityOf = (): OwnIdentity | undefined => {
+    const known = authority.authority();
+    if (known !== undefined) identity ??= createOwnIdentity({ ...options, authority: known });
+    return identity;
+  };
   const pkcs12 = createPkcs12Opener(clock, options.pkcs12Thread);
   const certificates = createOpenedCertificates({ pkcs12, clock, onOpened: () => directory.policiesChanged() });
   let recorder: RecorderClient | undefined;
   const recorderOf = (url: string): RecorderClient | undefined => {
-    const known = authority.authority();
-    if (known !== undefined) recorder ??= createRecorderClient({ ...options, url, authority: known });
+    const own = identityOf();
+    if (own !== undefined) recorder ??= createRecorderClient({ url, identity: own });
     return recorder;
   };
-  const { recorder: recorderUrl } = options;
+  const { recorder: recorderUrl, record } = options;
+  /** Whether a pod is there, of which the recorder has a chain: a sidecar's, or a controller's own. */
+  const exists = async ({ namespace: at, serviceAccount, uid }: WorkloadId): Promise<boolean | undefined> => {
+    if (at === namespace && serviceAccount === controlPlane.controller)
+      return (await client.find(resources.pods, { namespace, name: uid })) !== undefined;
+    return state.pods.synced() ? state.pods.by(uidIndex, uid).length > 0 : undefined;
+  };
   const reporter =
     recorderUrl === undefined
       ? undefined
@@ -171,9 +211,34 @@ export async function startController(options: ControllerOptions): Promise<Contr
           clock,
           logger,
           leading: () => lease.leading(),
-          exists: (uid) => (state.pods.synced() ? state.pods.by(uidIndex, uid).length > 0 : undefined),
+          exists,
           onSent: metrics.podsReported,
         });
+  const changes =
+    record === undefined
+      ? noChangeLog
+      : createChangeLog({
+          sink: {
+            append(events) {
+              record.audit.append(events);
+              const own = { namespace, name: replica, uid: replica, serviceAccount: controlPlane.controller };
+              reporter?.head(own, record.head());
+            },
+          },
+          clock,
+          logger,
+          leading: () => lease.leading(),
+          onResult: metrics.changeRecorded,
+        });
+  /** How a chain that ends with its process is told from one whose end is lost. */
+  const mark = (what: 'start' | 'stop'): void => {
+    try {
+      record?.audit.append([{ type: 'process', what }]);
+    } catch (error) {
+      logger.error('the record cannot be written', { error: describeError(error) });
+    }
+  };
+  mark('start');
   const directory: Directory = createDirectory({
     state,
     index,
@@ -218,6 +283,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     seal: sealWith(() => authority.authority()),
     leading: () => lease.leading(),
     onStep: metrics.approval,
+    changes,
     onProblem: metrics.approvalProblem,
     ...(options.keepApprovalsMs !== undefined && { limits: { keepMs: options.keepApprovalsMs } }),
   });
@@ -243,6 +309,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       return sets.every((set) => set !== undefined) ? sets : undefined;
     },
     onStep: metrics.grant,
+    changes,
     ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
   });
   const notifier =
@@ -266,6 +333,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     namespace,
     ...(timings !== undefined && { timings }),
     onFault: metrics.watchFault,
+    onChange: (step, key, revocation) => changes.seen(revocationChange(step, key, revocation)),
     onMissed: metrics.watchMissed,
   });
   const tokens: TokenService | undefined =
@@ -280,6 +348,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
           revocations,
           leading: () => lease.leading(),
           get: createHttpGet(clock),
+          onGiven: (note) => changes.made(tokenChange(note)),
           onKeys(keys) {
             if (index.setTokenIssuer(keys)) directory.policiesChanged();
           },
@@ -317,6 +386,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       granting.lead();
       notifier?.lead();
       tokens?.lead();
+      changes.lead();
       sweep();
     },
     onLost: () => stopFor('leadership is lost'),
@@ -393,6 +463,24 @@ export async function startController(options: ControllerOptions): Promise<Contr
     open.server = made;
     endpoint = { server: made, close: () => serving.close() };
   };
+  const sendRecord = (known: StreamAuthority): void => {
+    const own = identityOf();
+    if (record === undefined || recorderUrl === undefined || own === undefined) return;
+    const sender = record.sendBy({
+      identity: () => own.current(),
+      trust: () => known.bundle(),
+      recorder: () => recorderUrl,
+      onRecorder: () => () => undefined,
+    });
+    // Without its certificate it cannot come in: as soon as there is one.
+    own.get().then(
+      () => sender.kick(),
+      () => undefined,
+    );
+    metrics.reading('sidegate_record_pending', 'Lines of its own record that the recorder has not acknowledged.', () =>
+      sender.pending(),
+    );
+  };
   const serve = async (): Promise<void> => {
     const [known] = await Promise.all([
       authority.whenReady(),
@@ -403,6 +491,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       revocations.whenSynced(),
     ]);
     if (closing) return;
+    sendRecord(known);
     const name = `${controlPlane.controller}.${namespace}`;
     const opened = await createStreamServer({
       ...options.stream,
@@ -527,6 +616,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await Promise.all([server?.drain(spreadMs), endpoint?.server.close()]);
       await Promise.all([desk.close(), granting.close(), notifier?.close()]);
       await publisher.close();
+      mark('stop');
+      await record?.finish(lastRecordMs);
       await reporter?.close();
       await authority.close();
       directory.stop();

@@ -1,4 +1,5 @@
-import type { ApprovalProblem } from '../core/index.ts';
+import { changedThings } from '../core/index.ts';
+import type { ApprovalProblem, ChangedThing } from '../core/index.ts';
 import { cacheFaults, resources } from '../kube/index.ts';
 import type { CacheFault } from '../kube/index.ts';
 import type { Meters } from '../telemetry/index.ts';
@@ -23,6 +24,7 @@ export interface ControlMetrics {
   apiCall(call: { readonly method: string; readonly plural: string; readonly status: number }): void;
   statusHandled(result: 'done' | 'failed'): void;
   podsReported(result: 'done' | 'failed'): void;
+  changeRecorded(what: ChangedThing, result: 'recorded' | 'lost'): void;
   acksWritten(result: 'done' | 'failed'): void;
   written(what: 'label' | 'root' | 'network-policy' | 'trust' | 'recorder'): void;
   evicted(result: 'done' | 'refused'): void;
@@ -120,6 +122,14 @@ export function createControlMetrics(meters: Meters, channels: readonly string[]
   const reports = meters.counter('sidegate_pod_reports_total', 'Reports to the recorder of how far pods have come.', [
     { name: 'result', values: results },
   ]);
+  const changes = meters.counter(
+    'sidegate_changes_recorded_total',
+    'Changes of approvals, grants, tokens and revocations that went on record, or could not.',
+    [
+      { name: 'what', values: changedThings },
+      { name: 'result', values: ['recorded', 'lost'] },
+    ],
+  );
   const writes = meters.counter('sidegate_leader_writes_total', 'Objects written by the leader.', [
     { name: 'what', values: ['label', 'root', 'network-policy', 'trust', 'recorder'] },
   ]);
@@ -211,6 +221,7 @@ export function createControlMetrics(meters: Meters, channels: readonly string[]
     statusHandled: (result) => statuses.add([result]),
     acksWritten: (result) => acks.add([result]),
     podsReported: (result) => reports.add([result]),
+    changeRecorded: (what, result) => changes.add([what, result]),
     written: (what) => writes.add([what]),
     upgraded: (result) => upgrades.add([result]),
     closed: (reason, pods) => closedFor.set([reason], pods),

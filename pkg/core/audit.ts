@@ -5,7 +5,14 @@ import type { ReasonCode } from './reasons.ts';
 
 /** What happened to a session or to the process, before the chain gives it a sequence number and a hash. */
 export type AuditEvent =
-  ProcessEvent | SignatureEvent | SessionStart | SessionTexts | SessionSegment | SessionApproval | SessionEnd;
+  | ProcessEvent
+  | SignatureEvent
+  | SessionStart
+  | SessionTexts
+  | SessionSegment
+  | SessionApproval
+  | SessionEnd
+  | ChangeEvent;
 
 export interface ProcessEvent {
   readonly type: 'process';
@@ -125,6 +132,41 @@ export interface SessionEnd {
     readonly firstText: number | null;
     readonly total: number;
   };
+}
+
+export const changedThings = ['approval', 'grant', 'token', 'revocation'] as const;
+export type ChangedThing = (typeof changedThings)[number];
+
+/** What became of something that people decide: by the controller that made it so, one for each change. In no session. */
+export interface ChangeEvent {
+  readonly type: 'change';
+  /** Drawn for it, so that it is found as a session is. */
+  readonly session: string;
+  readonly what: ChangedThing;
+  /** A word: `created`, `approved`, `given`, `revoked`. */
+  readonly step: string;
+  /** `NAMESPACE/NAME` of an approval or a grant, the id (`jti`) of a token, the key of a revocation. */
+  readonly name: string;
+  readonly uid?: string;
+  /** Whom it is for, or against. Null: a revocation names a token, and nobody. */
+  readonly caller: {
+    readonly provider: string | null;
+    readonly issuer: string;
+    readonly subject: string;
+    readonly groups?: readonly string[];
+  } | null;
+  /** Kubernetes user who asked for a grant. */
+  readonly requestedBy?: string;
+  readonly rules?: readonly RuleId[];
+  readonly decisions?: readonly ApprovalDecision[];
+  /** Session that an approval let through. */
+  readonly usedBy?: string;
+  /** Issuer and id of a token that was taken back. */
+  readonly token?: { readonly issuer: string; readonly id: string };
+  /** Address that asked for a token. */
+  readonly from?: string;
+  /** End of it, RFC 3339. */
+  readonly until?: string;
 }
 
 export interface RuleAct {

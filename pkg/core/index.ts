@@ -11,6 +11,8 @@ export type {
   AuditEvent,
   ProcessEvent,
   RuleAct,
+  ChangedThing,
+  ChangeEvent,
   SessionApproval,
   SessionEnd,
   RecordedText,
@@ -19,6 +21,7 @@ export type {
   SessionStart,
   SignatureEvent,
 } from './audit.ts';
+export { changedThings } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';
 export { credentialFault, credentialLength } from './credential.ts';
 export {

@@ -39,6 +39,8 @@ export { createChainSigner } from './spool/signing.ts';
 export type { ChainSigner, ChainSignerOptions } from './spool/signing.ts';
 export { createRecordSender } from './spool/sender.ts';
 export type { RecordSender, RecordSenderOptions, SenderEvent } from './spool/sender.ts';
+export { boundSpool } from './spool/bounded.ts';
+export type { BoundedSink } from './spool/bounded.ts';
 export { openSpool, spooledChains } from './spool/spool.ts';
 export type { Spool, SpoolOptions } from './spool/spool.ts';
 export { createLogVerifier } from './verify-log.ts';

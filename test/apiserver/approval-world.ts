@@ -2,6 +2,7 @@ import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { createApprovalCache, createApprovalDesk } from '../../pkg/control/approvals/index.ts';
 import type { ApprovalFact, ApprovalKeeper, ApprovalLimits, ApprovalStep } from '../../pkg/control/approvals/index.ts';
 import type { PodSnapshot } from '../../pkg/control/stream/index.ts';
+import type { Change } from '../../pkg/control/record/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy, SubjectSpec } from '../../pkg/core/index.ts';
 import { guard, match, policy, provider, subject } from '../../pkg/core/testing/policies.ts';
@@ -60,6 +61,8 @@ export interface Replica {
   readonly cache: Cache<ApprovalFact>;
   readonly steps: ApprovalStep[];
   readonly notes: EventNote[];
+  /** What it had recorded. */
+  readonly changes: Change[];
   leads: boolean;
   /** As a kill does: nothing is said to anybody, nothing is written any more. */
   stop(): Promise<void>;
@@ -113,6 +116,7 @@ export async function approvalWorld(server: ApiServer): Promise<ApprovalWorld> {
     async replica(more = {}) {
       const steps: ApprovalStep[] = [];
       const notes: EventNote[] = [];
+      const changes: Change[] = [];
       const by = more.client ?? client;
       const cache = createApprovalCache({ client: by, clock: systemClock, logger: silentLogger });
       await cache.whenSynced();
@@ -126,6 +130,7 @@ export async function approvalWorld(server: ApiServer): Promise<ApprovalWorld> {
         replica: `replica-${++count}`,
         leading: () => replica.leads,
         onStep: (step) => void steps.push(step),
+        changes: { made: (change) => void changes.push(change) },
         ...(more.limits !== undefined && { limits: more.limits }),
       });
       const replica: Replica = {
@@ -133,6 +138,7 @@ export async function approvalWorld(server: ApiServer): Promise<ApprovalWorld> {
         cache,
         steps,
         notes,
+        changes,
         leads: more.leads ?? false,
         async stop() {
           replicas.delete(replica);

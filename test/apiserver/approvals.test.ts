@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Change } from '../../pkg/control/record/index.ts';
 import { createKubeClient, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
@@ -147,7 +148,8 @@ describe('opening', () => {
 describe('deciding', () => {
   test('as many different people as are required; each change reaches all who wait', async () => {
     const { stream, replica } = await one();
-    const other = world.stream(await world.replica(), 'b', namespace);
+    const beside = await world.replica();
+    const other = world.stream(beside, 'b', namespace);
     stream.ask('1');
     other.ask('1');
     await Promise.all([says(stream, '1', 'Pending'), says(other, '1', 'Pending')]);
@@ -158,6 +160,19 @@ describe('deciding', () => {
     await Promise.all([says(stream, '1', 'Approved'), says(other, '1', 'Approved')]);
     expect(stream.messages.at(-1)?.state?.decisions.map(({ by }) => by)).toEqual(['user:bob', 'user:eve']);
     expect(replica.steps.filter((step) => step === 'approved').length).toBeLessThanOrEqual(1);
+    // Whichever replica made it so, it is on record once, with who decided.
+    const recorded = (): Change[] =>
+      [replica, beside].flatMap(({ changes }) => changes).filter(({ name }) => name.startsWith(`${namespace}/`));
+    await until(() => recorded().some(({ step }) => step === 'approved'), 'the approval is recorded');
+    const told = recorded().map(({ step, caller, decisions }) => [
+      step,
+      caller?.subject,
+      decisions?.map(({ by }) => by),
+    ]);
+    expect(told.sort()).toEqual([
+      ['approved', 'ana', ['user:bob', 'user:eve']],
+      ['created', 'ana', []],
+    ]);
   });
 
   test('one denial is final, and stands for the same request until its time is over', async () => {

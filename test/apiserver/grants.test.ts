@@ -4,6 +4,7 @@ import { createGrantCache, createGrantFeed, startGrantKeeper } from '../../pkg/c
 import type { GrantFact, GrantKeeper, GrantStep } from '../../pkg/control/grants/index.ts';
 import type { PolicySet } from '../../pkg/control/policies/policy-index.ts';
 import type { GrantFeed } from '../../pkg/control/stream/index.ts';
+import type { Change } from '../../pkg/control/record/index.ts';
 import { compileSnapshot, selectorMatches } from '../../pkg/core/index.ts';
 import type { Policy } from '../../pkg/core/index.ts';
 import { policy, provider, subject } from '../../pkg/core/testing/policies.ts';
@@ -44,6 +45,7 @@ let clock: FakeClock;
 let cache: Cache<GrantFact>;
 let keeper: GrantKeeper;
 let steps: GrantStep[];
+let changes: Change[];
 /** Labels of pods, and their policies. */
 let pods: { labels: Record<string, string>; set: PolicySet }[];
 let leading = true;
@@ -97,6 +99,7 @@ beforeEach(async () => {
   clock = fakeClock({ now: Date.now() });
   pods = [{ labels: { app: 'llama' }, set: governed({}) }];
   steps = [];
+  changes = [];
   leading = true;
   cache = createGrantCache({ client, clock: systemClock, logger: silentLogger });
   await cache.whenSynced();
@@ -113,6 +116,7 @@ beforeEach(async () => {
         ? pods.filter(({ labels }) => selectorMatches(fact.selector, labels)).map(({ set }) => set)
         : undefined,
     onStep: (step) => void steps.push(step),
+    changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
   });
 });
 afterEach(async () => {
@@ -322,6 +326,11 @@ describe('at the sidecars', () => {
     await until(() => names(one) === '', 'it is gone');
     expect(Math.max(took, performance.now() - revoked)).toBeLessThan(10_000);
     await until(() => steps.includes('cancelled'));
+    expect(changes.filter(({ name }) => name === `${namespace}/g`).map(({ step }) => step)).toEqual([
+      'opened',
+      'approved',
+      'withdrawn',
+    ]);
   });
 
   test('only of its namespace and of the pods that it selects, and only while it holds', async () => {

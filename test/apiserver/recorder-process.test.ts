@@ -6,7 +6,7 @@ import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
-import { openPodRecord } from '../../cmd/sidecar/record.ts';
+import { openPodRecord } from '../../pkg/remote/index.ts';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import { controlPlane, inferenceLabel, inferenceLabelValue } from '../../pkg/contract/index.ts';
@@ -140,11 +140,18 @@ beforeAll(async () => {
   admin = createKubeClient({ access: await kubeconfigAccess(server.kubeconfig) });
   account = await serviceAccountFolder(server, admin);
   [listen = 0] = await fixedPorts(1);
+  mkdirSync(join(folder, 'controller-spool'));
+  // Its pod: without it, its record would count as that of one that is gone.
+  const controllerPod = {
+    ...governedPod,
+    metadata: { namespace: ownNamespace, name: 'sidegate-controller-1' },
+  };
+  await admin.create(resources.pods, controllerPod, { namespace: ownNamespace });
   controller = await startControllerProcess(server, {
     bundle: bundled,
     account,
     replica: 'sidegate-controller-1',
-    args: [`--recorder=https://localhost:${listen}`],
+    args: [`--recorder=https://localhost:${listen}`, `--spool=${join(folder, 'controller-spool')}`],
   });
   await until(
     async () =>
@@ -328,7 +335,7 @@ describe('the recorder', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace('where is the falcon', 'where is the pigeon'));
     const found = await sidegate(offline, '/nowhere');
     expect(found.code).toBe(1);
-    expect(found.out).toMatch(/^changed: entry 1: line 1 of spiffe/);
+    expect(found.out).toMatch(/^changed: entry [0-9]+: line 1 of spiffe/);
     expect(await sidegate(`${offline} ${one}`, '/nowhere')).toMatchObject({ code: 1 });
 
     // Who asked what is on record itself.
@@ -338,6 +345,42 @@ describe('the recorder', () => {
     expect(read).toContain(`system:serviceaccount:${ownNamespace}:${controlPlane.auditor} (says: `);
     expect(read).toContain('falcon');
   }, 120_000);
+
+  test('has what became of grants and revocations, from the controller’s own record', async () => {
+    await publish(recorder.audit);
+    const list = { namespace: ownNamespace, name: controlPlane.revocations };
+    await until(async () => (await admin.find(resources.configMaps, list)) !== undefined, 'the list');
+    const grant = {
+      apiVersion: 'sidegate.dev/v1alpha1',
+      kind: 'InferenceGrant',
+      metadata: { namespace: 'ml', name: 'incident' },
+      spec: {
+        ...{ issuer: 'https://idp', subject: 'gil', operations: ['Chat'], models: ['m'], reason: 'x' },
+        ...{ requestedBy: 'kim', expiresAt: new Date(Date.now() + 3_600_000).toISOString() },
+      },
+    };
+    await admin.create(resources.inferenceGrants, grant, { namespace: 'ml' });
+    // The controller has seen it: no pod of the namespace says who decides.
+    const seen = async (): Promise<boolean> =>
+      JSON.stringify(await admin.find(resources.inferenceGrants, { namespace: 'ml', name: 'incident' })).includes(
+        'Decidable',
+      );
+    await until(seen, controller.log);
+    await admin.delete(resources.inferenceGrants, { namespace: 'ml', name: 'incident' });
+    const revoke = 'access revoke-token --issuer https://idp --subject mallory';
+    expect(await sidegate(revoke)).toMatchObject({ code: 0, err: '' });
+    const search = async (flags: string): Promise<string> => (await sidegate(`audit search ${flags}`)).out;
+    await until(
+      async () => (await search('--operation Revocation --user mallory')).includes('revoked'),
+      controller.log,
+    );
+    await until(async () => (await search('--operation Grant --user gil')).includes('withdrawn'), controller.log);
+    const [, id = ''] = /([0-9a-f]{32})/.exec(await search('--operation Grant --user gil')) ?? [];
+    expect((await sidegate(`audit show ${id}`)).out).toMatch(
+      / grant ml\/incident: withdrawn for gil asked by kim until 20/,
+    );
+    expect(controller.log()).not.toContain('could not be recorded');
+  }, 60_000);
 
   test('says which record did not come to its end with its pod, as the controller tells it', async () => {
     await publish(recorder.audit);

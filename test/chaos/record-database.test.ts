@@ -70,7 +70,7 @@ test(
     }
     const last = pods.map((pod) => world.sidecar(pod, 'flush'));
     await Promise.all(last.map(({ child }) => once(child, 'close')));
-    expect(last.map((one) => one.text())).toEqual(pods.map(() => 'flushed\n'));
+    for (const one of last) expect(one.text()).toMatch(/^flushed$/m);
     for (const { child } of recorders) child.kill('SIGTERM');
     for (const { child } of recorders) await until(() => child.exitCode !== null, 'the end of a recorder');
 

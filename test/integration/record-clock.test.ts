@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openPodRecord } from '../../cmd/sidecar/record.ts';
+import { openPodRecord } from '../../pkg/remote/index.ts';
 import { randomId, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { Clock } from '../../pkg/base/index.ts';
 import { createLogVerifier } from '../../pkg/record/index.ts';

@@ -7,7 +7,7 @@ import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
-import { createRecorderClient, startPodReporter } from '../../pkg/control/record/index.ts';
+import { createOwnIdentity, createRecorderClient, startPodReporter } from '../../pkg/control/record/index.ts';
 import type { PodReporter } from '../../pkg/control/record/index.ts';
 import type { TlsMaterial } from '../../pkg/pki/index.ts';
 import type { AuditHead } from '../../pkg/wire/index.ts';
@@ -35,17 +35,19 @@ const report = (): PodReporter =>
     client: () =>
       createRecorderClient({
         url: `https://localhost:${recorder.port()}`,
-        authority: recorder.authority,
-        trustDomain: 'cluster.local',
-        namespace: 'sidegate-system',
-        replica: 'sidegate-controller-1',
-        clock: systemClock,
+        identity: createOwnIdentity({
+          authority: recorder.authority,
+          trustDomain: 'cluster.local',
+          namespace: 'sidegate-system',
+          replica: 'sidegate-controller-1',
+          clock: systemClock,
+        }),
       }),
     trustDomain: 'cluster.local',
     clock: systemClock,
     logger: silentLogger,
     leading: () => true,
-    exists: (one) => present.has(one),
+    exists: (one) => present.has(one.uid),
     gatherMs: 20,
     compareMs: 50,
   });

@@ -12,6 +12,7 @@ import {
   issuerOf,
   withTokenIssuer,
 } from '../../pkg/control/tokens/index.ts';
+import type { GivenNote } from '../../pkg/control/record/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { IdentityResult, IdentityVerifier } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
@@ -35,6 +36,7 @@ afterAll(() => world.close());
 let keys: TokenKeyState | undefined;
 let objects: MemoryObjects;
 let revoked: string | undefined;
+const given: GivenNote[] = [];
 beforeEach(() => {
   keys = afterTokenKeyStep(undefined, 'create', world.clock.now());
   objects = createMemoryObjects();
@@ -56,6 +58,7 @@ const replica = () => {
     ]),
     clock,
     logger: silentLogger,
+    onGiven: (note) => void given.push(note),
   });
   const codes = createLoginCodes({ used, clock });
   const shared = { saml: verifier, giver, codes, url, turns: createBucket(clock, 5, 50), logger: silentLogger };
@@ -73,7 +76,7 @@ const form = (xml: string, more: Readonly<Record<string, string>> = {}): URLSear
   });
 /** The token, or the error. */
 const exchanged = async (parameters: URLSearchParams, by = replica()): Promise<string> => {
-  const done = await by.exchange.exchange(parameters);
+  const done = await by.exchange.exchange(parameters, '127.0.0.9');
   return done.kind === 'token' ? done.token : done.fault;
 };
 
@@ -103,6 +106,27 @@ const reason = async (token: string, by?: IdentityVerifier): Promise<string> => 
   const result = await judged(token, by);
   return result.kind === 'refused' ? result.reason : result.kind;
 };
+
+test('who was given which token, until when and from where, is told, and of what was refused nothing', async () => {
+  given.length = 0;
+  const xml = assertion();
+  const token = await exchanged(form(xml));
+  expect(await exchanged(form(xml))).toBe('invalid_grant');
+  const result = await judged(token);
+  const { subject, groups, tokenId } = (result as Extract<IdentityResult, { kind: 'proven' }>).identity;
+  expect(given).toEqual([
+    {
+      idp: 'okta',
+      issuer: `${url}/saml/okta`,
+      subject,
+      groups,
+      id: tokenId,
+      expiresAt: world.clock.now() + 900_000,
+      from: '127.0.0.9',
+    },
+  ]);
+  expect(JSON.stringify(given)).not.toContain(token);
+});
 
 describe('an assertion becomes a token', () => {
   test.each([
@@ -174,7 +198,7 @@ describe('an assertion becomes a token', () => {
   test('no longer than the session that the identity provider tells of', async () => {
     const by = replica();
     const ends = world.clock.now() + 120_000;
-    const done = await by.exchange.exchange(form(assertion({ sessionEnds: ends })));
+    const done = await by.exchange.exchange(form(assertion({ sessionEnds: ends })), '127.0.0.9');
     expect(done).toMatchObject({ kind: 'token', expiresAt: ends });
     expect(await exchanged(form(assertion({ sessionEnds: world.clock.now() - 1 })))).toBe('invalid_grant');
   });
@@ -301,7 +325,7 @@ describe('a login by browser', () => {
   };
   /** Where the browser goes, or the error. */
   const consumed = async (answer: URLSearchParams, cookie: string | undefined): Promise<string> => {
-    const step = await replica().browser.consume(answer, cookie);
+    const step = await replica().browser.consume(answer, cookie, '127.0.0.9');
     return step.kind === 'fault' ? step.fault : step.location;
   };
   const redeemed = (code: string, more: Readonly<Record<string, string>> = {}): Promise<string> =>

@@ -43,7 +43,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   local: ['base', 'core', 'crd'],
   probe: ['base', 'contract'],
-  remote: ['base', 'contract', 'core', 'wire', 'pki'],
+  remote: ['base', 'contract', 'core', 'wire', 'record', 'pki'],
   valkey: ['base', 'core'],
   cli: [
     'base',

@@ -9,6 +9,8 @@ import type {
 interface Case {
   readonly name: string;
   readonly ask: ApprovalAsk;
+  /** All that it is bound to. */
+  readonly bound: string;
   phase: ApprovalPhase;
   usedBy: string | undefined;
   readonly decisions: ApprovalDecision[];
@@ -47,11 +49,13 @@ export function createApprovalDesk(): ApprovalDesk {
   const gate: ApprovalGate = {
     ask(ask, listener) {
       asks.push(ask);
-      let found = cases.find((one) => !finished.has(one.phase) && bound(one.ask) === bound(ask));
+      const key = bound(ask);
+      let found = cases.find((one) => !finished.has(one.phase) && one.bound === key);
       if (found === undefined) {
         found = {
           name: `approval-${cases.length + 1}`,
           ask,
+          bound: key,
           phase: 'Pending',
           usedBy: undefined,
           decisions: [],

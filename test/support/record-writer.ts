@@ -4,7 +4,7 @@
 // `not flushed`, and ends; `stop`: writes some, and ends as a sidecar does that is told to.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openPodRecord } from '../../cmd/sidecar/record.ts';
+import { openPodRecord } from '../../pkg/remote/index.ts';
 import { createLogger, systemClock } from '../../pkg/base/index.ts';
 import { sessionEvents } from '../../pkg/recorder/testing/chains.ts';
 import { randomId } from '../../pkg/base/index.ts';

@@ -16,6 +16,30 @@ ${unsealUsage}${auditUsage}${clusterUsage}`;
 const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
 const indent = (text: string): string => plain(text).replaceAll('\n', '\n           ');
 
+/** Who decided, as each decision says. */
+function decisionText(root: JsonNode): string {
+  const at = (key: string): string => plain(root.get(key)?.string ?? '');
+  const from = at('from') === '' ? '' : ` from ${at('from')}`;
+  const broke = root.get('breakGlass')?.boolean === true ? ', break-glass' : '';
+  return `\n  decided  ${at('at')} ${at('by')}: ${at('decision')}${from}${broke}`;
+}
+
+/** What became of an approval, a grant, a token or a revocation. */
+function changeText(root: JsonNode): string {
+  const at = (key: string): string => plain(root.get(key)?.string ?? '');
+  const subject = plain(root.get('caller')?.get('subject')?.string ?? '');
+  const words = [
+    `${at('time')}  ${at('what')} ${at('name')}: ${at('step')}`,
+    ...(subject === '' ? [] : [`for ${subject}`]),
+    ...(at('requestedBy') === '' ? [] : [`asked by ${at('requestedBy')}`]),
+    ...(at('from') === '' ? [] : [`from ${at('from')}`]),
+    ...(at('until') === '' ? [] : [`until ${at('until')}`]),
+  ];
+  const rules = (root.get('rules')?.items ?? []).map((rule) => `\n  rule     ${plain(rule.text)}`);
+  const decisions = (root.get('decisions')?.items ?? []).map(decisionText);
+  return `${words.join(' ')}${[...rules, ...decisions].join('')}`;
+}
+
 const askedOf = (root: JsonNode): readonly string[] =>
   (root.get('request')?.items ?? []).map(
     (item) => `  asked    ${plain(item.get('lane')?.text ?? '')}: ${indent(item.get('text')?.text ?? '')}`,
@@ -42,6 +66,8 @@ export function lineText(root: JsonNode): string {
       const code = root.get('code')?.string;
       return `${at('time')}  ${at('outcome')} ${at('status')}${code === undefined ? '' : ` ${plain(code)}`}${rules.join('')}`;
     }
+    case 'change':
+      return changeText(root);
     default:
       return `${at('time')}  ${at('type')}`;
   }

@@ -1,10 +1,11 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import { annotations } from '../../contract/index.ts';
-import { phaseAt } from '../../core/index.ts';
+import { decisionOf, phaseAt } from '../../core/index.ts';
 import type { ApprovalPhase } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import { isConflict, isNotFound, refOfKey, resources } from '../../kube/index.ts';
 import type { EventRecorder, KubeClient, KubeObject } from '../../kube/index.ts';
+import type { ChangeLog } from '../record/index.ts';
 import { approvalFact, isOpen } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
 
@@ -20,6 +21,8 @@ export interface ApprovalWriterOptions {
   /** This replica. */
   readonly replica: string;
   readonly onStep: (step: ApprovalStep) => void;
+  /** Where changes go on record. */
+  readonly changes: Pick<ChangeLog, 'made'>;
   /** What was read or written, at once: the watch tells of it later. */
   readonly onFact: (fact: ApprovalFact) => void;
   readonly onGone: (key: string) => void;
@@ -76,6 +79,18 @@ export function createApprovalWriter(options: ApprovalWriterOptions): ApprovalWr
   const tell = (fact: ApprovalFact): void => {
     const step = stepOf[fact.phase];
     options.onStep(step);
+    const { issuer, subject } = fact.asker;
+    options.changes.made({
+      what: 'approval',
+      step,
+      name: fact.key,
+      uid: fact.uid,
+      caller: { provider: fact.provider, issuer, subject },
+      rules: fact.rules,
+      decisions: fact.votes.map(decisionOf),
+      ...(fact.usedBy !== undefined && { usedBy: fact.usedBy.session }),
+      until: new Date(fact.expiresAt).toISOString(),
+    });
     logger.info(`approval ${step}`, {
       approval: fact.key,
       uid: fact.uid,

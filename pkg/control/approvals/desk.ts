@@ -5,6 +5,8 @@ import type { ApprovalProblem } from '../../core/index.ts';
 import { backoffMs, createQueue, isKubeError, objectKey, systemRandom } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { ApprovalAskMessage, ApprovalWatchMessage } from '../../wire/index.ts';
+import { noChangeLog } from '../record/index.ts';
+import type { ChangeLog } from '../record/index.ts';
 import type { ApprovalDesk, PodSnapshot } from '../stream/index.ts';
 import { createApprovalBook } from './approval-book.ts';
 import { isOpen } from './approval-fact.ts';
@@ -43,6 +45,8 @@ export interface ApprovalDeskOptions {
   readonly seal: Seal;
   readonly leading: () => boolean;
   readonly onStep?: (step: ApprovalStep) => void;
+  /** Where changes go on record; default nowhere. */
+  readonly changes?: Pick<ChangeLog, 'made'>;
   readonly onProblem?: (problem: ApprovalProblem) => void;
   readonly limits?: Partial<ApprovalLimits>;
 }
@@ -73,6 +77,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
     events: options.events,
     replica,
     onStep: (step) => options.onStep?.(step),
+    changes: options.changes ?? noChangeLog,
     onFact(fact) {
       if (book.put(fact)) spread(fact.key);
     },

@@ -1,10 +1,12 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { phaseAt } from '../../core/index.ts';
+import { decisionOf, phaseAt } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { createQueue, isConflict, isNotFound, resources } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
+import { noChangeLog } from '../record/index.ts';
+import type { Change, ChangeLog } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
 import { grantTerms } from './grant-terms.ts';
@@ -34,6 +36,8 @@ export interface GrantKeeperOptions {
   /** Of the governed pods that it selects; undefined: that cannot be said yet. */
   readonly setsOf: (fact: GrantFact) => readonly PolicySet[] | undefined;
   readonly onStep?: (step: GrantStep) => void;
+  /** Where changes go on record; default nowhere. */
+  readonly changes?: Pick<ChangeLog, 'made' | 'seen'>;
   /** Those that are over are kept so long after their end; default a day. */
   readonly keepMs?: number;
 }
@@ -54,11 +58,23 @@ const stepOf: Readonly<Record<string, GrantStep>> = {
   Cancelled: 'cancelled',
 };
 
+const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: string): Change => ({
+  what: 'grant',
+  step,
+  name: key,
+  uid,
+  caller: { provider: null, issuer: grant.issuer, subject: grant.subject },
+  requestedBy,
+  decisions: votes.map(decisionOf),
+  until: new Date(grant.until).toISOString(),
+});
+
 export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
-  const { cache, client, clock, logger, keepMs = 86_400_000 } = options;
+  const { cache, client, clock, logger, keepMs = 86_400_000, changes = noChangeLog } = options;
 
   const tell = (fact: GrantFact, phase: string, why: string): void => {
     options.onStep?.(stepOf[phase] ?? 'opened');
+    changes.made(changeOf(fact, stepOf[phase] ?? phase));
     logger.info(`grant ${stepOf[phase] ?? phase}`, { grant: fact.key, uid: fact.uid, why });
     options.events.record(
       {
@@ -168,9 +184,12 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
-    if (after === undefined && before !== undefined && !isOver(before) && options.leading()) {
-      logger.info('grant taken back', { grant: key, uid: before.uid, phase: before.phase });
-      options.onStep?.('cancelled');
+    if (after === undefined && before !== undefined && !isOver(before)) {
+      changes.seen(changeOf(before, 'withdrawn'));
+      if (options.leading()) {
+        logger.info('grant taken back', { grant: key, uid: before.uid, phase: before.phase });
+        options.onStep?.('cancelled');
+      }
     }
     queue.add(key);
   });

@@ -3,6 +3,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { approvalFact } from '../approvals/approval-fact.ts';
+import type { Change } from '../record/index.ts';
 import { fakeCache } from '../testing/fake-state.ts';
 import { grantFact, grantIndices } from './grant-fact.ts';
 import { createGrantFeed } from './grant-feed.ts';
@@ -26,6 +27,7 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
   const cache = fakeCache(grantFact, grantIndices);
   const writes: unknown[] = [];
   const steps: string[] = [];
+  const changes: Change[] = [];
   const keeper = startGrantKeeper({
     client: {
       patch: (...args: unknown[]) => Promise.resolve(void writes.push(args.slice(2))),
@@ -38,6 +40,7 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
     leading: () => true,
     setsOf: () => [],
     onStep: (step) => steps.push(step),
+    changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
   });
   const feed = createGrantFeed({ cache, clock, labelsOf: () => ({}) });
   const told: string[] = [];
@@ -60,6 +63,18 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
   cache.remove('ml/g');
   await clock.advanceAsync(10);
   expect([steps, writes.length]).toEqual([['cancelled'], 1]);
+  expect(changes).toEqual([
+    {
+      what: 'grant',
+      step: 'cancelled',
+      name: 'ml/g',
+      uid: 'u',
+      caller: { provider: null, issuer: 'https://idp.example', subject: 'ana' },
+      requestedBy: 'eve',
+      decisions: [{ by: 'user:lea', decision: 'Approve', at: '2026-01-01T00:00:00Z', breakGlass: false }],
+      until: '2026-01-01T08:00:00.000Z',
+    },
+  ]);
   await keeper.close();
 });
 

@@ -1,3 +1,9 @@
+export { createChangeLog, noChangeLog } from './changes.ts';
+export type { Change, ChangeLog } from './changes.ts';
+export { createOwnIdentity } from './own-identity.ts';
+export type { OwnIdentity } from './own-identity.ts';
+export { revocationChange, tokenChange } from './token-changes.ts';
+export type { GivenNote } from './token-changes.ts';
 export { startPodReporter } from './pod-reporter.ts';
 export type { PodReporter, PodReporterOptions, ReportedPod } from './pod-reporter.ts';
 export { createRecorderClient } from './recorder-client.ts';

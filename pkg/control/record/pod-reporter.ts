@@ -1,6 +1,7 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger, Timer } from '../../base/index.ts';
 import { readWorkloadId, writeWorkloadId } from '../../pki/index.ts';
+import type { WorkloadId } from '../../pki/index.ts';
 import { maxReported } from '../../wire/index.ts';
 import type { AuditHead, PodHead } from '../../wire/index.ts';
 import type { RecorderClient } from './recorder-client.ts';
@@ -31,8 +32,8 @@ export interface PodReporterOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly leading: () => boolean;
-  /** Whether a pod with this uid is there; undefined: that is not known yet. */
-  readonly exists: (uid: string) => boolean | undefined;
+  /** Whether this pod is there; undefined: that is not known yet. */
+  readonly exists: (id: WorkloadId) => Promise<boolean | undefined> | boolean | undefined;
   readonly onSent?: (result: 'done' | 'failed') => void;
   /** Heads are gathered for so long; default 5 s. */
   readonly gatherMs?: number;
@@ -121,10 +122,11 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
     const recorder = client();
     if (recorder === undefined || !leading()) return;
     try {
-      const missing = (await recorder.present()).filter((source) => {
+      const missing: string[] = [];
+      for (const source of await recorder.present()) {
         const id = readWorkloadId(source, trustDomain);
-        return id !== undefined && exists(id.uid) === false;
-      });
+        if (id !== undefined && (await exists(id)) === false) missing.push(source);
+      }
       for (const source of missing) if (suspects.has(source)) leave(source);
       suspects = new Set(missing);
     } catch (error) {

@@ -1,11 +1,7 @@
 import { request as httpsRequest } from 'node:https';
-import type { Clock } from '../../base/index.ts';
-import { certificateFacts, createKeyRequest, writeWorkloadId } from '../../pki/index.ts';
-import type { TlsMaterial } from '../../pki/index.ts';
-import { controlPlane } from '../../contract/index.ts';
 import { maxListBytes, podsPath, readPodList } from '../../wire/index.ts';
 import type { PodReport } from '../../wire/index.ts';
-import type { StreamAuthority } from '../stream/index.ts';
+import type { OwnIdentity } from './own-identity.ts';
 
 /** Asks the recorder, with a client certificate that the controller makes for itself. */
 export interface RecorderClient {
@@ -18,36 +14,16 @@ export interface RecorderClient {
 export interface RecorderClientOptions {
   /** `https://HOST:PORT`. */
   readonly url: string;
-  readonly authority: StreamAuthority;
-  readonly trustDomain: string;
-  /** Of Sidegate itself: no governed pod is in it, so that nobody else gets such a certificate. */
-  readonly namespace: string;
-  readonly replica: string;
-  readonly clock: Clock;
+  readonly identity: Pick<OwnIdentity, 'get'>;
   /** Default 10 s. */
   readonly timeoutMs?: number;
 }
 
 export function createRecorderClient(options: RecorderClientOptions): RecorderClient {
-  const { authority, trustDomain, namespace, replica, clock, timeoutMs = 10_000 } = options;
+  const { identity, timeoutMs = 10_000 } = options;
   const base = new URL(options.url);
-  let material: (TlsMaterial & { readonly bundle: string }) | undefined;
-
-  /** Made again at half of its life, by the wall clock, and when the authority has changed. */
-  const proof = async (): Promise<TlsMaterial & { readonly bundle: string }> => {
-    const bundle = authority.bundle();
-    if (material?.bundle === bundle) {
-      const { notBefore, notAfter } = certificateFacts(material.cert);
-      if (clock.now() >= notBefore && clock.now() < (notBefore + notAfter) / 2) return material;
-    }
-    const { key, csr } = createKeyRequest();
-    const id = { namespace, serviceAccount: controlPlane.controller, uid: replica };
-    const uri = writeWorkloadId(trustDomain, id);
-    material = { key, bundle, cert: await authority.sign({ purpose: 'client', csr, uri }) };
-    return material;
-  };
   const ask = async (method: 'GET' | 'POST', body?: string): Promise<string> => {
-    const { cert, key, bundle } = await proof();
+    const { cert, key, bundle } = await identity.get();
     return new Promise((resolve, reject) => {
       const sent = httpsRequest(new URL(podsPath, base), {
         method,

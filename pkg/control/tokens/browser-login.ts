@@ -20,7 +20,7 @@ import { recordOf } from './used-assertions.ts';
 export interface BrowserLogin {
   begin(idp: string, query: URLSearchParams): Step;
   /** Never rejects. */
-  consume(form: URLSearchParams, cookie: string | undefined): Promise<Step>;
+  consume(form: URLSearchParams, cookie: string | undefined, from: string): Promise<Step>;
 }
 
 export type Step =
@@ -91,7 +91,7 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
       const begun: Begun = { id: request.id, idp, redirect, state, challenge, audience, until };
       return { kind: 'redirect', location: request.url, cookie: seal(key, JSON.stringify(begun)) };
     },
-    async consume(form, cookie) {
+    async consume(form, cookie, from) {
       const begun = begunOf(cookie);
       const document = form.get('SAMLResponse') ?? '';
       if (begun === undefined || !base64.test(document)) return fault('invalid_request');
@@ -101,7 +101,7 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
         const person = await saml.verify(Buffer.from(document, 'base64'), at);
         if (person.idp !== begun.idp) return fault('invalid_grant');
         const { key, keep } = codes.begin(begun);
-        const given = await giver.give(person, begun.audience, keep);
+        const given = await giver.give(person, begun.audience, { from, keep });
         if (given.kind === 'fault') return given;
         const location = new URL(begun.redirect);
         const record = recordOf({ entityId: person.entityId, id: person.assertionId });

@@ -57,12 +57,12 @@ test('what cannot be understood is counted by its key, and revokes nothing', () 
   const good = '{"issuer":"a","subject":"b","until":"2099-01-01"}';
   const long = JSON.stringify({ issuer: 'a', subject: 's'.repeat(1_025), until: '2099-01-01' });
   const both = '{"issuer":"a","subject":"b","tokenId":"c","until":"2099-01-01"}';
-  const { revocations, broken, ends } = factOf({
+  const { revocations, broken, byKey } = factOf({
     good,
     long,
     both,
     odd: 'nobody',
     never: '{"issuer":"a","subject":"b"}',
   });
-  expect([revocations.length, [...ends.keys()], broken]).toEqual([1, ['good'], ['long', 'both', 'odd', 'never']]);
+  expect([revocations.length, [...byKey.keys()], broken]).toEqual([1, ['good'], ['long', 'both', 'odd', 'never']]);
 });

@@ -35,8 +35,7 @@ interface RevocationsFact {
   readonly version: string;
   readonly revocations: readonly Revocation[];
   readonly set: RevocationSet;
-  /** Keys of entries and when each ends. */
-  readonly ends: ReadonlyMap<string, number>;
+  readonly byKey: ReadonlyMap<string, Revocation>;
   /** Keys of entries that say nothing that could be understood. */
   readonly broken: readonly string[];
   readonly bytes: number;
@@ -62,24 +61,21 @@ export function readRevocation(text: string): Revocation | undefined {
 const longest = 1_024;
 
 export function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
-  const revocations: Revocation[] = [];
-  const ends = new Map<string, number>();
+  const byKey = new Map<string, Revocation>();
   const broken: string[] = [];
   let bytes = 0;
   for (const [key, text] of Object.entries(labelsOf(fieldsOf(rest)['data']))) {
     bytes += key.length + Buffer.byteLength(text);
     const read = readRevocation(text);
     if (read === undefined) broken.push(key);
-    else {
-      revocations.push(read);
-      ends.set(key, read.until);
-    }
+    else byKey.set(key, read);
   }
+  const revocations = [...byKey.values()];
   return {
     version: metadata.resourceVersion ?? '0',
     revocations,
     set: compileRevocations(revocations),
-    ends,
+    byKey,
     broken,
     bytes,
   };
@@ -92,10 +88,17 @@ export interface RevocationsOptions {
   readonly namespace: string;
   readonly timings?: Partial<CacheTimings>;
   readonly onFault?: (resource: string, fault: CacheFault) => void;
+  /** An entry came or went, after the list was read first; `ended`: its time was over. */
+  readonly onChange?: (step: RevocationStep, key: string, revocation: Revocation) => void;
   readonly onMissed?: (resource: string, count: number) => void;
 }
 
+export type RevocationStep = 'revoked' | 'undone' | 'ended';
+
 const none: readonly Revocation[] = [];
+const noEntries: ReadonlyMap<string, Revocation> = new Map();
+const same = (a: Revocation, b: Revocation | undefined): boolean =>
+  b !== undefined && JSON.stringify(a) === JSON.stringify(b);
 /** Clocks of sidecars differ: kept so long beyond its end. */
 const graceMs = 600_000;
 
@@ -115,7 +118,20 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     onMissed: (count) => options.onMissed?.('revocations', count),
   });
   const fact = (): RevocationsFact | undefined => cache.values().next().value;
-  const stopLogging = cache.subscribe(({ after }) => {
+  /** What the first list shows was told when it came. */
+  let listed = false;
+  cache.whenSynced().then(
+    () => (listed = true),
+    () => undefined,
+  );
+  const tell = (before: RevocationsFact | undefined, after: RevocationsFact | undefined): void => {
+    const [old, now] = [before?.byKey ?? noEntries, after?.byKey ?? noEntries];
+    for (const [key, one] of old)
+      if (!same(one, now.get(key))) options.onChange?.(clock.now() >= one.until ? 'ended' : 'undone', key, one);
+    for (const [key, one] of now) if (!same(one, old.get(key))) options.onChange?.('revoked', key, one);
+  };
+  const stopLogging = cache.subscribe(({ before, after }) => {
+    if (listed) tell(before, after);
     if (after !== undefined && after.broken.length > 0)
       logger.error('revocations that cannot be understood revoke nothing', { keys: after.broken.join(' ') });
   });
@@ -146,7 +162,9 @@ export function createRevocations(options: RevocationsOptions): Revocations {
         });
         return;
       }
-      const over = [...known.ends].filter(([, until]) => clock.now() >= until + graceMs).map(([key]) => [key, null]);
+      const over = [...known.byKey]
+        .filter(([, { until }]) => clock.now() >= until + graceMs)
+        .map(([key]) => [key, null]);
       if (over.length === 0) return;
       await client.patch(resources.configMaps, ref, { type: 'merge', body: { data: Object.fromEntries(over) } });
     },

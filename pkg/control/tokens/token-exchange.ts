@@ -8,8 +8,11 @@ import type { ExchangeFault, Exchanged, TokenGiver } from './token-giver.ts';
 
 /** Exchanges assertions, and codes of logins by browser, for short tokens. */
 export interface TokenExchange {
-  /** @param parameters of the request's form. Never rejects. */
-  exchange(parameters: URLSearchParams): Promise<Exchanged>;
+  /**
+   * @param parameters of the request's form.
+   * @param from address that asks. Never rejects.
+   */
+  exchange(parameters: URLSearchParams, from: string): Promise<Exchanged>;
 }
 
 export interface TokenExchangeOptions {
@@ -45,17 +48,17 @@ const recipientsOf = (url: string): readonly string[] => [`${url}/v1/token`, con
 export function createTokenExchange(options: TokenExchangeOptions): TokenExchange {
   const { saml, giver, codes, url, turns, logger } = options;
 
-  const byAssertion = async (asked: AskedWithAssertion): Promise<Exchanged> => {
+  const byAssertion = async (asked: AskedWithAssertion, from: string): Promise<Exchanged> => {
     if (!turns.take()) return exchangeFault('temporarily_unavailable');
     const person = await saml.verify(asked.assertion, { recipients: recipientsOf(url) });
-    return await giver.give(person, asked.audience);
+    return await giver.give(person, asked.audience, { from });
   };
   return {
-    async exchange(parameters) {
+    async exchange(parameters, from) {
       const asked = readRequest(parameters);
       if (typeof asked === 'string') return exchangeFault(asked);
       try {
-        if ('assertion' in asked) return await byAssertion(asked);
+        if ('assertion' in asked) return await byAssertion(asked, from);
         return (await codes.redeem(asked)) ?? exchangeFault('invalid_grant');
       } catch (error) {
         return exchangeFault(refusalOf(error, logger));

@@ -2,6 +2,7 @@ import { randomId } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { maxTokenLength, signToken } from '../../identity/index.ts';
 import type { ProvenPerson, TokenKeyState } from '../../identity/index.ts';
+import type { GivenNote } from '../record/index.ts';
 import type { Revocations } from './revocations.ts';
 import { issuerOf } from './token-issuer.ts';
 import type { UsedAssertions } from './used-assertions.ts';
@@ -25,10 +26,15 @@ export const exchangeFault = (fault: ExchangeFault): Exchanged => ({ kind: 'faul
 export interface TokenGiver {
   /**
    * @param wanted the audience; undefined: the first of the identity provider's.
-   * @param keep makes of the token what is to stand in the record of the assertion; absent: nothing.
+   * @param about `from`: address that asks. `keep` makes of the token what is to stand in the record of the assertion; absent: nothing.
    * @throws KubeError when the API server cannot be asked whether the assertion was used.
    */
-  give(person: ProvenPerson, wanted: string | undefined, keep?: (given: GivenToken) => string): Promise<Exchanged>;
+  give(person: ProvenPerson, wanted: string | undefined, about: GiveAbout): Promise<Exchanged>;
+}
+
+export interface GiveAbout {
+  readonly from: string;
+  readonly keep?: (given: GivenToken) => string;
 }
 
 export interface TokenGiverOptions {
@@ -44,13 +50,14 @@ export interface TokenGiverOptions {
   readonly lifeMs?: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly onGiven?: (note: GivenNote) => void;
 }
 
 export function createTokenGiver(options: TokenGiverOptions): TokenGiver {
   const { used, revocations, keys, url, audiences, clock, logger, lifeMs = 900_000 } = options;
 
   return {
-    async give(person, wanted, keep) {
+    async give(person, wanted, { from, keep }) {
       const allowed = audiences.get(person.idp) ?? [];
       const audience = wanted ?? allowed[0];
       if (audience === undefined || !allowed.includes(audience)) return exchangeFault('invalid_target');
@@ -77,6 +84,7 @@ export function createTokenGiver(options: TokenGiverOptions): TokenGiver {
         return exchangeFault('invalid_grant');
       }
       logger.info('a token was given', { idp: person.idp, id });
+      options.onGiven?.({ idp: person.idp, issuer, subject, groups, id, expiresAt, from });
       return given;
     },
   };

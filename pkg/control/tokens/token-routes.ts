@@ -31,6 +31,8 @@ const cookieName = '__Host-sidegate-login';
 const cookieEnd = 'Path=/; Secure; HttpOnly; SameSite=None';
 const cookieSeconds = 600;
 
+const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? '';
+
 function cookieOf({ headers }: IncomingMessage): string | undefined {
   const found = (headers.cookie ?? '').split(';').map((one) => one.trim().split('='));
   const values = found.filter(([name]) => name === cookieName);
@@ -70,7 +72,7 @@ export function createTokenRoutes(options: {
   const exchange = async (request: IncomingMessage): Promise<RouteAnswer> => {
     const form = await formOf(request);
     if (!(form instanceof URLSearchParams)) return form;
-    const done = await options.exchange.exchange(form);
+    const done = await options.exchange.exchange(form, addressOf(request));
     if (done.kind === 'fault') return refused(done.fault);
     const body = {
       access_token: done.token,
@@ -83,7 +85,7 @@ export function createTokenRoutes(options: {
   const consume = async (request: IncomingMessage): Promise<RouteAnswer> => {
     const form = await formOf(request);
     if (!(form instanceof URLSearchParams)) return form;
-    return stepAnswer(await browser.consume(form, cookieOf(request)));
+    return stepAnswer(await browser.consume(form, cookieOf(request), addressOf(request)));
   };
   const keySet = (): RouteAnswer => {
     const state = options.keys();

@@ -4,6 +4,7 @@ import { openSamlVerifier } from '../../identity/index.ts';
 import type { HttpGet, SamlIdp } from '../../identity/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import type { Routes } from '../decisions/index.ts';
+import type { GivenNote } from '../record/index.ts';
 import { createBrowserLogin } from './browser-login.ts';
 import { createLoginCodes } from './login-codes.ts';
 import type { Revocations } from './revocations.ts';
@@ -43,6 +44,7 @@ export interface TokenServiceOptions {
   readonly get: HttpGet;
   /** Program of the thread that proves signatures; default its source. */
   readonly thread?: URL | undefined;
+  readonly onGiven: (note: GivenNote) => void;
   /** Called with what sidecars must know of these tokens, at first and when it has changed. */
   readonly onKeys: (keys: TokenIssuerKeys) => void;
 }
@@ -89,6 +91,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     lifeMs,
     clock,
     logger,
+    onGiven: options.onGiven,
   });
   const codes = createLoginCodes({ used, clock });
   const turns = createBucket(clock, assertionsPerSecond, assertionBurst);

@@ -22,7 +22,7 @@ const wholeAt = (root: JsonNode | undefined, key: string): number => {
   return Number.isFinite(number) ? Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(number))) : 0;
 };
 
-export function startFacts(root: JsonNode, session: string, sequence: number, at: number): StartFacts {
+function startFacts(root: JsonNode, session: string, sequence: number, at: number): StartFacts {
   const caller = root.get('caller');
   const groups = (caller?.get('groups')?.items ?? []).slice(0, mostGroups).map((one) => cut(one.string ?? ''));
   return {
@@ -42,7 +42,7 @@ export function startFacts(root: JsonNode, session: string, sequence: number, at
   };
 }
 
-export function endFacts(root: JsonNode, session: string, sequence: number): EndFacts {
+function endFacts(root: JsonNode, session: string, sequence: number): EndFacts {
   const tags = new Set<string>();
   const acts = (key: 'rules' | 'observed', prefix: string): void => {
     for (const act of root.get(key)?.items ?? []) {
@@ -69,4 +69,51 @@ export function endFacts(root: JsonNode, session: string, sequence: number): End
     outputTokens: counted ? wholeAt(tokens, 'output') : null,
     durationMs: wholeAt(root.get('timing'), 'total'),
   };
+}
+
+/** A change is in no session: it is found as one that began and ended with it. */
+function changeFacts(root: JsonNode, { session, sequence, at }: LinePlace): LineFacts {
+  const what = textAt(root, 'what');
+  const rules = (root.get('rules')?.items ?? []).map((rule) => `rule:${cut(rule.string ?? '')}`);
+  return {
+    start: {
+      ...startFacts(root, session, sequence, at),
+      peer: textAt(root, 'from'),
+      path: textAt(root, 'name'),
+      operation: `${what.slice(0, 1).toUpperCase()}${what.slice(1)}`,
+    },
+    end: {
+      ...endFacts(root, session, sequence),
+      outcome: 'completed',
+      code: optionalAt(root, 'step'),
+      tags: [...new Set(rules)].slice(0, mostTags),
+    },
+  };
+}
+
+export interface LinePlace {
+  readonly session: string;
+  readonly sequence: number;
+  /** What the line says, epoch milliseconds. */
+  readonly at: number;
+}
+
+export interface LineFacts {
+  readonly start?: StartFacts;
+  readonly end?: EndFacts;
+}
+
+/** What a line adds to what its session is found by; most add nothing. */
+export function factsOf(root: JsonNode, place: LinePlace): LineFacts {
+  const { session, sequence, at } = place;
+  switch (root.get('type')?.text) {
+    case 'start':
+      return { start: startFacts(root, session, sequence, at) };
+    case 'end':
+      return { end: endFacts(root, session, sequence) };
+    case 'change':
+      return changeFacts(root, place);
+    default:
+      return {};
+  }
 }

@@ -4,7 +4,7 @@ import type { JsonNode } from '../../base/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
-import { endFacts, startFacts } from './facts.ts';
+import { factsOf } from './facts.ts';
 
 /** Lines that go on where the chain stands. */
 export interface ReadLines {
@@ -78,8 +78,9 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     const session = root.get('session')?.string;
     if (session !== undefined && sessionId.test(session)) {
       sessions.add(session);
-      if (type === 'start') starts.push(startFacts(root, session, sequence, timeOf(time)));
-      else if (type === 'end') ends.push(endFacts(root, session, sequence));
+      const { start, end } = factsOf(root, { session, sequence, at: timeOf(time) });
+      if (start !== undefined) starts.push(start);
+      if (end !== undefined) ends.push(end);
     }
     if (type === 'signature') signatures.push(root);
     prev = own;

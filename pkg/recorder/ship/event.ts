@@ -21,20 +21,20 @@ export interface ShippedEvent {
 }
 
 type Fields = { [name: string]: JsonValue };
-const textAt = (root: JsonNode | undefined, key: string): string | undefined => {
+export const textAt = (root: JsonNode | undefined, key: string): string | undefined => {
   const text = root?.get(key)?.string;
   return text === undefined || text === '' ? undefined : text;
 };
 const numberAt = (root: JsonNode | undefined, key: string): number | undefined => root?.get(key)?.number;
 
 /** Without what is not known. */
-function known(fields: Readonly<Record<string, JsonValue | undefined>>): Fields {
+export function known(fields: Readonly<Record<string, JsonValue | undefined>>): Fields {
   const given: Fields = {};
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) given[name] = value;
   return given;
 }
 
-const common = (source: string): Fields => {
+export const common = (source: string): Fields => {
   const [, namespace, account, pod] = /\/ns\/([^/]+)\/sa\/([^/]+)\/pod\/(.+)$/.exec(source) ?? [];
   return known({
     'ecs.version': '8.17.0',
@@ -64,8 +64,8 @@ function rulesOf(end: JsonNode): { readonly rules: string[]; readonly acts: stri
 }
 
 /** A list with something in it. */
-const some = (list: readonly string[]): JsonValue[] | undefined => (list.length > 0 ? [...list] : undefined);
-const textsOf = (node: JsonNode | undefined): string[] => (node?.items ?? []).map((one) => one.text);
+export const some = (list: readonly string[]): JsonValue[] | undefined => (list.length > 0 ? [...list] : undefined);
+export const textsOf = (node: JsonNode | undefined): string[] => (node?.items ?? []).map((one) => one.text);
 
 function whoFields(start: JsonNode | undefined): Fields {
   const caller = start?.get('caller');

@@ -1,6 +1,7 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { RecordStore, SessionChain } from '../store/index.ts';
+import { changeEvent } from './change-event.ts';
 import { entryEvent, sessionEvent } from './event.ts';
 import type { ShippedEvent } from './event.ts';
 
@@ -32,6 +33,7 @@ const mostEntries = 64;
 const mostStarts = 4_096;
 
 const endOf = /"type":"end","session":"[0-9a-f]{32}"/;
+const changeOf = /"type":"change","session":"[0-9a-f]{32}"/;
 const startOf = /"type":"start","session":"([0-9a-f]{32})"/;
 
 /** What {@link sessionEvent} asks of a start. */
@@ -71,7 +73,7 @@ export function createEventSource(store: ShippedStore): EventSource {
         const end = parse(line);
         const start = await startFor(end.get('session')?.string ?? '', of);
         events.push(sessionEvent(end, start, of.source, entry));
-      }
+      } else if (changeOf.test(line)) events.push(changeEvent(parse(line), of.source, entry));
     }
     return events;
   };

@@ -1,12 +1,11 @@
-// The record in a pod: a file on the node's disk that may not grow for ever.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../../pkg/base/index.ts';
-import type { Clock, Logger } from '../../pkg/base/index.ts';
-import type { AuditSink } from '../../pkg/core/index.ts';
-import { AuditUnavailableError } from '../../pkg/core/index.ts';
+import { errorCode } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import type { AuditSink } from '../../core/index.ts';
+import { AuditUnavailableError } from '../../core/index.ts';
 
-export interface SpoolOptions {
+export interface BoundedSinkOptions {
   readonly folder: string;
   /** Bytes of all files in it. */
   readonly limit: number;
@@ -14,6 +13,7 @@ export interface SpoolOptions {
   readonly logger: Logger;
 }
 
+/** The record in a pod: a file on the node's disk that may not grow for ever. */
 export interface BoundedSink extends AuditSink {
   /** Bytes that the record took when last looked. */
   bytes(): number;
@@ -27,7 +27,7 @@ const lookEvents = 256;
  * Refuses events while the folder holds more than its limit: `audit.onFailure` then decides about requests. Looked at each
  * second and each 256 events, so that it is passed by a few MiB at most.
  */
-export function boundSpool(sink: AuditSink, { folder, limit, clock, logger }: SpoolOptions): BoundedSink {
+export function boundSpool(sink: AuditSink, { folder, limit, clock, logger }: BoundedSinkOptions): BoundedSink {
   let bytes = 0;
   let full = false;
   let since = 0;

@@ -1,21 +1,20 @@
-// The record of a pod: spooled on the node's disk, signed with the sidecar's key, sent to the recorder that the controller names.
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { Clock, Logger } from '../../pkg/base/index.ts';
-import { createChainSigner, createRecordSender, openSpool } from '../../pkg/record/index.ts';
-import type { RecordSender, Spool } from '../../pkg/record/index.ts';
-import { createBackoff, connectStream } from '../../pkg/remote/index.ts';
-import type { Remote } from '../../pkg/remote/index.ts';
-import { recordPath, recordProtocol } from '../../pkg/wire/index.ts';
-import type { AuditHead, PodName } from '../../pkg/wire/index.ts';
-import { boundSpool } from './spool.ts';
-import type { BoundedSink } from './spool.ts';
+import type { Clock, Logger } from '../base/index.ts';
+import { boundSpool, createChainSigner, createRecordSender, openSpool } from '../record/index.ts';
+import type { BoundedSink, RecordSender, Spool } from '../record/index.ts';
+import { recordPath, recordProtocol } from '../wire/index.ts';
+import type { AuditHead, PodName } from '../wire/index.ts';
+import { createBackoff } from './backoff.ts';
+import { connectStream } from './transport.ts';
+import type { Remote } from './types.ts';
 
 export interface RecorderFacts extends Pick<Remote, 'identity' | 'trust' | 'recorder' | 'onRecorder'> {
   /** Name that its certificate must have; default the host of its address. */
   recorderName?(): string;
 }
 
+/** The record of a pod: spooled on the node's disk, signed with the pod's own key, sent to the recorder. */
 export interface PodRecord {
   readonly audit: BoundedSink;
   /** Where the chain stands, for the controller's heartbeat. */
@@ -32,6 +31,8 @@ export interface PodRecordOptions {
   readonly pod: PodName;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Version of this build; default `source`. */
+  readonly software?: string;
   readonly onEvent: (event: string) => void;
 }
 
@@ -76,7 +77,7 @@ export function openPodRecord(options: PodRecordOptions): PodRecord {
         spool,
         connect,
         pod,
-        software: process.env['SIDEGATE_VERSION'] ?? 'source',
+        software: options.software ?? 'source',
         clock,
         logger,
         backoff: createBackoff(random),

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '../../pkg/base/index.ts';
-import type { AuditEvent } from '../../pkg/core/index.ts';
-import { AuditUnavailableError } from '../../pkg/core/index.ts';
-import { fakeClock } from '../../test/support/fake-clock.ts';
-import { boundSpool } from './spool.ts';
+import { silentLogger } from '../../base/index.ts';
+import type { AuditEvent } from '../../core/index.ts';
+import { AuditUnavailableError } from '../../core/index.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { boundSpool } from './bounded.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { silentLogger } from '../../base/index.ts';
+import { AuditUnavailableError } from '../../core/index.ts';
+import type { AuditEvent } from '../../core/index.ts';
+import { createChangeLog } from './changes.ts';
+import type { Change } from './changes.ts';
+
+const change = (name: string): Change => ({ what: 'grant', step: 'withdrawn', name, caller: null });
+
+function replica() {
+  const clock = fakeClock();
+  const events: AuditEvent[] = [];
+  const results: string[] = [];
+  const state = { leads: false, fails: false };
+  const log = createChangeLog({
+    sink: {
+      append(more) {
+        if (state.fails) throw new AuditUnavailableError();
+        events.push(...more);
+      },
+    },
+    clock,
+    logger: silentLogger,
+    leading: () => state.leads,
+    onResult: (what, result) => void results.push(`${what} ${result}`),
+  });
+  const names = (): string[] => events.map((event) => (event.type === 'change' ? event.name : event.type));
+  return { clock, log, state, events, results, names };
+}
+
+test('what a replica made it records, whoever leads; each change has an id of its own', () => {
+  const { log, events, results } = replica();
+  log.made(change('ml/a'));
+  log.made(change('ml/a'));
+  expect(events).toEqual([1, 2].map(() => ({ type: 'change', session: expect.any(String), ...change('ml/a') })));
+  const ids = events.map((event) => (event.type === 'change' ? event.session : ''));
+  expect(ids.filter((id) => /^[0-9a-f]{32}$/.test(id))).toHaveLength(2);
+  expect(ids[0]).not.toBe(ids[1]);
+  expect(results).toEqual(['grant recorded', 'grant recorded']);
+});
+
+test('what all see the leader records; who leads next tells what the last one may not have told any more', () => {
+  const { clock, log, state, names } = replica();
+  log.seen(change('long ago'));
+  clock.advance(29_000);
+  log.seen(change('just before'));
+  clock.advance(1_000);
+  expect(names()).toEqual([]);
+  state.leads = true;
+  log.lead();
+  log.seen(change('since'));
+  log.lead();
+  expect(names()).toEqual(['just before', 'since']);
+});
+
+test('who does not lead keeps no more than a thousand', () => {
+  const { log, state, names } = replica();
+  for (let at = 0; at < 1_100; at++) log.seen(change(String(at)));
+  state.leads = true;
+  log.lead();
+  expect([names().length, names()[0], names().at(-1)]).toEqual([1_000, '100', '1099']);
+});
+
+test('a record that takes nothing keeps nothing from being decided, and the loss is counted', () => {
+  const { log, state, results, names } = replica();
+  state.fails = true;
+  log.made(change('ml/a'));
+  state.fails = false;
+  log.made(change('ml/b'));
+  expect([results, names()]).toEqual([['grant lost', 'grant recorded'], ['ml/b']]);
+});

@@ -1,0 +1,63 @@
+import { describeError, randomId } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
+import type { AuditSink, ChangeEvent, ChangedThing } from '../../core/index.ts';
+
+/** What a part of the controller knows of a change. */
+export type Change = Omit<ChangeEvent, 'type' | 'session'>;
+
+/** Where the controller records what became of approvals, grants, tokens and revocations. Nothing of it throws. */
+export interface ChangeLog {
+  /** This replica made it so: nobody else tells of it. */
+  made(change: Change): void;
+  /** Every replica sees it, and the one that leads tells of it. */
+  seen(change: Change): void;
+  /** This replica leads from now on: what the last leader may not have told any more is told, perhaps again. */
+  lead(): void;
+}
+
+export interface ChangeLogOptions {
+  readonly sink: Pick<AuditSink, 'append'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly leading: () => boolean;
+  readonly onResult: (what: ChangedThing, result: 'recorded' | 'lost') => void;
+}
+
+/** Longer than it takes until another leads. */
+const keptMs = 30_000;
+const mostKept = 1_000;
+
+/** A record that does not take it (its spool is full, its disk fails) keeps nothing from being decided: it is counted, and in the log. */
+export function createChangeLog(options: ChangeLogOptions): ChangeLog {
+  const { sink, clock, logger, leading, onResult } = options;
+  let kept: { readonly at: number; readonly change: Change }[] = [];
+
+  const made = (change: Change): void => {
+    try {
+      sink.append([{ type: 'change', session: randomId(), ...change }]);
+      onResult(change.what, 'recorded');
+    } catch (error) {
+      onResult(change.what, 'lost');
+      const { what, step, name } = change;
+      logger.error('a change could not be recorded', { what, step, name, error: describeError(error) });
+    }
+  };
+  return {
+    made,
+    seen(change) {
+      if (leading()) return made(change);
+      const now = clock.monotonic();
+      kept = kept.filter(({ at }) => now - at < keptMs).slice(1 - mostKept);
+      kept.push({ at: now, change });
+    },
+    lead() {
+      const now = clock.monotonic();
+      const left = kept.filter(({ at }) => now - at < keptMs);
+      kept = [];
+      for (const { change } of left) made(change);
+    },
+  };
+}
+
+/** Where there is no recorder. */
+export const noChangeLog: ChangeLog = { made: () => undefined, seen: () => undefined, lead: () => undefined };

@@ -1,0 +1,40 @@
+import { jsonValue } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
+import { common, known, some, textAt, textsOf } from './event.ts';
+import type { ShippedEvent } from './event.ts';
+
+const denying = new Set(['denied', 'revoked', 'withdrawn']);
+
+/** What became of an approval, a grant, a token or a revocation, as the controller recorded it. */
+export function changeEvent(change: JsonNode, source: string, entry: number): ShippedEvent {
+  const [what = '', step = '', name = ''] = [textAt(change, 'what'), textAt(change, 'step'), textAt(change, 'name')];
+  const caller = change.get('caller');
+  const subject = textAt(caller, 'subject');
+  const decided = change.get('decisions');
+  const decisions = decided === undefined || decided.items.length === 0 ? undefined : jsonValue(decided);
+  return {
+    entry,
+    id: textAt(change, 'session') ?? '',
+    at: Date.parse(textAt(change, 'time') ?? '') || 0,
+    severity: denying.has(step) ? 'warning' : 'info',
+    action: `${what}.${step}`,
+    message: `${what} ${name} ${step}${subject === undefined ? '' : `: ${subject}`}`,
+    fields: {
+      ...common(source),
+      ...known({
+        'event.kind': 'event',
+        'event.category': ['iam'],
+        'event.type': ['change'],
+        'user.name': subject,
+        'user.domain': textAt(caller, 'issuer'),
+        'user.roles': some(textsOf(caller?.get('groups'))),
+        'source.address': textAt(change, 'from'),
+        'rule.name': some(textsOf(change.get('rules'))),
+        'sidegate.name': name,
+        'sidegate.until': textAt(change, 'until'),
+        'sidegate.requested_by': textAt(change, 'requestedBy'),
+        'sidegate.decisions': decisions,
+      }),
+    },
+  };
+}
