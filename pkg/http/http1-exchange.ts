@@ -12,6 +12,13 @@ import type { RawExchange } from './raw-exchange.ts';
 import { RequestBody } from './request-body.ts';
 import type { BodyLimits } from './request-body.ts';
 
+/**
+ * Of a head: Node writes one in the encoding of the text that follows, UTF-8 where none does, and so changes the bytes of what is not
+ * ASCII. Before bytes it writes it as it is.
+ */
+const isAscii = (text: string): boolean => /^[\x00-\x7f]*$/.test(text);
+const nothing = new Uint8Array(0);
+
 /** An exchange over node:http's request and response. */
 export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchange {
   readonly protocol = 'http/1.1';
@@ -125,20 +132,22 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     if (bare || length === 0 || this.method === 'HEAD') this.#response.end();
     else {
       this.#bytesOut += length;
-      this.#response.end(body);
+      this.#response.end(typeof body === 'string' && !list.every(isAscii) ? Buffer.from(body) : body);
     }
   }
 
   start(status: number, headers: OutgoingHttpHeaders): void {
     if (this.#state !== 'open' || this.#closing.closed) return;
-    this.#response.writeHead(status, this.#headerList(headers));
+    const list = this.#headerList(headers);
+    this.#response.writeHead(status, list);
     this.#state = 'started';
     // The caller's clock runs: heads do not wait for the first byte of the body. What the same read of the model's brought leaves
     // with the head, in one write and one TLS record.
     const { socket } = this.#connection;
     socket.cork();
     process.nextTick(() => socket.uncork());
-    this.#response.flushHeaders();
+    if (list.every(isAscii)) this.#response.flushHeaders();
+    else this.#response.write(nothing);
   }
 
   write(chunk: string | Uint8Array): boolean {

@@ -571,6 +571,30 @@ describe('answers', () => {
     expect(tap.records.filter(({ from }) => from === 'server')).toHaveLength(records);
   });
 
+  test.each(['whole', 'in parts'])(
+    'bytes of headers that are not ASCII stay as they are, of an answer %s',
+    async (how) => {
+      const headers = { 'x-name': 'caf\xe9 \xc3\xa9' };
+      const served = await start({
+        handle(exchange) {
+          if (how === 'whole') return exchange.respond(200, headers, 'd\xe9j\xe0');
+          exchange.start(200, headers);
+          exchange.write('d\xe9j\xe0');
+          exchange.end();
+        },
+      });
+      const socket = connectTls({ port: served.port, host: '127.0.0.1', ca: served.ca });
+      let text = '';
+      socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+      socket.on('error', () => undefined);
+      socket.write(get('/'));
+      await until(() => text.includes('j\xc3\xa0'));
+      socket.destroy();
+      expect(text).toContain('x-name: caf\xe9 \xc3\xa9\r\n');
+      expect(text).toContain('d\xc3\xa9j\xc3\xa0');
+    },
+  );
+
   test('write says when the peer is slower, and onDrain when it caught up', async () => {
     let drained = 0;
     let all = 0;
