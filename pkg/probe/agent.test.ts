@@ -10,10 +10,12 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../base/index.ts';
+import type { Clock } from '../base/index.ts';
 import { ensureSelfSigned } from '../pki/index.ts';
 import { startProbeAgent } from './agent.ts';
 import { createDrain } from './drain.ts';
 import { readProbeTargets } from './target.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
 import { until } from '../../test/support/wait.ts';
 
 const closing: (() => Promise<void>)[] = [];
@@ -48,7 +50,11 @@ interface Agent {
   readonly leaving: boolean[];
 }
 
-async function startAgent(targets: Record<string, unknown>, hosts: readonly string[] = ['127.0.0.1']): Promise<Agent> {
+async function startAgent(
+  targets: Record<string, unknown>,
+  hosts: readonly string[] = ['127.0.0.1'],
+  clock: Clock = systemClock,
+): Promise<Agent> {
   const state = { inFlight: 0, leaving: [] as boolean[] };
   const drain = createDrain({
     graceMs: 5_200,
@@ -63,7 +69,7 @@ async function startAgent(targets: Record<string, unknown>, hosts: readonly stri
     targets: readProbeTargets(JSON.stringify(targets)),
     hosts,
     drain,
-    clock: systemClock,
+    clock,
     logger: silentLogger,
   });
   closing.push(async () => {
@@ -346,14 +352,19 @@ describe('the port', () => {
     const port = await listen(
       createServer((_asked, response) => {
         asked++;
-        setTimeout(() => response.end(), 100);
+        response.end();
       }),
     );
-    const agent = await startAgent(httpTarget(port));
+    const clock = fakeClock();
+    const agent = await startAgent(httpTarget(port), ['127.0.0.1'], clock);
     const answers = await Promise.all(Array.from({ length: 20 }, () => agent.get(live)));
     expect(answers.every(({ status }) => status === 200)).toBe(true);
+    clock.advance(249);
     expect((await agent.get(live)).status).toBe(200);
     expect(asked).toBe(1);
+    clock.advance(1);
+    expect((await agent.get(live)).status).toBe(200);
+    expect(asked).toBe(2);
   });
 
   test('one address cannot keep others out: it holds few connections', async () => {
