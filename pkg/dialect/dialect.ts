@@ -69,8 +69,8 @@ export interface RequestView {
   readonly loneValues: readonly LoneValue[];
   /** Strings that are media and cannot be read as text: base64 of images, audio, video, PDF. In no other list. */
   readonly opaque: readonly JsonNode[];
-  /** How many values were read, each number of a list that was looked at number by number among them. */
-  readonly values: number;
+  /** How many numbers of lists were looked at one by one: each a node beside those of the parser, for which a list is one. */
+  readonly listNumbers: number;
   /** Edits that set the output limit in this dialect; none needed when it is given and small enough. */
   limitOutput(maxOutputTokens: number): readonly JsonEdit[];
   /** Edits that make the model report usage at the end of a stream. */

@@ -37,7 +37,7 @@ function request(node: JsonNode): RequestView {
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
-    values: reader.values,
+    listNumbers: reader.listNumbers,
     limitOutput: () => none,
     askUsage: () => none,
     spellTokens: () => none,

@@ -35,20 +35,15 @@ export class Reader implements ShapeReader {
   models: { readonly id: string; readonly node: JsonNode }[] = none as unknown as [];
   usage: Usage | undefined = undefined;
   tokenInput = false;
+  /** Numbers of lists that were looked at one by one. */
+  listNumbers = 0;
   readonly #strict: boolean;
-  readonly #most: number;
   #left: number;
 
   /** `request`: an unexpected kind refuses. `answer`: it is read as unknown. */
   constructor(what: 'request' | 'answer') {
     this.#strict = what === 'request';
-    this.#most = this.#strict ? maxRequestValues : maxAnswerValues;
-    this.#left = this.#most;
-  }
-
-  /** How many values were read. */
-  get values(): number {
-    return this.#most - this.#left;
+    this.#left = this.#strict ? maxRequestValues : maxAnswerValues;
   }
 
   read(node: JsonNode, place: ShapePlace): void {
@@ -178,6 +173,7 @@ export class Reader implements ShapeReader {
       if (this.#strict && longNumberIn.test(node.text)) {
         // Before there is a node for each.
         if (node.numberCount > this.#left) this.refuse(place);
+        this.listNumbers += node.numberCount;
         node.items.forEach((item, at) => this.read(item, place.element(at)));
       }
       return;

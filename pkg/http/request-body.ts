@@ -15,8 +15,8 @@ import { codingOf, createDecoder } from './content-coding.ts';
 export type NoRoom = Extract<ReasonCode, 'overloaded' | 'caller_share_used'>;
 
 /**
- * Buffered bodies of the whole process. Each body gives back what it took when nobody holds it, at the latest when its exchange closes. Of one owner they take half of it at
- * most, so that no caller alone keeps all others out; a single body may take as much as its own limit.
+ * Buffered bodies of the whole process. Each body gives back what it took when nobody holds it, at the latest when its exchange closes.
+ * Of one owner they take half of it at most, so that no caller alone keeps all others out; a single body may take as much as its own limit.
  */
 export class BodyBudget {
   readonly maxBytes: number;
@@ -35,10 +35,11 @@ export class BodyBudget {
   /**
    * @param owner whose body it is; undefined: nobody's in particular, and no share is kept.
    * @param most bytes that this one body may have.
+   * @param room bytes that may be taken in all, where that is more than the budget has: what belongs to one body of the largest size.
    * @returns undefined: they are counted.
    */
-  take(bytes: number, owner: string | undefined, most: number): NoRoom | undefined {
-    if (this.#used + bytes > this.maxBytes) return 'overloaded';
+  take(bytes: number, owner: string | undefined, most: number, room = 0): NoRoom | undefined {
+    if (this.#used + bytes > Math.max(this.maxBytes, room)) return 'overloaded';
     if (owner !== undefined) {
       const owned = (this.#owned.get(owner) ?? 0) + bytes;
       if (owned > Math.max(this.maxBytes / 2, most)) return 'caller_share_used';

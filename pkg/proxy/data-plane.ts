@@ -352,8 +352,8 @@ function counted(sink: AuditSink, metrics: Metrics): AuditSink {
 /** Shows how much of whole answers waits to be inspected. */
 function heldBytes(budget: BodyBudget, metrics: Metrics): ByteBudget {
   return {
-    take(bytes, owner, most) {
-      const noRoom = budget.take(bytes, owner, most);
+    take(bytes, owner, most, room) {
+      const noRoom = budget.take(bytes, owner, most, room);
       if (noRoom === undefined) metrics.held(bytes);
       return noRoom;
     },

@@ -247,7 +247,23 @@ describe('the tree of a request', () => {
     const world = startWorld({});
     const sent = world.send(`{"model":"m","messages":[],"metadata":[${'[""],'.repeat(40_000)}1]}`);
     await sent.done;
-    expect(sent.answer()).toMatchObject({ status: 400, body: expect.stringContaining('invalid_json') });
+    const answer = sent.answer();
+    expect(answer?.status).toBe(413);
+    expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: { code: 'body_too_large', param: 'values' } });
+    expect(world.bodies.used).toBe(0);
+  });
+
+  test.each([33, 40, 63])('of a body of %i MiB has room beside it, where the caller is alone', async (megabytes) => {
+    const world = startWorld({});
+    const bytes = megabytes * 1024 * 1024;
+    const owner = `${ana.issuer}\n${ana.subject}`;
+    // As the exchange counts it while it is read.
+    expect(world.bodies.take(bytes, owner, bytes)).toBeUndefined();
+    const sent = world.send(chat('x'.repeat(bytes - 200)));
+    await until(() => world.model.length === 1 || sent.answer() !== undefined);
+    expect(sent.answer()).toBeUndefined();
+    await sent.done;
+    world.bodies.give(bytes, owner);
     expect(world.bodies.used).toBe(0);
   });
 

@@ -284,18 +284,25 @@ class GovernedRequest {
       throw new RefusedError('unsupported_media_type');
     }
     const text = decodeUtf8(body, () => new RefusedError('invalid_encoding'));
-    const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller));
+    const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller), body.length);
     this.#treeShare = share;
     let root: JsonNode;
+    let nodes = 0;
+    const grown = (now: number): void => {
+      nodes = now;
+      share.grow(nodes);
+    };
     try {
-      root = await parseInSteps(text, this.#turn, { maxNodes: maxRequestValues }, (nodes) => share.grow(nodes));
+      root = await parseInSteps(text, this.#turn, { maxNodes: maxRequestValues }, grown);
     } catch (cause) {
+      if (cause instanceof JsonError && cause.code === 'nodes')
+        throw new RefusedError('body_too_large', { detail: 'values', cause });
       if (cause instanceof JsonError) throw new RefusedError('invalid_json', { detail: cause.code, cause });
       throw cause;
     }
     this.#bodyText = text;
     this.#view = this.#route.dialect.request(this.#route, root);
-    share.grow(this.#view.values);
+    share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
     this.#nameModel(this.#view.model ?? this.#route.model);
   }

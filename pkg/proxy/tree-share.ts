@@ -1,4 +1,5 @@
 import { RefusedError } from '../core/index.ts';
+import { maxRequestValues } from '../dialect/index.ts';
 import type { ByteBudget } from './answer.ts';
 
 /**
@@ -11,9 +12,12 @@ const nodeBytes = 400;
 export class TreeShare {
   readonly #budget: ByteBudget;
   readonly #owner: string;
+  readonly #most: number;
   #taken = 0;
 
-  constructor(budget: ByteBudget, owner: string) {
+  /** @param bodyBytes of its body, which is counted already: where it is alone, its tree has room beside it however large it is. */
+  constructor(budget: ByteBudget, owner: string, bodyBytes: number) {
+    this.#most = bodyBytes + maxRequestValues * nodeBytes;
     this.#budget = budget;
     this.#owner = owner;
   }
@@ -22,7 +26,7 @@ export class TreeShare {
   grow(nodes: number): void {
     const more = nodes * nodeBytes - this.#taken;
     if (more <= 0) return;
-    const noRoom = this.#budget.take(more, this.#owner, 0);
+    const noRoom = this.#budget.take(more, this.#owner, this.#most, this.#most);
     if (noRoom !== undefined) throw new RefusedError(noRoom);
     this.#taken += more;
   }

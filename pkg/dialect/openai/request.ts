@@ -170,7 +170,7 @@ export function readRequest(operation: Operation, root: JsonNode): RequestView {
     lanes: reader.lanes,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
-    values: reader.values,
+    listNumbers: reader.listNumbers,
     limitOutput: (limit) => (generates ? limitEdits(root, fields, limit) : []),
     askUsage: () => (stream && generates ? usageEdits(root, fields) : []),
     spellTokens: () => spellEdits(fields),
