@@ -7,6 +7,7 @@ import { startS3 } from '../../../test/support/s3-server.ts';
 import type { TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
 import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
+import { signHead } from '../../record/index.ts';
 import { keepHeads } from '../log/heads.ts';
 import type { RecordStore } from '../store/index.ts';
 import { openSqliteStore } from '../store/index.ts';
@@ -221,7 +222,38 @@ describe('the archive', () => {
     let failures = 0;
     start({ onFailure: () => failures++ });
     await until(() => failures > 0);
+    // What stands there from now on is found, and is as little a copy as it was.
+    server.fault = undefined;
+    archiver?.kick();
+    await until(() => failures > 1);
     expect(await store.archived()).toEqual({ entries: 0, heads: 0 });
+    server.objects.clear();
+    await archived();
+  });
+
+  test('does not take another head for its own', async () => {
+    await add(1);
+    let failures = 0;
+    /** Beside another that writes heads first. */
+    const startBehind = (head: string): Archiver => {
+      const own = objects();
+      const put: ObjectStore['put'] = async (name, body, lock) => {
+        if (name.includes('/heads/')) await own.put(name, Buffer.from(head), lock);
+        return own.put(name, body, lock);
+      };
+      return start({ objects: { ...own, put }, onFailure: () => failures++ });
+    };
+    const first = startBehind('{"v":1}\n');
+    await until(() => failures > 0);
+    first.kick();
+    await until(() => failures > 1);
+    await first.close();
+    expect(await store.archived()).toEqual({ entries: 1, heads: 0 });
+    // Another that says the same of the log is as good.
+    server.objects.delete(names('heads')[0] ?? '');
+    const { size, root, at } = (await store.lastHead()) ?? { size: 0, root: '', at: 0 };
+    startBehind(`${signHead({ size, root, at: at + 1 }, privateKey)}\n`);
+    await archived();
   });
 });
 
@@ -274,6 +306,17 @@ describe('a store is made again up to what is wrong', () => {
     expect(await restore()).toMatchObject({ entries: 2, fault: { fault: 'missing' } });
     if (object !== undefined) server.objects.set(third, object);
     expect(await restore()).toMatchObject({ entries: 6, segments: 4, fault: undefined });
+  });
+  test('and what a store has beyond it is not held for archived', async () => {
+    await restore();
+    const ahead = openStore('again.db');
+    await add(2, ahead);
+    expect(await ahead.moveArchived(await ahead.archived(), { entries: 0, heads: 0 })).toBe(true);
+    await ahead.close();
+    const result = await restore('again.db', async (again) =>
+      expect(await again.archived()).toEqual({ entries: 6, heads: 6 }),
+    );
+    expect(result).toMatchObject({ entries: 8, segments: 0, fault: undefined });
   });
   test('and not into a store that holds something else', async () => {
     const other = openStore('again.db');

@@ -61,11 +61,14 @@ export async function restoreArchive(options: {
   const { log, store, publicKey } = options;
   let { size } = await store.log();
   let [segments, events] = [0, 0];
+  /** Where the archive ends; the store may go on behind it. */
+  let archived = 0;
   const end = (fault: ArchiveFault | undefined): Restoration => ({ entries: size, segments, events, fault });
   try {
     for await (const name of log.segments()) {
       const segment = await openAt(log, name, size);
       const { last, after } = segment.header;
+      archived = last + 1;
       if (last < size) {
         if (Buffer.from(await treeRoot(last + 1, (level, index) => store.node(level, index))).toString('hex') === after)
           continue;
@@ -78,7 +81,7 @@ export async function restoreArchive(options: {
       options.onSegment?.(segment.header);
     }
     const last = readHead((await log.lastHead()) ?? '', publicKey);
-    await store.moveArchived(await store.archived(), { entries: size, heads: Math.min(size, last?.size ?? 0) });
+    await store.moveArchived(await store.archived(), { entries: archived, heads: Math.min(archived, last?.size ?? 0) });
     if (last !== undefined && last.size > size)
       return end({
         fault: 'truncated',
