@@ -103,6 +103,12 @@ export async function runFiles(settings: Settings): Promise<void> {
     onRefused: () => metrics.reload('refused'),
   });
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
+  if (settings.hosted && settings.hostedInferred) {
+    logger.warn('the upstream is taken for hosted: who is not allowed is refused, in Observe mode too', {
+      upstream: settings.upstream.origin,
+      otherwise: '--hosted no',
+    });
+  }
   const upstreamTls =
     settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
   const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });

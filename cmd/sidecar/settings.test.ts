@@ -20,12 +20,12 @@ test.each(['0', '-1', '1.5', '10001', 'many'])('a bound of %s is a fault that sa
 const parse = (...args: string[]) => parseSettings(['--policy', 'p.yaml', ...args], {});
 
 test.each([
-  [['--upstream', 'http://127.0.0.1:8000'], false],
-  [['--upstream', 'https://api.example.com'], true],
-  [['--upstream', 'https://api.example.com', '--hosted', 'no'], false],
-  [['--upstream', 'http://gpu-box:8000', '--hosted', 'yes'], true],
-])('%j is somebody else’s: %s', (args, hosted) => {
-  expect(parse(...args)).toMatchObject({ settings: { hosted } });
+  [['--upstream', 'http://127.0.0.1:8000'], false, true],
+  [['--upstream', 'https://api.example.com'], true, true],
+  [['--upstream', 'https://api.example.com', '--hosted', 'no'], false, false],
+  [['--upstream', 'http://gpu-box:8000', '--hosted', 'yes'], true, false],
+])('%j is somebody else’s: %s, which nobody said: %s', (args, hosted, hostedInferred) => {
+  expect(parse(...args)).toMatchObject({ settings: { hosted, hostedInferred } });
 });
 
 test('what cannot be meant is told, all of it', () => {

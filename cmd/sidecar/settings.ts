@@ -11,6 +11,8 @@ export interface Settings {
   readonly upstream: URL;
   /** The model is somebody else's: no caller's own token or cookie goes there, and only who is really allowed reaches it. */
   readonly hosted: boolean;
+  /** `hosted` was not said, but taken from the address. */
+  readonly hostedInferred: boolean;
   /** CA certificates (PEM) for an https upstream, beside the public roots. */
   readonly upstreamCa: string | undefined;
   /** Requests at the model at once; of one caller half of it. */
@@ -48,7 +50,7 @@ const flags = {
   policy: { help: 'file or folder with InferencePolicy YAML', required: true },
   upstream: { help: 'origin of the model server, http://127.0.0.1:8000 or https://…', required: true },
   hosted: {
-    help: 'yes or no: the model is another company’s, and no caller’s own token or cookie goes there; unset: no for loopback, private addresses and names of one’s own network, else yes',
+    help: 'yes or no: the model is another company’s, and no caller’s own token or cookie goes there, so that who is not allowed is refused (403), in Observe mode too; unset: no for loopback, private addresses and names of one’s own network, else yes',
   },
   'upstream-ca': { help: 'PEM file of authorities for an https upstream; read once, at the start' },
   'model-requests': { help: 'requests at the model at once, of one caller half of it', fallback: '4096' },
@@ -96,6 +98,7 @@ export function parseSettings(
   const settings = {
     policy: read.text('policy'),
     hosted: readHosted(read, upstream),
+    hostedInferred: read.optional('hosted') === undefined,
     upstreamCa: read.optional('upstream-ca'),
     modelRequests,
     listen: read.address('listen'),

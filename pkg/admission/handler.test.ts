@@ -8,6 +8,7 @@ import type { Clock } from '../base/index.ts';
 import { createHandler } from './index.ts';
 import type { Decide, HandlerOptions } from './index.ts';
 import { testHooks } from './testing/hooks.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
 import { until } from '../../test/support/wait.ts';
 
 const servers: Server[] = [];
@@ -197,6 +198,55 @@ describe('what is no review is refused', () => {
     await until(async () => (await post(large)).status === 503);
     slow.destroy();
     await until(async () => (await post(large)).status === 200);
+  });
+
+  test.each<[string, number, Partial<HandlerOptions>, string]>([
+    ['of unknown length', 413, { maxBody: 4_000_000 }, 'Transfer-Encoding: chunked'],
+    ['of known length', 413, { maxBody: 4_000_000 }, 'Content-Length: 6291456'],
+    ['of which others leave too little', 503, { maxHeld: 1_000 }, 'Content-Length: 6291456'],
+  ])('while its body is on its way, and the peer reads why: a body %s', async (_, status, limits, framing) => {
+    const { port } = await start(yes, limits);
+    const errors: unknown[] = [];
+    const socket = connect(port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (chunk) => (answer += chunk.toString())).on('error', (error) => errors.push(error));
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    const send = (size: number): void => {
+      const part = 'x'.repeat(size);
+      socket.write(framing.startsWith('T') ? `${size.toString(16)}\r\n${part}\r\n` : part);
+    };
+    socket.write(`POST /key/mutate HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`);
+    send(5_242_880);
+    await until(() => answer.endsWith('\n') && !answer.endsWith('\r\n\r\n'));
+    // It goes on to send what it began, as clients do.
+    send(1_048_576);
+    if (framing.startsWith('T')) socket.write('0\r\n\r\n');
+    await closed;
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} .*connection: close`, 'is'));
+    expect(errors).toEqual([]);
+    expect(answer.match(/HTTP/g)).toHaveLength(1);
+  });
+
+  test('and whose body never ends is closed all the same', async () => {
+    const clock = fakeClock();
+    const { port } = await start(yes, { maxBody: 1_000, clock });
+    const refused = async () => {
+      let answer = '';
+      let closed = false;
+      const socket = connect(port, '127.0.0.1');
+      socket.on('data', (chunk) => (answer += chunk.toString()));
+      socket.on('error', () => undefined).on('close', () => (closed = true));
+      socket.write(`POST /key/mutate HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n${'x'.repeat(1_500)}`);
+      await until(() => answer.includes(' 413 '));
+      return { socket, closed: () => closed };
+    };
+    const silent = await refused();
+    expect(silent.closed()).toBe(false);
+    clock.advance(2_000);
+    await until(silent.closed);
+    const much = await refused();
+    much.socket.write('x'.repeat(1_000_000));
+    await until(much.closed);
   });
 
   test.each([

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describeError, errorCode } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { webhookPaths } from '../contract/index.ts';
+import { drain } from '../http/index.ts';
 import type { AdmissionMetrics, Hook } from './metrics.ts';
 import { readReview, refusal, reviewAnswer } from './review.ts';
 import type { AdmissionRequest, Verdict } from './review.ts';
@@ -34,6 +35,8 @@ const routes: ReadonlyMap<string, Hook> = new Map<string, Hook>([
 ]);
 
 const mebibyte = 1_048_576;
+/** So long is the rest of a body read that was refused before it was there. */
+const drainMs = 2_000;
 /** Time that an answer needs back to the API server. */
 const marginMs = 250;
 
@@ -51,7 +54,7 @@ interface Fault {
 const tooLarge: Fault = { kind: 'too_large', status: 413, text: 'the review is larger than 8 MiB\n' };
 const overloaded: Fault = { kind: 'overloaded', status: 503, text: 'too many reviews at once\n' };
 
-/** @param hold asked for each part: false ends it. */
+/** Of a fault, the rest of the body is left to be read. @param hold asked for each part: false ends it. */
 async function readAll(
   request: IncomingMessage,
   maxBody: number,
@@ -60,7 +63,7 @@ async function readAll(
   if (Number(request.headers['content-length'] ?? 0) > maxBody) return tooLarge;
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += part.length;
     if (size > maxBody) return tooLarge;
     if (!hold(part.length)) return overloaded;
@@ -88,14 +91,21 @@ export function createHandler(options: HandlerOptions): Handler {
   let ending = false;
   let held = 0;
 
-  const send = (response: ServerResponse, status: number, body: string, close = false): void => {
-    if (response.headersSent || response.destroyed) return;
+  const begin = (response: ServerResponse, status: number, body: string, close: boolean): ServerResponse =>
     response.writeHead(status, {
       'content-type': status === 200 ? 'application/json' : 'text/plain; charset=utf-8',
       'content-length': Buffer.byteLength(body),
       ...(ending || close ? { connection: 'close' } : {}),
     });
-    response.end(body);
+  const send = (response: ServerResponse, status: number, body: string, close = false): void => {
+    if (response.headersSent || response.destroyed) return;
+    begin(response, status, body, close).end(body);
+  };
+  /** An API server that still writes reads why it need not: the connection stands until it has written all, or enough. */
+  const refuseEarly = (request: IncomingMessage, response: ServerResponse, { status, text }: Fault): void => {
+    if (response.destroyed) return;
+    begin(response, status, text, true).write(text);
+    drain(request, { bytes: 2 * maxBody, ms: drainMs }, clock, () => response.end());
   };
 
   /** The decision, or a refusal when it takes too long: a late one has no effect. */
@@ -136,7 +146,7 @@ export function createHandler(options: HandlerOptions): Handler {
     if (typeof body !== 'string') {
       metrics.failed(body.kind);
       metrics.answered(hook, 'failed', (clock.monotonic() - begun) / 1_000);
-      return send(response, body.status, body.text, true);
+      return refuseEarly(request, response, body);
     }
     const { uid, request: asked, fault } = readReview(body);
     if (asked === undefined || uid === undefined) {

@@ -37,6 +37,8 @@ export interface Exchange {
   end(chunk?: string | Uint8Array): void;
   /** Breaks the connection (h1) or resets the stream (h2): the peer sees that the answer is not whole. */
   destroy(): void;
+  /** As `destroy`, when what was written has left, or 5 s later where its peer does not take it. Nothing may be written after it. */
+  breakOff(): void;
   onDrain(listener: () => void): void;
   /** Called once, when the peer is gone or the answer has been handed to the kernel whole. */
   onClose(listener: (how: 'finished' | 'aborted') => void): void;

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerR
 import type { Readable } from 'node:stream';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
+import { afterWrites } from './after-writes.ts';
 import { drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
@@ -186,6 +187,11 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     // An HTTP/1.0 answer ends with its connection: only a reset tells a cut one from a whole one.
     if (this.#request.httpVersionMinor === 0) this.#connection.reset();
     else this.#connection.socket.destroy();
+  }
+
+  breakOff(): void {
+    const { drain: limits, clock } = this.#host;
+    afterWrites(this.#connection.socket, limits.ms, clock, () => this.destroy());
   }
 
   onDrain(listener: () => void): void {

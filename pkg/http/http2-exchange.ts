@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders as Http2Headers, ServerHttp2Stream } from 'nod
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { RefusedError } from '../core/index.ts';
+import { afterWrites } from './after-writes.ts';
 import { drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
@@ -158,6 +159,11 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   destroy(): void {
     // Not close(): that sends END_STREAM before its reset, and a cut answer would look whole.
     if (!this.#stream.destroyed) this.#stream.destroy(cut);
+  }
+
+  breakOff(): void {
+    const { drain: limits, clock } = this.#host;
+    afterWrites(this.#stream, limits.ms, clock, () => this.destroy());
   }
 
   onDrain(listener: () => void): void {

@@ -1,4 +1,6 @@
 export { acceptEncoding } from './content-coding.ts';
+export { drain } from './drain.ts';
+export type { DrainLimits } from './drain.ts';
 export { refusalHead } from './error-table.ts';
 export type { RefusalHead } from './error-table.ts';
 export type { Exchange, Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';

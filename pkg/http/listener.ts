@@ -72,7 +72,7 @@ export interface ListenerLimits {
   readonly stallMs?: number;
   /** Requests that may wait behind the one under way; default 16. */
   readonly pipelineDepth?: number;
-  /** How much of a refused body is read before closing; default 64 MiB and 5 s. */
+  /** How much of a refused body is read before closing, and how long what was written of a cut answer may take; default 64 MiB and 5 s. */
   readonly drain?: Partial<DrainLimits>;
   /** HTTP/2: streams at once on a connection; default 100. */
   readonly maxStreams?: number;

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
@@ -48,4 +49,24 @@ test('a body that had broken before it is taken leaves no timer behind', () => {
   new WebRequest(exchange as unknown as Exchange & RawExchange, limits, watch, clock).pipe(new PassThrough() as never);
   expect(told).toEqual(['malformed_http']);
   expect(clock.pending).toBe(0);
+});
+
+test('what the model breaks off has left before it breaks off for its caller', () => {
+  const calls: string[] = [];
+  const exchange = {
+    method: 'GET',
+    headers: {},
+    onClose: () => undefined,
+    onDrain: () => undefined,
+    start: () => calls.push('start'),
+    breakOff: () => calls.push('breakOff'),
+    destroy: () => calls.push('destroy'),
+  };
+  const watch = { failed: ({ code }: { readonly code: string }) => calls.push(code) };
+  const limits = { path: '/', headers: {} };
+  const request = new WebRequest(exchange as unknown as Exchange & RawExchange, limits, watch, fakeClock());
+  const response = Object.assign(new PassThrough(), { statusCode: 200, headers: {}, complete: false });
+  request.answer(response as unknown as IncomingMessage);
+  response.emit('aborted');
+  expect(calls).toEqual(['start', 'upstream_protocol', 'breakOff']);
 });

@@ -139,7 +139,7 @@ export class WebRequest extends EventEmitter {
     const begun = this.#response !== undefined;
     this.#close();
     this.#watch.failed(error);
-    if (begun) this.#exchange.destroy();
+    if (begun) this.#exchange.breakOff();
   }
 
   /** Nothing of it goes on: an answer that is whole is not touched by it. */

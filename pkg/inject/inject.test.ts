@@ -662,6 +662,14 @@ describe('loopback', () => {
     expect(of({ containers: [model(), helper] })).toBeUndefined();
     expect(of({ containers: [known, helper, { name: 'shell', image: 'a:1' }] })).toBeUndefined();
     expect(of({ containers: [known, helper], initContainers: [{ name: 'warm-up', image: 'a:1' }] })).toBeUndefined();
+    // What a wrapper or a mesh runs is known by its image.
+    const queue = { name: 'queue-proxy', image: 'knative/queue:1', ports: [{ containerPort: 8012 }] };
+    const nonRoot = { ...queue, securityContext: { runAsNonRoot: true } };
+    const mesh = { name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy', 'sidecar'] };
+    expect(of({ containers: [known, helper, nonRoot, mesh] })).toBe('2000@8012=17460');
+    expect(of({ containers: [known, helper, { ...queue, securityContext: { runAsUser: 2000 } }] })).toBeUndefined();
+    expect(of({ containers: [known, helper, { ...nonRoot, command: ['sh'] }] })).toBeUndefined();
+    expect(of({ containers: [known, helper, { ...nonRoot, image: 'mine/queue:1' }] })).toBeUndefined();
     expect(of({ containers: [model({ securityContext: { runAsUser: 2000 } }), helper] })).toBeUndefined();
     expect(of({ securityContext: { runAsUser: 2000 }, containers: [model(), helper] })).toBeUndefined();
     expect(of({ containers: [known, { ...helper, securityContext: {} }] })).toBeUndefined();

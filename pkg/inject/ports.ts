@@ -64,13 +64,21 @@ export function outermostWrapper(entries: readonly Entry[], options: InjectOptio
 const servingPorts = (serving: readonly number[], container: Container): readonly number[] =>
   tcpPorts(container).filter((port) => serving.includes(port));
 
+/** What these run is known by their image, and with it the uid where the spec gives none. */
+const knownUid: readonly Entry['role']['kind'][] = ['network-init', 'proxy', 'wrapper'];
+
 /** Known helpers whose uid is theirs alone, so that a connection by that uid is the helper's. */
 export function trustedHelpers(pod: Pod, entries: readonly Entry[]): readonly { readonly uid: number }[] {
   return entries.flatMap((entry) => {
     if (entry.role.kind !== 'helper') return [];
     const uid = entry.role.helper.runAsUser;
     const alone = entries.every(
-      (other) => other === entry || other.role.kind === 'ours' || !mayRunAs(pod, other.container, uid),
+      (other) =>
+        other === entry ||
+        other.role.kind === 'ours' ||
+        (knownUid.includes(other.role.kind)
+          ? uidOf(pod, other.container) !== uid
+          : !mayRunAs(pod, other.container, uid)),
     );
     return alone && uidOf(pod, entry.container) === uid ? [{ uid }] : [];
   });

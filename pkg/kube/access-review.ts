@@ -23,6 +23,8 @@ export interface AskedRight {
 export interface AccessReviewer {
   /** Undefined: not a token for this endpoint. @throws when the API server cannot be asked: then the answer is no, for now. */
   authenticate(token: Secret): Promise<ReviewedUser | undefined>;
+  /** It was asked about this token a moment ago, and it is good: no call is needed to say so again. */
+  knows(token: Secret): boolean;
   /** @throws as above. */
   may(user: ReviewedUser, right: AskedRight): Promise<boolean>;
 }
@@ -43,22 +45,31 @@ export function createAccessReviewer(
   clock: Clock,
   audience: string,
 ): AccessReviewer {
-  const kept = new Map<string, { readonly until: number; readonly answer: Promise<unknown> }>();
+  const kept = new Map<string, { readonly until: number; readonly answer: Promise<unknown>; good: boolean }>();
   const remember = <Answer>(key: string, ask: () => Promise<Answer>): Promise<Answer> => {
     const now = clock.monotonic();
     const known = kept.get(key);
     if (known !== undefined && known.until > now) return known.answer as Promise<Answer>;
     if (kept.size >= mostKept) kept.clear();
     const answer = ask();
-    kept.set(key, { until: now + keptMs, answer });
-    // A failure is asked again.
-    answer.catch(() => kept.delete(key));
+    const entry = { until: now + keptMs, answer, good: false };
+    kept.set(key, entry);
+    answer.then(
+      (given) => (entry.good = given !== undefined),
+      // A failure is asked again.
+      () => kept.delete(key),
+    );
     return answer;
   };
+  // The token itself is not kept.
+  const keyOf = (token: Secret): string => `token ${hash('sha256', token.reveal(), 'hex')}`;
   return {
+    knows(token) {
+      const known = kept.get(keyOf(token));
+      return known !== undefined && known.good && known.until > clock.monotonic();
+    },
     authenticate: (token) =>
-      // The token itself is not kept.
-      remember(`token ${hash('sha256', token.reveal(), 'hex')}`, async () => {
+      remember(keyOf(token), async () => {
         const review = await client.create<object>(resources.tokenReviews, {
           apiVersion: 'authentication.k8s.io/v1',
           kind: 'TokenReview',

@@ -1,5 +1,5 @@
-import { randomId } from '../base/index.ts';
-import type { Clock } from '../base/index.ts';
+import { createBucket, randomId } from '../base/index.ts';
+import type { Bucket, Clock } from '../base/index.ts';
 import type { KubeClient } from './client.ts';
 import { resources } from './objects.ts';
 import type { ObjectMeta } from './objects.ts';
@@ -41,27 +41,36 @@ export interface EventRecorderOptions {
   readonly clusterNamespace?: string;
   /** Events at once, refilled by one each second; default 30. */
   readonly burst?: number;
+  /**
+   * Of those, at once about objects of one namespace, refilled as much slower: it does not keep others from theirs. What somebody
+   * did (`by`) has no such limit. Default a third.
+   */
+  readonly share?: number;
   readonly onDropped?: (why: 'limit' | 'failed') => void;
 }
 
 const repeatMs = 600_000;
 /** Reasons remembered: the oldest are forgotten, and would be written again. */
 const mostRemembered = 4_096;
+/** Namespaces whose share is counted: the one that waited longest for an Event is forgotten, and has a whole share again. */
+const mostShares = 1_024;
 
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-  const { client, clock, controller, instance, burst = 30, onDropped } = options;
+  const { client, clock, controller, instance, burst = 30, share = Math.ceil(burst / 3), onDropped } = options;
   const written = new Map<string, number>();
   const running = new Set<Promise<void>>();
-  let tokens = burst;
-  let filledAt = clock.monotonic();
+  const all = createBucket(clock, 1, burst);
+  const shares = new Map<string, Bucket>();
 
-  const allowed = (): boolean => {
-    const now = clock.monotonic();
-    tokens = Math.min(burst, tokens + (now - filledAt) / 1_000);
-    filledAt = now;
-    if (tokens < 1) return false;
-    tokens--;
-    return true;
+  /** @param namespace whose share it is of; undefined: of none */
+  const allowed = (namespace: string | undefined): boolean => {
+    if (namespace === undefined) return all.take();
+    const own = shares.get(namespace) ?? createBucket(clock, share / burst, share);
+    shares.delete(namespace);
+    shares.set(namespace, own);
+    const [oldest] = shares.keys();
+    if (shares.size > mostShares && oldest !== undefined) shares.delete(oldest);
+    return own.waitMs() === 0 && all.take() && own.take();
   };
 
   return {
@@ -72,7 +81,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       const now = clock.monotonic();
       const last = written.get(key);
       if (last !== undefined && now - last < repeatMs) return;
-      if (!allowed()) return onDropped?.('limit');
+      if (!allowed(by === '' ? about.metadata.namespace : undefined)) return onDropped?.('limit');
       written.delete(key);
       written.set(key, now);
       const [oldest] = written.keys();

@@ -566,7 +566,10 @@ export class Answer implements LiveRequest {
       status: this.#left ? this.#status : status,
       code: refused.code,
     });
-    if (cut) exchange.destroy();
+    if (!cut) return;
+    // What is on record as sent still leaves, unless a new policy took it back.
+    if (refused.code === 'policy_changed') exchange.destroy();
+    else exchange.breakOff();
   }
 
   #refusalOf(error: unknown): RefusedError {

@@ -93,6 +93,7 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     write: (chunk) => exchange.write(chunk),
     end: (chunk) => exchange.end(chunk),
     destroy: () => exchange.destroy(),
+    breakOff: () => exchange.breakOff(),
     onDrain: (listener) => exchange.onDrain(listener),
     onClose: (listener) => exchange.onClose(listener),
   };

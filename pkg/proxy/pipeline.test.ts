@@ -5,7 +5,7 @@ import { fakeClock } from '../../test/support/fake-clock.ts';
 import { until } from '../../test/support/wait.ts';
 import { silentLogger } from '../base/index.ts';
 import type { PolicySpec } from '../core/index.ts';
-import { compileSnapshot, operations, reasons } from '../core/index.ts';
+import { compileSnapshot, operations, reasons, RefusedError } from '../core/index.ts';
 import { allow, anyone, caller, guard, match, policy, subject } from '../core/testing/policies.ts';
 import { BodyBudget } from '../http/index.ts';
 import type { Exchange, UpstreamHandler } from '../http/index.ts';
@@ -35,6 +35,7 @@ interface World {
   readonly desk: ApprovalDesk;
   /** Of the requests that reached the model. */
   readonly model: UpstreamHandler[];
+  readonly live: LiveRequests;
   /** Turns of the event loop that were asked for. */
   readonly turns: () => number;
   /** Runs before each turn ends. */
@@ -45,6 +46,8 @@ interface World {
 interface Sent {
   readonly done: Promise<void>;
   readonly answer: () => { readonly status: number; readonly body: string } | undefined;
+  /** How the answer was cut. */
+  readonly ends: readonly ('destroy' | 'breakOff')[];
   hangUp(): void;
 }
 
@@ -78,6 +81,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
   const places = new ModelPlaces(3);
   const desk = createApprovalDesk();
   const model: UpstreamHandler[] = [];
+  const live = new LiveRequests();
   let turns = 0;
   const unused = (): never => {
     throw new Error('nothing passes uninspected here');
@@ -90,7 +94,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
     questions: new Questions(clock),
     limiter: new Limiter(clock),
     observedLimiter: new Limiter(clock),
-    live: new LiveRequests(),
+    live,
     metrics: createMetrics({
       clock,
       operations,
@@ -131,11 +135,13 @@ function startWorld(spec: Partial<PolicySpec>): World {
     places,
     desk,
     model,
+    live,
     turns: () => turns,
     onTurn: () => undefined,
     send(body) {
       const listeners: ((how: 'finished' | 'aborted') => void)[] = [];
       let answer: { status: number; body: string } | undefined;
+      const ends: ('destroy' | 'breakOff')[] = [];
       const exchange: Exchange = {
         startedAt: clock.monotonic(),
         protocol: 'h2',
@@ -155,13 +161,15 @@ function startWorld(spec: Partial<PolicySpec>): World {
         start: () => undefined,
         write: () => true,
         end: () => undefined,
-        destroy: () => undefined,
+        destroy: () => void ends.push('destroy'),
+        breakOff: () => void ends.push('breakOff'),
         onDrain: () => undefined,
         onClose: (listener) => void listeners.push(listener),
       };
       return {
         done: govern(exchange, options),
         answer: () => answer,
+        ends,
         hangUp: () => listeners.forEach((one) => one('aborted')),
       };
     },
@@ -214,6 +222,25 @@ describe('a caller who hangs up', () => {
     expect(sent.answer()).toBeUndefined();
   });
 });
+
+test.each([
+  ['a stream that is read, by the model', 'text/event-stream', 'upstream_protocol', 'breakOff'],
+  ['one that is not, by the model', 'application/x-ndjson', 'upstream_protocol', 'breakOff'],
+  ['one that is not, by a policy', 'application/x-ndjson', 'policy_changed', 'destroy'],
+] as const)(
+  'where all observe, %s, is cut: what was sent of it leaves unless policy took it back',
+  async (_what, type, code, how) => {
+    const world = startWorld({ mode: 'Observe' });
+    const sent = world.send(chat('hello'));
+    await sent.done;
+    const [answer] = world.model;
+    answer?.head(200, { 'content-type': type });
+    answer?.data(Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'));
+    if (code === 'policy_changed') world.live.endAll(code);
+    else answer?.error(new RefusedError(code));
+    expect(sent.ends).toEqual([how]);
+  },
+);
 
 test('no request waits unseen for a place at the model: one caller has half of them, and each comes back with its exchange', async () => {
   const world = startWorld({});

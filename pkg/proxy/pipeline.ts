@@ -711,7 +711,8 @@ class GovernedRequest {
     const begun = this.#result;
     if (begun === undefined) return this.refuse(error);
     this.#result = { outcome: cutOutcome(code), status: begun.status, code };
-    this.#exchange.destroy();
+    // What the model broke off, its route does.
+    if (!code.startsWith('upstream_')) this.#exchange.destroy();
   }
 
   #answer: Answer | undefined;

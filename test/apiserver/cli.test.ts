@@ -158,6 +158,16 @@ describe('check', () => {
         ]);
         expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       };
+      const asks = (path: string): Promise<void> =>
+        edit('mutatingwebhookconfiguration', 'sidegate', [
+          { op: 'add', path: '/webhooks/0/clientConfig/service/path', value: path },
+        ]);
+      // As the webhook writes it.
+      await asks(`/${'0a'.repeat(32)}/mutate`);
+      expect(await said()).toMatch(/^ok {4}admission as installed/);
+      await asks(`/${'0a'.repeat(32)}/validate/pods`);
+      expect(await said()).toContain('clientConfig.service.path');
+      await asks(`/${'0a'.repeat(32)}/mutate`);
       await edit('validatingadmissionpolicy', 'sidegate-updates', [
         { op: 'replace', path: '/spec/failurePolicy', value: 'Ignore' },
       ]);

@@ -310,6 +310,15 @@ describe('settings', () => {
   });
 });
 
+test('an upstream that looks hosted is taken for it, which the log says: whom nobody allows is refused, in Observe mode too', async () => {
+  const policy = basePolicy(issuer.url).replace('mode: Enforce', 'mode: Observe');
+  writeFileSync(join(folder, 'policy.yaml'), policy);
+  const sidecar = await startUp('--upstream=http://model.example');
+  expect(sidecar.stderr()).toMatch(/"level":"warn".*taken for hosted.*"http:\/\/model\.example".*--hosted no/);
+  const { status, text } = await post(sidecar.port, ask, undefined, { authorization: 'Bearer of-nobody' });
+  expect([status, text]).toEqual([403, expect.stringContaining('access_denied')]);
+});
+
 describe('a policy that is not valid when the sidecar starts', () => {
   test('is told with its path; nothing is let through, the sidecar is not ready; the repaired one is taken', async () => {
     writeFileSync(join(folder, 'policy.yaml'), basePolicy(issuer.url).replace('effect: Allow', 'effect: Maybe'));

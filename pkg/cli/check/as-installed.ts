@@ -1,6 +1,6 @@
 import { JsonError, jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
-import { controlPlane } from '../../contract/index.ts';
+import { controlPlane, webhookRoutes } from '../../contract/index.ts';
 import { fail, ok, some, warn } from './finding.ts';
 import type { Finding } from './finding.ts';
 import type { Picture } from './picture.ts';
@@ -28,7 +28,7 @@ export function admissionAsInstalled({ admission, maps, system }: Picture): Find
     if (content === undefined) return [`${kind} ${name}: what was installed cannot be read`];
     if (now === undefined) return [`${kind} ${name}: it is not there`];
     const paths = Object.entries(content).flatMap(([field, value]) =>
-      differences(value, (now as Readonly<Record<string, JsonValue>>)[field], field),
+      differences(value, withoutKeys((now as Readonly<Record<string, JsonValue>>)[field]), field),
     );
     return paths.length === 0 ? [] : [`${kind} ${name}: ${some(paths)}`];
   });
@@ -61,7 +61,24 @@ const defaults: Readonly<Record<string, JsonValue>> = {
   timeoutSeconds: 10,
 };
 
-/** Authorities are written into webhooks while they run. */
+/**
+ * Paths are written into webhooks while they run, as pkg/admission/path-keys.ts makes them: one that is a key and this webhook's own route
+ * counts as none.
+ */
+function withoutKeys(content: JsonValue | undefined): JsonValue | undefined {
+  if (!Array.isArray(content)) return content;
+  return content.map((one: JsonValue): JsonValue => {
+    const to = isObject(one) ? one['clientConfig'] : undefined;
+    const service = isObject(to) ? to['service'] : undefined;
+    if (!isObject(one) || !isObject(to) || !isObject(service)) return one;
+    const { path, ...rest } = service;
+    const route = new Map<unknown, string>(Object.entries(webhookRoutes)).get(one['name']);
+    const asked = typeof path === 'string' ? /^\/[0-9a-f]{64}(\/.*)$/.exec(path)?.[1] : undefined;
+    return asked !== undefined && asked === route ? { ...one, clientConfig: { ...to, service: rest } } : one;
+  });
+}
+
+/** So are authorities. */
 const notInstalled: ReadonlySet<string> = new Set(['caBundle']);
 
 const isNothing = (value: JsonValue | undefined): boolean =>

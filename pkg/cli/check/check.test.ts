@@ -94,7 +94,7 @@ const guard = {
 const calling = [
   {
     name: 'pods.sidegate.dev',
-    clientConfig: { service: { name: 'sidegate-webhook', namespace: 'sidegate-system', path: '/mutate' } },
+    clientConfig: { service: { name: 'sidegate-webhook', namespace: 'sidegate-system' } },
     rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
     timeoutSeconds: 5,
   },
@@ -127,7 +127,10 @@ const asKept = (spec: object = {}, hook: object = {}): Picture['admission'] =>
       metadata: { name: 'sidegate' },
       webhooks: calling.map((one) => ({
         ...one,
-        clientConfig: { service: { ...one.clientConfig.service, port: 443 }, caBundle: 'QQ==' },
+        clientConfig: {
+          service: { ...one.clientConfig.service, port: 443, path: `/${'0a'.repeat(32)}/validate/pods` },
+          caBundle: 'QQ==',
+        },
         ...{ failurePolicy: 'Fail', matchPolicy: 'Equivalent', reinvocationPolicy: 'Never' },
         ...{ namespaceSelector: {}, objectSelector: {} },
         ...hook,
@@ -235,6 +238,14 @@ describe('check', () => {
           asKept({}, { clientConfig: { url: 'https://evil.example.com', caBundle: 'QQ==' } }),
           'webhooks[pods.sidegate.dev].clientConfig.service',
         ],
+        ...[`/${'0a'.repeat(32)}/mutate`, `/${'0a'.repeat(31)}/validate/pods`, '/validate/pods'].map(
+          (to) =>
+            [
+              `what it asks there: ${to}`,
+              asKept({}, { clientConfig: { service: { ...calling[0]!.clientConfig.service, path: to } } }),
+              'webhooks[pods.sidegate.dev].clientConfig.service.path',
+            ] as const,
+        ),
         [
           'the scope',
           asKept({}, { rules: [{ ...calling[0]!.rules[0], scope: 'Cluster' }] }),

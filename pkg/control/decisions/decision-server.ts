@@ -32,13 +32,17 @@ export interface RouteAnswer {
   readonly result: DecisionResult;
 }
 
-/** Undefined: it is no path of theirs. */
-export type Routes = (request: IncomingMessage) => Promise<RouteAnswer | undefined>;
+/**
+ * Undefined: it is no path of theirs.
+ *
+ * @param admitted counts the request against its address, as all but groups with a limit of their own are; false: it has had its share
+ */
+export type Routes = (request: IncomingMessage, admitted: () => boolean) => Promise<RouteAnswer | undefined>;
 
 /** More that this port answers. */
 export interface RouteGroup {
   readonly routes: Routes;
-  /** It is not counted against addresses: the group has a limit of its own, and is asked first. */
+  /** It counts against addresses only what it says: the group has a limit of its own, and is asked first. */
   readonly ownLimit?: boolean;
   readonly onResult?: (result: DecisionResult) => void;
 }
@@ -115,7 +119,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     response: ServerResponse,
   ): Promise<boolean> => {
     for (const { routes, onResult } of these) {
-      const found = await routes(request);
+      const found = await routes(request, () => admitted(request.socket.remoteAddress ?? ''));
       if (found === undefined) continue;
       onResult?.(found.result);
       write(response, found);

@@ -47,7 +47,7 @@ export function closedPods({ state, directory, certificates }: ClosedSources) {
     event: 'NamespaceNotGoverned',
     note: exemptNamespaces.includes(namespace)
       ? 'Pods of this namespace are never governed: move the model to another one.'
-      : `Its sidecar waits for the namespace's label: kubectl label namespace ${namespace} ${governedLabel}=${governedLabelValue}`,
+      : `Sidecars of this namespace wait for its label: kubectl label namespace ${namespace} ${governedLabel}=${governedLabelValue}`,
   });
   const ofCertificate = (pod: PodFact): Closed | undefined => {
     const imported = directory.imported(pod);
@@ -85,9 +85,10 @@ export function closedPods({ state, directory, certificates }: ClosedSources) {
     return { reason: 'denied', event: 'PolicyUnusable', note: `It denies everything: ${set.denied}.` };
   };
 
-  /** @param pod with a sidecar. */
   return (pod: PodFact): Closed | undefined => {
+    // Also of a pod without a sidecar: its successor's would wait.
     if (state.namespaces.get(pod.namespace)?.governed !== true) return ofNamespace(pod.namespace);
+    if (!pod.sidecar) return undefined;
     const set = directory.setOf(pod);
     if (set === undefined) return undefined;
     if (!bySet.has(set)) bySet.set(set, ofPolicies(set, pod));

@@ -246,12 +246,19 @@ describe('repair', () => {
   });
 
   test('tells of pods whose namespace nobody labelled, with the command that does', async () => {
-    const { state, clock, repair, told } = await setUp(false);
+    const { state, clock, repair, told, closed } = await setUp(false);
     state.namespaces.put({ metadata: { name: 'new' } });
     state.pods.put(pod('waits', { namespace: 'new' }));
+    // Its successor would wait, too; it does not.
+    state.pods.put(pod('old', { namespace: 'new', ...bare }));
     state.pods.put(pod('good'));
     await clock.advanceAsync(31_000);
-    expect([...new Set(told)]).toEqual(['waits NamespaceNotGoverned']);
+    expect([...new Set(told)].sort()).toEqual([
+      'old NamespaceNotGoverned',
+      'old SidecarMissing',
+      'waits NamespaceNotGoverned',
+    ]);
+    expect(closed.get('namespace')).toBe(1);
     await repair.close();
   });
 
@@ -273,6 +280,9 @@ describe('repair', () => {
       // Ready by what it has had before.
       state.pods.put(pod(`${app}-before`, labels(app)));
     }
+    // Older than Sidegate: no policy closes it.
+    state.pods.put(pod('old', { ...labels('broken'), ...bare }));
+    state.pods.put(pod('old-floor', { ...labels('floor'), ...bare }));
     const young = pod('young', { ...labels('floor'), ...unready });
     state.pods.put({
       ...young,
@@ -288,6 +298,8 @@ describe('repair', () => {
       'gone-before CertificateMissing',
       'odd CertificateUnusable',
       'odd-before CertificateUnusable',
+      'old SidecarMissing',
+      'old-floor SidecarMissing',
       'unread CertificatePending',
     ]);
     expect(notes.get('broken')).toMatch(/^It denies everything: broken cannot be used: .*fromTheFuture/);

@@ -152,7 +152,7 @@ export function startRepair(options: RepairOptions): Repair {
     if (!leading() || !state.synced()) return;
     found = look();
     for (const reason of closedReasons)
-      options.onClosed?.(reason, found.closed.filter((one) => one.reason === reason).length);
+      options.onClosed?.(reason, found.closed.filter((one) => one.pod.sidecar && one.reason === reason).length);
     tell(found);
     if (options.evict) await evict([...found.bare, ...found.crashing]);
   };

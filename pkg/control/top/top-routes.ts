@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { Secret, createBucket } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { auditTokenHeader, topAudience, topPath, topResource } from '../../contract/index.ts';
@@ -39,25 +38,30 @@ const mayNot = (namespace: string | undefined): RouteAnswer =>
     `this token may not get inferencepolicies/top ${namespace === undefined ? 'in all namespaces' : `in namespace ${namespace}`}`,
     'refused',
   );
+const limited = no(429, 'too_many', 'too many ask for figures', 'limited');
 const unproven = no(401, 'unauthenticated', `a token for ${topAudience} is missing, or is not valid`, 'refused');
 
 export function createTopRoutes({ book, pods, reviewer, replica, clock }: TopRoutesOptions): Routes {
-  // They come through the API server: their addresses are its own.
+  // They come through the API server: their addresses are its own. Who is not proven counts by address, so that nobody else is kept out.
   const turns = createBucket(clock, perSecond, burst);
 
-  return async (request: IncomingMessage) => {
+  return async (request, admitted) => {
+    const refused = (answer: RouteAnswer): RouteAnswer => (admitted() ? answer : limited);
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     if (path !== topPath) return undefined;
-    if (!turns.take()) return no(429, 'too_many', 'too many ask for figures', 'limited');
-    if (request.method !== 'GET') return no(405, 'method', 'GET alone', 'malformed');
+    if (request.method !== 'GET') return refused(no(405, 'method', 'GET alone', 'malformed'));
     const asked = new URLSearchParams(query);
     const namespace = asked.get('namespace') ?? undefined;
     if (asked.size > (namespace === undefined ? 0 : 1) || (namespace !== undefined && !namespaceForm.test(namespace)))
-      return no(400, 'malformed', 'namespace is all that can be asked for', 'malformed');
+      return refused(no(400, 'malformed', 'namespace is all that can be asked for', 'malformed'));
     const token = request.headers[auditTokenHeader];
-    if (typeof token !== 'string' || !tokenForm.test(token)) return unproven;
-    const viewer = await reviewer.authenticate(new Secret(token));
+    if (typeof token !== 'string' || !tokenForm.test(token)) return refused(unproven);
+    const secret = new Secret(token);
+    // Each that is new costs a call to the API server.
+    if (!reviewer.knows(secret) && !admitted()) return limited;
+    const viewer = await reviewer.authenticate(secret);
     if (viewer === undefined) return unproven;
+    if (!turns.take()) return limited;
     if (!(await reviewer.may(viewer, { ...topResource, verb: 'get', namespace }))) return mayNot(namespace);
     const rows = Array.from(pods(namespace), ({ namespace: at, name, uid }) => ({
       namespace: at,

@@ -7,6 +7,7 @@ import { startS3 } from '../../../test/support/s3-server.ts';
 import type { TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
 import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
+import { signHead } from '../../record/index.ts';
 import { keepHeads } from '../log/heads.ts';
 import type { RecordStore } from '../store/index.ts';
 import { openSqliteStore } from '../store/index.ts';
@@ -20,6 +21,8 @@ import { openArchivedLog } from './read-archive.ts';
 import { restoreArchive } from './restore.ts';
 import type { Restoration } from './restore.ts';
 import { openS3 } from './s3.ts';
+import { searchArchive } from './search.ts';
+import { verifyArchive } from './verify.ts';
 
 // A store of one machine, an archive on a server that checks signatures and locks, and a store that is made again from it.
 
@@ -139,6 +142,22 @@ describe('the archive', () => {
     expect(result).toMatchObject({ entries: size, segments: names('segments').length, fault: undefined });
   });
 
+  test('is searched for a day that begins within a segment', async () => {
+    const days = [5, 1].map((ago) => systemClock.now() - ago * 86_400_000);
+    for (const at of days) await store.append([blockOf(chain, [{ id: sessionId(at) }], at)]);
+    await add(0);
+    start();
+    await archived();
+    expect(names('segments')).toHaveLength(1);
+    const from = objects();
+    const found: string[] = [];
+    const since = (days[1] ?? 0) - 1_000;
+    const log = await openArchivedLog(from, undefined, publicKey);
+    for await (const { session } of searchArchive(log, { since, limit: 10 }, () => undefined)) found.push(session);
+    from.close();
+    expect(found).toEqual([sessionId(days[1] ?? 0)]);
+  });
+
   test('goes on from a store that was made from it', async () => {
     await add(4);
     start();
@@ -221,7 +240,38 @@ describe('the archive', () => {
     let failures = 0;
     start({ onFailure: () => failures++ });
     await until(() => failures > 0);
+    // What stands there from now on is found, and is as little a copy as it was.
+    server.fault = undefined;
+    archiver?.kick();
+    await until(() => failures > 1);
     expect(await store.archived()).toEqual({ entries: 0, heads: 0 });
+    server.objects.clear();
+    await archived();
+  });
+
+  test('does not take another head for its own', async () => {
+    await add(1);
+    let failures = 0;
+    /** Beside another that writes heads first. */
+    const startBehind = (head: string): Archiver => {
+      const own = objects();
+      const put: ObjectStore['put'] = async (name, body, lock) => {
+        if (name.includes('/heads/')) await own.put(name, Buffer.from(head), lock);
+        return own.put(name, body, lock);
+      };
+      return start({ objects: { ...own, put }, onFailure: () => failures++ });
+    };
+    const first = startBehind('{"v":1}\n');
+    await until(() => failures > 0);
+    first.kick();
+    await until(() => failures > 1);
+    await first.close();
+    expect(await store.archived()).toEqual({ entries: 1, heads: 0 });
+    // Another that says the same of the log is as good.
+    server.objects.delete(names('heads')[0] ?? '');
+    const { size, root, at } = (await store.lastHead()) ?? { size: 0, root: '', at: 0 };
+    startBehind(`${signHead({ size, root, at: at + 1 }, privateKey)}\n`);
+    await archived();
   });
 });
 
@@ -250,6 +300,24 @@ describe('a store is made again up to what is wrong', () => {
     for (const at of [5, 4]) server.objects.delete(name(at));
     expect(await restore()).toMatchObject({ entries: 4, fault: { fault: 'truncated', entry: 4 } });
   });
+  test.each([
+    ['something that is no head', () => Buffer.from('{"v":1}\n')],
+    ['an older head', () => server.objects.get(names('heads')[0] ?? '')?.body ?? Buffer.alloc(0)],
+  ])('its last segments, behind %s where a newer one would be', async (_, body) => {
+    for (const at of [5, 4]) server.objects.delete(name(at));
+    const forged = (names('heads')[1] ?? '').replace(/[0-9]+[.]json$/, '0000000000000099.json');
+    server.objects.set(forged, { body: body(), mode: undefined, until: undefined, checksum: undefined });
+    expect(await restore()).toMatchObject({ entries: 4, fault: { fault: 'truncated', entry: 4 } });
+    const from = objects();
+    const faults: string[] = [];
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const verdict = await verifyArchive(log, { publicKey, withLines: false }, (at, { code }) => {
+      faults.push(`${code} log/${at}`);
+    });
+    from.close();
+    expect(faults).toEqual([`forged ${forged}`]);
+    expect(verdict.findings).toMatchObject([{ fault: 'truncated', entry: 4, to: 5 }]);
+  });
   test('a byte of its entries', async () => {
     change(3, (body) => Buffer.from(body.map((byte, at) => (at === body.length - 9 ? byte ^ 1 : byte))));
     expect(await restore()).toMatchObject({ entries: 3, fault: { fault: 'changed', entry: 3, segment: segment(3) } });
@@ -274,6 +342,17 @@ describe('a store is made again up to what is wrong', () => {
     expect(await restore()).toMatchObject({ entries: 2, fault: { fault: 'missing' } });
     if (object !== undefined) server.objects.set(third, object);
     expect(await restore()).toMatchObject({ entries: 6, segments: 4, fault: undefined });
+  });
+  test('and what a store has beyond it is not held for archived', async () => {
+    await restore();
+    const ahead = openStore('again.db');
+    await add(2, ahead);
+    expect(await ahead.moveArchived(await ahead.archived(), { entries: 0, heads: 0 })).toBe(true);
+    await ahead.close();
+    const result = await restore('again.db', async (again) =>
+      expect(await again.archived()).toEqual({ entries: 6, heads: 6 }),
+    );
+    expect(result).toMatchObject({ entries: 8, segments: 0, fault: undefined });
   });
   test('and not into a store that holds something else', async () => {
     const other = openStore('again.db');

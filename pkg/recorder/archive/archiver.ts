@@ -1,8 +1,8 @@
-import { randomInt } from 'node:crypto';
+import { createPublicKey, randomInt } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { CodedError, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { createFrontier, edgeOf, treeRoot } from '../../record/index.ts';
+import { createFrontier, edgeOf, readHead, treeRoot } from '../../record/index.ts';
 import type { Frontier } from '../../record/index.ts';
 import type { ArchiveMark, RecordStore, StoredHead } from '../store/index.ts';
 import { headKey, logId, segmentKey } from './names.ts';
@@ -123,14 +123,25 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return tree.size;
   };
 
+  /** What stands in the archive where a head was to be written. */
+  const compareHead = async (name: string, head: StoredHead): Promise<void> => {
+    const object = await objects.get(name);
+    if (object === undefined) throw new ObjectStoreError('unavailable', 'an object is there and is not');
+    const there = readHead(Buffer.from(object).toString('utf8').trim(), createPublicKey(key));
+    // Another recorder may have signed the same tree at another time.
+    if (there?.size !== head.size || there.root !== head.root)
+      throw new ObjectStoreError('other_log', 'the archive has another head where one of this log was to be written');
+  };
+
   const writeHeads = async (mark: ArchiveMark): Promise<ArchiveMark> => {
     let { heads } = mark;
-    for (const { size, at, text } of await store.heads(heads + 1, headsAtOnce)) {
-      if (size > mark.entries || closed) break;
-      const object = Buffer.from(`${text}\n`);
-      if ((await objects.put(headKey(log ?? '', size, at), object, lockNow())) === 'written')
-        options.onWritten?.('head', object.length);
-      heads = size;
+    for (const head of await store.heads(heads + 1, headsAtOnce)) {
+      if (head.size > mark.entries || closed) break;
+      const object = Buffer.from(`${head.text}\n`);
+      const name = headKey(log ?? '', head.size, head.at);
+      if ((await objects.put(name, object, lockNow())) === 'exists') await compareHead(name, head);
+      else options.onWritten?.('head', object.length);
+      heads = head.size;
     }
     return { ...mark, heads };
   };

@@ -4,8 +4,8 @@ export interface ObjectStore {
    * Writes an object, which nobody may change or delete before the lock ends. Resolves when the store itself has said that it is there: whole,
    * and locked at least so long.
    *
-   * @returns `exists`: there is one of that name, which stays as it is
-   * @throws ObjectStoreError
+   * @returns `exists`: there is one of that name, which stays as it is, whatever is in it; locked so long too, or at most a day less
+   * @throws ObjectStoreError not_kept: it is not there as it was written, or not locked
    */
   put(key: string, body: Uint8Array, lock: ObjectLock): Promise<'written' | 'exists'>;
   /** Undefined: there is none. @throws ObjectStoreError */

@@ -53,6 +53,22 @@ describe('an object', () => {
     await expect(store.put('a/b', bytes('some bytes'), lock)).rejects.toMatchObject({ code });
   });
 
+  test.each([
+    ['without a lock', undefined, 0],
+    ['that may be unlocked', 'GOVERNANCE', 0],
+    ['whose lock ends two days earlier', 'COMPLIANCE', -2 * 86_400_000],
+  ] as const)('that is there %s is not taken for kept', async (_, mode, less) => {
+    const until = mode === undefined ? undefined : lock.until + less;
+    server.objects.set('of/ml/a/b', { body: Buffer.from('one'), mode, until, checksum: undefined });
+    await expect(store.put('a/b', bytes('one'), lock)).rejects.toMatchObject({ code: 'not_kept' });
+  });
+
+  test('that is there under a stricter lock, or since some hours, is', async () => {
+    const until = lock.until - 3_600_000;
+    server.objects.set('of/ml/a/b', { body: Buffer.from('one'), mode: 'COMPLIANCE', until, checksum: undefined });
+    expect(await store.put('a/b', bytes('one'), { ...lock, mode: 'GOVERNANCE' })).toBe('exists');
+  });
+
   test('is compared by its bytes where the server keeps no checksum', async () => {
     server.fault = 'no_checksum';
     server.asked.length = 0;

@@ -9,6 +9,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
+import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { ArchiveLocation } from './location.ts';
 import { maxObjectBytes } from './object-store.ts';
 import type { ObjectLock, ObjectStore } from './object-store.ts';
@@ -19,6 +20,8 @@ const connectMs = 5_000;
 const answerMs = 60_000;
 /** What a server's clock, which counts in seconds, may round away from a lock. */
 const lockSlackMs = 1_000;
+/** How long ago an object that is there may have been written: since then the time to which a lock would go has moved on. */
+const existsSlackMs = 86_400_000;
 
 /**
  * A bucket of Amazon S3, or of what speaks its protocol with object lock and conditional writes. Credentials are those that the SDK finds by
@@ -60,20 +63,21 @@ export function openS3(location: ArchiveLocation): ObjectStore {
       throw problem(error);
     }
   };
-  /** What was written is asked for: size, content and lock. */
-  const confirm = async (key: string, body: Uint8Array, checksum: string, lock: ObjectLock): Promise<void> => {
-    const head = await client
+  const headOf = (key: string): Promise<HeadObjectCommandOutput> =>
+    client
       .send(new HeadObjectCommand({ Bucket, Key: prefix + key, ChecksumMode: 'ENABLED' }))
       .catch((error: unknown) => {
         throw problem(error);
       });
+  /** What was written is asked for: size, content and lock. */
+  const confirm = async (key: string, body: Uint8Array, checksum: string, lock: ObjectLock): Promise<void> => {
+    const head = await headOf(key);
     if (head.ContentLength !== body.length)
       throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
     // Some servers keep no checksum.
     const kept = head.ChecksumSHA256 ?? digest((await get(key)) ?? new Uint8Array());
     if (kept !== checksum) throw new ObjectStoreError('not_kept', 'the object is not there as it was written');
-    const until = head.ObjectLockRetainUntilDate?.getTime() ?? 0;
-    if (head.ObjectLockMode !== lock.mode || until < lock.until - lockSlackMs)
+    if (!isLocked(head, lock, lockSlackMs))
       throw new ObjectStoreError('not_kept', 'the object is not locked: the bucket must have object lock');
   };
   const pages = async function* (Prefix: string, Delimiter?: string) {
@@ -113,8 +117,13 @@ export function openS3(location: ArchiveLocation): ObjectStore {
           }),
         );
       } catch (error) {
-        if (statusOf(error) === 412) return 'exists';
-        throw problem(error);
+        if (statusOf(error) !== 412) throw problem(error);
+        // It may be what a try before this one has left there without its lock.
+        if (isLocked(await headOf(key), lock, existsSlackMs)) return 'exists';
+        throw new ObjectStoreError(
+          'not_kept',
+          'an object that is there already is not locked, or not so long: lock it, or delete it',
+        );
       }
       await confirm(key, body, checksum, lock);
       return 'written';
@@ -134,6 +143,10 @@ export function openS3(location: ArchiveLocation): ObjectStore {
     close: () => client.destroy(),
   };
 }
+
+const isLocked = (head: HeadObjectCommandOutput, lock: ObjectLock, slackMs: number): boolean =>
+  (head.ObjectLockMode === lock.mode || head.ObjectLockMode === 'COMPLIANCE') &&
+  (head.ObjectLockRetainUntilDate?.getTime() ?? 0) >= lock.until - slackMs;
 
 const digest = (body: Uint8Array): string => hash('sha256', body, 'base64');
 
