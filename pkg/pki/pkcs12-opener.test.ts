@@ -57,4 +57,12 @@ describe('PKCS#12 in a thread', () => {
     }
     expect(clock.pending).toBe(0);
   });
+
+  test('where no thread can be begun, nothing is opened, and it is known that the file is not why', async () => {
+    const clock = fakeClock();
+    const opener = createPkcs12Opener(clock, new URL('https://nowhere.test/thread.js'));
+    await expect(opener.open(store, 'pass')).rejects.toMatchObject({ name: 'PkiError', code: 'pkcs12_unopened' });
+    expect(clock.pending).toBe(0);
+    opener.close();
+  });
 });

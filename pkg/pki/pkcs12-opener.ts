@@ -40,13 +40,14 @@ export function createPkcs12Opener(
   const ask = async (question: Pkcs12Question): Promise<Pkcs12Content> => {
     if (closed) throw new PkiError('pkcs12_unopened', 'nothing is opened any more');
     const answered = Promise.withResolvers<Pkcs12Answer>();
-    const worker = new Worker(thread, { workerData: question, resourceLimits, env: {} });
-    running = worker;
-    worker.on('message', (answer: Pkcs12Answer) => answered.resolve(answer));
-    worker.on('error', (error) => answered.reject(error));
-    worker.on('exit', () => answered.reject(new Error('the thread ended without an answer')));
+    let worker: Worker | undefined;
     const late = clock.after(longestMs, () => answered.reject(new Error('it took too long')));
     try {
+      // Throws where the machine has no thread to give.
+      running = worker = new Worker(thread, { workerData: question, resourceLimits, env: {} });
+      worker.on('message', (answer: Pkcs12Answer) => answered.resolve(answer));
+      worker.on('error', (error) => answered.reject(error));
+      worker.on('exit', () => answered.reject(new Error('the thread ended without an answer')));
       const answer = await answered.promise;
       if ('content' in answer) return answer.content;
       throw new PkiError(answer.code, answer.message);
@@ -56,7 +57,7 @@ export function createPkcs12Opener(
     } finally {
       late.cancel();
       running = undefined;
-      void worker.terminate();
+      void worker?.terminate();
     }
   };
 

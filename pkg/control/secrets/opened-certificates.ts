@@ -12,16 +12,19 @@ export interface OpenedCertificates extends CertificateOpener {
 
 export interface OpenedCertificatesOptions {
   readonly pkcs12: Pick<Pkcs12Opener, 'open'>;
-  readonly clock: Pick<Clock, 'now'>;
-  /** It is known now of one more PKCS#12 file what is in it, or that it cannot be opened. Must not throw. */
+  readonly clock: Pick<Clock, 'now' | 'after'>;
+  /** It is known now of one more PKCS#12 file what is in it, or that it cannot be opened; or it may be asked for again. Must not throw. */
   readonly onOpened: () => void;
 }
 
 /** Of opening a file of which it could not be found out what is in it. */
 const mostAttempts = 3;
+/** After them. The file may be as good as any, and the machine was short of processors or of memory. */
+const retryMs = 5 * 60_000;
 
-type Store = { readonly content: Pkcs12Content } | { readonly fault: string };
+type Store = { readonly content: Pkcs12Content } | { readonly fault: string; readonly retryMs?: number };
 
+const unopened = (error: unknown): boolean => error instanceof PkiError && error.code === 'pkcs12_unopened';
 /** Its own words alone: a library's message may quote the file. */
 const faultOf = (error: unknown): string => (error instanceof PkiError ? error.message : 'it cannot be read');
 
@@ -40,10 +43,12 @@ export function createOpenedCertificates(options: OpenedCertificatesOptions): Op
     }
   };
   const judgedStore = (store: Store): OpenedCertificate =>
-    'fault' in store ? { kind: 'unusable', why: store.fault } : judged(store.content.cert, store.content.key);
+    'fault' in store
+      ? { kind: 'unusable', why: store.fault, ...(store.retryMs !== undefined && { retryMs: store.retryMs }) }
+      : judged(store.content.cert, store.content.key);
   const attempt = (file: Uint8Array, passphrase: Secret, left: number): Promise<Pkcs12Content> =>
     pkcs12.open(file, passphrase.reveal()).catch((error: unknown) => {
-      if (left <= 1 || !(error instanceof PkiError) || error.code !== 'pkcs12_unopened') throw error;
+      if (left <= 1 || !unopened(error)) throw error;
       return attempt(file, passphrase, left - 1);
     });
   const openStore = (file: Uint8Array, passphrase: Secret): Promise<Store> => {
@@ -51,9 +56,14 @@ export function createOpenedCertificates(options: OpenedCertificatesOptions): Op
     if (begun !== undefined) return begun;
     const made = attempt(file, passphrase, mostAttempts)
       .then((content): Store => ({ content }))
-      .catch((error: unknown): Store => ({ fault: faultOf(error) }))
+      .catch((error: unknown): Store => ({ fault: faultOf(error), ...(unopened(error) && { retryMs }) }))
       .then((store) => {
         opened.set(file, store);
+        if ('retryMs' in store)
+          clock.after(retryMs, () => {
+            opening.delete(file);
+            onOpened();
+          });
         onOpened();
         return store;
       });
@@ -68,10 +78,10 @@ export function createOpenedCertificates(options: OpenedCertificatesOptions): Op
     },
     known(content) {
       if (content.kind === 'pem') return judged(content.certificate, content.key.reveal());
-      const store = opened.get(content.file);
-      if (store !== undefined) return judgedStore(store);
       void openStore(content.file, content.passphrase);
-      return undefined;
+      // What was found out stands while it is tried again.
+      const store = opened.get(content.file);
+      return store === undefined ? undefined : judgedStore(store);
     },
   };
 }

@@ -37,8 +37,11 @@ export interface Certificates {
   ): Promise<CertificateMessage | CertificateRefusal>;
   /** Names that the pod's serving certificate has to have; undefined: the pod is gone, or a name is not its own. */
   names(pod: PodName): readonly string[] | undefined;
-  /** Never rejects. */
-  imported(pod: PodName, from: ImportedCertificate | undefined): Promise<ImportedMessage>;
+  /** Never rejects. `retryMs` as {@link OpenedCertificate}. */
+  imported(
+    pod: PodName,
+    from: ImportedCertificate | undefined,
+  ): Promise<{ readonly message: ImportedMessage; readonly retryMs?: number | undefined }>;
 }
 
 export function createCertificates(options: CertificatesOptions): Certificates {
@@ -94,16 +97,16 @@ export function createCertificates(options: CertificatesOptions): Certificates {
     async imported(pod, from) {
       const { secretName = null, content } = from ?? {};
       const none: ImportedMessage = { type: 'imported', secretName, material: null };
-      if (content === undefined) return none;
+      if (content === undefined) return { message: none };
       const opened = await opener.open(content);
       if (opened.kind === 'usable')
-        return { ...none, material: { certificate: opened.certificate, key: opened.key.reveal() } };
+        return { message: { ...none, material: { certificate: opened.certificate, key: opened.key.reveal() } } };
       logger.error('the certificate of a Secret cannot be used', {
         pod: podText(pod),
         secret: secretName,
         why: opened.why,
       });
-      return none;
+      return { message: none, retryMs: opened.retryMs };
     },
   };
 }

@@ -198,9 +198,16 @@ export function createPodStream(options: PodStreamOptions): PodStream {
     const mark = imported ?? null;
     if (sent.imported === mark) return;
     sent.imported = mark;
-    void certificates.imported(pod, imported).then((message) => {
+    void certificates.imported(pod, imported).then(({ message, retryMs }) => {
       // A newer one is on its way where the mark has changed.
-      if (sent.imported === mark && closing === undefined) write(message);
+      const stands = (): boolean => sent.imported === mark && closing === undefined;
+      if (stands()) write(message);
+      if (retryMs === undefined) return;
+      clock.after(retryMs, () => {
+        if (!stands()) return;
+        delete sent.imported;
+        sendImported();
+      });
     });
   };
   /** Before the policy that needs it. A pod without such a limit has no business with the server's password. */

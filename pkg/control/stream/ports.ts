@@ -82,7 +82,8 @@ export type CertificateContent =
 /** PEM, leaf first; or why it cannot serve, in words without anything of its content. */
 export type OpenedCertificate =
   | { readonly kind: 'usable'; readonly certificate: string; readonly key: Secret }
-  | { readonly kind: 'unusable'; readonly why: string };
+  /** `retryMs`: it could not be found out, and may be in so long; undefined: it is so for good. */
+  | { readonly kind: 'unusable'; readonly why: string; readonly retryMs?: number };
 
 export interface CertificateOpener {
   /** Never rejects. */
