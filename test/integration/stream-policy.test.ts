@@ -8,6 +8,7 @@ import { CodedError, Secret, silentLogger } from '../../pkg/base/index.ts';
 import { allow, anyone, clusterPolicy, policy, provider } from '../../pkg/core/testing/policies.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy } from '../../pkg/core/index.ts';
+import type { OpenedCertificate } from '../../pkg/control/stream/index.ts';
 import { createKeyRequest } from '../../pkg/pki/index.ts';
 import { RuntimeHolder } from '../../pkg/proxy/runtime.ts';
 import { encodeFrame } from '../../pkg/wire/index.ts';
@@ -480,6 +481,24 @@ describe('the serving certificate', () => {
     // Until the controller brings it again nothing stands in its place.
     expect(again.answered().reasons).toEqual(['no_certificate']);
     expect(decision(again)).toBe('allow');
+  });
+
+  test('may be opened later, when at first it could not be found out what is in it', async () => {
+    const opened: OpenedCertificate[] = [{ kind: 'unusable', why: 'short of threads', retryMs: 1_000 }];
+    await world.close();
+    world = await streamWorld({ opener: { open: () => Promise.resolve(opened.at(-1) as OpenedCertificate) } });
+    const pod = world.pod();
+    const { csr, key } = createKeyRequest();
+    const certificate = await world.authority.sign({ purpose: 'server', csr, dnsNames: ['own.example.com'] });
+    const content = { kind: 'pkcs12', file: new Uint8Array(1), passphrase: new Secret('pass') } as const;
+    world.directory.importedOf.set(pod.uid, { secretName: 'my-cert', content });
+    give(pod, [open('p')]);
+    const sidecar = world.sidecar(pod);
+    await until(() => sidecar.events.includes('certificate_refused'));
+    expect(sidecar.serving.current()).toBeUndefined();
+    opened.push({ kind: 'usable', certificate, key: new Secret(key) });
+    world.clock.advance(1_000);
+    await until(() => sidecar.serving.current()?.cert === certificate);
   });
 
   test("goes back to Sidegate's when the policy does", async () => {

@@ -10,6 +10,7 @@ import { createOpenedCertificates } from '../../pkg/control/secrets/opened-certi
 import { createStreamServer } from '../../pkg/control/stream/index.ts';
 import type {
   ApprovalDesk,
+  CertificateOpener,
   FigureTaker,
   GrantFeed,
   ImportedCertificate,
@@ -151,6 +152,8 @@ export async function streamWorld(
     readonly approvals?: () => ApprovalDesk;
     readonly grants?: GrantFeed;
     readonly figures?: FigureTaker;
+    /** Default: as the controller's. */
+    readonly opener?: CertificateOpener;
   } = {},
 ): Promise<StreamWorld> {
   // TLS itself knows only the real time.
@@ -186,7 +189,9 @@ export async function streamWorld(
       clusterDomain: 'cluster.local',
       directory: other ?? directory,
       authority,
-      opener: createOpenedCertificates({ pkcs12: createPkcs12Opener(clock), clock, onOpened: () => undefined }),
+      opener:
+        options.opener ??
+        createOpenedCertificates({ pkcs12: createPkcs12Opener(clock), clock, onOpened: () => undefined }),
       limitStore: () => world.limitStore,
       revocations: {
         revocations: () => world.revocations,
