@@ -1,6 +1,6 @@
 /** Policies, for what the schema and its rules cannot say: patterns that cannot be carried out, names that mean nothing, rules that cannot fire. */
 import type { Policy, PolicyNotice } from '../core/index.ts';
-import { parsePolicies } from '../crd/index.ts';
+import { parsePolicyObject } from '../crd/index.ts';
 import { carriedOut, checkPattern } from '../detect/index.ts';
 import type { AdmissionMetrics } from './metrics.ts';
 import { unexpected } from './mutate.ts';
@@ -28,11 +28,11 @@ function judge(policy: Policy): { readonly faults: readonly string[]; readonly n
 }
 
 /** As a person would have written it: what the server adds is not the author's. */
-function documentOf(request: AdmissionRequest): string | undefined {
+function documentOf(request: AdmissionRequest): object | undefined {
   const { object } = request;
   if (!isFields(object) || !isFields(object['metadata'])) return undefined;
   const { name } = object['metadata'];
-  return JSON.stringify({
+  return {
     apiVersion: object['apiVersion'],
     kind: object['kind'],
     metadata: {
@@ -40,7 +40,7 @@ function documentOf(request: AdmissionRequest): string | undefined {
       ...(request.namespace === '' ? {} : { namespace: request.namespace }),
     },
     spec: object['spec'],
-  });
+  };
 }
 
 export function createValidatePolicy(options: {
@@ -49,13 +49,13 @@ export function createValidatePolicy(options: {
   return async (request) => {
     const { group, resource, subResource, operation } = request;
     const kind = kinds[resource];
-    const text = documentOf(request);
+    const document = documentOf(request);
     const asked = group === 'sidegate.dev' && subResource === '' && (operation === 'CREATE' || operation === 'UPDATE');
-    if (!asked || kind === undefined || text === undefined) {
+    if (!asked || kind === undefined || document === undefined) {
       options.metrics.failed('unexpected');
       return unexpected(request);
     }
-    const { policies, faults } = parsePolicies(text, kind, {
+    const { policies, faults } = parsePolicyObject(document, kind, {
       local: false,
       checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
     });

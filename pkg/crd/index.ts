@@ -2,7 +2,7 @@ export { checkSchema } from './check-schema.ts';
 export { formatPath } from './fault.ts';
 export type { PolicyFault } from './fault.ts';
 export { resourceJsonSchema, validatorOptions } from './json-schema.ts';
-export { formatFault, parsePolicies } from './parse-policies.ts';
+export { formatFault, parsePolicies, parsePolicyObject } from './parse-policies.ts';
 export type { ParseOptions, ParsedPolicies } from './parse-policies.ts';
 export { parseGrants } from './parse-grant.ts';
 export { parseDuration, parseSize } from './quantity.ts';

@@ -1,6 +1,7 @@
 import type { Policy } from '../core/index.ts';
 import { formatPath } from './fault.ts';
 import type { DocumentFault, PolicyFault } from './fault.ts';
+import { readObject } from './read-object.ts';
 import { readYaml } from './read-yaml.ts';
 import type { YamlDocument } from './read-yaml.ts';
 import { checkRules } from './rules.ts';
@@ -42,6 +43,19 @@ function parseDocument(
  * @param file name for faults; relative paths in the policies are taken from its folder.
  */
 export function parsePolicies(yamlText: string, file: string, options: ParseOptions = {}): ParsedPolicies {
+  return parseDocuments(readYaml(yamlText), file, options);
+}
+
+/**
+ * Reads one policy that the API server gave, as {@link parsePolicies} reads its text.
+ *
+ * @param name for faults
+ */
+export function parsePolicyObject(object: object, name: string, options: ParseOptions = {}): ParsedPolicies {
+  return parseDocuments([readObject(object)], name, options);
+}
+
+function parseDocuments(documents: readonly YamlDocument[], file: string, options: ParseOptions): ParsedPolicies {
   const rules: RuleOptions = {
     checkPattern: options.checkPattern,
     local: options.local ?? true,
@@ -50,7 +64,7 @@ export function parsePolicies(yamlText: string, file: string, options: ParseOpti
   const policies: Policy[] = [];
   const faults: PolicyFault[] = [];
   const seen = new Map<string, number>();
-  readYaml(yamlText).forEach((document, at) => {
+  documents.forEach((document, at) => {
     const add = (fault: DocumentFault): void => {
       const { path, message, line } = fault;
       faults.push({ file, document: at + 1, path: formatPath(path), message, line: line ?? document.lineOf(path) });

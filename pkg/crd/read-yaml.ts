@@ -21,12 +21,12 @@ export interface YamlDocument {
 }
 
 /** Policy files are written by people; etcd takes no object beyond 1.5 MiB. */
-const longestText = 1024 * 1024;
+export const longestText = 1024 * 1024;
 const mostDocuments = 1000;
-const deepest = 32;
-const mostValues = 100_000;
+export const deepest = 32;
+export const mostValues = 100_000;
 
-const refused = (message: string, line?: number): YamlDocument => ({
+export const refused = (message: string, line?: number): YamlDocument => ({
   value: undefined,
   faults: [{ path: [], message, line }],
   lineOf: () => undefined,

@@ -1,7 +1,7 @@
-import { errorCode, randomId } from '../base/index.ts';
+import { errorCode } from '../base/index.ts';
 import { PolicyError, compileSnapshot } from '../core/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
-import { compileScanner } from './compile-scanner.ts';
+import { checkScanRules } from './compile-scanner.ts';
 
 /** Whether a policy that is valid can be carried out. */
 export type CarriedOut =
@@ -12,13 +12,13 @@ export type CarriedOut =
 const codes: readonly string[] = ['invalid_pattern', 'unknown_detector', 'invalid_word', 'invalid_field_path'];
 
 /**
- * Compiles the policy as a sidecar will. What a sidecar could not put into force is known so before it is stored (admission), and before
- * it is sent (controller).
+ * Judges the policy as a sidecar will. What a sidecar could not put into force is known so before it is stored (admission), and before
+ * it is sent (controller). Nothing that searches is built: both have others to answer, and a policy may hold words for seconds of that.
  */
 export function carriedOut(policy: Policy): CarriedOut {
   try {
     const { notices, scanRules } = compileSnapshot([policy], { revision: 0 });
-    compileScanner(scanRules, { hashKey: Buffer.from(randomId()) });
+    checkScanRules(scanRules);
     return { kind: 'can', notices };
   } catch (error) {
     if (error instanceof PolicyError || (error instanceof Error && codes.includes(errorCode(error) ?? '')))

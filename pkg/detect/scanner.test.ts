@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { checkScanRules } from './compile-scanner.ts';
 import { compileScanner } from './index.ts';
 import type { View } from './index.ts';
 import { sketchRules, sketchView } from './testing/rules.ts';
@@ -18,11 +19,19 @@ describe('compileScanner', () => {
     [{ patterns: ['(?<=a)b'] }, 'invalid_pattern', '(?<=a)b'],
     [{ detectors: ['Nothing'] }, 'unknown_detector', 'Nothing'],
     [{ words: [' - '] }, 'invalid_word', 'word'],
+    [{ words: ['\u200b', '\u00ad.'] }, 'invalid_word', 'word'],
     [{ fields: ['ssn'] }, 'invalid_field_path', 'ssn'],
-  ])('refuses what it cannot look for: %j', (rule, code, named) => {
-    expect(() => compileScanner(sketchRules(rule), { hashKey })).toThrow(
-      expect.objectContaining({ code, message: expect.stringContaining(named) as unknown }) as unknown as Error,
-    );
+    [{ fields: ['$.a.**'], words: ['-'] }, 'invalid_field_path', '$.a.**'],
+  ])('refuses what it cannot look for, and so does checking alone: %j', (rule, code, named) => {
+    const refusal = expect.objectContaining({ code, message: expect.stringContaining(named) as unknown });
+    expect(() => compileScanner(sketchRules(rule), { hashKey })).toThrow(refusal as unknown as Error);
+    expect(() => checkScanRules(sketchRules(rule))).toThrow(refusal as unknown as Error);
+  });
+
+  it('takes a word of one sign, and so does checking alone', () => {
+    const rules = sketchRules({ words: ['$', '\u2460', '\u00df'], fields: ['**.ssn'], detectors: ['Email'] });
+    expect(() => compileScanner(rules, { hashKey })).not.toThrow();
+    expect(() => checkScanRules(rules)).not.toThrow();
   });
 
   it('gives equal views as one object', () => {

@@ -68,6 +68,6 @@ export interface LogVerdict {
   readonly holes: number;
   readonly conflicts: number;
   readonly lostWithPods: readonly LostWithPod[];
-  /** The last head that is good. */
-  readonly head: Head | undefined;
+  /** The last head that is good; `text`: as it was signed. */
+  readonly head: (Head & { readonly text: string }) | undefined;
 }

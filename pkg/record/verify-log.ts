@@ -3,7 +3,6 @@ import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
 import { namedStart } from './audit-line.ts';
 import { readHead } from './head.ts';
-import type { Head } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import type { LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
@@ -52,13 +51,13 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const sidecars = createLineCheck(signers, (finding) => {
     if (findings.length < mostFindings) findings.push(finding);
   });
-  const heads: Head[] = [];
+  const heads: NonNullable<LogVerdict['head']>[] = [];
   const addHead = (text: string): void => {
     const head = readHead(text, publicKey);
     if (head === undefined) return find('head_forged', 0, 'a head that this key has not signed');
     let at = heads.length;
     while (at > 0 && (heads[at - 1]?.size ?? 0) > head.size) at--;
-    heads.splice(at, 0, head);
+    heads.splice(at, 0, { ...head, text });
   };
   for (const text of options.heads) addHead(text);
   if (options.until !== undefined) addHead(options.until);
@@ -68,7 +67,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let next = 0;
   let lastAt = 0;
   let headAt = 0;
-  let good: Head | undefined;
+  let good: LogVerdict['head'];
   /** The roots cannot fit any more: one finding is enough. */
   let broken = false;
   let nextHead = 0;

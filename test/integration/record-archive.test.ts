@@ -79,7 +79,9 @@ beforeAll(async () => {
   await store.append([blockOfEvents(chain, spread.slice(1, 2), now)]);
   await heads.sign();
   await store.append([blockOfEvents(chain, spread.slice(2), now), blockOf(chain, [{ id: sessionId(9) }], now)]);
-  const openSession = blockOfEvents(chain, sessionEvents({ id: sessionId('open') }).slice(0, 2), now + 1);
+  const [start, ...rest] = sessionEvents({ id: sessionId('open') }).slice(0, 2);
+  const texts = { type: 'texts', session: sessionId('open'), request: [{ lane: 'a', text: 'osprey' }], at: 1 } as const;
+  const openSession = blockOfEvents(chain, [...(start === undefined ? [] : [start]), texts, ...rest], now + 1);
   await store.append([openSession]);
   await heads.sign();
   heads.close();
@@ -101,9 +103,12 @@ afterAll(async () => {
   }
 });
 
+/** What commands wrote, by path. */
+const written = new Map<string, string>();
 const audit = (command: string, ...args: readonly string[]): Promise<Ran> =>
   sidegateCommand(['audit', command, ...args, '--endpoint', server.endpoint, '--path-style'], {
     openCluster: () => Promise.reject(new Error('no cluster is asked')),
+    writeFile: (path, text) => void written.set(path, text),
   });
 const url = 's3://records/ml';
 const key = (): string => join(folder, 'public.pem');
@@ -133,6 +138,7 @@ describe('audit search --archive', () => {
     [['--text', 'falcon'], { text: 'falcon' }],
     [['--text', 'hello FALCON landed'], { text: 'hello falcon landed' }],
     [['--text', 'falcon sparrow'], { text: 'falcon sparrow' }],
+    [['--text', 'hello osprey'], { text: 'hello osprey' }],
     [['--min-duration', '12'], { minDurationMs: 12 }],
     [['--min-bytes', '301'], { minBytes: 301 }],
     [['--session', sessionId('spread')], { session: sessionId('spread') }],
@@ -183,9 +189,10 @@ describe('audit search --archive', () => {
 });
 
 describe('audit verify --archive', () => {
-  test('proves the log', async () => {
-    const { code, out } = await audit('verify', '--archive', url, '--key', key());
-    expect(out).toMatch(/^proven: 11 entries under [12] signed heads, 25 lines of 11 blocks/);
+  test('proves the log, and keeps its newest head', async () => {
+    const { code, out } = await audit('verify', '--archive', url, '--key', key(), '--save-head', 'head');
+    expect(written.get('head')).toBe(`${(await store.lastHead())?.text}\n`);
+    expect(out).toMatch(/^proven: 11 entries under [12] signed heads, 26 lines of 11 blocks/);
     expect(code).toBe(0);
   });
 
@@ -202,7 +209,7 @@ describe('audit restore', () => {
     const data = join(folder, 'again');
     const first = await audit('restore', '--from', url, '--key', key(), '--data', data);
     expect(first).toMatchObject({ code: 0, err: '' });
-    expect(first.out).toMatch(/^[0-9]+ segments with 25 lines were put into the store, which has 11 entries now\n$/);
+    expect(first.out).toMatch(/^[0-9]+ segments with 26 lines were put into the store, which has 11 entries now\n$/);
     const again = openSqliteStore({ path: join(data, 'record.db'), clock: systemClock });
     const query = { limit: 100 };
     expect((await again.search(query)).sessions).toEqual((await store.search(query)).sessions);
@@ -221,4 +228,20 @@ describe('audit restore', () => {
     for (const fault of ['--from is missing', '--key is missing', 'give either --data or --database'])
       expect(err).toContain(fault);
   });
+});
+
+// Last: it stays in the archive.
+test('a head that the key has not signed is named, and not kept', async () => {
+  const objects = await openArchive(parseLocation(url, { endpoint: server.endpoint, pathStyle: true }));
+  const [log = ''] = await objects.folders('');
+  const name = `${log}/heads/9999-12-31/0000000000000011.json`;
+  await objects.put(name, Buffer.from('{"v":1}\n'), { mode: lock.mode, until: Date.now() + 60_000 });
+  objects.close();
+  const verified = await audit('verify', '--archive', url, '--key', key(), '--save-head', 'other');
+  expect(verified.out).toContain(`forged: ${name}: the key of the log has not signed it\nNOT PROVEN: 11 entries`);
+  expect(verified.code).toBe(1);
+  expect(written.has('other')).toBe(false);
+  const restored = await audit('restore', '--from', url, '--key', key(), '--data', join(folder, 'beside'));
+  expect(restored.out).toContain(`has 11 entries now\nforged: ${name}: `);
+  expect(restored.code).toBe(1);
 });

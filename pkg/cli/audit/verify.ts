@@ -88,6 +88,12 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
   return verdict.ok ? 0 : 1;
 }
 
+/** Says what was found, and keeps the head that was proven. */
+function finishVerdict(verdict: LogVerdict, saveTo: string | undefined, io: CommandIo): ExitCode {
+  if (verdict.ok && saveTo !== undefined && verdict.head !== undefined) io.writeFile(saveTo, `${verdict.head.text}\n`);
+  return report(verdict, io);
+}
+
 async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const text = { kind: 'text' } as const;
   const flags = askedFlags(args, io, {
@@ -136,12 +142,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       kept: head === undefined ? undefined : io.readFile(head).trim(),
       authorities: authorities === undefined ? undefined : io.readFile(authorities),
     });
-    if (verdict.ok && saveTo !== undefined && verdict.head !== undefined) {
-      const size = `"size":${verdict.head.size},`;
-      const newest = (await pages.heads()).findLast((head) => head.includes(size));
-      if (newest !== undefined) io.writeFile(saveTo, `${newest}\n`);
-    }
-    return report(verdict, io);
+    return finishVerdict(verdict, saveTo, io);
   };
   if (file !== undefined) {
     const key = flags.text('key');
@@ -186,9 +187,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
         io.stdout(`${code}: ${name}: ${message}\n`);
       },
     );
-    const saveTo = flags.text('save-head');
-    if (verdict.ok && saveTo !== undefined) io.writeFile(saveTo, `${(await log.lastHead()) ?? ''}\n`);
-    return report({ ...verdict, ok: verdict.ok && faults === 0 }, io);
+    return finishVerdict({ ...verdict, ok: verdict.ok && faults === 0 }, flags.text('save-head'), io);
   });
 }
 

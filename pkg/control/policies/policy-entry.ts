@@ -1,5 +1,5 @@
 import type { LabelSelector, Policy } from '../../core/index.ts';
-import { formatFault, parsePolicies } from '../../crd/index.ts';
+import { formatFault, parsePolicyObject } from '../../crd/index.ts';
 import type { PolicyStatusResource } from '../../crd/index.ts';
 import { objectKey } from '../../kube/index.ts';
 import type { KubeObject } from '../../kube/index.ts';
@@ -131,7 +131,7 @@ export function policyEntry(
   const status = said === undefined ? undefined : (said as PolicyStatusResource);
   if (before?.uid === uid && uid !== '' && before.generation === generation)
     return { ...before, resourceVersion, status };
-  const { policies, faults } = parsePolicies(JSON.stringify(documentOf(kind, raw)), name, {
+  const { policies, faults } = parsePolicyObject(documentOf(kind, raw), name, {
     checkPattern,
     local: false,
   });

@@ -4,7 +4,7 @@ import type { Scanner, ScannerOptions, View, ViewPair, ViewSpec } from '../scann
 import { compileFieldPaths } from './field-path.ts';
 import { CompiledPair } from './pair.ts';
 import { Compiled } from './plan.ts';
-import { collectUnits } from './unit.ts';
+import { checkUnits, collectUnits } from './unit.ts';
 import type { Environment } from './unit.ts';
 import { CompiledView } from './view.ts';
 
@@ -65,4 +65,14 @@ export function compileWith(rules: readonly ScanRule[], options: ScannerOptions,
     new Compiled(rules, units, options.hashKey, environment.fold),
     environment.decode ?? false,
   );
+}
+
+/**
+ * Refuses what {@link compileWith} refuses, without building what searches.
+ *
+ * @throws as compileWith
+ */
+export function checkWith(rules: readonly ScanRule[], environment: Environment): void {
+  compileFieldPaths(rules, () => true);
+  checkUnits(rules, environment);
 }

@@ -35,6 +35,13 @@ const betweenWords = 8;
 
 /** What separates the words of a phrase in a list: it matches any separator, or none. */
 const separators = /[\s\p{Pd}\p{Pc}.,:;'"/\\]+/u;
+const noSeparator = /[^\s\p{Pd}\p{Pc}.,:;'"/\\]/u;
+
+/** Whether a word of a policy holds anything to look for. Costs next to nothing, unlike its pattern. */
+export function holdsLetters(word: string, fold: (code: number) => string): boolean {
+  for (const char of word) if (noSeparator.test(fold(char.codePointAt(0) as number))) return true;
+  return false;
+}
 
 /**
  * The pattern of a word of a policy; undefined when it holds nothing to look for.
@@ -42,13 +49,13 @@ const separators = /[\s\p{Pd}\p{Pc}.,:;'"/\\]+/u;
  * @param fold how text is mapped before it is matched
  */
 export function wordPattern(word: string, fold: (code: number) => string): WordPattern | undefined {
+  if (!holdsLetters(word, fold)) return undefined;
   const folded = Array.from(word, (char) => fold(char.codePointAt(0) as number)).join('');
   const parts = folded
     .split(separators)
     .map((part) => Array.from(part))
     .filter((part) => part.length > 0);
   const letters = parts.reduce((sum, part) => sum + part.length, 0);
-  if (letters === 0) return undefined;
   const inner = letters < 4 ? 0 : betweenLetters;
   const instructions: Instruction[] = [];
   const gap = (most: number): void => {

@@ -21,6 +21,8 @@ import { openArchivedLog } from './read-archive.ts';
 import { restoreArchive } from './restore.ts';
 import type { Restoration } from './restore.ts';
 import { openS3 } from './s3.ts';
+import { searchArchive } from './search.ts';
+import { verifyArchive } from './verify.ts';
 
 // A store of one machine, an archive on a server that checks signatures and locks, and a store that is made again from it.
 
@@ -138,6 +140,22 @@ describe('the archive', () => {
       expect((await again.search({ limit: 100 })).sessions).toEqual((await store.search({ limit: 100 })).sessions);
     });
     expect(result).toMatchObject({ entries: size, segments: names('segments').length, fault: undefined });
+  });
+
+  test('is searched for a day that begins within a segment', async () => {
+    const days = [5, 1].map((ago) => systemClock.now() - ago * 86_400_000);
+    for (const at of days) await store.append([blockOf(chain, [{ id: sessionId(at) }], at)]);
+    await add(0);
+    start();
+    await archived();
+    expect(names('segments')).toHaveLength(1);
+    const from = objects();
+    const found: string[] = [];
+    const since = (days[1] ?? 0) - 1_000;
+    const log = await openArchivedLog(from, undefined, publicKey);
+    for await (const { session } of searchArchive(log, { since, limit: 10 }, () => undefined)) found.push(session);
+    from.close();
+    expect(found).toEqual([sessionId(days[1] ?? 0)]);
   });
 
   test('goes on from a store that was made from it', async () => {
@@ -281,6 +299,24 @@ describe('a store is made again up to what is wrong', () => {
   test('its last segments', async () => {
     for (const at of [5, 4]) server.objects.delete(name(at));
     expect(await restore()).toMatchObject({ entries: 4, fault: { fault: 'truncated', entry: 4 } });
+  });
+  test.each([
+    ['something that is no head', () => Buffer.from('{"v":1}\n')],
+    ['an older head', () => server.objects.get(names('heads')[0] ?? '')?.body ?? Buffer.alloc(0)],
+  ])('its last segments, behind %s where a newer one would be', async (_, body) => {
+    for (const at of [5, 4]) server.objects.delete(name(at));
+    const forged = (names('heads')[1] ?? '').replace(/[0-9]+[.]json$/, '0000000000000099.json');
+    server.objects.set(forged, { body: body(), mode: undefined, until: undefined, checksum: undefined });
+    expect(await restore()).toMatchObject({ entries: 4, fault: { fault: 'truncated', entry: 4 } });
+    const from = objects();
+    const faults: string[] = [];
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const verdict = await verifyArchive(log, { publicKey, withLines: false }, (at, { code }) => {
+      faults.push(`${code} log/${at}`);
+    });
+    from.close();
+    expect(faults).toEqual([`forged ${forged}`]);
+    expect(verdict.findings).toMatchObject([{ fault: 'truncated', entry: 4, to: 5 }]);
   });
   test('a byte of its entries', async () => {
     change(3, (body) => Buffer.from(body.map((byte, at) => (at === body.length - 9 ? byte ^ 1 : byte))));

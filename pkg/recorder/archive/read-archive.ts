@@ -1,5 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { CodedError } from '../../base/index.ts';
+import { readHead } from '../../record/index.ts';
+import type { StoredHead } from '../store/index.ts';
 import { headsPrefix, isLogId, readKey, segmentsPrefix } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
 import { openSegment } from './segment.ts';
@@ -8,12 +10,17 @@ import type { Segment } from './segment.ts';
 /** One log in an archive. */
 export interface ArchivedLog {
   readonly id: string;
-  /** Names of its segments, in their order. @param from Day, `2026-11-26`: only those from then on. */
+  /** Names of its segments, in their order. @param from Day, `2026-11-26`: only those that may hold entries from then on. */
   segments(from?: string): AsyncIterable<string>;
   /** @throws SegmentError, ObjectStoreError */
   segment(name: string): Promise<Segment>;
-  /** The newest head that stands in the archive by itself, as it was signed; undefined: there is none. */
-  lastHead(): Promise<string | undefined>;
+  /**
+   * The newest head that stands in the archive by itself and is signed; undefined: there is none.
+   *
+   * @param onForged Told the name of each newer one that the key has not signed, or not under this name.
+   * @throws ObjectStoreError
+   */
+  lastHead(publicKey: KeyObject, onForged: (name: string) => void): Promise<StoredHead | undefined>;
 }
 
 /**
@@ -38,21 +45,36 @@ export async function openArchivedLog(
   return {
     id: log,
     async *segments(from = '') {
+      // A name says where a segment begins: the last that begins earlier may go on after that.
+      let before: string | undefined;
       for await (const name of objects.list(segmentsPrefix(log))) {
         const key = readKey(name);
-        if (key !== undefined && key.day >= from) yield name;
+        if (key === undefined) continue;
+        if (key.day >= from) {
+          if (before !== undefined) yield before;
+          before = undefined;
+          yield name;
+        } else before = name;
       }
+      if (before !== undefined) yield before;
     },
     async segment(name) {
       const object = await objects.get(name);
       if (object === undefined) throw new CodedError('archive_log', `${name} is not there`);
       return openSegment(object, publicKey);
     },
-    async lastHead() {
-      let last: string | undefined;
-      for await (const name of objects.list(headsPrefix(log))) if (readKey(name) !== undefined) last = name;
-      const object = last === undefined ? undefined : await objects.get(last);
-      return object === undefined ? undefined : Buffer.from(object).toString('utf8').trim();
+    async lastHead(key, onForged) {
+      const names: string[] = [];
+      for await (const name of objects.list(headsPrefix(log))) if (readKey(name) !== undefined) names.push(name);
+      for (const name of names.reverse()) {
+        const text = Buffer.from((await objects.get(name)) ?? [])
+          .toString('utf8')
+          .trim();
+        const head = readHead(text, key);
+        if (head !== undefined && head.size === readKey(name)?.number) return { ...head, text };
+        onForged(name);
+      }
+      return undefined;
     },
   };
 }

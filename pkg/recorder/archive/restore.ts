@@ -4,7 +4,7 @@ import type { ArchivedEntry, RecordStore, RestoredEntry, StoredHead } from '../s
 import { readKey } from './names.ts';
 import type { ArchivedLog } from './read-archive.ts';
 import { restoredEntry } from './restored-entry.ts';
-import { SegmentError } from './segment.ts';
+import { notSigned, SegmentError } from './segment.ts';
 import type { Segment, SegmentHeader } from './segment.ts';
 
 /** What is wrong with an archive: where its restoration ended. */
@@ -12,7 +12,7 @@ export interface ArchiveFault {
   readonly fault: 'missing' | 'changed' | 'truncated' | 'forged' | 'other_store';
   /** Entry at which it is. */
   readonly entry: number;
-  /** Name of the segment; undefined: of none that is there. */
+  /** Name of the segment, or of a head that is not signed; undefined: of none that is there. */
   readonly segment: string | undefined;
   /** In words, without content. */
   readonly what: string;
@@ -80,7 +80,8 @@ export async function restoreArchive(options: {
       events += segment.header.events;
       options.onSegment?.(segment.header);
     }
-    const last = readHead((await log.lastHead()) ?? '', publicKey);
+    const forged: string[] = [];
+    const last = await log.lastHead(publicKey, (name) => forged.push(name));
     await store.moveArchived(await store.archived(), { entries: archived, heads: Math.min(archived, last?.size ?? 0) });
     if (last !== undefined && last.size > size)
       return end({
@@ -89,6 +90,8 @@ export async function restoreArchive(options: {
         segment: undefined,
         what: `the archive's last head has signed ${last.size} entries, and its segments end at ${size}`,
       });
+    if (forged[0] !== undefined)
+      return end({ fault: 'forged', entry: size, segment: forged[0], what: notSigned().message });
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
     size = (await store.log()).size;

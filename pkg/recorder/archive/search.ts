@@ -3,7 +3,7 @@ import type { BlockEntry } from '../../record/index.ts';
 import { LineConflict, readLines } from '../ingest/read-lines.ts';
 import type { ArchivedEntry, EndFacts, SessionQuery, SessionSummary } from '../store/index.ts';
 import { foldWords } from '../store/search/fold-words.ts';
-import { readSessionLine } from '../store/search/session-lines.ts';
+import { holdsTexts, readSessionLine } from '../store/search/session-lines.ts';
 import { wordsOf } from '../store/search/words.ts';
 import { matches } from './matches.ts';
 import { dayOf, readKey } from './names.ts';
@@ -84,7 +84,7 @@ async function readSegment(
     if (wanted.length === 0) continue;
     for (const line of Buffer.from(data).toString('utf8').split('\n')) {
       const read = readSessionLine(line);
-      if (read?.type !== 'start' && read?.type !== 'segment') continue;
+      if (read === undefined || !holdsTexts(read)) continue;
       const words = new Set(foldWords([read.text()]));
       const { words: had } = laterOf(keyOf(source, chain, read.session));
       for (const word of wanted) if (words.has(word)) had.add(word);

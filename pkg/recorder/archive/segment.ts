@@ -39,9 +39,14 @@ export interface SegmentHeader {
 
 export class SegmentError extends CodedError<'changed' | 'truncated' | 'forged'> {}
 
+/** Of a segment, or a head beside them. */
+export const notSigned = (): SegmentError => new SegmentError('forged', 'the key of the log has not signed it');
+
 /** The header is signed as a head is: its bytes up to and without `,"signature"`, by the key that `key` names. */
 const shape = /^(\{"v":1,"type":"segment",.*,"key":"([0-9a-f]{64})"),"signature":"([A-Za-z0-9+/=]{1,200})"\}$/;
 const longestHeader = 1024 * 1024;
+/** Most bytes behind a header before they were compressed: four times what the archiver fills one with. */
+const mostBytes = 64 * 1024 * 1024;
 const lineFeed = 0x0a;
 
 export function sealSegment(header: Omit<SegmentHeader, 'sha256'>, body: Uint8Array, key: KeyObject): Uint8Array {
@@ -68,6 +73,8 @@ export function openSegment(object: Uint8Array, publicKey: KeyObject | undefined
   const end = bytes.subarray(0, longestHeader).indexOf(lineFeed);
   const header = end === -1 ? undefined : readHeader(bytes.toString('utf8', 0, end), publicKey);
   if (header === undefined) throw new SegmentError('changed', 'it is no segment');
+  // Without a key nobody has vouched for what the header says.
+  if (header.bytes > mostBytes) throw new SegmentError('changed', 'it holds more than any that is written');
   const body = bytes.subarray(end + 1);
   if (hash('sha256', body, 'hex') !== header.sha256)
     throw new SegmentError('changed', 'its entries are not those that were signed');
@@ -80,7 +87,7 @@ function readHeader(text: string, publicKey: KeyObject | undefined): SegmentHead
   if (publicKey !== undefined) {
     const own = publicKey.type === 'private' ? createPublicKey(publicKey) : publicKey;
     if (key !== keyName(own) || !verify(null, Buffer.from(signed), own, Buffer.from(signature, 'base64')))
-      throw new SegmentError('forged', 'the key of the log has not signed it');
+      throw notSigned();
   }
   try {
     const header = jsonValue(parseJson(text)) as unknown as SegmentHeader;

@@ -2,12 +2,12 @@ import type { KeyObject } from 'node:crypto';
 import { createLogVerifier } from '../../record/index.ts';
 import type { LogVerdict } from '../../record/index.ts';
 import type { ArchivedLog } from './read-archive.ts';
-import { SegmentError } from './segment.ts';
+import { notSigned, SegmentError } from './segment.ts';
 
 /**
  * Proves the log of an archive as {@link createLogVerifier} does, segment by segment.
  *
- * @param onFault Told of a segment that is not what it was; its entries are missing then.
+ * @param onFault Told of a segment that is not what it was, whose entries are missing then, and of a head that is not signed.
  * @throws ObjectStoreError
  */
 export async function verifyArchive(
@@ -38,7 +38,7 @@ export async function verifyArchive(
       onFault(name, error);
     }
   }
-  const last = await log.lastHead();
-  if (last !== undefined && Number(/"size":([0-9]+)/.exec(last)?.[1] ?? 0) > end) verifier.head(last);
+  const last = await log.lastHead(options.publicKey, (name) => onFault(name, notSigned()));
+  if (last !== undefined && last.size > end) verifier.head(last.text);
   return verifier.end();
 }

@@ -1,0 +1,55 @@
+import { describe, expect, test } from '@jest/globals';
+import { cpuMs } from '../../../test/support/cost.ts';
+import { checkPattern } from '../../detect/index.ts';
+import { policyEntry } from './policy-entry.ts';
+
+const access = [{ name: 'a', effect: 'Allow', subjects: [{ anyone: true }] }];
+
+const entryOf = (more: object) =>
+  policyEntry(
+    'InferencePolicy',
+    {
+      apiVersion: 'sidegate.dev/v1alpha1',
+      kind: 'InferencePolicy',
+      metadata: { namespace: 'ml', name: 'p', uid: 'u', generation: 1, resourceVersion: '1' },
+      spec: { access, ...more },
+    } as Parameters<typeof policyEntry>[1],
+    (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
+  );
+
+const guard = (name: string, match: object) => ({ name, direction: 'Response', match, action: 'Mask' });
+
+/** Words of 24 letters, no two alike. */
+const words = (of: number, count: number): string[] =>
+  Array.from({ length: count }, (_, at) =>
+    Array.from({ length: 24 }, (_, place) =>
+      String.fromCharCode(97 + ((of * 7 + place * 11 + Math.floor(at / 26 ** (place % 3))) % 26)),
+    ).join(''),
+  );
+
+describe('a policy of the cluster', () => {
+  test.each<[string, object, string]>([
+    ['an unknown detector', { guards: [guard('g', { detectors: ['Nothing'] })] }, '"Nothing" is not known here'],
+    ['a pattern that is not RE2', { guards: [guard('g', { patterns: ['(?=a)'] })] }, 'patterns[0]: cannot be used'],
+    ['a word without a letter', { guards: [guard('g', { words: ['ab', ' - '] })] }, 'holds no letter, digit or sign'],
+    [
+      'a field path that is none',
+      { classification: [{ label: 'l', fields: ['$.a.**'], visibleTo: [], otherwise: 'Mask' }] },
+      '"$.a.**" is not a path',
+    ],
+  ])('with %s cannot be used, and says why', (_, spec, why) => {
+    const entry = entryOf(spec);
+    expect(entry.policy).toBeUndefined();
+    expect(entry.fault).toContain(why);
+  });
+
+  test('costs the controller little, however many words it holds', () => {
+    const guards = Array.from({ length: 32 }, (_, at) => guard(`g${at}`, { words: words(at, 1_000) }));
+    expect(JSON.stringify(guards).length).toBeGreaterThan(740_000);
+    let entry = entryOf({});
+    const ms = cpuMs(() => (entry = entryOf({ guards })));
+    expect(entry).toMatchObject({ fault: undefined, policy: { uid: 'u' } });
+    process.stderr.write(`judging a policy of 32,000 words: ${ms.toFixed()} ms\n`);
+    expect(ms).toBeLessThan(300);
+  });
+});
