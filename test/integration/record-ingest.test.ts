@@ -107,6 +107,18 @@ describe('a sidecar’s record', () => {
     expect(await sessions()).toBe(2);
   });
 
+  test('of a pod that was wrongly said to be gone: it is not, once its sidecar is there again', async () => {
+    const chain = testChain();
+    const one = await begun(chain);
+    send(one, batch(chain, 1));
+    await one.hear('ack');
+    one.socket.destroy();
+    await recorder.store.learn({ heads: [], gone: [{ source, at: Date.now() }] }, Date.now());
+    expect(await recorder.store.presentSources()).toEqual([]);
+    await begun(chain);
+    expect(await recorder.store.presentSources()).toEqual([source]);
+  });
+
   test('that comes again is acknowledged again and stored once, whole or in part', async () => {
     const chain = testChain();
     const one = await begun(chain);

@@ -158,6 +158,18 @@ describe('a pod that vanishes', () => {
     expect((await entries('vanished'))[1]).toMatchObject({ stored: had, known: known.sequence });
   });
 
+  test('only by what a controller said, while its sidecar has a stream: that is not kept, and said once more when it is true', async () => {
+    const one = sidecar('beat');
+    await until(async () => (await stored(one.heads().at(-1)?.chain)) > 10, 'some of the record');
+    await recorder.store.learn({ heads: [], gone: [{ source, at: Date.now() }] }, Date.now());
+    expect(await recorder.store.presentSources()).toEqual([]);
+    await until(async () => (await recorder.store.presentSources()).includes(source), 'that it is not gone');
+    expect(await entries('vanished')).toEqual([]);
+    await one.kill();
+    present.delete(uid);
+    await until(async () => (await entries('vanished')).length > 0, 'the entry');
+  });
+
   test('after its sidecar has stopped and sent all: there is nothing to say', async () => {
     const one = sidecar('stop');
     await until(() => one.child.exitCode !== null, 'its end');

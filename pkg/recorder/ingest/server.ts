@@ -39,7 +39,7 @@ export interface IngestServerOptions {
   readonly trustDomain: string;
   /** Of Sidegate itself: its controller's certificate alone may report pods. */
   readonly namespace: string;
-  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'latest'>;
+  readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest'>;
   readonly committer: Committer;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -212,6 +212,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
         bySource.set(source, stream);
         old?.end('replaced');
         await old?.done;
+        await options.store.returned(source);
       },
       onClosed(reason) {
         all.delete(stream);

@@ -15,8 +15,8 @@ export interface VanishedWatch {
 }
 
 export interface VanishedWatchOptions {
-  readonly store: Pick<RecordStore, 'departed' | 'settle' | 'lineHash'>;
-  /** Whether a sidecar has a stream: it is not over then. */
+  readonly store: Pick<RecordStore, 'departed' | 'settle' | 'lineHash' | 'returned'>;
+  /** Whether a sidecar has a stream: who said that its pod is gone was wrong, or says it once more. */
   readonly connected: (source: string) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -73,7 +73,8 @@ export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
     try {
       for (const departed of await store.departed(clock.now() - graceMs, chainsALook)) {
         if (closed) return;
-        if (!connected(departed.source)) await store.settle(departed, await judge(departed));
+        if (connected(departed.source)) await store.returned(departed.source);
+        else await store.settle(departed, await judge(departed));
       }
     } catch (error) {
       logger.error('what never came of pods that are gone could not be written', { error: describeError(error) });

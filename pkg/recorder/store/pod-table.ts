@@ -10,6 +10,7 @@ import type { DepartedChain } from './port.ts';
 export interface PodTable {
   learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): void;
   present(): readonly string[];
+  returned(source: string): void;
   departed(before: number, atMost: number): readonly DepartedChain[];
   settle(chain: Pick<DepartedChain, 'source' | 'chain'>): void;
   /** An entry of an archive says what never came of a chain. */
@@ -25,6 +26,9 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
     ),
     know: db.prepare('UPDATE chain SET known = ?, knownHash = ?, settled = NULL WHERE id = ?'),
     gone: db.prepare('UPDATE chain SET gone = ?, told = ? WHERE source = ? AND gone IS NULL'),
+    returned: db.prepare(
+      'UPDATE chain SET gone = NULL, told = NULL, settled = NULL WHERE source = ? AND gone IS NOT NULL',
+    ),
     present: db.prepare('SELECT DISTINCT n.text FROM chain c JOIN name n ON n.id = c.source WHERE c.gone IS NULL'),
     departed: db.prepare(
       `SELECT c.name, c.sequence, c.hash, c.known, c.knownHash, c.gone, n.text AS source, b.data, b.size
@@ -57,6 +61,10 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
       }
     },
     present: () => sql.present.all().map((row) => String(row['text'])),
+    returned(source) {
+      const number = names.find(source);
+      if (number !== undefined) sql.returned.run(number);
+    },
     departed(before, atMost) {
       return sql.departed.all(before, atMost).map((row): DepartedChain => ({
         source: String(row['source']),

@@ -22,6 +22,8 @@ export interface RecordStore {
   learn(report: Pick<PodReport, 'heads' | 'gone'>, now: number): Promise<void>;
   /** Sidecars (SPIFFE ids) with a chain here whose pod is not said to be gone. */
   presentSources(): Promise<readonly string[]>;
+  /** A sidecar that was said to be gone is there: its pod is not gone until that is said once more, and is judged then as if it never was. */
+  returned(source: string): Promise<void>;
   /** Chains of pods that were said to be gone before `before`, and of which the log does not say yet what never came. */
   departed(before: number, atMost: number): Promise<readonly DepartedChain[]>;
   /** Adds what the log says of it; the chain is departed no more, until the controller knows of more of it. Nothing, where it has moved on. */

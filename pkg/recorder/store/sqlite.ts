@@ -137,6 +137,9 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     async presentSources() {
       return guarded(() => pods.present());
     },
+    async returned(source) {
+      guarded(() => pods.returned(source));
+    },
     async departed(before, atMost) {
       return guarded(() => pods.departed(before, atMost));
     },

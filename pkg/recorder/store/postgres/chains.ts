@@ -133,6 +133,13 @@ export async function presentSources(run: Run): Promise<readonly string[]> {
   return rows.map((row) => String(row['text']));
 }
 
+/** @param source The number of its name. */
+export async function returned(run: Run, source: number): Promise<void> {
+  await run('UPDATE chain SET gone = NULL, told = NULL, settled = NULL WHERE source = $1 AND gone IS NOT NULL', [
+    source,
+  ]);
+}
+
 /** A chain of which a line came after `before` is not departed yet: another recorder may have its stream. */
 export async function departed(run: Run, before: number, atMost: number): Promise<readonly DepartedChain[]> {
   const rows = await run(

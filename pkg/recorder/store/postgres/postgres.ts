@@ -3,7 +3,7 @@ import type { RecordStore, StoredHead } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';
-import { departed, learn, presentSources, settle } from './chains.ts';
+import { departed, learn, presentSources, returned, settle } from './chains.ts';
 import { openDatabase } from './connection.ts';
 import type { DatabaseOptions, Row } from './connection.ts';
 import { createLog } from './log.ts';
@@ -82,6 +82,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     },
     learn: (report, now) => log.turn((turn) => learn(turn, written, report, now)),
     presentSources: () => presentSources(write),
+    async returned(source) {
+      const number = await sourceNumber(source);
+      if (number !== undefined) await returned(write, number);
+    },
     departed: (before, atMost) => departed(write, before, atMost),
     settle: (chain, additions) =>
       log.turn(async (turn) => {

@@ -371,6 +371,24 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.learn({ heads: [{ ...head, sequence: 9 }], gone: [] }, later);
       expect(await store.departed(later, 10)).toHaveLength(2);
     });
+
+    test('that are there after all are not gone, until that is said once more', async () => {
+      const chain = testChain();
+      await store.append([blockOf(chain, [{ id: sessionId(1) }])]);
+      const gone = [{ source, at: testTime }];
+      const later = testTime + 60_000;
+      await store.learn({ heads: [], gone }, testTime);
+      const [one] = await store.departed(later, 10);
+      if (one === undefined) throw new Error('departed');
+      await store.settle(one, []);
+      await store.returned('spiffe://nobody');
+      expect(await store.presentSources()).toEqual([]);
+      await store.returned(source);
+      expect(await store.presentSources()).toEqual([source]);
+      expect(await store.departed(later, 10)).toEqual([]);
+      await store.learn({ heads: [], gone: [{ source, at: testTime + 9 }] }, testTime + 9);
+      expect(await store.departed(later, 10)).toMatchObject([{ source, gone: testTime + 9 }]);
+    });
   });
 
   describe(`${name}: the log`, () => {
