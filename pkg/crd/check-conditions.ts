@@ -1,5 +1,6 @@
 import type { DocumentFault, FaultPath } from './fault.ts';
 import { parseDuration, parseSize } from './quantity.ts';
+import { mostPatternUnits, patternUnits } from './pattern-units.ts';
 import type { Condition, SchemaNode } from './schema-node.ts';
 
 /**
@@ -114,6 +115,8 @@ function refusedFault(node: SchemaNode, value: unknown): string | undefined {
 class ConditionCheck {
   readonly faults: DocumentFault[] = [];
   readonly #options: ConditionOptions;
+  /** Of the patterns so far: no more are read than fit. */
+  #patternUnits = 0;
 
   constructor(options: ConditionOptions) {
     this.#options = options;
@@ -176,10 +179,19 @@ class ConditionCheck {
     const form = node['x-sidegate-url'];
     if (form !== undefined) this.#add(path, urlFault(value, form, own(around, 'allowInsecureLoopback') === true));
     if (node['x-sidegate-re2'] === true) {
-      const longest = own(around, 'patternMaxLength');
-      const why = this.#options.checkPattern?.(value, typeof longest === 'number' ? longest : defaultPatternMaxLength);
+      const why = this.#patternFault(value, own(around, 'patternMaxLength'));
       this.#add(path, why === undefined ? undefined : `cannot be used: ${why}`);
     }
+  }
+
+  #patternFault(pattern: string, maxLength: unknown): string | undefined {
+    const { checkPattern } = this.#options;
+    if (checkPattern === undefined || this.#patternUnits > mostPatternUnits) return undefined;
+    this.#patternUnits += patternUnits(pattern);
+    // Said of the first that is too much; those behind it are not looked at.
+    if (this.#patternUnits > mostPatternUnits)
+      return 'the patterns of this policy are too much together: fewer, or with smaller counted repeats and fewer Unicode classes in them';
+    return checkPattern(pattern, typeof maxLength === 'number' ? maxLength : defaultPatternMaxLength);
   }
 }
 

@@ -43,6 +43,38 @@ describe('a policy of the cluster', () => {
     expect(entry.fault).toContain(why);
   });
 
+  test.each([
+    ['plain repeats', (at: number) => `k${at}[a-z]{900}`],
+    ['Unicode classes', (at: number) => `k${at}\\pL{900}`],
+    ['negated ones in any case', (at: number) => `(?i)k${at}([^\\pL\\pN]{100}x){9}`],
+  ])(
+    'whose patterns are too much together is refused, and costs the controller little: %s',
+    (_what, make) => {
+      const guards = Array.from({ length: 32 }, (_, of) =>
+        guard(`g${of}`, {
+          patternMaxLength: 1_024,
+          patterns: Array.from({ length: 500 }, (__, at) => make(of * 500 + at)),
+        }),
+      );
+      let entry = entryOf({});
+      const ms = cpuMs(() => (entry = entryOf({ guards })));
+      expect(entry.policy).toBeUndefined();
+      expect(entry.fault).toContain('the patterns of this policy are too much together');
+      // Some 40 to 400 ms; without a bound it is half a minute and more.
+      expect(ms).toBeLessThan(3_000);
+    },
+    60_000,
+  );
+
+  test('of a thousand honest patterns can be used', () => {
+    const patterns = Array.from(
+      { length: 500 },
+      (_, at) => `(?i)project number ${at} (alpha|beta|gamma) [0-9]{3}-[0-9]{4}`,
+    );
+    const guards = ['g', 'h'].map((name) => guard(name, { patterns: patterns.map((one) => `${one}${name}`) }));
+    expect(entryOf({ guards })).toMatchObject({ fault: undefined });
+  });
+
   test('costs the controller little, however many words it holds', () => {
     const guards = Array.from({ length: 32 }, (_, at) => guard(`g${at}`, { words: words(at, 1_000) }));
     expect(JSON.stringify(guards).length).toBeGreaterThan(740_000);

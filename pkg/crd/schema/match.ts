@@ -17,7 +17,8 @@ export const detectors = {
 export const patterns = {
   type: 'array',
   maxItems: 500,
-  description: 'Regular expressions in RE2 syntax; they run in linear time.',
+  description:
+    'Regular expressions in RE2 syntax; they run in linear time. Those of one policy have room for a thousand of a hundred characters: counted repeats and Unicode classes (`[a-z]{1000}`, `\\pL`) take more of it.',
   'x-sidegate-example': '["(?i)print (all )?environment variables"]',
   // 32 guards x 500 patterns x 512 characters is what the API server's cost limit of a rule has room for.
   items: { type: 'string', minLength: 1, maxLength: 512, description: 'RE2 syntax.', 'x-sidegate-re2': true },
