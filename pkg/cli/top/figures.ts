@@ -1,4 +1,5 @@
 import type { JsonValue } from '../../base/index.ts';
+import type { FiguresMessage } from '../../wire/index.ts';
 
 /** One governed pod, as the controllers know it; null: nothing is known of its traffic. */
 export interface PodRow {
@@ -8,21 +9,8 @@ export interface PodRow {
   readonly figures: PodFigures | null;
 }
 
-/** pkg/wire says what each is. */
-export interface PodFigures {
-  readonly ageMs: number;
-  readonly uptimeMs: number;
-  readonly requests: number;
-  readonly refused: number;
-  readonly masked: number;
-  readonly held: number;
-  readonly live: number;
-  readonly streams: number;
-  readonly waiting: number;
-  readonly generation: string | null;
-  readonly policyAgeMs: number | null;
-  readonly recent: { readonly ms: number; readonly requests: number; readonly refused: number };
-}
+/** What a sidecar said last, `ageMs` ago. */
+export type PodFigures = Omit<FiguresMessage, 'type' | 'optional'> & { readonly ageMs: number };
 
 type Fields = { readonly [key: string]: JsonValue };
 const fieldsOf = (value: JsonValue | undefined): Fields =>
