@@ -49,6 +49,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'sidecar.initResources': { limits: { memory: '128Mi' } },
   'sidecar.stateSize': '32Mi',
   'sidecar.spoolSize': '2Gi',
+  'sidecar.modelRequests': 256,
   'sidecar.internalTcp': '29500',
   'neighbours.changeUser': 'Never',
   'neighbours.hostPaths': ['/var/models'],
