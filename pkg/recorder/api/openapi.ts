@@ -215,7 +215,12 @@ export function openApi(version: string): JsonValue {
     paths,
     components: {
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', description: 'A token with the audience `sidegate.dev/recorder`.' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'Of Kubernetes, with the audience `sidegate.dev/recorder`; or of the OpenID provider of `recorder.oidc`.',
+        },
         header: { type: 'apiKey', in: 'header', name: 'x-sidegate-token', description: 'The same, through a proxy.' },
       },
       schemas,
