@@ -204,6 +204,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     scanRules: scan.entries.map((entry) => entry.rule),
     onUnknown: settings.onUnknown,
     audit: settings.audit,
+    profile: settings.profile,
     approvals: settings.approvals,
     analyzers: settings.analyzers,
     requestLimits: settings.requestLimits,

@@ -126,6 +126,26 @@ describe('proving a caller by client certificate', () => {
     expect(present(make(), der)).toEqual(subject('ana'));
   });
 
+  test.each(['before', 'after'])(
+    'a renewed authority counts from the start of one certificate to the end of the other, the new one %s the old',
+    async (where) => {
+      const { der } = authority.issue({ notAfter: new Date(clock.now() + 30 * day) });
+      const validity = (from: number, to: number) => ({
+        notBefore: new Date(clock.now() + from * day),
+        notAfter: new Date(clock.now() + to * day),
+      });
+      const [older, newer] = [authority.renewed(validity(-20, 2)), authority.renewed(validity(1, 20))];
+      await writeFile(caFile, where === 'before' ? `${newer}${older}` : `${older}${newer}`);
+      const verifier = make();
+      expect(present(verifier, der)).toMatchObject({ kind: 'proven', identity: { expiresAt: clock.now() + 2 * day } });
+      const end = clock.now() + 20 * day;
+      clock.advance(3 * day);
+      expect(present(verifier, der)).toMatchObject({ kind: 'proven', identity: { expiresAt: end } });
+      clock.advance(18 * day);
+      expect(present(verifier, der)).toEqual(expired);
+    },
+  );
+
   test('the provider whose authority signed it proves it', async () => {
     const other = createAuthority('other', clock.now());
     const otherFile = join(folder, 'other.pem');
