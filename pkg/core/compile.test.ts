@@ -347,11 +347,19 @@ describe('two providers with one issuer and audience', () => {
     );
   });
 
-  test('the cluster’s stays also when it observes and the other is older', () => {
+  test('one of a policy that observes goes for one that acts, also the cluster’s: it changes nothing for whom the other meets', () => {
+    const own = policy('p', { providers: idp({ clockSkewMs: 1_000 }), access: [allow('r', { subjects: [group('eng')] })] });
+    const base = clusterPolicy('base', { mode: 'Observe', providers: idp() }, { createdAt: 1 });
+    const snapshot = compile(own, base);
+    expect(snapshot.providers.map((one) => one.id)).toEqual(['ml/p/corp']);
+    expect(chat(snapshot, caller('ml/p/corp', { groups: ['eng'] }))).toBe('allow');
+    expect(snapshot.notices).toContainEqual(expect.objectContaining({ policy: 'cluster/base' }));
+  });
+
+  test('the cluster’s stays where all observe, also when the other is older', () => {
     const base = clusterPolicy('base', { mode: 'Observe', providers: idp() }, { createdAt: 9000 });
-    expect(compile(policy('p', { providers: idp() }), base).providers.map((one) => one.id)).toEqual([
-      'cluster/base/corp',
-    ]);
+    const own = policy('p', { mode: 'Observe', providers: idp() });
+    expect(compile(own, base).providers.map((one) => one.id)).toEqual(['cluster/base/corp']);
   });
 
   test('with other settings, what the dropped one’s policy allows or shows does not reach the other’s callers', () => {
