@@ -14,6 +14,7 @@ import {
   createAuditServer,
   createCommitter,
   createIngestServer,
+  createPeople,
   keepAuthorities,
   keepHeads,
   keepUp,
@@ -93,6 +94,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onVanished: metrics.vanished,
   });
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
+  const people =
+    settings.oidc === undefined ? undefined : createPeople(settings.oidc, { ca: settings.oidcCa, clock, logger });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
     { name: 'status', values: { atMost: 20 } },
   ]);
@@ -102,7 +105,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     serving,
     store,
     committer,
-    authorizer: createAuditAuthorizer(client, clock),
+    authorizer: createAuditAuthorizer(client, clock, people),
     clock,
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
@@ -141,6 +144,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
 
   running.ending = endOnSignals(logger, async () => {
     await audit.close();
+    people?.close();
     await server.close();
     await vanished.close();
     await stopAuthorities();

@@ -46,3 +46,22 @@ describe('where the log is archived', () => {
     expect(parseSettings([...store, ...args], {})).toEqual({ faults: [fault] });
   });
 });
+
+describe('people who read records', () => {
+  const store = [...given, '--data=/data'];
+  const oidc = '{"issuer":"https://idp.example.com","audiences":["recorder"]}';
+
+  test('are those of Kubernetes, and of an OpenID provider', () => {
+    expect(parseSettings(store, {})).toMatchObject({ settings: { oidc: undefined, oidcCa: undefined } });
+    expect(parseSettings([...store, `--oidc=${oidc}`, '--oidc-ca=/oidc.crt'], {})).toMatchObject({
+      settings: { oidc: { issuer: 'https://idp.example.com', roles: [] }, oidcCa: '/oidc.crt' },
+    });
+  });
+
+  test.each([
+    [['--oidc={}'], /^--oidc: issuer must .*; audiences must/],
+    [['--oidc-ca=/oidc.crt'], /^--oidc-ca goes with --oidc$/],
+  ])('%j is refused', (args, fault) => {
+    expect(parseSettings([...store, ...args], {})).toEqual({ faults: [expect.stringMatching(fault)] });
+  });
+});

@@ -3,8 +3,8 @@ import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
 import { readFlags, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, Parsed } from '../../pkg/process/index.ts';
-import { parseLocation, parseReceivers } from '../../pkg/recorder/index.ts';
-import type { ArchiveLocation, ObjectLock, ReceiverSettings } from '../../pkg/recorder/index.ts';
+import { parseLocation, parsePeople, parseReceivers } from '../../pkg/recorder/index.ts';
+import type { ArchiveLocation, ObjectLock, PeopleSettings, ReceiverSettings } from '../../pkg/recorder/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
 export interface Settings {
@@ -22,6 +22,10 @@ export interface Settings {
   readonly listen: Address;
   /** For auditors. */
   readonly audit: Address;
+  /** The OpenID provider of people who read records; undefined: tokens of Kubernetes alone count. */
+  readonly oidc: PeopleSettings | undefined;
+  /** PEM file of the provider's authorities beside the public ones. */
+  readonly oidcCa: string | undefined;
   readonly admin: Address;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
@@ -60,6 +64,8 @@ const flags = {
     help: 'host:port for auditors (TLS); needs a Kubernetes API server to ask',
     fallback: `:${controlPorts.audit}`,
   },
+  oidc: { help: 'OpenID provider of auditors and what its claims give, as JSON (docs/console.md); unset: none' },
+  'oidc-ca': { help: 'PEM file of authorities of the provider, beside the public ones' },
   kubeconfig: { help: 'file; unset: the service account of the pod' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   'retention-days': { help: 'days after which lines are deleted; their proof stays; 0: never', fallback: '0' },
@@ -95,12 +101,19 @@ export function parseSettings(
     if (namespace === undefined) faults.push('--namespace-retention must be NAMESPACE=DAYS, with commas');
     else namespaceDays[namespace] = Number(days);
   }
-  let ship: readonly ReceiverSettings[] = [];
-  try {
-    ship = parseReceivers(read.text('ship'));
-  } catch (error) {
-    faults.push(`--${(error as Error).message}`);
-  }
+  const parsed = <Value>(parse: () => Value): Value | undefined => {
+    try {
+      return parse();
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      faults.push(`--${error.message}`);
+      return undefined;
+    }
+  };
+  const ship = parsed(() => parseReceivers(read.text('ship'))) ?? [];
+  const givenOidc = read.optional('oidc');
+  const oidc = givenOidc === undefined ? undefined : parsed(() => parsePeople(givenOidc));
+  if (givenOidc === undefined && read.optional('oidc-ca') !== undefined) faults.push('--oidc-ca goes with --oidc');
   const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
   if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
   if (ship.length > 0 && data === undefined)
@@ -119,6 +132,8 @@ export function parseSettings(
     listen: read.address('listen'),
     audit: read.address('audit'),
     kubeconfig: read.optional('kubeconfig'),
+    oidc,
+    oidcCa: read.optional('oidc-ca'),
     admin: read.address('admin'),
     retentionDays,
     namespaceDays,

@@ -33,12 +33,19 @@ describe('what a sidecar in a pod is told', () => {
           { model: 8_001, tls: 17_401, loopback: 17_431 },
         ],
         helpers: [{ uid: 2_000, model: 8_000, listener: 17_460 }],
+        modelRequests: 4_096,
         graceMs: 30_000,
         pod: { namespace: 'ml', name: 'a', uid: 'u' },
         host: '::',
         probePort: 17_490,
         adminPort: 17_491,
       },
+    });
+  });
+
+  test('may have fewer places at the model', () => {
+    expect(parsePodSettings(args({ 'model-requests': '256' }), env)).toMatchObject({
+      settings: { modelRequests: 256 },
     });
   });
 
@@ -75,6 +82,7 @@ describe('what a sidecar in a pod is told', () => {
     ['a helper of no port', { helpers: '2000@9000=17460' }],
     ['another mode', { capture: 'redirect' }],
     ['plain http to the controller', { controller: 'http://c.svc' }],
+    ['no place at the model', { 'model-requests': '0' }],
     ['no grace', { grace: '-1' }],
     ['probes that are none', { probes: '{"/probe/a/liveness":{}}' }],
     ['an unknown flag', { unknown: 'x' }],

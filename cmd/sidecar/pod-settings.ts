@@ -5,6 +5,7 @@ import { ProbeMapError, readProbeTargets } from '../../pkg/probe/index.ts';
 import type { ProbeTargets } from '../../pkg/probe/index.ts';
 import { readFlags } from '../../pkg/process/index.ts';
 import type { FlagReader, Parsed } from '../../pkg/process/index.ts';
+import { modelRequestsFlag, readModelRequests } from './model-requests.ts';
 
 /** What a sidecar in a pod is told: by injection's arguments and environment (pkg/inject/our-containers.ts), and by nothing else. */
 export interface PodSettings {
@@ -22,6 +23,8 @@ export interface PodSettings {
   readonly spool: string;
   /** Bytes of the record on the node's disk; over it `audit.onFailure` decides. */
   readonly spoolLimit: number;
+  /** Requests at the models at once, all ports together; of one caller half of it. */
+  readonly modelRequests: number;
   /** The pod's grace period. */
   readonly graceMs: number;
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
@@ -59,6 +62,7 @@ const flags = {
   state: { help: 'folder in memory', required: true },
   spool: { help: 'folder for the record', required: true },
   'spool-limit': { help: 'bytes that the record may take', fallback: `${defaultSpoolLimit}` },
+  'model-requests': modelRequestsFlag,
   grace: { help: "seconds of the pod's grace period", required: true },
   host: { help: 'address to listen on for callers, probes and scrapers', fallback: '::' },
   'probe-port': { help: 'port for probes', fallback: `${listeners.probe}` },
@@ -110,6 +114,7 @@ export function parsePodSettings(
     state: text('state'),
     spool: text('spool'),
     spoolLimit: read.number('spool-limit', 'bytes'),
+    modelRequests: readModelRequests(read),
     graceMs: read.number('grace', 'seconds') * 1_000,
     pod: {
       namespace: from(environment.podNamespace),

@@ -115,6 +115,7 @@ export async function runPod(
     logger,
     hashKey: keyFile(settings.state, 'hash.key'),
     onInFlight: collectWhenIdle(clock),
+    modelRequests: settings.modelRequests,
     namespace: pod.namespace,
     limitStore,
   });

@@ -2,6 +2,7 @@ import type { LogLevel } from '../../pkg/base/index.ts';
 import { limitStoreFlags, readFlags, readLimitStore, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, LimitStoreSettings, Parsed } from '../../pkg/process/index.ts';
 import { looksHosted } from './hosted.ts';
+import { modelRequestsFlag, readModelRequests } from './model-requests.ts';
 
 /** What a sidecar is told when it starts. Flags win over environment (`--audit` over `SIDEGATE_AUDIT`). */
 export interface Settings {
@@ -53,7 +54,7 @@ const flags = {
     help: 'yes or no: the model is another company’s, and no caller’s own token or cookie goes there, so that who is not allowed is refused (403), in Observe mode too; unset: no for loopback, private addresses and names of one’s own network, else yes',
   },
   'upstream-ca': { help: 'PEM file of authorities for an https upstream; read once, at the start' },
-  'model-requests': { help: 'requests at the model at once, of one caller half of it', fallback: '4096' },
+  'model-requests': modelRequestsFlag,
   listen: { help: 'host:port for callers (TLS)', fallback: '127.0.0.1:8443' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: '127.0.0.1:9090' },
   data: { help: 'folder for what the sidecar keeps', fallback: '.sidegate' },
@@ -70,9 +71,6 @@ const flags = {
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
   grace: { help: 'seconds that requests under way may take after SIGTERM', fallback: '30' },
 } as const;
-
-/** As many as connections of callers are accepted. */
-const mostModelRequests = 10_000;
 
 export const usage = usageOf('sidecar: puts Sidegate in front of a model server', flags);
 
@@ -91,16 +89,13 @@ export function parseSettings(
   ];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) faults.push('--tls-cert and --tls-key belong together');
   if (tlsCert !== undefined && tlsPkcs12 !== undefined) faults.push('give --tls-cert or --tls-pkcs12, not both');
-  const modelRequests = Number(read.text('model-requests'));
-  if (!Number.isInteger(modelRequests) || modelRequests < 1 || modelRequests > mostModelRequests)
-    faults.push(`--model-requests must be a whole number from 1 to ${mostModelRequests}`);
   const upstream = readUpstream(read);
   const settings = {
     policy: read.text('policy'),
     hosted: readHosted(read, upstream),
     hostedInferred: read.optional('hosted') === undefined,
     upstreamCa: read.optional('upstream-ca'),
-    modelRequests,
+    modelRequests: readModelRequests(read),
     listen: read.address('listen'),
     admin: read.address('admin'),
     data: read.text('data'),

@@ -43,7 +43,7 @@ function eventsOf(
           ...(said !== undefined && { sealed: sealer.head }),
         };
       case 'segment':
-        return said === undefined ? event : { ...event, sealed: sealer.seal('response', event.lane, said) };
+        return said === undefined ? event : { ...event, ...sealer.seal('response', event.lane, said) };
       case 'end':
         return { ...event, rules: acts, ...(said !== undefined && { sealed: sealer.end() }) };
       default:

@@ -89,7 +89,7 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
       open({ id, lines }) {
         if (key === undefined) return { lines, opened: false };
         const unsealed = unsealLines(lines, id, key);
-        return { lines: unsealed.lines, opened: unsealed.sealed };
+        return { lines: unsealed.lines, opened: unsealed.sealed && unsealed.missing.length === 0 };
       },
     };
   } catch (error) {

@@ -17,6 +17,7 @@ export {
   inferenceLabel,
   inferenceLabelValue,
   listeners,
+  maxModelRequests,
   maxPorts,
   mountPaths,
   paths,

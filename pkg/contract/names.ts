@@ -93,6 +93,9 @@ export const listeners = {
   admin: 17_491,
 } as const;
 
+/** Largest number of requests that a sidecar may be told to have at the models of its pod at once: as many as it accepts connections. */
+export const maxModelRequests = 10_000;
+
 /** Governed ports a pod may have; as many listeners of each kind. */
 export const maxPorts = 30;
 

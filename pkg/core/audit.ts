@@ -63,8 +63,18 @@ export interface SessionStart {
    * as {@link SessionTexts} and segments. One line for what nearly every request has costs half of three.
    */
   readonly request?: readonly RecordedText[];
-  /** With `audit.content: Full`: the key that texts are sealed to, and the session's own encapsulated key (HPKE), base64. */
-  readonly sealed?: { readonly key: string; readonly enc: string };
+  /** With `audit.content: Full`. */
+  readonly sealed?: RecordedSeal;
+}
+
+/** What the texts of a session are sealed to. */
+export interface RecordedSeal {
+  /** Of the form of what is sealed. */
+  readonly version: number;
+  /** Name of the public key. */
+  readonly key: string;
+  /** The session's own encapsulated key (HPKE), base64. */
+  readonly enc: string;
 }
 
 export interface RecordedText {
@@ -74,6 +84,8 @@ export interface RecordedText {
   readonly text: string;
   /** The text as it was, base64 of HPKE's ciphertext; absent where nothing of it was masked, or nothing is sealed. */
   readonly sealed?: string;
+  /** Number of the sealed text in its session, from 1 on. */
+  readonly piece?: number;
 }
 
 /** Short texts of the request, 16 KiB together with their names; in order with the segments of the long ones. */
@@ -123,8 +135,16 @@ export interface SessionEnd {
   readonly bytesOut: number;
   readonly frames: number;
   readonly tokens: { readonly input: number; readonly output: number } | null;
-  /** Where texts are sealed: how many, and an empty one that proves it. */
-  readonly sealed?: { readonly pieces: number; readonly seal: string };
+  /**
+   * Where texts are sealed: how many, how many of them in lines that could not be written (absent: none; then `head` is that of the start,
+   * which may be among them), and an empty text that proves both.
+   */
+  readonly sealed?: {
+    readonly pieces: number;
+    readonly lost?: number;
+    readonly seal: string;
+    readonly head?: RecordedSeal;
+  };
   /** Milliseconds from the first byte of the request. */
   readonly timing: {
     readonly toUpstream: number | null;

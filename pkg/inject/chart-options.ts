@@ -1,5 +1,6 @@
 /** What the chart gives pods: the text of ConfigMap `sidegate-options`, checked field by field. */
 import { parse } from 'yaml';
+import { maxModelRequests } from '../contract/index.ts';
 import type { CaptureMode } from '../contract/index.ts';
 import type { Drawn, InjectOptions, NamespaceFacts } from './options.ts';
 import { isRecord } from './pod.ts';
@@ -55,6 +56,7 @@ const shape: Readonly<Record<string, Check>> = {
   resources: fields({ init: resources, sidecar: resources }),
   stateSize: text,
   spoolSize: (value) => typeof value === 'string' && quantityBytes(value) !== undefined,
+  modelRequests: (value) => integer(value) && Number(value) >= 1 && Number(value) <= maxModelRequests,
   meshes: listOf(
     fields({
       name: text,

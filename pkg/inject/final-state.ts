@@ -20,7 +20,7 @@ import {
 import { dropsRawSockets, isConfined } from './confinement.ts';
 import { isDrawnGid } from './drawn.ts';
 import type { InjectOptions } from './options.ts';
-import { waitHook } from './our-containers.ts';
+import { modelRequestsArgument, waitHook } from './our-containers.ts';
 import { readPod } from './pod.ts';
 import { sameJson } from './same-json.ts';
 import type { Container, Handler, Pod } from './pod.ts';
@@ -194,6 +194,7 @@ const rules = {
       ['--state', mountPaths.state],
       ['--spool', mountPaths.spool],
       ['--spool-limit', `${spoolLimit(options.spoolSize)}`],
+      ['--model-requests', modelRequestsArgument(options)],
     ];
     const flags = [...expected.map(([flag]) => flag), '--probes', '--grace'];
     return unless(

@@ -622,6 +622,20 @@ describe('governed ports', () => {
   });
 });
 
+describe('places at the model', () => {
+  it('are told to a sidecar where they are not the default, and are what its final state must say', () => {
+    const told = (modelRequests: number): string | undefined =>
+      argument(injected(pod(), { ...testOptions, modelRequests }).pod, '--model-requests', 'sidegate');
+    expect([told(4_096), told(256)]).toEqual([undefined, '256']);
+    const fewer = { ...testOptions, modelRequests: 256 };
+    const { pod: governed } = injected(pod(), fewer);
+    expect(checkFinalState(governed, paramsOf(fewer))).toEqual([]);
+    expect(checkFinalState(governed, paramsOf({ ...fewer, modelRequests: 128 }))).toContainEqual(
+      expect.objectContaining({ rule: 'sidecar_arguments' }),
+    );
+  });
+});
+
 describe('loopback', () => {
   const dialers = (spec: Json): string | undefined =>
     argument(injected(pod(spec)).pod, '--dialer-tcp', 'sidegate-init');

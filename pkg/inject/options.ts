@@ -93,6 +93,8 @@ export interface InjectOptions {
   readonly stateSize: string;
   /** Quantity: what unsent audit events may take on the node's disk. */
   readonly spoolSize: string;
+  /** Requests that may be at the models of a pod at once, WebSockets among them; of one caller half of it. */
+  readonly modelRequests: number;
   readonly meshes: readonly KnownMesh[];
   /** Outermost first. */
   readonly wrappers: readonly KnownWrapper[];
@@ -122,6 +124,7 @@ export const defaultOptions = {
   },
   stateSize: '16Mi',
   spoolSize: '1Gi',
+  modelRequests: 4_096,
   meshes: [],
   wrappers: [],
   helpers: [],

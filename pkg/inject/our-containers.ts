@@ -12,6 +12,7 @@ import {
   volumes,
 } from '../contract/index.ts';
 import { sidecarGid } from './drawn.ts';
+import { defaultOptions } from './options.ts';
 import type { InjectOptions } from './options.ts';
 import type { Container, ContainerPort, EnvVar, Pod, Probe, Volume } from './pod.ts';
 import type { ProbeMap } from './previous.ts';
@@ -84,6 +85,10 @@ export function initContainer(shape: Shape): Container {
   };
 }
 
+/** Undefined: the default is not written, so that pods with an earlier image (`image.namespaces`), which does not know the flag, start. */
+export const modelRequestsArgument = ({ modelRequests }: InjectOptions): string | undefined =>
+  modelRequests === defaultOptions.modelRequests ? undefined : `${modelRequests}`;
+
 function sidecarArguments({ options, ports, probes, gracePeriod }: Shape): readonly string[] {
   return [
     'sidecar',
@@ -95,6 +100,7 @@ function sidecarArguments({ options, ports, probes, gracePeriod }: Shape): reado
     ...['--token-file', `${mountPaths.token}/${tokenFile}`],
     ...['--state', mountPaths.state],
     ...['--spool', mountPaths.spool, '--spool-limit', `${spoolLimit(options.spoolSize)}`],
+    ...flag('--model-requests', modelRequestsArgument(options) ?? ''),
     ...['--grace', `${gracePeriod}`],
   ];
 }

@@ -2,25 +2,28 @@ import { expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { AuditEvent, RecordedText } from '../core/index.ts';
 import { maxRecordBytes } from '../wire/index.ts';
+import { makeSealKeys, readPrivateKey, sealingKey, unsealLines } from '../seal/index.ts';
 import { RecordWriter } from './record-writer.ts';
 import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 
-function world() {
+function world({ full = () => false }: { readonly full?: () => boolean } = {}) {
   const clock = fakeClock();
   const events: AuditEvent[] = [];
   const turns: number[] = [];
   const sink = {
     append(more: readonly AuditEvent[]) {
+      if (full()) throw new Error('the spool is full');
       events.push(...more);
       turns.push(more.length);
     },
     close: () => Promise.resolve(),
   };
+  const record = new RecordWriter(sink, clock, () => undefined);
   const session = new Session({
     id: '0'.repeat(32),
     clock,
-    record: new RecordWriter(sink, clock, () => undefined),
+    record,
     exchange: {
       startedAt: clock.monotonic(),
       peer: '127.0.0.1',
@@ -31,7 +34,7 @@ function world() {
     },
     onFailedOpen: () => undefined,
   });
-  return { events, turns, session };
+  return { events, turns, session, record };
 }
 
 const kept = (id: string, text: string): KeptText => ({ id, text, raw: text });
@@ -88,4 +91,30 @@ test('what was not handed over yet goes with the end, once', () => {
   expect(session.commitSome()).toBe(false);
   expect(new Set(textsOf(events)).size).toBe(3_001);
   expect(textsOf(events)).toHaveLength(3_001);
+});
+
+test.each([
+  ['the start', 0, [{ from: 1, to: 1 }]],
+  ['a part of the answer', 1, [{ from: 2, to: 2 }]],
+])('where %s could not be written and the policy allows it, what else was sealed is opened', (_what, lost, missing) => {
+  let step = 0;
+  const { events, session, record } = world({ full: () => step === lost });
+  const keys = makeSealKeys();
+  session.content = 'Full';
+  session.sealing = sealingKey(keys.publicKey);
+  session.onAuditFailure = 'Allow';
+  session.begin([{ id: 'ask', text: 'I am [email]', raw: 'I am ana@corp.test' }]);
+  for (const text of ['one', 'two']) {
+    step += 1;
+    session.segment('answer', `[${text}]`, text);
+    session.commit();
+  }
+  step += 1;
+  session.end('completed', 200, undefined);
+  record.flush();
+  const lines = events.map((event) => JSON.stringify(event));
+  const found = unsealLines(lines, session.id, readPrivateKey(keys.privateKey));
+  expect(found).toMatchObject({ sealed: true, ended: true, missing, lost: 1 });
+  const texts = textsOf(found.lines.map((line) => JSON.parse(line) as AuditEvent));
+  expect(texts).toEqual(['ask=I am ana@corp.test', 'answer=one', 'answer=two'].toSpliced(lost, 1));
 });

@@ -11,7 +11,7 @@ import type {
   SessionEnd,
 } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { SealingKey, SessionSealer } from '../seal/index.ts';
+import type { SealedText, SealingKey, SessionSealer } from '../seal/index.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { countAct } from './rule-acts.ts';
 import type { CountedAct } from './rule-acts.ts';
@@ -169,8 +169,8 @@ export class Session {
   }
 
   /** What stands beside a text in the record: what it was, where anything of it was masked. */
-  #sealed(direction: 'request' | 'response', lane: string, raw: string): { readonly sealed?: string } {
-    return this.#sealer === undefined ? {} : { sealed: this.#sealer.seal(direction, lane, raw) };
+  #sealed(direction: 'request' | 'response', lane: string, raw: string): Partial<SealedText> {
+    return this.#sealer?.seal(direction, lane, raw) ?? {};
   }
 
   /** What became of its approval. @throws RefusedError audit_unavailable. */
@@ -213,6 +213,7 @@ export class Session {
       this.#record.append(events);
     } catch (cause) {
       if (this.onAuditFailure === 'Deny') throw new RefusedError('audit_unavailable', { cause });
+      this.#sealer?.lose(events.reduce((sum, event) => sum + sealedIn(event), 0));
       this.failOpen('audit');
     }
   }
@@ -312,5 +313,12 @@ export class Session {
 
 /** Acts after which a request does not go on. */
 const refusing: ReadonlySet<RuleAct['act']> = new Set(['denied', 'blocked', 'limited']);
+
+/** How many sealed texts a line has. */
+function sealedIn(event: AuditEvent): number {
+  if (event.type === 'segment') return event.sealed === undefined ? 0 : 1;
+  const texts = event.type === 'start' || event.type === 'texts' ? (event.request ?? []) : [];
+  return texts.filter((text) => text.sealed !== undefined).length;
+}
 
 const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;

@@ -9,6 +9,7 @@ import type { Admission, Demand } from './limits.ts';
 import type { Decided, LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
+import { ownerOf } from './owner.ts';
 import { decisionOf } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
@@ -22,7 +23,7 @@ import { framesMustBeRead } from './uninspected.ts';
  * else is refused.
  */
 export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
-  const { metrics, clock, record, newId, logger, live, entrance } = options;
+  const { metrics, clock, record, newId, logger, live, entrance, places } = options;
   const route = recognise('GET', '/');
   /** Undefined until both sides are joined. */
   let traffic: PassthroughTraffic | undefined;
@@ -157,6 +158,9 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     };
     const ended = endedMeanwhile(decided, options.runtime.current);
     if (ended !== undefined) throw new RefusedError(ended);
+    const owner = ownerOf(caller);
+    places.take(owner);
+    upgrade.onClose(() => places.give(owner));
     session.act('sidegate/uninspected', 'flagged');
     session.begin(runtime.queryForRecord(query));
     const { headers } = modelHeaders(runtime, access, {

@@ -68,6 +68,10 @@ export type {
 } from './archive/index.ts';
 export { createAuditAuthorizer } from './api/authorize.ts';
 export type { AuditAuthorizer, Auditor } from './api/authorize.ts';
+export { createPeople } from './api/people.ts';
+export type { People, Person } from './api/people.ts';
+export { parsePeople } from './api/people-settings.ts';
+export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.ts';
 export { readQuery } from './api/query.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';

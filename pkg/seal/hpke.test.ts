@@ -46,7 +46,7 @@ test('what another implementation seals is opened here', async () => {
   // Past 256: the counter of the nonce has a second byte.
   for (let at = 0; at < 300; at++) {
     const sealed = plain(await writer.seal(bytes(`text ${at}`).buffer, bytes('aad').buffer));
-    expect(reader.open(bytes('aad'), sealed).toString()).toBe(`text ${at}`);
+    expect(reader.open(at, bytes('aad'), sealed).toString()).toBe(`text ${at}`);
   }
 });
 

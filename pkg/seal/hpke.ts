@@ -58,8 +58,8 @@ export function publicKeyOf(raw: Uint8Array): KeyObject {
 /** What both ends share: the key and the nonces of one direction, each used once. */
 interface Context {
   readonly key: Buffer;
-  /** Of the next message. */
-  nonce(): Buffer;
+  /** Of a message, by its number from 0 on. */
+  nonce(sequence: number): Buffer;
 }
 
 function contextOf(dh: Buffer, enc: Buffer, recipient: Buffer, info: Uint8Array): Context {
@@ -72,16 +72,14 @@ function contextOf(dh: Buffer, enc: Buffer, recipient: Buffer, info: Uint8Array)
   ]);
   const secret = extract(suite, shared, 'secret', none);
   const base = expand(suite, secret, 'base_nonce', mode, nonceBytes);
-  let sequence = 0;
   return {
     key: expand(suite, secret, 'key', mode, keyBytes),
-    nonce() {
+    nonce(sequence) {
       const nonce = Buffer.from(base);
       const low = nonce.readUIntBE(nonceBytes - 6, 6);
       // Six bytes hold more messages than a session can have.
       const xor = (BigInt(low) ^ BigInt(sequence)) & 0xffffffffffffn;
       nonce.writeUIntBE(Number(xor), nonceBytes - 6, 6);
-      sequence += 1;
       return nonce;
     },
   };
@@ -99,10 +97,12 @@ export function hpkeSender(recipient: KeyObject, info: Uint8Array): HpkeSender {
   const { publicKey, privateKey } = generateKeyPairSync('x25519');
   const enc = rawPublicKey(publicKey);
   const context = contextOf(diffieHellman({ privateKey, publicKey: recipient }), enc, rawPublicKey(recipient), info);
+  let sequence = 0;
   return {
     enc,
     seal(aad, text) {
-      const cipher = createCipheriv('aes-256-gcm', context.key, context.nonce());
+      const cipher = createCipheriv('aes-256-gcm', context.key, context.nonce(sequence));
+      sequence += 1;
       cipher.setAAD(aad);
       return Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
     },
@@ -110,8 +110,11 @@ export function hpkeSender(recipient: KeyObject, info: Uint8Array): HpkeSender {
 }
 
 export interface HpkeRecipient {
-  /** The next message. @throws where it is not that, was not sealed to this key, or was changed. */
-  open(aad: Uint8Array, sealed: Uint8Array): Buffer;
+  /**
+   * @param sequence number of the message, from 0 on
+   * @throws where it is not that message, was not sealed to this key, or was changed
+   */
+  open(sequence: number, aad: Uint8Array, sealed: Uint8Array): Buffer;
 }
 
 /** @throws where `enc` is no key. */
@@ -119,9 +122,11 @@ export function hpkeRecipient(privateKey: KeyObject, enc: Uint8Array, info: Uint
   const dh = diffieHellman({ privateKey, publicKey: publicKeyOf(enc) });
   const context = contextOf(dh, Buffer.from(enc), rawPublicKey(createPublicKey(privateKey)), info);
   return {
-    open(aad, sealed) {
+    open(sequence, aad, sealed) {
       if (sealed.length < tagBytes) throw new Error('a sealed text is too short');
-      const decipher = createDecipheriv('aes-256-gcm', context.key, context.nonce(), { authTagLength: tagBytes });
+      const decipher = createDecipheriv('aes-256-gcm', context.key, context.nonce(sequence), {
+        authTagLength: tagBytes,
+      });
       decipher.setAAD(aad);
       decipher.setAuthTag(sealed.subarray(-tagBytes));
       return Buffer.concat([decipher.update(sealed.subarray(0, -tagBytes)), decipher.final()]);

@@ -2,6 +2,14 @@
 export { makeSealKeys, publicKeyForm, publicText, readPrivateKey, sealKeyName } from './keys.ts';
 export type { SealKeyPair } from './keys.ts';
 export { openSession, sealingKey } from './sealed-session.ts';
-export type { SealEnd, SealHead, SealingKey, SessionOpener, SessionSealer } from './sealed-session.ts';
+export type {
+  PieceRange,
+  SealEnd,
+  SealHead,
+  SealedText,
+  SealingKey,
+  SessionOpener,
+  SessionSealer,
+} from './sealed-session.ts';
 export { unsealLines } from './unseal.ts';
 export type { Unsealed } from './unseal.ts';

@@ -6,33 +6,54 @@ import { readPublicKey, sealKeyName } from './keys.ts';
 /**
  * How the texts of one session are sealed. Each session has an HPKE context of its own: its id is `info`, so that nothing of it
  * can be opened as another's; the n-th text is the n-th message, with direction and lane as associated data, so that none
- * can be moved, repeated or left out; the last message is empty and says how many there were, so that none can be cut off.
+ * can be moved or repeated; the last message is empty and says how many there were, and how many of them could not be written,
+ * so that none can be left out or cut off unseen.
+ *
+ * Version 2, which is written, names each text's number beside it: what stands behind a text that was lost is opened all the same.
+ * Version 1 named none, and is opened as it was: all of its texts in their order, or nothing. The version is part of `info`.
  */
-const infoOf = (session: string): Buffer => Buffer.from(`sidegate-record/1 ${session}`);
+const infoOf = (version: Version, session: string): Buffer => Buffer.from(`sidegate-record/${version} ${session}`);
 const pieceAad = (direction: Direction, lane: string): Buffer => Buffer.from(`${direction} ${lane}`);
-const endAad = (pieces: number): Buffer => Buffer.from(`end ${pieces}`);
+const endAad = (version: Version, { pieces, lost = 0 }: Omit<SealEnd, 'seal'>): Buffer =>
+  Buffer.from(version === 1 ? `end ${pieces}` : `end ${pieces} ${lost}`);
 
 export type Direction = 'request' | 'response';
+type Version = 1 | 2;
 
 /** Stands in the start of a session whose texts are sealed. */
 export interface SealHead {
+  /** Undefined: 1. */
+  readonly version?: number;
   /** Which key they are sealed to, as `sealKeyName` names it. */
   readonly key: string;
   /** The encapsulated key of HPKE, base64. */
   readonly enc: string;
 }
 
+/** What stands beside a masked text. */
+export interface SealedText {
+  /** Its number in the session, from 1 on. Undefined in version 1. */
+  readonly piece?: number;
+  /** base64 */
+  readonly sealed: string;
+}
+
 /** Stands in its end. */
 export interface SealEnd {
   readonly pieces: number;
+  /** Of them: in lines that could not be written. Undefined: none. */
+  readonly lost?: number;
   /** base64 */
   readonly seal: string;
+  /** Once more, where a line could not be written: it may have been the start. */
+  readonly head?: Required<SealHead>;
 }
 
 export interface SessionSealer {
-  readonly head: SealHead;
-  /** @returns base64 */
-  seal(direction: Direction, lane: string, text: string): string;
+  readonly head: Required<SealHead>;
+  seal(direction: Direction, lane: string, text: string): Required<SealedText>;
+  /** Told of lines that could not be written, with how many sealed texts. */
+  lose(pieces: number): void;
   end(): SealEnd;
 }
 
@@ -46,44 +67,76 @@ export function sealingKey(text: string): SealingKey {
   const key = readPublicKey(text);
   const name = sealKeyName(key);
   const session = (id: string): SessionSealer => {
-    const sender = hpkeSender(key, infoOf(id));
+    const sender = hpkeSender(key, infoOf(2, id));
+    const head = { version: 2, key: name, enc: sender.enc.toString('base64') };
     let pieces = 0;
+    let lost: number | undefined;
     return {
-      head: { key: name, enc: sender.enc.toString('base64') },
-      seal(direction, lane, piece) {
+      head,
+      seal(direction, lane, text) {
         pieces += 1;
         // As JSON: a piece may end within a pair of surrogates, and must come back as it was.
-        return sender.seal(pieceAad(direction, lane), Buffer.from(JSON.stringify(piece))).toString('base64');
+        const sealed = sender.seal(pieceAad(direction, lane), Buffer.from(JSON.stringify(text)));
+        return { piece: pieces, sealed: sealed.toString('base64') };
       },
-      end: () => ({ pieces, seal: sender.seal(endAad(pieces), Buffer.alloc(0)).toString('base64') }),
+      lose(more) {
+        lost = (lost ?? 0) + more;
+      },
+      end() {
+        const end = { pieces, ...(lost !== undefined && { lost }) };
+        const seal = sender.seal(endAad(2, end), Buffer.alloc(0)).toString('base64');
+        return { ...end, seal, ...(lost !== undefined && { head }) };
+      },
     };
   };
   session(''); // a point of low order is found here, not at the first request
   return { session };
 }
 
-export interface SessionOpener {
-  /** The next sealed text. @throws where it is another, or was changed. */
-  open(direction: Direction, lane: string, sealed: string): string;
-  /** @throws where texts are missing. */
-  end(end: SealEnd): void;
+/** Numbers of sealed texts, both included. */
+export interface PieceRange {
+  readonly from: number;
+  readonly to: number;
 }
 
-/** @throws where `head` names another key. */
+export interface SessionOpener {
+  /** The next sealed text that is here. @throws where it is another, came before, or was changed. */
+  open(direction: Direction, lane: string, text: SealedText): string;
+  /** @throws where it is not the end of this session; of version 1 also where texts are missing. */
+  end(end: SealEnd): void;
+  /** Texts that were sealed before what was opened last, and are not here. */
+  readonly missing: readonly PieceRange[];
+}
+
+/** @throws where `head` names another key, or a version that is not known. */
 export function openSession(privateKey: KeyObject, id: string, head: SealHead): SessionOpener {
   const own = sealKeyName(privateKey);
   if (head.key !== own) throw new Error(`it is sealed to key ${head.key}, and this is ${own}`);
-  const recipient = hpkeRecipient(privateKey, Buffer.from(head.enc, 'base64'), infoOf(id));
-  let pieces = 0;
+  const version = head.version ?? 1;
+  if (version !== 1 && version !== 2) throw new Error(`it is sealed in version ${version}, which this one cannot read`);
+  const recipient = hpkeRecipient(privateKey, Buffer.from(head.enc, 'base64'), infoOf(version, id));
+  const missing: PieceRange[] = [];
+  let last = 0;
+  /** What stands at `piece` comes after all that was opened. */
+  const reach = (piece: number): void => {
+    if (!Number.isSafeInteger(piece) || piece <= last)
+      throw new Error(`it is said to be text ${piece}, and stands behind text ${last}`);
+    if (piece > last + 1) missing.push({ from: last + 1, to: piece - 1 });
+    last = piece;
+  };
   return {
-    open(direction, lane, sealed) {
-      const text = recipient.open(pieceAad(direction, lane), Buffer.from(sealed, 'base64'));
-      pieces += 1;
+    missing,
+    open(direction, lane, { piece, sealed }) {
+      const number = version === 1 ? last + 1 : (piece ?? 0);
+      reach(number);
+      const text = recipient.open(number - 1, pieceAad(direction, lane), Buffer.from(sealed, 'base64'));
       return parseJson(text.toString('utf8'), { loneSurrogates: true }).text;
     },
     end(end) {
-      if (end.pieces !== pieces) throw new Error(`${end.pieces} texts were sealed, and ${pieces} are here`);
-      recipient.open(endAad(pieces), Buffer.from(end.seal, 'base64'));
+      if (version === 1 ? end.pieces !== last : !(end.pieces >= last))
+        throw new Error(`${end.pieces} texts were sealed, and ${last} are here`);
+      reach(end.pieces + 1);
+      recipient.open(end.pieces, endAad(version, end), Buffer.from(end.seal, 'base64'));
     },
   };
 }

@@ -17,9 +17,9 @@ function session(name: string): readonly string[] {
     direction: 'response',
     lane: 'answer',
     text,
-    ...(raw === text ? {} : { sealed: sealer.seal('response', 'answer', raw) }),
+    ...(raw === text ? {} : sealer.seal('response', 'answer', raw)),
   });
-  const request = [{ lane: 'ask', text: 'I am [email]', sealed: sealer.seal('request', 'ask', 'I am ana@corp.test') }];
+  const request = [{ lane: 'ask', text: 'I am [email]', ...sealer.seal('request', 'ask', 'I am ana@corp.test') }];
   return [
     { type: 'start', session: name, sealed: sealer.head, request },
     part('[one]', `secret one of ${name}`),
@@ -39,19 +39,21 @@ const swap = (lines: readonly string[], a: number, b: number): string[] => {
   [out[a], out[b]] = [lines[b] ?? '', lines[a] ?? ''];
   return out;
 };
+const renumber = (lines: readonly string[], at: number, piece: number): string[] =>
+  change(lines, at, (line) => line.replace(/"piece":[0-9]+/, `"piece":${piece}`));
 const change = (lines: readonly string[], at: number, edit: (line: string) => string): string[] =>
   lines.map((line, index) => (index === at ? edit(line) : line));
 
 test('a session comes back as it was said, also where a piece ended within a character', () => {
-  const { lines, sealed, ended } = open(session(id(1)));
-  expect({ sealed, ended }).toEqual({ sealed: true, ended: true });
+  const { lines, ...rest } = open(session(id(1)));
+  expect(rest).toEqual({ sealed: true, ended: true, missing: [], lost: 0 });
   expect(textsOf(lines)).toBe(`|secret one of ${id(1)}|plain|secret two \ud83d|\ude42 three|`);
   expect(lines[0]).toContain('I am ana@corp.test');
 });
 
 test('of many short texts of a request each is opened at its place', () => {
   const sealer = sealing.session(id(3));
-  const sealed = (lane: string, raw: string) => ({ lane, text: '[x]', sealed: sealer.seal('request', lane, raw) });
+  const sealed = (lane: string, raw: string) => ({ lane, text: '[x]', ...sealer.seal('request', lane, raw) });
   const lines = [
     { type: 'start', session: id(3), sealed: sealer.head },
     { type: 'texts', session: id(3), request: [sealed('a', 'one'), { lane: 'b', text: 'plain' }, sealed('c', 'two')] },
@@ -69,25 +71,97 @@ test('of many short texts of a request each is opened at its place', () => {
 
 test('nothing sealed is said so; an end that has not come is, too', () => {
   const masked = ['{"type":"start","request":[{"lane":"ask","text":"[email]"}]}', '{"type":"end"}'];
-  expect(open(masked)).toEqual({ lines: masked, sealed: false, ended: true });
+  expect(open(masked)).toEqual({ lines: masked, sealed: false, ended: true, missing: [], lost: 0 });
   expect(open(session(id(1)).slice(0, -1))).toMatchObject({ sealed: true, ended: false });
+});
+
+test.each<[string, (lines: readonly string[]) => readonly string[], unknown]>([
+  ['the first', (lines) => change(lines, 0, (line) => line.replace(/,"request":.*]/, '')), [{ from: 1, to: 1 }]],
+  ['one among others', (lines) => lines.toSpliced(1, 1), [{ from: 2, to: 2 }]],
+  ['two and the text between', (lines) => lines.toSpliced(1, 3), [{ from: 2, to: 3 }]],
+  ['the last', (lines) => lines.toSpliced(4, 1), [{ from: 4, to: 4 }]],
+  [
+    'the seal of one',
+    (lines) => change(lines, 4, (line) => line.replace(/,"sealed":"[^"]*"/, '')),
+    [{ from: 4, to: 4 }],
+  ],
+])('what is missing is said, and the others are opened: %s', (_, cut, missing) => {
+  const lines = cut(session(id(1)));
+  const found = open(lines);
+  expect(found).toMatchObject({ sealed: true, ended: true, missing, lost: 0 });
+  const whole = open(session(id(1))).lines.map((line) => JSON.parse(line) as { readonly text?: string });
+  for (const line of found.lines) {
+    const { text, type } = JSON.parse(line) as { readonly text?: string; readonly type: string };
+    if (type === 'segment' && text !== '') expect(whole.map((one) => one.text)).toContain(text);
+  }
+});
+
+test('of a session whose start could not be written, the end says what it was sealed to', () => {
+  const sealer = sealing.session(id(4));
+  sealer.seal('request', 'ask', 'lost with the start');
+  sealer.lose(1);
+  const lines = [
+    {
+      type: 'segment',
+      session: id(4),
+      direction: 'response',
+      lane: 'a',
+      text: '[x]',
+      ...sealer.seal('response', 'a', 'kept'),
+    },
+    { type: 'end', session: id(4), sealed: sealer.end() },
+  ].map((event) => JSON.stringify(event));
+  const found = open(lines, id(4));
+  expect(found).toMatchObject({ sealed: true, ended: true, missing: [{ from: 1, to: 1 }], lost: 1 });
+  expect(textsOf(found.lines)).toBe('kept|');
+  expect(() => open(lines, id(5))).toThrow(/^line 1 .* not the text/);
 });
 
 test.each<[string, (lines: readonly string[]) => readonly string[], RegExp]>([
   ['a text of another session', (lines) => change(lines, 1, () => session(id(2))[1] ?? ''), /^line 2 .* not the text/],
-  ['two texts in another order', (lines) => swap(lines, 1, 3), /^line 2 .* not the text/],
-  ['a text twice', (lines) => [...lines.slice(0, 2), lines[1] ?? '', ...lines.slice(2)], /^line 3 .* not the text/],
-  ['a text taken out', (lines) => lines.filter((_, at) => at !== 1), /^line 3 .* not the text/],
-  ['the last text taken out', (lines) => lines.filter((_, at) => at !== 4), /4 texts were sealed, and 3 are here/],
+  ['two texts in another order', (lines) => swap(lines, 1, 3), /^line 4 .* text 2, and stands behind text 3/],
+  ['a text twice', (lines) => [...lines.slice(0, 2), lines[1] ?? '', ...lines.slice(2)], /^line 3 .* behind text 2/],
+  [
+    'two texts in another order, and their numbers',
+    (lines) => renumber(renumber(swap(lines, 1, 3), 1, 2), 3, 3),
+    /^line 2 .* not the text/,
+  ],
+  [
+    'a text twice, under the number of the next',
+    (lines) =>
+      renumber(
+        change(lines, 3, () => lines[1] ?? ''),
+        3,
+        3,
+      ),
+    /^line 4 .* not the text/,
+  ],
+  ['a text without its number', (lines) => change(lines, 1, (line) => line.replace(/"piece":2,/, '')), /^line 2 /],
+  ['a number that is none', (lines) => renumber(lines, 1, 2.5), /^line 2 .* text 2.5/],
+  [
+    'the version before',
+    (lines) => change(lines, 0, (line) => line.replace('"version":2,', '')),
+    /^line 1 .* not the text/,
+  ],
+  [
+    'a version that is to come',
+    (lines) => change(lines, 0, (line) => line.replace('"version":2', '"version":3')),
+    /version 3/,
+  ],
   [
     'the last text taken out, and the count changed',
     (lines) => change(lines, 5, (line) => line.replace('"pieces":4', '"pieces":3')).filter((_, at) => at !== 4),
     /^line 5 .* not the text/,
   ],
   [
-    'the seal of a text left out',
-    (lines) => change(lines, 4, (line) => line.replace(/,"sealed":"[^"]*"/, '')),
-    /4 texts were sealed, and 3 are here/,
+    'a text taken out, and told as lost',
+    (lines) => change(lines.toSpliced(1, 1), 4, (line) => line.replace('"pieces":4', '"pieces":4,"lost":1')),
+    /^line 5 .* not the text/,
+  ],
+  [
+    'fewer texts than there are',
+    (lines) => change(lines, 5, (line) => line.replace('"pieces":4', '"pieces":3')),
+    /3 texts were sealed, and 4 are here/,
   ],
   [
     'a text of the answer as one of the request',

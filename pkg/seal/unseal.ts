@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonNode, JsonValue } from '../base/index.ts';
 import { openSession } from './sealed-session.ts';
-import type { Direction, SessionOpener } from './sealed-session.ts';
+import type { Direction, PieceRange, SealEnd, SealHead, SessionOpener } from './sealed-session.ts';
 
 /** Lines of one session with their texts as they were said. */
 export interface Unsealed {
@@ -12,22 +12,40 @@ export interface Unsealed {
   readonly sealed: boolean;
   /** False: its end has not come, and texts may be missing. */
   readonly ended: boolean;
+  /** Sealed texts that are not among the lines, by their numbers. */
+  readonly missing: readonly PieceRange[];
+  /** How many of them its sidecar says that it could not write (`audit.onFailure: Allow`). */
+  readonly lost: number;
 }
 
 type Members = Record<string, JsonValue>;
 
-function sealHead(root: JsonNode): { readonly key: string; readonly enc: string } | undefined {
-  const sealed = root.get('sealed');
-  if (sealed === undefined) return undefined;
-  return { key: sealed.get('key')?.string ?? '', enc: sealed.get('enc')?.string ?? '' };
+function sealHead(sealed: JsonNode | undefined): SealHead | undefined {
+  if (sealed?.kind !== 'object') return undefined;
+  const version = sealed.get('version');
+  return {
+    ...(version !== undefined && { version: version.number ?? 0 }),
+    key: sealed.get('key')?.string ?? '',
+    enc: sealed.get('enc')?.string ?? '',
+  };
+}
+
+function sealEnd(sealed: JsonNode | undefined): SealEnd {
+  const lost = sealed?.get('lost')?.number;
+  return {
+    pieces: sealed?.get('pieces')?.number ?? -1,
+    ...(lost !== undefined && { lost }),
+    seal: sealed?.get('seal')?.string ?? '',
+  };
 }
 
 /** An object's members with its sealed text opened. */
 function opened(members: Members, direction: Direction, opener: SessionOpener | undefined): Members {
-  const { sealed, ...rest } = members;
+  const { sealed, piece, ...rest } = members;
   if (typeof sealed !== 'string') return members;
   if (opener === undefined) throw new Error('it comes before the start of its session');
-  return { ...rest, text: opener.open(direction, String(rest['lane']), sealed) };
+  const text = { sealed, ...(typeof piece === 'number' && { piece }) };
+  return { ...rest, text: opener.open(direction, String(rest['lane']), text) };
 }
 
 function withRequest(members: Members, opener: SessionOpener | undefined): Members {
@@ -35,25 +53,36 @@ function withRequest(members: Members, opener: SessionOpener | undefined): Membe
   return { ...members, request: request.map((one) => opened(one, 'request', opener)) };
 }
 
+/** Of the cipher only that it does not fit: nothing of a text. */
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && !/auth/i.test(error.message)
+    ? error.message
+    : 'it is not the text that was sealed at this place of this session';
+
 /**
  * Opens a session on the machine of whoever has the private key.
  *
  * @param lines as the recorder has them, in order
- * @throws Error in words: a text is of another session or place, was changed, or is missing; another key
+ * @throws Error in words: a text is of another session or place, came before, or was changed; of version 1 also where one is missing;
+ * another key
  */
 export function unsealLines(lines: readonly string[], id: string, privateKey: KeyObject): Unsealed {
+  const roots = lines.map((line) => parseJson(line, { loneSurrogates: true }));
+  const openers: SessionOpener[] = [];
   let opener: SessionOpener | undefined;
   let ended = false;
-  const read = (line: string): string => {
-    const root = parseJson(line, { loneSurrogates: true });
+  let lost = 0;
+  const begin = (head: SealHead | undefined): void => {
+    if (head === undefined) return;
+    opener = openSession(privateKey, id, head);
+    openers.push(opener);
+  };
+  const read = (root: JsonNode, line: string): string => {
     const members = jsonValue(root) as Members;
     switch (root.get('type')?.string) {
-      case 'start': {
-        const head = sealHead(root);
-        if (head === undefined) return line;
-        opener = openSession(privateKey, id, head);
-        return JSON.stringify(withRequest(members, opener));
-      }
+      case 'start':
+        begin(sealHead(root.get('sealed')));
+        return opener === undefined ? line : JSON.stringify(withRequest(members, opener));
       case 'texts':
         return JSON.stringify(withRequest(members, opener));
       case 'segment':
@@ -62,27 +91,34 @@ export function unsealLines(lines: readonly string[], id: string, privateKey: Ke
         );
       case 'end': {
         ended = true;
-        const end = root.get('sealed');
-        if (opener === undefined && end === undefined) return line;
+        const sealed = root.get('sealed');
+        if (opener === undefined && sealed === undefined) return line;
         if (opener === undefined) throw new Error('its start is missing');
-        opener.end({ pieces: end?.get('pieces')?.number ?? -1, seal: end?.get('seal')?.string ?? '' });
+        const end = sealEnd(sealed);
+        opener.end(end);
+        lost += end.lost ?? 0;
         return line;
       }
       default:
         return line;
     }
   };
-  const out = lines.map((line, at) => {
+  // A start that could not be written: the end says again what was in it.
+  if (roots[0]?.get('type')?.string !== 'start')
+    begin(
+      sealHead(
+        roots
+          .find((root) => root.get('type')?.string === 'end')
+          ?.get('sealed')
+          ?.get('head'),
+      ),
+    );
+  const out = roots.map((root, at) => {
     try {
-      return read(line);
+      return read(root, lines[at] ?? '');
     } catch (error) {
-      // Of the cipher only that it does not fit: nothing of a text.
-      const why = error instanceof Error && !/auth/i.test(error.message) ? error.message : undefined;
-      throw new Error(
-        `line ${at + 1} of the session cannot be opened: ${why ?? 'it is not the text that was sealed at this place of this session'}`,
-        { cause: error },
-      );
+      throw new Error(`line ${at + 1} of the session cannot be opened: ${reasonOf(error)}`, { cause: error });
     }
   });
-  return { lines: out, sealed: opener !== undefined, ended };
+  return { lines: out, sealed: opener !== undefined, ended, missing: openers.flatMap((one) => one.missing), lost };
 }

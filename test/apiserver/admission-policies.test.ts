@@ -113,6 +113,13 @@ describe('a pod that was injected', () => {
     expect(checkFinalState(answer.body, params)).toEqual([]);
   });
 
+  test('passes with other places at the model than the default', async () => {
+    const pod = injected({ ...(good('ml') as object) }, { ...optionsFor('ml'), modelRequests: 256 });
+    expect(JSON.stringify(pod)).toContain('"--model-requests","256"');
+    const answer = await dry(pod, 'ml');
+    expect([answer.status, answer.message]).toEqual([201, '']);
+  });
+
   const golden = ['vllm', 'triton', 'annotated', 'istio', 'istio-native', 'linkerd', 'knative', 'kserve-knative'];
   test.each([
     ...[...golden, 'kserve-raw', 'helper'].map((name) => [name, 'ml'] as const),

@@ -49,6 +49,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'sidecar.initResources': { limits: { memory: '128Mi' } },
   'sidecar.stateSize': '32Mi',
   'sidecar.spoolSize': '2Gi',
+  'sidecar.modelRequests': 256,
   'sidecar.internalTcp': '29500',
   'neighbours.changeUser': 'Never',
   'neighbours.hostPaths': ['/var/models'],
@@ -75,6 +76,12 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'recorder.archive.secretName': 'record-archive',
   'recorder.archive.caConfigMap': 'corp-ca',
   'recorder.archive.deleteUnarchived': true,
+  'recorder.oidc.issuer': 'https://idp.example.com',
+  'recorder.oidc.audiences': ['sidegate-recorder'],
+  'recorder.oidc.claim': 'roles',
+  'recorder.oidc.subjectClaim': 'oid',
+  'recorder.oidc.roles': [{ value: 'soc', role: 'Investigator', namespaces: ['*'] }],
+  'recorder.oidc.caConfigMap': 'corp-ca',
   'recorder.serviceAccountAnnotations': { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/records' },
   'recorder.storage.persistent': false,
   'recorder.storage.size': '100Gi',
@@ -160,6 +167,13 @@ export const beside: Readonly<Record<string, object>> = {
       (name) => [`recorder.archive.${name}`, { recorder: { archive: { url: 's3://records' } } }],
     ),
   ),
+  'recorder.oidc.issuer': { recorder: { oidc: { audiences: ['a'] } } },
+  ...Object.fromEntries(
+    ['audiences', 'claim', 'subjectClaim', 'roles', 'caConfigMap'].map((name) => [
+      `recorder.oidc.${name}`,
+      { recorder: { oidc: { issuer: 'https://idp.example.com', audiences: ['a'] } } },
+    ]),
+  ),
   'recorder.shipSecretName': { recorder: { ship: [{ name: 'o', type: 'Otlp', url: 'https://otel.example/v1/logs' }] } },
   'meshes.istio.images': { meshes: { istio: { enabled: true } } },
   'meshes.linkerd.initImages': { meshes: { linkerd: { enabled: true } } },
@@ -172,7 +186,12 @@ export const beside: Readonly<Record<string, object>> = {
 };
 
 /** Values that are refused where what stands beside them is not set. */
-export const needs: readonly string[] = ['notifications.channels', 'recorder.store', 'recorder.replicas'];
+export const needs: readonly string[] = [
+  'notifications.channels',
+  'recorder.store',
+  'recorder.replicas',
+  'recorder.oidc.issuer',
+];
 
 export const alternativeOf = (path: string): unknown =>
   /images$/i.test(path) ? ['registry.example/mirror/proxy'] : alternatives[path];

@@ -196,6 +196,8 @@ describe('the values', () => {
     ['sidecar.captureMode', 'None'],
     ['sidecar.captureModes', { 'Not A Namespace': 'NamedPort' }],
     ['sidecar.internalTcp', '1-2; drop'],
+    ['sidecar.modelRequests', 0],
+    ['sidecar.modelRequests', 10_001],
     ['webhook.replicas', 0],
     // Of a Sqlite store.
     ['recorder.replicas', 2],

@@ -58,7 +58,7 @@ beforeAll(async () => {
     authorizer: {
       authenticate: async (token) =>
         token.reveal() === 'stranger' ? undefined : { username: token.reveal(), groups: [] },
-      mayRead: async ({ username }, namespace) => username !== 'ml' || namespace === 'ml',
+      mayRead: async ({ username }, namespace) => username !== 'none' && (username !== 'ml' || namespace === 'ml'),
       mayHold: async ({ username }) => username === 'hold',
     },
     clock: systemClock,
@@ -173,6 +173,29 @@ describe('an export', () => {
   });
 });
 
+describe('sessions with their lines', () => {
+  test('are pages that have as many as fit, each once; one that is too long stands alone', async () => {
+    const chain = testChain('long');
+    // 1 MB, 3 MB, 5 MB, 1 MB, 1 MB
+    const longs = [1, 3, 5, 1, 1].map((size, at) => ({
+      id: sessionId(1_000 + at),
+      user: 'lena',
+      ask: 'x'.repeat(size * 1024 * 1024),
+    }));
+    for (const long of longs) await store.append([blockOf(chain, [long], Date.now())]);
+    const pages: string[][] = [];
+    let cursor: JsonValue = null;
+    do {
+      const body: JsonValue = { user: 'lena', ...(cursor !== null && { cursor }) };
+      const page = read((await ask('POST', '/v1/sessions', { body })).text);
+      pages.push((page['sessions'] as readonly Fields[]).map((one) => String(at(one, 'session', 'session'))));
+      cursor = page['cursor'] ?? null;
+    } while (cursor !== null);
+    const of = (...numbers: number[]): string[] => numbers.map((one) => sessionId(1_000 + one));
+    expect(pages).toEqual([of(4, 3), of(2), of(1), of(0)]);
+  });
+});
+
 describe('rights', () => {
   test.each<[string, string, string, JsonValue | undefined, number]>([
     ['ml', 'POST', '/v1/search', { namespace: 'ml' }, 200],
@@ -205,8 +228,13 @@ describe('rights', () => {
       expect([status, text.split('"type\\":\\"').length - 1]).toEqual([200, 3]);
       expect(text).not.toContain('a lie');
     }
-    for (const end of ['', '/proof'])
-      expect(await ask('GET', `/v1/sessions/${sessionId(3)}${end}`, { token: 'ml' })).toMatchObject({ status: 403 });
+    // Of the other they are told nothing, and who may read neither is told nothing of both.
+    const own = read((await ask('GET', `/v1/sessions/${sessionId(3)}`, { token: 'ml' })).text);
+    expect((own['sessions'] as readonly Fields[]).map((one) => one['namespace'])).toEqual(['ml']);
+    expect(own['lines']).toHaveLength(3);
+    const proof = await ask('GET', `/v1/sessions/${sessionId(3)}/proof`, { token: 'ml' });
+    expect([proof.status, proof.text.includes('a lie')]).toEqual([200, false]);
+    expect(await ask('GET', `/v1/sessions/${sessionId(3)}`, { token: 'none' })).toMatchObject({ status: 403 });
     const { text } = await ask('GET', `/v1/sessions/${sessionId(3)}`);
     expect((read(text)['lines'] as readonly string[]).length).toBe(6);
   });

@@ -289,6 +289,38 @@ spec:
     await echo.close();
   });
 
+  test('have a place at the model each, which comes back once, however they end', async () => {
+    const echo = await startEcho();
+    const to = (world = await startWorld({ policy: open, modelUrl: echo.url, modelRequests: 2 }));
+    const [ana, bob] = await Promise.all([to.token(), to.token({ sub: 'bob' })]);
+    const atModel = async (count: number): Promise<void> => {
+      await until(
+        async () => new RegExp(`^sidegate_model_requests ${count}$`, 'm').test(await to.metrics()),
+        `${count} at the model`,
+      );
+    };
+    const first = await join(to, ana);
+    await atModel(1);
+    const shared = await handshake(to, ana);
+    expect(shared).toMatch(/^HTTP\/1\.1 429 [\s\S]*caller_share_used/);
+    const second = await join(to, bob);
+    await atModel(2);
+    expect(await handshake(to, await to.token({ sub: 'eve' }))).toMatch(/^HTTP\/1\.1 503 [\s\S]*overloaded/);
+    // Ended by its caller, broken off by its caller, ended by policy, and never begun.
+    first.end();
+    await atModel(1);
+    second.destroy();
+    await atModel(0);
+    await join(to, ana);
+    await atModel(1);
+    await to.setPolicy(basePolicy(to.issuer.url));
+    await atModel(0);
+    await to.setPolicy(open(to.issuer.url));
+    await echo.close();
+    expect(await handshake(to, bob)).toMatch(/^HTTP\/1\.1 502 /);
+    await atModel(0);
+  });
+
   test('that policies in Observe mode would refuse are counted as such', async () => {
     const echo = await startEcho();
     const observing = (issuer: string): string => basePolicy(issuer).replace('mode: Enforce', 'mode: Observe');

@@ -84,6 +84,7 @@ export interface WorldOptions {
   readonly credential?: string;
   readonly audit?: AuditSink;
   readonly limits?: ListenerLimits;
+  readonly modelRequests?: number;
   readonly hosted?: boolean;
   /** Files beside the policy, such as authorities that it names. */
   readonly files?: Readonly<Record<string, string>>;
@@ -184,6 +185,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     logger,
     hashKey: Buffer.alloc(32, 7),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.modelRequests === undefined ? {} : { modelRequests: options.modelRequests }),
     ...(options.hosted === undefined ? {} : { hosted: options.hosted }),
     ...(options.limitStore === undefined ? {} : { limitStore: options.limitStore }),
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),

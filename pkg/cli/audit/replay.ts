@@ -74,8 +74,7 @@ export const auditReplayCommand: Command = {
         io.stderr('ID is a request id: 32 hex digits; --speed is a number from 0 on\n');
         return 2;
       }
-      const lines = openedLines(await linesOfSession(await openAudit(client, flags), id), id, flags, io);
-      if (lines === undefined) return 1;
+      const { lines, code } = openedLines(await linesOfSession(await openAudit(client, flags), id), id, flags, io);
       const steps = stepsOf(lines);
       let at = 0;
       let lane: string | undefined;
@@ -95,7 +94,7 @@ export const auditReplayCommand: Command = {
         io.stdout(plain(step.text));
       }
       if (lane !== undefined) io.stdout('\n');
-      return 0;
+      return code;
     },
   }),
 };

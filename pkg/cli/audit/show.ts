@@ -88,11 +88,10 @@ export const auditShowCommand: Command = {
         return 2;
       }
       const audit = await openAudit(client, flags);
-      const texts = openedLines(await linesOfSession(audit, id), id, flags, io);
-      if (texts === undefined) return 1;
+      const { lines, code } = openedLines(await linesOfSession(audit, id), id, flags, io);
       const jsonl = flags.text('output') === 'jsonl';
-      for (const line of texts) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
-      return 0;
+      for (const line of lines) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
+      return code;
     },
   }),
 };

@@ -1,6 +1,7 @@
 import { describeError } from '../../base/index.ts';
 import { readPrivateKey, unsealLines } from '../../seal/index.ts';
-import type { CommandIo } from '../command.ts';
+import type { PieceRange, Unsealed } from '../../seal/index.ts';
+import type { CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
 
 export const unsealFlag = { unseal: { kind: 'text' } } as const;
@@ -8,22 +9,36 @@ export const unsealUsage = `  --unseal FILE          the private key of \`audit 
                          this machine alone
 `;
 
-/** The lines of a session, opened where `--unseal` names a key. Undefined: they cannot be, and the person knows why. */
-export function openedLines(
-  lines: readonly string[],
-  id: string,
-  flags: Flags,
-  io: CommandIo,
-): readonly string[] | undefined {
+export interface OpenedLines {
+  readonly lines: readonly string[];
+  /** 1: nothing can be shown, or texts are missing and its sidecar does not say why. The person knows. */
+  readonly code: ExitCode;
+}
+
+const rangeText = ({ from, to }: PieceRange): string => (from === to ? String(from) : `${from} to ${to}`);
+
+function tellMissing({ missing, lost }: Unsealed, io: CommandIo): ExitCode {
+  if (missing.length === 0) return 0;
+  const count = missing.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  const which = missing.slice(0, 20).map(rangeText);
+  io.stderr(`sealed texts are missing: ${[...which, ...(missing.length > which.length ? ['…'] : [])].join(', ')}\n`);
+  if (lost > 0) io.stderr(`its sidecar could not write ${lost} of them (audit.onFailure: Allow)\n`);
+  if (count <= lost) return 0;
+  io.stderr(`not accounted for: ${count - lost}; audit verify says whether lines were removed\n`);
+  return 1;
+}
+
+/** The lines of a session, opened where `--unseal` names a key. */
+export function openedLines(lines: readonly string[], id: string, flags: Flags, io: CommandIo): OpenedLines {
   const file = flags.text('unseal');
-  if (file === undefined) return lines;
+  if (file === undefined) return { lines, code: 0 };
   try {
-    const { lines: opened, sealed, ended } = unsealLines(lines, id, readPrivateKey(io.readFile(file)));
-    if (!sealed) io.stderr('nothing of this session is sealed: its policy recorded masked text alone\n');
-    else if (!ended) io.stderr('its end is not there: texts may be missing\n');
-    return opened;
+    const unsealed = unsealLines(lines, id, readPrivateKey(io.readFile(file)));
+    if (!unsealed.sealed) io.stderr('nothing of this session is sealed: its policy recorded masked text alone\n');
+    else if (!unsealed.ended) io.stderr('its end is not there: texts may be missing\n');
+    return { lines: unsealed.lines, code: tellMissing(unsealed, io) };
   } catch (error) {
     io.stderr(`not opened: ${describeError(error)}\n`);
-    return undefined;
+    return { lines: [], code: 1 };
   }
 }

@@ -123,6 +123,11 @@ export const tamperings: readonly Tampering[] = [
     ({ spec }) => setArgument(spec.initContainers[1], '--spool-limit', '-1'),
   ],
   [
+    'other places at the model',
+    ['sidecar_arguments'],
+    ({ spec }) => spec.initContainers[1].args.push('--model-requests', '-1'),
+  ],
+  [
     'a flag twice',
     ['sidecar_arguments'],
     ({ spec }) => spec.initContainers[1].args.push('--controller', 'https://evil.example.com'),

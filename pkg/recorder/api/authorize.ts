@@ -2,12 +2,16 @@ import type { Clock, Secret } from '../../base/index.ts';
 import { auditAudience, auditResource } from '../../contract/index.ts';
 import { createAccessReviewer } from '../../kube/index.ts';
 import type { KubeClient, ReviewedUser } from '../../kube/index.ts';
+import type { People, Person } from './people.ts';
 
-/** Who asks, as the API server names them. */
-export type Auditor = ReviewedUser;
+/** Who asks. */
+export interface Auditor extends ReviewedUser {
+  /** Proven by the OpenID provider: what their claims give counts, and Kubernetes is not asked. */
+  readonly person?: Person;
+}
 
 export interface AuditAuthorizer {
-  /** Undefined: not a token for the recorder. @throws when the API server cannot be asked: then the answer is no, for now. */
+  /** Undefined: not a token for the recorder. @throws when who must say so cannot be asked: then the answer is no, for now. */
   authenticate(token: Secret): Promise<Auditor | undefined>;
   /** Whether they may read records: of one namespace, or of all (undefined). @throws as above. */
   mayRead(auditor: Auditor, namespace: string | undefined): Promise<boolean>;
@@ -15,12 +19,32 @@ export interface AuditAuthorizer {
   mayHold(auditor: Auditor): Promise<boolean>;
 }
 
-/** Asks the API server: TokenReview with the recorder's audience and no other, then RBAC on `records.sidegate.dev`. */
-export function createAuditAuthorizer(client: Pick<KubeClient, 'create'>, clock: Clock): AuditAuthorizer {
+/** Named as Kubernetes names users of OpenID providers where nobody tells it otherwise. An issuer has no `#`. */
+export const auditorOf = (person: Person): Auditor => ({
+  username: `${person.issuer}#${person.subject}`,
+  groups: [],
+  person,
+});
+
+/**
+ * A token that names the OpenID provider of `people` is theirs to judge. Of all others the API server is asked: TokenReview with the
+ * recorder's audience and no other, then RBAC on `records.sidegate.dev`.
+ */
+export function createAuditAuthorizer(
+  client: Pick<KubeClient, 'create'>,
+  clock: Clock,
+  people?: Pick<People, 'issued' | 'prove'>,
+): AuditAuthorizer {
   const reviewer = createAccessReviewer(client, clock, auditAudience);
   return {
-    authenticate: (token) => reviewer.authenticate(token),
-    mayRead: (auditor, namespace) => reviewer.may(auditor, { ...auditResource, verb: 'get', namespace }),
-    mayHold: (auditor) => reviewer.may(auditor, { ...auditResource, verb: 'update' }),
+    async authenticate(token) {
+      if (people?.issued(token) !== true) return reviewer.authenticate(token);
+      const person = await people.prove(token);
+      return person && auditorOf(person);
+    },
+    mayRead: async (auditor, namespace) =>
+      auditor.person?.mayRead(namespace) ?? reviewer.may(auditor, { ...auditResource, verb: 'get', namespace }),
+    mayHold: async (auditor) =>
+      auditor.person?.mayHold() ?? reviewer.may(auditor, { ...auditResource, verb: 'update' }),
   };
 }

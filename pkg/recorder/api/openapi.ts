@@ -113,7 +113,7 @@ const operations: Readonly<Record<string, Operation>> = {
     }),
   },
   'POST /v1/sessions': {
-    summary: 'As a search, with the lines of each session; at most 50 in a page.',
+    summary: 'As a search, with the lines of each session; in a page at most 50, and 4 Mi characters or one session.',
     body: ref('Question'),
     answer: object({
       sessions: list(object({ session: ref('Session'), lines })),
@@ -128,7 +128,7 @@ const operations: Readonly<Record<string, Operation>> = {
     lines: true,
   },
   'GET /v1/sessions/{session}': {
-    summary: 'One session. More than one, where another sidecar used the same id.',
+    summary: 'One session. More than one, where another sidecar that you may read used the same id.',
     answer: object({ sessions: list(ref('Session')), lines }),
   },
   'GET /v1/sessions/{session}/proof': {
@@ -215,7 +215,12 @@ export function openApi(version: string): JsonValue {
     paths,
     components: {
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', description: 'A token with the audience `sidegate.dev/recorder`.' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'Of Kubernetes, with the audience `sidegate.dev/recorder`; or of the OpenID provider of `recorder.oidc`.',
+        },
         header: { type: 'apiKey', in: 'header', name: 'x-sidegate-token', description: 'The same, through a proxy.' },
       },
       schemas,

@@ -234,6 +234,8 @@ export interface SessionQuery {
 export interface SessionPage {
   /** Newest first. */
   readonly sessions: readonly SessionSummary[];
+  /** For each of them: the cursor of a page that goes on behind it. */
+  readonly cursors: readonly string[];
   /** For the next page; undefined: this was the last. */
   readonly cursor: string | undefined;
   /** Of a search by text: blocks, the newest, whose words are not in the index yet. Undefined: none. */

@@ -28,17 +28,18 @@ interface Conditions {
 export function createSearch(run: Run, names: Names): (query: SessionQuery) => Promise<SessionPage> {
   return async (query) => {
     const conditions = await conditionsOf(run, names, query);
-    if (conditions === undefined) return { sessions: [], cursor: undefined };
+    if (conditions === undefined) return { sessions: [], cursors: [], cursor: undefined };
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
     const rows =
       query.text === undefined
         ? await byFields(run, query, conditions, limit + 1)
         : await byText(run, query.text, query, conditions, limit + 1);
     const page = rows.slice(0, limit);
-    const last = page.at(-1);
+    const cursors = page.map(writeCursor);
     return {
       sessions: await summariesOf(run, names, page),
-      cursor: rows.length > limit && last !== undefined ? writeCursor(last) : undefined,
+      cursors,
+      cursor: rows.length > limit ? cursors.at(-1) : undefined,
     };
   };
 }

@@ -109,7 +109,7 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
       else if (byTag) where('first.session < ?', id);
       else where('(s.at, s.id) < (?, ?)', at, id);
     }
-    if (impossible) return { sessions: [], cursor: undefined };
+    if (impossible) return { sessions: [], cursors: [], cursor: undefined };
     // By text and by rule: newest to arrive first, as these indexes have them, so that it can stop early.
     const statement = `SELECT s.*, c.source, c.name AS chainName
       FROM ${from.tables} JOIN chain c ON c.id = s.chain
@@ -118,10 +118,11 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
     const rows = db.prepare(statement).all(...values, limit + 1) as Row[];
     const page = rows.slice(0, limit);
-    const last = page.at(-1);
+    const cursors = page.map(writeCursor);
     return {
       sessions: page.map(summaryOf),
-      cursor: rows.length > limit && last !== undefined ? writeCursor(last) : undefined,
+      cursors,
+      cursor: rows.length > limit ? cursors.at(-1) : undefined,
     };
   };
 }

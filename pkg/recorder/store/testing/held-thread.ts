@@ -9,6 +9,6 @@ parentPort?.on('message', (call: ReaderCall | 'close') => {
   if (call === 'close') return parentPort?.close();
   if (call.method === 'search') return void held.push(call.id);
   if (call.method === 'blockLines') process.exit(1);
-  for (const id of held.splice(0)) answer(id, { sessions: [], cursor: undefined });
+  for (const id of held.splice(0)) answer(id, { sessions: [], cursors: [], cursor: undefined });
   answer(call.id, 0);
 });

@@ -276,6 +276,15 @@ export function storeSuite(name: string, place: () => StorePlace): void {
         do {
           const page = await store.search({ ...question, limit: 4, ...(cursor === undefined ? {} : { cursor }) });
           seen.push(...page.sessions.map(({ session }) => session));
+          if (page.cursor !== undefined) expect(page.cursors.at(-1)).toBe(page.cursor);
+          // A page may be left before its end.
+          const [before, after] = [page.cursors[0], page.sessions[1]?.session];
+          const within = await store.search({
+            ...question,
+            limit: 1,
+            ...(before === undefined ? {} : { cursor: before }),
+          });
+          if (before !== undefined && after !== undefined) expect(within.sessions[0]?.session).toBe(after);
           cursor = page.cursor;
           await add(added++ * 3 + 2);
         } while (cursor !== undefined);

@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describeError, jsonValue, parseJson, readBody } from '../../base/index.ts';
+import type { Clock, JsonValue, Logger } from '../../base/index.ts';
+import { auditForHeader } from '../../contract/index.ts';
+import type { Committer } from '../ingest/committer.ts';
+import { StoreError } from '../store/index.ts';
+import type { RecordStore } from '../store/index.ts';
+import type { AuditAuthorizer, Auditor } from './authorize.ts';
+import { holdRoutes } from './hold-routes.ts';
+import { logRoutes } from './log-routes.ts';
+import { Refusal, badQuestion, isStream, matchRoute } from './question.ts';
+import type { Route } from './question.ts';
+import { respond, respondLines } from './respond.ts';
+import { sessionRoutes } from './session-routes.ts';
+
+export interface AnswersOptions {
+  readonly store: RecordStore;
+  readonly committer: Committer;
+  readonly authorizer: Pick<AuditAuthorizer, 'mayRead' | 'mayHold'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onAnswered?: ((status: number) => void) | undefined;
+}
+
+/** What the API answers, whichever way a question comes. */
+export interface Answers {
+  /** `GET /v1/log` and so on. */
+  readonly routes: readonly string[];
+  /** @param auditor Who asks. @throws Refusal */
+  answer(request: IncomingMessage, response: ServerResponse, url: URL, auditor: Auditor): Promise<void>;
+  /** Does what answers a question, as one of a bounded number at once, and says of what it throws what who asked may know. */
+  guarded(response: ServerResponse, act: () => Promise<void>): Promise<void>;
+}
+
+const maxBody = 64 * 1024;
+const questionLimits = { maxDepth: 4, maxNodes: 200 };
+/** Questions at work at once: each may read many blocks. */
+const mostAtOnce = 16;
+
+export function createAnswers(options: AnswersOptions): Answers {
+  const { store, committer, authorizer, clock, logger, onAnswered } = options;
+  const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store), ...holdRoutes(store, clock)];
+
+  const refusalOf = (error: unknown): Refusal => {
+    if (error instanceof Refusal) return error;
+    if (error instanceof StoreError && error.code === 'query') return badQuestion(error.message);
+    if (error instanceof StoreError && error.code === 'not_found') return new Refusal(404, 'not_found', error.message);
+    if (error instanceof RangeError) return badQuestion(error.message);
+    logger.error('a question could not be answered', { error: describeError(error) });
+    return new Refusal(503, 'unavailable', 'this cannot be answered now');
+  };
+  let working = 0;
+  return {
+    routes: routes.map(({ method, path }) => `${method} ${path}`),
+    async answer(request, response, url, auditor) {
+      const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
+      if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
+      const says = request.headers[auditForHeader];
+      const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
+      const who = `${auditor.username}${claim}`;
+      const found = await route.answer({
+        who,
+        search: url.searchParams,
+        part: matchRoute(route, url.pathname) ?? '',
+        body: request.method === 'POST' ? await readQuestion(request) : undefined,
+        async allow(namespace) {
+          if (await authorizer.mayRead(auditor, namespace)) return;
+          // Who may read everything may read this.
+          if (namespace !== undefined && (await authorizer.mayRead(auditor, undefined))) return;
+          throw notAllowed(auditor, 'read these records', 'get');
+        },
+        async allowHolds() {
+          if (await authorizer.mayHold(auditor)) return;
+          throw notAllowed(auditor, 'place or release holds', 'update');
+        },
+        note: (what, question) => committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } }),
+      });
+      if (isStream(found)) await respondLines(response, found);
+      else respond(response, 200, found);
+    },
+    async guarded(response, act) {
+      try {
+        if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
+        working++;
+        try {
+          await act();
+        } finally {
+          working--;
+        }
+        onAnswered?.(response.statusCode);
+      } catch (error) {
+        const { status, code, message } = refusalOf(error);
+        onAnswered?.(status);
+        respond(response, status, { code, message });
+      }
+    },
+  };
+}
+
+/** @param verb What RBAC would have to give them. */
+function notAllowed({ person }: Auditor, what: string, verb: string): Refusal {
+  const lacks =
+    person === undefined ? `${verb} records.sidegate.dev` : 'no role of the recorder’s settings gives it to you';
+  return new Refusal(403, 'not_allowed', `you may not ${what}: ${lacks}`);
+}
+
+async function readQuestion(request: IncomingMessage): Promise<JsonValue> {
+  const text = await readBody(request, maxBody);
+  if (text === undefined) throw new Refusal(413, 'bad_question', 'the question is too long');
+  try {
+    return jsonValue(parseJson(text, questionLimits));
+  } catch {
+    throw badQuestion('the question is not JSON');
+  }
+}
