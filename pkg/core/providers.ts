@@ -48,7 +48,7 @@ function providerId(entry: PolicyEntry, name: string): ProviderId {
 /** Whether one credential could prove a caller of both. */
 function collide(a: ProviderSpec, b: ProviderSpec): boolean {
   if (a.clientCertificate !== undefined && b.clientCertificate !== undefined) {
-    return a.clientCertificate.caFile === b.clientCertificate.caFile;
+    return canonical(a.clientCertificate.ca) === canonical(b.clientCertificate.ca);
   }
   const left = a.oidc ?? a.serviceAccount ?? a.sidegate;
   const right = b.oidc ?? b.serviceAccount ?? b.sidegate;
