@@ -23,7 +23,10 @@ export const assertion = {
 } as const;
 
 export interface Pattern {
+  /** Of a word of a list they are made whenever they are asked for. */
   readonly instructions: readonly Instruction[];
+  /** How many they are. */
+  readonly size: number;
   readonly start: number;
   /** Whether it holds `^ $ \b \B \A \z`: then it reads one character to each side. */
   readonly asserted: boolean;
@@ -84,6 +87,7 @@ export function parseWithRe2(source: string): Pattern {
 function finish({ instructions, start }: Instructions): Pattern {
   return {
     instructions,
+    size: instructions.length,
     start,
     asserted: instructions.some((one) => one.op === 'assert'),
     shortest: shortestMatch(instructions, start),
