@@ -293,8 +293,27 @@ describe('names of the serving certificate', () => {
       service('external', { type: 'ExternalName', externalName: 'bank.example.com', selector: { app: 'llama' } }),
     );
     await settle();
-    expect(directory.servingNames(name('a'))).toEqual(['llama.ml', 'llama.ml.svc', 'llama.ml.svc.cluster.local']);
+    expect(directory.servingNames(name('a'))).toEqual(['llama.ml.svc', 'llama.ml.svc.cluster.local']);
     expect(told).toEqual(['a']);
+  });
+
+  test('never one that is a domain of the internet where the namespace is called as a top-level domain', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    for (const [namespace, service] of [
+      ['ai', 'openrouter'],
+      ['svc', 'x'],
+    ] as const) {
+      state.pods.put(pod(service, { namespace }));
+      state.services.put({ metadata: { namespace, name: service }, spec: { selector: { app: 'llama' } } });
+    }
+    await settle();
+    expect(directory.servingNames(name('openrouter', 'ai'))).toEqual([
+      'openrouter.ai.svc',
+      'openrouter.ai.svc.cluster.local',
+    ]);
+    expect(directory.servingNames(name('x', 'svc'))).toEqual(['x.svc.svc', 'x.svc.svc.cluster.local']);
+    const of = directory.podByUid('uid-openrouter')!;
+    expect(() => certificateNames(of, ['openrouter.ai'], 'cluster.local')).toThrow(RangeError);
   });
 
   test('of many Services those that come first by name: as many as an authority signs and a sidecar can say', async () => {
@@ -305,7 +324,7 @@ describe('names of the serving certificate', () => {
       state.services.put({ metadata: { namespace: 'ml', name: long(at) }, spec: { selector: { app: 'llama' } } });
     await settle();
     const names = directory.servingNames(name('a'));
-    expect(names).toHaveLength(270);
+    expect(names).toHaveLength(180);
     expect(new Set(names.map((one) => one.split('.')[0]))).toEqual(
       new Set(Array.from({ length: 90 }, (_, at) => long(at))),
     );
