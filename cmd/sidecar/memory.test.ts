@@ -10,7 +10,13 @@ const bare = { execArgv: [], env: { PATH: '/bin' } };
 describe('the launch that is wanted', () => {
   test('bounds the heap and malloc, and keeps the environment', () => {
     expect(wantedLaunch(bare)).toEqual({
-      execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=75', '--no-maglev', '--expose-gc'],
+      execArgv: [
+        '--max-semi-space-size=8',
+        '--heap-growing-percent=75',
+        '--no-maglev',
+        '--no-allocation-site-pretenuring',
+        '--expose-gc',
+      ],
       env: { PATH: '/bin', MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' },
     });
   });
@@ -20,8 +26,22 @@ describe('the launch that is wanted', () => {
     expect(wanted === undefined ? undefined : wantedLaunch(wanted)).toBeUndefined();
   });
   test.each<[string, readonly string[], string | undefined]>([
-    ['arguments', ['--max-semi-space-size=32', '--maglev', '--heap_growing_percent=200', '--expose_gc'], undefined],
-    ['NODE_OPTIONS', [], ' --max_semi_space_size=32  --maglev --heap-growing-percent=200 --expose-gc'],
+    [
+      'arguments',
+      [
+        '--max-semi-space-size=32',
+        '--maglev',
+        '--heap_growing_percent=200',
+        '--allocation-site-pretenuring',
+        '--expose_gc',
+      ],
+      undefined,
+    ],
+    [
+      'NODE_OPTIONS',
+      [],
+      ' --max_semi_space_size=32  --maglev --heap-growing-percent=200 --allocation_site_pretenuring --expose-gc',
+    ],
   ])('leaves what %s set', (_where, execArgv, options) => {
     const env = { MALLOC_ARENA_MAX: '8', MALLOC_TRIM_THRESHOLD_: '1', NODE_OPTIONS: options };
     expect(wantedLaunch({ execArgv, env })).toBeUndefined();
@@ -29,7 +49,14 @@ describe('the launch that is wanted', () => {
   test('adds what is missing before the flags that are there, and only that', () => {
     const env = { MALLOC_ARENA_MAX: '1' };
     expect(wantedLaunch({ execArgv: ['--cpu-prof', '--no-maglev'], env })).toEqual({
-      execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=75', '--expose-gc', '--cpu-prof', '--no-maglev'],
+      execArgv: [
+        '--max-semi-space-size=8',
+        '--heap-growing-percent=75',
+        '--no-allocation-site-pretenuring',
+        '--expose-gc',
+        '--cpu-prof',
+        '--no-maglev',
+      ],
       env: { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' },
     });
   });
@@ -90,6 +117,7 @@ describe('a sidecar that is started without any of it', () => {
           '--max-semi-space-size=8',
           '--heap-growing-percent=75',
           '--no-maglev',
+          '--no-allocation-site-pretenuring',
           '--expose-gc',
           '--require',
           look,

@@ -5,6 +5,7 @@ import type { Clock, Logger } from '../base/index.ts';
 import { webhookPaths } from '../contract/index.ts';
 import { drain } from '../http/index.ts';
 import type { AdmissionMetrics, Hook } from './metrics.ts';
+import { hasKey } from './path-keys.ts';
 import { readReview, refusal, reviewAnswer } from './review.ts';
 import type { AdmissionRequest, Verdict } from './review.ts';
 
@@ -135,8 +136,12 @@ export function createHandler(options: HandlerOptions): Handler {
     hold: (bytes: number) => boolean,
   ): Promise<void> => {
     const [path = '', query] = (request.url ?? '').split('?', 2);
-    const hook = routes.get(options.open(path) ?? '');
-    if (hook === undefined) return send(response, 404, 'there is no such path\n', true);
+    const page = options.open(path);
+    const hook = routes.get(page ?? '');
+    if (hook === undefined) {
+      metrics.stranger(page !== undefined ? 'no_page' : hasKey(path) ? 'other_key' : 'no_key');
+      return send(response, 404, 'there is no such path\n', true);
+    }
     if (request.method !== 'POST') return send(response, 405, 'POST an AdmissionReview\n', true);
     const begun = clock.monotonic();
     const body = await readAll(request, maxBody, hold).catch((error: unknown) => {

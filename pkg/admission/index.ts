@@ -21,7 +21,7 @@ export { createValidatePod } from './validate-pod.ts';
 export { createValidatePolicy } from './validate-policy.ts';
 export { createWebhookServer } from './server.ts';
 export type { WebhookServer, WebhookServerOptions } from './server.ts';
-export { createPathKeys } from './path-keys.ts';
+export { createPathKeys, hasKey } from './path-keys.ts';
 export type { PathKeys } from './path-keys.ts';
 export { createServingCertificate } from './serving-certificate.ts';
 export type { ServingCertificate, ServingCertificateOptions, ServingMaterial } from './serving-certificate.ts';

@@ -68,7 +68,7 @@ function start(first: Data | undefined, bundle = '') {
       return Promise.resolve({});
     },
   } as unknown as KubeClient;
-  const keys = createPathKeys({ monotonic: () => state.now });
+  const keys = createPathKeys({ monotonic: () => state.now, now: () => state.now });
   const results: string[] = [];
   const lines: string[] = [];
   const certificate = createIssuedCertificate({

@@ -20,6 +20,10 @@ export const failures = [
 ] as const;
 export type Failure = (typeof failures)[number];
 
+/** What the path of a request that found no page lacks: a key at all, one that counts, or a page behind it. */
+export const strangers = ['no_key', 'other_key', 'no_page'] as const;
+export type Stranger = (typeof strangers)[number];
+
 export const connectVerbs = ['exec', 'attach', 'portforward', 'proxy'] as const;
 /** What the break-glass group does; `debug`: a container put into a pod that runs. */
 export const breakGlassVerbs = [...connectVerbs, 'debug', 'approve'] as const;
@@ -28,6 +32,8 @@ export type BreakGlassVerb = (typeof breakGlassVerbs)[number];
 export interface AdmissionMetrics {
   answered(hook: Hook, outcome: Outcome, seconds: number): void;
   failed(failure: Failure): void;
+  /** Answered 404; nothing of the request was read. */
+  stranger(why: Stranger): void;
   /** Why pods were skipped or refused, or what their authors were told. */
   reason(code: string): void;
   breakGlass(verb: BreakGlassVerb): void;
@@ -46,6 +52,11 @@ export function admissionMetrics(meters: Meters): AdmissionMetrics {
   const failed = meters.counter('sidegate_admission_failures_total', 'Refusals that no rule gave: alert on any.', [
     { name: 'kind', values: failures },
   ]);
+  const unknown = meters.counter(
+    'sidegate_webhook_strangers_total',
+    'Requests whose path has no page: whoever sent them is not the API server, or asks by a key that has ended.',
+    [{ name: 'path', values: strangers }],
+  );
   const reasons = meters.counter(
     'sidegate_admission_reasons_total',
     'Why pods were skipped or refused, or what their authors were told.',
@@ -71,6 +82,7 @@ export function admissionMetrics(meters: Meters): AdmissionMetrics {
       seconds.observe([name], took);
     },
     failed: (failure) => failed.add([failure]),
+    stranger: (why) => unknown.add([why]),
     reason: (code) => reasons.add([code]),
     breakGlass: (verb) => breakGlass.add([verb]),
     eventDropped: (why) => dropped.add([why]),

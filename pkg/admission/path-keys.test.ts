@@ -2,7 +2,8 @@ import { expect, test } from '@jest/globals';
 import { Secret } from '../base/index.ts';
 import { createPathKeys } from './index.ts';
 
-const clock = { at: 0, monotonic: () => clock.at };
+const day = 86_400_000;
+const clock = { at: 0, wall: 20_000 * day, monotonic: () => clock.at, now: () => clock.wall };
 const secrets = ['a', 'b', 'c', 'd', 'e', 'f'].map((text) => new Secret(text));
 const pathBy = (secret: Secret): string => {
   const keys = createPathKeys(clock);
@@ -43,4 +44,40 @@ test('keys that counted go on to count for some time, and a new one is written w
     ...[undefined, undefined],
     ...['/mutate', '/mutate', '/mutate', '/mutate'],
   ]);
+});
+
+test('a key ends by itself: each day has its own, which counts the day before and the day after too', () => {
+  const keys = createPathKeys(clock);
+  const start = clock.wall;
+  const written: string[] = [];
+  keys.learn(secrets.slice(0, 1));
+  clock.at += 30_000;
+  for (let at = 0; at < 4; at++) {
+    clock.wall = start + at * day;
+    written.push(`/${keys.due(written.slice(-1)) ?? ''}/mutate`);
+  }
+  expect(new Set(written).size).toBe(4);
+  const opened = (at: number): readonly boolean[] => {
+    clock.wall = start + at * day;
+    return written.map((path) => keys.open(path) !== undefined);
+  };
+  expect(opened(0)).toEqual([true, true, false, false]);
+  expect(opened(1)).toEqual([true, true, true, false]);
+  expect(opened(2)).toEqual([false, true, true, true]);
+  // After a week without a webhook nothing opens, and the next look writes anew.
+  clock.wall = start + 7 * day;
+  expect(written.map((path) => keys.open(path))).toEqual([undefined, undefined, undefined, undefined]);
+  expect(written).not.toContain(`/${keys.due(written.slice(-1)) ?? ''}/mutate`);
+  clock.wall = start;
+});
+
+test('replicas whose clocks differ do not write over one another', () => {
+  const [slow, fast] = [createPathKeys(clock), createPathKeys({ ...clock, now: () => clock.wall + 60_000 })];
+  for (const one of [slow, fast]) one.learn(secrets.slice(0, 1));
+  clock.at += 30_000;
+  clock.wall = 20_001 * day - 30_000;
+  const path = `/${fast.due([]) ?? ''}/mutate`;
+  expect(slow.due([])).not.toBe(fast.due([]));
+  expect([slow.open(path), fast.open(path)]).toEqual(['/mutate', '/mutate']);
+  expect(`/${slow.due([path, path]) ?? ''}/mutate`).toBe(path);
 });

@@ -8,9 +8,9 @@ import type { Clock, Secret } from '../base/index.ts';
 
 export interface PathKeys {
   /**
-   * Replaces what counts; what counted before goes on to count for some time.
+   * Replaces what keys follow from; what counted before goes on to count for some time.
    *
-   * @param secrets that all replicas share; paths are written with the first, the others count already
+   * @param secrets that all replicas share; paths are written with a key of the first, those of the others count already
    */
   learn(secrets: readonly Secret[]): void;
   /** The rest of a path that begins with a key that counts; undefined: it does not. How long that takes says nothing of the key. */
@@ -19,48 +19,74 @@ export interface PathKeys {
   due(paths: readonly string[]): string | undefined;
 }
 
-/** A new key is written when the other replicas had time to learn it. */
+/**
+ * Each secret has a key a day, by the wall clock, so that one that was seen is of use for two days at most: written on its day, it counts
+ * on the next too. That of the day to come counts already, for a replica whose clock is ahead.
+ */
+const periodMs = 86_400_000;
+/** A key of a new secret is written when the other replicas had time to learn it. */
 const settleMs = 30_000;
-/** Those that were learnt last: a renewed key, and requests on their way with the one before. */
-const mostKeys = 4;
+/** Those that were learnt last: a renewed secret, and requests on their way with a key of the one before. */
+const mostSecrets = 4;
 
-/** Of one purpose: the secret itself signs, or serves, and does not follow from it. In letters that the API server takes in a path. */
-const keyOf = (secret: Secret): string =>
+/** Of one purpose: the secret itself signs, or serves, and does not follow from it. */
+const rootOf = (secret: Secret): string =>
   createHmac('sha256', secret.reveal()).update('sidegate webhook path').digest('hex');
+/** In letters that the API server takes in a path. */
+const keyOf = (root: string, period: number): string => createHmac('sha256', root).update(`${period}`).digest('hex');
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
+const keyed = /^\/([0-9a-f]{64})(\/.*)$/s;
+
+/** Whether a path begins with something that could be a key. */
+export const hasKey = (path: string): boolean => keyed.test(path);
+
 interface Known {
-  readonly key: string;
-  readonly digest: Buffer;
+  readonly root: string;
   /** Monotonic. */
   readonly since: number;
 }
 
-export function createPathKeys(clock: Pick<Clock, 'monotonic'>): PathKeys {
+export function createPathKeys(clock: Pick<Clock, 'monotonic' | 'now'>): PathKeys {
   let known: readonly Known[] = [];
+  /** Of `known`, in its order: yesterday's, today's and tomorrow's. */
+  let counting: { readonly period: number; readonly keys: readonly string[]; readonly digests: readonly Buffer[] } = {
+    period: Number.NaN,
+    keys: [],
+    digests: [],
+  };
+  const countingNow = (): typeof counting => {
+    const period = Math.floor(clock.now() / periodMs);
+    if (counting.period !== period) {
+      const keys = known.flatMap(({ root }) => [-1, 0, 1].map((step) => keyOf(root, period + step)));
+      counting = { period, keys, digests: keys.map(digest) };
+    }
+    return counting;
+  };
 
   const open: PathKeys['open'] = (path) => {
-    const [, key = '', rest] = /^\/([0-9a-f]{64})(\/.*)$/s.exec(path) ?? [];
+    const [, key = '', rest] = keyed.exec(path) ?? [];
     const given = digest(key);
-    const hits = known.map((one) => timingSafeEqual(one.digest, given));
+    const hits = countingNow().digests.map((one) => timingSafeEqual(one, given));
     return hits.includes(true) ? rest : undefined;
   };
   return {
     learn(secrets) {
       const now = secrets
-        .map(keyOf)
-        .map(
-          (key): Known =>
-            known.find((one) => one.key === key) ?? { key, digest: digest(key), since: clock.monotonic() },
-        );
-      known = [...now, ...known.filter((one) => !now.some(({ key }) => key === one.key))].slice(0, mostKeys);
+        .map(rootOf)
+        .map((root): Known => known.find((one) => one.root === root) ?? { root, since: clock.monotonic() });
+      known = [...now, ...known.filter((one) => !now.some(({ root }) => root === one.root))].slice(0, mostSecrets);
+      counting = { period: Number.NaN, keys: [], digests: [] };
     },
     open,
     due(paths) {
       const [first] = known;
       if (first === undefined) return undefined;
       const settled = clock.monotonic() - first.since >= settleMs;
-      return settled || paths.some((path) => open(path) === undefined) ? first.key : undefined;
+      if (!settled && paths.every((path) => open(path) !== undefined)) return undefined;
+      const [, today, tomorrow] = countingNow().keys;
+      const ahead = paths.length > 0 && paths.every((path) => path.startsWith(`/${tomorrow ?? ''}/`));
+      return ahead ? tomorrow : today;
     },
   };
 }

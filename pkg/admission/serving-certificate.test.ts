@@ -7,11 +7,12 @@ import type { KubeClient } from '../kube/index.ts';
 import { afterStep, createAuthorityPair, writeAuthority } from '../pki/index.ts';
 import { reachPatch } from './client-config.ts';
 import { createHandler, createPathKeys, createServingCertificate, createWebhookServer } from './index.ts';
-import type { Decide, ServingCertificate, ServingMaterial } from './index.ts';
+import type { Decide, PathKeys, ServingCertificate, ServingMaterial } from './index.ts';
 import { testHooks } from './testing/hooks.ts';
 import { pause, until } from '../../test/support/wait.ts';
 
 type Data = Readonly<Record<string, string>>;
+const hour = 3_600_000;
 const open: ServingCertificate[] = [];
 afterEach(() => open.splice(0).forEach((one) => one.close()));
 
@@ -106,7 +107,11 @@ function fakeClock(): Clock & { advance(ms: number): void } {
   };
 }
 
-function start(client: KubeClient, clock: Clock, keys = createPathKeys(clock)): ServingCertificate {
+/** @param now its day changes the keys; default: the same noon for ever */
+const keysBy = (clock: Clock, now = () => 12 * hour): PathKeys =>
+  createPathKeys({ monotonic: () => clock.monotonic(), now });
+
+function start(client: KubeClient, clock: Clock, keys = keysBy(clock)): ServingCertificate {
   const one = createServingCertificate({
     client,
     namespace: 'sidegate-system',
@@ -120,7 +125,6 @@ function start(client: KubeClient, clock: Clock, keys = createPathKeys(clock)): 
 }
 
 const good = (one: ServingCertificate) => () => one.problems().length === 0;
-const hour = 3_600_000;
 
 describe('the serving certificate', () => {
   test('is there when its authority is in every configuration, and not before', async () => {
@@ -161,7 +165,7 @@ describe('the serving certificate', () => {
   test('is asked by paths that all replicas open, before and after the authority has changed', async () => {
     const { state, client } = cluster();
     const clock = fakeClock();
-    const keys = [createPathKeys(clock), createPathKeys(clock)];
+    const keys = [keysBy(clock), keysBy(clock)];
     const both = keys.map((one) => start(client, clock, one));
     const opened = () => keys.map((one) => state.paths.map((path) => one.open(path)));
     const all = ['/validate/pods', '/validate/pods', '/validate/pods'];
@@ -189,6 +193,23 @@ describe('the serving certificate', () => {
       await pause(50);
     }
     expect([shut, opened()]).toEqual([false, [all, all]]);
+  });
+
+  test('is asked by another path each day, while the one before still counts', async () => {
+    const { state, client } = cluster();
+    const clock = fakeClock();
+    let now = 12 * hour;
+    const keys = keysBy(clock, () => now);
+    await until(good(start(client, clock, keys)));
+    clock.advance(60_000);
+    const [first = ''] = state.paths;
+    now += 24 * hour;
+    await until(() => {
+      clock.advance(60_000);
+      return state.paths.every((path) => path !== first);
+    }, 'another path in each configuration');
+    expect([first, ...state.paths].map((path) => keys.open(path))).toEqual(Array(4).fill('/validate/pods'));
+    expect(state.patches).toBe(6);
   });
 
   test('is written once: a look that finds all in order writes nothing', async () => {

@@ -10,6 +10,7 @@ import { openPodRecord } from '../../pkg/remote/index.ts';
 import { describeError, jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import { controlPlane, inferenceLabel, inferenceLabelValue } from '../../pkg/contract/index.ts';
+import { grantName } from '../../pkg/crd/index.ts';
 import { KubeError, createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeCall, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
 import { createAuthority, createKeyRequest, readAuthority, writeWorkloadId } from '../../pkg/pki/index.ts';
@@ -413,23 +414,19 @@ describe('the recorder', () => {
     await publish(recorder.audit);
     const list = { namespace: ownNamespace, name: controlPlane.revocations };
     await until(async () => (await admin.find(resources.configMaps, list)) !== undefined, 'the list');
-    const grant = {
-      apiVersion: 'sidegate.dev/v1alpha1',
-      kind: 'InferenceGrant',
-      metadata: { namespace: 'ml', name: 'incident' },
-      spec: {
-        ...{ issuer: 'https://idp', subject: 'gil', operations: ['Chat'], models: ['m'], reason: 'x' },
-        ...{ requestedBy: 'kim', expiresAt: new Date(Date.now() + 3_600_000).toISOString() },
-      },
+    const spec = {
+      ...{ issuer: 'https://idp', subject: 'gil', operations: ['Chat'], models: ['m'], reason: 'x' },
+      ...{ requestedBy: 'kim', expiresAt: new Date(Date.now() + 3_600_000).toISOString() },
     };
+    const name = grantName(spec);
+    const metadata = { namespace: 'ml', name };
+    const grant = { apiVersion: 'sidegate.dev/v1alpha1', kind: 'InferenceGrant', metadata, spec };
     await admin.create(resources.inferenceGrants, grant, { namespace: 'ml' });
     // The controller has seen it: no pod of the namespace says who decides.
     const seen = async (): Promise<boolean> =>
-      JSON.stringify(await admin.find(resources.inferenceGrants, { namespace: 'ml', name: 'incident' })).includes(
-        'Decidable',
-      );
+      JSON.stringify(await admin.find(resources.inferenceGrants, { namespace: 'ml', name })).includes('Decidable');
     await until(seen, controller.log);
-    await admin.delete(resources.inferenceGrants, { namespace: 'ml', name: 'incident' });
+    await admin.delete(resources.inferenceGrants, { namespace: 'ml', name });
     const revoke = 'access revoke-token --issuer https://idp --subject mallory';
     expect(await sidegate(revoke)).toMatchObject({ code: 0, err: '' });
     const search = async (flags: string): Promise<string> => (await sidegate(`audit search ${flags}`)).out;
@@ -440,7 +437,7 @@ describe('the recorder', () => {
     await until(async () => (await search('--operation Grant --user gil')).includes('withdrawn'), controller.log);
     const [, id = ''] = /([0-9a-f]{32})/.exec(await search('--operation Grant --user gil')) ?? [];
     expect((await sidegate(`audit show ${id}`)).out).toMatch(
-      / grant ml\/incident: withdrawn for gil asked by kim until 20/,
+      / grant ml\/grant-[0-9a-f]{40}: withdrawn for gil asked by kim until 20/,
     );
     expect(controller.log()).not.toContain('could not be recorded');
   }, 60_000);
