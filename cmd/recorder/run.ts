@@ -18,6 +18,7 @@ import {
   keepAuthorities,
   keepHeads,
   keepUp,
+  publishHeads,
   recorderMetrics,
   watchVanished,
 } from '../../pkg/recorder/index.ts';
@@ -60,8 +61,16 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     settings.archive === undefined || key === undefined
       ? undefined
       : await archiveLog({ settings: settings.archive, store, key, meters, clock, logger });
-  const heads =
-    key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned: () => archiver?.kick() });
+  const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
+  const { namespace } = settings;
+  const publisher = settings.publishHeads
+    ? publishHeads({ client, store, namespace, clock, logger, onResult: metrics.headPublished })
+    : undefined;
+  const onSigned = (): void => {
+    archiver?.kick();
+    publisher?.kick();
+  };
+  const heads = key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned });
   // Before anything that they have signed.
   const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({
@@ -93,7 +102,6 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     onVanished: metrics.vanished,
   });
-  const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const people =
     settings.oidc === undefined ? undefined : createPeople(settings.oidc, { ca: settings.oidcCa, clock, logger });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
@@ -149,10 +157,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await vanished.close();
     await stopAuthorities();
     await stopShipping();
-    client.close();
     await upkeep.close();
     await heads?.sign();
     heads?.close();
+    await publisher?.close();
+    client.close();
     await archiver?.close();
     trust.close();
     serving.close();

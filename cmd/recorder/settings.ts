@@ -16,6 +16,8 @@ export interface Settings {
   readonly trust: string;
   /** PKCS#8 PEM that signs the log's heads; undefined: they are not signed. */
   readonly logKey: string | undefined;
+  /** Signed heads are kept in a ConfigMap, too. */
+  readonly publishHeads: boolean;
   readonly trustDomain: string;
   /** Of Sidegate itself: its controller reports which pods are gone. */
   readonly namespace: string;
@@ -56,6 +58,10 @@ const flags = {
   'database-ca': { help: 'PEM file of the authorities of the database; unset: the public ones' },
   tls: { help: 'folder with tls.crt and tls.key of the recorder', required: true },
   trust: { help: 'PEM file of the authorities of sidecars', required: true },
+  'publish-heads': {
+    help: 'signed heads are kept in ConfigMap sidegate-log-heads of --namespace, too',
+    isSwitch: true,
+  },
   'log-key': { help: 'PEM file of the Ed25519 key that signs the log; unset: it is not signed' },
   'trust-domain': { help: 'of the SPIFFE ids', fallback: 'cluster.local' },
   namespace: { help: 'where the controller runs, which reports pods', fallback: 'sidegate-system' },
@@ -127,6 +133,7 @@ export function parseSettings(
     tls: read.text('tls'),
     trust: read.text('trust'),
     logKey: read.optional('log-key'),
+    publishHeads: read.isOn('publish-heads'),
     trustDomain: read.text('trust-domain'),
     namespace: read.text('namespace'),
     listen: read.address('listen'),

@@ -510,9 +510,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
       grants: createGrantFeed({
         cache: grants,
         clock,
-        labelsOf: ({ namespace: at, name: pod, uid }) => {
+        podOf: ({ namespace: at, name: pod, uid }) => {
           const found = state.pods.get(objectKey({ namespace: at, name: pod }));
-          return found?.uid === uid ? found.labels : undefined;
+          return found?.uid === uid ? { labels: found.labels, set: directory.setOf(found) } : undefined;
         },
       }),
       clock,

@@ -301,7 +301,7 @@ class GovernedRequest {
       throw cause;
     }
     this.#bodyText = text;
-    this.#view = this.#route.dialect.request(this.#route, root);
+    this.#view = this.#route.dialect.request(this.#route, root, this.#query.slice(1));
     share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
     this.#nameModel(this.#view.model ?? this.#route.model);

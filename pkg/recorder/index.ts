@@ -9,6 +9,8 @@ export { recorderMetrics } from './metrics.ts';
 export { keepAuthorities } from './log/authorities.ts';
 export { keepHeads } from './log/heads.ts';
 export type { HeadKeeper } from './log/heads.ts';
+export { publishHeads } from './log/published-heads.ts';
+export type { HeadMap, HeadPublisher } from './log/published-heads.ts';
 export { createIngestServer, ingestLimits } from './ingest/server.ts';
 export type { IngestLimits, IngestServer, IngestServerOptions } from './ingest/server.ts';
 export { openPostgresStore } from './store/open-postgres.ts';

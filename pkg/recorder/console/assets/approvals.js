@@ -22,8 +22,6 @@ function left(ms) {
   return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)} left`;
 }
 
-/** @typedef {{ approve: 'Approve' | 'Deny' }} Choice */
-
 /**
  * One that waits. It stays where it is, also when it has been decided, so that no button moves under a finger.
  *
@@ -61,11 +59,11 @@ function approvalCard(approval, announce, signal) {
     ...recordText(excerpt, [{ rule, act: 'masked' }]),
     actions,
   );
-  /** @param {string} text @param {HTMLElement} [more] */
-  const settle = (text, more) => {
+  /** @param {string} text */
+  const settle = (text) => {
     state.over = true;
     card.classList.add('over');
-    actions.replaceChildren(el('span', { role: 'status' }, text), more ?? '');
+    actions.replaceChildren(el('span', { role: 'status' }, text));
   };
   /** @param {'approve' | 'deny'} verb @param {string} reason */
   const decide = async (verb, reason) => {
@@ -73,8 +71,10 @@ function approvalCard(approval, announce, signal) {
     card.focus();
     try {
       const path = `/approvals/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${verb}`;
-      await post(path, reason === '' ? {} : { reason }, signal);
-      const said = verb === 'approve' ? 'Approved by you.' : 'Denied by you.';
+      const after = /** @type {Approval} */ (await post(path, reason === '' ? {} : { reason }, signal));
+      const open =
+        after.state === 'Pending' ? ` It waits for more: ${after.decided} of ${after.required} approve.` : '';
+      const said = verb === 'approve' ? `Approved by you.${open}` : 'Denied by you.';
       settle(said);
       announce(said);
     } catch (error) {

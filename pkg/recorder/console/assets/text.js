@@ -67,9 +67,9 @@ export function textNodes(text, marks = [], ticks = []) {
   let [at, tick] = [0, 0];
   /** @param {Node} to @param {number} until */
   const part = (to, until) => {
-    for (let next = ticks[tick]; next !== undefined && next.at < until; next = ticks[++tick]) {
+    for (let next = ticks[tick]; next !== undefined && next.at <= until; next = ticks[++tick]) {
       write(to, text.slice(at, next.at), room);
-      at = next.at;
+      at = Math.max(at, next.at);
       const time = document.createElement('span');
       time.className = 'tick';
       // Shown by the style sheet, so that it is no part of the text that is copied.
@@ -77,14 +77,16 @@ export function textNodes(text, marks = [], ticks = []) {
       to.appendChild(time);
     }
     write(to, text.slice(at, until), room);
-    at = until;
+    at = Math.max(at, until);
   };
   for (const { from, to, title, sure } of marks) {
     part(fragment, from);
     const mark = document.createElement('mark');
     mark.title = shown(title);
     if (!sure) mark.className = 'maybe';
-    part(mark, to);
+    // Times within it follow it.
+    write(mark, text.slice(at, to), room);
+    at = to;
     fragment.append(mark);
   }
   part(fragment, text.length);
@@ -108,7 +110,7 @@ function write(to, text, room) {
 }
 
 /** Characters and lines of a long text that are shown at first. */
-const folded = { characters: 4_000, lines: 60 };
+const folded = { characters: 2_400, lines: 40 };
 
 /** @param {string} text @returns {number} Where it is folded; its length: nowhere. */
 export function foldAt(text) {
