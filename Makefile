@@ -26,6 +26,7 @@ lint: $(STAMP) ## Types, lint rules, layers, format
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint-rules lint-types lint-format lint-layers lint-generated
 lint-types: $(STAMP)
 	$(NODE) node_modules/typescript/bin/tsc --noEmit
+	$(NODE) node_modules/typescript/bin/tsc --noEmit --project pkg/recorder/console/assets
 lint-rules: $(STAMP)
 	$(NODE) node_modules/eslint/bin/eslint.js --max-warnings 0 .
 lint-format: $(STAMP)

@@ -31,12 +31,47 @@ const bans = [
   { selector: 'ExportAllDeclaration', message: 'index.ts is an explicit list.' },
 ];
 
+const ofBrowsers = [
+  'AbortController',
+  'AbortSignal',
+  'Blob',
+  'DOMException',
+  'Element',
+  'Event',
+  'HTMLElement',
+  'HTMLInputElement',
+  'Node',
+  'TextEncoder',
+  'URL',
+  'URLSearchParams',
+  'cancelAnimationFrame',
+  'clearInterval',
+  'clearTimeout',
+  'crypto',
+  'document',
+  'fetch',
+  'history',
+  'localStorage',
+  'location',
+  'navigator',
+  'performance',
+  'requestAnimationFrame',
+  'setInterval',
+  'setTimeout',
+];
+const browserBans = ['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'setHTMLUnsafe', 'parseFromString'].map(
+  (name) => ({
+    selector: `Identifier[name='${name}']`,
+    message: 'What is of a record goes in as text nodes.',
+  }),
+);
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', '.demo/**', '*.config.js', 'coverage/**'] },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', 'pkg/recorder/console/assets/*.js'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
@@ -59,6 +94,19 @@ export default tseslint.config(
       'max-depth': ['error', 4],
       'max-params': ['error', 5],
       'no-restricted-syntax': ['error', ...bans],
+    },
+  },
+  {
+    // The web console runs in browsers: what it uses of them. Nothing of a record may become markup or code there.
+    files: ['pkg/recorder/console/assets/*.js'],
+    languageOptions: { globals: Object.fromEntries(ofBrowsers.map((name) => [name, 'readonly'])) },
+    rules: { 'no-restricted-syntax': ['error', ...bans, ...browserBans] },
+  },
+  {
+    // Their one clock, and the one place that reads lines of the record, which the recorder has checked.
+    files: ['pkg/recorder/console/assets/clock.js', 'pkg/recorder/console/assets/record.js'],
+    rules: {
+      'no-restricted-syntax': ['error', ...bans.filter(({ selector }) => !/Date|JSON/.test(selector)), ...browserBans],
     },
   },
   {

@@ -52,6 +52,17 @@ const compiledSchema: Plugin = {
   },
 };
 
+/** Puts the files of the web console, as texts, in place of what reads them from their folder. */
+const consoleTexts: Plugin = {
+  name: 'console-texts',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/console\/assets\/texts\.ts$/ }, async ({ path }) => {
+      const { assetTexts } = (await import(path)) as { readonly assetTexts: Readonly<Record<string, string>> };
+      return { contents: `export const assetTexts = ${JSON.stringify(assetTexts)};`, loader: 'js' };
+    });
+  },
+};
+
 /**
  * Parts of prom-client that nothing here uses (statistics of clusters, pushing, quantiles, spans of OpenTelemetry), with what they
  * load in turn: 3 MB. Whoever begins to use one is told here.
@@ -101,6 +112,6 @@ await build({
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
-  plugins: [lazyBuiltins, compiledSchema, withoutUnused],
+  plugins: [lazyBuiltins, compiledSchema, consoleTexts, withoutUnused],
   logLevel: 'warning',
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { chosenContext } from './cluster/context.ts';
 import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
+import { findChromium, noChromium } from './support/chromium.ts';
 import { findPostgres, noPostgres } from './support/postgres.ts';
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
@@ -44,6 +45,13 @@ function installPostgres(): void {
   spawnSync('service', ['postgresql', 'stop'], { stdio: 'ignore' });
 }
 
+/** And the browser that opens the console. */
+function installChromium(): void {
+  if (findChromium() !== undefined || process.getuid?.() !== 0 || !has('apt-get')) return;
+  spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], { stdio: 'ignore' });
+}
+
 function programsFault(names?: readonly string[]): string | undefined {
   try {
     findPrograms(names);
@@ -79,8 +87,10 @@ const runnable = (tiers: Readonly<Record<string, string | undefined>>): string[]
   });
 installValkey();
 installPostgres();
+installChromium();
 // Its tests are failures then.
 if (findPostgres() === undefined) notRun.push(`not run: ${noPostgres}`);
+if (findChromium() === undefined) notRun.push(`not run: ${noChromium}`);
 buildCluster();
 /** What its tests run; the archive of setup-envtest lacks the last two. */
 const apiServerTier = ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm'];

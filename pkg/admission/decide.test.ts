@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { silentLogger } from '../base/index.ts';
+import { grantName } from '../crd/index.ts';
 import { createDecide } from './index.ts';
 import type { DecideOptions } from './index.ts';
 import { request, testHooks } from './testing/hooks.ts';
@@ -191,8 +192,15 @@ describe.each(['approval', 'grant'] as const)('a decision on an %s', (kind) => {
 });
 
 describe('the resources themselves', () => {
-  const of = (kind: keyof typeof kinds, operation: 'CREATE' | 'UPDATE' | 'DELETE', user: string, spec: Fields = {}) => {
-    const object = { metadata: { name: 'x' }, spec: { ...grantSpec, ...spec } };
+  const of = (
+    kind: keyof typeof kinds,
+    operation: 'CREATE' | 'UPDATE' | 'DELETE',
+    user: string,
+    more: Fields = {},
+    name?: string,
+  ) => {
+    const spec = { ...grantSpec, ...more };
+    const object = { metadata: { name: name ?? grantName(spec) }, spec };
     return request({
       operation,
       group: 'sidegate.dev',
@@ -231,10 +239,32 @@ describe('the resources themselves', () => {
     expect(await said('grant', 'DELETE', 'stranger')).toBe('not_yours');
   });
 
+  test('a grant has the name of its spec, so that none takes the place of one that is being decided on', async () => {
+    const { decide } = build();
+    const name = grantName(grantSpec);
+    expect(name).toMatch(/^grant-[0-9a-f]{40}$/);
+    const other = { operations: ['Chat', 'Admin'] };
+    const taken = await decide(of('grant', 'CREATE', 'kim', other, name));
+    expect([taken.allowed, code(taken.message)]).toEqual([false, 'name']);
+    expect(taken.message).toContain(`fix: write metadata.name: ${grantName({ ...grantSpec, ...other })}`);
+    // The API server may not have made a name of its own yet.
+    for (const free of ['', 'grant-x', name.slice(0, -1), `${name}0`])
+      expect(code((await decide(of('grant', 'CREATE', 'kim', {}, free))).message)).toBe('name');
+    // Of another order, or sent a second time, it is the same.
+    const turned = Object.fromEntries(Object.entries(grantSpec).reverse());
+    expect(grantName(turned)).toBe(name);
+    // Those that were there before names were bound can be labelled and taken back.
+    for (const operation of ['UPDATE', 'DELETE'] as const)
+      expect(await decide(of('grant', operation, 'kim', {}, 'grant-x'))).toEqual({ allowed: true });
+  });
+
   test.each(['approval', 'grant'] as const)('an %s takes no finalizers, and loses those that it has', async (kind) => {
     const { decide } = build();
     const user = kind === 'grant' ? 'kim' : controller;
-    const held = (finalizers: readonly string[]) => ({ metadata: { name: 'x', finalizers }, spec: grantSpec });
+    const held = (finalizers: readonly string[]) => ({
+      metadata: { name: grantName(grantSpec), finalizers },
+      spec: grantSpec,
+    });
     const said = async (before: readonly string[] | undefined, after: readonly string[]) => {
       const asked = of(kind, before === undefined ? 'CREATE' : 'UPDATE', user);
       const verdict = await decide({

@@ -6,6 +6,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { canonical } from '../core/index.ts';
 import type { Vote } from '../core/index.ts';
+import { grantName } from '../crd/index.ts';
 import type { MayApprove } from './decide-access.ts';
 import { decidableOf, voteFault } from './decide-entry.ts';
 import type { AdmissionMetrics } from './metrics.ts';
@@ -35,9 +36,12 @@ const allowed: Verdict = { allowed: true };
 const specOf = (object: unknown): Readonly<Record<string, unknown>> =>
   isFields(object) && isFields(object['spec']) ? object['spec'] : {};
 
+const metadataOf = (object: unknown): Readonly<Record<string, unknown>> =>
+  isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
+
 const finalizersOf = (object: unknown): readonly unknown[] => {
-  const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
-  return Array.isArray(metadata['finalizers']) ? metadata['finalizers'] : [];
+  const { finalizers } = metadataOf(object);
+  return Array.isArray(finalizers) ? finalizers : [];
 };
 
 export function createDecide(options: DecideOptions): (request: AdmissionRequest) => Promise<Verdict> {
@@ -109,13 +113,20 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
   const onGrant = async (request: AdmissionRequest): Promise<Verdict> => {
     const { operation, user } = request;
     if (operation === 'CREATE') {
-      const { requestedBy, expiresAt } = specOf(request.object);
+      const spec = specOf(request.object);
+      const { requestedBy, expiresAt } = spec;
       if (requestedBy !== user)
         return refusal(
           `[other_user] spec.requestedBy must be who creates the grant; fix: write requestedBy: ${JSON.stringify(user)}`,
         );
       if (!(Date.parse(String(expiresAt)) > clock.now()))
         return refusal('[expired] spec.expiresAt is over already; fix: name a time to come');
+      // Whoever decides does it by name: under one name there is one spec, whoever deletes and creates.
+      const name = grantName(spec);
+      if (metadataOf(request.object)['name'] !== name)
+        return refusal(
+          `[name] metadata.name must be made of spec, so that what is approved is what was read; fix: write metadata.name: ${name}, or ask with kubectl sidegate access request of this release`,
+        );
       return allowed;
     }
     if (operation === 'DELETE') {
@@ -152,6 +163,6 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
 }
 
 function uidOf({ oldObject }: AdmissionRequest): string | undefined {
-  const metadata = isFields(oldObject) && isFields(oldObject['metadata']) ? oldObject['metadata'] : {};
-  return typeof metadata['uid'] === 'string' ? metadata['uid'] : undefined;
+  const { uid } = metadataOf(oldObject);
+  return typeof uid === 'string' ? uid : undefined;
 }

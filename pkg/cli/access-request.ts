@@ -1,6 +1,5 @@
-import { randomId } from '../base/index.ts';
 import { operations } from '../core/index.ts';
-import { parseDuration } from '../crd/index.ts';
+import { grantName, parseDuration } from '../crd/index.ts';
 import { resources } from '../kube/index.ts';
 import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
@@ -59,22 +58,23 @@ export const accessRequestCommand: Command = {
       const matchLabels = Object.fromEntries(labels.map((found) => [found?.[1] ?? '', found?.[2] ?? '']));
       const models = flags.list('model');
       const wanted = flags.list('operation');
+      const spec = {
+        issuer,
+        subject,
+        ...(labels.length > 0 && { selector: { matchLabels } }),
+        operations: wanted.length === 0 ? ['Chat'] : wanted,
+        models: models.length === 0 ? ['*'] : models,
+        expiresAt: new Date(io.now() + ms).toISOString(),
+        reason,
+        requestedBy: folder === undefined ? await whoAmI(client) : io.folder.user,
+      };
       const made = await client.create<Grant>(
         resources.inferenceGrants,
         {
           apiVersion: 'sidegate.dev/v1alpha1',
           kind: 'InferenceGrant',
-          metadata: { name: `grant-${randomId().slice(0, 12)}`, ...(folder === undefined && { namespace }) },
-          spec: {
-            issuer,
-            subject,
-            ...(labels.length > 0 && { selector: { matchLabels } }),
-            operations: wanted.length === 0 ? ['Chat'] : wanted,
-            models: models.length === 0 ? ['*'] : models,
-            expiresAt: new Date(io.now() + ms).toISOString(),
-            reason,
-            requestedBy: folder === undefined ? await whoAmI(client) : io.folder.user,
-          },
+          metadata: { name: grantName(spec), ...(folder === undefined && { namespace }) },
+          spec,
         },
         { namespace },
       );

@@ -293,8 +293,27 @@ describe('names of the serving certificate', () => {
       service('external', { type: 'ExternalName', externalName: 'bank.example.com', selector: { app: 'llama' } }),
     );
     await settle();
-    expect(directory.servingNames(name('a'))).toEqual(['llama.ml', 'llama.ml.svc', 'llama.ml.svc.cluster.local']);
+    expect(directory.servingNames(name('a'))).toEqual(['llama.ml.svc', 'llama.ml.svc.cluster.local']);
     expect(told).toEqual(['a']);
+  });
+
+  test('never one that is a domain of the internet where the namespace is called as a top-level domain', async () => {
+    const { directory, state, settle, name } = await fakeControl(fakeClock());
+    for (const [namespace, service] of [
+      ['ai', 'openrouter'],
+      ['svc', 'x'],
+    ] as const) {
+      state.pods.put(pod(service, { namespace }));
+      state.services.put({ metadata: { namespace, name: service }, spec: { selector: { app: 'llama' } } });
+    }
+    await settle();
+    expect(directory.servingNames(name('openrouter', 'ai'))).toEqual([
+      'openrouter.ai.svc',
+      'openrouter.ai.svc.cluster.local',
+    ]);
+    expect(directory.servingNames(name('x', 'svc'))).toEqual(['x.svc.svc', 'x.svc.svc.cluster.local']);
+    const of = directory.podByUid('uid-openrouter')!;
+    expect(() => certificateNames(of, ['openrouter.ai'], 'cluster.local')).toThrow(RangeError);
   });
 
   test('of many Services those that come first by name: as many as an authority signs and a sidecar can say', async () => {
@@ -305,7 +324,7 @@ describe('names of the serving certificate', () => {
       state.services.put({ metadata: { namespace: 'ml', name: long(at) }, spec: { selector: { app: 'llama' } } });
     await settle();
     const names = directory.servingNames(name('a'));
-    expect(names).toHaveLength(270);
+    expect(names).toHaveLength(180);
     expect(new Set(names.map((one) => one.split('.')[0]))).toEqual(
       new Set(Array.from({ length: 90 }, (_, at) => long(at))),
     );
@@ -379,7 +398,7 @@ describe('Secrets', () => {
     await clock.advanceAsync(31_000);
     expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
     forbidden.add('ml/key');
-    await clock.advanceAsync(31_000);
+    await clock.advanceAsync(121_000);
     expect(directory.secrets(name('a'))).toEqual(missing);
     state.policies.put(policy('p', allowAll, { generation: 2 }));
     await settle();
@@ -390,6 +409,36 @@ describe('Secrets', () => {
       'pending',
       { values: [], missing: [] },
     ]);
+  });
+
+  test('an API server that starts forbids what it does not know yet: what was read stays until that has lasted for a minute', async () => {
+    const { directory, state, settle, clock, name, setSecret, forbidden, failing } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    setSecret('ml/key', { api: 's3cret' });
+    forbidden.add('ml/key');
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    // One that was never read is not missing for that either, and is read soon.
+    expect(directory.secrets(name('a'))).toBe('pending');
+    forbidden.clear();
+    await clock.advanceAsync(1_000);
+    const first = directory.secrets(name('a'));
+    expect(known(first).values).toHaveLength(1);
+    for (let restarts = 0; restarts < 3; restarts++) {
+      failing.add('ml/key');
+      await clock.advanceAsync(60_000);
+      failing.clear();
+      forbidden.add('ml/key');
+      await clock.advanceAsync(45_000);
+      expect(directory.secrets(name('a'))).toBe(first);
+      forbidden.clear();
+    }
+    await clock.advanceAsync(31_000);
+    forbidden.add('ml/key');
+    await clock.advanceAsync(59_000);
+    expect(directory.secrets(name('a'))).toBe(first);
+    await clock.advanceAsync(65_000);
+    expect(known(directory.secrets(name('a'))).missing).toHaveLength(1);
   });
 
   test('a cluster’s policy means those of Sidegate’s own namespace, a namespace’s policy only its own', async () => {

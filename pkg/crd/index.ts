@@ -4,6 +4,7 @@ export type { PolicyFault } from './fault.ts';
 export { resourceJsonSchema, validatorOptions } from './json-schema.ts';
 export { formatFault, parsePolicies, parsePolicyObject } from './parse-policies.ts';
 export type { ParseOptions, ParsedPolicies } from './parse-policies.ts';
+export { grantName } from './grant-name.ts';
 export { parseGrants } from './parse-grant.ts';
 export { parseDuration, parseSize } from './quantity.ts';
 export { apiVersion, inferencePolicySchema, kinds, resourceSchema } from './schema.ts';

@@ -129,8 +129,11 @@ export interface Dialect {
   readonly name: string;
   /** Undefined: not one of its routes. `path` is normalised and has no query. */
   route(method: string, path: string): Route | undefined;
-  /** @throws RefusedError `invalid_request` with the field's path as detail. */
-  request(route: Route, root: JsonNode): RequestView;
+  /**
+   * @param query of its target, without `?`; default none.
+   * @throws RefusedError `invalid_request` with the field's path as detail.
+   */
+  request(route: Route, root: JsonNode, query?: string): RequestView;
   /** @throws RefusedError `response_uninspectable` when the shape is unknown. */
   answer(route: Route, root: JsonNode, status: number): AnswerView;
   /** Reads one frame's data (SSE `data:` joined by LF). `root` is undefined for an end marker. @throws RefusedError `response_uninspectable`. */

@@ -6,7 +6,8 @@ import { RefusedError } from '../core/index.ts';
  * Guarantee: a path that passes has one reading. Servers differ on encoded slashes, dot segments, doubled slashes,
  * `;parameters`, back slashes, NUL and non-ASCII; every target that holds one is refused, so that a rule cannot be
  * passed by spelling. Percent escapes of unreserved characters are undone and hex digits made upper case (RFC 3986 section 6.2.2),
- * and this form is what is decided on and what is forwarded. Limit: the query is kept as it came; nothing is decided on it.
+ * and this form is what is decided on and what is forwarded. Limit: the query is kept as it came;
+ * what a route's may say is its dialect's to judge.
  */
 export interface NormalisedTarget {
   /** Begins with `/`. */

@@ -136,7 +136,7 @@ test('access is asked for, listed and taken back', async () => {
     'app=llama',
   );
   expect([asked.code, asked.err]).toEqual([0, '']);
-  const name = /approve grant\/(grant-[0-9a-f]{12}) -n ml/.exec(asked.out)?.[1] ?? '';
+  const name = /approve grant\/(grant-[0-9a-f]{40}) -n ml/.exec(asked.out)?.[1] ?? '';
   const { spec } = (await server.client.must('GET', `${base}/inferencegrants/${name}`)) as { spec: object };
   expect(spec).toMatchObject({
     requestedBy: 'kim',

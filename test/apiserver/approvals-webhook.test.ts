@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../pkg/base/index.ts';
+import { grantName } from '../../pkg/crd/index.ts';
 import { createAuthorityPair } from '../../pkg/pki/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
@@ -49,20 +50,13 @@ const approval = (name: string) => ({
     expiresAt: soon(),
   },
 });
-const grant = (name: string, requestedBy: string) => ({
-  apiVersion: 'sidegate.dev/v1alpha1',
-  kind: 'InferenceGrant',
-  metadata: { name },
-  spec: {
-    issuer: 'https://idp',
-    subject: 'ana',
-    operations: ['Chat'],
-    models: ['*'],
-    expiresAt: soon(),
-    reason: 'on call',
-    requestedBy,
-  },
-});
+const grant = (reason: string, requestedBy: string, operations = ['Chat']) => {
+  const spec = {
+    ...{ issuer: 'https://idp', subject: 'ana', operations, models: ['*'], expiresAt: soon(), reason, requestedBy },
+    selector: { matchLabels: { 'app.example.com/tier': 'prod', app: 'llama' } },
+  };
+  return { apiVersion: 'sidegate.dev/v1alpha1', kind: 'InferenceGrant', metadata: { name: grantName(spec) }, spec };
+};
 const as = (name: string): KubeClient => {
   const client = people[name];
   if (client === undefined) throw new Error(`nobody is ${name}`);
@@ -185,16 +179,34 @@ describe('an approval', () => {
 describe('a grant', () => {
   test('is asked for in one’s own name, and taken back by the asker or an approver', async () => {
     expect((await as('kim').request('POST', grants, grant('g1', 'joe'))).message).toContain('[other_user]');
-    expect((await as('kim').request('POST', grants, grant('g1', 'kim'))).status).toBe(201);
-    expect((await as('joe').request('DELETE', `${grants}/g1`)).message).toContain('[not_yours]');
-    expect((await as('kim').request('DELETE', `${grants}/g1`)).status).toBe(200);
-    expect((await as('kim').request('POST', grants, grant('g2', 'kim'))).status).toBe(201);
-    expect((await as('lea').request('DELETE', `${grants}/g2`)).status).toBe(200);
+    const [one, two] = [grant('g1', 'kim'), grant('g2', 'kim')];
+    expect((await as('kim').request('POST', grants, one)).status).toBe(201);
+    expect((await as('joe').request('DELETE', `${grants}/${one.metadata.name}`)).message).toContain('[not_yours]');
+    expect((await as('kim').request('DELETE', `${grants}/${one.metadata.name}`)).status).toBe(200);
+    expect((await as('kim').request('POST', grants, two)).status).toBe(201);
+    expect((await as('lea').request('DELETE', `${grants}/${two.metadata.name}`)).status).toBe(200);
+  });
+
+  test('cannot take the place of one that was read: its name is made of what it says', async () => {
+    const shown = grant('incident', 'kim');
+    const { metadata } = shown;
+    await as('kim').must('POST', grants, shown);
+    await as('kim').must('DELETE', `${grants}/${metadata.name}`);
+    const other = grant('incident', 'kim', ['Chat', 'Admin']);
+    const said = async (body: object) => (await as('kim').request('POST', grants, body)).message ?? '';
+    expect(await said({ ...other, metadata })).toContain(`[name] metadata.name must be made of spec`);
+    // The refusal says the right name, also where the API server makes one, and fields in another order are the same.
+    const generated = await said({ ...other, metadata: { generateName: 'grant-' } });
+    const [, right = ''] = /fix: write metadata\.name: (\S+?),/.exec(generated) ?? [];
+    expect(right).toBe(other.metadata.name);
+    const spec = Object.fromEntries(Object.entries(other.spec).reverse());
+    expect((await as('kim').request('POST', grants, { ...other, metadata: { name: right }, spec })).status).toBe(201);
   });
 
   test('is not decided before the controller has said by whom, and not by the asker or the caller', async () => {
-    await as('kim').must('POST', grants, grant('g3', 'kim'));
-    const path = `${grants}/g3`;
+    const asked = grant('g3', 'kim');
+    await as('kim').must('POST', grants, asked);
+    const path = `${grants}/${asked.metadata.name}`;
     expect((await decide('lea', path, [vote('lea')])).message).toContain('[cannot_exclude_self_approval]');
     const status = {
       phase: 'Pending',

@@ -5,9 +5,11 @@ import type { GrantFact, GrantKeeper, GrantStep } from '../../pkg/control/grants
 import type { PolicySet } from '../../pkg/control/policies/policy-index.ts';
 import type { GrantFeed } from '../../pkg/control/stream/index.ts';
 import type { Change } from '../../pkg/control/record/index.ts';
-import { compileSnapshot, selectorMatches } from '../../pkg/core/index.ts';
-import type { Policy } from '../../pkg/core/index.ts';
-import { policy, provider, subject } from '../../pkg/core/testing/policies.ts';
+import { governedSet } from '../support/governed-set.ts';
+import type { GovernedBy } from '../support/governed-set.ts';
+import { selectorMatches } from '../../pkg/core/index.ts';
+import { policy } from '../../pkg/core/testing/policies.ts';
+import { grantName } from '../../pkg/crd/index.ts';
 import type { GrantSpecResource, GrantStatusResource } from '../../pkg/crd/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { Cache, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
@@ -46,58 +48,20 @@ let cache: Cache<GrantFact>;
 let keeper: GrantKeeper;
 let steps: GrantStep[];
 let changes: Change[];
+/** What the tests call grants, and what they are called. */
+let named: Map<string, string>;
 /** Labels of pods, and their policies. */
 let pods: { labels: Record<string, string>; set: PolicySet }[];
 let leading = true;
 
-function governed(more: {
-  approvers?: string;
-  required?: number;
-  maxGrantMs?: number;
-  claim?: string | undefined;
-  invalid?: boolean;
-  denied?: string;
-}): PolicySet {
-  if (more.invalid === true) return { kind: 'invalid', id: 'x', entries: [], message: 'no' };
-  const claim = 'claim' in more ? more.claim : 'sub';
-  const one: Policy = policy(
-    'p',
-    {
-      providers: [
-        { ...provider('corp'), kubernetesUser: claim === undefined ? undefined : { claim, prefix: 'corp:' } },
-      ],
-      approvals: {
-        approvers:
-          more.approvers === ''
-            ? []
-            : [{ ...subject({}), kubernetesGroup: more.approvers ?? 'ml-leads', kubernetesUser: undefined }],
-        required: more.required ?? 1,
-        timeoutMs: minute,
-        maxGrantMs: more.maxGrantMs ?? 60 * minute,
-      },
-    },
-    { namespace },
-  );
-  const { hash, sources, notices, upstream, providers } = compileSnapshot([one], { revision: 0 });
-  return {
-    kind: 'compiled',
-    id: hash,
-    entries: [],
-    policies: [one],
-    hash,
-    sources,
-    notices,
-    upstream,
-    providers,
-    denied: more.denied,
-  };
-}
+const governed = (more: GovernedBy): PolicySet => governedSet(namespace, more);
 
 beforeEach(async () => {
   namespace = `ml-${++count}`;
   await server.namespace(namespace);
   clock = fakeClock({ now: Date.now() });
   pods = [{ labels: { app: 'llama' }, set: governed({}) }];
+  named = new Map();
   steps = [];
   changes = [];
   leading = true;
@@ -125,29 +89,36 @@ afterEach(async () => {
 });
 
 const at = (ms: number): string => new Date(clock.now() + ms).toISOString();
-async function ask(name: string, more: Partial<GrantSpecResource> = {}): Promise<void> {
+const realName = (name: string): string => named.get(name) ?? name;
+/** @param free the name of the object in place of that of its spec */
+async function ask(name: string, more: Partial<GrantSpecResource> = {}, free?: string): Promise<void> {
+  const spec: GrantSpecResource = {
+    issuer,
+    subject: 'ana',
+    operations: ['Chat'],
+    models: ['*'],
+    expiresAt: at(30 * minute),
+    reason: name,
+    requestedBy: 'kim',
+    ...more,
+  };
+  named.set(name, free ?? grantName(spec));
   await client.create(
     resources.inferenceGrants,
     {
       apiVersion: 'sidegate.dev/v1alpha1',
       kind: 'InferenceGrant',
-      metadata: { namespace, name },
-      spec: {
-        issuer,
-        subject: 'ana',
-        operations: ['Chat'],
-        models: ['*'],
-        expiresAt: at(30 * minute),
-        reason: 'on call',
-        requestedBy: 'kim',
-        ...more,
-      },
+      metadata: { namespace, name: realName(name) },
+      spec,
     },
     { namespace },
   );
 }
 const get = (name: string): Promise<GrantObject> =>
-  client.get<GrantObject>(resources.inferenceGrants, { namespace, name });
+  client.get<GrantObject>(resources.inferenceGrants, { namespace, name: realName(name) });
+const keyOf = (name: string): string => `${namespace}/${realName(name)}`;
+const remove = (name: string): Promise<unknown> =>
+  client.delete(resources.inferenceGrants, { namespace, name: realName(name) });
 const phase = async (name: string): Promise<string> => (await get(name)).status?.phase ?? 'none';
 const decidable = async (name: string): Promise<string> => {
   const found = (await get(name)).status?.conditions?.find(({ type }) => type === 'Decidable');
@@ -161,7 +132,7 @@ async function vote(name: string, entry: object): Promise<void> {
   ];
   await client.patch(
     resources.inferenceGrants,
-    { namespace, name },
+    { namespace, name: realName(name) },
     { type: 'merge', body: { status: { phase: 'Pending', decisions } } },
     'status',
   );
@@ -210,9 +181,9 @@ describe('who decides', () => {
     await opened('g');
     expect((await get('g')).status?.kubernetesUser).toBeUndefined();
     await vote('g', { user: 'bob' });
-    await until(() => cache.get(`${namespace}/g`)?.votes.length === 1);
+    await until(() => cache.get(keyOf('g'))?.votes.length === 1);
     await vote('g', { user: 'eve' });
-    await until(() => cache.get(`${namespace}/g`)?.votes.length === 2);
+    await until(() => cache.get(keyOf('g'))?.votes.length === 2);
     clock.advance(10_000);
     expect(await phase('g')).toBe('Pending');
     await vote('g', { caller: { issuer, subject: 'bob', kubernetesUser: 'corp:bob', proof: 'x' } });
@@ -238,7 +209,7 @@ describe('deciding', () => {
     await vote('g', { caller: { issuer, subject: 'ana', kubernetesUser: 'x', proof: 'x' } });
     await vote('g', { caller: { issuer, subject: 'kim', kubernetesUser: 'kim', proof: 'x' } });
     await vote('g', { caller: { issuer, subject: 'who', proof: 'x' } });
-    await until(() => cache.get(`${namespace}/g`)?.votes.length === 5);
+    await until(() => cache.get(keyOf('g'))?.votes.length === 5);
     clock.advance(10_000);
     expect(await phase('g')).toBe('Pending');
     await vote('g', { user: 'bob' });
@@ -258,10 +229,38 @@ describe('deciding', () => {
     expect(await phase('g')).toBe('Denied');
   });
 
+  test('on one of another name than its spec’s is not possible: it is cancelled, and says why; what was approved before holds', async () => {
+    leading = false;
+    await ask('g', {}, 'grant-x');
+    await ask('h', {}, 'grant-y');
+    const approvers = { approvers: [{ kubernetesGroup: 'ml-leads' }], required: 1, kubernetesUser: 'corp:ana' };
+    for (const name of ['g', 'h'])
+      await client.patch(
+        resources.inferenceGrants,
+        { namespace, name: realName(name) },
+        { type: 'merge', body: { status: { phase: 'Pending', ...approvers } } },
+        'status',
+      );
+    await vote('g', { user: 'bob' });
+    await vote('h', { user: 'bob' });
+    await client.patch(
+      resources.inferenceGrants,
+      { namespace, name: realName('h') },
+      { type: 'merge', body: { status: { phase: 'Approved' } } },
+      'status',
+    );
+    await until(() => cache.get(keyOf('h'))?.phase === 'Approved' && cache.get(keyOf('g'))?.votes.length === 1);
+    leading = true;
+    keeper.lead();
+    await until(async () => (await phase('g')) === 'Cancelled');
+    expect(await decidable('g')).toBe('False NotBound');
+    expect(await phase('h')).toBe('Approved');
+  });
+
   test('a replica that does not lead writes nothing; the next leader does', async () => {
     leading = false;
     await ask('g');
-    await until(() => cache.get(`${namespace}/g`) !== undefined);
+    await until(() => cache.get(keyOf('g')) !== undefined);
     clock.advance(10_000);
     expect((await get('g')).status).toBeUndefined();
     leading = true;
@@ -273,10 +272,14 @@ describe('deciding', () => {
 describe('at the sidecars', () => {
   let stream: StreamWorld;
   let labels: Record<string, string>;
+  /** Of the policies of the sidecar's pod. */
+  let set: PolicySet | undefined;
   let latest: ReturnType<StreamWorld['pod']>;
-  const feedOf = (copy: Cache<GrantFact>): GrantFeed => createGrantFeed({ cache: copy, clock, labelsOf: () => labels });
+  const feedOf = (copy: Cache<GrantFact>): GrantFeed =>
+    createGrantFeed({ cache: copy, clock, podOf: () => ({ labels, set }) });
   beforeEach(async () => {
     labels = { app: 'llama' };
+    set = governed({});
     stream = await streamWorld({ grants: feedOf(cache) });
   });
   afterEach(() => stream.close());
@@ -294,7 +297,7 @@ describe('at the sidecars', () => {
   const names = (by: Sidecar): string =>
     by.grants
       .current()
-      .map(({ name }) => name)
+      .map(({ name }) => [...named].find(([, real]) => real === name)?.[0] ?? name)
       .join();
   async function approved(name: string, more: Partial<GrantSpecResource> = {}): Promise<void> {
     await ask(name, more);
@@ -321,12 +324,12 @@ describe('at the sidecars', () => {
       from: clock.now() + minute,
       until: clock.now() + 30 * minute,
     });
-    await client.delete(resources.inferenceGrants, { namespace, name: 'g' });
+    await remove('g');
     const revoked = performance.now();
     await until(() => names(one) === '', 'it is gone');
     expect(Math.max(took, performance.now() - revoked)).toBeLessThan(10_000);
     await until(() => steps.includes('cancelled'));
-    expect(changes.filter(({ name }) => name === `${namespace}/g`).map(({ step }) => step)).toEqual([
+    expect(changes.filter(({ name }) => name === keyOf('g')).map(({ step }) => step)).toEqual([
       'opened',
       'approved',
       'withdrawn',
@@ -346,13 +349,44 @@ describe('at the sidecars', () => {
     await until(() => names(one).split(',').sort().join() === 'a,b');
   });
 
+  test('only where the policies ask the same people, as many of them at most, and allow it for as long', async () => {
+    const one = await sidecar();
+    const given = (): string | undefined =>
+      feedOf(cache)
+        .grants(one.options.pod)
+        ?.map(({ name }) => [...named].find(([, real]) => real === name)?.[0])
+        .join();
+    pods = [{ labels: {}, set: governed({ required: 2, maxGrantMs: 30 * minute }) }];
+    await approved('g');
+    await vote('g', { user: 'eve' });
+    await until(() => names(one) === 'g', 'it holds where fewer must approve');
+    // It began when it was said who decides: what is left of it says nothing.
+    clock.step(25 * minute);
+    const wanted: readonly (readonly [string, PolicySet | undefined, string | undefined])[] = [
+      ['as asked', governed({ required: 2, maxGrantMs: 30 * minute }), 'g'],
+      ['other people', governed({ approvers: 'security' }), ''],
+      ['nobody', governed({ approvers: '' }), ''],
+      ['more people', governed({ required: 3 }), ''],
+      ['a shorter time', governed({ maxGrantMs: 29 * minute }), ''],
+      ['not who the caller is to Kubernetes', governed({ claim: undefined }), ''],
+      ['nothing that can be used', governed({ invalid: true }), ''],
+      ['no longer', governed({ denied: 'p cannot be used' }), ''],
+      ['not yet', undefined, undefined],
+    ];
+    const said = wanted.map(([what, of]) => {
+      set = of;
+      return [what, given()];
+    });
+    expect(said).toEqual(wanted.map(([what, , holds]) => [what, holds]));
+  });
+
   test('a replica that lags cannot bring a revoked grant back, and is believed when it has caught up', async () => {
     await approved('g');
     const one = await sidecar();
     await until(() => names(one) === 'g');
     const before = feedOf(cache).grants(one.options.pod) ?? [];
     const old = cache.resourceVersion() ?? '';
-    await client.delete(resources.inferenceGrants, { namespace, name: 'g' });
+    await remove('g');
     await until(() => names(one) === '');
     let caughtUp = false;
     const lagging: GrantFeed = {

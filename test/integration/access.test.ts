@@ -215,6 +215,18 @@ describe('who may do what', () => {
     expect([models.map((one) => one.name), data.map((one) => one.id)]).toEqual([['llama-3-8b'], ['llama-3-8b']]);
   });
 
+  test.each([
+    ['in the query', '/v1/chat/completions?model=gpt-4o', {}, 'query'],
+    ['in the query, escaped', '/v1/chat/completions?%6dodel=gpt-4o', { stream: true }, 'query'],
+    ['in a list', '/v1/chat/completions', { model: 'llama-3-none,gpt-4o', fastest_response: true }, 'fastest_response'],
+    ['of a router', '/v1/chat/completions', { router_settings_override: {} }, 'router_settings_override'],
+  ])('another model %s is refused, and no model sees it', async (_, path, more, param) => {
+    const answer = await world.post(path, { ...chat, ...more });
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text)).toMatchObject({ error: { code: 'invalid_request', param } });
+    expect(world.model.seen).toEqual([]);
+  });
+
   test('every refusal is an OpenAI error with a request id, and is counted', async () => {
     const answer = await world.post('/v1/chat/completions', chat, { token: null });
     expect(JSON.parse(answer.text)).toMatchObject({

@@ -178,7 +178,7 @@ describe('a request that a guard holds', () => {
     ['one byte of the body', () => ask(chat('what is falcon?'))],
     ['the model', () => ask({ ...risky, model: 'llama-3-9b' })],
     ['white space', () => world.post('/v1/chat/completions', JSON.stringify(risky, undefined, 1))],
-    ['the query', () => world.post('/v1/chat/completions?a=1', risky)],
+    ['the query', () => world.post('/v1/chat/completions?api-version=1', risky)],
     ['the caller', async () => ask(risky, { token: await world.token({ sub: 'bob' }) })],
   ])('%s changed: asked anew', async (_, other) => {
     await start();

@@ -46,10 +46,10 @@ async function running(pod: Pod, policies = [open('p')], more = {}): Promise<Sid
 describe('a sidecar and its controller', () => {
   test('a new pod gets its certificates and its policy; an edit is in force, acknowledged and reported', async () => {
     const pod = world.pod();
-    world.directory.names.set(pod.uid, ['llama.ml', 'llama.ml.svc']);
+    world.directory.names.set(pod.uid, ['llama.ml.svc', 'llama.ml.svc.cluster.local']);
     const sidecar = await running(pod);
     const names = new X509Certificate(sidecar.serving.current()!.cert).subjectAltName;
-    expect(names).toBe('DNS:llama.ml, DNS:llama.ml.svc, DNS:127-0-1-1.ml.pod.cluster.local');
+    expect(names).toBe('DNS:llama.ml.svc, DNS:llama.ml.svc.cluster.local, DNS:127-0-1-1.ml.pod.cluster.local');
     const id = new X509Certificate(sidecar.identity()!.cert);
     expect(id.subjectAltName).toBe(`URI:spiffe://cluster.local/ns/ml/sa/llama/pod/${pod.uid}`);
     expect(decision(sidecar)).toBe('allow');

@@ -64,8 +64,8 @@ function record(
     finished: false,
     addresses: (pod.status?.podIPs ?? []).map(({ ip }) => ip),
     services: services.filter(selects).flatMap(({ metadata: { name = '' } }) => {
-      const short = `${name}.${namespace}`;
-      return [short, `${short}.svc`, `${short}.svc.cluster.local`];
+      const full = `${name}.${namespace}.svc`;
+      return [full, `${full}.cluster.local`];
     }),
   };
 }

@@ -36,21 +36,18 @@ export function serviceSelects(service: ServiceFact, pod: Pick<PodFact, 'namespa
   );
 }
 
-/** Services of which a pod's certificate has the names: with those of the pod itself, as many names as an authority signs. */
+/** Services of which a pod's certificate has the names: with those of the pod itself, fewer names than an authority signs and a hello holds. */
 export const mostServices = 90;
 
 /**
  * Names by which callers reach the Services, sorted; of more than {@link mostServices}, those whose names come first. Never the bare
- * name, which means another Service in another namespace.
+ * name, which means another Service in another namespace, nor `name.namespace`, which is a domain of the internet where the namespace
+ * is called as a top-level domain: docs/adr/0026.
  */
 export function servingNamesOf(services: readonly ServiceFact[], clusterDomain: string): readonly string[] {
   return [...services]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .slice(0, mostServices)
-    .flatMap(({ name, namespace }) => [
-      `${name}.${namespace}`,
-      `${name}.${namespace}.svc`,
-      `${name}.${namespace}.svc.${clusterDomain}`,
-    ])
+    .flatMap(({ name, namespace }) => [`${name}.${namespace}.svc`, `${name}.${namespace}.svc.${clusterDomain}`])
     .sort();
 }

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import type { ApprovalPhase, Grant, LabelSelector, Operation, Vote } from '../../core/index.ts';
+import { grantName } from '../../crd/index.ts';
 import type { GrantSpecResource, GrantStatusResource } from '../../crd/index.ts';
 import { createCache, objectKey, resources } from '../../kube/index.ts';
 import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
@@ -20,10 +21,14 @@ export interface GrantFact {
   readonly selector: LabelSelector;
   readonly grant: Grant;
   readonly requestedBy: string;
+  /** Its name is made of its spec. Not so: it was asked for before names were, and nobody can tell that it is what they read. */
+  readonly bound: boolean;
   readonly phase: ApprovalPhase;
   /** It was deleted while it was open, and finalizers keep the object: `phase` is Cancelled, its status does not say so yet. */
   readonly withdrawn: boolean;
   readonly votes: readonly Vote[];
+  /** Who decides; undefined like `required`. */
+  readonly approvers: GrantStatusResource['approvers'];
   /** Undefined: the controller has not said who decides. */
   readonly required: number | undefined;
   readonly kubernetesUser: string | undefined;
@@ -64,9 +69,11 @@ export function grantFact(raw: KubeObject): GrantFact {
       until: Date.parse(spec.expiresAt),
     },
     requestedBy: spec.requestedBy,
+    bound: name === grantName(spec),
     phase: withdrawn ? 'Cancelled' : phase,
     withdrawn,
     votes: status?.decisions ?? [],
+    approvers: status?.approvers,
     required: status?.required,
     kubernetesUser: status?.kubernetesUser,
     conditions: status?.conditions ?? [],

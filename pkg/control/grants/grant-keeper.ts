@@ -9,7 +9,7 @@ import { noChangeLog } from '../record/index.ts';
 import type { Change, ChangeLog } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
-import { grantTerms } from './grant-terms.ts';
+import { decidable, grantTerms } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
 
 /** What became of grants, for a metric. A closed set. */
@@ -48,7 +48,6 @@ const mostSleepMs = 2_000;
 /** Pods and policies may come that make it decidable. */
 const lookAgainMs = 5_000;
 const mostRestMs = 600_000;
-const decidable = 'Decidable';
 
 const stepOf: Readonly<Record<string, GrantStep>> = {
   Pending: 'opened',
@@ -120,6 +119,10 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     const conditions = condition(fact, 'False', reason, message);
     if (conditions !== undefined) await write(fact, { phase: 'Pending', conditions });
   };
+  const cancel = async (fact: GrantFact, reason: 'TooLong' | 'NotBound', message: string): Promise<void> => {
+    const conditions = condition(fact, 'False', reason, message) ?? fact.conditions;
+    if (await write(fact, { phase: 'Cancelled', conditions })) tell(fact, 'Cancelled', reason);
+  };
   /** Says who decides, once: what people have begun to decide on does not change. */
   const open = async (fact: GrantFact): Promise<number | undefined> => {
     const sets = options.setsOf(fact);
@@ -131,8 +134,7 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     }
     if (fact.grant.until - clock.now() > terms.maxGrantMs) {
       const message = `it would last longer than ${Math.floor(terms.maxGrantMs / 60_000)} minutes, the longest that the policies allow (spec.approvals.maxGrant): ask for a shorter time`;
-      const conditions = condition(fact, 'False', 'TooLong', message) ?? fact.conditions;
-      if (await write(fact, { phase: 'Cancelled', conditions })) tell(fact, 'Cancelled', 'TooLong');
+      await cancel(fact, 'TooLong', message);
       return undefined;
     }
     const { approvers, required, kubernetesUser } = terms;
@@ -165,6 +167,14 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       if (left > 0) return Math.min(left, mostRestMs);
       await client.delete(resource, fact, { uid: fact.uid, resourceVersion: fact.resourceVersion });
       options.onStep?.('removed');
+      return undefined;
+    }
+    if (fact.phase === 'Pending' && !fact.bound) {
+      await cancel(
+        fact,
+        'NotBound',
+        'its name is not made of its spec, so that it may not be what people read: ask again',
+      );
       return undefined;
     }
     const asker = { issuer, subject, kubernetesUser: fact.kubernetesUser, requestedBy: fact.requestedBy };

@@ -1,14 +1,14 @@
 import { isIP } from 'node:net';
 import type { PodRecord } from './ports.ts';
 
-const serviceName = /^([^.]+)\.([^.]+)(?:\.svc(?:\..+)?)?$/;
+const serviceName = /^([^.]+)\.([^.]+)\.svc(?:\..+)?$/;
 const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * Names of a pod's serving certificate: those of its Services, and the pod's own. All are names of the pod's namespace: a
- * name elsewhere would let this pod stand in for a stranger's Service, or for the controller.
+ * Names of a pod's serving certificate: those of its Services, and the pod's own. All are names of the pod's namespace
+ * within the cluster: a name elsewhere would let this pod stand in for a stranger's Service, for the controller, or for a host of the internet.
  *
- * @throws RangeError for a name outside of the namespace.
+ * @throws RangeError for a name outside of the namespace, or one that does not go on with `svc`.
  */
 export function certificateNames(
   pod: PodRecord,
@@ -18,7 +18,7 @@ export function certificateNames(
   for (const name of services) {
     const [, service = '', namespace] = serviceName.exec(name) ?? [];
     if (namespace !== pod.namespace || !dnsLabel.test(service))
-      throw new RangeError("a Service's name is not in the pod's namespace");
+      throw new RangeError("a Service's name is not one of the pod's namespace in the cluster");
   }
   // As the cluster's DNS names pods: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service
   const own = pod.addresses

@@ -150,7 +150,8 @@ const sources = (): readonly Source[] => [
     plural: 'inferencegrants',
     shortName: 'igrant',
     scope: 'Namespaced',
-    description: 'Access for a limited time, asked for by a person and approved by others.',
+    description:
+      'Access for a limited time, asked for by a person and approved by others. Its name is made of its spec: the webhook says the right one.',
     spec: grantSpecSchema,
     status: grantStatusSchema,
     rules: grantRules(),

@@ -208,3 +208,38 @@ describe('checkPattern', () => {
     },
   );
 });
+
+/** The characters of a pattern in a row, each with the smallest of those that it is read as. */
+function smallestFolds(source: string): readonly number[] {
+  const { inst } = RE2JS.compile(source).re2().prog as {
+    readonly inst: readonly { readonly op: number; readonly runes: ArrayLike<number> }[];
+  };
+  return inst.filter(({ op }) => op === 8 || op === 9).map(({ runes }) => runes[0]!);
+}
+
+it('reads every code point under (?i) as RE2 does: as each of those with the same smallest', () => {
+  // Of those that mean nothing else in a pattern, and are characters.
+  const spelt = (code: number): string =>
+    code < 0x80 || (code >= 0xd800 && code < 0xe000) ? `\\x{${code.toString(16)}}` : String.fromCodePoint(code);
+  const alike = new Map<number, number[]>();
+  const block = 0x200;
+  let read = 0;
+  for (let from = 0; from < 0x110000; from += block) {
+    const codes = Array.from({ length: block }, (_, at) => from + at);
+    smallestFolds(`(?i)${codes.map(spelt).join('')}`).forEach((smallest, at) => {
+      read++;
+      const code = codes[at]!;
+      if (smallest !== code) alike.set(smallest, [...(alike.get(smallest) ?? [smallest]), code]);
+    });
+  }
+  const several = [...alike.values()];
+  expect([read, several.length > 1_400]).toEqual([0x110000, true]);
+  const wrong = several.flatMap((codes) =>
+    codes.filter((code) => {
+      const [one] = parsePattern(`(?i)${spelt(code)}`).instructions.filter(({ op }) => op === 'char');
+      const ranges = one?.op === 'char' ? one.ranges : [];
+      return `${ranges}` !== `${codes.flatMap((each) => [each, each])}`;
+    }),
+  );
+  expect(wrong).toEqual([]);
+});

@@ -23,7 +23,10 @@ export const assertion = {
 } as const;
 
 export interface Pattern {
+  /** Of a word of a list they are made whenever they are asked for. */
   readonly instructions: readonly Instruction[];
+  /** How many they are. */
+  readonly size: number;
   readonly start: number;
   /** Whether it holds `^ $ \b \B \A \z`: then it reads one character to each side. */
   readonly asserted: boolean;
@@ -84,6 +87,7 @@ export function parseWithRe2(source: string): Pattern {
 function finish({ instructions, start }: Instructions): Pattern {
   return {
     instructions,
+    size: instructions.length,
     start,
     asserted: instructions.some((one) => one.op === 'assert'),
     shortest: shortestMatch(instructions, start),
@@ -151,13 +155,13 @@ function runeRanges(one: Re2Instruction): readonly number[] {
 
 const foldedByRune = new Map<number, readonly number[]>();
 
-/** Every code point that RE2 takes for this one under `(?i)`. Letters with case all stand below U+1E944; asking each is exact. */
+/** Every code point that RE2 takes for this one under `(?i)`: of those that have case at all, each is asked, which is exact. */
 function foldedRanges(rune: number, one: Re2Instruction): readonly number[] {
   const known = foldedByRune.get(rune);
   if (known !== undefined) return known;
   const ranges: number[] = [];
   // ASCII letters fold only among themselves and with U+017F and U+212A.
-  const candidates = rune < 0x80 ? asciiFoldCandidates : allFoldCandidates();
+  const candidates = rune < 0x80 ? asciiFoldCandidates : casedLetters();
   for (const code of candidates) if (one.matchRune(code)) ranges.push(code, code);
   if (!ranges.includes(rune)) ranges.push(rune, rune);
   foldedByRune.set(rune, ranges);
@@ -166,8 +170,28 @@ function foldedRanges(rune: number, one: Re2Instruction): readonly number[] {
 
 const asciiFoldCandidates = [...Array.from({ length: 0x80 }, (_, code) => code), 0x17f, 0x212a];
 
-function* allFoldCandidates(): Generator<number> {
-  for (let code = 0; code < 0x20000; code++) yield code;
+/** Blocks of Unicode outside ASCII that hold every letter with case. */
+const casedBlocks = [
+  [0x80, 0x2dff],
+  [0xa600, 0xabff],
+  [0xfb00, 0x118ff],
+  [0x16e00, 0x16eff],
+  [0x1e900, 0x1e9ff],
+] as const;
+
+let cased: readonly number[] | undefined;
+
+/** Every code point outside ASCII that folds with another; found when the first is asked for. */
+function casedLetters(): readonly number[] {
+  if (cased !== undefined) return cased;
+  const found: number[] = [];
+  for (const [first, last] of casedBlocks) {
+    for (let code = first; code <= last; code++)
+      if (/[\p{Changes_When_Casefolded}\p{Changes_When_Casemapped}]/u.test(String.fromCodePoint(code)))
+        found.push(code);
+  }
+  cased = found;
+  return found;
 }
 
 /** Fewest characters on a way from start to match, assertions taken as passed. */

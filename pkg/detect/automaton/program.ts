@@ -61,7 +61,7 @@ const anyCharacter: Ranges = [0, 0x10ffff];
 
 export function buildProgram(parts: readonly ProgramPart[]): Program {
   // Instruction 0 fails: where tails end.
-  const size = parts.reduce((sum, part) => sum + part.pattern.instructions.length + part.right, 1);
+  const size = parts.reduce((sum, part) => sum + part.pattern.size + part.right, 1);
   const ops = new Uint8Array(size);
   const out = new Int32Array(size);
   const arg = new Int32Array(size);
@@ -88,7 +88,7 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
   ops[0] = op.fail;
   let base = 1;
   parts.forEach(({ pattern, right }, index) => {
-    const tail = base + pattern.instructions.length;
+    const tail = base + pattern.size;
     unit.fill(index, base, tail + right);
     starts[index] = base + pattern.start;
     pattern.instructions.forEach((one, at) => {
@@ -115,14 +115,14 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
   sets.forEach((ranges, set) => {
     for (const one of classesIn(ranges, classes)) member[set * classes.count + one] = 1;
   });
-  const charInto: [number, number][] = [];
-  const freeInto: [number, number][] = [];
-  for (let pc = 1; pc < size; pc++) {
-    const kind = ops[pc];
-    if (kind === op.fail || (kind === op.match && out[pc] === 0)) continue;
-    (kind === op.char ? charInto : freeInto).push([out[pc] as number, pc]);
-    if (kind === op.alt) freeInto.push([arg[pc] as number, pc]);
-  }
+  const edges = (consuming: boolean, each: (into: number, from: number) => void): void => {
+    for (let pc = 1; pc < size; pc++) {
+      const kind = ops[pc];
+      if (kind === op.fail || (kind === op.match && out[pc] === 0) || (kind === op.char) !== consuming) continue;
+      each(out[pc] as number, pc);
+      if (kind === op.alt) each(arg[pc] as number, pc);
+    }
+  };
   return {
     size,
     op: ops,
@@ -132,8 +132,8 @@ export function buildProgram(parts: readonly ProgramPart[]): Program {
     starts,
     classes,
     member,
-    charInto: compress(charInto, size),
-    freeInto: compress(freeInto, size),
+    charInto: compress((each) => edges(true, each), size),
+    freeInto: compress((each) => edges(false, each), size),
     marks: new Marks(size),
   };
 }
@@ -151,16 +151,19 @@ function classesIn(ranges: Ranges, classes: CharClasses): Set<number> {
   return found;
 }
 
-function compress(edges: readonly [number, number][], size: number): Edges {
+/** @param edges gives all, in the same order each time */
+function compress(edges: (each: (into: number, from: number) => void) => void, size: number): Edges {
   const first = new Int32Array(size + 1);
-  for (const [into] of edges) first[into + 1] = (first[into + 1] as number) + 1;
+  edges((into) => {
+    first[into + 1] = (first[into + 1] as number) + 1;
+  });
   for (let at = 0; at < size; at++) first[at + 1] = (first[at + 1] as number) + (first[at] as number);
   const fill = first.slice();
-  const to = new Int32Array(edges.length);
-  for (const [into, from] of edges) {
+  const to = new Int32Array(first[size] as number);
+  edges((into, from) => {
     const at = fill[into] as number;
     to[at] = from;
     fill[into] = at + 1;
-  }
+  });
   return { first, to };
 }

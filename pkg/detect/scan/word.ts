@@ -51,12 +51,34 @@ export function holdsLetters(word: string, fold: (code: number) => string): bool
 export function wordPattern(word: string, fold: (code: number) => string): WordPattern | undefined {
   if (!holdsLetters(word, fold)) return undefined;
   const folded = Array.from(word, (char) => fold(char.codePointAt(0) as number)).join('');
-  const parts = folded
+  const parts = partsOf(folded);
+  const letters = parts.reduce((sum, part) => sum + part.length, 0);
+  const inner = letters < 4 ? 0 : betweenLetters;
+  const gaps = parts.length - 1;
+  const between = (letters - 1 - gaps) * inner + gaps * betweenWords;
+  return {
+    pattern: {
+      // Some 200 for each: of 32,000 words they would be more than the pod may have, so none are kept.
+      get instructions() {
+        return instructionsOf(partsOf(folded), inner);
+      },
+      size: letters + 2 * between + 1,
+      start: 0,
+      asserted: false,
+      shortest: letters,
+    },
+    letters,
+    maxLength: letters + between,
+  };
+}
+
+const partsOf = (folded: string): readonly (readonly string[])[] =>
+  folded
     .split(separators)
     .map((part) => Array.from(part))
     .filter((part) => part.length > 0);
-  const letters = parts.reduce((sum, part) => sum + part.length, 0);
-  const inner = letters < 4 ? 0 : betweenLetters;
+
+function instructionsOf(parts: readonly (readonly string[])[], inner: number): readonly Instruction[] {
   const instructions: Instruction[] = [];
   const gap = (most: number): void => {
     // Each optional character may be skipped to the end of the gap.
@@ -74,12 +96,7 @@ export function wordPattern(word: string, fold: (code: number) => string): WordP
     });
   });
   instructions.push({ op: 'match' });
-  const gaps = parts.length - 1;
-  return {
-    pattern: { instructions, start: 0, asserted: false, shortest: letters },
-    letters,
-    maxLength: letters + (letters - 1 - gaps) * inner + gaps * betweenWords,
-  };
+  return instructions;
 }
 
 /** Everything that is neither letter nor digit, as RE2 has it. */
@@ -95,8 +112,20 @@ function separatorRanges(): readonly number[] {
   return separatorCache;
 }
 
-/** A character, its other cases and what stands in for it. */
+/** Of the characters that came first: words are of few. */
+const letterCache = new Map<string, readonly number[]>();
+const mostLetters = 4_096;
+
+/** A character, its other cases and what stands in for it: one array for each character, so that what is built of it once is found again. */
 function letterRanges(char: string): readonly number[] {
+  const known = letterCache.get(char);
+  if (known !== undefined) return known;
+  const ranges = formsOf(char);
+  if (letterCache.size < mostLetters) letterCache.set(char, ranges);
+  return ranges;
+}
+
+function formsOf(char: string): readonly number[] {
   const lower = char.toLowerCase();
   const forms = [char, lower, char.toUpperCase(), ...Array.from(standIns[lower] ?? '')];
   const codes = new Set(

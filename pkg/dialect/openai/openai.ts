@@ -12,7 +12,7 @@ export const openai: Dialect = {
     const found = openAiRoute(method, path);
     return found === undefined ? undefined : { dialect: openai, ...found };
   },
-  request: (route, root) => readRequest(route.operation, root),
+  request: (route, root, query = '') => readRequest(route.operation, root, query),
   answer: (route, root, status) => readAnswer(route.operation, root, status),
   frame(route, event, data, root) {
     if (route.operation !== 'Chat' && route.operation !== 'Completions') {

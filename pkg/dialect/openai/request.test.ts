@@ -288,6 +288,25 @@ describe('requests that are refused', () => {
     ['other models to fall back to', 'chat', json(chat({ models: ['gpt-4'] })), 'models'],
     ['another adapter', 'completions', json({ model: 'm', prompt: 'a', lora_path: 'b' }), 'lora_path'],
     ['another server', 'chat', json(chat({ api_base: 'http://evil' })), 'api_base'],
+    ['several models', 'chat', json(chat({ model: 'llama-3-none,gpt-4o' })), 'model'],
+    ['the first of several models to answer', 'chat', json(chat({ fastest_response: true })), 'fastest_response'],
+    [
+      'settings of the router',
+      'chat',
+      json(chat({ router_settings_override: { fallbacks: [{ m: ['gpt-4o'] }] } })),
+      'router_settings_override',
+    ],
+    ['a router of the caller', 'embeddings', json({ model: 'm', input: 'a', user_config: {} }), 'user_config'],
+    ['fields over those that were read', 'chat', json(chat({ extra_body: { model: 'gpt-4o' } })), 'extra_body'],
+    ['a deployment', 'completions', json({ model: 'm', prompt: 'a', deployment_id: 'b' }), 'deployment_id'],
+    [
+      'a cache of another server',
+      'completions',
+      json({ model: 'm', prompt: 'a', kv_transfer_params: { remote_host: 'b' } }),
+      'kv_transfer_params',
+    ],
+    ['where the cache goes', 'chat', json(chat({ bootstrap_host: 'evil' })), 'bootstrap_host'],
+    ["another's session", 'chat', json(chat({ session_params: { id: 'a' } })), 'session_params'],
     ['code for the server to run', 'chat', json(chat({ custom_logit_processor: 'x' })), 'custom_logit_processor'],
     ['no prompt', 'completions', json({ model: 'm' }), 'prompt'],
     ['a prompt of mixed kinds', 'completions', json({ model: 'm', prompt: ['a', 1] }), 'prompt[1]'],
@@ -317,6 +336,41 @@ describe('requests that are refused', () => {
     ],
   ])('but not %s', (_, body) => {
     expect(refused('chat', JSON.stringify(body))).toBeUndefined();
+  });
+});
+
+describe('the query of a request', () => {
+  const judge = (kind: keyof typeof paths, query: string): (() => unknown) => {
+    const route = recognise('POST', paths[kind]);
+    const body = { chat: chat({}), completions: { model: 'm', prompt: 'a' }, embeddings: { model: 'm', input: 'a' } };
+    const root = parseJson(JSON.stringify(body[kind]));
+    return () => route.dialect.request(route, root, query);
+  };
+  const kinds = ['chat', 'completions', 'embeddings'] as const;
+
+  it.each([
+    'model=gpt-4o',
+    '%6dodel=gpt-4o',
+    'MODEL=gpt-4o',
+    'api-version=1&model=gpt-4o',
+    'api-version=1;model=gpt-4o',
+    'api-version=1%26model=gpt-4o',
+    'api%2Dversion=1',
+    'api-version=1&api-version=2',
+    'api-version',
+    'api-version=',
+    '&',
+    'a=1',
+    'stream=true',
+  ])('%s is refused', (query) => {
+    for (const kind of kinds)
+      expect(judge(kind, query)).toThrow(
+        expect.objectContaining({ code: 'invalid_request', detail: 'query' }) as unknown as Error,
+      );
+  });
+
+  it.each(['', 'api-version=2024-10-21', 'api-version=2025-01-01-preview'])('but not "%s"', (query) => {
+    for (const kind of kinds) expect(judge(kind, query)).not.toThrow();
   });
 });
 

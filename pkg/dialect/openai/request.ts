@@ -63,7 +63,8 @@ function checkMessages(fields: Fields): void {
 
 function checkRequired(operation: Operation, fields: Fields): void {
   const model = required(fields, 'model').text;
-  if (model === '' || model.length > longestModel) refuse('model');
+  // LiteLLM takes a list of names, and asks each of them.
+  if (model === '' || model.length > longestModel || model.includes(',')) refuse('model');
   if (operation === 'Chat') checkMessages(fields);
   else if (operation === 'Completions') {
     if (['prompt_embeds', 'prompt_token_ids'].every((name) => given(fields, name) === undefined))
@@ -133,8 +134,18 @@ function usageEdits(root: JsonNode, fields: Fields): readonly JsonEdit[] {
   return asked.kind === 'true' ? [] : [replace(asked, 'true')];
 }
 
-/** @throws RefusedError `invalid_request` */
-export function readRequest(operation: Operation, root: JsonNode): RequestView {
+/**
+ * All that a query of these routes may say (Azure's). LiteLLM puts each of its parameters over the body's field of that name, its model too;
+ * none is known to any other server. Spelled plainly, so that it has one reading.
+ */
+const plainQuery = /^(?:api-version=[A-Za-z0-9._-]{1,64})?$/;
+
+/**
+ * @param query without `?`.
+ * @throws RefusedError `invalid_request`
+ */
+export function readRequest(operation: Operation, root: JsonNode, query: string): RequestView {
+  if (!plainQuery.test(query)) refuse('query');
   const place = places[operation];
   if (place === undefined || root.kind !== 'object') refuse('body');
   const reader = new Reader('request');

@@ -1,0 +1,197 @@
+import { ApiError, get, post, problem } from './api.js';
+import { now } from './clock.js';
+import { el, facts } from './dom.js';
+import { clockTime, plural } from './format.js';
+import { pause } from './live.js';
+import { recordText } from './timeline.js';
+
+/** @import { Approval } from './contract.d.ts' */
+/** @import { Page } from './dom.js' */
+
+const everyMs = 5_000;
+
+/** @param {Approval} approval */
+const keyOf = ({ namespace, name }) => `${namespace}/${name}`;
+
+/** @param {number} ms */
+function left(ms) {
+  if (!(ms > 0)) return 'expired';
+  const seconds = Math.ceil(ms / 1_000);
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
+  const two = (/** @type {number} */ part) => String(part).padStart(2, '0');
+  return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)} left`;
+}
+
+/**
+ * One that waits. It stays where it is, also when it has been decided, so that no button moves under a finger.
+ *
+ * @param {Approval} approval @param {(text: string) => void} announce @param {AbortSignal} signal
+ */
+function approvalCard(approval, announce, signal) {
+  const { namespace, name, caller, operation, model, rule, excerpt, created, expires, required } = approval;
+  const end = Date.parse(expires);
+  const clock = el('span', { class: 'badge held', role: 'timer', 'aria-live': 'off' });
+  const votes = el('span', { class: 'dim' });
+  const actions = el('div', { class: 'actions' });
+  const state = { over: false };
+  const id = `reason-${keyOf(approval)}`;
+  const card = el(
+    'article',
+    {
+      class: 'panel approval',
+      tabindex: 0,
+      'data-row': keyOf(approval),
+      'aria-label': `${caller}, ${operation} ${model ?? ''}`,
+    },
+    el(
+      'div',
+      { class: 'bar' },
+      el('h2', {}, caller, el('span', { class: 'dim' }, ` ${operation}${model === null ? '' : ` of ${model}`}`)),
+      el('span', { class: 'space' }),
+      votes,
+      clock,
+    ),
+    facts([
+      ['Rule', el('code', {}, rule)],
+      ['Approval', el('code', {}, keyOf(approval))],
+      ['Asked', clockTime(Date.parse(created))],
+    ]),
+    ...recordText(excerpt, [{ rule, act: 'masked' }]),
+    actions,
+  );
+  /** @param {string} text */
+  const settle = (text) => {
+    state.over = true;
+    card.classList.add('over');
+    actions.replaceChildren(el('span', { role: 'status' }, text));
+  };
+  /** @param {'approve' | 'deny'} verb @param {string} reason */
+  const decide = async (verb, reason) => {
+    actions.replaceChildren(el('span', { role: 'status' }, 'Sending…'));
+    card.focus();
+    try {
+      const path = `/approvals/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${verb}`;
+      const after = /** @type {Approval} */ (await post(path, reason === '' ? {} : { reason }, signal));
+      const open =
+        after.state === 'Pending' ? ` It waits for more: ${after.decided} of ${after.required} approve.` : '';
+      const said = verb === 'approve' ? `Approved by you.${open}` : 'Denied by you.';
+      settle(said);
+      announce(said);
+    } catch (error) {
+      if (signal.aborted) return;
+      offer();
+      const final = error instanceof ApiError && error.status === 409;
+      if (final) settle(`Nothing more can be decided (${error.message}).`);
+      else actions.prepend(problem(error));
+    }
+  };
+  /** @param {'approve' | 'deny'} verb */
+  const confirm = (verb) => {
+    if (state.over) return;
+    const reason = el('input', { id, maxlength: 1_024, autocomplete: 'off', placeholder: 'optional, on record' });
+    const go = el(
+      'button',
+      { type: 'button', class: verb === 'approve' ? 'primary' : 'danger' },
+      verb === 'approve' ? 'Approve this one request' : 'Deny',
+    );
+    const form = el(
+      'form',
+      { class: 'confirm', onsubmit: (event) => (event.preventDefault(), void decide(verb, reason.value.trim())) },
+      go,
+      el('button', { type: 'button', onclick: () => (offer(), card.focus()) }, 'Cancel'),
+      el('label', { for: id }, 'Reason'),
+      reason,
+    );
+    go.type = 'submit';
+    actions.replaceChildren(form);
+    go.focus();
+  };
+  const offer = () =>
+    actions.replaceChildren(
+      el('button', { type: 'button', onclick: () => confirm('approve') }, 'Approve…'),
+      el('button', { type: 'button', onclick: () => confirm('deny') }, 'Deny…'),
+    );
+  /** @param {Approval} latest */
+  const update = ({ decided }) => void (votes.textContent = required > 1 ? `${decided} of ${required} approve` : '');
+  const tick = () => {
+    clock.textContent = left(end - now());
+    if (end <= now() && !state.over) settle('Nobody decided in time: denied.');
+  };
+  offer();
+  update(approval);
+  tick();
+  return {
+    card,
+    confirm,
+    update,
+    tick,
+    /** It is no longer listed. */
+    gone: () => void (state.over || settle('Decided elsewhere, or its caller has gone.')),
+    /** @returns {boolean} whether there was something to give up */
+    cancel: () => {
+      if (actions.querySelector('.confirm') === null) return false;
+      offer();
+      card.focus();
+      return true;
+    },
+  };
+}
+
+/** What waits for people. @param {Page} page */
+export async function approvals({ main, info, signal, announce, title, keys }) {
+  title('Approvals');
+  const status = el('span', { class: 'dim' }, 'Loading…');
+  const trouble = el('div');
+  const list = el('div', { class: 'approvals' });
+  main.append(el('div', { class: 'bar' }, el('h1', { tabindex: -1 }, 'Approvals'), status), trouble, list);
+  if (!info.approvals) {
+    status.textContent = '';
+    list.append(
+      el(
+        'p',
+        { class: 'empty' },
+        'This recorder knows no decision endpoint. Decide with kubectl sidegate approvals list.',
+      ),
+    );
+    return;
+  }
+  /** @type {Map<string, ReturnType<typeof approvalCard>>} */
+  const cards = new Map();
+  const focused = () => [...cards.values()].find(({ card }) => card.contains(document.activeElement));
+  keys({
+    a: () => focused()?.confirm('approve'),
+    d: () => focused()?.confirm('deny'),
+    Escape: () => focused()?.cancel() ?? false,
+  });
+  const tick = setInterval(() => cards.forEach((one) => one.tick()), 1_000);
+  signal.addEventListener('abort', () => clearInterval(tick));
+  /** @param {readonly Approval[]} waiting */
+  const take = (waiting) => {
+    const listed = new Set(waiting.map(keyOf));
+    for (const [key, one] of cards) if (!listed.has(key)) one.gone();
+    const fresh = waiting.filter((one) => !cards.has(keyOf(one)));
+    for (const one of waiting) cards.get(keyOf(one))?.update(one);
+    for (const one of fresh) {
+      const made = approvalCard(one, announce, signal);
+      cards.set(keyOf(one), made);
+      list.append(made.card);
+    }
+    status.textContent =
+      waiting.length === 0
+        ? 'Nothing waits for you.'
+        : `${plural(waiting.length, 'request')} ${waiting.length === 1 ? 'waits' : 'wait'} for you; you decide as ${info.person.name}`;
+    if (fresh.length > 0) announce(plural(fresh.length, 'new approval'));
+  };
+  while (!signal.aborted) {
+    try {
+      const { approvals: waiting } = /** @type {{ approvals: Approval[] }} */ (await get('/approvals', signal));
+      trouble.replaceChildren();
+      take(waiting.filter(({ state }) => state === 'Pending'));
+    } catch (error) {
+      if (signal.aborted) return;
+      trouble.replaceChildren(problem(error));
+      if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return;
+    }
+    await pause(everyMs, signal);
+  }
+}

@@ -1,0 +1,2 @@
+/** The one clock of the console. @returns {number} Epoch milliseconds. */
+export const now = () => Date.now();

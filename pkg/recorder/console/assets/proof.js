@@ -1,0 +1,76 @@
+import { numberOf, parsed, textOf } from './record.js';
+
+/** @import { SessionProof } from './contract.d.ts' */
+
+/**
+ * @typedef {{ ok: true, entries: number, at: number, lines: number, unsigned: number }} Proven
+ * @typedef {{ ok: false, why: string }} NotProven
+ */
+
+const encoder = new TextEncoder();
+/** @param {string} hex */
+const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+/** @param {Uint8Array} bytes */
+const hexOf = (bytes) => Array.from(bytes, (one) => one.toString(16).padStart(2, '0')).join('');
+/** @param {...Uint8Array} parts @returns {Promise<Uint8Array>} */
+const sha256 = async (...parts) =>
+  new Uint8Array(await crypto.subtle.digest('SHA-256', await new Blob(/** @type {any} */ (parts)).arrayBuffer()));
+const [leaf, node] = [Uint8Array.of(0), Uint8Array.of(1)];
+
+/**
+ * Root that an audit path leads to (RFC 9162, 2.1.3.2); undefined: the path does not fit the tree.
+ * @param {Uint8Array} entry @param {number} index @param {number} size @param {readonly string[]} path
+ */
+async function rootOf(entry, index, size, path) {
+  let [hash, at, last] = [await sha256(leaf, entry), index, size - 1];
+  for (const sibling of path.map(bytesOf)) {
+    if (last === 0) return undefined;
+    if (at % 2 === 1 || at === last) {
+      hash = await sha256(node, sibling, hash);
+      while (at % 2 === 0 && at !== 0) [at, last] = [at / 2, Math.floor(last / 2)];
+    } else hash = await sha256(node, hash, sibling);
+    [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+  }
+  return last === 0 ? hexOf(hash) : undefined;
+}
+
+/**
+ * Whether lines are those that an entry of the log was made of: each holds the hash of the one before, the entry that of the last.
+ * @param {Readonly<Record<string, unknown>>} entry @param {readonly string[]} lines
+ */
+async function areOfEntry(entry, lines) {
+  let prev = textOf(entry['prev']);
+  for (const [at, line] of lines.entries()) {
+    const end = line.lastIndexOf(',"hash":"');
+    const own = parsed(line);
+    if (own['prev'] !== prev || own['seq'] !== Number(entry['first']) + at) return false;
+    prev = hexOf(await sha256(encoder.encode(line.slice(0, end))));
+    if (line.slice(end) !== `,"hash":"${prev}"}`) return false;
+  }
+  return prev === entry['hash'];
+}
+
+/**
+ * Reckons, in this browser, that the lines that are shown are in the log's tree under its newest head. Who signed the head it does not
+ * know: that takes the log's public key from elsewhere than the recorder (`audit verify`).
+ *
+ * @param {SessionProof} proof @param {readonly string[]} shown lines of the session
+ * @returns {Promise<Proven | NotProven>}
+ */
+export async function checkProof(proof, shown) {
+  const head = parsed(proof.head);
+  const size = numberOf(head['size']) ?? 0;
+  /** @type {Set<string>} */
+  const proven = new Set();
+  for (const { index, entry, lines, path } of proof.blocks) {
+    if ((await rootOf(encoder.encode(entry), index, size, path)) !== head['root'])
+      return { ok: false, why: `entry ${index} is not in the tree of the signed head` };
+    const texts = lines.split('\n').filter((line) => line !== '');
+    if (!(await areOfEntry(parsed(entry), texts)))
+      return { ok: false, why: `the lines of entry ${index} are not those that it was made of` };
+    for (const line of texts) proven.add(line);
+  }
+  const missing = shown.filter((line) => !proven.has(line)).length;
+  if (missing > 0 && proof.unsigned === 0) return { ok: false, why: `${missing} lines that are shown are in no entry` };
+  return { ok: true, entries: size, at: numberOf(head['at']) ?? 0, lines: shown.length - missing, unsigned: missing };
+}

@@ -1,0 +1,265 @@
+import { ApiError, get, problem } from './api.js';
+import { add, command, el, facts, pageUrl } from './dom.js';
+import { ago, bytes, clockTime, duration, number, plural, utc } from './format.js';
+import { badges } from './list.js';
+import { checkProof } from './proof.js';
+import { actsOf, listOf, numberOf, objectOf, readSession, receiptOf, textOf } from './record.js';
+import { replay } from './replay.js';
+import { timeline } from './timeline.js';
+
+/** @import { RuleAct, SessionLines, SessionSummary } from './contract.d.ts' */
+/** @import { Page } from './dom.js' */
+/** @import { RecordedSession } from './record.js' */
+
+/** @param {string} name @param {...(import('./dom.js').Child | readonly import('./dom.js').Child[])} children */
+const panel = (name, ...children) =>
+  el('section', { class: 'panel', 'aria-label': name }, el('h2', {}, name), ...children);
+
+/** @param {RuleAct} act @param {string} [how] */
+const actItem = ({ rule, act, by = [], count }, how = '') =>
+  el(
+    'li',
+    {},
+    el('code', {}, rule),
+    el('span', { class: `badge ${act}` }, `${how}${act}`),
+    el(
+      'span',
+      { class: 'dim' },
+      [by.length === 0 ? '' : `by ${by.join(', ')}`, count === undefined ? '' : plural(count, 'place')]
+        .filter((part) => part !== '')
+        .join(', '),
+    ),
+  );
+
+/** Why it went as it did. @param {RecordedSession} session */
+function decisionPanel({ end }) {
+  if (end === undefined) return panel('Decision', el('p', { class: 'dim' }, 'It goes on, or its end has not come.'));
+  const rules = actsOf(end['rules']);
+  const open = listOf(end['failedOpen']).map(textOf);
+  const code = textOf(end['code']);
+  return panel(
+    'Decision',
+    el(
+      'ol',
+      { class: 'acts' },
+      rules.map((act) => actItem(act)),
+      actsOf(end['observed']).map((act) => actItem(act, 'would have: ')),
+    ),
+    rules.length === 0 && el('p', { class: 'dim' }, 'No rule acted.'),
+    open.length > 0 && el('p', { class: 'note' }, `Not checked, as their failure mode allows: ${open.join(', ')}.`),
+    el(
+      'p',
+      {},
+      `So: ${textOf(end['outcome'])}, ${textOf(end['status'])}`,
+      code !== '' && [' ', el('code', {}, code)],
+      '.',
+    ),
+  );
+}
+
+/** What the record keeps of texts. @param {RecordedSession} session @param {string} id */
+function contentNote({ start, end, steps }, id) {
+  if (start === undefined) return null;
+  if (start['sealed'] !== undefined)
+    return el(
+      'div',
+      { class: 'note' },
+      el(
+        'p',
+        {},
+        'Sealed: beside masked texts stand the whole ones, which nothing here can open. Unseal on your machine:',
+      ),
+      command(`kubectl sidegate audit show ${id} --unseal investigator.pem`),
+    );
+  if (steps.some((step) => 'pieces' in step)) return null;
+  return el(
+    'p',
+    { class: 'note' },
+    end?.['outcome'] === 'refused'
+      ? 'No text is on record: it was refused before it was read, or its policy keeps none (audit.content: None).'
+      : 'No text is on record: its policy keeps none (audit.content: None), or there was none.',
+  );
+}
+
+/** @param {SessionSummary} session @param {RecordedSession} record */
+function factsPanel(session, { start, end }) {
+  const tokens = objectOf(end?.['tokens']);
+  const timing = objectOf(end?.['timing']);
+  /** @param {string} name */
+  const time = (name) => {
+    const ms = numberOf(timing[name]);
+    return ms === undefined ? null : duration(ms);
+  };
+  return panel(
+    'Facts',
+    facts([
+      ['Caller', session.subject ?? 'nobody known'],
+      ['Provider', session.provider],
+      ['Issuer', session.issuer],
+      ['Groups', session.groups.join(', ')],
+      ['From', session.peer],
+      ['Began', el('time', { datetime: utc(session.at) }, utc(session.at))],
+      ['Pod', `${session.namespace}/${session.pod}`],
+      ['Request', `${session.method} ${session.path}`],
+      ['Protocol', [textOf(start?.['protocol']), session.dialect].filter((part) => part !== '').join(', ')],
+      ['Policies', textOf(start?.['generation'])],
+      ['In, out', session.end !== undefined && `${bytes(session.end.bytesIn)}, ${bytes(session.end.bytesOut)}`],
+      ['Tokens', tokens['input'] !== undefined && `${textOf(tokens['input'])} in, ${textOf(tokens['output'])} out`],
+      ['To the model', time('toUpstream')],
+      ['First byte', time('firstByte')],
+      ['First text', time('firstText')],
+      ['Took', time('total')],
+      ['Session', el('code', {}, session.session)],
+    ]),
+  );
+}
+
+/** @param {string} id @param {SessionLines} found @param {RecordedSession} record @param {AbortSignal} signal */
+function proofPanel(id, { lines }, { start, end }, signal) {
+  const said = el('p', { role: 'status', class: 'dim' }, 'Reckoning…');
+  const receipt = start === undefined ? undefined : receiptOf(start, end);
+  const check = async () => {
+    try {
+      const verdict = await checkProof(await get(`/v1/sessions/${id}/proof`, signal), lines);
+      if (!verdict.ok) {
+        said.className = 'problem';
+        said.replaceChildren(
+          el('strong', {}, 'Not proven: '),
+          `${verdict.why}. Keep what you see, and run the command below.`,
+        );
+        return;
+      }
+      const { entries, at, lines: proven, unsigned } = verdict;
+      said.className = '';
+      said.replaceChildren(
+        el(
+          'span',
+          { class: `badge ${unsigned === 0 ? 'proven' : 'open'}` },
+          unsigned === 0 ? 'in the log' : 'not all signed yet',
+        ),
+        ` ${plural(proven, 'line')} under the head of ${number(entries)} entries, signed ${ago(at)}`,
+        unsigned > 0 ? `; ${plural(unsigned, 'newer line')} with the next head, within a minute` : '',
+        '. Hashes were reckoned in this browser; whose signature it is, your own copy of the log’s key says:',
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      said.className = '';
+      said.replaceChildren(
+        error instanceof ApiError && error.status === 404
+          ? 'The log has no signed head yet: look again in a minute.'
+          : problem(error, () => void check()),
+      );
+    }
+  };
+  void check();
+  return panel(
+    'Proof',
+    said,
+    command(`kubectl sidegate audit verify --session ${id}`),
+    receipt !== undefined && [el('p', {}, 'Its caller’s receipt must read:'), command(receipt)],
+  );
+}
+
+/** One session, as it went. @param {Page} page */
+export async function session({ main, parameters, signal, title, keys, announce }) {
+  title('Session');
+  const id = parameters.get('id') ?? '';
+  const load = async () => {
+    main.replaceChildren(el('p', { class: 'empty', role: 'status' }, 'Loading…'));
+    try {
+      if (!/^[0-9a-f]{32}$/.test(id)) throw new ApiError(404, 'a session is named by 32 hex digits');
+      show(await get(`/v1/sessions/${id}`, signal));
+    } catch (error) {
+      if (!signal.aborted)
+        main.replaceChildren(
+          el('h1', { tabindex: -1 }, 'Session'),
+          problem(error, () => void load()),
+        );
+    }
+  };
+  /** @param {SessionLines} found */
+  const show = (found) => {
+    const [first] = found.sessions;
+    if (first === undefined) throw new ApiError(404, '');
+    const record = readSession(found.lines);
+    const acts = [...actsOf(record.end?.['rules']), ...actsOf(record.end?.['observed'])];
+    const who = first.subject ?? 'Nobody known';
+    const asked = `${first.operation}${first.model === null ? '' : ` of ${first.model}`}`;
+    title(`${who}, ${asked}`);
+    const player = replay(record, acts, signal);
+    if (player !== undefined) keys({ ' ': player.toggle });
+    const [list, more] = timeline(record, {
+      begin: [el('div', {}, el('strong', {}, who), ` asked for ${asked} from ${first.peer}`)],
+      finish:
+        record.end === undefined
+          ? [el('span', { class: 'dim' }, 'It goes on, or its end has not come.')]
+          : [el('div', {}, badges(first), ` ${textOf(record.end['status'])}`)],
+    });
+    main.replaceChildren(
+      el(
+        'div',
+        { class: 'bar' },
+        el('h1', { tabindex: -1 }, who, el('span', { class: 'dim' }, ` ${asked}`)),
+        badges(first),
+      ),
+      el('p', { class: 'dim under' }, `${clockTime(first.at)}, ${first.namespace}/${first.pod}`),
+      found.sessions.length > 1
+        ? el(
+            'p',
+            { class: 'note' },
+            `${found.sessions.length} sidecars recorded under this id; their lines follow one after the other.`,
+          )
+        : '',
+      el(
+        'div',
+        { class: 'session' },
+        el(
+          'div',
+          { class: 'course' },
+          el('div', { class: 'bar' }, el('h2', {}, 'Timeline'), el('span', { class: 'space' }), player?.button),
+          contentNote(record, id),
+          player?.player ?? null,
+          list,
+          more,
+        ),
+        el(
+          'div',
+          { class: 'beside' },
+          decisionPanel(record),
+          factsPanel(first, record),
+          proofPanel(id, found, record, signal),
+          panel(
+            'Elsewhere',
+            el(
+              'ul',
+              { class: 'plain' },
+              first.subject !== null &&
+                el(
+                  'li',
+                  {},
+                  el(
+                    'a',
+                    { href: pageUrl({ page: 'search', user: first.subject, namespace: first.namespace }) },
+                    `All of ${first.subject}`,
+                  ),
+                ),
+              el(
+                'li',
+                {},
+                el(
+                  'a',
+                  { href: pageUrl({ page: 'search', pod: first.pod, namespace: first.namespace }) },
+                  'All of this pod',
+                ),
+              ),
+            ),
+          ),
+        ),
+      ),
+    );
+    announce(`${plural(record.steps.length, 'step')}`);
+    add(main);
+    /** @type {HTMLElement | null} */ (main.querySelector('h1'))?.focus({ preventScroll: true });
+  };
+  await load();
+}
