@@ -398,7 +398,7 @@ describe('Secrets', () => {
     await clock.advanceAsync(31_000);
     expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
     forbidden.add('ml/key');
-    await clock.advanceAsync(31_000);
+    await clock.advanceAsync(121_000);
     expect(directory.secrets(name('a'))).toEqual(missing);
     state.policies.put(policy('p', allowAll, { generation: 2 }));
     await settle();
@@ -409,6 +409,36 @@ describe('Secrets', () => {
       'pending',
       { values: [], missing: [] },
     ]);
+  });
+
+  test('an API server that starts forbids what it does not know yet: what was read stays until that has lasted for a minute', async () => {
+    const { directory, state, settle, clock, name, setSecret, forbidden, failing } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    setSecret('ml/key', { api: 's3cret' });
+    forbidden.add('ml/key');
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    // One that was never read is not missing for that either, and is read soon.
+    expect(directory.secrets(name('a'))).toBe('pending');
+    forbidden.clear();
+    await clock.advanceAsync(1_000);
+    const first = directory.secrets(name('a'));
+    expect(known(first).values).toHaveLength(1);
+    for (let restarts = 0; restarts < 3; restarts++) {
+      failing.add('ml/key');
+      await clock.advanceAsync(60_000);
+      failing.clear();
+      forbidden.add('ml/key');
+      await clock.advanceAsync(45_000);
+      expect(directory.secrets(name('a'))).toBe(first);
+      forbidden.clear();
+    }
+    await clock.advanceAsync(31_000);
+    forbidden.add('ml/key');
+    await clock.advanceAsync(59_000);
+    expect(directory.secrets(name('a'))).toBe(first);
+    await clock.advanceAsync(65_000);
+    expect(known(directory.secrets(name('a'))).missing).toHaveLength(1);
   });
 
   test('a cluster’s policy means those of Sidegate’s own namespace, a namespace’s policy only its own', async () => {

@@ -4,6 +4,7 @@ import { maxModelRequests } from '../contract/index.ts';
 import type { CaptureMode } from '../contract/index.ts';
 import type { Drawn, InjectOptions, NamespaceFacts } from './options.ts';
 import { isRecord } from './pod.ts';
+import type { Resources } from './pod.ts';
 import { quantityBytes } from './quantity.ts';
 
 /** Options but for what is known only when a pod comes: its namespace, and the authorities of that moment. */
@@ -40,7 +41,9 @@ const mapOf =
 
 const captureMode = oneOf('Redirect', 'NamedPort');
 const known = { name: text, images: listOf(text) };
-const resources = fields({}, { requests: mapOf(anyText), limits: mapOf(anyText) });
+/** YAML's `cpu: 2` is a number, as good to Kubernetes as the text. */
+const quantity: Check = (value) => anyText(value) || (integer(value) && Number.isSafeInteger(value));
+const resources = fields({}, { requests: mapOf(quantity), limits: mapOf(quantity) });
 
 /** Each field of the file; what is not here is refused, so that a misspelt one is not silently without effect. */
 const shape: Readonly<Record<string, Check>> = {
@@ -97,6 +100,7 @@ export function parseChartOptions(yaml: string): ChartOptions {
       throw new Error(`the options' field ${key} is not what it should be`);
   }
   const {
+    resources: given,
     captureModes = {},
     previousImages = [],
     namespaceImages = {},
@@ -107,11 +111,13 @@ export function parseChartOptions(yaml: string): ChartOptions {
     readonly previousImages?: readonly string[];
     readonly namespaceImages?: Readonly<Record<string, string>>;
   };
+  const resources = { init: inText(given.init), sidecar: inText(given.sidecar) };
   return {
     governNamespaces: rest.governNamespaces,
     images: [...new Set([rest.image, ...previousImages, ...Object.values(namespaceImages)])],
     for: (namespace, ca, drawn) => ({
       ...rest,
+      resources,
       drawn,
       image: ofNamespace(namespaceImages, namespace.name) ?? rest.image,
       controller: { url: controller.url, name: controller.name, ca },
@@ -120,6 +126,12 @@ export function parseChartOptions(yaml: string): ChartOptions {
     }),
   };
 }
+
+const inText = ({ requests, limits }: Resources): Resources => {
+  const texts = (quantities: object): Readonly<Record<string, string>> =>
+    Object.fromEntries(Object.entries(quantities).map(([name, value]) => [name, String(value)]));
+  return { ...(requests && { requests: texts(requests) }), ...(limits && { limits: texts(limits) }) };
+};
 
 const ofNamespace = <T>(map: Readonly<Record<string, T>>, namespace: string): T | undefined =>
   Object.hasOwn(map, namespace) ? map[namespace] : undefined;

@@ -12,13 +12,15 @@ const factors: Readonly<Record<string, number>> = {
   ),
 };
 
-/** `1Gi`, `500M`, `1.5Gi`, `1024`, in whole bytes; undefined where it is none of these. */
+/**
+ * `1Gi`, `500M`, `1.5Gi`, `1024`, in whole bytes; undefined where it is none of these. As in Kubernetes, what is more than can be counted
+ * is the most that can.
+ */
 export function quantityBytes(text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|Ki|[MGTPE]i?)?$/.exec(text);
   const factor = factors[match?.[2] ?? ''];
   if (match === null || factor === undefined) return undefined;
-  const bytes = Math.floor(Number(match[1]) * factor);
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  return Math.min(Math.floor(Number(match[1]) * factor), Number.MAX_SAFE_INTEGER);
 }
 
 /**

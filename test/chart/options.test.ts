@@ -166,6 +166,25 @@ describe('the options that the webhook reads', () => {
     expect(optionsOf({ sidecar: { nativeSidecars } }, { kubeVersion }).nativeSidecars).toBe(expected);
   });
 
+  test('may name every quantity that the schema takes, as text or as a number', () => {
+    const numbers = ['0', '2', '9'.repeat(15), '0.5', '1.123456789'];
+    const units = ['', 'm', 'k', 'Ki', ...[...'MGTPE'].flatMap((unit) => [unit, `${unit}i`])];
+    const texts = numbers.flatMap((number) => units.map((unit) => `${number}${unit}`));
+    const given = [...texts, 0, 2, 1_073_741_824, 999_999_999_999_999];
+    const limits = Object.fromEntries(given.map((quantity, at) => [`example.com/r${at}`, quantity]));
+    const objects = render({
+      sidecar: { resources: { limits: { cpu: 2, ...limits } }, initResources: { requests: { cpu: 1 } } },
+    });
+    const yaml: string = only(objects, 'ConfigMap', controlPlane.options).data[controlPlane.optionsKey];
+    const { resources } = parseChartOptions(yaml).for({ name: 'ml', governed: true }, '');
+    expect(resources.sidecar.limits).toMatchObject(
+      Object.fromEntries(Object.entries({ cpu: 2, ...limits }).map(([name, quantity]) => [name, String(quantity)])),
+    );
+    expect(resources.init.requests).toMatchObject({ cpu: '1' });
+    for (const quantity of texts)
+      expect(() => parseChartOptions(yaml.replace(/spoolSize: .*/, `spoolSize: "${quantity}"`))).not.toThrow();
+  });
+
   test('the image by digest wins over its tag', () => {
     const digest = `sha256:${'0'.repeat(64)}`;
     const objects = render({ image: { repository: 'r.example/s', tag: '9', digest, previous: ['r.example/s:8'] } });

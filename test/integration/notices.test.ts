@@ -374,6 +374,8 @@ test.each(['http://a', 'https://a/b', 'a', ''])('an endpoint %p is refused', (wr
 describe('the page behind a link', () => {
   let page: Awaited<ReturnType<typeof createDecisionServer>>;
   const asked: string[] = [];
+  const results: string[] = [];
+  const counted = (name: string) => (result: string) => void results.push(`${name} ${result}`);
   beforeAll(async () => {
     const refuse = async (): Promise<{ kind: 'fault'; fault: 'not_allowed' }> => {
       asked.push('asked');
@@ -382,6 +384,12 @@ describe('the page behind a link', () => {
     page = await createDecisionServer({
       ...{ host: 'localhost', port: 0, material: certificate, clock: systemClock, logger: silentLogger },
       decider: { view: refuse, decide: refuse },
+      onResult: counted('decisions'),
+      more: ['/v1/one', '/v1/other'].map((path, at) => ({
+        ownLimit: at === 0,
+        onResult: counted(path),
+        routes: async ({ url }) => (url === path ? Promise.reject(new Error('connect ECONNREFUSED')) : undefined),
+      })),
     });
   });
   afterAll(() => page.close());
@@ -407,6 +415,16 @@ describe('the page behind a link', () => {
     expect(body(one)).toBe(body(other));
     expect(await get('/v1/namespaces/ml/approvals/ab12-1', 'POST')).toMatch(/^HTTP\/1\.1 405 /);
     expect(asked).toEqual([]);
+  });
+
+  test('counts what fails of other pages as theirs', async () => {
+    results.length = 0;
+    for (const path of ['/v1/one', '/v1/other']) {
+      const answer = await get(path);
+      expect(answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*"try_again"/);
+      expect(answer).not.toContain('ECONNREFUSED');
+    }
+    expect(results).toEqual(['/v1/one failed', '/v1/other failed']);
   });
 
   test('runs its own script and nothing else, in no frame', async () => {

@@ -44,6 +44,7 @@ export interface RouteGroup {
   readonly routes: Routes;
   /** It counts against addresses only what it says: the group has a limit of its own, and is asked first. */
   readonly ownLimit?: boolean;
+  /** Of its requests alone, failures too: they do not count as the decision endpoint's. */
   readonly onResult?: (result: DecisionResult) => void;
 }
 
@@ -111,6 +112,11 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     if (outcome.kind === 'done') send(response, 200, outcome.body, done);
     else send(response, decisionStatuses[outcome.fault], { error: outcome.fault }, 'refused');
   };
+  /** The reason is the operator's business. */
+  const failed = (request: IncomingMessage, error: unknown): RouteAnswer => {
+    if (!request.destroyed) logger.error('a request of a person failed', { error: describeError(error) });
+    return { status: 503, body: { error: 'try_again' }, result: 'failed' };
+  };
   const groups = options.more ?? [];
   /** @returns whether one of these groups had an answer */
   const byRoutes = async (
@@ -119,7 +125,8 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     response: ServerResponse,
   ): Promise<boolean> => {
     for (const { routes, onResult } of these) {
-      const found = await routes(request, () => admitted(request.socket.remoteAddress ?? ''));
+      const asked = routes(request, () => admitted(request.socket.remoteAddress ?? ''));
+      const found = await asked.catch((error: unknown) => failed(request, error));
       if (found === undefined) continue;
       onResult?.(found.result);
       write(response, found);
@@ -173,9 +180,8 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     },
     (request, response) => {
       answer(request, response).catch((error: unknown) => {
-        // The reason is the operator's business.
-        if (!request.destroyed) logger.error('a decision by token failed', { error: describeError(error) });
-        send(response, 503, { error: 'try_again' }, 'failed');
+        const { status, body, result } = failed(request, error);
+        send(response, status, body, result);
       });
     },
   );

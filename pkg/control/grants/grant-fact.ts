@@ -27,6 +27,8 @@ export interface GrantFact {
   /** It was deleted while it was open, and finalizers keep the object: `phase` is Cancelled, its status does not say so yet. */
   readonly withdrawn: boolean;
   readonly votes: readonly Vote[];
+  /** Who decides; undefined like `required`. */
+  readonly approvers: GrantStatusResource['approvers'];
   /** Undefined: the controller has not said who decides. */
   readonly required: number | undefined;
   readonly kubernetesUser: string | undefined;
@@ -71,6 +73,7 @@ export function grantFact(raw: KubeObject): GrantFact {
     phase: withdrawn ? 'Cancelled' : phase,
     withdrawn,
     votes: status?.decisions ?? [],
+    approvers: status?.approvers,
     required: status?.required,
     kubernetesUser: status?.kubernetesUser,
     conditions: status?.conditions ?? [],

@@ -9,7 +9,7 @@ import { noChangeLog } from '../record/index.ts';
 import type { Change, ChangeLog } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
-import { grantTerms } from './grant-terms.ts';
+import { decidable, grantTerms } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
 
 /** What became of grants, for a metric. A closed set. */
@@ -48,7 +48,6 @@ const mostSleepMs = 2_000;
 /** Pods and policies may come that make it decidable. */
 const lookAgainMs = 5_000;
 const mostRestMs = 600_000;
-const decidable = 'Decidable';
 
 const stepOf: Readonly<Record<string, GrantStep>> = {
   Pending: 'opened',

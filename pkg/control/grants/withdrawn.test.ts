@@ -5,6 +5,7 @@ import type { KubeClient } from '../../kube/index.ts';
 import { approvalFact } from '../approvals/approval-fact.ts';
 import type { Change } from '../record/index.ts';
 import { fakeCache } from '../testing/fake-state.ts';
+import { governedSet } from '../../../test/support/governed-set.ts';
 import { grantFact, grantIndices } from './grant-fact.ts';
 import { createGrantFeed } from './grant-feed.ts';
 import { startGrantKeeper } from './grant-keeper.ts';
@@ -20,7 +21,9 @@ const spec = {
 const metadata = { namespace: 'ml', name: 'g', uid: 'u', resourceVersion: '7', finalizers: ['eve.example/keep'] };
 const deleted = { ...metadata, resourceVersion: '8', deletionTimestamp: '2026-01-01T00:00:00Z' };
 const vote = { user: 'lea', decision: 'Approve', at: '2026-01-01T00:00:00Z' };
-const approved = { phase: 'Approved', required: 1, decisions: [vote] };
+const asked = { type: 'Decidable', status: 'True', lastTransitionTime: '2026-01-01T07:30:00Z' };
+const approvers = [{ kubernetesGroup: 'ml-leads' }];
+const approved = { phase: 'Approved', approvers, required: 1, decisions: [vote], conditions: [asked] };
 
 test('a grant that was deleted is withdrawn at once, also where its finalizers keep the object', async () => {
   const clock = fakeClock();
@@ -42,7 +45,7 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
     onStep: (step) => steps.push(step),
     changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
   });
-  const feed = createGrantFeed({ cache, clock, labelsOf: () => ({}) });
+  const feed = createGrantFeed({ cache, clock, podOf: () => ({ labels: {}, set: governedSet('ml', {}) }) });
   const told: string[] = [];
   feed.subscribe((namespace) => told.push(namespace));
   const given = () => feed.grants({ namespace: 'ml', name: 'p', uid: 'p' })?.map(({ name }) => name);

@@ -26,7 +26,7 @@ export interface SecretContent {
 export interface SecretStore {
   /** Names as `ns/name`; reads those that are new. */
   want(keys: ReadonlySet<string>): void;
-  /** `pending`: not read yet. `missing`: there is none, or it may not be read. */
+  /** `pending`: not read yet. `missing`: there is none, or for {@link forbiddenMs} it might not be read. */
   read(key: string): SecretContent | 'missing' | 'pending';
   close(): Promise<void>;
 }
@@ -40,6 +40,12 @@ export interface SecretStoreOptions {
   /** Default 30 s. */
   readonly refreshMs?: number;
 }
+
+/**
+ * An API server that starts forbids everything until it knows the roles: only what it forbids for so long, with no other answer between,
+ * is ours to read no longer.
+ */
+export const forbiddenMs = 60_000;
 
 interface Held {
   readonly version: string;
@@ -70,6 +76,8 @@ function contentOf(raw: KubeObject): SecretContent {
 export function createSecretStore(options: SecretStoreOptions): SecretStore {
   const { client, clock, logger, onChange, refreshMs = 30_000 } = options;
   const held = new Map<string, Held>();
+  /** Since when reading it was forbidden each time; monotonic. */
+  const forbiddenSince = new Map<string, number>();
   let wanted: ReadonlySet<string> = new Set();
 
   const set = (key: string, next: Held): void => {
@@ -88,13 +96,24 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
       if (!wanted.has(key)) return undefined;
       try {
         const raw = await client.get<KubeObject>(resources.secrets, refOfKey(key));
+        forbiddenSince.delete(key);
         set(key, {
           version: `${raw.metadata.uid ?? ''}/${raw.metadata.resourceVersion ?? ''}`,
           content: contentOf(raw),
         });
       } catch (error) {
-        // Not there, or no longer ours to read. Anything else may pass: what was read stays.
-        if (!isKubeError(error) || (error.status !== 404 && error.status !== 403)) throw error;
+        const status = isKubeError(error) ? error.status : 0;
+        if (status === 403) {
+          const now = clock.monotonic();
+          const since = forbiddenSince.get(key) ?? now;
+          forbiddenSince.set(key, since);
+          // Tried again soon, and what was read stays.
+          if (now - since < forbiddenMs) throw error;
+        } else {
+          forbiddenSince.delete(key);
+          // Anything but that it is not there may pass as well.
+          if (status !== 404) throw error;
+        }
         set(key, { version: 'missing', content: 'missing' });
       }
       return refreshMs;
@@ -105,7 +124,7 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
     want(keys) {
       const before = wanted;
       wanted = keys;
-      for (const key of held.keys()) if (!keys.has(key)) held.delete(key);
+      for (const kept of [held, forbiddenSince]) for (const key of kept.keys()) if (!keys.has(key)) kept.delete(key);
       for (const key of keys) if (!before.has(key)) queue.add(key);
     },
     read: (key) => held.get(key)?.content ?? 'pending',

@@ -22,7 +22,7 @@ const statuses: Readonly<Record<ExchangeFault, number>> = {
 const refused = (fault: ExchangeFault): RouteAnswer => ({
   status: statuses[fault],
   body: { error: fault },
-  result: 'refused',
+  result: fault === 'temporarily_unavailable' ? 'failed' : 'refused',
 });
 const malformed = (status: number, error: string): RouteAnswer => ({ status, body: { error }, result: 'malformed' });
 
@@ -89,7 +89,7 @@ export function createTokenRoutes(options: {
   };
   const keySet = (): RouteAnswer => {
     const state = options.keys();
-    if (state === undefined) return { ...refused('temporarily_unavailable'), result: 'failed' };
+    if (state === undefined) return refused('temporarily_unavailable');
     return { status: 200, body: tokenKeySet(state), result: 'viewed' };
   };
   return async (request) => {

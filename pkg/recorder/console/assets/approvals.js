@@ -2,7 +2,7 @@ import { ApiError, get, post, problem } from './api.js';
 import { now } from './clock.js';
 import { el, facts } from './dom.js';
 import { clockTime, plural } from './format.js';
-import { pause } from './live.js';
+import { pause, watched } from './pace.js';
 import { recordText } from './timeline.js';
 
 /** @import { Approval } from './contract.d.ts' */
@@ -21,8 +21,6 @@ function left(ms) {
   const two = (/** @type {number} */ part) => String(part).padStart(2, '0');
   return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)} left`;
 }
-
-/** @typedef {{ approve: 'Approve' | 'Deny' }} Choice */
 
 /**
  * One that waits. It stays where it is, also when it has been decided, so that no button moves under a finger.
@@ -58,14 +56,17 @@ function approvalCard(approval, announce, signal) {
       ['Approval', el('code', {}, keyOf(approval))],
       ['Asked', clockTime(Date.parse(created))],
     ]),
-    ...recordText(excerpt, [{ rule, act: 'masked' }]),
+    ...recordText(
+      excerpt,
+      rule.split(', ').map((one) => ({ rule: one, act: 'held' })),
+    ),
     actions,
   );
-  /** @param {string} text @param {HTMLElement} [more] */
-  const settle = (text, more) => {
+  /** @param {string} text */
+  const settle = (text) => {
     state.over = true;
     card.classList.add('over');
-    actions.replaceChildren(el('span', { role: 'status' }, text), more ?? '');
+    actions.replaceChildren(el('span', { role: 'status' }, text));
   };
   /** @param {'approve' | 'deny'} verb @param {string} reason */
   const decide = async (verb, reason) => {
@@ -73,8 +74,10 @@ function approvalCard(approval, announce, signal) {
     card.focus();
     try {
       const path = `/approvals/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${verb}`;
-      await post(path, reason === '' ? {} : { reason }, signal);
-      const said = verb === 'approve' ? 'Approved by you.' : 'Denied by you.';
+      const after = /** @type {Approval} */ (await post(path, reason === '' ? {} : { reason }, signal));
+      const open =
+        after.state === 'Pending' ? ` It waits for more: ${after.decided} of ${after.required} approve.` : '';
+      const said = verb === 'approve' ? `Approved by you.${open}` : 'Denied by you.';
       settle(said);
       announce(said);
     } catch (error) {
@@ -182,16 +185,20 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
         : `${plural(waiting.length, 'request')} ${waiting.length === 1 ? 'waits' : 'wait'} for you; you decide as ${info.person.name}`;
     if (fresh.length > 0) announce(plural(fresh.length, 'new approval'));
   };
-  while (!signal.aborted) {
+  const untilWatched = watched(signal);
+  for (let failures = 0; !signal.aborted;) {
     try {
       const { approvals: waiting } = /** @type {{ approvals: Approval[] }} */ (await get('/approvals', signal));
+      failures = 0;
       trouble.replaceChildren();
       take(waiting.filter(({ state }) => state === 'Pending'));
     } catch (error) {
       if (signal.aborted) return;
+      failures++;
       trouble.replaceChildren(problem(error));
       if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return;
     }
-    await pause(everyMs, signal);
+    await pause(Math.min(everyMs * 2 ** failures, 60_000), signal);
+    await untilWatched();
   }
 }

@@ -87,7 +87,14 @@ export interface Approval {
   readonly state: string;
 }
 
+export interface Policies {
+  readonly policies: readonly PolicyHealth[];
+  /** False: of the day the newest sessions alone were looked at. */
+  readonly complete?: boolean;
+}
+
 export interface PolicyHealth {
+  /** Null: the platform's. */
   readonly namespace: string | null;
   readonly name: string;
   readonly generation: number;

@@ -24,13 +24,14 @@ export function duration(value) {
 /** @param {number} value */
 const two = (value) => String(value).padStart(2, '0');
 /** @param {Date} day */
-const dayOf = (day) => `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
+const dayOf = (day) => `${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 
-/** @param {number} at Epoch milliseconds. @returns {string} Of this browser's zone; with the day where it is not today. */
+/** @param {number} at Epoch milliseconds. @returns {string} Of this browser's zone; with day and year where they are not today's. */
 export function clockTime(at) {
-  const day = new Date(at);
+  const [day, today] = [new Date(at), new Date(now())];
   const time = `${two(day.getHours())}:${two(day.getMinutes())}:${two(day.getSeconds())}`;
-  return dayOf(day) === dayOf(new Date(now())) ? time : `${dayOf(day)} ${time}`;
+  if (day.getFullYear() !== today.getFullYear()) return `${day.getFullYear()}-${dayOf(day)} ${time}`;
+  return dayOf(day) === dayOf(today) ? time : `${dayOf(day)} ${time}`;
 }
 
 /** @param {number} at @returns {string} RFC 3339; '' where it is no time. */

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
 import { assetTexts } from './texts.ts';
 
 /** One file of the console, as browsers get it. */
 export interface ConsoleAsset {
   readonly name: string;
-  /** Content-Type, Content-Encoding (every browser takes gzip) and ETag, which is strong. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Value of Content-Type. */
+  readonly type: string;
   readonly body: Buffer;
+  /** Value of ETag, strong: the file's hash. */
+  readonly etag: string;
 }
 
 const types: Readonly<Record<string, string>> = {
@@ -17,13 +18,12 @@ const types: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 };
 
-/** All of them; `index.html` is the page, the others are what it loads from `/console/assets/NAME`. */
-export const consoleAssets: readonly ConsoleAsset[] = Object.entries(assetTexts).map(([name, text]) => ({
-  name,
-  headers: {
-    'content-type': types[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream',
-    'content-encoding': 'gzip',
+/** All of them; `index.html` is the page, the others are what it loads from `/console/assets/NAME`. Bundles that show no console leave them out. */
+export const consoleAssets: readonly ConsoleAsset[] = /* @__PURE__ */ Object.entries(assetTexts).map(
+  ([name, text]) => ({
+    name,
+    type: types[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream',
+    body: Buffer.from(text),
     etag: `"${createHash('sha256').update(text).digest('base64url')}"`,
-  },
-  body: gzipSync(text, { level: 9 }),
-}));
+  }),
+);

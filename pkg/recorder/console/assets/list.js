@@ -29,6 +29,9 @@ export function badges(session) {
   ];
 }
 
+/** Its policy stands in the title. @param {string} rule */
+const lastPart = (rule) => rule.slice(rule.lastIndexOf('/') + 1);
+
 const columns = ['Time', 'Caller', 'Asked for', 'Decision', 'Rules', 'Pod', 'Took'];
 
 /** @param {HTMLTableRowElement} row @param {SessionSummary} session */
@@ -52,12 +55,7 @@ export function fillRow(row, session) {
     badges(session),
     rules.length === 0
       ? el('span', { class: 'dim' }, end === undefined ? '…' : '—')
-      : el(
-          'span',
-          { class: 'mono', title: rules.join('\n') },
-          rules.slice(0, 2).join(' '),
-          rules.length > 2 && ` +${rules.length - 2}`,
-        ),
+      : el('span', { class: 'mono', title: rules.join('\n') }, rules.map(lastPart).join(' ')),
     el('span', { class: 'dim', title: `${namespace}/${pod}` }, `${namespace}/${pod}`),
     el('span', { class: 'dim' }, end === undefined ? '…' : duration(end.durationMs)),
   ];

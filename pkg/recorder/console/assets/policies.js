@@ -2,7 +2,7 @@ import { get, problem } from './api.js';
 import { el, pageUrl } from './dom.js';
 import { ago, number, utc } from './format.js';
 
-/** @import { PolicyHealth } from './contract.d.ts' */
+/** @import { Policies, PolicyHealth } from './contract.d.ts' */
 /** @import { Page } from './dom.js' */
 
 /** @param {PolicyHealth} policy */
@@ -28,7 +28,11 @@ function policyRow(policy) {
   const seen = Date.parse(lastSeen ?? '');
   const href = pageUrl({ page: 'search', since: '24h', ...(namespace === null ? {} : { namespace }) });
   const cells = [
-    el('a', { href, 'data-row': `${namespace ?? ''}/${name}` }, namespace === null ? name : `${namespace}/${name}`),
+    el(
+      'a',
+      { href, 'data-row': `${namespace ?? ''}/${name}` },
+      namespace === null ? [name, el('span', { class: 'dim' }, ' of the platform')] : `${namespace}/${name}`,
+    ),
     String(generation),
     health(policy),
     number(sessions),
@@ -62,9 +66,9 @@ export async function policies({ main, signal, title, info }) {
         result.replaceChildren(el('p', { class: 'empty' }, 'This recorder does not list policies.'));
         return;
       }
-      const { policies: found } = /** @type {{ policies: PolicyHealth[] }} */ (await get('/policies', signal));
+      const { policies: found, complete = true } = /** @type {Policies} */ (await get('/policies', signal));
       if (found.length === 0) {
-        result.replaceChildren(el('p', { class: 'empty' }, 'No session was recorded in the last 24 hours.'));
+        result.replaceChildren(el('p', { class: 'empty' }, 'No session of the last 24 hours names a policy.'));
         return;
       }
       const head = el(
@@ -73,6 +77,9 @@ export async function policies({ main, signal, title, info }) {
         columns.map((name) => el('th', { role: 'columnheader', scope: 'col' }, name)),
       );
       result.replaceChildren(
+        complete
+          ? ''
+          : el('p', { class: 'note' }, 'There were more sessions than are looked at here: these are the newest.'),
         el(
           'table',
           { role: 'table', class: 'policies', 'aria-label': 'Policies' },

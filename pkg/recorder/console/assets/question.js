@@ -76,6 +76,15 @@ function wordsOf(text) {
   return words;
 }
 
+/** @param {string} word that is no condition @returns {string} */
+function faultOf(word) {
+  const name = nameOf(word);
+  if (name === '') return `${word}: conditions look like --user ana`;
+  return elsewhere.has(name) ? `${word} is for the command line alone` : `there is no ${word}`;
+}
+/** @param {string} word @returns {string} of a flag; '': it is none */
+const nameOf = (word) => (word === '-n' ? 'namespace' : (/^--?([a-z-]+)(?:=|$)/.exec(word)?.[1] ?? ''));
+
 /** @param {string} text What follows `audit search`. @returns {{ values: Values, faults: string[] }} */
 export function parseExpression(text) {
   /** @type {Values} */
@@ -86,17 +95,13 @@ export function parseExpression(text) {
   if (words === undefined) return { values, faults: ['a quote is not closed'] };
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    const [, long, joined] = /^--([a-z-]+)(?:=(.*))?$/su.exec(word) ?? [];
-    const flag = word === '-n' ? 'namespace' : (long ?? '');
+    const flag = nameOf(word);
     const condition = byFlag.get(flag);
+    const [, joined] = /^--[a-z-]+=(.*)$/su.exec(word) ?? [];
     if (condition === undefined) {
-      faults.push(
-        elsewhere.has(word.replace(/^-+/, '').replace(/=.*/s, ''))
-          ? `${word} is for the command line alone`
-          : long === undefined
-            ? `${word}: conditions look like --user ana`
-            : `there is no --${flag}`,
-      );
+      faults.push(faultOf(word));
+      // Its value.
+      if (elsewhere.has(flag) && joined === undefined && words[at + 1]?.startsWith('-') === false) at++;
       continue;
     }
     const value = joined ?? words[++at] ?? '';
@@ -113,7 +118,11 @@ const quoted = (text) => (/^[\w@%+:,./-]+$/.test(text) ? text : `'${text.replace
 
 /** @param {Values} values @returns {string} What follows `audit search`. */
 export const expressionOf = (values) =>
-  conditions.flatMap(({ flag }) => (values.get(flag) ?? []).map((value) => `--${flag} ${quoted(value)}`)).join(' ');
+  conditions
+    .flatMap(({ flag }) =>
+      (values.get(flag) ?? []).map((value) => `--${flag}${value.startsWith('-') ? '=' : ' '}${quoted(value)}`),
+    )
+    .join(' ');
 
 /** @param {URLSearchParams} parameters @returns {Values} */
 export const valuesOf = (parameters) =>

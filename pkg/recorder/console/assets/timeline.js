@@ -9,7 +9,7 @@ import { foldAt, marksIn, textNodes } from './text.js';
 /** Steps that are added at once. */
 const pageOfSteps = 100;
 /** Times stand in the text where so much has passed since the last. */
-const tickMs = 100;
+const tickMs = 250;
 
 /** @param {number | undefined} at */
 export const offset = (at) => (at === undefined ? '' : `+${duration(at)}`);
