@@ -45,6 +45,12 @@ type Decidable = KubeObject & {
   readonly status?: Partial<ApprovalStatusResource & GrantStatusResource>;
 };
 
+/** What is to be decided, and as whom the token names an approver of it. */
+interface Found {
+  readonly object: Decidable;
+  readonly who: Identity;
+}
+
 export interface TokenDeciderOptions {
   readonly client: Pick<KubeClient, 'find' | 'patch'>;
   readonly clock: Clock;
@@ -107,40 +113,55 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
   const { client, clock, logger } = options;
   const verifiers = createVerifiers(options.verifiers);
 
-  const prove = async ({ namespace }: Place, token: string): Promise<Identity | DecisionFault> => {
-    const providers = options.providersOf(namespace);
-    if (providers.length === 0) return 'unauthenticated';
-    const result = await verifiers.of(providers).verify({ token, certificate: undefined });
-    if (result.kind === 'proven') return options.revokes(result.identity) ? 'unauthenticated' : result.identity;
-    return result.kind === 'refused' && result.reason === 'identity_unavailable'
+  /**
+   * All that the token proves: one person, whom several policies may know by providers of the same issuer. Each provider is asked by
+   * itself, so that which pods there are does not choose the one that counts.
+   */
+  const prove = async ({ namespace }: Place, token: string): Promise<readonly Identity[] | DecisionFault> => {
+    const credentials = { token, certificate: undefined };
+    const results = await Promise.all(
+      options.providersOf(namespace).map((provider) => verifiers.of([provider]).verify(credentials)),
+    );
+    const proven = results.flatMap((result) => (result.kind === 'proven' ? [result.identity] : []));
+    if (proven.some((who) => options.revokes(who))) return 'unauthenticated';
+    if (proven.length > 0) return proven;
+    return results.some((result) => result.kind === 'refused' && result.reason === 'identity_unavailable')
       ? 'identity_unavailable'
       : 'unauthenticated';
   };
-  const find = async (place: Place, who: Identity): Promise<Decidable | undefined> => {
-    const found = await client.find<Decidable>(resourceOf(place), place);
-    return found !== undefined && isNamed(found, place, who) ? found : undefined;
+  const find = async (place: Place, person: readonly Identity[]): Promise<Found | undefined> => {
+    const object = await client.find<Decidable>(resourceOf(place), place);
+    const named = object === undefined ? [] : person.filter((who) => isNamed(object, place, who));
+    // Who says who they are to Kubernetes can be told from the requester.
+    const who = named.find(({ kubernetesUser }) => kubernetesUser !== undefined) ?? named[0];
+    return object === undefined || who === undefined ? undefined : { object, who };
   };
-  const judge = (object: Decidable, place: Place, who: Identity): DecisionFault | undefined => {
+  const judge = ({ object, who }: Found, place: Place, person: readonly Identity[]): DecisionFault | undefined => {
     const { phase = 'Pending', decisions: votes = [] } = object.status ?? {};
     const expiresAt = Date.parse(object.spec.expiresAt ?? '');
-    return voteFault(who, { phase, votes, expiresAt, asker: askerOf(object, place) }, clock.now());
+    const faultOf = (one: Identity): DecisionFault | undefined =>
+      voteFault(one, { phase, votes, expiresAt, asker: askerOf(object, place) }, clock.now());
+    const others = person.map(faultOf);
+    if (others.includes('self_approval')) return 'self_approval';
+    return faultOf(who) ?? others.find((one) => one === 'voted');
   };
 
   return {
     async view(place, token) {
-      const who = await prove(place, token);
-      if (typeof who === 'string') return fault(who);
-      const object = await find(place, who);
-      return object === undefined ? fault('not_allowed') : { kind: 'done', body: viewOf(object, place) };
+      const person = await prove(place, token);
+      if (typeof person === 'string') return fault(person);
+      const found = await find(place, person);
+      return found === undefined ? fault('not_allowed') : { kind: 'done', body: viewOf(found.object, place) };
     },
     async decide(place, token, choice, from) {
-      const who = await prove(place, token);
-      if (typeof who === 'string') return fault(who);
+      const person = await prove(place, token);
+      if (typeof person === 'string') return fault(person);
       for (let tries = 0; tries < mostConflicts; tries++) {
-        const object = await find(place, who);
-        if (object === undefined) return fault('not_allowed');
-        const wrong = judge(object, place, who);
+        const found = await find(place, person);
+        if (found === undefined) return fault('not_allowed');
+        const wrong = judge(found, place, person);
         if (wrong !== undefined) return fault(wrong);
+        const { object, who } = found;
         const { resourceVersion, uid } = object.metadata;
         const decisions = [
           ...(object.status?.decisions ?? []),
