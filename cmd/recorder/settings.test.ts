@@ -58,7 +58,23 @@ describe('people who read records', () => {
     });
   });
 
+  test('have a web console, as a client of the provider', () => {
+    const web = '{"url":"https://records.example.com/","clientId":"recorder","hours":4}';
+    expect(
+      parseSettings([...store, `--oidc=${oidc}`, `--console=${web}`, '--console-secret=/secret'], {}),
+    ).toMatchObject({
+      settings: {
+        console: { url: 'https://records.example.com', token: 'Id', hours: 4, idleMinutes: 30, decisions: undefined },
+        consoleSecret: '/secret',
+      },
+    });
+  });
+
   test.each([
+    [['--console={}', `--oidc=${oidc}`], /^--console: url must .*; clientId must/],
+    [[`--console={"url":"https://a","clientId":"recorder"}`], /^--console needs --oidc/],
+    [[`--console={"url":"https://a","clientId":"other"}`, `--oidc=${oidc}`], /ID tokens are meant for clientId/],
+    [['--console-secret=/secret'], /^--console-secret goes with --console$/],
     [['--oidc={}'], /^--oidc: issuer must .*; audiences must/],
     [['--oidc-ca=/oidc.crt'], /^--oidc-ca goes with --oidc$/],
   ])('%j is refused', (args, fault) => {

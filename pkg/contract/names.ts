@@ -178,7 +178,7 @@ export const controlPlane = {
     ...['sidegate-pods', 'sidegate-neighbours', 'sidegate-trust', 'sidegate-reserved', 'sidegate-tokens'],
     ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-upgrades', 'sidegate-known-images'],
     ...['sidegate-ephemeral-containers', 'sidegate-connect', 'sidegate-secrets', 'sidegate-cluster-secrets'],
-    ...['sidegate-definitions', 'sidegate-own-parameters', 'sidegate-log-heads'],
+    ...['sidegate-log-heads', 'sidegate-definitions', 'sidegate-own-parameters'],
   ],
   /** Webhooks that every installation has. */
   webhooks: [

@@ -6,7 +6,9 @@ export type {
   ApprovalProblem,
   ApprovalState,
   ApprovalTicket,
+  Requester,
 } from './approval.ts';
+export { requesterOf } from './approval.ts';
 export type {
   AuditEvent,
   ProcessEvent,

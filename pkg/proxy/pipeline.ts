@@ -15,7 +15,7 @@ import type {
   ResponsePlan,
   SessionEnd,
 } from '../core/index.ts';
-import { RefusedError } from '../core/index.ts';
+import { RefusedError, requesterOf } from '../core/index.ts';
 import type { RequestView, Route } from '../dialect/index.ts';
 import { maxRequestValues, recognise } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
@@ -503,7 +503,7 @@ class GovernedRequest {
         ...held,
         // Cut somewhere, perhaps within a pair of surrogates: half of one is no text to whoever reads it.
         excerpt: held.excerpt.toWellFormed(),
-        requester,
+        requester: requesterOf(requester),
         operation: this.#route.operation,
         model: this.#model,
         snapshot: hash,

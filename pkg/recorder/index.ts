@@ -77,3 +77,11 @@ export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.t
 export { readQuery } from './api/query.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';
+export { consoleAssets } from './console/assets/index.ts';
+export { createConsole } from './console/console.ts';
+export type { WebConsole, WebConsoleOptions } from './console/console.ts';
+export { loginResults } from './console/logins.ts';
+export type { LoginResult } from './console/logins.ts';
+export type { ConsoleAsset } from './console/pages.ts';
+export { parseConsole } from './console/settings.ts';
+export type { ConsoleSettings } from './console/settings.ts';

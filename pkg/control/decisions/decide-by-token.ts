@@ -30,10 +30,24 @@ export interface TokenDecider {
   decide(place: Place, token: string, choice: Choice, from: string): Promise<Outcome>;
 }
 
+export interface ApprovalLister {
+  /** Approvals that wait and that the token may decide, those that end soonest first. Who is not proven has none. */
+  list(token: string): Promise<{ readonly approvals: readonly Readonly<Record<string, unknown>>[] }>;
+}
+
 export interface Place {
   readonly namespace: string;
   readonly kind: 'approvals' | 'grants';
   readonly name: string;
+}
+
+/** An approval that waits, as the watch tells of it. */
+export interface Waiting {
+  readonly namespace: string;
+  readonly name: string;
+  readonly resourceVersion: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
 }
 
 export type Outcome =
@@ -58,12 +72,18 @@ export interface TokenDeciderOptions {
   readonly verifiers: IdentityVerifierFactory;
   /** Of all policies that select a pod of the namespace. */
   readonly providersOf: (namespace: string) => readonly CompiledProvider[];
+  /** All approvals that nobody has decided; default: none. */
+  readonly waiting?: () => readonly Waiting[];
   /** Whether the token was taken back. */
   readonly revokes: (who: Identity) => boolean;
 }
 
 const fault = (word: DecisionFault): Outcome => ({ kind: 'fault', fault: word });
 const mostConflicts = 8;
+/** Approvals in one list, and those that are looked at for it. */
+const mostListed = 100;
+const mostLookedAt = 500;
+const mostKept = 2_000;
 
 const resourceOf = ({ kind }: Place) =>
   kind === 'approvals' ? resources.inferenceApprovals : resources.inferenceGrants;
@@ -100,6 +120,7 @@ function viewOf({ metadata, spec, status }: Decidable, place: Place): Readonly<R
     name: metadata.name,
     namespace: place.namespace,
     phase: status?.phase ?? 'Pending',
+    createdAt: metadata.creationTimestamp,
     required: place.kind === 'approvals' ? spec.required : status?.required,
     expiresAt: spec.expiresAt,
     decisions: (status?.decisions ?? []).map(decisionOf),
@@ -109,7 +130,7 @@ function viewOf({ metadata, spec, status }: Decidable, place: Place): Readonly<R
   };
 }
 
-export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
+export function createTokenDecider(options: TokenDeciderOptions): TokenDecider & ApprovalLister {
   const { client, clock, logger } = options;
   const verifiers = createVerifiers(options.verifiers);
 
@@ -146,7 +167,36 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider {
     return faultOf(who) ?? others.find((one) => one === 'voted');
   };
 
+  /** By place, as last read: whoever asks again reads only what has changed. */
+  const read = new Map<string, { readonly resourceVersion: string; readonly object: Promise<Decidable | undefined> }>();
+  const readWaiting = ({ namespace, name, resourceVersion }: Waiting): Promise<Decidable | undefined> => {
+    const key = `${namespace}/${name}`;
+    const known = read.get(key);
+    if (known?.resourceVersion === resourceVersion) return known.object;
+    if (read.size >= mostKept) read.clear();
+    const object = client.find<Decidable>(resources.inferenceApprovals, { namespace, name });
+    read.set(key, { resourceVersion, object });
+    object.catch(() => read.delete(key));
+    return object;
+  };
+
   return {
+    async list(token) {
+      const waiting = (options.waiting?.() ?? []).toSorted((one, other) => one.expiresAt - other.expiresAt);
+      const people = new Map<string, Identity | DecisionFault>();
+      for (const namespace of new Set(waiting.map((one) => one.namespace)))
+        people.set(namespace, await prove({ namespace, kind: 'approvals', name: '' }, token));
+      const proven = waiting.filter(({ namespace }) => typeof people.get(namespace) === 'object');
+      const objects = await Promise.all(proven.slice(0, mostLookedAt).map(readWaiting));
+      const approvals = objects.flatMap((object) => {
+        const { namespace = '', name = '' } = object?.metadata ?? {};
+        const place: Place = { namespace, kind: 'approvals', name };
+        const who = people.get(namespace);
+        if (object === undefined || who === undefined || typeof who === 'string') return [];
+        return isNamed(object, place, who) && judge(object, place, who) === undefined ? [viewOf(object, place)] : [];
+      });
+      return { approvals: approvals.slice(0, mostListed) };
+    },
     async view(place, token) {
       const person = await prove(place, token);
       if (typeof person === 'string') return fault(person);
