@@ -156,7 +156,11 @@ const get = (name: string): Promise<ApprovalObject> =>
   client.get<ApprovalObject>(resources.inferenceApprovals, { namespace, name });
 
 describe('where two policies have the same issuer and audience', () => {
-  const second = (more: object = {}): CompiledProvider => ({ ...(providers[0] as CompiledProvider), id: 'ml/q/corp', ...more });
+  const second = (more: object = {}): CompiledProvider => ({
+    ...(providers[0] as CompiledProvider),
+    id: 'ml/q/corp',
+    ...more,
+  });
 
   test.each(['p/corp', 'q/corp'])('the approvers of each decide by token: of %s', async (of) => {
     others = [second()];
@@ -271,6 +275,8 @@ describe('an approver', () => {
           expiresAt: new Date(clock.now() + 600_000).toISOString(),
           reason: 'on call',
           requestedBy: 'kim@example.com',
+          notBefore: '2026-01-01T00:00:00Z',
+          selector: { matchLabels: { app: 'llama' } },
         },
       },
       { namespace },
@@ -288,6 +294,11 @@ describe('an approver', () => {
     expect(await said('g', { ...grant, token: await token('kim') })).toBe('403 self_approval');
     const nobody = await issuer.token({ sub: 'lea', groups: ['leads'] });
     expect(await said('g', { ...grant, token: nobody })).toBe('403 cannot_exclude_self_approval');
+    // All that it covers is shown to who decides.
+    expect((await call('g', { kind: 'grants', token: await token('bob') })).body).toMatchObject({
+      ...{ issuer: issuer.url, subject: 'ana', requestedBy: 'kim@example.com', reason: 'on call' },
+      ...{ notBefore: '2026-01-01T00:00:00Z', selector: { matchLabels: { app: 'llama' } } },
+    });
     expect(await said('g', { ...grant, token: await token('bob') })).toBe('200 Pending');
   });
 });

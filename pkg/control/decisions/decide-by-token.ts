@@ -115,7 +115,8 @@ function isNamed(object: Decidable, place: Place, who: Identity): boolean {
 
 /** What an approver sees: of the text, what nobody may see more of. */
 function viewOf({ metadata, spec, status }: Decidable, place: Place): Readonly<Record<string, unknown>> {
-  const { rules, direction, requester, operation, model, excerpt, digest, issuer, subject, operations, models } = spec;
+  const { rules, direction, requester, operation, model, excerpt, digest } = spec;
+  const { issuer, subject, operations, models, selector, notBefore, reason, requestedBy } = spec;
   return {
     name: metadata.name,
     namespace: place.namespace,
@@ -126,7 +127,7 @@ function viewOf({ metadata, spec, status }: Decidable, place: Place): Readonly<R
     decisions: (status?.decisions ?? []).map(decisionOf),
     ...(place.kind === 'approvals'
       ? { rules, direction, requester, operation, model, digest, excerpt }
-      : { issuer, subject, operations, models, reason: spec.reason, requestedBy: spec.requestedBy }),
+      : { issuer, subject, operations, models, selector, notBefore, reason, requestedBy }),
   };
 }
 
@@ -150,13 +151,15 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
       ? 'identity_unavailable'
       : 'unauthenticated';
   };
-  const find = async (place: Place, person: readonly Identity[]): Promise<Found | undefined> => {
-    const object = await client.find<Decidable>(resourceOf(place), place);
+  /** Undefined: there is none, or it names nobody of them. */
+  const foundIn = (object: Decidable | undefined, place: Place, person: readonly Identity[]): Found | undefined => {
     const named = object === undefined ? [] : person.filter((who) => isNamed(object, place, who));
     // Who says who they are to Kubernetes can be told from the requester.
     const who = named.find(({ kubernetesUser }) => kubernetesUser !== undefined) ?? named[0];
     return object === undefined || who === undefined ? undefined : { object, who };
   };
+  const find = async (place: Place, person: readonly Identity[]): Promise<Found | undefined> =>
+    foundIn(await client.find<Decidable>(resourceOf(place), place), place, person);
   const judge = ({ object, who }: Found, place: Place, person: readonly Identity[]): DecisionFault | undefined => {
     const { phase = 'Pending', decisions: votes = [] } = object.status ?? {};
     const expiresAt = Date.parse(object.spec.expiresAt ?? '');
@@ -183,7 +186,7 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
   return {
     async list(token) {
       const waiting = (options.waiting?.() ?? []).toSorted((one, other) => one.expiresAt - other.expiresAt);
-      const people = new Map<string, Identity | DecisionFault>();
+      const people = new Map<string, readonly Identity[] | DecisionFault>();
       for (const namespace of new Set(waiting.map((one) => one.namespace)))
         people.set(namespace, await prove({ namespace, kind: 'approvals', name: '' }, token));
       const proven = waiting.filter(({ namespace }) => typeof people.get(namespace) === 'object');
@@ -191,9 +194,10 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
       const approvals = objects.flatMap((object) => {
         const { namespace = '', name = '' } = object?.metadata ?? {};
         const place: Place = { namespace, kind: 'approvals', name };
-        const who = people.get(namespace);
-        if (object === undefined || who === undefined || typeof who === 'string') return [];
-        return isNamed(object, place, who) && judge(object, place, who) === undefined ? [viewOf(object, place)] : [];
+        const person = people.get(namespace);
+        if (typeof person !== 'object') return [];
+        const found = foundIn(object, place, person);
+        return found !== undefined && judge(found, place, person) === undefined ? [viewOf(found.object, place)] : [];
       });
       return { approvals: approvals.slice(0, mostListed) };
     },
