@@ -932,14 +932,20 @@ describe('a pod that was injected before', () => {
           ...((one['volumeMounts'] as Json[] | undefined) ?? []),
           { name: 'kube-api-access-x', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true },
         ];
-        (one['resources'] as { limits: Json }).limits['ephemeral-storage'] = '1Gi';
+        const { limits, requests } = one['resources'] as { limits: Json; requests: Json };
+        Object.assign(limits, { 'ephemeral-storage': '1Gi', cpu: '1', memory: '4Ki' });
+        requests['example.com/x'] = '2';
       }
     });
     expect(checkFinalState(value, paramsOf(testOptions))).toEqual([]);
     const result = injected(value);
     const sidecar = sidecarOf(result.pod);
     expect(sidecar?.imagePullPolicy).toBe('Always');
-    expect(sidecar?.resources?.limits).toEqual({ 'ephemeral-storage': '1Gi', memory: '768Mi' });
+    // Whatever a LimitRange gives; what the chart's values name is theirs.
+    expect(sidecar?.resources).toEqual({
+      limits: { 'ephemeral-storage': '1Gi', cpu: '1', memory: '768Mi' },
+      requests: { 'example.com/x': '2', cpu: '100m', memory: '192Mi' },
+    });
     expect(sidecar?.volumeMounts).toHaveLength(3);
     expect(checkFinalState(result.pod, paramsOf(testOptions))).toEqual([]);
   });

@@ -217,18 +217,17 @@ function assemble(
 
 /**
  * What the API server's own admission writes into every container, ours too, and insists on afterwards: AlwaysPullImages the
- * pull policy, LimitRanger resources that are not named.
+ * pull policy, LimitRanger the resources that are not named.
  */
 function keepClusterDefaults(container: Container, before: readonly Container[]): Container {
   const found = before.find(({ name }) => name === container.name);
-  const merged = (kind: 'requests' | 'limits'): Readonly<Record<string, string>> => {
-    const storage = found?.resources?.[kind]?.['ephemeral-storage'];
-    return { ...(storage === undefined ? {} : { 'ephemeral-storage': storage }), ...container.resources?.[kind] };
-  };
-  const resources = { requests: merged('requests'), limits: merged('limits') };
+  const merged = (kind: 'requests' | 'limits'): Readonly<Record<string, string>> => ({
+    ...found?.resources?.[kind],
+    ...container.resources?.[kind],
+  });
   return {
     ...container,
-    resources,
+    resources: { requests: merged('requests'), limits: merged('limits') },
     ...(found?.imagePullPolicy === 'Always' ? { imagePullPolicy: 'Always' } : {}),
   };
 }
