@@ -192,7 +192,10 @@ export async function session({ main, parameters, signal, title, keys, announce 
       begin: [el('div', {}, el('strong', {}, who), ` asked for ${asked} from ${first.peer}`)],
       finish:
         record.end === undefined
-          ? [el('span', { class: 'dim' }, 'It goes on, or its end has not come.')]
+          ? [
+              el('span', { class: 'dim' }, 'It goes on, or its end has not come. '),
+              el('button', { type: 'button', onclick: () => void load() }, 'Load again'),
+            ]
           : [el('div', {}, badges(first), ` ${textOf(record.end['status'])}`)],
     });
     main.replaceChildren(
