@@ -297,6 +297,29 @@ describe('names of the serving certificate', () => {
     expect(told).toEqual(['a']);
   });
 
+  test('a change of a Service that leaves its selector and ports is nobody’s business, one of its ports the status’s', async () => {
+    const { directory, state, settle, name, told } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    const service = (more: object, port = 80) =>
+      state.services.put({
+        metadata: { namespace: 'ml', name: 'llama', ...more },
+        spec: { selector: { app: 'llama' }, ports: [{ port }] },
+      });
+    service({});
+    await settle();
+    const names = directory.servingNames(name('a'));
+    const heard: string[] = [];
+    directory.onNamespaces((namespaces) => heard.push(...namespaces));
+    told.length = 0;
+    service({ annotations: { note: 'x' } });
+    state.services.put({ metadata: { namespace: 'ml', name: 'headless-of-nobody' }, spec: {} });
+    await settle();
+    expect([heard, told]).toEqual([[], []]);
+    service({}, 8000);
+    await settle();
+    expect([heard, told, directory.servingNames(name('a'))]).toEqual([['ml'], [], names]);
+  });
+
   test('never one that is a domain of the internet where the namespace is called as a top-level domain', async () => {
     const { directory, state, settle, name } = await fakeControl(fakeClock());
     for (const [namespace, service] of [
