@@ -29,6 +29,7 @@ import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { shipLog } from './ship.ts';
 import { watchTrust } from './trust.ts';
+import { webConsole } from './web-console.ts';
 
 function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
@@ -77,8 +78,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     store,
     clock,
     logger,
-    retentionDays: settings.retentionDays,
-    namespaceDays: settings.namespaceDays,
+    retention: settings.retention,
     archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};
@@ -118,6 +118,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
+    ...(people !== undefined && webConsole({ settings, people, store, meters, clock, logger })),
   });
   const stopShipping = shipLog({ settings, store, meters, clock, logger });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());

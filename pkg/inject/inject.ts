@@ -108,7 +108,8 @@ export function inject(value: unknown, options: InjectOptions): InjectResult {
 
 const emptyNames: ReadonlyMap<number, string> = new Map();
 
-const gracePeriodOf = (pod: Pod): number => pod.spec.terminationGracePeriodSeconds ?? defaultGracePeriod;
+/** Kubernetes takes a negative one as well, for the least. */
+const gracePeriodOf = (pod: Pod): number => Math.max(0, pod.spec.terminationGracePeriodSeconds ?? defaultGracePeriod);
 
 /** In the order of `others`. A mesh's own containers are its own: their ports are open. */
 function rewriteAll(
@@ -217,18 +218,17 @@ function assemble(
 
 /**
  * What the API server's own admission writes into every container, ours too, and insists on afterwards: AlwaysPullImages the
- * pull policy, LimitRanger resources that are not named.
+ * pull policy, LimitRanger the resources that are not named.
  */
 function keepClusterDefaults(container: Container, before: readonly Container[]): Container {
   const found = before.find(({ name }) => name === container.name);
-  const merged = (kind: 'requests' | 'limits'): Readonly<Record<string, string>> => {
-    const storage = found?.resources?.[kind]?.['ephemeral-storage'];
-    return { ...(storage === undefined ? {} : { 'ephemeral-storage': storage }), ...container.resources?.[kind] };
-  };
-  const resources = { requests: merged('requests'), limits: merged('limits') };
+  const merged = (kind: 'requests' | 'limits'): Readonly<Record<string, string>> => ({
+    ...found?.resources?.[kind],
+    ...container.resources?.[kind],
+  });
   return {
     ...container,
-    resources,
+    resources: { requests: merged('requests'), limits: merged('limits') },
     ...(found?.imagePullPolicy === 'Always' ? { imagePullPolicy: 'Always' } : {}),
   };
 }
@@ -294,7 +294,7 @@ function notesOf(
   models: readonly Entry[],
 ): readonly Reason[] {
   const injectedBefore = pod.metadata?.annotations?.[annotations.injected] !== undefined;
-  const helpers = trustedHelpers(pod, others).map(({ uid }) => uid);
+  const helpers = trustedHelpers(pod, others, options).map(({ uid }) => uid);
   const names = others.flatMap(({ container }) =>
     (container.ports ?? []).filter(({ containerPort }) => ports.governed.some(({ model }) => model === containerPort)),
   );

@@ -18,5 +18,5 @@ export { ensureSelfSigned, keepSelfSigned } from './self-signed.ts';
 export type { SelfSigned } from './self-signed.ts';
 export { watchTlsFiles } from './tls-files.ts';
 export type { TlsFiles, TlsMaterial, TlsMaterialSource } from './tls-files.ts';
-export { readWorkloadId, writeWorkloadId } from './workload-id.ts';
+export { readWorkloadId, sameWorkload, writeWorkloadId } from './workload-id.ts';
 export type { WorkloadId } from './workload-id.ts';

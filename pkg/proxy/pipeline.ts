@@ -731,6 +731,7 @@ class GovernedRequest {
       }
       this.#finish('aborted', result?.status ?? 0, undefined);
     } else if (result !== undefined) this.#finish(result.outcome, result.status, result.code);
+    this.#answer?.letGo();
   }
 
   /** Of what nobody reads, a quarter of the bytes, both ways. */

@@ -18,8 +18,8 @@ import { createLogVerifier } from './verify-log.ts';
 const minute = 60_000;
 const began = Date.UTC(2026, 10, 26, 12);
 const name = 'cd'.repeat(16);
-const idOf = (uid: string): string =>
-  writeWorkloadId('cluster.local', { namespace: 'ml', serviceAccount: 'default', uid });
+const idOf = (uid: string, domain = 'cluster.local'): string =>
+  writeWorkloadId(domain, { namespace: 'ml', serviceAccount: 'default', uid });
 const source = idOf('uid-1');
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const digest = auditDigest(undefined);
@@ -31,9 +31,9 @@ async function makeAuthority(at = began) {
   const authority = createAuthority({ state: { current, since: at }, clock });
   return {
     bundle: authority.bundle(),
-    async identity(uid = 'uid-1', purpose: 'client' | 'server' = 'client'): Promise<TlsMaterial> {
+    async identity(uid = 'uid-1', purpose: 'client' | 'server' = 'client', domain?: string): Promise<TlsMaterial> {
       const { key, csr } = createKeyRequest();
-      const uri = idOf(uid);
+      const uri = idOf(uid, domain);
       const cert = await authority.sign(
         purpose === 'client' ? { purpose, csr, uri } : { purpose, csr, dnsNames: ['a.ml.svc'] },
       );
@@ -208,6 +208,11 @@ describe('a signature', () => {
 
   test('written a day ago and received today counts', () => {
     expect(verify(make({ receivedAfter: 30 * 60 * minute }))).toMatchObject({ ok: true, signedLines: 14 });
+  });
+
+  test('of the same pod under the trust domain that was before counts, of another pod there does not', async () => {
+    expect(verify(make({ as: await ours.identity('uid-1', 'client', 'old.example') }))).toMatchObject({ ok: true });
+    expect(verify(make({ as: await ours.identity('uid-2', 'client', 'old.example') }))).toMatchObject({ ok: false });
   });
 
   test('by a clock that is an hour behind counts when it is received', () => {

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { JsonNode } from '../base/index.ts';
-import { checkLeaf, readBundle } from '../pki/index.ts';
+import { checkLeaf, readBundle, sameWorkload } from '../pki/index.ts';
 import { readSignature } from './signature.ts';
 
 /**
@@ -45,7 +45,7 @@ export function createSignerCheck(pinned: string | undefined): SignerCheck {
   const counted = (leaf: X509Certificate, source: string, at: number): boolean => {
     try {
       const { uris } = checkLeaf(leaf, [...authorities.values()], 'client', at);
-      return uris.length === 1 && uris[0] === source;
+      return uris.length === 1 && uris[0] !== undefined && sameWorkload(uris[0], source);
     } catch {
       return false;
     }

@@ -49,6 +49,7 @@ export {
 export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
+export type { RetentionDays } from './store/retention-rules.ts';
 export {
   openArchive,
   openArchivedLog,
@@ -77,3 +78,11 @@ export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.t
 export { readQuery } from './api/query.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';
+export { consoleAssets } from './console/assets/index.ts';
+export { createConsole } from './console/console.ts';
+export type { WebConsole, WebConsoleOptions } from './console/console.ts';
+export { loginResults } from './console/logins.ts';
+export type { LoginResult } from './console/logins.ts';
+export type { ConsoleAsset } from './console/pages.ts';
+export { parseConsole } from './console/settings.ts';
+export type { ConsoleSettings } from './console/settings.ts';

@@ -120,6 +120,8 @@ export function connectController(options: RemoteOptions): Remote {
         timeoutMs: connectTimeoutMs,
         signal: stopped.signal,
       });
+      // It is for a name that no longer counts, say: the recorder takes no token, so another is asked for on this stream.
+      if (certificateRefused && shown === 'token') certificates.expire('identity');
       certificateRefused = false;
       begin(connected);
     } catch (error) {

@@ -34,6 +34,10 @@ interface PodObject {
   readonly spec: { readonly initContainers?: readonly Container[]; readonly containers: readonly Container[] };
 }
 
+interface Measured {
+  readonly spec: { readonly initContainers: readonly { readonly name: string; readonly resources: Json }[] };
+}
+
 const path = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
 const create = (value: unknown, namespace = 'ml', client: KubeClient = server.client): Promise<KubeAnswer> =>
   client.request('POST', path(namespace), value);
@@ -60,6 +64,7 @@ beforeAll(async () => {
     server.namespace('rollout', { 'sidegate.dev/governed': 'true' }),
     server.namespace('free'),
     server.namespace('canary'),
+    server.namespace('measured'),
     server.namespace(release),
     installDefinitions(server),
   ]);
@@ -120,6 +125,34 @@ describe('injection', () => {
     const same = inject(again.body, { ...options, drawn: drawnOf(made) });
     expect(same.kind === 'inject' && same.pod.spec).toEqual(made.spec);
     expect(drawnOf(again.body)).not.toEqual(drawnOf(made));
+  });
+
+  test('in a namespace that limits and counts CPU: the sidecar keeps what the LimitRange gives it', async () => {
+    const at = '/api/v1/namespaces/measured';
+    await server.client.must('POST', `${at}/limitranges`, {
+      metadata: { name: 'cpu' },
+      spec: { limits: [{ type: 'Container', max: { cpu: '4' }, default: { cpu: '1' } }] },
+    });
+    const hard = { 'limits.cpu': '16', 'limits.memory': '64Gi' };
+    const quota = (await server.client.must('POST', `${at}/resourcequotas`, {
+      metadata: { name: 'cpu' },
+      spec: { hard },
+    })) as Json;
+    // As its controller, which does not run here, would count.
+    const used = { 'limits.cpu': '0', 'limits.memory': '0' };
+    await server.client.must('PUT', `${at}/resourcequotas/cpu/status`, { ...quota, status: { hard, used } });
+    const measured = pod({ containers: [model({ resources: { limits: { memory: '1Gi' } } })] });
+    // Both are read from caches of the API server.
+    let made: unknown;
+    await eventually('the pod is taken while they are in force', async () => {
+      const { status, body } = await dry(measured, 'measured');
+      made = body;
+      return status === 201 && JSON.stringify(body).includes('LimitRanger');
+    });
+    expect((made as Measured).spec.initContainers.map(({ name, resources }) => [name, resources['limits']])).toEqual([
+      ['sidegate-init', { cpu: '500m', memory: '256Mi' }],
+      ['sidegate', { cpu: '1', memory: '768Mi' }],
+    ]);
   });
 
   test.each<[string, string, Json]>([

@@ -107,6 +107,19 @@ describe('a sidecar’s record', () => {
     expect(await sessions()).toBe(2);
   });
 
+  test('is taken with signatures of the same pod from before the trust domain changed', async () => {
+    const chain = testChain();
+    const before = await recorder.identity(uid, { trustDomain: 'old.example' });
+    const one = await begun(chain);
+    send(one, batch(chain, 1));
+    const lines = chain.lines([signPoint(chain.name, chain.point(), createPrivateKey(before.key), before.cert)]);
+    one.say({ type: 'events', first: chain.point().sequence, count: 1 }, lines);
+    await until(() =>
+      one.heard.some((message) => message.type === 'ack' && message.sequence === chain.point().sequence),
+    );
+    expect(one.closed()).toBe(false);
+  });
+
   test('of a pod that was wrongly said to be gone: it is not, once its sidecar is there again', async () => {
     const chain = testChain();
     const one = await begun(chain);

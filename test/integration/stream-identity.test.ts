@@ -219,6 +219,24 @@ describe('a later contact by certificate', () => {
     expect((await show(pod.addresses[0]!, { cert, key })).status).toBe(status);
   });
 
+  test('a sidecar whose certificate is not taken any more shows its token, and gets another at once: the trust domain has changed', async () => {
+    const pod = world.pod();
+    world.directory.answers.set(pod.uid, { kind: 'snapshot', snapshot: answer });
+    const first = world.sidecar(pod);
+    await until(() => first.identity() !== undefined && first.answered().ready);
+    await first.close();
+    const renamed = await world.replica(undefined, undefined, undefined, 'new.example');
+    const { stateFolder, tokenFile } = first.options;
+    const url = `https://127.0.0.1:${renamed.port}`;
+    const second = world.sidecar(pod, { url, stateFolder, tokenFile });
+    const nameOf = (): string | undefined => new X509Certificate(second.identity()!.cert).subjectAltName;
+    expect(nameOf()).toBe(`URI:spiffe://cluster.local/ns/ml/sa/llama/pod/${pod.uid}`);
+    await until(() => second.events.includes('connect_failed'));
+    await world.clock.advanceAsync(1_000);
+    await until(() => nameOf() === `URI:spiffe://new.example/ns/ml/sa/llama/pod/${pod.uid}`, 'the new name');
+    expect(world.refusals).toEqual(['certificate']);
+  });
+
   test('one whose authority was dropped is refused at once', async () => {
     const pod = world.pod();
     const pair = await identityOf(pod);

@@ -40,6 +40,7 @@ export interface TestRecorder {
       readonly namespace?: string;
       readonly serviceAccount?: string;
       readonly purpose?: 'client' | 'server';
+      readonly trustDomain?: string;
     },
   ): Promise<TlsMaterial>;
   connect(material: TlsMaterial, signal?: AbortSignal): Promise<Duplex>;
@@ -125,9 +126,10 @@ export async function startRecorder(
     told,
     counts,
     port: () => port,
-    async identity(uid, { namespace = 'ml', serviceAccount = 'default', purpose = 'client' } = {}) {
+    async identity(uid, more = {}) {
+      const { namespace = 'ml', serviceAccount = 'default', purpose = 'client', trustDomain = 'cluster.local' } = more;
       const request = createKeyRequest();
-      const uri = writeWorkloadId('cluster.local', { namespace, serviceAccount, uid });
+      const uri = writeWorkloadId(trustDomain, { namespace, serviceAccount, uid });
       const signed = await authority.sign(
         purpose === 'client'
           ? { purpose, csr: request.csr, uri }

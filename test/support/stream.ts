@@ -134,7 +134,12 @@ export interface StreamWorld {
   folder(token: string): { readonly tokenFile: string; readonly stateFolder: string };
   sidecar(pod: PodRecord & { readonly token: string }, more?: Partial<RemoteOptions>): Sidecar;
   /** Another replica on the same cluster. */
-  replica(limits?: Partial<StreamLimits>, directory?: PodDirectory, grants?: GrantFeed): Promise<StreamServer>;
+  replica(
+    limits?: Partial<StreamLimits>,
+    directory?: PodDirectory,
+    grants?: GrantFeed,
+    trustDomain?: string,
+  ): Promise<StreamServer>;
   close(): Promise<void>;
 }
 
@@ -180,12 +185,13 @@ export async function streamWorld(
     limits?: Partial<StreamLimits>,
     other?: PodDirectory,
     feed?: GrantFeed,
+    trustDomain = 'cluster.local',
   ): Promise<StreamServer> => {
     const server = await createStreamServer({
       host: '127.0.0.1',
       port: 0,
       names: [controllerName],
-      trustDomain: 'cluster.local',
+      trustDomain,
       clusterDomain: 'cluster.local',
       directory: other ?? directory,
       authority,

@@ -229,19 +229,37 @@ describe('repair', () => {
     state.pods.put(pod('waits', unready(0)));
     // Restarts of long ago, by an upgrade: now it waits for the recorder, with lines that it has not sent.
     state.pods.put(pod('upgraded', unready(3)));
+    state.pods.put(pod('killed', unready(0)));
     await clock.advanceAsync(61_000);
     expect(evicted).toEqual([]);
-    state.pods.put(pod('crashes', unready(5)));
-    await clock.advanceAsync(300_000);
+    // Killed once or twice, for its memory say: since then it only waits.
+    state.pods.put(pod('killed', unready(1)));
+    // As the kubelet starts it again at its slowest.
+    for (let restarts = 5; restarts < 8; restarts++) {
+      expect(evicted).toEqual([]);
+      state.pods.put(pod('crashes', unready(restarts)));
+      await clock.advanceAsync(330_000);
+    }
     expect(JSON.stringify(evicted)).toContain('/crashes/eviction');
-    expect(JSON.stringify(evicted)).not.toMatch(/\/waits\/|\/upgraded\//);
-    expect(repair.unhealthySidecar).toBe(3);
-    for (const name of ['crashes', 'waits', 'upgraded']) state.pods.remove(`ml/${name}`);
+    expect(JSON.stringify(evicted)).not.toMatch(/\/waits\/|\/upgraded\/|\/killed\//);
+    expect(repair.unhealthySidecar).toBe(4);
+    for (const name of ['crashes', 'waits', 'upgraded', 'killed']) state.pods.remove(`ml/${name}`);
     evicted.length = 0;
     flags.kept = /bare[012]\//;
     for (let at = 0; at < 6; at++) state.pods.put(pod(`bare${at}`, bare));
     await clock.advanceAsync(60_000);
     expect(JSON.stringify(evicted)).toMatch(/bare3.*bare4.*bare5/);
+    await repair.close();
+  });
+
+  test('a sidecar that crashes now and then, and waits between, is left', async () => {
+    const { state, clock, repair, evicted } = await setUp(true);
+    for (let restartCount = 0; restartCount < 6; restartCount++) {
+      const states = [{ name: 'sidegate', ready: false, restartCount }];
+      state.pods.put(pod('rarely', { status: { phase: 'Running', initContainerStatuses: states } }));
+      await clock.advanceAsync(1_200_000);
+    }
+    expect([repair.unhealthySidecar, evicted.length]).toEqual([1, 0]);
     await repair.close();
   });
 

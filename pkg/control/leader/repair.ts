@@ -17,7 +17,10 @@ export interface RepairOptions extends ClosedSources {
   readonly events: EventRecorder;
   readonly ownNamespace: string;
   readonly leading: () => boolean;
-  /** Evict what has no sidecar, or one that crashes and has not become ready in `unreadyMs`, so that its workload makes it again. */
+  /**
+   * Evict what has no sidecar, or one that crashes again and again and has not become ready in `unreadyMs`, so that its workload makes it
+   * again.
+   */
   readonly evict: boolean;
   /** A sidecar may be unready so long before it is told of; default 5 min. */
   readonly unreadyMs?: number;
@@ -41,16 +44,42 @@ export interface Repair {
 interface Found {
   readonly bare: readonly PodFact[];
   readonly unready: readonly PodFact[];
-  /** Of those: started again since they are not ready. */
+  /** Of those: they crash again and again. */
   readonly crashing: readonly PodFact[];
   readonly closed: readonly (Closed & { readonly pod: PodFact })[];
 }
 
+/** So many restarts in {@link crashWindowMs}, of which the last is not older than {@link lastCrashMs}, are crashing again and again. */
+const crashes = 3;
+/** The kubelet waits 5 min at most before it starts a container again. */
+const crashWindowMs = 1_200_000;
+const lastCrashMs = 360_000;
+
+/** Of a sidecar that is not ready. Times are monotonic. */
+interface Unready {
+  readonly from: number;
+  readonly restarts: number;
+  /** When the last {@link crashes} of them were seen; those from before it was not ready count as none. */
+  readonly restartedAt: readonly number[];
+}
+
+function seenNow(before: Unready | undefined, restarts: number, now: number): Unready {
+  if (before === undefined) return { from: now, restarts, restartedAt: [] };
+  const more = Math.min(Math.max(0, restarts - before.restarts), crashes);
+  const restartedAt = [...before.restartedAt, ...Array<number>(more).fill(now)].slice(-crashes);
+  return { from: before.from, restarts, restartedAt };
+}
+
+const isCrashing = ({ restartedAt }: Unready, now: number): boolean =>
+  restartedAt.length === crashes &&
+  restartedAt.every((at) => now - at <= crashWindowMs) &&
+  restartedAt.some((at) => now - at <= lastCrashMs);
+
 export function startRepair(options: RepairOptions): Repair {
   const { client, clock, logger, state, events, ownNamespace, leading } = options;
   const { unreadyMs = 300_000, lookMs = 30_000, evictions = 3 } = options;
-  /** Sidecars that are not ready, by pod uid: since when (monotonic), and how often they had been started again by then. */
-  let unreadySince = new Map<string, { readonly from: number; readonly restarts: number }>();
+  /** Sidecars that are not ready, by pod uid. */
+  let unreadySince: ReadonlyMap<string, Unready> = new Map();
   /** When it was last asked to evict a pod, by its uid; monotonic. */
   const triedAt = new Map<string, number>();
   let found: Found = { bare: [], unready: [], crashing: [], closed: [] };
@@ -58,7 +87,7 @@ export function startRepair(options: RepairOptions): Repair {
 
   const look = (): Found => {
     const now = clock.monotonic();
-    const since: typeof unreadySince = new Map();
+    const since = new Map<string, Unready>();
     const bare: PodFact[] = [];
     const unready: PodFact[] = [];
     const crashing: PodFact[] = [];
@@ -73,12 +102,12 @@ export function startRepair(options: RepairOptions): Repair {
       if (!pod.sidecar) bare.push(pod);
       // Also before the model runs: a sidecar that started and crashes, not one that waits for init containers before it.
       else if ((pod.running || pod.sidecarRestarts > 0) && !pod.sidecarReady) {
-        const began = unreadySince.get(pod.uid) ?? { from: now, restarts: pod.sidecarRestarts };
-        since.set(pod.uid, began);
-        if (now - began.from < unreadyMs) continue;
+        const seen = seenNow(unreadySince.get(pod.uid), pod.sidecarRestarts, now);
+        since.set(pod.uid, seen);
+        if (now - seen.from < unreadyMs) continue;
         unready.push(pod);
         // What waits for a policy, a label or the recorder waits in a new pod as well, and what it has not sent would go with it.
-        if (pod.sidecarRestarts > began.restarts) crashing.push(pod);
+        if (isCrashing(seen, now)) crashing.push(pod);
       }
     }
     unreadySince = since;

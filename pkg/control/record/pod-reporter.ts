@@ -124,7 +124,8 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
     try {
       const missing: string[] = [];
       for (const source of await recorder.present()) {
-        const id = readWorkloadId(source, trustDomain);
+        // Also by the trust domain that was before.
+        const id = readWorkloadId(source, undefined);
         if (id !== undefined && (await exists(id)) === false) missing.push(source);
       }
       for (const source of missing) if (suspects.has(source)) leave(source);

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../base/index.ts';
-import { certificateFacts, checkLeaf, readBundle, readWorkloadId } from '../../pki/index.ts';
+import { certificateFacts, checkLeaf, readBundle, readWorkloadId, sameWorkload } from '../../pki/index.ts';
 import type { WorkloadId } from '../../pki/index.ts';
 
 /** A sidecar, by its identity certificate alone. */
@@ -15,12 +15,12 @@ export interface SidecarAuthenticator {
 }
 
 /**
- * Whether a certificate in a sidecar's record names that sidecar. Who issued it, and when it counted, is for whoever verifies the
+ * Whether a certificate in a sidecar's record names that sidecar, be it in the trust domain that was before. Who issued it, and when it counted, is for whoever verifies the
  * record: what was spooled yesterday is signed with yesterday's.
  */
 export function namesSource(certificate: X509Certificate, source: string): boolean {
   try {
-    return certificateFacts(certificate.raw).uris.join() === source;
+    return sameWorkload(certificateFacts(certificate.raw).uris.join(), source);
   } catch {
     return false;
   }
