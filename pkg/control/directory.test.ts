@@ -297,6 +297,29 @@ describe('names of the serving certificate', () => {
     expect(told).toEqual(['a']);
   });
 
+  test('a change of a Service that leaves its selector and ports is nobody’s business, one of its ports the status’s', async () => {
+    const { directory, state, settle, name, told } = await fakeControl(fakeClock());
+    state.pods.put(pod('a'));
+    const service = (more: object, port = 80) =>
+      state.services.put({
+        metadata: { namespace: 'ml', name: 'llama', ...more },
+        spec: { selector: { app: 'llama' }, ports: [{ port }] },
+      });
+    service({});
+    await settle();
+    const names = directory.servingNames(name('a'));
+    const heard: string[] = [];
+    directory.onNamespaces((namespaces) => heard.push(...namespaces));
+    told.length = 0;
+    service({ annotations: { note: 'x' } });
+    state.services.put({ metadata: { namespace: 'ml', name: 'headless-of-nobody' }, spec: {} });
+    await settle();
+    expect([heard, told]).toEqual([[], []]);
+    service({}, 8000);
+    await settle();
+    expect([heard, told, directory.servingNames(name('a'))]).toEqual([['ml'], [], names]);
+  });
+
   test('never one that is a domain of the internet where the namespace is called as a top-level domain', async () => {
     const { directory, state, settle, name } = await fakeControl(fakeClock());
     for (const [namespace, service] of [
@@ -439,6 +462,26 @@ describe('Secrets', () => {
     expect(directory.secrets(name('a'))).toBe(first);
     await clock.advanceAsync(65_000);
     expect(known(directory.secrets(name('a'))).missing).toHaveLength(1);
+  });
+
+  test('of a namespace that names thousands hold up those of no other', async () => {
+    const { directory, state, settle, name, setSecret, reads } = await fakeControl(fakeClock());
+    const caSecretRef = (at: number) => ({
+      containerPort: 8_000 + at,
+      protocol: 'TLS',
+      caSecretRef: { name: `s${at}`, key: 'ca' },
+    });
+    const many = { upstream: { ports: Array.from({ length: 16 }, (_, at) => caSecretRef(at)) }, ...allowAll };
+    state.namespaces.put({ metadata: { name: 'other', labels: { 'sidegate.dev/governed': 'true' } } });
+    state.policies.put(policy('many', many, { namespace: 'other', uid: 'many' }));
+    state.pods.put(pod('a'));
+    setSecret('ml/key', { api: 'x' });
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
+    expect(reads).toHaveLength(17);
+    // Eight are read at once.
+    expect(reads.indexOf('ml/key')).toBeLessThan(10);
   });
 
   test('a cluster’s policy means those of Sidegate’s own namespace, a namespace’s policy only its own', async () => {

@@ -6,7 +6,8 @@ import { addressIndex, namespaceIndex, uidIndex } from './cluster-state.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { canonicalAddress } from './facts/address.ts';
 import type { PodFact } from './facts/pod-fact.ts';
-import { serviceSelects, servingNamesOf } from './facts/service-fact.ts';
+import { createServiceIndex } from './facts/service-index.ts';
+import type { Selecting } from './facts/service-index.ts';
 import type { PodReporter } from './record/index.ts';
 import type { PolicyEntry } from './policies/policy-entry.ts';
 import type { PolicyIndex, PolicySet, SelectedBy } from './policies/policy-index.ts';
@@ -38,6 +39,8 @@ export interface Directory extends PodDirectory {
   podsOf(entry: PolicyEntry): readonly PodFact[];
   setOf(pod: PodFact): PolicySet | undefined;
   selectedBy(pod: PodFact): SelectedBy;
+  /** The Services that select it. */
+  services(pod: PodFact): Selecting;
   /** Called with the namespaces (and '' for all) in which something about policies or pods may have changed. */
   onNamespaces(listener: (namespaces: ReadonlySet<string>) => void): () => void;
   /** What policies mean has changed without a change of theirs: looks at all pods again. */
@@ -51,7 +54,7 @@ export interface Directory extends PodDirectory {
 interface Told {
   readonly set: PolicySet;
   readonly governedNamespace: boolean;
-  readonly names: string;
+  readonly names: readonly string[];
 }
 
 /** Namespaces whose pods are never governed: admission leaves them alone, so that a broken control plane can be mended. */
@@ -73,8 +76,11 @@ export function createDirectory(options: DirectoryOptions): Directory {
   const listeners = new Set<(pod: { readonly namespace: string; readonly name: string }) => void>();
   const namespaceListeners = new Set<(namespaces: ReadonlySet<string>) => void>();
   const stops: (() => void)[] = [];
+  const services = createServiceIndex(state.services, namespaceIndex, clusterDomain);
   /** Namespaces whose pods are to be looked at again; '' is all. */
   let dirty = new Set<string>();
+  /** Namespaces whose Services changed: only names of their pods can be others. */
+  let renamed = new Set<string>();
   /** Namespaces in which a pod changed that has been looked at: nobody else's answer depends on it. */
   let noticed = new Set<string>();
   let timer: Timer | undefined;
@@ -98,11 +104,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
     labels: pod.labels,
     namespaceLabels: state.namespaces.get(pod.namespace)?.labels ?? {},
   });
-  const namesOf = (pod: PodFact): readonly string[] =>
-    servingNamesOf(
-      state.services.by(namespaceIndex, pod.namespace).filter((service) => serviceSelects(service, pod)),
-      clusterDomain,
-    );
+  const namesOf = (pod: PodFact): readonly string[] => services.of(pod).names();
 
   const use = (id: string, more: 1 | -1): void => {
     const now = (users.get(id) ?? 0) + more;
@@ -126,7 +128,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
     const next: Told = {
       set: index.setOf(selectedBy(pod)),
       governedNamespace: state.namespaces.get(pod.namespace)?.governed === true,
-      names: namesOf(pod).join(),
+      names: namesOf(pod),
     };
     told.set(key, next);
     use(next.set.id, 1);
@@ -135,8 +137,18 @@ export function createDirectory(options: DirectoryOptions): Directory {
       before === undefined ||
       before.set !== next.set ||
       before.governedNamespace !== next.governedNamespace ||
-      before.names !== next.names
+      !sameNames(before.names, next.names)
     );
+  };
+  /** The same where only Services changed. */
+  const rename = (pod: PodFact): boolean => {
+    const key = objectKey(pod);
+    const before = told.get(key);
+    if (before === undefined) return recompute(pod);
+    const names = namesOf(pod);
+    if (sameNames(before.names, names)) return false;
+    told.set(key, { ...before, names });
+    return true;
   };
   const podsIn = (namespace: string): Iterable<PodFact> =>
     namespace === '' ? state.pods.values() : state.pods.by(namespaceIndex, namespace);
@@ -160,19 +172,24 @@ export function createDirectory(options: DirectoryOptions): Directory {
   const flush = (): void => {
     timer = undefined;
     if (!filled) return;
-    const namespaces = dirty;
-    const all = new Set([...dirty, ...noticed]);
+    const [namespaces, ofServices] = [dirty, renamed];
+    const all = new Set([...dirty, ...renamed, ...noticed]);
     dirty = new Set();
+    renamed = new Set();
     noticed = new Set();
+    const changed: PodFact[] = [];
     if (namespaces.size > 0) {
       wantSecrets();
-      const changed: PodFact[] = [];
       for (const namespace of namespaces.has('') ? [''] : namespaces) {
         for (const pod of podsIn(namespace)) if (recompute(pod)) changed.push(pod);
       }
-      sweep();
-      changed.forEach(tell);
-    } else sweep();
+    }
+    for (const namespace of ofServices) {
+      if (namespaces.has('') || namespaces.has(namespace)) continue;
+      for (const pod of podsIn(namespace)) if (rename(pod)) changed.push(pod);
+    }
+    sweep();
+    changed.forEach(tell);
     for (const listener of namespaceListeners) listener(all);
   };
   const schedule = (): void => {
@@ -229,7 +246,11 @@ export function createDirectory(options: DirectoryOptions): Directory {
       if (filled) tell(pod);
     }),
     state.namespaces.subscribe(({ key }) => touch(key)),
-    state.services.subscribe(({ before, after }) => touch((after ?? before)?.namespace ?? '')),
+    state.services.subscribe(({ before, after }) => {
+      if (!services.changed({ before, after })) return;
+      renamed.add((after ?? before)?.namespace ?? '');
+      schedule();
+    }),
   );
   let stopped = false;
   void state.whenSynced().then(() => {
@@ -338,6 +359,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
     },
     setOf,
     selectedBy,
+    services: (pod) => services.of(pod),
     onNamespaces(listener) {
       namespaceListeners.add(listener);
       return () => void namespaceListeners.delete(listener);
@@ -368,3 +390,6 @@ export function createDirectory(options: DirectoryOptions): Directory {
     },
   };
 }
+
+/** Mostly they are one object: nothing changed. */
+const sameNames = (a: readonly string[], b: readonly string[]): boolean => a === b || a.join() === b.join();

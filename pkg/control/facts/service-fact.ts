@@ -1,6 +1,5 @@
 import type { KubeObject } from '../../kube/index.ts';
 import { fieldsOf, labelsOf, listOf, textOf } from './shape.ts';
-import type { PodFact } from './pod-fact.ts';
 
 export interface ServiceFact {
   readonly namespace: string;
@@ -24,16 +23,6 @@ export function serviceFact(raw: KubeObject): ServiceFact {
     selector: external ? {} : labelsOf(spec['selector']),
     numericTargets,
   };
-}
-
-/** As Kubernetes does: a Service without selector selects nothing. */
-export function serviceSelects(service: ServiceFact, pod: Pick<PodFact, 'namespace' | 'labels'>): boolean {
-  const wanted = Object.entries(service.selector);
-  return (
-    wanted.length > 0 &&
-    service.namespace === pod.namespace &&
-    wanted.every(([key, value]) => Object.hasOwn(pod.labels, key) && pod.labels[key] === value)
-  );
 }
 
 /** Services of which a pod's certificate has the names: with those of the pod itself, fewer names than an authority signs and a hello holds. */

@@ -14,7 +14,8 @@ export interface AckTotals {
   enforcing(uid: string, generation: number): number;
   /** Pods that did not take the newest: their namespace and name. */
   problems(): readonly AckProblem[];
-  onChange(listener: () => void): void;
+  /** Called with the uids of the policies whose counts changed. */
+  onChange(listener: (policies: ReadonlySet<string> | 'all') => void): void;
   synced(): boolean;
   stop(): Promise<void>;
 }
@@ -68,9 +69,20 @@ export function parseAckSummary(text: string): AckSummary | undefined {
   return { policies: Object.fromEntries(policies), problems };
 }
 
+/** Uids of the policies whose counts differ; refusals name pods, whose policies are not known here. */
+export function changedPolicies(
+  before: AckSummary | undefined,
+  after: AckSummary | undefined,
+): ReadonlySet<string> | 'all' {
+  if (JSON.stringify(before?.problems ?? []) !== JSON.stringify(after?.problems ?? [])) return 'all';
+  const [from, to] = [before?.policies ?? {}, after?.policies ?? {}];
+  const uids = [...Object.keys(from), ...Object.keys(to)];
+  return new Set(uids.filter((uid) => JSON.stringify(from[uid]) !== JSON.stringify(to[uid])));
+}
+
 export function startAckTotals(options: AckTotalsOptions): AckTotals {
   const { client, clock, logger, namespace, timings, lateMs = 9_000, goneMs = 35_000 } = options;
-  const listeners: (() => void)[] = [];
+  const listeners: ((policies: ReadonlySet<string> | 'all') => void)[] = [];
   const lives = createReplicaLives({ clock, lateMs, goneMs });
   const cache = createCache<ReplicaFact>({
     client,
@@ -85,13 +97,18 @@ export function startAckTotals(options: AckTotalsOptions): AckTotals {
       summary: parseAckSummary(textOf(fieldsOf((raw as { data?: unknown }).data)[ackDataKey])),
     }),
   });
-  const changed = (): void => {
-    for (const listener of listeners) listener();
+  const changed = (policies: ReadonlySet<string> | 'all'): void => {
+    for (const listener of listeners) listener(policies);
   };
   cache.subscribe(({ key, before, after }) => {
-    if (after === undefined) lives.forget(key);
-    else if (!lives.heard(key) && JSON.stringify(before?.summary) === JSON.stringify(after.summary)) return; // a beat
-    changed();
+    if (after === undefined) {
+      lives.forget(key);
+      return changed('all');
+    }
+    if (lives.heard(key)) return changed('all');
+    const policies = changedPolicies(before?.summary, after.summary);
+    // Else it was a beat.
+    if (policies === 'all' || policies.size > 0) changed(policies);
   });
   const live = function* (): Generator<AckSummary> {
     for (const { name, summary } of cache.values())
@@ -103,7 +120,7 @@ export function startAckTotals(options: AckTotalsOptions): AckTotals {
       logger.info('a replica is late: its counts are dropped', { replica: key.slice(namespace.length + 1) });
     for (const key of gone)
       client.delete(resources.configMaps, { namespace, name: key.slice(namespace.length + 1) }).catch(() => undefined);
-    if (late.length > 0) changed();
+    if (late.length > 0) changed('all');
   });
 
   return {

@@ -1,11 +1,10 @@
 import { protocolField, refusedPorts, refusedProtocol } from '../../core/index.ts';
 import type { SecretName } from '../../wire/index.ts';
-import { namespaceIndex } from '../cluster-state.ts';
-import type { ClusterState } from '../cluster-state.ts';
 import type { Directory } from '../directory.ts';
 import { counts } from '../facts/pod-fact.ts';
 import type { PodFact } from '../facts/pod-fact.ts';
-import { mostServices, serviceSelects } from '../facts/service-fact.ts';
+import { mostServices } from '../facts/service-fact.ts';
+import type { Selecting } from '../facts/service-index.ts';
 import type { PolicyEntry } from '../policies/policy-entry.ts';
 import type { OpenedCertificates } from '../secrets/opened-certificates.ts';
 import { placedCertificate, secretsNamedBy } from '../secrets/secret-names.ts';
@@ -15,8 +14,7 @@ import { certificateOf } from '../secrets/secret-views.ts';
 import type { PolicyProblem } from './policy-status.ts';
 
 export interface ProblemSources {
-  readonly state: Pick<ClusterState, 'services'>;
-  readonly directory: Pick<Directory, 'setOf' | 'secrets'>;
+  readonly directory: Pick<Directory, 'setOf' | 'secrets' | 'services'>;
   readonly secrets: Pick<SecretStore, 'read'>;
   readonly certificates: Pick<OpenedCertificates, 'known'>;
   readonly ownNamespace: string;
@@ -69,7 +67,7 @@ function unusableCertificate(
   const problem = (message: string): PolicyProblem[] => [{ type: 'SecretMissing', message }];
   if (content === 'pending') return [];
   if (content === 'missing') return problem(`There is no Secret ${secret} that may be read.`);
-  const held = certificateOf(placed.name, content).content;
+  const held = certificateOf(placed, content).content;
   if (held === undefined)
     return problem(
       `Secret ${secret} holds no certificate: tls.crt and tls.key, or keystore.p12 and passphrase, of at most ${longest} each.`,
@@ -107,31 +105,41 @@ function refusedProtocols(entry: PolicyEntry): PolicyProblem[] {
   }));
 }
 
-function bypasses(pods: readonly PodFact[], { state }: ProblemSources): PolicyProblem[] {
+function bypasses(pods: readonly PodFact[], { directory }: ProblemSources): PolicyProblem[] {
   const found = new Map<string, Set<number>>();
+  /** Ports that were asked about, by what selects the pods. */
+  const asked = new Map<Selecting, Set<number>>();
   for (const pod of pods) {
     // With Redirect whatever arrives at the port is led to the sidecar.
     if (pod.capture !== 'NamedPort') continue;
-    for (const service of state.services.by(namespaceIndex, pod.namespace)) {
-      if (!serviceSelects(service, pod)) continue;
-      const key = `${service.namespace}/${service.name}`;
-      for (const port of service.numericTargets) {
-        if (pod.portMap[String(port)] === undefined) continue;
+    const services = directory.services(pod);
+    const known = asked.get(services) ?? new Set();
+    asked.set(services, known);
+    for (const port of Object.keys(pod.portMap).map(Number)) {
+      if (known.has(port)) continue;
+      known.add(port);
+      for (const name of services.leadingTo(port)) {
+        const key = `${pod.namespace}/${name}`;
         found.set(key, (found.get(key) ?? new Set()).add(port));
       }
     }
   }
-  return [...found].sort().map(([service, ports]) => ({
-    type: 'ServiceBypasses',
-    message: `Service ${service} leads to port ${[...ports].sort().join(', ')} by number, past the sidecar: write the port's name as its targetPort.`,
-  }));
+  const problem = (message: string): PolicyProblem => ({ type: 'ServiceBypasses', message });
+  const named = [...found].sort(([one], [other]) => (one < other ? -1 : 1));
+  return [
+    ...named
+      .slice(0, mostNamed)
+      .map(([service, ports]) =>
+        problem(
+          `Service ${service} leads to port ${[...ports].sort().join(', ')} by number, past the sidecar: write the port's name as its targetPort.`,
+        ),
+      ),
+    ...(named.length > mostNamed ? [problem(`So do ${named.length - mostNamed} more Services.`)] : []),
+  ];
 }
 
-function leftOutNames(pods: readonly PodFact[], { state }: ProblemSources): PolicyProblem[] {
-  const crowded = pods.filter((pod) => {
-    const services = state.services.by(namespaceIndex, pod.namespace);
-    return services.length > mostServices && services.filter((one) => serviceSelects(one, pod)).length > mostServices;
-  });
+function leftOutNames(pods: readonly PodFact[], { directory }: ProblemSources): PolicyProblem[] {
+  const crowded = pods.filter((pod) => directory.services(pod).count > mostServices);
   if (crowded.length === 0) return [];
   const message = `More than ${mostServices} Services select ${namesOf(crowded)}: the certificate has the names of the first ${mostServices} by name. Select by other labels, or name a certificate in tls.certificate.`;
   return [{ type: 'NamesLeftOut', message }];

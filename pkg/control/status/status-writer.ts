@@ -88,6 +88,10 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
   const all = (): void => {
     for (const { key } of index.values()) queue.add(key);
   };
+  const counted = (policies: ReadonlySet<string> | 'all'): void => {
+    if (policies === 'all') return all();
+    for (const { key, uid } of index.values()) if (policies.has(uid)) queue.add(key);
+  };
   const stop = directory.onNamespaces((namespaces) => {
     if (namespaces.has('')) return all();
     // The cluster's policies may reach into any namespace.
@@ -95,7 +99,7 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
       if (entry.namespace === undefined || namespaces.has(entry.namespace)) queue.add(entry.key);
     }
   });
-  totals.onChange(all);
+  totals.onChange(counted);
   all();
   return {
     async close() {
