@@ -18,6 +18,7 @@ import {
   keepAuthorities,
   keepHeads,
   keepUp,
+  publishHeads,
   recorderMetrics,
   watchVanished,
 } from '../../pkg/recorder/index.ts';
@@ -28,6 +29,7 @@ import { parseSettings, usage } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { shipLog } from './ship.ts';
 import { watchTrust } from './trust.ts';
+import { webConsole } from './web-console.ts';
 
 function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
@@ -60,16 +62,23 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     settings.archive === undefined || key === undefined
       ? undefined
       : await archiveLog({ settings: settings.archive, store, key, meters, clock, logger });
-  const heads =
-    key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned: () => archiver?.kick() });
+  const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
+  const { namespace } = settings;
+  const publisher = settings.publishHeads
+    ? publishHeads({ client, store, namespace, clock, logger, onResult: metrics.headPublished })
+    : undefined;
+  const onSigned = (): void => {
+    archiver?.kick();
+    publisher?.kick();
+  };
+  const heads = key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned });
   // Before anything that they have signed.
   const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({
     store,
     clock,
     logger,
-    retentionDays: settings.retentionDays,
-    namespaceDays: settings.namespaceDays,
+    retention: settings.retention,
     archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};
@@ -93,7 +102,6 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     onVanished: metrics.vanished,
   });
-  const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const people =
     settings.oidc === undefined ? undefined : createPeople(settings.oidc, { ca: settings.oidcCa, clock, logger });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
@@ -110,6 +118,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
+    ...(people !== undefined && webConsole({ settings, people, store, meters, clock, logger })),
   });
   const stopShipping = shipLog({ settings, store, meters, clock, logger });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
@@ -149,10 +158,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await vanished.close();
     await stopAuthorities();
     await stopShipping();
-    client.close();
     await upkeep.close();
     await heads?.sign();
     heads?.close();
+    await publisher?.close();
+    client.close();
     await archiver?.close();
     trust.close();
     serving.close();

@@ -47,6 +47,15 @@ describe('where the log is archived', () => {
   });
 });
 
+test('days of policies are read, or refused', () => {
+  const read = (text: string) => parseSettings([...given, '--data=/data', `--policy-retention=${text}`], {});
+  expect(read('ml/support=365,cluster/floor=0')).toMatchObject({
+    settings: { retention: { all: 0, namespaces: {}, policies: { 'ml/support': 365, 'cluster/floor': 0 } } },
+  });
+  for (const text of ['support=3', 'ml/support=x', 'ml/support', 'ml/a/b=3'])
+    expect(read(text)).toEqual({ faults: ['--policy-retention must be NAMESPACE/POLICY=DAYS, with commas'] });
+});
+
 describe('people who read records', () => {
   const store = [...given, '--data=/data'];
   const oidc = '{"issuer":"https://idp.example.com","audiences":["recorder"]}';
@@ -58,7 +67,23 @@ describe('people who read records', () => {
     });
   });
 
+  test('have a web console, as a client of the provider', () => {
+    const web = '{"url":"https://records.example.com/","clientId":"recorder","hours":4}';
+    expect(
+      parseSettings([...store, `--oidc=${oidc}`, `--console=${web}`, '--console-secret=/secret'], {}),
+    ).toMatchObject({
+      settings: {
+        console: { url: 'https://records.example.com', token: 'Id', hours: 4, idleMinutes: 30, decisions: undefined },
+        consoleSecret: '/secret',
+      },
+    });
+  });
+
   test.each([
+    [['--console={}', `--oidc=${oidc}`], /^--console: url must .*; clientId must/],
+    [[`--console={"url":"https://a","clientId":"recorder"}`], /^--console needs --oidc/],
+    [[`--console={"url":"https://a","clientId":"other"}`, `--oidc=${oidc}`], /ID tokens are meant for clientId/],
+    [['--console-secret=/secret'], /^--console-secret goes with --console$/],
     [['--oidc={}'], /^--oidc: issuer must .*; audiences must/],
     [['--oidc-ca=/oidc.crt'], /^--oidc-ca goes with --oidc$/],
   ])('%j is refused', (args, fault) => {

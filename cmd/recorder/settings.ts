@@ -3,8 +3,15 @@ import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
 import { readFlags, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, Parsed } from '../../pkg/process/index.ts';
-import { parseLocation, parsePeople, parseReceivers } from '../../pkg/recorder/index.ts';
-import type { ArchiveLocation, ObjectLock, PeopleSettings, ReceiverSettings } from '../../pkg/recorder/index.ts';
+import { parseConsole, parseLocation, parsePeople, parseReceivers } from '../../pkg/recorder/index.ts';
+import type {
+  ArchiveLocation,
+  ConsoleSettings,
+  ObjectLock,
+  PeopleSettings,
+  ReceiverSettings,
+  RetentionDays,
+} from '../../pkg/recorder/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
 export interface Settings {
@@ -16,6 +23,8 @@ export interface Settings {
   readonly trust: string;
   /** PKCS#8 PEM that signs the log's heads; undefined: they are not signed. */
   readonly logKey: string | undefined;
+  /** Signed heads are kept in a ConfigMap, too. */
+  readonly publishHeads: boolean;
   readonly trustDomain: string;
   /** Of Sidegate itself: its controller reports which pods are gone. */
   readonly namespace: string;
@@ -26,13 +35,15 @@ export interface Settings {
   readonly oidc: PeopleSettings | undefined;
   /** PEM file of the provider's authorities beside the public ones. */
   readonly oidcCa: string | undefined;
+  /** The web console for them, where auditors ask; undefined: there is none. */
+  readonly console: ConsoleSettings | undefined;
+  /** File with the console's client secret at the provider; undefined: a public client. */
+  readonly consoleSecret: string | undefined;
   readonly admin: Address;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
-  /** Days after which lines are deleted; 0: never. */
-  readonly retentionDays: number;
-  /** Of namespaces that have their own. */
-  readonly namespaceDays: Readonly<Record<string, number>>;
+  /** After how many days lines are deleted. */
+  readonly retention: RetentionDays;
   /** Where the log is shipped to. */
   readonly ship: readonly ReceiverSettings[];
   /** Folder with their secrets. */
@@ -56,6 +67,10 @@ const flags = {
   'database-ca': { help: 'PEM file of the authorities of the database; unset: the public ones' },
   tls: { help: 'folder with tls.crt and tls.key of the recorder', required: true },
   trust: { help: 'PEM file of the authorities of sidecars', required: true },
+  'publish-heads': {
+    help: 'signed heads are kept in ConfigMap sidegate-log-heads of --namespace, too',
+    isSwitch: true,
+  },
   'log-key': { help: 'PEM file of the Ed25519 key that signs the log; unset: it is not signed' },
   'trust-domain': { help: 'of the SPIFFE ids', fallback: 'cluster.local' },
   namespace: { help: 'where the controller runs, which reports pods', fallback: 'sidegate-system' },
@@ -66,10 +81,16 @@ const flags = {
   },
   oidc: { help: 'OpenID provider of auditors and what its claims give, as JSON (docs/console.md); unset: none' },
   'oidc-ca': { help: 'PEM file of authorities of the provider, beside the public ones' },
+  console: { help: 'web console for people of the provider, as JSON (docs/console.md); unset: none' },
+  'console-secret': { help: 'file with the client secret of the console; unset: it is a public client' },
   kubeconfig: { help: 'file; unset: the service account of the pod' },
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   'retention-days': { help: 'days after which lines are deleted; their proof stays; 0: never', fallback: '0' },
   'namespace-retention': { help: 'days of namespaces that have their own: NAMESPACE=DAYS, with commas', fallback: '' },
+  'policy-retention': {
+    help: 'days of what their rules acted in, of policies that want more: NAMESPACE/POLICY=DAYS or cluster/POLICY=DAYS, with commas',
+    fallback: '',
+  },
   ship: { help: 'receivers of the log, as JSON (docs/siem.md)', fallback: '[]' },
   'ship-secrets': { help: 'folder with their secrets', fallback: '/etc/sidegate/ship' },
   archive: { help: 's3://BUCKET/PREFIX, with object lock, for the log in segments; unset: it is not archived' },
@@ -95,25 +116,10 @@ export function parseSettings(
   const { faults } = read;
   const retentionDays = read.number('retention-days', 'days', 36_500);
   if (!Number.isInteger(retentionDays)) faults.push('--retention-days must be a number of whole days');
-  const namespaceDays: Record<string, number> = {};
-  for (const one of read.list('namespace-retention')) {
-    const [, namespace, days] = /^([a-z0-9-]{1,63})=([0-9]{1,5})$/.exec(one) ?? [];
-    if (namespace === undefined) faults.push('--namespace-retention must be NAMESPACE=DAYS, with commas');
-    else namespaceDays[namespace] = Number(days);
-  }
-  const parsed = <Value>(parse: () => Value): Value | undefined => {
-    try {
-      return parse();
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      faults.push(`--${error.message}`);
-      return undefined;
-    }
-  };
-  const ship = parsed(() => parseReceivers(read.text('ship'))) ?? [];
-  const givenOidc = read.optional('oidc');
-  const oidc = givenOidc === undefined ? undefined : parsed(() => parsePeople(givenOidc));
-  if (givenOidc === undefined && read.optional('oidc-ca') !== undefined) faults.push('--oidc-ca goes with --oidc');
+  const namespaces = daysOf(read, 'namespace-retention', 'NAMESPACE', /^([a-z0-9-]{1,63})=([0-9]{1,5})$/);
+  const policyDays = /^([a-z0-9-]{1,63}\/[a-z0-9.-]{1,253})=([0-9]{1,5})$/;
+  const policies = daysOf(read, 'policy-retention', 'NAMESPACE/POLICY', policyDays);
+  const ship = parsedOr(faults, () => parseReceivers(read.text('ship'))) ?? [];
   const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
   if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
   if (ship.length > 0 && data === undefined)
@@ -127,22 +133,64 @@ export function parseSettings(
     tls: read.text('tls'),
     trust: read.text('trust'),
     logKey: read.optional('log-key'),
+    publishHeads: read.isOn('publish-heads'),
     trustDomain: read.text('trust-domain'),
     namespace: read.text('namespace'),
     listen: read.address('listen'),
     audit: read.address('audit'),
     kubeconfig: read.optional('kubeconfig'),
-    oidc,
-    oidcCa: read.optional('oidc-ca'),
+    ...peopleOf(read),
     admin: read.address('admin'),
-    retentionDays,
-    namespaceDays,
+    retention: { all: retentionDays, namespaces, policies },
     ship,
     shipSecrets: read.text('ship-secrets'),
     archive,
     logLevel: read.logLevel('log-level'),
   };
   return faults.length > 0 ? { faults } : { settings };
+}
+
+/** `NAME=DAYS,NAME=DAYS` */
+function daysOf(
+  read: FlagReader<keyof typeof flags>,
+  flag: 'namespace-retention' | 'policy-retention',
+  what: string,
+  shape: RegExp,
+): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const one of read.list(flag)) {
+    const [, name, days] = shape.exec(one) ?? [];
+    if (name === undefined) read.faults.push(`--${flag} must be ${what}=DAYS, with commas`);
+    else found[name] = Number(days);
+  }
+  return found;
+}
+
+/** Undefined beside its fault. */
+function parsedOr<Value>(faults: string[], parse: () => Value): Value | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    faults.push(`--${error.message}`);
+    return undefined;
+  }
+}
+
+function peopleOf(
+  read: FlagReader<keyof typeof flags>,
+): Pick<Settings, 'oidc' | 'oidcCa' | 'console' | 'consoleSecret'> {
+  const { faults } = read;
+  const [given, oidcCa] = [read.optional('oidc'), read.optional('oidc-ca')];
+  const [givenConsole, consoleSecret] = [read.optional('console'), read.optional('console-secret')];
+  const oidc = given === undefined ? undefined : parsedOr(faults, () => parsePeople(given));
+  const web = givenConsole === undefined ? undefined : parsedOr(faults, () => parseConsole(givenConsole));
+  if (given === undefined && oidcCa !== undefined) faults.push('--oidc-ca goes with --oidc');
+  if (givenConsole === undefined && consoleSecret !== undefined) faults.push('--console-secret goes with --console');
+  if (given === undefined && givenConsole !== undefined) faults.push('--console needs --oidc: who its people are');
+  if (web?.token === 'Id' && oidc !== undefined && !oidc.audiences.includes(web.clientId))
+    faults.push('--console: ID tokens are meant for clientId: add it to the audiences of --oidc');
+  return { oidc, oidcCa, console: web, consoleSecret };
 }
 
 function archiveOf(read: FlagReader<keyof typeof flags>): ArchiveSettings | undefined {

@@ -143,6 +143,8 @@ export const controlPlane = {
   viewer: 'sidegate-viewer',
   /** ConfigMap, key `public.pem`: verifies the heads of the log. */
   log: 'sidegate-log',
+  /** ConfigMap, a day (`2026-11-26`) a key: the last signed head of the log of that day; the recorder writes it. */
+  logHeads: 'sidegate-log-heads',
   /** Secret (kubernetes.io/tls) with the recorder's serving certificate: the leader writes it. */
   recorderTls: 'sidegate-recorder-tls',
   /** Secret, keys `key.pem` and `public.pem`, that signs the heads of the log: the leader makes it once, and never again. */
@@ -177,7 +179,7 @@ export const controlPlane = {
     ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-bindings', 'sidegate-upgrades'],
     ...['sidegate-known-images'],
     ...['sidegate-ephemeral-containers', 'sidegate-connect', 'sidegate-secrets', 'sidegate-cluster-secrets'],
-    ...['sidegate-definitions', 'sidegate-own-parameters'],
+    ...['sidegate-log-heads', 'sidegate-definitions', 'sidegate-own-parameters'],
   ],
   /** Webhooks that every installation has. */
   webhooks: [

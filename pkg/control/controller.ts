@@ -15,7 +15,7 @@ import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
 import type { Directory } from './directory.ts';
-import { createDecisionServer, createTokenDecider } from './decisions/index.ts';
+import { approvalList, createDecisionServer, createTokenDecider } from './decisions/index.ts';
 import type { DecisionServer } from './decisions/index.ts';
 import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
 import { counts } from './facts/pod-fact.ts';
@@ -436,6 +436,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       logger,
       verifiers: createIdentityVerifier({ clock, logger }),
       revokes: (who) => revocations.revokes(who),
+      waiting: () => [...approvals.values()].filter(({ phase }) => phase === 'Pending'),
       providersOf: (at) =>
         state.pods
           .by(namespaceIndex, at)
@@ -455,6 +456,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       clock,
       logger,
       more: [
+        approvalList(decider, clock, metrics.decision),
         { routes: top, ownLimit: true, onResult: metrics.topRequest },
         ...(tokens === undefined ? [] : [{ routes: tokens.routes, onResult: metrics.tokenRequest }]),
       ],
@@ -510,9 +512,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
       grants: createGrantFeed({
         cache: grants,
         clock,
-        labelsOf: ({ namespace: at, name: pod, uid }) => {
+        podOf: ({ namespace: at, name: pod, uid }) => {
           const found = state.pods.get(objectKey({ namespace: at, name: pod }));
-          return found?.uid === uid ? found.labels : undefined;
+          return found?.uid === uid ? { labels: found.labels, set: directory.setOf(found) } : undefined;
         },
       }),
       clock,

@@ -9,12 +9,19 @@ import type { RuleId } from './snapshot.ts';
 
 export type ApprovalPhase = 'Pending' | 'Approved' | 'Denied' | 'Expired' | 'Used' | 'Cancelled';
 
+/** Whose request waits: who somebody is, and nothing of the credential that proved it, which is another at the next request. */
+export type Requester = Pick<Identity, 'provider' | 'issuer' | 'subject' | 'kubernetesUser'>;
+
+export function requesterOf({ provider, issuer, subject, kubernetesUser }: Identity): Requester {
+  return { provider, issuer, subject, kubernetesUser };
+}
+
 /** All that an approval is bound to: a change in any of it asks anew. */
 export interface ApprovalAsk {
   readonly direction: 'Request' | 'Response';
   /** Rules that ask, in policy order; at least one. */
   readonly rules: readonly RuleId[];
-  readonly requester: Pick<Identity, 'provider' | 'issuer' | 'subject' | 'kubernetesUser'>;
+  readonly requester: Requester;
   readonly operation: Operation;
   readonly model: string | undefined;
   /** `sha256:` and hex, of what is held: what goes to the model, or what the caller would receive. */

@@ -79,7 +79,7 @@ export const combination = {
   ),
   'identity.providers': row<readonly ProviderSpec[]>(
     'identity.providers',
-    "add up. Of two with one issuer and a common audience the cluster's stays, else an enforcing policy's, else the oldest's; the other is dropped. Where both say the same, the dropped one's rules use the one that stays; where they differ, only its restricting rules do (Deny, guards, responseLimits)",
+    "add up. Of two with one issuer and a common audience an enforcing policy's stays before one that observes, then the cluster's, then the oldest's; the other is dropped. Where both say the same, the dropped one's rules use the one that stays; where they differ, only its restricting rules do (Deny, guards, responseLimits)",
     addUp,
   ),
   access: row<readonly AccessRule[]>(

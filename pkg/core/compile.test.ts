@@ -331,6 +331,27 @@ describe('values of observing policies', () => {
   });
 });
 
+describe('Mutual without a provider of client certificates', () => {
+  const says = (...policies: readonly Policy[]): unknown =>
+    compile(...policies)
+      .notices.filter(({ message }) => message.includes('certificate_required'))
+      .map((one) => one.policy);
+  const mutual = { tls: tls({ inbound: 'Mutual' as const }) };
+
+  test('is said of each policy that asks for it, as nobody can connect; one provider of any policy ends it', () => {
+    const clientCertificate = {
+      ca: { kind: 'File', path: '/ca' },
+      subjectFrom: 'Auto',
+      groupsFrom: 'None',
+    } as const;
+    const mesh = [provider('mesh', { oidc: undefined, clientCertificate })];
+    expect(says(policy('p', mutual), policy('q', {}))).toEqual(['p']);
+    expect(says(policy('p', mutual), clusterPolicy('c', { providers: mesh }))).toEqual([]);
+    expect(says(policy('p', {}))).toEqual([]);
+    expect(says(policy('p', { ...mutual, mode: 'Observe' }))).toEqual([]);
+  });
+});
+
 describe('two providers with one issuer and audience', () => {
   const idp = (more = {}) => [provider('corp', { oidc: oidc('https://idp', 'inference', more) })];
   const eng = caller('cluster/base/corp', { groups: ['eng'] });
@@ -347,11 +368,22 @@ describe('two providers with one issuer and audience', () => {
     );
   });
 
-  test('the cluster’s stays also when it observes and the other is older', () => {
+  test('one of a policy that observes goes for one that acts, also the cluster’s: it changes nothing for whom the other meets', () => {
+    const own = policy('p', {
+      providers: idp({ clockSkewMs: 1_000 }),
+      access: [allow('r', { subjects: [group('eng')] })],
+    });
+    const base = clusterPolicy('base', { mode: 'Observe', providers: idp() }, { createdAt: 1 });
+    const snapshot = compile(own, base);
+    expect(snapshot.providers.map((one) => one.id)).toEqual(['ml/p/corp']);
+    expect(chat(snapshot, caller('ml/p/corp', { groups: ['eng'] }))).toBe('allow');
+    expect(snapshot.notices).toContainEqual(expect.objectContaining({ policy: 'cluster/base' }));
+  });
+
+  test('the cluster’s stays where all observe, also when the other is older', () => {
     const base = clusterPolicy('base', { mode: 'Observe', providers: idp() }, { createdAt: 9000 });
-    expect(compile(policy('p', { providers: idp() }), base).providers.map((one) => one.id)).toEqual([
-      'cluster/base/corp',
-    ]);
+    const own = policy('p', { mode: 'Observe', providers: idp() });
+    expect(compile(own, base).providers.map((one) => one.id)).toEqual(['cluster/base/corp']);
   });
 
   test('with other settings, what the dropped one’s policy allows or shows does not reach the other’s callers', () => {
@@ -426,7 +458,7 @@ describe('two providers with one issuer and audience', () => {
         providers: [
           provider('c', {
             oidc: undefined,
-            clientCertificate: { caFile: '/ca', subjectFrom: 'Auto', groupsFrom: 'None' },
+            clientCertificate: { ca: { kind: 'File', path: '/ca' }, subjectFrom: 'Auto', groupsFrom: 'None' },
           }),
         ],
       });

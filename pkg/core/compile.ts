@@ -18,7 +18,15 @@ import type { ScanEntry } from './scan-rules.ts';
 import { selects } from './selector.ts';
 import { combineSettings, loosenForObserve } from './settings.ts';
 import type { Settings } from './settings.ts';
-import type { AccessDecision, AccessRequest, RequestPlan, ResponsePlan, Snapshot } from './snapshot.ts';
+import type {
+  AccessDecision,
+  AccessRequest,
+  CompiledProvider,
+  PolicyNotice,
+  RequestPlan,
+  ResponsePlan,
+  Snapshot,
+} from './snapshot.ts';
 
 /**
  * Policies of a pod -> the snapshot that its sidecar enforces. Pure: equal policies give equal decisions, in whatever order
@@ -197,6 +205,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
       ...scan.notices,
       ...loopback.notices,
       ...findInertRules(entries, scopes),
+      ...nobodyConnects(entries, settings, providers),
     ],
     providers,
     tls: settings.tls,
@@ -204,6 +213,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     scanRules: scan.entries.map((entry) => entry.rule),
     onUnknown: settings.onUnknown,
     audit: settings.audit,
+    profile: settings.profile,
     approvals: settings.approvals,
     analyzers: settings.analyzers,
     requestLimits: settings.requestLimits,
@@ -217,6 +227,20 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
     responsePlan: (caller) => classes.of(caller).response,
   };
   return { snapshot, entries, settings, access, scan: scan.entries, bits: (caller) => table.bits(caller) };
+}
+
+/** A certificate must come, and none is asked for. */
+function nobodyConnects(
+  entries: readonly PolicyEntry[],
+  { tls }: Pick<Snapshot, 'tls'>,
+  providers: readonly CompiledProvider[],
+): readonly PolicyNotice[] {
+  if (tls.inbound !== 'Mutual' || providers.some(({ clientCertificate }) => clientCertificate !== undefined)) return [];
+  const message =
+    'Mutual, and no provider takes client certificates: every request is refused (certificate_required), unless a sidecar that runs on its own has --client-ca. Add a provider with clientCertificate';
+  return entries
+    .filter(({ policy }) => policy.spec.tls?.inbound === 'Mutual')
+    .map(({ label }) => ({ policy: label, field: 'identity.providers', message }));
 }
 
 /**

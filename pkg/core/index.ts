@@ -6,7 +6,9 @@ export type {
   ApprovalProblem,
   ApprovalState,
   ApprovalTicket,
+  Requester,
 } from './approval.ts';
+export { requesterOf } from './approval.ts';
 export type {
   AuditEvent,
   ProcessEvent,
@@ -118,6 +120,6 @@ export type { PolicyErrorCode } from './policy-error.ts';
 export { defaultProfile, profiles } from './profiles.ts';
 export { isRefused, protocolField, refusedPorts, refusedProtocol } from './protocols.ts';
 export type { ProfileDefaults } from './profiles.ts';
-export { selectorMatches, selects } from './selector.ts';
+export { selectorMatches, selectorText, selects } from './selector.ts';
 export type { PodFacts } from './selector.ts';
 export type { EffectiveValue } from './settings.ts';

@@ -144,8 +144,8 @@ export interface SidegateSpec {
 }
 
 export interface ClientCertificateSpec {
-  /** PEM file of the authorities whose certificates count for this provider. */
-  readonly caFile: string;
+  /** PEM of the authorities whose certificates count for this provider. */
+  readonly ca: SecretRef;
   /** What becomes the subject: the first SPIFFE URI, the first DNS name, or the subject's common name. Default `Auto`: in that order. */
   readonly subjectFrom: 'Auto' | 'SpiffeUri' | 'DnsName' | 'CommonName';
   /** Where groups come from; default `OrganizationalUnit`. */

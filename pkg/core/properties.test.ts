@@ -239,9 +239,13 @@ describe('of all policies it holds that', () => {
     check(
       fc.property(policies, fc.oneof(platform('added'), own('added')), question, (list, added, asked) => {
         fc.pre(list.some((one) => one.spec.mode === 'Enforce'));
-        const watching = { ...added, spec: { ...added.spec, mode: 'Observe' as const, providers: [] } };
+        // A rule that names a provider of the platform's means somebody once there is one.
+        fc.pre(!JSON.stringify(list).includes('"provider":"cluster/'));
+        const watching = { ...added, spec: { ...added.spec, mode: 'Observe' as const } };
         const [before, after] = [compile(list), compile([...list, watching])];
-        const asker = who(before, asked);
+        const acting = compile(list.filter((one) => one.spec.mode === 'Enforce')).providers.map((one) => one.id);
+        expect(after.providers.slice(0, acting.length).map((one) => one.id)).toEqual(acting);
+        const asker = who({ ...before, providers: before.providers.slice(0, acting.length) }, asked);
         const [was, is] = [access(before, asker, asked), access(after, asker, asked)];
         expect(is.kind).toBe(was.kind);
         if (was.kind === 'allow' && is.kind === 'allow')

@@ -48,7 +48,7 @@ function providerId(entry: PolicyEntry, name: string): ProviderId {
 /** Whether one credential could prove a caller of both. */
 function collide(a: ProviderSpec, b: ProviderSpec): boolean {
   if (a.clientCertificate !== undefined && b.clientCertificate !== undefined) {
-    return a.clientCertificate.caFile === b.clientCertificate.caFile;
+    return canonical(a.clientCertificate.ca) === canonical(b.clientCertificate.ca);
   }
   const left = a.oidc ?? a.serviceAccount ?? a.sidegate;
   const right = b.oidc ?? b.serviceAccount ?? b.sidegate;
@@ -61,9 +61,9 @@ function settingsOf(spec: ProviderSpec): string {
   return canonical({ ...spec, name: '', kubernetesUser: undefined });
 }
 
-/** The platform's before the namespace's; then those that act before those that observe; then the oldest. */
+/** Those that act before those that observe, which change nothing for whom they meet; then the platform's before the namespace's; then the oldest. */
 function byPrecedence(entries: readonly PolicyEntry[]): Declared[] {
-  const rank = (entry: PolicyEntry): number => (entry.cluster ? 0 : 2) + (entry.enforces ? 0 : 1);
+  const rank = (entry: PolicyEntry): number => (entry.enforces ? 0 : 2) + (entry.cluster ? 0 : 1);
   return [...entries]
     .sort((a, b) => rank(a) - rank(b))
     .flatMap((entry) => entry.policy.spec.providers.map((spec) => ({ entry, spec, id: providerId(entry, spec.name) })));
@@ -127,8 +127,8 @@ function keyless({ entry, spec }: Placed): PolicyNotice[] {
 }
 
 /**
- * Which providers of all policies stay, and which of them each policy's subjects mean. A platform policy's scope never
- * holds a namespace's provider: platform policies come first, so nothing of theirs is ever dropped for a namespace's.
+ * Which providers of all policies stay, and which of them each policy's subjects mean. Their order is that in which they are asked. The scope of a
+ * platform policy that enforces never holds a namespace's provider: nothing of it is ever dropped for a namespace's.
  */
 export function resolveProviders(entries: readonly PolicyEntry[]): ResolvedProviders {
   const placed = place(byPrecedence(entries));

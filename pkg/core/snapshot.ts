@@ -7,6 +7,7 @@ import type {
   ClientCertificateSpec,
   MatchSpec,
   OidcSpec,
+  Profile,
   RateLimits,
   Replacement,
   ServiceAccountSpec,
@@ -98,6 +99,8 @@ export interface Snapshot {
     readonly sealTo?: string;
     readonly onFailure: 'Deny' | 'Allow';
   };
+  /** What fills in where no policy says anything. */
+  readonly profile: Profile;
   readonly approvals: ApprovalSpec | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: {

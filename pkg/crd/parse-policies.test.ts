@@ -233,7 +233,11 @@ describe('a policy is read', () => {
         oidc: undefined,
         serviceAccount: undefined,
         kubernetesUser: undefined,
-        clientCertificate: { caFile: 'conf/ca.pem', subjectFrom: 'Auto', groupsFrom: 'OrganizationalUnit' },
+        clientCertificate: {
+          ca: { kind: 'File', path: 'conf/ca.pem' },
+          subjectFrom: 'Auto',
+          groupsFrom: 'OrganizationalUnit',
+        },
       },
     ]);
   });

@@ -260,7 +260,7 @@ export function policyDoc(example: string): string {
     '- `upstream.credential.file` instead of `secretRef`',
     '- `upstream.ports[].caFile` instead of `caSecretRef`',
     '- `caFile` of `oidc` and `serviceAccount` instead of `caSecretRef`: authorities of the issuer’s TLS',
-    '- `identity.providers[].clientCertificate`: callers by certificate, from authorities in a file',
+    '- `clientCertificate.caFile` instead of `caSecretRef`: authorities of callers’ certificates',
     '- `allowInsecureLoopback`: an issuer without TLS on a loopback address',
     '- `tls.certificate.secretName` is refused: the certificate is that of `--tls-cert` and `--tls-key`, or of `--tls-pkcs12`, else self-signed',
     '',

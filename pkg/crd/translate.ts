@@ -108,6 +108,11 @@ function authoritiesOf(
   return secretRef(from.caSecretRef, origin) ?? fileRef(from.caFile, origin.locate);
 }
 
+/** @throws TypeError what the schema demands was not asked of it */
+function missing(within: string, field: string): never {
+  throw new TypeError(`${within} has no ${field}`);
+}
+
 function upstreamOf(upstream: UpstreamResource, origin: Origin): UpstreamSpec {
   const { credential } = upstream;
   const source = secretRef(credential?.secretRef, origin) ?? fileRef(credential?.file, origin.locate);
@@ -166,7 +171,7 @@ function providerOf(provider: ProviderResource, origin: Origin): ProviderSpec {
       clientCertificate === undefined
         ? undefined
         : {
-            caFile: origin.locate(clientCertificate.caFile),
+            ca: authoritiesOf(clientCertificate, origin) ?? missing('clientCertificate', 'caSecretRef'),
             subjectFrom: clientCertificate.subjectFrom ?? 'Auto',
             groupsFrom: clientCertificate.groupsFrom ?? 'OrganizationalUnit',
           },

@@ -53,7 +53,7 @@ beforeEach(() => {
   sent = '';
 });
 
-/** Writes numbered lines until nobody takes any more, and one beyond. */
+/** Writes numbered lines until nobody takes any more, and more beyond. */
 async function fill(): Promise<void> {
   await until(() => exchange !== undefined, 'the exchange');
   let taken = true;
@@ -69,6 +69,10 @@ async function fill(): Promise<void> {
     sent += piece;
     taken = exchange?.write(piece) ?? false;
   }
+  // Longer than one write.
+  const rest = 'the rest '.repeat(20_000);
+  sent += rest;
+  exchange?.write(rest);
 }
 
 /** The body of chunks, and whether its end was among them. */

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
 import { afterWrites } from './after-writes.ts';
+import { Backlog, pieceBytes } from './backlog.ts';
 import { drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
@@ -45,6 +46,9 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   #bytesOut = 0;
   #stalledSince: number | undefined;
   #listening = false;
+  #backlog: Backlog | undefined;
+  /** What follows the last byte of the backlog. */
+  #whenOut: (() => void) | undefined;
   readonly #drainListeners: (() => void)[] = [];
 
   constructor(host: ExchangeHost, connection: Http1Connection, arrival: Arrival) {
@@ -80,7 +84,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
 
   get stalledSince(): number | undefined {
     // An answer that was written in one go never says so by itself.
-    if (this.#state === 'ended' && this.#stalledSince === undefined) {
+    if (this.#state === 'ended' && this.#stalledSince === undefined && this.#backlog === undefined) {
       if (this.#response.writableLength === 0 && this.#connection.socket.writableLength === 0) return undefined;
       this.#stalledSince = this.#host.clock.monotonic();
     }
@@ -131,6 +135,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     this.#state = 'ended';
     this.#drainRest();
     if (bare || length === 0 || this.method === 'HEAD') this.#response.end();
+    else if (length > pieceBytes) this.#endLater(body);
     else {
       this.#bytesOut += length;
       this.#response.end(typeof body === 'string' && !list.every(isAscii) ? Buffer.from(body) : body);
@@ -155,6 +160,10 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     if (this.#state !== 'started' || this.#closing.closed) return false;
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
     if (length === 0) return this.#stalledSince === undefined;
+    return this.#backlog !== undefined || length > pieceBytes ? this.#later(chunk) : this.#put(chunk, length);
+  }
+
+  #put(chunk: string | Uint8Array, length: number): boolean {
     this.#bytesOut += length;
     const { socket } = this.#connection;
     if (!socket.writable) return false;
@@ -162,6 +171,31 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
       return true;
     this.#stalledSince ??= this.#host.clock.monotonic();
     this.#listenForDrain();
+    return false;
+  }
+
+  /** In pieces, each once its peer took the one before. False: some of it waits. */
+  #later(chunk: string | Uint8Array): boolean {
+    this.#backlog ??= new Backlog();
+    this.#backlog.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+    return this.#goOn(this.#backlog);
+  }
+
+  #endLater(chunk: string | Uint8Array): void {
+    this.#whenOut = () => this.#response.end();
+    this.#later(chunk);
+  }
+
+  #goOn(backlog: Backlog): boolean {
+    while (this.#stalledSince === undefined) {
+      const piece = backlog.next();
+      if (piece === undefined) {
+        this.#backlog = undefined;
+        this.#whenOut?.();
+        return true;
+      }
+      if (!this.#put(piece, piece.length)) break;
+    }
     return false;
   }
 
@@ -176,7 +210,8 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     if (this.#state !== 'started' || this.#closing.closed) return;
     this.#state = 'ended';
     this.#drainRest();
-    if (chunk === undefined || chunk.length === 0) this.#response.end();
+    if (this.#backlog !== undefined || (chunk?.length ?? 0) > pieceBytes) this.#endLater(chunk ?? nothing);
+    else if (chunk === undefined || chunk.length === 0) this.#response.end();
     else {
       this.#bytesOut += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
       this.#response.end(chunk);
@@ -191,7 +226,13 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
 
   breakOff(): void {
     const { drain: limits, clock } = this.#host;
-    afterWrites(this.#connection.socket, limits.ms, clock, () => this.destroy());
+    const destroy = (): void => this.destroy();
+    if (this.#backlog === undefined) return afterWrites(this.#connection.socket, limits.ms, clock, destroy);
+    const timer = clock.after(limits.ms, destroy);
+    this.#whenOut = () => {
+      timer.cancel();
+      afterWrites(this.#connection.socket, limits.ms, clock, destroy);
+    };
   }
 
   onDrain(listener: () => void): void {
@@ -245,12 +286,14 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   readonly #onDrained = (): void => {
     this.#stalledSince = undefined;
     if (this.#closing.closed) return;
+    if (this.#backlog !== undefined && !this.#goOn(this.#backlog)) return;
     for (const listener of this.#drainListeners) listener();
   };
 
   readonly #onClose = (): void => {
     this.#host.live.delete(this);
     this.#body?.release();
+    this.#backlog = undefined;
     const finished = this.#state === 'ended' && this.#response.writableFinished;
     const { socket } = this.#connection;
     if (this.#listening) socket.off('drain', this.#onDrained);

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { RefusedError } from '../core/index.ts';
 import { afterWrites } from './after-writes.ts';
+import { Backlog, pieceBytes } from './backlog.ts';
 import { drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
@@ -43,6 +44,11 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   #state: 'open' | 'started' | 'ended' = 'open';
   #bytesOut = 0;
   #stalledSince: number | undefined;
+  #listening = false;
+  readonly #drainListeners: (() => void)[] = [];
+  #backlog: Backlog | undefined;
+  /** What follows the last byte of the backlog. */
+  #whenOut: (() => void) | undefined;
 
   constructor(host: ExchangeHost, arrival: Http2Arrival) {
     const { stream, headers } = arrival;
@@ -69,7 +75,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   }
 
   get stalledSince(): number | undefined {
-    if (this.#state === 'ended' && this.#stalledSince === undefined) {
+    if (this.#state === 'ended' && this.#stalledSince === undefined && this.#backlog === undefined) {
       if (this.#stream.writableLength === 0) return undefined;
       this.#stalledSince = this.#host.clock.monotonic();
     }
@@ -121,6 +127,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#state = 'ended';
     this.#drainRest();
     if (empty) return;
+    if (length > pieceBytes) return this.#endLater(body);
     this.#bytesOut += length;
     this.#stream.end(body);
   }
@@ -135,13 +142,46 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     if (this.#state !== 'started' || this.#gone() || this.#stream.writableEnded) return false;
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
     if (length === 0) return this.#stalledSince === undefined;
+    return this.#backlog !== undefined || length > pieceBytes ? this.#later(chunk) : this.#put(chunk, length);
+  }
+
+  #put(chunk: string | Uint8Array, length: number): boolean {
     this.#bytesOut += length;
     if (this.#stream.write(chunk)) return true;
-    if (this.#stalledSince === undefined) {
-      this.#stalledSince = this.#host.clock.monotonic();
-      this.#stream.once('drain', this.#onDrained);
+    this.#stalledSince ??= this.#host.clock.monotonic();
+    this.#listenForDrain();
+    return false;
+  }
+
+  /** In pieces, each once its peer took the one before. False: some of it waits. */
+  #later(chunk: string | Uint8Array): boolean {
+    this.#backlog ??= new Backlog();
+    this.#backlog.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+    return this.#goOn(this.#backlog);
+  }
+
+  #endLater(chunk: string | Uint8Array): void {
+    this.#whenOut = () => this.#stream.end();
+    this.#later(chunk);
+  }
+
+  #goOn(backlog: Backlog): boolean {
+    while (this.#stalledSince === undefined) {
+      const piece = backlog.next();
+      if (piece === undefined) {
+        this.#backlog = undefined;
+        this.#whenOut?.();
+        return true;
+      }
+      if (!this.#put(piece, piece.length)) break;
     }
     return false;
+  }
+
+  #listenForDrain(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    this.#stream.on('drain', this.#onDrained);
   }
 
   end(chunk?: string | Uint8Array): void {
@@ -149,7 +189,8 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#state = 'ended';
     this.#drainRest();
     if (this.#stream.writableEnded) return;
-    if (chunk === undefined || chunk.length === 0) this.#stream.end();
+    if (this.#backlog !== undefined || (chunk?.length ?? 0) > pieceBytes) this.#endLater(chunk ?? emptyBody);
+    else if (chunk === undefined || chunk.length === 0) this.#stream.end();
     else {
       this.#bytesOut += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
       this.#stream.end(chunk);
@@ -163,11 +204,18 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
 
   breakOff(): void {
     const { drain: limits, clock } = this.#host;
-    afterWrites(this.#stream, limits.ms, clock, () => this.destroy());
+    const destroy = (): void => this.destroy();
+    if (this.#backlog === undefined) return afterWrites(this.#stream, limits.ms, clock, destroy);
+    const timer = clock.after(limits.ms, destroy);
+    this.#whenOut = () => {
+      timer.cancel();
+      afterWrites(this.#stream, limits.ms, clock, destroy);
+    };
   }
 
   onDrain(listener: () => void): void {
-    this.#stream.on('drain', listener);
+    this.#drainListeners.push(listener);
+    this.#listenForDrain();
   }
 
   onClose(listener: (how: CloseKind) => void): void {
@@ -186,6 +234,9 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
 
   readonly #onDrained = (): void => {
     this.#stalledSince = undefined;
+    if (this.#gone()) return;
+    if (this.#backlog !== undefined && !this.#goOn(this.#backlog)) return;
+    for (const listener of this.#drainListeners) listener();
   };
 
   readonly #onFinish = (): void => {
@@ -195,7 +246,8 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
 
   readonly #onClose = (): void => {
     // Node 26 reaches `close` without `finish` when a stream ends with its last data: `writableFinished` says nothing here.
-    const whole = this.#state === 'ended' && !this.#stream.aborted && this.#stream.rstCode === 0;
+    const whole =
+      this.#state === 'ended' && this.#backlog === undefined && !this.#stream.aborted && this.#stream.rstCode === 0;
     this.#over(whole ? 'finished' : 'aborted');
   };
 
@@ -203,6 +255,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     if (this.#closing.closed) return;
     this.#host.live.delete(this);
     this.#body?.release();
+    this.#backlog = undefined;
     this.#closing.close(how);
   }
 }

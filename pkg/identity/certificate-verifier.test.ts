@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '../base/index.ts';
-import type { ClientCertificateSpec, CompiledProvider, IdentityVerifier } from '../core/index.ts';
+import type { ClientCertificateSpec, CompiledProvider, IdentityVerifier, SecretRef } from '../core/index.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../test/support/fake-clock.ts';
 import { createAuthority, serverAuth } from '../../test/support/issuer-certificates.ts';
@@ -32,20 +32,25 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+const file = (path: string): SecretRef => ({ kind: 'File', path });
+
 function provider(spec: Partial<ClientCertificateSpec> = {}, more: Partial<CompiledProvider> = {}): CompiledProvider {
   return {
     id: 'ml/support/mesh',
     oidc: undefined,
     serviceAccount: undefined,
-    clientCertificate: { caFile, subjectFrom: 'Auto', groupsFrom: 'OrganizationalUnit', ...spec },
+    clientCertificate: { ca: file(caFile), subjectFrom: 'Auto', groupsFrom: 'OrganizationalUnit', ...spec },
     kubernetesUser: undefined,
     ...more,
   };
 }
 
-function make(providers: readonly CompiledProvider[] = [provider()]): IdentityVerifier {
+function make(
+  providers: readonly CompiledProvider[] = [provider()],
+  secret?: (ref: SecretRef) => string | undefined,
+): IdentityVerifier {
   const logger = createLogger({ clock, level: 'debug', write: (line) => void logged.push(line) });
-  const verifier = createIdentityVerifier({ clock, logger })(providers);
+  const verifier = createIdentityVerifier({ clock, logger, ...(secret !== undefined && { secret }) })(providers);
   open.push(verifier);
   return verifier;
 }
@@ -126,12 +131,32 @@ describe('proving a caller by client certificate', () => {
     expect(present(make(), der)).toEqual(subject('ana'));
   });
 
+  test.each(['before', 'after'])(
+    'a renewed authority counts from the start of one certificate to the end of the other, the new one %s the old',
+    async (where) => {
+      const { der } = authority.issue({ notAfter: new Date(clock.now() + 30 * day) });
+      const validity = (from: number, to: number) => ({
+        notBefore: new Date(clock.now() + from * day),
+        notAfter: new Date(clock.now() + to * day),
+      });
+      const [older, newer] = [authority.renewed(validity(-20, 2)), authority.renewed(validity(1, 20))];
+      await writeFile(caFile, where === 'before' ? `${newer}${older}` : `${older}${newer}`);
+      const verifier = make();
+      expect(present(verifier, der)).toMatchObject({ kind: 'proven', identity: { expiresAt: clock.now() + 2 * day } });
+      const end = clock.now() + 20 * day;
+      clock.advance(3 * day);
+      expect(present(verifier, der)).toMatchObject({ kind: 'proven', identity: { expiresAt: end } });
+      clock.advance(18 * day);
+      expect(present(verifier, der)).toEqual(expired);
+    },
+  );
+
   test('the provider whose authority signed it proves it', async () => {
     const other = createAuthority('other', clock.now());
     const otherFile = join(folder, 'other.pem');
     await writeFile(otherFile, other.pem);
     const { der } = other.issue();
-    const verifier = make([provider(), provider({ caFile: otherFile }, { id: 'ml/support/other' })]);
+    const verifier = make([provider(), provider({ ca: file(otherFile) }, { id: 'ml/support/other' })]);
     expect(present(verifier, der)).toMatchObject({ kind: 'proven', identity: { provider: 'ml/support/other' } });
   });
 });
@@ -277,7 +302,7 @@ describe('the file of authorities', () => {
   test('proves nobody while it was never read: unavailable', async () => {
     const { der } = authority.issue();
     const missing = join(folder, 'missing.pem');
-    const verifier = make([provider({ caFile: missing })]);
+    const verifier = make([provider({ ca: file(missing) })]);
     expect(present(verifier, der)).toEqual({ kind: 'refused', reason: 'identity_unavailable' });
     await writeFile(missing, authority.pem);
     await reload(() => present(verifier, der), subject('client'));
@@ -293,7 +318,7 @@ describe('the file of authorities', () => {
     const second = join(folder, 'second.pem');
     const other = createAuthority('other', clock.now());
     await writeFile(second, authority.issue().pem + other.pem);
-    const verifier = make([provider(), provider({ caFile: second }, { id: 'b' }), provider({}, { id: 'c' })]);
+    const verifier = make([provider(), provider({ ca: file(second) }, { id: 'b' }), provider({}, { id: 'c' })]);
     const subjects = (): unknown =>
       verifier
         .clientAuthorities()
@@ -303,7 +328,7 @@ describe('the file of authorities', () => {
     await writeFile(second, createAuthority('next', clock.now()).pem);
     await reload(subjects, ['CN=corp', 'CN=next']);
     expect(make([]).clientAuthorities()).toBeUndefined();
-    expect(make([provider({ caFile: join(folder, 'missing.pem') })]).clientAuthorities()).toBeUndefined();
+    expect(make([provider({ ca: file(join(folder, 'missing.pem')) })]).clientAuthorities()).toBeUndefined();
   });
 
   test('leaves no timer behind', () => {
@@ -334,3 +359,41 @@ async function reload(result: () => unknown, expected: unknown): Promise<void> {
     return true;
   }, 'the reload is taken');
 }
+
+describe('authorities in a Secret', () => {
+  const ca = { kind: 'Secret', namespace: 'ml', name: 'callers-ca', key: 'ca.crt' } as const;
+  const unavailable = { kind: 'refused', reason: 'identity_unavailable' };
+  let held: string | undefined;
+  const verifierOf = (): IdentityVerifier =>
+    make([provider({ ca })], (ref) => (JSON.stringify(ref) === JSON.stringify(ca) ? held : undefined));
+
+  test('prove from when it comes, with each change at once, and nobody once it is gone', () => {
+    held = undefined;
+    const verifier = verifierOf();
+    const { der } = authority.issue();
+    expect([present(verifier, der), verifier.clientAuthorities()]).toEqual([unavailable, undefined]);
+    held = authority.pem;
+    expect(present(verifier, der)).toEqual(subject('client'));
+    expect(verifier.clientAuthorities()).toBe(authority.pem);
+    held = createAuthority('next', clock.now()).pem;
+    expect(present(verifier, der)).toEqual(invalid);
+    held = authority.pem;
+    expect(present(verifier, der)).toEqual(subject('client'));
+    held = undefined;
+    expect([present(verifier, der), verifier.clientAuthorities()]).toEqual([unavailable, undefined]);
+  });
+
+  test('that hold none leave the last good ones, and are told of once', () => {
+    held = authority.pem;
+    const verifier = verifierOf();
+    const { der } = authority.issue();
+    expect(present(verifier, der)).toEqual(subject('client'));
+    held = 'not PEM';
+    for (let n = 0; n < 3; n++) expect(present(verifier, der)).toEqual(subject('client'));
+    const told = logged.filter((line) => line.includes('authorities could not be read'));
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain('Secret callers-ca, key ca.crt');
+    held = authority.pem;
+    expect(present(verifier, der)).toEqual(subject('client'));
+  });
+});

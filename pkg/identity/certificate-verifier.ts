@@ -5,6 +5,7 @@ import type { Clock, Logger } from '../base/index.ts';
 import type { ClientCertificateSpec, CompiledProvider, IdentityResult } from '../core/index.ts';
 import { BoundedCache } from './bounded-cache.ts';
 import { CertificateAuthorities } from './certificate-authorities.ts';
+import type { AuthoritiesOptions } from './certificate-authorities.ts';
 import { CertificateFault, certificateIdentity } from './client-certificate.ts';
 
 /** A proven certificate is judged again after this long, though it changes only with its authorities or its dates. */
@@ -31,10 +32,7 @@ export class CertificateVerifier {
   readonly #providers: readonly CertificateProvider[];
   readonly #remembered: BoundedCache<Remembered>;
 
-  constructor(
-    providers: readonly CompiledProvider[],
-    options: { readonly clock: Clock; readonly logger: Logger; readonly remembered: number },
-  ) {
+  constructor(providers: readonly CompiledProvider[], options: AuthoritiesOptions & { readonly remembered: number }) {
     const { clock, logger } = options;
     this.#clock = clock;
     this.#logger = logger;
@@ -42,7 +40,7 @@ export class CertificateVerifier {
     this.#providers = providers.flatMap((provider) => {
       const spec = provider.clientCertificate;
       if (spec === undefined) return [];
-      return [{ provider, spec, authorities: new CertificateAuthorities(spec.caFile, clock, logger) }];
+      return [{ provider, spec, authorities: new CertificateAuthorities(spec.ca, options) }];
     });
   }
 

@@ -44,9 +44,8 @@ export function certificateIdentity(
   now: number,
 ): Identity {
   const certificate = parse(der);
-  const authority = anchors.find((one) => signed(one, certificate));
-  if (authority === undefined) throw new CertificateFault('unknown_authority');
-  const expiresAt = Math.min(checkValidity(certificate, now), checkValidity(authority, now));
+  const authorities = anchors.filter((one) => signed(one, certificate));
+  const expiresAt = Math.min(checkValidity(certificate, now), lastsUntil(authorities, now));
   if (isWeak(certificate)) throw new CertificateFault('weak');
   if (certificate.ca || !(certificate.keyUsage ?? []).includes(clientAuth))
     throw new CertificateFault('not_for_clients');
@@ -80,6 +79,17 @@ function signed(authority: X509Certificate, certificate: X509Certificate): boole
     return false;
   }
 }
+
+/** Of an authority that was renewed with its key, both certificates signed what either did: the one that is valid longest from now counts. */
+function lastsUntil([first, ...others]: readonly X509Certificate[], now: number): number {
+  if (first === undefined) throw new CertificateFault('unknown_authority');
+  const ends = [first, ...others].filter((one) => isValid(one, now)).map((one) => one.validToDate.getTime());
+  return ends.length === 0 ? checkValidity(first, now) : Math.max(...ends);
+}
+
+// Written so that an unreadable date (NaN) refuses.
+const isValid = ({ validFromDate, validToDate }: X509Certificate, now: number): boolean =>
+  now >= validFromDate.getTime() && now <= validToDate.getTime();
 
 /** Returns the end of validity, epoch milliseconds. */
 function checkValidity(certificate: X509Certificate, now: number): number {

@@ -99,6 +99,9 @@ const invalid: Refusal = { kind: 'refused', reason: 'token_invalid' };
 const expired: Refusal = { kind: 'refused', reason: 'token_expired' };
 const unavailable: Refusal = { kind: 'refused', reason: 'identity_unavailable' };
 
+/** There is no cluster. */
+const noSecret: ReadSecret = () => undefined;
+
 /** These may end without the token changing: a key appears, time passes. All others are remembered for a moment. */
 const passing: ReadonlySet<TokenFaultCode> = new Set(['key_unknown', 'not_yet_valid']);
 
@@ -129,6 +132,7 @@ class ProviderVerifier implements IdentityVerifier {
     this.#certificates = new CertificateVerifier(providers, {
       clock,
       logger,
+      secret: options.secret ?? noSecret,
       remembered: caches.certificates ?? 2_000,
     });
     for (const provider of providers) {

@@ -3,7 +3,8 @@ import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
-import type { Grant, GrantSource, PolicySource } from '../core/index.ts';
+import { profiles } from '../core/index.ts';
+import type { Grant, GrantSource, PolicySource, Snapshot } from '../core/index.ts';
 import { settledFolder } from './settled-folder.ts';
 
 /**
@@ -40,6 +41,12 @@ const mostFiles = 1_000;
 const mostBytes = 1024 * 1024;
 /** Clocks of file servers run ahead a little. */
 const clockSkewMs = 1_000;
+
+/** Milliseconds. Also a policy that names nobody who decides has one, by its profile: whoever may write the folder decides. */
+function longestGrant(snapshot: Snapshot | undefined): number {
+  if (snapshot === undefined) return 0;
+  return snapshot.approvals?.maxGrantMs ?? profiles[snapshot.profile]['approvals.maxGrantMs'];
+}
 
 /** A file as last read. */
 interface Known {
@@ -113,7 +120,7 @@ export async function fileGrantSource(options: FileGrantOptions): Promise<FileGr
     return undefined;
   };
   const put = (): void => {
-    const longest = policy.current()?.approvals?.maxGrantMs ?? 0;
+    const longest = longestGrant(policy.current());
     const all = [...known.values()].flatMap((file) => file.grants.map((grant) => ({ grant, givenAt: file.givenAt })));
     const names = Map.groupBy(all, ({ grant }) => grant.name);
     const next: Grant[] = [];

@@ -6,11 +6,12 @@ import type { Pkcs12Content } from './pkcs12.ts';
 
 /**
  * Opens PKCS#12 files in a thread: the key derivations that a file may ask for take about a second, in which a process that has others to
- * answer must not stand still. One file after the other, each in a thread of its own, which ends with it and with the memory that it took.
+ * answer must not stand still. One file after the other, each in a thread of its own, which ends with it and with the memory that it took;
+ * owners take turns, so that nobody waits for all the files that another has.
  */
 export interface Pkcs12Opener {
   /** @throws PkiError pkcs12_unopened (it took longer than 30 s, for one), pkcs12_invalid, passphrase_wrong, key_mismatch */
-  open(file: Uint8Array, passphrase: string): Promise<Pkcs12Content>;
+  open(file: Uint8Array, passphrase: string, owner: string): Promise<Pkcs12Content>;
   /** What waits or is open rejects. */
   close(): void;
 }
@@ -33,7 +34,9 @@ export function createPkcs12Opener(
   clock: Pick<Clock, 'after'>,
   thread: URL = new URL('./pkcs12-thread.ts', import.meta.url),
 ): Pkcs12Opener {
-  let turn: Promise<unknown> = Promise.resolve();
+  /** By owner, in the order of their turns. */
+  const waiting = new Map<string, (() => void)[]>();
+  let busy = false;
   let running: Worker | undefined;
   let closed = false;
 
@@ -61,11 +64,23 @@ export function createPkcs12Opener(
     }
   };
 
+  const next = (): void => {
+    const [first] = waiting;
+    busy = first !== undefined;
+    if (first === undefined) return;
+    const [owner, [begin, ...rest]] = first;
+    // Behind all others, with what is left.
+    waiting.delete(owner);
+    if (rest.length > 0) waiting.set(owner, rest);
+    begin?.();
+  };
+
   return {
-    open(file, passphrase) {
-      const mine = turn.then(() => ask({ file, passphrase }));
-      turn = mine.catch(() => undefined);
-      return mine;
+    open(file, passphrase, owner) {
+      const turn = Promise.withResolvers<undefined>();
+      waiting.set(owner, [...(waiting.get(owner) ?? []), () => turn.resolve(undefined)]);
+      if (!busy) next();
+      return turn.promise.then(() => ask({ file, passphrase })).finally(next);
     },
     close() {
       closed = true;

@@ -122,6 +122,7 @@ export class Answer implements LiveRequest {
     }
     exchange.onDrain(() => {
       this.#delivery.drained();
+      if (this.#raw) this.letGo();
       this.#call?.resume();
     });
     this.#call = upstream.send(request, {
@@ -143,6 +144,13 @@ export class Answer implements LiveRequest {
     this.#delivery.cancel();
     if (!this.#over) this.#recordBroken();
     this.#close();
+  }
+
+  /** Its exchange is over: until then, what was whole waits there for its caller to take it. */
+  letGo(): void {
+    if (this.#buffered === 0) return;
+    this.#options.buffers.give(this.#buffered, this.#owner);
+    this.#buffered = 0;
   }
 
   #guard(run: () => void): void {
@@ -303,15 +311,15 @@ export class Answer implements LiveRequest {
 
   /** In Observe mode: the rest of it as it comes, behind what waits. */
   #passUnread(reason: ReasonCode): void {
-    const { session, buffers } = this.#options;
+    const { session } = this.#options;
     session.observe([{ reason, rule: 'default' }]);
     this.#raw = true;
     this.#streaming = true;
     this.#begin();
     session.firstTextAt = session.firstByteAt;
-    for (const chunk of this.#chunks.splice(0)) this.#pass(chunk);
-    buffers.give(this.#buffered, this.#owner);
-    this.#buffered = 0;
+    let taken = true;
+    for (const chunk of this.#chunks.splice(0)) taken = this.#pass(chunk);
+    if (taken) this.letGo(); // else once its caller has taken it
   }
 
   #flush(): void {
@@ -354,9 +362,11 @@ export class Answer implements LiveRequest {
     await review({ rules, digest: `sha256:${digest.digest('hex')}`, excerpt: this.#excerpt, bytes: this.#buffered });
   }
 
-  #pass(chunk: Buffer): void {
+  #pass(chunk: Buffer): boolean {
     if (this.#raw) this.textBytes += chunk.length;
-    if (!this.#delivery.pass(chunk)) this.#call?.pause();
+    const taken = this.#delivery.pass(chunk);
+    if (!taken) this.#call?.pause();
+    return taken;
   }
 
   #buffer(chunk: Buffer): void {
@@ -407,7 +417,7 @@ export class Answer implements LiveRequest {
         this.#guard(() => {
           session.firstTextAt = this.#options.clock.monotonic();
           this.#begin();
-          for (const text of this.#kept) this.#delivery.write(text);
+          for (const text of this.#kept.splice(0)) this.#delivery.write(text);
           this.#endDelivery();
         }),
       (error: unknown) => this.#fail(error),
@@ -423,6 +433,7 @@ export class Answer implements LiveRequest {
   async #finishWhole(): Promise<void> {
     const { session } = this.#options;
     const body = this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
+    this.#chunks.length = 0;
     const type = this.#headers['content-type'] ?? '';
     const from = this.#options.clock.monotonic();
     let answer: { readonly body: Buffer | string; readonly json: boolean; readonly type: string };
@@ -559,6 +570,7 @@ export class Answer implements LiveRequest {
     } else {
       const response = refusalResponse(session, refused, route.dialect);
       this.#delivery.cancel();
+      this.letGo();
       exchange.respond(response.status, response.headers, response.body);
     }
     this.#result({
@@ -599,7 +611,9 @@ export class Answer implements LiveRequest {
     this.#call?.abort();
     this.#deadline?.cancel();
     live.remove(this);
-    buffers.give(this.#buffered + this.#counted, this.#owner);
+    buffers.give(this.#counted, this.#owner);
+    this.#chunks.length = 0;
+    this.#kept.length = 0;
     if (this.#stream !== undefined) {
       this.usage ??= this.#stream.usage;
       if (!this.#raw) this.textBytes = this.#stream.textBytes;

@@ -21,6 +21,21 @@ export interface Head {
 const shape =
   /^(\{"v":1,"type":"head","size":([0-9]{1,16}),"root":"([0-9a-f]{64})","at":([0-9]{1,16}),"key":"([0-9a-f]{64})"),"signature":"([A-Za-z0-9+/=]{1,200})"\}$/;
 
+/** Public keys that may have signed a log: one, or those that it had one after the other, the first first. */
+export type LogKeys = KeyObject | readonly KeyObject[];
+
+/** @param pem One key, or several one after the other. @throws where there is none, or one that cannot be read */
+export function readLogKeys(pem: string): readonly KeyObject[] {
+  const blocks = pem.match(/-----BEGIN PUBLIC KEY-----[^-]*-----END PUBLIC KEY-----/g) ?? [pem];
+  return blocks.map((block) => createPublicKey(block));
+}
+
+/** The key of this name; undefined: it is not among them. A private key stands for its public half. */
+export function logKeyOf(keys: LogKeys, name: string): KeyObject | undefined {
+  const all: readonly KeyObject[] = Array.isArray(keys) ? keys : [keys as KeyObject];
+  return all.map((key) => (key.type === 'private' ? createPublicKey(key) : key)).find((key) => keyName(key) === name);
+}
+
 export const keyName = (key: KeyObject): string =>
   hash('sha256', (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'der', type: 'spki' }), 'hex');
 
@@ -29,16 +44,20 @@ export function signHead({ size, root, at }: Head, key: KeyObject): string {
   return `${body},"signature":"${sign(null, Buffer.from(body), key).toString('base64')}"}`;
 }
 
-/** Undefined: not a head, or not one that this key signed. */
-export function readHead(text: string, publicKey: KeyObject): Head | undefined {
+/** A head with the name of the key that signed it. */
+export type SignedHead = Head & { readonly key: string };
+
+/** Undefined: not a head, or not one that one of these keys signed. */
+export function readHead(text: string, keys: LogKeys): SignedHead | undefined {
   const [, body, size, root, at, key, signature] = shape.exec(text) ?? [];
-  if (body === undefined || root === undefined || signature === undefined || key !== keyName(publicKey))
-    return undefined;
+  if (body === undefined || root === undefined || key === undefined || signature === undefined) return undefined;
+  const publicKey = logKeyOf(keys, key);
+  if (publicKey === undefined) return undefined;
   try {
     if (!verify(null, Buffer.from(body), publicKey, Buffer.from(signature, 'base64'))) return undefined;
     parseJson(text);
   } catch {
     return undefined;
   }
-  return { size: Number(size), root, at: Number(at) };
+  return { size: Number(size), root, at: Number(at), key };
 }

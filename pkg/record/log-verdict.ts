@@ -1,4 +1,4 @@
-import type { Head } from './head.ts';
+import type { SignedHead } from './head.ts';
 
 /** What the proof of a log comes to. */
 export type LogFault =
@@ -18,7 +18,7 @@ export type LogFault =
   | 'signer_forged'
   /** A signature of a chain that its key has not made, or that is over another line. */
   | 'signature_forged'
-  /** A head that the key has not signed. */
+  /** A head that no key of the log has signed, or one that another had taken the place of. */
   | 'head_forged'
   /** A chain goes on where it did not stop. */
   | 'chain_broken'
@@ -49,12 +49,23 @@ export interface LostWithPod {
   readonly gone: number;
 }
 
+/** Heads that one key has signed, one after the other. */
+export interface HeadsOfKey {
+  /** SHA-256 of the public key's DER, hex. */
+  readonly key: string;
+  readonly heads: number;
+  /** Entries under the first and the last of them. */
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface LogVerdict {
   readonly ok: boolean;
   /** In the order in which they were found; at most 100. */
   readonly findings: readonly LogFinding[];
   readonly entries: number;
   readonly heads: number;
+  readonly keys: readonly HeadsOfKey[];
   /** Entries behind the last good head: not proven yet. */
   readonly unsigned: number;
   /** Blocks whose lines were proven, and lines. */
@@ -69,5 +80,5 @@ export interface LogVerdict {
   readonly conflicts: number;
   readonly lostWithPods: readonly LostWithPod[];
   /** The last head that is good; `text`: as it was signed. */
-  readonly head: (Head & { readonly text: string }) | undefined;
+  readonly head: (SignedHead & { readonly text: string }) | undefined;
 }

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import type { AuditEvent } from '../core/index.ts';
 import { AuditChain, auditDigest, namedStart } from './audit-line.ts';
-import { readHead, signHead } from './head.ts';
+import { keyName, readHead, readLogKeys, signHead } from './head.ts';
+import type { LogKeys } from './head.ts';
 import { entryLeaf, entryText } from './log-entry.ts';
 import type { LogEntry } from './log-entry.ts';
 import type { LogVerdict } from './log-verdict.ts';
@@ -54,8 +55,12 @@ function makeLog(count = 9): { items: Item[]; heads: string[] } {
   }
   return { items, heads };
 }
-function verify(log: { items: readonly Item[]; heads: readonly string[] }, until?: string): LogVerdict {
-  const verifier = createLogVerifier({ publicKey, heads: log.heads, ...(until === undefined ? {} : { until }) });
+function verify(
+  log: { items: readonly Item[]; heads: readonly string[] },
+  until?: string,
+  keys: LogKeys = publicKey,
+): LogVerdict {
+  const verifier = createLogVerifier({ publicKey: keys, heads: log.heads, ...(until === undefined ? {} : { until }) });
   for (const { index, text, lines } of log.items) {
     verifier.entry(index, text);
     verifier.lines(index, lines);
@@ -266,11 +271,49 @@ describe('a log that somebody touched', () => {
   });
 });
 
+describe('a log whose key was changed', () => {
+  const next = generateKeyPairSync('ed25519');
+  const resigned = (log: ReturnType<typeof makeLog>, ...which: number[]): ReturnType<typeof makeLog> => ({
+    ...log,
+    heads: log.heads.map((text, at) => {
+      const head = readHead(text, publicKey);
+      return which.includes(at) && head !== undefined ? signHead(head, next.privateKey) : text;
+    }),
+  });
+  const verifyBy = (keys: LogKeys, log: ReturnType<typeof makeLog>): LogVerdict => verify(log, undefined, keys);
+  const both = [publicKey, next.publicKey];
+
+  test('is proven by its keys, each for the heads that it signed', () => {
+    const verdict = verifyBy(both, resigned(makeLog(), 2));
+    expect(verdict).toMatchObject({ ok: true, heads: 3, head: { size: 9, key: keyName(next.publicKey) } });
+    expect(verdict.keys).toEqual([
+      { key: keyName(publicKey), heads: 2, from: 3, to: 6 },
+      { key: keyName(next.publicKey), heads: 1, from: 9, to: 9 },
+    ]);
+  });
+
+  test('is not by the new one alone, nor by the old one', () => {
+    expect(faults(verifyBy(next.publicKey, resigned(makeLog(), 2)))).toEqual(['head_forged 0', 'head_forged 0']);
+    expect(faults(verifyBy(publicKey, resigned(makeLog(), 2)))).toEqual(['head_forged 0']);
+  });
+
+  test('is not where the key that was given up signs again', () => {
+    expect(faults(verifyBy(both, resigned(makeLog(), 1)))).toEqual(['head_forged 6-8']);
+  });
+
+  test('has its keys in one file, one after the other', () => {
+    const pem = both.map((key) => key.export({ format: 'pem', type: 'spki' })).join('# the second\n');
+    expect(readLogKeys(pem).map(keyName)).toEqual(both.map(keyName));
+    for (const text of ['', 'x', '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----'])
+      expect(() => readLogKeys(text)).toThrow();
+  });
+});
+
 describe('a head', () => {
   const head = { size: 3, root: 'c'.repeat(64), at: 5 };
 
   test('is what its key signed', () => {
-    expect(readHead(signHead(head, privateKey), publicKey)).toEqual(head);
+    expect(readHead(signHead(head, privateKey), publicKey)).toEqual({ ...head, key: keyName(publicKey) });
   });
 
   test.each([

@@ -2,9 +2,10 @@ import type { KeyObject } from 'node:crypto';
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
 import { namedStart } from './audit-line.ts';
-import { readHead } from './head.ts';
+import { keyName, readHead } from './head.ts';
+import type { LogKeys } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
-import type { LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
+import type { HeadsOfKey, LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
 import { createLineCheck } from './verify-lines.ts';
 import type { Block } from './verify-lines.ts';
@@ -18,7 +19,8 @@ import { createSignerCheck } from './verify-signers.ts';
  * all entries after them. Whoever keeps a head elsewhere (`until`) sees that too.
  */
 export interface LogVerifierOptions {
-  readonly publicKey: KeyObject;
+  /** Of several, heads of an earlier one end where those of a later one begin: a key that was given up signs nothing more. */
+  readonly publicKey: LogKeys;
   /** Heads as they were signed, in any order. */
   readonly heads: readonly string[];
   /** A head that was kept elsewhere: the log must contain what it signed. */
@@ -54,7 +56,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const heads: NonNullable<LogVerdict['head']>[] = [];
   const addHead = (text: string): void => {
     const head = readHead(text, publicKey);
-    if (head === undefined) return find('head_forged', 0, 'a head that this key has not signed');
+    if (head === undefined) return find('head_forged', 0, 'a head that no key of the log has signed');
     let at = heads.length;
     while (at > 0 && (heads[at - 1]?.size ?? 0) > head.size) at--;
     heads.splice(at, 0, { ...head, text });
@@ -132,6 +134,22 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (entry['type'] === 'authorities') learn(index, String(entry['bundle']));
     if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
   };
+  /** By key, in the order of what they signed. */
+  const keysOfHeads = (): HeadsOfKey[] => {
+    const order = Array.isArray(publicKey) ? (publicKey as readonly KeyObject[]).map(keyName) : [];
+    const found: HeadsOfKey[] = [];
+    for (const { key, size } of heads) {
+      const last = found.at(-1);
+      if (last?.key === key) {
+        found[found.length - 1] = { ...last, heads: last.heads + 1, to: size };
+        continue;
+      }
+      if (last !== undefined && order.indexOf(key) < order.indexOf(last.key))
+        find('head_forged', last.to, 'a head of a key that another had taken the place of', size - 1);
+      found.push({ key, heads: 1, from: size, to: size });
+    }
+    return found;
+  };
   /** What came after all is not lost. */
   const lostWithPods = (): LostWithPod[] =>
     [...vanished].flatMap(([key, entry]) => {
@@ -176,6 +194,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const last = heads.at(-1);
       if (last !== undefined && last.size > next)
         find('truncated', next, 'entries that a head has signed are not there', last.size - 1);
+      const keys = keysOfHeads();
       for (const index of missing)
         if (!deleted.has(index)) find('lines_missing', index, 'lines that nobody says were deleted');
       return {
@@ -183,6 +202,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         findings,
         entries: frontier.size,
         heads: heads.length,
+        keys,
         unsigned: frontier.size - (good?.size ?? 0),
         ...sidecars.counts(),
         deleted: deleted.size,

@@ -1,8 +1,7 @@
-import type { KeyObject } from 'node:crypto';
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonNode, JsonValue } from '../base/index.ts';
 import { readHead } from './head.ts';
-import type { Head } from './head.ts';
+import type { LogKeys, SignedHead } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import { provesInclusion } from './merkle.ts';
 import { receiptText } from './receipt.ts';
@@ -30,7 +29,7 @@ export interface SessionProof {
 export type SessionVerdict =
   | {
       readonly ok: true;
-      readonly head: Head;
+      readonly head: SignedHead;
       /** Of the session, in their order. */
       readonly lines: number;
       /** False: its end is not in the log, or not signed yet. */
@@ -47,7 +46,7 @@ const no = (why: string): SessionVerdict => ({ ok: false, why });
 /** Proves that the session is in the log as it is shown, and, with a receipt, that it was as its caller was told. */
 export function verifySession(
   proof: SessionProof,
-  { session, publicKey, receipt }: { session: string; publicKey: KeyObject; receipt?: Receipt | undefined },
+  { session, publicKey, receipt }: { session: string; publicKey: LogKeys; receipt?: Receipt | undefined },
 ): SessionVerdict {
   const head = readHead(proof.head, publicKey);
   if (head === undefined) return no('the head is not signed with this key');

@@ -9,6 +9,8 @@ export { recorderMetrics } from './metrics.ts';
 export { keepAuthorities } from './log/authorities.ts';
 export { keepHeads } from './log/heads.ts';
 export type { HeadKeeper } from './log/heads.ts';
+export { publishHeads } from './log/published-heads.ts';
+export type { HeadMap, HeadPublisher } from './log/published-heads.ts';
 export { createIngestServer, ingestLimits } from './ingest/server.ts';
 export type { IngestLimits, IngestServer, IngestServerOptions } from './ingest/server.ts';
 export { openPostgresStore } from './store/open-postgres.ts';
@@ -47,6 +49,7 @@ export {
 export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
+export type { RetentionDays } from './store/retention-rules.ts';
 export {
   openArchive,
   openArchivedLog,
@@ -75,3 +78,11 @@ export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.t
 export { readQuery } from './api/query.ts';
 export { createAuditServer } from './api/server.ts';
 export type { AuditServer, AuditServerOptions } from './api/server.ts';
+export { consoleAssets } from './console/assets/index.ts';
+export { createConsole } from './console/console.ts';
+export type { WebConsole, WebConsoleOptions } from './console/console.ts';
+export { loginResults } from './console/logins.ts';
+export type { LoginResult } from './console/logins.ts';
+export type { ConsoleAsset } from './console/pages.ts';
+export { parseConsole } from './console/settings.ts';
+export type { ConsoleSettings } from './console/settings.ts';

@@ -5,6 +5,8 @@ import type { IngestObserver } from './ingest/observer.ts';
 /** What the recorder counts. docs/audit.md says what each is for. */
 export interface RecorderMetrics extends IngestObserver {
   vanished(lines: number): void;
+  /** Of a signed head, as a Kubernetes object. */
+  headPublished(result: 'done' | 'failed'): void;
 }
 
 /** All of them, so that each counter is there before it counts: alerts look at its increase. */
@@ -44,6 +46,11 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
   const commits = meters.counter('sidegate_recorder_commits_total', 'Transactions.', [
     { name: 'result', values: ['done', 'failed'] },
   ]);
+  const published = meters.counter(
+    'sidegate_recorder_heads_published_total',
+    'Signed heads written as a Kubernetes object.',
+    [{ name: 'result', values: ['done', 'failed'] }],
+  );
   const took = meters.timer('sidegate_recorder_commit_seconds', 'How long a transaction took, with its fsync.');
   return {
     opened: () => opened.add([]),
@@ -55,6 +62,7 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
     },
     duplicate: (count) => duplicates.add([], count),
     hole: (count) => lost.add([], count),
+    headPublished: (result) => published.add([result]),
     vanished(lines) {
       pods.add([]);
       vanished.add([], lines);

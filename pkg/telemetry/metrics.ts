@@ -189,7 +189,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
   );
   const receivedBytes = single('counter', 'sidegate_received_bytes_total', 'Bytes of request bodies from callers.');
   const sentBytes = single('counter', 'sidegate_sent_bytes_total', 'Bytes of answer bodies to callers.');
-  const heldNow = single('gauge', 'sidegate_held_bytes', 'Bytes of answers that wait for a decision.');
+  const heldNow = single(
+    'gauge',
+    'sidegate_held_bytes',
+    'Bytes of answers that wait for a decision, or for their caller.',
+  );
   const heldMost = distributions('sidegate_stream_held_bytes', 'The most that a stream held back at once.', sizes).one(
     '',
   );

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
+import { inferencePolicySchema } from '../../pkg/crd/index.ts';
+import type { SchemaNode } from '../../pkg/crd/index.ts';
 import { checkFinalState, draw, inject, injectedAnnotation, parseChartOptions } from '../../pkg/inject/index.ts';
 import type { InjectOptions } from '../../pkg/inject/index.ts';
 import { foreignInits, istioInit, linkerdInit } from '../../pkg/inject/testing/network-inits.ts';
@@ -707,6 +709,21 @@ describe('a policy that names Secrets', () => {
       },
     });
   const certificate = (secretName: string): Json => ({ tls: { certificate: { secretName } } });
+  const callers = (name: string): Json => ({
+    identity: { providers: [{ name: 'x', clientCertificate: { caSecretRef: { name, key: 'k' } } }] },
+  });
+  const named = [
+    ['a credential', 'spec.upstream.credential.secretRef', credential],
+    ['an authority', 'spec.upstream.ports[].caSecretRef', authority],
+    ['a certificate', 'spec.tls.certificate.secretName', certificate],
+    ['an authority of an OIDC issuer', 'spec.identity.providers[].oidc.caSecretRef', issuer('oidc')],
+    [
+      'an authority of an issuer of service accounts',
+      'spec.identity.providers[].serviceAccount.caSecretRef',
+      issuer('serviceAccount'),
+    ],
+    ['an authority of client certificates', 'spec.identity.providers[].clientCertificate.caSecretRef', callers],
+  ] as const;
   let author: KubeClient;
 
   beforeAll(async () => {
@@ -738,13 +755,18 @@ describe('a policy that names Secrets', () => {
     }
   });
 
-  test.each([
-    ['a credential', credential],
-    ['an authority', authority],
-    ['a certificate', certificate],
-    ['an authority of an OIDC issuer', issuer('oidc')],
-    ['an authority of an issuer of service accounts', issuer('serviceAccount')],
-  ])('is taken from who may read them: %s', async (_, spec) => {
+  test('is known wherever a policy can name one', () => {
+    const found: string[] = [];
+    const walk = (node: SchemaNode, path: string): void => {
+      if (/secret(?:Ref|Name)$/i.test(path)) return void found.push(path);
+      for (const [name, child] of Object.entries(node.properties ?? {})) walk(child, `${path}.${name}`);
+      if (node.items !== undefined) walk(node.items, `${path}[]`);
+    };
+    walk(inferencePolicySchema, 'spec');
+    expect(found.toSorted()).toEqual(named.map(([, path]) => path).toSorted());
+  });
+
+  test.each(named)('is taken from who may read them: %s', async (_what, _path, spec) => {
     const ask = (name: string) => author.request('POST', `${policies}?dryRun=All`, policy(spec(name)));
     await eventually('ana may write policies', async () => (await ask('mine')).status === 201);
     const refused = await ask('theirs');

@@ -5,9 +5,10 @@ import type { GrantFact, GrantKeeper, GrantStep } from '../../pkg/control/grants
 import type { PolicySet } from '../../pkg/control/policies/policy-index.ts';
 import type { GrantFeed } from '../../pkg/control/stream/index.ts';
 import type { Change } from '../../pkg/control/record/index.ts';
-import { compileSnapshot, selectorMatches } from '../../pkg/core/index.ts';
-import type { Policy } from '../../pkg/core/index.ts';
-import { policy, provider, subject } from '../../pkg/core/testing/policies.ts';
+import { governedSet } from '../support/governed-set.ts';
+import type { GovernedBy } from '../support/governed-set.ts';
+import { selectorMatches } from '../../pkg/core/index.ts';
+import { policy } from '../../pkg/core/testing/policies.ts';
 import { grantName } from '../../pkg/crd/index.ts';
 import type { GrantSpecResource, GrantStatusResource } from '../../pkg/crd/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
@@ -53,48 +54,7 @@ let named: Map<string, string>;
 let pods: { labels: Record<string, string>; set: PolicySet }[];
 let leading = true;
 
-function governed(more: {
-  approvers?: string;
-  required?: number;
-  maxGrantMs?: number;
-  claim?: string | undefined;
-  invalid?: boolean;
-  denied?: string;
-}): PolicySet {
-  if (more.invalid === true) return { kind: 'invalid', id: 'x', entries: [], message: 'no' };
-  const claim = 'claim' in more ? more.claim : 'sub';
-  const one: Policy = policy(
-    'p',
-    {
-      providers: [
-        { ...provider('corp'), kubernetesUser: claim === undefined ? undefined : { claim, prefix: 'corp:' } },
-      ],
-      approvals: {
-        approvers:
-          more.approvers === ''
-            ? []
-            : [{ ...subject({}), kubernetesGroup: more.approvers ?? 'ml-leads', kubernetesUser: undefined }],
-        required: more.required ?? 1,
-        timeoutMs: minute,
-        maxGrantMs: more.maxGrantMs ?? 60 * minute,
-      },
-    },
-    { namespace },
-  );
-  const { hash, sources, notices, upstream, providers } = compileSnapshot([one], { revision: 0 });
-  return {
-    kind: 'compiled',
-    id: hash,
-    entries: [],
-    policies: [one],
-    hash,
-    sources,
-    notices,
-    upstream,
-    providers,
-    denied: more.denied,
-  };
-}
+const governed = (more: GovernedBy): PolicySet => governedSet(namespace, more);
 
 beforeEach(async () => {
   namespace = `ml-${++count}`;
@@ -312,10 +272,14 @@ describe('deciding', () => {
 describe('at the sidecars', () => {
   let stream: StreamWorld;
   let labels: Record<string, string>;
+  /** Of the policies of the sidecar's pod. */
+  let set: PolicySet | undefined;
   let latest: ReturnType<StreamWorld['pod']>;
-  const feedOf = (copy: Cache<GrantFact>): GrantFeed => createGrantFeed({ cache: copy, clock, labelsOf: () => labels });
+  const feedOf = (copy: Cache<GrantFact>): GrantFeed =>
+    createGrantFeed({ cache: copy, clock, podOf: () => ({ labels, set }) });
   beforeEach(async () => {
     labels = { app: 'llama' };
+    set = governed({});
     stream = await streamWorld({ grants: feedOf(cache) });
   });
   afterEach(() => stream.close());
@@ -383,6 +347,37 @@ describe('at the sidecars', () => {
     clock.step(10 * minute);
     clock.advance(2_000);
     await until(() => names(one).split(',').sort().join() === 'a,b');
+  });
+
+  test('only where the policies ask the same people, as many of them at most, and allow it for as long', async () => {
+    const one = await sidecar();
+    const given = (): string | undefined =>
+      feedOf(cache)
+        .grants(one.options.pod)
+        ?.map(({ name }) => [...named].find(([, real]) => real === name)?.[0])
+        .join();
+    pods = [{ labels: {}, set: governed({ required: 2, maxGrantMs: 30 * minute }) }];
+    await approved('g');
+    await vote('g', { user: 'eve' });
+    await until(() => names(one) === 'g', 'it holds where fewer must approve');
+    // It began when it was said who decides: what is left of it says nothing.
+    clock.step(25 * minute);
+    const wanted: readonly (readonly [string, PolicySet | undefined, string | undefined])[] = [
+      ['as asked', governed({ required: 2, maxGrantMs: 30 * minute }), 'g'],
+      ['other people', governed({ approvers: 'security' }), ''],
+      ['nobody', governed({ approvers: '' }), ''],
+      ['more people', governed({ required: 3 }), ''],
+      ['a shorter time', governed({ maxGrantMs: 29 * minute }), ''],
+      ['not who the caller is to Kubernetes', governed({ claim: undefined }), ''],
+      ['nothing that can be used', governed({ invalid: true }), ''],
+      ['no longer', governed({ denied: 'p cannot be used' }), ''],
+      ['not yet', undefined, undefined],
+    ];
+    const said = wanted.map(([what, of]) => {
+      set = of;
+      return [what, given()];
+    });
+    expect(said).toEqual(wanted.map(([what, , holds]) => [what, holds]));
   });
 
   test('a replica that lags cannot bring a revoked grant back, and is believed when it has caught up', async () => {

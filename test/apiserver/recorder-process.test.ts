@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openCluster } from '../../cmd/kubectl-sidegate/open-cluster.ts';
 import { openPodRecord } from '../../pkg/remote/index.ts';
-import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { describeError, jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import { controlPlane, inferenceLabel, inferenceLabelValue } from '../../pkg/contract/index.ts';
 import { grantName } from '../../pkg/crd/index.ts';
 import { KubeError, createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeCall, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
 import { createAuthority, createKeyRequest, readAuthority, writeWorkloadId } from '../../pkg/pki/index.ts';
+import type { HeadMap } from '../../pkg/recorder/index.ts';
 import { sessionEvents, sessionId } from '../../pkg/recorder/testing/chains.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
@@ -60,6 +61,8 @@ async function startRecorderProcess(): Promise<typeof recorder> {
       `--tls=${folder}`,
       `--trust=${join(folder, 'ca.crt')}`,
       `--log-key=${join(folder, 'key.pem')}`,
+      '--publish-heads',
+      `--namespace=${ownNamespace}`,
       `--kubeconfig=${join(folder, 'kubeconfig')}`,
       `--listen=127.0.0.1:${listen}`,
       '--audit=0.0.0.0:0',
@@ -134,7 +137,9 @@ beforeAll(async () => {
   await installControllerRoles(server);
   const { helm = '' } = findPrograms(['helm']);
   const chart = resolve(import.meta.dirname, '../../charts/sidegate');
-  const parts = ['serviceaccount', 'rbac'].flatMap((name) => ['-s', `templates/recorder/${name}.yaml`]);
+  const parts = ['recorder/serviceaccount', 'recorder/rbac', 'recorder/heads', 'admission/log-heads'].flatMap(
+    (name) => ['-s', `templates/${name}.yaml`],
+  );
   const rendered = await runCommand(helm, ['template', 'sidegate', chart, '-n', ownNamespace, ...parts]);
   const applied = await server.kubectl(['apply', '-f', '-'], { input: rendered.stdout });
   if (applied.status !== 0) throw new Error(`${rendered.stderr}${applied.stderr}`);
@@ -345,6 +350,64 @@ describe('the recorder', () => {
     const read = readFileSync(file, 'utf8');
     expect(read).toContain(`system:serviceaccount:${ownNamespace}:${controlPlane.auditor} (says: `);
     expect(read).toContain('falcon');
+  }, 120_000);
+
+  test('keeps its signed heads in the cluster, where it cannot take one back', async () => {
+    await publish(recorder.audit);
+    const ref = { namespace: ownNamespace, name: controlPlane.logHeads };
+    const heads = async (): Promise<Readonly<Record<string, string>>> =>
+      (await admin.find<HeadMap>(resources.configMaps, ref))?.data ?? {};
+    await until(async () => Object.keys(await heads()).length > 0, recorder.log);
+    await until(
+      async () => (await sidegate('audit verify --heads')).code === 0,
+      () => recorder.log(),
+    );
+    expect((await sidegate('audit verify --heads')).out).toMatch(
+      /\nkey [0-9a-f]{16}: [1-9][0-9]* heads, over [0-9]+ to/,
+    );
+    const [[day = '', head = ''] = []] = Object.entries(await heads());
+    const size = Number(/"size":([0-9]+)/.exec(head)?.[1]);
+    const other = (to: number): string => head.replace(/"size":[0-9]+/, `"size":${to}`);
+    const later = (to: number): string => `${2_100 + to}-01-01`;
+    const patch = (data: Record<string, string | null>): Promise<string> =>
+      admin.patch(resources.configMaps, ref, { type: 'merge', body: { data } }).then(
+        () => 'done',
+        (error: unknown) => (describeError(error).includes('[heads]') ? 'refused' : describeError(error)),
+      );
+    await until(async () => (await patch({ [day]: null })) === 'refused', 'the policy is in force');
+    if ((await heads())[day] === undefined) await patch({ [day]: head });
+    for (const data of [
+      { [day]: null },
+      { [day]: other(size - 1) },
+      { [day]: 'x' },
+      { '2020-01-01': head },
+      { words: head },
+      { [later(0)]: 'x' },
+    ])
+      expect([data, await patch(data)]).toEqual([data, 'refused']);
+    // A head that nobody signed is taken, and found.
+    expect(await patch({ [day]: other(size + 1_000_000), [later(0)]: head })).toBe('done');
+    expect(await patch({ [day]: other(size + 2_000_000) })).toBe('refused');
+    const found = await sidegate('audit verify --heads');
+    expect([found.code, found.out]).toEqual([1, expect.stringContaining('head_forged')]);
+    // 400 days: the oldest may go, and it alone.
+    const many = Object.fromEntries(Array.from({ length: 398 }, (_, at) => [later(at + 1), head]));
+    expect(await patch(many)).toBe('done');
+    expect(await patch({ [later(399)]: head, [later(5)]: null })).toBe('refused');
+    expect(await patch({ [later(399)]: head, [day]: null })).toBe('done');
+    expect(await patch({ [later(0)]: null })).toBe('refused');
+    // Its own account may write there, and make or delete nothing.
+    const may = (verb: string): Promise<{ readonly stdout: string }> =>
+      server.kubectl([
+        ...['auth', 'can-i', verb, `configmap/${ref.name}`, '-n', ref.namespace],
+        `--as=system:serviceaccount:${ref.namespace}:${controlPlane.recorder}`,
+      ]);
+    for (const [verb, answer] of [
+      ['patch', 'yes'],
+      ['delete', 'no'],
+      ['update', 'no'],
+    ] as const)
+      expect([verb, (await may(verb)).stdout.trim()]).toEqual([verb, answer]);
   }, 120_000);
 
   test('has what became of grants and revocations, from the controller’s own record', async () => {

@@ -170,6 +170,23 @@ test('two people approve what waits, each once and never the requester; then it 
   });
 });
 
+test('what was approved passes for its requester with a newer token, also of other groups; what was denied stays denied', async () => {
+  const waits = { headers: { prefer: 'respond-async' } };
+  const renewed = async (expiresIn: number, groups: readonly string[]): Promise<typeof waits & { token: string }> => ({
+    ...waits,
+    token: await world.token({ expiresIn, groups, claims: { jti: `renewed-${expiresIn}` } }),
+  });
+  expect((await post(chat('falcon by and by'), waits)).status).toBe(202);
+  expect((await post(chat('falcon by and by'), await renewed(1_800, ['ml-eng', 'night']))).status).toBe(202);
+  const approved = await theOne();
+  for (const who of ['bob', 'cleo'])
+    expect(await decide('approve', approved, await tokenFile(who, 'leads'))).toMatchObject({ code: 0 });
+  expect((await post(chat('falcon by and by'), await renewed(1_900, ['ml-eng']))).status).toBe(200);
+  expect((await post(chat('falcon never'), waits)).status).toBe(202);
+  expect(await decide('deny', await theOne(), await tokenFile('bob', 'leads'))).toMatchObject({ code: 0 });
+  expect(codeOf(await post(chat('falcon never'), await renewed(2_000, ['ml-eng'])))).toBe('approval_denied');
+});
+
 test('one denies: refused, also when it is asked again', async () => {
   const held = post(chat('falcon again'));
   const watched = theOne().then(() => sidegate('approvals', 'watch', '--dir', asked, '--for', '0.000001'));
@@ -295,6 +312,18 @@ test.each<[string, () => string]>([
   await put(text());
   expect(grants.current().filter(({ until: end }) => end > Date.now())).toEqual([]);
   expect(await statusOf()).toBe(403);
+});
+
+test('where no policy names who decides, a grant lasts as long as the profile allows', async () => {
+  await world.setPolicy(basePolicy(world.issuer.url));
+  try {
+    await put(grantText(7.9 * 3_600_000));
+    expect(await statusOf()).toBe(200);
+    await put(grantText(8.1 * 3_600_000));
+    expect(await statusOf()).toBe(403);
+  } finally {
+    await world.setPolicy(policy(world.issuer.url));
+  }
 });
 
 test('a file that is dated in the future gives nothing, however short its grant would be from then on, and the log says so', async () => {

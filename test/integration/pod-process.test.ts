@@ -12,6 +12,8 @@ import { namedStart, readAuditLog, spooledChains, verifyAuditLog } from '../../p
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
+import { createAuthority } from '../support/issuer-certificates.ts';
+import type { ClientCertificate } from '../support/issuer-certificates.ts';
 import type { ScriptedModel } from '../support/scripted-model.ts';
 import { answerChat, chunk, startScriptedModel } from '../support/scripted-model.ts';
 import { basePolicy } from '../support/world.ts';
@@ -152,6 +154,7 @@ interface Call {
   readonly tls?: boolean;
   readonly bearer?: string | undefined;
   readonly onChunk?: (text: string) => void;
+  readonly certificate?: ClientCertificate;
 }
 
 function call(port: number, options: Call = {}): Promise<Answer> {
@@ -161,6 +164,7 @@ function call(port: number, options: Call = {}): Promise<Answer> {
     const request = (tls ? httpsRequest : httpRequest)(
       {
         ...{ host, port, path, ca, agent: false },
+        ...(options.certificate !== undefined && { cert: options.certificate.pem, key: options.certificate.keyPem }),
         method: body === undefined ? 'GET' : 'POST',
         headers: {
           ...(bearer === '' ? {} : { authorization: `Bearer ${bearer}` }),
@@ -237,6 +241,44 @@ describe('a sidecar that begins', () => {
     await new Promise<void>((done) => server.listen(taken, '0.0.0.0', done));
     const pod = await startPod({ more: ['--probe-port', String(taken)] });
     expect(await pod.ended).not.toBe(0);
+  });
+});
+
+describe('callers by certificate', () => {
+  const mutual = `apiVersion: sidegate.dev/v1alpha1
+kind: InferencePolicy
+metadata: { name: test, namespace: ml }
+spec:
+  tls: { inbound: Mutual }
+  identity:
+    providers:
+    - { name: mesh, clientCertificate: { caSecretRef: { name: callers, key: ca.crt }, subjectFrom: CommonName } }
+  access:
+  - { name: batch, effect: Allow, subjects: [{ subject: batch }], operations: [Chat] }
+`;
+
+  test('are proven by authorities from a Secret, from when it comes until it is gone', async () => {
+    const callers = createAuthority('callers', Date.now());
+    const batch = callers.issue({ subject: [['CN', 'batch']] });
+    const stranger = createAuthority('callers', Date.now()).issue({ subject: [['CN', 'batch']] });
+    const by = async (certificate?: ClientCertificate): Promise<string> => {
+      const { status, text } = await call(pod.tls, { bearer: '', ...(certificate !== undefined && { certificate }) });
+      return status === 200 ? 'served' : (JSON.parse(text) as { error: { code: string } }).error.code;
+    };
+    give(mutual);
+    const pod = await startPod();
+    await started(pod);
+    await ready(pod);
+    expect(await by(batch)).toBe('certificate_required');
+    controller('secret-callers-ca.crt', callers.pem);
+    await until(async () => (await by(batch)) === 'served', 'the authorities');
+    expect([await by(), await by(stranger)]).toEqual(['certificate_required', 'certificate_required']);
+    expect(model.seen.at(-1)?.headers).not.toHaveProperty('authorization');
+    const served = model.seen.length;
+    rmSync(join(folder, 'controller', 'secret-callers-ca.crt'));
+    await until(async () => (await by(batch)) !== 'served', 'the end of the authorities');
+    expect(['identity_unavailable', 'certificate_required']).toContain(await by(batch));
+    expect(model.seen).toHaveLength(served);
   });
 });
 

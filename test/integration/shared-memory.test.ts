@@ -157,3 +157,34 @@ test('events of one caller’s streams that do not end leave room for those of o
   await Promise.all(ends);
   await until(async () => /^sidegate_held_bytes 0$/m.test(await world.metrics()), 'all of it is given back');
 });
+
+test('answers of one caller that were let through and not read leave room for those of others', async () => {
+  world.model.script = (response, { body }) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(`{"choices":[]}${body.includes('large') ? ' '.repeat(12 * 1024 * 1024) : ''}`);
+  };
+  const large = JSON.stringify({ ...ask, messages: [{ role: 'user', content: 'large' }] });
+  const token = await world.token();
+  const statuses: unknown[] = [];
+  const unread = (): ClientRequest => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const at = { host: '127.0.0.1', port: world.port, ca: world.ca, method: 'POST', path, headers };
+    const request = httpsRequest(at, (response) => statuses.push(response.statusCode));
+    request.on('error', () => undefined).end(large);
+    open.push(request);
+    return request;
+  };
+  for (let n = 1; n <= 2; n++) {
+    unread();
+    await until(() => statuses.length === n, 'its head');
+  }
+  // Two of 12 MiB fit into half of 64 MiB.
+  expect(await world.metrics()).toMatch(/^sidegate_held_bytes 2516\d{4}$/m);
+  const third = await world.post(path, large);
+  expect([statuses, third.status, code(third.text)]).toEqual([[200, 200], 429, 'caller_share_used']);
+  expect((await world.post(path, ask, { token: bob })).status).toBe(200);
+  for (const one of open.splice(0)) one.destroy();
+  await until(async () => /^sidegate_held_bytes 0$/m.test(await world.metrics()), 'all of it is given back');
+  const end = (await world.record()).find((event) => event['type'] === 'end' && event['outcome'] === 'aborted');
+  expect(end?.['bytesOut']).toBeLessThan(12 * 1024 * 1024);
+});

@@ -460,7 +460,12 @@ describe('the serving certificate', () => {
     const content =
       kind === 'pem'
         ? ({ kind: 'pem', certificate, key: new Secret(key) } as const)
-        : ({ kind: 'pkcs12', file: readFileSync(join(folder, p12 ?? '')), passphrase: new Secret('wrong') } as const);
+        : ({
+            kind: 'pkcs12',
+            file: readFileSync(join(folder, p12 ?? '')),
+            passphrase: new Secret('wrong'),
+            namespace: 'ml',
+          } as const);
     world.directory.importedOf.set(pod.uid, { secretName: 'my-cert', content });
     give(pod, [open('p')]);
     const sidecar = world.sidecar(pod);
@@ -490,7 +495,12 @@ describe('the serving certificate', () => {
     const pod = world.pod();
     const { csr, key } = createKeyRequest();
     const certificate = await world.authority.sign({ purpose: 'server', csr, dnsNames: ['own.example.com'] });
-    const content = { kind: 'pkcs12', file: new Uint8Array(1), passphrase: new Secret('pass') } as const;
+    const content = {
+      kind: 'pkcs12',
+      file: new Uint8Array(1),
+      passphrase: new Secret('pass'),
+      namespace: 'ml',
+    } as const;
     world.directory.importedOf.set(pod.uid, { secretName: 'my-cert', content });
     give(pod, [open('p')]);
     const sidecar = world.sidecar(pod);

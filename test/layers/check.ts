@@ -80,6 +80,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   ajv: ['crd'],
   '@redis/client': ['valkey'],
   nodemailer: ['control'],
+  oauth4webapi: ['recorder'],
   pg: ['recorder'],
   '@aws-sdk/client-s3': ['recorder'],
 };

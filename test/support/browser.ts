@@ -1,7 +1,10 @@
 /** As much of a browser as a login needs: cookies, redirects, and forms that are filled in and sent. */
 export interface Browser {
-  /** Opens an address, and fills in every form that comes, until there is none; gives the last page. */
-  visit(url: string): Promise<{ readonly url: string; readonly status: number; readonly text: string }>;
+  /**
+   * Opens an address, and fills in every form that comes, until there is none; gives the last page.
+   * @param until An address that begins so is not opened: it is given back.
+   */
+  visit(url: string, until?: string): Promise<{ readonly url: string; readonly status: number; readonly text: string }>;
   /** Addresses that were asked for, in order. */
   readonly visited: readonly string[];
 }
@@ -40,13 +43,14 @@ export function createBrowser(fill: Readonly<Record<string, string>>): Browser {
 
   return {
     visited,
-    async visit(start) {
+    async visit(start, until) {
       let url = start;
       let answer = await ask(url);
       for (let page = 0; page < mostPages; page++) {
         const location = answer.headers.get('location');
         if (location !== null) {
           url = new URL(location, url).href;
+          if (until !== undefined && url.startsWith(until)) return { url, status: answer.status, text: '' };
           answer = await ask(url);
           continue;
         }

@@ -11,6 +11,8 @@ export interface Authority {
   issue(options?: CertificateOptions): ClientCertificate;
   /** Another authority, signed by this one. */
   intermediate(name: string): Authority;
+  /** Another certificate of its own, for the same name and key: PEM. */
+  renewed(validity: Required<Pick<CertificateOptions, 'notBefore' | 'notAfter'>>): string;
 }
 
 export interface CertificateOptions {
@@ -121,10 +123,10 @@ export function createAuthority(name: string, now: number): Authority {
   const signer: Signer = { privateKey, name: [['CN', name]] };
   const validity = { notBefore: new Date(now - 3_650 * day), notAfter: new Date(now + 3_650 * day) };
   const own = certify({ ...validity, subject: signer.name, ca: true, usages: [] }, publicKey, signer, now);
-  return authorityOf(own, signer, now);
+  return authorityOf(own, { publicKey, ...signer }, now);
 }
 
-function authorityOf(own: Uint8Array, signer: Signer, now: number): Authority {
+function authorityOf(own: Uint8Array, signer: Signer & { readonly publicKey: KeyObject }, now: number): Authority {
   return {
     pem: pemOf(own),
     issue(options = {}) {
@@ -136,7 +138,10 @@ function authorityOf(own: Uint8Array, signer: Signer, now: number): Authority {
       const { publicKey, privateKey } = newKeys();
       const subject: Name = [['CN', name]];
       const next = certify({ subject, ca: true, usages: [] }, publicKey, signer, now);
-      return authorityOf(next, { privateKey, name: subject }, now);
+      return authorityOf(next, { publicKey, privateKey, name: subject }, now);
+    },
+    renewed(validity) {
+      return pemOf(certify({ ...validity, subject: signer.name, ca: true, usages: [] }, signer.publicKey, signer, now));
     },
   };
 }

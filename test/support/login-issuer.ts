@@ -23,7 +23,14 @@ export async function startLoginIssuer(options: {
   readonly seconds: number;
   /** Access tokens that are no JWTs. */
   readonly opaque?: boolean;
+  /** Clients that are web applications; without a secret, public ones. */
+  readonly web?: readonly { readonly id: string; readonly secret?: string; readonly redirect: string }[];
+  /** Claim `groups` of a person; default `ml-eng`. It stands in ID tokens too. */
+  readonly groupsOf?: (user: string) => readonly string[];
+  /** Whether a login can be renewed; default so. */
+  readonly renewed?: (user: string) => boolean;
 }): Promise<LoginIssuer> {
+  const { groupsOf = () => ['ml-eng'], renewed = () => true, web = [] } = options;
   const { warn, info } = console;
   let tokenRequests = 0;
   let answer: RequestListener = () => undefined;
@@ -51,13 +58,30 @@ export async function startLoginIssuer(options: {
           response_types: ['code'],
           id_token_signed_response_alg: 'ES256',
         },
+        ...web.map(({ id, secret, redirect }) => ({
+          client_id: id,
+          application_type: 'web',
+          token_endpoint_auth_method: secret === undefined ? 'none' : 'client_secret_basic',
+          ...(secret !== undefined && { client_secret: secret }),
+          redirect_uris: [redirect],
+          grant_types: ['authorization_code', 'refresh_token'],
+          response_types: ['code'],
+          id_token_signed_response_alg: 'ES256',
+        })),
       ],
+      claims: { openid: ['sub', 'groups'], profile: ['name'], email: ['email'] },
+      // What the scopes are about stands in ID tokens, as at most issuers.
+      conformIdTokenClaims: false,
       cookies: { keys: ['test'] },
       enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
-      issueRefreshToken: () => Promise.resolve(true),
+      issueRefreshToken: (_: unknown, __: unknown, { accountId }: { accountId: string }) =>
+        Promise.resolve(renewed(accountId)),
       rotateRefreshToken: true,
-      findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),
-      extraTokenClaims: () => ({ groups: ['ml-eng'] }),
+      findAccount: (_: unknown, id: string) => ({
+        accountId: id,
+        claims: () => ({ sub: id, groups: groupsOf(id), name: `${id} of the issuer` }),
+      }),
+      extraTokenClaims: (_: unknown, { accountId }: { accountId: string }) => ({ groups: groupsOf(accountId) }),
       features: {
         devInteractions: { enabled: true },
         deviceFlow: {

@@ -1,6 +1,6 @@
-import { createPublicKey } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { CodedError, describeError } from '../../base/index.ts';
+import { readLogKeys } from '../../record/index.ts';
+import type { LogKeys } from '../../record/index.ts';
 import type { ArchivedLog } from '../../recorder/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { FlagSpec, Flags } from '../flags.ts';
@@ -19,10 +19,10 @@ export const archiveUsage = `  --endpoint URL         of another S3 than Amazon'
   --log ID               which log, where the archive has several
 `;
 
-/** The public key that the flag `--key` names; undefined: none does. @throws as a file that cannot be read, or is no key */
-export function keyOf(flags: Flags, io: CommandIo): KeyObject | undefined {
+/** The public keys in the file that the flag `--key` names; undefined: none does. @throws as a file that cannot be read, or has no key */
+export function keyOf(flags: Flags, io: CommandIo): LogKeys | undefined {
   const file = flags.text('key');
-  return file === undefined ? undefined : createPublicKey(io.readFile(file));
+  return file === undefined ? undefined : readLogKeys(io.readFile(file));
 }
 
 /** Opens the archive at `s3://bucket/prefix`, and closes it; says in words what went wrong. */
@@ -30,7 +30,7 @@ export async function withArchive(
   url: string,
   flags: Flags,
   io: CommandIo,
-  act: (log: ArchivedLog, key: KeyObject | undefined) => Promise<ExitCode>,
+  act: (log: ArchivedLog, key: LogKeys | undefined) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   // With its library, which no other command needs.
   const { openArchive, openArchivedLog, parseLocation } = await import('../../recorder/index.ts');

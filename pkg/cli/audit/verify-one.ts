@@ -1,5 +1,12 @@
-import { createPublicKey } from 'node:crypto';
-import { createFrontier, entryLeaf, inclusionProof, readHead, readReceipt, verifySession } from '../../record/index.ts';
+import {
+  createFrontier,
+  entryLeaf,
+  inclusionProof,
+  readHead,
+  readLogKeys,
+  readReceipt,
+  verifySession,
+} from '../../record/index.ts';
 import type { Receipt, SessionProof } from '../../record/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { AuditClient } from './client.ts';
@@ -36,7 +43,7 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
     for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
     if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
   });
-  const key = createPublicKey(pem);
+  const key = readLogKeys(pem);
   const head = (await pages.heads()).findLast((text) => (readHead(text, key)?.size ?? Infinity) <= frontier.size);
   const size = head === undefined ? 0 : (readHead(head, key)?.size ?? 0);
   const read = (level: number, index: number): Promise<Uint8Array> =>
@@ -50,14 +57,14 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
 }
 
 export function reportOne(one: OneSession, proof: SessionProof, pem: string, io: CommandIo): ExitCode {
-  const verdict = verifySession(proof, { ...one, publicKey: createPublicKey(pem) });
+  const verdict = verifySession(proof, { ...one, publicKey: readLogKeys(pem) });
   if (!verdict.ok) {
     io.stdout(`NOT PROVEN: session ${one.session}: ${verdict.why}\n`);
     return 1;
   }
   const { head, lines, ended } = verdict;
   io.stdout(
-    `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()}` +
+    `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
       `${ended ? '' : '; its end is not there yet'}` +
       `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
   );

@@ -1,9 +1,8 @@
-import { createPublicKey } from 'node:crypto';
 import { describeError } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { KubeError, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
-import { createLogVerifier } from '../../record/index.ts';
+import { createLogVerifier, readLogKeys } from '../../record/index.ts';
 import type { LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
@@ -24,7 +23,9 @@ cluster at all.
 
   --archive URL          s3://BUCKET/PREFIX, instead of a cluster: the log in the recorder's archive; needs --key
   --file FILE            what \`audit export\` wrote, instead of a cluster
-  --key FILE             public key (PEM) of the log; default: as the cluster publishes it. Keep your own copy: who can change the log could change that
+  --key FILE             public key (PEM) of the log; default: as the cluster publishes it. Keep your own copy: who can change the log could change that.
+                         Where the log had several, one after the other, in that order
+  --heads                with the heads that the cluster keeps beside the recorder, one of each day (ConfigMap sidegate-log-heads)
   --head FILE            a signed head that you kept: the log must contain what it signed; --save-head FILE: keeps the newest
   --authorities FILE     PEM of the authorities that alone may have certified sidecars; default: those that the log itself names. They are in ConfigMap
                          sidegate-trust; keep your own copies: who can write the log could name others
@@ -47,19 +48,31 @@ export async function publishedKey(client: KubeClient, flags: Flags): Promise<st
   return pem;
 }
 
+/** The heads that the recorder has put beside its log. */
+async function publishedHeads(client: KubeClient, flags: Flags): Promise<readonly string[]> {
+  const namespace = flags.text('system') ?? systemNamespace;
+  const map = await client.find<ConfigMap>(resources.configMaps, { namespace, name: controlPlane.logHeads });
+  const heads = Object.values(map?.data ?? {});
+  if (heads.length === 0)
+    throw new KubeError('refused', `there is no head in ConfigMap ${controlPlane.logHeads} in ${namespace}`);
+  return heads;
+}
+
 interface Trusted {
   /** Public key of the log, PEM. */
   readonly pem: string;
   /** A head that was kept. */
   readonly kept: string | undefined;
+  /** Heads that the cluster keeps. */
+  readonly published: readonly string[];
   /** PEM. */
   readonly authorities: string | undefined;
 }
 
-async function verifyPages(pages: LogPages, { pem, kept, authorities }: Trusted): Promise<LogVerdict> {
+async function verifyPages(pages: LogPages, { pem, kept, published, authorities }: Trusted): Promise<LogVerdict> {
   const verifier: LogVerifier = createLogVerifier({
-    publicKey: createPublicKey(pem),
-    heads: await pages.heads(),
+    publicKey: readLogKeys(pem),
+    heads: [...new Set([...published, ...(await pages.heads())])],
     ...(kept === undefined ? {} : { until: kept }),
     ...(authorities === undefined ? {} : { authorities }),
   });
@@ -79,12 +92,14 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
-  const { entries, heads, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
+  const { entries, heads, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
   io.stdout(
     `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
       `${deleted} blocks deleted by retention, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
       `${unsigned} entries newer than the last head\n`,
   );
+  for (const one of keys)
+    io.stdout(`key ${one.key.slice(0, 16)}: ${one.heads} heads, over ${one.from} to ${one.to} entries\n`);
   return verdict.ok ? 0 : 1;
 }
 
@@ -108,12 +123,16 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       'save-head': text,
       archive: text,
       'no-lines': { kind: 'switch' },
+      heads: { kind: 'switch' },
       ...archiveFlags,
       ...auditFlags,
       ...clusterFlags,
     },
     positionals: noPositionals,
     faults: (given) => {
+      const elsewhere = ['archive', 'file'].find((name) => given.text(name) !== undefined);
+      if (given.on('heads') && elsewhere !== undefined)
+        return [`--heads asks a cluster: it does not go with --${elsewhere}`];
       if (given.text('archive') === undefined) return [];
       const beside = ['file', 'receipt', 'session'].filter((name) => given.text(name) !== undefined);
       return [
@@ -135,11 +154,12 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const saveTo = flags.text('save-head');
   const archive = flags.text('archive');
   if (archive !== undefined) return verifyInArchive(archive, flags, io);
-  const finish = async (pages: LogPages, pem: string): Promise<ExitCode> => {
+  const finish = async (pages: LogPages, pem: string, published: readonly string[] = []): Promise<ExitCode> => {
     const [head, authorities] = [flags.text('head'), flags.text('authorities')];
     const verdict = await verifyPages(pages, {
       pem,
       kept: head === undefined ? undefined : io.readFile(head).trim(),
+      published,
       authorities: authorities === undefined ? undefined : io.readFile(authorities),
     });
     return finishVerdict(verdict, saveTo, io);
@@ -164,7 +184,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     const pem = key === undefined ? await publishedKey(client, flags) : io.readFile(key);
     const audit = await openAudit(client, flags);
     if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session), pem, io);
-    return finish(logOfRecorder(audit, withLines), pem);
+    // Before the log is read: it has what was published.
+    const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
+    return finish(logOfRecorder(audit, withLines), pem, published);
   });
 }
 

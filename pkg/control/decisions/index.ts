@@ -1,4 +1,5 @@
 // For the rest of pkg/control.
+export { approvalList } from './approval-list.ts';
 export { createTokenDecider } from './decide-by-token.ts';
 export type { TokenDecider } from './decide-by-token.ts';
 export { createDecisionServer, decisionResults } from './decision-server.ts';

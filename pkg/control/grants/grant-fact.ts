@@ -27,6 +27,8 @@ export interface GrantFact {
   /** It was deleted while it was open, and finalizers keep the object: `phase` is Cancelled, its status does not say so yet. */
   readonly withdrawn: boolean;
   readonly votes: readonly Vote[];
+  /** Who decides; undefined like `required`. */
+  readonly approvers: GrantStatusResource['approvers'];
   /** Undefined: the controller has not said who decides. */
   readonly required: number | undefined;
   readonly kubernetesUser: string | undefined;
@@ -41,6 +43,16 @@ const selectorOf = (selector: GrantSpecResource['selector']): LabelSelector => (
     values: values ?? [],
   })),
 });
+
+/**
+ * Milliseconds as sidecars take them: not before 1970, and what is no time here, as a leap second, never comes. One of them that they
+ * do not take would cost them all others.
+ */
+function beginning(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? Number.MAX_SAFE_INTEGER : Math.max(0, ms);
+}
 
 export function grantFact(raw: KubeObject): GrantFact {
   const { metadata, spec, status } = raw as GrantObject;
@@ -63,7 +75,7 @@ export function grantFact(raw: KubeObject): GrantFact {
       subject: spec.subject,
       operations: spec.operations as readonly Operation[],
       models: spec.models,
-      from: spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore),
+      from: beginning(spec.notBefore),
       until: Date.parse(spec.expiresAt),
     },
     requestedBy: spec.requestedBy,
@@ -71,6 +83,7 @@ export function grantFact(raw: KubeObject): GrantFact {
     phase: withdrawn ? 'Cancelled' : phase,
     withdrawn,
     votes: status?.decisions ?? [],
+    approvers: status?.approvers,
     required: status?.required,
     kubernetesUser: status?.kubernetesUser,
     conditions: status?.conditions ?? [],

@@ -3,31 +3,42 @@ import { selectorMatches } from '../../core/index.ts';
 import type { Grant } from '../../core/index.ts';
 import { resources } from '../../kube/index.ts';
 import type { Cache } from '../../kube/index.ts';
+import type { PodName } from '../../wire/index.ts';
+import type { PolicySet } from '../policies/policy-index.ts';
 import type { GrantFeed } from '../stream/index.ts';
 import { grantNamespaceIndex } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
+import { holdsOn } from './grant-terms.ts';
 
 /** As many as a message holds; those that end last are left out: what is not said is not allowed. */
 const mostGrants = 1_000;
 
 /**
- * The grants of each pod, from the watched copy of this replica: approved ones that have not ended. Equal lists are one object, so
- * that a stream sends what is new to it.
+ * The grants of each pod, from the watched copy of this replica: approved ones that have not ended, and that the pod's policies would
+ * have had decided in the same way. Equal lists are one object, so that a stream sends what is new to it.
  */
 export function createGrantFeed(options: {
   readonly cache: Cache<GrantFact>;
   readonly clock: Pick<Clock, 'now'>;
-  /** Undefined: there is no such pod. */
-  readonly labelsOf: (pod: {
-    readonly namespace: string;
-    readonly name: string;
-    readonly uid: string;
-  }) => Readonly<Record<string, string>> | undefined;
+  /** Undefined: there is no such pod. Its policies may not be known yet. */
+  readonly podOf: (
+    pod: PodName,
+  ) => { readonly labels: Readonly<Record<string, string>>; readonly set: PolicySet | undefined } | undefined;
 }): GrantFeed {
-  const { cache, clock, labelsOf } = options;
+  const { cache, clock, podOf } = options;
   const lists = new Map<string, readonly Grant[]>();
   const none: readonly Grant[] = [];
-
+  /** Of all pods with a set, asked once. */
+  const judged = new WeakMap<PolicySet, WeakMap<GrantFact, boolean>>();
+  const holds = (fact: GrantFact, set: PolicySet): boolean => {
+    const known = judged.get(set) ?? new WeakMap<GrantFact, boolean>();
+    judged.set(set, known);
+    const before = known.get(fact);
+    if (before !== undefined) return before;
+    const now = holdsOn(fact, set);
+    known.set(fact, now);
+    return now;
+  };
   const shared = (facts: readonly GrantFact[]): readonly Grant[] => {
     if (facts.length === 0) return none;
     const id = facts.map(({ uid, resourceVersion }) => `${uid}@${resourceVersion}`).join();
@@ -43,14 +54,17 @@ export function createGrantFeed(options: {
   return {
     grants(pod) {
       if (!cache.synced()) return undefined;
-      const labels = labelsOf(pod);
-      if (labels === undefined) return undefined;
+      const { labels, set } = podOf(pod) ?? {};
+      if (labels === undefined || set === undefined) return undefined;
       const now = clock.now();
       const facts = cache
         .by(grantNamespaceIndex, pod.namespace)
         .filter(
-          ({ phase, grant, selector }) =>
-            phase === 'Approved' && now < grant.until && selectorMatches(selector, labels),
+          (fact) =>
+            fact.phase === 'Approved' &&
+            now < fact.grant.until &&
+            selectorMatches(fact.selector, labels) &&
+            holds(fact, set),
         )
         .sort((a, b) => a.grant.until - b.grant.until || (a.uid < b.uid ? -1 : 1))
         .slice(0, mostGrants);

@@ -1,6 +1,6 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { decisionOf, phaseAt } from '../../core/index.ts';
+import { recordedDecision, phaseAt } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { createQueue, isConflict, isNotFound, resources } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
@@ -9,7 +9,7 @@ import { noChangeLog } from '../record/index.ts';
 import type { Change, ChangeLog } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
-import { grantTerms } from './grant-terms.ts';
+import { decidable, grantTerms } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
 
 /** What became of grants, for a metric. A closed set. */
@@ -48,7 +48,6 @@ const mostSleepMs = 2_000;
 /** Pods and policies may come that make it decidable. */
 const lookAgainMs = 5_000;
 const mostRestMs = 600_000;
-const decidable = 'Decidable';
 
 const stepOf: Readonly<Record<string, GrantStep>> = {
   Pending: 'opened',
@@ -65,7 +64,7 @@ const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: stri
   uid,
   caller: { provider: null, issuer: grant.issuer, subject: grant.subject },
   requestedBy,
-  decisions: votes.map(decisionOf),
+  decisions: votes.map(recordedDecision),
   until: new Date(grant.until).toISOString(),
 });
 

@@ -5,6 +5,9 @@ import { approverResources, termsOf } from '../approvals/index.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
 import type { GrantFact } from './grant-fact.ts';
 
+/** The condition that says whether it is known who decides. */
+export const decidable = 'Decidable';
+
 /** Who decides on a grant, by the policies of all pods that it is about. */
 export interface GrantTerms {
   readonly kind: 'terms';
@@ -42,6 +45,9 @@ function userOf(provider: CompiledProvider, { grant }: GrantFact): string | unde
 const issues = ({ oidc, serviceAccount, sidegate }: CompiledProvider, issuer: string): boolean =>
   [oidc?.issuer, serviceAccount?.issuer, sidegate?.issuer].includes(issuer);
 
+/** Equal for lists of the same entries. */
+const sameFor = (approvers: GrantTerms['approvers']): string => canonical(approvers.map(canonical).sort());
+
 /**
  * All pods must agree on who decides; of the rest the strictest holds.
  *
@@ -70,7 +76,7 @@ export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTe
         'NoApprovers',
         'the policies of a pod that it selects name nobody who decides: set spec.approvals.approvers',
       );
-    lists.set(canonical(approvers.map(canonical).sort()), approvers);
+    lists.set(sameFor(approvers), approvers);
     required = Math.max(required, approvals.required ?? 1);
     maxGrantMs = Math.min(maxGrantMs, approvals.maxGrantMs ?? 0);
     for (const provider of set.providers.filter((one) => issues(one, fact.grant.issuer)))
@@ -90,4 +96,27 @@ export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTe
     maxGrantMs,
     kubernetesUser: users.size === 1 ? kubernetesUser : undefined,
   };
+}
+
+/** Since when it is known who decides, milliseconds; what it may last is counted from then. */
+function openedAt({ conditions }: GrantFact): number {
+  const asked = conditions.find(({ type, status }) => type === decidable && status === 'True');
+  return Date.parse(asked?.lastTransitionTime ?? '');
+}
+
+/**
+ * Whether an approved grant holds on a pod with this set: only where its policies, as they are now, ask the same people, no more of
+ * them than were asked, exclude the same user, and allow what it lasts. Pods may come, and policies change, after it was approved.
+ */
+export function holdsOn(fact: GrantFact, set: PolicySet): boolean {
+  const { approvers, required, kubernetesUser, grant } = fact;
+  const terms = grantTerms(fact, [set]);
+  if (terms.kind === 'problem' || approvers === undefined || required === undefined) return false;
+  return (
+    sameFor(terms.approvers) === sameFor(approvers) &&
+    terms.required <= required &&
+    (kubernetesUser === undefined || kubernetesUser === terms.kubernetesUser) &&
+    // Written so that a beginning which is not known is too long ago.
+    grant.until - openedAt(fact) <= terms.maxGrantMs
+  );
 }

@@ -8,27 +8,29 @@ import type { PkiErrorCode } from '../../pki/index.ts';
 import { createOpenedCertificates } from './opened-certificates.ts';
 
 const file = readFileSync(join(import.meta.dirname, '../../pki/testdata/rounds.p12'));
-const content = { kind: 'pkcs12', file, passphrase: new Secret('pass') } as const;
+const content = { kind: 'pkcs12', file, passphrase: new Secret('pass'), namespace: 'ml' } as const;
 const minutes = 60_000;
 
 function world(code: PkiErrorCode) {
   const clock = fakeClock();
   const seen = { failing: true, asked: 0, told: 0 };
+  const owners = new Set<string>();
   const certificates = createOpenedCertificates({
     clock,
     onOpened: () => seen.told++,
     pkcs12: {
-      open(bytes, passphrase) {
+      open(bytes, passphrase, owner) {
         seen.asked++;
+        owners.add(owner);
         return seen.failing ? Promise.reject(new PkiError(code, 'no')) : readPkcs12(bytes, passphrase);
       },
     },
   });
-  return { clock, seen, certificates };
+  return { clock, seen, owners, certificates };
 }
 
 test('a file that could not be opened is tried again minutes later, and what was said of it stands until then', async () => {
-  const { clock, seen, certificates } = world('pkcs12_unopened');
+  const { clock, seen, owners, certificates } = world('pkcs12_unopened');
   const failed = { kind: 'unusable', why: 'no', retryMs: 5 * minutes };
   expect(await certificates.open(content)).toEqual(failed);
   expect(seen).toMatchObject({ asked: 3, told: 1 });
@@ -44,6 +46,7 @@ test('a file that could not be opened is tried again minutes later, and what was
   expect(seen).toMatchObject({ asked: 4, told: 3 });
   expect(certificates.known(content)).toEqual(opened);
   expect(clock.pending).toBe(0);
+  expect([...owners]).toEqual(['ml']);
 });
 
 test('nothing is opened again that nobody asks for', async () => {

@@ -22,6 +22,7 @@ const mostAttempts = 3;
 /** After them. The file may be as good as any, and the machine was short of processors or of memory. */
 const retryMs = 5 * 60_000;
 
+type Pkcs12File = Extract<CertificateContent, { kind: 'pkcs12' }>;
 type Store = { readonly content: Pkcs12Content } | { readonly fault: string; readonly retryMs?: number };
 
 const unopened = (error: unknown): boolean => error instanceof PkiError && error.code === 'pkcs12_unopened';
@@ -46,16 +47,17 @@ export function createOpenedCertificates(options: OpenedCertificatesOptions): Op
     'fault' in store
       ? { kind: 'unusable', why: store.fault, ...(store.retryMs !== undefined && { retryMs: store.retryMs }) }
       : judged(store.content.cert, store.content.key);
-  const attempt = (file: Uint8Array, passphrase: Secret, left: number): Promise<Pkcs12Content> =>
-    pkcs12.open(file, passphrase.reveal()).catch((error: unknown) => {
+  const attempt = (content: Pkcs12File, left: number): Promise<Pkcs12Content> =>
+    pkcs12.open(content.file, content.passphrase.reveal(), content.namespace).catch((error: unknown) => {
       if (left <= 1 || !unopened(error)) throw error;
-      return attempt(file, passphrase, left - 1);
+      return attempt(content, left - 1);
     });
-  const openStore = (file: Uint8Array, passphrase: Secret): Promise<Store> => {
+  const openStore = (content: Pkcs12File): Promise<Store> => {
+    const { file } = content;
     const begun = opening.get(file);
     if (begun !== undefined) return begun;
-    const made = attempt(file, passphrase, mostAttempts)
-      .then((content): Store => ({ content }))
+    const made = attempt(content, mostAttempts)
+      .then((found): Store => ({ content: found }))
       .catch((error: unknown): Store => ({ fault: faultOf(error), ...(unopened(error) && { retryMs }) }))
       .then((store) => {
         opened.set(file, store);
@@ -74,11 +76,11 @@ export function createOpenedCertificates(options: OpenedCertificatesOptions): Op
   return {
     async open(content) {
       if (content.kind === 'pem') return judged(content.certificate, content.key.reveal());
-      return judgedStore(await openStore(content.file, content.passphrase));
+      return judgedStore(await openStore(content));
     },
     known(content) {
       if (content.kind === 'pem') return judged(content.certificate, content.key.reveal());
-      void openStore(content.file, content.passphrase);
+      void openStore(content);
       // What was found out stands while it is tried again.
       const store = opened.get(content.file);
       return store === undefined ? undefined : judgedStore(store);

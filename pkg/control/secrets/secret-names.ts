@@ -23,14 +23,16 @@ export const secretNamespace = (entry: PolicyEntry, ownNamespace: string): strin
 
 interface Naming {
   readonly upstream: PolicySpec['upstream'];
-  readonly providers: readonly Pick<ProviderSpec, 'oidc' | 'serviceAccount'>[];
+  readonly providers: readonly Pick<ProviderSpec, 'oidc' | 'serviceAccount' | 'clientCertificate'>[];
 }
 
 function refsOf({ upstream, providers }: Naming): readonly SecretRef[] {
   return [
     upstream?.credential?.source,
     ...(upstream?.ports ?? []).map((port) => port.caSecretRef),
-    ...providers.map(({ oidc, serviceAccount }) => oidc?.ca ?? serviceAccount?.ca),
+    ...providers.map(
+      ({ oidc, serviceAccount, clientCertificate }) => (oidc ?? serviceAccount ?? clientCertificate)?.ca,
+    ),
   ].filter((ref) => ref !== undefined);
 }
 

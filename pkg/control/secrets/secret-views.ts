@@ -33,7 +33,7 @@ const pkcs12Keys = ['keystore.p12', 'tls.p12'] as const;
 const passphraseKeys = ['passphrase', 'password'] as const;
 
 /** What a policy gets of the Secret that holds its serving certificate. */
-export function certificateOf(name: string, content: Known): ImportedCertificate {
+export function certificateOf({ namespace, name }: PlacedCertificate, content: Known): ImportedCertificate {
   const nothing = { secretName: name, content: undefined };
   if (typeof content === 'string') return nothing;
   const certificate = content.text(certificateKeys.cert);
@@ -47,7 +47,7 @@ export function certificateOf(name: string, content: Known): ImportedCertificate
   const file = pkcs12Keys.map((one) => content.bytes(one)).find((one) => one !== undefined);
   const passphrase = passphraseKeys.map((one) => content.text(one)).find((one) => one !== undefined);
   if (file === undefined || passphrase === undefined) return nothing;
-  return { secretName: name, content: { kind: 'pkcs12', file, passphrase } };
+  return { secretName: name, content: { kind: 'pkcs12', file, passphrase, namespace } };
 }
 
 export function createSecretViews(store: SecretStore): SecretViews {
@@ -88,7 +88,7 @@ export function createSecretViews(store: SecretStore): SecretViews {
       if (placed === undefined) return undefined;
       const content = store.read(secretKey(placed.namespace, placed.name));
       if (content === 'pending') return 'pending';
-      return view(certificateViews, id, [content], () => certificateOf(placed.name, content));
+      return view(certificateViews, id, [content], () => certificateOf(placed, content));
     },
     keep(ids) {
       for (const views of [secretViews, certificateViews])

@@ -67,7 +67,7 @@ function unusableCertificate(
   const problem = (message: string): PolicyProblem[] => [{ type: 'SecretMissing', message }];
   if (content === 'pending') return [];
   if (content === 'missing') return problem(`There is no Secret ${secret} that may be read.`);
-  const held = certificateOf(placed.name, content).content;
+  const held = certificateOf(placed, content).content;
   if (held === undefined)
     return problem(
       `Secret ${secret} holds no certificate: tls.crt and tls.key, or keystore.p12 and passphrase, of at most ${longest} each.`,

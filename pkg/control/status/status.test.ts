@@ -365,7 +365,7 @@ describe('what is wrong with a policy', () => {
       control.state.policies.put(policy('p', { ...allowAll, ...tls }));
       await control.settle();
       const certificatesOf = async ({ secrets, certificates }: Control): Promise<void> => {
-        const { content } = certificateOf('cert', secrets.read('ml/cert') as SecretContent);
+        const { content } = certificateOf({ namespace: 'ml', name: 'cert' }, secrets.read('ml/cert') as SecretContent);
         await certificates.open(content!);
       };
       const words = (): readonly string[] => {

@@ -77,7 +77,13 @@ export interface ImportedCertificate {
 
 export type CertificateContent =
   | { readonly kind: 'pem'; readonly certificate: string; readonly key: Secret }
-  | { readonly kind: 'pkcs12'; readonly file: Uint8Array; readonly passphrase: Secret };
+  | {
+      readonly kind: 'pkcs12';
+      readonly file: Uint8Array;
+      readonly passphrase: Secret;
+      /** Of the Secret: files of one namespace wait for one another, and not those of others for them. */
+      readonly namespace: string;
+    };
 
 /** PEM, leaf first; or why it cannot serve, in words without anything of its content. */
 export type OpenedCertificate =

@@ -93,7 +93,7 @@ describe('the schemas are structural, by the rules of Kubernetes:', () => {
     expect(faults((node) => 'default' in node)).toEqual([]);
   });
   test('nothing of a file stands in a cluster', () => {
-    expect(faults((_, path) => /\.(file|caFile|clientCertificate|allowInsecureLoopback)$/.test(path))).toEqual([]);
+    expect(faults((_, path) => /\.(file|caFile|allowInsecureLoopback)$/.test(path))).toEqual([]);
     expect(all.find(([path]) => path === 'InferencePolicy.spec.upstream.credential')?.[1].required).toEqual([
       'secretRef',
     ]);

@@ -171,14 +171,20 @@ export const provider = {
     clientCertificate: {
       type: 'object',
       description: 'Client certificates of the TLS connection.',
-      'x-sidegate-example': '{ caFile: /etc/sidegate/callers-ca.pem }',
-      required: ['caFile'],
-      'x-sidegate-local': true,
+      'x-sidegate-example': '{ caSecretRef: { name: callers-ca, key: ca.crt } }',
+      'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
+        caSecretRef: {
+          ...secretRef,
+          description:
+            "Authorities (PEM) whose certificates count: a Secret in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy. Without the Secret nobody is proven.",
+          'x-sidegate-example': '{ name: callers-ca, key: ca.crt }',
+        },
         caFile: {
           ...filePath,
-          description: 'PEM file of the authorities whose certificates count.',
+          description: 'The same, as a file beside a sidecar that runs on its own.',
           'x-sidegate-example': '/etc/sidegate/callers-ca.pem',
+          'x-sidegate-local': true,
         },
         subjectFrom: {
           type: 'string',

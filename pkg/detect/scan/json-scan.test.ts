@@ -12,7 +12,7 @@ import { compileWith } from './compile.ts';
 
 const hashKey = new Uint8Array(32).fill(7);
 const environment = { detectors: Object.fromEntries(detectors.map((one) => [one.name, one])), fold: foldCodePoint };
-shortestSamples.push('42', 'ab', 'a1', '123');
+shortestSamples.push('42', 'ab', 'a1', '123', 'é1', 'xa');
 
 function build(view: string, ...rules: readonly RuleSketch[]): { view: View; slow: SlowMasker } {
   const scanRules = sketchRules(...rules);
@@ -46,7 +46,7 @@ const setups = [
       { fields: ['**.k', '**.ssn'] },
     ),
   },
-  { name: 'no field rules', ...build('r', { patterns: ['[0-9]{2,4}', 'ab', 'a1'] }) },
+  { name: 'no field rules', ...build('r', { patterns: ['[0-9]{2,4}', 'ab', 'a1', 'é[^x]', '\\bxa'] }) },
 ];
 
 const keys = ['ssn', 'a', 'b', 'k', 'items', 'card', 'ab', 'x', 's\\u0073n', ''];
@@ -66,6 +66,9 @@ const strings = [
   '\\ud83d\\ude00',
   '{\\"ssn\\": 4}',
   '123',
+  'é1',
+  '\\u00e9x e\\u0301x',
+  'éxa\u0301',
 ];
 const value = fc.letrec<{ node: string }>((tie) => ({
   node: fc.oneof(

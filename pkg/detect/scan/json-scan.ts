@@ -6,6 +6,7 @@ import type { Finding } from './finding.ts';
 import type { Output } from './output.ts';
 import type { Plan } from './plan.ts';
 import { labelText, longestStyledValue, needsValue, replacementText } from './replacement.ts';
+import { foldText } from './fold-text.ts';
 import { TextScan } from './text-scan.ts';
 
 /**
@@ -442,13 +443,4 @@ function inNumber(code: number): boolean {
 function spellInString(text: string, finding: Finding): string {
   const spelled = finding.unit.rank === 3 ? JSON.stringify(text) : text;
   return JSON.stringify(spelled).slice(1, -1);
-}
-
-export function foldText(text: string, fold: (code: number) => string): string {
-  let folded = '';
-  for (const char of text) {
-    const code = char.codePointAt(0) as number;
-    folded += code < 128 ? char : fold(code);
-  }
-  return folded;
 }

@@ -14,7 +14,7 @@ import type { Unit } from './unit.ts';
  * Automata over a selection of units, whatever is done with what they find: built when first needed, and as text comes. Each takes up to
  * 4 MiB.
  */
-class Automata {
+export class Automata {
   readonly #compiled: Compiled;
   readonly #active: readonly number[];
   #forward: ForwardAutomaton | undefined = undefined;
@@ -135,7 +135,10 @@ export class Plan {
   readonly shortestPatience: number;
   /** See TextScan: how much padding must have been seen before anybody looks for padded candidates. */
   readonly paddingAlarm: number;
-  readonly #automata: Automata;
+  /** All units, in texts as a reader sees them. */
+  readonly seen: Automata;
+  /** Patterns that may find something else in a text as it is written; undefined when there are none. */
+  readonly written: Automata | undefined;
 
   static of(compiled: Compiled, spec: ViewSpec): Plan {
     return new Plan(
@@ -164,7 +167,9 @@ export class Plan {
     this.units = units;
     const plans = this.units.filter((one) => one !== undefined);
     this.active = plans.map((one) => one.unit.index);
-    this.#automata = compiled.automata(this.active);
+    this.seen = compiled.automata(this.active);
+    const written = plans.filter((one) => one.unit.asWritten).map((one) => one.unit.index);
+    this.written = written.length > 0 ? compiled.automata(written) : undefined;
     this.stops = plans.some((one) => one.stop >= 0);
     this.leftUnits = 2 * plans.reduce((most, one) => Math.max(most, one.unit.left), 1) + 2;
     this.shortestPatience = plans.reduce((least, one) => Math.min(least, patience(one.unit)), Number.POSITIVE_INFINITY);
@@ -172,19 +177,6 @@ export class Plan {
       (least, { unit }) => Math.min(least, Math.max(1, 3 * unit.maxLength - 5 * unit.right)),
       Number.POSITIVE_INFINITY,
     );
-  }
-
-  get forward(): ForwardAutomaton {
-    return this.#automata.forward;
-  }
-
-  get reverse(): ReverseAutomaton {
-    return this.#automata.reverse;
-  }
-
-  /** All units, from one start. */
-  get anchored(): ForwardAutomaton {
-    return this.#automata.anchored;
   }
 }
 

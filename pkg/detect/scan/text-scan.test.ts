@@ -72,7 +72,7 @@ const small: Readonly<Partial<Record<DetectorName, Detector>>> = {
   },
 };
 
-const shortest = ['AB', 'ab', 'abc', 'x1', '42', 'EMP-12', 'aab', 'é'];
+const shortest = ['AB', 'ab', 'abc', 'x1', '42', 'EMP-12', 'aab', 'é', 'ö ', 'ßa', 'а1', 'b!', '\u0301'];
 shortestSamples.push(...shortest);
 
 /** Rule sets with letters of a view: r replace, s stop, n note, - visible. */
@@ -110,6 +110,15 @@ const setups: readonly { readonly name: string; readonly view: string; readonly 
       { patterns: ['\\bab\\b', '^x1', 'x1$'] },
       { patterns: ['\\Bab', 'a.b\\B'], replacement: { style: 'Partial', keep: 1 } },
       { patterns: ['\\b[0-9]{2}\\b', 'aab'] },
+    ],
+  },
+  {
+    name: 'characters that a reader takes for others',
+    view: 'rrr',
+    rules: [
+      { patterns: ['é+', 'ö[^a]', '(?i)É\\b'] },
+      { patterns: ['ßa', 'b[^b1-9]{1,3}', '\\x{0301}'], replacement: { style: 'Hash' } },
+      { patterns: ['[^a-z]?а1', '(?:ab|é.)$'], words: ['cab'], replacement: { style: 'Partial', keep: 1 } },
     ],
   },
   {
@@ -175,7 +184,30 @@ const pieces = [
     ', ',
     '\n',
   ],
-  ...['1', '9', '5', '55', '1234', '1 2 3 4', '0-', '42', '1999', 'é', 'ａ', '１', 'ﬃ', 'ö'],
+  ...[
+    '1',
+    '9',
+    '5',
+    '55',
+    '1234',
+    '1 2 3 4',
+    '0-',
+    '42',
+    '1999',
+    'é',
+    'ａ',
+    '１',
+    'ﬃ',
+    'ö',
+    '機',
+    '한',
+    'д',
+    'ש',
+    '𠀀',
+    'ß',
+    'É',
+    'e\u0301',
+  ],
   ...['\u200b', '\u200b\u200b\u200b', '\u{e0061}', '\u{e0031}', '😀', '𝐚', '𝟏', '\ud83d', '\ude00', 'а'],
   ...['@', '.', '.co', 'a@b.co', 'ab@cd.com', 'x@', '-', '--', '-BEGIN', '---BEGIN', 'END-', 'END-x', 'END--x', 'END'],
   ...[
@@ -289,6 +321,7 @@ describe.each(scenarios)('masking: $name', ({ view, slow }) => {
       '\u200b',
       'k',
       ' k',
+      'é',
       '()',
       '2 3 4',
       '"',

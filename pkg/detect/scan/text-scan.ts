@@ -1,30 +1,24 @@
-import { advance as advancePoints, countCodePoints, splitsPair } from '../automaton/anchored.ts';
-import type { Standing } from '../automaton/forward.ts';
-import { wordBefore } from '../automaton/reverse.ts';
 import type { LaneEnd } from '../scanner.ts';
 import { Components } from './components.ts';
 import type { ComponentSink, Spell } from './components.ts';
 import type { Finding } from './finding.ts';
-import { patience } from './plan.ts';
-import type { Plan, UnitPlan } from './plan.ts';
-import { trackOpen, trackPadding } from './tracker.ts';
-import type { Tracker } from './tracker.ts';
-import { longestStyledValue } from './replacement.ts';
+import type { Plan } from './plan.ts';
+import { TextReader } from './text-reader.ts';
 
-/** One reading of the same findings: what is replaced, counted and stopped at, and where that goes. */
+/** One view of the same findings: what is replaced, counted and stopped at, and where that goes. */
 export interface ScanView {
   readonly plan: Plan;
   readonly sink: ComponentSink;
 }
 
 /**
- * Scans one logical text (a lane, or one string of a JSON lane) as it grows, in the folded form that detectors see, and keeps
- * for each folded character where it stands in the source.
+ * Scans one logical text (a lane, or one string of a JSON lane) as it grows.
  *
  * The guarantee. With prefix P received, what lies before `decided` is at all times a prefix of mask(P + X) for every
  * continuation X, and after `finish` all of it is mask(T), however the text was cut into pieces. mask(T) is: every start of
- * every unit is judged alone and yields its longest accepted end; findings that share a character merge; each component becomes
- * the replacement of its first finding, or its label where extents differ. Settled here, where DESIGN leaves room:
+ * every unit is judged alone and yields its longest accepted end, in the text as a reader sees it, and of an operator's pattern in the text
+ * as it is written, too; findings that share a character merge; each component becomes the replacement of its first finding, or its label
+ * where extents differ. Settled here, where DESIGN leaves room:
  *
  * - A finding inside of an earlier one of the same detector, pattern or word is part of it (see components.ts).
  * - An open-ended finding counts as longer than any bounded one of the same start. What a character class or a bare JSON value
@@ -37,79 +31,42 @@ export interface ScanView {
  * The limits. What detectors cannot see as folded text is not found: disguises by encoding (base64, hex, URL) are decoded
  * elsewhere. Findings never cross from one string of a JSON lane into the next.
  *
- * How a finding becomes certain. The forward automaton says, at one table lookup a character, which units may have ended where.
- * Before the *frontier*, the earliest start from which any unit is still undecided (it may go on, or waits for its right
- * context), every start can be judged for good: a unit that may have ended after it is matched there exactly, its longest
- * accepted end is the finding. Findings go on in order of their start. What stands before the frontier and in no undecided
- * component is final.
- *
- * Memory: the text from the frontier on, some left context, and nothing of what open components swallow.
+ * How. Two readers look at two forms of the text: as a reader sees it, for all units; and as it is written, for those patterns that may find
+ * something else there. The second reads only where the two differ: from a character on whose fold is another, until no undecided start can
+ * reach it. What stands before both frontiers (text-reader.ts) and in no undecided component is final.
  */
 export class TextScan {
   readonly #plan: Plan;
   /** One for each view that is served. */
   readonly #components: readonly Components[];
-  readonly #at: Standing;
-
-  /** Folded text from #base on. */
-  #window = '';
-  #base = 0;
-  /** Folded units appended. */
-  #length = 0;
-  /** Source units received. */
-  #received = 0;
-  /** Code points received. */
-  #ordinal = 0;
+  /** Found, and not yet given to the components. */
+  readonly #found: Finding[] = [];
+  readonly #seen: TextReader;
+  /** Only where it differs from what is seen. */
+  #written: TextReader | undefined = undefined;
+  /** Source offset after the last character whose fold is another. */
+  #foldedUntil = 0;
   /** A high surrogate waits for its other half. */
   #half: Half | undefined = undefined;
-
-  /** Where source and folded offsets differ by more than #delta: for each folded unit of the window, else undefined. */
-  #map: SourceMap | undefined = undefined;
-  /** Source minus folded offset, while there is no map. */
-  #delta = 0;
-  /** Folded offset before which a map is needed. */
-  #mapUntil = 0;
-
-  /** Folded offset: all starts before it are judged. */
-  #frontier = 0;
+  /** Source units received. */
+  #received = 0;
   #stopped = false;
-  /** Places after the frontier where units may have ended, rising. */
-  readonly #due = new Map<number, number[]>();
-  /** Found, and start at or after the frontier. */
-  #found: Finding[] = [];
-  #trackers: Tracker[] = [];
-  /** The last open-ended finding of each unit: what begins in it is part of it. */
-  readonly #regions = new Map<number, Region>();
-
-  /** Rises with ignorable characters, falls with others. */
-  #padding = 0;
-  /** Starts before this may be padded candidates. */
-  #paddedUntil = 0;
 
   /** @param plan holds every unit of the views */
   constructor(plan: Plan, views: readonly ScanView[]) {
     this.#plan = plan;
-    this.#at = plan.forward.begin();
+    this.#seen = new TextReader(plan, plan.seen, this.#found);
     this.#components = views.map((view) => new Components(view.plan, view.sink, spellPlain));
   }
 
   /** Begins another text of the same lane, at this source offset. */
   begin(source: number, spell: Spell = spellPlain): void {
-    Object.assign(this.#at, this.#plan.forward.begin());
-    for (const one of this.#components) one.reset(source, spell);
-    this.#window = '';
-    this.#base = this.#length = this.#ordinal = 0;
+    this.#seen.begin(source);
+    this.#written = undefined;
+    this.#found.length = 0;
     this.#half = undefined;
-    this.#map = undefined;
-    this.#mapUntil = 0;
-    this.#received = this.#delta = source;
-    this.#frontier = 0;
-    this.#due.clear();
-    this.#found = [];
-    this.#trackers = [];
-    this.#regions.clear();
-    this.#padding = 0;
-    this.#paddedUntil = 0;
+    this.#received = source;
+    for (const one of this.#components) one.reset(source, spell);
   }
 
   /** Source offset before which the output of the first view is final, as of the last `settle` or `finish`. */
@@ -148,17 +105,55 @@ export class TextScan {
   /** Judges what can be judged. */
   settle(): void {
     if (this.#stopped) return;
-    this.#advance(this.#nextFrontier(), this.#received, false);
+    this.#seen.settle();
+    this.#written?.settle();
+    this.#give();
+    this.#leaveWritten();
   }
 
   /** The text is over. */
   finish(end: LaneEnd): void {
     if (this.#stopped) return;
     this.#flushHalf();
-    if (end === 'cut') this.#judgeCut();
-    this.#advance(this.#length, this.#received, true);
+    this.#seen.finish(end);
+    this.#written?.finish(end);
+    this.#give();
     if (this.#stopped) return;
     for (const one of this.#components) one.finish(this.#received);
+  }
+
+  /** Gives the components what starts before anything that may still come. */
+  #give(): void {
+    const seen = this.#seen.judgedUntil;
+    const until = this.#written === undefined ? seen : Math.min(seen, this.#written.judgedUntil);
+    if (this.#found.length > 0) this.#giveUntil(until);
+    if (this.#stopped) return;
+    for (const one of this.#components) one.advance(until, this.#received);
+  }
+
+  #giveUntil(until: number): void {
+    const given: Finding[] = [];
+    let left = 0;
+    for (const one of this.#found) {
+      // At the end of what came everything is judged.
+      if (one.start < until || until === this.#received) given.push(one);
+      else this.#found[left++] = one;
+    }
+    this.#found.length = left;
+    if (given.length === 0) return;
+    let going = false;
+    for (const one of this.#components) {
+      one.give(given);
+      if (!one.stopped) going = true;
+    }
+    this.#stopped = !going;
+  }
+
+  /** Nothing that is kept differs any more. */
+  #leaveWritten(): void {
+    const written = this.#written;
+    if (written === undefined) return;
+    if (Math.min(this.#seen.keptFrom, written.keptFrom) >= this.#foldedUntil) this.#written = undefined;
   }
 
   // --- taking text in
@@ -221,376 +216,27 @@ export class TextScan {
 
   /** One code point spelled by `width` source units. */
   #point(code: number, width: number): void {
-    const { fold } = this.#plan.compiled;
-    const text = code < 128 ? String.fromCharCode(code) : fold(code);
-    const units = code > 0xffff ? 2 : 1;
-    if (width === units && text.length === units && text.codePointAt(0) === code) {
-      this.#plain(text, 1);
-      return;
-    }
-    const map = this.#needMap();
-    const start = this.#received;
-    for (let i = 0; i < text.length; i++) map.push(start, start + width, this.#ordinal);
+    const own = String.fromCodePoint(code);
+    const text = code < 128 ? own : this.#plan.compiled.fold(code);
+    if (text !== own) this.#differs(width);
     this.#received += width;
-    this.#ordinal++;
-    this.#append(text);
-    this.#mapUntil = this.#length;
-    if (text.length > 0) this.#visible(1);
-    else if (++this.#padding >= this.#plan.paddingAlarm) this.#paddedUntil = this.#length;
+    this.#seen.point(code, text, width);
+    this.#written?.point(code, own, width);
   }
 
   /** Text that folds to itself: `points` code points of one unit each, or one of two. */
   #plain(text: string, points: number): void {
-    const map = this.#map;
-    if (map !== undefined) {
-      if (points < text.length) {
-        map.push(this.#received, this.#received + 2, this.#ordinal);
-        map.push(this.#received, this.#received + 2, this.#ordinal);
-      } else {
-        for (let i = 0; i < points; i++) map.push(this.#received + i, this.#received + i + 1, this.#ordinal + i);
-      }
-    }
     this.#received += text.length;
-    this.#ordinal += points;
-    this.#append(text);
-    if (this.#padding > 0) this.#visible(points);
+    this.#seen.plain(text, points);
+    this.#written?.plain(text, points);
   }
 
-  #visible(points: number): void {
-    this.#padding = Math.max(0, this.#padding - 4 * points);
-  }
-
-  #needMap(): SourceMap {
-    if (this.#map === undefined) {
-      const map = new SourceMap();
-      const text = this.#window;
-      let ordinal = this.#ordinal - countCodePoints(text, 0, text.length);
-      for (let at = 0; at < text.length; ordinal++) {
-        const start = this.#base + at + this.#delta;
-        const units = at + 1 < text.length && splitsPair(text, at + 1) ? 2 : 1;
-        for (let i = 0; i < units; i++) map.push(start, start + units, ordinal);
-        at += units;
-      }
-      this.#map = map;
-    }
-    return this.#map;
-  }
-
-  #append(text: string): void {
-    if (text.length === 0) return;
-    const from = this.#length;
-    this.#window += text;
-    this.#length += text.length;
-    if (this.#trackers.length > 0) this.#track(text, from);
-    this.#plan.forward.run(this.#at, text, 0, text.length, (end, units) => this.#mayEnd(from + end, units));
-  }
-
-  /** The starts that this concerns are judged when the frontier has passed them. */
-  #mayEnd(end: number, units: readonly number[]): void {
-    for (const unit of units) {
-      const due = this.#due.get(unit);
-      if (due === undefined) this.#due.set(unit, [end]);
-      else due.push(end);
-    }
-  }
-
-  #track(text: string, from: number): void {
-    for (const tracker of this.#trackers) {
-      const end = tracker.read(text, 0);
-      if (end >= 0) this.#closeTracker(tracker, from + end);
-    }
-    this.#trackers = mergeTrackers(this.#trackers.filter((one) => one.finding.end === Number.POSITIVE_INFINITY));
-  }
-
-  /** `end`: folded offset after its last character. */
-  #closeTracker(tracker: Tracker, end: number): void {
-    tracker.close(tracker.endsBefore ? this.#sourceAt(end, false) : this.#sourceAt(end - 1, true));
-    const region = this.#regions.get(tracker.finding.unit.index);
-    if (region?.tracker === tracker) region.end = end;
-  }
-
-  // --- deciding
-
-  /** The earliest start from which something is undecided, as a folded offset. */
-  #nextFrontier(): number {
-    if (this.#paddedUntil > this.#frontier) return this.#paddedFrontier();
-    return this.#earliestFrom(this.#frontier);
-  }
-
-  #earliestFrom(floor: number): number {
-    if (!this.#plan.forward.alive(this.#at)) return this.#length;
-    const at = this.#plan.reverse.earliest(this.#window, floor - this.#base, this.#length - this.#base) + this.#base;
-    return this.#wholePoint(at);
-  }
-
-  /** One code point may fold to several characters: judged together. */
-  #wholePoint(at: number): number {
-    const map = this.#map;
-    if (map === undefined || at >= this.#length) return at;
-    let first = at - this.#base;
-    while (first > 0 && map.ordinal(first - 1) === map.ordinal(first)) first--;
-    return Math.max(first + this.#base, this.#frontier);
-  }
-
-  /** As #earliestFrom, but a start whose patience ran out is decided. Only where text is mostly ignorable. */
-  #paddedFrontier(): number {
-    const { anchored, compiled } = this.#plan;
-    let at = this.#frontier;
-    while (at < this.#length && at < this.#paddedUntil) {
-      const standing = anchored.begin();
-      anchored.run(standing, this.#window, at - this.#base, this.#length - this.#base, ignore);
-      const waiting = anchored
-        .units(standing)
-        .some((unit) => this.#ordinal - this.#ordinalAt(at) < patience(compiled.units[unit] as UnitPlan['unit']));
-      if (waiting) return this.#wholePoint(at);
-      at = this.#after(at);
-    }
-    return Math.max(at, this.#earliestFrom(at));
-  }
-
-  #after(at: number): number {
-    return this.#base + advancePoints(this.#window, at - this.#base, this.#window.length, 1);
-  }
-
-  /** Judges all starts before `frontier`, merges what was found, and forgets what is no longer needed. */
-  #advance(frontier: number, received: number, final: boolean): void {
-    const from = this.#frontier;
-    if (this.#paddedUntil > from) this.#judgePadded(from, Math.min(frontier, this.#paddedUntil));
-    if (this.#due.size > 0 && frontier > from) this.#judgeDue(from, frontier);
-    if (final) {
-      for (const tracker of this.#trackers) tracker.close(received);
-      this.#trackers = [];
-    }
-    this.#frontier = frontier;
-    const source = frontier < this.#length ? this.#sourceAt(frontier, false) : received;
-    if (this.#found.length > 0) this.#give(source, frontier >= this.#length);
-    if (this.#stopped) return;
-    for (const one of this.#components) one.advance(source, received);
-    this.#trim();
-  }
-
-  #judgeDue(from: number, frontier: number): void {
-    const base = this.#base;
-    for (const [index, due] of this.#due) {
-      const plan = this.#plan.units[index];
-      if (plan !== undefined) {
-        const starts: number[] = [];
-        const ends = base === 0 ? due : due.map((end) => end - base);
-        const finder = this.#plan.compiled.starts(plan.unit);
-        finder.find(this.#window, ends, from - base, frontier - base, (start) => starts.push(start + base));
-        for (let i = starts.length - 1; i >= 0; i--) this.#judge(plan, starts[i] as number, false);
-      }
-      const left = due.filter((end) => end > frontier);
-      if (left.length === 0) this.#due.delete(index);
-      else this.#due.set(index, left);
-    }
-  }
-
-  #give(before: number, all: boolean): void {
-    const given = all ? this.#found : this.#found.filter((one) => one.start < before);
-    if (given.length === 0) return;
-    this.#found = given.length === this.#found.length ? [] : this.#found.filter((one) => one.start >= before);
-    let going = false;
-    for (const one of this.#components) {
-      one.give(given);
-      if (!one.stopped) going = true;
-    }
-    this.#stopped = !going;
-  }
-
-  /** The longest accepted end of a unit from one start. */
-  #judge(plan: UnitPlan, at: number, onlyImpatient: boolean): void {
-    const { unit } = plan;
-    const text = this.#window;
-    const start = at - this.#base;
-    const visible = this.#map === undefined ? text.length : this.#visibleUntil(start, patience(unit));
-    const { ends, live } = this.#plan.compiled.matcher(unit).match(text, start, visible, unit.maxLength);
-    if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(unit)) {
-      const last = ends.at(-1);
-      const waits = last !== undefined && countCodePoints(text, last, visible) < unit.right;
-      if ((live || waits) && !(unit.wordStart && wordBefore(text, start))) {
-        this.#impatient(plan, at, visible + this.#base);
-        return;
-      }
-    }
-    if (onlyImpatient) return;
-    for (let i = ends.length - 1; i >= 0; i--) {
-      const end = ends[i] as number;
-      if (unit.accept !== undefined && !unit.accept(text, start, end)) continue;
-      const from = (unit.from === undefined ? start : unit.from(text, start, end)) + this.#base;
-      if (unit.open === undefined) this.#find(plan, from, end + this.#base);
-      else this.#openFrom(plan, from, end + this.#base);
-      return;
-    }
-  }
-
-  #find(plan: UnitPlan, at: number, end: number): void {
-    const value = plan.keepsValue ? this.#window.slice(at - this.#base, end - this.#base) : undefined;
-    const last = this.#sourceAt(end - 1, true);
-    this.#found.push({
-      unit: plan.unit,
-      start: this.#sourceAt(at, false),
-      end: last,
-      recognised: last,
-      openEnded: false,
-      value: value !== undefined && value.length > longestStyledValue ? undefined : value,
-    });
-  }
-
-  /** A finding whose end the coming text decides. */
-  #openFrom(plan: UnitPlan, at: number, end: number): void {
-    const { unit } = plan;
-    if (this.#inRegion(unit, at, end)) return;
-    const finding: Finding = {
-      unit,
-      start: this.#sourceAt(at, false),
-      end: Number.POSITIVE_INFINITY,
-      recognised: this.#sourceAt(end - 1, true),
-      openEnded: true,
-      value: plan.keepsValue ? this.#window.slice(at - this.#base, end - this.#base) : undefined,
-    };
-    const tracker = trackOpen(finding, this.#plan.compiled, this.#window.charCodeAt(end - 1 - this.#base));
-    const closed = tracker.read(this.#window, end - this.#base);
-    this.#found.push(finding);
-    if (closed >= 0) {
-      this.#regions.set(unit.index, { tracker, start: at, end: closed + this.#base });
-      this.#closeTracker(tracker, closed + this.#base);
-      return;
-    }
-    this.#trackers = mergeTrackers([...this.#trackers, tracker]);
-    if (this.#trackers.includes(tracker)) {
-      this.#regions.set(unit.index, { tracker, start: at, end: Number.POSITIVE_INFINITY });
-    }
-  }
-
-  /** Whether an opener that ends here leads to the same end as the unit's last open-ended finding: then it is part of it. */
-  #inRegion(unit: UnitPlan['unit'], start: number, end: number): boolean {
-    const region = this.#regions.get(unit.index);
-    if (region === undefined || start < region.start || end > region.end) return false;
-    if (unit.open?.kind !== 'until') return true;
-    // A closer that ends at the region's end began after this opener.
-    return end + 2 * unit.open.closerMaxLength <= Math.min(region.end, this.#length);
-  }
-
-  /** A candidate padded beyond all patience: a finding up to the next visible character. */
-  #impatient(plan: UnitPlan, at: number, visible: number): void {
-    const finding: Finding = {
-      unit: plan.unit,
-      start: this.#sourceAt(at, false),
-      end: Number.POSITIVE_INFINITY,
-      recognised: this.#sourceAt(visible - 1, true),
-      openEnded: true,
-      value: undefined,
-    };
-    const tracker = trackPadding(finding);
-    this.#found.push(finding);
-    if (visible < this.#length) tracker.close(this.#sourceAt(visible, false));
-    else this.#trackers.push(tracker);
-  }
-
-  #judgePadded(from: number, to: number): void {
-    const { anchored, units } = this.#plan;
-    for (let at = from; at < to; at = this.#after(at)) {
-      const start = at - this.#base;
-      const standing = anchored.begin();
-      const possible = new Set<number>();
-      for (let read = start; read < this.#window.length && anchored.alive(standing);) {
-        const next = advancePoints(this.#window, read, this.#window.length, 1);
-        anchored.run(standing, this.#window, read, next, ignore);
-        read = next;
-        if (this.#gapAfter(read, start) < this.#plan.shortestPatience) continue;
-        for (const unit of anchored.units(standing)) possible.add(unit);
-      }
-      for (const unit of possible) {
-        const plan = units[unit];
-        if (plan !== undefined) this.#judge(plan, at, true);
-      }
-    }
-  }
-
-  /** Source characters from a start to the next visible character after `read`. */
-  #gapAfter(read: number, start: number): number {
-    const next = read < this.#window.length ? this.#ordinalAt(read + this.#base) : this.#ordinal;
-    return next - this.#ordinalAt(start + this.#base);
-  }
-
-  /** At a cut: a live candidate with half of its least significant characters is a finding. */
-  #judgeCut(): void {
-    const { anchored, units } = this.#plan;
-    const from = this.#nextFrontier();
-    const text = this.#window;
-    for (let at = from; at < this.#length; at = this.#after(at)) {
-      const start = at - this.#base;
-      const standing = anchored.begin();
-      anchored.run(standing, text, start, text.length, ignore);
-      for (const index of anchored.units(standing)) {
-        const plan = units[index];
-        if (plan !== undefined && this.#likely(plan, start)) this.#find(plan, at, this.#length);
-      }
-    }
-  }
-
-  #likely(plan: UnitPlan, start: number): boolean {
-    const { unit } = plan;
-    const text = this.#window;
-    if (unit.wordStart && wordBefore(text, start)) return false;
-    // Patience ran out before: decided without regard to the cut.
-    if (this.#map !== undefined && this.#ordinal - this.#map.ordinal(start) >= patience(unit)) return false;
-    const { ends, live } = this.#plan.compiled.matcher(unit).match(text, start, text.length, unit.maxLength);
-    const last = ends.at(-1);
-    if (!live && !(last !== undefined && countCodePoints(text, last, text.length) < unit.right)) return false;
-    // An accepted opener is a finding without this, and begins where it says.
-    if (unit.open !== undefined && ends.some((end) => unit.accept?.(text, start, end) ?? true)) return false;
-    let count = 0;
-    for (let i = start; i < text.length;) {
-      const code = text.codePointAt(i) as number;
-      if (unit.significant(code)) count++;
-      i += code > 0xffff ? 2 : 1;
-    }
-    return count > 0 && 2 * count >= unit.leastSignificant;
-  }
-
-  // --- offsets
-
-  /** Where a folded unit's code point begins in the source, or ends. */
-  #sourceAt(at: number, end: boolean): number {
-    const map = this.#map;
-    if (map === undefined) return at + this.#delta + (end ? 1 : 0);
-    return end ? map.end(at - this.#base) : map.start(at - this.#base);
-  }
-
-  #ordinalAt(at: number): number {
-    // Only asked of padded text, which has a map.
-    return this.#map?.ordinal(at - this.#base) ?? 0;
-  }
-
-  /** First window index whose code point comes `count` or more after the one at `start`. */
-  #visibleUntil(start: number, count: number): number {
-    const map = this.#map;
-    if (map === undefined) return this.#window.length;
-    const limit = map.ordinal(start) + count;
-    let low = start;
-    let high = this.#window.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (map.ordinal(middle) < limit) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #trim(): void {
-    const keep = this.#frontier - this.#plan.leftUnits;
-    const drop = keep - this.#base;
-    if (drop < 512) return;
-    this.#window = this.#window.slice(drop);
-    this.#base = keep;
-    if (this.#map === undefined) return;
-    this.#map.drop(drop);
-    if (keep >= this.#mapUntil) {
-      this.#map = undefined;
-      this.#delta = this.#received - this.#length;
-    }
+  /** The next code point, of `width` source units, does not fold to itself. */
+  #differs(width: number): void {
+    const { written } = this.#plan;
+    if (written === undefined) return;
+    this.#foldedUntil = this.#received + width;
+    this.#written ??= this.#seen.fork(written);
   }
 }
 
@@ -599,56 +245,8 @@ interface Half {
   readonly width: number;
 }
 
-interface Region {
-  readonly tracker: Tracker;
-  readonly start: number;
-  /** Folded offset after it; Infinity while it is open. */
-  end: number;
-}
-
-class SourceMap {
-  #starts: number[] = [];
-  #ends: number[] = [];
-  #ordinals: number[] = [];
-
-  push(start: number, end: number, ordinal: number): void {
-    this.#starts.push(start);
-    this.#ends.push(end);
-    this.#ordinals.push(ordinal);
-  }
-  start(at: number): number {
-    return this.#starts[at] as number;
-  }
-  end(at: number): number {
-    return this.#ends[at] as number;
-  }
-  ordinal(at: number): number {
-    return this.#ordinals[at] as number;
-  }
-  drop(count: number): void {
-    this.#starts = this.#starts.slice(count);
-    this.#ends = this.#ends.slice(count);
-    this.#ordinals = this.#ordinals.slice(count);
-  }
-}
-
-/** Two open findings of one unit that are in the same state end together: the later is part of the earlier. */
-function mergeTrackers(trackers: readonly Tracker[]): Tracker[] {
-  const kept: Tracker[] = [];
-  for (const tracker of trackers) {
-    const same = kept.find((one) => one.joins(tracker));
-    if (same === undefined) kept.push(tracker);
-    else same.follow(tracker);
-  }
-  return kept;
-}
-
 function spellPlain(text: string, finding: Finding): string {
   return finding.unit.rank === 3 ? JSON.stringify(text) : text;
-}
-
-function ignore(): void {
-  // Only whether anything lives is asked.
 }
 
 const nonAscii = /[^\x00-\x7f]/;

@@ -4,6 +4,8 @@ import type { DetectorName, ScanRule } from '../../core/index.ts';
 import type { Detector } from '../detector.ts';
 import { parsePattern, readPattern } from '../automaton/pattern.ts';
 import type { Pattern } from '../automaton/pattern.ts';
+import { foldText } from './fold-text.ts';
+import { readsAlike, withFoldedLiterals } from './folded-pattern.ts';
 import { holdsLetters, wordAccepts, wordPattern } from './word.ts';
 
 /**
@@ -15,6 +17,8 @@ export interface Unit {
   /** Order within a rule: detectors, patterns, words, fields. */
   readonly rank: number;
   readonly pattern: Pattern;
+  /** Looked for in the text as it is written, too: it may find what it does not in the text as a reader sees it. */
+  readonly asWritten: boolean;
   readonly maxLength: number;
   readonly left: number;
   readonly right: number;
@@ -24,7 +28,7 @@ export interface Unit {
   readonly significant: (code: number) => boolean;
   readonly leastSignificant: number;
   readonly open: OpenEnd | undefined;
-  /** It begins only where no letter or digit stands before. */
+  /** It begins only where a word may begin. */
   readonly wordStart: boolean;
   /** Rules that ask for it, rising, each with the unit's place among those of the same rank. */
   readonly rules: readonly { readonly rule: number; readonly place: number }[];
@@ -64,14 +68,16 @@ export function collectUnits(rules: readonly ScanRule[], environment: Environmen
       add(`detector ${name}`, index, place, () => detectorUnit(name, environment));
     });
     rule.match.patterns.forEach(({ pattern, maxLength }, place) => {
-      add(`pattern ${maxLength} ${pattern}`, index, place, () => patternUnit(pattern, maxLength));
+      add(`pattern ${maxLength} ${pattern}`, index, place, () => patternUnit(pattern, maxLength, environment.fold));
     });
     rule.match.words.forEach((word, place) => {
       add(`word ${word}`, index, place, () => wordUnit(word, environment.fold));
     });
     rule.fields.forEach((path, place) => {
       const name = nameAnywhere(path);
-      if (name !== undefined) add(`field ${name}`, index, place, () => fieldUnit(name));
+      if (name === undefined) return;
+      const folded = foldText(name, environment.fold);
+      if (folded !== '') add(`field ${folded}`, index, place, () => fieldUnit(folded));
     });
   }
   return [...drafts.values()].map((entry, index) => ({ ...entry.draft, index, rules: entry.rules }));
@@ -115,6 +121,7 @@ function detectorUnit(name: DetectorName, environment: Environment): Draft {
     by: name,
     rank: 0,
     pattern: compilePattern(detector.pattern, detector.maxLength),
+    asWritten: false,
     maxLength: detector.maxLength,
     left: detector.left,
     right: detector.right,
@@ -136,13 +143,15 @@ function detectorUnit(name: DetectorName, environment: Environment): Draft {
   };
 }
 
-function patternUnit(source: string, maxLength: number): Draft {
-  const pattern = compilePattern(source, maxLength);
+function patternUnit(source: string, maxLength: number, fold: (code: number) => string): Draft {
+  const written = compilePattern(source, maxLength);
+  const pattern = withFoldedLiterals(written, fold);
   const context = pattern.asserted ? 1 : 0;
   return {
     by: 'pattern',
     rank: 1,
     pattern,
+    asWritten: !readsAlike(written, fold),
     maxLength,
     left: context,
     right: context,
@@ -164,6 +173,7 @@ function wordUnit(word: string, fold: (code: number) => string): Draft {
     by: 'word',
     rank: 2,
     pattern: made.pattern,
+    asWritten: false,
     maxLength: made.maxLength,
     left: 1,
     right: 1,
@@ -178,6 +188,7 @@ function wordUnit(word: string, fold: (code: number) => string): Draft {
 
 const letterDigitOrSign = /[\p{L}\p{N}@$+!|]/u;
 
+/** @param name as a reader sees it */
 function fieldUnit(name: string): Draft {
   const literal = Array.from(name, (char) => `\\x{${(char.codePointAt(0) as number).toString(16)}}`).join('');
   const spaces = `[ \\t\\r\\n]{0,${colonSpaces}}`;
@@ -185,6 +196,7 @@ function fieldUnit(name: string): Draft {
     by: 'field',
     rank: 3,
     pattern: parsePattern(`"${literal}"${spaces}:${spaces}["\\-0-9tfn{\\[]`),
+    asWritten: false,
     maxLength: Array.from(name).length + 4 + 2 * colonSpaces,
     left: 0,
     right: 0,

@@ -1,7 +1,7 @@
 import type { Hit, LaneEnd, LaneKind, LaneScanner, MaskResult, View, ViewSpec } from '../scanner.ts';
 import { compileFieldPaths } from './field-path.ts';
 import type { PathState } from './field-path.ts';
-import { foldText } from './json-scan.ts';
+import { foldText } from './fold-text.ts';
 import { decodeRuns } from '../decode/index.ts';
 import { DecodingLane, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
 import type { Run } from './decoding-lane.ts';
@@ -58,7 +58,7 @@ export class CompiledView implements View {
     // What an encoding hides merges with what stands around it: only lanes know how.
     if (text.length > stepUnits || !this.#isProse(text, kind) || (this.decodes && this.#hides(text, end)))
       return 'other';
-    const { forward } = this.plan;
+    const { forward } = this.plan.seen;
     const at = forward.begin();
     sawEnd = false;
     // Where something may have ended, a lane reads all of it anyway: no need to look further.
@@ -83,7 +83,7 @@ export class CompiledView implements View {
       paused = run.end;
       yield;
     }
-    const { forward } = this.plan;
+    const { forward } = this.plan.seen;
     const at = forward.begin();
     for (let from = 0; from < text.length; from += stepUnits) {
       sawEnd = false;
@@ -124,7 +124,7 @@ export class CompiledView implements View {
     const behind = right.length <= nearUnits ? right : right.slice(0, nearUnits);
     if (nonAscii.test(before) || nonAscii.test(behind)) return true;
     if (this.decodes && runsOver(before, behind)) return true;
-    const { forward, anchored } = this.plan;
+    const { forward, anchored } = this.plan.seen;
     const at = forward.begin();
     forward.run(at, before, 0, before.length, ignoreEnd);
     if (!forward.alive(at)) return false;

@@ -20,6 +20,8 @@ export interface SlowUnit {
   readonly maxLength: number;
   readonly right: number;
   readonly regex: SlowRegex;
+  /** Looked for in the text as it is written, too. */
+  readonly asWritten: boolean;
   readonly accept: (text: string, start: number, end: number) => boolean;
   readonly from: (text: string, start: number, end: number) => number;
   readonly significant: (code: number) => boolean;
@@ -69,6 +71,17 @@ interface Seen {
 
 const letterOrDigit = /[\p{L}\p{N}]/u;
 
+/** Whether the character beyond an edge of a word is of it. */
+function isOfWord(outer: string | undefined, inner: string): boolean {
+  if (outer === undefined || !letterOrDigit.test(outer)) return false;
+  const [a, b] = [outer, inner].map((char) => scripts.findIndex((script) => script.test(char)));
+  if (a === 0 || b === 0) return false;
+  return a === -1 || b === -1 || a === b || (a !== 1 && b !== 1);
+}
+
+/** Without spaces, Latin, others: those that tests use. */
+const scripts = [/[\p{sc=Han}\p{sc=Hangul}]/u, /\p{sc=Latin}/u, /\p{sc=Cyrillic}/u, /\p{sc=Hebrew}/u];
+
 export class SlowMasker {
   readonly setup: SlowSetup;
   readonly spec: ViewSpec;
@@ -89,19 +102,12 @@ export class SlowMasker {
 
   /** @param widths source units of each UTF-16 unit of the text, where it is decoded from an escaped spelling */
   findings(text: string, end: LaneEnd, offset = 0, widths?: readonly number[]): SlowFinding[] {
-    const { seen, total, length } = this.#see(text, offset, widths);
-    const codes = seen.map((one) => one.code);
-    const folded = codes.map((code) => String.fromCodePoint(code)).join('');
-    const unitAt: number[] = [0];
-    for (const code of codes) unitAt.push(unitAt.at(-1)! + (code > 0xffff ? 2 : 1));
-    const found: SlowFinding[] = [];
-    const sourceEnd = offset + length;
-    for (const unit of this.units) {
-      for (let s = 0; s < codes.length; s++) {
-        const one = this.#judge(unit, s, { seen, codes, folded, unitAt, total, sourceEnd, end });
-        if (one !== undefined) found.push(one);
-      }
-    }
+    const { fold } = this.setup;
+    const written = this.units.filter((unit) => unit.asWritten);
+    const found = [
+      ...this.#findingsIn(this.#see(text, offset, widths, fold), this.units, end, offset),
+      ...this.#findingsIn(this.#see(text, offset, widths, String.fromCodePoint), written, end, offset),
+    ];
     return found.sort(
       (a, b) =>
         a.start - b.start ||
@@ -111,10 +117,33 @@ export class SlowMasker {
     );
   }
 
+  /** In one form of the text. */
+  #findingsIn(
+    { seen, total, length }: { seen: Seen[]; total: number; length: number },
+    units: readonly SlowUnit[],
+    end: LaneEnd,
+    offset: number,
+  ): SlowFinding[] {
+    const codes = seen.map((one) => one.code);
+    const folded = codes.map((code) => String.fromCodePoint(code)).join('');
+    const unitAt: number[] = [0];
+    for (const code of codes) unitAt.push(unitAt.at(-1)! + (code > 0xffff ? 2 : 1));
+    const found: SlowFinding[] = [];
+    const sourceEnd = offset + length;
+    for (const unit of units) {
+      for (let s = 0; s < codes.length; s++) {
+        const one = this.#judge(unit, s, { seen, codes, folded, unitAt, total, sourceEnd, end });
+        if (one !== undefined) found.push(one);
+      }
+    }
+    return found;
+  }
+
   #see(
     text: string,
     offset: number,
     widths: readonly number[] | undefined,
+    fold: (code: number) => string,
   ): { seen: Seen[]; total: number; length: number } {
     const seen: Seen[] = [];
     let unit = 0;
@@ -124,7 +153,7 @@ export class SlowMasker {
       let width = 0;
       for (let i = 0; i < char.length; i++) width += widths?.[unit + i] ?? 1;
       const code = char.codePointAt(0)!;
-      const folded = code < 128 ? char : this.setup.fold(code);
+      const folded = code < 128 ? char : fold(code);
       for (const part of folded) seen.push({ code: part.codePointAt(0)!, start: source, end: source + width, ordinal });
       unit += char.length;
       source += width;
@@ -147,8 +176,10 @@ export class SlowMasker {
     },
   ): SlowFinding | undefined {
     const { seen, codes, folded, unitAt } = lane;
-    const value = (from: number, to: number): string => folded.slice(unitAt[from], unitAt[to]);
-    const wordFault = unit.wordStart && s > 0 && letterOrDigit.test(String.fromCodePoint(codes[s - 1]!));
+    const value = (from: number, to: number): string =>
+      Array.from(folded.slice(unitAt[from], unitAt[to]), (char) => this.setup.fold(char.codePointAt(0)!)).join('');
+    const wordFault =
+      unit.wordStart && s > 0 && isOfWord(String.fromCodePoint(codes[s - 1]!), String.fromCodePoint(codes[s]!));
     const limit = seen[s]!.ordinal + Math.max(8 * unit.maxLength, unit.maxLength + unit.right);
     let visible = codes.length;
     while (visible > s && seen[visible - 1]!.ordinal >= limit) visible--;
@@ -400,6 +431,7 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         maxLength: one.maxLength,
         right: one.right,
         regex: new SlowRegex(one.pattern),
+        asWritten: false,
         accept: one.accept ?? yes,
         from: one.from ?? ((_, start) => start),
         significant: one.significant,
@@ -414,7 +446,7 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
       };
     }),
     ...rule.match.patterns.map(({ pattern, maxLength }, place): SlowUnit => {
-      const regex = new SlowRegex(pattern);
+      const regex = new SlowRegex(pattern, setup.fold);
       return {
         by: 'pattern',
         rank: 1,
@@ -424,10 +456,11 @@ function slowUnits(rule: ScanRule, index: number, setup: SlowSetup): SlowUnit[] 
         maxLength,
         right: regex.asserted ? 1 : 0,
         regex,
+        asWritten: true,
         accept: yes,
         from: (_, start) => start,
         significant: yes,
-        least: shortest(regex),
+        least: shortest(new SlowRegex(pattern)),
         open: undefined,
         wordStart: false,
       };
@@ -487,12 +520,11 @@ function slowWord(word: string, rule: number, place: number): SlowUnit {
     maxLength: letters + (letters < 4 ? 0 : (letters - 1 - gaps) * 3) + gaps * 8,
     right: 1,
     regex: new SlowRegex(pattern),
+    asWritten: false,
     accept: (text, start, end) => {
-      const before = Array.from(text.slice(0, start)).at(-1);
-      const after = Array.from(text.slice(end))[0];
-      return (
-        !(before !== undefined && letterOrDigit.test(before)) && !(after !== undefined && letterOrDigit.test(after))
-      );
+      const [before, first] = [Array.from(text.slice(0, start)).at(-1), Array.from(text.slice(start, end))[0]!];
+      const [last, after] = [Array.from(text.slice(start, end)).at(-1)!, Array.from(text.slice(end))[0]];
+      return !isOfWord(before, first) && !isOfWord(after, last);
     },
     from: (_, start) => start,
     significant: (code) => /[\p{L}\p{N}@$+!|]/u.test(String.fromCodePoint(code)),
@@ -512,6 +544,7 @@ function slowField(name: string, rule: number, place: number): SlowUnit {
     maxLength: name.length + 20,
     right: 0,
     regex: new SlowRegex(`"${name}"[ \\t\\r\\n]{0,8}:[ \\t\\r\\n]{0,8}["\\x2d0-9tfn{\\[]`),
+    asWritten: false,
     accept: () => true,
     from: (_text, _start, end) => end - 1,
     significant: (code) => code > 0x20,

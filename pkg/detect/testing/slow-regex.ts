@@ -21,8 +21,9 @@ export class SlowRegex {
   readonly #root: Node;
   readonly asserted: boolean;
 
-  constructor(source: string) {
-    const parser = new Parser(source);
+  /** @param fold by which a letter that the pattern names is found as what a reader takes it for, too */
+  constructor(source: string, fold?: (code: number) => string) {
+    const parser = new Parser(source, fold);
     this.#root = parser.parse();
     this.asserted = parser.asserted;
   }
@@ -82,9 +83,11 @@ class Parser {
   readonly #chars: readonly string[];
   #at = 0;
   #fold = false;
+  readonly #likeness: ((code: number) => string) | undefined;
   asserted = false;
 
-  constructor(source: string) {
+  constructor(source: string, likeness: ((code: number) => string) | undefined) {
+    this.#likeness = likeness;
     this.#fold = source.startsWith('(?i)');
     this.#chars = Array.from(this.#fold ? source.slice(4) : source);
   }
@@ -159,7 +162,17 @@ class Parser {
       this.asserted = true;
       return { kind: 'assert', name };
     }
-    return { kind: 'set', has: this.#folded(this.#member()) };
+    return this.#named(this.#peek()!, { kind: 'set', has: this.#folded(this.#member()) });
+  }
+
+  /** A letter that stands there itself, or what it looks like, in each of its cases. */
+  #named(char: string, own: Node): Node {
+    const likeness = this.#likeness;
+    if (likeness === undefined || char.codePointAt(0)! < 0x80) return own;
+    const cases = this.#fold ? [char, char.toLowerCase(), char.toUpperCase()] : [char];
+    const looks = cases.map((one) => likeness(one.codePointAt(0)!)).filter((one) => one !== '' || /\p{M}/u.test(char));
+    const spelled = looks.map((one): Node => ({ kind: 'seq', parts: Array.from(one, only) }));
+    return { kind: 'alt', parts: [own, ...spelled] };
   }
 
   #class(): Node {
@@ -228,6 +241,10 @@ class Parser {
       return [char, char.toLowerCase(), char.toUpperCase()].some((one) => has(one.codePointAt(0)!));
     };
   }
+}
+
+function only(char: string): Node {
+  return { kind: 'set', has: (code) => code === char.codePointAt(0) };
 }
 
 const assertions: readonly (readonly [string, string])[] = [

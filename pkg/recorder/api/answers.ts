@@ -26,9 +26,21 @@ export interface AnswersOptions {
 export interface Answers {
   /** `GET /v1/log` and so on. */
   readonly routes: readonly string[];
-  /** @param auditor Who asks. @throws Refusal */
-  answer(request: IncomingMessage, response: ServerResponse, url: URL, auditor: Auditor): Promise<void>;
-  /** Does what answers a question, as one of a bounded number at once, and says of what it throws what who asked may know. */
+  /**
+   * @param auditor Who asks.
+   * @param known Whether this is on record already, so that it need not be once more; default: never.
+   * @throws Refusal, StoreError, RangeError
+   */
+  answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    auditor: Auditor,
+    known?: (what: string, question: string) => boolean,
+  ): Promise<void>;
+  /** Does something that asks the store, as one of a bounded number at once. @throws Refusal `busy` */
+  bounded(act: () => Promise<void>): Promise<void>;
+  /** Does what answers a request; of what it throws, the answer says what who asked may know. */
   guarded(response: ServerResponse, act: () => Promise<void>): Promise<void>;
 }
 
@@ -52,7 +64,7 @@ export function createAnswers(options: AnswersOptions): Answers {
   let working = 0;
   return {
     routes: routes.map(({ method, path }) => `${method} ${path}`),
-    async answer(request, response, url, auditor) {
+    async answer(request, response, url, auditor, known) {
       const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
       if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
       const says = request.headers[auditForHeader];
@@ -73,20 +85,26 @@ export function createAnswers(options: AnswersOptions): Answers {
           if (await authorizer.mayHold(auditor)) return;
           throw notAllowed(auditor, 'place or release holds', 'update');
         },
-        note: (what, question) => committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } }),
+        note: async (what, question) => {
+          if (known?.(what, question) !== true)
+            await committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } });
+        },
       });
       if (isStream(found)) await respondLines(response, found);
       else respond(response, 200, found);
     },
+    async bounded(act) {
+      if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
+      working++;
+      try {
+        await act();
+      } finally {
+        working--;
+      }
+    },
     async guarded(response, act) {
       try {
-        if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
-        working++;
-        try {
-          await act();
-        } finally {
-          working--;
-        }
+        await act();
         onAnswered?.(response.statusCode);
       } catch (error) {
         const { status, code, message } = refusalOf(error);

@@ -1,4 +1,5 @@
-import { CodedError, JsonError, describeError, jsonValue, parseJson } from '../../base/index.ts';
+import { CodedError } from '../../base/index.ts';
+import { areTexts, isFields, isText, readSettings } from './settings-json.ts';
 
 /** The OpenID provider of people who read records, as the chart writes it: JSON. Without `roles` nobody may anything. */
 export interface PeopleSettings {
@@ -29,12 +30,6 @@ const most = { audiences: 20, roles: 200, namespaces: 200 } as const;
 const loopback = /^(localhost|\[::1\]|127(\.[0-9]{1,3}){3})$/;
 const namespaceName = /^(\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$/;
 
-type Fields = Readonly<Record<string, unknown>>;
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 1_024;
-const areTexts = (value: unknown, atMost: number): value is readonly string[] =>
-  Array.isArray(value) && value.length > 0 && value.length <= atMost && value.every(isText);
 const isRole = (value: unknown): value is Role => roles.some((role) => role === value);
 
 function isIssuer(value: unknown): value is string {
@@ -47,16 +42,9 @@ function isIssuer(value: unknown): value is string {
 /** Plain http is for loopback addresses alone: demos and tests. */
 export const isPlain = (issuer: string): boolean => new URL(issuer).protocol === 'http:';
 
-/** @throws CodedError `oidc_invalid` with everything that is wrong. */
+/** @throws CodedError `settings_invalid` with everything that is wrong. */
 export function parsePeople(json: string): PeopleSettings {
-  let value: unknown;
-  try {
-    value = jsonValue(parseJson(json, { maxDepth: 6, maxNodes: 50_000 }));
-  } catch (error) {
-    if (!(error instanceof JsonError)) throw error;
-    throw new CodedError('oidc_invalid', `oidc: this is no JSON: ${describeError(error)}`);
-  }
-  if (!isFields(value)) throw new CodedError('oidc_invalid', 'oidc: it must be an object');
+  const value = readSettings('oidc', json);
   const faults: string[] = [];
   const need = (holds: boolean, what: string): void => void (holds || faults.push(what));
   const { issuer, audiences, claim = 'groups', subjectClaim = 'sub', roles: given = [], ...others } = value;
@@ -78,7 +66,7 @@ export function parsePeople(json: string): PeopleSettings {
       `roles[${at}].namespaces must be a list of 1 to ${most.namespaces} namespaces, or of *`,
     );
   });
-  if (faults.length > 0) throw new CodedError('oidc_invalid', `oidc: ${faults.join('; ')}`);
+  if (faults.length > 0) throw new CodedError('settings_invalid', `oidc: ${faults.join('; ')}`);
   // Proven field by field above.
   return { issuer, audiences, claim, subjectClaim, roles: given } as PeopleSettings;
 }

@@ -9,6 +9,7 @@ import type { TlsMaterialSource } from '../../pki/index.ts';
 import type { Committer } from '../ingest/committer.ts';
 import type { RecordStore } from '../store/index.ts';
 import { createAnswers } from './answers.ts';
+import type { Answers } from './answers.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
 import { openApi } from './openapi.ts';
 import { Refusal } from './question.ts';
@@ -46,6 +47,13 @@ export interface AuditServerOptions {
   /** Of Sidegate. */
   readonly version?: string;
   readonly onAnswered?: (status: number) => void;
+  /** What stands below `/console`; default: nothing. */
+  readonly pages?: (answers: Answers) => Pages;
+}
+
+export interface Pages {
+  /** @throws Refusal, StoreError */
+  handle(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void>;
 }
 
 export interface AuditServer {
@@ -58,6 +66,7 @@ export interface AuditServer {
 export async function createAuditServer(options: AuditServerOptions): Promise<AuditServer> {
   const { serving, store, committer, authorizer, clock, logger, onAnswered } = options;
   const answers = createAnswers({ store, committer, authorizer, clock, logger, onAnswered });
+  const pages = options.pages?.(answers);
 
   const auditorOf = async (request: IncomingMessage): Promise<Auditor> => {
     const own = request.headers[auditTokenHeader];
@@ -76,7 +85,8 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     await answers.guarded(response, async () => {
       const url = URL.parse(request.url ?? '/', 'https://recorder');
       if (url === null) throw new Refusal(404, 'not_found', 'there is no such page');
-      await answers.answer(request, response, url, await auditorOf(request));
+      if (pages !== undefined && /^\/console(\/|$)/.test(url.pathname)) await pages.handle(request, response, url);
+      else await answers.bounded(async () => answers.answer(request, response, url, await auditorOf(request)));
     });
   };
 

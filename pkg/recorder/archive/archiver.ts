@@ -1,4 +1,4 @@
-import { createPublicKey, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { CodedError, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
@@ -127,7 +127,7 @@ export function startArchiver(options: ArchiverOptions): Archiver {
   const compareHead = async (name: string, head: StoredHead): Promise<void> => {
     const object = await objects.get(name);
     if (object === undefined) throw new ObjectStoreError('unavailable', 'an object is there and is not');
-    const there = readHead(Buffer.from(object).toString('utf8').trim(), createPublicKey(key));
+    const there = readHead(Buffer.from(object).toString('utf8').trim(), key);
     // Another recorder may have signed the same tree at another time.
     if (there?.size !== head.size || there.root !== head.root)
       throw new ObjectStoreError('other_log', 'the archive has another head where one of this log was to be written');

@@ -1,6 +1,6 @@
-import type { KeyObject } from 'node:crypto';
 import { CodedError } from '../../base/index.ts';
 import { readHead } from '../../record/index.ts';
+import type { LogKeys } from '../../record/index.ts';
 import type { StoredHead } from '../store/index.ts';
 import { headsPrefix, isLogId, readKey, segmentsPrefix } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -20,7 +20,7 @@ export interface ArchivedLog {
    * @param onForged Told the name of each newer one that the key has not signed, or not under this name.
    * @throws ObjectStoreError
    */
-  lastHead(publicKey: KeyObject, onForged: (name: string) => void): Promise<StoredHead | undefined>;
+  lastHead(publicKey: LogKeys, onForged: (name: string) => void): Promise<StoredHead | undefined>;
 }
 
 /**
@@ -33,7 +33,7 @@ export interface ArchivedLog {
 export async function openArchivedLog(
   objects: ObjectStore,
   id: string | undefined,
-  publicKey: KeyObject | undefined,
+  publicKey: LogKeys | undefined,
 ): Promise<ArchivedLog> {
   const logs = (await objects.folders('')).filter(isLogId);
   if (logs.length === 0) throw new CodedError('archive_log', 'there is no log in the archive');

@@ -1,5 +1,5 @@
-import type { KeyObject } from 'node:crypto';
 import { createFrontier, edgeOf, entryLeaf, readHead, treeRoot } from '../../record/index.ts';
+import type { LogKeys } from '../../record/index.ts';
 import type { ArchivedEntry, RecordStore, RestoredEntry, StoredHead } from '../store/index.ts';
 import { readKey } from './names.ts';
 import type { ArchivedLog } from './read-archive.ts';
@@ -55,7 +55,7 @@ class Stop extends Error {
 export async function restoreArchive(options: {
   readonly log: ArchivedLog;
   readonly store: RestoredStore;
-  readonly publicKey: KeyObject;
+  readonly publicKey: LogKeys;
   readonly onSegment?: (header: SegmentHeader) => void;
 }): Promise<Restoration> {
   const { log, store, publicKey } = options;
@@ -126,7 +126,7 @@ async function openAt(log: ArchivedLog, name: string, size: number): Promise<Seg
 async function restoreSegment(
   store: RestoredStore,
   { header, entries }: Segment,
-  at: { readonly name: string; readonly size: number; readonly publicKey: KeyObject },
+  at: { readonly name: string; readonly size: number; readonly publicKey: LogKeys },
 ): Promise<void> {
   const stop = (fault: ArchiveFault['fault'], entry: number, what: string): Stop =>
     new Stop({ fault, entry, segment: at.name, what });

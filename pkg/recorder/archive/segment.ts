@@ -1,8 +1,9 @@
-import { createPublicKey, hash, sign, verify } from 'node:crypto';
+import { hash, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { createZstdDecompress } from 'node:zlib';
 import { CodedError, jsonValue, parseJson } from '../../base/index.ts';
-import { keyName } from '../../record/index.ts';
+import { keyName, logKeyOf } from '../../record/index.ts';
+import type { LogKeys } from '../../record/index.ts';
 import type { ArchivedEntry } from '../store/index.ts';
 
 /**
@@ -68,7 +69,7 @@ export interface Segment {
  * @param publicKey Of the log; undefined: whoever signed it.
  * @throws SegmentError
  */
-export function openSegment(object: Uint8Array, publicKey: KeyObject | undefined): Segment {
+export function openSegment(object: Uint8Array, publicKey: LogKeys | undefined): Segment {
   const bytes = Buffer.from(object.buffer, object.byteOffset, object.byteLength);
   const end = bytes.subarray(0, longestHeader).indexOf(lineFeed);
   const header = end === -1 ? undefined : readHeader(bytes.toString('utf8', 0, end), publicKey);
@@ -81,12 +82,12 @@ export function openSegment(object: Uint8Array, publicKey: KeyObject | undefined
   return { header, entries: () => readEntries(body, header) };
 }
 
-function readHeader(text: string, publicKey: KeyObject | undefined): SegmentHeader | undefined {
+function readHeader(text: string, publicKey: LogKeys | undefined): SegmentHeader | undefined {
   const [, signed, key, signature] = shape.exec(text) ?? [];
   if (signed === undefined || signature === undefined) return undefined;
   if (publicKey !== undefined) {
-    const own = publicKey.type === 'private' ? createPublicKey(publicKey) : publicKey;
-    if (key !== keyName(own) || !verify(null, Buffer.from(signed), own, Buffer.from(signature, 'base64')))
+    const own = logKeyOf(publicKey, key ?? '');
+    if (own === undefined || !verify(null, Buffer.from(signed), own, Buffer.from(signature, 'base64')))
       throw notSigned();
   }
   try {

@@ -1,6 +1,5 @@
-import type { KeyObject } from 'node:crypto';
 import { createLogVerifier } from '../../record/index.ts';
-import type { LogVerdict } from '../../record/index.ts';
+import type { LogKeys, LogVerdict } from '../../record/index.ts';
 import type { ArchivedLog } from './read-archive.ts';
 import { notSigned, SegmentError } from './segment.ts';
 
@@ -13,7 +12,7 @@ import { notSigned, SegmentError } from './segment.ts';
 export async function verifyArchive(
   log: ArchivedLog,
   options: {
-    readonly publicKey: KeyObject;
+    readonly publicKey: LogKeys;
     readonly until?: string;
     readonly authorities?: string;
     readonly withLines: boolean;

@@ -2,7 +2,7 @@ import { ApiError, get, post, problem } from './api.js';
 import { now } from './clock.js';
 import { el, facts } from './dom.js';
 import { clockTime, plural } from './format.js';
-import { pause } from './live.js';
+import { pause, watched } from './pace.js';
 import { recordText } from './timeline.js';
 
 /** @import { Approval } from './contract.d.ts' */
@@ -56,7 +56,10 @@ function approvalCard(approval, announce, signal) {
       ['Approval', el('code', {}, keyOf(approval))],
       ['Asked', clockTime(Date.parse(created))],
     ]),
-    ...recordText(excerpt, [{ rule, act: 'masked' }]),
+    ...recordText(
+      excerpt,
+      rule.split(', ').map((one) => ({ rule: one, act: 'held' })),
+    ),
     actions,
   );
   /** @param {string} text */
@@ -182,16 +185,20 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
         : `${plural(waiting.length, 'request')} ${waiting.length === 1 ? 'waits' : 'wait'} for you; you decide as ${info.person.name}`;
     if (fresh.length > 0) announce(plural(fresh.length, 'new approval'));
   };
-  while (!signal.aborted) {
+  const untilWatched = watched(signal);
+  for (let failures = 0; !signal.aborted;) {
     try {
       const { approvals: waiting } = /** @type {{ approvals: Approval[] }} */ (await get('/approvals', signal));
+      failures = 0;
       trouble.replaceChildren();
       take(waiting.filter(({ state }) => state === 'Pending'));
     } catch (error) {
       if (signal.aborted) return;
+      failures++;
       trouble.replaceChildren(problem(error));
       if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return;
     }
-    await pause(everyMs, signal);
+    await pause(Math.min(everyMs * 2 ** failures, 60_000), signal);
+    await untilWatched();
   }
 }

@@ -18,10 +18,12 @@ const types: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 };
 
-/** All of them; `index.html` is the page, the others are what it loads from `/console/assets/NAME`. */
-export const consoleAssets: readonly ConsoleAsset[] = Object.entries(assetTexts).map(([name, text]) => ({
-  name,
-  type: types[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream',
-  body: Buffer.from(text),
-  etag: `"${createHash('sha256').update(text).digest('base64url')}"`,
-}));
+/** All of them; `index.html` is the page, the others are what it loads from `/console/assets/NAME`. Bundles that show no console leave them out. */
+export const consoleAssets: readonly ConsoleAsset[] = /* @__PURE__ */ Object.entries(assetTexts).map(
+  ([name, text]) => ({
+    name,
+    type: types[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream',
+    body: Buffer.from(text),
+    etag: `"${createHash('sha256').update(text).digest('base64url')}"`,
+  }),
+);

@@ -1,39 +1,14 @@
 import { ApiError, post, problem } from './api.js';
-import { now } from './clock.js';
 import { el, pageUrl } from './dom.js';
 import { plural } from './format.js';
 import { fillRow, keyOf, returnToRow, sessionRow, sessionTable } from './list.js';
+import { pause, watched } from './pace.js';
 
 /** @import { SearchPage, SessionSummary } from './contract.d.ts' */
 /** @import { Page } from './dom.js' */
 
 const everyMs = 2_000;
-/** Nobody looks any more: each question is an entry of the log. */
-const idleMs = 10 * 60_000;
 const rowsShown = 100;
-
-/** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
-export const pause = (ms, signal) =>
-  new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true });
-  });
-
-/** @param {AbortSignal} signal @returns {() => Promise<void>} Waits while nobody can see the page, or nobody was here for long. */
-function watched(signal) {
-  let last = now();
-  /** @type {(() => void)[]} */
-  let waiting = [];
-  const isWatched = () => document.visibilityState === 'visible' && now() - last < idleMs;
-  const touch = () => {
-    last = now();
-    if (document.visibilityState === 'visible') for (const go of waiting.splice(0)) go();
-  };
-  for (const name of ['pointermove', 'keydown', 'scroll', 'visibilitychange'])
-    document.addEventListener(name, touch, { signal, passive: true });
-  signal.addEventListener('abort', () => (waiting.forEach((go) => go()), (waiting = [])));
-  return () => (isWatched() ? Promise.resolve() : new Promise((done) => void waiting.push(done)));
-}
 
 /** Newest sessions, as they come. @param {Page} page */
 export async function live({ main, parameters, info, signal, announce, title, keys }) {

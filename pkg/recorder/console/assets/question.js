@@ -118,7 +118,11 @@ const quoted = (text) => (/^[\w@%+:,./-]+$/.test(text) ? text : `'${text.replace
 
 /** @param {Values} values @returns {string} What follows `audit search`. */
 export const expressionOf = (values) =>
-  conditions.flatMap(({ flag }) => (values.get(flag) ?? []).map((value) => `--${flag} ${quoted(value)}`)).join(' ');
+  conditions
+    .flatMap(({ flag }) =>
+      (values.get(flag) ?? []).map((value) => `--${flag}${value.startsWith('-') ? '=' : ' '}${quoted(value)}`),
+    )
+    .join(' ');
 
 /** @param {URLSearchParams} parameters @returns {Values} */
 export const valuesOf = (parameters) =>

@@ -60,7 +60,7 @@ function decisionPanel({ end }) {
 /** What the record keeps of texts. @param {RecordedSession} session @param {string} id */
 function contentNote({ start, end, steps }, id) {
   if (start === undefined) return null;
-  if (start['sealed'] !== undefined)
+  if (start['sealed'] !== undefined || end?.['sealed'] !== undefined)
     return el(
       'div',
       { class: 'note' },
@@ -192,7 +192,10 @@ export async function session({ main, parameters, signal, title, keys, announce 
       begin: [el('div', {}, el('strong', {}, who), ` asked for ${asked} from ${first.peer}`)],
       finish:
         record.end === undefined
-          ? [el('span', { class: 'dim' }, 'It goes on, or its end has not come.')]
+          ? [
+              el('span', { class: 'dim' }, 'It goes on, or its end has not come. '),
+              el('button', { type: 'button', onclick: () => void load() }, 'Load again'),
+            ]
           : [el('div', {}, badges(first), ` ${textOf(record.end['status'])}`)],
     });
     main.replaceChildren(

@@ -23,8 +23,8 @@ export const shown = (text) => text.replace(hidden, escapesOf);
  * @property {boolean} sure False: it has the shape of a replacement, and no rule of the session has its name.
  */
 
-const replacement =
-  /\[([\p{L}\d][\p{L}\d_ .-]{0,62})(?::[0-9a-f]{4,64})?\](?!\()|\*{3,}[*\w@.+-]*(?: \*{2,}[*\w@.+-]*)*(?: \d{1,8}\b)?/gu;
+/** As pkg/detect/scan/replacement.ts writes them: a rule's name, perhaps with a hash; or four stars and what a rule keeps. */
+const replacement = /\[([\p{L}\d][\p{L}\d_ .-]{0,62})(?::[0-9a-f]{8})?\](?!\()|(?<!\*)\*{4}(?!\*)[\p{L}\p{N}]{0,64}/gu;
 
 /**
  * @param {string} text
@@ -32,28 +32,25 @@ const replacement =
  * @returns {Mark[]} in order
  */
 export function marksIn(text, acts) {
-  const masked = acts.filter(({ act }) => act === 'masked');
-  /** @param {readonly import('./contract.d.ts').RuleAct[]} rules */
-  const name = (rules) =>
-    rules.map(({ rule, by = [] }) => `${rule}${by.length === 0 ? '' : ` by ${by.join(', ')}`}`).join('; ');
+  const found = acts.filter(({ act }) => act !== 'allowed' && act !== 'denied');
+  /** @param {import('./contract.d.ts').RuleAct} act */
+  const said = ({ rule, act, by = [] }) => `${rule} ${act}${by.length === 0 ? '' : ` by ${by.join(', ')}`}`;
   /** @type {Mark[]} */
   const marks = [];
   for (const { 0: whole, 1: label, index } of text.matchAll(replacement)) {
-    const mark = { from: index, to: index + whole.length };
-    const own =
-      label === undefined ? masked : masked.filter(({ rule }) => rule.slice(rule.lastIndexOf('/') + 1) === label);
-    if (own.length > 0) marks.push({ ...mark, title: `masked: ${name(own)}`, sure: true });
-    // A footnote, a box of a list.
-    else if (label !== undefined && !/^(?:\d+|.)$/u.test(label))
-      marks.push({
-        ...mark,
-        title: 'looks like a replacement: of a rule that hides this in the record alone',
-        sure: false,
-      });
+    const place = { from: index, to: index + whole.length };
+    const own = found.filter(({ rule, act }) =>
+      label === undefined ? act === 'masked' : rule.slice(rule.lastIndexOf('/') + 1) === label,
+    );
+    if (own.length > 0) marks.push({ ...place, title: own.map(said).join('; '), sure: true });
+    // No footnote, and no box of a list.
+    else if (label === undefined || !/^(?:\d+|.)$/u.test(label)) marks.push({ ...place, title: guess, sure: false });
     if (marks.length === mostPieces) break;
   }
   return marks;
 }
+const guess =
+  'looks like a replacement; no rule that acted here has its name, so perhaps one that hides this in the record alone';
 
 /**
  * @param {string} text

@@ -1,0 +1,166 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { IncomingMessage } from 'node:http';
+import { silentLogger } from '../../base/index.ts';
+import type { Identity, IdentityResult } from '../../core/index.ts';
+import { provider } from '../../core/testing/policies.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { FakeClock } from '../../../test/support/fake-clock.ts';
+import { approvalList } from './approval-list.ts';
+import { createTokenDecider } from './decide-by-token.ts';
+import type { Waiting } from './decide-by-token.ts';
+import type { RouteAnswer, RouteGroup } from './decision-server.ts';
+
+interface Approval {
+  readonly metadata: { namespace: string; name: string; resourceVersion: string; creationTimestamp: string };
+  spec: { approvers: object[]; requester: object; expiresAt: string; [member: string]: unknown };
+  status?: object;
+}
+
+let clock: FakeClock;
+let approvals: Map<string, Approval>;
+let reads: string[];
+let list: RouteGroup;
+beforeEach(() => {
+  clock = fakeClock({ now: Date.UTC(2026, 10, 26, 12) });
+  approvals = new Map();
+  reads = [];
+  const decider = createTokenDecider({
+    client: {
+      find: (_, { namespace = '', name }) => {
+        reads.push(`${namespace}/${name}`);
+        return Promise.resolve(approvals.get(`${namespace}/${name}`) as never);
+      },
+      patch: () => Promise.reject(new Error('a list decides nothing')),
+    },
+    clock,
+    logger: silentLogger,
+    // The token is the name and the namespace in which it counts.
+    verifiers: (providers) => ({
+      verify: ({ token = '' }): IdentityResult => {
+        const [subject = '', at] = token.split('.');
+        if (at !== undefined && !providers[0]?.id.startsWith(`${at}/`))
+          return { kind: 'refused', reason: 'token_invalid' };
+        return { kind: 'proven', identity: identity(subject, providers[0]?.id ?? '') };
+      },
+      clientAuthorities: () => undefined,
+      close: () => undefined,
+    }),
+    providersOf: (at) => (at === 'bare' ? [] : [{ ...provider('corp'), id: `${at}/p/corp` }]),
+    revokes: ({ subject }) => subject === 'revoked',
+    waiting: () => [...approvals.values()].map(waiting),
+  });
+  list = approvalList(decider, clock);
+});
+
+const identity = (subject: string, id: string): Identity => ({
+  provider: id,
+  issuer: 'https://idp.test',
+  subject,
+  groups: ['leads'],
+  scopes: [],
+  expiresAt: undefined,
+  kubernetesUser: `${subject}@example.com`,
+});
+const waiting = ({ metadata: { namespace, name, resourceVersion }, spec }: Approval): Waiting => ({
+  namespace,
+  name,
+  resourceVersion,
+  expiresAt: Date.parse(spec.expiresAt),
+});
+function approval(namespace: string, name: string, spec: object = {}, status?: object): void {
+  const metadata = { namespace, name, resourceVersion: '1', creationTimestamp: '2026-11-26T11:59:00Z' };
+  approvals.set(`${namespace}/${name}`, {
+    metadata,
+    spec: {
+      approvers: [{ group: 'leads', provider: 'p/corp' }],
+      requester: { issuer: 'https://idp.test', subject: 'ana', kubernetesUser: 'ana@example.com' },
+      required: 2,
+      operation: 'Chat',
+      excerpt: '[secret]',
+      expiresAt: new Date(clock.now() + 60_000).toISOString(),
+      ...spec,
+    },
+    ...(status !== undefined && { status }),
+  });
+}
+const ask = (token: string | undefined, more: object = {}): Promise<RouteAnswer | undefined> =>
+  list.routes(
+    {
+      url: '/v1/approvals',
+      method: 'GET',
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      ...more,
+    } as IncomingMessage,
+    () => false,
+  );
+const names = async (token: string): Promise<readonly unknown[]> => {
+  const { body } = (await ask(token)) as { body: { approvals: readonly Record<string, unknown>[] } };
+  return body.approvals.map(({ namespace, name }) => `${String(namespace)}/${String(name)}`);
+};
+
+describe('what waits', () => {
+  test('is shown to those who may decide it, what ends soonest first', async () => {
+    approval('ml', 'late');
+    approval('ml', 'soon', { expiresAt: new Date(clock.now() + 30_000).toISOString() });
+    approval('hr', 'other');
+    approval('bare', 'nobody');
+    expect(await names('bob')).toEqual(['ml/soon', 'ml/late', 'hr/other']);
+    expect(await names('bob.hr')).toEqual(['hr/other']);
+    const answer = await ask('bob.hr');
+    expect(answer).toMatchObject({
+      status: 200,
+      result: 'viewed',
+      body: {
+        approvals: [
+          {
+            phase: 'Pending',
+            required: 2,
+            createdAt: '2026-11-26T11:59:00Z',
+            expiresAt: '2026-11-26T12:01:00.000Z',
+            decisions: [],
+            excerpt: '[secret]',
+            requester: { subject: 'ana' },
+          },
+        ],
+      },
+    });
+  });
+
+  test('is not shown to who is not named, asked for it, has voted, or comes too late', async () => {
+    approval('ml', 'of-others', { approvers: [{ group: 'owners', provider: 'p/corp' }] });
+    approval('ml', 'of-another-provider', { approvers: [{ group: 'leads', provider: 'p/other' }] });
+    approval('ml', 'over', { expiresAt: new Date(clock.now()).toISOString() });
+    approval('ml', 'decided', {}, { phase: 'Denied' });
+    const vote = { decision: 'Approve', at: 'x', caller: { issuer: 'https://idp.test', subject: 'bob' } };
+    approval('ml', 'voted', {}, { phase: 'Pending', decisions: [vote] });
+    expect(await names('bob')).toEqual([]);
+    expect(await names('eve')).toEqual(['ml/voted']);
+    expect(await names('ana')).toEqual([]);
+    expect(await names('revoked')).toEqual([]);
+    expect(await names('eve.elsewhere')).toEqual([]);
+  });
+
+  test('is read once until it changes', async () => {
+    approval('ml', 'a');
+    approval('ml', 'b');
+    await names('bob');
+    await names('eve');
+    expect(reads).toEqual(['ml/a', 'ml/b']);
+    const changed = approvals.get('ml/a');
+    if (changed === undefined) throw new Error('it is there');
+    changed.metadata.resourceVersion = '2';
+    changed.status = { phase: 'Approved' };
+    expect(await names('bob')).toEqual(['ml/b']);
+    expect(reads).toEqual(['ml/a', 'ml/b', 'ml/a']);
+  });
+
+  test('is asked for with a token, by GET, and not too often', async () => {
+    expect(await ask(undefined)).toMatchObject({ status: 401 });
+    expect(await ask('bob', { method: 'POST' })).toMatchObject({ status: 405 });
+    expect(await ask('bob', { url: '/v1/approvals/x' })).toBeUndefined();
+    const answers = await Promise.all(Array.from({ length: 110 }, () => ask('bob')));
+    expect(answers.filter((answer) => answer?.status === 429)).toHaveLength(12);
+    clock.advance(1_000);
+    expect(await ask('bob')).toMatchObject({ status: 200 });
+  });
+});

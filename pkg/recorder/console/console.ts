@@ -1,0 +1,215 @@
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readBody } from '../../base/index.ts';
+import type { Clock, JsonValue, Logger } from '../../base/index.ts';
+import type { Answers } from '../api/answers.ts';
+import { auditorOf } from '../api/authorize.ts';
+import type { People } from '../api/people.ts';
+import { Refusal } from '../api/question.ts';
+import { respond } from '../api/respond.ts';
+import type { RecordStore } from '../store/index.ts';
+import { createAccounts } from './accounts.ts';
+import type { Account } from './accounts.ts';
+import { createBegunLogins } from './begun-logins.ts';
+import { cookieLine, cookieOf } from './cookies.ts';
+import { createDecisions, readReason } from './decisions.ts';
+import type { Decisions } from './decisions.ts';
+import { createExchange } from './fetch.ts';
+import { guardAnswer, refuseForeign } from './headers.ts';
+import { createLoginClient } from './login-client.ts';
+import { createLogins } from './logins.ts';
+import type { LoginResult } from './logins.ts';
+import { redirect, sendAsset } from './pages.ts';
+import type { ConsoleAsset } from './pages.ts';
+import { createPolicyView } from './policies.ts';
+import { createRate } from './rate.ts';
+import { createSessions, isSame } from './sessions.ts';
+import type { ConsoleSettings } from './settings.ts';
+
+/**
+ * The web console: pages, logins and sessions. It has no right of its own; what it answers is what the API answers to the person, and
+ * what is decided the controller decides by the person's own token.
+ *
+ *     GET  /console/                          the page; /console/assets/NAME what it loads
+ *     GET  /console/login?to=PATH             begins a login; GET /console/callback ends it
+ *     POST /console/logout
+ *     GET  /console/session                   who is logged in, and the token against forged requests
+ *     …    /console/v1/…                      the API
+ *     GET  /console/approvals                 what the person may decide
+ *     POST /console/approvals/NAMESPACE/NAME/approve|deny
+ *     GET  /console/policies                  what records say of policies
+ */
+export interface WebConsole {
+  /** Answers everything below `/console`. @throws Refusal, StoreError */
+  handle(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void>;
+  /** Sessions that stand. */
+  readonly sessions: number;
+}
+
+export interface WebConsoleOptions {
+  readonly settings: ConsoleSettings;
+  /** Of people's tokens. */
+  readonly issuer: string;
+  readonly people: People;
+  readonly answers: Pick<Answers, 'answer' | 'bounded'>;
+  readonly store: Pick<RecordStore, 'search' | 'sessionLines'>;
+  /** With `index.html`. */
+  readonly assets: readonly ConsoleAsset[];
+  /** File with authorities (PEM) of the issuer beside the public ones. */
+  readonly issuerCa?: string | undefined;
+  /** File with the client's secret, read at each use; undefined: a public client. */
+  readonly clientSecretFile?: string | undefined;
+  /** File with the authorities (PEM) of the decision endpoint; undefined: the public ones. */
+  readonly decisionsCa?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onLogin?: (result: LoginResult) => void;
+}
+
+const prefix = '/console';
+const home = `${prefix}/`;
+const csrfHeader = 'x-sidegate-csrf';
+const longestBody = 8_192;
+/** The page asks the same over and over while it follows: that is on record once in this time. */
+const sameQuestionMs = 60_000;
+const decisionPath =
+  /^\/approvals\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)\/(approve|deny)$/;
+
+/** What a session is answered. */
+interface SessionRoute {
+  readonly method: 'GET' | 'POST';
+  answer(account: Account, request: IncomingMessage): JsonValue | Promise<JsonValue>;
+}
+
+export function createConsole(options: WebConsoleOptions): WebConsole {
+  const { settings, issuer, people, answers, store, assets, clock, logger, clientSecretFile } = options;
+  const sessions = createSessions(
+    {
+      idleMs: settings.idleMinutes * 60_000,
+      lifeMs: settings.hours * 3_600_000,
+      each: settings.sessionsEach,
+      all: settings.sessions,
+    },
+    clock,
+  );
+  const client = createLoginClient({
+    settings,
+    issuer,
+    exchange: createExchange(clock, options.issuerCa),
+    clientSecret: clientSecretFile === undefined ? undefined : () => readFileSync(clientSecretFile, 'utf8').trim(),
+    clock,
+  });
+  const accountOf = createAccounts({ sessions, people, login: client, clock, logger });
+  const logins = createLogins({
+    client,
+    begun: createBegunLogins(clock),
+    sessions,
+    people,
+    admitted: createRate(clock),
+    logger,
+    onLogin: options.onLogin,
+  });
+  const decisions =
+    settings.decisions === undefined
+      ? undefined
+      : createDecisions(settings.decisions, createExchange(clock, options.decisionsCa, true));
+  const policies = createPolicyView(store, clock);
+  const byPath = new Map(assets.map((asset) => [asset.name === 'index.html' ? '/' : `/assets/${asset.name}`, asset]));
+
+  /** Who asks; whoever changes something has the session's token, which no other site can read. */
+  const account = async (request: IncomingMessage): Promise<Account> => {
+    refuseForeign(request, settings.url);
+    const found = await accountOf(cookieOf(request, 'session'));
+    const csrf = request.headers[csrfHeader];
+    if (request.method !== 'GET' && (typeof csrf !== 'string' || !isSame(csrf, found.session.csrf)))
+      throw new Refusal(403, 'csrf', `${csrfHeader} is not that of the session: load the page again`);
+    return found;
+  };
+  const sessionInfo = ({ session, person, endsAt }: Account): JsonValue => ({
+    person: { name: session.name, issuer: session.issuer, subject: session.subject },
+    role: person.role === 'Investigator' ? 'investigator' : 'auditor',
+    namespaces: [...person.namespaces],
+    csrf: session.csrf,
+    expires: new Date(endsAt).toISOString(),
+    approvals: decisions !== undefined,
+    policies: true,
+  });
+  const decide = async (
+    to: Decisions,
+    { session }: Account,
+    request: IncomingMessage,
+    [, namespace = '', approval = '', verb]: readonly string[],
+  ): Promise<JsonValue> => {
+    const text = await readBody(request, longestBody);
+    if (text === undefined) throw new Refusal(413, 'bad_question', 'the reason is too long');
+    const choice = { decision: verb === 'approve' ? 'Approve' : 'Deny', comment: readReason(text) } as const;
+    const done = await to.decide({ namespace, name: approval }, choice, session.tokens.token);
+    logger.info('a decision was forwarded', { namespace, approval, decision: choice.decision });
+    return done;
+  };
+  const routeOf = (path: string): SessionRoute | undefined => {
+    if (path === '/session') return { method: 'GET', answer: sessionInfo };
+    if (path === '/policies') return { method: 'GET', answer: ({ person }) => policies.of(person) };
+    if (decisions === undefined) return undefined;
+    if (path === '/approvals') return { method: 'GET', answer: ({ session }) => decisions.list(session.tokens.token) };
+    const named = decisionPath.exec(path);
+    return named === null
+      ? undefined
+      : { method: 'POST', answer: (found, request) => decide(decisions, found, request, named) };
+  };
+
+  const repeats = new WeakMap<Account['session'], Map<string, number>>();
+  /** Whether a session has asked this, letter by letter, a moment ago. */
+  const repeated = (session: Account['session'], question: string): boolean => {
+    const asked = repeats.get(session) ?? new Map<string, number>();
+    repeats.set(session, asked);
+    const now = clock.monotonic();
+    if (now < (asked.get(question) ?? 0)) return true;
+    if (asked.size >= 20) asked.clear();
+    asked.set(question, now + sameQuestionMs);
+    return false;
+  };
+
+  return {
+    get sessions() {
+      return sessions.size;
+    },
+    async handle(request, response, url) {
+      guardAnswer(response);
+      const path = url.pathname.slice(prefix.length);
+      if (path.startsWith('/v1/')) {
+        const { session, person } = await account(request);
+        const api = new URL(`${path}${url.search}`, url);
+        const known = (what: string, question: string): boolean => what === 'search' && repeated(session, question);
+        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), known));
+      }
+      const only = (method: string): void => {
+        if (request.method === method) return;
+        response.setHeader('allow', method);
+        throw new Refusal(405, 'method', `this answers ${method} alone`);
+      };
+      const page = {
+        '': () => redirect(response, home, []),
+        '/login': () => logins.begin(request, response, url),
+        '/callback': () => logins.finish(request, response, url),
+      }[path];
+      const asset = byPath.get(path);
+      if (page !== undefined || asset !== undefined) {
+        only('GET');
+        return asset === undefined ? page?.() : sendAsset(request, response, asset);
+      }
+      if (path === '/logout') {
+        only('POST');
+        await account(request);
+        sessions.end(cookieOf(request, 'session') ?? '');
+        response.setHeader('set-cookie', cookieLine('session', '', 0));
+        return respond(response, 200, {});
+      }
+      const route = routeOf(path);
+      if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
+      only(route.method);
+      const found = await account(request);
+      await answers.bounded(async () => respond(response, 200, await route.answer(found, request)));
+    },
+  };
+}
