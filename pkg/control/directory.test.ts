@@ -464,6 +464,26 @@ describe('Secrets', () => {
     expect(known(directory.secrets(name('a'))).missing).toHaveLength(1);
   });
 
+  test('of a namespace that names thousands hold up those of no other', async () => {
+    const { directory, state, settle, name, setSecret, reads } = await fakeControl(fakeClock());
+    const caSecretRef = (at: number) => ({
+      containerPort: 8_000 + at,
+      protocol: 'TLS',
+      caSecretRef: { name: `s${at}`, key: 'ca' },
+    });
+    const many = { upstream: { ports: Array.from({ length: 16 }, (_, at) => caSecretRef(at)) }, ...allowAll };
+    state.namespaces.put({ metadata: { name: 'other', labels: { 'sidegate.dev/governed': 'true' } } });
+    state.policies.put(policy('many', many, { namespace: 'other', uid: 'many' }));
+    state.pods.put(pod('a'));
+    setSecret('ml/key', { api: 'x' });
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
+    expect(reads).toHaveLength(17);
+    // Eight are read at once.
+    expect(reads.indexOf('ml/key')).toBeLessThan(10);
+  });
+
   test('a cluster’s policy means those of Sidegate’s own namespace, a namespace’s policy only its own', async () => {
     const { directory, state, settle, name, setSecret } = await fakeControl(fakeClock());
     setSecret('sidegate-system/key', { api: 'platform' });
