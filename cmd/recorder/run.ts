@@ -78,7 +78,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     store,
     clock,
     logger,
-    retention: settings.retention,
+    retentionDays: settings.retentionDays,
+    namespaceDays: settings.namespaceDays,
     archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};

@@ -128,6 +128,13 @@ export class Session {
     return false;
   }
 
+  /** Decided anew, under another policy: rules that acted until now did not. Nothing is recorded yet. */
+  startOver(): void {
+    this.#acts.length = 0;
+    this.#observed.length = 0;
+    this.failedOpen.length = 0;
+  }
+
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
   begin(lanes: readonly KeptText[]): void {
     this.prepare(lanes);
