@@ -82,7 +82,7 @@ export interface HttpAnswer {
 export type ExitCode = 0 | 1 | 2;
 
 /** What a cluster knows by name; `Undecided`: approvals and grants that wait. */
-export type NameKind = 'Approval' | 'Undecided' | 'Grant' | 'Workload';
+export type NameKind = 'Decidable' | 'Undecided' | 'Grant' | 'Workload';
 
 export interface Command {
   /** Words that call it: `policy validate`. */
