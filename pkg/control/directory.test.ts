@@ -297,6 +297,37 @@ describe('names of the serving certificate', () => {
     expect(told).toEqual(['a']);
   });
 
+  test('also the pod’s own under its governing Service, as a StatefulSet names it, where that selects the pod', async () => {
+    const { directory, state, settle, name, told } = await fakeControl(fakeClock());
+    state.pods.put(
+      pod('llama-0', { spec: { hostname: 'llama-0', subdomain: 'llama', initContainers: [{ name: 'sidegate' }] } }),
+    );
+    state.pods.put(pod('bare', { spec: { hostname: 'bare', initContainers: [{ name: 'sidegate' }] } }));
+    const service = (service: string, namespace: string, app: string) =>
+      state.services.put({ metadata: { namespace, name: service }, spec: { selector: { app } } });
+    service('other', 'ml', 'llama');
+    // Not those that select others, or of another namespace.
+    service('llama', 'ml', 'vllm');
+    service('llama', 'elsewhere', 'llama');
+    await settle();
+    const others = ['other.ml.svc', 'other.ml.svc.cluster.local'];
+    expect(directory.servingNames(name('llama-0'))).toEqual(others);
+    told.length = 0;
+    service('llama', 'ml', 'llama');
+    await settle();
+    expect(told.sort()).toEqual(['bare', 'llama-0']);
+    const both = ['llama.ml.svc', 'llama.ml.svc.cluster.local', ...others];
+    expect(directory.servingNames(name('bare'))).toEqual(both);
+    const own = ['llama-0.llama.ml.svc', 'llama-0.llama.ml.svc.cluster.local'];
+    expect(directory.servingNames(name('llama-0'))).toEqual([...own, ...both]);
+    const record = directory.podByUid('uid-llama-0')!;
+    expect(certificateNames(record, directory.servingNames(name('llama-0')), 'cluster.local')).toEqual(
+      expect.arrayContaining(own),
+    );
+    for (const stranger of ['llama-0.llama.other.svc', 'a.llama-0.llama.ml.svc', 'llama-0.llama.ml', '*.llama.ml.svc'])
+      expect(() => certificateNames(record, [stranger], 'cluster.local')).toThrow(RangeError);
+  });
+
   test('a change of a Service that leaves its selector and ports is nobody’s business, one of its ports the status’s', async () => {
     const { directory, state, settle, name, told } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));

@@ -78,11 +78,22 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'recorder.archive.caConfigMap': 'corp-ca',
   'recorder.archive.deleteUnarchived': true,
   'recorder.oidc.issuer': 'https://idp.example.com',
-  'recorder.oidc.audiences': ['sidegate-recorder'],
+  'recorder.oidc.audiences': ['sidegate-recorder', 'a'],
   'recorder.oidc.claim': 'roles',
   'recorder.oidc.subjectClaim': 'oid',
   'recorder.oidc.roles': [{ value: 'soc', role: 'Investigator', namespaces: ['*'] }],
   'recorder.oidc.caConfigMap': 'corp-ca',
+  'recorder.console.url': 'https://records.example.com',
+  'recorder.console.clientId': 'sidegate-recorder',
+  'recorder.console.clientSecretName': 'console-client',
+  'recorder.console.scopes': ['openid'],
+  'recorder.console.parameters': { resource: 'urn:example:records' },
+  'recorder.console.token': 'Access',
+  'recorder.console.approvals': false,
+  'recorder.console.idleMinutes': 10,
+  'recorder.console.hours': 4,
+  'recorder.console.sessionsEach': 2,
+  'recorder.console.sessions': 50,
   'recorder.serviceAccountAnnotations': { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/records' },
   'recorder.storage.persistent': false,
   'recorder.storage.size': '100Gi',
@@ -175,6 +186,34 @@ export const beside: Readonly<Record<string, object>> = {
       { recorder: { oidc: { issuer: 'https://idp.example.com', audiences: ['a'] } } },
     ]),
   ),
+  'recorder.console.url': {
+    recorder: {
+      oidc: { issuer: 'https://idp.example.com', audiences: ['a', 'sidegate-recorder'] },
+      console: { clientId: 'a' },
+    },
+  },
+  ...Object.fromEntries(
+    [
+      'clientId',
+      'clientSecretName',
+      'scopes',
+      'parameters',
+      'token',
+      'approvals',
+      'idleMinutes',
+      'hours',
+      'sessionsEach',
+      'sessions',
+    ].map((name) => [
+      `recorder.console.${name}`,
+      {
+        recorder: {
+          oidc: { issuer: 'https://idp.example.com', audiences: ['a', 'sidegate-recorder'] },
+          console: { url: 'https://records.example.com', clientId: 'a' },
+        },
+      },
+    ]),
+  ),
   'recorder.shipSecretName': { recorder: { ship: [{ name: 'o', type: 'Otlp', url: 'https://otel.example/v1/logs' }] } },
   'meshes.istio.images': { meshes: { istio: { enabled: true } } },
   'meshes.linkerd.initImages': { meshes: { linkerd: { enabled: true } } },
@@ -192,6 +231,7 @@ export const needs: readonly string[] = [
   'recorder.store',
   'recorder.replicas',
   'recorder.oidc.issuer',
+  'recorder.console.url',
 ];
 
 export const alternativeOf = (path: string): unknown =>
