@@ -45,7 +45,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   #bytesOut = 0;
   #stalledSince: number | undefined;
   #listening = false;
-  readonly #drainListeners: (() => void)[] = [];
+  #onRoom: (() => void) | undefined;
   #backlog: Backlog | undefined;
   /** What follows the last byte of the backlog. */
   #whenOut: (() => void) | undefined;
@@ -214,7 +214,14 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   }
 
   onDrain(listener: () => void): void {
-    this.#drainListeners.push(listener);
+    const first = this.#onRoom;
+    this.#onRoom =
+      first === undefined
+        ? listener
+        : () => {
+            first();
+            listener();
+          };
     this.#listenForDrain();
   }
 
@@ -236,7 +243,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#stalledSince = undefined;
     if (this.#gone()) return;
     if (this.#backlog !== undefined && !this.#goOn(this.#backlog)) return;
-    for (const listener of this.#drainListeners) listener();
+    this.#onRoom?.();
   };
 
   readonly #onFinish = (): void => {
