@@ -23,7 +23,7 @@ const named =
     (await client.list(resource, { namespace })).map((one) => `${prefix}${nameOf(one)}`);
 
 const listers: Readonly<Record<NameKind, readonly Lister[]>> = {
-  Approval: [named(resources.inferenceApprovals)],
+  Decidable: [named(resources.inferenceApprovals), named(resources.inferenceGrants, 'grant/')],
   Undecided: [
     async (client, namespace) =>
       (await client.list<Approval>(resources.inferenceApprovals, { namespace }))

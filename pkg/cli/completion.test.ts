@@ -92,7 +92,7 @@ describe('names that the cluster knows', () => {
   };
 
   test.each([
-    ['approvals show ', 'a-1 b-1 :4'],
+    ['approvals show ', 'a-1 b-1 grant/day grant/night :4'],
     ['approvals approve ', 'b-1 grant/night :4'],
     ['approvals deny g', 'grant/night :4'],
     ['approvals show -n other ', 'o-1 :4'],

@@ -30,6 +30,17 @@ describe('a vote by token', () => {
       'cannot_exclude_self_approval',
       [{ ...bob, kubernetesUser: undefined }, { ...open, asker: { ...asker, requestedBy: 'eve' } }, 0],
     ],
+    [
+      'nor somebody of another issuer, where one of both is not known to Kubernetes',
+      'cannot_exclude_self_approval',
+      [{ issuer: 'https://other', subject: 'ana', kubernetesUser: undefined }, open, 0],
+    ],
+    [
+      'be it the requester who is not',
+      'cannot_exclude_self_approval',
+      [{ ...bob, issuer: 'https://other' }, { ...open, asker: { ...asker, kubernetesUser: undefined } }, 0],
+    ],
+    ['at the same issuer, accounts are people', undefined, [{ ...bob, kubernetesUser: undefined }, open, 0]],
     ['nothing counts at the end', 'expired', [bob, open, 1_000]],
     ['nor where the end is no time', 'expired', [bob, { ...open, expiresAt: Number.NaN }, 0]],
     ['nor when it is decided', 'decided', [bob, { ...open, phase: 'Denied' }, 0]],

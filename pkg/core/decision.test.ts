@@ -6,10 +6,10 @@ import { caller } from './testing/policies.ts';
 const asker: Asker = { issuer: 'i', subject: 'ana', kubernetesUser: 'ana@x' };
 const at = '2026-01-01T00:00:00Z';
 const user = (name: string, more: Partial<Vote> = {}): Vote => ({ decision: 'Approve', at, user: name, ...more });
-const token = (subject: string, kubernetesUser?: string): Vote => ({
+const token = (subject: string, kubernetesUser?: string, issuer = 'i'): Vote => ({
   decision: 'Approve',
   at,
-  caller: { issuer: 'i', subject, kubernetesUser },
+  caller: { issuer, subject, kubernetesUser },
 });
 
 describe('how many people approve', () => {
@@ -29,6 +29,23 @@ describe('how many people approve', () => {
       { kubernetesUser: undefined },
     ],
     ['nor who asked for another', [user('kim'), token('k', 'kim'), token('c')], 0, { requestedBy: 'kim' }],
+    ['one account each at one issuer', [token('c'), token('d', 'd@x')], 2],
+    ['accounts at two issuers once, where it cannot be told', [token('c', 'c@x'), token('d', undefined, 'j')], 1],
+    ['accounts at two issuers that are known to differ', [token('c', 'c@x'), token('d', 'd@x', 'j')], 2],
+    ['the larger of two issuers', [token('c', 'c@x', 'j'), token('d', 'd@x'), token('e'), token('f')], 3],
+    ['nobody of another issuer who may be the asker', [token('c', undefined, 'j'), token('d')], 1],
+    [
+      'nobody of another issuer where the asker is not known',
+      [token('c', 'c@x', 'j'), token('d')],
+      1,
+      { kubernetesUser: undefined },
+    ],
+    [
+      'people beside a workload that asks, whatever their issuer',
+      [token('c', undefined, 'j'), token('d', undefined, 'j')],
+      2,
+      { kubernetesUser: 'system:serviceaccount:ml:batch' },
+    ],
     ['others beside who asked', [user('b'), token('c', 'c@x')], 2, { requestedBy: 'kim' }],
   ])('counts %s', (_what, votes, count, more = {}) => {
     expect(peopleWho(votes, { ...asker, ...more })).toBe(count);

@@ -53,30 +53,43 @@ export const isAsker = ({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: 
       (caller.kubernetesUser !== undefined &&
         (caller.kubernetesUser === asker.kubernetesUser || caller.kubernetesUser === asker.requestedBy))));
 
-/** Whether it can be told of a vote that it is not the asker's own. */
-export const isTellable = ({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean =>
-  user === undefined
-    ? asker.requestedBy === undefined || caller?.kubernetesUser !== undefined
-    : asker.kubernetesUser !== undefined;
+/** Nobody who has a name of their own beside this one: what is known of a workload is enough. */
+const isWorkload = (kubernetesUser: string | undefined): boolean =>
+  kubernetesUser?.startsWith('system:serviceaccount:') === true;
+
+/**
+ * Whether it can be told of a vote that it is not the asker's own. Callers of two issuers may be accounts of one person: only names in
+ * Kubernetes tell them apart.
+ */
+export function isTellable({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean {
+  if (user !== undefined) return asker.kubernetesUser !== undefined;
+  if (caller === undefined) return false;
+  const { issuer, kubernetesUser } = caller;
+  if (asker.requestedBy !== undefined && kubernetesUser === undefined) return false;
+  if (issuer === asker.issuer || isWorkload(kubernetesUser) || isWorkload(asker.kubernetesUser)) return true;
+  return kubernetesUser !== undefined && asker.kubernetesUser !== undefined;
+}
 
 const counts = (vote: Vote, asker: Asker): boolean => !isAsker(vote, asker) && isTellable(vote, asker);
 
 /**
- * How many different people approve. One who votes by Kubernetes and by a token is one where the provider says who callers are
- * to Kubernetes; where it does not, votes of the two kinds are not added up, since they may be the same people's.
+ * How many different people approve, at least. Those with a name in Kubernetes are told apart by it, and so are the callers of one
+ * issuer; votes that neither tells apart are not added up, since they may be the same people's.
  */
 export function peopleWho(votes: readonly Vote[], asker: Asker): number {
-  const users = new Set<string>();
-  const known = new Set<string>();
-  const unknown = new Set<string>();
+  const named = new Set<string>();
+  /** By issuer: names in Kubernetes, and subjects of those who have none. */
+  const callers = new Map<string, Set<string>>();
   for (const vote of votes) {
     if (vote.decision !== 'Approve' || !counts(vote, asker)) continue;
     const { user, caller } = vote;
-    if (user !== undefined) users.add(user);
-    else if (caller?.kubernetesUser !== undefined) known.add(caller.kubernetesUser);
-    else if (caller !== undefined) unknown.add(JSON.stringify([caller.issuer, caller.subject]));
+    const name = user ?? caller?.kubernetesUser;
+    if (name !== undefined) named.add(name);
+    if (user !== undefined || caller === undefined) continue;
+    const people = callers.get(caller.issuer) ?? new Set();
+    callers.set(caller.issuer, people.add(JSON.stringify(name === undefined ? [caller.subject] : name)));
   }
-  return Math.max(new Set([...users, ...known]).size, known.size + unknown.size);
+  return Math.max(named.size, ...[...callers.values()].map((people) => people.size));
 }
 
 /**

@@ -43,3 +43,27 @@ export function selects(policy: Policy, pod: PodFacts): boolean {
   const namespaces = policy.spec.namespaceSelector;
   return namespaces === undefined || selectorMatches(namespaces, pod.namespaceLabels);
 }
+
+/** A selector as resources write it. */
+interface WrittenSelector {
+  readonly matchLabels?: Readonly<Record<string, string>> | undefined;
+  readonly matchExpressions?:
+    | readonly { readonly key: string; readonly operator: string; readonly values?: readonly string[] | undefined }[]
+    | undefined;
+}
+
+function expressionText({
+  key,
+  operator,
+  values = [],
+}: NonNullable<WrittenSelector['matchExpressions']>[number]): string {
+  if (operator === 'Exists') return key;
+  if (operator === 'DoesNotExist') return `!${key}`;
+  return `${key} ${operator.toLowerCase()} (${values.join(', ')})`;
+}
+
+/** As `kubectl get -l` takes it: `app=llama, zone in (a, b), !canary`. Empty: it matches everything. */
+export function selectorText({ matchLabels = {}, matchExpressions = [] }: WrittenSelector): string {
+  const labels = Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`);
+  return [...labels, ...matchExpressions.map(expressionText)].join(', ');
+}

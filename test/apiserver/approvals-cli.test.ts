@@ -147,6 +147,23 @@ test('access is asked for, listed and taken back', async () => {
   expect((await sidegate('max', 'access', 'list')).out).toMatch(
     new RegExp(`^${name} +Pending +0/\\? +ana +Chat +llama-\\* +[0-9]+m +kim$`, 'm'),
   );
+  const shown = (await sidegate('max', 'approvals', 'show', `grant/${name}`)).out;
+  for (const line of [
+    `Name:         ${name}`,
+    'Caller:       ana of https://idp',
+    'Asked by:     kim',
+    'Operations:   Chat',
+    'Models:       llama-*',
+    'Pods:         app=llama',
+    'From:         from approval on',
+    'Reason:       on call',
+    'Who decides:  not said yet',
+  ])
+    expect(shown).toContain(`${line}\n`);
+  expect(JSON.parse((await sidegate('max', 'approvals', 'show', `grant/${name}`, '-o', 'json')).out)).toMatchObject({
+    kind: 'InferenceGrant',
+    metadata: { name },
+  });
   expect(await sidegate('kim', 'access', 'revoke', name)).toMatchObject({ code: 0 });
   expect(await sidegate('max', 'access', 'list')).toMatchObject({ code: 0, out: '' });
   expect(await sidegate('kim', 'access', 'revoke', name)).toMatchObject({ code: 1 });

@@ -53,10 +53,12 @@ afterAll(async () => {
 let clock: FakeClock;
 let endpoint: DecisionServer;
 let results: DecisionResult[];
+/** Of other policies in the namespace. */
+let others: readonly CompiledProvider[];
 let log: string[];
 beforeEach(async () => {
   clock = fakeClock({ now: Date.now() });
-  [results, log] = [[], []];
+  [results, log, others] = [[], [], []];
   const logger = createLogger({ clock, level: 'debug', write: (line) => void log.push(line) });
   endpoint = await createDecisionServer({
     host: '127.0.0.1',
@@ -67,7 +69,7 @@ beforeEach(async () => {
       clock,
       logger,
       verifiers: createIdentityVerifier({ clock, logger }),
-      providersOf: (at) => (at === namespace ? providers : []),
+      providersOf: (at) => (at === namespace ? [...providers, ...others] : []),
       revokes: () => false,
     }),
     clock,
@@ -152,6 +154,37 @@ async function approval(more: object = {}): Promise<string> {
 const approve = { decision: 'Approve' };
 const get = (name: string): Promise<ApprovalObject> =>
   client.get<ApprovalObject>(resources.inferenceApprovals, { namespace, name });
+
+describe('where two policies have the same issuer and audience', () => {
+  const second = (more: object = {}): CompiledProvider => ({
+    ...(providers[0] as CompiledProvider),
+    id: 'ml/q/corp',
+    ...more,
+  });
+
+  test.each(['p/corp', 'q/corp'])('the approvers of each decide by token: of %s', async (of) => {
+    others = [second()];
+    const name = await approval({ approvers: [{ group: 'leads', provider: of }] });
+    expect(await said(name, { token: await token('bob'), body: approve })).toBe('200 Pending');
+    const foreigner = await token('eve', { groups: ['others'] });
+    expect(await said(name, { token: foreigner })).toBe('403 not_allowed');
+    expect(await said('nothing', { token: foreigner })).toBe('403 not_allowed');
+  });
+
+  test('nobody is another person by one of them: not for their own request, and not for a second vote', async () => {
+    const corp = providers[0]?.oidc;
+    others = [second({ oidc: { ...corp, subjectClaim: 'email' }, kubernetesUser: undefined })];
+    const approvers = [{ group: 'leads', provider: 'q/corp' }];
+    const asker = { provider: 'p/corp', issuer: issuer.url, subject: 'ana' };
+    const own = await approval({ requester: asker, approvers });
+    expect(await said(own, { token: await token('ana'), body: approve })).toBe('403 self_approval');
+    const both = await approval({ approvers: [{ group: 'leads', provider: 'p/corp' }, ...approvers] });
+    expect(await said(both, { token: await token('bob', { aud: 'inference' }), body: approve })).toBe('200 Pending');
+    expect(await said(both, { token: await token('bob'), body: approve })).toBe('409 voted');
+    others = [];
+    expect(await said(own, { token: await token('bob') })).toBe('403 not_allowed');
+  });
+});
 
 describe('an approver', () => {
   test('sees the masked text, and decides in the name that the token proves', async () => {
@@ -242,6 +275,8 @@ describe('an approver', () => {
           expiresAt: new Date(clock.now() + 600_000).toISOString(),
           reason: 'on call',
           requestedBy: 'kim@example.com',
+          notBefore: '2026-01-01T00:00:00Z',
+          selector: { matchLabels: { app: 'llama' } },
         },
       },
       { namespace },
@@ -259,6 +294,11 @@ describe('an approver', () => {
     expect(await said('g', { ...grant, token: await token('kim') })).toBe('403 self_approval');
     const nobody = await issuer.token({ sub: 'lea', groups: ['leads'] });
     expect(await said('g', { ...grant, token: nobody })).toBe('403 cannot_exclude_self_approval');
+    // All that it covers is shown to who decides.
+    expect((await call('g', { kind: 'grants', token: await token('bob') })).body).toMatchObject({
+      ...{ issuer: issuer.url, subject: 'ana', requestedBy: 'kim@example.com', reason: 'on call' },
+      ...{ notBefore: '2026-01-01T00:00:00Z', selector: { matchLabels: { app: 'llama' } } },
+    });
     expect(await said('g', { ...grant, token: await token('bob') })).toBe('200 Pending');
   });
 });

@@ -156,21 +156,30 @@ describe('deciding', () => {
     await world.vote(namespace, stream.name('1'), lead('bob'));
     await until(() => stream.messages.at(-1)?.state?.decisions.length === 1, 'the first vote is told');
     expect(stream.said('1')).toBe('Pending');
-    await world.vote(namespace, stream.name('1'), lead('eve'));
+    const eve = { issuer: 'https://corp.example.com', subject: 'eve', kubernetesUser: 'eve', from: '192.0.2.7' };
+    await world.vote(namespace, stream.name('1'), { decision: 'Approve', caller: { ...eve, proof: 'x' } });
     await Promise.all([says(stream, '1', 'Approved'), says(other, '1', 'Approved')]);
-    expect(stream.messages.at(-1)?.state?.decisions.map(({ by }) => by)).toEqual(['user:bob', 'user:eve']);
+    const names = ['user:bob', 'https://corp.example.com eve'];
+    expect(stream.messages.at(-1)?.state?.decisions.map(({ by }) => by)).toEqual(names);
     expect(replica.steps.filter((step) => step === 'approved').length).toBeLessThanOrEqual(1);
-    // Whichever replica made it so, it is on record once, with who decided.
+    // Whichever replica made it so, it is on record once, with who decided and from where.
     const recorded = (): Change[] =>
       [replica, beside].flatMap(({ changes }) => changes).filter(({ name }) => name.startsWith(`${namespace}/`));
     await until(() => recorded().some(({ step }) => step === 'approved'), 'the approval is recorded');
     const told = recorded().map(({ step, caller, decisions }) => [
       step,
       caller?.subject,
-      decisions?.map(({ by }) => by),
+      decisions?.map(({ by, from }) => [by, from]),
     ]);
     expect(told.sort()).toEqual([
-      ['approved', 'ana', ['user:bob', 'user:eve']],
+      [
+        'approved',
+        'ana',
+        [
+          ['user:bob', undefined],
+          ['https://corp.example.com eve', '192.0.2.7'],
+        ],
+      ],
       ['created', 'ana', []],
     ]);
   });

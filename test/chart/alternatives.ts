@@ -65,6 +65,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'recorder.database.ca': true,
   'recorder.retentionDays': 0,
   'recorder.namespaceRetentionDays': { ml: 30, finance: 2555 },
+  'recorder.policyRetentionDays': { 'ml/support': 365, 'cluster/floor': 0 },
   'recorder.ship': [{ name: 'siem', type: 'Syslog', address: 'siem.example:6514', caKey: 'ca.pem' }],
   'recorder.shipSecretName': 'sidegate-ship',
   'recorder.archive.url': 's3://records/prod',

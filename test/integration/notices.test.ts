@@ -12,7 +12,7 @@ import { Secret, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { createDecisionServer } from '../../pkg/control/decisions/index.ts';
 import { startNotifier } from '../../pkg/control/notices/notifier.ts';
 import type { NotifierOptions } from '../../pkg/control/notices/notifier.ts';
-import { approvalNotice, grantNotice } from '../../pkg/control/notices/notice.ts';
+import { approvalNotice, grantNotice, linesOf } from '../../pkg/control/notices/notice.ts';
 import { openChannels, parseNoticeSettings } from '../../pkg/control/notices/settings.ts';
 import { signatureHeaders } from '../../pkg/control/notices/webhook.ts';
 import type { KubeObject } from '../../pkg/kube/index.ts';
@@ -137,7 +137,14 @@ describe('a webhook', () => {
   test('of a grant says who asks for what and why', async () => {
     const spec = {
       ...{ issuer: 'https://idp', subject: 'ana', operations: ['Chat'], models: ['*'], reason: 'incident 42' },
-      ...{ expiresAt: '2026-11-26T12:00:00Z', requestedBy: 'ana@example.com' },
+      ...{ expiresAt: '2026-11-26T12:00:00Z', requestedBy: 'kim@example.com', notBefore: '2026-11-26T11:00:00Z' },
+      selector: {
+        matchLabels: { app: 'llama', 'example.com/tier': 'prod' },
+        matchExpressions: [
+          { key: 'zone', operator: 'In', values: ['a', 'b'] },
+          { key: 'canary', operator: 'DoesNotExist' },
+        ],
+      },
     };
     const raw = {
       metadata: { namespace: 'ml', name: 'g', uid: 'uid-2' },
@@ -147,8 +154,25 @@ describe('a webhook', () => {
     await webhook().send(grantNotice(object(raw), endpoint), signal);
     expect(JSON.parse(received[0]?.body ?? '')).toMatchObject({
       type: 'access.asked',
-      data: { requester: 'ana@example.com', reason: 'incident 42', command: expect.stringContaining('grant/g') },
+      data: {
+        title: 'kim@example.com asks for access for ana: Chat of *, in ml',
+        ...{ requester: 'kim@example.com', caller: { issuer: 'https://idp', subject: 'ana' }, reason: 'incident 42' },
+        ...{ pods: 'app=llama, example.com/tier=prod, zone in (a, b), !canary', notBefore: '2026-11-26T11:00:00Z' },
+        command: expect.stringContaining('grant/g'),
+      },
     });
+    expect(linesOf(grantNotice(object(raw), endpoint))).toEqual(
+      expect.arrayContaining([
+        ['Caller', 'ana of https://idp'],
+        ['Pods', 'app=llama, example.com/tier=prod, zone in (a, b), !canary'],
+        ['From', '2026-11-26T11:00:00Z'],
+      ]),
+    );
+    const { selector: _selector, ...everywhere } = spec;
+    expect(linesOf(grantNotice(object({ ...raw, spec: everywhere }), endpoint))).toContainEqual([
+      'Pods',
+      'every inference pod',
+    ]);
   });
 
   test('takes a new key and a new address as their files change', async () => {

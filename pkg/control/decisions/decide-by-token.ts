@@ -59,6 +59,12 @@ type Decidable = KubeObject & {
   readonly status?: Partial<ApprovalStatusResource & GrantStatusResource>;
 };
 
+/** What is to be decided, and as whom the token names an approver of it. */
+interface Found {
+  readonly object: Decidable;
+  readonly who: Identity;
+}
+
 export interface TokenDeciderOptions {
   readonly client: Pick<KubeClient, 'find' | 'patch'>;
   readonly clock: Clock;
@@ -109,7 +115,8 @@ function isNamed(object: Decidable, place: Place, who: Identity): boolean {
 
 /** What an approver sees: of the text, what nobody may see more of. */
 function viewOf({ metadata, spec, status }: Decidable, place: Place): Readonly<Record<string, unknown>> {
-  const { rules, direction, requester, operation, model, excerpt, digest, issuer, subject, operations, models } = spec;
+  const { rules, direction, requester, operation, model, excerpt, digest } = spec;
+  const { issuer, subject, operations, models, selector, notBefore, reason, requestedBy } = spec;
   return {
     name: metadata.name,
     namespace: place.namespace,
@@ -120,7 +127,7 @@ function viewOf({ metadata, spec, status }: Decidable, place: Place): Readonly<R
     decisions: (status?.decisions ?? []).map(decisionOf),
     ...(place.kind === 'approvals'
       ? { rules, direction, requester, operation, model, digest, excerpt }
-      : { issuer, subject, operations, models, reason: spec.reason, requestedBy: spec.requestedBy }),
+      : { issuer, subject, operations, models, selector, notBefore, reason, requestedBy }),
   };
 }
 
@@ -128,23 +135,39 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
   const { client, clock, logger } = options;
   const verifiers = createVerifiers(options.verifiers);
 
-  const prove = async ({ namespace }: Place, token: string): Promise<Identity | DecisionFault> => {
-    const providers = options.providersOf(namespace);
-    if (providers.length === 0) return 'unauthenticated';
-    const result = await verifiers.of(providers).verify({ token, certificate: undefined });
-    if (result.kind === 'proven') return options.revokes(result.identity) ? 'unauthenticated' : result.identity;
-    return result.kind === 'refused' && result.reason === 'identity_unavailable'
+  /**
+   * All that the token proves: one person, whom several policies may know by providers of the same issuer. Each provider is asked by
+   * itself, so that which pods there are does not choose the one that counts.
+   */
+  const prove = async ({ namespace }: Place, token: string): Promise<readonly Identity[] | DecisionFault> => {
+    const credentials = { token, certificate: undefined };
+    const results = await Promise.all(
+      options.providersOf(namespace).map((provider) => verifiers.of([provider]).verify(credentials)),
+    );
+    const proven = results.flatMap((result) => (result.kind === 'proven' ? [result.identity] : []));
+    if (proven.some((who) => options.revokes(who))) return 'unauthenticated';
+    if (proven.length > 0) return proven;
+    return results.some((result) => result.kind === 'refused' && result.reason === 'identity_unavailable')
       ? 'identity_unavailable'
       : 'unauthenticated';
   };
-  const find = async (place: Place, who: Identity): Promise<Decidable | undefined> => {
-    const found = await client.find<Decidable>(resourceOf(place), place);
-    return found !== undefined && isNamed(found, place, who) ? found : undefined;
+  /** Undefined: there is none, or it names nobody of them. */
+  const foundIn = (object: Decidable | undefined, place: Place, person: readonly Identity[]): Found | undefined => {
+    const named = object === undefined ? [] : person.filter((who) => isNamed(object, place, who));
+    // Who says who they are to Kubernetes can be told from the requester.
+    const who = named.find(({ kubernetesUser }) => kubernetesUser !== undefined) ?? named[0];
+    return object === undefined || who === undefined ? undefined : { object, who };
   };
-  const judge = (object: Decidable, place: Place, who: Identity): DecisionFault | undefined => {
+  const find = async (place: Place, person: readonly Identity[]): Promise<Found | undefined> =>
+    foundIn(await client.find<Decidable>(resourceOf(place), place), place, person);
+  const judge = ({ object, who }: Found, place: Place, person: readonly Identity[]): DecisionFault | undefined => {
     const { phase = 'Pending', decisions: votes = [] } = object.status ?? {};
     const expiresAt = Date.parse(object.spec.expiresAt ?? '');
-    return voteFault(who, { phase, votes, expiresAt, asker: askerOf(object, place) }, clock.now());
+    const faultOf = (one: Identity): DecisionFault | undefined =>
+      voteFault(one, { phase, votes, expiresAt, asker: askerOf(object, place) }, clock.now());
+    const others = person.map(faultOf);
+    if (others.includes('self_approval')) return 'self_approval';
+    return faultOf(who) ?? others.find((one) => one === 'voted');
   };
 
   /** By place, as last read: whoever asks again reads only what has changed. */
@@ -163,7 +186,7 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
   return {
     async list(token) {
       const waiting = (options.waiting?.() ?? []).toSorted((one, other) => one.expiresAt - other.expiresAt);
-      const people = new Map<string, Identity | DecisionFault>();
+      const people = new Map<string, readonly Identity[] | DecisionFault>();
       for (const namespace of new Set(waiting.map((one) => one.namespace)))
         people.set(namespace, await prove({ namespace, kind: 'approvals', name: '' }, token));
       const proven = waiting.filter(({ namespace }) => typeof people.get(namespace) === 'object');
@@ -171,26 +194,28 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
       const approvals = objects.flatMap((object) => {
         const { namespace = '', name = '' } = object?.metadata ?? {};
         const place: Place = { namespace, kind: 'approvals', name };
-        const who = people.get(namespace);
-        if (object === undefined || who === undefined || typeof who === 'string') return [];
-        return isNamed(object, place, who) && judge(object, place, who) === undefined ? [viewOf(object, place)] : [];
+        const person = people.get(namespace);
+        if (typeof person !== 'object') return [];
+        const found = foundIn(object, place, person);
+        return found !== undefined && judge(found, place, person) === undefined ? [viewOf(found.object, place)] : [];
       });
       return { approvals: approvals.slice(0, mostListed) };
     },
     async view(place, token) {
-      const who = await prove(place, token);
-      if (typeof who === 'string') return fault(who);
-      const object = await find(place, who);
-      return object === undefined ? fault('not_allowed') : { kind: 'done', body: viewOf(object, place) };
+      const person = await prove(place, token);
+      if (typeof person === 'string') return fault(person);
+      const found = await find(place, person);
+      return found === undefined ? fault('not_allowed') : { kind: 'done', body: viewOf(found.object, place) };
     },
     async decide(place, token, choice, from) {
-      const who = await prove(place, token);
-      if (typeof who === 'string') return fault(who);
+      const person = await prove(place, token);
+      if (typeof person === 'string') return fault(person);
       for (let tries = 0; tries < mostConflicts; tries++) {
-        const object = await find(place, who);
-        if (object === undefined) return fault('not_allowed');
-        const wrong = judge(object, place, who);
+        const found = await find(place, person);
+        if (found === undefined) return fault('not_allowed');
+        const wrong = judge(found, place, person);
         if (wrong !== undefined) return fault(wrong);
+        const { object, who } = found;
         const { resourceVersion, uid } = object.metadata;
         const decisions = [
           ...(object.status?.decisions ?? []),

@@ -6,7 +6,7 @@ export interface Verifiers {
   of(providers: readonly CompiledProvider[]): IdentityVerifier;
 }
 
-const most = 64;
+const most = 256;
 
 export function createVerifiers(make: IdentityVerifierFactory): Verifiers {
   const known = new Map<string, IdentityVerifier>();

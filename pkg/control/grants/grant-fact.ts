@@ -44,6 +44,16 @@ const selectorOf = (selector: GrantSpecResource['selector']): LabelSelector => (
   })),
 });
 
+/**
+ * Milliseconds as sidecars take them: not before 1970, and what is no time here, as a leap second, never comes. One of them that they
+ * do not take would cost them all others.
+ */
+function beginning(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? Number.MAX_SAFE_INTEGER : Math.max(0, ms);
+}
+
 export function grantFact(raw: KubeObject): GrantFact {
   const { metadata, spec, status } = raw as GrantObject;
   const { namespace = '', name, uid = '', resourceVersion = '', generation = 0 } = metadata;
@@ -65,7 +75,7 @@ export function grantFact(raw: KubeObject): GrantFact {
       subject: spec.subject,
       operations: spec.operations as readonly Operation[],
       models: spec.models,
-      from: spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore),
+      from: beginning(spec.notBefore),
       until: Date.parse(spec.expiresAt),
     },
     requestedBy: spec.requestedBy,

@@ -1,6 +1,6 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import { decisionOf, phaseAt } from '../../core/index.ts';
+import { recordedDecision, phaseAt } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { createQueue, isConflict, isNotFound, resources } from '../../kube/index.ts';
 import type { Cache, EventRecorder, KubeClient } from '../../kube/index.ts';
@@ -64,7 +64,7 @@ const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: stri
   uid,
   caller: { provider: null, issuer: grant.issuer, subject: grant.subject },
   requestedBy,
-  decisions: votes.map(decisionOf),
+  decisions: votes.map(recordedDecision),
   until: new Date(grant.until).toISOString(),
 });
 

@@ -3,6 +3,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { approvalFact } from '../approvals/approval-fact.ts';
+import { encodeFrame, isTaken } from '../../wire/index.ts';
 import type { Change } from '../record/index.ts';
 import { fakeCache } from '../testing/fake-state.ts';
 import { governedSet } from '../../../test/support/governed-set.ts';
@@ -21,9 +22,14 @@ const spec = {
 const metadata = { namespace: 'ml', name: 'g', uid: 'u', resourceVersion: '7', finalizers: ['eve.example/keep'] };
 const deleted = { ...metadata, resourceVersion: '8', deletionTimestamp: '2026-01-01T00:00:00Z' };
 const vote = { user: 'lea', decision: 'Approve', at: '2026-01-01T00:00:00Z' };
+const byToken = {
+  caller: { issuer: 'https://idp.example', subject: 'bob', proof: 'x', from: '192.0.2.7' },
+  decision: 'Approve',
+  at: '2026-01-01T00:00:01Z',
+};
 const asked = { type: 'Decidable', status: 'True', lastTransitionTime: '2026-01-01T07:30:00Z' };
 const approvers = [{ kubernetesGroup: 'ml-leads' }];
-const approved = { phase: 'Approved', approvers, required: 1, decisions: [vote], conditions: [asked] };
+const approved = { phase: 'Approved', approvers, required: 1, decisions: [vote, byToken], conditions: [asked] };
 
 test('a grant that was deleted is withdrawn at once, also where its finalizers keep the object', async () => {
   const clock = fakeClock();
@@ -74,11 +80,30 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
       uid: 'u',
       caller: { provider: null, issuer: 'https://idp.example', subject: 'ana' },
       requestedBy: 'eve',
-      decisions: [{ by: 'user:lea', decision: 'Approve', at: '2026-01-01T00:00:00Z', breakGlass: false }],
+      decisions: [
+        { by: 'user:lea', decision: 'Approve', at: '2026-01-01T00:00:00Z', breakGlass: false },
+        {
+          by: 'https://idp.example bob',
+          decision: 'Approve',
+          at: '2026-01-01T00:00:01Z',
+          breakGlass: false,
+          from: '192.0.2.7',
+        },
+      ],
       until: '2026-01-01T08:00:00.000Z',
     },
   ]);
   await keeper.close();
+});
+
+test.each([
+  ['the first day of the calendar', '0001-01-01T00:00:00Z', 0],
+  ['a day before 1970', '1969-12-31T23:00:00Z', 0],
+  ['a second that JavaScript has not', '2016-12-31T23:59:60Z', Number.MAX_SAFE_INTEGER],
+])('a grant from %s on is told to sidecars beside the others', (_what, notBefore, from) => {
+  const { grant } = grantFact({ metadata, spec: { ...spec, models: ['m'], notBefore } } as never);
+  expect(grant.from).toBe(from);
+  expect(isTaken(encodeFrame({ type: 'grants', grants: [grant], seen: {} }))).toBe(true);
 });
 
 test.each([

@@ -1,3 +1,4 @@
+import { selectorText } from '../../core/index.ts';
 import type { ApprovalSpecResource, GrantSpecResource, GrantStatusResource } from '../../crd/index.ts';
 import type { KubeObject } from '../../kube/index.ts';
 
@@ -9,6 +10,12 @@ export interface Notice {
   readonly name: string;
   /** Who asked. */
   readonly requester: string;
+  /** Of a grant: who gets the access, whom others may ask for. */
+  readonly caller: { readonly issuer: string; readonly subject: string } | undefined;
+  /** Of a grant: the labels of the pods on which it holds. */
+  readonly pods: string | undefined;
+  /** Of a grant: ISO 8601; undefined: from its approval on. */
+  readonly notBefore: string | undefined;
   readonly operations: readonly string[];
   readonly models: readonly string[];
   /** Of an approval: the rules that held it. */
@@ -50,6 +57,9 @@ export function approvalNotice(raw: KubeObject, endpoint: string): Notice {
     namespace,
     name,
     requester: oneLine(spec.requester.subject),
+    caller: undefined,
+    pods: undefined,
+    notBefore: undefined,
     operations: [spec.operation],
     models: spec.model === undefined ? [] : [oneLine(spec.model)],
     rules: spec.rules,
@@ -74,6 +84,9 @@ export function grantNotice(raw: KubeObject, endpoint: string): Notice {
     namespace,
     name,
     requester: oneLine(spec.requestedBy),
+    caller: { issuer: oneLine(spec.issuer), subject: oneLine(spec.subject) },
+    pods: oneLine(selectorText(spec.selector ?? {})) || 'every inference pod',
+    notBefore: spec.notBefore,
     operations: spec.operations,
     models: spec.models.map(oneLine),
     rules: [],
@@ -90,17 +103,21 @@ export const commandOf = ({ kind, namespace, name }: Notice): string =>
   `kubectl sidegate approvals approve ${kind === 'grants' ? 'grant/' : ''}${name} -n ${namespace}`;
 
 /** The one line that stands above all else. */
-export const titleOf = ({ kind, requester, namespace, operations, models }: Notice): string =>
-  `${requester} ${kind === 'approvals' ? 'waits for approval' : 'asks for access'}: ` +
+export const titleOf = ({ requester, caller, namespace, operations, models }: Notice): string =>
+  `${requester} ${caller === undefined ? 'waits for approval' : `asks for access for ${caller.subject}`}: ` +
   `${[operations.join(', '), models.join(', ')].filter((text) => text !== '').join(' of ')}, in ${namespace}`;
 
 /** What stands below: titles and values. */
 export const linesOf = (notice: Notice): readonly (readonly [string, string])[] => {
+  const { caller } = notice;
   const lines: readonly (readonly [string, string | undefined])[] = [
+    ['Caller', caller === undefined ? undefined : `${caller.subject} of ${caller.issuer}`],
+    ['Pods', notice.pods],
     ['Because of', notice.rules.length === 0 ? undefined : notice.rules.join(', ')],
     ['Reason', notice.reason],
     ['Text (masked)', notice.excerpt],
     ['Must approve', String(notice.required)],
+    ['From', notice.notBefore],
     ['Until', notice.expiresAt],
     ['At a prompt', commandOf(notice)],
   ];

@@ -17,14 +17,14 @@ export interface WebhookOptions {
 
 /** `type` and `data` of a message, and nothing else: a receiver may refuse what it does not know. */
 function messageOf(notice: Notice, at: string): string {
-  const { kind, namespace, name, requester, operations, models, rules, required, expiresAt, excerpt, reason, link } =
-    notice;
+  const { kind, namespace, name, requester, operations, models, rules, required, expiresAt } = notice;
+  const { caller, pods, notBefore, excerpt, reason, link } = notice;
   return JSON.stringify({
     type: kind === 'approvals' ? 'approval.asked' : 'access.asked',
     timestamp: at,
     data: {
       ...{ title: titleOf(notice), namespace, name, requester, operations, models, rules, required, expiresAt },
-      ...{ excerpt, reason, link, command: commandOf(notice) },
+      ...{ caller, pods, notBefore, excerpt, reason, link, command: commandOf(notice) },
     },
   });
 }

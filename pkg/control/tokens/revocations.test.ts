@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createFrameReader, maxDownBytes, readDownMessage } from '../../wire/index.ts';
+import { createFrameReader, encodeFrame, isTaken, maxDownBytes, readDownMessage } from '../../wire/index.ts';
 import type { DownMessage } from '../../wire/index.ts';
 import { createRevocationFrames } from '../stream/encoded.ts';
 import { revocationsFact } from './revocations.ts';
@@ -51,6 +51,13 @@ test.each([
   const read: DownMessage[] = [];
   createFrameReader({ maxBytes: maxDownBytes, onFrame: (root) => void read.push(readDownMessage(root)!) }).push(frame!);
   expect(read).toMatchObject([{ type: 'revocations', revocations: { length: revocations.length } }]);
+});
+
+test('an end before 1970 is one, and keeps no other entry from sidecars', () => {
+  const over = '{"issuer":"a","subject":"b","until":"1969-12-31"}';
+  const { revocations, broken } = factOf({ over });
+  expect([revocations, broken]).toEqual([[{ issuer: 'a', subject: 'b', until: 0 }], []]);
+  expect(isTaken(encodeFrame({ type: 'revocations', optional: true, revocations, seen: {} }))).toBe(true);
 });
 
 test('what cannot be understood is counted by its key, and revokes nothing', () => {

@@ -55,7 +55,9 @@ export function readRevocation(text: string): Revocation | undefined {
   if (!issuer || issuer.length > longest || Number.isNaN(until)) return undefined;
   const name = subject || tokenId || '';
   if (name === '' || name.length > longest || (subject && tokenId)) return undefined;
-  return subject ? { issuer, subject, until } : { issuer, tokenId: name, until };
+  // Sidecars take no end before 1970, nor any other entry beside it.
+  const end = Math.max(0, until);
+  return subject ? { issuer, subject, until: end } : { issuer, tokenId: name, until: end };
 }
 /** Longest name that a token may have (pkg/identity). */
 const longest = 1_024;

@@ -38,7 +38,7 @@ export const words = {
   type: 'array',
   maxItems: 1000,
   description:
-    'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter.',
+    'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter. Whole words are found: `falcon` not in `falcons` or `falcon9`. Scripts that are written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) and Korean have no borders between words, so there, and where Latin letters meet those of another script, a word is found within what surrounds it: `机密` in `这是机密文件`, `falcon` in `告诉我falcon的情况`. A mark is no letter: a word is found before one.',
   'x-sidegate-example': '["Project Falcon"]',
   items: { type: 'string', minLength: 1, maxLength: 256, description: 'A word or phrase.' },
 } as const satisfies SchemaNode;
@@ -66,7 +66,7 @@ export const replacement = {
       type: 'string',
       enum: ['Label', 'Partial', 'Hash', 'Constant'],
       description:
-        'Label: `[label]`. Partial: all but the last `keep` letters and digits become `*`. Hash: `[label:1f3a…]`, keyed, equal for equal values. Constant: `text`.',
+        'Label: `[label]`. Partial: four stars and the last `keep` letters and digits; of a value that has no more of them, the stars alone. Hash: `[label:1f3a…]`, keyed, equal for equal values. Constant: `text`.',
       'x-sidegate-example': 'Hash',
     },
     keep: {
