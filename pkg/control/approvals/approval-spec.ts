@@ -31,9 +31,9 @@ export const mostApprovers = 64;
 export const shortProvider = (namespace: string, id: string): string =>
   id.startsWith(`${namespace}/`) ? id.slice(namespace.length + 1) : id;
 
-/** The other way round. */
+/** The other way round. By the number of parts: a policy of the namespace may be named `cluster`. */
 export const providerId = (namespace: string, short: string): string =>
-  short.startsWith('cluster/') ? short : `${namespace}/${short}`;
+  short.split('/').length === 3 ? short : `${namespace}/${short}`;
 
 type Approver = ApprovalSpecResource['approvers'][number];
 
