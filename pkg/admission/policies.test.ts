@@ -60,7 +60,12 @@ test.each<[string, string, string]>([
 
 test('a policy of a namespace is not named as the platform’s are; one that is there is let be', async () => {
   const named = async (operation: 'CREATE' | 'UPDATE', kind: string) => {
-    const object = { apiVersion: 'sidegate.dev/v1alpha1', kind, metadata: { name: 'cluster' }, spec: parse(allow) as unknown };
+    const object = {
+      apiVersion: 'sidegate.dev/v1alpha1',
+      kind,
+      metadata: { name: 'cluster' },
+      spec: parse(allow) as unknown,
+    };
     return ask(allow, kind, { operation, object });
   };
   const refused = await named('CREATE', 'InferencePolicy');
