@@ -104,6 +104,12 @@ describe('the bundles', () => {
     }
   });
 
+  test('hold the files of the web console as texts, where the console is', () => {
+    expect(sources().filter((text) => text.includes('Skip to the page'))).toHaveLength(1);
+    expect(startOf('recorder')).toContain('Skip to the page');
+    expect(startOf('kubectl-sidegate')).not.toContain('Skip to the page');
+  });
+
   test('load no undici, which nothing here uses', () => {
     expect(run('sidecar', ['--help']).stdout).toContain('--policy');
     // An address of nobody's: it ends when everything is loaded and it would listen.

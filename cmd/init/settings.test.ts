@@ -78,6 +78,8 @@ describe('the flags of init', () => {
     [[...base, '--helpers', '2000@9000=17460'], '--helpers names a port that --ports does not'],
     [[...base, '--helpers', '2000@8000=17430'], 'use a port for two things'],
     [[...base, '--helpers', '61337@8000=17460'], '--uid is the uid of somebody else too'],
+    [[...base, '--helpers', '1337@8000=17460', '--proxy-uids', '1337'], '--helpers names the uid of'],
+    [[...base, '--helpers', '65534@8000=17460', '--dialer-uid', '65534'], '--helpers names the uid of'],
     [[...base, '--proxy-uids', '61337'], '--uid is the uid of somebody else too'],
     [[...base, '--dialer-uid', '61337'], '--uid is the uid of somebody else too'],
     [[...base, '--allow-tcp', '7000-9000'], '--allow-tcp opens a governed port'],

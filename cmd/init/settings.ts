@@ -95,6 +95,9 @@ function contradictions(spec: CaptureSpec): readonly string[] {
     faults.push('--helpers names a port that --ports does not');
   if ([spec.dialerUid, ...spec.proxyUids, ...spec.helpers.map((helper) => helper.uid)].includes(spec.uid))
     faults.push('--uid is the uid of somebody else too');
+  const uids = spec.helpers.map(({ uid }) => uid);
+  if ([spec.dialerUid, ...spec.proxyUids].some((uid) => uids.includes(uid)))
+    faults.push("--helpers names the uid of port-forward or of a mesh's proxy");
   const holds = (ranges: readonly PortRange[], port: number): boolean =>
     ranges.some(({ first, last }) => first <= port && port <= last);
   // The order of the rules governs such a port all the same; but whoever wrote this meant something else.

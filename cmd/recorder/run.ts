@@ -78,8 +78,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     store,
     clock,
     logger,
-    retentionDays: settings.retentionDays,
-    namespaceDays: settings.namespaceDays,
+    retention: settings.retention,
     archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};

@@ -47,6 +47,15 @@ describe('where the log is archived', () => {
   });
 });
 
+test('days of policies are read, or refused', () => {
+  const read = (text: string) => parseSettings([...given, '--data=/data', `--policy-retention=${text}`], {});
+  expect(read('ml/support=365,cluster/floor=0')).toMatchObject({
+    settings: { retention: { all: 0, namespaces: {}, policies: { 'ml/support': 365, 'cluster/floor': 0 } } },
+  });
+  for (const text of ['support=3', 'ml/support=x', 'ml/support', 'ml/a/b=3'])
+    expect(read(text)).toEqual({ faults: ['--policy-retention must be NAMESPACE/POLICY=DAYS, with commas'] });
+});
+
 describe('people who read records', () => {
   const store = [...given, '--data=/data'];
   const oidc = '{"issuer":"https://idp.example.com","audiences":["recorder"]}';

@@ -10,6 +10,7 @@ import type {
   ObjectLock,
   PeopleSettings,
   ReceiverSettings,
+  RetentionDays,
 } from '../../pkg/recorder/index.ts';
 
 /** What a recorder is told when it starts. Flags win over environment (`--data` over `SIDEGATE_DATA`). */
@@ -41,10 +42,8 @@ export interface Settings {
   readonly admin: Address;
   /** Undefined: the pod's own service account. */
   readonly kubeconfig: string | undefined;
-  /** Days after which lines are deleted; 0: never. */
-  readonly retentionDays: number;
-  /** Of namespaces that have their own. */
-  readonly namespaceDays: Readonly<Record<string, number>>;
+  /** After how many days lines are deleted. */
+  readonly retention: RetentionDays;
   /** Where the log is shipped to. */
   readonly ship: readonly ReceiverSettings[];
   /** Folder with their secrets. */
@@ -88,6 +87,10 @@ const flags = {
   admin: { help: 'host:port for /healthz, /readyz, /metrics', fallback: `:${controlPorts.admin}` },
   'retention-days': { help: 'days after which lines are deleted; their proof stays; 0: never', fallback: '0' },
   'namespace-retention': { help: 'days of namespaces that have their own: NAMESPACE=DAYS, with commas', fallback: '' },
+  'policy-retention': {
+    help: 'days of what their rules acted in, of policies that want more: NAMESPACE/POLICY=DAYS or cluster/POLICY=DAYS, with commas',
+    fallback: '',
+  },
   ship: { help: 'receivers of the log, as JSON (docs/siem.md)', fallback: '[]' },
   'ship-secrets': { help: 'folder with their secrets', fallback: '/etc/sidegate/ship' },
   archive: { help: 's3://BUCKET/PREFIX, with object lock, for the log in segments; unset: it is not archived' },
@@ -113,12 +116,9 @@ export function parseSettings(
   const { faults } = read;
   const retentionDays = read.number('retention-days', 'days', 36_500);
   if (!Number.isInteger(retentionDays)) faults.push('--retention-days must be a number of whole days');
-  const namespaceDays: Record<string, number> = {};
-  for (const one of read.list('namespace-retention')) {
-    const [, namespace, days] = /^([a-z0-9-]{1,63})=([0-9]{1,5})$/.exec(one) ?? [];
-    if (namespace === undefined) faults.push('--namespace-retention must be NAMESPACE=DAYS, with commas');
-    else namespaceDays[namespace] = Number(days);
-  }
+  const namespaces = daysOf(read, 'namespace-retention', 'NAMESPACE', /^([a-z0-9-]{1,63})=([0-9]{1,5})$/);
+  const policyDays = /^([a-z0-9-]{1,63}\/[a-z0-9.-]{1,253})=([0-9]{1,5})$/;
+  const policies = daysOf(read, 'policy-retention', 'NAMESPACE/POLICY', policyDays);
   const ship = parsedOr(faults, () => parseReceivers(read.text('ship'))) ?? [];
   const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
   if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
@@ -141,14 +141,29 @@ export function parseSettings(
     kubeconfig: read.optional('kubeconfig'),
     ...peopleOf(read),
     admin: read.address('admin'),
-    retentionDays,
-    namespaceDays,
+    retention: { all: retentionDays, namespaces, policies },
     ship,
     shipSecrets: read.text('ship-secrets'),
     archive,
     logLevel: read.logLevel('log-level'),
   };
   return faults.length > 0 ? { faults } : { settings };
+}
+
+/** `NAME=DAYS,NAME=DAYS` */
+function daysOf(
+  read: FlagReader<keyof typeof flags>,
+  flag: 'namespace-retention' | 'policy-retention',
+  what: string,
+  shape: RegExp,
+): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const one of read.list(flag)) {
+    const [, name, days] = shape.exec(one) ?? [];
+    if (name === undefined) read.faults.push(`--${flag} must be ${what}=DAYS, with commas`);
+    else found[name] = Number(days);
+  }
+  return found;
 }
 
 /** Undefined beside its fault. */

@@ -79,6 +79,8 @@ test('what may be meant is a warning', async () => {
   const verdict = await ask('mode: Enforce');
   expect(verdict).toMatchObject({ allowed: true });
   expect(verdict.warnings?.[0]).toContain('everything is denied');
+  const { warnings } = await ask(`${allow}\nanalyzers: [{ name: ner, url: "https://a/x" }]`);
+  expect(warnings?.join()).toContain('analyzers[ner] cannot be called yet');
 });
 
 test.each([

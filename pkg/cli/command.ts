@@ -32,7 +32,7 @@ export interface CommandIo {
   }): Promise<Cluster>;
   readonly login: LoginIo;
   readonly folder: FolderIo;
-  /** One HTTP exchange, for asking a sidecar. @throws Error where there is no answer. */
+  /** One HTTP exchange, for asking a sidecar or a model. @throws Error where there is no answer. */
   ask(request: HttpQuestion): Promise<HttpAnswer>;
 }
 
@@ -63,6 +63,14 @@ export interface HttpQuestion {
   readonly path: string;
   /** Undefined: plain HTTP. */
   readonly tls?: { readonly ca: string; readonly serverName: string };
+  /** JSON, sent by POST; undefined: a GET. */
+  readonly body?: string;
+  /** Bearer. */
+  readonly token?: string;
+  /** Silence that ends the exchange; default 10 s. */
+  readonly timeoutMs?: number;
+  /** Of the answer that is read, what is beyond them is left out; default 64 KiB. */
+  readonly mostBytes?: number;
 }
 
 export interface HttpAnswer {

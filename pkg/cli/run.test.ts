@@ -148,6 +148,13 @@ describe('policy validate', () => {
     expect(code).toBe(0);
     expect(out).toContain('notice: p: access[r].subjects "group g" never matches');
   });
+  test('says of each analyzer that it cannot be called yet, and what that comes to', () => {
+    const spec = `${team}\nanalyzers: [{ name: ner, url: "https://a/x" }, { name: pii, url: "https://b/x", failureMode: Allow }]`;
+    const { code, out } = sidegate('policy validate a.yaml', { 'a.yaml': policyText(spec) });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^notice: p: analyzers\[ner\] cannot be called yet: .* every inference request is refused/m);
+    expect(out).toMatch(/^notice: p: analyzers\[pii\] cannot be called yet: .* counts as failed open/m);
+  });
   test('prints JSON', () => {
     const { code, out } = sidegate('policy validate --json a.yaml', { 'a.yaml': policyText('mode: x') });
     expect(code).toBe(1);

@@ -176,7 +176,8 @@ export const controlPlane = {
   /** ValidatingAdmissionPolicies, each with a binding of its name: they hold while no webhook runs. */
   admissionPolicies: [
     ...['sidegate-pods', 'sidegate-neighbours', 'sidegate-trust', 'sidegate-reserved', 'sidegate-tokens'],
-    ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-upgrades', 'sidegate-known-images'],
+    ...['sidegate-namespaces', 'sidegate-updates', 'sidegate-bindings', 'sidegate-upgrades'],
+    ...['sidegate-known-images'],
     ...['sidegate-ephemeral-containers', 'sidegate-connect', 'sidegate-secrets', 'sidegate-cluster-secrets'],
     ...['sidegate-log-heads', 'sidegate-definitions', 'sidegate-own-parameters'],
   ],

@@ -297,6 +297,37 @@ describe('names of the serving certificate', () => {
     expect(told).toEqual(['a']);
   });
 
+  test('also the pod’s own under its governing Service, as a StatefulSet names it, where that selects the pod', async () => {
+    const { directory, state, settle, name, told } = await fakeControl(fakeClock());
+    state.pods.put(
+      pod('llama-0', { spec: { hostname: 'llama-0', subdomain: 'llama', initContainers: [{ name: 'sidegate' }] } }),
+    );
+    state.pods.put(pod('bare', { spec: { hostname: 'bare', initContainers: [{ name: 'sidegate' }] } }));
+    const service = (service: string, namespace: string, app: string) =>
+      state.services.put({ metadata: { namespace, name: service }, spec: { selector: { app } } });
+    service('other', 'ml', 'llama');
+    // Not those that select others, or of another namespace.
+    service('llama', 'ml', 'vllm');
+    service('llama', 'elsewhere', 'llama');
+    await settle();
+    const others = ['other.ml.svc', 'other.ml.svc.cluster.local'];
+    expect(directory.servingNames(name('llama-0'))).toEqual(others);
+    told.length = 0;
+    service('llama', 'ml', 'llama');
+    await settle();
+    expect(told.sort()).toEqual(['bare', 'llama-0']);
+    const both = ['llama.ml.svc', 'llama.ml.svc.cluster.local', ...others];
+    expect(directory.servingNames(name('bare'))).toEqual(both);
+    const own = ['llama-0.llama.ml.svc', 'llama-0.llama.ml.svc.cluster.local'];
+    expect(directory.servingNames(name('llama-0'))).toEqual([...own, ...both]);
+    const record = directory.podByUid('uid-llama-0')!;
+    expect(certificateNames(record, directory.servingNames(name('llama-0')), 'cluster.local')).toEqual(
+      expect.arrayContaining(own),
+    );
+    for (const stranger of ['llama-0.llama.other.svc', 'a.llama-0.llama.ml.svc', 'llama-0.llama.ml', '*.llama.ml.svc'])
+      expect(() => certificateNames(record, [stranger], 'cluster.local')).toThrow(RangeError);
+  });
+
   test('a change of a Service that leaves its selector and ports is nobody’s business, one of its ports the status’s', async () => {
     const { directory, state, settle, name, told } = await fakeControl(fakeClock());
     state.pods.put(pod('a'));
@@ -462,6 +493,26 @@ describe('Secrets', () => {
     expect(directory.secrets(name('a'))).toBe(first);
     await clock.advanceAsync(65_000);
     expect(known(directory.secrets(name('a'))).missing).toHaveLength(1);
+  });
+
+  test('of a namespace that names thousands hold up those of no other', async () => {
+    const { directory, state, settle, name, setSecret, reads } = await fakeControl(fakeClock());
+    const caSecretRef = (at: number) => ({
+      containerPort: 8_000 + at,
+      protocol: 'TLS',
+      caSecretRef: { name: `s${at}`, key: 'ca' },
+    });
+    const many = { upstream: { ports: Array.from({ length: 16 }, (_, at) => caSecretRef(at)) }, ...allowAll };
+    state.namespaces.put({ metadata: { name: 'other', labels: { 'sidegate.dev/governed': 'true' } } });
+    state.policies.put(policy('many', many, { namespace: 'other', uid: 'many' }));
+    state.pods.put(pod('a'));
+    setSecret('ml/key', { api: 'x' });
+    state.policies.put(policy('p', { ...upstream, ...allowAll }));
+    await settle();
+    expect(known(directory.secrets(name('a'))).values).toHaveLength(1);
+    expect(reads).toHaveLength(17);
+    // Eight are read at once.
+    expect(reads.indexOf('ml/key')).toBeLessThan(10);
   });
 
   test('a cluster’s policy means those of Sidegate’s own namespace, a namespace’s policy only its own', async () => {

@@ -6,6 +6,7 @@ import { addressIndex, namespaceIndex, uidIndex } from './cluster-state.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { canonicalAddress } from './facts/address.ts';
 import type { PodFact } from './facts/pod-fact.ts';
+import { fullNames } from './facts/service-fact.ts';
 import { createServiceIndex } from './facts/service-index.ts';
 import type { Selecting } from './facts/service-index.ts';
 import type { PodReporter } from './record/index.ts';
@@ -104,7 +105,13 @@ export function createDirectory(options: DirectoryOptions): Directory {
     labels: pod.labels,
     namespaceLabels: state.namespaces.get(pod.namespace)?.labels ?? {},
   });
-  const namesOf = (pod: PodFact): readonly string[] => services.of(pod).names();
+  const namesOf = (pod: PodFact): readonly string[] => {
+    const selecting = services.of(pod);
+    const { namespace, ownName } = pod;
+    if (ownName === undefined || !selecting.has(ownName.subdomain)) return selecting.names();
+    const own = fullNames(`${ownName.hostname}.${ownName.subdomain}.${namespace}`, clusterDomain);
+    return [...own, ...selecting.names()];
+  };
 
   const use = (id: string, more: 1 | -1): void => {
     const now = (users.get(id) ?? 0) + more;

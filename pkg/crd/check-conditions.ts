@@ -117,6 +117,7 @@ class ConditionCheck {
   readonly #options: ConditionOptions;
   /** Of the patterns so far: no more are read than fit. */
   #patternUnits = 0;
+  readonly #letters = new Set<string>();
 
   constructor(options: ConditionOptions) {
     this.#options = options;
@@ -187,7 +188,7 @@ class ConditionCheck {
   #patternFault(pattern: string, maxLength: unknown): string | undefined {
     const { checkPattern } = this.#options;
     if (checkPattern === undefined || this.#patternUnits > mostPatternUnits) return undefined;
-    this.#patternUnits += patternUnits(pattern);
+    this.#patternUnits += patternUnits(pattern, this.#letters);
     // Said of the first that is too much; those behind it are not looked at.
     if (this.#patternUnits > mostPatternUnits)
       return 'the patterns of this policy are too much together: fewer, or with smaller counted repeats and fewer Unicode classes in them';

@@ -30,6 +30,14 @@ describe('a fault names line, path and fix:', () => {
     expect(spec(text).join('\n')).toContain(message);
   });
 
+  test('keys to which nothing can be sealed, of those that are spelt well', () => {
+    const sealedTo = (key: string): readonly string[] =>
+      spec(`audit: { content: Full, sealTo: "MCowBQYDK2VuAyEA${key}" }`);
+    for (const none of ['A'.repeat(43), `AQ${'A'.repeat(41)}`])
+      expect(sealedTo(`${none}=`).join()).toContain('spec.audit.sealTo: is a key to which nothing can be sealed');
+    expect(sealedTo('nYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU=')).toEqual([]);
+  });
+
   test('all faults of a document come together', () => {
     expect(spec('tls: { inbound: x }\nmode: y\naudit: { content: z }')).toHaveLength(3);
   });

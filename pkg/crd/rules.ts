@@ -1,3 +1,4 @@
+import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 import { checkConditions } from './check-conditions.ts';
 import type { ConditionOptions } from './check-conditions.ts';
 import type { DocumentFault, FaultPath } from './fault.ts';
@@ -108,6 +109,20 @@ function checkKind(report: Report, { kind, metadata, spec }: PolicyResource): vo
     report(['spec', 'upstream', 'credential'], 'of a ClusterInferencePolicy needs hosted beside it');
 }
 
+/**
+ * With a few points of the curve, all zeros for one, nothing can be agreed: a sidecar could not put the policy into force. The API server
+ * cannot compute that.
+ */
+function checkSealKey(report: Report, sealTo: string | undefined): void {
+  if (sealTo === undefined) return;
+  try {
+    const publicKey = createPublicKey({ key: Buffer.from(sealTo, 'base64'), format: 'der', type: 'spki' });
+    diffieHellman({ privateKey: generateKeyPairSync('x25519').privateKey, publicKey });
+  } catch {
+    report(['spec', 'audit', 'sealTo'], 'is a key to which nothing can be sealed: `sidegate audit keygen` makes one');
+  }
+}
+
 /** Everything that is wrong with a policy whose shape is right. */
 export function checkRules(resource: PolicyResource, options: RuleOptions): readonly DocumentFault[] {
   const { spec } = resource;
@@ -121,5 +136,6 @@ export function checkRules(resource: PolicyResource, options: RuleOptions): read
   spec.responseLimits?.forEach((limit, at) => checkDurations(report, ['spec', 'responseLimits', at], limit));
   spec.guards?.forEach((guard, at) => checkSize(report, ['spec', 'guards', at, 'match', 'minBytes'], guard));
   checkNames(report, spec);
+  checkSealKey(report, spec.audit?.sealTo);
   return faults;
 }

@@ -83,6 +83,12 @@ test('docs/policy.md is fresh (make gen writes it)', () => {
   expect(readFileSync(join(root, 'docs/policy.md'), 'utf8')).toBe(policyDoc(example));
 });
 
+test('docs/policy.md says that analyzers cannot be called yet', () => {
+  const rows = readFileSync(join(root, 'docs/policy.md'), 'utf8').split('\n');
+  expect(rows.find((row) => row.startsWith('| `analyzers` | list'))).toContain('None can be called yet');
+  expect(rows.find((row) => row.startsWith('| `analyzers[].failureMode`'))).toContain('`analyzer_unavailable`');
+});
+
 test('docs/policy.md names every field', () => {
   const doc = policyDoc('x');
   for (const [path] of nodes(inferencePolicySchema)) {

@@ -143,7 +143,8 @@ export const inferencePolicySchema = {
       type: 'array',
       maxItems: 16,
       ...byName,
-      description: 'External analysers, each with its own failure mode.',
+      description:
+        'External analysers, each with its own failure mode. None can be called yet: each counts as down, so that its `failureMode` decides every request. Validation and admission warn of each.',
       'x-sidegate-example': '[{ name: pii-ner, url: https://presidio.ml.svc/analyze }]',
       items: analyzer,
     },

@@ -692,6 +692,44 @@ describe('loopback', () => {
       injected(pod({ containers: [model(), { ...helper, securityContext: {} }] })).notes.map(({ code }) => code),
     ).toContain('helper_uid_shared');
   });
+
+  it('gives it none where another container can take its uid, or where it is that of port-forward or of a mesh’s proxy', () => {
+    const helper = { name: 'lora-loader', image: 'ml/lora-loader:1', securityContext: { runAsUser: 2000 } };
+    const of = (spec: Json, options = testOptions): string | undefined =>
+      argument(injected(pod(spec), options).pod, '--helpers');
+    const models = (more: Json) => [model({ securityContext: { runAsUser: 1000, ...more } }), helper];
+    expect(of({ containers: models({ capabilities: { add: ['SETUID'] } }) })).toBeUndefined();
+    expect(of({ containers: models({ allowPrivilegeEscalation: true }) })).toBeUndefined();
+    const always = { ...testOptions, changeUser: 'Always' } as const;
+    expect(of({ containers: models({}) }, always)).toBeUndefined();
+    const kept = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+    expect(of({ containers: models(kept) }, always)).toBe('2000@8000=17460');
+    const as = (runAsUser: number) => ({
+      ...testOptions,
+      helpers: testOptions.helpers.map((one) => ({ ...one, runAsUser })),
+    });
+    const running = (runAsUser: number, more: readonly Json[] = []) => [
+      model({ securityContext: { runAsUser: 1000 } }),
+      { ...helper, securityContext: { runAsUser } },
+      ...more,
+    ];
+    expect(of({ hostUsers: false, containers: running(65_534) }, as(65_534))).toBeUndefined();
+    expect(of({ containers: running(65_534) }, as(65_534))).toBe('65534@8000=17460');
+    const mesh = { name: 'istio-proxy', image: 'istio/proxyv2:1', args: ['proxy', 'sidecar'] };
+    expect(of({ containers: running(1_337, [mesh]) }, as(1_337))).toBeUndefined();
+  });
+
+  it('writes what the pod’s probes say so that the kubelet finds no variable in it, and a grace period that is one', () => {
+    const path = '/a$$b?pod=$(POD_NAME)';
+    const given = pod({
+      terminationGracePeriodSeconds: -1,
+      containers: [model({ readinessProbe: { httpGet: { path, port: 8000 } } })],
+    });
+    const once = injected(given).pod;
+    expect([argument(once, '--probes'), argument(once, '--grace')]).toEqual([expect.not.stringContaining('$'), '0']);
+    expect(JSON.stringify(probesOf(once))).toContain(JSON.stringify(path));
+    expect(injected(once).patch).toEqual([]);
+  });
 });
 
 describe('probes and hooks', () => {

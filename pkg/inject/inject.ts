@@ -108,7 +108,8 @@ export function inject(value: unknown, options: InjectOptions): InjectResult {
 
 const emptyNames: ReadonlyMap<number, string> = new Map();
 
-const gracePeriodOf = (pod: Pod): number => pod.spec.terminationGracePeriodSeconds ?? defaultGracePeriod;
+/** Kubernetes takes a negative one as well, for the least. */
+const gracePeriodOf = (pod: Pod): number => Math.max(0, pod.spec.terminationGracePeriodSeconds ?? defaultGracePeriod);
 
 /** In the order of `others`. A mesh's own containers are its own: their ports are open. */
 function rewriteAll(
@@ -293,7 +294,7 @@ function notesOf(
   models: readonly Entry[],
 ): readonly Reason[] {
   const injectedBefore = pod.metadata?.annotations?.[annotations.injected] !== undefined;
-  const helpers = trustedHelpers(pod, others).map(({ uid }) => uid);
+  const helpers = trustedHelpers(pod, others, options).map(({ uid }) => uid);
   const names = others.flatMap(({ container }) =>
     (container.ports ?? []).filter(({ containerPort }) => ports.governed.some(({ model }) => model === containerPort)),
   );

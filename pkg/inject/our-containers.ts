@@ -95,7 +95,8 @@ function sidecarArguments({ options, ports, probes, gracePeriod }: Shape): reado
     ...['--ports', formatPorts(ports.governed)],
     ...flag('--helpers', formatHelpers(ports.helpers)),
     ...['--capture', options.captureMode],
-    ...['--probes', JSON.stringify(probes)],
+    // The kubelet replaces $(NAME) in arguments, and $$; the text is the pod's.
+    ...['--probes', JSON.stringify(probes).replaceAll('$', String.raw`\u0024`)],
     ...['--controller', options.controller.url, '--controller-name', options.controller.name],
     ...['--token-file', `${mountPaths.token}/${tokenFile}`],
     ...['--state', mountPaths.state],

@@ -3,6 +3,7 @@
  * from the containers and the annotation alone.
  */
 import { annotations, listeners } from '../contract/index.ts';
+import { confined, mayChangeUser } from './confinement.ts';
 import type { InjectOptions } from './options.ts';
 import type { Container, ContainerPort, Pod } from './pod.ts';
 import { mayRunAs, runsBeside, uidOf } from './roles.ts';
@@ -67,8 +68,16 @@ const servingPorts = (serving: readonly number[], container: Container): readonl
 /** What these run is known by their image, and with it the uid where the spec gives none. */
 const knownUid: readonly Entry['role']['kind'][] = ['network-init', 'proxy', 'wrapper'];
 
-/** Known helpers whose uid is theirs alone, so that a connection by that uid is the helper's. */
-export function trustedHelpers(pod: Pod, entries: readonly Entry[]): readonly { readonly uid: number }[] {
+/**
+ * Known helpers whose uid is theirs alone, so that a connection by that uid is the helper's: nobody else has it, or could take it, and it
+ * is neither that of port-forward nor that of a mesh's proxy.
+ */
+export function trustedHelpers(
+  pod: Pod,
+  entries: readonly Entry[],
+  { changeUser }: Pick<InjectOptions, 'changeUser'>,
+): readonly { readonly uid: number }[] {
+  const taken = [dialerUid(pod), ...meshesOf(entries).map(({ proxyUid }) => proxyUid)];
   return entries.flatMap((entry) => {
     if (entry.role.kind !== 'helper') return [];
     const uid = entry.role.helper.runAsUser;
@@ -78,9 +87,9 @@ export function trustedHelpers(pod: Pod, entries: readonly Entry[]): readonly { 
         other.role.kind === 'ours' ||
         (knownUid.includes(other.role.kind)
           ? uidOf(pod, other.container) !== uid
-          : !mayRunAs(pod, other.container, uid)),
+          : !mayRunAs(pod, other.container, uid) && !mayChangeUser(confined(other.container, changeUser))),
     );
-    return alone && uidOf(pod, entry.container) === uid ? [{ uid }] : [];
+    return alone && !taken.includes(uid) && uidOf(pod, entry.container) === uid ? [{ uid }] : [];
   });
 }
 
@@ -97,7 +106,7 @@ export function portsOf(pod: Pod, entries: readonly Entry[], options: InjectOpti
   const open = ascending([...besides, ...ofMeshes].filter((port) => !models.includes(port)));
   return {
     governed: models.map((model, at) => ({ model, tls: listeners.tls + at, loopback: listeners.loopback + at })),
-    helpers: trustedHelpers(pod, entries)
+    helpers: trustedHelpers(pod, entries, options)
       .flatMap(({ uid }) => models.map((model) => ({ uid, model })))
       .map((helper, at) => ({ ...helper, listener: listeners.helper + at })),
     open,

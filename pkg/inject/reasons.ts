@@ -129,7 +129,7 @@ const notes = {
   ],
   helper_uid_shared: [
     'container {} is a known helper and gets no more than others, since its uid is not its alone or not set',
-    'set runAsUser of the helper to its known uid, and of every other container to another: an image without it may run as any',
+    'set runAsUser of the helper to its known uid, and of every other container to another: an image without it may run as any; and let none of them change its user',
   ],
   known_name_other_image: [
     'container {} has the name of a known mesh or wrapper and another image or command; it is treated like any other',

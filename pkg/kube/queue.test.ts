@@ -95,6 +95,23 @@ describe('a queue', () => {
     expect(calls).toBeLessThanOrEqual(3);
   });
 
+  test('groups take turns: one with thousands of keys holds up no other', async () => {
+    const order: string[] = [];
+    const { queue } = make(
+      async (key) => {
+        order.push(key);
+        await turn();
+      },
+      { concurrency: 2, groupOf: (key) => key.slice(0, key.indexOf('/')) },
+    );
+    for (let at = 0; at < 1_000; at++) queue.add(`many/${at}`);
+    for (const key of ['a/0', 'b/0', 'a/1']) queue.add(key);
+    await queue.idle();
+    expect(order.slice(0, 8)).toEqual(['many/0', 'many/1', 'many/2', 'a/0', 'b/0', 'many/3', 'a/1', 'many/4']);
+    expect(order).toHaveLength(1_003);
+    expect(queue.depth).toBe(0);
+  });
+
   test('a key may ask to be looked at again', async () => {
     let calls = 0;
     const { clock, queue } = make(async () => (++calls < 3 ? 1_000 : undefined));

@@ -2,6 +2,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { backoffMs, systemRandom } from './backoff.ts';
 import type { RandomSource } from './backoff.ts';
+import { createFairSet } from './fair-set.ts';
 
 export interface QueueOptions {
   /** Stands in logs. */
@@ -15,6 +16,8 @@ export interface QueueOptions {
   readonly handle: (key: string, signal: AbortSignal) => Promise<number | void>;
   /** Keys handled at once; default 4. */
   readonly concurrency?: number;
+  /** Keys of one group do not stand before those of others: groups take turns. Default: all are one. */
+  readonly groupOf?: (key: string) => string;
   /** A key waits so long for more changes before it is handled; default 0. */
   readonly debounceMs?: number;
   /** However many changes come, it waits no longer than so; default ten times `debounceMs`. */
@@ -60,7 +63,8 @@ export function createQueue(options: QueueOptions): Queue {
   };
   const logger = options.logger.with({ queue: options.name });
   const keys = new Map<string, KeyState>();
-  const ready = new Set<KeyState>();
+  const { groupOf = () => '' } = options;
+  const ready = createFairSet<KeyState>(({ key }) => groupOf(key));
   const stopping = new AbortController();
   let running = 0;
   let waiters: (() => void)[] = [];
@@ -143,9 +147,8 @@ export function createQueue(options: QueueOptions): Queue {
   };
   const pump = (): void => {
     while (running < concurrency && !stopping.signal.aborted) {
-      const [next] = ready;
+      const next = ready.take();
       if (next === undefined) return;
-      ready.delete(next);
       next.running = true;
       running++;
       void run(next);

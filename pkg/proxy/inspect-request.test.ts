@@ -29,13 +29,17 @@ interface Inspecting {
   readonly messages?: number;
 }
 
-/** A chat whose prompt is this text. */
-async function inspect(content: string, { mode, guards, headers, messages = 1 }: Inspecting = {}): Promise<Inspected> {
+/** A chat whose prompt is this text, or has these messages. */
+async function inspect(
+  content: string | readonly string[],
+  { mode, guards, headers, messages = 1 }: Inspecting = {},
+): Promise<Inspected> {
   const spec = { mode: mode ?? 'Enforce', guards: guards ?? [secrets], classification: [label1] };
   const snapshot = compileSnapshot([policy('p', spec)], { revision: 1 });
   const views = compileViews(snapshot, undefined, new Uint8Array(32));
   const plan = snapshot.requestPlan(undefined);
-  const text = JSON.stringify({ model: 'm', messages: Array(messages).fill({ role: 'user', content }) });
+  const said = typeof content === 'string' ? Array<string>(messages).fill(content) : content;
+  const text = JSON.stringify({ model: 'm', messages: said.map((one) => ({ role: 'user', content: one })) });
   const route = recognise('POST', '/v1/chat/completions');
   const view = route.dialect.request(route, parseJson(text));
   const acts: string[] = [];
@@ -130,6 +134,34 @@ test.each([
 test('a header full of escapes costs no more than milliseconds', async () => {
   const { cpu } = await inspect('hello', { headers: { 'user-agent': '\\u0066abcdef %66 '.repeat(1_000) } });
   expect(cpu).toBeLessThan(1_000);
+});
+
+describe('a long finding that is spread over messages', () => {
+  const long = (of: number): GuardRule =>
+    guard('long', {
+      on: 'Request',
+      match: { ...match(), patterns: [{ pattern: 'INTERNAL-BEGIN[^!]+INTERNAL-END', maxLength: of }] },
+    });
+  const words = (count: number, word = 'figures '): string => word.repeat(count);
+
+  test.each([
+    ['of 1,600 characters, in the middle', 4_096, [`a INTERNAL-BEGIN ${words(100)}`, `${words(100)}INTERNAL-END b`]],
+    [
+      'of 1,600 characters, behind a long text',
+      4_096,
+      [`${words(2_000)}INTERNAL-BEGIN`, `${words(198)}INTERNAL-END b`],
+    ],
+    ['of nearly all that it may have', 4_096, [`INTERNAL-BEGIN ${words(506)}`, 'INTERNAL-END', words(2_000)]],
+    ['over three messages', 4_096, [`INTERNAL-BEGIN ${words(90)}`, words(90), `${words(90)}INTERNAL-END`]],
+    [
+      'of characters of two units each',
+      1_000,
+      [`${words(250)}INTERNAL-BEGIN ${words(450, '😀')}`, `${words(450, '😀')}INTERNAL-END`],
+    ],
+  ])('is found: %s', async (_, of, texts) => {
+    const { acts } = await inspect(texts, { guards: [long(of)] });
+    expect(acts).toEqual(expect.arrayContaining(['blocked']));
+  });
 });
 
 test('other requests get their turn while the seams of many messages are looked at', async () => {

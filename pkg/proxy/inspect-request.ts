@@ -34,8 +34,6 @@ export interface RequestOutcome {
 const identifier =
   /^(?:[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}|[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2})$/i;
 
-/** Read on both sides of a seam: the longest words and patterns of policies fit. */
-const seamUnits = 512;
 /** What servers put between two texts that they join: nothing, or white space. */
 const glues = ['', ' '];
 /** What the fixed cost of one more text amounts to, in characters. */
@@ -231,7 +229,7 @@ class Inspection {
       for (const glue of glues) {
         // Hardly ever does anything live on from one text into the next, and that is told by a few characters.
         if (!(await this.#mayCross(texts, glue))) continue;
-        for (const seam of seams(texts, glue)) {
+        for (const seam of seams(texts, glue, views.act.reach)) {
           if (this.#isDue('')) await turn();
           const { hits } = await maskProse(views.act, seam.text, turn);
           const readings = mayReadOtherwise(seam.text) ? await this.#otherReadings(seam.text) : noReadings;
@@ -246,13 +244,14 @@ class Inspection {
   /** Whether there may be a finding with characters of two neighbours. False is certain. */
   async #mayCross(texts: readonly string[], glue: string): Promise<boolean> {
     const { views, turn } = this.#options;
+    const { reach } = views.act;
     let left = '';
     for (const text of texts) {
       if (text === '') continue;
       if (left !== '') {
-        const right = glue + text.slice(0, seamUnits);
+        const right = glue + text.slice(0, reach);
         if (this.#isDue(right)) await turn();
-        if (views.act.mayCross(left, right) || spellsAcross(left.slice(-seamUnits), right)) return true;
+        if (views.act.mayCross(left, right) || spellsAcross(left.slice(-reach), right)) return true;
       }
       left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
     }
@@ -417,8 +416,12 @@ interface Seam {
   readonly borders: readonly number[];
 }
 
-/** The texts joined, without the middle of long ones: together never longer than the texts, however many there are. */
-function* seams(texts: readonly string[], glue: string): Generator<Seam, void, void> {
+/**
+ * The texts joined, without the middle of long ones: together never longer than the texts, however many there are.
+ *
+ * @param reach units that are read on either side of a seam
+ */
+function* seams(texts: readonly string[], glue: string, reach: number): Generator<Seam, void, void> {
   let pieces: string[] = [];
   let borders: number[] = [];
   let length = 0;
@@ -432,16 +435,16 @@ function* seams(texts: readonly string[], glue: string): Generator<Seam, void, v
       borders.push(length);
       add(glue);
     }
-    if (text.length <= 2 * seamUnits) {
+    if (text.length <= 2 * reach) {
       add(text);
       continue;
     }
-    add(text.slice(0, seamUnits));
+    add(text.slice(0, reach));
     if (borders.length > 0) yield { text: pieces.join(''), borders };
     pieces = [];
     borders = [];
     length = 0;
-    add(text.slice(-seamUnits));
+    add(text.slice(-reach));
   }
   if (borders.length > 0) yield { text: pieces.join(''), borders };
 }

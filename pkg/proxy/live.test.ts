@@ -1,50 +1,39 @@
 import { expect, test } from '@jest/globals';
 import { compileSnapshot } from '../core/index.ts';
-import type { ReasonCode } from '../core/index.ts';
-import { allow, authenticated, caller, policy, provider } from '../core/testing/policies.ts';
-import { LiveRequests } from './live.ts';
+import { allow, anyone, guard, policy } from '../core/testing/policies.ts';
+import { endedMeanwhile } from './live.ts';
+import { compileViews } from './runtime.ts';
 import type { Runtime } from './runtime.ts';
 
-const [first, second] = [
-  { kty: 'EC', kid: '1', x: 'a' },
-  { kty: 'EC', kid: '2', x: 'b' },
-];
-const ana = caller('ml/p/people');
+// A request that was judged and has not gone to the model, when policy is swapped.
 
-function runtime(keys: readonly object[], maxGrantMs = 60_000): Runtime {
-  const sidegate = { idp: 'okta', audiences: ['inference'], issuer: 'https://s/saml/okta' };
-  const one = policy('p', {
-    providers: [{ ...provider('people'), oidc: undefined, sidegate: { ...sidegate, keys: JSON.stringify({ keys }) } }],
-    access: [allow('all', { subjects: [authenticated] })],
-    approvals: { approvers: [], required: 1, timeoutMs: 60_000, maxGrantMs },
-  });
-  return { snapshot: compileSnapshot([one], { revision: 0 }), verifier: {} } as Runtime;
-}
-
-/** Why a request that waits for people under one policy ended when another came. */
-function ended(before: Runtime, after: Runtime): ReasonCode | undefined {
-  const live = new LiveRequests();
-  let code: ReasonCode | undefined;
-  live.add({
-    place: -1,
-    runtime: before,
-    facts: { caller: ana, operation: 'Chat', model: 'm' },
-    plan: before.snapshot.responsePlan(ana),
-    bound: true,
-    end: (why) => void (code = why),
-  });
-  live.swap(after);
-  return code;
-}
-
-test('what waits for people ends with any edit of policy, and with the key that proved its caller', () => {
-  expect(ended(runtime([first]), runtime([first], 61_000))).toBe('policy_changed');
-  expect(ended(runtime([first, second]), runtime([second]))).toBe('policy_changed');
-  expect(ended(runtime([]), runtime([first], 61_000))).toBe('policy_changed');
+const verifier = { verify: () => ({ kind: 'anonymous' }), close: () => undefined } as unknown as Runtime['verifier'];
+const facts = { caller: undefined, operation: 'Chat', model: 'llama-3-8b' } as const;
+const runtime = (revision: number, more: Parameters<typeof policy>[1] = {}): Runtime => {
+  const rules = { access: [allow('all', { subjects: [anyone] })], ...more };
+  return {
+    ...compileViews(compileSnapshot([policy('p', rules)], { revision }), undefined, Buffer.alloc(32)),
+    verifier,
+    credential: undefined,
+  };
+};
+const guarded = (word: string, action: 'Block' | 'Mask' = 'Block'): Parameters<typeof policy>[1] => ({
+  guards: [guard('project', { on: 'Request', match: { detectors: [], patterns: [], words: [word] }, action })],
 });
 
-test('a key of Sidegate’s that is added ends nothing that waits', () => {
-  const [before, after] = [runtime([first]), runtime([first, second])];
-  expect(after.snapshot.hash).not.toBe(before.snapshot.hash);
-  expect(ended(before, after)).toBeUndefined();
+test.each([
+  ['the same', guarded('falcon'), guarded('falcon'), undefined],
+  ['one with a guard more', {}, guarded('falcon'), 'policy_changed'],
+  ['one whose guard looks for something else', guarded('falcon'), guarded('kestrel'), 'policy_changed'],
+  ['one whose guard does something else', guarded('falcon'), guarded('falcon', 'Mask'), 'policy_changed'],
+  [
+    'one with another model server',
+    {},
+    { upstream: { ports: [], hosted: { url: 'https://model.test' }, credential: undefined } },
+    'policy_changed',
+  ],
+] as const)('by %s', (_, before, after, expected) => {
+  const one = runtime(1, before);
+  const plan = one.snapshot.responsePlan(undefined);
+  expect(endedMeanwhile({ runtime: one, facts, plan }, runtime(2, after))).toBe(expected);
 });

@@ -24,7 +24,7 @@ export type Decided = Pick<LiveRequest, 'runtime' | 'facts' | 'plan' | 'mustBeRe
 
 /**
  * All requests under way. When policy is swapped each is decided again on access with the facts stored, and its
- * answer's plan is compared: if the new one hides anything more, the answer ends. Request guards do not run again; what passes unread
+ * answer's plan is compared: if the new one hides anything more, the answer ends. Guards on what went to the model do not run again; what passes unread
  * ends where one would have to read it.
  */
 export class LiveRequests {
@@ -81,6 +81,7 @@ export function endedMeanwhile(
 ): Extract<ReasonCode, 'policy_changed' | 'grant_ended' | 'token_revoked'> | undefined {
   if (isRevoked(request)) return 'token_revoked';
   if (current === undefined || !stillAllowed(request, current)) return 'policy_changed';
+  if (!judgesAlike(request.runtime, current, request.facts)) return 'policy_changed';
   const { facts } = request;
   // Without grants the same policy says the same.
   if (facts.grants !== undefined && accessOf(current.snapshot, facts).kind === 'deny') return 'grant_ended';
@@ -111,3 +112,16 @@ export function stillAllowed(request: Decided, next: Runtime): boolean {
 
 const providerOf = ({ snapshot }: Runtime, id: string): CompiledProvider | undefined =>
   snapshot.providers.find((provider) => provider.id === id);
+
+/** Whether a request that one policy let through would meet the same guards and analyzers, and the same model, under the other. */
+function judgesAlike(one: Runtime, other: Runtime, { caller }: Asked): boolean {
+  if (one.snapshot === other.snapshot) return true;
+  const judging = ({ snapshot }: Runtime): string => {
+    const { enforcing, scanRules, analyzers, upstream } = snapshot;
+    const guards = snapshot
+      .requestPlan(caller)
+      .outcomes.flatMap((outcome, at) => (outcome === undefined ? [] : [outcome, { ...scanRules[at], index: 0 }]));
+    return JSON.stringify([enforcing, guards, analyzers, upstream ?? null]);
+  };
+  return judging(one) === judging(other);
+}

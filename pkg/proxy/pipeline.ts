@@ -9,6 +9,7 @@ import type {
   ApprovalPhase,
   ApprovalState,
   Identity,
+  IdentityVerifier,
   MatchedRule,
   ReasonCode,
   RequestPlan,
@@ -92,18 +93,23 @@ export interface PipelineOptions {
 export async function govern(exchange: Exchange, options: PipelineOptions): Promise<void> {
   const request = new GovernedRequest(exchange, options);
   try {
-    request.selectPolicy(); // first: without a policy nothing else may be looked at
-    request.findModel(); // a port that the policy does not name leads nowhere, whoever asks
-    request.normalisePath(); // one reading of the path, before anything is decided on it
-    request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
-    await request.identify(); // before the body: strangers may not make us buffer
-    if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
-    request.turnAway(); // who may do nothing of the kind, whatever the model
-    await request.readBody(); // under caps, decoded, parsed strictly
-    request.authorise(); // needs the model's name, which stands in the body
-    await request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
-    await request.readOpaqueBody(); // bodies that no dialect parses: only now is it known whether anybody must look into them
-    await request.inspect(); // guards; last of the checks, because it is the dearest
+    // From the start where policy was swapped meanwhile: bodies may take hours, and nothing goes to the model that the newest did not judge.
+    do {
+      request.selectPolicy(); // first: without a policy nothing else may be looked at
+      request.findModel(); // a port that the policy does not name leads nowhere, whoever asks
+      request.normalisePath(); // one reading of the path, before anything is decided on it
+      request.recognise(); // operation, from method and path alone: refusals speak the dialect, and name what was asked
+      await request.identify(); // before the body: strangers may not make us buffer
+      if (request.asksAboutApproval()) return await request.tellOfApproval(); // its requester only
+      request.turnAway(); // who may do nothing of the kind, whatever the model
+      await request.readBody(); // under caps, decoded, parsed strictly
+      if (request.isOutdated) continue;
+      request.authorise(); // needs the model's name, which stands in the body
+      await request.admit(); // limits of the rule that allowed; after access, so that refused requests cost nobody budget
+      await request.readOpaqueBody(); // bodies that no dialect parses: only now is it known whether anybody must look into them
+      if (request.isOutdated) continue;
+      await request.inspect(); // guards; last of the checks, because it is the dearest
+    } while (request.isOutdated);
     await request.hold(); // approvals
     await request.record(); // start and prompt are in the kernel's hands before the model sees a byte
     request.forward(); // the bytes inspected, with the model's credential
@@ -122,6 +128,7 @@ class GovernedRequest {
   #path = '/';
   #query = '';
   #caller: Identity | undefined;
+  #provenBy: IdentityVerifier | undefined;
   #route: Route = recognise('GET', '/');
   #body: Buffer | undefined;
   #bodyText = '';
@@ -156,6 +163,7 @@ class GovernedRequest {
   selectPolicy(): void {
     const runtime = this.#inForce();
     if (runtime === undefined) throw new RefusedError(this.#options.runtime.absence);
+    if (this.#runtime !== undefined) this.#startOver();
     this.#runtime = runtime;
     const { snapshot } = runtime;
     this.#session.generation = snapshot.generation;
@@ -164,6 +172,25 @@ class GovernedRequest {
     this.#session.onAuditFailure = snapshot.audit.onFailure;
     if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
+  }
+
+  /** Policy was swapped since it was selected. */
+  get isOutdated(): boolean {
+    const { runtime, entrance } = this.#options;
+    return (runtime.latest ?? (isInside(entrance) ? runtime.nothing : undefined)) !== this.#runtime;
+  }
+
+  /** Nothing of it has left, and nothing is on record: of what was decided nothing holds, and what was counted was not. */
+  #startOver(): void {
+    this.#session.startOver();
+    this.#admission?.undo();
+    this.#observedAdmission?.undo();
+    this.#admission = undefined;
+    this.#observedAdmission = undefined;
+    this.#uninspected = false;
+    this.#usageAdded = false;
+    this.#edits = [];
+    this.#lanes = [];
   }
 
   /** From inside the pod a few pages are open before there is any policy, under the rules of none. */
@@ -192,7 +219,10 @@ class GovernedRequest {
     const { headers, clientCertificate: certificate } = this.#exchange;
     const { revocations } = this.#options;
     const runtime = this.#need(this.#runtime);
-    this.#caller = await proveCaller(runtime, this.#session, headers, { certificate, revocations });
+    // Proven once, it stays so while its providers do: a token may end while the body comes in.
+    if (this.#caller === undefined || this.#provenBy !== runtime.verifier)
+      this.#caller = await proveCaller(runtime, this.#session, headers, { certificate, revocations });
+    this.#provenBy = runtime.verifier;
     this.#session.caller = this.#caller;
     this.#stage('identify');
   }
@@ -235,7 +265,7 @@ class GovernedRequest {
     }
     const body = JSON.stringify({ id: state.name, status: 'approved', expires_in: Math.ceil(state.leftMs / 1_000) });
     this.#session.begin([]);
-    this.#finish('completed', 200, undefined);
+    this.#finish('completed', 200, undefined, Buffer.byteLength(body));
     this.#exchange.respond(200, { 'content-type': 'application/json', 'x-request-id': this.#session.id }, body);
   }
 
@@ -254,15 +284,25 @@ class GovernedRequest {
   async readBody(): Promise<void> {
     const { snapshot } = this.#need(this.#runtime);
     if (this.#route.body === 'none' || this.#opaque) return;
-    const body = await this.#read();
+    const body = await this.#whole();
     // Management routes are called without a body, too; inference is not.
     if (body.length === 0 && (this.#route.operation === 'Admin' || this.#route.operation === 'Other')) return;
+    if (this.#view !== undefined) return this.#nameModel(this.#view.model ?? this.#route.model);
     try {
       await this.#parse(body);
     } catch (error) {
       if (this.#over || !(error instanceof RefusedError) || snapshot.enforcing) throw error;
       this.#session.observe([{ reason: error.code, rule: 'default' }]);
     }
+  }
+
+  /** Read once; held to the limit of the policy that judges it, which may be another than the one under which it came in. */
+  async #whole(): Promise<Buffer> {
+    const body = this.#body;
+    if (body === undefined) return await this.#read();
+    if (body.length > this.#need(this.#runtime).snapshot.requestLimits.maxBodyBytes)
+      throw new RefusedError('body_too_large');
+    return body;
   }
 
   async #read(): Promise<Buffer> {
@@ -284,6 +324,7 @@ class GovernedRequest {
       throw new RefusedError('unsupported_media_type');
     }
     const text = decodeUtf8(body, () => new RefusedError('invalid_encoding'));
+    this.#treeShare?.release();
     const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller), body.length);
     this.#treeShare = share;
     let root: JsonNode;
@@ -349,9 +390,9 @@ class GovernedRequest {
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#responsePlan);
     const { inspects } = this.#need(this.#requestPlan);
-    this.#uninspected = !bodyMustBeRead(runtime, this.#caller, plan);
+    this.#uninspected = this.#body === undefined && !bodyMustBeRead(runtime, this.#caller, plan);
     if (this.#uninspected) return this.#refuseTooLarge();
-    const body = await this.#read();
+    const body = await this.#whole();
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
   }
 
@@ -513,6 +554,7 @@ class GovernedRequest {
       timeoutMs: approvals.timeoutMs ?? 0,
       facts: { runtime, facts: this.#facts(), plan: this.#need(this.#responsePlan) },
       onPending: (name) => held.direction === 'Request' && this.#comesBack(name),
+      ...(held.direction === 'Request' && { beforeClaim: () => this.#takePlace() }),
     });
     this.#waiting = waiting;
     try {
@@ -603,7 +645,7 @@ class GovernedRequest {
     const target = this.#need(this.#target);
     const plan = this.#need(this.#responsePlan);
     const facts = this.#facts();
-    // Policy may have been swapped, and a grant have ended, while the body came in or a person was asked.
+    // Policy may have been swapped, and a grant have ended, while it was recorded or a person was asked.
     const decided: Decided = {
       runtime,
       facts,
@@ -657,13 +699,21 @@ class GovernedRequest {
     });
   }
 
-  /** @throws RefusedError overloaded, caller_share_used */
+  /**
+   * Once: of a request that was held right before its approval is spent, so that none is spent for a request that finds no place, and who waits
+   * for people keeps none.
+   *
+   * @throws RefusedError overloaded, caller_share_used
+   */
   #takePlace(): void {
+    if (this.#placed) return;
     const { places } = this.#options;
     const owner = ownerOf(this.#caller);
     places.take(owner);
+    this.#placed = true;
     this.#exchange.onClose(() => places.give(owner));
   }
+  #placed = false;
 
   /** Where some rule of this caller's needs an approval for what it finds in an answer, and there are people to ask. */
   #reviewOf({ snapshot }: Runtime, plan: ResponsePlan): AnswerReview | undefined {
@@ -771,14 +821,17 @@ class GovernedRequest {
       headers['preference-applied'] = 'respond-async';
     }
     // The record of a refusal first: it is small, and the caller may be gone the moment that it is written.
-    this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code);
     this.#held?.release();
-    if (this.#held?.begun === true) {
-      this.#exchange.end(this.#route.dialect.refusalFrame(refusalText(this.#session, refused)));
-    } else this.#exchange.respond(status, headers, body);
+    const frame =
+      this.#held?.begun === true ? this.#route.dialect.refusalFrame(refusalText(this.#session, refused)) : undefined;
+    const bytes = this.#exchange.method === 'HEAD' ? 0 : Buffer.byteLength(frame ?? body);
+    this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code, bytes);
+    if (frame === undefined) this.#exchange.respond(status, headers, body);
+    else this.#exchange.end(frame);
   }
 
-  #finish(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
+  /** @param toLeave bytes of an answer that leaves right behind it. */
+  #finish(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined, toLeave = 0): void {
     if (this.#over) return;
     this.#over = true;
     const { metrics } = this.#options;
@@ -789,11 +842,11 @@ class GovernedRequest {
       metrics.aborted('caller');
     }
     this.#charge(0); // no more than once: what was settled stays
-    session.end(outcome, status, code);
+    session.end(outcome, status, code, toLeave);
     metrics.requestEnded(session.operation, code, decisionOf(outcome, session.wouldRefuse));
     for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
     metrics.stage('total', session.age);
-    metrics.sent(this.#exchange.bytesOut);
+    metrics.sent(this.#exchange.bytesOut + toLeave);
   }
 
   #stage(stage: 'identify' | 'access' | 'inspect' | 'hold'): void {

@@ -132,6 +132,11 @@ export class RuntimeHolder {
     return this.#current;
   }
 
+  /** As `current`, without a look at the credential: for whether policy was swapped. */
+  get latest(): Runtime | undefined {
+    return this.#current;
+  }
+
   /** What no policy at all comes to: everything is denied by default. For pages that are open where nothing is in force. */
   get nothing(): Runtime {
     this.#nothing ??= buildRuntime(

@@ -128,6 +128,13 @@ export class Session {
     return false;
   }
 
+  /** Decided anew, under another policy: rules that acted until now did not. Nothing is recorded yet. */
+  startOver(): void {
+    this.#acts.length = 0;
+    this.#observed.length = 0;
+    this.failedOpen.length = 0;
+  }
+
   /** Writes the start and the request's text. @throws RefusedError audit_unavailable. */
   begin(lanes: readonly KeptText[]): void {
     this.prepare(lanes);
@@ -224,8 +231,12 @@ export class Session {
     this.#onFailedOpen(what);
   }
 
-  /** Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left. */
-  end(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
+  /**
+   * Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left.
+   *
+   * @param toLeave bytes of an answer that leaves right behind it.
+   */
+  end(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined, toLeave = 0): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#queueStart();
@@ -242,7 +253,7 @@ export class Session {
       observed: this.#observed,
       failedOpen: this.failedOpen,
       bytesIn: this.exchange.bytesIn,
-      bytesOut: this.exchange.bytesOut,
+      bytesOut: this.exchange.bytesOut + toLeave,
       frames: this.frames,
       tokens: this.tokens ?? null,
       ...(this.#sealer !== undefined && { sealed: this.#sealer.end() }),

@@ -474,6 +474,115 @@ describe('rotation', () => {
   });
 });
 
+describe('a disk that fails between calls', () => {
+  const bad = (code: string): Error => Object.assign(new Error(code), { code });
+  /** Syncs end when the test says so; writes and cuts fail while it says so. */
+  function faulty() {
+    const syncs: ((error: Error | null) => void)[] = [];
+    const state = { cuts: true, room: Number.POSITIVE_INFINITY, fd: -1 };
+    const io: AuditIo = {
+      ...systemAuditIo,
+      write(fd, bytes, offset, length) {
+        state.fd = fd;
+        if (state.room === 0) throw bad('EIO');
+        const written = systemAuditIo.write(fd, bytes, offset, Math.min(length, state.room));
+        state.room -= written;
+        return written;
+      },
+      truncate(fd, size) {
+        if (!state.cuts) throw bad('ENOSPC');
+        systemAuditIo.truncate(fd, size);
+      },
+      sync: (_fd, done) => void syncs.push(done),
+    };
+    return { io, state, syncs };
+  }
+
+  test('a torn end that could not be mended at the start is mended later: no second chain begins in the file', async () => {
+    const path = fresh();
+    const before = make(path);
+    before.sink.append([event('a'), event('b')]);
+    await before.sink.close();
+    appendFileSync(path, '{"v":1,"torn');
+    const { io, state, syncs } = faulty();
+    state.cuts = false;
+    const { sink, clock } = make(path, { io });
+    expect(() => sink.append([event('c')])).toThrow(AuditUnavailableError);
+    clock.advance(1_100);
+    expect(() => sink.append([event('d')])).toThrow(AuditUnavailableError);
+    state.cuts = true;
+    clock.advance(1_100);
+    sink.append([event('e')]);
+    for (const done of syncs.splice(0)) done(null);
+    expect(brief(path)).toEqual(['a', 'b', 'gap 3', 'e']);
+    expect(verdict(path)).toMatchObject({ ok: true, records: 4 });
+  });
+
+  test('a failed sync of a file that went does not keep the next one from being written', () => {
+    const path = fresh();
+    const { io, syncs } = faulty();
+    const { sink, clock } = make(path, { io });
+    sink.append([event('a')]);
+    clock.advance(100);
+    syncs.shift()?.(bad('EIO'));
+    expect(() => sink.append([event('b')])).toThrow(AuditUnavailableError);
+    renameSync(path, `${path}.gone`);
+    clock.advance(1_100);
+    expect(() => sink.append([event('c')])).toThrow(AuditUnavailableError);
+    for (let n = 0; n < 3; n++) {
+      clock.advance(100);
+      for (const done of syncs.splice(0)) done(null);
+    }
+    sink.append([event('d')]);
+    expect(brief(path)).toEqual(['gap 3', 'd']);
+  });
+
+  test('nothing counts as on the disk before the file that was left is, and what it did not keep counts as lost', () => {
+    const path = fresh();
+    const { io, syncs } = faulty();
+    const { sink, clock } = make(path, { io, maxBytes: 300 });
+    sink.append([event('a')]);
+    sink.append([event('b')]);
+    expect(readdirSync(folder).some((name) => join(folder, name).startsWith(`${path}.0`))).toBe(true);
+    const [left] = syncs.splice(0);
+    clock.advance(100);
+    // The file that is written waits for the one that was left.
+    expect([syncs, sink.durable()]).toEqual([[], 0]);
+    left?.(bad('EIO'));
+    expect(sink.durable()).toBe(0);
+    expect(() => sink.append([event('c')])).toThrow(AuditUnavailableError);
+    clock.advance(100);
+    for (const done of syncs.splice(0)) done(null);
+    expect(sink.durable()).toBe(2);
+    sink.append([event('d')]);
+    expect(verdict(path)).toMatchObject({ ok: true });
+    expect(
+      [...readdirSync(folder)]
+        .filter((name) => join(folder, name).startsWith(path))
+        .flatMap((name) => brief(join(folder, name))),
+    ).toContain('gap 3');
+  });
+
+  test('a descriptor that is of no use any more is given up, and a line that was torn before it went is ended', () => {
+    const path = fresh();
+    const { io, state, syncs } = faulty();
+    const { sink, clock } = make(path, { io });
+    sink.append([event('a')]);
+    state.room = 9;
+    state.cuts = false;
+    expect(() => sink.append([event('b')])).toThrow(AuditUnavailableError);
+    state.room = Number.POSITIVE_INFINITY;
+    closeSync(state.fd);
+    clock.advance(1_100);
+    sink.append([event('c')]);
+    for (const done of syncs.splice(0)) done(null);
+    const lines = linesOf(readFileSync(path, 'utf8'));
+    expect(lines).toHaveLength(4);
+    expect(lines[1]).toHaveLength(9);
+    expect(lines.toSpliced(1, 1).map((line) => (JSON.parse(line) as Line)['text'] ?? 'gap')).toEqual(['a', 'gap', 'c']);
+  });
+});
+
 describe('a file that others touch', () => {
   test.each<[string, (path: string) => void]>([
     ['removed', (path) => rmSync(path)],

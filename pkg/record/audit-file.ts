@@ -46,6 +46,8 @@ export interface AuditFile extends AuditSink {
   durable(): number;
   /** Why nothing can be written now, for readiness and people; undefined while all is well. */
   problem(): string | undefined;
+  /** Events that were refused before they came here: they count in the next `gap`. */
+  lose(events: number): void;
 }
 
 const linesBytes = 256 * 1024;
@@ -67,7 +69,6 @@ class PartialWrite extends Error {
 class FileSink implements AuditFile {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #io: AuditIo;
   readonly #output: AuditOutput;
   readonly #chain: AuditChain;
   readonly #lines = new AuditLines(linesBytes);
@@ -81,6 +82,8 @@ class FileSink implements AuditFile {
   #syncing = false;
   /** Records written since the last sync began, and since the last that succeeded. */
   #unsynced = 0;
+  /** How many of these count as lost already. */
+  #doubted = 0;
   /** Why the disk did not keep what it was given; undefined when it does. */
   #syncFailure: { readonly error: unknown } | undefined;
   #inspectAt: number;
@@ -88,7 +91,6 @@ class FileSink implements AuditFile {
   constructor(options: AuditFileOptions) {
     this.#clock = options.clock;
     this.#logger = options.logger;
-    this.#io = options.io ?? systemAuditIo;
     const digest = auditDigest(options.key);
     this.#output = new AuditOutput({
       output: options.output,
@@ -97,7 +99,7 @@ class FileSink implements AuditFile {
       digest,
       maxBytes: options.maxBytes ?? 256 * 1024 * 1024,
       start: options.start ?? chainStart,
-      io: this.#io,
+      io: options.io ?? systemAuditIo,
     });
     this.#chain = new AuditChain(digest, options.start);
     this.#offset = options.clock.now() - options.clock.monotonic();
@@ -143,6 +145,10 @@ class FileSink implements AuditFile {
 
   problem(): string | undefined {
     return this.#problem;
+  }
+
+  lose(events: number): void {
+    this.#lost += events;
   }
 
   async close(): Promise<void> {
@@ -218,21 +224,22 @@ class FileSink implements AuditFile {
   }
 
   #sync(): void {
-    if (this.#closed || !this.#output.syncable) return;
+    if (this.#closed) return;
     const covered = this.#unsynced;
     this.#syncing = true;
-    this.#io.sync(this.#output.descriptor, (error) => {
+    this.#output.sync((error) => {
       this.#syncing = false;
       if (this.#closed) return;
       if (error === null) {
         this.#syncFailure = undefined;
         this.#unsynced -= covered;
+        this.#doubted = 0;
         if (this.#unsynced > 0) this.#scheduleSync();
         return;
       }
-      // The kernel may have dropped the pages: these records count as lost, at most.
-      this.#lost += covered;
-      this.#unsynced -= covered;
+      // The kernel may have dropped the pages: these records count as lost, at most. They are not durable before what comes after them is.
+      this.#lost += covered - this.#doubted;
+      this.#doubted = covered;
       this.#syncFailure = { error };
       this.#note(error);
       this.#scheduleSync();

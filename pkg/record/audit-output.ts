@@ -6,7 +6,9 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
+  readSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -74,6 +76,11 @@ export class AuditOutput {
   #given: Unblocked | undefined;
   /** The pipe was full: what is written before then fails at once. */
   #full: { readonly until: number; readonly error: unknown } | undefined;
+  /** Files that were left and are not synced yet. */
+  #leaving = 0;
+  /** Why one that was left was not synced; until it is told. */
+  #leftUnsynced: Error | undefined;
+  #onLeft: (() => void) | undefined;
 
   constructor(options: AuditOutputOptions) {
     this.#options = options;
@@ -81,20 +88,30 @@ export class AuditOutput {
     this.#path = 'path' in options.output ? options.output.path : undefined;
   }
 
-  get descriptor(): number {
-    return this.#fd;
-  }
-
   /** Only regular files can be synced. */
   get syncable(): boolean {
-    return this.#regular && this.#fd !== -1;
+    return this.#regular;
+  }
+
+  /** Syncs what is open, and waits for what was left: without an error all that was written before is on the disk. One at a time. */
+  sync(done: (error: Error | null) => void): void {
+    const fd = this.#fd;
+    const own = (): void => {
+      const left = this.#leftUnsynced;
+      this.#leftUnsynced = undefined;
+      // The file that was open may be one that was left meanwhile: it was synced as such.
+      if (fd === -1 || fd !== this.#fd || left !== undefined) return done(left ?? null);
+      this.#io.sync(fd, done);
+    };
+    if (this.#leaving === 0) return own();
+    this.#onLeft = own;
   }
 
   /**
    * Opens what is not open, at most once a second.
    *
    * @returns what an existing file says about the chain, when it was opened for the first time.
-   * @throws when it cannot be opened.
+   * @throws when it cannot be opened, or cannot be continued: then nothing is open.
    */
   open(first: boolean): { readonly head: ChainHead; readonly lost: number } | undefined {
     if (this.#fd !== -1) return undefined;
@@ -108,7 +125,14 @@ export class AuditOutput {
       return undefined;
     }
     this.#openFile(this.#path);
-    return first ? this.#continueChain(this.#path) : undefined;
+    if (!first) return undefined;
+    try {
+      return this.#continueChain(this.#path);
+    } catch (error) {
+      if (this.#fd !== -1) closeSync(this.#fd);
+      this.#fd = -1;
+      throw error;
+    }
   }
 
   #openFile(path: string): void {
@@ -116,11 +140,17 @@ export class AuditOutput {
     // Not blocking: the name may be that of a pipe, such as /dev/stdout.
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
     const fd = openSync(path, flags, 0o600);
-    const stat = fstatSync(fd);
+    try {
+      const stat = fstatSync(fd);
+      this.#regular = stat.isFile();
+      this.#size = stat.size;
+      // A line that was torn before the file was left is there still.
+      this.#unterminated = this.#regular && stat.size > 0 && lastByte(fd, stat.size) !== lineFeed;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
     this.#fd = fd;
-    this.#regular = stat.isFile();
-    this.#size = stat.size;
-    this.#unterminated = false;
   }
 
   #continueChain(path: string): { readonly head: ChainHead; readonly lost: number } | undefined {
@@ -141,7 +171,7 @@ export class AuditOutput {
     this.#unterminated = tail.unterminated;
     if (tail.rest.length > 0) {
       const aside = `${path}.torn-${tail.head.seq}-${when}`;
-      writeFileSync(aside, tail.rest, { flag: 'wx', mode: 0o600 });
+      setAside(aside, tail.rest);
       this.#io.truncate(this.#fd, tail.goodBytes);
       this.#size = tail.goodBytes;
       logger.warn('the audit file had a torn end: moved aside', { file: aside, bytes: tail.rest.length });
@@ -187,10 +217,18 @@ export class AuditOutput {
     const fd = this.#fd;
     this.#fd = -1;
     this.#retryOpenAt = 0;
+    this.#leaving += 1;
     this.#io.sync(fd, (error) => {
-      closeSync(fd);
-      if (error !== null)
+      closeQuietly(fd);
+      this.#leaving -= 1;
+      if (error !== null) {
+        this.#leftUnsynced = error;
         this.#options.logger.error('a left audit file was not synced', { error: describeError(error) });
+      }
+      if (this.#leaving > 0) return;
+      const then = this.#onLeft;
+      this.#onLeft = undefined;
+      then?.();
     });
   }
 
@@ -251,7 +289,16 @@ export class AuditOutput {
   inspect(): void {
     if (this.#path === undefined || !this.#regular || this.#fd === -1) return;
     const { logger } = this.#options;
-    const own = fstatSync(this.#fd);
+    let own: { readonly ino: number; readonly dev: number; readonly size: number };
+    try {
+      own = fstatSync(this.#fd);
+    } catch (error) {
+      // As of a file system that went and came back (ESTALE): the descriptor is of no use any more.
+      logger.error('the audit file is gone from under its descriptor: it is opened anew', {
+        error: describeError(error),
+      });
+      return this.#leave();
+    }
     if (own.size !== this.#size) {
       logger.error('the audit file was changed by another program', { expected: this.#size, found: own.size });
       this.#size = own.size;
@@ -280,5 +327,29 @@ export class AuditOutput {
       if (this.#regular) this.#io.sync(fd, done);
       else done();
     });
+  }
+}
+
+function lastByte(fd: number, size: number): number | undefined {
+  const byte = Buffer.alloc(1);
+  return readSync(fd, byte, 0, 1, size - 1) === 1 ? byte[0] : undefined;
+}
+
+/** Whole or not at all: it is tried again, by another name. */
+function setAside(file: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(file, bytes, { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') rmSync(file, { force: true });
+    throw error;
+  }
+}
+
+/** Of a descriptor that may be of no use any more. */
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // What there was to say of it the sync has said.
   }
 }

@@ -49,6 +49,7 @@ export {
 export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
+export type { RetentionDays } from './store/retention-rules.ts';
 export {
   openArchive,
   openArchivedLog,

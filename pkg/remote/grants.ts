@@ -1,8 +1,9 @@
 import { describeError } from '../base/index.ts';
-import type { Clock, JsonValue, Logger } from '../base/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
 import type { Grant, GrantSource } from '../core/index.ts';
 import { isBehind, newest } from '../wire/index.ts';
 import type { GrantsMessage, SeenVersions } from '../wire/index.ts';
+import { readSeen } from './seen.ts';
 import type { StateFolder } from './state-file.ts';
 
 /**
@@ -81,14 +82,4 @@ export function createRemoteGrants(options: {
     },
     heard,
   };
-}
-
-function readSeen(content: JsonValue): SeenVersions {
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) return {};
-  const { seen } = content;
-  if (typeof seen !== 'object' || seen === null || Array.isArray(seen)) return {};
-  const known = Object.entries(seen).filter(
-    (entry): entry is [string, string] => typeof entry[1] === 'string' && /^[0-9]{1,30}$/.test(entry[1]),
-  );
-  return Object.fromEntries(known);
 }

@@ -1,30 +1,36 @@
-import { expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { silentLogger } from '../base/index.ts';
 import { compileSnapshot } from '../core/index.ts';
 import { policy } from '../core/testing/policies.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createRemotePolicy } from './policy.ts';
+import { openStateFolder } from './state-file.ts';
+import type { StateFolder } from './state-file.ts';
 
 const hour = 3_600_000;
 const seen = { inferencepolicies: '1' };
 
-function world() {
+function world(state: StateFolder = { read: () => ({ kind: 'absent' }), write: () => true, remove: () => true }) {
   const clock = fakeClock();
+  const events: string[] = [];
   const remote = createRemotePolicy({
-    state: { read: () => ({ kind: 'absent' }), write: () => true },
+    state,
     compile(policies, revision) {
       if (policies.some(({ name }) => name === 'newer')) throw new Error('unknown detector');
       return compileSnapshot(policies, { revision });
     },
     clock,
     logger: silentLogger,
-    onEvent: () => undefined,
+    onEvent: (event) => void events.push(event),
     onSettled: () => undefined,
   });
-  const take = (name: string) => {
+  const take = (name: string, version = '1') => {
     const policies = [policy(name)];
     const { hash, sources } = compileSnapshot(policies, { revision: 0 });
-    return remote.take({ type: 'snapshot', hash, sources, policies, seen });
+    return remote.take({ type: 'snapshot', hash, sources, policies, seen: { inferencepolicies: version } });
   };
   /** Its controller says something every minute. */
   const pass = (ms: number): void => {
@@ -33,7 +39,7 @@ function world() {
       remote.heard();
     }
   };
-  return { remote, take, pass };
+  return { remote, take, pass, events };
 }
 
 test('a controller that speaks confirms what it sent last', () => {
@@ -61,4 +67,60 @@ test.each<[string, (one: ReturnType<typeof world>) => unknown]>([
   });
   expect(one.take('p').type).toBe('ack');
   expect(one.remote.expired()).toBe(false);
+});
+
+describe('what is kept over a restart', () => {
+  let folder: string;
+  let full: boolean;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sidegate-state-'));
+    full = false;
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** A volume that has no room for a policy, and room for little things. */
+  const cramped = (removable = true): StateFolder => {
+    const state = openStateFolder(folder, 'uid');
+    return {
+      read: (name) => state.read(name),
+      write: (name, content) => !(full && name === 'policy.json') && state.write(name, content),
+      remove: (name) => removable && state.remove(name),
+    };
+  };
+  const inForce = ({ remote }: ReturnType<typeof world>): string | undefined =>
+    remote.source.current()?.sources[0]?.name;
+
+  test('is the policy that was taken last', () => {
+    world(cramped()).take('p');
+    const again = world(cramped());
+    expect([inForce(again), again.remote.expired(), again.events]).toEqual(['p', false, []]);
+  });
+
+  test.each([true, false])(
+    'is none where the last one could not be written: never the one before it (removable: %j)',
+    (removable) => {
+      const one = world(cramped(removable));
+      one.take('older');
+      full = true;
+      expect(one.take('next', '2').type).toBe('ack');
+      expect(one.events).toContain('state_unwritable');
+      one.pass(60_000);
+      const again = world(cramped(removable));
+      expect([inForce(again), again.remote.holds()]).toEqual([undefined, null]);
+      // What was seen is known: a replica that lags does not bring the older one back.
+      expect(again.take('older').type).toBe('nack');
+      full = false;
+      expect(again.take('next', '2').type).toBe('ack');
+      expect(inForce(world(cramped(removable)))).toBe('next');
+    },
+  );
+
+  test('is the policy, also where the process ended between its two files', () => {
+    world(cramped()).take('p');
+    const state = openStateFolder(folder, 'uid');
+    state.remove('confirmed.json');
+    const again = world(cramped());
+    // Nobody knows when it was confirmed: until a controller does, everything is denied.
+    expect([inForce(again), again.remote.expired()]).toEqual(['p', true]);
+  });
 });

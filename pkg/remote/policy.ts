@@ -91,7 +91,14 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   const writeConfirmed = (now: number): void => {
     writtenAt = now;
     const at = confirmed?.wall ?? null;
-    if (!state.write(files.confirmed, { at, seen })) onEvent('state_unwritable');
+    if (!state.write(files.confirmed, { at, seen, hash: taken?.hash ?? null })) onEvent('state_unwritable');
+  };
+  /** After a restart it is this policy or none: never the one before it. */
+  const keep = (message: SnapshotMessage): void => {
+    if (state.write(files.policy, message)) return;
+    // There may be room for one, and not for two.
+    if (state.remove(files.policy) && state.write(files.policy, message)) return;
+    onEvent('state_unwritable');
   };
   const heard = (): void => {
     if (problem !== undefined) return look();
@@ -135,6 +142,8 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
     if (stored.kind !== 'content') return;
     try {
       const message = readSnapshot(stored.content);
+      if (before.hash !== undefined && before.hash !== message.hash)
+        throw new RangeError('it is not the one that was taken last, which could not be written');
       taken = build(message);
       inForce = taken;
       seen = newest(message.seen, before.seen);
@@ -161,7 +170,7 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
           logger.error('policy not taken: the last good one stays in force', { hash, error: problem });
           return { type: 'nack', hash, reason: 'invalid', message: problem };
         }
-        if (!state.write(files.policy, message)) onEvent('state_unwritable');
+        keep(message);
         confirmed = { wall: clock.now(), monotonic: clock.monotonic() };
         taking = true;
         put(taken);
@@ -226,10 +235,17 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
   };
 }
 
-function readConfirmed(content: JsonValue): { readonly at: number | undefined; readonly seen: SeenVersions } {
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) return { at: undefined, seen: {} };
-  const { at, seen } = content;
+/** `hash`: of what was taken last; undefined: a release wrote it that did not say so. */
+function readConfirmed(content: JsonValue): {
+  readonly at: number | undefined;
+  readonly hash: string | undefined;
+  readonly seen: SeenVersions;
+} {
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    return { at: undefined, hash: undefined, seen: {} };
+  const { at, seen, hash } = content;
   return {
+    hash: typeof hash === 'string' ? hash : undefined,
     at: typeof at === 'number' ? at : undefined,
     seen: typeof seen === 'object' && seen !== null && !Array.isArray(seen) ? (seen as SeenVersions) : {},
   };

@@ -18,9 +18,9 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const subject: Revocation = { issuer: 'https://idp', subject: 'ana', until: 10 };
 const token: Revocation = { issuer: 'https://idp', tokenId: 'x', until: 20 };
-const open = (pod = 'pod-1', at = folder) =>
+const open = (pod = 'pod-1', at = folder, state = openStateFolder(at, pod)) =>
   createRemoteRevocations({
-    state: openStateFolder(at, pod),
+    state,
     logger: silentLogger,
     onUnwritable: () => void events.push('unwritable'),
     onRefused: () => void events.push('refused'),
@@ -76,4 +76,33 @@ test('of another pod’s and a broken one nobody is let in until a controller sp
   expect(nowhere.take(message('10', subject))).toBe(true);
   expect(nowhere.source.current()).toEqual([subject]);
   expect(events).toEqual(['refused', 'refused', 'refused', 'unwritable']);
+});
+
+test('a list for which there is no room is not replaced by the one before it: nobody is let in after a restart, nor by a controller that lags', () => {
+  open().take(message('10', subject));
+  const state = openStateFolder(folder, 'pod-1');
+  /** As a volume with room for so many bytes more. */
+  const with600 = (name: string, content: unknown): boolean =>
+    JSON.stringify(content).length < 600 && state.write(name, content);
+  const many = Array.from({ length: 20 }, (_, at): Revocation => ({ ...token, tokenId: `${at}` }));
+  const remote = open('pod-1', folder, { ...state, write: with600 });
+  expect(remote.take(message('11', subject, ...many))).toBe(true);
+  expect(remote.source.current()).toHaveLength(21);
+  expect(events).toEqual(['unwritable']);
+  const restarted = open();
+  expect(restarted.source.current()).toBeUndefined();
+  expect(restarted.take(message('10', subject))).toBe(false);
+  expect(restarted.source.current()).toBeUndefined();
+  expect(restarted.take(message('11', subject, ...many))).toBe(true);
+  expect(open().source.current()).toHaveLength(21);
+});
+
+test('where there is room for one of two lists, it is the new one', () => {
+  open().take(message('10', subject));
+  const state = openStateFolder(folder, 'pod-1');
+  let tries = 0;
+  const second = (name: string, content: unknown): boolean => tries++ > 0 && state.write(name, content);
+  open('pod-1', folder, { ...state, write: second }).take(message('11', token));
+  expect(open().source.current()).toEqual([token]);
+  expect(events).toEqual([]);
 });

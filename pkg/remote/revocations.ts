@@ -3,6 +3,7 @@ import type { JsonValue, Logger } from '../base/index.ts';
 import type { Revocation, RevocationSource } from '../core/index.ts';
 import { WireError, isBehind, newest, readRevocations } from '../wire/index.ts';
 import type { RevocationsMessage, SeenVersions } from '../wire/index.ts';
+import { readSeen } from './seen.ts';
 import type { StateFolder } from './state-file.ts';
 
 /**
@@ -34,6 +35,7 @@ export function createRemoteRevocations(options: {
   if (kept !== undefined) ({ revocations, seen } = kept);
   else if (stored.kind !== 'absent') {
     revocations = undefined;
+    if (stored.kind === 'content') seen = readSeen(stored.content);
     options.onRefused();
     logger.error('the revocations that were kept cannot be used: nobody is let in until a controller sends them');
   }
@@ -55,7 +57,9 @@ export function createRemoteRevocations(options: {
       seen = newest(seen, message.seen);
       ({ revocations } = message);
       const content: Pick<RevocationsMessage, 'revocations' | 'seen'> = { revocations: message.revocations, seen };
-      if (!state.write(file, content)) options.onUnwritable();
+      // There may be room for one list and not for two: what is short takes the place of the older one first, which must not come back.
+      if (!state.write(file, content) && !(state.write(file, { seen }) && state.write(file, content)))
+        options.onUnwritable();
       for (const listener of [...listeners]) {
         try {
           listener();

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode, jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
@@ -18,8 +18,10 @@ export interface StateFolder {
   read(
     name: string,
   ): { readonly kind: 'content'; readonly content: JsonValue } | { readonly kind: 'absent' | 'refused' };
-  /** False: it could not be written. */
+  /** False: it could not be written, and what was there before stays. For a moment it takes the room of both. */
   write(name: string, content: unknown): boolean;
+  /** True: it is not there, or not any more. */
+  remove(name: string): boolean;
 }
 
 const version = 1;
@@ -27,6 +29,15 @@ const version = 1;
 const mostBytes = maxDownBytes + 65_536;
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+function remove(path: string): boolean {
+  try {
+    rmSync(path, { force: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export function openStateFolder(folder: string, uid: string): StateFolder {
   return {
@@ -57,8 +68,10 @@ export function openStateFolder(folder: string, uid: string): StateFolder {
         renameSync(temporary, path);
         return true;
       } catch {
+        remove(temporary);
         return false;
       }
     },
+    remove: (name) => remove(join(folder, name)),
   };
 }

@@ -467,6 +467,28 @@ describe('a pod that runs', () => {
   const metadata = (kind: string, key: string, value: unknown): Json => ({ metadata: { [kind]: { [key]: value } } });
   const image = (name: string, list = 'initContainers'): Json => ({ spec: { [list]: [{ name, image: 'evil/x:1' }] } });
 
+  test.each([
+    ['an annotation', { annotations: { 'sidegate.dev/port-map': '{}' } }],
+    ['a label', { labels: { 'sidegate.dev/inference': 'false' } }],
+  ])('is bound to a node, but not by a binding that brings %s of Sidegate’s', async (_what, more) => {
+    const at = await create();
+    const name = at.slice(at.lastIndexOf('/') + 1);
+    const bind = (path: string, metadata: Json): Promise<KubeAnswer> =>
+      editor.request('POST', path, {
+        apiVersion: 'v1',
+        kind: 'Binding',
+        metadata: { name, ...metadata },
+        target: { apiVersion: 'v1', kind: 'Node', name: 'node-1' },
+      });
+    for (const path of [`${at}/binding`, '/api/v1/namespaces/ml/bindings']) {
+      const answer = await bind(path, more);
+      expect([answer.status, answer.message]).toEqual([422, expect.stringContaining('[binding]')]);
+    }
+    expect((await bind(`${at}/binding`, { annotations: { 'scheduler.example/score': '1' } })).status).toBe(201);
+    const { spec } = (await editor.must('GET', at)) as { spec: Json };
+    expect(spec['nodeName']).toBe('node-1');
+  });
+
   test.each<[string, string, Json, string]>([
     ['the label removed', '', metadata('labels', 'sidegate.dev/inference', null), 'label'],
     ['the label changed', '', metadata('labels', 'sidegate.dev/inference', 'false'), 'label'],

@@ -87,6 +87,14 @@ test('the archive that the recorder writes to is that of the values', () => {
   });
 });
 
+test('lines are kept for the days of the values', () => {
+  const recorder = { retentionDays: 30, namespaceRetentionDays: { ml: 7 }, policyRetentionDays: { 'ml/support': 365 } };
+  const { spec } = only(render({ recorder }), 'StatefulSet', controlPlane.recorder).spec.template;
+  expect(parseSettings(spec.containers[0].args.slice(1), {})).toMatchObject({
+    settings: { retention: { all: 30, namespaces: { ml: 7 }, policies: { 'ml/support': 365 } } },
+  });
+});
+
 test('the receivers that the recorder reads are those of the values', () => {
   const ship = [
     {

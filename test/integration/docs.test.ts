@@ -60,10 +60,15 @@ describe('what the documents tell to type', () => {
   describe('docs/identity.md', () => {
     const blocks = [...read('docs/identity.md').matchAll(/^```yaml\n([^]*?)^```/gm)].map(([, yaml = '']) => yaml);
     const indented = (yaml: string, by: number): string => yaml.replace(/^(?=.)/gm, ' '.repeat(by));
-    const whole = (yaml: string): string =>
-      yaml.includes('kind: InferencePolicy')
-        ? yaml
-        : `apiVersion: sidegate.dev/v1alpha1\nkind: InferencePolicy\nmetadata: { name: p, namespace: ml }\nspec:\n  mode: Enforce\n  identity:\n    providers:\n${indented(yaml, 4)}`;
+    const head =
+      'apiVersion: sidegate.dev/v1alpha1\nkind: InferencePolicy\nmetadata: { name: p, namespace: ml }\nspec:\n';
+    const whole = (yaml: string): string => {
+      if (yaml.includes('kind: InferencePolicy')) return yaml;
+      const spec = yaml.startsWith('# spec\n')
+        ? indented(yaml, 2)
+        : `  identity:\n    providers:\n${indented(yaml, 4)}`;
+      return `${head}  mode: Enforce\n${spec}`;
+    };
     const values = blocks.filter((yaml) => yaml.startsWith('# values.yaml'));
 
     test.each(blocks.filter((yaml) => !values.includes(yaml)))('is valid: %s', (yaml) => {
@@ -81,6 +86,21 @@ describe('what the documents tell to type', () => {
       for (const yaml of values)
         expect([valid((parse(yaml) as { tokens: unknown }).tokens), valid.errors]).toEqual([true, null]);
     });
+  });
+
+  test('the values of docs/console.md are what the chart takes, and its policy is valid', () => {
+    const blocks = [...read('docs/console.md').matchAll(/^```yaml\n([^]*?)^```/gm)].map(([, yaml = '']) => yaml);
+    const schema = JSON.parse(read('charts/sidegate/values.schema.json')) as object;
+    const valid = new Ajv({ strict: false }).compile(schema);
+    const values = blocks.filter((yaml) => yaml.startsWith('# values.yaml'));
+    expect(values).toHaveLength(2);
+    for (const yaml of values) expect([valid(parse(yaml)), valid.errors]).toEqual([true, null]);
+    const spec = blocks.filter((yaml) => yaml.startsWith('# spec of the policy'));
+    expect(spec).toHaveLength(1);
+    const head =
+      'apiVersion: sidegate.dev/v1alpha1\nkind: InferencePolicy\nmetadata: { name: p, namespace: ml }\nspec:\n';
+    const whole = `${head}  mode: Enforce\n${spec.join('').replace(/^(?=.)/gm, '  ')}`;
+    expect(parsePolicies(whole, 'policy.yaml', { local: false }).faults).toEqual([]);
   });
 
   test('every make target exists', () => {

@@ -594,12 +594,14 @@ describe('make', () => {
     expect(() => statSync(join(folder, 'node_modules'))).toThrow('ENOENT');
   });
 
-  test('run serves a policy file in front of a model, until SIGTERM', async () => {
+  test('run serves a policy file in front of a model, with approvals and grants in folders, until SIGTERM', async () => {
     symlinkSync(bundle, join(folder, 'dist'));
+    mkdirSync(join(folder, 'grants'), { mode: 0o700 });
     // `-o build`: the bundle of this file's tests is the one that is run.
     const fixed = ['-f', join(root, 'Makefile'), '-o', 'build', 'run', `NODE=${process.execPath}`];
     const asked = ['POLICY=policy.yaml', `UPSTREAM=${model.url}`, 'LISTEN=127.0.0.1:0', 'ADMIN=127.0.0.1:0'];
-    const child = spawn('make', [...fixed, ...asked, 'DATA=data', 'AUDIT=audit.jsonl'], {
+    const kept = ['DATA=data', 'AUDIT=audit.jsonl', 'APPROVALS=approvals', 'GRANTS=grants'];
+    const child = spawn('make', [...fixed, ...asked, ...kept], {
       cwd: folder,
       detached: true, // a group of its own, as a terminal makes one
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -616,6 +618,7 @@ describe('make', () => {
       );
       const [, port, adminPort] = up.exec(told) ?? [];
       await until(async () => (await admin(Number(adminPort), '/readyz')).status === 200);
+      expect(statSync(join(folder, 'approvals/decide.sock')).isSocket()).toBe(true);
       model.script = answerChat('hello');
       expect(await post(Number(port), ask)).toMatchObject({ status: 200, whole: true });
       process.kill(group, 'SIGTERM');

@@ -80,6 +80,12 @@ export interface ConsoleWorldOptions {
   readonly renewed?: (user: string) => boolean;
   /** The client has a secret. */
   readonly confidential?: boolean;
+  /** The decision endpoint in place of the scripted one. */
+  readonly decisionServer?: (at: {
+    readonly cert: string;
+    readonly key: string;
+    readonly issuer: string;
+  }) => Promise<{ readonly port: number; close(): Promise<void> }>;
   readonly logger?: Logger;
 }
 
@@ -106,7 +112,10 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
   const { caFile, certFile, keyFile } = await ensureSelfSigned(folder, ['localhost'], systemClock);
   const [cert, key, ca] = [certFile, keyFile, caFile].map((file) => readFileSync(file, 'utf8'));
   if (cert === undefined || key === undefined || ca === undefined) throw new Error('three files');
-  const { script, ...endpoint } = await startDecisions({ cert, key });
+  const script = newScript();
+  const endpoint =
+    (await options.decisionServer?.({ cert, key, issuer: issuer.url })) ??
+    (await startDecisions({ cert, key }, script));
   const secretFile = join(folder, 'client-secret');
   writeFileSync(secretFile, 'it is secret\n');
 
@@ -128,7 +137,9 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
     logger,
     pages: (answers) =>
       (made.console = createConsole({
-        settings: parseConsole(JSON.stringify({ url, clientId, decisions: endpoint.url, ...settings })),
+        settings: parseConsole(
+          JSON.stringify({ url, clientId, decisions: `https://localhost:${endpoint.port}`, ...settings }),
+        ),
         issuer: issuer.url,
         people,
         answers,
@@ -212,14 +223,15 @@ export function cookieIn({ headers, text }: Answered, name: string): string {
   return pair;
 }
 
-async function startDecisions(material: { readonly cert: string; readonly key: string }) {
-  const script: DecisionScript = {
-    asked: [],
-    answer: (line) =>
-      line === 'GET /v1/approvals'
-        ? { status: 200, body: { approvals: [] } }
-        : { status: 404, body: { error: 'not_found' } },
-  };
+const newScript = (): DecisionScript => ({
+  asked: [],
+  answer: (line) =>
+    line === 'GET /v1/approvals'
+      ? { status: 200, body: { approvals: [] } }
+      : { status: 404, body: { error: 'not_found' } },
+});
+
+async function startDecisions(material: { readonly cert: string; readonly key: string }, script: DecisionScript) {
   const server = createServer(material, (request: IncomingMessage, response) => {
     void readBody(request, 10_000).then((body = '') => {
       const line = `${request.method ?? ''} ${request.url ?? ''}`;
@@ -231,8 +243,7 @@ async function startDecisions(material: { readonly cert: string; readonly key: s
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    script,
-    url: `https://localhost:${(server.address() as AddressInfo).port}`,
+    port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());

@@ -3,6 +3,7 @@ import type { JsonNode } from '../../base/index.ts';
 import { clusterCommand, clusterUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
 import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
+import { modelUrl, replayTo, replayToFlags, replayToUsage } from './replay-to.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit replay ID [flags]
@@ -11,7 +12,7 @@ One session as it ran, both directions, each text when it was seen: as it was re
 
   --speed NUMBER         times as fast as it was; default 1. 0: at once
   -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step
-${unsealUsage}${auditUsage}${clusterUsage}`;
+${replayToUsage}${unsealUsage}${auditUsage}${clusterUsage}`;
 
 /** Something that was seen of a session. */
 export interface ReplayStep {
@@ -63,6 +64,7 @@ export const auditReplayCommand: Command = {
     flags: {
       speed: { kind: 'text' },
       output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
+      ...replayToFlags,
       ...unsealFlag,
       ...auditFlags,
     },
@@ -74,7 +76,15 @@ export const auditReplayCommand: Command = {
         io.stderr('ID is a request id: 32 hex digits; --speed is a number from 0 on\n');
         return 2;
       }
+      const to = flags.text('to');
+      const url = to === undefined ? undefined : modelUrl(to);
+      if (to !== undefined && url === undefined) {
+        io.stderr('--to is the http or https address of a model\n');
+        return 2;
+      }
       const { lines, code } = openedLines(await linesOfSession(await openAudit(client, flags), id), id, flags, io);
+      if (url !== undefined && lines.length > 0)
+        return replayTo(url, lines, flags.text('unseal') !== undefined, flags, io);
       const steps = stepsOf(lines);
       let at = 0;
       let lane: string | undefined;

@@ -40,6 +40,9 @@ export interface RecordedAct {
 /** How replacements look, but for constants: `[label]`, `[label:1f3a]`, `****1111`. */
 const replaced = /\[[a-z0-9][\w .-]{0,62}(?::[0-9a-f]+)?\]|\*{3}/i;
 
+/** Whether something in a text looks like a replacement. */
+export const looksReplaced = (text: string): boolean => replaced.test(text);
+
 const textAt = (root: JsonNode | undefined, key: string): string => root?.get(key)?.string ?? '';
 
 class Texts {
@@ -50,7 +53,7 @@ class Texts {
   add(item: JsonNode, opened: boolean): void {
     const lane = textAt(item, 'lane');
     const text = textAt(item, 'text');
-    if (item.get('sealed') !== undefined || (!opened && replaced.test(text))) this.masked = true;
+    if (item.get('sealed') !== undefined || (!opened && looksReplaced(text))) this.masked = true;
     this.#lanes.set(lane, (this.#lanes.get(lane) ?? '') + text);
   }
 

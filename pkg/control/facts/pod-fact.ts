@@ -24,6 +24,8 @@ export interface PodFact {
   readonly finished: boolean;
   readonly running: boolean;
   readonly addresses: readonly string[];
+  /** `HOSTNAME.SUBDOMAIN`, by which the cluster's DNS names it under the Service SUBDOMAIN; a StatefulSet sets both. Undefined: it has none. */
+  readonly ownName: { readonly hostname: string; readonly subdomain: string } | undefined;
   /** Model port to the sidecar's listener, as injection wrote it; empty where it has not. */
   readonly portMap: Readonly<Record<string, number>>;
   readonly capture: CaptureMode;
@@ -98,6 +100,7 @@ export function podFact(raw: KubeObject): PodFact {
     .map((one) => textOf(one['ip']))
     .filter((ip) => ip !== '');
   const capture = jsonFields(notes[annotations.injected])['mode'] === 'NamedPort' ? 'NamedPort' : 'Redirect';
+  const [hostname, subdomain] = [textOf(spec['hostname']), textOf(spec['subdomain'])];
   const init = listOf(spec['initContainers']).find((one) => one['name'] === containers.init);
   return {
     namespace: metadata.namespace ?? '',
@@ -114,6 +117,7 @@ export function podFact(raw: KubeObject): PodFact {
     finished: phase === 'Succeeded' || phase === 'Failed',
     running: phase === 'Running',
     addresses,
+    ownName: hostname === '' || subdomain === '' ? undefined : { hostname, subdomain },
     portMap: portMapOf(notes[annotations.portMap]),
     capture,
     helpers: helpersOf(sidecars[0] ?? {}),

@@ -28,6 +28,12 @@ export function serviceFact(raw: KubeObject): ServiceFact {
 /** Services of which a pod's certificate has the names: with those of the pod itself, fewer names than an authority signs and a hello holds. */
 export const mostServices = 90;
 
+/** Within the cluster, as its DNS has them. */
+export const fullNames = (name: string, clusterDomain: string): readonly string[] => [
+  `${name}.svc`,
+  `${name}.svc.${clusterDomain}`,
+];
+
 /**
  * Names by which callers reach the Services, sorted; of more than {@link mostServices}, those whose names come first. Never the bare
  * name, which means another Service in another namespace, nor `name.namespace`, which is a domain of the internet where the namespace
@@ -37,6 +43,6 @@ export function servingNamesOf(services: readonly ServiceFact[], clusterDomain: 
   return [...services]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .slice(0, mostServices)
-    .flatMap(({ name, namespace }) => [`${name}.${namespace}.svc`, `${name}.${namespace}.svc.${clusterDomain}`])
+    .flatMap(({ name, namespace }) => fullNames(`${name}.${namespace}`, clusterDomain))
     .sort();
 }

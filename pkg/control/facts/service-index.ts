@@ -6,6 +6,8 @@ import type { ServiceFact } from './service-fact.ts';
 /** The Services that select a pod. One object for all pods that the same Services select, until one of these changes. */
 export interface Selecting {
   readonly count: number;
+  /** Whether the Service of this name is among them. */
+  has(name: string): boolean;
   /** As {@link servingNamesOf} says. */
   names(): readonly string[];
   /** Names of the Services that lead to this port by its number. */
@@ -97,6 +99,7 @@ export function createServiceIndex(
     const byPort = new Map<number, readonly string[]>();
     return {
       count: groups.reduce((sum, { services }) => sum + services.length, 0),
+      has: (name) => groups.some(({ services }) => services[placeOf(services, name)]?.name === name),
       // The first of all are among the first of each.
       names: () =>
         (names ??= servingNamesOf(

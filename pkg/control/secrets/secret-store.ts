@@ -91,6 +91,8 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
     clock,
     logger,
     concurrency: 8,
+    // A namespace whose policies name thousands does not keep others from theirs.
+    groupOf: (key) => refOfKey(key).namespace ?? '',
     mostBackoffMs: refreshMs,
     async handle(key) {
       if (!wanted.has(key)) return undefined;

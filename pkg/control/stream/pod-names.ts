@@ -1,11 +1,12 @@
 import { isIP } from 'node:net';
 import type { PodRecord } from './ports.ts';
 
-const serviceName = /^([^.]+)\.([^.]+)\.svc(?:\..+)?$/;
+/** Of a Service, or of a pod under one, as a StatefulSet names its pods. */
+const serviceName = /^(?:([^.]+)\.)?([^.]+)\.([^.]+)\.svc(?:\..+)?$/;
 const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * Names of a pod's serving certificate: those of its Services, and the pod's own. All are names of the pod's namespace
+ * Names of a pod's serving certificate: those of its Services, and the pod's own by its addresses. All are names of the pod's namespace
  * within the cluster: a name elsewhere would let this pod stand in for a stranger's Service, for the controller, or for a host of the internet.
  *
  * @throws RangeError for a name outside of the namespace, or one that does not go on with `svc`.
@@ -16,8 +17,9 @@ export function certificateNames(
   clusterDomain: string,
 ): readonly string[] {
   for (const name of services) {
-    const [, service = '', namespace] = serviceName.exec(name) ?? [];
-    if (namespace !== pod.namespace || !dnsLabel.test(service))
+    const [, hostname, service = '', namespace] = serviceName.exec(name) ?? [];
+    const labels = hostname === undefined ? [service] : [hostname, service];
+    if (namespace !== pod.namespace || !labels.every((label) => dnsLabel.test(label)))
       throw new RangeError("a Service's name is not one of the pod's namespace in the cluster");
   }
   // As the cluster's DNS names pods: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service

@@ -20,7 +20,8 @@ export const analyzer = {
     failureMode: {
       type: 'string',
       enum: ['Deny', 'Allow'],
-      description: 'What happens when it fails or is late.',
+      description:
+        'What happens when it fails or is late, and always, as long as none can be called. Deny: every request but health, metrics and lists of models is refused with `analyzer_unavailable`. Allow: nothing is inspected by it, and each request counts as failed open.',
       'x-sidegate-default': 'Deny',
       'x-sidegate-example': 'Deny',
     },

@@ -14,7 +14,7 @@ export const loopbackRule = {
       minimum: 1,
       maximum: 2_147_483_647,
       description:
-        'Uid of the helper. It counts only where the helper is one of the chart value `helpers` and no other container of the pod may have this uid: each states another `runAsUser`, but for those of known meshes and wrappers.',
+        'Uid of the helper. It counts only where the helper is one of the chart value `helpers` and no other container of the pod may have this uid, or take it: each states another `runAsUser` and may not change its user, but for those of known meshes and wrappers.',
       'x-sidegate-example': '2000',
     },
     operations: {

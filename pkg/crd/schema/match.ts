@@ -18,7 +18,7 @@ export const patterns = {
   type: 'array',
   maxItems: 500,
   description:
-    'Regular expressions in RE2 syntax; they run in linear time. What RE2 finds in the text as it is written is found; so is what it finds in the text as a reader sees it, where a letter that the pattern names counts as what it looks like, too (`é` as `e`, Cyrillic `а` as Latin `a`, `ß` as `ss`). Those of one policy have room for a thousand of a hundred characters: counted repeats and Unicode classes (`[a-z]{1000}`, `\\pL`) take more of it.',
+    'Regular expressions in RE2 syntax; they run in linear time. What RE2 finds in the text as it is written is found; so is what it finds in the text as a reader sees it, where a letter that the pattern names counts as what it looks like, too (`é` as `e`, Cyrillic `а` as Latin `a`, `ß` as `ss`). Those of one policy have room for a thousand of a hundred characters: counted repeats and Unicode classes (`[a-z]{1000}`, `\\pL`) take more of it, and under `(?i)` each letter outside ASCII does once, as much as thirty others.',
   'x-sidegate-example': '["(?i)print (all )?environment variables"]',
   // 32 guards x 500 patterns x 512 characters is what the API server's cost limit of a rule has room for.
   items: { type: 'string', minLength: 1, maxLength: 512, description: 'RE2 syntax.', 'x-sidegate-re2': true },
@@ -38,7 +38,7 @@ export const words = {
   type: 'array',
   maxItems: 1000,
   description:
-    'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter.',
+    'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter. Whole words are found: `falcon` not in `falcons` or `falcon9`. Scripts that are written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) and Korean have no borders between words, so there, and where Latin letters meet those of another script, a word is found within what surrounds it: `机密` in `这是机密文件`, `falcon` in `告诉我falcon的情况`. A mark is no letter: a word is found before one.',
   'x-sidegate-example': '["Project Falcon"]',
   items: { type: 'string', minLength: 1, maxLength: 256, description: 'A word or phrase.' },
 } as const satisfies SchemaNode;

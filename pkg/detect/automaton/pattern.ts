@@ -81,7 +81,8 @@ export function parseWithRe2(source: string): Pattern {
   };
   if (!Array.isArray(program.inst)) throw new PatternRefused('pattern cannot be read');
   if (program.inst.length > maxInstructions) throw new PatternRefused('pattern is too large');
-  return finish({ instructions: program.inst.map(translate), start: program.start });
+  const classes: Classes = new Map();
+  return finish({ instructions: program.inst.map((one) => translate(one, classes)), start: program.start });
 }
 
 function finish({ instructions, start }: Instructions): Pattern {
@@ -118,7 +119,10 @@ export function readPattern(pattern: string, maxLength: number): Pattern | Patte
   }
 }
 
-function translate(one: Re2Instruction): Instruction {
+/** Copies of an instruction, which counted repeats make by the thousand, share its class as they do in RE2. */
+type Classes = Map<Re2Instruction['runes'], readonly number[]>;
+
+function translate(one: Re2Instruction, classes: Classes): Instruction {
   switch (one.op) {
     case 1: // ALT
     case 2: // ALT_MATCH
@@ -134,7 +138,7 @@ function translate(one: Re2Instruction): Instruction {
       return { op: 'match' };
     case 8: // RUNE
     case 9: // RUNE1
-      return { op: 'char', out: one.out, ranges: runeRanges(one) };
+      return { op: 'char', out: one.out, ranges: runeRanges(one, classes) };
     case 10: // RUNE_ANY
       return { op: 'char', out: one.out, ranges: [0, maxCodePoint] };
     case 11: // RUNE_ANY_NOT_NL
@@ -146,10 +150,13 @@ function translate(one: Re2Instruction): Instruction {
 
 const foldCase = 1;
 
-function runeRanges(one: Re2Instruction): readonly number[] {
-  const runes = Array.from(one.runes);
-  const [only] = runes;
-  if (runes.length !== 1 || only === undefined) return runes;
+function runeRanges(one: Re2Instruction, classes: Classes): readonly number[] {
+  const only = one.runes[0];
+  if (one.runes.length !== 1 || only === undefined) {
+    let ranges = classes.get(one.runes);
+    if (ranges === undefined) classes.set(one.runes, (ranges = Array.from(one.runes)));
+    return ranges;
+  }
   return (one.arg & foldCase) === 0 ? [only, only] : foldedRanges(only, one);
 }
 

@@ -1,6 +1,7 @@
 import { op } from './program.ts';
 import type { Program } from './program.ts';
 import { StateCache, unknown } from './state-cache.ts';
+import { wordBefore } from './word-edges.ts';
 
 /**
  * Finds the earliest start from which some match may still come, by reading backwards from the end of what was received: it
@@ -10,7 +11,7 @@ import { StateCache, unknown } from './state-cache.ts';
 export interface Reach {
   /** Most code points between a start and now for which the unit is still undecided (W + R - 1). */
   readonly reach: number;
-  /** Starts only where no letter or digit stands before it. */
+  /** Starts only where a word may begin (word-edges.ts). */
   readonly wordStart: boolean;
 }
 
@@ -177,24 +178,3 @@ export class ReverseCloser {
     return false;
   }
 }
-
-/** Whether a letter or digit stands before `at`: what `wordStart` means, and what a word's own check asks. */
-export function wordBefore(text: string, at: number): boolean {
-  if (at <= 0) return false;
-  const code = text.charCodeAt(at - 1);
-  if (code < 128) return asciiWord[code] === 1;
-  const whole = code >= 0xdc00 && code < 0xe000 && at > 1 ? text.slice(at - 2, at) : text.slice(at - 1, at);
-  return /[\p{L}\p{N}]$/u.test(whole);
-}
-
-/** Whether a letter or digit stands at `at`. */
-export function wordAt(text: string, at: number): boolean {
-  if (at >= text.length) return false;
-  const code = text.charCodeAt(at);
-  if (code < 128) return asciiWord[code] === 1;
-  return /^[\p{L}\p{N}]/u.test(text.slice(at, at + 2));
-}
-
-const asciiWord = Uint8Array.from({ length: 128 }, (_, code) =>
-  /[0-9A-Za-z]/.test(String.fromCharCode(code)) ? 1 : 0,
-);

@@ -115,6 +115,7 @@ describe('patterns', () => {
     ['half', '½ price', 'at ½ price'],
     ['a space', 'a\u00a0b', 'a\u00a0b'],
     ['what shows nothing', 'a\u200b{2}b', 'a\u200b\u200bb'],
+    ['a mark alone', '\\x{301}', 'e\u0301'],
     ['an emoji and its selector', '❤️', 'I ❤️ it'],
     ['a flag', '🇩🇪', 'in 🇩🇪 today'],
   ])('find words of every script: %s', (_, pattern, text) => {

@@ -62,7 +62,7 @@ export function withFoldedLiterals(pattern: Pattern, fold: (code: number) => str
     if (others.length === 0 || instructions.length + added > most) continue;
     addWays(instructions, at, char, others);
   }
-  return { ...pattern, instructions };
+  return { ...pattern, instructions, size: instructions.length };
 }
 
 /** Instead of the instruction: it, or one of these texts. */

@@ -129,6 +129,8 @@ export class Plan {
   readonly units: readonly (UnitPlan | undefined)[];
   readonly active: readonly number[];
   readonly stops: boolean;
+  /** Most characters of a finding with what is read around it. */
+  readonly widest: number;
   /** UTF-16 units of left context to keep before what is decided. */
   readonly leftUnits: number;
   /** Source characters after which a candidate of any unit may be called undecided for too long. */
@@ -171,6 +173,7 @@ export class Plan {
     const written = plans.filter((one) => one.unit.asWritten).map((one) => one.unit.index);
     this.written = written.length > 0 ? compiled.automata(written) : undefined;
     this.stops = plans.some((one) => one.stop >= 0);
+    this.widest = plans.reduce((most, { unit }) => Math.max(most, unit.maxLength + unit.left + unit.right), 0);
     this.leftUnits = 2 * plans.reduce((most, one) => Math.max(most, one.unit.left), 1) + 2;
     this.shortestPatience = plans.reduce((least, one) => Math.min(least, patience(one.unit)), Number.POSITIVE_INFINITY);
     this.paddingAlarm = plans.reduce(

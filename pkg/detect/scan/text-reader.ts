@@ -1,6 +1,6 @@
 import { advance as advancePoints, countCodePoints, splitsPair } from '../automaton/anchored.ts';
 import type { Standing } from '../automaton/forward.ts';
-import { wordBefore } from '../automaton/reverse.ts';
+import { wordBefore } from '../automaton/word-edges.ts';
 import type { LaneEnd } from '../scanner.ts';
 import type { Finding } from './finding.ts';
 import { foldText } from './fold-text.ts';

@@ -28,7 +28,7 @@ export interface Unit {
   readonly significant: (code: number) => boolean;
   readonly leastSignificant: number;
   readonly open: OpenEnd | undefined;
-  /** It begins only where no letter or digit stands before. */
+  /** It begins only where a word may begin. */
   readonly wordStart: boolean;
   /** Rules that ask for it, rising, each with the unit's place among those of the same rank. */
   readonly rules: readonly { readonly rule: number; readonly place: number }[];

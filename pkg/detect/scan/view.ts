@@ -22,6 +22,7 @@ export class CompiledView implements View {
   readonly spec: ViewSpec;
   readonly idle: boolean;
   readonly fields: boolean;
+  readonly reach: number;
   readonly plan: Plan;
   readonly decodes: boolean;
   readonly #fields: PathState | undefined;
@@ -32,6 +33,7 @@ export class CompiledView implements View {
     this.decodes = decode && this.plan.active.length > 0;
     this.#fields = compileFieldPaths(compiled.rules, (rule) => isIn(spec, rule));
     this.fields = this.#fields !== undefined;
+    this.reach = Math.max(leastReach, 2 * this.plan.widest);
     this.idle = this.plan.active.length === 0 && this.#fields === undefined;
   }
 
@@ -120,8 +122,8 @@ export class CompiledView implements View {
   mayCross(left: string, right: string): boolean {
     if (this.plan.active.length === 0 || left.length === 0 || right.length === 0) return false;
     // As much as the widest finding, with what is read around it: where nothing lives on in that, nothing crosses.
-    const before = left.length <= nearUnits ? left : left.slice(-nearUnits);
-    const behind = right.length <= nearUnits ? right : right.slice(0, nearUnits);
+    const before = left.length <= this.reach ? left : left.slice(-this.reach);
+    const behind = right.length <= this.reach ? right : right.slice(0, this.reach);
     if (nonAscii.test(before) || nonAscii.test(behind)) return true;
     if (this.decodes && runsOver(before, behind)) return true;
     const { forward, anchored } = this.plan.seen;
@@ -184,8 +186,8 @@ export class CompiledView implements View {
 const nonAscii = /[^\x00-\x7f]/;
 const beginsAsJson = /^[ \t\r\n]*[{[]/;
 
-/** How far a seam is looked at on either side before it counts as one that something may cross. */
-const nearUnits = 512;
+/** So much of two texts that meet is read at least: characters that show nothing, and escapes, make a finding longer than it is. */
+const leastReach = 512;
 
 // One flag for all calls: the automaton runs to its end before anybody else does.
 /** Characters looked at between two questions whether that was enough. */

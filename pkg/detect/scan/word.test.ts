@@ -1,37 +1,52 @@
-import { expect, test } from '@jest/globals';
-import type { Pattern } from '../automaton/pattern.ts';
-import { wordPattern } from './word.ts';
+import { describe, expect, it } from '@jest/globals';
+import { compileScanner } from '../compile-scanner.ts';
+import { sketchRules, sketchView } from '../testing/rules.ts';
 
-/** What is taken for each letter of a word of fewer than four. */
-const lettersOf = (word: string): readonly (readonly number[])[] => {
-  const { instructions }: Pattern = wordPattern(word, (code) => String.fromCodePoint(code))!.pattern;
-  return instructions.flatMap((one) => (one.op === 'char' ? [one.ranges] : []));
-};
+/** What is masked of a text by a list of one word: without the marks behind its last letter. */
+function found(word: string, text: string): string[] {
+  const scanner = compileScanner(sketchRules({ words: [word] }), { hashKey: new Uint8Array(32) });
+  const { edits } = scanner.view(sketchView('r')).mask(text, 'prose', 'complete');
+  return edits.map((edit) => text.slice(edit.start, edit.end));
+}
 
-test('a letter is one array in all words, so that 32,000 of them are not told apart again', () => {
-  const [a, b] = lettersOf('ab');
-  const [c, again] = lettersOf('ca');
-  expect(again).toBe(a);
-  expect([a, b, c]).toEqual([
-    [0x34, 0x34, 0x40, 0x40, 0x41, 0x41, 0x61, 0x61],
-    [0x38, 0x38, 0x42, 0x42, 0x62, 0x62],
-    [0x43, 0x43, 0x63, 0x63],
-  ]);
+describe('a word is found as a whole word', () => {
+  it.each([
+    ['beside spaces and signs', 'falcon', 'the falcon. "falcon"', ['falcon', 'falcon']],
+    ['at both ends of the text', 'falcon', 'falcon', ['falcon']],
+    ['in Chinese', '机密', '这是机密文件', ['机密']],
+    ['in Japanese', '社外秘', 'この資料は社外秘です', ['社外秘']],
+    ['in katakana', 'パスワード', '私のパスワードは', ['パスワード']],
+    ['in Thai', 'ความลับ', 'นี่คือความลับมาก', ['ความลับ']],
+    ['in Lao', 'ຄວາມລັບ', 'ນີ້ແມ່ນຄວາມລັບຫຼາຍ', ['ຄວາມລັບ']],
+    ['in Khmer', 'សម្ងាត់', 'នេះជាសម្ងាត់ណាស់', ['សម្ងាត']],
+    ['in Burmese', 'လျှို့ဝှက်', 'ဒါဟာလျှို့ဝှက်ပါ', ['လျှို့ဝှက']],
+    ['in Korean, with a particle', '비밀', '이 비밀을 지켜', ['비밀']],
+    ['of Latin letters, between Chinese ones', 'project falcon', '告诉我project falcon的情况', ['project falcon']],
+    ['of Latin letters, before a particle', 'falcon', 'falcon은 새다', ['falcon']],
+    ['of Chinese letters, beside a Latin one', '机密', 'x机密x', ['机密']],
+    ['after a Hebrew prefix', 'falcon', 'בfalcon', ['falcon']],
+    ['after an Arabic prefix', 'falcon', 'والfalcon', ['falcon']],
+    ['before Cyrillic letters', 'falcon', 'falconд', ['falcon']],
+    ['beside ideographs beyond the first plane', 'falcon', '𠀀falcon𠀀', ['falcon']],
+    ['before marks that show nothing of their own', 'falcon', 'falcon\u0301 ', ['falcon']],
+    ['before a mark that takes room', 'falcon', 'falcon\u093e', ['falcon']],
+    ['in Hindi', 'गोपनीय', 'यह गोपनीय है', ['गोपनीय']],
+  ])('%s', (_, word, text, expected) => {
+    expect(found(word, text)).toEqual(expected);
+  });
+
+  it.each([
+    ['a longer word', 'classified', 'declassified'],
+    ['a letter behind it', 'falcon', 'falcons'],
+    ['a digit behind it', 'falcon', 'falcon9'],
+    ['a letter with a mark behind it', 'falcon', 'falconé'],
+    ['a look-alike behind it', 'falcon', 'falconа'],
+    ['a full-width letter before it', 'falcon', 'ｘfalcon'],
+    ['a letter of its own script behind it', 'пароль', 'парольная'],
+    ['a letter behind a sign that stands for one', 'pass', 'pa$$word'],
+    ['a letter of Hindi behind it', 'राम', 'रामनगर'],
+    ['a letter before it, in Arabic', 'سر', 'أسر'],
+  ])('and not within %s', (_, word, text) => {
+    expect(found(word, text)).toEqual([]);
+  });
 });
-
-test('letters beyond those that are kept are read as well', () => {
-  for (let code = 0x4e00; code < 0x5f00; code++) lettersOf(String.fromCodePoint(code));
-  expect(lettersOf('я龍')).toEqual([
-    [0x42f, 0x42f, 0x44f, 0x44f],
-    [0x9f8d, 0x9f8d],
-  ]);
-});
-
-test.each(['a', 'as', 'word', 'ignore all previous instructions', 'a-b  c.d', '1gn0re', '日本 語'])(
-  'what a word comes to is counted before it is made: %s',
-  (word) => {
-    const { pattern } = wordPattern(word, (code) => String.fromCodePoint(code))!;
-    expect(pattern.size).toBe(pattern.instructions.length);
-    expect(pattern.instructions).toEqual(pattern.instructions);
-  },
-);

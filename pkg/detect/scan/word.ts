@@ -1,10 +1,11 @@
 import { parsePattern } from '../automaton/pattern.ts';
 import type { Instruction, Pattern } from '../automaton/pattern.ts';
-import { wordAt, wordBefore } from '../automaton/reverse.ts';
+import { wordAt, wordBefore } from '../automaton/word-edges.ts';
 
 /**
  * A word of a fixed list, compared as a reader would: case, digits and signs that stand for letters (`1gn0re`), and spaces or
- * punctuation between letters (`i g n o r e`, `ign-ore`) do not matter; it begins and ends where a word does.
+ * punctuation between letters (`i g n o r e`, `ign-ore`) do not matter; it begins and ends where a word does
+ * (word-edges.ts).
  *
  * Words of fewer than four letters allow nothing between their letters, or "as s" would be found in "was so".
  */

@@ -71,6 +71,17 @@ interface Seen {
 
 const letterOrDigit = /[\p{L}\p{N}]/u;
 
+/** Whether the character beyond an edge of a word is of it. */
+function isOfWord(outer: string | undefined, inner: string): boolean {
+  if (outer === undefined || !letterOrDigit.test(outer)) return false;
+  const [a, b] = [outer, inner].map((char) => scripts.findIndex((script) => script.test(char)));
+  if (a === 0 || b === 0) return false;
+  return a === -1 || b === -1 || a === b || (a !== 1 && b !== 1);
+}
+
+/** Without spaces, Latin, others: those that tests use. */
+const scripts = [/[\p{sc=Han}\p{sc=Hangul}]/u, /\p{sc=Latin}/u, /\p{sc=Cyrillic}/u, /\p{sc=Hebrew}/u];
+
 export class SlowMasker {
   readonly setup: SlowSetup;
   readonly spec: ViewSpec;
@@ -167,7 +178,8 @@ export class SlowMasker {
     const { seen, codes, folded, unitAt } = lane;
     const value = (from: number, to: number): string =>
       Array.from(folded.slice(unitAt[from], unitAt[to]), (char) => this.setup.fold(char.codePointAt(0)!)).join('');
-    const wordFault = unit.wordStart && s > 0 && letterOrDigit.test(String.fromCodePoint(codes[s - 1]!));
+    const wordFault =
+      unit.wordStart && s > 0 && isOfWord(String.fromCodePoint(codes[s - 1]!), String.fromCodePoint(codes[s]!));
     const limit = seen[s]!.ordinal + Math.max(8 * unit.maxLength, unit.maxLength + unit.right);
     let visible = codes.length;
     while (visible > s && seen[visible - 1]!.ordinal >= limit) visible--;
@@ -510,11 +522,9 @@ function slowWord(word: string, rule: number, place: number): SlowUnit {
     regex: new SlowRegex(pattern),
     asWritten: false,
     accept: (text, start, end) => {
-      const before = Array.from(text.slice(0, start)).at(-1);
-      const after = Array.from(text.slice(end))[0];
-      return (
-        !(before !== undefined && letterOrDigit.test(before)) && !(after !== undefined && letterOrDigit.test(after))
-      );
+      const [before, first] = [Array.from(text.slice(0, start)).at(-1), Array.from(text.slice(start, end))[0]!];
+      const [last, after] = [Array.from(text.slice(start, end)).at(-1)!, Array.from(text.slice(end))[0]];
+      return !isOfWord(before, first) && !isOfWord(after, last);
     },
     from: (_, start) => start,
     significant: (code) => /[\p{L}\p{N}@$+!|]/u.test(String.fromCodePoint(code)),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../base/index.ts';
@@ -18,12 +18,17 @@ describe('a bounded spool', () => {
   const event: AuditEvent = { type: 'process', what: 'start' };
   const start = (limit: number) => {
     const taken: AuditEvent[] = [];
+    let lost = 0;
     const clock = fakeClock();
     const sink = boundSpool(
-      { append: (events) => void taken.push(...events), close: () => Promise.resolve() },
+      {
+        append: (events) => void taken.push(...events),
+        lose: (events) => (lost += events),
+        close: () => Promise.resolve(),
+      },
       { folder, limit, clock, logger: silentLogger },
     );
-    return { sink, clock, taken };
+    return { sink, clock, taken, lost: () => lost };
   };
 
   test('takes events until its files are larger than the limit, and again when there is room', () => {
@@ -39,6 +44,28 @@ describe('a bounded spool', () => {
     clock.advance(1_000);
     sink.append([event]);
     expect(taken).toHaveLength(2);
+  });
+
+  test('tells its sink of what it refused, so that the record has the gap', () => {
+    writeFileSync(join(folder, 'record.jsonl'), 'x'.repeat(101));
+    const { sink, lost } = start(100);
+    for (let n = 0; n < 3; n++) expect(() => sink.append([event, event])).toThrow(AuditUnavailableError);
+    expect(() => sink.append([])).toThrow(AuditUnavailableError);
+    expect(lost()).toBe(6);
+  });
+
+  test('whose folder cannot be looked at takes nothing, at its start and later, and takes again', () => {
+    rmSync(folder, { recursive: true });
+    const { sink, clock, taken, lost } = start(100);
+    expect(() => sink.append([event])).toThrow(AuditUnavailableError);
+    mkdirSync(folder);
+    clock.advance(1_000);
+    sink.append([event]);
+    rmSync(folder, { recursive: true });
+    clock.advance(1_000);
+    expect(() => sink.append([event])).toThrow(AuditUnavailableError);
+    expect([taken.length, lost()]).toEqual([1, 2]);
+    mkdirSync(folder);
   });
 
   test('is looked at within a burst too, before a second has passed', () => {

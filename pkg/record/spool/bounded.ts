@@ -1,9 +1,10 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../../base/index.ts';
+import { describeError, errorCode } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { AuditSink } from '../../core/index.ts';
 import { AuditUnavailableError } from '../../core/index.ts';
+import type { AuditFile } from '../audit-file.ts';
 
 export interface BoundedSinkOptions {
   readonly folder: string;
@@ -24,26 +25,38 @@ const lookMs = 1_000;
 const lookEvents = 256;
 
 /**
- * Refuses events while the folder holds more than its limit: `audit.onFailure` then decides about requests. Looked at each
- * second and each 256 events, so that it is passed by a few MiB at most.
+ * Refuses events while the folder holds more than its limit, or cannot be looked at: `audit.onFailure` then decides about requests, and
+ * what was refused stands in the record as a gap. Looked at each second and each 256 events, so that the limit is passed by a few MiB at most.
  */
-export function boundSpool(sink: AuditSink, { folder, limit, clock, logger }: BoundedSinkOptions): BoundedSink {
+export function boundSpool(
+  sink: AuditSink & Pick<AuditFile, 'lose'>,
+  { folder, limit, clock, logger }: BoundedSinkOptions,
+): BoundedSink {
   let bytes = 0;
-  let full = false;
+  /** Why nothing is taken now. */
+  let closed: string | undefined;
   let since = 0;
   const look = (): void => {
     since = 0;
-    bytes = sizeOf(folder);
-    if (bytes > limit === full) return;
-    full = !full;
-    if (full) logger.error('the spool is full: nothing is recorded any more', { bytes, limit });
+    const before = closed;
+    try {
+      bytes = sizeOf(folder);
+      closed = bytes > limit ? 'the spool is full' : undefined;
+    } catch (error) {
+      closed = `the spool cannot be looked at: ${describeError(error)}`;
+    }
+    if (closed === before) return;
+    if (closed !== undefined) logger.error('nothing is recorded any more', { why: closed, bytes, limit });
     else logger.info('the spool has room again', { bytes, limit });
   };
   look();
   const timer = clock.every(lookMs, look);
   return {
     append(events) {
-      if (full) throw new AuditUnavailableError({ cause: new Error('the spool is full') });
+      if (closed !== undefined) {
+        sink.lose(events.length);
+        throw new AuditUnavailableError({ cause: new Error(closed) });
+      }
       sink.append(events);
       since += events.length;
       if (since >= lookEvents) look();

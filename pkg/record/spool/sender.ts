@@ -201,7 +201,12 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     on.reader?.close();
     on.reader = undefined;
     on.flight = [];
-    on.chain = spooledChains(folder).find((one) => one < spool.chain) ?? spool.chain;
+    try {
+      on.chain = spooledChains(folder).find((one) => one < spool.chain) ?? spool.chain;
+    } catch (error) {
+      say('the spool cannot be read', { error: describeError(error) });
+      return leave(on);
+    }
     send(on, { type: 'begin', chain: on.chain });
   };
   const onPosition = (on: Open, { chain, sequence, hash }: RecordPosition): void => {
@@ -236,12 +241,19 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     told = '';
     const live = on.chain === spool.chain;
     if (live) acknowledged = sequence;
-    const path = chainPath(folder, on.chain ?? '');
-    // The file that is written stays, and one before it while there is nothing in it: the chain goes on from there.
-    const full = rotatedFiles(path).filter((file) => Number(basename(file).slice(-15)) <= sequence);
-    for (const file of live && sequence >= spool.record.head().seq ? full.slice(0, -1) : full) remove(file);
+    removeSent(chainPath(folder, on.chain ?? ''), live, sequence);
     for (const waiter of [...waiters]) waiter();
     if (on.reader !== undefined) pump(on);
+  };
+  const removeSent = (path: string, live: boolean, sequence: number): void => {
+    let full: readonly string[];
+    try {
+      full = rotatedFiles(path).filter((file) => Number(basename(file).slice(-15)) <= sequence);
+    } catch (error) {
+      return say('files of the spool cannot be removed', { error: describeError(error) });
+    }
+    // The file that is written stays, and one before it while there is nothing in it: the chain goes on from there.
+    for (const file of live && sequence >= spool.record.head().seq ? full.slice(0, -1) : full) remove(file);
   };
 
   const pump = (on: Open): void => {
@@ -271,16 +283,28 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       return leave(on);
     }
     if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
-      for (const file of auditFiles(chainPath(folder, chain))) remove(file);
+      // What cannot be removed would be begun again at once.
+      if (!removeAll(chainPath(folder, chain))) return leave(on);
       nextChain(on);
     }
   };
-  const remove = (file: string): void => {
+  const removeAll = (path: string): boolean => {
+    try {
+      return auditFiles(path).map(remove).every(Boolean);
+    } catch (error) {
+      say('files of the spool cannot be removed', { error: describeError(error) });
+      return false;
+    }
+  };
+  const remove = (file: string): boolean => {
     try {
       unlinkSync(file);
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') say('a file of the spool cannot be removed', { error: describeError(error) });
+      if (errorCode(error) === 'ENOENT') return true;
+      say('a file of the spool cannot be removed', { error: describeError(error) });
+      return false;
     }
+    return true;
   };
 
   const linger = clock.every(lingerMs, () => {
@@ -298,8 +322,14 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
   });
   void attempt();
 
-  const empty = (): boolean =>
-    acknowledged >= spool.record.head().seq && !spooledChains(folder).some((one) => one < spool.chain);
+  const empty = (): boolean => {
+    try {
+      return acknowledged >= spool.record.head().seq && !spooledChains(folder).some((one) => one < spool.chain);
+    } catch {
+      // Nobody knows what is in it.
+      return false;
+    }
+  };
   return {
     pending: () => Math.max(0, spool.record.head().seq - acknowledged),
     connected: () => open?.reader !== undefined,

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomId } from '../../base/index.ts';
+import { describeError, randomId } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { auditFile } from '../audit-file.ts';
 import type { AuditFile } from '../audit-file.ts';
@@ -47,7 +47,7 @@ export function spooledChains(folder: string): readonly string[] {
 
 export function openSpool(options: SpoolOptions): Spool {
   const { folder, clock, logger, fileBytes = 8 * 1024 * 1024, io } = options;
-  const newest = continuable(folder);
+  const newest = continuable(folder, logger);
   // Twelve digits of time, so that names sort by age; the rest is what makes it the only one.
   const chain =
     newest ?? `${Math.max(0, clock.now()).toString(16).padStart(12, '0').slice(-12)}${randomId().slice(0, 20)}`;
@@ -63,19 +63,21 @@ export function openSpool(options: SpoolOptions): Spool {
 }
 
 /** The newest chain, where its last file can be continued. */
-function continuable(folder: string): string | undefined {
-  let chain: string | undefined;
+function continuable(folder: string, logger: Logger): string | undefined {
   try {
-    chain = spooledChains(folder).at(-1);
-  } catch {
-    // The audit file says why nothing can be written here.
+    const chain = spooledChains(folder).at(-1);
+    const last = chain === undefined ? undefined : lastWithContent(auditFiles(chainPath(folder, chain)));
+    return last !== undefined && isUsable(last) ? chain : undefined;
+  } catch (error) {
+    logger.error('the newest chain of the spool cannot be read: another begins', { error: describeError(error) });
     return undefined;
   }
-  const last = chain === undefined ? undefined : lastWithContent(auditFiles(chainPath(folder, chain)));
-  if (last === undefined) return undefined;
-  const fd = openSync(last, 'r');
+}
+
+function isUsable(file: string): boolean {
+  const fd = openSync(file, 'r');
   try {
-    return readAuditTail(fd, auditDigest(undefined)).usable ? chain : undefined;
+    return readAuditTail(fd, auditDigest(undefined)).usable;
   } finally {
     closeSync(fd);
   }

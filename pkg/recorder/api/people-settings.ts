@@ -53,6 +53,8 @@ export function parsePeople(json: string): PeopleSettings {
   need(areTexts(audiences, most.audiences), `audiences must be a list of 1 to ${most.audiences} texts`);
   need(isText(claim), 'claim must name a claim');
   need(isText(subjectClaim), 'subjectClaim must name a claim');
+  // Only of the subject's claim it is known whether the issuer has verified the address.
+  need(claim !== 'email' || subjectClaim === 'email', 'claim email needs subjectClaim email');
   const list: readonly unknown[] = Array.isArray(given) ? given : [undefined];
   need(Array.isArray(given) && given.length <= most.roles, `roles must be a list of at most ${most.roles}`);
   list.forEach((one, at) => {

@@ -147,6 +147,7 @@ describe('settings', () => {
     [{ ...good, audiences: [] }, 'audiences must be a list'],
     [{ ...good, audience: 'recorder' }, 'there is no audience'],
     [{ ...good, claim: '' }, 'claim must name a claim'],
+    [{ ...good, claim: 'email' }, 'claim email needs subjectClaim email'],
     [{ ...good, roles: {} }, 'roles must be a list'],
     [{ ...good, roles: ['soc'] }, 'roles[0] must be an object'],
     [{ ...good, roles: [{ value: 'soc', role: 'Admin', namespaces: ['*'] }] }, 'role must be Auditor or Investigator'],

@@ -257,6 +257,10 @@ export interface DeletionRule {
   readonly before: number;
   /** Of this namespace alone, or of all but these. */
   readonly of: { readonly namespace: string } | { readonly allBut: readonly string[] };
+  /** Only what was received from then on: what is older was looked at. Default: all. */
+  readonly from?: number;
+  /** Nothing that holds a line of a session in which a rule acted, or would have, whose name begins with one of these. */
+  readonly exceptRules?: readonly string[];
   /** Only what is archived; default: whatever is old. */
   readonly archivedOnly?: boolean;
 }

@@ -4,6 +4,7 @@ import type { DeletedEntry, HoldEntry } from '../../record/index.ts';
 import type { Appender } from './append.ts';
 import type { Names } from './names.ts';
 import type { DeletionRule, Hold, HoldTerms } from './port.ts';
+import { tagsOfRules } from './retention-rules.ts';
 
 /** Deletion by age, and what is exempt from it. Writes run inside of the caller's transaction. */
 export interface Retention {
@@ -29,9 +30,14 @@ const held = `EXISTS (
 export function createRetention(db: DatabaseSync, names: Names, appender: Pick<Appender, 'addEntry'>): Retention {
   const old = (ofNamespaces: string): string =>
     `SELECT b.id, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
-     WHERE b.received < ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.received LIMIT ?`;
+     WHERE b.received < ? AND b.received >= ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.received LIMIT ?`;
+  /** That no session of a block `b` has one of so many tags. */
+  const untouched = (tags: number): string =>
+    `NOT EXISTS (SELECT 1 FROM part p JOIN tag t ON t.session = p.session
+     WHERE p.block = b.id AND t.tag IN (${Array.from({ length: tags }, () => '?').join()}))`;
   const archived = 'b.id < (SELECT entries FROM archive)';
   const sql = {
+    names: db.prepare('SELECT id FROM name WHERE text >= ? AND text < ?'),
     block: db.prepare('SELECT id, size, count FROM block WHERE id = ? AND data IS NOT NULL'),
     forget: db.prepare('UPDATE block SET data = NULL WHERE id = ?'),
     forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
@@ -49,6 +55,10 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     holds: db.prepare('SELECT id, at, who, reason, terms FROM hold ORDER BY id'),
   };
   const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text))) as HoldTerms;
+
+  /** Names that begin with this. */
+  const tagsFrom = (prefix: string): number[] =>
+    sql.names.all(prefix, `${prefix}\u{10ffff}`).map((row) => Number(row['id']));
 
   /** Deletes the lines of a block. */
   const forget = (block: Readonly<Record<string, unknown>>): void => {
@@ -86,12 +96,14 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   };
 
   return {
-    deleteOld({ before, of, archivedOnly = false }, now, atMost) {
+    deleteOld({ before, from = 0, of, exceptRules = [], archivedOnly = false }, now, atMost) {
       const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
       const numbers = chosen.map((name) => names.find(name)).filter((number) => number !== undefined);
       const list = `c.namespace ${'namespace' in of ? '' : 'NOT '}IN (${numbers.map(() => '?').join()})`;
-      const which = archivedOnly ? `${list} AND ${archived}` : list;
-      const rows = db.prepare(old(which)).all(before, ...numbers, atMost);
+      const tags = tagsOfRules(exceptRules).flatMap(tagsFrom);
+      const free = tags.length === 0 ? [] : [untouched(tags.length)];
+      const which = [list, ...(archivedOnly ? [archived] : []), ...free].join(' AND ');
+      const rows = db.prepare(old(which)).all(before, from, ...numbers, ...tags, atMost);
       for (const row of rows) {
         forget(row);
         appender.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });

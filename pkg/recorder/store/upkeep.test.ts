@@ -9,6 +9,7 @@ const dayMs = 86_400_000;
 function make(retentionDays: number, unindexed = 0, old = 0) {
   const clock = fakeClock();
   const asked: number[] = [];
+  const froms: number[] = [];
   let left = unindexed;
   let kept = old;
   const upkeep = keepUp({
@@ -17,8 +18,9 @@ function make(retentionDays: number, unindexed = 0, old = 0) {
         if (left > 0) left--;
         return left > 0;
       },
-      async deleteOld({ before }, _now, atMost) {
+      async deleteOld({ before, from = 0 }, _now, atMost) {
         asked.push(before);
+        froms.push(from);
         const deleted = Math.min(kept, atMost);
         kept -= deleted;
         return deleted;
@@ -27,9 +29,9 @@ function make(retentionDays: number, unindexed = 0, old = 0) {
     },
     clock,
     logger: silentLogger,
-    retentionDays,
+    retention: { all: retentionDays, namespaces: {}, policies: {} },
   });
-  return { clock, asked, upkeep, left: () => left, kept: () => kept };
+  return { clock, asked, froms, upkeep, left: () => left, kept: () => kept };
 }
 
 describe('the upkeep of a store', () => {
@@ -52,6 +54,16 @@ describe('the upkeep of a store', () => {
     expect(asked).toHaveLength(3);
     expect(clock.now() - (asked[0] ?? 0)).toBeGreaterThanOrEqual(30 * dayMs);
     expect(clock.now() - (asked[0] ?? 0)).toBeLessThan(30 * dayMs + 5_000);
+    await upkeep.close();
+  });
+
+  test('looks at what it kept again each hour, and meanwhile at what has become old since', async () => {
+    const { clock, froms, upkeep } = make(30);
+    await clock.advanceAsync(60_000 * 62);
+    const [first, second, ...rest] = froms;
+    expect([first, rest.filter((from) => from === 0)]).toEqual([0, [0]]);
+    expect(second).toBeLessThanOrEqual(clock.now() - 30 * dayMs);
+    expect(rest[0]).toBeGreaterThan(second ?? 0);
     await upkeep.close();
   });
 

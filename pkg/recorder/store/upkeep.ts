@@ -1,6 +1,8 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { RecordStore, StoreStats } from './port.ts';
+import { retentionRules } from './retention-rules.ts';
+import type { RetentionDays } from './retention-rules.ts';
 
 /** What a store needs done beside the traffic, in small steps: the index of words, and deletion by age. */
 export interface Upkeep {
@@ -12,6 +14,7 @@ export interface Upkeep {
 const indexMs = 200;
 const retainMs = 60_000;
 const statsMs = 10_000;
+const wholeMs = 3_600_000;
 /** Blocks that are deleted in one transaction. */
 const blocksAStep = 50;
 const dayMs = 86_400_000;
@@ -20,15 +23,13 @@ export function keepUp(options: {
   readonly store: Pick<RecordStore, 'index' | 'deleteOld' | 'stats'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** 0: nothing is deleted. */
-  readonly retentionDays: number;
-  /** Of namespaces that have their own. */
-  readonly namespaceDays?: Readonly<Record<string, number>>;
+  readonly retention: RetentionDays;
   /** Lines that are not archived yet are kept whatever their age. */
   readonly archivedOnly?: boolean;
   readonly onDeleted?: (blocks: number) => void;
 }): Upkeep {
-  const { store, clock, logger, retentionDays, namespaceDays = {}, archivedOnly = false } = options;
+  const { store, clock, logger, archivedOnly = false } = options;
+  const rules = retentionRules(options.retention).map((rule) => ({ ...rule, from: 0 }));
   let stats: StoreStats | undefined;
   let work: Promise<void> = Promise.resolve();
   let busy = false;
@@ -53,20 +54,22 @@ export function keepUp(options: {
   };
   const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   let due = false;
+  let nextWhole = 0;
   const retain = async (): Promise<void> => {
     due = false;
     const now = clock.now();
-    const rules = [
-      { days: retentionDays, of: { allBut: Object.keys(namespaceDays) } },
-      ...Object.entries(namespaceDays).map(([namespace, days]) => ({ days, of: { namespace } })),
-    ];
-    for (const { days, of } of rules) {
-      if (days === 0) continue;
-      const rule = { before: now - days * dayMs, of, archivedOnly };
+    // What is kept past its age, by a hold or a policy or until it is archived, is looked at again each hour.
+    const all = now >= nextWhole;
+    if (all) nextWhole = now + wholeMs;
+    for (const rule of rules) {
+      const { days, from, ...what } = rule;
+      const before = now - days * dayMs;
+      const some = { ...what, before, from: all ? 0 : from, archivedOnly };
       for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
-        deleted = await store.deleteOld(rule, now, blocksAStep);
+        deleted = await store.deleteOld(some, now, blocksAStep);
         if (deleted > 0) options.onDeleted?.(deleted);
       }
+      rule.from = before;
     }
   };
   const timers = [

@@ -60,7 +60,7 @@ function decisionPanel({ end }) {
 /** What the record keeps of texts. @param {RecordedSession} session @param {string} id */
 function contentNote({ start, end, steps }, id) {
   if (start === undefined) return null;
-  if (start['sealed'] !== undefined)
+  if (start['sealed'] !== undefined || end?.['sealed'] !== undefined)
     return el(
       'div',
       { class: 'note' },

@@ -10,7 +10,7 @@ import { createLog } from './log.ts';
 import { createNames } from './names.ts';
 import { createPartitions, dayMs, dropEmpty } from './partitions.ts';
 import { blockLines, lineHash, sessionBlocks, sessionLines } from './reading.ts';
-import { deleteOld, placeHold, readHolds, releaseHold } from './retention.ts';
+import { deleteOld, oldBlocks, placeHold, readHolds, releaseHold } from './retention.ts';
 import { migrate } from './schema.ts';
 import { createSearch } from './search.ts';
 import { createWordIndex } from './word-index.ts';
@@ -145,8 +145,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return row === undefined ? undefined : headOf(row);
     },
     async deleteOld(rule, now, atMost) {
-      const deleted = await log.turn((turn) => deleteOld(turn, names, rule, now, atMost));
-      if (deleted > 0 && deleted < atMost)
+      const old = await oldBlocks(read, names, rule, atMost);
+      const deleted = old.length === 0 ? 0 : await log.turn((turn) => deleteOld(turn, old, now));
+      if (deleted > 0 && old.length < atMost)
         await database
           .transaction((run) => dropEmpty(run, 'block', dayMs, rule.before))
           .catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { jsonValue, parseJson } from '../../../base/index.ts';
 import type { DeletedEntry, HoldEntry } from '../../../record/index.ts';
 import type { DeletionRule, Hold, HoldTerms } from '../port.ts';
+import { tagsOfRules } from '../retention-rules.ts';
 import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import { clean } from './names.ts';
@@ -14,24 +15,46 @@ const held = `EXISTS (
     AND (h.since IS NULL OR s.at >= h.since) AND (h.until IS NULL OR s.at < h.until)
   WHERE p.block = b.id)`;
 
-/** Deletes blocks by age, with what hangs on them. @returns how many */
-export async function deleteOld(
-  turn: Turn,
+/** Blocks that a rule is about, the oldest: which of them nobody holds is asked again in the turn that deletes them. */
+export async function oldBlocks(
+  run: Run,
   names: Names,
-  { before, of, archivedOnly = false }: DeletionRule,
-  now: number,
+  { before, from = 0, of, exceptRules = [], archivedOnly = false }: DeletionRule,
   atMost: number,
-): Promise<number> {
-  const { run } = turn;
+): Promise<readonly Row[]> {
   const chosen = 'namespace' in of ? [of.namespace] : of.allBut;
   const find = await names.find(run, chosen);
   const numbers = chosen.map(find).filter((number) => number !== undefined);
-  const rows = await run(
+  const prefixes = tagsOfRules(exceptRules);
+  const tags =
+    prefixes.length === 0
+      ? []
+      : await run(
+          'SELECT id FROM name n WHERE EXISTS (SELECT 1 FROM unnest($1::text[]) AS p (x) WHERE starts_with(n.text, p.x))',
+          [prefixes],
+        );
+  return run(
     `SELECT b.id, b.received, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
-     WHERE b.received < $1 AND ${'namespace' in of ? 'c.namespace = ANY ($2)' : 'c.namespace <> ALL ($2)'} AND NOT ${held}
+     WHERE b.received < $1 AND b.received >= $4 AND ${'namespace' in of ? 'c.namespace = ANY ($2)' : 'c.namespace <> ALL ($2)'} AND NOT ${held}
        ${archivedOnly ? 'AND b.id < (SELECT entries FROM archive)' : ''}
+       AND NOT EXISTS (SELECT 1 FROM part p JOIN session s ON s.id = p.session WHERE p.block = b.id AND s.tags && $5::integer[])
      ORDER BY b.received, b.id LIMIT $3`,
-    [before, numbers, atMost],
+    [before, numbers, atMost, from, tags.map((row) => Number(row['id']))],
+  );
+}
+
+/**
+ * Deletes blocks with what hangs on them.
+ *
+ * @param found As {@link oldBlocks} found them, outside of the turn: another recorder may have deleted them, somebody may hold them now
+ * @returns how many
+ */
+export async function deleteOld(turn: Turn, found: readonly Row[], now: number): Promise<number> {
+  const rows = await turn.run(
+    `SELECT b.id, b.received, b.size, b.count FROM block b
+     JOIN unnest($1::bigint[], $2::bigint[]) AS d (id, received) ON b.id = d.id AND b.received = d.received
+     WHERE NOT ${held} ORDER BY b.received, b.id`,
+    [found.map((row) => Number(row['id'])), found.map((row) => Number(row['received']))],
   );
   await deleteBlocks(turn, rows);
   for (const row of rows) turn.addEntry({ type: 'deleted', at: now, entry: Number(row['id']), why: 'retention' });

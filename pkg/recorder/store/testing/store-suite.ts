@@ -533,6 +533,23 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await of({ namespace: 'ml' })).toBe(1);
     });
 
+    test('spares what a rule acted in, with its whole block, and sees what is younger than it was asked', async () => {
+      const chain = testChain();
+      const blocks = [
+        [{ id: sessionId(1), rule: 'support/no-secrets' }, { id: sessionId(2) }],
+        [{ id: sessionId(3), rule: 'support-2/no-secrets' }],
+        [{ id: sessionId(4), user: 'bob' }],
+      ];
+      for (const [at, sessions] of blocks.entries()) await store.append([blockOf(chain, sessions, testTime + at)]);
+      const rule = { ...all(testTime + 10), exceptRules: ['support/no-', 'none/'] };
+      expect(await store.deleteOld({ ...rule, from: testTime + 2 }, testTime + 20, 10)).toBe(1);
+      expect(new Set(await find({}))).toEqual(new Set([1, 2, 3].map(sessionId)));
+      expect(await store.deleteOld(rule, testTime + 20, 10)).toBe(1);
+      expect(await store.deleteOld(rule, testTime + 20, 10)).toBe(0);
+      expect(new Set(await find({}))).toEqual(new Set([1, 2].map(sessionId)));
+      expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(1);
+    });
+
     test('takes lines, sessions and words, leaves entries and proofs, and says so in the log', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }], testTime)]);

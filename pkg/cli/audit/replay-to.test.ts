@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ask } from '../../../cmd/kubectl-sidegate/ask.ts';
+import { sidegateCommand } from '../../../test/support/sidegate-command.ts';
+import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chains.ts';
+import { makeSealKeys, sealingKey } from '../../seal/index.ts';
+import type { AuditEvent } from '../../core/index.ts';
+import type { Cluster } from '../command.ts';
+import { recordedRequest } from './recorded-request.ts';
+
+/** A test model on loopback: says what it is told to, and keeps what it was asked. */
+let server: Server;
+let base: string;
+let answer = '';
+let status = 200;
+const asked: { path: string | undefined; token: string | undefined; body: unknown }[] = [];
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    let text = '';
+    request.setEncoding('utf8').on('data', (part: string) => (text += part));
+    request.on('end', () => {
+      asked.push({ path: request.url, token: request.headers.authorization, body: JSON.parse(text) });
+      response.statusCode = status;
+      response.end(JSON.stringify({ choices: [{ index: 0, message: { role: 'assistant', content: answer } }] }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+const id = sessionId(1);
+const linesOf = (events: readonly AuditEvent[]): readonly string[] =>
+  testChain().lines(events).toString().trimEnd().split('\n');
+const keys = makeSealKeys();
+
+async function replay(lines: readonly string[], flags = ''): Promise<{ code: number; out: string; err: string }> {
+  asked.length = 0;
+  const client = {
+    create: () => Promise.resolve({ status: { token: 't' } }),
+    request: ({ path }: { readonly path: string }) => Promise.resolve(path.includes('/v1/sessions/') ? { lines } : {}),
+    close: () => undefined,
+  } as unknown as Cluster['client'];
+  return sidegateCommand(
+    ['audit', 'replay', id, '--to', `${base}/test/`, ...flags.split(' ').filter((one) => one !== '')],
+    {
+      openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+      ask,
+      readFile: (path) => (path === 'key.pem' ? keys.privateKey : 'the-token\n'),
+    },
+  );
+}
+
+test('the request is sent as the record has it, and the answers are compared', async () => {
+  answer = 'here';
+  const lines = linesOf(sessionEvents({ id, ask: 'where?', answer: 'here' }));
+  const same = await replay(lines, '--to-token token --model tiny');
+  expect(asked).toEqual([
+    {
+      path: '/test/v1/chat/completions',
+      token: 'Bearer the-token',
+      body: { model: 'tiny', messages: [{ role: 'user', content: 'where?' }] },
+    },
+  ]);
+  expect(same.code).toBe(0);
+  expect(same.out).toMatch(/^200 after [0-9]+ ms: the same answer\nchoices\[0\]\.message\.content: the same\n$/);
+  expect(same.err).toContain('messages[0].role is not in the record: user is sent\n');
+  answer = 'there\u001b[2J';
+  const other = await replay(lines);
+  expect(other).toMatchObject({ code: 1, out: expect.stringContaining('\n  < here\n  > there?[2J\n') });
+  const data = JSON.parse((await replay(lines, '-o jsonl')).out) as unknown;
+  expect(data).toEqual({ lane: 'choices[0].message.content', recorded: 'here', answered: answer, same: false });
+  status = 500;
+  expect(await replay(lines)).toMatchObject({ code: 1, out: expect.stringMatching(/^500 after/) });
+  status = 200;
+});
+
+test('what was masked is said, and sent where it can be unsealed', async () => {
+  const [start, segment, end] = sessionEvents({ id, ask: 'I am [email]', answer: 'hi' });
+  if (start?.type !== 'start' || segment?.type !== 'segment' || end?.type !== 'end') throw new Error('no session');
+  const sealer = sealingKey(keys.publicKey).session(id);
+  const request = [
+    {
+      lane: 'messages[0].content',
+      text: 'I am [email]',
+      ...sealer.seal('request', 'messages[0].content', 'I am ana@corp.test'),
+    },
+  ];
+  const lines = linesOf([{ ...start, sealed: sealer.head, request }, segment, { ...end, sealed: sealer.end() }]);
+  answer = 'hi';
+  const masked = await replay(lines);
+  expect(masked).toMatchObject({
+    code: 0,
+    err: expect.stringContaining('messages[0].content was masked: what stands'),
+  });
+  expect(JSON.stringify(asked)).toContain('I am [email]');
+  const opened = await replay(lines, '--unseal key.pem');
+  expect([opened.code, opened.err.includes('masked'), JSON.stringify(asked).includes('ana@corp.test')]).toEqual([
+    0,
+    false,
+    true,
+  ]);
+});
+
+test('what cannot be sent is not, and is said', async () => {
+  const [start, ...rest] = sessionEvents({ id });
+  if (start?.type !== 'start') throw new Error('no start');
+  const { request: _, ...bare } = start;
+  for (const [events, words] of [
+    [[bare, ...rest], 'no text of the request is in the record (audit.content: None)'],
+    [[{ ...start, operation: 'Other' as const }, ...rest], 'operation Other cannot'],
+    [rest, 'the start of the session is not in the record'],
+  ] as const) {
+    const { code, err } = await replay(linesOf(events));
+    expect([code, err, asked]).toEqual([1, expect.stringContaining(words), []]);
+  }
+  expect(
+    (
+      await sidegateCommand(['audit', 'replay', id, '--to', 'ftp://x'], {
+        openCluster: () =>
+          Promise.resolve({ client: { close: () => undefined } as unknown as Cluster['client'], namespace: 'ml' }),
+      })
+    ).code,
+  ).toBe(2);
+});
+
+test('parts, tools and lists come to their places; what has none is named', () => {
+  const [start, ...rest] = sessionEvents({ id });
+  if (start?.type !== 'start') throw new Error('no start');
+  const lanes = {
+    'messages[0].content[0].text': 'look',
+    'messages[0].content[2].text': 'again',
+    'messages[1].tool_calls[0].function.name': 'f',
+    'messages[1].tool_calls[0].function.arguments': '{}',
+    'tools[0].function.name': 'f',
+    'url.query': 'a=b',
+    'messages[0].content': 'in the way',
+    '__proto__.x': 'y',
+    'odd.[0123456789abcdef]': 'hidden',
+    user: 'ana',
+  };
+  const request = Object.entries(lanes).map(([lane, text]) => ({ lane, text }));
+  const { body, notes } = recordedRequest(linesOf([{ ...start, request }, ...rest]), true);
+  expect(body).toEqual({
+    model: 'llama-3',
+    messages: [
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'look' },
+          { type: 'text', text: 'again' },
+        ],
+      },
+      { role: 'assistant', tool_calls: [{ type: 'function', function: { name: 'f', arguments: '{}' } }] },
+    ],
+    tools: [{ type: 'function', function: { name: 'f' } }],
+    user: 'ana',
+  });
+  expect(notes).toEqual(
+    expect.arrayContaining([
+      'messages[0].content[1] is not in the record',
+      'messages[0].content cannot be sent',
+      'url.query cannot be sent',
+      '__proto__.x cannot be sent',
+      'odd.[0123456789abcdef] cannot be sent',
+    ]),
+  );
+});

@@ -1,0 +1,86 @@
+import { describeError, parseJson } from '../../base/index.ts';
+import type { CommandIo, ExitCode } from '../command.ts';
+import type { Flags } from '../flags.ts';
+import { recordedRequest, textAt } from './recorded-request.ts';
+
+export const replayToFlags = {
+  to: { kind: 'text' },
+  'to-ca': { kind: 'text' },
+  'to-token': { kind: 'text' },
+  model: { kind: 'text' },
+} as const;
+
+export const replayToUsage = `  --to URL               sends the request to a test model (http or https) instead, and compares its answer with the recorded one, text by text. Says what
+                         is not as it was: what was masked, and what is not in the record
+  --model NAME           with --to: of the test model; default as it was
+  --to-ca FILE           with --to: PEM of its authorities; default: the public ones. --to-token FILE: its bearer token
+`;
+
+const timeoutMs = 300_000;
+const mostBytes = 64 * 1024 * 1024;
+/** Nothing of a record or an answer may move the reader's cursor. */
+const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
+const indented = (mark: string, text: string): string => `  ${mark} ${plain(text).replaceAll('\n', `\n  ${mark} `)}\n`;
+
+/** @returns undefined: no address of a model */
+export function modelUrl(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const good = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '';
+  return good ? url : undefined;
+}
+
+/**
+ * Sends the request of a session to a model, and compares the answers.
+ *
+ * @param lines of the session; `opened`: with what was masked
+ * @returns 0: the answer is the same. 1: it differs, there is none, or nothing can be sent.
+ */
+export async function replayTo(
+  url: URL,
+  lines: readonly string[],
+  opened: boolean,
+  flags: Flags,
+  io: CommandIo,
+): Promise<ExitCode> {
+  try {
+    const { path, body, notes, answer } = recordedRequest(lines, opened);
+    for (const note of notes) io.stderr(`${plain(note)}\n`);
+    const [model, caFile, tokenFile] = [flags.text('model'), flags.text('to-ca'), flags.text('to-token')];
+    const ca = caFile === undefined ? io.publicRoots.join('\n') : io.readFile(caFile);
+    const tls = url.protocol === 'https:';
+    const began = io.now();
+    const { status, body: text } = await io.ask({
+      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: Number(url.port) || (tls ? 443 : 80),
+      path: `${url.pathname.replace(/\/$/, '')}${path}`,
+      ...(tls && { tls: { ca, serverName: url.hostname } }),
+      body: JSON.stringify({ ...body, ...(model !== undefined && { model }) }),
+      ...(tokenFile !== undefined && { token: io.readFile(tokenFile).trim() }),
+      timeoutMs,
+      mostBytes,
+    });
+    const ms = io.now() - began;
+    if (status !== 200) {
+      io.stdout(`${status} after ${ms} ms\n${indented('>', text.slice(0, 2_000))}`);
+      return 1;
+    }
+    const root = parseJson(text, { loneSurrogates: true });
+    const texts = [...answer].map(([lane, recorded]) => ({ lane, recorded, answered: textAt(root, lane) ?? '' }));
+    const same = texts.every(({ recorded, answered }) => recorded === answered);
+    if (flags.text('output') === 'jsonl')
+      for (const one of texts) io.stdout(`${JSON.stringify({ ...one, same: one.recorded === one.answered })}\n`);
+    else {
+      io.stdout(`${status} after ${ms} ms: ${same ? 'the same answer' : 'another answer'}\n`);
+      for (const { lane, recorded, answered } of texts)
+        io.stdout(
+          recorded === answered
+            ? `${plain(lane)}: the same\n`
+            : `${plain(lane)}\n${indented('<', recorded)}${indented('>', answered)}`,
+        );
+    }
+    return same ? 0 : 1;
+  } catch (error) {
+    io.stderr(`not replayed: ${describeError(error)}\n`);
+    return 1;
+  }
+}

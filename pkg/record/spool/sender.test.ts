@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
+import type { Duplex } from 'node:stream';
+import { silentLogger } from '../../base/index.ts';
+import { createRecordUpReader, encodeRecordFrame, recordProtocolVersion } from '../../wire/index.ts';
+import type { RecordDownMessage } from '../../wire/index.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { FakeClock } from '../../../test/support/fake-clock.ts';
+import { until } from '../../../test/support/wait.ts';
+import { namedStart } from '../audit-line.ts';
+import { createRecordSender } from './sender.ts';
+import type { RecordSender, SenderEvent } from './sender.ts';
+import { openSpool } from './spool.ts';
+
+// A folder that cannot be read, at each moment at which the sender reads it. What it sends of a folder that can: test/integration/record-spool.test.ts.
+
+let folder: string;
+let clock: FakeClock;
+let sender: RecordSender;
+let recorders: Duplex[];
+let events: SenderEvent[];
+let asked: string[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-sender-'));
+  clock = fakeClock();
+  recorders = [];
+  events = [];
+  asked = [];
+});
+afterEach(() => {
+  sender.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(): string {
+  const spool = openSpool({ folder, clock, logger: silentLogger });
+  spool.record.append([{ type: 'process', what: 'start' }]);
+  sender = createRecordSender({
+    folder,
+    spool,
+    clock,
+    logger: silentLogger,
+    pod: { namespace: 'ml', name: 'llama-0', uid: 'uid-1' },
+    software: 'test',
+    backoff: { next: () => 1_000, reset: () => undefined },
+    onEvent: (event) => events.push(event),
+    connect: () => {
+      const [here, there] = duplexPair();
+      const up = createRecordUpReader((message) => asked.push(message.type));
+      there.on('data', (chunk: Buffer) => up.push(chunk));
+      recorders.push(there);
+      return Promise.resolve(here);
+    },
+  });
+  return spool.chain;
+}
+const say = (message: RecordDownMessage): void => void recorders.at(-1)?.write(encodeRecordFrame(message));
+const welcome = { type: 'welcome', version: recordProtocolVersion, heartbeatMs: 5_000 } as const;
+
+test.each(['at the welcome', 'while a chain is sent'])(
+  'a folder that is gone %s ends the stream, and it is tried again',
+  async (when) => {
+    const chain = start();
+    await until(() => asked.includes('hello'));
+    if (when === 'while a chain is sent') {
+      say(welcome);
+      await until(() => asked.includes('begin'));
+    }
+    rmSync(folder, { recursive: true });
+    say(when === 'at the welcome' ? welcome : { type: 'position', chain, sequence: 0, hash: namedStart(chain).hash });
+    if (when === 'while a chain is sent') await until(() => sender.connected());
+    else await until(() => events.includes('disconnected'));
+    clock.advance(1_000);
+    expect(events).not.toContain('protocol_fault');
+    const flushed = sender.flush(1);
+    clock.advance(1);
+    expect(await flushed).toBe(false);
+  },
+);
+
+test('a chain that can be neither read nor removed ends the stream, each time after the backoff', async () => {
+  const old = '0'.repeat(32);
+  start();
+  mkdirSync(join(folder, `record-${old}.jsonl`));
+  for (let n = 1; n <= 2; n++) {
+    await until(() => recorders.length === n && asked.length === 2 * n - 1);
+    say(welcome);
+    await until(() => asked.length === 2 * n);
+    say({ type: 'position', chain: old, sequence: 0, hash: namedStart(old).hash });
+    await until(() => events.filter((event) => event === 'disconnected').length === n);
+    clock.advance(1_000);
+  }
+  expect(asked.slice(0, 4)).toEqual(['hello', 'begin', 'hello', 'begin']);
+  expect(events).not.toContain('protocol_fault');
+});

@@ -1,0 +1,33 @@
+import { expect, test } from '@jest/globals';
+import { retentionRules } from './retention-rules.ts';
+
+const days = (all: number, namespaces = {}, policies = {}) => retentionRules({ all, namespaces, policies });
+
+test('each namespace has its days, the others theirs; 0 is never', () => {
+  expect(days(90, { finance: 2555, lab: 0 })).toEqual([
+    { days: 90, of: { allBut: ['finance', 'lab'] } },
+    { days: 2555, of: { namespace: 'finance' } },
+  ]);
+  expect(days(0)).toEqual([]);
+});
+
+test('a policy of a namespace keeps what its rules acted in, and that namespace’s other lines go as before', () => {
+  expect(days(90, {}, { 'ml/support': 365 })).toEqual([
+    { days: 90, of: { allBut: ['ml'] } },
+    { days: 90, of: { namespace: 'ml' }, exceptRules: ['support/'] },
+    { days: 365, of: { namespace: 'ml' } },
+  ]);
+});
+
+test('of several policies the longest decides, whatever else acted', () => {
+  expect(days(30, {}, { 'ml/a': 365, 'ml/b': 730, 'cluster/floor': 0, 'ml/short': 7 })).toEqual([
+    { days: 30, of: { allBut: ['ml'] }, exceptRules: ['cluster/floor/'] },
+    { days: 30, of: { namespace: 'ml' }, exceptRules: ['a/', 'b/', 'cluster/floor/'] },
+    { days: 365, of: { namespace: 'ml' }, exceptRules: ['b/', 'cluster/floor/'] },
+    { days: 730, of: { namespace: 'ml' }, exceptRules: ['cluster/floor/'] },
+  ]);
+});
+
+test('a policy makes nothing shorter, and nothing that is kept for ever end', () => {
+  expect(days(90, { ml: 0 }, { 'ml/support': 30 })).toEqual([{ days: 90, of: { allBut: ['ml'] } }]);
+});

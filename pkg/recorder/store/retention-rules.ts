@@ -1,0 +1,51 @@
+import type { DeletionRule } from './port.ts';
+
+/** Days that lines are kept; 0: for ever. */
+export interface RetentionDays {
+  /** Where nothing else is said. */
+  readonly all: number;
+  /** Of namespaces that have their own. */
+  readonly namespaces: Readonly<Record<string, number>>;
+  /**
+   * Of policies that want more, by `NAMESPACE/POLICY`, or `cluster/POLICY` of the platform's: a block in which one of their rules acted, or
+   * would have, is kept as long as the longest of them.
+   */
+  readonly policies: Readonly<Record<string, number>>;
+}
+
+export type AgeRule = Omit<DeletionRule, 'before' | 'from' | 'archivedOnly'> & {
+  /** Older than these. */
+  readonly days: number;
+};
+
+/** How the tags of sessions begin in which these rules acted, or those of a policy that only observes would have. */
+export const tagsOfRules = (rules: readonly string[]): readonly string[] =>
+  rules.flatMap((rule) => [`rule:${rule}`, `observed:${rule}`]);
+
+const platform = 'cluster';
+const longer = (days: number, than: number): boolean => than !== 0 && (days === 0 || days > than);
+
+/** What is deleted at which age. */
+export function retentionRules({ all, namespaces, policies }: RetentionDays): readonly AgeRule[] {
+  const wanted = Object.entries(policies).map(([policy, days]) => {
+    const [namespace = '', name = ''] = policy.split('/');
+    return namespace === platform
+      ? { namespace: undefined, rules: `${policy}/`, days }
+      : { namespace, rules: `${name}/`, days };
+  });
+  const own = [...new Set([...Object.keys(namespaces), ...wanted.flatMap(({ namespace }) => namespace ?? [])])];
+  const bases = [
+    { days: all, namespace: undefined, of: { allBut: own } },
+    ...own.map((namespace) => ({ days: namespaces[namespace] ?? all, namespace, of: { namespace } })),
+  ];
+  return bases.flatMap(({ days: base, namespace, of }) => {
+    const theirs = wanted.filter((one) => one.namespace === undefined || one.namespace === namespace);
+    const ages = new Set([base, ...theirs.map(({ days }) => days).filter((days) => longer(days, base))]);
+    return [...ages]
+      .filter((days) => days !== 0)
+      .map((days) => {
+        const exceptRules = theirs.filter((one) => longer(one.days, days)).map(({ rules }) => rules);
+        return { days, of, ...(exceptRules.length > 0 && { exceptRules }) };
+      });
+  });
+}

@@ -1,0 +1,442 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { AuditEvent } from '../../pkg/core/index.ts';
+import { consoleAssets, keepHeads } from '../../pkg/recorder/index.ts';
+import { blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
+import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import { findChromium, noChromium } from '../support/chromium.ts';
+import { faintTexts } from '../support/faint-texts.ts';
+import { startConsoleWorld } from '../support/console-world.ts';
+import type { ConsoleWorld } from '../support/console-world.ts';
+
+// The web console in a real Chromium, at a real recorder and a real issuer. Pictures of its pages go to the folder CONSOLE_SCREENSHOTS,
+// by default sidegate-console-screenshots among the temporary files.
+
+let world: ConsoleWorld;
+let browser: Browser;
+let page: Page;
+const chain = testChain('browser');
+const wanted = process.env['CONSOLE_SCREENSHOTS'] || undefined;
+const shots = wanted ?? join(tmpdir(), 'sidegate-console-screenshots');
+/** What no page may say; a session that has ended is told by a status that browsers count as an error. */
+const complaints: string[] = [];
+
+const attack =
+  'Ignore that. <script>globalThis.owned = 1</script><img src=x onerror="globalThis.owned = 1"> \u202Eesrever\u202C \u0007 zero\u200Bwidth';
+const ids = {
+  masked: sessionId('masked'),
+  attack: sessionId('attack'),
+  sealed: sessionId('sealed'),
+  none: sessionId('none'),
+};
+const long = `${'A long text of a caller. '.repeat(40_000)}the end`;
+
+const act = (rule: string, name: string, by?: readonly string[]) =>
+  ({ rule: `support-llm/${rule}`, act: name, ...(by === undefined ? {} : { by }) }) as never;
+/** A session whose lines are changed before they are written. */
+function events(id: string, change: (event: AuditEvent) => AuditEvent | readonly AuditEvent[]): readonly AuditEvent[] {
+  return sessionEvents({ id, user: 'ana' }).flatMap(change);
+}
+const answered = (session: string, text: string, at: number): AuditEvent => ({
+  type: 'segment',
+  session,
+  direction: 'response',
+  lane: 'choices[0].delta.content',
+  text,
+  at,
+});
+
+const masked = events(ids.masked, (event) => {
+  if (event.type === 'start')
+    return { ...event, request: [{ lane: 'messages[0].content', text: 'Where does [confidential] live? See [1].' }] };
+  if (event.type === 'segment')
+    return ['She lives at ', '[confi', 'dential]. ', 'Her note says [draft].'].map((text, n) =>
+      answered(ids.masked, text, 40 + n * 300),
+    );
+  if (event.type === 'end')
+    return {
+      ...event,
+      rules: [act('engineers', 'allowed'), act('confidential', 'masked', ['Email', 'CreditCard'])],
+      observed: [act('strict', 'blocked', ['UsSsn'])],
+      timing: { ...event.timing, total: 1_200 },
+    };
+  return event;
+});
+const attacked = events(ids.attack, (event) =>
+  event.type === 'start'
+    ? {
+        ...event,
+        caller: {
+          provider: 'corp',
+          issuer: 'https://idp.test',
+          subject: '<script>globalThis.owned = 1</script>',
+          groups: [],
+        },
+        model: '"><img src=x onerror="globalThis.owned = 1">',
+        request: [
+          { lane: 'messages[0].content', text: attack },
+          { lane: 'messages[1].content', text: long },
+        ],
+      }
+    : event,
+);
+const sealed = events(ids.sealed, (event) =>
+  event.type === 'start'
+    ? {
+        ...event,
+        sealed: { version: 2, key: '0123456789abcdef', enc: 'AAAA' },
+        request: [{ lane: 'messages[0].content', text: '[confidential]', sealed: 'AAAA' }],
+      }
+    : event,
+);
+const none = events(ids.none, (event) =>
+  event.type === 'segment' ? [] : event.type === 'start' ? { ...event, request: [] } : event,
+);
+const refused = sessionEvents({
+  id: sessionId('refused'),
+  user: 'bob',
+  outcome: 'refused',
+  rule: 'support-llm/no-secrets',
+  by: ['Secrets'],
+});
+
+const waiting = (name: string) => ({
+  namespace: 'ml',
+  name,
+  requester: { issuer: 'https://idp.test', subject: 'bob' },
+  operation: 'Chat',
+  model: 'llama-3',
+  rules: ['support-llm/risky'],
+  excerpt: 'Print all environment variables of [risky]',
+  createdAt: new Date().toISOString(),
+  expiresAt: new Date(Date.now() + 600_000).toISOString(),
+  required: 1,
+  decisions: [] as readonly object[],
+  phase: 'Pending',
+});
+let approvals = [waiting('a-1'), waiting('a-2')];
+
+async function logIn(to: Page): Promise<void> {
+  await to.goto(`${world.url}/console/`);
+  await to.click('main a');
+  await to.fill('[name=login]', 'ana');
+  await to.fill('[name=password]', 'x');
+  await to.click('[type=submit]');
+  await to.click('[type=submit]');
+  await to.waitForSelector('#person:not(:empty)');
+}
+
+beforeAll(async () => {
+  const executablePath = findChromium();
+  if (executablePath === undefined) throw new Error(noChromium);
+  mkdirSync(shots, { recursive: true });
+  world = await startConsoleWorld({
+    assets: consoleAssets,
+    roles: [{ value: 'ana', role: 'Investigator', namespaces: ['*'] }],
+  });
+  const others = Array.from({ length: 120 }, (_, n) =>
+    sessionEvents({ id: sessionId(n), user: 'bob' }).map((event) =>
+      event.type === 'start' ? { ...event, generation: 'support-llm@7+cluster/floor@2' } : event,
+    ),
+  );
+  const lists = [...others, none, sealed, refused, attacked, masked];
+  await world.store.append(lists.map((list, n) => blockOfEvents(chain, list, Date.now() - 3_600_000 + n * 20_000)));
+  await world.store.index();
+  const { privateKey: key } = generateKeyPairSync('ed25519');
+  const heads = keepHeads({ store: world.store, key, clock: systemClock, logger: silentLogger });
+  await heads.sign();
+  heads.close();
+  world.decisions.answer = (line) => {
+    const [, name] = /^POST \/v1\/namespaces\/ml\/approvals\/([^/]+)\/decision$/.exec(line) ?? [];
+    if (name === undefined) return { status: 200, body: { approvals } };
+    approvals = approvals.filter((one) => one.name !== name);
+    return { status: 200, body: { ...waiting(name), phase: 'Approved' } };
+  };
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width: 1280, height: 820 },
+    colorScheme: 'light',
+    reducedMotion: 'reduce',
+  });
+  page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    const ofAnswer = /Failed to load resource: the server responded with a status of (401|429|503)/.test(
+      message.text(),
+    );
+    if (['error', 'warning'].includes(message.type()) && !ofAnswer) complaints.push(message.text());
+  });
+  await logIn(page);
+}, 60_000);
+afterAll(async () => {
+  await browser?.close();
+  await world?.close();
+});
+beforeEach(() => void (complaints.length = 0));
+
+const open = (id: string): Promise<unknown> => page.goto(`${world.url}/console/?page=session&id=${id}`);
+const text = (selector: string): Promise<string> => page.innerText(selector);
+const rows = 'tbody tr';
+/** Light and wide, dark and at 360 px: legible, nothing beside the page; and a picture of each. */
+async function look(name: string): Promise<void> {
+  const two = [
+    ['light', 1280],
+    ['dark', 360],
+  ] as const;
+  const others = [
+    ['dark', 1280],
+    ['light', 360],
+  ] as const;
+  // Who asked for pictures gets them all.
+  for (const [colorScheme, width] of wanted === undefined ? two : [...two, ...others]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 820 });
+    expect([name, colorScheme, width, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([
+      name,
+      colorScheme,
+      width,
+      width,
+    ]);
+    expect([name, colorScheme, width, await page.evaluate(faintTexts)]).toEqual([name, colorScheme, width, []]);
+    await page.screenshot({ path: join(shots, `${name}-${colorScheme}-${width}.png`) });
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 1280, height: 820 });
+}
+const nothingWrong = async (): Promise<void> => {
+  expect(await page.evaluate("'owned' in globalThis")).toBe(false);
+  expect(complaints).toEqual([]);
+};
+
+test('live: the newest 100; what comes is shown, but never moves the row that one is at', async () => {
+  await page.waitForSelector(rows);
+  expect(await page.locator(rows).count()).toBe(100);
+  expect(await text(`${rows}:first-child`)).toContain('masked');
+  await look('live');
+  await world.store.append([
+    blockOfEvents(chain, sessionEvents({ id: sessionId('new-1'), user: 'carla' }), Date.now()),
+  ]);
+  await page.waitForSelector(`${rows}:first-child >> text=carla`);
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await world.store.append([blockOfEvents(chain, sessionEvents({ id: sessionId('new-2'), user: 'dora' }), Date.now())]);
+  await page.waitForSelector('text=1 new session — show');
+  expect(await text('#announced')).toBe('1 new session');
+  expect(await text(`${rows}:nth-child(2):focus-within`)).toContain('ana');
+  await page.keyboard.press('n');
+  await page.waitForSelector(`${rows}:first-child:focus-within >> text=dora`);
+  expect(await page.locator(rows).count()).toBe(100);
+  await nothingWrong();
+});
+
+test('search: the form and the command’s expression show each other, the address holds both', async () => {
+  await page.keyboard.press('/');
+  await page.waitForSelector('#expression:focus');
+  await page.keyboard.type("--user ana --act masked --text 'She lives'");
+  expect(await page.inputValue('#for-act')).toBe('masked');
+  expect(await page.inputValue('#for-text')).toBe('She lives');
+  await page.fill('#for-since', '2h');
+  expect(await page.inputValue('#expression')).toBe("--text 'She lives' --user ana --since 2h --act masked");
+  await page.fill('#expression', '--user ana --limit 5 --status many --since yesterday');
+  expect(await text('#expression-faults')).toBe(
+    '--limit is for the command line alone; --since yesterday: 10m, 6h, 7d or 2026-11-26T12:00:00Z; --status many: a whole number',
+  );
+  await page.fill('#expression', "--text 'She lives' --since 2h");
+  await page.keyboard.press('Enter');
+  await page.waitForSelector(rows);
+  expect(new URL(page.url()).search).toBe('?page=search&text=She+lives&since=2h');
+  expect(await page.locator(rows).count()).toBe(1);
+  expect(await text('.command code')).toBe("kubectl sidegate audit search --text 'She lives' --since 2h");
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('text=Export as JSON lines')]);
+  expect(download.suggestedFilename()).toBe('sessions.jsonl');
+  await look('search');
+  await page.goto(`${world.url}/console/?page=search&user=bob`);
+  await page.waitForSelector(rows);
+  expect(await page.locator(rows).count()).toBe(100);
+  await page.click('text=Next page');
+  await page.waitForSelector('text=21 sessions, further pages');
+  await page.goto(`${world.url}/console/?page=search&user=nobody`);
+  await page.waitForSelector('text=No session is on record with all of this');
+  await nothingWrong();
+});
+
+test('a session: what was masked by which rule, the decision, the proof, and back to its row by keys', async () => {
+  await page.goto(`${world.url}/console/?page=search&act=masked`);
+  await page.waitForSelector(rows);
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.timeline');
+  const marks = await page.$$eval('mark', (list) => list.map((one) => [one.textContent, one.className, one.title]));
+  const known = 'support-llm/confidential masked by Email, CreditCard';
+  const guess = expect.stringMatching(/^looks like a replacement; no rule/);
+  expect(marks).toEqual([
+    ['[confidential]', '', known],
+    ['[confidential]', '', known],
+    ['[draft]', 'maybe', guess],
+  ]);
+  expect(await text('.step.answered .text')).toBe('She lives at [confidential]. Her note says [draft].');
+  expect(await page.$$eval('.tick', (list) => list.map((one) => one.dataset['at']))).toEqual([
+    '+340 ms',
+    '+640 ms',
+    '+940 ms',
+  ]);
+  expect(await page.locator('section[aria-label=Decision] li').allInnerTexts()).toEqual([
+    expect.stringMatching(/engineers\s*allowed/),
+    expect.stringMatching(/confidential\s*masked\s*by Email, CreditCard/),
+    expect.stringMatching(/strict\s*would have: blocked\s*by UsSsn/),
+  ]);
+  await page.waitForSelector('text=in the log');
+  expect(await text('section[aria-label=Proof]')).toMatch(/6 lines under the head of \d+ entries/);
+  await look('session');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector(`${rows}:focus-within`);
+  expect(page.url()).toContain('act=masked');
+  await nothingWrong();
+});
+
+test('a session whose lines were changed on the way is not proven', async () => {
+  await page.route('**/proof', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: (await answer.text()).replace('She lives', 'He lives') });
+  });
+  await open(ids.masked);
+  await page.waitForSelector('text=Not proven: the lines of entry');
+  await page.unroute('**/proof');
+  await nothingWrong();
+});
+
+test('what a caller wrote is text and nothing else; what cannot be seen is; a long text is folded', async () => {
+  await open(ids.attack);
+  await page.waitForSelector('.timeline');
+  expect(await text('.step.asked .text')).toBe(
+    'Ignore that. <script>globalThis.owned = 1</script><img src=x onerror="globalThis.owned = 1"> \\u202eesrever\\u202c \\u0007 zero\\u200bwidth',
+  );
+  expect(await page.locator('main script, main img').count()).toBe(0);
+  const shown = page.locator('.step.asked .text').nth(1);
+  expect((await shown.innerText()).length).toBeLessThan(3_000);
+  await look('attack');
+  await page.click(`text=Show all ${long.length.toLocaleString('en-US')} characters`);
+  expect(await shown.evaluate((one) => one.textContent)).toBe(long);
+  await nothingWrong();
+});
+
+test('content that is sealed, and none, are said to be', async () => {
+  await open(ids.sealed);
+  await page.waitForSelector(`text=kubectl sidegate audit show ${ids.sealed} --unseal investigator.pem`);
+  await look('sealed');
+  await open(ids.none);
+  await page.waitForSelector('text=No text is on record: its policy keeps none');
+  await nothingWrong();
+});
+
+test('replay plays the answer at its times; space pauses it', async () => {
+  await open(ids.masked);
+  await page.click('text=Replay');
+  await page.waitForSelector('.played >> text=She lives at');
+  await page.evaluate('document.activeElement.blur()');
+  await page.keyboard.press(' ');
+  await page.waitForSelector('.player >> text=Play');
+  const before = await text('.played');
+  expect(before).not.toContain('Her note');
+  await page.click('text=×4');
+  await page.click('.player >> text=Play');
+  await page.waitForSelector('.played >> text=Her note says [draft].');
+  expect(await page.locator('.played mark').allInnerTexts()).toEqual(['[confidential]', '[draft]']);
+  await nothingWrong();
+});
+
+test('policies: those of the records', async () => {
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('g');
+  await page.keyboard.press('p');
+  await page.waitForSelector('h1 >> text=Policies');
+  await page.waitForSelector(rows);
+  expect(await page.locator(rows).allInnerTexts()).toEqual([
+    expect.stringMatching(/^floor of the platform\s+2\s/),
+    expect.stringMatching(/^ml\/support-llm\s+7\s/),
+  ]);
+  await look('policies');
+  await nothingWrong();
+});
+
+test('approvals: decided by keys alone, as the person themselves', async () => {
+  world.decisions.asked.length = 0;
+  await page.keyboard.press('g');
+  await page.keyboard.press('a');
+  await page.waitForSelector('.approval >> nth=1');
+  await page.keyboard.press('j');
+  await page.keyboard.press('a');
+  await page.waitForSelector('text=Approve this one request');
+  await look('approvals');
+  await page.keyboard.press('Escape');
+  expect(await page.locator('.confirm').count()).toBe(0);
+  await page.keyboard.press('a');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=Approved by you.');
+  await page.keyboard.press('j');
+  await page.keyboard.press('d');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('not today');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=Denied by you.');
+  const decided = world.decisions.asked.filter(({ line }) => line.startsWith('POST'));
+  expect(decided.map(({ line, body }) => [line, body])).toEqual([
+    ['POST /v1/namespaces/ml/approvals/a-1/decision', '{"decision":"Approve"}'],
+    ['POST /v1/namespaces/ml/approvals/a-2/decision', '{"decision":"Deny","comment":"not today"}'],
+  ]);
+  const claims = (token: string): unknown => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+  expect(decided.map(({ token }) => claims(token))).toEqual(decided.map(() => expect.objectContaining({ sub: 'ana' })));
+  await nothingWrong();
+});
+
+test('help: a dialog that tells the keys, and switches them off', async () => {
+  await page.keyboard.press('?');
+  await page.waitForSelector('dialog[open]');
+  await look('help');
+  await page.uncheck('#keys-on');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('g');
+  await page.keyboard.press('l');
+  expect(page.url()).toContain('page=approvals');
+  await page.click('#help-open');
+  await page.check('#keys-on');
+  await page.click('dialog >> text=Close');
+  await nothingWrong();
+});
+
+test('errors say what to do, and one can try again', async () => {
+  let answer = { status: 429, headers: { 'retry-after': '7' }, body: '{"code":"busy","message":"too many questions"}' };
+  await page.route('**/v1/search', (route) => route.fulfill({ contentType: 'application/json', ...answer }));
+  await page.goto(`${world.url}/console/?page=search&user=ana`);
+  await page.waitForSelector('text=Too many questions at once. Try again in 7 s.');
+  answer = {
+    status: 503,
+    headers: { 'retry-after': '' },
+    body: '{"code":"unavailable","message":"this cannot be answered now"}',
+  };
+  await page.click('text=Try again >> nth=-1');
+  await page.waitForSelector('text=The recorder cannot answer now (this cannot be answered now).');
+  await page.unroute('**/v1/search');
+  await page.click('text=Try again >> nth=-1');
+  await page.waitForSelector(rows);
+  await nothingWrong();
+});
+
+test('logged out: the next question leads to a login, and back to the same page', async () => {
+  await page.click('text=Log out');
+  await page.waitForSelector('text=You are logged out.');
+  await open(ids.masked);
+  const link = await page.getAttribute('main a', 'href');
+  expect(link).toBe(`/console/login?to=${encodeURIComponent(`/console/?page=session&id=${ids.masked}`)}`);
+  await look('login');
+  await nothingWrong();
+});
