@@ -284,7 +284,7 @@ class GovernedRequest {
   async readBody(): Promise<void> {
     const { snapshot } = this.#need(this.#runtime);
     if (this.#route.body === 'none' || this.#opaque) return;
-    const body = await this.#whole();
+    const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     // Management routes are called without a body, too; inference is not.
     if (body.length === 0 && (this.#route.operation === 'Admin' || this.#route.operation === 'Other')) return;
     if (this.#view !== undefined) return this.#nameModel(this.#view.model ?? this.#route.model);
@@ -296,10 +296,8 @@ class GovernedRequest {
     }
   }
 
-  /** Read once; held to the limit of the policy that judges it, which may be another than the one under which it came in. */
-  async #whole(): Promise<Buffer> {
-    const body = this.#body;
-    if (body === undefined) return await this.#read();
+  /** Read under a policy before this one: held to this one's limit. */
+  #fitting(body: Buffer): Buffer {
     if (body.length > this.#need(this.#runtime).snapshot.requestLimits.maxBodyBytes)
       throw new RefusedError('body_too_large');
     return body;
@@ -392,7 +390,7 @@ class GovernedRequest {
     const { inspects } = this.#need(this.#requestPlan);
     this.#uninspected = this.#body === undefined && !bodyMustBeRead(runtime, this.#caller, plan);
     if (this.#uninspected) return this.#refuseTooLarge();
-    const body = await this.#whole();
+    const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
   }
 
