@@ -1,6 +1,7 @@
 import { describeError } from '../base/index.ts';
 import { PolicyError, compileSnapshot, credentialFault } from '../core/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
+import { idlePatterns } from '../detect/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { askedFlags } from './asked-flags.ts';
 import { readPolicies } from './read-policies.ts';
@@ -71,7 +72,7 @@ function run(args: readonly string[], io: CommandIo): ExitCode {
   if (typeof flags === 'number') return flags;
   const { policies, faults } = readPolicies(flags.positionals, io);
   const combined = faults.length === 0 ? noticesOf(policies) : { notices: [], faults: [] };
-  const notices = [...combined.notices, ...credentialNotices(policies, io)];
+  const notices = [...combined.notices, ...policies.flatMap(idlePatterns), ...credentialNotices(policies, io)];
   const all = [...faults, ...combined.faults];
   if (flags.on('json')) {
     io.stdout(`${JSON.stringify({ faults: all, notices }, undefined, 2)}\n`);

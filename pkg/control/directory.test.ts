@@ -324,7 +324,13 @@ describe('names of the serving certificate', () => {
     expect(certificateNames(record, directory.servingNames(name('llama-0')), 'cluster.local')).toEqual(
       expect.arrayContaining(own),
     );
-    for (const stranger of ['llama-0.llama.other.svc', 'a.llama-0.llama.ml.svc', 'llama-0.llama.ml', '*.llama.ml.svc'])
+    for (const stranger of [
+      'llama-0.llama.other.svc',
+      'a.llama-0.llama.ml.svc',
+      'llama-0.llama.ml',
+      '*.llama.ml.svc',
+      'llama-1.llama.ml.svc',
+    ])
       expect(() => certificateNames(record, [stranger], 'cluster.local')).toThrow(RangeError);
   });
 

@@ -317,6 +317,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
       terminating: pod.terminating,
       finished: pod.finished,
       addresses: pod.addresses,
+      ownName: pod.ownName,
     };
   };
 

@@ -109,7 +109,7 @@ function describeReplacement({ rule }: ScanEntry): string {
     case 'Label':
       return `[${rule.label}]`;
     case 'Partial':
-      return `all but the last ${rule.replacement.keep} letters and digits become *`;
+      return `**** and the last ${rule.replacement.keep} letters and digits, of values with more of them`;
     case 'Hash':
       return `[${rule.label}:keyed hash]`;
     case 'Constant':

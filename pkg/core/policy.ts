@@ -234,7 +234,7 @@ export interface ClassificationRule {
 
 /**
  * What stands in place of a finding.
- * Label: `[confidential]`. Partial: all but the last `keep` letters and digits become `*` (`****1111`).
+ * Label: `[confidential]`. Partial: four stars and the last `keep` letters and digits (`****1111`).
  * Hash: `[confidential:1f3a…]`, keyed, equal for equal values within a policy's key. Constant: the given text.
  */
 export type Replacement =

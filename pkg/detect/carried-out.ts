@@ -2,6 +2,7 @@ import { errorCode } from '../base/index.ts';
 import { PolicyError, compileSnapshot } from '../core/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
 import { checkScanRules } from './compile-scanner.ts';
+import { idlePatterns } from './idle-patterns.ts';
 
 /** Whether a policy that is valid can be carried out. */
 export type CarriedOut =
@@ -19,7 +20,7 @@ export function carriedOut(policy: Policy): CarriedOut {
   try {
     const { notices, scanRules } = compileSnapshot([policy], { revision: 0 });
     checkScanRules(scanRules);
-    return { kind: 'can', notices };
+    return { kind: 'can', notices: [...notices, ...idlePatterns(policy)] };
   } catch (error) {
     if (error instanceof PolicyError || (error instanceof Error && codes.includes(errorCode(error) ?? '')))
       return { kind: 'cannot', fault: error.message };

@@ -5,6 +5,7 @@ export { compileScanner } from './compile-scanner.ts';
 export { mayReadOtherwise, otherReadings, wholly } from './decode/index.ts';
 export type { Reading } from './decode/index.ts';
 export type { Detector } from './detector.ts';
+export { idlePatterns } from './idle-patterns.ts';
 export { preparedProgramsText } from './prepare.ts';
 export type {
   Edit,

@@ -159,8 +159,9 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
   write(chunk: string | Uint8Array): boolean {
     if (this.#state !== 'started' || this.#closing.closed) return false;
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
-    if (length === 0) return this.#stalledSince === undefined;
-    return this.#backlog !== undefined || length > pieceBytes ? this.#later(chunk) : this.#put(chunk, length);
+    const stalled = this.#stalledSince !== undefined;
+    if (length === 0) return !stalled;
+    return stalled || length > pieceBytes ? this.#later(chunk) : this.#put(chunk, length);
   }
 
   #put(chunk: string | Uint8Array, length: number): boolean {

@@ -45,7 +45,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   #bytesOut = 0;
   #stalledSince: number | undefined;
   #listening = false;
-  readonly #drainListeners: (() => void)[] = [];
+  #onRoom: (() => void) | undefined;
   #backlog: Backlog | undefined;
   /** What follows the last byte of the backlog. */
   #whenOut: (() => void) | undefined;
@@ -141,8 +141,9 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   write(chunk: string | Uint8Array): boolean {
     if (this.#state !== 'started' || this.#gone() || this.#stream.writableEnded) return false;
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
-    if (length === 0) return this.#stalledSince === undefined;
-    return this.#backlog !== undefined || length > pieceBytes ? this.#later(chunk) : this.#put(chunk, length);
+    const stalled = this.#stalledSince !== undefined;
+    if (length === 0) return !stalled;
+    return stalled || length > pieceBytes ? this.#later(chunk) : this.#put(chunk, length);
   }
 
   #put(chunk: string | Uint8Array, length: number): boolean {
@@ -214,7 +215,14 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   }
 
   onDrain(listener: () => void): void {
-    this.#drainListeners.push(listener);
+    const first = this.#onRoom;
+    this.#onRoom =
+      first === undefined
+        ? listener
+        : () => {
+            first();
+            listener();
+          };
     this.#listenForDrain();
   }
 
@@ -236,7 +244,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#stalledSince = undefined;
     if (this.#gone()) return;
     if (this.#backlog !== undefined && !this.#goOn(this.#backlog)) return;
-    for (const listener of this.#drainListeners) listener();
+    this.#onRoom?.();
   };
 
   readonly #onFinish = (): void => {

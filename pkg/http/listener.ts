@@ -62,7 +62,7 @@ export interface ListenerLimits {
   readonly maxConnections?: number;
   /** From the first byte of a request to the end of its head; also for the TLS handshake. Default 10 s. */
   readonly headersTimeoutMs?: number;
-  /** From the first byte of a request to the end of its body, whatever the handler does; default 5 min. */
+  /** HTTP/1.1: from the first byte of a request to the end of its body, whatever the handler does; default 5 min. See `setBodyTimeout`. */
   readonly requestTimeoutMs?: number;
   /** From connect to the first byte; default 5 s. */
   readonly firstByteMs?: number;
@@ -126,6 +126,8 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
   /** Certificates, client authorities or version for connections to come; what stands is not touched. Unset: as before. */
   setTls(change: { readonly clientCa?: string | undefined; readonly minVersion?: TlsVersion }): void;
+  /** Bodies that handlers read may take so long, also where that is longer than `requestTimeoutMs`. */
+  setBodyTimeout(ms: number): void;
 }
 
 const defaults = {
@@ -373,6 +375,13 @@ class Port implements Listener {
     if ('clientCa' in change) this.#clientCa = change.clientCa;
     if (change.minVersion !== undefined) this.#minVersion = change.minVersion;
     this.#applyTls();
+  }
+
+  setBodyTimeout(ms: number): void {
+    const { headersTimeoutMs, requestTimeoutMs } = this.#limits;
+    // Node's clock begins with the head, the handler's later, and its refusal is the one that says why.
+    const requestTimeout = Math.max(requestTimeoutMs, headersTimeoutMs + ms + 1_000);
+    for (const server of [this.#server, this.#plain]) Object.assign(server, { requestTimeout });
   }
 
   #applyTls(): void {

@@ -36,14 +36,17 @@ export class BodyBudget {
    * @param owner whose body it is; undefined: nobody's in particular, and no share is kept.
    * @param most bytes that this one body may have.
    * @param room bytes that may be taken in all, where that is more than the budget has: what belongs to one body of the largest size.
+   * @param own bytes that it has already: where its owner has others beside them, half of the budget is for all of these together. Default: all
+   * that its owner has.
    * @returns undefined: they are counted.
    */
-  take(bytes: number, owner: string | undefined, most: number, room = 0): NoRoom | undefined {
+  take(bytes: number, owner: string | undefined, most: number, room = 0, own?: number): NoRoom | undefined {
     if (this.#used + bytes > Math.max(this.maxBytes, room)) return 'overloaded';
     if (owner !== undefined) {
-      const owned = (this.#owned.get(owner) ?? 0) + bytes;
-      if (owned > Math.max(this.maxBytes / 2, most)) return 'caller_share_used';
-      this.#owned.set(owner, owned);
+      const owned = this.#owned.get(owner) ?? 0;
+      const alone = own === undefined || own === owned;
+      if (owned + bytes > Math.max(this.maxBytes / 2, alone ? most : 0)) return 'caller_share_used';
+      this.#owned.set(owner, owned + bytes);
     }
     this.#used += bytes;
     return undefined;

@@ -341,3 +341,37 @@ describe('what departs', () => {
     expect(segments).toHaveLength(2);
   });
 });
+
+describe('an error of the model’s in mid-stream', () => {
+  const failure = 'data: {"error":{"message":"context length exceeded","type":"BadRequestError","code":400}}\n\n';
+  const usage = 'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}\n\n';
+
+  it.each([
+    ['in one read', (parts: readonly string[]) => [parts.join('')]],
+    ['in a read each', (parts: readonly string[]) => parts],
+  ])('leaves behind what was decided, without the end marker that follows it (%s)', (_, reads) => {
+    const first = frame('All well. ');
+    const { left, error } = run(reads([first, failure, usage, done]));
+    expect(error).toBeUndefined();
+    expect(left.join('')).toBe(first + failure);
+  });
+
+  it('is followed by nothing else', () => {
+    const { left, error } = run([failure + frame('more')]);
+    expect(error).toMatchObject({ code: 'upstream_protocol' });
+    expect(left.join('')).toBe(failure);
+  });
+
+  it('drops what was held', () => {
+    const { left } = run([frame('Write to ana.maria@exam') + failure + done]);
+    expect(left.join('')).not.toContain('ana');
+    expect(left.join('')).toContain('context length exceeded');
+  });
+});
+
+it('what was decided leaves before a frame behind the end marker ends the stream', () => {
+  const first = frame('All well. ');
+  const { left, error } = run([first + finish() + done + frame('more')]);
+  expect(error).toMatchObject({ code: 'upstream_protocol' });
+  expect(read(left.join(''))).toEqual({ 0: 'All well. ' });
+});

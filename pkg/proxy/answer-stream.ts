@@ -67,6 +67,8 @@ export class StreamAnswer {
   #runText = '';
   #runTo = 0;
   #done = false;
+  /** The model said that it failed: of what follows nothing is owed. */
+  #failed = false;
   #frames = 0;
   #bytes = 0;
   usage: Usage | undefined = undefined;
@@ -139,7 +141,12 @@ export class StreamAnswer {
       return this.#push({ frame: comment, data: '', pieces: [], tokens: [], edits: [], drop: false });
     }
     this.#frames += 1;
-    if (this.#done) throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
+    if (this.#failed && this.#followsError(frame.event, data)) return;
+    if (this.#done) {
+      this.#closeRun();
+      this.#flush(); // what was decided before may leave
+      throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
+    }
     const same = this.#shape.match(frame.event, data);
     if (same !== undefined) return this.#repeat(frame, data, same);
     this.#closeRun();
@@ -155,6 +162,16 @@ export class StreamAnswer {
     if (root === undefined)
       return this.#push({ frame: this.#outgoing(frame), data, pieces: [], tokens: [], edits: [], drop: false });
     this.#dataFrame(frame, data, root, view);
+  }
+
+  /** What servers send behind their error, as behind any answer: an end marker, and before it usage. Neither leaves: the answer is not whole. */
+  #followsError(event: string | undefined, data: string): boolean {
+    const { dialect } = this.#options.route;
+    if (dialect.endMarker(data)) return true;
+    const view = dialect.frame(this.#options.route, event, data, parseFrame(data));
+    if (view.kind !== 'usage') return false;
+    this.usage = view.usage ?? this.usage;
+    return true;
   }
 
   /** A frame like the one before it. Its text waits for that of the frames that came in the same read: a lane reads them as one. */
@@ -190,9 +207,12 @@ export class StreamAnswer {
 
   #dataFrame(frame: SseFrame, data: string, root: JsonNode, view: FrameView): void {
     const { views, onHits, dropUsage } = this.#options;
-    // After an error nothing more of the answer is owed: what is held is dropped, and the error itself goes out inspected.
+    // After an error nothing more of the answer is owed: what was decided leaves, what is held is dropped, and the error itself goes out inspected.
     const failed = view.kind === 'error';
-    if (failed) this.#queue.clear();
+    if (failed) {
+      this.#flush();
+      this.#queue.clear();
+    }
     // The error's own text is whole; that of lanes which it breaks off is not.
     const begun = failed ? new Set(this.#lanes.values()) : noLanes;
     const values = this.#values.read(view, root);
@@ -210,6 +230,7 @@ export class StreamAnswer {
     this.#push({ frame: this.#outgoing(frame), data, pieces, tokens, edits: values.edits, drop });
     if (failed) {
       this.#done = true;
+      this.#failed = true;
       for (const { lane } of pieces) lane.end(begun.has(lane) ? 'cut' : 'complete');
     }
     this.#collect(pieces);

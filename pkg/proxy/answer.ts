@@ -116,10 +116,8 @@ export class Answer implements LiveRequest {
     const { live, clock, upstream, exchange, plan } = this.#options;
     live.add(this);
     const longest = plan.limits.maxDurationMs;
-    if (longest !== undefined) {
-      const left = Math.max(0, longest - (clock.monotonic() - exchange.startedAt));
-      this.#deadline = clock.after(left, () => this.end('response_timeout'));
-    }
+    // From now on: how long people took to let the request through is not the answer's.
+    if (longest !== undefined) this.#deadline = clock.after(longest, () => this.end('response_timeout'));
     exchange.onDrain(() => {
       this.#delivery.drained();
       if (this.#raw) this.letGo();
@@ -382,7 +380,7 @@ export class Answer implements LiveRequest {
     const { buffers, plan } = this.#options;
     const most = plan.limits.maxBytes ?? largestAnswer;
     if (this.#buffered + bytes > most) return 'response_too_large';
-    const noRoom = buffers.take(bytes, this.#owner, most);
+    const noRoom = buffers.take(bytes, this.#owner, most, 0, this.#buffered);
     if (noRoom === undefined) this.#buffered += bytes;
     return noRoom;
   }

@@ -225,7 +225,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   // Whoever connects from now on must speak what the policy of now asks for.
   runtime.onSwap((next) => {
     askedFor = clientAuthorities();
-    for (const listener of listeners) listener.setTls({ minVersion: next.snapshot.tls.minVersion, clientCa: askedFor });
+    const { tls, requestLimits } = next.snapshot;
+    for (const listener of listeners) {
+      listener.setTls({ minVersion: tls.minVersion, clientCa: askedFor });
+      listener.setBodyTimeout(requestLimits.bodyTimeoutMs);
+    }
   });
   // Files of authorities change without the policy.
   const authoritiesPoll = clock.every(1_000, () => {
@@ -288,6 +292,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
             detail: undefined,
           }) ?? '{}',
       });
+      const inForce = runtime.current?.snapshot;
+      if (inForce !== undefined) listener.setBodyTimeout(inForce.requestLimits.bodyTimeoutMs);
       listeners.add(listener);
       if (leaving) listener.leave(true);
       return listener;
@@ -352,8 +358,8 @@ function counted(sink: AuditSink, metrics: Metrics): AuditSink {
 /** Shows how much of whole answers waits to be inspected. */
 function heldBytes(budget: BodyBudget, metrics: Metrics): ByteBudget {
   return {
-    take(bytes, owner, most, room) {
-      const noRoom = budget.take(bytes, owner, most, room);
+    take(bytes, owner, most, room, own) {
+      const noRoom = budget.take(bytes, owner, most, room, own);
       if (noRoom === undefined) metrics.held(bytes);
       return noRoom;
     },

@@ -79,6 +79,8 @@ export interface HoldOptions {
   readonly facts: Pick<LiveRequest, 'runtime' | 'facts' | 'plan'>;
   /** Called when there is an approval that waits, with its name; true: the caller comes back for it, so the wait ends here. */
   readonly onPending?: (name: string, leftMs: number) => boolean;
+  /** Called before an approval is spent. What it throws ends the wait, and the approval stays for who comes back for it. */
+  readonly beforeClaim?: () => void;
 }
 
 export interface Hold {
@@ -203,6 +205,14 @@ class Waiting implements LiveRequest {
   #claim(): void {
     const ticket = this.#ticket;
     if (ticket === undefined) return;
+    try {
+      this.#options.beforeClaim?.();
+    } catch (error) {
+      return this.#fail(
+        error instanceof RefusedError ? error : new RefusedError('internal_error', { cause: error }),
+        true,
+      );
+    }
     ticket.claim().then(
       (ours) => {
         if (this.#over) return;

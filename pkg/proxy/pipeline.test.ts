@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createApprovalDesk } from '../../test/support/approval-desk.ts';
 import type { ApprovalDesk } from '../../test/support/approval-desk.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import type { FakeClock } from '../../test/support/fake-clock.ts';
 import { until } from '../../test/support/wait.ts';
 import { silentLogger } from '../base/index.ts';
 import type { PolicySpec } from '../core/index.ts';
@@ -36,6 +37,9 @@ interface World {
   /** Of the requests that reached the model. */
   readonly model: UpstreamHandler[];
   readonly live: LiveRequests;
+  readonly clock: FakeClock;
+  /** On record. */
+  readonly events: Record<string, unknown>[];
   /** Turns of the event loop that were asked for. */
   readonly turns: () => number;
   /** Runs before each turn ends. */
@@ -82,13 +86,18 @@ function startWorld(spec: Partial<PolicySpec>): World {
   const desk = createApprovalDesk();
   const model: UpstreamHandler[] = [];
   const live = new LiveRequests();
+  const events: Record<string, unknown>[] = [];
   let turns = 0;
   const unused = (): never => {
     throw new Error('nothing passes uninspected here');
   };
   const options: PipelineOptions = {
     runtime,
-    record: new RecordWriter({ append: () => undefined, close: () => Promise.resolve() }, clock, () => undefined),
+    record: new RecordWriter(
+      { append: (some) => void events.push(...(some as never[])), close: () => Promise.resolve() },
+      clock,
+      () => undefined,
+    ),
     approvals: desk.gate,
     holds: new HoldBook(),
     questions: new Questions(clock),
@@ -136,6 +145,8 @@ function startWorld(spec: Partial<PolicySpec>): World {
     desk,
     model,
     live,
+    clock,
+    events,
     turns: () => turns,
     onTurn: () => undefined,
     send(body) {
@@ -180,6 +191,15 @@ function startWorld(spec: Partial<PolicySpec>): World {
 const chat = (content: string, count = 1): string =>
   JSON.stringify({ model: 'm', messages: Array(count).fill({ role: 'user', content }) });
 const emails = guard('emails', { on: 'Request', action: 'Mask', match: match('Email') });
+const held: Partial<PolicySpec> = {
+  guards: [{ ...emails, action: 'RequireApproval' }],
+  approvals: {
+    approvers: [{ ...subject({ group: 'leads' }), kubernetesGroup: undefined, kubernetesUser: undefined }],
+    required: 1,
+    maxGrantMs: undefined,
+    timeoutMs: 600_000,
+  },
+};
 const long = 'some words of a@bc.de, '.repeat(20_000);
 
 describe('a caller who hangs up', () => {
@@ -314,15 +334,7 @@ describe('the tree of a request', () => {
   });
 
   test('is gone while people are asked', async () => {
-    const world = startWorld({
-      guards: [{ ...emails, action: 'RequireApproval' }],
-      approvals: {
-        approvers: [{ ...subject({ group: 'leads' }), kubernetesGroup: undefined, kubernetesUser: undefined }],
-        required: 1,
-        maxGrantMs: undefined,
-        timeoutMs: 60_000,
-      },
-    });
+    const world = startWorld(held);
     const sent = world.send(chat('write to a@bc.de', 300));
     await until(() => world.desk.asks.length > 0, 'the question');
     expect(world.bodies.used).toBe(0);
@@ -331,4 +343,49 @@ describe('the tree of a request', () => {
     await sent.done;
     expect(world.model).toHaveLength(1);
   });
+});
+
+describe('a request that people let through', () => {
+  test('has the whole time for its answer, however long they took', async () => {
+    const shortest = { minDurationMs: undefined, padToMultipleOf: undefined, cadenceMs: undefined };
+    const world = startWorld({
+      ...held,
+      responseLimits: [{ subjects: [anyone], maxBytes: undefined, maxDurationMs: 120_000, ...shortest }],
+    });
+    const sent = world.send(chat('write to a@bc.de'));
+    await until(() => world.desk.asks.length > 0, 'the question');
+    world.clock.advance(180_000);
+    world.desk.decide('Approve');
+    await sent.done;
+    expect(world.model).toHaveLength(1);
+    world.clock.advance(119_999);
+    expect(sent.answer()).toBeUndefined();
+    world.clock.advance(1);
+    expect(sent.answer()).toMatchObject({ status: 504, body: expect.stringContaining('response_timeout') });
+  });
+
+  test('and that finds no place at the model does not use its approval up', async () => {
+    const world = startWorld(held);
+    const sent = world.send(chat('write to a@bc.de'));
+    await until(() => world.desk.asks.length > 0, 'the question');
+    expect(world.places.taken).toBe(0);
+    for (const other of ['a', 'b', 'c']) world.places.take(other);
+    world.desk.decide('Approve');
+    await sent.done;
+    expect(sent.answer()).toMatchObject({ status: 503, body: expect.stringContaining('overloaded') });
+    expect([world.desk.cases[0]?.phase, world.model.length, world.places.taken]).toEqual(['Approved', 0, 3]);
+    // Who asks again once there is a place needs nobody.
+    world.places.give('a');
+    await world.send(chat('write to a@bc.de')).done;
+    expect([world.desk.cases[0]?.phase, world.model.length, world.places.taken]).toEqual(['Used', 1, 3]);
+  });
+});
+
+test('the record of a refusal says how many bytes it was', async () => {
+  const world = startWorld({ guards: [{ ...emails, action: 'Block' }] });
+  const sent = world.send(chat('write to a@bc.de'));
+  await sent.done;
+  world.clock.advance(1_000);
+  const end = world.events.find((event) => event['type'] === 'end');
+  expect(end).toMatchObject({ outcome: 'refused', bytesOut: sent.answer()?.body.length });
 });

@@ -265,7 +265,7 @@ class GovernedRequest {
     }
     const body = JSON.stringify({ id: state.name, status: 'approved', expires_in: Math.ceil(state.leftMs / 1_000) });
     this.#session.begin([]);
-    this.#finish('completed', 200, undefined);
+    this.#finish('completed', 200, undefined, Buffer.byteLength(body));
     this.#exchange.respond(200, { 'content-type': 'application/json', 'x-request-id': this.#session.id }, body);
   }
 
@@ -284,7 +284,7 @@ class GovernedRequest {
   async readBody(): Promise<void> {
     const { snapshot } = this.#need(this.#runtime);
     if (this.#route.body === 'none' || this.#opaque) return;
-    const body = await this.#whole();
+    const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     // Management routes are called without a body, too; inference is not.
     if (body.length === 0 && (this.#route.operation === 'Admin' || this.#route.operation === 'Other')) return;
     if (this.#view !== undefined) return this.#nameModel(this.#view.model ?? this.#route.model);
@@ -296,10 +296,8 @@ class GovernedRequest {
     }
   }
 
-  /** Read once; held to the limit of the policy that judges it, which may be another than the one under which it came in. */
-  async #whole(): Promise<Buffer> {
-    const body = this.#body;
-    if (body === undefined) return await this.#read();
+  /** Read under a policy before this one: held to this one's limit. */
+  #fitting(body: Buffer): Buffer {
     if (body.length > this.#need(this.#runtime).snapshot.requestLimits.maxBodyBytes)
       throw new RefusedError('body_too_large');
     return body;
@@ -392,7 +390,7 @@ class GovernedRequest {
     const { inspects } = this.#need(this.#requestPlan);
     this.#uninspected = this.#body === undefined && !bodyMustBeRead(runtime, this.#caller, plan);
     if (this.#uninspected) return this.#refuseTooLarge();
-    const body = await this.#whole();
+    const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
   }
 
@@ -554,6 +552,7 @@ class GovernedRequest {
       timeoutMs: approvals.timeoutMs ?? 0,
       facts: { runtime, facts: this.#facts(), plan: this.#need(this.#responsePlan) },
       onPending: (name) => held.direction === 'Request' && this.#comesBack(name),
+      ...(held.direction === 'Request' && { beforeClaim: () => this.#takePlace() }),
     });
     this.#waiting = waiting;
     try {
@@ -698,13 +697,21 @@ class GovernedRequest {
     });
   }
 
-  /** @throws RefusedError overloaded, caller_share_used */
+  /**
+   * Once: of a request that was held right before its approval is spent, so that none is spent for a request that finds no place, and who waits
+   * for people keeps none.
+   *
+   * @throws RefusedError overloaded, caller_share_used
+   */
   #takePlace(): void {
+    if (this.#placed) return;
     const { places } = this.#options;
     const owner = ownerOf(this.#caller);
     places.take(owner);
+    this.#placed = true;
     this.#exchange.onClose(() => places.give(owner));
   }
+  #placed = false;
 
   /** Where some rule of this caller's needs an approval for what it finds in an answer, and there are people to ask. */
   #reviewOf({ snapshot }: Runtime, plan: ResponsePlan): AnswerReview | undefined {
@@ -812,14 +819,17 @@ class GovernedRequest {
       headers['preference-applied'] = 'respond-async';
     }
     // The record of a refusal first: it is small, and the caller may be gone the moment that it is written.
-    this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code);
     this.#held?.release();
-    if (this.#held?.begun === true) {
-      this.#exchange.end(this.#route.dialect.refusalFrame(refusalText(this.#session, refused)));
-    } else this.#exchange.respond(status, headers, body);
+    const frame =
+      this.#held?.begun === true ? this.#route.dialect.refusalFrame(refusalText(this.#session, refused)) : undefined;
+    const bytes = this.#exchange.method === 'HEAD' ? 0 : Buffer.byteLength(frame ?? body);
+    this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code, bytes);
+    if (frame === undefined) this.#exchange.respond(status, headers, body);
+    else this.#exchange.end(frame);
   }
 
-  #finish(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
+  /** @param toLeave bytes of an answer that leaves right behind it. */
+  #finish(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined, toLeave = 0): void {
     if (this.#over) return;
     this.#over = true;
     const { metrics } = this.#options;
@@ -830,11 +840,11 @@ class GovernedRequest {
       metrics.aborted('caller');
     }
     this.#charge(0); // no more than once: what was settled stays
-    session.end(outcome, status, code);
+    session.end(outcome, status, code, toLeave);
     metrics.requestEnded(session.operation, code, decisionOf(outcome, session.wouldRefuse));
     for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
     metrics.stage('total', session.age);
-    metrics.sent(this.#exchange.bytesOut);
+    metrics.sent(this.#exchange.bytesOut + toLeave);
   }
 
   #stage(stage: 'identify' | 'access' | 'inspect' | 'hold'): void {

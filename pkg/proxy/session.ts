@@ -231,8 +231,12 @@ export class Session {
     this.#onFailedOpen(what);
   }
 
-  /** Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left. */
-  end(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined): void {
+  /**
+   * Hands over the end, once, and what was not written yet; it is in the record within 100 ms. Never throws: the bytes have left.
+   *
+   * @param toLeave bytes of an answer that leaves right behind it.
+   */
+  end(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined, toLeave = 0): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#queueStart();
@@ -249,7 +253,7 @@ export class Session {
       observed: this.#observed,
       failedOpen: this.failedOpen,
       bytesIn: this.exchange.bytesIn,
-      bytesOut: this.exchange.bytesOut,
+      bytesOut: this.exchange.bytesOut + toLeave,
       frames: this.frames,
       tokens: this.tokens ?? null,
       ...(this.#sealer !== undefined && { sealed: this.#sealer.end() }),

@@ -169,6 +169,11 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
     [provider('sidegate: { idp: okta, audiences: [sidegate.dev/controller] }')],
   ],
   [
+    'spec.identity.providers[].kubernetesUser',
+    'needs tokens: a certificate has no claims',
+    [provider('clientCertificate: { caSecretRef: { name: ca, key: ca.crt } }, kubernetesUser: { claim: email }')],
+  ],
+  [
     'spec.access[].limits',
     'belongs to Allow rules',
     ['access: [{ name: a, effect: Deny, subjects: [{ anyone: true }], limits: { requestsPerMinute: 1 } }]'],

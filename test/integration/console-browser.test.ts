@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { AuditEvent } from '../../pkg/core/index.ts';
 import { consoleAssets, keepHeads } from '../../pkg/recorder/index.ts';
@@ -20,6 +20,7 @@ import type { ConsoleWorld } from '../support/console-world.ts';
 
 let world: ConsoleWorld;
 let browser: Browser;
+let context: BrowserContext;
 let page: Page;
 const chain = testChain('browser');
 const wanted = process.env['CONSOLE_SCREENSHOTS'] || undefined;
@@ -122,6 +123,25 @@ const waiting = (name: string) => ({
 });
 let approvals = [waiting('a-1'), waiting('a-2')];
 
+const asPeople = {
+  ignoreHTTPSErrors: true,
+  viewport: { width: 1280, height: 820 },
+  colorScheme: 'light',
+  reducedMotion: 'reduce',
+} as const;
+async function newPage(of: BrowserContext): Promise<Page> {
+  const made = await of.newPage();
+  made.setDefaultTimeout(20_000);
+  made.on('pageerror', (error) => complaints.push(String(error)));
+  made.on('console', (message) => {
+    const ofAnswer = /Failed to load resource: the server responded with a status of (401|429|503)/.test(
+      message.text(),
+    );
+    if (['error', 'warning'].includes(message.type()) && !ofAnswer) complaints.push(message.text());
+  });
+  return made;
+}
+
 async function logIn(to: Page): Promise<void> {
   await to.goto(`${world.url}/console/`);
   await to.click('main a');
@@ -159,21 +179,8 @@ beforeAll(async () => {
     return { status: 200, body: { ...waiting(name), phase: 'Approved' } };
   };
   browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-  const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    viewport: { width: 1280, height: 820 },
-    colorScheme: 'light',
-    reducedMotion: 'reduce',
-  });
-  page = await context.newPage();
-  page.setDefaultTimeout(20_000);
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    const ofAnswer = /Failed to load resource: the server responded with a status of (401|429|503)/.test(
-      message.text(),
-    );
-    if (['error', 'warning'].includes(message.type()) && !ofAnswer) complaints.push(message.text());
-  });
+  context = await browser.newContext(asPeople);
+  page = await newPage(context);
   await logIn(page);
 }, 60_000);
 afterAll(async () => {
@@ -338,18 +345,28 @@ test('content that is sealed, and none, are said to be', async () => {
 });
 
 test('replay plays the answer at its times; space pauses it', async () => {
-  await open(ids.masked);
-  await page.click('text=Replay');
-  await page.waitForSelector('.played >> text=She lives at');
-  await page.evaluate('document.activeElement.blur()');
-  await page.keyboard.press(' ');
-  await page.waitForSelector('.player >> text=Play');
-  const before = await text('.played');
-  expect(before).not.toContain('Her note');
-  await page.click('text=×4');
-  await page.click('.player >> text=Play');
-  await page.waitForSelector('.played >> text=Her note says [draft].');
-  expect(await page.locator('.played mark').allInnerTexts()).toEqual(['[confidential]', '[draft]']);
+  // A clock is that of all pages of a context.
+  const other = await browser.newContext({ ...asPeople, storageState: await context.storageState() });
+  const player = await newPage(other);
+  await player.clock.install();
+  await player.goto(`${world.url}/console/?page=session&id=${ids.masked}`);
+  await player.waitForSelector('.timeline');
+  // From here on it goes as far as it is told.
+  await player.clock.pauseAt(Date.now() + 600_000);
+  await player.click('text=Replay');
+  await player.clock.runFor(500);
+  expect(await player.innerText('.played .text')).toBe('She lives at [confi');
+  await player.evaluate('document.activeElement.blur()');
+  await player.keyboard.press(' ');
+  await player.waitForSelector('.player >> text=Play');
+  await player.clock.runFor(5_000);
+  expect(await player.innerText('.played .text')).toBe('She lives at [confi');
+  await player.click('text=×4');
+  await player.click('.player >> text=Play');
+  await player.clock.runFor(200);
+  expect(await player.innerText('.played .text')).toBe('She lives at [confidential]. Her note says [draft].');
+  expect(await player.locator('.played mark').allInnerTexts()).toEqual(['[confidential]', '[draft]']);
+  await other.close();
   await nothingWrong();
 });
 

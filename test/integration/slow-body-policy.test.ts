@@ -1,7 +1,7 @@
 import { request as httpsRequest } from 'node:https';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { answerChat } from '../support/scripted-model.ts';
-import { until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 
@@ -36,7 +36,9 @@ let edition = 0;
 
 let world: World;
 beforeAll(async () => {
-  world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
+  // Of the listener's own limit on requests: less than any policy here gives to bodies.
+  const limits = { headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 };
+  world = await startWorld({ policy: (issuer) => basePolicy(issuer), limits });
 });
 afterAll(() => world.close());
 afterEach(() => {
@@ -124,4 +126,14 @@ describe('a request whose body comes in while policy is edited', () => {
     expect(await slow.answer).toBe(expected);
     expect(world.model.seen).toHaveLength(seen);
   });
+});
+
+test('a body may take as long as the policy says, also where the listener gives less', async () => {
+  world.model.script = answerChat('ok');
+  for (const more of ['', '  requestLimits: { bodyTimeout: 20s }\n']) await edit(more);
+  const slow = await begin('/v1/chat/completions', chat);
+  // The listener looks four times in its limit.
+  await pause(1_500);
+  slow.finish();
+  expect(await slow.answer).toBe('200');
 });

@@ -29,6 +29,8 @@ export interface Route {
 }
 
 export interface Page {
+  /** Of the page's scripts, once it is installed: before the page is opened. */
+  readonly clock: { install(): Promise<void>; pauseAt(time: number): Promise<void>; runFor(ms: number): Promise<void> };
   readonly keyboard: { press(key: string): Promise<void>; type(text: string): Promise<void> };
   check(selector: string): Promise<void>;
   click(selector: string): Promise<void>;
@@ -55,13 +57,21 @@ export interface Page {
   waitForSelector(selector: string): Promise<unknown>;
 }
 
+export interface BrowserContext {
+  close(): Promise<void>;
+  storageState(): Promise<object>;
+  newPage(): Promise<Page>;
+}
+
 export interface Browser {
   newContext(options: {
     readonly ignoreHTTPSErrors?: boolean;
     readonly viewport?: { readonly width: number; readonly height: number };
     readonly colorScheme?: 'light' | 'dark';
     readonly reducedMotion?: 'reduce';
-  }): Promise<{ newPage(): Promise<Page> }>;
+    /** Cookies of another. */
+    readonly storageState?: object;
+  }): Promise<BrowserContext>;
   close(): Promise<void>;
 }
 

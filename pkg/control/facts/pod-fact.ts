@@ -24,7 +24,7 @@ export interface PodFact {
   readonly finished: boolean;
   readonly running: boolean;
   readonly addresses: readonly string[];
-  /** `HOSTNAME.SUBDOMAIN`, by which the cluster's DNS names it under the Service SUBDOMAIN; a StatefulSet sets both. Undefined: it has none. */
+  /** `hostname` and `subdomain`, which a StatefulSet sets: the cluster's DNS names the pod by both. Undefined: it has not both. */
   readonly ownName: { readonly hostname: string; readonly subdomain: string } | undefined;
   /** Model port to the sidecar's listener, as injection wrote it; empty where it has not. */
   readonly portMap: Readonly<Record<string, number>>;

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { PodRecord } from './ports.ts';
 
-/** Of a Service, or of a pod under one, as a StatefulSet names its pods. */
+/** Of a Service, or of this pod under one, as a StatefulSet names its pods. */
 const serviceName = /^(?:([^.]+)\.)?([^.]+)\.([^.]+)\.svc(?:\..+)?$/;
 const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -18,8 +18,10 @@ export function certificateNames(
 ): readonly string[] {
   for (const name of services) {
     const [, hostname, service = '', namespace] = serviceName.exec(name) ?? [];
+    const { ownName } = pod;
+    const others = hostname !== undefined && (hostname !== ownName?.hostname || service !== ownName.subdomain);
     const labels = hostname === undefined ? [service] : [hostname, service];
-    if (namespace !== pod.namespace || !labels.every((label) => dnsLabel.test(label)))
+    if (namespace !== pod.namespace || others || !labels.every((label) => dnsLabel.test(label)))
       throw new RangeError("a Service's name is not one of the pod's namespace in the cluster");
   }
   // As the cluster's DNS names pods: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service

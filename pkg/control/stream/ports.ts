@@ -33,6 +33,8 @@ export interface PodRecord extends PodName {
   readonly finished: boolean;
   /** `status.podIPs`, as Kubernetes writes them. */
   readonly addresses: readonly string[];
+  /** Its `hostname` and `subdomain`: the cluster's DNS names it `HOSTNAME.SUBDOMAIN`, under the Service SUBDOMAIN. Undefined: it has not both. */
+  readonly ownName?: { readonly hostname: string; readonly subdomain: string } | undefined;
 }
 
 /**

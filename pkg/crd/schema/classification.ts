@@ -27,7 +27,7 @@ export const classification = {
       type: 'array',
       maxItems: 256,
       description:
-        'Fields of JSON in answers and tool arguments: `$.customer.account_number` from the root, `**.ssn` at any depth, `[*]` and `[0]` for items.',
+        'Fields of JSON in answers and tool arguments: `$.customer.account_number` from the root, `**.ssn` at any depth, `[*]` and `[0]` for items. In JSON that stands within prose (in a fence of Markdown, behind a sentence) only names at any depth (`**.ssn`) are found, not longer paths.',
       'x-sidegate-example': '["**.ssn", "$.items[*].card"]',
       items: {
         type: 'string',

@@ -66,7 +66,7 @@ export const replacement = {
       type: 'string',
       enum: ['Label', 'Partial', 'Hash', 'Constant'],
       description:
-        'Label: `[label]`. Partial: all but the last `keep` letters and digits become `*`. Hash: `[label:1f3a…]`, keyed, equal for equal values. Constant: `text`.',
+        'Label: `[label]`. Partial: four stars and the last `keep` letters and digits; of a value that has no more of them, the stars alone. Hash: `[label:1f3a…]`, keyed, equal for equal values. Constant: `text`.',
       'x-sidegate-example': 'Hash',
     },
     keep: {

@@ -29,13 +29,13 @@ export const responseLimit = {
     },
     maxBytes: {
       ...size,
-      description: 'Longest answer.',
+      description: 'Longest answer. For those that have to be whole before they leave there are 64 MiB in all.',
       'x-sidegate-default': 'unlimited',
       'x-sidegate-example': '1Mi',
     },
     maxDuration: {
       ...duration,
-      description: 'Longest time for an answer; then it ends.',
+      description: 'Longest time for an answer, from when the model is asked; then it ends.',
       'x-sidegate-default': 'unlimited',
       'x-sidegate-example': '2m',
     },

@@ -14,6 +14,11 @@ const body = Buffer.alloc(32 * 1024 * 1024, 'a');
 
 const ways: Readonly<Record<string, (exchange: Exchange) => void>> = {
   'in one go': (exchange) => exchange.respond(200, {}, body),
+  'in pieces that did not wait for it': (exchange) => {
+    exchange.start(200, {});
+    for (let at = 0; at < body.length; at += 32_768) exchange.write(body.subarray(at, at + 32_768));
+    exchange.end();
+  },
   'at the end of a stream': (exchange) => {
     exchange.start(200, {});
     exchange.write('a');
