@@ -149,7 +149,7 @@ describe('policy validate', () => {
     expect(out).toContain('notice: p: access[r].subjects "group g" never matches');
   });
   test('names patterns that find nothing', () => {
-    const spec = `${team}\nguards: [{ name: g, direction: Request, action: Block, match: { patterns: ["a+", "(?i)^$"] } }]`;
+    const spec = 'guards: [{ name: g, direction: Request, action: Block, match: { patterns: ["a+", "(?i)^$"] } }]';
     const { code, out } = sidegate('policy validate a.yaml', { 'a.yaml': policyText(spec) });
     expect(code).toBe(0);
     expect(out).toContain('notice: p: guards[g].match pattern (?i)^$ never finds anything');
