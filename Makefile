@@ -109,6 +109,10 @@ backends: $(STAMP) ## For trying: an OIDC issuer on 127.0.0.1:9400 and a scripte
 bench: $(STAMP) ## Every figure of docs/BENCHMARKS.md, in some minutes on a quiet machine (SHORT=1: a smoke in seconds; STRICT=1 fails on a missed target)
 	$(NODE) test/bench/main.ts
 
+.PHONY: bench-search
+bench-search: $(STAMP) ## The search figures alone, over ROWS=10000000 events (default 1,000,000; ten million take some minutes to make)
+	EVENTS="$(or $(ROWS),1000000)" ONLY=recordSearch $(NODE) test/bench/main.ts
+
 .PHONY: gen
 gen: $(STAMP) ## Write what is generated: docs/policy.md, docs/cli.md, crds/, the chart's README, manifests/install.yaml, prepared patterns
 	$(NODE) cmd/gen/main.ts

@@ -58,6 +58,23 @@ test.each<[string, string, string]>([
   expect(verdict.message).toContain(said);
 });
 
+test('a policy of a namespace is not named as the platform’s are; one that is there is let be', async () => {
+  const named = async (operation: 'CREATE' | 'UPDATE', kind: string) => {
+    const object = {
+      apiVersion: 'sidegate.dev/v1alpha1',
+      kind,
+      metadata: { name: 'cluster' },
+      spec: parse(allow) as unknown,
+    };
+    return ask(allow, kind, { operation, object });
+  };
+  const refused = await named('CREATE', 'InferencePolicy');
+  expect(refused).toMatchObject({ allowed: false, status: 422 });
+  expect(refused.message).toContain('metadata.name: cluster');
+  expect(await named('UPDATE', 'InferencePolicy')).toMatchObject({ allowed: true });
+  expect(await named('CREATE', 'ClusterInferencePolicy')).toMatchObject({ allowed: true });
+});
+
 test('what may be meant is a warning', async () => {
   const verdict = await ask('mode: Enforce');
   expect(verdict).toMatchObject({ allowed: true });

@@ -61,6 +61,9 @@ export function createValidatePolicy(options: {
     });
     const said = faults.map(({ path, message }) => `${path}: ${message}`);
     const [policy] = policies;
+    // One that is there from before works, and can be mended.
+    if (operation === 'CREATE' && policy?.kind === 'InferencePolicy' && policy.name === 'cluster')
+      said.push('metadata.name: cluster is how providers and rules of the platform begin; choose another');
     if (said.length > 0 || policy === undefined) {
       return refusal(said.join(' | ') || 'there is no policy in it', { status: 422 });
     }

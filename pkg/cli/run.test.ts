@@ -148,6 +148,13 @@ describe('policy validate', () => {
     expect(code).toBe(0);
     expect(out).toContain('notice: p: access[r].subjects "group g" never matches');
   });
+  test('names patterns that find nothing', () => {
+    const spec = 'guards: [{ name: g, direction: Request, action: Block, match: { patterns: ["a+", "(?i)^$"] } }]';
+    const { code, out } = sidegate('policy validate a.yaml', { 'a.yaml': policyText(spec) });
+    expect(code).toBe(0);
+    expect(out).toContain('notice: p: guards[g].match pattern (?i)^$ never finds anything');
+    expect(out).not.toContain('pattern a+');
+  });
   test('says of each analyzer that it cannot be called yet, and what that comes to', () => {
     const spec = `${team}\nanalyzers: [{ name: ner, url: "https://a/x" }, { name: pii, url: "https://b/x", failureMode: Allow }]`;
     const { code, out } = sidegate('policy validate a.yaml', { 'a.yaml': policyText(spec) });

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane, topAudience } from '../contract/index.ts';
@@ -113,6 +114,12 @@ export interface Controller {
    * Gives up the lease, sends sidecars elsewhere over `spreadMs`, and stops. From its call on it is not ready.
    */
   close(spreadMs: number): Promise<void>;
+}
+
+/** How people reach the decision endpoint where TLS is passed through to it. An address needs a certificate of its own in front. */
+function publicNames({ notices, tokens }: Pick<ControllerOptions, 'notices' | 'tokens'>): readonly string[] {
+  const hosts = [notices?.endpoint, tokens?.url].flatMap((url) => (url === undefined ? [] : [new URL(url).hostname]));
+  return [...new Set(hosts)].filter((host) => !host.startsWith('[') && isIP(host) === 0);
 }
 
 /** Where people exchange SAML assertions for short tokens. */
@@ -521,7 +528,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       logger,
       observer: metrics.stream,
     });
-    await serveDecisions(known, [`${name}.svc`, `${name}.svc.${options.clusterDomain}`, name]);
+    await serveDecisions(known, [`${name}.svc`, `${name}.svc.${options.clusterDomain}`, name, ...publicNames(options)]);
     // `close` may have been called while the port was opened: it waits for this.
     server = opened;
     logger.info('serving', { port: opened.port, decisions: endpoint?.server.port ?? 0 });

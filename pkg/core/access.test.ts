@@ -3,7 +3,7 @@ import { compileSnapshot, noPolicy } from './compile.ts';
 import type { Identity } from './identity.ts';
 import { operations } from './operation.ts';
 import type { Operation } from './operation.ts';
-import type { Policy } from './policy.ts';
+import type { AccessRule, Policy } from './policy.ts';
 import {
   allow,
   authenticated,
@@ -270,6 +270,14 @@ describe('token ids as prompts', () => {
     return decision.kind === 'allow' ? decision.rules[0]?.tokenInput : undefined;
   };
   const own = policy('p', { access: [allow('r', { tokenInput: 'Allow' })] });
+  test('guards of another policy of the namespace stay in force unless a rule of that policy lets the request through them', () => {
+    const guarded = (...access: readonly AccessRule[]): Policy => policy('q', { guards: [guard('g')], access });
+    expect(tokenInput([own, guarded(allow('c'))])).toBe(false);
+    expect(tokenInput([own, guarded(allow('c', { tokenInput: 'Deny' }))])).toBe(false);
+    expect(tokenInput([own, guarded(allow('c', { models: ['another'] }))])).toBe(false);
+    expect(tokenInput([own, guarded(allow('c', { tokenInput: 'Allow' }))])).toBe(true);
+    expect(tokenInput([own, guarded()])).toBe(true);
+  });
 
   test('are denied unless a rule allows them', () => {
     expect(tokenInput([policy('p', { access: [allow('r')] })])).toBe(false);
@@ -285,6 +293,7 @@ describe('token ids as prompts', () => {
   });
   test('are denied where a cluster policy without guards denies them', () => {
     expect(tokenInput([own, clusterPolicy('base', { access: [allow('c', { tokenInput: 'Deny' })] })])).toBe(false);
+    expect(tokenInput([own, policy('q', { access: [allow('c', { tokenInput: 'Deny' })] })])).toBe(false);
     expect(tokenInput([own, clusterPolicy('base', { access: [allow('c')] })])).toBe(true);
   });
 });

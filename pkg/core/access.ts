@@ -170,6 +170,12 @@ function consents(vote: Vote): boolean {
   );
 }
 
+/** Cluster policies without access rules have no rule to consent with, so their guards stay in force; those of the namespace leave it to its rules. */
+function isAsked({ policy: { entry, inspects, rules }, allows }: Vote): boolean {
+  if (entry.cluster) return inspects || rules.length > 0;
+  return (inspects && rules.length > 0) || allows.some(({ spec }) => spec.tokenInput === 'Deny');
+}
+
 function matchedRules(votes: readonly Vote[], others: readonly Vote[], tokenInput: boolean): readonly MatchedRule[] {
   const cap = others.map((vote) => loosest(vote.allows)).reduce(tightest, noLimits);
   return votes
@@ -195,10 +201,7 @@ function judge(votes: readonly Vote[]): Judgement {
     return { kind: 'deny', refusal: defaultRefusal };
   }
   const ceilings = above.flat();
-  // Cluster policies without access rules have no rule to consent with, so their guards stay in force.
-  const tokenInput = votes
-    .filter((vote) => vote.policy.entry.cluster && (vote.policy.inspects || vote.policy.rules.length > 0))
-    .every(consents);
+  const tokenInput = votes.filter(isAsked).every(consents);
   return {
     kind: 'allow',
     rules: matchedRules(granting, ceilings, tokenInput),

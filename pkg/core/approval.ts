@@ -9,6 +9,9 @@ import type { RuleId } from './snapshot.ts';
 
 export type ApprovalPhase = 'Pending' | 'Approved' | 'Denied' | 'Expired' | 'Used' | 'Cancelled';
 
+/** So many rules may hold one request or answer together. */
+export const mostHoldingRules = 256;
+
 /** Whose request waits: who somebody is, and nothing of the credential that proved it, which is another at the next request. */
 export type Requester = Pick<Identity, 'provider' | 'issuer' | 'subject' | 'kubernetesUser'>;
 

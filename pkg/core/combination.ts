@@ -119,7 +119,7 @@ export const combination = {
   ),
   'access.tokenInput': row<Set<AccessRule['tokenInput']>>(
     'access.tokenInput',
-    'Deny over Allow: a cluster policy with request guards must allow it in a rule of its own',
+    'Deny over Allow: a policy with request guards must allow it in a rule of its own that allows the request; one of the namespace without access rules leaves it to the others',
     strictest(['Deny', 'Allow']),
   ),
   loopback: row<readonly LoopbackSpec[]>(

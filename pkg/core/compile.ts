@@ -166,6 +166,18 @@ class CallerClasses {
   }
 }
 
+/** The controller gives these keys; authors write none. The same object where there are none. */
+function withoutKeys(policy: Policy): object {
+  const { providers } = policy.spec;
+  if (!providers.some((one) => (one.serviceAccount?.keys ?? one.sidegate?.keys) !== undefined)) return policy;
+  const bare = providers.map(({ serviceAccount, sidegate, ...others }) => ({
+    ...others,
+    serviceAccount: serviceAccount === undefined ? undefined : { ...serviceAccount, keys: undefined },
+    sidegate: sidegate === undefined ? undefined : { ...sidegate, keys: undefined },
+  }));
+  return { ...policy, spec: { ...policy.spec, providers: bare } };
+}
+
 /**
  * As {@link compileSnapshot}, with what explanations need beside it.
  *
@@ -187,9 +199,13 @@ export function compile(policies: readonly Policy[], options: CompileOptions): C
   const settings = enforcing ? combined : loosenForObserve(combined);
   const loopback = compileLoopback(entries);
   const classes = new CallerClasses(access, planner, table);
+  const sources = entries.map((entry) => entry.policy);
+  const bare = sources.map(withoutKeys);
+  const hash = sha256(canonical(sources));
   const snapshot: Snapshot = {
     revision: options.revision,
-    hash: sha256(canonical(entries.map((entry) => entry.policy))),
+    hash,
+    terms: bare.every((one, at) => one === sources[at]) ? hash : sha256(canonical(bare)),
     sources: entries.map(({ policy: { kind, uid, namespace, name, generation } }) => ({
       kind,
       uid,

@@ -135,7 +135,7 @@ export function explain(policies: readonly Policy[], request: AccessRequest, opt
   const { snapshot, settings, scan } = compiled;
   const bits = compiled.bits(request.caller);
   const decision = snapshot.access(request);
-  const tokenInput = decision.kind === 'allow' && decision.rules[0]?.tokenInput === true;
+  const tokenInput = decision.kind === 'allow' && decision.rules.some((rule) => rule.tokenInput);
   return {
     generation: snapshot.generation,
     enforcing: snapshot.enforcing,

@@ -8,7 +8,7 @@ export type {
   ApprovalTicket,
   Requester,
 } from './approval.ts';
-export { requesterOf } from './approval.ts';
+export { mostHoldingRules, requesterOf } from './approval.ts';
 export type {
   AuditEvent,
   ProcessEvent,

@@ -77,6 +77,8 @@ export interface Snapshot {
   readonly revision: number;
   /** SHA-256 over the canonical sources, hex. */
   readonly hash: string;
+  /** As `hash`, without the keys of issuers, which come and go without an edit: what waits for people is asked under this. */
+  readonly terms: string;
   readonly sources: readonly SourceRef[];
   /** Shortest truthful name of what is enforced, for the receipt: `support-llm@7` joined by `+`. */
   readonly generation: string;

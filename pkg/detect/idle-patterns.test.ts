@@ -12,7 +12,7 @@ test.each(['$', '\\b', '(?i)^$', '(?:)', '()*', '(?m:^|$)+', 'x{0}'])(
       guards: [guard('g', { match: { ...match('Email'), patterns: patterns('a', pattern) } })],
     });
     const [notice, ...others] = idlePatterns(idle);
-    expect(notice).toMatchObject({ policy: 'ml/p', field: 'guards[g].match' });
+    expect(notice).toMatchObject({ policy: 'p', field: 'guards[g].match' });
     expect(notice?.message).toContain(`pattern ${pattern} never finds anything`);
     expect(others).toEqual([]);
     expect(carriedOut(idle)).toMatchObject({ kind: 'can', notices: expect.arrayContaining([notice]) });

@@ -3,8 +3,8 @@ import { readPattern } from './automaton/pattern.ts';
 import type { Pattern } from './automaton/pattern.ts';
 
 /** Patterns that find nothing whatever the text, since what they describe has no characters: `$`, `\b`, `(?i)^$`. Those that cannot be used are not named. */
-export function idlePatterns({ name, namespace, spec }: Policy): readonly PolicyNotice[] {
-  const policy = namespace === undefined ? name : `${namespace}/${name}`;
+export function idlePatterns({ kind, name, spec }: Policy): readonly PolicyNotice[] {
+  const policy = kind === 'ClusterInferencePolicy' ? `cluster/${name}` : name;
   const noticesOf = (match: MatchSpec, field: string): PolicyNotice[] =>
     match.patterns
       .filter(({ pattern, maxLength }) => isIdle(readPattern(pattern, maxLength)))

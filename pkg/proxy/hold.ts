@@ -70,7 +70,9 @@ export interface HoldOptions {
   readonly live: LiveRequests;
   readonly clock: Clock;
   readonly session: Session;
-  readonly ask: ApprovalAsk;
+  readonly ask: Omit<ApprovalAsk, 'snapshot'>;
+  /** Of the policy in force, whenever it is asked: keys may have come since. */
+  readonly snapshot: () => string;
   /** What is kept in memory meanwhile. */
   readonly bytes: number;
   /** Longest wait, of the policies that ask. */
@@ -157,12 +159,12 @@ class Waiting implements LiveRequest {
   }
 
   #ask(): void {
-    const { gate, ask } = this.#options;
+    const { gate, ask, snapshot } = this.#options;
     const current = ++this.#current;
     this.#asks++;
     this.#ticket?.leave();
     this.#ticket = undefined;
-    const ticket = gate.ask(ask, (state) => {
+    const ticket = gate.ask({ ...ask, snapshot: snapshot() }, (state) => {
       if (current === this.#current && !this.#over) this.#hear(state);
     });
     if (this.#over || current !== this.#current) ticket.leave();

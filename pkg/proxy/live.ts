@@ -11,7 +11,7 @@ export interface LiveRequest extends Listed {
   readonly runtime: Runtime;
   readonly facts: Asked;
   readonly plan: ResponsePlan;
-  /** True: any change of policy ends it, because people were asked under this one. */
+  /** True: any edit of policy ends it, because people were asked under this one. */
   readonly bound?: boolean;
   /** Of what passes unread: whether it would have to be read under this policy, which ends it. Absent: it is read. */
   mustBeRead?(next: Runtime): boolean;
@@ -44,7 +44,7 @@ export class LiveRequests {
 
   swap(next: Runtime): void {
     for (const request of this.#live.members()) {
-      const held = request.bound === true && request.runtime.snapshot.hash !== next.snapshot.hash;
+      const held = request.bound === true && request.runtime.snapshot.terms !== next.snapshot.terms;
       if (held || !stillAllowed(request, next)) request.end('policy_changed');
     }
   }

@@ -524,14 +524,14 @@ class GovernedRequest {
     const { bytes, ...held } = what;
     const runtime = this.#need(this.#runtime);
     const session = this.#session;
-    const { approvals, hash } = runtime.snapshot;
+    const { approvals, terms } = runtime.snapshot;
     const requester = this.#caller;
     const rule = held.rules[0] ?? 'default';
     // Whoever proved nothing cannot be told from those who would decide.
     if (requester === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
     this.#refuseGone();
     // Nobody decides under a policy that went while the body or the answer came in: it may have been changed for the sake of who decides.
-    if (this.#inForce()?.snapshot.hash !== hash) throw new RefusedError('policy_changed', { rule });
+    if (this.#inForce()?.snapshot.terms !== terms) throw new RefusedError('policy_changed', { rule });
     const waiting = hold({
       gate,
       book,
@@ -545,9 +545,9 @@ class GovernedRequest {
         requester: requesterOf(requester),
         operation: this.#route.operation,
         model: this.#model,
-        snapshot: hash,
         session: session.id,
       },
+      snapshot: () => (this.#inForce() ?? runtime).snapshot.hash,
       bytes,
       timeoutMs: approvals.timeoutMs ?? 0,
       facts: { runtime, facts: this.#facts(), plan: this.#need(this.#responsePlan) },

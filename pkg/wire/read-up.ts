@@ -1,5 +1,6 @@
 import { jsonValue } from '../base/index.ts';
 import type { JsonNode } from '../base/index.ts';
+import { mostHoldingRules } from '../core/index.ts';
 import type { ApprovalRequester, FiguresMessage, UpMessage } from './messages.ts';
 import {
   auditHead,
@@ -64,7 +65,7 @@ const readers: { readonly [Type in UpMessage['type']]: Reader<Extract<UpMessage,
     type: oneOf('approval-ask'),
     id: ticket,
     direction: oneOf('Request', 'Response'),
-    rules: list(text(400, 1), 16),
+    rules: list(text(400, 1), mostHoldingRules),
     requester,
     operation,
     model: nullable(text(256, 1)),

@@ -30,12 +30,17 @@ const approver = (more: Partial<SubjectSpec>, kubernetes: { group?: string; user
 /** A guard that asks two people of `ml-leads`; 3 minutes. */
 export function askingPolicy(
   namespace: string,
-  more: { required?: number; generation?: number; approvers?: boolean } = {},
+  more: { required?: number; generation?: number; approvers?: boolean; keys?: string } = {},
 ): Policy {
+  const { keys } = more;
+  const sidegate = { idp: 'okta', audiences: ['inference'], issuer: 'https://s/saml/okta' };
   return policy(
     'p',
     {
-      providers: [{ ...provider('corp'), kubernetesUser: { claim: 'email', prefix: '' } }],
+      providers: [
+        { ...provider('corp'), kubernetesUser: { claim: 'email', prefix: '' } },
+        ...(keys === undefined ? [] : [{ ...provider('people'), oidc: undefined, sidegate: { ...sidegate, keys } }]),
+      ],
       guards: [guard('risky', { action: 'RequireApproval', match: match('Secrets') }), guard('plain')],
       approvals:
         more.approvers === false

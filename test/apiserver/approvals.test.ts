@@ -343,6 +343,15 @@ describe('spending', () => {
     stream.claim('1');
     await says(stream, '1', 'Expired');
     expect((await world.get(namespace, name)).status?.phase).toBe('Expired');
+    stream.snapshot = snapshotOf(askingPolicy(namespace, { keys: '{}' }));
+    stream.ask('2');
+    await says(stream, '2', 'Pending');
+    await approved(stream, '2');
+    await says(stream, '2', 'Approved');
+    // A key of Sidegate's own tokens that came meanwhile is nobody's edit.
+    stream.snapshot = snapshotOf(askingPolicy(namespace, { keys: '{"keys":[]}' }));
+    stream.claim('2');
+    await says(stream, '2', 'Used mine');
     stream.claim('never-asked');
     await says(stream, 'never-asked', 'unavailable');
   });

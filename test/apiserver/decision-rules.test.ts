@@ -341,6 +341,12 @@ const brokenSpecs: Readonly<Record<Kind, readonly (readonly [string, string, Fie
   ],
 };
 
+test('an approval names as many rules as may hold a request', async () => {
+  const rules = Array.from({ length: 256 }, (_, at) => `support-llm/rule-${at}`);
+  expect((await ask('InferenceApproval', { rules })).message).toBe('');
+  expect((await ask('InferenceApproval', { rules: [...rules, 'support-llm/rule'] })).message).toContain('spec.rules');
+});
+
 describe.each(kinds)('of an %s the API server refuses', (kind) => {
   test.each(brokenSpecs[kind])('%s: %s', async (field, message, more) => {
     const answer = await ask(kind, more);

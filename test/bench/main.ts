@@ -11,7 +11,7 @@ import { footprint } from './figures/footprint.ts';
 import { large } from './figures/large.ts';
 import { latency } from './figures/latency.ts';
 import { manyPatterns } from './figures/patterns.ts';
-import { record } from './figures/record.ts';
+import { record, recordSearch } from './figures/record.ts';
 import { costOfEvents, crowd, firstFrames, lagAndHold, lateEvents } from './figures/streaming.ts';
 import { throughput } from './figures/throughput.ts';
 import { twoViews } from './figures/views.ts';
@@ -36,6 +36,7 @@ const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   controlStreams,
   controllerProcess,
   record,
+  recordSearch,
 };
 
 /** It stops by itself: all groups take some sixteen minutes. */

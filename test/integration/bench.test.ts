@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** All but `controllerProcess`: it needs an API server, which a machine that runs this tier may not have. */
 const groups =
   'throughput,latency,firstFrames,lagAndHold,costOfEvents,lateEvents,crowd,newConnections,large,manyPatterns,twoViews,footprint,mutations,' +
-  'controlStreams,record';
+  'controlStreams,record,recordSearch';
 
 test('the bench works in its short form: every peer answers, what arrives is exact, and it ends by itself', () => {
   const run = spawnSync(process.execPath, ['test/bench/main.ts'], {

@@ -10,10 +10,14 @@ import { TLSSocket, createSecureContext } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Secret, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { createDecisionServer } from '../../pkg/control/decisions/index.ts';
+import { startNotifier } from '../../pkg/control/notices/notifier.ts';
+import type { NotifierOptions } from '../../pkg/control/notices/notifier.ts';
 import { approvalNotice, grantNotice, linesOf } from '../../pkg/control/notices/notice.ts';
 import { openChannels, parseNoticeSettings } from '../../pkg/control/notices/settings.ts';
 import { signatureHeaders } from '../../pkg/control/notices/webhook.ts';
 import type { KubeObject } from '../../pkg/kube/index.ts';
+import { fakeClock } from '../support/fake-clock.ts';
+import { pause, until } from '../support/wait.ts';
 import { createClusterAuthority } from '../cluster/certificates.ts';
 
 // How people are told: each channel over real TLS. What is told when, and once, is in test/apiserver/notices.test.ts.
@@ -395,6 +399,76 @@ test.each(['http://a', 'https://a/b', 'a', ''])('an endpoint %p is refused', (wr
   expect(() => parseNoticeSettings(JSON.stringify({ endpoint: wrong, channels: [] }))).toThrow(/endpoint must be/);
 });
 
+test('a leader that could not read what was told reads it again, and then tells', async () => {
+  const clock = fakeClock();
+  let [reads, sent] = [0, 0];
+  const fact = {
+    key: 'ml/ab12-1',
+    namespace: 'ml',
+    name: 'ab12-1',
+    uid: 'uid-1',
+    phase: 'Pending',
+    expiresAt: clock.now() + 600_000,
+  };
+  const cache = (facts: readonly (typeof fact)[]) =>
+    ({
+      values: () => facts.values(),
+      get: () => facts[0],
+      subscribe: () => () => undefined,
+    }) as unknown as NotifierOptions['approvals'] & NotifierOptions['grants'];
+  const approvalObject = {
+    metadata: { namespace: 'ml', name: 'ab12-1', uid: 'uid-1' },
+    spec: { requester: { subject: 'ana' }, rules: ['r'] },
+  };
+  const notifier = startNotifier({
+    client: {
+      async find({ plural }: { readonly plural: string }) {
+        if (plural !== 'configmaps') return approvalObject;
+        if (++reads <= 3) throw new Error('503');
+        return undefined;
+      },
+      patch: async () => ({}),
+    } as unknown as NotifierOptions['client'],
+    namespace: 'sidegate-system',
+    approvals: cache([fact]),
+    grants: cache([]),
+    channels: [
+      {
+        name: 'pager',
+        async send() {
+          sent += 1;
+          return 'sent';
+        },
+      },
+    ],
+    endpoint,
+    clock,
+    logger: silentLogger,
+    leading: () => true,
+  });
+  try {
+    notifier.lead();
+    for (const [ms, expected] of [
+      [1_000, 2],
+      [2_000, 3],
+    ] as const) {
+      await until(() => clock.pending > 0 && reads === expected - 1);
+      clock.advance(ms);
+      await until(() => reads === expected);
+    }
+    await until(() => clock.pending > 0);
+    expect(sent).toBe(0);
+    clock.advance(4_000);
+    await until(() => reads === 4);
+    await until(() => {
+      clock.advance(1_000);
+      return sent === 1;
+    });
+  } finally {
+    await notifier.close();
+  }
+});
+
 describe('the page behind a link', () => {
   let page: Awaited<ReturnType<typeof createDecisionServer>>;
   const asked: string[] = [];
@@ -439,6 +513,25 @@ describe('the page behind a link', () => {
     expect(body(one)).toBe(body(other));
     expect(await get('/v1/namespaces/ml/approvals/ab12-1', 'POST')).toMatch(/^HTTP\/1\.1 405 /);
     expect(asked).toEqual([]);
+  });
+
+  test('leaves room for others, however many connections one address opens', async () => {
+    const sockets: Socket[] = [];
+    let refused = 0;
+    for (let n = 0; n < 70; n++) {
+      const socket = connect(page.port, 'localhost');
+      socket.on('error', () => undefined).on('close', () => (refused += 1));
+      sockets.push(socket);
+    }
+    try {
+      await until(() => refused === 6);
+      const leaving = sockets.filter((socket) => !socket.destroyed).slice(0, 2);
+      for (const socket of leaving) socket.destroy();
+      const page = (): Promise<string> => get('/v1/namespaces/ml/approvals/x').catch(() => '');
+      await until(async () => (await Promise.race([page(), pause(500)]))?.startsWith('HTTP/1.1 200 ') === true);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   test('counts what fails of other pages as theirs', async () => {

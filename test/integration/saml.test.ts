@@ -402,6 +402,7 @@ describe('metadata', () => {
       }
     };
     expect(read(metadataXml(world.okta, [world.okta.cert]))).toBe('https://idp.example.com/sso');
+    expect(read(`\ufeff${metadataXml(world.okta, [world.okta.cert])}`)).toBe('https://idp.example.com/sso');
     expect(read(metadataXml(world.okta, [world.okta.cert], { signOn: 'http://idp.example.com/sso' }))).toBe('nowhere');
     expect(read(metadataXml(world.other, [world.other.cert]))).toBe('metadata');
     expect(read(metadataXml(world.okta, [world.okta.cert], { validUntil: now - 1 }))).toBe('metadata');

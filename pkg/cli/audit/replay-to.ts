@@ -13,7 +13,8 @@ export const replayToFlags = {
 export const replayToUsage = `  --to URL               sends the request to a test model (http or https) instead, and compares its answer with the recorded one, text by text. Says what
                          is not as it was: what was masked, and what is not in the record
   --model NAME           with --to: of the test model; default as it was
-  --to-ca FILE           with --to: PEM of its authorities; default: the public ones. --to-token FILE: its bearer token
+  --to-ca FILE           with --to: PEM of its authorities; default: the public ones
+  --to-token FILE        with --to: its bearer token
 `;
 
 const timeoutMs = 300_000;

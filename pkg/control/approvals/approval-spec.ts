@@ -1,5 +1,5 @@
 import { compileSnapshot } from '../../core/index.ts';
-import type { ApprovalProblem, ApprovalSpec } from '../../core/index.ts';
+import type { ApprovalProblem, ApprovalSpec, Snapshot } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import type { ApprovalAskMessage, PodName } from '../../wire/index.ts';
 import type { PodSnapshot } from '../stream/index.ts';
@@ -7,9 +7,11 @@ import type { Seal } from './seal.ts';
 
 /** What the policies of a pod say of approvals. */
 export interface AskTerms {
-  readonly approvals: ApprovalSpec | undefined;
+  readonly approvals: Snapshot['approvals'];
   /** Rules that may ask. */
   readonly rules: ReadonlySet<string>;
+  /** {@link Snapshot.terms}: equal while nobody edits them. */
+  readonly terms: string;
 }
 
 /** Compiled once for each set of policies. */
@@ -18,11 +20,11 @@ const compiled = new WeakMap<PodSnapshot['policies'], AskTerms>();
 export function termsOf({ policies }: Pick<PodSnapshot, 'policies'>): AskTerms {
   const known = compiled.get(policies);
   if (known !== undefined) return known;
-  const { approvals, scanRules } = compileSnapshot(policies, { revision: 0 });
+  const { approvals, scanRules, terms } = compileSnapshot(policies, { revision: 0 });
   const asking = scanRules.filter(({ action, enforce }) => action === 'RequireApproval' && enforce);
-  const terms = { approvals, rules: new Set(asking.map(({ id }) => id)) };
-  compiled.set(policies, terms);
-  return terms;
+  const found = { approvals, rules: new Set(asking.map(({ id }) => id)), terms };
+  compiled.set(policies, found);
+  return found;
 }
 
 export const mostApprovers = 64;
@@ -31,9 +33,9 @@ export const mostApprovers = 64;
 export const shortProvider = (namespace: string, id: string): string =>
   id.startsWith(`${namespace}/`) ? id.slice(namespace.length + 1) : id;
 
-/** The other way round. */
+/** The other way round. By the number of parts: a policy of the namespace may be named `cluster`. */
 export const providerId = (namespace: string, short: string): string =>
-  short.startsWith('cluster/') ? short : `${namespace}/${short}`;
+  short.split('/').length === 3 ? short : `${namespace}/${short}`;
 
 type Approver = ApprovalSpecResource['approvers'][number];
 

@@ -11,7 +11,7 @@ import type { ApprovalDesk, PodSnapshot } from '../stream/index.ts';
 import { createApprovalBook } from './approval-book.ts';
 import { isOpen } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
-import { approvalSpec } from './approval-spec.ts';
+import { approvalSpec, termsOf } from './approval-spec.ts';
 import { createApprovalWriter } from './approval-writer.ts';
 import type { ApprovalStep } from './approval-writer.ts';
 import { approvalLimits } from './limits.ts';
@@ -212,7 +212,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
   const claim = async (waiter: Waiter, snapshot: PodSnapshot | undefined): Promise<void> => {
     const { key, session, pod } = waiter;
     if (key === undefined || session === undefined) return refuse(waiter, 'unavailable');
-    if (snapshot?.hash !== waiter.snapshot) return refuse(waiter, 'policy_changed');
+    if (snapshot === undefined || termsOf(snapshot).terms !== waiter.terms) return refuse(waiter, 'policy_changed');
     const got = await patiently(waiter, () => writer.use(key, { pod: pod.uid, session }));
     if (got === undefined) return refuse(waiter, 'unavailable');
     tellState(waiter, got, clock, true);
@@ -268,12 +268,14 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
             options.onProblem?.('unavailable');
             return send({ type: 'approval-state', id: message.id, state: null, problem: 'unavailable' });
           }
+          const now = snapshot();
+          const asked = message.type === 'approval-ask' && now?.hash === message.snapshot ? now : undefined;
           const waiter: Waiter = {
             id: message.id,
             pod,
             requester: message.requester,
             session: message.type === 'approval-ask' ? message.session : undefined,
-            snapshot: message.type === 'approval-ask' ? message.snapshot : undefined,
+            terms: asked === undefined ? undefined : termsOf(asked).terms,
             send,
             key: undefined,
             told: '',
@@ -284,9 +286,8 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
             return refuse(waiter, 'too_many');
           }
           if (message.type === 'approval-watch') return enter(waiter, () => watch(waiter, message));
-          const now = snapshot();
-          if (now?.hash !== message.snapshot) return refuse(waiter, 'policy_changed');
-          enter(waiter, () => ask(waiter, message, now));
+          if (asked === undefined) return refuse(waiter, 'policy_changed');
+          enter(waiter, () => ask(waiter, message, asked));
         },
         closed() {
           for (const waiter of mine.values()) rise(waiter, false);

@@ -11,8 +11,8 @@ export interface Waiter {
   readonly requester: ApprovalRequester;
   /** Of an ask; undefined: it only watches, so it neither claims nor keeps an approval open. */
   readonly session: string | undefined;
-  /** Of the ask's policies. */
-  readonly snapshot: string | undefined;
+  /** Under which it was asked, as AskTerms has them. */
+  readonly terms: string | undefined;
   readonly send: (message: ApprovalStateMessage) => void;
   /** `ns/name` of the approval, once it is known. */
   key: string | undefined;

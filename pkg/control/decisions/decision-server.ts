@@ -1,6 +1,7 @@
 import { createServer } from 'node:https';
+import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createBucket, describeError, readBody } from '../../base/index.ts';
 import type { Clock, Logger, Bucket } from '../../base/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
@@ -64,6 +65,10 @@ const longestBody = 8_192;
 const path =
   /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)(\/decision)?$/;
 const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
+
+/** Connections in all, and from one address: an ingress is one. */
+const mostConnections = 256;
+const mostFromAddress = 64;
 
 /** Addresses that are remembered for their rate; the oldest are forgotten. */
 const mostAddresses = 4_096;
@@ -174,6 +179,8 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       handshakeTimeout: 5_000,
       headersTimeout: 5_000,
       requestTimeout: 10_000,
+      // By default Node looks every 30 s: whoever says nothing would hold its place so long.
+      connectionsCheckingInterval: 1_000,
       keepAliveTimeout: 5_000,
       maxHeaderSize: 24 * 1024,
       requireHostHeader: true,
@@ -185,7 +192,8 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       });
     },
   );
-  server.maxConnections = 256;
+  server.maxConnections = mostConnections;
+  boundByAddress(server, mostFromAddress);
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());
@@ -206,4 +214,20 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       await closed;
     },
   };
+}
+
+/** One address takes at most so many places; what comes beyond is closed before anything is said. */
+function boundByAddress(server: Server, most: number): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > most) return void socket.destroy();
+    open.set(address, count);
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1;
+      if (left === 0) open.delete(address);
+      else open.set(address, left);
+    });
+  });
 }

@@ -1,5 +1,5 @@
 import { describeError } from '../../base/index.ts';
-import type { Clock, Logger } from '../../base/index.ts';
+import type { Clock, Logger, Timer } from '../../base/index.ts';
 import { createQueue, refOfKey, resources } from '../../kube/index.ts';
 import type { Cache, KubeClient, KubeObject } from '../../kube/index.ts';
 import type { ApprovalFact } from '../approvals/index.ts';
@@ -12,6 +12,10 @@ import { createToldBook } from './told-book.ts';
 /** How telling ended, for a metric. A closed set. `failed`: it is tried again. */
 export const noticeResults = ['sent', 'refused', 'failed', 'late'] as const;
 export type NoticeResult = (typeof noticeResults)[number];
+
+/** What was told is read again so long after a reading that failed, twice as long each time. API servers restart when leaders change. */
+const firstLoadMs = 1_000;
+const mostLoadMs = 30_000;
 
 export interface NotifierOptions {
   readonly client: Pick<KubeClient, 'find' | 'patch'>;
@@ -137,7 +141,9 @@ export function startNotifier(options: NotifierOptions): Notifier {
     grants.subscribe(({ key }) => add('grants', key)),
   ];
   let closed = false;
-  const lead = (): void => {
+  let retry: Timer | undefined;
+  const lead = (againMs = firstLoadMs): void => {
+    retry?.cancel();
     told
       .load()
       .then(() => {
@@ -145,12 +151,19 @@ export function startNotifier(options: NotifierOptions): Notifier {
         for (const { key } of approvals.values()) add('approvals', key);
         for (const { key } of grants.values()) add('grants', key);
       })
-      .catch((error: unknown) => logger.error('what was told is not known', { error: describeError(error) }));
+      .catch((error: unknown) => {
+        logger.error('what was told is not known: nobody is told of anything until it is', {
+          error: describeError(error),
+        });
+        if (closed || !options.leading()) return;
+        retry = clock.after(againMs, () => lead(Math.min(2 * againMs, mostLoadMs)));
+      });
   };
   return {
-    lead,
+    lead: () => lead(),
     async close() {
       closed = true;
+      retry?.cancel();
       for (const stop of stops) stop();
       await queue.close();
       await told.close();

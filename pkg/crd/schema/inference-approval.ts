@@ -1,7 +1,7 @@
 import { conditions } from './conditions.ts';
 import { decisionRules, decisions } from './decisions.ts';
 import { approver } from './subject.ts';
-import { operations } from '../../core/index.ts';
+import { mostHoldingRules, operations } from '../../core/index.ts';
 import type { SchemaNode, Validation, Wire } from '../schema-node.ts';
 
 /**
@@ -44,7 +44,7 @@ export const approvalSpecSchema = {
     rules: {
       type: 'array',
       minItems: 1,
-      maxItems: 16,
+      maxItems: mostHoldingRules,
       description: 'The guards and labels that ask, in policy order.',
       items: { type: 'string', minLength: 1, maxLength: 400, description: 'POLICY/RULE.' },
     },

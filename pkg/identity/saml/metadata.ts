@@ -26,7 +26,7 @@ const mostCertificates = 16;
  * @throws SamlFault metadata, and those of the document
  */
 export function readMetadata(document: Uint8Array, entityId: string, now: number): IdpMetadata {
-  const root = readXml(plainXml(document));
+  const root = readXml(plainXml(withoutMark(document)));
   const isEntity = root.namespace === ns.metadata && root.name === 'EntityDescriptor';
   if (!isEntity || root.attributes.get('entityID') !== entityId) throw new SamlFault('metadata');
   const validUntil = dateOf(root.attributes.get('validUntil'));
@@ -71,4 +71,9 @@ function signOnOf(role: XmlElement): string | undefined {
     ?.attributes.get('Location');
   const url = location === undefined ? null : URL.parse(location);
   return url?.protocol === 'https:' ? url.href : undefined;
+}
+
+/** Entra ID and AD FS put a byte order mark in front. What is signed has none: there it stays, and is refused. */
+function withoutMark(document: Uint8Array): Uint8Array {
+  return document[0] === 0xef && document[1] === 0xbb && document[2] === 0xbf ? document.subarray(3) : document;
 }
