@@ -1,6 +1,6 @@
 import { compareResourceVersions } from '../../kube/index.ts';
 import type { Cache } from '../../kube/index.ts';
-import { bindingIndex, openIndex } from './approval-fact.ts';
+import { bindingIndex, isUnanswered, openIndex, unansweredIndex } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
 
 /** What is known of approvals: the watched copy, and what this replica has written or read that the watch has yet to tell of. */
@@ -10,6 +10,8 @@ export interface ApprovalBook {
   newest(namespace: string, binding: string): ApprovalFact | undefined;
   /** Undecided ones of a namespace. */
   undecided(namespace: string): readonly ApprovalFact[];
+  /** Undecided ones of a namespace, and those that ended without anybody's decision. */
+  unanswered(namespace: string): readonly ApprovalFact[];
   /** Takes what was read or written; false: it is not news. */
   put(fact: ApprovalFact): boolean;
   /** It is not there any more. */
@@ -36,6 +38,15 @@ export function createApprovalBook(cache: Pick<Cache<ApprovalFact>, 'get' | 'by'
     keys?.delete(key);
     if (keys?.size === 0) freshByBinding.delete(bindingKey(fact));
   };
+  const those = (index: string, namespace: string, belongs: (fact: ApprovalFact) => boolean): ApprovalFact[] => {
+    const known = new Map(cache.by(index, namespace).map((fact) => [fact.key, fact]));
+    for (const fact of fresh.values()) {
+      if (fact.namespace !== namespace) continue;
+      if (belongs(fact)) known.set(fact.key, fact);
+      else known.delete(fact.key);
+    }
+    return [...known.values()];
+  };
   const get = (key: string): ApprovalFact | undefined => newer(cache.get(key), fresh.get(key));
 
   return {
@@ -50,15 +61,8 @@ export function createApprovalBook(cache: Pick<Cache<ApprovalFact>, 'get' | 'by'
       }
       return last;
     },
-    undecided(namespace) {
-      const known = new Map(cache.by(openIndex, namespace).map((fact) => [fact.key, fact]));
-      for (const fact of fresh.values()) {
-        if (fact.namespace !== namespace) continue;
-        if (fact.phase === 'Pending') known.set(fact.key, fact);
-        else known.delete(fact.key);
-      }
-      return [...known.values()];
-    },
+    undecided: (namespace) => those(openIndex, namespace, ({ phase }) => phase === 'Pending'),
+    unanswered: (namespace) => those(unansweredIndex, namespace, isUnanswered),
     put(fact) {
       const known = get(fact.key);
       if (known !== undefined && compareResourceVersions(fact.resourceVersion, known.resourceVersion) <= 0)

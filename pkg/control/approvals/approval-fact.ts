@@ -27,6 +27,8 @@ export interface ApprovalFact {
   readonly rules: readonly string[];
   readonly podUid: string;
   readonly required: number;
+  /** By the API server's clock, to the second; milliseconds. */
+  readonly createdAt: number;
   readonly expiresAt: number;
   readonly phase: ApprovalPhase;
   readonly votes: readonly Vote[];
@@ -85,6 +87,7 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
     rules: spec.rules,
     podUid: spec.pod.uid,
     required: spec.required,
+    createdAt: Date.parse(metadata.creationTimestamp ?? '') || 0,
     expiresAt: Date.parse(spec.expiresAt),
     phase: withdrawn ? 'Cancelled' : phase,
     votes: status?.decisions ?? [],
@@ -95,8 +98,16 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
 
 export const bindingIndex = 'binding';
 export const openIndex = 'open';
+/** Those of a namespace that are over. */
+export const finishedIndex = 'finished';
+/** Those of a namespace that wait, or that ended without an answer of people. */
+export const unansweredIndex = 'unanswered';
 
 export const isOpen = ({ phase }: Pick<ApprovalFact, 'phase'>): boolean => phase === 'Pending' || phase === 'Approved';
+
+/** It waits, or it ended without anybody's decision. */
+export const isUnanswered = ({ phase, votes }: Pick<ApprovalFact, 'phase' | 'votes'>): boolean =>
+  phase === 'Pending' || ((phase === 'Cancelled' || phase === 'Expired') && votes.length === 0);
 
 export interface ApprovalCacheOptions {
   readonly client: KubeClient;
@@ -110,6 +121,8 @@ export interface ApprovalCacheOptions {
 export const approvalIndices = {
   [bindingIndex]: ({ namespace, binding }: ApprovalFact) => [`${namespace}/${binding}`],
   [openIndex]: (fact: ApprovalFact) => (fact.phase === 'Pending' ? [fact.namespace] : []),
+  [finishedIndex]: (fact: ApprovalFact) => (isOpen(fact) ? [] : [fact.namespace]),
+  [unansweredIndex]: (fact: ApprovalFact) => (isUnanswered(fact) ? [fact.namespace] : []),
 };
 
 export const createApprovalCache = (options: ApprovalCacheOptions): Cache<ApprovalFact> =>

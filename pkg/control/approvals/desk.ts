@@ -18,6 +18,7 @@ import { approvalLimits } from './limits.ts';
 import type { ApprovalLimits } from './limits.ts';
 import { createOpener } from './opener.ts';
 import type { Seal } from './seal.ts';
+import { startTrimmer } from './trimmer.ts';
 import { tellProblem, tellState } from './waiter.ts';
 import type { Waiter } from './waiter.ts';
 
@@ -85,6 +86,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
   });
 
   const opener = createOpener({ book, writer, clock, limits });
+  const trimmer = startTrimmer({ cache, writer, clock, logger, leading: options.leading, limits });
 
   /** Tells all who wait for it, and has it settled where votes or time decide it. */
   const spread = (key: string): void => {
@@ -226,6 +228,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
   });
   const lead = (): void => {
     for (const { key } of cache.values()) queue.add(key);
+    trimmer.lead();
   };
   void cache.whenSynced().then(() => {
     if (!closed && options.leading()) lead();
@@ -297,7 +300,7 @@ export function createApprovalDesk(options: ApprovalDeskOptions): ApprovalKeeper
       stopCache();
       for (const timer of lonely.values()) timer.cancel();
       lonely.clear();
-      await queue.close();
+      await Promise.all([queue.close(), trimmer.close()]);
     },
   };
 }

@@ -41,11 +41,14 @@ export function createOpener({ book, writer, clock, limits }: OpenerOptions): Op
   const isIts = ({ usedBy }: ApprovalFact, pod: PodName, { session }: ApprovalSpecResource): boolean =>
     usedBy !== undefined && usedBy.pod === pod.uid && usedBy.session === session;
   const tooMany = (namespace: string, caller: string): boolean => {
-    const undecided = book.undecided(namespace);
     const count = (key: string): number => creating.get(key) ?? 0;
-    if (undecided.length + count(namespace) >= limits.perNamespace) return true;
-    const own = undecided.filter(({ asker }) => callerKey(namespace, asker) === caller).length;
-    return own + count(caller) >= limits.perRequester;
+    if (book.undecided(namespace).length + count(namespace) >= limits.perNamespace) return true;
+    // Who asks and goes away leaves an object each time.
+    const since = clock.now() - limits.recentMs;
+    const own = book.unanswered(namespace).filter(({ asker, phase, createdAt }) => {
+      return (phase === 'Pending' || createdAt > since) && callerKey(namespace, asker) === caller;
+    });
+    return own.length + count(caller) >= limits.perRequester;
   };
   const callerKey = (namespace: string, { issuer, subject }: { readonly issuer: string; readonly subject: string }) =>
     JSON.stringify([namespace, issuer, subject]);

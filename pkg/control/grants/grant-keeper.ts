@@ -38,7 +38,7 @@ export interface GrantKeeperOptions {
   readonly onStep?: (step: GrantStep) => void;
   /** Where changes go on record; default nowhere. */
   readonly changes?: Pick<ChangeLog, 'made' | 'seen'>;
-  /** Those that are over are kept so long after their end; default a day. */
+  /** Those that are over are kept so long after they ended; default a day. */
   readonly keepMs?: number;
 }
 
@@ -67,6 +67,14 @@ const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: stri
   decisions: votes.map(recordedDecision),
   until: new Date(grant.until).toISOString(),
 });
+
+/** When it ended: what was denied or cancelled did not wait for the end that was asked for. */
+function overSince({ grant, phase, votes, conditions }: GrantFact): number {
+  const ended =
+    phase === 'Denied' ? votes.at(-1)?.at : conditions.find(({ type }) => type === decidable)?.lastTransitionTime;
+  const at = phase === 'Denied' || phase === 'Cancelled' ? Date.parse(ended ?? '') : NaN;
+  return Number.isNaN(at) ? grant.until : Math.min(at, grant.until);
+}
 
 export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
   const { cache, client, clock, logger, keepMs = 86_400_000, changes = noChangeLog } = options;
@@ -163,7 +171,7 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       return undefined;
     }
     if (isOver(fact)) {
-      const left = until + keepMs - now;
+      const left = overSince(fact) + keepMs - now;
       if (left > 0) return Math.min(left, mostRestMs);
       await client.delete(resource, fact, { uid: fact.uid, resourceVersion: fact.resourceVersion });
       options.onStep?.('removed');

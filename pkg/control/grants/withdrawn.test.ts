@@ -96,6 +96,46 @@ test('a grant that was deleted is withdrawn at once, also where its finalizers k
   await keeper.close();
 });
 
+test('a grant that was denied or cancelled is removed a day after that, however late its end', async () => {
+  const clock = fakeClock({ now: Date.parse('2026-01-01T00:00:00Z') });
+  const cache = fakeCache(grantFact, grantIndices);
+  const removed: string[] = [];
+  const keeper = startGrantKeeper({
+    client: {
+      patch: () => Promise.reject(new Error('nothing is written here')),
+      delete: (_resource: unknown, { name }: { readonly name: string }) => Promise.resolve(void removed.push(name)),
+    } as unknown as Pick<KubeClient, 'patch' | 'delete'>,
+    cache,
+    clock,
+    logger: silentLogger,
+    events: { record: () => undefined },
+    leading: () => true,
+    setsOf: () => [],
+  });
+  const put = (name: string, expiresAt: string, status: object): void =>
+    cache.put({
+      metadata: { namespace: 'ml', name, uid: name, resourceVersion: '7' },
+      spec: { ...spec, expiresAt },
+      status,
+    });
+  const far = '9999-01-01T00:00:00Z';
+  put('denied', far, { phase: 'Denied', decisions: [{ ...vote, decision: 'Deny' }], conditions: [] });
+  put('cancelled', far, { phase: 'Cancelled', conditions: [{ ...asked, lastTransitionTime: '2026-01-01T01:00:00Z' }] });
+  put('expired', '2026-01-01T02:00:00Z', { phase: 'Expired', conditions: [asked] });
+  // By a clock that is ahead: its end counts.
+  put('late', '2026-01-01T03:00:00Z', { phase: 'Denied', decisions: [{ ...vote, at: far }], conditions: [] });
+  const hour = 3_600_000;
+  await clock.advanceAsync(24 * hour - 1);
+  expect(removed).toEqual([]);
+  await clock.advanceAsync(600_000);
+  expect(removed).toEqual(['denied']);
+  await clock.advanceAsync(hour);
+  expect(removed).toEqual(['denied', 'cancelled']);
+  await clock.advanceAsync(2 * hour);
+  expect(removed).toEqual(['denied', 'cancelled', 'expired', 'late']);
+  await keeper.close();
+});
+
 test.each([
   ['the first day of the calendar', '0001-01-01T00:00:00Z', 0],
   ['a day before 1970', '1969-12-31T23:00:00Z', 0],

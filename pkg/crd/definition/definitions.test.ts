@@ -261,3 +261,21 @@ describe('a served definition is compared with ours:', () => {
     expect(compareDefinition(ours, empty).prunedFields).toEqual(['spec', 'status']);
   });
 });
+
+test('every column of kubectl get shows a field that there is', () => {
+  const columns = definitions.flatMap((one) =>
+    one.spec.versions[0]!.additionalPrinterColumns.map(({ jsonPath }) => ({ one, jsonPath })),
+  );
+  const missing = columns.filter(({ one, jsonPath }) => {
+    if (jsonPath.startsWith('.metadata.')) return false;
+    const steps = jsonPath
+      .replace(/\[\?[^\]]*\]/g, '.*')
+      .split('.')
+      .slice(1);
+    let node: StructuralSchema | undefined = rootOf(one);
+    for (const step of steps) node = step === '*' ? node?.items : node?.properties?.[step];
+    return node === undefined;
+  });
+  expect(columns.length).toBeGreaterThan(10);
+  expect(missing.map(({ jsonPath }) => jsonPath)).toEqual([]);
+});

@@ -82,7 +82,7 @@ const policyColumns: readonly PrinterColumn[] = [
 const decisionColumns = (who: string, what: string): readonly PrinterColumn[] => [
   column('Phase', '.status.phase', 'Where the decision stands.'),
   column('Subject', who, 'The caller.'),
-  column(what === '.spec.rule' ? 'Rule' : 'Models', what, 'What it is about.'),
+  column(what === '.spec.rules' ? 'Rules' : 'Models', what, 'What it is about.'),
   column('Expires', '.spec.expiresAt', 'When it ends.'),
   age,
 ];
@@ -143,7 +143,7 @@ const sources = (): readonly Source[] => [
     spec: approvalSpecSchema,
     status: approvalStatusSchema,
     rules: approvalRules(),
-    columns: decisionColumns('.spec.requester.subject', '.spec.rule'),
+    columns: decisionColumns('.spec.requester.subject', '.spec.rules'),
   },
   {
     kind: 'InferenceGrant',
