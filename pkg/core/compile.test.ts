@@ -436,6 +436,29 @@ describe('two providers with one issuer and audience', () => {
     expect(compile(watching, young, old).providers.map((one) => one.id)).toEqual(['ml/o/corp']);
   });
 
+  test('those that name no issuer conflict only with their like: service accounts with service accounts, one SAML provider with itself', () => {
+    const serviceAccount = {
+      issuer: undefined,
+      audiences: ['inference'],
+      jwksUri: undefined,
+      ca: undefined,
+      allowInsecureLoopback: false,
+    };
+    const saml = (name: string, idp: string) =>
+      provider(name, { oidc: undefined, sidegate: { idp, audiences: ['inference'] } });
+    const snapshot = compile(
+      policy('p', {
+        providers: [
+          provider('sa', { oidc: undefined, serviceAccount }),
+          saml('okta', 'okta'),
+          saml('entra', 'entra'),
+          saml('again', 'okta'),
+        ],
+      }),
+    );
+    expect(snapshot.providers.map(({ id }) => id)).toEqual(['ml/p/sa', 'ml/p/okta', 'ml/p/entra']);
+  });
+
   test('service accounts of the cluster’s own issuer and certificates of one authority conflict too', () => {
     const accounts = (name: string) =>
       policy(name, {

@@ -45,6 +45,13 @@ function providerId(entry: PolicyEntry, name: string): ProviderId {
   return `${owner}/${entry.policy.name}/${name}`;
 }
 
+/** Of providers of tokens. One that names no issuer has that of its kind: the cluster's, or Sidegate's for its identity provider. */
+function sameIssuer(a: ProviderSpec, b: ProviderSpec): boolean {
+  const [left, right] = [a, b].map(({ oidc, serviceAccount, sidegate }) => (oidc ?? serviceAccount ?? sidegate)?.issuer);
+  if (left !== undefined || right !== undefined) return left === right;
+  return a.sidegate?.idp === b.sidegate?.idp && (a.serviceAccount === undefined) === (b.serviceAccount === undefined);
+}
+
 /** Whether one credential could prove a caller of both. */
 function collide(a: ProviderSpec, b: ProviderSpec): boolean {
   if (a.clientCertificate !== undefined && b.clientCertificate !== undefined) {
@@ -52,7 +59,7 @@ function collide(a: ProviderSpec, b: ProviderSpec): boolean {
   }
   const left = a.oidc ?? a.serviceAccount ?? a.sidegate;
   const right = b.oidc ?? b.serviceAccount ?? b.sidegate;
-  if (left === undefined || right === undefined || left.issuer !== right.issuer) return false;
+  if (left === undefined || right === undefined || !sameIssuer(a, b)) return false;
   return left.audiences.some((audience) => right.audiences.includes(audience));
 }
 

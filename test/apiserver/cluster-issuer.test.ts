@@ -109,6 +109,8 @@ test('another audience, a forged signature, and a cluster without keys are refus
 test('a provider that names an issuer keeps it, and policies without such providers stay the same object', () => {
   const named = policyOf({ audiences: ['a'], issuer: 'https://other.example' });
   expect(withIssuer(named, cluster)).toBe(named);
+  const written = policyOf({ audiences: ['inference'], issuer: cluster.issuer });
+  expect(withIssuer(written, cluster)).toEqual(withIssuer(policyOf({ audiences: ['inference'] }), cluster));
   const keys = policyOf({ audiences: ['a'], jwksUri: 'https://other.example/keys' });
   expect(withIssuer(keys, cluster)).toBe(keys);
 });

@@ -14,10 +14,12 @@ export interface ClusterIssuerKeys {
   readonly keys: string;
 }
 
-/** Providers of service accounts without an issuer get the cluster's. Others are left as they are. */
+/** Providers of service accounts without an issuer, or with the cluster's written out, get the cluster's with its keys. Others are left as they are. */
 export function withIssuer(policy: Policy, cluster: ClusterIssuerKeys | undefined): Policy {
   const means = ({ serviceAccount }: Policy['spec']['providers'][number]): boolean =>
-    serviceAccount !== undefined && serviceAccount.issuer === undefined && serviceAccount.jwksUri === undefined;
+    serviceAccount !== undefined &&
+    serviceAccount.jwksUri === undefined &&
+    (serviceAccount.issuer === undefined || serviceAccount.issuer === cluster?.issuer);
   if (cluster === undefined || !policy.spec.providers.some(means)) return policy;
   const providers = policy.spec.providers.map((provider) =>
     provider.serviceAccount !== undefined && means(provider)
