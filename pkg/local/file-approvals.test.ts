@@ -259,6 +259,24 @@ describe('an approval', () => {
     expect([...shown]).toEqual([]);
   });
 
+  test('that was denied stays so until its end, however many others have ended since', async () => {
+    const denied = ask();
+    await decide(denied.name, 'bob:leads', 'Deny');
+    const others = ['eve', 'dan'].flatMap((subject) =>
+      ['2', '3'].map((digit) =>
+        ask({
+          digest: `sha256:${digit.repeat(64)}`,
+          requester: { provider: 'ml/p/corp', issuer: 'https://idp', subject, kubernetesUser: undefined },
+        }),
+      ),
+    );
+    for (const other of others) other.leave();
+    clock.advance(31_000);
+    expect([shown.size, ask().phase]).toEqual([4, 'Denied']);
+    clock.advance(60_000);
+    expect(ask().phase).toBe('Pending');
+  });
+
   test('is followed by its requester alone', () => {
     const asked = ask();
     const heard: unknown[] = [];

@@ -64,7 +64,7 @@ export interface FileApprovalsOptions {
 export interface FileApprovalLimits {
   /** Undecided ones of one caller. */
   readonly perRequester: number;
-  /** Undecided ones, and as many finished ones. */
+  /** Undecided ones, and as many finished ones, but for denials that stand. */
   readonly all: number;
   /** One that nobody waits for is cancelled after so long; milliseconds. */
   readonly lonelyMs: number;
@@ -155,7 +155,9 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
       if (!isOpen(one)) finished++;
     }
     for (const one of cases.values()) {
-      if (isOpen(one) || (finished <= limits.all && now < one.expiresAt + limits.keepMs)) continue;
+      // Without a denial that stands the same could be asked again.
+      if (isOpen(one) || (one.phase === 'Denied' && now < one.expiresAt)) continue;
+      if (finished <= limits.all && now < one.expiresAt + limits.keepMs) continue;
       finished--;
       forget(one);
     }

@@ -4,10 +4,12 @@ import type { FakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
 import type { ApprovalSpecResource, ApprovalStatusResource } from '../../crd/index.ts';
 import { KubeError } from '../../kube/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
 import { fakeCache } from '../testing/fake-state.ts';
 import { createApprovalBook } from './approval-book.ts';
 import { approvalFact, approvalIndices } from './approval-fact.ts';
 import type { ApprovalFact } from './approval-fact.ts';
+import { createApprovalDesk } from './desk.ts';
 import { approvalLimits } from './limits.ts';
 import { createOpener } from './opener.ts';
 import { startTrimmer } from './trimmer.ts';
@@ -136,4 +138,45 @@ test('the leader keeps so many finished ones of a namespace: the unanswered go f
   await clock.advanceAsync(10);
   expect(removed.slice(4)).toEqual(['denied']);
   await trimmer.close();
+});
+
+test('a controller that begins to lead removes what is too much, and goes on so', async () => {
+  const { clock, cache, put } = setUp();
+  const removed: string[] = [];
+  const steps: string[] = [];
+  let leading = false;
+  const spec = specOf('d', 'ana', clock);
+  put('one', spec, { phase: 'Cancelled' }, clock.now() - 2_000);
+  put('two', spec, { phase: 'Cancelled' }, clock.now() - 1_000);
+  const desk = createApprovalDesk({
+    client: {
+      delete: (_resource: unknown, { name }: { readonly name: string }) => {
+        removed.push(name);
+        cache.remove(`ml/${name}`);
+        return Promise.resolve();
+      },
+    } as unknown as KubeClient,
+    cache,
+    clock,
+    logger: silentLogger,
+    events: { record: () => undefined },
+    replica: 'a',
+    seal: () => undefined,
+    leading: () => leading,
+    onStep: (step) => steps.push(step),
+    limits: { finishedPerNamespace: 1 },
+  });
+  await clock.advanceAsync(10);
+  expect(removed).toEqual([]);
+  leading = true;
+  desk.lead();
+  await clock.advanceAsync(10);
+  expect(removed).toEqual(['one']);
+  put('three', spec, { phase: 'Expired' });
+  await clock.advanceAsync(10);
+  expect([removed, steps]).toEqual([
+    ['one', 'two'],
+    ['removed', 'removed'],
+  ]);
+  await desk.close();
 });
