@@ -303,11 +303,12 @@ describe('the tree of a request', () => {
 
   test.each([33, 40, 63])('of a body of %i MiB has room beside it, where the caller is alone', async (megabytes) => {
     const world = startWorld({});
-    const bytes = megabytes * 1024 * 1024;
+    const body = chat('x'.repeat(megabytes * 1024 * 1024 - 200));
+    const bytes = body.length;
     const owner = `${ana.issuer}\n${ana.subject}`;
     // As the exchange counts it while it is read.
     expect(world.bodies.take(bytes, owner, bytes)).toBeUndefined();
-    const sent = world.send(chat('x'.repeat(bytes - 200)));
+    const sent = world.send(body);
     await until(() => world.model.length === 1 || sent.answer() !== undefined);
     expect(sent.answer()).toBeUndefined();
     await sent.done;
