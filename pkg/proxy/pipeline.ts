@@ -49,7 +49,7 @@ import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
 import { TreeShare } from './tree-share.ts';
 import { bodyMustBeRead } from './uninspected.ts';
 
@@ -170,7 +170,7 @@ class GovernedRequest {
     this.#session.content = snapshot.audit.content;
     this.#session.sealing = runtime.sealing;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
-    if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
+    if (!isInside(this.#options.entrance)) judgeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
   }
 
