@@ -47,7 +47,9 @@ function providerId(entry: PolicyEntry, name: string): ProviderId {
 
 /** Of providers of tokens. One that names no issuer has that of its kind: the cluster's, or Sidegate's for its identity provider. */
 function sameIssuer(a: ProviderSpec, b: ProviderSpec): boolean {
-  const [left, right] = [a, b].map(({ oidc, serviceAccount, sidegate }) => (oidc ?? serviceAccount ?? sidegate)?.issuer);
+  const [left, right] = [a, b].map(
+    ({ oidc, serviceAccount, sidegate }) => (oidc ?? serviceAccount ?? sidegate)?.issuer,
+  );
   if (left !== undefined || right !== undefined) return left === right;
   return a.sidegate?.idp === b.sidegate?.idp && (a.serviceAccount === undefined) === (b.serviceAccount === undefined);
 }

@@ -96,7 +96,7 @@ describe('asking', () => {
       { model: 'm'.repeat(300) },
       { model: '' },
       { model: 'm\ud83d' },
-      { rules: Array.from({ length: 17 }, () => 'p/r') },
+      { rules: Array.from({ length: 257 }, () => 'p/r') },
       { excerpt: 'x'.repeat(5_000) },
       { requester: { ...ask.requester, subject: 's'.repeat(600) } },
       { requester: { ...ask.requester, issuer: '' } },

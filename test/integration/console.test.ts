@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Agent } from 'node:https';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
@@ -374,6 +374,19 @@ describe('rights', () => {
     world.pass(61_000);
     await post('/console/v1/search', cookie, { limit: 7 });
     expect((await world.store.log()).size).toBe(first + 2);
+  });
+
+  test('a question that could not be put on record is answered to nobody who asks it again', async () => {
+    const cookie = await as('ann');
+    const append = jest.spyOn(world.store, 'append').mockRejectedValue(new Error('the disk is full'));
+    const statuses = [];
+    for (let asked = 0; asked < 2; asked++)
+      statuses.push((await post('/console/v1/search', cookie, { limit: 9 })).status);
+    append.mockRestore();
+    expect(statuses).toEqual([503, 503]);
+    const { size } = await world.store.log();
+    expect(await post('/console/v1/search', cookie, { limit: 9 })).toMatchObject({ status: 200 });
+    expect((await world.store.log()).size).toBe(size + 1);
   });
 });
 
