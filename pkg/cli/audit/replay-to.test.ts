@@ -48,14 +48,11 @@ async function replay(
     request: ({ path }: { readonly path: string }) => Promise.resolve(path.includes('/v1/sessions/') ? { lines } : {}),
     close: () => undefined,
   } as unknown as Cluster['client'];
-  return sidegateCommand(
-    ['audit', 'replay', id, '--to', to, ...flags.split(' ').filter((one) => one !== '')],
-    {
-      openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
-      ask: asks,
-      readFile: (path) => (path === 'key.pem' ? keys.privateKey : 'the-token\n'),
-    },
-  );
+  return sidegateCommand(['audit', 'replay', id, '--to', to, ...flags.split(' ').filter((one) => one !== '')], {
+    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+    ask: asks,
+    readFile: (path) => (path === 'key.pem' ? keys.privateKey : 'the-token\n'),
+  });
 }
 
 test.each([
