@@ -582,6 +582,11 @@ describe('the controller’s own decision endpoint', () => {
     ]);
     expect(await listed(ana)).toEqual({ approvals: [] });
     expect(await decide(ana)).toMatchObject({ status: 409 });
+    // Somebody who asks too often has all of it to themselves, though both come from the console's address.
+    const often = [];
+    for (let times = 0; times < 25; times++) often.push((await decide(ben)).status);
+    expect(new Set(often)).toEqual(new Set([403, 429]));
+    expect(await decide(ana)).toMatchObject({ status: 409 });
   });
 });
 
