@@ -23,6 +23,7 @@ import { redirect, sendAsset } from './pages.ts';
 import type { ConsoleAsset } from './pages.ts';
 import { createPolicyView } from './policies.ts';
 import { createRate } from './rate.ts';
+import { createRepeats } from './repeats.ts';
 import { createSessions, isSame } from './sessions.ts';
 import type { ConsoleSettings } from './settings.ts';
 
@@ -158,18 +159,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       : { method: 'POST', answer: (found, request) => decide(decisions, found, request, named) };
   };
 
-  const repeats = new WeakMap<Account['session'], Map<string, number>>();
-  /** Whether a session has asked this, letter by letter, a moment ago. */
-  const repeated = (session: Account['session'], question: string): boolean => {
-    const asked = repeats.get(session) ?? new Map<string, number>();
-    repeats.set(session, asked);
-    const now = clock.monotonic();
-    if (now < (asked.get(question) ?? 0)) return true;
-    if (asked.size >= 20) asked.clear();
-    asked.set(question, now + sameQuestionMs);
-    return false;
-  };
-
+  const repeats = createRepeats<Account['session']>(clock, sameQuestionMs);
   return {
     get sessions() {
       return sessions.size;
@@ -180,8 +170,9 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       if (path.startsWith('/v1/')) {
         const { session, person } = await account(request);
         const api = new URL(`${path}${url.search}`, url);
-        const known = (what: string, question: string): boolean => what === 'search' && repeated(session, question);
-        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), known));
+        const put = (what: string, question: string, write: () => Promise<void>): Promise<void> =>
+          what === 'search' ? repeats.once(session, question, write) : write();
+        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), put));
       }
       const only = (method: string): void => {
         if (request.method === method) return;
