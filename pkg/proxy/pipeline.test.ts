@@ -166,6 +166,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
         releaseBody: () => undefined,
         bytesIn: body.length,
         bytesOut: 0,
+        backlogged: false,
         respond(status, _headers, text) {
           answer = { status, body: Buffer.from(text).toString() };
         },

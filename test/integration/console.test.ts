@@ -582,6 +582,11 @@ describe('the controller’s own decision endpoint', () => {
     ]);
     expect(await listed(ana)).toEqual({ approvals: [] });
     expect(await decide(ana)).toMatchObject({ status: 409 });
+    // Somebody who asks too often has all of it to themselves, though both come from the console's address.
+    const often = [];
+    for (let times = 0; times < 25; times++) often.push((await decide(ben)).status);
+    expect(new Set(often)).toEqual(new Set([403, 429]));
+    expect(await decide(ana)).toMatchObject({ status: 409 });
   });
 });
 
@@ -605,15 +610,27 @@ describe('a client with a secret', () => {
     expect(await other.ask('POST', '/console/approvals/ml/a-1/approve', { cookie })).toMatchObject({ status: 404 });
   });
 
-  test('many logins from one address are refused, and told when to come again', async () => {
+  test('whoever begins logins, or brings answers to none, keeps nobody out', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-    const asked = Array.from({ length: 120 }, () => other.ask('GET', '/console/login', { agent }));
-    const answers = await Promise.all(asked);
+    const statuses = async (path: string): Promise<ReadonlySet<number>> => {
+      const asked = Array.from({ length: 160 }, () => other.ask('GET', path, { agent }));
+      return new Set((await Promise.all(asked)).map(({ status }) => status));
+    };
+    expect(await statuses('/console/login')).toEqual(new Set([302]));
+    expect(await statuses('/console/callback?code=a&state=b')).toEqual(new Set([400]));
     agent.destroy();
-    const refused = answers.filter(({ status }) => status === 429);
-    expect(refused.length).toBeGreaterThan(0);
-    expect(refused[0]?.headers['retry-after']).toBe('30');
-    expect(answers.some(({ status }) => status === 302)).toBe(true);
+    expect(await other.login('ana')).toContain('__Host-sidegate-console=');
+  });
+
+  test('one begun login is tried five times, then refused, and told when to come again', async () => {
+    const { back, cookie } = await other.comeBack('ana');
+    const tried = [];
+    for (let times = 0; times < 6; times++)
+      tried.push(await other.ask('GET', '/console/callback?code=a&state=b', { cookie }));
+    expect(tried.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400, 429]);
+    expect(tried.at(-1)?.headers['retry-after']).toBe('30');
+    expect(await other.ask('GET', back, { cookie })).toMatchObject({ status: 429 });
+    expect(await other.login('ana')).toContain('__Host-sidegate-console=');
   });
 
   test('an issuer that does not answer is said to be so', async () => {

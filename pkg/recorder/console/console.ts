@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { readBody } from '../../base/index.ts';
+import { createKeyedBuckets, readBody } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import type { Answers } from '../api/answers.ts';
 import { auditorOf } from '../api/authorize.ts';
@@ -135,6 +135,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     approvals: decisions !== undefined,
     policies: true,
   });
+  const turns = createKeyedBuckets(clock, 1, 20);
   const decide = async (
     to: Decisions,
     { session }: Account,
@@ -144,6 +145,9 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     const text = await readBody(request, longestBody);
     if (text === undefined) throw new Refusal(413, 'bad_question', 'the reason is too long');
     const choice = { decision: verb === 'approve' ? 'Approve' : 'Deny', comment: readReason(text) } as const;
+    // The endpoint sees this console's one address: what one person sends too often must not reach it in the place of others' decisions.
+    if (!turns.take(JSON.stringify([session.issuer, session.subject])))
+      throw new Refusal(429, 'too_many', 'too many decisions at once: try again in some seconds');
     const done = await to.decide({ namespace, name: approval }, choice, session.tokens.token);
     logger.info('a decision was forwarded', { namespace, approval, decision: choice.decision });
     return done;
