@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Agent } from 'node:https';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
@@ -375,6 +375,19 @@ describe('rights', () => {
     await post('/console/v1/search', cookie, { limit: 7 });
     expect((await world.store.log()).size).toBe(first + 2);
   });
+
+  test('a question that could not be put on record is answered to nobody who asks it again', async () => {
+    const cookie = await as('ann');
+    const append = jest.spyOn(world.store, 'append').mockRejectedValue(new Error('the disk is full'));
+    const statuses = [];
+    for (let asked = 0; asked < 2; asked++)
+      statuses.push((await post('/console/v1/search', cookie, { limit: 9 })).status);
+    append.mockRestore();
+    expect(statuses).toEqual([503, 503]);
+    const { size } = await world.store.log();
+    expect(await post('/console/v1/search', cookie, { limit: 9 })).toMatchObject({ status: 200 });
+    expect((await world.store.log()).size).toBe(size + 1);
+  });
 });
 
 describe('policies', () => {
@@ -569,6 +582,11 @@ describe('the controller’s own decision endpoint', () => {
     ]);
     expect(await listed(ana)).toEqual({ approvals: [] });
     expect(await decide(ana)).toMatchObject({ status: 409 });
+    // Somebody who asks too often has all of it to themselves, though both come from the console's address.
+    const often = [];
+    for (let times = 0; times < 25; times++) often.push((await decide(ben)).status);
+    expect(new Set(often)).toEqual(new Set([403, 429]));
+    expect(await decide(ana)).toMatchObject({ status: 409 });
   });
 });
 
@@ -592,15 +610,27 @@ describe('a client with a secret', () => {
     expect(await other.ask('POST', '/console/approvals/ml/a-1/approve', { cookie })).toMatchObject({ status: 404 });
   });
 
-  test('many logins from one address are refused, and told when to come again', async () => {
+  test('whoever begins logins, or brings answers to none, keeps nobody out', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-    const asked = Array.from({ length: 120 }, () => other.ask('GET', '/console/login', { agent }));
-    const answers = await Promise.all(asked);
+    const statuses = async (path: string): Promise<ReadonlySet<number>> => {
+      const asked = Array.from({ length: 160 }, () => other.ask('GET', path, { agent }));
+      return new Set((await Promise.all(asked)).map(({ status }) => status));
+    };
+    expect(await statuses('/console/login')).toEqual(new Set([302]));
+    expect(await statuses('/console/callback?code=a&state=b')).toEqual(new Set([400]));
     agent.destroy();
-    const refused = answers.filter(({ status }) => status === 429);
-    expect(refused.length).toBeGreaterThan(0);
-    expect(refused[0]?.headers['retry-after']).toBe('30');
-    expect(answers.some(({ status }) => status === 302)).toBe(true);
+    expect(await other.login('ana')).toContain('__Host-sidegate-console=');
+  });
+
+  test('one begun login is tried five times, then refused, and told when to come again', async () => {
+    const { back, cookie } = await other.comeBack('ana');
+    const tried = [];
+    for (let times = 0; times < 6; times++)
+      tried.push(await other.ask('GET', '/console/callback?code=a&state=b', { cookie }));
+    expect(tried.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400, 429]);
+    expect(tried.at(-1)?.headers['retry-after']).toBe('30');
+    expect(await other.ask('GET', back, { cookie })).toMatchObject({ status: 429 });
+    expect(await other.login('ana')).toContain('__Host-sidegate-console=');
   });
 
   test('an issuer that does not answer is said to be so', async () => {

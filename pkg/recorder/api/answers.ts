@@ -28,7 +28,7 @@ export interface Answers {
   readonly routes: readonly string[];
   /**
    * @param auditor Who asks.
-   * @param known Whether this is on record already, so that it need not be once more; default: never.
+   * @param put Puts what is asked on record by `write`, or knows that it is there already; default: by `write`.
    * @throws Refusal, StoreError, RangeError
    */
   answer(
@@ -36,7 +36,7 @@ export interface Answers {
     response: ServerResponse,
     url: URL,
     auditor: Auditor,
-    known?: (what: string, question: string) => boolean,
+    put?: (what: string, question: string, write: () => Promise<void>) => Promise<void>,
   ): Promise<void>;
   /** Does something that asks the store, as one of a bounded number at once. @throws Refusal `busy` */
   bounded(act: () => Promise<void>): Promise<void>;
@@ -64,7 +64,7 @@ export function createAnswers(options: AnswersOptions): Answers {
   let working = 0;
   return {
     routes: routes.map(({ method, path }) => `${method} ${path}`),
-    async answer(request, response, url, auditor, known) {
+    async answer(request, response, url, auditor, put = (_what, _question, write) => write()) {
       const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
       if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
       const says = request.headers[auditForHeader];
@@ -85,10 +85,8 @@ export function createAnswers(options: AnswersOptions): Answers {
           if (await authorizer.mayHold(auditor)) return;
           throw notAllowed(auditor, 'place or release holds', 'update');
         },
-        note: async (what, question) => {
-          if (known?.(what, question) !== true)
-            await committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } });
-        },
+        note: (what, question) =>
+          put(what, question, () => committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } })),
       });
       if (isStream(found)) await respondLines(response, found);
       else respond(response, 200, found);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { readBody } from '../../base/index.ts';
+import { createKeyedBuckets, readBody } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import type { Answers } from '../api/answers.ts';
 import { auditorOf } from '../api/authorize.ts';
@@ -23,6 +23,7 @@ import { redirect, sendAsset } from './pages.ts';
 import type { ConsoleAsset } from './pages.ts';
 import { createPolicyView } from './policies.ts';
 import { createRate } from './rate.ts';
+import { createRepeats } from './repeats.ts';
 import { createSessions, isSame } from './sessions.ts';
 import type { ConsoleSettings } from './settings.ts';
 
@@ -134,6 +135,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     approvals: decisions !== undefined,
     policies: true,
   });
+  const turns = createKeyedBuckets(clock, 1, 20);
   const decide = async (
     to: Decisions,
     { session }: Account,
@@ -143,6 +145,9 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     const text = await readBody(request, longestBody);
     if (text === undefined) throw new Refusal(413, 'bad_question', 'the reason is too long');
     const choice = { decision: verb === 'approve' ? 'Approve' : 'Deny', comment: readReason(text) } as const;
+    // The endpoint sees this console's one address: what one person sends too often must not reach it in the place of others' decisions.
+    if (!turns.take(JSON.stringify([session.issuer, session.subject])))
+      throw new Refusal(429, 'too_many', 'too many decisions at once: try again in some seconds');
     const done = await to.decide({ namespace, name: approval }, choice, session.tokens.token);
     logger.info('a decision was forwarded', { namespace, approval, decision: choice.decision });
     return done;
@@ -158,18 +163,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       : { method: 'POST', answer: (found, request) => decide(decisions, found, request, named) };
   };
 
-  const repeats = new WeakMap<Account['session'], Map<string, number>>();
-  /** Whether a session has asked this, letter by letter, a moment ago. */
-  const repeated = (session: Account['session'], question: string): boolean => {
-    const asked = repeats.get(session) ?? new Map<string, number>();
-    repeats.set(session, asked);
-    const now = clock.monotonic();
-    if (now < (asked.get(question) ?? 0)) return true;
-    if (asked.size >= 20) asked.clear();
-    asked.set(question, now + sameQuestionMs);
-    return false;
-  };
-
+  const repeats = createRepeats<Account['session']>(clock, sameQuestionMs);
   return {
     get sessions() {
       return sessions.size;
@@ -180,8 +174,9 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       if (path.startsWith('/v1/')) {
         const { session, person } = await account(request);
         const api = new URL(`${path}${url.search}`, url);
-        const known = (what: string, question: string): boolean => what === 'search' && repeated(session, question);
-        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), known));
+        const put = (what: string, question: string, write: () => Promise<void>): Promise<void> =>
+          what === 'search' ? repeats.once(session, question, write) : write();
+        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), put));
       }
       const only = (method: string): void => {
         if (request.method === method) return;

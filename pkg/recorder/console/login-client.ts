@@ -73,14 +73,20 @@ export function createLoginClient(options: LoginClientOptions): LoginClient {
   };
 
   let known: { readonly server: oauth.AuthorizationServer; readonly until: number } | undefined;
-  const discover = async (): Promise<oauth.AuthorizationServer> => {
-    if (known !== undefined && clock.monotonic() < known.until) return known.server;
+  const readMetadata = async (): Promise<oauth.AuthorizationServer> => {
     const url = new URL(issuer);
     const server = await oauth.processDiscoveryResponse(url, await oauth.discoveryRequest(url, http));
     // The library compares addresses; tokens are compared letter by letter.
     if (server.issuer !== issuer) throw new LoginFault('unavailable', 'the metadata names another issuer');
     known = { server, until: clock.monotonic() + metadataMs };
     return server;
+  };
+  let reading: Promise<oauth.AuthorizationServer> | undefined;
+  /** One reading for all who wait: whoever begins logins makes the issuer no more work. */
+  const discover = (): Promise<oauth.AuthorizationServer> => {
+    if (known !== undefined && clock.monotonic() < known.until) return Promise.resolve(known.server);
+    reading ??= readMetadata().finally(() => (reading = undefined));
+    return reading;
   };
   const proofOf = (server: oauth.AuthorizationServer): oauth.ClientAuth => {
     const secret = options.clientSecret?.();

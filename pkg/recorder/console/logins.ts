@@ -19,8 +19,8 @@ export interface LoginsOptions {
   readonly begun: BegunLogins;
   readonly sessions: Sessions;
   readonly people: Pick<People, 'prove'>;
-  /** Whether this address may ask once more. */
-  readonly admitted: (address: string) => boolean;
+  /** Whether a begun login, by its state, may be tried once more. */
+  readonly admitted: (state: string) => boolean;
   readonly logger: Logger;
   readonly onLogin?: ((result: LoginResult) => void) | undefined;
 }
@@ -35,7 +35,7 @@ const home = '/console/';
 const longestTarget = 2_048;
 
 const faults: Readonly<Record<Exclude<LoginResult, 'done'>, readonly [number, string]>> = {
-  limited: [429, 'There were too many logins from here. Wait a minute.'],
+  limited: [429, 'There were too many logins. Wait a minute.'],
   not_begun: [400, 'This login was not begun in this browser, or more than ten minutes ago.'],
   refused: [403, 'The identity provider did not log you in.'],
   invalid: [400, 'What came back is no answer of the identity provider to this login.'],
@@ -74,8 +74,8 @@ export function createLogins(options: LoginsOptions): Logins {
   };
 
   return {
-    async begin(request, response, url) {
-      if (!admitted(request.socket.remoteAddress ?? '')) return fail(response, 'limited');
+    // Not limited: it keeps nothing, and asks the issuer nothing but its metadata.
+    async begin(_request, response, url) {
       const to = targetOf(url.searchParams.get('to') ?? home);
       if (to === undefined) return fail(response, 'invalid');
       const attempt = newAttempt();
@@ -87,10 +87,10 @@ export function createLogins(options: LoginsOptions): Logins {
       }
     },
     async finish(request, response, url) {
-      if (!admitted(request.socket.remoteAddress ?? '')) return fail(response, 'limited');
       const sealed = cookieOf(request, 'login');
       const login = sealed === undefined ? undefined : begun.open(sealed);
       if (login === undefined) return fail(response, 'not_begun');
+      if (!admitted(login.state)) return fail(response, 'limited');
       try {
         await enter(response, await client.finish(url.searchParams, login), login.to);
       } catch (error) {

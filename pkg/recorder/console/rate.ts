@@ -1,22 +1,14 @@
-import { createBucket } from '../../base/index.ts';
-import type { Bucket, Clock } from '../../base/index.ts';
-
-/** Addresses that are remembered; those that did not ask for longest are forgotten. */
-const mostAddresses = 4_096;
+import { createBucket, createKeyedBuckets } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
 
 /**
- * Whether an address may ask once more: 5 a second after the first 100, which may be all who sit behind one proxy; and all together 50 after
- * the first 300.
+ * Whether a begun login may be tried at the issuer: each 5 times in its ten minutes, and all together 50 times a second after the first 300.
+ * Addresses are not counted: behind an ingress all people are one.
+ *
+ * @returns asks by what tells a login from others
  */
-export function createRate(clock: Clock): (address: string) => boolean {
+export function createRate(clock: Clock): (login: string) => boolean {
   const all = createBucket(clock, 50, 300);
-  const byAddress = new Map<string, Bucket>();
-  return (address) => {
-    const bucket = byAddress.get(address) ?? createBucket(clock, 5, 100);
-    byAddress.delete(address);
-    byAddress.set(address, bucket);
-    const [oldest] = byAddress.keys();
-    if (byAddress.size > mostAddresses && oldest !== undefined) byAddress.delete(oldest);
-    return bucket.take() && all.take();
-  };
+  const each = createKeyedBuckets(clock, 1 / 600, 5);
+  return (login) => each.take(login) && all.take();
 }
