@@ -9,7 +9,8 @@ import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { cookieIn, startConsoleWorld } from '../support/console-world.ts';
-import type { Answered, Asked, ConsoleWorld } from '../support/console-world.ts';
+import type { Answered, Asked, ConsoleWorld, DecisionAnswer } from '../support/console-world.ts';
+import { until } from '../support/wait.ts';
 
 // The web console over its TLS port, with a login at a real issuer, as far as a browser sees it.
 
@@ -476,6 +477,18 @@ describe('approvals', () => {
     for (const body of [{ reason: 7 }, { reason: 'x'.repeat(1_025) }, { decision: 'Approve' }])
       expect(await post('/console/approvals/ml/a-1/approve', cookie, body)).toMatchObject({ status: 400 });
     expect(world.decisions.asked.length).toBe(2);
+  });
+
+  test('of a controller that hangs leave the searches their places', async () => {
+    const cookie = await as('ann');
+    const hangs = Promise.withResolvers<DecisionAnswer>();
+    world.decisions.answer = () => hangs.promise;
+    const waiting = Array.from({ length: 16 }, () => get('/console/approvals', cookie));
+    await until(() => world.decisions.asked.length === 16);
+    expect(await post('/console/v1/search', cookie, { limit: 3 })).toMatchObject({ status: 200 });
+    expect(await get('/console/approvals', cookie)).toMatchObject({ status: 503 });
+    hangs.resolve({ status: 200, body: { approvals: [], complete: true } });
+    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]));
   });
 
   test.each([
