@@ -90,6 +90,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const connections = { breakGlassGroup, lookup: cluster.lookup, events: cluster.events, metrics, logger };
   const handler = createHandler({
     open: (path) => keys.open(path),
+    onOtherKey: () => certificate.lookSoon(),
     hooks: {
       mutate: createMutate(pods),
       pods: createValidatePod(pods),

@@ -261,13 +261,15 @@ describe('what is no review is refused', () => {
   });
 
   test('a path without the key is counted by what it lacks', async () => {
-    const { post, render } = await start(yes);
+    let others = 0;
+    const { post, render } = await start(yes, { onOtherKey: () => void others++ });
     const key = 'a'.repeat(64);
     for (const path of ['/mutate', '/', `/${key}`, `/${key}/mutate`, '/key/nothing']) await post(review(), path);
     const metrics = await render();
     for (const [why, count] of Object.entries({ no_key: 3, other_key: 1, no_page: 1 }))
       expect(metrics).toContain(`sidegate_webhook_strangers_total{path="${why}"} ${count}\n`);
     expect(metrics).not.toContain('sidegate_admission_failures_total{kind="malformed"} 1');
+    expect(others).toBe(1);
   });
 
   test('a peer that hangs up in the middle', async () => {

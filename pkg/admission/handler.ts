@@ -15,6 +15,8 @@ export interface HandlerOptions {
   readonly hooks: Readonly<Record<Hook, Decide>>;
   /** What a path asks for after the key that it begins with; undefined: it has none, and nothing of the request is read. */
   readonly open: (path: string) => string | undefined;
+  /** Called for a path that begins with another key: the API server may ask by one that another replica wrote. */
+  readonly onOtherKey?: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: AdmissionMetrics;
@@ -109,6 +111,12 @@ export function createHandler(options: HandlerOptions): Handler {
     drain(request, { bytes: 2 * maxBody, ms: drainMs }, clock, () => response.end());
   };
 
+  const countStranger = (path: string, page: string | undefined): void => {
+    const lacks = page !== undefined ? 'no_page' : hasKey(path) ? 'other_key' : 'no_key';
+    metrics.stranger(lacks);
+    if (lacks === 'other_key') options.onOtherKey?.();
+  };
+
   /** The decision, or a refusal when it takes too long: a late one has no effect. */
   const inTime = (decide: Decide, request: AdmissionRequest, limit: number): Promise<Verdict> => {
     const late = Promise.withResolvers<Verdict>();
@@ -139,7 +147,7 @@ export function createHandler(options: HandlerOptions): Handler {
     const page = options.open(path);
     const hook = routes.get(page ?? '');
     if (hook === undefined) {
-      metrics.stranger(page !== undefined ? 'no_page' : hasKey(path) ? 'other_key' : 'no_key');
+      countStranger(path, page);
       return send(response, 404, 'there is no such path\n', true);
     }
     if (request.method !== 'POST') return send(response, 405, 'POST an AdmissionReview\n', true);

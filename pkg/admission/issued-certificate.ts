@@ -103,6 +103,7 @@ export function createIssuedCertificate(options: IssuedCertificateOptions): Serv
     ],
     subscribe: (listener) => void listeners.push(listener),
     look: () => loop.look(),
+    lookSoon: () => loop.lookSoon(),
     close: () => loop.close(),
   };
 }

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { Secret } from '../base/index.ts';
 import { createPathKeys } from './index.ts';
@@ -80,4 +81,38 @@ test('replicas whose clocks differ do not write over one another', () => {
   expect(slow.due([])).not.toBe(fast.due([]));
   expect([slow.open(path), fast.open(path)]).toEqual(['/mutate', '/mutate']);
   expect(`/${slow.due([path, path]) ?? ''}/mutate`).toBe(path);
+});
+
+const hmac = (key: string, text: string): string => createHmac('sha256', key).update(text).digest('hex');
+/** As releases wrote it before keys had a root of their own. */
+const olderKey = hmac('a', 'sidegate webhook path');
+
+test('no key follows from one of an older release, and that opens nothing unless a configuration has it', () => {
+  const keys = createPathKeys(clock);
+  keys.learn(secrets.slice(0, 1));
+  const derived = [-1, 0, 1].map((step) => hmac(olderKey, `${20_000 + step}`));
+  for (const key of [olderKey, ...derived]) expect(keys.open(`/${key}/mutate`)).toBeUndefined();
+});
+
+test('beside replicas of an older release, configurations keep its key for five minutes, and it ends soon after', () => {
+  for (const key of [olderKey, hmac(olderKey, '20000')]) {
+    const path = `/${key}/mutate`;
+    const keys = createPathKeys(clock);
+    keys.learn(secrets.slice(0, 1));
+    // What a newer chart adds is reached like the others.
+    expect(keys.due([path, '/pods'])).toBe(key);
+    expect(keys.open(path)).toBe('/mutate');
+    clock.at += 299_999;
+    expect(keys.due([path])).toBe(key);
+    clock.at += 1;
+    const mine = `/${keys.due([path]) ?? ''}/mutate`;
+    expect(mine).toBe(pathBy(new Secret('a')));
+    clock.at += 119_999;
+    expect([keys.open(path), keys.open(mine)]).toEqual(['/mutate', '/mutate']);
+    clock.at += 1;
+    expect([keys.open(path), keys.open(mine)]).toEqual([undefined, '/mutate']);
+    // Written again by the older release, to which somebody went back.
+    expect(keys.due([path])).toBe(key);
+    expect(keys.open(path)).toBe('/mutate');
+  }
 });

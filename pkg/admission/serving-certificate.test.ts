@@ -229,6 +229,33 @@ describe('the serving certificate', () => {
     });
   });
 
+  test('is looked at soon when somebody asks by another key, and not for each that does', async () => {
+    const { state, client } = cluster();
+    const clock = fakeClock();
+    let time = 0;
+    const advance = (ms: number): void => {
+      time += ms;
+      clock.advance(ms);
+    };
+    const one = start(client, { ...clock, monotonic: () => time });
+    await until(good(one));
+    const [first = ''] = state.paths;
+    for (let round = 0; round < 2; round++) {
+      state.paths[1] = `/${'a'.repeat(64)}/mutate`;
+      const { patches } = state;
+      for (let at = 0; at < 9; at++) one.lookSoon();
+      advance(4_000);
+      await pause(20);
+      expect(state.patches).toBe(patches);
+      advance(1_000);
+      await until(() => {
+        advance(0);
+        return state.paths[1] === first;
+      }, 'the path as it is due');
+    }
+    expect(state.patches).toBe(5);
+  });
+
   test('is issued anew at two thirds of its life', async () => {
     const { client } = cluster();
     const clock = fakeClock();

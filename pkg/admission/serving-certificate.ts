@@ -43,6 +43,8 @@ export interface ServingCertificate {
   subscribe(listener: (material: ServingMaterial) => void): void;
   /** Looks at everything now, or once more when a look is under way. */
   look(): void;
+  /** The same, once in five seconds at most: for what anybody may bring about. */
+  lookSoon(): void;
   close(): void;
 }
 
@@ -149,6 +151,7 @@ export function createServingCertificate(options: ServingCertificateOptions): Se
     ],
     subscribe: (listener) => void listeners.push(listener),
     look: () => loop.look(),
+    lookSoon: () => loop.lookSoon(),
     close: () => loop.close(),
   };
 }

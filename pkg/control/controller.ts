@@ -187,6 +187,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     clock,
     logger,
     onChange: (key) => directory.secretChanged(key),
+    alwaysRead: { namespace, name: controlPlane.authority },
   });
   let identity: OwnIdentity | undefined;
   const identityOf = (): OwnIdentity | undefined => {

@@ -191,7 +191,7 @@ class ConditionCheck {
     this.#patternUnits += patternUnits(pattern, this.#letters);
     // Said of the first that is too much; those behind it are not looked at.
     if (this.#patternUnits > mostPatternUnits)
-      return 'the patterns of this policy are too much together: fewer, or with smaller counted repeats and fewer Unicode classes in them';
+      return 'the patterns of this policy are too much together: fewer, or with smaller counted repeats, fewer Unicode classes and (under (?i)) smaller ranges in them';
     return checkPattern(pattern, typeof maxLength === 'number' ? maxLength : defaultPatternMaxLength);
   }
 }

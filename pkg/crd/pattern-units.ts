@@ -30,18 +30,55 @@ export function patternUnits(source: string, letters = new Set<string>()): numbe
     } else if (quoted !== undefined) for (const one of quoted) character(one);
     else if (token === '(') groups.push(0);
     else if (token === ')' && groups.length > 1) add(groups.pop() ?? 0);
-    else if (/^(?:\\[pP]|\[\^|\[.*\\[pP])/s.test(token)) add(wide);
-    else if (token.length > 1 && token.startsWith('[')) add(ignoresCase && /[^\x00-\x7f]/.test(token) ? wide : 1);
-    else character(token);
+    else if (/^(?:\\[pPdDsSwW]|\[.)/su.test(token)) {
+      const units = classUnits(token, ignoresCase);
+      // Copies share what was folded once.
+      add(units, Math.min(wide, units));
+    } else character(token);
   }
   return groups.reduce((sum, units) => sum + units, 0);
 }
 
+/**
+ * Of a class, or an escape that stands for one. Where case does not matter, RE2 asks of each character of a range which others it
+ * stands for: `(?i)[\x{80}-\x{10ffff}]` takes 16 ms, a Unicode class 0.5 ms.
+ */
+function classUnits(token: string, ignoresCase: boolean): number {
+  const inside = token.startsWith('[') ? token.slice(token.startsWith('[^') ? 2 : 1, -1) : token;
+  let units = 0;
+  for (const [member, from, to] of inside.matchAll(members)) {
+    if (/^\\[pP]/.test(member)) units += ignoresCase ? foldedTable : wide;
+    else if (!ignoresCase) continue;
+    else if (to === undefined) units += from === undefined ? wide : 0;
+    else units += Math.ceil(Math.max(0, Math.min(lastFolded, most(to)) - least(from ?? '')) / foldedPerUnit);
+  }
+  return Math.max(units, token.startsWith('[^') || (ignoresCase && /[^\x00-\x7f]/.test(token)) ? wide : 1);
+}
+
+/** What begins a range, or less; what ends it, or more: octal escapes are not read. */
+const least = (end: string): number => hexadecimal(end) ?? (end.startsWith('\\') ? 0 : (end.codePointAt(0) ?? 0));
+const most = (end: string): number =>
+  hexadecimal(end) ?? (end.startsWith('\\') ? Math.max(0o777, end.codePointAt(1) ?? 0) : (end.codePointAt(0) ?? 0));
+const hexadecimal = (end: string): number | undefined => {
+  const digits = /^\\x\{?([0-9A-Fa-f]+)/.exec(end)?.[1];
+  return digits === undefined ? undefined : Number.parseInt(digits, 16);
+};
+
+/** In a class: classes; one character, or a range of them. */
+const members =
+  /\[:\^?\w+:\]|\\[dDsSwW]|\\[pP](?:\{[^}]*\}|.)|(\\x(?:\{[^}]*\}|..)|\\[0-7]{1,3}|\\?.)(?:-(\\x(?:\{[^}]*\}|..)|\\[0-7]{1,3}|\\?.))?/gsu;
+
 /** Counted repeat; quote; class; escape; anything else. A class that does not end is a character. */
 const tokens =
-  /\{(\d{1,9})(?:,(\d{0,9}))?\}|\\Q(.*?)(?:\\E|$)|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\\x[0-9A-Fa-f]{2}|\\[pPx](?:\{[^}]*\}|.)|\\.|./gsu;
+  /\{(\d{1,9})(?:,(\d{0,9}))?\}|\\Q(.*?)(?:\\E|$)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\\x[0-9A-Fa-f]{2}|\\[pPx](?:\{[^}]*\}|.)|\\.|./gsu;
 const perPattern = 5;
 const wide = 30;
+/** A Unicode class that is folded. */
+const foldedTable = 250;
+/** Characters of a range that are folded in one. */
+const foldedPerUnit = 16;
+/** RE2's last character that has another case. */
+const lastFolded = 0x1e943;
 /** RE2 refuses more. */
 const mostRepeats = 1_000;
 

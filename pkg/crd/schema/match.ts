@@ -18,7 +18,7 @@ export const patterns = {
   type: 'array',
   maxItems: 500,
   description:
-    'Regular expressions in RE2 syntax; they run in linear time. What RE2 finds in the text as it is written is found; so is what it finds in the text as a reader sees it, where a letter that the pattern names counts as what it looks like, too (`é` as `e`, Cyrillic `а` as Latin `a`, `ß` as `ss`). Those of one policy have room for a thousand of a hundred characters: counted repeats and Unicode classes (`[a-z]{1000}`, `\\pL`) take more of it, and under `(?i)` each letter outside ASCII does once, as much as thirty others.',
+    'Regular expressions in RE2 syntax; they run in linear time. What RE2 finds in the text as it is written is found; so is what it finds in the text as a reader sees it, where a letter that the pattern names counts as what it looks like, too (`é` as `e`, Cyrillic `а` as Latin `a`, `ß` as `ss`). Those of one policy have room for a thousand of a hundred characters: counted repeats and Unicode classes (`[a-z]{1000}`, `\\pL`) take more of it, and under `(?i)` each letter outside ASCII does once, as much as thirty others, and each class does by the characters in it: `[а-я]` as thirty, `\\pL` as 250, `[\\x{80}-\\x{10ffff}]` as 8,000.',
   'x-sidegate-example': '["(?i)print (all )?environment variables"]',
   // 32 guards x 500 patterns x 512 characters is what the API server's cost limit of a rule has room for.
   items: { type: 'string', minLength: 1, maxLength: 512, description: 'RE2 syntax.', 'x-sidegate-re2': true },
