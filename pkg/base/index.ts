@@ -1,6 +1,8 @@
 export { limitByAddress } from './address-limit.ts';
 export { createBucket } from './bucket.ts';
 export type { Bucket } from './bucket.ts';
+export { createKeyedBuckets } from './keyed-buckets.ts';
+export type { KeyedBuckets } from './keyed-buckets.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
 export { CodedError, assertNever, describeError, errorCode } from './errors.ts';

@@ -62,7 +62,7 @@ export interface HttpQuestion {
   readonly port: number;
   readonly path: string;
   /** Undefined: plain HTTP. */
-  readonly tls?: { readonly ca: string; readonly serverName: string };
+  readonly tls?: { readonly ca: string; readonly serverName?: string };
   /** JSON, sent by POST; undefined: a GET. */
   readonly body?: string;
   /** Bearer. */

@@ -19,7 +19,10 @@ export interface ExchangeHost {
 
 /** What the listener's sweep looks at. */
 export interface LiveExchange extends Listed {
-  /** Milliseconds on the monotonic clock since which the peer has not taken what we write; undefined when it keeps up. */
+  /**
+   * Milliseconds on the monotonic clock since which the peer has not taken what we write, or takes it at less than the least rate
+   * (backlog.ts): a time to come, where it still may; undefined when it keeps up.
+   */
   readonly stalledSince: number | undefined;
   destroy(): void;
 }

@@ -44,6 +44,8 @@ export interface Exchange {
   onClose(listener: (how: 'finished' | 'aborted') => void): void;
   /** Bytes of answer body written so far. */
   readonly bytesOut: number;
+  /** More of the answer waits here until the peer takes what was written. */
+  readonly backlogged: boolean;
 }
 
 /** A request to the model. */

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { RefusedError } from '../core/index.ts';
 import type { ReasonCode } from '../core/index.ts';
 import { afterWrites } from './after-writes.ts';
-import { Backlog, pieceBytes } from './backlog.ts';
+import { Backlog, behindSince, pieceBytes } from './backlog.ts';
 import { drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
@@ -82,13 +82,17 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     return this.#bytesOut;
   }
 
+  get backlogged(): boolean {
+    return this.#backlog !== undefined;
+  }
+
   get stalledSince(): number | undefined {
     // An answer that was written in one go never says so by itself.
     if (this.#state === 'ended' && this.#stalledSince === undefined && this.#backlog === undefined) {
       if (this.#response.writableLength === 0 && this.#connection.socket.writableLength === 0) return undefined;
       this.#stalledSince = this.#host.clock.monotonic();
     }
-    return this.#stalledSince;
+    return behindSince(this.#stalledSince, this.#backlog);
   }
 
   readBody(limits: BodyLimits): Promise<Buffer> {
@@ -177,7 +181,7 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
 
   /** In pieces, each once its peer took the one before. False: some of it waits. */
   #later(chunk: string | Uint8Array): boolean {
-    this.#backlog ??= new Backlog();
+    this.#backlog ??= new Backlog(this.#host.clock.monotonic());
     this.#backlog.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
     return this.#goOn(this.#backlog);
   }

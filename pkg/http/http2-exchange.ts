@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { RefusedError } from '../core/index.ts';
 import { afterWrites } from './after-writes.ts';
-import { Backlog, pieceBytes } from './backlog.ts';
+import { Backlog, behindSince, pieceBytes } from './backlog.ts';
 import { drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
@@ -74,12 +74,16 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     return this.#bytesOut;
   }
 
+  get backlogged(): boolean {
+    return this.#backlog !== undefined;
+  }
+
   get stalledSince(): number | undefined {
     if (this.#state === 'ended' && this.#stalledSince === undefined && this.#backlog === undefined) {
       if (this.#stream.writableLength === 0) return undefined;
       this.#stalledSince = this.#host.clock.monotonic();
     }
-    return this.#stalledSince;
+    return behindSince(this.#stalledSince, this.#backlog);
   }
 
   readBody(limits: BodyLimits): Promise<Buffer> {
@@ -156,7 +160,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
 
   /** In pieces, each once its peer took the one before. False: some of it waits. */
   #later(chunk: string | Uint8Array): boolean {
-    this.#backlog ??= new Backlog();
+    this.#backlog ??= new Backlog(this.#host.clock.monotonic());
     this.#backlog.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
     return this.#goOn(this.#backlog);
   }

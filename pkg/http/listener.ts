@@ -68,7 +68,7 @@ export interface ListenerLimits {
   readonly firstByteMs?: number;
   /** Between requests; default 75 s. */
   readonly idleMs?: number;
-  /** How long a peer may take nothing of its answer; default 60 s. */
+  /** How long a peer may take nothing of its answer, or be late with all of it at 64 KiB/s; default 60 s. */
   readonly stallMs?: number;
   /** Requests that may wait behind the one under way; default 16. */
   readonly pipelineDepth?: number;

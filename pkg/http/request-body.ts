@@ -170,7 +170,7 @@ export class RequestBody {
     if (this.#settled) return;
     this.#kept += chunk.length;
     if (this.#kept > this.#maxBytes) return this.fail('body_too_large');
-    const noRoom = this.#budget.take(chunk.length, this.#owner, this.#maxBytes);
+    const noRoom = this.#budget.take(chunk.length, this.#owner, this.#maxBytes, 0, this.#taken);
     if (noRoom !== undefined) return this.fail(noRoom);
     this.#taken += chunk.length;
     this.#chunks.push(chunk);

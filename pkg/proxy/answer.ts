@@ -120,7 +120,7 @@ export class Answer implements LiveRequest {
     if (longest !== undefined) this.#deadline = clock.after(longest, () => this.end('response_timeout'));
     exchange.onDrain(() => {
       this.#delivery.drained();
-      if (this.#raw) this.letGo();
+      if (this.#raw) this.#giveBack();
       this.#call?.resume();
     });
     this.#call = upstream.send(request, {
@@ -134,7 +134,8 @@ export class Answer implements LiveRequest {
 
   /** By policy or by a limit. */
   end(code: ReasonCode): void {
-    this.#fail(new RefusedError(code));
+    if (this.#leaving) this.#cutOff(code);
+    else this.#fail(new RefusedError(code));
   }
 
   /** The caller is gone. */
@@ -146,6 +147,11 @@ export class Answer implements LiveRequest {
 
   /** Its exchange is over: until then, what was whole waits there for its caller to take it. */
   letGo(): void {
+    this.#options.live.remove(this);
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
     if (this.#buffered === 0) return;
     this.#options.buffers.give(this.#buffered, this.#owner);
     this.#buffered = 0;
@@ -317,7 +323,7 @@ export class Answer implements LiveRequest {
     session.firstTextAt = session.firstByteAt;
     let taken = true;
     for (const chunk of this.#chunks.splice(0)) taken = this.#pass(chunk);
-    if (taken) this.letGo(); // else once its caller has taken it
+    if (taken) this.#giveBack(); // else once its caller has taken it
   }
 
   #flush(): void {
@@ -568,7 +574,7 @@ export class Answer implements LiveRequest {
     } else {
       const response = refusalResponse(session, refused, route.dialect);
       this.#delivery.cancel();
-      this.letGo();
+      this.#giveBack();
       exchange.respond(response.status, response.headers, response.body);
     }
     this.#result({
@@ -594,7 +600,20 @@ export class Answer implements LiveRequest {
 
   /** Not before it left: an answer that waits for its time can still be ended by policy. */
   #completed(): void {
+    this.#leaving = this.#options.exchange.backlogged;
     this.#result({ outcome: 'completed', status: this.#status, code: undefined });
+  }
+
+  /** All of it was let through, and its caller has yet to take some: until then it counts among the live, and may still be ended. */
+  #leaving = false;
+
+  #cutOff(code: ReasonCode): void {
+    const { exchange, metrics, onResult } = this.#options;
+    if (!exchange.backlogged) return; // all of it is with the kernel
+    this.#leaving = false;
+    metrics.aborted(abortCause(code));
+    onResult({ outcome: cutOutcome(code), status: this.#status, code });
+    exchange.destroy();
   }
 
   #result(result: AnswerResult): void {
@@ -608,7 +627,7 @@ export class Answer implements LiveRequest {
     const { live, buffers, metrics } = this.#options;
     this.#call?.abort();
     this.#deadline?.cancel();
-    live.remove(this);
+    if (!this.#leaving) live.remove(this);
     buffers.give(this.#counted, this.#owner);
     this.#chunks.length = 0;
     this.#kept.length = 0;

@@ -79,6 +79,9 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     get bytesOut() {
       return exchange.bytesOut;
     },
+    get backlogged() {
+      return exchange.backlogged;
+    },
     respond(status, head, body) {
       release();
       if (!begun) return exchange.respond(status, head, body);

@@ -5,7 +5,7 @@ import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../test/support/fake-clock.ts';
 import { until } from '../../test/support/wait.ts';
 import { silentLogger } from '../base/index.ts';
-import type { PolicySpec } from '../core/index.ts';
+import type { PolicySpec, Snapshot } from '../core/index.ts';
 import { compileSnapshot, operations, reasons, RefusedError } from '../core/index.ts';
 import { allow, anyone, caller, guard, match, policy, subject } from '../core/testing/policies.ts';
 import { BodyBudget } from '../http/index.ts';
@@ -42,6 +42,8 @@ interface World {
   readonly events: Record<string, unknown>[];
   /** Turns of the event loop that were asked for. */
   readonly turns: () => number;
+  /** Puts another policy that says the same into force. */
+  edit(): void;
   /** Runs before each turn ends. */
   onTurn: () => void;
   send(body: string): Sent;
@@ -57,14 +59,20 @@ interface Sent {
 
 function startWorld(spec: Partial<PolicySpec>): World {
   const clock = fakeClock();
-  const snapshot = compileSnapshot(
-    [policy('p', { access: [allow('all', { subjects: [anyone], operations: ['Chat'] })], ...spec })],
-    { revision: 1 },
-  );
+  let revision = 0;
+  const compile = (): Snapshot =>
+    compileSnapshot([policy('p', { access: [allow('all', { subjects: [anyone], operations: ['Chat'] })], ...spec })], {
+      revision: ++revision,
+    });
+  let put = (_next: Snapshot): void => undefined;
+  const snapshot = compile();
   const runtime = new RuntimeHolder({
     source: {
       current: () => snapshot,
-      subscribe: () => () => undefined,
+      subscribe: (listener) => {
+        put = listener;
+        return () => undefined;
+      },
       problem: () => undefined,
       ageMs: () => 0,
       close: () => Promise.resolve(),
@@ -148,6 +156,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
     clock,
     events,
     turns: () => turns,
+    edit: () => put(compile()),
     onTurn: () => undefined,
     send(body) {
       const listeners: ((how: 'finished' | 'aborted') => void)[] = [];
@@ -166,6 +175,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
         releaseBody: () => undefined,
         bytesIn: body.length,
         bytesOut: 0,
+        backlogged: false,
         respond(status, _headers, text) {
           answer = { status, body: Buffer.from(text).toString() };
         },
@@ -279,6 +289,30 @@ test('no request waits unseen for a place at the model: one caller has half of t
   expect(world.places.taken).toBe(1);
 });
 
+test('policy that is edited faster than a prompt is inspected refuses it in the end', async () => {
+  const world = startWorld({ guards: [emails] });
+  let edits = 0;
+  world.onTurn = () => {
+    // Bounded, so that a request that is inspected again each time comes to its end.
+    if (edits++ < 1_000) world.edit();
+  };
+  const sent = world.send(chat(long));
+  await sent.done;
+  expect(sent.answer()).toMatchObject({ status: 403, body: expect.stringContaining('policy_changed') });
+  expect(edits).toBeLessThan(1_000);
+  expect([world.model.length, world.bodies.used]).toEqual([0, 0]);
+});
+
+test('a prompt during whose inspection policy was edited once goes on', async () => {
+  const world = startWorld({ guards: [emails] });
+  world.onTurn = () => {
+    if (world.turns() === 3) world.edit();
+  };
+  const sent = world.send(chat(long));
+  await sent.done;
+  expect(world.model).toHaveLength(1);
+});
+
 describe('the tree of a request', () => {
   test('counts in the memory for bodies while the request is looked at, and no longer', async () => {
     const world = startWorld({ guards: [emails] });
@@ -302,11 +336,12 @@ describe('the tree of a request', () => {
 
   test.each([33, 40, 63])('of a body of %i MiB has room beside it, where the caller is alone', async (megabytes) => {
     const world = startWorld({});
-    const bytes = megabytes * 1024 * 1024;
+    const body = chat('x'.repeat(megabytes * 1024 * 1024 - 200));
+    const bytes = body.length;
     const owner = `${ana.issuer}\n${ana.subject}`;
     // As the exchange counts it while it is read.
     expect(world.bodies.take(bytes, owner, bytes)).toBeUndefined();
-    const sent = world.send(chat('x'.repeat(bytes - 200)));
+    const sent = world.send(body);
     await until(() => world.model.length === 1 || sent.answer() !== undefined);
     expect(sent.answer()).toBeUndefined();
     await sent.done;

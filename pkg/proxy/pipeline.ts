@@ -49,7 +49,7 @@ import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
 import { TreeShare } from './tree-share.ts';
 import { bodyMustBeRead } from './uninspected.ts';
 
@@ -109,7 +109,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
       await request.readOpaqueBody(); // bodies that no dialect parses: only now is it known whether anybody must look into them
       if (request.isOutdated) continue;
       await request.inspect(); // guards; last of the checks, because it is the dearest
-    } while (request.isOutdated);
+    } while (request.mustStartOver());
     await request.hold(); // approvals
     await request.record(); // start and prompt are in the kernel's hands before the model sees a byte
     request.forward(); // the bytes inspected, with the model's credential
@@ -170,7 +170,7 @@ class GovernedRequest {
     this.#session.content = snapshot.audit.content;
     this.#session.sealing = runtime.sealing;
     this.#session.onAuditFailure = snapshot.audit.onFailure;
-    if (!isInside(this.#options.entrance)) observeWire(runtime, this.#session, this.#exchange);
+    if (!isInside(this.#options.entrance)) judgeWire(runtime, this.#session, this.#exchange);
     if (snapshot.sources.length === 0 && !isInside(this.#options.entrance)) throw new RefusedError('no_policy');
   }
 
@@ -179,6 +179,14 @@ class GovernedRequest {
     const { runtime, entrance } = this.#options;
     return (runtime.latest ?? (isInside(entrance) ? runtime.nothing : undefined)) !== this.#runtime;
   }
+
+  /** @throws RefusedError policy_changed: policy is edited faster than the request is looked at, which must not go on without end. */
+  mustStartOver(): boolean {
+    if (!this.isOutdated) return false;
+    if (++this.#rounds === mostRounds) throw new RefusedError('policy_changed');
+    return true;
+  }
+  #rounds = 0;
 
   /** Nothing of it has left, and nothing is on record: of what was decided nothing holds, and what was counted was not. */
   #startOver(): void {
@@ -890,6 +898,9 @@ const digestOf = (where: string, headers: readonly NamedText[], body: Buffer | u
     .update(`${JSON.stringify([where, ...headers.flatMap(({ id, text }) => [id, text])])}\n`)
     .update(body ?? '')
     .digest('hex')}`;
+
+/** Policies under which one request is looked at. */
+const mostRounds = 5;
 
 /** Longest wait for an answer about an approval. */
 const longestQuestionMs = 5_000;

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import type { AccessDecision, Identity } from '../core/index.ts';
+import type { AccessDecision, Identity, Snapshot } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
@@ -136,14 +136,26 @@ const callersOwn = [...credentialHeaders, 'cookie'];
 /** Whose account a hosted model charges: with a key of ours that is not the caller's to say. */
 const billing = ['openai-organization', 'openai-project'];
 
-/** What the wire was to be where every policy observes, and was not. */
-export function observeWire(
-  { snapshot }: Runtime,
-  session: Session,
-  { encrypted, clientCertificate }: Pick<Exchange, 'encrypted' | 'clientCertificate'>,
-): void {
-  const wanted = snapshot.tls.observedInbound ?? 'Optional';
-  if (wanted !== 'Optional' && !encrypted) session.observe([{ reason: 'tls_required', rule: 'default' }]);
-  else if (wanted === 'Mutual' && clientCertificate === undefined)
-    session.observe([{ reason: 'certificate_required', rule: 'default' }]);
+/** How a request came, as the policy asks about it. */
+type Wire = Pick<Exchange, 'encrypted' | 'clientCertificate'>;
+
+/**
+ * Whether the wire is what the policy wants. The listener judged it by the policy of the time at which the head came; what every policy
+ * only observes is recorded.
+ *
+ * @throws RefusedError tls_required, certificate_required
+ */
+export function judgeWire({ snapshot: { tls } }: Runtime, session: Session, wire: Wire): void {
+  const fault = wireFault(tls.inbound, wire);
+  if (fault !== undefined) throw new RefusedError(fault);
+  const observed = wireFault(tls.observedInbound ?? 'Optional', wire);
+  if (observed !== undefined) session.observe([{ reason: observed, rule: 'default' }]);
+}
+
+function wireFault(
+  wanted: Snapshot['tls']['inbound'],
+  { encrypted, clientCertificate }: Wire,
+): 'tls_required' | 'certificate_required' | undefined {
+  if (wanted !== 'Optional' && !encrypted) return 'tls_required';
+  return wanted === 'Mutual' && clientCertificate === undefined ? 'certificate_required' : undefined;
 }

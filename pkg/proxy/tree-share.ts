@@ -12,11 +12,13 @@ const nodeBytes = 400;
 export class TreeShare {
   readonly #budget: ByteBudget;
   readonly #owner: string;
+  readonly #bodyBytes: number;
   readonly #most: number;
   #taken = 0;
 
   /** @param bodyBytes of its body, which is counted already: where it is alone, its tree has room beside it however large it is. */
   constructor(budget: ByteBudget, owner: string, bodyBytes: number) {
+    this.#bodyBytes = bodyBytes;
     this.#most = bodyBytes + maxRequestValues * nodeBytes;
     this.#budget = budget;
     this.#owner = owner;
@@ -26,7 +28,7 @@ export class TreeShare {
   grow(nodes: number): void {
     const more = nodes * nodeBytes - this.#taken;
     if (more <= 0) return;
-    const noRoom = this.#budget.take(more, this.#owner, this.#most, this.#most);
+    const noRoom = this.#budget.take(more, this.#owner, this.#most, this.#most, this.#bodyBytes + this.#taken);
     if (noRoom !== undefined) throw new RefusedError(noRoom);
     this.#taken += more;
   }

@@ -14,7 +14,7 @@ import { decisionOf } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import { Session } from './session.ts';
-import { decideAccess, headersToModel, modelHeaders, observeWire, proveCaller } from './stages.ts';
+import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
 import { framesMustBeRead } from './uninspected.ts';
 
 /**
@@ -96,7 +96,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     session.content = runtime.snapshot.audit.content;
     session.sealing = runtime.sealing;
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
-    if (!isInside(entrance)) observeWire(runtime, session, upgrade);
+    if (!isInside(entrance)) judgeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
     session.path = runtime.forRecord(path); // the caller's words
     // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.

@@ -418,6 +418,13 @@ describe('what is watched', () => {
     }
   });
 
+  test('of strangers at the webhook alerts for those that have a key, and not for each scanner', () => {
+    const rule = only(render({ monitoring: { prometheusRule: true } }), 'PrometheusRule', 'sidegate');
+    const rules: readonly KubeObject[] = rule.spec.groups.flatMap((group: KubeObject) => group.rules);
+    const { expr } = rules.find(({ alert }) => alert === 'SidegateWebhookStranger') ?? {};
+    expect(expr).toContain('sidegate_webhook_strangers_total{path!="no_key"}');
+  });
+
   test('by the alerts of the control plane has the label values that they name', () => {
     const rule = only(render({ monitoring: { prometheusRule: true } }), 'PrometheusRule', 'sidegate');
     const { rules } = rule.spec.groups.find(({ name }: KubeObject) => name === 'sidegate-control-plane');
@@ -490,4 +497,11 @@ describe('what is watched', () => {
         unknown: [],
       });
   });
+});
+
+test('heads of the log are published where the log outlives the recorder’s pod, and nowhere else', () => {
+  const publishes = (recorder: object): boolean =>
+    JSON.stringify(only(render({ recorder }), 'StatefulSet', 'sidegate-recorder')).includes('"--publish-heads"');
+  expect(publishes({})).toBe(true);
+  expect(publishes({ storage: { persistent: false } })).toBe(false);
 });

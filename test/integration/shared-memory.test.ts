@@ -210,3 +210,15 @@ test('a larger answer of a caller who may have one has room where it is alone', 
   expect([second.status, code(second.text)]).toEqual([429, 'caller_share_used']);
   await letGo();
 });
+
+test('an answer that was let through and not read ends with the policy that allowed it', async () => {
+  answers(12 * 1024 * 1024);
+  expect(await unread(await world.token())).toBe(200);
+  await world.setPolicy(
+    basePolicy(world.issuer.url, '  - { name: nobody, effect: Deny, subjects: [{ group: ml-eng }] }\n'),
+  );
+  await until(async () => /^sidegate_held_bytes 0$/m.test(await world.metrics()), 'all of it is given back');
+  const end = (await world.record()).findLast((event) => event['type'] === 'end');
+  expect(end).toMatchObject({ outcome: 'ended', status: 200, code: 'policy_changed' });
+  expect(end?.['bytesOut']).toBeLessThan(12 * 1024 * 1024);
+});

@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { answerChat } from '../support/scripted-model.ts';
@@ -52,14 +53,14 @@ interface Slow {
 }
 
 /** Sends half of the body once the sidecar has read the head of the request. */
-async function begin(path: string, body: string, type = 'application/json'): Promise<Slow> {
+async function begin(path: string, body: string, type = 'application/json', plain = false): Promise<Slow> {
   const token = await world.token();
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const live = world.sidecar.live;
-  const request = httpsRequest({
+  const request = (plain ? httpRequest : httpsRequest)({
     host: '127.0.0.1',
     port: world.port,
-    ca: world.ca,
+    ...(!plain && { ca: world.ca }),
     method: 'POST',
     path,
     headers: {
@@ -110,6 +111,20 @@ describe('a request whose body comes in while policy is edited', () => {
     // Under one policy, not under both.
     const acts = (end?.['rules'] ?? []) as readonly { count: number }[];
     expect(acts.map(({ count }) => count)).toEqual(acts.map(() => 1));
+  });
+
+  test.each([
+    ['in plain text', true, 'Required', '426 tls_required'],
+    ['without a certificate', false, 'Mutual', '401 certificate_required'],
+  ])('%s, is held to the wire of the new one', async (_, plain, inbound, expected) => {
+    world.model.script = answerChat('ok');
+    await edit('  tls: { inbound: Optional }\n');
+    const slow = await begin('/v1/chat/completions', chat, 'application/json', plain);
+    await edit(`  tls: { inbound: ${inbound} }\n`);
+    slow.finish();
+    expect(await slow.answer).toBe(expected);
+    expect(world.model.seen).toHaveLength(0);
+    await edit('');
   });
 
   test.each([

@@ -7,7 +7,7 @@ import { sidegateCommand } from '../../../test/support/sidegate-command.ts';
 import { sessionEvents, sessionId, testChain } from '../../recorder/testing/chains.ts';
 import { makeSealKeys, sealingKey } from '../../seal/index.ts';
 import type { AuditEvent } from '../../core/index.ts';
-import type { Cluster } from '../command.ts';
+import type { Cluster, CommandIo } from '../command.ts';
 import { recordedRequest } from './recorded-request.ts';
 
 /** A test model on loopback: says what it is told to, and keeps what it was asked. */
@@ -36,22 +36,38 @@ const linesOf = (events: readonly AuditEvent[]): readonly string[] =>
   testChain().lines(events).toString().trimEnd().split('\n');
 const keys = makeSealKeys();
 
-async function replay(lines: readonly string[], flags = ''): Promise<{ code: number; out: string; err: string }> {
+async function replay(
+  lines: readonly string[],
+  flags = '',
+  to = `${base}/test/`,
+  asks: CommandIo['ask'] = ask,
+): Promise<{ code: number; out: string; err: string }> {
   asked.length = 0;
   const client = {
     create: () => Promise.resolve({ status: { token: 't' } }),
     request: ({ path }: { readonly path: string }) => Promise.resolve(path.includes('/v1/sessions/') ? { lines } : {}),
     close: () => undefined,
   } as unknown as Cluster['client'];
-  return sidegateCommand(
-    ['audit', 'replay', id, '--to', `${base}/test/`, ...flags.split(' ').filter((one) => one !== '')],
-    {
-      openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
-      ask,
-      readFile: (path) => (path === 'key.pem' ? keys.privateKey : 'the-token\n'),
-    },
-  );
+  return sidegateCommand(['audit', 'replay', id, '--to', to, ...flags.split(' ').filter((one) => one !== '')], {
+    openCluster: () => Promise.resolve({ client, namespace: 'ml' }),
+    ask: asks,
+    readFile: (path) => (path === 'key.pem' ? keys.privateKey : 'the-token\n'),
+  });
 }
+
+test.each([
+  ['https://10.0.0.5/v1', { host: '10.0.0.5', tls: { ca: '' } }],
+  ['https://[fd00::5]:8443/', { host: 'fd00::5', tls: { ca: '' } }],
+  ['https://model.ml/', { host: 'model.ml', tls: { ca: '', serverName: 'model.ml' } }],
+])('of %s, TLS names no server but one that has a name', async (to, expected) => {
+  const sent: object[] = [];
+  const asks: CommandIo['ask'] = ({ host, tls }) => {
+    sent.push({ host, tls });
+    return Promise.resolve({ status: 500, body: '' });
+  };
+  await replay(linesOf(sessionEvents({ id, ask: 'where?' })), '', to, asks);
+  expect(sent).toEqual([expected]);
+});
 
 test('the request is sent as the record has it, and the answers are compared', async () => {
   answer = 'here';

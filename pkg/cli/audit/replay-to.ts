@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { describeError, parseJson } from '../../base/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
@@ -49,12 +50,13 @@ export async function replayTo(
     const [model, caFile, tokenFile] = [flags.text('model'), flags.text('to-ca'), flags.text('to-token')];
     const ca = caFile === undefined ? io.publicRoots.join('\n') : io.readFile(caFile);
     const tls = url.protocol === 'https:';
+    const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
     const began = io.now();
     const { status, body: text } = await io.ask({
-      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+      host,
       port: Number(url.port) || (tls ? 443 : 80),
       path: `${url.pathname.replace(/\/$/, '')}${path}`,
-      ...(tls && { tls: { ca, serverName: url.hostname } }),
+      ...(tls && { tls: { ca, ...(isIP(host) === 0 && { serverName: host }) } }),
       body: JSON.stringify({ ...body, ...(model !== undefined && { model }) }),
       ...(tokenFile !== undefined && { token: io.readFile(tokenFile).trim() }),
       timeoutMs,

@@ -2,9 +2,10 @@ import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createBucket, describeError, readBody } from '../../base/index.ts';
-import type { Clock, Logger, Bucket } from '../../base/index.ts';
+import { describeError, readBody } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
+import { createDecisionLimits } from './decision-limits.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import type { Outcome, Place, TokenDecider } from './decide-by-token.ts';
 
@@ -65,27 +66,18 @@ const longestBody = 8_192;
 const path =
   /^\/v1\/namespaces\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/(approvals|grants)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)(\/decision)?$/;
 const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
+/** As it is written; undefined: there is none. */
+export const bearerOf = ({ headers }: IncomingMessage): string | undefined =>
+  bearer.exec(headers.authorization ?? '')?.[1];
 
 /** Connections in all, and from one address: an ingress is one. */
 const mostConnections = 256;
 const mostFromAddress = 64;
 
-/** Addresses that are remembered for their rate; the oldest are forgotten. */
-const mostAddresses = 4_096;
-
 /** @throws the system's error when the port cannot be had. */
 export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
   const { decider, clock, logger } = options;
-  const all = createBucket(clock, 50, 100);
-  const byAddress = new Map<string, Bucket>();
-  const admitted = (address: string): boolean => {
-    const bucket = byAddress.get(address) ?? createBucket(clock, 1, 20);
-    byAddress.delete(address);
-    byAddress.set(address, bucket);
-    const [oldest] = byAddress.keys();
-    if (byAddress.size > mostAddresses && oldest !== undefined) byAddress.delete(oldest);
-    return bucket.take() && all.take();
-  };
+  const limits = createDecisionLimits(clock);
 
   const write = (response: ServerResponse, { status, body, headers = {} }: Omit<RouteAnswer, 'result'>): void => {
     if (response.headersSent || response.destroyed) return;
@@ -130,7 +122,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     response: ServerResponse,
   ): Promise<boolean> => {
     for (const { routes, onResult } of these) {
-      const asked = routes(request, () => admitted(request.socket.remoteAddress ?? ''));
+      const asked = routes(request, () => limits.admit(request.socket.remoteAddress ?? ''));
       const found = await asked.catch((error: unknown) => failed(request, error));
       if (found === undefined) continue;
       onResult?.(found.result);
@@ -143,7 +135,10 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     const from = request.socket.remoteAddress ?? '';
     const limitsItself = ({ ownLimit }: RouteGroup): boolean => ownLimit === true;
     if (await byRoutes(groups.filter(limitsItself), request, response)) return;
-    if (!admitted(from)) return send(response, 429, { error: 'too_many' }, 'limited');
+    const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
+    const token = bearerOf(request);
+    if (!limits.admit(from, decision === undefined ? undefined : token))
+      return send(response, 429, { error: 'too_many' }, 'limited');
     if (
       await byRoutes(
         groups.filter((group) => !limitsItself(group)),
@@ -152,7 +147,6 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       )
     )
       return;
-    const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     if (namespace === undefined || name === undefined || (kind !== 'approvals' && kind !== 'grants'))
       return send(response, 404, { error: 'not_found' }, 'malformed');
     if (decision === undefined) {
@@ -160,7 +154,6 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       return send(response, 405, { error: 'method' }, 'malformed');
     }
     const place: Place = { namespace, kind, name };
-    const token = bearer.exec(request.headers.authorization ?? '')?.[1];
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
     if (request.method === 'GET') return finish(response, await decider.view(place, token), 'viewed');
     if (request.method !== 'POST') return send(response, 405, { error: 'method' }, 'malformed');

@@ -1,7 +1,7 @@
 import { Secret } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { createQueue, isKubeError, objectKey, refOfKey, resources } from '../../kube/index.ts';
-import type { KubeClient, KubeObject } from '../../kube/index.ts';
+import type { KubeClient, KubeObject, ObjectRef } from '../../kube/index.ts';
 
 /**
  * Longest value of a Secret that is used, bytes: larger than all public authorities together. A Secret of Kubernetes holds up to
@@ -26,7 +26,10 @@ export interface SecretContent {
 export interface SecretStore {
   /** Names as `ns/name`; reads those that are new. */
   want(keys: ReadonlySet<string>): void;
-  /** `pending`: not read yet. `missing`: there is none, or for {@link forbiddenMs} it might not be read. */
+  /**
+   * `pending`: not read yet. `missing`: there is none, or it may not be read: after seconds where it never was, and
+   * {@link SecretStoreOptions.alwaysRead} is; else after {@link forbiddenMs}.
+   */
   read(key: string): SecretContent | 'missing' | 'pending';
   close(): Promise<void>;
 }
@@ -37,6 +40,8 @@ export interface SecretStoreOptions {
   readonly logger: Logger;
   /** Called when what `read` says of it has changed. */
   readonly onChange: (key: string) => void;
+  /** One that may always be read: where that is forbidden too, the API server does not know the roles yet. */
+  readonly alwaysRead: ObjectRef;
   /** Default 30 s. */
   readonly refreshMs?: number;
 }
@@ -46,6 +51,8 @@ export interface SecretStoreOptions {
  * is ours to read no longer.
  */
 export const forbiddenMs = 60_000;
+/** Nor does it learn all roles at once. */
+const severalRolesMs = 2_000;
 
 interface Held {
   readonly version: string;
@@ -74,7 +81,7 @@ function contentOf(raw: KubeObject): SecretContent {
 }
 
 export function createSecretStore(options: SecretStoreOptions): SecretStore {
-  const { client, clock, logger, onChange, refreshMs = 30_000 } = options;
+  const { client, clock, logger, onChange, alwaysRead, refreshMs = 30_000 } = options;
   const held = new Map<string, Held>();
   /** Since when reading it was forbidden each time; monotonic. */
   const forbiddenSince = new Map<string, number>();
@@ -86,6 +93,11 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
     held.set(key, next);
     onChange(key);
   };
+  const knowsRoles = (): Promise<boolean> =>
+    client.get<KubeObject>(resources.secrets, alwaysRead).then(
+      () => true,
+      (error: unknown) => isKubeError(error) && error.status === 404,
+    );
   const queue = createQueue({
     name: 'secrets',
     clock,
@@ -110,7 +122,8 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
           const since = forbiddenSince.get(key) ?? now;
           forbiddenSince.set(key, since);
           // Tried again soon, and what was read stays.
-          if (now - since < forbiddenMs) throw error;
+          const mayPass = held.has(key) || now - since < severalRolesMs || !(await knowsRoles());
+          if (now - since < forbiddenMs && mayPass) throw error;
         } else {
           forbiddenSince.delete(key);
           // Anything but that it is not there may pass as well.

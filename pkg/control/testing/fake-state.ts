@@ -165,6 +165,7 @@ export async function fakeControl<T extends Clock & { advanceAsync(ms: number): 
     clock,
     logger: silentLogger,
     onChange: (key) => directory.secretChanged(key),
+    alwaysRead: { namespace: 'sidegate-system', name: 'sidegate-ca' },
   });
   const certificates = createOpenedCertificates({
     pkcs12: { open: readPkcs12 },

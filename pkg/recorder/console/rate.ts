@@ -1,8 +1,5 @@
-import { createBucket } from '../../base/index.ts';
-import type { Bucket, Clock } from '../../base/index.ts';
-
-/** Logins that are remembered; those that were not tried for longest are forgotten. */
-const mostLogins = 4_096;
+import { createBucket, createKeyedBuckets } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
 
 /**
  * Whether a begun login may be tried at the issuer: each 5 times in its ten minutes, and all together 50 times a second after the first 300.
@@ -12,13 +9,6 @@ const mostLogins = 4_096;
  */
 export function createRate(clock: Clock): (login: string) => boolean {
   const all = createBucket(clock, 50, 300);
-  const byLogin = new Map<string, Bucket>();
-  return (login) => {
-    const bucket = byLogin.get(login) ?? createBucket(clock, 1 / 600, 5);
-    byLogin.delete(login);
-    byLogin.set(login, bucket);
-    const [oldest] = byLogin.keys();
-    if (byLogin.size > mostLogins && oldest !== undefined) byLogin.delete(oldest);
-    return bucket.take() && all.take();
-  };
+  const each = createKeyedBuckets(clock, 1 / 600, 5);
+  return (login) => each.take(login) && all.take();
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { openSqliteStore } from './sqlite.ts';
-import { sessionId, testChain } from '../testing/chains.ts';
+import { sessionId, testChain, testTime } from '../testing/chains.ts';
 import { blockOf, source, storeSuite } from './testing/store-suite.ts';
 
 const place = () => {
@@ -55,6 +55,28 @@ describe('the file of the store', () => {
     expect(open).toThrow(expect.objectContaining({ code: 'not_a_store' }));
     await remove();
   });
+});
+
+test('deletion by age goes on however many names of rules were recorded', async () => {
+  const { path, open, remove } = place();
+  const before = open();
+  const chain = testChain();
+  await before.append([
+    blockOf(chain, [{ id: sessionId(1), rule: 'support/no-1' }], testTime),
+    blockOf(chain, [{ id: sessionId(2) }, { id: sessionId(3), rule: 'other/1' }], testTime),
+  ]);
+  await before.close();
+  const db = new DatabaseSync(path);
+  db.exec(`WITH RECURSIVE n (x) AS (SELECT 2 UNION ALL SELECT x + 1 FROM n WHERE x < 33000)
+    INSERT INTO name (text) SELECT 'rule:support/no-' || x FROM n`);
+  db.close();
+  const store = open();
+  const rule = { before: testTime + 10, of: { allBut: [] } };
+  const policies = Array.from({ length: 17_000 }, (_, at) => `none-${at}/`);
+  expect(await store.deleteOld({ ...rule, exceptRules: [...policies, 'support/no-'] }, testTime + 20, 10)).toBe(1);
+  expect(await store.deleteOld(rule, testTime + 20, 10)).toBe(1);
+  await store.close();
+  await remove();
 });
 
 describe('the thread that searches', () => {

@@ -67,6 +67,30 @@ describe('the upkeep of a store', () => {
     await upkeep.close();
   });
 
+  test('deletes by the other rules where one fails, and says that it failed', async () => {
+    const clock = fakeClock();
+    const asked: unknown[] = [];
+    const errors: unknown[] = [];
+    const upkeep = keepUp({
+      store: {
+        index: async () => false,
+        async deleteOld({ of }) {
+          asked.push(of);
+          if ('allBut' in of) throw new Error('too many names');
+          return 0;
+        },
+        stats: async () => stats,
+      },
+      clock,
+      logger: { ...silentLogger, error: (_, fields) => void errors.push(fields) },
+      retention: { all: 30, namespaces: { ml: 20 }, policies: {} },
+    });
+    await clock.advanceAsync(61_000);
+    expect(asked).toEqual([{ allBut: ['ml'] }, { namespace: 'ml' }]);
+    expect(errors).toEqual([{ error: expect.stringContaining('too many names') }]);
+    await upkeep.close();
+  });
+
   test('deletes nothing where nothing is to be deleted', async () => {
     const { clock, asked, upkeep } = make(0, 0, 120);
     await clock.advanceAsync((3 * dayMs) / 24 / 10);

@@ -61,16 +61,24 @@ export function keepUp(options: {
     // What is kept past its age, by a hold or a policy or until it is archived, is looked at again each hour.
     const all = now >= nextWhole;
     if (all) nextWhole = now + wholeMs;
+    const failures: unknown[] = [];
     for (const rule of rules) {
       const { days, from, ...what } = rule;
       const before = now - days * dayMs;
       const some = { ...what, before, from: all ? 0 : from, archivedOnly };
-      for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
-        deleted = await store.deleteOld(some, now, blocksAStep);
-        if (deleted > 0) options.onDeleted?.(deleted);
+      try {
+        for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
+          deleted = await store.deleteOld(some, now, blocksAStep);
+          if (deleted > 0) options.onDeleted?.(deleted);
+        }
+        rule.from = before;
+      } catch (error) {
+        // The others are of other lines.
+        failures.push(error);
+        if (all) rule.from = 0;
       }
-      rule.from = before;
     }
+    if (failures.length > 0) throw failures[0];
   };
   const timers = [
     clock.every(indexMs, () =>
