@@ -444,7 +444,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
       logger,
       verifiers: createIdentityVerifier({ clock, logger }),
       revokes: (who) => revocations.revokes(who),
-      waiting: () => [...approvals.values()].filter(({ phase }) => phase === 'Pending'),
+      waiting: () =>
+        approvals.synced() ? [...approvals.values()].filter(({ phase }) => phase === 'Pending') : undefined,
       providersOf: (at) =>
         state.pods
           .by(namespaceIndex, at)

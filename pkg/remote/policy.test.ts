@@ -3,7 +3,7 @@ import { fakeClock } from '../../test/support/fake-clock.ts';
 import { silentLogger } from '../base/index.ts';
 import { compileSnapshot } from '../core/index.ts';
 import { policy } from '../core/testing/policies.ts';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRemotePolicy } from './policy.ts';
@@ -114,6 +114,18 @@ describe('what is kept over a restart', () => {
       expect(inForce(world(cramped(removable)))).toBe('next');
     },
   );
+
+  test('is the policy that was taken last, also where the process ended while it was put into force', () => {
+    const { remote, take } = world(cramped());
+    take('p');
+    const killed = mkdtempSync(join(tmpdir(), 'sidegate-state-'));
+    remote.source.subscribe(() => cpSync(folder, killed, { recursive: true }));
+    take('q', '2');
+    const again = world(openStateFolder(killed, 'uid'));
+    rmSync(killed, { recursive: true });
+    expect([inForce(again), again.remote.expired(), again.events]).toEqual(['q', false, []]);
+    expect(again.take('p').type).toBe('nack');
+  });
 
   test('is the policy, also where the process ended between its two files', () => {
     world(cramped()).take('p');

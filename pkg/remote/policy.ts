@@ -171,7 +171,11 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
           return { type: 'nack', hash, reason: 'invalid', message: problem };
         }
         keep(message);
-        confirmed = { wall: clock.now(), monotonic: clock.monotonic() };
+        const now = clock.monotonic();
+        confirmed = { wall: clock.now(), monotonic: now };
+        seen = newest(seen, message.seen);
+        // At once: to put it into force may take seconds, and an end in that time would leave two files that do not belong together.
+        writeConfirmed(now);
         taking = true;
         put(taken);
         taking = false;
@@ -179,7 +183,6 @@ export function createRemotePolicy(options: RemotePolicyOptions): RemotePolicy {
           onEvent('policy_taken');
           logger.info('policy taken', { generation: taken.generation, hash, revision: taken.revision });
         }
-        writtenAt = Number.NEGATIVE_INFINITY;
       }
       seen = newest(seen, message.seen);
       problem = undefined;

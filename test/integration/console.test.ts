@@ -9,7 +9,8 @@ import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { cookieIn, startConsoleWorld } from '../support/console-world.ts';
-import type { Answered, Asked, ConsoleWorld } from '../support/console-world.ts';
+import type { Answered, Asked, ConsoleWorld, DecisionAnswer } from '../support/console-world.ts';
+import { until } from '../support/wait.ts';
 
 // The web console over its TLS port, with a login at a real issuer, as far as a browser sees it.
 
@@ -165,10 +166,14 @@ describe('a login', () => {
     ['the API', '/v1/search'],
     ['a script', 'javascript:alert(1)'],
     ['a header', '/console/\r\nset-cookie: a=b'],
-    ['too far', `/console/?q=${'x'.repeat(2_100)}`],
   ])('does not lead to %s', async (_, to) => {
     const answer = await get(`/console/login?to=${encodeURIComponent(to)}`);
     expect([answer.status, answer.headers.location]).toEqual([400, undefined]);
+  });
+
+  test('whose way back is too long to be kept leads home', async () => {
+    const { back, cookie } = await world.comeBack('ana', undefined, `/console/?q=${'x'.repeat(2_100)}`);
+    expect((await world.ask('GET', back, { cookie })).headers.location).toBe('/console/');
   });
 });
 
@@ -416,6 +421,7 @@ describe('approvals', () => {
     decisions: [{ decision: 'Approve' }],
     rules: ['p/risky', 'p/odd'],
     requester: { issuer: 'https://idp.test', subject: 'dan' },
+    direction: 'Request',
     operation: 'Chat',
     excerpt: '<script>alert(1)</script> [EMAIL]',
   };
@@ -425,16 +431,18 @@ describe('approvals', () => {
   test('are those that the decision endpoint shows to the person’s token', async () => {
     world.decisions.answer = (_, token) => ({
       status: 200,
-      body: { approvals: subjectOf(token) === 'bo' ? [shown] : [] },
+      body: { approvals: subjectOf(token) === 'bo' ? [shown] : [], complete: true },
     });
     const [bo, ann] = [await as('bo'), await as('ann')];
-    expect(read((await get('/console/approvals', ann)).text)).toEqual({ approvals: [] });
+    expect(read((await get('/console/approvals', ann)).text)).toEqual({ approvals: [], complete: true });
     expect(read((await get('/console/approvals', bo)).text)).toEqual({
       approvals: [
         {
           namespace: 'ml',
           name: 'a-1',
           caller: 'dan',
+          issuer: 'https://idp.test',
+          direction: 'Request',
           operation: 'Chat',
           model: null,
           rule: 'p/risky, p/odd',
@@ -446,6 +454,7 @@ describe('approvals', () => {
           state: 'Pending',
         },
       ],
+      complete: true,
     });
   });
 
@@ -468,6 +477,18 @@ describe('approvals', () => {
     for (const body of [{ reason: 7 }, { reason: 'x'.repeat(1_025) }, { decision: 'Approve' }])
       expect(await post('/console/approvals/ml/a-1/approve', cookie, body)).toMatchObject({ status: 400 });
     expect(world.decisions.asked.length).toBe(2);
+  });
+
+  test('of a controller that hangs leave the searches their places', async () => {
+    const cookie = await as('ann');
+    const hangs = Promise.withResolvers<DecisionAnswer>();
+    world.decisions.answer = () => hangs.promise;
+    const waiting = Array.from({ length: 16 }, () => get('/console/approvals', cookie));
+    await until(() => world.decisions.asked.length === 16);
+    expect(await post('/console/v1/search', cookie, { limit: 3 })).toMatchObject({ status: 200 });
+    expect(await get('/console/approvals', cookie)).toMatchObject({ status: 503 });
+    hangs.resolve({ status: 200, body: { approvals: [], complete: true } });
+    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]));
   });
 
   test.each([
@@ -497,6 +518,7 @@ describe('the controller’s own decision endpoint', () => {
       rules: ['p/risky'],
       requester: { issuer: 'https://idp.test', subject: 'dan', kubernetesUser: 'dan@example.com' },
       approvers: [{ subject: 'ana', provider: 'p/corp' }],
+      direction: 'Answer',
       required: 1,
       operation: 'Chat',
       model: 'llama-3',
@@ -557,6 +579,8 @@ describe('the controller’s own decision endpoint', () => {
       namespace: 'ml',
       name: 'a-1',
       caller: 'dan',
+      issuer: 'https://idp.test',
+      direction: 'Answer',
       operation: 'Chat',
       model: 'llama-3',
       rule: 'p/risky',
@@ -567,8 +591,8 @@ describe('the controller’s own decision endpoint', () => {
       decided: 0,
       state: 'Pending',
     };
-    expect(await listed(ana)).toEqual({ approvals: [shown] });
-    expect(await listed(ben)).toEqual({ approvals: [] });
+    expect(await listed(ana)).toEqual({ approvals: [shown], complete: true });
+    expect(await listed(ben)).toEqual({ approvals: [], complete: true });
     const decide = async (cookie: string): Promise<Answered> => {
       const { csrf } = read((await other.ask('GET', '/console/session', { cookie })).text);
       const headers = { origin: other.url, 'x-sidegate-csrf': String(csrf) };
@@ -580,7 +604,7 @@ describe('the controller’s own decision endpoint', () => {
     expect(approval.status.decisions).toMatchObject([
       { decision: 'Approve', comment: 'seen', caller: { issuer: other.issuer.url, subject: 'ana' } },
     ]);
-    expect(await listed(ana)).toEqual({ approvals: [] });
+    expect(await listed(ana)).toEqual({ approvals: [], complete: true });
     expect(await decide(ana)).toMatchObject({ status: 409 });
     // Somebody who asks too often has all of it to themselves, though both come from the console's address.
     const often = [];

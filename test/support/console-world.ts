@@ -64,11 +64,16 @@ export interface Answered {
   readonly text: string;
 }
 
+export interface DecisionAnswer {
+  readonly status: number;
+  readonly body: object;
+}
+
 export interface DecisionScript {
   /** What came, oldest first. */
   readonly asked: { readonly line: string; readonly token: string; readonly body: string }[];
   /** Default: no approvals, 404 for all else. */
-  answer: (line: string, token: string) => { readonly status: number; readonly body: object };
+  answer: (line: string, token: string) => DecisionAnswer | Promise<DecisionAnswer>;
 }
 
 export interface ConsoleWorldOptions {
@@ -233,11 +238,11 @@ const newScript = (): DecisionScript => ({
 
 async function startDecisions(material: { readonly cert: string; readonly key: string }, script: DecisionScript) {
   const server = createServer(material, (request: IncomingMessage, response) => {
-    void readBody(request, 10_000).then((body = '') => {
+    void readBody(request, 10_000).then(async (body = '') => {
       const line = `${request.method ?? ''} ${request.url ?? ''}`;
       const token = (request.headers.authorization ?? '').replace(/^Bearer /, '');
       script.asked.push({ line, token, body });
-      const answer = script.answer(line, token);
+      const answer = await script.answer(line, token);
       response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
     });
   });

@@ -19,11 +19,16 @@ interface Approval {
 let clock: FakeClock;
 let approvals: Map<string, Approval>;
 let reads: string[];
+/** The provider whose issuer does not answer. */
+let away: string | undefined;
+let filled: boolean;
 let list: RouteGroup;
 beforeEach(() => {
   clock = fakeClock({ now: Date.UTC(2026, 10, 26, 12) });
   approvals = new Map();
   reads = [];
+  away = undefined;
+  filled = true;
   const decider = createTokenDecider({
     client: {
       find: (_, { namespace = '', name }) => {
@@ -38,6 +43,7 @@ beforeEach(() => {
     verifiers: (providers) => ({
       verify: ({ token = '' }): IdentityResult => {
         const [subject = '', at] = token.split('.');
+        if (providers[0]?.id === away) return { kind: 'refused', reason: 'identity_unavailable' };
         if (at !== undefined && !providers[0]?.id.startsWith(`${at}/`))
           return { kind: 'refused', reason: 'token_invalid' };
         return { kind: 'proven', identity: identity(subject, providers[0]?.id ?? '') };
@@ -47,7 +53,7 @@ beforeEach(() => {
     }),
     providersOf: (at) => (at === 'bare' ? [] : [{ ...provider('corp'), id: `${at}/p/corp` }]),
     revokes: ({ subject }) => subject === 'revoked',
-    waiting: () => [...approvals.values()].map(waiting),
+    waiting: () => (filled ? [...approvals.values()].map(waiting) : undefined),
   });
   list = approvalList(decider, clock);
 });
@@ -89,6 +95,7 @@ const ask = (token: string | undefined, more: object = {}): Promise<RouteAnswer 
       url: '/v1/approvals',
       method: 'GET',
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      socket: { remoteAddress: 'a' },
       ...more,
     } as IncomingMessage,
     () => false,
@@ -158,9 +165,32 @@ describe('what waits', () => {
     expect(await ask(undefined)).toMatchObject({ status: 401 });
     expect(await ask('bob', { method: 'POST' })).toMatchObject({ status: 405 });
     expect(await ask('bob', { url: '/v1/approvals/x' })).toBeUndefined();
-    const answers = await Promise.all(Array.from({ length: 110 }, () => ask('bob')));
-    expect(answers.filter((answer) => answer?.status === 429)).toHaveLength(12);
+    const answers = await Promise.all(Array.from({ length: 40 }, () => ask('bob')));
+    expect(answers.filter((answer) => answer?.status === 429)).toHaveLength(20);
     clock.advance(1_000);
     expect(await ask('bob')).toMatchObject({ status: 200 });
+  });
+
+  test('is refused to one who asks too often or from one address, without a turn of others', async () => {
+    const from = (remoteAddress: string) => ({ socket: { remoteAddress } });
+    for (let times = 0; times < 500; times++) await ask(undefined, from('a'));
+    for (let times = 0; times < 500; times++) await ask('x', { method: 'POST', ...from('a') });
+    for (let times = 0; times < 500; times++) await ask('eve', from('a'));
+    expect(await ask('bob', from('a'))).toMatchObject({ status: 200 });
+    for (let times = 0; times < 500; times++) await ask(`made-up-${times}`, from('a'));
+    expect(await ask('bob', from('a'))).toMatchObject({ status: 429 });
+    expect(await ask('bob', from('b'))).toMatchObject({ status: 200 });
+  });
+
+  test('is not said to be nothing where that is not known', async () => {
+    approval('ml', 'a');
+    away = 'ml/p/corp';
+    expect(await ask('bob')).toMatchObject({ status: 503, body: { error: 'identity_unavailable' } });
+    approval('hr', 'b');
+    expect(await ask('bob')).toMatchObject({ status: 200, body: { approvals: [{ name: 'b' }], complete: false } });
+    away = undefined;
+    expect(await ask('bob')).toMatchObject({ status: 200, body: { complete: true } });
+    filled = false;
+    expect(await ask('bob')).toMatchObject({ status: 503, body: { error: 'try_again' } });
   });
 });

@@ -32,7 +32,13 @@ export interface TokenDecider {
 
 export interface ApprovalLister {
   /** Approvals that wait and that the token may decide, those that end soonest first. Who is not proven has none. */
-  list(token: string): Promise<{ readonly approvals: readonly Readonly<Record<string, unknown>>[] }>;
+  list(token: string): Promise<ApprovalListing | 'identity_unavailable' | 'try_again'>;
+}
+
+export interface ApprovalListing {
+  readonly approvals: readonly Readonly<Record<string, unknown>>[];
+  /** False: there may be more, where an issuer does not answer, or beyond the bounds of a list. */
+  readonly complete: boolean;
 }
 
 export interface Place {
@@ -72,8 +78,8 @@ export interface TokenDeciderOptions {
   readonly verifiers: IdentityVerifierFactory;
   /** Of all policies that select a pod of the namespace. */
   readonly providersOf: (namespace: string) => readonly CompiledProvider[];
-  /** All approvals that nobody has decided; default: none. */
-  readonly waiting?: () => readonly Waiting[];
+  /** All approvals that nobody has decided; undefined: they are not known yet. Default: none. */
+  readonly waiting?: () => readonly Waiting[] | undefined;
   /** Whether the token was taken back. */
   readonly revokes: (who: Identity) => boolean;
 }
@@ -185,7 +191,9 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
 
   return {
     async list(token) {
-      const waiting = (options.waiting?.() ?? []).toSorted((one, other) => one.expiresAt - other.expiresAt);
+      const known = options.waiting === undefined ? [] : options.waiting();
+      if (known === undefined) return 'try_again';
+      const waiting = known.toSorted((one, other) => one.expiresAt - other.expiresAt);
       const people = new Map<string, readonly Identity[] | DecisionFault>();
       for (const namespace of new Set(waiting.map((one) => one.namespace)))
         people.set(namespace, await prove({ namespace, kind: 'approvals', name: '' }, token));
@@ -199,7 +207,10 @@ export function createTokenDecider(options: TokenDeciderOptions): TokenDecider &
         const found = foundIn(object, place, person);
         return found !== undefined && judge(found, place, person) === undefined ? [viewOf(found.object, place)] : [];
       });
-      return { approvals: approvals.slice(0, mostListed) };
+      const away = [...people.values()].includes('identity_unavailable');
+      if (away && approvals.length === 0) return 'identity_unavailable';
+      const complete = !away && proven.length <= mostLookedAt && approvals.length <= mostListed;
+      return { approvals: approvals.slice(0, mostListed), complete };
     },
     async view(place, token) {
       const person = await prove(place, token);

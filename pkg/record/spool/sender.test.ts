@@ -23,6 +23,8 @@ let sender: RecordSender;
 let recorders: Duplex[];
 let events: SenderEvent[];
 let asked: string[];
+/** Chains. */
+let begun: string[];
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sidegate-sender-'));
@@ -30,6 +32,7 @@ beforeEach(() => {
   recorders = [];
   events = [];
   asked = [];
+  begun = [];
 });
 afterEach(() => {
   sender.close();
@@ -39,6 +42,8 @@ afterEach(() => {
 function start(): string {
   const spool = openSpool({ folder, clock, logger: silentLogger });
   spool.record.append([{ type: 'process', what: 'start' }]);
+  // Of this test: a stream that ends with it may still be read during the next.
+  const [types, chains] = [asked, begun];
   sender = createRecordSender({
     folder,
     spool,
@@ -50,7 +55,10 @@ function start(): string {
     onEvent: (event) => events.push(event),
     connect: () => {
       const [here, there] = duplexPair();
-      const up = createRecordUpReader((message) => asked.push(message.type));
+      const up = createRecordUpReader((message) => {
+        types.push(message.type);
+        if (message.type === 'begin') chains.push(message.chain);
+      });
       there.on('data', (chunk: Buffer) => up.push(chunk));
       recorders.push(there);
       return Promise.resolve(here);
@@ -96,4 +104,26 @@ test('a chain that can be neither read nor removed ends the stream, each time af
   }
   expect(asked.slice(0, 4)).toEqual(['hello', 'begin', 'hello', 'begin']);
   expect(events).not.toContain('protocol_fault');
+});
+
+test('an old chain that is sent and cannot be removed does not hold up the live one, here or at the next stream', async () => {
+  const old = '0'.repeat(32);
+  const live = start();
+  mkdirSync(join(folder, `record-${old}.jsonl.000000000000001`));
+  await until(() => asked.length === 1);
+  say(welcome);
+  await until(() => asked.length === 2);
+  say({ type: 'position', chain: old, sequence: 1, hash: namedStart(old).hash });
+  await until(() => asked.length === 3);
+  expect(begun).toEqual([old, live]);
+  const flushed = sender.flush(60_000);
+  say({ type: 'position', chain: live, sequence: 1, hash: namedStart(live).hash });
+  expect(await flushed).toBe(true);
+  say({ type: 'goodbye', reason: 'age' });
+  await until(() => events.includes('disconnected'));
+  clock.advance(1);
+  await until(() => asked.length === 4);
+  say(welcome);
+  await until(() => begun.length === 3);
+  expect(begun.at(-1)).toBe(live);
 });

@@ -95,6 +95,8 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
   /** Last number of the live chain that is acknowledged. */
   let acknowledged = 0;
   let told = '';
+  /** Old chains that are acknowledged whole and could not be removed: what comes after them must not wait. */
+  const unremoved = new Set<string>();
   const waiters = new Set<() => void>();
 
   const say = (problem: string, fields: Readonly<Record<string, string | number>> = {}): void => {
@@ -196,13 +198,14 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     leave(on, reason === 'age' ? 0 : undefined);
   };
 
+  const oldChains = (): readonly string[] => spooledChains(folder).filter((one) => one < spool.chain);
   /** Chains that are not written any more go first. */
   const nextChain = (on: Open): void => {
     on.reader?.close();
     on.reader = undefined;
     on.flight = [];
     try {
-      on.chain = spooledChains(folder).find((one) => one < spool.chain) ?? spool.chain;
+      on.chain = oldChains().find((one) => !unremoved.has(one)) ?? spool.chain;
     } catch (error) {
       say('the spool cannot be read', { error: describeError(error) });
       return leave(on);
@@ -283,8 +286,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       return leave(on);
     }
     if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
-      // What cannot be removed would be begun again at once.
-      if (!removeAll(chainPath(folder, chain))) return leave(on);
+      if (!removeAll(chainPath(folder, chain))) unremoved.add(chain);
       nextChain(on);
     }
   };
@@ -324,7 +326,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
 
   const empty = (): boolean => {
     try {
-      return acknowledged >= spool.record.head().seq && !spooledChains(folder).some((one) => one < spool.chain);
+      return acknowledged >= spool.record.head().seq && oldChains().every((one) => unremoved.has(one));
     } catch {
       // Nobody knows what is in it.
       return false;

@@ -71,6 +71,8 @@ const prefix = '/console';
 const home = `${prefix}/`;
 const csrfHeader = 'x-sidegate-csrf';
 const longestBody = 8_192;
+/** Requests to the decision endpoint at once, apart from questions to the store: a controller that hangs must not stop searches. */
+const mostForwarded = 16;
 /** The page asks the same over and over while it follows: that is on record once in this time. */
 const sameQuestionMs = 60_000;
 const decisionPath =
@@ -78,6 +80,8 @@ const decisionPath =
 
 /** What a session is answered. */
 interface SessionRoute {
+  /** It asks the decision endpoint, not the store. */
+  readonly forwards?: true;
   readonly method: 'GET' | 'POST';
   answer(account: Account, request: IncomingMessage): JsonValue | Promise<JsonValue>;
 }
@@ -135,6 +139,16 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     approvals: decisions !== undefined,
     policies: true,
   });
+  let forwarded = 0;
+  const forward = async (ask: () => Promise<JsonValue>): Promise<JsonValue> => {
+    if (forwarded >= mostForwarded) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
+    forwarded++;
+    try {
+      return await ask();
+    } finally {
+      forwarded--;
+    }
+  };
   const turns = createKeyedBuckets(clock, 1, 20);
   const decide = async (
     to: Decisions,
@@ -156,11 +170,20 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     if (path === '/session') return { method: 'GET', answer: sessionInfo };
     if (path === '/policies') return { method: 'GET', answer: ({ person }) => policies.of(person) };
     if (decisions === undefined) return undefined;
-    if (path === '/approvals') return { method: 'GET', answer: ({ session }) => decisions.list(session.tokens.token) };
+    if (path === '/approvals')
+      return {
+        method: 'GET',
+        forwards: true,
+        answer: ({ session }) => forward(() => decisions.list(session.tokens.token)),
+      };
     const named = decisionPath.exec(path);
     return named === null
       ? undefined
-      : { method: 'POST', answer: (found, request) => decide(decisions, found, request, named) };
+      : {
+          method: 'POST',
+          forwards: true,
+          answer: (found, request) => forward(() => decide(decisions, found, request, named)),
+        };
   };
 
   const repeats = createRepeats<Account['session']>(clock, sameQuestionMs);
@@ -204,7 +227,8 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
       only(route.method);
       const found = await account(request);
-      await answers.bounded(async () => respond(response, 200, await route.answer(found, request)));
+      const send = async (): Promise<void> => respond(response, 200, await route.answer(found, request));
+      await (route.forwards === true ? send() : answers.bounded(send));
     },
   };
 }

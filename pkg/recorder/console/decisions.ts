@@ -70,8 +70,9 @@ export function createDecisions(endpoint: string, exchange: Exchange): Decisions
   };
   return {
     async list(token) {
-      const { approvals } = await ask('GET', '/v1/approvals', token);
-      return { approvals: (Array.isArray(approvals) ? approvals : []).map(approvalOf) };
+      const { approvals, complete } = await ask('GET', '/v1/approvals', token);
+      const found = (Array.isArray(approvals) ? approvals : []).map(approvalOf);
+      return { approvals: found, complete: complete === true };
     },
     async decide({ namespace, name }, { decision, comment }, token) {
       const path = `/v1/namespaces/${encodeURIComponent(namespace)}/approvals/${encodeURIComponent(name)}/decision`;
@@ -98,6 +99,7 @@ function approvalOf(value: JsonValue): JsonValue {
     namespace,
     name,
     requester,
+    direction,
     operation,
     model,
     rules,
@@ -112,6 +114,8 @@ function approvalOf(value: JsonValue): JsonValue {
     namespace: textOf(namespace),
     name: textOf(name),
     caller: isFields(requester) ? textOf(requester['subject']) : '',
+    issuer: isFields(requester) ? textOf(requester['issuer']) : '',
+    direction: textOf(direction),
     operation: textOf(operation),
     model: typeof model === 'string' ? model : null,
     rule: Array.isArray(rules) ? rules.map(textOf).join(', ') : '',

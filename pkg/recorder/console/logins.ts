@@ -100,10 +100,11 @@ export function createLogins(options: LoginsOptions): Logins {
   };
 }
 
-/** A path within the console, as it is sent back; undefined: it leads elsewhere. */
+/** A path within the console, as it is sent back; one too long for a cookie is home. Undefined: it leads elsewhere. */
 function targetOf(text: string): string | undefined {
   const base = 'https://console';
-  if (text.length > longestTarget || !/^\/console\/[\x21-\x5b\x5d-\x7e]*$/.test(text)) return undefined;
+  if (text.length > longestTarget) return home;
+  if (!/^\/console\/[\x21-\x5b\x5d-\x7e]*$/.test(text)) return undefined;
   const url = URL.parse(text, base);
   if (url === null || url.origin !== base || !url.pathname.startsWith(home)) return undefined;
   return `${url.pathname}${url.search}`;

@@ -5,7 +5,7 @@ import { clockTime, plural } from './format.js';
 import { pause, watched } from './pace.js';
 import { recordText } from './timeline.js';
 
-/** @import { Approval } from './contract.d.ts' */
+/** @import { Approval, Approvals } from './contract.d.ts' */
 /** @import { Page } from './dom.js' */
 
 const everyMs = 5_000;
@@ -28,12 +28,13 @@ function left(ms) {
  * @param {Approval} approval @param {(text: string) => void} announce @param {AbortSignal} signal
  */
 function approvalCard(approval, announce, signal) {
-  const { namespace, name, caller, operation, model, rule, excerpt, created, expires, required } = approval;
+  const { namespace, name, caller, issuer, direction, operation, model, rule, excerpt, created, expires, required } =
+    approval;
   const end = Date.parse(expires);
   const clock = el('span', { class: 'badge held', role: 'timer', 'aria-live': 'off' });
   const votes = el('span', { class: 'dim' });
   const actions = el('div', { class: 'actions' });
-  const state = { over: false };
+  const state = { over: false, gone: false };
   const id = `reason-${keyOf(approval)}`;
   const card = el(
     'article',
@@ -52,6 +53,8 @@ function approvalCard(approval, announce, signal) {
       clock,
     ),
     facts([
+      ['Caller', `${caller} at ${issuer}`],
+      ['What waits', direction],
       ['Rule', el('code', {}, rule)],
       ['Approval', el('code', {}, keyOf(approval))],
       ['Asked', clockTime(Date.parse(created))],
@@ -115,7 +118,14 @@ function approvalCard(approval, announce, signal) {
       el('button', { type: 'button', onclick: () => confirm('deny') }, 'Deny…'),
     );
   /** @param {Approval} latest */
-  const update = ({ decided }) => void (votes.textContent = required > 1 ? `${decided} of ${required} approve` : '');
+  const update = ({ decided }) => {
+    votes.textContent = required > 1 ? `${decided} of ${required} approve` : '';
+    if (!state.gone) return;
+    // It is listed again: it was not decided, the list before lacked it.
+    Object.assign(state, { over: false, gone: false });
+    card.classList.remove('over');
+    offer();
+  };
   const tick = () => {
     clock.textContent = left(end - now());
     if (end <= now() && !state.over) settle('Nobody decided in time: denied.');
@@ -129,7 +139,11 @@ function approvalCard(approval, announce, signal) {
     update,
     tick,
     /** It is no longer listed. */
-    gone: () => void (state.over || settle('Decided elsewhere, or its caller has gone.')),
+    gone: () => {
+      if (state.over) return;
+      settle('Decided elsewhere, or its caller has gone.');
+      state.gone = true;
+    },
     /** @returns {boolean} whether there was something to give up */
     cancel: () => {
       if (actions.querySelector('.confirm') === null) return false;
@@ -168,10 +182,10 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
   });
   const tick = setInterval(() => cards.forEach((one) => one.tick()), 1_000);
   signal.addEventListener('abort', () => clearInterval(tick));
-  /** @param {readonly Approval[]} waiting */
-  const take = (waiting) => {
+  /** @param {readonly Approval[]} waiting @param {boolean} complete */
+  const take = (waiting, complete) => {
     const listed = new Set(waiting.map(keyOf));
-    for (const [key, one] of cards) if (!listed.has(key)) one.gone();
+    if (complete) for (const [key, one] of cards) if (!listed.has(key)) one.gone();
     const fresh = waiting.filter((one) => !cards.has(keyOf(one)));
     for (const one of waiting) cards.get(keyOf(one))?.update(one);
     for (const one of fresh) {
@@ -181,17 +195,22 @@ export async function approvals({ main, info, signal, announce, title, keys }) {
     }
     status.textContent =
       waiting.length === 0
-        ? 'Nothing waits for you.'
+        ? complete
+          ? 'Nothing waits for you.'
+          : 'What waits for you is not fully known: look again.'
         : `${plural(waiting.length, 'request')} ${waiting.length === 1 ? 'waits' : 'wait'} for you; you decide as ${info.person.name}`;
     if (fresh.length > 0) announce(plural(fresh.length, 'new approval'));
   };
   const untilWatched = watched(signal);
   for (let failures = 0; !signal.aborted;) {
     try {
-      const { approvals: waiting } = /** @type {{ approvals: Approval[] }} */ (await get('/approvals', signal));
+      const { approvals: waiting, complete } = /** @type {Approvals} */ (await get('/approvals', signal));
       failures = 0;
       trouble.replaceChildren();
-      take(waiting.filter(({ state }) => state === 'Pending'));
+      take(
+        waiting.filter(({ state }) => state === 'Pending'),
+        complete,
+      );
     } catch (error) {
       if (signal.aborted) return;
       failures++;

@@ -71,10 +71,20 @@ export interface SessionProof {
   readonly unsigned: number;
 }
 
+export interface Approvals {
+  readonly approvals: readonly Approval[];
+  /** False: there may be more than these. */
+  readonly complete: boolean;
+}
+
 export interface Approval {
   readonly namespace: string;
   readonly name: string;
+  /** Subject, which two issuers may give to two people. */
   readonly caller: string;
+  readonly issuer: string;
+  /** What waits: `Request` or `Answer`. */
+  readonly direction: string;
   readonly operation: string;
   readonly model: string | null;
   readonly rule: string;
