@@ -127,6 +127,10 @@ beforeAll(async () => {
     await node.put(namespace, 'pod/caller', '/tmp/ca.pem', ca);
     // kube-proxy follows a pod's readiness after a moment.
     await node.eventually(async () => (await curl(url)).status !== 0);
+    const reach = `require('node:net').connect(8000, 'model.${namespace}.svc')
+      .on('connect', function () { process.stdout.write('reached'); this.destroy(); })
+      .on('error', () => process.stdout.write('not yet'))`;
+    await node.eventually(async () => (await inSidecar(reach)) === 'reached');
   });
 }, 300_000);
 
