@@ -24,7 +24,8 @@ function byPod(policies: readonly Policy[], namespace: string | undefined): read
   const kinds = Map.groupBy(policies, ({ spec }) => canonical([spec.selector, spec.namespaceSelector ?? {}]));
   return [...kinds.values()].map((alike) => {
     const pod = leastPod(alike, namespace);
-    return policies.filter((policy) => alike.includes(policy) || selects(policy, pod));
+    // A selector that selects nothing there, as one of another namespace by its name, stands alone.
+    return alike.every((policy) => selects(policy, pod)) ? policies.filter((policy) => selects(policy, pod)) : alike;
   });
 }
 

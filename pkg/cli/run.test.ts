@@ -196,6 +196,19 @@ approvals: { approvers: [{ kubernetesGroup: leads }] }`.replace(
     expect(sidegate('policy validate --local a.yaml b.yaml', files).out).toContain(never);
     const everywhere = { ...files, 'b.yaml': closed.replace('app: b', '') };
     expect(sidegate('policy validate a.yaml b.yaml', everywhere).out).toContain(never);
+    const platform = (name: string): string =>
+      closed
+        .replace('InferencePolicy', 'ClusterInferencePolicy')
+        .replace(', namespace: ml', '')
+        .replace(
+          'selector: { matchLabels: { app: b } }',
+          `namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: ${name} } }`,
+        );
+    const ofAll = 'access[team] never allows anything: cluster/q/no denies all of it';
+    expect(sidegate('policy validate a.yaml b.yaml', { ...files, 'b.yaml': platform('other') }).out).not.toContain(
+      ofAll,
+    );
+    expect(sidegate('policy validate a.yaml b.yaml', { ...files, 'b.yaml': platform('ml') }).out).toContain(ofAll);
   });
   test('says of each analyzer that it cannot be called yet, and what that comes to', () => {
     const spec = `${team}\nanalyzers: [{ name: ner, url: "https://a/x" }, { name: pii, url: "https://b/x", failureMode: Allow }]`;
