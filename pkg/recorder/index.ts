@@ -33,6 +33,8 @@ export type {
   SessionPage,
   SessionQuery,
   SessionSummary,
+  SharedStore,
+  ShipTable,
   StartFacts,
   StoredEntry,
   StoredHead,
@@ -40,13 +42,13 @@ export type {
 } from './store/port.ts';
 export {
   createEventSource,
-  deadLetters,
-  fileCursor,
+  fileBook,
   openReceivers,
   parseReceivers,
+  sharedBook,
   startShipper,
 } from './ship/index.ts';
-export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
+export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export type { RetentionDays } from './store/retention-rules.ts';
