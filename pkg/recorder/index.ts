@@ -40,14 +40,7 @@ export type {
   StoredHead,
   StoreStats,
 } from './store/port.ts';
-export {
-  createEventSource,
-  fileBook,
-  openReceivers,
-  parseReceivers,
-  sharedBook,
-  startShipper,
-} from './ship/index.ts';
+export { createEventSource, fileBook, openReceivers, parseReceivers, sharedBook, startShipper } from './ship/index.ts';
 export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';

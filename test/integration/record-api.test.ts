@@ -212,7 +212,11 @@ describe('one session', () => {
   const texts = new Map<string, readonly string[]>();
   beforeAll(async () => {
     for (const [n, chain] of chains.entries()) {
-      const [start, segment, end] = sessionEvents({ id: long, user: `of ${n}`, answer: 'y'.repeat(n === 0 ? 900_000 : 9) });
+      const [start, segment, end] = sessionEvents({
+        id: long,
+        user: `of ${n}`,
+        answer: 'y'.repeat(n === 0 ? 900_000 : 9),
+      });
       if (start === undefined || segment === undefined || end === undefined) throw new Error('three events');
       // The first is the long one, of 10 MB; the others are newer.
       const events = [start, ...Array.from({ length: n === 0 ? 11 : 1 }, () => segment), end];

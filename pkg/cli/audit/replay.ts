@@ -83,7 +83,12 @@ export const auditReplayCommand: Command = {
         io.stderr('--to is the http or https address of a model\n');
         return 2;
       }
-      const { lines, code } = openedLines(await linesOfSession(await openAudit(client, flags), id, flags, io), id, flags, io);
+      const { lines, code } = openedLines(
+        await linesOfSession(await openAudit(client, flags), id, flags, io),
+        id,
+        flags,
+        io,
+      );
       if (url !== undefined && lines.length > 0)
         return replayTo(url, lines, flags.text('unseal') !== undefined, flags, io);
       const steps = stepsOf(lines);

@@ -25,7 +25,7 @@ async function audit(
     request({ path }: { readonly path: string }) {
       const url = new URL(path, 'https://api');
       if (!url.pathname.includes('/v1/sessions/')) return Promise.resolve({});
-      asked.push(`${url.pathname.slice(url.pathname.indexOf('/v1/'))}${url.search}`);
+      asked.push(`${url.pathname.slice(url.pathname.lastIndexOf('/v1/'))}${url.search}`);
       const at = Number(url.searchParams.get('from') ?? 0);
       return Promise.resolve({ ...pages[at], next: at + 1 < pages.length ? String(at + 1) : null });
     },
@@ -42,7 +42,11 @@ describe('a session that is several pages', () => {
 
   test.each(['show', 'replay', 'explain'])('is read to its end by audit %s', async (name) => {
     const { code, err, out, asked } = await audit(`${name} ${id}`, pages);
-    expect([code, err, asked]).toEqual([0, '', [0, 1, 2].map((at) => `/v1/sessions/${id}${at === 0 ? '' : `?from=${at}`}`)]);
+    expect([code, err, asked]).toEqual([
+      0,
+      '',
+      [0, 1, 2].map((at) => `/v1/sessions/${id}${at === 0 ? '' : `?from=${at}`}`),
+    ]);
     expect(out).toContain(name === 'explain' ? 'support/allow: allowed' : 'completed 200');
   });
 

@@ -79,7 +79,12 @@ export const auditShowCommand: Command = {
   usage,
   run: clusterCommand({
     usage,
-    flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...unsealFlag, ...sessionFlags, ...auditFlags },
+    flags: {
+      output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
+      ...unsealFlag,
+      ...sessionFlags,
+      ...auditFlags,
+    },
     positionals: { name: 'ID', least: 1, most: 1 },
     async act(flags, { client }, io) {
       const [id = ''] = flags.positionals;

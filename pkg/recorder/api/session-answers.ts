@@ -94,7 +94,10 @@ export async function* sessionsPage(store: Lines, page: SessionPage): AsyncItera
 }
 
 /** Every session that is found, with its lines, as JSON lines. */
-export async function* exported(store: Lines & Pick<RecordStore, 'search'>, query: SessionQuery): AsyncIterable<string> {
+export async function* exported(
+  store: Lines & Pick<RecordStore, 'search'>,
+  query: SessionQuery,
+): AsyncIterable<string> {
   let { cursor } = query;
   do {
     const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });

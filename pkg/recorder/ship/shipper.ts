@@ -124,7 +124,8 @@ export function startShipper(options: ShipperOptions): Shipper {
       try {
         const found = await step();
         if (found === 'other') position = undefined;
-        if (failures > 0 && found !== 'other') logger.info('the receiver takes events again', { receiver: receiver.name });
+        if (failures > 0 && found !== 'other')
+          logger.info('the receiver takes events again', { receiver: receiver.name });
         failures = 0;
         told = '';
         if (found !== 'more' && !stopped()) await pause(found === 'other' ? 5 * lookMs : lookMs);

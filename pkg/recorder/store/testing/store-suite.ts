@@ -172,13 +172,18 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       for (const [at, event] of Array.from({ length: 20 }, () => long[1] ?? long[0]).entries())
         if (event !== undefined)
           await store.append([
-            blockOfEvents(chain, [...(at === 0 ? long.slice(0, 1) : []), event, ...sessionEvents({ id: sessionId(2) })]),
+            blockOfEvents(chain, [
+              ...(at === 0 ? long.slice(0, 1) : []),
+              event,
+              ...sessionEvents({ id: sessionId(2) }),
+            ]),
           ]);
       const all = await linesOf(sessionId(1));
       expect(all).toHaveLength(21);
       const behind = async (after: number): Promise<string[]> => {
         const lines = [];
-        for await (const line of store.sessionLines(sessionId(1), { source, chain: chain.name }, after)) lines.push(line);
+        for await (const line of store.sessionLines(sessionId(1), { source, chain: chain.name }, after))
+          lines.push(line);
         return lines;
       };
       const numbers = all.map((line) => Number(/"seq":([0-9]+)/.exec(line)?.[1]));
