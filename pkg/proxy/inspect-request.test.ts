@@ -29,6 +29,15 @@ interface Inspecting {
   readonly messages?: number;
 }
 
+/** The same three times: the least of the processor time and of its longest step, which a collection or the compiler may lengthen. */
+async function inspectThrice(content: string): Promise<Inspected> {
+  const [first, ...others] = [await inspect(content), await inspect(content), await inspect(content)];
+  const cpu = Math.min(first.cpu, ...others.map((one) => one.cpu));
+  return { ...first, cpu, longest: Math.min(first.longest, ...others.map((one) => one.longest)) };
+}
+/** Milliseconds of processor time between two turns: the half of a slice more, or a part of what all of it costs on a slow machine. */
+const longestStep = (cpu: number): number => Math.max(20, cpu / 3);
+
 /** A chat whose prompt is this text, or has these messages. */
 async function inspect(
   content: string | readonly string[],
@@ -87,20 +96,22 @@ describe('what is hidden in a long prompt', () => {
   ])('is found, at a cost in proportion to the text and in turns: %s', async (_, hidden) => {
     await inspect('warm'.repeat(100));
     const plain = await inspect('hello you '.repeat(Math.ceil(hidden.length / 10)));
-    const found = await inspect(hidden);
+    const found = await inspectThrice(hidden);
     expect(found.acts).toContain('blocked');
     expect(found.outcome.record).toMatchObject([{ text: '[disguised]' }]);
     // Read as it stands and otherwise, for the guard and for the record: many times the cost of a plain text, whatever its size.
     expect(found.cpu).toBeLessThan(Math.max(10, plain.cpu) * 100);
     // Other requests get their turns meanwhile.
-    expect(found.longest).toBeLessThan(found.cpu / 3);
+    expect(found.longest).toBeLessThan(longestStep(found.cpu));
   });
 
   test('is found among very many findings that stand there openly', async () => {
     const open = 'ana@example.com '.repeat(4_096);
-    const { acts, longest, cpu } = await inspect(`${open}${'%41 ana@example.com '.repeat(4_096)}project %66alcon`);
+    const { acts, longest, cpu } = await inspectThrice(
+      `${open}${'%41 ana@example.com '.repeat(4_096)}project %66alcon`,
+    );
     expect(acts.length).toBeGreaterThan(8_192);
-    expect(longest).toBeLessThan(cpu / 3);
+    expect(longest).toBeLessThan(longestStep(cpu));
   });
 });
 
