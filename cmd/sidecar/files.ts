@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
-import type { ApprovalGate, IdentityVerifierFactory, PolicySource } from '../../pkg/core/index.ts';
+import type { ApprovalGate, IdentityVerifierFactory, PolicyNotice, PolicySource } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
@@ -90,16 +90,25 @@ export async function runFiles(settings: Settings): Promise<void> {
   });
   const mark = marker(audit, metrics);
   mark('start');
+  const notice = ({ policy: name, field, message }: PolicyNotice): void =>
+    logger.warn('part of a policy does not do what it seems to', { policy: name, field, why: message });
   const policy = await filePolicySource({
     paths: [settings.policy],
     clock,
     logger,
-    parse: (text, file) =>
-      parsePolicies(text, file, {
+    parse(text, file) {
+      const parsed = parsePolicies(text, file, {
         checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
         cluster: false,
-      }),
-    compile: (policies, revision) => compileSnapshot(policies, { revision }),
+      });
+      parsed.notices.forEach(notice);
+      return parsed;
+    },
+    compile(policies, revision) {
+      const snapshot = compileSnapshot(policies, { revision });
+      snapshot.notices.forEach(notice);
+      return snapshot;
+    },
     onRefused: () => metrics.reload('refused'),
   });
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });

@@ -28,6 +28,30 @@ test.each([
   expect(parse(...args)).toMatchObject({ settings: { hosted, hostedInferred } });
 });
 
+test('every file that cannot be read is told, beside whatever else is wrong, and nothing that is not', () => {
+  const files = [
+    '--upstream-ca=no-ca',
+    '--client-ca',
+    'no-callers',
+    '--tls-cert=no-cert',
+    '--tls-key=/',
+    '--limit-store-ca=no-store',
+  ];
+  expect(
+    parseSettings(['--polcy', 'x.yaml', '--upstream', 'http://127.0.0.1:1', '--admin', ...files, '--policy=p'], {}),
+  ).toEqual({
+    faults: [
+      '--polcy: there is no such flag',
+      '--admin needs a value: --admin=…',
+      '--tls-cert: no-cert cannot be read (ENOENT)',
+      '--tls-key: / cannot be read (EISDIR)',
+      '--limit-store-ca: no-store cannot be read (ENOENT)',
+      '--upstream-ca: no-ca cannot be read (ENOENT)',
+      '--client-ca: no-callers cannot be read (ENOENT)',
+    ],
+  });
+});
+
 test('what cannot be meant is told, all of it', () => {
   expect(parse('--upstream', 'http://127.0.0.1:1', '--hosted', 'maybe', '--grace', '2147484')).toEqual({
     faults: ['--hosted must be yes or no', '--grace must be a number of seconds, at most 86400'],

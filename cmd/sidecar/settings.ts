@@ -82,19 +82,16 @@ export function parseSettings(
   const read = readFlags(flags, args, environment);
   if (read === undefined) return { help: true };
   const { faults } = read;
-  const [tlsCert, tlsKey, tlsPkcs12] = [
-    read.optional('tls-cert'),
-    read.optional('tls-key'),
-    read.optional('tls-pkcs12'),
-  ];
+  const [tlsCert, tlsKey, tlsPkcs12] = [read.file('tls-cert'), read.file('tls-key'), read.file('tls-pkcs12')];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) faults.push('--tls-cert and --tls-key belong together');
   if (tlsCert !== undefined && tlsPkcs12 !== undefined) faults.push('give --tls-cert or --tls-pkcs12, not both');
+  for (const name of ['limit-store-password-file', 'limit-store-ca'] as const) read.file(name);
   const upstream = readUpstream(read);
   const settings = {
     policy: read.text('policy'),
     hosted: readHosted(read, upstream),
     hostedInferred: read.optional('hosted') === undefined,
-    upstreamCa: read.optional('upstream-ca'),
+    upstreamCa: read.file('upstream-ca'),
     modelRequests: readModelRequests(read),
     listen: read.address('listen'),
     admin: read.address('admin'),
@@ -103,8 +100,8 @@ export function parseSettings(
     tlsCert,
     tlsKey,
     tlsPkcs12,
-    tlsPassphraseFile: read.optional('tls-passphrase-file'),
-    clientCa: read.optional('client-ca'),
+    tlsPassphraseFile: read.file('tls-passphrase-file'),
+    clientCa: read.file('client-ca'),
     names: read.list('names'),
     approvals: read.optional('approvals'),
     grants: read.optional('grants'),

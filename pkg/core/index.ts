@@ -120,6 +120,6 @@ export type { PolicyErrorCode } from './policy-error.ts';
 export { defaultProfile, profiles } from './profiles.ts';
 export { isRefused, protocolField, refusedPorts, refusedProtocol } from './protocols.ts';
 export type { ProfileDefaults } from './profiles.ts';
-export { selectorMatches, selectorText, selects } from './selector.ts';
+export { leastPod, selectorMatches, selectorText, selects } from './selector.ts';
 export type { PodFacts } from './selector.ts';
 export type { EffectiveValue } from './settings.ts';

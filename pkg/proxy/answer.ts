@@ -19,7 +19,7 @@ import type { Asked } from './loopback.ts';
 import { ownerOf } from './owner.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
-import { actName } from './rule-acts.ts';
+import { actName, stoppedBy } from './rule-acts.ts';
 import type { ResponseViews, Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
 import { ValueReader } from './values.ts';
@@ -622,11 +622,7 @@ export class Answer implements LiveRequest {
 
   #refusalOf(error: unknown): RefusedError {
     if (error instanceof RefusedError) return error;
-    if (error instanceof StoppedError) {
-      const rule = this.runtime.scanner.rules[error.rule]?.id ?? 'default';
-      const code = this.plan.approve[error.rule] === 1 ? 'approval_unavailable' : 'response_blocked';
-      return new RefusedError(code, { rule });
-    }
+    if (error instanceof StoppedError) return stoppedBy(error.rule, this.runtime.scanner.rules, this.plan);
     return new RefusedError('internal_error', { cause: error });
   }
 

@@ -266,9 +266,3 @@ export function pairwise(count: number): readonly (readonly boolean[])[] {
   }
   return rows;
 }
-
-/** The first is refused beside the second. */
-export const apart: readonly (readonly [string, string])[] = [
-  ['recorder.ship', 'recorder.store'],
-  ['recorder.ship', 'recorder.replicas'],
-];

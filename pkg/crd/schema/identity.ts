@@ -1,4 +1,4 @@
-import { duration, filePath, name, secretRef, url } from './values.ts';
+import { duration, filePath, name, secretRef, secretsElsewhere, url } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
 /** `spec.identity`: who callers are. */
@@ -35,6 +35,7 @@ const issuerCaSecretRef = {
   description:
     "Authorities (PEM) that are trusted for the issuer's TLS, beside the public ones: a Secret in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy.",
   'x-sidegate-example': '{ name: idp-ca, key: ca.crt }',
+  'x-sidegate-cluster': secretsElsewhere('caFile'),
 } as const satisfies SchemaNode;
 
 const issuerCaFile = {
@@ -136,6 +137,11 @@ export const provider = {
       type: 'object',
       description: 'Service-account tokens of a Kubernetes cluster.',
       'x-sidegate-example': '{ audiences: [inference] }',
+      'x-sidegate-cluster': {
+        refused: false,
+        without: 'issuer',
+        message: 'names no issuer, and a sidecar that runs on its own proves nobody by it: there it needs one',
+      },
       required: ['audiences'],
       'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
@@ -179,6 +185,7 @@ export const provider = {
           description:
             "Authorities (PEM) whose certificates count: a Secret in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy. Without the Secret nobody is proven.",
           'x-sidegate-example': '{ name: callers-ca, key: ca.crt }',
+          'x-sidegate-cluster': secretsElsewhere('caFile'),
         },
         caFile: {
           ...filePath,
