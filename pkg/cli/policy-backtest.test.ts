@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
-import type { AuditEvent, RuleAct } from '../core/index.ts';
+import type { AuditEvent, ReasonCode, RuleAct } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
 import { entryText } from '../record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../recorder/testing/chains.ts';
@@ -22,7 +22,7 @@ interface Row {
   readonly acts?: readonly RuleAct[];
   readonly outcome?: 'completed' | 'refused';
   /** Of what was refused; default: by a guard. */
-  readonly code?: string;
+  readonly code?: ReasonCode;
   /** What of the answer was masked is sealed, too. */
   readonly said?: string;
 }
