@@ -13,6 +13,8 @@ export interface Route {
   readonly body: 'json' | 'none' | 'opaque';
   /** The model that the path names, decoded. */
   readonly model: string | undefined;
+  /** The model writes an answer, of which tokens are limited and counted. */
+  readonly generates: boolean;
 }
 
 /** Text that a reader would join: one string value of a body, or one of its pieces in a stream. */
@@ -111,7 +113,7 @@ export interface AnswerView {
 }
 
 export interface FrameView extends AnswerView {
-  /** `done`: the end marker ([DONE]). `error`: an error object. `usage`: nothing but usage. `data`: all else. */
+  /** `done`: the end marker ([DONE], an event that is the last). `error`: an error object. `usage`: nothing but usage. `data`: all else. */
   readonly kind: 'data' | 'usage' | 'error' | 'done';
 }
 

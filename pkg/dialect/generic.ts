@@ -73,9 +73,9 @@ export const generic: Dialect = {
   name: 'generic',
   route(method, path): Route {
     const known = managementRoute(method, path);
-    if (known !== undefined) return { dialect: generic, ...known, model: undefined };
+    if (known !== undefined) return { dialect: generic, ...known, model: undefined, generates: false };
     const body = method === 'GET' || method === 'HEAD' ? 'none' : 'json';
-    return { dialect: generic, operation: 'Other', body, model: undefined };
+    return { dialect: generic, operation: 'Other', body, model: undefined, generates: false };
   },
   request: (_route, node) => request(node),
   answer: (_route, node) => answer(node),

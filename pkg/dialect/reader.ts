@@ -15,7 +15,7 @@ export const maxRequestValues = 80_000;
 /** Most values that are read from an answer's: in one go, 100,000 take about 20 ms. */
 const maxAnswerValues = 200_000;
 /** Highest `index` that a stream may give to a choice or tool call: each is a lane that is kept. */
-const maxIndex = 4_095;
+export const maxIndex = 4_095;
 
 const none: readonly never[] = Object.freeze([]);
 

@@ -452,7 +452,7 @@ class GovernedRequest {
       maxOutputTokens: view?.maxOutputTokens,
       outputBound: view?.outputBound,
       count: view?.count ?? 1,
-      generates: operation === 'Chat' || operation === 'Completions',
+      generates: this.#route.generates,
       countsInput: operation === 'Embeddings' || operation === 'Other',
     };
   }
