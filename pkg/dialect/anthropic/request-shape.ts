@@ -16,6 +16,8 @@ const tool = object({
   ...named(['max_uses', 'max_characters', 'max_content_tokens', 'display_width_px', 'display_height_px'], number),
   display_number: number,
   user_location: free,
+  // An adviser is another model.
+  model: refused,
 });
 
 const format = object({ type: lone, schema });
@@ -23,7 +25,9 @@ const format = object({ type: lone, schema });
 export const messagesRequest = object({
   ...refusedFields,
   // The server is told to send texts there, or to go on with what it kept of a session that may be another's.
-  ...named(['mcp_servers', 'container'], refused),
+  ...named(['mcp_servers', 'container', 'thread'], refused),
+  // Whose account and whose memory: with a key of ours that is not the caller's to say.
+  ...named(['workspace_id', 'user_profile_id', 'fallback_credit_token', 'billing_policy'], refused),
   model: lone,
   messages: list(object({ role: lone, content })),
   system: either(text, list(block)),
@@ -40,6 +44,6 @@ export const messagesRequest = object({
   cache_control: cacheControl,
   output_config: object({ effort: lone, format }),
   output_format: format,
-  context_management: free,
+  ...named(['context_management', 'compaction', 'diagnostics'], free),
   betas: list(lone),
 });

@@ -135,7 +135,8 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
     count: prompts * each,
     maxOutputTokens: asked,
     outputBound: isBounded(fields) ? asked : undefined,
-    stops: stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
+    stops:
+      reader.strangers || stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
     usageAsked: stream && given(fields, 'stream_options')?.get('include_usage')?.kind === 'true',
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
@@ -153,6 +154,9 @@ function stopsEarly(node: JsonNode | undefined): boolean {
   return node.kind === 'array' ? node.numberCount > 0 || node.items.length > 0 : node.text !== '';
 }
 
+/** Forms of an answer that end where JSON ends, or nowhere. */
+const openFormats = new Set(['text', 'json_object', 'json_schema']);
+
 /** A grammar ends an answer wherever its caller likes, and the model then reports a natural stop. */
 const grammars = [
   'guided_regex',
@@ -166,5 +170,7 @@ const grammars = [
 ];
 
 function stopsByGrammar(fields: Fields): boolean {
+  const format = given(fields, 'response_format')?.get('type');
+  if (format !== undefined && !openFormats.has(format.text)) return true;
   return grammars.some((name) => given(fields, name) !== undefined);
 }
