@@ -49,7 +49,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
   });
   const trust = watchTrust(settings.trust, clock, logger);
-  const store = await openStore(settings, clock);
+  const opened = await openStore(settings, clock);
+  const { store } = opened;
   const committer = createCommitter({
     store,
     clock,
@@ -120,7 +121,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onAnswered: (status) => answered.add([String(status)]),
     ...(people !== undefined && webConsole({ settings, people, store, meters, clock, logger })),
   });
-  const stopShipping = shipLog({ settings, store, meters, clock, logger });
+  const stopShipping = shipLog({ settings, opened, meters, clock, logger });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);

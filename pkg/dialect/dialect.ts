@@ -53,6 +53,8 @@ export interface TokenLane {
 export interface RequestView {
   readonly model: string | undefined;
   readonly stream: boolean;
+  /** As its {@link Route} says. */
+  readonly generates: boolean;
   /** Answers asked for, of all prompts together (`n`, `best_of`); at least 1. */
   readonly count: number;
   /** Of one answer: the most that any field asks for. */

@@ -27,6 +27,7 @@ function request(node: JsonNode): RequestView {
   const reader = read('request', node);
   return {
     model: undefined,
+    generates: false,
     stream: false,
     count: 1,
     maxOutputTokens: undefined,

@@ -36,7 +36,7 @@ function streamInto(departure: Departure): StreamAnswer {
   return new StreamAnswer({ route, views, stops: false, dropUsage: false, observes: false, onHits }, departure);
 }
 
-const event = (body: object & { readonly type: string }): string =>
+const event = (body: { readonly type: string; readonly [field: string]: unknown }): string =>
   `event: ${body.type}\ndata: ${JSON.stringify(body)}\n\n`;
 
 type Kind = 'text' | 'thinking';

@@ -49,7 +49,17 @@ import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
+import {
+  canAsk,
+  decideAccess,
+  demandOf,
+  headersToModel,
+  judgeWire,
+  modelHeaders,
+  proveCaller,
+  refuseTooLarge,
+  refuseUninspectable,
+} from './stages.ts';
 import { TreeShare } from './tree-share.ts';
 import { bodyMustBeRead } from './uninspected.ts';
 
@@ -306,8 +316,7 @@ class GovernedRequest {
 
   /** Read under a policy before this one: held to this one's limit. */
   #fitting(body: Buffer): Buffer {
-    if (body.length > this.#need(this.#runtime).snapshot.requestLimits.maxBodyBytes)
-      throw new RefusedError('body_too_large');
+    refuseTooLarge(this.#need(this.#runtime), body.length);
     return body;
   }
 
@@ -368,7 +377,7 @@ class GovernedRequest {
     this.#access = decideAccess(runtime, this.#session, this.#facts());
     this.#requestPlan = snapshot.requestPlan(this.#caller);
     this.#responsePlan = snapshot.responsePlan(this.#caller);
-    this.#refuseUninspectable();
+    refuseUninspectable(this.#requestPlan, this.#access, this.#view);
     this.#stage('access');
   }
 
@@ -384,28 +393,16 @@ class GovernedRequest {
     };
   }
 
-  /** What cannot be read cannot be guarded. */
-  #refuseUninspectable(): void {
-    if (!this.#need(this.#requestPlan).inspects) return;
-    const tokenInput = this.#need(this.#access).rules.some((rule) => rule.tokenInput);
-    if (this.#view?.tokenInput === true && !tokenInput) throw new RefusedError('token_input_uninspectable');
-  }
-
   async readOpaqueBody(): Promise<void> {
     if (!this.#opaque) return;
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#responsePlan);
     const { inspects } = this.#need(this.#requestPlan);
     this.#uninspected = this.#body === undefined && !bodyMustBeRead(runtime, this.#caller, plan);
-    if (this.#uninspected) return this.#refuseTooLarge();
+    // What can be said of a body that nobody reads, before the model is called.
+    if (this.#uninspected) return refuseTooLarge(runtime, Number(this.#exchange.headers['content-length'] ?? 0));
     const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
-  }
-
-  /** What can be said of a body that nobody reads, before the model is called. */
-  #refuseTooLarge(): void {
-    const { maxBodyBytes } = this.#need(this.#runtime).snapshot.requestLimits;
-    if (Number(this.#exchange.headers['content-length'] ?? 0) > maxBodyBytes) throw new RefusedError('body_too_large');
   }
 
   /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
@@ -421,7 +418,7 @@ class GovernedRequest {
     const { limiter } = this.#options;
     const access = this.#need(this.#access);
     const view = this.#view;
-    const demand = this.#demand();
+    const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0);
     const answer = limiter.admit(access, this.#caller, demand);
     const outcome = answer instanceof Promise ? await answer : answer;
     if (outcome.kind === 'refused') {
@@ -440,21 +437,6 @@ class GovernedRequest {
       this.#usageAdded = true;
       this.#edits.push(...view.askUsage());
     }
-  }
-
-  #demand(): Demand {
-    const view = this.#view;
-    const { operation } = this.#route;
-    const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
-    return {
-      // Token ids are in no lane.
-      promptBytes: view?.tokenInput === true ? (this.#body?.length ?? 0) : textBytes,
-      maxOutputTokens: view?.maxOutputTokens,
-      outputBound: view?.outputBound,
-      count: view?.count ?? 1,
-      generates: this.#route.generates,
-      countsInput: operation === 'Embeddings' || operation === 'Other',
-    };
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -535,8 +517,7 @@ class GovernedRequest {
     const { approvals, terms } = runtime.snapshot;
     const requester = this.#caller;
     const rule = held.rules[0] ?? 'default';
-    // Whoever proved nothing cannot be told from those who would decide.
-    if (requester === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
+    if (!canAsk(runtime, requester)) throw new RefusedError('approval_unavailable', { rule });
     this.#refuseGone();
     // Nobody decides under a policy that went while the body or the answer came in: it may have been changed for the sake of who decides.
     if (this.#inForce()?.snapshot.terms !== terms) throw new RefusedError('policy_changed', { rule });
@@ -557,7 +538,7 @@ class GovernedRequest {
       },
       snapshot: () => (this.#inForce() ?? runtime).snapshot.hash,
       bytes,
-      timeoutMs: approvals.timeoutMs ?? 0,
+      timeoutMs: approvals?.timeoutMs ?? 0,
       facts: { runtime, facts: this.#facts(), plan: this.#need(this.#responsePlan) },
       onPending: (name) => held.direction === 'Request' && this.#comesBack(name),
       ...(held.direction === 'Request' && { beforeClaim: () => this.#takePlace() }),
@@ -722,9 +703,8 @@ class GovernedRequest {
   #placed = false;
 
   /** Where some rule of this caller's needs an approval for what it finds in an answer, and there are people to ask. */
-  #reviewOf({ snapshot }: Runtime, plan: ResponsePlan): AnswerReview | undefined {
-    if (isEmpty(plan.approve) || this.#caller === undefined) return undefined;
-    if (snapshot.approvals === undefined || snapshot.approvals.approvers.length === 0) return undefined;
+  #reviewOf(runtime: Runtime, plan: ResponsePlan): AnswerReview | undefined {
+    if (isEmpty(plan.approve) || !canAsk(runtime, this.#caller)) return undefined;
     return (finished) => this.#ask({ direction: 'Response', ...finished });
   }
 

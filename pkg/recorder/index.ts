@@ -33,20 +33,15 @@ export type {
   SessionPage,
   SessionQuery,
   SessionSummary,
+  SharedStore,
+  ShipTable,
   StartFacts,
   StoredEntry,
   StoredHead,
   StoreStats,
 } from './store/port.ts';
-export {
-  createEventSource,
-  deadLetters,
-  fileCursor,
-  openReceivers,
-  parseReceivers,
-  startShipper,
-} from './ship/index.ts';
-export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
+export { createEventSource, fileBook, openReceivers, parseReceivers, sharedBook, startShipper } from './ship/index.ts';
+export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export type { RetentionDays } from './store/retention-rules.ts';

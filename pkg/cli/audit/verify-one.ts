@@ -9,6 +9,8 @@ import {
 } from '../../record/index.ts';
 import type { Receipt, SessionProof } from '../../record/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
+import type { Flags } from '../flags.ts';
+import { sessionPath } from './client.ts';
 import type { AuditClient } from './client.ts';
 import type { LogPages } from './log-pages.ts';
 
@@ -30,8 +32,8 @@ export function oneSession(session: string | undefined, receiptText: string | un
   return { session, receipt: undefined };
 }
 
-export async function proofOfRecorder(audit: AuditClient, session: string): Promise<SessionProof> {
-  return (await audit.get(`/v1/sessions/${session}/proof`)) as unknown as SessionProof;
+export async function proofOfRecorder(audit: AuditClient, session: string, flags: Flags): Promise<SessionProof> {
+  return (await audit.get(sessionPath(session, flags, '/proof'))) as unknown as SessionProof;
 }
 
 /** The same from an exported log. */

@@ -5,12 +5,12 @@ import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { createLogVerifier, readLogKeys } from '../../record/index.ts';
 import type { LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
-import { auditFlags, auditUsage, openAudit } from './client.ts';
+import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { logOfFile, logOfRecorder } from './log-pages.ts';
 import type { LogPages } from './log-pages.ts';
 import { oneSession, proofOfPages, proofOfRecorder, reportOne } from './verify-one.ts';
 import type { OneSession } from './verify-one.ts';
-import { clusterFlags, clusterUsage, systemNamespace, withCluster } from '../cluster-command.ts';
+import { clusterFlags, connectionUsage, systemNamespace, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
 import type { Flags } from '../flags.ts';
@@ -32,7 +32,7 @@ cluster at all.
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
   --session ID           one session alone
-${archiveUsage}${auditUsage}${clusterUsage}
+${sessionUsage}${archiveUsage}${auditUsage}${connectionUsage}
 Exit code 0: proven. 1: it was touched, or cannot be read.
 `;
 
@@ -124,6 +124,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       archive: text,
       'no-lines': { kind: 'switch' },
       heads: { kind: 'switch' },
+      ...sessionFlags,
       ...archiveFlags,
       ...auditFlags,
       ...clusterFlags,
@@ -133,6 +134,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       const elsewhere = ['archive', 'file'].find((name) => given.text(name) !== undefined);
       if (given.on('heads') && elsewhere !== undefined)
         return [`--heads asks a cluster: it does not go with --${elsewhere}`];
+      const isOne = given.text('session') !== undefined || given.text('receipt') !== undefined;
+      if (given.text('chain') !== undefined && (!isOne || elsewhere !== undefined))
+        return ['--chain goes with --session or --receipt, of a cluster'];
       if (given.text('archive') === undefined) return [];
       const beside = ['file', 'receipt', 'session'].filter((name) => given.text(name) !== undefined);
       return [
@@ -183,7 +187,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     const key = flags.text('key');
     const pem = key === undefined ? await publishedKey(client, flags) : io.readFile(key);
     const audit = await openAudit(client, flags);
-    if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session), pem, io);
+    if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session, flags), pem, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
     return finish(logOfRecorder(audit, withLines), pem, published);

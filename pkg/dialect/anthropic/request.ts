@@ -33,6 +33,7 @@ export function readRequest(generates: boolean, root: JsonNode, query: string): 
   const limit = wholeNumber(fields, limitName, 1, Number.MAX_SAFE_INTEGER);
   return {
     model,
+    generates,
     stream: fields.get('stream')?.kind === 'true',
     count: 1,
     maxOutputTokens: limit,

@@ -132,6 +132,7 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
   return {
     model: required(fields, 'model').text,
     stream,
+    generates,
     count: prompts * each,
     maxOutputTokens: asked,
     outputBound: isBounded(fields) ? asked : undefined,

@@ -5,6 +5,8 @@ import type { HoldTerms, SessionQuery } from '../store/index.ts';
 type Fields = Readonly<Record<string, JsonValue>>;
 
 const texts = [
+  'source',
+  'chain',
   'namespace',
   'pod',
   'user',

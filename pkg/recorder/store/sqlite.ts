@@ -156,11 +156,11 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       return more;
     },
     search: (query) => reader.ask('search', query, clock.now()),
-    async *sessionLines(id, of) {
-      for (let after: number | undefined = -1; after !== undefined;) {
-        const page: ReturnType<Reader['sessionLines']> = await reader.ask('sessionLines', id, of, after);
+    async *sessionLines(id, of, after = 0) {
+      for (let block: number | undefined = -1; block !== undefined;) {
+        const page: ReturnType<Reader['sessionLines']> = await reader.ask('sessionLines', id, of, after, block);
         yield* page.lines;
-        after = page.next;
+        block = page.next;
       }
     },
     async entries(from, atMost) {
