@@ -48,6 +48,8 @@ let cache: Cache<GrantFact>;
 let keeper: GrantKeeper;
 let steps: GrantStep[];
 let changes: Change[];
+/** Reasons of the Events. */
+let happened: string[];
 /** What the tests call grants, and what they are called. */
 let named: Map<string, string>;
 /** Labels of pods, and their policies. */
@@ -64,6 +66,7 @@ beforeEach(async () => {
   named = new Map();
   steps = [];
   changes = [];
+  happened = [];
   leading = true;
   cache = createGrantCache({ client, clock: systemClock, logger: silentLogger });
   await cache.whenSynced();
@@ -72,7 +75,7 @@ beforeEach(async () => {
     cache,
     clock,
     logger: silentLogger,
-    events: { record: () => undefined },
+    events: { record: (_, { reason }) => void happened.push(reason) },
     // Those of earlier tests are nobody's here.
     leading: () => leading,
     setsOf: (fact) =>
@@ -267,6 +270,48 @@ describe('deciding', () => {
     keeper.lead();
     await opened('g');
   });
+});
+
+test('an approved grant says when policies of its pods go beyond what was approved, and when they are back', async () => {
+  const holds = async (): Promise<string> => {
+    const found = (await get('g')).status?.conditions?.find(({ type }) => type === 'Holds');
+    return found === undefined ? 'nothing is said' : `${found.status} ${found.reason}`;
+  };
+  const said = (expected: string): Promise<void> =>
+    until(async () => {
+      clock.advance(6_000);
+      return (await holds()) === expected;
+    }, expected);
+  // Each look at it takes six of its seconds.
+  await ask('g', { expiresAt: at(59 * minute) });
+  await opened('g');
+  await vote('g', { user: 'bob' });
+  await until(async () => (await phase('g')) === 'Approved');
+  clock.advance(6_000);
+  pods.push({ labels: {}, set: governed({ required: 2 }) });
+  await said('False OnSomePods');
+  pods = [{ labels: {}, set: governed({ approvers: 'security' }) }];
+  await said('False OnNoPod');
+  expect(await decidable('g')).toBe('True Asked');
+  pods = [{ labels: {}, set: governed({}) }];
+  await said('True OnAllPods');
+  expect([await phase('g'), happened]).toEqual([
+    'Approved',
+    ['GrantOpened', 'GrantApproved', 'GrantHoldsOnSomePods', 'GrantHoldsOnAllPods'],
+  ]);
+});
+
+test('a grant that holds on all of its pods has no more to say', async () => {
+  await ask('g');
+  await opened('g');
+  await vote('g', { user: 'bob' });
+  await until(() => cache.get(keyOf('g'))?.phase === 'Approved');
+  const { resourceVersion } = (await get('g')).metadata;
+  clock.advance(6_000);
+  // What it wrote would be there before this one, which takes more calls.
+  await ask('h');
+  await opened('h');
+  expect((await get('g')).metadata.resourceVersion).toBe(resourceVersion);
 });
 
 describe('at the sidecars', () => {
