@@ -20,6 +20,8 @@ export type LogFault =
   | 'signature_forged'
   /** A head that no key of the log has signed, or one that another had taken the place of. */
   | 'head_forged'
+  /** Entries that no head has signed: all of them, or more than come in some minutes. */
+  | 'unsigned'
   /** A chain goes on where it did not stop. */
   | 'chain_broken'
   /** Lines of a block are not there, and no entry says that they were deleted. */

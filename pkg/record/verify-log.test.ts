@@ -55,6 +55,15 @@ function makeLog(count = 9): { items: Item[]; heads: string[] } {
   }
   return { items, heads };
 }
+/** These entries under one head. */
+function signed(items: readonly Item[]): { items: readonly Item[]; heads: readonly string[] } {
+  const frontier = createFrontier();
+  for (const { text } of items) frontier.append(entryLeaf(text));
+  return {
+    items,
+    heads: [signHead({ size: items.length, root: frontier.root().toString('hex'), at: 5_000 }, privateKey)],
+  };
+}
 function verify(
   log: { items: readonly Item[]; heads: readonly string[] },
   until?: string,
@@ -80,12 +89,13 @@ describe('a log that nobody touched', () => {
   test('is proven where retention deleted lines and said so', () => {
     const { items } = makeLog(2);
     const entry = entryText({ type: 'deleted', at: 2_000, entry: 0, why: 'retention' });
-    const verdict = verify({
-      items: items
-        .map((item) => (item.index === 0 ? { ...item, lines: undefined } : item))
-        .concat({ index: 2, text: entry }),
-      heads: [],
-    });
+    const verdict = verify(
+      signed(
+        items
+          .map((item) => (item.index === 0 ? { ...item, lines: undefined } : item))
+          .concat({ index: 2, text: entry }),
+      ),
+    );
     expect(verdict).toMatchObject({ ok: true, deleted: 1, blocks: 1 });
   });
 });
@@ -125,7 +135,7 @@ describe('a pod that vanished', () => {
       [{ source, chain: name, lines: { first: 7, last: 9 }, ended: true, gone: 1_990 }],
     ],
   ])('%s: named', (_, more, expected) => {
-    expect(verify({ items: [...items, ...more], heads: [] })).toMatchObject({ ok: true, lostWithPods: expected });
+    expect(verify(signed([...items, ...more]))).toMatchObject({ ok: true, lostWithPods: expected });
   });
 });
 
@@ -247,6 +257,17 @@ describe('a log that somebody touched', () => {
     ['something that is no entry', () => edited(8, () => 'hello'), ['changed 8', 'changed 6-8']],
   ])('%s: found, and which', (_, make, expected) => {
     expect(faults(verify(make()))).toEqual(expected);
+  });
+
+  test('entries that no head has signed: found where there is none, and where they are of more than some minutes', () => {
+    const { items, heads } = makeLog(8);
+    expect(faults(verify({ items, heads: [] }))).toEqual(['unsigned 0-7']);
+    const after = (ms: number): Item[] => [
+      ...items,
+      { index: 8, text: entryText({ type: 'read', at: 1_006 + ms, who: 'ana', what: 'search', question: '' }) },
+    ];
+    expect(verify({ items: after(300_000), heads })).toMatchObject({ ok: true, unsigned: 3 });
+    expect(faults(verify({ items: after(300_001), heads }))).toEqual(['unsigned 6-8']);
   });
 
   test('the whole end with its heads: found by who kept a head elsewhere', () => {

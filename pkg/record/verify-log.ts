@@ -15,8 +15,8 @@ import { createSignerCheck } from './verify-signers.ts';
  * Proves a recorder's log with the public key alone: entries, signed heads, and the lines of blocks where they are at hand.
  * Nothing of what is read is believed: roots are computed again from the entries, hashes of lines from the lines.
  *
- * What it cannot see: entries that were added after the last head that is known, and heads that were withheld together with
- * all entries after them. Whoever keeps a head elsewhere (`until`) sees that too.
+ * What it cannot see: heads that were withheld together with all entries after them. Whoever keeps a head elsewhere (`until`) sees that
+ * too. Entries after the last head are proven by nothing: few are left out, more than come in some minutes are a finding.
  */
 export interface LogVerifierOptions {
   /** Of several, heads of an earlier one end where those of a later one begin: a key that was given up signs nothing more. */
@@ -41,6 +41,8 @@ export interface LogVerifier {
 
 type Fields = { readonly [key: string]: JsonValue };
 const mostFindings = 100;
+/** Heads come each minute: from the first to the last of the entries that none has signed. */
+const mostUnsignedMs = 5 * 60_000;
 const chainKey = (entry: Fields): string => `${String(entry['source'])} ${String(entry['chain'])}`;
 
 export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
@@ -54,7 +56,10 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (findings.length < mostFindings) findings.push(finding);
   });
   const heads: NonNullable<LogVerdict['head']>[] = [];
+  const known = new Set<string>();
   const addHead = (text: string): void => {
+    if (known.has(text)) return;
+    known.add(text);
     const head = readHead(text, publicKey);
     if (head === undefined) return find('head_forged', 0, 'a head that no key of the log has signed');
     let at = heads.length;
@@ -69,6 +74,8 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let next = 0;
   let lastAt = 0;
   let headAt = 0;
+  /** Time of the first entry after the last good head. */
+  let unsignedAt: number | undefined;
   let good: LogVerdict['head'];
   /** The roots cannot fit any more: one finding is enough. */
   let broken = false;
@@ -87,6 +94,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       if (frontier.root().toString('hex') === head.root) {
         good = head;
         headAt = Math.max(headAt, head.at);
+        unsignedAt = undefined;
         continue;
       }
       broken = true;
@@ -128,11 +136,19 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     const at = Number(entry['at']);
     if (!(at >= lastAt && at >= headAt)) find('back_dated', index, 'an entry that says it is older than one before it');
     lastAt = Math.max(lastAt, at);
+    unsignedAt ??= lastAt;
     if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
     if (entry['type'] === 'deleted') deleted.add(Number(entry['entry']));
     if (entry['type'] === 'conflict') count.conflicts++;
     if (entry['type'] === 'authorities') learn(index, String(entry['bundle']));
     if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
+  };
+  const checkUnsigned = (): void => {
+    const last = frontier.size - 1;
+    if (good === undefined)
+      return find('unsigned', 0, 'entries without a head that signs them: nothing proves them', last);
+    if (unsignedAt !== undefined && lastAt - unsignedAt > mostUnsignedMs)
+      find('unsigned', good.size, 'entries of several minutes that no head has signed: nothing proves them', last);
   };
   /** By key, in the order of what they signed. */
   const keysOfHeads = (): HeadsOfKey[] => {
@@ -194,6 +210,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const last = heads.at(-1);
       if (last !== undefined && last.size > next)
         find('truncated', next, 'entries that a head has signed are not there', last.size - 1);
+      if (!broken && frontier.size > 0) checkUnsigned();
       const keys = keysOfHeads();
       for (const index of missing)
         if (!deleted.has(index)) find('lines_missing', index, 'lines that nobody says were deleted');

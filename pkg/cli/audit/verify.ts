@@ -6,7 +6,7 @@ import { createLogVerifier, readLogKeys } from '../../record/index.ts';
 import type { LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
-import { logOfFile, logOfRecorder } from './log-pages.ts';
+import { logOfFile, logOfRecorder, signedBy } from './log-pages.ts';
 import type { LogPages } from './log-pages.ts';
 import { oneSession, proofOfPages, proofOfRecorder, reportOne } from './verify-one.ts';
 import type { OneSession } from './verify-one.ts';
@@ -72,13 +72,21 @@ interface Trusted {
 async function verifyPages(pages: LogPages, { pem, kept, published, authorities }: Trusted): Promise<LogVerdict> {
   const verifier: LogVerifier = createLogVerifier({
     publicKey: readLogKeys(pem),
-    heads: [...new Set([...published, ...(await pages.heads())])],
+    heads: published,
     ...(kept === undefined ? {} : { until: kept }),
     ...(authorities === undefined ? {} : { authorities }),
   });
-  await pages.each((index, text, lines) => {
-    verifier.entry(index, text);
-    if (lines !== undefined) verifier.lines(index, lines ?? undefined);
+  let signed = 0;
+  await pages.each({
+    head(text) {
+      verifier.head(text);
+      signed = Math.max(signed, signedBy(text));
+    },
+    entry(index, text, lines) {
+      verifier.entry(index, text);
+      // Nothing proves the others yet.
+      if (lines !== undefined && index < signed) verifier.lines(index, lines ?? undefined);
+    },
   });
   return verifier.end();
 }
@@ -92,12 +100,13 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
-  const { entries, heads, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
+  const { entries, heads, head, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
   io.stdout(
-    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
+    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries - unsigned} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
       `${deleted} blocks deleted by retention, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
-      `${unsigned} entries newer than the last head\n`,
+      `${unsigned} entries newer than the last head, which nothing proves yet\n`,
   );
+  if (head !== undefined) io.stdout(`the newest head is of ${new Date(head.at).toISOString()}\n`);
   for (const one of keys)
     io.stdout(`key ${one.key.slice(0, 16)}: ${one.heads} heads, over ${one.from} to ${one.to} entries\n`);
   return verdict.ok ? 0 : 1;

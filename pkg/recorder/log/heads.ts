@@ -4,7 +4,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { signHead } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 
-/** Signs what the log is, each minute in which something was added to it. */
+/** Signs what the log is: at the start, since a recorder that was killed left entries without a head, and each minute in which something was added to it. */
 export interface HeadKeeper {
   /** Now, where there is something new. */
   sign(): Promise<void>;
@@ -39,5 +39,6 @@ export function keepHeads(options: {
     await working;
   };
   const timer = clock.every(everyMs, () => void sign());
+  void sign();
   return { sign, close: () => timer.cancel() };
 }
