@@ -105,7 +105,7 @@ export function demandOf(operation: Operation, view: RequestView | undefined, bo
     maxOutputTokens: view?.maxOutputTokens,
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
-    generates: operation === 'Chat' || operation === 'Completions',
+    generates: view?.generates ?? false,
     countsInput: operation === 'Embeddings' || operation === 'Other',
   };
 }
