@@ -186,8 +186,10 @@ describe('an answer', () => {
     const [first, second] = [ask(upstream, '/a'), ask(upstream, '/b')];
     await until(() => first.received() === 2 && second.received() === 2);
     // Either may have come first, on either connection.
-    const of = (path: string): Socket =>
-      server.sockets[Number.parseInt(server.seen.find((one) => one.endsWith(path))!, 10)]!;
+    const of = (path: string): Socket => {
+      const [connection] = server.seen.find((one) => one.endsWith(path))?.split(' ') ?? [];
+      return server.sockets[Number(connection)]!;
+    };
     of('/a').end('cd');
     of('/b').resetAndDestroy();
     expect(await first.done).toBe('end 200 abcd');
