@@ -10,7 +10,7 @@ import { recorderMetrics } from '../../pkg/recorder/index.ts';
 import { createMeters, createMetrics } from '../../pkg/telemetry/index.ts';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
 import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
-import { alternatives, apart, alternativeOf, beside, needs, pairwise } from './alternatives.ts';
+import { alternatives, alternativeOf, beside, needs, pairwise } from './alternatives.ts';
 import { at, chart, helm, merged, only, render, root, template } from './render.ts';
 import type { KubeObject } from './render.ts';
 
@@ -136,8 +136,7 @@ describe('every render', () => {
 
   test('… and in every pair of values, set and not set', () => {
     for (const row of rows) {
-      const wanted = paths.filter((_path, i) => row[i]);
-      const on = wanted.filter((path) => !apart.some(([one, other]) => one === path && wanted.includes(other)));
+      const on = paths.filter((_path, i) => row[i]);
       // What one value cannot do without stands beneath it.
       const needed = on.flatMap((path) => (needs.includes(path) ? [beside[path] ?? {}] : []));
       const input = merged(...needed, ...on.map((path) => at(path, alternatives[path])));
