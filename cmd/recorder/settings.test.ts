@@ -20,6 +20,14 @@ describe('where the record is kept', () => {
   });
 });
 
+test('the log is shipped from a folder and from a database', () => {
+  const ship = [{ name: 'o', type: 'Otlp', url: 'https://otel.example/v1/logs' }];
+  for (const store of ['--data=/data', '--database=/dsn'])
+    expect(parseSettings([...given, store, `--ship=${JSON.stringify(ship)}`], {})).toMatchObject({
+      settings: { ship },
+    });
+});
+
 describe('where the log is archived', () => {
   const store = [...given, '--data=/data', '--log-key=/key'];
 

@@ -122,8 +122,6 @@ export function parseSettings(
   const ship = parsedOr(faults, () => parseReceivers(read.text('ship'))) ?? [];
   const [data, database, databaseCa] = [read.optional('data'), read.optional('database'), read.optional('database-ca')];
   if ((data === undefined) === (database === undefined)) faults.push('give either --data or --database');
-  if (ship.length > 0 && data === undefined)
-    faults.push('--ship goes with --data: its cursors are files beside that store');
   if (databaseCa !== undefined && database === undefined) faults.push('--database-ca goes with --database');
   const archive = archiveOf(read);
   if (archive !== undefined && read.optional('log-key') === undefined)

@@ -1,21 +1,19 @@
-import { join } from 'node:path';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import { createEventSource, deadLetters, fileCursor, openReceivers, startShipper } from '../../pkg/recorder/index.ts';
-import type { RecordStore } from '../../pkg/recorder/index.ts';
+import { createEventSource, openReceivers, startShipper } from '../../pkg/recorder/index.ts';
 import type { Meters } from '../../pkg/telemetry/index.ts';
+import type { OpenedStore } from './open-store.ts';
 import type { Settings } from './settings.ts';
 
 /** Ships the log to all receivers, each at its own pace, and counts. @returns how to stop */
 export function shipLog(options: {
-  readonly settings: Pick<Settings, 'ship' | 'shipSecrets' | 'store'>;
-  readonly store: RecordStore;
+  readonly settings: Pick<Settings, 'ship' | 'shipSecrets'>;
+  readonly opened: OpenedStore;
   readonly meters: Meters;
   readonly clock: Clock;
   readonly logger: Logger;
 }): () => Promise<void> {
-  const { settings, store, meters, clock, logger } = options;
-  if (settings.ship.length === 0 || !('data' in settings.store)) return () => Promise.resolve();
-  const { data } = settings.store;
+  const { settings, opened, meters, clock, logger } = options;
+  if (settings.ship.length === 0) return () => Promise.resolve();
   const receiver = { name: 'receiver', values: settings.ship.map(({ name }) => name) };
   const results = ['taken', 'dead'];
   const shipped = meters.counter('sidegate_recorder_shipped_total', 'Events that receivers took, or never will.', [
@@ -30,25 +28,19 @@ export function shipLog(options: {
     'Times that the log was shorter than what was shipped of it, and was shipped from its beginning.',
     [receiver],
   );
-  const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((one) => {
-    const path = join(data, `ship-${one.name}`);
-    const keep = deadLetters(`${path}.dead.jsonl`);
-    const shipper = startShipper({
+  const shippers = openReceivers(settings.ship, settings.shipSecrets, clock).map((one) =>
+    startShipper({
       receiver: one,
-      source: createEventSource(store),
-      cursor: fileCursor(`${path}.cursor`),
+      source: createEventSource(opened.store),
+      book: opened.bookOf(one.name),
       clock,
       logger,
-      onDead(events, lost) {
-        keep(events);
-        shipped.add([one.name, 'dead'], lost);
-      },
+      onDead: (events) => shipped.add([one.name, 'dead'], events),
       onSent: (events) => shipped.add([one.name, 'taken'], events),
       onFailure: () => failures.add([one.name]),
       onRewind: () => rewinds.add([one.name]),
-    });
-    return shipper;
-  });
+    }),
+  );
   meters.reading(
     'sidegate_recorder_ship_behind',
     'Entries of the log that the slowest receiver has not come to.',

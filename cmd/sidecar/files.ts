@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
-import type { ApprovalGate, IdentityVerifierFactory, PolicySource } from '../../pkg/core/index.ts';
+import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
@@ -57,12 +57,7 @@ interface Approvals {
 /** People who decide, by the folder that shows them what waits. */
 async function approvalsIn(
   folder: string | undefined,
-  parts: {
-    readonly policy: PolicySource;
-    readonly verifiers: IdentityVerifierFactory;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  },
+  parts: Omit<Parameters<typeof createFileApprovals>[0], 'files'>,
 ): Promise<Approvals> {
   if (folder === undefined) return { gate: noApprovals, close: () => Promise.resolve() };
   const files = await openApprovalFiles(folder);
@@ -94,11 +89,16 @@ export async function runFiles(settings: Settings): Promise<void> {
     paths: [settings.policy],
     clock,
     logger,
-    parse: (text, file) =>
-      parsePolicies(text, file, {
+    parse(text, file) {
+      const parsed = parsePolicies(text, file, {
         checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
         cluster: false,
-      }),
+      });
+      // Beside the policy's own, which the data plane tells.
+      for (const { policy: name, field, message } of parsed.notices)
+        logger.warn('policy notice', { policy: name, field, notice: message });
+      return parsed;
+    },
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
     onRefused: () => metrics.reload('refused'),
   });
@@ -116,7 +116,15 @@ export async function runFiles(settings: Settings): Promise<void> {
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
-  const approvals = await approvalsIn(settings.approvals, { policy, verifiers, clock, logger });
+  const approvals = await approvalsIn(settings.approvals, {
+    policy,
+    verifiers,
+    clock,
+    logger,
+    audit,
+    onRecorded: (taken) => (taken ? metrics.auditWritten(1) : metrics.auditFailed()),
+    breakGlass: settings.breakGlass,
+  });
   const grants =
     settings.grants === undefined
       ? undefined

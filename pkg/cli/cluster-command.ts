@@ -14,11 +14,13 @@ export const clusterFlags = {
   context: { kind: 'text' },
 } as const satisfies Readonly<Record<string, FlagSpec>>;
 
-export const clusterUsage = `  -n, --namespace NAME   default: the namespace of the kubeconfig's context
-  --kubeconfig FILE      default: KUBECONFIG, else ~/.kube/config; in a pod its service account
+/** The same without the namespace, which means something of its own to some commands. */
+export const connectionUsage = `  --kubeconfig FILE      default: KUBECONFIG, else ~/.kube/config; in a pod its service account
   --context NAME         context of the kubeconfig
   --help                 this text
 `;
+export const clusterUsage = `  -n, --namespace NAME   default: the namespace of the kubeconfig's context
+${connectionUsage}`;
 
 interface ClusterCommand {
   readonly usage: string;

@@ -5,10 +5,11 @@ import type {
   ExplainedLabel,
   MatchedRule,
   RateLimits,
+  Refusal,
   RuleAct,
 } from '../core/index.ts';
 import type { Judgement } from '../proxy/index.ts';
-import type { JudgedContent } from './policy-explain-content.ts';
+import type { Judged } from './policy-explain-content.ts';
 
 /** An explanation for people: one section for each part of a policy, one line for each rule, in the order in which they act. */
 
@@ -37,14 +38,14 @@ function limitsText(limits: RateLimits | undefined): string {
   return parts.length === 0 ? 'no limits' : parts.join(', ');
 }
 
-function verdict({ decision, enforcing }: Explanation): string {
-  if (decision.kind === 'deny') return `DENIED: ${decision.refusal.reason} by ${decision.refusal.rule}`;
-  if (!enforcing) {
-    return decision.observed.length === 0
-      ? 'ALLOWED: every policy observes'
-      : 'ALLOWED only because every policy observes';
-  }
-  return `ALLOWED by ${decision.rules.map((rule) => rule.id).join(', ')}`;
+const refusalText = ({ reason, rule }: Refusal): string => `${reason} by ${rule}`;
+
+function verdict({ enforcing }: Explanation, { refusal, allowedBy, observed, request, answer }: Judged): string {
+  if (refusal !== undefined) return `DENIED: ${refusalText(refusal)}`;
+  const observing = observed.length === 0 ? ': every policy observes' : ' only because every policy observes';
+  const asks = (request?.approvals.length ?? 0) > 0 ? ', once it is approved' : '';
+  const ends = answer?.refusal === undefined ? '' : `; the answer is not: ${refusalText(answer.refusal)}`;
+  return `ALLOWED${enforcing ? ` by ${allowedBy.join(', ')}` : observing}${asks}${ends}`;
 }
 
 function callerText(request: AccessRequest): string {
@@ -67,10 +68,10 @@ function chargedText(explanation: Explanation): string[] {
   ];
 }
 
-function observedText({ decision }: Explanation): string[] {
+function observedText({ observed }: Judged): string[] {
   return section(
     'observing policies would refuse it',
-    decision.observed.map(({ reason, rule }) => `  ${reason} by ${rule}`),
+    observed.map((one) => `  ${refusalText(one)}`),
   );
 }
 
@@ -108,28 +109,30 @@ function valueText(value: unknown): string {
 }
 
 /** What was found in given content, and what of it goes on. */
-function judgedText(what: string, to: string, judged: Judgement | undefined): string[] {
+function judgedText(what: string, to: string, judged: Judgement | undefined, isIn: boolean): string[] {
   if (judged === undefined) return [];
   const row = (one: RuleAct): string[] => [one.rule, one.act, (one.by ?? []).join(', ')];
   const found = [...judged.acts.map(row), ...judged.observed.map((one) => [...row(one), 'observed'])];
-  const { blockedBy, approvals, passed } = judged;
+  const { refusal, approvals, passed = '' } = judged;
+  const gets = `${isIn ? '' : 'if it were let in, '}${to} gets: ${passed}`;
   const outcome =
-    blockedBy !== undefined
-      ? `  REFUSED by ${blockedBy}`
+    refusal !== undefined
+      ? `  REFUSED: ${refusalText(refusal)}`
       : approvals.length > 0
-        ? `  waits for an approval, by ${approvals.join(', ')}; then ${to} gets: ${passed}`
-        : `  ${to} gets: ${passed}`;
+        ? `  waits for an approval, by ${approvals.join(', ')}; then ${gets}`
+        : `  ${gets}`;
   return section(what, [...(found.length === 0 ? ['  no rule finds anything'] : table(found)), outcome]);
 }
 
-export function explanationText(request: AccessRequest, explanation: Explanation, content: JudgedContent): string {
+export function explanationText(request: AccessRequest, explanation: Explanation, judged: Judged): string {
   const model = request.model === undefined ? '' : ` on ${request.model}`;
+  const isIn = judged.refusal === undefined || judged.refusal === judged.request?.refusal;
   const lines = [
     `${explanation.generation} (${explanation.enforcing ? 'enforcing' : 'observing only'})`,
     `caller   ${callerText(request)}`,
     `request  ${request.operation}${model}`,
     '',
-    verdict(explanation),
+    verdict(explanation, judged),
     ...section(
       'access rules',
       table(
@@ -143,12 +146,11 @@ export function explanationText(request: AccessRequest, explanation: Explanation
       ),
     ),
     ...chargedText(explanation),
-    ...observedText(explanation),
+    ...observedText(judged),
     ...section('guards', table(explanation.guards.map(guardRow))),
     ...section('classification: for this caller', table(explanation.classification.map(labelRow))),
-    ...section('in this request', content.refusal === undefined ? [] : [`  REFUSED: ${content.refusal}`]),
-    ...judgedText('in this request', 'the model', content.request),
-    ...judgedText('in this answer', 'the caller', content.answer),
+    ...judgedText('in this request', 'the model', judged.request, isIn),
+    ...judgedText('in this answer', 'the caller', judged.answer, isIn),
     ...section('prompts of token ids', [`  ${explanation.tokenPrompts}`]),
     ...section('answers', responseLimitsText(explanation)),
     ...section(

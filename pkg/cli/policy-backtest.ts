@@ -82,7 +82,7 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
     const keyFile = flags.text('unseal');
     const key = keyFile === undefined ? undefined : readPrivateKey(io.readFile(keyFile));
     run = {
-      backtest: new Backtest(policies),
+      backtest: new Backtest(policies, flags.on('hosted')),
       tally: new Tally(numberOf(flags, 'examples', 3), key === undefined),
       namespace,
       limit: numberOf(flags, 'limit', 1_000),

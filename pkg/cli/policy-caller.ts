@@ -14,24 +14,36 @@ interface KnownProvider {
   readonly id: string;
   readonly name: string;
   readonly issuer: string;
+  /** By client certificates. */
+  readonly certificates: boolean;
 }
 
 /** Those that stay when the policies are combined: only they prove callers. */
 function knownProviders(policies: readonly Policy[]): readonly KnownProvider[] {
-  return compileSnapshot(policies, { revision: 0 }).providers.map(({ id, oidc, serviceAccount, sidegate }) => ({
-    id,
-    name: id.slice(id.lastIndexOf('/') + 1),
-    issuer: oidc?.issuer ?? serviceAccount?.issuer ?? sidegate?.issuer ?? '',
-  }));
+  return compileSnapshot(policies, { revision: 0 }).providers.map(
+    ({ id, oidc, serviceAccount, sidegate, clientCertificate }) => ({
+      id,
+      name: id.slice(id.lastIndexOf('/') + 1),
+      issuer: oidc?.issuer ?? serviceAccount?.issuer ?? sidegate?.issuer ?? '',
+      certificates: clientCertificate !== undefined,
+    }),
+  );
 }
 
-/** Undefined where nothing of a caller is said: nobody is proven. A fault says what is missing to know who that is. */
+export interface FoundCaller {
+  /** Undefined: nobody is proven. */
+  readonly caller: Identity | undefined;
+  /** A client certificate is what proves it. */
+  readonly certificate: boolean;
+}
+
+/** Nobody, where nothing of a caller is said. A fault says what is missing to know who that is. */
 export function callerOf(
   { subject, provider: wanted, groups, scopes }: DescribedCaller,
   policies: readonly Policy[],
-): { readonly caller: Identity | undefined } | { readonly fault: string } {
+): FoundCaller | { readonly fault: string } {
   if (subject === undefined && wanted === undefined && groups.length === 0 && scopes.length === 0)
-    return { caller: undefined };
+    return { caller: undefined, certificate: false };
   const known = knownProviders(policies);
   const fitting = known.filter((one) => wanted === undefined || one.name === wanted || one.id === wanted);
   const [provider] = fitting;
@@ -39,6 +51,7 @@ export function callerOf(
   if (provider === undefined) return { fault: `names nobody who proves callers (${list})` };
   if (fitting.length > 1) return { fault: `must say which one: ${fitting.map((one) => one.id).join(', ')}` };
   return {
+    certificate: provider.certificates,
     caller: {
       provider: provider.id,
       issuer: provider.issuer,

@@ -4,7 +4,7 @@ import type { CommandIo, ExitCode } from './command.ts';
 import { printable } from './output.ts';
 import { readCases } from './policy-cases.ts';
 import { runCase } from './policy-cases-run.ts';
-import type { CaseResult } from './policy-cases-run.ts';
+import type { CaseResult, CasesOptions } from './policy-cases-run.ts';
 
 /** `policy test --cases`: what comes of cases, for people and for CI. */
 
@@ -12,7 +12,8 @@ export const casesUsage = `  --cases FILE           decide these cases instead, 
 
   cases:
   - name: no secrets to the model
-    caller: { subject: ana, groups: [ml-eng] }     # absent: nobody is proven; provider: NAME where there are several
+    caller: { subject: ana, groups: [ml-eng] }     # absent: nobody is proven; provider: NAME where there are several; certificate: true
+                                                   # for a client certificate beside a token
     operation: Chat                                # default
     model: llama-3-8b
     prompt: use AKIAIOSFODNN7EXAMPLE               # or request: a whole body
@@ -53,10 +54,15 @@ function junit(results: readonly CaseResult[]): string {
   ].join('\n');
 }
 
+function cameText({ decision, rule, reason }: Pick<CaseResult, 'decision' | 'rule' | 'reason'>): string {
+  if (decision === undefined) return '';
+  return `: ${decision}${rule === undefined ? '' : ` by ${rule}`}${reason === undefined ? '' : ` (${reason})`}`;
+}
+
 function lines(results: readonly CaseResult[]): string {
   const failed = results.filter(({ passed }) => !passed).length;
-  const rows = results.flatMap(({ name, passed, faults, decision, rule }) => [
-    `${passed ? 'ok  ' : 'FAIL'}  ${printable(name)}${decision === undefined ? '' : `: ${decision}${rule === undefined ? '' : ` by ${rule}`}`}`,
+  const rows = results.flatMap(({ name, passed, faults, ...came }) => [
+    `${passed ? 'ok  ' : 'FAIL'}  ${printable(name)}${cameText(came)}`,
     ...faults.map((fault) => `      ${printable(fault)}`),
   ]);
   return `${rows.join('\n')}\n${results.length - failed} as expected, ${failed} not\n`;
@@ -67,11 +73,10 @@ const formats: Readonly<Record<string, (results: readonly CaseResult[]) => strin
   junit,
 };
 
-/** Decides the cases of a file and prints what came. @param format `json`, `junit`, else a line a case */
+/** Decides the cases of a file and prints what came: as `json`, `junit`, else a line a case. */
 export async function runCases(
   policies: readonly Policy[],
-  file: string,
-  format: string | undefined,
+  { file, format, ...options }: CasesOptions & { readonly file: string; readonly format: string | undefined },
   io: CommandIo,
 ): Promise<ExitCode> {
   const read = casesOf(file, io);
@@ -81,7 +86,7 @@ export async function runCases(
   }
   try {
     const results: CaseResult[] = [];
-    for (const one of read.cases) results.push(await runCase(policies, one));
+    for (const one of read.cases) results.push(await runCase(policies, one, options));
     io.stdout((formats[format ?? ''] ?? lines)(results));
     return results.every(({ passed }) => passed) ? 0 : 1;
   } catch (error) {

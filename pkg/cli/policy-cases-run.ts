@@ -1,11 +1,10 @@
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
-import { canonical, explain } from '../core/index.ts';
-import type { Operation, Policy } from '../core/index.ts';
-import type { Judgement } from '../proxy/index.ts';
+import { canonical } from '../core/index.ts';
+import type { Operation, Policy, ReasonCode } from '../core/index.ts';
 import { callerOf } from './policy-caller.ts';
-import { judgeContent, promptBody, readRequest } from './policy-explain-content.ts';
-import type { GivenRequest, JudgedContent } from './policy-explain-content.ts';
+import { judge, promptBody, readRequest } from './policy-explain-content.ts';
+import type { GivenRequest, Judged } from './policy-explain-content.ts';
 import type { PolicyCase } from './policy-cases.ts';
 
 /** Decides cases by the code of `policy explain`, which is the sidecar's own. */
@@ -18,45 +17,57 @@ export interface CaseResult {
   readonly decision: 'Allow' | 'Deny' | 'RequireApproval' | undefined;
   /** The rule that decides. */
   readonly rule: string | undefined;
+  /** Of a Deny. */
+  readonly reason?: ReasonCode;
+}
+
+/** What holds of all cases: see `policy-pod.ts`. */
+export interface CasesOptions {
+  readonly hosted: boolean;
 }
 
 interface Decided {
   readonly decision: NonNullable<CaseResult['decision']>;
   /** Rules that decide: of an Allow, all that allow. */
   readonly rules: readonly string[];
-  readonly content: JudgedContent;
+  readonly reason?: ReasonCode;
+  readonly judged: Judged;
 }
 
 /** @throws PolicyError, CodedError where the policies cannot be compiled */
-export async function runCase(policies: readonly Policy[], one: PolicyCase): Promise<CaseResult> {
-  const decided = await decide(policies, one);
+export async function runCase(
+  policies: readonly Policy[],
+  one: PolicyCase,
+  options: CasesOptions,
+): Promise<CaseResult> {
+  const decided = await decide(policies, one, options);
   if ('fault' in decided)
     return { name: one.name, passed: false, faults: [decided.fault], decision: undefined, rule: undefined };
   const faults = compare(one, decided);
-  const { decision, rules } = decided;
-  return { name: one.name, passed: faults.length === 0, faults, decision, rule: rules[0] };
+  const { decision, rules, reason } = decided;
+  const why = reason === undefined ? {} : { reason };
+  return { name: one.name, passed: faults.length === 0, faults, decision, rule: rules[0], ...why };
 }
 
-async function decide(policies: readonly Policy[], one: PolicyCase): Promise<Decided | { readonly fault: string }> {
-  const { subject, provider, groups = [], scopes = [] } = one.caller ?? {};
+async function decide(
+  policies: readonly Policy[],
+  one: PolicyCase,
+  { hosted }: CasesOptions,
+): Promise<Decided | { readonly fault: string }> {
+  const { subject, provider, groups = [], scopes = [], certificate = false } = one.caller ?? {};
   const found = callerOf({ subject, provider, groups, scopes }, policies);
   if ('fault' in found) return { fault: `caller.provider ${found.fault}` };
-  const { caller } = found;
   const operation = one.operation ?? 'Chat';
   const given = requestOf(one, operation);
   if (given !== undefined && 'fault' in given) return given;
   const model = one.model ?? (one.request === undefined ? undefined : given?.request.model);
-  const { decision, tokenPrompts } = explain(policies, { caller, operation, model }, { revision: 0 });
-  if (decision.kind === 'deny') return { decision: 'Deny', rules: [decision.refusal.rule], content: {} };
-  if (given?.request.view.tokenInput === true && tokenPrompts === 'refused')
-    return { decision: 'Deny', rules: [], content: { refusal: 'token_input_uninspectable' } };
-  const content = (await judgeContent(policies, caller, given?.request, one.answer)) ?? {};
-  const both = [content.request, content.answer];
-  const blocked = both.flatMap((judged) => judged?.blockedBy ?? []);
-  if (blocked.length > 0) return { decision: 'Deny', rules: blocked, content };
-  const asking = both.flatMap((judged) => judged?.approvals ?? []);
-  if (asking.length > 0) return { decision: 'RequireApproval', rules: asking, content };
-  return { decision: 'Allow', rules: decision.rules.map(({ id }) => id), content };
+  const asked = { caller: found.caller, operation, model, certificate: found.certificate || certificate, hosted };
+  const judged = await judge(policies, asked, given?.request, one.answer);
+  const refusal = judged.refusal ?? judged.answer?.refusal;
+  if (refusal !== undefined) return { decision: 'Deny', rules: [refusal.rule], reason: refusal.reason, judged };
+  const asking = [judged.request, judged.answer].flatMap((each) => each?.approvals ?? []);
+  if (asking.length > 0) return { decision: 'RequireApproval', rules: asking, judged };
+  return { decision: 'Allow', rules: judged.allowedBy, judged };
 }
 
 function requestOf(
@@ -68,16 +79,17 @@ function requestOf(
   return readRequest(JSON.stringify(body), operation);
 }
 
-function compare({ expect }: PolicyCase, { decision, rules, content }: Decided): readonly string[] {
+function compare({ expect }: PolicyCase, { decision, rules, judged }: Decided): readonly string[] {
   const by = rules.join(', ');
-  const body = passedOf(content.request);
+  // What is refused goes nowhere, and has no answer.
+  const { request, answer: answered } = judged.refusal === undefined ? judged : {};
+  const body = request?.passed;
   const value = body === undefined ? undefined : jsonValue(parseJson(body));
   const message = value === undefined ? undefined : textOf(value);
-  const answer = passedOf(content.answer);
   const texts: readonly (readonly [what: string, wanted: string | undefined, came: string | undefined])[] = [
     ['prompt', quoted(expect.prompt), quoted(message)],
     ['request', quoted(expect.request), quoted(value)],
-    ['answer', quoted(expect.answer), quoted(answer)],
+    ['answer', quoted(expect.answer), quoted(answered?.passed)],
   ];
   const wrong = texts.filter(([, wanted, came]) => wanted !== undefined && wanted !== came);
   return [
@@ -90,10 +102,6 @@ function compare({ expect }: PolicyCase, { decision, rules, content }: Decided):
     ...wrong.map(([what, wanted, came]) => `${what}: expected ${wanted ?? ''}, came ${came ?? 'nothing'}`),
   ];
 }
-
-/** What of a request or an answer goes on. */
-const passedOf = (judged: Judgement | undefined): string | undefined =>
-  judged?.blockedBy === undefined ? judged?.passed : undefined;
 
 /** Equal values are equal texts. */
 const quoted = (value: unknown): string | undefined => (value === undefined ? undefined : canonical(value));

@@ -58,7 +58,7 @@ const one = (text: string): string => `cases:\n- name: one\n  ${text}\n`;
 test('all as expected', async () => {
   expect(await sidegate(good)).toEqual({
     code: 0,
-    out: 'ok    a stranger: Deny by default\nok    an engineer: Allow by p/team\n2 as expected, 0 not\n',
+    out: 'ok    a stranger: Deny by default (token_missing)\nok    an engineer: Allow by p/team\n2 as expected, 0 not\n',
     err: '',
   });
 });

@@ -25,6 +25,11 @@ const caseSchema = {
         groups: names('Their groups.'),
         scopes: names('Scopes of their token.'),
         provider: text('Who proved them; needed where policies have several providers.'),
+        certificate: {
+          type: 'boolean',
+          description:
+            'Their connection has a client certificate; default: where their provider is one of certificates.',
+        },
       },
     },
     operation: { type: 'string', enum: operations, description: 'What they ask for; default Chat.' },

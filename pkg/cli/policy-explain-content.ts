@@ -1,14 +1,14 @@
 import { JsonError, describeError, parseJson } from '../base/index.ts';
 import { RefusedError, compileSnapshot } from '../core/index.ts';
-import type { Identity, Operation, Policy } from '../core/index.ts';
-import { recognise } from '../dialect/index.ts';
+import type { Operation, Policy, Refusal } from '../core/index.ts';
+import { maxRequestValues, recognise } from '../dialect/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import { createJudge } from '../proxy/index.ts';
-import type { Judgement } from '../proxy/index.ts';
+import type { JudgedAccess, Judgement } from '../proxy/index.ts';
 import type { CommandIo } from './command.ts';
 import type { Flags } from './flags.ts';
 
-/** The content of `policy explain`: a prompt or a whole request, and an answer, decided by the sidecar's own inspection. */
+/** A described request and answer, decided by the sidecar's own stages and inspection. */
 
 export const contentSpecs = {
   prompt: { kind: 'text' },
@@ -75,32 +75,45 @@ export function readRequest(
   if (target === undefined) return { fault: `${operation} has no prompt` };
   try {
     const route = recognise('POST', target);
-    const view = route.dialect.request(route, parseJson(text));
+    const view = route.dialect.request(route, parseJson(text, { maxNodes: maxRequestValues }));
     return { request: { text, view, target, model: view.model } };
   } catch (error) {
+    if (error instanceof JsonError && error.code === 'nodes') return { fault: '413 body_too_large (values)' };
     if (error instanceof JsonError) return { fault: `400 invalid_json (${error.code})` };
     if (error instanceof RefusedError) return { fault: `400 ${error.code} (${error.detail ?? error.message})` };
     throw error;
   }
 }
 
-export interface JudgedContent {
-  /** The request is refused before any guard reads it. */
-  readonly refusal?: 'token_input_uninspectable';
+export interface Judged {
+  /** Why the request is refused, by the first stage that does; undefined: it goes on, once approved where it has to be. */
+  readonly refusal?: Refusal;
+  /** Access rules that allow it. */
+  readonly allowedBy: readonly string[];
+  /** What policies that observe would refuse. */
+  readonly observed: readonly Refusal[];
   readonly request?: Judgement;
   readonly answer?: Judgement;
 }
 
-/** Undefined where the flags give no content: then there is nothing to wait for. @throws PolicyError, CodedError */
-export function judgeContent(
+/** Later where there is a request to decide: without one there is nothing to wait for. @throws PolicyError, CodedError */
+export function judge(
   policies: readonly Policy[],
-  caller: Identity | undefined,
+  asked: JudgedAccess,
   request: GivenRequest | undefined,
   answer: string | undefined,
-): Promise<JudgedContent> | undefined {
-  if (request === undefined && answer === undefined) return undefined;
-  const judge = createJudge(compileSnapshot(policies, { revision: 0 }));
-  const answered = answer === undefined ? {} : { answer: judge.answer(caller, answer) };
-  if (request === undefined) return Promise.resolve(answered);
-  return judge.request(caller, request).then((judged) => ({ request: judged, ...answered }));
+): Judged | Promise<Judged> {
+  const {
+    access,
+    request: judgeRequest,
+    answer: judgeAnswer,
+  } = createJudge(compileSnapshot(policies, { revision: 0 }));
+  const { allowed, refusal, observed } = access(asked);
+  const allowedBy = allowed?.rules.map(({ id }) => id) ?? [];
+  const rest = { allowedBy, observed, ...(answer !== undefined && { answer: judgeAnswer(asked.caller, answer) }) };
+  if (request === undefined) return { ...(refusal && { refusal }), ...rest };
+  return judgeRequest(asked, allowed, request).then((judged) => {
+    const first = refusal ?? judged.refusal;
+    return { ...(first && { refusal: first }), request: judged, ...rest };
+  });
 }

@@ -5,24 +5,28 @@ import type { Command, CommandIo, ExitCode } from './command.ts';
 import { explanationText } from './explanation-text.ts';
 import { askedFlags } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
-import { contentSpecs, contentUsage, givenRequest, judgeContent } from './policy-explain-content.ts';
-import type { JudgedContent } from './policy-explain-content.ts';
+import { contentSpecs, contentUsage, givenRequest, judge } from './policy-explain-content.ts';
+import type { Judged } from './policy-explain-content.ts';
 import { callerOf } from './policy-caller.ts';
+import { podFlags, podUsage, policiesOfPod } from './policy-pod.ts';
 import { readPolicies } from './read-policies.ts';
 
 const usage = `sidegate policy explain FILE... [flags]
 
-Says rule by rule what a caller's request would meet: access, guards, what is masked, limits, and whose each value is. Content that is
-given with --prompt, --request and --answer is decided by the sidecar's own inspection; nothing is sent anywhere.
+Says rule by rule what a caller's request would meet: access, guards, what is masked, limits, and whose each value is. It is decided by the
+sidecar's own stages, and content that is given with --prompt, --request and --answer by its own inspection; nothing is sent anywhere. Budgets
+are taken to be full, and files, Secrets and a place for approvals to be there.
 
   --user NAME        the caller's subject; without --user, --group, --scope and --provider nobody is proven
   --group NAME       a group of the caller; may be repeated
   --scope NAME       a scope of the caller's token; may be repeated
   --provider NAME    who proved the caller: its name, or NAMESPACE/POLICY/NAME; needed where policies have several
+  --certificate      the connection has a client certificate (tls.inbound: Mutual), also where a token proves the caller
   --operation NAME   ${operations.join(', ')} (default Chat)
   --model NAME       the model that the request names
 ${contentUsage}
   --profile NAME     as if the policies had this profile: Strict, Standard or Relaxed
+${podUsage}\
   --json             print the explanation as JSON
   --help             this text
 
@@ -34,10 +38,12 @@ const specs = {
   group: { kind: 'list' },
   scope: { kind: 'list' },
   provider: { kind: 'text' },
+  certificate: { kind: 'switch' },
   operation: { kind: 'text', choices: operations },
   model: { kind: 'text' },
   profile: { kind: 'text', choices: ['Strict', 'Standard', 'Relaxed'] },
   ...contentSpecs,
+  ...podFlags,
   json: { kind: 'switch' },
 } as const;
 
@@ -56,7 +62,9 @@ function explainPolicies(given: readonly Policy[], flags: Flags, io: CommandIo):
     return 2;
   };
   const profile = flags.text('profile');
-  const policies = withProfile(given, isProfile(profile) ? profile : undefined);
+  const governing = policiesOfPod(given, flags, io);
+  if ('fault' in governing) return misunderstood(governing.fault);
+  const policies = withProfile(governing.policies, isProfile(profile) ? profile : undefined);
   const found = callerOf(
     {
       subject: flags.text('user'),
@@ -74,18 +82,20 @@ function explainPolicies(given: readonly Policy[], flags: Flags, io: CommandIo):
   const { caller } = found;
   const request = { caller, operation, model: content.request?.model ?? flags.text('model') };
   const explanation = explain(policies, request, { revision: 0 });
-  const unread = content.request?.view.tokenInput === true && explanation.tokenPrompts === 'refused';
-  const say = (judged: JudgedContent): ExitCode => {
+  const say = (judged: Judged): ExitCode => {
     const text = flags.on('json')
       ? `${JSON.stringify({ request, ...explanation, content: judged }, undefined, 2)}\n`
       : explanationText(request, explanation, judged);
     io.stdout(text);
-    const refused =
-      judged.refusal !== undefined || [judged.request, judged.answer].some((one) => one?.blockedBy !== undefined);
-    return explanation.decision.kind === 'allow' && !refused ? 0 : 1;
+    return (judged.refusal ?? judged.answer?.refusal) === undefined ? 0 : 1;
   };
-  if (unread) return say({ refusal: 'token_input_uninspectable' });
-  return judgeContent(policies, caller, content.request, flags.text('answer'))?.then(say) ?? say({});
+  const asked = {
+    ...request,
+    certificate: found.certificate || flags.on('certificate'),
+    hosted: flags.on('hosted'),
+  };
+  const judged = judge(policies, asked, content.request, flags.text('answer'));
+  return judged instanceof Promise ? judged.then(say) : say(judged);
 }
 
 function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {

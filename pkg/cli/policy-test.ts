@@ -4,6 +4,7 @@ import type { Command, CommandIo, ExitCode } from './command.ts';
 import { parseFlags } from './flags.ts';
 import { backtestFlags, backtestUsage, runBacktest } from './policy-backtest.ts';
 import { casesUsage, runCases } from './policy-cases-report.ts';
+import { podFlags, podUsage, policiesOfPod } from './policy-pod.ts';
 import { readPolicies } from './read-policies.ts';
 
 const usage = `sidegate policy test FILE... --against WHAT | --cases FILE [flags]
@@ -12,6 +13,7 @@ Decides recorded sessions again, under the policies of the files, and says what 
 through unmasked, by rule and by caller, with examples. Nothing is sent to a model.
 
 ${backtestUsage}${casesUsage}
+${podUsage}\
   -o, --output FORMAT  text (default), json, or with --cases junit
 ${auditUsage}${clusterUsage}
 Exit code: 0 nothing would be otherwise but for what --accept names, or all cases came as expected; 1 something would, a case did not, or the files
@@ -22,6 +24,7 @@ const specs = {
   ...backtestFlags,
   output: { kind: 'text', short: 'o', choices: ['text', 'json', 'junit'] },
   cases: { kind: 'text' },
+  ...podFlags,
   ...auditFlags,
   ...clusterFlags,
 } as const;
@@ -37,7 +40,7 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
     return 2;
   }
   const { flags } = parsed;
-  const { policies, faults } = readPolicies(flags.positionals, io);
+  const { policies: given, faults } = readPolicies(flags.positionals, io);
   if (faults.length > 0) {
     io.stderr(`${faults.join('\n')}\n`);
     return 1;
@@ -47,7 +50,14 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
     io.stderr('--against or --cases is needed, one of them: which sessions of the record, or a file of cases\n');
     return 2;
   }
-  if (cases !== undefined) return runCases(policies, cases, output, io);
+  const governing = policiesOfPod(given, flags, io);
+  if ('fault' in governing) {
+    io.stderr(`${governing.fault}\n`);
+    return 2;
+  }
+  const { policies } = governing;
+  const hosted = flags.on('hosted');
+  if (cases !== undefined) return runCases(policies, { file: cases, format: output, hosted }, io);
   if (output === 'junit') {
     io.stderr('-o junit goes with --cases\n');
     return 2;

@@ -1,5 +1,5 @@
 import { describeError } from '../base/index.ts';
-import { PolicyError, compileSnapshot, credentialFault } from '../core/index.ts';
+import { PolicyError, canonical, compileSnapshot, credentialFault, leastPod, selects } from '../core/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
 import { idlePatterns } from '../detect/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
@@ -10,23 +10,35 @@ const usage = `sidegate policy validate FILE...
 
 Checks policies as the cluster would: schema, conditions over several fields, patterns, and rules that can never fire.
 Every fault is printed with file, line, field and what to do. Notices are printed and do not fail: among them credential
-files that the policies name and that are not here or hold none, since the sidecar may have them elsewhere.
+files that the policies name and that are not here or hold none, since the sidecar may have them elsewhere; and what only a cluster reads.
 
+  --local     as a sidecar that runs on its own reads them: Secrets that they name are faults, and \`selector\` is not asked
   --json      print {"faults": [...], "notices": [...]}
   --help      this text
 
 Exit code: 0 all good, 1 faults, 2 not understood.
 `;
 
+/** Policies that govern one pod, for each kind of pod: one with no more labels than some policy asks for. */
+function byPod(policies: readonly Policy[], namespace: string | undefined): readonly (readonly Policy[])[] {
+  const kinds = Map.groupBy(policies, ({ spec }) => canonical([spec.selector, spec.namespaceSelector ?? {}]));
+  return [...kinds.values()].map((alike) => {
+    const pod = leastPod(alike, namespace);
+    // A selector that selects nothing there, as one of another namespace by its name, stands alone.
+    return alike.every((policy) => selects(policy, pod)) ? policies.filter((policy) => selects(policy, pod)) : alike;
+  });
+}
+
 /** What the policies say of each other: once for each namespace, with the platform's policies beside. */
-function noticesOf(policies: readonly Policy[]): { notices: readonly PolicyNotice[]; faults: readonly string[] } {
-  const namespaces = new Set(policies.map((policy) => policy.namespace).filter((name) => name !== undefined));
-  const groups =
-    namespaces.size === 0
-      ? [policies]
-      : [...namespaces].map((name) =>
-          policies.filter((policy) => policy.namespace === undefined || policy.namespace === name),
-        );
+function noticesOf(
+  policies: readonly Policy[],
+  local: boolean,
+): { notices: readonly PolicyNotice[]; faults: readonly string[] } {
+  const named = new Set(policies.map((policy) => policy.namespace).filter((name) => name !== undefined));
+  const groups = (named.size === 0 ? [undefined] : [...named]).flatMap((name) => {
+    const there = policies.filter((policy) => policy.namespace === undefined || policy.namespace === name);
+    return local ? [there] : byPod(there, name);
+  });
   const notices = new Map<string, PolicyNotice>();
   const faults: string[] = [];
   for (const group of groups) {
@@ -66,13 +78,19 @@ function unusable(path: string, io: CommandIo): string | undefined {
 function run(args: readonly string[], io: CommandIo): ExitCode {
   const flags = askedFlags(args, io, {
     usage,
-    flags: { json: { kind: 'switch' } },
+    flags: { local: { kind: 'switch' }, json: { kind: 'switch' } },
     positionals: { name: 'FILE', least: 1, most: 1000 },
   });
   if (typeof flags === 'number') return flags;
-  const { policies, faults } = readPolicies(flags.positionals, io);
-  const combined = faults.length === 0 ? noticesOf(policies) : { notices: [], faults: [] };
-  const notices = [...combined.notices, ...policies.flatMap(idlePatterns), ...credentialNotices(policies, io)];
+  const local = flags.on('local');
+  const { policies, faults, notices: ofFiles } = readPolicies(flags.positionals, io, !local);
+  const combined = faults.length === 0 ? noticesOf(policies, local) : { notices: [], faults: [] };
+  const notices = [
+    ...combined.notices,
+    ...policies.flatMap(idlePatterns),
+    ...credentialNotices(policies, io),
+    ...ofFiles,
+  ];
   const all = [...faults, ...combined.faults];
   if (flags.on('json')) {
     io.stdout(`${JSON.stringify({ faults: all, notices }, undefined, 2)}\n`);

@@ -1,5 +1,5 @@
 import { describeError } from '../base/index.ts';
-import type { Policy } from '../core/index.ts';
+import type { Policy, PolicyNotice } from '../core/index.ts';
 import { formatFault, parsePolicies } from '../crd/index.ts';
 import type { CommandIo } from './command.ts';
 
@@ -7,12 +7,19 @@ export interface ReadPolicies {
   readonly policies: readonly Policy[];
   /** One line each, ready to print. */
   readonly faults: readonly string[];
+  /** As of {@link parsePolicies}. */
+  readonly notices: readonly PolicyNotice[];
 }
 
-/** Policies of several files, and what is wrong with any of them. A policy that stands in two files is a fault. */
-export function readPolicies(files: readonly string[], io: CommandIo): ReadPolicies {
+/**
+ * Policies of several files, and what is wrong with any of them. A policy that stands in two files is a fault.
+ *
+ * @param cluster default true; false: as a sidecar that runs on its own reads them
+ */
+export function readPolicies(files: readonly string[], io: CommandIo, cluster = true): ReadPolicies {
   const policies: Policy[] = [];
   const faults: string[] = [];
+  const notices: PolicyNotice[] = [];
   const seen = new Map<string, string>();
   for (const file of files) {
     let text: string;
@@ -24,7 +31,9 @@ export function readPolicies(files: readonly string[], io: CommandIo): ReadPolic
     }
     const parsed = parsePolicies(text, file, {
       checkPattern: (pattern, maxLength) => io.checkPattern(pattern, maxLength),
+      cluster,
     });
+    notices.push(...parsed.notices);
     faults.push(...parsed.faults.map(formatFault));
     for (const policy of parsed.policies) {
       const key = `${policy.kind} ${policy.namespace === undefined ? '' : `${policy.namespace}/`}${policy.name}`;
@@ -34,5 +43,5 @@ export function readPolicies(files: readonly string[], io: CommandIo): ReadPolic
       policies.push(policy);
     }
   }
-  return { policies, faults };
+  return { policies, faults, notices };
 }

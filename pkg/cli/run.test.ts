@@ -155,6 +155,61 @@ describe('policy validate', () => {
     expect(out).toContain('notice: p: guards[g].match pattern (?i)^$ never finds anything');
     expect(out).not.toContain('pattern a+');
   });
+  describe('of policies that are for a cluster', () => {
+    const spec = `${team}
+upstream: { credential: { secretRef: { name: key, key: k } } }
+tls: { certificate: { secretName: pki } }
+approvals: { approvers: [{ kubernetesGroup: leads }] }`.replace(
+      'oidc: {',
+      'oidc: { caSecretRef: { name: ca, key: k }, ',
+    );
+    const fields = [
+      'upstream.credential.secretRef',
+      'tls.certificate.secretName',
+      'identity.providers[0].oidc.caSecretRef',
+    ];
+    const files = { 'a.yaml': policyText(spec) };
+
+    test('says what a sidecar on its own could not use', () => {
+      const { code, out } = sidegate('policy validate a.yaml', files);
+      expect(code).toBe(0);
+      for (const field of fields)
+        expect(out).toMatch(`notice: p: ${field} a sidecar that runs on its own reads no Secrets`);
+      expect(out).toContain('approvals.approvers[0].kubernetesGroup decides nothing of a sidecar');
+    });
+    test('--local refuses what such a sidecar refuses', () => {
+      const { code, err } = sidegate('policy validate --local a.yaml', files);
+      expect(code).toBe(1);
+      for (const field of fields)
+        expect(err).toContain(`spec.${field}: a sidecar that runs on its own reads no Secrets`);
+      expect(err).toContain('3 faults');
+    });
+  });
+  test('reads policies of two workloads apart, but for a sidecar on its own', () => {
+    const closed = policyText(
+      'selector: { matchLabels: { app: b } }\naccess: [{ name: no, effect: Deny, subjects: [{ anyone: true }] }]',
+      'q',
+    );
+    const files = { 'a.yaml': policyText(`selector: { matchLabels: { app: a } }\n${team}`), 'b.yaml': closed };
+    const never = 'access[team] never allows anything: q/no denies all of it';
+    expect(sidegate('policy validate a.yaml b.yaml', files).out).not.toContain(never);
+    expect(sidegate('policy validate --local a.yaml b.yaml', files).out).toContain(never);
+    const everywhere = { ...files, 'b.yaml': closed.replace('app: b', '') };
+    expect(sidegate('policy validate a.yaml b.yaml', everywhere).out).toContain(never);
+    const platform = (name: string): string =>
+      closed
+        .replace('InferencePolicy', 'ClusterInferencePolicy')
+        .replace(', namespace: ml', '')
+        .replace(
+          'selector: { matchLabels: { app: b } }',
+          `namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: ${name} } }`,
+        );
+    const ofAll = 'access[team] never allows anything: cluster/q/no denies all of it';
+    expect(sidegate('policy validate a.yaml b.yaml', { ...files, 'b.yaml': platform('other') }).out).not.toContain(
+      ofAll,
+    );
+    expect(sidegate('policy validate a.yaml b.yaml', { ...files, 'b.yaml': platform('ml') }).out).toContain(ofAll);
+  });
   test('says of each analyzer that it cannot be called yet, and what that comes to', () => {
     const spec = `${team}\nanalyzers: [{ name: ner, url: "https://a/x" }, { name: pii, url: "https://b/x", failureMode: Allow }]`;
     const { code, out } = sidegate('policy validate a.yaml', { 'a.yaml': policyText(spec) });
@@ -204,7 +259,7 @@ describe('policy explain', () => {
       out: expect.stringContaining('Embeddings is not one of: Chat'),
     });
     expect(explained('')).toMatchObject({ code: 1, out: expect.stringContaining('nobody proven') });
-    expect(explained('').out).toContain('DENIED: access_denied by default');
+    expect(explained('').out).toContain('DENIED: token_missing by default');
   });
   test('shows what a caller may see', () => {
     expect(sidegate('policy explain a.yaml --group audit', files).out).toContain('p/pii  visible');
@@ -220,6 +275,53 @@ describe('policy explain', () => {
       code: 2,
       err: expect.stringContaining('names nobody who proves callers (ml/p/corp)'),
     });
+  });
+  test('takes the policies that select a pod, and says where it does not know which', () => {
+    const selecting = (app: string, name: string): string =>
+      policyText(`selector: { matchLabels: { app: ${app} } }\n${team.replace('corp', name)}`, name);
+    const apart = {
+      'a.yaml': selecting('llama', 'p'),
+      'b.yaml': selecting('mistral', 'q').replace('Allow', 'Deny').replace(', limits: { requestsPerMinute: 60 }', ''),
+    };
+    const explained = (line: string) =>
+      sidegate(`policy explain a.yaml b.yaml --group eng --model llama ${line}`, apart);
+    expect(explained('--labels app=llama')).toMatchObject({ code: 0, err: '' });
+    expect(explained('--labels app=mistral')).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/DENIED: .* by q\/team/),
+    });
+    expect(sidegate('policy explain a.yaml b.yaml --labels app=other --labels x=y', apart).out).toContain(
+      'DENIED: no_policy by default',
+    );
+    expect(explained('--provider p').err).toContain('no pod is selected by all of these policies');
+    expect(explained('--labels app')).toMatchObject({ code: 2, err: 'app: a label is KEY=VALUE\n' });
+  });
+  test('asks the labels of the namespace for a policy of the platform', () => {
+    const floor = policyText(
+      'namespaceSelector: { matchLabels: { tier: prod } }\naccess: [{ name: no, effect: Deny, subjects: [{ anyone: true }] }]',
+      'floor',
+    )
+      .replace('InferencePolicy', 'ClusterInferencePolicy')
+      .replace(', namespace: ml', '');
+    const both = { ...files, 'c.yaml': floor };
+    const explained = (line: string) =>
+      sidegate(`policy explain a.yaml c.yaml --group eng --model llama ${line}`, both);
+    expect(explained('--namespace-labels tier=dev').code).toBe(0);
+    expect(explained('--namespace-labels tier=prod').out).toContain('DENIED: rule_denied by cluster/floor/no');
+  });
+  test('says of a guard on the size alone what it looks for', () => {
+    const sized = policyText(`${team}\n`).replace('{ detectors: [Secrets] }', '{ minBytes: 1Ki }');
+    const { out } = sidegate('policy explain a.yaml --group eng --model llama', { 'a.yaml': sized });
+    expect(out).toContain('applies  bodies of 1024 bytes or more');
+  });
+  test('takes a certificate for there where it is said, or proves the caller', () => {
+    const mutual = `${team.replace('[{ name: corp', '[{ name: mesh, clientCertificate: { caFile: ca.pem } }, { name: corp')}
+tls: { inbound: Mutual }`;
+    const explained = (line: string) =>
+      sidegate(`policy explain a.yaml --group eng --model llama ${line}`, { 'a.yaml': policyText(mutual) });
+    expect(explained('--provider corp').out).toContain('DENIED: certificate_required by default');
+    expect(explained('--provider corp --certificate').code).toBe(0);
+    expect(explained('--provider mesh').code).toBe(0);
   });
   test('writes out what another profile would fill in', () => {
     const { out } = sidegate('policy explain a.yaml --profile Strict', files);
@@ -272,12 +374,17 @@ approvals: { approvers: [{ group: leads }] }`).replace(
   const model = ['--model', 'llama-3'];
 
   test.each<[string, string, number, RegExp]>([
-    ['a secret is refused', 'use AKIAIOSFODNN7EXAMPLE', 1, /p\/secrets +blocked +AwsKey\n +REFUSED by p\/secrets/],
+    [
+      'a secret is refused',
+      'use AKIAIOSFODNN7EXAMPLE',
+      1,
+      /p\/secrets +blocked +AwsKey\n +REFUSED: guard_blocked by p\/secrets/,
+    ],
     [
       'so is one in base64',
       `use ${Buffer.from('AKIAIOSFODNN7EXAMPLE').toString('base64')}`,
       1,
-      /REFUSED by p\/secrets/,
+      /DENIED: guard_blocked by p\/secrets/,
     ],
     [
       'mail is masked',
@@ -302,14 +409,14 @@ approvals: { approvers: [{ group: leads }] }`).replace(
     const explained = await asked(['--request', 'r.json'], files({ model: 'llama-3', messages }));
     expect(explained.code).toBe(1);
     expect(explained.out).toContain('Chat on llama-3');
-    expect(explained.out).toContain('REFUSED by p/secrets');
+    expect(explained.out).toContain('DENIED: guard_blocked by p/secrets');
     expect((await asked(['--request', 'r.json'], files({ model: 'gpt', messages }))).out).toContain('gpt is none of');
   });
 
   test.each<[string, string, number, string]>([
     ['eng', 'write to ana@example.com', 0, 'the caller gets: write to [pii]'],
     ['audit', 'write to ana@example.com', 1, 'the caller gets: write to ana@example.com'],
-    ['eng', 'about kryptonite', 1, 'REFUSED by p/slip'],
+    ['eng', 'about kryptonite', 1, 'the answer is not: response_blocked by p/slip'],
   ])('says what %s gets of the answer "%s"', async (group, answer, code, text) => {
     const explained = await asked([...model, '--answer', answer], files(), group);
     expect(explained.code).toBe(code);

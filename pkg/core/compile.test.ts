@@ -352,6 +352,46 @@ describe('Mutual without a provider of client certificates', () => {
   });
 });
 
+describe('providers that prove fewer than they seem to', () => {
+  const noticesOf = (...policies: readonly Policy[]): readonly string[] =>
+    compile(...policies)
+      .notices.filter(({ field }) => field.startsWith('identity'))
+      .map((one) => `${one.policy} ${one.field} ${one.message}`);
+  const idp = (name: string, audience: string, issuer = 'https://idp') =>
+    provider(name, { oidc: oidc(issuer, audience) });
+  const accounts = (more: { readonly issuer?: string; readonly jwksUri?: string }) => {
+    const serviceAccount = {
+      issuer: undefined,
+      audiences: ['a'],
+      jwksUri: undefined,
+      ca: undefined,
+      allowInsecureLoopback: false,
+    };
+    return [provider('sa', { oidc: undefined, serviceAccount: { ...serviceAccount, ...more } })];
+  };
+
+  test('of one issuer: a token for both is the first one’s alone', () => {
+    const floor = clusterPolicy('base', { providers: [idp('corp', 'floor')] });
+    const said = (id: string): string => `identity.providers[own] has the same issuer as ${id}, which is asked first`;
+    expect(noticesOf(floor, policy('p', { providers: [idp('own', 'team')] }))).toEqual([
+      expect.stringContaining(`p ${said('cluster/base/corp')}`),
+    ]);
+    expect(noticesOf(policy('p', { providers: [idp('one', 'a'), idp('own', 'b')] }))).toEqual([
+      expect.stringContaining(`p ${said('ml/p/one')}`),
+    ]);
+    expect(noticesOf(floor, policy('p', { providers: [idp('own', 'team', 'https://other')] }))).toEqual([]);
+  });
+
+  test('service accounts with keys and no issuer', () => {
+    const jwksUri = 'https://cluster/keys';
+    expect(noticesOf(policy('p', { providers: accounts({ jwksUri }) }))).toEqual([
+      expect.stringMatching(/^p identity\.providers\[sa\] has a jwksUri and no issuer, and proves nobody/),
+    ]);
+    expect(noticesOf(policy('p', { providers: accounts({ jwksUri, issuer: 'https://cluster' }) }))).toEqual([]);
+    expect(noticesOf(policy('p', { providers: accounts({}) }))).toEqual([]);
+  });
+});
+
 describe('two providers with one issuer and audience', () => {
   const idp = (more = {}) => [provider('corp', { oidc: oidc('https://idp', 'inference', more) })];
   const eng = caller('cluster/base/corp', { groups: ['eng'] });

@@ -99,6 +99,7 @@ function looksFor({ rule }: ScanEntry): readonly string[] {
     ...rule.match.patterns.map(({ pattern }) => `pattern ${pattern}`),
     ...rule.match.words.map((word) => `word ${word}`),
     ...rule.fields.map((field) => `field ${field}`),
+    ...(rule.match.minBytes === undefined ? [] : [`bodies of ${rule.match.minBytes} bytes or more`]),
   ];
 }
 

@@ -43,6 +43,7 @@ export { detectorClasses, detectorNames, expandDetector } from './detector-names
 export type { DetectorName } from './detector-names.ts';
 export { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from './grant.ts';
 export type { CompiledGrant, Grant, GrantSource } from './grant.ts';
+export { kubernetesName } from './identity.ts';
 export type { Identity, PresentedCredentials, ProviderId } from './identity.ts';
 export { operations } from './operation.ts';
 export type { Operation } from './operation.ts';
@@ -120,6 +121,6 @@ export type { PolicyErrorCode } from './policy-error.ts';
 export { defaultProfile, profiles } from './profiles.ts';
 export { isRefused, protocolField, refusedPorts, refusedProtocol } from './protocols.ts';
 export type { ProfileDefaults } from './profiles.ts';
-export { selectorMatches, selectorText, selects } from './selector.ts';
+export { leastPod, selectorMatches, selectorText, selects } from './selector.ts';
 export type { PodFacts } from './selector.ts';
 export type { EffectiveValue } from './settings.ts';

@@ -129,10 +129,28 @@ function noticeOf(one: Placed): PolicyNotice[] {
 }
 
 /** Said in place of silence: its callers are all refused. */
-function keyless({ entry, spec }: Placed): PolicyNotice[] {
-  if (spec.sidegate === undefined || spec.sidegate.keys !== undefined) return [];
-  const message = `nobody gives tokens for ${spec.sidegate.idp} here: name it in the chart's values (tokens.idps)`;
-  return [{ policy: entry.label, field: `identity.providers[${spec.name}]`, message }];
+function provesNobody({ entry, spec: { name, sidegate, serviceAccount } }: Placed): PolicyNotice[] {
+  const notice = (message: string): PolicyNotice[] => [
+    { policy: entry.label, field: `identity.providers[${name}]`, message },
+  ];
+  if (sidegate !== undefined && sidegate.keys === undefined)
+    return notice(`nobody gives tokens for ${sidegate.idp} here: name it in the chart's values (tokens.idps)`);
+  if (serviceAccount?.jwksUri !== undefined && serviceAccount.issuer === undefined)
+    return notice('has a jwksUri and no issuer, and proves nobody: name the issuer as well, or remove it');
+  return [];
+}
+
+/** Of two that take tokens of one issuer, each for its own audiences, a token for both proves a caller of the first alone. */
+function askedAfter(one: Placed, all: readonly Placed[]): PolicyNotice[] {
+  if (one.winner !== undefined || one.spec.clientCertificate !== undefined) return [];
+  const first = all
+    .slice(0, all.indexOf(one))
+    .find(
+      ({ winner, spec }) => winner === undefined && spec.clientCertificate === undefined && sameIssuer(spec, one.spec),
+    );
+  if (first === undefined) return [];
+  const message = `has the same issuer as ${first.id}, which is asked first: a token with an audience of both proves a caller of that one alone`;
+  return [{ policy: one.entry.label, field: `identity.providers[${one.spec.name}]`, message }];
 }
 
 /**
@@ -153,6 +171,6 @@ export function resolveProviders(entries: readonly PolicyEntry[]): ResolvedProvi
         kubernetesUser: spec.kubernetesUser,
       })),
     scopes: new Map(entries.map((entry) => [entry, scopeOf(entry, placed)])),
-    notices: placed.flatMap((one) => [...noticeOf(one), ...keyless(one)]),
+    notices: placed.flatMap((one) => [...noticeOf(one), ...provesNobody(one), ...askedAfter(one, placed)]),
   };
 }

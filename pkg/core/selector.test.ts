@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { LabelSelector } from './policy.ts';
-import { selectorMatches, selects } from './selector.ts';
+import { leastPod, selectorMatches, selects } from './selector.ts';
 import { clusterPolicy, policy } from './testing/policies.ts';
 
 const expression = (
@@ -47,5 +47,28 @@ describe('a policy selects', () => {
     expect(selects(clusterPolicy('b', { namespaceSelector }), pod)).toBe(true);
     expect(selects(clusterPolicy('b', { namespaceSelector }), { ...pod, namespaceLabels: {} })).toBe(false);
     expect(selects(clusterPolicy('b'), pod)).toBe(true);
+  });
+});
+
+describe('the pod with the fewest labels that policies select', () => {
+  const labelled = (...matchLabels: readonly Record<string, string>[]) =>
+    matchLabels.map((one, at) => policy(`p${at}`, { selector: { matchLabels: one, matchExpressions: [] } }));
+
+  test('has what they ask for, and is in its namespace', () => {
+    const selecting = (selector: LabelSelector) => policy('p', { selector });
+    const floor = clusterPolicy('b', { namespaceSelector: { matchLabels: { tier: 'prod' }, matchExpressions: [] } });
+    expect(leastPod([...labelled({ app: 'a' }, { x: 'y' }), floor], 'ml')).toEqual({
+      namespace: 'ml',
+      labels: { app: 'a', x: 'y' },
+      namespaceLabels: { tier: 'prod', 'kubernetes.io/metadata.name': 'ml' },
+    });
+    for (const operator of ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const) {
+      const one = selecting(expression(operator, ...(operator.endsWith('In') ? ['a', 'b'] : [])));
+      expect([operator, selects(one, leastPod([one], 'ml'))]).toEqual([operator, true]);
+    }
+  });
+  test('is not selected by all, where they ask for different values of one label', () => {
+    const policies = labelled({ app: 'a' }, { app: 'b' });
+    expect(policies.map((one) => selects(one, leastPod(policies, 'ml')))).toEqual([true, false]);
   });
 });

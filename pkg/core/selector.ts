@@ -44,6 +44,29 @@ export function selects(policy: Policy, pod: PodFacts): boolean {
   return namespaces === undefined || selectorMatches(namespaces, pod.namespaceLabels);
 }
 
+/** The fewest labels that these could match, where any labels could: of two that ask for different values of one, the first counts. */
+function leastLabels(selectors: readonly LabelSelector[]): Readonly<Record<string, string>> {
+  const asked = selectors.flatMap(({ matchLabels, matchExpressions }) => [
+    ...Object.entries(matchLabels),
+    ...matchExpressions.flatMap(({ key, operator, values }): [string, string][] =>
+      operator === 'In' || operator === 'Exists' ? [[key, values[0] ?? '']] : [],
+    ),
+  ]);
+  return Object.fromEntries(asked.reverse());
+}
+
+/** The pod with the fewest labels that all of these could select. It does select them all, unless no pod is likely to be. */
+export function leastPod(policies: readonly Policy[], namespace: string | undefined): PodFacts {
+  const ofNamespaces = policies.flatMap(({ spec }) => spec.namespaceSelector ?? []);
+  // What Kubernetes writes on every namespace.
+  const own = namespace === undefined ? {} : { 'kubernetes.io/metadata.name': namespace };
+  return {
+    namespace,
+    labels: leastLabels(policies.map(({ spec }) => spec.selector)),
+    namespaceLabels: { ...leastLabels(ofNamespaces), ...own },
+  };
+}
+
 /** A selector as resources write it. */
 interface WrittenSelector {
   readonly matchLabels?: Readonly<Record<string, string>> | undefined;

@@ -13,7 +13,6 @@ export interface ConditionOptions {
   readonly checkPattern: ((pattern: string, maxLength: number) => string | undefined) | undefined;
   /** Whether files beside the process may be named: never in a cluster, where an author could read the sidecar's own. */
   readonly local: boolean;
-  readonly cluster: boolean;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -146,7 +145,6 @@ class ConditionCheck {
           [...path, name],
           'is only for a sidecar that runs on its own, from files: in a cluster a Secret takes its place',
         );
-      if (!this.#options.cluster) this.#add([...path, name], child['x-sidegate-cluster']);
       this.check(child, field, { path: [...path, name], around: value });
     }
   }

@@ -122,13 +122,67 @@ classification: [{ label: l, patterns: [x], patternMaxLength: 9, otherwise: Mask
 
   test.each([
     'upstream: { credential: { file: /var/run/secrets/token } }',
-    'upstream: { ports: [{ containerPort: 1, protocol: TLS, caFile: /x }] }',
     'identity: { providers: [{ name: x, oidc: { issuer: "https://a", audiences: [a], caFile: /x } }] }',
     'identity: { providers: [{ name: x, oidc: { issuer: "http://127.0.0.1", audiences: [a], allowInsecureLoopback: true } }] }',
     'identity: { providers: [{ name: x, clientCertificate: { caFile: /x } }] }',
   ])('in a cluster, a file beside the process: %s', (text) => {
     expect(spec(text)).toEqual([]);
     expect(spec(text, { local: false }).join()).toContain('is only for a sidecar that runs on its own');
+  });
+});
+
+describe('what is for a cluster alone', () => {
+  const notices = (text: string, options: ParseOptions = { cluster: false }): readonly string[] =>
+    parsePolicies(resource(text), 'p.yaml', options).notices.map(
+      ({ policy, field, message }) => `${policy} ${field} ${message}`,
+    );
+  const issuer = 'issuer: "https://idp.example.com"';
+
+  test.each([
+    ['upstream: { credential: { secretRef: { name: key, key: k } } }', 'upstream.credential.secretRef', 'file'],
+    [
+      `identity: { providers: [{ name: p, oidc: { ${issuer}, audiences: [a], caSecretRef: { name: c, key: k } } }] }`,
+      'identity.providers[0].oidc.caSecretRef',
+      'caFile',
+    ],
+    [
+      `identity: { providers: [{ name: p, serviceAccount: { ${issuer}, audiences: [a], caSecretRef: { name: c, key: k } } }] }`,
+      'identity.providers[0].serviceAccount.caSecretRef',
+      'caFile',
+    ],
+    [
+      'identity: { providers: [{ name: p, clientCertificate: { caSecretRef: { name: c, key: k } } }] }',
+      'identity.providers[0].clientCertificate.caSecretRef',
+      'caFile',
+    ],
+  ])('a Secret is refused where there is none, and noticed in files: %s', (text, field, instead) => {
+    const why = `a sidecar that runs on its own reads no Secrets: name a file by ${instead} in its place`;
+    const [fault, ...others] = spec(text, { cluster: false });
+    expect([fault, others]).toEqual([expect.stringContaining(`spec.${field}: ${why}`), []]);
+    expect([spec(text), notices(text, {})]).toEqual([[], [`p ${field} ${why}`]]);
+    expect([spec(text, { local: false }), notices(text, { local: false })]).toEqual([[], []]);
+  });
+
+  test.each([
+    ['upstream: { ports: [{ containerPort: 1, protocol: TLS, caSecretRef: { name: c, key: k } }] }', 'upstream.ports'],
+    ['upstream: { hosted: { url: "https://api.example.com" } }', 'upstream.hosted.url'],
+    ['approvals: { approvers: [{ kubernetesGroup: g }] }', 'approvals.approvers[0].kubernetesGroup'],
+    [
+      'identity: { providers: [{ name: p, serviceAccount: { audiences: [a] } }] }',
+      'identity.providers[0].serviceAccount',
+    ],
+  ])('what is done without is noticed: %s', (text, field) => {
+    expect(spec(text, { cluster: false })).toEqual([]);
+    for (const options of [{ cluster: false }, {}])
+      expect(notices(text, options)).toEqual([
+        expect.stringMatching(`^p ${field.replace(/[[\].]/g, '\\$&')} .*sidecar that runs on its own`),
+      ]);
+  });
+
+  test('nothing else is', () => {
+    const files = `upstream: { credential: { file: k } }
+identity: { providers: [{ name: p, serviceAccount: { ${issuer}, audiences: [a], caFile: c } }, { name: q, clientCertificate: { caFile: c } }] }`;
+    expect([spec(files, { cluster: false }), notices(files)]).toEqual([[], []]);
   });
 });
 

@@ -78,7 +78,8 @@ function defaultOf({ node, required }: FieldRow): string {
 
 function meaning({ node }: FieldRow): string {
   const local = node['x-sidegate-local'] === true ? ' *Only for a sidecar that runs on its own.*' : '';
-  const cluster = node['x-sidegate-cluster'] === undefined ? '' : ' *Only in a cluster.*';
+  const only = node['x-sidegate-cluster'];
+  const cluster = only === undefined || only.without !== undefined ? '' : ' *Only in a cluster.*';
   return `${node.description}${local}${cluster}`;
 }
 
@@ -253,17 +254,21 @@ export function policyDoc(example: string): string {
     '',
     'With policies from files (`make run`) there are no Secrets, and these fields name files instead. They are no part of the cluster’s',
     'resources, where the author of a policy could read the sidecar’s own files with them. Relative paths are taken from the policy',
-    'file’s folder.',
+    'file’s folder. A policy that names a Secret is refused there: the log says which field, and so does `sidegate policy validate --local`.',
     '',
     'Files are looked at every 500 ms and taken when they have been still for 50 ms: an edit is in force 0.05 to 0.55 s after it was',
     'written, and ends in that moment what it no longer allows.',
     '',
     '- `upstream.credential.file` instead of `secretRef`',
-    '- `upstream.ports[].caFile` instead of `caSecretRef`',
     '- `caFile` of `oidc` and `serviceAccount` instead of `caSecretRef`: authorities of the issuer’s TLS',
     '- `clientCertificate.caFile` instead of `caSecretRef`: authorities of callers’ certificates',
     '- `allowInsecureLoopback`: an issuer without TLS on a loopback address',
-    '- `tls.certificate.secretName` is refused: the certificate is that of `--tls-cert` and `--tls-key`, or of `--tls-pkcs12`, else self-signed',
+    '- `tls.certificate.secretName` has no other field in its place: the certificate is that of `--tls-cert` and `--tls-key`, or of `--tls-pkcs12`, else self-signed',
+    '- `upstream.ports` and `upstream.hosted.url` are not read: the model is where `--upstream` says, with the authorities of `--upstream-ca`',
+    '- approvers named as Kubernetes users or groups decide nothing: who decides proves it by a token',
+    '- `serviceAccount` needs an `issuer`',
+    '',
+    'What is not read is named by the log (`policy notice`) and by `sidegate policy validate`.',
     '',
   ];
   return lines.join('\n');

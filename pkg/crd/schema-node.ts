@@ -88,8 +88,15 @@ export interface SchemaNode {
   readonly 'x-sidegate-re2'?: true;
   /** Only for a sidecar that runs on its own, from files: no part of the CRDs. */
   readonly 'x-sidegate-local'?: true;
-  /** Only in a cluster: refused, with these words, by a sidecar that runs on its own. */
-  readonly 'x-sidegate-cluster'?: string;
+  /** Only in a cluster. */
+  readonly 'x-sidegate-cluster'?: {
+    /** A sidecar that runs on its own refuses the policy; else it does without. */
+    readonly refused: boolean;
+    /** Why, and what to do. */
+    readonly message: string;
+    /** Only where this field is not there. */
+    readonly without?: string;
+  };
 }
 
 /** The TypeScript type of values that a schema accepts. */

@@ -78,8 +78,38 @@ describe('flags', () => {
     ]);
   });
 
-  test.each([['--frobnicate'], ['--name'], ['name'], ['--fast=1']])('that cannot be read are a fault: %s', (arg) => {
-    expect(read([arg], { SIDEGATE_NAME: 'x' }).faults).toHaveLength(1);
+  test.each([
+    ['--frobnicate', '--frobnicate: there is no such flag'],
+    ['--frobnicate=1', '--frobnicate: there is no such flag'],
+    ['--name', '--name needs a value: --name=…'],
+    ['name', 'name: there is no such flag'],
+    ['-n', '-n: there is no such flag'],
+    ['--fast=1', '--fast takes no value'],
+  ])('that cannot be read are a fault, and the others are read: %s', (arg, fault) => {
+    for (const args of [
+      [arg, '--grace=7'],
+      ['--grace', '7', arg],
+    ]) {
+      const reader = read(args, { SIDEGATE_NAME: 'x' });
+      expect(reader.faults).toEqual([fault]);
+      expect(reader.number('grace', 'seconds')).toBe(7);
+    }
+  });
+
+  test('take the value of a flag that does not exist for no flag, and a dash for a value', () => {
+    const reader = read(['--frobnicate', 'much', '--name', '-', '--mode', '--fast']);
+    expect(reader.faults).toEqual(['--frobnicate: there is no such flag', '--mode needs a value: --mode=…']);
+    expect([reader.text('name'), reader.isOn('fast')]).toEqual(['-', true]);
+  });
+
+  test('that name files are told where these cannot be read', () => {
+    const reader = read([`--name=${import.meta.filename}`, '--mode=/nowhere/x', `--extra=${import.meta.dirname}`]);
+    expect([reader.file('name'), reader.file('mode'), reader.file('extra')]).toHaveLength(3);
+    expect(reader.faults).toEqual([
+      '--mode: /nowhere/x cannot be read (ENOENT)',
+      `--extra: ${import.meta.dirname} cannot be read (EISDIR)`,
+    ]);
+    expect(read(['--name=x']).file('extra')).toBeUndefined();
   });
 
   test('are listed by --help, with what is required and the defaults', () => {

@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
-import { describeError } from '../base/index.ts';
+import { accessSync, constants, statSync } from 'node:fs';
+import { errorCode } from '../base/index.ts';
 import type { LogLevel } from '../base/index.ts';
 
 /** What a process may be told, by flag: `--log-level`, or by the environment: `SIDEGATE_LOG_LEVEL`. Flags win. */
@@ -33,6 +33,8 @@ export interface FlagReader<Name extends string> {
   optional(name: Name): string | undefined;
   /** The one of `values` that is given; the first of them beside the fault. */
   oneOf<Value extends string>(name: Name, values: readonly [Value, ...Value[]]): Value;
+  /** A file that is read when the process starts: that it cannot be is a fault. Undefined: not given. */
+  file(name: Name): string | undefined;
   isOn(name: Name): boolean;
   /** Items joined by commas. */
   list(name: Name): readonly string[];
@@ -46,6 +48,48 @@ export interface FlagReader<Name extends string> {
 /** How the environment names a flag. */
 const variable = (name: string): string => `SIDEGATE_${name.toUpperCase().replaceAll('-', '_')}`;
 
+/** What follows a flag, and is none. */
+const isValue = (arg: string | undefined): arg is string => arg !== undefined && !/^-./.test(arg);
+
+/** Values by name, of switches `true`. What cannot be read is a fault, and nothing else is read otherwise for it. */
+function readArguments(
+  definitions: Flags,
+  args: readonly string[],
+  faults: string[],
+): ReadonlyMap<string, string | true> {
+  const given = new Map<string, string | true>();
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? '';
+    const match = /^--([^=]+)(?:=(.*))?$/s.exec(arg);
+    const [name, inline] = [match?.[1], match?.[2]];
+    if (name === undefined || !(name === 'help' || Object.hasOwn(definitions, name))) {
+      faults.push(`${name === undefined ? arg : `--${name}`}: there is no such flag`);
+      if (name !== undefined && inline === undefined && isValue(args[at + 1])) at++;
+      continue;
+    }
+    if (name === 'help' || definitions[name]?.isSwitch === true) {
+      given.set(name, true);
+      if (inline !== undefined) faults.push(`--${name} takes no value`);
+      continue;
+    }
+    const value = inline ?? (isValue(args[at + 1]) ? args[++at] : undefined);
+    // There, with a fault of its own: it is not missing as well.
+    given.set(name, value ?? true);
+    if (value === undefined) faults.push(`--${name} needs a value: --${name}=…`);
+  }
+  return given;
+}
+
+/** Why a file cannot be read, or undefined. */
+function unreadable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isDirectory() ? 'EISDIR' : undefined;
+  } catch (error) {
+    return errorCode(error) ?? 'unknown';
+  }
+}
+
 /**
  * @returns Undefined where `--help` is asked for. A flag that does not exist, or lacks its value, is a fault.
  */
@@ -55,26 +99,14 @@ export function readFlags<Definitions extends Flags>(
   environment: Readonly<Record<string, string | undefined>>,
 ): FlagReader<keyof Definitions & string> | undefined {
   const faults: string[] = [];
-  let given: Readonly<Record<string, unknown>> = {};
-  try {
-    const options = Object.entries(definitions).map(([name, { isSwitch = false }]) => [
-      name,
-      { type: isSwitch ? ('boolean' as const) : ('string' as const) },
-    ]);
-    given = parseArgs({
-      args: [...args],
-      options: { ...Object.fromEntries(options), help: { type: 'boolean' } },
-    }).values;
-  } catch (error) {
-    faults.push(describeError(error));
-  }
-  if (given['help'] === true) return undefined;
+  const given = readArguments(definitions, args, faults);
+  if (given.has('help')) return undefined;
   const text = (name: string): string => {
-    const value = given[name] ?? environment[variable(name)];
+    const value = given.get(name) ?? environment[variable(name)];
     return typeof value === 'string' && value !== '' ? value : (definitions[name]?.fallback ?? '');
   };
   for (const [name, { help, required = false }] of Object.entries(definitions))
-    if (required && text(name) === '') faults.push(`--${name} is missing: ${help}`);
+    if (required && text(name) === '' && given.get(name) !== true) faults.push(`--${name} is missing: ${help}`);
 
   const oneOf = <Value extends string>(name: string, values: readonly [Value, ...Value[]]): Value => {
     const value = values.find((one) => one === text(name));
@@ -87,7 +119,14 @@ export function readFlags<Definitions extends Flags>(
     text,
     optional: (name) => (text(name) === '' ? undefined : text(name)),
     oneOf,
-    isOn: (name) => given[name] === true || environment[variable(name)] === 'true',
+    file(name) {
+      const path = text(name);
+      if (path === '') return undefined;
+      const why = unreadable(path);
+      if (why !== undefined) faults.push(`--${name}: ${path} cannot be read (${why})`);
+      return path;
+    },
+    isOn: (name) => given.has(name) || environment[variable(name)] === 'true',
     list: (name) =>
       text(name)
         .split(',')

@@ -7,4 +7,4 @@ export type { ModelTarget, ModelTargets, PortTargetsOptions } from './model-targ
 export { startSidecar } from './sidecar.ts';
 export type { Sidecar, SidecarOptions } from './sidecar.ts';
 export { createJudge } from './what-if.ts';
-export type { Judge, Judgement } from './what-if.ts';
+export type { Judge, JudgedAccess, Judgement } from './what-if.ts';

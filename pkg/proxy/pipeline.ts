@@ -49,7 +49,18 @@ import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
-import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
+import {
+  canAsk,
+  decideAccess,
+  demandOf,
+  headersToModel,
+  judgeWire,
+  limitEdits,
+  modelHeaders,
+  proveCaller,
+  refuseTooLarge,
+  refuseUninspectable,
+} from './stages.ts';
 import { TreeShare } from './tree-share.ts';
 import { bodyMustBeRead } from './uninspected.ts';
 
@@ -218,9 +229,9 @@ class GovernedRequest {
     this.#query = query === '' ? '' : `?${query}`;
   }
 
-  /** Paths and model names are the caller's words, too: recorded as any other text of it. */
-  #forRecord(text: string): string {
-    return this.#need(this.#runtime).forRecord(text);
+  /** Paths and model names are the caller's words, too. */
+  #nameForRecord(name: string): string {
+    return this.#need(this.#runtime).nameForRecord(name);
   }
 
   async identify(): Promise<void> {
@@ -240,7 +251,9 @@ class GovernedRequest {
     this.#route = recognise(this.#exchange.method, this.#path);
     // Paths of routes that a dialect knows are its own words; others are the caller's.
     session.path =
-      this.#route.operation === 'Other' || this.#route.model !== undefined ? this.#forRecord(this.#path) : this.#path;
+      this.#route.operation === 'Other' || this.#route.model !== undefined
+        ? this.#nameForRecord(this.#path)
+        : this.#path;
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
     this.#nameModel(this.#route.model);
@@ -306,8 +319,7 @@ class GovernedRequest {
 
   /** Read under a policy before this one: held to this one's limit. */
   #fitting(body: Buffer): Buffer {
-    if (body.length > this.#need(this.#runtime).snapshot.requestLimits.maxBodyBytes)
-      throw new RefusedError('body_too_large');
+    refuseTooLarge(this.#need(this.#runtime), body.length);
     return body;
   }
 
@@ -358,7 +370,7 @@ class GovernedRequest {
 
   #nameModel(model: string | undefined): void {
     this.#model = model;
-    this.#session.model = model === undefined ? undefined : this.#forRecord(model);
+    this.#session.model = model === undefined ? undefined : this.#nameForRecord(model);
   }
   #model: string | undefined;
 
@@ -368,7 +380,7 @@ class GovernedRequest {
     this.#access = decideAccess(runtime, this.#session, this.#facts());
     this.#requestPlan = snapshot.requestPlan(this.#caller);
     this.#responsePlan = snapshot.responsePlan(this.#caller);
-    this.#refuseUninspectable();
+    refuseUninspectable(this.#requestPlan, this.#access, this.#view);
     this.#stage('access');
   }
 
@@ -384,28 +396,16 @@ class GovernedRequest {
     };
   }
 
-  /** What cannot be read cannot be guarded. */
-  #refuseUninspectable(): void {
-    if (!this.#need(this.#requestPlan).inspects) return;
-    const tokenInput = this.#need(this.#access).rules.some((rule) => rule.tokenInput);
-    if (this.#view?.tokenInput === true && !tokenInput) throw new RefusedError('token_input_uninspectable');
-  }
-
   async readOpaqueBody(): Promise<void> {
     if (!this.#opaque) return;
     const runtime = this.#need(this.#runtime);
     const plan = this.#need(this.#responsePlan);
     const { inspects } = this.#need(this.#requestPlan);
     this.#uninspected = this.#body === undefined && !bodyMustBeRead(runtime, this.#caller, plan);
-    if (this.#uninspected) return this.#refuseTooLarge();
+    // What can be said of a body that nobody reads, before the model is called.
+    if (this.#uninspected) return refuseTooLarge(runtime, Number(this.#exchange.headers['content-length'] ?? 0));
     const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     if (inspects && body.length > 0) throw new RefusedError('unsupported_media_type', { detail: 'uninspectable' });
-  }
-
-  /** What can be said of a body that nobody reads, before the model is called. */
-  #refuseTooLarge(): void {
-    const { maxBodyBytes } = this.#need(this.#runtime).snapshot.requestLimits;
-    if (Number(this.#exchange.headers['content-length'] ?? 0) > maxBodyBytes) throw new RefusedError('body_too_large');
   }
 
   /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
@@ -421,7 +421,7 @@ class GovernedRequest {
     const { limiter } = this.#options;
     const access = this.#need(this.#access);
     const view = this.#view;
-    const demand = this.#demand();
+    const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0);
     const answer = limiter.admit(access, this.#caller, demand);
     const outcome = answer instanceof Promise ? await answer : answer;
     if (outcome.kind === 'refused') {
@@ -435,26 +435,9 @@ class GovernedRequest {
     this.#refuseGone(); // while the shared count was asked: the refusal gives the place back
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
     if (view === undefined) return;
-    if (outcome.maxOutputTokens !== undefined) this.#edits.push(...view.limitOutput(outcome.maxOutputTokens));
-    if (outcome.needsUsage && view.stream && !view.usageAsked) {
-      this.#usageAdded = true;
-      this.#edits.push(...view.askUsage());
-    }
-  }
-
-  #demand(): Demand {
-    const view = this.#view;
-    const { operation } = this.#route;
-    const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
-    return {
-      // Token ids are in no lane.
-      promptBytes: view?.tokenInput === true ? (this.#body?.length ?? 0) : textBytes,
-      maxOutputTokens: view?.maxOutputTokens,
-      outputBound: view?.outputBound,
-      count: view?.count ?? 1,
-      generates: operation === 'Chat' || operation === 'Completions',
-      countsInput: operation === 'Embeddings' || operation === 'Other',
-    };
+    const { edits, usageAdded } = limitEdits(view, outcome);
+    this.#usageAdded = usageAdded;
+    this.#edits.push(...edits);
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -507,9 +490,10 @@ class GovernedRequest {
   async hold(): Promise<void> {
     if (this.#approvals.length === 0) return;
     await this.record(); // while it waits, and also where nobody lets it through
+    const runtime = this.#need(this.#runtime);
     const excerpt = excerptOf([
       ...this.#lanes,
-      ...this.#heldHeaders.map(({ id, text }) => ({ id, text: this.#forRecord(asSent(text)) })),
+      ...this.#heldHeaders.map(({ id, text }) => ({ id, text: runtime.forRecord(asSent(text)) })),
     ]);
     const { body, stream } = this.#finished(); // what was read of it would wait with it
     if (stream && !asksForAsync(this.#exchange)) this.#holdExchange();
@@ -535,8 +519,7 @@ class GovernedRequest {
     const { approvals, terms } = runtime.snapshot;
     const requester = this.#caller;
     const rule = held.rules[0] ?? 'default';
-    // Whoever proved nothing cannot be told from those who would decide.
-    if (requester === undefined || approvals === undefined) throw new RefusedError('approval_unavailable', { rule });
+    if (!canAsk(runtime, requester)) throw new RefusedError('approval_unavailable', { rule });
     this.#refuseGone();
     // Nobody decides under a policy that went while the body or the answer came in: it may have been changed for the sake of who decides.
     if (this.#inForce()?.snapshot.terms !== terms) throw new RefusedError('policy_changed', { rule });
@@ -557,7 +540,7 @@ class GovernedRequest {
       },
       snapshot: () => (this.#inForce() ?? runtime).snapshot.hash,
       bytes,
-      timeoutMs: approvals.timeoutMs ?? 0,
+      timeoutMs: approvals?.timeoutMs ?? 0,
       facts: { runtime, facts: this.#facts(), plan: this.#need(this.#responsePlan) },
       onPending: (name) => held.direction === 'Request' && this.#comesBack(name),
       ...(held.direction === 'Request' && { beforeClaim: () => this.#takePlace() }),
@@ -722,9 +705,8 @@ class GovernedRequest {
   #placed = false;
 
   /** Where some rule of this caller's needs an approval for what it finds in an answer, and there are people to ask. */
-  #reviewOf({ snapshot }: Runtime, plan: ResponsePlan): AnswerReview | undefined {
-    if (isEmpty(plan.approve) || this.#caller === undefined) return undefined;
-    if (snapshot.approvals === undefined || snapshot.approvals.approvers.length === 0) return undefined;
+  #reviewOf(runtime: Runtime, plan: ResponsePlan): AnswerReview | undefined {
+    if (isEmpty(plan.approve) || !canAsk(runtime, this.#caller)) return undefined;
     return (finished) => this.#ask({ direction: 'Response', ...finished });
   }
 

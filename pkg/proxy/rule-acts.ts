@@ -1,4 +1,5 @@
-import type { Action, RuleAct } from '../core/index.ts';
+import type { Action, ResponsePlan, RuleAct, ScanRule } from '../core/index.ts';
+import { RefusedError } from '../core/index.ts';
 
 /** What a guard or label that found something did, as the record names it. */
 export const actName: Readonly<Record<Action, RuleAct['act']>> = {
@@ -25,4 +26,10 @@ export function countAct(acts: CountedAct[], rule: string, act: RuleAct['act'], 
   }
   known.count += 1;
   if (by !== undefined && known.by?.includes(by) !== true) (known.by ??= []).push(by);
+}
+
+/** Why an answer ends at a finding of a rule, by its index: one that needs an approval stops it only where there is nobody to ask. */
+export function stoppedBy(index: number, rules: readonly ScanRule[], plan: ResponsePlan): RefusedError {
+  const code = plan.approve[index] === 1 ? 'approval_unavailable' : 'response_blocked';
+  return new RefusedError(code, { rule: rules[index]?.id ?? 'default' });
 }

@@ -1,18 +1,25 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import type { AccessDecision, Identity, Snapshot } from '../core/index.ts';
+import type { JsonEdit } from '../base/index.ts';
+import type { AccessDecision, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
+import type { RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
 import { credentialHeaders, takeCredentials } from '../identity/index.ts';
+import type { Admission, Demand } from './limits.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import type { LiveRevocations } from './revocations.ts';
 import type { Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
 
-/** Stages that requests and WebSocket handshakes share. Each goes on or throws a refusal. */
+/** Stages that requests, WebSocket handshakes and explanations share. Each goes on or throws a refusal. */
 
 export type Allowed = Extract<AccessDecision, { kind: 'allow' }>;
+
+/** What a stage decides by, and where it says what it found. */
+type Ruled = Pick<Runtime, 'snapshot'>;
+type Noted = Pick<Session, 'act' | 'observe' | 'failOpen'>;
 
 /** Who is calling; undefined: nobody was proven, and nothing bad was presented. @throws RefusedError */
 export async function proveCaller(
@@ -41,7 +48,7 @@ export async function proveCaller(
 }
 
 /** @throws RefusedError */
-export function decideAccess(runtime: Runtime, session: Session, facts: Asked): Allowed {
+export function decideAccess(runtime: Ruled, session: Noted, facts: Asked): Allowed {
   const decision = accessOf(runtime.snapshot, facts);
   if (decision.kind === 'allow') {
     session.observe(decision.observed);
@@ -65,7 +72,7 @@ const unanalysed: ReadonlySet<string> = new Set(['Health', 'Metrics', 'ListModel
  *
  * @throws RefusedError analyzer_unavailable
  */
-function requireAnalyzers({ snapshot }: Runtime, session: Session, { operation }: Asked): void {
+function requireAnalyzers({ snapshot }: Ruled, session: Noted, { operation }: Asked): void {
   if (snapshot.analyzers.length === 0 || unanalysed.has(operation)) return;
   const needed = snapshot.analyzers.find((one) => one.failureMode === 'Deny');
   if (needed === undefined) {
@@ -76,6 +83,56 @@ function requireAnalyzers({ snapshot }: Runtime, session: Session, { operation }
   if (!snapshot.enforcing) return session.observe([refusal]);
   session.act(refusal.rule, 'denied');
   throw new RefusedError(refusal.reason, { rule: refusal.rule });
+}
+
+/** @throws RefusedError body_too_large */
+export function refuseTooLarge({ snapshot }: Ruled, bytes: number): void {
+  if (bytes > snapshot.requestLimits.maxBodyBytes) throw new RefusedError('body_too_large');
+}
+
+/** What cannot be read cannot be guarded. @throws RefusedError token_input_uninspectable */
+export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: RequestView | undefined): void {
+  if (!plan.inspects || view?.tokenInput !== true) return;
+  if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
+}
+
+/** @param bodyBytes length of the body, decoded */
+export function demandOf(operation: Operation, view: RequestView | undefined, bodyBytes: number): Demand {
+  const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
+  return {
+    // Token ids are in no lane.
+    promptBytes: view?.tokenInput === true ? bodyBytes : textBytes,
+    maxOutputTokens: view?.maxOutputTokens,
+    outputBound: view?.outputBound,
+    count: view?.count ?? 1,
+    generates: view?.generates ?? false,
+    countsInput: operation === 'Embeddings' || operation === 'Other',
+  };
+}
+
+/** What limits change in a body. `usageAdded`: a stream will tell its usage, for which its caller did not ask. */
+export function limitEdits(
+  view: RequestView,
+  { maxOutputTokens, needsUsage }: Pick<Admission, 'maxOutputTokens' | 'needsUsage'>,
+): { readonly edits: readonly JsonEdit[]; readonly usageAdded: boolean } {
+  const usageAdded = needsUsage && view.stream && !view.usageAsked;
+  return {
+    edits: [
+      ...(maxOutputTokens === undefined ? [] : view.limitOutput(maxOutputTokens)),
+      ...(usageAdded ? view.askUsage() : []),
+    ],
+    usageAdded,
+  };
+}
+
+/** Whether there is anybody to ask for an approval. Whoever proved nothing cannot be told from those who would decide. */
+export function canAsk({ snapshot: { approvals } }: Ruled, caller: Identity | undefined): caller is Identity {
+  return caller !== undefined && approvals !== undefined && approvals.approvers.length > 0;
+}
+
+/** A hosted endpoint is not the pod's: only who is really allowed reaches it. @throws RefusedError access_denied */
+export function refuseHosted({ credential }: Allowed, hosted: boolean): void {
+  if (!credential && hosted) throw new RefusedError('access_denied', { rule: 'default' });
 }
 
 export interface ModelHeaders {
@@ -112,7 +169,7 @@ export function modelHeaders(
   { incoming, passed, hosted, session }: ModelHeadersOptions,
 ): ModelHeaders {
   const { snapshot } = runtime;
-  if (!access.credential && hosted) throw new RefusedError('access_denied', { rule: 'default' });
+  refuseHosted(access, hosted);
   const credential = access.credential ? snapshot.upstream?.credential : undefined;
   // The one that this request's scanner knows, although another may be there by now: what the model says of it is hidden.
   const value = runtime.credential;
@@ -145,7 +202,7 @@ type Wire = Pick<Exchange, 'encrypted' | 'clientCertificate'>;
  *
  * @throws RefusedError tls_required, certificate_required
  */
-export function judgeWire({ snapshot: { tls } }: Runtime, session: Session, wire: Wire): void {
+export function judgeWire({ snapshot: { tls } }: Ruled, session: Pick<Session, 'observe'>, wire: Wire): void {
   const fault = wireFault(tls.inbound, wire);
   if (fault !== undefined) throw new RefusedError(fault);
   const observed = wireFault(tls.observedInbound ?? 'Optional', wire);

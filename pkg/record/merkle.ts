@@ -88,12 +88,13 @@ function largestPower(count: number): number {
 /** Largest power of two below `count`: where RFC 6962 splits. */
 const splitOf = (count: number): number => largestPower(count - 1);
 
-/** Hash of the leaves from `from` up to and without `to`; `from` is a multiple of the split's width. */
+/** Hash of the leaves from `from` up to and without `to`; `from` is a multiple of the split's width. All nodes are asked for at once. */
 async function rangeRoot(from: number, to: number, read: NodeReader): Promise<Uint8Array> {
   const width = to - from;
   if (largestPower(width) === width) return read(Math.log2(width), from / width);
   const split = splitOf(width);
-  return nodeHash(await rangeRoot(from, from + split, read), await rangeRoot(from + split, to, read));
+  const halves = await Promise.all([rangeRoot(from, from + split, read), rangeRoot(from + split, to, read)]);
+  return nodeHash(...halves);
 }
 
 /** Root of the first `size` leaves. */
@@ -104,7 +105,6 @@ export async function treeRoot(size: number, read: NodeReader): Promise<Uint8Arr
 /** The audit path of a leaf in the tree of the first `size` leaves. */
 export async function inclusionProof(index: number, size: number, read: NodeReader): Promise<readonly Uint8Array[]> {
   if (!(index >= 0 && index < size)) throw new RangeError('no such leaf');
-  const path: Uint8Array[] = [];
   let [from, to] = [0, size];
   const siblings: [number, number][] = [];
   while (to - from > 1) {
@@ -117,15 +117,13 @@ export async function inclusionProof(index: number, size: number, read: NodeRead
       from = middle;
     }
   }
-  for (const [start, end] of siblings.reverse()) path.push(await rangeRoot(start, end, read));
-  return path;
+  return Promise.all(siblings.reverse().map(([start, end]) => rangeRoot(start, end, read)));
 }
 
 /** That the tree of `size` leaves begins with the tree of `older` leaves. */
 export async function consistencyProof(older: number, size: number, read: NodeReader): Promise<readonly Uint8Array[]> {
   if (!(older >= 0 && older <= size)) throw new RangeError('no such tree');
   if (older === 0 || older === size) return [];
-  const proof: Uint8Array[] = [];
   let [from, to] = [0, size];
   let whole = true;
   const parts: [number, number][] = [];
@@ -140,9 +138,8 @@ export async function consistencyProof(older: number, size: number, read: NodeRe
       whole = false;
     }
   }
-  if (!whole) proof.push(await rangeRoot(from, to, read));
-  for (const [start, end] of parts.reverse()) proof.push(await rangeRoot(start, end, read));
-  return proof;
+  if (!whole) parts.push([from, to]);
+  return Promise.all(parts.reverse().map(([start, end]) => rangeRoot(start, end, read)));
 }
 
 /** Whether the path leads from the leaf to the root. */

@@ -8,6 +8,7 @@ export type { VanishedWatch, VanishedWatchOptions } from './pods/vanished.ts';
 export { recorderMetrics } from './metrics.ts';
 export { keepAuthorities } from './log/authorities.ts';
 export { keepHeads } from './log/heads.ts';
+export { writeRetention } from './log/retention.ts';
 export type { HeadKeeper } from './log/heads.ts';
 export { publishHeads } from './log/published-heads.ts';
 export type { HeadMap, HeadPublisher } from './log/published-heads.ts';
@@ -33,20 +34,15 @@ export type {
   SessionPage,
   SessionQuery,
   SessionSummary,
+  SharedStore,
+  ShipTable,
   StartFacts,
   StoredEntry,
   StoredHead,
   StoreStats,
 } from './store/port.ts';
-export {
-  createEventSource,
-  deadLetters,
-  fileCursor,
-  openReceivers,
-  parseReceivers,
-  startShipper,
-} from './ship/index.ts';
-export type { ReceiverSettings, Shipper, ShipperOptions } from './ship/index.ts';
+export { createEventSource, fileBook, openReceivers, parseReceivers, sharedBook, startShipper } from './ship/index.ts';
+export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';
 export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export type { RetentionDays } from './store/retention-rules.ts';

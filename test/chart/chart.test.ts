@@ -10,7 +10,7 @@ import { recorderMetrics } from '../../pkg/recorder/index.ts';
 import { createMeters, createMetrics } from '../../pkg/telemetry/index.ts';
 import { chartValues } from '../../cmd/gen/chart-readme.ts';
 import { controlPlane, controlPorts, listeners } from '../../pkg/contract/index.ts';
-import { alternatives, apart, alternativeOf, beside, needs, pairwise } from './alternatives.ts';
+import { alternatives, alternativeOf, beside, needs, pairwise } from './alternatives.ts';
 import { at, chart, helm, merged, only, render, root, template } from './render.ts';
 import type { KubeObject } from './render.ts';
 
@@ -136,8 +136,7 @@ describe('every render', () => {
 
   test('… and in every pair of values, set and not set', () => {
     for (const row of rows) {
-      const wanted = paths.filter((_path, i) => row[i]);
-      const on = wanted.filter((path) => !apart.some(([one, other]) => one === path && wanted.includes(other)));
+      const on = paths.filter((_path, i) => row[i]);
       // What one value cannot do without stands beneath it.
       const needed = on.flatMap((path) => (needs.includes(path) ? [beside[path] ?? {}] : []));
       const input = merged(...needed, ...on.map((path) => at(path, alternatives[path])));
@@ -383,7 +382,7 @@ describe('cert-manager for the webhook', () => {
 describe('what is watched', () => {
   const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8');
   /** Of the control plane: what its sources name. */
-  const sources = ['pkg/control', 'pkg/admission', 'cmd/webhook', 'cmd/controller'].flatMap((folder) =>
+  const sources = ['pkg/control', 'pkg/admission', 'pkg/kube', 'cmd/webhook', 'cmd/controller'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .map((file) => readFileSync(join(root, folder, file), 'utf8')),

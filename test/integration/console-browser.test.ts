@@ -309,6 +309,32 @@ test('a session: what was masked by which rule, the decision, the proof, and bac
   await nothingWrong();
 });
 
+test('a session that is longer than one answer is shown as far as it was asked for; a list opens the one chain that it names', async () => {
+  const asked: string[] = [];
+  let whole = '';
+  await page.route(`**/v1/sessions/${ids.masked}?*`, async (route) => {
+    const { search, searchParams } = new URL(route.request().url());
+    asked.push(search);
+    const isFirst = searchParams.get('from') === null;
+    if (isFirst) whole = await (await route.fetch()).text();
+    const found = JSON.parse(whole) as { readonly lines: readonly string[] };
+    const lines = isFirst ? found.lines.slice(0, 3) : found.lines.slice(3);
+    const body = JSON.stringify({ ...found, lines, next: isFirst ? 'the rest' : null });
+    await route.fulfill({ contentType: 'application/json', body });
+  });
+  await page.goto(`${world.url}/console/?page=search&act=masked`);
+  await page.waitForSelector(rows);
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=It is longer than what is shown.');
+  await page.click('text=Show more of it');
+  await page.waitForSelector('section[aria-label=Proof] >> text=6 lines under the head');
+  expect(await page.locator('text=It is longer than what is shown.').count()).toBe(0);
+  expect(asked).toEqual([`?chain=${chain.name}`, `?chain=${chain.name}&from=the+rest`]);
+  await page.unroute(`**/v1/sessions/${ids.masked}?*`);
+  await nothingWrong();
+});
+
 test('a session whose lines were changed on the way is not proven', async () => {
   await page.route('**/proof', async (route) => {
     const answer = await route.fetch();

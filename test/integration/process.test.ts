@@ -289,9 +289,11 @@ describe('settings', () => {
   });
 
   test('a flag that does not exist is told, with exit code 2', async () => {
-    const sidecar = start(['--polcy=x']);
+    const sidecar = start(['--polcy=x', '--policy=policy.yaml', `--upstream=${model.url}`, '--client-ca=nowhere']);
     expect((await sidecar.ended).code).toBe(2);
-    expect(sidecar.stderr()).toContain('--polcy');
+    expect(sidecar.stderr()).toMatch(
+      /^sidecar: --polcy: .*\nsidecar: --client-ca: nowhere cannot be read \(ENOENT\)\nsidecar: --help .*\n$/,
+    );
   });
 
   test('are listed by --help, which succeeds', async () => {
@@ -345,6 +347,25 @@ describe('a policy that is not valid when the sidecar starts', () => {
     model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
     expect((await post(sidecar.port, ask)).status).toBe(200);
     expect((await admin(sidecar.admin, '/readyz')).text).toContain('"ready":true');
+  });
+
+  test('names what a sidecar on its own cannot use, by which it is refused or does without', async () => {
+    const policy = basePolicy(issuer.url, '  upstream: { credential: { secretRef: { name: vllm, key: k } } }\n');
+    writeFileSync(join(folder, 'policy.yaml'), policy);
+    const sidecar = await startUp('--audit=audit.jsonl');
+    expect(sidecar.stderr()).toMatch(
+      /policy not taken: nothing .*spec\.upstream\.credential\.secretRef: .*reads no Secrets/,
+    );
+    expect((await post(sidecar.port, ask)).text).toContain('"code":"policy_invalid"');
+
+    writeFileSync(
+      join(folder, 'policy.new'),
+      basePolicy(issuer.url, '  upstream: { ports: [{ containerPort: 8000 }] }\n'),
+    );
+    renameSync(join(folder, 'policy.new'), join(folder, 'policy.yaml'));
+    await until(async () => (await admin(sidecar.admin, '/readyz')).status === 200, 'readiness');
+    await until(() => sidecar.stderr().includes('policy notice'), 'the line of the log');
+    expect(sidecar.stderr()).toMatch(/"level":"warn".*policy notice.*"field":"upstream\.ports"/);
   });
 
   test.each([

@@ -10,14 +10,15 @@ import type { JsonValue } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import { createAuditServer, createCommitter, keepHeads, openSqliteStore } from '../../pkg/recorder/index.ts';
 import type { AuditServer, RecordStore } from '../../pkg/recorder/index.ts';
-import { blockOf } from '../../pkg/recorder/store/testing/store-suite.ts';
-import { sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
+import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
+import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 
 // The auditors' API on loopback: every route of its OpenAPI document answers as the document says, for whom it is meant, and each
 // question is on record.
 
 type Fields = { readonly [key: string]: JsonValue };
 const sessions = 450;
+const logKey = generateKeyPairSync('ed25519').privateKey;
 
 let store: RecordStore;
 let server: AuditServer;
@@ -37,12 +38,7 @@ beforeAll(async () => {
         Date.now(),
       ),
     ]);
-  const heads = keepHeads({
-    store,
-    key: generateKeyPairSync('ed25519').privateKey,
-    clock: systemClock,
-    logger: silentLogger,
-  });
+  const heads = keepHeads({ store, key: logKey, clock: systemClock, logger: silentLogger });
   await heads.sign();
   heads.close();
   const files = await ensureSelfSigned(folder, ['localhost'], systemClock);
@@ -193,6 +189,84 @@ describe('sessions with their lines', () => {
     } while (cursor !== null);
     const of = (...numbers: number[]): string[] => numbers.map((one) => sessionId(1_000 + one));
     expect(pages).toEqual([of(4, 3), of(2), of(1), of(0)]);
+  });
+});
+
+describe('one session', () => {
+  const long = sessionId('long');
+  /** All pages, and what was asked for. */
+  const pagesOf = async (query: string): Promise<readonly Fields[]> => {
+    const pages: Fields[] = [];
+    for (let from: JsonValue | undefined = ''; from !== null; from = pages.at(-1)?.['next'] ?? null) {
+      const search = new URLSearchParams(query);
+      if (from !== '') search.set('from', String(from));
+      pages.push(read((await ask('GET', `/v1/sessions/${long}?${search.toString()}`)).text));
+    }
+    return pages;
+  };
+  const linesIn = (pages: readonly Fields[]): string[] => pages.flatMap((page) => page['lines'] as readonly string[]);
+  const chainsIn = (page: Fields | undefined): unknown[] =>
+    (page?.['sessions'] as readonly Fields[]).map((one) => one['chain']);
+  const chains = Array.from({ length: 12 }, (_, at) => testChain(`chain ${at}`));
+  const name = (at: number): string => chains[at]?.name ?? '';
+  const texts = new Map<string, readonly string[]>();
+  beforeAll(async () => {
+    for (const [n, chain] of chains.entries()) {
+      const [start, segment, end] = sessionEvents({
+        id: long,
+        user: `of ${n}`,
+        answer: 'y'.repeat(n === 0 ? 900_000 : 9),
+      });
+      if (start === undefined || segment === undefined || end === undefined) throw new Error('three events');
+      // The first is the long one, of 10 MB; the others are newer.
+      const events = [start, ...Array.from({ length: n === 0 ? 11 : 1 }, () => segment), end];
+      for (const event of events) {
+        const added = blockOfEvents(chain, [event], Date.now() + n * 1_000);
+        await store.append([added]);
+        if (!('block' in added)) throw new Error('a block');
+        const lines = Buffer.from(added.block.lines).toString().trimEnd().split('\n');
+        texts.set(chain.name, [...(texts.get(chain.name) ?? []), ...lines]);
+      }
+    }
+  });
+
+  test('is pages of its lines, each of them once and in order', async () => {
+    const pages = await pagesOf(`chain=${name(0)}`);
+    expect(pages.map((page) => (page['lines'] as readonly string[]).length)).toEqual([5, 4, 4]);
+    expect(linesIn(pages)).toEqual(texts.get(name(0)));
+    for (const page of pages) expect(chainsIn(page)).toEqual([name(0)]);
+  });
+
+  test('whose id twelve sidecars took is all of theirs, and says after ten that there are more', async () => {
+    const pages = await pagesOf('');
+    expect(chainsIn(pages[0])).toEqual(Array.from({ length: 10 }, (_, at) => name(11 - at)));
+    expect(pages[0]?.['next']).not.toBeNull();
+    expect(linesIn(pages)).toEqual(chains.toReversed().flatMap((chain) => texts.get(chain.name) ?? []));
+  });
+
+  test('goes on where it was, though others take its id meanwhile', async () => {
+    const query = `chain=${name(0)}`;
+    const first = read((await ask('GET', `/v1/sessions/${long}?${query}`)).text);
+    await store.append([blockOfEvents(testChain('late'), sessionEvents({ id: long }), Date.now() + 99_000)]);
+    const second = read((await ask('GET', `/v1/sessions/${long}?${query}&from=${String(first['next'])}`)).text);
+    expect(linesIn([first, second])).toEqual(texts.get(name(0))?.slice(0, 9));
+  });
+
+  test('is named by its chain, its sidecar, its pod or its namespace, its proof too', async () => {
+    const found = async (query: string, path = '') =>
+      ask('GET', `/v1/sessions/${long}${path}?${query}`).then(({ status, text }) => ({ status, answer: read(text) }));
+    const one = await found(`chain=${name(3)}&namespace=ml&pod=llama-0&source=${encodeURIComponent(source)}`);
+    expect([one.status, one.answer['lines'], one.answer['next']]).toEqual([200, texts.get(name(3)), null]);
+    for (const query of ['chain=nobody', 'namespace=other', 'pod=nobody', 'source=spiffe://nobody'])
+      expect(await found(query)).toMatchObject({ status: 404 });
+    for (const query of ['from=x', 'from=1.x', 'of=1', 'chain=a&chain=b', 'limit=3'])
+      expect(await found(query)).toMatchObject({ status: 400 });
+    const heads = keepHeads({ store, key: logKey, clock: systemClock, logger: silentLogger });
+    await heads.sign();
+    heads.close();
+    const proof = await found(`chain=${name(3)}`, '/proof');
+    const proven = (proof.answer['blocks'] as readonly Fields[]).map(({ lines }) => String(lines).trimEnd());
+    expect(proven).toEqual(texts.get(name(3)));
   });
 });
 

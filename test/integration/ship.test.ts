@@ -11,8 +11,7 @@ import { silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import {
   createEventSource,
-  deadLetters,
-  fileCursor,
+  fileBook,
   openReceivers,
   openSqliteStore,
   parseReceivers,
@@ -86,17 +85,13 @@ function ship(settings: ReceiverSettings, name = `r${made++}`) {
   if (receiver === undefined) throw new Error('no receiver');
   const counts = { sent: 0, failures: 0, dead: 0 };
   const rewinds = { count: 0 };
-  const keep = deadLetters(join(folder, `${name}.dead.jsonl`));
   const shipper = startShipper({
     receiver,
     source: createEventSource(store),
-    cursor: fileCursor(join(folder, `${name}.cursor`)),
+    book: fileBook(join(folder, name)),
     clock: systemClock,
     logger: silentLogger,
-    onDead(events, lost) {
-      keep(events);
-      counts.dead += lost;
-    },
+    onDead: (events) => (counts.dead += events),
     onSent: (events) => (counts.sent += events),
     onFailure: () => (counts.failures += 1),
     onRewind: () => (rewinds.count += 1),

@@ -3,6 +3,7 @@ import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '.
 import { KubeError } from '../../kube/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { systemNamespace } from '../cluster-command.ts';
+import type { CommandIo } from '../command.ts';
 import type { Flags } from '../flags.ts';
 import { serviceToken } from '../service-token.ts';
 
@@ -46,10 +47,65 @@ export async function openAudit(client: KubeClient, flags: Flags): Promise<Audit
   };
 }
 
-/** The lines of a session, as they were hashed. @throws KubeError */
-export async function linesOfSession(audit: AuditClient, id: string): Promise<readonly string[]> {
-  const { lines } = await audit.get(`/v1/sessions/${id}`);
-  return Array.isArray(lines) ? lines.filter((line): line is string => typeof line === 'string') : [];
+/** Flags of every command about one session: of which chain, where several have its id. */
+export const sessionFlags = { chain: { kind: 'text' } } as const;
+
+export const sessionUsage = `  --chain NAME           where several sidecars recorded under this id: that of this chain (audit search --session ID -o jsonl has them)
+  -n, --namespace NAME   those of this namespace; default: of all that you may read
+`;
+
+/** What is asked beside the id. */
+const namedBy = (flags: Flags): readonly [string, string][] =>
+  ['namespace', 'chain'].flatMap((name): [string, string][] => {
+    const text = flags.text(name);
+    return text === undefined ? [] : [[name, text]];
+  });
+
+/** The path of a session, or of what is below it. */
+export function sessionPath(id: string, flags: Flags, below = '', from?: string): string {
+  const query = new URLSearchParams([...namedBy(flags), ...(from === undefined ? [] : [['from', from]])]);
+  return `/v1/sessions/${id}${below}${query.size === 0 ? '' : `?${query.toString()}`}`;
+}
+
+/**
+ * The lines of a session, as they were hashed, some at a time. Where several sidecars recorded under its id, the person is told: one of them may
+ * lie.
+ *
+ * @throws KubeError
+ */
+export async function* linePages(
+  audit: AuditClient,
+  id: string,
+  flags: Flags,
+  io: Pick<CommandIo, 'stderr'>,
+): AsyncGenerator<readonly string[]> {
+  const chains = new Set<string>();
+  let next: string | undefined;
+  do {
+    const page = await audit.get(sessionPath(id, flags, '', next));
+    for (const one of Array.isArray(page['sessions']) ? page['sessions'] : []) {
+      const { source, chain } = one as Answer;
+      chains.add(`${String(source)} ${String(chain)}`);
+    }
+    yield Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
+    next = typeof page['next'] === 'string' ? page['next'] : undefined;
+  } while (next !== undefined);
+  if (chains.size > 1)
+    io.stderr(
+      `${chains.size} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
+    );
+}
+
+/** All of them. @throws KubeError */
+export async function linesOfSession(
+  audit: AuditClient,
+  id: string,
+  flags: Flags,
+  io: Pick<CommandIo, 'stderr'>,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for await (const page of linePages(audit, id, flags, io)) for (const line of page) lines.push(line);
+  return lines;
 }
 
 const timeoutMs = 60_000;

@@ -1,15 +1,15 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
-import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
+import { auditFlags, auditUsage, linesOfSession, openAudit, sessionFlags, sessionUsage } from './client.ts';
 
 const usage = `sidegate audit explain ID [flags]
 
 Why a session went as it did, rule by rule, as its record says: who asked, under which policies, what each rule did and by what, what policies in Observe
 mode would have done, and which checks were skipped.
 
-${auditUsage}${clusterUsage}`;
+${sessionUsage}${auditUsage}${connectionUsage}`;
 
 /** Nothing of a record may move the reader's cursor. */
 const plain = (text: string | undefined): string => (text ?? '').replaceAll(/\p{Cc}/gu, '?');
@@ -60,7 +60,7 @@ export const auditExplainCommand: Command = {
   usage,
   run: clusterCommand({
     usage,
-    flags: auditFlags,
+    flags: { ...sessionFlags, ...auditFlags },
     positionals: { name: 'ID', least: 1, most: 1 },
     async act(flags, { client }, io) {
       const [id = ''] = flags.positionals;
@@ -68,7 +68,7 @@ export const auditExplainCommand: Command = {
         io.stderr('ID is a request id: 32 hex digits\n');
         return 2;
       }
-      for (const line of explanationOf(await linesOfSession(await openAudit(client, flags), id)))
+      for (const line of explanationOf(await linesOfSession(await openAudit(client, flags), id, flags, io)))
         io.stdout(`${line}\n`);
       return 0;
     },

@@ -1,8 +1,8 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
-import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
+import { auditFlags, auditUsage, linesOfSession, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { modelUrl, replayTo, replayToFlags, replayToUsage } from './replay-to.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
@@ -12,7 +12,7 @@ One session as it ran, both directions, each text when it was seen: as it was re
 
   --speed NUMBER         times as fast as it was; default 1. 0: at once
   -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step
-${replayToUsage}${unsealUsage}${auditUsage}${clusterUsage}`;
+${replayToUsage}${unsealUsage}${sessionUsage}${auditUsage}${connectionUsage}`;
 
 /** Something that was seen of a session. */
 export interface ReplayStep {
@@ -66,6 +66,7 @@ export const auditReplayCommand: Command = {
       output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
       ...replayToFlags,
       ...unsealFlag,
+      ...sessionFlags,
       ...auditFlags,
     },
     positionals: { name: 'ID', least: 1, most: 1 },
@@ -82,7 +83,12 @@ export const auditReplayCommand: Command = {
         io.stderr('--to is the http or https address of a model\n');
         return 2;
       }
-      const { lines, code } = openedLines(await linesOfSession(await openAudit(client, flags), id), id, flags, io);
+      const { lines, code } = openedLines(
+        await linesOfSession(await openAudit(client, flags), id, flags, io),
+        id,
+        flags,
+        io,
+      );
       if (url !== undefined && lines.length > 0)
         return replayTo(url, lines, flags.text('unseal') !== undefined, flags, io);
       const steps = stepsOf(lines);

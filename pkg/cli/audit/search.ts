@@ -4,7 +4,7 @@ import { auditFlags, auditUsage, openAudit } from './client.ts';
 import { timeOf } from './time.ts';
 import type { Answer, AuditClient } from './client.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
-import { clusterFlags, clusterUsage, withCluster } from '../cluster-command.ts';
+import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
 
@@ -27,7 +27,7 @@ Sessions of governed models, newest first. All that is given must hold; the sear
   -n, --namespace NAME   only this one; default: all namespaces
   --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
                          has signed. Sessions come as they began, newest first; with --until those that came to the recorder more than two days late are left out
-${archiveUsage}${auditUsage}${clusterUsage.split('\n').slice(1).join('\n')}`;
+${archiveUsage}${auditUsage}${connectionUsage}`;
 
 function wholeOf(name: string, text: string): number {
   if (!/^[0-9]{1,12}$/.test(text)) throw new Error(`--${name} is a whole number`);

@@ -1,7 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { auditFlags, auditUsage, linesOfSession, openAudit } from './client.ts';
-import { clusterCommand, clusterUsage } from '../cluster-command.ts';
+import { auditFlags, auditUsage, linePages, linesOfSession, openAudit, sessionFlags, sessionUsage } from './client.ts';
+import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
@@ -10,7 +10,7 @@ const usage = `sidegate audit show ID [flags]
 One session as it went: who, what was asked and answered (masked as it was recorded), which rules acted. ID is the request id of a receipt or of a search.
 
   -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte but for what --unseal opens
-${unsealUsage}${auditUsage}${clusterUsage}`;
+${unsealUsage}${sessionUsage}${auditUsage}${connectionUsage}`;
 
 /** Nothing of a record may move the reader's cursor. */
 const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
@@ -79,7 +79,12 @@ export const auditShowCommand: Command = {
   usage,
   run: clusterCommand({
     usage,
-    flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...unsealFlag, ...auditFlags },
+    flags: {
+      output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
+      ...unsealFlag,
+      ...sessionFlags,
+      ...auditFlags,
+    },
     positionals: { name: 'ID', least: 1, most: 1 },
     async act(flags, { client }, io) {
       const [id = ''] = flags.positionals;
@@ -88,9 +93,17 @@ export const auditShowCommand: Command = {
         return 2;
       }
       const audit = await openAudit(client, flags);
-      const { lines, code } = openedLines(await linesOfSession(audit, id), id, flags, io);
       const jsonl = flags.text('output') === 'jsonl';
-      for (const line of lines) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
+      const print = (lines: readonly string[]): void => {
+        for (const line of lines) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
+      };
+      if (flags.text('unseal') === undefined) {
+        for await (const lines of linePages(audit, id, flags, io)) print(lines);
+        return 0;
+      }
+      // What is sealed is opened as a whole: whether a text is missing is known at its end.
+      const { lines, code } = openedLines(await linesOfSession(audit, id, flags, io), id, flags, io);
+      print(lines);
       return code;
     },
   }),

@@ -9,6 +9,8 @@ import {
 } from '../../record/index.ts';
 import type { Receipt, SessionProof } from '../../record/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
+import type { Flags } from '../flags.ts';
+import { sessionPath } from './client.ts';
 import type { AuditClient } from './client.ts';
 import type { LogPages } from './log-pages.ts';
 
@@ -30,8 +32,8 @@ export function oneSession(session: string | undefined, receiptText: string | un
   return { session, receipt: undefined };
 }
 
-export async function proofOfRecorder(audit: AuditClient, session: string): Promise<SessionProof> {
-  return (await audit.get(`/v1/sessions/${session}/proof`)) as unknown as SessionProof;
+export async function proofOfRecorder(audit: AuditClient, session: string, flags: Flags): Promise<SessionProof> {
+  return (await audit.get(sessionPath(session, flags, '/proof'))) as unknown as SessionProof;
 }
 
 /** The same from an exported log. */
@@ -39,12 +41,16 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
   const frontier = createFrontier();
   const nodes = new Map<string, Uint8Array>();
   const found: { readonly index: number; readonly entry: string; readonly lines: string }[] = [];
-  await pages.each((index, entry, lines) => {
-    for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
-    if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
+  const heads: string[] = [];
+  await pages.each({
+    head: (text) => void heads.push(text),
+    entry(index, entry, lines) {
+      for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
+      if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
+    },
   });
   const key = readLogKeys(pem);
-  const head = (await pages.heads()).findLast((text) => (readHead(text, key)?.size ?? Infinity) <= frontier.size);
+  const head = heads.findLast((text) => (readHead(text, key)?.size ?? Infinity) <= frontier.size);
   const size = head === undefined ? 0 : (readHead(head, key)?.size ?? 0);
   const read = (level: number, index: number): Promise<Uint8Array> =>
     Promise.resolve(nodes.get(`${level} ${index}`) ?? new Uint8Array());

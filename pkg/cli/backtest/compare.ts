@@ -1,6 +1,6 @@
 import { parseJson } from '../../base/index.ts';
 import { compileSnapshot } from '../../core/index.ts';
-import type { Identity, Policy, RuleAct, Snapshot } from '../../core/index.ts';
+import type { AccessRequest, Identity, Policy, RuleAct, Snapshot } from '../../core/index.ts';
 import { recognise } from '../../dialect/index.ts';
 import { createJudge } from '../../proxy/index.ts';
 import type { Judge, Judgement } from '../../proxy/index.ts';
@@ -33,12 +33,18 @@ export interface Comparison {
 const rulesOf = (acts: readonly (RuleAct | RecordedSession['acts'][number])[], ...kinds: readonly string[]) =>
   acts.filter((one) => kinds.includes(one.act)).map(({ rule, by = [] }) => ({ rule, by }));
 
+/** Every rule that forbids it; of what no guard forbids, the one that is named, with the reason. */
+function refusersOf({ acts, refusal }: Judgement): Verdict['rules'] {
+  const blocking = rulesOf(acts, 'blocked');
+  return blocking.length > 0 || refusal === undefined ? blocking : [{ rule: refusal.rule, by: [refusal.reason] }];
+}
+
 /** What the policies of then came to. */
 export function verdictOf({ acts, code, outcome }: RecordedSession): Verdict {
   const refused = rulesOf(acts, 'blocked', 'denied');
   if (refused.length > 0) return { fate: 'blocked', rules: refused };
   const held = rulesOf(acts, 'held');
-  if (held.length > 0) return { fate: 'held', rules: held };
+  if (held.length > 0) return { fate: code === 'approval_unavailable' ? 'blocked' : 'held', rules: held };
   if (outcome === 'refused') return { fate: 'blocked', rules: [{ rule: code ?? 'default', by: [] }] };
   const masked = rulesOf(acts, 'masked');
   return masked.length > 0 ? { fate: 'masked', rules: masked } : { fate: 'allowed', rules: [] };
@@ -48,9 +54,11 @@ export function verdictOf({ acts, code, outcome }: RecordedSession): Verdict {
 export class Backtest {
   readonly snapshot: Snapshot;
   readonly #judge: Judge;
+  readonly #hosted: boolean;
 
-  /** @throws PolicyError, CodedError */
-  constructor(policies: readonly Policy[]) {
+  /** @param hosted as in JudgedAccess @throws PolicyError, CodedError */
+  constructor(policies: readonly Policy[], hosted: boolean) {
+    this.#hosted = hosted;
     this.snapshot = compileSnapshot(policies, { revision: 0 });
     this.#judge = createJudge(this.snapshot);
   }
@@ -79,23 +87,28 @@ export class Backtest {
     const { operation, model } = session;
     const caller = this.#callerOf(session);
     if (caller === 'stranger') return { fate: 'blocked', rules: [{ rule: 'identity', by: ['token_invalid'] }] };
-    const decision = this.snapshot.access({ caller, operation, model });
-    if (decision.kind === 'deny')
-      return { fate: 'blocked', rules: [{ rule: decision.refusal.rule, by: [decision.refusal.reason] }] };
-    const judged = await this.#judged(session, caller);
-    const blocked = judged.filter((one) => one.blockedBy !== undefined);
-    if (blocked.length > 0) return { fate: 'blocked', rules: blocked.flatMap(({ acts }) => rulesOf(acts, 'blocked')) };
+    // Whether a certificate came is not on record.
+    const asked = { caller, operation, model, certificate: true, hosted: this.#hosted };
+    const { allowed, refusal } = this.#judge.access(asked);
+    if (refusal !== undefined) return { fate: 'blocked', rules: [{ rule: refusal.rule, by: [refusal.reason] }] };
+    const judged = await this.#judged(session, asked, allowed);
+    const blocked = judged.filter((one) => one.refusal !== undefined);
+    if (blocked.length > 0) return { fate: 'blocked', rules: blocked.flatMap(refusersOf) };
     if (judged.some((one) => one.approvals.length > 0))
       return { fate: 'held', rules: judged.flatMap(({ acts }) => rulesOf(acts, 'held')) };
     const masked = judged.flatMap(({ acts }) => rulesOf(acts, 'masked'));
     return masked.length > 0 ? { fate: 'masked', rules: masked } : { fate: 'allowed', rules: [] };
   }
 
-  async #judged(session: RecordedSession, caller: Identity | undefined): Promise<readonly Judgement[]> {
+  async #judged(
+    session: RecordedSession,
+    asked: AccessRequest,
+    allowed: Parameters<Judge['request']>[1],
+  ): Promise<readonly Judgement[]> {
     const texts = session.request;
-    const asked = texts.length === 0 ? [] : [await this.#judge.request(caller, requestOf(session))];
-    if (asked.some((one) => one.blockedBy !== undefined)) return asked;
-    return [...asked, ...session.answer.map((text) => this.#judge.answer(caller, text))];
+    const request = texts.length === 0 ? [] : [await this.#judge.request(asked, allowed, requestOf(session))];
+    if (request.some((one) => one.refusal !== undefined)) return request;
+    return [...request, ...session.answer.map((text) => this.#judge.answer(asked.caller, text))];
   }
 
   /** As the proposed policies know who it was: their provider of the same issuer. Scopes are not recorded. */

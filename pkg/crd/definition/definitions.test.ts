@@ -175,8 +175,7 @@ test('what the schema of files takes, the schema of the cluster takes, and the o
       // What is required where only one way is left, and bounds of sizes: files hear of them from the rules.
       const file =
         'resource' in shape &&
-        (structural ||
-          checkRules(shape.resource, { checkPattern: undefined, local: false, cluster: true }).length === 0);
+        (structural || checkRules(shape.resource, { checkPattern: undefined, local: false }).length === 0);
       expect(file).toBe(structural);
     }),
     { numRuns: 3000, seed: 4 },

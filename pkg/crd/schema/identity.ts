@@ -1,4 +1,4 @@
-import { duration, filePath, name, secretRef, url } from './values.ts';
+import { duration, filePath, name, secretRef, secretsElsewhere, url } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
 /** `spec.identity`: who callers are. */
@@ -35,6 +35,7 @@ const issuerCaSecretRef = {
   description:
     "Authorities (PEM) that are trusted for the issuer's TLS, beside the public ones: a Secret in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy.",
   'x-sidegate-example': '{ name: idp-ca, key: ca.crt }',
+  'x-sidegate-cluster': secretsElsewhere('caFile'),
 } as const satisfies SchemaNode;
 
 const issuerCaFile = {
@@ -52,18 +53,22 @@ const allowInsecureLoopback = {
   'x-sidegate-local': true,
 } as const satisfies SchemaNode;
 
+/** What stands for claims in a certificate: the subject that was chosen (`subjectFrom`), and the common name. */
+export const certificateClaims: readonly string[] = ['sub', 'cn'];
+export const certificateClaimMessage = 'must be sub or cn: a certificate has no other claims';
+
 export const provider = {
   type: 'object',
   description:
     'A source of proven callers. Exactly one of `oidc`, `serviceAccount`, `sidegate` and `clientCertificate`.',
   required: ['name'],
-  'x-sidegate-conditions': [
-    { kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'sidegate', 'clientCertificate'] },
+  'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'sidegate', 'clientCertificate'] }],
+  // What it says is checked by rules.ts in a file.
+  'x-kubernetes-validations': [
     {
-      kind: 'NotBeside',
-      field: 'kubernetesUser',
-      others: ['clientCertificate'],
-      message: 'needs tokens: a certificate has no claims',
+      rule: `!has(self.clientCertificate) || !has(self.kubernetesUser) || self.kubernetesUser.claim in ['${certificateClaims.join("', '")}']`,
+      message: certificateClaimMessage,
+      fieldPath: '.kubernetesUser.claim',
     },
   ],
   properties: {
@@ -136,6 +141,11 @@ export const provider = {
       type: 'object',
       description: 'Service-account tokens of a Kubernetes cluster.',
       'x-sidegate-example': '{ audiences: [inference] }',
+      'x-sidegate-cluster': {
+        refused: false,
+        without: 'issuer',
+        message: 'names no issuer, and a sidecar that runs on its own proves nobody by it: there it needs one',
+      },
       required: ['audiences'],
       'x-sidegate-conditions': [{ kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] }],
       properties: {
@@ -179,6 +189,7 @@ export const provider = {
           description:
             "Authorities (PEM) whose certificates count: a Secret in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy. Without the Secret nobody is proven.",
           'x-sidegate-example': '{ name: callers-ca, key: ca.crt }',
+          'x-sidegate-cluster': secretsElsewhere('caFile'),
         },
         caFile: {
           ...filePath,
@@ -213,7 +224,8 @@ export const provider = {
           type: 'string',
           minLength: 1,
           maxLength: 256,
-          description: 'Claim that holds the name.',
+          description:
+            'Claim that holds the name; of a client certificate `sub`, the subject that was chosen, or `cn`, its common name. Names that begin with `system:` are not taken.',
           'x-sidegate-example': 'email',
         },
         prefix: {

@@ -62,6 +62,11 @@ export const subject = {
   properties: subjectProperties,
 } as const satisfies SchemaNode;
 
+const tokensAlone = {
+  refused: false,
+  message: 'decides nothing of a sidecar that runs on its own, where people prove by a token who they are',
+} as const;
+
 export const approver = {
   type: 'object',
   description: 'Exactly one of group, subject, scope, authenticated, kubernetesGroup and kubernetesUser.',
@@ -86,6 +91,7 @@ export const approver = {
       maxLength: 256,
       description: 'A group of the Kubernetes user who decides.',
       'x-sidegate-example': 'ml-leads',
+      'x-sidegate-cluster': tokensAlone,
     },
     kubernetesUser: {
       type: 'string',
@@ -93,6 +99,7 @@ export const approver = {
       maxLength: 256,
       description: 'A Kubernetes user.',
       'x-sidegate-example': 'ana@example.com',
+      'x-sidegate-cluster': tokensAlone,
     },
   },
 } as const satisfies SchemaNode;

@@ -40,8 +40,11 @@ export const tls = {
           pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$',
           maxLength: 253,
           'x-sidegate-form': 'the name of a Secret',
-          'x-sidegate-cluster':
-            'a sidecar that runs on its own reads no Secrets: name the files by --tls-cert and --tls-key, or by --tls-pkcs12, and remove this field',
+          'x-sidegate-cluster': {
+            refused: true,
+            message:
+              'a sidecar that runs on its own reads no Secrets: name the files by --tls-cert and --tls-key, or by --tls-pkcs12, and remove this field',
+          },
           description: 'Secret of type kubernetes.io/tls (PEM) or with PKCS#12.',
           'x-sidegate-example': 'my-pki-cert',
         },

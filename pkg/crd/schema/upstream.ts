@@ -1,4 +1,4 @@
-import { filePath, secretRef, url } from './values.ts';
+import { filePath, secretRef, secretsElsewhere, url } from './values.ts';
 import type { SchemaNode, Wire } from '../schema-node.ts';
 
 /** `spec.upstream`: the model and its key. */
@@ -15,6 +15,11 @@ export const upstream = {
       maxItems: 16,
       description: "The model's ports.",
       'x-sidegate-example': '[{ containerPort: 8000 }, { containerPort: 8001 }]',
+      'x-sidegate-cluster': {
+        refused: false,
+        message:
+          'are not read by a sidecar that runs on its own: the model is where --upstream says, with the authorities of --upstream-ca',
+      },
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['containerPort'],
       items: {
@@ -22,9 +27,7 @@ export const upstream = {
         description: 'One port.',
         required: ['containerPort'],
         'x-sidegate-conditions': [
-          { kind: 'AtMostOne', of: ['caSecretRef', 'caFile'] },
           { kind: 'Needs', field: 'caSecretRef', beside: 'protocol', is: 'TLS' },
-          { kind: 'Needs', field: 'caFile', beside: 'protocol', is: 'TLS' },
           { kind: 'Needs', field: 'serverName', beside: 'protocol', is: 'TLS' },
         ],
         properties: {
@@ -48,12 +51,6 @@ export const upstream = {
             description: 'Authorities (PEM) that the certificate of a TLS port must come from.',
             'x-sidegate-example': '{ name: model-ca, key: ca.crt }',
           },
-          caFile: {
-            ...filePath,
-            description: 'The same, as a file beside a sidecar that runs on its own.',
-            'x-sidegate-example': '/etc/sidegate/model-ca.pem',
-            'x-sidegate-local': true,
-          },
           serverName: {
             type: 'string',
             minLength: 1,
@@ -74,6 +71,10 @@ export const upstream = {
           ...url,
           description: 'https URL of the endpoint; plain http only on a loopback address.',
           'x-sidegate-example': '"https://api.example.com"',
+          'x-sidegate-cluster': {
+            refused: false,
+            message: 'is not read by a sidecar that runs on its own: the model is where --upstream says',
+          },
         },
       },
     },
@@ -88,6 +89,7 @@ export const upstream = {
           ...secretRef,
           description: "A Secret: in the policy's namespace, or Sidegate's own for a ClusterInferencePolicy.",
           'x-sidegate-example': '{ name: vllm-key, key: api-key }',
+          'x-sidegate-cluster': secretsElsewhere('file'),
         },
         file: {
           ...filePath,

@@ -43,6 +43,13 @@ export const secretRef = {
   },
 } as const;
 
+/** Of a field that names a Secret. @param file the field that stands in its place */
+export const secretsElsewhere = (file: string) =>
+  ({
+    refused: true,
+    message: `a sidecar that runs on its own reads no Secrets: name a file by ${file} in its place`,
+  }) as const;
+
 export const count = { type: 'integer', minimum: 1, maximum: 1_000_000_000 } as const;
 
 export const duration = {

@@ -8,9 +8,9 @@ import type { RecordStore } from '../store/index.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { logRoutes } from './log-routes.ts';
-import { Refusal, badQuestion, isStream, matchRoute } from './question.ts';
+import { Refusal, Streamed, badQuestion, matchRoute } from './question.ts';
 import type { Route } from './question.ts';
-import { respond, respondLines } from './respond.ts';
+import { respond, respondStreamed } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
 
 export interface AnswersOptions {
@@ -88,7 +88,7 @@ export function createAnswers(options: AnswersOptions): Answers {
         note: (what, question) =>
           put(what, question, () => committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } })),
       });
-      if (isStream(found)) await respondLines(response, found);
+      if (found instanceof Streamed) await respondStreamed(response, found);
       else respond(response, 200, found);
     },
     async bounded(act) {

@@ -29,13 +29,15 @@ const terms: Readonly<Record<string, Schema>> = {
 };
 const question: Readonly<Record<string, Schema>> = {
   ...terms,
+  source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
+  chain: { type: 'string', description: 'Of the sidecar.' },
   group: text,
   issuer: text,
   model: text,
   operation: text,
   outcome: { type: 'string', enum: ['completed', 'refused', 'aborted', 'failed', 'ended'] },
   code: { type: 'string', description: 'Of a refusal: docs/errors.md.' },
-  status: whole,
+  status: { ...whole, maximum: 999 },
   tags: {
     ...list(text),
     maxItems: 20,
@@ -89,13 +91,24 @@ const schemas: Readonly<Record<string, Schema>> = {
   Problem: object({ code: text, message: text }),
 };
 
+/** Which of several sessions with one id. */
+const ofSession: Readonly<Record<string, Schema>> = {
+  namespace: text,
+  pod: text,
+  source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
+  chain: { type: 'string', description: 'Of the sidecar, as a search answers it.' },
+  from: { type: 'string', description: '`next` of the page before.' },
+};
+
 const lines: Schema = { ...list(text), description: 'Of the record, each as it was hashed.' };
 const hashes: Schema = { ...list(hash), description: 'RFC 6962.' };
 
 interface Operation {
   readonly summary: string;
-  /** Of the query: name and whether it must be there. */
+  /** Of the query: name and whether it must be there; whole numbers. */
   readonly query?: Readonly<Record<string, boolean>>;
+  /** Of the query: what may be named. */
+  readonly named?: Readonly<Record<string, Schema>>;
   readonly body?: Schema;
   readonly answer: Schema;
   /** JSON lines, one of these each. */
@@ -128,11 +141,18 @@ const operations: Readonly<Record<string, Operation>> = {
     lines: true,
   },
   'GET /v1/sessions/{session}': {
-    summary: 'One session. More than one, where another sidecar that you may read used the same id.',
-    answer: object({ sessions: list(ref('Session')), lines }),
+    summary:
+      'One session; more than one, where another sidecar that you may read used the same id: newest first, ten to a page, their lines one after the other, 4 Mi characters to a page.',
+    named: ofSession,
+    answer: object({
+      sessions: list(ref('Session')),
+      lines,
+      next: { ...textOrNull, description: 'Goes on with further lines or sessions, as `from`; null: this was all.' },
+    }),
   },
   'GET /v1/sessions/{session}/proof': {
-    summary: 'What proves it with the public key of the log alone.',
+    summary: 'What proves it with the public key of the log alone; of the ten newest sessions with the id, 64 blocks.',
+    named: ofSession,
     answer: object({
       head: { type: 'string', description: 'The newest signed head.' },
       blocks: list(object({ index: whole, entry: text, lines: text, path: hashes })),
@@ -179,7 +199,10 @@ const operations: Readonly<Record<string, Operation>> = {
 
 const json = (schema: Schema): Schema => ({ 'application/json': { schema } });
 
-function operationOf(path: string, { summary, query = {}, body, answer, lines: asLines }: Operation): Schema {
+function operationOf(
+  path: string,
+  { summary, query = {}, named = {}, body, answer, lines: asLines }: Operation,
+): Schema {
   const parts = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name = '']) => ({
     name,
     in: 'path',
@@ -187,9 +210,10 @@ function operationOf(path: string, { summary, query = {}, body, answer, lines: a
     schema: text,
   }));
   const asked = Object.entries(query).map(([name, required]) => ({ name, in: 'query', required, schema: whole }));
+  const may = Object.entries(named).map(([name, schema]) => ({ name, in: 'query', required: false, schema }));
   return {
     summary,
-    parameters: [...parts, ...asked],
+    parameters: [...parts, ...asked, ...may],
     ...(body === undefined ? {} : { requestBody: { required: true, content: json(body) } }),
     responses: {
       200: {

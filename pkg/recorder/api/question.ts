@@ -36,12 +36,20 @@ export interface Route {
   readonly method: 'GET' | 'POST';
   /** At most one part in braces. */
   readonly path: string;
-  answer(question: Question): Promise<JsonValue | AsyncIterable<JsonValue>>;
+  answer(question: Question): Promise<JsonValue | Streamed>;
 }
 
-/** Many objects, sent as JSON lines while they are found. */
-export const isStream = (answer: JsonValue | AsyncIterable<JsonValue>): answer is AsyncIterable<JsonValue> =>
-  typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer;
+/** An answer that is sent while it is made, however long it is. */
+export class Streamed {
+  readonly type: 'application/json' | 'application/jsonl';
+  /** Its text. */
+  readonly parts: AsyncIterable<string>;
+
+  constructor(type: Streamed['type'], parts: AsyncIterable<string>) {
+    this.type = type;
+    this.parts = parts;
+  }
+}
 
 /** @returns the part in braces, or ''; undefined: another route. */
 export function matchRoute({ path }: Route, pathname: string): string | undefined {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { JsonValue } from '../../base/index.ts';
+import type { Streamed } from './question.ts';
 
 const headers = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const;
 
@@ -11,20 +12,27 @@ export function respond(response: ServerResponse, status: number, body: JsonValu
   response.end(text);
 }
 
+/** Characters that are sent together: a line of the record may be short. */
+const pieceLength = 64 * 1024;
+
 /**
- * Sends objects as JSON lines, as fast as they are read. What fails before the first is thrown; after it, the answer ends without
- * its last chunk, which every client tells from an end.
+ * Sends an answer as fast as it is made and taken. What fails before its first piece is thrown; after that, the answer ends without its last
+ * chunk, which every client tells from an end.
  */
-export async function respondLines(response: ServerResponse, items: AsyncIterable<JsonValue>): Promise<void> {
+export async function respondStreamed(response: ServerResponse, { type, parts }: Streamed): Promise<void> {
   const closed = once(response, 'close');
   const start = (): void => {
-    if (!response.headersSent) response.writeHead(200, { ...headers, 'content-type': 'application/jsonl' });
+    if (!response.headersSent) response.writeHead(200, { ...headers, 'content-type': type });
   };
+  let piece = '';
   try {
-    for await (const item of items) {
+    for await (const part of parts) {
+      piece += part;
+      if (piece.length < pieceLength) continue;
       start();
       if (response.destroyed) return;
-      if (!response.write(`${JSON.stringify(item)}\n`)) await Promise.race([once(response, 'drain'), closed]);
+      if (!response.write(piece)) await Promise.race([once(response, 'drain'), closed]);
+      piece = '';
     }
   } catch (error) {
     if (!response.headersSent) throw error;
@@ -32,5 +40,5 @@ export async function respondLines(response: ServerResponse, items: AsyncIterabl
     return;
   }
   start();
-  response.end();
+  response.end(piece);
 }

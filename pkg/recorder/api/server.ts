@@ -20,7 +20,7 @@ import { respond } from './respond.ts';
  *
  *     POST /v1/search            a question (query.ts): sessions, newest first, and a cursor
  *     POST /v1/export            the same question: JSON lines, each a session with its lines, until the last
- *     GET  /v1/sessions/ID       the lines of a session
+ *     GET  /v1/sessions/ID       the lines of a session, in pages
  *     GET  /v1/sessions/ID/proof its blocks with their entries, and the paths to the newest signed head
  *     GET  /v1/openapi.json      all of this (openapi.ts)
  *     GET  /v1/holds             what is kept whatever its age

@@ -5,6 +5,8 @@ export function matches(query: SessionQuery, session: SessionSummary): boolean {
   const { end } = session;
   const same: readonly (readonly [wanted: unknown, is: unknown])[] = [
     [query.session, session.session],
+    [query.source, session.source],
+    [query.chain, session.chain],
     [query.namespace, session.namespace],
     [query.pod, session.pod],
     [query.user, session.subject],

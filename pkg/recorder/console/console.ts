@@ -19,7 +19,7 @@ import { guardAnswer, refuseForeign } from './headers.ts';
 import { createLoginClient } from './login-client.ts';
 import { createLogins } from './logins.ts';
 import type { LoginResult } from './logins.ts';
-import { redirect, sendAsset } from './pages.ts';
+import { encodeAsset, redirect, sendAsset } from './pages.ts';
 import type { ConsoleAsset } from './pages.ts';
 import { createPolicyView } from './policies.ts';
 import { createRate } from './rate.ts';
@@ -119,7 +119,9 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       ? undefined
       : createDecisions(settings.decisions, createExchange(clock, options.decisionsCa, true));
   const policies = createPolicyView(store, clock);
-  const byPath = new Map(assets.map((asset) => [asset.name === 'index.html' ? '/' : `/assets/${asset.name}`, asset]));
+  const byPath = new Map(
+    assets.map((asset) => [asset.name === 'index.html' ? '/' : `/assets/${asset.name}`, encodeAsset(asset)]),
+  );
 
   /** Who asks; whoever changes something has the session's token, which no other site can read. */
   const account = async (request: IncomingMessage): Promise<Account> => {

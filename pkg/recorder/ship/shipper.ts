@@ -1,17 +1,19 @@
 import { randomInt } from 'node:crypto';
 import { CodedError, describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
-import type { Cursor } from './cursor.ts';
+import { beginning } from './book.ts';
+import type { ShipBook } from './book.ts';
 import type { ShippedEvent } from './event.ts';
 import type { Receiver } from './receiver.ts';
 import type { EventSource, Position } from './source.ts';
 
 /**
  * Ships the log to one receiver: in order, at least once, one batch at a time, from where it stood when the process ended. A receiver
- * that does not answer is tried again for ever, with growing pauses; what it never takes is counted, kept aside and passed over.
+ * that does not answer is tried again for ever, with growing pauses; what it never takes is counted, kept aside and passed over. Of several
+ * recorders on one store one ships, as long as it has the turn.
  */
 export interface Shipper {
-  /** Entries of the log that it has not come to; undefined: not known yet. */
+  /** Entries of the log that it has not come to; undefined: not known yet, or another recorder ships. */
   behind(): number | undefined;
   /** Looks for new entries now. */
   kick(): void;
@@ -21,16 +23,16 @@ export interface Shipper {
 export interface ShipperOptions {
   readonly receiver: Receiver;
   readonly source: EventSource;
-  readonly cursor: Cursor;
+  readonly book: ShipBook;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Keeps what a receiver will never take; called before the cursor moves over it. `lost` of them: which, it may not say. */
-  readonly onDead: (events: readonly ShippedEvent[], lost: number) => void;
+  /** So many events are kept aside: the receiver will never take them. */
+  readonly onDead?: (events: number) => void;
   readonly onSent?: (events: number) => void;
   readonly onFailure?: () => void;
-  /** The log is shorter than where the cursor stood: it goes back to the first entry. */
+  /** The log is shorter than where the receiver stood: it goes back to the first entry. */
   readonly onRewind?: () => void;
-  /** How often it looks where nothing came; default 1 s. */
+  /** How often it looks where nothing came; default 1 s. A fifth as often where another recorder ships. */
   readonly lookMs?: number;
   /** First and longest pause after a failure; default 1 s and 60 s. */
   readonly retryMs?: { readonly first: number; readonly longest: number };
@@ -41,8 +43,11 @@ export interface ShipperOptions {
 /** Events of one batch. */
 const batchSize = 200;
 
+/** What a step found: that there may be more, nothing new, or that another recorder ships. */
+type Step = 'more' | 'none' | 'other';
+
 export function startShipper(options: ShipperOptions): Shipper {
-  const { receiver, source, cursor, clock, logger, lookMs = 1_000 } = options;
+  const { receiver, source, book, clock, logger, lookMs = 1_000 } = options;
   const { retryMs = { first: 1_000, longest: 60_000 }, random = () => randomInt(1_000) / 1_000 } = options;
   const abort = new AbortController();
   let wake: (() => void) | undefined;
@@ -61,43 +66,55 @@ export function startShipper(options: ShipperOptions): Shipper {
     });
   const stopped = (): boolean => abort.signal.aborted;
 
-  /** Sends what can be sent of a batch: one that is refused is halved, until the event is found that is not taken. */
-  const deliver = async (events: readonly ShippedEvent[]): Promise<void> => {
-    if (events.length === 0) return;
+  /** Whether the turn is still its own, after what may have taken long. */
+  const hasTurn = async (): Promise<boolean> => (await book.take()) !== undefined;
+
+  /**
+   * Sends what can be sent of a batch: one that is refused is halved, until the event is found that is not taken.
+   * @returns false: another recorder has the turn, and sends it again
+   */
+  const deliver = async (events: readonly ShippedEvent[]): Promise<boolean> => {
+    if (events.length === 0) return true;
+    if (!(await hasTurn())) return false;
     const result = await receiver.send(events, abort.signal);
-    if (result === 'taken') return options.onSent?.(events.length);
-    if (typeof result === 'number') {
-      options.onDead(events, result);
-      options.onSent?.(events.length - result);
-      return;
+    if (result === 'taken') {
+      options.onSent?.(events.length);
+      return true;
     }
-    if (events.length === 1) return options.onDead(events, 1);
+    if (typeof result === 'number' || events.length === 1) {
+      const lost = typeof result === 'number' ? result : 1;
+      // Before the cursor moves over it; which of a batch they are, the receiver may not say.
+      await book.keepDead(events);
+      options.onDead?.(lost);
+      options.onSent?.(events.length - lost);
+      return true;
+    }
     const half = events.length >> 1;
-    await deliver(events.slice(0, half));
-    await deliver(events.slice(half));
+    return (await deliver(events.slice(0, half))) && deliver(events.slice(half));
   };
 
-  /** @returns whether there may be more */
-  const step = async (): Promise<boolean> => {
-    position ??= cursor.read() ?? { entry: 0, events: 0 };
+  /** The store was restored or is new: what it has now may never have been sent, and twice is better than never. */
+  const rewind = async (entries: number, shipped: number): Promise<Step> => {
+    logger.error('the log is shorter than what was shipped of it: it is shipped from its beginning', {
+      receiver: receiver.name,
+      entries,
+      shipped,
+    });
+    options.onRewind?.();
+    return (await book.move(beginning)) ? 'more' : 'other';
+  };
+
+  const step = async (): Promise<Step> => {
+    position = await book.take();
+    if (position === undefined) return 'other';
     size = await source.size();
-    if (size < position.entry) {
-      // The store was restored or is new: what it has now may never have been sent, and twice is better than never.
-      logger.error('the log is shorter than what was shipped of it: it is shipped from its beginning', {
-        receiver: receiver.name,
-        entries: size,
-        shipped: position.entry,
-      });
-      options.onRewind?.();
-      position = { entry: 0, events: 0 };
-      cursor.write(position);
-    }
+    if (size < position.entry) return rewind(size, position.entry);
     const { events, next } = await source.read(position, batchSize);
-    await deliver(events);
-    if (next.entry === position.entry && next.events === position.events) return false;
-    cursor.write(next);
+    if (!(await deliver(events))) return 'other';
+    if (next.entry === position.entry && next.events === position.events) return 'none';
+    if (!(await book.move(next))) return 'other';
     position = next;
-    return true;
+    return 'more';
   };
 
   const run = async (): Promise<void> => {
@@ -105,11 +122,13 @@ export function startShipper(options: ShipperOptions): Shipper {
     let told = '';
     while (!stopped()) {
       try {
-        const more = await step();
-        if (failures > 0) logger.info('the receiver takes events again', { receiver: receiver.name });
+        const found = await step();
+        if (found === 'other') position = undefined;
+        if (failures > 0 && found !== 'other')
+          logger.info('the receiver takes events again', { receiver: receiver.name });
         failures = 0;
         told = '';
-        if (!more && !stopped()) await pause(lookMs);
+        if (found !== 'more' && !stopped()) await pause(found === 'other' ? 5 * lookMs : lookMs);
       } catch (error) {
         if (stopped()) return;
         options.onFailure?.();
@@ -133,6 +152,10 @@ export function startShipper(options: ShipperOptions): Shipper {
       wake?.();
       receiver.close();
       await running;
+      await book.close().catch((error: unknown) => {
+        // It ends by itself.
+        logger.warn('the turn to ship was not given back', { receiver: receiver.name, error: describeError(error) });
+      });
     },
   };
 }

@@ -2,6 +2,8 @@ export { openSqliteStore } from './sqlite.ts';
 export type { SqliteStoreOptions } from './sqlite.ts';
 export { openPostgresStore } from './open-postgres.ts';
 export type { PostgresStoreOptions } from './postgres/index.ts';
+export { cursorBefore } from './search/cursor.ts';
+export { sequenceOf } from './search/session-lines.ts';
 export { StoreError } from './store-error.ts';
 export type { StoreErrorCode } from './store-error.ts';
 export type {
@@ -22,6 +24,8 @@ export type {
   SessionPage,
   SessionQuery,
   SessionSummary,
+  SharedStore,
+  ShipTable,
   StartFacts,
   StoredEntry,
   StoredHead,

@@ -1,7 +1,7 @@
-import type { RecordStore } from './port.ts';
+import type { SharedStore } from './port.ts';
 import type { PostgresStoreOptions } from './postgres/index.ts';
 
-/** {@link RecordStore} in a Postgres database; loaded only where one is used. @throws StoreError not_a_store, unavailable */
-export async function openPostgresStore(options: PostgresStoreOptions): Promise<RecordStore> {
+/** {@link SharedStore} in a Postgres database; loaded only where one is used. @throws StoreError not_a_store, unavailable */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<SharedStore> {
   return (await import('./postgres/index.ts')).openPostgresStore(options);
 }

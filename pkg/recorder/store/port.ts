@@ -33,15 +33,17 @@ export interface RecordStore {
   search(query: SessionQuery): Promise<SessionPage>;
   /**
    * All lines of a session in their order, each as it was hashed, without line feed. Of one chain alone: ids are chosen by sidecars, and one
-   * that lies may record under the id of a session elsewhere.
+   * that lies may record under the id of a session elsewhere. However long it is, a few MiB of it are in memory.
+   *
+   * @param after Number of a line in the chain: those behind it; default 0, all
    */
-  sessionLines(id: string, of: SessionChain): AsyncIterable<string>;
+  sessionLines(id: string, of: SessionChain, after?: number): AsyncIterable<string>;
   /** Entries of the blocks of a chain that have lines of a session, ascending, at most so many. */
   sessionBlocks(id: string, of: SessionChain, atMost: number): Promise<readonly number[]>;
   /** Entries of the log from an index on, at most so many. */
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
-  /** The last entry of type `authorities`, as it stands; undefined: there is none. */
-  lastAuthorities(): Promise<string | undefined>;
+  /** The last entry of this type; undefined: there is none. */
+  lastOf(type: 'authorities' | 'retention'): Promise<StoredEntry | undefined>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
@@ -82,6 +84,38 @@ export interface RecordStore {
   restore(entries: readonly RestoredEntry[]): Promise<void>;
   stats(): Promise<StoreStats>;
   close(): Promise<void>;
+}
+
+/** A store that several recorders share. */
+export interface SharedStore extends RecordStore {
+  readonly shipping: ShipTable;
+}
+
+/**
+ * How far the log was shipped to each receiver, and whose turn it is to ship: one recorder's at a time, until it gives the turn back or says
+ * nothing for as long as it asked for, by the database's clock. Who has lost the turn moves nothing.
+ */
+export interface ShipTable {
+  /**
+   * Takes the turn, or keeps it for another `forMs`.
+   * @param holder UUID of who asks
+   * @returns the entry of the log that is read next, and how many of its events were taken; undefined: it is another's turn
+   */
+  take(
+    receiver: string,
+    holder: string,
+    forMs: number,
+  ): Promise<{ readonly entry: number; readonly events: number } | undefined>;
+  /** Moves on, and keeps the turn. False: it is another's, and nothing was written. */
+  move(
+    receiver: string,
+    holder: string,
+    to: { readonly entry: number; readonly events: number },
+    forMs: number,
+  ): Promise<boolean>;
+  release(receiver: string, holder: string): Promise<void>;
+  /** Keeps events that a receiver never took, the newest 10,000 of it. */
+  keepDead(receiver: string, events: readonly string[]): Promise<void>;
 }
 
 /** Whose record a session is in: a {@link SessionSummary} is one. */
@@ -135,7 +169,7 @@ export type Addition =
   /** Lines that a sidecar lost; of an archive also those of a block that were deleted before. */
   | { readonly entry: Extract<LogEntry, { type: 'hole' | 'block' }>; readonly pod: Block['pod'] }
   | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
-  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' }> };
+  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' | 'retention' }> };
 
 /** An entry of the log with what hangs on it. */
 export interface ArchivedEntry extends StoredEntry {
@@ -205,6 +239,9 @@ export interface EndFacts {
 /** All that are given must hold. */
 export interface SessionQuery {
   readonly session?: string;
+  /** SPIFFE id of the sidecar, and one of its chains. */
+  readonly source?: string;
+  readonly chain?: string;
   /** Epoch milliseconds of the session's start: from, and before. */
   readonly since?: number;
   readonly until?: number;

@@ -58,6 +58,8 @@ export interface SearchPage {
 export interface SessionLines {
   readonly sessions: readonly SessionSummary[];
   readonly lines: readonly string[];
+  /** For the next page; null: this was all. */
+  readonly next: string | null;
 }
 
 export interface SessionProof {

@@ -42,7 +42,7 @@ export function fillRow(row, session) {
   const link = el(
     'a',
     {
-      href: pageUrl({ page: 'session', id: session.session }),
+      href: pageUrl({ page: 'session', id: session.session, chain: session.chain }),
       'data-row': session.session,
       'aria-label': `${clockTime(at)}, ${who}, ${operation} ${model ?? ''}`,
     },

@@ -114,13 +114,30 @@ function factsPanel(session, { start, end }) {
   );
 }
 
-/** @param {string} id @param {SessionLines} found @param {RecordedSession} record @param {AbortSignal} signal */
-function proofPanel(id, { lines }, { start, end }, signal) {
+/**
+ * The path of a session in the API; of several with its id, of that which the page's address names.
+ * @param {URLSearchParams} parameters @param {{ below?: string, from?: string }} [more]
+ */
+function pathOf(parameters, { below = '', from } = {}) {
+  const chain = parameters.get('chain');
+  const query = new URLSearchParams({ ...(chain !== null && { chain }), ...(from !== undefined && { from }) });
+  return `/v1/sessions/${parameters.get('id') ?? ''}${below}${query.size === 0 ? '' : `?${query}`}`;
+}
+
+/** @param {SessionLines} one @param {SessionLines} more The page behind it. @returns {SessionLines} */
+const joined = (one, more) => ({
+  sessions: [...new Map([...one.sessions, ...more.sessions].map((of) => [`${of.source} ${of.chain}`, of])).values()],
+  lines: [...one.lines, ...more.lines],
+  next: more.next,
+});
+
+/** @param {URLSearchParams} parameters @param {SessionLines} found @param {RecordedSession} record @param {AbortSignal} signal */
+function proofPanel(parameters, { lines }, { start, end }, signal) {
   const said = el('p', { role: 'status', class: 'dim' }, 'Reckoning…');
   const receipt = start === undefined ? undefined : receiptOf(start, end);
   const check = async () => {
     try {
-      const verdict = await checkProof(await get(`/v1/sessions/${id}/proof`, signal), lines);
+      const verdict = await checkProof(await get(pathOf(parameters, { below: '/proof' }), signal), lines);
       if (!verdict.ok) {
         said.className = 'problem';
         said.replaceChildren(
@@ -155,7 +172,7 @@ function proofPanel(id, { lines }, { start, end }, signal) {
   return panel(
     'Proof',
     said,
-    command(`kubectl sidegate audit verify --session ${id}`),
+    command(`kubectl sidegate audit verify --session ${parameters.get('id')}`),
     receipt !== undefined && [el('p', {}, 'Its caller’s receipt must read:'), command(receipt)],
   );
 }
@@ -168,7 +185,7 @@ export async function session({ main, parameters, signal, title, keys, announce 
     main.replaceChildren(el('p', { class: 'empty', role: 'status' }, 'Loading…'));
     try {
       if (!/^[0-9a-f]{32}$/.test(id)) throw new ApiError(404, 'a session is named by 32 hex digits');
-      show(await get(`/v1/sessions/${id}`, signal));
+      show(await get(pathOf(parameters), signal));
     } catch (error) {
       if (!signal.aborted)
         main.replaceChildren(
@@ -176,6 +193,19 @@ export async function session({ main, parameters, signal, title, keys, announce 
           problem(error, () => void load()),
         );
     }
+  };
+  /** What is too long for one answer is shown as far as it was asked for. @param {SessionLines} found @param {string} from */
+  const further = (found, from) => {
+    const said = el('p', { class: 'note', role: 'status' }, 'It is longer than what is shown. ');
+    const ask = async () => {
+      try {
+        show(joined(found, await get(pathOf(parameters, { from }), signal)));
+      } catch (error) {
+        if (!signal.aborted) said.replaceChildren(problem(error, () => void ask()));
+      }
+    };
+    add(said, el('button', { type: 'button', onclick: () => void ask() }, 'Show more of it'));
+    return said;
   };
   /** @param {SessionLines} found */
   const show = (found) => {
@@ -224,13 +254,14 @@ export async function session({ main, parameters, signal, title, keys, announce 
           player?.player ?? null,
           list,
           more,
+          found.next === null ? null : further(found, found.next),
         ),
         el(
           'div',
           { class: 'beside' },
           decisionPanel(record),
           factsPanel(first, record),
-          proofPanel(id, found, record, signal),
+          proofPanel(parameters, found, record, signal),
           panel(
             'Elsewhere',
             el(

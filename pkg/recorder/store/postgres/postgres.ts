@@ -1,5 +1,6 @@
 import type { Clock } from '../../../base/index.ts';
-import type { RecordStore, StoredHead } from '../port.ts';
+import type { Seal } from '../../../record/index.ts';
+import type { SharedStore, StoredHead } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
 import { archivable, archived, moveArchived, restore } from './archive.ts';
@@ -8,11 +9,13 @@ import { openDatabase } from './connection.ts';
 import type { DatabaseOptions, Row } from './connection.ts';
 import { createLog } from './log.ts';
 import { createNames } from './names.ts';
+import { createNodeReader } from './nodes.ts';
 import { createPartitions, dayMs, dropEmpty } from './partitions.ts';
 import { blockLines, lineHash, sessionBlocks, sessionLines } from './reading.ts';
 import { deleteOld, oldBlocks, placeHold, readHolds, releaseHold } from './retention.ts';
 import { migrate } from './schema.ts';
 import { createSearch } from './search.ts';
+import { createShipTable } from './shipping.ts';
 import { createWordIndex } from './word-index.ts';
 
 export interface PostgresStoreOptions extends Pick<DatabaseOptions, 'dsn' | 'ca'> {
@@ -21,6 +24,8 @@ export interface PostgresStoreOptions extends Pick<DatabaseOptions, 'dsn' | 'ca'
   readonly schema?: string;
   /** After which a recorder that has stalled in a transaction loses it, default 5 s. */
   readonly stallMs?: number;
+  /** Spells entries of the log; default: without seals. */
+  readonly seal?: Seal;
 }
 
 /** A search by text that meets a backlog of the index works on it for so long, then says how much it has not seen. */
@@ -34,7 +39,7 @@ const busyMs = 20;
  *
  * @throws StoreError not_a_store, unavailable
  */
-export async function openPostgresStore(options: PostgresStoreOptions): Promise<RecordStore> {
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<SharedStore> {
   const { clock, schema = 'sidegate', stallMs = 5_000 } = options;
   if (!/^[a-z][a-z0-9_]{0,40}$/.test(schema)) throw new StoreError('not_a_store', 'that is no name of a schema');
   const database = openDatabase({ ...options, schema, stallMs });
@@ -42,10 +47,14 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   // Names that were found, and those that a transaction writes, are kept apart: the latter may not come to be.
   const [names, written] = [createNames(), createNames()];
   const days = createPartitions('block', dayMs);
-  const log = createLog(database, () => {
-    written.forget();
-    days.forget();
-  });
+  const log = createLog(
+    database,
+    () => {
+      written.forget();
+      days.forget();
+    },
+    options.seal,
+  );
   try {
     await migrate(database, schema);
     await log.state();
@@ -96,9 +105,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       const unsearched = query.text === undefined ? 0 : await catchUp();
       return { ...(await search(query)), ...(unsearched === 0 ? {} : { unsearched }) };
     },
-    async *sessionLines(id, { source, chain }) {
+    async *sessionLines(id, { source, chain }, after = 0) {
       const number = (await names.find(read, [source]))(source);
-      if (number !== undefined) yield* sessionLines(read, id, number, chain);
+      if (number !== undefined) yield* sessionLines(read, id, number, chain, after);
     },
     async sessionBlocks(id, { source, chain }, atMost) {
       const number = (await names.find(read, [source]))(source);
@@ -108,17 +117,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       const rows = await read('SELECT id, text FROM entry WHERE id >= $1 ORDER BY id LIMIT $2', [from, atMost]);
       return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
     },
-    async lastAuthorities() {
+    async lastOf(type) {
       const [row] = await read(
-        `SELECT text FROM entry WHERE starts_with(text, '{"v":1,"type":"authorities"') ORDER BY id DESC LIMIT 1`,
+        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"${type}"') ORDER BY id DESC LIMIT 1`,
       );
-      return row === undefined ? undefined : String(row['text']);
+      return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
     },
-    async node(level, index) {
-      const [row] = await read('SELECT hash FROM node WHERE level = $1 AND idx = $2', [level, index]);
-      if (!(row?.['hash'] instanceof Uint8Array)) throw new StoreError('not_found', 'that subtree is not full');
-      return row['hash'];
-    },
+    node: createNodeReader(read),
     blockLines: (entry) => blockLines(read, entry),
     log: () => log.state(),
     latest: () => log.latest(),
@@ -180,6 +185,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
         unindexed: await words.behind(),
       };
     },
+    shipping: createShipTable(write),
     close: () => database.close(),
   };
 }

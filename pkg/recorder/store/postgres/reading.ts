@@ -2,21 +2,27 @@ import { decompress } from '../compress.ts';
 import { linesOfSession } from '../search/session-lines.ts';
 import type { Run } from './connection.ts';
 
-/** Blocks that are read at once. */
-const blocksAtOnce = 32;
+/** Blocks that are read at once: of 2 MiB at most, compressed. */
+const blocksAtOnce = 8;
 
-/** All lines of a session in one chain, in their order. */
-export async function* sessionLines(run: Run, id: string, source: number, chain: string): AsyncIterable<string> {
-  for (let after = -1; ;) {
+/** The lines of a session in one chain that are behind `after`, in their order. */
+export async function* sessionLines(
+  run: Run,
+  id: string,
+  source: number,
+  chain: string,
+  after: number,
+): AsyncIterable<string> {
+  for (let last = -1; ;) {
     const blocks = await run(
       `SELECT DISTINCT p.block, b.data, b.size FROM session s JOIN chain c ON c.id = s.chain
        JOIN part p ON p.session = s.id JOIN block b ON b.received = p.received AND b.id = p.block
-       WHERE s.request = $1 AND c.source = $2 AND c.name = $3 AND p.block > $4 ORDER BY p.block LIMIT $5`,
-      [id, source, chain, after, blocksAtOnce],
+       WHERE s.request = $1 AND c.source = $2 AND c.name = $3 AND p.block > $4 AND b.last > $5 ORDER BY p.block LIMIT $6`,
+      [id, source, chain, last, after, blocksAtOnce],
     );
     for (const block of blocks) {
-      after = Number(block['block']);
-      yield* linesOfSession(block, id);
+      last = Number(block['block']);
+      yield* linesOfSession(block, id, after);
     }
     if (blocks.length < blocksAtOnce) return;
   }

@@ -88,6 +88,22 @@ const steps: readonly string[] = [
   CREATE TABLE archive (entries bigint NOT NULL, heads bigint NOT NULL);
   INSERT INTO archive VALUES (0, 0);
   `,
+  `
+  -- How far each receiver is: the entry that is read next, and how many of its events were taken; which recorder ships to it, until when.
+  CREATE TABLE ship (
+    receiver text PRIMARY KEY, entry bigint NOT NULL, events integer NOT NULL, holder uuid, until timestamptz NOT NULL
+  );
+  -- What a receiver never took.
+  CREATE TABLE ship_dead (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    receiver text NOT NULL, at timestamptz NOT NULL DEFAULT now(), event text NOT NULL
+  );
+  CREATE INDEX ship_dead_receiver ON ship_dead (receiver, id);
+  `,
+  `
+  -- Entries of type retention, which are few.
+  CREATE INDEX entry_retention ON entry (id) WHERE starts_with(text, '{"v":1,"type":"retention"');
+  `,
 ];
 
 /** Brings a schema to the newest version, one recorder at a time. @throws StoreError not_a_store, unavailable */

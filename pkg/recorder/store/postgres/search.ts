@@ -7,7 +7,7 @@ import { foldWords } from '../search/fold-words.ts';
 import type { Names } from './names.ts';
 import { wordsAPartition } from './word-index.ts';
 
-/** Columns that are numbers of names, and what asks for them. */
+/** Columns of sessions that are numbers of names, and what asks for them. */
 const named = {
   namespace: 'namespace',
   pod: 'pod',
@@ -47,10 +47,11 @@ export function createSearch(run: Run, names: Names): (query: SessionQuery) => P
 /** @returns undefined: no session has such a name */
 async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promise<Conditions | undefined> {
   const tags = [...(query.tags ?? []), ...(query.group === undefined ? [] : [groupTag(query.group)])];
-  const columns = Object.entries(named).flatMap(([column, key]) => {
+  const columns: { column: string; text: string }[] = Object.entries(named).flatMap(([column, key]) => {
     const text = query[key];
-    return text === undefined ? [] : [{ column, text }];
+    return text === undefined ? [] : [{ column: `s.${column}`, text }];
   });
+  if (query.source !== undefined) columns.push({ column: 'c.source', text: query.source });
   const find = await names.find(run, [...columns.map(({ text }) => text), ...tags]);
   const where: string[] = [];
   const values: unknown[] = [];
@@ -66,12 +67,13 @@ async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promis
     else add(condition, number);
   };
   add((place) => `s.request = ${place}`, query.session);
+  add((place) => `c.name = ${place}`, query.chain);
   add((place) => `s.at >= ${place}`, query.since);
   add((place) => `s.at < ${place}`, query.until);
   add((place) => `s.status = ${place}`, query.status);
   add((place) => `s.duration >= ${place}`, query.minDurationMs);
   add((place) => `s.bytes_in + s.bytes_out >= ${place}`, query.minBytes);
-  for (const { column, text } of columns) addName((place) => `s.${column} = ${place}`, text);
+  for (const { column, text } of columns) addName((place) => `${column} = ${place}`, text);
   for (const tag of tags)
     addName((place) => `EXISTS (SELECT 1 FROM tag t WHERE t.tag = ${place} AND t.session = s.id)`, tag);
   return impossible ? undefined : { where, values };

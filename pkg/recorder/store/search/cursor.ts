@@ -9,3 +9,9 @@ export function readCursor(cursor: string): readonly [at: number, id: number] {
 
 export const writeCursor = (row: Readonly<Record<string, unknown>>): string =>
   `${String(row['at'])}.${String(row['id'])}`;
+
+/** Of a page that begins with the session behind which the page of this cursor would go on. @throws StoreError query */
+export function cursorBefore(cursor: string): string {
+  const [at, id] = readCursor(cursor);
+  return writeCursor({ at, id: id + 1 });
+}

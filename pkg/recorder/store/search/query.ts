@@ -79,7 +79,7 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
       if (text === undefined) return;
       const number = names.find(text);
       if (number === undefined) impossible = true;
-      else where(`s.${column} = ?`, number);
+      else where(`${column} = ?`, number);
     };
     const byText = query.text !== undefined;
     if (query.text !== undefined) {
@@ -127,23 +127,25 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
   };
 }
 
-/** Conditions on columns of the session itself. */
+/** Conditions on columns of the session itself, and of its chain. */
 function fields(
   query: SessionQuery,
   where: (condition: string, ...bound: readonly SQLInputValue[]) => void,
   named: (column: string, text: string | undefined) => void,
 ): void {
   if (query.session !== undefined) where('s.request = ?', Buffer.from(query.session, 'hex'));
+  if (query.chain !== undefined) where('c.name = ?', query.chain);
+  named('c.source', query.source);
   if (query.since !== undefined) where('s.at >= ?', query.since);
   if (query.until !== undefined) where('s.at < ?', query.until);
-  named('namespace', query.namespace);
-  named('pod', query.pod);
-  named('subject', query.user);
-  named('issuer', query.issuer);
-  named('model', query.model);
-  named('operation', query.operation);
-  named('outcome', query.outcome);
-  named('code', query.code);
+  named('s.namespace', query.namespace);
+  named('s.pod', query.pod);
+  named('s.subject', query.user);
+  named('s.issuer', query.issuer);
+  named('s.model', query.model);
+  named('s.operation', query.operation);
+  named('s.outcome', query.outcome);
+  named('s.code', query.code);
   if (query.status !== undefined) where('s.status = ?', query.status);
   if (query.minDurationMs !== undefined) where('s.duration >= ?', query.minDurationMs);
   if (query.minBytes !== undefined) where('s.bytesIn + s.bytesOut >= ?', query.minBytes);

@@ -13,11 +13,12 @@ import type { WordIndex } from './word-index.ts';
 /** What reads the store on behalf of people, beside what writes it. Each call takes as long as it takes: it has a thread of its own. */
 export interface Reader {
   search(query: SessionQuery, now: number): SessionPage;
-  /** Lines of a session of a chain in the blocks after `after` (-1: all), of some of them; `next` is where to go on. */
+  /** Lines of a session of a chain behind one (0: all), in the blocks after `block` (-1: all), of some of them; `next` is where to go on. */
   sessionLines(
     id: string,
     of: SessionChain,
     after: number,
+    block: number,
   ): { readonly lines: readonly string[]; readonly next: number | undefined };
   blockLines(entry: number): Uint8Array | undefined;
   /** A bounded step of the index of words. */
@@ -89,7 +90,7 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
     parts: db.prepare(
       `SELECT p.block, b.data, b.size FROM record.session s JOIN record.chain c ON c.id = s.chain
        JOIN record.part p ON p.session = s.id JOIN record.block b ON b.id = p.block
-       WHERE s.request = ? AND c.source = ? AND c.name = ? AND p.block > ? ORDER BY p.block`,
+       WHERE s.request = ? AND c.source = ? AND c.name = ? AND p.block > ? AND b.last > ? ORDER BY p.block`,
     ),
   };
 
@@ -104,16 +105,16 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
         return { ...find(query), ...(unsearched === 0 ? {} : { unsearched }) };
       });
     },
-    sessionLines(id, of, after) {
+    sessionLines(id, of, after, block) {
       return guarded(() => {
         const lines: string[] = [];
         let size = 0;
         const source = names.find(of.source);
         if (source === undefined) return { lines, next: undefined };
-        for (const row of sql.parts.iterate(Buffer.from(id, 'hex'), source, of.chain, after)) {
-          if (size >= linesAtOnce) return { lines, next: after };
-          after = Number(row['block']);
-          for (const line of linesOfSession(row, id)) {
+        for (const row of sql.parts.iterate(Buffer.from(id, 'hex'), source, of.chain, block, after)) {
+          if (size >= linesAtOnce) return { lines, next: block };
+          block = Number(row['block']);
+          for (const line of linesOfSession(row, id, after)) {
             lines.push(line);
             size += line.length;
           }

@@ -8,8 +8,9 @@ const lineFeed = 0x0a;
  * The lines of a session in one block, each as it was hashed.
  *
  * @param block Columns `data`, compressed, and `size`; of one that was deleted there are no lines
+ * @param after Number of a line: those behind it
  */
-export function linesOfSession(block: Readonly<Record<string, unknown>>, session: string): string[] {
+export function linesOfSession(block: Readonly<Record<string, unknown>>, session: string, after = 0): string[] {
   const lines: string[] = [];
   if (!(block['data'] instanceof Uint8Array)) return lines;
   // A line that is not of the session may quote its id in a text: quotes are escaped there.
@@ -21,8 +22,11 @@ export function linesOfSession(block: Readonly<Record<string, unknown>>, session
     if (bytes.subarray(from, end).includes(mark)) lines.push(bytes.toString('utf8', from, end));
     from = end + 1;
   }
-  return lines;
+  return after === 0 ? lines : lines.filter((line) => sequenceOf(line) > after);
 }
+
+/** Number of a line in its chain. */
+export const sequenceOf = (line: string): number => Number(/^\{"v":1,"seq":([0-9]+),/.exec(line)?.[1] ?? 0);
 
 /** What a line says of a session. */
 export interface SessionLine {

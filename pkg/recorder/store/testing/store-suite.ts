@@ -13,6 +13,7 @@ import { restoredEntry } from '../../archive/restored-entry.ts';
 import { readLines } from '../../ingest/read-lines.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { TestChain, TestSession } from '../../testing/chains.ts';
+import { cursorBefore } from '../search/cursor.ts';
 import type { Addition, LogState, RecordStore, SessionQuery, StoredHead } from '../port.ts';
 
 /** A place where a store can be opened again and again, as after a crash. */
@@ -161,6 +162,34 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       ]);
       expect(`${(await linesOf(sessionId(1))).join('\n')}\n`).toBe(lines.toString());
       expect(await linesOf(sessionId(9))).toEqual([]);
+    });
+
+    test('come from the line on behind which they are asked for, over many blocks', async () => {
+      const chain = testChain();
+      const ask = 'x'.repeat(400_000);
+      const long = sessionEvents({ id: sessionId(1), ask });
+      // One line a block, with another session between: more than a store reads at once.
+      for (const [at, event] of Array.from({ length: 20 }, () => long[1] ?? long[0]).entries())
+        if (event !== undefined)
+          await store.append([
+            blockOfEvents(chain, [
+              ...(at === 0 ? long.slice(0, 1) : []),
+              event,
+              ...sessionEvents({ id: sessionId(2) }),
+            ]),
+          ]);
+      const all = await linesOf(sessionId(1));
+      expect(all).toHaveLength(21);
+      const behind = async (after: number): Promise<string[]> => {
+        const lines = [];
+        for await (const line of store.sessionLines(sessionId(1), { source, chain: chain.name }, after))
+          lines.push(line);
+        return lines;
+      };
+      const numbers = all.map((line) => Number(/"seq":([0-9]+)/.exec(line)?.[1]));
+      for (const at of [0, 1, 9, 19, 20]) expect(await behind(numbers[at] ?? 0)).toEqual(all.slice(at + 1));
+      // Of a line that is not its own.
+      expect(await behind((numbers[4] ?? 0) + 1)).toEqual(all.slice(5));
     });
 
     test('that are spread over blocks are one, and end when their end comes', async () => {
@@ -315,6 +344,16 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.sessionBlocks(sessionId(1), own, 10)).toEqual([0]);
       expect(await store.sessionBlocks(sessionId(1), other, 10)).toEqual([1]);
       expect(await linesOf(sessionId(1), { source, chain: two.name })).toEqual([]);
+      const chains = async (query: Partial<SessionQuery>): Promise<readonly string[]> =>
+        (await store.search({ session: sessionId(1), limit: 10, ...query })).sessions.map(({ chain }) => chain);
+      expect(await chains({})).toEqual([two.name, one.name]);
+      expect(await chains({ chain: one.name })).toEqual([one.name]);
+      expect(await chains({ source: other.source })).toEqual([two.name]);
+      expect(await chains({ source, chain: two.name })).toEqual([]);
+      expect(await chains({ source: 'spiffe://nobody' })).toEqual([]);
+      const { cursors } = await store.search({ session: sessionId(1), limit: 1 });
+      expect(await chains({ cursor: cursors[0] ?? '' })).toEqual([one.name]);
+      expect(await chains({ cursor: cursorBefore(cursors[0] ?? '') })).toEqual([two.name, one.name]);
       expect(await store.sessionBlocks(sessionId(1), { source: 'spiffe://nobody', chain: one.name }, 10)).toEqual([]);
     });
 

@@ -1,0 +1,68 @@
+import { expect, test } from '@jest/globals';
+import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { SessionSummary } from '../store/index.ts';
+import { Streamed } from './question.ts';
+import { respondStreamed } from './respond.ts';
+import { exported, sessionsPage } from './session-answers.ts';
+
+// A session may be longer than fits into memory: here it has no end.
+
+const session = { session: '1'.repeat(32), source: 'spiffe://a', chain: 'c', namespace: 'ml' } as SessionSummary;
+const page = { sessions: [session, session], cursors: ['2.2', '1.1'], cursor: undefined };
+let read = 0;
+const store = {
+  search: () => Promise.resolve(page),
+  async *sessionLines() {
+    for (;;) yield `line ${read++} ${'x'.repeat(1_000)}`;
+  },
+};
+
+async function begun(parts: AsyncIterable<string>, characters: number): Promise<string> {
+  let text = '';
+  for await (const part of parts) {
+    text += part;
+    if (text.length >= characters) break;
+  }
+  return text;
+}
+
+test.each([
+  ['an export', () => exported(store, { limit: 1 }), '{"session":'],
+  ['a page of sessions', () => sessionsPage(store, page), '{"sessions":[{"session":'],
+])('%s sends a session while it is read', async (_what, parts, begins) => {
+  read = 0;
+  const text = await begun(parts(), 100_000);
+  expect(text.startsWith(begins)).toBe(true);
+  expect(text).toContain(',"lines":["line 0 xx');
+  expect(read).toBeLessThan(110);
+});
+
+test('what is not taken is not read', async () => {
+  read = 0;
+  const sent: string[] = [];
+  const response = Object.assign(new EventEmitter(), {
+    headersSent: false,
+    destroyed: false,
+    writeHead: () => void (response.headersSent = true),
+    write: (piece: string): boolean => sent.push(piece) < 0,
+    end: () => undefined,
+  });
+  const answering = respondStreamed(
+    response as unknown as ServerResponse,
+    new Streamed('application/jsonl', exported(store, { limit: 1 })),
+  );
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await turns();
+  const before = read;
+  await turns();
+  expect([sent.length, read]).toEqual([1, before]);
+  response.emit('drain');
+  await turns();
+  expect(sent.length).toBe(2);
+  response.destroyed = true;
+  response.emit('close');
+  await answering;
+});

@@ -1,0 +1,142 @@
+import { inclusionProof } from '../../record/index.ts';
+import type { SessionProof } from '../../record/index.ts';
+import { sequenceOf } from '../store/index.ts';
+import type { RecordStore, SessionPage, SessionQuery, SessionSummary } from '../store/index.ts';
+import type { FoundSessions } from './find-sessions.ts';
+
+// Answers that hold the lines of sessions, as JSON in parts: a session may be longer than fits into memory.
+
+/** Characters of lines in one page. */
+const mostCharacters = 4 * 1024 * 1024;
+/** Sessions that an export finds at once. */
+const exportPage = 200;
+
+type Lines = Pick<RecordStore, 'sessionLines'>;
+
+/** The elements of a JSON list, with its commas. */
+async function* listed(texts: AsyncIterable<string>): AsyncIterable<string> {
+  let first = true;
+  for await (const text of texts) {
+    yield first ? text : `,${text}`;
+    first = false;
+  }
+}
+
+async function* quoted(texts: AsyncIterable<string>): AsyncIterable<string> {
+  for await (const text of texts) yield JSON.stringify(text);
+}
+
+/** A session with all of its lines. */
+async function* whole(store: Lines, session: SessionSummary): AsyncIterable<string> {
+  yield `{"session":${JSON.stringify(session)},"lines":[`;
+  yield* listed(quoted(store.sessionLines(session.session, session)));
+  yield ']}';
+}
+
+/** Sessions of one id, and their lines one after the other: as many as are a page, at least one. */
+export async function* linesPage(store: Lines, found: FoundSessions): AsyncIterable<string> {
+  const { sessions, others } = found;
+  let next = others;
+  const lines = async function* (): AsyncIterable<string> {
+    let room = mostCharacters;
+    for (const [at, session] of sessions.entries()) {
+      let after = at === 0 ? found.after : 0;
+      for await (const line of store.sessionLines(session.session, session, after)) {
+        if (line.length > room && room < mostCharacters) {
+          next = found.placeIn(at, after);
+          return;
+        }
+        yield JSON.stringify(line);
+        room -= line.length;
+        after = sequenceOf(line);
+      }
+    }
+  };
+  yield `{"sessions":${JSON.stringify(sessions)},"lines":[`;
+  yield* listed(lines());
+  yield `],"next":${JSON.stringify(next ?? null)}}\n`;
+}
+
+/** What of a page of sessions fits into one answer: its first session, whole, and those that fit beside it. */
+export async function* sessionsPage(store: Lines, page: SessionPage): AsyncIterable<string> {
+  const { sessions, cursors } = page;
+  let cursor = page.cursor;
+  let room = mostCharacters;
+  /** Undefined: they are longer together than there is room. */
+  const within = async (session: SessionSummary): Promise<string | undefined> => {
+    const lines: string[] = [];
+    let length = 0;
+    for await (const line of store.sessionLines(session.session, session)) {
+      length += line.length;
+      if (length > room) return undefined;
+      lines.push(JSON.stringify(line));
+    }
+    room -= length;
+    return `{"session":${JSON.stringify(session)},"lines":[${lines.join()}]}`;
+  };
+  yield '{"sessions":[';
+  for (const [at, session] of sessions.entries()) {
+    if (at === 0) {
+      for await (const part of whole(store, session)) {
+        room -= part.length;
+        yield part;
+      }
+      continue;
+    }
+    const text = await within(session);
+    if (text === undefined) {
+      cursor = cursors[at - 1];
+      break;
+    }
+    yield `,${text}`;
+  }
+  yield `],"cursor":${JSON.stringify(cursor ?? null)},"unsearched":${page.unsearched ?? 0}}\n`;
+}
+
+/** Every session that is found, with its lines, as JSON lines. */
+export async function* exported(
+  store: Lines & Pick<RecordStore, 'search'>,
+  query: SessionQuery,
+): AsyncIterable<string> {
+  let { cursor } = query;
+  do {
+    const page = await store.search({ ...query, limit: exportPage, ...(cursor === undefined ? {} : { cursor }) });
+    for (const session of page.sessions) {
+      yield* whole(store, session);
+      yield '\n';
+    }
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+}
+
+/**
+ * A {@link SessionProof}, block by block.
+ *
+ * @param indices Entries of its blocks.
+ */
+export async function* proofParts(
+  store: Pick<RecordStore, 'entries' | 'blockLines' | 'node'>,
+  head: { readonly size: number; readonly text: string },
+  indices: readonly number[],
+): AsyncIterable<string> {
+  const signed = indices.filter((index) => index < head.size);
+  const blocks = async function* (): AsyncIterable<string> {
+    for (const index of signed) {
+      const [[entry], lines, path] = await Promise.all([
+        store.entries(index, 1),
+        store.blockLines(index),
+        inclusionProof(index, head.size, (level, at) => store.node(level, at)),
+      ]);
+      const block: SessionProof['blocks'][number] = {
+        index,
+        entry: entry?.text ?? '',
+        lines: Buffer.from(lines ?? []).toString(),
+        path: path.map((one) => Buffer.from(one).toString('hex')),
+      };
+      yield JSON.stringify(block);
+    }
+  };
+  yield `{"head":${JSON.stringify(head.text)},"blocks":[`;
+  yield* listed(blocks());
+  yield `],"unsigned":${indices.length - signed.length}}\n`;
+}

@@ -1,0 +1,61 @@
+import { appendFileSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { errorCode, parseJson } from '../../base/index.ts';
+import { beginning } from './book.ts';
+import type { ShipBook } from './book.ts';
+import { eventText } from './event.ts';
+import type { Position } from './source.ts';
+
+/** Longest file of what was never taken; then it becomes `FILE.old`, in place of the one before. */
+const mostBytes = 8 * 1024 * 1024;
+
+/**
+ * The book of a receiver beside the embedded store, which one recorder has for itself: the turn is always its own.
+ *
+ * @param path Begins the names of its files: `PATH.cursor`, and `PATH.dead.jsonl` with what was never taken, as JSON lines.
+ */
+export function fileBook(path: string): ShipBook {
+  const cursor = `${path}.cursor`;
+  const dead = `${path}.dead.jsonl`;
+  const read = (): Position => {
+    let text: string;
+    try {
+      text = readFileSync(cursor, 'utf8');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return beginning;
+      throw error;
+    }
+    const root = parseJson(text);
+    const [entry, events] = [root.get('entry')?.number, root.get('events')?.number];
+    if (entry === undefined || events === undefined) throw new Error(`${cursor} is no cursor`);
+    return { entry, events };
+  };
+  const write = ({ entry, events }: Position): void => {
+    const temporary = `${cursor}.new`;
+    const file = openSync(temporary, 'w', 0o600);
+    try {
+      writeSync(file, `${JSON.stringify({ entry, events })}\n`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, cursor);
+  };
+  let position: Position | undefined;
+  return {
+    async take() {
+      position ??= read();
+      return position;
+    },
+    async move(to) {
+      write(to);
+      position = to;
+      return true;
+    },
+    async keepDead(events) {
+      const size = statSync(dead, { throwIfNoEntry: false })?.size ?? 0;
+      if (size > mostBytes) renameSync(dead, `${dead}.old`);
+      appendFileSync(dead, events.map((event) => `${eventText(event)}\n`).join(''), { mode: 0o600 });
+    },
+    close: () => Promise.resolve(),
+  };
+}
