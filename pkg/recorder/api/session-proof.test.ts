@@ -7,7 +7,6 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { AuditEvent } from '../../core/index.ts';
 import { signHead, verifySession } from '../../record/index.ts';
 import type { SessionProof } from '../../record/index.ts';
-import { checkProof } from '../console/assets/proof.js';
 import { readLines } from '../ingest/read-lines.ts';
 import { openSqliteStore } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
@@ -16,6 +15,10 @@ import type { Question } from './question.ts';
 import { Streamed } from './question.ts';
 import { proofParts } from './session-answers.ts';
 import { sessionRoutes } from './session-routes.ts';
+
+const { checkProof } = (await import(join(import.meta.dirname, '../console/assets/proof.js'))) as {
+  checkProof(proof: SessionProof, shown: readonly string[]): Promise<object>;
+};
 
 // A stream comes in some blocks each second.
 
