@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
-import type { ApprovalGate, PolicyNotice } from '../../pkg/core/index.ts';
+import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
 import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
@@ -85,8 +85,6 @@ export async function runFiles(settings: Settings): Promise<void> {
   });
   const mark = marker(audit, metrics);
   mark('start');
-  const notice = ({ policy: name, field, message }: PolicyNotice): void =>
-    logger.warn('part of a policy does not do what it seems to', { policy: name, field, why: message });
   const policy = await filePolicySource({
     paths: [settings.policy],
     clock,
@@ -96,7 +94,9 @@ export async function runFiles(settings: Settings): Promise<void> {
         checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
         cluster: false,
       });
-      parsed.notices.forEach(notice);
+      // Beside the policy's own, which the data plane tells.
+      for (const { policy: name, field, message } of parsed.notices)
+        logger.warn('policy notice', { policy: name, field, notice: message });
       // What cannot be searched for is known here, with its file, so that the policies before stay in force.
       const faults = parsed.policies.flatMap((one) => {
         const judged = carriedOut(one);
@@ -104,11 +104,7 @@ export async function runFiles(settings: Settings): Promise<void> {
       });
       return { ...parsed, faults: [...parsed.faults, ...faults] };
     },
-    compile(policies, revision) {
-      const snapshot = compileSnapshot(policies, { revision });
-      snapshot.notices.forEach(notice);
-      return snapshot;
-    },
+    compile: (policies, revision) => compileSnapshot(policies, { revision }),
     onRefused: () => metrics.reload('refused'),
   });
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });

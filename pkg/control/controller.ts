@@ -551,11 +551,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     stopFor('the stream cannot be served');
   });
 
+  /** Of the copy that has heard nothing for longest: an edit, a grant's end or a revocation that is not heard of must not go unnoticed. */
+  const ageMs = (): number => Math.max(...[state, approvals, grants, revocations].map((copy) => copy.ageMs()));
+
   metrics.reading('sidegate_leader', 'Whether this replica leads.', () => (lease.leading() ? 1 : 0));
   metrics.reading(
     'sidegate_cache_age_seconds',
-    'Since the quietest watch heard from the API server.',
-    () => state.ageMs() / 1_000,
+    'Since the copy that has heard nothing for longest heard from the API server.',
+    () => ageMs() / 1_000,
   );
   metrics.reading(
     'sidegate_authority_age_seconds',
@@ -618,7 +621,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
         ...(directory.synced() ? [] : ['caches_not_filled']),
         ...(authority.authority() === undefined ? ['no_authority'] : []),
         ...(server === undefined ? ['stream_not_open'] : []),
-        ...(state.ageMs() > staleMs ? ['api_server_silent'] : []),
+        ...(ageMs() > staleMs ? ['api_server_silent'] : []),
       ];
       return { ready: reasons.length === 0, reasons };
     },

@@ -56,6 +56,7 @@ import {
   demandOf,
   headersToModel,
   judgeWire,
+  limitEdits,
   modelHeaders,
   proveCaller,
   refuseTooLarge,
@@ -436,11 +437,9 @@ class GovernedRequest {
     this.#refuseGone(); // while the shared count was asked: the refusal gives the place back
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
     if (view === undefined) return;
-    if (outcome.maxOutputTokens !== undefined) this.#edits.push(...view.limitOutput(outcome.maxOutputTokens));
-    if (outcome.needsUsage && view.stream && !view.usageAsked) {
-      this.#usageAdded = true;
-      this.#edits.push(...view.askUsage());
-    }
+    const { edits, usageAdded } = limitEdits(view, outcome);
+    this.#usageAdded = usageAdded;
+    this.#edits.push(...edits);
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */

@@ -7,6 +7,8 @@ import type { LogKeys } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import type { HeadsOfKey, LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
+import { isSealedType } from './sealed-entry.ts';
+import { createDeletionCheck } from './verify-deletions.ts';
 import { createLineCheck } from './verify-lines.ts';
 import type { Block } from './verify-lines.ts';
 import { createSignerCheck } from './verify-signers.ts';
@@ -27,6 +29,8 @@ export interface LogVerifierOptions {
   readonly until?: string;
   /** PEM of the authorities that alone may have issued sidecars' certificates; default: those that the log itself names. */
   readonly authorities?: string;
+  /** Days that lines are kept at least; default: what the log says where it does, whatever policies want. */
+  readonly retentionDays?: number;
 }
 
 export interface LogVerifier {
@@ -82,7 +86,12 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let nextHead = 0;
   const chains = new Map<string, { sequence: number; hash: string }>();
   const blocks = new Map<number, Block>();
-  const deleted = new Set<number>();
+  const deletions = createDeletionCheck({
+    keys: publicKey,
+    retentionDays: options.retentionDays,
+    blockAt: (index) => blocks.get(index),
+    find,
+  });
   const missing = new Set<number>();
   /** By chain: the entry that knows of most. */
   const vanished = new Map<string, Fields>();
@@ -138,7 +147,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     lastAt = Math.max(lastAt, at);
     unsignedAt ??= lastAt;
     if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
-    if (entry['type'] === 'deleted') deleted.add(Number(entry['entry']));
+    if (isSealedType(entry['type'])) deletions.entry(index, text, entry);
     if (entry['type'] === 'conflict') count.conflicts++;
     if (entry['type'] === 'authorities') learn(index, String(entry['bundle']));
     if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
@@ -213,7 +222,8 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       if (!broken && frontier.size > 0) checkUnsigned();
       const keys = keysOfHeads();
       for (const index of missing)
-        if (!deleted.has(index)) find('lines_missing', index, 'lines that nobody says were deleted');
+        if (!deletions.explains(index, good?.size ?? 0))
+          find('lines_missing', index, 'lines that nobody says were deleted');
       return {
         ok: findings.length === 0,
         findings,
@@ -222,7 +232,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         keys,
         unsigned: frontier.size - (good?.size ?? 0),
         ...sidecars.counts(),
-        deleted: deleted.size,
+        ...deletions.counts(),
         holes: count.holes,
         conflicts: count.conflicts,
         lostWithPods: lostWithPods(),

@@ -140,6 +140,21 @@ async function vote(name: string, entry: object): Promise<void> {
     'status',
   );
 }
+/** Once as many steps are on record: these are, each with who has decided, of a grant that kim asked for ana. */
+async function recorded(name: string, ...steps: readonly string[]): Promise<void> {
+  const of = (): readonly Change[] => changes.filter((change) => change.name === keyOf(name));
+  const said = (): readonly string[] =>
+    of().map(({ step, decisions = [] }) => [step, ...decisions.map(({ by }) => by)].join(' '));
+  await until(
+    () => said().length >= steps.length,
+    () => `on record are ${said().join(', ')}`,
+  );
+  expect(said()).toEqual(steps);
+  for (const { caller, requestedBy, decisions = [] } of of()) {
+    expect([caller?.issuer, caller?.subject, requestedBy]).toEqual([issuer, 'ana', 'kim']);
+    for (const { at: when } of decisions) expect(new Date(when).toISOString()).toBe(when);
+  }
+}
 const opened = (name: string): Promise<void> =>
   until(async () => (await get(name)).status?.required !== undefined, `${name} can be decided`);
 
@@ -198,6 +213,7 @@ describe('who decides', () => {
     await ask('g', { expiresAt: at(11 * minute) });
     await until(async () => (await phase('g')) === 'Cancelled');
     expect(await decidable('g')).toBe('False TooLong');
+    await recorded('g', 'cancelled');
     await ask('h', { expiresAt: at(9 * minute) });
     await opened('h');
   });
@@ -230,6 +246,8 @@ describe('deciding', () => {
     clock.advance(2_000);
     await until(async () => (await phase('h')) === 'Expired');
     expect(await phase('g')).toBe('Denied');
+    await recorded('g', 'opened', 'denied user:bob');
+    await recorded('h', 'opened', 'approved user:bob', 'expired user:bob');
   });
 
   test('on one of another name than its spec’s is not possible: it is cancelled, and says why; what was approved before holds', async () => {

@@ -259,6 +259,30 @@ test('what is decided while nobody waits is on record; who may break the glass a
   expect((await post(chat('falcon unattended'))).status).toBe(200);
 });
 
+test('an answer that waits stands in no file as it is, while it waits and after it has gone out', async () => {
+  const number = '4111 1111 1111 1111';
+  const files = (): readonly string[] =>
+    [asked, world.folder].flatMap((at) =>
+      readdirSync(at, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1')),
+    );
+  // Of a policy of its own: it holds whole streams back, which others here read.
+  const label = '  - { label: card, detectors: [CreditCard], otherwise: RequireApproval }';
+  await world.setPolicy(policy(world.issuer.url).replace('  classification:\n', `$&${label}\n`));
+  world.model.script = answerChat(`pay with ${number} now`);
+  const held = post(chat('how?'));
+  const name = await theOne();
+  expect(files().filter((text) => text.includes('pay with [card] now')).length).toBeGreaterThan(0);
+  expect(files().filter((text) => text.includes(number))).toEqual([]);
+  for (const who of ['bob', 'cleo'])
+    expect(await decide('approve', name, await tokenFile(who, 'leads'))).toMatchObject({ code: 0 });
+  expect((await held).text).toContain(number);
+  expect(JSON.stringify(await world.record())).toContain('pay with [card] now');
+  expect(files().filter((text) => text.includes(number))).toEqual([]);
+  await world.setPolicy(policy(world.issuer.url));
+});
+
 test('one denies: refused, also when it is asked again', async () => {
   const held = post(chat('falcon again'));
   const watched = theOne().then(() => sidegate('approvals', 'watch', '--dir', asked, '--for', '0.000001'));

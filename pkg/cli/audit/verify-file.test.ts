@@ -67,6 +67,27 @@ test('a log is not proven from a file whose heads of the last days are gone', as
   expect(code).toBe(1);
 });
 
+test('a log is not proven where lines were deleted sooner than they are kept', async () => {
+  const { heads, entries } = exported(everyDay);
+  const [first, ...more] = entries;
+  const text = entryText({ type: 'deleted', at: began + 7 * dayMs, entry: 0, why: 'retention' });
+  const frontier = createFrontier();
+  for (const entry of entries) frontier.append(entryLeaf((entry as { text: string }).text));
+  frontier.append(entryLeaf(text));
+  const head = { size: 7, root: frontier.root().toString('hex'), at: began + 7 * dayMs };
+  const log = {
+    heads: [...heads, signHead(head, privateKey)],
+    entries: [{ ...first, lines: null }, ...more, { kind: 'entry', index: 6, text }],
+  };
+  const proven = await verify(log, '--retention-days', '7');
+  expect(proven.out).toContain('1 blocks deleted by retention (the youngest after 7.0 days)');
+  expect(proven.code).toBe(0);
+  const early = await verify(log, '--retention-days', '8');
+  expect(early.out).toContain('deleted_early: entry 6: lines of entry 0, deleted after 7.0 days');
+  expect(early.code).toBe(1);
+  expect(await verify(log, '--retention-days', '0')).toMatchObject({ code: 2 });
+});
+
 test.each([
   ['one block', (at: number) => at === 2],
   ['all blocks', () => true],

@@ -29,6 +29,7 @@ cluster at all.
   --head FILE            a signed head that you kept: the log must contain what it signed; --save-head FILE: keeps the newest
   --authorities FILE     PEM of the authorities that alone may have certified sidecars; default: those that the log itself names. They are in ConfigMap
                          sidegate-trust; keep your own copies: who can write the log could name others
+  --retention-days N     lines that were deleted sooner are a finding; default: as long as the log says that the recorder keeps them
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
   --session ID           one session alone
@@ -67,14 +68,17 @@ interface Trusted {
   readonly published: readonly string[];
   /** PEM. */
   readonly authorities: string | undefined;
+  readonly retentionDays: number | undefined;
 }
 
-async function verifyPages(pages: LogPages, { pem, kept, published, authorities }: Trusted): Promise<LogVerdict> {
+async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdict> {
+  const { pem, kept, published, authorities, retentionDays } = trusted;
   const verifier: LogVerifier = createLogVerifier({
     publicKey: readLogKeys(pem),
     heads: published,
     ...(kept === undefined ? {} : { until: kept }),
     ...(authorities === undefined ? {} : { authorities }),
+    ...(retentionDays === undefined ? {} : { retentionDays }),
   });
   let signed = 0;
   await pages.each({
@@ -91,6 +95,13 @@ async function verifyPages(pages: LogPages, { pem, kept, published, authorities 
   return verifier.end();
 }
 
+const dayMs = 86_400_000;
+
+function retentionDaysOf(flags: Flags): number | undefined {
+  const text = flags.text('retention-days');
+  return text === undefined ? undefined : Number(text);
+}
+
 function report(verdict: LogVerdict, io: CommandIo): ExitCode {
   for (const { fault, entry, to, what } of verdict.findings)
     io.stdout(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}\n`);
@@ -101,9 +112,10 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
   const { entries, heads, head, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
+  const youngest = verdict.youngestDeletedMs;
   io.stdout(
     `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries - unsigned} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
-      `${deleted} blocks deleted by retention, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
+      `${deleted} blocks deleted by retention${youngest === undefined ? '' : ` (the youngest after ${(youngest / dayMs).toFixed(1)} days)`}, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
       `${unsigned} entries newer than the last head, which nothing proves yet\n`,
   );
   if (head !== undefined) io.stdout(`the newest head is of ${new Date(head.at).toISOString()}\n`);
@@ -127,6 +139,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       key: text,
       head: text,
       authorities: text,
+      'retention-days': text,
       receipt: text,
       session: text,
       'save-head': text,
@@ -140,6 +153,8 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     },
     positionals: noPositionals,
     faults: (given) => {
+      if (!/^[1-9][0-9]{0,4}$/.test(given.text('retention-days') ?? '1'))
+        return ['--retention-days takes a number of whole days, from 1'];
       const elsewhere = ['archive', 'file'].find((name) => given.text(name) !== undefined);
       if (given.on('heads') && elsewhere !== undefined)
         return [`--heads asks a cluster: it does not go with --${elsewhere}`];
@@ -174,6 +189,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       kept: head === undefined ? undefined : io.readFile(head).trim(),
       published,
       authorities: authorities === undefined ? undefined : io.readFile(authorities),
+      retentionDays: retentionDaysOf(flags),
     });
     return finishVerdict(verdict, saveTo, io);
   };
@@ -208,6 +224,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
     if (publicKey === undefined) return 2;
     const { verifyArchive } = await import('../../recorder/index.ts');
     const [head, authorities] = [flags.text('head'), flags.text('authorities')];
+    const retentionDays = retentionDaysOf(flags);
     let faults = 0;
     const verdict = await verifyArchive(
       log,
@@ -216,6 +233,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
         withLines: !flags.on('no-lines'),
         ...(head === undefined ? {} : { until: io.readFile(head).trim() }),
         ...(authorities === undefined ? {} : { authorities: io.readFile(authorities) }),
+        ...(retentionDays === undefined ? {} : { retentionDays }),
       },
       (name, { code, message }) => {
         faults++;

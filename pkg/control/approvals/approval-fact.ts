@@ -135,6 +135,8 @@ export const createApprovalCache = (options: ApprovalCacheOptions): Cache<Approv
     clock: options.clock,
     logger: options.logger,
     transform: approvalFact,
+    // What cannot be read lets nobody through.
+    oversized: () => undefined,
     indices: approvalIndices,
     ...(options.timings !== undefined && { timings: options.timings }),
     onFault: (fault) => options.onFault?.(resources.inferenceApprovals.plural, fault),

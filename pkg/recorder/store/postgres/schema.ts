@@ -100,6 +100,10 @@ const steps: readonly string[] = [
   );
   CREATE INDEX ship_dead_receiver ON ship_dead (receiver, id);
   `,
+  `
+  -- Entries of type retention, which are few.
+  CREATE INDEX entry_retention ON entry (id) WHERE starts_with(text, '{"v":1,"type":"retention"');
+  `,
 ];
 
 /** Brings a schema to the newest version, one recorder at a time. @throws StoreError not_a_store, unavailable */
