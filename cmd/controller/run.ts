@@ -1,7 +1,13 @@
 // Reads the controller's settings, connects it with the API server, runs until it is told to stop or may not go on.
 import { randomId, systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import { createControlMetrics, openChannels, parseNoticeSettings, startController } from '../../pkg/control/index.ts';
+import {
+  createControlMetrics,
+  openChannels,
+  parseNoticeSettings,
+  startController,
+  trustedProxies,
+} from '../../pkg/control/index.ts';
 import type { Controller, ControllerOptions } from '../../pkg/control/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
@@ -23,6 +29,12 @@ function noticesOf({ notices }: Settings): ControllerOptions['notices'] {
   if (notices === undefined) return undefined;
   const known = parseNoticeSettings(notices.json);
   return { endpoint: known.endpoint, channels: openChannels(known, notices.secrets, systemClock) };
+}
+
+function decisionsOf({ decisions, trustedProxies: ranges }: Settings): ControllerOptions['decisions'] {
+  if (decisions === undefined) return undefined;
+  const { host, port } = decisions;
+  return { ...(host !== '' && { host }), port, trustedProxies: trustedProxies(ranges) };
 }
 
 /** Its own record, on the node's disk until the recorder has it. */
@@ -102,10 +114,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     ...(settings.recorder === undefined ? {} : { recorder: settings.recorder }),
     ...recordOf(settings, clock, logger),
     stream: settings.listen.host === '' ? { port: settings.listen.port } : settings.listen,
-    decisions:
-      settings.decisions === undefined || settings.decisions.host !== ''
-        ? settings.decisions
-        : { port: settings.decisions.port },
+    decisions: decisionsOf(settings),
     keepApprovalsMs: settings.keepApprovalsMs,
     ...pkcs12Thread,
     notices,

@@ -1,5 +1,6 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
+import { trustedProxies } from '../../pkg/control/index.ts';
 import { serviceAccountFolder } from '../../pkg/kube/index.ts';
 import { limitStoreFlags, readFlags, readLimitStore, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, LimitStoreSettings, Parsed } from '../../pkg/process/index.ts';
@@ -33,6 +34,8 @@ export interface Settings {
   readonly admin: Address;
   /** Undefined: nobody decides by token. */
   readonly decisions: Address | undefined;
+  /** Addresses and CIDRs of the proxies before it. */
+  readonly trustedProxies: readonly string[];
   readonly keepApprovalsMs: number;
   /** JSON: where people are told of what waits for them, and the folder with the secrets that it names. */
   readonly notices: { readonly json: string; readonly secrets: string } | undefined;
@@ -66,6 +69,9 @@ const flags = {
   decisions: {
     help: 'host:port for decisions by token (TLS); `off`: nowhere',
     fallback: `:${controlPorts.decisions}`,
+  },
+  'trusted-proxies': {
+    help: 'addresses and CIDRs, joined by commas, of proxies before --decisions whose X-Forwarded-For is believed; default none',
   },
   tokens: { help: 'file with the settings of the token endpoint, which --decisions serves' },
   'keep-approvals': {
@@ -117,6 +123,7 @@ export function parseSettings(
     listen: read.address('listen'),
     admin: read.address('admin'),
     decisions: read.text('decisions') === 'off' ? undefined : read.address('decisions'),
+    trustedProxies: readProxies(read),
     tokensFile: readTokensFileName(read),
     keepApprovalsMs: read.number('keep-approvals', 'hours') * 3_600_000,
     notices: readNotices(read),
@@ -155,6 +162,16 @@ function readSidecars({
   if (pairs.includes(null)) faults.push('--namespace-images must be NAMESPACE=IMAGE, joined by commas');
   const namespaceImages = Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
   return { sidecarImage, namespaceImages, upgradeSidecars };
+}
+
+function readProxies({ list, text, faults }: Read): readonly string[] {
+  const ranges = list('trusted-proxies');
+  if (trustedProxies(ranges) === undefined)
+    faults.push(
+      '--trusted-proxies must be addresses or CIDRs such as 10.1.2.0/24, joined by commas; none is everybody',
+    );
+  if (ranges.length > 0 && text('decisions') === 'off') faults.push('--trusted-proxies needs --decisions');
+  return ranges;
 }
 
 function readTokensFileName({ optional, text, faults }: Read): string | undefined {

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '../../pkg/base/index.ts';
 import type { Clock } from '../../pkg/base/index.ts';
+import type { Seal } from '../../pkg/record/index.ts';
 import { fileBook, openPostgresStore, openSqliteStore, sharedBook } from '../../pkg/recorder/index.ts';
 import type { RecordStore, ShipBook } from '../../pkg/recorder/index.ts';
 import type { Settings } from './settings.ts';
@@ -16,12 +17,13 @@ export interface OpenedStore {
 }
 
 /** @throws StoreError, or when a file cannot be read */
-export async function openStore({ store }: Pick<Settings, 'store'>, clock: Clock): Promise<OpenedStore> {
+export async function openStore({ store }: Pick<Settings, 'store'>, clock: Clock, seal?: Seal): Promise<OpenedStore> {
+  const sealing = seal === undefined ? {} : { seal };
   if ('data' in store) {
     const { data } = store;
     mkdirSync(data, { recursive: true, mode: 0o700 });
     return {
-      store: openSqliteStore({ path: join(data, 'record.db'), clock, ...thread }),
+      store: openSqliteStore({ path: join(data, 'record.db'), clock, ...sealing, ...thread }),
       bookOf: (receiver) => fileBook(join(data, `ship-${receiver}`)),
     };
   }
@@ -30,6 +32,7 @@ export async function openStore({ store }: Pick<Settings, 'store'>, clock: Clock
   const shared = await openPostgresStore({
     dsn,
     clock,
+    ...sealing,
     ...(databaseCa === undefined ? {} : { ca: readFileSync(databaseCa, 'utf8') }),
   });
   return { store: shared, bookOf: (receiver) => sharedBook(shared.shipping, receiver, clock) };

@@ -7,6 +7,7 @@ import type { Logger } from '../../pkg/base/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { watchTlsFiles } from '../../pkg/pki/index.ts';
+import { sealBy } from '../../pkg/record/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import type { Ending } from '../../pkg/process/index.ts';
 import {
@@ -21,6 +22,7 @@ import {
   publishHeads,
   recorderMetrics,
   watchVanished,
+  writeRetention,
 } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { archiveLog } from './archive.ts';
@@ -49,7 +51,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
   });
   const trust = watchTrust(settings.trust, clock, logger);
-  const opened = await openStore(settings, clock);
+  const key = settings.logKey === undefined ? undefined : createPrivateKey(readFileSync(settings.logKey));
+  const opened = await openStore(settings, clock, key === undefined ? undefined : sealBy(key));
   const { store } = opened;
   const committer = createCommitter({
     store,
@@ -58,7 +61,6 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     onCommit: metrics.committed,
     onFailure: metrics.commitFailed,
   });
-  const key = settings.logKey === undefined ? undefined : createPrivateKey(readFileSync(settings.logKey));
   const archiver =
     settings.archive === undefined || key === undefined
       ? undefined
@@ -72,7 +74,12 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     archiver?.kick();
     publisher?.kick();
   };
-  const heads = key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned });
+  const heads =
+    key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned, onForeign: metrics.headRefused });
+  // What a recorder that was killed has left, before anything is added.
+  await heads?.sign();
+  // Without a key entries have no seals, which this one says of all after it.
+  if (key !== undefined) await writeRetention({ store, retention: settings.retention, clock });
   // Before anything that they have signed.
   const stopAuthorities = await keepAuthorities({ store, bundle: trust.current, clock, logger });
   const upkeep = keepUp({

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
-import type { ApprovalGate, IdentityVerifierFactory, PolicyNotice, PolicySource } from '../../pkg/core/index.ts';
+import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
 import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
@@ -57,12 +57,7 @@ interface Approvals {
 /** People who decide, by the folder that shows them what waits. */
 async function approvalsIn(
   folder: string | undefined,
-  parts: {
-    readonly policy: PolicySource;
-    readonly verifiers: IdentityVerifierFactory;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  },
+  parts: Omit<Parameters<typeof createFileApprovals>[0], 'files'>,
 ): Promise<Approvals> {
   if (folder === undefined) return { gate: noApprovals, close: () => Promise.resolve() };
   const files = await openApprovalFiles(folder);
@@ -90,8 +85,6 @@ export async function runFiles(settings: Settings): Promise<void> {
   });
   const mark = marker(audit, metrics);
   mark('start');
-  const notice = ({ policy: name, field, message }: PolicyNotice): void =>
-    logger.warn('part of a policy does not do what it seems to', { policy: name, field, why: message });
   const policy = await filePolicySource({
     paths: [settings.policy],
     clock,
@@ -101,14 +94,12 @@ export async function runFiles(settings: Settings): Promise<void> {
         checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
         cluster: false,
       });
-      parsed.notices.forEach(notice);
+      // Beside the policy's own, which the data plane tells.
+      for (const { policy: name, field, message } of parsed.notices)
+        logger.warn('policy notice', { policy: name, field, notice: message });
       return parsed;
     },
-    compile(policies, revision) {
-      const snapshot = compileSnapshot(policies, { revision });
-      snapshot.notices.forEach(notice);
-      return snapshot;
-    },
+    compile: (policies, revision) => compileSnapshot(policies, { revision }),
     onRefused: () => metrics.reload('refused'),
   });
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
@@ -125,7 +116,15 @@ export async function runFiles(settings: Settings): Promise<void> {
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
-  const approvals = await approvalsIn(settings.approvals, { policy, verifiers, clock, logger });
+  const approvals = await approvalsIn(settings.approvals, {
+    policy,
+    verifiers,
+    clock,
+    logger,
+    audit,
+    onRecorded: (taken) => (taken ? metrics.auditWritten(1) : metrics.auditFailed()),
+    breakGlass: settings.breakGlass,
+  });
   const grants =
     settings.grants === undefined
       ? undefined

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { parseSettings } from './settings.ts';
 
 const given = ['--policy=p.yaml', '--upstream=http://127.0.0.1:8000'];
@@ -55,5 +55,28 @@ test('every file that cannot be read is told, beside whatever else is wrong, and
 test('what cannot be meant is told, all of it', () => {
   expect(parse('--upstream', 'http://127.0.0.1:1', '--hosted', 'maybe', '--grace', '2147484')).toEqual({
     faults: ['--hosted must be yes or no', '--grace must be a number of seconds, at most 86400'],
+  });
+});
+
+describe('who may approve alone', () => {
+  const model = ['--upstream', 'http://127.0.0.1:1'];
+
+  test('is nobody, unless an issuer is named with groups or people of its own', () => {
+    expect(parse(...model, '--approvals', 'a')).toMatchObject({ settings: { breakGlass: undefined } });
+    const issuer = ['--approvals', 'a', '--break-glass-issuer', 'https://idp'];
+    expect(parse(...model, ...issuer, '--break-glass-group', 'sre,on-call')).toMatchObject({
+      settings: { breakGlass: { issuer: 'https://idp', groups: ['sre', 'on-call'], subjects: [] } },
+    });
+    expect(parse(...model, ...issuer, '--break-glass-user', 'ana')).toMatchObject({
+      settings: { breakGlass: { issuer: 'https://idp', groups: [], subjects: ['ana'] } },
+    });
+  });
+
+  test.each([
+    [['--approvals', 'a', '--break-glass-issuer', 'https://idp'], ['--break-glass-issuer needs --break-glass-group']],
+    [['--approvals', 'a', '--break-glass-group', 'sre'], ['--break-glass-issuer needs --break-glass-group']],
+    [['--break-glass-issuer', 'https://idp', '--break-glass-user', 'ana'], ['--break-glass-issuer needs --approvals']],
+  ])('is not said by %j', (args, faults) => {
+    expect(parse(...model, ...args)).toEqual({ faults: faults.map((one) => expect.stringContaining(one)) });
   });
 });

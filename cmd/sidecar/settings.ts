@@ -1,4 +1,5 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
+import type { BreakGlass } from '../../pkg/local/index.ts';
 import { limitStoreFlags, readFlags, readLimitStore, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, LimitStoreSettings, Parsed } from '../../pkg/process/index.ts';
 import { looksHosted } from './hosted.ts';
@@ -35,6 +36,8 @@ export interface Settings {
   readonly names: readonly string[];
   /** Folder in which approvals are shown and decided; unset: nobody can be asked. */
   readonly approvals: string | undefined;
+  /** Who may approve alone there; unset: nobody. */
+  readonly breakGlass: BreakGlass | undefined;
   /** Folder with InferenceGrant YAML; unset: there are none. */
   readonly grants: string | undefined;
   /** Server that counts limits of scope `Policy`; unset: it is as if it were down. */
@@ -66,6 +69,11 @@ const flags = {
   'client-ca': { help: 'PEM bundle of authorities for client certificates; read once, at the start' },
   names: { help: 'names of the self-signed certificate, joined by commas', fallback: 'localhost,127.0.0.1,::1' },
   approvals: { help: 'folder in which approvals are shown to people and decided; unset: nobody can be asked' },
+  'break-glass-issuer': {
+    help: 'issuer whose people may approve alone what waits in --approvals (approve --break-glass), as the next two name them; unset: nobody may',
+  },
+  'break-glass-group': { help: 'groups of that issuer, joined by commas' },
+  'break-glass-user': { help: 'subjects of that issuer, joined by commas' },
   grants: { help: 'folder with InferenceGrant YAML: access for a time' },
   ...limitStoreFlags,
   'log-level': { help: 'debug, info, warn or error', fallback: 'info' },
@@ -104,12 +112,28 @@ export function parseSettings(
     clientCa: read.file('client-ca'),
     names: read.list('names'),
     approvals: read.optional('approvals'),
+    breakGlass: readBreakGlass(read),
     grants: read.optional('grants'),
     limitStore: readLimitStore(read, 'on loopback'),
     logLevel: read.logLevel('log-level'),
     graceMs: read.number('grace', 'seconds', mostGrace) * 1_000,
   };
   return faults.length > 0 || upstream === undefined ? { faults } : { settings: { ...settings, upstream } };
+}
+
+function readBreakGlass({
+  optional,
+  list,
+  faults,
+}: FlagReader<'approvals' | `break-glass-${'issuer' | 'group' | 'user'}`>): BreakGlass | undefined {
+  const issuer = optional('break-glass-issuer');
+  const [groups, subjects] = [list('break-glass-group'), list('break-glass-user')];
+  const named = groups.length + subjects.length > 0;
+  if (issuer === undefined && !named) return undefined;
+  if (issuer === undefined || !named)
+    faults.push('--break-glass-issuer needs --break-glass-group or --break-glass-user beside it, and they need it');
+  if (optional('approvals') === undefined) faults.push('--break-glass-issuer needs --approvals');
+  return issuer === undefined ? undefined : { issuer, groups, subjects };
 }
 
 function readHosted(read: FlagReader<'hosted'>, upstream: URL | undefined): boolean {

@@ -92,10 +92,12 @@ function createLookup(client: KubeClient, governed: (namespace: string) => boole
 export function createAdmissionCluster(options: AdmissionClusterOptions): AdmissionCluster {
   const { client, clock, logger, namespace, instance } = options;
   const common = { client, clock, logger };
+  const fact = ({ metadata }: KubeObject) => ({ governed: metadata.labels?.[governedLabel] !== undefined });
   const namespaces = createCache({
     ...common,
     resource: resources.namespaces,
-    transform: ({ metadata }) => ({ governed: metadata.labels?.[governedLabel] !== undefined }),
+    transform: fact,
+    oversized: fact,
   });
   const trustKey = objectKey({ namespace, name: controlPlane.trust });
   const trust = createCache({

@@ -8,7 +8,7 @@ import { outputFlags, outputUsage, printObjects } from './output.ts';
 
 const usage = `sidegate access list [flags]
 
-Grants that wait or hold.
+Grants that wait or hold. "(on some pods)", "(on no pod)": on the others policies were edited since, -o wide says how; ask anew for these.
 
   --all                  also what is denied, over or withdrawn
   -A, --all-namespaces   of every namespace

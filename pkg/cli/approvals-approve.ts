@@ -8,7 +8,8 @@ const usage = `sidegate approvals approve NAME [flags]
 Appends your decision to an approval, or with grant/NAME to a grant. It is final. The policy must name you, you need the verb
 approve, and it must not be your own request: what is missing is said.
 
-  --break-glass          override how many are required: for the break-glass group, and recorded loudly
+  --break-glass          override how many are required: for the break-glass group, with --dir for those whom the sidecar was started
+                         with (--break-glass-issuer); recorded loudly
 ${deciderUsage}${folderUsage}${clusterUsage}`;
 
 export const approvalsApproveCommand: Command = {

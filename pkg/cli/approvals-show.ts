@@ -1,7 +1,7 @@
 import { selectorText } from '../core/index.ts';
 import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
-import { phaseOf, targetOf } from './decisions.ts';
+import { notHeldOf, phaseOf, targetOf } from './decisions.ts';
 import type { Approval, Grant } from './decisions.ts';
 import { folderUsage, storeCommand } from './folder-store.ts';
 import { outputFlags, outputUsage, printable, printObjects, span } from './output.ts';
@@ -55,6 +55,7 @@ function describeApproval(approval: Approval, now: number): string {
 function describeGrant(grant: Grant, now: number): string {
   const { spec, status, metadata } = grant;
   const { required, approvers, kubernetesUser } = status ?? {};
+  const held = notHeldOf(grant);
   const undecidable = status?.conditions?.find((one) => one.type === 'Decidable' && one.status === 'False');
   return textOf([
     ['Name', metadata.name],
@@ -63,6 +64,7 @@ function describeGrant(grant: Grant, now: number): string {
       'Caller',
       `${spec.subject} of ${spec.issuer}${kubernetesUser === undefined ? '' : `, to Kubernetes ${kubernetesUser}`}`,
     ],
+    ...(held === undefined ? [] : [['Holds', held.message] as const]),
     ['Asked by', spec.requestedBy],
     ['Operations', spec.operations.join(', ')],
     ['Models', spec.models.join(', ')],

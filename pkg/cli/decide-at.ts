@@ -40,9 +40,8 @@ export async function decideAt(
       return misunderstood('--token and --profile go with --dir: a cluster knows who you are by its kubeconfig');
     return decide({ client, namespace }, target, { decision, comment, breakGlass }, io);
   }
-  if (breakGlass) return misunderstood('--break-glass is for clusters: there is no such group in a folder');
   if (target.startsWith('grant/')) return misunderstood(`${target}: in a folder, a grant is given by its file`);
   if (file !== undefined && profile !== undefined) return misunderstood('--token and --profile are one or the other');
   const token = file === undefined ? await freshToken(io, profile ?? 'default', minuteMs) : io.readFile(file).trim();
-  return decideInFolder(folder, target.replace(/^approval\//, ''), { decision, comment, token }, io);
+  return decideInFolder(folder, target.replace(/^approval\//, ''), { decision, comment, breakGlass, token }, io);
 }

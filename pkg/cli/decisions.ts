@@ -18,6 +18,18 @@ type Decidable = Approval | Grant;
 
 export const phaseOf = ({ status }: Decidable): string => status?.phase ?? 'Pending';
 
+/** Of an approved grant what the controller says of pods on which it does not hold; undefined: nothing. */
+export const notHeldOf = ({ status }: Grant): { readonly reason: string; readonly message: string } | undefined =>
+  status?.phase === 'Approved'
+    ? status.conditions?.find((one) => one.type === 'Holds' && one.status === 'False')
+    : undefined;
+
+function reachOf(grant: Grant): string {
+  const held = notHeldOf(grant);
+  if (held === undefined) return phaseOf(grant);
+  return `${phaseOf(grant)} (on ${held.reason === 'OnNoPod' ? 'no pod' : 'some pods'})`;
+}
+
 const votesOf = ({ status }: Decidable): number =>
   (status?.decisions ?? []).filter(({ decision }) => decision === 'Approve').length;
 
@@ -42,7 +54,7 @@ export const approvalColumns = (now: number, namespaced: boolean): readonly Colu
 export const grantColumns = (now: number, namespaced: boolean): readonly Column<Grant>[] => [
   ...(namespaced ? [] : [{ title: 'NAMESPACE', read: ({ metadata }: Grant) => metadata.namespace ?? '' }]),
   { title: 'NAME', read: ({ metadata }) => metadata.name },
-  { title: 'PHASE', read: phaseOf },
+  { title: 'PHASE', read: reachOf },
   { title: 'APPROVED', read: (one) => `${votesOf(one)}/${one.status?.required ?? '?'}` },
   { title: 'CALLER', read: ({ spec }) => spec.subject },
   { title: 'OPERATIONS', read: ({ spec }) => spec.operations.join(',') },
@@ -52,6 +64,7 @@ export const grantColumns = (now: number, namespaced: boolean): readonly Column<
     read: (one) => (['Pending', 'Approved'].includes(phaseOf(one)) ? span(Date.parse(one.spec.expiresAt) - now) : '-'),
   },
   { title: 'ASKED BY', read: ({ spec }) => spec.requestedBy },
+  { title: 'HOLDS', wide: true, read: (one) => notHeldOf(one)?.message ?? '' },
   { title: 'REASON', wide: true, read: ({ spec }) => spec.reason },
   { title: 'ISSUER', wide: true, read: ({ spec }) => spec.issuer },
 ];

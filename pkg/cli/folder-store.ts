@@ -114,7 +114,8 @@ function withPhase<T extends KubeObject>(object: T, now: number): T {
 const hints: Readonly<Record<string, string>> = {
   unauthenticated:
     'the token is not valid now, or not of a provider of the policy: log in again (sidegate login), or give --token',
-  not_allowed: 'there is no such approval, or it does not name you',
+  not_allowed:
+    'there is no such approval, or it does not name you; to break the glass, the sidecar must name you (--break-glass-issuer)',
   self_approval: 'it is your own request: ask another approver',
   cannot_exclude_self_approval: 'the provider must say who you are to Kubernetes (kubernetesUser)',
   voted: 'you have decided already',
@@ -131,8 +132,14 @@ export async function decideInFolder(
   {
     decision,
     comment,
+    breakGlass,
     token,
-  }: { readonly decision: 'Approve' | 'Deny'; readonly comment: string | undefined; readonly token: string },
+  }: {
+    readonly decision: 'Approve' | 'Deny';
+    readonly comment: string | undefined;
+    readonly breakGlass: boolean;
+    readonly token: string;
+  },
   io: CommandIo,
 ): Promise<ExitCode> {
   if (io.folder.isWritableByOthers(folder))
@@ -141,7 +148,11 @@ export async function decideInFolder(
     socket: join(folder, decisionSocket),
     path: `/v1/namespaces/local/approvals/${encodeURIComponent(name)}/decision`,
     token,
-    body: JSON.stringify({ decision, ...(comment !== undefined && { comment }) }),
+    body: JSON.stringify({
+      decision,
+      ...(comment !== undefined && { comment }),
+      ...(breakGlass && { breakGlass }),
+    }),
   });
   const body = jsonValue(parseJson(answer.body)) as {
     readonly error?: string;
@@ -155,7 +166,8 @@ export async function decideInFolder(
   }
   const decisions = body.decisions ?? [];
   const count = decisions.filter((one) => one.decision === 'Approve').length;
-  const said = decision === 'Deny' ? 'denied' : `approved, ${count} of ${body.required ?? '?'}`;
+  const broken = breakGlass ? ', break-glass' : '';
+  const said = decision === 'Deny' ? 'denied' : `approved, ${count} of ${body.required ?? '?'}${broken}`;
   io.stdout(`InferenceApproval ${folder}/${name}: ${said}, as ${decisions.at(-1)?.by ?? ''}\n`);
   return 0;
 }

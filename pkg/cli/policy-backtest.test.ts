@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { noLogin } from '../../test/support/no-login.ts';
-import type { AuditEvent, RuleAct } from '../core/index.ts';
+import type { AuditEvent, ReasonCode, RuleAct } from '../core/index.ts';
 import { checkPattern } from '../detect/index.ts';
 import { entryText } from '../record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../recorder/testing/chains.ts';
@@ -21,6 +21,8 @@ interface Row {
   readonly issuer?: string;
   readonly acts?: readonly RuleAct[];
   readonly outcome?: 'completed' | 'refused';
+  /** Of what was refused; default: by a guard. */
+  readonly code?: ReasonCode;
   /** What of the answer was masked is sealed, too. */
   readonly said?: string;
 }
@@ -31,7 +33,7 @@ const blocked: RuleAct = { rule: 'old/secrets', act: 'blocked', by: ['word'] };
 
 function eventsOf(
   id: string,
-  { issuer = 'https://idp.test', acts = [allowed], said, ...row }: Row,
+  { issuer = 'https://idp.test', acts = [allowed], said, code, ...row }: Row,
 ): readonly AuditEvent[] {
   const sealer = sealing.session(id);
   return sessionEvents({ id, ...row }).map((event): AuditEvent => {
@@ -45,7 +47,12 @@ function eventsOf(
       case 'segment':
         return said === undefined ? event : { ...event, ...sealer.seal('response', event.lane, said) };
       case 'end':
-        return { ...event, rules: acts, ...(said !== undefined && { sealed: sealer.end() }) };
+        return {
+          ...event,
+          ...(code !== undefined && { code }),
+          rules: acts,
+          ...(said !== undefined && { sealed: sealer.end() }),
+        };
       default:
         return event;
     }
@@ -77,7 +84,7 @@ kind: InferencePolicy
 metadata: { name: new, namespace: ml }
 spec:
   identity: { providers: [{ name: corp, oidc: { issuer: "https://idp.test", audiences: [a] } }] }
-  approvals: { approvers: [{ group: leads }] }
+${rules.includes('approvals:') ? '' : '  approvals: { approvers: [{ group: leads }] }\n'}\
   access: [{ name: all, effect: Allow, subjects: [{ authenticated: true }], operations: [Chat] }]
 ${rules}`;
 
@@ -157,6 +164,25 @@ test.each<[string, string, Row, Partial<BacktestReport['changes']>]>([
     { blocked: 1 },
   ],
   ['a caller of another issuer', label, { issuer: 'https://other.test' }, { blocked: 1 }],
+  ['a body over the limit', 'requestLimits: { maxBodyBytes: 99 }', { ask: 'hello' }, { blocked: 1 }],
+  ['an analyzer that is down', 'analyzers: [{ name: ner, url: "https://a/x" }]', { ask: 'hello' }, { blocked: 1 }],
+  [
+    'an approval that nobody could give',
+    guard('RequireApproval').replace('guards:', 'approvals: { required: 1 }\n  guards:'),
+    { ask: 'about falcon' },
+    { blocked: 1 },
+  ],
+  [
+    'one that nobody could give then, and may be asked for now',
+    guard('RequireApproval'),
+    {
+      outcome: 'refused',
+      code: 'approval_unavailable',
+      ask: 'falcon',
+      acts: [{ rule: 'old/falcon', act: 'held', by: ['word'] }],
+    },
+    { held: 1 },
+  ],
   ['a caller who proved nothing', label, { user: null }, { blocked: 1 }],
   ['a prompt that was refused', label, { outcome: 'refused', ask: 'word', acts: [blocked] }, { allowed: 1 }],
   [

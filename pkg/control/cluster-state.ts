@@ -17,8 +17,8 @@ import { podFact } from './facts/pod-fact.ts';
 import type { PodFact } from './facts/pod-fact.ts';
 import { serviceFact } from './facts/service-fact.ts';
 import type { ServiceFact } from './facts/service-fact.ts';
-import { policyEntry } from './policies/policy-entry.ts';
-import type { CheckPattern, PolicyEntry } from './policies/policy-entry.ts';
+import { oversizedEntry, policyEntry } from './policies/policy-entry.ts';
+import type { CheckPattern, PolicyEntry, PolicyKind } from './policies/policy-entry.ts';
 
 /** Copies of what the controller decides by. */
 export interface ClusterState {
@@ -58,7 +58,7 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
   const { client, clock, logger, checkPattern, timings } = options;
   const cache = <T>(
     resource: KubeResource,
-    more: Pick<CacheOptions<T>, 'transform' | 'indices' | 'labelSelector'>,
+    more: Pick<CacheOptions<T>, 'transform' | 'oversized' | 'indices' | 'labelSelector'>,
     own: Partial<CacheTimings> = {},
   ): Cache<T> =>
     createCache<T>({
@@ -72,12 +72,23 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
       onMissed: (count) => options.onMissed?.(resource.plural, count),
     });
 
-  const known = (which: 'policies' | 'clusterPolicies', { metadata }: KubeObject): PolicyEntry | undefined =>
-    state[which].get(objectKey(metadata));
+  /** One that cannot be read is never left out: it could be a rule that denies. */
+  const policiesOf = (
+    kind: PolicyKind,
+    known: () => Cache<PolicyEntry>,
+  ): Pick<CacheOptions<PolicyEntry>, 'transform' | 'oversized'> => {
+    const before = ({ metadata }: KubeObject): PolicyEntry | undefined => known().get(objectKey(metadata));
+    return {
+      transform: (raw) => policyEntry(kind, raw, checkPattern, before(raw)),
+      oversized: (raw) => oversizedEntry(kind, raw, checkPattern, before(raw)),
+    };
+  };
   const state: Pick<ClusterState, 'pods' | 'services' | 'namespaces' | 'policies' | 'clusterPolicies'> = {
     pods: cache<PodFact>(resources.pods, {
       labelSelector: inferenceLabel,
       transform: podFact,
+      // Without a sidecar, as far as can be seen: it gets no stream.
+      oversized: podFact,
       indices: {
         [namespaceIndex]: (pod) => [pod.namespace],
         [addressIndex]: (pod) => pod.addresses.map(canonicalAddress),
@@ -86,17 +97,19 @@ export function createClusterState(options: ClusterStateOptions): ClusterState {
     }),
     services: cache<ServiceFact>(resources.services, {
       transform: serviceFact,
+      // It selects nothing: a name that no certificate has.
+      oversized: serviceFact,
       indices: { [namespaceIndex]: (service) => [service.namespace] },
     }),
-    namespaces: cache<NamespaceFact>(resources.namespaces, { transform: namespaceFact }),
+    namespaces: cache<NamespaceFact>(resources.namespaces, { transform: namespaceFact, oversized: namespaceFact }),
     policies: cache<PolicyEntry>(
       resources.inferencePolicies,
-      { transform: (raw) => policyEntry('InferencePolicy', raw, checkPattern, known('policies', raw)) },
+      policiesOf('InferencePolicy', () => state.policies),
       policyTimings,
     ),
     clusterPolicies: cache<PolicyEntry>(
       resources.clusterInferencePolicies,
-      { transform: (raw) => policyEntry('ClusterInferencePolicy', raw, checkPattern, known('clusterPolicies', raw)) },
+      policiesOf('ClusterInferencePolicy', () => state.clusterPolicies),
       policyTimings,
     ),
   };

@@ -16,8 +16,14 @@ import { startAuthorityKeeper } from './authority/authority-keeper.ts';
 import { createClusterState, namespaceIndex, uidIndex } from './cluster-state.ts';
 import { createDirectory } from './directory.ts';
 import type { Directory } from './directory.ts';
-import { approvalList, createDecisionServer, createTokenDecider } from './decisions/index.ts';
-import type { DecisionServer } from './decisions/index.ts';
+import {
+  approvalList,
+  createApprovalLister,
+  createDecisionServer,
+  createProver,
+  createTokenDecider,
+} from './decisions/index.ts';
+import type { DecisionServer, TrustedProxies } from './decisions/index.ts';
 import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
 import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
@@ -85,7 +91,8 @@ export interface ControllerOptions {
   /** Where sidecars connect. */
   readonly stream: { readonly host?: string; readonly port: number };
   /** Where people decide by token; undefined: nowhere. */
-  readonly decisions?: { readonly host?: string; readonly port: number } | undefined;
+  readonly decisions?:
+    { readonly host?: string; readonly port: number; readonly trustedProxies?: TrustedProxies | undefined } | undefined;
   /** People who are told of what waits for them; undefined: they look for themselves. */
   readonly notices?: { readonly endpoint: string; readonly channels: readonly Channel[] } | undefined;
   /** Needs `decisions`. Undefined: nobody. */
@@ -438,14 +445,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
   let endpoint: { readonly server: DecisionServer; close(): void } | undefined;
   const serveDecisions = async (known: StreamAuthority, names: readonly string[]): Promise<void> => {
     if (options.decisions === undefined) return;
-    const decider = createTokenDecider({
-      client,
-      clock,
-      logger,
+    const prover = createProver({
       verifiers: createIdentityVerifier({ clock, logger }),
       revokes: (who) => revocations.revokes(who),
-      waiting: () =>
-        approvals.synced() ? [...approvals.values()].filter(({ phase }) => phase === 'Pending') : undefined,
       providersOf: (at) =>
         state.pods
           .by(namespaceIndex, at)
@@ -454,6 +456,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
           .filter((set, index, all) => all.indexOf(set) === index)
           .flatMap((set) => (set.kind === 'compiled' ? set.providers : []))
           .filter(({ id }, index, all) => all.findIndex((one) => one.id === id) === index),
+    });
+    const decider = createTokenDecider({ client, clock, logger, prover });
+    const lister = createApprovalLister({
+      client,
+      clock,
+      prover,
+      waiting: () =>
+        approvals.synced() ? [...approvals.values()].filter(({ phase }) => phase === 'Pending') : undefined,
     });
     const open: { server?: DecisionServer } = {};
     const onChange = (material: { readonly cert: string; readonly key: string }): void => open.server?.renew(material);
@@ -465,7 +475,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       clock,
       logger,
       more: [
-        approvalList(decider, clock, metrics.decision),
+        approvalList(lister, clock, metrics.decision),
         { routes: top, ownLimit: true, onResult: metrics.topRequest },
         ...(tokens === undefined ? [] : [{ routes: tokens.routes, onResult: metrics.tokenRequest }]),
       ],
@@ -541,11 +551,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     stopFor('the stream cannot be served');
   });
 
+  /** Of the copy that has heard nothing for longest: an edit, a grant's end or a revocation that is not heard of must not go unnoticed. */
+  const ageMs = (): number => Math.max(...[state, approvals, grants, revocations].map((copy) => copy.ageMs()));
+
   metrics.reading('sidegate_leader', 'Whether this replica leads.', () => (lease.leading() ? 1 : 0));
   metrics.reading(
     'sidegate_cache_age_seconds',
-    'Since the quietest watch heard from the API server.',
-    () => state.ageMs() / 1_000,
+    'Since the copy that has heard nothing for longest heard from the API server.',
+    () => ageMs() / 1_000,
   );
   metrics.reading(
     'sidegate_authority_age_seconds',
@@ -608,7 +621,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
         ...(directory.synced() ? [] : ['caches_not_filled']),
         ...(authority.authority() === undefined ? ['no_authority'] : []),
         ...(server === undefined ? ['stream_not_open'] : []),
-        ...(state.ageMs() > staleMs ? ['api_server_silent'] : []),
+        ...(ageMs() > staleMs ? ['api_server_silent'] : []),
       ];
       return { ready: reasons.length === 0, reasons };
     },

@@ -102,7 +102,7 @@ const watched = [
 export function createControlMetrics(meters: Meters, channels: readonly string[] = []): ControlMetrics {
   const results = ['done', 'failed'] as const;
   const faults = meters.counter('sidegate_watch_faults_total', 'Watches and lists that ended before their time.', [
-    { name: 'resource', values: few },
+    { name: 'resource', values: watched },
     { name: 'fault', values: cacheFaults },
   ]);
   const missed = meters.counter('sidegate_watch_missed_total', 'Changes that a list showed and the watch had not.', [

@@ -55,6 +55,13 @@ describe('a vote by token', () => {
     expect(voteFault(who, undecided, now)).toBe(fault);
   });
 
+  test('says that the glass was broken', () => {
+    const by = { token: 'secret', from: '192.0.2.7', now: 0 };
+    const vote = tokenVote(bob, by, { decision: 'Approve', comment: undefined, breakGlass: true });
+    expect(vote).toMatchObject({ decision: 'Approve', breakGlass: true });
+    expect(recordedDecision(vote)).toMatchObject({ by: 'https://idp bob', breakGlass: true });
+  });
+
   test('says who, when, from where and by which token, and never the token', () => {
     const vote = tokenVote(bob, { token: 'secret', from: '192.0.2.7', now: 0 }, { decision: 'Deny', comment: 'no' });
     expect(vote).toEqual({
@@ -73,6 +80,16 @@ describe('a vote by token', () => {
       from: '192.0.2.7',
     });
   });
+});
+
+test.each([
+  ['{"decision":"Approve","breakGlass":true}', { decision: 'Approve', comment: undefined, breakGlass: true }],
+  ['{"decision":"Approve"}', { decision: 'Approve', comment: undefined }],
+  ['{"decision":"Approve","breakGlass":false}', undefined],
+  ['{"decision":"Deny","breakGlass":true}', undefined],
+  ['{"decision":"Approve","breakGlass":true,"user":"lea"}', undefined],
+])('where the glass may be broken, %s is read as %j', (text, choice) => {
+  expect(readChoice(text, { breakGlass: true })).toEqual(choice);
 });
 
 test.each([

@@ -8,6 +8,8 @@ import { sha256 } from './canonical.ts';
 export interface Choice {
   readonly decision: 'Approve' | 'Deny';
   readonly comment: string | undefined;
+  /** Approves alone, as one of those whom the operator of a sidecar on its own has named. */
+  readonly breakGlass?: true;
 }
 
 /** Words of refusals. A closed set; none says more than its word. */
@@ -35,15 +37,23 @@ export const decisionStatuses: Readonly<Record<DecisionFault, number>> = {
 
 const longestComment = 1_024;
 
-/** `{"decision": "Approve", "comment": "…"}`; undefined: it is not that and nothing more. */
-export function readChoice(text: string): Choice | undefined {
+/**
+ * `{"decision": "Approve", "comment": "…"}`; undefined: it is not that and nothing more.
+ *
+ * @param more.breakGlass whether `"breakGlass": true` of an approval is understood; else it is refused as any other field
+ */
+export function readChoice(text: string, more: { readonly breakGlass?: boolean } = {}): Choice | undefined {
   try {
     const value = jsonValue(parseJson(text, { maxDepth: 3, maxNodes: 32 }));
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    const { decision, comment, ...more } = value;
-    if (Object.keys(more).length > 0 || (decision !== 'Approve' && decision !== 'Deny')) return undefined;
+    const { decision, comment, breakGlass, ...others } = value;
+    if (Object.keys(others).length > 0 || (decision !== 'Approve' && decision !== 'Deny')) return undefined;
     if (comment !== undefined && (typeof comment !== 'string' || comment.length > longestComment)) return undefined;
-    return { decision, comment: comment?.toWellFormed() };
+    const choice: Choice = { decision, comment: comment?.toWellFormed() };
+    if (breakGlass === undefined) return choice;
+    return more.breakGlass === true && breakGlass === true && decision === 'Approve'
+      ? { ...choice, breakGlass }
+      : undefined;
   } catch (error) {
     if (error instanceof JsonError) return undefined;
     throw error;
@@ -86,13 +96,14 @@ export interface TokenVote {
     readonly from: string;
   };
   readonly comment?: string;
+  readonly breakGlass?: true;
 }
 
 /** @param from where the decision came from: an address. @param now wall clock, milliseconds */
 export const tokenVote = (
   who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser'>,
   { token, from, now }: { readonly token: string; readonly from: string; readonly now: number },
-  { decision, comment }: Choice,
+  { decision, comment, breakGlass }: Choice,
 ): TokenVote => ({
   decision,
   at: new Date(now).toISOString(),
@@ -104,4 +115,5 @@ export const tokenVote = (
     from: from.slice(0, 64),
   },
   ...(comment !== undefined && { comment }),
+  ...(breakGlass === true && { breakGlass }),
 });

@@ -30,3 +30,12 @@ export interface PresentedCredentials {
   /** The verified client certificate of the connection (DER), if any. */
   readonly certificate: Uint8Array | undefined;
 }
+
+/**
+ * Who somebody is to Kubernetes whom a claim names. Undefined, not known: the name begins with `system:`. Kubernetes gives those to its own
+ * parts and to service accounts, which nobody's own requests come from; a person who could choose such a name would pass for one of them.
+ */
+export function kubernetesName({ prefix }: { readonly prefix: string }, value: string): string | undefined {
+  const name = prefix + value;
+  return name.startsWith('system:') ? undefined : name;
+}

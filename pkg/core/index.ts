@@ -43,6 +43,7 @@ export { detectorClasses, detectorNames, expandDetector } from './detector-names
 export type { DetectorName } from './detector-names.ts';
 export { compileGrant, grantCovers, grantRule, maxGrantAgeMs } from './grant.ts';
 export type { CompiledGrant, Grant, GrantSource } from './grant.ts';
+export { kubernetesName } from './identity.ts';
 export type { Identity, PresentedCredentials, ProviderId } from './identity.ts';
 export { operations } from './operation.ts';
 export type { Operation } from './operation.ts';

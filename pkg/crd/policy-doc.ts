@@ -267,7 +267,7 @@ export function policyDoc(example: string): string {
     '- approvers named as Kubernetes users or groups decide nothing: who decides proves it by a token',
     '- `serviceAccount` needs an `issuer`',
     '',
-    'What is not read is named by the log (`part of a policy does not do what it seems to`) and by `sidegate policy validate`.',
+    'What is not read is named by the log (`policy notice`) and by `sidegate policy validate`.',
     '',
   ];
   return lines.join('\n');

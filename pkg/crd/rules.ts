@@ -3,6 +3,7 @@ import { checkConditions } from './check-conditions.ts';
 import type { ConditionOptions } from './check-conditions.ts';
 import type { DocumentFault, FaultPath } from './fault.ts';
 import { parseDuration } from './quantity.ts';
+import { certificateClaimMessage, certificateClaims } from './schema/identity.ts';
 import { inferencePolicySchema } from './schema.ts';
 import type {
   ApproverResource,
@@ -41,6 +42,14 @@ function checkProviderNames(report: Report, spec: PolicySpecResource): void {
   spec.classification?.forEach((rule, at) => check(['spec', 'classification', at, 'visibleTo'], rule.visibleTo));
   spec.responseLimits?.forEach((limit, at) => check(['spec', 'responseLimits', at, 'subjects'], limit.subjects));
   check(['spec', 'approvals', 'approvers'], spec.approvals?.approvers);
+}
+
+function checkCertificateUsers(report: Report, spec: PolicySpecResource): void {
+  spec.identity?.providers?.forEach(({ clientCertificate, kubernetesUser }, at) => {
+    if (clientCertificate === undefined || kubernetesUser === undefined) return;
+    if (!certificateClaims.includes(kubernetesUser.claim))
+      report(['spec', 'identity', 'providers', at, 'kubernetesUser', 'claim'], certificateClaimMessage);
+  });
 }
 
 function checkSelector(report: Report, path: FaultPath, selector: SelectorResource | undefined): void {
@@ -131,6 +140,7 @@ export function checkRules(resource: PolicyResource, options: RuleOptions): read
   checkKind(report, resource);
   faults.push(...checkConditions(inferencePolicySchema, spec, ['spec'], options));
   checkProviderNames(report, spec);
+  checkCertificateUsers(report, spec);
   checkSelector(report, ['spec', 'selector'], spec.selector);
   checkSelector(report, ['spec', 'namespaceSelector'], spec.namespaceSelector);
   spec.responseLimits?.forEach((limit, at) => checkDurations(report, ['spec', 'responseLimits', at], limit));

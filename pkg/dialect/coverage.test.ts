@@ -184,15 +184,91 @@ const request = fc.record(
   { requiredKeys: ['model', 'messages'] },
 );
 
+const block = fc.oneof(
+  dictionary,
+  fc.record(
+    {
+      type: fc.constantFrom('text', 'tool_use', 'tool_result', 'thinking', 'document', 'image', 'ZZtype'),
+      text: fc.constant('words'),
+      input: tree,
+      content: tree,
+      citations: fc.oneof(dictionary, fc.array(dictionary, { maxLength: 2 })),
+      source: fc.oneof(
+        tree,
+        fc.record({
+          type: fc.constantFrom('base64', 'text', 'url'),
+          media_type: fc.constantFrom('image/png', 'text/plain'),
+          data: leaf,
+          url: leaf,
+        }),
+      ),
+      ZZblock: tree,
+    },
+    { requiredKeys: ['type'] },
+  ),
+);
+const messages = fc.record(
+  {
+    model: fc.constant('m'),
+    messages: fc.array(
+      fc.record({ role: fc.constant('user'), content: fc.oneof(fc.constant('hi'), fc.array(block, { maxLength: 3 })) }),
+      { minLength: 1, maxLength: 2 },
+    ),
+    system: fc.oneof(fc.constant('s'), fc.array(block, { maxLength: 2 })),
+    tools: fc.array(fc.record({ name: fc.constant('f'), input_schema: tree, ZZtool: tree }), { maxLength: 2 }),
+    metadata: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'messages'] },
+);
+const anthropicAnswer = fc.record(
+  {
+    type: fc.constant('message'),
+    content: fc.array(block, { maxLength: 3 }),
+    stop_reason: fc.constantFrom('end_turn', 'max_tokens', null),
+    usage: tree,
+    error: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['content'] },
+);
+const anthropicEvent = fc.record(
+  {
+    type: fc.constantFrom(
+      'message_start',
+      'content_block_start',
+      'content_block_delta',
+      'message_delta',
+      'ping',
+      'error',
+    ),
+    index: fc.nat({ max: 3 }),
+    message: fc.oneof(anthropicAnswer, tree),
+    content_block: block,
+    delta: fc.oneof(block, fc.record({ partial_json: fc.constant('{"a'), citation: dictionary }), tree),
+    usage: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['type'] },
+);
+
 const chat = recognise('POST', '/v1/chat/completions');
+const anthropic = recognise('POST', '/v1/messages');
 const completions = recognise('POST', '/v1/completions');
 const other = recognise('POST', '/anything');
 
-function attack<T>(arbitrary: fc.Arbitrary<T>, view: (root: JsonNode) => RequestView | AnswerView): void {
+/** @param as the word that says what a body is stays as it is. */
+function attack(
+  arbitrary: fc.Arbitrary<unknown>,
+  view: (root: JsonNode) => RequestView | AnswerView,
+  as?: 'type',
+): void {
   let read = 0;
   fc.assert(
     fc.property(arbitrary, (body) => {
-      if (expectAllSeen(unique(body, { at: 0 }), view)) read++;
+      const made = unique(body, { at: 0 }) as object;
+      const kept = as === undefined ? made : { ...made, type: (body as { type: string }).type };
+      if (expectAllSeen(kept, view)) read++;
     }),
     { numRuns: 600 },
   );
@@ -212,6 +288,12 @@ describe('every string and every unknown key', () => {
 
   it('of a frame is seen exactly once', () => {
     attack(answer, (root) => chat.dialect.frame(chat, undefined, '', root));
+  });
+
+  it("of Anthropic's requests, answers and events is seen exactly once", () => {
+    attack(messages, (root) => anthropic.dialect.request(anthropic, root));
+    attack(anthropicAnswer, (root) => anthropic.dialect.answer(anthropic, root, 200));
+    attack(anthropicEvent, (root) => anthropic.dialect.frame(anthropic, undefined, '', root), 'type');
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

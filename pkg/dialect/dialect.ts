@@ -13,6 +13,8 @@ export interface Route {
   readonly body: 'json' | 'none' | 'opaque';
   /** The model that the path names, decoded. */
   readonly model: string | undefined;
+  /** The model writes an answer, of which tokens are limited and counted. */
+  readonly generates: boolean;
 }
 
 /** Text that a reader would join: one string value of a body, or one of its pieces in a stream. */
@@ -51,6 +53,8 @@ export interface TokenLane {
 export interface RequestView {
   readonly model: string | undefined;
   readonly stream: boolean;
+  /** As its {@link Route} says. */
+  readonly generates: boolean;
   /** Answers asked for, of all prompts together (`n`, `best_of`); at least 1. */
   readonly count: number;
   /** Of one answer: the most that any field asks for. */
@@ -111,7 +115,7 @@ export interface AnswerView {
 }
 
 export interface FrameView extends AnswerView {
-  /** `done`: the end marker ([DONE]). `error`: an error object. `usage`: nothing but usage. `data`: all else. */
+  /** `done`: the end marker ([DONE], an event that is the last). `error`: an error object. `usage`: nothing but usage. `data`: all else. */
   readonly kind: 'data' | 'usage' | 'error' | 'done';
 }
 

@@ -27,6 +27,7 @@ function request(node: JsonNode): RequestView {
   const reader = read('request', node);
   return {
     model: undefined,
+    generates: false,
     stream: false,
     count: 1,
     maxOutputTokens: undefined,
@@ -73,9 +74,9 @@ export const generic: Dialect = {
   name: 'generic',
   route(method, path): Route {
     const known = managementRoute(method, path);
-    if (known !== undefined) return { dialect: generic, ...known, model: undefined };
+    if (known !== undefined) return { dialect: generic, ...known, model: undefined, generates: false };
     const body = method === 'GET' || method === 'HEAD' ? 'none' : 'json';
-    return { dialect: generic, operation: 'Other', body, model: undefined };
+    return { dialect: generic, operation: 'Other', body, model: undefined, generates: false };
   },
   request: (_route, node) => request(node),
   answer: (_route, node) => answer(node),

@@ -57,6 +57,17 @@ export function mediaBytes(reader: ShapeReader, node: JsonNode, place: ShapePlac
   return true;
 }
 
+/** Bare base64 of a PDF, whose own words look like text. */
+export function pdfBytes(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
+  if (node.kind !== 'string') return false;
+  if (node.text.length > smallUnits && node.text.startsWith(pdfHead) && isMedia(node.text, false)) reader.hide(node);
+  else reader.lane(node, place, 'text');
+  return true;
+}
+
+/** `%PDF-` in base64, but for the bits of the next byte. */
+const pdfHead = 'JVBERi';
+
 /** A prompt as a tensor: nobody can say what it means. */
 export function promptTensor(reader: ShapeReader, node: JsonNode, place: ShapePlace): boolean {
   if (node.kind === 'array') return false;

@@ -1,6 +1,7 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { Lane, LoneValue, TokenLane, Usage } from './dialect.ts';
+import { tellingWord } from './refused-fields.ts';
 import { free } from './shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from './shape.ts';
 import { asksByIds, hasSpelledIds, isSpelledId, tellsByIds } from './token-ids.ts';
@@ -15,7 +16,7 @@ export const maxRequestValues = 80_000;
 /** Most values that are read from an answer's: in one go, 100,000 take about 20 ms. */
 const maxAnswerValues = 200_000;
 /** Highest `index` that a stream may give to a choice or tool call: each is a lane that is kept. */
-const maxIndex = 4_095;
+export const maxIndex = 4_095;
 
 const none: readonly never[] = Object.freeze([]);
 
@@ -37,6 +38,8 @@ export class Reader implements ShapeReader {
   tokenInput = false;
   /** Numbers of lists that were looked at one by one. */
   listNumbers = 0;
+  /** The body itself has fields that the dialect does not have: what a server makes of them nobody knows. */
+  strangers = false;
   readonly #strict: boolean;
   #left: number;
 
@@ -154,6 +157,7 @@ export class Reader implements ShapeReader {
     if (this.#strict && fields !== undefined && fields.size > 0 && place.shape.noTokens !== true) {
       const twin = twinOf(fields, key.text);
       if (twin !== undefined) this.refuse(place, twin);
+      if (place.id === '') this.#strangerOfBody(key.text, place);
     }
     const stranger = place.stranger(key.text);
     this.lone(key, stranger, true);
@@ -163,6 +167,12 @@ export class Reader implements ShapeReader {
       if (!this.#strict && tellsByIds(key.text, item, object)) return this.tokens(item);
     }
     this.read(item, stranger);
+  }
+
+  #strangerOfBody(name: string, place: ShapePlace): void {
+    this.strangers = true;
+    const word = tellingWord(name);
+    if (word !== undefined) this.refuse(place, word);
   }
 
   #array(node: JsonNode, place: ShapePlace): void {

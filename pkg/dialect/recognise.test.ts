@@ -30,7 +30,9 @@ describe('routes', () => {
     ['DELETE', '/v1/models/llama-3', 'Admin', 'json'],
     // Other surfaces are not taken for Chat
     ['POST', '/v1/responses', 'Other', 'json'],
-    ['POST', '/v1/messages', 'Other', 'json'],
+    ['POST', '/v1/messages/', 'Other', 'json'],
+    ['POST', '/v1/messages/batches', 'Other', 'json'],
+    ['GET', '/v1/messages', 'Other', 'none'],
     ['POST', '/api/chat', 'Other', 'json'],
     ['POST', '/api/generate', 'Other', 'json'],
     ['POST', '/generate', 'Other', 'json'],
@@ -82,6 +84,18 @@ describe('routes', () => {
     ['/v1/models/a?b'],
   ])('GET %s is no page of a model', (path) => {
     expect(recognise('GET', path).operation).not.toBe('ListModels');
+  });
+});
+
+describe("Anthropic's routes", () => {
+  it.each([
+    ['/v1/messages', true],
+    ['/anthropic/v1/messages', true],
+    ['/v1/messages/count_tokens', false],
+  ])('POST %s is Chat; the model writes: %s', (path, generates) => {
+    const route = recognise('POST', path);
+    expect(route).toMatchObject({ operation: 'Chat', body: 'json', generates });
+    expect(route.dialect.name).toBe('anthropic');
   });
 });
 
@@ -182,7 +196,7 @@ describe('recognising', () => {
   });
 
   it('lists the dialects, the one that knows everything last', () => {
-    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'generic']);
+    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'anthropic', 'generic']);
   });
 });
 

@@ -1,9 +1,10 @@
 import type { Dialect, Route } from './dialect.ts';
+import { anthropic } from './anthropic/anthropic.ts';
 import { generic } from './generic.ts';
 import { openai } from './openai/openai.ts';
 
 /** In the order in which they are asked; `generic` knows every route. */
-export const dialects: readonly Dialect[] = [openai, generic];
+export const dialects: readonly Dialect[] = [openai, anthropic, generic];
 
 /**
  * What a request is. Always answers: a route that no dialect knows, or a known path with another method, is `Other` (or `Admin`) of the
@@ -30,5 +31,5 @@ function lookUp(method: string, path: string): Route {
     const route = dialect.route(method, path);
     if (route !== undefined) return route;
   }
-  return { dialect: generic, operation: 'Other', body: 'json', model: undefined };
+  return { dialect: generic, operation: 'Other', body: 'json', model: undefined, generates: false };
 }

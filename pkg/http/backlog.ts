@@ -10,6 +10,7 @@ export class Backlog {
   /** Of the first part: how much of it is gone. */
   #gone = 0;
   #first = 0;
+  #bytes = 0;
   #dueAt: number;
 
   /** @param now milliseconds on the monotonic clock. */
@@ -22,9 +23,15 @@ export class Backlog {
     return this.#dueAt;
   }
 
+  /** Bytes of memory that it keeps: each part whole, until its last piece is out. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#parts.push(bytes);
+    this.#bytes += bytes.length;
     this.#dueAt += bytes.length / leastRate;
   }
 
@@ -35,6 +42,7 @@ export class Backlog {
     const piece = part.subarray(this.#gone, this.#gone + pieceBytes);
     this.#gone += piece.length;
     if (this.#gone >= part.length) {
+      this.#bytes -= part.length;
       this.#parts[this.#first++] = nothing;
       this.#gone = 0;
     }

@@ -46,6 +46,8 @@ export interface Exchange {
   readonly bytesOut: number;
   /** More of the answer waits here until the peer takes what was written. */
   readonly backlogged: boolean;
+  /** Bytes of memory that it takes. */
+  readonly backlogBytes: number;
 }
 
 /** A request to the model. */

@@ -86,6 +86,10 @@ export class Http1Exchange implements Exchange, Current, LiveExchange, RawExchan
     return this.#backlog !== undefined;
   }
 
+  get backlogBytes(): number {
+    return this.#backlog?.bytes ?? 0;
+  }
+
   get stalledSince(): number | undefined {
     // An answer that was written in one go never says so by itself.
     if (this.#state === 'ended' && this.#stalledSince === undefined && this.#backlog === undefined) {

@@ -78,6 +78,10 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     return this.#backlog !== undefined;
   }
 
+  get backlogBytes(): number {
+    return this.#backlog?.bytes ?? 0;
+  }
+
   get stalledSince(): number | undefined {
     if (this.#state === 'ended' && this.#stalledSince === undefined && this.#backlog === undefined) {
       if (this.#stream.writableLength === 0) return undefined;

@@ -92,6 +92,38 @@ describe('proving a caller by client certificate', () => {
     expect(present(verifier, der)).toBe(first);
   });
 
+  test.each<[string, string, CertificateOptions, string | undefined]>([
+    ['sub', 'the chosen subject', { uris: [spiffe], subject: [['CN', 'ana']] }, `cert:${spiffe}`],
+    ['cn', 'the common name', { uris: [spiffe], subject: [['CN', 'ana']] }, 'cert:ana'],
+    ['cn', 'not known without a common name', { uris: [spiffe], subject: [['O', 'corp']] }, undefined],
+    [
+      'cn',
+      'not known of two',
+      {
+        uris: [spiffe],
+        subject: [
+          ['CN', 'ana'],
+          ['CN', 'bob'],
+        ],
+      },
+      undefined,
+    ],
+    ['cn', 'not known where the name would forge lines', { uris: [spiffe], subject: [['CN', 'ana\nx']] }, undefined],
+    ['email', 'not known by a claim that no certificate has', { subject: [['CN', 'ana']] }, undefined],
+  ])('who they are to Kubernetes by %s is %s', (claim, _what, options, expected) => {
+    const verifier = make([provider({}, { kubernetesUser: { claim, prefix: 'cert:' } })]);
+    expect(present(verifier, authority.issue(options).der)).toMatchObject({
+      kind: 'proven',
+      identity: { kubernetesUser: expected },
+    });
+  });
+
+  test('no certificate says a name that is Kubernetes’ own', () => {
+    const verifier = make([provider({}, { kubernetesUser: { claim: 'cn', prefix: '' } })]);
+    const { der } = authority.issue({ subject: [['CN', 'system:serviceaccount:ml:batch']] });
+    expect(present(verifier, der)).toMatchObject({ kind: 'proven', identity: { kubernetesUser: undefined } });
+  });
+
   const names: CertificateOptions = {
     subject: [
       ['CN', 'ana'],

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { CodedError } from '../base/index.ts';
+import { kubernetesName } from '../core/index.ts';
 import type { ClientCertificateSpec, CompiledProvider, Identity } from '../core/index.ts';
 import { certificateNames, isSpiffeId } from './certificate-names.ts';
 import type { CertificateNames } from './certificate-names.ts';
@@ -136,7 +137,7 @@ function groupsOf(names: CertificateNames, from: ClientCertificateSpec['groupsFr
 
 /** Certificates have no claims: `sub` is the subject that was chosen, `cn` the common name. */
 function kubernetesUserOf(provider: CompiledProvider, subject: string, names: CertificateNames): string | undefined {
-  const spec = provider.kubernetesUser;
+  const { kubernetesUser: spec } = provider;
   const value = spec?.claim === 'sub' ? subject : spec?.claim === 'cn' ? names.commonName : undefined;
-  return spec === undefined || value === undefined ? undefined : spec.prefix + value;
+  return spec === undefined || value === undefined || !isName(value) ? undefined : kubernetesName(spec, value);
 }

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../base/index.ts';
+import { kubernetesName } from '../core/index.ts';
 import type { CompiledProvider, Identity, OidcSpec } from '../core/index.ts';
 import { claimAt, isName, nameOf, namesOf } from './claims.ts';
 import type { Claims } from './compact-token.ts';
@@ -61,11 +62,11 @@ function kubernetesUserOf(provider: CompiledProvider, claims: Claims): string | 
   const spec = provider.kubernetesUser;
   if (spec === undefined) return undefined;
   const value = provenClaim(claims, spec.claim);
-  return typeof value === 'string' && isName(value) ? spec.prefix + value : undefined;
+  return typeof value === 'string' && isName(value) ? kubernetesName(spec, value) : undefined;
 }
 
 /** Names of namespaces and service accounts: no colon, so that a subject has one reading. */
-const kubernetesName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+const resourceName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /**
  * Who a Kubernetes service-account token speaks of, in the names that Kubernetes itself uses. `sub` and the
@@ -84,8 +85,8 @@ export function serviceAccountIdentity(
   const bound = member(claims['kubernetes.io']);
   const namespace = bound['namespace'];
   const name = member(bound['serviceaccount'])['name'];
-  if (typeof namespace !== 'string' || !kubernetesName.test(namespace)) throw new TokenFault('claims');
-  if (typeof name !== 'string' || !kubernetesName.test(name)) throw new TokenFault('claims');
+  if (typeof namespace !== 'string' || !resourceName.test(namespace)) throw new TokenFault('claims');
+  if (typeof name !== 'string' || !resourceName.test(name)) throw new TokenFault('claims');
   const subject = `system:serviceaccount:${namespace}:${name}`;
   if (claims['sub'] !== subject) throw new TokenFault('claims');
   return {

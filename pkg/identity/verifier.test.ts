@@ -987,6 +987,18 @@ describe('groups, scopes and subjects', () => {
       identity: { subject: 'ana', kubernetesUser: undefined },
     });
   });
+
+  test.each([
+    ['', 'system:serviceaccount:ml:batch'],
+    ['', 'system:admin'],
+    ['system:', 'admin'],
+    ['sys', 'tem:admin'],
+  ])('no claim says a name that is Kubernetes’ own: %s%s', async (prefix, name) => {
+    const provider = oidc({}, { kubernetesUser: { claim: 'preferred_username', prefix } });
+    expect(await ask(make([provider]), signedToken(es, claims({ preferred_username: name })))).toMatchObject({
+      identity: { subject: 'ana', kubernetesUser: undefined },
+    });
+  });
 });
 
 describe('Kubernetes service accounts', () => {

@@ -3,17 +3,19 @@ import type { Clock, Logger } from '../base/index.ts';
 import { backoffMs, systemRandom } from './backoff.ts';
 import type { RandomSource } from './backoff.ts';
 import { selectionQuery } from './client.ts';
-import type { KubeClient, Selection } from './client.ts';
+import type { KubeClient } from './client.ts';
 import { asKubeError, isExpired, isKubeError, KubeError } from './kube-error.ts';
-import { compareResourceVersions, resourcePath } from './objects.ts';
+import { compareResourceVersions, objectKey, resourcePath } from './objects.ts';
 import type { KubeObject, KubeResource } from './objects.ts';
+import { listPages } from './pages.ts';
+import type { Selection } from './pages.ts';
 import { createStore } from './store.ts';
 import type { Change, IndexFunction } from './store.ts';
 import { readWatch } from './watch-stream.ts';
 import type { WatchEvent } from './watch-stream.ts';
 
 /** Why a watch or a list came to an end before its time; the set is closed, for a metric. */
-export const cacheFaults = ['reset', 'refused', 'expired', 'silent', 'bad_answer', 'handler'] as const;
+export const cacheFaults = ['reset', 'refused', 'expired', 'silent', 'bad_answer', 'too_large', 'handler'] as const;
 export type CacheFault = (typeof cacheFaults)[number];
 
 export interface CacheTimings {
@@ -49,6 +51,12 @@ export interface CacheOptions<T> extends Selection {
    * object that it cannot take stops the whole copy, since one that is left out could be a rule that denies.
    */
   readonly transform: (raw: KubeObject) => T;
+  /**
+   * What is kept of an object that is larger than what is read of any (8 MiB, 300,000 values): all that is known is its metadata.
+   * Undefined: nothing, as if it were not there, for kinds of which each object allows something. Must not throw. Without this function
+   * such an object stops the whole copy.
+   */
+  readonly oversized?: (raw: KubeObject) => T | undefined;
   readonly indices?: Readonly<Record<string, IndexFunction<T>>>;
   readonly timings?: Partial<CacheTimings>;
   readonly random?: RandomSource;
@@ -62,7 +70,7 @@ export interface CacheOptions<T> extends Selection {
  *
  * Promise: whatever ends a watch (a reset, any status, a line that cannot be read, silence, an error of a subscriber's own) it is
  * opened again after a jittered wait, from where it stood, or from a new list where the server no longer knows that. Changes reach
- * subscribers in order, and an object never goes back to an older version.
+ * subscribers in order, and an object never goes back to an older version. Large objects make it ask more often, and hold up no other.
  *
  * Limit: between two lists (10 min) it believes the watch. {@link Cache.ageMs} says since when it has heard nothing.
  */
@@ -76,7 +84,7 @@ export interface Cache<T> {
   synced(): boolean;
   /** Resolves with the first list; never rejects. */
   whenSynced(): Promise<void>;
-  /** Milliseconds since the server last said anything that is not older than the copy, bookmarks included. */
+  /** Milliseconds since the server last said anything that is not older than the copy: a whole list, or a byte of a watch. */
   ageMs(): number;
   /** Called for each change after it is in the copy; what is there already is not repeated. Errors are logged and counted. */
   subscribe(listener: (change: Change<T>) => void): () => void;
@@ -87,7 +95,7 @@ function faultOf(error: unknown): CacheFault {
   if (!isKubeError(error)) return 'handler';
   if (isExpired(error)) return 'expired';
   if (error.code === 'timeout') return 'silent';
-  if (error.code === 'bad_answer') return 'bad_answer';
+  if (error.code === 'bad_answer' || error.code === 'too_large') return error.code;
   return error.code === 'refused' ? 'refused' : 'reset';
 }
 
@@ -132,24 +140,28 @@ export function createCache<T>(options: CacheOptions<T>): Cache<T> {
   };
 
   const list = async (): Promise<void> => {
-    const prepared: ReturnType<typeof store.transform>[] = [];
-    let listVersion: string;
-    let continueToken: string | undefined;
-    do {
-      const page = await client.page<KubeObject>(resource, selection, {
-        limit: timings.pageLimit,
-        continueToken,
-        signal: stopping.signal,
-      });
+    const prepared: { readonly key: string; readonly version: string; readonly object: T }[] = [];
+    let listVersion: string | undefined;
+    const pages = listPages<KubeObject>(client, resource, selection, {
+      limit: timings.pageLimit,
+      signal: stopping.signal,
+      oversized: options.oversized !== undefined,
+    });
+    for await (const page of pages) {
       // Another replica of the server may lag behind what the watch has told already; one that was set back says nothing any more.
       if (compareResourceVersions(page.resourceVersion, version) < 0)
         throw new KubeError('bad_answer', 'the API server listed an older state than it has shown');
-      heard();
       // Page by page: never more than one page of whole objects is in memory.
-      for (const raw of page.items) prepared.push(store.transform(raw));
+      for (const raw of page.items) {
+        if (page.oversized) logger.warn('an object is too large to be read', { object: objectKey(raw.metadata) });
+        const { oversized = options.transform } = options;
+        const { key, version: of, object } = store.prepare(raw, page.oversized ? oversized : options.transform);
+        if (object !== undefined) prepared.push({ key, version: of, object });
+      }
       listVersion = page.resourceVersion;
-      ({ continueToken } = page);
-    } while (continueToken !== undefined);
+    }
+    // Not before its last page: a list that never gets there says nothing.
+    heard();
     const known = version;
     const changes = store.replace(prepared);
     const versions = new Map(prepared.map((one) => [one.key, one.version]));
@@ -220,7 +232,7 @@ export function createCache<T>(options: CacheOptions<T>): Cache<T> {
         const fault = faultOf(error);
         if (fault === 'expired') mustList = true;
         // What could not be read or applied would be lost otherwise.
-        if (fault === 'handler' || fault === 'bad_answer') mustList = true;
+        if (fault === 'handler' || fault === 'bad_answer' || fault === 'too_large') mustList = true;
         failures++;
         options.onFault?.(fault);
         const ms = Math.max(backoffMs(failures, backoff), asKubeError(error).retryAfterMs ?? 0);

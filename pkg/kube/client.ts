@@ -6,7 +6,10 @@ import type { ClusterAccess } from './credentials.ts';
 import { isNotFound, KubeError, refusedError } from './kube-error.ts';
 import { resourcePath } from './objects.ts';
 import type { KubeObject, KubeResource, ObjectRef } from './objects.ts';
-import { parseBody, readBody } from './read-body.ts';
+import { listPages } from './pages.ts';
+import type { ListPage, PageSource, Selection } from './pages.ts';
+import { answerBound, metadataBound, pageBound, parseBody, readBody } from './read-body.ts';
+import type { BodyBound } from './read-body.ts';
 
 export interface KubeCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -21,20 +24,6 @@ export interface KubeCall {
   readonly signal?: AbortSignal;
   /** Milliseconds until the answer begins; default 15 s. */
   readonly timeoutMs?: number;
-}
-
-export interface Selection {
-  /** Undefined: all namespaces. */
-  readonly namespace?: string | undefined;
-  readonly labelSelector?: string | undefined;
-  readonly fieldSelector?: string | undefined;
-}
-
-export interface ListPage<T> {
-  readonly items: readonly T[];
-  /** Of the whole list, the same on each page. */
-  readonly resourceVersion: string;
-  readonly continueToken: string | undefined;
 }
 
 /** What a patch is, explicitly: servers and libraries differ in what they take where nothing is said. */
@@ -58,19 +47,13 @@ export interface DeleteOptions {
  * The Kubernetes API, typed by who calls: objects are trusted to be what the server's schema says. Every call has a time limit;
  * nothing is retried (but once, where the token was rotated), so that whoever calls decides. Bodies are never logged.
  */
-export interface KubeClient {
+export interface KubeClient extends PageSource {
   /** Any call; undefined where the answer has no body. @throws KubeError unless the status is 2xx. */
   request(call: KubeCall): Promise<JsonValue | undefined>;
   get<T extends KubeObject>(resource: KubeResource, ref: ObjectRef, subresource?: string): Promise<T>;
   /** As `get`, and undefined where there is none. */
   find<T extends KubeObject>(resource: KubeResource, ref: ObjectRef): Promise<T | undefined>;
-  /** One page. */
-  page<T extends KubeObject>(
-    resource: KubeResource,
-    selection: Selection,
-    options: { readonly limit: number; readonly continueToken?: string | undefined; readonly signal?: AbortSignal },
-  ): Promise<ListPage<T>>;
-  /** All of them, in pages. For what may be many, use a cache. */
+  /** All of them, in pages. @throws KubeError, `too_large` for one object beyond a page. For what may be many, use a cache. */
   list<T extends KubeObject>(resource: KubeResource, selection?: Selection): Promise<readonly T[]>;
   /**
    * @param at namespace of a namespaced object; with `name`, the object whose `subresource` is made (`token` of a service account).
@@ -113,7 +96,9 @@ const patchTypes = {
   apply: 'application/apply-patch+yaml',
 } as const;
 
-/** Objects of a page: 250 pods are some 5 MB. */
+const metadataType = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+
+/** Objects of a page. */
 const pageLimit = 250;
 
 export function selectionQuery({ labelSelector, fieldSelector }: Selection): URLSearchParams {
@@ -139,7 +124,19 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   const { access, clock = systemClock, timeoutMs = 15_000, onCall } = options;
   const connection = createConnection(access, clock, options.userAgent ?? 'sidegate');
 
-  const request: KubeClient['request'] = async (call) => {
+  /** What is parsed together is in memory together: many copies may be filled at once. */
+  let parsed: Promise<unknown> = Promise.resolve();
+  const parseInTurn = (text: string, bound: BodyBound): Promise<JsonValue> => {
+    const turn = parsed.then(() => parseBody(text, bound));
+    // The value itself is not kept here.
+    parsed = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  };
+
+  const bounded = async (call: KubeCall, bound: BodyBound): Promise<JsonValue | undefined> => {
     const limit = call.timeoutMs ?? timeoutMs;
     let status = 0;
     try {
@@ -154,19 +151,24 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
         headMs: limit,
       });
       status = exchange.status;
-      const text = await readBody(exchange.body, clock, limit);
+      const text = await readBody(exchange.body, clock, limit, bound);
       const good = status >= 200 && status <= 299;
       // A proxy in between may refuse in words.
       const body =
-        text === '' ? undefined : good ? await parseBody(text) : await parseBody(text).catch(() => undefined);
+        text === ''
+          ? undefined
+          : good
+            ? await parseInTurn(text, bound)
+            : await parseInTurn(text, bound).catch(() => undefined);
       if (!good) throw refusedError(status, body, exchange.retryAfterMs);
       return body;
     } finally {
       onCall?.({ method: call.method, plural: pluralOf(call.path), status });
     }
   };
-  const object = async <T>(call: KubeCall): Promise<T> => {
-    const body = await request(call);
+  const request: KubeClient['request'] = (call) => bounded(call, answerBound);
+  const object = async <T>(call: KubeCall, bound = answerBound): Promise<T> => {
+    const body = await bounded(call, bound);
     if (body === null || typeof body !== 'object' || Array.isArray(body)) {
       throw new KubeError('bad_answer', 'the API server sent no object');
     }
@@ -174,18 +176,22 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   };
 
   const page: KubeClient['page'] = async <T extends KubeObject>(
-    ...[resource, selection, { limit, continueToken, signal }]: Parameters<KubeClient['page']>
+    ...[resource, selection, { limit, continueToken, signal, metadataOnly = false }]: Parameters<KubeClient['page']>
   ): Promise<ListPage<T>> => {
     const query = selectionQuery(selection);
     query.set('limit', String(limit));
     if (continueToken !== undefined) query.set('continue', continueToken);
     const path = resourcePath(resource, { namespace: selection.namespace });
-    const body = await object<ListBody<T>>({
-      method: 'GET',
-      path: `${path}?${query.toString()}`,
-      ...(signal !== undefined && { signal }),
-      timeoutMs: Math.max(timeoutMs, 30_000),
-    });
+    const body = await object<ListBody<T>>(
+      {
+        method: 'GET',
+        path: `${path}?${query.toString()}`,
+        ...(signal !== undefined && { signal }),
+        ...(metadataOnly && { accept: metadataType }),
+        timeoutMs: Math.max(timeoutMs, 30_000),
+      },
+      metadataOnly ? metadataBound : pageBound,
+    );
     const { resourceVersion, continue: next } = body.metadata ?? {};
     if (resourceVersion === undefined || resourceVersion === '') {
       throw new KubeError('bad_answer', 'a list of the API server has no resourceVersion');
@@ -207,12 +213,8 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
     },
     async list<T extends KubeObject>(resource: KubeResource, selection: Selection = {}): Promise<readonly T[]> {
       const items: T[] = [];
-      let continueToken: string | undefined;
-      do {
-        const got: ListPage<T> = await page<T>(resource, selection, { limit: pageLimit, continueToken });
+      for await (const got of listPages<T>({ page }, resource, selection, { limit: pageLimit }))
         items.push(...got.items);
-        ({ continueToken } = got);
-      } while (continueToken !== undefined);
       return items;
     },
     create: (resource, body, at = {}) =>

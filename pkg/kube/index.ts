@@ -6,15 +6,7 @@ export type { RandomSource } from './backoff.ts';
 export { cacheFaults, createCache } from './cache.ts';
 export type { Cache, CacheFault, CacheOptions, CacheTimings } from './cache.ts';
 export { createKubeClient } from './client.ts';
-export type {
-  DeleteOptions,
-  KubeCall,
-  KubeClient,
-  KubeClientOptions,
-  KubePatch,
-  ListPage,
-  Selection,
-} from './client.ts';
+export type { DeleteOptions, KubeCall, KubeClient, KubeClientOptions, KubePatch } from './client.ts';
 export { inClusterAccess, kubeconfigAccess, serviceAccountFolder } from './credentials.ts';
 export type { ClusterAccess, ClusterCredentials, InClusterOptions } from './credentials.ts';
 export { createEventRecorder } from './events.ts';
@@ -25,6 +17,7 @@ export { createLease } from './lease.ts';
 export type { Lease, LeaseOptions } from './lease.ts';
 export { compareResourceVersions, objectKey, refOfKey, resourcePath, resources } from './objects.ts';
 export type { KubeObject, KubeResource, ObjectMeta, ObjectRef, OwnerReference } from './objects.ts';
+export type { ListPage, Selection } from './pages.ts';
 export { createQueue } from './queue.ts';
 export type { Queue, QueueOptions } from './queue.ts';
 export type { Change, IndexFunction } from './store.ts';

@@ -1,8 +1,11 @@
 import { CodedError, describeError } from '../base/index.ts';
 import type { JsonValue } from '../base/index.ts';
 
-/** `refused`: the server said no, see `status`. The others: there is no answer to go by. */
-export type KubeErrorCode = 'refused' | 'unreachable' | 'timeout' | 'bad_answer' | 'aborted';
+/**
+ * `refused`: the server said no, see `status`. `too_large`: the answer is longer, or has more values, than is read. The others: there is
+ * no answer to go by.
+ */
+export type KubeErrorCode = 'refused' | 'unreachable' | 'timeout' | 'bad_answer' | 'too_large' | 'aborted';
 
 /**
  * An answer of the API server that is no success, or none at all. The message is the server's own, cut; it never holds what we sent.
@@ -39,6 +42,8 @@ export const isNotFound = (error: unknown): boolean => isKubeError(error) && err
 
 /** Somebody was quicker: the object exists, or has another resourceVersion or uid than was asked for. */
 export const isConflict = (error: unknown): boolean => isKubeError(error) && error.status === 409;
+
+export const isTooLarge = (error: unknown): boolean => isKubeError(error) && error.code === 'too_large';
 
 /** The resourceVersion or the continue token is too old: list anew. */
 export const isExpired = (error: unknown): boolean =>

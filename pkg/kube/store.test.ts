@@ -11,7 +11,8 @@ const pod = (name: string, resourceVersion: string, node = 'one'): Pod => ({
   metadata: { namespace: 'ml', name, resourceVersion },
   spec: { node },
 });
-const make = () => createStore((raw) => (raw as Pod).spec.node, { node: (node) => [node] });
+const node = (raw: KubeObject): string => (raw as Pod).spec.node;
+const make = () => createStore(node, { node: (value) => [value] });
 
 describe('a store', () => {
   test('never goes back to an older version', () => {
@@ -56,7 +57,7 @@ describe('a store', () => {
     store.put(pod('goes', '2'));
     store.put(pod('changes', '3'));
     const changes = store.replace(
-      [pod('stays', '1'), pod('changes', '5', 'two'), pod('comes', '6')].map(store.transform),
+      [pod('stays', '1'), pod('changes', '5', 'two'), pod('comes', '6')].map((raw) => store.prepare(raw, node)),
     );
     expect(changes).toEqual([
       { key: 'ml/goes', before: 'one', after: undefined },

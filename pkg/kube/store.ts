@@ -28,7 +28,11 @@ export interface Store<T> {
   remove(raw: KubeObject): Change<T> | undefined;
   /** Makes the store hold exactly these; returns what that changed. */
   replace(all: readonly { readonly key: string; readonly version: string; readonly object: T }[]): readonly Change<T>[];
-  transform(raw: KubeObject): { readonly key: string; readonly version: string; readonly object: T };
+  /** By `make`, unless this very version is held. */
+  prepare<Made extends T | undefined>(
+    raw: KubeObject,
+    make: (raw: KubeObject) => Made,
+  ): { readonly key: string; readonly version: string; readonly object: T | Made };
 }
 
 export function createStore<T>(
@@ -69,12 +73,15 @@ export function createStore<T>(
     entries.delete(key);
     return { key, before, after: undefined };
   };
-  const prepare = (raw: KubeObject): { key: string; version: string; object: T } => {
+  const prepare = <Made extends T | undefined>(
+    raw: KubeObject,
+    make: (raw: KubeObject) => Made,
+  ): { key: string; version: string; object: T | Made } => {
     const key = objectKey(raw.metadata);
     const version = raw.metadata.resourceVersion ?? '';
     const held = entries.get(key);
     // A list brings mostly what is known.
-    return { key, version, object: held !== undefined && held.version === version ? held.object : transform(raw) };
+    return { key, version, object: held !== undefined && held.version === version ? held.object : make(raw) };
   };
 
   return {
@@ -94,7 +101,7 @@ export function createStore<T>(
       });
     },
     put(raw) {
-      const { key, version, object } = prepare(raw);
+      const { key, version, object } = prepare(raw, transform);
       const held = entries.get(key);
       if (held !== undefined && compareResourceVersions(version, held.version) <= 0) return undefined;
       return set(key, version, object);
@@ -108,6 +115,6 @@ export function createStore<T>(
       );
       return [...gone, ...changed];
     },
-    transform: prepare,
+    prepare,
   };
 }

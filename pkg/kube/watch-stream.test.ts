@@ -70,7 +70,15 @@ describe('a watch', () => {
     const { body, ended } = start();
     const piece = 'x'.repeat(1024 * 1024);
     for (let at = 0; at < 9; at++) body.write(piece);
-    await expect(ended).rejects.toMatchObject({ code: 'bad_answer', message: expect.stringContaining('too long') });
+    await expect(ended).rejects.toMatchObject({ code: 'too_large', message: expect.stringContaining('too long') });
+  });
+
+  test('nor does one of very many values', async () => {
+    const { body, events, ended } = start();
+    const many = JSON.stringify({ type: 'ADDED', object: { list: Array.from({ length: 300_000 }, () => '') } });
+    body.write(`${line('before')}${many}\n`);
+    await expect(ended).rejects.toMatchObject({ code: 'too_large', message: expect.stringContaining('values') });
+    expect(events).toHaveLength(1);
   });
 
   test('an error of who takes the events ends it', async () => {

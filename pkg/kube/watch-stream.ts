@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { jsonValue, parseJson } from '../base/index.ts';
 import type { Clock, JsonValue } from '../base/index.ts';
 import { asKubeError, KubeError } from './kube-error.ts';
+import { pageBound, parseFault } from './read-body.ts';
 
 /** One line of a watch. `ERROR` carries a Status. */
 export interface WatchEvent {
@@ -10,17 +11,14 @@ export interface WatchEvent {
   readonly object: { readonly [key: string]: JsonValue };
 }
 
-/** An object is at most 1.5 MiB in etcd; JSON may spell it longer. */
-const maxLineUnits = 8 * 1024 * 1024;
-
 const types: ReadonlySet<string> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
 
 function parseEvent(line: string): WatchEvent {
   let value: JsonValue;
   try {
-    value = jsonValue(parseJson(line, { maxDepth: 256, loneSurrogates: true }));
+    value = jsonValue(parseJson(line, { maxDepth: 256, maxNodes: pageBound.values, loneSurrogates: true }));
   } catch (error) {
-    throw new KubeError('bad_answer', 'a line of the watch is no JSON', { cause: error });
+    throw parseFault('a line of the watch', error);
   }
   const fields = value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {};
   const type = fields['type'];
@@ -73,7 +71,9 @@ export function readWatch(body: IncomingMessage, options: WatchStreamOptions): P
         const lines = decoder.write(chunk).split('\n');
         lines[0] = pending + (lines[0] ?? '');
         pending = lines.pop() ?? '';
-        if (pending.length > maxLineUnits) throw new KubeError('bad_answer', 'a line of the watch is too long');
+        for (const line of [...lines, pending]) {
+          if (line.length > pageBound.bytes) throw new KubeError('too_large', 'a line of the watch is too long');
+        }
         for (const line of lines) {
           if (line.trim() !== '') onEvent(parseEvent(line));
         }

@@ -5,7 +5,7 @@ import { createBucket, describeError, readBody } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
 import { decisionStatuses, readChoice } from '../core/index.ts';
 import { ApprovalFolderError } from './approval-file.ts';
-import type { DecisionOutcome, FileApprovals } from './file-approvals.ts';
+import type { DecisionOutcome, FileDecider } from './file-decider.ts';
 
 /** Linux takes 107 bytes as the path of a socket, others fewer. */
 const longestPath = 103;
@@ -22,7 +22,7 @@ const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,16384})$/i;
  */
 export async function openDecisionSocket(options: {
   readonly path: string;
-  readonly approvals: Pick<FileApprovals, 'view' | 'decide'>;
+  readonly approvals: FileDecider;
   readonly clock: Clock;
   readonly logger: Logger;
 }): Promise<{ close(): Promise<void> }> {
@@ -44,7 +44,7 @@ export async function openDecisionSocket(options: {
     if (request.method === 'GET') return answerOf(await approvals.view(name, token));
     if (request.method !== 'POST') return [405, { error: 'method' }];
     const text = await readBody(request, longestBody);
-    const choice = text === undefined ? undefined : readChoice(text);
+    const choice = text === undefined ? undefined : readChoice(text, { breakGlass: true });
     if (choice === undefined) return [400, { error: 'malformed' }];
     return answerOf(await approvals.decide(name, token, choice, 'local socket'));
   };

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '../base/index.ts';
 import { compileSnapshot } from '../core/index.ts';
-import type { ApprovalAsk, ApprovalPhase, ApprovalState, IdentityVerifierFactory, Snapshot } from '../core/index.ts';
+import type {
+  ApprovalAsk,
+  ApprovalPhase,
+  ApprovalState,
+  AuditEvent,
+  IdentityVerifierFactory,
+  Snapshot,
+} from '../core/index.ts';
 import { parsePolicies } from '../crd/index.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../test/support/fake-clock.ts';
@@ -25,17 +32,17 @@ function snapshotOf(approvals: string): Snapshot {
   return compileSnapshot(policies, { revision: 1 });
 }
 
-/** Tokens are `NAME:GROUP,GROUP`; whoever is not written so is nobody. */
+/** Tokens are `NAME:GROUP,GROUP`, with `@other` of another issuer; whoever is not written so is nobody. */
 const verifiers: IdentityVerifierFactory = (providers) => ({
   verify({ token = '' }) {
     if (token === 'down') return { kind: 'refused', reason: 'identity_unavailable' };
-    const [, subject, groups] = /^(\w+):([\w,]*)$/.exec(token) ?? [];
+    const [, subject, groups, other] = /^(\w+):([\w,-]*)(@other)?$/.exec(token) ?? [];
     const [provider] = providers;
     if (subject === undefined || groups === undefined || provider === undefined)
       return { kind: 'refused', reason: 'token_invalid' };
     const identity = {
       provider: provider.id,
-      issuer: 'https://idp',
+      issuer: other === undefined ? 'https://idp' : 'https://other',
       subject,
       groups: groups.split(','),
       scopes: [],
@@ -53,12 +60,26 @@ let snapshot: Snapshot;
 let shown: Map<string, ApprovalFile>;
 let unwritable: boolean;
 let approvals: FileApprovals;
+let recorded: AuditEvent[];
+let unrecordable: boolean;
+let warned: unknown[];
+/** Whether the record took each line. */
+let taken: boolean[];
 beforeEach(() => {
   clock = fakeClock();
   snapshot = snapshotOf('{ approvers: [{ group: leads }], required: 2, timeout: 60s }');
   shown = new Map();
   unwritable = false;
+  [recorded, unrecordable, taken, warned] = [[], false, [], []];
   approvals = createFileApprovals({
+    audit: {
+      append(events) {
+        if (unrecordable) throw new Error('the disk is full');
+        recorded.push(...events);
+      },
+    },
+    onRecorded: (one) => void taken.push(one),
+    breakGlass: { issuer: 'https://idp', groups: ['on-call'], subjects: ['root'] },
     files: {
       write(file) {
         if (unwritable) throw new Error('the disk is full');
@@ -69,7 +90,7 @@ beforeEach(() => {
     policy: { current: () => snapshot },
     verifiers,
     clock,
-    logger: silentLogger,
+    logger: { ...silentLogger, warn: (message, fields) => void warned.push([message, fields]) },
     limits: { perRequester: 3, all: 4 },
   });
 });
@@ -117,6 +138,15 @@ function ask(more: Partial<ApprovalAsk> = {}): Asked {
 }
 const decide = async (name: string, token: string, decision: 'Approve' | 'Deny' = 'Approve'): Promise<string> => {
   const outcome = await approvals.decide(name, token, { decision, comment: undefined }, 'here');
+  return outcome.kind === 'fault' ? outcome.fault : 'done';
+};
+const breakGlass = async (name: string, token: string): Promise<string> => {
+  const outcome = await approvals.decide(
+    name,
+    token,
+    { decision: 'Approve', comment: undefined, breakGlass: true },
+    'here',
+  );
   return outcome.kind === 'fault' ? outcome.fault : 'done';
 };
 const problemOf = ({ states }: Asked): unknown =>
@@ -215,6 +245,112 @@ describe('who may not decide', () => {
 
   test('anybody, of what is not there', async () => {
     expect(await decide('0123456789abcdef-1', 'bob:leads')).toBe('not_allowed');
+  });
+});
+
+describe('who may break the glass', () => {
+  test.each(['kim:on-call', 'root:eng'])('%s approves alone, though no policy names them', async (token) => {
+    const asked = ask();
+    expect((await approvals.view(asked.name, token)).kind).toBe('done');
+    expect(await decide(asked.name, token)).toBe('not_allowed');
+    expect(await breakGlass(asked.name, token)).toBe('done');
+    expect([asked.phase, await asked.claim()]).toEqual(['Approved', true]);
+    expect(asked.states.at(-1)).toMatchObject({ decisions: [{ breakGlass: true, from: 'here' }] });
+    expect(shown.get(asked.name)?.votes).toMatchObject([{ breakGlass: true }]);
+    expect(warned).toEqual([['the glass was broken: somebody approved alone', { approval: asked.name }]]);
+  });
+
+  test.each([
+    ['the requester', 'ana:on-call', 'self_approval'],
+    ['an approver whom the operator has not named', 'bob:leads', 'not_allowed'],
+    ['somebody of that group at another issuer', 'kim:on-call@other', 'not_allowed'],
+    ['somebody of that name at another issuer', 'root:leads@other', 'not_allowed'],
+    ['nobody', 'nonsense', 'unauthenticated'],
+  ])('not %s', async (_who, token, fault) => {
+    const asked = ask();
+    expect(await breakGlass(asked.name, token)).toBe(fault);
+    expect([asked.phase, shown.get(asked.name)?.votes, warned]).toEqual(['Pending', [], []]);
+  });
+
+  test('nobody who has voted, and nothing that is over', async () => {
+    const asked = ask();
+    expect(await decide(asked.name, 'bob:leads,on-call')).toBe('done');
+    expect(await breakGlass(asked.name, 'bob:leads,on-call')).toBe('voted');
+    clock.step(60_000);
+    expect(await breakGlass(asked.name, 'kim:on-call')).toBe('decided');
+    expect(await asked.claim()).toBe(false);
+  });
+});
+
+describe('the record', () => {
+  const changes = (): unknown => recorded.map((event) => (event.type === 'change' ? event.step : event.type));
+
+  test('has what is decided while nobody waits: who, when and from where', async () => {
+    const asked = ask();
+    asked.leave(true);
+    await decide(asked.name, 'bob:leads');
+    await decide(asked.name, 'cleo:leads', 'Deny');
+    expect(recorded).toEqual([
+      expect.objectContaining({ step: 'voted' }),
+      {
+        type: 'change',
+        session: expect.stringMatching(/^[0-9a-f]{32}$/),
+        what: 'approval',
+        step: 'denied',
+        name: `ml/${asked.name}`,
+        caller: { provider: 'ml/p/corp', issuer: 'https://idp', subject: 'ana' },
+        rules: ['p/risky'],
+        decisions: [
+          { decision: 'Approve', by: 'https://idp bob', at: expect.any(String), breakGlass: false, from: 'here' },
+          { decision: 'Deny', by: 'https://idp cleo', at: expect.any(String), breakGlass: false, from: 'here' },
+        ],
+        until: new Date(shown.get(asked.name)?.expiresAt ?? 0).toISOString(),
+      },
+    ]);
+  });
+
+  test.each<[string, () => Promise<unknown> | void, string[]]>([
+    [
+      'approval, and an end without use',
+      () => approveTwice().then(() => clock.advance(60_000)),
+      ['voted', 'approved', 'expired'],
+    ],
+    ['a glass that is broken', () => breakGlass(onlyName(), 'kim:on-call'), ['approved']],
+    ['an end without an answer', () => clock.advance(60_000), ['expired']],
+    ['the end of the process', () => approvals.close(), ['cancelled']],
+  ])('has %s', async (_what, happen, steps) => {
+    ask().leave(true);
+    await happen();
+    expect(changes()).toEqual(steps);
+  });
+  const onlyName = (): string => [...shown.keys()][0] ?? '';
+  async function approveTwice(): Promise<void> {
+    await decide(onlyName(), 'bob:leads');
+    await decide(onlyName(), 'cleo:leads');
+  }
+
+  test('has of one that is cancelled since its caller hung up', () => {
+    ask().leave();
+    clock.advance(30_000);
+    expect(changes()).toEqual(['cancelled']);
+  });
+
+  test('is left to the session, where one waits', async () => {
+    const asked = ask();
+    await decide(asked.name, 'bob:leads');
+    await decide(asked.name, 'cleo:leads');
+    await asked.claim();
+    expect([asked.phase, recorded]).toEqual(['Used', []]);
+  });
+
+  test('that takes nothing keeps nobody from deciding, and is counted', async () => {
+    unrecordable = true;
+    const asked = ask();
+    asked.leave(true);
+    expect(await decide(asked.name, 'bob:leads')).toBe('done');
+    unrecordable = false;
+    expect(await decide(asked.name, 'cleo:leads')).toBe('done');
+    expect([shown.get(asked.name)?.phase, taken]).toEqual(['Approved', [false, true]]);
   });
 });
 

@@ -1,35 +1,24 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describeError } from '../base/index.ts';
-import type { Clock, Logger, Timer } from '../base/index.ts';
-import {
-  approverIsCaller,
-  canonical,
-  decisionOf,
-  phaseAt,
-  recordedDecision,
-  sha256,
-  tokenVote,
-  voteFault,
-} from '../core/index.ts';
+import type { Clock, Logger } from '../base/index.ts';
+import { canonical, phaseAt, recordedDecision, sha256 } from '../core/index.ts';
 import type {
   ApprovalAsk,
   ApprovalGate,
   ApprovalPhase,
   ApprovalProblem,
-  ApprovalSpec,
   ApprovalState,
   ApprovalTicket,
-  Asker,
-  Choice,
-  DecisionFault,
-  Identity,
-  IdentityVerifier,
+  AuditSink,
   IdentityVerifierFactory,
   PolicySource,
-  TokenVote,
 } from '../core/index.ts';
+import { changeOf, isOpen } from './approval-case.ts';
+import type { Case } from './approval-case.ts';
 import { specOf } from './approval-file.ts';
-import type { ApprovalFile, ApprovalFiles } from './approval-file.ts';
+import type { ApprovalFiles } from './approval-file.ts';
+import { createFileDecider } from './file-decider.ts';
+import type { BreakGlass, FileDecider } from './file-decider.ts';
 
 /**
  * Approvals of a sidecar that runs on its own. They are kept in memory; files show them to people. Whoever decides proves who they are by a
@@ -38,19 +27,11 @@ import type { ApprovalFile, ApprovalFiles } from './approval-file.ts';
  * Promise: an approval lets one session through, once, and only what it was asked for. Never the requester, never one person twice,
  * nothing after its end. What cannot be told is no approval. With the process all of it is over.
  */
-export interface FileApprovals {
+export interface FileApprovals extends Pick<FileDecider, 'view' | 'decide'> {
   readonly gate: ApprovalGate;
-  /** What is to be decided, for who is named as approver; who is not learns nothing. */
-  view(name: string, token: string): Promise<DecisionOutcome>;
-  /** @param from where the decision came from, for the record */
-  decide(name: string, token: string, choice: Choice, from: string): Promise<DecisionOutcome>;
   /** Cancels what waits. */
   close(): void;
 }
-
-export type DecisionOutcome =
-  | { readonly kind: 'fault'; readonly fault: DecisionFault }
-  | { readonly kind: 'done'; readonly body: Readonly<Record<string, unknown>> };
 
 export interface FileApprovalsOptions {
   readonly files: ApprovalFiles;
@@ -58,6 +39,12 @@ export interface FileApprovalsOptions {
   readonly verifiers: IdentityVerifierFactory;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Where changes go on record that no session is there to record. */
+  readonly audit: Pick<AuditSink, 'append'>;
+  /** Of each line for it: whether the record took it. */
+  readonly onRecorded?: (taken: boolean) => void;
+  /** Who may approve alone; undefined: nobody. */
+  readonly breakGlass?: BreakGlass | undefined;
   readonly limits?: Partial<FileApprovalLimits>;
 }
 
@@ -76,27 +63,6 @@ const defaultLimits: FileApprovalLimits = { perRequester: 100, all: 2_000, lonel
 /** How often ends are compared with the wall clock. */
 const checkMs = 250;
 
-interface Case {
-  readonly name: string;
-  readonly binding: string;
-  readonly file: Pick<ApprovalFile, 'namespace' | 'createdAt' | 'spec'>;
-  readonly approvers: ApprovalSpec['approvers'];
-  readonly asker: Asker;
-  readonly required: number;
-  readonly expiresAt: number;
-  phase: ApprovalPhase;
-  votes: readonly TokenVote[];
-  usedBy: string | undefined;
-  readonly listeners: Set<(state: ApprovalState) => void>;
-  /** Sessions that wait: watching alone keeps nothing open. */
-  waiting: number;
-  /** Its caller comes back for it. */
-  kept: boolean;
-  lonely: Timer | undefined;
-}
-
-const isOpen = ({ phase }: Case): boolean => phase === 'Pending' || phase === 'Approved';
-
 export function createFileApprovals(options: FileApprovalsOptions): FileApprovals {
   const { files, policy, clock, logger } = options;
   const limits: FileApprovalLimits = { ...defaultLimits, ...options.limits };
@@ -105,7 +71,6 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
   const newest = new Map<string, Case>();
   /** So that who reads a file cannot try what the masked text was. */
   const digestKey = randomBytes(32);
-  let verifier: { readonly key: string; readonly verifier: IdentityVerifier } | undefined;
   let closed = false;
 
   const show = (one: Case): void =>
@@ -125,8 +90,24 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
       leftMs: Math.max(0, one.expiresAt - clock.now()),
       decisions: one.votes.map(recordedDecision),
     });
+  /** What a session waits for is in its own lines: it is told, and records it before anything follows. */
+  const record = (one: Case): void => {
+    if (one.waiting > 0) return;
+    try {
+      options.audit.append([changeOf(one)]);
+      options.onRecorded?.(true);
+    } catch (error) {
+      options.onRecorded?.(false);
+      logger.error('what became of an approval could not be recorded', {
+        approval: one.name,
+        phase: one.phase,
+        error: describeError(error),
+      });
+    }
+  };
   const changed = (one: Case): void => {
     logger.info('approval', { approval: one.name, phase: one.phase, votes: one.votes.length });
+    record(one);
     if (!isOpen(one)) one.lonely?.cancel();
     try {
       show(one);
@@ -271,65 +252,23 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
     },
   };
 
-  const prove = async (token: string): Promise<Identity | DecisionFault> => {
-    const providers = policy.current()?.providers ?? [];
-    const key = canonical(providers);
-    if (verifier?.key !== key) {
-      verifier?.verifier.close();
-      verifier = { key, verifier: options.verifiers(providers) };
-    }
-    const result = await verifier.verifier.verify({ token, certificate: undefined });
-    if (result.kind === 'proven') return result.identity;
-    return result.kind === 'refused' && result.reason === 'identity_unavailable'
-      ? 'identity_unavailable'
-      : 'unauthenticated';
-  };
-  const find = async (
-    name: string,
-    token: string,
-  ): Promise<{ readonly one: Case; readonly who: Identity } | { readonly fault: DecisionFault }> => {
-    const who = await prove(token);
-    if (typeof who === 'string') return { fault: who };
-    const one = cases.get(name);
-    if (one?.approvers.some((entry) => approverIsCaller(entry, entry.provider, who)) !== true)
-      return { fault: 'not_allowed' };
-    settle(one);
-    return { one, who };
-  };
-  const viewOf = ({ name, file, phase, votes, required, expiresAt }: Case): DecisionOutcome => {
-    const { rules, direction, requester, operation, model, digest, excerpt } = file.spec;
-    const about = { rules, direction, requester, operation, model, digest, excerpt };
-    const end = new Date(expiresAt).toISOString();
-    const { namespace } = file;
-    return {
-      kind: 'done',
-      body: { name, namespace, phase, required, expiresAt: end, decisions: votes.map(decisionOf), ...about },
-    };
-  };
+  const deciding = createFileDecider({
+    ...options,
+    find: (name) => cases.get(name),
+    settle,
+    changed,
+    closed: () => closed,
+  });
 
   return {
     gate,
-    async view(name, token) {
-      const found = await find(name, token);
-      return 'fault' in found ? { kind: 'fault', fault: found.fault } : viewOf(found.one);
-    },
-    async decide(name, token, choice, from) {
-      const found = await find(name, token);
-      if ('fault' in found) return { kind: 'fault', fault: found.fault };
-      const { one, who } = found;
-      const fault = closed ? 'decided' : voteFault(who, one, clock.now());
-      if (fault !== undefined) return { kind: 'fault', fault };
-      one.votes = [...one.votes, tokenVote(who, { token, from, now: clock.now() }, choice)];
-      const phase = phaseAt(one, clock.now());
-      if (phase === one.phase) changed(one);
-      else move(one, phase);
-      return viewOf(one);
-    },
+    view: deciding.view,
+    decide: deciding.decide,
     close() {
       closed = true;
       timer.cancel();
       for (const one of cases.values()) if (isOpen(one)) move(one, 'Cancelled');
-      verifier?.verifier.close();
+      deciding.close();
     },
   };
 }

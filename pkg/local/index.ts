@@ -7,5 +7,6 @@ export { ApprovalFolderError, decisionSocket, openApprovalFiles } from './approv
 export { openDecisionSocket } from './decision-socket.ts';
 export { createFileApprovals } from './file-approvals.ts';
 export type { FileApprovals } from './file-approvals.ts';
+export type { BreakGlass } from './file-decider.ts';
 export { fileGrantSource } from './file-grant-source.ts';
 export type { FileGrantSource } from './file-grant-source.ts';

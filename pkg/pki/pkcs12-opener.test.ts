@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { threadCpuMs } from '../../test/support/cost.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { until } from '../../test/support/wait.ts';
 import { createPkcs12Opener } from './pkcs12-opener.ts';
@@ -11,10 +12,9 @@ const store = readFileSync(join(import.meta.dirname, 'testdata/rounds.p12'));
 
 /** Milliseconds of this thread alone. */
 async function cpuOf(run: () => Promise<unknown>): Promise<number> {
-  const before = process.threadCpuUsage();
+  const before = threadCpuMs();
   await run();
-  const { user, system } = process.threadCpuUsage(before);
-  return (user + system) / 1_000;
+  return threadCpuMs() - before;
 }
 
 describe('PKCS#12 in a thread', () => {

@@ -95,7 +95,13 @@ async function startAgent(
 }
 
 const live = '/probe/model/liveness';
-const httpTarget = (port: number, more: Record<string, unknown> = {}, timeoutSeconds = 2): Record<string, unknown> => ({
+/** Longer than any answer takes that comes. */
+const longSeconds = 20;
+const httpTarget = (
+  port: number,
+  more: Record<string, unknown> = {},
+  timeoutSeconds = longSeconds,
+): Record<string, unknown> => ({
   [live]: { timeoutSeconds, httpGet: { port, path: '/health?x=1', scheme: 'HTTP', ...more } },
 });
 
@@ -206,12 +212,10 @@ describe('other probes', () => {
             .resume(),
       ),
     );
-    const agent = await startAgent({ [live]: { timeoutSeconds: 1, tcpSocket: { port } } });
-    expect((await agent.get(live)).status).toBe(200);
+    const target = (to: number) => ({ [live]: { timeoutSeconds: longSeconds, tcpSocket: { port: to } } });
+    expect((await (await startAgent(target(port))).get(live)).status).toBe(200);
     await over;
-    expect((await (await startAgent({ [live]: { timeoutSeconds: 1, tcpSocket: { port: 1 } } })).get(live)).status).toBe(
-      503,
-    );
+    expect((await (await startAgent(target(1))).get(live)).status).toBe(503);
   });
 
   const frame = (...message: number[]): Buffer => Buffer.from([0, 0, 0, 0, message.length, ...message]);
@@ -233,8 +237,8 @@ describe('other probes', () => {
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status }));
       stream.end(body);
     };
-  const grpcTarget = (port: number, service = ''): Record<string, unknown> => ({
-    [live]: { timeoutSeconds: 1, grpc: { port, service } },
+  const grpcTarget = (port: number, service = '', timeoutSeconds = longSeconds): Record<string, unknown> => ({
+    [live]: { timeoutSeconds, grpc: { port, service } },
   });
 
   test.each([
@@ -272,7 +276,7 @@ describe('other probes', () => {
       stream.end(frame(8, 1));
     });
     for (const port of [plain, silent, gone, bare, 1])
-      expect(await (await startAgent(grpcTarget(port))).get(live)).toMatchObject({
+      expect(await (await startAgent(grpcTarget(port, '', 1))).get(live)).toMatchObject({
         status: 503,
         text: expect.stringMatching(/^unreachable/),
       });
@@ -283,7 +287,7 @@ describe('hooks', () => {
   const key = 'kEy-_0123456789abcdefg';
   const path = `/probe/model/pre-stop/${key}`;
   const hook = (port: number): Record<string, unknown> => ({
-    [path]: { timeoutSeconds: 1, httpGet: { port, path: '/stop', scheme: 'HTTP' } },
+    [path]: { timeoutSeconds: longSeconds, httpGet: { port, path: '/stop', scheme: 'HTTP' } },
   });
 
   test('any answer of the container is one; none is none', async () => {

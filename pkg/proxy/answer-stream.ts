@@ -142,7 +142,7 @@ export class StreamAnswer {
     }
     this.#frames += 1;
     if (this.#failed && this.#followsError(frame.event, data)) return;
-    if (this.#done) {
+    if (this.#done && !this.#mayFollow(data)) {
       this.#closeRun();
       this.#flush(); // what was decided before may leave
       throw new RefusedError('upstream_protocol', { detail: 'frame after the end marker' });
@@ -152,9 +152,10 @@ export class StreamAnswer {
     this.#closeRun();
     const { dialect } = this.#options.route;
     const marker = dialect.endMarker(data);
+    if (marker) this.#marked = true;
     const root = marker ? undefined : parseFrame(data);
     const view = dialect.frame(this.#options.route, frame.event, data, root);
-    if (view.usage !== undefined) this.usage = view.usage;
+    if (view.usage !== undefined) this.#count(view.usage);
     if (view.kind === 'done') {
       this.#done = true;
       this.#endAll();
@@ -164,14 +165,32 @@ export class StreamAnswer {
     this.#dataFrame(frame, data, root, view);
   }
 
+  /** Behind an event that is the last some servers send another dialect's end marker, once: it says no more than that. */
+  #mayFollow(data: string): boolean {
+    const may = !this.#marked && this.#options.route.dialect.endMarker(data);
+    this.#marked = true;
+    return may;
+  }
+  /** The end marker came. */
+  #marked = false;
+
   /** What servers send behind their error, as behind any answer: an end marker, and before it usage. Neither leaves: the answer is not whole. */
   #followsError(event: string | undefined, data: string): boolean {
     const { dialect } = this.#options.route;
     if (dialect.endMarker(data)) return true;
     const view = dialect.frame(this.#options.route, event, data, parseFrame(data));
-    if (view.kind !== 'usage') return false;
-    this.usage = view.usage ?? this.usage;
+    if (view.kind !== 'usage' && view.kind !== 'done') return false;
+    if (view.usage !== undefined) this.#count(view.usage);
     return true;
+  }
+
+  /** What a stream says so far: each time all of it, or the part that is new. */
+  #count({ input, output }: Usage): void {
+    const before = this.usage;
+    this.usage =
+      before === undefined
+        ? { input, output }
+        : { input: Math.max(before.input, input), output: Math.max(before.output, output) };
   }
 
   /** A frame like the one before it. Its text waits for that of the frames that came in the same read: a lane reads them as one. */

@@ -109,7 +109,11 @@ export class Answer implements LiveRequest {
     this.facts = options.facts;
     this.plan = options.plan;
     this.#beside = !options.runtime.snapshot.enforcing && !options.ownCredential;
-    this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock, () => this.#call?.resume());
+    this.#paced = options.plan.limits.cadenceMs !== undefined;
+    this.#delivery = new Delivery(options.exchange, options.plan.limits, options.clock, {
+      room: () => this.#call?.resume(),
+      departed: () => this.#recount(),
+    });
   }
 
   begin(request: UpstreamRequest): void {
@@ -121,6 +125,7 @@ export class Answer implements LiveRequest {
     exchange.onDrain(() => {
       this.#delivery.drained();
       if (this.#raw) this.#giveBack();
+      this.#recount();
       this.#call?.resume();
     });
     this.#call = upstream.send(request, {
@@ -149,6 +154,7 @@ export class Answer implements LiveRequest {
   letGo(): void {
     this.#options.live.remove(this);
     this.#giveBack();
+    this.#release(this.#counted);
   }
 
   #giveBack(): void {
@@ -250,10 +256,10 @@ export class Answer implements LiveRequest {
     const from = clock.monotonic();
     try {
       stream.data(chunk);
-      this.#count(stream.kept);
+      this.#count();
     } catch (error) {
       this.#observeOrThrow(error);
-      this.#count(0);
+      this.#recount();
     } finally {
       session.frames = stream.frames;
       this.#maskMs += clock.monotonic() - from;
@@ -277,19 +283,41 @@ export class Answer implements LiveRequest {
     this.#depart();
   }
 
-  /** What a stream keeps beyond an ordinary one counts as an answer that waits. @throws RefusedError overloaded, caller_share_used */
-  #count(kept: number): void {
-    const more = Math.max(0, kept - ordinaryKept) - this.#counted;
-    if (more === 0) return;
-    const { buffers } = this.#options;
-    if (more < 0) buffers.give(-more, this.#owner);
-    else {
-      const noRoom = buffers.take(more, this.#owner, largestAnswer);
-      if (noRoom !== undefined) throw new RefusedError(noRoom);
-    }
+  /**
+   * What a stream keeps beyond an ordinary one counts as an answer that waits: what is not decided, and what its caller has not taken.
+   *
+   * @throws RefusedError overloaded, caller_share_used
+   */
+  #count(): void {
+    const more = this.#countable - this.#counted;
+    if (more <= 0) return this.#release(-more);
+    const noRoom = this.#options.buffers.take(more, this.#owner, largestAnswer);
+    if (noRoom !== undefined) throw new RefusedError(noRoom);
     this.#counted += more;
   }
   #counted = 0;
+
+  get #countable(): number {
+    const kept = this.#over || this.#raw ? 0 : (this.#stream?.kept ?? 0);
+    return Math.max(0, kept + this.#waiting - ordinaryKept);
+  }
+
+  /** Of a stream that leaves as it is decided: what its caller had not taken when it was last looked at. */
+  #waiting = 0;
+  /** Something waits for a tick after each event. */
+  readonly #paced: boolean;
+
+  /** Something has left, or will not: it is given back. */
+  #recount(): void {
+    this.#waiting = this.#delivery.waiting;
+    this.#release(this.#counted - this.#countable);
+  }
+
+  #release(bytes: number): void {
+    if (bytes <= 0) return;
+    this.#options.buffers.give(bytes, this.#owner);
+    this.#counted -= bytes;
+  }
 
   #measureHeld(stream: StreamAnswer): void {
     const held = stream.held;
@@ -333,7 +361,11 @@ export class Answer implements LiveRequest {
     session.commit(); // before the bytes that it covers leave
     if (!this.#left) return this.#keep(text);
     session.firstTextAt ??= clock.monotonic();
-    if (!this.#delivery.write(text)) this.#call?.pause();
+    const taken = this.#delivery.write(text);
+    if (!taken) this.#call?.pause();
+    if (taken && !this.#paced) return;
+    this.#waiting = this.#delivery.waiting;
+    this.#count();
   }
 
   /** What leaves now, its record's part queued. */
@@ -620,11 +652,11 @@ export class Answer implements LiveRequest {
   #close(): void {
     if (this.#over) return;
     this.#over = true;
-    const { live, buffers, metrics } = this.#options;
+    const { live, metrics } = this.#options;
     this.#call?.abort();
     this.#deadline?.cancel();
     if (!this.#leaving) live.remove(this);
-    buffers.give(this.#counted, this.#owner);
+    this.#recount(); // what has yet to leave counts until the exchange is over
     this.#chunks.length = 0;
     this.#kept.length = 0;
     if (this.#stream !== undefined) {

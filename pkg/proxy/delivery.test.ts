@@ -21,6 +21,7 @@ function setUp(limits: Partial<ResponsePlanLimits>, peer: { slow: boolean } = { 
     chunk === undefined ? '' : typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
   const exchange = {
     startedAt: began,
+    backlogBytes: 7,
     start: () => note('head'),
     write: (chunk: string | Uint8Array) => {
       note(text(chunk));
@@ -30,8 +31,12 @@ function setUp(limits: Partial<ResponsePlanLimits>, peer: { slow: boolean } = { 
     respond: (_status: number, _headers: unknown, body: string | Uint8Array) => note(`${text(body)}$`),
   } as unknown as Exchange;
   const room: number[] = [];
-  const onRoom = (): void => void room.push(clock.monotonic() - began);
-  return { clock, left, room, delivery: new Delivery(exchange, { ...none, ...limits }, clock, onRoom) };
+  const departed: number[] = [];
+  const delivery = new Delivery(exchange, { ...none, ...limits }, clock, {
+    room: () => room.push(clock.monotonic() - began),
+    departed: () => departed.push(delivery.waiting),
+  });
+  return { clock, left, room, departed, delivery };
 }
 const nothing = (): void => undefined;
 
@@ -59,6 +64,17 @@ describe('a stream', () => {
     clock.advance(100);
     expect(left).toEqual(['200 head', '200 ab', '400 c!$', 'left']);
     expect(clock.pending).toBe(0);
+  });
+
+  test('tells what waits for a tick beside what waits for its peer, and when it has left', () => {
+    const { clock, departed, delivery } = setUp({ cadenceMs: 100 });
+    delivery.start(200, {});
+    expect(delivery.waiting).toBe(7);
+    delivery.write('abc');
+    expect(delivery.waiting).toBe(10);
+    expect(departed).toEqual([]);
+    clock.advance(100);
+    expect(departed).toEqual([7]);
   });
 
   test('with a cadence holds no more than a bound between two ticks', () => {

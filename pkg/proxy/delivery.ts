@@ -32,14 +32,18 @@ export class Delivery {
   #bytes = 0;
   #over = false;
   #blocked = false;
-  readonly #onRoom: () => void;
+  readonly #watch: DeliveryWatch;
 
-  /** @param onRoom A `write` that answered false because of what waits for a tick may be followed by others. */
-  constructor(exchange: Exchange, limits: ResponsePlanLimits, clock: Clock, onRoom: () => void) {
+  constructor(exchange: Exchange, limits: ResponsePlanLimits, clock: Clock, watch: DeliveryWatch) {
     this.#exchange = exchange;
     this.#limits = limits;
     this.#clock = clock;
-    this.#onRoom = onRoom;
+    this.#watch = watch;
+  }
+
+  /** What was let through and has not left: waits for its tick, in characters, or for its peer, in bytes. */
+  get waiting(): number {
+    return this.#batch.length + this.#exchange.backlogBytes;
   }
 
   /** A whole answer; padded with white space where JSON allows it. `left` runs once it left. @throws RefusedError response_too_large */
@@ -139,7 +143,8 @@ export class Delivery {
     if (text !== '') this.#blocked = !this.#exchange.write(this.#padded(text));
     else if (!this.#blocked) this.#cover();
     this.#schedule(every);
-    if (full && !this.#blocked) this.#onRoom();
+    if (text !== '') this.#watch.departed();
+    if (full && !this.#blocked) this.#watch.room();
   }
 
   #startNow(): void {
@@ -183,6 +188,13 @@ export class Delivery {
   #elapsed(): number {
     return this.#clock.monotonic() - this.#exchange.startedAt;
   }
+}
+
+export interface DeliveryWatch {
+  /** A `write` that answered false because of what waited for a tick may be followed by others. */
+  room(): void;
+  /** What waited for its tick does not any more. */
+  departed(): void;
 }
 
 export interface WholeAnswer {

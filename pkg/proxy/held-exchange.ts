@@ -82,6 +82,9 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     get backlogged() {
       return exchange.backlogged;
     },
+    get backlogBytes() {
+      return exchange.backlogBytes;
+    },
     respond(status, head, body) {
       release();
       if (!begun) return exchange.respond(status, head, body);

@@ -176,6 +176,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
         bytesIn: body.length,
         bytesOut: 0,
         backlogged: false,
+        backlogBytes: 0,
         respond(status, _headers, text) {
           answer = { status, body: Buffer.from(text).toString() };
         },

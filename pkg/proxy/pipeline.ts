@@ -55,6 +55,7 @@ import {
   demandOf,
   headersToModel,
   judgeWire,
+  limitEdits,
   modelHeaders,
   proveCaller,
   refuseTooLarge,
@@ -228,9 +229,9 @@ class GovernedRequest {
     this.#query = query === '' ? '' : `?${query}`;
   }
 
-  /** Paths and model names are the caller's words, too: recorded as any other text of it. */
-  #forRecord(text: string): string {
-    return this.#need(this.#runtime).forRecord(text);
+  /** Paths and model names are the caller's words, too. */
+  #nameForRecord(name: string): string {
+    return this.#need(this.#runtime).nameForRecord(name);
   }
 
   async identify(): Promise<void> {
@@ -250,7 +251,9 @@ class GovernedRequest {
     this.#route = recognise(this.#exchange.method, this.#path);
     // Paths of routes that a dialect knows are its own words; others are the caller's.
     session.path =
-      this.#route.operation === 'Other' || this.#route.model !== undefined ? this.#forRecord(this.#path) : this.#path;
+      this.#route.operation === 'Other' || this.#route.model !== undefined
+        ? this.#nameForRecord(this.#path)
+        : this.#path;
     session.dialect = this.#route.dialect.name;
     session.operation = this.#route.operation;
     this.#nameModel(this.#route.model);
@@ -367,7 +370,7 @@ class GovernedRequest {
 
   #nameModel(model: string | undefined): void {
     this.#model = model;
-    this.#session.model = model === undefined ? undefined : this.#forRecord(model);
+    this.#session.model = model === undefined ? undefined : this.#nameForRecord(model);
   }
   #model: string | undefined;
 
@@ -432,11 +435,9 @@ class GovernedRequest {
     this.#refuseGone(); // while the shared count was asked: the refusal gives the place back
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
     if (view === undefined) return;
-    if (outcome.maxOutputTokens !== undefined) this.#edits.push(...view.limitOutput(outcome.maxOutputTokens));
-    if (outcome.needsUsage && view.stream && !view.usageAsked) {
-      this.#usageAdded = true;
-      this.#edits.push(...view.askUsage());
-    }
+    const { edits, usageAdded } = limitEdits(view, outcome);
+    this.#usageAdded = usageAdded;
+    this.#edits.push(...edits);
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -489,9 +490,10 @@ class GovernedRequest {
   async hold(): Promise<void> {
     if (this.#approvals.length === 0) return;
     await this.record(); // while it waits, and also where nobody lets it through
+    const runtime = this.#need(this.#runtime);
     const excerpt = excerptOf([
       ...this.#lanes,
-      ...this.#heldHeaders.map(({ id, text }) => ({ id, text: this.#forRecord(asSent(text)) })),
+      ...this.#heldHeaders.map(({ id, text }) => ({ id, text: runtime.forRecord(asSent(text)) })),
     ]);
     const { body, stream } = this.#finished(); // what was read of it would wait with it
     if (stream && !asksForAsync(this.#exchange)) this.#holdExchange();

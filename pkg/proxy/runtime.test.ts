@@ -170,3 +170,28 @@ describe('the views of a policy with many outcomes', () => {
     expect(automata.size).toBe(1);
   });
 });
+
+describe('a long path or name of a model', () => {
+  const snapshot = compileSnapshot([policy('p', { classification: [label('pii', { match: match('CreditCard') })] })], {
+    revision: 1,
+  });
+  const { forRecord, nameForRecord } = compileViews(snapshot, undefined, new Uint8Array(32));
+  const card = '4111111111111111';
+
+  test('is recorded up to 256 characters, and says so', () => {
+    const whole = `/${'a-'.repeat(127)}b`;
+    expect(nameForRecord(whole)).toBe(whole);
+    expect(nameForRecord(`${whole}c`)).toBe(`${whole}…`);
+    expect(nameForRecord(`${whole}${card.repeat(500)}`)).toBe(`${whole}…`);
+    expect(nameForRecord(`${'a'.repeat(255)}😀`)).toBe(`${'a'.repeat(255)}\uFFFD…`);
+    expect(forRecord(`${whole}c`)).toBe(`${whole}c`);
+  });
+
+  test('is masked where it is cut, too', () => {
+    for (let at = 8; at <= 16; at++) {
+      const lead = '/'.padEnd(256 - at, 'a-');
+      expect(nameForRecord(`${lead}${card}/more`)).toBe(`${lead}[pii]…`);
+    }
+    expect(nameForRecord(`/${'a-'.repeat(117)}4111%2D1111%2D1111%2D1111/more`)).toBe('[disguised]…');
+  });
+});

@@ -13,7 +13,7 @@ import type {
   Snapshot,
 } from '../core/index.ts';
 import { compileSnapshot, credentialFault } from '../core/index.ts';
-import type { Scanner, View, ViewPair } from '../detect/index.ts';
+import type { LaneEnd, Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { sealingKey } from '../seal/index.ts';
 import type { SealingKey } from '../seal/index.ts';
@@ -38,8 +38,13 @@ export interface Runtime {
   readonly sealing: SealingKey | undefined;
   requestViews(plan: RequestPlan, record: RuleSelection): RequestViews;
   responseViews(plan: ResponsePlan): ResponseViews;
-  /** Words of the caller's outside of its prompt, such as paths, queries and names of models, as they are recorded. */
+  /** Words of the caller's outside of its prompt, such as queries and headers, as they are recorded. */
   forRecord(text: string): string;
+  /**
+   * The same of paths and names of models, which are read before it is known who calls: of a long one the first 256 characters are
+   * recorded, and `…` says that there is more.
+   */
+  nameForRecord(text: string): string;
   /** The query of a request's target, as a text of it that is recorded. */
   queryForRecord(query: string): readonly KeptText[];
   /** The same where people can be asked: findings of the rules that need an approver are noted, and stop nothing. */
@@ -98,6 +103,9 @@ export interface RuntimeOptions {
  * views of each grow to some megabytes with the texts that are read.
  */
 const mostViews = 32;
+
+/** Characters that are recorded of a path or of a model's name. */
+const longestName = 256;
 
 /** Text of a request in the record that holds the query of its target. */
 const queryLane = 'url.query';
@@ -298,10 +306,10 @@ export function compileViews(
     responseCache.set(plan, views);
     return views;
   };
-  const forRecord = (text: string): string => {
+  const forRecord = (text: string, end: LaneEnd = 'complete'): string => {
     const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
     if (cleanRecord.has(text)) return text;
-    const masked = (one: string): string => record.mask(one, 'prose', 'complete').text;
+    const masked = (one: string): string => record.mask(one, 'prose', end).text;
     const [, ...others] = readings(text);
     if (others.some((one) => masked(one) !== one)) return withheld;
     const kept = masked(text);
@@ -335,7 +343,10 @@ export function compileViews(
       return views;
     },
     responseViews,
-    forRecord,
+    forRecord: (text) => forRecord(text),
+    // Cut before it is read: in all its readings, a long one costs milliseconds of the event loop.
+    nameForRecord: (text) =>
+      text.length <= longestName ? forRecord(text) : `${forRecord(text.slice(0, longestName).toWellFormed(), 'cut')}…`,
     queryForRecord(query) {
       if (query === '') return [];
       const text = forRecord(query);

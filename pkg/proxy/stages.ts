@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
 import { credentialHeaders, takeCredentials } from '../identity/index.ts';
-import type { Demand } from './limits.ts';
+import type { Admission, Demand } from './limits.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import type { LiveRevocations } from './revocations.ts';
@@ -104,8 +105,23 @@ export function demandOf(operation: Operation, view: RequestView | undefined, bo
     maxOutputTokens: view?.maxOutputTokens,
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
-    generates: operation === 'Chat' || operation === 'Completions',
+    generates: view?.generates ?? false,
     countsInput: operation === 'Embeddings' || operation === 'Other',
+  };
+}
+
+/** What limits change in a body. `usageAdded`: a stream will tell its usage, for which its caller did not ask. */
+export function limitEdits(
+  view: RequestView,
+  { maxOutputTokens, needsUsage }: Pick<Admission, 'maxOutputTokens' | 'needsUsage'>,
+): { readonly edits: readonly JsonEdit[]; readonly usageAdded: boolean } {
+  const usageAdded = needsUsage && view.stream && !view.usageAsked;
+  return {
+    edits: [
+      ...(maxOutputTokens === undefined ? [] : view.limitOutput(maxOutputTokens)),
+      ...(usageAdded ? view.askUsage() : []),
+    ],
+    usageAdded,
   };
 }
 

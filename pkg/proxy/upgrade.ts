@@ -98,7 +98,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     session.onAuditFailure = runtime.snapshot.audit.onFailure;
     if (!isInside(entrance)) judgeWire(runtime, session, upgrade);
     const { path, query } = normaliseTarget(upgrade.target);
-    session.path = runtime.forRecord(path); // the caller's words
+    session.path = runtime.nameForRecord(path); // the caller's words
     // Whatever the route is called without an upgrade, this is another protocol on it; but what rules the server stays that.
     session.operation = recognise(upgrade.method, path).operation === 'Admin' ? 'Admin' : 'Other';
     const { grants, revocations } = options;

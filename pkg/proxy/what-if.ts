@@ -5,7 +5,7 @@ import type { RequestView } from '../dialect/index.ts';
 import { outermost } from './edits.ts';
 import { blockedBy, inspectRequest } from './inspect-request.ts';
 import { Limiter } from './limits.ts';
-import type { Demand } from './limits.ts';
+import type { Admission, Demand } from './limits.ts';
 import { actName, countAct, stoppedBy } from './rule-acts.ts';
 import type { CountedAct } from './rule-acts.ts';
 import { compileViews } from './runtime.ts';
@@ -14,6 +14,7 @@ import {
   decideAccess,
   demandOf,
   judgeWire,
+  limitEdits,
   refuseHosted,
   refuseTooLarge,
   refuseUninspectable,
@@ -87,15 +88,16 @@ const uncounted = (rules: readonly MatchedRule[]): readonly MatchedRule[] =>
   rules.map((rule) => (rule.limits === undefined ? rule : { ...rule, limits: { ...rule.limits, scope: 'Pod' } }));
 
 /** @throws RefusedError max_tokens_exceeded */
-async function refuseTooMuch(
+async function admit(
   { rules, ceilings = [] }: Allowed,
   caller: Identity | undefined,
   demand: Demand,
-): Promise<void> {
+): Promise<Admission> {
   const limiter = new Limiter(systemClock);
   const access = { rules: uncounted(rules), ceilings: ceilings.map(uncounted) };
   const outcome = await limiter.admit(access, caller, demand);
   if (outcome.kind === 'refused') throw new RefusedError(outcome.reason, { rule: outcome.rule });
+  return outcome;
 }
 
 /** @throws CodedError as compileViews */
@@ -127,7 +129,7 @@ export function createJudge(snapshot: Snapshot): Judge {
       try {
         refuseTooLarge(ruled, bytes);
         refuseUninspectable(plan, allowed, view);
-        await refuseTooMuch(allowed, caller, demandOf(operation, view, bytes));
+        const admission = await admit(allowed, caller, demandOf(operation, view, bytes));
         const { edits, approvals } = await inspectRequest({
           view,
           bytes,
@@ -144,7 +146,9 @@ export function createJudge(snapshot: Snapshot): Judge {
         const [asking] = approvals;
         if (asking !== undefined && !canAsk(ruled, caller))
           throw new RefusedError('approval_unavailable', { rule: asking.rule });
-        const passed = applyEdits(text, outermost(edits));
+        const hides = responseViews(snapshot.responsePlan(caller)).guarded;
+        const changes = [...limitEdits(view, admission).edits, ...edits, ...(hides ? view.spellTokens() : [])];
+        const passed = applyEdits(text, outermost(changes));
         return { acts, observed, refusal: undefined, approvals: approvals.map((one) => one.rule), passed };
       } catch (error) {
         return { acts, observed, refusal: refusalOf(error), approvals: [], passed: undefined };

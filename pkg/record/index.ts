@@ -9,6 +9,8 @@ export { keyName, logKeyOf, readHead, readLogKeys, signHead } from './head.ts';
 export type { LogKeys, SignedHead } from './head.ts';
 export type { Head } from './head.ts';
 export { entryLeaf, entryText } from './log-entry.ts';
+export { isSealed, isSealedType, sealBy } from './sealed-entry.ts';
+export type { Seal } from './sealed-entry.ts';
 export type {
   AuthoritiesEntry,
   BlockEntry,
@@ -19,6 +21,7 @@ export type {
   HoleEntry,
   LogEntry,
   ReadEntry,
+  RetentionEntry,
   VanishedEntry,
 } from './log-entry.ts';
 export {

@@ -6,7 +6,15 @@ import { leafHash } from './merkle.ts';
  * goes on to prove it when the lines themselves have been deleted.
  */
 export type LogEntry =
-  BlockEntry | HoleEntry | ConflictEntry | VanishedEntry | DeletedEntry | ReadEntry | AuthoritiesEntry | HoldEntry;
+  | BlockEntry
+  | HoleEntry
+  | ConflictEntry
+  | VanishedEntry
+  | DeletedEntry
+  | ReadEntry
+  | AuthoritiesEntry
+  | HoldEntry
+  | RetentionEntry;
 
 interface Of<Type extends string> {
   readonly type: Type;
@@ -80,6 +88,18 @@ export interface DeletedEntry extends Of<'deleted'> {
   /** Index of the block's entry. */
   readonly entry: number;
   readonly why: 'retention';
+}
+
+/** How long the recorder keeps lines, from here on. After the first of its kind entries of some types are sealed (sealed-entry.ts). */
+export interface RetentionEntry extends Of<'retention'> {
+  /** Days; 0: for ever. */
+  readonly days: {
+    readonly all: number;
+    /** Of namespaces that have their own. */
+    readonly namespaces: Readonly<Record<string, number>>;
+    /** Of policies that want more, by `NAMESPACE/POLICY`. */
+    readonly policies: Readonly<Record<string, number>>;
+  };
 }
 
 /** The authorities of sidecars, as the recorder has them from here on: who issued what signs the chains can be told for ever. */

@@ -20,10 +20,16 @@ export type LogFault =
   | 'signature_forged'
   /** A head that no key of the log has signed, or one that another had taken the place of. */
   | 'head_forged'
+  /** Entries that no head has signed: all of them, or more than come in some minutes. */
+  | 'unsigned'
   /** A chain goes on where it did not stop. */
   | 'chain_broken'
   /** Lines of a block are not there, and no entry says that they were deleted. */
-  | 'lines_missing';
+  | 'lines_missing'
+  /** Lines were deleted before their time. */
+  | 'deleted_early'
+  /** An entry that only the recorder makes, and that no key of the log has sealed. */
+  | 'entry_forged';
 
 export interface LogFinding {
   readonly fault: LogFault;
@@ -75,6 +81,8 @@ export interface LogVerdict {
   readonly signedLines: number;
   /** Blocks whose lines were deleted by retention, as entries say. */
   readonly deleted: number;
+  /** How old the youngest of them was then, milliseconds; undefined: none was deleted. */
+  readonly youngestDeletedMs: number | undefined;
   /** Lines that sidecars lost, as entries say, and conflicts. */
   readonly holes: number;
   readonly conflicts: number;

@@ -8,6 +8,7 @@ import { entryLeaf, entryText } from './log-entry.ts';
 import type { LogEntry } from './log-entry.ts';
 import type { LogVerdict } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
+import { sealBy } from './sealed-entry.ts';
 import { createLogVerifier } from './verify-log.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -55,6 +56,15 @@ function makeLog(count = 9): { items: Item[]; heads: string[] } {
   }
   return { items, heads };
 }
+/** These entries under one head. */
+function signed(items: readonly Item[], at = 5_000): { items: readonly Item[]; heads: readonly string[] } {
+  const frontier = createFrontier();
+  for (const { text } of items) frontier.append(entryLeaf(text));
+  return {
+    items,
+    heads: [signHead({ size: items.length, root: frontier.root().toString('hex'), at }, privateKey)],
+  };
+}
 function verify(
   log: { items: readonly Item[]; heads: readonly string[] },
   until?: string,
@@ -80,13 +90,87 @@ describe('a log that nobody touched', () => {
   test('is proven where retention deleted lines and said so', () => {
     const { items } = makeLog(2);
     const entry = entryText({ type: 'deleted', at: 2_000, entry: 0, why: 'retention' });
-    const verdict = verify({
-      items: items
-        .map((item) => (item.index === 0 ? { ...item, lines: undefined } : item))
-        .concat({ index: 2, text: entry }),
-      heads: [],
-    });
+    const verdict = verify(
+      signed(
+        items
+          .map((item) => (item.index === 0 ? { ...item, lines: undefined } : item))
+          .concat({ index: 2, text: entry }),
+      ),
+    );
     expect(verdict).toMatchObject({ ok: true, deleted: 1, blocks: 1 });
+  });
+});
+
+describe('lines that were deleted', () => {
+  const day = 86_400_000;
+  const seal = sealBy(privateKey);
+  const rules = (at: number, all: number, namespaces: Record<string, number> = {}): LogEntry => ({
+    type: 'retention',
+    at,
+    days: { all, namespaces, policies: {} },
+  });
+  const deletion = (at: number): LogEntry => ({ type: 'deleted', at, entry: 0, why: 'retention' });
+  /** A block whose lines are gone, and what stands behind it. */
+  const deleted = (...more: string[]): readonly Item[] => [
+    ...makeLog(1).items.map((item) => ({ ...item, lines: undefined })),
+    ...more.map((text, at) => ({ index: at + 1, text })),
+  ];
+  const verdictOf = (items: readonly Item[], retentionDays?: number): LogVerdict => {
+    const { heads } = signed(items, 1_000 * day);
+    const verifier = createLogVerifier({ publicKey, heads, ...(retentionDays !== undefined && { retentionDays }) });
+    for (const { index, text, lines } of items) {
+      verifier.entry(index, text);
+      if (index === 0) verifier.lines(index, lines);
+    }
+    return verifier.end();
+  };
+
+  test('are explained by entries of recorders that sealed none, and by how old they were then', () => {
+    const old = deleted(entryText(deletion(1_000 + 3 * day)));
+    expect(verdictOf(old)).toMatchObject({ ok: true, deleted: 1, youngestDeletedMs: 3 * day });
+    expect(verdictOf(old, 3)).toMatchObject({ ok: true });
+    expect(faults(verdictOf(old, 4))).toEqual(['deleted_early 1']);
+  });
+
+  test.each<[string, LogEntry[], number, string[]]>([
+    ['at its age', [rules(2_000, 90)], 90, []],
+    ['too early', [rules(2_000, 90)], 89, ['deleted_early 2']],
+    ['at all, where they are kept for ever', [rules(2_000, 0)], 9_999, ['deleted_early 2']],
+    ['too early for their namespace', [rules(2_000, 30, { ml: 90 })], 60, ['deleted_early 2']],
+    ['at the age of their namespace', [rules(2_000, 90, { ml: 30 })], 60, []],
+    ['by a rule that came later', [rules(2_000, 90), rules(2_000 + 10 * day, 30)], 60, []],
+    ['by one that was replaced a moment ago', [rules(2_000, 30), rules(1_000 + 60 * day, 90)], 60, []],
+    ['by one that was replaced long ago', [rules(2_000, 30), rules(2_000 + 50 * day, 90)], 60, ['deleted_early 3']],
+  ])('%s, by the rules of the log', (_, before, days, expected) => {
+    const items = deleted(...[...before, deletion(1_000 + days * day)].map(seal));
+    expect(faults(verdictOf(items))).toEqual(expected);
+  });
+
+  test.each<[string, (text: string) => string]>([
+    ['without a seal', (text) => text.replace(/,"key".*/, '}')],
+    ['with the seal of another', (text) => text.replace('"entry":0', '"entry":00')],
+    ['sealed by another key', () => sealBy(generateKeyPairSync('ed25519').privateKey)(deletion(1_000 + 99 * day))],
+    ['of another time', (text) => text.replace(/"at":[0-9]+/, `"at":${1_000 + 98 * day}`)],
+  ])('by an entry %s, where entries are sealed: found', (_, forge) => {
+    const items = deleted(seal(rules(2_000, 90)), forge(seal(deletion(1_000 + 99 * day))));
+    expect(faults(verdictOf(items))).toEqual(expect.arrayContaining(['lines_missing 0']));
+    expect(verdictOf(items).findings).toHaveLength(2);
+  });
+
+  test('by an entry that no head has signed: explained where it is sealed', () => {
+    const items = deleted(seal(rules(2_000, 90)), seal(deletion(1_000 + 99 * day)));
+    const verdict = (all: readonly Item[]): LogVerdict => {
+      const verifier = createLogVerifier({ publicKey, heads: signed(all.slice(0, 1), 1_500).heads });
+      for (const { index, text, lines } of all) {
+        verifier.entry(index, text);
+        if (index === 0) verifier.lines(index, lines);
+      }
+      return verifier.end();
+    };
+    expect(verdict([...items.slice(0, 1), ...items.slice(2).map((one) => ({ ...one, index: 1 }))])).toMatchObject({
+      ok: true,
+    });
+    expect(faults(verdict(deleted(entryText(deletion(1_000 + 99 * day)))))).toEqual(['lines_missing 0']);
   });
 });
 
@@ -125,7 +209,7 @@ describe('a pod that vanished', () => {
       [{ source, chain: name, lines: { first: 7, last: 9 }, ended: true, gone: 1_990 }],
     ],
   ])('%s: named', (_, more, expected) => {
-    expect(verify({ items: [...items, ...more], heads: [] })).toMatchObject({ ok: true, lostWithPods: expected });
+    expect(verify(signed([...items, ...more]))).toMatchObject({ ok: true, lostWithPods: expected });
   });
 });
 
@@ -247,6 +331,17 @@ describe('a log that somebody touched', () => {
     ['something that is no entry', () => edited(8, () => 'hello'), ['changed 8', 'changed 6-8']],
   ])('%s: found, and which', (_, make, expected) => {
     expect(faults(verify(make()))).toEqual(expected);
+  });
+
+  test('entries that no head has signed: found where there is none, and where they are of more than some minutes', () => {
+    const { items, heads } = makeLog(8);
+    expect(faults(verify({ items, heads: [] }))).toEqual(['unsigned 0-7']);
+    const after = (ms: number): Item[] => [
+      ...items,
+      { index: 8, text: entryText({ type: 'read', at: 1_006 + ms, who: 'ana', what: 'search', question: '' }) },
+    ];
+    expect(verify({ items: after(300_000), heads })).toMatchObject({ ok: true, unsigned: 3 });
+    expect(faults(verify({ items: after(300_001), heads }))).toEqual(['unsigned 6-8']);
   });
 
   test('the whole end with its heads: found by who kept a head elsewhere', () => {

@@ -7,6 +7,8 @@ import type { LogKeys } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import type { HeadsOfKey, LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
+import { isSealedType } from './sealed-entry.ts';
+import { createDeletionCheck } from './verify-deletions.ts';
 import { createLineCheck } from './verify-lines.ts';
 import type { Block } from './verify-lines.ts';
 import { createSignerCheck } from './verify-signers.ts';
@@ -15,8 +17,8 @@ import { createSignerCheck } from './verify-signers.ts';
  * Proves a recorder's log with the public key alone: entries, signed heads, and the lines of blocks where they are at hand.
  * Nothing of what is read is believed: roots are computed again from the entries, hashes of lines from the lines.
  *
- * What it cannot see: entries that were added after the last head that is known, and heads that were withheld together with
- * all entries after them. Whoever keeps a head elsewhere (`until`) sees that too.
+ * What it cannot see: heads that were withheld together with all entries after them. Whoever keeps a head elsewhere (`until`) sees that
+ * too. Entries after the last head are proven by nothing: few are left out, more than come in some minutes are a finding.
  */
 export interface LogVerifierOptions {
   /** Of several, heads of an earlier one end where those of a later one begin: a key that was given up signs nothing more. */
@@ -27,6 +29,8 @@ export interface LogVerifierOptions {
   readonly until?: string;
   /** PEM of the authorities that alone may have issued sidecars' certificates; default: those that the log itself names. */
   readonly authorities?: string;
+  /** Days that lines are kept at least; default: what the log says where it does, whatever policies want. */
+  readonly retentionDays?: number;
 }
 
 export interface LogVerifier {
@@ -41,6 +45,8 @@ export interface LogVerifier {
 
 type Fields = { readonly [key: string]: JsonValue };
 const mostFindings = 100;
+/** Heads come each minute: from the first to the last of the entries that none has signed. */
+const mostUnsignedMs = 5 * 60_000;
 const chainKey = (entry: Fields): string => `${String(entry['source'])} ${String(entry['chain'])}`;
 
 export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
@@ -54,7 +60,10 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (findings.length < mostFindings) findings.push(finding);
   });
   const heads: NonNullable<LogVerdict['head']>[] = [];
+  const known = new Set<string>();
   const addHead = (text: string): void => {
+    if (known.has(text)) return;
+    known.add(text);
     const head = readHead(text, publicKey);
     if (head === undefined) return find('head_forged', 0, 'a head that no key of the log has signed');
     let at = heads.length;
@@ -69,13 +78,20 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let next = 0;
   let lastAt = 0;
   let headAt = 0;
+  /** Time of the first entry after the last good head. */
+  let unsignedAt: number | undefined;
   let good: LogVerdict['head'];
   /** The roots cannot fit any more: one finding is enough. */
   let broken = false;
   let nextHead = 0;
   const chains = new Map<string, { sequence: number; hash: string }>();
   const blocks = new Map<number, Block>();
-  const deleted = new Set<number>();
+  const deletions = createDeletionCheck({
+    keys: publicKey,
+    retentionDays: options.retentionDays,
+    blockAt: (index) => blocks.get(index),
+    find,
+  });
   const missing = new Set<number>();
   /** By chain: the entry that knows of most. */
   const vanished = new Map<string, Fields>();
@@ -87,6 +103,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       if (frontier.root().toString('hex') === head.root) {
         good = head;
         headAt = Math.max(headAt, head.at);
+        unsignedAt = undefined;
         continue;
       }
       broken = true;
@@ -128,11 +145,19 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     const at = Number(entry['at']);
     if (!(at >= lastAt && at >= headAt)) find('back_dated', index, 'an entry that says it is older than one before it');
     lastAt = Math.max(lastAt, at);
+    unsignedAt ??= lastAt;
     if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
-    if (entry['type'] === 'deleted') deleted.add(Number(entry['entry']));
+    if (isSealedType(entry['type'])) deletions.entry(index, text, entry);
     if (entry['type'] === 'conflict') count.conflicts++;
     if (entry['type'] === 'authorities') learn(index, String(entry['bundle']));
     if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
+  };
+  const checkUnsigned = (): void => {
+    const last = frontier.size - 1;
+    if (good === undefined)
+      return find('unsigned', 0, 'entries without a head that signs them: nothing proves them', last);
+    if (unsignedAt !== undefined && lastAt - unsignedAt > mostUnsignedMs)
+      find('unsigned', good.size, 'entries of several minutes that no head has signed: nothing proves them', last);
   };
   /** By key, in the order of what they signed. */
   const keysOfHeads = (): HeadsOfKey[] => {
@@ -194,9 +219,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const last = heads.at(-1);
       if (last !== undefined && last.size > next)
         find('truncated', next, 'entries that a head has signed are not there', last.size - 1);
+      if (!broken && frontier.size > 0) checkUnsigned();
       const keys = keysOfHeads();
       for (const index of missing)
-        if (!deleted.has(index)) find('lines_missing', index, 'lines that nobody says were deleted');
+        if (!deletions.explains(index, good?.size ?? 0))
+          find('lines_missing', index, 'lines that nobody says were deleted');
       return {
         ok: findings.length === 0,
         findings,
@@ -205,7 +232,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         keys,
         unsigned: frontier.size - (good?.size ?? 0),
         ...sidecars.counts(),
-        deleted: deleted.size,
+        ...deletions.counts(),
         holes: count.holes,
         conflicts: count.conflicts,
         lostWithPods: lostWithPods(),

@@ -8,6 +8,7 @@ export type { VanishedWatch, VanishedWatchOptions } from './pods/vanished.ts';
 export { recorderMetrics } from './metrics.ts';
 export { keepAuthorities } from './log/authorities.ts';
 export { keepHeads } from './log/heads.ts';
+export { writeRetention } from './log/retention.ts';
 export type { HeadKeeper } from './log/heads.ts';
 export { publishHeads } from './log/published-heads.ts';
 export type { HeadMap, HeadPublisher } from './log/published-heads.ts';

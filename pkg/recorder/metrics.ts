@@ -7,6 +7,8 @@ export interface RecorderMetrics extends IngestObserver {
   vanished(lines: number): void;
   /** Of a signed head, as a Kubernetes object. */
   headPublished(result: 'done' | 'failed'): void;
+  /** The log was not signed, since it has an entry that no recorder made. */
+  headRefused(): void;
 }
 
 /** All of them, so that each counter is there before it counts: alerts look at its increase. */
@@ -51,8 +53,13 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
     'Signed heads written as a Kubernetes object.',
     [{ name: 'result', values: ['done', 'failed'] }],
   );
+  const refusedHeads = meters.counter(
+    'sidegate_recorder_heads_refused_total',
+    'Heads that were not signed: the log has an entry that no recorder made.',
+  );
   const took = meters.timer('sidegate_recorder_commit_seconds', 'How long a transaction took, with its fsync.');
   return {
+    headRefused: () => refusedHeads.add([]),
     opened: () => opened.add([]),
     closed: (reason) => closed.add([reason]),
     refused: (why) => refused.add([why]),

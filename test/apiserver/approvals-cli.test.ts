@@ -169,6 +169,35 @@ test('access is asked for, listed and taken back', async () => {
   expect(await sidegate('kim', 'access', 'revoke', name)).toMatchObject({ code: 1 });
 });
 
+test('of access that does not hold on all pods, list and show say so', async () => {
+  const who = ['--issuer', 'https://idp', '--subject', 'bob', '--reason', 'on call', '--for', '30m'];
+  const asked = await sidegate('kim', 'access', 'request', ...who);
+  const name = /grant\/(grant-[0-9a-f]{40})/.exec(asked.out)?.[1] ?? '';
+  const message = 'on 1 of 2 pods that it selects: the policies of the others want more people to approve';
+  const condition = { type: 'Holds', status: 'False', message, lastTransitionTime: new Date().toISOString() };
+  const write = (status: object) =>
+    server.client.request(
+      'PATCH',
+      `${base}/inferencegrants/${name}/status`,
+      { status },
+      'application/merge-patch+json',
+    );
+  const vote = { user: 'lea', decision: 'Approve', at: new Date().toISOString() };
+  await write({ phase: 'Pending', required: 1, approvers: [{ kubernetesUser: 'lea' }], decisions: [vote] });
+  const list = async (...more: string[]) => (await sidegate('max', 'access', 'list', ...more)).out;
+  await write({ phase: 'Approved' });
+  expect(await list()).toMatch(new RegExp(`^${name} +Approved +1/1 `, 'm'));
+  await write({ conditions: [{ ...condition, reason: 'OnSomePods' }] });
+  expect(await list()).toMatch(new RegExp(`^${name} +Approved \\(on some pods\\) +1/1 `, 'm'));
+  expect(await list('-o', 'wide')).toContain(message);
+  expect((await sidegate('max', 'approvals', 'show', `grant/${name}`)).out).toContain(`Holds:        ${message}\n`);
+  await write({ conditions: [{ ...condition, reason: 'OnNoPod' }] });
+  expect(await list()).toContain('Approved (on no pod)');
+  await write({ conditions: [{ ...condition, status: 'True', reason: 'OnAllPods' }] });
+  expect(await list()).toMatch(new RegExp(`^${name} +Approved +1/1 `, 'm'));
+  expect(await sidegate('kim', 'access', 'revoke', name)).toMatchObject({ code: 0 });
+});
+
 test('watching prints a line for what there is, and ends', async () => {
   const { code, out } = await sidegate('max', 'approvals', 'watch', '--for', '0.2');
   expect(code).toBe(0);

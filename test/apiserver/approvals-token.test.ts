@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:https';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createLogger } from '../../pkg/base/index.ts';
-import { createDecisionServer, createTokenDecider } from '../../pkg/control/decisions/index.ts';
+import { createDecisionServer, createProver, createTokenDecider } from '../../pkg/control/decisions/index.ts';
 import type { DecisionResult, DecisionServer } from '../../pkg/control/decisions/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { CompiledProvider } from '../../pkg/core/index.ts';
@@ -56,21 +56,26 @@ let results: DecisionResult[];
 /** Of other policies in the namespace. */
 let others: readonly CompiledProvider[];
 let log: string[];
+/** Whether what comes from here comes through a proxy that is believed. */
+let trusted: boolean;
 beforeEach(async () => {
   clock = fakeClock({ now: Date.now() });
-  [results, log, others] = [[], [], []];
+  [results, log, others, trusted] = [[], [], [], false];
   const logger = createLogger({ clock, level: 'debug', write: (line) => void log.push(line) });
   endpoint = await createDecisionServer({
     host: '127.0.0.1',
     port: 0,
     material: certificate,
+    trustedProxies: { has: (address) => trusted && address === '127.0.0.1' },
     decider: createTokenDecider({
       client,
       clock,
       logger,
-      verifiers: createIdentityVerifier({ clock, logger }),
-      providersOf: (at) => (at === namespace ? [...providers, ...others] : []),
-      revokes: () => false,
+      prover: createProver({
+        verifiers: createIdentityVerifier({ clock, logger }),
+        providersOf: (at) => (at === namespace ? [...providers, ...others] : []),
+        revokes: () => false,
+      }),
     }),
     clock,
     logger,
@@ -85,7 +90,15 @@ interface Answer {
 }
 function call(
   name: string,
-  more: { token?: string; body?: unknown; method?: string; kind?: string; at?: string; path?: string } = {},
+  more: {
+    token?: string;
+    body?: unknown;
+    method?: string;
+    kind?: string;
+    at?: string;
+    path?: string;
+    forwarded?: string | undefined;
+  } = {},
 ): Promise<Answer> {
   const { token, body, kind = 'approvals', at = namespace } = more;
   return new Promise((resolve, reject) => {
@@ -97,7 +110,10 @@ function call(
         method: more.method ?? (body === undefined ? 'GET' : 'POST'),
         rejectUnauthorized: false,
         agent: false,
-        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        headers: {
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(more.forwarded !== undefined && { 'x-forwarded-for': more.forwarded }),
+        },
       },
       (response) => {
         let text = '';
@@ -216,6 +232,17 @@ describe('an approver', () => {
     ]);
     expect(log.join('\n')).not.toContain(bob);
     expect(results).toEqual(['viewed', 'decided']);
+  });
+
+  test.each([
+    ['the address that a trusted proxy names', true, '198.51.100.1, 203.0.113.9', '203.0.113.9'],
+    ['the proxy’s own where it names none', true, 'unknown', '127.0.0.1'],
+    ['the connection’s where no proxy is trusted', false, '203.0.113.9', '127.0.0.1'],
+  ])('is on record with %s', async (_what, believed, forwarded, from) => {
+    trusted = believed;
+    const name = await approval();
+    expect(await said(name, { token: await token('bob'), body: approve, forwarded })).toBe('200 Pending');
+    expect((await get(name)).status?.decisions).toMatchObject([{ caller: { from } }]);
   });
 
   test('has one vote, by whatever way, and none on their own request or after the end', async () => {
@@ -353,9 +380,13 @@ describe('everybody else', () => {
     expect((await call('x', { method: 'DELETE', token: bob })).status).toBe(405);
   });
 
-  test('asks only so often', async () => {
+  test('asks only so often, from each address that a trusted proxy names', async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, () => said('x')));
     expect(answers.filter((one) => one === '429 too_many')).toHaveLength(20);
+    expect(await said('x', { forwarded: '203.0.113.9' })).toBe('429 too_many');
+    trusted = true;
+    expect(await said('x')).toBe('429 too_many');
+    expect(await said('x', { forwarded: '203.0.113.9' })).toBe('401 unauthenticated');
     clock.advance(5_000);
     expect(await said('x')).toBe('401 unauthenticated');
   });

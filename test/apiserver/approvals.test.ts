@@ -37,6 +37,22 @@ const one = async (): Promise<{ replica: Replica; stream: Stream }> => {
   return { replica, stream: world.stream(replica, 'a', namespace) };
 };
 const lead = (user: string) => ({ user });
+/** Once the last of these steps is on record at one of the replicas: all that is of an approval, each with who has decided. */
+async function recorded(replicas: readonly Replica[], name: string, ...steps: readonly string[]): Promise<void> {
+  const of = (): readonly Change[] =>
+    replicas.flatMap(({ changes }) => changes).filter((change) => change.name === `${namespace}/${name}`);
+  const said = (): readonly string[] =>
+    of().map(({ step, decisions = [] }) => [step, ...decisions.map(({ by }) => by)].join(' '));
+  await until(
+    () => said().length >= steps.length,
+    () => `on record are ${said().join(', ')}`,
+  );
+  expect(said()).toEqual(steps);
+  for (const { caller, decisions = [] } of of()) {
+    expect(caller).toMatchObject({ issuer: ana.issuer, subject: 'ana' });
+    for (const { at } of decisions) expect(new Date(at).toISOString()).toBe(at);
+  }
+}
 
 describe('opening', () => {
   test('an ask becomes an approval with all that it is bound to, and with the policy’s own approvers', async () => {
@@ -185,12 +201,13 @@ describe('deciding', () => {
   });
 
   test('one denial is final, and stands for the same request until its time is over', async () => {
-    const { stream } = await one();
+    const { stream, replica } = await one();
     stream.ask('1');
     await says(stream, '1', 'Pending');
     await world.vote(namespace, stream.name('1'), lead('bob'));
     await world.vote(namespace, stream.name('1'), { ...lead('eve'), decision: 'Deny' });
     await says(stream, '1', 'Denied');
+    await recorded([replica], stream.name('1'), 'created', 'denied user:bob user:eve');
     stream.ask('2');
     await says(stream, '2', 'Denied');
     expect(stream.name('2')).toBe(stream.name('1'));
@@ -201,7 +218,7 @@ describe('deciding', () => {
   });
 
   test('the clock passes the expiry between two approvals: Expired, and stays so', async () => {
-    const { stream } = await one();
+    const { stream, replica } = await one();
     stream.ask('1');
     await says(stream, '1', 'Pending');
     const name = stream.name('1');
@@ -210,6 +227,7 @@ describe('deciding', () => {
     world.clock.step(180_000);
     world.clock.advance(2_000);
     await says(stream, '1', 'Expired');
+    await recorded([replica], name, 'created', 'expired user:bob');
     await expect(world.vote(namespace, name, lead('eve'))).rejects.toThrow('nothing more can be decided');
     stream.claim('1');
     await pause(50);
@@ -290,8 +308,9 @@ describe('spending', () => {
   };
 
   test('of two pods that joined, one claim wins; its repetition is the same claim; what follows asks anew', async () => {
-    const { stream } = await one();
-    const other = world.stream(await world.replica(), 'b', namespace);
+    const { stream, replica } = await one();
+    const beside = await world.replica();
+    const other = world.stream(beside, 'b', namespace);
     stream.ask('1');
     other.ask('1');
     const name = await approved(stream, '1');
@@ -311,6 +330,14 @@ describe('spending', () => {
       session: winner === stream ? 'session-a-1' : 'session-b-1',
     });
     expect(status?.usedAt).toBe(new Date(world.clock.now()).toISOString());
+    const uses = [replica, beside].flatMap(({ changes }) => changes).filter(({ step }) => step === 'used');
+    expect(uses).toMatchObject([
+      {
+        name: `${namespace}/${name}`,
+        usedBy: status?.usedBy?.session,
+        decisions: [{ by: 'user:bob' }, { by: 'user:eve' }],
+      },
+    ]);
     const before = winner?.messages.length ?? 0;
     winner?.claim('1');
     await until(() => (winner?.messages.length ?? 0) > before, 'the claim is answered again');
@@ -378,7 +405,7 @@ describe('spending', () => {
 
 describe('those who go', () => {
   test('nobody waits: cancelled after 30 s, unless somebody came back or will', async () => {
-    const { stream } = await one();
+    const { stream, replica } = await one();
     stream.ask('goes');
     stream.ask('returns', { digest: `sha256:${'b'.repeat(64)}` });
     stream.ask('keeps', { digest: `sha256:${'c'.repeat(64)}` });
@@ -393,6 +420,7 @@ describe('those who go', () => {
     const phase = async (id: string) => (await world.get(namespace, stream.name(id))).status?.phase ?? 'Pending';
     await until(async () => (await phase('goes')) === 'Cancelled', 'the first is cancelled');
     expect([await phase('returns'), await phase('keeps')]).toEqual(['Pending', 'Pending']);
+    await recorded([replica], stream.name('goes'), 'created', 'cancelled');
     stream.ask('anew');
     await says(stream, 'anew', 'Pending');
     expect(stream.name('anew')).toBe(stream.name('goes').replace(/1$/, '2'));

@@ -48,6 +48,8 @@ let cache: Cache<GrantFact>;
 let keeper: GrantKeeper;
 let steps: GrantStep[];
 let changes: Change[];
+/** Reasons of the Events. */
+let happened: string[];
 /** What the tests call grants, and what they are called. */
 let named: Map<string, string>;
 /** Labels of pods, and their policies. */
@@ -64,6 +66,7 @@ beforeEach(async () => {
   named = new Map();
   steps = [];
   changes = [];
+  happened = [];
   leading = true;
   cache = createGrantCache({ client, clock: systemClock, logger: silentLogger });
   await cache.whenSynced();
@@ -72,7 +75,7 @@ beforeEach(async () => {
     cache,
     clock,
     logger: silentLogger,
-    events: { record: () => undefined },
+    events: { record: (_, { reason }) => void happened.push(reason) },
     // Those of earlier tests are nobody's here.
     leading: () => leading,
     setsOf: (fact) =>
@@ -137,6 +140,21 @@ async function vote(name: string, entry: object): Promise<void> {
     'status',
   );
 }
+/** Once as many steps are on record: these are, each with who has decided, of a grant that kim asked for ana. */
+async function recorded(name: string, ...steps: readonly string[]): Promise<void> {
+  const of = (): readonly Change[] => changes.filter((change) => change.name === keyOf(name));
+  const said = (): readonly string[] =>
+    of().map(({ step, decisions = [] }) => [step, ...decisions.map(({ by }) => by)].join(' '));
+  await until(
+    () => said().length >= steps.length,
+    () => `on record are ${said().join(', ')}`,
+  );
+  expect(said()).toEqual(steps);
+  for (const { caller, requestedBy, decisions = [] } of of()) {
+    expect([caller?.issuer, caller?.subject, requestedBy]).toEqual([issuer, 'ana', 'kim']);
+    for (const { at: when } of decisions) expect(new Date(when).toISOString()).toBe(when);
+  }
+}
 const opened = (name: string): Promise<void> =>
   until(async () => (await get(name)).status?.required !== undefined, `${name} can be decided`);
 
@@ -195,6 +213,7 @@ describe('who decides', () => {
     await ask('g', { expiresAt: at(11 * minute) });
     await until(async () => (await phase('g')) === 'Cancelled');
     expect(await decidable('g')).toBe('False TooLong');
+    await recorded('g', 'cancelled');
     await ask('h', { expiresAt: at(9 * minute) });
     await opened('h');
   });
@@ -227,6 +246,8 @@ describe('deciding', () => {
     clock.advance(2_000);
     await until(async () => (await phase('h')) === 'Expired');
     expect(await phase('g')).toBe('Denied');
+    await recorded('g', 'opened', 'denied user:bob');
+    await recorded('h', 'opened', 'approved user:bob', 'expired user:bob');
   });
 
   test('on one of another name than its spec’s is not possible: it is cancelled, and says why; what was approved before holds', async () => {
@@ -267,6 +288,48 @@ describe('deciding', () => {
     keeper.lead();
     await opened('g');
   });
+});
+
+test('an approved grant says when policies of its pods go beyond what was approved, and when they are back', async () => {
+  const holds = async (): Promise<string> => {
+    const found = (await get('g')).status?.conditions?.find(({ type }) => type === 'Holds');
+    return found === undefined ? 'nothing is said' : `${found.status} ${found.reason}`;
+  };
+  const said = (expected: string): Promise<void> =>
+    until(async () => {
+      clock.advance(6_000);
+      return (await holds()) === expected;
+    }, expected);
+  // Each look at it takes six of its seconds.
+  await ask('g', { expiresAt: at(59 * minute) });
+  await opened('g');
+  await vote('g', { user: 'bob' });
+  await until(async () => (await phase('g')) === 'Approved');
+  clock.advance(6_000);
+  pods.push({ labels: {}, set: governed({ required: 2 }) });
+  await said('False OnSomePods');
+  pods = [{ labels: {}, set: governed({ approvers: 'security' }) }];
+  await said('False OnNoPod');
+  expect(await decidable('g')).toBe('True Asked');
+  pods = [{ labels: {}, set: governed({}) }];
+  await said('True OnAllPods');
+  expect([await phase('g'), happened]).toEqual([
+    'Approved',
+    ['GrantOpened', 'GrantApproved', 'GrantHoldsOnSomePods', 'GrantHoldsOnAllPods'],
+  ]);
+});
+
+test('a grant that holds on all of its pods has no more to say', async () => {
+  await ask('g');
+  await opened('g');
+  await vote('g', { user: 'bob' });
+  await until(() => cache.get(keyOf('g'))?.phase === 'Approved');
+  const { resourceVersion } = (await get('g')).metadata;
+  clock.advance(6_000);
+  // What it wrote would be there before this one, which takes more calls.
+  await ask('h');
+  await opened('h');
+  expect((await get('g')).metadata.resourceVersion).toBe(resourceVersion);
 });
 
 describe('at the sidecars', () => {

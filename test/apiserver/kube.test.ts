@@ -180,6 +180,35 @@ describe('the client', () => {
   });
 });
 
+/** A character of it is six in JSON as the API server writes it. */
+const large = '<'.repeat(1_000_000);
+
+test('large objects come in smaller pages, and of an object its metadata alone, where that is asked for', async () => {
+  const names = ['large-0', 'large-1'];
+  const labels = { test: 'large' };
+  for (const name of names)
+    await direct.create(
+      resources.configMaps,
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels }, data: { value: large } },
+      { namespace: 'ml' },
+    );
+  const selection = { namespace: 'ml', labelSelector: 'test=large' };
+  await expect(direct.page(resources.configMaps, selection, { limit: 250 })).rejects.toMatchObject({
+    code: 'too_large',
+  });
+  const found = await direct.list<ConfigMap>(resources.configMaps, selection);
+  expect(found.map(({ metadata, data }) => [metadata.name, data?.['value'] === large])).toEqual(
+    names.map((name) => [name, true]),
+  );
+  const asked = { limit: 1, metadataOnly: true };
+  const { items, continueToken } = await direct.page<ConfigMap>(resources.configMaps, selection, asked);
+  expect(items.map(({ metadata, data }) => [metadata.namespace, metadata.name, metadata.labels, data])).toEqual(
+    names.slice(0, 1).map((name) => ['ml', name, labels, undefined]),
+  );
+  expect(continueToken).toBeDefined();
+  for (const name of names) await direct.delete(resources.configMaps, { namespace: 'ml', name });
+});
+
 describe('a cache behind a door that breaks', () => {
   let proxy: FaultProxy;
   let client: KubeClient;

@@ -39,6 +39,7 @@ const access = (fields: string): string =>
 const guard = (fields: string): string => `guards: [{ name: g, direction: Request, match: { words: [a] }, ${fields} }]`;
 const label = (fields: string): string => `classification: [{ label: l, otherwise: Mask, ${fields} }]`;
 const provider = (fields: string): string => `identity: { providers: [{ name: x, ${fields} }] }`;
+const certificate = 'clientCertificate: { caSecretRef: { name: ca, key: ca.crt } }';
 const limit = (fields: string): string => `responseLimits: [{ subjects: [{ anyone: true }], ${fields} }]`;
 const re2 = ['(?=a)', '(?<!a)b', '(a)\\\\1', '(', '[z-a]', 'a{2000}', 'a++'];
 const httpsOnly = [
@@ -169,9 +170,9 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
     [provider('sidegate: { idp: okta, audiences: [sidegate.dev/controller] }')],
   ],
   [
-    'spec.identity.providers[].kubernetesUser',
-    'needs tokens: a certificate has no claims',
-    [provider('clientCertificate: { caSecretRef: { name: ca, key: ca.crt } }, kubernetesUser: { claim: email }')],
+    'spec.identity.providers[].kubernetesUser.claim',
+    'must be sub or cn: a certificate has no other claims',
+    ['email', 'CN', 'sub.cn'].map((claim) => provider(`${certificate}, kubernetesUser: { claim: ${claim} }`)),
   ],
   [
     'spec.access[].limits',
@@ -471,6 +472,12 @@ describe('the API server takes', () => {
       input: readFileSync(join(folder, name), 'utf8').replaceAll(/namespace: [a-z-]+/g, 'namespace: ml'),
     });
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  });
+
+  test.each(['sub', 'cn'])('who callers with certificates are to Kubernetes by %s', async (claim) => {
+    const spec = parse(provider(`${certificate}, kubernetesUser: { claim: ${claim}, prefix: "cert:" }`)) as object;
+    for (const kind of ['InferencePolicy', 'ClusterInferencePolicy'] as const)
+      expect(await ask(spec, kind)).toMatchObject({ status: 201, body: { spec } });
   });
 
   test('as much as a policy may hold: 32 guards of 500 patterns', async () => {

@@ -112,6 +112,7 @@ export const alternatives: Readonly<Record<string, unknown>> = {
   'controller.logLevel': 'debug',
   'controller.evictUngoverned': true,
   'controller.upgradeSidecars': true,
+  'controller.trustedProxies': ['10.1.2.0/24', '2001:db8::7'],
   'controller.resources': { requests: { cpu: '1' } },
   'controller.priorityClassName': 'system-cluster-critical',
   'controller.nodeSelector': { pool: 'control' },

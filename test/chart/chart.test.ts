@@ -382,7 +382,7 @@ describe('cert-manager for the webhook', () => {
 describe('what is watched', () => {
   const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8');
   /** Of the control plane: what its sources name. */
-  const sources = ['pkg/control', 'pkg/admission', 'cmd/webhook', 'cmd/controller'].flatMap((folder) =>
+  const sources = ['pkg/control', 'pkg/admission', 'pkg/kube', 'cmd/webhook', 'cmd/controller'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .map((file) => readFileSync(join(root, folder, file), 'utf8')),

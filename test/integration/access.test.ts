@@ -164,6 +164,17 @@ describe('who may do what', () => {
     expect(world.model.seen).toEqual([]);
   });
 
+  test.each(['/v1/unknown/', '/v1/models/'])(
+    'of a stranger’s long path under %s the record has the first 256 characters',
+    async (under) => {
+      const path = under + 'a'.repeat(8_000);
+      const answer = await world.call('GET', path, { token: null });
+      expect([answer.status, world.model.seen]).toEqual([401, []]);
+      const start = (await world.record()).find((event) => event['session'] === answer.headers['x-request-id']);
+      expect(start?.['path']).toBe(`${path.slice(0, 256)}…`);
+    },
+  );
+
   test('an allowed request reaches the model with the path and body that came', async () => {
     const answer = await world.post('/v1/chat/completions', chat);
     expect(answer.status).toBe(200);

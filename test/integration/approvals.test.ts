@@ -1,39 +1,14 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { request } from 'node:https';
 import OpenAI from 'openai';
 import { createApprovalDesk } from '../support/approval-desk.ts';
 import type { ApprovalDesk } from '../support/approval-desk.ts';
 import { answerChat, chatAnswer, streamChat } from '../support/scripted-model.ts';
+import { trustingFetch } from '../support/trusting-fetch.ts';
 import { pause, until } from '../support/wait.ts';
 import { basePolicy, joinContent, startWorld } from '../support/world.ts';
 import type { Answer, World } from '../support/world.ts';
 
 // Requests and answers that wait for people: nothing of them goes on without an approval that was spent for exactly them.
-
-/** fetch with an authority of its own: what NODE_EXTRA_CA_CERTS does for a process. */
-const trusting =
-  (ca: string): typeof fetch =>
-  (url, { method = 'GET', headers, body, signal } = {}) =>
-    new Promise((resolve, reject) => {
-      const sent = request(
-        String(url),
-        { method, ca, headers: Object.fromEntries(new Headers(headers)), ...(signal && { signal }) },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (piece: Buffer) => chunks.push(piece));
-          response.on('end', () =>
-            resolve(
-              new Response(Buffer.concat(chunks), {
-                status: response.statusCode ?? 0,
-                headers: response.headers as Record<string, string>,
-              }),
-            ),
-          );
-        },
-      );
-      sent.on('error', reject);
-      sent.end(body as string);
-    });
 
 let world: World;
 let desk: ApprovalDesk;
@@ -488,7 +463,7 @@ describe('the official client', () => {
       apiKey: await world.token(),
       timeout: 700,
       maxRetries: 10,
-      fetch: trusting(world.ca),
+      fetch: trustingFetch(world.ca),
     });
     const body = { model: 'llama-3-8b', messages: [{ role: 'user' as const, content: 'what is falcon' }] };
     const answer = client.chat.completions.create(body);

@@ -65,10 +65,11 @@ describe('what stands in a bucket', () => {
     const bucket = { key: `spoilt-${process.pid}-${name}`, capacity: 60 };
     await answer(store, { key: 'ready', capacity: 1 });
     await admin('DEL', `sidegate:limit:${bucket.key}`);
+    const began = performance.now();
     await admin(...command(`sidegate:limit:${bucket.key}`));
     const first = await store.take(bucket, 1, 60);
-    expect(first.granted).toBeLessThanOrEqual(6);
     // One a second comes back.
+    expect(first.granted).toBeLessThanOrEqual(6 + (performance.now() - began) / 1_000);
     await pause(1_100);
     expect((await store.take(bucket, 1, 60)).granted).toBeGreaterThanOrEqual(1);
     const left = Number(await admin('PTTL', `sidegate:limit:${bucket.key}`));

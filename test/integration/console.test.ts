@@ -2,7 +2,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, tes
 import { Agent } from 'node:https';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
-import { approvalList, createDecisionServer, createTokenDecider } from '../../pkg/control/decisions/index.ts';
+import {
+  approvalList,
+  createApprovalLister,
+  createDecisionServer,
+  createProver,
+  createTokenDecider,
+} from '../../pkg/control/decisions/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
@@ -542,6 +548,11 @@ describe('the controller’s own decision endpoint', () => {
           ],
           { revision: 0 },
         );
+        const prover = createProver({
+          verifiers: createIdentityVerifier({ clock: systemClock, logger: silentLogger }),
+          providersOf: () => providers,
+          revokes: () => false,
+        });
         const decider = createTokenDecider({
           client: {
             find: () => Promise.resolve(structuredClone(approval) as never),
@@ -553,10 +564,17 @@ describe('the controller’s own decision endpoint', () => {
           },
           clock: systemClock,
           logger: silentLogger,
-          verifiers: createIdentityVerifier({ clock: systemClock, logger: silentLogger }),
-          providersOf: () => providers,
-          waiting: () => [{ ...approval.metadata, expiresAt: Date.parse(approval.spec.expiresAt) }],
-          revokes: () => false,
+          prover,
+        });
+        const lister = createApprovalLister({
+          client: { find: () => Promise.resolve(structuredClone(approval) as never) },
+          clock: systemClock,
+          prover,
+          waiting() {
+            const { requester: asker, approvers, expiresAt } = approval.spec;
+            const { phase, decisions: votes } = approval.status as { phase: 'Pending'; decisions: never[] };
+            return [{ ...approval.metadata, asker, approvers, phase, votes, expiresAt: Date.parse(expiresAt) }];
+          },
         });
         return createDecisionServer({
           host: '127.0.0.1',
@@ -565,7 +583,7 @@ describe('the controller’s own decision endpoint', () => {
           decider,
           clock: systemClock,
           logger: silentLogger,
-          more: [approvalList(decider, systemClock)],
+          more: [approvalList(lister, systemClock)],
         });
       },
     });

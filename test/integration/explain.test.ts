@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { answerChat } from '../support/scripted-model.ts';
+import { answerChat, streamChat } from '../support/scripted-model.ts';
 import { sidegateCommand } from '../support/sidegate-command.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 import type { World } from '../support/world.ts';
@@ -62,6 +62,22 @@ const rows: readonly (readonly [what: string, code: string | undefined, row: Row
   ],
   ['more tokens than the rule allows', 'max_tokens_exceeded', { change: limited, body: { max_tokens: 51 } }],
   [
+    'no word of how many tokens, where a rule has a limit',
+    undefined,
+    { change: (yaml) => `${yaml}    limits: { maxOutputTokens: 50 }\n` },
+  ],
+  [
+    'a stream whose tokens are counted',
+    undefined,
+    { change: (yaml) => `${yaml}    limits: { tokensPerMinute: 100000 }\n`, body: { stream: true } },
+  ],
+  ['what a guard masks', undefined, { more: guard(word, 'Mask'), ask: 'about falcon' }],
+  [
+    'log-probabilities of what is masked',
+    undefined,
+    { more: guard(word, 'Mask', 'Response'), body: { logprobs: true, return_tokens_as_token_ids: true } },
+  ],
+  [
     'prompts of token ids beside a guard',
     'token_input_uninspectable',
     { more: guard(word, 'Block'), body: { prompt: [1] } },
@@ -104,11 +120,12 @@ const rows: readonly (readonly [what: string, code: string | undefined, row: Row
   ],
 ];
 
-interface Refused {
+interface Came {
   readonly code: string | undefined;
   readonly rule: string | undefined;
+  /** What the model gets; undefined: nothing. */
+  readonly body: string | undefined;
 }
-const allowed: Refused = { code: undefined, rule: undefined };
 
 /** What is asked, and the caller, as commands and as the world take them. */
 function asked({ groups = ['ml-eng'], ask = 'hello', body = {} }: Row) {
@@ -123,13 +140,15 @@ function asked({ groups = ['ml-eng'], ask = 'hello', body = {} }: Row) {
   };
 }
 
-async function bySidecar(one: World, row: Row): Promise<Refused> {
+async function bySidecar(one: World, row: Row): Promise<Came> {
   const { groups, request, route } = asked(row);
+  const seen = one.model.seen.length;
   const token = groups === null ? null : await one.token({ groups: [...groups] });
   const { status, text } = await one.post(route, request, { token });
-  if (status === 200) return allowed;
+  const body = one.model.seen[seen]?.body;
+  if (status === 200) return { code: undefined, rule: undefined, body };
   const { error } = JSON.parse(text) as { error: { code: string; rule: string | null } };
-  return { code: error.code, rule: error.rule ?? 'default' };
+  return { code: error.code, rule: error.rule ?? 'default', body };
 }
 
 interface Files {
@@ -143,7 +162,7 @@ interface Refusal {
   readonly rule: string;
 }
 
-async function byExplain({ policy, request }: Files, row: Row): Promise<Refused> {
+async function byExplain({ policy, request }: Files, row: Row): Promise<Came> {
   const { groups, operation } = asked(row);
   const caller = groups === null ? [] : ['--user', 'ana', ...groups.flatMap((group) => ['--group', group])];
   const { code, out, err } = await sidegateCommand([
@@ -152,33 +171,41 @@ async function byExplain({ policy, request }: Files, row: Row): Promise<Refused>
     ...(row.hosted === true ? ['--hosted'] : []),
   ]);
   expect(err).toBe('');
-  const { content } = JSON.parse(out) as { content: { refusal?: Refusal; answer?: { refusal?: Refusal } } };
+  const { content } = JSON.parse(out) as {
+    content: { refusal?: Refusal; answer?: { refusal?: Refusal }; request: { passed?: string } };
+  };
   const refusal = content.refusal ?? content.answer?.refusal;
   expect(code).toBe(refusal === undefined ? 0 : 1);
-  return { code: refusal?.reason, rule: refusal?.rule };
+  const body = content.refusal === undefined ? content.request.passed : undefined;
+  return { code: refusal?.reason, rule: refusal?.rule, body };
 }
 
-async function byTest({ policy, cases }: Files, row: Row): Promise<Refused> {
+/** @param body that the model is expected to get */
+async function byTest({ policy, cases }: Files, row: Row, body: string | undefined): Promise<Omit<Came, 'body'>> {
   const { groups, operation, request } = asked(row);
   const given = {
     name: 'one',
     ...(groups !== null && { caller: { subject: 'ana', groups } }),
     ...{ operation, request },
     ...(row.answer !== undefined && { answer: row.answer }),
-    expect: { decision: 'Allow' },
+    expect: { decision: 'Allow', ...(body !== undefined && { request: JSON.parse(body) as unknown }) },
   };
   writeFileSync(cases, JSON.stringify({ cases: [given] }));
   const more = row.hosted === true ? ['--hosted'] : [];
   const { code, out } = await sidegateCommand(['policy', 'test', policy, '--cases', cases, '-o', 'json', ...more]);
-  const [came] = (JSON.parse(out) as { cases: { passed: boolean; reason?: string; rule?: string }[] }).cases;
-  expect(code).toBe(came?.passed === true ? 0 : 1);
-  return came?.passed === true ? allowed : { code: came?.reason, rule: came?.rule };
+  const { cases: came } = JSON.parse(out) as { cases: { faults: string[]; reason?: string; rule?: string }[] };
+  const [{ faults, reason, rule } = { faults: ['nothing came'] }] = came;
+  expect([code, faults.join()]).toEqual(
+    reason === undefined ? [0, ''] : [1, expect.stringMatching(/^decision: [^,]*, came Deny/)],
+  );
+  return { code: reason, rule: reason === undefined ? undefined : rule };
 }
 
 test.each(rows)('%s', async (_what, code, row) => {
   const one = row.hosted === true ? hosted : world;
   const yaml = (row.change ?? String)(basePolicy(one.issuer.url)) + (row.more ?? '');
-  one.model.script = answerChat(row.answer ?? 'hello');
+  const streams = row.body !== undefined && 'stream' in row.body;
+  one.model.script = streams ? streamChat(['hello']) : answerChat(row.answer ?? 'hello');
   if (inForce.get(one) !== yaml) await one.setPolicy(yaml);
   inForce.set(one, yaml);
   const at = (name: string): string => join(one.folder, name);
@@ -187,7 +214,8 @@ test.each(rows)('%s', async (_what, code, row) => {
   const came = await bySidecar(one, row);
   expect(came.code).toBe(code);
   expect(await byExplain(files, row)).toEqual(came);
-  expect(await byTest(files, row)).toEqual(came);
+  const { body, ...refused } = came;
+  expect(await byTest(files, row, body)).toEqual(refused);
 });
 
 const provider = (name: string, spec: string): string => `    - { name: ${name}, ${spec} }\n  access:`;

@@ -547,6 +547,37 @@ describe('the record', () => {
     expect(verifyAuditLog(changed)).toMatchObject({ ok: false, why: 'changed' });
     expect(verifyAuditLog(lines.filter((line) => !line.includes('"segment"')))).toMatchObject({ ok: false });
   });
+
+  test('says how long each part of a session took', async () => {
+    let now = 1_000;
+    world = await startWorld({
+      policy: (issuer) => basePolicy(issuer),
+      clock: { ...systemClock, monotonic: () => now },
+    });
+    const { metrics } = world;
+    let text = '';
+    world.model.script = async (response) => {
+      now += 10;
+      response.setHeader('content-type', 'text/event-stream').flushHeaders();
+      await until(async () => (await metrics()).includes('sidegate_streams_live 1\n'), 'its head has come');
+      now += 20;
+      response.write(chunk({ content: 'Hello ' }));
+      await until(() => text.includes('Hello'));
+      now += 40;
+      response.end(`${chunk({ content: 'there.' }, 'stop')}data: [DONE]\n\n`);
+    };
+    await world.post(path, stream, { onChunk: (piece) => (text += piece) });
+    const end = (await world.record()).find((event) => event['type'] === 'end');
+    expect(end?.['timing']).toEqual({ toUpstream: 0, firstByte: 10, firstText: 30, total: 70 });
+  });
+
+  test('of a request that is refused has no time of what did not happen', async () => {
+    world = await startWorld({ policy: (issuer) => basePolicy(issuer) });
+    await world.post(path, ask, { token: null });
+    const end = (await world.record()).find((event) => event['type'] === 'end');
+    const timing = { toUpstream: null, firstByte: null, firstText: null, total: expect.any(Number) };
+    expect(end?.['timing']).toEqual(timing);
+  });
 });
 
 describe('the model’s credential', () => {

@@ -29,6 +29,7 @@ import {
 } from '../../pkg/local/index.ts';
 import type { FileApprovals, FileGrantSource } from '../../pkg/local/index.ts';
 import { stopwatch } from '../support/wait.ts';
+import { createAuthority } from '../support/issuer-certificates.ts';
 import { noLogin } from '../support/no-login.ts';
 import { answerChat, chunk } from '../support/scripted-model.ts';
 import { until } from '../support/wait.ts';
@@ -48,7 +49,14 @@ let approvals: FileApprovals;
 let grants: FileGrantSource;
 let socket: { close(): Promise<void> };
 
-const policy = (issuer: string): string => `${basePolicy(issuer)}
+const callers = createAuthority('callers', Date.now());
+const policy = (issuer: string): string => `${basePolicy(issuer).replace(
+  '  access:\n',
+  `      kubernetesUser: { claim: email }
+    - { name: mesh, clientCertificate: { caFile: callers.pem }, kubernetesUser: { claim: cn } }
+  access:
+`,
+)}
   guards:
   - { name: project, direction: Request, match: { words: [falcon] }, action: RequireApproval }
   classification:
@@ -60,8 +68,19 @@ beforeAll(async () => {
   mkdirSync(given, { mode: 0o700 });
   world = await startWorld({
     policy,
+    files: { 'callers.pem': callers.pem },
     async approvals(parts) {
-      approvals = createFileApprovals({ ...parts, clock, logger, files: await openApprovalFiles(asked) });
+      approvals = createFileApprovals({
+        ...parts,
+        clock,
+        logger,
+        files: await openApprovalFiles(asked),
+        breakGlass: {
+          issuer: parts.policy.current()?.providers[0]?.oidc?.issuer ?? '',
+          groups: ['on-call'],
+          subjects: [],
+        },
+      });
       socket = await openDecisionSocket({ path: join(asked, decisionSocket), approvals, clock, logger });
       return approvals.gate;
     },
@@ -170,6 +189,33 @@ test('two people approve what waits, each once and never the requester; then it 
   });
 });
 
+test('what a caller with a client certificate asks, people with tokens approve, and never the caller by an account of theirs', async () => {
+  const certificate = callers.issue({
+    subject: [
+      ['CN', 'ana@example.com'],
+      ['OU', 'ml-eng'],
+    ],
+  });
+  const held = post(chat('falcon by certificate'), { token: null, certificate });
+  const name = await theOne();
+  expect((await sidegate('approvals', 'show', name, '--dir', asked)).out).toContain(
+    'ana@example.com of CN=callers, to Kubernetes ana@example.com',
+  );
+  const person = async (sub: string, claims: Record<string, string> = {}): Promise<string> => {
+    const file = join(folder, `${sub}.token`);
+    writeFileSync(file, await world.token({ sub, groups: ['leads'], claims }));
+    return file;
+  };
+  const own = await person('ana-of-corp', { email: 'ana@example.com' });
+  expect((await decide('approve', name, own)).err).toContain('self_approval');
+  expect((await decide('approve', name, await person('nameless'))).err).toContain('cannot_exclude_self_approval');
+  for (const sub of ['bob', 'cleo'])
+    expect(await decide('approve', name, await person(sub, { email: `${sub}@example.com` }))).toMatchObject({
+      code: 0,
+    });
+  expect((await held).status).toBe(200);
+});
+
 test('what was approved passes for its requester with a newer token, also of other groups; what was denied stays denied', async () => {
   const waits = { headers: { prefer: 'respond-async' } };
   const renewed = async (expiresIn: number, groups: readonly string[]): Promise<typeof waits & { token: string }> => ({
@@ -185,6 +231,56 @@ test('what was approved passes for its requester with a newer token, also of oth
   expect((await post(chat('falcon never'), waits)).status).toBe(202);
   expect(await decide('deny', await theOne(), await tokenFile('bob', 'leads'))).toMatchObject({ code: 0 });
   expect(codeOf(await post(chat('falcon never'), await renewed(2_000, ['ml-eng'])))).toBe('approval_denied');
+});
+
+test('what is decided while nobody waits is on record; who may break the glass approves alone, loudly', async () => {
+  const waits = { headers: { prefer: 'respond-async' } };
+  expect((await post(chat('falcon unattended'), waits)).status).toBe(202);
+  const name = await theOne();
+  const changes = async () => (await world.record()).filter((event) => event['name'] === `ml/${name}`);
+  expect(await decide('approve', name, await tokenFile('bob', 'leads'))).toMatchObject({ code: 0 });
+  const [kim, cleo] = [await tokenFile('kim', 'on-call'), await tokenFile('cleo', 'leads')];
+  expect((await decide('approve', name, kim)).err).toContain('not_allowed');
+  expect((await decide('approve', name, cleo, '--break-glass')).err).toContain('not_allowed');
+  expect((await decide('approve', name, kim, '--break-glass')).out).toContain('approved, 2 of 2, break-glass, as ');
+  expect((await sidegate('approvals', 'show', name, '--dir', asked)).out).toContain('kim of ');
+  await until(async () => (await changes()).length === 2);
+  expect(await changes()).toMatchObject([
+    { type: 'change', what: 'approval', step: 'voted', decisions: [{ breakGlass: false }] },
+    {
+      step: 'approved',
+      caller: { subject: 'ana' },
+      decisions: [
+        {},
+        { by: `${world.issuer.url} kim`, breakGlass: true, from: 'local socket', at: expect.any(String) },
+      ],
+    },
+  ]);
+  expect((await post(chat('falcon unattended'))).status).toBe(200);
+});
+
+test('an answer that waits stands in no file as it is, while it waits and after it has gone out', async () => {
+  const number = '4111 1111 1111 1111';
+  const files = (): readonly string[] =>
+    [asked, world.folder].flatMap((at) =>
+      readdirSync(at, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1')),
+    );
+  // Of a policy of its own: it holds whole streams back, which others here read.
+  const label = '  - { label: card, detectors: [CreditCard], otherwise: RequireApproval }';
+  await world.setPolicy(policy(world.issuer.url).replace('  classification:\n', `$&${label}\n`));
+  world.model.script = answerChat(`pay with ${number} now`);
+  const held = post(chat('how?'));
+  const name = await theOne();
+  expect(files().filter((text) => text.includes('pay with [card] now')).length).toBeGreaterThan(0);
+  expect(files().filter((text) => text.includes(number))).toEqual([]);
+  for (const who of ['bob', 'cleo'])
+    expect(await decide('approve', name, await tokenFile(who, 'leads'))).toMatchObject({ code: 0 });
+  expect((await held).text).toContain(number);
+  expect(JSON.stringify(await world.record())).toContain('pay with [card] now');
+  expect(files().filter((text) => text.includes(number))).toEqual([]);
+  await world.setPolicy(policy(world.issuer.url));
 });
 
 test('one denies: refused, also when it is asked again', async () => {

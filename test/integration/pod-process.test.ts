@@ -327,7 +327,7 @@ describe('probes and draining', () => {
     model.script = (response) => void response.writeHead(model.seen.length > 1 ? 500 : 200).end('inside');
     const pod = await startPod({
       probes: {
-        '/probe/model/readiness': { timeoutSeconds: 1, httpGet: { port: own, path: '/ready', scheme: 'HTTP' } },
+        '/probe/model/readiness': { timeoutSeconds: 20, httpGet: { port: own, path: '/ready', scheme: 'HTTP' } },
       },
     });
     await started(pod);

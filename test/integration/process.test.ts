@@ -364,10 +364,8 @@ describe('a policy that is not valid when the sidecar starts', () => {
     );
     renameSync(join(folder, 'policy.new'), join(folder, 'policy.yaml'));
     await until(async () => (await admin(sidecar.admin, '/readyz')).status === 200, 'readiness');
-    await until(() => sidecar.stderr().includes('part of a policy'), 'the line of the log');
-    expect(sidecar.stderr()).toMatch(
-      /"level":"warn".*part of a policy does not do what it seems to.*"field":"upstream\.ports"/,
-    );
+    await until(() => sidecar.stderr().includes('policy notice'), 'the line of the log');
+    expect(sidecar.stderr()).toMatch(/"level":"warn".*policy notice.*"field":"upstream\.ports"/);
   });
 
   test.each([

@@ -81,6 +81,25 @@ async function proof(): Promise<LogVerdict> {
 }
 const sessions = async (): Promise<number> => (await recorder.store.search({ limit: 1_000 })).sessions.length;
 
+test('two days ahead for a moment at the recorder: sidecars come in as before, once it is right, and are not let in by what was', async () => {
+  const early = await recorder.identity(uid);
+  shift.recorder = 48 * hour;
+  await recorder.store.append([
+    { entry: { type: 'read', at: clockOf('recorder').now(), who: 'ana', what: 'search', question: '{}' } },
+  ]);
+  shift.recorder = 0;
+  for (const again of [false, true]) {
+    if (again) await recorder.restart();
+    const pod = open();
+    pod.write(2);
+    await pod.record.finish(20_000);
+  }
+  expect(recorder.told).not.toContain('refused certificate');
+  expect(await sessions()).toBe(4);
+  shift.recorder = 96 * hour;
+  await expect(recorder.connect(early)).rejects.toThrow();
+});
+
 describe('an hour back', () => {
   test('at the recorder: sidecars come in as before, and times in its log stand still until the clock is there again', async () => {
     const pod = open();

@@ -5,6 +5,7 @@ import type { TlsMaterial } from '../../pkg/pki/index.ts';
 import { namedStart, signPoint } from '../../pkg/record/index.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import type { TestChain } from '../../pkg/recorder/testing/chains.ts';
+import { StoreError } from '../../pkg/recorder/store/store-error.ts';
 import { createRecordDownReader, encodeRecordFrame } from '../../pkg/wire/index.ts';
 import type { RecordDownMessage, RecordUpMessage } from '../../pkg/wire/index.ts';
 import { startRecorder } from '../support/recorder.ts';
@@ -253,6 +254,28 @@ describe('a sidecar that lies', () => {
     three.say({ type: 'events', first: 1, count: 3 }, batch(testChain(), 7).lines);
     await three.hear('goodbye');
     expect((await entryTypes()).length).toBeLessThanOrEqual(3);
+  });
+
+  test('what the disk did not take is no evidence yet: it is kept when it comes again', async () => {
+    let failing = false;
+    const faulty = await startRecorder({
+      append: (store) => (additions) =>
+        failing ? Promise.reject(new StoreError('unavailable', 'full')) : store.append(additions),
+    });
+    await recorder.close();
+    recorder = faulty;
+    material = await recorder.identity(uid);
+    const chain = testChain();
+    const one = await begun(chain);
+    send(one, batch(chain, 1));
+    await one.hear('ack');
+    for (failing of [true, false]) {
+      const liar = await begun(chain);
+      liar.say({ type: 'events', first: 1, count: 3 }, batch(testChain(), 7).lines);
+      await liar.hear('goodbye');
+      await until(liar.closed, 'the end of the stream');
+    }
+    expect(await entryTypes()).toEqual(['block', 'conflict']);
   });
 
   test('says that it is another pod: refused', async () => {

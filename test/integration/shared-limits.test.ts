@@ -206,7 +206,8 @@ describe('two sidecars of one policy', () => {
     const passed = statuses.filter((status) => status === 200).length;
     expect(passed).toBeGreaterThan(1);
     expect(passed).toBeLessThan(20);
-    expect(statuses.at(-1)).toBe(429);
+    // Each gives back what it did not use, and time gives more: now and then one passes.
+    expect(statuses.slice(-5)).toContain(429);
   });
 });
 

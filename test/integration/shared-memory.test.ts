@@ -152,7 +152,7 @@ test('events of one caller’s streams that do not end leave room for those of o
   await until(() => codes.length === 2, 'those past its share');
   expect(new Set(codes)).toEqual(new Set(['200 caller_share_used']));
   expect((await world.post(path, stream, { token: bob })).text).toContain('[DONE]');
-  expect(await world.metrics()).toMatch(/^sidegate_held_bytes 2\d{7}$/m);
+  await until(async () => /^sidegate_held_bytes 2\d{7}$/m.test(await world.metrics()), 'what four of them hold');
   expect(await world.metrics()).toContain('sidegate_answers_without_room_total{code="caller_share_used"} 6\n');
   for (const end of stuck) end();
   await Promise.all(ends);
@@ -190,7 +190,7 @@ test('answers of one caller that were let through and not read leave room for th
   const token = await world.token();
   expect([await unread(token), await unread(token)]).toEqual([200, 200]);
   // Two of 12 MiB fit into half of 64 MiB.
-  expect(await world.metrics()).toMatch(/^sidegate_held_bytes 2516\d{4}$/m);
+  await until(async () => /^sidegate_held_bytes 2516\d{4}$/m.test(await world.metrics()), 'what both hold');
   const third = await world.post(path, large);
   expect([third.status, code(third.text)]).toEqual([429, 'caller_share_used']);
   expect((await world.post(path, ask, { token: bob })).status).toBe(200);

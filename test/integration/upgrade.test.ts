@@ -259,6 +259,13 @@ spec:
     await echo.close();
   });
 
+  test('of a stranger are recorded with the first 256 characters of a long path', async () => {
+    world = await startWorld({ policy: open });
+    const path = `/v1/${'a'.repeat(8_000)}`;
+    expect(await handshake(world, null, '', path)).toContain('HTTP/1.1 401 ');
+    expect((await world.record()).find((event) => event['type'] === 'start')?.['path']).toBe(`${path.slice(0, 256)}…`);
+  });
+
   test('are recorded without their query where the policy records no text', async () => {
     const echo = await startEcho();
     world = await startWorld({ policy: (issuer) => open(issuer, '  audit: { content: None }\n'), modelUrl: echo.url });

@@ -253,7 +253,7 @@ describe('through the API server', () => {
       kubectl --as=ana --as-group=system:masters --as-group=${breakGlassGroup} -n ${namespace} port-forward pod/${governed.pod} \
         18000:8000 18001:${listeners.loopback} 18002:${listeners.tls} 18003:${undeclaredPort} >/dev/null 2>&1 & pid=$!
       trap 'kill $pid' EXIT
-      for i in $(seq 50); do curl -s -m 5 -o /dev/null http://127.0.0.1:18000/ && break; sleep 0.1; done
+      for i in $(seq 300); do curl -s -m 5 -o /dev/null http://127.0.0.1:18000/ && break; sleep 0.1; done
       ask() { curl -sk -m 5 -o /dev/null -w '%{http_code} ' -H 'content-type: application/json' -d '{"model":"llama-3","messages":[]}' "$1${path}"; }
       ask http://127.0.0.1:18000; ask https://127.0.0.1:18000; ask http://127.0.0.1:18001; ask https://127.0.0.1:18002; ask http://127.0.0.1:18003`;
     await governed.reachesNothing(() =>

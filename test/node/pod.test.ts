@@ -221,7 +221,7 @@ describe('from inside the pod', () => {
     const script = `
       kubectl -n ${namespace} port-forward pod/llama 18080:8000 18081:9999 >/dev/null 2>&1 & pid=$!
       trap 'kill $pid' EXIT
-      for i in $(seq 50); do curl -s -o /dev/null http://127.0.0.1:18080/health && break; sleep 0.1; done
+      for i in $(seq 300); do curl -s -o /dev/null http://127.0.0.1:18080/health && break; sleep 0.1; done
       curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1:18080/health
       curl -s -w ' %{http_code} ' -X POST -H 'content-type: application/json' -d '{"model":"llama-3","messages":[]}' http://127.0.0.1:18080/v1/chat/completions
       curl -s -m 5 -w 'undeclared %{http_code}' http://127.0.0.1:18081/index.html`;

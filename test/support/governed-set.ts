@@ -1,5 +1,5 @@
 import { compileSnapshot } from '../../pkg/core/index.ts';
-import type { Policy } from '../../pkg/core/index.ts';
+import type { ClientCertificateSpec, Policy } from '../../pkg/core/index.ts';
 import { policy, provider, subject } from '../../pkg/core/testing/policies.ts';
 import type { PolicySet } from '../../pkg/control/policies/policy-index.ts';
 
@@ -13,11 +13,21 @@ export interface GovernedBy {
   readonly maxGrantMs?: number;
   /** Claim that is the caller's name in Kubernetes; undefined: none; default `sub`. */
   readonly claim?: string | undefined;
+  /** The same of callers with certificates, with prefix `cert:`; undefined: none; where it is not given, no certificate proves a caller. */
+  readonly certificateClaim?: string | undefined;
   /** A policy of the platform cannot be used. */
   readonly invalid?: boolean;
   /** One of the namespace cannot be used. */
   readonly denied?: string;
 }
+
+const certificates: ClientCertificateSpec = {
+  ca: { kind: 'Secret', namespace: 'ml', name: 'callers-ca', key: 'ca.crt' },
+  subjectFrom: 'Auto',
+  groupsFrom: 'None',
+};
+const userBy = (claim: string | undefined, prefix: string): { claim: string; prefix: string } | undefined =>
+  claim === undefined ? undefined : { claim, prefix };
 
 /** Of pods that one policy governs, with a provider of https://corp.example.com. */
 export function governedSet(namespace: string, more: GovernedBy): PolicySet {
@@ -27,7 +37,17 @@ export function governedSet(namespace: string, more: GovernedBy): PolicySet {
     'p',
     {
       providers: [
-        { ...provider('corp'), kubernetesUser: claim === undefined ? undefined : { claim, prefix: 'corp:' } },
+        { ...provider('corp'), kubernetesUser: userBy(claim, 'corp:') },
+        ...('certificateClaim' in more
+          ? [
+              {
+                ...provider('mesh'),
+                oidc: undefined,
+                clientCertificate: certificates,
+                kubernetesUser: userBy(more.certificateClaim, 'cert:'),
+              },
+            ]
+          : []),
       ],
       approvals: {
         approvers:

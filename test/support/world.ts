@@ -77,6 +77,7 @@ export interface Answer {
 export interface WorldParts {
   readonly policy: PolicySource;
   readonly verifiers: IdentityVerifierFactory;
+  readonly audit: AuditSink;
 }
 
 export interface WorldOptions {
@@ -165,7 +166,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
   const verifiers = options.verifiers ?? createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
   const made = <T extends object>(part: T | ((parts: WorldParts) => T | Promise<T>)): T | Promise<T> =>
-    typeof part === 'function' ? part({ policy, verifiers }) : part;
+    typeof part === 'function' ? part({ policy, verifiers, audit }) : part;
   const sidecar = await startSidecar({
     host: '127.0.0.1',
     port: 0,

@@ -28,11 +28,16 @@ export const auditExportCommand: Command = {
         return 2;
       }
       const pages = logOfRecorder(await openAudit(client, flags), !flags.on('no-lines'));
-      // Heads first: an entry may come after them, and none of theirs may be missing.
-      const parts = (await pages.heads()).map((text) => `${JSON.stringify({ kind: 'head', text })}\n`);
-      const heads = parts.length;
-      await pages.each((index, text, lines) => {
-        parts.push(`${JSON.stringify({ kind: 'entry', index, text, ...(lines === undefined ? {} : { lines }) })}\n`);
+      const parts: string[] = [];
+      let heads = 0;
+      await pages.each({
+        head(text) {
+          heads++;
+          parts.push(`${JSON.stringify({ kind: 'head', text })}\n`);
+        },
+        entry(index, text, lines) {
+          parts.push(`${JSON.stringify({ kind: 'entry', index, text, ...(lines === undefined ? {} : { lines }) })}\n`);
+        },
       });
       io.writeFile(out, parts.join(''));
       const keyOut = flags.text('key-out');

@@ -4,10 +4,20 @@ import type { AuditClient } from './client.ts';
 
 /** A log, wherever it comes from. */
 export interface LogPages {
-  heads(): Promise<readonly string[]>;
-  /** Each entry, and the lines of its block: undefined: not asked for; null: not there. */
-  each(take: (index: number, text: string, lines: string | null | undefined) => void): Promise<void>;
+  /** Reads it once, from its first entry. */
+  each(reader: LogReader): Promise<void>;
 }
+
+export interface LogReader {
+  /** A signed head, before the last of the entries that it has signed. */
+  head(text: string): void;
+  /** Each entry, and the lines of its block: undefined: not asked for, as of entries that no head has signed; null: not there. */
+  entry(index: number, text: string, lines: string | null | undefined): void;
+}
+
+/** Entries under a head, as it says. */
+export const signedBy = (head: string): number =>
+  Number(/^\{"v":1,"type":"head","size":([0-9]{1,16})/.exec(head)?.[1] ?? 0);
 
 const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '');
 const listOf = (value: JsonValue | undefined): readonly { readonly [key: string]: JsonValue }[] =>
@@ -15,32 +25,55 @@ const listOf = (value: JsonValue | undefined): readonly { readonly [key: string]
     ? value.filter((one) => typeof one === 'object' && one !== null && !Array.isArray(one)).map((one) => one as never)
     : [];
 
-/** The log as the recorder gives it. */
+/** Times that an export or a proof takes up what was signed while it read. */
+const mostRounds = 20;
+
+/**
+ * The log as the recorder gives it: as far as its newest head reaches, then what was signed meanwhile, and at the end the entries that wait
+ * for their head, where deletions of lines stand that were missed.
+ */
 export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages {
+  /** @returns entries under the newest */
+  const readHeads = async (after: number, head: LogReader['head']): Promise<number> => {
+    let signed = after;
+    for (;;) {
+      const page = listOf((await audit.get(`/v1/log/heads?from=${signed + 1}&limit=2000`))['heads']);
+      for (const one of page) {
+        head(textOf(one['text']));
+        signed = Math.max(signed, Number(one['size']));
+      }
+      if (page.length < 2_000) return signed;
+    }
+  };
+  const linesOf = async (index: number): Promise<string | null> => {
+    const { lines } = await audit.get(`/v1/log/blocks/${index}`);
+    return typeof lines === 'string' ? lines : null;
+  };
+  /** @returns where the next one begins */
+  const readEntries = async (from: number, to: number, lines: boolean, entry: LogReader['entry']): Promise<number> => {
+    for (let next = from; next < to;) {
+      const page = listOf((await audit.get(`/v1/log/entries?from=${next}&limit=2000`))['entries']);
+      for (const one of page) {
+        const index = Number(one['index']);
+        if (index >= to) return next;
+        const text = textOf(one['text']);
+        entry(index, text, lines && text.startsWith('{"v":1,"type":"block"') ? await linesOf(index) : undefined);
+        next = index + 1;
+      }
+      if (page.length < 2_000) return next;
+    }
+    return to;
+  };
   return {
-    async heads() {
-      const all: string[] = [];
-      for (let from = 0; ;) {
-        const page = listOf((await audit.get(`/v1/log/heads?from=${from}&limit=2000`))['heads']);
-        all.push(...page.map((one) => textOf(one['text'])));
-        const last = page.at(-1);
-        if (last === undefined || page.length < 2_000) return all;
-        from = Number(last['size']) + 1;
+    async each({ head, entry }) {
+      let [next, signed] = [0, 0];
+      for (let round = 0; round < mostRounds; round++) {
+        const newest = await readHeads(signed, head);
+        if (newest === signed) break;
+        signed = newest;
+        next = await readEntries(next, signed, withLines, entry);
       }
-    },
-    async each(take) {
-      for (let from = 0; ;) {
-        const page = listOf((await audit.get(`/v1/log/entries?from=${from}&limit=2000`))['entries']);
-        for (const one of page) {
-          const index = Number(one['index']);
-          const text = textOf(one['text']);
-          const isBlock = text.startsWith('{"v":1,"type":"block"');
-          const { lines } = withLines && isBlock ? await audit.get(`/v1/log/blocks/${index}`) : { lines: undefined };
-          take(index, text, isBlock && withLines ? (typeof lines === 'string' ? lines : null) : undefined);
-          from = index + 1;
-        }
-        if (page.length < 2_000) return;
-      }
+      await readEntries(next, Number.POSITIVE_INFINITY, false, entry);
     },
   };
 }
@@ -52,14 +85,12 @@ export function logOfFile(text: string, withLines: boolean): LogPages {
     .filter((line) => line !== '')
     .map((line) => jsonValue(parseJson(line)) as { readonly [key: string]: JsonValue });
   return {
-    heads: async () => items.filter((one) => one['kind'] === 'head').map((one) => textOf(one['text'])),
-    async each(take) {
-      for (const one of items) {
-        if (one['kind'] !== 'entry') continue;
-        const { lines } = one;
-        const given = lines === undefined || !withLines ? undefined : typeof lines === 'string' ? lines : null;
-        take(Number(one['index']), textOf(one['text']), given);
-      }
+    async each({ head, entry }) {
+      for (const one of items) if (one['kind'] === 'head') head(textOf(one['text']));
+      for (const { kind, index, text: entryText, lines } of items)
+        if (kind === 'entry')
+          // Whatever stands there: what has no lines is not one whose lines nobody asked for.
+          entry(Number(index), textOf(entryText), !withLines ? undefined : typeof lines === 'string' ? lines : null);
     },
   };
 }

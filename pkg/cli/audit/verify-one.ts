@@ -41,12 +41,16 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
   const frontier = createFrontier();
   const nodes = new Map<string, Uint8Array>();
   const found: { readonly index: number; readonly entry: string; readonly lines: string }[] = [];
-  await pages.each((index, entry, lines) => {
-    for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
-    if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
+  const heads: string[] = [];
+  await pages.each({
+    head: (text) => void heads.push(text),
+    entry(index, entry, lines) {
+      for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
+      if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
+    },
   });
   const key = readLogKeys(pem);
-  const head = (await pages.heads()).findLast((text) => (readHead(text, key)?.size ?? Infinity) <= frontier.size);
+  const head = heads.findLast((text) => (readHead(text, key)?.size ?? Infinity) <= frontier.size);
   const size = head === undefined ? 0 : (readHead(head, key)?.size ?? 0);
   const read = (level: number, index: number): Promise<Uint8Array> =>
     Promise.resolve(nodes.get(`${level} ${index}`) ?? new Uint8Array());

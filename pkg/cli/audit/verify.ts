@@ -6,7 +6,7 @@ import { createLogVerifier, readLogKeys } from '../../record/index.ts';
 import type { LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
-import { logOfFile, logOfRecorder } from './log-pages.ts';
+import { logOfFile, logOfRecorder, signedBy } from './log-pages.ts';
 import type { LogPages } from './log-pages.ts';
 import { oneSession, proofOfPages, proofOfRecorder, reportOne } from './verify-one.ts';
 import type { OneSession } from './verify-one.ts';
@@ -29,6 +29,7 @@ cluster at all.
   --head FILE            a signed head that you kept: the log must contain what it signed; --save-head FILE: keeps the newest
   --authorities FILE     PEM of the authorities that alone may have certified sidecars; default: those that the log itself names. They are in ConfigMap
                          sidegate-trust; keep your own copies: who can write the log could name others
+  --retention-days N     lines that were deleted sooner are a finding; default: as long as the log says that the recorder keeps them
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
   --session ID           one session alone
@@ -67,20 +68,38 @@ interface Trusted {
   readonly published: readonly string[];
   /** PEM. */
   readonly authorities: string | undefined;
+  readonly retentionDays: number | undefined;
 }
 
-async function verifyPages(pages: LogPages, { pem, kept, published, authorities }: Trusted): Promise<LogVerdict> {
+async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdict> {
+  const { pem, kept, published, authorities, retentionDays } = trusted;
   const verifier: LogVerifier = createLogVerifier({
     publicKey: readLogKeys(pem),
-    heads: [...new Set([...published, ...(await pages.heads())])],
+    heads: published,
     ...(kept === undefined ? {} : { until: kept }),
     ...(authorities === undefined ? {} : { authorities }),
+    ...(retentionDays === undefined ? {} : { retentionDays }),
   });
-  await pages.each((index, text, lines) => {
-    verifier.entry(index, text);
-    if (lines !== undefined) verifier.lines(index, lines ?? undefined);
+  let signed = 0;
+  await pages.each({
+    head(text) {
+      verifier.head(text);
+      signed = Math.max(signed, signedBy(text));
+    },
+    entry(index, text, lines) {
+      verifier.entry(index, text);
+      // Nothing proves the others yet.
+      if (lines !== undefined && index < signed) verifier.lines(index, lines ?? undefined);
+    },
   });
   return verifier.end();
+}
+
+const dayMs = 86_400_000;
+
+function retentionDaysOf(flags: Flags): number | undefined {
+  const text = flags.text('retention-days');
+  return text === undefined ? undefined : Number(text);
 }
 
 function report(verdict: LogVerdict, io: CommandIo): ExitCode {
@@ -92,12 +111,14 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
-  const { entries, heads, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
+  const { entries, heads, head, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
+  const youngest = verdict.youngestDeletedMs;
   io.stdout(
-    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
-      `${deleted} blocks deleted by retention, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
-      `${unsigned} entries newer than the last head\n`,
+    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries - unsigned} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
+      `${deleted} blocks deleted by retention${youngest === undefined ? '' : ` (the youngest after ${(youngest / dayMs).toFixed(1)} days)`}, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
+      `${unsigned} entries newer than the last head, which nothing proves yet\n`,
   );
+  if (head !== undefined) io.stdout(`the newest head is of ${new Date(head.at).toISOString()}\n`);
   for (const one of keys)
     io.stdout(`key ${one.key.slice(0, 16)}: ${one.heads} heads, over ${one.from} to ${one.to} entries\n`);
   return verdict.ok ? 0 : 1;
@@ -118,6 +139,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       key: text,
       head: text,
       authorities: text,
+      'retention-days': text,
       receipt: text,
       session: text,
       'save-head': text,
@@ -131,6 +153,8 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     },
     positionals: noPositionals,
     faults: (given) => {
+      if (!/^[1-9][0-9]{0,4}$/.test(given.text('retention-days') ?? '1'))
+        return ['--retention-days takes a number of whole days, from 1'];
       const elsewhere = ['archive', 'file'].find((name) => given.text(name) !== undefined);
       if (given.on('heads') && elsewhere !== undefined)
         return [`--heads asks a cluster: it does not go with --${elsewhere}`];
@@ -165,6 +189,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       kept: head === undefined ? undefined : io.readFile(head).trim(),
       published,
       authorities: authorities === undefined ? undefined : io.readFile(authorities),
+      retentionDays: retentionDaysOf(flags),
     });
     return finishVerdict(verdict, saveTo, io);
   };
@@ -199,6 +224,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
     if (publicKey === undefined) return 2;
     const { verifyArchive } = await import('../../recorder/index.ts');
     const [head, authorities] = [flags.text('head'), flags.text('authorities')];
+    const retentionDays = retentionDaysOf(flags);
     let faults = 0;
     const verdict = await verifyArchive(
       log,
@@ -207,6 +233,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
         withLines: !flags.on('no-lines'),
         ...(head === undefined ? {} : { until: io.readFile(head).trim() }),
         ...(authorities === undefined ? {} : { authorities: io.readFile(authorities) }),
+        ...(retentionDays === undefined ? {} : { retentionDays }),
       },
       (name, { code, message }) => {
         faults++;

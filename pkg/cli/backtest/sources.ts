@@ -51,7 +51,7 @@ export async function* sessionsOfRecorder(
 /** What `audit export` wrote, in its order. @throws JsonError */
 export async function sessionsOfFile(text: string): Promise<readonly SourceSession[]> {
   const found = new Map<string, { id: string; namespace: string; lines: string[] }>();
-  await logOfFile(text, true).each((_, entry, block) => {
+  const take = (entry: string, block: string | null | undefined): void => {
     if (block === undefined || block === null) return;
     const root = parseJson(entry);
     const source = root.get('source')?.string ?? '';
@@ -64,6 +64,7 @@ export async function sessionsOfFile(text: string): Promise<readonly SourceSessi
       session.lines.push(line);
       found.set(key, session);
     }
-  });
+  };
+  await logOfFile(text, true).each({ head: () => undefined, entry: (_, entry, block) => take(entry, block) });
   return [...found.values()];
 }

@@ -26,6 +26,8 @@ export interface ApprovalFact {
   readonly provider: string;
   readonly rules: readonly string[];
   readonly podUid: string;
+  /** Of one that waits: whom it names. */
+  readonly approvers: ApprovalSpecResource['approvers'];
   readonly required: number;
   /** By the API server's clock, to the second; milliseconds. */
   readonly createdAt: number;
@@ -86,6 +88,7 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
     provider,
     rules: spec.rules,
     podUid: spec.pod.uid,
+    approvers: phase === 'Pending' && !withdrawn ? spec.approvers : [],
     required: spec.required,
     createdAt: Date.parse(metadata.creationTimestamp ?? '') || 0,
     expiresAt: Date.parse(spec.expiresAt),
@@ -132,6 +135,8 @@ export const createApprovalCache = (options: ApprovalCacheOptions): Cache<Approv
     clock: options.clock,
     logger: options.logger,
     transform: approvalFact,
+    // What cannot be read lets nobody through.
+    oversized: () => undefined,
     indices: approvalIndices,
     ...(options.timings !== undefined && { timings: options.timings }),
     onFault: (fault) => options.onFault?.(resources.inferenceApprovals.plural, fault),

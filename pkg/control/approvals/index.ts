@@ -9,3 +9,4 @@ export type { ApprovalKeeper } from './desk.ts';
 export { approvalLimits } from './limits.ts';
 export type { ApprovalLimits } from './limits.ts';
 export { sealWith } from './seal.ts';
+export { createTurns } from './turns.ts';

@@ -1,44 +1,41 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { IncomingMessage } from 'node:http';
-import { silentLogger } from '../../base/index.ts';
 import type { Identity, IdentityResult } from '../../core/index.ts';
 import { provider } from '../../core/testing/policies.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../../test/support/fake-clock.ts';
 import { approvalList } from './approval-list.ts';
-import { createTokenDecider } from './decide-by-token.ts';
-import type { Waiting } from './decide-by-token.ts';
+import { createApprovalLister } from './approval-lister.ts';
+import type { Waiting } from './approval-lister.ts';
 import type { RouteAnswer, RouteGroup } from './decision-server.ts';
+import { createProver } from './prover.ts';
 
 interface Approval {
   readonly metadata: { namespace: string; name: string; resourceVersion: string; creationTimestamp: string };
-  spec: { approvers: object[]; requester: object; expiresAt: string; [member: string]: unknown };
-  status?: object;
+  spec: { approvers: object[]; requester: Waiting['asker']; expiresAt: string; [member: string]: unknown };
+  status?: Partial<Pick<Waiting, 'phase'> & { decisions: Waiting['votes'] }>;
 }
 
 let clock: FakeClock;
 let approvals: Map<string, Approval>;
 let reads: string[];
+/** How many are read at once, and were at the most. */
+let reading: { now: number; most: number };
 /** The provider whose issuer does not answer. */
 let away: string | undefined;
 let filled: boolean;
+/** What the watch has told; undefined: all as it is. */
+let told: readonly Waiting[] | undefined;
 let list: RouteGroup;
 beforeEach(() => {
   clock = fakeClock({ now: Date.UTC(2026, 10, 26, 12) });
   approvals = new Map();
   reads = [];
+  reading = { now: 0, most: 0 };
   away = undefined;
   filled = true;
-  const decider = createTokenDecider({
-    client: {
-      find: (_, { namespace = '', name }) => {
-        reads.push(`${namespace}/${name}`);
-        return Promise.resolve(approvals.get(`${namespace}/${name}`) as never);
-      },
-      patch: () => Promise.reject(new Error('a list decides nothing')),
-    },
-    clock,
-    logger: silentLogger,
+  told = undefined;
+  const prover = createProver({
     // The token is the name and the namespace in which it counts.
     verifiers: (providers) => ({
       verify: ({ token = '' }): IdentityResult => {
@@ -53,9 +50,22 @@ beforeEach(() => {
     }),
     providersOf: (at) => (at === 'bare' ? [] : [{ ...provider('corp'), id: `${at}/p/corp` }]),
     revokes: ({ subject }) => subject === 'revoked',
-    waiting: () => (filled ? [...approvals.values()].map(waiting) : undefined),
   });
-  list = approvalList(decider, clock);
+  const lister = createApprovalLister({
+    client: {
+      async find(_, { namespace = '', name }) {
+        reads.push(`${namespace}/${name}`);
+        reading.most = Math.max(reading.most, ++reading.now);
+        await Promise.resolve();
+        reading.now--;
+        return approvals.get(`${namespace}/${name}`) as never;
+      },
+    },
+    clock,
+    prover,
+    waiting: () => (filled ? (told ?? [...approvals.values()].map(waiting)) : undefined),
+  });
+  list = approvalList(lister, clock);
 });
 
 const identity = (subject: string, id: string): Identity => ({
@@ -67,13 +77,17 @@ const identity = (subject: string, id: string): Identity => ({
   expiresAt: undefined,
   kubernetesUser: `${subject}@example.com`,
 });
-const waiting = ({ metadata: { namespace, name, resourceVersion }, spec }: Approval): Waiting => ({
+const waiting = ({ metadata: { namespace, name, resourceVersion }, spec, status }: Approval): Waiting => ({
   namespace,
   name,
   resourceVersion,
+  asker: spec.requester,
+  approvers: spec.approvers,
+  phase: status?.phase ?? 'Pending',
+  votes: status?.decisions ?? [],
   expiresAt: Date.parse(spec.expiresAt),
 });
-function approval(namespace: string, name: string, spec: object = {}, status?: object): void {
+function approval(namespace: string, name: string, spec: object = {}, status?: Approval['status']): void {
   const metadata = { namespace, name, resourceVersion: '1', creationTimestamp: '2026-11-26T11:59:00Z' };
   approvals.set(`${namespace}/${name}`, {
     metadata,
@@ -89,16 +103,15 @@ function approval(namespace: string, name: string, spec: object = {}, status?: o
     ...(status !== undefined && { status }),
   });
 }
-const ask = (token: string | undefined, more: object = {}): Promise<RouteAnswer | undefined> =>
+const ask = (token: string | undefined, more: object = {}, from = 'a'): Promise<RouteAnswer | undefined> =>
   list.routes(
     {
       url: '/v1/approvals',
       method: 'GET',
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      socket: { remoteAddress: 'a' },
       ...more,
     } as IncomingMessage,
-    () => false,
+    { from, admitted: () => false },
   );
 const names = async (token: string): Promise<readonly unknown[]> => {
   const { body } = (await ask(token)) as { body: { approvals: readonly Record<string, unknown>[] } };
@@ -138,13 +151,42 @@ describe('what waits', () => {
     approval('ml', 'of-another-provider', { approvers: [{ group: 'leads', provider: 'p/other' }] });
     approval('ml', 'over', { expiresAt: new Date(clock.now()).toISOString() });
     approval('ml', 'decided', {}, { phase: 'Denied' });
-    const vote = { decision: 'Approve', at: 'x', caller: { issuer: 'https://idp.test', subject: 'bob' } };
+    const vote = { decision: 'Approve' as const, at: 'x', caller: { issuer: 'https://idp.test', subject: 'bob' } };
     approval('ml', 'voted', {}, { phase: 'Pending', decisions: [vote] });
     expect(await names('bob')).toEqual([]);
     expect(await names('eve')).toEqual(['ml/voted']);
     expect(await names('ana')).toEqual([]);
     expect(await names('revoked')).toEqual([]);
     expect(await names('eve.elsewhere')).toEqual([]);
+  });
+
+  test('is shown to each approver, whatever floods of others wait beside it', async () => {
+    const soon = { expiresAt: new Date(clock.now() + 1_000).toISOString() };
+    const eve = { requester: { issuer: 'https://idp.test', subject: 'eve', kubernetesUser: 'eve@example.com' } };
+    for (let at = 0; at < 700; at++) {
+      approval('ml', `of-others-${at}`, { ...soon, approvers: [{ group: 'owners', provider: 'p/corp' }] });
+      approval('ml', `flood-${at}`, { ...soon, ...eve });
+    }
+    approval('ml', 'one');
+    approval('hr', 'two');
+    const listed = await names('bob');
+    expect(listed).toHaveLength(100);
+    expect(listed.slice(-2)).toEqual(['ml/one', 'hr/two']);
+    expect((await ask('bob'))?.body).toMatchObject({ complete: false });
+    expect(await names('bob.hr')).toEqual(['hr/two']);
+    // What names others is never read, and what is read not all at once.
+    expect(reads.filter((name) => name.startsWith('ml/of-others'))).toEqual([]);
+    expect([reads.length, reading.most]).toEqual([100, 16]);
+  });
+
+  test('is shown as it is, where the watch has yet to tell', async () => {
+    approval('ml', 'a');
+    approval('ml', 'b');
+    told = [...approvals.values()].map(waiting);
+    const decided = approvals.get('ml/a');
+    if (decided === undefined) throw new Error('it is there');
+    decided.status = { phase: 'Denied' };
+    expect(await names('bob')).toEqual(['ml/b']);
   });
 
   test('is read once until it changes', async () => {
@@ -156,8 +198,9 @@ describe('what waits', () => {
     const changed = approvals.get('ml/a');
     if (changed === undefined) throw new Error('it is there');
     changed.metadata.resourceVersion = '2';
-    changed.status = { phase: 'Approved' };
-    expect(await names('bob')).toEqual(['ml/b']);
+    const vote = { decision: 'Approve' as const, at: 'x', caller: { issuer: 'https://idp.test', subject: 'eve' } };
+    changed.status = { phase: 'Pending', decisions: [vote] };
+    expect(await names('bob')).toEqual(['ml/a', 'ml/b']);
     expect(reads).toEqual(['ml/a', 'ml/b', 'ml/a']);
   });
 
@@ -172,14 +215,13 @@ describe('what waits', () => {
   });
 
   test('is refused to one who asks too often or from one address, without a turn of others', async () => {
-    const from = (remoteAddress: string) => ({ socket: { remoteAddress } });
-    for (let times = 0; times < 500; times++) await ask(undefined, from('a'));
-    for (let times = 0; times < 500; times++) await ask('x', { method: 'POST', ...from('a') });
-    for (let times = 0; times < 500; times++) await ask('eve', from('a'));
-    expect(await ask('bob', from('a'))).toMatchObject({ status: 200 });
-    for (let times = 0; times < 500; times++) await ask(`made-up-${times}`, from('a'));
-    expect(await ask('bob', from('a'))).toMatchObject({ status: 429 });
-    expect(await ask('bob', from('b'))).toMatchObject({ status: 200 });
+    for (let times = 0; times < 500; times++) await ask(undefined);
+    for (let times = 0; times < 500; times++) await ask('x', { method: 'POST' });
+    for (let times = 0; times < 500; times++) await ask('eve');
+    expect(await ask('bob')).toMatchObject({ status: 200 });
+    for (let times = 0; times < 500; times++) await ask(`made-up-${times}`);
+    expect(await ask('bob')).toMatchObject({ status: 429 });
+    expect(await ask('bob', {}, 'b')).toMatchObject({ status: 200 });
   });
 
   test('is not said to be nothing where that is not known', async () => {

@@ -1,7 +1,7 @@
 import { createBucket, createKeyedBuckets } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { sha256 } from '../../core/index.ts';
-import type { ApprovalLister } from './decide-by-token.ts';
+import type { ApprovalLister } from './approval-lister.ts';
 import { bearerOf } from './decision-server.ts';
 import type { DecisionResult, RouteGroup } from './decision-server.ts';
 
@@ -23,12 +23,12 @@ export function approvalList(
   return {
     ownLimit: true,
     ...(onResult !== undefined && { onResult }),
-    async routes(request) {
+    async routes(request, { from }) {
       if (request.url !== path) return undefined;
       if (request.method !== 'GET') return { status: 405, body: { error: 'method' }, result: 'malformed' };
       const token = bearerOf(request);
       if (token === undefined) return { status: 401, body: { error: 'unauthenticated' }, result: 'refused' };
-      const admitted = tokens.take(sha256(token)) && addresses.take(request.socket.remoteAddress ?? '') && all.take();
+      const admitted = tokens.take(sha256(token)) && addresses.take(from) && all.take();
       if (!admitted) return { status: 429, body: { error: 'too_many' }, result: 'limited' };
       const found = await lister.list(token);
       if (typeof found === 'string') return { status: 503, body: { error: found }, result: 'failed' };

@@ -5,9 +5,12 @@ import type { AddressInfo, Socket } from 'node:net';
 import { describeError, readBody } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
+import { clientAddress, nobody } from './client-address.ts';
+import type { TrustedProxies } from './client-address.ts';
 import { createDecisionLimits } from './decision-limits.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
-import type { Outcome, Place, TokenDecider } from './decide-by-token.ts';
+import type { Place } from './decidable.ts';
+import type { Outcome, TokenDecider } from './decide-by-token.ts';
 
 /**
  * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
@@ -34,12 +37,16 @@ export interface RouteAnswer {
   readonly result: DecisionResult;
 }
 
-/**
- * Undefined: it is no path of theirs.
- *
- * @param admitted counts the request against its address, as all but groups with a limit of their own are; false: it has had its share
- */
-export type Routes = (request: IncomingMessage, admitted: () => boolean) => Promise<RouteAnswer | undefined>;
+/** Who asks. */
+export interface Asking {
+  /** Address of the person, as far as it can be believed. */
+  readonly from: string;
+  /** Counts the request against its address, as all but groups with a limit of their own are; false: it has had its share. */
+  admitted(): boolean;
+}
+
+/** Undefined: it is no path of theirs. */
+export type Routes = (request: IncomingMessage, asking: Asking) => Promise<RouteAnswer | undefined>;
 
 /** More that this port answers. */
 export interface RouteGroup {
@@ -54,6 +61,8 @@ export interface DecisionServerOptions {
   /** Default: all addresses. */
   readonly host?: string | undefined;
   readonly port: number;
+  /** Whose `X-Forwarded-For` is believed; default nobody's. */
+  readonly trustedProxies?: TrustedProxies | undefined;
   readonly material: { readonly cert: string; readonly key: string };
   readonly decider: TokenDecider;
   readonly clock: Clock;
@@ -76,7 +85,7 @@ const mostFromAddress = 64;
 
 /** @throws the system's error when the port cannot be had. */
 export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
-  const { decider, clock, logger } = options;
+  const { decider, clock, logger, trustedProxies = nobody } = options;
   const limits = createDecisionLimits(clock);
 
   const write = (response: ServerResponse, { status, body, headers = {} }: Omit<RouteAnswer, 'result'>): void => {
@@ -120,9 +129,10 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     these: readonly RouteGroup[],
     request: IncomingMessage,
     response: ServerResponse,
+    from: string,
   ): Promise<boolean> => {
     for (const { routes, onResult } of these) {
-      const asked = routes(request, () => limits.admit(request.socket.remoteAddress ?? ''));
+      const asked = routes(request, { from, admitted: () => limits.admit(from) });
       const found = await asked.catch((error: unknown) => failed(request, error));
       if (found === undefined) continue;
       onResult?.(found.result);
@@ -132,9 +142,9 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     return false;
   };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const from = request.socket.remoteAddress ?? '';
+    const from = clientAddress(request, trustedProxies);
     const limitsItself = ({ ownLimit }: RouteGroup): boolean => ownLimit === true;
-    if (await byRoutes(groups.filter(limitsItself), request, response)) return;
+    if (await byRoutes(groups.filter(limitsItself), request, response, from)) return;
     const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     const token = bearerOf(request);
     if (!limits.admit(from, decision === undefined ? undefined : token))
@@ -144,6 +154,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
         groups.filter((group) => !limitsItself(group)),
         request,
         response,
+        from,
       )
     )
       return;

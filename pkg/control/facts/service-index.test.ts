@@ -103,8 +103,11 @@ describe('200 pods, each with labels of its own, and 5,000 Services cost little'
       services.put(service('s0', { ...selector(0), round: `${round++}` }));
       ask();
     });
-    // Asked one by one, they are a million questions: 150 ms.
-    expect(ms).toBeLessThan(40);
+    // A million questions.
+    const oneByOne = cpuMs(() => {
+      for (const one of pods) for (const each of services.values()) selects(each, one);
+    }, 1);
+    expect(ms).toBeLessThan(oneByOne / 3);
     expect(index.of(pods[0]!).names().length).toBeLessThanOrEqual(2 * mostServices);
   });
 });

@@ -109,6 +109,8 @@ export const createGrantCache = (options: {
     clock: options.clock,
     logger: options.logger,
     transform: grantFact,
+    // What cannot be read allows nothing.
+    oversized: () => undefined,
     indices: grantIndices,
     // Sidecars do not take grants of a replica whose copy is older than what they have seen elsewhere: a list carries it on.
     timings: { relistMs: 120_000, ...options.timings },

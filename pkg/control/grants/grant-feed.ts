@@ -8,7 +8,7 @@ import type { PolicySet } from '../policies/policy-index.ts';
 import type { GrantFeed } from '../stream/index.ts';
 import { grantNamespaceIndex } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
-import { holdsOn } from './grant-terms.ts';
+import { whyNotHeld } from './grant-terms.ts';
 
 /** As many as a message holds; those that end last are left out: what is not said is not allowed. */
 const mostGrants = 1_000;
@@ -35,7 +35,7 @@ export function createGrantFeed(options: {
     judged.set(set, known);
     const before = known.get(fact);
     if (before !== undefined) return before;
-    const now = holdsOn(fact, set);
+    const now = whyNotHeld(fact, set) === undefined;
     known.set(fact, now);
     return now;
   };

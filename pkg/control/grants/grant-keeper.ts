@@ -9,6 +9,7 @@ import { noChangeLog } from '../record/index.ts';
 import type { Change, ChangeLog } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
+import { grantReach, holds } from './grant-reach.ts';
 import { decidable, grantTerms } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
 
@@ -68,6 +69,33 @@ const changeOf = ({ key, uid, grant, requestedBy, votes }: GrantFact, step: stri
   until: new Date(grant.until).toISOString(),
 });
 
+const objectOf = ({ namespace, name, uid }: GrantFact) => ({
+  apiVersion: 'sidegate.dev/v1alpha1',
+  kind: resource.kind,
+  metadata: { namespace, name, uid },
+});
+
+interface Said {
+  readonly type: string;
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The conditions with this one; undefined: it says so already. @param now wall clock, milliseconds */
+function withCondition(
+  { conditions, generation }: GrantFact,
+  said: Said,
+  now: number,
+): GrantFact['conditions'] | undefined {
+  const known = conditions.find(({ type }) => type === said.type);
+  if (known?.status === said.status && known.reason === said.reason && known.message === said.message) return undefined;
+  const lastTransitionTime =
+    known !== undefined && known.status === said.status ? known.lastTransitionTime : new Date(now).toISOString();
+  const others = conditions.filter(({ type }) => type !== said.type);
+  return [...others, { ...said, lastTransitionTime, observedGeneration: generation }];
+}
+
 /** When it ended: what was denied or cancelled did not wait for the end that was asked for. */
 function overSince({ grant, phase, votes, conditions }: GrantFact): number {
   const ended =
@@ -83,19 +111,12 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
     options.onStep?.(stepOf[phase] ?? 'opened');
     changes.made(changeOf(fact, stepOf[phase] ?? phase));
     logger.info(`grant ${stepOf[phase] ?? phase}`, { grant: fact.key, uid: fact.uid, why });
-    options.events.record(
-      {
-        apiVersion: 'sidegate.dev/v1alpha1',
-        kind: resource.kind,
-        metadata: { namespace: fact.namespace, name: fact.name, uid: fact.uid },
-      },
-      {
-        type: phase === 'Denied' || phase === 'Cancelled' ? 'Warning' : 'Normal',
-        reason: `Grant${phase === 'Pending' ? 'Opened' : phase}`,
-        action: 'Decide',
-        note: `${phase}: ${why}`,
-      },
-    );
+    options.events.record(objectOf(fact), {
+      type: phase === 'Denied' || phase === 'Cancelled' ? 'Warning' : 'Normal',
+      reason: `Grant${phase === 'Pending' ? 'Opened' : phase}`,
+      action: 'Decide',
+      note: `${phase}: ${why}`,
+    });
   };
   /** False: somebody was quicker, the watch will tell. */
   const write = async (fact: GrantFact, status: Partial<GrantStatusResource>): Promise<boolean> => {
@@ -112,23 +133,13 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       throw error;
     }
   };
-  const condition = (fact: GrantFact, status: 'True' | 'False', reason: string, message: string) => {
-    const known = fact.conditions.find(({ type }) => type === decidable);
-    if (known?.status === status && known.reason === reason && known.message === message) return undefined;
-    const others = fact.conditions.filter(({ type }) => type !== decidable);
-    const lastTransitionTime =
-      known !== undefined && known.status === status ? known.lastTransitionTime : new Date(clock.now()).toISOString();
-    return [
-      ...others,
-      { type: decidable, status, reason, message, lastTransitionTime, observedGeneration: fact.generation },
-    ];
-  };
   const complain = async (fact: GrantFact, { reason, message }: GrantProblem): Promise<void> => {
-    const conditions = condition(fact, 'False', reason, message);
+    const conditions = withCondition(fact, { type: decidable, status: 'False', reason, message }, clock.now());
     if (conditions !== undefined) await write(fact, { phase: 'Pending', conditions });
   };
   const cancel = async (fact: GrantFact, reason: 'TooLong' | 'NotBound', message: string): Promise<void> => {
-    const conditions = condition(fact, 'False', reason, message) ?? fact.conditions;
+    const said = { type: decidable, status: 'False', reason, message } as const;
+    const conditions = withCondition(fact, said, clock.now()) ?? fact.conditions;
     if (await write(fact, { phase: 'Cancelled', conditions })) tell(fact, 'Cancelled', reason);
   };
   /** Says who decides, once: what people have begun to decide on does not change. */
@@ -150,15 +161,39 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       kubernetesUser === undefined
         ? 'by token alone: the policies do not say who the caller is to Kubernetes (identity.providers.kubernetesUser with the claim of the subject), so that no Kubernetes user can decide'
         : 'by those who are named in status.approvers';
+    const said = { type: decidable, status: 'True', reason: 'Asked', message } as const;
     const written = await write(fact, {
       phase: 'Pending',
       approvers,
       required,
       ...(kubernetesUser !== undefined && { kubernetesUser }),
-      conditions: condition(fact, 'True', 'Asked', message) ?? fact.conditions,
+      conditions: withCondition(fact, said, clock.now()) ?? fact.conditions,
     });
     if (written) tell(fact, 'Pending', `${required} must approve`);
     return undefined;
+  };
+  /** By key: when it was last asked on which pods it holds, monotonic milliseconds. */
+  const asked = new Map<string, number>();
+  /** Says of an approved one when policies of its pods have gone beyond what was approved, and when they are back. */
+  const sayReach = async (fact: GrantFact): Promise<void> => {
+    const now = clock.monotonic();
+    if (now - (asked.get(fact.key) ?? -Infinity) < lookAgainMs) return;
+    const sets = options.setsOf(fact);
+    if (sets === undefined) return;
+    asked.set(fact.key, now);
+    const reach = grantReach(fact, sets);
+    const known = fact.conditions.find(({ type }) => type === holds);
+    if (known === undefined && reach.status === 'True') return;
+    const conditions = withCondition(fact, { type: holds, ...reach }, clock.now());
+    if (conditions === undefined || !(await write(fact, { phase: 'Approved', conditions }))) return;
+    if (known?.status === reach.status) return;
+    logger.info('grant holds', { grant: fact.key, uid: fact.uid, on: reach.reason });
+    options.events.record(objectOf(fact), {
+      type: reach.status === 'True' ? 'Normal' : 'Warning',
+      reason: `GrantHolds${reach.reason}`,
+      action: 'Decide',
+      note: reach.message,
+    });
   };
 
   const handle = async (key: string): Promise<number | undefined> => {
@@ -198,10 +233,12 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       const again = await open(fact);
       if (again !== undefined) return Math.min(again, Math.max(0, until - now));
     }
+    if (fact.phase === 'Approved') await sayReach(fact);
     return Math.min(mostSleepMs, Math.max(0, until - now));
   };
   const queue = createQueue({ name: 'grants', clock, logger, concurrency: 8, handle });
   const stop = cache.subscribe(({ key, before, after }) => {
+    if (after === undefined) asked.delete(key);
     if (after === undefined && before !== undefined && !isOver(before)) {
       changes.seen(changeOf(before, 'withdrawn'));
       if (options.leading()) {

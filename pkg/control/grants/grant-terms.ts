@@ -1,4 +1,4 @@
-import { canonical } from '../../core/index.ts';
+import { canonical, kubernetesName } from '../../core/index.ts';
 import type { CompiledProvider } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { approverResources, termsOf } from '../approvals/index.ts';
@@ -33,17 +33,22 @@ const problem = (reason: GrantProblem['reason'], message: string): GrantProblem 
 
 /** The grant names a caller by the claim that is their subject: only where that claim is also their name in Kubernetes is it known. */
 function userOf(provider: CompiledProvider, { grant }: GrantFact): string | undefined {
-  const { oidc, serviceAccount, sidegate, kubernetesUser } = provider;
-  const subjectClaim =
-    oidc?.issuer === grant.issuer ? oidc.subjectClaim : sidegate?.issuer === grant.issuer ? 'sub' : undefined;
-  if (serviceAccount?.issuer === grant.issuer && grant.subject.startsWith('system:serviceaccount:'))
-    return grant.subject;
+  const { oidc, serviceAccount, kubernetesUser } = provider;
+  const subjectClaim = oidc === undefined ? 'sub' : oidc.subjectClaim;
+  if (serviceAccount !== undefined)
+    return grant.subject.startsWith('system:serviceaccount:') ? grant.subject : undefined;
   if (kubernetesUser === undefined || kubernetesUser.claim !== subjectClaim) return undefined;
-  return `${kubernetesUser.prefix}${grant.subject}`;
+  return kubernetesName(kubernetesUser, grant.subject);
 }
 
-const issues = ({ oidc, serviceAccount, sidegate }: CompiledProvider, issuer: string): boolean =>
-  [oidc?.issuer, serviceAccount?.issuer, sidegate?.issuer].includes(issuer);
+/**
+ * Whether the provider may prove callers of this issuer. Of certificates it is a distinguished name (`CN=…`), which no URL is; whose the
+ * authorities are is not known here, so that each such provider may be the one.
+ */
+const issues = ({ oidc, serviceAccount, sidegate, clientCertificate }: CompiledProvider, issuer: string): boolean =>
+  clientCertificate === undefined
+    ? [oidc?.issuer, serviceAccount?.issuer, sidegate?.issuer].includes(issuer)
+    : !URL.canParse(issuer);
 
 /** Equal for lists of the same entries. */
 const sameFor = (approvers: GrantTerms['approvers']): string => canonical(approvers.map(canonical).sort());
@@ -105,18 +110,27 @@ function openedAt({ conditions }: GrantFact): number {
 }
 
 /**
- * Whether an approved grant holds on a pod with this set: only where its policies, as they are now, ask the same people, no more of
- * them than were asked, exclude the same user, and allow what it lasts. Pods may come, and policies change, after it was approved.
+ * Why an approved grant does not hold on a pod with this set; undefined: it does. It holds only where the pod's policies, as they are now, ask
+ * the same people, no more of them than were asked, exclude the same user, and allow what it lasts. Pods may come, and policies change, after
+ * it was approved.
  */
-export function holdsOn(fact: GrantFact, set: PolicySet): boolean {
+export function whyNotHeld(fact: GrantFact, set: PolicySet): NotHeld | undefined {
   const { approvers, required, kubernetesUser, grant } = fact;
   const terms = grantTerms(fact, [set]);
-  if (terms.kind === 'problem' || approvers === undefined || required === undefined) return false;
-  return (
-    sameFor(terms.approvers) === sameFor(approvers) &&
-    terms.required <= required &&
-    (kubernetesUser === undefined || kubernetesUser === terms.kubernetesUser) &&
-    // Written so that a beginning which is not known is too long ago.
-    grant.until - openedAt(fact) <= terms.maxGrantMs
-  );
+  if (terms.kind === 'problem') return 'cannot be used, or name nobody who decides';
+  if (approvers === undefined || required === undefined || sameFor(terms.approvers) !== sameFor(approvers))
+    return 'name other approvers';
+  if (!(terms.required <= required)) return 'want more people to approve';
+  if (kubernetesUser !== undefined && kubernetesUser !== terms.kubernetesUser)
+    return 'do not say the same of who the caller is to Kubernetes';
+  // Written so that a beginning which is not known is too long ago.
+  return grant.until - openedAt(fact) <= terms.maxGrantMs ? undefined : 'allow it for a shorter time';
 }
+
+/** What the policies of a pod do: completes "the policies …". A closed set. */
+export type NotHeld =
+  | 'cannot be used, or name nobody who decides'
+  | 'name other approvers'
+  | 'want more people to approve'
+  | 'do not say the same of who the caller is to Kubernetes'
+  | 'allow it for a shorter time';

@@ -51,6 +51,11 @@ async function allEnded(works: readonly (Promise<void> | undefined)[]): Promise<
 
 export function startNamespaceKeeper(options: NamespaceKeeperOptions): NamespaceKeeper {
   const { client, clock, logger, state, directory, ownNamespace, bundle, leading, timings } = options;
+  const fact = (raw: KubeObject): Owned => ({
+    namespace: raw.metadata.namespace ?? '',
+    name: raw.metadata.name,
+    spec: (raw as { spec?: unknown }).spec,
+  });
   const owned = createCache<Owned>({
     client,
     resource: resources.networkPolicies,
@@ -58,11 +63,9 @@ export function startNamespaceKeeper(options: NamespaceKeeperOptions): Namespace
     clock,
     logger,
     ...(timings !== undefined && { timings }),
-    transform: (raw: KubeObject) => ({
-      namespace: raw.metadata.namespace ?? '',
-      name: raw.metadata.name,
-      spec: (raw as { spec?: unknown }).spec,
-    }),
+    transform: fact,
+    // Not what it has to be, as far as can be seen: it is written again.
+    oversized: fact,
     indices: { [namespaceIndex]: (one) => [one.namespace] },
   });
 

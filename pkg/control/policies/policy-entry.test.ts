@@ -1,9 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { cpuMs } from '../../../test/support/cost.ts';
 import { checkPattern } from '../../detect/index.ts';
-import { policyEntry } from './policy-entry.ts';
+import { oversizedEntry, policyEntry } from './policy-entry.ts';
 
 const access = [{ name: 'a', effect: 'Allow', subjects: [{ anyone: true }] }];
+
+const check = (pattern: string, maxLength: number) => checkPattern(pattern, maxLength)?.message;
 
 const entryOf = (more: object) =>
   policyEntry(
@@ -14,8 +16,31 @@ const entryOf = (more: object) =>
       metadata: { namespace: 'ml', name: 'p', uid: 'u', generation: 1, resourceVersion: '1' },
       spec: { access, ...more },
     } as Parameters<typeof policyEntry>[1],
-    (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
+    check,
   );
+
+describe('a policy that is too large to be read', () => {
+  const metadata = { namespace: 'ml', name: 'p', uid: 'u', generation: 1, resourceVersion: '2' };
+
+  test('cannot be used, and selects everything; read, it is another', () => {
+    const entry = oversizedEntry('InferencePolicy', { metadata }, check);
+    expect(entry).toMatchObject({
+      ...{ key: 'InferencePolicy/ml/p', uid: 'u', generation: 0, policy: undefined, certificate: 'unknown' },
+      ...{ enforces: true, selector: { matchLabels: {}, matchExpressions: [] }, namespaceSelector: undefined },
+      fault: expect.stringContaining('larger than the controller reads') as unknown,
+    });
+    expect(oversizedEntry('InferencePolicy', { metadata }, check, entry).fault).toBe(entry.fault);
+    const read = policyEntry('InferencePolicy', { metadata, ...{ spec: { access } } }, check, entry);
+    expect(read).toMatchObject({ generation: 1, fault: undefined, policy: { uid: 'u' } });
+  });
+
+  test('of a spec that was read goes on by it', () => {
+    const known = entryOf({});
+    expect(oversizedEntry('InferencePolicy', { metadata }, check, known)).toEqual({ ...known, resourceVersion: '2' });
+    const edited = { metadata: { ...metadata, generation: 2 } };
+    expect(oversizedEntry('InferencePolicy', edited, check, known).policy).toBeUndefined();
+  });
+});
 
 const guard = (name: string, match: object) => ({ name, direction: 'Response', match, action: 'Mask' });
 

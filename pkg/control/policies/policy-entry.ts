@@ -116,6 +116,28 @@ function judge(policy: Policy): CarriedOut {
 }
 
 /**
+ * Of a policy that is too large to be read: its metadata is all that is known. A spec that was read stays in force; else whom it selects
+ * is not known, and it is one that cannot be used and selects everything.
+ *
+ * Its generation is 0 then, which is nobody's: read, it is another.
+ */
+export function oversizedEntry(
+  kind: PolicyKind,
+  raw: KubeObject,
+  checkPattern: CheckPattern,
+  before?: PolicyEntry,
+): PolicyEntry {
+  const { uid, generation, resourceVersion = '' } = raw.metadata;
+  if (before !== undefined && before.uid === uid && before.generation === generation)
+    return { ...before, resourceVersion };
+  return {
+    ...policyEntry(kind, { ...raw, metadata: { ...raw.metadata, generation: 0 } }, checkPattern),
+    fault: 'it is larger than the controller reads: 8 MiB of JSON, 300,000 values',
+    certificate: 'unknown',
+  };
+}
+
+/**
  * Never throws: what is wrong is its `fault`.
  *
  * @param before The same policy as it was known. Of the same generation only its status can be new, and it is not compiled again.

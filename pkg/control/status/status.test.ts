@@ -436,8 +436,8 @@ describe('what is wrong with a policy', () => {
     const entry = control.index.get('InferencePolicy/ml/p')!;
     const pods = control.directory.podsOf(entry);
     const find = () => problemsOf(entry, pods, { ...control, ownNamespace: 'sidegate-system' });
-    // Asked one by one: 300 to 400 ms.
-    expect(cpuMs(find)).toBeLessThan(60);
+    // Some 7 ms; asked one by one 300 to 400.
+    expect(cpuMs(find)).toBeLessThan(150);
     const messages = find().problems.filter(({ type }) => type === 'ServiceBypasses');
     expect(messages).toHaveLength(6);
     expect(messages.at(-1)?.message).toBe('So do 4995 more Services.');

@@ -17,6 +17,8 @@ export interface Revocations extends RevocationFeed {
   /** Of the list as this replica has it; undefined: it has none yet. */
   fill(): RevocationsFill | undefined;
   whenSynced(): Promise<void>;
+  /** Since the API server was heard, see {@link Cache.ageMs}. */
+  ageMs(): number;
   /** Of the leader. @throws KubeError */
   sweep(): Promise<void>;
   stop(): Promise<void>;
@@ -154,6 +156,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     },
     revokes: (caller) => fact()?.set.revokes(caller, clock.now()) ?? false,
     whenSynced: () => cache.whenSynced(),
+    ageMs: () => cache.ageMs(),
     async sweep() {
       await cache.whenSynced();
       const known = fact();

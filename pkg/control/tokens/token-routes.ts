@@ -31,8 +31,6 @@ const cookieName = '__Host-sidegate-login';
 const cookieEnd = 'Path=/; Secure; HttpOnly; SameSite=None';
 const cookieSeconds = 600;
 
-const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? '';
-
 function cookieOf({ headers }: IncomingMessage): string | undefined {
   const found = (headers.cookie ?? '').split(';').map((one) => one.trim().split('='));
   const values = found.filter(([name]) => name === cookieName);
@@ -69,10 +67,10 @@ export function createTokenRoutes(options: {
     const form = await readBody(request, longestForm);
     return form === undefined ? malformed(413, 'too_large') : new URLSearchParams(form);
   };
-  const exchange = async (request: IncomingMessage): Promise<RouteAnswer> => {
+  const exchange = async (request: IncomingMessage, from: string): Promise<RouteAnswer> => {
     const form = await formOf(request);
     if (!(form instanceof URLSearchParams)) return form;
-    const done = await options.exchange.exchange(form, addressOf(request));
+    const done = await options.exchange.exchange(form, from);
     if (done.kind === 'fault') return refused(done.fault);
     const body = {
       access_token: done.token,
@@ -82,20 +80,20 @@ export function createTokenRoutes(options: {
     };
     return { status: 200, body, result: 'decided' };
   };
-  const consume = async (request: IncomingMessage): Promise<RouteAnswer> => {
+  const consume = async (request: IncomingMessage, from: string): Promise<RouteAnswer> => {
     const form = await formOf(request);
     if (!(form instanceof URLSearchParams)) return form;
-    return stepAnswer(await browser.consume(form, cookieOf(request), addressOf(request)));
+    return stepAnswer(await browser.consume(form, cookieOf(request), from));
   };
   const keySet = (): RouteAnswer => {
     const state = options.keys();
     if (state === undefined) return refused('temporarily_unavailable');
     return { status: 200, body: tokenKeySet(state), result: 'viewed' };
   };
-  return async (request) => {
+  return async (request, { from }) => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
-    if (path === '/v1/token') return await exchange(request);
-    if (path === '/v1/saml/acs') return await consume(request);
+    if (path === '/v1/token') return await exchange(request, from);
+    if (path === '/v1/saml/acs') return await consume(request, from);
     if (request.method !== 'GET') return undefined;
     if (path === '/v1/keys') return keySet();
     const [, idp] = /^\/v1\/saml\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/login$/.exec(path) ?? [];

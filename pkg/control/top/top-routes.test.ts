@@ -33,7 +33,7 @@ const routes = () =>
     clock,
   });
 /** As a caller whose address has had no share yet. */
-const admitted = (): boolean => true;
+const asking = { from: '192.0.2.1', admitted: () => true };
 const request = (url: string, token?: string, method = 'GET'): IncomingMessage =>
   ({ url, method, headers: token === undefined ? {} : { 'x-sidegate-token': token } }) as never;
 
@@ -44,7 +44,7 @@ test('figures go to whom RBAC allows them, in the namespace that is asked for an
   book.take(pods[0]!, message);
   clock.advance(700);
   const ask = routes();
-  expect(await ask(request('/v1/top?namespace=ml', 'good'), admitted)).toEqual({
+  expect(await ask(request('/v1/top?namespace=ml', 'good'), asking)).toEqual({
     status: 200,
     result: 'viewed',
     body: {
@@ -56,9 +56,9 @@ test('figures go to whom RBAC allows them, in the namespace that is asked for an
     { verb: 'get', group: 'sidegate.dev', resource: 'inferencepolicies', subresource: 'top', namespace: 'ml' },
   ]);
   for (const url of ['/v1/top', '/v1/top?namespace=hr'])
-    expect(await ask(request(url, 'good'), admitted)).toMatchObject({ status: 403, result: 'refused' });
+    expect(await ask(request(url, 'good'), asking)).toMatchObject({ status: 403, result: 'refused' });
   book.forget(pods[0]!);
-  expect(await ask(request('/v1/top?namespace=ml', 'good'), admitted)).toMatchObject({
+  expect(await ask(request('/v1/top?namespace=ml', 'good'), asking)).toMatchObject({
     body: { pods: [{ figures: null }] },
   });
 });
@@ -73,17 +73,15 @@ test.each([
   ['something more', request('/v1/top?pod=x', 'good'), { status: 400, result: 'malformed' }],
 ])('%s is refused', async (_what, asked, expected) => {
   rights.length = 0;
-  expect(await routes()(asked, admitted)).toMatchObject(expected);
+  expect(await routes()(asked, asking)).toMatchObject(expected);
   expect(rights).toEqual([]);
 });
 
 test('an API server that cannot be asked lets nobody look; other paths are not its own; there is a limit', async () => {
   const ask = routes();
-  await expect(ask(request('/v1/top', 'down'), admitted)).rejects.toThrow('ECONNREFUSED');
-  expect(await ask(request('/v1/topmost', 'good'), admitted)).toBeUndefined();
-  const all = await Promise.all(
-    Array.from({ length: 60 }, () => ask(request('/v1/top?namespace=ml', 'good'), admitted)),
-  );
+  await expect(ask(request('/v1/top', 'down'), asking)).rejects.toThrow('ECONNREFUSED');
+  expect(await ask(request('/v1/topmost', 'good'), asking)).toBeUndefined();
+  const all = await Promise.all(Array.from({ length: 60 }, () => ask(request('/v1/top?namespace=ml', 'good'), asking)));
   expect(all.filter((one) => one?.status === 429)).toHaveLength(60 - 40);
 });
 
@@ -93,10 +91,14 @@ test('who is not proven counts by its address, and takes no turn of those who ar
   const few = (): boolean => share-- > 0;
   const statuses: (number | undefined)[] = [];
   for (const token of ['bad', 'bad', undefined, 'bad', undefined, 'good'])
-    statuses.push((await ask(request('/v1/top?namespace=ml', token), few))?.status);
+    statuses.push((await ask(request('/v1/top?namespace=ml', token), { ...asking, admitted: few }))?.status);
   expect(statuses).toEqual([401, 401, 401, 429, 429, 429]);
   // Whose token is known needs no share.
   for (let at = 0; at < 40; at++)
-    expect(await ask(request('/v1/top?namespace=ml', 'known'), few)).toMatchObject({ status: 200 });
-  expect(await ask(request('/v1/top?namespace=ml', 'known'), few)).toMatchObject({ status: 429 });
+    expect(await ask(request('/v1/top?namespace=ml', 'known'), { ...asking, admitted: few })).toMatchObject({
+      status: 200,
+    });
+  expect(await ask(request('/v1/top?namespace=ml', 'known'), { ...asking, admitted: few })).toMatchObject({
+    status: 429,
+  });
 });

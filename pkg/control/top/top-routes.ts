@@ -45,7 +45,7 @@ export function createTopRoutes({ book, pods, reviewer, replica, clock }: TopRou
   // They come through the API server: their addresses are its own. Who is not proven counts by address, so that nobody else is kept out.
   const turns = createBucket(clock, perSecond, burst);
 
-  return async (request, admitted) => {
+  return async (request, { admitted }) => {
     const refused = (answer: RouteAnswer): RouteAnswer => (admitted() ? answer : limited);
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     if (path !== topPath) return undefined;

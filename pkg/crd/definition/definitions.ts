@@ -155,7 +155,15 @@ const sources = (): readonly Source[] => [
     spec: grantSpecSchema,
     status: grantStatusSchema,
     rules: grantRules(),
-    columns: decisionColumns('.spec.subject', '.spec.models'),
+    columns: [
+      ...decisionColumns('.spec.subject', '.spec.models').slice(0, -1),
+      column(
+        'Holds',
+        '.status.conditions[?(@.type=="Holds")].status',
+        'False: approved, and not on all pods that it selects; empty: on all.',
+      ),
+      age,
+    ],
   },
 ];
 

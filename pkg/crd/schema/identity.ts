@@ -53,18 +53,22 @@ const allowInsecureLoopback = {
   'x-sidegate-local': true,
 } as const satisfies SchemaNode;
 
+/** What stands for claims in a certificate: the subject that was chosen (`subjectFrom`), and the common name. */
+export const certificateClaims: readonly string[] = ['sub', 'cn'];
+export const certificateClaimMessage = 'must be sub or cn: a certificate has no other claims';
+
 export const provider = {
   type: 'object',
   description:
     'A source of proven callers. Exactly one of `oidc`, `serviceAccount`, `sidegate` and `clientCertificate`.',
   required: ['name'],
-  'x-sidegate-conditions': [
-    { kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'sidegate', 'clientCertificate'] },
+  'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['oidc', 'serviceAccount', 'sidegate', 'clientCertificate'] }],
+  // What it says is checked by rules.ts in a file.
+  'x-kubernetes-validations': [
     {
-      kind: 'NotBeside',
-      field: 'kubernetesUser',
-      others: ['clientCertificate'],
-      message: 'needs tokens: a certificate has no claims',
+      rule: `!has(self.clientCertificate) || !has(self.kubernetesUser) || self.kubernetesUser.claim in ['${certificateClaims.join("', '")}']`,
+      message: certificateClaimMessage,
+      fieldPath: '.kubernetesUser.claim',
     },
   ],
   properties: {
@@ -220,7 +224,8 @@ export const provider = {
           type: 'string',
           minLength: 1,
           maxLength: 256,
-          description: 'Claim that holds the name.',
+          description:
+            'Claim that holds the name; of a client certificate `sub`, the subject that was chosen, or `cn`, its common name. Names that begin with `system:` are not taken.',
           'x-sidegate-example': 'email',
         },
         prefix: {

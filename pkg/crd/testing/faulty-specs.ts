@@ -89,6 +89,11 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     '"crop" is no provider of this policy (it declares corp); one of the platform is cluster/POLICY/NAME. Did you mean "corp"?',
   ],
   [
+    'a claim of a certificate',
+    'identity: { providers: [{ name: mesh, clientCertificate: { caSecretRef: { name: a, key: b } }, kubernetesUser: { claim: email } }] }',
+    'spec.identity.providers[0].kubernetesUser.claim: must be sub or cn: a certificate has no other claims',
+  ],
+  [
     'limits of a Deny',
     'access: [{ name: a, effect: Deny, subjects: [{ anyone: true }], limits: { requestsPerMinute: 1 } }]',
     'belongs to Allow rules',

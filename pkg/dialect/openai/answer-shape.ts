@@ -1,6 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
 import { embeddingValue, mediaBytes, mediaUrlValue } from '../media.ts';
-import { boolean, either, free, json, list, lone, named, number, numbers, object, text } from '../shape.ts';
+import { boolean, either, free, json, list, lone, named, number, object, text } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { readTokenEntries, readTokenColumns } from './logprobs.ts';
 
@@ -19,7 +19,7 @@ const tokenIds: Shape = {
   },
 };
 
-/** vLLM: for each token of the prompt a map from token id to its text. */
+/** vLLM: for each token of the prompt a map from token id to its text. SGLang: what a token is made of. */
 const promptLogprobs: Shape = {
   items: free,
   read(reader, node) {
@@ -162,7 +162,8 @@ const choice = (streamed: boolean): Shape =>
       prompt_token_ids: tokenIds,
       prompt_logprobs: promptLogprobs,
       content_filter_results: filterResults,
-      hidden_states: numbers,
+      // Its model's head makes the next token of them.
+      hidden_states: promptLogprobs,
     },
     { strict: true },
   );
@@ -189,6 +190,10 @@ const envelope: Record<string, Shape> = {
   service_tier: lone,
   // Random letters that hide the length of a frame.
   obfuscation: lone,
+  p: lone,
+  // The same in each frame.
+  ...named(['request_id', 'session_id'], lone),
+  citations: list(lone),
   usage,
   error,
   timings,

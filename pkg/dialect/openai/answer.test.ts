@@ -120,6 +120,29 @@ describe('answers of real servers', () => {
     expect(view.ends).toEqual([{ prefix: 'choices[0].', end: 'cut' }]);
   });
 
+  it.each([
+    [{ stop_reason: 'END' }, 'cut'],
+    [{ matched_stop: 'END' }, 'cut'],
+    [{ stop_reason: null }, 'complete'],
+    // The number of the token that ends every answer.
+    [{ matched_stop: 128_009 }, 'complete'],
+  ])('a stop by the caller’s own text is a cut: %j', (more, end) => {
+    const view = answer({ choices: [{ index: 0, finish_reason: 'stop', message: { content: 'a' }, ...more }] });
+    expect(view.ends).toEqual([{ prefix: 'choices[0].', end }]);
+  });
+
+  it('SGLang: hidden states tell text as token ids do', () => {
+    const view = answer({
+      choices: [{ index: 0, finish_reason: 'stop', message: { content: 'a' }, hidden_states: [[0.5, 1.5]] }],
+    });
+    expect(view.integerArrays.map((node) => node.items.length)).toEqual([1]);
+  });
+
+  it('Mistral: what hides the length of a frame is no text that goes on', () => {
+    const view = answer({ choices: [{ index: 0, finish_reason: 'stop', message: { content: 'a' } }], p: 'abcdef' });
+    expect(lanes(view)).toEqual(['choices[0].message.content=a']);
+  });
+
   it('llama.cpp: timings are known, its verbose copy of everything is read', () => {
     const view = answer({
       choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'a' } }],

@@ -47,7 +47,12 @@ function endOf(choice: JsonNode): 'complete' | 'cut' | undefined {
   if (reason === undefined || reason.kind === 'null') return undefined;
   if (reason.kind !== 'string') refuse('choices.finish_reason');
   if (reason.text === '') return undefined;
-  return natural.has(reason.text) ? 'complete' : 'cut';
+  return natural.has(reason.text) && !isStoppedByText(choice) ? 'complete' : 'cut';
+}
+
+/** vLLM and SGLang name the caller's text at which an answer stopped, and still call the stop natural. */
+function isStoppedByText(choice: JsonNode): boolean {
+  return ['stop_reason', 'matched_stop'].some((name) => choice.get(name)?.kind === 'string');
 }
 
 function frameEnds(choices: JsonNode | undefined): readonly End[] {

@@ -10,7 +10,9 @@ export const openai: Dialect = {
   name: 'openai',
   route(method, path): Route | undefined {
     const found = openAiRoute(method, path);
-    return found === undefined ? undefined : { dialect: openai, ...found };
+    if (found === undefined) return undefined;
+    const generates = found.operation === 'Chat' || found.operation === 'Completions';
+    return { dialect: openai, ...found, generates };
   },
   request: (route, root, query = '') => readRequest(route.operation, root, query),
   answer: (route, root, status) => readAnswer(route.operation, root, status),

@@ -1,5 +1,6 @@
 import type { JsonNode } from '../../base/index.ts';
 import { mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
+import { refusedFields } from '../refused-fields.ts';
 import { boolean, either, free, json, list, lone, named, number, numbers, object, schema, text } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 
@@ -11,14 +12,6 @@ import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 
 const mediaUrl: Shape = { read: mediaUrlValue };
 const bytes: Shape = { read: mediaBytes };
-
-/** Fields that make what was decided untrue. */
-const refused: Shape = {
-  read(reader, node, place) {
-    if (node.kind !== 'null') reader.refuse(place);
-    return true;
-  },
-};
 
 /** A list of token ids, or of such lists: cannot be read. */
 export const tokenIds: Shape = {
@@ -151,8 +144,6 @@ const responseFormat = object({
   triggers: list(text),
 });
 
-const templateArguments = object({ chat_template: refused, tokenize: refused });
-
 /** What all three operations may carry. */
 const common: Record<string, Shape> = {
   model: lone,
@@ -173,34 +164,7 @@ const common: Record<string, Shape> = {
   keep_alive: either(lone, number),
   ...named(['prompt_token_ids', 'input_ids'], tokenIds),
   prompt_embeds: { read: promptTensor, items: { read: promptTensor } },
-  // They name another model, adapter or server than the one that access was decided for.
-  ...named(
-    [
-      'models model_list fallbacks context_window_fallbacks content_policy_fallbacks context_window_fallback_dict lora_path lora',
-      'api_base base_url api_key custom_llm_provider deployment_id specific_deployment litellm_credential_name',
-      'router_settings_override user_config fastest_response',
-      // Whatever is in it goes over what stands beside it.
-      'extra_body extra_query extra_headers',
-    ]
-      .join(' ')
-      .split(' '),
-    refused,
-  ),
-  // They name a server that the prompt's cache is taken from or given to, or another's session that goes on.
-  ...named(
-    [
-      'kv_transfer_params',
-      'bootstrap_host',
-      'bootstrap_port',
-      'bootstrap_room',
-      'session_params',
-      'disaggregated_params',
-    ],
-    refused,
-  ),
-  // A template of the caller's makes any prompt of any text; processors name code that the server runs.
-  ...named(['chat_template', 'logits_processors', 'custom_logit_processor'], refused),
-  chat_template_kwargs: templateArguments,
+  ...refusedFields,
 };
 
 /** Fields that limit the output, whichever server reads them; the first two are OpenAI's. */

@@ -285,6 +285,13 @@ describe('requests that are refused', () => {
       json(chat({ chat_template_kwargs: { chat_template: 'x' } })),
       'chat_template_kwargs.chat_template',
     ],
+    ['a template under another name', 'chat', json(chat({ instruction_template_str: '{{ x }}' })), 'template'],
+    ['headers for the provider', 'chat', json(chat({ headers: { authorization: 'x' } })), 'headers'],
+    ['a cloud’s endpoint', 'chat', json(chat({ aws_bedrock_runtime_endpoint: 'http://x' })), 'aws'],
+    ['a cloud’s account', 'chat', json(chat({ aws_role_name: 'x' })), 'aws'],
+    ['credentials', 'completions', json({ model: 'm', prompt: 'a', vertexCredentials: 'x' }), 'vertex'],
+    ['a stored prompt', 'chat', json(chat({ prompt_id: 'x' })), 'prompt_id'],
+    ['a move to another server', 'chat', json(chat({ migration_request: {} })), 'migration_request'],
     ['other models to fall back to', 'chat', json(chat({ models: ['gpt-4'] })), 'models'],
     ['another adapter', 'completions', json({ model: 'm', prompt: 'a', lora_path: 'b' }), 'lora_path'],
     ['another server', 'chat', json(chat({ api_base: 'http://evil' })), 'api_base'],
@@ -336,6 +343,25 @@ describe('requests that are refused', () => {
     ],
   ])('but not %s', (_, body) => {
     expect(refused('chat', JSON.stringify(body))).toBeUndefined();
+  });
+});
+
+describe('an end that the caller chose', () => {
+  it.each([
+    ['stop', { stop: ['x'] }],
+    ['a stop that another server knows', { stop_regex: 'x' }],
+    ['any field that the dialect does not have', { new_field: 1 }],
+    ['a form that is no JSON', { response_format: { type: 'regex_schema' } }],
+  ])('may cut a value: %s', (_, more) => {
+    expect(read('chat', chat(more)).stops).toBe(true);
+  });
+
+  it.each([
+    ['nothing', {}],
+    ['an empty stop', { stop: [] }],
+    ['JSON', { response_format: { type: 'json_schema', json_schema: { name: 'n', schema: {} } } }],
+  ])('is none: %s', (_, more) => {
+    expect(read('chat', chat(more)).stops).toBe(false);
   });
 });
 

@@ -1,7 +1,18 @@
 import type { JsonEdit, JsonNode } from '../../base/index.ts';
-import { RefusedError } from '../../core/index.ts';
 import type { Operation } from '../../core/index.ts';
 import type { RequestView } from '../dialect.ts';
+import {
+  checkMessages,
+  fieldsOf,
+  given,
+  insert,
+  modelNamed,
+  refuse,
+  replace,
+  required,
+  wholeNumber,
+} from '../request-fields.ts';
+import type { Fields } from '../request-fields.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
 import { chatRequest, completionsRequest, embeddingsRequest, outputLimits } from './request-shape.ts';
@@ -21,50 +32,11 @@ const places: Partial<Record<Operation, Place>> = {
   Embeddings: Place.root(embeddingsRequest),
 };
 
-/** Names are matched, recorded and measured: no server's is longer. */
-const longestModel = 512;
-
 /** OpenAI's own bound. */
 const maxCount = 128;
 
-type Fields = ReadonlyMap<string, JsonNode>;
-
-function refuse(detail: string): never {
-  throw new RefusedError('invalid_request', { detail });
-}
-
-/** Absent and null are the same to every server. */
-function given(fields: Fields, name: string): JsonNode | undefined {
-  const node = fields.get(name);
-  return node?.kind === 'null' ? undefined : node;
-}
-
-function wholeNumber(fields: Fields, name: string, least: number, most: number): number | undefined {
-  const node = given(fields, name);
-  if (node === undefined) return undefined;
-  const value = node.number;
-  // Go and Rust servers refuse `1.0` and `1e3` for an integer, Python takes them: refused, so that all agree.
-  if (value === undefined || !/^[0-9]{1,15}$/.test(node.text) || value < least || value > most) refuse(name);
-  return value;
-}
-
-function required(fields: Fields, name: string): JsonNode {
-  return given(fields, name) ?? refuse(name);
-}
-
-function checkMessages(fields: Fields): void {
-  const messages = required(fields, 'messages');
-  if (messages.items.length === 0) refuse('messages');
-  messages.items.forEach((message, at) => {
-    if (message.kind !== 'object') refuse(`messages[${at}]`);
-    if (message.get('role')?.kind !== 'string') refuse(`messages[${at}].role`);
-  });
-}
-
 function checkRequired(operation: Operation, fields: Fields): void {
-  const model = required(fields, 'model').text;
-  // LiteLLM takes a list of names, and asks each of them.
-  if (model === '' || model.length > longestModel || model.includes(',')) refuse('model');
+  modelNamed(fields);
   if (operation === 'Chat') checkMessages(fields);
   else if (operation === 'Completions') {
     if (['prompt_embeds', 'prompt_token_ids'].every((name) => given(fields, name) === undefined))
@@ -85,14 +57,6 @@ function promptCount(fields: Fields): number {
   }, 0);
   return Math.max(1, all);
 }
-
-/** Where a field goes that the request does not have: first, so that no key of the caller's is behind it. */
-function insert(object: JsonNode, member: string): JsonEdit {
-  const at = object.start + 1;
-  return { start: at, end: at, text: object.keys.length === 0 ? member : `${member},` };
-}
-
-const replace = (node: JsonNode, text: string): JsonEdit => ({ start: node.start, end: node.end, text });
 
 /**
  * `max_tokens` for callers who gave no limit that servers obey: every server knows it. (OpenAI's reasoning models refuse it: no answer
@@ -151,11 +115,7 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
   const reader = new Reader('request');
   reader.read(root, place);
 
-  const fields = new Map<string, JsonNode>();
-  root.keys.forEach((key, at) => {
-    const item = root.items[at];
-    if (item !== undefined) fields.set(key.text, item);
-  });
+  const fields = fieldsOf(root);
   checkRequired(operation, fields);
   const stream = fields.get('stream')?.kind === 'true';
   if (!stream && given(fields, 'stream_options') !== undefined) refuse('stream_options');
@@ -172,10 +132,12 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
   return {
     model: required(fields, 'model').text,
     stream,
+    generates,
     count: prompts * each,
     maxOutputTokens: asked,
     outputBound: isBounded(fields) ? asked : undefined,
-    stops: stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
+    stops:
+      reader.strangers || stopsEarly(stop) || stopsEarly(given(fields, 'stop_token_ids')) || stopsByGrammar(fields),
     usageAsked: stream && given(fields, 'stream_options')?.get('include_usage')?.kind === 'true',
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,
@@ -193,6 +155,9 @@ function stopsEarly(node: JsonNode | undefined): boolean {
   return node.kind === 'array' ? node.numberCount > 0 || node.items.length > 0 : node.text !== '';
 }
 
+/** Forms of an answer that end where JSON ends, or nowhere. */
+const openFormats = new Set(['text', 'json_object', 'json_schema']);
+
 /** A grammar ends an answer wherever its caller likes, and the model then reports a natural stop. */
 const grammars = [
   'guided_regex',
@@ -206,5 +171,7 @@ const grammars = [
 ];
 
 function stopsByGrammar(fields: Fields): boolean {
+  const format = given(fields, 'response_format')?.get('type');
+  if (format !== undefined && !openFormats.has(format.text)) return true;
   return grammars.some((name) => given(fields, name) !== undefined);
 }

@@ -6,6 +6,7 @@ import { Refusal, badQuestion, wholeNumber } from './question.ts';
 import type { Question, Route } from './question.ts';
 
 const longestReason = 500;
+const mostHolds = 2 ** 31 - 1;
 
 /** Legal hold: what goes with it is kept whatever its age. Placing and releasing is a right of its own. */
 export function holdRoutes(
@@ -45,7 +46,8 @@ export function holdRoutes(
         await question.allowHolds();
         const { reason } = read(question.body);
         const id = wholeNumber(question.part, 'the number of a hold');
-        if (!(await store.releaseHold({ ...by(question), id, reason })))
+        // No store has given a higher number.
+        if (id > mostHolds || !(await store.releaseHold({ ...by(question), id, reason })))
           throw new Refusal(404, 'not_found', 'there is no such hold');
         return { released: id };
       },

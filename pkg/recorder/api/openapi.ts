@@ -37,7 +37,7 @@ const question: Readonly<Record<string, Schema>> = {
   operation: text,
   outcome: { type: 'string', enum: ['completed', 'refused', 'aborted', 'failed', 'ended'] },
   code: { type: 'string', description: 'Of a refusal: docs/errors.md.' },
-  status: whole,
+  status: { ...whole, maximum: 999 },
   tags: {
     ...list(text),
     maxItems: 20,

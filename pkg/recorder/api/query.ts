@@ -23,6 +23,7 @@ const numbers = ['since', 'until', 'status', 'minDurationMs', 'minBytes'] as con
 const known = new Set<string>([...texts, ...numbers, 'session', 'tags', 'limit']);
 const ofHolds = new Set(['namespace', 'pod', 'user', 'session', 'since', 'until']);
 const longest = 1_000;
+const mostStatus = 999;
 
 const no = (what: string): StoreError => new StoreError('query', what);
 
@@ -43,6 +44,7 @@ export function readQuery(value: JsonValue | undefined): SessionQuery {
     const number = fields[key];
     if (number === undefined) continue;
     if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw no(`${key} is a whole number`);
+    if (key === 'status' && (number < 0 || number > mostStatus)) throw no(`status is at most ${mostStatus}`);
     query[key] = number;
   }
   return { ...query, ...sessionOf(fields), ...tagsOf(fields), limit: limitOf(fields) };

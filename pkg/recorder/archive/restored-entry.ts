@@ -30,6 +30,7 @@ export function restoredEntry({ text, pod, data }: ArchivedEntry): RestoredEntry
     case 'vanished':
     case 'read':
     case 'authorities':
+    case 'retention':
       return { entry, text };
     default:
       return 'an entry of a kind that is not known';

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { startS3 } from '../../../test/support/s3-server.ts';
 import type { TestS3 } from '../../../test/support/s3-server.ts';
 import { parseLocation } from './location.ts';
@@ -29,6 +31,20 @@ afterAll(async () => {
 afterEach(() => {
   server.fault = undefined;
   server.objects.clear();
+});
+
+test('an object whose bytes stop coming is given up', async () => {
+  const stalled = createServer((_, response) => {
+    response.writeHead(200, { 'content-length': 1_000 });
+    response.write('x');
+  });
+  await new Promise<void>((resolve) => stalled.listen(0, '127.0.0.1', resolve));
+  const endpoint = `http://127.0.0.1:${(stalled.address() as AddressInfo).port}`;
+  const objects = openS3(parseLocation('s3://records', { endpoint, region: 'eu-central-1', pathStyle: true }), 100);
+  await expect(objects.get('a/b')).rejects.toMatchObject({ code: 'unavailable' });
+  objects.close();
+  stalled.closeAllConnections();
+  stalled.close();
 });
 
 describe('an object', () => {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
+import type { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import {
   GetObjectCommand,
@@ -26,8 +27,10 @@ const existsSlackMs = 86_400_000;
 /**
  * A bucket of Amazon S3, or of what speaks its protocol with object lock and conditional writes. Credentials are those that the SDK finds by
  * itself: environment, a web identity's token (IRSA, EKS Pod Identity), the shared files, the instance.
+ *
+ * @param stallMs Milliseconds without a byte after which an object that is read is given up; default one minute.
  */
-export function openS3(location: ArchiveLocation): ObjectStore {
+export function openS3(location: ArchiveLocation, stallMs = answerMs): ObjectStore {
   const { bucket: Bucket, prefix, region, endpoint, pathStyle, ca } = location;
   const authorities = ca === undefined ? undefined : [...getCACertificates('default'), readFileSync(ca, 'utf8')];
   const client = new S3Client({
@@ -57,7 +60,7 @@ export function openS3(location: ArchiveLocation): ObjectStore {
         await Body?.transformToWebStream().cancel();
         throw new ObjectStoreError('too_large', 'an object is larger than any that is written');
       }
-      return await Body?.transformToByteArray();
+      return Body === undefined ? undefined : await readWhole(Body as Readable, stallMs);
     } catch (error) {
       if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return undefined;
       throw problem(error);
@@ -142,6 +145,22 @@ export function openS3(location: ArchiveLocation): ObjectStore {
     },
     close: () => client.destroy(),
   };
+}
+
+/** The SDK's own timeout ends with the head of an answer. @throws where nothing comes for so long */
+async function readWhole(body: Readable, stallMs: number): Promise<Uint8Array> {
+  const stalled = (): void => void body.destroy(new Error('it stopped coming'));
+  const timer = setTimeout(stalled, stallMs);
+  try {
+    const parts: Buffer[] = [];
+    for await (const part of body) {
+      parts.push(part as Buffer);
+      timer.refresh();
+    }
+    return Buffer.concat(parts);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 const isLocked = (head: HeadObjectCommandOutput, lock: ObjectLock, slackMs: number): boolean =>

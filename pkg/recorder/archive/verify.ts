@@ -15,6 +15,7 @@ export async function verifyArchive(
     readonly publicKey: LogKeys;
     readonly until?: string;
     readonly authorities?: string;
+    readonly retentionDays?: number;
     readonly withLines: boolean;
   },
   onFault: (name: string, error: SegmentError) => void,

@@ -1,5 +1,4 @@
 import type { X509Certificate } from 'node:crypto';
-import type { Clock } from '../../base/index.ts';
 import { certificateFacts, checkLeaf, readBundle, readWorkloadId, sameWorkload } from '../../pki/index.ts';
 import type { WorkloadId } from '../../pki/index.ts';
 
@@ -26,11 +25,14 @@ export function namesSource(certificate: X509Certificate, source: string): boole
   }
 }
 
-/** @param bundle PEM of the authorities that count; the same text while nothing changed. */
+/**
+ * @param bundle PEM of the authorities that count; the same text while nothing changed.
+ * @param times Epoch milliseconds: a certificate counts where it does at one of them.
+ */
 export function createSidecarAuthenticator(
   bundle: () => string,
   trustDomain: string,
-  clock: Pick<Clock, 'now'>,
+  times: () => readonly number[],
 ): SidecarAuthenticator {
   let known: { readonly pem: string; readonly authorities: readonly X509Certificate[] } | undefined;
   const authorities = (): readonly X509Certificate[] => {
@@ -42,7 +44,7 @@ export function createSidecarAuthenticator(
     identify(leaf) {
       if (leaf === undefined) return undefined;
       try {
-        const { uris, dnsNames, ipAddresses } = checkLeaf(leaf, authorities(), 'client', clock.now());
+        const { uris, dnsNames, ipAddresses } = checkAtOne(leaf, authorities(), times());
         const [uri, ...more] = uris;
         if (uri === undefined || more.length + dnsNames.length + ipAddresses.length > 0) return undefined;
         const id = readWorkloadId(uri, trustDomain);
@@ -52,4 +54,18 @@ export function createSidecarAuthenticator(
       }
     },
   };
+}
+
+/** @throws as {@link checkLeaf}, where it counts at none of the times */
+function checkAtOne(
+  leaf: X509Certificate,
+  authorities: readonly X509Certificate[],
+  [time = 0, ...more]: readonly number[],
+): ReturnType<typeof checkLeaf> {
+  try {
+    return checkLeaf(leaf, authorities, 'client', time);
+  } catch (error) {
+    if (more.length === 0) throw error;
+    return checkAtOne(leaf, authorities, more);
+  }
 }

@@ -84,6 +84,21 @@ describe('the committer', () => {
     expect(stored).toEqual(['a', 'c']);
   });
 
+  test('is settled once what was given until then is decided, whatever goes on coming', async () => {
+    let commits = 0;
+    const next = (): void => void committer.add(addition('more')).catch(() => undefined);
+    const { committer } = make(async () => {
+      commits++;
+      if (commits < 200) next();
+    });
+    next();
+    const last = committer.add(addition('last'));
+    await committer.settled();
+    expect(commits).toBeLessThan(10);
+    await last;
+    await committer.settled();
+  });
+
   test('says when more waits than should, and when there is room again', async () => {
     const gate = Promise.withResolvers<void>();
     const { committer } = make(() => gate.promise, 10_000);

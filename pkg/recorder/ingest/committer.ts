@@ -41,6 +41,9 @@ export function createCommitter(options: CommitterOptions): Committer {
   let waiting = 0;
   let running: Promise<void> | undefined;
   let rooms: (() => void)[] = [];
+  /** Additions that were given, and that were decided, which is in the same order. */
+  const count = { given: 0, decided: 0 };
+  let settlers: { readonly at: number; readonly resolve: () => void }[] = [];
 
   const write = async (taken: readonly Waiting[], bytes: number): Promise<void> => {
     const began = clock.monotonic();
@@ -62,12 +65,15 @@ export function createCommitter(options: CommitterOptions): Committer {
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (queue.length > 0) {
       let bytes = 0;
-      let count = 0;
-      while (count < queue.length && (count === 0 || bytes < mostBytes)) bytes += queue[count++]?.bytes ?? 0;
-      const taken = queue.slice(0, count);
-      queue = queue.slice(count);
+      let many = 0;
+      while (many < queue.length && (many === 0 || bytes < mostBytes)) bytes += queue[many++]?.bytes ?? 0;
+      const taken = queue.slice(0, many);
+      queue = queue.slice(many);
       await write(taken, bytes);
       waiting -= bytes;
+      count.decided += taken.length;
+      for (const { at, resolve } of settlers) if (at <= count.decided) resolve();
+      settlers = settlers.filter(({ at }) => at > count.decided);
       if (waiting < maxWaiting) {
         const freed = rooms;
         rooms = [];
@@ -84,6 +90,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       const bytes = 'block' in addition ? addition.block.lines.length + 512 : 1_024;
       const done = Promise.withResolvers<void>();
       queue.push({ addition, bytes, done });
+      count.given++;
       waiting += bytes;
       running ??= commit();
       return done.promise;
@@ -95,8 +102,9 @@ export function createCommitter(options: CommitterOptions): Committer {
       return waiting >= maxWaiting;
     },
     whenRoom: () => (waiting < maxWaiting ? Promise.resolve() : new Promise((resolve) => void rooms.push(resolve))),
-    async settled() {
-      while (running !== undefined) await running;
-    },
+    settled: () =>
+      count.decided === count.given
+        ? Promise.resolve()
+        : new Promise((resolve) => void settlers.push({ at: count.given, resolve })),
   };
 }

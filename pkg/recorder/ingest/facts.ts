@@ -43,24 +43,22 @@ function startFacts(root: JsonNode, session: string, sequence: number, at: numbe
 }
 
 function endFacts(root: JsonNode, session: string, sequence: number): EndFacts {
-  const tags = new Set<string>();
-  const acts = (key: 'rules' | 'observed', prefix: string): void => {
-    for (const act of root.get(key)?.items ?? []) {
-      tags.add(`${prefix}:${textAt(act, 'rule')}`);
-      if (key === 'rules') tags.add(`act:${textAt(act, 'act')}`);
-      for (const by of act.get('by')?.items ?? []) tags.add(`by:${cut(by.string ?? '')}`);
-    }
-  };
-  acts('rules', 'rule');
-  acts('observed', 'observed');
-  for (const open of root.get('failedOpen')?.items ?? []) tags.add(`open:${cut(open.string ?? '')}`);
+  const [acted, observed] = [root.get('rules')?.items ?? [], root.get('observed')?.items ?? []];
+  // Rules first: retention goes by them, and what one of them found, which is the caller's to choose, must push no other out.
+  const tags = new Set([
+    ...acted.map((act) => `rule:${textAt(act, 'rule')}`),
+    ...observed.map((act) => `observed:${textAt(act, 'rule')}`),
+    ...acted.map((act) => `act:${textAt(act, 'act')}`),
+    ...(root.get('failedOpen')?.items ?? []).map((open) => `open:${cut(open.string ?? '')}`),
+    ...[...acted, ...observed].flatMap((act) => act.get('by')?.items ?? []).map((by) => `by:${cut(by.string ?? '')}`),
+  ]);
   const tokens = root.get('tokens');
   const counted = tokens?.kind === 'object';
   return {
     session,
     sequence,
     outcome: textAt(root, 'outcome'),
-    status: wholeAt(root, 'status'),
+    status: Math.min(999, wholeAt(root, 'status')),
     code: optionalAt(root, 'code'),
     tags: [...tags].slice(0, mostTags),
     bytesIn: wholeAt(root, 'bytesIn'),

@@ -1,4 +1,4 @@
-import { hash, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -88,9 +88,10 @@ const mostConflicts = 32;
 export async function createIngestServer(options: IngestServerOptions): Promise<IngestServer> {
   const { serving, committer, clock, logger, observer, random = systemRandom } = options;
   const limits: IngestLimits = { ...ingestLimits, ...options.limits };
-  // Where this clock goes back, the log's last entry still says how late it is at least: good certificates stay good.
-  const now = (): number => Math.max(clock.now(), options.store.latest());
-  const authenticator = createSidecarAuthenticator(options.bundle, options.trustDomain, { now });
+  // Where this clock goes back, the log's last entry still says how late it was; where it was ahead for a moment, the log's time stays ahead.
+  // Good certificates stay good in both.
+  const times = (): readonly number[] => [clock.now(), options.store.latest()];
+  const authenticator = createSidecarAuthenticator(options.bundle, options.trustDomain, times);
   const all = new Set<SidecarStream>();
   const bySource = new Map<string, SidecarStream>();
   const raw = new Set<Socket>();
@@ -118,13 +119,13 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   });
   const stopServing = serving.subscribe((material) => server.setSecureContext(contextOf(material)));
 
-  const keepsEvidence = (source: string, bytes: Uint8Array): boolean => {
-    const kept = evidence.get(source) ?? new Set<string>();
-    const digest = hash('sha256', bytes, 'hex');
-    if (kept.has(digest) || kept.size >= mostConflicts) return false;
+  const keepsEvidence = (source: string, digest: string): boolean => {
+    const kept = evidence.get(source);
+    return kept === undefined || (!kept.has(digest) && kept.size < mostConflicts);
+  };
+  const keptEvidence = (source: string, digest: string): void => {
     if (evidence.size > 10_000) evidence.clear();
-    evidence.set(source, kept.add(digest));
-    return true;
+    evidence.set(source, (evidence.get(source) ?? new Set<string>()).add(digest));
   };
 
   server.on('connection', (socket: Socket) => {
@@ -205,7 +206,8 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       logger,
       observer,
       isOwn: (certificate) => namesSource(certificate, source),
-      keepsEvidence: (bytes) => keepsEvidence(source, bytes),
+      keepsEvidence: (digest) => keepsEvidence(source, digest),
+      keptEvidence: (digest) => keptEvidence(source, digest),
       limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },
       async onHello() {
         const old = bySource.get(source);

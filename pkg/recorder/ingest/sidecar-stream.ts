@@ -51,8 +51,10 @@ export interface SidecarStreamOptions {
     readonly maxAgeMs: number;
     readonly handshakeMs: number;
   };
-  /** False: this was kept already, or too much of this sidecar was. */
-  readonly keepsEvidence: (evidence: Uint8Array) => boolean;
+  /** False: evidence of this SHA-256 was kept already, or too much of this sidecar was. */
+  readonly keepsEvidence: (digest: string) => boolean;
+  /** It is on the disk. */
+  readonly keptEvidence: (digest: string) => void;
   /** Resolves when an older stream of the same pod has settled. */
   readonly onHello: () => Promise<void>;
   readonly onClosed: (reason: RecordGoodbyeReason | 'peer') => void;
@@ -92,9 +94,10 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   /** Keeps what came, as evidence, and ends. */
   const conflict = async (what: ConflictKind, sequence: number, line: Uint8Array): Promise<void> => {
     observer.conflict(what);
-    logger.error('a sidecar sent what does not go with its chain: kept as evidence', { chain, what, sequence });
+    logger.error('a sidecar sent what does not go with its chain', { chain, what, sequence });
     const evidence = Buffer.from(line.subarray(0, mostEvidence));
-    if (!options.keepsEvidence(evidence)) return end('conflict');
+    const digest = hash('sha256', evidence, 'hex');
+    if (!options.keepsEvidence(digest)) return end('conflict');
     await committer.add({
       entry: {
         type: 'conflict',
@@ -103,10 +106,11 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
         chain: chain ?? '',
         sequence,
         what,
-        evidence: hash('sha256', evidence, 'hex'),
+        evidence: digest,
       },
       evidence,
     });
+    options.keptEvidence(digest);
     end('conflict');
   };
 

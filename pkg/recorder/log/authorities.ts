@@ -11,14 +11,14 @@ import type { RecordStore } from '../store/index.ts';
  * @throws StoreError when the first cannot be written
  */
 export async function keepAuthorities(options: {
-  readonly store: Pick<RecordStore, 'append' | 'lastAuthorities'>;
+  readonly store: Pick<RecordStore, 'append' | 'lastOf'>;
   readonly bundle: () => string;
   readonly clock: Clock;
   readonly logger: Logger;
 }): Promise<() => Promise<void>> {
   const { store, bundle, clock, logger } = options;
-  const last = await store.lastAuthorities();
-  let written = last === undefined ? undefined : parseJson(last).get('bundle')?.string;
+  const last = await store.lastOf('authorities');
+  let written = last === undefined ? undefined : parseJson(last.text).get('bundle')?.string;
   const look = async (): Promise<void> => {
     const now = bundle();
     if (now === written) return;

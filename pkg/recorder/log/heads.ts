@@ -3,8 +3,9 @@ import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { signHead } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
+import { createForeignEntries } from './foreign-entries.ts';
 
-/** Signs what the log is, each minute in which something was added to it. */
+/** Signs what the log is: at the start, since a recorder that was killed left entries without a head, and each minute in which something was added to it. */
 export interface HeadKeeper {
   /** Now, where there is something new. */
   sign(): Promise<void>;
@@ -14,16 +15,28 @@ export interface HeadKeeper {
 const everyMs = 60_000;
 
 export function keepHeads(options: {
-  readonly store: Pick<RecordStore, 'addHead'>;
+  readonly store: Pick<RecordStore, 'addHead' | 'entries' | 'lastHead' | 'lastOf'>;
   readonly key: KeyObject;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onSigned?: (size: number) => void;
+  /** A head was not signed, since somebody else has written into the log. */
+  readonly onForeign?: () => void;
 }): HeadKeeper {
   const { store, key, clock, logger } = options;
+  const foreignEntry = createForeignEntries(store, key);
   let working: Promise<void> | undefined;
   const work = async (): Promise<void> => {
     try {
+      // What comes between this and the head is looked at before the next one.
+      const foreign = await foreignEntry();
+      if (foreign !== undefined) {
+        options.onForeign?.();
+        logger.error('the head of the log was not signed: the log has an entry that no recorder with this key made', {
+          entry: foreign,
+        });
+        return;
+      }
       const head = await store.addHead(({ size, root, at: last }) => {
         const head = { size, root: Buffer.from(root).toString('hex'), at: Math.max(clock.now(), last) };
         return { ...head, text: signHead(head, key) };
@@ -39,5 +52,6 @@ export function keepHeads(options: {
     await working;
   };
   const timer = clock.every(everyMs, () => void sign());
+  void sign();
   return { sign, close: () => timer.cancel() };
 }

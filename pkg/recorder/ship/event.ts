@@ -154,6 +154,7 @@ const notices: Readonly<Record<string, string>> = {
   read: 'somebody read the record',
   hold: 'a legal hold was placed or released',
   deleted: 'lines were deleted by retention',
+  retention: 'how long lines are kept has changed',
   authorities: 'the authorities of sidecars changed',
 };
 
@@ -164,7 +165,7 @@ export function entryEvent(text: string, entry: number): ShippedEvent | undefine
   const message = alerts[type] ?? notices[type];
   if (message === undefined) return undefined;
   const alert = alerts[type] !== undefined;
-  const { type: _, v: _v, bundle: _bundle, ...rest } = jsonValue(root) as Fields;
+  const { type: _, v: _v, bundle: _bundle, key: _key, signature: _signature, ...rest } = jsonValue(root) as Fields;
   return {
     entry,
     id: `entry-${entry}`,

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { createFrontier, edgeOf, entryLeaf, entryText } from '../../record/index.ts';
-import type { Frontier, LogEntry } from '../../record/index.ts';
+import type { Frontier, LogEntry, Seal } from '../../record/index.ts';
 import { compress } from './compress.ts';
 import type { Names } from './names.ts';
 import type { Addition, Block, EndFacts, LogState, StartFacts } from './port.ts';
@@ -21,7 +21,7 @@ export interface Appender {
 
 type BlockAddition = Extract<Addition, { readonly block: Block }> & { readonly text?: string };
 
-export function createAppender(db: DatabaseSync, names: Names): Appender {
+export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entryText): Appender {
   const sql = {
     lastEntry: db.prepare('SELECT id, text FROM entry ORDER BY id DESC LIMIT 1'),
     lastHead: db.prepare('SELECT max(at) AS at FROM head'),
@@ -77,7 +77,7 @@ export function createAppender(db: DatabaseSync, names: Names): Appender {
     // Time in the log never goes back, whatever the clock does.
     lastAt = Math.max(lastAt, given.at);
     const { type, at: _at, ...rest } = given;
-    const text = kept ?? entryText({ type, at: lastAt, ...rest } as typeof given);
+    const text = kept ?? seal({ type, at: lastAt, ...rest } as typeof given);
     const index = frontier.size;
     sql.entry.run(index, text);
     for (const { level, index: idx, hash } of frontier.append(entryLeaf(text))) sql.addNode.run(level, idx, hash);

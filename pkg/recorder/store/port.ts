@@ -42,8 +42,8 @@ export interface RecordStore {
   sessionBlocks(id: string, of: SessionChain, atMost: number): Promise<readonly number[]>;
   /** Entries of the log from an index on, at most so many. */
   entries(from: number, atMost: number): Promise<readonly StoredEntry[]>;
-  /** The last entry of type `authorities`, as it stands; undefined: there is none. */
-  lastAuthorities(): Promise<string | undefined>;
+  /** The last entry of this type; undefined: there is none. */
+  lastOf(type: 'authorities' | 'retention'): Promise<StoredEntry | undefined>;
   /** A full subtree's hash. @throws StoreError not_found */
   node(level: number, index: number): Promise<Uint8Array>;
   /** The block of an entry: its lines with their line feeds; undefined: deleted, or the entry is no block. */
@@ -169,7 +169,7 @@ export type Addition =
   /** Lines that a sidecar lost; of an archive also those of a block that were deleted before. */
   | { readonly entry: Extract<LogEntry, { type: 'hole' | 'block' }>; readonly pod: Block['pod'] }
   | { readonly entry: Extract<LogEntry, { type: 'conflict' }>; readonly evidence: Uint8Array }
-  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' }> };
+  | { readonly entry: Extract<LogEntry, { type: 'vanished' | 'read' | 'authorities' | 'retention' }> };
 
 /** An entry of the log with what hangs on it. */
 export interface ArchivedEntry extends StoredEntry {

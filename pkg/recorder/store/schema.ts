@@ -112,6 +112,10 @@ const steps: readonly string[] = [
   CREATE TABLE archive (entries INTEGER NOT NULL, heads INTEGER NOT NULL) STRICT;
   INSERT INTO archive VALUES (0, 0);
   `,
+  `
+  -- Entries of type retention, which are few.
+  CREATE INDEX entry_retention ON entry (id) WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"';
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

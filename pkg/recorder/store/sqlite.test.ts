@@ -57,6 +57,21 @@ describe('the file of the store', () => {
   });
 });
 
+test('a search by text catches up with many small blocks at once', async () => {
+  const { open, remove } = place();
+  const store = open();
+  const chain = testChain();
+  await store.append(
+    Array.from({ length: 1_001 }, (_, n) =>
+      blockOf(chain, [{ id: sessionId(n), ask: n === 1_000 ? 'falcon' : 'other' }]),
+    ),
+  );
+  const { sessions, unsearched } = await store.search({ text: 'falcon', limit: 10 });
+  expect([sessions.map(({ session }) => session), unsearched]).toEqual([[sessionId(1_000)], undefined]);
+  await store.close();
+  await remove();
+});
+
 test('deletion by age goes on however many names of rules were recorded', async () => {
   const { path, open, remove } = place();
   const before = open();

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { errorCode } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
+import type { Seal } from '../../record/index.ts';
 import { createAppender } from './append.ts';
 import { createArchiveTable } from './archive-table.ts';
 import { decompress } from './compress.ts';
@@ -23,6 +24,8 @@ export interface SqliteStoreOptions {
   readonly clock: Clock;
   /** Bytes of pages that SQLite keeps in memory where it writes, and as many where it searches; default 32 MiB. */
   readonly cacheBytes?: number;
+  /** Spells entries of the log; default: without seals. */
+  readonly seal?: Seal;
 }
 
 const lineFeed = 0x0a;
@@ -62,7 +65,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     }
   });
   const names = createNames(db);
-  const appender = guarded(() => createAppender(db, names));
+  const appender = guarded(() => createAppender(db, names, options.seal));
   const reader = createReaderClient(options.thread ?? new URL('./search/reader-thread.ts', import.meta.url), {
     path,
     cacheBytes: cacheBytes / 2,
@@ -79,8 +82,12 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
        WHERE c.source = ? AND c.name = ? AND b.first <= ? AND b.last >= ? ORDER BY b.first DESC LIMIT 1`,
     ),
     entries: db.prepare('SELECT id, text FROM entry WHERE id >= ? ORDER BY id LIMIT ?'),
+    // As the indexes say it.
     authorities: db.prepare(
-      `SELECT text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' ORDER BY id DESC LIMIT 1`,
+      `SELECT id, text FROM entry WHERE substr(text, 1, 27) = '{"v":1,"type":"authorities"' ORDER BY id DESC LIMIT 1`,
+    ),
+    retention: db.prepare(
+      `SELECT id, text FROM entry WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"' ORDER BY id DESC LIMIT 1`,
     ),
     node: db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?'),
     addHead: db.prepare('INSERT INTO head (size, at, root, text) VALUES (?, ?, ?, ?)'),
@@ -168,10 +175,10 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         sql.entries.all(from, atMost).map((row) => ({ index: Number(row['id']), text: String(row['text']) })),
       );
     },
-    async lastAuthorities() {
+    async lastOf(type) {
       return guarded(() => {
-        const text = sql.authorities.get()?.['text'];
-        return text === undefined ? undefined : String(text);
+        const row = sql[type].get();
+        return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
       });
     },
     async node(level, idx) {

@@ -1,5 +1,5 @@
 import { createFrontier, edgeOf, entryLeaf, entryText } from '../../../record/index.ts';
-import type { Frontier, LogEntry } from '../../../record/index.ts';
+import type { Frontier, LogEntry, Seal } from '../../../record/index.ts';
 import type { LogState } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import type { Database, Row, Run } from './connection.ts';
@@ -40,7 +40,7 @@ const stateOf = (row: Row | undefined): LogState & { readonly root: Buffer } => 
 });
 
 /** @param onFailure What was written in a transaction is not there. */
-export function createLog(database: Database, onFailure: () => void): Log {
+export function createLog(database: Database, onFailure: () => void, seal: Seal = entryText): Log {
   let latest = 0;
   let frontier: Frontier = createFrontier();
   let last: Promise<unknown> = Promise.resolve();
@@ -77,7 +77,7 @@ export function createLog(database: Database, onFailure: () => void): Log {
         // Time in the log never goes back, whatever the clocks do.
         at = Math.max(at, given.at);
         const { type, at: _at, ...rest } = given;
-        const text = kept ?? entryText({ type, at, ...rest } as typeof given);
+        const text = kept ?? seal({ type, at, ...rest } as typeof given);
         const id = frontier.size;
         entries.push({ id, text });
         for (const { level, index, hash } of frontier.append(entryLeaf(text)))

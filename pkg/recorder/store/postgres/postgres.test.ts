@@ -290,6 +290,7 @@ describe('the database', () => {
     await server.query(`
       SET search_path = ${schema};
       DROP TABLE recent, posting, ship, ship_dead;
+      DROP INDEX entry_retention;
       CREATE TABLE words (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);
       CREATE INDEX words_words ON words USING gin (words);
       CREATE TABLE words_0 PARTITION OF words FOR VALUES FROM (0) TO (65536);

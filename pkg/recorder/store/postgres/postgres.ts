@@ -1,4 +1,5 @@
 import type { Clock } from '../../../base/index.ts';
+import type { Seal } from '../../../record/index.ts';
 import type { SharedStore, StoredHead } from '../port.ts';
 import { StoreError } from '../store-error.ts';
 import { createAppender } from './append.ts';
@@ -23,6 +24,8 @@ export interface PostgresStoreOptions extends Pick<DatabaseOptions, 'dsn' | 'ca'
   readonly schema?: string;
   /** After which a recorder that has stalled in a transaction loses it, default 5 s. */
   readonly stallMs?: number;
+  /** Spells entries of the log; default: without seals. */
+  readonly seal?: Seal;
 }
 
 /** A search by text that meets a backlog of the index works on it for so long, then says how much it has not seen. */
@@ -44,10 +47,14 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   // Names that were found, and those that a transaction writes, are kept apart: the latter may not come to be.
   const [names, written] = [createNames(), createNames()];
   const days = createPartitions('block', dayMs);
-  const log = createLog(database, () => {
-    written.forget();
-    days.forget();
-  });
+  const log = createLog(
+    database,
+    () => {
+      written.forget();
+      days.forget();
+    },
+    options.seal,
+  );
   try {
     await migrate(database, schema);
     await log.state();
@@ -110,11 +117,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       const rows = await read('SELECT id, text FROM entry WHERE id >= $1 ORDER BY id LIMIT $2', [from, atMost]);
       return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
     },
-    async lastAuthorities() {
+    async lastOf(type) {
       const [row] = await read(
-        `SELECT text FROM entry WHERE starts_with(text, '{"v":1,"type":"authorities"') ORDER BY id DESC LIMIT 1`,
+        `SELECT id, text FROM entry WHERE starts_with(text, '{"v":1,"type":"${type}"') ORDER BY id DESC LIMIT 1`,
       );
-      return row === undefined ? undefined : String(row['text']);
+      return row === undefined ? undefined : { index: Number(row['id']), text: String(row['text']) };
     },
     node: createNodeReader(read),
     blockLines: (entry) => blockLines(read, entry),

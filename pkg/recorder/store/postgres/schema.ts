@@ -101,6 +101,10 @@ const steps: readonly string[] = [
   CREATE INDEX ship_dead_receiver ON ship_dead (receiver, id);
   `,
   `
+  -- Entries of type retention, which are few.
+  CREATE INDEX entry_retention ON entry (id) WHERE starts_with(text, '{"v":1,"type":"retention"');
+  `,
+  `
   -- The words of sessions anew, from the lines: of the newest sessions as they are; of older ones which sessions of a part have a word.
   DROP TABLE words;
   CREATE TABLE recent (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);

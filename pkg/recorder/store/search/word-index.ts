@@ -19,8 +19,9 @@ export interface WordIndex {
   dropped(): number;
 }
 
-/** Bytes of lines, and rows of deleted sessions, of one step. */
+/** Bytes of lines, blocks, and rows of deleted sessions, of one step. */
 const stepBytes = 4 * 1024 * 1024;
+const stepBlocks = 500;
 const stepDropped = 2_000;
 /** Most characters of one session that are indexed, and of all sessions that are held while they go on. */
 const mostText = 1_000_000;
@@ -60,7 +61,7 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
     ),
     setDropped: db.prepare('UPDATE state SET dropped = ?'),
     entry: db.prepare('SELECT text FROM record.entry WHERE id = ?'),
-    blocks: db.prepare('SELECT id, chain, size, data FROM record.block WHERE id > ? ORDER BY id LIMIT 500'),
+    blocks: db.prepare('SELECT id, chain, size, data FROM record.block WHERE id > ? ORDER BY id LIMIT ?'),
     behind: db.prepare('SELECT count(*) AS n FROM record.block WHERE id > ?'),
     row: db.prepare('SELECT id FROM record.session WHERE request = ? AND chain = ?'),
     rowExists: db.prepare('SELECT 1 FROM record.session WHERE id = ?'),
@@ -157,8 +158,10 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
     step: (now) =>
       transaction(() => {
         let bytes = 0;
+        let blocks = 0;
         let more = false;
-        for (const { id, chain, size, data } of sql.blocks.iterate(cursor)) {
+        for (const { id, chain, size, data } of sql.blocks.iterate(cursor, stepBlocks)) {
+          more = ++blocks === stepBlocks;
           if (bytes >= stepBytes) {
             more = true;
             break;

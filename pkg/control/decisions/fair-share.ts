@@ -1,0 +1,31 @@
+/** Something that somebody waits for. */
+interface Waits {
+  readonly namespace: string;
+  readonly asker: { readonly issuer: string; readonly subject: string };
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** One of each group after the other, as long as they last. */
+function inTurns<T>(groups: readonly (readonly T[])[]): readonly T[] {
+  const longest = groups.reduce((most, { length }) => Math.max(most, length), 0);
+  return Array.from({ length: longest }, (_, turn) => groups.flatMap((group) => group.slice(turn, turn + 1))).flat();
+}
+
+const grouped = <T>(all: readonly T[], by: (one: T) => string): readonly (readonly T[])[] => [
+  ...Map.groupBy(all, by).values(),
+];
+
+/**
+ * At most so many, those that end soonest first. Where there are more, each namespace has an equal share, and in it each of those who ask, so
+ * that nobody fills the list with what is theirs.
+ */
+export function fairShare<T extends Waits>(all: readonly T[], most: number): readonly T[] {
+  const soonest = all.toSorted((one, other) => one.expiresAt - other.expiresAt);
+  if (soonest.length <= most) return soonest;
+  const namespaces = grouped(soonest, ({ namespace }) => namespace).map((those) =>
+    inTurns(grouped(those, ({ asker: { issuer, subject } }) => JSON.stringify([issuer, subject]))),
+  );
+  const chosen = new Set(inTurns(namespaces).slice(0, most));
+  return soonest.filter((one) => chosen.has(one));
+}

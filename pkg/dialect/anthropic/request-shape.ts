@@ -1,0 +1,49 @@
+import { refused, refusedFields } from '../refused-fields.ts';
+import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
+import { block, cacheControl, content } from './block-shape.ts';
+
+/** Fields of a Messages request, and of what the servers that follow it add. A field that is not here passes as unknown. */
+
+const tool = object({
+  type: lone,
+  name: lone,
+  description: text,
+  input_schema: schema,
+  input_examples: list(free),
+  cache_control: cacheControl,
+  ...named(['strict', 'eager_input_streaming', 'defer_loading'], boolean),
+  ...named(['allowed_callers', 'allowed_domains', 'blocked_domains'], list(lone)),
+  ...named(['max_uses', 'max_characters', 'max_content_tokens', 'display_width_px', 'display_height_px'], number),
+  display_number: number,
+  user_location: free,
+  // An adviser is another model.
+  model: refused,
+});
+
+const format = object({ type: lone, schema });
+
+export const messagesRequest = object({
+  ...refusedFields,
+  // The server is told to send texts there, or to go on with what it kept of a session that may be another's.
+  ...named(['mcp_servers', 'container', 'thread'], refused),
+  // Whose account and whose memory: with a key of ours that is not the caller's to say.
+  ...named(['workspace_id', 'user_profile_id', 'fallback_credit_token', 'billing_policy'], refused),
+  model: lone,
+  messages: list(object({ role: lone, content })),
+  system: either(text, list(block)),
+  ...named(['max_tokens', 'temperature', 'top_k', 'top_p'], number),
+  stop_sequences: list(text),
+  stream: boolean,
+  tools: list(tool),
+  tool_choice: object({ type: lone, name: lone, disable_parallel_tool_use: boolean }),
+  thinking: object({ type: lone, budget_tokens: number, display: lone }),
+  metadata: object({ user_id: lone }),
+  service_tier: lone,
+  inference_geo: lone,
+  speed: lone,
+  cache_control: cacheControl,
+  output_config: object({ effort: lone, format }),
+  output_format: format,
+  ...named(['context_management', 'compaction', 'diagnostics'], free),
+  betas: list(lone),
+});

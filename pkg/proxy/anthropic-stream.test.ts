@@ -1,0 +1,117 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { ScanRule } from '../core/index.ts';
+import { compileScanner } from '../detect/index.ts';
+import { recognise } from '../dialect/index.ts';
+import { StreamAnswer } from './answer-stream.ts';
+import { CleanTexts } from './clean-texts.ts';
+import { Departure } from './departure.ts';
+
+// The guarantee on streams for Anthropic's events: what has left of a block is at all times a prefix of what masking the whole block gives, whatever
+// the cuts into events and reads, and at the end it equals that.
+
+const rule: ScanRule = {
+  index: 0,
+  id: 'test/rule',
+  label: 'hidden',
+  on: 'Response',
+  action: 'Mask',
+  enforce: true,
+  match: { detectors: ['Email', 'CreditCard'], patterns: [], words: [] },
+  fields: [],
+  replacement: { style: 'Label' },
+};
+const scanner = compileScanner([rule], { hashKey: new Uint8Array(32) });
+const [one, none] = [Uint8Array.of(1), Uint8Array.of(0)];
+const view = scanner.view({ replace: one, stop: none, note: none });
+const route = recognise('POST', '/v1/messages');
+
+function streamInto(departure: Departure): StreamAnswer {
+  const clean = (): CleanTexts => new CleanTexts();
+  const views = {
+    ...{ act: view, record: view, pair: scanner.pair(view, view), sealed: undefined, hiding: one },
+    ...{ clean: clean(), cleanRecord: clean(), cleanReadings: clean(), guarded: true, same: true },
+  };
+  const onHits = (): void => undefined;
+  return new StreamAnswer({ route, views, stops: false, dropUsage: false, observes: false, onHits }, departure);
+}
+
+const event = (body: { readonly type: string; readonly [field: string]: unknown }): string =>
+  `event: ${body.type}\ndata: ${JSON.stringify(body)}\n\n`;
+
+type Kind = 'text' | 'thinking';
+interface Block {
+  readonly kind: Kind;
+  readonly first: string;
+  readonly pieces: readonly string[];
+}
+const wholeOf = ({ first, pieces }: Block): string => first + pieces.join('');
+
+const eventsOf = (block: Block, index: number): string[] => [
+  event({ type: 'content_block_start', index, content_block: { type: block.kind, [block.kind]: block.first } }),
+  ...block.pieces.map((text) =>
+    event({ type: 'content_block_delta', index, delta: { type: `${block.kind}_delta`, [block.kind]: text } }),
+  ),
+  event({ type: 'content_block_stop', index }),
+];
+const ending = (reason: string): string[] => [
+  event({ type: 'message_delta', delta: { stop_reason: reason }, usage: { output_tokens: 1 } }),
+  event({ type: 'message_stop' }),
+];
+
+/** What a client joins of each block. */
+function read(stream: string): string[] {
+  const texts: string[] = [];
+  for (const [, data] of stream.matchAll(/^data: (\{.*\})$/gm)) {
+    const { index, content_block: begun, delta } = JSON.parse(data ?? '') as Record<string, Record<string, string>>;
+    const some = begun ?? delta;
+    if (index !== undefined && some !== undefined)
+      texts[Number(index)] = (texts[Number(index)] ?? '') + (some['text'] ?? some['thinking'] ?? '');
+  }
+  return texts;
+}
+
+const piece = fc.constantFrom(
+  ...[' plain', ' words', ' ana', '@exa', 'mple', '.com', ' 4111', ' 1111', '1111', '\n', ' é', '😀', '"', '', '. '],
+);
+const block = fc.record({
+  kind: fc.constantFrom<Kind>('text', 'text', 'thinking'),
+  first: fc.constantFrom('', '', ' 4111 1111'),
+  pieces: fc.array(piece, { maxLength: 40 }),
+});
+
+test('each block is a prefix of its mask at all times, and all of it at the end', () => {
+  const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { maxLength: 14 });
+  const reasons = fc.constantFrom('end_turn', 'max_tokens');
+  fc.assert(
+    fc.property(fc.array(block, { minLength: 1, maxLength: 3 }), cuts, reasons, (blocks, sizes, reason) => {
+      const events = [...blocks.flatMap(eventsOf), ...ending(reason)];
+      const bytes = Buffer.from(events.join(''));
+      let from = 0;
+      const cut = sizes.map((size) => bytes.subarray(from, (from += size)));
+      for (const reads of [events.map((text) => Buffer.from(text)), [bytes], [...cut, bytes.subarray(from)]]) {
+        const departure = new Departure();
+        const stream = streamInto(departure);
+        const record: Record<string, string> = {};
+        let left = '';
+        const expected = blocks.map((one, at) => {
+          const end = at === blocks.length - 1 && reason === 'max_tokens' ? 'cut' : 'complete';
+          return view.mask(wholeOf(one), 'text', end).text;
+        });
+        for (const some of reads) {
+          stream.data(some);
+          left += departure.take((lane, text) => (record[lane] = (record[lane] ?? '') + text));
+          for (const [at, text] of read(left).entries())
+            if (!(expected[at] ?? '').startsWith(text)) throw new Error(`${text} is no part of ${expected[at]}`);
+        }
+        stream.end();
+        left += departure.take((lane, text) => (record[lane] = (record[lane] ?? '') + text));
+        expect(read(left)).toEqual(expected);
+        for (const [at, text] of expected.entries())
+          expect(record[`content[${at}].${blocks[at]?.kind}`] ?? '').toBe(text);
+        expect(stream.usage).toEqual({ input: 0, output: 1 });
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,81 @@
+import type { JsonValue } from '../base/index.ts';
+import type { LogKeys } from './head.ts';
+import type { RetentionEntry } from './log-entry.ts';
+import type { LogFault, LogVerdict } from './log-verdict.ts';
+import { isSealed } from './sealed-entry.ts';
+import type { Block } from './verify-lines.ts';
+
+/** Judges what entries say was deleted: who made them, and whether the lines were old enough. */
+export interface DeletionCheck {
+  /** An entry of a type that is sealed, in the order of the log. */
+  entry(index: number, text: string, fields: Readonly<Record<string, JsonValue>>): void;
+  /** That an entry says that the lines of this block were deleted, which a head over so many entries proves, or its own seal. */
+  explains(block: number, signed: number): boolean;
+  counts(): Pick<LogVerdict, 'deleted' | 'youngestDeletedMs'>;
+}
+
+type Days = RetentionEntry['days'];
+
+const dayMs = 86_400_000;
+/** Recorders of one log change their rules one after the other: those that were replaced count for so long. */
+const replacedMs = 3_600_000;
+
+export function createDeletionCheck(options: {
+  readonly keys: LogKeys;
+  /** Days that lines are kept at least; default: what the log says. */
+  readonly retentionDays: number | undefined;
+  readonly blockAt: (index: number) => Block | undefined;
+  readonly find: (fault: LogFault, entry: number, what: string) => void;
+}): DeletionCheck {
+  const { keys, retentionDays, blockAt, find } = options;
+  const deleted = new Map<number, { readonly index: number; readonly sealed: boolean }>();
+  const rules: { readonly from: number; readonly days: Days }[] = [];
+  let youngest: number | undefined;
+
+  /** Days that a block is kept at least, whatever policies want; Infinity: for ever; undefined: nobody says. */
+  const keptDays = (source: string, at: number): number | undefined => {
+    if (retentionDays !== undefined) return retentionDays;
+    const namespace = /\/ns\/([^/]+)\//.exec(source)?.[1] ?? '';
+    const counting = rules.filter((_, n) => (rules[n + 1]?.from ?? Infinity) > at - replacedMs);
+    const days = counting.map(({ days: { all, namespaces } }) => namespaces[namespace] ?? all);
+    return days.length === 0 ? undefined : Math.min(...days.map((one) => (one === 0 ? Infinity : one)));
+  };
+  const checkAge = (index: number, of: number, at: number): void => {
+    const block = blockAt(of);
+    if (block === undefined) return;
+    const age = at - block.at;
+    youngest = Math.min(youngest ?? age, age);
+    const kept = keptDays(block.source, at);
+    if (kept === undefined || age >= kept * dayMs) return;
+    const rule = kept === Infinity ? 'for ever' : `${kept} days`;
+    find(
+      'deleted_early',
+      index,
+      `lines of entry ${of}, deleted after ${(age / dayMs).toFixed(1)} days: they are kept ${rule}`,
+    );
+  };
+
+  return {
+    entry(index, text, fields) {
+      const sealed = isSealed(text, keys);
+      const old = rules.length === 0 && fields['type'] !== 'retention' && fields['signature'] === undefined;
+      if (!sealed && !old)
+        return find(
+          'entry_forged',
+          index,
+          `an entry of type ${String(fields['type'])} that no recorder of this log has made`,
+        );
+      const at = Number(fields['at']);
+      if (fields['type'] === 'retention') rules.push({ from: at, days: fields['days'] as unknown as Days });
+      if (fields['type'] !== 'deleted') return;
+      const of = Number(fields['entry']);
+      deleted.set(of, { index, sealed });
+      checkAge(index, of, at);
+    },
+    explains(block, signed) {
+      const by = deleted.get(block);
+      return by !== undefined && (by.sealed || by.index < signed);
+    },
+    counts: () => ({ deleted: deleted.size, youngestDeletedMs: youngest }),
+  };
+}

@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { createLogger } from '../../base/index.ts';
+import { createFrontier, createLogVerifier, edgeOf, entryLeaf, entryText, sealBy } from '../../record/index.ts';
+import type { LogEntry, LogVerdict } from '../../record/index.ts';
+import { readLines } from '../ingest/read-lines.ts';
+import { openSqliteStore } from '../store/index.ts';
+import type { RecordStore } from '../store/index.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains.ts';
+import { keepHeads } from './heads.ts';
+import type { HeadKeeper } from './heads.ts';
+import { writeRetention } from './retention.ts';
+
+// Somebody who can write the store, and has not the key of the log.
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
+const day = 86_400_000;
+const clock = fakeClock();
+let folder: string;
+let store: RecordStore;
+let heads: HeadKeeper;
+let chain = testChain();
+let told: string;
+let refused: number;
+
+const open = async (): Promise<void> => {
+  store = openSqliteStore({ path: join(folder, 'record.db'), clock, seal: sealBy(privateKey) });
+  const logger = createLogger({ level: 'error', write: (line) => void (told += line), clock });
+  heads = keepHeads({ store, key: privateKey, clock, logger, onForeign: () => refused++ });
+  await heads.sign();
+};
+const close = async (): Promise<void> => {
+  heads.close();
+  await store.close();
+};
+const retention = (all: number): Promise<void> =>
+  writeRetention({ store, retention: { all, namespaces: {}, policies: {} }, clock });
+const add = async (n: number, at: number): Promise<void> => {
+  const from = chain.point();
+  const read = readLines(chain.lines(sessionEvents({ id: sessionId(n) })), from);
+  const { first, last, prev, hash } = read;
+  const pod = { namespace: 'ml', name: 'llama-0' };
+  const entry = { type: 'block', at, source, chain: chain.name, first, last, prev, hash } as const;
+  await store.append([{ entry, block: { ...read.block, pod } }]);
+};
+const types = async (): Promise<(string | undefined)[]> =>
+  (await store.entries(0, 100)).map(({ text }) => /"type":"([a-z]+)"/.exec(text)?.[1]);
+const size = async (): Promise<number> => (await store.lastHead())?.size ?? 0;
+
+/** Puts an entry into the file, as if the recorder had, and takes the lines of the first block away. */
+async function forge(entry: LogEntry): Promise<void> {
+  await close();
+  const db = new DatabaseSync(join(folder, 'record.db'));
+  const at = Number(db.prepare('SELECT count(*) AS n FROM entry').get()?.['n']);
+  const edge = edgeOf(at).map(({ level, index }) =>
+    Buffer.from(
+      db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?').get(level, index)?.['hash'] as Uint8Array,
+    ),
+  );
+  const text = entryText(entry);
+  db.prepare('INSERT INTO entry VALUES (?, ?)').run(at, text);
+  for (const { level, index, hash } of createFrontier(at, edge).append(entryLeaf(text)))
+    db.prepare('INSERT INTO node VALUES (?, ?, ?)').run(level, index, hash);
+  db.exec('UPDATE block SET data = NULL WHERE id = (SELECT min(id) FROM block)');
+  db.close();
+  await open();
+}
+async function verify(): Promise<LogVerdict> {
+  const verifier = createLogVerifier({ publicKey, heads: (await store.heads(0, 100)).map(({ text }) => text) });
+  for (const { index, text } of await store.entries(0, 100)) {
+    verifier.entry(index, text);
+    const lines = await store.blockLines(index);
+    verifier.lines(index, lines === undefined ? undefined : Buffer.from(lines).toString());
+  }
+  return verifier.end();
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-heads-'));
+  chain = testChain();
+  [told, refused] = ['', 0];
+  await open();
+});
+afterEach(async () => {
+  await close();
+  rmSync(folder, { recursive: true });
+});
+
+describe('a head', () => {
+  test('is signed over what the recorder deleted, which is proven, also by one that starts again', async () => {
+    await retention(90);
+    await add(1, testTime);
+    expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10)).toBe(1);
+    await close();
+    await open();
+    expect(await size()).toBe(3);
+    expect(await verify()).toMatchObject({ ok: true, deleted: 1, youngestDeletedMs: 91 * day });
+    expect([told, refused]).toEqual(['', 0]);
+  });
+
+  test.each<[string, LogEntry]>([
+    ['deletion', { type: 'deleted', at: testTime + 91 * day, entry: 1, why: 'retention' }],
+    ['rule', { type: 'retention', at: testTime + 1, days: { all: 1, namespaces: {}, policies: {} } }],
+    [
+      'release of a hold',
+      { type: 'hold', at: testTime + 1, who: 'ana', what: 'released', hold: 1, terms: {}, reason: 'none' },
+    ],
+  ])('is not signed over a %s that somebody else wrote, and proves it forged where it was', async (_, entry) => {
+    await retention(90);
+    await add(1, testTime);
+    await heads.sign();
+    await forge(entry);
+    await add(2, testTime + 92 * day);
+    await heads.sign();
+    expect(await size()).toBe(2);
+    expect(refused).toBeGreaterThan(0);
+    expect(told).toContain('"entry":2');
+    expect((await verify()).findings.map(({ fault }) => fault)).toEqual(['entry_forged', 'unsigned', 'lines_missing']);
+  });
+
+  test('is signed over what an older recorder deleted, until one says that it seals', async () => {
+    await add(1, testTime);
+    const deletion = { type: 'deleted', at: testTime + day, entry: 0, why: 'retention' } as const;
+    await forge(deletion);
+    expect([await size(), refused]).toEqual([2, 0]);
+    await retention(90);
+    await heads.sign();
+    expect([await size(), refused]).toEqual([3, 0]);
+    await forge({ ...deletion, at: testTime + 2 * day });
+    expect(await size()).toBe(3);
+    expect(refused).toBeGreaterThan(0);
+  });
+});
+
+test('how long lines are kept is in the log once, and again where it changes', async () => {
+  await retention(90);
+  await retention(90);
+  await retention(30);
+  expect(await types()).toEqual(['retention', 'retention']);
+});
