@@ -48,7 +48,7 @@ describe('two recorders', () => {
   beforeEach(async () => {
     where = place();
     // Both make the tables at once.
-    stores = await Promise.all([where.open(500), where.open(500)]);
+    stores = await Promise.all([where.open(), where.open()]);
   });
   afterEach(async () => {
     await Promise.all(stores.map((store) => store.close()));
@@ -118,12 +118,13 @@ describe('two recorders', () => {
   });
 
   test('do not wait for one that has stalled in its turn: the server ends that, and nothing of it is there', async () => {
-    const [one, other] = stores;
+    const [, other] = stores;
+    const one = await where.open(500);
     const chain = testChain();
     await other.append([blockOf(chain, [{ id: sessionId(1) }])]);
-    // As when its process is stopped.
+    // As when its process is stopped, for far longer than the server needs to see it.
     const stalled = one.addHead(() => {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
       return { size: 1, root: 'stalled', at: testTime, text: 'stalled' };
     });
     await expect(stalled).rejects.toMatchObject({ code: 'unavailable' });
@@ -132,6 +133,7 @@ describe('two recorders', () => {
     // It has its turn again.
     await one.append([blockOf(chain, [{ id: sessionId(3) }])]);
     expect(await proveAll(other)).toHaveLength(3);
+    await one.close();
   });
 
   test('say once what never came of a pod, and not while the other takes in its lines', async () => {
