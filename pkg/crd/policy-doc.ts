@@ -1,5 +1,6 @@
-import { combination, detectorClasses, detectorNames, operations, profiles } from '../core/index.ts';
+import { combination, detectorClasses, operations, profiles } from '../core/index.ts';
 import type { CombinationRow, ProfileDefaults } from '../core/index.ts';
+import { detectorTable } from './detector-doc.ts';
 import { apiVersion, inferencePolicySchema, sharedSchemas } from './schema.ts';
 import type { SchemaNode } from './schema-node.ts';
 
@@ -224,7 +225,7 @@ export function policyDoc(example: string): string {
     ...fieldSections(),
     '## Detectors',
     '',
-    detectorNames.map(code).join(', ') + '.',
+    ...detectorTable(),
     '',
     ...Object.entries(detectorClasses).map(([name, members]) => `- \`${name}\` stands for ${members.join(', ')}.`),
     '',

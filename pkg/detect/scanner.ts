@@ -106,6 +106,8 @@ export interface View {
   readonly idle: boolean;
   /** True when some field rule is in this view: then the answer's own JSON is walked, see {@link View.field}. */
   readonly fields: boolean;
+  /** True when words of a list are looked for. */
+  readonly words: boolean;
   /** UTF-16 units that the widest finding takes, with what is read around it: where two texts meet, so much of either is to be read. */
   readonly reach: number;
   mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult;

@@ -62,6 +62,7 @@ let unwritable: boolean;
 let approvals: FileApprovals;
 let recorded: AuditEvent[];
 let unrecordable: boolean;
+let warned: unknown[];
 /** Whether the record took each line. */
 let taken: boolean[];
 beforeEach(() => {
@@ -69,7 +70,7 @@ beforeEach(() => {
   snapshot = snapshotOf('{ approvers: [{ group: leads }], required: 2, timeout: 60s }');
   shown = new Map();
   unwritable = false;
-  [recorded, unrecordable, taken] = [[], false, []];
+  [recorded, unrecordable, taken, warned] = [[], false, [], []];
   approvals = createFileApprovals({
     audit: {
       append(events) {
@@ -89,7 +90,7 @@ beforeEach(() => {
     policy: { current: () => snapshot },
     verifiers,
     clock,
-    logger: silentLogger,
+    logger: { ...silentLogger, warn: (message, fields) => void warned.push([message, fields]) },
     limits: { perRequester: 3, all: 4 },
   });
 });
@@ -256,6 +257,7 @@ describe('who may break the glass', () => {
     expect([asked.phase, await asked.claim()]).toEqual(['Approved', true]);
     expect(asked.states.at(-1)).toMatchObject({ decisions: [{ breakGlass: true, from: 'here' }] });
     expect(shown.get(asked.name)?.votes).toMatchObject([{ breakGlass: true }]);
+    expect(warned).toEqual([['the glass was broken: somebody approved alone', { approval: asked.name }]]);
   });
 
   test.each([
@@ -267,7 +269,7 @@ describe('who may break the glass', () => {
   ])('not %s', async (_who, token, fault) => {
     const asked = ask();
     expect(await breakGlass(asked.name, token)).toBe(fault);
-    expect([asked.phase, shown.get(asked.name)?.votes]).toEqual(['Pending', []]);
+    expect([asked.phase, shown.get(asked.name)?.votes, warned]).toEqual(['Pending', [], []]);
   });
 
   test('nobody who has voted, and nothing that is over', async () => {

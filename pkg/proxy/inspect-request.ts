@@ -4,8 +4,17 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
-import { mayReadOtherwise, otherReadings, wholly } from '../detect/index.ts';
-import type { Hit, LaneKind, MaskResult, PairResult, Reading, View, ViewPair } from '../detect/index.ts';
+import { mayReadOtherwise, otherReadings } from '../detect/index.ts';
+import type {
+  Hit,
+  LaneKind,
+  MaskResult,
+  PairResult,
+  Reading,
+  ReadingOptions,
+  View,
+  ViewPair,
+} from '../detect/index.ts';
 import { inTurns, stepUnits } from './answer-json.ts';
 import { outermost } from './edits.ts';
 import { readings, withheld } from './readings.ts';
@@ -56,7 +65,6 @@ export interface RequestInspection {
   readonly turn: () => Promise<void>;
 }
 
-/** @throws RefusedError escapes_uninspectable */
 export async function inspectRequest(inspection: RequestInspection): Promise<RequestOutcome> {
   const run = new Inspection(inspection);
   const { view, target, headers } = inspection;
@@ -71,13 +79,14 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
   return run.outcome();
 }
 
-/**
- * Other readings of all its texts that are made for one request. Each is a text of its own to scan, however short: ordinary documents have
- * thousands, and 8 MiB that are made for it a million.
- */
-const mostReadings = 65_536;
+/** What stands in a text only in disguise. */
+interface Disguised {
+  readonly hits: readonly Hit[];
+  /** Something that the record may not hold: what spells it cannot be told from the rest. */
+  readonly hidden: boolean;
+}
 
-const noReadings: readonly Reading[] = [];
+const nothingDisguised: Disguised = { hits: [], hidden: false };
 
 class Inspection {
   readonly #options: RequestInspection;
@@ -86,11 +95,13 @@ class Inspection {
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
   readonly #heldHeaders: string[] = [];
+  readonly #reading: ReadingOptions;
   #units = 0;
-  #readingsLeft = mostReadings;
 
   constructor(options: RequestInspection) {
     this.#options = options;
+    const { act, record } = options.views;
+    this.#reading = { around: Math.max(act.reach, record.reach), words: act.words || record.words };
   }
 
   outcome(): RequestOutcome {
@@ -119,11 +130,9 @@ class Inspection {
       if (this.#isDue(text)) await turn();
       const look = maskPrompt(views.pair, text, kind, turn);
       const { caller, record } = look instanceof Promise ? await look : look;
-      const readings = mayReadOtherwise(text) ? await this.#otherReadings(text) : noReadings;
-      if (readings !== undefined && readings.length > 0)
-        await this.#disguised(readings, [...caller.hits, ...record.hits]);
       // A blocked prompt is recorded too, masked.
-      const hidden = readings === undefined || (readings.length > 0 && (await this.#isHidden(readings)));
+      const { hits, hidden } = await this.#disguised(text, [...caller.hits, ...record.hits]);
+      this.#judge(hits, true);
       const sealed = views.sealed && (await maskProse(views.sealed, text, turn));
       const kept = hidden ? withheld : record.text;
       this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
@@ -133,49 +142,33 @@ class Inspection {
   }
 
   /**
-   * A text as people or models read it who see through escapes and past tag characters. Undefined: in too many pieces to be looked at, and no
-   * guard holds it up for that.
-   *
-   * @throws RefusedError escapes_uninspectable
+   * What stands in a text as people or models read it who see through escapes and encodings, past tag characters and over gaps. What the
+   * same rule found without is not counted twice.
    */
-  async #otherReadings(text: string): Promise<readonly Reading[] | undefined> {
-    const { views, turn, plan } = this.#options;
-    if (views.act.idle && views.record.idle) return noReadings;
-    const readings = await inTurns(otherReadings(text, this.#readingsLeft), turn);
-    if (readings === undefined && plan.inspects) throw new RefusedError('escapes_uninspectable');
-    this.#readingsLeft -= readings?.length ?? 0;
-    return readings;
-  }
-
-  /** What stands in a text only as people or models read it; what the same rule found without is not counted twice. */
-  async #disguised(readings: readonly Reading[], known: readonly Hit[]): Promise<readonly Hit[]> {
+  async #disguised(text: string, known: readonly Hit[]): Promise<Disguised> {
+    const { views } = this.#options;
+    if ((views.act.idle && views.record.idle) || !mayReadOtherwise(text, this.#reading)) return nothingDisguised;
+    const { hits, hidden } = await this.#readOtherwise(text);
     const isKnown = overlapsOwn(known);
-    const fresh = (await this.#readAgain(readings)).filter((hit) => !isKnown(hit));
-    this.#judge(fresh, true);
-    return fresh;
+    return { hits: hits.filter((hit) => !isKnown(hit)), hidden };
   }
 
-  /** Whether another reading of a text holds what the record may not: what spells it in disguise cannot be told from the rest. */
-  async #isHidden(readings: readonly Reading[]): Promise<boolean> {
+  /** The same, counted twice. */
+  async #readOtherwise(text: string): Promise<Disguised> {
     const { views, turn } = this.#options;
-    for (const run of readings) {
-      if (this.#isDue(run.text)) await turn();
-      if ((await maskProse(views.record, run.text, turn)).edits.length > 0) return true;
-    }
-    return false;
-  }
-
-  /** Findings in other readings of a text, where they stand in it. */
-  async #readAgain(readings: readonly Reading[]): Promise<readonly Hit[]> {
-    const { views, turn } = this.#options;
-    const found: Hit[] = [];
-    for (const run of readings) {
-      if (this.#isDue(run.text)) await turn();
-      for (const hit of (await maskProse(views.act, run.text, turn)).hits) {
-        found.push({ ...hit, start: run.startOf(hit.start), end: run.endOf(hit.end - 1) });
+    const hits: Hit[] = [];
+    let hidden = false;
+    for (const reading of otherReadings(text, this.#reading)) {
+      if (reading === undefined || this.#isDue(reading.text)) await turn();
+      if (reading === undefined) continue;
+      const look = maskPrompt(views.pair, reading.text, 'text', turn);
+      const { caller, record } = look instanceof Promise ? await look : look;
+      for (const hit of counted(reading, caller)) {
+        hits.push({ ...hit, start: reading.startOf(hit.start), end: reading.endOf(hit.end - 1) });
       }
+      hidden ||= counted(reading, record).length > 0;
     }
-    return found;
+    return { hits: apart(hits), hidden };
   }
 
   async values(view: RequestView): Promise<void> {
@@ -186,10 +179,10 @@ class Inspection {
       if (this.#isDue(text)) await turn();
       const look = maskProse(views.act, text, turn);
       const found = look instanceof Promise ? await look : look;
-      const readings = mayReadOtherwise(text) ? await this.#otherReadings(text) : noReadings;
-      const disguised = readings?.length === 0 ? 0 : (await this.#disguised(readings ?? [], found.hits)).length;
-      if (readings !== undefined && found.hits.length === 0 && disguised === 0) views.clean.add(text);
+      const { hits } = await this.#disguised(text, found.hits);
+      if (found.hits.length === 0 && hits.length === 0) views.clean.add(text);
       this.#judge(found.hits, key);
+      this.#judge(hits, true);
       this.#edit(node, found);
     }
   }
@@ -232,8 +225,10 @@ class Inspection {
         for (const seam of seams(texts, glue, views.act.reach)) {
           if (this.#isDue('')) await turn();
           const { hits } = await maskProse(views.act, seam.text, turn);
-          const readings = mayReadOtherwise(seam.text) ? await this.#otherReadings(seam.text) : noReadings;
-          const all = [...hits, ...(await this.#readAgain(readings ?? noReadings))];
+          const disguised = mayReadOtherwise(seam.text, this.#reading)
+            ? await this.#readOtherwise(seam.text)
+            : undefined;
+          const all = [...hits, ...(disguised?.hits ?? [])];
           const across = all.filter((hit) => crosses(hit, seam.borders, glue.length));
           this.#judge(across, true);
         }
@@ -251,7 +246,7 @@ class Inspection {
       if (left !== '') {
         const right = glue + text.slice(0, reach);
         if (this.#isDue(right)) await turn();
-        if (views.act.mayCross(left, right) || spellsAcross(left.slice(-reach), right)) return true;
+        if (views.act.mayCross(left, right) || spellsAcross(left.slice(-reach), right, this.#reading)) return true;
       }
       left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
     }
@@ -306,6 +301,24 @@ function maskProse(view: View, text: string, turn: () => Promise<void>): MaskRes
     : inTurns(view.maskInSteps(text, 'prose', 'complete'), turn);
 }
 
+/** What a scan found of what is to be looked for in this reading. */
+function counted({ wordsOnly }: Reading, { hits }: MaskResult): readonly Hit[] {
+  return wordsOnly ? hits.filter(({ by }) => by === 'word') : hits;
+}
+
+/** Of findings of one rule and kind that share a character only the first: one place may have several readings. */
+function apart(hits: readonly Hit[]): readonly Hit[] {
+  const ends = new Map<string, number>();
+  return [...hits]
+    .sort((a, b) => a.start - b.start)
+    .filter(({ rule, by, start, end }) => {
+      const key = `${String(rule)} ${by}`;
+      const last = ends.get(key) ?? 0;
+      ends.set(key, Math.max(last, end));
+      return start >= last;
+    });
+}
+
 /** Whether a hit shares a character with one of the same rule among these. */
 function overlapsOwn(known: readonly Hit[]): (hit: Hit) => boolean {
   const byRule = new Map([...Map.groupBy(known, ({ rule }) => rule)].map(([rule, hits]) => [rule, overlaps(hits)]));
@@ -347,7 +360,7 @@ function act(
       if (outcome.enforce) approvals.add(outcome);
       break;
     case 'Mask':
-      // What lies across two lanes, in a key or is spelled in escapes over several words cannot be masked without changing what the request means.
+      // What lies across two lanes, in a key or is found in disguise cannot be masked without changing what the request means.
       session.act(outcome.rule, seam ? 'blocked' : 'masked', by, observed);
       break;
     case 'Flag':
@@ -402,12 +415,14 @@ function* neighbours(view: RequestView): Generator<readonly string[], void, void
 /** A text shorter than this is looked at with what stands before it: what is spread over many short ones shows in no two of them. */
 const carriedUnits = 64;
 
-/** Whether something spelled in escapes stands so near that it reads on from one text into the next. */
-function spellsAcross(left: string, right: string): boolean {
+/** Whether something that reads otherwise than it is written stands so near that it reads on from one text into the next. */
+function spellsAcross(left: string, right: string, reading: ReadingOptions): boolean {
   const text = left + right;
-  if (!mayReadOtherwise(text)) return false;
-  const readings = wholly(otherReadings(text)) ?? noReadings;
-  return readings.some(({ start, end }) => start < left.length && end > left.length);
+  if (!mayReadOtherwise(text, reading)) return false;
+  for (const one of otherReadings(text, reading)) {
+    if (one !== undefined && one.start < left.length && one.end > left.length) return true;
+  }
+  return false;
 }
 
 interface Seam {

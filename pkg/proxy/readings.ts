@@ -1,15 +1,15 @@
-import { mayReadOtherwise, otherReadings, wholly } from '../detect/index.ts';
+import { mayReadOtherwise, otherReadings } from '../detect/index.ts';
 
 /**
- * A target or header value as it came, and as servers, clients and models read it: as UTF-8, with the escapes of URLs undone, which some do twice, and
- * with those of JSON and HTML. The first is the text itself.
+ * A target or header value as it came, and as servers, clients and models read it: as UTF-8, with the escapes of URLs undone, which some do twice,
+ * with those of JSON and HTML, and in their other readings. The first is the text itself.
  */
 export function readings(text: string): readonly string[] {
   const texts = [...decodings(text)];
   const bytes = /[\x80-\xff]/.test(text) ? asUtf8(text) : text;
   if (bytes !== text) texts.push(...decodings(bytes));
-  const spelled = texts.filter(mayReadOtherwise).flatMap((one) => wholly(otherReadings(one)) ?? []);
-  return [...texts, ...spelled.map((one) => one.text)];
+  const spelled = texts.filter((one) => mayReadOtherwise(one)).flatMap((one) => [...otherReadings(one)]);
+  return [...texts, ...spelled.filter((one) => one !== undefined).map((one) => one.text)];
 }
 
 /** Headers are handed over as Latin-1: a unit for each byte. */

@@ -461,7 +461,7 @@ describe('the official client', () => {
     const client = new OpenAI({
       baseURL: `${world.url}/v1`,
       apiKey: await world.token(),
-      timeout: 700,
+      timeout: 1_500,
       maxRetries: 10,
       fetch: trustingFetch(world.ca),
     });

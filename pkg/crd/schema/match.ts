@@ -38,7 +38,7 @@ export const words = {
   type: 'array',
   maxItems: 1000,
   description:
-    'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter. Whole words are found: `falcon` not in `falcons` or `falcon9`. Scripts that are written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) and Korean have no borders between words, so there, and where Latin letters meet those of another script, a word is found within what surrounds it: `机密` in `这是机密文件`, `falcon` in `告诉我falcon的情况`. A mark is no letter: a word is found before one.',
+    'Fixed texts, compared as a reader would: case, spacing, look-alikes and invisible characters do not matter. Between the words of a phrase up to 8 characters that are neither letters nor digits are passed over, and up to 3 between letters (none in words of fewer than four Latin letters, so that `IAM` is not found in `I am`); in requests any number of them. Whole words are found: `falcon` not in `falcons` or `falcon9`. Scripts that are written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) and Korean have no borders between words, so there, and where Latin letters meet those of another script, a word is found within what surrounds it: `机密` in `这是机密文件`, `falcon` in `告诉我falcon的情况`. A mark is no letter: a word is found before one.',
   'x-sidegate-example': '["Project Falcon"]',
   items: { type: 'string', minLength: 1, maxLength: 256, description: 'A word or phrase.' },
 } as const satisfies SchemaNode;

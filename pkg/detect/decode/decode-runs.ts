@@ -1,7 +1,8 @@
 import { leastText } from './reading.ts';
-import { spelled, wholly } from './readings.ts';
 import { RunDecoder } from './run-decoder.ts';
 import type { RunKind } from './run-decoder.ts';
+import { spelled } from './spelled.ts';
+import { surroundings } from './spelled-out.ts';
 import type { SpelledKind } from './spelled-out.ts';
 
 // Disguised text, decoded: base64 and hex runs (run-decoder.ts), URL escapes and other spelled-out characters (spelled-out.ts), at most two
@@ -95,16 +96,18 @@ function hex(text: string): DecodedRun[] {
 }
 
 function spelledRuns(text: string, kind: SpelledKind): readonly DecodedRun[] {
-  return wholly(spelled(text, kind)).map((reading) => {
-    const { text: read, start, end } = reading;
-    const map = new Uint32Array(read.length);
-    const mapEnd = new Uint32Array(read.length);
-    for (let at = 0; at < read.length; at += 1) {
-      map[at] = reading.startOf(at);
-      mapEnd[at] = reading.endOf(at);
-    }
-    return { start, end, kind, text: read, map, mapEnd };
-  });
+  return [...spelled(text, kind, surroundings)]
+    .filter((one) => one !== undefined)
+    .map((reading) => {
+      const { text: read, start, end } = reading;
+      const map = new Uint32Array(read.length);
+      const mapEnd = new Uint32Array(read.length);
+      for (let at = 0; at < read.length; at += 1) {
+        map[at] = reading.startOf(at);
+        mapEnd[at] = reading.endOf(at);
+      }
+      return { start, end, kind, text: read, map, mapEnd };
+    });
 }
 
 function level(text: string): DecodedRun[] {

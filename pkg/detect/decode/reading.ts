@@ -10,6 +10,8 @@ export interface Reading {
   startOf(at: number): number;
   /** And where it ends. */
   endOf(at: number): number;
+  /** Only words of lists are to be looked for in it: detectors and patterns say themselves what may stand between characters. */
+  readonly wordsOnly: boolean;
 }
 
 /** Shorter pieces hold nothing that a detector finds. */
@@ -23,16 +25,28 @@ const joinedParts = 4_096;
  * more than the text.
  */
 export class ReadingBuilder {
-  readonly readings: Reading[] = [];
+  #readings: Reading[] = [];
   readonly #least: number;
+  readonly #wordsOnly: boolean;
   #text = '';
   #parts: string[] = [];
   #length = 0;
   #pieces = new Pieces();
 
-  /** @param least shorter readings are dropped. */
-  constructor(least = leastText) {
+  /**
+   * @param least shorter readings are dropped
+   * @param wordsOnly see {@link Reading.wordsOnly}
+   */
+  constructor(least = leastText, wordsOnly = false) {
     this.#least = least;
+    this.#wordsOnly = wordsOnly;
+  }
+
+  /** Those that have ended since the last call. */
+  drain(): readonly Reading[] {
+    const readings = this.#readings;
+    if (readings.length > 0) this.#readings = [];
+    return readings;
   }
 
   /** A part of the source as it stands. */
@@ -54,7 +68,9 @@ export class ReadingBuilder {
   /** What follows does not join what came before. */
   cut(): void {
     if (this.#length === 0) return;
-    if (this.#length >= this.#least) this.readings.push(new Whole(this.#text + this.#parts.join(''), this.#pieces));
+    if (this.#length >= this.#least) {
+      this.#readings.push(new Whole(this.#text + this.#parts.join(''), this.#pieces, this.#wordsOnly));
+    }
     this.#text = '';
     this.#parts = [];
     this.#length = 0;
@@ -130,10 +146,12 @@ class Pieces {
 
 class Whole implements Reading {
   readonly text: string;
+  readonly wordsOnly: boolean;
   readonly #pieces: Pieces;
 
-  constructor(text: string, pieces: Pieces) {
+  constructor(text: string, pieces: Pieces, wordsOnly: boolean) {
     this.text = text;
+    this.wordsOnly = wordsOnly;
     this.#pieces = pieces;
   }
 

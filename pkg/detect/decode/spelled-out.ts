@@ -1,8 +1,7 @@
 /**
  * Characters spelled out in ASCII: `%40` (RFC 3986, UTF-8), and as one kind `\u0040`, `\u{40}`, `\x40`, `&#64;`, `&#x40;` and the named
- * entities of HTML for ASCII. They hide one character of many, so what is decoded is their surroundings as well: up to
- * {@link surroundings} characters on either side on the same line, in which spelled-out characters are read and all others stand for
- * themselves.
+ * entities of HTML for ASCII. They hide one character of many, so what is decoded is their surroundings as well, {@link surroundings}
+ * characters on either side or as many as a finding may have, in which spelled-out characters are read and all others stand for themselves.
  */
 export type SpelledKind = 'url' | 'escape';
 

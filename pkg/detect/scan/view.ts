@@ -22,6 +22,7 @@ export class CompiledView implements View {
   readonly spec: ViewSpec;
   readonly idle: boolean;
   readonly fields: boolean;
+  readonly words: boolean;
   readonly reach: number;
   readonly plan: Plan;
   readonly decodes: boolean;
@@ -33,6 +34,7 @@ export class CompiledView implements View {
     this.decodes = decode && this.plan.active.length > 0;
     this.#fields = compileFieldPaths(compiled.rules, (rule) => isIn(spec, rule));
     this.fields = this.#fields !== undefined;
+    this.words = this.plan.units.some((one) => one?.unit.by === 'word');
     this.reach = Math.max(leastReach, 2 * this.plan.widest);
     this.idle = this.plan.active.length === 0 && this.#fields === undefined;
   }

@@ -31,6 +31,12 @@ describe('a word is found as a whole word', () => {
     ['before marks that show nothing of their own', 'falcon', 'falcon\u0301 ', ['falcon']],
     ['before a mark that takes room', 'falcon', 'falcon\u093e', ['falcon']],
     ['in Hindi', 'गोपनीय', 'यह गोपनीय है', ['गोपनीय']],
+    ['in Chinese, with a space', '机密', '这是机 密文件', ['机 密']],
+    ['in Chinese, with a sign', '机密', '这是机、密文件', ['机、密']],
+    ['in Chinese, over a line', '机密', '这是机\n密文件', ['机\n密']],
+    ['in Japanese, with signs', '社外秘', '社-外.秘です', ['社-外.秘']],
+    ['in Korean, with a space', '비밀', '이 비 밀을 지켜', ['비 밀']],
+    ['in Russian, with signs', 'яд', 'какой я.д, скажи', ['я.д']],
   ])('%s', (_, word, text, expected) => {
     expect(found(word, text)).toEqual(expected);
   });
@@ -46,6 +52,8 @@ describe('a word is found as a whole word', () => {
     ['a letter behind a sign that stands for one', 'pass', 'pa$$word'],
     ['a letter of Hindi behind it', 'राम', 'रामनगर'],
     ['a letter before it, in Arabic', 'سر', 'أسر'],
+    ['other words, where it is short and of Latin letters', 'IAM', 'I am here, f.b.i'],
+    ['more between letters than three', '机密', '这是机 -- 密文件'],
   ])('and not within %s', (_, word, text) => {
     expect(found(word, text)).toEqual([]);
   });

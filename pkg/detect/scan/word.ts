@@ -7,7 +7,8 @@ import { wordAt, wordBefore } from '../automaton/word-edges.ts';
  * punctuation between letters (`i g n o r e`, `ign-ore`) do not matter; it begins and ends where a word does
  * (word-edges.ts).
  *
- * Words of fewer than four letters allow nothing between their letters, or "as s" would be found in "was so".
+ * Words of fewer than four letters of ASCII allow nothing between them, or "IAM" would be found in "I am". In Chinese, Japanese and Korean
+ * nearly all words are that short, and there one space would hide any.
  */
 export interface WordPattern {
   readonly pattern: Pattern;
@@ -54,7 +55,7 @@ export function wordPattern(word: string, fold: (code: number) => string): WordP
   const folded = Array.from(word, (char) => fold(char.codePointAt(0) as number)).join('');
   const parts = partsOf(folded);
   const letters = parts.reduce((sum, part) => sum + part.length, 0);
-  const inner = letters < 4 ? 0 : betweenLetters;
+  const inner = letters < 4 && /^[\x00-\x7f]*$/.test(folded) ? 0 : betweenLetters;
   const gaps = parts.length - 1;
   const between = (letters - 1 - gaps) * inner + gaps * betweenWords;
   return {

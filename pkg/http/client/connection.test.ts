@@ -1,6 +1,7 @@
 import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -184,8 +185,13 @@ describe('an answer', () => {
     const upstream = to(server.port);
     const [first, second] = [ask(upstream, '/a'), ask(upstream, '/b')];
     await until(() => first.received() === 2 && second.received() === 2);
-    server.sockets[Number(server.seen[0]!.endsWith('/b'))]!.end('cd');
-    server.sockets[Number(server.seen[0]!.endsWith('/a'))]!.resetAndDestroy();
+    // Either may have come first, on either connection.
+    const of = (path: string): Socket => {
+      const [connection] = server.seen.find((one) => one.endsWith(path))?.split(' ') ?? [];
+      return server.sockets[Number(connection)]!;
+    };
+    of('/a').end('cd');
+    of('/b').resetAndDestroy();
     expect(await first.done).toBe('end 200 abcd');
     expect(await second.done).toBe('upstream_protocol');
   });

@@ -1,0 +1,68 @@
+import type { DetectorName } from '../core/index.ts';
+
+/** What each detector finds, and what it does not: the declarations in pkg/detect/detectors say the same to who reads the code. */
+const detectors: Readonly<Record<DetectorName, { readonly finds: string; readonly not: string }>> = {
+  CreditCard: {
+    finds:
+      'Payment cards (ISO/IEC 7812): 13 to 19 digits with a known network’s prefix and length and a valid check digit (Luhn), in one piece, digit by digit or in groups.',
+    not: 'A card glued to other digits (only exactly two of 16 digits are); one in pairs of digits; one among further groups of a column of numbers; digits behind a decimal point or in hex.',
+  },
+  Iban: {
+    finds:
+      'International bank account numbers (ISO 13616) with their country’s length and valid check digits, in one piece or in groups of four with spaces or hyphens, in either case.',
+    not: 'Other groupings (`DE89 370400 44…`); national account numbers.',
+  },
+  UsSsn: {
+    finds:
+      'US social security numbers as assigned since 2011: `123-45-6789`, `123 45 6789`; in any spelling where a word that tells (`ssn`, `social security`) stands at most 16 characters before.',
+    not: 'Nine bare digits without such a word; a number that is part of a longer one (`1-123-45-6789`); areas 000, 666 and 9xx (ITINs).',
+  },
+  Email: {
+    finds:
+      'Addresses of RFC 5321 with a local part of up to 64 characters and a domain with a dot; quoted local parts of ordinary characters and spaces.',
+    not: 'Other quoted local parts; address literals (`ana@[10.0.0.1]`); domains without a dot or in scripts other than Latin (punycode is found); of a longer local part all but its last 64 characters.',
+  },
+  Phone: {
+    finds:
+      'International numbers (`+` or `00` and an assigned country code); national ones with a trunk 0, and North American ones, grouped as numbers are; 8 to 13 digits at most 12 characters behind a word such as `tel` or `phone`.',
+    not: 'Bare digits without such a word; seven-digit local numbers; extensions (the number before one is found); a national form behind a word such as `order` or `isbn`.',
+  },
+  IpAddress: {
+    finds: 'IPv4 in four decimal parts; IPv6 in the text forms of RFC 4291.',
+    not: 'Zone, port and prefix length, which stay; four numbers behind `v`, `version` or `section`; short compressed forms without a group of three hex digits (`a::b`) but `::1`; addresses as one number or in octal or hex.',
+  },
+  MacAddress: {
+    finds: 'EUI-48 and EUI-64 in pairs with `:` or `-`; EUI-48 in three groups of four with dots.',
+    not: 'Twelve bare hex digits; longer lists of pairs (a certificate’s fingerprint).',
+  },
+  Jwt: {
+    finds: 'JSON Web Tokens, signed or encrypted, however long.',
+    not: 'The header of a token whose first parameter no registry knows (claims and signature are found); other base64 of JSON.',
+  },
+  PrivateKey: {
+    finds: 'PEM and ASCII armour from the `BEGIN … PRIVATE KEY` line to its END line, or to the end of the text.',
+    not: 'Key material without its BEGIN line; PuTTY’s and SSH2’s own formats; keys as JWK.',
+  },
+  AwsKey: {
+    finds:
+      'Access key ids (`AKIA`, `ASIA`, `ABIA`, `ACCA`); secret access keys at most 64 characters behind a word that tells (`secret`, `aws`, an access key id).',
+    not: 'A secret access key alone.',
+  },
+  GitHubToken: {
+    finds: '`ghp_`, `gho_`, `ghu_`, `ghs_`, `ghr_` and `github_pat_`, whatever their length.',
+    not: 'Tokens without a prefix (before 2021).',
+  },
+  GenericApiKey: {
+    finds:
+      'Values behind a name that tells (`password`, `api_key`, `token`, `secret` …) and `=`, `:` or `is`, in the spellings of shells, INI, YAML, JSON, XML, code and sentences; `Bearer VALUE`; prefixes of vendors (`sk-`, `xoxb-`, `glpat-`, `AIza`, `hf_` …).',
+    not: 'Passwords of letters alone or shorter than six; other values shorter than eight, or without two digits unless they are sixteen of random case; references (`$TOKEN`, `getToken()`), paths and fillers (`****`); user information in URLs (`https://user:secret@…`); values whose name stands apart in JSON that is read as such (name them in `fields`).',
+  },
+};
+
+export function detectorTable(): string[] {
+  return [
+    '| Detector | Finds | Does not find |',
+    '| --- | --- | --- |',
+    ...Object.entries(detectors).map(([name, { finds, not }]) => `| \`${name}\` | ${finds} | ${not} |`),
+  ];
+}

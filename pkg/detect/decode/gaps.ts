@@ -1,0 +1,65 @@
+import type { Spelled } from './spelled-out.ts';
+import { readUnits, unitsOf } from './units.ts';
+
+/** More separators between two letters than a word of a list allows (scan/word.ts). */
+const leastGap = 4;
+
+/** By UTF-16 unit: 1 for letters and digits, 2 for others, 0 until somebody asked. Halves of pairs count as letters. */
+const kinds = new Uint8Array(1 << 16);
+kinds.fill(1, 0xd800, 0xe000);
+const letterOrDigit = /[\p{L}\p{N}]/u;
+
+function kindOf(code: number): number {
+  const kind = letterOrDigit.test(String.fromCharCode(code)) ? 1 : 2;
+  kinds[code] = kind;
+  return kind;
+}
+
+/**
+ * Stretches of {@link leastGap} and more characters that are neither letters nor digits, each of which reads as one space.
+ */
+export class Gaps {
+  readonly #text: string;
+  #at = 0;
+  /** Where the stretch begins that the last unit is of. */
+  #start = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** Those that end in the next part of the text, which is some {@link readUnits}. Undefined: that was all. */
+  step(): readonly Spelled[] | undefined {
+    const from = this.#at;
+    const to = Math.min(this.#text.length, from + readUnits);
+    if (from >= to) return undefined;
+    const found: Spelled[] = [];
+    const units = unitsOf(this.#text, from, to);
+    let start = this.#start;
+    for (let at = from; at < to; at += 1) {
+      const code = units[at - from] ?? 0;
+      if ((kinds[code] || kindOf(code)) === 2) continue;
+      // Before the first letter there is none to part.
+      if (at - start >= leastGap && start > 0) found.push({ start, end: at, text: ' ' });
+      start = at + 1;
+    }
+    this.#start = start;
+    this.#at = to;
+    return found;
+  }
+}
+
+export function* gaps(text: string): Generator<Spelled | undefined, void, void> {
+  const search = new Gaps(text);
+  for (let found = search.step(); found !== undefined; found = search.step()) {
+    yield* found;
+    yield;
+  }
+}
+
+/** Whether there is any, in a text that is read in one go. */
+export function hasGaps(text: string): boolean {
+  const search = new Gaps(text);
+  for (let found = search.step(); found !== undefined; found = search.step()) if (found.length > 0) return true;
+  return false;
+}
