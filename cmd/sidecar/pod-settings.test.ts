@@ -43,6 +43,10 @@ describe('what a sidecar in a pod is told', () => {
     });
   });
 
+  test.each(['86401', `${2 ** 63}`])('ends by a timer that can wait, however long the pod may take: %s', (grace) => {
+    expect(parsePodSettings(args({ grace }), env)).toMatchObject({ settings: { graceMs: 86_400_000 } });
+  });
+
   test('may have fewer places at the model', () => {
     expect(parsePodSettings(args({ 'model-requests': '256' }), env)).toMatchObject({
       settings: { modelRequests: 256 },

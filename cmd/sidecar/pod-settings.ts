@@ -1,5 +1,5 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
-import { environment, listeners } from '../../pkg/contract/index.ts';
+import { environment, listeners, longestSeconds } from '../../pkg/contract/index.ts';
 import type { CaptureMode } from '../../pkg/contract/index.ts';
 import { ProbeMapError, readProbeTargets } from '../../pkg/probe/index.ts';
 import type { ProbeTargets } from '../../pkg/probe/index.ts';
@@ -25,7 +25,7 @@ export interface PodSettings {
   readonly spoolLimit: number;
   /** Requests at the models at once, all ports together; of one caller half of it. */
   readonly modelRequests: number;
-  /** The pod's grace period. */
+  /** The pod's grace period, of which {@link longestSeconds} count. */
   readonly graceMs: number;
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
   readonly podIp: string;
@@ -115,7 +115,7 @@ export function parsePodSettings(
     spool: text('spool'),
     spoolLimit: read.number('spool-limit', 'bytes'),
     modelRequests: readModelRequests(read),
-    graceMs: read.number('grace', 'seconds') * 1_000,
+    graceMs: Math.min(longestSeconds, read.number('grace', 'seconds')) * 1_000,
     pod: {
       namespace: from(environment.podNamespace),
       name: from(environment.podName),

@@ -1,4 +1,5 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
+import { longestSeconds } from '../../pkg/contract/index.ts';
 import type { BreakGlass } from '../../pkg/local/index.ts';
 import { limitStoreFlags, readFlags, readLimitStore, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, LimitStoreSettings, Parsed } from '../../pkg/process/index.ts';
@@ -46,9 +47,6 @@ export interface Settings {
   /** How long requests under way may take after SIGTERM, milliseconds. */
   readonly graceMs: number;
 }
-
-/** Seconds: a day. Beyond 24.8 days a timer would end at once. */
-const mostGrace = 86_400;
 
 const flags = {
   policy: { help: 'file or folder with InferencePolicy YAML', required: true },
@@ -116,7 +114,7 @@ export function parseSettings(
     grants: read.optional('grants'),
     limitStore: readLimitStore(read, 'on loopback'),
     logLevel: read.logLevel('log-level'),
-    graceMs: read.number('grace', 'seconds', mostGrace) * 1_000,
+    graceMs: read.number('grace', 'seconds', longestSeconds) * 1_000,
   };
   return faults.length > 0 || upstream === undefined ? { faults } : { settings: { ...settings, upstream } };
 }

@@ -17,6 +17,7 @@ export {
   inferenceLabel,
   inferenceLabelValue,
   listeners,
+  longestSeconds,
   maxModelRequests,
   maxPorts,
   mountPaths,

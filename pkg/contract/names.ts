@@ -63,6 +63,9 @@ export const auditForHeader = 'x-sidegate-for';
 
 /** Audience of the token by which a sidecar makes itself known to the controller. */
 export const controllerAudience = 'sidegate.dev/controller';
+/** Seconds that anything in a pod may take, whatever its spec says: a day. Beyond 24.8 days a timer would end at once. */
+export const longestSeconds = 86_400;
+
 /** Seconds that the kubelet asks for; it renews at 80 %. */
 export const tokenSeconds = 3_600;
 

@@ -489,6 +489,10 @@ describe('what is not refused', () => {
       "Linkerd's init as its injector writes it",
       pod({ initContainers: [linkerdInit()], volumes: [{ name: 'linkerd-proxy-init-xtables-lock', emptyDir: {} }] }),
     ],
+    [
+      'quantities as numbers, as YAML reads them',
+      pod({ containers: [model({ resources: { limits: { 'nvidia.com/gpu': 1 }, requests: { cpu: 0.5 } } })] }),
+    ],
     ['other capabilities', pod({ containers: [model({ securityContext: { capabilities: { add: ['IPC_LOCK'] } } })] })],
     [
       '30 ports',
@@ -972,7 +976,7 @@ describe('a pod that was injected before', () => {
         ];
         const { limits, requests } = one['resources'] as { limits: Json; requests: Json };
         Object.assign(limits, { 'ephemeral-storage': '1Gi', cpu: '1', memory: '4Ki' });
-        requests['example.com/x'] = '2';
+        requests['example.com/x'] = 2;
       }
     });
     expect(checkFinalState(value, paramsOf(testOptions))).toEqual([]);

@@ -222,10 +222,10 @@ function assemble(
  */
 function keepClusterDefaults(container: Container, before: readonly Container[]): Container {
   const found = before.find(({ name }) => name === container.name);
-  const merged = (kind: 'requests' | 'limits'): Readonly<Record<string, string>> => ({
-    ...found?.resources?.[kind],
-    ...container.resources?.[kind],
-  });
+  const merged = (kind: 'requests' | 'limits'): Readonly<Record<string, string>> => {
+    const all = { ...found?.resources?.[kind], ...container.resources?.[kind] };
+    return Object.fromEntries(Object.entries(all).map(([name, quantity]) => [name, `${quantity}`]));
+  };
   return {
     ...container,
     resources: { requests: merged('requests'), limits: merged('limits') },

@@ -74,9 +74,10 @@ export interface VolumeMount {
   readonly readOnly?: boolean | null;
 }
 
+/** Quantities: the API server gives texts, and takes numbers as YAML reads them. */
 export interface Resources {
-  readonly requests?: Readonly<Record<string, string>> | null;
-  readonly limits?: Readonly<Record<string, string>> | null;
+  readonly requests?: Readonly<Record<string, string | number>> | null;
+  readonly limits?: Readonly<Record<string, string | number>> | null;
 }
 
 export interface SecurityContext {
@@ -139,6 +140,7 @@ type Shape =
   | 'boolean'
   | 'integer'
   | 'port'
+  | 'quantity'
   | { readonly list: Shape }
   | { readonly map: Shape }
   | { readonly fields: Readonly<Record<string, Shape>>; readonly required?: readonly string[] };
@@ -173,7 +175,7 @@ const container: Shape = {
       },
     },
     env: { list: { fields: { name: 'string' }, required: ['name'] } },
-    resources: { fields: { requests: { map: 'string' }, limits: { map: 'string' } } },
+    resources: { fields: { requests: { map: 'quantity' }, limits: { map: 'quantity' } } },
     volumeMounts: { list: { fields: { name: 'string', mountPath: 'string' }, required: ['name', 'mountPath'] } },
     startupProbe: probe,
     livenessProbe: probe,
@@ -234,6 +236,8 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
 function faultIn(value: unknown, shape: Shape, path: string): string | undefined {
   if (shape === 'port')
     return typeof value === 'string' || Number.isInteger(value) ? undefined : `${path} is no port name or number`;
+  if (shape === 'quantity')
+    return typeof value === 'string' || Number.isFinite(value) ? undefined : `${path} is no quantity`;
   if (shape === 'integer') return Number.isInteger(value) ? undefined : `${path} is no whole number`;
   if (typeof shape === 'string') return typeof value === shape ? undefined : `${path} is no ${shape}`;
   if ('list' in shape) {

@@ -3,7 +3,7 @@
  * port that is closed. The map says what each path stands for, and the sidecar serves exactly that. Whoever reaches the pod reaches
  * that port: a probe may be asked by all, a hook does something, so that its path has a part that is drawn for the pod.
  */
-import { listeners, paths, reservedPorts } from '../contract/index.ts';
+import { listeners, longestSeconds, paths, reservedPorts } from '../contract/index.ts';
 import { drawnHookKey } from './drawn.ts';
 import type { Container, Handler, Probe } from './pod.ts';
 import type { Previous, ProbeTarget } from './previous.ts';
@@ -134,6 +134,10 @@ function led<H extends Handler>(handler: H, path: string): H {
   return { ...rest, httpGet: { path, port: listeners.probe, scheme: 'HTTP' } } as H;
 }
 
+/** As the sidecar takes it: Kubernetes also has grace periods of nothing and of years, and a probe without time in a file. */
+const timed = ({ timeoutSeconds, ...rest }: ProbeTarget): ProbeTarget =>
+  ({ timeoutSeconds: Math.min(longestSeconds, Math.max(1, timeoutSeconds)), ...rest }) as ProbeTarget;
+
 /** Leads every probe and hook of `container` that goes to the pod over the network to the probe port. */
 export function rewriteProbes(container: Container, context: RewriteContext): Rewritten {
   const targets: Recorded[] = [];
@@ -143,10 +147,11 @@ export function rewriteProbes(container: Container, context: RewriteContext): Re
     const outcome = judge(container, field, handler, timeout, context);
     if (outcome.kind === 'fault') faults.push(outcome.fault);
     if (outcome.kind === 'leave' && outcome.note !== undefined) notes.push(outcome.note);
-    if (outcome.kind === 'leave' && outcome.recorded !== undefined) targets.push(outcome.recorded);
+    if (outcome.kind === 'leave' && outcome.recorded !== undefined)
+      targets.push([outcome.recorded[0], timed(outcome.recorded[1])]);
     if (outcome.kind !== 'lead') return handler;
     const path = pathOf(container, field, context.hookKey);
-    targets.push([path, outcome.target]);
+    targets.push([path, timed(outcome.target)]);
     return led(handler, path);
   };
 

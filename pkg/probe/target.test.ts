@@ -2,9 +2,24 @@ import { describe, expect, test } from '@jest/globals';
 import { inject } from '../inject/index.ts';
 import { testOptions } from '../inject/testing/options.ts';
 import { ProbeMapError, readProbeTargets } from './target.ts';
+import type { ProbeTargets } from './target.ts';
 
 const one = (target: unknown, path = '/probe/model/liveness'): string => JSON.stringify({ [path]: target });
 const http = { port: 8_000, path: '/health', scheme: 'HTTP' };
+
+interface Times {
+  readonly grace: number;
+  readonly timeoutSeconds?: number;
+}
+
+/** As the sidecar reads them that is injected into a pod of `spec`. */
+function targetsOf(spec: unknown): ProbeTargets {
+  const metadata = { name: 'llama', namespace: 'ml', labels: { 'sidegate.dev/inference': 'true' } };
+  const result = inject({ apiVersion: 'v1', kind: 'Pod', metadata, spec }, testOptions);
+  if (result.kind !== 'inject') throw new Error(JSON.stringify(result.reasons));
+  const args = result.pod.spec.initContainers?.find(({ name }) => name === 'sidegate')?.args ?? [];
+  return readProbeTargets(args[args.indexOf('--probes') + 1] ?? '');
+}
 
 describe('the map of probes', () => {
   test.each([
@@ -54,31 +69,46 @@ describe('the map of probes', () => {
     expect(() => readProbeTargets(one({}, `/probe/model/pre-stop/${key}`))).toThrow(/model\/pre-stop$/);
   });
 
-  test('is what injection writes', () => {
-    const result = inject(
-      {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { name: 'llama', namespace: 'ml', labels: { 'sidegate.dev/inference': 'true' } },
-        spec: {
-          containers: [
-            {
-              name: 'model',
-              image: 'vllm',
-              ports: [{ containerPort: 8_000 }],
-              startupProbe: { tcpSocket: { port: 8_000 } },
-              livenessProbe: { httpGet: { path: '/health', port: 8_000, httpHeaders: [{ name: 'X', value: 'y' }] } },
-              readinessProbe: { grpc: { port: 8_000 }, timeoutSeconds: 3 },
-              lifecycle: { postStart: { httpGet: { path: '/warm', port: 8_000 } } },
-            },
-          ],
+  test.each([
+    ['no grace period', { grace: 0 }, { probe: 1, hook: 1 }],
+    ['one below nothing', { grace: -1 }, { probe: 1, hook: 1 }],
+    ['one of more than a day', { grace: 86_401 }, { probe: 1, hook: 86_400 }],
+    ['the longest that Kubernetes takes', { grace: 2 ** 63 }, { probe: 1, hook: 86_400 }],
+    ['a probe without time', { grace: 30, timeoutSeconds: 0 }, { probe: 1, hook: 30 }],
+    ['a probe with the most time', { grace: 30, timeoutSeconds: 2 ** 31 - 1 }, { probe: 86_400, hook: 30 }],
+  ])('is what injection writes for %s', (_name, { grace, timeoutSeconds }: Times, expected) => {
+    const targets = targetsOf({
+      terminationGracePeriodSeconds: grace,
+      containers: [
+        {
+          name: 'model',
+          image: 'vllm',
+          ports: [{ containerPort: 8_000 }],
+          livenessProbe: { tcpSocket: { port: 8_000 }, timeoutSeconds },
+          lifecycle: { postStart: { tcpSocket: { port: 8_000 } } },
         },
-      },
-      testOptions,
-    );
-    if (result.kind !== 'inject') throw new Error(JSON.stringify(result.reasons));
-    const args = result.pod.spec.initContainers?.find(({ name }) => name === 'sidegate')?.args ?? [];
-    const targets = readProbeTargets(args[args.indexOf('--probes') + 1] ?? '');
+      ],
+    });
+    expect({
+      probe: targets.get('/probe/model/liveness')?.timeoutSeconds,
+      hook: targets.get(`/probe/model/post-start/${testOptions.drawn?.hookKey}`)?.timeoutSeconds,
+    }).toEqual(expected);
+  });
+
+  test('is what injection writes', () => {
+    const targets = targetsOf({
+      containers: [
+        {
+          name: 'model',
+          image: 'vllm',
+          ports: [{ containerPort: 8_000 }],
+          startupProbe: { tcpSocket: { port: 8_000 } },
+          livenessProbe: { httpGet: { path: '/health', port: 8_000, httpHeaders: [{ name: 'X', value: 'y' }] } },
+          readinessProbe: { grpc: { port: 8_000 }, timeoutSeconds: 3 },
+          lifecycle: { postStart: { httpGet: { path: '/warm', port: 8_000 } } },
+        },
+      ],
+    });
     expect([...targets.keys()].sort()).toEqual(
       ['liveness', `post-start/${testOptions.drawn?.hookKey}`, 'readiness', 'startup'].map(
         (kind) => `/probe/model/${kind}`,

@@ -1,5 +1,5 @@
 import { CodedError, JsonError, jsonValue, parseJson } from '../base/index.ts';
-import { reservedPorts } from '../contract/index.ts';
+import { longestSeconds, reservedPorts } from '../contract/index.ts';
 
 /**
  * What a path of the probe port stands for, as injection wrote it into the sidecar's arguments (pkg/inject has the same shape,
@@ -62,9 +62,6 @@ const isHeader = (value: unknown): boolean =>
   typeof value['name'] === 'string' &&
   typeof value['value'] === 'string' &&
   onlyKeys(value, 'name', 'value');
-
-/** A day: longer than any pod's grace period. */
-const longestSeconds = 86_400;
 
 function isTarget(value: unknown): value is ProbeTarget {
   if (!isFields(value) || Object.keys(value).length !== 2) return false;
