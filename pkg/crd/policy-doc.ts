@@ -2,6 +2,7 @@ import { combination, detectorClasses, operations, profiles } from '../core/inde
 import type { CombinationRow, ProfileDefaults } from '../core/index.ts';
 import { detectorTable } from './detector-doc.ts';
 import { apiVersion, inferencePolicySchema, sharedSchemas } from './schema.ts';
+import { duration, size } from './schema/values.ts';
 import type { SchemaNode } from './schema-node.ts';
 
 /** docs/policy.md, written from the schema, the combination table and the profiles: nothing in it is said twice by hand. */
@@ -77,7 +78,7 @@ function defaultOf({ node, required }: FieldRow): string {
 }
 
 /** What durations and sizes may be where nothing else is said. */
-const usual = new Set([duration, size].map((node) => node['x-sidegate-bounds']));
+const usual: ReadonlySet<unknown> = new Set([duration, size].map((node) => node['x-sidegate-bounds']));
 
 function boundsOf({ description, ...node }: SchemaNode): string {
   const bounds = node['x-sidegate-bounds'];
