@@ -6,7 +6,7 @@ import type { Clock, Logger } from '../../pkg/base/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
-import { checkPattern } from '../../pkg/detect/index.ts';
+import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
 import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import {
@@ -97,7 +97,12 @@ export async function runFiles(settings: Settings): Promise<void> {
       // Beside the policy's own, which the data plane tells.
       for (const { policy: name, field, message } of parsed.notices)
         logger.warn('policy notice', { policy: name, field, notice: message });
-      return parsed;
+      // What cannot be searched for is known here, with its file, so that the policies before stay in force.
+      const faults = parsed.policies.flatMap((one) => {
+        const judged = carriedOut(one);
+        return judged.kind === 'cannot' ? [{ path: one.name, message: judged.fault }] : [];
+      });
+      return { ...parsed, faults: [...parsed.faults, ...faults] };
     },
     compile: (policies, revision) => compileSnapshot(policies, { revision }),
     onRefused: () => metrics.reload('refused'),

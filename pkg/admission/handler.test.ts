@@ -158,6 +158,18 @@ describe('what is no review is refused', () => {
     expect(await render()).toContain('sidegate_admission_failures_total{kind="malformed"} 1');
   });
 
+  test('a pod of very many values, which no pod has, in words that its author is told', async () => {
+    const annotations = Object.fromEntries(Array.from({ length: 30_000 }, (_, at) => [`a${at}`, '']));
+    const object = { metadata: { annotations } };
+    const text = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1",${review({ object }).replace(/^.*?(?="request")/, '')}`;
+    const { post } = await start(yes);
+    const { body } = await post(text);
+    expect(body?.response).toMatchObject({ uid: 'u-7', allowed: false });
+    expect(JSON.stringify(body)).toContain('[malformed] the review has more than 50000 values; fix: ');
+    // Of policies it may be as many.
+    expect((await post(text, '/key/validate/policies')).body?.response).toMatchObject({ status: { message: 'other' } });
+  });
+
   test('bytes that are no UTF-8', async () => {
     const { post } = await start(yes);
     expect((await post(Uint8Array.of(0x7b, 0xff, 0x7d))).status).toBe(400);

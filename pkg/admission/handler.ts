@@ -6,7 +6,7 @@ import { webhookPaths } from '../contract/index.ts';
 import { drain } from '../http/index.ts';
 import type { AdmissionMetrics, Hook } from './metrics.ts';
 import { hasKey } from './path-keys.ts';
-import { readReview, refusal, reviewAnswer } from './review.ts';
+import { mostOfPod, readReview, refusal, reviewAnswer } from './review.ts';
 import type { AdmissionRequest, Verdict } from './review.ts';
 
 export type Decide = (request: AdmissionRequest) => Promise<Verdict>;
@@ -36,6 +36,8 @@ const routes: ReadonlyMap<string, Hook> = new Map<string, Hook>([
   [webhookPaths.connect, 'connect'],
   [webhookPaths.breakGlass, 'break-glass'],
 ]);
+
+const ofPods: ReadonlySet<Hook> = new Set<Hook>(['mutate', 'pods']);
 
 const mebibyte = 1_048_576;
 /** So long is the rest of a body read that was refused before it was there. */
@@ -161,7 +163,7 @@ export function createHandler(options: HandlerOptions): Handler {
       metrics.answered(hook, 'failed', (clock.monotonic() - begun) / 1_000);
       return refuseEarly(request, response, body);
     }
-    const { uid, request: asked, fault } = readReview(body);
+    const { uid, request: asked, fault } = readReview(body, ofPods.has(hook) ? mostOfPod : undefined);
     if (asked === undefined || uid === undefined) {
       metrics.failed('malformed');
       metrics.answered(hook, 'failed', (clock.monotonic() - begun) / 1_000);

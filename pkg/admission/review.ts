@@ -50,8 +50,13 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 
 const operations = ['CREATE', 'UPDATE', 'DELETE', 'CONNECT'] as const;
 
-/** Limits of the parser: a pod of 8 MiB that is nothing but small values is refused, not read. */
-const limits = { maxDepth: 100, maxNodes: 500_000 };
+/** Values and keys of a review at most: what is nothing but small values is refused, not read. */
+const mostValues = 500_000;
+/** As {@link mostValues}, of a pod: a real one has some 1,000, and each is looked at in one step. */
+export const mostOfPod = 50_000;
+
+/** As the API server begins each review: what is not read to its end is answered too. */
+const beginning = /^\{"kind":"AdmissionReview","apiVersion":"admission\.k8s\.io\/v1","request":\{"uid":"([\w-]{1,64})"/;
 
 export interface ReadReview {
   /** Where it could be read: a refusal has to carry it too. */
@@ -62,12 +67,17 @@ export interface ReadReview {
 
 const faulty = (fault: string, uid?: string): ReadReview => ({ uid, request: undefined, fault });
 
-/** Never throws. */
-export function readReview(body: string): ReadReview {
+/** Never throws. @param most values and keys. */
+export function readReview(body: string, most = mostValues): ReadReview {
   let value: unknown;
   try {
-    value = jsonValue(parseJson(body, limits));
+    value = jsonValue(parseJson(body, { maxDepth: 100, maxNodes: most }));
   } catch (error) {
+    if (error instanceof JsonError && error.code === 'nodes')
+      return faulty(
+        `the review has more than ${most} values; fix: make do with fewer annotations, variables and fields`,
+        beginning.exec(body)?.[1],
+      );
     if (error instanceof JsonError) return faulty(`the review is no JSON that can be read: ${error.message}`);
     throw error;
   }

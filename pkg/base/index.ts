@@ -15,5 +15,7 @@ export { Recent } from './recent.ts';
 export { Roster } from './roster.ts';
 export type { Listed } from './roster.ts';
 export { Secret } from './secret.ts';
+export { createSeldom } from './seldom.ts';
+export type { Seldom } from './seldom.ts';
 export { JsonError, JsonNode, JsonParser, applyEdits, jsonValue, parseJson } from './json.ts';
 export type { JsonEdit, JsonErrorCode, JsonKind, JsonLimits, JsonValue } from './json.ts';

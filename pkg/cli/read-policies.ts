@@ -1,6 +1,7 @@
 import { describeError } from '../base/index.ts';
 import type { Policy, PolicyNotice } from '../core/index.ts';
 import { formatFault, parsePolicies } from '../crd/index.ts';
+import { carriedOut } from '../detect/index.ts';
 import type { CommandIo } from './command.ts';
 
 export interface ReadPolicies {
@@ -12,7 +13,7 @@ export interface ReadPolicies {
 }
 
 /**
- * Policies of several files, and what is wrong with any of them. A policy that stands in two files is a fault.
+ * Policies of several files, and what is wrong with any of them: also that one stands in two files, or that a sidecar could not carry it out.
  *
  * @param cluster default true; false: as a sidecar that runs on its own reads them
  */
@@ -40,6 +41,8 @@ export function readPolicies(files: readonly string[], io: CommandIo, cluster = 
       const before = seen.get(key);
       if (before !== undefined) faults.push(`${file}: ${key} stands in ${before} already`);
       seen.set(key, file);
+      const judged = carriedOut(policy);
+      if (judged.kind === 'cannot') faults.push(`${file}: ${policy.name}: ${judged.fault}`);
       policies.push(policy);
     }
   }

@@ -133,6 +133,12 @@ describe('policy validate', () => {
     expect(err).toContain('c.yaml: cannot be read (no such file)');
     expect(err).toContain('3 faults');
   });
+  test('says what a sidecar could not carry out', () => {
+    const words = 'guards: [{ name: g, direction: Request, match: { words: ["..."] }, action: Block }]';
+    const { code, err } = sidegate('policy validate a.yaml', { 'a.yaml': policyText(words) });
+    expect(code).toBe(1);
+    expect(err).toContain('a.yaml: p: a word of a list holds no letter, digit or sign');
+  });
   test('says that a policy stands in two files', () => {
     const { code, err } = sidegate('policy validate a.yaml b.yaml', {
       'a.yaml': policyText(team),

@@ -14,7 +14,8 @@ import type { PolicyEntry } from './policies/policy-entry.ts';
 import type { PolicyIndex, PolicySet, SelectedBy } from './policies/policy-index.ts';
 import type { AckBook } from './status/ack-book.ts';
 import { certificateOfSet, placedCertificate, secretsNamedBy, secretsOfSet } from './secrets/secret-names.ts';
-import { createSecretViews } from './secrets/secret-views.ts';
+import type { PlacedCertificate } from './secrets/secret-names.ts';
+import { createSecretViews, keysOfCertificate } from './secrets/secret-views.ts';
 import { secretKey } from './secrets/secret-store.ts';
 import type { SecretStore } from './secrets/secret-store.ts';
 import type { PodAnswer, PodDirectory, PodRecord, PodSnapshot } from './stream/index.ts';
@@ -160,11 +161,15 @@ export function createDirectory(options: DirectoryOptions): Directory {
   const podsIn = (namespace: string): Iterable<PodFact> =>
     namespace === '' ? state.pods.values() : state.pods.by(namespaceIndex, namespace);
   const wantSecrets = (): void => {
-    const wanted = new Set<string>();
+    const wanted = new Map<string, Set<string>>();
+    const want = ({ namespace, name }: PlacedCertificate, keys: readonly string[]): void => {
+      const secret = secretKey(namespace, name);
+      wanted.set(secret, new Set([...(wanted.get(secret) ?? []), ...keys]));
+    };
     for (const entry of index.values()) {
-      for (const { namespace, name } of secretsNamedBy(entry, ownNamespace)) wanted.add(secretKey(namespace, name));
+      for (const placed of secretsNamedBy(entry, ownNamespace)) want(placed, [placed.key]);
       const certificate = placedCertificate(entry, ownNamespace);
-      if (typeof certificate === 'object') wanted.add(secretKey(certificate.namespace, certificate.name));
+      if (typeof certificate === 'object') want(certificate, keysOfCertificate);
     }
     secrets.want(wanted);
   };

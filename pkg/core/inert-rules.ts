@@ -155,18 +155,17 @@ function defaultNotices(entries: readonly PolicyEntry[]): PolicyNotice[] {
   ];
 }
 
-function limitNotices(entry: PolicyEntry): PolicyNotice[] {
-  return entry.policy.spec.responseLimits.flatMap((limit, at) =>
-    limit.maxDurationMs !== undefined && limit.minDurationMs !== undefined && limit.minDurationMs > limit.maxDurationMs
-      ? [
-          {
-            policy: entry.label,
-            field: `responseLimits[${at}].minDuration`,
-            message: 'is longer than maxDuration: every answer would be cut',
-          },
-        ]
-      : [],
+/** The longest of one limit and the shortest of another hold together for whom both select; within one limit the schema refuses it. */
+function limitNotices(entries: readonly PolicyEntry[]): PolicyNotice[] {
+  const limits = entries.flatMap(({ policy: { spec }, label }) =>
+    spec.responseLimits.map((limit, at) => ({ ...limit, policy: label, field: `responseLimits[${at}]` })),
   );
+  return limits.flatMap(({ minDurationMs: least, policy, field }): PolicyNotice[] => {
+    const other = limits.find(({ maxDurationMs: most }) => least !== undefined && most !== undefined && least > most);
+    if (other === undefined) return [];
+    const message = `is longer than maxDuration of ${other.field} in ${other.policy}: every answer to whom both select is cut`;
+    return [{ policy, field: `${field}.minDuration`, message }];
+  });
 }
 
 /** What may be written and is not carried out yet: whoever relies on it must know. */
@@ -198,8 +197,9 @@ export function findInertRules(
       const scope = scopes.get(entry);
       return scope === undefined
         ? []
-        : [...subjectNotices(entry, scope), ...matchNotices(entry), ...limitNotices(entry), ...unservedNotices(entry)];
+        : [...subjectNotices(entry, scope), ...matchNotices(entry), ...unservedNotices(entry)];
     }),
+    ...limitNotices(entries),
     ...accessNotices(entries),
     ...defaultNotices(entries),
   ];

@@ -35,6 +35,20 @@ const limit = (more: Partial<ResponseLimit>): ResponseLimit => ({
   ...more,
 });
 
+describe('response limits of two policies', () => {
+  test.each([
+    [10, 5, ['long']],
+    [5, 10, []],
+  ])('where a least duration of %i ms meets a longest of %i ms, a notice says so: %j', (least, most, told) => {
+    const { notices } = compile(
+      policy('short', { responseLimits: [limit({ maxDurationMs: most })] }),
+      policy('long', { responseLimits: [limit({ minDurationMs: least })] }),
+    );
+    const found = notices.filter(({ field }) => field === 'responseLimits[0].minDuration');
+    expect(found.map((one) => one.policy)).toEqual(told);
+  });
+});
+
 describe('scan rules', () => {
   test('stand in policy order, guards before labels, each with its index', () => {
     const { scanRules } = compile(

@@ -82,6 +82,10 @@ class Reader {
         this.#fault(path, 'merge keys (<<) are not allowed: write the fields out', item.key);
         continue;
       }
+      if (name in value) {
+        this.#fault(path, 'this key stands twice: remove one', item.key);
+        continue;
+      }
       const at = [...path, name];
       const line = this.line(item.key);
       if (line !== undefined) this.lines.set(key(at), line);
@@ -98,7 +102,6 @@ class Reader {
 }
 
 const wording: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'this key stands twice: remove one',
   TAB_AS_INDENT: 'a tab stands where YAML wants spaces',
   BAD_INDENT: 'the indentation does not fit (fields of one object begin in one column), or a bracket is not closed',
   TAG_RESOLVE_FAILED: 'tags (!name) are not allowed',
@@ -145,7 +148,8 @@ export function readYaml(text: string): readonly YamlDocument[] {
       resolveKnownTags: false,
       merge: false,
       strict: true,
-      uniqueKeys: true,
+      // It compares each key with all before it; `Reader` has a map.
+      uniqueKeys: false,
       stringKeys: true,
       prettyErrors: false,
       logLevel: 'silent',

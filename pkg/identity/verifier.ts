@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
-import { describeError } from '../base/index.ts';
-import type { Clock, Logger } from '../base/index.ts';
+import { createSeldom, describeError } from '../base/index.ts';
+import type { Clock, Logger, Seldom } from '../base/index.ts';
 import type {
   CompiledProvider,
   Identity,
@@ -77,7 +77,8 @@ export function createIdentityVerifier(options: IdentityOptions): IdentityVerifi
     get: options.fetch ?? createHttpGet(clock, options.secret),
     times: { ...defaultKeySetTimes, ...options.keySets },
   });
-  return (providers) => new ProviderVerifier(providers, pool, options);
+  const seldom = createSeldom(clock);
+  return (providers) => new ProviderVerifier(providers, pool, options, seldom);
 }
 
 type Refusal = Extract<IdentityResult, { kind: 'refused' }>;
@@ -108,6 +109,7 @@ const passing: ReadonlySet<TokenFaultCode> = new Set(['key_unknown', 'not_yet_va
 class ProviderVerifier implements IdentityVerifier {
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #seldom: Seldom;
   /** In policy order. */
   readonly #byIssuer = new Map<string, TokenProvider[]>();
   readonly #certificates: CertificateVerifier;
@@ -120,7 +122,8 @@ class ProviderVerifier implements IdentityVerifier {
   /** Tokens are kept as digests under a key of this verifier, which never leaves it: a dump of the map names no token. */
   readonly #digestKey = randomBytes(32).toString('base64');
 
-  constructor(providers: readonly CompiledProvider[], pool: KeySetPool, options: IdentityOptions) {
+  constructor(providers: readonly CompiledProvider[], pool: KeySetPool, options: IdentityOptions, seldom: Seldom) {
+    this.#seldom = seldom;
     const { clock, logger, caches = {} } = options;
     this.#clock = clock;
     this.#logger = logger;
@@ -161,13 +164,16 @@ class ProviderVerifier implements IdentityVerifier {
   }
 
   #token(token: string, certificate: Uint8Array | undefined): IdentityResult | Promise<IdentityResult> {
-    if (token.length > maxTokenLength) return invalid;
+    if (token.length > maxTokenLength) {
+      this.#told('too_large', undefined);
+      return invalid;
+    }
     const digest = hash('sha256', this.#digestKey + token, 'base64');
     const proof = this.#proofs.get(digest);
     if (proof !== undefined) {
       if (this.#stands(proof)) {
         this.#onCache?.('hit');
-        return settle(proof, certificate);
+        return this.#settle(proof, certificate);
       }
       this.#proofs.delete(digest);
     }
@@ -200,7 +206,7 @@ class ProviderVerifier implements IdentityVerifier {
       pending = this.#judge(digest, token, selected).finally(() => this.#pending.delete(digest));
       this.#pending.set(digest, pending);
     }
-    return pending.then((outcome) => (outcome.kind === 'proof' ? settle(outcome, certificate) : outcome));
+    return pending.then((outcome) => (outcome.kind === 'proof' ? this.#settle(outcome, certificate) : outcome));
   }
 
   /** Everything that can be said before a signature is computed: costs no promise and no key. */
@@ -247,13 +253,26 @@ class ProviderVerifier implements IdentityVerifier {
     };
   }
 
+  #settle(proof: Proof, certificate: Uint8Array | undefined): IdentityResult {
+    const result = settle(proof, certificate);
+    if (result === invalid) this.#told('binding', undefined);
+    return result;
+  }
+
+  /** One line a minute of each kind; the others where the level is debug. */
+  #told(why: TokenFaultCode, provider: string | undefined): void {
+    const unsaid = this.#seldom(`${provider} ${why}`);
+    if (unsaid === undefined) this.#logger.debug('a token was refused', { provider, why });
+    else this.#logger.info('a token was refused', { provider, why, unsaid });
+  }
+
   #refuse(digest: string, error: unknown, provider: string | undefined): Refusal {
     if (error instanceof KeysUnavailable) return unavailable;
     if (!(error instanceof TokenFault)) {
       this.#logger.error('a token could not be judged', { provider, error: describeError(error) });
       return invalid;
     }
-    this.#logger.debug('a token was refused', { provider, why: error.code });
+    this.#told(error.code, provider);
     const refusal = error.code === 'expired' ? expired : invalid;
     if (!passing.has(error.code)) {
       this.#refusals.set(digest, { refusal, until: this.#clock.monotonic() + this.#refusalMs });

@@ -65,13 +65,13 @@ function alternativeNames(printed: string | undefined): AlternativeNames {
     const name = value.startsWith('"') ? (parseJson(value).string ?? '') : value;
     if (kind === 'DNS') names.dnsNames.push(name);
     else if (kind === 'URI') names.uris.push(name);
-    else if (kind === 'IP Address') names.ipAddresses.push(address(name));
+    else if (kind === 'IP Address') names.ipAddresses.push(shortestAddress(name));
   }
   if (read !== (printed ?? '').length) throw new RangeError('alternative names cannot be read');
   return names;
 }
 
-/** Addresses in their shortest form (RFC 5952); Node prints all groups. */
-function address(printed: string): string {
+/** Addresses in their shortest form (RFC 5952): Node prints all groups, people write them as they like. Other names stay as they are. */
+export function shortestAddress(printed: string): string {
   return isIPv6(printed) ? new URL(`http://[${printed}]`).hostname.slice(1, -1) : printed;
 }

@@ -197,6 +197,12 @@ describe('the self-signed certificate', () => {
     expect(certificateFacts(text('cert.pem')).dnsNames).toEqual(names);
   });
 
+  test('is kept for names that are written in other ways', async () => {
+    const clock = fakeClock();
+    await ensureSelfSigned(folder, ['a', '2001:DB8::1'], clock);
+    expect((await ensureSelfSigned(folder, ['2001:db8:0:0::1', 'a'], clock)).renewed).toBe(false);
+  });
+
   test('a broken authority is made anew, with its leaf', async () => {
     const clock = fakeClock();
     await ensureSelfSigned(folder, ['a'], clock);

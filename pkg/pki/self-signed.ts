@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { describeError } from '../base/index.ts';
 import type { Clock, Logger } from '../base/index.ts';
-import { certificateFacts } from './certificate-facts.ts';
+import { certificateFacts, shortestAddress } from './certificate-facts.ts';
 import { issueAuthority, issueLeaf } from './issue.ts';
 import type { Pair } from './issue.ts';
 
@@ -122,7 +122,9 @@ function readLeaf(
     const facts = certificateFacts(pem);
     const have = [...facts.dnsNames, ...facts.ipAddresses].sort().join();
     const due = renewAt(pem);
-    return have === [...new Set(names)].sort().join() && now < due && now >= facts.notBefore ? due : undefined;
+    return have === [...new Set(names.map(shortestAddress))].sort().join() && now < due && now >= facts.notBefore
+      ? due
+      : undefined;
   } catch {
     return undefined;
   }

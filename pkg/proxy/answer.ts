@@ -14,6 +14,7 @@ import { StoppedError, StreamAnswer } from './answer-stream.ts';
 import { Delivery } from './delivery.ts';
 import { Departure } from './departure.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
+import type { NoteModelFault } from './model-faults.ts';
 import { accessOf, isInside } from './loopback.ts';
 import type { Asked } from './loopback.ts';
 import { ownerOf } from './owner.ts';
@@ -44,6 +45,7 @@ export interface AnswerOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly noteModelFault: NoteModelFault;
   readonly turn: () => Promise<void>;
   /** Bytes of whole answers held by all requests together. */
   readonly buffers: ByteBudget;
@@ -580,10 +582,10 @@ export class Answer implements LiveRequest {
   #fail(error: unknown): void {
     if (this.#over) return;
     const refused = this.#refusalOf(error);
-    const { session, exchange, route, logger, metrics } = this.#options;
+    const { session, exchange, route, logger, metrics, noteModelFault } = this.#options;
     if (refused.code === 'internal_error')
       logger.error('answer failed', { request: session.id, error: describeError(error) });
-    if (refused.code.startsWith('upstream_')) metrics.upstreamError(refused.code);
+    noteModelFault(session.id, refused);
     metrics.aborted(abortCause(refused.code));
     if (roomCodes.has(refused.code)) metrics.answerWithoutRoom(refused.code);
     if (refused.rule !== undefined) session.act(refused.rule, 'blocked');

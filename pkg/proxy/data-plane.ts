@@ -24,6 +24,7 @@ import { Limiter } from './limits.ts';
 import { LiveRequests } from './live.ts';
 import { isInside } from './loopback.ts';
 import type { Entrance } from './loopback.ts';
+import { noteModelFaults } from './model-faults.ts';
 import { ModelPlaces } from './model-places.ts';
 import type { ModelTargets } from './model-target.ts';
 import type { PipelineOptions } from './pipeline.ts';
@@ -198,6 +199,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     metrics,
     clock,
     logger,
+    noteModelFault: noteModelFaults(metrics, logger, clock),
     bodies,
     places,
     buffers: heldBytes(new BodyBudget(), metrics),

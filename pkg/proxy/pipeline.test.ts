@@ -121,6 +121,7 @@ function startWorld(spec: Partial<PolicySpec>): World {
     }),
     clock,
     logger: silentLogger,
+    noteModelFault: () => undefined,
     newId: () => 'id',
     turn: async () => {
       turns++;

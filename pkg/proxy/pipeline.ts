@@ -38,6 +38,7 @@ import type { Decided, LiveRequest, LiveRequests } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
+import type { NoteModelFault } from './model-faults.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
 import { ownerOf } from './owner.ts';
@@ -82,6 +83,7 @@ export interface PipelineOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly noteModelFault: NoteModelFault;
   readonly newId: () => string;
   /** Lets other work run: a turn of the event loop. */
   readonly turn: () => Promise<void>;
@@ -742,9 +744,9 @@ class GovernedRequest {
   /** By the model, a limit, policy or shutdown: a refusal where nothing left yet, and otherwise a cut. */
   #endPassThrough(error: RefusedError): void {
     if (this.#over) return;
-    const { metrics } = this.#options;
+    const { metrics, noteModelFault } = this.#options;
     const { code } = error;
-    if (code.startsWith('upstream_')) metrics.upstreamError(code);
+    noteModelFault(this.#session.id, error);
     metrics.aborted(abortCause(code));
     const begun = this.#result;
     if (begun === undefined) return this.refuse(error);

@@ -23,7 +23,7 @@ import { framesMustBeRead } from './uninspected.ts';
  * else is refused.
  */
 export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOptions): Promise<void> {
-  const { metrics, clock, record, newId, logger, live, entrance, places } = options;
+  const { metrics, clock, record, newId, logger, noteModelFault, live, entrance, places } = options;
   const route = recognise('GET', '/');
   /** Undefined until both sides are joined. */
   let traffic: PassthroughTraffic | undefined;
@@ -76,7 +76,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
   const end = (error: RefusedError): void => {
     if (session.ended) return;
     const { code } = error;
-    if (code.startsWith('upstream_')) metrics.upstreamError(code);
+    noteModelFault(session.id, error);
     metrics.aborted(abortCause(code));
     finish(cutOutcome(code), traffic === undefined ? 0 : 101, error);
     upgrade.destroy();
@@ -184,7 +184,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
       },
       failed(error) {
         if (traffic !== undefined) return end(error);
-        if (error.code.startsWith('upstream_')) metrics.upstreamError(error.code);
+        noteModelFault(session.id, error);
         refuse(error);
       },
     });

@@ -24,6 +24,8 @@ export interface SessionProof {
   }[];
   /** Blocks with lines of the session that are newer than the head. */
   readonly unsigned: number;
+  /** Its last blocks that are not in it, since it would be too long; default: none. */
+  readonly more?: number;
 }
 
 export type SessionVerdict =
@@ -34,6 +36,8 @@ export type SessionVerdict =
       readonly lines: number;
       /** False: its end is not in the log, or not signed yet. */
       readonly ended: boolean;
+      /** Blocks that the proof does not hold. */
+      readonly more: number;
     }
   | {
       readonly ok: false;
@@ -66,8 +70,11 @@ export function verifySession(
   const [start, end] = [typed('start'), typed('end')];
   if (own.length === 0)
     return no(proof.unsigned > 0 ? 'it is newer than the last signed head: ask again in a minute' : 'it has no line');
+  const { more = 0 } = proof;
+  if (receipt?.rules !== undefined && end === undefined && more > 0)
+    return no(`the session is longer than one proof: its last ${more} blocks are not in it, verify the whole log`);
   const differs = receipt === undefined ? undefined : differenceOf(receipt, session, start, end);
-  return differs === undefined ? { ok: true, head, lines: own.length, ended: end !== undefined } : no(differs);
+  return differs === undefined ? { ok: true, head, lines: own.length, ended: end !== undefined, more } : no(differs);
 }
 
 /** What the record says otherwise than the receipt; undefined: nothing. */

@@ -118,14 +118,16 @@ describe('metrics', () => {
 
   test('keep a series for so many rules and count the others together', async () => {
     const { metrics } = make({ maxRules: 3 });
+    for (let n = 0; n < 10; n++) metrics.ruleActed(`grant/${n}`, 'allowed');
     for (let n = 0; n < 10; n++) metrics.ruleActed(`rule-${n}`, 'blocked');
     metrics.ruleActed('rule-1', 'flagged');
     const shown = [...(await samples(metrics))].filter(([name]) => name.startsWith('sidegate_rule_acts_total'));
     expect(Object.fromEntries(shown)).toEqual({
+      // Every grant has a name of its own.
+      'sidegate_rule_acts_total{rule="grant",act="allowed"}': 10,
       'sidegate_rule_acts_total{rule="rule-0",act="blocked"}': 1,
       'sidegate_rule_acts_total{rule="rule-1",act="blocked"}': 1,
-      'sidegate_rule_acts_total{rule="rule-2",act="blocked"}': 1,
-      'sidegate_rule_acts_total{rule="other",act="blocked"}': 7,
+      'sidegate_rule_acts_total{rule="other",act="blocked"}': 8,
       'sidegate_rule_acts_total{rule="rule-1",act="flagged"}': 1,
     });
   });

@@ -415,10 +415,17 @@ describe('a policy that is not valid when the sidecar starts', () => {
     },
   );
 
-  test('does not matter once a good one was in force: that one stays', async () => {
+  test.each([
+    ['that is none', () => 'nonsense'],
+    [
+      'that no search could carry out',
+      () =>
+        `${basePolicy(issuer.url)}  guards: [{ name: g, direction: Request, match: { words: ["..."] }, action: Block }]\n`,
+    ],
+  ])('%s does not matter once a good one was in force: that one stays', async (_name, edit) => {
     const sidecar = await startUp('--audit=audit.jsonl');
     model.script = (response) => response.setHeader('content-type', 'application/json').end('{"choices":[]}');
-    writeFileSync(join(folder, 'policy.yaml'), 'nonsense');
+    writeFileSync(join(folder, 'policy.yaml'), edit());
     await until(() => sidecar.stderr().includes('the last good policy stays in force'), 'the log');
     expect((await post(sidecar.port, ask)).status).toBe(200);
     expect((await admin(sidecar.admin, '/readyz')).status).toBe(200);

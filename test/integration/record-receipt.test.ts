@@ -9,6 +9,7 @@ import { readReceipt, verifySession } from '../../pkg/record/index.ts';
 import type { SessionProof } from '../../pkg/record/index.ts';
 import { keepHeads, openSqliteStore } from '../../pkg/recorder/index.ts';
 import type { RecordStore } from '../../pkg/recorder/index.ts';
+import type { Streamed } from '../../pkg/recorder/api/question.ts';
 import { sessionRoutes } from '../../pkg/recorder/api/session-routes.ts';
 import { blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { testChain } from '../../pkg/recorder/testing/chains.ts';
@@ -62,12 +63,10 @@ async function proofOf(session: string): Promise<SessionProof> {
   const route = sessionRoutes(store).find((one) => one.path.endsWith('/proof'));
   const nothing = (): Promise<void> => Promise.resolve();
   const question = { who: 'a', search: new URLSearchParams(), body: undefined, allowHolds: nothing };
-  return (await route?.answer({
-    ...question,
-    part: session,
-    allow: nothing,
-    note: nothing,
-  })) as unknown as SessionProof;
+  const answer = await route?.answer({ ...question, part: session, allow: nothing, note: nothing });
+  let text = '';
+  for await (const part of (answer as Streamed).parts) text += part;
+  return JSON.parse(text) as SessionProof;
 }
 async function verdictOf(text: string, edit = (proof: SessionProof): SessionProof => proof, key = publicKey) {
   const receipt = readReceipt(text);

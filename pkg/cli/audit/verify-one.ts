@@ -68,10 +68,14 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, io:
     io.stdout(`NOT PROVEN: session ${one.session}: ${verdict.why}\n`);
     return 1;
   }
-  const { head, lines, ended } = verdict;
+  const { head, lines, ended, more } = verdict;
+  const open =
+    more > 0
+      ? `; its last ${more} blocks are too much for one proof: verify the whole log`
+      : '; its end is not there yet';
   io.stdout(
     `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
-      `${ended ? '' : '; its end is not there yet'}` +
+      `${ended && more === 0 ? '' : open}` +
       `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
   );
   return 0;

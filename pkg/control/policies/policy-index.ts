@@ -1,7 +1,7 @@
 import { describeError } from '../../base/index.ts';
 import { compileSnapshot, selectorMatches } from '../../core/index.ts';
 import type { Policy, PolicyNotice, Snapshot, SourceRef } from '../../core/index.ts';
-import { encodeFrame, isTaken } from '../../wire/index.ts';
+import { encodeFrame, isTaken, maxDownBytes } from '../../wire/index.ts';
 import { withTokenIssuer } from '../tokens/token-issuer.ts';
 import type { TokenIssuerKeys } from '../tokens/token-issuer.ts';
 import { withIssuer } from './cluster-issuer.ts';
@@ -102,15 +102,33 @@ function fit(policies: readonly Policy[]): boolean {
   return isTaken(encodeFrame({ type: 'snapshot', hash, sources, policies, seen }));
 }
 
+const tooMuch = 'the policies of a pod are more together than a sidecar takes: 4 MiB, 1,000 policies';
+
+/** Bytes of each policy in a message: written once, however often those beside it are edited. */
+const sizes = new WeakMap<Policy, number>();
+
+function sizeOf(policy: Policy): number {
+  const known = sizes.get(policy);
+  if (known !== undefined) return known;
+  const size = Buffer.byteLength(JSON.stringify(policy));
+  sizes.set(policy, size);
+  return size;
+}
+
+/** They are too much for a sidecar, whatever is added to them: nothing of them need be written to know it. */
+function exceed(entries: readonly PolicyEntry[]): boolean {
+  return entries.reduce((sum, { policy }) => sum + (policy === undefined ? 0 : sizeOf(policy)), 0) > maxDownBytes;
+}
+
 type Compiled = Extract<PolicySet, { kind: 'compiled' }>;
 
 /** A text says why not. */
 function compilePolicies(
   policies: readonly Policy[],
 ): Pick<Compiled, 'hash' | 'policies' | 'sources' | 'notices' | 'upstream' | 'providers'> | string {
-  // Before they are compiled, which takes longer than in proportion to their number.
-  if (!fit(policies)) return 'the policies of a pod are more together than a sidecar takes: 4 MiB, 1,000 policies';
   try {
+    // Before they are compiled, which takes longer than in proportion to their number.
+    if (!fit(policies)) return tooMuch;
     const { hash, sources, notices, upstream, providers } = compileSnapshot(policies, { revision: 0 });
     return { hash, policies, sources, notices, upstream, providers };
   } catch (error) {
@@ -137,7 +155,9 @@ function compileSet(id: string, entries: readonly PolicyEntry[], { cluster, toke
   if (theirs !== undefined) return { kind: 'invalid', id, entries, message: words(theirs) };
   const mine = broken(own);
   if (mine !== undefined) return attempt([...translated(platform), standIn(mine)], words(mine));
-  const whole = attempt(translated(entries));
+  const whole: PolicySet = exceed(entries)
+    ? { kind: 'invalid', id, entries, message: tooMuch }
+    : attempt(translated(entries));
   const [first] = own;
   return whole.kind === 'compiled' || first === undefined
     ? whole

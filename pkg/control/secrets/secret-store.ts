@@ -9,30 +9,37 @@ import type { KubeClient, KubeObject, ObjectRef } from '../../kube/index.ts';
  */
 export const longestValue = 256 * 1024;
 
-/** Content of one Secret as it was last read. Values never leave it but as {@link Secret}. */
+/** Values that policies name in Secrets of one namespace, together, bytes: more than the sidecar of any pod takes. */
+export const mostOfNamespace = 8 * 1024 * 1024;
+
+/** What policies name of one Secret, as it was last read. Values never leave it but as {@link Secret}. */
 export interface SecretContent {
-  /** Undefined: there is no such key, or its value is longer than {@link longestValue}. */
+  /** Undefined: there is no such key, none names it, or its value is longer than {@link longestValue}. */
   text(key: string): Secret | undefined;
   bytes(key: string): Uint8Array | undefined;
+  /** Those that are named and are there. */
   readonly keys: readonly string[];
   /** Those whose value is too long to be used. */
   readonly tooLong: readonly string[];
 }
 
 /**
- * The Secrets that policies name, each read by its name: when it is first named, and every 30 s. Nothing is listed or watched, and what is
- * no longer named is forgotten.
+ * The Secrets that policies name, each read by its name: when it is first named, and every 30 s. Nothing is listed or watched, no key is
+ * kept that is not named, and what is no longer named is forgotten.
  */
 export interface SecretStore {
-  /** Names as `ns/name`; reads those that are new. */
-  want(keys: ReadonlySet<string>): void;
+  /** The keys that are named of each Secret, by `ns/name`; reads what is new. */
+  want(named: NamedKeys): void;
   /**
-   * `pending`: not read yet. `missing`: there is none, or it may not be read: after seconds where it never was, and
+   * `pending`: not all that is named of it was read yet. `too_much`: it is not kept, since Secrets of its namespace are more than
+   * {@link mostOfNamespace} without it. `missing`: there is none, or it may not be read: after seconds where it never was, and
    * {@link SecretStoreOptions.alwaysRead} is; else after {@link forbiddenMs}.
    */
-  read(key: string): SecretContent | 'missing' | 'pending';
+  read(key: string): SecretContent | 'missing' | 'too_much' | 'pending';
   close(): Promise<void>;
 }
+
+export type NamedKeys = ReadonlyMap<string, ReadonlySet<string>>;
 
 export interface SecretStoreOptions {
   readonly client: Pick<KubeClient, 'get'>;
@@ -56,20 +63,31 @@ const severalRolesMs = 2_000;
 
 interface Held {
   readonly version: string;
-  readonly content: SecretContent | 'missing';
+  readonly content: SecretContent | 'missing' | 'too_much';
+  /** What was looked for in it. */
+  readonly named: ReadonlySet<string>;
+  readonly bytes: number;
 }
 
-function contentOf(raw: KubeObject): SecretContent {
+function contentOf(
+  raw: KubeObject,
+  named: ReadonlySet<string>,
+): { readonly content: SecretContent; readonly bytes: number } {
   const { data } = raw as { data?: Readonly<Record<string, unknown>> };
   const values = new Map<string, Buffer>();
   const tooLong: string[] = [];
+  let size = 0;
   for (const [key, value] of Object.entries(data ?? {})) {
-    if (typeof value !== 'string') continue;
+    if (typeof value !== 'string' || !named.has(key)) continue;
     const bytes = Buffer.from(value, 'base64');
-    if (bytes.length > longestValue) tooLong.push(key);
-    else values.set(key, bytes);
+    if (bytes.length > longestValue) {
+      tooLong.push(key);
+      continue;
+    }
+    values.set(key, bytes);
+    size += bytes.length;
   }
-  return {
+  const content: SecretContent = {
     text(key) {
       const value = values.get(key);
       return value === undefined ? undefined : new Secret(value.toString('utf8'));
@@ -78,20 +96,44 @@ function contentOf(raw: KubeObject): SecretContent {
     keys: [...values.keys(), ...tooLong],
     tooLong,
   };
+  return { content, bytes: size };
 }
+
+const none: ReadonlySet<string> = new Set();
+/** Whether all that is named now was named then. */
+const covers = (then: ReadonlySet<string> | undefined, now: ReadonlySet<string> = none): boolean =>
+  then !== undefined && [...now].every((key) => then.has(key));
 
 export function createSecretStore(options: SecretStoreOptions): SecretStore {
   const { client, clock, logger, onChange, alwaysRead, refreshMs = 30_000 } = options;
   const held = new Map<string, Held>();
   /** Since when reading it was forbidden each time; monotonic. */
   const forbiddenSince = new Map<string, number>();
-  let wanted: ReadonlySet<string> = new Set();
+  let wanted: NamedKeys = new Map();
+  /** Bytes of what is held, by namespace. */
+  const used = new Map<string, number>();
 
+  const keep = (key: string, next: Held | undefined): void => {
+    const namespace = refOfKey(key).namespace ?? '';
+    const now = (used.get(namespace) ?? 0) - (held.get(key)?.bytes ?? 0) + (next?.bytes ?? 0);
+    if (now > 0) used.set(namespace, now);
+    else used.delete(namespace);
+    if (next === undefined) held.delete(key);
+    else held.set(key, next);
+  };
   const set = (key: string, next: Held): void => {
     const before = held.get(key);
     if (!wanted.has(key) || (before !== undefined && before.version === next.version)) return;
-    held.set(key, next);
+    keep(key, next);
     onChange(key);
+  };
+  const found = (key: string, raw: KubeObject, named: ReadonlySet<string>): Held => {
+    const { content, bytes } = contentOf(raw, named);
+    const others = (used.get(refOfKey(key).namespace ?? '') ?? 0) - (held.get(key)?.bytes ?? 0);
+    const fits = others + bytes <= mostOfNamespace;
+    const { uid = '', resourceVersion = '' } = raw.metadata;
+    const version = [uid, resourceVersion, fits ? 'whole' : 'none', ...[...named].sort()].join('/');
+    return fits ? { version, content, named, bytes } : { version, content: 'too_much', named, bytes: 0 };
   };
   const knowsRoles = (): Promise<boolean> =>
     client.get<KubeObject>(resources.secrets, alwaysRead).then(
@@ -107,14 +149,12 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
     groupOf: (key) => refOfKey(key).namespace ?? '',
     mostBackoffMs: refreshMs,
     async handle(key) {
-      if (!wanted.has(key)) return undefined;
+      const named = wanted.get(key);
+      if (named === undefined) return undefined;
       try {
         const raw = await client.get<KubeObject>(resources.secrets, refOfKey(key));
         forbiddenSince.delete(key);
-        set(key, {
-          version: `${raw.metadata.uid ?? ''}/${raw.metadata.resourceVersion ?? ''}`,
-          content: contentOf(raw),
-        });
+        set(key, found(key, raw, named));
       } catch (error) {
         const status = isKubeError(error) ? error.status : 0;
         if (status === 403) {
@@ -129,20 +169,26 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
           // Anything but that it is not there may pass as well.
           if (status !== 404) throw error;
         }
-        set(key, { version: 'missing', content: 'missing' });
+        set(key, { version: 'missing', content: 'missing', named, bytes: 0 });
       }
       return refreshMs;
     },
   });
 
   return {
-    want(keys) {
+    want(next) {
       const before = wanted;
-      wanted = keys;
-      for (const kept of [held, forbiddenSince]) for (const key of kept.keys()) if (!keys.has(key)) kept.delete(key);
-      for (const key of keys) if (!before.has(key)) queue.add(key);
+      wanted = next;
+      for (const key of forbiddenSince.keys()) if (!next.has(key)) forbiddenSince.delete(key);
+      for (const key of held.keys()) if (!next.has(key)) keep(key, undefined);
+      for (const [key, named] of next) if (!covers(before.get(key), named)) queue.add(key);
     },
-    read: (key) => held.get(key)?.content ?? 'pending',
+    read(key) {
+      const one = held.get(key);
+      return one === undefined || (one.content !== 'missing' && !covers(one.named, wanted.get(key)))
+        ? 'pending'
+        : one.content;
+    },
     close: () => queue.close(),
   };
 }

@@ -1,6 +1,6 @@
 import type { ImportedCertificate, PodSecrets } from '../stream/index.ts';
 import { secretKey } from './secret-store.ts';
-import type { SecretContent, SecretStore } from './secret-store.ts';
+import type { SecretStore } from './secret-store.ts';
 import type { PlacedCertificate, PlacedSecret } from './secret-names.ts';
 
 /**
@@ -20,7 +20,7 @@ const mostTogether = 3 * 1024 * 1024;
 /** As many as a sidecar takes. */
 const mostValues = 1_000;
 
-type Read = SecretContent | 'missing' | 'pending';
+type Read = ReturnType<SecretStore['read']>;
 type Known = Exclude<Read, 'pending'>;
 
 interface View<T> {
@@ -31,6 +31,13 @@ interface View<T> {
 const certificateKeys = { cert: 'tls.crt', key: 'tls.key' } as const;
 const pkcs12Keys = ['keystore.p12', 'tls.p12'] as const;
 const passphraseKeys = ['passphrase', 'password'] as const;
+
+/** All that may be read of a Secret that holds a certificate. */
+export const keysOfCertificate: readonly string[] = [
+  ...Object.values(certificateKeys),
+  ...pkcs12Keys,
+  ...passphraseKeys,
+];
 
 /** What a policy gets of the Secret that holds its serving certificate. */
 export function certificateOf({ namespace, name }: PlacedCertificate, content: Known): ImportedCertificate {

@@ -34,10 +34,31 @@ export interface AckProblem {
 /** More do not fit in a ConfigMap, and nobody reads them. */
 export const mostProblems = 200;
 const longestMessage = 300;
+/** Counts at most: some 50 bytes each, and a ConfigMap holds 1 MiB. */
+export const mostCounts = 14_000;
+
+/** Leaves out all counts of the namespaces with most of them until the others fit: one that writes very many policies goes without its own. */
+function withinBound(counted: ReadonlyMap<string, ReadonlyMap<string, Readonly<Record<string, number>>>>): {
+  readonly policies: AckSummary['policies'];
+  readonly leftOut: readonly string[];
+} {
+  const size = (policies: ReadonlyMap<string, Readonly<Record<string, number>>>): number =>
+    [...policies.values()].reduce((sum, counts) => sum + Object.keys(counts).length, 0);
+  const byFewest = [...counted].map(([namespace, policies]) => ({ namespace, policies, size: size(policies) }));
+  // The platform's own, of no namespace, come first.
+  byFewest.sort((a, b) => Number(b.namespace === '') - Number(a.namespace === '') || a.size - b.size);
+  let sum = 0;
+  const kept = byFewest.filter((one) => (sum += one.size) <= mostCounts);
+  return {
+    policies: Object.fromEntries(kept.flatMap(({ policies }) => [...policies])),
+    leftOut: byFewest.slice(kept.length).map(({ namespace }) => namespace),
+  };
+}
 
 export function createAckBook(logger: Logger): AckBook {
   const reports = new Map<string, PodReport>();
   const listeners: (() => void)[] = [];
+  let told = '';
   const changed = (): void => {
     for (const listener of listeners) listener();
   };
@@ -74,16 +95,25 @@ export function createAckBook(logger: Logger): AckBook {
       changed();
     },
     summary() {
-      const policies: Record<string, Record<string, number>> = {};
+      const counted = new Map<string, Map<string, Record<string, number>>>();
       const problems: AckProblem[] = [];
       for (const { pod, sources, problem } of reports.values()) {
-        for (const { uid, generation } of sources ?? []) {
-          const counts = (policies[uid] ??= {});
+        for (const { uid, namespace = '', generation } of sources ?? []) {
+          const policies = counted.get(namespace) ?? new Map<string, Record<string, number>>();
+          counted.set(namespace, policies);
+          const counts = policies.get(uid) ?? {};
+          policies.set(uid, counts);
           counts[generation] = (counts[generation] ?? 0) + 1;
         }
         if (problem === undefined || problems.length >= mostProblems) continue;
         const message = problem.message.slice(0, longestMessage);
         problems.push({ namespace: pod.namespace, name: pod.name, reason: problem.reason, message });
+      }
+      const { policies, leftOut } = withinBound(counted);
+      if (leftOut.join() !== told) {
+        told = leftOut.join();
+        if (told !== '')
+          logger.warn('too many policies: those of these namespaces are not counted', { namespaces: told });
       }
       return { policies, problems };
     },

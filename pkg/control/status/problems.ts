@@ -8,7 +8,7 @@ import type { Selecting } from '../facts/service-index.ts';
 import type { PolicyEntry } from '../policies/policy-entry.ts';
 import type { OpenedCertificates } from '../secrets/opened-certificates.ts';
 import { placedCertificate, secretsNamedBy } from '../secrets/secret-names.ts';
-import { longestValue, secretKey } from '../secrets/secret-store.ts';
+import { longestValue, mostOfNamespace, secretKey } from '../secrets/secret-store.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import { certificateOf } from '../secrets/secret-views.ts';
 import type { PolicyProblem } from './policy-status.ts';
@@ -30,6 +30,8 @@ export function namesOf(pods: readonly { readonly namespace: string; readonly na
 }
 
 const longest = `${longestValue / 1024} KiB`;
+const tooMuch = (namespace: string, name: string): string =>
+  `Secret ${namespace}/${name} is not used: what policies name in Secrets of ${namespace} is more than ${mostOfNamespace / 1_048_576} MiB together.`;
 const nameOf = (secret: SecretName): string => [secret.namespace ?? '', secret.name, secret.key].join('/');
 
 /** What the pods are told is not there. */
@@ -47,6 +49,7 @@ function missingSecrets(entry: PolicyEntry, pods: readonly PodFact[], sources: P
     const problem = (message: string): PolicyProblem[] => [{ type: 'SecretMissing', message }];
     if (content === 'pending') return [];
     if (content === 'missing') return problem(`There is no Secret ${namespace}/${name} that may be read.`);
+    if (content === 'too_much') return problem(tooMuch(namespace, name));
     if (!content.keys.includes(key)) return problem(`Secret ${namespace}/${name} has no key ${key}.`);
     if (content.tooLong.includes(key))
       return problem(`Secret ${namespace}/${name} has more than ${longest} at key ${key}, which is not used.`);
@@ -67,6 +70,7 @@ function unusableCertificate(
   const problem = (message: string): PolicyProblem[] => [{ type: 'SecretMissing', message }];
   if (content === 'pending') return [];
   if (content === 'missing') return problem(`There is no Secret ${secret} that may be read.`);
+  if (content === 'too_much') return problem(tooMuch(placed.namespace, placed.name));
   const held = certificateOf(placed, content).content;
   if (held === undefined)
     return problem(

@@ -2,6 +2,7 @@ import { connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { CodedError } from '../../base/index.ts';
 import type { Clock, Timer } from '../../base/index.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { AnswerParser } from './answer-parser.ts';
@@ -81,7 +82,9 @@ export class Connection {
     this.#parser = new AnswerParser(home.limits, this);
     const socket = this.#open();
     this.#socket = socket;
-    this.#connecting = home.clock.after(home.limits.connectMs, () => this.#end(new Error('connect timeout')));
+    this.#connecting = home.clock.after(home.limits.connectMs, () =>
+      this.#end(new CodedError('connect_timeout', 'the connection was not made in time')),
+    );
     if (home.tls !== undefined) socket.on('session', (session: Buffer) => (home.session = session));
     socket.once(home.tls === undefined ? 'connect' : 'secureConnect', () => {
       this.#ready = true;
@@ -182,11 +185,11 @@ export class Connection {
     this.#heard = true;
     const read = this.#parser.push(bytes);
     if (this.#over) return;
-    if (read === -1) this.#end(new Error('not an answer of HTTP/1.1'));
+    if (read === -1) this.#end(new CodedError('not_http', 'not an answer of HTTP/1.1'));
     else if (this.#parser.complete) {
       // What came with it and is not its own: one of the two lengths is wrong, and nobody knows which. Blank lines are let pass, as in node.
       if (isBlank(bytes, read)) this.#complete(read === bytes.length);
-      else this.#end(new Error('more than an answer'));
+      else this.#end(new CodedError('more_than_an_answer', 'something stood behind the answer'));
     }
   }
 

@@ -151,12 +151,16 @@ const operations: Readonly<Record<string, Operation>> = {
     }),
   },
   'GET /v1/sessions/{session}/proof': {
-    summary: 'What proves it with the public key of the log alone; of the ten newest sessions with the id, 64 blocks.',
+    summary: 'What proves it with the public key of the log alone; of the ten newest sessions with the id.',
     named: ofSession,
     answer: object({
       head: { type: 'string', description: 'The newest signed head.' },
       blocks: list(object({ index: whole, entry: text, lines: text, path: hashes })),
       unsigned: { ...whole, description: 'Blocks that are newer than the head.' },
+      more: {
+        ...whole,
+        description: 'The last blocks, where 16,384 of them or 64 MiB of lines stand before them: they are left out.',
+      },
     }),
   },
   'GET /v1/holds': { summary: 'What is kept whatever its age.', answer: object({ holds: list(ref('Hold')) }) },

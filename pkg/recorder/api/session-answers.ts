@@ -8,6 +8,8 @@ import type { FoundSessions } from './find-sessions.ts';
 
 /** Characters of lines in one page. */
 const mostCharacters = 4 * 1024 * 1024;
+/** Of one proof, whose lines are those of whole blocks: it is more only where one block alone is. */
+const mostOfProof = { blocks: 16_384, characters: 64 * 1024 * 1024 };
 /** Sessions that an export finds at once. */
 const exportPage = 200;
 
@@ -112,16 +114,22 @@ export async function* exported(
 /**
  * A {@link SessionProof}, block by block.
  *
- * @param indices Entries of its blocks.
+ * @param indices Entries of its blocks, ascending.
  */
 export async function* proofParts(
   store: Pick<RecordStore, 'entries' | 'blockLines' | 'node'>,
   head: { readonly size: number; readonly text: string },
   indices: readonly number[],
+  atMost = mostOfProof,
 ): AsyncIterable<string> {
+  let [more, room] = [0, atMost.characters];
   const signed = indices.filter((index) => index < head.size);
   const blocks = async function* (): AsyncIterable<string> {
-    for (const index of signed) {
+    for (const [at, index] of signed.entries()) {
+      if (at >= atMost.blocks || room <= 0) {
+        more = signed.length - at;
+        return;
+      }
       const [[entry], lines, path] = await Promise.all([
         store.entries(index, 1),
         store.blockLines(index),
@@ -133,10 +141,11 @@ export async function* proofParts(
         lines: Buffer.from(lines ?? []).toString(),
         path: path.map((one) => Buffer.from(one).toString('hex')),
       };
+      room -= block.lines.length;
       yield JSON.stringify(block);
     }
   };
   yield `{"head":${JSON.stringify(head.text)},"blocks":[`;
   yield* listed(blocks());
-  yield `],"unsigned":${indices.length - signed.length}}\n`;
+  yield `],"unsigned":${indices.length - signed.length},"more":${more}}\n`;
 }

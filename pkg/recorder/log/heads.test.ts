@@ -8,6 +8,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { createLogger } from '../../base/index.ts';
 import { createFrontier, createLogVerifier, edgeOf, entryLeaf, entryText, sealBy } from '../../record/index.ts';
 import type { LogEntry, LogVerdict } from '../../record/index.ts';
+import { restoredEntry } from '../archive/restored-entry.ts';
 import { readLines } from '../ingest/read-lines.ts';
 import { openSqliteStore } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
@@ -102,6 +103,28 @@ describe('a head', () => {
     expect(await size()).toBe(3);
     expect(await verify()).toMatchObject({ ok: true, deleted: 1, youngestDeletedMs: 91 * day });
     expect([told, refused]).toEqual(['', 0]);
+  });
+
+  test('is signed over what was restored from an archive, seals and all', async () => {
+    await retention(90);
+    await add(1, testTime);
+    await store.placeHold({ at: testTime, who: 'ana', reason: 'case 7', terms: { user: 'bob' } });
+    await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10);
+    const archived = await store.archivable(0, { entries: 100, bytes: 1_000_000 });
+    await close();
+    rmSync(join(folder, 'record.db'));
+    await open();
+    await store.restore(
+      archived.map(restoredEntry).map((one) => {
+        if (typeof one === 'string') throw new Error(one);
+        return one;
+      }),
+    );
+    await heads.sign();
+    await retention(90);
+    expect([await types(), told, refused]).toEqual([['retention', 'block', 'hold', 'deleted'], '', 0]);
+    expect(await store.holds()).toMatchObject([{ terms: { user: 'bob' }, reason: 'case 7' }]);
+    expect(await verify()).toMatchObject({ ok: true, deleted: 1, entries: 4 });
   });
 
   test.each<[string, LogEntry]>([

@@ -71,6 +71,7 @@ export interface SessionProof {
     readonly path: readonly string[];
   }[];
   readonly unsigned: number;
+  readonly more?: number;
 }
 
 export interface Approvals {

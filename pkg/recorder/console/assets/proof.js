@@ -3,7 +3,7 @@ import { numberOf, parsed, textOf } from './record.js';
 /** @import { SessionProof } from './contract.d.ts' */
 
 /**
- * @typedef {{ ok: true, entries: number, at: number, lines: number, unsigned: number }} Proven
+ * @typedef {{ ok: true, entries: number, at: number, lines: number, unsigned: number, more: number }} Proven
  * @typedef {{ ok: false, why: string }} NotProven
  */
 
@@ -71,6 +71,15 @@ export async function checkProof(proof, shown) {
     for (const line of texts) proven.add(line);
   }
   const missing = shown.filter((line) => !proven.has(line)).length;
-  if (missing > 0 && proof.unsigned === 0) return { ok: false, why: `${missing} lines that are shown are in no entry` };
-  return { ok: true, entries: size, at: numberOf(head['at']) ?? 0, lines: shown.length - missing, unsigned: missing };
+  const { more = 0 } = proof;
+  if (missing > 0 && proof.unsigned === 0 && more === 0)
+    return { ok: false, why: `${missing} lines that are shown are in no entry` };
+  return {
+    ok: true,
+    entries: size,
+    at: numberOf(head['at']) ?? 0,
+    lines: shown.length - missing,
+    unsigned: missing,
+    more,
+  };
 }

@@ -146,16 +146,20 @@ function proofPanel(parameters, { lines }, { start, end }, signal) {
         );
         return;
       }
-      const { entries, at, lines: proven, unsigned } = verdict;
+      const { entries, at, lines: proven, unsigned, more } = verdict;
       said.className = '';
       said.replaceChildren(
         el(
           'span',
           { class: `badge ${unsigned === 0 ? 'proven' : 'open'}` },
-          unsigned === 0 ? 'in the log' : 'not all signed yet',
+          unsigned === 0 ? 'in the log' : more > 0 ? 'not all in one proof' : 'not all signed yet',
         ),
         ` ${plural(proven, 'line')} under the head of ${number(entries)} entries, signed ${ago(at)}`,
-        unsigned > 0 ? `; ${plural(unsigned, 'newer line')} with the next head, within a minute` : '',
+        unsigned === 0
+          ? ''
+          : more > 0
+            ? `; ${plural(unsigned, 'line')} in what is too much for one proof`
+            : `; ${plural(unsigned, 'newer line')} with the next head, within a minute`,
         '. Hashes were reckoned in this browser; whose signature it is, your own copy of the log’s key says:',
       );
     } catch (error) {

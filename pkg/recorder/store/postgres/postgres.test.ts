@@ -8,10 +8,13 @@ import { until } from '../../../../test/support/wait.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../../../pki/index.ts';
 import type { Authority } from '../../../pki/index.ts';
 import { entryLeaf, inclusionProof, provesInclusion, treeRoot } from '../../../record/index.ts';
-import { sessionId, testChain, testTime } from '../../testing/chains.ts';
-import type { RecordStore } from '../port.ts';
-import { blockOf, source, storeSuite } from '../testing/store-suite.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
+import type { RecordStore, SessionQuery } from '../port.ts';
+import { blockOf, blockOfEvents, source, storeSuite } from '../testing/store-suite.ts';
+import { openDatabase } from './connection.ts';
 import { openPostgresStore } from './postgres.ts';
+import { moveWords, sessionsAPart } from './posting.ts';
+import { createWordIndex } from './word-index.ts';
 
 let server: PostgresServer;
 let authority: Authority;
@@ -167,6 +170,101 @@ describe('two recorders', () => {
   });
 });
 
+describe('words', () => {
+  let where: ReturnType<typeof place>;
+  let store: RecordStore;
+  const count = sessionsAPart + 104;
+  const chain = testChain();
+  const rows = async (table: string, what: string): Promise<number> =>
+    Number((await server.query(`SELECT ${what} AS n FROM ${where.schema}.${table}`))[0]?.['n']);
+  /** All pages, in their order. */
+  const found = async (text: string, more: Partial<SessionQuery> = {}): Promise<string[]> => {
+    const ids: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await store.search({ text, limit: 1_000, ...more, ...(cursor === undefined ? {} : { cursor }) });
+      ids.push(...page.sessions.map(({ session }) => session));
+      ({ cursor } = page);
+    } while (cursor !== undefined);
+    return ids;
+  };
+  const indexAll = () => until(async () => !(await store.index()), 'the index of all words');
+  beforeAll(async () => {
+    where = place();
+    store = await where.open();
+    const sessions = Array.from({ length: count }, (_, n) => ({
+      id: sessionId(n),
+      user: `u${n % 2}`,
+      ask: `common of${n % 7} only${n}`,
+      answer: '',
+    }));
+    // Sessions are numbered from 1, so that the first part is full with the last but 105.
+    for (let at = 0; at < count; at += 500) await store.append([blockOf(chain, sessions.slice(at, at + 500))]);
+    await indexAll();
+  }, 60_000);
+  afterAll(async () => {
+    await store?.close();
+    await where?.remove();
+  });
+
+  test('of a part of the sessions that is full stand once, and are found as those of the newest', async () => {
+    expect(await rows('recent', 'min(session)')).toBe(sessionsAPart);
+    expect(await rows('posting', 'max(part)')).toBe(0);
+    expect(await rows(`posting WHERE word = 'common'`, 'cardinality(sessions)')).toBe(sessionsAPart - 1);
+    const newest = Array.from({ length: count }, (_, n) => sessionId(count - 1 - n));
+    expect(await found('common')).toEqual(newest);
+    expect(await found('Common', { user: 'u1' })).toEqual(newest.filter((_, at) => at % 2 === 0));
+    for (const n of [0, 17, sessionsAPart - 2, sessionsAPart - 1, sessionsAPart, count - 1]) {
+      expect(await found(`only${n}`)).toEqual([sessionId(n)]);
+      expect(await found(`only${n} of${n % 7} only${n} common`)).toEqual([sessionId(n)]);
+      expect(await found(`only${n} of${(n + 1) % 7}`)).toEqual([]);
+    }
+    expect(await found('nowhere')).toEqual([]);
+  });
+
+  test('that come late to an older part are found beside those that were there', async () => {
+    const [, answer] = sessionEvents({ id: sessionId(3), answer: 'falcon' });
+    if (answer === undefined) throw new Error('an answer');
+    await store.append([blockOfEvents(chain, [answer])]);
+    expect(await found('falcon')).toEqual([sessionId(3)]);
+    expect(await found('falcon only3')).toEqual([sessionId(3)]);
+    expect(await rows('recent', 'min(session)')).toBe(sessionsAPart);
+    expect(await rows(`posting WHERE word = 'common'`, 'cardinality(sessions)')).toBe(sessionsAPart - 1);
+  });
+
+  test('of a part that has more than the server moves at once go in pieces, and are found meanwhile', async () => {
+    const database = openDatabase({ dsn: server.dsn, schema: where.schema, stallMs: 5_000 });
+    const texts = [1, 2, 3].map((n) => sessionEvents({ id: sessionId(n), answer: 'osprey' })[1]);
+    await store.append([
+      blockOfEvents(
+        chain,
+        texts.filter((event) => event !== undefined),
+      ),
+    ]);
+    // Less than one session has, so that one is a piece.
+    const index = createWordIndex(database, 1);
+    // The block is read, then the sessions that it goes on with.
+    expect(await index.step(testTime, true)).toBe('more');
+    expect(await index.step(testTime, true)).toBe('done');
+    for (const left of [2, 1, 0]) {
+      if (left < 2) await database.transaction((run) => moveWords(run, 1));
+      expect(await rows(`recent WHERE session < ${sessionsAPart}`, 'count(*)')).toBe(left);
+      expect(await found('osprey')).toEqual([3, 2, 1].map((n) => sessionId(n)));
+    }
+    await database.close();
+  });
+
+  test('go with the last session of their part', async () => {
+    const rule = { before: testTime + 1, of: { allBut: [] } };
+    // Until the part's last block has gone with its sessions.
+    expect(await store.deleteOld(rule, testTime + 3e9, 8)).toBe(8);
+    expect(await rows('posting', 'count(*)')).toBeGreaterThan(0);
+    expect(await found('only17')).toEqual([]);
+    expect(await store.deleteOld(rule, testTime + 3e9, 100)).toBe(3);
+    expect([await rows('posting', 'count(*)'), await rows('recent', 'count(*)')]).toEqual([0, 0]);
+  });
+});
+
 describe('the database', () => {
   test('that was restarted is used again: what was not acknowledged can be sent again', async () => {
     const { open, remove } = place();
@@ -180,6 +278,32 @@ describe('the database', () => {
     await server.start();
     await until(() => store.append([next]).then(() => true), 'a block is taken again');
     expect(await store.position(source, chain.name)).toEqual(chain.point());
+    await store.close();
+    await remove();
+  });
+
+  test('of an older version goes on: its words are made anew from its lines', async () => {
+    const { schema, open, remove } = place();
+    const before = await open();
+    const chain = testChain();
+    await before.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }])]);
+    expect((await before.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
+    await before.close();
+    await server.query(`
+      SET search_path = ${schema};
+      DROP TABLE recent, posting, ship, ship_dead;
+      DROP INDEX entry_retention;
+      CREATE TABLE words (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);
+      CREATE INDEX words_words ON words USING gin (words);
+      CREATE TABLE words_0 PARTITION OF words FOR VALUES FROM (0) TO (65536);
+      INSERT INTO words VALUES (1, 'falcon');
+      UPDATE store SET version = 2;
+    `);
+    const store = await open();
+    expect((await store.search({ text: 'falcon', limit: 1 })).sessions).toHaveLength(1);
+    await store.append([blockOf(chain, [{ id: sessionId(2), ask: 'falcon' }])]);
+    expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(2);
+    expect(await store.shipping.take('r', '00000000-0000-4000-8000-000000000000', 1)).toEqual({ entry: 0, events: 0 });
     await store.close();
     await remove();
   });

@@ -46,10 +46,11 @@ export async function sessionBlocks(
 
 export async function blockLines(run: Run, entry: number): Promise<Uint8Array | undefined> {
   // The day that it is in is that of its entry.
-  const [text] = await run('SELECT text FROM entry WHERE id = $1', [entry]);
-  const at = /"at":([0-9]+)/.exec(String(text?.['text'] ?? ''))?.[1];
-  if (at === undefined) return undefined;
-  const [block] = await run('SELECT data, size FROM block WHERE received = $1 AND id = $2', [Number(at), entry]);
+  const [block] = await run(
+    `SELECT b.data, b.size FROM entry e JOIN block b ON b.id = e.id AND b.received = substring(e.text FROM '"at":([0-9]+)')::bigint
+     WHERE e.id = $1`,
+    [entry],
+  );
   return block?.['data'] instanceof Uint8Array ? decompress(block['data'], Number(block['size'])) : undefined;
 }
 

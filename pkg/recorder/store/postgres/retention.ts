@@ -6,6 +6,7 @@ import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import { clean } from './names.ts';
 import type { Names } from './names.ts';
+import { dropPostings } from './posting.ts';
 
 /** That a session of a block `b` goes with a hold. */
 const held = `EXISTS (
@@ -95,10 +96,11 @@ async function deleteSessions(turn: Turn, blocks: readonly number[]): Promise<vo
   );
   for (const [table, column] of [
     ['session', 'id'],
-    ['words', 'session'],
+    ['recent', 'session'],
     ['unfinished', 'session'],
   ] as const)
     await run(`DELETE FROM ${table} WHERE ${column} = ANY ($1::bigint[])`, [ids]);
+  await dropPostings(run, ids);
   turn.count('sessions', -ids.length);
 }
 

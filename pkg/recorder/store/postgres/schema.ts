@@ -104,6 +104,18 @@ const steps: readonly string[] = [
   -- Entries of type retention, which are few.
   CREATE INDEX entry_retention ON entry (id) WHERE starts_with(text, '{"v":1,"type":"retention"');
   `,
+  `
+  -- The words of sessions anew, from the lines: of the newest sessions as they are; of older ones which sessions of a part have a word.
+  DROP TABLE words;
+  CREATE TABLE recent (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);
+  ALTER TABLE recent ALTER COLUMN words SET STORAGE MAIN;
+  CREATE TABLE posting (
+    word text COLLATE "C" NOT NULL, part integer NOT NULL, sessions smallint[] NOT NULL, PRIMARY KEY (word, part)
+  );
+  CREATE INDEX posting_part ON posting (part);
+  UPDATE indexed SET received = -1, block = -1;
+  DELETE FROM unfinished;
+  `,
 ];
 
 /** Brings a schema to the newest version, one recorder at a time. @throws StoreError not_a_store, unavailable */

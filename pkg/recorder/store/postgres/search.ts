@@ -5,7 +5,7 @@ import { groupTag } from './append.ts';
 import type { Row, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
 import type { Names } from './names.ts';
-import { wordsAPartition } from './word-index.ts';
+import { partOf, sessionsAPart } from './posting.ts';
 
 /** Columns of sessions that are numbers of names, and what asks for them. */
 const named = {
@@ -96,9 +96,17 @@ function byFields(run: Run, query: SessionQuery, { where, values }: Conditions, 
   );
 }
 
+/** Sessions from `from` up to and without `to` that have all words: those with lists of their own, and those of words that have lists. */
+const withWords = (query: string, words: string, from: string, to: string): string => `
+  SELECT session FROM recent WHERE words @@ ${query}::tsquery AND session >= ${from} AND session < ${to}
+  UNION
+  SELECT p.part * ${sessionsAPart}::bigint + place FROM posting p, unnest(p.sessions) AS place
+  WHERE p.word = ANY (${words}::text[]) AND p.part >= ${from}::bigint / ${sessionsAPart} AND p.part <= (${to}::bigint - 1) / ${sessionsAPart}
+  GROUP BY 1 HAVING count(*) = cardinality(${words}::text[])`;
+
 /**
- * Newest to arrive first: the newest partition of the words, then as many before it as have been seen already, and so on. What is common is
- * found in the first, what is rare in few steps.
+ * Newest to arrive first: the newest part of the sessions, then as many before it as have been seen already, and so on. What is common is found
+ * in the first, what is rare in few steps.
  */
 async function byText(
   run: Run,
@@ -107,19 +115,20 @@ async function byText(
   { where, values }: Conditions,
   most: number,
 ): Promise<readonly Row[]> {
+  const words = foldWords(wordsOf(text));
   // One word of the tsquery language each, whatever is in it.
-  const words = foldWords(wordsOf(text)).map((word) => `'${word}'`);
+  const asked = words.map((word) => `'${word}'`).join(' & ');
   const [last] = await run('SELECT next_session FROM log');
   let end = query.cursor === undefined ? Number(last?.['next_session']) : readCursor(query.cursor)[1];
   const found: Row[] = [];
-  const [asked, from, to, limit] = [1, 2, 3, 4].map((place) => `$${values.length + place}`);
-  for (let width = wordsAPartition; end > 0 && found.length < most; width *= 2) {
-    const begin = Math.max(0, Math.floor((end - 1) / wordsAPartition) * wordsAPartition - (width - wordsAPartition));
+  const place = (at: number): string => `$${values.length + at}`;
+  for (let width = sessionsAPart; end > 0 && found.length < most; width *= 2) {
+    const begin = Math.max(0, partOf(end - 1) * sessionsAPart - (width - sessionsAPart));
     const rows = await run(
-      `SELECT ${columns} FROM words w JOIN session s ON s.id = w.session JOIN chain c ON c.id = s.chain
-       WHERE ${[...where, `w.words @@ ${asked}::tsquery`, `w.session >= ${from}`, `w.session < ${to}`].join(' AND ')}
-       ORDER BY w.session DESC LIMIT ${limit}`,
-      [...values, words.join(' & '), begin, end, most - found.length],
+      `SELECT ${columns} FROM (${withWords(place(1), place(2), place(3), place(4))}) w
+       JOIN session s ON s.id = w.session JOIN chain c ON c.id = s.chain
+       WHERE ${[...where, `s.id < ${place(4)}::bigint`].join(' AND ')} ORDER BY s.id DESC LIMIT ${place(5)}`,
+      [...values, asked, words, begin, end, most - found.length],
     );
     found.push(...rows);
     end = begin;

@@ -4,22 +4,19 @@ import type { SessionLine } from '../search/session-lines.ts';
 import type { Database, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
 import { createPartitions } from './partitions.ts';
+import { mostMoved, moveWords, sessionsAPart } from './posting.ts';
 
 /**
  * The words of sessions' texts. They follow the blocks, in steps of which one recorder does one at a time. A session is indexed when its end
  * has come, and before that each minute as far as it is.
  */
 export interface WordIndex {
-  /** @param all Also sessions that go on. @returns what was done */
-  step(now: number, all: boolean): Promise<'done' | 'more' | 'busy'>;
+  /** @param whole Also sessions that go on. @returns what was done */
+  step(now: number, whole: boolean): Promise<'done' | 'more' | 'busy'>;
   /** Blocks that no step has reached. */
   behind(): Promise<number>;
 }
 
-/** Sessions in one partition. */
-export const wordsAPartition = 65_536;
-/** Words stand beside the table, so that the rows of those who have a word are read fast. */
-const beside = 'toast_tuple_target = 128';
 /** Bytes of lines of one step, and sessions that went on. */
 const stepBytes = 1024 * 1024;
 const stepSessions = 200;
@@ -32,15 +29,16 @@ interface Seen {
   ended: boolean;
 }
 
-export function createWordIndex(database: Database): WordIndex {
-  const partitions = createPartitions('words', wordsAPartition, beside);
-
+/** @param most As {@link moveWords} is told. */
+export function createWordIndex(database: Database, most = mostMoved): WordIndex {
+  let moved = most;
   const write = async (run: Run, words: ReadonlyMap<number, readonly string[]>): Promise<void> => {
     if (words.size === 0) return;
-    await partitions.make(run, words.keys());
+    // Looked for anew: one that was there may have been moved, by another recorder too.
+    await createPartitions('recent', sessionsAPart).make(run, words.keys());
     // Not of sessions that are deleted meanwhile.
     await run(
-      `INSERT INTO words SELECT w.session, array_to_tsvector(w.words)
+      `INSERT INTO recent SELECT w.session, array_to_tsvector(w.words)
        FROM json_to_recordset($1) AS w (session bigint, words text[])
        WHERE EXISTS (SELECT 1 FROM session s WHERE s.id = w.session FOR KEY SHARE)
        ON CONFLICT (session) DO UPDATE SET words = excluded.words`,
@@ -70,7 +68,7 @@ export function createWordIndex(database: Database): WordIndex {
       }
     const keys = [...seen.keys()].map((key) => key.split(' '));
     const rows = await run(
-      `SELECT s.id, s.chain, s.request, EXISTS (SELECT 1 FROM words w WHERE w.session = s.id) AS known
+      `SELECT s.id, s.chain, s.request, EXISTS (SELECT 1 FROM recent w WHERE w.session = s.id) AS known
        FROM unnest($1::integer[], $2::uuid[]) AS k (chain, request)
        JOIN session s ON s.request = k.request AND s.chain = k.chain`,
       [keys.map(([chain]) => Number(chain)), keys.map(([, session]) => session)],
@@ -115,17 +113,24 @@ export function createWordIndex(database: Database): WordIndex {
   };
 
   return {
-    async step(now, all) {
+    async step(now, whole) {
       try {
-        return await database.transaction(async (run) => {
-          if ((await run('SELECT 1 FROM indexed FOR UPDATE SKIP LOCKED')).length === 0) return 'busy';
+        const done = await database.transaction(async (run) => {
+          // What a crash takes of it is made again: words and how far they go are lost together.
+          const turn = `SELECT set_config('synchronous_commit', 'off', true) FROM indexed FOR UPDATE SKIP LOCKED`;
+          if ((await run(turn)).length === 0) return 'busy';
           const { words, more } = await readOn(run, now);
-          const spread = await readUnfinished(run, all && !more ? Number.MAX_SAFE_INTEGER : now);
-          await write(run, new Map([...words, ...spread]));
+          const spread = await readUnfinished(run, whole && !more ? Number.MAX_SAFE_INTEGER : now);
+          const all = new Map([...words, ...spread]);
+          await write(run, all);
+          if (all.size > 0) await moveWords(run, moved);
           return more || spread.size === stepSessions ? 'more' : 'done';
         });
+        moved = most;
+        return done;
       } catch (error) {
-        partitions.forget();
+        // A server that is slow has less to do the next time.
+        moved /= 2;
         throw error;
       }
     },

@@ -589,6 +589,17 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.deleteOld(all(testTime + 10), testTime + 20, 10)).toBe(1);
     });
 
+    test('has the days that lines are kept in the log, and finds the last of them', async () => {
+      expect(await store.lastOf('retention')).toBeUndefined();
+      for (const all of [90, 30])
+        await store.append([
+          { entry: { type: 'retention', at: testTime, days: { all, namespaces: {}, policies: {} } } },
+        ]);
+      await store.append([{ entry: { type: 'authorities', at: testTime, bundle: 'pem' } }]);
+      expect(await store.lastOf('retention')).toEqual({ index: 1, text: expect.stringContaining('"all":30') });
+      expect(await store.lastOf('authorities')).toMatchObject({ index: 2 });
+    });
+
     test('takes lines, sessions and words, leaves entries and proofs, and says so in the log', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }], testTime)]);
