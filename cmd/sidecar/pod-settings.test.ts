@@ -47,6 +47,10 @@ describe('what a sidecar in a pod is told', () => {
     expect(parsePodSettings(args({ grace }), env)).toMatchObject({ settings: { graceMs: 86_400_000 } });
   });
 
+  test('opens no listener to a helper where the kernel does not tell who dials', () => {
+    expect(parsePodSettings(args({ capture: 'NamedPort' }), env)).toMatchObject({ settings: { helpers: [] } });
+  });
+
   test('may have fewer places at the model', () => {
     expect(parsePodSettings(args({ 'model-requests': '256' }), env)).toMatchObject({
       settings: { modelRequests: 256 },

@@ -102,10 +102,13 @@ export function parsePodSettings(
     if (value === '') faults.push(`${name} is missing from the environment`);
     return value;
   };
+  const capture = read.oneOf('capture', ['Redirect', 'NamedPort']);
+  const helpers = readItems(read, 'helpers', readHelper);
   const settings: PodSettings = {
     ports: readItems(read, 'ports', readPort),
-    helpers: readItems(read, 'helpers', readHelper),
-    capture: read.oneOf('capture', ['Redirect', 'NamedPort']),
+    // Without rules in the kernel whoever is in the pod could dial there. Earlier releases wrote them all the same.
+    helpers: capture === 'Redirect' ? helpers : [],
+    capture,
     probes: probesOf(text('probes'), faults),
     controller: text('controller'),
     controllerName: text('controller-name'),

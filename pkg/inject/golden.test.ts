@@ -10,7 +10,7 @@ import { paramsOf, testOptions } from './testing/options.ts';
 const cases: readonly (readonly [string, Partial<InjectOptions>, readonly ReasonCode[]])[] = [
   ['vllm', {}, ['loopback_open_to_root', 'loopback_open_to_root']],
   ['triton', {}, ['prestop_kept']],
-  ['annotated', {}, ['loopback_open_to_root', 'loopback_open_to_root']],
+  ['annotated', {}, ['loopback_open_to_root', 'loopback_open_to_root', 'image_chooses_user']],
   ['istio', {}, ['loopback_open_to_root']],
   ['istio-native', {}, ['loopback_open_to_root', 'loopback_open_to_root', 'known_name_other_image']],
   ['linkerd', {}, ['loopback_open_to_root']],

@@ -440,6 +440,9 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
       'reserved_container_replaced',
       'loopback_open_to_root',
       'may_change_user',
+      'image_chooses_user',
+      'helper_not_told',
+      'ambient_mesh',
       'helper_uid_shared',
       'known_name_other_image',
       'port_name_twice',
@@ -695,6 +698,16 @@ describe('loopback', () => {
     expect(
       injected(pod({ containers: [model(), { ...helper, securityContext: {} }] })).notes.map(({ code }) => code),
     ).toContain('helper_uid_shared');
+  });
+
+  it('gives it none in capture mode NamedPort, where the kernel does not tell who dials', () => {
+    const helper = { name: 'lora-loader', image: 'ml/lora-loader:1', securityContext: { runAsUser: 2000 } };
+    const containers = [model({ securityContext: { runAsUser: 1000 } }), helper];
+    const named: InjectOptions = { ...testOptions, captureMode: 'NamedPort' };
+    const result = injected(pod({ containers }), named);
+    expect(argument(result.pod, '--helpers')).toBeUndefined();
+    expect(checkFinalState(result.pod, paramsOf(named))).toEqual([]);
+    expect(result.notes.map(({ code }) => code)).toEqual(['helper_not_told']);
   });
 
   it('gives it none where another container can take its uid, or where it is that of port-forward or of a mesh’s proxy', () => {
@@ -1204,6 +1217,35 @@ describe('other containers', () => {
       'kubectl.kubernetes.io/default-container': 'logs',
       'kubectl.kubernetes.io/default-logs-container': 'model',
     });
+  });
+});
+
+describe('what the author of a pod is told', () => {
+  const notes = (value: unknown, options = testOptions): readonly string[] =>
+    injected(value, options).notes.map(({ code, at }) => (at === undefined ? code : `${code} ${at}`));
+
+  it('that an image beside the model chooses its user, where the pod does not', () => {
+    const says = (spec: Json, options?: InjectOptions): readonly string[] =>
+      notes(pod(spec), options).filter((note) => note.startsWith('image_chooses_user'));
+    const logs = { name: 'logs', image: 'some/logs:latest' };
+    const uid = { securityContext: { runAsUser: 1000 } };
+    expect(says({})).toEqual([]);
+    expect(says({ containers: [model(), logs] }, { ...testOptions, changeUser: 'Never' })).toEqual([
+      'image_chooses_user logs',
+    ]);
+    expect(says({ containers: [model(), { ...logs, ...uid }] })).toEqual([]);
+    expect(says({ ...uid, containers: [model(), logs] })).toEqual([]);
+    // An init container has ended before there is a model.
+    expect(says({ initContainers: [logs] })).toEqual([]);
+    expect(says({ initContainers: [{ ...logs, restartPolicy: 'Always' }] })).toEqual(['image_chooses_user logs']);
+  });
+
+  it('that its callers are dropped, where Istio redirects inside it without a proxy', () => {
+    const of = (mode: string): Json =>
+      pod({}, { labels: { 'sidegate.dev/inference': 'true', 'istio.io/dataplane-mode': mode } });
+    expect(notes(of('ambient'))).toContain('ambient_mesh');
+    expect(notes(of('none'))).not.toContain('ambient_mesh');
+    expect(notes(of('ambient'), { ...testOptions, captureMode: 'NamedPort' })).not.toContain('ambient_mesh');
   });
 });
 

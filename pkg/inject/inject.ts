@@ -7,8 +7,9 @@
  */
 import { createHash } from 'node:crypto';
 import { annotations, inferenceLabel } from '../contract/index.ts';
-import { confined, mayChangeUser } from './confinement.ts';
+import { confined } from './confinement.ts';
 import { shownHookKey, sidecarGid } from './drawn.ts';
+import { notesOf } from './notes.ts';
 import type { InjectOptions } from './options.ts';
 import { initContainer, ourVolumes, sidecarContainer } from './our-containers.ts';
 import type { Shape } from './our-containers.ts';
@@ -16,26 +17,16 @@ import { patchBetween } from './patch.ts';
 import type { PatchOperation } from './patch.ts';
 import { readPod } from './pod.ts';
 import type { Container, Pod, Volume } from './pod.ts';
-import {
-  dialerUid,
-  formatOpenPorts,
-  formatPortMap,
-  likeDialer,
-  meshesOf,
-  outermostWrapper,
-  portsOf,
-  tcpPorts,
-  trustedHelpers,
-} from './ports.ts';
+import { formatOpenPorts, formatPortMap, meshesOf, outermostWrapper, portsOf, tcpPorts } from './ports.ts';
 import type { PodPorts } from './ports.ts';
 import { previousRun } from './previous.ts';
 import type { Previous, ProbeTarget } from './previous.ts';
-import { drainHook, isDrainHook, rewriteProbes } from './probes.ts';
+import { drainHook, rewriteProbes } from './probes.ts';
 import type { Rewritten } from './probes.ts';
 import { reason } from './reasons.ts';
 import type { Reason } from './reasons.ts';
 import { isOurVolume, refusalsOf } from './refusals.ts';
-import { entriesOf, hasKnownName, isOurName } from './roles.ts';
+import { entriesOf, isOurName } from './roles.ts';
 import type { Entry } from './roles.ts';
 
 export type InjectResult =
@@ -286,41 +277,4 @@ export function templateHash(options: InjectOptions): string {
     .update(JSON.stringify(sorted(shaping)))
     .digest('hex')
     .slice(0, 16);
-}
-
-function notesOf(
-  { pod, options, entries: others, ports, portNames }: Shape,
-  all: readonly Entry[],
-  models: readonly Entry[],
-): readonly Reason[] {
-  const injectedBefore = pod.metadata?.annotations?.[annotations.injected] !== undefined;
-  const helpers = trustedHelpers(pod, others, options).map(({ uid }) => uid);
-  const names = others.flatMap(({ container }) =>
-    (container.ports ?? []).filter(({ containerPort }) => ports.governed.some(({ model }) => model === containerPort)),
-  );
-  return [
-    ...models
-      .filter(({ container }) => container.lifecycle?.preStop && !isDrainHook(container.lifecycle.preStop))
-      .map(({ container }) => reason('prestop_kept', container.name)),
-    ...all
-      .filter(({ role, container }) => role.kind === 'ours' && (!injectedBefore || container.image !== options.image))
-      .map(({ container }) => reason('reserved_container_replaced', container.name)),
-    ...(options.captureMode === 'Redirect' && dialerUid(pod) === 0 ? likeDialer(pod, others) : []).map(
-      ({ container }) => reason('loopback_open_to_root', container.name),
-    ),
-    ...others
-      .filter(
-        ({ role, container }) => role.kind !== 'network-init' && mayChangeUser(confined(container, options.changeUser)),
-      )
-      .map(({ container }) => reason('may_change_user', container.name)),
-    ...others
-      .filter(({ role }) => role.kind === 'helper' && !helpers.includes(role.helper.runAsUser))
-      .map(({ container }) => reason('helper_uid_shared', container.name)),
-    ...others
-      .filter((entry) => hasKnownName(entry, options))
-      .map(({ container }) => reason('known_name_other_image', container.name)),
-    ...(options.captureMode === 'NamedPort' ? names : [])
-      .filter(({ name, containerPort }) => name && portNames.get(containerPort) !== name)
-      .map(({ name }) => reason('port_name_twice', name ?? '')),
-  ];
 }

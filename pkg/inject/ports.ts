@@ -70,13 +70,14 @@ const knownUid: readonly Entry['role']['kind'][] = ['network-init', 'proxy', 'wr
 
 /**
  * Known helpers whose uid is theirs alone, so that a connection by that uid is the helper's: nobody else has it, or could take it, and it
- * is neither that of port-forward nor that of a mesh's proxy.
+ * is neither that of port-forward nor that of a mesh's proxy. None in capture mode NamedPort: only rules in the kernel tell who dials.
  */
 export function trustedHelpers(
   pod: Pod,
   entries: readonly Entry[],
-  { changeUser }: Pick<InjectOptions, 'changeUser'>,
+  { captureMode, changeUser }: Pick<InjectOptions, 'captureMode' | 'changeUser'>,
 ): readonly { readonly uid: number }[] {
+  if (captureMode === 'NamedPort') return [];
   const taken = [dialerUid(pod), ...meshesOf(entries).map(({ proxyUid }) => proxyUid)];
   return entries.flatMap((entry) => {
     if (entry.role.kind !== 'helper') return [];

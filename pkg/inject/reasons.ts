@@ -127,6 +127,18 @@ const notes = {
     "container {} may become another user, and so may try to become the sidecar's, which alone may reach the model",
     'let it run as the user that it needs from the start, without SETUID, SETGID and allowPrivilegeEscalation',
   ],
+  image_chooses_user: [
+    "container {} runs as the user that its image names, and an image that is pulled later may name the sidecar's, which alone may reach the model",
+    'set runAsUser of every container beside the model',
+  ],
+  helper_not_told: [
+    'container {} is a known helper and gets no more than others, since in capture mode NamedPort the kernel does not tell who dials',
+    "have the namespace captured by Redirect (sidecar.captureModes of the chart's values)",
+  ],
+  ambient_mesh: [
+    "the label istio.io/dataplane-mode is ambient: Istio's redirect inside the pod comes before Sidegate's, so that all that callers send is dropped",
+    'set istio.io/dataplane-mode: none in the pod template',
+  ],
   helper_uid_shared: [
     'container {} is a known helper and gets no more than others, since its uid is not its alone or not set',
     'set runAsUser of the helper to its known uid, and of every other container to another: an image without it may run as any; and let none of them change its user',

@@ -95,8 +95,14 @@ function uncapturedPorts(entry: PolicyEntry, pods: readonly PodFact[]): PolicyPr
 function unknownHelpers(entry: PolicyEntry, pods: readonly PodFact[]): PolicyProblem[] {
   const injected = pods.filter((pod) => pod.sidecar);
   return (entry.policy?.spec.loopback ?? []).flatMap(({ runAsUser }): PolicyProblem[] => {
-    if (injected.length === 0 || injected.some((pod) => pod.helpers.includes(runAsUser))) return [];
-    const message = `spec.loopback[${runAsUser}] opens nothing: no selected pod has a known helper with that uid. List it in the chart's value helpers, set its runAsUser, and create the pods again.`;
+    // With NamedPort no rule in the kernel tells who dials, so that no helper is known there.
+    const redirected = injected.filter((pod) => pod.capture === 'Redirect');
+    if (injected.length === 0 || redirected.some((pod) => pod.helpers.includes(runAsUser))) return [];
+    const why =
+      redirected.length === 0
+        ? 'the selected pods are captured by NamedPort, where no helper can be told from others. Have their namespace captured by Redirect'
+        : "no selected pod has a known helper with that uid. List it in the chart's value helpers, set its runAsUser";
+    const message = `spec.loopback[${runAsUser}] opens nothing: ${why}, and create the pods again.`;
     return [{ type: 'RuleCannotFire', message }];
   });
 }

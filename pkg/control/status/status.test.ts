@@ -295,6 +295,11 @@ describe('what is wrong with a policy', () => {
       state.pods.put(pod('b'));
     });
     expect(words).toEqual([expect.stringMatching(/^RuleCannotFire: spec\.loopback\[2001\] opens nothing/)]);
+    const annotations = { 'sidegate.dev/injected': '{"version":"1","templateHash":"x","mode":"NamedPort"}' };
+    const named = await problems({ loopback: loopback.slice(0, 1) }, ({ state }) => {
+      state.pods.put(pod('a', { spec, annotations }));
+    });
+    expect(named.said).toEqual([expect.stringMatching(/^RuleCannotFire: spec\.loopback\[2000\] .* NamedPort/)]);
   });
 
   test('a Service that leads past the sidecar, where nothing redirects', async () => {
