@@ -12,9 +12,6 @@ const kinds: Readonly<Record<string, string>> = {
   clusterinferencepolicies: 'ClusterInferencePolicy',
 };
 
-/** How notices begin about a rule that does nothing by itself, whatever other policies there are. */
-const inert = /^never (finds|allows) anything|^is longer than maxDuration/;
-
 const words = ({ field, message }: PolicyNotice): string => `spec.${field} ${message}`;
 
 /** What stands in the way of carrying the policy out, and what its author should know. */
@@ -22,8 +19,8 @@ function judge(policy: Policy): { readonly faults: readonly string[]; readonly n
   const judged = carriedOut(policy);
   if (judged.kind === 'cannot') return { faults: [judged.fault], notices: [] };
   return {
-    faults: judged.notices.filter(({ message }) => inert.test(message)).map(words),
-    notices: judged.notices.filter(({ message }) => !inert.test(message)).map(words),
+    faults: judged.inert.map(words),
+    notices: judged.notices.map(words),
   };
 }
 

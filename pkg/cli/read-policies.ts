@@ -43,6 +43,9 @@ export function readPolicies(files: readonly string[], io: CommandIo, cluster = 
       seen.set(key, file);
       const judged = carriedOut(policy);
       if (judged.kind === 'cannot') faults.push(`${file}: ${policy.name}: ${judged.fault}`);
+      // A sidecar on its own takes such a policy, and its log says what does nothing.
+      else if (cluster)
+        faults.push(...judged.inert.map(({ field, message }) => `${file}: ${policy.name}: spec.${field} ${message}`));
       policies.push(policy);
     }
   }

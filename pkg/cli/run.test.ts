@@ -139,6 +139,17 @@ describe('policy validate', () => {
     expect(code).toBe(1);
     expect(err).toContain('a.yaml: p: a word of a list holds no letter, digit or sign');
   });
+  test('says what the cluster refuses: a rule that does nothing by itself; a sidecar on its own takes it', () => {
+    const rules = `${idp('idp')}
+access:
+- { name: all, effect: Allow, subjects: [{ group: g }], operations: [Chat] }
+- { name: none, effect: Deny, subjects: [{ anyone: true }] }`;
+    const files = { 'a.yaml': policyText(rules) };
+    const { code, err } = sidegate('policy validate a.yaml', files);
+    expect(code).toBe(1);
+    expect(err).toContain('a.yaml: p: spec.access[all] never allows anything');
+    expect(sidegate('policy validate --local a.yaml', files).code).toBe(0);
+  });
   test('says that a policy stands in two files', () => {
     const { code, err } = sidegate('policy validate a.yaml b.yaml', {
       'a.yaml': policyText(team),

@@ -2,6 +2,7 @@ import { combination, detectorClasses, operations, profiles } from '../core/inde
 import type { CombinationRow, ProfileDefaults } from '../core/index.ts';
 import { detectorTable } from './detector-doc.ts';
 import { apiVersion, inferencePolicySchema, sharedSchemas } from './schema.ts';
+import { duration, size } from './schema/values.ts';
 import type { SchemaNode } from './schema-node.ts';
 
 /** docs/policy.md, written from the schema, the combination table and the profiles: nothing in it is said twice by hand. */
@@ -76,11 +77,20 @@ function defaultOf({ node, required }: FieldRow): string {
   return required ? '**required**' : (node['x-sidegate-default'] ?? '–');
 }
 
+/** What durations and sizes may be where nothing else is said. */
+const usual: ReadonlySet<unknown> = new Set([duration, size].map((node) => node['x-sidegate-bounds']));
+
+function boundsOf({ description, ...node }: SchemaNode): string {
+  const bounds = node['x-sidegate-bounds'];
+  if (bounds === undefined || usual.has(bounds) || description?.includes(bounds.most) === true) return '';
+  return ` From ${bounds.least} to ${bounds.most}.`;
+}
+
 function meaning({ node }: FieldRow): string {
   const local = node['x-sidegate-local'] === true ? ' *Only for a sidecar that runs on its own.*' : '';
   const only = node['x-sidegate-cluster'];
   const cluster = only === undefined || only.without !== undefined ? '' : ' *Only in a cluster.*';
-  return `${node.description}${local}${cluster}`;
+  return `${node.description}${boundsOf(node)}${local}${cluster}`;
 }
 
 function fieldTable(rows: readonly FieldRow[]): string[] {
@@ -232,8 +242,8 @@ export function policyDoc(example: string): string {
     '',
     '## Spelling',
     '',
-    '- Durations: a whole number with `ms`, `s`, `m` or `h`: `300ms`, `30s`, `2m`, `24h`; at most `168h`.',
-    '- Sizes: bytes, or a whole number with `Ki`, `Mi`, `Gi` (1024) or `kB`, `MB`, `GB` (1000): `512`, `1Mi`, `1MB`.',
+    '- Durations: a whole number with `ms`, `s`, `m` or `h`: `300ms`, `30s`, `2m`, `24h`; from `1ms` to `168h` where the field does not say otherwise.',
+    '- Sizes: bytes, or a whole number with `Ki`, `Mi`, `Gi` (1024) or `kB`, `MB`, `GB` (1000): `512`, `1Mi`, `1MB`; at most `1Gi` where the field does not say otherwise.',
     '- YAML 1.2, strictly: unknown fields, duplicate keys, aliases, merge keys and tags are refused. Kubernetes’ tools read YAML 1.1, where',
     '  `on`, `off`, `yes` and `no` without quotes are booleans: quote them where they are names or values.',
     '',

@@ -6,11 +6,15 @@ import { idlePatterns } from './idle-patterns.ts';
 
 /** Whether a policy that is valid can be carried out. */
 export type CarriedOut =
-  | { readonly kind: 'can'; readonly notices: readonly PolicyNotice[] }
+  /** `inert`: those of rules that do nothing by themselves, whatever other policies there are; the cluster takes no policy that has one. */
+  | { readonly kind: 'can'; readonly notices: readonly PolicyNotice[]; readonly inert: readonly PolicyNotice[] }
   /** In words for its author. */
   | { readonly kind: 'cannot'; readonly fault: string };
 
 const codes: readonly string[] = ['invalid_pattern', 'unknown_detector', 'invalid_word', 'invalid_field_path'];
+
+/** How such notices begin. */
+const inert = /^never (finds|allows) anything|^is longer than maxDuration/;
 
 /**
  * Judges the policy as a sidecar will. What a sidecar could not put into force is known so before it is stored (admission), and before
@@ -20,7 +24,9 @@ export function carriedOut(policy: Policy): CarriedOut {
   try {
     const { notices, scanRules } = compileSnapshot([policy], { revision: 0 });
     checkScanRules(scanRules);
-    return { kind: 'can', notices: [...notices, ...idlePatterns(policy)] };
+    const all = [...notices, ...idlePatterns(policy)];
+    const isInert = ({ message }: PolicyNotice): boolean => inert.test(message);
+    return { kind: 'can', notices: all.filter((one) => !isInert(one)), inert: all.filter(isInert) };
   } catch (error) {
     if (error instanceof PolicyError || (error instanceof Error && codes.includes(errorCode(error) ?? '')))
       return { kind: 'cannot', fault: error.message };

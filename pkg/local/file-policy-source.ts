@@ -43,7 +43,7 @@ export interface FilePolicyOptions {
 }
 
 export interface FilePolicySource extends PolicySource {
-  /** Looks now instead of at the next poll: for SIGHUP, tests and the demo. */
+  /** Looks now instead of at the next poll: for tests and the demo. */
   check(): Promise<void>;
 }
 

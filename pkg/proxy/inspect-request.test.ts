@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
+import { threadCpuMs } from '../../test/support/cost.ts';
 import { parseJson } from '../base/index.ts';
 import { compileSnapshot } from '../core/index.ts';
 import type { GuardRule } from '../core/index.ts';
@@ -55,12 +56,12 @@ async function inspect(
   let cpu = 0;
   let longest = 0;
   let turns = 0;
-  let since = process.threadCpuUsage();
+  let since = threadCpuMs();
   const step = (): void => {
-    const { user, system } = process.threadCpuUsage(since);
-    since = process.threadCpuUsage();
-    cpu += (user + system) / 1_000;
-    longest = Math.max(longest, (user + system) / 1_000);
+    const now = threadCpuMs();
+    cpu += now - since;
+    longest = Math.max(longest, now - since);
+    since = now;
   };
   const outcome = await inspectRequest({
     view,
