@@ -303,6 +303,16 @@ describe('a pod is refused with a code, a sentence and what to do:', () => {
       other({ volumeMounts: [{ name: 'sidegate-state', mountPath: '/x' }] }),
     ],
     [
+      'a variable from a file of our volume',
+      'reserved_volume',
+      other({
+        env: [
+          { name: 'A', valueFrom: { secretKeyRef: { name: 'a', key: 'k' } } },
+          { name: 'X', valueFrom: { fileKeyRef: { volumeName: 'sidegate-state', path: 'a', key: 'K' } } },
+        ],
+      }),
+    ],
+    [
       'our token in an init container',
       'reserved_volume',
       pod({

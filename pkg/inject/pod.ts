@@ -58,7 +58,11 @@ export interface Container {
 export interface EnvVar {
   readonly name: string;
   readonly value?: string | null;
-  readonly valueFrom?: { readonly fieldRef?: { readonly apiVersion?: string; readonly fieldPath: string } } | null;
+  readonly valueFrom?: {
+    readonly fieldRef?: { readonly apiVersion?: string; readonly fieldPath: string };
+    /** A line of a file in a volume, which the kubelet reads (EnvFiles, on by default since Kubernetes 1.35). */
+    readonly fileKeyRef?: { readonly volumeName: string } | null;
+  } | null;
 }
 
 export interface ContainerPort {
@@ -174,7 +178,15 @@ const container: Shape = {
         required: ['containerPort'],
       },
     },
-    env: { list: { fields: { name: 'string' }, required: ['name'] } },
+    env: {
+      list: {
+        fields: {
+          name: 'string',
+          valueFrom: { fields: { fileKeyRef: { fields: { volumeName: 'string' }, required: ['volumeName'] } } },
+        },
+        required: ['name'],
+      },
+    },
     resources: { fields: { requests: { map: 'quantity' }, limits: { map: 'quantity' } } },
     volumeMounts: { list: { fields: { name: 'string', mountPath: 'string' }, required: ['name', 'mountPath'] } },
     startupProbe: probe,

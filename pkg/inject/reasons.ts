@@ -68,7 +68,7 @@ const refusals = {
     'choose another runAsUser or runAsGroup',
   ],
   reserved_port: ["{} is in 17400 to 17499, which are the sidecar's ports", 'choose another port'],
-  reserved_volume: ['container {}, which is for the sidecar alone', 'mount a volume of your own'],
+  reserved_volume: ['container {}, which is for the sidecar alone', 'use a volume of your own'],
   reserved_audience: [
     'volume {} asks for a token of the audience sidegate.dev/controller, which is for the sidecar alone',
     'ask for another audience',

@@ -92,11 +92,15 @@ const checks: readonly Check[] = [
       .map(({ container }) => reason('reserved_uid', `runAsGroup ${gid} of container ${container.name}`)),
   ],
   ({ others }) =>
-    others.flatMap(({ container }) =>
-      (container.volumeMounts ?? [])
+    others.flatMap(({ container }) => [
+      ...(container.volumeMounts ?? [])
         .filter(({ name }) => isOurVolume(name))
         .map(({ name }) => reason('reserved_volume', `${container.name} mounts ${name}`)),
-    ),
+      ...(container.env ?? [])
+        .map(({ valueFrom }) => valueFrom?.fileKeyRef?.volumeName ?? '')
+        .filter(isOurVolume)
+        .map((name) => reason('reserved_volume', `${container.name} has a variable from a file of ${name}`)),
+    ]),
   ({ pod }) =>
     (pod.spec.volumes ?? [])
       .filter(

@@ -189,6 +189,17 @@ describe('a pod that was injected', () => {
     }
   });
 
+  test('is refused with a variable from a file of our volume, and passes with one from another', async () => {
+    const from = (volumeName: string): unknown =>
+      changed(good(), (copy: { spec: { containers: Json[]; volumes: Json[] } }) => {
+        const fileKeyRef = { volumeName, path: 'a', key: 'K' };
+        for (const one of copy.spec.containers) one['env'] = [{ name: 'X', valueFrom: { fileKeyRef } }];
+        copy.spec.volumes.push({ name: 'mine', emptyDir: {} });
+      });
+    expect((await dry(from('sidegate-state'))).message).toContain('[reserved_volume]');
+    expect((await dry(from('mine'))).status).toBe(201);
+  });
+
   test.each<[string, Json, string]>([
     ['hostPort', { containers: [model({ ports: [{ containerPort: 8000, hostPort: 8000 }] })] }, 'host_port'],
     ['UDP', { containers: [model({ ports: [{ containerPort: 8000, protocol: 'UDP' }] })] }, 'udp_port'],
