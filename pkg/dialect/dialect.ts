@@ -86,6 +86,8 @@ export interface RequestView {
 export interface Usage {
   readonly input: number;
   readonly output: number;
+  /** It was said before the answer was whole: more output may follow. */
+  readonly early?: true;
 }
 
 export interface LaneEnds {

@@ -16,7 +16,9 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
     [
       'models model_list fallbacks context_window_fallbacks content_policy_fallbacks context_window_fallback_dict lora_path lora',
       'api_base base_url api_key custom_llm_provider deployment_id specific_deployment litellm_credential_name',
-      'router_settings_override user_config fastest_response prompt_id',
+      'router_settings_override user_config fastest_response prompt_id region_name organization tags model_info',
+      // They say which of the fields beside them are obeyed.
+      'additional_drop_params drop_params allowed_openai_params',
       // Whatever is in it goes over what stands beside it.
       'extra_body extra_query extra_headers',
     ]
@@ -44,7 +46,7 @@ export const refusedFields: Readonly<Record<string, Shape>> = {
  * (LiteLLM: `aws_bedrock_runtime_endpoint`, `headers`, `vertex_credentials`; text-generation-webui: `instruction_template_str`).
  */
 const telling =
-  /template|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|api_?key|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|s3|sagemaker)_/;
+  /template|(?:^|_)(?:urls?|uri|endpoint|hosts?|headers?|proxy|credentials?|api_?key|auth|password|secret)(?:_|$)|^(?:aws|azure|vertex|langfuse|litellm|s3|sagemaker)_/;
 
 /** The word for which a field of the body is refused; undefined where it has none. */
 export function tellingWord(name: string): string | undefined {

@@ -71,7 +71,6 @@ export class StreamAnswer {
   #failed = false;
   #frames = 0;
   #bytes = 0;
-  usage: Usage | undefined = undefined;
 
   constructor(options: StreamOptions, output: StreamOutput) {
     this.#options = options;
@@ -87,6 +86,13 @@ export class StreamAnswer {
   /** Bytes of lane text received, in UTF-8: what usage is estimated from when the model reports none. */
   get textBytes(): number {
     return this.#bytes;
+  }
+
+  /** What the model says was used; of output that it has yet to count, what its text comes to. */
+  get usage(): Usage | undefined {
+    const said = this.#counted;
+    if (said === undefined || this.#countedWhole) return said;
+    return { input: said.input, output: Math.max(said.output, Math.ceil(this.#bytes / 4)) };
   }
 
   get held(): number {
@@ -185,13 +191,13 @@ export class StreamAnswer {
   }
 
   /** What a stream says so far: each time all of it, or the part that is new. */
-  #count({ input, output }: Usage): void {
-    const before = this.usage;
-    this.usage =
-      before === undefined
-        ? { input, output }
-        : { input: Math.max(before.input, input), output: Math.max(before.output, output) };
+  #count({ input, output, early }: Usage): void {
+    const { input: before, output: wrote } = this.#counted ?? { input: 0, output: 0 };
+    this.#counted = { input: Math.max(before, input), output: Math.max(wrote, output) };
+    if (early !== true) this.#countedWhole = true;
   }
+  #counted: Usage | undefined = undefined;
+  #countedWhole = false;
 
   /** A frame like the one before it. Its text waits for that of the frames that came in the same read: a lane reads them as one. */
   #repeat(frame: SseFrame, data: string, node: RepeatedText): void {

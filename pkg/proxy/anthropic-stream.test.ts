@@ -115,3 +115,17 @@ test('each block is a prefix of its mask at all times, and all of it at the end'
     { numRuns: 300 },
   );
 });
+
+test('what was written and is not counted yet is charged by its text', () => {
+  const departure = new Departure();
+  const stream = streamInto(departure);
+  const begun = { type: 'message_start', message: { content: [], usage: { input_tokens: 9, output_tokens: 1 } } };
+  const block = eventsOf({ kind: 'text', first: '', pieces: Array<string>(100).fill(' word') }, 0);
+  stream.data(Buffer.from(event(begun) + block.join('')));
+  // Its caller goes before the model says how much it was.
+  expect(stream.usage).toEqual({ input: 9, output: 125 });
+  stream.data(
+    Buffer.from(event({ type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 100 } })),
+  );
+  expect(stream.usage).toEqual({ input: 9, output: 100 });
+});

@@ -264,3 +264,33 @@ describe('RunDecoder', () => {
     );
   });
 });
+
+describe('many short encoded words', () => {
+  const filler = `${b64('hello1')} `;
+
+  test('are read in pieces, however many there are', () => {
+    expect(Math.max(...readings(filler.repeat(30_000)).map((one) => one.length))).toBeLessThan(8 * 1024);
+  });
+
+  test('are read across two pieces', () => {
+    const phrase = `${b64('falcon ')} ${b64('is over')} `;
+    // Each spells 6 characters and a line end; a piece has some 4,096.
+    for (let before = 575; before < 590; before += 1) {
+      const found = readings(filler.repeat(before) + phrase + filler.repeat(5));
+      expect(found.some((one) => one.includes('falcon \nis over'))).toBe(true);
+    }
+  });
+});
+
+test('a long run of digits is read in steps', () => {
+  const steps = otherReadings('6'.repeat(8 * 1024 * 1024));
+  let longest = 0;
+  for (let done = false; !done;) {
+    longest = Math.max(
+      longest,
+      cpuMs(() => (done = steps.next().done === true), 1),
+    );
+  }
+  // It was 250 in one go.
+  expect(longest).toBeLessThan(120);
+});

@@ -14,6 +14,8 @@ const windowLetters = 8 * 1024;
 const sharedLetters = 4 * 1024;
 /** Text from which on a reading is given. */
 const fullReading = 4 * 1024;
+/** Words at the end of a reading that the next one begins with: a text that is spelled in many stands over both. */
+const sharedWords = 64;
 
 type SpreadWord = readonly [start: number, end: number, kind: 'base64' | 'hex'];
 
@@ -25,13 +27,22 @@ export function* spreadReadings(text: string): Generator<Reading | undefined, vo
     run: (run) => void (isSpread(text, run) && runs.push(run)),
     word: (...word) => void words.push(word),
   });
+  const lastWords: SpreadWord[] = [];
   let reading = new Decoded();
   for (let more = true; more;) {
     more = search.step();
     const [foundRuns, foundWords] = [runs, words];
     runs = [];
     words = [];
-    for (const word of foundWords) reading.word(text, word);
+    for (const word of foundWords) {
+      reading.word(text, word);
+      lastWords.push(word);
+      if (lastWords.length > 4 * sharedWords) lastWords.splice(0, lastWords.length - sharedWords);
+      if (reading.length < fullReading) continue;
+      yield reading;
+      reading = new Decoded();
+      for (const shared of lastWords.slice(-sharedWords)) reading.word(text, shared);
+    }
     for (const run of foundRuns) {
       for (const letters of windows(text, run)) {
         reading.letters(letters);
@@ -59,11 +70,9 @@ export function isSpreadIn(text: string): boolean {
 }
 
 /** Not what stands there in one piece, which is a run for decodeRuns. */
-function isSpread(text: string, { kind, start, end, after }: SpreadRun): boolean {
+function isSpread(text: string, { kind, start, end, letters, after }: SpreadRun): boolean {
   const alphabet = kind === 'base64' ? isLetter : isDigit;
-  if ((classOf(text.charCodeAt(end)) & alphabet) === 0 && after > end) return true;
-  for (let at = start; at < end; at += 1) if ((classOf(text.charCodeAt(at)) & alphabet) === 0) return true;
-  return false;
+  return end - start > letters || ((classOf(text.charCodeAt(end)) & alphabet) === 0 && after > end);
 }
 
 function* windows(text: string, run: SpreadRun): Generator<Letters, void, void> {

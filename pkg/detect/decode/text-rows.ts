@@ -5,6 +5,8 @@ export interface SpreadRun {
   readonly kind: 'base64' | 'hex';
   readonly start: number;
   readonly end: number;
+  /** Characters of its alphabet between them. */
+  readonly letters: number;
   /** Where the group before it begins; `start` where there is none. */
   readonly before: number;
   /** Where what follows it ends, a group at most; `end` where nothing does. */
@@ -98,6 +100,7 @@ export class TextRows {
       kind: this.#size === 4 ? 'base64' : 'hex',
       start,
       end: this.#last[phase] ?? 0,
+      letters: groups * this.#size,
       before: this.#back(text, start),
       after,
     });

@@ -155,6 +155,8 @@ describe('an event', () => {
       input: 0,
       output: 8,
     });
+    const begun = { type: 'message_start', message: { content: [], usage: { input_tokens: 5, output_tokens: 1 } } };
+    expect(frame(begun).usage).toEqual({ input: 5, output: 1, early: true });
   });
 
   it.each([

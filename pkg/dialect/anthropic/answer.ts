@@ -106,7 +106,7 @@ export function readFrame(name: string | undefined, root: JsonNode | undefined):
     ...viewOf(reader),
     kind: failed ? 'error' : type === 'message_stop' ? 'done' : 'data',
     ends: failed ? noEnds : frameEnds(type, block, root.get('delta')),
-    usage: usageOf(root.get('usage') ?? message?.get('usage')),
+    usage: frameUsage(type, root.get('usage'), message),
   };
 }
 
@@ -128,6 +128,12 @@ function frameEnds(type: string, block: number | undefined, delta: JsonNode | un
     return [{ prefix: prefixOf(block - 1), end: 'complete' }];
   const end = type === 'message_delta' && delta !== undefined ? endOf(delta) : undefined;
   return end === undefined ? noEnds : [{ prefix: 'content[', end }];
+}
+
+/** Only `message_delta` says the output of all of it; what the beginning says is the input. */
+function frameUsage(type: string, own: JsonNode | undefined, message: JsonNode | undefined): Usage | undefined {
+  const usage = usageOf(own ?? message?.get('usage'));
+  return usage === undefined || type === 'message_delta' ? usage : { ...usage, early: true };
 }
 
 /** What was read from a cache, or written to it, is input as well. In a stream the end says the output, the start the input. */

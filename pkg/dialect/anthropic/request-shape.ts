@@ -1,6 +1,10 @@
+import { outputLimits } from '../openai/request-shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
 import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
 import { block, cacheControl, content } from './block-shape.ts';
+
+/** OpenAI's names of what is `max_tokens` here, and of how many answers are asked for. */
+const otherLimits = [...outputLimits.filter((name) => name !== 'max_tokens'), 'n', 'best_of'];
 
 /** Fields of a Messages request, and of what the servers that follow it add. A field that is not here passes as unknown. */
 
@@ -28,6 +32,8 @@ export const messagesRequest = object({
   ...named(['mcp_servers', 'container', 'thread'], refused),
   // Whose account and whose memory: with a key of ours that is not the caller's to say.
   ...named(['workspace_id', 'user_profile_id', 'fallback_credit_token', 'billing_policy'], refused),
+  // Gateways hand them on to servers that obey them before `max_tokens`, or answer more than once.
+  ...named(otherLimits, refused),
   model: lone,
   messages: list(object({ role: lone, content })),
   system: either(text, list(block)),

@@ -110,6 +110,8 @@ describe('what makes a decision untrue', () => {
     ['headers', { headers: { a: 'b' } }],
     ['template', { instruction_template_str: '{{ x }}' }],
     ['max_tokens', { max_tokens: 1.5 }],
+    ['max_completion_tokens', { max_completion_tokens: 100_000 }],
+    ['n', { n: 50 }],
     ['messages', { messages: [] }],
     ['messages[0].role', { messages: [{ content: 'x' }] }],
     ['model', { model: 'a,b' }],
@@ -123,6 +125,15 @@ describe('what makes a decision untrue', () => {
     expect(refused({}, 'beta=true')).toBeUndefined();
     expect(refused({}, 'model=other')).toBe('query');
   });
+});
+
+it.each([
+  ['the caller’s stop', { stop_sequences: ['END'] }, true],
+  ['a stop that the dialect does not have', { stop: ['1111'] }, true],
+  ['a grammar', { guided_regex: 'x' }, true],
+  ['no stop', { stop_sequences: [] }, false],
+])('an end that the caller chose may cut a value: %s', (_, more, stops) => {
+  expect(read(more).stops).toBe(stops);
 });
 
 describe('the limit of the output', () => {

@@ -38,7 +38,7 @@ export function readRequest(generates: boolean, root: JsonNode, query: string): 
     count: 1,
     maxOutputTokens: limit,
     outputBound: limit,
-    stops: (given(fields, 'stop_sequences')?.items.length ?? 0) > 0,
+    stops: reader.strangers || (given(fields, 'stop_sequences')?.items.length ?? 0) > 0,
     usageAsked: true,
     tokenInput: reader.tokenInput,
     lanes: reader.lanes,

@@ -290,6 +290,13 @@ describe('requests that are refused', () => {
     ['a cloud’s endpoint', 'chat', json(chat({ aws_bedrock_runtime_endpoint: 'http://x' })), 'aws'],
     ['a cloud’s account', 'chat', json(chat({ aws_role_name: 'x' })), 'aws'],
     ['credentials', 'completions', json({ model: 'm', prompt: 'a', vertexCredentials: 'x' }), 'vertex'],
+    [
+      'fields that are left out',
+      'chat',
+      json(chat({ additional_drop_params: ['max_tokens'] })),
+      'additional_drop_params',
+    ],
+    ['a gateway’s own fields', 'chat', json(chat({ litellm_metadata: {} })), 'litellm'],
     ['a stored prompt', 'chat', json(chat({ prompt_id: 'x' })), 'prompt_id'],
     ['a move to another server', 'chat', json(chat({ migration_request: {} })), 'migration_request'],
     ['other models to fall back to', 'chat', json(chat({ models: ['gpt-4'] })), 'models'],
