@@ -100,6 +100,15 @@ test('two days ahead for a moment at the recorder: sidecars come in as before, o
   await expect(recorder.connect(early)).rejects.toThrow();
 });
 
+test('a certificate that has expired since the last entry of a log at rest is refused', async () => {
+  const identity = await recorder.identity(uid);
+  (await recorder.connect(identity)).end();
+  shift.recorder = 48 * hour;
+  expect(recorder.store.latest()).toBeLessThan(Date.now() + hour);
+  await expect(recorder.connect(identity)).rejects.toThrow();
+  expect(recorder.told).toContain('refused certificate');
+});
+
 describe('an hour back', () => {
   test('at the recorder: sidecars come in as before, and times in its log stand still until the clock is there again', async () => {
     const pod = open();

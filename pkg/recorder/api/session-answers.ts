@@ -8,8 +8,8 @@ import type { FoundSessions } from './find-sessions.ts';
 
 /** Characters of lines in one page. */
 const mostCharacters = 4 * 1024 * 1024;
-/** Of one proof, whose lines are those of whole blocks: it is more only where one block alone is. */
-const mostOfProof = { blocks: 16_384, characters: 64 * 1024 * 1024 };
+/** Of one proof, whose lines are those of whole blocks, with bytes of JSON: these are more only by the last block. The API server's answer is read up to 64 MiB. */
+const mostOfProof = { blocks: 16_384, bytes: 16 * 1024 * 1024 };
 /** Sessions that an export finds at once. */
 const exportPage = 200;
 
@@ -122,7 +122,7 @@ export async function* proofParts(
   indices: readonly number[],
   atMost = mostOfProof,
 ): AsyncIterable<string> {
-  let [more, room] = [0, atMost.characters];
+  let [more, room] = [0, atMost.bytes];
   const signed = indices.filter((index) => index < head.size);
   const blocks = async function* (): AsyncIterable<string> {
     for (const [at, index] of signed.entries()) {
@@ -141,8 +141,9 @@ export async function* proofParts(
         lines: Buffer.from(lines ?? []).toString(),
         path: path.map((one) => Buffer.from(one).toString('hex')),
       };
-      room -= block.lines.length;
-      yield JSON.stringify(block);
+      const text = JSON.stringify(block);
+      room -= Buffer.byteLength(text);
+      yield text;
     }
   };
   yield `{"head":${JSON.stringify(head.text)},"blocks":[`;

@@ -89,8 +89,11 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const { serving, committer, clock, logger, observer, random = systemRandom } = options;
   const limits: IngestLimits = { ...ingestLimits, ...options.limits };
   // Where this clock goes back, the log's last entry still says how late it was; where it was ahead for a moment, the log's time stays ahead.
-  // Good certificates stay good in both.
-  const times = (): readonly number[] => [clock.now(), options.store.latest()];
+  // Good certificates stay good in both. The time of a log that rests lies in the past, where what has expired since counted.
+  const times = (): readonly number[] => {
+    const [now, latest] = [clock.now(), options.store.latest()];
+    return latest > now ? [now, latest] : [now];
+  };
   const authenticator = createSidecarAuthenticator(options.bundle, options.trustDomain, times);
   const all = new Set<SidecarStream>();
   const bySource = new Map<string, SidecarStream>();

@@ -55,8 +55,7 @@ const types = async (): Promise<(string | undefined)[]> =>
 const size = async (): Promise<number> => (await store.lastHead())?.size ?? 0;
 
 /** Puts an entry into the file, as if the recorder had, and takes the lines of the first block away. */
-async function forge(entry: LogEntry): Promise<void> {
-  await close();
+function put(entry: LogEntry): void {
   const db = new DatabaseSync(join(folder, 'record.db'));
   const at = Number(db.prepare('SELECT count(*) AS n FROM entry').get()?.['n']);
   const edge = edgeOf(at).map(({ level, index }) =>
@@ -70,6 +69,10 @@ async function forge(entry: LogEntry): Promise<void> {
     db.prepare('INSERT INTO node VALUES (?, ?, ?)').run(level, index, hash);
   db.exec('UPDATE block SET data = NULL WHERE id = (SELECT min(id) FROM block)');
   db.close();
+}
+async function forge(entry: LogEntry): Promise<void> {
+  await close();
+  put(entry);
   await open();
 }
 async function verify(): Promise<LogVerdict> {
@@ -158,6 +161,17 @@ describe('a head', () => {
     await forge({ ...deletion, at: testTime + 2 * day });
     expect(await size()).toBe(3);
     expect(refused).toBeGreaterThan(0);
+  });
+
+  test('that is asked for twice at once looks at each entry once', async () => {
+    await add(1, testTime);
+    await close();
+    put({ type: 'deleted', at: testTime + day, entry: 0, why: 'retention' });
+    store = openSqliteStore({ path: join(folder, 'record.db'), clock, seal: sealBy(privateKey) });
+    await retention(90);
+    await store.close();
+    await open();
+    expect([await size(), told, refused]).toEqual([3, '', 0]);
   });
 });
 

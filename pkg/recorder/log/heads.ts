@@ -25,7 +25,7 @@ export function keepHeads(options: {
 }): HeadKeeper {
   const { store, key, clock, logger } = options;
   const foreignEntry = createForeignEntries(store, key);
-  let working: Promise<void> | undefined;
+  let working = Promise.resolve();
   const work = async (): Promise<void> => {
     try {
       // What comes between this and the head is looked at before the next one.
@@ -46,11 +46,8 @@ export function keepHeads(options: {
       logger.error('the head of the log was not signed', { error: describeError(error) });
     }
   };
-  const sign = async (): Promise<void> => {
-    await working;
-    working = work();
-    await working;
-  };
+  // One after the other: each look at the log goes on from where the one before it ended.
+  const sign = (): Promise<void> => (working = working.then(work));
   const timer = clock.every(everyMs, () => void sign());
   void sign();
   return { sign, close: () => timer.cancel() };
