@@ -164,7 +164,9 @@ export function createDirectory(options: DirectoryOptions): Directory {
     const wanted = new Map<string, Set<string>>();
     const want = ({ namespace, name }: PlacedCertificate, keys: readonly string[]): void => {
       const secret = secretKey(namespace, name);
-      wanted.set(secret, new Set([...(wanted.get(secret) ?? []), ...keys]));
+      const named = wanted.get(secret) ?? new Set();
+      wanted.set(secret, named);
+      for (const key of keys) named.add(key);
     };
     for (const entry of index.values()) {
       for (const placed of secretsNamedBy(entry, ownNamespace)) want(placed, [placed.key]);

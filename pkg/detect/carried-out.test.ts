@@ -1,6 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { MatchSpec, ScanRule } from '../core/index.ts';
+import { group, policy } from '../core/testing/policies.ts';
+import { carriedOut } from './carried-out.ts';
 import { checkScanRules, compileScanner } from './compile-scanner.ts';
 
 const rule = (index: number, match: Partial<MatchSpec>, fields: readonly string[]): ScanRule => ({
@@ -13,6 +15,17 @@ const rule = (index: number, match: Partial<MatchSpec>, fields: readonly string[
   match: { detectors: [], patterns: [], words: [], ...match },
   fields,
   replacement: { style: 'Label' },
+});
+
+test('limits that would only meet for some callers are a notice, no rule that does nothing', () => {
+  const shape = { maxBytes: undefined, padToMultipleOf: undefined, cadenceMs: undefined };
+  const responseLimits = [
+    { ...shape, subjects: [group('chat')], maxDurationMs: 5_000, minDurationMs: undefined },
+    { ...shape, subjects: [group('batch')], maxDurationMs: undefined, minDurationMs: 10_000 },
+  ];
+  const judged = carriedOut(policy('p', { responseLimits }));
+  expect(judged).toMatchObject({ kind: 'can', inert: [] });
+  expect(judged.kind === 'can' && judged.notices.map(({ field }) => field)).toContain('responseLimits[1].minDuration');
 });
 
 const few = <T>(...values: readonly T[]) => fc.uniqueArray(fc.constantFrom(...values), { maxLength: 2 });

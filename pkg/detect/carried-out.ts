@@ -14,7 +14,7 @@ export type CarriedOut =
 const codes: readonly string[] = ['invalid_pattern', 'unknown_detector', 'invalid_word', 'invalid_field_path'];
 
 /** How such notices begin. */
-const inert = /^never (finds|allows) anything|^is longer than maxDuration/;
+const inert = /^never (finds|allows) anything/;
 
 /**
  * Judges the policy as a sidecar will. What a sidecar could not put into force is known so before it is stored (admission), and before

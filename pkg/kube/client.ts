@@ -98,6 +98,8 @@ const patchTypes = {
 
 const metadataType = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
+/** Characters of an answer that is parsed at once. */
+const smallAnswer = 64 * 1024;
 /** Objects of a page. */
 const pageLimit = 250;
 
@@ -127,6 +129,8 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   /** What is parsed together is in memory together: many copies may be filled at once. */
   let parsed: Promise<unknown> = Promise.resolve();
   const parseInTurn = (text: string, bound: BodyBound): Promise<JsonValue> => {
+    // A lease's answer does not wait behind pages.
+    if (text.length <= smallAnswer) return Promise.resolve().then(() => parseBody(text, bound));
     const turn = parsed.then(() => parseBody(text, bound));
     // The value itself is not kept here.
     parsed = turn.then(

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { describeError, readBody } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
+import { plainAddress } from '../stream/address.ts';
 import { clientAddress, nobody } from './client-address.ts';
 import type { TrustedProxies } from './client-address.ts';
 import { createDecisionLimits } from './decision-limits.ts';
@@ -197,7 +198,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     },
   );
   server.maxConnections = mostConnections;
-  boundByAddress(server, mostFromAddress);
+  boundByAddress(server, mostFromAddress, trustedProxies);
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());
@@ -220,11 +221,12 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
   };
 }
 
-/** One address takes at most so many places; what comes beyond is closed before anything is said. */
-function boundByAddress(server: Server, most: number): void {
+/** One address takes at most so many places; what comes beyond is closed before anything is said. Behind a trusted proxy are many people. */
+function boundByAddress(server: Server, most: number, proxies: TrustedProxies): void {
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
+    const address = plainAddress(socket.remoteAddress) ?? '';
+    if (proxies.has(address)) return;
     const count = (open.get(address) ?? 0) + 1;
     if (count > most) return void socket.destroy();
     open.set(address, count);

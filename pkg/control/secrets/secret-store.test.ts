@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { cpuMs } from '../../../test/support/cost.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
 import { KubeError } from '../../kube/index.ts';
@@ -95,5 +96,19 @@ test('of a namespace no more is kept than its bound; others have theirs, and wha
   store.want(named(...secrets.filter((one) => one !== gone)));
   await clock.advanceAsync(31_000);
   expect([kept().length, left().length]).toEqual([room, 1]);
+  await store.close();
+});
+
+test('reading costs the same however many keys of a Secret are named', async () => {
+  const { clock, store } = world();
+  store.want(new Map([['ml/many', new Set(['key', ...Array.from({ length: 32_000 }, (_, at) => `k${at}`)])]]));
+  await clock.advanceAsync(1_000);
+  expect(store.read('ml/many')).toMatchObject({ keys: ['key'] });
+  // Each value of each pod is asked for: key by key they took 1 ms each.
+  expect(
+    cpuMs(() => {
+      for (let ask = 0; ask < 1_000; ask++) store.read('ml/many');
+    }),
+  ).toBeLessThan(200);
   await store.close();
 });

@@ -110,6 +110,8 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
   /** Since when reading it was forbidden each time; monotonic. */
   const forbiddenSince = new Map<string, number>();
   let wanted: NamedKeys = new Map();
+  /** Secrets in which all was looked for that is named now. Known ahead: each value of each pod asks. */
+  const covered = new Set<string>();
   /** Bytes of what is held, by namespace. */
   const used = new Map<string, number>();
 
@@ -121,10 +123,16 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
     if (next === undefined) held.delete(key);
     else held.set(key, next);
   };
+  const judge = (key: string): void => {
+    const one = held.get(key);
+    if (one !== undefined && covers(one.named, wanted.get(key))) covered.add(key);
+    else covered.delete(key);
+  };
   const set = (key: string, next: Held): void => {
     const before = held.get(key);
     if (!wanted.has(key) || (before !== undefined && before.version === next.version)) return;
     keep(key, next);
+    judge(key);
     onChange(key);
   };
   const found = (key: string, raw: KubeObject, named: ReadonlySet<string>): Held => {
@@ -180,14 +188,15 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
       const before = wanted;
       wanted = next;
       for (const key of forbiddenSince.keys()) if (!next.has(key)) forbiddenSince.delete(key);
-      for (const key of held.keys()) if (!next.has(key)) keep(key, undefined);
+      for (const key of held.keys()) {
+        if (!next.has(key)) keep(key, undefined);
+        judge(key);
+      }
       for (const [key, named] of next) if (!covers(before.get(key), named)) queue.add(key);
     },
     read(key) {
       const one = held.get(key);
-      return one === undefined || (one.content !== 'missing' && !covers(one.named, wanted.get(key)))
-        ? 'pending'
-        : one.content;
+      return one === undefined || (one.content !== 'missing' && !covered.has(key)) ? 'pending' : one.content;
     },
     close: () => queue.close(),
   };
