@@ -14,7 +14,7 @@ import { blockOf, blockOfEvents, source, storeSuite } from '../testing/store-sui
 import { openDatabase } from './connection.ts';
 import type { Database, Run } from './connection.ts';
 import { openPostgresStore } from './postgres.ts';
-import { moveWords, sessionsAPart } from './posting.ts';
+import { forgetWords, moveWords, sessionsAPart } from './posting.ts';
 import { migrate } from './schema.ts';
 import { createWordIndex } from './word-index.ts';
 
@@ -256,13 +256,28 @@ describe('words', () => {
     await database.close();
   });
 
-  test('go with the last session of their part', async () => {
+  test('go an hour after their session, whatever is left of its part, and at once with the last session of the part', async () => {
     const rule = { before: testTime + 1, of: { allBut: [] } };
-    // Until the part's last block has gone with its sessions.
     expect(await store.deleteOld(rule, testTime + 3e9, 8)).toBe(8);
-    expect(await rows('posting', 'count(*)')).toBeGreaterThan(0);
+    // The last 95 of the part, and the three that went on later.
+    const left = 98;
+    expect(await rows(`session WHERE id < ${sessionsAPart}`, 'count(*)')).toBe(left);
     expect(await found('only17')).toEqual([]);
+    await indexAll();
+    expect(await rows(`posting WHERE word = 'only17'`, 'count(*)')).toBe(1);
+    await server.query(`UPDATE ${where.schema}.forgotten SET at = at - interval '1 hour'`);
+    // In pieces.
+    const database = openDatabase({ dsn: server.dsn, schema: where.schema, stallMs: 5_000 });
+    expect(await database.transaction((run) => forgetWords(run, 100))).toBe(true);
+    await database.close();
+    await indexAll();
+    expect(await rows(`posting WHERE word LIKE 'only%'`, 'count(*)')).toBe(left);
+    expect(await rows(`posting WHERE word = 'common'`, 'cardinality(sessions)')).toBe(left);
+    expect(await rows('forgotten', 'count(*)')).toBe(0);
+    expect(await found(`only${sessionsAPart - 2}`)).toEqual([sessionId(sessionsAPart - 2)]);
     expect(await store.deleteOld(rule, testTime + 3e9, 100)).toBe(3);
+    await indexAll();
+    expect(await rows('forgotten', 'count(*)')).toBe(0);
     expect([await rows('posting', 'count(*)'), await rows('recent', 'count(*)')]).toEqual([0, 0]);
   });
 });
@@ -293,7 +308,7 @@ describe('the database', () => {
     await before.close();
     await server.query(`
       SET search_path = ${schema};
-      DROP TABLE recent, posting, ship, ship_dead;
+      DROP TABLE recent, posting, forgotten, ship, ship_dead;
       DROP INDEX entry_retention;
       CREATE TABLE words (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);
       CREATE INDEX words_words ON words USING gin (words);

@@ -14,6 +14,8 @@ export const partOf = (session: number): number => Math.floor(session / sessions
 
 /** Words of sessions that are moved at once: it costs the server a second or two. */
 export const mostMoved = 2_000_000;
+/** Words of a part that forget sessions at once. */
+export const mostForgotten = 50_000;
 
 /**
  * Moves words of the oldest part that is full, and has no session that goes on, out of `recent`, and removes its table with the last of them.
@@ -56,12 +58,49 @@ export async function moveWords(run: Run, most: number): Promise<void> {
   }
 }
 
-/** Forgets parts of which no session is left. */
-export async function dropPostings(run: Run, sessions: readonly number[]): Promise<void> {
+/** Notes that the words of sessions have to go: to look for them costs too much where lines are taken in meanwhile. */
+export async function noteForgotten(run: Run, sessions: readonly number[]): Promise<void> {
   await run(
-    `DELETE FROM posting WHERE part IN (
-       SELECT d.part FROM unnest($1::integer[]) AS d (part) WHERE NOT EXISTS (
-         SELECT 1 FROM session s WHERE s.id >= d.part * $2::bigint AND s.id < (d.part + 1) * $2::bigint))`,
-    [[...new Set(sessions.map(partOf))], sessionsAPart],
+    `INSERT INTO forgotten (part, place) SELECT id / $2::bigint, id % $2::bigint FROM unnest($1::bigint[]) AS d (id)
+     ON CONFLICT DO NOTHING`,
+    [sessions, sessionsAPart],
   );
+}
+
+/**
+ * Takes the words of deleted sessions out of one part: an hour after the first of them was deleted, so that a part is gone through once for
+ * many; at once where no session of it is left.
+ *
+ * @param most Words that are changed.
+ * @returns whether there was something to do: there may be more
+ */
+export async function forgetWords(run: Run, most: number): Promise<boolean> {
+  const [next] = await run(
+    `SELECT part, empty FROM (
+       SELECT f.part, min(f.at) AS since, NOT EXISTS (
+         SELECT 1 FROM session s WHERE s.id >= f.part * $1::bigint AND s.id < (f.part + 1) * $1::bigint) AS empty
+       FROM forgotten f GROUP BY f.part
+     ) p WHERE empty OR since <= now() - interval '1 hour' ORDER BY since LIMIT 1`,
+    [sessionsAPart],
+  );
+  if (next === undefined) return false;
+  const { part, empty } = next;
+  // What is noted from here on is left for the next time.
+  const places = (await run('SELECT place FROM forgotten WHERE part = $1', [part])).map((row) => Number(row['place']));
+  const changed = await run(
+    empty === true
+      ? 'DELETE FROM posting WHERE part = $1 AND word IN (SELECT word FROM posting WHERE part = $1 LIMIT $2) RETURNING 1'
+      : `UPDATE posting SET sessions = ARRAY(
+           SELECT p.place FROM unnest(sessions) AS p (place)
+           WHERE p.place NOT IN (SELECT f.place FROM forgotten f WHERE f.part = $1) ORDER BY p.place)
+         WHERE part = $1 AND word IN (
+           SELECT DISTINCT word FROM posting, unnest(sessions) AS p (place)
+           WHERE part = $1 AND p.place IN (SELECT f.place FROM forgotten f WHERE f.part = $1) LIMIT $2)
+         RETURNING 1`,
+    [part, most],
+  );
+  await run('DELETE FROM posting WHERE part = $1 AND cardinality(sessions) = 0', [part]);
+  if (changed.length < most)
+    await run('DELETE FROM forgotten WHERE part = $1 AND place = ANY ($2::smallint[])', [part, places]);
+  return true;
 }

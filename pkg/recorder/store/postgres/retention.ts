@@ -6,7 +6,7 @@ import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import { clean } from './names.ts';
 import type { Names } from './names.ts';
-import { dropPostings } from './posting.ts';
+import { noteForgotten } from './posting.ts';
 
 /** That a session of a block `b` goes with a hold. */
 const held = `EXISTS (
@@ -100,7 +100,7 @@ async function deleteSessions(turn: Turn, blocks: readonly number[]): Promise<vo
     ['unfinished', 'session'],
   ] as const)
     await run(`DELETE FROM ${table} WHERE ${column} = ANY ($1::bigint[])`, [ids]);
-  await dropPostings(run, ids);
+  await noteForgotten(run, ids);
   turn.count('sessions', -ids.length);
 }
 

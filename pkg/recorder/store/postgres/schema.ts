@@ -116,6 +116,12 @@ const steps: readonly string[] = [
   UPDATE indexed SET received = -1, block = -1;
   DELETE FROM unfinished;
   `,
+  `
+  -- Sessions that are deleted, by part and place, until their words are too.
+  CREATE TABLE forgotten (
+    part integer NOT NULL, place smallint NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, place)
+  );
+  `,
 ];
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */

@@ -4,7 +4,7 @@ import type { SessionLine } from '../search/session-lines.ts';
 import type { Database, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
 import { createPartitions } from './partitions.ts';
-import { mostMoved, moveWords, sessionsAPart } from './posting.ts';
+import { forgetWords, mostForgotten, mostMoved, moveWords, sessionsAPart } from './posting.ts';
 
 /**
  * The words of sessions' texts. They follow the blocks, in steps of which one recorder does one at a time. A session is indexed when its end
@@ -116,9 +116,7 @@ export function createWordIndex(database: Database, most = mostMoved): WordIndex
     async step(now, whole) {
       try {
         const done = await database.transaction(async (run) => {
-          // What a crash takes of it is made again: words and how far they go are lost together.
-          const turn = `SELECT set_config('synchronous_commit', 'off', true) FROM indexed FOR UPDATE SKIP LOCKED`;
-          if ((await run(turn)).length === 0) return 'busy';
+          if (!(await takeTurn(run))) return 'busy';
           const { words, more } = await readOn(run, now);
           const spread = await readUnfinished(run, whole && !more ? Number.MAX_SAFE_INTEGER : now);
           const all = new Map([...words, ...spread]);
@@ -127,7 +125,12 @@ export function createWordIndex(database: Database, most = mostMoved): WordIndex
           return more || spread.size === stepSessions ? 'more' : 'done';
         });
         moved = most;
-        return done;
+        // Nobody who searches waits for it, and where it fails the words that were read stay.
+        if (whole || done === 'busy') return done;
+        const forgets = await database.transaction(
+          async (run) => (await takeTurn(run)) && (await forgetWords(run, mostForgotten)),
+        );
+        return forgets ? 'more' : done;
       } catch (error) {
         // A server that is slow has less to do the next time.
         moved /= 2;
@@ -141,6 +144,13 @@ export function createWordIndex(database: Database, most = mostMoved): WordIndex
       return Number(row?.['n'] ?? 0);
     },
   };
+}
+
+/** What a crash takes of it is made again: words and how far they go are lost together. @returns false: another recorder has it */
+async function takeTurn(run: Run): Promise<boolean> {
+  return (
+    (await run(`SELECT set_config('synchronous_commit', 'off', true) FROM indexed FOR UPDATE SKIP LOCKED`)).length > 0
+  );
 }
 
 function see(seen: Map<string, Seen>, key: string, line: SessionLine): void {
