@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { threadCpuMs } from '../../test/support/cost.ts';
 import { parseJson } from '../base/index.ts';
 import { compileSnapshot } from '../core/index.ts';
-import type { GuardRule } from '../core/index.ts';
+import type { ClassificationRule, GuardRule } from '../core/index.ts';
 import { guard, label, match, policy } from '../core/testing/policies.ts';
 import { recognise } from '../dialect/index.ts';
 import type { RequestOutcome } from './inspect-request.ts';
@@ -25,6 +25,7 @@ interface Inspected {
 interface Inspecting {
   readonly mode?: 'Enforce' | 'Observe';
   readonly guards?: readonly GuardRule[];
+  readonly labels?: readonly ClassificationRule[];
   readonly headers?: OutgoingHttpHeaders;
   /** How many times the text is said. Absent: once. */
   readonly messages?: number;
@@ -42,9 +43,9 @@ const longestStep = (cpu: number): number => Math.max(20, cpu / 3);
 /** A chat whose prompt is this text, or has these messages. */
 async function inspect(
   content: string | readonly string[],
-  { mode, guards, headers, messages = 1 }: Inspecting = {},
+  { mode, guards, labels, headers, messages = 1 }: Inspecting = {},
 ): Promise<Inspected> {
-  const spec = { mode: mode ?? 'Enforce', guards: guards ?? [secrets], classification: [label1] };
+  const spec = { mode: mode ?? 'Enforce', guards: guards ?? [secrets], classification: labels ?? [label1] };
   const snapshot = compileSnapshot([policy('p', spec)], { revision: 1 });
   const views = compileViews(snapshot, undefined, new Uint8Array(32));
   const plan = snapshot.requestPlan(undefined);
@@ -94,12 +95,12 @@ describe('what is hidden in a long prompt', () => {
     ['one tag character', `${fill('hello you ')}proj${tag}ect fal${tag}con`],
     ['tag characters all over', `${fill(`a${tag}`)} proj${tag}ect falcon`],
     ['escapes of URLs', `${fill('%66%61 ')}project %66alcon`],
-    ['escapes in one row', `${fill('%66')}${encodeURIComponent('é project falcon')}`],
+    ['escapes in one row', `${fill('%66')}${encodeURIComponent('é')} project %66alcon`],
     ['escapes of JSON', `${fill('\\u0066 ')}project \\u0066alcon`],
     ['pairs of escapes in one row', `${fill('\\ud83d\\ude00')}\\u0020project \\u0066alcon`],
     ['entities', `${fill('&amp; ')}project &#102;alcon`],
     ['escapes on lines of their own', `${fill('%66abcdef\n')}project %66alcon`],
-    ['base64 over lines', wrapped('hello you '.repeat(8_192), 'base64', 76)],
+    ['base64 over lines', wrapped('hello you '.repeat(8_192), 'base64', 40)],
     ['hex with spaces', wrapped('hello you '.repeat(8_192), 'hex', 2)],
     ['wide gaps', `${fill('hello      you ')}project${' '.repeat(20)}falcon`],
   ])('is found, at a cost in proportion to the text and in turns: %s', async (_, hidden) => {
@@ -121,6 +122,33 @@ describe('what is hidden in a long prompt', () => {
     );
     expect(acts.length).toBeGreaterThan(8_192);
     expect(longest).toBeLessThan(longestStep(cpu));
+  });
+});
+
+describe('the record of what stands there openly', () => {
+  const masked = label('confidential', {
+    match: { ...match('Email'), words: ['falcon', 'falcon heavy', 'project falcon'] },
+    visibleTo: [],
+  });
+
+  test.each([
+    ['behind an indent', 'def f():\n    return falcon', 'def f():\n    return [confidential]'],
+    ['behind blank lines', 'hello\n\n\n\n\nproject falcon', 'hello\n\n\n\n\n[confidential]'],
+    ['beside an escape', '%41 is ana@example.com', '%41 is [confidential]'],
+  ])('keeps its text, masked: %s', async (_, text, kept) => {
+    const { acts, outcome } = await inspect(text, { guards: [wordGuard('Flag', 'falcon')], labels: [masked] });
+    expect(outcome.record).toMatchObject([{ text: kept }]);
+    expect(acts).toEqual(text.includes('falcon') ? ['flagged'] : []);
+  });
+
+  test.each([
+    ['a phrase over an indent', `project\n${' '.repeat(12)}falcon`],
+    ['the rest of a longer word of the list', `falcon\n${' '.repeat(12)}heavy`],
+    ['beside one that stands there openly', 'falcon and f%61lcon'],
+    ['with a character of what stands there openly', 'falcon%20heavy'],
+  ])('withholds what is in disguise: %s', async (_, text) => {
+    const { outcome } = await inspect(text, { labels: [masked] });
+    expect(outcome.record).toMatchObject([{ text: '[disguised]' }]);
   });
 });
 

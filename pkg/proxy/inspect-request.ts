@@ -6,6 +6,7 @@ import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import { mayReadOtherwise, otherReadings } from '../detect/index.ts';
 import type {
+  Edit,
   Hit,
   LaneKind,
   MaskResult,
@@ -131,7 +132,7 @@ class Inspection {
       const look = maskPrompt(views.pair, text, kind, turn);
       const { caller, record } = look instanceof Promise ? await look : look;
       // A blocked prompt is recorded too, masked.
-      const { hits, hidden } = await this.#disguised(text, [...caller.hits, ...record.hits]);
+      const { hits, hidden } = await this.#disguised(text, [...caller.hits, ...record.hits], record.edits);
       this.#judge(hits, true);
       const sealed = views.sealed && (await maskProse(views.sealed, text, turn));
       const kept = hidden ? withheld : record.text;
@@ -143,18 +144,18 @@ class Inspection {
 
   /**
    * What stands in a text as people or models read it who see through escapes and encodings, past tag characters and over gaps. What the
-   * same rule found without is not counted twice.
+   * same rule found without is not counted twice, and what the record replaces anyway hides nothing.
    */
-  async #disguised(text: string, known: readonly Hit[]): Promise<Disguised> {
+  async #disguised(text: string, known: readonly Hit[], replaced: readonly Edit[] = []): Promise<Disguised> {
     const { views } = this.#options;
     if ((views.act.idle && views.record.idle) || !mayReadOtherwise(text, this.#reading)) return nothingDisguised;
-    const { hits, hidden } = await this.#readOtherwise(text);
+    const { hits, hidden } = await this.#readOtherwise(text, replaced);
     const isKnown = overlapsOwn(known);
     return { hits: hits.filter((hit) => !isKnown(hit)), hidden };
   }
 
   /** The same, counted twice. */
-  async #readOtherwise(text: string): Promise<Disguised> {
+  async #readOtherwise(text: string, replaced: readonly Edit[] = []): Promise<Disguised> {
     const { views, turn } = this.#options;
     const hits: Hit[] = [];
     let hidden = false;
@@ -166,7 +167,7 @@ class Inspection {
       for (const hit of counted(reading, caller)) {
         hits.push({ ...hit, start: reading.startOf(hit.start), end: reading.endOf(hit.end - 1) });
       }
-      hidden ||= counted(reading, record).length > 0;
+      hidden ||= isLeft(reading, record, replaced);
     }
     return { hits: apart(hits), hidden };
   }
@@ -306,6 +307,31 @@ function counted({ wordsOnly }: Reading, { hits }: MaskResult): readonly Hit[] {
   return wordsOnly ? hits.filter(({ by }) => by === 'word') : hits;
 }
 
+/**
+ * Whether something that the record would replace in this reading is left in the text: not all of it lies inside of one of the record's own
+ * edits. It is told by edits, since a hit does not say how far those reach that were counted with it.
+ */
+function isLeft(reading: Reading, record: MaskResult, replaced: readonly Edit[]): boolean {
+  const hits = counted(reading, record);
+  if (hits.length === 0) return false;
+  const isCounted = overlaps(hits);
+  return record.edits.some(
+    (edit) => isCounted(edit) && !isInside(replaced, reading.startOf(edit.start), reading.endOf(edit.end - 1)),
+  );
+}
+
+/** Whether all of [start, end) lies inside of one of these, which are in order and share no character. */
+function isInside(edits: readonly Edit[], start: number, end: number): boolean {
+  let low = 0;
+  let high = edits.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((edits[middle]?.start ?? 0) <= start) low = middle + 1;
+    else high = middle;
+  }
+  return (edits[low - 1]?.end ?? 0) >= end;
+}
+
 /** Of findings of one rule and kind that share a character only the first: one place may have several readings. */
 function apart(hits: readonly Hit[]): readonly Hit[] {
   const ends = new Map<string, number>();
@@ -326,7 +352,7 @@ function overlapsOwn(known: readonly Hit[]): (hit: Hit) => boolean {
 }
 
 /** Whether a hit shares a character with one of these: by search, since a text may have very many. */
-function overlaps(known: readonly Hit[]): (hit: Hit) => boolean {
+function overlaps(known: readonly Hit[]): (range: Pick<Hit, 'start' | 'end'>) => boolean {
   const ordered = [...known].sort((a, b) => a.start - b.start);
   let most = 0;
   const ends = ordered.map(({ end }) => (most = Math.max(most, end)));

@@ -12,6 +12,8 @@ import type { SpreadRun } from './text-rows.ts';
 const windowLetters = 8 * 1024;
 /** Letters of base64 that two windows share: 3 KiB of text. A multiple of both groups. */
 const sharedLetters = 4 * 1024;
+/** Source that is walked between two pauses: letters may stand far apart. */
+const stepUnits = 64 * 1024;
 /** Text from which on a reading is given. */
 const fullReading = 4 * 1024;
 /** Words at the end of a reading that the next one begins with: a text that is spelled in many stands over both. */
@@ -45,6 +47,10 @@ export function* spreadReadings(text: string): Generator<Reading | undefined, vo
     }
     for (const run of foundRuns) {
       for (const letters of windows(text, run)) {
+        if (letters === undefined) {
+          yield;
+          continue;
+        }
         reading.letters(letters);
         if (reading.length >= fullReading) {
           yield reading;
@@ -75,45 +81,73 @@ function isSpread(text: string, { kind, start, end, letters, after }: SpreadRun)
   return end - start > letters || ((classOf(text.charCodeAt(end)) & alphabet) === 0 && after > end);
 }
 
-function* windows(text: string, run: SpreadRun): Generator<Letters, void, void> {
+/** Each as it is read, undefined for a pause. */
+function* windows(text: string, run: SpreadRun): Generator<Letters | undefined, void, void> {
   // What is around it may be of it, or of what stands beside it: both are read.
-  if (run.before < run.start) yield new Letters(text, run, run.before, run.after);
-  let window = new Letters(text, run, run.start, run.end);
+  if (run.before < run.start) yield yield* lettersIn(text, run, run.before, run.after);
+  let window = yield* lettersIn(text, run, run.start, run.end);
   yield window;
   while (window.next < run.end) {
-    window = new Letters(text, run, window.placeOf(windowLetters - sharedLetters), run.end);
+    window = yield* lettersIn(text, run, window.placeOf(windowLetters - sharedLetters), run.end);
     yield window;
   }
   const shared = Math.max(0, window.text.length - sharedLetters);
-  if (run.after > run.end) yield new Letters(text, run, window.placeOf(shared), run.after);
+  if (run.after > run.end) yield yield* lettersIn(text, run, window.placeOf(shared), run.after);
+}
+
+function* lettersIn(text: string, { kind }: SpreadRun, from: number, to: number): Generator<undefined, Letters, void> {
+  const letters = new Letters(text, kind, from, to);
+  while (letters.step()) yield;
+  return letters;
 }
 
 /** The letters of a block, or digits of hex, without what stands between them: as many as a window has. */
 class Letters {
   readonly kind: 'base64' | 'hex';
-  readonly text: string;
-  /** The first place that was not read. */
-  readonly next: number;
+  readonly #source: string;
+  readonly #to: number;
+  readonly #letters: string[] = [];
   readonly #places: number[] = [];
+  #next: number;
+  #text: string | undefined;
 
-  constructor(text: string, { kind }: SpreadRun, from: number, to: number) {
-    const alphabet = kind === 'base64' ? isLetter : isDigit;
+  constructor(source: string, kind: 'base64' | 'hex', from: number, to: number) {
     this.kind = kind;
-    const letters: string[] = [];
-    let at = from;
-    for (; at < to && letters.length < windowLetters; at += 1) {
-      if ((classOf(text.charCodeAt(at)) & alphabet) === 0) continue;
-      if (kind === 'hex' && text[at] === '0' && (text[at + 1] === 'x' || text[at + 1] === 'X')) continue;
-      letters.push(text.charAt(at));
+    this.#source = source;
+    this.#next = from;
+    this.#to = to;
+  }
+
+  /** Reads on, some {@link stepUnits}. False: that was all. */
+  step(): boolean {
+    const source = this.#source;
+    const isHex = this.kind === 'hex';
+    const alphabet = isHex ? isDigit : isLetter;
+    const end = Math.min(this.#to, this.#next + stepUnits);
+    let at = this.#next;
+    for (; at < end && this.#letters.length < windowLetters; at += 1) {
+      if ((classOf(source.charCodeAt(at)) & alphabet) === 0) continue;
+      if (isHex && source[at] === '0' && (source[at + 1] === 'x' || source[at + 1] === 'X')) continue;
+      this.#letters.push(source.charAt(at));
       this.#places.push(at);
     }
-    this.text = letters.join('');
-    this.next = at;
+    this.#next = at;
+    return at < this.#to && this.#letters.length < windowLetters;
+  }
+
+  /** What was read, all of it. */
+  get text(): string {
+    return (this.#text ??= this.#letters.join(''));
+  }
+
+  /** The first place that was not read. */
+  get next(): number {
+    return this.#next;
   }
 
   /** Where letter `index` stands in the source. */
   placeOf(index: number): number {
-    return this.#places[index] ?? this.next;
+    return this.#places[index] ?? this.#next;
   }
 }
 
