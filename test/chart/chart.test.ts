@@ -498,6 +498,16 @@ describe('what is watched', () => {
   });
 });
 
+test('a recorder may go over its whole store before it listens, the others listen within a minute', () => {
+  const { controller, webhook, recorder } = controlPlane;
+  const seconds = (kind: string, name: string): unknown => {
+    const { periodSeconds, failureThreshold } = only(defaults, kind, name).spec.template.spec.containers[0].startupProbe;
+    return periodSeconds * failureThreshold;
+  };
+  expect(seconds('StatefulSet', recorder)).toBe(3_600);
+  for (const name of [controller, webhook]) expect(seconds('Deployment', name)).toBe(60);
+});
+
 test('heads of the log are published where the log outlives the recorder’s pod, and nowhere else', () => {
   const publishes = (recorder: object): boolean =>
     JSON.stringify(only(render({ recorder }), 'StatefulSet', 'sidegate-recorder')).includes('"--publish-heads"');

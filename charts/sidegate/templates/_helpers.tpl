@@ -119,9 +119,9 @@ metadata:
     {{- end }}
 {{- end }}
 
-{{/* Probes of a process of the control plane: its admin port. */}}
+{{/* Probes of a process of the control plane: its admin port. Argument: seconds within which it starts. */}}
 {{- define "sidegate.probes" -}}
-startupProbe: { httpGet: { path: /healthz, port: admin }, periodSeconds: 1, failureThreshold: 60 }
+startupProbe: { httpGet: { path: /healthz, port: admin }, periodSeconds: 1, failureThreshold: {{ . }} }
 livenessProbe: { httpGet: { path: /healthz, port: admin }, periodSeconds: 10, timeoutSeconds: 5 }
 readinessProbe: { httpGet: { path: /readyz, port: admin }, periodSeconds: 2, timeoutSeconds: 2 }
 {{- end }}

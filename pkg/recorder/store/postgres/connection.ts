@@ -13,8 +13,13 @@ export interface Database {
   readonly read: Run;
   /** One statement of what is taken in. @throws StoreError */
   readonly write: Run;
-  /** All or nothing, and on the server's disk when it resolves. @throws StoreError, or what `run` throws */
-  transaction<Result>(run: (run: Run) => Promise<Result>): Promise<Result>;
+  /**
+   * All or nothing, and on the server's disk when it resolves.
+   *
+   * @param statementMs For each statement, the wait for locks included; default 15 s.
+   * @throws StoreError, or what `run` throws
+   */
+  transaction<Result>(run: (run: Run) => Promise<Result>, statementMs?: number): Promise<Result>;
   close(): Promise<void>;
 }
 
@@ -77,13 +82,19 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     read: runBy(readers),
     write: runBy(writers),
-    async transaction(run) {
+    async transaction(run, statementMs = writeMs) {
       const client = await guarded(() => writers.connect());
+      // The driver knows it of a statement, its types of a connection alone.
+      const patience = { query_timeout: statementMs + deafMs };
       const statement: Run = (text, values = []) =>
-        guarded(async () => (await client.query(text, [...values])).rows as Row[]);
+        guarded(async () => (await client.query({ text, values: [...values], ...patience })).rows as Row[]);
       let broken = true;
       try {
         await statement('BEGIN');
+        if (statementMs !== writeMs) {
+          await statement(`SET LOCAL statement_timeout = ${statementMs}`);
+          await statement(`SET LOCAL lock_timeout = ${statementMs}`);
+        }
         const result = await run(statement);
         await statement('COMMIT');
         broken = false;

@@ -12,8 +12,10 @@ import { sessionEvents, sessionId, testChain, testTime } from '../../testing/cha
 import type { RecordStore, SessionQuery } from '../port.ts';
 import { blockOf, blockOfEvents, source, storeSuite } from '../testing/store-suite.ts';
 import { openDatabase } from './connection.ts';
+import type { Database, Run } from './connection.ts';
 import { openPostgresStore } from './postgres.ts';
 import { moveWords, sessionsAPart } from './posting.ts';
+import { migrate } from './schema.ts';
 import { createWordIndex } from './word-index.ts';
 
 let server: PostgresServer;
@@ -305,6 +307,30 @@ describe('the database', () => {
     expect((await store.search({ text: 'falcon', limit: 9 })).sessions).toHaveLength(2);
     expect(await store.shipping.take('r', '00000000-0000-4000-8000-000000000000', 1)).toEqual({ entry: 0, events: 0 });
     await store.close();
+    await remove();
+  });
+
+  test('may take an hour for a step to a newer version, and as ever for what comes after it', async () => {
+    const { schema, remove } = place();
+    const database = openDatabase({ dsn: server.dsn, schema, stallMs: 5_000 });
+    const limits = async (run: Run): Promise<unknown[]> => [
+      ...(await run('SHOW statement_timeout')),
+      ...(await run('SHOW lock_timeout')),
+    ];
+    let during: unknown[] = [];
+    const watched: Database = {
+      ...database,
+      transaction: (work, statementMs) =>
+        database.transaction(async (run) => {
+          const result = await work(run);
+          during = await limits(run);
+          return result;
+        }, statementMs),
+    };
+    await migrate(watched, schema);
+    expect(during).toEqual([{ statement_timeout: '1h' }, { lock_timeout: '1h' }]);
+    expect(await database.transaction(limits)).toEqual([{ statement_timeout: '15s' }, { lock_timeout: '15s' }]);
+    await database.close();
     await remove();
   });
 

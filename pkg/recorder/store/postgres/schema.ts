@@ -118,6 +118,9 @@ const steps: readonly string[] = [
   `,
 ];
 
+/** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */
+const stepMs = 3_600_000;
+
 /** Brings a schema to the newest version, one recorder at a time. @throws StoreError not_a_store, unavailable */
 export async function migrate({ transaction }: Database, schema: string): Promise<void> {
   await transaction(async (run) => {
@@ -132,7 +135,7 @@ export async function migrate({ transaction }: Database, schema: string): Promis
       throw new StoreError('not_a_store', 'the store was written by a newer version of the recorder');
     for (const step of steps.slice(version)) await run(step);
     await run('UPDATE store SET version = $1', [steps.length]);
-  });
+  }, stepMs);
 }
 
 async function versionOf(run: Run, schema: string): Promise<number> {
