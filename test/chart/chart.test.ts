@@ -501,7 +501,8 @@ describe('what is watched', () => {
 test('a recorder may go over its whole store before it listens, the others listen within a minute', () => {
   const { controller, webhook, recorder } = controlPlane;
   const seconds = (kind: string, name: string): unknown => {
-    const { periodSeconds, failureThreshold } = only(defaults, kind, name).spec.template.spec.containers[0].startupProbe;
+    const { periodSeconds, failureThreshold } = only(defaults, kind, name).spec.template.spec.containers[0]
+      .startupProbe;
     return periodSeconds * failureThreshold;
   };
   expect(seconds('StatefulSet', recorder)).toBe(3_600);
