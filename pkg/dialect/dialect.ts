@@ -148,6 +148,8 @@ export interface Dialect {
   endMarker(data: string): boolean;
   /** Body of a refusal. */
   refusal(text: RefusalText): string;
+  /** Name of the event by which its clients are told of an error; undefined: its events have no names. */
+  readonly errorEvent: string | undefined;
   /** SSE bytes of a refusal in mid-stream; never an end marker. */
   refusalFrame(text: RefusalText): string;
 }

@@ -82,6 +82,7 @@ export const generic: Dialect = {
   answer: (_route, node) => answer(node),
   frame: (_route, event, data, node) => frame(event, data, node),
   endMarker,
+  errorEvent: undefined,
   refusal: refusalBody,
   refusalFrame,
 };

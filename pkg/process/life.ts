@@ -56,7 +56,7 @@ export interface Ending {
 }
 
 /**
- * SIGTERM, SIGINT and SIGHUP (a terminal that is closed) end the process: `end` lets go of everything, then it exits. A failure of `end` is logged, and the exit code is 1.
+ * SIGTERM and SIGINT end the process: `end` lets go of everything, then it exits. A failure of `end` is logged, and the exit code is 1.
  * Before this is called a signal ends it at once: there is nothing to finish.
  */
 export function endOnSignals(logger: Logger, end: () => Promise<void>): Ending {
@@ -80,6 +80,6 @@ export function endOnSignals(logger: Logger, end: () => Promise<void>): Ending {
       );
     },
   };
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => ending.stop(signal));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.stop(signal));
   return ending;
 }

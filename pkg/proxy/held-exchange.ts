@@ -21,6 +21,8 @@ export interface HeldExchangeOptions {
   readonly clock: Clock;
   /** Head of the stream, taken when it begins. */
   readonly headers: () => OutgoingHttpHeaders;
+  /** Name of the event that an error of the model's goes out as; undefined: none. */
+  readonly errorEvent: string | undefined;
   /** The event for a model that failed and said nothing, where the stream has begun. */
   readonly failed: () => string;
   /** Milliseconds of silence; default 5,000. */
@@ -32,7 +34,7 @@ export interface HeldExchangeOptions {
 const comment = ': waiting for approval\n\n';
 
 export function holdExchange(options: HeldExchangeOptions): HeldExchange {
-  const { exchange, clock, headers, failed, silenceMs = 5_000, everyMs = 10_000 } = options;
+  const { exchange, clock, headers, errorEvent, failed, silenceMs = 5_000, everyMs = 10_000 } = options;
   let begun = false;
   let timer: Timer | undefined;
   const release = (): void => {
@@ -90,7 +92,8 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
       if (!begun) return exchange.respond(status, head, body);
       // An event without data would be no JSON to its client; none at all, and it looks as the model meant it, unless that failed.
       if (body.length === 0) return exchange.end(status >= 400 ? failed() : undefined);
-      exchange.end(asEvent(typeof body === 'string' ? body : Buffer.from(body).toString('utf8')));
+      const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+      exchange.end(asEvent(text, status >= 400 ? errorEvent : undefined));
     },
     start(status, head) {
       release();
@@ -106,8 +109,8 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
 }
 
 /** A whole body as one event: clients join its lines by LF. */
-const asEvent = (body: string): string =>
-  `${body
+const asEvent = (body: string, name: string | undefined): string =>
+  `${name === undefined ? '' : `event: ${name}\n`}${body
     .split(/\r\n|\r|\n/)
     .map((line) => `data: ${line}`)
     .join('\n')}\n\n`;

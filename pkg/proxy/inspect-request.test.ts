@@ -152,6 +152,18 @@ describe('the record of what stands there openly', () => {
   });
 });
 
+test.each([
+  ['a word behind an indent', 'def f():\n    return falcon', 'masked'],
+  ['a phrase over an indent', 'the project\n    falcon', 'masked'],
+  ['a phrase over more than eight separators', `the project\n${' '.repeat(12)}falcon`, 'blocked'],
+])('a Mask rule refuses what is in disguise only: %s', async (_, text, act) => {
+  const { acts, outcome } = await inspect(text, {
+    guards: [wordGuard('Mask', 'falcon heavy', 'project falcon', 'return falcon')],
+  });
+  expect(acts).toEqual([act]);
+  expect(outcome.edits).toHaveLength(act === 'masked' ? 1 : 0);
+});
+
 test('what one rule finds openly does not keep another from what is in disguise there', async () => {
   const flag = guard('mail', { on: 'Request', match: match('Email'), action: 'Flag' });
   const word = guard('word', { on: 'Request', match: { ...match(), words: ['project falcon'] } });

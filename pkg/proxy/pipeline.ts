@@ -568,6 +568,7 @@ class GovernedRequest {
         'x-request-id': session.id,
         [receiptHeader]: receipt(session, false),
       }),
+      errorEvent: this.#route.dialect.errorEvent,
       failed: () => {
         const failure = new RefusedError('upstream_error', { detail: 'empty' });
         return this.#route.dialect.refusalFrame(refusalText(session, failure));

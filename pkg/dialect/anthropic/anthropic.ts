@@ -1,6 +1,6 @@
 import type { Dialect, Route } from '../dialect.ts';
 import { readAnswer, readFrame } from './answer.ts';
-import { refusalBody, refusalFrame } from './refusal.ts';
+import { errorEvent, refusalBody, refusalFrame } from './refusal.ts';
 import { readRequest } from './request.ts';
 import { anthropicRoute } from './routes.ts';
 
@@ -16,6 +16,7 @@ export const anthropic: Dialect = {
   frame: (_route, event, _data, root) => readFrame(event, root),
   // vLLM and gateways send OpenAI's behind `message_stop`.
   endMarker: (data) => data === '[DONE]',
+  errorEvent,
   refusal: refusalBody,
   refusalFrame,
 };

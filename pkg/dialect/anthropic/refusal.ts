@@ -19,7 +19,9 @@ export function refusalBody({ status, code, message, rule, requestId, detail }: 
   return JSON.stringify({ type: 'error', error, request_id: requestId });
 }
 
-/** Anthropic's clients raise an error at this event, whatever was streamed before. */
+/** Anthropic's clients raise an error at this event, whatever was streamed before, and pass over events without a name. */
+export const errorEvent = 'error';
+
 export function refusalFrame(refusal: RefusalText): string {
-  return `event: error\ndata: ${refusalBody(refusal)}\n\n`;
+  return `event: ${errorEvent}\ndata: ${refusalBody(refusal)}\n\n`;
 }

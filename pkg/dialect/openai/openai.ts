@@ -23,6 +23,7 @@ export const openai: Dialect = {
     return readFrame(event, data, root);
   },
   endMarker,
+  errorEvent: undefined,
   refusal: refusalBody,
   refusalFrame,
 };
