@@ -1,10 +1,12 @@
 import { named, object } from './shape.ts';
 import type { Shape } from './shape.ts';
 
-/** Fields that make what was decided untrue. */
+/** Fields that make what was decided untrue, unless they hold nothing. */
 export const refused: Shape = {
   read(reader, node, place) {
-    if (node.kind !== 'null') reader.refuse(place);
+    const isNothing =
+      node.kind === 'null' || (node.kind === 'array' && node.items.length === 0 && node.numberCount === 0);
+    if (!isNothing) reader.refuse(place);
     return true;
   },
 };

@@ -125,9 +125,10 @@ export interface Metrics {
   render(): Promise<string>;
 }
 
-/** Seconds: from what a cached token costs to what a long answer takes. */
 /** What rules that stand for grants begin with: each has a name of its own, and would have a series. */
 const grants = 'grant/';
+
+/** Seconds: from what a cached token costs to what a long answer takes. */
 const durations = Float64Array.of(
   ...[0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5],
   ...[1, 2.5, 5, 10, 30, 60, 300],

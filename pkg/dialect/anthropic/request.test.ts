@@ -121,6 +121,10 @@ describe('what makes a decision untrue', () => {
     expect(refused(more)).toBe(field);
   });
 
+  it('is nothing where it holds nothing', () => {
+    expect(refused({ mcp_servers: [], container: null })).toBeUndefined();
+  });
+
   it('is refused in the query, but for the mark of what is not final', () => {
     expect(refused({}, 'beta=true')).toBeUndefined();
     expect(refused({}, 'model=other')).toBe('query');
