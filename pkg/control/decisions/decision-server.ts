@@ -198,7 +198,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     },
   );
   server.maxConnections = mostConnections;
-  boundByAddress(server, mostFromAddress, trustedProxies);
+  boundByAddress(server, trustedProxies);
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('upgrade', (_request, socket) => socket.destroy());
   server.on('connect', (_request, socket) => socket.destroy());
@@ -221,12 +221,15 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
   };
 }
 
-/** One address takes at most so many places; what comes beyond is closed before anything is said. Behind a trusted proxy are many people. */
-function boundByAddress(server: Server, most: number, proxies: TrustedProxies): void {
+/**
+ * One address takes at most so many places; what comes beyond is closed before anything is said. Behind a trusted proxy are many people: all
+ * such proxies together leave a quarter for others.
+ */
+function boundByAddress(server: Server, proxies: TrustedProxies): void {
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
-    const address = plainAddress(socket.remoteAddress) ?? '';
-    if (proxies.has(address)) return;
+    const from = plainAddress(socket.remoteAddress) ?? '';
+    const [address, most] = proxies.has(from) ? ['proxies', (mostConnections * 3) / 4] : [from, mostFromAddress];
     const count = (open.get(address) ?? 0) + 1;
     if (count > most) return void socket.destroy();
     open.set(address, count);

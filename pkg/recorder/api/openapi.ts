@@ -159,7 +159,7 @@ const operations: Readonly<Record<string, Operation>> = {
       unsigned: { ...whole, description: 'Blocks that are newer than the head.' },
       more: {
         ...whole,
-        description: 'The last blocks, where 16,384 of them or 64 MiB of lines stand before them: they are left out.',
+        description: 'The last blocks, where 16,384 of them or 16 MiB of JSON stand before them: they are left out.',
       },
     }),
   },
