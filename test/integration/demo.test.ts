@@ -73,16 +73,21 @@ describe('make demo', () => {
       for (const step of [
         'tls_required',
         'token_missing',
+        'meant for another audience',
         'access_denied',
+        'time to its first text, beside the direct way',
         'masked over',
         'in full',
         'guard_blocked',
+        'the same in look-alike and invisible letters',
+        'a cloud key in the prompt',
         'rate_limited',
         'self_approval',
         'approved, 1 of 1',
         'grant_ended',
         'policy_changed',
         'records verified',
+        '/metrics',
       ])
         expect(out).toContain(step);
       expect(code).toBe(0);
