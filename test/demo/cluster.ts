@@ -56,8 +56,12 @@ await report.step('label the pod template', async () => {
   return { came: 'rolled out', why: stdout.split('\n')[0] ?? '', kept: status === 0 };
 });
 await report.step('each pod has', async () => {
-  const names = await jsonPath('{.items[0].spec.initContainers[*].name}', 'pods', '-l', 'app=llama');
-  return { came: names, why: 'the first sets traffic rules and ends', kept: names === 'sidegate-init sidegate' };
+  // Pods from before the label may still be ending.
+  const governed = 'app=llama,sidegate.dev/inference=true';
+  const each = await jsonPath('{range .items[*]}{.spec.initContainers[*].name}{"\\n"}{end}', 'pods', '-l', governed);
+  const [names = '', ...others] = each.trim().split('\n');
+  const kept = names === 'sidegate-init sidegate' && others.length > 0 && others.every((one) => one === names);
+  return { came: names, why: 'the first sets traffic rules and ends', kept };
 });
 await report.step('kubectl sidegate ca > ca.pem', async () => {
   const pem = await day.trust();
