@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RunDecoder, decodeRuns, leastRun, otherReadings } from './index.ts';
+import { hasGaps } from './gaps.ts';
 import type { DecodedRun, Reading, RunKind } from './index.ts';
 import { cpuMs } from '../../../test/support/cost.ts';
 
@@ -303,4 +304,14 @@ test('letters far apart are read in steps', () => {
   // The search has its own pauses, those of a text without letters; what it finds is walked for one window, and more.
   const pauses = found.filter((one) => one === undefined).length - steps(' '.repeat(far.length)).length;
   expect(pauses).toBeGreaterThanOrEqual(Math.floor(far.length / (64 * 1024)));
+});
+
+test('a text without a wide gap between letters has no reading for one, and any other has', () => {
+  const unit = fc.constantFrom('a', 'é', '机', '7', ' ', '\n', '.', '-', '。');
+  fc.assert(
+    fc.property(fc.array(unit, { maxLength: 30 }), (units) => {
+      const text = units.join('');
+      expect(hasGaps(text)).toBe(/[\p{L}\p{N}][^\p{L}\p{N}]{4,}[\p{L}\p{N}]/u.test(text));
+    }),
+  );
 });

@@ -49,7 +49,23 @@ export class Gaps {
   }
 }
 
+const isSeparator = (code: number): boolean => (kinds[code] || kindOf(code)) === 2;
+
+/** False is certain. A stretch stands over a fourth place of the text, so that most of it is not looked at. */
+function mayHaveGaps(text: string): boolean {
+  for (let at = leastGap - 1; at < text.length; at += leastGap) {
+    if (!isSeparator(text.charCodeAt(at))) continue;
+    let start = at;
+    while (start > 0 && isSeparator(text.charCodeAt(start - 1))) start -= 1;
+    let end = at + 1;
+    while (end < text.length && isSeparator(text.charCodeAt(end))) end += 1;
+    if (end - start >= leastGap) return true;
+  }
+  return false;
+}
+
 export function* gaps(text: string): Generator<Spelled | undefined, void, void> {
+  if (text.length <= readUnits && !mayHaveGaps(text)) return;
   const search = new Gaps(text);
   for (let found = search.step(); found !== undefined; found = search.step()) {
     yield* found;
@@ -59,6 +75,7 @@ export function* gaps(text: string): Generator<Spelled | undefined, void, void> 
 
 /** Whether there is any, in a text that is read in one go. */
 export function hasGaps(text: string): boolean {
+  if (!mayHaveGaps(text)) return false;
   const search = new Gaps(text);
   for (let found = search.step(); found !== undefined; found = search.step()) if (found.length > 0) return true;
   return false;
