@@ -105,7 +105,8 @@ export function demandOf(operation: Operation, view: RequestView | undefined, bo
     maxOutputTokens: view?.maxOutputTokens,
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
-    generates: view?.generates ?? false,
+    // What only observing let pass unread is taken for what its route says.
+    generates: view?.generates ?? (operation === 'Chat' || operation === 'Completions'),
     countsInput: operation === 'Embeddings' || operation === 'Other',
   };
 }

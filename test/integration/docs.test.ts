@@ -127,3 +127,16 @@ describe('what the documents tell to type', () => {
     }
   });
 });
+
+describe('docs/integrations.md', () => {
+  const sections = read('docs/integrations.md').split(/^## /m);
+
+  test.each(['KServe', 'vLLM production stack', 'NVIDIA NIM', 'Ollama'])(
+    'shows how pods of %s are labelled',
+    (name) => {
+      const section = sections.find((one) => one.startsWith(`${name}\n`)) ?? '';
+      const [, sample = ''] = /```yaml\n([\s\S]*?)```/.exec(section) ?? [];
+      expect(sample).toMatch(/[lL]abels?:[\s\S]*sidegate\.dev\/inference: "true"/);
+    },
+  );
+});
