@@ -39,7 +39,7 @@ function streamInto(departure: Departure): StreamAnswer {
 const event = (body: { readonly type: string; readonly [field: string]: unknown }): string =>
   `event: ${body.type}\ndata: ${JSON.stringify(body)}\n\n`;
 
-type Kind = 'text' | 'thinking';
+type Kind = 'text' | 'thinking' | 'partial_json';
 interface Block {
   readonly kind: Kind;
   readonly first: string;
@@ -66,7 +66,8 @@ function read(stream: string): string[] {
     const { index, content_block: begun, delta } = JSON.parse(data ?? '') as Record<string, Record<string, string>>;
     const some = begun ?? delta;
     if (index !== undefined && some !== undefined)
-      texts[Number(index)] = (texts[Number(index)] ?? '') + (some['text'] ?? some['thinking'] ?? '');
+      texts[Number(index)] =
+        (texts[Number(index)] ?? '') + (some['text'] ?? some['thinking'] ?? some['partial_json'] ?? '');
   }
   return texts;
 }
@@ -74,11 +75,20 @@ function read(stream: string): string[] {
 const piece = fc.constantFrom(
   ...[' plain', ' words', ' ana', '@exa', 'mple', '.com', ' 4111', ' 1111', '1111', '\n', ' é', '😀', '"', '', '. '],
 );
-const block = fc.record({
+const texts = fc.record({
   kind: fc.constantFrom<Kind>('text', 'text', 'thinking'),
   first: fc.constantFrom('', '', ' 4111 1111'),
   pieces: fc.array(piece, { maxLength: 40 }),
 });
+/** Arguments of a tool: JSON, in pieces of any size. */
+const argumentsOf = fc
+  .record({ note: fc.array(piece, { maxLength: 20 }), size: fc.integer({ min: 1, max: 30 }) })
+  .map(({ note, size }): Block => ({
+    kind: 'partial_json',
+    first: '',
+    pieces: JSON.stringify({ note: note.join('') }).match(new RegExp(`.{1,${size}}`, 'gsu')) ?? [],
+  }));
+const block = fc.oneof({ weight: 3, arbitrary: texts }, argumentsOf);
 
 test('each block is a prefix of its mask at all times, and all of it at the end', () => {
   const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { maxLength: 14 });
@@ -96,7 +106,7 @@ test('each block is a prefix of its mask at all times, and all of it at the end'
         let left = '';
         const expected = blocks.map((one, at) => {
           const end = at === blocks.length - 1 && reason === 'max_tokens' ? 'cut' : 'complete';
-          return view.mask(wholeOf(one), 'text', end).text;
+          return view.mask(wholeOf(one), one.kind === 'partial_json' ? 'json' : 'text', end).text;
         });
         for (const some of reads) {
           stream.data(some);
