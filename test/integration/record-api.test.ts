@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, hash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -313,10 +313,34 @@ describe('rights', () => {
     expect((read(text)['lines'] as readonly string[]).length).toBe(6);
   });
 
+  test('what somebody asked at length is on record by its beginning and its hash', async () => {
+    const body = { tags: Array.from({ length: 20 }, (_, n) => `${n}`.padEnd(1_000, '"')), limit: 1 };
+    expect((await ask('POST', '/v1/search', { body })).status).toBe(200);
+    const [last] = await store.entries((await store.log()).size - 1, 1);
+    const question = String(at(read(last?.text ?? ''), 'question'));
+    expect(question).toContain(`SHA-256 ${hash('sha256', JSON.stringify(body), 'hex')}`);
+    expect(question.length).toBeLessThan(2_200);
+  });
+
   test('who asked what is on record', async () => {
     await ask('POST', '/v1/export', { token: 'eve', body: { user: 'bob' } });
     const { size } = await store.log();
     const entries = (await store.entries(size - 1, 10)).map(({ text }) => text);
     expect(entries.join()).toContain('"who":"eve","what":"export","question":"{\\"user\\":\\"bob\\"}"');
   });
+});
+
+test('a page of long entries ends early, and the next goes on behind it', async () => {
+  const { size } = await store.log();
+  const entry = { type: 'read', at: 1, who: 'ana', what: 'search', question: 'q'.repeat(100_000) } as const;
+  await store.append(Array.from({ length: 60 }, () => ({ entry })));
+  const pages: number[] = [];
+  for (let from = size; pages.at(-1) !== 0;) {
+    const { entries } = read((await ask('GET', `/v1/log/entries?from=${from}`)).text);
+    const indices = (entries as readonly Fields[]).map(({ index }) => Number(index));
+    expect(indices).toEqual(indices.map((_, n) => from + n));
+    pages.push(indices.length);
+    from += indices.length;
+  }
+  expect(pages).toEqual([42, 18, 0]);
 });

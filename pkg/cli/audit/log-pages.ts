@@ -60,7 +60,8 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
         entry(index, text, lines && text.startsWith('{"v":1,"type":"block"') ? await linesOf(index) : undefined);
         next = index + 1;
       }
-      if (page.length < 2_000) return next;
+      // A page of long entries ends before it is full.
+      if (page.length === 0) return next;
     }
     return to;
   };

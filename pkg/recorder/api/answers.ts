@@ -8,9 +8,10 @@ import type { RecordStore } from '../store/index.ts';
 import type { AuditAuthorizer, Auditor } from './authorize.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { logRoutes } from './log-routes.ts';
+import { noted } from './noted.ts';
 import { Refusal, Streamed, badQuestion, matchRoute } from './question.ts';
 import type { Route } from './question.ts';
-import { respond, respondStreamed } from './respond.ts';
+import { respond, respondStreamed, respondWhole } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
 
 export interface AnswersOptions {
@@ -27,8 +28,9 @@ export interface Answers {
   /** `GET /v1/log` and so on. */
   readonly routes: readonly string[];
   /**
+   * Resolves when the answer was taken, or nobody takes it.
+   *
    * @param auditor Who asks.
-   * @param put Puts what is asked on record by `write`, or knows that it is there already; default: by `write`.
    * @throws Refusal, StoreError, RangeError
    */
   answer(
@@ -36,7 +38,7 @@ export interface Answers {
     response: ServerResponse,
     url: URL,
     auditor: Auditor,
-    put?: (what: string, question: string, write: () => Promise<void>) => Promise<void>,
+    asked?: AskedBy,
   ): Promise<void>;
   /** Does something that asks the store, as one of a bounded number at once. @throws Refusal `busy` */
   bounded(act: () => Promise<void>): Promise<void>;
@@ -44,10 +46,21 @@ export interface Answers {
   guarded(response: ServerResponse, act: () => Promise<void>): Promise<void>;
 }
 
+export interface AskedBy {
+  /** Puts what is asked on record by `write`, or knows that it is there already; default: by `write`. */
+  readonly put?: (what: string, question: string, write: () => Promise<void>) => Promise<void>;
+  /** Who asks as they are by now, for an answer that takes long; default: as at first. @throws where they are nobody any more */
+  readonly again?: () => Promise<Auditor>;
+}
+
 const maxBody = 64 * 1024;
 const questionLimits = { maxDepth: 4, maxNodes: 200 };
 /** Questions at work at once: each may read many blocks. */
 const mostAtOnce = 16;
+/** Of one account. */
+const mostOfOne = 8;
+/** How long a right to read counts while an answer is sent. */
+const rightMs = 30_000;
 
 export function createAnswers(options: AnswersOptions): Answers {
   const { store, committer, authorizer, clock, logger, onAnswered } = options;
@@ -61,36 +74,81 @@ export function createAnswers(options: AnswersOptions): Answers {
     logger.error('a question could not be answered', { error: describeError(error) });
     return new Refusal(503, 'unavailable', 'this cannot be answered now');
   };
+  const mayRead = async (auditor: Auditor, namespace: string | undefined): Promise<void> => {
+    if (await authorizer.mayRead(auditor, namespace)) return;
+    // Who may read everything may read this.
+    if (namespace !== undefined && (await authorizer.mayRead(auditor, undefined))) return;
+    throw notAllowed(auditor, 'read these records', 'get');
+  };
   let working = 0;
+  const ofEach = new Map<string, number>();
+  const sharing = async (username: string, act: () => Promise<void>): Promise<void> => {
+    const own = ofEach.get(username) ?? 0;
+    if (own >= mostOfOne) throw new Refusal(503, 'busy', 'too many questions of this account at once: ask again');
+    ofEach.set(username, own + 1);
+    try {
+      await act();
+    } finally {
+      const left = (ofEach.get(username) ?? 1) - 1;
+      if (left === 0) ofEach.delete(username);
+      else ofEach.set(username, left);
+    }
+  };
+  const reply = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    auditor: Auditor,
+    { put = (_what, _question, write) => write(), again = () => Promise.resolve(auditor) }: AskedBy,
+  ): Promise<void> => {
+    const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
+    if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
+    const says = request.headers[auditForHeader];
+    const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
+    const who = `${auditor.username}${claim}`;
+    const granted = new Set<string | undefined>();
+    const found = await route.answer({
+      who,
+      search: url.searchParams,
+      part: matchRoute(route, url.pathname) ?? '',
+      body: request.method === 'POST' ? await readQuestion(request) : undefined,
+      async allow(namespace) {
+        await mayRead(auditor, namespace);
+        granted.add(namespace);
+      },
+      async allowHolds() {
+        if (await authorizer.mayHold(auditor)) return;
+        throw notAllowed(auditor, 'place or release holds', 'update');
+      },
+      note: (what, asked) => {
+        const question = noted(asked);
+        return put(what, question, () =>
+          committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } }),
+        );
+      },
+    });
+    if (!(found instanceof Streamed)) return respondWhole(response, found, clock);
+    let until = clock.monotonic() + rightMs;
+    const check = async (): Promise<void> => {
+      if (clock.monotonic() < until) return;
+      try {
+        const now = await again();
+        for (const namespace of granted) await mayRead(now, namespace);
+      } catch (error) {
+        logger.warn('an answer was broken off: who asked may not read it any more', {
+          who,
+          error: describeError(error),
+        });
+        throw error;
+      }
+      until = clock.monotonic() + rightMs;
+    };
+    return respondStreamed(response, found, { clock, check });
+  };
   return {
     routes: routes.map(({ method, path }) => `${method} ${path}`),
-    async answer(request, response, url, auditor, put = (_what, _question, write) => write()) {
-      const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
-      if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
-      const says = request.headers[auditForHeader];
-      const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
-      const who = `${auditor.username}${claim}`;
-      const found = await route.answer({
-        who,
-        search: url.searchParams,
-        part: matchRoute(route, url.pathname) ?? '',
-        body: request.method === 'POST' ? await readQuestion(request) : undefined,
-        async allow(namespace) {
-          if (await authorizer.mayRead(auditor, namespace)) return;
-          // Who may read everything may read this.
-          if (namespace !== undefined && (await authorizer.mayRead(auditor, undefined))) return;
-          throw notAllowed(auditor, 'read these records', 'get');
-        },
-        async allowHolds() {
-          if (await authorizer.mayHold(auditor)) return;
-          throw notAllowed(auditor, 'place or release holds', 'update');
-        },
-        note: (what, question) =>
-          put(what, question, () => committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } })),
-      });
-      if (found instanceof Streamed) await respondStreamed(response, found);
-      else respond(response, 200, found);
-    },
+    answer: (request, response, url, auditor, asked = {}) =>
+      sharing(auditor.username, () => reply(request, response, url, auditor, asked)),
     async bounded(act) {
       if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
       working++;

@@ -1,9 +1,12 @@
 import { consistencyProof, inclusionProof } from '../../record/index.ts';
-import type { RecordStore } from '../store/index.ts';
+import type { RecordStore, StoredEntry } from '../store/index.ts';
 import { numberOf, wholeNumber } from './question.ts';
 import type { Question, Route } from './question.ts';
 
 const entriesAPage = 2_000;
+/** Characters of entries after which a page ends, and entries that are read at once. */
+const mostCharacters = 4 * 1024 * 1024;
+const entriesAtOnce = 100;
 const hex = (hashes: readonly Uint8Array[]): string[] => hashes.map((one) => Buffer.from(one).toString('hex'));
 const upTo = ({ search }: Question): number =>
   Math.min(entriesAPage, Math.max(1, numberOf(search, 'limit', entriesAPage)));
@@ -13,6 +16,21 @@ export function logRoutes(
   store: Pick<RecordStore, 'log' | 'entries' | 'heads' | 'blockLines' | 'node'>,
 ): readonly Route[] {
   const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
+  const pageOfEntries = async (from: number, atMost: number): Promise<readonly StoredEntry[]> => {
+    const page: StoredEntry[] = [];
+    let characters = 0;
+    for (let more = true; more && page.length < atMost && characters < mostCharacters;) {
+      const wanted = Math.min(entriesAtOnce, atMost - page.length);
+      const found = await store.entries(from + page.length, wanted);
+      for (const one of found) {
+        if (characters >= mostCharacters) break;
+        page.push(one);
+        characters += one.text.length;
+      }
+      more = found.length === wanted;
+    }
+    return page;
+  };
   const route = (path: string, answer: Route['answer']): Route => ({
     method: 'GET',
     path,
@@ -27,7 +45,7 @@ export function logRoutes(
       return { size, root: Buffer.from(root).toString('hex'), at };
     }),
     route('/v1/log/entries', async (question) => {
-      const found = await store.entries(numberOf(question.search, 'from', 0), upTo(question));
+      const found = await pageOfEntries(numberOf(question.search, 'from', 0), upTo(question));
       return { entries: found.map(({ index, text }) => ({ index, text })) };
     }),
     route('/v1/log/heads', async (question) => {

@@ -176,7 +176,7 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
   'GET /v1/log/entries': {
-    summary: 'Entries, byte for byte.',
+    summary: 'Entries, byte for byte; fewer than asked for where they are long (4 Mi characters together).',
     query: { from: false, limit: false },
     answer: object({ entries: list(object({ index: whole, text })) }),
   },

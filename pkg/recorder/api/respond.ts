@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { JsonValue } from '../../base/index.ts';
+import type { Clock, JsonValue } from '../../base/index.ts';
 import type { Streamed } from './question.ts';
 
 const headers = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const;
 
+/** Answers with something short. */
 export function respond(response: ServerResponse, status: number, body: JsonValue): void {
   const text = `${JSON.stringify(body)}\n`;
   const length = Buffer.byteLength(text);
@@ -14,14 +14,58 @@ export function respond(response: ServerResponse, status: number, body: JsonValu
 
 /** Characters that are sent together: a line of the record may be short. */
 const pieceLength = 64 * 1024;
+/** Whoever takes no piece for so long does not read: the answer ends, and the place that it has is another's. */
+const unreadMs = 60_000;
+
+/** Waits until it was taken. Whoever does not take it loses the connection. */
+function taken(response: ServerResponse, event: 'drain' | 'finish', clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      timer.cancel();
+      response.off(event, done).off('close', done);
+      resolve();
+    };
+    const timer = clock.after(unreadMs, () => {
+      response.destroy();
+      done();
+    });
+    response.on(event, done).on('close', done);
+    if (response.destroyed) done();
+  });
+}
+
+async function end(response: ServerResponse, piece: string | Uint8Array, clock: Clock): Promise<void> {
+  if (response.destroyed) return;
+  const finished = taken(response, 'finish', clock);
+  response.end(piece);
+  await finished;
+}
+
+/** Answers with what may be long, and waits until it was taken. */
+export async function respondWhole(response: ServerResponse, body: JsonValue, clock: Clock): Promise<void> {
+  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+  response.writeHead(200, { ...headers, 'content-type': 'application/json', 'content-length': bytes.length });
+  let from = 0;
+  for (; bytes.length - from > pieceLength; from += pieceLength) {
+    if (response.destroyed) return;
+    if (!response.write(bytes.subarray(from, from + pieceLength))) await taken(response, 'drain', clock);
+  }
+  await end(response, bytes.subarray(from), clock);
+}
 
 /**
- * Sends an answer as fast as it is made and taken. What fails before its first piece is thrown; after that, the answer ends without its last
- * chunk, which every client tells from an end.
+ * Sends an answer as fast as it is made and taken, until it was taken. What fails before its first piece is thrown; after that, the answer
+ * ends without its last chunk, which every client tells from an end.
+ *
+ * @param check Is asked before each piece; what it throws ends the answer.
  */
-export async function respondStreamed(response: ServerResponse, { type, parts }: Streamed): Promise<void> {
-  const closed = once(response, 'close');
-  const start = (): void => {
+export async function respondStreamed(
+  response: ServerResponse,
+  { type, parts }: Streamed,
+  { clock, check }: { readonly clock: Clock; readonly check: () => Promise<void> },
+): Promise<void> {
+  const start = async (): Promise<void> => {
+    await check();
     if (!response.headersSent) response.writeHead(200, { ...headers, 'content-type': type });
   };
   let piece = '';
@@ -29,16 +73,16 @@ export async function respondStreamed(response: ServerResponse, { type, parts }:
     for await (const part of parts) {
       piece += part;
       if (piece.length < pieceLength) continue;
-      start();
+      await start();
       if (response.destroyed) return;
-      if (!response.write(piece)) await Promise.race([once(response, 'drain'), closed]);
+      if (!response.write(piece)) await taken(response, 'drain', clock);
       piece = '';
     }
+    await start();
   } catch (error) {
     if (!response.headersSent) throw error;
     response.destroy();
     return;
   }
-  start();
-  response.end(piece);
+  await end(response, piece, clock);
 }

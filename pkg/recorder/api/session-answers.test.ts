@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { SessionSummary } from '../store/index.ts';
 import { Streamed } from './question.ts';
 import { respondStreamed } from './respond.ts';
@@ -51,6 +52,7 @@ test('what is not taken is not read', async () => {
   const answering = respondStreamed(
     response as unknown as ServerResponse,
     new Streamed('application/jsonl', exported(store, { limit: 1 })),
+    { clock: fakeClock(), check: () => Promise.resolve() },
   );
   const turns = async (): Promise<void> => {
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));

@@ -4,9 +4,10 @@ import { createKeyedBuckets, readBody } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import type { Answers } from '../api/answers.ts';
 import { auditorOf } from '../api/authorize.ts';
+import type { Auditor } from '../api/authorize.ts';
 import type { People } from '../api/people.ts';
 import { Refusal } from '../api/question.ts';
-import { respond } from '../api/respond.ts';
+import { respond, respondWhole } from '../api/respond.ts';
 import type { RecordStore } from '../store/index.ts';
 import { createAccounts } from './accounts.ts';
 import type { Account } from './accounts.ts';
@@ -201,7 +202,8 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
         const api = new URL(`${path}${url.search}`, url);
         const put = (what: string, question: string, write: () => Promise<void>): Promise<void> =>
           what === 'search' ? repeats.once(session, question, write) : write();
-        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), put));
+        const again = async (): Promise<Auditor> => auditorOf((await account(request)).person);
+        return answers.bounded(() => answers.answer(request, response, api, auditorOf(person), { put, again }));
       }
       const only = (method: string): void => {
         if (request.method === method) return;
@@ -229,7 +231,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
       only(route.method);
       const found = await account(request);
-      const send = async (): Promise<void> => respond(response, 200, await route.answer(found, request));
+      const send = async (): Promise<void> => respondWhole(response, await route.answer(found, request), clock);
       await (route.forwards === true ? send() : answers.bounded(send));
     },
   };

@@ -1,0 +1,179 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { FakeClock } from '../../../test/support/fake-clock.ts';
+import { silentLogger } from '../../base/index.ts';
+import type { RecordStore, SessionSummary } from '../store/index.ts';
+import { createAnswers } from './answers.ts';
+import type { Answers, AskedBy } from './answers.ts';
+import type { Auditor } from './authorize.ts';
+
+// What questions at work take of others, and how long a right lasts while an answer is sent.
+
+const session = { session: '1'.repeat(32), source: 'spiffe://a', chain: 'c', namespace: 'ml' } as SessionSummary;
+/** One session without end. */
+const store = {
+  search: () => Promise.resolve({ sessions: [session], cursors: ['1.1'], cursor: undefined }),
+  async *sessionLines() {
+    for (;;) yield 'x'.repeat(1_000);
+  },
+  log: () => Promise.resolve({ size: 1, root: Buffer.alloc(32), at: 1 }),
+} as unknown as RecordStore;
+
+let clock: FakeClock;
+let answers: Answers;
+let allowed: (auditor: Auditor) => boolean;
+beforeEach(() => {
+  clock = fakeClock();
+  allowed = () => true;
+  answers = createAnswers({
+    store,
+    committer: { add: () => Promise.resolve() } as never,
+    authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayHold: () => Promise.resolve(false) },
+    clock,
+    logger: silentLogger,
+  });
+});
+
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** A peer that takes what is sent when it is told to. */
+function peer() {
+  const response = Object.assign(new EventEmitter(), {
+    headersSent: false,
+    destroyed: false,
+    statusCode: 200,
+    pieces: 0,
+    writeHead(status: number) {
+      response.headersSent = true;
+      response.statusCode = status;
+    },
+    write(): boolean {
+      response.pieces++;
+      return false;
+    },
+    end: () => undefined,
+    destroy() {
+      response.destroyed = true;
+      response.emit('close');
+    },
+  });
+  return response;
+}
+type Peer = ReturnType<typeof peer>;
+
+/** Begins an export, or asks what the log is. */
+function ask(username: string, to: Peer, { path = '/v1/export', ...by }: AskedBy & { readonly path?: string } = {}) {
+  const body = path === '/v1/export' ? ['{"namespace":"ml"}'] : [];
+  const request = Object.assign(Readable.from(body.map((text) => Buffer.from(text))), {
+    method: body.length > 0 ? 'POST' : 'GET',
+    headers: {},
+  }) as unknown as IncomingMessage;
+  const response = to as unknown as ServerResponse;
+  const url = new URL(path, 'https://recorder');
+  return answers.guarded(response, () =>
+    answers.bounded(() => answers.answer(request, response, url, { username, groups: [] }, by)),
+  );
+}
+
+describe('questions at work', () => {
+  test('are eight of one account, and do not shut out another', async () => {
+    const greedy = Array.from({ length: 9 }, peer);
+    const asked = greedy.map((one) => ask('greedy', one));
+    await turns();
+    expect(greedy.map(({ statusCode }) => statusCode)).toEqual([...Array.from({ length: 8 }, () => 200), 503]);
+    const other = peer();
+    const others = ask('other', other);
+    await turns();
+    expect(other.pieces).toBe(1);
+    for (const one of [...greedy, other]) one.destroy();
+    await Promise.all([...asked, others]);
+    // What was taken is given back.
+    const next = peer();
+    const again = ask('greedy', next);
+    await turns();
+    expect(next.pieces).toBe(1);
+    next.destroy();
+    await again;
+  });
+
+  test('end after a minute in which nothing was taken', async () => {
+    const slow = peer();
+    const asked = ask('slow', slow);
+    await turns();
+    await clock.advanceAsync(59_000);
+    slow.emit('drain');
+    await turns();
+    expect([slow.pieces, slow.destroyed]).toEqual([2, false]);
+    await clock.advanceAsync(59_000);
+    expect(slow.destroyed).toBe(false);
+    await clock.advanceAsync(1_000);
+    expect(slow.destroyed).toBe(true);
+    await asked;
+    expect(clock.pending).toBe(0);
+  });
+
+  test('end so too where all was sent and the last of it is not taken', async () => {
+    const slow = peer();
+    const asked = ask('slow', slow, { path: '/v1/log' });
+    await turns();
+    expect(slow.headersSent).toBe(true);
+    await clock.advanceAsync(60_000);
+    expect(slow.destroyed).toBe(true);
+    await asked;
+    const quick = peer();
+    const finished = ask('quick', quick, { path: '/v1/log' });
+    await turns();
+    quick.emit('finish');
+    await finished;
+    expect(quick.destroyed).toBe(false);
+  });
+});
+
+describe('a right that is taken away while an answer is sent', () => {
+  const go = async (to: Peer, ms: number): Promise<void> => {
+    await clock.advanceAsync(ms);
+    to.emit('drain');
+    await turns();
+  };
+
+  test('ends it within 30 s', async () => {
+    const one = peer();
+    const asked = ask('eve', one);
+    await turns();
+    allowed = () => false;
+    await go(one, 29_000);
+    expect([one.pieces, one.destroyed]).toEqual([2, false]);
+    await go(one, 1_000);
+    expect([one.pieces, one.destroyed]).toEqual([2, true]);
+    await asked;
+  });
+
+  test('is that of who asks by then', async () => {
+    const [one, gone] = [peer(), peer()];
+    const asked = [
+      ask('eve', one, { again: () => Promise.resolve({ username: 'eve without a role', groups: [] }) }),
+      ask('ann', gone, { again: () => Promise.reject(new Error('logged out')) }),
+    ];
+    await turns();
+    allowed = ({ username }) => username === 'eve';
+    await go(one, 31_000);
+    await go(gone, 0);
+    expect([one.destroyed, gone.destroyed]).toEqual([true, true]);
+    await Promise.all(asked);
+  });
+
+  test('and that stands goes on', async () => {
+    const one = peer();
+    const asked = ask('eve', one);
+    await turns();
+    for (let n = 0; n < 5; n++) await go(one, 31_000);
+    expect([one.pieces, one.destroyed]).toEqual([6, false]);
+    one.destroy();
+    await asked;
+  });
+});
