@@ -182,12 +182,10 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
   };
 
   /** Lines that are not there: what comes after them refers to their last. */
-  const skip = (index: number, { entry, pod }: Extract<Addition, { readonly pod: Block['pod'] }>): void => {
+  const skip = ({ entry, pod }: Extract<Addition, { readonly pod: Block['pod'] }>): void => {
     const { source, chain, hash } = entry;
     const [first, last] = entry.type === 'block' ? [entry.first, entry.last] : [entry.from, entry.to];
-    const id = chainOf(source, chain, hash, pod);
-    moveChain(id, first, last, hash);
-    if (entry.type === 'block') sql.block.run(index, id, first, last, lastAt, last - first + 1, 0, null);
+    moveChain(chainOf(source, chain, hash, pod), first, last, hash);
   };
 
   return {
@@ -197,7 +195,7 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
         else {
           const index = addEntry(addition.entry, addition.text);
           if ('evidence' in addition) sql.evidence.run(index, addition.evidence);
-          if ('pod' in addition) skip(index, addition);
+          if ('pod' in addition) skip(addition);
         }
       }
     },

@@ -12,6 +12,7 @@ export interface ArchiveTable {
   move(from: ArchiveMark, to: ArchiveMark): boolean;
 }
 
+const ofChain = /^\{"v":1,"type":"(block|hole)"/;
 type Row = Readonly<Record<string, unknown>>;
 
 export function createArchiveTable(db: DatabaseSync, names: Names): ArchiveTable {
@@ -29,10 +30,12 @@ export function createArchiveTable(db: DatabaseSync, names: Names): ArchiveTable
     namespace: names.text(Number(row['namespace'])),
     name: names.text(Number(row['pod'])),
   });
-  /** Of a hole, which has no row but its entry. */
-  const podOfHole = (text: string): Block['pod'] | undefined => {
-    const { source, chain } = jsonValue(parseJson(text)) as unknown as HoleEntry;
-    const row = sql.chain.get(names.number(source), chain);
+  /** Of a hole, or a block whose lines are deleted, which have no row but their entry. */
+  const podOfEntry = (text: string): Block['pod'] | undefined => {
+    if (!ofChain.test(text)) return undefined;
+    const { source, chain } = jsonValue(parseJson(text)) as unknown as Pick<HoleEntry, 'source' | 'chain'>;
+    const number = names.find(source);
+    const row = number === undefined ? undefined : sql.chain.get(number, chain);
     return row === undefined ? undefined : podOf(row);
   };
   const read = (row: Row): ArchivedEntry => {
@@ -40,8 +43,7 @@ export function createArchiveTable(db: DatabaseSync, names: Names): ArchiveTable
     const entry = { index: Number(row['id']), text };
     const { data, evidence } = row;
     if (evidence instanceof Uint8Array) return { ...entry, data: evidence };
-    const isHole = text.startsWith('{"v":1,"type":"hole"');
-    const pod = isHole ? podOfHole(text) : row['pod'] === null ? undefined : podOf(row);
+    const pod = row['pod'] === null ? podOfEntry(text) : podOf(row);
     return {
       ...entry,
       ...(pod === undefined ? {} : { pod }),
@@ -56,7 +58,7 @@ export function createArchiveTable(db: DatabaseSync, names: Names): ArchiveTable
       for (const row of sql.entries.iterate(from, atMost.entries)) {
         const entry = read(row);
         found.push(entry);
-        bytes += entry.data?.length ?? 0;
+        bytes += Buffer.byteLength(entry.text) + (entry.data?.length ?? 0);
         if (bytes >= atMost.bytes) break;
       }
       return found;

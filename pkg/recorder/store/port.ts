@@ -70,7 +70,7 @@ export interface RecordStore {
   holds(): Promise<readonly Hold[]>;
   /**
    * Entries of the log from an index on with what hangs on them, as an archive keeps them.
-   * @param atMost So many entries, and no more once their lines have so many bytes.
+   * @param atMost So many entries, and no more once they and their lines have so many bytes.
    */
   archivable(
     from: number,

@@ -28,6 +28,7 @@ const held = `EXISTS (
   WHERE p.block = b.id)`;
 
 export function createRetention(db: DatabaseSync, names: Names, appender: Pick<Appender, 'addEntry'>): Retention {
+  // The index has those that have lines, which is all.
   const old = (ofNamespaces: string): string =>
     `SELECT b.id, b.size, b.count FROM block b JOIN chain c ON c.id = b.chain
      WHERE b.received < ? AND b.received >= ? AND b.data IS NOT NULL AND ${ofNamespaces} AND NOT ${held} ORDER BY b.received LIMIT ?`;
@@ -37,8 +38,8 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
     WHERE p.block = b.id AND instr(char(10) || n.text, char(10) || x.value) > 0)`;
   const archived = 'b.id < (SELECT entries FROM archive)';
   const sql = {
-    block: db.prepare('SELECT id, size, count FROM block WHERE id = ? AND data IS NOT NULL'),
-    forget: db.prepare('UPDATE block SET data = NULL WHERE id = ?'),
+    block: db.prepare('SELECT id, size, count FROM block WHERE id = ?'),
+    forget: db.prepare('DELETE FROM block WHERE id = ?'),
     forgetParts: db.prepare('DELETE FROM part WHERE block = ? RETURNING session'),
     hasParts: db.prepare('SELECT 1 FROM part WHERE session = ? LIMIT 1'),
     forgetSession: db.prepare('DELETE FROM session WHERE id = ?'),
@@ -55,7 +56,7 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
   };
   const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text))) as HoldTerms;
 
-  /** Deletes the lines of a block. */
+  /** Deletes a block: what proves it is its entry. */
   const forget = (block: Readonly<Record<string, unknown>>): void => {
     const id = Number(block['id']);
     for (const part of sql.forgetParts.all(id)) {

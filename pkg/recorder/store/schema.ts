@@ -116,6 +116,11 @@ const steps: readonly string[] = [
   -- Entries of type retention, which are few.
   CREATE INDEX entry_retention ON entry (id) WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"';
   `,
+  `
+  -- A block whose lines are deleted is its entry alone: the room of its row is for new ones. And what a session that goes has as tags.
+  DELETE FROM block WHERE data IS NULL;
+  CREATE INDEX tag_session ON tag (session);
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

@@ -94,6 +94,92 @@ test('deletion by age goes on however many names of rules were recorded', async 
   await remove();
 });
 
+describe('the room of what is deleted', () => {
+  /** Bytes of the file's pages that hold something. */
+  const usedBytes = (path: string): number => {
+    const db = new DatabaseSync(path);
+    const pragma = (name: string): number => Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+    const used = pragma('page_size') * (pragma('page_count') - pragma('freelist_count'));
+    db.close();
+    return used;
+  };
+
+  test('is for new lines: of a block stays what proves it', async () => {
+    const { path, open, remove } = place();
+    const blocks = 600;
+    const store = open();
+    await store.close();
+    const empty = usedBytes(path);
+    const filled = open();
+    const chain = testChain();
+    await filled.append(Array.from({ length: blocks }, (_, n) => blockOf(chain, [{ id: sessionId(n) }])));
+    await filled.close();
+    const before = (usedBytes(path) - empty) / blocks;
+    const again = open();
+    const rule = { before: testTime + 1, of: { allBut: [] } };
+    expect(await again.deleteOld(rule, testTime + 2, blocks)).toBe(blocks);
+    await again.close();
+    const after = (usedBytes(path) - empty) / blocks;
+    const db = new DatabaseSync(path);
+    // Two entries of the log, that of the block and that of its deletion, with their nodes.
+    const texts = Number(db.prepare('SELECT sum(length(text)) AS n FROM entry').get()?.['n']) / blocks;
+    for (const table of ['block', 'part', 'session', 'tag'])
+      expect([table, db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']]).toEqual([table, 0]);
+    db.close();
+    expect(after).toBeLessThan(texts * 1.2 + 4 * 60);
+    expect(after).toBeLessThan(before / 2);
+    await remove();
+  });
+
+  test('is given back by a store of the version before, which is otherwise what it was', async () => {
+    const { path, open, remove } = place();
+    const chain = testChain();
+    const before = open();
+    await before.append([0, 1, 2].map((n) => blockOf(chain, [{ id: sessionId(n), ask: `word${n}`, rule: 'a/b' }])));
+    await before.close();
+    // What retention left of the first block.
+    const old = new DatabaseSync(path);
+    old.exec(`
+      DROP INDEX tag_session;
+      DELETE FROM part WHERE block = 0;
+      DELETE FROM tag WHERE session = (SELECT min(id) FROM session);
+      DELETE FROM session WHERE id = (SELECT min(id) FROM session);
+      UPDATE block SET data = NULL WHERE id = 0;
+      UPDATE counter SET value = value - 1 WHERE name IN ('blocks', 'sessions');
+      PRAGMA user_version = 6;
+    `);
+    old.close();
+    const store = open();
+    expect((await store.search({ limit: 9 })).sessions.map(({ session }) => session)).toEqual([
+      sessionId(2),
+      sessionId(1),
+    ]);
+    expect((await store.search({ limit: 9, text: 'word1' })).sessions).toHaveLength(1);
+    expect(await store.position(source, chain.name)).toEqual(chain.point());
+    expect(await store.lineHash(source, chain.name, 1)).toBeUndefined();
+    expect(await store.blockLines(0)).toBeUndefined();
+    const pods = (await store.archivable(0, { entries: 9, bytes: 1e9 })).map(({ pod, data }) => [
+      pod?.name,
+      data?.length,
+    ]);
+    expect(pods[0]).toEqual(['llama-0', undefined]);
+    expect(pods.slice(1)).toEqual([
+      ['llama-0', expect.any(Number)],
+      ['llama-0', expect.any(Number)],
+    ]);
+    expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 2, 9)).toBe(2);
+    expect(await store.stats()).toMatchObject({ blocks: 0, sessions: 0 });
+    await store.close();
+    const db = new DatabaseSync(path);
+    expect(db.prepare('SELECT (SELECT count(*) FROM block) + (SELECT count(*) FROM tag) AS n').get()?.['n']).toBe(0);
+    // A session that goes is looked for by an index.
+    const plan = db.prepare('EXPLAIN QUERY PLAN DELETE FROM tag WHERE session = ?').all(1);
+    expect(plan.map((row) => String(row['detail'])).join()).toContain('USING COVERING INDEX tag_session');
+    db.close();
+    await remove();
+  });
+});
+
 describe('the thread that searches', () => {
   const held = () => {
     const { path, remove } = place();

@@ -24,8 +24,9 @@ export async function archivable(
   // Some at a time: how many bytes they have is seen when they are here.
   for (let at = 0; at < entries.length && bytes < atMost.bytes; at += someEntries) {
     for (const entry of await readSome(run, names, entries.slice(at, at + someEntries))) {
+      if (bytes >= atMost.bytes) break;
       found.push(entry);
-      bytes += entry.data?.length ?? 0;
+      bytes += Buffer.byteLength(entry.text) + (entry.data?.length ?? 0);
     }
   }
   return found;
