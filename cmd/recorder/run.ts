@@ -54,6 +54,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const key = settings.logKey === undefined ? undefined : createPrivateKey(readFileSync(settings.logKey));
   const opened = await openStore(settings, clock, key === undefined ? undefined : sealBy(key));
   const { store } = opened;
+  const { at: logEndsAt } = await store.log();
   const committer = createCommitter({
     store,
     clock,
@@ -87,6 +88,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     clock,
     logger,
     retention: settings.retention,
+    logEndsAt,
     archivedOnly: settings.archive?.deleteUnarchived === false,
   });
   const running: { ending?: Ending } = {};

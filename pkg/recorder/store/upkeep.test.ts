@@ -30,6 +30,7 @@ function make(retentionDays: number, unindexed = 0, old = 0) {
     clock,
     logger: silentLogger,
     retention: { all: retentionDays, namespaces: {}, policies: {} },
+    logEndsAt: 0,
   });
   return { clock, asked, froms, upkeep, left: () => left, kept: () => kept };
 }
@@ -54,6 +55,19 @@ describe('the upkeep of a store', () => {
     expect(asked).toHaveLength(3);
     expect(clock.now() - (asked[0] ?? 0)).toBeGreaterThanOrEqual(30 * dayMs);
     expect(clock.now() - (asked[0] ?? 0)).toBeLessThan(30 * dayMs + 5_000);
+    await upkeep.close();
+  });
+
+  test('deletes nothing at once by a clock that is a day ahead for a moment', async () => {
+    const { clock, asked, upkeep } = make(30);
+    await clock.advanceAsync(62_000);
+    const right = clock.now();
+    clock.step(dayMs);
+    await clock.advanceAsync(10 * 60_000);
+    clock.step(-dayMs);
+    expect(asked.length).toBeGreaterThan(5);
+    // Early by as long as it was ahead.
+    expect(Math.max(...asked)).toBeLessThanOrEqual(right + 20 * 60_000 - 30 * dayMs);
     await upkeep.close();
   });
 
@@ -84,6 +98,7 @@ describe('the upkeep of a store', () => {
       clock,
       logger: { ...silentLogger, error: (_, fields) => void errors.push(fields) },
       retention: { all: 30, namespaces: { ml: 20 }, policies: {} },
+      logEndsAt: 0,
     });
     await clock.advanceAsync(61_000);
     expect(asked).toEqual([{ allBut: ['ml'] }, { namespace: 'ml' }]);

@@ -1,6 +1,7 @@
 import { describeError } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import type { RecordStore, StoreStats } from './port.ts';
+import { createRetentionClock } from './retention-clock.ts';
 import { retentionRules } from './retention-rules.ts';
 import type { RetentionDays } from './retention-rules.ts';
 
@@ -15,6 +16,8 @@ const indexMs = 200;
 const retainMs = 60_000;
 const statsMs = 10_000;
 const wholeMs = 3_600_000;
+/** By how much retention is behind the wall clock before that is said. */
+const toldMs = 3_600_000;
 /** Blocks that are deleted in one transaction. */
 const blocksAStep = 50;
 const dayMs = 86_400_000;
@@ -24,6 +27,8 @@ export function keepUp(options: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly retention: RetentionDays;
+  /** Time of the log's last entry or head before this process wrote any, epoch milliseconds; 0: there is none. */
+  readonly logEndsAt: number;
   /** Lines that are not archived yet are kept whatever their age. */
   readonly archivedOnly?: boolean;
   readonly onDeleted?: (blocks: number) => void;
@@ -53,11 +58,19 @@ export function keepUp(options: {
       });
   };
   const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const retentionNow = createRetentionClock(clock, options.logEndsAt);
+  let waits = false;
   let due = false;
   let nextWhole = 0;
   const retain = async (): Promise<void> => {
     due = false;
-    const now = clock.now();
+    const now = retentionNow();
+    const behind = clock.now() - now;
+    if (behind > toldMs && !waits)
+      logger.warn('deletion by age waits for the clock, which is far ahead of the log or has gone forward', {
+        seconds: Math.round(behind / 1_000),
+      });
+    waits = behind > toldMs;
     // What is kept past its age, by a hold or a policy or until it is archived, is looked at again each hour.
     const all = now >= nextWhole;
     if (all) nextWhole = now + wholeMs;

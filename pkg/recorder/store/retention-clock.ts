@@ -1,0 +1,24 @@
+import type { Clock } from '../../base/index.ts';
+
+/** Twice as fast as time passes: after an outage it has caught up within as long as that was. */
+const rate = 2;
+
+/**
+ * The time by which lines are old: never ahead of the wall clock, and after a step of that no sooner there than half of the step has passed.
+ * Lines are so deleted early by no more than the wall clock was wrong for, however far ahead it was.
+ *
+ * @param from Time of the log's last entry or head before this process wrote any, epoch milliseconds; 0: there is none.
+ * @returns epoch milliseconds
+ */
+export function createRetentionClock(clock: Pick<Clock, 'now' | 'monotonic'>, from: number): () => number {
+  let bound = from === 0 ? clock.now() : Math.min(from, clock.now());
+  let read = clock.monotonic();
+  return () => {
+    const [wall, monotonic] = [clock.now(), clock.monotonic()];
+    const reached = bound + rate * (monotonic - read);
+    read = monotonic;
+    // Where the wall clock is behind it stands still, so that what it was ahead is no head start for the next time.
+    if (wall > bound) bound = Math.min(wall, reached);
+    return Math.min(wall, bound);
+  };
+}
