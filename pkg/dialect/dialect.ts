@@ -1,5 +1,6 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
+import type { Rpc } from './rpc.ts';
 
 /**
  * What the pipeline knows of a way to talk to a model. A dialect recognises routes, names the text lanes of requests,
@@ -9,12 +10,14 @@ import type { Operation, ReasonCode } from '../core/index.ts';
 export interface Route {
   readonly dialect: Dialect;
   readonly operation: Operation;
-  /** `json`: parsed and inspected. `none`: no body allowed. `opaque`: bytes; passes only where a rule names the operation and no guard applies. */
-  readonly body: 'json' | 'none' | 'opaque';
+  /** `json`: parsed and inspected. `none`: no body allowed. `opaque`: bytes; passes only where a rule names the operation and no guard applies. `rpc`: a message of gRPC. */
+  readonly body: 'json' | 'none' | 'opaque' | 'rpc';
   /** The model that the path names, decoded. */
   readonly model: string | undefined;
   /** The model writes an answer, of which tokens are limited and counted. */
   readonly generates: boolean;
+  /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */
+  readonly rpc?: Rpc | undefined;
 }
 
 /** Text that a reader would join: one string value of a body, or one of its pieces in a stream. */

@@ -140,9 +140,18 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#stream.end(body);
   }
 
+  trailers(fields: () => OutgoingHttpHeaders): void {
+    this.#trailers = fields;
+  }
+  #trailers: (() => OutgoingHttpHeaders) | undefined;
+
   start(status: number, headers: OutgoingHttpHeaders): void {
     if (this.#state !== 'open' || this.#gone()) return;
-    this.#stream.respond(headersOf(status, headers), { endStream: this.method === 'HEAD' || neverHasBody(status) });
+    const trailers = this.#trailers;
+    const endStream = this.method === 'HEAD' || neverHasBody(status);
+    const waitForTrailers = trailers !== undefined && !endStream;
+    this.#stream.respond(headersOf(status, headers), { endStream, waitForTrailers });
+    if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(trailers()));
     this.#state = 'started';
   }
 
