@@ -3,7 +3,15 @@ export { drain } from './drain.ts';
 export type { DrainLimits } from './drain.ts';
 export { refusalHead } from './error-table.ts';
 export type { RefusalHead } from './error-table.ts';
-export type { Exchange, Http2Upstream, OpenCall, Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
+export type {
+  Exchange,
+  Http2Upstream,
+  OpenCall,
+  Upstream,
+  UpstreamCall,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './exchange.ts';
 export { createListener } from './listener.ts';
 export type { Listener, ListenerLimits, ListenerOptions, TlsMaterialSource, TlsVersion } from './listener.ts';
 export { normaliseTarget } from './path.ts';

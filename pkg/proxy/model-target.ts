@@ -103,7 +103,8 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
     const { origin, pathname } = new URL(url);
     const tls = { ...(ca === undefined ? {} : { ca }), ...(serverName === undefined ? {} : { serverName }) };
     const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, clock });
-    if (http2 !== undefined && rpc === 'all') return { upstream: http2, passthrough: noPassthrough, rpc: http2, hosted };
+    if (http2 !== undefined && rpc === 'all')
+      return { upstream: http2, passthrough: noPassthrough, rpc: http2, hosted };
     const passthrough = createPassthrough({ target: origin, tls, clock, logger });
     return {
       upstream: createUpstream({ url, tls, clock, logger }),

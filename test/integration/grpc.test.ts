@@ -1,6 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Caller, CallResult, GrpcModel, Message } from '../support/grpc-model.ts';
-import { asking, elements, grpcCaller, said, saying, startGrpcModel, status, textsOf } from '../support/grpc-model.ts';
+import {
+  asking,
+  elements,
+  grpcCaller,
+  metadataOf,
+  said,
+  saying,
+  startGrpcModel,
+  status,
+  textsOf,
+} from '../support/grpc-model.ts';
 import { createApprovalDesk } from '../support/approval-desk.ts';
 import type { ApprovalDesk } from '../support/approval-desk.ts';
 import { pause, until } from '../support/wait.ts';
@@ -60,7 +70,8 @@ const infer = (text: string, more: Message = {}, options: Parameters<Caller['cal
 const prompts = (): string[] =>
   model.seen.flatMap(({ request }) => ((request['raw_input_contents'] ?? []) as Buffer[]).flatMap(textsOf));
 /** `reason` of the error's details. */
-const reasonOf = ({ info }: CallResult): string => /\n[\s\S]([a-z_]+)\x12/.exec(info.slice(info.indexOf('ErrorInfo')))?.[1] ?? '';
+const reasonOf = ({ info }: CallResult): string =>
+  /\n[\s\S]([a-z_]+)\x12/.exec(info.slice(info.indexOf('ErrorInfo')))?.[1] ?? '';
 
 describe('a unary call', () => {
   beforeAll(() => start());
@@ -90,7 +101,11 @@ describe('a unary call', () => {
     });
     expect(JSON.stringify(record)).toContain('what is the capital of France?');
     expect(JSON.stringify(record)).toContain('hello');
-    expect(record.find((one) => one['type'] === 'end')).toMatchObject({ outcome: 'completed', status: 200, code: null });
+    expect(record.find((one) => one['type'] === 'end')).toMatchObject({
+      outcome: 'completed',
+      status: 200,
+      code: null,
+    });
   });
 
   test('tensors of numbers stay byte for byte', async () => {
@@ -137,7 +152,8 @@ describe('a unary call', () => {
     await infer('hi', { parameters: { user: { string_param: 'eva@example.com' } } });
     const sent = JSON.stringify(model.seen.map(({ request }) => request));
     expect(prompts()[0]).toMatch(/^write to .+ today$/);
-    for (const text of [prompts().join(), sent, Buffer.from(sent).toString()]) expect(text).not.toContain('@example.com');
+    for (const text of [prompts().join(), sent, Buffer.from(sent).toString()])
+      expect(text).not.toContain('@example.com');
     const contents = (model.seen[1]?.request['inputs'] as { contents: { bytes_contents: Buffer[] } }[])[0]?.contents;
     expect(contents?.bytes_contents[0]?.toString()).toMatch(/^or /);
     expect(contents?.bytes_contents[0]?.toString()).not.toContain('ben@');
@@ -165,7 +181,11 @@ describe('a unary call', () => {
     expect(said(shown.answer ?? {})).toEqual([text]);
     model.infer = (_call, answer) => answer(null, saying('some toxic7 text'));
     const blocked = await infer('hello');
-    expect([blocked.code, reasonOf(blocked), blocked.answer]).toEqual([PERMISSION_DENIED, 'response_blocked', undefined]);
+    expect([blocked.code, reasonOf(blocked), blocked.answer]).toEqual([
+      PERMISSION_DENIED,
+      'response_blocked',
+      undefined,
+    ]);
     expect(JSON.stringify(await world.record())).not.toContain(card);
   });
 
@@ -189,10 +209,22 @@ describe('a unary call', () => {
   });
 
   test.each<[string, Message, string]>([
-    ['memory of the server', { inputs: [{ name: 'a', datatype: 'BYTES', parameters: { shared_memory_region: { string_param: 'r' } } }] }, 'invalid_request'],
-    ['an answer into memory', { ...asking('a'), outputs: [{ name: 'o', parameters: { shared_memory_region: { string_param: 'r' } } }] }, 'invalid_request'],
+    [
+      'memory of the server',
+      { inputs: [{ name: 'a', datatype: 'BYTES', parameters: { shared_memory_region: { string_param: 'r' } } }] },
+      'invalid_request',
+    ],
+    [
+      'an answer into memory',
+      { ...asking('a'), outputs: [{ name: 'o', parameters: { shared_memory_region: { string_param: 'r' } } }] },
+      'invalid_request',
+    ],
     ['another adapter', { ...asking('a'), parameters: { lora_name: { string_param: 'x' } } }, 'invalid_request'],
-    ["another caller's sequence", { ...asking('a'), parameters: { sequence_id: { int64_param: 4 } } }, 'invalid_request'],
+    [
+      "another caller's sequence",
+      { ...asking('a'), parameters: { sequence_id: { int64_param: 4 } } },
+      'invalid_request',
+    ],
     ['another server', { ...asking('a'), parameters: { api_base: { string_param: 'http://x' } } }, 'invalid_request'],
     ['no model', { ...asking('a'), model_name: '' }, 'invalid_request'],
     ['more than the cap', asking('x'.repeat(1_100_000)), 'body_too_large'],
@@ -217,11 +249,15 @@ describe('a unary call', () => {
   test("who gives up ends the model's work", async () => {
     const before = model.cancelled;
     model.infer = () => undefined;
-    const result = await infer('hello', {}, {
-      onCall(call) {
-        void until(() => model.seen.length === 1, 'it is there').then(() => call.cancel());
+    const result = await infer(
+      'hello',
+      {},
+      {
+        onCall(call) {
+          void until(() => model.seen.length === 1, 'it is there').then(() => call.cancel());
+        },
       },
-    });
+    );
     expect(result.code).toBe(status.CANCELLED);
     await until(() => model.cancelled === before + 1, 'the model is told');
     const ends = (await world.record()).filter((one) => one['type'] === 'end');
@@ -238,6 +274,10 @@ describe('a unary call', () => {
       expect(reasonOf(await caller.call(method, { model_name: 'm' }))).toBe('access_denied');
     const health = grpcCaller(world.port, world.ca, '', { health: true });
     expect((await health.call('Check', {}, stranger)).answer).toEqual({ status: 1 });
+    const states: unknown[] = [];
+    const watch = health.client['watch']?.({ service: '' }, metadataOf(null)) as AsyncIterable<Message>;
+    for await (const one of watch) states.push(one['status']);
+    expect(states).toEqual([1, 2]);
     health.close();
   });
 
@@ -254,12 +294,15 @@ describe('a call that a guard holds', () => {
 
   test('waits, and goes on once it was approved; an identical one joins', async () => {
     await start();
-    const first = infer('what is falcon');
-    await waits();
+    const calls = [infer('what is falcon'), infer('what is falcon')];
+    await until(() => desk.asks.length === 2, 'both ask');
     await pause(30);
-    expect(model.seen).toEqual([]);
+    expect([desk.cases.length, model.seen]).toEqual([1, []]);
     desk.decide('Approve');
-    expect(said((await first).answer ?? {})).toEqual(['hello']);
+    const results = await Promise.all(calls);
+    // One approval lets one call through.
+    expect(results.map((one) => one.code).sort()).toEqual([OK, PERMISSION_DENIED]);
+    expect(results.map(reasonOf).sort()).toEqual(['', 'approval_used']);
     expect(prompts()).toEqual(['what is falcon']);
   });
 
@@ -279,11 +322,15 @@ describe('a call that a guard holds', () => {
     const late = await infer('what is falcon', {}, { deadlineMs: 300 });
     expect(late.code).toBe(DEADLINE_EXCEEDED);
     await until(() => world.recordSoFar().some((one) => one['type'] === 'end'), 'it is over');
-    const gone = infer('what is falcon then', {}, {
-      onCall(call) {
-        void waits(2).then(() => call.cancel());
+    const gone = infer(
+      'what is falcon then',
+      {},
+      {
+        onCall(call) {
+          void waits(2).then(() => call.cancel());
+        },
       },
-    });
+    );
     expect([(await gone).code, reasonOf(await gone)]).toEqual([status.CANCELLED, '']);
     await until(() => desk.cases.every((one) => one.waiters === 0), 'nobody waits');
     expect(await world.metrics()).toMatch(/^sidegate_approvals_waiting 0$/m);
@@ -306,7 +353,11 @@ test('a codec that is not read, and a service that nobody knows, are UNIMPLEMENT
       ].map(([path = '', type = '']) => raw(path, { 'content-type': type, authorization: `Bearer ${token}` })),
     );
     for (const headers of results)
-      expect(headers).toMatchObject({ ':status': 200, 'grpc-status': String(UNIMPLEMENTED), 'content-type': 'application/grpc' });
+      expect(headers).toMatchObject({
+        ':status': 200,
+        'grpc-status': String(UNIMPLEMENTED),
+        'content-type': 'application/grpc',
+      });
     expect(model.seen).toEqual([]);
   } finally {
     await stop();

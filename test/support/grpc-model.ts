@@ -141,7 +141,10 @@ export function grpcCaller(
   port: number,
   ca: string,
   token: string,
-  { health = false, certificate }: { readonly health?: boolean; readonly certificate?: { pem: string; keyPem: string } } = {},
+  {
+    health = false,
+    certificate,
+  }: { readonly health?: boolean; readonly certificate?: { pem: string; keyPem: string } } = {},
 ): Caller {
   const Service = health ? loaded.grpc.health.v1.Health : loaded.inference.GRPCInferenceService;
   const credentials =
@@ -165,16 +168,21 @@ export function grpcCaller(
         const metadata = metadataOf(options.token === undefined ? token : options.token, options.metadata);
         const settings = options.deadlineMs === undefined ? {} : { deadline: Date.now() + options.deadlineMs };
         const using = options.compress === true ? packed : client;
-        const call = using[method]?.(request, metadata, settings, (error: grpc.ServiceError | null, answer?: Message) => {
-          const trailers = error?.metadata ?? new grpc.Metadata();
-          resolve({
-            code: error?.code ?? 0,
-            details: error?.details ?? '',
-            answer,
-            metadata: trailers,
-            info: String(trailers.get('grpc-status-details-bin')[0] ?? ''),
-          });
-        });
+        const call = using[method]?.(
+          request,
+          metadata,
+          settings,
+          (error: grpc.ServiceError | null, answer?: Message) => {
+            const trailers = error?.metadata ?? new grpc.Metadata();
+            resolve({
+              code: error?.code ?? 0,
+              details: error?.details ?? '',
+              answer,
+              metadata: trailers,
+              info: String(trailers.get('grpc-status-details-bin')[0] ?? ''),
+            });
+          },
+        );
         options.onCall?.(call as grpc.ClientUnaryCall);
       }),
     close() {
