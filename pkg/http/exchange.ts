@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { MessageLimits } from './message-body.ts';
 import type { BodyLimits } from './request-body.ts';
 
 /**
@@ -24,6 +25,11 @@ export interface Exchange {
    * @throws RefusedError body_too_large, request_timeout, unsupported_encoding, invalid_encoding, overloaded, caller_share_used
    */
   readBody(limits: BodyLimits): Promise<Buffer>;
+  /**
+   * In place of `readBody`: the next length-prefixed message of the body, with its prefix; undefined: there is none any more. Counted until the
+   * next one is asked for. Absent: HTTP/1.1. @throws RefusedError as `readBody`, and invalid_request where the body ends within one
+   */
+  readonly nextMessage?: (limits: MessageLimits) => Promise<Buffer | undefined>;
   /** Nobody holds the body any more: its share of the memory for all is free. Needed only before the exchange is over. */
   releaseBody(): void;
   /** Bytes of the request body that came off the wire so far. */

@@ -19,7 +19,7 @@ import type {
 import { RefusedError, requesterOf } from '../core/index.ts';
 import type { Projected, RequestView, Route } from '../dialect/index.ts';
 import { framed, maxRequestValues, recognise, recogniseRpc } from '../dialect/index.ts';
-import type { Exchange } from '../http/index.ts';
+import type { Exchange, Upstream } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
@@ -48,6 +48,7 @@ import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
 import { RpcExchange, comesAsRpc, isRpcType } from './rpc-exchange.ts';
 import { onlyMessage, rpcHeaders, timeoutOf } from './rpc-request.ts';
+import { RpcCall } from './rpc-call.ts';
 import { rpcUpstream } from './rpc-upstream.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
@@ -130,6 +131,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     await request.hold(); // approvals
     await request.record(); // start and prompt are in the kernel's hands before the model sees a byte
     request.forward(); // the bytes inspected, with the model's credential
+    await request.goOn(); // of a call that takes more messages: each by the same checks as the first
   } catch (error) {
     request.refuse(error);
   } finally {
@@ -338,9 +340,12 @@ class GovernedRequest {
 
   async #read(): Promise<Buffer> {
     const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
+    const timeoutMs = Math.min(bodyTimeoutMs, this.#leftMs ?? bodyTimeoutMs);
+    if (this.#route.rpc?.clientStreams === true)
+      return (this.#body = await this.#nextMessage(timeoutMs)) ?? Buffer.alloc(0);
     const body = await this.#exchange.readBody({
       maxBytes: maxBodyBytes,
-      timeoutMs: Math.min(bodyTimeoutMs, this.#leftMs ?? bodyTimeoutMs),
+      timeoutMs,
       owner: ownerOf(this.#caller),
     });
     this.#options.metrics.received(this.#exchange.bytesIn);
@@ -391,7 +396,7 @@ class GovernedRequest {
   async #projectMessage(body: Buffer, share: TreeShare): Promise<string> {
     const { headers } = this.#exchange;
     const { rpc } = this.#route;
-    if (!this.#isRpc || !isRpcType(headers['content-type']) || rpc === undefined || rpc.clientStreams)
+    if (!this.#isRpc || !isRpcType(headers['content-type']) || rpc === undefined)
       throw new RefusedError('unsupported_media_type');
     const { maxBodyBytes } = this.#need(this.#runtime).snapshot.requestLimits;
     const message = await onlyMessage(body, headers, maxBodyBytes, (bytes) => share.add(bytes));
@@ -649,11 +654,15 @@ class GovernedRequest {
 
   async record(): Promise<void> {
     this.#refuseGone();
-    if (this.#bodyText.length > stepUnits) {
+    if (this.#bodyText.length > stepUnits && !this.#goesOn) {
       this.#session.prepare(this.#lanes);
       while (this.#session.commitSome()) await this.#turn();
     }
-    this.#session.begin(this.#lanes);
+    if (!this.#goesOn) this.#session.begin(this.#lanes);
+    else if (!this.#added) {
+      this.#added = true;
+      this.#session.add(this.#lanes);
+    }
   }
 
   #refuseGone(): void {
@@ -712,7 +721,7 @@ class GovernedRequest {
     if (review !== undefined && streams) this.#holdExchange();
     const answer = new Answer({
       ...this.#options,
-      upstream: this.#isRpc ? rpcUpstream(target.rpc ?? unsupported()) : target.upstream,
+      upstream: this.#upstreamOf(target),
       session: this.#session,
       exchange: this.#held ?? this.#exchange,
       runtime,
@@ -846,7 +855,65 @@ class GovernedRequest {
     this.#charge(used.input + used.output);
   }
 
+  #upstreamOf({ upstream, rpc }: ModelTarget): Upstream {
+    if (!this.#isRpc) return upstream;
+    if (rpc === undefined) throw new RefusedError('upstream_unsupported');
+    if (this.#route.rpc?.clientStreams !== true) return rpcUpstream(rpc);
+    this.#call = new RpcCall(rpc);
+    return this.#call.upstream;
+  }
+  /** Takes more messages. */
+  #call: RpcCall | undefined;
+  /** The first message of a call has gone to the model. */
+  #goesOn = false;
+  /** The message under way is on record. */
+  #added = false;
+
+  /** @param beginMs how long it may take until it is there; undefined: as long as model and caller bear it. */
+  async #nextMessage(beginMs?: number): Promise<Buffer | undefined> {
+    const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
+    const message = await this.#exchange.nextMessage?.({
+      maxBytes: maxBodyBytes,
+      timeoutMs: bodyTimeoutMs,
+      owner: ownerOf(this.#caller),
+      ...(beginMs !== undefined && { beginMs }),
+    });
+    this.#options.metrics.received(this.#exchange.bytesIn);
+    this.#refuseGone();
+    return message;
+  }
+
+  /**
+   * Further messages of a call. Each is a request of its own to access, limits, guards, approvals and the record; the first that is refused
+   * ends the call. All speak to one model, under one policy: who is to speak to another, or under another, calls anew.
+   */
+  async goOn(): Promise<void> {
+    const call = this.#call;
+    if (call === undefined) return;
+    this.#goesOn = true;
+    const model = this.#model;
+    for (;;) {
+      const message = await this.#nextMessage();
+      if (message === undefined) return call.finish();
+      if (this.isOutdated) throw new RefusedError('policy_changed');
+      this.#charge(Math.ceil(this.#bodyBytes / 4)); // of the message before
+      this.#body = message;
+      this.#added = false;
+      await this.readBody();
+      if (this.#model !== model) throw new RefusedError('invalid_request', { detail: 'model_name' });
+      this.authorise();
+      await this.admit();
+      await this.inspect();
+      await this.hold();
+      await this.record();
+      if (this.isOutdated) throw new RefusedError('policy_changed');
+      await call.write(this.#finished().body ?? Buffer.alloc(0));
+      this.letGo();
+    }
+  }
+
   refuse(error: unknown): void {
+    if (this.#answer !== undefined) return this.#answer.refuse(error);
     // Also where the caller went while a stage waited: what was admitted since gives its place back.
     // What was let through uninspected is charged for its bytes, as at any other end.
     if (!this.#uninspected || this.#session.toUpstreamAt === undefined) this.#charge(0);
@@ -927,10 +994,6 @@ class GovernedRequest {
     if (value === undefined) throw new RefusedError('internal_error', { detail: 'order' });
     return value;
   }
-}
-
-function unsupported(): never {
-  throw new RefusedError('upstream_unsupported');
 }
 
 interface FinishedRequest {

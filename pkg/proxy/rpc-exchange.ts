@@ -95,6 +95,8 @@ export class RpcExchange implements Exchange {
   get backlogBytes(): number {
     return this.#exchange.backlogBytes;
   }
+  nextMessage: NonNullable<Exchange['nextMessage']> = (limits) =>
+    this.#exchange.nextMessage?.(limits) ?? Promise.resolve(undefined);
   readBody: Exchange['readBody'] = (limits) => this.#exchange.readBody(limits);
   releaseBody: Exchange['releaseBody'] = () => this.#exchange.releaseBody();
   destroy: Exchange['destroy'] = () => this.#exchange.destroy();

@@ -11,6 +11,10 @@ import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFlag, t
  * its message. Compressed messages are refused: the model was told that its caller reads none.
  */
 
+/** In a call that takes more than one request, a message's data says how many with its id were answered before. */
+export const turnField = 'turn';
+export const messageField = 'message';
+
 /** The name of the frame that says how a call ended. */
 export const endEvent = 'end';
 
@@ -22,15 +26,22 @@ class MessageFrame implements StreamFrame {
   readonly data: string;
   readonly #projected: Projected;
 
-  constructor(raw: string, projected: Projected) {
+  /** Where the message's JSON stands in its data. */
+  readonly #offset: number;
+
+  constructor(raw: string, projected: Projected, turn: number | undefined) {
+    const before = turn === undefined ? '' : `{"${turnField}":${turn},"${messageField}":`;
     this.raw = raw;
-    this.data = projected.text;
+    this.data = turn === undefined ? projected.text : `${before}${projected.text}}`;
     this.#projected = projected;
+    this.#offset = before.length;
   }
 
   withData(data: string): string {
     const edits = differences(this.data, data);
-    return edits.length === 0 ? this.raw : framed(this.#projected.edited(edits)).toString('latin1');
+    if (edits.length === 0) return this.raw;
+    const own = edits.map(({ start, end, text }) => ({ start: start - this.#offset, end: end - this.#offset, text }));
+    return framed(this.#projected.edited(own)).toString('latin1');
   }
 }
 
@@ -84,18 +95,28 @@ function differences(before: string, after: string): readonly JsonEdit[] {
       throw new RefusedError('response_uninspectable', { detail: 'protobuf' });
     a.items.forEach((item, at) => compare(item, b.items[at] ?? a));
   };
-  compare(parseJson(before), parseAfter(after));
+  compare(parseJson(before), parseRead(after));
   return edits;
 }
 
-function parseAfter(text: string): JsonNode {
+function parseRead(text: string): JsonNode {
   try {
     return parseJson(text);
   } catch (cause) {
-    // Half of a pair of surrogates has no UTF-8.
+    // Half of a pair of surrogates has no UTF-8; a key of a map may come twice.
     if (cause instanceof JsonError) throw new RefusedError('response_uninspectable', { detail: 'protobuf', cause });
     throw cause;
   }
+}
+
+/** Requests of one call whose ids are remembered. */
+const mostIds = 1_024;
+
+/** Whose answer a message of Triton's stream is, and whether it is the last of it. */
+export function turnOf(message: JsonNode): { readonly id: string; readonly last: boolean } {
+  const response = message.get('infer_response');
+  const last = response?.get('parameters')?.get('triton_final_response')?.get('bool_param')?.boolean === true;
+  return { id: response?.get('id')?.string ?? '', last };
 }
 
 const none: readonly StreamFrame[] = Object.freeze([]);
@@ -146,7 +167,7 @@ class MessageSplitter implements FrameSplitter {
         this.#messages++;
         if (this.#messages > 1 && !this.#rpc.serverStreams)
           throw new RefusedError('upstream_protocol', { detail: 'messages' });
-        return new MessageFrame(bytes.toString('latin1'), this.#rpc.answer(bytes.subarray(prefixBytes)));
+        return this.#message(bytes);
       case trailerFlag:
         this.#ended = true;
         return new EndFrame(bytes.toString('latin1', prefixBytes));
@@ -154,6 +175,26 @@ class MessageSplitter implements FrameSplitter {
         throw new RefusedError('response_uninspectable', { detail: 'compressed' });
     }
   }
+
+  #message(bytes: Buffer): StreamFrame {
+    const projected = this.#rpc.answer(bytes.subarray(prefixBytes));
+    return new MessageFrame(
+      bytes.toString('latin1'),
+      projected,
+      this.#rpc.clientStreams ? this.#turn(projected.text) : undefined,
+    );
+  }
+
+  /** Ids may come again, for another request: what answers that is another text. */
+  #turn(text: string): number {
+    const { id, last } = turnOf(parseRead(text));
+    const turn = this.#turns.get(id) ?? 0;
+    if (!this.#turns.has(id) && this.#turns.size >= mostIds)
+      throw new RefusedError('response_uninspectable', { detail: 'ids' });
+    this.#turns.set(id, last ? turn + 1 : turn);
+    return turn;
+  }
+  readonly #turns = new Map<string, number>();
 
   end(): StreamFrame | undefined {
     // Without a status nobody can say that the answer is whole.

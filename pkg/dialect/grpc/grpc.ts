@@ -8,7 +8,7 @@ import { Reader } from '../reader.ts';
 import type { Projected, Rpc } from '../rpc.ts';
 import { lone, number, object } from '../shape.ts';
 import type { Shape } from '../shape.ts';
-import { endEvent, rpcFraming } from './framing.ts';
+import { endEvent, messageField, rpcFraming, turnField, turnOf } from './framing.ts';
 import { project } from './projection.ts';
 import { methodOf } from './registry.ts';
 import { inferRequest, inferResponse, plain } from './shapes.ts';
@@ -161,13 +161,18 @@ const streamed = Place.root(object({ error_message: lone, infer_response: { read
 
 function readMessage({ rpc, answers }: Known, root: JsonNode): FrameView {
   const reader = new Reader('answer');
-  if (!rpc.clientStreams) reader.read(root, answers);
-  else {
-    reader.read(root, streamed);
-    const response = root.get('infer_response');
-    if (response !== undefined) reader.read(response, streams.stranger(response.get('id')?.string ?? ''));
+  if (!rpc.clientStreams) {
+    reader.read(root, answers);
+    return { ...viewOf(reader), kind: 'data' };
   }
-  return { ...viewOf(reader), kind: 'data' };
+  const message = root.get(messageField) ?? root;
+  reader.read(message, streamed);
+  const response = message.get('infer_response');
+  if (response === undefined) return { ...viewOf(reader), kind: 'data' };
+  const { id, last } = turnOf(message);
+  const place = streams.stranger(`${id}~${root.get(turnField)?.text ?? ''}`);
+  reader.read(response, place);
+  return { ...viewOf(reader), kind: 'data', ends: last ? [{ prefix: `${place.id}.`, end: 'cut' }] : none };
 }
 
 /** How the call ended: the model's own words are a text by themselves. */
