@@ -139,7 +139,7 @@ test('answers to two requests at once are two texts, whatever their order', asyn
       for (const [id, piece] of [
         ['a', 'card 4111 1111 '],
         ['b', 'none of '],
-        ['a', '1111 1111 and more of it'],
+        ['a', '1111 1111, and there is more of it'],
         ['b', '1111 1111 here it is'],
       ] as const)
         call.write({ infer_response: saying(piece, { id }) });
@@ -152,7 +152,7 @@ test('answers to two requests at once are two texts, whatever their order', asyn
   call.end();
   await over;
   expect([...heard]).toEqual([
-    ['a', 'card [card] and more of it'],
+    ['a', 'card [card], and there is more of it'],
     ['b', 'none of 1111 1111 here it is'],
   ]);
 });
