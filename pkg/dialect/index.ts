@@ -15,5 +15,6 @@ export { openai } from './openai/openai.ts';
 export { generic } from './generic.ts';
 export { FrameShapeCache } from './frame-shape.ts';
 export type { RepeatedText } from './frame-shape.ts';
+export { strangerStep } from './place.ts';
 export { maxRequestValues } from './reader.ts';
 export { dialects, recognise } from './recognise.ts';
