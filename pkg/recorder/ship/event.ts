@@ -77,15 +77,26 @@ function whoFields(start: JsonNode | undefined): Fields {
   });
 }
 
+/** Inference, by the names of OpenTelemetry's conventions for generative AI. */
+const operationNames: Readonly<Record<string, string>> = {
+  Chat: 'chat',
+  Completions: 'text_completion',
+  Embeddings: 'embeddings',
+};
+
 function exchangeFields(start: JsonNode | undefined, end: JsonNode): Fields {
   const tokens = end.get('tokens');
+  const operation = textAt(start, 'operation');
   return known({
     'http.request.method': textAt(start, 'method'),
     'http.request.bytes': numberAt(end, 'bytesIn'),
     'http.response.bytes': numberAt(end, 'bytesOut'),
     'http.response.status_code': numberAt(end, 'status'),
     'url.path': textAt(start, 'path'),
-    'gen_ai.operation.name': textAt(start, 'operation')?.toLowerCase(),
+    'gen_ai.operation.name': operation && (operationNames[operation] ?? operation.toLowerCase()),
+    // The convention's name for the form of requests and answers, whatever server speaks it.
+    'gen_ai.provider.name':
+      operation !== undefined && operation in operationNames ? textAt(start, 'dialect') : undefined,
     'gen_ai.request.model': textAt(start, 'model'),
     'gen_ai.usage.input_tokens': numberAt(tokens, 'input'),
     'gen_ai.usage.output_tokens': numberAt(tokens, 'output'),

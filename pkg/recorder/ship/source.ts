@@ -37,7 +37,17 @@ const changeOf = /"type":"change","session":"[0-9a-f]{32}"/;
 const startOf = /"type":"start","session":"([0-9a-f]{32})"/;
 
 /** What {@link sessionEvent} asks of a start. */
-const startFields = ['time', 'generation', 'caller', 'peer', 'method', 'path', 'operation', 'model'] as const;
+const startFields = [
+  'time',
+  'generation',
+  'caller',
+  'peer',
+  'method',
+  'path',
+  'operation',
+  'model',
+  'dialect',
+] as const;
 
 /** A start that can be kept: of the line, which has the request's texts, nothing is left in memory. */
 function withoutTexts(start: JsonNode): JsonNode {
