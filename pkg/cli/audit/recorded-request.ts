@@ -101,6 +101,7 @@ function lanesOf(items: readonly JsonNode[], opened: boolean): readonly LaneText
 
 /** Says what the keys were that the dialect does not have: other lanes spell them as `{1}`. */
 const keysLane = '{keys}';
+const isText = ({ lane }: LaneText): boolean => lane !== keysLane;
 const keyLine = /^(\{[0-9]+\}) ("(?:[^"\\]|\\.)*")$/gm;
 const plainName = /^[A-Za-z_][\w-]*$/;
 
@@ -140,16 +141,14 @@ export function recordedRequest(lines: readonly string[], opened: boolean): Reco
   const spelled = spelling([...asked, ...answered], opened);
   const notes = ['numbers, switches and other settings of the request are not in the record'];
   const body: Tree = {};
-  for (const { lane: name, text, replaced } of lanesOf(asked, opened)) {
-    if (name === keysLane) continue;
+  for (const { lane: name, text, replaced } of lanesOf(asked, opened).filter(isText)) {
     const lane = spelled(name);
     const steps = stepsOf(lane);
     if (steps === undefined || !put(body, steps, text)) notes.push(`${lane} cannot be sent`);
     else if (replaced) notes.push(`${lane} was masked: what stands in its place is sent`);
   }
   const answer = new Map<string, string>();
-  for (const { lane, text, replaced } of lanesOf(answered, opened)) {
-    if (lane === keysLane) continue;
+  for (const { lane, text, replaced } of lanesOf(answered, opened).filter(isText)) {
     const whole = spelled(lane).replace(/^(choices\[[0-9]+\])\.delta\./, '$1.message.');
     answer.set(whole, text);
     if (replaced) notes.push(`${whole} was masked in the recorded answer`);
