@@ -1,65 +1,156 @@
 // Written by `make gen` from pkg/dialect/grpc/proto; do not edit by hand.
-/** A google.protobuf.FileDescriptorSet, as base64. */
-export const descriptors =
-  'CrQDChRncnBjX2hlYWx0aF92MS5wcm90bxIOZ3JwYy5oZWFsdGgudjEiJwoSSGVhbHRoQ2hlY2tSZXF1ZXN0EhEKB3NlcnZpY2UYASABKAkyAC' +
-  'KpAQoTSGVhbHRoQ2hlY2tSZXNwb25zZRJBCgZzdGF0dXMYASABKA4yMS5ncnBjLmhlYWx0aC52MS5IZWFsdGhDaGVja1Jlc3BvbnNlLlNlcnZp' +
-  'bmdTdGF0dXMiTwoNU2VydmluZ1N0YXR1cxILCgdVTktOT1dOEAASCwoHU0VSVklORxABEg8KC05PVF9TRVJWSU5HEAISEwoPU0VSVklDRV9VTk' +
-  'tOT1dOEAMyrgEKBkhlYWx0aBJQCgVDaGVjaxIiLmdycGMuaGVhbHRoLnYxLkhlYWx0aENoZWNrUmVxdWVzdBojLmdycGMuaGVhbHRoLnYxLkhl' +
-  'YWx0aENoZWNrUmVzcG9uc2USUgoFV2F0Y2gSIi5ncnBjLmhlYWx0aC52MS5IZWFsdGhDaGVja1JlcXVlc3QaIy5ncnBjLmhlYWx0aC52MS5IZW' +
-  'FsdGhDaGVja1Jlc3BvbnNlMAFiBnByb3RvMwqEJAoPaW5mZXJlbmNlLnByb3RvEglpbmZlcmVuY2UiEwoRU2VydmVyTGl2ZVJlcXVlc3QiJAoS' +
-  'U2VydmVyTGl2ZVJlc3BvbnNlEg4KBGxpdmUYASABKAgyACIUChJTZXJ2ZXJSZWFkeVJlcXVlc3QiJgoTU2VydmVyUmVhZHlSZXNwb25zZRIPCg' +
-  'VyZWFkeRgBIAEoCDIAIjYKEU1vZGVsUmVhZHlSZXF1ZXN0Eg4KBG5hbWUYASABKAkyABIRCgd2ZXJzaW9uGAIgASgJMgAiJQoSTW9kZWxSZWFk' +
-  'eVJlc3BvbnNlEg8KBXJlYWR5GAEgASgIMgAiFwoVU2VydmVyTWV0YWRhdGFSZXF1ZXN0IlEKFlNlcnZlck1ldGFkYXRhUmVzcG9uc2USDgoEbm' +
-  'FtZRgBIAEoCTIAEhEKB3ZlcnNpb24YAiABKAkyABIUCgpleHRlbnNpb25zGAMgAygJMgAiOQoUTW9kZWxNZXRhZGF0YVJlcXVlc3QSDgoEbmFt' +
-  'ZRgBIAEoCTIAEhEKB3ZlcnNpb24YAiABKAkyACKMAwoVTW9kZWxNZXRhZGF0YVJlc3BvbnNlEg4KBG5hbWUYASABKAkyABISCgh2ZXJzaW9ucx' +
-  'gCIAMoCTIAEhIKCHBsYXRmb3JtGAMgASgJMgASPwoGaW5wdXRzGAQgAygLMi8uaW5mZXJlbmNlLk1vZGVsTWV0YWRhdGFSZXNwb25zZS5UZW5z' +
-  'b3JNZXRhZGF0YRJACgdvdXRwdXRzGAUgAygLMi8uaW5mZXJlbmNlLk1vZGVsTWV0YWRhdGFSZXNwb25zZS5UZW5zb3JNZXRhZGF0YRI/Cgpwcm' +
-  '9wZXJ0aWVzGAYgAygLMisuaW5mZXJlbmNlLk1vZGVsTWV0YWRhdGFSZXNwb25zZS5Qcm9wZXJ0aWVzGjAKClByb3BlcnRpZXMSDQoDa2V5GAEg' +
-  'ASgJMgASDwoFdmFsdWUYAiABKAkyADoCOAEaRQoOVGVuc29yTWV0YWRhdGESDgoEbmFtZRgBIAEoCTIAEhIKCGRhdGF0eXBlGAIgASgJMgASDw' +
-  'oFc2hhcGUYAyADKAMyACKjAQoOSW5mZXJQYXJhbWV0ZXISFgoKYm9vbF9wYXJhbRgBIAEoCDIASAASFwoLaW50NjRfcGFyYW0YAiABKAMyAEgA' +
-  'EhgKDHN0cmluZ19wYXJhbRgDIAEoCTIASAASGAoMZG91YmxlX3BhcmFtGAQgASgBMgBIABIYCgx1aW50NjRfcGFyYW0YBSABKAQyAEgAQhIKEH' +
-  'BhcmFtZXRlcl9jaG9pY2Ui4AEKE0luZmVyVGVuc29yQ29udGVudHMSFwoNYm9vbF9jb250ZW50cxgBIAMoCDIAEhYKDGludF9jb250ZW50cxgC' +
-  'IAMoBTIAEhgKDmludDY0X2NvbnRlbnRzGAMgAygDMgASFwoNdWludF9jb250ZW50cxgEIAMoDTIAEhkKD3VpbnQ2NF9jb250ZW50cxgFIAMoBD' +
-  'IAEhcKDWZwMzJfY29udGVudHMYBiADKAIyABIXCg1mcDY0X2NvbnRlbnRzGAcgAygBMgASGAoOYnl0ZXNfY29udGVudHMYCCADKAwyACLmBgoR' +
-  'TW9kZWxJbmZlclJlcXVlc3QSFAoKbW9kZWxfbmFtZRgBIAEoCTIAEhcKDW1vZGVsX3ZlcnNpb24YAiABKAkyABIMCgJpZBgDIAEoCTIAEjsKCn' +
-  'BhcmFtZXRlcnMYBCADKAsyJy5pbmZlcmVuY2UuTW9kZWxJbmZlclJlcXVlc3QuUGFyYW1ldGVycxI9CgZpbnB1dHMYBSADKAsyLS5pbmZlcmVu' +
-  'Y2UuTW9kZWxJbmZlclJlcXVlc3QuSW5mZXJJbnB1dFRlbnNvchJICgdvdXRwdXRzGAYgAygLMjcuaW5mZXJlbmNlLk1vZGVsSW5mZXJSZXF1ZX' +
-  'N0LkluZmVyUmVxdWVzdGVkT3V0cHV0VGVuc29yEhwKEnJhd19pbnB1dF9jb250ZW50cxgHIAMoDDIAGkkKClBhcmFtZXRlcnMSDQoDa2V5GAEg' +
-  'ASgJMgASKAoFdmFsdWUYAiABKAsyGS5pbmZlcmVuY2UuSW5mZXJQYXJhbWV0ZXI6AjgBGpICChBJbmZlcklucHV0VGVuc29yEg4KBG5hbWUYAS' +
-  'ABKAkyABISCghkYXRhdHlwZRgCIAEoCTIAEg8KBXNoYXBlGAMgAygDMgASTAoKcGFyYW1ldGVycxgEIAMoCzI4LmluZmVyZW5jZS5Nb2RlbElu' +
-  'ZmVyUmVxdWVzdC5JbmZlcklucHV0VGVuc29yLlBhcmFtZXRlcnMSMAoIY29udGVudHMYBSABKAsyHi5pbmZlcmVuY2UuSW5mZXJUZW5zb3JDb2' +
-  '50ZW50cxpJCgpQYXJhbWV0ZXJzEg0KA2tleRgBIAEoCTIAEigKBXZhbHVlGAIgASgLMhkuaW5mZXJlbmNlLkluZmVyUGFyYW1ldGVyOgI4ARrP' +
-  'AQoaSW5mZXJSZXF1ZXN0ZWRPdXRwdXRUZW5zb3ISDgoEbmFtZRgBIAEoCTIAElYKCnBhcmFtZXRlcnMYAiADKAsyQi5pbmZlcmVuY2UuTW9kZW' +
-  'xJbmZlclJlcXVlc3QuSW5mZXJSZXF1ZXN0ZWRPdXRwdXRUZW5zb3IuUGFyYW1ldGVycxpJCgpQYXJhbWV0ZXJzEg0KA2tleRgBIAEoCTIAEigK' +
-  'BXZhbHVlGAIgASgLMhkuaW5mZXJlbmNlLkluZmVyUGFyYW1ldGVyOgI4ASLTBAoSTW9kZWxJbmZlclJlc3BvbnNlEhQKCm1vZGVsX25hbWUYAS' +
-  'ABKAkyABIXCg1tb2RlbF92ZXJzaW9uGAIgASgJMgASDAoCaWQYAyABKAkyABI8CgpwYXJhbWV0ZXJzGAQgAygLMiguaW5mZXJlbmNlLk1vZGVs' +
-  'SW5mZXJSZXNwb25zZS5QYXJhbWV0ZXJzEkAKB291dHB1dHMYBSADKAsyLy5pbmZlcmVuY2UuTW9kZWxJbmZlclJlc3BvbnNlLkluZmVyT3V0cH' +
-  'V0VGVuc29yEh0KE3Jhd19vdXRwdXRfY29udGVudHMYBiADKAwyABpJCgpQYXJhbWV0ZXJzEg0KA2tleRgBIAEoCTIAEigKBXZhbHVlGAIgASgL' +
-  'MhkuaW5mZXJlbmNlLkluZmVyUGFyYW1ldGVyOgI4ARqVAgoRSW5mZXJPdXRwdXRUZW5zb3ISDgoEbmFtZRgBIAEoCTIAEhIKCGRhdGF0eXBlGA' +
-  'IgASgJMgASDwoFc2hhcGUYAyADKAMyABJOCgpwYXJhbWV0ZXJzGAQgAygLMjouaW5mZXJlbmNlLk1vZGVsSW5mZXJSZXNwb25zZS5JbmZlck91' +
-  'dHB1dFRlbnNvci5QYXJhbWV0ZXJzEjAKCGNvbnRlbnRzGAUgASgLMh4uaW5mZXJlbmNlLkluZmVyVGVuc29yQ29udGVudHMaSQoKUGFyYW1ldG' +
-  'VycxINCgNrZXkYASABKAkyABIoCgV2YWx1ZRgCIAEoCzIZLmluZmVyZW5jZS5JbmZlclBhcmFtZXRlcjoCOAEiagoYTW9kZWxTdHJlYW1JbmZl' +
-  'clJlc3BvbnNlEhcKDWVycm9yX21lc3NhZ2UYASABKAkyABI1Cg5pbmZlcl9yZXNwb25zZRgCIAEoCzIdLmluZmVyZW5jZS5Nb2RlbEluZmVyUm' +
-  'VzcG9uc2UikgEKGE1vZGVsUmVwb3NpdG9yeVBhcmFtZXRlchIWCgpib29sX3BhcmFtGAEgASgIMgBIABIXCgtpbnQ2NF9wYXJhbRgCIAEoAzIA' +
-  'SAASGAoMc3RyaW5nX3BhcmFtGAMgASgJMgBIABIXCgtieXRlc19wYXJhbRgEIAEoDDIASABCEgoQcGFyYW1ldGVyX2Nob2ljZSJEChZSZXBvc2' +
-  'l0b3J5SW5kZXhSZXF1ZXN0EhkKD3JlcG9zaXRvcnlfbmFtZRgBIAEoCTIAEg8KBXJlYWR5GAIgASgIMgAirAEKF1JlcG9zaXRvcnlJbmRleFJl' +
-  'c3BvbnNlEj0KBm1vZGVscxgBIAMoCzItLmluZmVyZW5jZS5SZXBvc2l0b3J5SW5kZXhSZXNwb25zZS5Nb2RlbEluZGV4GlIKCk1vZGVsSW5kZX' +
-  'gSDgoEbmFtZRgBIAEoCTIAEhEKB3ZlcnNpb24YAiABKAkyABIPCgVzdGF0ZRgDIAEoCTIAEhAKBnJlYXNvbhgEIAEoCTIAIugBChpSZXBvc2l0' +
-  'b3J5TW9kZWxMb2FkUmVxdWVzdBIZCg9yZXBvc2l0b3J5X25hbWUYASABKAkyABIUCgptb2RlbF9uYW1lGAIgASgJMgASRAoKcGFyYW1ldGVycx' +
-  'gDIAMoCzIwLmluZmVyZW5jZS5SZXBvc2l0b3J5TW9kZWxMb2FkUmVxdWVzdC5QYXJhbWV0ZXJzGlMKClBhcmFtZXRlcnMSDQoDa2V5GAEgASgJ' +
-  'MgASMgoFdmFsdWUYAiABKAsyIy5pbmZlcmVuY2UuTW9kZWxSZXBvc2l0b3J5UGFyYW1ldGVyOgI4ASIdChtSZXBvc2l0b3J5TW9kZWxMb2FkUm' +
-  'VzcG9uc2Ui7AEKHFJlcG9zaXRvcnlNb2RlbFVubG9hZFJlcXVlc3QSGQoPcmVwb3NpdG9yeV9uYW1lGAEgASgJMgASFAoKbW9kZWxfbmFtZRgC' +
-  'IAEoCTIAEkYKCnBhcmFtZXRlcnMYAyADKAsyMi5pbmZlcmVuY2UuUmVwb3NpdG9yeU1vZGVsVW5sb2FkUmVxdWVzdC5QYXJhbWV0ZXJzGlMKCl' +
-  'BhcmFtZXRlcnMSDQoDa2V5GAEgASgJMgASMgoFdmFsdWUYAiABKAsyIy5pbmZlcmVuY2UuTW9kZWxSZXBvc2l0b3J5UGFyYW1ldGVyOgI4ASIf' +
-  'Ch1SZXBvc2l0b3J5TW9kZWxVbmxvYWRSZXNwb25zZTL3BgoUR1JQQ0luZmVyZW5jZVNlcnZpY2USSQoKU2VydmVyTGl2ZRIcLmluZmVyZW5jZS' +
-  '5TZXJ2ZXJMaXZlUmVxdWVzdBodLmluZmVyZW5jZS5TZXJ2ZXJMaXZlUmVzcG9uc2USTAoLU2VydmVyUmVhZHkSHS5pbmZlcmVuY2UuU2VydmVy' +
-  'UmVhZHlSZXF1ZXN0Gh4uaW5mZXJlbmNlLlNlcnZlclJlYWR5UmVzcG9uc2USSQoKTW9kZWxSZWFkeRIcLmluZmVyZW5jZS5Nb2RlbFJlYWR5Um' +
-  'VxdWVzdBodLmluZmVyZW5jZS5Nb2RlbFJlYWR5UmVzcG9uc2USVQoOU2VydmVyTWV0YWRhdGESIC5pbmZlcmVuY2UuU2VydmVyTWV0YWRhdGFS' +
-  'ZXF1ZXN0GiEuaW5mZXJlbmNlLlNlcnZlck1ldGFkYXRhUmVzcG9uc2USUgoNTW9kZWxNZXRhZGF0YRIfLmluZmVyZW5jZS5Nb2RlbE1ldGFkYX' +
-  'RhUmVxdWVzdBogLmluZmVyZW5jZS5Nb2RlbE1ldGFkYXRhUmVzcG9uc2USSQoKTW9kZWxJbmZlchIcLmluZmVyZW5jZS5Nb2RlbEluZmVyUmVx' +
-  'dWVzdBodLmluZmVyZW5jZS5Nb2RlbEluZmVyUmVzcG9uc2USWQoQTW9kZWxTdHJlYW1JbmZlchIcLmluZmVyZW5jZS5Nb2RlbEluZmVyUmVxdW' +
-  'VzdBojLmluZmVyZW5jZS5Nb2RlbFN0cmVhbUluZmVyUmVzcG9uc2UoATABElgKD1JlcG9zaXRvcnlJbmRleBIhLmluZmVyZW5jZS5SZXBvc2l0' +
-  'b3J5SW5kZXhSZXF1ZXN0GiIuaW5mZXJlbmNlLlJlcG9zaXRvcnlJbmRleFJlc3BvbnNlEmQKE1JlcG9zaXRvcnlNb2RlbExvYWQSJS5pbmZlcm' +
-  'VuY2UuUmVwb3NpdG9yeU1vZGVsTG9hZFJlcXVlc3QaJi5pbmZlcmVuY2UuUmVwb3NpdG9yeU1vZGVsTG9hZFJlc3BvbnNlEmoKFVJlcG9zaXRv' +
-  'cnlNb2RlbFVubG9hZBInLmluZmVyZW5jZS5SZXBvc2l0b3J5TW9kZWxVbmxvYWRSZXF1ZXN0GiguaW5mZXJlbmNlLlJlcG9zaXRvcnlNb2RlbF' +
-  'VubG9hZFJlc3BvbnNlYgZwcm90bzM=';
+import type { FieldRow, MethodRow } from './rows.ts';
+
+export const messageRows: Readonly<Record<string, readonly FieldRow[]>> = {
+  'grpc.health.v1.HealthCheckRequest': [
+    [1, 'service', 'scalar', 9],
+  ],
+  'grpc.health.v1.HealthCheckResponse': [
+    [1, 'status', 'enum', 5],
+  ],
+  'inference.ServerLiveRequest': [
+  ],
+  'inference.ServerLiveResponse': [
+    [1, 'live', 'scalar', 8],
+  ],
+  'inference.ServerReadyRequest': [
+  ],
+  'inference.ServerReadyResponse': [
+    [1, 'ready', 'scalar', 8],
+  ],
+  'inference.ModelReadyRequest': [
+    [1, 'name', 'scalar', 9],
+    [2, 'version', 'scalar', 9],
+  ],
+  'inference.ModelReadyResponse': [
+    [1, 'ready', 'scalar', 8],
+  ],
+  'inference.ServerMetadataRequest': [
+  ],
+  'inference.ServerMetadataResponse': [
+    [1, 'name', 'scalar', 9],
+    [2, 'version', 'scalar', 9],
+    [3, 'extensions', 'list', 9],
+  ],
+  'inference.ModelMetadataRequest': [
+    [1, 'name', 'scalar', 9],
+    [2, 'version', 'scalar', 9],
+  ],
+  'inference.ModelMetadataResponse': [
+    [1, 'name', 'scalar', 9],
+    [2, 'versions', 'list', 9],
+    [3, 'platform', 'scalar', 9],
+    [4, 'inputs', 'list', 'inference.ModelMetadataResponse.TensorMetadata'],
+    [5, 'outputs', 'list', 'inference.ModelMetadataResponse.TensorMetadata'],
+    [6, 'properties', 'map', 9, 9],
+  ],
+  'inference.ModelMetadataResponse.TensorMetadata': [
+    [1, 'name', 'scalar', 9],
+    [2, 'datatype', 'scalar', 9],
+    [3, 'shape', 'list', 3],
+  ],
+  'inference.ModelInferRequest': [
+    [1, 'model_name', 'scalar', 9],
+    [2, 'model_version', 'scalar', 9],
+    [3, 'id', 'scalar', 9],
+    [4, 'parameters', 'map', 'inference.InferParameter', 9],
+    [5, 'inputs', 'list', 'inference.ModelInferRequest.InferInputTensor'],
+    [6, 'outputs', 'list', 'inference.ModelInferRequest.InferRequestedOutputTensor'],
+    [7, 'raw_input_contents', 'list', 12],
+  ],
+  'inference.InferParameter': [
+    [1, 'bool_param', 'scalar', 8],
+    [2, 'int64_param', 'scalar', 3],
+    [3, 'string_param', 'scalar', 9],
+    [4, 'double_param', 'scalar', 1],
+    [5, 'uint64_param', 'scalar', 4],
+  ],
+  'inference.ModelInferRequest.InferInputTensor': [
+    [1, 'name', 'scalar', 9],
+    [2, 'datatype', 'scalar', 9],
+    [3, 'shape', 'list', 3],
+    [4, 'parameters', 'map', 'inference.InferParameter', 9],
+    [5, 'contents', 'message', 'inference.InferTensorContents'],
+  ],
+  'inference.InferTensorContents': [
+    [1, 'bool_contents', 'list', 8],
+    [2, 'int_contents', 'list', 5],
+    [3, 'int64_contents', 'list', 3],
+    [4, 'uint_contents', 'list', 13],
+    [5, 'uint64_contents', 'list', 4],
+    [6, 'fp32_contents', 'list', 2],
+    [7, 'fp64_contents', 'list', 1],
+    [8, 'bytes_contents', 'list', 12],
+  ],
+  'inference.ModelInferRequest.InferRequestedOutputTensor': [
+    [1, 'name', 'scalar', 9],
+    [2, 'parameters', 'map', 'inference.InferParameter', 9],
+  ],
+  'inference.ModelInferResponse': [
+    [1, 'model_name', 'scalar', 9],
+    [2, 'model_version', 'scalar', 9],
+    [3, 'id', 'scalar', 9],
+    [4, 'parameters', 'map', 'inference.InferParameter', 9],
+    [5, 'outputs', 'list', 'inference.ModelInferResponse.InferOutputTensor'],
+    [6, 'raw_output_contents', 'list', 12],
+  ],
+  'inference.ModelInferResponse.InferOutputTensor': [
+    [1, 'name', 'scalar', 9],
+    [2, 'datatype', 'scalar', 9],
+    [3, 'shape', 'list', 3],
+    [4, 'parameters', 'map', 'inference.InferParameter', 9],
+    [5, 'contents', 'message', 'inference.InferTensorContents'],
+  ],
+  'inference.ModelStreamInferResponse': [
+    [1, 'error_message', 'scalar', 9],
+    [2, 'infer_response', 'message', 'inference.ModelInferResponse'],
+  ],
+  'inference.RepositoryIndexRequest': [
+    [1, 'repository_name', 'scalar', 9],
+    [2, 'ready', 'scalar', 8],
+  ],
+  'inference.RepositoryIndexResponse': [
+    [1, 'models', 'list', 'inference.RepositoryIndexResponse.ModelIndex'],
+  ],
+  'inference.RepositoryIndexResponse.ModelIndex': [
+    [1, 'name', 'scalar', 9],
+    [2, 'version', 'scalar', 9],
+    [3, 'state', 'scalar', 9],
+    [4, 'reason', 'scalar', 9],
+  ],
+  'inference.RepositoryModelLoadRequest': [
+    [1, 'repository_name', 'scalar', 9],
+    [2, 'model_name', 'scalar', 9],
+    [3, 'parameters', 'map', 'inference.ModelRepositoryParameter', 9],
+  ],
+  'inference.ModelRepositoryParameter': [
+    [1, 'bool_param', 'scalar', 8],
+    [2, 'int64_param', 'scalar', 3],
+    [3, 'string_param', 'scalar', 9],
+    [4, 'bytes_param', 'scalar', 12],
+  ],
+  'inference.RepositoryModelLoadResponse': [
+  ],
+  'inference.RepositoryModelUnloadRequest': [
+    [1, 'repository_name', 'scalar', 9],
+    [2, 'model_name', 'scalar', 9],
+    [3, 'parameters', 'map', 'inference.ModelRepositoryParameter', 9],
+  ],
+  'inference.RepositoryModelUnloadResponse': [
+  ],
+};
+
+export const methodRows: Readonly<Record<string, MethodRow>> = {
+  '/grpc.health.v1.Health/Check': ['unary', 'grpc.health.v1.HealthCheckRequest', 'grpc.health.v1.HealthCheckResponse'],
+  '/grpc.health.v1.Health/Watch': ['server_streaming', 'grpc.health.v1.HealthCheckRequest', 'grpc.health.v1.HealthCheckResponse'],
+  '/inference.GRPCInferenceService/ServerLive': ['unary', 'inference.ServerLiveRequest', 'inference.ServerLiveResponse'],
+  '/inference.GRPCInferenceService/ServerReady': ['unary', 'inference.ServerReadyRequest', 'inference.ServerReadyResponse'],
+  '/inference.GRPCInferenceService/ModelReady': ['unary', 'inference.ModelReadyRequest', 'inference.ModelReadyResponse'],
+  '/inference.GRPCInferenceService/ServerMetadata': ['unary', 'inference.ServerMetadataRequest', 'inference.ServerMetadataResponse'],
+  '/inference.GRPCInferenceService/ModelMetadata': ['unary', 'inference.ModelMetadataRequest', 'inference.ModelMetadataResponse'],
+  '/inference.GRPCInferenceService/ModelInfer': ['unary', 'inference.ModelInferRequest', 'inference.ModelInferResponse'],
+  '/inference.GRPCInferenceService/ModelStreamInfer': ['bidi_streaming', 'inference.ModelInferRequest', 'inference.ModelStreamInferResponse'],
+  '/inference.GRPCInferenceService/RepositoryIndex': ['unary', 'inference.RepositoryIndexRequest', 'inference.RepositoryIndexResponse'],
+  '/inference.GRPCInferenceService/RepositoryModelLoad': ['unary', 'inference.RepositoryModelLoadRequest', 'inference.RepositoryModelLoadResponse'],
+  '/inference.GRPCInferenceService/RepositoryModelUnload': ['unary', 'inference.RepositoryModelUnloadRequest', 'inference.RepositoryModelUnloadResponse'],
+};

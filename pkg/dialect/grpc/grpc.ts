@@ -1,4 +1,3 @@
-import type { DescMethod } from '@bufbuild/protobuf';
 import type { JsonNode } from '../../base/index.ts';
 import type { Operation, ReasonCode } from '../../core/index.ts';
 import { RefusedError } from '../../core/index.ts';
@@ -11,6 +10,7 @@ import type { Shape } from '../shape.ts';
 import { endEvent, messageField, rpcFraming, turnField, turnOf } from './framing.ts';
 import { project } from './projection.ts';
 import { methodOf } from './registry.ts';
+import type { MethodType } from './registry.ts';
 import { inferRequest, inferResponse, plain } from './shapes.ts';
 import { refusalTrailers } from './status.ts';
 import { WireError } from './wire.ts';
@@ -90,7 +90,7 @@ function find(path: string): Known | undefined {
   return made;
 }
 
-function rpcOf({ input, output, methodKind }: DescMethod): Rpc {
+function rpcOf({ input, output, methodKind }: MethodType): Rpc {
   return {
     clientStreams: methodKind === 'bidi_streaming' || methodKind === 'client_streaming',
     serverStreams: methodKind === 'bidi_streaming' || methodKind === 'server_streaming',

@@ -1,12 +1,15 @@
+import { resolve } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { grpcRegistry } from '../../../cmd/gen/grpc-descriptors.ts';
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import { project, unread } from './projection.ts';
 import { methodOf } from './registry.ts';
+import type { MessageType } from './registry.ts';
 import { WireError } from './wire.ts';
 
 const method = (name: string): NonNullable<ReturnType<typeof methodOf>> => {
@@ -15,8 +18,13 @@ const method = (name: string): NonNullable<ReturnType<typeof methodOf>> => {
   return found;
 };
 const infer = method('ModelInfer');
-const bytesOf = (type: DescMessage, value: object): Uint8Array =>
-  toBinary(type, create(type, value as MessageInitShape<typeof type>));
+const registry = grpcRegistry(resolve(import.meta.dirname, '../../..'));
+/** As the library of protobuf itself writes it. */
+function bytesOf({ typeName }: MessageType, value: object): Uint8Array {
+  const type = registry.getMessage(typeName);
+  if (type === undefined) throw new Error(typeName);
+  return toBinary(type, create(type, value as MessageInitShape<DescMessage>));
+}
 
 /** Elements of a BYTES tensor, in KServe's form. */
 function elements(...texts: readonly (string | Uint8Array)[]): Buffer {
@@ -30,7 +38,7 @@ function elements(...texts: readonly (string | Uint8Array)[]): Buffer {
   );
 }
 
-const shown = (type: DescMessage, bytes: Uint8Array): unknown => JSON.parse(project(type, bytes).text);
+const shown = (type: MessageType, bytes: Uint8Array): unknown => JSON.parse(project(type, bytes).text);
 
 /** Every string node that is no key. */
 function* strings(node: JsonNode): Generator<JsonNode, void, void> {

@@ -1,11 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import { ScalarType } from '@bufbuild/protobuf';
-import type { DescField, DescMessage } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { JsonEdit } from '../../base/index.ts';
 import { editWire } from './edit-wire.ts';
 import type { Region } from './edit-wire.ts';
-import { fieldsOf } from './registry.ts';
+import { scalar as scalars } from './registry.ts';
+import type { FieldType, MessageType } from './registry.ts';
 import { FieldCount, WireError, countVarints, readFields } from './wire.ts';
 import type { Occurrence } from './wire.ts';
 
@@ -80,7 +79,7 @@ export class Projection {
 }
 
 /** @throws WireError */
-export function project(type: DescMessage, bytes: Uint8Array): Projection {
+export function project(type: MessageType, bytes: Uint8Array): Projection {
   const projector = new Projector(bytes);
   projector.message(type, 0, bytes.length, undefined);
   return new Projection(bytes, projector.text, projector.strings);
@@ -97,13 +96,12 @@ class Projector {
     this.#bytes = bytes;
   }
 
-  message(type: DescMessage, from: number, to: number, region: Region | undefined, raw?: () => void): void {
+  message(type: MessageType, from: number, to: number, region: Region | undefined, raw?: () => void): void {
     const occurrences = readFields(this.#bytes, from, to, this.#count);
-    const fields = fieldsOf(type);
     const contents = this.#rawContents(type, occurrences, region);
     let comma = '{';
     for (const [number, values] of occurrences) {
-      const field = fields.get(number);
+      const field = type.fields.get(number);
       if (field === undefined) throw new WireError('an unknown field');
       if (contents?.number === number) continue;
       this.text += `${comma}"${field.name}":`;
@@ -119,40 +117,24 @@ class Projector {
   }
 
   #field(
-    field: DescField,
+    { kind, holds, keys, name }: FieldType,
     values: readonly Occurrence[],
     parent: Region | undefined,
     raw: ((at: number) => void) | undefined,
   ): void {
-    switch (field.fieldKind) {
-      case 'message': {
-        const [one] = values;
-        if (one === undefined || values.length !== 1) twice();
-        return this.#inner(field.message, one, parent);
-      }
-      case 'scalar':
-      case 'enum':
-        if (values.length !== 1) twice();
-        return this.#single(field.fieldKind === 'enum' ? ScalarType.INT32 : field.scalar, values, parent);
-      case 'map':
-        return this.#map(field, values, parent);
-      case 'list':
-        if (field.listKind === 'message') {
-          const { message } = field;
-          return this.#list(values, (one, at) =>
-            this.#inner(message, one, parent, raw === undefined ? undefined : () => raw(at)),
-          );
-        }
-        if (field.listKind === 'scalar' && isText(field.scalar))
-          return this.#list(values, (one) => this.#string(field.scalar, one, parent));
-        return this.#numbers(
-          field.listKind === 'enum' ? ScalarType.INT32 : field.scalar,
-          values,
-          field.name === 'shape',
-        );
-      default:
-        throw new WireError('an unknown kind of field');
+    if (kind === 'map') return this.#map(keys, holds, values, parent);
+    if (kind === 'one') {
+      const [one] = values;
+      if (one === undefined || values.length !== 1) twice();
+      return this.#single(holds, one, parent);
     }
+    if (typeof holds === 'object') {
+      return this.#list(values, (one, at) =>
+        this.#inner(holds, one, parent, raw === undefined ? undefined : () => raw(at)),
+      );
+    }
+    if (isText(holds)) return this.#list(values, (one) => this.#string(holds, one, parent));
+    this.#numbers(holds, values, name === 'shape');
   }
 
   #list(values: readonly Occurrence[], write: (one: Occurrence, at: number) => void): void {
@@ -164,7 +146,7 @@ class Projector {
     this.text += ']';
   }
 
-  #inner(type: DescMessage, one: Occurrence, parent: Region | undefined, raw?: () => void): void {
+  #inner(type: MessageType, one: Occurrence, parent: Region | undefined, raw?: () => void): void {
     this.message(type, one.from, one.to, this.#region(one, parent), raw);
   }
 
@@ -173,14 +155,13 @@ class Projector {
     return { lengthAt, from, to, parent, length: 'varint' };
   }
 
-  #single(scalar: ScalarType, values: readonly Occurrence[], parent: Region | undefined): void {
-    const [one] = values;
-    if (one === undefined) return;
-    if (isText(scalar)) this.#string(scalar, one, parent);
-    else this.text += this.#number(scalar, one);
+  #single(holds: number | MessageType, one: Occurrence, parent: Region | undefined): void {
+    if (typeof holds === 'object') this.#inner(holds, one, parent);
+    else if (isText(holds)) this.#string(holds, one, parent);
+    else this.text += this.#number(holds, one);
   }
 
-  #map(field: DescField & { fieldKind: 'map' }, entries: readonly Occurrence[], parent: Region | undefined): void {
+  #map(keys: number, holds: number | MessageType, entries: readonly Occurrence[], parent: Region | undefined): void {
     let comma = '{';
     for (const entry of entries) {
       const region = this.#region(entry, parent);
@@ -189,27 +170,26 @@ class Projector {
       const [value, ...moreValues] = parts.get(2) ?? [];
       if (moreKeys.length + moreValues.length > 0) twice();
       for (const number of parts.keys()) if (number > 2) throw new WireError('an unknown field');
-      this.text += `${comma}${this.#key(field.mapKey, key)}:`;
+      this.text += `${comma}${this.#key(keys, key)}:`;
       comma = ',';
       if (value === undefined) this.text += 'null';
-      else if (field.mapKind === 'message') this.#inner(field.message, value, region);
-      else this.#single(field.mapKind === 'enum' ? ScalarType.INT32 : field.scalar, [value], region);
+      else this.#single(holds, value, region);
     }
     this.text += comma === '{' ? '{}' : '}';
   }
 
-  #key(scalar: ScalarType, one: Occurrence | undefined): string {
+  #key(scalar: number, one: Occurrence | undefined): string {
     if (one === undefined) return '""';
-    if (scalar !== ScalarType.STRING) return JSON.stringify(this.#number(scalar, one));
+    if (scalar !== scalars.string) return JSON.stringify(this.#number(scalar, one));
     const text = this.#textOf(one);
     if (text === undefined) throw new WireError('a key that is not UTF-8');
     return JSON.stringify(text);
   }
 
-  #string(scalar: ScalarType, one: Occurrence, parent: Region | undefined): void {
+  #string(scalar: number, one: Occurrence, parent: Region | undefined): void {
     const region = this.#region(one, parent);
     const text = this.#textOf(one);
-    if (text === undefined && scalar === ScalarType.STRING) throw new WireError('a string that is not UTF-8');
+    if (text === undefined && scalar === scalars.string) throw new WireError('a string that is not UTF-8');
     this.#put(text, region);
   }
 
@@ -229,35 +209,35 @@ class Projector {
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
   }
 
-  #number(scalar: ScalarType, { wire, from, to }: Occurrence): string {
+  #number(scalar: number, { wire, from, to }: Occurrence): string {
     if (wire !== wireOf(scalar)) throw new WireError('another wire type');
     const reader = new BinaryReader(this.#bytes.subarray(from, to));
     switch (scalar) {
-      case ScalarType.BOOL:
+      case scalars.bool:
         return String(reader.bool());
-      case ScalarType.INT32:
+      case scalars.int32:
         return String(reader.int32());
-      case ScalarType.UINT32:
+      case scalars.uint32:
         return String(reader.uint32());
-      case ScalarType.SINT32:
+      case scalars.sint32:
         return String(reader.sint32());
-      case ScalarType.INT64:
+      case scalars.int64:
         return String(reader.int64());
-      case ScalarType.UINT64:
+      case scalars.uint64:
         return String(reader.uint64());
-      case ScalarType.SINT64:
+      case scalars.sint64:
         return String(reader.sint64());
-      case ScalarType.FIXED32:
+      case scalars.fixed32:
         return String(reader.fixed32());
-      case ScalarType.SFIXED32:
+      case scalars.sfixed32:
         return String(reader.sfixed32());
-      case ScalarType.FIXED64:
+      case scalars.fixed64:
         return String(reader.fixed64());
-      case ScalarType.SFIXED64:
+      case scalars.sfixed64:
         return String(reader.sfixed64());
-      case ScalarType.FLOAT:
+      case scalars.float:
         return finite(reader.float());
-      case ScalarType.DOUBLE:
+      case scalars.double:
         return finite(reader.double());
       default:
         throw new WireError('an unknown scalar');
@@ -269,11 +249,11 @@ class Projector {
    *
    * @param apart counted for itself: how large a tensor is in each direction, which servers compare with its contents.
    */
-  #numbers(scalar: ScalarType, values: readonly Occurrence[], apart: boolean): void {
+  #numbers(scalar: number, values: readonly Occurrence[], apart: boolean): void {
     const before = this.#whole;
     if (apart) this.#whole = 0;
     const wire = wireOf(scalar);
-    const float = scalar === ScalarType.FLOAT || scalar === ScalarType.DOUBLE;
+    const float = scalar === scalars.float || scalar === scalars.double;
     for (const one of values) {
       if (one.wire !== wire && one.wire !== WireType.LengthDelimited) throw new WireError('another wire type');
       if (float) continue;
@@ -291,7 +271,7 @@ class Projector {
 
   /** Contents of tensors that stand apart from them are written into them. */
   #rawContents(
-    type: DescMessage,
+    type: MessageType,
     occurrences: ReadonlyMap<number, readonly Occurrence[]>,
     region: Region | undefined,
   ): { readonly number: number; readonly tensors: number; readonly write: (at: number) => void } | undefined {
@@ -348,19 +328,19 @@ function twice(): never {
   throw new WireError('a field that may come once');
 }
 
-const isText = (scalar: ScalarType): boolean => scalar === ScalarType.STRING || scalar === ScalarType.BYTES;
+const isText = (scalar: number): boolean => scalar === scalars.string || scalar === scalars.bytes;
 
 const finite = (value: number): string => (Number.isFinite(value) ? String(value) : 'null');
 
-function wireOf(scalar: ScalarType): WireType {
+function wireOf(scalar: number): WireType {
   switch (scalar) {
-    case ScalarType.FIXED32:
-    case ScalarType.SFIXED32:
-    case ScalarType.FLOAT:
+    case scalars.fixed32:
+    case scalars.sfixed32:
+    case scalars.float:
       return WireType.Bit32;
-    case ScalarType.FIXED64:
-    case ScalarType.SFIXED64:
-    case ScalarType.DOUBLE:
+    case scalars.fixed64:
+    case scalars.sfixed64:
+    case scalars.double:
       return WireType.Bit64;
     default:
       return WireType.Varint;

@@ -1,41 +1,74 @@
-import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
-import type { DescField, DescMessage, DescMethod } from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { descriptors } from './descriptors.ts';
+import { messageRows, methodRows } from './descriptors.ts';
+import type { MethodKind } from './rows.ts';
 
-/** The services that Sidegate reads, from the descriptor set of `proto/`. Made when the first gRPC request comes: most pods see none. */
+/** The services that Sidegate reads: messages and methods of `proto/`, put together when the first call of gRPC comes, as most pods see none. */
 
-let methods: ReadonlyMap<string, DescMethod> | undefined;
+/** Types of single values, by their number in google.protobuf.FieldDescriptorProto.Type. */
+export const scalar = {
+  double: 1,
+  float: 2,
+  int64: 3,
+  uint64: 4,
+  int32: 5,
+  fixed64: 6,
+  fixed32: 7,
+  bool: 8,
+  string: 9,
+  bytes: 12,
+  uint32: 13,
+  sfixed32: 15,
+  sfixed64: 16,
+  sint32: 17,
+  sint64: 18,
+} as const;
+
+export interface FieldType {
+  readonly name: string;
+  /** `one`: at most once. */
+  readonly kind: 'one' | 'list' | 'map';
+  /** A scalar, or a message. */
+  readonly holds: number | MessageType;
+  /** Of a map. */
+  readonly keys: number;
+}
+
+export interface MessageType {
+  readonly typeName: string;
+  readonly fields: ReadonlyMap<number, FieldType>;
+}
+
+export interface MethodType {
+  readonly methodKind: MethodKind;
+  readonly input: MessageType;
+  readonly output: MessageType;
+}
 
 /** @param path `/package.Service/Method` */
-export function methodOf(path: string): DescMethod | undefined {
-  methods ??= readMethods();
-  return methods.get(path);
+export function methodOf(path: string): MethodType | undefined {
+  const row = Object.hasOwn(methodRows, path) ? methodRows[path] : undefined;
+  if (row === undefined) return undefined;
+  const [methodKind, input, output] = row;
+  return { methodKind, input: messageOf(input), output: messageOf(output) };
 }
 
 /** Paths of all methods. */
-export function methodPaths(): readonly string[] {
-  methods ??= readMethods();
-  return [...methods.keys()];
-}
+export const methodPaths = (): readonly string[] => Object.keys(methodRows);
 
-function readMethods(): ReadonlyMap<string, DescMethod> {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(descriptors, 'base64')));
-  const found = new Map<string, DescMethod>();
-  for (const type of registry) {
-    if (type.kind !== 'service') continue;
-    for (const method of type.methods) found.set(`/${type.typeName}/${method.name}`, method);
+const messages = new Map<string, MessageType>();
+
+function messageOf(typeName: string): MessageType {
+  const known = messages.get(typeName);
+  if (known !== undefined) return known;
+  const fields = new Map<number, FieldType>();
+  const made: MessageType = { typeName, fields };
+  messages.set(typeName, made);
+  for (const [number, name, kind, holds, keys = 0] of messageRows[typeName] ?? []) {
+    fields.set(number, {
+      name,
+      kind: kind === 'list' || kind === 'map' ? kind : 'one',
+      holds: typeof holds === 'string' ? messageOf(holds) : holds,
+      keys,
+    });
   }
-  return found;
-}
-
-const byNumber = new WeakMap<DescMessage, ReadonlyMap<number, DescField>>();
-
-export function fieldsOf(type: DescMessage): ReadonlyMap<number, DescField> {
-  let fields = byNumber.get(type);
-  if (fields === undefined) {
-    fields = new Map(type.fields.map((field) => [field.number, field]));
-    byNumber.set(type, fields);
-  }
-  return fields;
+  return made;
 }
