@@ -8,8 +8,8 @@ import type { Seal } from './seal.ts';
 /** What the policies of a pod say of approvals. */
 export interface AskTerms {
   readonly approvals: Snapshot['approvals'];
-  /** Rules that may ask. */
-  readonly rules: ReadonlySet<string>;
+  /** Rules that may ask, of what is held. */
+  readonly rules: Readonly<Record<ApprovalAskMessage['direction'], ReadonlySet<string>>>;
   /** {@link Snapshot.terms}: equal while nobody edits them. */
   readonly terms: string;
 }
@@ -21,8 +21,16 @@ export function termsOf({ policies }: Pick<PodSnapshot, 'policies'>): AskTerms {
   const known = compiled.get(policies);
   if (known !== undefined) return known;
   const { approvals, scanRules, terms } = compileSnapshot(policies, { revision: 0 });
-  const asking = scanRules.filter(({ action, enforce }) => action === 'RequireApproval' && enforce);
-  const found = { approvals, rules: new Set(asking.map(({ id }) => id)), terms };
+  const asking = (direction: ApprovalAskMessage['direction']): ReadonlySet<string> =>
+    new Set(
+      scanRules
+        .filter(({ on, action, inRequests, enforce }) => {
+          const acts = on === direction ? action : direction === 'Request' ? inRequests : undefined;
+          return acts === 'RequireApproval' && enforce;
+        })
+        .map(({ id }) => id),
+    );
+  const found = { approvals, rules: { Request: asking('Request'), Response: asking('Response') }, terms };
   compiled.set(policies, found);
   return found;
 }
@@ -72,7 +80,7 @@ export function approvalSpec(
   if (approvals === undefined || approvers.length === 0) return 'no_approvers';
   const { required = 1, timeoutMs } = approvals;
   if (timeoutMs === undefined) return 'no_approvers';
-  if (ask.rules.length === 0 || !ask.rules.every((rule) => rules.has(rule))) return 'unavailable';
+  if (ask.rules.length === 0 || !ask.rules.every((rule) => rules[ask.direction].has(rule))) return 'unavailable';
   const { provider, issuer, subject, kubernetesUser } = ask.requester;
   if (![provider, issuer, subject, kubernetesUser ?? '', ask.model ?? ''].every(isStorable)) return 'unavailable';
   const digest = seal(ask.digest);
