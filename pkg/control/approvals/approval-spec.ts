@@ -1,4 +1,4 @@
-import { compileSnapshot } from '../../core/index.ts';
+import { compileSnapshot, namingOf } from '../../core/index.ts';
 import type { ApprovalProblem, ApprovalSpec, Snapshot } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import type { ApprovalAskMessage, PodName } from '../../wire/index.ts';
@@ -8,6 +8,7 @@ import type { Seal } from './seal.ts';
 /** What the policies of a pod say of approvals. */
 export interface AskTerms {
   readonly approvals: Snapshot['approvals'];
+  readonly providers: Snapshot['providers'];
   /** Rules that may ask, of what is held. */
   readonly rules: Readonly<Record<ApprovalAskMessage['direction'], ReadonlySet<string>>>;
   /** {@link Snapshot.terms}: equal while nobody edits them. */
@@ -20,7 +21,7 @@ const compiled = new WeakMap<PodSnapshot['policies'], AskTerms>();
 export function termsOf({ policies }: Pick<PodSnapshot, 'policies'>): AskTerms {
   const known = compiled.get(policies);
   if (known !== undefined) return known;
-  const { approvals, scanRules, terms } = compileSnapshot(policies, { revision: 0 });
+  const { approvals, providers, scanRules, terms } = compileSnapshot(policies, { revision: 0 });
   const asking = (direction: ApprovalAskMessage['direction']): ReadonlySet<string> =>
     new Set(
       scanRules
@@ -30,7 +31,7 @@ export function termsOf({ policies }: Pick<PodSnapshot, 'policies'>): AskTerms {
         })
         .map(({ id }) => id),
     );
-  const found = { approvals, rules: { Request: asking('Request'), Response: asking('Response') }, terms };
+  const found = { approvals, providers, rules: { Request: asking('Request'), Response: asking('Response') }, terms };
   compiled.set(policies, found);
   return found;
 }
@@ -75,7 +76,7 @@ export function approvalSpec(
   now: number,
   seal: Seal,
 ): ApprovalSpecResource | ApprovalProblem {
-  const { approvals, rules } = termsOf(snapshot);
+  const { approvals, providers, rules } = termsOf(snapshot);
   const approvers = approvals === undefined ? [] : approverResources(approvals, pod.namespace);
   if (approvals === undefined || approvers.length === 0) return 'no_approvers';
   const { required = 1, timeoutMs } = approvals;
@@ -83,6 +84,8 @@ export function approvalSpec(
   if (ask.rules.length === 0 || !ask.rules.every((rule) => rules[ask.direction].has(rule))) return 'unavailable';
   const { provider, issuer, subject, kubernetesUser } = ask.requester;
   if (![provider, issuer, subject, kubernetesUser ?? '', ask.model ?? ''].every(isStorable)) return 'unavailable';
+  const asker = providers.find(({ id }) => id === provider);
+  const naming = asker && namingOf(asker);
   const digest = seal(ask.digest);
   if (digest === undefined) return 'unavailable';
   return {
@@ -90,7 +93,13 @@ export function approvalSpec(
     rules: ask.rules,
     direction: ask.direction,
     pod: { name: pod.name, uid: pod.uid },
-    requester: { provider, issuer, subject, ...(kubernetesUser !== null && { kubernetesUser }) },
+    requester: {
+      provider,
+      issuer,
+      subject,
+      ...(kubernetesUser !== null && { kubernetesUser }),
+      ...(naming !== undefined && { naming }),
+    },
     operation: ask.operation,
     ...(ask.model !== null && { model: ask.model }),
     digest,
