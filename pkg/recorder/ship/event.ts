@@ -81,6 +81,7 @@ export interface ShippedStart {
   readonly peer: string | undefined;
   readonly method: string | undefined;
   readonly path: string | undefined;
+  readonly dialect: string | undefined;
   readonly operation: string | undefined;
   readonly model: string | undefined;
 }
@@ -104,6 +105,7 @@ export function shippedStart(start: JsonNode): ShippedStart {
     peer: at(start, 'peer'),
     method: at(start, 'method'),
     path: at(start, 'path'),
+    dialect: at(start, 'dialect'),
     operation: at(start, 'operation'),
     model: at(start, 'model'),
   };
@@ -117,15 +119,25 @@ const whoFields = (start: ShippedStart | undefined): Fields =>
     'source.address': start?.peer,
   });
 
+/** Inference, by the names of OpenTelemetry's conventions for generative AI. */
+const operationNames: ReadonlyMap<string, string> = new Map([
+  ['Chat', 'chat'],
+  ['Completions', 'text_completion'],
+  ['Embeddings', 'embeddings'],
+]);
+
 function exchangeFields(start: ShippedStart | undefined, end: JsonNode): Fields {
   const tokens = end.get('tokens');
+  const operation = start?.operation ?? '';
   return known({
     'http.request.method': start?.method,
     'http.request.bytes': numberAt(end, 'bytesIn'),
     'http.response.bytes': numberAt(end, 'bytesOut'),
     'http.response.status_code': numberAt(end, 'status'),
     'url.path': start?.path,
-    'gen_ai.operation.name': start?.operation?.toLowerCase(),
+    'gen_ai.operation.name': operationNames.get(operation) ?? start?.operation?.toLowerCase(),
+    // The convention's name for the form of requests and answers, whatever server speaks it.
+    'gen_ai.provider.name': operationNames.has(operation) ? start?.dialect : undefined,
     'gen_ai.request.model': start?.model,
     'gen_ai.usage.input_tokens': numberAt(tokens, 'input'),
     'gen_ai.usage.output_tokens': numberAt(tokens, 'output'),
