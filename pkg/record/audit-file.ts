@@ -1,4 +1,4 @@
-import { describeError } from '../base/index.ts';
+import { describeError, randomId } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { AuditUnavailableError } from '../core/index.ts';
 import type { AuditEvent, AuditSink, ProcessEvent } from '../core/index.ts';
@@ -185,8 +185,8 @@ class FileSink implements AuditFile {
     const { seq, hash } = this.#chain;
     const lines = this.#lines;
     lines.clear();
-    for (const event of own) this.#chain.append(event, wall, lines);
-    for (const event of events) this.#chain.append(event, wall, lines);
+    for (const event of own) this.#chain.append(named(event), wall, lines);
+    for (const event of events) this.#chain.append(named(event), wall, lines);
     this.#output.rotateFor(lines.length, seq);
     const failed = this.#output.write(lines);
     if (failed === undefined) {
@@ -251,6 +251,13 @@ class FileSink implements AuditFile {
     });
   }
 }
+
+/** What befell a process is in no session: it has an id of its own, behind its type as every line's. */
+const named = (event: AuditEvent): AuditEvent =>
+  event.type === 'process' && event.session === undefined
+    ? { ...event, type: 'process', session: randomId(), ...withoutType(event) }
+    : event;
+const withoutType = ({ type: _type, ...rest }: ProcessEvent): Omit<ProcessEvent, 'type'> => rest;
 
 /**
  * Opens the record. It does not throw when the file cannot be had: `append` does, each time, and tries again once a

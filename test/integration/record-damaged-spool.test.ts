@@ -132,6 +132,12 @@ describe('a spool', () => {
     const { lines, gaps, holes, others } = await logged();
     expect([holes.length, gaps, others]).toEqual([1, 1, []]);
     expect(lines).toBe(21 * 3 - 1 + 1); // without the one, and with the gap's own
+    expect(recorder.counts.gaps).toBe(1);
+    const { sessions } = await recorder.store.search({ limit: 10, operation: 'Process', code: 'gap' });
+    const [{ session, ...of } = { session: '', source: '', chain: '' }] = sessions;
+    const found: string[] = [];
+    for await (const line of recorder.store.sessionLines(session, of)) found.push(line);
+    expect(found).toEqual([expect.stringContaining('"what":"gap","amount":1')]);
   });
 
   test('whose clock went an hour back between two chains sends both', async () => {

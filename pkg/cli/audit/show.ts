@@ -68,6 +68,8 @@ export function lineText(root: JsonNode): string {
     }
     case 'change':
       return changeText(root);
+    case 'process':
+      return `${at('time')}  process ${at('what')}${root.get('amount') === undefined ? '' : ` ${at('amount')}`}`;
     default:
       return `${at('time')}  ${at('type')}`;
   }

@@ -120,6 +120,20 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
     return undefined;
   };
 
+  /** The place of a line that comes next; or that it was given before, or is no line as it was hashed. */
+  const judge = (line: Uint8Array): Place | 'known' | 'bad' => {
+    if (line.length === 0) return 'known';
+    const place = placeOf(line);
+    if (place === undefined) return 'bad';
+    const isKnown = place.seq <= sequence;
+    // What was sent before is read again at each start: only the point that all goes on from is proven.
+    if (isKnown && place.seq !== after.sequence) return sequence > after.sequence ? 'bad' : 'known';
+    if (!isWhole(line, digest)) return 'bad';
+    if (!isKnown) return place;
+    if (place.hash !== after.hash) options.onOther?.();
+    return 'known';
+  };
+
   /** Takes whole lines off `rest`. */
   const take = (upTo: number): Piece | undefined => {
     let from = 0;
@@ -130,16 +144,11 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
       const to = rest.indexOf(lineFeed, from);
       if (to === -1) break;
       const line = rest.subarray(from, to);
-      const place = placeOf(line);
-      const known = place !== undefined && place.seq <= sequence;
-      // What was sent before is read again at each start: only the point that all goes on from is proven.
-      const whole = (known && place.seq !== after.sequence) || isWhole(line, digest);
-      if (whole && place?.seq === after.sequence && place.hash !== after.hash) options.onOther?.();
-      if (place === undefined || known || !whole) {
+      const place = judge(line);
+      if (typeof place === 'string') {
         // The rest of a failed write, what was sent before, or what the disk did not keep: a piece ends there.
         if (last !== undefined) break;
-        // Behind what was given nothing stands again: a number of before is one in which a bit flipped.
-        if (line.length > 0 && (!known || sequence > after.sequence)) bad += 1;
+        if (place === 'bad') bad += 1;
         from = to + 1;
         continue;
       }
