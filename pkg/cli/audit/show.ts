@@ -68,10 +68,12 @@ export function lineText(root: JsonNode): string {
     }
     case 'change':
       return changeText(root);
-    case 'process':
-      return `${at('time')}  process ${at('what')}${root.get('amount') === undefined ? '' : ` ${at('amount')}`}`;
     default:
-      return `${at('time')}  ${at('type')}`;
+      // Of a process: what befell it, and by how much.
+      return `${at('time')}  ${['type', 'what', 'amount']
+        .map(at)
+        .filter((word) => word !== '')
+        .join(' ')}`;
   }
 }
 

@@ -102,8 +102,8 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
     const sending = unsent;
     unsent = new Map();
     const all = [...sending];
-    for (let from = 0, to = 0; from < all.length; from = to) {
-      to = endOfReport(all, from);
+    for (let from = 0; from < all.length;) {
+      const to = endOfReport(all, from);
       const part = all.slice(from, to);
       try {
         await recorder.report({
@@ -123,6 +123,7 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
         failed(error);
         return keep();
       }
+      from = to;
     }
     await toldAll();
   };

@@ -87,7 +87,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
       if (end !== undefined) ends.push(end);
     }
     if (type === 'signature') signatures.push(root);
-    if (type === 'process') gap += gapOf(root);
+    gap += gapOf(root);
     prev = own;
     hashes.push(own);
     from = to + 1;
