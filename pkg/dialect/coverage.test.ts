@@ -252,6 +252,58 @@ const anthropicEvent = fc.record(
   { requiredKeys: ['type'] },
 );
 
+const ollamaMessage = fc.record(
+  {
+    role: fc.constant('assistant'),
+    content: fc.oneof(fc.constant('hi'), tree),
+    thinking: tree,
+    images: fc.array(leaf, { maxLength: 2 }),
+    tool_calls: fc.array(
+      fc.record({ function: fc.record({ name: fc.constant('f'), arguments: tree, index: fc.nat() }), ZZcall: tree }),
+      { maxLength: 2 },
+    ),
+    ZZmessage: tree,
+  },
+  { requiredKeys: ['role'] },
+);
+const ollamaRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    messages: fc.array(ollamaMessage, { minLength: 1, maxLength: 2 }),
+    tools: fc.array(fc.record({ function: fc.record({ name: fc.constant('f'), parameters: tree }), ZZtool: tree }), {
+      maxLength: 2,
+    }),
+    format: tree,
+    options: fc.record({ stop: fc.array(fc.constant('halt'), { maxLength: 2 }), ZZoption: tree }, { requiredKeys: [] }),
+    keep_alive: fc.constantFrom('5m', 3),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'messages'] },
+);
+const ollamaAnswer = fc.record(
+  {
+    model: fc.constant('m'),
+    message: ollamaMessage,
+    response: fc.constant('hi'),
+    thinking: tree,
+    tool_calls: fc.array(dictionary, { maxLength: 2 }),
+    context: fc.array(fc.nat(), { maxLength: 10 }),
+    done: fc.boolean(),
+    done_reason: fc.constantFrom('stop', 'length'),
+    error: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['message', 'response'] },
+);
+const ollamaList = fc.record({
+  models: fc.array(fc.record({ name: fc.constant('m'), details: tree, ZZmodel: tree }), { maxLength: 3 }),
+  ZZtop: tree,
+});
+
+const ollama = recognise('POST', '/api/chat');
+const ollamaGenerate = recognise('POST', '/api/generate');
+const ollamaTags = recognise('GET', '/api/tags');
+const ollamaShow = recognise('POST', '/api/show');
 const chat = recognise('POST', '/v1/chat/completions');
 const anthropic = recognise('POST', '/v1/messages');
 const completions = recognise('POST', '/v1/completions');
@@ -294,6 +346,15 @@ describe('every string and every unknown key', () => {
     attack(messages, (root) => anthropic.dialect.request(anthropic, root));
     attack(anthropicAnswer, (root) => anthropic.dialect.answer(anthropic, root, 200));
     attack(anthropicEvent, (root) => anthropic.dialect.frame(anthropic, undefined, '', root), 'type');
+  });
+
+  it("of Ollama's requests, answers and lines is seen exactly once", () => {
+    attack(ollamaRequest, (root) => ollama.dialect.request(ollama, root));
+    attack(ollamaAnswer, (root) => ollama.dialect.answer(ollama, root, 200));
+    attack(ollamaAnswer, (root) => ollama.dialect.frame(ollama, undefined, '', root));
+    attack(ollamaAnswer, (root) => ollamaGenerate.dialect.frame(ollamaGenerate, undefined, '', root));
+    attack(ollamaList, (root) => ollamaTags.dialect.answer(ollamaTags, root, 200));
+    attack(dictionary, (root) => ollamaShow.dialect.answer(ollamaShow, root, 200));
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

@@ -33,8 +33,16 @@ describe('routes', () => {
     ['POST', '/v1/messages/', 'Other', 'json'],
     ['POST', '/v1/messages/batches', 'Other', 'json'],
     ['GET', '/v1/messages', 'Other', 'none'],
-    ['POST', '/api/chat', 'Other', 'json'],
-    ['POST', '/api/generate', 'Other', 'json'],
+    ['GET', '/api/chat', 'Other', 'none'],
+    ['POST', '/api/Chat', 'Other', 'json'],
+    ['POST', '/api/tags', 'Other', 'json'],
+    ['POST', '/api/pull', 'Admin', 'json'],
+    ['POST', '/api/push', 'Admin', 'json'],
+    ['POST', '/api/create', 'Admin', 'json'],
+    ['POST', '/api/copy', 'Admin', 'json'],
+    ['DELETE', '/api/delete', 'Admin', 'json'],
+    ['POST', '/api/blobs/sha256:aa', 'Admin', 'json'],
+    ['GET', '/api/version', 'Health', 'none'],
     ['POST', '/generate', 'Other', 'json'],
     ['POST', '/invocations', 'Other', 'json'],
     ['POST', '/tokenize', 'Other', 'json'],
@@ -196,7 +204,7 @@ describe('recognising', () => {
   });
 
   it('lists the dialects, the one that knows everything last', () => {
-    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'anthropic', 'generic']);
+    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'anthropic', 'ollama', 'generic']);
   });
 });
 
