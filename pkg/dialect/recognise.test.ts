@@ -30,7 +30,13 @@ describe('routes', () => {
     ['POST', '/v1/models', 'Admin', 'json'],
     ['DELETE', '/v1/models/llama-3', 'Admin', 'json'],
     // Other surfaces are not taken for Chat
-    ['POST', '/v1/responses', 'Other', 'json'],
+    ['GET', '/v1/responses/resp_1', 'Other', 'none'],
+    ['POST', '/v1/responses/resp_1/cancel', 'Other', 'json'],
+    ['POST', '/v1/responses/input_tokens', 'Other', 'json'],
+    ['POST', '/v1/conversations', 'Other', 'json'],
+    ['POST', '/v1/threads', 'Other', 'json'],
+    ['POST', '/v1/batches', 'Other', 'json'],
+    ['POST', '/v1/files', 'Other', 'json'],
     ['POST', '/v1/messages/', 'Other', 'json'],
     ['POST', '/v1/messages/batches', 'Other', 'json'],
     ['GET', '/v1/messages', 'Other', 'none'],
@@ -205,7 +211,13 @@ describe('recognising', () => {
   });
 
   it('lists the dialects, the one that knows everything last', () => {
-    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'anthropic', 'ollama', 'generic']);
+    expect(dialects.map((dialect) => dialect.name)).toEqual([
+      'openai',
+      'openai-responses',
+      'anthropic',
+      'ollama',
+      'generic',
+    ]);
   });
 });
 

@@ -301,14 +301,14 @@ export class StreamAnswer {
 
   /** Feeds a piece of text into its lane. */
   #piece({ id, kind, node, whole }: Lane): Piece {
-    const lane = whole === true ? this.#newLane(id, kind, true) : this.#openLane(id, kind);
+    const lane = whole !== undefined ? this.#newLane(id, kind, true) : this.#openLane(id, kind);
     const text = node.text;
     if (text !== '') {
       this.#mustBeOpen(lane);
       lane.push(text);
       this.#bytes += Buffer.byteLength(text);
     }
-    if (whole === true) lane.end('complete');
+    if (whole !== undefined) lane.end(this.#options.stops ? 'cut' : whole);
     return { lane, to: lane.received, node };
   }
 

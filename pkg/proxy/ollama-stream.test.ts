@@ -30,6 +30,10 @@ function read(stream: string): { content: string; thinking: string; calls: strin
   return joined;
 }
 
+/** What is recorded of the first call of each line: the name of an argument is not the dialect's own, so it is spelled as a number. */
+const call0 = (record: Readonly<Record<string, string>>): string =>
+  Object.entries(record).find(([lane]) => lane.startsWith('message.tool_calls[0].function.arguments.'))?.[1] ?? '';
+
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ content: piece }) },
   { weight: 4, arbitrary: fc.record({ content: fc.constant(''), thinking: piece }) },
@@ -65,7 +69,7 @@ test('a chat is a prefix of its mask at all times, and all of it at the end', ()
         stream.end();
         expect(read(stream.left)).toEqual(expected);
         expect(stream.record['message.content'] ?? '').toBe(expected.content);
-        expect(stream.record['message.tool_calls[0].function.arguments.to'] ?? '').toBe(
+        expect(call0(stream.record)).toBe(
           steps
             .flatMap((one) => ('calls' in one ? [one.calls[0]?.join('') ?? ''] : []))
             .map((call) => maskedWhole(call, 'text', 'complete'))

@@ -92,7 +92,7 @@ export function readFrame(operation: OllamaRoute['operation'], root: JsonNode | 
   if (!failed) checkText(operation, root);
   const view = viewOf(reader, root);
   const lanes = view.lanes.some(isCall)
-    ? view.lanes.map((lane) => (isCall(lane) ? { ...lane, whole: true as const } : lane))
+    ? view.lanes.map((lane) => (isCall(lane) ? { ...lane, whole: 'complete' as const } : lane))
     : view.lanes;
   return { ...view, lanes, kind: failed ? 'error' : 'data', ends: failed ? noEnds : endsOf(root) };
 }
