@@ -216,6 +216,7 @@ describe('recognising', () => {
       'openai-responses',
       'anthropic',
       'ollama',
+      'grpc',
       'generic',
     ]);
   });
