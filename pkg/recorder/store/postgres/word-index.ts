@@ -149,7 +149,7 @@ export function createWordIndex(database: Database, options: WordIndexOptions = 
     const merged = await bounded(pairs, mergeSegments);
     const forgot = await bounded(pages, forgetWords);
     // What they have left is used again. A server that has no time for it now does it by itself later.
-    if (merged || forgot) await database.write('VACUUM (SKIP_LOCKED) posting').catch(() => undefined);
+    if (merged || forgot) await database.vacuum('posting').catch(() => undefined);
     return merged || forgot;
   };
 
