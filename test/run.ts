@@ -8,6 +8,7 @@ import { chosenContext } from './cluster/context.ts';
 import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
 import { findChromium, noChromium } from './support/chromium.ts';
+import { hasPgBouncer, noPgBouncer } from './support/pgbouncer.ts';
 import { findPostgres, noPostgres } from './support/postgres.ts';
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
@@ -39,10 +40,11 @@ function installValkey(): void {
 
 /** So is the store that recorders share. */
 function installPostgres(): void {
-  if (findPostgres() !== undefined || process.getuid?.() !== 0 || !has('apt-get')) return;
+  if ((findPostgres() !== undefined && hasPgBouncer()) || process.getuid?.() !== 0 || !has('apt-get')) return;
+  const packages = ['postgresql', 'pgbouncer'];
   spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
-  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'postgresql'], { stdio: 'ignore' });
-  spawnSync('service', ['postgresql', 'stop'], { stdio: 'ignore' });
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { stdio: 'ignore' });
+  for (const service of packages) spawnSync('service', [service, 'stop'], { stdio: 'ignore' });
 }
 
 /** And the browser that opens the console. */
@@ -90,6 +92,7 @@ installPostgres();
 installChromium();
 // Its tests are failures then.
 if (findPostgres() === undefined) notRun.push(`not run: ${noPostgres}`);
+if (!hasPgBouncer()) notRun.push(`not run: ${noPgBouncer}`);
 if (findChromium() === undefined) notRun.push(`not run: ${noChromium}`);
 buildCluster();
 /** What its tests run; the archive of setup-envtest lacks the last two. */

@@ -15,10 +15,12 @@ export interface PgBouncer {
 }
 
 const program = '/usr/sbin/pgbouncer';
-export const hasPgBouncer = existsSync(program);
+export const hasPgBouncer = (): boolean => existsSync(program);
+export const noPgBouncer = 'the store in Postgres is tested behind a real PgBouncer: install pgbouncer';
 
 /** @param mode In which connections of the server change hands. */
 export async function startPgBouncer(server: PostgresServer, mode: 'transaction' | 'session'): Promise<PgBouncer> {
+  if (!hasPgBouncer()) throw new Error(noPgBouncer);
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-pgbouncer-'));
   chmodSync(folder, 0o777);
   const port = 6432;

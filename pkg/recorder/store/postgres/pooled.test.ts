@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { systemClock } from '../../../base/index.ts';
-import { hasPgBouncer, startPgBouncer } from '../../../../test/support/pgbouncer.ts';
+import { startPgBouncer } from '../../../../test/support/pgbouncer.ts';
 import { startPostgres } from '../../../../test/support/postgres.ts';
 import type { PostgresServer } from '../../../../test/support/postgres.ts';
 import { until } from '../../../../test/support/wait.ts';
@@ -8,9 +8,6 @@ import { sessionId, testChain, testTime } from '../../testing/chains.ts';
 import { blockOf } from '../testing/store-suite.ts';
 import { openDatabase } from './connection.ts';
 import { openPostgresStore } from './postgres.ts';
-
-// Left out where PgBouncer is not installed and CI is not set, as other programs are.
-const inPlace = hasPgBouncer || process.env['CI'] !== undefined ? test : test.skip;
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -20,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-inPlace.each(['transaction', 'session'] as const)(
+test.each(['transaction', 'session'] as const)(
   'behind PgBouncer that pools by %s, each transaction and each statement has its own settings',
   async (mode) => {
     const pooler = await startPgBouncer(server, mode);
