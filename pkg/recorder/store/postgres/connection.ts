@@ -22,8 +22,11 @@ export interface Database {
   transaction<Result>(run: (run: Run) => Promise<Result>, statementMs?: number): Promise<Result>;
   /** Makes the space of rows that are gone free for others. @param table One of the schema. */
   vacuum(table: string): Promise<void>;
-  /** Connections from here on go there; those that are in use go on until they are not. @throws StoreError unavailable, for an address that is none */
-  moveTo(address: DatabaseAddress): void;
+  /**
+   * Connections from here on go there, once one was made; those in use go on until they are not.
+   * @throws StoreError unavailable, and nothing has changed
+   */
+  moveTo(address: DatabaseAddress): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -188,10 +191,21 @@ export function openDatabase(options: DatabaseOptions): Database {
       const { client } = await connected('writers');
       await alone(client, () => client.query(`VACUUM (SKIP_LOCKED) ${options.schema}.${table}`));
     },
-    moveTo(address) {
-      targets = targetsOf(address);
-      host = 0;
-      replace();
+    async moveTo(address) {
+      const wanted = targetsOf(address);
+      for (const [at, target] of wanted.entries()) {
+        const { pool } = connect(target, options, 1, writeMs);
+        try {
+          (await guarded(() => pool.connect())).release();
+          [targets, host] = [wanted, at];
+          replace();
+          return;
+        } catch (error) {
+          if (at === wanted.length - 1) throw error;
+        } finally {
+          await pool.end();
+        }
+      }
     },
     async close() {
       await Promise.all([current.writers.pool.end(), current.readers.pool.end(), ...ended]);

@@ -351,7 +351,7 @@ describe('the database', () => {
     await before.close();
     await server.query(`
       SET search_path = ${schema};
-      DROP TABLE posting, segment, forgotten, ship, ship_dead;
+      DROP TABLE posting, segment, forgotten, stream, ship, ship_dead;
       DROP INDEX entry_retention, session_tags, session_groups;
       CREATE TABLE tag (tag integer NOT NULL, session bigint NOT NULL, PRIMARY KEY (tag, session));
       CREATE TABLE words (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);

@@ -16,6 +16,7 @@ import { deleteOld, oldBlocks, placeHold, readHolds, releaseHold } from './reten
 import { migrate } from './schema.ts';
 import { createSearch } from './search.ts';
 import { createShipTable } from './shipping.ts';
+import { createStreamTable } from './streams.ts';
 import { createWordIndex } from './word-index.ts';
 
 export interface PostgresStoreOptions extends Pick<DatabaseOptions, 'dsn' | 'ca'> {
@@ -186,6 +187,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       };
     },
     shipping: createShipTable(write),
+    streams: createStreamTable(write, names),
+    moveTo: (address) => database.moveTo(address),
     close: () => database.close(),
   };
 }

@@ -155,6 +155,10 @@ const steps: readonly string[] = [
   CREATE INDEX session_outcome ON session (outcome, at);
   CREATE INDEX session_operation ON session (operation, at);
   `,
+  `
+  -- Which recorder has the streams of which sidecars, until when.
+  CREATE TABLE stream (holder uuid PRIMARY KEY, sources integer[] NOT NULL, until timestamptz NOT NULL);
+  `,
 ];
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */
