@@ -51,14 +51,7 @@ function targetOf(text: string, ca: string | undefined, refuse: (why: string) =>
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw refuse('is not postgres://…');
   const { searchParams } = url;
   const folder = searchParams.get('host') ?? undefined;
-  const allowed = folder === undefined ? ['sslmode', 'target_session_attrs'] : ['host', 'user', 'port'];
-  for (const name of searchParams.keys())
-    if (!allowed.includes(name))
-      throw refuse('has a parameter that is not known: sslmode, target_session_attrs; of a socket host, user and port');
-  if ((searchParams.get('sslmode') ?? 'verify-full') !== 'verify-full')
-    throw refuse('asks for less than sslmode=verify-full');
-  if ((searchParams.get('target_session_attrs') ?? 'read-write') !== 'read-write')
-    throw refuse('asks for another server than target_session_attrs=read-write');
+  refuseOthers(searchParams, folder === undefined, refuse);
   if (folder === undefined ? url.hostname === '' : url.hostname !== '' || !folder.startsWith('/'))
     throw refuse('must name a host, or the folder of a socket as host=/…');
   const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -77,4 +70,15 @@ function targetOf(text: string, ca: string | undefined, refuse: (why: string) =>
     ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
     ...(folder === undefined ? { host, ssl } : { host: folder, ssl: false }),
   };
+}
+
+/** Parameters that are not known, or ask for less than is done. */
+function refuseOthers(given: URLSearchParams, network: boolean, refuse: (why: string) => StoreError): void {
+  const allowed = network ? ['sslmode', 'target_session_attrs'] : ['host', 'user', 'port'];
+  for (const name of given.keys())
+    if (!allowed.includes(name))
+      throw refuse('has a parameter that is not known: sslmode, target_session_attrs; of a socket host, user and port');
+  if ((given.get('sslmode') ?? 'verify-full') !== 'verify-full') throw refuse('asks for less than sslmode=verify-full');
+  if ((given.get('target_session_attrs') ?? 'read-write') !== 'read-write')
+    throw refuse('asks for another server than target_session_attrs=read-write');
 }
