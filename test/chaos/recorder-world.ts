@@ -67,11 +67,8 @@ function runningOf(program: string, args: readonly string[], all: Set<ChildProce
   };
 }
 
-/**
- * @param database In which the recorders keep the record; default: a file. Sidecars come to whichever of two recorders answers.
- * @param webhook To which the recorders ship the log; default: nowhere.
- */
-export async function startRecorderWorld(database?: PostgresServer, webhook?: string): Promise<RecorderWorld> {
+/** @param database In which the recorders keep the record; default: a file. Sidecars come to whichever of two recorders answers. */
+export async function startRecorderWorld(database?: PostgresServer): Promise<RecorderWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-chaos-'));
   const bundle = join(folder, 'bundle');
   const built = await runCommand(process.execPath, [join(root, 'cmd/build.ts'), bundle]);
@@ -115,7 +112,6 @@ export async function startRecorderWorld(database?: PostgresServer, webhook?: st
     '--audit=127.0.0.1:0',
     '--admin=127.0.0.1:0',
     '--log-level=warn',
-    ...(webhook === undefined ? [] : [`--ship=${JSON.stringify([{ name: 'siem', type: 'Webhook', url: webhook }])}`]),
   ];
   const portOf = new Map<Running, number>();
   const startOn = (own: number): Running => {
