@@ -867,6 +867,8 @@ class GovernedRequest {
   #call: RpcCall | undefined;
   /** The first message of a call has gone to the model. */
   #goesOn = false;
+  /** Bytes of its messages that are counted. */
+  #received = 0;
   /** The message under way is on record. */
   #added = false;
 
@@ -879,7 +881,8 @@ class GovernedRequest {
       owner: ownerOf(this.#caller),
       ...(beginMs !== undefined && { beginMs }),
     });
-    this.#options.metrics.received(this.#exchange.bytesIn);
+    this.#options.metrics.received(this.#exchange.bytesIn - this.#received);
+    this.#received = this.#exchange.bytesIn;
     this.#refuseGone();
     return message;
   }
