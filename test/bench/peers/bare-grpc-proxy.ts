@@ -2,7 +2,7 @@
 // node bare-grpc-proxy.ts UPSTREAM_URL CERT_FILE KEY_FILE
 import { readFileSync } from 'node:fs';
 import { connect, createSecureServer } from 'node:http2';
-import type { IncomingHttpHeaders } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 const [target = '', certFile = '', keyFile = ''] = process.argv.slice(2);
@@ -15,7 +15,8 @@ const server = createSecureServer({
   settings: { initialWindowSize: windowBytes },
 });
 server.on('session', (session) => session.setLocalWindowSize(16 * windowBytes));
-server.on('stream', (stream, { ':path': path = '', ':method': method = '', 'content-type': type = '' }) => {
+server.on('stream', (opened, { ':path': path = '', ':method': method = '', 'content-type': type = '' }) => {
+  const stream = opened as ServerHttp2Stream;
   const call = model.request({ ':path': path, ':method': method, 'content-type': type, te: 'trailers' });
   let trailers: IncomingHttpHeaders = {};
   call.on('response', (headers) => stream.respond(headers, { waitForTrailers: true }));

@@ -1,5 +1,6 @@
 // A model server of KServe v2 that costs next to nothing: texts are answered by one text, tensors by one tensor.
 import { createServer } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { prefixed, tensorAnswer, textAnswer } from '../grpc-messages.ts';
 
@@ -8,7 +9,8 @@ const server = createServer({ settings: { initialWindowSize: windowBytes } });
 const text = prefixed(textAnswer());
 const tensor = prefixed(tensorAnswer());
 server.on('session', (session) => session.setLocalWindowSize(16 * windowBytes));
-server.on('stream', (stream) => {
+server.on('stream', (opened) => {
+  const stream = opened as ServerHttp2Stream;
   let bytes = 0;
   stream.on('data', (chunk: Buffer) => (bytes += chunk.length));
   stream.on('error', () => undefined);
