@@ -39,6 +39,8 @@ export interface Bench {
   /** A sidecar of its own, with this policy (default: the bench's). The caller stops it. */
   sidecar(name: string, policy?: string): Promise<SidecarPeer>;
   policy(patterns?: PatternCounts): string;
+  /** Of every proxy. */
+  readonly certificate: Certificate;
   say(line: string): void;
   close(): Promise<void>;
 }
@@ -124,6 +126,7 @@ export async function setUp(short: boolean): Promise<Bench> {
     },
     sidecar,
     policy,
+    certificate,
     say: (line) => void process.stdout.write(`${line}\n`),
     async close() {
       await stopAll();
