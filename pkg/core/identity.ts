@@ -21,7 +21,7 @@ export interface Identity {
   readonly tokenId?: string;
   /** Who this caller is to Kubernetes, where the provider says so: nobody approves their own request. */
   readonly kubernetesUser: string | undefined;
-  /** How the subject was named: see {@link import('./naming.ts').namingOf}. Absent: two subjects may be one person's. */
+  /** How the subject was named (pkg/core/naming.ts). Absent: two subjects may be one person's. */
   readonly naming?: string;
 }
 
