@@ -24,9 +24,16 @@ export interface HoldLimits {
   readonly perCaller: number;
   /** Bytes of bodies and answers together; default 32 MiB, half of what all bodies may take, so that those who wait starve nobody. */
   readonly bytes: number;
+  /** The same of one caller; default 8 MiB, a fourth, so that none keeps the others out for as long as an approval lasts. One alone may have more. */
+  readonly bytesPerCaller: number;
 }
 
-export const holdLimits: HoldLimits = { perPod: 1_000, perCaller: 20, bytes: 32 * 1024 * 1024 };
+export const holdLimits: HoldLimits = {
+  perPod: 1_000,
+  perCaller: 20,
+  bytes: 32 * 1024 * 1024,
+  bytesPerCaller: 8 * 1024 * 1024,
+};
 
 /** Counts those that wait. */
 export class HoldBook {
