@@ -3,8 +3,8 @@ import { applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { RequestView } from '../dialect/index.ts';
-import { mayReadOtherwise, otherReadings } from '../detect/index.ts';
+import type { LoneValue, RequestView } from '../dialect/index.ts';
+import { mayReadOtherwise, otherReadings, readsAcross } from '../detect/index.ts';
 import type {
   Edit,
   Hit,
@@ -23,6 +23,7 @@ import type { NamedText } from './excerpt.ts';
 import { readings, withheld } from './readings.ts';
 import type { RequestViews } from './runtime.ts';
 import type { KeptText, Session } from './session.ts';
+import { StrangeKeys, keysLane } from './strange-keys.ts';
 
 /**
  * Guards on what goes to the model. Every lane of every role is read whole; then the seams between neighbouring lanes are
@@ -103,6 +104,9 @@ class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
   readonly #record: KeptText[] = [];
+  readonly #keys: StrangeKeys;
+  #keysText = '';
+  #keysRaw = '';
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
   readonly #heldHeaders: string[] = [];
@@ -114,13 +118,17 @@ class Inspection {
   constructor(options: RequestInspection) {
     this.#options = options;
     const { act, record } = options.views;
-    this.#reading = { around: Math.max(act.reach, record.reach), words: act.words || record.words };
+    this.#keys = new StrangeKeys(options.views);
+    this.#reading = { around: Math.max(act.reach, record.reach), words: act.joints ?? record.joints ?? false };
   }
 
   outcome(): RequestOutcome {
     return {
       edits: outermost(this.#edits),
-      record: this.#record,
+      record:
+        this.#keysText === ''
+          ? this.#record
+          : [{ id: keysLane, text: this.#keysText, raw: this.#keysRaw }, ...this.#record],
       approvals: [...this.#approvals],
       maskedHeaders: this.#maskedHeaders,
       heldHeaders: this.#heldHeaders,
@@ -199,8 +207,10 @@ class Inspection {
 
   async values(view: RequestView): Promise<void> {
     const { views, turn } = this.#options;
-    for (const { node, key, path } of view.loneValues) {
+    for (const value of view.loneValues) {
+      const { node, key, path } = value;
       const text = node.text;
+      if (key) this.#keep(value);
       if (views.clean.has(text)) continue;
       if (this.#isDue(text)) await turn();
       const look = maskProse(views.act, text, turn);
@@ -214,6 +224,12 @@ class Inspection {
         await this.#placeAside(`${key ? 'the name ' : ''}${path.join('.')}`, text, all);
       this.#edit(node, found);
     }
+  }
+
+  #keep(key: LoneValue): void {
+    const { text, raw } = this.#keys.take([key]);
+    this.#keysText += text;
+    this.#keysRaw += raw;
   }
 
   /** Undefined: it is done. */
@@ -319,7 +335,7 @@ class Inspection {
       if (left !== '') {
         const right = glue + text.slice(0, reach);
         if (this.#isDue(right)) await turn();
-        if (views.act.mayCross(left, right) || spellsAcross(left.slice(-reach), right, this.#reading)) return true;
+        if (views.act.mayCross(left, right) || readsAcross(left.slice(-reach), right, this.#reading)) return true;
       }
       left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
     }
@@ -520,16 +536,6 @@ function* neighbours(view: RequestView): Generator<readonly string[], void, void
 
 /** A text shorter than this is looked at with what stands before it: what is spread over many short ones shows in no two of them. */
 const carriedUnits = 64;
-
-/** Whether something that reads otherwise than it is written stands so near that it reads on from one text into the next. */
-function spellsAcross(left: string, right: string, reading: ReadingOptions): boolean {
-  const text = left + right;
-  if (!mayReadOtherwise(text, reading)) return false;
-  for (const one of otherReadings(text, reading)) {
-    if (one !== undefined && one.start < left.length && one.end > left.length) return true;
-  }
-  return false;
-}
 
 interface Seam {
   readonly text: string;

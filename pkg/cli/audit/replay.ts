@@ -84,7 +84,7 @@ export const auditReplayCommand: Command = {
         return 2;
       }
       const { lines, code } = openedLines(
-        await linesOfSession(await openAudit(client, flags), id, flags, io),
+        await linesOfSession(await openAudit(client, flags, io), id, flags, io),
         id,
         flags,
         io,
