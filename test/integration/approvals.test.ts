@@ -583,7 +583,7 @@ describe('an answer that a classification holds', () => {
     await waits();
     const { excerpt } = desk.cases[0]!.ask;
     expect([excerpt.length <= 4_096, excerpt.isWellFormed()]).toEqual([true, true]);
-    expect(excerpt).toMatch(/^found in choices\[0\][^:]*: …a+\u{1f600} \[secret\]\nof 4107 characters:\na+/u);
+    expect(excerpt).toMatch(/^found in choices\[0\][^:]*: …a+\u{1f600} \[secret\]\nof 4106 characters:\na+/u);
     desk.decide('Deny');
     expect((await answer).status).toBe(403);
   });
