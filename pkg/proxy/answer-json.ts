@@ -146,7 +146,8 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   stopped = values.stopped?.rule;
 
   const keys = new StrangeKeys(views, mostKeys).take(answer.loneValues);
-  if (keys.text !== '') record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw, hits: [], edits: [] });
+  if (keys.text !== '')
+    record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw, hits: [], edits: [] });
 
   let textBytes = 0;
   for (const lane of answer.lanes) {
