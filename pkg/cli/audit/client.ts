@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../base/index.ts';
 import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../../contract/index.ts';
+import { createSessionCount } from '../../record/index.ts';
 import { KubeError } from '../../kube/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { systemNamespace } from '../cluster-command.ts';
@@ -69,8 +70,9 @@ export function sessionPath(id: string, flags: Flags, below = '', from?: string)
 
 /**
  * The lines of a session, as they were hashed, some at a time. Where several sidecars recorded under its id, the person is told: one of them may
- * lie.
+ * lie. So they are where lines are missing, as its end says.
  *
+ * @param onIncomplete Told where not all of its lines are there
  * @throws KubeError
  */
 export async function* linePages(
@@ -78,7 +80,9 @@ export async function* linePages(
   id: string,
   flags: Flags,
   io: Pick<CommandIo, 'stderr'>,
+  onIncomplete?: () => void,
 ): AsyncGenerator<readonly string[]> {
+  const count = createSessionCount();
   const chains = new Set<string>();
   let next: string | undefined;
   do {
@@ -87,13 +91,22 @@ export async function* linePages(
       const { source, chain } = one as Answer;
       chains.add(`${String(source)} ${String(chain)}`);
     }
-    yield Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
+    const lines = Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
+    for (const line of lines) count.line(line);
+    yield lines;
     next = typeof page['next'] === 'string' ? page['next'] : undefined;
   } while (next !== undefined);
   if (chains.size > 1)
-    io.stderr(
+    // Whose line is whose is not said.
+    return io.stderr(
       `${chains.size} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
     );
+  const { fault, counted } = count.verdict();
+  if (fault !== undefined) {
+    io.stderr(`INCOMPLETE: ${fault}\n`);
+    onIncomplete?.();
+  }
+  if (!counted) io.stderr('its sidecar did not say how many lines it has: whether some are missing is not seen\n');
 }
 
 /** All of them. @throws KubeError */
@@ -102,9 +115,10 @@ export async function linesOfSession(
   id: string,
   flags: Flags,
   io: Pick<CommandIo, 'stderr'>,
+  onIncomplete?: () => void,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
-  for await (const page of linePages(audit, id, flags, io)) for (const line of page) lines.push(line);
+  for await (const page of linePages(audit, id, flags, io, onIncomplete)) for (const line of page) lines.push(line);
   return lines;
 }
 

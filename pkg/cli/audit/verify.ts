@@ -159,8 +159,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       if (given.on('heads') && elsewhere !== undefined)
         return [`--heads asks a cluster: it does not go with --${elsewhere}`];
       const isOne = given.text('session') !== undefined || given.text('receipt') !== undefined;
-      if (given.text('chain') !== undefined && (!isOne || elsewhere !== undefined))
-        return ['--chain goes with --session or --receipt, of a cluster'];
+      if (given.text('chain') !== undefined && !isOne) return ['--chain goes with --session or --receipt'];
       if (given.text('archive') === undefined) return [];
       const beside = ['file', 'receipt', 'session'].filter((name) => given.text(name) !== undefined);
       return [
@@ -172,7 +171,8 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   if (typeof flags === 'number') return flags;
   let one: OneSession | undefined;
   try {
-    one = oneSession(flags.text('session'), flags.text('receipt'));
+    const named = oneSession(flags.text('session'), flags.text('receipt'));
+    one = named === undefined ? undefined : { ...named, chain: flags.text('chain') };
   } catch (error) {
     io.stderr(`${(error as Error).message}\n`);
     return 2;

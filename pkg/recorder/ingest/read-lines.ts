@@ -52,8 +52,9 @@ const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
  * @throws LineConflict at the first line that is not what it must be
  */
 export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
-  const starts: StartFacts[] = [];
-  const ends: EndFacts[] = [];
+  // Of each session the first: what is proven of it (pkg/record/verify-session.ts) is what it is found by.
+  const starts = new Map<string, StartFacts>();
+  const ends = new Map<string, EndFacts>();
   const sessions = new Set<string>();
   const signatures: JsonNode[] = [];
   const hashes = [at.hash];
@@ -79,8 +80,8 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     if (session !== undefined && sessionId.test(session)) {
       sessions.add(session);
       const { start, end } = factsOf(root, { session, sequence, at: timeOf(time) });
-      if (start !== undefined) starts.push(start);
-      if (end !== undefined) ends.push(end);
+      if (start !== undefined && !starts.has(session)) starts.set(session, start);
+      if (end !== undefined && !ends.has(session)) ends.set(session, end);
     }
     if (type === 'signature') signatures.push(root);
     prev = own;
@@ -88,7 +89,13 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     from = to + 1;
   }
   return {
-    block: { lines, count: sequence - at.sequence, starts, ends, sessions: [...sessions] },
+    block: {
+      lines,
+      count: sequence - at.sequence,
+      starts: [...starts.values()],
+      ends: [...ends.values()],
+      sessions: [...sessions],
+    },
     first: at.sequence + 1,
     last: sequence,
     prev: at.hash,

@@ -45,7 +45,7 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
     ),
     endSession: db.prepare(
       `UPDATE session SET endSequence = ?, outcome = ?, status = ?, code = ?, tags = ?, bytesIn = ?, bytesOut = ?,
-        inputTokens = ?, outputTokens = ?, duration = ? WHERE id = ?`,
+        inputTokens = ?, outputTokens = ?, duration = ? WHERE id = ? AND endSequence IS NULL`,
     ),
     part: db.prepare('INSERT OR IGNORE INTO part (session, block) VALUES (?, ?)'),
     tag: db.prepare('INSERT OR IGNORE INTO tag (tag, session) VALUES (?, ?)'),
@@ -138,12 +138,16 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
     moveChain(chain, entry.first, entry.last, entry.hash);
     sql.block.run(id, chain, entry.first, entry.last, lastAt, count, lines.length, compress(lines));
     const starts = new Map<string, StartFacts>(block.starts.map((one) => [one.session, one]));
-    const ends = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
+    const endings = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
     const namespace = names.number(block.pod.namespace);
     const pod = names.number(block.pod.name);
     let added = 0;
-    /** @returns the session's row */
-    const addSession = (session: string, start: StartFacts | undefined, end: EndFacts | undefined): number => {
+    /** @returns the session's row, and whether it ends with this: a second end of it is no more than a line */
+    const addSession = (
+      session: string,
+      start: StartFacts | undefined,
+      end: EndFacts | undefined,
+    ): [number, boolean] => {
       const request = Buffer.from(session, 'hex');
       // A session's start is its first line: one that is here already came in an earlier block.
       let row = start === undefined ? sql.session.get(request, chain) : undefined;
@@ -160,19 +164,18 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
         );
         if (inserted.changes === 1) {
           added++;
-          return Number(inserted.lastInsertRowid);
+          return [Number(inserted.lastInsertRowid), true];
         }
         // A sidecar that begins a session twice does not stop the others.
         row = sql.session.get(request, chain);
       }
       const id = Number(row?.['id']);
-      if (end !== undefined) sql.endSession.run(...endColumns(end), id);
-      return id;
+      return [id, end !== undefined && sql.endSession.run(...endColumns(end), id).changes === 1];
     };
     for (const session of block.sessions) {
-      const end = ends.get(session);
-      const row = addSession(session, starts.get(session), end);
-      for (const tag of end?.tags ?? []) sql.tag.run(names.number(tag), row);
+      const end = endings.get(session);
+      const [row, ends] = addSession(session, starts.get(session), end);
+      for (const tag of ends ? (end?.tags ?? []) : []) sql.tag.run(names.number(tag), row);
       sql.part.run(row, id);
     }
     sql.count.run(1, 'blocks');

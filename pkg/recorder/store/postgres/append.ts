@@ -77,8 +77,9 @@ export function createAppender(names: Names, days: Partitions): Appender {
           turn.count('sessions', 1);
           for (const group of start?.groups ?? []) tags.push({ tag: number(groupTag(group)), session: row.id });
         }
-        if (end !== undefined) sessions.end(row.id, endColumns(end, number));
-        for (const tag of end?.tags ?? []) tags.push({ tag: number(tag), session: row.id });
+        // A second end is no more than a line.
+        const ended = end !== undefined && sessions.end(row.id, endColumns(end, number));
+        for (const tag of ended ? end.tags : []) tags.push({ tag: number(tag), session: row.id });
         parts.push({ session: row.id, block: id, received });
       }
       turn.count('blocks', 1);
