@@ -60,6 +60,10 @@ test-chaos: $(STAMP) ## Kill the recorder and sidecars KILLS=1000 times at rando
 test-s3: $(STAMP) ## The archive on a real S3 server, versitygw: built once with Go, three minutes, or S3_SERVER=path
 	@S3_SERVER="$$(test/support/s3-gateway.sh)" && export S3_SERVER && $(JEST) --selectProjects integration -- test/integration/record-archive.test.ts
 
+.PHONY: test-collector
+test-collector: $(STAMP) ## Shipping to a real OpenTelemetry collector: built once with Go, some minutes, or COLLECTOR=path (`make test` has it where it was built)
+	@COLLECTOR="$$(test/collector/build.sh)" && export COLLECTOR && $(JEST) --selectProjects integration -- test/integration/ship-receivers.test.ts
+
 .PHONY: test-apiserver
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver

@@ -8,7 +8,9 @@ import { chosenContext } from './cluster/context.ts';
 import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
 import { findChromium, noChromium } from './support/chromium.ts';
+import { findCollector, noCollector } from './support/collector.ts';
 import { findPostgres, noPostgres } from './support/postgres.ts';
+import { findRsyslog, noRsyslog } from './support/rsyslog.ts';
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 
@@ -52,6 +54,15 @@ function installChromium(): void {
   spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], { stdio: 'ignore' });
 }
 
+/** And the receiver of syslog. */
+function installRsyslog(): void {
+  if (findRsyslog() !== undefined || process.getuid?.() !== 0 || !has('apt-get')) return;
+  const packages = ['rsyslog', 'rsyslog-gnutls'];
+  spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { stdio: 'ignore' });
+  spawnSync('service', ['rsyslog', 'stop'], { stdio: 'ignore' });
+}
+
 function programsFault(names?: readonly string[]): string | undefined {
   try {
     findPrograms(names);
@@ -88,9 +99,13 @@ const runnable = (tiers: Readonly<Record<string, string | undefined>>): string[]
 installValkey();
 installPostgres();
 installChromium();
+installRsyslog();
 // Its tests are failures then.
 if (findPostgres() === undefined) notRun.push(`not run: ${noPostgres}`);
 if (findChromium() === undefined) notRun.push(`not run: ${noChromium}`);
+if (findRsyslog() === undefined) notRun.push(`not run: ${noRsyslog}`);
+// It takes minutes to build, so it is for those who have done it: CI has the cache.
+if (findCollector() === undefined) notRun.push(`not run: ${noCollector}`);
 buildCluster();
 /** What its tests run; the archive of setup-envtest lacks the last two. */
 const apiServerTier = ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'helm'];

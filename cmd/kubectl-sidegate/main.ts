@@ -8,6 +8,7 @@ import { checkPattern } from '../../pkg/detect/index.ts';
 import { ask } from './ask.ts';
 import { folderIo } from './folder-io.ts';
 import { loginIo } from './login-io.ts';
+import { lines, output } from './long-files.ts';
 import { openCluster } from './open-cluster.ts';
 
 process.exitCode = await run(process.argv.slice(2), {
@@ -15,6 +16,8 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: (text) => process.stderr.write(text),
   readFile: (path) => readFileSync(path, 'utf8'),
   writeFile: (path, text) => writeFileSync(path, text),
+  lines,
+  output,
   checkPattern: (pattern, maxLength) => checkPattern(pattern, maxLength)?.message,
   publicRoots: rootCertificates,
   now: () => systemClock.now(),

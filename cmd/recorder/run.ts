@@ -1,5 +1,6 @@
 // The recorder: reads its settings, opens the store, takes records in until it is told to stop.
 import { createPrivateKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../pkg/base/index.ts';
@@ -7,7 +8,7 @@ import type { Logger } from '../../pkg/base/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { watchTlsFiles } from '../../pkg/pki/index.ts';
-import { sealBy } from '../../pkg/record/index.ts';
+import { keyName, readLogKeys, sealBy } from '../../pkg/record/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import type { Ending } from '../../pkg/process/index.ts';
 import {
@@ -40,6 +41,15 @@ function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAcce
   return inClusterAccess({ host, port: process.env['KUBERNETES_SERVICE_PORT'] });
 }
 
+/** Public keys that the log had before its own. @throws where the file does not end with that one */
+function olderLogKeys(file: string, key: KeyObject): readonly KeyObject[] {
+  const all = readLogKeys(readFileSync(file, 'utf8'));
+  const last = all.at(-1);
+  if (last === undefined || keyName(last) !== keyName(key))
+    throw new Error(`the last public key in ${file} is not that of --log-key (docs/audit.md, Another key of the log)`);
+  return all.slice(0, -1);
+}
+
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const clock = systemClock;
   const meters = createMeters();
@@ -52,6 +62,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   });
   const trust = watchTrust(settings.trust, clock, logger);
   const key = settings.logKey === undefined ? undefined : createPrivateKey(readFileSync(settings.logKey));
+  const olderKeys = key === undefined || settings.logPublic === undefined ? [] : olderLogKeys(settings.logPublic, key);
   const opened = await openStore(settings, clock, key === undefined ? undefined : sealBy(key));
   const { store } = opened;
   const committer = createCommitter({
@@ -75,7 +86,9 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     publisher?.kick();
   };
   const heads =
-    key === undefined ? undefined : keepHeads({ store, key, clock, logger, onSigned, onForeign: metrics.headRefused });
+    key === undefined
+      ? undefined
+      : keepHeads({ store, key, olderKeys, clock, logger, onSigned, onForeign: metrics.headRefused });
   // What a recorder that was killed has left, before anything is added.
   await heads?.sign();
   // Without a key entries have no seals, which this one says of all after it.

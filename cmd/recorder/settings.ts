@@ -23,6 +23,8 @@ export interface Settings {
   readonly trust: string;
   /** PKCS#8 PEM that signs the log's heads; undefined: they are not signed. */
   readonly logKey: string | undefined;
+  /** File of all public keys that the log has had. */
+  readonly logPublic: string | undefined;
   /** Signed heads are kept in a ConfigMap, too. */
   readonly publishHeads: boolean;
   readonly trustDomain: string;
@@ -72,6 +74,9 @@ const flags = {
     isSwitch: true,
   },
   'log-key': { help: 'PEM file of the Ed25519 key that signs the log; unset: it is not signed' },
+  'log-public': {
+    help: 'PEM file of the public keys that the log has had, one after the other, the last of them that of --log-key; default: that one alone',
+  },
   'trust-domain': { help: 'of the SPIFFE ids', fallback: 'cluster.local' },
   namespace: { help: 'where the controller runs, which reports pods', fallback: 'sidegate-system' },
   listen: { help: 'host:port for sidecars (TLS)', fallback: `:${controlPorts.recorder}` },
@@ -131,6 +136,7 @@ export function parseSettings(
     tls: read.text('tls'),
     trust: read.text('trust'),
     logKey: read.optional('log-key'),
+    logPublic: read.optional('log-public'),
     publishHeads: read.isOn('publish-heads'),
     trustDomain: read.text('trust-domain'),
     namespace: read.text('namespace'),

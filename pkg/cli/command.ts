@@ -16,6 +16,10 @@ export interface CommandIo {
   readFile(path: string): string;
   /** @throws as node:fs writeFileSync. */
   writeFile(path: string, text: string): void;
+  /** A file line by line, however long it is, without its line feeds; default: by {@link readFile}. @throws as node:fs, or RangeError for a line of more than 256 MiB */
+  lines?(path: string): AsyncIterable<string>;
+  /** A file that is written piece by piece; default: by {@link writeFile}, when it is whole. @throws as node:fs openSync */
+  output?(path: string): FileOutput;
   /** Says why a pattern is not RE2 syntax; undefined when it is. */
   checkPattern(pattern: string, maxLength: number): string | undefined;
   /** PEM certificates that this machine trusts without being told: Node's own list. */
@@ -34,6 +38,15 @@ export interface CommandIo {
   readonly folder: FolderIo;
   /** One HTTP exchange, for asking a sidecar or a model. @throws Error where there is no answer. */
   ask(request: HttpQuestion): Promise<HttpAnswer>;
+}
+
+/** A file on its way: what stood in its place stays there until the new one is whole. All may throw as node:fs. */
+export interface FileOutput {
+  write(text: string): void;
+  /** It is whole: it takes its place. */
+  finish(): void;
+  /** It never will be: nothing is left of it. */
+  discard(): void;
 }
 
 /** What commands about a sidecar that runs on its own touch. All may throw as node:fs. */

@@ -13,6 +13,7 @@ import type { SourceSession } from './backtest/sources.ts';
 import { withCluster } from './cluster-command.ts';
 import type { CommandIo, ExitCode } from './command.ts';
 import type { Flags } from './flags.ts';
+import { linesOfFile } from './long-files.ts';
 
 export const backtestFlags = {
   against: { kind: 'text' },
@@ -105,7 +106,10 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
   };
   if (question === undefined) {
     try {
-      await judgeAll(await sessionsOfFile(io.readFile(against)), run);
+      await judgeAll(
+        sessionsOfFile(() => linesOfFile(io, against)),
+        run,
+      );
     } catch (error) {
       const what = error instanceof JsonError ? 'is no file of `audit export`' : 'cannot be decided on';
       io.stderr(`${against}: ${what} (${describeError(error)})\n`);
@@ -116,7 +120,7 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
   const asked = question;
   return withCluster(flags, io, async ({ client }) => {
     try {
-      await judgeAll(sessionsOfRecorder(await openAudit(client, flags), asked), run);
+      await judgeAll(sessionsOfRecorder(await openAudit(client, flags, io), asked), run);
     } catch (error) {
       if (error instanceof KubeError) throw error;
       io.stderr(`the record cannot be decided on: ${describeError(error)}\n`);

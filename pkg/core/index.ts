@@ -1,3 +1,4 @@
+export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
 export type {
   ApprovalAsk,
   ApprovalDecision,

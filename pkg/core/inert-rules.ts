@@ -80,6 +80,13 @@ function matchNotices(entry: PolicyEntry): PolicyNotice[] {
     ...classification
       .filter((rule) => isEmpty(rule.match) && rule.fields.length === 0)
       .map((rule) => ({ policy: entry.label, field: `classification[${rule.label}]`, message: `${never}, or fields` })),
+    ...classification
+      .filter((rule) => rule.inRequests !== undefined && isEmpty(rule.match) && rule.fields.length > 0)
+      .map((rule) => ({
+        policy: entry.label,
+        field: `classification[${rule.label}].inRequests`,
+        message: 'in requests, fields are looked for in arguments of tools alone: give it detectors, patterns or words',
+      })),
   ];
 }
 

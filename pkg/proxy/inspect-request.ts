@@ -3,7 +3,7 @@ import { applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { RequestView } from '../dialect/index.ts';
+import type { LoneValue, RequestView } from '../dialect/index.ts';
 import { mayReadOtherwise, otherReadings, readsAcross } from '../detect/index.ts';
 import type {
   Edit,
@@ -21,6 +21,7 @@ import { outermost } from './edits.ts';
 import { readings, withheld } from './readings.ts';
 import type { RequestViews } from './runtime.ts';
 import type { KeptText, Session } from './session.ts';
+import { StrangeKeys, keysLane } from './strange-keys.ts';
 
 /**
  * Guards on what goes to the model. Every lane of every role is read whole; then the seams between neighbouring lanes are
@@ -93,6 +94,9 @@ class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
   readonly #record: KeptText[] = [];
+  readonly #keys: StrangeKeys;
+  #keysText = '';
+  #keysRaw = '';
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
   readonly #heldHeaders: string[] = [];
@@ -102,13 +106,17 @@ class Inspection {
   constructor(options: RequestInspection) {
     this.#options = options;
     const { act, record } = options.views;
+    this.#keys = new StrangeKeys(options.views);
     this.#reading = { around: Math.max(act.reach, record.reach), words: act.joints ?? record.joints ?? false };
   }
 
   outcome(): RequestOutcome {
     return {
       edits: outermost(this.#edits),
-      record: this.#record,
+      record:
+        this.#keysText === ''
+          ? this.#record
+          : [{ id: keysLane, text: this.#keysText, raw: this.#keysRaw }, ...this.#record],
       approvals: [...this.#approvals],
       maskedHeaders: this.#maskedHeaders,
       heldHeaders: this.#heldHeaders,
@@ -130,7 +138,7 @@ class Inspection {
       const text = node.text;
       if (this.#isDue(text)) await turn();
       const look = maskPrompt(views.pair, text, kind, turn);
-      const { caller, record } = look instanceof Promise ? await look : look;
+      const { caller, record, isNoJson } = look instanceof Promise ? await look : look;
       // A blocked prompt is recorded too, masked.
       const { hits, hidden } = await this.#disguised(text, [...caller.hits, ...record.hits], record.edits);
       this.#judge(hits, true);
@@ -138,8 +146,17 @@ class Inspection {
       const kept = hidden ? withheld : record.text;
       this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
       this.#judge(caller.hits, false);
+      if (isNoJson === true) this.#fieldsUnread();
       this.#edit(node, caller);
     }
+  }
+
+  /** Arguments of a tool that are no JSON: fields of labels cannot be told in them, so they may stand there. */
+  #fieldsUnread(): void {
+    const { plan, rules, session } = this.#options;
+    for (const [at, outcome] of plan.outcomes.entries())
+      if (outcome !== undefined && (rules[at]?.fields.length ?? 0) > 0)
+        act(outcome, 'field', true, session, this.#approvals);
   }
 
   /**
@@ -174,8 +191,10 @@ class Inspection {
 
   async values(view: RequestView): Promise<void> {
     const { views, turn } = this.#options;
-    for (const { node, key } of view.loneValues) {
+    for (const value of view.loneValues) {
+      const { node, key } = value;
       const text = node.text;
+      if (key) this.#keep(value);
       if (views.clean.has(text)) continue;
       if (this.#isDue(text)) await turn();
       const look = maskProse(views.act, text, turn);
@@ -186,6 +205,12 @@ class Inspection {
       this.#judge(hits, true);
       this.#edit(node, found);
     }
+  }
+
+  #keep(key: LoneValue): void {
+    const { text, raw } = this.#keys.take([key]);
+    this.#keysText += text;
+    this.#keysRaw += raw;
   }
 
   target(target: string): void {
@@ -276,25 +301,33 @@ class Inspection {
   }
 }
 
+interface PromptLook extends PairResult {
+  /** It was to be read as JSON for the guards, which look for fields, and is none. */
+  readonly isNoJson?: true;
+}
+
 /**
- * One text for the guards and for the record. It never fails: what is no JSON is prose, and field rules are about answers. Short texts
- * are answered at once, without a promise: a request holds many.
+ * One text for the guards and for the record. It never fails: what is no JSON is prose. Short texts are answered at once, without a
+ * promise: a request holds many.
  */
 function maskPrompt(
   pair: ViewPair,
   text: string,
   kind: LaneKind,
   turn: () => Promise<void>,
-): PairResult | Promise<PairResult> {
+): PromptLook | Promise<PromptLook> {
   const as = kind === 'json' ? 'json' : 'prose';
   const again = ({ caller, record }: PairResult): boolean => caller.failed || record.failed;
   if (text.length > stepUnits) {
     const run = (read: LaneKind): Promise<PairResult> => inTurns(pair.maskInSteps(text, read, 'complete'), turn);
-    return run(as).then((result) => (again(result) ? run('prose') : result));
+    return run(as).then((result) => (again(result) ? run('prose').then((prose) => asProse(prose, result)) : result));
   }
   const result = pair.mask(text, as, 'complete');
-  return again(result) ? pair.mask(text, 'prose', 'complete') : result;
+  return again(result) ? asProse(pair.mask(text, 'prose', 'complete'), result) : result;
 }
+
+const asProse = (prose: PairResult, { caller }: PairResult): PromptLook =>
+  caller.failed ? { ...prose, isNoJson: true } : prose;
 
 function maskProse(view: View, text: string, turn: () => Promise<void>): MaskResult | Promise<MaskResult> {
   return text.length <= stepUnits

@@ -8,8 +8,8 @@ export type { AuditFault, AuditVerdict, AuditVerifyOptions } from './audit-verif
 export { keyName, logKeyOf, readHead, readLogKeys, signHead } from './head.ts';
 export type { LogKeys, SignedHead } from './head.ts';
 export type { Head } from './head.ts';
-export { entryLeaf, entryText } from './log-entry.ts';
-export { isSealed, isSealedType, sealBy } from './sealed-entry.ts';
+export { entryLeaf, entryText, entryType, isBlockEntry } from './log-entry.ts';
+export { isSealed, isSealedType, sealBy, sealerOf } from './sealed-entry.ts';
 export type { Seal } from './sealed-entry.ts';
 export type {
   AuthoritiesEntry,

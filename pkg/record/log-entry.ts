@@ -1,3 +1,4 @@
+import { parseJson } from '../base/index.ts';
 import { leafHash } from './merkle.ts';
 
 /**
@@ -133,5 +134,18 @@ export interface ReadEntry extends Of<'read'> {
 export function entryText(entry: LogEntry): string {
   return JSON.stringify({ v: 1, ...entry });
 }
+
+/** The type that an entry says it has, however it is spelled; undefined: it is no entry. */
+export function entryType(text: string): string | undefined {
+  try {
+    return parseJson(text).get('type')?.string;
+  } catch {
+    return undefined;
+  }
+}
+
+const blockStart = '{"v":1,"type":"block",';
+/** Whether an entry is one of lines. */
+export const isBlockEntry = (text: string): boolean => text.startsWith(blockStart) || entryType(text) === 'block';
 
 export const entryLeaf = (text: string): Buffer => leafHash(Buffer.from(text));

@@ -32,10 +32,14 @@ export function sealBy(key: KeyObject): Seal {
   };
 }
 
-/** That one of these keys has sealed the entry, as it stands. */
-export function isSealed(text: string, keys: LogKeys): boolean {
+/** Name of the one of these keys that has sealed the entry, as it stands; undefined: none has. */
+export function sealerOf(text: string, keys: LogKeys): string | undefined {
   const [, body, name, signature] = shape.exec(text) ?? [];
-  if (body === undefined || name === undefined || signature === undefined) return false;
+  if (body === undefined || name === undefined || signature === undefined) return undefined;
   const key = logKeyOf(keys, name);
-  return key !== undefined && verify(null, Buffer.from(body), key, Buffer.from(signature, 'base64'));
+  const good = key !== undefined && verify(null, Buffer.from(body), key, Buffer.from(signature, 'base64'));
+  return good ? name : undefined;
 }
+
+/** That one of these keys has sealed the entry, as it stands. */
+export const isSealed = (text: string, keys: LogKeys): boolean => sealerOf(text, keys) !== undefined;

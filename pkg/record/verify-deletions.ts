@@ -1,14 +1,18 @@
 import type { JsonValue } from '../base/index.ts';
+import type { KeyObject } from 'node:crypto';
+import { keyName } from './head.ts';
 import type { LogKeys } from './head.ts';
 import type { RetentionEntry } from './log-entry.ts';
 import type { LogFault, LogVerdict } from './log-verdict.ts';
-import { isSealed } from './sealed-entry.ts';
+import { sealerOf } from './sealed-entry.ts';
 import type { Block } from './verify-lines.ts';
 
 /** Judges what entries say was deleted: who made them, and whether the lines were old enough. */
 export interface DeletionCheck {
   /** An entry of a type that is sealed, in the order of the log. */
   entry(index: number, text: string, fields: Readonly<Record<string, JsonValue>>): void;
+  /** A good head over all entries so far was signed by the key of this name: keys before it seal nothing more. */
+  signedBy(name: string): void;
   /** That an entry says that the lines of this block were deleted, which a head over so many entries proves, or its own seal. */
   explains(block: number, signed: number): boolean;
   counts(): Pick<LogVerdict, 'deleted' | 'youngestDeletedMs'>;
@@ -24,13 +28,16 @@ export function createDeletionCheck(options: {
   readonly keys: LogKeys;
   /** Days that lines are kept at least; default: what the log says. */
   readonly retentionDays: number | undefined;
-  readonly blockAt: (index: number) => Block | undefined;
+  readonly blockAt: (index: number) => Pick<Block, 'source' | 'at'> | undefined;
   readonly find: (fault: LogFault, entry: number, what: string) => void;
 }): DeletionCheck {
   const { keys, retentionDays, blockAt, find } = options;
   const deleted = new Map<number, { readonly index: number; readonly sealed: boolean }>();
   const rules: { readonly from: number; readonly days: Days }[] = [];
   let youngest: number | undefined;
+  const order = (Array.isArray(keys) ? (keys as readonly KeyObject[]) : [keys as KeyObject]).map(keyName);
+  /** Place in that order of the key that sealed or signed last. */
+  let sealedBy = 0;
 
   /** Days that a block is kept at least, whatever policies want; Infinity: for ever; undefined: nobody says. */
   const keptDays = (source: string, at: number): number | undefined => {
@@ -57,7 +64,10 @@ export function createDeletionCheck(options: {
 
   return {
     entry(index, text, fields) {
-      const sealed = isSealed(text, keys);
+      const rank = order.indexOf(sealerOf(text, keys) ?? '');
+      // A key that another had taken the place of seals nothing more.
+      const sealed = rank >= sealedBy;
+      if (sealed) sealedBy = rank;
       const old = rules.length === 0 && fields['type'] !== 'retention' && fields['signature'] === undefined;
       if (!sealed && !old)
         return find(
@@ -71,6 +81,9 @@ export function createDeletionCheck(options: {
       const of = Number(fields['entry']);
       deleted.set(of, { index, sealed });
       checkAge(index, of, at);
+    },
+    signedBy(name) {
+      sealedBy = Math.max(sealedBy, order.indexOf(name));
     },
     explains(block, signed) {
       const by = deleted.get(block);

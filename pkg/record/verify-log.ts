@@ -7,7 +7,7 @@ import type { LogKeys } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import type { HeadsOfKey, LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
-import { isSealedType } from './sealed-entry.ts';
+import { isSealed, isSealedType } from './sealed-entry.ts';
 import { createDeletionCheck } from './verify-deletions.ts';
 import { createLineCheck } from './verify-lines.ts';
 import type { Block } from './verify-lines.ts';
@@ -40,6 +40,11 @@ export interface LogVerifier {
   entry(index: number, text: string): void;
   /** Lines of a block, after its entry. Undefined: they are not there. */
   lines(index: number, lines: string | undefined): void;
+  /**
+   * After all entries: one that came while they were read. Only what says that lines were deleted, under the recorder's own seal, counts of it;
+   * the tree does not hold it yet.
+   */
+  later(index: number, text: string): void;
   end(): LogVerdict;
 }
 
@@ -85,11 +90,15 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let broken = false;
   let nextHead = 0;
   const chains = new Map<string, { sequence: number; hash: string }>();
+  /** Those whose lines have not come. */
   const blocks = new Map<number, Block>();
+  /** Of all: what deletions ask for. A million of them fit into memory. */
+  const taken = new Map<number, Pick<Block, 'source' | 'at'>>();
+  const sources = new Map<string, string>();
   const deletions = createDeletionCheck({
     keys: publicKey,
     retentionDays: options.retentionDays,
-    blockAt: (index) => blocks.get(index),
+    blockAt: (index) => taken.get(index),
     find,
   });
   const missing = new Set<number>();
@@ -102,6 +111,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       if (broken || head.size < frontier.size) continue;
       if (frontier.root().toString('hex') === head.root) {
         good = head;
+        deletions.signedBy(head.key);
         headAt = Math.max(headAt, head.at);
         unsignedAt = undefined;
         continue;
@@ -123,7 +133,10 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     else {
       const [source, chain] = [String(entry['source']), String(entry['chain'])];
       const [prev, hash] = [String(entry['prev']), String(entry['hash'])];
-      blocks.set(index, { source, chain, at: Number(entry['at']), first, last, prev, hash });
+      const [shared, at] = [sources.get(source) ?? source, Number(entry['at'])];
+      sources.set(shared, shared);
+      taken.set(index, { source: shared, at });
+      blocks.set(index, { source, chain, at, first, last, prev, hash });
     }
   };
   const learn = (index: number, pem: string): void => {
@@ -212,8 +225,14 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     lines(index, text) {
       const block = blocks.get(index);
       if (block === undefined) return;
+      blocks.delete(index);
       if (text === undefined) return void missing.add(index);
       sidecars.lines(index, block, text);
+    },
+    later(index, text) {
+      if (!isSealed(text, publicKey)) return;
+      const fields = jsonValue(parseJson(text)) as Fields;
+      if (isSealedType(fields['type'])) deletions.entry(index, text, fields);
     },
     end() {
       const last = heads.at(-1);

@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import { CodedError, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import {
   createEventSource,
@@ -20,6 +20,7 @@ import {
 import type { ReceiverSettings, RecordStore, Shipper } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../pkg/recorder/testing/chains.ts';
+import { fakeClock } from '../support/fake-clock.ts';
 import { until } from '../support/wait.ts';
 
 // The log on its way to other systems: each event once and in order where nothing breaks, at least once where something does.
@@ -269,6 +270,57 @@ test('OTLP: records as its JSON encoding has them; what the receiver rejects is 
   expect(counts).toEqual({ sent: expected.length - 2, failures: 0, dead: 2 });
 });
 
+interface OtlpSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly status: { readonly code?: number; readonly message?: string };
+  readonly attributes: readonly { readonly key: string; readonly value: OtlpValue }[];
+}
+
+test('OTLP traces: one span for each session by the conventions for generative AI, and nothing else; what is rejected is kept', async () => {
+  const spans: OtlpSpan[] = [];
+  let schema: unknown;
+  const url = await listen(({ body }) => {
+    const { resourceSpans } = JSON.parse(body) as {
+      resourceSpans: { scopeSpans: { schemaUrl: string; spans: OtlpSpan[] }[] }[];
+    };
+    schema = resourceSpans[0]?.scopeSpans[0]?.schemaUrl;
+    spans.push(...(resourceSpans[0]?.scopeSpans[0]?.spans ?? []));
+    return [200, '{"partialSuccess":{"rejectedSpans":"3"}}'];
+  });
+  const { counts, done } = ship({ name: 't', type: 'OtlpTraces', url });
+  await done();
+  const own = expected.filter((id) => !id.startsWith('entry-'));
+  expect(spans.map(({ traceId }) => traceId)).toEqual(own);
+  expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(own.length);
+  expect(spans.every(({ traceId, spanId }) => /^[0-9a-f]{32}$/.test(traceId) && /^[0-9a-f]{16}$/.test(spanId))).toBe(
+    true,
+  );
+  expect(schema).toBe('https://opentelemetry.io/schemas/1.37.0');
+  const of = (span: OtlpSpan | undefined): Readonly<Record<string, unknown>> =>
+    Object.fromEntries((span?.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]));
+  const [refused, completed] = spans;
+  expect(completed).toMatchObject({ name: 'chat llama-3', kind: 3, status: {} });
+  expect(BigInt(completed?.endTimeUnixNano ?? 0)).toBeGreaterThanOrEqual(BigInt(completed?.startTimeUnixNano ?? 0));
+  expect(of(completed)).toMatchObject({
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'openai',
+    'gen_ai.request.model': 'llama-3',
+    'gen_ai.usage.input_tokens': '5',
+    'gen_ai.usage.output_tokens': '7',
+    'user.name': 'ana',
+  });
+  expect(of(completed)).not.toHaveProperty('error.type');
+  expect(refused?.status).toMatchObject({ code: 2, message: expect.stringContaining('guard_blocked') });
+  expect(of(refused)).toMatchObject({ 'error.type': 'guard_blocked', 'http.response.status_code': '403' });
+  expect(JSON.stringify(spans)).not.toMatch(/the prompt|the answer/);
+  expect(counts).toEqual({ sent: own.length - 3, failures: 0, dead: 3 });
+});
+
 describe('syslog over TLS', () => {
   /** Reads frames of RFC 5425 as a receiver would. */
   function frames(onFrame: (message: string) => void): (chunk: Buffer) => void {
@@ -338,6 +390,55 @@ describe('syslog over TLS', () => {
     expect([new Set(ids(got)), counts]).toEqual([new Set(expected), { sent: expected.length, failures: 0, dead: 0 }]);
   });
 
+  test('by a receiver that reads slowly, and never falls silent, ends before the turn of the sender, and fewer events are tried', async () => {
+    const clock = fakeClock();
+    let read = 0;
+    const port = await listenTls((socket) => {
+      socket.on('error', () => undefined);
+      socket.pause();
+      // Some of it again and again: it is never silent for long.
+      const timer = setInterval(() => {
+        const chunk = socket.read(64) as Buffer | null;
+        read += chunk?.length ?? 0;
+        clock.advance(1_000);
+      }, 5);
+      socket.on('close', () => clearInterval(timer));
+    });
+    writeFileSync(join(folder, 'slow-ca'), tls.ca);
+    const settings = { name: 's', type: 'Syslog', address: `localhost:${port}`, caKey: 'slow-ca' } as const;
+    const [receiver] = openReceivers([settings], folder, clock);
+    const fields = { text: 'x'.repeat(1_000_000) };
+    const event = { entry: 0, id: 'a', at: 0, severity: 'info', action: 'session', message: '', fields } as const;
+    const sizes: number[] = [];
+    const asked = new AbortController();
+    const began = clock.monotonic();
+    await expect(receiver?.send([event, event], asked.signal)).rejects.toMatchObject({ code: 'too_slow' });
+    expect(clock.monotonic() - began).toBeLessThan(20_000);
+    expect(read).toBeGreaterThan(0);
+    const shipper = startShipper({
+      receiver: {
+        name: 'slow',
+        close: () => undefined,
+        async send(events) {
+          sizes.push(events.length);
+          if (events.length > 4) throw new CodedError('too_slow', 'too slow');
+          return 'taken';
+        },
+      },
+      source: createEventSource(store),
+      book: fileBook(join(folder, 'slow')),
+      clock: systemClock,
+      logger: silentLogger,
+      lookMs: 5,
+      retryMs: { first: 1, longest: 2 },
+    });
+    shippers.push(shipper);
+    await until(() => shipper.behind() === 0, 'all that is shipped');
+    // By halves until it goes; then one more each time.
+    expect(sizes.slice(0, 5)).toEqual([expected.length, expected.length, expected.length, 25, 12]);
+    expect(sizes.filter((size) => size <= 4).reduce((sum, size) => sum + size, 0)).toBe(expected.length);
+  });
+
   test('goes to nobody whose certificate is not of the authority', async () => {
     let sockets = 0;
     const port = await listenTls(() => (sockets += 1));
@@ -351,11 +452,12 @@ test('settings: everything that is wrong is said', () => {
   const good = [
     { name: 'a', type: 'Webhook', url: 'https://siem.test/in', header: 'authorization', headerKey: 'token' },
     { name: 'b', type: 'Otlp', url: 'http://127.0.0.1:4318/v1/logs', caKey: 'ca' },
+    { name: 'd', type: 'OtlpTraces', url: 'https://otel.test/v1/traces', header: 'authorization', headerKey: 'token' },
     { name: 'c', type: 'Syslog', address: '[::1]:6514', certificateKey: 'c', privateKeyKey: 'k' },
   ];
   expect(parseReceivers(JSON.stringify(good))).toEqual(good);
   for (const [one, why] of [
-    [{ name: 'a', type: 'Mail' }, 'must be Webhook, Otlp or Syslog'],
+    [{ name: 'a', type: 'Mail' }, 'must be one of Webhook, Otlp, OtlpTraces, Syslog'],
     [{ name: 'A b', type: 'Otlp', url: 'https://x' }, '.name must be a DNS label'],
     [{ name: 'a', type: 'Webhook', url: 'http://siem.test' }, '.url must be an https:// address'],
     [{ name: 'a', type: 'Webhook', url: 'https://user:pass@siem.test' }, '.url must be an https:// address'],

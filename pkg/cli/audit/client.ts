@@ -1,12 +1,12 @@
 import type { JsonValue } from '../../base/index.ts';
 import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../../contract/index.ts';
+import { KubeError, isKubeError } from '../../kube/index.ts';
+import type { KubeCall, KubeClient } from '../../kube/index.ts';
 import { createSessionCount } from '../../record/index.ts';
-import { KubeError } from '../../kube/index.ts';
-import type { KubeClient } from '../../kube/index.ts';
 import { systemNamespace } from '../cluster-command.ts';
 import type { CommandIo } from '../command.ts';
 import type { Flags } from '../flags.ts';
-import { serviceToken } from '../service-token.ts';
+import { serviceToken, tokenSeconds } from '../service-token.ts';
 
 /** Flags of every command that asks the recorder. */
 export const auditFlags = {
@@ -31,10 +31,37 @@ export type Answer = { readonly [key: string]: JsonValue };
  * Makes a token of the auditor's service account, for the recorder and nothing else, and asks with it: who may do that is for
  * RBAC, and the API server's own audit log has who did. The name of the person goes along as their claim.
  */
-export async function openAudit(client: KubeClient, flags: Flags): Promise<AuditClient> {
+export async function openAudit(client: KubeClient, flags: Flags, io: Pick<CommandIo, 'now'>): Promise<AuditClient> {
   const system = flags.text('system') ?? systemNamespace;
-  const token = await serviceToken(client, flags, { audience: auditAudience, account: controlPlane.auditor });
-  const headers = { [auditTokenHeader]: token, [auditForHeader]: await ownName(client) };
+  const own = await ownName(client);
+  let known: { readonly token: string; readonly madeAt: number } | undefined;
+  const renew = async (): Promise<string> => {
+    const madeAt = io.now();
+    known = {
+      token: await serviceToken(client, flags, { audience: auditAudience, account: controlPlane.auditor }),
+      madeAt,
+    };
+    return known.token;
+  };
+  // A long command outlives its token; a clock that was set back makes none younger.
+  const token = async (): Promise<string> => {
+    const age = known === undefined ? Infinity : io.now() - known.madeAt;
+    return known !== undefined && age >= 0 && age < renewMs ? known.token : renew();
+  };
+  // Who may not have one is told so before anything is asked.
+  await token();
+  const ask = async (request: Pick<KubeCall, 'method' | 'path' | 'body'>): Promise<Answer> => {
+    const send = async (by: string): Promise<JsonValue | undefined> =>
+      client.request({ ...request, headers: { [auditTokenHeader]: by, [auditForHeader]: own }, timeoutMs });
+    try {
+      return object(await send(await token()));
+    } catch (error) {
+      // A machine that slept, or a clock that stood still: the token may have ended all the same.
+      if (!isKubeError(error) || error.status !== 401 || known?.madeAt === undefined || io.now() - known.madeAt < 1_000)
+        throw error;
+      return object(await send(await renew()));
+    }
+  };
   const base = `/api/v1/namespaces/${system}/services/https:${controlPlane.recorder}:audit/proxy`;
   const object = (body: JsonValue | undefined): Answer => {
     if (typeof body !== 'object' || body === null || Array.isArray(body))
@@ -42,9 +69,8 @@ export async function openAudit(client: KubeClient, flags: Flags): Promise<Audit
     return body;
   };
   return {
-    get: async (path) => object(await client.request({ method: 'GET', path: `${base}${path}`, headers, timeoutMs })),
-    post: async (path, body) =>
-      object(await client.request({ method: 'POST', path: `${base}${path}`, headers, body, timeoutMs })),
+    get: (path) => ask({ method: 'GET', path: `${base}${path}` }),
+    post: (path, body) => ask({ method: 'POST', path: `${base}${path}`, body }),
   };
 }
 
@@ -123,6 +149,8 @@ export async function linesOfSession(
 }
 
 const timeoutMs = 60_000;
+/** Age at which a token is made again. */
+const renewMs = (tokenSeconds * 1_000) / 2;
 
 /** Who the kubeconfig says that you are; a header takes no more than this. */
 async function ownName(client: KubeClient): Promise<string> {

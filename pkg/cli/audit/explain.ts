@@ -68,7 +68,7 @@ export const auditExplainCommand: Command = {
         io.stderr('ID is a request id: 32 hex digits\n');
         return 2;
       }
-      for (const line of explanationOf(await linesOfSession(await openAudit(client, flags), id, flags, io)))
+      for (const line of explanationOf(await linesOfSession(await openAudit(client, flags, io), id, flags, io)))
         io.stdout(`${line}\n`);
       return 0;
     },

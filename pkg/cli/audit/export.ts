@@ -3,6 +3,7 @@ import { logOfRecorder } from './log-pages.ts';
 import { publishedKey } from './verify.ts';
 import { clusterCommand, clusterUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
+import { writeInPieces } from '../long-files.ts';
 
 const usage = `sidegate audit export --out FILE [flags]
 
@@ -27,22 +28,24 @@ export const auditExportCommand: Command = {
         io.stderr('--out is missing\n');
         return 2;
       }
-      const pages = logOfRecorder(await openAudit(client, flags), !flags.on('no-lines'));
-      const parts: string[] = [];
-      let heads = 0;
-      await pages.each({
-        head(text) {
-          heads++;
-          parts.push(`${JSON.stringify({ kind: 'head', text })}\n`);
-        },
-        entry(index, text, lines) {
-          parts.push(`${JSON.stringify({ kind: 'entry', index, text, ...(lines === undefined ? {} : { lines }) })}\n`);
-        },
-      });
-      io.writeFile(out, parts.join(''));
+      const pages = logOfRecorder(await openAudit(client, flags, io), !flags.on('no-lines'));
+      const count = { heads: 0, entries: 0 };
+      await writeInPieces(io, out, (write) =>
+        pages.each({
+          head(text) {
+            count.heads++;
+            write(`${JSON.stringify({ kind: 'head', text })}\n`);
+          },
+          entry(index, text, lines) {
+            count.entries++;
+            write(`${JSON.stringify({ kind: 'entry', index, text, ...(lines === undefined ? {} : { lines }) })}\n`);
+          },
+          later: (index, text) => write(`${JSON.stringify({ kind: 'later', index, text })}\n`),
+        }),
+      );
       const keyOut = flags.text('key-out');
       if (keyOut !== undefined) io.writeFile(keyOut, await publishedKey(client, flags));
-      io.stdout(`${out}: ${parts.length - heads} entries, ${heads} signed heads\n`);
+      io.stdout(`${out}: ${count.entries} entries, ${count.heads} signed heads\n`);
       return 0;
     },
   }),

@@ -41,7 +41,7 @@ export const auditHoldsCommand: Command = {
     flags: auditFlags,
     positionals: { name: 'nothing', least: 0, most: 0 },
     async act(flags, { client }, io) {
-      const { holds } = await (await openAudit(client, flags)).get('/v1/holds');
+      const { holds } = await (await openAudit(client, flags, io)).get('/v1/holds');
       const all = (Array.isArray(holds) ? holds : []) as readonly Fields[];
       if (all.length === 0) io.stdout('no hold\n');
       for (const { id, at, who, reason, terms } of all)
@@ -87,7 +87,7 @@ export const auditHoldCommand: Command = {
         io.stderr('--reason is needed, and what to hold: or --everything alone\n');
         return 2;
       }
-      const { id } = await (await openAudit(client, flags)).post('/v1/holds', { ...terms, reason });
+      const { id } = await (await openAudit(client, flags, io)).post('/v1/holds', { ...terms, reason });
       io.stdout(`hold ${plain(id)}\n`);
       return 0;
     },
@@ -109,7 +109,7 @@ export const auditReleaseCommand: Command = {
         io.stderr('the number of a hold and --reason are needed\n');
         return 2;
       }
-      await (await openAudit(client, flags)).post(`/v1/holds/${id}/release`, { reason });
+      await (await openAudit(client, flags, io)).post(`/v1/holds/${id}/release`, { reason });
       io.stdout(`hold ${id} is released\n`);
       return 0;
     },

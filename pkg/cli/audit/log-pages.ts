@@ -1,5 +1,6 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
+import { entryType, isBlockEntry, isSealedType } from '../../record/index.ts';
 import type { AuditClient } from './client.ts';
 
 /** A log, wherever it comes from. */
@@ -9,88 +10,116 @@ export interface LogPages {
 }
 
 export interface LogReader {
-  /** A signed head, before the last of the entries that it has signed. */
+  /** A signed head; all of them come before the first entry. */
   head(text: string): void;
   /** Each entry, and the lines of its block: undefined: not asked for, as of entries that no head has signed; null: not there. */
   entry(index: number, text: string, lines: string | null | undefined): void;
+  /**
+   * After all entries: one of a type that the recorder seals, which came while they were read. It says why lines were not there, and its seal
+   * proves it.
+   */
+  later(index: number, text: string): void;
 }
 
 /** Entries under a head, as it says. */
 export const signedBy = (head: string): number =>
   Number(/^\{"v":1,"type":"head","size":([0-9]{1,16})/.exec(head)?.[1] ?? 0);
 
+type Fields = { readonly [key: string]: JsonValue };
 const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '');
-const listOf = (value: JsonValue | undefined): readonly { readonly [key: string]: JsonValue }[] =>
+const listOf = (value: JsonValue | undefined): readonly Fields[] =>
   Array.isArray(value)
     ? value.filter((one) => typeof one === 'object' && one !== null && !Array.isArray(one)).map((one) => one as never)
     : [];
 
-/** Times that an export or a proof takes up what was signed while it read. */
-const mostRounds = 20;
+const pageSize = 2_000;
 
 /**
- * The log as the recorder gives it: as far as its newest head reaches, then what was signed meanwhile, and at the end the entries that wait
- * for their head, where deletions of lines stand that were missed.
+ * The log as the recorder gives it: what it was when the reading began. Of what comes meanwhile, since lines come faster than they are read,
+ * only the deletions are looked at, by which lines may be missing.
  */
 export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages {
   /** @returns entries under the newest */
-  const readHeads = async (after: number, head: LogReader['head']): Promise<number> => {
-    let signed = after;
-    for (;;) {
-      const page = listOf((await audit.get(`/v1/log/heads?from=${signed + 1}&limit=2000`))['heads']);
+  const readHeads = async (head: LogReader['head']): Promise<number> => {
+    for (let signed = 0; ;) {
+      const page = listOf((await audit.get(`/v1/log/heads?from=${signed + 1}&limit=${pageSize}`))['heads']);
       for (const one of page) {
         head(textOf(one['text']));
         signed = Math.max(signed, Number(one['size']));
       }
-      if (page.length < 2_000) return signed;
+      if (page.length < pageSize) return signed;
     }
   };
-  const linesOf = async (index: number): Promise<string | null> => {
-    const { lines } = await audit.get(`/v1/log/blocks/${index}`);
-    return typeof lines === 'string' ? lines : null;
-  };
-  /** @returns where the next one begins */
-  const readEntries = async (from: number, to: number, lines: boolean, entry: LogReader['entry']): Promise<number> => {
+  const sizeOf = async (): Promise<number> => Number((await audit.get('/v1/log'))['size']);
+  const readEntries = async (
+    from: number,
+    to: number,
+    lines: boolean,
+    entry: (index: number, text: string, lines: JsonValue | undefined) => void,
+  ): Promise<void> => {
     for (let next = from; next < to;) {
-      const page = listOf((await audit.get(`/v1/log/entries?from=${next}&limit=2000`))['entries']);
+      const query = `from=${next}&limit=${Math.min(pageSize, to - next)}${lines ? '&lines=true' : ''}`;
+      const page = listOf((await audit.get(`/v1/log/entries?${query}`))['entries']);
       for (const one of page) {
         const index = Number(one['index']);
-        if (index >= to) return next;
-        const text = textOf(one['text']);
-        entry(index, text, lines && text.startsWith('{"v":1,"type":"block"') ? await linesOf(index) : undefined);
+        if (!(index >= next && index < to)) return;
+        entry(index, textOf(one['text']), one['lines']);
         next = index + 1;
       }
-      if (page.length < 2_000) return next;
+      // The log ends here: what is missing of it is found by its heads.
+      if (page.length === 0) return;
     }
-    return to;
   };
   return {
-    async each({ head, entry }) {
-      let [next, signed] = [0, 0];
-      for (let round = 0; round < mostRounds; round++) {
-        const newest = await readHeads(signed, head);
-        if (newest === signed) break;
-        signed = newest;
-        next = await readEntries(next, signed, withLines, entry);
-      }
-      await readEntries(next, Number.POSITIVE_INFINITY, false, entry);
+    async each({ head, entry, later }) {
+      const signed = await readHeads(head);
+      // At once: what no head has signed yet is of a minute.
+      const size = Math.max(signed, await sizeOf());
+      await readEntries(0, signed, withLines, (index, text, lines) =>
+        entry(index, text, withLines && isBlockEntry(text) ? (typeof lines === 'string' ? lines : null) : undefined),
+      );
+      await readEntries(signed, size, false, (index, text) => entry(index, text, undefined));
+      if (withLines)
+        await readEntries(size, await sizeOf(), false, (index, text) => {
+          if (isSealedType(entryType(text))) later(index, text);
+        });
     },
   };
 }
 
-/** The log as `audit export` wrote it. */
-export function logOfFile(text: string, withLines: boolean): LogPages {
-  const items = text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => jsonValue(parseJson(line)) as { readonly [key: string]: JsonValue });
+type FileLines = AsyncIterable<string> | Iterable<string>;
+
+/** @param skip What lines begin with that are left out unread. */
+async function* itemsOf(lines: FileLines, skip: string): AsyncGenerator<Fields> {
+  for await (const line of lines) if (line !== '' && !line.startsWith(skip)) yield jsonValue(parseJson(line)) as Fields;
+}
+
+/** The blocks of a file of `audit export` that have their lines, in its order, one at a time. @throws JsonError */
+export async function* blocksOfFile(
+  lines: () => FileLines,
+): AsyncGenerator<{ readonly entry: string; readonly block: string }> {
+  for await (const { kind, text, lines: block } of itemsOf(lines(), '{"kind":"head"'))
+    if (kind === 'entry' && typeof block === 'string') yield { entry: textOf(text), block };
+}
+
+/**
+ * The log as `audit export` wrote it.
+ *
+ * @param lines Of the file, from its first one at each call: it is read twice, since heads count wherever they stand.
+ */
+export function logOfFile(lines: () => FileLines, withLines: boolean): LogPages {
   return {
-    async each({ head, entry }) {
-      for (const one of items) if (one['kind'] === 'head') head(textOf(one['text']));
-      for (const { kind, index, text: entryText, lines } of items)
+    async each({ head, entry, later }) {
+      for await (const one of itemsOf(lines(), '{"kind":"entry"'))
+        if (one['kind'] === 'head') head(textOf(one['text']));
+      const late: (readonly [index: number, text: string])[] = [];
+      for await (const { kind, index, text, lines: own } of itemsOf(lines(), '{"kind":"head"')) {
+        if (kind === 'later') late.push([Number(index), textOf(text)]);
         if (kind === 'entry')
           // Whatever stands there: what has no lines is not one whose lines nobody asked for.
-          entry(Number(index), textOf(entryText), !withLines ? undefined : typeof lines === 'string' ? lines : null);
+          entry(Number(index), textOf(text), !withLines ? undefined : typeof own === 'string' ? own : null);
+      }
+      for (const [index, text] of late) later(index, text);
     },
   };
 }

@@ -88,7 +88,7 @@ export const auditReplayCommand: Command = {
         whole = false;
       };
       const { lines, code } = openedLines(
-        await linesOfSession(await openAudit(client, flags), id, flags, io, onIncomplete),
+        await linesOfSession(await openAudit(client, flags, io), id, flags, io, onIncomplete),
         id,
         flags,
         io,

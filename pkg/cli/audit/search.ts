@@ -200,7 +200,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const archive = flags.text('archive');
   if (archive !== undefined) return searchInArchive(archive, flags, question, io);
   return withCluster(flags, io, async ({ client }) => {
-    const found = await ask(await openAudit(client, flags), question, flags.on('all'), (blocks) =>
+    const found = await ask(await openAudit(client, flags, io), question, flags.on('all'), (blocks) =>
       io.stderr(`the newest ${blocks} blocks of lines are not in the index of words yet: ask again\n`),
     );
     print(found, flags.text('output') ?? 'table', io);

@@ -92,7 +92,7 @@ export const auditShowCommand: Command = {
         io.stderr('ID is a request id: 32 hex digits\n');
         return 2;
       }
-      const audit = await openAudit(client, flags);
+      const audit = await openAudit(client, flags, io);
       const jsonl = flags.text('output') === 'jsonl';
       const print = (lines: readonly string[]): void => {
         for (const line of lines) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);

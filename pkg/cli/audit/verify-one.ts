@@ -50,6 +50,7 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
       for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
       if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
     },
+    later: () => undefined,
   });
   const key = readLogKeys(pem);
   const head = heads.findLast((text) => (readHead(text, key)?.size ?? Infinity) <= frontier.size);

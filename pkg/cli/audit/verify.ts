@@ -14,6 +14,7 @@ import { clusterFlags, connectionUsage, systemNamespace, withCluster } from '../
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
 import type { Flags } from '../flags.ts';
+import { linesOfFile } from '../long-files.ts';
 
 const usage = `sidegate audit verify [flags]
 
@@ -91,6 +92,7 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
       // Nothing proves the others yet.
       if (lines !== undefined && index < signed) verifier.lines(index, lines ?? undefined);
     },
+    later: verifier.later,
   });
   return verifier.end();
 }
@@ -200,7 +202,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       return 2;
     }
     try {
-      const [pages, pem] = [logOfFile(io.readFile(file), withLines), io.readFile(key)];
+      const [pages, pem] = [logOfFile(() => linesOfFile(io, file), withLines), io.readFile(key)];
       if (one !== undefined) return reportOne(one, await proofOfPages(pages, one.session, pem), pem, io);
       return await finish(pages, pem);
     } catch (error) {
@@ -211,7 +213,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   return withCluster(flags, io, async ({ client }) => {
     const key = flags.text('key');
     const pem = key === undefined ? await publishedKey(client, flags) : io.readFile(key);
-    const audit = await openAudit(client, flags);
+    const audit = await openAudit(client, flags, io);
     if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session, flags), pem, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];

@@ -1,7 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
 import type { AuditClient } from '../audit/client.ts';
-import { logOfFile } from '../audit/log-pages.ts';
+import { blocksOfFile } from '../audit/log-pages.ts';
 import { timeOf } from '../audit/time.ts';
 
 /** A session as the record has it. */
@@ -48,23 +48,30 @@ export async function* sessionsOfRecorder(
   } while (cursor !== null);
 }
 
-/** What `audit export` wrote, in its order. @throws JsonError */
-export async function sessionsOfFile(text: string): Promise<readonly SourceSession[]> {
-  const found = new Map<string, { id: string; namespace: string; lines: string[] }>();
-  const take = (entry: string, block: string | null | undefined): void => {
-    if (block === undefined || block === null) return;
-    const root = parseJson(entry);
-    const source = root.get('source')?.string ?? '';
+/**
+ * What `audit export` wrote, each session when its end stands there; those without an end come last.
+ *
+ * @param lines Of the file, from its first one at each call.
+ * @throws JsonError
+ */
+export async function* sessionsOfFile(
+  lines: () => AsyncIterable<string> | Iterable<string>,
+): AsyncGenerator<SourceSession> {
+  const open = new Map<string, { id: string; namespace: string; lines: string[] }>();
+  for await (const { entry, block } of blocksOfFile(lines)) {
+    const source = parseJson(entry).get('source')?.string ?? '';
     const namespace = /\/ns\/([^/]+)\//.exec(source)?.[1] ?? '';
     for (const line of block.split('\n')) {
       const id = /,"session":"([0-9a-f]{32})"/.exec(line)?.[1];
       if (id === undefined) continue;
       const key = `${source} ${id}`;
-      const session = found.get(key) ?? { id, namespace, lines: [] };
+      const session = open.get(key) ?? { id, namespace, lines: [] };
       session.lines.push(line);
-      found.set(key, session);
+      if (line.includes('"type":"end","session":"')) {
+        open.delete(key);
+        yield session;
+      } else open.set(key, session);
     }
-  };
-  await logOfFile(text, true).each({ head: () => undefined, entry: (_, entry, block) => take(entry, block) });
-  return [...found.values()];
+  }
+  yield* open.values();
 }

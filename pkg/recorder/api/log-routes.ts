@@ -1,12 +1,33 @@
-import { consistencyProof, inclusionProof } from '../../record/index.ts';
+import { consistencyProof, inclusionProof, isBlockEntry } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
-import { numberOf, wholeNumber } from './question.ts';
+import { badQuestion, numberOf, Streamed, wholeNumber } from './question.ts';
 import type { Question, Route } from './question.ts';
 
 const entriesAPage = 2_000;
+/** Characters of lines in one page of entries with them: it is more only by its last block. The API server's answer is read up to 64 MiB. */
+const linesAPage = 4 * 1024 * 1024;
 const hex = (hashes: readonly Uint8Array[]): string[] => hashes.map((one) => Buffer.from(one).toString('hex'));
 const upTo = ({ search }: Question): number =>
   Math.min(entriesAPage, Math.max(1, numberOf(search, 'limit', entriesAPage)));
+
+/** Entries with the lines of their blocks: as many as are a page, at least one. */
+async function* entriesWithLines(
+  store: Pick<RecordStore, 'entries' | 'blockLines'>,
+  from: number,
+  atMost: number,
+): AsyncIterable<string> {
+  let room = linesAPage;
+  yield '{"entries":[';
+  for (const [at, { index, text }] of (await store.entries(from, atMost)).entries()) {
+    if (room <= 0) break;
+    const block = isBlockEntry(text);
+    const lines = block ? await store.blockLines(index) : undefined;
+    room -= lines?.length ?? 0;
+    const own = lines === undefined ? null : Buffer.from(lines).toString();
+    yield `${at === 0 ? '' : ','}${JSON.stringify({ index, text, ...(block ? { lines: own } : {}) })}`;
+  }
+  yield ']}\n';
+}
 
 /** The log and its proofs, which are for who may read everything. */
 export function logRoutes(
@@ -27,7 +48,15 @@ export function logRoutes(
       return { size, root: Buffer.from(root).toString('hex'), at };
     }),
     route('/v1/log/entries', async (question) => {
-      const found = await store.entries(numberOf(question.search, 'from', 0), upTo(question));
+      const { search, note } = question;
+      const [from, atMost] = [numberOf(search, 'from', 0), upTo(question)];
+      const asked = search.get('lines') ?? 'false';
+      if (asked !== 'true' && asked !== 'false') throw badQuestion('lines is true or false');
+      if (asked === 'true') {
+        await note('blocks', `from ${from}`);
+        return new Streamed('application/json', entriesWithLines(store, from, atMost));
+      }
+      const found = await store.entries(from, atMost);
       return { entries: found.map(({ index, text }) => ({ index, text })) };
     }),
     route('/v1/log/heads', async (question) => {

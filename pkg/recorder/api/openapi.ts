@@ -176,9 +176,10 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
   'GET /v1/log/entries': {
-    summary: 'Entries, byte for byte.',
-    query: { from: false, limit: false },
-    answer: object({ entries: list(object({ index: whole, text })) }),
+    summary:
+      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter.',
+    query: { from: false, limit: false, lines: false },
+    answer: object({ entries: list(object({ index: whole, text, lines: textOrNull }, ['lines'])) }),
   },
   'GET /v1/log/heads': {
     summary: 'Signed heads of trees of at least `from` entries.',

@@ -26,7 +26,7 @@ import { respond } from './respond.ts';
  *     GET  /v1/holds             what is kept whatever its age
  *     POST /v1/holds             a hold; /v1/holds/N/release ends it
  *     GET  /v1/log               size, root and time of the log
- *     GET  /v1/log/entries?from=N&limit=N
+ *     GET  /v1/log/entries?from=N&limit=N&lines=true
  *     GET  /v1/log/heads?from=SIZE&limit=N
  *     GET  /v1/log/blocks/N      the lines of an entry's block; null: deleted
  *     GET  /v1/log/proof?index=N&size=N        RFC 6962 audit path

@@ -1,4 +1,4 @@
-import { createLogVerifier } from '../../record/index.ts';
+import { createLogVerifier, isBlockEntry } from '../../record/index.ts';
 import type { LogKeys, LogVerdict } from '../../record/index.ts';
 import type { ArchivedLog } from './read-archive.ts';
 import { notSigned, SegmentError } from './segment.ts';
@@ -30,7 +30,7 @@ export async function verifyArchive(
       for await (const { index, text, data } of entries()) {
         verifier.entry(index, text);
         end = Math.max(end, index + 1);
-        if (withLines && text.startsWith('{"v":1,"type":"block"'))
+        if (withLines && isBlockEntry(text))
           verifier.lines(index, data === undefined ? undefined : Buffer.from(data).toString('utf8'));
       }
     } catch (error) {

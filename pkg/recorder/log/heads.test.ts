@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { createLogger } from '../../base/index.ts';
 import { createFrontier, createLogVerifier, edgeOf, entryLeaf, entryText, sealBy } from '../../record/index.ts';
-import type { LogEntry, LogVerdict } from '../../record/index.ts';
+import type { LogEntry, LogKeys, LogVerdict } from '../../record/index.ts';
 import { restoredEntry } from '../archive/restored-entry.ts';
 import { readLines } from '../ingest/read-lines.ts';
 import { openSqliteStore } from '../store/index.ts';
@@ -55,7 +55,7 @@ const types = async (): Promise<(string | undefined)[]> =>
 const size = async (): Promise<number> => (await store.lastHead())?.size ?? 0;
 
 /** Puts an entry into the file, as if the recorder had, and takes the lines of the first block away. */
-function put(entry: LogEntry): void {
+function put(entry: LogEntry, spell = (text: string): string => text): void {
   const db = new DatabaseSync(join(folder, 'record.db'));
   const at = Number(db.prepare('SELECT count(*) AS n FROM entry').get()?.['n']);
   const edge = edgeOf(at).map(({ level, index }) =>
@@ -63,20 +63,21 @@ function put(entry: LogEntry): void {
       db.prepare('SELECT hash FROM node WHERE level = ? AND idx = ?').get(level, index)?.['hash'] as Uint8Array,
     ),
   );
-  const text = entryText(entry);
+  const { v: _, ...own } = { v: 1, ...entry };
+  const text = spell(entryText(own as LogEntry));
   db.prepare('INSERT INTO entry VALUES (?, ?)').run(at, text);
   for (const { level, index, hash } of createFrontier(at, edge).append(entryLeaf(text)))
     db.prepare('INSERT INTO node VALUES (?, ?, ?)').run(level, index, hash);
   db.exec('UPDATE block SET data = NULL WHERE id = (SELECT min(id) FROM block)');
   db.close();
 }
-async function forge(entry: LogEntry): Promise<void> {
+async function forge(entry: LogEntry, spell?: (text: string) => string): Promise<void> {
   await close();
-  put(entry);
+  put(entry, spell);
   await open();
 }
-async function verify(): Promise<LogVerdict> {
-  const verifier = createLogVerifier({ publicKey, heads: (await store.heads(0, 100)).map(({ text }) => text) });
+async function verify(keys: LogKeys = publicKey): Promise<LogVerdict> {
+  const verifier = createLogVerifier({ publicKey: keys, heads: (await store.heads(0, 100)).map(({ text }) => text) });
   for (const { index, text } of await store.entries(0, 100)) {
     verifier.entry(index, text);
     const lines = await store.blockLines(index);
@@ -161,6 +162,71 @@ describe('a head', () => {
     await forge({ ...deletion, at: testTime + 2 * day });
     expect(await size()).toBe(3);
     expect(refused).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['an escape in its type', String.raw`"type":"\u0064eleted"`],
+    ['an escape in the name of its type', String.raw`"\u0074ype":"deleted"`],
+    ['a space', '"type": "deleted"'],
+  ])('is not signed over a deletion that somebody else spelled with %s', async (_, spelled) => {
+    await retention(90);
+    await add(1, testTime);
+    await heads.sign();
+    await forge({ type: 'deleted', at: testTime + 91 * day, entry: 1, why: 'retention' }, (text) =>
+      text.replace('"type":"deleted"', spelled),
+    );
+    expect(await size()).toBe(2);
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  test('is not signed over what is no entry', async () => {
+    await retention(90);
+    await heads.sign();
+    await forge({ type: 'deleted', at: testTime, entry: 0, why: 'retention' }, (text) => text.slice(0, -1));
+    expect(await size()).toBe(1);
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  describe('of a log that has another key', () => {
+    const newer = generateKeyPairSync('ed25519');
+    const all = [publicKey, newer.publicKey];
+    const reopen = async (): Promise<void> => {
+      await close();
+      store = openSqliteStore({ path: join(folder, 'record.db'), clock, seal: sealBy(newer.privateKey) });
+      const logger = createLogger({ level: 'error', write: (line) => void (told += line), clock });
+      const olderKeys = [publicKey];
+      heads = keepHeads({ store, key: newer.privateKey, olderKeys, clock, logger, onForeign: () => refused++ });
+      await heads.sign();
+    };
+    /** What the recorder with the old key deletes, and is killed before it signs. */
+    const deleteUnsigned = async (): Promise<void> => {
+      await retention(90);
+      await add(1, testTime);
+      await heads.sign();
+      expect(await store.deleteOld({ before: testTime + 1, of: { allBut: [] } }, testTime + 91 * day, 10)).toBe(1);
+    };
+
+    test('is signed over what the old one sealed and had no head for, and all of it is proven', async () => {
+      await deleteUnsigned();
+      await reopen();
+      expect([await size(), told, refused]).toEqual([3, '', 0]);
+      expect(await verify(all)).toMatchObject({ ok: true, deleted: 1 });
+    });
+
+    test('is not signed over what the old one seals after the new one has begun, and that is proven forged', async () => {
+      await deleteUnsigned();
+      await reopen();
+      const at = testTime + 92 * day;
+      await add(2, at);
+      await heads.sign();
+      expect(await size()).toBe(4);
+      await close();
+      put(JSON.parse(sealBy(privateKey)({ type: 'deleted', at, entry: 3, why: 'retention' })) as LogEntry);
+      await reopen();
+      expect(await size()).toBe(4);
+      expect(refused).toBeGreaterThan(0);
+      expect((await verify(all)).findings).toMatchObject([{ fault: 'entry_forged', entry: 4 }]);
+    });
   });
 
   test('that is asked for twice at once looks at each entry once', async () => {

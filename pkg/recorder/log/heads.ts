@@ -17,6 +17,8 @@ const everyMs = 60_000;
 export function keepHeads(options: {
   readonly store: Pick<RecordStore, 'addHead' | 'entries' | 'lastHead' | 'lastOf'>;
   readonly key: KeyObject;
+  /** Public keys that the log had before, in their order; default: none. */
+  readonly olderKeys?: readonly KeyObject[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onSigned?: (size: number) => void;
@@ -24,7 +26,7 @@ export function keepHeads(options: {
   readonly onForeign?: () => void;
 }): HeadKeeper {
   const { store, key, clock, logger } = options;
-  const foreignEntry = createForeignEntries(store, key);
+  const foreignEntry = createForeignEntries(store, [...(options.olderKeys ?? []), key]);
   let working = Promise.resolve();
   const work = async (): Promise<void> => {
     try {

@@ -211,6 +211,24 @@ describe('two recorders on one database', () => {
     expect([late, got.length]).toEqual([200, ids.length]);
   });
 
+  test('keep of it no more than 16 MiB, the newest', async () => {
+    const { shipping } = store;
+    const mebibyte = (n: number) => JSON.stringify({ n, x: 'y'.repeat(1024 * 1024) });
+    for (let n = 0; n < 20; n++) await shipping.keepDead('heavy', [mebibyte(n)]);
+    const kept = async () =>
+      (
+        await server.query(
+          `SELECT (event::json->>'n')::int AS n FROM ${schema}.ship_dead WHERE receiver = 'heavy' ORDER BY id`,
+        )
+      ).map((row) => row['n']);
+    expect(await kept()).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+    await shipping.keepDead(
+      'heavy',
+      Array.from({ length: 20 }, (_, n) => mebibyte(100 + n)),
+    );
+    expect(await kept()).toEqual([105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119]);
+  });
+
   test('keep the newest of what a receiver never took', async () => {
     const { shipping } = store;
     const texts = (from: number, count: number) => Array.from({ length: count }, (_, at) => `{"n":${from + at}}`);

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
 import type { ShippedEvent, Severity } from './event.ts';
@@ -42,35 +43,108 @@ function logRecord(event: ShippedEvent): JsonValue {
   };
 }
 
+const resource = { attributes: attributes({ 'service.name': 'sidegate-recorder', 'service.namespace': 'sidegate' }) };
+
 /** An `ExportLogsServiceRequest`. */
 export function logsRequest(events: readonly ShippedEvent[]): JsonValue {
-  const resource = { attributes: attributes({ 'service.name': 'sidegate-recorder', 'service.namespace': 'sidegate' }) };
   const scopeLogs = [{ scope: { name: 'sidegate' }, logRecords: events.map(logRecord) }];
   return { resourceLogs: [{ resource, scopeLogs }] };
 }
 
-/** `partialSuccess` of the answer: records that the receiver will never take. */
-function rejected(body: string): number {
+/** Conventions for generative AI of that version: names of attributes, of operations and of spans. */
+const semanticConventions = 'https://opentelemetry.io/schemas/1.37.0';
+/** Numbers of OTLP. */
+const spanKindClient = 3;
+const statusError = 2;
+
+const isSession = ({ action }: ShippedEvent): boolean => action === 'session';
+const textField = ({ fields }: ShippedEvent, name: string): string | undefined => {
+  const value = fields[name];
+  return typeof value === 'string' ? value : undefined;
+};
+
+/** `chat llama-3`; of what is no inference the method alone, since paths are many. */
+function spanName(event: ShippedEvent): string {
+  const [operation, model] = [textField(event, 'gen_ai.operation.name'), textField(event, 'gen_ai.request.model')];
+  if (textField(event, 'gen_ai.provider.name') === undefined || operation === undefined)
+    return textField(event, 'http.request.method') ?? 'session';
+  return model === undefined ? operation : `${operation} ${model}`;
+}
+
+/**
+ * A session as a span. Its trace has the request id as its id, which is one of 128 bits; of its own id the log's entry is part, so that what is
+ * sent twice is the same span.
+ */
+function span(event: ShippedEvent): JsonValue {
+  const { at, id, entry, message, fields } = event;
+  const [end, duration] = [BigInt(Math.trunc(at)) * 1_000_000n, fields['event.duration']];
+  const began = Date.parse(textField(event, 'event.start') ?? '');
+  const start = Number.isNaN(began)
+    ? end - BigInt(typeof duration === 'number' ? Math.trunc(duration) : 0)
+    : BigInt(began) * 1_000_000n;
+  const failed = fields['event.outcome'] === 'failure';
+  const status = fields['http.response.status_code'];
+  const error = textField(event, 'event.reason') ?? (typeof status === 'number' ? String(status) : '_OTHER');
+  return {
+    traceId: id,
+    spanId: hash('sha256', `sidegate-span/1 ${id} ${entry}`).slice(0, 16),
+    name: spanName(event),
+    kind: spanKindClient,
+    // A clock that was set back in between: a span does not end before it begins.
+    startTimeUnixNano: String(start < end ? start : end),
+    endTimeUnixNano: String(end),
+    attributes: attributes({
+      'event.id': id,
+      'event.sequence': entry,
+      ...fields,
+      ...(failed ? { 'error.type': error } : {}),
+    }),
+    status: failed ? { code: statusError, message } : {},
+  };
+}
+
+/** An `ExportTraceServiceRequest`, of sessions. */
+export function tracesRequest(events: readonly ShippedEvent[]): JsonValue {
+  const scopeSpans = [{ scope: { name: 'sidegate' }, spans: events.map(span), schemaUrl: semanticConventions }];
+  return { resourceSpans: [{ resource, scopeSpans }] };
+}
+
+/** `partialSuccess` of the answer: how many the receiver will never take. */
+function rejected(body: string, count: 'rejectedLogRecords' | 'rejectedSpans'): number {
   try {
     const answer = jsonValue(parseJson(body)) as {
-      readonly partialSuccess?: { readonly rejectedLogRecords?: string | number };
+      readonly partialSuccess?: Readonly<Record<string, string | number>>;
     };
-    return Number(answer.partialSuccess?.rejectedLogRecords ?? 0) || 0;
+    return Number(answer.partialSuccess?.[count] ?? 0) || 0;
   } catch {
     return 0;
   }
 }
 
-/** OTLP logs over HTTP, in the JSON encoding (OTLP 1, section "OTLP/HTTP"). The address is the whole one: `…/v1/logs`. */
-export function otlpReceiver(name: string, options: PostOptions): Receiver {
+function otlp(
+  name: string,
+  options: PostOptions,
+  requestOf: (events: readonly ShippedEvent[]) => JsonValue,
+  count: Parameters<typeof rejected>[1],
+): Receiver {
   return {
     name,
     async send(events, signal) {
-      const answer = await post(options, 'application/json', Buffer.from(JSON.stringify(logsRequest(events))), signal);
+      const answer = await post(options, 'application/json', Buffer.from(JSON.stringify(requestOf(events))), signal);
       const result = readStatus(answer.status);
-      const lost = result === 'taken' ? Math.min(rejected(answer.body), events.length) : 0;
+      const lost = result === 'taken' ? Math.min(rejected(answer.body, count), events.length) : 0;
       return lost > 0 ? lost : result;
     },
     close: () => undefined,
   };
 }
+
+/** OTLP logs over HTTP, in the JSON encoding (OTLP 1, section "OTLP/HTTP"). The address is the whole one: `…/v1/logs`. */
+export const otlpReceiver = (name: string, options: PostOptions): Receiver =>
+  otlp(name, options, logsRequest, 'rejectedLogRecords');
+
+/** OTLP traces in the same way, a span for each session: `…/v1/traces`. */
+export const otlpTracesReceiver = (name: string, options: PostOptions): Receiver => ({
+  ...otlp(name, options, tracesRequest, 'rejectedSpans'),
+  takes: isSession,
+});

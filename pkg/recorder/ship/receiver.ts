@@ -1,9 +1,14 @@
 import type { ShippedEvent } from './event.ts';
 
+/** Code of an error that says that a batch took too long: fewer events may not. */
+export const tooSlow = 'too_slow';
+
 /** Where events go. */
 export interface Receiver {
   /** Stands in logs, metrics and file names; unique. */
   readonly name: string;
+  /** Whether it has a form for such an event; what it has none for is passed over. Default: for every one. */
+  takes?(event: ShippedEvent): boolean;
   /**
    * Sends events, in order. `taken`: all of them; a number: so many of them will never be taken, the others were; `refused`: the
    * receiver does not take the batch as it is, however often it is tried.

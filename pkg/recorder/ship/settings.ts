@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
 import { CodedError, describeError, jsonValue, parseJson } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
-import { otlpReceiver } from './otlp.ts';
+import { otlpReceiver, otlpTracesReceiver } from './otlp.ts';
 import type { PostOptions } from './post.ts';
 import type { Receiver } from './receiver.ts';
 import { syslogReceiver } from './syslog.ts';
@@ -12,10 +12,10 @@ import { webhookReceiver } from './webhook.ts';
 /** Where the log is shipped, as the chart writes it: JSON. Values that end in `Key` name keys of the Secret that is mounted beside it. */
 export interface ReceiverSettings {
   readonly name: string;
-  readonly type: 'Webhook' | 'Otlp' | 'Syslog';
-  /** Webhook, Otlp: `https://…`; plain http on a loopback address only. */
+  readonly type: 'Webhook' | 'Otlp' | 'OtlpTraces' | 'Syslog';
+  /** Webhook, Otlp, OtlpTraces: `https://…`; plain http on a loopback address only. */
   readonly url?: string;
-  /** Webhook, Otlp: name of a header whose value is a secret, such as `authorization`. */
+  /** Webhook, Otlp, OtlpTraces: name of a header whose value is a secret, such as `authorization`. */
   readonly header?: string;
   readonly headerKey?: string;
   /** Syslog: `HOST:PORT`, by TLS. */
@@ -30,6 +30,7 @@ export interface ReceiverSettings {
 const known: Readonly<Record<ReceiverSettings['type'], readonly string[]>> = {
   Webhook: ['url', 'header', 'headerKey', 'caKey'],
   Otlp: ['url', 'header', 'headerKey', 'caKey'],
+  OtlpTraces: ['url', 'header', 'headerKey', 'caKey'],
   Syslog: ['address', 'caKey', 'certificateKey', 'privateKeyKey'],
 };
 
@@ -49,7 +50,7 @@ function isUrl(text: string): boolean {
 }
 
 function faultsOf(value: unknown, at: string): readonly string[] {
-  if (!isFields(value) || !isType(value['type'])) return [`${at}.type must be Webhook, Otlp or Syslog`];
+  if (!isFields(value) || !isType(value['type'])) return [`${at}.type must be one of ${Object.keys(known).join(', ')}`];
   const { type } = value;
   const text = (field: string): string => (typeof value[field] === 'string' ? value[field] : '');
   const faults: string[] = [];
@@ -91,6 +92,8 @@ export function parseReceivers(json: string): readonly ReceiverSettings[] {
 }
 
 const timeoutMs = 10_000;
+const mostMs = 15_000;
+const byPost = { Webhook: webhookReceiver, Otlp: otlpReceiver, OtlpTraces: otlpTracesReceiver } as const;
 
 /** Receivers, whose secrets are read from `folder` at each use: they may be rotated. */
 export function openReceivers(
@@ -110,11 +113,19 @@ export function openReceivers(
           ? undefined
           : { cert: secret(certificateKey), key: secret(privateKeyKey) };
       const host = address.slice(0, at).replace(/^\[|\]$/g, '');
-      return syslogReceiver(name, { host, port: Number(address.slice(at + 1)), ca, certificate, timeoutMs, clock });
+      return syslogReceiver(name, {
+        host,
+        port: Number(address.slice(at + 1)),
+        ca,
+        certificate,
+        timeoutMs,
+        mostMs,
+        clock,
+      });
     }
     const headers = (): Readonly<Record<string, string>> =>
       header === undefined || headerKey === undefined ? {} : { [header]: secret(headerKey) };
     const options: PostOptions = { url: new URL(url), headers, ca, timeoutMs };
-    return type === 'Otlp' ? otlpReceiver(name, options) : webhookReceiver(name, options);
+    return byPost[type](name, options);
   });
 }

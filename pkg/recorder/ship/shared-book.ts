@@ -8,7 +8,7 @@ import type { Position } from './source.ts';
 /**
  * The book of a receiver in a store that several recorders share: the turn is a row of the database, and ends by its server's clock.
  *
- * @param turnMs After which a recorder that says nothing more has lost its turn, default 30 s: what is sent in one go takes 10 s at most, and whose
+ * @param turnMs After which a recorder that says nothing more has lost its turn, default 30 s: what is sent in one go takes 15 s at most, and whose
  * turn it is was asked at most a third of the time before.
  */
 export function sharedBook(table: ShipTable, receiver: string, clock: Clock, turnMs = 30_000): ShipBook {

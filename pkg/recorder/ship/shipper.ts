@@ -4,6 +4,7 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { beginning } from './book.ts';
 import type { ShipBook } from './book.ts';
 import type { ShippedEvent } from './event.ts';
+import { tooSlow } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 import type { EventSource, Position } from './source.ts';
 
@@ -40,7 +41,7 @@ export interface ShipperOptions {
   readonly random?: () => number;
 }
 
-/** Events of one batch. */
+/** Events of one batch; fewer while the receiver is too slow for so many. */
 const batchSize = 200;
 
 /** What a step found: that there may be more, nothing new, or that another recorder ships. */
@@ -53,6 +54,7 @@ export function startShipper(options: ShipperOptions): Shipper {
   let wake: (() => void) | undefined;
   let size: number | undefined;
   let position: Position | undefined;
+  let most = batchSize;
 
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -109,10 +111,12 @@ export function startShipper(options: ShipperOptions): Shipper {
     if (position === undefined) return 'other';
     size = await source.size();
     if (size < position.entry) return rewind(size, position.entry);
-    const { events, next } = await source.read(position, batchSize);
-    if (!(await deliver(events))) return 'other';
+    const { events, next } = await source.read(position, most);
+    const taken = receiver.takes === undefined ? events : events.filter((event) => receiver.takes?.(event));
+    if (!(await deliver(taken))) return 'other';
     if (next.entry === position.entry && next.events === position.events) return 'none';
     if (!(await book.move(next))) return 'other';
+    most = Math.min(batchSize, most + 1);
     position = next;
     return 'more';
   };
@@ -132,6 +136,7 @@ export function startShipper(options: ShipperOptions): Shipper {
       } catch (error) {
         if (stopped()) return;
         options.onFailure?.();
+        if (error instanceof CodedError && error.code === tooSlow) most = Math.max(1, most >> 1);
         const why = error instanceof CodedError ? error.message : describeError(error);
         if (why !== told) logger.warn('events were not shipped: tried again', { receiver: receiver.name, error: why });
         told = why;

@@ -5,6 +5,7 @@ import { CodedError } from '../../base/index.ts';
 import type { Clock, Timer } from '../../base/index.ts';
 import { eventText } from './event.ts';
 import type { ShippedEvent, Severity } from './event.ts';
+import { tooSlow } from './receiver.ts';
 import type { Receiver } from './receiver.ts';
 
 /** RFC 5424: facility 13, log audit. */
@@ -18,7 +19,10 @@ export interface SyslogOptions {
   readonly ca: () => string | undefined;
   /** PEM of the recorder's own certificate and key, where the receiver asks for one. */
   readonly certificate: () => { readonly cert: string; readonly key: string } | undefined;
+  /** Of silence. */
   readonly timeoutMs: number;
+  /** For all of a batch, however well it goes: less than two thirds of a recorder's turn to ship (shared-book.ts). */
+  readonly mostMs: number;
   readonly clock: Clock;
   /** Default the machine's. */
   readonly hostname?: string;
@@ -60,14 +64,16 @@ export function syslogReceiver(name: string, options: SyslogOptions): Receiver {
         });
         let ending = false;
         let settle: Timer | undefined;
-        const finish = (why: string | undefined): void => {
+        const finish = (why: string | undefined, code = 'unreachable'): void => {
           settle?.cancel();
+          whole.cancel();
           signal.removeEventListener('abort', aborted);
           socket.destroy();
           if (why === undefined) resolve('taken');
-          else reject(new CodedError('unreachable', `the receiver did not take the messages (${why})`));
+          else reject(new CodedError(code, `the receiver did not take the messages (${why})`));
         };
         const aborted = (): void => finish('stopped');
+        const whole = clock.after(options.mostMs, () => finish('too slow', tooSlow));
         signal.addEventListener('abort', aborted, { once: true });
         socket.setTimeout(options.timeoutMs, () => finish('timeout'));
         socket.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.name));

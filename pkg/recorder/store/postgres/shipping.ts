@@ -2,8 +2,17 @@ import type { ShipTable } from '../port.ts';
 import type { Run } from './connection.ts';
 import { clean } from './names.ts';
 
-/** Events that a receiver never took are kept, the newest so many of each. */
-const mostDead = 10_000;
+/** Events that a receiver never took are kept, the newest so many of each, and of them so many bytes. */
+const mostDead = { events: 10_000, bytes: 16 * 1024 * 1024 };
+
+/** The last of them that may be kept at all. */
+function newest(events: readonly string[]): readonly string[] {
+  let room = mostDead.bytes;
+  const last = events.slice(-mostDead.events);
+  let from = last.length;
+  while (from > 0 && (room -= Buffer.byteLength(last[from - 1] ?? '')) >= 0) from--;
+  return last.slice(from);
+}
 
 /** Each step is one statement: a turn rests on no connection, so that it outlives one, and ends though its holder's was never cut. */
 export const createShipTable = (run: Run): ShipTable => ({
@@ -30,11 +39,15 @@ export const createShipTable = (run: Run): ShipTable => ({
     await run('UPDATE ship SET holder = NULL WHERE receiver = $1 AND holder = $2', [receiver, holder]);
   },
   async keepDead(receiver, events) {
+    const kept = newest(events.map(clean));
+    const bytes = kept.reduce((sum, event) => sum + Buffer.byteLength(event), 0);
+    // What is inserted is not seen by the rest of the statement.
     await run(
-      `WITH kept AS (INSERT INTO ship_dead (receiver, event) SELECT $1, unnest($2::text[]))
-       DELETE FROM ship_dead WHERE receiver = $1 AND id <=
-         (SELECT id FROM ship_dead WHERE receiver = $1 ORDER BY id DESC OFFSET $3 LIMIT 1)`,
-      [receiver, events.map(clean), Math.max(0, mostDead - events.length)],
+      `WITH kept AS (INSERT INTO ship_dead (receiver, event) SELECT $1, unnest($2::text[])),
+         old AS (SELECT id, row_number() OVER newer AS number, sum(octet_length(event)) OVER newer AS bytes
+           FROM ship_dead WHERE receiver = $1 WINDOW newer AS (ORDER BY id DESC))
+       DELETE FROM ship_dead WHERE id IN (SELECT id FROM old WHERE number > $3 OR bytes > $4)`,
+      [receiver, kept, mostDead.events - kept.length, mostDead.bytes - bytes],
     );
   },
 });

@@ -1,0 +1,227 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { sidegateCommand } from '../../../test/support/sidegate-command.ts';
+import type { Ran } from '../../../test/support/sidegate-command.ts';
+import type { JsonValue } from '../../base/index.ts';
+import { auditTokenHeader } from '../../contract/index.ts';
+import { KubeError } from '../../kube/index.ts';
+import type { KubeCall, KubeClient } from '../../kube/index.ts';
+import { createFrontier, entryLeaf, entryText, sealBy, signHead } from '../../record/index.ts';
+import type { Frontier, LogEntry } from '../../record/index.ts';
+import { logRoutes } from '../../recorder/api/log-routes.ts';
+import { Streamed } from '../../recorder/api/question.ts';
+import { testChain, testTime } from '../../recorder/testing/chains.ts';
+import type { TestChain } from '../../recorder/testing/chains.ts';
+
+// A log of many small blocks, which grows while it is read, by the recorder's own routes: counted are questions, what one of them answers, and
+// the tokens that they take.
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const seal = sealBy(privateKey);
+const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
+const minuteMs = 60_000;
+const blocks = 20_000;
+
+let chain: TestChain;
+let frontier: Frontier;
+let entries: string[];
+let lines: Map<number, string>;
+let heads: { readonly size: number; readonly text: string }[];
+let now: number;
+/** Done before each answer. */
+let meanwhile: () => void;
+let asked: string[];
+let noted: number;
+let longest: number;
+let tokens: Map<string, number>;
+let written: Map<string, string>;
+/** What is written and not yet whole. */
+let pieces: number[];
+
+const put = (entry: LogEntry): number => {
+  const text = seal(entry);
+  frontier.append(entryLeaf(text));
+  return entries.push(text) - 1;
+};
+function addBlock(at = now): void {
+  const { sequence: first, hash: prev } = chain.point();
+  const text = chain.lines([{ type: 'process', what: 'gap', amount: 1 }], at).toString();
+  const { sequence: last, hash } = chain.point();
+  lines.set(put({ type: 'block', at, source, chain: chain.name, first: first + 1, last, prev, hash }), text);
+}
+const sign = (): void => {
+  const head = { size: frontier.size, root: frontier.root().toString('hex'), at: now };
+  heads.push({ size: head.size, text: signHead(head, privateKey) });
+};
+
+beforeEach(() => {
+  chain = testChain();
+  frontier = createFrontier();
+  [entries, lines, heads, now, asked, noted, longest] = [[], new Map(), [], testTime, [], 0, 0];
+  [tokens, written, pieces] = [new Map(), new Map(), []];
+  meanwhile = () => undefined;
+  put({ type: 'retention', at: now, days: { all: 1, namespaces: {}, policies: {} } });
+});
+
+const routes = logRoutes({
+  log: async () => ({ size: frontier.size, root: frontier.root(), at: now }),
+  entries: async (from, atMost) => entries.slice(from, from + atMost).map((text, at) => ({ index: from + at, text })),
+  heads: async (from, atMost) => heads.filter(({ size }) => size >= from).slice(0, atMost) as never,
+  blockLines: async (entry) => {
+    const text = lines.get(entry);
+    return text === undefined ? undefined : Buffer.from(text);
+  },
+  node: () => Promise.reject(new Error('nobody asks for nodes')),
+});
+const nothing = (): Promise<void> => Promise.resolve();
+
+const client = {
+  async request({ path, headers = {} }: KubeCall): Promise<JsonValue | undefined> {
+    if (path.endsWith('/selfsubjectreviews')) return { status: { userInfo: { username: 'ana' } } };
+    meanwhile();
+    // A token lives for ten minutes.
+    if (!((tokens.get(String(headers[auditTokenHeader])) ?? -Infinity) > now - 10 * minuteMs))
+      throw new KubeError('refused', 'the token is not one for the recorder', { status: 401 });
+    const url = new URL(path.slice(path.indexOf('/proxy/') + '/proxy'.length), 'https://recorder');
+    asked.push(url.pathname);
+    const route = routes.find((one) => one.path === url.pathname);
+    const question = { who: 'ana', search: url.searchParams, body: undefined, part: '' };
+    const note = async (): Promise<void> => void noted++;
+    const answer = await route?.answer({ ...question, allow: nothing, allowHolds: nothing, note });
+    let text = '';
+    if (answer instanceof Streamed) for await (const part of answer.parts) text += part;
+    else text = JSON.stringify(answer);
+    longest = Math.max(longest, text.length);
+    return JSON.parse(text) as JsonValue;
+  },
+  create: async () => {
+    const token = `token-${tokens.size}`;
+    tokens.set(token, now);
+    return { status: { token } };
+  },
+  find: async () => ({ data: { 'public.pem': pem } }),
+  close: () => undefined,
+} as unknown as KubeClient;
+
+const audit = (command: string, ...args: readonly string[]): Promise<Ran> =>
+  sidegateCommand(['audit', command, ...args], {
+    openCluster: async () => ({ client, namespace: 'ml' }),
+    now: () => now,
+    readFile: (path) => (path === 'public.pem' ? pem : (written.get(path) ?? '')),
+    output(path) {
+      const parts: string[] = [];
+      return {
+        write(text) {
+          parts.push(text);
+          pieces.push(text.length);
+        },
+        finish: () => void written.set(path, parts.join('')),
+        discard: () => undefined,
+      };
+    },
+  });
+
+/** One to some in a thousand questions of what there would be for each block by itself. */
+const fewQuestions = 40;
+
+describe('a log of 20,000 small blocks', () => {
+  beforeEach(() => {
+    for (let n = 0; n < blocks; n++) addBlock();
+    sign();
+  });
+
+  test('is proven in pages, with as many tokens as its time takes, and notes that it was read once a page', async () => {
+    // Each answer takes a minute.
+    meanwhile = () => void (now += minuteMs);
+    const { code, out, err } = await audit('verify');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/^proven: 20001 entries under 1 signed heads, 20000 lines of 20000 blocks/);
+    expect(asked.length).toBeLessThan(fewQuestions);
+    expect(noted).toBeLessThan(fewQuestions);
+    expect(longest).toBeLessThan(8 * 1024 * 1024);
+    // A new one each five minutes.
+    expect(tokens.size).toBeGreaterThan(1);
+    expect(tokens.size).toBeLessThanOrEqual(Math.ceil(asked.length / 5) + 1);
+  });
+
+  test('is exported in pieces, line by line, and proven from the file', async () => {
+    meanwhile = () => void (now += minuteMs);
+    const { code, out } = await audit('export', '--out', 'log.jsonl');
+    expect([code, out]).toEqual([0, 'log.jsonl: 20001 entries, 1 signed heads\n']);
+    expect(pieces.length).toBe(blocks + 2);
+    expect(Math.max(...pieces)).toBeLessThan(2_000);
+    const proven = await audit('verify', '--file', 'log.jsonl', '--key', 'public.pem');
+    expect([proven.code, proven.err]).toEqual([0, '']);
+    expect(proven.out).toMatch(/^proven: 20001 entries under 1 signed heads, 20000 lines of 20000 blocks/);
+  });
+});
+
+describe('a log that grows faster than it is read', () => {
+  /** With each answer: more than a page, a minute, and a head over it. */
+  const grow = (): void => {
+    now += minuteMs;
+    for (let n = 0; n < 2_500; n++) addBlock();
+    sign();
+  };
+
+  test('is proven as it was when the reading began', async () => {
+    for (let n = 0; n < 5_000; n++) addBlock();
+    sign();
+    meanwhile = grow;
+    const { code, out } = await audit('verify');
+    // The heads were asked for after one step, the size after another.
+    expect(out).toMatch(/^proven: 7501 entries under 2 signed heads, 7500 lines of 7500 blocks/);
+    expect(out).toMatch(/; 2500 entries newer than the last head/);
+    expect(code).toBe(0);
+    expect(asked.length).toBeLessThan(fewQuestions);
+  });
+
+  test('may lose lines to retention meanwhile: the recorder says so under its seal, also in an export', async () => {
+    for (let n = 0; n < 3; n++) addBlock();
+    sign();
+    let steps = 0;
+    meanwhile = () => {
+      if (++steps !== 3) return;
+      now += 2 * 24 * 60 * minuteMs;
+      lines.delete(2);
+      put({ type: 'deleted', at: now, entry: 2, why: 'retention' });
+    };
+    const { code, out } = await audit('export', '--out', 'log.jsonl');
+    expect([code, out]).toEqual([0, 'log.jsonl: 4 entries, 1 signed heads\n']);
+    expect((await audit('verify', '--file', 'log.jsonl', '--key', 'public.pem')).out).toMatch(
+      /^proven: .* 1 blocks deleted by retention/,
+    );
+    // Without what the recorder said of it, and with what somebody else says of another.
+    const whole = written.get('log.jsonl') ?? '';
+    written.set('log.jsonl', whole.replace(/\{"kind":"later".*\n/, ''));
+    const silent = await audit('verify', '--file', 'log.jsonl', '--key', 'public.pem');
+    expect([silent.code, silent.out]).toEqual([1, expect.stringContaining('lines_missing: entry 2')]);
+    const forged = entryText({ type: 'deleted', at: now, entry: 2, why: 'retention' });
+    const line = `${JSON.stringify({ kind: 'later', index: 4, text: forged })}\n`;
+    written.set('log.jsonl', whole.replace(/\{"kind":"later".*\n/, line));
+    const lied = await audit('verify', '--file', 'log.jsonl', '--key', 'public.pem');
+    expect([lied.code, lied.out]).toEqual([1, expect.stringContaining('lines_missing: entry 2')]);
+  });
+
+  test('is not proven where its heads stopped long ago', async () => {
+    addBlock();
+    sign();
+    addBlock();
+    now += 10 * minuteMs;
+    addBlock();
+    expect((await audit('verify')).out).toMatch(/^unsigned: entry 2 to 3/);
+  });
+
+  test('is not proven by a file whose heads stand behind the lines that they should prove', async () => {
+    for (let n = 0; n < 3; n++) addBlock();
+    sign();
+    await audit('export', '--out', 'log.jsonl');
+    const [head = '', ...rest] = (written.get('log.jsonl') ?? '').trimEnd().split('\n');
+    const changed = rest.map((line, at) => (at === 1 ? line.replace('\\"amount\\":1', '\\"amount\\":2') : line));
+    expect(changed).not.toEqual(rest);
+    written.set('log.jsonl', [...changed.slice(0, 3), head, ...changed.slice(3), ''].join('\n'));
+    const { code, out } = await audit('verify', '--file', 'log.jsonl', '--key', 'public.pem');
+    expect([code, out]).toEqual([1, expect.stringMatching(/^changed: entry 1/)]);
+  });
+});
