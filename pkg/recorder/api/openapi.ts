@@ -177,9 +177,11 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
   'GET /v1/log/entries': {
     summary:
-      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter.',
-    query: { from: false, limit: false, lines: false },
-    answer: object({ entries: list(object({ index: whole, text, lines: textOrNull }, ['lines'])) }),
+      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter; with `found=true` beside it also what sessions with lines in them are found by.',
+    query: { from: false, limit: false, lines: false, found: false },
+    answer: object({
+      entries: list(object({ index: whole, text, lines: textOrNull, found: list(ref('Session')) }, ['lines', 'found'])),
+    }),
   },
   'GET /v1/log/heads': {
     summary: 'Signed heads of trees of at least `from` entries.',

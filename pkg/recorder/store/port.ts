@@ -239,6 +239,8 @@ export interface EndFacts {
 /** All that are given must hold. */
 export interface SessionQuery {
   readonly session?: string;
+  /** Entry of a block that has lines of it, as the index says. */
+  readonly block?: number;
   /** SPIFFE id of the sidecar, and one of its chains. */
   readonly source?: string;
   readonly chain?: string;

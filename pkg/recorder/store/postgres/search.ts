@@ -64,6 +64,7 @@ async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promis
     else add(condition, number);
   };
   add((place) => `s.request = ${place}`, query.session);
+  add((place) => `s.id IN (SELECT session FROM part WHERE block = ${place})`, query.block);
   add((place) => `c.name = ${place}`, query.chain);
   add((place) => `s.at >= ${place}`, query.since);
   add((place) => `s.at < ${place}`, query.until);

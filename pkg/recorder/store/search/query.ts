@@ -130,6 +130,7 @@ function fields(
   named: (column: string, text: string | undefined) => void,
 ): void {
   if (query.session !== undefined) where('s.request = ?', Buffer.from(query.session, 'hex'));
+  if (query.block !== undefined) where('s.id IN (SELECT session FROM part WHERE block = ?)', query.block);
   if (query.chain !== undefined) where('c.name = ?', query.chain);
   named('c.source', query.source);
   if (query.since !== undefined) where('s.at >= ?', query.since);
