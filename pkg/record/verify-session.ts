@@ -82,31 +82,13 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
   const { session, publicKey, receipt } = question;
   const head = readHead(proof.head, publicKey);
   if (head === undefined) return no('the head is not signed with this key');
-  const chains = new Map<string, OfChain>();
-  for (const { index, entry, lines, path } of proof.blocks) {
-    const hashes = path.map((one) => Buffer.from(one, 'hex'));
-    if (!provesInclusion(entryLeaf(entry), index, head.size, hashes, Buffer.from(head.root, 'hex')))
-      return no(`entry ${index} is not in the tree that the head signs`);
-    const point = jsonValue(parseJson(entry)) as { readonly [key: string]: JsonValue };
-    if (point['type'] !== 'block') return no(`entry ${index} is no block of lines`);
-    const [first, last, prev, hash] = ['first', 'last', 'prev', 'hash'].map((key) => point[key]);
-    const block = { first: Number(first), last: Number(last), prev: String(prev), hash: String(hash) };
-    const verdict = verifyBlock(block, lines);
-    if (!verdict.ok) return no(`${verdict.fault}: line ${verdict.line} of entry ${index}`);
-    const [source, chain] = [String(point['source']), String(point['chain'])];
-    if (question.chain !== undefined && question.chain !== chain) continue;
-    const key = `${source} ${chain}`;
-    for (const { root } of verdict.lines) {
-      if (root.get('session')?.string !== session) continue;
-      const of = chains.get(key) ?? { source, chain, count: createSessionCount() };
-      chains.set(key, of);
-      of.count.add(root);
-    }
-  }
-  if (chains.size === 0)
-    return no(proof.unsigned > 0 ? 'it is newer than the last signed head: ask again in a minute' : 'it has no line');
+  const chains = readChains(proof, head, question);
+  if (typeof chains === 'string') return no(chains);
   const own = chainOf([...chains.values()]);
-  if (typeof own === 'string') return no(own);
+  if (typeof own === 'string')
+    return no(
+      chains.size === 0 && proof.unsigned > 0 ? 'it is newer than the last signed head: ask again in a minute' : own,
+    );
   const { source, chain, count } = own;
   const { lines, start, end, fault, counted } = count.verdict();
   if (fault !== undefined) return no(`${fault} (${nameOf(own)})`);
@@ -121,10 +103,45 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
   return { ok: true, head, source, chain, lines, counted, ended: end !== undefined, more, others };
 }
 
+/** Lines under the session's id, chain by chain. A text: why they are not proven. */
+function readChains(
+  proof: SessionProof,
+  head: SignedHead,
+  { session, chain: named }: SessionQuestion,
+): ReadonlyMap<string, OfChain> | string {
+  const chains = new Map<string, OfChain>();
+  let before = -1;
+  for (const { index, entry, lines, path } of proof.blocks) {
+    // One that stands twice would stand in for one that is kept back.
+    if (index <= before) return `entry ${index} is not behind the one before it`;
+    before = index;
+    const hashes = path.map((one) => Buffer.from(one, 'hex'));
+    if (!provesInclusion(entryLeaf(entry), index, head.size, hashes, Buffer.from(head.root, 'hex')))
+      return `entry ${index} is not in the tree that the head signs`;
+    const point = jsonValue(parseJson(entry)) as { readonly [key: string]: JsonValue };
+    if (point['type'] !== 'block') return `entry ${index} is no block of lines`;
+    const [first, last, prev, hash] = ['first', 'last', 'prev', 'hash'].map((key) => point[key]);
+    const block = { first: Number(first), last: Number(last), prev: String(prev), hash: String(hash) };
+    const verdict = verifyBlock(block, lines);
+    if (!verdict.ok) return `${verdict.fault}: line ${verdict.line} of entry ${index}`;
+    const [source, chain] = [String(point['source']), String(point['chain'])];
+    if (named !== undefined && named !== chain) continue;
+    const key = `${source} ${chain}`;
+    for (const { root } of verdict.lines) {
+      if (root.get('session')?.string !== session) continue;
+      const of = chains.get(key) ?? { source, chain, count: createSessionCount() };
+      chains.set(key, of);
+      of.count.add(root);
+    }
+  }
+  return chains;
+}
+
 const nameOf = ({ source, chain }: SessionSource): string => `chain ${chain} of ${source}`;
 
 /** The chain that the session is in; a text: why none can be taken. */
 function chainOf(chains: readonly OfChain[]): OfChain | string {
+  if (chains.length === 0) return 'it has no line';
   const whole = chains.filter(({ count }) => {
     const { start, end } = count.verdict();
     return start !== undefined && end !== undefined;

@@ -126,6 +126,12 @@ describe('a session that is not there whole', () => {
     expect(await verdictOf([0, 1, 2])).toMatchObject({ ok: true, lines: 3, counted: true });
   });
 
+  test('is not proven with another block in place of the one that is kept back', async () => {
+    const twice = { ok: false, why: 'entry 0 is not behind the one before it' };
+    expect(await verdictOf([0, 0, 2])).toEqual(twice);
+    expect(await checkProof(await proofOf(0, 0, 2), [shown[0] ?? '', shown[2] ?? ''])).toEqual(twice);
+  });
+
   test('is not proven in the console, nor what it shows', async () => {
     const why = expect.stringMatching(/^2 of 3 lines/);
     expect(await checkProof(await proofOf(0, 2), [shown[0] ?? '', shown[2] ?? ''])).toEqual({ ok: false, why });

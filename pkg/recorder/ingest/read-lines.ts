@@ -5,6 +5,7 @@ import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
 import { factsOf } from './facts.ts';
+import type { LinePlace } from './facts.ts';
 
 /** Lines that go on where the chain stands. */
 export interface ReadLines {
@@ -56,6 +57,13 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
   const starts = new Map<string, StartFacts>();
   const ends = new Map<string, EndFacts>();
   const sessions = new Set<string>();
+  const note = (root: JsonNode, place: LinePlace): void => {
+    const { session } = place;
+    sessions.add(session);
+    const { start, end } = factsOf(root, place);
+    if (start !== undefined && !starts.has(session)) starts.set(session, start);
+    if (end !== undefined && !ends.has(session)) ends.set(session, end);
+  };
   const signatures: JsonNode[] = [];
   const hashes = [at.hash];
   let { sequence, hash: prev } = at;
@@ -77,12 +85,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     if (root === undefined) throw conflict('changed');
     const type = root.get('type')?.text;
     const session = root.get('session')?.string;
-    if (session !== undefined && sessionId.test(session)) {
-      sessions.add(session);
-      const { start, end } = factsOf(root, { session, sequence, at: timeOf(time) });
-      if (start !== undefined && !starts.has(session)) starts.set(session, start);
-      if (end !== undefined && !ends.has(session)) ends.set(session, end);
-    }
+    if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
     if (type === 'signature') signatures.push(root);
     prev = own;
     hashes.push(own);

@@ -62,7 +62,11 @@ export async function checkProof(proof, shown) {
   const size = numberOf(head['size']) ?? 0;
   /** @type {Set<string>} */
   const proven = new Set();
+  let before = -1;
   for (const { index, entry, lines, path } of proof.blocks) {
+    // One that stands twice would stand in for one that is kept back.
+    if (index <= before) return { ok: false, why: `entry ${index} is not behind the one before it` };
+    before = index;
     if ((await rootOf(encoder.encode(entry), index, size, path)) !== head['root'])
       return { ok: false, why: `entry ${index} is not in the tree of the signed head` };
     const texts = lines.split('\n').filter((line) => line !== '');
