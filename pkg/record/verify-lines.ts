@@ -1,3 +1,5 @@
+import { createTimeOrder } from './time-order.ts';
+import type { TimeOrder } from './time-order.ts';
 import type { LogFinding, LogVerdict } from './log-verdict.ts';
 import { verifyBlock } from './verify-block.ts';
 import type { BlockPoint } from './verify-block.ts';
@@ -23,6 +25,7 @@ interface Chain {
   readonly ends: Map<number, string>;
   /** Lines that are proven, and that no signature covers yet. */
   waiting: number;
+  readonly order: TimeOrder;
 }
 
 const mostEnds = 8;
@@ -32,7 +35,7 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
   const count = { blocks: 0, lines: 0, signedLines: 0 };
   const chainOf = ({ source, chain }: Block): Chain => {
     const key = `${source} ${chain}`;
-    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0 };
+    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0, order: createTimeOrder() };
     chains.set(key, known);
     return known;
   };
@@ -59,6 +62,13 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
         sequence < first ? of.ends.get(sequence) : verdict.lines[sequence - first]?.hash;
       for (const { root, sequence, time: writtenAt } of verdict.lines) {
         of.waiting++;
+        if (of.order.isBack(root, writtenAt))
+          find({
+            fault: 'back_dated',
+            entry: index,
+            line: sequence,
+            what: `line ${sequence} of ${source}, which is dated before an earlier one, and no line says that its clock stepped`,
+          });
         if (root.get('type')?.text !== 'signature') continue;
         const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
         if (fault !== undefined) {

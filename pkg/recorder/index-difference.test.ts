@@ -55,7 +55,7 @@ async function differences(): Promise<readonly string[]> {
   };
   expect(entries).toHaveLength(5);
   return entries.flatMap(({ index, lines, found }) => {
-    const what = indexDifference(lines, found);
+    const what = indexDifference(lines, testTime, found);
     return what === undefined ? [] : [`${index}: ${what}`];
   });
 }
@@ -76,6 +76,7 @@ test.each<[string, string, string]>([
     `UPDATE session SET subject = ${named('llama-3')} WHERE id = 1`,
     '0: the index says otherwise of session',
   ],
+  ['when it was', 'UPDATE session SET at = 1 WHERE id = 1', '0: the index says otherwise of session'],
   [
     'how it ended',
     'UPDATE session SET outcome = NULL, endSequence = NULL WHERE id = 1',

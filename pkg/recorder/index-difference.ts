@@ -2,6 +2,7 @@ import { parseJson } from '../base/index.ts';
 import { factsOf } from './ingest/facts.ts';
 import type { LineFacts } from './ingest/facts.ts';
 import { mostOfText } from './bounds.ts';
+import { seenTime } from './store/session-time.ts';
 import type { EndFacts, SessionSummary, StartFacts } from './store/index.ts';
 
 /**
@@ -9,10 +10,11 @@ import type { EndFacts, SessionSummary, StartFacts } from './store/index.ts';
  * that index, which is in no tree: who can write the store could hide a session, or a part of it, and leave every line in its place.
  *
  * @param lines Of the block, proven.
+ * @param received When the block came: what its entry says.
  * @param found What the index says of sessions with lines in it.
  * @returns the first difference, in words without content; undefined: none
  */
-export function indexDifference(lines: string, found: readonly SessionSummary[]): string | undefined {
+export function indexDifference(lines: string, received: number, found: readonly SessionSummary[]): string | undefined {
   const sessions = new Map<string, LineFacts>();
   for (const line of lines.split('\n')) {
     if (line === '') continue;
@@ -30,7 +32,7 @@ export function indexDifference(lines: string, found: readonly SessionSummary[])
   for (const [session, { start, end }] of sessions) {
     const row = rows.get(session);
     if (row === undefined) return `the index does not know that it has lines of session ${session}`;
-    const other = (start && startDifference(start, row)) ?? (end && endDifference(end, row));
+    const other = (start && startDifference(start, received, row)) ?? (end && endDifference(end, row));
     if (other !== undefined) return `the index says otherwise of session ${session}: its ${other}`;
   }
   return undefined;
@@ -71,10 +73,12 @@ const endKeys = [
   'durationMs',
 ] as const;
 
-function startDifference(start: StartFacts, row: SessionSummary): string | undefined {
+function startDifference(start: StartFacts, received: number, row: SessionSummary): string | undefined {
   // A second start is no more than a line.
   if (row.sequence < start.sequence) return undefined;
   if (row.sequence !== start.sequence) return 'start';
+  // Earlier versions took the sidecar's word.
+  if (row.at !== start.at && row.at !== seenTime(start.at, received).at) return 'time';
   return startKeys.find((key) => !same(start[key], row[key]));
 }
 

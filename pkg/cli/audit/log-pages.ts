@@ -15,7 +15,7 @@ export interface LogReader {
   /** Each entry, and the lines of its block: undefined: not asked for, as of entries that no head has signed; null: not there. */
   entry(index: number, text: string, lines: string | null | undefined): void;
   /** What the recorder's index says of sessions with lines in a block, behind its entry: of a recorder alone. Default: not asked for. */
-  found?(index: number, lines: string, found: readonly Fields[]): void;
+  found?(index: number, text: string, lines: string, found: readonly Fields[]): void;
   /**
    * After all entries: one of a type that the recorder seals, which came while they were read. It says why lines were not there, and its seal
    * proves it.
@@ -68,7 +68,7 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
         const index = Number(one['index']);
         if (!(index >= next && index < to)) return;
         entry(index, textOf(one['text']), one['lines']);
-        if (typeof one['lines'] === 'string') found?.(index, one['lines'], listOf(one['found']));
+        if (typeof one['lines'] === 'string') found?.(index, textOf(one['text']), one['lines'], listOf(one['found']));
         next = index + 1;
       }
       // The log ends here: what is missing of it is found by its heads.

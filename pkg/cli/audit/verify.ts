@@ -95,11 +95,15 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
       // Nothing proves the others yet.
       if (lines !== undefined && index < signed) verifier.lines(index, lines ?? undefined);
     },
-    found(index, lines, rows) {
+    found(index, text, lines, rows) {
       if (differs.length >= mostDiffering) return;
       let what: string | undefined;
       try {
-        what = indexDifference(lines, rows as unknown as readonly SessionSummary[]);
+        what = indexDifference(
+          lines,
+          Number(/"at":([0-9]{1,16})/.exec(text)?.[1] ?? 0),
+          rows as unknown as readonly SessionSummary[],
+        );
       } catch {
         return; // Lines that cannot be read are found as such.
       }

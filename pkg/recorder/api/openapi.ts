@@ -56,6 +56,7 @@ const schemas: Readonly<Record<string, Schema>> = {
     {
       session: text,
       at: time,
+      saidAt: { ...time, description: 'What its sidecar said, where that cannot be: `at` is what the recorder saw.' },
       source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
       namespace: text,
       pod: text,
@@ -85,7 +86,7 @@ const schemas: Readonly<Record<string, Schema>> = {
       }),
     },
     // It goes on, or its end has not come.
-    ['end'],
+    ['end', 'saidAt'],
   ),
   Hold: object({ id: whole, at: time, who: text, reason: text, terms: object(terms, Object.keys(terms)) }),
   Problem: object({ code: text, message: text }),

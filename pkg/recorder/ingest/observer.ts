@@ -13,6 +13,8 @@ export interface IngestObserver {
   duplicate(events: number): void;
   hole(events: number): void;
   conflict(kind: ConflictKind): void;
+  /** Lines came whose time cannot be: of a sidecar whose clock is wrong. */
+  clockWrong(): void;
   committed(commit: { readonly additions: number; readonly bytes: number; readonly ms: number }): void;
   commitFailed(): void;
 }
@@ -27,6 +29,7 @@ export const silentObserver: IngestObserver = {
   duplicate: nothing,
   hole: nothing,
   conflict: nothing,
+  clockWrong: nothing,
   committed: nothing,
   commitFailed: nothing,
 };

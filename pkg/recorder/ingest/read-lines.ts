@@ -14,6 +14,8 @@ export interface ReadLines {
   readonly last: number;
   readonly prev: string;
   readonly hash: string;
+  /** What the last of them says of its time, epoch milliseconds. */
+  readonly written: number;
   /** `signature` lines, for whoever checks them. */
   readonly signatures: readonly JsonNode[];
   /** Hash of one of these lines, or of the one before them; undefined: of an earlier one, or none. */
@@ -67,6 +69,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
   const signatures: JsonNode[] = [];
   const hashes = [at.hash];
   let { sequence, hash: prev } = at;
+  let written = '';
   let from = 0;
   while (from < lines.length) {
     const to = lines.indexOf(lineFeed, from);
@@ -87,6 +90,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     const session = root.get('session')?.string;
     if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
     if (type === 'signature') signatures.push(root);
+    written = time;
     prev = own;
     hashes.push(own);
     from = to + 1;
@@ -103,6 +107,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     last: sequence,
     prev: at.hash,
     hash: prev,
+    written: timeOf(written),
     signatures,
     hashOf: (number) => hashes[number - at.sequence],
   };

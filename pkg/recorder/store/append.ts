@@ -4,6 +4,7 @@ import type { Frontier, LogEntry, Seal } from '../../record/index.ts';
 import { compress } from './compress.ts';
 import type { Names } from './names.ts';
 import type { Addition, Block, EndFacts, LogState, StartFacts } from './port.ts';
+import { seenTime } from './session-time.ts';
 import { StoreError } from './store-error.ts';
 
 /** The writing half of the embedded store. Everything here runs inside of a transaction that sqlite.ts began. */
@@ -39,9 +40,9 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
     ),
     session: db.prepare('SELECT id FROM session WHERE request = ? AND chain = ?'),
     addSession: db.prepare(
-      `INSERT OR IGNORE INTO session (chain, request, sequence, at, namespace, pod, provider, issuer, subject, groups, peer, method, path,
+      `INSERT OR IGNORE INTO session (chain, request, sequence, at, said, namespace, pod, provider, issuer, subject, groups, peer, method, path,
         dialect, operation, model, endSequence, outcome, status, code, tags, bytesIn, bytesOut, inputTokens, outputTokens, duration)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     endSession: db.prepare(
       `UPDATE session SET endSequence = ?, outcome = ?, status = ?, code = ?, tags = ?, bytesIn = ?, bytesOut = ?,
@@ -152,11 +153,13 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
       // A session's start is its first line: one that is here already came in an earlier block.
       let row = start === undefined ? sql.session.get(request, chain) : undefined;
       if (row === undefined) {
+        const { at, said } = seenTime(start?.at ?? lastAt, lastAt);
         const inserted = sql.addSession.run(
           chain,
           request,
           start?.sequence ?? entry.first,
-          start?.at ?? lastAt,
+          at,
+          said,
           namespace,
           pod,
           ...(start === undefined ? noStart : startColumns(start)),

@@ -1,3 +1,4 @@
+export { clockSkewMs } from './session-time.ts';
 export { openSqliteStore } from './sqlite.ts';
 export type { SqliteStoreOptions } from './sqlite.ts';
 export { openPostgresStore } from './open-postgres.ts';

@@ -207,7 +207,7 @@ export interface Block {
 export interface StartFacts {
   readonly session: string;
   readonly sequence: number;
-  /** Sidecar's clock, epoch milliseconds. */
+  /** Sidecar's clock, epoch milliseconds; of a session that is stored within what the recorder saw (session-time.ts). */
   readonly at: number;
   readonly provider: string | null;
   readonly issuer: string | null;
@@ -287,6 +287,8 @@ export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
   readonly pod: string;
   readonly chain: string;
   readonly sequence: number;
+  /** What its sidecar said of its time, where that is not believed. */
+  readonly saidAt?: number;
   /** Undefined: it has not ended, or its end has not come. */
   readonly end: Omit<EndFacts, 'session'> | undefined;
 }

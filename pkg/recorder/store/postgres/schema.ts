@@ -122,6 +122,10 @@ const steps: readonly string[] = [
     part integer NOT NULL, place smallint NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, place)
   );
   `,
+  `
+  -- What a sidecar said of a session's time, where that is not believed.
+  ALTER TABLE session ADD COLUMN said bigint;
+  `,
 ];
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */

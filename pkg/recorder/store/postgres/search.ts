@@ -152,6 +152,7 @@ async function summariesOf(run: Run, names: Names, rows: readonly Row[]): Promis
       chain: String(row['chain_name']),
       sequence: Number(row['sequence']),
       at: Number(row['at']),
+      ...(row['said'] === null ? {} : { saidAt: Number(row['said']) }),
       provider: optional('provider'),
       issuer: optional('issuer'),
       subject: optional('subject'),

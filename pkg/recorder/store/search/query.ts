@@ -54,6 +54,7 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
       chain: String(row['chainName']),
       sequence: Number(row['sequence']),
       at: Number(row['at']),
+      ...(row['said'] === null ? {} : { saidAt: Number(row['said']) }),
       provider: optional('provider'),
       issuer: optional('issuer'),
       subject: optional('subject'),
