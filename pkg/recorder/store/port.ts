@@ -138,7 +138,7 @@ export interface DepartedChain {
   readonly known: ChainPosition | undefined;
   /** When the pod was gone: the controller's clock, epoch milliseconds. */
   readonly gone: number;
-  /** Lines of the last block that is stored; undefined: there is none, or it was deleted. */
+  /** The last lines of the last block that is stored, 4 KiB at most; undefined: there is none, or it was deleted. */
   readonly tail: string | undefined;
 }
 
