@@ -32,4 +32,5 @@ export type {
   StoredEntry,
   StoredHead,
   StoreStats,
+  StreamTable,
 } from './port.ts';

@@ -39,7 +39,6 @@ export function createAppender(names: Names, days: Partitions): Appender {
     const blocks: unknown[][] = [];
     const evidence: unknown[][] = [];
     const parts: Columns[] = [];
-    const tags: Columns[] = [];
 
     const move = ({ entry }: Moving, to: Omit<Chain, 'id' | 'received'>): Chain => {
       const key = chainKey(entry);
@@ -74,13 +73,9 @@ export function createAppender(names: Names, days: Partitions): Appender {
           pod: number(block.pod.name),
           ...(start === undefined ? {} : startColumns(start, number)),
         }));
-        if (row.fresh) {
-          turn.count('sessions', 1);
-          for (const group of start?.groups ?? []) tags.push({ tag: number(groupTag(group)), session: row.id });
-        }
+        if (row.fresh) turn.count('sessions', 1);
         // A second end is no more than a line.
-        const ended = end !== undefined && sessions.end(row.id, endColumns(end, number));
-        for (const tag of ended ? end.tags : []) tags.push({ tag: number(tag), session: row.id });
+        if (end !== undefined) sessions.end(row.id, endColumns(end, number));
         parts.push({ session: row.id, block: id, received });
       }
       turn.count('blocks', 1);
@@ -109,7 +104,6 @@ export function createAppender(names: Names, days: Partitions): Appender {
     await insertBytes(run, 'evidence', evidence);
     await sessions.write();
     await insertRows(run, 'part', parts);
-    await insertRows(run, 'tag', tags, 'ON CONFLICT DO NOTHING');
     if (chains.size > 0) await writeChains(run, chains.values());
   };
 }
