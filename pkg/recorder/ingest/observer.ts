@@ -12,6 +12,8 @@ export interface IngestObserver {
   received(events: number, bytes: number): void;
   duplicate(events: number): void;
   hole(events: number): void;
+  /** Events that the sidecar could not record. */
+  gap(events: number): void;
   conflict(kind: ConflictKind): void;
   /** Lines came whose time cannot be: of a sidecar whose clock is wrong. */
   clockWrong(): void;
@@ -28,6 +30,7 @@ export const silentObserver: IngestObserver = {
   received: nothing,
   duplicate: nothing,
   hole: nothing,
+  gap: nothing,
   conflict: nothing,
   clockWrong: nothing,
   committed: nothing,

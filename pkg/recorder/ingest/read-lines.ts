@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
+import { gapOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
@@ -16,6 +17,8 @@ export interface ReadLines {
   readonly hash: string;
   /** What the last of them says of its time, epoch milliseconds. */
   readonly written: number;
+  /** Events that the sidecar says it could not record: of its `gap` lines. */
+  readonly gap: number;
   /** `signature` lines, for whoever checks them. */
   readonly signatures: readonly JsonNode[];
   /** Hash of one of these lines, or of the one before them; undefined: of an earlier one, or none. */
@@ -67,6 +70,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     if (end !== undefined && !ends.has(session)) ends.set(session, end);
   };
   const signatures: JsonNode[] = [];
+  let gap = 0;
   const hashes = [at.hash];
   let { sequence, hash: prev } = at;
   let written = '';
@@ -91,6 +95,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
     if (type === 'signature') signatures.push(root);
     written = time;
+    gap += gapOf(root);
     prev = own;
     hashes.push(own);
     from = to + 1;
@@ -108,6 +113,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     prev: at.hash,
     hash: prev,
     written: timeOf(written),
+    gap,
     signatures,
     hashOf: (number) => hashes[number - at.sequence],
   };
