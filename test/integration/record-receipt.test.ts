@@ -76,7 +76,7 @@ async function verdictOf(text: string, edit = (proof: SessionProof): SessionProo
 
 describe('the receipt', () => {
   test.each(['whole', 'refused', 'stream', 'comment'] as const)('of an answer (%s) is on record', async (kind) => {
-    expect(await verdictOf(receipts[kind])).toMatchObject({ ok: true, ended: true });
+    expect(await verdictOf(receipts[kind])).toMatchObject({ ok: true, ended: true, counted: true });
   });
 
   test.each<[string, (text: string) => string, RegExp]>([

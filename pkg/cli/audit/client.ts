@@ -2,6 +2,7 @@ import type { JsonValue } from '../../base/index.ts';
 import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../../contract/index.ts';
 import { KubeError, isKubeError } from '../../kube/index.ts';
 import type { KubeCall, KubeClient } from '../../kube/index.ts';
+import { createSessionCount } from '../../record/index.ts';
 import { systemNamespace } from '../cluster-command.ts';
 import type { CommandIo } from '../command.ts';
 import type { Flags } from '../flags.ts';
@@ -95,8 +96,9 @@ export function sessionPath(id: string, flags: Flags, below = '', from?: string)
 
 /**
  * The lines of a session, as they were hashed, some at a time. Where several sidecars recorded under its id, the person is told: one of them may
- * lie.
+ * lie. So they are where lines are missing, as its end says.
  *
+ * @param onIncomplete Told where not all of its lines are there
  * @throws KubeError
  */
 export async function* linePages(
@@ -104,7 +106,9 @@ export async function* linePages(
   id: string,
   flags: Flags,
   io: Pick<CommandIo, 'stderr'>,
+  onIncomplete?: () => void,
 ): AsyncGenerator<readonly string[]> {
+  const count = createSessionCount();
   const chains = new Set<string>();
   let next: string | undefined;
   do {
@@ -113,13 +117,22 @@ export async function* linePages(
       const { source, chain } = one as Answer;
       chains.add(`${String(source)} ${String(chain)}`);
     }
-    yield Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
+    const lines = Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
+    for (const line of lines) count.line(line);
+    yield lines;
     next = typeof page['next'] === 'string' ? page['next'] : undefined;
   } while (next !== undefined);
   if (chains.size > 1)
-    io.stderr(
+    // Whose line is whose is not said.
+    return io.stderr(
       `${chains.size} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
     );
+  const { fault, counted } = count.verdict();
+  if (fault !== undefined) {
+    io.stderr(`INCOMPLETE: ${fault}\n`);
+    onIncomplete?.();
+  }
+  if (!counted) io.stderr('its sidecar did not say how many lines it has: whether some are missing is not seen\n');
 }
 
 /** All of them. @throws KubeError */
@@ -128,9 +141,10 @@ export async function linesOfSession(
   id: string,
   flags: Flags,
   io: Pick<CommandIo, 'stderr'>,
+  onIncomplete?: () => void,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
-  for await (const page of linePages(audit, id, flags, io)) for (const line of page) lines.push(line);
+  for await (const page of linePages(audit, id, flags, io, onIncomplete)) for (const line of page) lines.push(line);
   return lines;
 }
 

@@ -83,8 +83,12 @@ export const auditReplayCommand: Command = {
         io.stderr('--to is the http or https address of a model\n');
         return 2;
       }
+      let whole = true;
+      const onIncomplete = (): void => {
+        whole = false;
+      };
       const { lines, code } = openedLines(
-        await linesOfSession(await openAudit(client, flags, io), id, flags, io),
+        await linesOfSession(await openAudit(client, flags, io), id, flags, io, onIncomplete),
         id,
         flags,
         io,
@@ -110,7 +114,7 @@ export const auditReplayCommand: Command = {
         io.stdout(plain(step.text));
       }
       if (lane !== undefined) io.stdout('\n');
-      return code;
+      return whole ? code : 1;
     },
   }),
 };

@@ -101,14 +101,18 @@ export const auditShowCommand: Command = {
       const print = (lines: readonly string[]): void => {
         for (const line of lines) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
       };
+      let whole = true;
+      const onIncomplete = (): void => {
+        whole = false;
+      };
       if (flags.text('unseal') === undefined) {
-        for await (const lines of linePages(audit, id, flags, io)) print(lines);
-        return 0;
+        for await (const lines of linePages(audit, id, flags, io, onIncomplete)) print(lines);
+        return whole ? 0 : 1;
       }
       // What is sealed is opened as a whole: whether a text is missing is known at its end.
-      const { lines, code } = openedLines(await linesOfSession(audit, id, flags, io), id, flags, io);
+      const { lines, code } = openedLines(await linesOfSession(audit, id, flags, io, onIncomplete), id, flags, io);
       print(lines);
-      return code;
+      return whole ? code : 1;
     },
   }),
 };

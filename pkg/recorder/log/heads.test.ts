@@ -54,7 +54,7 @@ const types = async (): Promise<(string | undefined)[]> =>
   (await store.entries(0, 100)).map(({ text }) => /"type":"([a-z]+)"/.exec(text)?.[1]);
 const size = async (): Promise<number> => (await store.lastHead())?.size ?? 0;
 
-/** Puts an entry into the file, as if the recorder had, and takes the lines of the first block away. */
+/** Puts an entry into the file, as if the recorder had, and takes the lines of the first block that has some away. */
 function put(entry: LogEntry, spell = (text: string): string => text): void {
   const db = new DatabaseSync(join(folder, 'record.db'));
   const at = Number(db.prepare('SELECT count(*) AS n FROM entry').get()?.['n']);
@@ -225,7 +225,10 @@ describe('a head', () => {
       await reopen();
       expect(await size()).toBe(4);
       expect(refused).toBeGreaterThan(0);
-      expect((await verify(all)).findings).toMatchObject([{ fault: 'entry_forged', entry: 4 }]);
+      expect((await verify(all)).findings).toMatchObject([
+        { fault: 'entry_forged', entry: 4 },
+        { fault: 'lines_missing', entry: 3 },
+      ]);
     });
   });
 

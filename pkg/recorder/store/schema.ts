@@ -117,6 +117,10 @@ const steps: readonly string[] = [
   CREATE INDEX entry_retention ON entry (id) WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"';
   `,
   `
+  -- What a sidecar said of a session's time, where that is not believed.
+  ALTER TABLE session ADD COLUMN said INTEGER;
+  `,
+  `
   -- A block whose lines are deleted is its entry alone: the room of its row is for new ones. And what a session that goes has as tags.
   DELETE FROM block WHERE data IS NULL;
   CREATE INDEX tag_session ON tag (session);

@@ -131,7 +131,10 @@ describe('the room of what is deleted', () => {
     await remove();
   });
 
-  test('is given back by a store of the version before, which is otherwise what it was', async () => {
+  test.each([
+    [6, 'ALTER TABLE session DROP COLUMN said'],
+    [7, ''],
+  ])('is given back by a store of version %i, which is otherwise what it was', async (version, undo) => {
     const { path, open, remove } = place();
     const chain = testChain();
     const before = open();
@@ -146,7 +149,8 @@ describe('the room of what is deleted', () => {
       DELETE FROM session WHERE id = (SELECT min(id) FROM session);
       UPDATE block SET data = NULL WHERE id = 0;
       UPDATE counter SET value = value - 1 WHERE name IN ('blocks', 'sessions');
-      PRAGMA user_version = 6;
+      ${undo};
+      PRAGMA user_version = ${version};
     `);
     old.close();
     const store = open();

@@ -353,6 +353,7 @@ describe('the database', () => {
       SET search_path = ${schema};
       DROP TABLE posting, segment, forgotten, stream, ship, ship_dead;
       DROP INDEX entry_retention, session_tags, session_groups;
+      ALTER TABLE session DROP COLUMN said;
       CREATE TABLE tag (tag integer NOT NULL, session bigint NOT NULL, PRIMARY KEY (tag, session));
       CREATE TABLE words (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);
       CREATE INDEX words_words ON words USING gin (words);
