@@ -21,6 +21,8 @@ export interface SessionProof {
     readonly lines: string;
     /** RFC 6962 audit path from the entry to the head, hex. */
     readonly path: readonly string[];
+    /** The head that the path leads to; default: that of the proof. */
+    readonly head?: string;
   }[];
   /** Blocks with lines of the session that are newer than the head. */
   readonly unsigned: number;
@@ -32,6 +34,8 @@ export type SessionVerdict =
   | {
       readonly ok: true;
       readonly head: SignedHead;
+      /** SPIFFE id of the sidecar that recorded it. */
+      readonly source: string;
       /** Of the session, in their order. */
       readonly lines: number;
       /** False: its end is not in the log, or not signed yet. */
@@ -55,15 +59,24 @@ export function verifySession(
   const head = readHead(proof.head, publicKey);
   if (head === undefined) return no('the head is not signed with this key');
   const own: BlockLine[] = [];
-  for (const { index, entry, lines, path } of proof.blocks) {
+  let [before, of] = [-1, ''];
+  for (const { index, entry, lines, path, head: other } of proof.blocks) {
+    const under = other === undefined ? head : readHead(other, publicKey);
+    if (under === undefined) return no(`the head over entry ${index} is not signed with this key`);
+    if (index <= before) return no(`entry ${index} stands behind entry ${before}`);
+    before = index;
     const hashes = path.map((one) => Buffer.from(one, 'hex'));
-    if (!provesInclusion(entryLeaf(entry), index, head.size, hashes, Buffer.from(head.root, 'hex')))
+    if (!provesInclusion(entryLeaf(entry), index, under.size, hashes, Buffer.from(under.root, 'hex')))
       return no(`entry ${index} is not in the tree that the head signs`);
     const point = jsonValue(parseJson(entry)) as { readonly [key: string]: JsonValue };
     const [first, last, prev, hash] = ['first', 'last', 'prev', 'hash'].map((key) => point[key]);
     const block = { first: Number(first), last: Number(last), prev: String(prev), hash: String(hash) };
     const verdict = verifyBlock(block, lines);
     if (!verdict.ok) return no(`${verdict.fault}: line ${verdict.line} of entry ${index}`);
+    // Ids are chosen by sidecars: the lines of another under the same one prove nothing of this one.
+    const from = `${String(point['source'])} ${String(point['chain'])}`;
+    if (of !== '' && of !== from) return no(`entry ${index} is of another chain than those before it, under the same id: --chain names one`);
+    of = from;
     own.push(...verdict.lines.filter(({ root }) => root.get('session')?.string === session));
   }
   const typed = (type: string): JsonNode | undefined => own.find(({ root }) => root.get('type')?.string === type)?.root;
@@ -74,7 +87,7 @@ export function verifySession(
   if (receipt?.rules !== undefined && end === undefined && more > 0)
     return no(`the session is longer than one proof: its last ${more} blocks are not in it, verify the whole log`);
   const differs = receipt === undefined ? undefined : differenceOf(receipt, session, start, end);
-  return differs === undefined ? { ok: true, head, lines: own.length, ended: end !== undefined, more } : no(differs);
+  return differs === undefined ? { ok: true, head, source: of.split(' ')[0] ?? '', lines: own.length, ended: end !== undefined, more } : no(differs);
 }
 
 /** What the record says otherwise than the receipt; undefined: nothing. */

@@ -52,11 +52,14 @@ export {
   parseLocation,
   restoreArchive,
   searchArchive,
+  sessionInArchive,
   startArchiver,
   verifyArchive,
 } from './archive/index.ts';
 export type {
   ArchivedLog,
+  ArchivedQuestion,
+  ArchivedSession,
   ArchiveFault,
   ArchiveLocation,
   Archiver,

@@ -122,18 +122,6 @@ export async function* linePages(
     );
 }
 
-/** All of them. @throws KubeError */
-export async function linesOfSession(
-  audit: AuditClient,
-  id: string,
-  flags: Flags,
-  io: Pick<CommandIo, 'stderr'>,
-): Promise<readonly string[]> {
-  const lines: string[] = [];
-  for await (const page of linePages(audit, id, flags, io)) for (const line of page) lines.push(line);
-  return lines;
-}
-
 const timeoutMs = 60_000;
 /** Age at which a token is made again. */
 const renewMs = (tokenSeconds * 1_000) / 2;

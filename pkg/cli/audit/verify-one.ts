@@ -1,3 +1,4 @@
+import { jsonValue, parseJson } from '../../base/index.ts';
 import {
   createFrontier,
   entryLeaf,
@@ -37,7 +38,12 @@ export async function proofOfRecorder(audit: AuditClient, session: string, flags
 }
 
 /** The same from an exported log. */
-export async function proofOfPages(pages: LogPages, session: string, pem: string): Promise<SessionProof> {
+export async function proofOfPages(
+  pages: LogPages,
+  session: string,
+  pem: string,
+  chain?: string,
+): Promise<SessionProof> {
   const frontier = createFrontier();
   const nodes = new Map<string, Uint8Array>();
   const found: { readonly index: number; readonly entry: string; readonly lines: string }[] = [];
@@ -46,7 +52,8 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
     head: (text) => void heads.push(text),
     entry(index, entry, lines) {
       for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
-      if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
+      if (lines?.includes(`,"session":"${session}"`) !== true) return;
+      if (chain === undefined || parseJson(entry).get('chain')?.string === chain) found.push({ index, entry, lines });
     },
     later: () => undefined,
   });
@@ -63,13 +70,35 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
   return { head: head ?? '', blocks: await Promise.all(blocks), unsigned: found.length - signed.length };
 }
 
-export function reportOne(one: OneSession, proof: SessionProof, pem: string, io: CommandIo): ExitCode {
+/** What `--save-proof` wrote, which anybody may have handed over. @throws Error in words, where it is none */
+export function readProof(text: string): SessionProof {
+  const value: unknown = jsonValue(parseJson(text, { loneSurrogates: true }));
+  const isText = (one: unknown): one is string => typeof one === 'string';
+  const isCount = (one: unknown): boolean => Number.isSafeInteger(one) && Number(one) >= 0;
+  const at = (of: unknown, key: string): unknown =>
+    typeof of === 'object' && of !== null ? (of as Readonly<Record<string, unknown>>)[key] : undefined;
+  const isBlock = (one: unknown): boolean => {
+    const [path, head] = [at(one, 'path'), at(one, 'head')];
+    const named = isCount(at(one, 'index')) && isText(at(one, 'entry')) && isText(at(one, 'lines'));
+    return named && Array.isArray(path) && path.every(isText) && (head === undefined || isText(head));
+  };
+  const [blocks, more] = [at(value, 'blocks'), at(value, 'more')];
+  const good = isText(at(value, 'head')) && Array.isArray(blocks) && blocks.every(isBlock);
+  if (!good || !isCount(at(value, 'unsigned')) || !(more === undefined || isCount(more)))
+    throw new Error('it is no proof of a session');
+  // Proven field by field above.
+  return value as SessionProof;
+}
+
+export function reportOne(one: OneSession, proof: SessionProof, pem: string, flags: Flags, io: CommandIo): ExitCode {
   const verdict = verifySession(proof, { ...one, publicKey: readLogKeys(pem) });
   if (!verdict.ok) {
     io.stdout(`NOT PROVEN: session ${one.session}: ${verdict.why}\n`);
     return 1;
   }
-  const { head, lines, ended, more } = verdict;
+  const saveTo = flags.text('save-proof');
+  if (saveTo !== undefined) io.writeFile(saveTo, `${JSON.stringify(proof)}\n`);
+  const { head, source, lines, ended, more } = verdict;
   const open =
     more > 0
       ? `; its last ${more} blocks are too much for one proof: verify the whole log`
@@ -77,7 +106,7 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, io:
   io.stdout(
     `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
       `${ended && more === 0 ? '' : open}` +
-      `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
+      `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\nrecorded by ${source}\n`,
   );
   return 0;
 }
