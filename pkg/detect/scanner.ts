@@ -1,4 +1,5 @@
 import type { RuleSelection, ScanRule } from '../core/index.ts';
+import type { Joints } from './decode/index.ts';
 
 /**
  * What the rest of the program sees of detection. Offsets are UTF-16 units from the start of a lane's source text.
@@ -106,8 +107,8 @@ export interface View {
   readonly idle: boolean;
   /** True when some field rule is in this view: then the answer's own JSON is walked, see {@link View.field}. */
   readonly fields: boolean;
-  /** True when words of a list are looked for. */
-  readonly words: boolean;
+  /** In which gaps between letters a word of a list may go on; undefined when no words are looked for. */
+  readonly joints: Joints | undefined;
   /** UTF-16 units that the widest finding takes, with what is read around it: where two texts meet, so much of either is to be read. */
   readonly reach: number;
   mask(text: string, kind: LaneKind, end: LaneEnd): MaskResult;

@@ -1,5 +1,6 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
+import type { StreamFraming } from './framing/stream-framing.ts';
 
 /**
  * What the pipeline knows of a way to talk to a model. A dialect recognises routes, names the text lanes of requests,
@@ -15,6 +16,8 @@ export interface Route {
   readonly model: string | undefined;
   /** The model writes an answer, of which tokens are limited and counted. */
   readonly generates: boolean;
+  /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
+  readonly streams: readonly StreamFraming[];
 }
 
 /** Text that a reader would join: one string value of a body, or one of its pieces in a stream. */
@@ -142,14 +145,12 @@ export interface Dialect {
   request(route: Route, root: JsonNode, query?: string): RequestView;
   /** @throws RefusedError `response_uninspectable` when the shape is unknown. */
   answer(route: Route, root: JsonNode, status: number): AnswerView;
-  /** Reads one frame's data (SSE `data:` joined by LF). `root` is undefined for an end marker. @throws RefusedError `response_uninspectable`. */
+  /** Reads one frame's data. `root` is undefined for an end marker. @throws RefusedError `response_uninspectable`. */
   frame(route: Route, event: string | undefined, data: string, root: JsonNode | undefined): FrameView;
   /** Is this data an end marker, which is not JSON? */
   endMarker(data: string): boolean;
-  /** Body of a refusal. */
+  /** Body of a refusal; in mid-stream a frame's data, and never an end marker. */
   refusal(text: RefusalText): string;
-  /** Name of the event by which its clients are told of an error; undefined: its events have no names. */
+  /** Name of the event by which its clients are told of an error, where the framing has names; undefined: its events have none. */
   readonly errorEvent: string | undefined;
-  /** SSE bytes of a refusal in mid-stream; never an end marker. */
-  refusalFrame(text: RefusalText): string;
 }

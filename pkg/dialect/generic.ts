@@ -1,8 +1,10 @@
 import type { JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView, Dialect, FrameView, RequestView, Route } from './dialect.ts';
+import { ndjson } from './framing/ndjson.ts';
+import { sse } from './framing/sse.ts';
 import { endMarker } from './openai/answer.ts';
-import { refusalBody, refusalFrame } from './openai/refusal.ts';
+import { refusalBody } from './openai/refusal.ts';
 import { Place } from './place.ts';
 import { Reader } from './reader.ts';
 import { free } from './shape.ts';
@@ -70,13 +72,17 @@ function frame(event: string | undefined, data: string, node: JsonNode | undefin
   return { ...answer(node), kind: event === 'error' ? 'error' : 'data' };
 }
 
+/** Any of those that are read without knowing more of them. */
+const streams = [sse, ndjson];
+
 export const generic: Dialect = {
   name: 'generic',
   route(method, path): Route {
     const known = managementRoute(method, path);
-    if (known !== undefined) return { dialect: generic, ...known, model: undefined, generates: false };
+    const common = { dialect: generic, model: undefined, generates: false, streams };
+    if (known !== undefined) return { ...common, ...known };
     const body = method === 'GET' || method === 'HEAD' ? 'none' : 'json';
-    return { dialect: generic, operation: 'Other', body, model: undefined, generates: false };
+    return { ...common, operation: 'Other', body };
   },
   request: (_route, node) => request(node),
   answer: (_route, node) => answer(node),
@@ -84,5 +90,4 @@ export const generic: Dialect = {
   endMarker,
   errorEvent: undefined,
   refusal: refusalBody,
-  refusalFrame,
 };

@@ -13,6 +13,10 @@ export type {
 } from './dialect.ts';
 export { openai } from './openai/openai.ts';
 export { generic } from './generic.ts';
+export type { FrameSplitter, StreamFrame, StreamFraming } from './framing/stream-framing.ts';
+export { missing } from './framing/stream-framing.ts';
+export { ndjson } from './framing/ndjson.ts';
+export { sse } from './framing/sse.ts';
 export { FrameShapeCache } from './frame-shape.ts';
 export type { RepeatedText } from './frame-shape.ts';
 export { maxRequestValues } from './reader.ts';

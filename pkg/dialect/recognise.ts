@@ -31,5 +31,5 @@ function lookUp(method: string, path: string): Route {
     const route = dialect.route(method, path);
     if (route !== undefined) return route;
   }
-  return { dialect: generic, operation: 'Other', body: 'json', model: undefined, generates: false };
+  return { dialect: generic, operation: 'Other', body: 'json', model: undefined, generates: false, streams: [] };
 }

@@ -14,8 +14,6 @@ export type { PassthroughRoute, PassthroughTraffic, PassthroughWatch } from './p
 export { BodyBudget } from './request-body.ts';
 export type { BodyLimits, NoRoom } from './request-body.ts';
 export { everyHeader, isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
-export { SseSplitter } from './sse.ts';
-export type { SseFrame } from './sse.ts';
 export type { UpgradeRequest } from './upgrade.ts';
 export { createUpstream } from './upstream.ts';
 export type { UpstreamLimits, UpstreamOptions } from './upstream.ts';

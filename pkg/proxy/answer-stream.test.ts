@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ScanRule } from '../core/index.ts';
 import { compileScanner } from '../detect/index.ts';
-import { recognise } from '../dialect/index.ts';
+import { recognise, sse } from '../dialect/index.ts';
 import { StreamAnswer } from './answer-stream.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { Departure } from './departure.ts';
@@ -61,6 +61,7 @@ function run(reads: readonly (string | Buffer)[], stopping = false): Outcome {
   const stream = new StreamAnswer(
     {
       route,
+      framing: sse,
       views: views(stopping),
       stops: false,
       dropUsage: false,
@@ -274,7 +275,15 @@ describe('a stream that is observed', () => {
     ],
   ])('is recorded to its end, also where it %s', (_, end) => {
     const departure = new Departure();
-    const options = { route, views: apart, stops: false, dropUsage: false, observes: true, onHits: () => undefined };
+    const options = {
+      route,
+      framing: sse,
+      views: apart,
+      stops: false,
+      dropUsage: false,
+      observes: true,
+      onHits: () => undefined,
+    };
     const stream = new StreamAnswer(options, departure);
     let left = '';
     const texts = ['', ''];
@@ -297,7 +306,15 @@ describe('a stream that is observed', () => {
 describe('what a stream keeps', () => {
   const stream = (): StreamAnswer =>
     new StreamAnswer(
-      { route, views: views(false), stops: false, dropUsage: false, observes: false, onHits: () => undefined },
+      {
+        route,
+        framing: sse,
+        views: views(false),
+        stops: false,
+        dropUsage: false,
+        observes: false,
+        onHits: () => undefined,
+      },
       new Departure(),
     );
 

@@ -1,10 +1,17 @@
 import { JsonError, parseJson } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { FrameView, Lane, RepeatedText, Route, Usage } from '../dialect/index.ts';
+import type {
+  FrameSplitter,
+  FrameView,
+  Lane,
+  RepeatedText,
+  Route,
+  StreamFrame,
+  StreamFraming,
+  Usage,
+} from '../dialect/index.ts';
 import type { Hit, LaneKind } from '../detect/index.ts';
-import type { SseFrame } from '../http/index.ts';
-import { SseSplitter } from '../http/index.ts';
 import { FrameShapeCache } from '../dialect/index.ts';
 import type { Piece, StreamOutput } from './frame-queue.ts';
 import { FrameQueue, recordOf } from './frame-queue.ts';
@@ -30,6 +37,7 @@ const noLanes: ReadonlySet<AnswerLane> = new Set();
 
 export interface StreamOptions {
   readonly route: Route;
+  readonly framing: StreamFraming;
   readonly views: ResponseViews;
   /** The caller set `stop`: a natural finish may be a cut. */
   readonly stops: boolean;
@@ -54,7 +62,7 @@ export class StoppedError extends Error {
 export class StreamAnswer {
   readonly #options: StreamOptions;
   readonly #output: StreamOutput;
-  readonly #splitter = new SseSplitter();
+  readonly #splitter: FrameSplitter;
   readonly #lanes = new Map<string, AnswerLane>();
   /** Prefixes of lanes whose choice has finished. */
   readonly #finishes = new Set<string>();
@@ -75,6 +83,7 @@ export class StreamAnswer {
   constructor(options: StreamOptions, output: StreamOutput) {
     this.#options = options;
     this.#output = output;
+    this.#splitter = options.framing.splitter();
     this.#queue = new FrameQueue(options.views.guarded);
     this.#values = new ValueReader(options.views);
   }
@@ -139,12 +148,12 @@ export class StreamAnswer {
     this.#queue.flush(this.#output);
   }
 
-  #frame(frame: SseFrame): void {
+  #frame(frame: StreamFrame): void {
     const data = frame.data;
     // Comments and keep-alives hold no data; whatever a model writes into them is not passed.
     if (data === undefined) {
-      const comment = this.#observed(frame) ?? sseComment;
-      return this.#push({ frame: comment, data: '', pieces: [], tokens: [], edits: [], drop: false });
+      const silence = this.#observed(frame) ?? this.#options.framing.silence;
+      return this.#push({ frame: silence, data: '', pieces: [], tokens: [], edits: [], drop: false });
     }
     this.#frames += 1;
     if (this.#failed && this.#followsError(frame.event, data)) return;
@@ -200,7 +209,7 @@ export class StreamAnswer {
   #countedWhole = false;
 
   /** A frame like the one before it. Its text waits for that of the frames that came in the same read: a lane reads them as one. */
-  #repeat(frame: SseFrame, data: string, node: RepeatedText): void {
+  #repeat(frame: StreamFrame, data: string, node: RepeatedText): void {
     const { text } = node;
     let lane = this.#runLane;
     if (lane === undefined) {
@@ -230,7 +239,7 @@ export class StreamAnswer {
     this.#check(lane);
   }
 
-  #dataFrame(frame: SseFrame, data: string, root: JsonNode, view: FrameView): void {
+  #dataFrame(frame: StreamFrame, data: string, root: JsonNode, view: FrameView): void {
     const { views, onHits, dropUsage } = this.#options;
     // After an error nothing more of the answer is owed: what was decided leaves, what is held is dropped, and the error itself goes out inspected.
     const failed = view.kind === 'error';
@@ -262,16 +271,17 @@ export class StreamAnswer {
   }
 
   /** An event's name is text of the model's, too: one that is no plain word, or that a rule hides, does not leave. */
-  #outgoing(frame: SseFrame): SseFrame {
-    if (isPlain(frame)) return frame;
+  #outgoing(frame: StreamFrame): StreamFrame {
+    if (frame.plain) return frame;
     const observed = this.#observed(frame);
     if (observed !== undefined) return observed;
     const name = frame.event;
-    return canonical(frame, name !== undefined && eventName.test(name) && this.#passes(name) ? name : undefined);
+    const passes = name !== undefined && eventName.test(name) && this.#passes(name);
+    return this.#options.framing.bare(frame, passes ? name : undefined);
   }
 
   /** In Observe mode a frame as it came, if what is around its data may leave. */
-  #observed(frame: SseFrame): SseFrame | undefined {
+  #observed(frame: StreamFrame): StreamFrame | undefined {
     return this.#options.observes && this.#passes(frame.data === undefined ? frame.raw : frame.withData(''))
       ? frame
       : undefined;
@@ -367,28 +377,5 @@ function parseFrame(data: string): JsonNode {
   }
 }
 
-const dataLines = (data: string): string =>
-  data.includes('\n') || data.includes('\r') ? data.replace(/\r\n|[\r\n]/g, '\ndata: ') : data;
-
 /** Names that dialects give to their events: no digits. */
 const eventName = /^[A-Za-z][A-Za-z._]{0,63}$/;
-
-/** A frame of one `data:` line: it goes out as it came. */
-const isPlain = ({ complete, event, raw, data }: SseFrame): boolean =>
-  complete && event === undefined && raw.length === (data?.length ?? 0) + 8 && raw.startsWith('data: ');
-
-/** Of a frame of any other form only the event's name and the data go out: ids, comments and unknown fields are text of the model that no client needs. */
-function canonical(frame: SseFrame, name: string | undefined): SseFrame {
-  const data = frame.data ?? '';
-  const event = name === undefined ? '' : `event: ${name}\n`;
-  const withData = (text: string): string => `${event}data: ${dataLines(text)}\n\n`;
-  return { raw: withData(data), event: name, data, complete: true, withData };
-}
-
-const sseComment: SseFrame = {
-  raw: ':\n\n',
-  event: undefined,
-  data: undefined,
-  complete: true,
-  withData: () => ':\n\n',
-};

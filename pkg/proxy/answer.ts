@@ -4,7 +4,7 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
-import type { Route, Usage } from '../dialect/index.ts';
+import type { Route, StreamFraming, Usage } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import type { BodyBudget, Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
 import { everyHeader, responseHeadersToCaller } from '../http/index.ts';
@@ -40,6 +40,8 @@ export interface AnswerOptions {
   readonly plan: ResponsePlan;
   readonly views: ResponseViews;
   readonly route: Route;
+  /** What its caller was promised to get frames in while they waited; a stream in any other cannot follow. */
+  readonly promised?: StreamFraming | undefined;
   readonly upstream: Upstream;
   readonly live: LiveRequests;
   readonly metrics: Metrics;
@@ -71,7 +73,7 @@ export type AnswerReview = (finished: {
 export type ByteBudget = Pick<BodyBudget, 'take' | 'give'>;
 
 /**
- * The model's answer on its way to the caller: read whole (JSON, text) or frame by frame (SSE), inspected, shaped,
+ * The model's answer on its way to the caller: read whole (JSON, text) or frame by frame (as its route frames streams), inspected, shaped,
  * recorded before it leaves. Ends exactly once: completed, ended by policy or a limit, failed, or aborted by the caller.
  */
 export class Answer implements LiveRequest {
@@ -194,18 +196,32 @@ export class Answer implements LiveRequest {
     if (ownCredential && (status === 401 || status === 407))
       throw new RefusedError('upstream_error', { detail: 'credential' });
     const type = headers['content-type'] ?? '';
-    if (/^text\/event-stream\s*(?:;|$)/i.test(type)) this.#startStream();
+    const framing = this.#framingOf(type);
+    if (framing !== undefined) this.#startStream(framing);
     // Nobody would read it once it is whole: it may be a stream of another kind, which does not wait.
     else if (this.#beside && !jsonType.test(type) && !textType.test(type)) this.#passUnread('response_uninspectable');
   }
 
-  #startStream(): void {
+  /** Of an answer of this type; undefined: it is no stream. */
+  #framingOf(type: string): StreamFraming | undefined {
+    const { route, promised } = this.#options;
+    if (route.streams.length === 0) return undefined;
+    const media = mediaType(type);
+    const framing = route.streams.find((one) => one.mediaTypes.has(media));
+    if (framing !== undefined && promised !== undefined && framing !== promised)
+      throw new RefusedError('response_uninspectable', { detail: 'content-type' });
+    return framing;
+  }
+
+  #startStream(framing: StreamFraming): void {
     const { route, views, stops, dropUsage, runtime, metrics } = this.#options;
     this.#streaming = true;
+    this.#framing = framing;
     metrics.streamOpened();
     this.#stream = new StreamAnswer(
       {
         route,
+        framing,
         views,
         stops,
         dropUsage,
@@ -219,8 +235,11 @@ export class Answer implements LiveRequest {
 
   #begin(): void {
     this.#left = true;
-    this.#delivery.start(this.#status, this.#outgoing(false, 'text/event-stream; charset=utf-8'));
+    const framing = this.#framing;
+    this.#delivery.start(this.#status, this.#outgoing(false, framing?.contentType ?? ''), framing);
   }
+  /** Of a stream that is read. */
+  #framing: StreamFraming | undefined;
   /** The head of a stream has left, or waits for its tick: what fails is an event of it. */
   #left = false;
 
@@ -408,6 +427,8 @@ export class Answer implements LiveRequest {
   }
 
   #buffer(chunk: Buffer): void {
+    // What nobody will be able to read is not waited for.
+    if (this.#buffered === 0 && !this.#beside) this.#readingOf(this.#headers['content-type'] ?? '');
     const fault = this.#take(chunk.length);
     if (fault === undefined) return void this.#chunks.push(chunk);
     if (!this.#beside) throw new RefusedError(fault);
@@ -464,8 +485,9 @@ export class Answer implements LiveRequest {
 
   #endDelivery(): void {
     const { session, exchange } = this.#options;
-    const full = this.#stream !== undefined && exchange.headers[receiptHeader] === 'full';
-    this.#delivery.end(full ? `: ${receiptHeader} ${receipt(session, true)}\n\n` : '', () => this.#completed());
+    const full = exchange.headers[receiptHeader] === 'full';
+    const comment = full ? this.#framing?.comment?.(`${receiptHeader} ${receipt(session, true)}`) : undefined;
+    this.#delivery.end(comment ?? '', () => this.#completed());
   }
 
   async #finishWhole(): Promise<void> {
@@ -518,8 +540,29 @@ export class Answer implements LiveRequest {
 
   async #inspectWhole(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
     if (body.length === 0) return { body, json: false, type: 'application/octet-stream' };
-    if (jsonType.test(type)) return this.#inspectJson(body);
-    return this.#inspectText(body, type);
+    const reading = this.#readingOf(type);
+    if (reading === 'json') return this.#inspectJson(body);
+    return reading === 'text' ? this.#inspectText(body, type) : { body, json: false, type };
+  }
+
+  /**
+   * How an answer of this type is read once it is whole. Health and metrics pages are text by nature; anything else that is not JSON is an
+   * unknown shape, which passes as bytes where no rule looks for anything.
+   *
+   * @throws RefusedError response_uninspectable
+   */
+  #readingOf(type: string): 'json' | 'text' | 'bytes' {
+    const { views, runtime } = this.#options;
+    if (jsonType.test(type)) return 'json';
+    const buffers = runtime.snapshot.onUnknown === 'Buffer';
+    if (textType.test(type) && (buffers || this.#isPage)) return 'text';
+    if (buffers && views.act.idle && views.record.idle) return 'bytes';
+    throw new RefusedError('response_uninspectable', { detail: 'content-type' });
+  }
+
+  get #isPage(): boolean {
+    const { operation } = this.#options.route;
+    return operation === 'Health' || operation === 'Metrics';
   }
 
   async #inspectJson(body: Buffer): Promise<{ body: Buffer | string; json: boolean; type: string }> {
@@ -541,22 +584,15 @@ export class Answer implements LiveRequest {
     return { body: outcome.body, json: true, type: 'application/json' };
   }
 
-  /** Health and metrics pages are text by nature; anything else that is not JSON is an unknown shape. */
   async #inspectText(body: Buffer, type: string): Promise<{ body: Buffer | string; json: boolean; type: string }> {
-    const { route, views, runtime } = this.#options;
+    const { views } = this.#options;
     const turn = this.#turn;
-    const page = route.operation === 'Health' || route.operation === 'Metrics';
-    if (!textType.test(type) || (!page && runtime.snapshot.onUnknown !== 'Buffer')) {
-      if (views.act.idle && views.record.idle && runtime.snapshot.onUnknown === 'Buffer')
-        return { body, json: false, type };
-      throw new RefusedError('response_uninspectable', { detail: 'content-type' });
-    }
     const read = typeRead(type);
     const source = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
     this.textBytes = body.length;
     const acted = await maskLong(views.act, source, 'text', 'complete', turn);
     this.#hits(acted.hits);
-    if (!page) {
+    if (!this.#isPage) {
       const sealed = views.sealed && (await maskLong(views.sealed, source, 'text', 'complete', turn));
       this.#recorded('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text, sealed?.text);
     }
@@ -604,7 +640,7 @@ export class Answer implements LiveRequest {
       // What an old policy let through and did not leave yet does not leave under a new one.
       const keep = refused.code !== 'policy_changed';
       if (cut) this.#delivery.cancel();
-      else this.#delivery.fail(route.dialect.refusalFrame(refusalText(session, refused)), keep);
+      else this.#delivery.fail(this.#refusalFrame(refused), keep);
     } else {
       const response = refusalResponse(session, refused, route.dialect);
       this.#delivery.cancel();
@@ -620,6 +656,12 @@ export class Answer implements LiveRequest {
     // What is on record as sent still leaves, unless a new policy took it back.
     if (refused.code === 'policy_changed') exchange.destroy();
     else exchange.breakOff();
+  }
+
+  #refusalFrame(refused: RefusedError): string {
+    const { session, route } = this.#options;
+    const { dialect } = route;
+    return this.#framing?.frame(dialect.refusal(refusalText(session, refused)), dialect.errorEvent) ?? '';
   }
 
   #refusalOf(error: unknown): RefusedError {
@@ -728,6 +770,9 @@ function typeRead(type: string): string {
   const version = /;\s*version=(\d{1,2}(?:\.\d{1,2}){0,2})\s*(?:;|$)/i.exec(type)?.[1];
   return `${media}${version === undefined ? '' : `; version=${version}`}; charset=utf-8`;
 }
+
+/** Without parameters, in lower case. */
+const mediaType = (type: string): string => (type.split(';', 1)[0] ?? '').trim().toLowerCase();
 
 const textType = /^text\/(?:plain|html|markdown|csv)\b|^application\/openmetrics-text\b|^$/i;
 

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ScanRule } from '../core/index.ts';
 import { compileScanner } from '../detect/index.ts';
-import { recognise } from '../dialect/index.ts';
+import { recognise, sse } from '../dialect/index.ts';
 import { StreamAnswer } from './answer-stream.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { Departure } from './departure.ts';
@@ -33,7 +33,10 @@ function streamInto(departure: Departure): StreamAnswer {
     ...{ clean: clean(), cleanRecord: clean(), cleanReadings: clean(), guarded: true, same: true },
   };
   const onHits = (): void => undefined;
-  return new StreamAnswer({ route, views, stops: false, dropUsage: false, observes: false, onHits }, departure);
+  return new StreamAnswer(
+    { route, framing: sse, views, stops: false, dropUsage: false, observes: false, onHits },
+    departure,
+  );
 }
 
 const event = (body: { readonly type: string; readonly [field: string]: unknown }): string =>

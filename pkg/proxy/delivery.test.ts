@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { ResponsePlanLimits } from '../core/index.ts';
+import { ndjson, sse } from '../dialect/index.ts';
+import type { StreamFraming } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { Delivery } from './delivery.ts';
 
@@ -44,7 +46,7 @@ describe('a stream', () => {
   test('without limits leaves as it comes', () => {
     const { clock, left, delivery } = setUp({});
     clock.advance(7);
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     expect(delivery.write('a')).toBe(true);
     delivery.end('', nothing);
     expect(left).toEqual(['7 head', '7 a', '7 $']);
@@ -54,7 +56,7 @@ describe('a stream', () => {
   test('with a cadence leaves at its multiples from the request on, head and end included', () => {
     const { clock, left, delivery } = setUp({ cadenceMs: 100 });
     clock.advance(130);
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     delivery.write('a');
     clock.advance(20);
     delivery.write('b');
@@ -68,7 +70,7 @@ describe('a stream', () => {
 
   test('tells what waits for a tick beside what waits for its peer, and when it has left', () => {
     const { clock, departed, delivery } = setUp({ cadenceMs: 100 });
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     expect(delivery.waiting).toBe(7);
     delivery.write('abc');
     expect(delivery.waiting).toBe(10);
@@ -80,7 +82,7 @@ describe('a stream', () => {
   test('with a cadence holds no more than a bound between two ticks', () => {
     const peer = { slow: false };
     const { clock, room, delivery } = setUp({ cadenceMs: 100 }, peer);
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     expect(delivery.write('x'.repeat(262_143))).toBe(true);
     expect(delivery.write('y')).toBe(false);
     clock.advance(100);
@@ -98,7 +100,7 @@ describe('a stream', () => {
 
   test('with padding as well sends a step at each tick without text, until its least duration', () => {
     const { clock, left, delivery } = setUp({ cadenceMs: 100, padToMultipleOf: 8, minDurationMs: 350 });
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     delivery.write('abcde');
     clock.advance(250);
     delivery.end('f', nothing);
@@ -108,9 +110,28 @@ describe('a stream', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('whose framing has no comments is filled within its lines, and its pauses show', () => {
+    const { clock, left, delivery } = setUp({ cadenceMs: 100, padToMultipleOf: 8 });
+    delivery.start(200, {}, ndjson);
+    delivery.write('{"a":1}\n{"é":2}\n');
+    clock.advance(350);
+    delivery.end('{}\n', nothing);
+    clock.advance(100);
+    expect(left).toEqual(['100 head', `100 {"a":1}\n{"é":2}${' '.repeat(7)}\n`, `400 {}${' '.repeat(5)}\n$`]);
+  });
+
+  test('whose frames are bytes leaves as those', () => {
+    const binary: StreamFraming = { ...ndjson, encoding: 'latin1', padded: (text) => text };
+    const { left, delivery } = setUp({ maxBytes: 2, padToMultipleOf: 8 });
+    delivery.start(200, {}, binary);
+    delivery.write('\u00c3\u00a9');
+    delivery.end('', nothing);
+    expect(left).toEqual(['0 head', '0 é', '0 $']);
+  });
+
   test('whose ticks come late goes on in the rhythm and makes up for none', () => {
     const { clock, left, delivery } = setUp({ cadenceMs: 100, padToMultipleOf: 8 });
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     clock.stall(330);
     clock.advance(170);
     expect(left.map((one) => one.split(' ')[0])).toEqual(['330', '330', '400', '500']);
@@ -120,7 +141,7 @@ describe('a stream', () => {
   test('covers nothing for a peer that does not read', () => {
     const peer = { slow: true };
     const { clock, left, delivery } = setUp({ cadenceMs: 100, padToMultipleOf: 8 }, peer);
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     clock.advance(500);
     expect(left).toHaveLength(2);
     expect(delivery.write('x')).toBe(false);
@@ -134,7 +155,7 @@ describe('a stream', () => {
   test('that fails leaves at once, behind what waited for its tick, or without it', () => {
     for (const keep of [true, false]) {
       const { clock, left, delivery } = setUp({ cadenceMs: 1_000, minDurationMs: 60_000 });
-      delivery.start(200, {});
+      delivery.start(200, {}, sse);
       delivery.write('a');
       clock.advance(30);
       delivery.fail('error', keep);
@@ -146,7 +167,7 @@ describe('a stream', () => {
   test('that fails while its end waits never looks whole', () => {
     for (const cadenceMs of [undefined, 1_000]) {
       const { clock, left, delivery } = setUp({ cadenceMs, minDurationMs: 60_000 });
-      delivery.start(200, {});
+      delivery.start(200, {}, sse);
       delivery.end('[DONE]', () => left.push('left'));
       delivery.fail('error', true);
       clock.advance(100_000);
@@ -157,7 +178,7 @@ describe('a stream', () => {
 
   test('that nobody reads any more leaves no timer behind', () => {
     const { clock, left, delivery } = setUp({ cadenceMs: 100, padToMultipleOf: 8 });
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     delivery.cancel();
     clock.advance(1_000);
     expect(left).toEqual([]);
@@ -166,7 +187,7 @@ describe('a stream', () => {
 
   test('that is not read (Observe) goes on as it comes, behind what waited, and ends', () => {
     const { clock, left, delivery } = setUp({ cadenceMs: 100, padToMultipleOf: 8 });
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     delivery.write('a');
     delivery.pass(Buffer.from('raw'));
     clock.advance(1_000);
@@ -177,7 +198,7 @@ describe('a stream', () => {
 
   test('longer than allowed is told', () => {
     const { delivery } = setUp({ maxBytes: 3 });
-    delivery.start(200, {});
+    delivery.start(200, {}, sse);
     delivery.write('abc');
     expect(() => delivery.write('d')).toThrow(expect.objectContaining({ code: 'response_too_large' }));
   });

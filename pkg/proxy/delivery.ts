@@ -2,6 +2,8 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { Clock, Timer } from '../base/index.ts';
 import type { ResponsePlanLimits } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
+import { missing } from '../dialect/index.ts';
+import type { StreamFraming } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 
 /** What may wait for a tick, in characters; beyond it the model is not read until the tick. */
@@ -13,7 +15,7 @@ const mostWaiting = 262_144;
  *
  * With a cadence everything of an answer, its head and its end included, leaves at multiples of the cadence from the
  * request on: the first byte, a pause and the last byte of the model's show to a tick only. Where padding is asked for
- * too, a tick without text sends a step of comment, so that pauses do not show at all. What fails leaves at once.
+ * too, a tick without text sends a step of comment, where the stream's framing has any, so that pauses do not show at all. What fails leaves at once.
  */
 export class Delivery {
   readonly #exchange: Exchange;
@@ -23,6 +25,8 @@ export class Delivery {
   #every: number | undefined;
   /** The last tick that has passed. */
   #tick = 0;
+  /** Of a stream whose frames were read; undefined: its bytes are as they came. */
+  #framing: StreamFraming | undefined;
   /** Waits for the first tick. */
   #head: (() => void) | undefined;
   #batch = '';
@@ -52,7 +56,7 @@ export class Delivery {
     const { maxBytes, minDurationMs = 0, padToMultipleOf, cadenceMs } = this.#limits;
     const size = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     if (maxBytes !== undefined && size > maxBytes) throw new RefusedError('response_too_large');
-    const pad = json ? padding(size, padToMultipleOf) : 0;
+    const pad = json && padToMultipleOf !== undefined ? missing(size, padToMultipleOf) : 0;
     const padded =
       pad === 0 ? body : Buffer.concat([typeof body === 'string' ? Buffer.from(body) : body, Buffer.alloc(pad, 0x20)]);
     const soonest = Math.max(minDurationMs, this.#elapsed());
@@ -62,7 +66,9 @@ export class Delivery {
     });
   }
 
-  start(status: number, headers: OutgoingHttpHeaders): void {
+  /** @param framing undefined: none that anybody could write a frame in. */
+  start(status: number, headers: OutgoingHttpHeaders, framing: StreamFraming | undefined): void {
+    this.#framing = framing;
     this.#every = this.#limits.cadenceMs;
     if (this.#every === undefined) return this.#exchange.start(status, headers);
     this.#head = () => this.#exchange.start(status, headers);
@@ -74,14 +80,14 @@ export class Delivery {
   write(text: string): boolean {
     if (this.#over || text === '') return true;
     if (this.#limits.maxBytes !== undefined) {
-      this.#bytes += Buffer.byteLength(text);
+      this.#bytes += Buffer.byteLength(text, this.#framing?.encoding);
       if (this.#bytes > this.#limits.maxBytes) throw new RefusedError('response_too_large');
     }
     if (this.#every !== undefined) {
       this.#batch += text;
       return !this.#blocked && this.#batch.length < mostWaiting;
     }
-    return this.#exchange.write(this.#padded(text));
+    return this.#exchange.write(this.#written(text));
   }
 
   /** Bytes that nobody read (Observe): as they come from now on, behind what waits. False when the peer reads too slowly. */
@@ -90,7 +96,7 @@ export class Delivery {
     this.#timer?.cancel();
     this.#startNow();
     const waiting = this.#take();
-    if (waiting !== '') this.#exchange.write(waiting);
+    if (waiting !== '') this.#exchange.write(this.#bytesOf(waiting));
     return this.#exchange.write(chunk);
   }
 
@@ -140,7 +146,7 @@ export class Delivery {
     if (this.#ending !== undefined && this.#tick * every >= (this.#limits.minDurationMs ?? 0)) return this.#ending();
     const full = this.#batch.length >= mostWaiting;
     const text = this.#ending === undefined ? this.#take() : '';
-    if (text !== '') this.#blocked = !this.#exchange.write(this.#padded(text));
+    if (text !== '') this.#blocked = !this.#exchange.write(this.#written(text));
     else if (!this.#blocked) this.#cover();
     this.#schedule(every);
     if (text !== '') this.#watch.departed();
@@ -161,21 +167,25 @@ export class Delivery {
 
   #finish(): void {
     const text = this.#take();
-    this.#exchange.end(text === '' ? undefined : this.#padded(text));
+    this.#exchange.end(text === '' ? undefined : this.#written(text));
   }
 
   /** A step that says nothing. */
   #cover(): void {
     const multiple = this.#limits.padToMultipleOf;
-    if (multiple !== undefined) this.#blocked = !this.#exchange.write(comment(multiple, multiple));
+    const cover = multiple === undefined ? undefined : this.#framing?.cover?.(multiple);
+    if (cover !== undefined) this.#blocked = !this.#exchange.write(this.#bytesOf(cover));
   }
 
-  /** SSE comments fill a write up to the next multiple, so that an observer of record sizes sees steps. */
-  #padded(text: string): string {
+  /** Filled up to the next multiple, so that an observer of record sizes sees steps. */
+  #written(text: string): string | Buffer {
     const multiple = this.#limits.padToMultipleOf;
-    if (multiple === undefined) return text;
-    const pad = padding(Buffer.byteLength(text), multiple);
-    return pad === 0 ? text : text + comment(pad, multiple);
+    if (multiple === undefined || this.#framing === undefined) return this.#bytesOf(text);
+    return this.#bytesOf(this.#framing.padded(text, multiple));
+  }
+
+  #bytesOf(text: string): string | Buffer {
+    return this.#framing?.encoding === 'latin1' ? Buffer.from(text, 'latin1') : text;
   }
 
   /** Runs at once when so many milliseconds have passed since the request came. */
@@ -204,13 +214,3 @@ export interface WholeAnswer {
   /** White space may follow it. */
   readonly json: boolean;
 }
-
-/** An SSE comment of `size` bytes, or of the next that fits the multiple: the shortest is a colon and an empty line. */
-function comment(size: number, multiple: number): string {
-  let bytes = size;
-  while (bytes < 3) bytes += multiple;
-  return `:${' '.repeat(bytes - 3)}\n\n`;
-}
-
-const padding = (size: number, multiple: number | undefined): number =>
-  multiple === undefined || multiple <= 1 ? 0 : (multiple - (size % multiple)) % multiple;

@@ -1,6 +1,6 @@
 import { applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
-import type { SseFrame } from '../http/index.ts';
+import type { StreamFrame } from '../dialect/index.ts';
 import type { AnswerLane } from './lane.ts';
 import { outermost } from './edits.ts';
 import type { TokenPiece } from './tokens.ts';
@@ -25,7 +25,7 @@ export interface Piece {
 }
 
 export interface WaitingFrame {
-  readonly frame: SseFrame;
+  readonly frame: StreamFrame;
   /** The frame's data; '' where it has none. */
   readonly data: string;
   readonly pieces: readonly Piece[];

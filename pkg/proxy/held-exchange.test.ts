@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { ndjson, sse } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { holdExchange } from './held-exchange.ts';
 
@@ -16,8 +17,28 @@ test.each([
     end: (chunk: string) => void sent.push(chunk),
     onClose: () => undefined,
   } as unknown as Exchange;
-  const held = holdExchange({ exchange, clock, headers: () => ({}), errorEvent, failed: () => '' });
+  const held = holdExchange({ exchange, clock, framing: sse, headers: () => ({}), errorEvent, failed: () => '' });
   clock.advance(5_000);
   held.respond(status, {}, '{"a":\n1}');
   expect(sent).toEqual([': waiting for approval\n\n', event]);
+});
+
+test('a stream that has no comments stays silent, and its caller gets the status', () => {
+  const clock = fakeClock();
+  const sent: unknown[] = [];
+  const exchange = {
+    start: () => void sent.push('head'),
+    write: (chunk: string) => void sent.push(chunk),
+    respond: (...answer: unknown[]) => void sent.push(answer),
+    onClose: () => undefined,
+  } as unknown as Exchange;
+  const held = holdExchange({
+    ...{ exchange, clock, framing: ndjson, headers: () => ({}), errorEvent: undefined, failed: () => '' },
+  });
+  clock.advance(600_000);
+  held.hold();
+  clock.advance(600_000);
+  expect(held.begun).toBe(false);
+  held.respond(403, {}, '{}');
+  expect(sent).toEqual([[403, {}, '{}']]);
 });

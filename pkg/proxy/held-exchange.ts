@@ -1,15 +1,18 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Clock, Timer } from '../base/index.ts';
+import type { StreamFraming } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 
 /**
  * The exchange of a caller who asked for a stream and has to wait for people. It stays silent for a while, so that a quick no is a
  * plain status; then it begins the stream and keeps it alive with comments (WHATWG HTML section 9.2.7), which clients pass over.
- * Whatever comes afterwards, also an answer that is no stream, goes out as events of it.
+ * Where the stream's framing has none, it is silent to the end, and its caller gets the status of what came of it. Whatever comes afterwards, also an answer that is no stream, goes out as events of it.
  */
 export interface HeldExchange extends Exchange {
   /** The head has left: the status can no longer be chosen. */
   readonly begun: boolean;
+  /** What the stream that began, or may begin, is framed in; undefined: it will not begin by itself. */
+  readonly framing: StreamFraming | undefined;
   /** What was waited for is there: no more comments. */
   release(): void;
   /** Something else is waited for. */
@@ -19,6 +22,8 @@ export interface HeldExchange extends Exchange {
 export interface HeldExchangeOptions {
   readonly exchange: Exchange;
   readonly clock: Clock;
+  /** Of the stream that was asked for; undefined: its route has none. */
+  readonly framing: StreamFraming | undefined;
   /** Head of the stream, taken when it begins. */
   readonly headers: () => OutgoingHttpHeaders;
   /** Name of the event that an error of the model's goes out as; undefined: none. */
@@ -31,22 +36,25 @@ export interface HeldExchangeOptions {
   readonly everyMs?: number;
 }
 
-const comment = ': waiting for approval\n\n';
+/** What is said while people decide. */
+const waiting = 'waiting for approval';
 
 export function holdExchange(options: HeldExchangeOptions): HeldExchange {
-  const { exchange, clock, headers, errorEvent, failed, silenceMs = 5_000, everyMs = 10_000 } = options;
+  const { exchange, clock, framing, headers, errorEvent, failed, silenceMs = 5_000, everyMs = 10_000 } = options;
   let begun = false;
   let timer: Timer | undefined;
   const release = (): void => {
     timer?.cancel();
     timer = undefined;
   };
+  const comment = framing?.comment?.(waiting);
   const beat = (): void => {
-    exchange.write(comment);
+    if (comment !== undefined) exchange.write(comment);
     timer = clock.after(everyMs, beat);
   };
   const hold = (): void => {
     release();
+    if (comment === undefined) return;
     if (begun) {
       timer = clock.after(everyMs, beat);
       return;
@@ -63,6 +71,7 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     get begun() {
       return begun;
     },
+    framing: comment === undefined ? undefined : framing,
     release,
     hold,
     startedAt: exchange.startedAt,
@@ -93,7 +102,7 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
       // An event without data would be no JSON to its client; none at all, and it looks as the model meant it, unless that failed.
       if (body.length === 0) return exchange.end(status >= 400 ? failed() : undefined);
       const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
-      exchange.end(asEvent(text, status >= 400 ? errorEvent : undefined));
+      exchange.end(framing?.frame(text, status >= 400 ? errorEvent : undefined));
     },
     start(status, head) {
       release();
@@ -107,10 +116,3 @@ export function holdExchange(options: HeldExchangeOptions): HeldExchange {
     onClose: (listener) => exchange.onClose(listener),
   };
 }
-
-/** A whole body as one event: clients join its lines by LF. */
-const asEvent = (body: string, name: string | undefined): string =>
-  `${name === undefined ? '' : `event: ${name}\n`}${body
-    .split(/\r\n|\r|\n/)
-    .map((line) => `data: ${line}`)
-    .join('\n')}\n\n`;

@@ -4,7 +4,7 @@ import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
-import { mayReadOtherwise, otherReadings } from '../detect/index.ts';
+import { mayReadOtherwise, otherReadings, readsAcross } from '../detect/index.ts';
 import type {
   Edit,
   Hit,
@@ -102,7 +102,7 @@ class Inspection {
   constructor(options: RequestInspection) {
     this.#options = options;
     const { act, record } = options.views;
-    this.#reading = { around: Math.max(act.reach, record.reach), words: act.words || record.words };
+    this.#reading = { around: Math.max(act.reach, record.reach), words: act.joints ?? record.joints ?? false };
   }
 
   outcome(): RequestOutcome {
@@ -247,7 +247,7 @@ class Inspection {
       if (left !== '') {
         const right = glue + text.slice(0, reach);
         if (this.#isDue(right)) await turn();
-        if (views.act.mayCross(left, right) || spellsAcross(left.slice(-reach), right, this.#reading)) return true;
+        if (views.act.mayCross(left, right) || readsAcross(left.slice(-reach), right, this.#reading)) return true;
       }
       left = text.length >= carriedUnits ? text : (left === '' ? text : left + glue + text).slice(-carriedUnits);
     }
@@ -440,16 +440,6 @@ function* neighbours(view: RequestView): Generator<readonly string[], void, void
 
 /** A text shorter than this is looked at with what stands before it: what is spread over many short ones shows in no two of them. */
 const carriedUnits = 64;
-
-/** Whether something that reads otherwise than it is written stands so near that it reads on from one text into the next. */
-function spellsAcross(left: string, right: string, reading: ReadingOptions): boolean {
-  const text = left + right;
-  if (!mayReadOtherwise(text, reading)) return false;
-  for (const one of otherReadings(text, reading)) {
-    if (one !== undefined && one.start < left.length && one.end > left.length) return true;
-  }
-  return false;
-}
 
 interface Seam {
   readonly text: string;

@@ -559,20 +559,20 @@ class GovernedRequest {
   #holdExchange(): void {
     const session = this.#session;
     if (this.#held !== undefined) return this.#held.hold();
+    const { dialect, streams } = this.#route;
+    const [framing] = streams;
     this.#held = holdExchange({
       exchange: this.#exchange,
       clock: this.#options.clock,
+      framing,
       headers: () => ({
-        'content-type': 'text/event-stream; charset=utf-8',
+        'content-type': framing?.contentType,
         'cache-control': 'no-cache',
         'x-request-id': session.id,
         [receiptHeader]: receipt(session, false),
       }),
-      errorEvent: this.#route.dialect.errorEvent,
-      failed: () => {
-        const failure = new RefusedError('upstream_error', { detail: 'empty' });
-        return this.#route.dialect.refusalFrame(refusalText(session, failure));
-      },
+      errorEvent: dialect.errorEvent,
+      failed: () => this.#refusalFrame(new RefusedError('upstream_error', { detail: 'empty' })),
     });
   }
   #waiting: Hold | undefined;
@@ -672,6 +672,7 @@ class GovernedRequest {
       views: review === undefined ? runtime.responseViews(plan) : runtime.reviewViews(plan),
       ...(review !== undefined && { review }),
       route: this.#route,
+      promised: this.#held?.framing,
       stops,
       dropUsage: this.#usageAdded,
       ownCredential: credentialSent,
@@ -813,12 +814,17 @@ class GovernedRequest {
     }
     // The record of a refusal first: it is small, and the caller may be gone the moment that it is written.
     this.#held?.release();
-    const frame =
-      this.#held?.begun === true ? this.#route.dialect.refusalFrame(refusalText(this.#session, refused)) : undefined;
+    const frame = this.#held?.begun === true ? this.#refusalFrame(refused) : undefined;
     const bytes = this.#exchange.method === 'HEAD' ? 0 : Buffer.byteLength(frame ?? body);
     this.#finish(status >= 500 ? 'failed' : 'refused', status, refused.code, bytes);
     if (frame === undefined) this.#exchange.respond(status, headers, body);
     else this.#exchange.end(frame);
+  }
+
+  /** In a stream that has begun before there was an answer. */
+  #refusalFrame(refused: RefusedError): string {
+    const { dialect, streams } = this.#route;
+    return streams[0]?.frame(dialect.refusal(refusalText(this.#session, refused)), dialect.errorEvent) ?? '';
   }
 
   /** @param toLeave bytes of an answer that leaves right behind it. */

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { ScanRule } from '../core/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import type { View } from '../detect/index.ts';
-import { recognise } from '../dialect/index.ts';
+import { recognise, sse } from '../dialect/index.ts';
 import { StreamAnswer } from './answer-stream.ts';
 import { CleanTexts } from './clean-texts.ts';
 import { Departure } from './departure.ts';
@@ -66,7 +66,7 @@ interface Kept {
 
 function stream(pieces: readonly string[], views: ResponseViews, whole: Kept): Kept {
   const departure = new Departure();
-  const options = { route, views, stops: false, dropUsage: false, observes: false };
+  const options = { route, framing: sse, views, stops: false, dropUsage: false, observes: false };
   const answer = new StreamAnswer({ ...options, onHits: () => undefined }, departure);
   const kept = { shown: '', recorded: '', sealed: '' };
   for (const read of [...pieces.map((piece) => frame(piece)), frame('', 'stop'), 'data: [DONE]\n\n']) {

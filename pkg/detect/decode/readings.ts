@@ -1,7 +1,8 @@
 import { gaps, hasGaps } from './gaps.ts';
+import type { Joints } from './gaps.ts';
 import { ReadingBuilder, leastText } from './reading.ts';
 import type { Reading } from './reading.ts';
-import { isSpreadIn, spreadReadings } from './spread.ts';
+import { isSpreadIn, mayBeSpreadAcross, spreadReadings } from './spread.ts';
 import { inSurroundings, spelled } from './spelled.ts';
 import { surroundings } from './spelled-out.ts';
 
@@ -16,30 +17,56 @@ export interface ReadingOptions {
    * {@link surroundings}.
    */
   readonly around?: number;
-  /** Whether words of lists are looked for: only they are compared without regard to what separates their letters. Default: true. */
-  readonly words?: boolean;
+  /**
+   * In which gaps a word of a list may go on: only words are compared without regard to what separates their letters. False: no words are looked
+   * for. Default: in any.
+   */
+  readonly words?: Joints | false | undefined;
 }
 
 /** Source between two pauses. */
 const stepUnits = 64 * 1024;
 
 /** All of them, in no order; undefined from time to time, for a pause. */
-export function* otherReadings(
-  text: string,
-  { around = surroundings, words = true }: ReadingOptions = {},
-): Generator<Reading | undefined, void, void> {
-  yield* spelled(text, 'url', around);
-  yield* spelled(text, 'escape', around);
-  if (words) yield* inSurroundings(text, gaps(text), around, new ReadingBuilder(leastText, true));
-  yield* withoutTags(text);
+export function* otherReadings(text: string, options: ReadingOptions = {}): Generator<Reading | undefined, void, void> {
+  yield* inPlace(text, options);
   yield* spreadReadings(text);
 }
 
+/** Those that read on from what stands around them. */
+function* inPlace(
+  text: string,
+  { around = surroundings, words }: ReadingOptions,
+): Generator<Reading | undefined, void, void> {
+  yield* spelled(text, 'url', around);
+  yield* spelled(text, 'escape', around);
+  if (words !== false) yield* inSurroundings(text, gaps(text, words), around, new ReadingBuilder(leastText, true));
+  yield* withoutTags(text);
+}
+
 /** False is certain: the text has no other reading. */
-export function mayReadOtherwise(text: string, { words = true }: ReadingOptions = {}): boolean {
+export function mayReadOtherwise(text: string, options: ReadingOptions = {}): boolean {
+  // A search of a long text is one that other requests would wait for.
+  return text.length > stepUnits || mayReadInPlace(text, options) || isSpreadIn(text);
+}
+
+function mayReadInPlace(text: string, { words }: ReadingOptions): boolean {
   if (text.includes('%') || text.includes('\\') || text.includes('&') || text.includes(tagLead)) return true;
-  // That takes a search, which other requests would wait for.
-  return text.length > stepUnits || (words && hasGaps(text)) || isSpreadIn(text);
+  return words !== false && hasGaps(text, words);
+}
+
+/**
+ * Whether some other reading of two texts, when they stand one after the other, has characters of both. False is certain. For texts that are read
+ * in one go.
+ */
+export function readsAcross(left: string, right: string, options: ReadingOptions = {}): boolean {
+  const text = left + right;
+  const isAcross = (one: Reading | undefined): boolean =>
+    one !== undefined && one.start < left.length && one.end > left.length;
+  if (mayReadInPlace(text, options)) for (const one of inPlace(text, options)) if (isAcross(one)) return true;
+  if (!mayBeSpreadAcross(left, right)) return false;
+  for (const one of spreadReadings(text)) if (isAcross(one)) return true;
+  return false;
 }
 
 /** Tag characters (Unicode chapter 23.9), U+E0000 to U+E007F: invisible to people. All begin with this unit. */

@@ -28,6 +28,18 @@ const between = -1_000;
 /** Characters that are remembered: a bit for each. */
 const recentMask = 0xffff;
 
+/** Whether two of 16 letters in a row are marks somewhere in a short text. False is certain: {@link SpreadRuns} finds nothing. */
+export function mayBeEncoded(text: string): boolean {
+  let recent = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const kind = classOf(text.charCodeAt(at));
+    if ((kind & isLetter) === 0) continue;
+    recent = ((recent << 1) | (kind >> markShift)) & recentMask;
+    if ((recent & (recent - 1)) !== 0) return true;
+  }
+  return false;
+}
+
 export class SpreadRuns {
   readonly #text: string;
   readonly #sink: SpreadSink;

@@ -1,7 +1,7 @@
 import { classOf, isDigit, isLetter } from './alphabets.ts';
 import { printable } from './printable.ts';
 import type { Reading } from './reading.ts';
-import { SpreadRuns } from './spread-runs.ts';
+import { SpreadRuns, mayBeEncoded } from './spread-runs.ts';
 import type { SpreadRun } from './text-rows.ts';
 
 /**
@@ -16,6 +16,8 @@ const sharedLetters = 4 * 1024;
 const stepUnits = 64 * 1024;
 /** Text from which on a reading is given. */
 const fullReading = 4 * 1024;
+/** Letters on either side of where two texts meet: a word, and those that are looked at with its first. */
+const nearLetters = 32;
 /** Words at the end of a reading that the next one begins with: a text that is spelled in many stands over both. */
 const sharedWords = 64;
 
@@ -73,6 +75,24 @@ export function isSpreadIn(text: string): boolean {
   });
   while (search.step());
   return found;
+}
+
+/**
+ * Whether any may have characters of two texts that stand one after the other. False is certain: what is encoded has marks on every side
+ * ({@link mayBeEncoded}).
+ */
+export function mayBeSpreadAcross(left: string, right: string): boolean {
+  return mayBeEncoded(lettersOf(left, true) + lettersOf(right, false));
+}
+
+/** The last letters of a text, or the first. */
+function lettersOf(text: string, last: boolean): string {
+  let at = last ? text.length : 0;
+  for (let count = 0; count < nearLetters && at >= 0 && at <= text.length;) {
+    at += last ? -1 : 1;
+    if ((classOf(text.charCodeAt(last ? at : at - 1)) & isLetter) !== 0) count += 1;
+  }
+  return last ? text.slice(Math.max(0, at)) : text.slice(0, at);
 }
 
 /** Not what stands there in one piece, which is a run for decodeRuns. */

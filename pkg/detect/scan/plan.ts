@@ -6,9 +6,11 @@ import { MatchStarts } from '../automaton/match-starts.ts';
 import { buildProgram } from '../automaton/program.ts';
 import type { Program } from '../automaton/program.ts';
 import { ReverseAutomaton } from '../automaton/reverse.ts';
+import type { Joints } from '../decode/index.ts';
 import type { ViewSpec } from '../scanner.ts';
 import { needsValue } from './replacement.ts';
 import type { Unit } from './unit.ts';
+import { WordJoints } from './word-joints.ts';
 
 /**
  * Automata over a selection of units, whatever is done with what they find: built when first needed, and as text comes. Each takes up to
@@ -63,6 +65,8 @@ export class Compiled {
   readonly hashKey: Uint8Array;
   readonly fold: (code: number) => string;
   readonly program: Program;
+  /** Of the words of all rules. */
+  readonly joints: Joints;
   readonly #matchers: (AnchoredMatcher | undefined)[] = [];
   readonly #starts: (MatchStarts | undefined)[] = [];
   readonly #closers: (ForwardAutomaton | undefined)[] = [];
@@ -74,6 +78,10 @@ export class Compiled {
     this.hashKey = hashKey;
     this.fold = fold;
     this.program = buildProgram(units);
+    this.joints = new WordJoints(
+      rules.flatMap((rule) => rule.match.words),
+      fold,
+    );
   }
 
   matcher(unit: Unit): AnchoredMatcher {

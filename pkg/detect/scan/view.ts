@@ -3,6 +3,7 @@ import { compileFieldPaths } from './field-path.ts';
 import type { PathState } from './field-path.ts';
 import { foldText } from './fold-text.ts';
 import { decodeRuns } from '../decode/index.ts';
+import type { Joints } from '../decode/index.ts';
 import { DecodingLane, nextRun, runsOver, windowUnits } from './decoding-lane.ts';
 import type { Run } from './decoding-lane.ts';
 import { inOrder } from './in-order.ts';
@@ -22,7 +23,7 @@ export class CompiledView implements View {
   readonly spec: ViewSpec;
   readonly idle: boolean;
   readonly fields: boolean;
-  readonly words: boolean;
+  readonly joints: Joints | undefined;
   readonly reach: number;
   readonly plan: Plan;
   readonly decodes: boolean;
@@ -34,7 +35,7 @@ export class CompiledView implements View {
     this.decodes = decode && this.plan.active.length > 0;
     this.#fields = compileFieldPaths(compiled.rules, (rule) => isIn(spec, rule));
     this.fields = this.#fields !== undefined;
-    this.words = this.plan.units.some((one) => one?.unit.by === 'word');
+    this.joints = this.plan.units.some((one) => one?.unit.by === 'word') ? compiled.joints : undefined;
     this.reach = Math.max(leastReach, 2 * this.plan.widest);
     this.idle = this.plan.active.length === 0 && this.#fields === undefined;
   }

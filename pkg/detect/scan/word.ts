@@ -18,7 +18,7 @@ export interface WordPattern {
 }
 
 /** What is written instead of a letter. */
-const standIns: Readonly<Record<string, string>> = {
+export const standIns: Readonly<Record<string, string>> = {
   a: '4@',
   b: '8',
   e: '3',
@@ -74,6 +74,11 @@ export function wordPattern(word: string, fold: (code: number) => string): WordP
   };
 }
 
+/** The letters of a word of a policy, as a reader sees them, without what separates them. */
+export function wordLetters(word: string, fold: (code: number) => string): readonly string[] {
+  return partsOf(Array.from(word, (char) => fold(char.codePointAt(0) as number)).join('')).flat();
+}
+
 const partsOf = (folded: string): readonly (readonly string[])[] =>
   folded
     .split(separators)
@@ -127,7 +132,8 @@ function letterRanges(char: string): readonly number[] {
   return ranges;
 }
 
-function formsOf(char: string): readonly number[] {
+/** All that is written for a letter of a word, as code points in pairs of one. */
+export function formsOf(char: string): readonly number[] {
   const lower = char.toLowerCase();
   const forms = [char, lower, char.toUpperCase(), ...Array.from(standIns[lower] ?? '')];
   const codes = new Set(

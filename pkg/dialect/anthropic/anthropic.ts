@@ -1,15 +1,19 @@
 import type { Dialect, Route } from '../dialect.ts';
+import { sse } from '../framing/sse.ts';
 import { readAnswer, readFrame } from './answer.ts';
-import { errorEvent, refusalBody, refusalFrame } from './refusal.ts';
+import { errorEvent, refusalBody } from './refusal.ts';
 import { readRequest } from './request.ts';
 import { anthropicRoute } from './routes.ts';
+
+const events = [sse];
+const none: Route['streams'] = [];
 
 /** Anthropic's Messages API. */
 export const anthropic: Dialect = {
   name: 'anthropic',
   route(method, path): Route | undefined {
     const found = anthropicRoute(method, path);
-    return found === undefined ? undefined : { dialect: anthropic, ...found };
+    return found && { dialect: anthropic, ...found, streams: found.generates ? events : none };
   },
   request: (route, root, query = '') => readRequest(route.generates, root, query),
   answer: (route, root, status) => readAnswer(route.generates, root, status),
@@ -18,5 +22,4 @@ export const anthropic: Dialect = {
   endMarker: (data) => data === '[DONE]',
   errorEvent,
   refusal: refusalBody,
-  refusalFrame,
 };

@@ -21,7 +21,3 @@ export function refusalBody({ status, code, message, rule, requestId, detail }: 
 
 /** Anthropic's clients raise an error at this event, whatever was streamed before, and pass over events without a name. */
 export const errorEvent = 'error';
-
-export function refusalFrame(refusal: RefusalText): string {
-  return `event: ${errorEvent}\ndata: ${refusalBody(refusal)}\n\n`;
-}

@@ -1,9 +1,13 @@
 import { RefusedError } from '../../core/index.ts';
 import type { Dialect, Route } from '../dialect.ts';
+import { sse } from '../framing/sse.ts';
 import { endMarker, readAnswer, readFrame } from './answer.ts';
-import { refusalBody, refusalFrame } from './refusal.ts';
+import { refusalBody } from './refusal.ts';
 import { readRequest } from './request.ts';
 import { openAiRoute } from './routes.ts';
+
+const events = [sse];
+const none: Route['streams'] = [];
 
 /** OpenAI's HTTP API as OpenAI, vLLM, SGLang, llama.cpp, Ollama and many gateways speak it. */
 export const openai: Dialect = {
@@ -12,7 +16,7 @@ export const openai: Dialect = {
     const found = openAiRoute(method, path);
     if (found === undefined) return undefined;
     const generates = found.operation === 'Chat' || found.operation === 'Completions';
-    return { dialect: openai, ...found, generates };
+    return { dialect: openai, ...found, generates, streams: generates ? events : none };
   },
   request: (route, root, query = '') => readRequest(route.operation, root, query),
   answer: (route, root, status) => readAnswer(route.operation, root, status),
@@ -25,5 +29,4 @@ export const openai: Dialect = {
   endMarker,
   errorEvent: undefined,
   refusal: refusalBody,
-  refusalFrame,
 };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { reasons } from '../../core/index.ts';
 import type { ReasonCode } from '../../core/index.ts';
+import { sse } from '../framing/sse.ts';
 import { openai } from '../index.ts';
 
 const text = (code: ReasonCode) => ({
@@ -44,14 +45,14 @@ describe('a refusal', () => {
   });
 
   it('in mid-stream is one event, and never the end marker', () => {
-    const frame = openai.refusalFrame(text('response_blocked'));
+    const frame = sse.frame(openai.refusal(text('response_blocked')), openai.errorEvent);
     expect(frame).toBe(`data: ${openai.refusal(text('response_blocked'))}\n\n`);
     expect(frame.indexOf('\n\n')).toBe(frame.length - 2);
     expect(frame).not.toContain('[DONE]');
   });
 
   it('cannot break out of its event, whatever a rule is called', () => {
-    const frame = openai.refusalFrame({ ...text('response_blocked'), rule: 'a\n\ndata: [DONE]\n\n' });
+    const frame = sse.frame(openai.refusal({ ...text('response_blocked'), rule: 'a\n\ndata: [DONE]\n\n' }));
     expect(frame.split('\n')).toHaveLength(3);
   });
 });

@@ -10,7 +10,10 @@ function typeOf(status: number): string {
   return status >= 500 ? 'server_error' : 'invalid_request_error';
 }
 
-/** Our fixed words in OpenAI's error shape: `param` is the field or limit that was at fault. Nothing of the request's content. */
+/**
+ * Our fixed words in OpenAI's error shape: `param` is the field or limit that was at fault. Nothing of the request's content. OpenAI's clients raise
+ * an error for a frame with `error` in it, whatever was streamed before.
+ */
 export function refusalBody(refusal: RefusalText): string {
   return JSON.stringify({
     error: {
@@ -22,9 +25,4 @@ export function refusalBody(refusal: RefusalText): string {
       request_id: refusal.requestId,
     },
   });
-}
-
-/** OpenAI's clients raise an error for a frame with `error` in it, whatever was streamed before. */
-export function refusalFrame(refusal: RefusalText): string {
-  return `data: ${refusalBody(refusal)}\n\n`;
 }

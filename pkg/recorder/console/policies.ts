@@ -1,6 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { Clock, JsonValue } from '../../base/index.ts';
 import type { Person } from '../api/people.ts';
+import { owned } from '../bounds.ts';
 import type { RecordStore, SessionSummary } from '../store/index.ts';
 
 /** Which policies were in force, as the records of the last day say: the start of each session names them. */
@@ -16,7 +17,13 @@ const mostSessions = 1_000;
 const mostNamespaces = 20;
 /** Whoever asks again within it is told the same. */
 const keptMs = 10_000;
-const mostKept = 100;
+const mostKept = 32;
+/** Characters of what the start of a session says was in force, and policies of one sidecar and of all: what is more is not shown. */
+const mostGeneration = 8_192;
+const mostOfChain = 100;
+const mostPolicies = 1_000;
+/** Characters of a name in Kubernetes. */
+const longestName = 253;
 
 interface Seen {
   readonly namespace: string | null;
@@ -24,6 +31,12 @@ interface Seen {
   readonly generation: number;
   sessions: number;
   last: number;
+}
+
+interface Policies {
+  readonly found: Map<string, Seen>;
+  /** False: there were more than are shown. */
+  complete: boolean;
 }
 
 export function createPolicyView(store: Store, clock: Clock): PolicyView {
@@ -51,9 +64,9 @@ async function policiesOf(store: Store, namespaces: readonly string[], since: nu
   );
   const sessions = pages.flatMap((page) => page.sessions);
   const chains = Map.groupBy(sessions, ({ source, chain }) => `${source} ${chain}`);
-  const seen = new Map<string, Seen>();
+  const seen: Policies = { found: new Map(), complete: true };
   for (const chain of chains.values()) await countChain(store, chain, seen);
-  const policies = [...seen.values()]
+  const policies = [...seen.found.values()]
     .toSorted(
       (one, other) =>
         (one.namespace ?? '').localeCompare(other.namespace ?? '') ||
@@ -64,7 +77,7 @@ async function policiesOf(store: Store, namespaces: readonly string[], since: nu
   return {
     policies,
     // The console says of what part of the day it speaks.
-    complete: asked.length === namespaces.length && pages.every(({ cursor }) => cursor === undefined),
+    complete: seen.complete && asked.length === namespaces.length && pages.every(({ cursor }) => cursor === undefined),
   };
 }
 
@@ -72,21 +85,29 @@ async function policiesOf(store: Store, namespaces: readonly string[], since: nu
  * Sessions of one sidecar, of which few have to be read: where two of them were under the same policies, so were all between, since
  * generations only rise.
  */
-async function countChain(store: Store, chain: readonly SessionSummary[], seen: Map<string, Seen>): Promise<void> {
+async function countChain(store: Store, chain: readonly SessionSummary[], seen: Policies): Promise<void> {
   const ordered = chain.toSorted((one, other) => one.sequence - other.sequence);
-  const read = new Map<number, Promise<string>>();
-  const at = (index: number): Promise<string> => {
+  const read = new Map<number, Promise<string | undefined>>();
+  const at = (index: number): Promise<string | undefined> => {
     const found = read.get(index) ?? generationOf(store, ordered[index]);
     read.set(index, found);
     return found;
   };
-  const count = (session: SessionSummary, generation: string): void => {
-    for (const one of policiesIn(generation, session.namespace)) {
+  const own = new Set<string>();
+  const count = (session: SessionSummary, generation: string | undefined): void => {
+    if (generation === undefined) seen.complete = false;
+    for (const one of policiesIn(generation ?? '', session.namespace)) {
       const key = JSON.stringify([one.namespace, one.name, one.generation]);
-      const known = seen.get(key) ?? { ...one, sessions: 0, last: 0 };
+      own.add(key);
+      const known = seen.found.get(key) ?? { ...one, name: owned(one.name), sessions: 0, last: 0 };
+      if (own.size > mostOfChain || (known.sessions === 0 && seen.found.size >= mostPolicies)) {
+        own.delete(key);
+        seen.complete = false;
+        return;
+      }
       known.sessions++;
       known.last = Math.max(known.last, session.at);
-      seen.set(key, known);
+      seen.found.set(key, known);
     }
   };
   const walk = async (from: number, to: number): Promise<void> => {
@@ -102,11 +123,16 @@ async function countChain(store: Store, chain: readonly SessionSummary[], seen: 
   if (ordered.length > 0) await walk(0, ordered.length - 1);
 }
 
-/** `support-llm@7+cluster/base@2`; '' where its start is not there any more, or it is no session of a model. */
-async function generationOf(store: Store, session: SessionSummary | undefined): Promise<string> {
+/**
+ * `support-llm@7+cluster/base@2`; '' where its start is not there any more, or it is no session of a model; undefined: longer than one is
+ * taken to be.
+ */
+async function generationOf(store: Store, session: SessionSummary | undefined): Promise<string | undefined> {
   if (session === undefined) return '';
-  for await (const line of store.sessionLines(session.session, session))
-    return parseJson(line, { loneSurrogates: true }).get('generation')?.string ?? '';
+  for await (const line of store.sessionLines(session.session, session)) {
+    const generation = parseJson(line, { loneSurrogates: true }).get('generation')?.string ?? '';
+    return generation.length > mostGeneration ? undefined : owned(generation);
+  }
   return '';
 }
 
@@ -114,7 +140,7 @@ async function generationOf(store: Store, session: SessionSummary | undefined): 
 function policiesIn(generation: string, namespace: string): readonly Pick<Seen, 'namespace' | 'name' | 'generation'>[] {
   return generation.split('+').flatMap((one) => {
     const [, platform, name, number] = /^(cluster\/)?(.+)@([0-9]{1,15})$/.exec(one) ?? [];
-    if (name === undefined) return [];
+    if (name === undefined || name.length > longestName) return [];
     return [{ namespace: platform === undefined ? namespace : null, name, generation: Number(number) }];
   });
 }

@@ -30,3 +30,11 @@ test('a session is found by each rule that acted, however many patterns one of t
 test('a status is one of HTTP, whatever a sidecar says', () => {
   expect([200, 3e9, -1, 'x'].map((status) => endOf({ status })?.status)).toEqual([200, 999, 0, 0]);
 });
+
+test('groups of a caller are cut, and so many characters together', () => {
+  const groups = Array.from({ length: 1_000 }, (_, n) => `${n} ${'x'.repeat(2_000)}`);
+  const root = parseJson(JSON.stringify({ type: 'start', caller: { groups } }));
+  const found = factsOf(root, { session: 'a'.repeat(32), sequence: 1, at: 1 }).start?.groups ?? [];
+  expect(found).toHaveLength(16);
+  expect(found.every((group) => group.length === 256)).toBe(true);
+});

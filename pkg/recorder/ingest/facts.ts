@@ -1,16 +1,10 @@
 import type { JsonNode } from '../../base/index.ts';
+import { cut, cutList } from '../bounds.ts';
 import type { EndFacts, StartFacts } from '../store/index.ts';
 
-/** What a session can be found by. The line itself is kept whole; here each text is cut, so that no sidecar fills the index. */
-const longest = 256;
-const mostTags = 64;
-const mostGroups = 64;
+// What a session can be found by. The line itself is kept whole; here each text is cut, so that no sidecar fills the index.
 
-const cut = (text: string): string =>
-  // Control characters would part what is joined by line feeds.
-  text.length <= longest && !/[\u0000-\u001f]/.test(text)
-    ? text
-    : text.slice(0, longest).replace(/[\u0000-\u001f]/g, ' ');
+const mostTags = 64;
 
 const textAt = (root: JsonNode | undefined, key: string): string => cut(root?.get(key)?.string ?? '');
 const optionalAt = (root: JsonNode | undefined, key: string): string | null => {
@@ -24,7 +18,7 @@ const wholeAt = (root: JsonNode | undefined, key: string): number => {
 
 function startFacts(root: JsonNode, session: string, sequence: number, at: number): StartFacts {
   const caller = root.get('caller');
-  const groups = (caller?.get('groups')?.items ?? []).slice(0, mostGroups).map((one) => cut(one.string ?? ''));
+  const groups = cutList((caller?.get('groups')?.items ?? []).map((one) => one.string ?? ''));
   return {
     session,
     sequence,

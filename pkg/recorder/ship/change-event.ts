@@ -1,8 +1,11 @@
 import { jsonValue } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
+import { cutValue } from '../bounds.ts';
 import { common, known, some, textAt, textsOf } from './event.ts';
 import type { ShippedEvent } from './event.ts';
 
+/** What is shipped of who decided what. */
+const mostOfDecisions = { text: 256, characters: 8_192, members: 64 };
 const denying = new Set(['denied', 'revoked', 'withdrawn']);
 
 /** What became of an approval, a grant, a token or a revocation, as the controller recorded it. */
@@ -11,7 +14,8 @@ export function changeEvent(change: JsonNode, source: string, entry: number): Sh
   const caller = change.get('caller');
   const subject = textAt(caller, 'subject');
   const decided = change.get('decisions');
-  const decisions = decided === undefined || decided.items.length === 0 ? undefined : jsonValue(decided);
+  const decisions =
+    decided === undefined || decided.items.length === 0 ? undefined : cutValue(jsonValue(decided), mostOfDecisions);
   return {
     entry,
     id: textAt(change, 'session') ?? '',

@@ -1,5 +1,6 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonNode, JsonValue } from '../../base/index.ts';
+import { cut, cutList, cutValue, owned } from '../bounds.ts';
 
 /** How much somebody should care: numbers of syslog (RFC 5424) and of OpenTelemetry stand for the same. */
 export type Severity = 'info' | 'warning' | 'alert';
@@ -21,11 +22,16 @@ export interface ShippedEvent {
 }
 
 type Fields = { [name: string]: JsonValue };
+/** Cut: what a sidecar writes is as long as it likes. */
 export const textAt = (root: JsonNode | undefined, key: string): string | undefined => {
   const text = root?.get(key)?.string;
-  return text === undefined || text === '' ? undefined : text;
+  return text === undefined || text === '' ? undefined : cut(text);
 };
-const numberAt = (root: JsonNode | undefined, key: string): number | undefined => root?.get(key)?.number;
+const numberAt = (root: JsonNode | undefined, key: string): number | undefined => {
+  const number = root?.get(key)?.number;
+  // `1e400` is no number of the receivers' JSON.
+  return number !== undefined && Number.isFinite(number) ? number : undefined;
+};
 
 /** Without what is not known. */
 export function known(fields: Readonly<Record<string, JsonValue | undefined>>): Fields {
@@ -52,65 +58,100 @@ const refusing = new Set(['denied', 'blocked', 'limited', 'held']);
 
 /** The rules of an end, each once, and what they found. */
 function rulesOf(end: JsonNode): { readonly rules: string[]; readonly acts: string[]; readonly by: string[] } {
-  const rules = new Set<string>();
-  const acts = new Set<string>();
-  const by = new Set<string>();
-  for (const act of end.get('rules')?.items ?? []) {
-    rules.add(textAt(act, 'rule') ?? 'default');
-    acts.add(textAt(act, 'act') ?? '');
-    for (const one of act.get('by')?.items ?? []) by.add(one.text);
-  }
-  return { rules: [...rules], acts: [...acts], by: [...by] };
+  const acted = end.get('rules')?.items ?? [];
+  return {
+    rules: cutList(acted.map((act) => textAt(act, 'rule') ?? 'default')),
+    acts: cutList(acted.map((act) => textAt(act, 'act') ?? '')),
+    by: cutList(acted.flatMap((act) => act.get('by')?.items ?? []).map((one) => one.text)),
+  };
 }
 
 /** A list with something in it. */
 export const some = (list: readonly string[]): JsonValue[] | undefined => (list.length > 0 ? [...list] : undefined);
-export const textsOf = (node: JsonNode | undefined): string[] => (node?.items ?? []).map((one) => one.text);
+/** As many as there is room for. */
+export const textsOf = (node: JsonNode | undefined): string[] => cutList((node?.items ?? []).map((one) => one.text));
 
-function whoFields(start: JsonNode | undefined): Fields {
-  const caller = start?.get('caller');
-  return known({
-    'user.name': textAt(caller, 'subject'),
-    'user.domain': textAt(caller, 'issuer'),
-    'user.roles': some(textsOf(caller?.get('groups'))),
-    'source.address': textAt(start, 'peer'),
-  });
+/** What is shipped of a session's start. Of its line, which has the request's texts, nothing is kept with it. */
+export interface ShippedStart {
+  readonly time: string | undefined;
+  readonly generation: string | undefined;
+  readonly subject: string | undefined;
+  readonly issuer: string | undefined;
+  readonly groups: readonly string[];
+  readonly peer: string | undefined;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly dialect: string | undefined;
+  readonly operation: string | undefined;
+  readonly model: string | undefined;
 }
 
-/** Inference, by the names of OpenTelemetry's conventions for generative AI. */
-const operationNames: Readonly<Record<string, string>> = {
-  Chat: 'chat',
-  Completions: 'text_completion',
-  Embeddings: 'embeddings',
-};
+/** Characters of the policies that were in force, by name and number. */
+const mostGeneration = 2_048;
 
-function exchangeFields(start: JsonNode | undefined, end: JsonNode): Fields {
+export function shippedStart(start: JsonNode): ShippedStart {
+  const at = (root: JsonNode | undefined, key: string): string | undefined => {
+    const text = textAt(root, key);
+    return text === undefined ? undefined : owned(text);
+  };
+  const caller = start.get('caller');
+  const generation = start.get('generation')?.string ?? '';
+  return {
+    time: at(start, 'time'),
+    generation: generation === '' ? undefined : owned(cut(generation, mostGeneration)),
+    subject: at(caller, 'subject'),
+    issuer: at(caller, 'issuer'),
+    groups: textsOf(caller?.get('groups')).map(owned),
+    peer: at(start, 'peer'),
+    method: at(start, 'method'),
+    path: at(start, 'path'),
+    dialect: at(start, 'dialect'),
+    operation: at(start, 'operation'),
+    model: at(start, 'model'),
+  };
+}
+
+const whoFields = (start: ShippedStart | undefined): Fields =>
+  known({
+    'user.name': start?.subject,
+    'user.domain': start?.issuer,
+    'user.roles': some(start?.groups ?? []),
+    'source.address': start?.peer,
+  });
+
+/** Inference, by the names of OpenTelemetry's conventions for generative AI. */
+const operationNames: ReadonlyMap<string, string> = new Map([
+  ['Chat', 'chat'],
+  ['Completions', 'text_completion'],
+  ['Embeddings', 'embeddings'],
+]);
+
+function exchangeFields(start: ShippedStart | undefined, end: JsonNode): Fields {
   const tokens = end.get('tokens');
-  const operation = textAt(start, 'operation');
+  const operation = start?.operation ?? '';
   return known({
-    'http.request.method': textAt(start, 'method'),
+    'http.request.method': start?.method,
     'http.request.bytes': numberAt(end, 'bytesIn'),
     'http.response.bytes': numberAt(end, 'bytesOut'),
     'http.response.status_code': numberAt(end, 'status'),
-    'url.path': textAt(start, 'path'),
-    'gen_ai.operation.name': operation && (operationNames[operation] ?? operation.toLowerCase()),
+    'url.path': start?.path,
+    'gen_ai.operation.name': operationNames.get(operation) ?? start?.operation?.toLowerCase(),
     // The convention's name for the form of requests and answers, whatever server speaks it.
-    'gen_ai.provider.name':
-      operation !== undefined && operation in operationNames ? textAt(start, 'dialect') : undefined,
-    'gen_ai.request.model': textAt(start, 'model'),
+    'gen_ai.provider.name': operationNames.has(operation) ? start?.dialect : undefined,
+    'gen_ai.request.model': start?.model,
     'gen_ai.usage.input_tokens': numberAt(tokens, 'input'),
     'gen_ai.usage.output_tokens': numberAt(tokens, 'output'),
   });
 }
 
-function ruleFields(start: JsonNode | undefined, end: JsonNode): Fields {
+function ruleFields(start: ShippedStart | undefined, end: JsonNode): Fields {
   const { rules, acts, by } = rulesOf(end);
   return known({
     'rule.name': some(rules),
     'sidegate.acts': some(acts),
     'sidegate.detectors': some(by),
     'sidegate.outcome': textAt(end, 'outcome'),
-    'sidegate.policy': textAt(start, 'generation'),
+    'sidegate.policy': start?.generation,
     'sidegate.failed_open': some(textsOf(end.get('failedOpen'))),
     'sidegate.refused': acts.some((act) => refusing.has(act)) ? true : undefined,
   });
@@ -124,12 +165,17 @@ const outcomes: Readonly<Record<string, string>> = {
 };
 
 /** @param start undefined where its line is not here any more */
-export function sessionEvent(end: JsonNode, start: JsonNode | undefined, source: string, entry: number): ShippedEvent {
+export function sessionEvent(
+  end: JsonNode,
+  start: ShippedStart | undefined,
+  source: string,
+  entry: number,
+): ShippedEvent {
   const [outcome = '', code] = [textAt(end, 'outcome'), textAt(end, 'code')];
   const refused = outcome === 'refused' || outcome === 'ended';
   const skipped = textsOf(end.get('failedOpen')).length > 0;
-  const who = textAt(start?.get('caller'), 'subject') ?? 'nobody known';
-  const asked = [textAt(start, 'operation'), textAt(start, 'model')].filter((one) => one !== undefined).join(' of ');
+  const who = start?.subject ?? 'nobody known';
+  const asked = [start?.operation, start?.model].filter((one) => one !== undefined).join(' of ');
   return {
     entry,
     id: textAt(end, 'session') ?? '',
@@ -146,7 +192,7 @@ export function sessionEvent(end: JsonNode, start: JsonNode | undefined, source:
         'event.outcome': outcomes[outcome] ?? 'unknown',
         'event.reason': code,
         'event.duration': Math.round((numberAt(end.get('timing'), 'total') ?? 0) * 1_000_000),
-        'event.start': textAt(start, 'time'),
+        'event.start': start?.time,
       }),
       ...whoFields(start),
       ...exchangeFields(start, end),
@@ -168,6 +214,9 @@ const notices: Readonly<Record<string, string>> = {
   retention: 'how long lines are kept has changed',
   authorities: 'the authorities of sidecars changed',
 };
+
+/** What is shipped of an entry. */
+const mostOfEntry = { text: 2_048, characters: 16_384, members: 256 };
 
 /** Undefined: the entry is one of lines. */
 export function entryEvent(text: string, entry: number): ShippedEvent | undefined {
@@ -191,7 +240,7 @@ export function entryEvent(text: string, entry: number): ShippedEvent | undefine
         'event.category': ['configuration'],
         'event.type': [type === 'read' ? 'access' : 'change'],
         'user.name': textAt(root, 'who'),
-        'sidegate.record': { ...rest },
+        'sidegate.record': cutValue({ ...rest }, mostOfEntry),
       }),
     },
   };

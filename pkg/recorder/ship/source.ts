@@ -1,9 +1,9 @@
-import { jsonValue, parseJson } from '../../base/index.ts';
+import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { RecordStore, SessionChain } from '../store/index.ts';
 import { changeEvent } from './change-event.ts';
-import { entryEvent, sessionEvent } from './event.ts';
-import type { ShippedEvent } from './event.ts';
+import { entryEvent, sessionEvent, shippedStart } from './event.ts';
+import type { ShippedEvent, ShippedStart } from './event.ts';
 
 /** How far a receiver has come: the entry of the log that is read next, and how many of its events were taken. */
 export interface Position {
@@ -30,46 +30,53 @@ export type ShippedStore = Pick<RecordStore, 'entries' | 'blockLines' | 'session
 /** Entries that are looked at in one go. */
 const mostEntries = 64;
 /** Starts of sessions that go on, so that their lines need not be looked up. */
-const mostStarts = 4_096;
+const mostStarts = { sessions: 4_096, characters: 4 * 1024 * 1024 };
+/** Of those that were looked up: an end may name the session of another. */
+const mostLookedUp = 64;
 
 const endOf = /"type":"end","session":"[0-9a-f]{32}"/;
 const changeOf = /"type":"change","session":"[0-9a-f]{32}"/;
 const startOf = /"type":"start","session":"([0-9a-f]{32})"/;
 
-/** What {@link sessionEvent} asks of a start. */
-const startFields = [
-  'time',
-  'generation',
-  'caller',
-  'peer',
-  'method',
-  'path',
-  'operation',
-  'model',
-  'dialect',
-] as const;
-
-/** A start that can be kept: of the line, which has the request's texts, nothing is left in memory. */
-function withoutTexts(start: JsonNode): JsonNode {
-  const fields = startFields.map((name) => [name, start.get(name)] as const);
-  const kept = fields.flatMap(([name, node]) => (node === undefined ? [] : [[name, jsonValue(node)]]));
-  return parseJson(JSON.stringify(Object.fromEntries(kept)), { loneSurrogates: true });
-}
+const lengthOf = ({ groups, ...texts }: ShippedStart): number =>
+  [...groups, ...Object.values(texts)].reduce((sum, text) => sum + (text?.length ?? 0), 0);
 
 export function createEventSource(store: ShippedStore): EventSource {
-  const starts = new Map<string, JsonNode>();
+  const starts = new Map<string, ShippedStart>();
+  const lookedUp = new Map<string, ShippedStart | undefined>();
+  let characters = 0;
   const parse = (line: string): JsonNode => parseJson(line, { loneSurrogates: true });
 
   const keyOf = (session: string, { source, chain }: SessionChain): string => `${source} ${chain} ${session}`;
-  const startFor = async (session: string, of: SessionChain): Promise<JsonNode | undefined> => {
+  const keep = (key: string, start: ShippedStart): void => {
+    if (starts.size >= mostStarts.sessions || characters >= mostStarts.characters) {
+      starts.clear();
+      characters = 0;
+    }
+    const before = starts.get(key);
+    starts.set(key, start);
+    characters += lengthOf(start) - (before === undefined ? 0 : lengthOf(before));
+  };
+  /** A session's first line, where it is its start. */
+  const lookUp = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
+    for await (const line of store.sessionLines(session, of))
+      return startOf.test(line) ? shippedStart(parse(line)) : undefined;
+    return undefined;
+  };
+  const startFor = async (session: string, of: SessionChain): Promise<ShippedStart | undefined> => {
     const key = keyOf(session, of);
     const kept = starts.get(key);
     if (kept !== undefined) {
       starts.delete(key);
+      characters -= lengthOf(kept);
       return kept;
     }
-    for await (const line of store.sessionLines(session, of)) if (startOf.test(line)) return parse(line);
-    return undefined;
+    if (!lookedUp.has(key)) {
+      const found = await lookUp(session, of);
+      if (lookedUp.size >= mostLookedUp) lookedUp.clear();
+      lookedUp.set(key, found);
+    }
+    return lookedUp.get(key);
   };
 
   const eventsOfBlock = async (lines: string, of: SessionChain, entry: number): Promise<ShippedEvent[]> => {
@@ -77,8 +84,7 @@ export function createEventSource(store: ShippedStore): EventSource {
     for (const line of lines.split('\n')) {
       const session = startOf.exec(line)?.[1];
       if (session !== undefined) {
-        if (starts.size >= mostStarts) starts.clear();
-        starts.set(keyOf(session, of), withoutTexts(parse(line)));
+        keep(keyOf(session, of), shippedStart(parse(line)));
       } else if (endOf.test(line)) {
         const end = parse(line);
         const start = await startFor(end.get('session')?.string ?? '', of);

@@ -11,7 +11,8 @@ export interface Names {
   forget(): void;
 }
 
-const mostKept = 50_000;
+/** In memory. A list of tags is one text, which may be sixty times as long as most. */
+const mostKept = { texts: 50_000, characters: 4 * 1024 * 1024 };
 
 export function createNames(db: DatabaseSync): Names {
   const insert = db.prepare('INSERT INTO name (text) VALUES (?)');
@@ -19,13 +20,17 @@ export function createNames(db: DatabaseSync): Names {
   const byNumber = db.prepare('SELECT text FROM name WHERE id = ?');
   const numbers = new Map<string, number>();
   const texts = new Map<number, string>();
+  let characters = 0;
+  const forget = (): void => {
+    numbers.clear();
+    texts.clear();
+    characters = 0;
+  };
   const keep = (text: string, number: number): number => {
-    if (numbers.size >= mostKept) {
-      numbers.clear();
-      texts.clear();
-    }
+    if (numbers.size >= mostKept.texts || characters >= mostKept.characters) forget();
     numbers.set(text, number);
     texts.set(number, text);
+    characters += text.length;
     return number;
   };
   const find = (text: string): number | undefined => {
@@ -46,9 +51,6 @@ export function createNames(db: DatabaseSync): Names {
       keep(text, number);
       return text;
     },
-    forget() {
-      numbers.clear();
-      texts.clear();
-    },
+    forget,
   };
 }

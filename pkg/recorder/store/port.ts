@@ -269,7 +269,7 @@ export interface SessionQuery {
 }
 
 export interface SessionPage {
-  /** Newest first. */
+  /** Newest first; fewer than were asked for where they are long (1 Mi characters together). */
   readonly sessions: readonly SessionSummary[];
   /** For each of them: the cursor of a page that goes on behind it. */
   readonly cursors: readonly string[];

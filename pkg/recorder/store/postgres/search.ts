@@ -1,5 +1,6 @@
 import type { SessionPage, SessionQuery, SessionSummary } from '../port.ts';
 import { readCursor, writeCursor } from '../search/cursor.ts';
+import { pageOf } from '../search/page.ts';
 import { wordsOf } from '../search/words.ts';
 import { groupTag } from './append.ts';
 import type { Row, Run } from './connection.ts';
@@ -35,12 +36,8 @@ export function createSearch(run: Run, names: Names): (query: SessionQuery) => P
         ? await byFields(run, query, conditions, limit + 1)
         : await byText(run, query.text, query, conditions, limit + 1);
     const page = rows.slice(0, limit);
-    const cursors = page.map(writeCursor);
-    return {
-      sessions: await summariesOf(run, names, page),
-      cursors,
-      cursor: rows.length > limit ? cursors.at(-1) : undefined,
-    };
+    const sessions = await summariesOf(run, names, page);
+    return pageOf(sessions, (session) => session, page.map(writeCursor), rows.length > limit);
   };
 }
 

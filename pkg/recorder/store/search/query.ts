@@ -4,6 +4,7 @@ import type { EndFacts, SessionPage, SessionQuery, SessionSummary } from '../por
 import { createChoice } from './choice.ts';
 import type { Way } from './choice.ts';
 import { readCursor, writeCursor } from './cursor.ts';
+import { pageOf } from './page.ts';
 import { wordsOf } from './words.ts';
 
 type Row = Readonly<Record<string, unknown>>;
@@ -118,12 +119,7 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
     const rows = db.prepare(statement).all(...values, limit + 1) as Row[];
     const page = rows.slice(0, limit);
-    const cursors = page.map(writeCursor);
-    return {
-      sessions: page.map(summaryOf),
-      cursors,
-      cursor: rows.length > limit ? cursors.at(-1) : undefined,
-    };
+    return pageOf(page, summaryOf, page.map(writeCursor), rows.length > limit);
   };
 }
 

@@ -324,6 +324,30 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await expect(store.search({ cursor: "1'; DROP", limit: 1 })).rejects.toMatchObject({ code: 'query' });
     });
 
+    test('that sidecars gave long names come in pages of bounded length, all of them', async () => {
+      const chain = testChain();
+      const by = Array.from({ length: 64 }, (_, n) => `${n} `.padEnd(1_000, 'x'));
+      await store.append([
+        blockOf(
+          chain,
+          Array.from({ length: 90 }, (_, n) => ({ id: sessionId(n), by })),
+        ),
+      ]);
+      const seen: string[] = [];
+      const lengths: number[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await store.search({ limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
+        seen.push(...page.sessions.map(({ session }) => session));
+        lengths.push(JSON.stringify(page).length);
+        expect(page.cursors).toHaveLength(page.sessions.length);
+        cursor = page.cursor;
+      } while (cursor !== undefined);
+      expect(lengths).toHaveLength(2);
+      expect(Math.max(...lengths)).toBeLessThan(1.2 * 1024 * 1024);
+      expect(seen.toSorted()).toEqual(Array.from({ length: 90 }, (_, n) => sessionId(n)).toSorted());
+    });
+
     test('with half a character in a name stop nobody, and are found', async () => {
       const chain = testChain();
       await store.append([

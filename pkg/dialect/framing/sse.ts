@@ -1,30 +1,17 @@
 import { StringDecoder } from 'node:string_decoder';
-import { RefusedError } from '../core/index.ts';
+import { RefusedError } from '../../core/index.ts';
+import { longestFrame, missing } from './stream-framing.ts';
+import type { FrameSplitter, StreamFrame, StreamFraming } from './stream-framing.ts';
 
 /**
  * Server-sent events (WHATWG HTML section 9.2), split into frames that remember their own spelling.
  *
- * Guarantee: the frames' `raw` texts, one after the other, are the stream's text, whatever the cuts between chunks; and
- * `event` and `data` are what every conforming client reads. Line ends are LF, CRLF and CR, also a CRLF cut in two; one
+ * Guarantee: that of {@link FrameSplitter}, for every conforming client. Line ends are LF, CRLF and CR, also a CRLF cut in two; one
  * byte order mark at the start is skipped by clients and kept here; an unterminated last frame, which clients drop and some
- * SDKs read, is given with `complete: false`. Limit: bytes that are not UTF-8 become U+FFFD, as they do in clients.
+ * SDKs read, is given with `complete: false`. `event` is the last `event:` field; `data` is the `data:` lines joined by LF, and undefined
+ * where there is none: comments, `id:`, `retry:`. Limit: bytes that are not UTF-8 become U+FFFD, as they do in clients.
  */
-export interface SseFrame {
-  /** The frame as it came, with its terminating empty line. */
-  readonly raw: string;
-  /** The last `event:` field; undefined where there is none. */
-  readonly event: string | undefined;
-  /** `data:` lines joined by LF; undefined where there is none: comments, `id:`, `retry:`. */
-  readonly data: string | undefined;
-  /** False where the stream ended before the empty line. */
-  readonly complete: boolean;
-  /** The frame with other data, and all else of it as it was. */
-  withData(data: string): string;
-}
-
-const longestFrame = 8 * 1024 * 1024;
-
-export class SseSplitter {
+export class SseSplitter implements FrameSplitter {
   readonly #maxFrame: number;
   readonly #decoder = new StringDecoder('utf8');
   /** Text of the frame that is not whole yet, in pieces: joined once, so that a long frame costs no more than its length. */
@@ -41,17 +28,11 @@ export class SseSplitter {
     this.#maxFrame = maxFrame;
   }
 
-  /** Bytes of the frame that is not whole yet. */
   get pendingBytes(): number {
     return this.#bytes;
   }
 
-  /**
-   * Whole frames that this chunk completes.
-   *
-   * @throws RefusedError response_uninspectable when a frame is longer than allowed.
-   */
-  push(chunk: Buffer): readonly SseFrame[] {
+  push(chunk: Buffer): readonly StreamFrame[] {
     const text = this.#decoder.write(chunk);
     if (text === '') return none;
     if (this.#size === 0) return this.#split(text, []);
@@ -67,8 +48,7 @@ export class SseSplitter {
     return this.#split(text.slice(cut), [this.#frame(raw, true)]);
   }
 
-  /** The last frame, where it was not terminated. Nothing may be pushed after it. */
-  end(): SseFrame | undefined {
+  end(): StreamFrame | undefined {
     const rest = this.#take(this.#decoder.end());
     if (rest === '') return undefined;
     // A CR that might have been half of a CRLF was the whole line end.
@@ -90,7 +70,6 @@ export class SseSplitter {
     return raw;
   }
 
-  /** Forgets the frame that is not whole yet. */
   clear(): void {
     this.#pieces = [];
     this.#size = 0;
@@ -99,7 +78,7 @@ export class SseSplitter {
   }
 
   /** `text` begins at the start of a frame. */
-  #split(text: string, frames: SseFrame[]): readonly SseFrame[] {
+  #split(text: string, frames: StreamFrame[]): readonly StreamFrame[] {
     const returns = text.includes('\r');
     let start = 0;
     while (start < text.length) {
@@ -116,7 +95,7 @@ export class SseSplitter {
     return frames;
   }
 
-  #frame(raw: string, complete: boolean): SseFrame {
+  #frame(raw: string, complete: boolean): StreamFrame {
     const skip = this.#first && raw.charCodeAt(0) === 0xfeff ? 1 : 0;
     this.#first = false;
     // What nearly every server sends: one `data: ` line and an empty one.
@@ -126,7 +105,7 @@ export class SseSplitter {
   }
 }
 
-const none: readonly SseFrame[] = Object.freeze([]);
+const none: readonly StreamFrame[] = Object.freeze([]);
 
 function tooLong(): RefusedError {
   return new RefusedError('response_uninspectable', { detail: 'frame_size' });
@@ -166,15 +145,25 @@ function frameEnd(text: string, start: number, fresh: boolean, returns: boolean)
 
 const isLineEnd = (code: number): boolean => code === 0x0a || code === 0x0d;
 
-class PlainFrame implements SseFrame {
+class PlainFrame implements StreamFrame {
   readonly raw: string;
-  readonly complete = true;
-  readonly event = undefined;
   readonly data: string;
 
   constructor(raw: string) {
     this.raw = raw;
     this.data = raw.slice(6, -2);
+  }
+
+  get complete(): true {
+    return true;
+  }
+
+  get event(): undefined {
+    return undefined;
+  }
+
+  get plain(): true {
+    return true;
   }
 
   withData(data: string): string {
@@ -200,7 +189,7 @@ interface Line {
   readonly next: number;
 }
 
-class ParsedFrame implements SseFrame {
+class ParsedFrame implements StreamFrame {
   readonly raw: string;
   readonly complete: boolean;
   readonly event: string | undefined;
@@ -220,6 +209,12 @@ class ParsedFrame implements SseFrame {
     this.event = event;
     this.data = data;
     this.#lines = lines;
+  }
+
+  /** One `data:` line, however it ends. */
+  get plain(): boolean {
+    const { complete, event, raw, data } = this;
+    return complete && event === undefined && raw.length === (data?.length ?? 0) + 8 && raw.startsWith('data: ');
   }
 
   withData(data: string): string {
@@ -242,7 +237,7 @@ class ParsedFrame implements SseFrame {
   }
 }
 
-function parse(raw: string, skip: number, complete: boolean): SseFrame {
+function parse(raw: string, skip: number, complete: boolean): StreamFrame {
   let event: string | undefined;
   let data: string | undefined;
   const lines: Line[] = [];
@@ -271,3 +266,36 @@ function lineAt(raw: string, start: number): Line {
     raw.charCodeAt(end) === 0x0d && raw.charCodeAt(end + 1) === 0x0a ? end + 2 : Math.min(end + 1, raw.length);
   return { start, end, next };
 }
+
+/** A comment of `size` bytes, or of the next that fits the multiple: the shortest is a colon and an empty line. */
+function filling(size: number, multiple: number): string {
+  let bytes = size;
+  while (bytes < 3) bytes += multiple;
+  return `:${' '.repeat(bytes - 3)}\n\n`;
+}
+
+const written = (data: string, event: string | undefined): string =>
+  `${event === undefined ? '' : `event: ${event}\n`}${isOneLine(data) ? `data: ${data}\n` : dataLines(data, '\n')}\n`;
+
+/** Of a frame only its name and its data: ids, comments and unknown fields are text of the model that no client needs. */
+function bare({ data = '' }: StreamFrame, event: string | undefined): StreamFrame {
+  const withData = (text: string): string => written(text, event);
+  return { raw: withData(data), event, data, complete: true, plain: event === undefined, withData };
+}
+
+/** Server-sent events. Comments keep a connection alive, and fill it up. */
+export const sse: StreamFraming = {
+  mediaTypes: new Set(['text/event-stream']),
+  contentType: 'text/event-stream; charset=utf-8',
+  encoding: 'utf8',
+  splitter: () => new SseSplitter(),
+  frame: written,
+  bare,
+  silence: { raw: ':\n\n', event: undefined, data: undefined, complete: true, plain: true, withData: () => ':\n\n' },
+  comment: (text) => `: ${text}\n\n`,
+  padded(text, multiple) {
+    const pad = missing(Buffer.byteLength(text), multiple);
+    return pad === 0 ? text : text + filling(pad, multiple);
+  },
+  cover: (multiple) => filling(multiple, multiple),
+};

@@ -1,19 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { RefusedError } from '../core/index.ts';
+import { RefusedError } from '../../core/index.ts';
 import { SseSplitter } from './sse.ts';
-import type { SseFrame } from './sse.ts';
-import { cpuMs } from '../../test/support/cost.ts';
+import type { StreamFrame } from './stream-framing.ts';
+import { cpuMs } from '../../../test/support/cost.ts';
 
 /** All frames of a stream that comes in the given chunks, the unterminated one with them. */
-function frames(chunks: readonly (string | Buffer)[], max?: number): SseFrame[] {
+function frames(chunks: readonly (string | Buffer)[], max?: number): StreamFrame[] {
   const splitter = new SseSplitter(max);
   const all = chunks.flatMap((chunk) => [...splitter.push(Buffer.from(chunk))]);
   const last = splitter.end();
   return last === undefined ? all : [...all, last];
 }
 
-const view = (list: readonly SseFrame[]): unknown[] =>
+const view = (list: readonly StreamFrame[]): unknown[] =>
   list.map(({ raw, event, data, complete }) => ({ raw, event, data, complete }));
 
 /** WHATWG HTML section 9.2.6, line by line and slow, for comparison: [event, data] of each dispatched event. */
@@ -40,7 +40,7 @@ function reference(text: string): [string, string][] {
   return events;
 }
 
-const dispatched = (list: readonly SseFrame[]): [string, string][] =>
+const dispatched = (list: readonly StreamFrame[]): [string, string][] =>
   list.filter((one) => one.complete && one.data !== undefined).map((one) => [one.event ?? '', one.data ?? '']);
 
 // Source of each: WHATWG HTML section 9.2 and web-platform-tests eventsource/format-*.

@@ -1,0 +1,72 @@
+/**
+ * How a stream is cut into frames, and how a frame is written. A route names the framings that its streams may have ({@link Route}); what
+ * a framing has no way to say is not said: each member tells what its callers do then.
+ *
+ * A frame is text. Where the wire is bytes (`latin1`), `raw` has one unit for each of them, and `data` is the JSON that was read from them.
+ */
+
+export interface StreamFrame {
+  /** The frame as it came, to its end. */
+  readonly raw: string;
+  /** The name that stands on it; undefined where there is none. */
+  readonly event: string | undefined;
+  /** What is read of it: JSON, or an end marker; undefined where it says nothing. */
+  readonly data: string | undefined;
+  /** False where the stream ended before the frame did. */
+  readonly complete: boolean;
+  /** Nothing stands in it but its data: where that may leave, it may leave as it came. */
+  readonly plain: boolean;
+  /** The frame with other data, and all else of it as it was. */
+  withData(data: string): string;
+}
+
+/**
+ * Promise: the frames' `raw` texts, one after the other, are the stream, whatever the cuts between chunks; and `event` and `data` are what
+ * its clients read.
+ */
+export interface FrameSplitter {
+  /** Bytes of the frame that is not whole yet. */
+  readonly pendingBytes: number;
+  /**
+   * Whole frames that this chunk completes.
+   *
+   * @throws RefusedError response_uninspectable when a frame is longer than allowed, or no frame at all.
+   */
+  push(chunk: Buffer): readonly StreamFrame[];
+  /** The last frame, where it was not terminated. Nothing may be pushed after it. @throws RefusedError as `push` */
+  end(): StreamFrame | undefined;
+  /** Forgets the frame that is not whole yet. */
+  clear(): void;
+}
+
+export interface StreamFraming {
+  /** Of answers that are so framed: lower case, without parameters. */
+  readonly mediaTypes: ReadonlySet<string>;
+  /** Type of what leaves. */
+  readonly contentType: string;
+  /** How texts of frames become bytes. */
+  readonly encoding: 'utf8' | 'latin1';
+  splitter(): FrameSplitter;
+  /** A frame of our own. */
+  frame(data: string, event?: string): string;
+  /** A frame with its data and this name, and without anything else that stood in it. */
+  bare(frame: StreamFrame, event: string | undefined): StreamFrame;
+  /** What leaves for a frame that says nothing. */
+  readonly silence: StreamFrame;
+  /**
+   * What no client reads. Absent: who waits for people gets no sign of life and, in the end, a status of their own; receipts are not told
+   * on the stream.
+   */
+  readonly comment?: (text: string) => string;
+  /** Filled up to the next multiple of so many bytes; a framing that has no filling leaves it as it is. */
+  padded(text: string, multiple: number): string;
+  /** A step that says nothing, of `multiple` bytes. Absent: a tick without text sends nothing, and pauses show. */
+  readonly cover?: (multiple: number) => string;
+}
+
+/** Longest frame, in UTF-16 units. */
+export const longestFrame = 8 * 1024 * 1024;
+
+/** Bytes that are missing to the next multiple. */
+export const missing = (size: number, multiple: number): number =>
+  multiple <= 1 ? 0 : (multiple - (size % multiple)) % multiple;
