@@ -68,7 +68,8 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let unknownSigners = 0;
   const sidecars = createLineCheck(signers, (finding) => {
     // Its authority may have been named in what is gone.
-    if (finding.fault === 'signer_forged' && begin > 0 && options.authorities === undefined) return void unknownSigners++;
+    if (finding.fault === 'signer_forged' && begin > 0 && options.authorities === undefined)
+      return void unknownSigners++;
     if (findings.length < mostFindings) findings.push(finding);
   });
   const heads: NonNullable<LogVerdict['head']>[] = [];

@@ -75,7 +75,8 @@ export function verifySession(
     if (!verdict.ok) return no(`${verdict.fault}: line ${verdict.line} of entry ${index}`);
     // Ids are chosen by sidecars: the lines of another under the same one prove nothing of this one.
     const from = `${String(point['source'])} ${String(point['chain'])}`;
-    if (of !== '' && of !== from) return no(`entry ${index} is of another chain than those before it, under the same id: --chain names one`);
+    if (of !== '' && of !== from)
+      return no(`entry ${index} is of another chain than those before it, under the same id: --chain names one`);
     of = from;
     own.push(...verdict.lines.filter(({ root }) => root.get('session')?.string === session));
   }
@@ -87,7 +88,9 @@ export function verifySession(
   if (receipt?.rules !== undefined && end === undefined && more > 0)
     return no(`the session is longer than one proof: its last ${more} blocks are not in it, verify the whole log`);
   const differs = receipt === undefined ? undefined : differenceOf(receipt, session, start, end);
-  return differs === undefined ? { ok: true, head, source: of.split(' ')[0] ?? '', lines: own.length, ended: end !== undefined, more } : no(differs);
+  return differs === undefined
+    ? { ok: true, head, source: of.split(' ')[0] ?? '', lines: own.length, ended: end !== undefined, more }
+    : no(differs);
 }
 
 /** What the record says otherwise than the receipt; undefined: nothing. */

@@ -117,7 +117,21 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
-  const { entries, begins, unknownSigners, heads, head, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
+  const {
+    entries,
+    begins,
+    unknownSigners,
+    heads,
+    head,
+    keys,
+    unsigned,
+    blocks,
+    lines,
+    signedLines,
+    deleted,
+    holes,
+    conflicts,
+  } = verdict;
   const youngest = verdict.youngestDeletedMs;
   io.stdout(
     `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries - begins - unsigned} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
@@ -176,7 +190,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       if (given.text('chain') !== undefined && (!isOne || elsewhere === 'proof'))
         return ['--chain goes with --session or --receipt, and not with --proof'];
       const alone = ['proof', 'save-proof', 'since'].filter((name) => given.text(name) !== undefined && !isOne);
-      const beside = ['archive', 'file', 'proof'].filter((name) => given.text(name) !== undefined && name !== elsewhere);
+      const beside = ['archive', 'file', 'proof'].filter(
+        (name) => given.text(name) !== undefined && name !== elsewhere,
+      );
       return [
         ...alone.map((name) => `--${name} goes with --session or --receipt`),
         ...sourceFaults(given),

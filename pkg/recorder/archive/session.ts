@@ -58,7 +58,8 @@ export async function sessionInArchive(
 ): Promise<ArchivedSession> {
   const names: string[] = [];
   for await (const name of log.segments(question.from)) if (readKey(name) !== undefined) names.push(name);
-  const parts: { readonly segment: Segment; readonly found: readonly Found[]; readonly signed: Signed | undefined }[] = [];
+  const parts: { readonly segment: Segment; readonly found: readonly Found[]; readonly signed: Signed | undefined }[] =
+    [];
   /** Chains that have lines, and whether their start was seen. */
   const chains = new Map<string, boolean>();
   let [signed, bytes]: [Signed | undefined, number] = [undefined, 0];
