@@ -19,5 +19,6 @@ export { ndjson } from './framing/ndjson.ts';
 export { sse } from './framing/sse.ts';
 export { FrameShapeCache } from './frame-shape.ts';
 export type { RepeatedText } from './frame-shape.ts';
+export { strangerStep } from './place.ts';
 export { maxRequestValues } from './reader.ts';
 export { dialects, recognise } from './recognise.ts';

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Shape, ShapePlace } from './shape.ts';
 import { free } from './shape.ts';
 
@@ -10,13 +10,29 @@ function isKept(shape: Shape): boolean {
   return shape.unknown !== true && shape.noTokens !== true;
 }
 
-/** Names that may stand in a lane id as they are: ids go into records, and other keys could hold anybody's data. */
-const plainName = /^[A-Za-z_][A-Za-z0-9_-]{0,47}$/;
+/** Random, of this process: without it, whoever reads an id could try words until one gives its digest. */
+const secret = randomBytes(32);
 
-const digestOf = (text: string): string => `[${createHash('sha256').update(text).digest('hex').slice(0, 16)}]`;
+const digestOf = (text: string): string =>
+  `{${createHash('sha256').update(secret).update(text).digest('hex').slice(0, 16)}}`;
 
-function idOf(name: string): string {
-  return plainName.test(name) ? name : digestOf(name);
+/** Digests of short keys, which repeat from object to object and from request to request. */
+const digests = new Map<string, string>();
+const mostDigests = 1_024;
+const longestKept = 64;
+
+/**
+ * How ids spell a key that is not the dialect's own: `{…}`, 16 hexadecimal digits, equal for equal keys of this process. Never as it is, and
+ * never mind what it looks like: ids go into records and to approvers, and a key can be a secret.
+ */
+export function strangerStep(key: string): string {
+  const known = digests.get(key);
+  if (known !== undefined) return known;
+  const step = digestOf(key);
+  if (key.length > longestKept) return step;
+  if (digests.size >= mostDigests) digests.clear();
+  digests.set(key, step);
+  return step;
 }
 
 /**
@@ -84,7 +100,7 @@ export class Place implements ShapePlace {
   }
 
   #make(shape: Shape, name: string, strange = false): Place {
-    const step = idOf(name);
+    const step = strange ? strangerStep(name) : name;
     return new Place(shape, this.id === '' ? step : `${this.#prefix}.${step}`, this, name, strange);
   }
 

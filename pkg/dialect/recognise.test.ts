@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseJson } from '../base/index.ts';
 import { dialects, generic, recognise } from './index.ts';
+import { spelled } from './testing/spelled.ts';
 
 describe('routes', () => {
   it.each([
@@ -205,9 +206,9 @@ describe('the generic dialect', () => {
 
   it('reads any JSON whole and promises nothing about it', () => {
     const view = generic.request(route, parseJson('{"prompt":"a","deep":[{"k":"b"}],"ids":[1,2,3,4,5,6,7,8]}'));
-    expect(view.lanes.map((lane) => [lane.id, lane.node.text])).toEqual([
-      ['prompt', 'a'],
-      ['deep[0].k', 'b'],
+    expect(view.lanes.map((lane) => [spelled(view, lane.id), lane.node.text])).toEqual([
+      ['{prompt}', 'a'],
+      ['{deep}[0].{k}', 'b'],
     ]);
     expect(view.loneValues.map((value) => value.node.text)).toEqual(['prompt', 'deep', 'k', 'ids']);
     expect(view.tokenInput).toBe(true);

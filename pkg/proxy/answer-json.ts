@@ -9,6 +9,7 @@ import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
 import type { TokenPiece } from './tokens.ts';
 import { pushTokens, renderTokens } from './tokens.ts';
+import { StrangeKeys, keysLane, mostKeys } from './strange-keys.ts';
 import { ValueReader } from './values.ts';
 
 /** Text parsed or scanned between two turns of the event loop: a long body must not stall the others. */
@@ -134,6 +135,9 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   edits.push(...values.edits);
   hits.push(...values.hits);
   stopped = values.stopped?.rule;
+
+  const keys = new StrangeKeys(views, mostKeys).take(answer.loneValues);
+  if (keys.text !== '') record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw });
 
   let textBytes = 0;
   for (const lane of answer.lanes) {

@@ -19,6 +19,7 @@ import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
 import type { TokenPiece } from './tokens.ts';
 import { pushTokens } from './tokens.ts';
+import { StrangeKeys, keysLane, mostKeys } from './strange-keys.ts';
 import { ValueReader } from './values.ts';
 
 /**
@@ -68,6 +69,7 @@ export class StreamAnswer {
   readonly #finishes = new Set<string>();
   readonly #queue: FrameQueue;
   readonly #values: ValueReader;
+  readonly #keys: StrangeKeys;
   /** Most frames of a stream differ from the one before in one text only: those are not parsed again. */
   readonly #shape = new FrameShapeCache({ loneSurrogates: true });
   /** The lane of a run of frames that differ in its text only, and what of their text is not yet in it. */
@@ -86,6 +88,7 @@ export class StreamAnswer {
     this.#splitter = options.framing.splitter();
     this.#queue = new FrameQueue(options.views.guarded);
     this.#values = new ValueReader(options.views);
+    this.#keys = new StrangeKeys(options.views, mostKeys);
   }
 
   get frames(): number {
@@ -254,6 +257,8 @@ export class StreamAnswer {
     if (values.stopped !== undefined) throw new StoppedError(values.stopped.rule);
     if (values.hits.length === 0 && values.edits.length === 0) this.#shape.keep(frame.event, data, root, view);
     else this.#shape.forget();
+    const keys = this.#keys.take(view.loneValues);
+    if (keys.text !== '') this.#output.record(keysLane, keys.text, views.sealed && keys.raw);
     const pieces = view.lanes.map((lane) => this.#piece(lane));
     const tokens: TokenPiece[] = [];
     if (!views.act.idle || !views.record.idle)

@@ -3,7 +3,7 @@ import { applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { GuardOutcome, RequestPlan, RuleAct, ScanRule } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { RequestView } from '../dialect/index.ts';
+import type { LoneValue, RequestView } from '../dialect/index.ts';
 import { mayReadOtherwise, otherReadings, readsAcross } from '../detect/index.ts';
 import type {
   Edit,
@@ -21,6 +21,7 @@ import { outermost } from './edits.ts';
 import { readings, withheld } from './readings.ts';
 import type { RequestViews } from './runtime.ts';
 import type { KeptText, Session } from './session.ts';
+import { StrangeKeys, keysLane } from './strange-keys.ts';
 
 /**
  * Guards on what goes to the model. Every lane of every role is read whole; then the seams between neighbouring lanes are
@@ -93,6 +94,9 @@ class Inspection {
   readonly #options: RequestInspection;
   readonly #edits: JsonEdit[] = [];
   readonly #record: KeptText[] = [];
+  readonly #keys: StrangeKeys;
+  #keysText = '';
+  #keysRaw = '';
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
   readonly #heldHeaders: string[] = [];
@@ -102,13 +106,17 @@ class Inspection {
   constructor(options: RequestInspection) {
     this.#options = options;
     const { act, record } = options.views;
+    this.#keys = new StrangeKeys(options.views);
     this.#reading = { around: Math.max(act.reach, record.reach), words: act.joints ?? record.joints ?? false };
   }
 
   outcome(): RequestOutcome {
     return {
       edits: outermost(this.#edits),
-      record: this.#record,
+      record:
+        this.#keysText === ''
+          ? this.#record
+          : [{ id: keysLane, text: this.#keysText, raw: this.#keysRaw }, ...this.#record],
       approvals: [...this.#approvals],
       maskedHeaders: this.#maskedHeaders,
       heldHeaders: this.#heldHeaders,
@@ -174,8 +182,10 @@ class Inspection {
 
   async values(view: RequestView): Promise<void> {
     const { views, turn } = this.#options;
-    for (const { node, key } of view.loneValues) {
+    for (const value of view.loneValues) {
+      const { node, key } = value;
       const text = node.text;
+      if (key) this.#keep(value);
       if (views.clean.has(text)) continue;
       if (this.#isDue(text)) await turn();
       const look = maskProse(views.act, text, turn);
@@ -186,6 +196,12 @@ class Inspection {
       this.#judge(hits, true);
       this.#edit(node, found);
     }
+  }
+
+  #keep(key: LoneValue): void {
+    const { text, raw } = this.#keys.take([key]);
+    this.#keysText += text;
+    this.#keysRaw += raw;
   }
 
   target(target: string): void {

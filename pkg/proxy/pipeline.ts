@@ -472,7 +472,8 @@ class GovernedRequest {
       const value = this.#headers[name];
       return value === undefined ? [] : [{ id: name, text: String(value) }];
     });
-    this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...outcome.record];
+    const kept = outcome.record.map((text) => this.#session.spell(text));
+    this.#lanes = [...runtime.queryForRecord(this.#query.slice(1)), ...kept];
     this.#edits.push(...outcome.edits);
     const hides = runtime.responseViews(this.#need(this.#responsePlan)).guarded;
     if (hides && this.#view !== undefined) this.#edits.push(...this.#view.spellTokens());

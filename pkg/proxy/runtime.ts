@@ -13,12 +13,12 @@ import type {
   Snapshot,
 } from '../core/index.ts';
 import { compileSnapshot, credentialFault } from '../core/index.ts';
-import type { LaneEnd, Scanner, View, ViewPair } from '../detect/index.ts';
+import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { sealingKey } from '../seal/index.ts';
 import type { SealingKey } from '../seal/index.ts';
 import { CleanTexts } from './clean-texts.ts';
-import { readings, withheld } from './readings.ts';
+import { forRecord, nameForRecord } from './readings.ts';
 import type { KeptText } from './session.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
 
@@ -59,8 +59,9 @@ export interface RequestViews {
   readonly pair: ViewPair;
   /** What is sealed of a text: all but the model's own credential. Undefined where nothing is. */
   readonly sealed: View | undefined;
-  /** Short texts in which `act` finds nothing. */
+  /** Short texts in which `act` finds nothing, and in which `record` does not. */
   readonly clean: CleanTexts;
+  readonly cleanRecord: CleanTexts;
   /** Short targets and headers in which, read as servers read them, `act` finds nothing. */
   readonly cleanReadings: CleanTexts;
 }
@@ -103,9 +104,6 @@ export interface RuntimeOptions {
  * views of each grow to some megabytes with the texts that are read.
  */
 const mostViews = 32;
-
-/** Characters that are recorded of a path or of a model's name. */
-const longestName = 256;
 
 /** Text of a request in the record that holds the query of its target. */
 const queryLane = 'url.query';
@@ -306,15 +304,9 @@ export function compileViews(
     responseCache.set(plan, views);
     return views;
   };
-  const forRecord = (text: string, end: LaneEnd = 'complete'): string => {
+  const kept = (as: typeof forRecord, text: string): string => {
     const { record, cleanRecord } = responseViews(snapshot.responsePlan(undefined));
-    if (cleanRecord.has(text)) return text;
-    const masked = (one: string): string => record.mask(one, 'prose', end).text;
-    const [, ...others] = readings(text);
-    if (others.some((one) => masked(one) !== one)) return withheld;
-    const kept = masked(text);
-    if (kept === text) cleanRecord.add(text);
-    return kept;
+    return as(record, cleanRecord, text);
   };
   return {
     snapshot,
@@ -337,19 +329,18 @@ export function compileViews(
         pair: scanner.pair(act, kept),
         sealed,
         clean: new CleanTexts(),
+        cleanRecord: new CleanTexts(),
         cleanReadings: new CleanTexts(),
       };
       requestCache.set(plan, views);
       return views;
     },
     responseViews,
-    forRecord: (text) => forRecord(text),
-    // Cut before it is read: in all its readings, a long one costs milliseconds of the event loop.
-    nameForRecord: (text) =>
-      text.length <= longestName ? forRecord(text) : `${forRecord(text.slice(0, longestName).toWellFormed(), 'cut')}…`,
+    forRecord: (text) => kept(forRecord, text),
+    nameForRecord: (text) => kept(nameForRecord, text),
     queryForRecord(query) {
       if (query === '') return [];
-      const text = forRecord(query);
+      const text = kept(forRecord, query);
       return [{ id: queryLane, text, raw: sealed?.mask(query, 'prose', 'complete').text ?? text }];
     },
     reviewViews(plan) {

@@ -15,6 +15,7 @@ import type { SealedText, SealingKey, SessionSealer } from '../seal/index.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { countAct } from './rule-acts.ts';
 import type { CountedAct } from './rule-acts.ts';
+import { StepNumbers } from './strange-keys.ts';
 
 /**
  * What is known of one request, from its first byte to its last, and its record.
@@ -71,6 +72,7 @@ export class Session {
   readonly #acts: CountedAct[] = [];
   readonly #observed: CountedAct[] = [];
   readonly failedOpen: string[] = [];
+  readonly #steps = new StepNumbers();
   #pending: AuditEvent[] = [];
   /** Of them: how many were handed over, by {@link commitSome}. */
   #handed = 0;
@@ -172,7 +174,17 @@ export class Session {
 
   /** Queues text of the answer; {@link commit} hands it over. @param raw as in {@link KeptText}. */
   segment(lane: string, text: string, raw = text): void {
-    if (text.length > 0 || raw.length > 0) this.#queueSegments('response', lane, text, raw);
+    if (text.length === 0 && raw.length === 0) return;
+    const kept = this.spell({ id: lane, text, raw });
+    this.#queueSegments('response', kept.id, kept.text, kept.raw);
+  }
+
+  /** A text as everybody but the sidecar may see it: its lane's name says nothing of keys, whose digests are those of this process. */
+  spell(kept: KeptText): KeptText {
+    const { id, text, raw } = kept;
+    if (!id.includes('{')) return kept;
+    const spelled = this.#steps.text(id, text);
+    return { id: this.#steps.name(id), text: spelled, raw: raw === text ? spelled : this.#steps.text(id, raw) };
   }
 
   /** What stands beside a text in the record: what it was, where anything of it was masked. */

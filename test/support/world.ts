@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '../../pkg/base/index.ts';
-import type { Clock } from '../../pkg/base/index.ts';
+import type { Clock, Logger } from '../../pkg/base/index.ts';
 import type {
   ApprovalGate,
   AuditSink,
@@ -103,6 +103,8 @@ export interface WorldOptions {
   readonly policyPoll?: 'product';
   /** What the sidecar measures and delays by; default: the system's. Files, the issuer and the connection to the model keep the system's. */
   readonly clock?: Clock;
+  /** Default: none of it is kept. */
+  readonly logger?: Logger;
 }
 
 /** The identity block and one rule that allows everybody of `ml-eng` everything ordinary. */
@@ -126,7 +128,7 @@ ${more}`;
 export async function startWorld(options: WorldOptions): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-world-'));
   const clock = systemClock;
-  const logger = silentLogger;
+  const logger = options.logger ?? silentLogger;
   const issuer = await startIssuer();
   const model = await startScriptedModel();
   const policyFile = join(folder, 'policy.yaml');

@@ -99,6 +99,23 @@ function lanesOf(items: readonly JsonNode[], opened: boolean): readonly LaneText
   return [...lanes.values()];
 }
 
+/** Says what the keys were that the dialect does not have: other lanes spell them as `{1}`. */
+const keysLane = '{keys}';
+const isText = ({ lane }: LaneText): boolean => lane !== keysLane;
+const keyLine = /^(\{[0-9]+\}) ("(?:[^"\\]|\\.)*")$/gm;
+const plainName = /^[A-Za-z_][\w-]*$/;
+
+/** @returns what spells a lane with its keys, as far as they are on record, and can stand in a lane's name */
+function spelling(items: readonly JsonNode[], opened: boolean): (lane: string) => string {
+  const told = lanesOf(items, opened).find(({ lane }) => lane === keysLane)?.text ?? '';
+  const keys = new Map<string, string>();
+  for (const [, number = '', key = '""'] of told.matchAll(keyLine)) {
+    const name = parseJson(key, { loneSurrogates: true }).text;
+    if (plainName.test(name)) keys.set(number, name);
+  }
+  return (lane) => lane.replace(/\{[0-9]+\}/g, (number) => keys.get(number) ?? number);
+}
+
 /**
  * The request of a session, made again from its texts.
  *
@@ -121,16 +138,18 @@ export function recordedRequest(lines: readonly string[], opened: boolean): Reco
   const answered = roots.filter((root) => typeOf(root) === 'segment' && !isRequest(root));
   if (asked.length === 0) throw new Error('no text of the request is in the record (audit.content: None)');
 
+  const spelled = spelling([...asked, ...answered], opened);
   const notes = ['numbers, switches and other settings of the request are not in the record'];
   const body: Tree = {};
-  for (const { lane, text, replaced } of lanesOf(asked, opened)) {
+  for (const { lane: name, text, replaced } of lanesOf(asked, opened).filter(isText)) {
+    const lane = spelled(name);
     const steps = stepsOf(lane);
     if (steps === undefined || !put(body, steps, text)) notes.push(`${lane} cannot be sent`);
     else if (replaced) notes.push(`${lane} was masked: what stands in its place is sent`);
   }
   const answer = new Map<string, string>();
-  for (const { lane, text, replaced } of lanesOf(answered, opened)) {
-    const whole = lane.replace(/^(choices\[[0-9]+\])\.delta\./, '$1.message.');
+  for (const { lane, text, replaced } of lanesOf(answered, opened).filter(isText)) {
+    const whole = spelled(lane).replace(/^(choices\[[0-9]+\])\.delta\./, '$1.message.');
     answer.set(whole, text);
     if (replaced) notes.push(`${whole} was masked in the recorded answer`);
   }

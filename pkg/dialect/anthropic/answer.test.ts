@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseJson } from '../../base/index.ts';
+import { spelled } from '../testing/spelled.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, FrameView } from '../index.ts';
 import { recognise } from '../index.ts';
@@ -12,7 +13,8 @@ const frame = (body: object, event?: string): FrameView => {
   const data = JSON.stringify(body);
   return route.dialect.frame(route, event, data, parseJson(data));
 };
-const lanes = (view: AnswerView): unknown[] => view.lanes.map((lane) => `${lane.id} ${lane.kind} ${lane.node.text}`);
+const lanes = (view: AnswerView): unknown[] =>
+  view.lanes.map((lane) => `${spelled(view, lane.id)} ${lane.kind} ${lane.node.text}`);
 const lone = (view: AnswerView): unknown[] => view.loneValues.map((value) => value.node.text);
 
 function refused(run: () => unknown): string | undefined {
@@ -50,7 +52,7 @@ describe('an answer', () => {
     expect(lanes(view)).toEqual([
       'content[0].thinking text hm',
       'content[1].text text hello',
-      'content[2].input.city text Rome',
+      'content[2].input.{city} text Rome',
     ]);
     expect(lone(view)).toEqual(expect.arrayContaining(['sig', 'cited', 'doc', 'f', 'claude']));
     expect(view.usage).toEqual({ input: 12, output: 7 });
@@ -78,7 +80,7 @@ describe('an answer', () => {
     expect(lanes(answer({ type: 'error', error: { type: 'api_error', message: 'words' } }, 500))).toEqual([
       'error.message text words',
     ]);
-    expect(lanes(answer({ detail: 'words' }, 500))).toEqual(['detail text words']);
+    expect(lanes(answer({ detail: 'words' }, 500))).toEqual(['{detail} text words']);
   });
 
   it('that counts tokens is a number', () => {
@@ -123,14 +125,14 @@ describe('an event', () => {
     [
       'an unknown piece',
       { type: 'content_block_delta', index: 2, delta: { type: 'new_delta', news: 'd' } },
-      ['content[2].news text d'],
+      ['content[2].{news} text d'],
     ],
     [
       'text without a block',
       { type: 'content_block_delta', delta: { type: 'text_delta', text: 'e' } },
-      ['text text e'],
+      ['{text} text e'],
     ],
-    ['what is nobody’s', { type: 'ping', note: 'f' }, ['note text f']],
+    ['what is nobody’s', { type: 'ping', note: 'f' }, ['{note} text f']],
   ])('is read at the place of its block: %s', (_, body, expected) => {
     expect(lanes(frame(body))).toEqual(expected);
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { applyEdits, parseJson } from '../../base/index.ts';
+import { spelled } from '../testing/spelled.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { RequestView } from '../index.ts';
 import { recognise } from '../index.ts';
@@ -23,7 +24,7 @@ function refused(more: object, query = ''): string | undefined {
   }
 }
 
-const lanes = (view: RequestView): unknown[] => view.lanes.map((lane) => `${lane.id}=${lane.node.text}`);
+const lanes = (view: RequestView): unknown[] => view.lanes.map((lane) => `${spelled(view, lane.id)}=${lane.node.text}`);
 const picture = Buffer.from(Array.from({ length: 6_000 }, (_, at) => (at * 7919) % 251)).toString('base64');
 
 describe('the text of a Messages request', () => {
@@ -63,7 +64,7 @@ describe('the text of a Messages request', () => {
         'system[0].text=s',
         'messages[0].content=hi',
         'messages[1].content[0].thinking=t',
-        'messages[1].content[1].input.city=Rome',
+        'messages[1].content[1].input.{city}=Rome',
         'messages[2].content[0].content[0].text=r',
         'messages[2].content[1].content=plain',
         'messages[2].content[2].title=d',

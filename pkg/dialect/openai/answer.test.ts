@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseJson } from '../../base/index.ts';
+import { spelled } from '../testing/spelled.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { AnswerView, FrameView } from '../index.ts';
 import { recognise } from '../index.ts';
@@ -13,7 +14,7 @@ const answer = (body: unknown, route = chat, status = 200): AnswerView =>
   route.dialect.answer(route, parseJson(JSON.stringify(body)), status);
 const frameText = (data: string, event?: string): FrameView => chat.dialect.frame(chat, event, data, parseJson(data));
 const frame = (body: unknown, event?: string): FrameView => frameText(JSON.stringify(body), event);
-const lanes = (view: AnswerView): string[] => view.lanes.map((lane) => `${lane.id}=${lane.node.text}`);
+const lanes = (view: AnswerView): string[] => view.lanes.map((lane) => `${spelled(view, lane.id)}=${lane.node.text}`);
 const lone = (view: AnswerView): string[] =>
   view.loneValues.map((value) => `${value.path.join('.')}=${value.node.text}`);
 
@@ -151,8 +152,8 @@ describe('answers of real servers', () => {
     });
     expect(lanes(view)).toEqual([
       'choices[0].message.content=a',
-      '__verbose.content=a',
-      '__verbose.prompt=whole prompt',
+      '{__verbose}.{content}=a',
+      '{__verbose}.{prompt}=whole prompt',
     ]);
     expect(view.lanes[1]?.path).toEqual(['__verbose', 'content']);
     expect(view.integerArrays).toHaveLength(1);
@@ -234,7 +235,7 @@ describe('answers of real servers', () => {
     [
       'FastAPI',
       { detail: [{ loc: ['body'], msg: 'bad', input: 'echo' }] },
-      ['detail[0].loc[0]=body', 'detail[0].msg=bad', 'detail[0].input=echo'],
+      ['{detail}[0].{loc}[0]=body', '{detail}[0].{msg}=bad', '{detail}[0].{input}=echo'],
     ],
     ['a string', { error: 'words' }, ['error=words']],
   ])('errors of %s are read', (_, body, expected) => {

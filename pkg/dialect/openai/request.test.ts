@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { applyEdits, parseJson } from '../../base/index.ts';
+import { spelled } from '../testing/spelled.ts';
 import { RefusedError } from '../../core/index.ts';
 import type { RequestView } from '../index.ts';
 import { recognise } from '../index.ts';
@@ -26,7 +27,7 @@ function refused(kind: keyof typeof paths, text: string): string | undefined {
 
 const user = { role: 'user', content: 'hi' };
 const chat = (more: object): object => ({ model: 'm', messages: [user], ...more });
-const lanes = (view: RequestView): unknown[] => view.lanes.map((lane) => `${lane.id}=${lane.node.text}`);
+const lanes = (view: RequestView): unknown[] => view.lanes.map((lane) => `${spelled(view, lane.id)}=${lane.node.text}`);
 const lone = (view: RequestView): unknown[] =>
   view.loneValues.map((value) => `${value.path.join('.')}${value.key ? ' (key)' : ''}=${value.node.text}`);
 
@@ -124,7 +125,7 @@ describe('the text of a chat request', () => {
     expect(lone(view)).toContain('new_field (key)=new_field');
     expect(lone(view)).toContain('new_field.odd key 078-05-1120 (key)=odd key 078-05-1120');
     const lane = view.lanes.find((one) => one.node.text === 'deep');
-    expect(lane?.id).toMatch(/^new_field\.\[[0-9a-f]{16}\]\[0\]$/);
+    expect(lane?.id).toMatch(/^\{[0-9a-f]{16}\}\.\{[0-9a-f]{16}\}\[0\]$/);
     expect(lane?.path).toEqual(['new_field', 'odd key 078-05-1120', 0]);
   });
 
