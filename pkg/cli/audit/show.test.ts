@@ -75,7 +75,7 @@ describe('an id under which several sidecars recorded', () => {
 
   test.each([
     ['--chain a', 2],
-    [`--session ${id} --chain a --file log.jsonl --key key.pem`, 2],
+    [`--session ${id} --chain a --proof proof.json --key key.pem`, 2],
   ])('verify %s is refused', async (flags, code) => {
     const ran = await audit(`verify ${flags}`, []);
     expect([ran.code, ran.err]).toEqual([code, expect.stringContaining('--chain goes with --session or --receipt')]);
