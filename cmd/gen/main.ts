@@ -6,6 +6,7 @@ import { preparedProgramsText } from '../../pkg/detect/index.ts';
 import { cliDoc } from './cli-doc.ts';
 import { definitionTemplate } from './chart-definitions.ts';
 import { chartReadme } from './chart-readme.ts';
+import { grpcDescriptors } from './grpc-descriptors.ts';
 import { findHelm, installManifest } from './install-manifest.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -16,6 +17,7 @@ const generated: Readonly<Record<string, () => string>> = {
   'docs/policy.md': () => policyDoc(readFileSync(join(root, 'manifests/support-llm.yaml'), 'utf8')),
   'docs/cli.md': cliDoc,
   'pkg/detect/automaton/prepared-programs.ts': preparedProgramsText,
+  'pkg/dialect/grpc/descriptors.ts': () => grpcDescriptors(root),
   ...Object.fromEntries(
     resourceDefinitions().map((one) => [`crds/${one.metadata.name}.yaml`, () => definitionYaml(one)]),
   ),

@@ -7,7 +7,7 @@ import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
-import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
+import { createHttp2Upstream, createPassthrough, createUpstream } from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import {
   createFileApprovals,
@@ -118,6 +118,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
   const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });
   const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
+  const rpc = createHttp2Upstream({ url: settings.upstream.origin, clock, ...upstreamTls });
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
@@ -144,6 +145,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     audit,
     upstream,
     passthrough,
+    rpc,
     hosted: settings.hosted,
     tls,
     clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),
@@ -166,6 +168,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     await sidecar.drain(settings.graceMs);
     upstream.close();
     passthrough.close();
+    rpc.close();
     tls.close();
     await approvals.close();
     grants?.close();

@@ -1,4 +1,4 @@
-import { canonical, isAsker, isTellable, approverIsUser } from '../core/index.ts';
+import { canonical, isAsker, isSameUser, isTellable, approverIsUser } from '../core/index.ts';
 import type { ApproverEntry, Asker, Vote } from '../core/index.ts';
 import { fieldsOf } from './review.ts';
 import type { Fields } from './review.ts';
@@ -72,11 +72,15 @@ export function voteFault(
   const at = Date.parse(vote.at);
   if (!(Math.abs(at - now) <= mostSkewMs))
     return `[time] \`at\` is not within a minute of now; fix: write at: "${new Date(now).toISOString()}"`;
-  if (!isTellable(vote, before.asker))
-    return '[cannot_exclude_self_approval] who the caller is to Kubernetes is not known, so that it may be you; fix: decide through the decision endpoint with a token, or give the provider kubernetesUser';
+  const { kubernetesUser } = before.asker;
   if (isAsker(vote, before.asker))
     return '[self_approval] nobody decides on their own request; fix: ask another approver';
-  if (before.votes.some((one) => one.user === user || one.caller?.kubernetesUser === user))
+  if (!isTellable(vote, before.asker) && kubernetesUser !== undefined)
+    return `[cannot_exclude_self_approval] the caller, or who asked for them, may be you: ${JSON.stringify(kubernetesUser)} differs from your name in a prefix alone; fix: write the prefix that this cluster puts before names (kubectl auth whoami) into kubernetesUser.prefix of the provider, or ask another approver`;
+  if (!isTellable(vote, before.asker))
+    return '[cannot_exclude_self_approval] who the caller is to Kubernetes is not known, so that it may be you; fix: decide through the decision endpoint with a token, or give the provider kubernetesUser';
+  const isUser = (name: string | undefined): boolean => name !== undefined && isSameUser(name, user);
+  if (before.votes.some((one) => isUser(one.user) || isUser(one.caller?.kubernetesUser)))
     return '[voted] you have decided already: a decision is final';
   if (vote.breakGlass === true) {
     if (vote.decision !== 'Approve')

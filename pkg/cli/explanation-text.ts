@@ -87,6 +87,7 @@ const guardRow = (guard: ExplainedGuard): string[] => [
 const labelRow = (label: ExplainedLabel): string[] => [
   label.rule,
   label.outcome,
+  label.inRequests === 'passed' ? '' : `${label.inRequests} in requests`,
   mode(label.enforced),
   label.outcome === 'masked' ? `as ${label.replacement}` : '',
   label.looksFor.join(', '),

@@ -3,7 +3,7 @@ import { compileSnapshot, noPolicy } from './compile.ts';
 import type { Identity } from './identity.ts';
 import { operations } from './operation.ts';
 import type { Operation } from './operation.ts';
-import type { AccessRule, Policy } from './policy.ts';
+import type { AccessRule, ClassificationRule, Policy } from './policy.ts';
 import {
   allow,
   authenticated,
@@ -12,6 +12,7 @@ import {
   deny,
   group,
   guard,
+  label,
   limits,
   policy,
   subject,
@@ -282,6 +283,12 @@ describe('token ids as prompts', () => {
   test('are denied unless a rule allows them', () => {
     expect(tokenInput([policy('p', { access: [allow('r')] })])).toBe(false);
     expect(tokenInput([own])).toBe(true);
+  });
+  test('are not let past a label that reads requests', () => {
+    const reads = (...more: readonly Partial<ClassificationRule>[]): Policy =>
+      clusterPolicy('base', { classification: more.map((one) => label('l', one)) });
+    expect(tokenInput([own, reads({ inRequests: 'RequireApproval' })])).toBe(false);
+    expect(tokenInput([own, reads({})])).toBe(true);
   });
   test('are not let past the guards of a cluster policy that says nothing of them', () => {
     expect(tokenInput([own, clusterPolicy('base', { guards: [guard('g')] })])).toBe(false);

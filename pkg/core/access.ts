@@ -32,7 +32,7 @@ export interface CompiledAccessRule {
 export interface AccessPolicy {
   readonly entry: PolicyEntry;
   readonly rules: readonly CompiledAccessRule[];
-  /** It has request guards: prompts that cannot be inspected need its consent. */
+  /** It has guards or labels that read requests: prompts that cannot be inspected need its consent. */
   readonly inspects: boolean;
 }
 
@@ -64,7 +64,10 @@ export function compileAccess(entry: PolicyEntry, scope: ProviderScope, table: C
       models: spec.models.map(compileGlob),
     };
   });
-  return { entry, rules, inspects: entry.policy.spec.guards.some((guard) => guard.on === 'Request') };
+  const { guards, classification } = entry.policy.spec;
+  const inspects =
+    guards.some((guard) => guard.on === 'Request') || classification.some((label) => label.inRequests !== undefined);
+  return { entry, rules, inspects };
 }
 
 /**

@@ -119,7 +119,7 @@ export const combination = {
   ),
   'access.tokenInput': row<Set<AccessRule['tokenInput']>>(
     'access.tokenInput',
-    'Deny over Allow: a policy with request guards must allow it in a rule of its own that allows the request; one of the namespace without access rules leaves it to the others',
+    'Deny over Allow: a policy with request guards, or with labels `inRequests`, must allow it in a rule of its own that allows the request; one of the namespace without access rules leaves it to the others',
     strictest(['Deny', 'Allow']),
   ),
   loopback: row<readonly LoopbackSpec[]>(
@@ -130,7 +130,7 @@ export const combination = {
   guards: row<readonly GuardRule[]>('guards', 'add up', addUp),
   classification: row<readonly ClassificationRule[]>(
     'classification',
-    'labels add up; policies that name one label share who may see it, what happens otherwise and the replacement',
+    'labels add up; policies that name one label share who may see it, what happens otherwise, what happens in requests and the replacement',
     addUp,
   ),
   'classification.fields': row<ClassificationRule['fields']>('classification.fields', 'of one label: add up', addUp),
@@ -149,6 +149,11 @@ export const combination = {
   'classification.otherwise': row<ClassificationRule['otherwise']>(
     'classification.otherwise',
     'of one label, the stricter: Block over RequireApproval over Mask',
+    strictest(['Block', 'RequireApproval', 'Mask']),
+  ),
+  'classification.inRequests': row<Set<ClassificationRule['inRequests']>>(
+    'classification.inRequests',
+    'of one label, the stricter: Block over RequireApproval over Mask; then what any of the policies finds of the label counts',
     strictest(['Block', 'RequireApproval', 'Mask']),
   ),
   'classification.replacement': row<Replacement>(

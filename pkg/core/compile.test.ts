@@ -575,6 +575,12 @@ describe('rules that cannot fire are named', () => {
       'never finds anything',
     ],
     [
+      'a label of fields alone that is to read requests',
+      [policy('p', { classification: [label('l', { match: empty, fields: ['**.ssn'], inRequests: 'Block' })] })],
+      'classification[l].inRequests',
+      'arguments of tools alone',
+    ],
+    [
       'an Allow that a Deny covers',
       [policy('p', { access: [allow('r'), deny('no')] })],
       'access[r]',

@@ -3,8 +3,10 @@ import { decisionOf, recordedDecision } from './decision.ts';
 import type { Vote } from './decision.ts';
 import { readChoice, tokenVote, voteFault } from './decide.ts';
 
-const asker = { issuer: 'https://idp', subject: 'ana', kubernetesUser: 'ana@corp' };
-const bob = { issuer: 'https://idp', subject: 'bob', kubernetesUser: 'bob@corp' };
+const naming = 'sub for inference';
+const asker = { issuer: 'https://idp', subject: 'ana', kubernetesUser: 'ana@corp', naming };
+const bob = { issuer: 'https://idp', subject: 'bob', kubernetesUser: 'bob@corp', naming };
+const unnamed = { issuer: 'https://idp', subject: 'bob', kubernetesUser: undefined };
 const open = { phase: 'Pending' as const, votes: [] as readonly Vote[], expiresAt: 1_000, asker };
 const voted = (vote: Partial<Vote>): typeof open => ({
   ...open,
@@ -41,6 +43,19 @@ describe('a vote by token', () => {
       [{ ...bob, issuer: 'https://other' }, { ...open, asker: { ...asker, kubernetesUser: undefined } }, 0],
     ],
     ['at the same issuer, accounts are people', undefined, [{ ...bob, kubernetesUser: undefined }, open, 0]],
+    [
+      'but not those whom their provider names otherwise',
+      'cannot_exclude_self_approval',
+      [{ ...bob, naming: 'claim email', kubernetesUser: undefined }, open, 0],
+    ],
+    ['nor those whose subjects tell nobody apart', 'cannot_exclude_self_approval', [unnamed, open, 0]],
+    [
+      'nor the requester’s',
+      'cannot_exclude_self_approval',
+      [{ ...bob, kubernetesUser: undefined }, { ...open, asker: { ...asker, naming: undefined } }, 0],
+    ],
+    ['nor in capitals', 'self_approval', [{ ...bob, kubernetesUser: 'Ana@Corp' }, open, 0]],
+    ['nor behind a prefix', 'cannot_exclude_self_approval', [{ ...bob, kubernetesUser: 'oidc:ana@corp' }, open, 0]],
     ['nothing counts at the end', 'expired', [bob, open, 1_000]],
     ['nor where the end is no time', 'expired', [bob, { ...open, expiresAt: Number.NaN }, 0]],
     ['nor when it is decided', 'decided', [bob, { ...open, phase: 'Denied' }, 0]],

@@ -3,6 +3,7 @@ import { isAsker, isTellable } from './decision.ts';
 import type { Undecided } from './decision.ts';
 import type { Identity } from './identity.ts';
 import { sha256 } from './canonical.ts';
+import { isSameUser } from './naming.ts';
 
 /** A decision of somebody whom a token proves, as the controller's decision endpoint takes it and a sidecar on its own does. */
 export interface Choice {
@@ -62,12 +63,12 @@ export function readChoice(text: string, more: { readonly breakGlass?: boolean }
 
 /** Why this person may not vote, whatever the policy names them; undefined: they may. @param now wall clock, milliseconds */
 export function voteFault(
-  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser'>,
+  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser' | 'naming'>,
   { phase, votes, expiresAt, asker }: Omit<Undecided, 'required'>,
   now: number,
 ): DecisionFault | undefined {
-  const { issuer, subject, kubernetesUser } = who;
-  const caller = { issuer, subject, kubernetesUser };
+  const { issuer, subject, kubernetesUser, naming } = who;
+  const caller = { issuer, subject, kubernetesUser, naming };
   if (isAsker({ caller }, asker)) return 'self_approval';
   if (!isTellable({ caller }, asker)) return 'cannot_exclude_self_approval';
   if (phase !== 'Pending') return 'decided';
@@ -76,7 +77,8 @@ export function voteFault(
   const voted = votes.some(
     (one) =>
       (one.caller?.issuer === issuer && one.caller.subject === subject) ||
-      (kubernetesUser !== undefined && (one.user === kubernetesUser || one.caller?.kubernetesUser === kubernetesUser)),
+      (kubernetesUser !== undefined &&
+        [one.user, one.caller?.kubernetesUser].some((name) => name !== undefined && isSameUser(name, kubernetesUser))),
   );
   return voted ? 'voted' : undefined;
 }
@@ -90,6 +92,7 @@ export interface TokenVote {
     readonly issuer: string;
     readonly subject: string;
     readonly kubernetesUser?: string;
+    readonly naming?: string;
     /** SHA-256 of the token that proved it. */
     readonly proof: string;
     /** Address that it came from. */
@@ -101,7 +104,7 @@ export interface TokenVote {
 
 /** @param from where the decision came from: an address. @param now wall clock, milliseconds */
 export const tokenVote = (
-  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser'>,
+  who: Pick<Identity, 'issuer' | 'subject' | 'kubernetesUser' | 'naming'>,
   { token, from, now }: { readonly token: string; readonly from: string; readonly now: number },
   { decision, comment, breakGlass }: Choice,
 ): TokenVote => ({
@@ -111,6 +114,7 @@ export const tokenVote = (
     issuer: who.issuer,
     subject: who.subject,
     ...(who.kubernetesUser !== undefined && { kubernetesUser: who.kubernetesUser }),
+    ...(who.naming !== undefined && { naming: who.naming }),
     proof: `sha256:${sha256(token)}`,
     from: from.slice(0, 64),
   },

@@ -3,14 +3,22 @@ import { approverIsCaller, approverIsUser, peopleWho, phaseAt } from './decision
 import type { Asker, Vote } from './decision.ts';
 import { caller } from './testing/policies.ts';
 
-const asker: Asker = { issuer: 'i', subject: 'ana', kubernetesUser: 'ana@x' };
+const naming = 'sub for inference';
+const asker: Asker = { issuer: 'i', subject: 'ana', kubernetesUser: 'ana@x', naming };
 const at = '2026-01-01T00:00:00Z';
 const user = (name: string, more: Partial<Vote> = {}): Vote => ({ decision: 'Approve', at, user: name, ...more });
-const token = (subject: string, kubernetesUser?: string, issuer = 'i'): Vote => ({
+const token = (subject: string, kubernetesUser?: string, issuer = 'i', named: string | undefined = naming): Vote => ({
   decision: 'Approve',
   at,
-  caller: { issuer, subject, kubernetesUser },
+  caller: { issuer, subject, kubernetesUser, naming: named },
 });
+/** Whose subject was named otherwise than the others', or in a way that tells nobody apart. */
+const otherwise = (subject: string, kubernetesUser?: string, named = 'claim email'): Vote =>
+  token(subject, kubernetesUser, 'i', named);
+const vaguely = (subject: string, kubernetesUser?: string): Vote => {
+  const { caller: who, ...vote } = token(subject, kubernetesUser);
+  return { ...vote, caller: { ...who!, naming: undefined } };
+};
 
 describe('how many people approve', () => {
   test.each<[string, readonly Vote[], number, Partial<Asker>?]>([
@@ -46,6 +54,31 @@ describe('how many people approve', () => {
       2,
       { kubernetesUser: 'system:serviceaccount:ml:batch' },
     ],
+    [
+      'nobody of the asker’s issuer whose name was made otherwise, and may be the asker',
+      [otherwise('ana@example.com')],
+      0,
+    ],
+    ['nor in a way that tells nobody apart', [vaguely('b'), vaguely('c')], 0],
+    [
+      'nobody by subject where the asker’s tells nothing',
+      [token('b')],
+      0,
+      { naming: undefined, kubernetesUser: undefined },
+    ],
+    [
+      'two who were named otherwise than the asker, by their names in Kubernetes',
+      [otherwise('b', 'b@x'), vaguely('c', 'c@x')],
+      2,
+    ],
+    ['one person whom one issuer names in two ways once', [token('b'), otherwise('b@example.com', 'b@x')], 1],
+    ['one person with two accounts and one name once', [token('b', 'b@x'), token('b2', 'b@x')], 1],
+    ['names that differ in case once', [user('Bob@x'), token('b', 'bob@x')], 1],
+    ['names that differ by a prefix once', [user('oidc:bob@x'), token('b', 'bob@x')], 1],
+    ['the asker by no case and no prefix', [user('ANA@x'), user('oidc:ana@x'), user('https://idp#ana@x')], 0],
+    ['the asker’s name with something before it that is no prefix', [user('mariana@x')], 1],
+    ['a workload of such a name', [user('system:serviceaccount:ml:ana')], 1, { kubernetesUser: 'ana' }],
+    ['nobody who may be who asked for another', [user('oidc:kim')], 0, { requestedBy: 'kim' }],
     ['others beside who asked', [user('b'), token('c', 'c@x')], 2, { requestedBy: 'kim' }],
   ])('counts %s', (_what, votes, count, more = {}) => {
     expect(peopleWho(votes, { ...asker, ...more })).toBe(count);

@@ -1,5 +1,6 @@
 import type { ApprovalDecision, ApprovalPhase } from './approval.ts';
 import type { Identity } from './identity.ts';
+import { isSameUser, mayBeSameUser } from './naming.ts';
 import type { ApprovalSpec } from './policy.ts';
 
 /** What people's votes come to. Whoever keeps approvals and grants (controller, webhook, a folder of files) reckons by this alone. */
@@ -17,6 +18,8 @@ export interface Vote {
         readonly issuer: string;
         readonly subject: string;
         readonly kubernetesUser?: string | undefined;
+        /** {@link Identity.naming}. */
+        readonly naming?: string | undefined;
         /** Address that the decision came from. */
         readonly from?: string | undefined;
       }
@@ -29,6 +32,8 @@ export interface Asker {
   readonly issuer: string;
   readonly subject: string;
   readonly kubernetesUser: string | undefined;
+  /** {@link Identity.naming}. Undefined: no subject of the same issuer is known to be somebody else's. */
+  readonly naming?: string | undefined;
   /**
    * The Kubernetes user who asked in the caller's name. They do not count either, so that nobody counts of whom it is not known
    * who they are to Kubernetes.
@@ -46,50 +51,65 @@ export interface Undecided {
   readonly asker: Asker;
 }
 
-export const isAsker = ({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean =>
-  (user !== undefined && (user === asker.kubernetesUser || user === asker.requestedBy)) ||
-  (caller !== undefined &&
-    ((caller.issuer === asker.issuer && caller.subject === asker.subject) ||
-      (caller.kubernetesUser !== undefined &&
-        (caller.kubernetesUser === asker.kubernetesUser || caller.kubernetesUser === asker.requestedBy))));
+/** Who the asker is to Kubernetes, and who asked for them. */
+const usersOf = ({ kubernetesUser, requestedBy }: Asker): readonly string[] =>
+  [kubernetesUser, requestedBy].filter((name) => name !== undefined);
+
+export function isAsker({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean {
+  if (caller !== undefined && caller.issuer === asker.issuer && caller.subject === asker.subject) return true;
+  const name = user ?? caller?.kubernetesUser;
+  return name !== undefined && usersOf(asker).some((one) => isSameUser(one, name));
+}
 
 /** Nobody who has a name of their own beside this one: what is known of a workload is enough. */
 const isWorkload = (kubernetesUser: string | undefined): boolean =>
   kubernetesUser?.startsWith('system:serviceaccount:') === true;
 
 /**
- * Whether it can be told of a vote that it is not the asker's own. Callers of two issuers may be accounts of one person: only names in
- * Kubernetes tell them apart.
+ * Whether it can be told of a vote that it is not the asker's own. Two callers may be accounts of one person: subjects tell them apart
+ * where one issuer named both in one way, and names in Kubernetes do, but for those that differ by a prefix alone.
  */
 export function isTellable({ user, caller }: Pick<Vote, 'user' | 'caller'>, asker: Asker): boolean {
+  const name = user ?? caller?.kubernetesUser;
+  if (name !== undefined && usersOf(asker).some((one) => mayBeSameUser(one, name) && !isSameUser(one, name)))
+    return false;
   if (user !== undefined) return asker.kubernetesUser !== undefined;
   if (caller === undefined) return false;
-  const { issuer, kubernetesUser } = caller;
+  const { issuer, kubernetesUser, naming } = caller;
   if (asker.requestedBy !== undefined && kubernetesUser === undefined) return false;
-  if (issuer === asker.issuer || isWorkload(kubernetesUser) || isWorkload(asker.kubernetesUser)) return true;
+  if (issuer === asker.issuer && naming !== undefined && naming === asker.naming) return true;
+  if (isWorkload(kubernetesUser) || isWorkload(asker.kubernetesUser)) return true;
   return kubernetesUser !== undefined && asker.kubernetesUser !== undefined;
 }
 
 const counts = (vote: Vote, asker: Asker): boolean => !isAsker(vote, asker) && isTellable(vote, asker);
 
+/** The names of which no two may be one person's. */
+function different(names: readonly string[]): readonly string[] {
+  const people: string[] = [];
+  for (const name of names) if (!people.some((one) => mayBeSameUser(one, name))) people.push(name);
+  return people;
+}
+
 /**
- * How many different people approve, at least. Those with a name in Kubernetes are told apart by it, and so are the callers of one
- * issuer; votes that neither tells apart are not added up, since they may be the same people's.
+ * How many different people approve, at least. Those with a name in Kubernetes are told apart by it, and so are the callers whom one
+ * issuer named in one way; votes that neither tells apart are not added up, since they may be the same people's.
  */
 export function peopleWho(votes: readonly Vote[], asker: Asker): number {
-  const named = new Set<string>();
-  /** By issuer: names in Kubernetes, and subjects of those who have none. */
-  const callers = new Map<string, Set<string>>();
-  for (const vote of votes) {
-    if (vote.decision !== 'Approve' || !counts(vote, asker)) continue;
-    const { user, caller } = vote;
-    const name = user ?? caller?.kubernetesUser;
-    if (name !== undefined) named.add(name);
-    if (user !== undefined || caller === undefined) continue;
-    const people = callers.get(caller.issuer) ?? new Set();
-    callers.set(caller.issuer, people.add(JSON.stringify(name === undefined ? [caller.subject] : name)));
-  }
-  return Math.max(named.size, ...[...callers.values()].map((people) => people.size));
+  const counted = votes.filter((vote) => vote.decision === 'Approve' && counts(vote, asker));
+  if (counted.length === 0) return 0;
+  const named = different(counted.flatMap(({ user, caller }) => user ?? caller?.kubernetesUser ?? []));
+  /** By issuer and naming: of who has several accounts there, by their name in Kubernetes. */
+  const callers = Map.groupBy(
+    counted.flatMap(({ caller }) => (caller?.naming === undefined ? [] : [caller])),
+    ({ issuer, naming }) => JSON.stringify([issuer, naming]),
+  );
+  const accounts = [...callers.values()].map((people) => {
+    const users = different(people.flatMap(({ kubernetesUser }) => kubernetesUser ?? []));
+    const others = people.filter(({ kubernetesUser }) => kubernetesUser === undefined);
+    return users.length + new Set(others.map(({ subject }) => subject)).size;
+  });
+  return Math.max(1, named.length, ...accounts);
 }
 
 /**

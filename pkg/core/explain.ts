@@ -1,5 +1,6 @@
 import { checkRule, operationsOf } from './access.ts';
 import type { CompiledAccessRule } from './access.ts';
+import type { CallerBits } from './caller-table.ts';
 import { compile } from './compile.ts';
 import type { Compiled, CompileOptions } from './compile.ts';
 import type { Action, Policy, Profile } from './policy.ts';
@@ -48,6 +49,8 @@ export interface ExplainedLabel {
   readonly enforced: boolean;
   /** What this caller meets where it is found. */
   readonly outcome: 'visible' | 'masked' | 'blocked' | 'held';
+  /** What becomes of this caller's request where it is found in that. */
+  readonly inRequests: 'passed' | 'masked' | 'blocked' | 'held';
   readonly replacement: string;
   readonly policies: readonly string[];
   readonly looksFor: readonly string[];
@@ -105,6 +108,11 @@ function looksFor({ rule }: ScanEntry): readonly string[] {
 
 const outcomes = { Block: 'blocked', Mask: 'masked', RequireApproval: 'held', Flag: 'visible' } as const;
 
+function inRequests({ rule, applies }: ScanEntry, bits: CallerBits): ExplainedLabel['inRequests'] {
+  const action = applies(bits) ? rule.inRequests : undefined;
+  return action === undefined || action === 'Flag' ? 'passed' : outcomes[action];
+}
+
 function describeReplacement({ rule }: ScanEntry): string {
   switch (rule.replacement.style) {
     case 'Label':
@@ -159,6 +167,7 @@ export function explain(policies: readonly Policy[], request: AccessRequest, opt
         label: entry.rule.label,
         enforced: entry.rule.enforce,
         outcome: entry.applies(bits) ? outcomes[entry.rule.action] : 'visible',
+        inRequests: inRequests(entry, bits),
         replacement: describeReplacement(entry),
         policies: entry.policies,
         looksFor: looksFor(entry),

@@ -21,6 +21,8 @@ export interface Identity {
   readonly tokenId?: string;
   /** Who this caller is to Kubernetes, where the provider says so: nobody approves their own request. */
   readonly kubernetesUser: string | undefined;
+  /** How the subject was named (pkg/core/naming.ts). Absent: two subjects may be one person's. */
+  readonly naming?: string;
 }
 
 /** What a request presented, taken off the wire once. */

@@ -1,3 +1,4 @@
+export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
 export type {
   ApprovalAsk,
   ApprovalDecision,
@@ -119,7 +120,6 @@ export type { ExplainedAccessRule, ExplainedGuard, ExplainedLabel, Explanation }
 export { PolicyError } from './policy-error.ts';
 export type { PolicyErrorCode } from './policy-error.ts';
 export { defaultProfile, profiles } from './profiles.ts';
-export { isRefused, protocolField, refusedPorts, refusedProtocol } from './protocols.ts';
 export type { ProfileDefaults } from './profiles.ts';
 export { leastPod, selectorMatches, selectorText, selects } from './selector.ts';
 export type { PodFacts } from './selector.ts';

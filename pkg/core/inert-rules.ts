@@ -2,7 +2,6 @@ import { operationsOf } from './access.ts';
 import { compileGlob, globCovers } from './glob.ts';
 import type { PolicyEntry } from './order.ts';
 import type { AccessRule, MatchSpec, SubjectSpec } from './policy.ts';
-import { protocolField, refusedPorts, refusedProtocol } from './protocols.ts';
 import type { ProviderScope } from './providers.ts';
 import type { PolicyNotice } from './snapshot.ts';
 import { describeSubject, isAnyone, subjectProviders } from './subjects.ts';
@@ -80,6 +79,13 @@ function matchNotices(entry: PolicyEntry): PolicyNotice[] {
     ...classification
       .filter((rule) => isEmpty(rule.match) && rule.fields.length === 0)
       .map((rule) => ({ policy: entry.label, field: `classification[${rule.label}]`, message: `${never}, or fields` })),
+    ...classification
+      .filter((rule) => rule.inRequests !== undefined && isEmpty(rule.match) && rule.fields.length > 0)
+      .map((rule) => ({
+        policy: entry.label,
+        field: `classification[${rule.label}].inRequests`,
+        message: 'in requests, fields are looked for in arguments of tools alone: give it detectors, patterns or words',
+      })),
   ];
 }
 
@@ -170,7 +176,7 @@ function limitNotices(entries: readonly PolicyEntry[]): PolicyNotice[] {
 
 /** What may be written and is not carried out yet: whoever relies on it must know. */
 function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
-  const { analyzers, upstream } = entry.policy.spec;
+  const { analyzers } = entry.policy.spec;
   const notice = (field: string, message: string): PolicyNotice => ({ policy: entry.label, field, message });
   return [
     ...analyzers.map((one) =>
@@ -180,9 +186,6 @@ function unservedNotices(entry: PolicyEntry): PolicyNotice[] {
           ? 'cannot be called yet: as its failureMode is Deny, every inference request is refused. Use guards and classification with detectors, patterns or words'
           : 'cannot be called yet: as its failureMode is Allow, nothing is inspected by it, and each request counts as failed open',
       ),
-    ),
-    ...refusedPorts(upstream).map(({ containerPort, protocol }) =>
-      notice(protocolField(containerPort), refusedProtocol(containerPort, protocol)),
     ),
   ];
 }

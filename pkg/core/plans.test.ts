@@ -123,6 +123,26 @@ describe('request plans', () => {
     );
   });
 
+  test('hold labels that read requests, for those who may not see them', () => {
+    const snapshot = compile(
+      policy('p', {
+        classification: [
+          label('seen', { inRequests: 'RequireApproval', visibleTo: [group('eng')] }),
+          label('held', { inRequests: 'RequireApproval', otherwise: 'Mask' }),
+          label('answers'),
+        ],
+      }),
+    );
+    const plan = snapshot.requestPlan(eng);
+    expect(plan.outcomes).toEqual([undefined, { rule: 'p/held', action: 'RequireApproval', enforce: true }, undefined]);
+    expect(ids(snapshot, plan.selection)).toEqual(['p/held']);
+    expect(plan.inspects).toBe(true);
+    expect(ids(snapshot, snapshot.requestPlan(undefined).selection)).toEqual(['p/seen', 'p/held']);
+    // In answers it stays what it was.
+    expect(ids(snapshot, snapshot.responsePlan(eng).mask)).toEqual(['p/held', 'p/answers']);
+    expect(compile(policy('p', { classification: [label('l')] })).requestPlan(eng).inspects).toBe(false);
+  });
+
   test('are one object for one outcome, whoever the callers are', () => {
     const snapshot = compile(
       policy('p', {
@@ -231,6 +251,25 @@ describe('one label in several policies', () => {
         ];
         const stricter = order[Math.max(order.indexOf(a), order.indexOf(b))];
         expect(compile(...policies).scanRules[0]?.action).toBe(stricter);
+      }
+    }
+  });
+
+  test('takes the stricter in requests, where one says anything; what any of them finds counts', () => {
+    const order = [undefined, 'Mask', 'RequireApproval', 'Block'] as const;
+    for (const a of order) {
+      for (const b of order) {
+        const { scanRules, notices } = compile(
+          policy('p', { classification: [label('pii', { inRequests: a })] }),
+          clusterPolicy('base', { classification: [label('pii', { inRequests: b, match: match('Iban') })] }),
+        );
+        const stricter = order[Math.max(order.indexOf(a), order.indexOf(b))];
+        expect(scanRules.map(({ id, inRequests }) => [id, inRequests])).toEqual([
+          ['cluster/base/pii', stricter],
+          ['p/pii', stricter],
+        ]);
+        const gaveWay = notices.filter(({ field }) => field === 'classification[pii].inRequests');
+        expect(gaveWay).toHaveLength(a === undefined || b === undefined || a === b ? 0 : 1);
       }
     }
   });

@@ -147,13 +147,17 @@ export class Planner {
   readonly #selections = new Map<string, RuleSelection>();
   readonly #requestPlans = new Map<RuleSelection, RequestPlan>();
   readonly #responsePlans = new Map<string, ResponsePlan>();
-  readonly #outcomes: readonly GuardOutcome[];
+  /** What each rule does in a request; undefined: it does not read them. */
+  readonly #outcomes: readonly (GuardOutcome | undefined)[];
   readonly #record: RuleSelection;
 
   constructor(entries: readonly ScanEntry[], limits: readonly LimitEntry[]) {
     this.#entries = entries;
     this.#limits = limits;
-    this.#outcomes = entries.map(({ rule }) => ({ rule: rule.id, action: rule.action, enforce: rule.enforce }));
+    this.#outcomes = entries.map(({ rule: { id, on, action, inRequests, enforce } }) => {
+      const acts = on === 'Request' ? action : inRequests;
+      return acts === undefined ? undefined : { rule: id, action: acts, enforce };
+    });
     this.#record = this.#select(
       (entry) => entry.kind === 'label' || entry.rule.action === 'Mask' || entry.rule.action === 'Block',
     );
@@ -169,7 +173,7 @@ export class Planner {
   }
 
   requestPlan(bits: CallerBits): RequestPlan {
-    const selection = this.#select((entry) => entry.rule.on === 'Request' && entry.applies(bits));
+    const selection = this.#select((entry) => this.#outcomes[entry.rule.index] !== undefined && entry.applies(bits));
     const known = this.#requestPlans.get(selection);
     if (known !== undefined) return known;
     const outcomes = this.#outcomes.map((outcome, index) => (selection[index] === 1 ? outcome : undefined));

@@ -229,6 +229,8 @@ export interface ClassificationRule {
   readonly match: MatchSpec;
   readonly visibleTo: readonly SubjectSpec[];
   readonly otherwise: 'Mask' | 'Block' | 'RequireApproval';
+  /** What happens to requests of all others that hold it. Undefined, also in what older controllers send: they are not read for it. */
+  readonly inRequests?: 'Mask' | 'Block' | 'RequireApproval' | undefined;
   readonly replacement: Replacement | undefined;
 }
 

@@ -20,6 +20,7 @@ export const reasons = {
   header_too_large: reason(431, 'The request headers are larger than allowed.'),
   body_too_large: reason(413, 'The request body is larger than allowed.'),
   request_timeout: reason(408, 'The request did not arrive in time.'),
+  deadline_exceeded: reason(504, 'The time that the caller gave this call is over.'),
   unsupported_encoding: reason(415, 'The Content-Encoding of the request is not supported.'),
   unsupported_media_type: reason(415, 'The Content-Type of the request is not supported on this route.'),
   method_not_allowed: reason(405, 'This method is not supported on this route.'),

@@ -1,5 +1,5 @@
 import type { CallerBits, CallerTable } from './caller-table.ts';
-import { combination, exposure } from './combination.ts';
+import { combination, exposure, mergeSet } from './combination.ts';
 import { expandDetector } from './detector-names.ts';
 import { ruleId } from './order.ts';
 import type { PolicyEntry } from './order.ts';
@@ -70,7 +70,7 @@ function sameSubjects(a: readonly SubjectSpec[], b: readonly SubjectSpec[]): boo
 
 function labelNotices(
   parts: readonly LabelPart[],
-  merged: Pick<ClassificationRule, 'otherwise' | 'replacement'>,
+  merged: Pick<ClassificationRule, 'otherwise' | 'inRequests' | 'replacement'>,
 ): PolicyNotice[] {
   const [first] = parts;
   if (first === undefined || parts.length < 2) return [];
@@ -89,6 +89,14 @@ function labelNotices(
             notice(
               'otherwise',
               `${spec.otherwise} gives way to ${merged.otherwise}: ${combination['classification.otherwise'].rule}`,
+            ),
+          ]),
+      ...(spec.inRequests === undefined || spec.inRequests === merged.inRequests
+        ? []
+        : [
+            notice(
+              'inRequests',
+              `${spec.inRequests} gives way to ${String(merged.inRequests)}: ${combination['classification.inRequests'].rule}`,
             ),
           ]),
       ...(spec.replacement === undefined || JSON.stringify(spec.replacement) === JSON.stringify(merged.replacement)
@@ -148,6 +156,7 @@ function finds(parts: readonly LabelPart[], known: Finds | undefined): Finds {
 /** What the policies that name a label agree on. `parts` is not empty. */
 interface Agreement {
   readonly otherwise: ClassificationRule['otherwise'];
+  readonly inRequests: ClassificationRule['inRequests'];
   readonly replacement: Replacement;
   readonly policies: readonly string[];
   applies(bits: CallerBits): boolean;
@@ -157,6 +166,9 @@ function agree(parts: readonly LabelPart[]): Agreement {
   const visible = parts.map((part) => part.visible);
   return {
     otherwise: parts.map((part) => part.spec.otherwise).reduce(combination['classification.otherwise'].merge),
+    inRequests: parts
+      .map((part) => part.spec.inRequests)
+      .reduce((first, second) => mergeSet(combination['classification.inRequests'], first, second)),
     replacement: parts
       .map((part) => part.spec.replacement ?? label)
       .reduce(combination['classification.replacement'].merge),
@@ -167,13 +179,14 @@ function agree(parts: readonly LabelPart[]): Agreement {
 
 function labelDraft(entry: PolicyEntry, name: string, found: Finds, agreement: Agreement): Draft {
   const id = ruleId(entry, name);
-  const { otherwise, replacement, policies, applies } = agreement;
+  const { otherwise, inRequests, replacement, policies, applies } = agreement;
   return {
     rule: {
       id,
       label: name,
       on: 'Response',
       action: otherwise,
+      ...(inRequests !== undefined && { inRequests }),
       enforce: entry.enforces,
       match: knownMatch(found.match, id),
       fields: found.fields,
@@ -217,7 +230,7 @@ function observedLabel(entry: PolicyEntry, all: readonly LabelPart[]): readonly 
  * order is: what shows less of a value before what shows more, then policy order, guards before labels within one policy.
  * By policy order alone a rule that begins to apply could show more of a value than the later rule that hid it before.
  *
- * Policies that name one label share who may see it, what happens otherwise and the replacement. Where observing policies
+ * Policies that name one label share who may see it, what happens otherwise and in requests, and the replacement. Where observing policies
  * name it, one observed rule stands beside.
  */
 export function compileScanRules(

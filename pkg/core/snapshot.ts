@@ -58,7 +58,10 @@ export interface ScanRule {
   /** Stands in `[…]` where the style is Label. */
   readonly label: string;
   readonly on: 'Request' | 'Response';
+  /** What it does in what `on` names. */
   readonly action: Action;
+  /** Of a label, which is `on` answers: what it does in requests. Undefined: they are not read for it. */
+  readonly inRequests?: Action;
   /** False: its policy observes; what it finds is recorded as what it would have done. */
   readonly enforce: boolean;
   readonly match: MatchSpec;

@@ -135,7 +135,7 @@ export const inferencePolicySchema = {
       maxItems: 32,
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['label'],
-      description: 'What answers may hold and who may see it.',
+      description: 'Labels: what answers and requests may hold, and who may see it.',
       'x-sidegate-example': '[{ label: confidential, detectors: [CreditCard], otherwise: Mask }]',
       items: classification,
     },

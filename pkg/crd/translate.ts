@@ -251,6 +251,7 @@ function classificationOf(rule: ClassificationResource): ClassificationRule {
     match: matchOf(rule),
     visibleTo: (rule.visibleTo ?? []).map(subjectOf),
     otherwise: rule.otherwise,
+    ...(rule.inRequests !== undefined && { inRequests: rule.inRequests }),
     replacement: replacementOf(rule.replacement),
   };
 }

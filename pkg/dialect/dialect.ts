@@ -1,5 +1,6 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
+import type { Rpc } from './rpc.ts';
 import type { StreamFraming } from './framing/stream-framing.ts';
 
 /**
@@ -10,12 +11,14 @@ import type { StreamFraming } from './framing/stream-framing.ts';
 export interface Route {
   readonly dialect: Dialect;
   readonly operation: Operation;
-  /** `json`: parsed and inspected. `none`: no body allowed. `opaque`: bytes; passes only where a rule names the operation and no guard applies. */
-  readonly body: 'json' | 'none' | 'opaque';
+  /** `json`: parsed and inspected. `none`: no body allowed. `opaque`: bytes; passes only where a rule names the operation and no guard applies. `rpc`: a message of gRPC. */
+  readonly body: 'json' | 'none' | 'opaque' | 'rpc';
   /** The model that the path names, decoded. */
   readonly model: string | undefined;
   /** The model writes an answer, of which tokens are limited and counted. */
   readonly generates: boolean;
+  /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */
+  readonly rpc?: Rpc | undefined;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
 }

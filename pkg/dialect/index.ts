@@ -13,6 +13,11 @@ export type {
 } from './dialect.ts';
 export { openai } from './openai/openai.ts';
 export { generic } from './generic.ts';
+export { grpc, recogniseRpc } from './grpc/grpc.ts';
+export { framed, rpcTypes } from './grpc/framing.ts';
+export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';
+export type { Trailers } from './grpc/trailers.ts';
+export type { Projected, Rpc } from './rpc.ts';
 export type { FrameSplitter, StreamFrame, StreamFraming } from './framing/stream-framing.ts';
 export { missing } from './framing/stream-framing.ts';
 export { ndjson } from './framing/ndjson.ts';

@@ -197,7 +197,7 @@ describe('recognising', () => {
   });
 
   it('lists the dialects, the one that knows everything last', () => {
-    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'anthropic', 'generic']);
+    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'anthropic', 'grpc', 'generic']);
   });
 });
 

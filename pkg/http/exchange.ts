@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { MessageLimits } from './message-body.ts';
 import type { BodyLimits } from './request-body.ts';
 
 /**
@@ -24,6 +25,11 @@ export interface Exchange {
    * @throws RefusedError body_too_large, request_timeout, unsupported_encoding, invalid_encoding, overloaded, caller_share_used
    */
   readBody(limits: BodyLimits): Promise<Buffer>;
+  /**
+   * In place of `readBody`: the next length-prefixed message of the body, with its prefix; undefined: there is none any more. Counted until the
+   * next one is asked for. Absent: HTTP/1.1. @throws RefusedError as `readBody`, and invalid_request where the body ends within one
+   */
+  readonly nextMessage?: (limits: MessageLimits) => Promise<Buffer | undefined>;
   /** Nobody holds the body any more: its share of the memory for all is free. Needed only before the exchange is over. */
   releaseBody(): void;
   /** Bytes of the request body that came off the wire so far. */
@@ -35,6 +41,8 @@ export interface Exchange {
   /** False when the peer reads slower than we write: wait for `onDrain`. */
   write(chunk: string | Uint8Array): boolean;
   end(chunk?: string | Uint8Array): void;
+  /** Fields to follow the body, taken when all of it is out; to be called before `start`. Absent: this protocol's are not sent. */
+  readonly trailers?: (fields: () => OutgoingHttpHeaders) => void;
   /** Breaks the connection (h1) or resets the stream (h2): the peer sees that the answer is not whole. */
   destroy(): void;
   /** As `destroy`, when what was written has left, or 5 s later where its peer does not take it. Nothing may be written after it. */
@@ -66,6 +74,10 @@ export interface UpstreamHandler {
   /** Once, after the head: the request's body, where there is one, is held by nobody here any more. It was sent, and will not be again. */
   bodyReleased?(): void;
   data(chunk: Buffer): void;
+  /** Right before the end: fields that followed the body (HTTP/2). Names in lower case, no pseudo headers. */
+  trailers?(headers: IncomingHttpHeaders): void;
+  /** Of an {@link OpenCall}: a `write` that answered false may be followed by others. */
+  room?(): void;
   end(): void;
   /** RefusedError upstream_unreachable, upstream_timeout, upstream_protocol; never with the peer's words in the message. */
   error(error: Error): void;
@@ -78,7 +90,20 @@ export interface UpstreamCall {
   abort(): void;
 }
 
+/** A call whose request goes on after its head, until `finish`. */
+export interface OpenCall extends UpstreamCall {
+  /** False: the model does not take it yet; wait for `room`. */
+  write(chunk: Uint8Array): boolean;
+  finish(): void;
+}
+
 export interface Upstream {
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
   close(): void;
+}
+
+/** A model that is spoken to over HTTP/2: requests may go on while their answer comes, and answers have trailers. */
+export interface Http2Upstream extends Upstream {
+  /** What `body` holds goes first. */
+  open(request: UpstreamRequest, handler: UpstreamHandler): OpenCall;
 }

@@ -9,6 +9,8 @@ import { drain } from './drain.ts';
 import type { Exchange } from './exchange.ts';
 import { CloseListeners, emptyBody, endToEnd, neverHasBody } from './exchange-host.ts';
 import type { CloseKind, ExchangeHost, LiveExchange } from './exchange-host.ts';
+import { MessageBody } from './message-body.ts';
+import type { MessageLimits } from './message-body.ts';
 import { rawBody } from './raw-exchange.ts';
 import type { RawExchange } from './raw-exchange.ts';
 import { RequestBody } from './request-body.ts';
@@ -67,7 +69,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
   }
 
   get bytesIn(): number {
-    return this.#body?.bytes ?? this.#rawBytes;
+    return this.#body?.bytes ?? this.#messages?.bytes ?? this.#rawBytes;
   }
 
   get bytesOut(): number {
@@ -103,6 +105,16 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#body = new RequestBody(this.#stream, this.#host.budget, this.#host.clock);
     return this.#body.read(limits, encoding);
   }
+
+  nextMessage(limits: MessageLimits): Promise<Buffer | undefined> {
+    if (this.#body !== undefined || this.#gone())
+      return Promise.reject(new RefusedError('malformed_http', { detail: 'body_incomplete' }));
+    if (!this.hasBody) return Promise.resolve(undefined);
+    this.#continue();
+    this.#messages ??= new MessageBody(this.#stream, this.#host.budget, this.#host.clock);
+    return this.#messages.next(limits);
+  }
+  #messages: MessageBody | undefined;
 
   releaseBody(): void {
     this.#body?.release();
@@ -140,9 +152,18 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     this.#stream.end(body);
   }
 
+  trailers(fields: () => OutgoingHttpHeaders): void {
+    this.#trailers = fields;
+  }
+  #trailers: (() => OutgoingHttpHeaders) | undefined;
+
   start(status: number, headers: OutgoingHttpHeaders): void {
     if (this.#state !== 'open' || this.#gone()) return;
-    this.#stream.respond(headersOf(status, headers), { endStream: this.method === 'HEAD' || neverHasBody(status) });
+    const trailers = this.#trailers;
+    const endStream = this.method === 'HEAD' || neverHasBody(status);
+    const waitForTrailers = trailers !== undefined && !endStream;
+    this.#stream.respond(headersOf(status, headers), { endStream, waitForTrailers });
+    if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(trailers()));
     this.#state = 'started';
   }
 
@@ -243,6 +264,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     const stream = this.#stream;
     if (!this.hasBody || stream.readableEnded) return;
     this.#body?.fail('malformed_http', 'body_incomplete');
+    this.#messages?.release();
     drain(stream, this.#host.drain, this.#host.clock, (whole) => {
       if (!whole && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
     });
@@ -271,6 +293,7 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     if (this.#closing.closed) return;
     this.#host.live.delete(this);
     this.#body?.release();
+    this.#messages?.release();
     this.#backlog = undefined;
     this.#closing.close(how);
   }

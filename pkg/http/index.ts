@@ -3,7 +3,15 @@ export { drain } from './drain.ts';
 export type { DrainLimits } from './drain.ts';
 export { refusalHead } from './error-table.ts';
 export type { RefusalHead } from './error-table.ts';
-export type { Exchange, Upstream, UpstreamCall, UpstreamHandler, UpstreamRequest } from './exchange.ts';
+export type {
+  Exchange,
+  Http2Upstream,
+  OpenCall,
+  Upstream,
+  UpstreamCall,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './exchange.ts';
 export { createListener } from './listener.ts';
 export type { Listener, ListenerLimits, ListenerOptions, TlsMaterialSource, TlsVersion } from './listener.ts';
 export { normaliseTarget } from './path.ts';
@@ -15,5 +23,6 @@ export { BodyBudget } from './request-body.ts';
 export type { BodyLimits, NoRoom } from './request-body.ts';
 export { everyHeader, isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
 export type { UpgradeRequest } from './upgrade.ts';
+export { createHttp2Upstream } from './http2-upstream.ts';
 export { createUpstream } from './upstream.ts';
 export type { UpstreamLimits, UpstreamOptions } from './upstream.ts';

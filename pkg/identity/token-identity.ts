@@ -1,5 +1,5 @@
 import type { JsonValue } from '../base/index.ts';
-import { kubernetesName } from '../core/index.ts';
+import { kubernetesName, namingOf } from '../core/index.ts';
 import type { CompiledProvider, Identity, OidcSpec } from '../core/index.ts';
 import { claimAt, isName, nameOf, namesOf } from './claims.ts';
 import type { Claims } from './compact-token.ts';
@@ -22,7 +22,13 @@ export function oidcIdentity(
     expiresAt,
     ...tokenIdOf(claims),
     kubernetesUser: kubernetesUserOf(provider, claims),
+    ...naming(provider),
   };
+}
+
+function naming(provider: CompiledProvider): { readonly naming?: string } {
+  const known = namingOf(provider);
+  return known === undefined ? {} : { naming: known };
 }
 
 /**
@@ -98,6 +104,7 @@ export function serviceAccountIdentity(
     expiresAt,
     ...tokenIdOf(claims),
     kubernetesUser: subject,
+    ...naming(provider),
   };
 }
 

@@ -131,6 +131,7 @@ describe('proving a caller by token', () => {
         scopes: ['read', 'write', 'admin'],
         expiresAt: clock.now() + 600_000,
         kubernetesUser: 'oidc:ana@example.com',
+        naming: 'sub for inference',
       },
     });
   });
@@ -1024,6 +1025,7 @@ describe('Kubernetes service accounts', () => {
         scopes: [],
         expiresAt: clock.now() + 600_000,
         kubernetesUser: 'system:serviceaccount:ml:batch',
+        naming: 'service account',
       },
     });
   });

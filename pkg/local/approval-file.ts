@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { CodedError } from '../base/index.ts';
+import { namingOf } from '../core/index.ts';
 import type { ApprovalAsk, ApprovalPhase, ApprovalSpec, Snapshot, TokenVote } from '../core/index.ts';
 import { apiVersion } from '../crd/index.ts';
 import type { ApprovalSpecResource, ApprovalStatusResource } from '../crd/index.ts';
@@ -103,17 +104,25 @@ function resourceOf({ name, namespace, createdAt, spec, expiresAt, phase, votes,
 /** What an approval is about and who decides it. */
 export function specOf(
   ask: ApprovalAsk,
-  { sources }: Pick<Snapshot, 'sources'>,
+  { sources, providers }: Pick<Snapshot, 'sources' | 'providers'>,
   approvals: Pick<ApprovalSpec, 'approvers' | 'required'>,
   digest: string,
 ): ApprovalFile['spec'] {
   const { provider, issuer, subject, kubernetesUser } = ask.requester;
+  const by = providers.find(({ id }) => id === provider);
+  const naming = by && namingOf(by);
   return {
     policies: sources.map(({ kind, name, uid, generation }) => ({ kind, name, uid, generation })),
     rules: ask.rules,
     direction: ask.direction,
     pod: { name: hostname(), uid: `process-${process.pid}` },
-    requester: { provider, issuer, subject, ...(kubernetesUser !== undefined && { kubernetesUser }) },
+    requester: {
+      provider,
+      issuer,
+      subject,
+      ...(kubernetesUser !== undefined && { kubernetesUser }),
+      ...(naming !== undefined && { naming }),
+    },
     operation: ask.operation,
     ...(ask.model !== undefined && { model: ask.model }),
     digest,

@@ -48,6 +48,7 @@ const verifiers: IdentityVerifierFactory = (providers) => ({
       scopes: [],
       expiresAt: undefined,
       kubernetesUser: undefined,
+      naming: 'sub for a',
     };
     return { kind: 'proven', identity };
   },

@@ -168,16 +168,17 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
     if (tooMany(ask.requester)) return 'too_many';
     const number = known === undefined ? 1 : Number(known.name.slice(known.name.lastIndexOf('-') + 1)) + 1;
     const digest = `hmac-sha256:${createHmac('sha256', digestKey).update(ask.digest).digest('hex')}`;
+    const spec = specOf(ask, snapshot, { ...approvals, approvers }, digest);
     const made: Case = {
       name: `${binding.slice(0, 16)}-${number}`,
       binding,
       file: {
         namespace: snapshot.sources.find(({ namespace }) => namespace !== undefined)?.namespace ?? 'default',
         createdAt: new Date(now).toISOString(),
-        spec: specOf(ask, snapshot, { ...approvals, approvers }, digest),
+        spec,
       },
       approvers,
-      asker: ask.requester,
+      asker: { ...ask.requester, naming: spec.requester.naming },
       required: approvals.required ?? 1,
       expiresAt: now + approvals.timeoutMs,
       phase: 'Pending',

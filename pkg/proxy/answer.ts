@@ -147,6 +147,11 @@ export class Answer implements LiveRequest {
     else this.#fail(new RefusedError(code));
   }
 
+  /** What its caller went on to ask is refused. */
+  refuse(error: unknown): void {
+    this.#fail(error);
+  }
+
   /** The caller is gone. */
   abort(): void {
     this.#delivery.cancel();

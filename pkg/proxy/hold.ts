@@ -90,6 +90,8 @@ export interface Hold {
   readonly approved: Promise<void>;
   /** The caller is gone. */
   abandon(): void;
+  /** It may wait no longer. */
+  end(code: ReasonCode): void;
 }
 
 const problems: Readonly<Record<ApprovalProblem, ReasonCode>> = {
@@ -103,13 +105,10 @@ const problems: Readonly<Record<ApprovalProblem, ReasonCode>> = {
 const mostAsks = 3;
 
 export function hold(options: HoldOptions): Hold {
-  let abandon = (): void => undefined;
-  const approved = new Promise<void>((resolve, reject) => {
-    const waiting = new Waiting(options, resolve, reject);
-    abandon = () => waiting.abandon();
-    waiting.begin();
-  });
-  return { approved, abandon };
+  const { promise: approved, resolve, reject } = Promise.withResolvers<void>();
+  const waiting = new Waiting(options, resolve, reject);
+  waiting.begin();
+  return { approved, abandon: () => waiting.abandon(), end: (code) => waiting.end(code) };
 }
 
 class Waiting implements LiveRequest {

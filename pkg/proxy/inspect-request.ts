@@ -138,7 +138,7 @@ class Inspection {
       const text = node.text;
       if (this.#isDue(text)) await turn();
       const look = maskPrompt(views.pair, text, kind, turn);
-      const { caller, record } = look instanceof Promise ? await look : look;
+      const { caller, record, isNoJson } = look instanceof Promise ? await look : look;
       // A blocked prompt is recorded too, masked.
       const { hits, hidden } = await this.#disguised(text, [...caller.hits, ...record.hits], record.edits);
       this.#judge(hits, true);
@@ -146,8 +146,17 @@ class Inspection {
       const kept = hidden ? withheld : record.text;
       this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
       this.#judge(caller.hits, false);
+      if (isNoJson === true) this.#fieldsUnread();
       this.#edit(node, caller);
     }
+  }
+
+  /** Arguments of a tool that are no JSON: fields of labels cannot be told in them, so they may stand there. */
+  #fieldsUnread(): void {
+    const { plan, rules, session } = this.#options;
+    for (const [at, outcome] of plan.outcomes.entries())
+      if (outcome !== undefined && (rules[at]?.fields.length ?? 0) > 0)
+        act(outcome, 'field', true, session, this.#approvals);
   }
 
   /**
@@ -292,25 +301,33 @@ class Inspection {
   }
 }
 
+interface PromptLook extends PairResult {
+  /** It was to be read as JSON for the guards, which look for fields, and is none. */
+  readonly isNoJson?: true;
+}
+
 /**
- * One text for the guards and for the record. It never fails: what is no JSON is prose, and field rules are about answers. Short texts
- * are answered at once, without a promise: a request holds many.
+ * One text for the guards and for the record. It never fails: what is no JSON is prose. Short texts are answered at once, without a
+ * promise: a request holds many.
  */
 function maskPrompt(
   pair: ViewPair,
   text: string,
   kind: LaneKind,
   turn: () => Promise<void>,
-): PairResult | Promise<PairResult> {
+): PromptLook | Promise<PromptLook> {
   const as = kind === 'json' ? 'json' : 'prose';
   const again = ({ caller, record }: PairResult): boolean => caller.failed || record.failed;
   if (text.length > stepUnits) {
     const run = (read: LaneKind): Promise<PairResult> => inTurns(pair.maskInSteps(text, read, 'complete'), turn);
-    return run(as).then((result) => (again(result) ? run('prose') : result));
+    return run(as).then((result) => (again(result) ? run('prose').then((prose) => asProse(prose, result)) : result));
   }
   const result = pair.mask(text, as, 'complete');
-  return again(result) ? pair.mask(text, 'prose', 'complete') : result;
+  return again(result) ? asProse(pair.mask(text, 'prose', 'complete'), result) : result;
 }
+
+const asProse = (prose: PairResult, { caller }: PairResult): PromptLook =>
+  caller.failed ? { ...prose, isNoJson: true } : prose;
 
 function maskProse(view: View, text: string, turn: () => Promise<void>): MaskResult | Promise<MaskResult> {
   return text.length <= stepUnits

@@ -1,14 +1,16 @@
 import type { Clock, Logger } from '../base/index.ts';
 import type { SecretRef, Snapshot, UpstreamSpec } from '../core/index.ts';
-import { RefusedError, isRefused } from '../core/index.ts';
-import type { Passthrough, Upstream } from '../http/index.ts';
-import { createPassthrough, createUpstream } from '../http/index.ts';
+import { RefusedError } from '../core/index.ts';
+import type { Http2Upstream, Passthrough, Upstream } from '../http/index.ts';
+import { createHttp2Upstream, createPassthrough, createUpstream } from '../http/index.ts';
 
 /** Where a request goes that policy lets through. */
 export interface ModelTarget {
   readonly upstream: Upstream;
   /** Joins WebSockets and bodies that a policy passes uninspected. */
   readonly passthrough: Passthrough;
+  /** Where its calls of gRPC go. Absent: it speaks HTTP/1.1 alone. */
+  readonly rpc?: Http2Upstream | undefined;
   /** It is a hosted endpoint: only callers whom access really allows may reach it. */
   readonly hosted: boolean;
 }
@@ -26,10 +28,15 @@ export function fixedTarget(target: ModelTarget): ModelTargets {
   return {
     find: ({ upstream }) => (upstream?.hosted === undefined ? target : hosted),
     close() {
-      target.upstream.close();
-      target.passthrough.close();
+      closeAll(target);
     },
   };
+}
+
+function closeAll({ upstream, passthrough, rpc }: ModelTarget): void {
+  upstream.close();
+  passthrough.close();
+  rpc?.close();
 }
 
 export interface PortTargetsOptions {
@@ -49,6 +56,8 @@ interface Place {
   readonly ca: string | undefined;
   readonly serverName: string | undefined;
   readonly hosted: boolean;
+  /** What goes there over HTTP/2: nothing, calls of gRPC, or all. */
+  readonly rpc: 'none' | 'calls' | 'all';
 }
 
 /**
@@ -68,33 +77,39 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
   };
   const placeOf = (upstream: UpstreamSpec | undefined): Place => {
     if (upstream?.hosted !== undefined)
-      return { url: upstream.hosted.url, ca: undefined, serverName: undefined, hosted: true };
+      return { url: upstream.hosted.url, ca: undefined, serverName: undefined, hosted: true, rpc: 'calls' };
     const ports = upstream?.ports ?? [];
     const named = ports.find(({ containerPort }) => containerPort === port);
     if (ports.length > 0 && named === undefined) throw new RefusedError('port_not_named');
     const host = options.host?.() ?? '127.0.0.1';
     const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    if (named !== undefined && isRefused(named.protocol))
-      throw new RefusedError('upstream_unsupported', { detail: named.protocol });
+    const plainAt = { url: `http://${at}`, ca: undefined, serverName: undefined, hosted: false };
     switch (named?.protocol) {
+      case 'H2C':
+        return { ...plainAt, rpc: 'all' };
       case 'TLS':
         return {
           url: `https://${at}`,
           ca: authorities(named.caSecretRef),
           serverName: named.serverName,
           hosted: false,
+          rpc: 'calls',
         };
       default:
-        return { url: `http://${at}`, ca: undefined, serverName: undefined, hosted: false };
+        return { ...plainAt, rpc: named?.protocol === 'HTTP1' ? 'none' : 'calls' };
     }
   };
-  const open = ({ url, ca, serverName, hosted }: Place): ModelTarget => {
+  const open = ({ url, ca, serverName, hosted, rpc }: Place): ModelTarget => {
     const { origin, pathname } = new URL(url);
     const tls = { ...(ca === undefined ? {} : { ca }), ...(serverName === undefined ? {} : { serverName }) };
+    const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, clock });
+    if (http2 !== undefined && rpc === 'all')
+      return { upstream: http2, passthrough: noPassthrough, rpc: http2, hosted };
     const passthrough = createPassthrough({ target: origin, tls, clock, logger });
     return {
       upstream: createUpstream({ url, tls, clock, logger }),
       passthrough: underPath(passthrough, pathname.replace(/\/$/, '')),
+      rpc: http2,
       hosted,
     };
   };
@@ -106,11 +121,17 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
       return known.target;
     },
     close() {
-      known?.target.upstream.close();
-      known?.target.passthrough.close();
+      if (known !== undefined) closeAll(known.target);
     },
   };
 }
+
+/** Of a model that is spoken to over HTTP/2 alone: what passes uninspected goes over HTTP/1.1. */
+const noPassthrough: Passthrough = {
+  web: (_exchange, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),
+  ws: (_upgrade, _route, watch) => watch.failed(new RefusedError('upstream_unsupported')),
+  close: () => undefined,
+};
 
 /** As the upstream does it: the path of the endpoint's URL stands before each request's. */
 function underPath(passthrough: Passthrough, prefix: string): Passthrough {

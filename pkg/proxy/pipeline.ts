@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { JsonError, assertNever, describeError } from '../base/index.ts';
-import type { Clock, JsonEdit, JsonNode, Logger } from '../base/index.ts';
+import type { Clock, JsonEdit, JsonNode, Logger, Timer } from '../base/index.ts';
 import type {
   ApprovalAsk,
   ApprovalGate,
@@ -17,9 +17,9 @@ import type {
   SessionEnd,
 } from '../core/index.ts';
 import { RefusedError, requesterOf } from '../core/index.ts';
-import type { RequestView, Route } from '../dialect/index.ts';
-import { maxRequestValues, recognise } from '../dialect/index.ts';
-import type { Exchange } from '../http/index.ts';
+import type { Projected, RequestView, Route } from '../dialect/index.ts';
+import { framed, maxRequestValues, recognise, recogniseRpc } from '../dialect/index.ts';
+import type { Exchange, Upstream } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
 import { decodeUtf8, parseInSteps, stepUnits } from './answer-json.ts';
@@ -32,6 +32,7 @@ import { holdExchange } from './held-exchange.ts';
 import type { HeldExchange } from './held-exchange.ts';
 import { hold } from './hold.ts';
 import type { Hold, HoldBook } from './hold.ts';
+import { outermost } from './edits.ts';
 import { blockedBy, editBody, inspectRequest } from './inspect-request.ts';
 import type { Admission, Demand, Limiter } from './limits.ts';
 import type { Decided, LiveRequest, LiveRequests } from './live.ts';
@@ -45,6 +46,10 @@ import { ownerOf } from './owner.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
+import { RpcExchange, comesAsRpc, isRpcType } from './rpc-exchange.ts';
+import { onlyMessage, rpcHeaders, timeoutOf } from './rpc-request.ts';
+import { RpcCall } from './rpc-call.ts';
+import { rpcUpstream } from './rpc-upstream.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
@@ -104,7 +109,7 @@ export interface PipelineOptions {
  * oversized headers. Every stage either goes on or throws; whatever is thrown ends in a refusal, and the model sees nothing.
  */
 export async function govern(exchange: Exchange, options: PipelineOptions): Promise<void> {
-  const request = new GovernedRequest(exchange, options);
+  const request = new GovernedRequest(comesAsRpc(exchange) ? new RpcExchange(exchange) : exchange, options);
   try {
     // From the start where policy was swapped meanwhile: bodies may take hours, and nothing goes to the model that the newest did not judge.
     do {
@@ -126,6 +131,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     await request.hold(); // approvals
     await request.record(); // start and prompt are in the kernel's hands before the model sees a byte
     request.forward(); // the bytes inspected, with the model's credential
+    await request.goOn(); // of a call that takes more messages: each by the same checks as the first
   } catch (error) {
     request.refuse(error);
   } finally {
@@ -142,7 +148,7 @@ class GovernedRequest {
   #query = '';
   #caller: Identity | undefined;
   #provenBy: IdentityVerifier | undefined;
-  #route: Route = recognise('GET', '/');
+  #route: Route;
   #body: Buffer | undefined;
   #bodyText = '';
   #bodyBytes = 0;
@@ -162,6 +168,9 @@ class GovernedRequest {
     this.#exchange = exchange;
     this.#options = options;
     this.#stageAt = exchange.startedAt;
+    this.#isRpc = exchange instanceof RpcExchange;
+    // Until it is known: refusals speak as it came.
+    this.#route = this.#isRpc ? recogniseRpc('', '') : recognise('GET', '/');
     this.#session = new Session({
       id: newId(),
       clock,
@@ -250,7 +259,9 @@ class GovernedRequest {
 
   recognise(): void {
     const session = this.#session;
-    this.#route = recognise(this.#exchange.method, this.#path);
+    const { method, headers } = this.#exchange;
+    this.#route = this.#isRpc ? recogniseRpc(method, this.#path) : recognise(method, this.#path);
+    if (this.#isRpc) this.#keepDeadline(timeoutOf(headers));
     // Paths of routes that a dialect knows are its own words; others are the caller's.
     session.path =
       this.#route.operation === 'Other' || this.#route.model !== undefined
@@ -309,12 +320,14 @@ class GovernedRequest {
     if (this.#route.body === 'none' || this.#opaque) return;
     const body = this.#body === undefined ? await this.#read() : this.#fitting(this.#body);
     // Management routes are called without a body, too; inference is not.
-    if (body.length === 0 && (this.#route.operation === 'Admin' || this.#route.operation === 'Other')) return;
+    const { operation } = this.#route;
+    if (body.length === 0 && !this.#isRpc && (operation === 'Admin' || operation === 'Other')) return;
     if (this.#view !== undefined) return this.#nameModel(this.#view.model ?? this.#route.model);
     try {
       await this.#parse(body);
     } catch (error) {
       if (this.#over || !(error instanceof RefusedError) || snapshot.enforcing) throw error;
+      if (this.#route.body === 'rpc' && this.#route.rpc === undefined) throw error; // there is nobody who could take it further
       this.#session.observe([{ reason: error.code, rule: 'default' }]);
     }
   }
@@ -327,9 +340,12 @@ class GovernedRequest {
 
   async #read(): Promise<Buffer> {
     const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
+    const timeoutMs = Math.min(bodyTimeoutMs, this.#leftMs ?? bodyTimeoutMs);
+    if (this.#route.rpc?.clientStreams === true)
+      return (this.#body = await this.#nextMessage(timeoutMs)) ?? Buffer.alloc(0);
     const body = await this.#exchange.readBody({
       maxBytes: maxBodyBytes,
-      timeoutMs: bodyTimeoutMs,
+      timeoutMs,
       owner: ownerOf(this.#caller),
     });
     this.#options.metrics.received(this.#exchange.bytesIn);
@@ -339,14 +355,10 @@ class GovernedRequest {
   }
 
   async #parse(body: Buffer): Promise<void> {
-    const type = this.#exchange.headers['content-type'];
-    if (type !== undefined && !jsonBody.test(type)) {
-      throw new RefusedError('unsupported_media_type');
-    }
-    const text = decodeUtf8(body, () => new RefusedError('invalid_encoding'));
     this.#treeShare?.release();
     const share = new TreeShare(this.#options.bodies, ownerOf(this.#caller), body.length);
     this.#treeShare = share;
+    const text = this.#route.body === 'rpc' ? await this.#projectMessage(body, share) : this.#textOf(body);
     let root: JsonNode;
     let nodes = 0;
     const grown = (now: number): void => {
@@ -356,6 +368,9 @@ class GovernedRequest {
     try {
       root = await parseInSteps(text, this.#turn, { maxNodes: maxRequestValues }, grown);
     } catch (cause) {
+      // Two keys of one name in a map.
+      if (cause instanceof JsonError && cause.code === 'duplicate_key' && this.#isRpc)
+        throw new RefusedError('invalid_request', { detail: 'protobuf', cause });
       if (cause instanceof JsonError && cause.code === 'nodes')
         throw new RefusedError('body_too_large', { detail: 'values', cause });
       if (cause instanceof JsonError) throw new RefusedError('invalid_json', { detail: cause.code, cause });
@@ -369,6 +384,28 @@ class GovernedRequest {
   }
 
   #treeShare: TreeShare | undefined;
+
+  /** @throws RefusedError unsupported_media_type, invalid_encoding */
+  #textOf(body: Buffer): string {
+    const type = this.#exchange.headers['content-type'];
+    if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
+    return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
+  }
+
+  /** The JSON that says the same as the one message of a call. */
+  async #projectMessage(body: Buffer, share: TreeShare): Promise<string> {
+    const { headers } = this.#exchange;
+    const { rpc } = this.#route;
+    if (!this.#isRpc || !isRpcType(headers['content-type']) || rpc === undefined)
+      throw new RefusedError('unsupported_media_type');
+    const { maxBodyBytes } = this.#need(this.#runtime).snapshot.requestLimits;
+    const message = await onlyMessage(body, headers, maxBodyBytes, (bytes) => share.add(bytes));
+    this.#refuseGone();
+    this.#message = rpc.request(message);
+    return this.#message.text;
+  }
+  readonly #isRpc: boolean;
+  #message: Projected | undefined;
 
   #nameModel(model: string | undefined): void {
     this.#model = model;
@@ -413,6 +450,7 @@ class GovernedRequest {
   /** A body that no dialect can parse: of an unknown route, and not said to be JSON. */
   get #opaque(): boolean {
     if (this.#route.body === 'opaque') return true;
+    if (this.#route.body === 'rpc') return false;
     return this.#route.operation === 'Other' && !jsonBody.test(this.#exchange.headers['content-type'] ?? '');
   }
 
@@ -499,7 +537,7 @@ class GovernedRequest {
       ...this.#heldHeaders.map(({ id, text }) => ({ id, text: runtime.forRecord(asSent(text)) })),
     ]);
     const { body, stream } = this.#finished(); // what was read of it would wait with it
-    if (stream && !asksForAsync(this.#exchange)) this.#holdExchange();
+    if (stream && !this.#asksForAsync()) this.#holdExchange();
     await this.#ask({
       direction: 'Request',
       rules: this.#approvals,
@@ -580,9 +618,14 @@ class GovernedRequest {
   #held: HeldExchange | undefined;
   #approvalName: string | undefined;
 
+  /** Calls of gRPC have no way to come back. */
+  #asksForAsync(): boolean {
+    return !this.#isRpc && asksForAsync(this.#exchange);
+  }
+
   /** `Prefer: respond-async` (RFC 7240): the caller polls, and sends the same request again once it is approved. */
   #comesBack(name: string): boolean {
-    if (!asksForAsync(this.#exchange)) return false;
+    if (!this.#asksForAsync()) return false;
     this.#approvalName = name;
     return true;
   }
@@ -592,7 +635,7 @@ class GovernedRequest {
     if (this.#ready !== undefined) return this.#ready;
     const body = this.#body;
     const ready = {
-      body: body === undefined ? undefined : editBody(body, this.#bodyText, this.#edits),
+      body: body === undefined ? undefined : this.#editedBody(body),
       stops: this.#view?.stops ?? false,
       stream: this.#view?.stream ?? false,
     };
@@ -602,17 +645,30 @@ class GovernedRequest {
   }
   #ready: FinishedRequest | undefined;
 
+  #editedBody(body: Buffer): Buffer {
+    if (this.#message === undefined) return editBody(body, this.#bodyText, this.#edits);
+    const edits = outermost(this.#edits);
+    // Compressed as it came only where the header that says so goes with it.
+    const asItCame = body[0] === 0 || !this.#need(this.#runtime).snapshot.enforcing;
+    return edits.length === 0 && asItCame ? body : framed(this.#message.edited(edits));
+  }
+
   async record(): Promise<void> {
     this.#refuseGone();
-    if (this.#bodyText.length > stepUnits) {
+    if (this.#bodyText.length > stepUnits && !this.#goesOn) {
       this.#session.prepare(this.#lanes);
       while (this.#session.commitSome()) await this.#turn();
     }
-    this.#session.begin(this.#lanes);
+    if (!this.#goesOn) this.#session.begin(this.#lanes);
+    else if (!this.#added) {
+      this.#added = true;
+      this.#session.add(this.#lanes);
+    }
   }
 
   #refuseGone(): void {
     if (this.#over) throw new RefusedError('malformed_http', { detail: 'aborted' });
+    if (this.#late) throw new RefusedError('deadline_exceeded');
   }
 
   /** Nobody looks into a request that nobody waits for. */
@@ -626,6 +682,7 @@ class GovernedRequest {
     this.#treeShare?.release();
     this.#ready = undefined;
     this.#body = undefined;
+    this.#message = undefined;
     this.#bodyText = '';
     this.#view = undefined;
     this.#lanes = [];
@@ -645,6 +702,7 @@ class GovernedRequest {
       plan,
       ...(this.#uninspected && { mustBeRead: (next) => bodyMustBeRead(next, this.#caller) }),
     };
+    this.#refuseGone();
     const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
     this.#takePlace();
@@ -664,7 +722,7 @@ class GovernedRequest {
     if (review !== undefined && streams) this.#holdExchange();
     const answer = new Answer({
       ...this.#options,
-      upstream: target.upstream,
+      upstream: this.#upstreamOf(target),
       session: this.#session,
       exchange: this.#held ?? this.#exchange,
       runtime,
@@ -687,7 +745,7 @@ class GovernedRequest {
     answer.begin({
       method: this.#exchange.method,
       path: this.#path + this.#query,
-      headers,
+      headers: this.#isRpc ? rpcHeaders(headers, this.#leftMs) : headers,
       body,
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
     });
@@ -798,7 +856,65 @@ class GovernedRequest {
     this.#charge(used.input + used.output);
   }
 
+  #upstreamOf({ upstream, rpc }: ModelTarget): Upstream {
+    if (!this.#isRpc) return upstream;
+    if (rpc === undefined) throw new RefusedError('upstream_unsupported');
+    if (this.#route.rpc?.clientStreams !== true) return rpcUpstream(rpc);
+    this.#call = new RpcCall(rpc);
+    return this.#call.upstream;
+  }
+  /** Takes more messages. */
+  #call: RpcCall | undefined;
+  /** The first message of a call has gone to the model. */
+  #goesOn = false;
+  /** The message under way is on record. */
+  #added = false;
+
+  /** @param beginMs how long it may take until it is there; undefined: as long as model and caller bear it. */
+  async #nextMessage(beginMs?: number): Promise<Buffer | undefined> {
+    const { maxBodyBytes, bodyTimeoutMs } = this.#need(this.#runtime).snapshot.requestLimits;
+    const message = await this.#exchange.nextMessage?.({
+      maxBytes: maxBodyBytes,
+      timeoutMs: bodyTimeoutMs,
+      owner: ownerOf(this.#caller),
+      ...(beginMs !== undefined && { beginMs }),
+    });
+    this.#options.metrics.received(this.#exchange.bytesIn);
+    this.#refuseGone();
+    return message;
+  }
+
+  /**
+   * Further messages of a call. Each is a request of its own to access, limits, guards, approvals and the record; the first that is refused
+   * ends the call. All speak to one model, under one policy: who is to speak to another, or under another, calls anew.
+   */
+  async goOn(): Promise<void> {
+    const call = this.#call;
+    if (call === undefined) return;
+    this.#goesOn = true;
+    const model = this.#model;
+    for (;;) {
+      const message = await this.#nextMessage();
+      if (message === undefined) return call.finish();
+      if (this.isOutdated) throw new RefusedError('policy_changed');
+      this.#charge(Math.ceil(this.#bodyBytes / 4)); // of the message before
+      this.#body = message;
+      this.#added = false;
+      await this.readBody();
+      if (this.#model !== model) throw new RefusedError('invalid_request', { detail: 'model_name' });
+      this.authorise();
+      await this.admit();
+      await this.inspect();
+      await this.hold();
+      await this.record();
+      if (this.isOutdated) throw new RefusedError('policy_changed');
+      await call.write(this.#finished().body ?? Buffer.alloc(0));
+      this.letGo();
+    }
+  }
+
   refuse(error: unknown): void {
+    if (this.#answer !== undefined) return this.#answer.refuse(error);
     // Also where the caller went while a stage waited: what was admitted since gives its place back.
     // What was let through uninspected is charged for its bytes, as at any other end.
     if (!this.#uninspected || this.#session.toUpstreamAt === undefined) this.#charge(0);
@@ -832,6 +948,7 @@ class GovernedRequest {
   #finish(outcome: SessionEnd['outcome'], status: number, code: ReasonCode | undefined, toLeave = 0): void {
     if (this.#over) return;
     this.#over = true;
+    this.#deadline?.cancel();
     const { metrics } = this.#options;
     const session = this.#session;
     if (this.#uninspected) this.#settleUninspected();
@@ -845,6 +962,26 @@ class GovernedRequest {
     for (const act of session.acts()) metrics.ruleActed(act.rule, act.act, act.count ?? 1);
     metrics.stage('total', session.age);
     metrics.sent(this.#exchange.bytesOut + toLeave);
+  }
+
+  /** @param ms from the head of the request on; undefined: its caller waits as long as it takes. */
+  #keepDeadline(ms: number | undefined): void {
+    if (ms === undefined || this.#deadline !== undefined) return;
+    const { clock } = this.#options;
+    this.#deadlineAt = this.#exchange.startedAt + ms;
+    this.#deadline = clock.after(Math.max(0, this.#deadlineAt - clock.monotonic()), () => {
+      this.#late = true;
+      this.#waiting?.end('deadline_exceeded');
+      this.#answer?.end('deadline_exceeded');
+    });
+  }
+  #deadline: Timer | undefined;
+  #deadlineAt = 0;
+  #late = false;
+
+  /** Milliseconds until its caller gives up; undefined: it does not. */
+  get #leftMs(): number | undefined {
+    return this.#deadline === undefined ? undefined : Math.max(0, this.#deadlineAt - this.#options.clock.monotonic());
   }
 
   #stage(stage: 'identify' | 'access' | 'inspect' | 'hold'): void {

@@ -152,6 +152,16 @@ export class Session {
       return;
     }
     this.#queueStart();
+    this.#queueAll(kept);
+  }
+
+  /** Writes the text of a further message of the request. @throws RefusedError audit_unavailable. */
+  add(lanes: readonly KeptText[]): void {
+    if (this.content !== 'None') this.#queueAll(lanes);
+    this.commit();
+  }
+
+  #queueAll(kept: readonly KeptText[]): void {
     let together: KeptText[] = [];
     let units = 0;
     const flush = (): void => {

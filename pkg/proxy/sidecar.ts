@@ -1,4 +1,4 @@
-import type { Passthrough, Upstream } from '../http/index.ts';
+import type { Http2Upstream, Passthrough, Upstream } from '../http/index.ts';
 import { createDataPlane } from './data-plane.ts';
 import type { DataPlane, DataPlaneOptions } from './data-plane.ts';
 import { outer } from './loopback.ts';
@@ -11,6 +11,8 @@ export interface SidecarOptions extends DataPlaneOptions {
   readonly port: number;
   readonly upstream: Upstream;
   readonly passthrough: Passthrough;
+  /** Where calls of gRPC go; absent: nowhere. */
+  readonly rpc?: Http2Upstream;
   /** The model is somebody else's; default: where the policy says so. */
   readonly hosted?: boolean;
 }
@@ -20,13 +22,13 @@ export interface Sidecar extends Pick<DataPlane, 'live' | 'ready' | 'flushRecord
 }
 
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
-  const { host, port, upstream, passthrough, hosted = false } = options;
+  const { host, port, upstream, passthrough, rpc, hosted = false } = options;
   const plane = createDataPlane(options);
   const door = await plane.open({
     host,
     port,
     entrance: outer,
-    model: fixedTarget({ upstream, passthrough, hosted }),
+    model: fixedTarget({ upstream, passthrough, rpc, hosted }),
   });
   return {
     port: door.port,

@@ -24,9 +24,18 @@ export class TreeShare {
     this.#owner = owner;
   }
 
+  /** What was inflated of the body beside it. @throws RefusedError overloaded, caller_share_used */
+  add(bytes: number): void {
+    const noRoom = this.#budget.take(bytes, this.#owner, this.#most, this.#most, this.#bodyBytes + this.#taken);
+    if (noRoom !== undefined) throw new RefusedError(noRoom);
+    this.#taken += bytes;
+    this.#added += bytes;
+  }
+  #added = 0;
+
   /** It has so many nodes by now. @throws RefusedError overloaded, caller_share_used */
   grow(nodes: number): void {
-    const more = nodes * nodeBytes - this.#taken;
+    const more = nodes * nodeBytes + this.#added - this.#taken;
     if (more <= 0) return;
     const noRoom = this.#budget.take(more, this.#owner, this.#most, this.#most, this.#bodyBytes + this.#taken);
     if (noRoom !== undefined) throw new RefusedError(noRoom);
@@ -37,5 +46,6 @@ export class TreeShare {
     if (this.#taken === 0) return;
     this.#budget.give(this.#taken, this.#owner);
     this.#taken = 0;
+    this.#added = 0;
   }
 }

@@ -5,7 +5,7 @@ import type { PodSnapshot } from '../../pkg/control/stream/index.ts';
 import type { Change } from '../../pkg/control/record/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { Policy, SubjectSpec } from '../../pkg/core/index.ts';
-import { guard, match, policy, provider, subject } from '../../pkg/core/testing/policies.ts';
+import { guard, label, match, policy, provider, subject } from '../../pkg/core/testing/policies.ts';
 import type { ApprovalSpecResource, ApprovalStatusResource } from '../../pkg/crd/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { Cache, EventNote, KubeClient, KubeObject } from '../../pkg/kube/index.ts';
@@ -42,6 +42,10 @@ export function askingPolicy(
         ...(keys === undefined ? [] : [{ ...provider('people'), oidc: undefined, sidegate: { ...sidegate, keys } }]),
       ],
       guards: [guard('risky', { action: 'RequireApproval', match: match('Secrets') }), guard('plain')],
+      classification: [
+        label('secret', { otherwise: 'RequireApproval' }),
+        label('held', { inRequests: 'RequireApproval' }),
+      ],
       approvals:
         more.approvers === false
           ? undefined

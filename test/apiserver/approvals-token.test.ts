@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createLogger } from '../../pkg/base/index.ts';
 import { createDecisionServer, createProver, createTokenDecider } from '../../pkg/control/decisions/index.ts';
 import type { DecisionResult, DecisionServer } from '../../pkg/control/decisions/index.ts';
-import { compileSnapshot } from '../../pkg/core/index.ts';
+import { approvalFact } from '../../pkg/control/approvals/approval-fact.ts';
+import { compileSnapshot, peopleWho } from '../../pkg/core/index.ts';
 import type { CompiledProvider } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
@@ -202,6 +203,48 @@ describe('where two policies have the same issuer and audience', () => {
   });
 });
 
+describe('where one person has several subjects at an issuer', () => {
+  const corp = (): NonNullable<CompiledProvider['oidc']> => providers[0]!.oidc!;
+  const both = [
+    { group: 'leads', provider: 'p/corp' },
+    { group: 'leads', provider: 'p/console' },
+  ];
+  const people = async (name: string): Promise<number> => {
+    const { asker, votes } = approvalFact(await get(name));
+    return peopleWho(votes, asker);
+  };
+
+  test('by a provider for another audience, which names them by another claim: neither their own request, nor two votes', async () => {
+    const { kubernetesUser: _claim, ...named } = providers[0]!;
+    const console = { ...corp(), audiences: ['console'], subjectClaim: 'email' };
+    others = [{ ...named, id: 'ml/p/console', oidc: console, kubernetesUser: undefined }];
+    const own = await approval({ approvers: both });
+    const said2 = await said(own, { token: await token('ana', { aud: 'console' }), body: approve });
+    expect(said2).toBe('403 cannot_exclude_self_approval');
+    const requester = { provider: 'p/corp', issuer: issuer.url, subject: 'eve', naming: 'sub for inference' };
+    const name = await approval({ approvers: both, requester });
+    expect(await said(name, { token: await token('bob'), body: approve })).toBe('200 Pending');
+    const again = await said(name, { token: await token('bob', { aud: 'console' }), body: approve });
+    expect(again).toBe('403 cannot_exclude_self_approval');
+    expect(await people(name)).toBe(1);
+  });
+
+  test('by one provider that takes tokens for two audiences', async () => {
+    others = [
+      {
+        ...providers[0]!,
+        id: 'ml/p/console',
+        oidc: { ...corp(), audiences: ['inference', 'console'] },
+        kubernetesUser: undefined,
+      },
+    ];
+    const requester = { provider: 'p/console', issuer: issuer.url, subject: 'ana-for-inference' };
+    const own = await approval({ requester, approvers: both });
+    const other = await token('ana-for-console', { aud: 'console' });
+    expect(await said(own, { token: other, body: approve })).toBe('403 cannot_exclude_self_approval');
+  });
+});
+
 describe('an approver', () => {
   test('sees the masked text, and decides in the name that the token proves', async () => {
     const name = await approval();
@@ -225,6 +268,7 @@ describe('an approver', () => {
           issuer: issuer.url,
           subject: 'bob',
           kubernetesUser: 'bob@example.com',
+          naming: 'sub for inference',
           proof: `sha256:${createHash('sha256').update(bob).digest('hex')}`,
           from: '127.0.0.1',
         },
@@ -310,7 +354,8 @@ describe('an approver', () => {
     );
     const grant = { kind: 'grants', body: approve };
     expect(await said('g', { ...grant, token: await token('bob') })).toBe('403 not_allowed');
-    const status = { phase: 'Pending', required: 1, approvers: [{ group: 'leads', provider: 'p/corp' }] };
+    const approvers = [{ group: 'leads', provider: 'p/corp' }];
+    const status = { phase: 'Pending', required: 1, approvers, naming: 'sub for inference' };
     await client.patch(
       resources.inferenceGrants,
       { namespace, name: 'g' },

@@ -84,6 +84,12 @@ describe('opening', () => {
     ['a policy that is not the pod’s', { snapshot: 'e'.repeat(64) }, 'policy_changed'],
     ['a rule that is not there', { rules: ['p/other'] }, 'unavailable'],
     ['a rule that does not ask', { rules: ['p/plain'] }, 'unavailable'],
+    ['a request, by a label that asks of answers', { rules: ['p/secret'] }, 'unavailable'],
+    [
+      'an answer, by a label that asks of requests',
+      { direction: 'Response' as const, rules: ['p/held'] },
+      'unavailable',
+    ],
     ['no rule', { rules: [] }, 'unavailable'],
     ['a caller with half a character', { requester: { ...ana, subject: 'ana\ud800' } }, 'unavailable'],
   ])('%s opens nothing', async (_what, more, problem) => {
@@ -117,7 +123,8 @@ describe('opening', () => {
       { requester: { ...ana, subject: 'bob' } },
       { requester: { ...ana, kubernetesUser: null } },
       { model: null },
-      { direction: 'Response' as const },
+      { direction: 'Response' as const, rules: ['p/secret'] },
+      { rules: ['p/held'] },
       { operation: 'Completions' as const },
     ];
     changes.forEach((change, at) => stream.ask(`c${at}`, change));

@@ -364,6 +364,122 @@ describe('a request that is held for its size', () => {
   });
 });
 
+describe('a request that a classification holds', () => {
+  const more = `
+  classification:
+  - { label: confidential, detectors: [Email], words: [falcon], fields: ["**.ssn"], visibleTo: [{ group: security }], otherwise: Mask, inRequests: RequireApproval }
+  - { label: card, detectors: [CreditCard], otherwise: Mask }
+  approvals: { approvers: [{ kubernetesGroup: leads }], timeout: 60s }
+`;
+  const labelled = chat('write to ana@example.com');
+
+  test('waits by the name of its label, and goes on byte for byte when it was approved', async () => {
+    await start({ more });
+    const answer = ask(labelled);
+    await waits();
+    expect(desk.cases[0]?.ask).toMatchObject({ direction: 'Request', rules: ['test/confidential'] });
+    expect(desk.cases[0]?.ask.excerpt).toBe('messages[0].content: write to [confidential]\n');
+    await pause(50);
+    expect(world.model.seen).toEqual([]);
+    desk.decide('Approve');
+    const { status, headers } = await answer;
+    expect(status).toBe(200);
+    expect(headers['sidegate-receipt']).toContain('test/confidential=held,test/confidential=approved');
+    expect(world.model.seen.map((one) => one.body)).toEqual([JSON.stringify(labelled)]);
+    await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
+    const record = await world.record();
+    expect(record.find((event) => event['phase'] === 'Pending')).toMatchObject({
+      direction: 'request',
+      rules: ['test/confidential'],
+    });
+    expect(record.at(-1)?.['rules']).toContainEqual({
+      rule: 'test/confidential',
+      act: 'held',
+      by: ['Email'],
+      count: 1,
+    });
+    expect(JSON.stringify(record)).not.toContain('ana@example.com');
+  });
+
+  test('without the label, with one of answers alone, and of who may see it, it goes on', async () => {
+    await start({ more });
+    const security = await world.token({ groups: ['ml-eng', 'security'] });
+    expect((await ask(chat('hello'))).status).toBe(200);
+    expect((await ask(chat('4111 1111 1111 1111'))).status).toBe(200);
+    expect((await ask(labelled, { token: security })).status).toBe(200);
+    expect(world.model.seen.map((one) => one.body)).toEqual(
+      [chat('hello'), chat('4111 1111 1111 1111'), labelled].map((one) => JSON.stringify(one)),
+    );
+    expect(desk.asks).toEqual([]);
+  });
+
+  const call = (args: string): Record<string, unknown> => ({
+    model: 'llama-3-8b',
+    messages: [
+      { role: 'user', content: 'look it up' },
+      { role: 'assistant', tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: args } }] },
+      { role: 'tool', tool_call_id: 'c', content: 'done' },
+    ],
+  });
+  test.each([
+    ['a word, in disguise', chat('what is ｆａｌ\u200bｃｏｎ'), 'word'],
+    [
+      'a word over two messages',
+      { ...labelled, messages: ['fal', 'con'].map((content) => ({ role: 'user', content })) },
+      'word',
+    ],
+    ['what another role says', { ...labelled, messages: [{ role: 'system', content: 'falcon' }] }, 'word'],
+    ['a field of a tool’s arguments', call('{"who":{"ssn":"x"}}'), 'field'],
+    ['arguments that are no JSON', call('{who: {ssn: "x"}}'), 'field'],
+  ])('%s is held too', async (_what, body, by) => {
+    await start({ more });
+    const answer = ask(body);
+    await waits();
+    expect(desk.cases[0]?.ask.rules).toEqual(['test/confidential']);
+    desk.decide('Deny');
+    expect(codeOf(await answer)).toBe('approval_denied');
+    expect(world.model.seen).toEqual([]);
+    await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
+    expect(world.recordSoFar().at(-1)?.['rules']).toContainEqual(expect.objectContaining({ act: 'held', by: [by] }));
+  });
+
+  test('arguments without the field go on', async () => {
+    await start({ more });
+    expect((await ask(call('{"who":{"name":"x"}}'))).status).toBe(200);
+  });
+
+  test('prompts of token ids, in which no label can be found, are refused', async () => {
+    await start({ more });
+    const refused = await world.post('/v1/completions', { model: 'llama-3-8b', prompt: [1, 2] });
+    expect([refused.status, codeOf(refused)]).toEqual([400, 'token_input_uninspectable']);
+  });
+
+  test.each([
+    ['Block', 403, 'guard_blocked', undefined],
+    ['Mask', 200, undefined, 'write to [confidential]'],
+  ] as const)('%s: the same of the other actions', async (action, status, code, reached) => {
+    await start({ more: more.replace('inRequests: RequireApproval', `inRequests: ${action}`) });
+    const answer = await ask(labelled);
+    expect([answer.status, answer.status === 200 ? undefined : codeOf(answer)]).toEqual([status, code]);
+    expect(world.model.seen.map((one) => one.body)).toEqual(
+      reached === undefined ? [] : [JSON.stringify(chat(reached))],
+    );
+    expect(desk.asks).toEqual([]);
+  });
+
+  test('of a policy that observes it is recorded, and nothing waits', async () => {
+    await start({ more });
+    const held = policy('60s', more)(world.issuer.url);
+    await world.setPolicy(held.replace('mode: Enforce', 'mode: Observe'));
+    expect((await ask(labelled)).status).toBe(200);
+    await until(() => world.recordSoFar().at(-1)?.['type'] === 'end');
+    expect(world.recordSoFar().at(-1)?.['observed']).toContainEqual(
+      expect.objectContaining({ rule: 'test/confidential', act: 'held' }),
+    );
+    expect(desk.asks).toEqual([]);
+  });
+});
+
 describe('an answer that a classification holds', () => {
   const more = `
   classification:

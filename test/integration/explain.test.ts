@@ -44,6 +44,8 @@ const analyzer = (mode: string): string =>
   `  analyzers: [{ name: ner, url: "https://127.0.0.1:1/x", failureMode: ${mode} }]\n`;
 const approvers = '  approvals: { approvers: [{ group: leads }] }\n';
 const word = 'words: [falcon]';
+const label = (more: string): string =>
+  `  classification: [{ label: l, ${word}, otherwise: Mask${more === '' ? '' : `, ${more}`} }]\n`;
 
 const rows: readonly (readonly [what: string, code: string | undefined, row: Row])[] = [
   ['what a rule allows', undefined, {}],
@@ -97,6 +99,19 @@ const rows: readonly (readonly [what: string, code: string | undefined, row: Row
   ],
   ['a guard', 'guard_blocked', { more: guard(word, 'Block'), ask: 'falcon' }],
   ['a guard of the size alone', 'guard_blocked', { more: guard('minBytes: 100', 'Block'), ask: 'x'.repeat(100) }],
+  ['a label that reads requests', 'guard_blocked', { more: label('inRequests: Block'), ask: 'falcon' }],
+  ['one that masks in them', undefined, { more: label('inRequests: Mask'), ask: 'about falcon' }],
+  ['one of answers alone', undefined, { more: label(''), ask: 'falcon' }],
+  [
+    'one of whom it does not hide from',
+    undefined,
+    { more: label('inRequests: Block, visibleTo: [{ group: ml-eng }]'), ask: 'falcon' },
+  ],
+  [
+    'a label that nobody could approve',
+    'approval_unavailable',
+    { more: label('inRequests: RequireApproval'), ask: 'falcon' },
+  ],
   [
     'an approval that nobody could give',
     'approval_unavailable',

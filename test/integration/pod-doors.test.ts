@@ -346,12 +346,12 @@ describe('the port that a listener stands for', () => {
     expect(await ask(outer, { ...health, bearer: token })).toMatchObject({ status: 200 });
   });
 
-  test('is refused with the reason where its protocol is not spoken', async () => {
+  test('is spoken to over HTTP/2 where the policy says so: a model that speaks HTTP/1.1 alone is not understood', async () => {
     withList();
     const { outer } = await openDoors(withPorts(`[{ containerPort: ${port}, protocol: H2C }]`));
     expect(await ask(outer, { ...health, bearer: token })).toMatchObject({
       status: 502,
-      text: expect.stringContaining('upstream_unsupported'),
+      text: expect.stringContaining('upstream_protocol'),
     });
     expect(model.seen).toEqual([]);
   });

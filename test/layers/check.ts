@@ -78,6 +78,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@peculiar/x509': ['pki'],
   re2js: ['detect'],
   ajv: ['crd'],
+  '@bufbuild/protobuf': ['dialect'],
   '@redis/client': ['valkey'],
   nodemailer: ['control'],
   oauth4webapi: ['recorder'],

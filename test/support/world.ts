@@ -17,7 +17,7 @@ import type {
 import { compileSnapshot, operations, reasons } from '../../pkg/core/index.ts';
 import { parsePolicies } from '../../pkg/crd/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
-import { createPassthrough, createUpstream } from '../../pkg/http/index.ts';
+import { createHttp2Upstream, createPassthrough, createUpstream } from '../../pkg/http/index.ts';
 import type { ListenerLimits } from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { fileCredentialSource, filePolicySource, noApprovals } from '../../pkg/local/index.ts';
@@ -93,6 +93,8 @@ export interface WorldOptions {
   readonly verifiers?: IdentityVerifierFactory;
   /** Another model server than the scripted one. */
   readonly modelUrl?: string;
+  /** A model server that speaks gRPC. */
+  readonly rpcUrl?: string;
   readonly limitStore?: LimitStore;
   /** Who decides. Absent: nobody. */
   readonly approvals?: ApprovalGate | ((parts: WorldParts) => ApprovalGate | Promise<ApprovalGate>);
@@ -166,6 +168,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const credentials = fileCredentialSource({ clock, logger, onRefused: () => metrics.credentialRefused() });
   const upstream = createUpstream({ url: options.modelUrl ?? model.url, clock, logger });
   const passthrough = createPassthrough({ target: options.modelUrl ?? model.url, logger });
+  const rpc = options.rpcUrl === undefined ? undefined : createHttp2Upstream({ url: options.rpcUrl, clock });
   const verifiers = options.verifiers ?? createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
   const made = <T extends object>(part: T | ((parts: WorldParts) => T | Promise<T>)): T | Promise<T> =>
     typeof part === 'function' ? part({ policy, verifiers, audit }) : part;
@@ -181,6 +184,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     audit,
     upstream,
     passthrough,
+    ...(rpc === undefined ? {} : { rpc }),
     tls,
     clientCa: undefined,
     metrics,
@@ -275,6 +279,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       await sidecar.drain(1_000);
       upstream.close();
       passthrough.close();
+      rpc?.close();
       tls.close();
       credentials.close();
       await policy.close();

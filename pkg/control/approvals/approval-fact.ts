@@ -70,7 +70,7 @@ export const approvalName = (binding: string, number: number): string => `${bind
 export function approvalFact(raw: KubeObject): ApprovalFact {
   const { metadata, spec, status } = raw as ApprovalObject;
   const { namespace = '', name, uid = '', resourceVersion = '' } = metadata;
-  const { provider, issuer, subject, kubernetesUser } = spec.requester;
+  const { provider, issuer, subject, kubernetesUser, naming } = spec.requester;
   const phase = status?.phase ?? 'Pending';
   // One that was deleted is taken back then, not when its last finalizer goes.
   const withdrawn = metadata.deletionTimestamp !== undefined && isOpen({ phase });
@@ -84,7 +84,7 @@ export function approvalFact(raw: KubeObject): ApprovalFact {
     resourceVersion,
     binding,
     number: number === undefined || approvalName(binding, Number(number)) !== name ? 0 : Number(number),
-    asker: { issuer, subject, kubernetesUser },
+    asker: { issuer, subject, kubernetesUser, naming },
     provider,
     rules: spec.rules,
     podUid: spec.pod.uid,

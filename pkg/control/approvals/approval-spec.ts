@@ -1,4 +1,4 @@
-import { compileSnapshot } from '../../core/index.ts';
+import { compileSnapshot, namingOf } from '../../core/index.ts';
 import type { ApprovalProblem, ApprovalSpec, Snapshot } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import type { ApprovalAskMessage, PodName } from '../../wire/index.ts';
@@ -8,8 +8,9 @@ import type { Seal } from './seal.ts';
 /** What the policies of a pod say of approvals. */
 export interface AskTerms {
   readonly approvals: Snapshot['approvals'];
-  /** Rules that may ask. */
-  readonly rules: ReadonlySet<string>;
+  readonly providers: Snapshot['providers'];
+  /** Rules that may ask, of what is held. */
+  readonly rules: Readonly<Record<ApprovalAskMessage['direction'], ReadonlySet<string>>>;
   /** {@link Snapshot.terms}: equal while nobody edits them. */
   readonly terms: string;
 }
@@ -20,9 +21,17 @@ const compiled = new WeakMap<PodSnapshot['policies'], AskTerms>();
 export function termsOf({ policies }: Pick<PodSnapshot, 'policies'>): AskTerms {
   const known = compiled.get(policies);
   if (known !== undefined) return known;
-  const { approvals, scanRules, terms } = compileSnapshot(policies, { revision: 0 });
-  const asking = scanRules.filter(({ action, enforce }) => action === 'RequireApproval' && enforce);
-  const found = { approvals, rules: new Set(asking.map(({ id }) => id)), terms };
+  const { approvals, providers, scanRules, terms } = compileSnapshot(policies, { revision: 0 });
+  const asking = (direction: ApprovalAskMessage['direction']): ReadonlySet<string> =>
+    new Set(
+      scanRules
+        .filter(({ on, action, inRequests, enforce }) => {
+          const acts = on === direction ? action : direction === 'Request' ? inRequests : undefined;
+          return acts === 'RequireApproval' && enforce;
+        })
+        .map(({ id }) => id),
+    );
+  const found = { approvals, providers, rules: { Request: asking('Request'), Response: asking('Response') }, terms };
   compiled.set(policies, found);
   return found;
 }
@@ -67,14 +76,16 @@ export function approvalSpec(
   now: number,
   seal: Seal,
 ): ApprovalSpecResource | ApprovalProblem {
-  const { approvals, rules } = termsOf(snapshot);
+  const { approvals, providers, rules } = termsOf(snapshot);
   const approvers = approvals === undefined ? [] : approverResources(approvals, pod.namespace);
   if (approvals === undefined || approvers.length === 0) return 'no_approvers';
   const { required = 1, timeoutMs } = approvals;
   if (timeoutMs === undefined) return 'no_approvers';
-  if (ask.rules.length === 0 || !ask.rules.every((rule) => rules.has(rule))) return 'unavailable';
+  if (ask.rules.length === 0 || !ask.rules.every((rule) => rules[ask.direction].has(rule))) return 'unavailable';
   const { provider, issuer, subject, kubernetesUser } = ask.requester;
   if (![provider, issuer, subject, kubernetesUser ?? '', ask.model ?? ''].every(isStorable)) return 'unavailable';
+  const asker = providers.find(({ id }) => id === provider);
+  const naming = asker && namingOf(asker);
   const digest = seal(ask.digest);
   if (digest === undefined) return 'unavailable';
   return {
@@ -82,7 +93,13 @@ export function approvalSpec(
     rules: ask.rules,
     direction: ask.direction,
     pod: { name: pod.name, uid: pod.uid },
-    requester: { provider, issuer, subject, ...(kubernetesUser !== null && { kubernetesUser }) },
+    requester: {
+      provider,
+      issuer,
+      subject,
+      ...(kubernetesUser !== null && { kubernetesUser }),
+      ...(naming !== undefined && { naming }),
+    },
     operation: ask.operation,
     ...(ask.model !== null && { model: ask.model }),
     digest,

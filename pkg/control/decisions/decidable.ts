@@ -42,11 +42,13 @@ const askerOf = ({ spec, status }: Decidable, { kind }: Place): Asker =>
         issuer: spec.requester?.issuer ?? '',
         subject: spec.requester?.subject ?? '',
         kubernetesUser: spec.requester?.kubernetesUser,
+        naming: spec.requester?.naming,
       }
     : {
         issuer: spec.issuer ?? '',
         subject: spec.subject ?? '',
         kubernetesUser: status?.kubernetesUser,
+        naming: status?.naming,
         requestedBy: spec.requestedBy ?? '',
       };
 
@@ -64,7 +66,7 @@ export const judgedOf = (object: Decidable, place: Place): Judged => ({
  * @param person all that one token proves
  */
 export function namedAs(
-  { approvers }: Pick<Judged, 'approvers'>,
+  { approvers, asker }: Pick<Judged, 'approvers' | 'asker'>,
   namespace: string,
   person: readonly Identity[],
 ): Identity | undefined {
@@ -73,8 +75,12 @@ export function namedAs(
     provider: entry.provider === undefined ? undefined : providerId(namespace, entry.provider),
   }));
   const named = person.filter((who) => entries.some(({ entry, provider }) => approverIsCaller(entry, provider, who)));
-  // Who says who they are to Kubernetes can be told from the requester.
-  return named.find(({ kubernetesUser }) => kubernetesUser !== undefined) ?? named[0];
+  // Who says who they are to Kubernetes can be told from the requester, and else who is named as that one is.
+  return (
+    named.find(({ kubernetesUser }) => kubernetesUser !== undefined) ??
+    named.find(({ issuer, naming }) => issuer === asker.issuer && naming !== undefined && naming === asker.naming) ??
+    named[0]
+  );
 }
 
 /** Why the person may not decide, though they are named as `who`; undefined: they may. @param now wall clock, milliseconds */

@@ -32,6 +32,8 @@ export interface GrantFact {
   /** Undefined: the controller has not said who decides. */
   readonly required: number | undefined;
   readonly kubernetesUser: string | undefined;
+  /** How the providers name its caller; undefined: they differ, or nothing is known. */
+  readonly naming: string | undefined;
   readonly conditions: NonNullable<GrantStatusResource['conditions']>;
 }
 
@@ -86,6 +88,7 @@ export function grantFact(raw: KubeObject): GrantFact {
     approvers: status?.approvers,
     required: status?.required,
     kubernetesUser: status?.kubernetesUser,
+    naming: status?.naming,
     conditions: status?.conditions ?? [],
   };
 }

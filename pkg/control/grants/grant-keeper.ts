@@ -156,7 +156,7 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       await cancel(fact, 'TooLong', message);
       return undefined;
     }
-    const { approvers, required, kubernetesUser } = terms;
+    const { approvers, required, kubernetesUser, naming } = terms;
     const message =
       kubernetesUser === undefined
         ? 'by token alone: the policies do not say who the caller is to Kubernetes (identity.providers.kubernetesUser with the claim of the subject), so that no Kubernetes user can decide'
@@ -167,6 +167,7 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       approvers,
       required,
       ...(kubernetesUser !== undefined && { kubernetesUser }),
+      ...(naming !== undefined && { naming }),
       conditions: withCondition(fact, said, clock.now()) ?? fact.conditions,
     });
     if (written) tell(fact, 'Pending', `${required} must approve`);
@@ -220,7 +221,8 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       );
       return undefined;
     }
-    const asker = { issuer, subject, kubernetesUser: fact.kubernetesUser, requestedBy: fact.requestedBy };
+    const { kubernetesUser, naming, requestedBy } = fact;
+    const asker = { issuer, subject, kubernetesUser, naming, requestedBy };
     const phase = phaseAt(
       { phase: fact.phase, votes: fact.votes, required: fact.required, expiresAt: until, asker },
       now,

@@ -1,4 +1,4 @@
-import { canonical, kubernetesName } from '../../core/index.ts';
+import { canonical, kubernetesName, namingOf } from '../../core/index.ts';
 import type { CompiledProvider } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { approverResources, termsOf } from '../approvals/index.ts';
@@ -16,6 +16,8 @@ export interface GrantTerms {
   readonly maxGrantMs: number;
   /** Who its caller is to Kubernetes; undefined: the policies do not say. */
   readonly kubernetesUser: string | undefined;
+  /** How all providers that may prove its caller name people; undefined: not alike. */
+  readonly naming: string | undefined;
 }
 
 /** Why it cannot be decided; one word, and what to do. */
@@ -65,6 +67,7 @@ export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTe
       'spec.selector selects no inference pod of the namespace: start one, or ask with another selector',
     );
   const users = new Set<string | undefined>();
+  const namings = new Set<string | undefined>();
   const lists = new Map<string, GrantTerms['approvers']>();
   let required = 1;
   let maxGrantMs = Number.POSITIVE_INFINITY;
@@ -84,8 +87,10 @@ export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTe
     lists.set(sameFor(approvers), approvers);
     required = Math.max(required, approvals.required ?? 1);
     maxGrantMs = Math.min(maxGrantMs, approvals.maxGrantMs ?? 0);
-    for (const provider of set.providers.filter((one) => issues(one, fact.grant.issuer)))
+    for (const provider of set.providers.filter((one) => issues(one, fact.grant.issuer))) {
       users.add(userOf(provider, fact));
+      namings.add(namingOf(provider));
+    }
   }
   const [approvers] = lists.values();
   if (lists.size > 1 || approvers === undefined)
@@ -94,12 +99,14 @@ export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTe
       'the policies of the pods that it selects name different approvers: ask for each with a selector of its own',
     );
   const [kubernetesUser] = users;
+  const [naming] = namings;
   return {
     kind: 'terms',
     approvers,
     required,
     maxGrantMs,
     kubernetesUser: users.size === 1 ? kubernetesUser : undefined,
+    naming: namings.size === 1 ? naming : undefined,
   };
 }
 
@@ -115,7 +122,7 @@ function openedAt({ conditions }: GrantFact): number {
  * it was approved.
  */
 export function whyNotHeld(fact: GrantFact, set: PolicySet): NotHeld | undefined {
-  const { approvers, required, kubernetesUser, grant } = fact;
+  const { approvers, required, kubernetesUser, naming, grant } = fact;
   const terms = grantTerms(fact, [set]);
   if (terms.kind === 'problem') return 'cannot be used, or name nobody who decides';
   if (approvers === undefined || required === undefined || sameFor(terms.approvers) !== sameFor(approvers))
@@ -123,6 +130,7 @@ export function whyNotHeld(fact: GrantFact, set: PolicySet): NotHeld | undefined
   if (!(terms.required <= required)) return 'want more people to approve';
   if (kubernetesUser !== undefined && kubernetesUser !== terms.kubernetesUser)
     return 'do not say the same of who the caller is to Kubernetes';
+  if (naming !== undefined && naming !== terms.naming) return 'name callers otherwise';
   // Written so that a beginning which is not known is too long ago.
   return grant.until - openedAt(fact) <= terms.maxGrantMs ? undefined : 'allow it for a shorter time';
 }
@@ -133,4 +141,5 @@ export type NotHeld =
   | 'name other approvers'
   | 'want more people to approve'
   | 'do not say the same of who the caller is to Kubernetes'
+  | 'name callers otherwise'
   | 'allow it for a shorter time';

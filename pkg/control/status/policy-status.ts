@@ -6,7 +6,6 @@ export type ProblemType =
   | 'DeniesAll'
   | 'SecretMissing'
   | 'CertificateUnusable'
-  | 'ProtocolRefused'
   | 'PortNotCaptured'
   | 'ServiceBypasses'
   | 'NamesLeftOut'
@@ -44,7 +43,6 @@ const problemOrder: readonly ProblemType[] = [
   'DeniesAll',
   'SecretMissing',
   'CertificateUnusable',
-  'ProtocolRefused',
   'PortNotCaptured',
   'ServiceBypasses',
   'NamesLeftOut',

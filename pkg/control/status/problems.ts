@@ -1,4 +1,3 @@
-import { protocolField, refusedPorts, refusedProtocol } from '../../core/index.ts';
 import type { SecretName } from '../../wire/index.ts';
 import type { Directory } from '../directory.ts';
 import { counts } from '../facts/pod-fact.ts';
@@ -107,14 +106,6 @@ function unknownHelpers(entry: PolicyEntry, pods: readonly PodFact[]): PolicyPro
   });
 }
 
-/** Also of a policy that selects no pod yet: whoever writes it is to know before the pods come. */
-function refusedProtocols(entry: PolicyEntry): PolicyProblem[] {
-  return refusedPorts(entry.policy?.spec.upstream).map(({ containerPort, protocol }) => ({
-    type: 'ProtocolRefused',
-    message: `spec.${protocolField(containerPort)}: ${refusedProtocol(containerPort, protocol)}.`,
-  }));
-}
-
 function bypasses(pods: readonly PodFact[], { directory }: ProblemSources): PolicyProblem[] {
   const found = new Map<string, Set<number>>();
   /** Ports that were asked about, by what selects the pods. */
@@ -173,12 +164,11 @@ function noticesOf(
 ): { readonly problems: PolicyProblem[]; readonly overridden: { field: string; by: string }[] } {
   const problems: PolicyProblem[] = [];
   const overridden = new Map<string, { field: string; by: string }>();
-  const told = new Set(refusedPorts(entry.policy?.spec.upstream).map((port) => protocolField(port.containerPort)));
   const sets = new Set(pods.flatMap((pod) => directory.setOf(pod) ?? []));
   for (const set of sets) {
     if (set.kind === 'invalid') continue;
     for (const notice of set.notices) {
-      if (notice.policy !== entry.label || told.has(notice.field)) continue;
+      if (notice.policy !== entry.label) continue;
       const field = `spec.${notice.field}`;
       if (notice.by === undefined) problems.push({ type: 'RuleCannotFire', message: `${field} ${notice.message}.` });
       else overridden.set(`${field} ${notice.by}`, { field, by: notice.by });
@@ -209,7 +199,6 @@ export function problemsOf(
       ...denials(entry, live, sources),
       ...missingSecrets(entry, live, sources),
       ...unusableCertificate(entry, sources),
-      ...refusedProtocols(entry),
       ...uncapturedPorts(entry, live),
       ...unknownHelpers(entry, live),
       ...bypasses(live, sources),

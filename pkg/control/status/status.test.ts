@@ -130,7 +130,6 @@ describe('a status', () => {
         problems: (
           [
             'SecretMissing',
-            'ProtocolRefused',
             'PortNotCaptured',
             'ServiceBypasses',
             'PodsWithoutSidecar',
@@ -268,18 +267,6 @@ describe('what is wrong with a policy', () => {
     expect(words).toEqual([
       expect.stringMatching(/^PortNotCaptured: Port 9000 .*ml\/a0, .*ml\/a4 and 2 more: declare it/),
     ]);
-  });
-
-  test('a port whose protocol is not spoken denies, and the policy says so, with pods and without, once', async () => {
-    const upstream = { ports: [{ containerPort: 8000 }, { containerPort: 8001, protocol: 'H2C' }] };
-    const captured = { annotations: { 'sidegate.dev/port-map': '{"8000":17400,"8001":17401}' } };
-    const words = [
-      expect.stringMatching(
-        /^ProtocolRefused: spec\.upstream\.ports\[8001\]\.protocol: H2C is not spoken .*upstream_unsupported.*\.$/,
-      ),
-    ];
-    expect((await problems({ upstream })).said).toEqual(words);
-    expect((await problems({ upstream }, ({ state }) => state.pods.put(pod('a', captured)))).said).toEqual(words);
   });
 
   test('a loopback rule for a uid that no helper of the pods has', async () => {

@@ -70,7 +70,7 @@ export const accessRule = {
       type: 'string',
       enum: ['Allow', 'Deny'],
       description:
-        'Whether prompts may be token ids, which no guard can read, where a request guard applies. Allow rules only.',
+        'Whether prompts may be token ids, which no guard can read, where a request guard, or a label `inRequests`, applies. Allow rules only.',
       'x-sidegate-default': 'Deny',
       'x-sidegate-example': 'Allow',
     },

@@ -7,7 +7,7 @@ import type { SchemaNode, Wire } from '../schema-node.ts';
 export const classification = {
   type: 'object',
   description:
-    'A label, where it stands in answers, and who may see it. At least one of `fields`, `detectors`, `patterns` and `words`.',
+    'A label, where it stands in answers and requests, and who may see it. At least one of `fields`, `detectors`, `patterns` and `words`.',
   required: ['label', 'otherwise'],
   'x-sidegate-conditions': [
     { kind: 'AtLeastOne', of: ['fields', 'detectors', 'patterns', 'words'] },
@@ -55,6 +55,14 @@ export const classification = {
       enum: ['Mask', 'Block', 'RequireApproval'],
       description: 'What happens for all others. RequireApproval holds the whole answer back until it is decided.',
       'x-sidegate-example': 'Mask',
+    },
+    inRequests: {
+      type: 'string',
+      enum: ['Mask', 'Block', 'RequireApproval'],
+      description:
+        'What happens to requests of all others that hold it. Block: refused. RequireApproval: held for a person. Mask: replaced before the model gets them. Fields are looked for in arguments of tools alone; arguments that are no JSON count as holding them.',
+      'x-sidegate-default': 'requests are not read for it',
+      'x-sidegate-example': 'RequireApproval',
     },
     replacement,
   },

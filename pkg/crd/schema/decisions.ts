@@ -39,6 +39,13 @@ export const decisions = {
             maxLength: 256,
             description: 'Who they are to Kubernetes, where their provider says so: one person has one vote.',
           },
+          naming: {
+            type: 'string',
+            minLength: 1,
+            maxLength: 320,
+            description:
+              'How their provider names people: subjects of one issuer and one naming are different people’s.',
+          },
           proof: { type: 'string', minLength: 1, maxLength: 256, description: 'Hash of the token that proved it.' },
           from: { type: 'string', maxLength: 64, description: 'Address that the decision came from.' },
         },

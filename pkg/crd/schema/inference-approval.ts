@@ -73,6 +73,13 @@ export const approvalSpecSchema = {
           description:
             'Who they are to Kubernetes. Without it no Kubernetes user can decide: it cannot be excluded that they are the same.',
         },
+        naming: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 320,
+          description:
+            'How their provider names people. Without it no other subject of their issuer is known to be somebody else.',
+        },
       },
     },
     operation: { type: 'string', enum: operations, description: 'What they asked for.' },

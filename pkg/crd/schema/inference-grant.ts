@@ -90,6 +90,13 @@ export const grantStatusSchema = {
       description:
         'Who the caller is to Kubernetes, who cannot decide. Without it no Kubernetes user can: it cannot be excluded that they are the same.',
     },
+    naming: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 320,
+      description:
+        'How the providers of its issuer name people. Without it no other subject of the issuer is known to be somebody else.',
+    },
     decisions,
     conditions,
   },

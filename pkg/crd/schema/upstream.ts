@@ -42,7 +42,7 @@ export const upstream = {
             type: 'string',
             enum: ['Auto', 'HTTP1', 'H2C', 'TLS'],
             description:
-              'How to speak to it. TLS is verified. H2C is not spoken yet: such a port refuses everything, and the policy has the condition ProtocolRefused.',
+              'How to speak to it. TLS is verified. H2C is HTTP/2 without TLS, for all that comes. Auto and TLS speak HTTP/1.1, and HTTP/2 for gRPC; HTTP1 refuses gRPC.',
             'x-sidegate-default': 'Auto',
             'x-sidegate-example': 'HTTP1',
           },

@@ -1,0 +1,113 @@
+import { resolve } from 'node:path';
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { grpcRegistry } from '../../../cmd/gen/grpc-descriptors.ts';
+import { reasons } from '../../core/index.ts';
+import type { ReasonCode } from '../../core/index.ts';
+import { recogniseRpc } from '../index.ts';
+import type { StreamFrame } from '../index.ts';
+import { framed } from './framing.ts';
+import { refusalTrailers, statusOf } from './status.ts';
+import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFrame } from './trailers.ts';
+
+const registry = grpcRegistry(resolve(import.meta.dirname, '../../..'));
+function bytesOf(typeName: string, value: object): Uint8Array {
+  const type = registry.getMessage(typeName);
+  if (type === undefined) throw new Error(typeName);
+  return toBinary(type, create(type, value as MessageInitShape<DescMessage>));
+}
+const answer = (name: string): Buffer => framed(bytesOf('inference.ModelInferResponse', { modelName: name }));
+const streamed = (name: string): Buffer =>
+  framed(bytesOf('inference.ModelStreamInferResponse', { inferResponse: { modelName: name } }));
+const good = trailerFrame({ 'grpc-status': '0' });
+
+function frames(method: string, chunks: readonly Buffer[]): StreamFrame[] {
+  const [framing] = recogniseRpc('POST', `/inference.GRPCInferenceService/${method}`).streams;
+  const splitter = framing?.splitter();
+  if (splitter === undefined) throw new Error(method);
+  const all = chunks.flatMap((chunk) => [...splitter.push(chunk)]);
+  expect(splitter.end()).toBeUndefined();
+  return all;
+}
+
+test('frames are the same wherever the stream is cut, and joined they are the stream', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { maxLength: 5 }),
+      fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 20 }),
+      (names, sizes) => {
+        const bytes = Buffer.concat([...names.map(streamed), good]);
+        let from = 0;
+        const chunks = sizes.map((size) => bytes.subarray(from, (from += size)));
+        const found = frames('ModelStreamInfer', [...chunks, bytes.subarray(from)]);
+        expect(Buffer.from(found.map((frame) => frame.raw).join(''), 'latin1').equals(bytes)).toBe(true);
+        expect(found.map((frame) => frame.data)).toEqual(
+          frames('ModelStreamInfer', [bytes]).map((frame) => frame.data),
+        );
+        expect(found).toHaveLength(names.length + 1);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('a frame takes other texts, and nothing but texts', () => {
+  const [message, end] = frames('ModelInfer', [
+    answer('llama'),
+    trailerFrame({ 'grpc-status': '5', 'grpc-message': 'a%20b' }),
+  ]);
+  expect(message?.withData(message.data?.replace('llama', 'käse') ?? '')).toBe(answer('käse').toString('latin1'));
+  for (const data of ['{}', '{"model_name":3}', '{"model_name":"a","id":"b"}', '{"model_name":"\\ud800"}'])
+    expect(() => message?.withData(data)).toThrow(expect.objectContaining({ code: 'response_uninspectable' }));
+  expect(JSON.parse(end?.data ?? '')).toEqual({ status: 5, message: 'a b' });
+  const other = end?.withData('{"status":5,"message":"ü"}') ?? '';
+  expect(readTrailers(other.slice(prefixBytes))).toEqual({ 'grpc-status': '5', 'grpc-message': '%C3%BC' });
+});
+
+describe('is refused', () => {
+  const packed = Buffer.from(answer('a'));
+  packed[0] = 1;
+  const huge = Buffer.from([0, 0xff, 0, 0, 0]);
+  test.each<[string, readonly Buffer[], string]>([
+    ['a compressed message', [packed, good], 'response_uninspectable'],
+    ['a message longer than is read, before it is there', [huge], 'response_uninspectable'],
+    ['a message that is no such', [framed(Buffer.from('garbage')), good], 'response_uninspectable'],
+    ['two answers to one request', [answer('a'), answer('b'), good], 'upstream_protocol'],
+    ['a message behind the end', [good, answer('a')], 'upstream_protocol'],
+    ['an end without a status', [answer('a'), trailerFrame({})], 'upstream_protocol'],
+    ['no end', [answer('a')], 'upstream_protocol'],
+    ['half a message', [answer('abc').subarray(0, 7)], 'upstream_protocol'],
+  ])('%s', (_what, chunks, code) => {
+    expect(() => frames('ModelInfer', chunks)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+test('the message of a status is any text, in printable ASCII', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+      const coded = encodeMessage(text);
+      expect(coded).toMatch(/^[ -~]*$/);
+      expect(decodeMessage(coded)).toBe(text);
+    }),
+  );
+  expect(decodeMessage('100% %zz %4')).toBe('100% %zz %4');
+});
+
+test('every reason has a status that is none of OK, and details that say which it is', () => {
+  for (const code of Object.keys(reasons) as ReasonCode[]) {
+    expect(statusOf(code)).toBeGreaterThan(1);
+    const text = { status: 403, code, message: 'Grüße', rule: 'p/r', requestId: 'id-1', detail: undefined };
+    const trailers = readTrailers(refusalTrailers(text).subarray(prefixBytes).toString('latin1'));
+    expect(trailers['grpc-status']).toBe(String(statusOf(code)));
+    expect(decodeMessage(trailers['grpc-message'] ?? '')).toBe('Grüße');
+    const details = Buffer.from(trailers['grpc-status-details-bin'] ?? '', 'base64');
+    for (const part of [code, 'sidegate.dev', 'p/r', 'id-1', 'google.rpc.ErrorInfo', 'Grüße'])
+      expect(details.includes(part)).toBe(true);
+  }
+  expect(statusOf('access_denied')).toBe(7);
+  expect(statusOf('token_missing')).toBe(16);
+  expect(statusOf('approval_expired')).toBe(7);
+  expect(statusOf('deadline_exceeded')).toBe(4);
+});

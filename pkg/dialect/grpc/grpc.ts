@@ -1,0 +1,220 @@
+import type { JsonNode } from '../../base/index.ts';
+import type { Operation, ReasonCode } from '../../core/index.ts';
+import { RefusedError } from '../../core/index.ts';
+import type { AnswerView, Dialect, FrameView, RequestView, Route } from '../dialect.ts';
+import { Place } from '../place.ts';
+import { Reader } from '../reader.ts';
+import type { Projected, Rpc } from '../rpc.ts';
+import { lone, number, object } from '../shape.ts';
+import type { Shape } from '../shape.ts';
+import { endEvent, messageField, rpcFraming, turnField, turnOf } from './framing.ts';
+import { project } from './projection.ts';
+import { methodOf } from './registry.ts';
+import type { MethodType } from './registry.ts';
+import { inferRequest, inferResponse, plain } from './shapes.ts';
+import { refusalTrailers } from './status.ts';
+import { WireError } from './wire.ts';
+
+/**
+ * gRPC: KServe v2 with Triton's extensions, and gRPC's health checks. Messages are read as the JSON that says the same (projection.ts).
+ * Methods that no descriptor has are refused, whatever a policy says: nobody could look into them.
+ */
+
+interface Method {
+  readonly operation: Operation;
+  /** Field that names the model. */
+  readonly model?: 'model_name' | 'name';
+  readonly request: Shape;
+  readonly answer: Shape;
+}
+
+const page = (operation: Operation, model?: Method['model']): Method => ({
+  operation,
+  ...(model !== undefined && { model }),
+  request: plain,
+  answer: plain,
+});
+const infer: Method = { operation: 'Completions', model: 'model_name', request: inferRequest, answer: inferResponse };
+
+const kserve = '/inference.GRPCInferenceService/';
+const methods: ReadonlyMap<string, Method> = new Map([
+  [`${kserve}ServerLive`, page('Health')],
+  [`${kserve}ServerReady`, page('Health')],
+  [`${kserve}ServerMetadata`, page('Health')],
+  [`${kserve}ModelReady`, page('ListModels', 'name')],
+  [`${kserve}ModelMetadata`, page('ListModels', 'name')],
+  [`${kserve}ModelInfer`, infer],
+  [`${kserve}ModelStreamInfer`, infer],
+  [`${kserve}RepositoryIndex`, page('Admin')],
+  [`${kserve}RepositoryModelLoad`, page('Admin', 'model_name')],
+  [`${kserve}RepositoryModelUnload`, page('Admin', 'model_name')],
+  ['/grpc.health.v1.Health/Check', page('Health')],
+  ['/grpc.health.v1.Health/Watch', page('Health')],
+]);
+
+interface Known {
+  readonly route: Route;
+  readonly rpc: Rpc;
+  readonly method: Method;
+  readonly requests: Place;
+  readonly answers: Place;
+}
+
+const known = new Map<string, Known>();
+const byRpc = new WeakMap<Rpc, Known>();
+
+function find(path: string): Known | undefined {
+  const found = known.get(path);
+  if (found !== undefined) return found;
+  const method = methods.get(path);
+  const described = method === undefined ? undefined : methodOf(path);
+  if (method === undefined || described === undefined) return undefined;
+  const rpc = rpcOf(described);
+  const made: Known = {
+    rpc,
+    method,
+    requests: Place.root(method.request),
+    answers: Place.root(method.answer),
+    route: {
+      dialect: grpc,
+      operation: method.operation,
+      body: 'rpc',
+      model: undefined,
+      generates: false,
+      streams: [rpcFraming(rpc)],
+      rpc,
+    },
+  };
+  known.set(path, made);
+  byRpc.set(rpc, made);
+  return made;
+}
+
+function rpcOf({ input, output, methodKind }: MethodType): Rpc {
+  return {
+    clientStreams: methodKind === 'bidi_streaming' || methodKind === 'client_streaming',
+    serverStreams: methodKind === 'bidi_streaming' || methodKind === 'server_streaming',
+    request: (message) => projected(() => project(input, message), 'invalid_request', 'guard_blocked'),
+    answer: (message) => projected(() => project(output, message), 'response_uninspectable', 'response_uninspectable'),
+  };
+}
+
+/** @param unread why a message is refused that cannot be read. @param unchanged why one that cannot be changed as a rule wants. */
+function projected(make: () => Projected, unread: ReasonCode, unchanged: ReasonCode): Projected {
+  const refusing = <T>(run: () => T, code: ReasonCode): T => {
+    try {
+      return run();
+    } catch (cause) {
+      if (cause instanceof WireError) throw new RefusedError(code, { detail: 'protobuf', cause });
+      throw cause;
+    }
+  };
+  const made = refusing(make, unread);
+  return { text: made.text, edited: (edits) => refusing(() => made.edited(edits), unchanged) };
+}
+
+const none: readonly never[] = Object.freeze([]);
+/** Names are matched, recorded and measured: no server's is longer. */
+const longestModel = 512;
+
+function modelOf(root: JsonNode, field: Method['model']): string | undefined {
+  if (field === undefined) return undefined;
+  const name = root.get(field)?.string ?? '';
+  if (name === '' || name.length > longestModel) throw new RefusedError('invalid_request', { detail: field });
+  return name;
+}
+
+function readRequest(route: Route, root: JsonNode, query = ''): RequestView {
+  if (query !== '') throw new RefusedError('invalid_request', { detail: 'query' });
+  const { method, requests } = ofRoute(route);
+  const reader = new Reader('request');
+  reader.read(root, requests);
+  return {
+    model: modelOf(root, method.model),
+    generates: false,
+    stream: route.rpc?.serverStreams ?? false,
+    count: 1,
+    maxOutputTokens: undefined,
+    outputBound: undefined,
+    stops: true,
+    usageAsked: false,
+    tokenInput: reader.tokenInput,
+    lanes: reader.lanes,
+    loneValues: reader.loneValues,
+    opaque: reader.opaque,
+    listNumbers: reader.listNumbers,
+    limitOutput: () => none,
+    askUsage: () => none,
+    spellTokens: () => none,
+  };
+}
+
+function ofRoute({ rpc }: Route): Known {
+  const found = rpc === undefined ? undefined : byRpc.get(rpc);
+  if (found === undefined) throw new RefusedError('internal_error', { detail: 'rpc' });
+  return found;
+}
+
+/** One call carries many requests: clients join what answers the same one, by its id. */
+const streams = Place.root({ fields: new Map(), rest: inferResponse });
+const streamed = Place.root(object({ error_message: lone, infer_response: { read: () => true } }));
+
+function readMessage({ rpc, answers }: Known, root: JsonNode): FrameView {
+  const reader = new Reader('answer');
+  if (!rpc.clientStreams) {
+    reader.read(root, answers);
+    return { ...viewOf(reader), kind: 'data' };
+  }
+  const message = root.get(messageField) ?? root;
+  reader.read(message, streamed);
+  const response = message.get('infer_response');
+  if (response === undefined) return { ...viewOf(reader), kind: 'data' };
+  const { id, last } = turnOf(message);
+  const place = streams.stranger(`${id}~${root.get(turnField)?.text ?? ''}`);
+  reader.read(response, place);
+  return { ...viewOf(reader), kind: 'data', ends: last ? [{ prefix: `${place.id}.`, end: 'cut' }] : none };
+}
+
+/** How the call ended: the model's own words are a text by themselves. */
+function readEnd(root: JsonNode): FrameView {
+  const reader = new Reader('answer');
+  reader.read(root, ends);
+  return { ...viewOf(reader), kind: root.get('status')?.number === 0 ? 'done' : 'error' };
+}
+const ends = Place.root(object({ status: number, message: lone }));
+
+function viewOf({ lanes, loneValues, tokenLanes, integerArrays, opaque }: Reader): AnswerView {
+  return { lanes, loneValues, tokenLanes, integerArrays, opaque, ends: none, usage: undefined, models: none };
+}
+
+function readFrame(route: Route, event: string | undefined, root: JsonNode | undefined): FrameView {
+  if (root === undefined) throw new RefusedError('response_uninspectable', { detail: 'body' });
+  return event === endEvent ? readEnd(root) : readMessage(ofRoute(route), root);
+}
+
+export const grpc: Dialect = {
+  name: 'grpc',
+  route: (method, path) => (method === 'POST' ? find(path)?.route : undefined),
+  request: readRequest,
+  answer: (route, root) => readMessage(ofRoute(route), root),
+  frame: (route, event, _data, root) => readFrame(route, event, root),
+  endMarker: () => false,
+  errorEvent: undefined,
+  refusal: (text) => refusalTrailers(text).toString('latin1'),
+};
+
+/** A call of a method that nobody can read: it is refused, whatever a policy says. */
+const unknown: Route = {
+  dialect: grpc,
+  operation: 'Other',
+  body: 'rpc',
+  model: undefined,
+  generates: false,
+  streams: [],
+  rpc: undefined,
+};
+
+/** What a request is that comes as gRPC. `path` is normalised and has no query. */
+export function recogniseRpc(method: string, path: string): Route {
+  return grpc.route(method, path) ?? unknown;
+}

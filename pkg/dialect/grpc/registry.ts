@@ -1,0 +1,74 @@
+import { messageRows, methodRows } from './descriptors.ts';
+import type { MethodKind } from './rows.ts';
+
+/** The services that Sidegate reads: messages and methods of `proto/`, put together when the first call of gRPC comes, as most pods see none. */
+
+/** Types of single values, by their number in google.protobuf.FieldDescriptorProto.Type. */
+export const scalar = {
+  double: 1,
+  float: 2,
+  int64: 3,
+  uint64: 4,
+  int32: 5,
+  fixed64: 6,
+  fixed32: 7,
+  bool: 8,
+  string: 9,
+  bytes: 12,
+  uint32: 13,
+  sfixed32: 15,
+  sfixed64: 16,
+  sint32: 17,
+  sint64: 18,
+} as const;
+
+export interface FieldType {
+  readonly name: string;
+  /** `one`: at most once. */
+  readonly kind: 'one' | 'list' | 'map';
+  /** A scalar, or a message. */
+  readonly holds: number | MessageType;
+  /** Of a map. */
+  readonly keys: number;
+}
+
+export interface MessageType {
+  readonly typeName: string;
+  readonly fields: ReadonlyMap<number, FieldType>;
+}
+
+export interface MethodType {
+  readonly methodKind: MethodKind;
+  readonly input: MessageType;
+  readonly output: MessageType;
+}
+
+/** @param path `/package.Service/Method` */
+export function methodOf(path: string): MethodType | undefined {
+  const row = Object.hasOwn(methodRows, path) ? methodRows[path] : undefined;
+  if (row === undefined) return undefined;
+  const [methodKind, input, output] = row;
+  return { methodKind, input: messageOf(input), output: messageOf(output) };
+}
+
+/** Paths of all methods. */
+export const methodPaths = (): readonly string[] => Object.keys(methodRows);
+
+const messages = new Map<string, MessageType>();
+
+function messageOf(typeName: string): MessageType {
+  const known = messages.get(typeName);
+  if (known !== undefined) return known;
+  const fields = new Map<number, FieldType>();
+  const made: MessageType = { typeName, fields };
+  messages.set(typeName, made);
+  for (const [number, name, kind, holds, keys = 0] of messageRows[typeName] ?? []) {
+    fields.set(number, {
+      name,
+      kind: kind === 'list' || kind === 'map' ? kind : 'one',
+      holds: typeof holds === 'string' ? messageOf(holds) : holds,
+      keys,
+    });
+  }
+  return made;
+}

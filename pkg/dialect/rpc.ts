@@ -1,0 +1,24 @@
+import type { JsonEdit } from '../base/index.ts';
+
+/** A message as JSON that says the same, and the way back. */
+export interface Projected {
+  readonly text: string;
+  /**
+   * The message with these edits of its JSON; all that they do not touch stays byte for byte.
+   *
+   * @throws RefusedError where an edit cannot be carried out, as the {@link Rpc} says.
+   */
+  edited(edits: readonly JsonEdit[]): Uint8Array;
+}
+
+/** A method of gRPC that can be read: what stands between a message's bytes and the JSON that is looked at. */
+export interface Rpc {
+  /** Its caller may send many messages. */
+  readonly clientStreams: boolean;
+  /** The model may. */
+  readonly serverStreams: boolean;
+  /** @throws RefusedError invalid_request; an edit that cannot be carried out: guard_blocked */
+  request(message: Uint8Array): Projected;
+  /** @throws RefusedError response_uninspectable */
+  answer(message: Uint8Array): Projected;
+}
