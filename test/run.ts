@@ -9,6 +9,7 @@ import { nodeMachineFault, nodeTierFault } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
 import { findChromium, noChromium } from './support/chromium.ts';
 import { findCollector, noCollector } from './support/collector.ts';
+import { hasPgBouncer, noPgBouncer } from './support/pgbouncer.ts';
 import { findPostgres, noPostgres } from './support/postgres.ts';
 import { findRsyslog, noRsyslog } from './support/rsyslog.ts';
 
@@ -41,10 +42,11 @@ function installValkey(): void {
 
 /** So is the store that recorders share. */
 function installPostgres(): void {
-  if (findPostgres() !== undefined || process.getuid?.() !== 0 || !has('apt-get')) return;
+  if ((findPostgres() !== undefined && hasPgBouncer()) || process.getuid?.() !== 0 || !has('apt-get')) return;
+  const packages = ['postgresql', 'pgbouncer'];
   spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore' });
-  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'postgresql'], { stdio: 'ignore' });
-  spawnSync('service', ['postgresql', 'stop'], { stdio: 'ignore' });
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { stdio: 'ignore' });
+  for (const service of packages) spawnSync('service', [service, 'stop'], { stdio: 'ignore' });
 }
 
 /** And the browser that opens the console. */
@@ -102,6 +104,7 @@ installChromium();
 installRsyslog();
 // Its tests are failures then.
 if (findPostgres() === undefined) notRun.push(`not run: ${noPostgres}`);
+if (!hasPgBouncer()) notRun.push(`not run: ${noPgBouncer}`);
 if (findChromium() === undefined) notRun.push(`not run: ${noChromium}`);
 if (findRsyslog() === undefined) notRun.push(`not run: ${noRsyslog}`);
 // It takes minutes to build, so it is for those who have done it: CI has the cache.

@@ -22,6 +22,7 @@ import {
   keepUp,
   publishHeads,
   recorderMetrics,
+  shareStreams,
   watchVanished,
   writeRetention,
 } from '../../pkg/recorder/index.ts';
@@ -63,7 +64,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const trust = watchTrust(settings.trust, clock, logger);
   const key = settings.logKey === undefined ? undefined : createPrivateKey(readFileSync(settings.logKey));
   const olderKeys = key === undefined || settings.logPublic === undefined ? [] : olderLogKeys(settings.logPublic, key);
-  const opened = await openStore(settings, clock, key === undefined ? undefined : sealBy(key));
+  const opened = await openStore({ settings, clock, logger, seal: key === undefined ? undefined : sealBy(key) });
   const { store } = opened;
   const committer = createCommitter({
     store,
@@ -116,9 +117,12 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     observer: metrics,
   });
+  const streams =
+    opened.streams && shareStreams({ table: opened.streams, sources: () => server.sources(), clock, logger });
   const vanished = watchVanished({
     store,
     connected: server.connected,
+    ...(streams !== undefined && { elsewhere: streams.held }),
     clock,
     logger,
     onVanished: metrics.vanished,
@@ -177,6 +181,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     people?.close();
     await server.close();
     await vanished.close();
+    await streams?.close();
     await stopAuthorities();
     await stopShipping();
     await upkeep.close();
@@ -187,7 +192,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     await archiver?.close();
     trust.close();
     serving.close();
-    await store.close();
+    await opened.close();
     await admin.close();
   });
 }

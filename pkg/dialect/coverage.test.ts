@@ -31,12 +31,23 @@ function collect(node: JsonNode, into: Seen): Seen {
 
 const nothing = (): Seen => ({ strings: new Map(), keys: new Map() });
 
+/** Of log-probabilities a token lane stands for the tokens alone. */
+function countTokens(entry: JsonNode, into: Seen): void {
+  const token = entry.get('token');
+  if (token !== undefined) count(into.strings, token.text);
+  for (const other of entry.get('top_logprobs')?.items ?? []) countTokens(other, into);
+}
+
 function seenBy(view: RequestView | AnswerView): Seen {
   const seen = nothing();
   for (const lane of view.lanes) count(seen.strings, lane.node.text);
   for (const value of view.loneValues) count(value.key ? seen.keys : seen.strings, value.node.text);
   for (const node of view.opaque) count(seen.strings, node.text);
-  if ('tokenLanes' in view) for (const node of view.integerArrays) collect(node, seen);
+  if ('tokenLanes' in view) {
+    for (const node of view.integerArrays) collect(node, seen);
+    for (const { node, shape } of view.tokenLanes)
+      if (shape === 'entries') for (const entry of node.items) countTokens(entry, seen);
+  }
   return seen;
 }
 
@@ -252,6 +263,140 @@ const anthropicEvent = fc.record(
   { requiredKeys: ['type'] },
 );
 
+const ollamaMessage = fc.record(
+  {
+    role: fc.constant('assistant'),
+    content: fc.oneof(fc.constant('hi'), tree),
+    thinking: tree,
+    images: fc.array(leaf, { maxLength: 2 }),
+    tool_calls: fc.array(
+      fc.record({ function: fc.record({ name: fc.constant('f'), arguments: tree, index: fc.nat() }), ZZcall: tree }),
+      { maxLength: 2 },
+    ),
+    ZZmessage: tree,
+  },
+  { requiredKeys: ['role'] },
+);
+const ollamaRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    messages: fc.array(ollamaMessage, { minLength: 1, maxLength: 2 }),
+    tools: fc.array(fc.record({ function: fc.record({ name: fc.constant('f'), parameters: tree }), ZZtool: tree }), {
+      maxLength: 2,
+    }),
+    format: tree,
+    options: fc.record({ stop: fc.array(fc.constant('halt'), { maxLength: 2 }), ZZoption: tree }, { requiredKeys: [] }),
+    keep_alive: fc.constantFrom('5m', 3),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'messages'] },
+);
+const ollamaAnswer = fc.record(
+  {
+    model: fc.constant('m'),
+    message: ollamaMessage,
+    response: fc.constant('hi'),
+    thinking: tree,
+    tool_calls: fc.array(dictionary, { maxLength: 2 }),
+    context: fc.array(fc.nat(), { maxLength: 10 }),
+    done: fc.boolean(),
+    done_reason: fc.constantFrom('stop', 'length'),
+    error: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['message', 'response'] },
+);
+const ollamaList = fc.record({
+  models: fc.array(fc.record({ name: fc.constant('m'), details: tree, ZZmodel: tree }), { maxLength: 3 }),
+  ZZtop: tree,
+});
+
+const responsesPart = fc.oneof(
+  dictionary,
+  fc.record(
+    {
+      type: fc.constantFrom('input_text', 'output_text', 'input_image', 'refusal'),
+      text: fc.constant('words'),
+      annotations: fc.array(dictionary, { maxLength: 2 }),
+      image_url: leaf,
+      ZZpart: tree,
+    },
+    { requiredKeys: ['type'] },
+  ),
+);
+const responsesItem = fc.record(
+  {
+    type: fc.constantFrom('message', 'reasoning', 'function_call', 'function_call_output', 'web_search_call', 'ZZtype'),
+    role: fc.constant('user'),
+    content: fc.oneof(fc.constant('hi'), fc.array(responsesPart, { maxLength: 2 })),
+    summary: fc.array(fc.record({ type: fc.constant('summary_text'), text: fc.constant('s') }), { maxLength: 2 }),
+    arguments: fc.constant('{"a":1}'),
+    output: fc.oneof(fc.constant('o'), fc.array(responsesPart, { maxLength: 2 })),
+    action: dictionary,
+    result: leaf,
+    tools: fc.array(dictionary, { maxLength: 2 }),
+    ZZitem: tree,
+  },
+  { requiredKeys: ['type', 'content'] },
+);
+const responsesRequest = fc.record(
+  {
+    model: fc.constant('m'),
+    input: fc.oneof(fc.constant('hi'), fc.array(responsesItem, { minLength: 1, maxLength: 2 })),
+    instructions: fc.constant('be kind'),
+    tools: fc.array(
+      fc.record({ type: fc.constant('function'), name: fc.constant('f'), parameters: tree, ZZtool: tree }),
+      {
+        maxLength: 2,
+      },
+    ),
+    metadata: dictionary,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['model', 'input'] },
+);
+const responsesAnswer = fc.record(
+  {
+    object: fc.constant('response'),
+    status: fc.constantFrom('completed', 'incomplete'),
+    output: fc.array(responsesItem, { maxLength: 3 }),
+    instructions: tree,
+    tools: fc.array(tree, { maxLength: 2 }),
+    metadata: dictionary,
+    error: tree,
+    usage: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['output'] },
+);
+const responsesEvent = fc.record(
+  {
+    type: fc.constantFrom(
+      ...['created', 'completed', 'incomplete', 'failed', 'output_item.added', 'output_item.done', 'content_part.done'],
+      ...['output_text.delta', 'output_text.done', 'function_call_arguments.done', 'output_text.annotation.added'],
+      ...['shell_call_output_content.delta', 'web_search_call.searching', 'image_generation_call.partial_image'],
+    ),
+    output_index: fc.nat({ max: 3 }),
+    content_index: fc.nat({ max: 3 }),
+    response: responsesAnswer,
+    item: responsesItem,
+    part: responsesPart,
+    delta: fc.oneof(fc.constant('hi'), tree),
+    text: fc.constant('hi'),
+    arguments: fc.constant('{}'),
+    annotation: dictionary,
+    partial_image_b64: leaf,
+    logprobs: fc.constantFrom([], [{ token: 'a', logprob: -1 }]),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['type', 'response'] },
+);
+
+const responses = recognise('POST', '/v1/responses');
+const ollama = recognise('POST', '/api/chat');
+const ollamaGenerate = recognise('POST', '/api/generate');
+const ollamaTags = recognise('GET', '/api/tags');
+const ollamaShow = recognise('POST', '/api/show');
 const chat = recognise('POST', '/v1/chat/completions');
 const anthropic = recognise('POST', '/v1/messages');
 const completions = recognise('POST', '/v1/completions');
@@ -294,6 +439,22 @@ describe('every string and every unknown key', () => {
     attack(messages, (root) => anthropic.dialect.request(anthropic, root));
     attack(anthropicAnswer, (root) => anthropic.dialect.answer(anthropic, root, 200));
     attack(anthropicEvent, (root) => anthropic.dialect.frame(anthropic, undefined, '', root), 'type');
+  });
+
+  it("of OpenAI's Responses, and of the requests and events for them, is seen exactly once", () => {
+    attack(responsesRequest, (root) => responses.dialect.request(responses, root));
+    attack(responsesAnswer, (root) => responses.dialect.answer(responses, root, 200));
+    const events = responsesEvent.map((event) => ({ ...event, type: `response.${event.type}` }));
+    attack(events, (root) => responses.dialect.frame(responses, undefined, '', root), 'type');
+  });
+
+  it("of Ollama's requests, answers and lines is seen exactly once", () => {
+    attack(ollamaRequest, (root) => ollama.dialect.request(ollama, root));
+    attack(ollamaAnswer, (root) => ollama.dialect.answer(ollama, root, 200));
+    attack(ollamaAnswer, (root) => ollama.dialect.frame(ollama, undefined, '', root));
+    attack(ollamaAnswer, (root) => ollamaGenerate.dialect.frame(ollamaGenerate, undefined, '', root));
+    attack(ollamaList, (root) => ollamaTags.dialect.answer(ollamaTags, root, 200));
+    attack(dictionary, (root) => ollamaShow.dialect.answer(ollamaShow, root, 200));
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

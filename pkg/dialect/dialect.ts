@@ -35,6 +35,8 @@ export interface Lane {
    * Elements of arrays that a stream numbers itself (`choices`, `tool_calls`) stand under their own `index`.
    */
   readonly path?: readonly (string | number)[];
+  /** In a stream, a text of its own, which ends so with its frame: clients do not join it with another of this id. */
+  readonly whole?: 'complete' | 'cut';
 }
 
 /**

@@ -57,6 +57,7 @@ export class FrameShapeCache {
     const lane = view.lanes.length === 1 ? view.lanes[0] : undefined;
     if (
       lane === undefined ||
+      lane.whole !== undefined ||
       view.kind !== 'data' ||
       view.ends.some((end) => end.repeats !== true) ||
       view.usage !== undefined

@@ -30,12 +30,26 @@ describe('routes', () => {
     ['POST', '/v1/models', 'Admin', 'json'],
     ['DELETE', '/v1/models/llama-3', 'Admin', 'json'],
     // Other surfaces are not taken for Chat
-    ['POST', '/v1/responses', 'Other', 'json'],
+    ['GET', '/v1/responses/resp_1', 'Other', 'none'],
+    ['POST', '/v1/responses/resp_1/cancel', 'Other', 'json'],
+    ['POST', '/v1/responses/input_tokens', 'Other', 'json'],
+    ['POST', '/v1/conversations', 'Other', 'json'],
+    ['POST', '/v1/threads', 'Other', 'json'],
+    ['POST', '/v1/batches', 'Other', 'json'],
+    ['POST', '/v1/files', 'Other', 'json'],
     ['POST', '/v1/messages/', 'Other', 'json'],
     ['POST', '/v1/messages/batches', 'Other', 'json'],
     ['GET', '/v1/messages', 'Other', 'none'],
-    ['POST', '/api/chat', 'Other', 'json'],
-    ['POST', '/api/generate', 'Other', 'json'],
+    ['GET', '/api/chat', 'Other', 'none'],
+    ['POST', '/api/Chat', 'Other', 'json'],
+    ['POST', '/api/tags', 'Other', 'json'],
+    ['POST', '/api/pull', 'Admin', 'json'],
+    ['POST', '/api/push', 'Admin', 'json'],
+    ['POST', '/api/create', 'Admin', 'json'],
+    ['POST', '/api/copy', 'Admin', 'json'],
+    ['DELETE', '/api/delete', 'Admin', 'json'],
+    ['POST', '/api/blobs/sha256:aa', 'Admin', 'json'],
+    ['GET', '/api/version', 'Health', 'none'],
     ['POST', '/generate', 'Other', 'json'],
     ['POST', '/invocations', 'Other', 'json'],
     ['POST', '/tokenize', 'Other', 'json'],
@@ -197,7 +211,14 @@ describe('recognising', () => {
   });
 
   it('lists the dialects, the one that knows everything last', () => {
-    expect(dialects.map((dialect) => dialect.name)).toEqual(['openai', 'anthropic', 'grpc', 'generic']);
+    expect(dialects.map((dialect) => dialect.name)).toEqual([
+      'openai',
+      'openai-responses',
+      'anthropic',
+      'ollama',
+      'grpc',
+      'generic',
+    ]);
   });
 });
 

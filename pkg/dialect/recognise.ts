@@ -2,10 +2,12 @@ import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
 import { generic } from './generic.ts';
 import { grpc } from './grpc/grpc.ts';
+import { ollama } from './ollama/ollama.ts';
 import { openai } from './openai/openai.ts';
+import { responses } from './responses/responses.ts';
 
 /** In the order in which they are asked; `generic` knows every route. */
-export const dialects: readonly Dialect[] = [openai, anthropic, grpc, generic];
+export const dialects: readonly Dialect[] = [openai, responses, anthropic, ollama, grpc, generic];
 
 /**
  * What a request is. Always answers: a route that no dialect knows, or a known path with another method, is `Other` (or `Admin`) of the

@@ -135,11 +135,12 @@ export class StreamAnswer {
   /** Nothing more of it is read. In Observe mode the caller may have what no rule has decided: it is recorded, to the end of each lane. */
   breakOff(): void {
     this.#splitter.clear();
+    const lanes = new Set([...this.#lanes.values(), ...this.#queue.lanes()]);
     this.#queue.clear();
     if (!this.#options.observes) return;
     if (this.#runText !== '') this.#runLane?.push(this.#runText);
     this.#runText = '';
-    for (const lane of this.#lanes.values()) {
+    for (const lane of lanes) {
       lane.end('cut');
       const hits = lane.drainHits();
       if (hits.length > 0) this.#options.onHits(hits);
@@ -299,14 +300,15 @@ export class StreamAnswer {
   }
 
   /** Feeds a piece of text into its lane. */
-  #piece({ id, kind, node }: Lane): Piece {
-    const lane = this.#openLane(id, kind);
+  #piece({ id, kind, node, whole }: Lane): Piece {
+    const lane = whole !== undefined ? this.#newLane(id, kind, true) : this.#openLane(id, kind);
     const text = node.text;
     if (text !== '') {
       this.#mustBeOpen(lane);
       lane.push(text);
       this.#bytes += Buffer.byteLength(text);
     }
+    if (whole !== undefined) lane.end(this.#options.stops ? 'cut' : whole);
     return { lane, to: lane.received, node };
   }
 
@@ -340,9 +342,13 @@ export class StreamAnswer {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
     if (this.#lanes.size >= maxLanes) throw new RefusedError('response_uninspectable', { detail: 'lanes' });
-    const lane = new AnswerLane(id, kind, this.#options.views, !this.#options.observes, recorded);
+    const lane = this.#newLane(id, kind, recorded);
     this.#lanes.set(id, lane);
     return lane;
+  }
+
+  #newLane(id: string, kind: LaneKind, recorded: boolean): AnswerLane {
+    return new AnswerLane(id, kind, this.#options.views, !this.#options.observes, recorded);
   }
 
   #finish(prefix: string, end: 'complete' | 'cut'): void {

@@ -79,6 +79,11 @@ export class FrameQueue {
     this.#units += frame.frame.raw.length;
   }
 
+  /** Of frames that wait. */
+  lanes(): AnswerLane[] {
+    return this.#frames.flatMap(({ pieces }) => pieces.map(({ lane }) => lane));
+  }
+
   /** Drops all that waits. */
   clear(): void {
     this.#frames.length = 0;

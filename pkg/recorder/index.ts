@@ -3,6 +3,8 @@ export { createCommitter } from './ingest/committer.ts';
 export type { Committer, CommitterOptions } from './ingest/committer.ts';
 export { silentObserver } from './ingest/observer.ts';
 export type { IngestObserver, IngestRefusal } from './ingest/observer.ts';
+export { shareStreams } from './pods/shared-streams.ts';
+export type { SharedStreams } from './pods/shared-streams.ts';
 export { watchVanished } from './pods/vanished.ts';
 export type { VanishedWatch, VanishedWatchOptions } from './pods/vanished.ts';
 export { recorderMetrics } from './metrics.ts';
@@ -40,6 +42,7 @@ export type {
   StoredEntry,
   StoredHead,
   StoreStats,
+  StreamTable,
 } from './store/port.ts';
 export { createEventSource, fileBook, openReceivers, parseReceivers, sharedBook, startShipper } from './ship/index.ts';
 export type { ReceiverSettings, ShipBook, Shipper, ShipperOptions } from './ship/index.ts';

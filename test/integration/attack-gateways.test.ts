@@ -125,7 +125,7 @@ describe('2: another surface (litellm#35257, litellm#30728, aisix#719)', () => {
           '  - { name: rest, effect: Allow, subjects: [{ group: ml-eng }], operations: [Other] }\n  guards:',
         ),
     });
-    await blocked({ input: secret }, '/v1/responses');
+    await blocked({ input: secret }, '/v1/threads');
     const ids = await world.post('/generate', { input_ids: [5, 6], sampling_params: {} });
     expect([ids.status, codeOf(ids)]).toEqual([400, 'token_input_uninspectable']);
     expect(world.model.seen).toEqual([]);
@@ -141,7 +141,7 @@ describe('2: another surface (litellm#35257, litellm#30728, aisix#719)', () => {
       response
         .setHeader('content-type', 'application/json')
         .end(JSON.stringify({ output: [{ content: [{ text: said }] }] }));
-    expect(digits((await world.post('/v1/responses', { input: 'x' })).text)).not.toContain(digits(card));
+    expect(digits((await world.post('/v1/threads', { input: 'x' })).text)).not.toContain(digits(card));
   });
 });
 

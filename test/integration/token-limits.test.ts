@@ -121,7 +121,7 @@ describe('tokens of routes that nobody described', () => {
     [
       'by what the model says',
       json('{"usage":{"input_tokens":400,"output_tokens":500}}'),
-      (one) => one.post('/v1/responses', {}),
+      (one) => one.post('/v1/threads', {}),
     ],
     [
       'else by a quarter of the bytes',
@@ -145,7 +145,7 @@ describe('tokens of routes that nobody described', () => {
   test('are nearly none where nearly nothing is said', async () => {
     const one = await others('{ tokensPerMinute: 800 }');
     one.model.script = json('{}');
-    for (let asked = 0; asked < 20; asked++) expect((await one.post('/v1/responses', {})).status).toBe(200);
+    for (let asked = 0; asked < 20; asked++) expect((await one.post('/v1/threads', {})).status).toBe(200);
   });
 });
 

@@ -12,6 +12,8 @@ import { until } from './wait.ts';
 
 export interface PostgresServer {
   readonly dsn: Secret;
+  /** Where it listens. */
+  readonly socket: { readonly folder: string; readonly port: number };
   /** Names a schema that nobody has yet. */
   schema(): string;
   /** As its owner, beside whoever is tested. */
@@ -34,6 +36,8 @@ export function findPostgres(): string | undefined {
 
 export const noPostgres = 'the store in Postgres is tested on a real one: install postgresql';
 
+const socketArgs = ({ socket }: PostgresServer): string[] => ['-h', socket.folder, '-p', String(socket.port)];
+
 /** Whom it runs as: it refuses root. */
 function owner(): { readonly uid?: number; readonly gid?: number } {
   if (process.getuid?.() !== 0) return {};
@@ -43,27 +47,42 @@ function owner(): { readonly uid?: number; readonly gid?: number } {
 
 /**
  * @param options.durable It waits for its disk, as one does that is not for tests.
+ * @param options.standbyOf It begins as a copy of that one, and follows it.
  * @param options.tls It listens at `localhost` too, on this port, with this certificate.
  */
 export async function startPostgres(
   options: {
     readonly durable?: boolean;
+    readonly standbyOf?: PostgresServer;
     readonly tls?: { readonly port: number; readonly cert: string; readonly key: string };
   } = {},
 ): Promise<PostgresServer> {
-  const { durable = false, tls } = options;
+  const { durable = false, standbyOf, tls } = options;
   const programs = findPostgres();
   if (programs === undefined) throw new Error(noPostgres);
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-pg-'));
   const data = join(folder, 'data');
   const who = owner();
   if (who.uid !== undefined && who.gid !== undefined) chownSync(folder, who.uid, who.gid);
-  const made = spawnSync(
-    join(programs, 'initdb'),
-    ['-D', data, '-U', 'sidegate', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
-    { ...who, cwd: folder },
-  );
-  if (made.status !== 0) throw new Error(`initdb: ${made.stderr.toString()}`);
+  const [program, ...args] =
+    standbyOf === undefined
+      ? [
+          'initdb',
+          '-D',
+          data,
+          '-U',
+          'sidegate',
+          '-A',
+          'trust',
+          '-E',
+          'UTF8',
+          '--locale=C',
+          '--no-sync',
+          '--no-instructions',
+        ]
+      : ['pg_basebackup', '-D', data, '-U', 'sidegate', ...socketArgs(standbyOf), '-R', '-c', 'fast', '--no-sync'];
+  const made = spawnSync(join(programs, program), args, { ...who, cwd: folder });
+  if (made.status !== 0) throw new Error(`${program}: ${made.stderr.toString()}`);
   const settings = ['max_connections=60', 'shared_buffers=64MB', 'autovacuum_naptime=600'];
   if (!durable) settings.push('fsync=off', 'full_page_writes=off');
   for (const name of ['cert', 'key'] as const) {
@@ -121,6 +140,7 @@ export async function startPostgres(
   await start();
   return {
     dsn: new Secret(`postgres:///postgres?host=${folder}&user=sidegate&port=${port}`),
+    socket: { folder, port },
     schema: () => `t${randomBytes(6).toString('hex')}`,
     query: admin,
     // Its own processes notice that the first is gone, and end.

@@ -29,7 +29,7 @@ const promptLogprobs: Shape = {
   },
 };
 
-const usage = object({
+export const usage = object({
   ...named(
     [
       'prompt_tokens completion_tokens total_tokens cost reasoning_tokens prompt_cache_hit_tokens prompt_cache_miss_tokens',

@@ -4,7 +4,7 @@ import type { Operation } from '../../core/index.ts';
  * OpenAI's routes as data. vLLM, SGLang and llama.cpp serve them without `/v1` too, KServe's runtimes under `/openai/v1`.
  * Anything else on these paths (another method, a trailing slash, other letter case) is not one of them: it is `Other`.
  */
-const prefixes = ['/v1', '', '/openai/v1', '/openai'] as const;
+export const prefixes = ['/v1', '', '/openai/v1', '/openai'] as const;
 
 const posts: Readonly<Record<string, Operation>> = {
   '/chat/completions': 'Chat',

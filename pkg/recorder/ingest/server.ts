@@ -76,6 +76,8 @@ export interface IngestServer {
   streams(): number;
   /** Whether this sidecar (SPIFFE id) has a stream, or one whose end is not settled. */
   connected(source: string): boolean;
+  /** All of these. */
+  sources(): readonly string[];
   /** Says goodbye to all, and resolves when what they had sent is decided. */
   close(): Promise<void>;
 }
@@ -247,6 +249,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     port: (server.address() as AddressInfo).port,
     streams: () => all.size,
     connected: (source) => bySource.has(source),
+    sources: () => [...bySource.keys()],
     async close() {
       closing = true;
       const streams = [...all];

@@ -18,6 +18,8 @@ export interface VanishedWatchOptions {
   readonly store: Pick<RecordStore, 'departed' | 'settle' | 'lineHash' | 'returned'>;
   /** Whether a sidecar has a stream: who said that its pod is gone was wrong, or says it once more. */
   readonly connected: (source: string) => boolean;
+  /** Whether another recorder of the same store has its stream, which then judges it; default: there is none. */
+  readonly elsewhere?: (source: string) => Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** From the word that a pod is gone to the entry: what is on its way still comes. Default 10 s. */
@@ -74,7 +76,8 @@ export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
       for (const departed of await store.departed(clock.now() - graceMs, chainsALook)) {
         if (closed) return;
         if (connected(departed.source)) await store.returned(departed.source);
-        else await store.settle(departed, await judge(departed));
+        else if ((await options.elsewhere?.(departed.source)) !== true)
+          await store.settle(departed, await judge(departed));
       }
     } catch (error) {
       logger.error('what never came of pods that are gone could not be written', { error: describeError(error) });

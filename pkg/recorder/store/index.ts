@@ -30,4 +30,5 @@ export type {
   StoredEntry,
   StoredHead,
   StoreStats,
+  StreamTable,
 } from './port.ts';

@@ -1,3 +1,4 @@
+import type { Secret } from '../../base/index.ts';
 import type { LogEntry } from '../../record/index.ts';
 import type { PodReport } from '../../wire/index.ts';
 
@@ -89,6 +90,22 @@ export interface RecordStore {
 /** A store that several recorders share. */
 export interface SharedStore extends RecordStore {
   readonly shipping: ShipTable;
+  readonly streams: StreamTable;
+  /**
+   * Uses the database at another address, or by another password or authority, once it answers there.
+   * @param address As the store was opened with
+   * @throws StoreError unavailable, and it goes on where it was
+   */
+  moveTo(address: { readonly dsn: Secret; readonly ca?: string | undefined }): Promise<void>;
+}
+
+/** Which recorder has the streams of which sidecars, by the database's clock. */
+export interface StreamTable {
+  /** Says that `holder`, a UUID, has streams of these sidecars (SPIFFE ids) and of no others, for so long. */
+  keep(holder: string, sources: readonly string[], forMs: number): Promise<void>;
+  release(holder: string): Promise<void>;
+  /** Whether some recorder has a stream of it; of one of which nothing is stored yet: false. */
+  held(source: string): Promise<boolean>;
 }
 
 /**

@@ -131,14 +131,19 @@ async function proves(session: string): Promise<boolean> {
   const { sessions } = await store.search({ session, limit: 1 });
   const indices = sessions[0] === undefined ? [] : await store.sessionBlocks(session, sessions[0], 64);
   const blocks = await Promise.all(
-    indices.map(async (index) => ({
-      index,
-      entry: (await store.entries(index, 1))[0]?.text ?? '',
-      lines: Buffer.from((await store.blockLines(index)) ?? []).toString(),
-      path: (await inclusionProof(index, head.size, (level, at) => store.node(level, at))).map((one) =>
-        Buffer.from(one).toString('hex'),
-      ),
-    })),
+    indices.map(async (index) => {
+      const [[entry], lines, path] = await Promise.all([
+        store.entries(index, 1),
+        store.blockLines(index),
+        inclusionProof(index, head.size, (level, at) => store.node(level, at)),
+      ]);
+      return {
+        index,
+        entry: entry?.text ?? '',
+        lines: Buffer.from(lines ?? []).toString(),
+        path: path.map((one) => Buffer.from(one).toString('hex')),
+      };
+    }),
   );
   return verifySession({ head: head.text, blocks, unsigned: 0 }, { session, publicKey }).ok;
 }

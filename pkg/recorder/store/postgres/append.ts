@@ -38,7 +38,6 @@ export function createAppender(names: Names, days: Partitions): Appender {
     const blocks: unknown[][] = [];
     const evidence: unknown[][] = [];
     const parts: Columns[] = [];
-    const tags: Columns[] = [];
 
     const move = ({ entry }: Moving, to: Omit<Chain, 'id' | 'received'>): Chain => {
       const key = chainKey(entry);
@@ -73,12 +72,8 @@ export function createAppender(names: Names, days: Partitions): Appender {
           pod: number(block.pod.name),
           ...(start === undefined ? {} : startColumns(start, number)),
         }));
-        if (row.fresh) {
-          turn.count('sessions', 1);
-          for (const group of start?.groups ?? []) tags.push({ tag: number(groupTag(group)), session: row.id });
-        }
+        if (row.fresh) turn.count('sessions', 1);
         if (end !== undefined) sessions.end(row.id, endColumns(end, number));
-        for (const tag of end?.tags ?? []) tags.push({ tag: number(tag), session: row.id });
         parts.push({ session: row.id, block: id, received });
       }
       turn.count('blocks', 1);
@@ -107,7 +102,6 @@ export function createAppender(names: Names, days: Partitions): Appender {
     await insertBytes(run, 'evidence', evidence);
     await sessions.write();
     await insertRows(run, 'part', parts);
-    await insertRows(run, 'tag', tags, 'ON CONFLICT DO NOTHING');
     if (chains.size > 0) await writeChains(run, chains.values());
   };
 }

@@ -1,11 +1,19 @@
-import type { ConnectionOptions } from 'node:tls';
+import { hash } from 'node:crypto';
 import pg from 'pg';
 import { errorCode } from '../../../base/index.ts';
-import type { Secret } from '../../../base/index.ts';
 import { StoreError } from '../store-error.ts';
+import { targetsOf } from './address.ts';
+import type { DatabaseAddress, Target } from './address.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
-export type Run = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
+export interface StatementOptions {
+  /**
+   * A connection keeps its plan, where no pooler stands before the server and it is in no transaction: to plan a statement takes longer than to
+   * find a row. For statements whose text is always the same and names its columns.
+   */
+  readonly prepared?: boolean;
+}
+export type Run = (text: string, values?: readonly unknown[], options?: StatementOptions) => Promise<readonly Row[]>;
 
 /** Connections of one Postgres database: some for what is taken in, others for what people ask, so that no search stands in its way. */
 export interface Database {
@@ -20,17 +28,17 @@ export interface Database {
    * @throws StoreError, or what `run` throws
    */
   transaction<Result>(run: (run: Run) => Promise<Result>, statementMs?: number): Promise<Result>;
+  /** Makes the space of rows that are gone free for others. @param table One of the schema. */
+  vacuum(table: string): Promise<void>;
+  /**
+   * Connections from here on go there, once one was made; those in use go on until they are not.
+   * @throws StoreError unavailable, and nothing has changed
+   */
+  moveTo(address: DatabaseAddress): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface DatabaseOptions {
-  /**
-   * `postgres://user:password@host:5432/database`, or `postgres:///database?host=/folder&user=user&port=5432` for a local socket. Over the network the
-   * server proves itself by TLS, its name included (`sslmode=verify-full`, whether it is said or not).
-   */
-  readonly dsn: Secret;
-  /** PEM of the authorities of the server's certificate; absent: the public ones. */
-  readonly ca?: string | undefined;
+export interface DatabaseOptions extends DatabaseAddress {
   /** Where the tables are; lower-case letters, digits and `_`. */
   readonly schema: string;
   /** After which the server ends the transaction of a writer from which it hears nothing, so that others have their turn. */
@@ -42,75 +50,183 @@ const readMs = 30_000;
 /** Beyond the server's own limits: for a server that does not answer any more. */
 const deafMs = 5_000;
 
+/** Standby: the server takes nothing that is written. */
+const readOnly = '25006';
+
+/** What a connection is told before it is used: a server whose own default is weaker may not acknowledge what it could lose. */
+const settingsOf = ({ schema, stallMs }: DatabaseOptions, statementMs: number, scope: 'SESSION' | 'LOCAL'): string => `
+  SET ${scope} search_path = ${schema};
+  SET ${scope} synchronous_commit = on;
+  SET ${scope} statement_timeout = ${statementMs};
+  SET ${scope} lock_timeout = ${statementMs};
+  SET ${scope} idle_in_transaction_session_timeout = ${stallMs};
+`;
+
+/** Connections to one host. */
+interface Connections {
+  readonly pool: pg.Pool;
+  /** Those behind which a pooler changes servers between transactions, so that nothing which is set outlives one. */
+  readonly pooled: WeakSet<pg.ClientBase>;
+}
+
+function connect(target: Target, options: DatabaseOptions, max: number, statementMs: number): Connections {
+  const pooled = new WeakSet<pg.ClientBase>();
+  const pool = new pg.Pool({
+    ...target,
+    max,
+    application_name: 'sidegate-recorder',
+    connectionTimeoutMillis: 5_000,
+    query_timeout: statementMs + deafMs,
+    keepAlive: true,
+    types: { getTypeParser },
+    // The pool waits for it, whatever its types say.
+    onConnect: (async (client: pg.ClientBase & { readonly processID?: number }) => {
+      // Its statements fail; nobody else is told.
+      client.on('error', () => undefined);
+      const { rows } = await client.query<{ pid: number; standby: boolean }>(
+        `SELECT pg_backend_pid() AS pid, pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS standby`,
+      );
+      if (rows[0]?.standby !== false) throw Object.assign(new Error('a standby'), { code: readOnly });
+      // A pooler tells a number of its own.
+      if (rows[0].pid === client.processID) await client.query(settingsOf(options, statementMs, 'SESSION'));
+      else pooled.add(client);
+    }) as (client: pg.ClientBase) => void,
+  });
+  // Of a connection that nobody uses: the next statement has a new one.
+  pool.on('error', () => undefined);
+  return { pool, pooled };
+}
+
 /** Makes connections as they are needed. @throws StoreError unavailable, for an address that is none */
 export function openDatabase(options: DatabaseOptions): Database {
-  const target = targetOf(options);
-  const pool = (max: number, statementMs: number): pg.Pool => {
-    const made = new pg.Pool({
-      ...target,
-      max,
-      application_name: 'sidegate-recorder',
-      connectionTimeoutMillis: 5_000,
-      query_timeout: statementMs + deafMs,
-      keepAlive: true,
-      types: { getTypeParser },
-      // The pool waits for it, whatever its types say.
-      onConnect: (async (client: pg.ClientBase) => {
-        // Its statements fail; nobody else is told.
-        client.on('error', () => undefined);
-        // A server whose own default is weaker may not acknowledge what it could lose.
-        await client.query(`
-          SET search_path = ${options.schema};
-          SET synchronous_commit = on;
-          SET statement_timeout = ${statementMs};
-          SET lock_timeout = ${statementMs};
-          SET idle_in_transaction_session_timeout = ${options.stallMs};
-        `);
-      }) as (client: pg.ClientBase) => void,
-    });
-    // Of a connection that nobody uses: the next statement has a new one.
-    made.on('error', () => undefined);
-    return made;
+  const kinds = { writers: { max: 3, statementMs: writeMs }, readers: { max: 4, statementMs: readMs } } as const;
+  type Kind = keyof typeof kinds;
+  let targets = targetsOf(options);
+  let host = 0;
+  let ended: Promise<unknown>[] = [];
+  const make = (kind: Kind): Connections =>
+    connect(targets[host] ?? targets[0], options, kinds[kind].max, kinds[kind].statementMs);
+  let current = { writers: make('writers'), readers: make('readers') };
+  const replace = (): void => {
+    const { writers, readers } = current;
+    current = { writers: make('writers'), readers: make('readers') };
+    // Those in use are waited for.
+    const ending = Promise.allSettled([writers.pool.end(), readers.pool.end()]);
+    ended.push(ending);
+    void ending.then(() => (ended = ended.filter((one) => one !== ending)));
   };
-  const writers = pool(3, writeMs);
-  const readers = pool(4, readMs);
+  /** A connection, to the first host from the last one on that has one which takes what is written. */
+  const connected = async (kind: Kind): Promise<{ client: pg.PoolClient; pooled: boolean }> => {
+    for (let tried = 1; ; tried++) {
+      const { pool, pooled } = current[kind];
+      try {
+        const client = await guarded(() => pool.connect());
+        return { client, pooled: pooled.has(client) };
+      } catch (error) {
+        // Somebody else may have moved on meanwhile.
+        if (tried >= targets.length + 1) throw error;
+        if (pool !== current[kind].pool) continue;
+        if (targets.length === 1) throw error;
+        host = (host + 1) % targets.length;
+        replace();
+      }
+    }
+  };
+  /** Gives a connection back; one that is broken, or whose server takes nothing any more, is not used again. */
+  const release = (client: pg.PoolClient, error?: unknown): void => {
+    const cause = error instanceof StoreError ? error.cause : undefined;
+    const failed = cause instanceof DatabaseFailure ? cause.code : undefined;
+    client.release(failed !== undefined && breaks(failed));
+    // Its other connections lead there, too.
+    if (failed === readOnly) {
+      host = (host + 1) % targets.length;
+      replace();
+    }
+  };
+  const inTransaction = async <Result>(
+    { client, pooled }: { readonly client: pg.PoolClient; readonly pooled: boolean },
+    run: (run: Run) => Promise<Result>,
+    statementMs: number,
+    usualMs: number,
+  ): Promise<Result> => {
+    // The driver knows it of a statement, its types of a connection alone.
+    const patience = { query_timeout: statementMs + deafMs };
+    const statement: Run = (text, values = []) =>
+      guarded(async () => (await client.query({ text, values: [...values], ...patience })).rows as Row[]);
+    try {
+      const set = pooled || statementMs !== usualMs ? settingsOf(options, statementMs, 'LOCAL') : '';
+      await guarded(() => client.query(`BEGIN; ${set}`));
+      const result = await run(statement);
+      await statement('COMMIT');
+      release(client);
+      return result;
+    } catch (error) {
+      await guarded(() => client.query('ROLLBACK')).then(
+        () => release(client, error),
+        (failure: unknown) => release(client, failure),
+      );
+      throw error;
+    }
+  };
+  const alone = async <Result>(client: pg.PoolClient, run: () => Promise<Result>): Promise<Result> => {
+    try {
+      const result = await guarded(run);
+      release(client);
+      return result;
+    } catch (error) {
+      release(client, error);
+      throw error;
+    }
+  };
   const runBy =
-    (on: pg.Pool): Run =>
-    (text, values = []) =>
-      guarded(async () => (await on.query(text, [...values])).rows as Row[]);
+    (kind: Kind): Run =>
+    async (text, values = [], { prepared = false } = {}) => {
+      const connection = await connected(kind);
+      const { client, pooled } = connection;
+      const { statementMs } = kinds[kind];
+      return pooled
+        ? inTransaction(connection, (run) => run(text, values), statementMs, statementMs)
+        : alone(
+            client,
+            async () =>
+              (
+                await client.query({
+                  text,
+                  values: [...values],
+                  ...(prepared && { name: hash('sha256', text).slice(0, 32) }),
+                })
+              ).rows as Row[],
+          );
+    };
 
   return {
-    read: runBy(readers),
-    write: runBy(writers),
+    read: runBy('readers'),
+    write: runBy('writers'),
     async transaction(run, statementMs = writeMs) {
-      const client = await guarded(() => writers.connect());
-      // The driver knows it of a statement, its types of a connection alone.
-      const patience = { query_timeout: statementMs + deafMs };
-      const statement: Run = (text, values = []) =>
-        guarded(async () => (await client.query({ text, values: [...values], ...patience })).rows as Row[]);
-      let broken = true;
-      try {
-        await statement('BEGIN');
-        if (statementMs !== writeMs) {
-          await statement(`SET LOCAL statement_timeout = ${statementMs}`);
-          await statement(`SET LOCAL lock_timeout = ${statementMs}`);
+      return inTransaction(await connected('writers'), run, statementMs, writeMs);
+    },
+    async vacuum(table) {
+      const { client } = await connected('writers');
+      await alone(client, () => client.query(`VACUUM (SKIP_LOCKED) ${options.schema}.${table}`));
+    },
+    async moveTo(address) {
+      const wanted = targetsOf(address);
+      for (const [at, target] of wanted.entries()) {
+        const { pool } = connect(target, options, 1, writeMs);
+        try {
+          (await guarded(() => pool.connect())).release();
+          [targets, host] = [wanted, at];
+          replace();
+          return;
+        } catch (error) {
+          if (at === wanted.length - 1) throw error;
+        } finally {
+          await pool.end();
         }
-        const result = await run(statement);
-        await statement('COMMIT');
-        broken = false;
-        return result;
-      } catch (error) {
-        await client.query('ROLLBACK').then(
-          () => (broken = false),
-          () => undefined,
-        );
-        throw error;
-      } finally {
-        client.release(broken);
       }
     },
     async close() {
-      await Promise.all([writers.end(), readers.end()]);
+      await Promise.all([current.writers.pool.end(), current.readers.pool.end(), ...ended]);
     },
   };
 }
@@ -123,42 +239,19 @@ function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   return pg.types.getTypeParser(oid, format) ?? text;
 }
 
-function targetOf({ dsn, ca }: DatabaseOptions): pg.ClientConfig {
-  const refuse = (why: string): StoreError => new StoreError('unavailable', `the address of the database ${why}`);
-  let url: URL;
-  try {
-    url = new URL(dsn.reveal());
-  } catch {
-    throw refuse('is no URL');
+/** What the driver or the server said, without its wording, which may hold what was given or asked for. */
+class DatabaseFailure extends Error {
+  /** SQLSTATE, or of the system; empty: none. */
+  readonly code: string;
+
+  constructor(code: string) {
+    super(`postgres: ${code === '' ? 'no answer' : code}`);
+    this.code = code;
   }
-  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw refuse('is not postgres://…');
-  const { searchParams } = url;
-  const folder = searchParams.get('host') ?? undefined;
-  const mode = searchParams.get('sslmode') ?? 'verify-full';
-  const allowed = folder === undefined ? ['sslmode'] : ['host', 'user', 'port'];
-  for (const name of searchParams.keys())
-    if (!allowed.includes(name))
-      throw refuse('has a parameter that is not known: sslmode; of a socket host, user and port');
-  if (mode !== 'verify-full') throw refuse('asks for less than sslmode=verify-full');
-  if (folder === undefined ? url.hostname === '' : url.hostname !== '' || !folder.startsWith('/'))
-    throw refuse('must name a host, or the folder of a socket as host=/…');
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const ssl: ConnectionOptions = {
-    host,
-    rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
-    ...(ca === undefined ? {} : { ca }),
-  };
-  const port = searchParams.get('port') ?? (url.port === '' ? '5432' : url.port);
-  if (!/^[0-9]{1,5}$/.test(port)) throw refuse('has a port that is none');
-  return {
-    user: searchParams.get('user') ?? decodeURIComponent(url.username),
-    database: decodeURIComponent(url.pathname.slice(1)),
-    port: Number(port),
-    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
-    ...(folder === undefined ? { host, ssl } : { host: folder, ssl: false }),
-  };
 }
+
+/** That a connection is of no use after it: the server is none to write to, has ended it, or is not in reach. */
+const breaks = (code: string): boolean => code === readOnly || !/^[0-9A-Z]{5}$/.test(code) || /^(08|57P)/.test(code);
 
 /** Postgres' errors as ours; its wording may hold what was given or asked for. */
 async function guarded<Result>(run: () => Promise<Result>): Promise<Result> {
@@ -167,12 +260,13 @@ async function guarded<Result>(run: () => Promise<Result>): Promise<Result> {
   } catch (error) {
     if (error instanceof StoreError) throw error;
     const code = errorCode(error) ?? '';
-    const cause = new Error(`postgres: ${code === '' ? 'no answer' : code}`);
+    const cause = new DatabaseFailure(code);
     // Data exceptions and violated constraints: of what was given, not of the server.
     if (/^2[23]/.test(code)) throw new StoreError('refused', 'the store cannot keep what it was given', { cause });
     if (code.startsWith('XX00')) throw new StoreError('corrupt', 'the database says that it is damaged', { cause });
     if (/^(28|3D|42)/.test(code))
       throw new StoreError('unavailable', `the database refuses the recorder (${code})`, { cause });
+    if (code === readOnly) throw new StoreError('unavailable', 'the database is a standby', { cause });
     throw new StoreError(
       'unavailable',
       `the database cannot be read or written (${code === '' ? 'no answer' : code})`,

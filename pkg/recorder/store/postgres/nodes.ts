@@ -16,6 +16,7 @@ export function createNodeReader(run: Run): (level: number, index: number) => Pr
         `SELECT n.hash FROM unnest($1::integer[], $2::bigint[]) WITH ORDINALITY AS e (level, idx, place)
          LEFT JOIN node n USING (level, idx) ORDER BY e.place`,
         [all.map(({ level }) => level), all.map(({ index }) => index)],
+        { prepared: true },
       );
       for (const [at, { found }] of all.entries()) {
         const hash = rows[at]?.['hash'];

@@ -10,13 +10,15 @@ import type { Authority } from '../../../pki/index.ts';
 import { entryLeaf, inclusionProof, provesInclusion, treeRoot } from '../../../record/index.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../../testing/chains.ts';
 import type { RecordStore, SessionQuery } from '../port.ts';
+import { StoreError } from '../store-error.ts';
 import { blockOf, blockOfEvents, source, storeSuite } from '../testing/store-suite.ts';
 import { openDatabase } from './connection.ts';
 import type { Database, Run } from './connection.ts';
 import { openPostgresStore } from './postgres.ts';
-import { forgetWords, moveWords, sessionsAPart } from './posting.ts';
+import { forgetWords, mergeSegments } from './segments.ts';
 import { migrate } from './schema.ts';
 import { createWordIndex } from './word-index.ts';
+import { unpackWords } from './word-page.ts';
 
 let server: PostgresServer;
 let authority: Authority;
@@ -175,110 +177,151 @@ describe('two recorders', () => {
 describe('words', () => {
   let where: ReturnType<typeof place>;
   let store: RecordStore;
-  const count = sessionsAPart + 104;
+  let database: Database;
+  const steps = 40;
+  const sessionsAStep = 3;
+  const count = steps * sessionsAStep;
   const chain = testChain();
-  const rows = async (table: string, what: string): Promise<number> =>
+  const rows = async (table: string, what = 'count(*)'): Promise<number> =>
     Number((await server.query(`SELECT ${what} AS n FROM ${where.schema}.${table}`))[0]?.['n']);
   /** All pages, in their order. */
   const found = async (text: string, more: Partial<SessionQuery> = {}): Promise<string[]> => {
     const ids: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await store.search({ text, limit: 1_000, ...more, ...(cursor === undefined ? {} : { cursor }) });
+      const page = await store.search({ text, limit: 50, ...more, ...(cursor === undefined ? {} : { cursor }) });
       ids.push(...page.sessions.map(({ session }) => session));
       ({ cursor } = page);
     } while (cursor !== undefined);
     return ids;
   };
+  const textOf = (n: number): string => `common of${n % 7} only${n} größe${n % 3} 東京${n % 2}`;
+  const newest = Array.from({ length: count }, (_, n) => sessionId(count - 1 - n));
+  const findsAll = async (): Promise<void> => {
+    expect(await found('common')).toEqual(newest);
+    expect(await found('Common GRÖSSE0'.replace('SS', 'ß'), { user: 'u1' })).toEqual(
+      newest.filter((_, at) => (count - 1 - at) % 2 === 1 && (count - 1 - at) % 3 === 0),
+    );
+    for (const n of [0, 17, count - 1]) {
+      expect(await found(`only${n}`)).toEqual([sessionId(n)]);
+      expect(await found(`only${n} of${n % 7} only${n} 東京${n % 2} common`)).toEqual([sessionId(n)]);
+      expect(await found(`only${n} of${(n + 1) % 7}`)).toEqual([]);
+    }
+    expect(await found('nowhere')).toEqual([]);
+  };
   const indexAll = () => until(async () => !(await store.index()), 'the index of all words');
   beforeAll(async () => {
     where = place();
     store = await where.open();
-    const sessions = Array.from({ length: count }, (_, n) => ({
-      id: sessionId(n),
-      user: `u${n % 2}`,
-      ask: `common of${n % 7} only${n}`,
-      answer: '',
-    }));
-    // Sessions are numbered from 1, so that the first part is full with the last but 105.
-    for (let at = 0; at < count; at += 500) await store.append([blockOf(chain, sessions.slice(at, at + 500))]);
-    await indexAll();
-  }, 60_000);
+    database = openDatabase({ dsn: server.dsn, schema: where.schema, stallMs: 5_000 });
+    const index = createWordIndex(database);
+    for (let at = 0; at < steps; at++) {
+      const sessions = Array.from({ length: sessionsAStep }, (_, n) => at * sessionsAStep + n);
+      await store.append([
+        blockOf(
+          chain,
+          sessions.map((n) => ({ id: sessionId(n), user: `u${n % 2}`, ask: textOf(n), answer: '' })),
+        ),
+      ]);
+      // As a search does it, which leaves what is not urgent.
+      await index.step(testTime, true);
+    }
+  });
   afterAll(async () => {
     await store?.close();
+    await database?.close();
     await where?.remove();
   });
 
-  test('of a part of the sessions that is full stand once, and are found as those of the newest', async () => {
-    expect(await rows('recent', 'min(session)')).toBe(sessionsAPart);
-    expect(await rows('posting', 'max(part)')).toBe(0);
-    expect(await rows(`posting WHERE word = 'common'`, 'cardinality(sessions)')).toBe(sessionsAPart - 1);
-    const newest = Array.from({ length: count }, (_, n) => sessionId(count - 1 - n));
-    expect(await found('common')).toEqual(newest);
-    expect(await found('Common', { user: 'u1' })).toEqual(newest.filter((_, at) => at % 2 === 0));
-    for (const n of [0, 17, sessionsAPart - 2, sessionsAPart - 1, sessionsAPart, count - 1]) {
-      expect(await found(`only${n}`)).toEqual([sessionId(n)]);
-      expect(await found(`only${n} of${n % 7} only${n} common`)).toEqual([sessionId(n)]);
-      expect(await found(`only${n} of${(n + 1) % 7}`)).toEqual([]);
-    }
-    expect(await found('nowhere')).toEqual([]);
+  test('stand in a segment for each step; of sixteen that are alike one is made, and what is found stays the same', async () => {
+    expect(await rows('segment')).toBe(steps);
+    await findsAll();
+    const pairs = await rows('segment', 'sum(pairs)');
+    expect(await database.transaction((run) => mergeSegments(run, 1e6))).toBe(true);
+    expect(await rows('segment')).toBe(steps - 15);
+    expect(await rows('segment', 'max(pairs)')).toBe((pairs * 16) / steps);
+    await findsAll();
+    await indexAll();
+    expect(await rows('segment')).toBe(steps - 30);
+    expect(await rows('segment', 'sum(pairs)')).toBe(pairs);
+    expect(await rows(`posting p LEFT JOIN ${where.schema}.segment g ON g.id = p.segment WHERE g.id IS NULL`)).toBe(0);
+    await findsAll();
   });
 
-  test('that come late to an older part are found beside those that were there', async () => {
+  test('that come late are found beside those that were there, and with them', async () => {
     const [, answer] = sessionEvents({ id: sessionId(3), answer: 'falcon' });
     if (answer === undefined) throw new Error('an answer');
     await store.append([blockOfEvents(chain, [answer])]);
     expect(await found('falcon')).toEqual([sessionId(3)]);
     expect(await found('falcon only3')).toEqual([sessionId(3)]);
-    expect(await rows('recent', 'min(session)')).toBe(sessionsAPart);
-    expect(await rows(`posting WHERE word = 'common'`, 'cardinality(sessions)')).toBe(sessionsAPart - 1);
   });
 
-  test('of a part that has more than the server moves at once go in pieces, and are found meanwhile', async () => {
-    const database = openDatabase({ dsn: server.dsn, schema: where.schema, stallMs: 5_000 });
-    const texts = [1, 2, 3].map((n) => sessionEvents({ id: sessionId(n), answer: 'osprey' })[1]);
-    await store.append([
-      blockOfEvents(
-        chain,
-        texts.filter((event) => event !== undefined),
-      ),
-    ]);
-    // Less than one session has, so that one is a piece.
-    const index = createWordIndex(database, 1);
-    // The block is read, then the sessions that it goes on with.
-    expect(await index.step(testTime, true)).toBe('more');
-    expect(await index.step(testTime, true)).toBe('done');
-    for (const left of [2, 1, 0]) {
-      if (left < 2) await database.transaction((run) => moveWords(run, 1));
-      expect(await rows(`recent WHERE session < ${sessionsAPart}`, 'count(*)')).toBe(left);
-      expect(await found('osprey')).toEqual([3, 2, 1].map((n) => sessionId(n)));
+  test('are moved in smaller pieces where the server ends what takes too long, and in larger ones after that', async () => {
+    const merges: number[] = [];
+    let fails = 2;
+    const slow: Database = {
+      ...database,
+      transaction: (work) =>
+        database.transaction((run) =>
+          work(async (text, values) => {
+            if (text.startsWith('DELETE FROM posting WHERE segment')) {
+              merges.push((values?.[0] as readonly number[]).length);
+              if (fails-- > 0) throw new StoreError('unavailable', 'it took too long');
+            }
+            return run(text, values);
+          }),
+        ),
+    };
+    for (let n = 0; n < 16; n++) {
+      await store.append([blockOf(chain, [{ id: sessionId(`late ${n}`), ask: 'late', answer: '' }])]);
+      await createWordIndex(database).step(testTime, true);
     }
-    await database.close();
+    // The oldest are eight of 15 pairs; half as many pairs are four of them, and half of that two.
+    const index = createWordIndex(slow, { mostPairs: 140 });
+    const step = () => index.step(testTime, false).catch(() => 'failed');
+    expect([await step(), await step(), await step()]).toEqual(['failed', 'failed', 'more']);
+    expect(merges).toEqual([16, 4, 2]);
+    expect(await found('late')).toHaveLength(16);
   });
 
-  test('go an hour after their session, whatever is left of its part, and at once with the last session of the part', async () => {
+  test('go an hour after their session, page by page, and at once where no session of a segment is left', async () => {
     const rule = { before: testTime + 1, of: { allBut: [] } };
-    expect(await store.deleteOld(rule, testTime + 3e9, 8)).toBe(8);
-    // The last 95 of the part, and the three that went on later.
-    const left = 98;
-    expect(await rows(`session WHERE id < ${sessionsAPart}`, 'count(*)')).toBe(left);
+    const before = await rows('segment', 'sum(pairs)');
+    // Sessions of the first block, but for that which went on.
+    expect(await store.deleteOld(rule, testTime + 3e9, 10)).toBe(10);
+    const left = await rows('session');
     expect(await found('only17')).toEqual([]);
     await indexAll();
-    expect(await rows(`posting WHERE word = 'only17'`, 'count(*)')).toBe(1);
+    const forgotten = await rows('forgotten');
+    expect(forgotten).toBeGreaterThan(20);
+    expect(await rows('segment', 'sum(pairs)')).toBe(before);
     await server.query(`UPDATE ${where.schema}.forgotten SET at = at - interval '1 hour'`);
-    // In pieces.
-    const database = openDatabase({ dsn: server.dsn, schema: where.schema, stallMs: 5_000 });
-    expect(await database.transaction((run) => forgetWords(run, 100))).toBe(true);
-    await database.close();
+    const affected = await rows(
+      `posting p JOIN ${where.schema}.segment g ON g.id = p.segment WHERE EXISTS
+         (SELECT 1 FROM ${where.schema}.forgotten f WHERE f.session BETWEEN g.low AND g.high)`,
+    );
+    expect(affected).toBeGreaterThan(0);
+    // One page at a time: as many steps as there are pages, and one that finds that they are done.
+    let taken = 0;
+    while (await database.transaction((run) => forgetWords(run, 1))) taken++;
+    expect(taken).toBe(affected + 1);
+    expect(await rows('forgotten')).toBe(0);
+    const words = await database.transaction(async (run) => {
+      const pages = await run('SELECT low, data FROM posting p JOIN segment g ON g.id = p.segment');
+      return pages.flatMap((page) =>
+        [...unpackWords(page['data'] as Uint8Array)].flatMap(([word, numbers]) =>
+          numbers.map((number) => ({ word, session: Number(page['low']) + number })),
+        ),
+      );
+    });
+    const alive = new Set((await database.read('SELECT id FROM session')).map((row) => Number(row['id'])));
+    expect(words.filter(({ session }) => !alive.has(session))).toEqual([]);
+    expect(alive.size).toBe(left);
+    expect(await found(`only${count - 1}`)).toEqual([sessionId(count - 1)]);
+    while ((await store.deleteOld(rule, testTime + 3e9, 100)) > 0);
     await indexAll();
-    expect(await rows(`posting WHERE word LIKE 'only%'`, 'count(*)')).toBe(left);
-    expect(await rows(`posting WHERE word = 'common'`, 'cardinality(sessions)')).toBe(left);
-    expect(await rows('forgotten', 'count(*)')).toBe(0);
-    expect(await found(`only${sessionsAPart - 2}`)).toEqual([sessionId(sessionsAPart - 2)]);
-    expect(await store.deleteOld(rule, testTime + 3e9, 100)).toBe(3);
-    await indexAll();
-    expect(await rows('forgotten', 'count(*)')).toBe(0);
-    expect([await rows('posting', 'count(*)'), await rows('recent', 'count(*)')]).toEqual([0, 0]);
+    expect(await rows('session')).toBe(0);
+    expect([await rows('posting'), await rows('segment'), await rows('forgotten')]).toEqual([0, 0, 0]);
   });
 });
 
@@ -308,8 +351,9 @@ describe('the database', () => {
     await before.close();
     await server.query(`
       SET search_path = ${schema};
-      DROP TABLE recent, posting, forgotten, ship, ship_dead;
-      DROP INDEX entry_retention;
+      DROP TABLE posting, segment, forgotten, stream, ship, ship_dead;
+      DROP INDEX entry_retention, session_tags, session_groups;
+      CREATE TABLE tag (tag integer NOT NULL, session bigint NOT NULL, PRIMARY KEY (tag, session));
       CREATE TABLE words (session bigint PRIMARY KEY, words tsvector NOT NULL) PARTITION BY RANGE (session);
       CREATE INDEX words_words ON words USING gin (words);
       CREATE TABLE words_0 PARTITION OF words FOR VALUES FROM (0) TO (65536);

@@ -16,6 +16,7 @@ import { deleteOld, oldBlocks, placeHold, readHolds, releaseHold } from './reten
 import { migrate } from './schema.ts';
 import { createSearch } from './search.ts';
 import { createShipTable } from './shipping.ts';
+import { createStreamTable } from './streams.ts';
 import { createWordIndex } from './word-index.ts';
 
 export interface PostgresStoreOptions extends Pick<DatabaseOptions, 'dsn' | 'ca'> {
@@ -114,7 +115,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return number === undefined ? [] : sessionBlocks(read, id, number, chain, atMost);
     },
     async entries(from, atMost) {
-      const rows = await read('SELECT id, text FROM entry WHERE id >= $1 ORDER BY id LIMIT $2', [from, atMost]);
+      const rows = await read('SELECT id, text FROM entry WHERE id >= $1 ORDER BY id LIMIT $2', [from, atMost], {
+        prepared: true,
+      });
       return rows.map((row) => ({ index: Number(row['id']), text: String(row['text']) }));
     },
     async lastOf(type) {
@@ -146,7 +149,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return (await read('SELECT * FROM head WHERE size >= $1 ORDER BY size LIMIT $2', [size, atMost])).map(headOf);
     },
     async lastHead() {
-      const [row] = await read('SELECT * FROM head ORDER BY size DESC LIMIT 1');
+      const [row] = await read('SELECT size, at, root, text FROM head ORDER BY size DESC LIMIT 1', [], {
+        prepared: true,
+      });
       return row === undefined ? undefined : headOf(row);
     },
     async deleteOld(rule, now, atMost) {
@@ -186,6 +191,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       };
     },
     shipping: createShipTable(write),
+    streams: createStreamTable(write, names),
+    moveTo: (address) => database.moveTo(address),
     close: () => database.close(),
   };
 }

@@ -40,6 +40,7 @@ export async function sessionBlocks(
     `SELECT p.block FROM session s JOIN chain c ON c.id = s.chain JOIN part p ON p.session = s.id
      WHERE s.request = $1 AND c.source = $2 AND c.name = $3 ORDER BY p.block LIMIT $4`,
     [id, source, chain, atMost],
+    { prepared: true },
   );
   return rows.map((row) => Number(row['block']));
 }
@@ -50,6 +51,7 @@ export async function blockLines(run: Run, entry: number): Promise<Uint8Array | 
     `SELECT b.data, b.size FROM entry e JOIN block b ON b.id = e.id AND b.received = substring(e.text FROM '"at":([0-9]+)')::bigint
      WHERE e.id = $1`,
     [entry],
+    { prepared: true },
   );
   return block?.['data'] instanceof Uint8Array ? decompress(block['data'], Number(block['size'])) : undefined;
 }

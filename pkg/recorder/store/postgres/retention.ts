@@ -6,7 +6,7 @@ import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
 import { clean } from './names.ts';
 import type { Names } from './names.ts';
-import { noteForgotten } from './posting.ts';
+import { noteForgotten } from './segments.ts';
 
 /** That a session of a block `b` goes with a hold. */
 const held = `EXISTS (
@@ -89,17 +89,8 @@ async function deleteSessions(turn: Turn, blocks: readonly number[]): Promise<vo
   );
   const ids = gone.map((row) => Number(row['id']));
   if (ids.length === 0) return;
-  await run(
-    `DELETE FROM tag WHERE (tag, session) IN (
-       SELECT t.tag, s.id FROM session s, unnest(s.tags || s.groups) AS t (tag) WHERE s.id = ANY ($1))`,
-    [ids],
-  );
-  for (const [table, column] of [
-    ['session', 'id'],
-    ['recent', 'session'],
-    ['unfinished', 'session'],
-  ] as const)
-    await run(`DELETE FROM ${table} WHERE ${column} = ANY ($1::bigint[])`, [ids]);
+  await run('DELETE FROM session WHERE id = ANY ($1::bigint[])', [ids]);
+  await run('DELETE FROM unfinished WHERE session = ANY ($1::bigint[])', [ids]);
   await noteForgotten(run, ids);
   turn.count('sessions', -ids.length);
 }

@@ -4,10 +4,10 @@ import type { Run } from './connection.ts';
 export type Columns = Readonly<Record<string, number | string | readonly number[] | null>>;
 
 /** Adds rows in one statement: their text goes by JSON, which both ends read fast. */
-export async function insertRows(run: Run, table: string, rows: readonly Columns[], conflict = ''): Promise<void> {
+export async function insertRows(run: Run, table: string, rows: readonly Columns[]): Promise<void> {
   if (rows.length === 0) return;
   const json = JSON.stringify(rows);
-  await run(`INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1) ${conflict}`, [json]);
+  await run(`INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1)`, [json]);
 }
 
 /** Most values of one statement of the protocol. */

@@ -122,6 +122,43 @@ const steps: readonly string[] = [
     part integer NOT NULL, place smallint NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, place)
   );
   `,
+  `
+  -- Words of sessions anew, from the lines: packed, in segments (segments.ts). Sessions that are deleted stand in "forgotten" until their words
+  -- are too; "swept": up to which of them a page has none any more.
+  DROP TABLE recent, posting, forgotten;
+  CREATE TABLE segment (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, low bigint NOT NULL, high bigint NOT NULL, pairs integer NOT NULL
+  );
+  CREATE TABLE posting (
+    segment bigint NOT NULL, first text COLLATE "C" NOT NULL, swept bigint NOT NULL, data bytea NOT NULL,
+    PRIMARY KEY (segment, first)
+  );
+  ALTER TABLE posting ALTER COLUMN data SET STORAGE EXTERNAL;
+  CREATE TABLE forgotten (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, session bigint NOT NULL, at timestamptz NOT NULL DEFAULT now()
+  );
+  CREATE INDEX forgotten_session ON forgotten (session);
+  UPDATE indexed SET received = -1, block = -1;
+  DELETE FROM unfinished;
+
+  -- Tags and groups are found in their sessions, which have them anyway; what has one time is put in order as it is read.
+  DROP TABLE tag;
+  CREATE INDEX session_tags ON session USING gin (tags) WITH (gin_pending_list_limit = 512);
+  CREATE INDEX session_groups ON session USING gin (groups) WITH (gin_pending_list_limit = 512);
+  DROP INDEX session_at, session_subject, session_model, session_code, session_pod, session_namespace, session_outcome, session_operation;
+  CREATE INDEX session_at ON session (at);
+  CREATE INDEX session_subject ON session (subject, at);
+  CREATE INDEX session_model ON session (model, at);
+  CREATE INDEX session_code ON session (code, at) WHERE code IS NOT NULL;
+  CREATE INDEX session_pod ON session (pod, at);
+  CREATE INDEX session_namespace ON session (namespace, at);
+  CREATE INDEX session_outcome ON session (outcome, at);
+  CREATE INDEX session_operation ON session (operation, at);
+  `,
+  `
+  -- Which recorder has the streams of which sidecars, until when.
+  CREATE TABLE stream (holder uuid PRIMARY KEY, sources integer[] NOT NULL, until timestamptz NOT NULL);
+  `,
 ];
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */

@@ -6,7 +6,7 @@ import { groupTag } from './append.ts';
 import type { Row, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
 import type { Names } from './names.ts';
-import { partOf, sessionsAPart } from './posting.ts';
+import { sessionsWith } from './segments.ts';
 
 /** Columns of sessions that are numbers of names, and what asks for them. */
 const named = {
@@ -43,13 +43,14 @@ export function createSearch(run: Run, names: Names): (query: SessionQuery) => P
 
 /** @returns undefined: no session has such a name */
 async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promise<Conditions | undefined> {
-  const tags = [...(query.tags ?? []), ...(query.group === undefined ? [] : [groupTag(query.group)])];
+  const groups = query.group === undefined ? [] : [groupTag(query.group)];
+  const tags = query.tags ?? [];
   const columns: { column: string; text: string }[] = Object.entries(named).flatMap(([column, key]) => {
     const text = query[key];
     return text === undefined ? [] : [{ column: `s.${column}`, text }];
   });
   if (query.source !== undefined) columns.push({ column: 'c.source', text: query.source });
-  const find = await names.find(run, [...columns.map(({ text }) => text), ...tags]);
+  const find = await names.find(run, [...columns.map(({ text }) => text), ...tags, ...groups]);
   const where: string[] = [];
   const values: unknown[] = [];
   let impossible = false;
@@ -71,8 +72,8 @@ async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promis
   add((place) => `s.duration >= ${place}`, query.minDurationMs);
   add((place) => `s.bytes_in + s.bytes_out >= ${place}`, query.minBytes);
   for (const { column, text } of columns) addName((place) => `${column} = ${place}`, text);
-  for (const tag of tags)
-    addName((place) => `EXISTS (SELECT 1 FROM tag t WHERE t.tag = ${place} AND t.session = s.id)`, tag);
+  for (const tag of tags) addName((place) => `s.tags @> ARRAY[${place}::integer]`, tag);
+  for (const group of groups) addName((place) => `s.groups @> ARRAY[${place}::integer]`, group);
   return impossible ? undefined : { where, values };
 }
 
@@ -93,18 +94,13 @@ function byFields(run: Run, query: SessionQuery, { where, values }: Conditions, 
   );
 }
 
-/** Sessions from `from` up to and without `to` that have all words: those with lists of their own, and those of words that have lists. */
-const withWords = (query: string, words: string, from: string, to: string): string => `
-  SELECT session FROM recent WHERE words @@ ${query}::tsquery AND session >= ${from} AND session < ${to}
-  UNION
-  SELECT p.part * ${sessionsAPart}::bigint + place FROM posting p, unnest(p.sessions) AS place
-  WHERE p.word = ANY (${words}::text[]) AND p.part >= ${from}::bigint / ${sessionsAPart} AND p.part <= (${to}::bigint - 1) / ${sessionsAPart}
-  GROUP BY 1 HAVING count(*) = cardinality(${words}::text[])`;
+/** Sessions among which the newest are looked for first; twice as many before them next, and so on, up to the most. */
+const firstSessions = 4_096;
+const mostSessions = 262_144;
+/** Sessions with the words that are read at once, the newest first. */
+const rowsAtOnce = 4_096;
 
-/**
- * Newest to arrive first: the newest part of the sessions, then as many before it as have been seen already, and so on. What is common is found
- * in the first, what is rare in few steps.
- */
+/** Newest to arrive first: what is common is found among the newest sessions, what is rare in few steps. */
 async function byText(
   run: Run,
   text: string,
@@ -112,22 +108,22 @@ async function byText(
   { where, values }: Conditions,
   most: number,
 ): Promise<readonly Row[]> {
-  const words = foldWords(wordsOf(text));
-  // One word of the tsquery language each, whatever is in it.
-  const asked = words.map((word) => `'${word}'`).join(' & ');
+  const words = foldWords([wordsOf(text).join(' ')]);
   const [last] = await run('SELECT next_session FROM log');
   let end = query.cursor === undefined ? Number(last?.['next_session']) : readCursor(query.cursor)[1];
   const found: Row[] = [];
   const place = (at: number): string => `$${values.length + at}`;
-  for (let width = sessionsAPart; end > 0 && found.length < most; width *= 2) {
-    const begin = Math.max(0, partOf(end - 1) * sessionsAPart - (width - sessionsAPart));
-    const rows = await run(
-      `SELECT ${columns} FROM (${withWords(place(1), place(2), place(3), place(4))}) w
-       JOIN session s ON s.id = w.session JOIN chain c ON c.id = s.chain
-       WHERE ${[...where, `s.id < ${place(4)}::bigint`].join(' AND ')} ORDER BY s.id DESC LIMIT ${place(5)}`,
-      [...values, asked, words, begin, end, most - found.length],
-    );
-    found.push(...rows);
+  for (let width = firstSessions; end > 0 && found.length < most; width = Math.min(2 * width, mostSessions)) {
+    const begin = Math.max(0, end - width);
+    const sessions = (await sessionsWith(run, words, begin, end)).toReversed();
+    for (let at = 0; at < sessions.length && found.length < most; at += rowsAtOnce)
+      found.push(
+        ...(await run(
+          `SELECT ${columns} FROM session s JOIN chain c ON c.id = s.chain
+           WHERE ${[...where, `s.id = ANY (${place(1)}::bigint[])`].join(' AND ')} ORDER BY s.id DESC LIMIT ${place(2)}`,
+          [...values, sessions.slice(at, at + rowsAtOnce), most - found.length],
+        )),
+      );
     end = begin;
   }
   return found;

@@ -3,8 +3,7 @@ import { holdsTexts, linesOfSession, readSessionLine } from '../search/session-l
 import type { SessionLine } from '../search/session-lines.ts';
 import type { Database, Run } from './connection.ts';
 import { foldWords } from '../search/fold-words.ts';
-import { createPartitions } from './partitions.ts';
-import { forgetWords, mostForgotten, mostMoved, moveWords, sessionsAPart } from './posting.ts';
+import { forgetWords, fullPairs, mergeSegments, writeWords } from './segments.ts';
 
 /**
  * The words of sessions' texts. They follow the blocks, in steps of which one recorder does one at a time. A session is indexed when its end
@@ -29,22 +28,35 @@ interface Seen {
   ended: boolean;
 }
 
-/** @param most As {@link moveWords} is told. */
-export function createWordIndex(database: Database, most = mostMoved): WordIndex {
-  let moved = most;
-  const write = async (run: Run, words: ReadonlyMap<number, readonly string[]>): Promise<void> => {
-    if (words.size === 0) return;
-    // Looked for anew: one that was there may have been moved, by another recorder too.
-    await createPartitions('recent', sessionsAPart).make(run, words.keys());
-    // Not of sessions that are deleted meanwhile.
-    await run(
-      `INSERT INTO recent SELECT w.session, array_to_tsvector(w.words)
-       FROM json_to_recordset($1) AS w (session bigint, words text[])
-       WHERE EXISTS (SELECT 1 FROM session s WHERE s.id = w.session FOR KEY SHARE)
-       ON CONFLICT (session) DO UPDATE SET words = excluded.words`,
-      [JSON.stringify([...words].map(([session, list]) => ({ session, words: list })))],
-    );
+/** Words of the sessions that one step reads from all of their lines. */
+const stepWords = 1_000_000;
+/** Pages of words that are looked through at once for sessions that are deleted. */
+const mostPages = 256;
+
+export interface WordIndexOptions {
+  /** Pairs of word and session that are moved at once, as {@link mergeSegments} is told. */
+  readonly mostPairs?: number;
+  /** As {@link forgetWords} is told. */
+  readonly mostPages?: number;
+}
+
+/** How much is done at once: half of it where it failed, since a server that is slow ends what takes too long; twice as much after that. */
+function createBound(most: number): { now(): number; halve(): void; grow(): void } {
+  let bound = most;
+  return {
+    now: () => bound,
+    halve() {
+      bound = Math.max(1, Math.floor(bound / 2));
+    },
+    grow() {
+      bound = Math.min(most, bound * 2);
+    },
   };
+}
+
+export function createWordIndex(database: Database, options: WordIndexOptions = {}): WordIndex {
+  const pairs = createBound(options.mostPairs ?? 2 * fullPairs);
+  const pages = createBound(options.mostPages ?? mostPages);
   /** Reads blocks on. @returns words of sessions that are whole in them */
   const readOn = async (run: Run, now: number): Promise<{ words: Map<number, readonly string[]>; more: boolean }> => {
     const [at] = await run('SELECT received, block FROM indexed');
@@ -68,10 +80,10 @@ export function createWordIndex(database: Database, most = mostMoved): WordIndex
       }
     const keys = [...seen.keys()].map((key) => key.split(' '));
     const rows = await run(
-      `SELECT s.id, s.chain, s.request, EXISTS (SELECT 1 FROM recent w WHERE w.session = s.id) AS known
+      `SELECT s.id, s.chain, s.request, EXISTS (SELECT 1 FROM part p WHERE p.session = s.id AND p.block <= $3) AS known
        FROM unnest($1::integer[], $2::uuid[]) AS k (chain, request)
        JOIN session s ON s.request = k.request AND s.chain = k.chain`,
-      [keys.map(([chain]) => Number(chain)), keys.map(([, session]) => session)],
+      [keys.map(([chain]) => Number(chain)), keys.map(([, session]) => session), at?.['block']],
     );
     const unfinished: { session: number; due: number }[] = [];
     for (const row of rows) {
@@ -89,13 +101,16 @@ export function createWordIndex(database: Database, most = mostMoved): WordIndex
     return { words, more: true };
   };
   /** Words of sessions that were spread over steps, from all of their lines. */
-  const readUnfinished = async (run: Run, before: number): Promise<Map<number, readonly string[]>> => {
-    const due = await run(
-      `DELETE FROM unfinished WHERE session IN (SELECT session FROM unfinished WHERE due <= $1 ORDER BY due LIMIT $2)
-       RETURNING session`,
-      [before, stepSessions],
-    );
+  const readUnfinished = async (
+    run: Run,
+    before: number,
+  ): Promise<{ words: Map<number, readonly string[]>; more: boolean }> => {
+    const due = await run('SELECT session FROM unfinished WHERE due <= $1 ORDER BY due LIMIT $2', [
+      before,
+      stepSessions,
+    ]);
     const words = new Map<number, readonly string[]>();
+    let read = 0;
     for (const { session } of due) {
       const blocks = await run(
         `SELECT b.data, b.size, s.request FROM part p JOIN session s ON s.id = p.session
@@ -107,35 +122,48 @@ export function createWordIndex(database: Database, most = mostMoved): WordIndex
           for (const line of linesOfSession(block, String(block['request']).replaceAll('-', '')))
             yield readSessionLine(line)?.text() ?? '';
       };
-      words.set(Number(session), foldWords(texts()));
+      const list = foldWords(texts());
+      words.set(Number(session), list);
+      read += list.length;
+      if (read >= stepWords) break;
     }
-    return words;
+    await run('DELETE FROM unfinished WHERE session = ANY ($1::bigint[])', [[...words.keys()]]);
+    return { words, more: words.size < due.length || due.length === stepSessions };
+  };
+
+  /** Beside the traffic: nobody who searches waits for it, and where it fails the words that were read stay. */
+  const tidy = async (): Promise<boolean> => {
+    const bounded = async (
+      bound: typeof pairs,
+      work: (run: Run, most: number) => Promise<boolean>,
+    ): Promise<boolean> => {
+      try {
+        const did = await database.transaction(async (run) => (await takeTurn(run)) && (await work(run, bound.now())));
+        bound.grow();
+        return did;
+      } catch (error) {
+        bound.halve();
+        throw error;
+      }
+    };
+    const merged = await bounded(pairs, mergeSegments);
+    const forgot = await bounded(pages, forgetWords);
+    // What they have left is used again. A server that has no time for it now does it by itself later.
+    if (merged || forgot) await database.vacuum('posting').catch(() => undefined);
+    return merged || forgot;
   };
 
   return {
     async step(now, whole) {
-      try {
-        const done = await database.transaction(async (run) => {
-          if (!(await takeTurn(run))) return 'busy';
-          const { words, more } = await readOn(run, now);
-          const spread = await readUnfinished(run, whole && !more ? Number.MAX_SAFE_INTEGER : now);
-          const all = new Map([...words, ...spread]);
-          await write(run, all);
-          if (all.size > 0) await moveWords(run, moved);
-          return more || spread.size === stepSessions ? 'more' : 'done';
-        });
-        moved = most;
-        // Nobody who searches waits for it, and where it fails the words that were read stay.
-        if (whole || done === 'busy') return done;
-        const forgets = await database.transaction(
-          async (run) => (await takeTurn(run)) && (await forgetWords(run, mostForgotten)),
-        );
-        return forgets ? 'more' : done;
-      } catch (error) {
-        // A server that is slow has less to do the next time.
-        moved /= 2;
-        throw error;
-      }
+      const done = await database.transaction(async (run) => {
+        if (!(await takeTurn(run))) return 'busy';
+        const { words, more } = await readOn(run, now);
+        const spread = await readUnfinished(run, whole && !more ? Number.MAX_SAFE_INTEGER : now);
+        await writeWords(run, new Map([...words, ...spread.words]));
+        return more || spread.more ? 'more' : 'done';
+      });
+      if (whole || done === 'busy') return done;
+      return (await tidy()) ? 'more' : done;
     },
     async behind() {
       const [row] = await database.read(

@@ -1,4 +1,4 @@
-/** Characters of a word that count, and bytes of all words of a session: a tsvector has room for 2^20. */
+/** Characters of a word that count, and bytes of all words of a session. */
 const longest = 128;
 const mostBytes = 900_000;
 

@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import type { ScanRule } from '../../pkg/core/index.ts';
+import { compileScanner } from '../../pkg/detect/index.ts';
+import type { LaneEnd, LaneKind } from '../../pkg/detect/index.ts';
+import type { Route, StreamFraming, Usage } from '../../pkg/dialect/index.ts';
+import { StreamAnswer } from '../../pkg/proxy/answer-stream.ts';
+import { CleanTexts } from '../../pkg/proxy/clean-texts.ts';
+import { Departure } from '../../pkg/proxy/departure.ts';
+
+/** A stream of any dialect through the scanner, with one rule that masks e-mail addresses and cards for everybody. */
+
+const rule: ScanRule = {
+  index: 0,
+  id: 'test/rule',
+  label: 'hidden',
+  on: 'Response',
+  action: 'Mask',
+  enforce: true,
+  match: { detectors: ['Email', 'CreditCard'], patterns: [], words: [] },
+  fields: [],
+  replacement: { style: 'Label' },
+};
+const scanner = compileScanner([rule], { hashKey: new Uint8Array(32) });
+const [one, none] = [Uint8Array.of(1), Uint8Array.of(0)];
+const view = scanner.view({ replace: one, stop: none, note: none });
+
+/** What masking a whole text gives. */
+export const maskedWhole = (text: string, kind: LaneKind, end: LaneEnd): string => view.mask(text, kind, end).text;
+
+export interface MaskedStream {
+  /** What has left so far. */
+  readonly left: string;
+  /** What is recorded so far, by lane. */
+  readonly record: Readonly<Record<string, string>>;
+  readonly usage: Usage | undefined;
+  data(read: Buffer): void;
+  end(): void;
+}
+
+export function maskedStream(route: Route, framing: StreamFraming): MaskedStream {
+  const departure = new Departure();
+  const clean = (): CleanTexts => new CleanTexts();
+  const views = {
+    ...{ act: view, record: view, pair: scanner.pair(view, view), sealed: undefined, hiding: one },
+    ...{ clean: clean(), cleanRecord: clean(), cleanReadings: clean(), guarded: true, same: true },
+  };
+  const options = { route, framing, views, stops: false, dropUsage: false, observes: false };
+  const stream = new StreamAnswer({ ...options, onHits: () => undefined }, departure);
+  const record: Record<string, string> = {};
+  let left = '';
+  const take = (): void => {
+    left += departure.take((lane, text) => (record[lane] = (record[lane] ?? '') + text));
+  };
+  return {
+    get left() {
+      return left;
+    },
+    record,
+    get usage() {
+      return stream.usage;
+    },
+    data(read) {
+      stream.data(read);
+      take();
+    },
+    end() {
+      stream.end();
+      take();
+    },
+  };
+}
+
+/** Pieces of text that make findings only where they meet. */
+export const piece = fc.constantFrom(
+  ...[' plain', ' words', ' ana', '@exa', 'mple', '.com', ' 4111', ' 1111', '1111', '\n', ' é', '😀', '"', '', '. '],
+);
+
+/** Sizes of reads. */
+export const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { maxLength: 14 });
+
+/** The same stream in a read for each frame, in one, and cut anywhere. */
+export function readsOf(frames: readonly string[], sizes: readonly number[]): readonly (readonly Buffer[])[] {
+  const bytes = Buffer.from(frames.join(''));
+  let from = 0;
+  const cut = sizes.map((size) => bytes.subarray(from, (from += size)));
+  return [frames.map((text) => Buffer.from(text)), [bytes], [...cut, bytes.subarray(from)]];
+}
