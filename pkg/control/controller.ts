@@ -40,6 +40,7 @@ import {
   createRecorderClient,
   noChangeLog,
   revocationChange,
+  createUnreportedBook,
   startPodReporter,
   tokenChange,
 } from './record/index.ts';
@@ -227,6 +228,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
           logger,
           leading: () => lease.leading(),
           exists,
+          book: createUnreportedBook({ client, namespace, replica, logger }),
           onSent: metrics.podsReported,
         });
   const changes =

@@ -16,6 +16,8 @@ export type AuditEvent =
 
 export interface ProcessEvent {
   readonly type: 'process';
+  /** Drawn when it is written, so that it is found as a session is. */
+  readonly session?: string;
   readonly what: 'start' | 'stop' | 'policy' | 'clock_step' | 'gap';
   readonly generation?: string;
   readonly hash?: string;

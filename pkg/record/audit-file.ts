@@ -1,4 +1,4 @@
-import { describeError } from '../base/index.ts';
+import { describeError, randomId } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import { AuditUnavailableError } from '../core/index.ts';
 import type { AuditEvent, AuditSink, ProcessEvent } from '../core/index.ts';
@@ -42,8 +42,8 @@ export interface AuditFileOptions {
 export interface AuditFile extends AuditSink {
   /** Where the chain stands: whoever keeps it elsewhere can tell a log that was cut at its end. */
   head(): ChainHead;
-  /** Last sequence number that the disk keeps whatever happens to the machine; where nothing can be synced, that of the head. */
-  durable(): number;
+  /** The last line that the disk keeps whatever happens to the machine; where nothing can be synced, that of the head. */
+  durable(): ChainHead;
   /** Why nothing can be written now, for readiness and people; undefined while all is well. */
   problem(): string | undefined;
   /** Events that were refused before they came here: they count in the next `gap`. */
@@ -80,6 +80,7 @@ class FileSink implements AuditFile {
   #offset: number;
   #timer: Timer | undefined;
   #syncing = false;
+  #durable: ChainHead;
   /** Records written since the last sync began, and since the last that succeeded. */
   #unsynced = 0;
   /** How many of these count as lost already. */
@@ -102,6 +103,7 @@ class FileSink implements AuditFile {
       io: options.io ?? systemAuditIo,
     });
     this.#chain = new AuditChain(digest, options.start);
+    this.#durable = this.head();
     this.#offset = options.clock.now() - options.clock.monotonic();
     this.#inspectAt = options.clock.monotonic() + inspectEveryMs;
     try {
@@ -139,8 +141,8 @@ class FileSink implements AuditFile {
     return { seq: this.#chain.seq, hash: this.#chain.hash };
   }
 
-  durable(): number {
-    return this.#output.syncable ? this.#chain.seq - this.#unsynced : this.#chain.seq;
+  durable(): ChainHead {
+    return this.#output.syncable ? this.#durable : this.head();
   }
 
   problem(): string | undefined {
@@ -168,6 +170,7 @@ class FileSink implements AuditFile {
     this.#opened = true;
     if (found === undefined) return;
     this.#chain.reset(found.head);
+    this.#durable = found.head;
     this.#lost += found.lost;
   }
 
@@ -182,8 +185,8 @@ class FileSink implements AuditFile {
     const { seq, hash } = this.#chain;
     const lines = this.#lines;
     lines.clear();
-    for (const event of own) this.#chain.append(event, wall, lines);
-    for (const event of events) this.#chain.append(event, wall, lines);
+    for (const event of own) this.#chain.append(named(event), wall, lines);
+    for (const event of events) this.#chain.append(named(event), wall, lines);
     this.#output.rotateFor(lines.length, seq);
     const failed = this.#output.write(lines);
     if (failed === undefined) {
@@ -226,6 +229,7 @@ class FileSink implements AuditFile {
   #sync(): void {
     if (this.#closed) return;
     const covered = this.#unsynced;
+    const at = this.head();
     this.#syncing = true;
     this.#output.sync((error) => {
       this.#syncing = false;
@@ -233,6 +237,7 @@ class FileSink implements AuditFile {
       if (error === null) {
         this.#syncFailure = undefined;
         this.#unsynced -= covered;
+        this.#durable = at;
         this.#doubted = 0;
         if (this.#unsynced > 0) this.#scheduleSync();
         return;
@@ -246,6 +251,13 @@ class FileSink implements AuditFile {
     });
   }
 }
+
+/** What befell a process is in no session: it has an id of its own, behind its type as every line's. */
+const named = (event: AuditEvent): AuditEvent =>
+  event.type === 'process' && event.session === undefined
+    ? { ...event, type: 'process', session: randomId(), ...withoutType(event) }
+    : event;
+const withoutType = ({ type: _type, ...rest }: ProcessEvent): Omit<ProcessEvent, 'type'> => rest;
 
 /**
  * Opens the record. It does not throw when the file cannot be had: `append` does, each time, and tries again once a

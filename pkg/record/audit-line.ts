@@ -174,6 +174,12 @@ export function placeOf(line: Uint8Array): (ChainHead & { readonly prev: string 
   return { seq: Number(seq), prev, hash };
 }
 
+/** Whether a line without its line feed is as it was hashed; whether it is JSON, and in its place, is not looked at. */
+export function isWhole(line: Uint8Array, digest: Digest): boolean {
+  const own = line.length - suffixLength;
+  return own > 0 && placeOf(line)?.hash === digest(line.subarray(0, own));
+}
+
 /** Reads a line without its line feed. `not_a_record`: not of the shape above; `changed`: its hash is not its own. */
 export function readAuditLine(line: string, digest: Digest): AuditRecord | 'not_a_record' | 'changed' {
   const match = shape.exec(line);

@@ -37,6 +37,7 @@ export {
   treeRoot,
 } from './merkle.ts';
 export type { Frontier, NodeReader, TreeHash, TreeNode } from './merkle.ts';
+export { gapOf } from './gap.ts';
 export { readSignature, signPoint } from './signature.ts';
 export type { ReadSignature } from './signature.ts';
 export { createChainSigner } from './spool/signing.ts';

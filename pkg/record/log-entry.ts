@@ -45,7 +45,7 @@ export interface HoleEntry extends Of<'hole'>, OfChain {
   readonly to: number;
   /** Of the last of them, as the line after it says. */
   readonly hash: string;
-  readonly why: 'missing' | 'too_long';
+  readonly why: 'missing' | 'too_long' | 'unreadable';
 }
 
 /** What came does not go with what is stored. What came is kept beside, what is stored stays. */

@@ -55,6 +55,15 @@ export interface LostWithPod {
   readonly gone: number;
 }
 
+/** A line in which a sidecar says how many events it could not record before it: its spool was full, or its disk failed. */
+export interface RecordGap {
+  readonly source: string;
+  readonly chain: string;
+  /** Number of the line. */
+  readonly line: number;
+  readonly events: number;
+}
+
 /** Heads that one key has signed, one after the other. */
 export interface HeadsOfKey {
   /** SHA-256 of the public key's DER, hex. */
@@ -90,6 +99,9 @@ export interface LogVerdict {
   /** Lines that sidecars lost, as entries say, and conflicts. */
   readonly holes: number;
   readonly conflicts: number;
+  /** Events that sidecars could not record, as proven lines say, and where: at most 100. */
+  readonly notRecorded: number;
+  readonly gaps: readonly RecordGap[];
   readonly lostWithPods: readonly LostWithPod[];
   /** The last head that is good; `text`: as it was signed. */
   readonly head: (SignedHead & { readonly text: string }) | undefined;

@@ -64,7 +64,7 @@ interface Signing {
 }
 
 /** Authorities, then three blocks of five lines a second apart; the last line of each is a signature. */
-function make(signing: Signing = {}, bundle = ours.bundle): Made {
+function make(signing: Signing = {}, bundle = ours.bundle, second?: AuditEvent): Made {
   const chain = new AuditChain(digest, namedStart(name));
   const entries: LogEntry[] = [{ type: 'authorities', at: began, bundle }];
   const lines = new Map<number, string>();
@@ -80,7 +80,7 @@ function make(signing: Signing = {}, bundle = ours.bundle): Made {
         text: `line ${chain.seq + 1}`,
         at: 0,
       };
-      text += chain.line(event, began + chain.seq * 1_000);
+      text += chain.line(at === 1 ? (second ?? event) : event, began + chain.seq * 1_000);
     }
     const { as = own, over = { sequence: chain.seq, hash: chain.hash } } = signing;
     const wall = began + chain.seq * 1_000 + (signing.after ?? 0);
@@ -131,6 +131,13 @@ test('signatures whose authority may be named in what is gone are counted, not c
     'signer_forged 2 10',
     'signer_forged 3 15',
   ]);
+});
+
+test('what a sidecar could not record is counted, by its own word, and its place is named', () => {
+  const made = make({}, ours.bundle, { type: 'process', what: 'gap', amount: 2_300 });
+  const gap = (line: number) => ({ source, chain: name, line, events: 2_300 });
+  expect(verify(made)).toMatchObject({ ok: true, notRecorded: 3 * 2_300, gaps: [gap(2), gap(7), gap(12)] });
+  expect(verify(make())).toMatchObject({ notRecorded: 0, gaps: [] });
 });
 
 describe('lines of a block', () => {

@@ -1,4 +1,5 @@
-import type { LogFinding, LogVerdict } from './log-verdict.ts';
+import { gapOf } from './gap.ts';
+import type { LogFinding, LogVerdict, RecordGap } from './log-verdict.ts';
 import { verifyBlock } from './verify-block.ts';
 import type { BlockPoint } from './verify-block.ts';
 import type { SignerCheck } from './verify-signers.ts';
@@ -15,7 +16,7 @@ export interface Block extends BlockPoint {
 export interface LineCheck {
   /** @param index Of the block's entry. */
   lines(index: number, block: Block, text: string): void;
-  counts(): Pick<LogVerdict, 'blocks' | 'lines' | 'signedLines'>;
+  counts(): Pick<LogVerdict, 'blocks' | 'lines' | 'signedLines' | 'notRecorded' | 'gaps'>;
 }
 
 interface Chain {
@@ -26,10 +27,12 @@ interface Chain {
 }
 
 const mostEnds = 8;
+const mostGaps = 100;
 
 export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding) => void): LineCheck {
   const chains = new Map<string, Chain>();
-  const count = { blocks: 0, lines: 0, signedLines: 0 };
+  const gaps: RecordGap[] = [];
+  const count = { blocks: 0, lines: 0, signedLines: 0, notRecorded: 0, gaps };
   const chainOf = ({ source, chain }: Block): Chain => {
     const key = `${source} ${chain}`;
     const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0 };
@@ -59,6 +62,9 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
         sequence < first ? of.ends.get(sequence) : verdict.lines[sequence - first]?.hash;
       for (const { root, sequence, time: writtenAt } of verdict.lines) {
         of.waiting++;
+        const events = gapOf(root);
+        count.notRecorded += events;
+        if (events > 0 && gaps.length < mostGaps) gaps.push({ source, chain, line: sequence, events });
         if (root.get('type')?.text !== 'signature') continue;
         const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
         if (fault !== undefined) {

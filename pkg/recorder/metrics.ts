@@ -33,7 +33,10 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
   const events = meters.counter('sidegate_recorder_lines_total', 'Lines of records taken in.');
   const bytes = meters.counter('sidegate_recorder_bytes_total', 'Bytes of those lines.');
   const duplicates = meters.counter('sidegate_recorder_duplicates_total', 'Lines that came again and were here.');
-  const lost = meters.counter('sidegate_recorder_lost_total', 'Lines that sidecars no longer had.');
+  const lost = meters.counter(
+    'sidegate_recorder_lost_total',
+    'Lines that sidecars no longer had, and events that they could not record.',
+  );
   const pods = meters.counter(
     'sidegate_recorder_vanished_total',
     'Chains of pods that were gone before their record had come to its end.',
@@ -69,6 +72,7 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
     },
     duplicate: (count) => duplicates.add([], count),
     hole: (count) => lost.add([], count),
+    gap: (count) => lost.add([], count),
     headPublished: (result) => published.add([result]),
     vanished(lines) {
       pods.add([]);

@@ -17,7 +17,7 @@ export interface RecorderFacts extends Pick<Remote, 'identity' | 'trust' | 'reco
 /** The record of a pod: spooled on the node's disk, signed with the pod's own key, sent to the recorder. */
 export interface PodRecord {
   readonly audit: BoundedSink;
-  /** Where the chain stands, for the controller's heartbeat. */
+  /** Where the chain stands on the disk, for the controller's heartbeat: what a crash of the machine takes back was never told. */
   head(): AuditHead;
   /** Begins to send; before it, lines wait in the spool. */
   sendBy(remote: RecorderFacts): RecordSender;
@@ -48,7 +48,7 @@ export function openPodRecord(options: PodRecordOptions): PodRecord {
   return {
     audit,
     head() {
-      const { seq, hash } = spool.record.head();
+      const { seq, hash } = spool.record.durable();
       return { sequence: seq, hash, chain: spool.chain };
     },
     sendBy(remote) {

@@ -58,7 +58,13 @@ const upReaders: {
   }),
   begin: fields({ type: oneOf('begin'), chain: chainName }),
   events: fields({ type: oneOf('events'), first: positive, count: integer(1, 1_000_000) }),
-  skip: fields({ type: oneOf('skip'), from: positive, to: positive, hash, why: oneOf('missing', 'too_long') }),
+  skip: fields({
+    type: oneOf('skip'),
+    from: positive,
+    to: positive,
+    hash,
+    why: oneOf('missing', 'too_long', 'unreadable'),
+  }),
 };
 
 const downReaders: {

@@ -52,8 +52,8 @@ export interface RecordSkip {
   readonly to: number;
   /** Hash of the last of them, as the line after it says. */
   readonly hash: string;
-  /** `missing`: not in the spool; `too_long`: longer than a frame. */
-  readonly why: 'missing' | 'too_long';
+  /** `missing`: not in the spool; `too_long`: longer than a frame; `unreadable`: what is in their place are no lines, or not as they were hashed. */
+  readonly why: 'missing' | 'too_long' | 'unreadable';
 }
 
 /** In both directions, each `recordHeartbeatMs`. */

@@ -37,6 +37,8 @@ export interface Bench {
   /** A sidecar of its own, with this policy (default: the bench's). The caller stops it. */
   sidecar(name: string, policy?: string): Promise<SidecarPeer>;
   policy(patterns?: PatternCounts): string;
+  /** Of every proxy. */
+  readonly certificate: Certificate;
   say(line: string): void;
   close(): Promise<void>;
 }
@@ -113,6 +115,7 @@ export async function setUp(short: boolean): Promise<Bench> {
     floor: () => startFloor(upstreamPort, certificate),
     sidecar,
     policy,
+    certificate,
     say: (line) => void process.stdout.write(`${line}\n`),
     async close() {
       await stopAll();

@@ -13,6 +13,7 @@ import { latency } from './figures/latency.ts';
 import { manyPatterns } from './figures/patterns.ts';
 import { record, recordSearch } from './figures/record.ts';
 import { costOfEvents, crowd, firstFrames, lagAndHold, lateEvents } from './figures/streaming.ts';
+import { spoolCost } from './figures/spool.ts';
 import { throughput } from './figures/throughput.ts';
 import { twoViews } from './figures/views.ts';
 import { mutations } from './figures/webhook.ts';
@@ -37,6 +38,7 @@ const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   controllerProcess,
   record,
   recordSearch,
+  spoolCost,
 };
 
 /** It stops by itself: all groups take some sixteen minutes. */

@@ -32,7 +32,7 @@ export interface TestRecorder {
   /** Conflicts, refusals and ends, as they happened. */
   readonly told: string[];
   /** Duplicates and holes. */
-  readonly counts: { duplicates: number; holes: number; events: number };
+  readonly counts: { duplicates: number; holes: number; gaps: number; events: number };
   port(): number;
   identity(
     uid: string,
@@ -72,7 +72,7 @@ export async function startRecorder(
   const { key, csr } = createKeyRequest();
   const cert = await authority.sign({ purpose: 'server', csr, dnsNames: [recorderName, 'localhost'] });
   const told: string[] = [];
-  const counts = { duplicates: 0, holes: 0, events: 0 };
+  const counts = { duplicates: 0, holes: 0, gaps: 0, events: 0 };
   const observer: IngestObserver = {
     ...silentObserver,
     refused: (why) => void told.push(`refused ${why}`),
@@ -80,6 +80,7 @@ export async function startRecorder(
     conflict: (kind) => void told.push(`conflict ${kind}`),
     duplicate: (events) => void (counts.duplicates += events),
     hole: (events) => void (counts.holes += events),
+    gap: (events) => void (counts.gaps += events),
     received: (events) => void (counts.events += events),
   };
   let store = openSqliteStore({ path, clock });

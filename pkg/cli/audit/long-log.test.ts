@@ -46,7 +46,7 @@ const put = (entry: LogEntry): number => {
 };
 function addBlock(at = now): void {
   const { sequence: first, hash: prev } = chain.point();
-  const text = chain.lines([{ type: 'process', what: 'gap', amount: 1 }], at).toString();
+  const text = chain.lines([{ type: 'process', what: 'clock_step', amount: 1 }], at).toString();
   const { sequence: last, hash } = chain.point();
   lines.set(put({ type: 'block', at, source, chain: chain.name, first: first + 1, last, prev, hash }), text);
 }

@@ -68,7 +68,11 @@ export function lineText(root: JsonNode): string {
     case 'change':
       return changeText(root);
     default:
-      return `${at('time')}  ${at('type')}`;
+      // Of a process: what befell it, and by how much.
+      return `${at('time')}  ${['type', 'what', 'amount']
+        .map(at)
+        .filter((word) => word !== '')
+        .join(' ')}`;
   }
 }
 

@@ -117,6 +117,8 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
+  for (const { source, line, events } of verdict.gaps)
+    io.stdout(`not recorded: ${source}, before its line ${line}: ${events} events\n`);
   const {
     entries,
     begins,
@@ -135,7 +137,7 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
   const youngest = verdict.youngestDeletedMs;
   io.stdout(
     `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries - begins - unsigned} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
-      `${deleted} blocks deleted by retention${youngest === undefined ? '' : ` (the youngest after ${(youngest / dayMs).toFixed(1)} days)`}, ${holes} lines lost by sidecars, ${conflicts} conflicts; ` +
+      `${deleted} blocks deleted by retention${youngest === undefined ? '' : ` (the youngest after ${(youngest / dayMs).toFixed(1)} days)`}, ${holes} lines lost by sidecars, ${verdict.notRecorded} events that sidecars could not record, ${conflicts} conflicts; ` +
       `${unsigned} entries newer than the last head, which nothing proves yet\n`,
   );
   if (begins > 0)

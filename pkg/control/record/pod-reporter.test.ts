@@ -1,8 +1,11 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { silentLogger } from '../../base/index.ts';
+import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import type { PodReport } from '../../wire/index.ts';
 import { startPodReporter } from './pod-reporter.ts';
+import type { PodReporter } from './pod-reporter.ts';
+import { createUnreportedBook } from './unreported.ts';
 
 test('the leader misses pods of which the recorder knows, also by the trust domain that was before', async () => {
   const clock = fakeClock();
@@ -30,4 +33,137 @@ test('the leader misses pods of which the recorder knows, also by the trust doma
     of('gone', 'old.example'),
   ]);
   await reporter.close();
+});
+
+describe('while the recorder is away', () => {
+  const pod = (uid: string) => ({ namespace: 'ml', name: `pod-${uid}`, uid, serviceAccount: 'llama' });
+  const source = (uid: string): string => `spiffe://cluster.local/ns/ml/sa/llama/pod/${uid}`;
+  const head = (sequence: number, chain = 'a') => ({
+    chain: chain.repeat(32),
+    sequence,
+    hash: String(sequence).padStart(64, '0'),
+  });
+  const make = () => {
+    const clock = fakeClock();
+    const objects = new Map<string, KubeObject>();
+    const reports: PodReport[] = [];
+    const state = { up: false, replicas: new Set<string>(), pods: new Set<string>(), objects, reports, clock };
+    const client = {
+      find: async (_resource: unknown, { name }: { name: string }) =>
+        state.replicas.has(name) ? { metadata: { name } } : undefined,
+      page: async () => ({ items: [...objects.values()], resourceVersion: '1', continueToken: undefined }),
+      patch: async (_resource: unknown, { name }: { name: string }, { body }: { body: KubeObject }) =>
+        void objects.set(name, body),
+      delete: async (_resource: unknown, { name }: { name: string }) => void objects.delete(name),
+    } as unknown as KubeClient;
+    const start = (replica: string, leads = true): PodReporter => {
+      state.replicas.add(replica);
+      return startPodReporter({
+        client: () => ({
+          report: async (report) => {
+            if (!state.up || !state.replicas.has(replica)) throw new Error('away');
+            reports.push(report);
+          },
+          present: async () => [],
+        }),
+        trustDomain: 'cluster.local',
+        clock,
+        logger: silentLogger,
+        leading: () => leads,
+        exists: ({ uid }) => state.pods.has(uid),
+        book: createUnreportedBook({ client, namespace: 'sidegate-system', replica, logger: silentLogger }),
+      });
+    };
+    return { ...state, state, start };
+  };
+  const toldOf = (reports: readonly PodReport[]) => ({
+    heads: reports.flatMap(({ heads }) => heads.map((one) => `${one.source.slice(-1)} ${one.sequence}`)),
+    gone: reports.flatMap(({ gone }) => gone.map((one) => one.source)),
+  });
+
+  test('a pod came and went, and its controller was replaced: the next leader tells of it', async () => {
+    const { state, start, clock, reports, objects } = make();
+    const one = start('one');
+    one.head(pod('u'), head(500));
+    await clock.advanceAsync(60_000);
+    one.gone(pod('u'));
+    await clock.advanceAsync(60_000);
+    await one.close();
+    state.replicas.delete('one');
+    const two = start('two');
+    await clock.advanceAsync(130_000);
+    expect(reports).toEqual([]);
+    expect(objects.size).toBeGreaterThan(0);
+    state.up = true;
+    await clock.advanceAsync(70_000);
+    expect(toldOf(reports)).toEqual({ heads: ['u 500'], gone: [source('u')] });
+    // It is told once, and nothing is left of it.
+    await clock.advanceAsync(300_000);
+    expect(reports).toHaveLength(1);
+    expect(objects.size).toBe(0);
+    await two.close();
+  });
+
+  test('a controller that is killed has kept who went', async () => {
+    const { state, start, clock, reports } = make();
+    const killed = start('one');
+    killed.head(pod('u'), head(500));
+    killed.gone(pod('u'));
+    await clock.advanceAsync(10_000);
+    state.replicas.delete('one');
+    const two = start('two');
+    state.up = true;
+    await clock.advanceAsync(70_000);
+    expect(toldOf(reports).gone).toContain(source('u'));
+    await two.close();
+    await killed.close();
+  });
+
+  test('a pod that went while no controller was there is missed by what the last one knew; one that is there is not', async () => {
+    const { state, start, clock, reports } = make();
+    const one = start('one');
+    one.head(pod('u'), head(500));
+    one.head(pod('v'), head(7));
+    await clock.advanceAsync(10_000);
+    await one.close();
+    state.replicas.delete('one');
+    state.pods.add('v');
+    state.up = true;
+    const two = start('two');
+    await clock.advanceAsync(70_000);
+    expect(toldOf(reports)).toEqual({ heads: ['u 500'], gone: [source('u')] });
+    await two.close();
+  });
+
+  test('what a replica that is there has kept is its own to tell', async () => {
+    const { state, start, clock, reports, objects } = make();
+    const one = start('one', false);
+    const two = start('two');
+    one.gone(pod('u'));
+    await clock.advanceAsync(10_000);
+    expect(objects.size).toBe(1);
+    state.up = true;
+    await clock.advanceAsync(130_000);
+    expect(toldOf(reports).gone).toEqual([source('u')]);
+    expect(objects.size).toBe(0);
+    await one.close();
+    await two.close();
+  });
+
+  test('each chain of a pod is told of, the newest of many, and no report is longer than the recorder takes', async () => {
+    const { state, start, clock, reports } = make();
+    const one = start('one');
+    for (let n = 0; n < 12; n++) one.head(pod('u'), head(n, n.toString(16)));
+    for (let n = 0; n < 600; n++)
+      for (let chain = 0; chain < 8; chain++) one.head(pod(`p${n}`), head(1_000 * n + chain, chain.toString(16)));
+    await clock.advanceAsync(10_000);
+    state.up = true;
+    await clock.advanceAsync(10_000);
+    expect(toldOf(reports).heads.filter((told) => told.startsWith('u '))).toEqual(
+      [4, 5, 6, 7, 8, 9, 10, 11].map((n) => `u ${n}`),
+    );
+    expect(Math.max(...reports.map(({ heads }) => heads.length))).toBeLessThanOrEqual(2_000);
+    expect(reports.flatMap(({ heads }) => heads)).toHaveLength(601 * 8);
+    await one.close();
+  });
 });

@@ -5,16 +5,18 @@ import type { WorkloadId } from '../../pki/index.ts';
 import { maxReported } from '../../wire/index.ts';
 import type { AuditHead, PodHead } from '../../wire/index.ts';
 import type { RecorderClient } from './recorder-client.ts';
+import type { LeftReport, UnreportedBook } from './unreported.ts';
 
 /**
  * Tells the recorder how far the record of each pod has come, and which pods are gone, so that nothing is lost silently with a pod.
  * Each replica tells of its own sidecars, before it forgets them. The leader compares: pods that the recorder still counts with and
- * the API server does not have went while nobody looked.
+ * the API server does not have went while nobody looked. What could not be told when its pod was gone, or when this replica ends, is
+ * kept in the cluster, and told by the leader.
  */
 export interface PodReporter {
   head(pod: ReportedPod, head: AuditHead): void;
   gone(pod: ReportedPod): void;
-  /** Sends what has not been sent, once. */
+  /** Sends what has not been sent, once, or keeps it in the cluster. */
   close(): Promise<void>;
 }
 
@@ -34,6 +36,8 @@ export interface PodReporterOptions {
   readonly leading: () => boolean;
   /** Whether this pod is there; undefined: that is not known yet. */
   readonly exists: (id: WorkloadId) => Promise<boolean | undefined> | boolean | undefined;
+  /** Where it is kept that could not be told; absent: in memory alone. */
+  readonly book?: UnreportedBook;
   readonly onSent?: (result: 'done' | 'failed') => void;
   /** Heads are gathered for so long; default 5 s. */
   readonly gatherMs?: number;
@@ -43,12 +47,27 @@ export interface PodReporterOptions {
 
 /** What is known of a pod and was not sent. */
 interface Unsent {
-  head: PodHead | undefined;
+  /** By chain. */
+  heads: Map<string, PodHead>;
   goneAt: number | undefined;
 }
 
+/** Chains of one pod that are told of: a new one begins where the one before cannot be continued. */
+const mostChains = 8;
 /** A pod that is gone is told soon: its neighbours in a rollout go along. */
 const soonMs = 500;
+
+/** Up to which of these pods one report can tell. */
+function endOfReport(all: readonly (readonly [string, Unsent])[], from: number): number {
+  let heads = 0;
+  let to = from;
+  while (to < all.length && to - from < maxReported) {
+    heads += all[to]?.[1].heads.size ?? 0;
+    if (heads > maxReported) break;
+    to++;
+  }
+  return to;
+}
 
 export function startPodReporter(options: PodReporterOptions): PodReporter {
   const { client, trustDomain, clock, logger, leading, exists, gatherMs = 5_000, compareMs = 60_000 } = options;
@@ -60,10 +79,14 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
   let working: Promise<void> = Promise.resolve();
   let closed = false;
   let told = '';
+  /** Pods that are gone, as they were last kept in the cluster. */
+  let kept = 0;
+  /** What other replicas have left, and this one is telling. */
+  const adopted = new Map<string, LeftReport>();
 
   const sourceOf = (pod: ReportedPod): string => writeWorkloadId(trustDomain, pod);
   const of = (source: string): Unsent => {
-    const known = unsent.get(source) ?? { head: undefined, goneAt: undefined };
+    const known = unsent.get(source) ?? { heads: new Map<string, PodHead>(), goneAt: undefined };
     unsent.set(source, known);
     return known;
   };
@@ -79,25 +102,55 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
     const sending = unsent;
     unsent = new Map();
     const all = [...sending];
-    for (let from = 0; from < all.length; from += maxReported) {
-      const part = all.slice(from, from + maxReported);
+    for (let from = 0; from < all.length;) {
+      const to = endOfReport(all, from);
+      const part = all.slice(from, to);
       try {
         await recorder.report({
           v: 1,
-          heads: part.flatMap(([, { head }]) => head ?? []),
+          heads: part.flatMap(([, { heads }]) => [...heads.values()]),
           gone: part.flatMap(([source, { goneAt }]) => (goneAt === undefined ? [] : [{ source, at: goneAt }])),
         });
         options.onSent?.('done');
         told = '';
       } catch (error) {
         // What was heard meanwhile is newer.
-        for (const [source, { head, goneAt }] of all.slice(from)) {
+        for (const [source, { heads, goneAt }] of all.slice(from)) {
           const now = of(source);
-          now.head ??= head;
+          now.heads = new Map([...heads, ...now.heads]);
           now.goneAt ??= goneAt;
         }
-        return failed(error);
+        failed(error);
+        return keep();
       }
+      from = to;
+    }
+    await toldAll();
+  };
+  /** Of pods that are there their sidecars tell whoever is asked next; of others nobody does. */
+  const keep = async (): Promise<void> => {
+    const { book } = options;
+    const all = [...unsent].filter(([, { goneAt }]) => closed || goneAt !== undefined);
+    const gone = all.flatMap(([source, { goneAt }]) => (goneAt === undefined ? [] : [{ source, at: goneAt }]));
+    if (book === undefined || all.length === 0 || (!closed && gone.length === kept)) return;
+    try {
+      await book.save({ v: 1, heads: all.flatMap(([, { heads }]) => [...heads.values()]), gone });
+      kept = gone.length;
+    } catch (error) {
+      logger.error('what the recorder was not told of pods could not be kept', { error: describeError(error) });
+    }
+  };
+  /** All that waited was told: what was kept of it goes. */
+  const toldAll = async (): Promise<void> => {
+    try {
+      if (kept > 0) await options.book?.save({ v: 1, heads: [], gone: [] });
+      kept = 0;
+      for (const [replica, { forget }] of [...adopted]) {
+        await forget();
+        adopted.delete(replica);
+      }
+    } catch (error) {
+      logger.warn('what the recorder was told of pods is kept still, and told again', { error: describeError(error) });
     }
   };
   const schedule = (delayMs: number): void => {
@@ -134,8 +187,39 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
       failed(error);
     }
   };
+  /** Tells of what replicas knew that are gone. */
+  const adopt = async (): Promise<void> => {
+    if (!leading() || client() === undefined) return;
+    try {
+      for (const left of (await options.book?.left()) ?? []) {
+        if (adopted.has(left.replica)) continue;
+        const { heads, gone } = left.report;
+        const there: PodHead[] = [];
+        for (const head of heads) {
+          const id = readWorkloadId(head.source, undefined);
+          const departed = gone.some(({ source }) => source === head.source);
+          // Of one that is there, its sidecar has told another replica.
+          const found = departed || id === undefined ? false : await exists(id);
+          if (found === undefined) return;
+          if (!found) there.push(head);
+        }
+        for (const head of there) {
+          of(head.source).heads.set(head.chain, head);
+          leave(head.source);
+        }
+        for (const { source, at } of gone) {
+          of(source).goneAt = at;
+          schedule(soonMs);
+        }
+        adopted.set(left.replica, left);
+      }
+      if (unsent.size === 0) await toldAll();
+    } catch (error) {
+      failed(error);
+    }
+  };
   const comparing = clock.every(compareMs, () => {
-    working = working.then(compare);
+    working = working.then(compare).then(adopt);
   });
 
   return {
@@ -145,7 +229,10 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
       const source = sourceOf(pod);
       if (heard.get(source) === hash) return;
       heard.set(source, hash);
-      of(source).head = { source, namespace: pod.namespace, pod: pod.name, chain, sequence, hash };
+      const { heads } = of(source);
+      heads.delete(chain);
+      for (const oldest of [...heads.keys()].slice(0, Math.max(0, heads.size + 1 - mostChains))) heads.delete(oldest);
+      heads.set(chain, { source, namespace: pod.namespace, pod: pod.name, chain, sequence, hash });
       schedule(gatherMs);
     },
     gone: (pod) => leave(sourceOf(pod)),
@@ -154,7 +241,10 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
       timer?.timer.cancel();
       comparing.cancel();
       await working;
-      if (unsent.size > 0) await send();
+      if (unsent.size === 0) return;
+      await send();
+      // Also where there is nobody to tell.
+      if (unsent.size > 0) await keep();
     },
   };
 }

@@ -133,6 +133,66 @@ describe('the reader of a chain', () => {
     from.close();
   });
 
+  test('gives every line but the one in which a bit flipped, wherever it is, and its number', () => {
+    const text = numbered(5);
+    const whole = Buffer.from(text.join(''));
+    const begin = (text[0] ?? '').length + (text[1] ?? '').length;
+    const length = (text[2] ?? '').length;
+    for (let at = 0; at < length; at++) {
+      for (const bit of [1, 0x80]) {
+        const path = fresh();
+        const bytes = Buffer.from(whole);
+        bytes.writeUInt8(bytes.readUInt8(begin + at) ^ bit, begin + at);
+        writeFileSync(path, bytes);
+        const from = reader(path);
+        // Its line feed is the next line's, too.
+        const to = at === length - 1 ? 4 : 3;
+        expect(all(from)).toEqual([
+          `${text[0]}${text[1]}`,
+          { kind: 'skip', from: 3, to, why: 'unreadable' },
+          text.slice(to).join(''),
+        ]);
+        from.close();
+        rmSync(path);
+      }
+    }
+  });
+
+  test('gives what is whole around a run of zeros, and says what is not', () => {
+    const text = numbered(40);
+    const bytes = Buffer.from(text.join(''));
+    bytes.fill(0, 1_000, 5_096);
+    const path = fresh();
+    writeFileSync(path, bytes);
+    const from = reader(path);
+    const [before, hole, after] = all(from);
+    expect(hole).toMatchObject({ kind: 'skip', why: 'unreadable' });
+    const { from: first, to } = hole as { from: number; to: number };
+    expect([before, after]).toEqual([text.slice(0, first - 1).join(''), text.slice(to).join('')]);
+    expect(from.unreadable).toBe(0);
+    from.close();
+  });
+
+  test('leaves it to the recorder that a line which is whole does not follow the one before', () => {
+    const text = numbered(3);
+    const other = lines(['a', 'b', 'c']);
+    const path = fresh();
+    const mixed = `${text[0]}${other[1]}${text[2]}`;
+    writeFileSync(path, mixed);
+    const from = reader(path);
+    expect(all(from)).toEqual([mixed]);
+    from.close();
+  });
+
+  test('counts what stands at the end and is no line', () => {
+    const path = fresh();
+    writeFileSync(path, `${numbered(2).join('')}garbage\nmore`);
+    const from = reader(path);
+    all(from);
+    expect(from.unreadable).toBe(2);
+    from.close();
+  });
+
   test('passes a line that is too long, with its own hash', () => {
     const path = fresh();
     const text = lines(['a', 'x'.repeat(5_000), 'b']);

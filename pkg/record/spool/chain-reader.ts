@@ -1,10 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { errorCode } from '../../base/index.ts';
-import { placeOf } from '../audit-line.ts';
+import { auditDigest, isWhole, placeOf } from '../audit-line.ts';
 import { rotatedFiles } from '../audit-verify.ts';
 
-/** Reads a chain's files from a point on, while they are written, rotated and removed. */
+/**
+ * Reads a chain's files from a point on, while they are written, rotated and removed.
+ *
+ * A disk that flips a bit or gives back zeros takes the lines that it struck and no others: each line's own hash is looked at, and what
+ * is not as it was hashed is not there. Whether a line follows the one before it is the recorder's to judge.
+ */
 export interface ChainReader {
   /**
    * What comes next, up to `upTo`: lines as they are, or that some are not there. Undefined: nothing now. The bytes are good until
@@ -15,6 +20,8 @@ export interface ChainReader {
   next(upTo: number): Piece | undefined;
   /** Last sequence number that `next` has given. */
   readonly sequence: number;
+  /** Behind the last line that was given: pieces between line feeds that are no whole line. More may come that say what they were. */
+  readonly unreadable: number;
   close(): void;
 }
 
@@ -31,7 +38,7 @@ export type Piece =
       readonly from: number;
       readonly to: number;
       readonly hash: string;
-      readonly why: 'missing' | 'too_long';
+      readonly why: 'missing' | 'too_long' | 'unreadable';
     };
 
 type Place = NonNullable<ReturnType<typeof placeOf>>;
@@ -54,6 +61,7 @@ export interface ChainReaderOptions {
 }
 
 const lineFeed = 10;
+const digest = auditDigest(undefined);
 
 export function createChainReader(options: ChainReaderOptions): ChainReader {
   const { path, after, pieceBytes = 256 * 1024, maxLine } = options;
@@ -63,6 +71,8 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
   let offset = 0;
   /** Bytes that were read and not given. */
   let rest = Buffer.alloc(0);
+  /** Pieces that are no lines since the last one that is. */
+  let bad = 0;
 
   const scratch = Buffer.alloc(pieceBytes);
 
@@ -102,10 +112,26 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
 
   /** That the next line in `rest` cannot follow, or cannot be sent. */
   const skipOf = (place: Place, length: number): Extract<Piece, { kind: 'skip' }> | undefined => {
-    if (place.seq > sequence + 1)
-      return { kind: 'skip', from: sequence + 1, to: place.seq - 1, hash: place.prev, why: 'missing' };
+    if (place.seq > sequence + 1) {
+      const why = bad > 0 ? 'unreadable' : 'missing';
+      return { kind: 'skip', from: sequence + 1, to: place.seq - 1, hash: place.prev, why };
+    }
     if (length > maxLine) return { kind: 'skip', from: place.seq, to: place.seq, hash: place.hash, why: 'too_long' };
     return undefined;
+  };
+
+  /** The place of a line that comes next; or that it was given before, or is no line as it was hashed. */
+  const judge = (line: Uint8Array): Place | 'known' | 'bad' => {
+    if (line.length === 0) return 'known';
+    const place = placeOf(line);
+    if (place === undefined) return 'bad';
+    const isKnown = place.seq <= sequence;
+    // What was sent before is read again at each start: only the point that all goes on from is proven.
+    if (isKnown && place.seq !== after.sequence) return sequence > after.sequence ? 'bad' : 'known';
+    if (!isWhole(line, digest)) return 'bad';
+    if (!isKnown) return place;
+    if (place.hash !== after.hash) options.onOther?.();
+    return 'known';
   };
 
   /** Takes whole lines off `rest`. */
@@ -118,11 +144,11 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
       const to = rest.indexOf(lineFeed, from);
       if (to === -1) break;
       const line = rest.subarray(from, to);
-      const place = placeOf(line);
-      if (place?.seq === after.sequence && place.hash !== after.hash) options.onOther?.();
-      if (place === undefined || place.seq <= sequence) {
-        // The rest of a failed write, or what was sent before, stands between lines: a piece ends there.
+      const place = judge(line);
+      if (typeof place === 'string') {
+        // The rest of a failed write, what was sent before, or what the disk did not keep: a piece ends there.
         if (last !== undefined) break;
+        if (place === 'bad') bad += 1;
         from = to + 1;
         continue;
       }
@@ -130,7 +156,8 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
       if (last !== undefined && (skip !== undefined || to + 1 - begin > pieceBytes)) break;
       sequence = skip?.to ?? place.seq;
       // What comes after a hole is read again.
-      if (skip?.why !== 'missing') from = to + 1;
+      if (skip === undefined || skip.to === place.seq) from = to + 1;
+      bad = 0;
       if (skip !== undefined) {
         rest = rest.subarray(from);
         return skip;
@@ -159,6 +186,9 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
     },
     get sequence() {
       return sequence;
+    },
+    get unreadable() {
+      return bad + (rest.length > 0 ? 1 : 0);
     },
     close: leave,
   };

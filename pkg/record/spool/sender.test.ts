@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
@@ -126,4 +126,75 @@ test('an old chain that is sent and cannot be removed does not hold up the live 
   say(welcome);
   await until(() => begun.length === 3);
   expect(begun.at(-1)).toBe(live);
+});
+
+test('a chain that the recorder does not take waits, while the others go on, and is offered again', async () => {
+  const old = '0'.repeat(32);
+  const live = start();
+  writeFileSync(join(folder, `record-${old}.jsonl`), 'x');
+  await until(() => asked.length === 1);
+  say(welcome);
+  await until(() => begun.length === 1);
+  say({ type: 'goodbye', reason: 'conflict' });
+  await until(() => events.includes('disconnected'));
+  expect(events).toContain('set_aside');
+  clock.advance(1_000);
+  await until(() => asked.length === 3);
+  say(welcome);
+  await until(() => begun.length === 2);
+  say({ type: 'position', chain: live, sequence: 1, hash: namedStart(live).hash });
+  await until(() => sender.connected());
+  expect(begun).toEqual([old, live]);
+  // It is not acknowledged, and that is said.
+  const flushed = sender.flush(1);
+  clock.advance(1);
+  expect(await flushed).toBe(false);
+  for (let n = 0; n < 600; n++) {
+    clock.advance(1_000);
+    say({ type: 'beat' });
+    await new Promise(setImmediate);
+  }
+  await until(() => begun.length === 3);
+  expect(begun.at(-1)).toBe(old);
+});
+
+test('the only chain that the recorder does not take is offered again after ten minutes, not at each turn of the backoff', async () => {
+  const live = start();
+  await until(() => asked.length === 1);
+  say(welcome);
+  await until(() => begun.length === 1);
+  say({ type: 'goodbye', reason: 'conflict' });
+  await until(() => events.includes('disconnected'));
+  clock.advance(1_000);
+  await until(() => asked.length === 3);
+  say(welcome);
+  await until(() => events.filter((event) => event === 'disconnected').length === 2);
+  clock.advance(599_000);
+  expect(recorders).toHaveLength(2);
+  clock.advance(1_000);
+  await until(() => recorders.length === 3 && asked.length === 4);
+  say(welcome);
+  await until(() => begun.length === 2);
+  expect(begun).toEqual([live, live]);
+});
+
+test('the name of a chain sorts behind all that are there, whatever the clock says', () => {
+  const later = `${'f'.repeat(11)}0${'1'.repeat(20)}`;
+  writeFileSync(join(folder, `record-${later}.jsonl`), 'nothing of a chain');
+  const live = start();
+  expect(live > later).toBe(true);
+});
+
+test('of what crashes left torn, the newest is kept, of one file’s size', () => {
+  start();
+  const chain = 'a'.repeat(32);
+  const aside = (kind: string, when: string): string => `record-${chain}.jsonl.${kind}-${when}`;
+  const names = [
+    aside('torn-9', '2026-01-01T000000000Z'),
+    aside('unreadable', '2026-02-01T000000000Z'),
+    aside('torn-7', '2026-03-01T000000000Z'),
+  ];
+  for (const name of names) writeFileSync(join(folder, name), 'x'.repeat(400));
+  openSpool({ folder, clock, logger: silentLogger, fileBytes: 1_000 });
+  expect(readdirSync(folder).filter((name) => names.includes(name))).toEqual(names.slice(1).sort());
 });

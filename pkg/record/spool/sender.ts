@@ -51,7 +51,9 @@ export type SenderEvent =
   | 'conflict'
   | 'protocol_fault'
   /** Lines that could not be sent: they are lost. */
-  | 'skipped';
+  | 'skipped'
+  /** A chain that the recorder does not take waits, and the others go on. */
+  | 'set_aside';
 
 export interface RecordSenderOptions {
   readonly folder: string;
@@ -82,6 +84,8 @@ interface Open {
 }
 
 const tickMs = 1_000;
+/** How long a chain waits that the recorder does not take. */
+const restMs = 10 * 60_000;
 /** Room in a frame for its header. */
 const headerBytes = 4_096;
 
@@ -97,6 +101,8 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
   let told = '';
   /** Old chains that are acknowledged whole and could not be removed: what comes after them must not wait. */
   const unremoved = new Set<string>();
+  /** Chains that the recorder does not take, and until when (monotonic) they are not offered again. */
+  const resting = new Map<string, number>();
   const waiters = new Set<() => void>();
 
   const say = (problem: string, fields: Readonly<Record<string, string | number>> = {}): void => {
@@ -194,22 +200,37 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       say('the recorder has another chain than this pod: what does not fit is kept there as evidence', {
         chain: on.chain ?? '',
       });
+      return setAside(on);
     } else logger.info('the recorder ended the stream', { reason });
     leave(on, reason === 'age' ? 0 : undefined);
   };
 
-  const oldChains = (): readonly string[] => spooledChains(folder).filter((one) => one < spool.chain);
+  /** What one chain does not get across must not keep the others here: the next stream begins with them. */
+  const setAside = (on: Open): void => {
+    const { chain } = on;
+    if (chain !== undefined) {
+      onEvent('set_aside');
+      resting.set(chain, clock.monotonic() + restMs);
+    }
+    leave(on);
+  };
+  const rests = (chain: string): boolean => (resting.get(chain) ?? -Infinity) > clock.monotonic();
+
+  const oldChains = (): readonly string[] => spooledChains(folder).filter((one) => one !== spool.chain);
+  const nextOld = (): string | undefined => oldChains().find((one) => !unremoved.has(one) && !rests(one));
   /** Chains that are not written any more go first. */
   const nextChain = (on: Open): void => {
     on.reader?.close();
     on.reader = undefined;
     on.flight = [];
     try {
-      on.chain = oldChains().find((one) => !unremoved.has(one)) ?? spool.chain;
+      on.chain = nextOld() ?? spool.chain;
     } catch (error) {
       say('the spool cannot be read', { error: describeError(error) });
       return leave(on);
     }
+    // Nothing else is to be sent: it is tried again when it has rested.
+    if (rests(on.chain)) return leave(on, restMs);
     send(on, { type: 'begin', chain: on.chain });
   };
   const onPosition = (on: Open, { chain, sequence, hash }: RecordPosition): void => {
@@ -221,7 +242,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
         here: spool.record.head().seq,
         there: sequence,
       });
-      return leave(on);
+      return setAside(on);
     }
     on.reader = createChainReader({
       path: chainPath(folder, chain),
@@ -263,7 +284,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     const { reader, chain } = on;
     if (open !== on || reader === undefined || chain === undefined) return;
     const live = chain === spool.chain;
-    const upTo = live ? spool.record.durable() : Number.MAX_SAFE_INTEGER;
+    const upTo = live ? spool.record.durable().seq : Number.MAX_SAFE_INTEGER;
     try {
       let bytes = on.flight.reduce((sum, one) => sum + one.bytes, 0);
       while (on.flight.length === 0 || bytes < recordWindowBytes) {
@@ -286,9 +307,17 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       return leave(on);
     }
     if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
+      loseEnd(chain, reader.unreadable);
       if (!removeAll(chainPath(folder, chain))) unremoved.add(chain);
       nextChain(on);
     }
+  };
+  /** What stands at the end of a chain that nobody writes any more, and is no line, is a gap of the chain that is written. */
+  const loseEnd = (chain: string, lines: number): void => {
+    if (lines === 0) return;
+    onEvent('skipped');
+    logger.error('the end of a chain of the record cannot be read: it is lost', { chain, lines });
+    spool.record.lose(lines);
   };
   const removeAll = (path: string): boolean => {
     try {
@@ -309,6 +338,16 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
     return true;
   };
 
+  /** Chains that have rested. */
+  const offerAgain = (on: Open): void => {
+    try {
+      if (nextOld() !== undefined) nextChain(on);
+    } catch (error) {
+      say('the spool cannot be read', { error: describeError(error) });
+      leave(on);
+    }
+  };
+
   const linger = clock.every(lingerMs, () => {
     if (open !== undefined) pump(open);
   });
@@ -321,6 +360,7 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       on.beatAt = now;
       send(on, { type: 'beat' });
     }
+    if (on.chain === spool.chain && on.flight.length === 0 && resting.size > 0) offerAgain(on);
   });
   void attempt();
 

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError, randomId } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
@@ -13,8 +13,8 @@ import { auditFiles } from '../audit-verify.ts';
  * The record on its way: chains of lines in a folder that one process writes and one sender empties. A chain's files are
  * `record-CHAIN.jsonl.LASTSEQ`, full, and `record-CHAIN.jsonl`, which is written.
  *
- * A process that starts goes on with the newest chain. Where that cannot be continued, another begins; the sender still
- * sends what can be read of the old one.
+ * A process that starts goes on with the newest chain. Where that cannot be continued, another begins, whose name sorts behind all
+ * that are there, whatever the clock says; the sender still sends what can be read of the old ones.
  */
 export interface Spool {
   /** Name of the chain that is written. */
@@ -48,9 +48,8 @@ export function spooledChains(folder: string): readonly string[] {
 export function openSpool(options: SpoolOptions): Spool {
   const { folder, clock, logger, fileBytes = 8 * 1024 * 1024, io } = options;
   const newest = continuable(folder, logger);
-  // Twelve digits of time, so that names sort by age; the rest is what makes it the only one.
-  const chain =
-    newest ?? `${Math.max(0, clock.now()).toString(16).padStart(12, '0').slice(-12)}${randomId().slice(0, 20)}`;
+  removeAside(folder, fileBytes, logger);
+  const chain = newest ?? newName(folder, clock, logger);
   const record = auditFile({
     output: { path: chainPath(folder, chain) },
     start: namedStart(chain),
@@ -60,6 +59,45 @@ export function openSpool(options: SpoolOptions): Spool {
     ...(io === undefined ? {} : { io }),
   });
   return { chain, record };
+}
+
+const asidePattern =
+  /^record-[0-9a-f]{32}\.jsonl\.(?:torn|unreadable)-(?:[0-9]+-)?([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]+Z)$/;
+
+/**
+ * What crashes left torn is counted as a gap, kept for whoever wants to look, and never sent: the newest of it, of one file's size in
+ * all, so that it does not take the record's room.
+ */
+function removeAside(folder: string, mostBytes: number, logger: Logger): void {
+  try {
+    const aside = readdirSync(folder)
+      .flatMap((name) => {
+        const [, when] = asidePattern.exec(name) ?? [];
+        return when === undefined ? [] : [{ path: join(folder, name), when }];
+      })
+      .sort((a, b) => (a.when < b.when ? 1 : -1));
+    let bytes = 0;
+    for (const { path } of aside) {
+      bytes += statSync(path).size;
+      if (bytes <= mostBytes) continue;
+      unlinkSync(path);
+      logger.info('what a crash had left torn was removed from the spool, older than what is kept', { file: path });
+    }
+  } catch (error) {
+    logger.warn('what crashes left torn in the spool cannot be removed', { error: describeError(error) });
+  }
+}
+
+/** Twelve digits of time, so that names sort by age: of a later time than the newest name has. The rest is what makes it the only one. */
+function newName(folder: string, clock: Clock, logger: Logger): string {
+  let newest = -1;
+  try {
+    newest = Number.parseInt(spooledChains(folder).at(-1)?.slice(0, 12) ?? '-1', 16);
+  } catch (error) {
+    logger.error('the spool cannot be read', { error: describeError(error) });
+  }
+  const time = Math.min(Math.max(clock.now(), newest + 1, 0), 2 ** 48 - 1);
+  return `${time.toString(16).padStart(12, '0')}${randomId().slice(0, 20)}`;
 }
 
 /** The newest chain, where its last file can be continued. */

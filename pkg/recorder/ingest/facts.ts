@@ -83,6 +83,15 @@ function changeFacts(root: JsonNode, { session, sequence, at }: LinePlace): Line
   };
 }
 
+/** So is what befell a process: that it began, stopped, has another policy, could not record, or saw its clock step. */
+function processFacts(root: JsonNode, { session, sequence, at }: LinePlace): LineFacts {
+  const what = textAt(root, 'what');
+  return {
+    start: { ...startFacts(root, session, sequence, at), path: what, operation: 'Process' },
+    end: { ...endFacts(root, session, sequence), outcome: 'completed', code: what },
+  };
+}
+
 export interface LinePlace {
   readonly session: string;
   readonly sequence: number;
@@ -105,6 +114,8 @@ export function factsOf(root: JsonNode, place: LinePlace): LineFacts {
       return { end: endFacts(root, session, sequence) };
     case 'change':
       return changeFacts(root, place);
+    case 'process':
+      return processFacts(root, place);
     default:
       return {};
   }

@@ -12,6 +12,8 @@ export interface IngestObserver {
   received(events: number, bytes: number): void;
   duplicate(events: number): void;
   hole(events: number): void;
+  /** Events that the sidecar could not record. */
+  gap(events: number): void;
   conflict(kind: ConflictKind): void;
   committed(commit: { readonly additions: number; readonly bytes: number; readonly ms: number }): void;
   commitFailed(): void;
@@ -26,6 +28,7 @@ export const silentObserver: IngestObserver = {
   received: nothing,
   duplicate: nothing,
   hole: nothing,
+  gap: nothing,
   conflict: nothing,
   committed: nothing,
   commitFailed: nothing,

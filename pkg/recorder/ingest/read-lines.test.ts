@@ -38,6 +38,23 @@ describe('a batch of lines', () => {
     expect(read.block.lines).toBe(bytes);
   });
 
+  test('says what its sidecar could not record, and finds what befell it as a session is found', () => {
+    const { bytes } = {
+      bytes: testChain().lines([
+        { type: 'process', session: sessionId(1), what: 'gap', amount: 2_300 },
+        { type: 'process', session: sessionId(2), what: 'clock_step', amount: -3_600_000 },
+        { type: 'process', what: 'gap', amount: 7 },
+      ]),
+    };
+    const { gap, block } = readLines(bytes, start);
+    expect(gap).toBe(2_307);
+    expect(block.starts).toEqual([
+      expect.objectContaining({ session: sessionId(1), operation: 'Process', path: 'gap' }),
+      expect.objectContaining({ session: sessionId(2), operation: 'Process', path: 'clock_step' }),
+    ]);
+    expect(block.ends.map(({ code }) => code)).toEqual(['gap', 'clock_step']);
+  });
+
   test.each<[string, (text: string) => string, string]>([
     ['a changed character', (text) => text.replace('"hi"', '"ho"'), 'changed 2'],
     ['a line that is missing', (text) => text.split('\n').toSpliced(1, 1).join('\n'), 'out_of_order 2'],

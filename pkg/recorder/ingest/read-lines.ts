@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
+import { gapOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
@@ -13,6 +14,8 @@ export interface ReadLines {
   readonly last: number;
   readonly prev: string;
   readonly hash: string;
+  /** Events that the sidecar says it could not record: of its `gap` lines. */
+  readonly gap: number;
   /** `signature` lines, for whoever checks them. */
   readonly signatures: readonly JsonNode[];
   /** Hash of one of these lines, or of the one before them; undefined: of an earlier one, or none. */
@@ -56,6 +59,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
   const ends: EndFacts[] = [];
   const sessions = new Set<string>();
   const signatures: JsonNode[] = [];
+  let gap = 0;
   const hashes = [at.hash];
   let { sequence, hash: prev } = at;
   let from = 0;
@@ -83,6 +87,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
       if (end !== undefined) ends.push(end);
     }
     if (type === 'signature') signatures.push(root);
+    gap += gapOf(root);
     prev = own;
     hashes.push(own);
     from = to + 1;
@@ -93,6 +98,7 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     last: sequence,
     prev: at.hash,
     hash: prev,
+    gap,
     signatures,
     hashOf: (number) => hashes[number - at.sequence],
   };

@@ -55,8 +55,10 @@ export interface IngestLimits {
   readonly streams: number;
   /** Handshakes at once. */
   readonly handshakes: number;
-  /** Connections of one address. */
+  /** Connections of one address that are no streams yet: who has shown a certificate counts no more, since many pods may come from one address. */
   readonly perAddress: number;
+  /** Streams of one sidecar: a new one takes the place of the one before it. */
+  readonly perSource: number;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
   readonly maxAgeMs: number;
@@ -65,7 +67,8 @@ export interface IngestLimits {
 export const ingestLimits: IngestLimits = {
   streams: 10_000,
   handshakes: 256,
-  perAddress: 8,
+  perAddress: 32,
+  perSource: 4,
   handshakeMs: 10_000,
   heartbeatMs: recordHeartbeatMs,
   maxAgeMs: 60 * 60_000,
@@ -101,6 +104,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const bySource = new Map<string, SidecarStream>();
   const raw = new Set<Socket>();
   const addresses = new Map<string, number>();
+  const sources = new Map<string, number>();
   const evidence = new Map<string, Set<string>>();
   let handshakes = 0;
   let closing = false;
@@ -144,6 +148,11 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     }
     raw.add(socket);
     addresses.set(address, ofAddress);
+    let counted = true;
+    const proven = (): void => {
+      if (counted) release(addresses, address);
+      counted = false;
+    };
     handshakes++;
     let shaking = true;
     const shaken = (): void => {
@@ -155,15 +164,13 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       deadline.cancel();
       shaken();
       raw.delete(socket);
-      const left = (addresses.get(address) ?? 1) - 1;
-      if (left > 0) addresses.set(address, left);
-      else addresses.delete(address);
+      proven();
     });
-    turns.set(connectionKey(socket), shaken);
+    turns.set(connectionKey(socket), { shaken, proven });
     socket.once('close', () => turns.delete(connectionKey(socket)));
   });
-  const turns = new Map<string, () => void>();
-  server.on('secureConnection', (socket: TLSSocket) => turns.get(connectionKey(socket))?.());
+  const turns = new Map<string, { shaken(): void; proven(): void }>();
+  server.on('secureConnection', (socket: TLSSocket) => turns.get(connectionKey(socket))?.shaken());
   server.on('tlsClientError', () => observer.refused('tls'));
   server.on('clientError', (_error, socket) => {
     observer.refused('http');
@@ -196,7 +203,11 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     if (request.headers.upgrade !== recordProtocol) return refuse('426 Upgrade Required', 'http');
     const sidecar = peerOf(request);
     if (sidecar === undefined) return refuse('401 Unauthorized', 'certificate');
-    if (closing || all.size >= limits.streams) return refuse('503 Service Unavailable', 'overloaded');
+    const ofSource = (sources.get(sidecar.source) ?? 0) + 1;
+    if (closing || all.size >= limits.streams || ofSource > limits.perSource)
+      return refuse('503 Service Unavailable', 'overloaded');
+    sources.set(sidecar.source, ofSource);
+    turns.get(connectionKey(request.socket))?.proven();
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${recordProtocol}\r\nConnection: Upgrade\r\n\r\n`);
     observer.opened();
     const { source } = sidecar;
@@ -223,6 +234,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       },
       onClosed(reason) {
         all.delete(stream);
+        release(sources, source);
         observer.closed(reason);
         // Kept while it settles: a new stream must wait for it.
         void stream.done.then(() => {
@@ -268,6 +280,13 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       await committer.settled();
     },
   };
+}
+
+/** One less. */
+function release(counts: Map<string, number>, key: string): void {
+  const left = (counts.get(key) ?? 1) - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
 }
 
 function connectionKey({ remoteAddress, remotePort, localPort }: Socket): string {

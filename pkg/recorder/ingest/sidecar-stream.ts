@@ -170,6 +170,10 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
       }
       at = { sequence: read.last, hash: read.hash };
       observer.received(read.block.count, lines.length);
+      if (read.gap > 0) {
+        observer.gap(read.gap);
+        logger.error('a sidecar could not record events: they are lost', { chain, events: read.gap });
+      }
       const { first: from, last, prev } = read;
       const entry = {
         type: 'block',

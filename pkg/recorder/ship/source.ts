@@ -2,6 +2,7 @@ import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { RecordStore, SessionChain } from '../store/index.ts';
 import { changeEvent } from './change-event.ts';
+import { processEvent } from './process-event.ts';
 import { entryEvent, sessionEvent, shippedStart } from './event.ts';
 import type { ShippedEvent, ShippedStart } from './event.ts';
 
@@ -36,6 +37,7 @@ const mostLookedUp = 64;
 
 const endOf = /"type":"end","session":"[0-9a-f]{32}"/;
 const changeOf = /"type":"change","session":"[0-9a-f]{32}"/;
+const processOf = /"type":"process",/;
 const startOf = /"type":"start","session":"([0-9a-f]{32})"/;
 
 const lengthOf = ({ groups, ...texts }: ShippedStart): number =>
@@ -90,6 +92,10 @@ export function createEventSource(store: ShippedStore): EventSource {
         const start = await startFor(end.get('session')?.string ?? '', of);
         events.push(sessionEvent(end, start, of.source, entry));
       } else if (changeOf.test(line)) events.push(changeEvent(parse(line), of.source, entry));
+      else if (processOf.test(line)) {
+        const befell = processEvent(parse(line), of.source, entry);
+        if (befell !== undefined) events.push(befell);
+      }
     }
     return events;
   };

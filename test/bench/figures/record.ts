@@ -49,13 +49,14 @@ export async function recordSearch(bench: Pick<Bench, 'short'>): Promise<Row[]> 
 }
 
 /** The recorder's programs as the image has them: source costs memory of its own, for taking its types off. */
-async function bundled(): Promise<string> {
+export async function bundled(more: Readonly<Record<string, string>> = {}): Promise<string> {
   const outdir = mkdtempSync(join(tmpdir(), 'sidegate-bench-bundle-'));
   await build({
     absWorkingDir: join(import.meta.dirname, '../../..'),
     entryPoints: {
       server: 'test/bench/figures/record-server.ts',
       reader: 'pkg/recorder/store/search/reader-thread.ts',
+      ...more,
     },
     outdir,
     bundle: true,
@@ -74,9 +75,9 @@ interface Server {
   ask<Kind extends Tell['tell']>(message: Ask, kind: Kind): Promise<Extract<Tell, { tell: Kind }>>;
 }
 
-function server(bundle: string): Server {
+export function server(bundle: string, core = proxyCore): Server {
   const running = start({
-    core: proxyCore,
+    core,
     command: 'env',
     args: [...launch, join(bundle, 'server.js')],
     ipc: true,

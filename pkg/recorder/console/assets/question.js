@@ -16,7 +16,7 @@ import { now } from './clock.js';
 const outcomes = ['completed', 'refused', 'aborted', 'failed', 'ended'];
 const acts = ['allowed', 'denied', 'masked', 'blocked', 'flagged', 'held', 'approved', 'limited'];
 const operations = ['Chat', 'Completions', 'Embeddings', 'ListModels', 'Health', 'Metrics', 'Admin', 'Other'];
-operations.push('Approval', 'Grant', 'Token', 'Revocation');
+operations.push('Approval', 'Grant', 'Token', 'Revocation', 'Process');
 
 /** @type {readonly Condition[]} */
 export const conditions = [
