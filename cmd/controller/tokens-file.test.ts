@@ -7,6 +7,7 @@ const okta = {
   audiences: ['inference', 'batch'],
   metadataUrl: 'https://corp.okta.com/metadata',
   caFile: 'okta.pem',
+  nameIdFormat: 'EmailAddress',
   groupsAttribute: 'memberOf',
   claims: { email: 'mail' },
 };
@@ -25,6 +26,7 @@ describe('the file of token settings', () => {
           entityId: 'http://www.okta.com/exk1',
           audiences: ['inference', 'batch'],
           metadata: { url: 'https://corp.okta.com/metadata', caFile: '/etc/tokens/okta.pem' },
+          nameIdFormat: 'EmailAddress',
           groupsAttribute: 'memberOf',
           claims: { email: 'mail' },
         },

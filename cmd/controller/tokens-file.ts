@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { jsonValue, parseJson } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import type { TokenSettings } from '../../pkg/control/index.ts';
-import { ownClaims } from '../../pkg/identity/index.ts';
+import { nameIdFormats, ownClaims } from '../../pkg/identity/index.ts';
+import type { NameIdFormat } from '../../pkg/identity/index.ts';
 
 /**
  * The settings of the token endpoint, as the chart writes them (`tokens` of its values). Names of files are relative to its folder.
@@ -27,7 +28,7 @@ const fileForm = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const claimForm = /^[a-z][a-z0-9_]{0,63}$/;
 const idpFields = new Set([
   ...['name', 'entityId', 'audiences', 'metadataUrl', 'metadataFile', 'caFile'],
-  ...['subjectAttribute', 'groupsAttribute', 'claims'],
+  ...['subjectAttribute', 'nameIdFormat', 'groupsAttribute', 'claims'],
 ]);
 /** The sidecars' own way to the controller. */
 const reservedAudience = 'sidegate.dev/controller';
@@ -66,16 +67,22 @@ function idpOf(value: JsonValue, folder: string): TokenSettings['idps'][number] 
     Object.keys(fields).filter((key) => !idpFields.has(key)),
     name,
   );
-  const { audiences, subjectAttribute, groupsAttribute, claims } = fields;
+  const { audiences, subjectAttribute, nameIdFormat, groupsAttribute, claims } = fields;
   return {
     name,
     entityId: textOf(fields['entityId'], `${name}: entityId`),
     metadata: metadataOf(fields, name, folder),
     audiences: audiencesOf(audiences, name),
     ...(subjectAttribute !== undefined && { subjectAttribute: textOf(subjectAttribute, `${name}: subjectAttribute`) }),
+    ...(nameIdFormat !== undefined && { nameIdFormat: formatOf(nameIdFormat, name) }),
     ...(groupsAttribute !== undefined && { groupsAttribute: textOf(groupsAttribute, `${name}: groupsAttribute`) }),
     ...(claims !== undefined && { claims: claimsOf(claims, name) }),
   };
+}
+
+function formatOf(value: JsonValue, name: string): NameIdFormat {
+  const known = (Object.keys(nameIdFormats) as NameIdFormat[]).find((one) => one === value);
+  return known ?? fail(`${name}: nameIdFormat must be one of ${Object.keys(nameIdFormats).join(', ')}`);
 }
 
 function metadataOf(fields: Fields, name: string, folder: string): TokenSettings['idps'][number]['metadata'] {

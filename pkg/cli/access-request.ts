@@ -13,7 +13,7 @@ Asks for access for a time: an InferenceGrant, which others approve (sidegate ap
 who may write the folder of grants may write the policy as well.
 
   --issuer URL           issuer of the caller's token (iss) (required)
-  --subject SUB          the caller (sub) (required)
+  --subject SUB          the caller, as the policy names them (subjectClaim; sub by default) and the record shows them (required)
   --reason TEXT          why, for those who decide (required)
   --for DURATION         how long from now, as 30m or 2h; default 1h
   --operation NAME       what; may be given several times; default Chat

@@ -14,7 +14,7 @@ stands in ConfigMap ${controlPlane.revocations} of Sidegate's namespace; the cha
   --token FILE           the token itself: its issuer, its id (jti) and its end are taken from it
   --issuer URL           issuer (iss)
   --token-id JTI         one token (jti)
-  --subject SUB          everything that the issuer says of this subject (sub)
+  --subject SUB          everything that the issuer says of this subject, as the policy names it (subjectClaim; sub by default) and the record shows it
   --for DURATION         how long from now; default 24h, with --token until five minutes after its end
   --reason TEXT          for whoever reads the list
   --undo NAME            takes an entry of the list back

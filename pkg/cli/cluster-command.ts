@@ -49,16 +49,23 @@ export async function withCluster(
   io: CommandIo,
   act: (cluster: Cluster) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  let cluster: Cluster | undefined;
+  let cluster: Cluster;
   try {
     cluster = await io.openCluster({ kubeconfig: flags.text('kubeconfig'), context: flags.text('context') });
+  } catch (error) {
+    const said = isKubeError(error)
+      ? error.message
+      : `no cluster: ${describeError(error)}; name one with --kubeconfig or --context`;
+    io.stderr(`${said}\n`);
+    return 1;
+  }
+  try {
     return await act({ ...cluster, namespace: flags.text('namespace') ?? cluster.namespace });
   } catch (error) {
-    io.stderr(
-      `${isKubeError(error) ? error.message : `no cluster: ${describeError(error)}; name one with --kubeconfig or --context`}\n`,
-    );
+    // What is no answer of the API server's is no fault of the connection: a file that is not there, a time that is none.
+    io.stderr(`${isKubeError(error) ? error.message : describeError(error)}\n`);
     return 1;
   } finally {
-    cluster?.client.close();
+    cluster.client.close();
   }
 }

@@ -522,4 +522,12 @@ describe('ca', () => {
       });
     },
   );
+  test('a file that is not there is no missing cluster', async () => {
+    const err: string[] = [];
+    const cluster = { client: { close: () => undefined }, namespace: 'ml' };
+    const io = { ...ioOf({}, [], err), openCluster: () => Promise.resolve(cluster as never) };
+    expect(await run(['access', 'revoke-token', '--token', 'gone.jwt'], io)).toBe(1);
+    expect(err.join('')).toMatch(/no such file/);
+    expect(err.join('')).not.toMatch(/no cluster|--kubeconfig/);
+  });
 });

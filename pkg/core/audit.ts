@@ -136,6 +136,10 @@ export interface SessionEnd {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly frames: number;
+  /** How many lines the session has, with its start and this one. Not in lines of sidecars that did not say so. */
+  readonly lines: number;
+  /** Lines that could not be written, and that some of may be there all the same; absent: none. */
+  readonly unwritten?: number;
   readonly tokens: { readonly input: number; readonly output: number } | null;
   /**
    * Where texts are sealed: how many, how many of them in lines that could not be written (absent: none; then `head` is that of the start,

@@ -6,6 +6,8 @@ export type { ClusterIssuer } from './token-provider.ts';
 export { createIdentityVerifier } from './verifier.ts';
 export type { IdentityCaches, IdentityOptions } from './verifier.ts';
 export { openSamlVerifier } from './load-saml.ts';
+export { nameIdFormats } from './saml/names.ts';
+export type { NameIdFormat } from './saml/names.ts';
 export { ownClaims } from './saml/person.ts';
 export { SamlFault } from './saml/saml-fault.ts';
 export type { SamlFaultCode } from './saml/saml-fault.ts';

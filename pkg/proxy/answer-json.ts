@@ -3,7 +3,7 @@ import { JsonError, JsonParser, applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonLimits, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { AnswerView, Route, Usage } from '../dialect/index.ts';
-import type { Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
+import type { Edit, Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
 import { outermost } from './edits.ts';
 import { AnswerLane } from './lane.ts';
 import type { ResponseViews } from './runtime.ts';
@@ -23,10 +23,19 @@ export interface JsonOutcome {
   /** Index of a rule that forbids the answer. */
   readonly stopped: number | undefined;
   /** `raw` is what is sealed of it, where anything is. */
-  readonly record: readonly { readonly lane: string; readonly text: string; readonly raw: string | undefined }[];
+  readonly record: readonly RecordedLane[];
   readonly usage: Usage | undefined;
   /** Bytes of lane text, in UTF-8. */
   readonly textBytes: number;
+}
+
+export interface RecordedLane {
+  readonly lane: string;
+  readonly text: string;
+  readonly raw: string | undefined;
+  /** What the caller's rules found in it, and the edits that made of it what is recorded. */
+  readonly hits: readonly Hit[];
+  readonly edits: readonly Edit[];
 }
 
 /** UTF-8 that every reader decodes alike; a byte order mark is left for the parser to refuse. @throws what `refuse` gives */
@@ -128,7 +137,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   const answer = route.dialect.answer(route, root, status);
   const edits: JsonEdit[] = [];
   const hits: Hit[] = [];
-  const record: { lane: string; text: string; raw: string | undefined }[] = [];
+  const record: RecordedLane[] = [];
   let stopped: number | undefined;
 
   const values = new ValueReader(views).read(answer, root);
@@ -137,7 +146,8 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   stopped = values.stopped?.rule;
 
   const keys = new StrangeKeys(views, mostKeys).take(answer.loneValues);
-  if (keys.text !== '') record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw });
+  if (keys.text !== '')
+    record.push({ lane: keysLane, text: keys.text, raw: views.sealed && keys.raw, hits: [], edits: [] });
 
   let textBytes = 0;
   for (const lane of answer.lanes) {
@@ -151,7 +161,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
     if (caller.edits.length > 0)
       edits.push({ start: lane.node.start, end: lane.node.end, text: JSON.stringify(caller.text) });
     const sealed = views.sealed && (await maskLong(views.sealed, source, lane.kind, end, turn));
-    record.push({ lane: lane.id, text: kept.text, raw: sealed?.text });
+    record.push({ lane: lane.id, text: kept.text, raw: sealed?.text, hits: caller.hits, edits: kept.edits });
   }
   if (!views.act.idle) edits.push(...tokenEdits(answer, text, options));
   edits.push(...hiddenModels(answer, root, options.visible));

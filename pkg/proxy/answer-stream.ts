@@ -46,7 +46,8 @@ export interface StreamOptions {
   readonly dropUsage: boolean;
   /** Every policy observes: nothing waits for the record, and of a frame only what a rule hides is left out. */
   readonly observes: boolean;
-  readonly onHits: (hits: readonly Hit[]) => void;
+  /** @param lane in which they are; undefined: in none, as a name of an event */
+  readonly onHits: (hits: readonly Hit[], lane?: AnswerLane) => void;
 }
 
 /** What a `stop` rule found in mid-stream: thrown after the text before it was emitted. */
@@ -143,7 +144,7 @@ export class StreamAnswer {
     for (const lane of lanes) {
       lane.end('cut');
       const hits = lane.drainHits();
-      if (hits.length > 0) this.#options.onHits(hits);
+      if (hits.length > 0) this.#options.onHits(hits, lane);
       this.#recordEnd(lane);
     }
   }
@@ -330,7 +331,7 @@ export class StreamAnswer {
 
   #check(lane: AnswerLane): void {
     const hits = lane.drainHits();
-    if (hits.length > 0) this.#options.onHits(hits);
+    if (hits.length > 0) this.#options.onHits(hits, lane);
     if (lane.failed) throw new RefusedError('response_uninspectable', { detail: 'json' });
     const stopped = lane.stopped;
     if (stopped === undefined) return;

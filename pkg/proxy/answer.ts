@@ -9,10 +9,12 @@ import type { Hit } from '../detect/index.ts';
 import type { BodyBudget, Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
 import { everyHeader, responseHeadersToCaller } from '../http/index.ts';
 import type { AbortCause, Metrics } from '../telemetry/index.ts';
+import { AnswerExcerpt } from './answer-excerpt.ts';
 import { decodeUtf8, inspectJsonAnswer, maskLong, stepUnits } from './answer-json.ts';
 import { StoppedError, StreamAnswer } from './answer-stream.ts';
 import { Delivery } from './delivery.ts';
 import { Departure } from './departure.ts';
+import { placeIn } from './edits.ts';
 import type { LiveRequest, LiveRequests } from './live.ts';
 import type { NoteModelFault } from './model-faults.ts';
 import { accessOf, isInside } from './loopback.ts';
@@ -91,7 +93,8 @@ export class Answer implements LiveRequest {
   readonly #kept: string[] = [];
   /** Rules that need an approval and found something. */
   readonly #asking = new Set<RuleId>();
-  #excerpt = '';
+  /** Of an answer that may have to wait. */
+  #excerpt: AnswerExcerpt | undefined;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #stream: StreamAnswer | undefined;
@@ -231,7 +234,11 @@ export class Answer implements LiveRequest {
         stops,
         dropUsage,
         observes: !runtime.snapshot.enforcing,
-        onHits: (hits) => this.#hits(hits),
+        onHits: (hits, lane) => {
+          this.#hits(hits);
+          if (lane !== undefined)
+            this.#findAt(lane.id, hits, (start) => (lane.recorded ? lane.recordedAt(start) : undefined));
+        },
       },
       this.#departure,
     );
@@ -403,8 +410,7 @@ export class Answer implements LiveRequest {
 
   #recorded(lane: string, text: string, raw: string | undefined): void {
     this.#options.session.segment(lane, text, raw);
-    if (this.#options.review !== undefined && this.#excerpt.length < longestExcerpt)
-      this.#excerpt = `${this.#excerpt}${text}`.slice(0, longestExcerpt);
+    if (this.#options.review !== undefined) (this.#excerpt ??= new AnswerExcerpt()).record(lane, text);
   }
 
   /** Waits with the rest of the answer until it is whole. */
@@ -421,7 +427,12 @@ export class Answer implements LiveRequest {
     const digest = createHash('sha256');
     for (const piece of pieces) digest.update(piece);
     const rules = [...this.#asking];
-    await review({ rules, digest: `sha256:${digest.digest('hex')}`, excerpt: this.#excerpt, bytes: this.#buffered });
+    await review({
+      rules,
+      digest: `sha256:${digest.digest('hex')}`,
+      excerpt: this.#excerpt?.text() ?? '',
+      bytes: this.#buffered,
+    });
   }
 
   #pass(chunk: Buffer): boolean {
@@ -584,7 +595,10 @@ export class Answer implements LiveRequest {
     this.usage = outcome.usage;
     this.textBytes = outcome.textBytes;
     this.#hits(outcome.hits);
-    for (const { lane, text, raw } of outcome.record) this.#recorded(lane, text, raw);
+    for (const { lane, text, raw, hits, edits } of outcome.record) {
+      this.#findAt(lane, hits, (start) => placeIn(edits, start));
+      this.#recorded(lane, text, raw);
+    }
     if (outcome.stopped !== undefined) throw new StoppedError(outcome.stopped);
     return { body: outcome.body, json: true, type: 'application/json' };
   }
@@ -599,7 +613,9 @@ export class Answer implements LiveRequest {
     this.#hits(acted.hits);
     if (!this.#isPage) {
       const sealed = views.sealed && (await maskLong(views.sealed, source, 'text', 'complete', turn));
-      this.#recorded('body', (await maskLong(views.record, source, 'text', 'complete', turn)).text, sealed?.text);
+      const kept = await maskLong(views.record, source, 'text', 'complete', turn);
+      this.#findAt('body', acted.hits, (start) => placeIn(kept.edits, start));
+      this.#recorded('body', kept.text, sealed?.text);
     }
     if (acted.stopped !== undefined) throw new StoppedError(acted.stopped.rule);
     return {
@@ -607,6 +623,15 @@ export class Answer implements LiveRequest {
       json: false,
       type: read,
     };
+  }
+
+  /** Where approvers are to look. @param at where something stands in what is recorded of the lane */
+  #findAt(lane: string, hits: readonly Hit[], at: (start: number) => number | undefined): void {
+    const { review, runtime } = this.#options;
+    if (review === undefined) return;
+    const excerpt = (this.#excerpt ??= new AnswerExcerpt());
+    for (const { rule, start } of hits)
+      if (this.plan.approve[rule] === 1) excerpt.found(runtime.scanner.rules[rule]?.id ?? '', lane, at(start));
   }
 
   #hits(hits: readonly Hit[]): void {
@@ -749,9 +774,6 @@ const limitCodes: ReadonlySet<ReasonCode> = new Set([
 
 /** Headers in which a model server tells how long an answer took it, and how many tokens. */
 const tellsOfWork = /ratelimit|processing-ms/;
-
-/** What approvers are shown of an answer. */
-const longestExcerpt = 4_096;
 
 /** What each stream may keep without that it counts: 16 KiB, as its connection does. */
 const ordinaryKept = 16 * 1_024;

@@ -24,12 +24,24 @@ describe('those who wait for people', () => {
   });
 
   test('hold so many bytes together and no more; what was refused counts for nothing', () => {
-    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100 });
+    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100, bytesPerCaller: 100 });
     const leave = book.enter('a', 60);
     expect(book.enter('b', 41)).toBeUndefined();
     expect(book.enter('b', 40)).toBeDefined();
     expect([book.enter('c', 1), book.count]).toEqual([undefined, 2]);
     leave?.();
     expect(book.enter('c', 60)).toBeDefined();
+  });
+
+  test('of one caller hold a fourth of the bytes, or one of up to half, and leave the rest to others', () => {
+    const book = new HoldBook({ perPod: 10, perCaller: 10, bytes: 100, bytesPerCaller: 25 });
+    const long = book.enter('long', 50);
+    expect([book.enter('longer', 51), book.enter('long', 1)]).toEqual([undefined, undefined]);
+    expect([book.enter('many', 20), book.enter('many', 6)]).toEqual([expect.any(Function), undefined]);
+    expect(book.enter('many', 5)).toBeDefined();
+    expect(book.enter('another', 25)).toBeDefined();
+    long?.();
+    expect(book.enter('long', 25)).toBeDefined();
+    expect(book.count).toBe(4);
   });
 });

@@ -24,14 +24,24 @@ export interface HoldLimits {
   readonly perCaller: number;
   /** Bytes of bodies and answers together; default 32 MiB, half of what all bodies may take, so that those who wait starve nobody. */
   readonly bytes: number;
+  /**
+   * The same of one caller; default 8 MiB, so that none keeps all others out for as long as an approval lasts. Who holds nothing yet may have
+   * one that is longer, of up to half of all.
+   */
+  readonly bytesPerCaller: number;
 }
 
-export const holdLimits: HoldLimits = { perPod: 1_000, perCaller: 20, bytes: 32 * 1024 * 1024 };
+export const holdLimits: HoldLimits = {
+  perPod: 1_000,
+  perCaller: 20,
+  bytes: 32 * 1024 * 1024,
+  bytesPerCaller: 8 * 1024 * 1024,
+};
 
 /** Counts those that wait. */
 export class HoldBook {
   readonly #limits: HoldLimits;
-  readonly #callers = new Map<string, number>();
+  readonly #callers = new Map<string, { count: number; bytes: number }>();
   #count = 0;
   #bytes = 0;
 
@@ -45,21 +55,25 @@ export class HoldBook {
 
   /** Returns how to give the place back, once; undefined: there is none. */
   enter(caller: string, bytes: number): (() => void) | undefined {
-    const mine = this.#callers.get(caller) ?? 0;
-    const { perPod, perCaller, bytes: most } = this.#limits;
-    if (this.#count >= perPod || mine >= perCaller || this.#bytes + bytes > most) return undefined;
-    this.#count++;
-    this.#bytes += bytes;
-    this.#callers.set(caller, mine + 1);
+    const mine = this.#callers.get(caller) ?? { count: 0, bytes: 0 };
+    const { perPod, perCaller, bytes: most, bytesPerCaller } = this.#limits;
+    const own = mine.count === 0 ? Math.max(bytesPerCaller, most / 2) : bytesPerCaller;
+    if (this.#count >= perPod || mine.count >= perCaller) return undefined;
+    if (this.#bytes + bytes > most || mine.bytes + bytes > own) return undefined;
+    this.#callers.set(caller, mine);
+    const add = (count: number, size: number): void => {
+      this.#count += count;
+      this.#bytes += size;
+      mine.count += count;
+      mine.bytes += size;
+      if (mine.count === 0) this.#callers.delete(caller);
+    };
+    add(1, bytes);
     let left = false;
     return () => {
       if (left) return;
       left = true;
-      this.#count--;
-      this.#bytes -= bytes;
-      const rest = (this.#callers.get(caller) ?? 1) - 1;
-      if (rest === 0) this.#callers.delete(caller);
-      else this.#callers.set(caller, rest);
+      add(-1, -bytes);
     };
   }
 }

@@ -17,7 +17,9 @@ import type {
   ViewPair,
 } from '../detect/index.ts';
 import { inTurns, stepUnits } from './answer-json.ts';
-import { outermost } from './edits.ts';
+import { outermost, placeIn } from './edits.ts';
+import { FoundPlaces } from './excerpt.ts';
+import type { NamedText } from './excerpt.ts';
 import { readings, withheld } from './readings.ts';
 import type { RequestViews } from './runtime.ts';
 import type { KeptText, Session } from './session.ts';
@@ -39,6 +41,10 @@ export interface RequestOutcome {
   readonly maskedHeaders: readonly string[];
   /** Headers for which the request needs an approver. */
   readonly heldHeaders: readonly string[];
+  /** Where that stands for which it needs an approver, in texts of `record`, or as it was read. */
+  readonly places: FoundPlaces;
+  /** Texts that hold it and are none of `record`, masked for what nobody may see. */
+  readonly heldTexts: readonly NamedText[];
 }
 
 /** A UUID or a trace context: of random digits, in which now and then some look like a number of a person's. They go on unread. */
@@ -75,8 +81,12 @@ export async function inspectRequest(inspection: RequestInspection): Promise<Req
     await run.lanes(view);
     await run.values(view);
   }
-  run.target(target);
-  for (const name in headers) run.header(name, String(headers[name]));
+  const inTarget = run.target(target);
+  if (inTarget !== undefined) await inTarget;
+  for (const name in headers) {
+    const look = run.header(name, String(headers[name]));
+    if (look !== undefined) await look;
+  }
   if (view !== undefined) await run.seams(view);
   return run.outcome();
 }
@@ -100,6 +110,8 @@ class Inspection {
   readonly #approvals = new Set<GuardOutcome>();
   readonly #maskedHeaders: string[] = [];
   readonly #heldHeaders: string[] = [];
+  readonly #places = new FoundPlaces();
+  readonly #heldTexts: NamedText[] = [];
   readonly #reading: ReadingOptions;
   #units = 0;
 
@@ -120,6 +132,8 @@ class Inspection {
       approvals: [...this.#approvals],
       maskedHeaders: this.#maskedHeaders,
       heldHeaders: this.#heldHeaders,
+      places: this.#places,
+      heldTexts: this.#heldTexts,
     };
   }
 
@@ -146,6 +160,8 @@ class Inspection {
       const kept = hidden ? withheld : record.text;
       this.#record.push({ id, text: kept, raw: sealed?.text ?? kept });
       this.#judge(caller.hits, false);
+      const found = caller.hits.length === 0 ? hits : [...caller.hits, ...hits];
+      if (found.length > 0) this.#place(found, () => ({ id, text: kept, edits: hidden ? undefined : record.edits }));
       if (isNoJson === true) this.#fieldsUnread();
       this.#edit(node, caller);
     }
@@ -192,7 +208,7 @@ class Inspection {
   async values(view: RequestView): Promise<void> {
     const { views, turn } = this.#options;
     for (const value of view.loneValues) {
-      const { node, key } = value;
+      const { node, key, path } = value;
       const text = node.text;
       if (key) this.#keep(value);
       if (views.clean.has(text)) continue;
@@ -203,6 +219,9 @@ class Inspection {
       if (found.hits.length === 0 && hits.length === 0) views.clean.add(text);
       this.#judge(found.hits, key);
       this.#judge(hits, true);
+      const all = [...found.hits, ...hits];
+      if (all.some((hit) => this.#holds(hit)))
+        await this.#placeAside(`${key ? 'the name ' : ''}${path.join('.')}`, text, all);
       this.#edit(node, found);
     }
   }
@@ -213,19 +232,61 @@ class Inspection {
     this.#keysRaw += raw;
   }
 
-  target(target: string): void {
-    this.#judge(this.#inReadings(target), true);
+  /** Undefined: it is done. */
+  target(target: string): Promise<void> | undefined {
+    const hits = this.#inReadings(target);
+    this.#judge(hits, true);
+    return hits.some((hit) => this.#holds(hit)) ? this.#placeReadings('target', target, hits) : undefined;
   }
 
-  header(name: string, value: string): void {
-    if (identifier.test(value)) return;
+  /** Undefined: it is done. */
+  header(name: string, value: string): Promise<void> | undefined {
+    if (identifier.test(value)) return undefined;
     const hits = this.#inReadings(value);
     this.#judge(hits, false);
-    const { plan, views } = this.#options;
+    const { views } = this.#options;
     if (hits.some(({ rule }) => views.act.spec.replace[rule] === 1)) this.#maskedHeaders.push(name);
-    const holds = (outcome: GuardOutcome | undefined): boolean =>
-      outcome?.enforce === true && outcome.action === 'RequireApproval';
-    if (hits.some(({ rule }) => holds(plan.outcomes[rule]))) this.#heldHeaders.push(name);
+    if (!hits.some((hit) => this.#holds(hit))) return undefined;
+    this.#heldHeaders.push(name);
+    return this.#placeReadings(name, value, hits);
+  }
+
+  #holds({ rule }: Pick<Hit, 'rule'>): boolean {
+    const outcome = this.#options.plan.outcomes[rule];
+    return outcome?.enforce === true && outcome.action === 'RequireApproval';
+  }
+
+  /** Notes where approvers are to look. @param of the text as it is recorded, and the edits that make it so; without: nothing of it is shown */
+  #place(hits: readonly Hit[], of: () => NamedText & { readonly edits: readonly Edit[] | undefined }): void {
+    for (const hit of hits) {
+      if (!this.#holds(hit)) continue;
+      this.#places.add(this.#options.rules[hit.rule]?.id ?? '', () => {
+        const { id, text, edits } = of();
+        return { id, text, at: edits === undefined ? 0 : placeIn(edits, hit.start) };
+      });
+    }
+  }
+
+  /** The same in a text that is not recorded, or is read as one of several. */
+  async #placeAside(id: string, text: string, hits: readonly Hit[], isElsewhere = false): Promise<void> {
+    const { views, turn } = this.#options;
+    const { edits, text: kept } = await maskProse(views.record, text, turn);
+    // Keys are the caller's words, too.
+    const { text: name } = await maskProse(views.record, id, turn);
+    this.#place(hits, () => ({ id: name, text: kept, edits }));
+    if (!isElsewhere) this.#heldTexts.push({ id: name, text: kept });
+  }
+
+  /** The same of targets and headers, in the readings in which it was found. */
+  async #placeReadings(id: string, text: string, hits: readonly Hit[]): Promise<void> {
+    const { act } = this.#options.views;
+    const left = new Set(hits.filter((hit) => this.#holds(hit)).map(({ rule }) => rule));
+    for (const one of readings(text)) {
+      const here = act.mask(one, 'prose', 'complete').hits.filter(({ rule }) => left.has(rule));
+      if (here.length === 0) continue;
+      await this.#placeAside(one === text ? id : `${id} as it is read`, one, here, one === text && id !== 'target');
+      for (const { rule } of here) left.delete(rule);
+    }
   }
 
   /** Targets and headers repeat from request to request. */
@@ -257,6 +318,8 @@ class Inspection {
           const all = [...hits, ...(disguised?.hits ?? [])];
           const across = all.filter((hit) => crosses(hit, seam.borders, glue.length));
           this.#judge(across, true);
+          if (across.some((hit) => this.#holds(hit)))
+            await this.#placeAside('texts that are read as one', seam.text, across, true);
         }
       }
     }

@@ -1,4 +1,5 @@
 import type { Hit, LaneEnd, LaneKind, LaneScanner } from '../detect/index.ts';
+import { placeIn } from './edits.ts';
 import type { ResponseViews } from './runtime.ts';
 
 /**
@@ -85,6 +86,17 @@ export class AnswerLane {
     return this.#caller.drainHits();
   }
 
+  /** Where something that was found at `start` of what came stands in what is recorded, or will stand. */
+  recordedAt(start: number): number {
+    const record = this.#record ?? this.#caller;
+    const from = this.#record === undefined ? this.#taken : this.#recordedTo;
+    if (start <= from) return Math.max(0, this.#keptUnits - (from - start));
+    const edits = record
+      .edits(from, start)
+      .map((edit) => ({ ...edit, start: Math.max(0, edit.start - from), end: edit.end - from }));
+    return this.#keptUnits + placeIn(edits, start - from);
+  }
+
   /** Up to where `take` gives just what came from `from` on, as it came; at most `to`, which is decided. */
   untouchedUntil(from: number, to: number): number {
     if (this.#taken !== from) return from;
@@ -102,6 +114,14 @@ export class AnswerLane {
 
   /** What is recorded for everything up to what was taken (or decided, where the record runs apart). `output` is what `take` gave. */
   takeRecord(output: string): string {
+    const text = this.#nextRecord(output);
+    this.#keptUnits += text.length;
+    return text;
+  }
+  /** What was recorded, in UTF-16 units. */
+  #keptUnits = 0;
+
+  #nextRecord(output: string): string {
     if (this.#record === undefined) return output;
     const to = this.#waitForRecord ? Math.min(this.#taken, this.#record.decided) : this.#record.decided;
     if (to <= this.#recordedTo) return '';

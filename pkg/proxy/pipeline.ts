@@ -28,6 +28,8 @@ import type { AnswerResult, AnswerReview, ByteBudget } from './answer.ts';
 import type { LiveGrants } from './grants.ts';
 import type { Questions } from './questions.ts';
 import type { LiveRevocations } from './revocations.ts';
+import { excerptOf } from './excerpt.ts';
+import type { FoundPlaces, NamedText } from './excerpt.ts';
 import { holdExchange } from './held-exchange.ts';
 import type { HeldExchange } from './held-exchange.ts';
 import { hold } from './hold.ts';
@@ -522,7 +524,11 @@ class GovernedRequest {
       throw new RefusedError('guard_blocked', { rule });
     }
     this.#approvals = outcome.approvals.map((one) => one.rule);
+    this.#places = outcome.places;
+    this.#heldTexts = outcome.heldTexts;
   }
+  #places: Pick<FoundPlaces, 'kept' | 'more'> = { kept: [], more: 0 };
+  #heldTexts: readonly NamedText[] = [];
   #headers: OutgoingHttpHeaders = {};
   #approvals: readonly string[] = [];
   /** Those that an approver is asked about, as they go to the model. */
@@ -532,10 +538,16 @@ class GovernedRequest {
     if (this.#approvals.length === 0) return;
     await this.record(); // while it waits, and also where nobody lets it through
     const runtime = this.#need(this.#runtime);
-    const excerpt = excerptOf([
-      ...this.#lanes,
-      ...this.#heldHeaders.map(({ id, text }) => ({ id, text: runtime.forRecord(asSent(text)) })),
-    ]);
+    const excerpt = excerptOf(
+      [
+        ...this.#lanes,
+        ...this.#heldHeaders.map(({ id, text }) => ({ id, text: runtime.forRecord(asSent(text)) })),
+        ...this.#heldTexts,
+      ],
+      this.#places,
+    );
+    this.#heldTexts = [];
+    this.#places = { kept: [], more: 0 };
     const { body, stream } = this.#finished(); // what was read of it would wait with it
     if (stream && !this.#asksForAsync()) this.#holdExchange();
     await this.#ask({
@@ -867,6 +879,8 @@ class GovernedRequest {
   #call: RpcCall | undefined;
   /** The first message of a call has gone to the model. */
   #goesOn = false;
+  /** Bytes of its messages that are counted. */
+  #received = 0;
   /** The message under way is on record. */
   #added = false;
 
@@ -879,7 +893,8 @@ class GovernedRequest {
       owner: ownerOf(this.#caller),
       ...(beginMs !== undefined && { beginMs }),
     });
-    this.#options.metrics.received(this.#exchange.bytesIn);
+    this.#options.metrics.received(this.#exchange.bytesIn - this.#received);
+    this.#received = this.#exchange.bytesIn;
     this.#refuseGone();
     return message;
   }
@@ -1016,11 +1031,6 @@ function asSent(header: string): string {
   return isUtf8(bytes) ? bytes.toString('utf8') : header;
 }
 
-interface NamedText {
-  readonly id: string;
-  readonly text: string;
-}
-
 /** Of what goes to the model: where, the headers that are asked about, and the bytes. The first line is JSON: what follows is no part of it. */
 const digestOf = (where: string, headers: readonly NamedText[], body: Buffer | undefined): string =>
   `sha256:${createHash('sha256')
@@ -1048,20 +1058,6 @@ const asksForAsync = (exchange: Exchange): boolean =>
   String(exchange.headers['prefer'] ?? '')
     .split(',')
     .some((one) => one.trim().toLowerCase() === 'respond-async');
-
-/** What approvers read: the last texts first, as those are what is asked now. */
-function excerptOf(lanes: readonly NamedText[]): string {
-  let excerpt = '';
-  for (const { id, text } of lanes.toReversed()) {
-    excerpt = `${id}: ${text}\n${excerpt}`;
-    if (excerpt.length > longestExcerpt) return `…${cutFrom(excerpt, excerpt.length - longestExcerpt + 1)}`;
-  }
-  return excerpt;
-}
-const longestExcerpt = 4_096;
-
-/** The rest of a text, and no half of a surrogate pair. */
-const cutFrom = (text: string, at: number): string => text.slice(/[\uDC00-\uDFFF]/.test(text.charAt(at)) ? at + 1 : at);
 
 const jsonBody = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
 

@@ -52,6 +52,7 @@ test('a timeout is what the protocol writes, and goes on as what is left of it',
   expect([of('1H'), of('2M'), of('3S'), of('4m'), of('5000u'), of('99999999n')]).toEqual([
     3_600_000, 120_000, 3_000, 4, 5, 99.999999,
   ]);
+  expect(of('99999999H')).toBeUndefined();
   for (const bad of ['', '1', 'm', '1s', '123456789m', '-1m', '1.5S'])
     expect(() => of(bad)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
   expect(rpcHeaders({ a: 'b', 'grpc-timeout': '9H' }, 1_500.7)).toMatchObject({

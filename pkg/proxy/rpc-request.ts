@@ -69,6 +69,9 @@ function decompressed(
   });
 }
 
+/** Most that a timer of Node's takes, 24 days: who gives more time gives as much as it takes. */
+const longestTimer = 2 ** 31 - 1;
+
 const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
 /** Milliseconds that the caller gives the call from its head on; undefined: as long as it takes. @throws RefusedError invalid_request */
@@ -78,7 +81,8 @@ export function timeoutOf(headers: IncomingHttpHeaders): number | undefined {
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(String(said)) ?? [];
   const ms = units[unit ?? ''];
   if (digits === undefined || ms === undefined) throw new RefusedError('invalid_request', { detail: 'grpc-timeout' });
-  return Number(digits) * ms;
+  const timeout = Number(digits) * ms;
+  return timeout > longestTimer ? undefined : timeout;
 }
 
 /** What the protocol wants in a request's head. @param leftMs until the caller gives up; undefined: it does not. */

@@ -118,3 +118,32 @@ test.each([
   const texts = textsOf(found.lines.map((line) => JSON.parse(line) as AuditEvent));
   expect(texts).toEqual(['ask=I am ana@corp.test', 'answer=one', 'answer=two'].toSpliced(lost, 1));
 });
+
+test('the end says how many lines the session has, and how many could not be written', () => {
+  let full = false;
+  const { events, session, record } = world({ full: () => full });
+  session.onAuditFailure = 'Allow';
+  session.begin([kept('messages[0].content', 'hello')]);
+  session.segment('a', 'written');
+  session.commit();
+  full = true;
+  session.segment('a', 'not written');
+  session.segment('b', 'nor this');
+  session.commit();
+  full = false;
+  session.segment('a', 'written with its end');
+  session.end('completed', 200, undefined);
+  record.flush();
+  expect(events).toHaveLength(4);
+  expect(events.at(-1)).toMatchObject({ type: 'end', lines: 4, unwritten: 2 });
+});
+
+test('the end of a session that was recorded in parts counts all of them', () => {
+  const { events, session, record } = world();
+  session.prepare([kept('long', 'x'.repeat(100_000))]);
+  while (session.commitSome());
+  session.end('completed', 200, undefined);
+  record.flush();
+  expect(events.at(-1)).toMatchObject({ type: 'end', lines: events.length });
+  expect(events.at(-1)).not.toHaveProperty('unwritten');
+});

@@ -76,6 +76,9 @@ export class Session {
   #pending: AuditEvent[] = [];
   /** Of them: how many were handed over, by {@link commitSome}. */
   #handed = 0;
+  /** Lines that were written, and that were to be and failed. */
+  #lines = 0;
+  #unwritten = 0;
   #started = false;
   #ended = false;
 
@@ -240,7 +243,9 @@ export class Session {
   #append(events: readonly AuditEvent[]): void {
     try {
       this.#record.append(events);
+      this.#lines += events.length;
     } catch (cause) {
+      this.#unwritten += events.length;
       if (this.onAuditFailure === 'Deny') throw new RefusedError('audit_unavailable', { cause });
       this.#sealer?.lose(events.reduce((sum, event) => sum + sealedIn(event), 0));
       this.failOpen('audit');
@@ -277,6 +282,8 @@ export class Session {
       bytesIn: this.exchange.bytesIn,
       bytesOut: this.exchange.bytesOut + toLeave,
       frames: this.frames,
+      lines: this.#lines + events.length + 1,
+      ...(this.#unwritten > 0 && { unwritten: this.#unwritten }),
       tokens: this.tokens ?? null,
       ...(this.#sealer !== undefined && { sealed: this.#sealer.end() }),
       timing: {

@@ -54,4 +54,6 @@ export type { LogVerifier, LogVerifierOptions } from './verify-log.ts';
 export { readReceipt } from './receipt.ts';
 export type { Receipt } from './receipt.ts';
 export { verifySession } from './verify-session.ts';
-export type { SessionProof, SessionVerdict } from './verify-session.ts';
+export type { SessionProof, SessionQuestion, SessionSource, SessionVerdict } from './verify-session.ts';
+export { createSessionCount } from './session-count.ts';
+export type { SessionCount, SessionCounted } from './session-count.ts';

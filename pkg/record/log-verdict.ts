@@ -28,6 +28,8 @@ export type LogFault =
   | 'lines_missing'
   /** Lines were deleted before their time. */
   | 'deleted_early'
+  /** What a recorder's index says of a block is not what its lines say. */
+  | 'index_differs'
   /** An entry that only the recorder makes, and that no key of the log has sealed. */
   | 'entry_forged';
 

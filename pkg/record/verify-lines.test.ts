@@ -80,7 +80,7 @@ function make(signing: Signing = {}, bundle = ours.bundle, second?: AuditEvent):
         text: `line ${chain.seq + 1}`,
         at: 0,
       };
-      text += chain.line(at === 1 ? (second ?? event) : event, began + chain.seq * 1_000);
+      text += chain.line(at === 1 ? (second ?? event) : event, began + chain.seq * 1_000 + (signing.after ?? 0));
     }
     const { as = own, over = { sequence: chain.seq, hash: chain.hash } } = signing;
     const wall = began + chain.seq * 1_000 + (signing.after ?? 0);
@@ -190,6 +190,18 @@ describe('lines of a block', () => {
   ])('%s: named', (_, edit, expected) => {
     expect(faults(verify(edited(edit)))).toEqual([expected]);
   });
+});
+
+test('lines of a whole chain that are dated before earlier ones are found', () => {
+  const chain = new AuditChain(digest, namedStart(name));
+  const entries: LogEntry[] = [];
+  const lines = new Map<number, string>();
+  for (const wall of [began, began - 300 * 24 * 60 * minute]) {
+    const [prev, first] = [chain.hash, chain.seq + 1];
+    lines.set(entries.length, chain.line({ type: 'process', what: 'policy' }, wall));
+    entries.push({ type: 'block', at: began, source, chain: name, first, last: first, prev, hash: chain.hash });
+  }
+  expect(faults(verify({ entries, lines }))).toEqual(['back_dated 1 2']);
 });
 
 describe('a signature', () => {

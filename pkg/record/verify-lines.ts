@@ -1,5 +1,7 @@
 import { gapOf } from './gap.ts';
 import type { LogFinding, LogVerdict, RecordGap } from './log-verdict.ts';
+import { createTimeOrder } from './time-order.ts';
+import type { TimeOrder } from './time-order.ts';
 import { verifyBlock } from './verify-block.ts';
 import type { BlockPoint } from './verify-block.ts';
 import type { SignerCheck } from './verify-signers.ts';
@@ -24,6 +26,7 @@ interface Chain {
   readonly ends: Map<number, string>;
   /** Lines that are proven, and that no signature covers yet. */
   waiting: number;
+  readonly order: TimeOrder;
 }
 
 const mostEnds = 8;
@@ -35,7 +38,7 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
   const count = { blocks: 0, lines: 0, signedLines: 0, notRecorded: 0, gaps };
   const chainOf = ({ source, chain }: Block): Chain => {
     const key = `${source} ${chain}`;
-    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0 };
+    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0, order: createTimeOrder() };
     chains.set(key, known);
     return known;
   };
@@ -62,6 +65,13 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
         sequence < first ? of.ends.get(sequence) : verdict.lines[sequence - first]?.hash;
       for (const { root, sequence, time: writtenAt } of verdict.lines) {
         of.waiting++;
+        if (of.order.isBack(root, writtenAt))
+          find({
+            fault: 'back_dated',
+            entry: index,
+            line: sequence,
+            what: `line ${sequence} of ${source}, which is dated before an earlier one, and no line says that its clock stepped`,
+          });
         const events = gapOf(root);
         count.notRecorded += events;
         if (events > 0 && gaps.length < mostGaps) gaps.push({ source, chain, line: sequence, events });

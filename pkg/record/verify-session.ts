@@ -6,8 +6,9 @@ import { entryLeaf } from './log-entry.ts';
 import { provesInclusion } from './merkle.ts';
 import { receiptText } from './receipt.ts';
 import type { Receipt } from './receipt.ts';
+import { createSessionCount } from './session-count.ts';
+import type { SessionCount } from './session-count.ts';
 import { verifyBlock } from './verify-block.ts';
-import type { BlockLine } from './verify-block.ts';
 
 /** What it takes to prove one session with the public key alone. */
 export interface SessionProof {
@@ -30,19 +31,28 @@ export interface SessionProof {
   readonly more?: number;
 }
 
+/** Whose record a session is in. */
+export interface SessionSource {
+  /** SPIFFE id of the sidecar. */
+  readonly source: string;
+  readonly chain: string;
+}
+
 export type SessionVerdict =
-  | {
+  | ({
       readonly ok: true;
       readonly head: SignedHead;
-      /** SPIFFE id of the sidecar that recorded it. */
-      readonly source: string;
       /** Of the session, in their order. */
       readonly lines: number;
+      /** False: its end does not say how many lines it has, as of sidecars that did not say so: that some are missing is not seen. */
+      readonly counted: boolean;
       /** False: its end is not in the log, or not signed yet. */
       readonly ended: boolean;
       /** Blocks that the proof does not hold. */
       readonly more: number;
-    }
+      /** Other chains with lines under its id, and without a whole session: of sidecars that lie. */
+      readonly others: readonly SessionSource[];
+    } & SessionSource)
   | {
       readonly ok: false;
       /** In words. */
@@ -51,46 +61,101 @@ export type SessionVerdict =
 
 const no = (why: string): SessionVerdict => ({ ok: false, why });
 
-/** Proves that the session is in the log as it is shown, and, with a receipt, that it was as its caller was told. */
-export function verifySession(
-  proof: SessionProof,
-  { session, publicKey, receipt }: { session: string; publicKey: LogKeys; receipt?: Receipt | undefined },
-): SessionVerdict {
+/** Lines under the session's id in one chain. */
+interface OfChain extends SessionSource {
+  readonly count: SessionCount;
+}
+
+export interface SessionQuestion {
+  readonly session: string;
+  readonly publicKey: LogKeys;
+  readonly receipt?: Receipt | undefined;
+  /** Lines of this chain alone; default: whichever has the session. */
+  readonly chain?: string | undefined;
+}
+
+/**
+ * Proves that the session is in the log as it is shown, whole, and, with a receipt, that it was as its caller was told.
+ *
+ * A session is in one chain: any sidecar may write lines under any id, so that what is in another proves nothing of it. Where several chains
+ * have a start and an end of it, none is taken before one is named.
+ */
+export function verifySession(proof: SessionProof, question: SessionQuestion): SessionVerdict {
+  const { session, publicKey, receipt } = question;
   const head = readHead(proof.head, publicKey);
   if (head === undefined) return no('the head is not signed with this key');
-  const own: BlockLine[] = [];
-  let [before, of] = [-1, ''];
-  for (const { index, entry, lines, path, head: other } of proof.blocks) {
-    const under = other === undefined ? head : readHead(other, publicKey);
-    if (under === undefined) return no(`the head over entry ${index} is not signed with this key`);
-    if (index <= before) return no(`entry ${index} stands behind entry ${before}`);
-    before = index;
-    const hashes = path.map((one) => Buffer.from(one, 'hex'));
-    if (!provesInclusion(entryLeaf(entry), index, under.size, hashes, Buffer.from(under.root, 'hex')))
-      return no(`entry ${index} is not in the tree that the head signs`);
-    const point = jsonValue(parseJson(entry)) as { readonly [key: string]: JsonValue };
-    const [first, last, prev, hash] = ['first', 'last', 'prev', 'hash'].map((key) => point[key]);
-    const block = { first: Number(first), last: Number(last), prev: String(prev), hash: String(hash) };
-    const verdict = verifyBlock(block, lines);
-    if (!verdict.ok) return no(`${verdict.fault}: line ${verdict.line} of entry ${index}`);
-    // Ids are chosen by sidecars: the lines of another under the same one prove nothing of this one.
-    const from = `${String(point['source'])} ${String(point['chain'])}`;
-    if (of !== '' && of !== from)
-      return no(`entry ${index} is of another chain than those before it, under the same id: --chain names one`);
-    of = from;
-    own.push(...verdict.lines.filter(({ root }) => root.get('session')?.string === session));
-  }
-  const typed = (type: string): JsonNode | undefined => own.find(({ root }) => root.get('type')?.string === type)?.root;
-  const [start, end] = [typed('start'), typed('end')];
-  if (own.length === 0)
-    return no(proof.unsigned > 0 ? 'it is newer than the last signed head: ask again in a minute' : 'it has no line');
+  const chains = readChains(proof, head, question);
+  if (typeof chains === 'string') return no(chains);
+  const own = chainOf([...chains.values()]);
+  if (typeof own === 'string')
+    return no(
+      chains.size === 0 && proof.unsigned > 0 ? 'it is newer than the last signed head: ask again in a minute' : own,
+    );
+  const { source, chain, count } = own;
+  const { lines, start, end, fault, counted } = count.verdict();
+  if (fault !== undefined) return no(`${fault} (${nameOf(own)})`);
   const { more = 0 } = proof;
   if (receipt?.rules !== undefined && end === undefined && more > 0)
     return no(`the session is longer than one proof: its last ${more} blocks are not in it, verify the whole log`);
   const differs = receipt === undefined ? undefined : differenceOf(receipt, session, start, end);
-  return differs === undefined
-    ? { ok: true, head, source: of.split(' ')[0] ?? '', lines: own.length, ended: end !== undefined, more }
-    : no(differs);
+  if (differs !== undefined) return no(differs);
+  const others = [...chains.values()]
+    .filter((one) => one !== own)
+    .map((one) => ({ source: one.source, chain: one.chain }));
+  return { ok: true, head, source, chain, lines, counted, ended: end !== undefined, more, others };
+}
+
+/** Lines under the session's id, chain by chain. A text: why they are not proven. */
+function readChains(
+  proof: SessionProof,
+  head: SignedHead,
+  { session, publicKey, chain: named }: SessionQuestion,
+): ReadonlyMap<string, OfChain> | string {
+  const chains = new Map<string, OfChain>();
+  let before = -1;
+  for (const { index, entry, lines, path, head: other } of proof.blocks) {
+    const under = other === undefined ? head : readHead(other, publicKey);
+    if (under === undefined) return `the head over entry ${index} is not signed with this key`;
+    // One that stands twice would stand in for one that is kept back.
+    if (index <= before) return `entry ${index} is not behind the one before it`;
+    before = index;
+    const hashes = path.map((one) => Buffer.from(one, 'hex'));
+    if (!provesInclusion(entryLeaf(entry), index, under.size, hashes, Buffer.from(under.root, 'hex')))
+      return `entry ${index} is not in the tree that the head signs`;
+    const point = jsonValue(parseJson(entry)) as { readonly [key: string]: JsonValue };
+    if (point['type'] !== 'block') return `entry ${index} is no block of lines`;
+    const [first, last, prev, hash] = ['first', 'last', 'prev', 'hash'].map((key) => point[key]);
+    const block = { first: Number(first), last: Number(last), prev: String(prev), hash: String(hash) };
+    const verdict = verifyBlock(block, lines);
+    if (!verdict.ok) return `${verdict.fault}: line ${verdict.line} of entry ${index}`;
+    const [source, chain] = [String(point['source']), String(point['chain'])];
+    if (named !== undefined && named !== chain) continue;
+    const key = `${source} ${chain}`;
+    for (const { root } of verdict.lines) {
+      if (root.get('session')?.string !== session) continue;
+      const of = chains.get(key) ?? { source, chain, count: createSessionCount() };
+      chains.set(key, of);
+      of.count.add(root);
+    }
+  }
+  return chains;
+}
+
+const nameOf = ({ source, chain }: SessionSource): string => `chain ${chain} of ${source}`;
+
+/** The chain that the session is in; a text: why none can be taken. */
+function chainOf(chains: readonly OfChain[]): OfChain | string {
+  if (chains.length === 0) return 'it has no line';
+  const whole = chains.filter(({ count }) => {
+    const { start, end } = count.verdict();
+    return start !== undefined && end !== undefined;
+  });
+  const [own, other] = whole.length > 0 ? whole : chains;
+  if (own !== undefined && other === undefined) return own;
+  const names = (whole.length > 0 ? whole : chains).slice(0, 10).map(nameOf).join('; ');
+  return whole.length > 0
+    ? `${whole.length} sidecars have recorded a session under this id: name one by its chain: ${names}`
+    : `several sidecars have lines under this id, and none its start and its end: ${names}`;
 }
 
 /** What the record says otherwise than the receipt; undefined: nothing. */

@@ -48,6 +48,10 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
   const conflicts = meters.counter('sidegate_recorder_conflicts_total', 'Lines that do not go with their chain.', [
     { name: 'kind', values: Object.keys(conflictKinds) },
   ]);
+  const clocks = meters.counter(
+    'sidegate_recorder_clock_wrong_total',
+    'Pieces of lines whose time was more than five minutes off.',
+  );
   const commits = meters.counter('sidegate_recorder_commits_total', 'Transactions.', [
     { name: 'result', values: ['done', 'failed'] },
   ]);
@@ -79,6 +83,7 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
       vanished.add([], lines);
     },
     conflict: (kind) => conflicts.add([kind]),
+    clockWrong: () => clocks.add([]),
     committed({ ms }) {
       commits.add(['done']);
       took.observe([], ms / 1_000);

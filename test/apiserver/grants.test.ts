@@ -204,7 +204,8 @@ describe('who decides', () => {
     await until(() => cache.get(keyOf('g'))?.votes.length === 2);
     clock.advance(10_000);
     expect(await phase('g')).toBe('Pending');
-    await vote('g', { caller: { issuer, subject: 'bob', kubernetesUser: 'corp:bob', proof: 'x' } });
+    const naming = 'sub for inference';
+    await vote('g', { caller: { issuer, subject: 'bob', kubernetesUser: 'corp:bob', naming, proof: 'x' } });
     await until(async () => (await phase('g')) === 'Approved');
   });
 

@@ -7,7 +7,7 @@ import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import { startIssuer } from '../support/issuer.ts';
 import type { Issuer } from '../support/issuer.ts';
 import type { Job, Results, Target } from './load/jobs.ts';
-import { startBare, startFloor, startNginx, startSidecar } from './peers/peers.ts';
+import { startBare, startBareGrpc, startFloor, startNginx, startSidecar } from './peers/peers.ts';
 import type { Certificate, Peer, SidecarPeer } from './peers/peers.ts';
 import { benchPolicy, insiders } from './policy.ts';
 import type { PatternCounts } from './policy.ts';
@@ -34,6 +34,8 @@ export interface Bench {
   cost<J extends Job>(peer: Peer, job: J): Promise<{ readonly result: Results[J['kind']]; readonly cpu: number }>;
   /** Node and our client with nothing between them. The caller stops it. */
   floor(): Promise<Peer>;
+  /** A model that speaks gRPC, and two proxies before it. The caller stops all three. */
+  rpc(): Promise<{ readonly model: Measured; readonly bare: Peer; readonly sidegate: SidecarPeer }>;
   /** A sidecar of its own, with this policy (default: the bench's). The caller stops it. */
   sidecar(name: string, policy?: string): Promise<SidecarPeer>;
   policy(patterns?: PatternCounts): string;
@@ -70,8 +72,8 @@ export async function setUp(short: boolean): Promise<Bench> {
   if (short) writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   const entry = join(dist, 'sidecar.js');
   const policy = (patterns?: PatternCounts): string => benchPolicy(issuer.url, patterns);
-  const sidecar = (name: string, text = policy()): Promise<SidecarPeer> =>
-    startSidecar({ upstreamPort, folder, name, policy: text, certificate, entry });
+  const sidecar = (name: string, text = policy(), port = upstreamPort): Promise<SidecarPeer> =>
+    startSidecar({ upstreamPort: port, folder, name, policy: text, certificate, entry });
 
   const direct: Peer = { name: 'direct', tls: false, port: upstreamPort, process: undefined };
   const bare = await startBare(upstreamPort, certificate);
@@ -113,6 +115,15 @@ export async function setUp(short: boolean): Promise<Bench> {
       return { result, cpu: (peer.process?.cpu() ?? Number.NaN) - before };
     },
     floor: () => startFloor(upstreamPort, certificate),
+    async rpc() {
+      const model = node('test/bench/peers/grpc-model.ts');
+      const port = await portOf(model);
+      return {
+        model,
+        bare: await startBareGrpc(port, certificate),
+        sidegate: await sidecar('sidegate-grpc', policy(), port),
+      };
+    },
     sidecar,
     policy,
     certificate,

@@ -8,6 +8,7 @@ import { newConnections } from './figures/connections.ts';
 import { controllerProcess } from './figures/control-process.ts';
 import { controlStreams } from './figures/control.ts';
 import { footprint } from './figures/footprint.ts';
+import { grpc } from './figures/grpc.ts';
 import { large } from './figures/large.ts';
 import { latency } from './figures/latency.ts';
 import { manyPatterns } from './figures/patterns.ts';
@@ -22,6 +23,7 @@ import { stopAll } from './process.ts';
 
 const figures: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   throughput,
+  grpc,
   latency,
   firstFrames,
   lagAndHold,

@@ -238,6 +238,57 @@ describe('a request that a guard holds', () => {
   });
 });
 
+describe('what approvers read of what is long', () => {
+  const garden = 'Please summarise the newsletter of our garden club. '.repeat(120);
+  const card = '4111 1111 1111 1111';
+  const cards = '  classification: [{ label: card, detectors: [CreditCard], otherwise: Mask }]\n';
+  const user = (...contents: string[]): Record<string, unknown> => ({
+    ...risky,
+    messages: contents.map((content) => ({ role: 'user', content })),
+  });
+  const excerpt = async (body: Record<string, unknown>, options: Parameters<typeof ask>[1] = {}): Promise<string> => {
+    await start({ more: `${guard}${cards}` });
+    const answer = ask(body, options);
+    await waits();
+    desk.decide('Deny');
+    await answer;
+    const { excerpt: said } = desk.cases[0]!.ask;
+    expect(said.length).toBeLessThanOrEqual(4_096);
+    expect(said).not.toContain(card);
+    return said;
+  };
+
+  test.each([
+    ['the first of many words', user('send all of falcon to evil', garden)],
+    ['among much that is masked', user(`${`${card} `.repeat(400)} send all of falcon to evil ${garden}`)],
+    ['in disguise', user(garden, `send all of ${Buffer.from('the falcon plan').toString('base64')} to evil`, garden)],
+    ['over two messages', user(garden, 'send all of fal', 'con to evil', garden)],
+  ])('begins with what holds it: %s', async (_what, body) => {
+    expect((await excerpt(body)).slice(0, 500)).toMatch(/^found in [^:]*: [^]*send all of .*to evil/);
+  });
+
+  test('a long header takes not the room of the words, nor hides what is in it', async () => {
+    for (const header of [`falcon ${'nice request, fine. '.repeat(250)}`, `${'é'.repeat(3_000)} falcon`]) {
+      const said = await excerpt(user('delete everything now'), {
+        headers: { 'user-agent': Buffer.from(header).toString('latin1') },
+      });
+      expect(said).toContain('messages[0].content: delete everything now');
+      expect(said).toMatch(/^found in user-agent[^:]*: .*falcon/);
+      await world.close();
+    }
+    await start();
+  });
+
+  test('a word that is no text of the prompt is shown, too', async () => {
+    const body = user('hello');
+    expect(await excerpt({ ...body, stop: ['falcon'] })).toContain('falcon');
+    await world.close();
+    expect(await excerpt({ ...body, messages: [{ role: 'user', content: 'hello', name: 'falcon' }] })).toContain(
+      'falcon',
+    );
+  });
+});
+
 describe('a held caller who asked for a stream', () => {
   const streamed = chat('what is falcon', { stream: true });
 
@@ -531,9 +582,25 @@ describe('an answer that a classification holds', () => {
     const answer = ask(plain);
     await waits();
     const { excerpt } = desk.cases[0]!.ask;
-    expect([excerpt.length, excerpt.isWellFormed(), excerpt.slice(0, 4_095)]).toEqual([4_096, true, 'a'.repeat(4_095)]);
+    expect([excerpt.length <= 4_096, excerpt.isWellFormed()]).toEqual([true, true]);
+    expect(excerpt).toMatch(/^found in choices\[0\][^:]*: …a+\u{1f600} \[secret\]\nof 4106 characters:\na+/u);
     desk.decide('Deny');
     expect((await answer).status).toBe(403);
+  });
+
+  test.each([false, true])('stream %s: its excerpt begins with what holds it, wherever that stands', async (stream) => {
+    await start({ more });
+    const garden = 'Our garden club meets on Sunday. '.repeat(150);
+    const long = `${'4111 1111 1111 1111 '.repeat(200)}${garden}lay off 400 people; write to ana@example.com. ${garden}`;
+    world.model.script = stream ? streamChat(long.match(/[^]{1,40}/g) ?? []) : answerChat(long);
+    const answer = ask({ ...plain, stream });
+    await waits();
+    const { excerpt } = desk.cases[0]!.ask;
+    desk.decide('Deny');
+    expect((await answer).text).toContain('approval_denied');
+    expect(excerpt.slice(0, 500)).toMatch(/^found in choices\[0\][^:]*: .*lay off 400 people; write to \[secret\]/);
+    expect(excerpt.length).toBeLessThanOrEqual(4_096);
+    expect(excerpt).not.toMatch(/ana@|4111/);
   });
 
   test('nothing found, or a caller who may see it: nobody is asked', async () => {

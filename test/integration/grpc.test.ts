@@ -368,6 +368,25 @@ test('a codec that is not read, and a service that nobody knows, are UNIMPLEMENT
   }
 });
 
+test('what does not come as gRPC is no call of it: its methods that manage the server stay Admin', async () => {
+  await start();
+  try {
+    await world.setPolicy(basePolicy(world.issuer.url, '').replace('operations: [', 'operations: [Other, '));
+    const service = '/inference.GRPCInferenceService';
+    const load = await world.post(`${service}/RepositoryModelLoad`, { model_name: 'm' });
+    expect([load.status, load.headers['content-type'], load.text]).toEqual([
+      403,
+      'application/json',
+      expect.stringContaining('access_denied'),
+    ]);
+    const dialects = (await world.record()).filter((one) => one['type'] === 'start').map((one) => one['dialect']);
+    expect(dialects).toEqual(['generic']);
+    expect(model.seen).toEqual([]);
+  } finally {
+    await stop();
+  }
+});
+
 async function raw(path: string, headers: Record<string, string>): Promise<Record<string, unknown>> {
   const { connect } = await import('node:http2');
   const session = connect(world.url, { ca: world.ca });

@@ -230,7 +230,8 @@ describe('a webhook', () => {
 
 describe('a chat message', () => {
   test('has what callers wrote in plain text alone, and a button that is a link', async () => {
-    const text = '<!channel> *bold* <https://evil.example|click>';
+    const text =
+      '<!channel> *bold* <https://evil.example|click> [Decide here](https://evil.example/v1) @channel ![x](https://evil.example/p.png)';
     const requester = { provider: 'p', issuer: 'i', subject: text };
     await slack().send(approval({ requester, excerpt: `${text}\u202e\u0007\nnext`, model: text }), signal);
     const { body, url } = received[0]!;
@@ -239,7 +240,10 @@ describe('a chat message', () => {
       text: string;
       blocks: { type: string; text?: { type: string; text: string } }[];
     };
-    expect(message.text).not.toMatch(/[<>]/);
+    // All that is shown where there are no blocks: no word of the caller's, and our link.
+    expect(message.text).toMatch(
+      /^A request or an answer waits for approval in namespace ml, until [0-9T:.Z-]+: ab12-1\. Who it is and what it says stands at https:\/\/approvals\.example\.com\/v1\/namespaces\/ml\/approvals\/ab12-1$/,
+    );
     const sections = message.blocks.filter(({ type }) => type === 'section');
     expect(sections.every((one) => one.text?.type === 'plain_text')).toBe(true);
     expect(JSON.stringify(message)).not.toMatch(/mrkdwn|\\u202e|\\u0007|\\n/);

@@ -256,7 +256,9 @@ describe('a session of the archive', () => {
     );
     expect(proven).toMatchObject({ code: 0, err: '' });
     expect(proven.out).toMatch(
-      new RegExp(`^proven: session ${spread}: 3 lines under the head of 11 entries.*\nrecorded by ${source}\n$`),
+      new RegExp(
+        `^proven: session ${spread}: 3 lines under the head of 11 entries.*\nit is in chain ${testChain().name} of ${source}\n$`,
+      ),
     );
     for (let n = 0; n < 6; n++)
       expect(await audit('verify', '--archive', url, '--key', key(), '--session', sessionId(n))).toMatchObject({
@@ -305,9 +307,18 @@ test('a log whose first segments are gone is proven from the first on that is th
   expect(out).toMatch(new RegExp(`^proven: ${11 - begins} entries under [12] signed heads`));
   expect(out).toContain(`entries 0 to ${begins - 1} are not there: who removed them`);
   expect(code).toBe(0);
-  // A session that is in what is left whole is proven; one whose start is gone says what it has.
+  // A session that is in what is left whole is proven; of one whose start is gone it is said how much is there.
   const one = await audit('verify', '--archive', cut, '--key', key(), '--session', sessionId(9));
   expect(one).toMatchObject({ code: 0 });
+  const part = ['--archive', cut, '--key', key()];
+  for (const [command, code] of Object.entries({ show: 1, replay: 1, explain: 0 }))
+    expect(
+      await audit(command, sessionId('spread'), ...part, ...(command === 'replay' ? ['--speed', '0'] : [])),
+    ).toMatchObject({ code, err: expect.stringMatching(/^INCOMPLETE: [12] of 3 lines are there/) });
+  expect(await audit('verify', ...part, '--session', sessionId('spread'))).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(/^NOT PROVEN: .* [12] of 3 lines are there/),
+  });
   const middle = await audit('verify', '--archive', await without('hole', segments[2]), '--key', key());
   expect(middle).toMatchObject({ code: 1, out: expect.stringMatching(/^removed: entry /) });
   const both = await audit('verify', '--archive', await without('both', segments[0], segments[2]), '--key', key());

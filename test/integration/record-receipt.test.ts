@@ -78,7 +78,7 @@ async function verdictOf(text: string, edit = (proof: SessionProof): SessionProo
 
 describe('the receipt', () => {
   test.each(['whole', 'refused', 'stream', 'comment'] as const)('of an answer (%s) is on record', async (kind) => {
-    expect(await verdictOf(receipts[kind])).toMatchObject({ ok: true, ended: true });
+    expect(await verdictOf(receipts[kind])).toMatchObject({ ok: true, ended: true, counted: true });
   });
 
   test.each<[string, (text: string) => string, RegExp]>([
@@ -127,7 +127,7 @@ describe('a proof', () => {
     [
       'whose blocks stand a second time',
       (proof) => ({ ...proof, blocks: [...proof.blocks, ...proof.blocks] }),
-      /entry \d+ stands behind entry \d+/,
+      /entry \d+ is not behind the one before it/,
     ],
     [
       'with a head of its own that the key has not signed',
@@ -148,11 +148,14 @@ describe('a proof', () => {
 
 describe('a caller who has the receipt, the public key and a proof, and no cluster', () => {
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-  const check = (receipt: string, proof: string, key = pem): Promise<Ran> =>
-    sidegateCommand(['audit', 'verify', '--proof', 'proof.json', '--key', 'public.pem', '--receipt', receipt], {
-      openCluster: () => Promise.reject(new Error('no cluster is asked')),
-      readFile: (path) => (path === 'public.pem' ? key : path === 'proof.json' ? proof : ''),
-    });
+  const check = (receipt: string, proof: string, key = pem, ...flags: readonly string[]): Promise<Ran> =>
+    sidegateCommand(
+      ['audit', 'verify', '--proof', 'proof.json', '--key', 'public.pem', '--receipt', receipt, ...flags],
+      {
+        openCluster: () => Promise.reject(new Error('no cluster is asked')),
+        readFile: (path) => (path === 'public.pem' ? key : path === 'proof.json' ? proof : ''),
+      },
+    );
   const proofFor = async (receipt: string): Promise<string> =>
     JSON.stringify(await proofOf(readReceipt(receipt)?.id ?? ''));
 
@@ -162,7 +165,9 @@ describe('a caller who has the receipt, the public key and a proof, and no clust
       if (kind === 'comment' && text !== receipt) continue;
       const { code, out, err } = await check(text, await proofFor(receipt));
       expect({ code, err }).toEqual({ code: 0, err: '' });
-      expect(out).toMatch(/^proven: session [0-9a-f]{32}: .*; the receipt says what is on record\nrecorded by spiffe:/);
+      expect(out).toMatch(
+        /^proven: session [0-9a-f]{32}: .*; the receipt says what is on record\nit is in chain \S+ of spiffe:\S+\n$/,
+      );
     }
   });
 
@@ -223,9 +228,14 @@ describe('a caller who has the receipt, the public key and a proof, and no clust
     await heads.sign();
     heads.close();
     const both = await check(receipts.whole, await proofFor(receipts.whole));
-    expect(both).toMatchObject({ code: 1, out: expect.stringContaining('another chain') });
-    const named = await proofOf(id, new URLSearchParams({ chain: testChain().name }));
+    expect(both).toMatchObject({ code: 1, out: expect.stringContaining('name one by its chain') });
+    const { name } = testChain();
+    const said = `it is in chain ${name} of spiffe://cluster.local/ns/ml/`;
+    const named = await proofOf(id, new URLSearchParams({ chain: name }));
     const { code, out } = await check(receipts.whole, JSON.stringify(named));
-    expect([code, out]).toEqual([0, expect.stringContaining('recorded by spiffe://cluster.local/ns/ml/')]);
+    expect([code, out]).toEqual([0, expect.stringContaining(said)]);
+    // Whoever was given both names one themselves.
+    const chosen = await check(receipts.whole, await proofFor(receipts.whole), pem, '--chain', name);
+    expect([chosen.code, chosen.out]).toEqual([0, expect.stringContaining(said)]);
   });
 });

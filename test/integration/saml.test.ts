@@ -90,6 +90,20 @@ describe('an assertion proves', () => {
     expect(await fate(good({ nameIdFormat: 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient' }))).toBe('subject');
   });
 
+  test('one person has one name: of another kind, or in another namespace, it is refused', async () => {
+    const kind = (version: string, name: string) => ({
+      nameIdFormat: `urn:oasis:names:tc:SAML:${version}:nameid-format:${name}`,
+    });
+    for (const other of [
+      kind('1.1', 'emailAddress'),
+      kind('1.1', 'unspecified'),
+      kind('2.0', 'kerberos'),
+      { nameIdFormat: '' },
+    ])
+      expect(await fate(good({ ...other, subject: 'bob@example.com' }))).toBe('subject');
+    expect(await fate(good(kind('2.0', 'persistent')))).toBe('taken: ana');
+  });
+
   test('no groups where it does not tell them all', async () => {
     const link = `<saml:Attribute Name="http://schemas.microsoft.com/claims/groups.link"><saml:AttributeValue>https://graph</saml:AttributeValue></saml:Attribute>`;
     expect(await fate(good({ attributes: link }))).toBe('attributes');

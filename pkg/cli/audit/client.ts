@@ -93,18 +93,15 @@ export function sessionPath(id: string, flags: Flags, below = '', from?: string)
   return `/v1/sessions/${id}${below}${query.size === 0 ? '' : `?${query.toString()}`}`;
 }
 
-/**
- * The lines of a session, as they were hashed, some at a time. Where several sidecars recorded under its id, the person is told: one of them may
- * lie.
- *
- * @throws KubeError
- */
-export async function* linePages(
-  audit: AuditClient,
-  id: string,
-  flags: Flags,
-  io: Pick<CommandIo, 'stderr'>,
-): AsyncGenerator<readonly string[]> {
+/** Some lines of a session, as they were hashed. */
+export interface LinePage {
+  readonly lines: readonly string[];
+  /** Chains that have lines under its id, as far as is known by here. */
+  readonly chains: number;
+}
+
+/** The lines of a session, in their order. @throws KubeError */
+export async function* linePages(audit: AuditClient, id: string, flags: Flags): AsyncGenerator<LinePage> {
   const chains = new Set<string>();
   let next: string | undefined;
   do {
@@ -113,13 +110,10 @@ export async function* linePages(
       const { source, chain } = one as Answer;
       chains.add(`${String(source)} ${String(chain)}`);
     }
-    yield Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
+    const lines = Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
+    yield { lines, chains: chains.size };
     next = typeof page['next'] === 'string' ? page['next'] : undefined;
   } while (next !== undefined);
-  if (chains.size > 1)
-    io.stderr(
-      `${chains.size} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
-    );
 }
 
 const timeoutMs = 60_000;

@@ -14,6 +14,8 @@ export interface LogReader {
   head(text: string): void;
   /** Each entry, and the lines of its block: undefined: not asked for, as of entries that no head has signed; null: not there. */
   entry(index: number, text: string, lines: string | null | undefined): void;
+  /** What the recorder's index says of sessions with lines in a block, behind its entry: of a recorder alone. Default: not asked for. */
+  found?(index: number, text: string, lines: string, found: readonly Fields[]): void;
   /**
    * After all entries: one of a type that the recorder seals, which came while they were read. It says why lines were not there, and its seal
    * proves it.
@@ -56,14 +58,17 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
     to: number,
     lines: boolean,
     entry: (index: number, text: string, lines: JsonValue | undefined) => void,
+    found?: LogReader['found'],
   ): Promise<void> => {
     for (let next = from; next < to;) {
-      const query = `from=${next}&limit=${Math.min(pageSize, to - next)}${lines ? '&lines=true' : ''}`;
+      const more = lines ? `&lines=true${found === undefined ? '' : '&found=true'}` : '';
+      const query = `from=${next}&limit=${Math.min(pageSize, to - next)}${more}`;
       const page = listOf((await audit.get(`/v1/log/entries?${query}`))['entries']);
       for (const one of page) {
         const index = Number(one['index']);
         if (!(index >= next && index < to)) return;
         entry(index, textOf(one['text']), one['lines']);
+        if (typeof one['lines'] === 'string') found?.(index, textOf(one['text']), one['lines'], listOf(one['found']));
         next = index + 1;
       }
       // The log ends here: what is missing of it is found by its heads.
@@ -71,12 +76,17 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
     }
   };
   return {
-    async each({ head, entry, later }) {
+    async each({ head, entry, found, later }) {
       const signed = await readHeads(head);
       // At once: what no head has signed yet is of a minute.
       const size = Math.max(signed, await sizeOf());
-      await readEntries(0, signed, withLines, (index, text, lines) =>
-        entry(index, text, withLines && isBlockEntry(text) ? (typeof lines === 'string' ? lines : null) : undefined),
+      await readEntries(
+        0,
+        signed,
+        withLines,
+        (index, text, lines) =>
+          entry(index, text, withLines && isBlockEntry(text) ? (typeof lines === 'string' ? lines : null) : undefined),
+        found,
       );
       await readEntries(signed, size, false, (index, text) => entry(index, text, undefined));
       if (withLines)

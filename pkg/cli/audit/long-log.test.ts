@@ -10,6 +10,7 @@ import { createFrontier, entryLeaf, entryText, sealBy, signHead } from '../../re
 import type { Frontier, LogEntry } from '../../record/index.ts';
 import { logRoutes } from '../../recorder/api/log-routes.ts';
 import { Streamed } from '../../recorder/api/question.ts';
+import type { SessionSummary } from '../../recorder/store/index.ts';
 import { testChain, testTime } from '../../recorder/testing/chains.ts';
 import type { TestChain } from '../../recorder/testing/chains.ts';
 
@@ -27,6 +28,8 @@ let chain: TestChain;
 let frontier: Frontier;
 let entries: string[];
 let lines: Map<number, string>;
+/** What the index says of sessions with lines in a block. */
+const found = new Map<number, readonly SessionSummary[]>();
 let heads: { readonly size: number; readonly text: string }[];
 let now: number;
 /** Done before each answer. */
@@ -61,6 +64,7 @@ beforeEach(() => {
   [entries, lines, heads, now, asked, noted, longest] = [[], new Map(), [], testTime, [], 0, 0];
   [tokens, written, pieces] = [new Map(), new Map(), []];
   meanwhile = () => undefined;
+  found.clear();
   put({ type: 'retention', at: now, days: { all: 1, namespaces: {}, policies: {} } });
 });
 
@@ -72,6 +76,11 @@ const routes = logRoutes({
     const text = lines.get(entry);
     return text === undefined ? undefined : Buffer.from(text);
   },
+  search: async ({ block }) => ({
+    sessions: block === undefined ? [] : (found.get(block) ?? []),
+    cursors: [],
+    cursor: undefined,
+  }),
   node: () => Promise.reject(new Error('nobody asks for nodes')),
 });
 const nothing = (): Promise<void> => Promise.resolve();
@@ -121,6 +130,19 @@ const audit = (command: string, ...args: readonly string[]): Promise<Ran> =>
       };
     },
   });
+
+test('an index that goes with other lines is told, and with --no-lines not looked at', async () => {
+  for (let n = 0; n < 3; n++) addBlock();
+  sign();
+  expect((await audit('verify')).code).toBe(0);
+  found.set(2, [{ session: 'a'.repeat(32) } as SessionSummary]);
+  const { code, out } = await audit('verify');
+  expect(out).toMatch(
+    /^index_differs: entry 2: the index has lines of session a{32} in it, which it has not\nNOT PROVEN/,
+  );
+  expect(code).toBe(1);
+  expect((await audit('verify', '--no-lines')).code).toBe(0);
+});
 
 /** One to some in a thousand questions of what there would be for each block by itself. */
 const fewQuestions = 40;

@@ -19,6 +19,8 @@ import type { LogPages } from './log-pages.ts';
 export interface OneSession {
   readonly session: string;
   readonly receipt: Receipt | undefined;
+  /** Its chain, where it is named. */
+  readonly chain?: string | undefined;
 }
 
 /** @throws Error in words, where neither is what it must be. */
@@ -98,7 +100,7 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
   }
   const saveTo = flags.text('save-proof');
   if (saveTo !== undefined) io.writeFile(saveTo, `${JSON.stringify(proof)}\n`);
-  const { head, source, lines, ended, more } = verdict;
+  const { head, source, chain, lines, counted, ended, more, others } = verdict;
   const open =
     more > 0
       ? `; its last ${more} blocks are too much for one proof: verify the whole log`
@@ -106,7 +108,11 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
   io.stdout(
     `proven: session ${one.session}: ${lines} lines under the head of ${head.size} entries, signed at ${new Date(head.at).toISOString()} by key ${head.key.slice(0, 16)}` +
       `${ended && more === 0 ? '' : open}` +
-      `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\nrecorded by ${source}\n`,
+      `${counted ? '' : '; its sidecar did not say how many lines it has: whether some are missing is not seen'}` +
+      `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
   );
+  io.stdout(`it is in chain ${chain} of ${source}\n`);
+  for (const other of others)
+    io.stdout(`chain ${other.chain} of ${other.source} has lines under this id, too: no whole session\n`);
   return 0;
 }

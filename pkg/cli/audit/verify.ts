@@ -3,7 +3,8 @@ import { controlPlane } from '../../contract/index.ts';
 import { KubeError, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { createLogVerifier, readLogKeys } from '../../record/index.ts';
-import type { LogVerdict, LogVerifier } from '../../record/index.ts';
+import type { SessionSummary } from '../../recorder/index.ts';
+import type { LogFinding, LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { logOfFile, logOfRecorder, signedBy } from './log-pages.ts';
@@ -20,7 +21,7 @@ import { linesOfFile } from '../long-files.ts';
 const usage = `sidegate audit verify [flags]
 
 Proves that the record was not touched: computes the Merkle tree of the recorder's log again from its entries, compares it with each signed head, and the lines
-with the entries. Says which entry was removed, changed, reordered, duplicated, back-dated or cut off. Needs nothing but the public key: with --file no
+with the entries, and with what the recorder finds sessions by. Says which entry was removed, changed, reordered, duplicated, back-dated or cut off. Needs nothing but the public key: with --file no
 cluster at all.
 
   --archive URL          s3://BUCKET/PREFIX, instead of a cluster: the log in the recorder's archive; needs --key
@@ -85,6 +86,8 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
     ...(authorities === undefined ? {} : { authorities }),
     ...(retentionDays === undefined ? {} : { retentionDays }),
   });
+  const { indexDifference } = await import('../../recorder/index.ts');
+  const differs: LogFinding[] = [];
   let signed = 0;
   await pages.each({
     head(text) {
@@ -96,11 +99,28 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
       // Nothing proves the others yet.
       if (lines !== undefined && index < signed) verifier.lines(index, lines ?? undefined);
     },
+    found(index, text, lines, rows) {
+      if (differs.length >= mostDiffering) return;
+      let what: string | undefined;
+      try {
+        what = indexDifference(
+          lines,
+          Number(/"at":([0-9]{1,16})/.exec(text)?.[1] ?? 0),
+          rows as unknown as readonly SessionSummary[],
+        );
+      } catch {
+        return; // Lines that cannot be read are found as such.
+      }
+      if (what !== undefined) differs.push({ fault: 'index_differs', entry: index, what });
+    },
     later: verifier.later,
   });
-  return verifier.end();
+  const verdict = verifier.end();
+  return { ...verdict, ok: verdict.ok && differs.length === 0, findings: [...verdict.findings, ...differs] };
 }
 
+/** Of blocks that the index has otherwise. */
+const mostDiffering = 100;
 const dayMs = 86_400_000;
 
 function retentionDaysOf(flags: Flags): number | undefined {
@@ -189,8 +209,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       if (given.on('heads') && elsewhere !== undefined)
         return [`--heads asks a cluster: it does not go with --${elsewhere}`];
       const isOne = given.text('session') !== undefined || given.text('receipt') !== undefined;
-      if (given.text('chain') !== undefined && (!isOne || elsewhere === 'proof'))
-        return ['--chain goes with --session or --receipt, and not with --proof'];
+      if (given.text('chain') !== undefined && !isOne) return ['--chain goes with --session or --receipt'];
       const alone = ['proof', 'save-proof', 'since'].filter((name) => given.text(name) !== undefined && !isOne);
       const beside = ['archive', 'file', 'proof'].filter(
         (name) => given.text(name) !== undefined && name !== elsewhere,
@@ -208,7 +227,8 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   if (typeof flags === 'number') return flags;
   let one: OneSession | undefined;
   try {
-    one = oneSession(flags.text('session'), flags.text('receipt'));
+    const named = oneSession(flags.text('session'), flags.text('receipt'));
+    one = named === undefined ? undefined : { ...named, chain: flags.text('chain') };
   } catch (error) {
     io.stderr(`${(error as Error).message}\n`);
     return 2;

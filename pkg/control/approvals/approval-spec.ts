@@ -84,7 +84,7 @@ export function approvalSpec(
   if (ask.rules.length === 0 || !ask.rules.every((rule) => rules[ask.direction].has(rule))) return 'unavailable';
   const { provider, issuer, subject, kubernetesUser } = ask.requester;
   if (![provider, issuer, subject, kubernetesUser ?? '', ask.model ?? ''].every(isStorable)) return 'unavailable';
-  const asker = providers.find(({ id }) => id === provider);
+  const asker = providers.find(({ id }) => id === providerId(pod.namespace, provider));
   const naming = asker && namingOf(asker);
   const digest = seal(ask.digest);
   if (digest === undefined) return 'unavailable';

@@ -11,14 +11,14 @@ export interface SlackOptions {
 }
 
 /**
- * A message of Block Kit. What a caller wrote stands in `plain_text` alone, in which nothing is a mention, a link or a format; the fallback
- * for notifications (`text`) has its three special characters escaped. Its button is a link: it decides nothing.
+ * A message of Block Kit. What a caller wrote stands in `plain_text` alone, in which nothing is a mention, a link or a format. The fallback
+ * (`text`), which is all that systems without blocks show, and show as Markdown (Mattermost), holds no word that a caller chose. Its button is
+ * a link: it decides nothing.
  */
 function messageOf(notice: Notice): string {
   const plain = (text: string) => ({ type: 'plain_text', text, emoji: false }) as const;
-  const escaped = titleOf(notice).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
   return JSON.stringify({
-    text: escaped,
+    text: fallbackOf(notice),
     blocks: [
       { type: 'section', text: plain(titleOf(notice)) },
       ...linesOf(notice).map(([title, value]) => ({ type: 'section', text: plain(`${title}: ${value}`) })),
@@ -26,6 +26,10 @@ function messageOf(notice: Notice): string {
     ],
   });
 }
+
+/** Names in Kubernetes hold lower-case letters, digits, `-` and `.` alone. */
+const fallbackOf = ({ kind, namespace, name, expiresAt, link }: Notice): string =>
+  `${kind === 'grants' ? 'Access is asked for' : 'A request or an answer waits for approval'} in namespace ${namespace}, until ${expiresAt}: ${name}. Who it is and what it says stands at ${link}`;
 
 /** Posts to Slack, or to what takes its messages: Mattermost, Rocket.Chat, Discord's `/slack`. */
 export function slackChannel(options: SlackOptions): Channel {

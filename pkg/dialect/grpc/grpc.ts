@@ -194,7 +194,8 @@ function readFrame(route: Route, event: string | undefined, root: JsonNode | und
 
 export const grpc: Dialect = {
   name: 'grpc',
-  route: (method, path) => (method === 'POST' ? find(path)?.route : undefined),
+  // What does not come as gRPC is none of its calls, whatever its path.
+  route: () => undefined,
   request: readRequest,
   answer: (route, root) => readMessage(ofRoute(route), root),
   frame: (route, event, _data, root) => readFrame(route, event, root),
@@ -216,5 +217,5 @@ const unknown: Route = {
 
 /** What a request is that comes as gRPC. `path` is normalised and has no query. */
 export function recogniseRpc(method: string, path: string): Route {
-  return grpc.route(method, path) ?? unknown;
+  return (method === 'POST' ? find(path)?.route : undefined) ?? unknown;
 }

@@ -39,6 +39,9 @@ const adminWords = new Set(
     'start_expert_distribution_record stop_expert_distribution_record dump_expert_distribution_record pause_generation',
     'continue_generation init_weights_send_group_for_remote_instance send_weights_to_remote_instance',
     'clear_hicache_storage_backend hicache remote_instance_transfer_engine_info register_worker add_worker remove_worker workers',
+    // Triton's and KServe's methods of gRPC, where a server takes JSON under the same path (Connect, grpc-gateway)
+    'repositoryindex repositorymodelload repositorymodelunload systemsharedmemoryregister systemsharedmemoryunregister',
+    'cudasharedmemoryregister cudasharedmemoryunregister tracesetting logsettings',
     // LMDeploy, TabbyAPI, LocalAI, and words that mean the same anywhere
     'wakeup terminate distserve backends backend shutdown shut_down restart reload quit quitquitquit kill exit admin debug',
     'actuator pprof lora-adapters set-default',

@@ -1,4 +1,4 @@
-import { bearerMethod, ns } from './names.ts';
+import { bearerMethod, nameIdFormats, ns } from './names.ts';
 import { SamlFault } from './saml-fault.ts';
 import { childrenOf } from './xml.ts';
 import type { XmlElement } from './xml.ts';
@@ -8,8 +8,7 @@ export interface Assertion {
   readonly id: string;
   /** Entity id of the identity provider. */
   readonly issuer: string;
-  /** NameID; undefined where it is transient, another one at each login, and so names nobody. */
-  readonly nameId: string | undefined;
+  readonly nameId: NameId;
   readonly confirmations: readonly Confirmation[];
   /** Epoch milliseconds. */
   readonly notBefore: number | undefined;
@@ -19,6 +18,16 @@ export interface Assertion {
   /** When the identity provider ends the session; undefined: it does not say. */
   readonly sessionEnds: number | undefined;
   readonly attributes: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Who it speaks of (saml-core section 2.2.2). */
+export interface NameId {
+  readonly name: string;
+  /** URI; where it is left out, `unspecified`. */
+  readonly format: string;
+  /** In whose namespace the name is, where it says so. */
+  readonly qualifier: string | undefined;
+  readonly spQualifier: string | undefined;
 }
 
 /** A bearer confirmation (saml-profiles section 4.1.4.2). */
@@ -70,11 +79,14 @@ export function readAssertion(element: XmlElement): Assertion {
   };
 }
 
-const transient = 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient';
-
-function nameIdOf(element: XmlElement): string | undefined {
-  const name = nameOf(textOf(element, 'subject'), 'subject');
-  return element.attributes.get('Format') === transient ? undefined : name;
+function nameIdOf(element: XmlElement): NameId {
+  const { attributes } = element;
+  return {
+    name: nameOf(textOf(element, 'subject'), 'subject'),
+    format: attributes.get('Format') ?? nameIdFormats.Unspecified,
+    qualifier: attributes.get('NameQualifier'),
+    spQualifier: attributes.get('SPNameQualifier'),
+  };
 }
 
 function confirmationOf(element: XmlElement): Confirmation[] {

@@ -10,3 +10,14 @@ export const bearerMethod = 'urn:oasis:names:tc:SAML:2.0:cm:bearer';
 export const successStatus = 'urn:oasis:names:tc:SAML:2.0:status:Success';
 export const redirectBinding = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect';
 export const postBinding = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST';
+
+/** Kinds of names for people (saml-core section 8.3) that stay theirs. Not transient: that is another one at each login. */
+export const nameIdFormats = {
+  Persistent: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+  EmailAddress: 'urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress',
+  Unspecified: 'urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified',
+} as const;
+
+export type NameIdFormat = keyof typeof nameIdFormats;
+
+export const defaultNameIdFormat: NameIdFormat = 'Persistent';

@@ -1,10 +1,17 @@
 import type { Assertion } from './assertion.ts';
+import { defaultNameIdFormat, nameIdFormats } from './names.ts';
+import type { NameIdFormat } from './names.ts';
 import { SamlFault } from './saml-fault.ts';
 
 /** Which attributes of an assertion say who somebody is. */
 export interface PersonMapping {
   /** Attribute with the subject; undefined: the NameID. */
   readonly subjectAttribute?: string;
+  /**
+   * The one kind of NameID that is taken where that is the subject; default Persistent. Whoever logs in chooses in their browser what their
+   * identity provider is asked for: of several kinds, one person had several names, and one name were several people's.
+   */
+  readonly nameIdFormat?: NameIdFormat;
   /** Attribute with the groups; default `groups`. */
   readonly groupsAttribute?: string;
   /** Claim of the token -> attribute with one value. */
@@ -29,15 +36,29 @@ export const ownClaims: ReadonlySet<string> = new Set([
  */
 const groupsElsewhere = 'http://schemas.microsoft.com/claims/groups.link';
 
+/** @throws SamlFault subject: it is of another kind, or in another namespace than the identity provider's own and ours */
+function subjectOf({ nameId, issuer, audiences }: Assertion, format: NameIdFormat): string {
+  const { qualifier, spQualifier } = nameId;
+  if (nameId.format !== nameIdFormats[format]) throw new SamlFault('subject');
+  if (format !== 'Persistent') return nameId.name;
+  const isOurs = spQualifier === undefined || audiences.every((some) => some.includes(spQualifier));
+  if (!isOurs || (qualifier !== undefined && qualifier !== issuer)) throw new SamlFault('subject');
+  return nameId.name;
+}
+
 /** @throws SamlFault subject, attributes */
-export function personOf({ nameId, attributes }: Assertion, mapping: PersonMapping): Person {
+export function personOf(assertion: Assertion, mapping: PersonMapping): Person {
+  const { attributes } = assertion;
   if (attributes.has(groupsElsewhere)) throw new SamlFault('attributes');
   const one = (name: string): string | undefined => {
     const values = attributes.get(name) ?? [];
     if (values.length > 1) throw new SamlFault('attributes');
     return values[0] === '' ? undefined : values[0];
   };
-  const subject = mapping.subjectAttribute === undefined ? nameId : one(mapping.subjectAttribute);
+  const subject =
+    mapping.subjectAttribute === undefined
+      ? subjectOf(assertion, mapping.nameIdFormat ?? defaultNameIdFormat)
+      : one(mapping.subjectAttribute);
   if (subject === undefined) throw new SamlFault('subject');
   const groups = attributes.get(mapping.groupsAttribute ?? 'groups') ?? [];
   const claims: Record<string, string> = {};

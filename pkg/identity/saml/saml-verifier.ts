@@ -5,6 +5,7 @@ import type { AuthnRequest } from './authn-request.ts';
 import { checkAssertion } from './check-assertion.ts';
 import { followMetadata } from './metadata-source.ts';
 import type { MetadataPlace, MetadataSource } from './metadata-source.ts';
+import { defaultNameIdFormat } from './names.ts';
 import { personOf } from './person.ts';
 import type { Person, PersonMapping } from './person.ts';
 import { provenAssertion } from './proven-assertion.ts';
@@ -74,8 +75,8 @@ export function createSamlVerifier(options: SamlOptions): SamlVerifier {
     known.set(entityId, { idp, source: followMetadata({ entityId, place, clock, logger, get }) });
   }
   const prover = createSignatureProver(options.thread ?? new URL('./signature-thread.ts', import.meta.url), clock);
-  const signOn = (name: string): string | undefined =>
-    [...known.values()].find(({ idp }) => idp.name === name)?.source.current()?.signOn;
+  const named = (name: string) => [...known.values()].find(({ idp }) => idp.name === name);
+  const signOn = (name: string): string | undefined => named(name)?.source.current()?.signOn;
   return {
     async verify(document, { recipients, inResponseTo }) {
       const assertion = await provenAssertion(
@@ -103,7 +104,10 @@ export function createSamlVerifier(options: SamlOptions): SamlVerifier {
     signOn,
     request(name, consumer) {
       const at = signOn(name);
-      return at === undefined ? undefined : authnRequest({ signOn: at, issuer: audience, consumer }, clock.now());
+      const idp = named(name)?.idp;
+      if (at === undefined || idp === undefined) return undefined;
+      const nameIdFormat = idp.subjectAttribute === undefined ? (idp.nameIdFormat ?? defaultNameIdFormat) : undefined;
+      return authnRequest({ signOn: at, issuer: audience, consumer, nameIdFormat }, clock.now());
     },
     close() {
       for (const { source } of known.values()) source.close();

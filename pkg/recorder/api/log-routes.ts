@@ -1,5 +1,5 @@
 import { consistencyProof, inclusionProof, isBlockEntry } from '../../record/index.ts';
-import type { RecordStore } from '../store/index.ts';
+import type { RecordStore, SessionSummary } from '../store/index.ts';
 import { badQuestion, numberOf, Streamed, wholeNumber } from './question.ts';
 import type { Question, Route } from './question.ts';
 
@@ -10,11 +10,26 @@ const hex = (hashes: readonly Uint8Array[]): string[] => hashes.map((one) => Buf
 const upTo = ({ search }: Question): number =>
   Math.min(entriesAPage, Math.max(1, numberOf(search, 'limit', entriesAPage)));
 
-/** Entries with the lines of their blocks: as many as are a page, at least one. */
+type Blocks = Pick<RecordStore, 'entries' | 'blockLines' | 'search'>;
+
+/** What the index says of sessions with lines in a block. */
+async function foundIn(store: Blocks, block: number): Promise<readonly SessionSummary[]> {
+  const found: SessionSummary[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.search({ block, limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
+    found.push(...page.sessions);
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  return found;
+}
+
+/** Entries with the lines of their blocks, and what the index says of them: as many as are a page, at least one. */
 async function* entriesWithLines(
-  store: Pick<RecordStore, 'entries' | 'blockLines'>,
+  store: Blocks,
   from: number,
   atMost: number,
+  withFound: boolean,
 ): AsyncIterable<string> {
   let room = linesAPage;
   yield '{"entries":[';
@@ -24,14 +39,17 @@ async function* entriesWithLines(
     const lines = block ? await store.blockLines(index) : undefined;
     room -= lines?.length ?? 0;
     const own = lines === undefined ? null : Buffer.from(lines).toString();
-    yield `${at === 0 ? '' : ','}${JSON.stringify({ index, text, ...(block ? { lines: own } : {}) })}`;
+    const found = withFound && lines !== undefined ? JSON.stringify(await foundIn(store, index)) : undefined;
+    room -= found?.length ?? 0;
+    const entry = JSON.stringify({ index, text, ...(block ? { lines: own } : {}) });
+    yield `${at === 0 ? '' : ','}${entry.slice(0, -1)}${found === undefined ? '' : `,"found":${found}`}}`;
   }
   yield ']}\n';
 }
 
 /** The log and its proofs, which are for who may read everything. */
 export function logRoutes(
-  store: Pick<RecordStore, 'log' | 'entries' | 'heads' | 'blockLines' | 'node'>,
+  store: Pick<RecordStore, 'log' | 'entries' | 'heads' | 'blockLines' | 'node' | 'search'>,
 ): readonly Route[] {
   const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
   const route = (path: string, answer: Route['answer']): Route => ({
@@ -52,9 +70,12 @@ export function logRoutes(
       const [from, atMost] = [numberOf(search, 'from', 0), upTo(question)];
       const asked = search.get('lines') ?? 'false';
       if (asked !== 'true' && asked !== 'false') throw badQuestion('lines is true or false');
+      const withFound = search.get('found') ?? 'false';
+      if (withFound !== 'false' && (withFound !== 'true' || asked !== 'true'))
+        throw badQuestion('found is true or false, and goes with lines');
       if (asked === 'true') {
         await note('blocks', `from ${from}`);
-        return new Streamed('application/json', entriesWithLines(store, from, atMost));
+        return new Streamed('application/json', entriesWithLines(store, from, atMost, withFound === 'true'));
       }
       const found = await store.entries(from, atMost);
       return { entries: found.map(({ index, text }) => ({ index, text })) };

@@ -56,6 +56,7 @@ const schemas: Readonly<Record<string, Schema>> = {
     {
       session: text,
       at: time,
+      saidAt: { ...time, description: 'What its sidecar said, where that cannot be: `at` is what the recorder saw.' },
       source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
       namespace: text,
       pod: text,
@@ -85,7 +86,7 @@ const schemas: Readonly<Record<string, Schema>> = {
       }),
     },
     // It goes on, or its end has not come.
-    ['end'],
+    ['end', 'saidAt'],
   ),
   Hold: object({ id: whole, at: time, who: text, reason: text, terms: object(terms, Object.keys(terms)) }),
   Problem: object({ code: text, message: text }),
@@ -177,9 +178,11 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
   'GET /v1/log/entries': {
     summary:
-      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter.',
-    query: { from: false, limit: false, lines: false },
-    answer: object({ entries: list(object({ index: whole, text, lines: textOrNull }, ['lines'])) }),
+      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter; with `found=true` beside it also what sessions with lines in them are found by.',
+    query: { from: false, limit: false, lines: false, found: false },
+    answer: object({
+      entries: list(object({ index: whole, text, lines: textOrNull, found: list(ref('Session')) }, ['lines', 'found'])),
+    }),
   },
   'GET /v1/log/heads': {
     summary: 'Signed heads of trees of at least `from` entries.',

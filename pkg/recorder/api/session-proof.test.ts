@@ -35,7 +35,7 @@ beforeAll(async () => {
   const chain = testChain();
   const [start, ...rest] = sessionEvents({ id: session });
   const end = rest.at(-1);
-  if (start === undefined || end === undefined) throw new Error('events');
+  if (start === undefined || end?.type !== 'end') throw new Error('events');
   const words = Array.from({ length: 68 }, (_, n): AuditEvent => ({
     type: 'segment',
     session,
@@ -45,7 +45,7 @@ beforeAll(async () => {
     at: n,
   }));
   const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
-  const blocks = [start, ...words, end].map((event) => {
+  const blocks = [start, ...words, { ...end, lines: 70 }].map((event) => {
     const from = chain.point();
     const bytes = chain.lines([event]);
     lines.push(bytes.toString().trimEnd());

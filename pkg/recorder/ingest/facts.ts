@@ -1,10 +1,25 @@
 import type { JsonNode } from '../../base/index.ts';
 import { cut, cutList } from '../bounds.ts';
+import { cutTag } from '../store/index.ts';
 import type { EndFacts, StartFacts } from '../store/index.ts';
 
 // What a session can be found by. The line itself is kept whole; here each text is cut, so that no sidecar fills the index.
 
-const mostTags = 64;
+/** Rules of one session: more than several policies have that act at once. Retention goes by them. */
+const mostRules = { texts: 1_024, characters: 64 * 1024 } as const;
+/** Of what else is found by tags. */
+const mostOthers = { texts: 64, characters: 16 * 1024 } as const;
+/** Groups of a caller: as many as a token holds. */
+const mostGroups = { texts: 1_024, characters: 64 * 1024 } as const;
+/** In place of groups that there was no room for. */
+const more = '…';
+
+/** Tags of rules, and {@link cutTag} where there was no room for all of them. */
+function ruleTags(rules: Iterable<string>): readonly string[] {
+  const all = new Set([...rules].map((rule) => cut(rule)));
+  const kept = cutList(all, mostRules);
+  return kept.length === all.size ? kept : [...kept, cutTag];
+}
 
 const textAt = (root: JsonNode | undefined, key: string): string => cut(root?.get(key)?.string ?? '');
 const optionalAt = (root: JsonNode | undefined, key: string): string | null => {
@@ -18,7 +33,9 @@ const wholeAt = (root: JsonNode | undefined, key: string): number => {
 
 function startFacts(root: JsonNode, session: string, sequence: number, at: number): StartFacts {
   const caller = root.get('caller');
-  const groups = cutList((caller?.get('groups')?.items ?? []).map((one) => one.string ?? ''));
+  const named = new Set((caller?.get('groups')?.items ?? []).map((one) => cut(one.string ?? '')));
+  const groups = cutList(named, mostGroups);
+  if (groups.length < named.size) groups.push(more);
   return {
     session,
     sequence,
@@ -39,9 +56,11 @@ function startFacts(root: JsonNode, session: string, sequence: number, at: numbe
 function endFacts(root: JsonNode, session: string, sequence: number): EndFacts {
   const [acted, observed] = [root.get('rules')?.items ?? [], root.get('observed')?.items ?? []];
   // Rules first: retention goes by them, and what one of them found, which is the caller's to choose, must push no other out.
-  const tags = new Set([
+  const rules = ruleTags([
     ...acted.map((act) => `rule:${textAt(act, 'rule')}`),
     ...observed.map((act) => `observed:${textAt(act, 'rule')}`),
+  ]);
+  const others = new Set([
     ...acted.map((act) => `act:${textAt(act, 'act')}`),
     ...(root.get('failedOpen')?.items ?? []).map((open) => `open:${cut(open.string ?? '')}`),
     ...[...acted, ...observed].flatMap((act) => act.get('by')?.items ?? []).map((by) => `by:${cut(by.string ?? '')}`),
@@ -54,7 +73,7 @@ function endFacts(root: JsonNode, session: string, sequence: number): EndFacts {
     outcome: textAt(root, 'outcome'),
     status: Math.min(999, wholeAt(root, 'status')),
     code: optionalAt(root, 'code'),
-    tags: [...tags].slice(0, mostTags),
+    tags: [...rules, ...cutList(others, mostOthers)],
     bytesIn: wholeAt(root, 'bytesIn'),
     bytesOut: wholeAt(root, 'bytesOut'),
     inputTokens: counted ? wholeAt(tokens, 'input') : null,
@@ -78,7 +97,7 @@ function changeFacts(root: JsonNode, { session, sequence, at }: LinePlace): Line
       ...endFacts(root, session, sequence),
       outcome: 'completed',
       code: optionalAt(root, 'step'),
-      tags: [...new Set(rules)].slice(0, mostTags),
+      tags: ruleTags(rules),
     },
   };
 }

@@ -15,6 +15,8 @@ export interface IngestObserver {
   /** Events that the sidecar could not record. */
   gap(events: number): void;
   conflict(kind: ConflictKind): void;
+  /** Lines came whose time cannot be: of a sidecar whose clock is wrong. */
+  clockWrong(): void;
   committed(commit: { readonly additions: number; readonly bytes: number; readonly ms: number }): void;
   commitFailed(): void;
 }
@@ -30,6 +32,7 @@ export const silentObserver: IngestObserver = {
   hole: nothing,
   gap: nothing,
   conflict: nothing,
+  clockWrong: nothing,
   committed: nothing,
   commitFailed: nothing,
 };

@@ -6,6 +6,7 @@ import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
 import { factsOf } from './facts.ts';
+import type { LinePlace } from './facts.ts';
 
 /** Lines that go on where the chain stands. */
 export interface ReadLines {
@@ -14,6 +15,8 @@ export interface ReadLines {
   readonly last: number;
   readonly prev: string;
   readonly hash: string;
+  /** What the last of them says of its time, epoch milliseconds. */
+  readonly written: number;
   /** Events that the sidecar says it could not record: of its `gap` lines. */
   readonly gap: number;
   /** `signature` lines, for whoever checks them. */
@@ -55,13 +58,22 @@ const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
  * @throws LineConflict at the first line that is not what it must be
  */
 export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
-  const starts: StartFacts[] = [];
-  const ends: EndFacts[] = [];
+  // Of each session the first: what is proven of it (pkg/record/verify-session.ts) is what it is found by.
+  const starts = new Map<string, StartFacts>();
+  const ends = new Map<string, EndFacts>();
   const sessions = new Set<string>();
+  const note = (root: JsonNode, place: LinePlace): void => {
+    const { session } = place;
+    sessions.add(session);
+    const { start, end } = factsOf(root, place);
+    if (start !== undefined && !starts.has(session)) starts.set(session, start);
+    if (end !== undefined && !ends.has(session)) ends.set(session, end);
+  };
   const signatures: JsonNode[] = [];
   let gap = 0;
   const hashes = [at.hash];
   let { sequence, hash: prev } = at;
+  let written = '';
   let from = 0;
   while (from < lines.length) {
     const to = lines.indexOf(lineFeed, from);
@@ -80,24 +92,27 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     if (root === undefined) throw conflict('changed');
     const type = root.get('type')?.text;
     const session = root.get('session')?.string;
-    if (session !== undefined && sessionId.test(session)) {
-      sessions.add(session);
-      const { start, end } = factsOf(root, { session, sequence, at: timeOf(time) });
-      if (start !== undefined) starts.push(start);
-      if (end !== undefined) ends.push(end);
-    }
+    if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
     if (type === 'signature') signatures.push(root);
+    written = time;
     gap += gapOf(root);
     prev = own;
     hashes.push(own);
     from = to + 1;
   }
   return {
-    block: { lines, count: sequence - at.sequence, starts, ends, sessions: [...sessions] },
+    block: {
+      lines,
+      count: sequence - at.sequence,
+      starts: [...starts.values()],
+      ends: [...ends.values()],
+      sessions: [...sessions],
+    },
     first: at.sequence + 1,
     last: sequence,
     prev: at.hash,
     hash: prev,
+    written: timeOf(written),
     gap,
     signatures,
     hashOf: (number) => hashes[number - at.sequence],

@@ -13,6 +13,7 @@ import type {
   RecordSkip,
   RecordUpMessage,
 } from '../../wire/index.ts';
+import { clockSkewMs } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { Committer } from './committer.ts';
 import type { IngestObserver } from './observer.ts';
@@ -60,6 +61,9 @@ export interface SidecarStreamOptions {
   readonly onClosed: (reason: RecordGoodbyeReason | 'peer') => void;
 }
 
+/** A sidecar that sent nothing for so long had nothing to send: what comes then was written just before. */
+const idleMs = 5_000;
+
 /** Longest line that is kept of a conflict. */
 const mostEvidence = 64 * 1024;
 
@@ -74,6 +78,9 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   let at: ChainPoint = { sequence: 0, hash: '' };
   let heardAt = openedAt;
   let beatAt = openedAt;
+  /** When the last lines of the chain came. */
+  let linesAt: number | undefined;
+  let clockTold = false;
   let closing: RecordGoodbyeReason | 'peer' | undefined;
   let closed = false;
   /** Messages are handled one after the other. */
@@ -119,6 +126,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     const start = namedStart(name);
     at = stored ?? { sequence: start.seq, hash: start.hash };
     chain = name;
+    linesAt = undefined;
     write({ type: 'position', chain: name, ...at });
   };
 
@@ -142,6 +150,18 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
       return undefined;
     }
     return lines.subarray(from);
+  };
+
+  /** Tells of a clock that is wrong: lines of a time to come, or old ones of a sidecar that had nothing else to send. */
+  const checkClock = (written: number): void => {
+    const [before, now] = [linesAt, clock.monotonic()];
+    linesAt = now;
+    const ahead = written - clock.now();
+    const behind = before !== undefined && now - before >= idleMs && -ahead > clockSkewMs;
+    if (ahead <= clockSkewMs && !behind) return;
+    observer.clockWrong();
+    if (!clockTold) logger.warn('the clock of a sidecar is wrong', { chain, aheadMs: ahead });
+    clockTold = true;
   };
 
   /** That a signature in the chain is this sidecar's, and over the line that it names. */
@@ -170,6 +190,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
       }
       at = { sequence: read.last, hash: read.hash };
       observer.received(read.block.count, lines.length);
+      checkClock(read.written);
       if (read.gap > 0) {
         observer.gap(read.gap);
         logger.error('a sidecar could not record events: they are lost', { chain, events: read.gap });

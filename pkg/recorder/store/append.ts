@@ -4,6 +4,7 @@ import type { Frontier, LogEntry, Seal } from '../../record/index.ts';
 import { compress } from './compress.ts';
 import type { Names } from './names.ts';
 import type { Addition, Block, EndFacts, LogState, StartFacts } from './port.ts';
+import { seenTime } from './session-time.ts';
 import { StoreError } from './store-error.ts';
 
 /** The writing half of the embedded store. Everything here runs inside of a transaction that sqlite.ts began. */
@@ -39,13 +40,13 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
     ),
     session: db.prepare('SELECT id FROM session WHERE request = ? AND chain = ?'),
     addSession: db.prepare(
-      `INSERT OR IGNORE INTO session (chain, request, sequence, at, namespace, pod, provider, issuer, subject, groups, peer, method, path,
+      `INSERT OR IGNORE INTO session (chain, request, sequence, at, said, namespace, pod, provider, issuer, subject, groups, peer, method, path,
         dialect, operation, model, endSequence, outcome, status, code, tags, bytesIn, bytesOut, inputTokens, outputTokens, duration)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     endSession: db.prepare(
       `UPDATE session SET endSequence = ?, outcome = ?, status = ?, code = ?, tags = ?, bytesIn = ?, bytesOut = ?,
-        inputTokens = ?, outputTokens = ?, duration = ? WHERE id = ?`,
+        inputTokens = ?, outputTokens = ?, duration = ? WHERE id = ? AND endSequence IS NULL`,
     ),
     part: db.prepare('INSERT OR IGNORE INTO part (session, block) VALUES (?, ?)'),
     tag: db.prepare('INSERT OR IGNORE INTO tag (tag, session) VALUES (?, ?)'),
@@ -138,21 +139,27 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
     moveChain(chain, entry.first, entry.last, entry.hash);
     sql.block.run(id, chain, entry.first, entry.last, lastAt, count, lines.length, compress(lines));
     const starts = new Map<string, StartFacts>(block.starts.map((one) => [one.session, one]));
-    const ends = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
+    const endings = new Map<string, EndFacts>(block.ends.map((one) => [one.session, one]));
     const namespace = names.number(block.pod.namespace);
     const pod = names.number(block.pod.name);
     let added = 0;
-    /** @returns the session's row */
-    const addSession = (session: string, start: StartFacts | undefined, end: EndFacts | undefined): number => {
+    /** @returns the session's row, and whether it ends with this: a second end of it is no more than a line */
+    const addSession = (
+      session: string,
+      start: StartFacts | undefined,
+      end: EndFacts | undefined,
+    ): [number, boolean] => {
       const request = Buffer.from(session, 'hex');
       // A session's start is its first line: one that is here already came in an earlier block.
       let row = start === undefined ? sql.session.get(request, chain) : undefined;
       if (row === undefined) {
+        const { at, said } = seenTime(start?.at ?? lastAt, lastAt);
         const inserted = sql.addSession.run(
           chain,
           request,
           start?.sequence ?? entry.first,
-          start?.at ?? lastAt,
+          at,
+          said,
           namespace,
           pod,
           ...(start === undefined ? noStart : startColumns(start)),
@@ -160,19 +167,18 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
         );
         if (inserted.changes === 1) {
           added++;
-          return Number(inserted.lastInsertRowid);
+          return [Number(inserted.lastInsertRowid), true];
         }
         // A sidecar that begins a session twice does not stop the others.
         row = sql.session.get(request, chain);
       }
       const id = Number(row?.['id']);
-      if (end !== undefined) sql.endSession.run(...endColumns(end), id);
-      return id;
+      return [id, end !== undefined && sql.endSession.run(...endColumns(end), id).changes === 1];
     };
     for (const session of block.sessions) {
-      const end = ends.get(session);
-      const row = addSession(session, starts.get(session), end);
-      for (const tag of end?.tags ?? []) sql.tag.run(names.number(tag), row);
+      const end = endings.get(session);
+      const [row, ends] = addSession(session, starts.get(session), end);
+      for (const tag of ends ? (end?.tags ?? []) : []) sql.tag.run(names.number(tag), row);
       sql.part.run(row, id);
     }
     sql.count.run(1, 'blocks');

@@ -1,3 +1,5 @@
+export { cutTag } from './retention-rules.ts';
+export { clockSkewMs } from './session-time.ts';
 export { openSqliteStore } from './sqlite.ts';
 export type { SqliteStoreOptions } from './sqlite.ts';
 export { openPostgresStore } from './open-postgres.ts';

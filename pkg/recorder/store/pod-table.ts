@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { namedStart } from '../../record/index.ts';
 import type { VanishedEntry } from '../../record/index.ts';
 import type { PodReport } from '../../wire/index.ts';
-import { decompress } from './compress.ts';
+import { tailOf } from './tail.ts';
 import type { Names } from './names.ts';
 import type { DepartedChain } from './port.ts';
 
@@ -66,15 +66,18 @@ export function createPodTable(db: DatabaseSync, names: Names): PodTable {
       if (number !== undefined) sql.returned.run(number);
     },
     departed(before, atMost) {
-      return sql.departed.all(before, atMost).map((row): DepartedChain => ({
-        source: String(row['source']),
-        chain: String(row['name']),
-        stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
-        known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['knownHash']) },
-        gone: Number(row['gone']),
-        tail:
-          row['data'] instanceof Uint8Array ? decompress(row['data'], Number(row['size'])).toString('utf8') : undefined,
-      }));
+      // One by one: together their blocks may be some hundred MiB.
+      const chains: DepartedChain[] = [];
+      for (const row of sql.departed.iterate(before, atMost))
+        chains.push({
+          source: String(row['source']),
+          chain: String(row['name']),
+          stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
+          known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['knownHash']) },
+          gone: Number(row['gone']),
+          tail: tailOf(row),
+        });
+      return chains;
     },
     settle({ source, chain }) {
       sql.settle.run(names.number(source), chain);

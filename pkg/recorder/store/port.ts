@@ -155,7 +155,7 @@ export interface DepartedChain {
   readonly known: ChainPosition | undefined;
   /** When the pod was gone: the controller's clock, epoch milliseconds. */
   readonly gone: number;
-  /** Lines of the last block that is stored; undefined: there is none, or it was deleted. */
+  /** The last lines of the last block that is stored, 4 KiB at most; undefined: there is none, or it was deleted. */
   readonly tail: string | undefined;
 }
 
@@ -224,7 +224,7 @@ export interface Block {
 export interface StartFacts {
   readonly session: string;
   readonly sequence: number;
-  /** Sidecar's clock, epoch milliseconds. */
+  /** Sidecar's clock, epoch milliseconds; of a session that is stored within what the recorder saw (session-time.ts). */
   readonly at: number;
   readonly provider: string | null;
   readonly issuer: string | null;
@@ -256,6 +256,8 @@ export interface EndFacts {
 /** All that are given must hold. */
 export interface SessionQuery {
   readonly session?: string;
+  /** Entry of a block that has lines of it, as the index says. */
+  readonly block?: number;
   /** SPIFFE id of the sidecar, and one of its chains. */
   readonly source?: string;
   readonly chain?: string;
@@ -302,6 +304,8 @@ export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
   readonly pod: string;
   readonly chain: string;
   readonly sequence: number;
+  /** What its sidecar said of its time, where that is not believed. */
+  readonly saidAt?: number;
   /** Undefined: it has not ended, or its end has not come. */
   readonly end: Omit<EndFacts, 'session'> | undefined;
 }

@@ -18,9 +18,12 @@ export type AgeRule = Omit<DeletionRule, 'before' | 'from' | 'archivedOnly'> & {
   readonly days: number;
 };
 
-/** How the tags of sessions begin in which these rules acted, or those of a policy that only observes would have. */
+/** Tag of a session of which not all rules are tags: any may have acted. */
+export const cutTag = 'cut';
+
+/** How the tags of sessions begin in which these rules acted, or those of a policy that only observes would have, or in which they may have. */
 export const tagsOfRules = (rules: readonly string[]): readonly string[] =>
-  rules.flatMap((rule) => [`rule:${rule}`, `observed:${rule}`]);
+  rules.length === 0 ? [] : [...rules.flatMap((rule) => [`rule:${rule}`, `observed:${rule}`]), cutTag];
 
 const platform = 'cluster';
 const longer = (days: number, than: number): boolean => than !== 0 && (days === 0 || days > than);

@@ -19,12 +19,12 @@ export interface Retention {
   restore(entry: DeletedEntry | HoldEntry): void;
 }
 
-/** That a session of a block `b` goes with a hold. */
+/** That a session of a block `b` goes with a hold: by its time, or by when the block came, whichever keeps it. */
 const held = `EXISTS (
   SELECT 1 FROM part p JOIN session s ON s.id = p.session JOIN hold h ON
     (h.namespace IS NULL OR h.namespace = s.namespace) AND (h.pod IS NULL OR h.pod = s.pod)
     AND (h.subject IS NULL OR h.subject = s.subject) AND (h.request IS NULL OR h.request = s.request)
-    AND (h.since IS NULL OR s.at >= h.since) AND (h.until IS NULL OR s.at < h.until)
+    AND (h.since IS NULL OR s.at >= h.since OR b.received >= h.since) AND (h.until IS NULL OR s.at < h.until OR b.received < h.until OR s.said < h.until)
   WHERE p.block = b.id)`;
 
 export function createRetention(db: DatabaseSync, names: Names, appender: Pick<Appender, 'addEntry'>): Retention {

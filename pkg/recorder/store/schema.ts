@@ -116,6 +116,10 @@ const steps: readonly string[] = [
   -- Entries of type retention, which are few.
   CREATE INDEX entry_retention ON entry (id) WHERE substr(text, 1, 25) = '{"v":1,"type":"retention"';
   `,
+  `
+  -- What a sidecar said of a session's time, where that is not believed.
+  ALTER TABLE session ADD COLUMN said INTEGER;
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

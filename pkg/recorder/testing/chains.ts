@@ -87,6 +87,7 @@ export function sessionEvents(session: TestSession): readonly AuditEvent[] {
       bytesIn: 100,
       bytesOut: 200,
       frames: 1,
+      lines: refused ? 2 : 3,
       tokens: { input: 5, output: 7 },
       timing: { toUpstream: 1, firstByte: 3, firstText: 3, total: 12 },
     },

@@ -34,6 +34,24 @@ export interface ClosedResult {
   readonly latency: Spread;
 }
 
+/** Unary calls of gRPC, so many at once, until there were so many or the time is up. All answers must be right. */
+export interface CallsJob {
+  readonly kind: 'calls';
+  readonly target: Target;
+  /** A kilobyte of text, or a megabyte of numbers, each way. */
+  readonly what: 'text' | 'tensor';
+  /** What arrives of the text is what an exact mask leaves. */
+  readonly masked: boolean;
+  readonly concurrency: number;
+  readonly calls: number;
+  readonly seconds: number;
+}
+export interface CallsResult {
+  readonly calls: number;
+  /** Of requests and answers together. */
+  readonly bytes: number;
+}
+
 /** Requests at a fixed rate to each target, taking turns, so that all see the same machine. */
 export interface PacedJob {
   readonly kind: 'paced';
@@ -122,9 +140,10 @@ export interface BesideResult {
   readonly small: Spread;
 }
 
-export type Job = ClosedJob | PacedJob | FirstsJob | StreamsJob | ConnectsJob | BesideJob;
+export type Job = CallsJob | ClosedJob | PacedJob | FirstsJob | StreamsJob | ConnectsJob | BesideJob;
 
 export interface Results {
+  readonly calls: CallsResult;
   readonly closed: ClosedResult;
   readonly paced: PacedResult;
   readonly firsts: FirstsResult;

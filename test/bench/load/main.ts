@@ -1,5 +1,6 @@
 // The load process: does one job at a time and says what it saw. Its processor time is not part of any figure.
 import { beside, connects, paced } from './paced.ts';
+import { calls } from './calls.ts';
 import { closed } from './closed.ts';
 import { firsts, streams } from './streams.ts';
 import type { Job } from './jobs.ts';
@@ -8,6 +9,8 @@ function run(job: Job): Promise<unknown> {
   switch (job.kind) {
     case 'closed':
       return closed(job);
+    case 'calls':
+      return calls(job);
     case 'paced':
       return paced(job);
     case 'firsts':

@@ -40,6 +40,9 @@ async function startNode(
 export const startBare = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
   startNode('bare', 'test/bench/peers/bare-http-proxy.ts', upstreamPort, certificate);
 
+export const startBareGrpc = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
+  startNode('bare', 'test/bench/peers/bare-grpc-proxy.ts', upstreamPort, certificate);
+
 export const startFloor = (upstreamPort: number, certificate: Certificate): Promise<Peer> =>
   startNode('floor', 'test/bench/peers/floor.ts', upstreamPort, certificate);
 

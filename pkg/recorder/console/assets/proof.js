@@ -1,9 +1,9 @@
-import { numberOf, parsed, textOf } from './record.js';
+import { countLines, numberOf, parsed, textOf } from './record.js';
 
 /** @import { SessionProof } from './contract.d.ts' */
 
 /**
- * @typedef {{ ok: true, entries: number, at: number, lines: number, unsigned: number, more: number }} Proven
+ * @typedef {{ ok: true, entries: number, at: number, lines: number, counted: boolean, unsigned: number, more: number }} Proven
  * @typedef {{ ok: false, why: string }} NotProven
  */
 
@@ -62,7 +62,11 @@ export async function checkProof(proof, shown) {
   const size = numberOf(head['size']) ?? 0;
   /** @type {Set<string>} */
   const proven = new Set();
+  let before = -1;
   for (const { index, entry, lines, path } of proof.blocks) {
+    // One that stands twice would stand in for one that is kept back.
+    if (index <= before) return { ok: false, why: `entry ${index} is not behind the one before it` };
+    before = index;
     if ((await rootOf(encoder.encode(entry), index, size, path)) !== head['root'])
       return { ok: false, why: `entry ${index} is not in the tree of the signed head` };
     const texts = lines.split('\n').filter((line) => line !== '');
@@ -70,6 +74,18 @@ export async function checkProof(proof, shown) {
       return { ok: false, why: `the lines of entry ${index} are not those that it was made of` };
     for (const line of texts) proven.add(line);
   }
+  const id = textOf(parsed(shown[0] ?? '')['session']);
+  /** @type {Map<string, string[]>} */
+  const chains = new Map();
+  for (const { entry, lines } of proof.blocks) {
+    const { source, chain } = parsed(entry);
+    const key = `${textOf(source)} ${textOf(chain)}`;
+    const own = lines.split('\n').filter((line) => line.includes(`,"session":"${id}"`));
+    chains.set(key, [...(chains.get(key) ?? []), ...own]);
+  }
+  const counts = [...chains.values()].map(countLines);
+  const fault = counts.find((one) => one.fault !== undefined)?.fault;
+  if (fault !== undefined) return { ok: false, why: fault };
   const missing = shown.filter((line) => !proven.has(line)).length;
   const { more = 0 } = proof;
   if (missing > 0 && proof.unsigned === 0 && more === 0)
@@ -79,6 +95,7 @@ export async function checkProof(proof, shown) {
     entries: size,
     at: numberOf(head['at']) ?? 0,
     lines: shown.length - missing,
+    counted: counts.every((one) => one.counted),
     unsigned: missing,
     more,
   };

@@ -49,6 +49,24 @@ export function parsed(text) {
   }
 }
 
+/**
+ * Whether these are all lines of a session in one chain: its `end` says how many there are.
+ * @param {readonly string[]} lines @returns {{ fault?: string, counted: boolean }}
+ */
+export function countLines(lines) {
+  const ends = lines.map(parsed).filter((line) => line['type'] === 'end');
+  const [end] = ends;
+  if (end === undefined) return { counted: true };
+  if (ends.length > 1) return { fault: 'the session has a second end', counted: true };
+  const said = numberOf(end['lines']);
+  if (said === undefined) return { counted: false };
+  const [have, most] = [lines.length, said + (numberOf(end['unwritten']) ?? 0)];
+  if (have < said)
+    return { fault: `${have} of ${said} lines are there: others were deleted, or are kept back`, counted: true };
+  if (have > most) return { fault: `${have} of ${said} lines are there: some are not its own`, counted: true };
+  return { counted: true };
+}
+
 /** A step holds no more, so that a session of any length is shown part by part. */
 const most = { pieces: 200, characters: 65_536 };
 

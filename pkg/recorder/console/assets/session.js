@@ -146,7 +146,7 @@ function proofPanel(parameters, { lines }, { start, end }, signal) {
         );
         return;
       }
-      const { entries, at, lines: proven, unsigned, more } = verdict;
+      const { entries, at, lines: proven, counted, unsigned, more } = verdict;
       said.className = '';
       said.replaceChildren(
         el(
@@ -160,6 +160,7 @@ function proofPanel(parameters, { lines }, { start, end }, signal) {
           : more > 0
             ? `; ${plural(unsigned, 'line')} in what is too much for one proof`
             : `; ${plural(unsigned, 'newer line')} with the next head, within a minute`,
+        counted ? '' : '; its sidecar did not say how many lines it has, so that one that is kept back is not seen',
         '. Hashes were reckoned in this browser; whose signature it is, your own copy of the log’s key says:',
       );
     } catch (error) {

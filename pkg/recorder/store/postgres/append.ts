@@ -1,5 +1,6 @@
 import { compress } from '../compress.ts';
 import type { Addition, Block, EndFacts, StartFacts } from '../port.ts';
+import { seenTime } from '../session-time.ts';
 import { StoreError } from '../store-error.ts';
 import { chainKey, podOf, readChains, writeChains } from './chains.ts';
 import type { Chain, Moving } from './chains.ts';
@@ -67,12 +68,13 @@ export function createAppender(names: Names, days: Partitions): Appender {
           chain: chain.id,
           request: session,
           sequence: start?.sequence ?? entry.first,
-          at: start?.at ?? received,
+          ...seenTime(start?.at ?? received, received),
           namespace: number(block.pod.namespace),
           pod: number(block.pod.name),
           ...(start === undefined ? {} : startColumns(start, number)),
         }));
         if (row.fresh) turn.count('sessions', 1);
+        // A second end is no more than a line.
         if (end !== undefined) sessions.end(row.id, endColumns(end, number));
         parts.push({ session: row.id, block: id, received });
       }

@@ -1,7 +1,7 @@
 import { namedStart } from '../../../record/index.ts';
 import type { VanishedEntry } from '../../../record/index.ts';
 import type { PodReport } from '../../../wire/index.ts';
-import { decompress } from '../compress.ts';
+import { tailOf } from '../tail.ts';
 import type { Addition, Block, DepartedChain } from '../port.ts';
 import type { Row, Run } from './connection.ts';
 import type { Turn } from './log.ts';
@@ -143,21 +143,30 @@ export async function returned(run: Run, source: number): Promise<void> {
 /** A chain of which a line came after `before` is not departed yet: another recorder may have its stream. */
 export async function departed(run: Run, before: number, atMost: number): Promise<readonly DepartedChain[]> {
   const rows = await run(
-    `SELECT c.name, c.sequence, c.hash, c.known, c.known_hash, c.gone, n.text AS source, b.data, b.size
+    `SELECT c.id, c.received, c.name, c.sequence, c.hash, c.known, c.known_hash, c.gone, n.text AS source
      FROM chain c JOIN name n ON n.id = c.source
-     LEFT JOIN block b ON b.received = c.received AND b.chain = c.id AND b.last = c.sequence
      WHERE c.told IS NOT NULL AND c.settled IS NULL AND c.told < $1 AND (c.received IS NULL OR c.received < $1)
      ORDER BY c.told LIMIT $2`,
     [before, atMost],
   );
-  return rows.map((row) => ({
-    source: String(row['source']),
-    chain: String(row['name']),
-    stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
-    known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['known_hash']) },
-    gone: Number(row['gone']),
-    tail: row['data'] instanceof Uint8Array ? decompress(row['data'], Number(row['size'])).toString('utf8') : undefined,
-  }));
+  const chains: DepartedChain[] = [];
+  for (const row of rows) {
+    // One by one: together their blocks may be some hundred MiB.
+    const [block = {}] = await run('SELECT data, size FROM block WHERE received = $1 AND chain = $2 AND last = $3', [
+      row['received'],
+      row['id'],
+      row['sequence'],
+    ]);
+    chains.push({
+      source: String(row['source']),
+      chain: String(row['name']),
+      stored: { sequence: Number(row['sequence']), hash: String(row['hash']) },
+      known: row['known'] === null ? undefined : { sequence: Number(row['known']), hash: String(row['known_hash']) },
+      gone: Number(row['gone']),
+      tail: tailOf(block),
+    });
+  }
+  return chains;
 }
 
 /** @returns false: it is settled already, or has moved on */

@@ -13,7 +13,7 @@ const held = `EXISTS (
   SELECT 1 FROM part p JOIN session s ON s.id = p.session JOIN hold h ON
     (h.namespace IS NULL OR h.namespace = s.namespace) AND (h.pod IS NULL OR h.pod = s.pod)
     AND (h.subject IS NULL OR h.subject = s.subject) AND (h.request IS NULL OR h.request = s.request)
-    AND (h.since IS NULL OR s.at >= h.since) AND (h.until IS NULL OR s.at < h.until)
+    AND (h.since IS NULL OR s.at >= h.since OR b.received >= h.since) AND (h.until IS NULL OR s.at < h.until OR b.received < h.until OR s.said < h.until)
   WHERE p.block = b.id)`;
 
 /** Blocks that a rule is about, the oldest: which of them nobody holds is asked again in the turn that deletes them. */

@@ -159,6 +159,10 @@ const steps: readonly string[] = [
   -- Which recorder has the streams of which sidecars, until when.
   CREATE TABLE stream (holder uuid PRIMARY KEY, sources integer[] NOT NULL, until timestamptz NOT NULL);
   `,
+  `
+  -- What a sidecar said of a session's time, where that is not believed.
+  ALTER TABLE session ADD COLUMN said bigint;
+  `,
 ];
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */

@@ -65,6 +65,7 @@ async function conditionsOf(run: Run, names: Names, query: SessionQuery): Promis
     else add(condition, number);
   };
   add((place) => `s.request = ${place}`, query.session);
+  add((place) => `s.id IN (SELECT session FROM part WHERE block = ${place})`, query.block);
   add((place) => `c.name = ${place}`, query.chain);
   add((place) => `s.at >= ${place}`, query.since);
   add((place) => `s.at < ${place}`, query.until);
@@ -147,6 +148,7 @@ async function summariesOf(run: Run, names: Names, rows: readonly Row[]): Promis
       chain: String(row['chain_name']),
       sequence: Number(row['sequence']),
       at: Number(row['at']),
+      ...(row['said'] === null ? {} : { saidAt: Number(row['said']) }),
       provider: optional('provider'),
       issuer: optional('issuer'),
       subject: optional('subject'),

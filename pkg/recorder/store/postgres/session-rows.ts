@@ -6,7 +6,8 @@ import type { Columns } from './rows.ts';
 export interface SessionRows {
   /** @param make The row, where there is none yet. */
   row(chain: number, session: string, make: () => Columns): { readonly id: number; readonly fresh: boolean };
-  end(id: number, columns: Columns): void;
+  /** @returns false: it has ended, and stays as it did */
+  end(id: number, columns: Columns): boolean;
   write(): Promise<void>;
 }
 
@@ -19,7 +20,7 @@ export async function readSessionRows(
   nextId: () => number,
 ): Promise<SessionRows> {
   const found = await run(
-    `SELECT s.id, s.chain, s.request FROM unnest($1::integer[], $2::uuid[]) AS w (chain, request)
+    `SELECT s.id, s.chain, s.request, s.end_sequence IS NOT NULL AS ended FROM unnest($1::integer[], $2::uuid[]) AS w (chain, request)
      JOIN session s ON s.request = w.request AND s.chain = w.chain`,
     [wanted.map(([chain]) => chain), wanted.map(([, session]) => session)],
   );
@@ -28,6 +29,7 @@ export async function readSessionRows(
   );
   const added = new Map<number, Columns>();
   const ended = new Map<number, Columns>();
+  const over = new Set<number>(found.filter((row) => row['ended'] === true).map((row) => Number(row['id'])));
   return {
     row(chain, session, make) {
       const key = keyOf(chain, session);
@@ -39,9 +41,12 @@ export async function readSessionRows(
       return { id, fresh: true };
     },
     end(id, columns) {
+      if (over.has(id)) return false;
+      over.add(id);
       const fresh = added.get(id);
       if (fresh === undefined) ended.set(id, { id, ...columns });
       else added.set(id, { ...fresh, ...columns });
+      return true;
     },
     async write() {
       await insertRows(run, 'session', [...added.values()]);

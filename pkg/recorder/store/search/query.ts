@@ -54,6 +54,7 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
       chain: String(row['chainName']),
       sequence: Number(row['sequence']),
       at: Number(row['at']),
+      ...(row['said'] === null ? {} : { saidAt: Number(row['said']) }),
       provider: optional('provider'),
       issuer: optional('issuer'),
       subject: optional('subject'),
@@ -130,6 +131,7 @@ function fields(
   named: (column: string, text: string | undefined) => void,
 ): void {
   if (query.session !== undefined) where('s.request = ?', Buffer.from(query.session, 'hex'));
+  if (query.block !== undefined) where('s.id IN (SELECT session FROM part WHERE block = ?)', query.block);
   if (query.chain !== undefined) where('c.name = ?', query.chain);
   named('c.source', query.source);
   if (query.since !== undefined) where('s.at >= ?', query.since);

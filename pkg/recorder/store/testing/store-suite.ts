@@ -214,6 +214,26 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ text: 'hi' })).toEqual([sessionId(1)]);
     });
 
+    test('end once: a second end is a line of them and no more, in the same block and in another', async () => {
+      const chain = testChain();
+      const events = sessionEvents({ id: sessionId(1) });
+      const second = sessionEvents({ id: sessionId(1), outcome: 'refused', rule: 'x/y' }).at(-1);
+      if (second === undefined) throw new Error('no end');
+      await store.append([blockOfEvents(chain, [...events, second])]);
+      await store.append([blockOfEvents(chain, [second])]);
+      const [found] = (await store.search({ limit: 5 })).sessions;
+      expect(found?.end).toMatchObject({ outcome: 'completed', sequence: 3 });
+      expect((await store.search({ tags: ['rule:x/y'], limit: 5 })).sessions).toEqual([]);
+    });
+
+    test('of a time that cannot be are found by when they came', async () => {
+      const chain = testChain();
+      const addition = blockOfEvents(chain, sessionEvents({ id: sessionId(1) }), 0);
+      await store.append([{ ...addition, entry: { ...addition.entry, at: testTime } } as Addition]);
+      const { sessions } = await store.search({ since: testTime - 30 * 86_400_000, block: 0, limit: 5 });
+      expect(sessions).toMatchObject([{ at: testTime - 7 * 86_400_000, saidAt: 0 }]);
+    });
+
     test('are found by each field, newest first, and never by what they are not', async () => {
       const chain = testChain();
       const add = (n: number, session: Omit<TestSession, 'id'>, at = testTime + n): Addition =>
