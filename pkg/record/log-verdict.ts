@@ -81,6 +81,10 @@ export interface LogVerdict {
   /** In the order in which they were found; at most 100. */
   readonly findings: readonly LogFinding[];
   readonly entries: number;
+  /** Entries before the first that was at hand, of which nothing is known; 0: it was read from its beginning. */
+  readonly begins: number;
+  /** Signatures of sidecars whose authority may have been named in those. */
+  readonly unknownSigners: number;
   readonly heads: number;
   readonly keys: readonly HeadsOfKey[];
   /** Entries behind the last good head: not proven yet. */

@@ -33,6 +33,8 @@ export interface Frontier {
   /** Adds a leaf by its hash. @returns the subtrees that became full, the leaf first. */
   append(leaf: TreeHash): readonly TreeNode[];
   root(): TreeHash;
+  /** Hashes of the full subtrees, largest first: what it takes to go on from here. */
+  edge(): readonly TreeHash[];
 }
 
 /** @param edge Hashes of the full subtrees of a tree of this size, largest first: as many as the size has bits that are 1. */
@@ -58,6 +60,7 @@ export function createFrontier(size = 0, edge: readonly TreeHash[] = []): Fronti
       leaves++;
       return made;
     },
+    edge: () => [...full],
     root() {
       const last = full.at(-1);
       if (last === undefined) return emptyRoot;

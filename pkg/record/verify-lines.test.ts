@@ -91,14 +91,23 @@ function make(signing: Signing = {}, bundle = ours.bundle, second?: AuditEvent):
   }
   return { entries, lines };
 }
-function verify({ entries, lines }: Made, authorities?: string): LogVerdict {
+/** @param from Entries before it are gone. */
+function verify({ entries, lines }: Made, authorities?: string, from = 0): LogVerdict {
   const frontier = createFrontier();
   const texts = entries.map(entryText);
+  const before = createFrontier();
+  for (const text of texts.slice(0, from)) before.append(entryLeaf(text));
   for (const text of texts) frontier.append(entryLeaf(text));
   const head = { size: texts.length, root: frontier.root().toString('hex'), at: entries.at(-1)?.at ?? 0 };
   const heads = [signHead(head, privateKey)];
-  const verifier = createLogVerifier({ publicKey, heads, ...(authorities === undefined ? {} : { authorities }) });
+  const verifier = createLogVerifier({
+    publicKey,
+    heads,
+    begin: before,
+    ...(authorities === undefined ? {} : { authorities }),
+  });
   for (const [index, text] of texts.entries()) {
+    if (index < from) continue;
     verifier.entry(index, text);
     if (lines.has(index)) verifier.lines(index, lines.get(index));
   }
@@ -110,6 +119,18 @@ const faults = (verdict: LogVerdict): string[] =>
 test('a record that nobody touched is proven, with the signatures of its sidecar', () => {
   expect(verify(make())).toMatchObject({ ok: true, blocks: 3, lines: 15, signedLines: 14 });
   expect(verify(make(), ours.bundle)).toMatchObject({ ok: true });
+});
+
+test('signatures whose authority may be named in what is gone are counted, not called forged, unless authorities are given', async () => {
+  const unknown = { ok: true, begins: 1, blocks: 3, lines: 15, signedLines: 0, unknownSigners: 3 };
+  expect(verify(make(), undefined, 1)).toMatchObject(unknown);
+  expect(verify(make(), ours.bundle, 1)).toMatchObject({ ok: true, begins: 1, signedLines: 14, unknownSigners: 0 });
+  const other = make({ as: await (await makeAuthority()).identity() });
+  expect(faults(verify(other, ours.bundle, 1))).toEqual([
+    'signer_forged 1 5',
+    'signer_forged 2 10',
+    'signer_forged 3 15',
+  ]);
 });
 
 test('what a sidecar could not record is counted, by its own word, and its place is named', () => {

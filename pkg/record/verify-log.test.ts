@@ -101,6 +101,55 @@ describe('a log that nobody touched', () => {
   });
 });
 
+describe('a log whose first entries are gone', () => {
+  /** The rest of a log after so many entries, and the tree before it. */
+  const cut = (from: number, edit = (items: Item[]): Item[] => items): LogVerdict => {
+    const { items, heads } = makeLog();
+    const before = createFrontier();
+    for (const { text } of items.slice(0, from)) before.append(entryLeaf(text));
+    const verifier = createLogVerifier({ publicKey, heads, begin: before });
+    for (const { index, text, lines } of edit(items.slice(from))) {
+      verifier.entry(index, text);
+      verifier.lines(index, lines);
+    }
+    return verifier.end();
+  };
+
+  test.each([1, 3, 4, 8])('is proven from entry %d on', (from) => {
+    const blocks = 9 - from;
+    expect(cut(from)).toMatchObject({ ok: true, begins: from, entries: 9, unsigned: 0, blocks, lines: 2 * blocks });
+  });
+
+  test('is not proven where an entry was changed, or one more is gone', () => {
+    const edit = (text: string): string => text.replace('"at":1005', '"at":1006');
+    expect(faults(cut(4, (items) => items.map((item) => ({ ...item, text: edit(item.text) }))))).toEqual([
+      'changed 0-5',
+    ]);
+    expect(faults(cut(4, (items) => items.slice(1)))).toEqual(['removed 4-4']);
+    expect(faults(cut(4, (items) => items.filter(({ index }) => index !== 6)))).toEqual([
+      'removed 6-6',
+      'chain_broken 7',
+    ]);
+  });
+
+  test('is not proven by a tree that was another', () => {
+    const { items, heads } = makeLog();
+    const before = createFrontier();
+    for (const { text } of items.slice(0, 3)) before.append(entryLeaf(`${text} `));
+    const verifier = createLogVerifier({ publicKey, heads, begin: before });
+    for (const { index, text } of items.slice(3)) verifier.entry(index, text);
+    // The head over what is gone alone does not fit, and is the first to say so.
+    expect(faults(verifier.end())).toEqual(['changed 0-2']);
+  });
+
+  test('is not proven without a head over what is left', () => {
+    const { items } = makeLog(4);
+    const verifier = createLogVerifier({ publicKey, heads: [], begin: createFrontier() });
+    for (const { index, text } of items) verifier.entry(index, text);
+    expect(faults(verifier.end())).toEqual(['unsigned 0-3']);
+  });
+});
+
 describe('lines that were deleted', () => {
   const day = 86_400_000;
   const seal = sealBy(privateKey);

@@ -7,6 +7,7 @@ import type { LogKeys } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
 import type { HeadsOfKey, LogFault, LogFinding, LogVerdict, LostWithPod } from './log-verdict.ts';
 import { createFrontier } from './merkle.ts';
+import type { Frontier } from './merkle.ts';
 import { isSealed, isSealedType } from './sealed-entry.ts';
 import { createDeletionCheck } from './verify-deletions.ts';
 import { createLineCheck } from './verify-lines.ts';
@@ -29,6 +30,8 @@ export interface LogVerifierOptions {
   readonly until?: string;
   /** PEM of the authorities that alone may have issued sidecars' certificates; default: those that the log itself names. */
   readonly authorities?: string;
+  /** The tree before the first entry that is at hand, where earlier ones are gone; default: it begins with the log. */
+  readonly begin?: Pick<Frontier, 'size' | 'edge'>;
   /** Days that lines are kept at least; default: what the log says where it does, whatever policies want. */
   readonly retentionDays?: number;
 }
@@ -61,7 +64,12 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     if (findings.length < mostFindings) findings.push({ fault, entry, what, ...(to === undefined ? {} : { to }) });
   };
   const signers = createSignerCheck(options.authorities);
+  const begin = options.begin?.size ?? 0;
+  let unknownSigners = 0;
   const sidecars = createLineCheck(signers, (finding) => {
+    // Its authority may have been named in what is gone.
+    if (finding.fault === 'signer_forged' && begin > 0 && options.authorities === undefined)
+      return void unknownSigners++;
     if (findings.length < mostFindings) findings.push(finding);
   });
   const heads: NonNullable<LogVerdict['head']>[] = [];
@@ -78,9 +86,9 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   for (const text of options.heads) addHead(text);
   if (options.until !== undefined) addHead(options.until);
 
-  const frontier = createFrontier();
+  const frontier = createFrontier(begin, options.begin?.edge());
   /** Index that the next entry must have. */
-  let next = 0;
+  let next = begin;
   let lastAt = 0;
   let headAt = 0;
   /** Time of the first entry after the last good head. */
@@ -120,11 +128,16 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       find('changed', good?.size ?? 0, 'entries that are not what was signed', head.size - 1);
     }
   };
+  /** Where a chain stood that is met first: at its beginning, or behind lines that stand in what is gone. */
+  const chainBefore = (entry: Fields, first: number): { sequence: number; hash: string } =>
+    begin > 0 && first > 1
+      ? { sequence: first - 1, hash: String(entry['prev']) }
+      : { sequence: 0, hash: namedStart(String(entry['chain'])).hash };
   const checkChain = (index: number, entry: Fields): void => {
     const key = chainKey(entry);
-    const at = chains.get(key) ?? { sequence: 0, hash: namedStart(String(entry['chain'])).hash };
     const hole = entry['type'] === 'hole';
     const first = Number(entry[hole ? 'from' : 'first']);
+    const at = chains.get(key) ?? chainBefore(entry, first);
     const last = Number(entry[hole ? 'to' : 'last']);
     if (first !== at.sequence + 1 || last < first || (!hole && entry['prev'] !== at.hash))
       find('chain_broken', index, `a chain stood at ${at.sequence} and goes on at ${first}`);
@@ -168,7 +181,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   const checkUnsigned = (): void => {
     const last = frontier.size - 1;
     if (good === undefined)
-      return find('unsigned', 0, 'entries without a head that signs them: nothing proves them', last);
+      return find('unsigned', begin, 'entries without a head that signs them: nothing proves them', last);
     if (unsignedAt !== undefined && lastAt - unsignedAt > mostUnsignedMs)
       find('unsigned', good.size, 'entries of several minutes that no head has signed: nothing proves them', last);
   };
@@ -217,6 +230,8 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         find('removed', next, 'entries that are not there', index - 1);
         broken = true;
       }
+      // A head over what is gone alone.
+      if (frontier.size === begin) checkHeads();
       next = index + 1;
       frontier.append(entryLeaf(text));
       read(index, text);
@@ -238,7 +253,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const last = heads.at(-1);
       if (last !== undefined && last.size > next)
         find('truncated', next, 'entries that a head has signed are not there', last.size - 1);
-      if (!broken && frontier.size > 0) checkUnsigned();
+      if (!broken && frontier.size > begin) checkUnsigned();
       const keys = keysOfHeads();
       for (const index of missing)
         if (!deletions.explains(index, good?.size ?? 0))
@@ -249,7 +264,9 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         entries: frontier.size,
         heads: heads.length,
         keys,
-        unsigned: frontier.size - (good?.size ?? 0),
+        begins: begin,
+        unknownSigners,
+        unsigned: frontier.size - (good?.size ?? begin),
         ...sidecars.counts(),
         ...deletions.counts(),
         holes: count.holes,

@@ -22,6 +22,8 @@ export interface SessionProof {
     readonly lines: string;
     /** RFC 6962 audit path from the entry to the head, hex. */
     readonly path: readonly string[];
+    /** The head that the path leads to; default: that of the proof. */
+    readonly head?: string;
   }[];
   /** Blocks with lines of the session that are newer than the head. */
   readonly unsigned: number;
@@ -107,16 +109,18 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
 function readChains(
   proof: SessionProof,
   head: SignedHead,
-  { session, chain: named }: SessionQuestion,
+  { session, publicKey, chain: named }: SessionQuestion,
 ): ReadonlyMap<string, OfChain> | string {
   const chains = new Map<string, OfChain>();
   let before = -1;
-  for (const { index, entry, lines, path } of proof.blocks) {
+  for (const { index, entry, lines, path, head: other } of proof.blocks) {
+    const under = other === undefined ? head : readHead(other, publicKey);
+    if (under === undefined) return `the head over entry ${index} is not signed with this key`;
     // One that stands twice would stand in for one that is kept back.
     if (index <= before) return `entry ${index} is not behind the one before it`;
     before = index;
     const hashes = path.map((one) => Buffer.from(one, 'hex'));
-    if (!provesInclusion(entryLeaf(entry), index, head.size, hashes, Buffer.from(head.root, 'hex')))
+    if (!provesInclusion(entryLeaf(entry), index, under.size, hashes, Buffer.from(under.root, 'hex')))
       return `entry ${index} is not in the tree that the head signs`;
     const point = jsonValue(parseJson(entry)) as { readonly [key: string]: JsonValue };
     if (point['type'] !== 'block') return `entry ${index} is no block of lines`;

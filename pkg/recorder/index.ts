@@ -56,11 +56,14 @@ export {
   parseLocation,
   restoreArchive,
   searchArchive,
+  sessionInArchive,
   startArchiver,
   verifyArchive,
 } from './archive/index.ts';
 export type {
   ArchivedLog,
+  ArchivedQuestion,
+  ArchivedSession,
   ArchiveFault,
   ArchiveLocation,
   Archiver,

@@ -114,7 +114,7 @@ const questions: Readonly<
   'GET /v1/holds': {},
   'POST /v1/holds/{hold}/release': { path: '/v1/holds/1/release', token: 'hold', body: { reason: 'closed' } },
   'GET /v1/log': {},
-  'GET /v1/log/entries': { path: '/v1/log/entries?from=2&limit=3' },
+  'GET /v1/log/entries': { path: '/v1/log/entries?from=2&limit=3&lines=true' },
   'GET /v1/log/heads': { path: '/v1/log/heads?from=0' },
   'GET /v1/log/blocks/{entry}': { path: '/v1/log/blocks/0' },
   'GET /v1/log/proof': { path: '/v1/log/proof?index=1' },

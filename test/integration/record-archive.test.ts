@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/index.ts';
 import type { JsonValue } from '../../pkg/base/index.ts';
 import { keepHeads, openArchive, openSqliteStore, parseLocation, startArchiver } from '../../pkg/recorder/index.ts';
 import type { RecordStore, SessionQuery } from '../../pkg/recorder/index.ts';
-import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
+import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { startS3Gateway } from '../support/s3-gateway.ts';
 import { startS3 } from '../support/s3-server.ts';
@@ -202,6 +202,128 @@ describe('audit verify --archive', () => {
     expect(err).toContain('--archive needs --key');
     expect(err).toContain('--archive does not go with --file');
   });
+});
+
+describe('a session of the archive', () => {
+  const of = (id: string, command: string, ...args: readonly string[]): Promise<Ran> =>
+    audit(command, sessionId(id), '--archive', url, '--key', key(), ...args);
+  const spread = sessionId('spread');
+
+  test('is shown, replayed and explained, though it is spread over three segments', async () => {
+    const stored: string[] = [];
+    for await (const line of store.sessionLines(spread, { source, chain: testChain().name })) stored.push(line);
+    expect(stored).toHaveLength(3);
+    const shown = await of('spread', 'show', '-o', 'jsonl');
+    expect(shown).toEqual({ code: 0, out: `${stored.join('\n')}\n`, err: '' });
+    expect((await of('spread', 'show')).out).toMatch(
+      /eve from .* Chat llama-3\n[^]*the falcon has landed[^]*completed 200/,
+    );
+    expect((await of('spread', 'replay', '--speed', '0')).out).toMatch(
+      /hello there[^]*the falcon has landed[^]*completed 200/,
+    );
+    expect((await of('spread', 'explain')).out).toMatch(/^eve asked for Chat of llama-3\n[^]*so: completed, 200/);
+  });
+
+  test('is found on the days that are asked for; one that is none is said to be none', async () => {
+    expect(await of('spread', 'show', '--since', '2020-01-01')).toMatchObject({ code: 0 });
+    const none = { code: 1, out: '', err: 'there is no such session\n' };
+    expect(await of('nobody', 'show')).toEqual(none);
+    expect(await of('spread', 'show', '--chain', 'f'.repeat(32))).toEqual(none);
+    expect(await of('spread', 'show', '-n', 'other')).toEqual(none);
+    expect(await of('spread', 'show', '--since', 'today')).toMatchObject({ code: 2 });
+    expect(await audit('show', spread, '--since', '2020-01-01')).toMatchObject({ code: 2 });
+  });
+
+  test('of segments that another key has signed is left out, and said', async () => {
+    const other = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' });
+    writeFileSync(join(folder, 'stranger.pem'), other);
+    const { code, out, err } = await audit('show', spread, '--archive', url, '--key', join(folder, 'stranger.pem'));
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toContain('the key of the log has not signed it: it is left out\n');
+  });
+
+  test('is proven by its segments alone, and so is each other one', async () => {
+    const proven = await audit(
+      'verify',
+      '--archive',
+      url,
+      '--key',
+      key(),
+      '--session',
+      spread,
+      '--save-proof',
+      'proof',
+    );
+    expect(proven).toMatchObject({ code: 0, err: '' });
+    expect(proven.out).toMatch(
+      new RegExp(
+        `^proven: session ${spread}: 3 lines under the head of 11 entries.*\nit is in chain ${testChain().name} of ${source}\n$`,
+      ),
+    );
+    for (let n = 0; n < 6; n++)
+      expect(await audit('verify', '--archive', url, '--key', key(), '--session', sessionId(n))).toMatchObject({
+        code: 0,
+      });
+    // Whoever has the file proves it without the archive, and not what somebody made of it.
+    const proof = written.get('proof') ?? '';
+    const byFile = (text: string): Promise<Ran> =>
+      sidegateCommand(['audit', 'verify', '--proof', 'proof', '--key', key(), '--session', spread], {
+        openCluster: () => Promise.reject(new Error('no cluster is asked')),
+        readFile: (path) => (path === 'proof' ? text : readFileSync(path, 'utf8')),
+      });
+    expect((await byFile(proof)).out).toBe(proven.out);
+    expect(await byFile(proof.replace('the falcon', 'the sparrow'))).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('NOT PROVEN'),
+    });
+    const another = proof.replaceAll('\\"size\\":', '\\"size\\":1');
+    expect(another).not.toBe(proof);
+    expect(await byFile(another)).toMatchObject({ code: 1, out: expect.stringContaining('not signed with this key') });
+  });
+});
+
+test('a log whose first segments are gone is proven from the first on that is there, and what is gone is said', async () => {
+  const objects = await openArchive(parseLocation(url, { endpoint: server.endpoint, pathStyle: true }));
+  const [log = ''] = await objects.folders('');
+  const names: string[] = [];
+  for await (const name of objects.list(`${log}/`)) names.push(name);
+  const segments = names.filter((name) => name.endsWith('.segment'));
+  expect(segments.length).toBeGreaterThan(3);
+  /** Another archive without these. */
+  const without = async (prefix: string, ...gone: readonly (string | undefined)[]): Promise<string> => {
+    const place = `s3://records/${prefix}`;
+    const other = await openArchive(parseLocation(place, { endpoint: server.endpoint, pathStyle: true }));
+    for (const name of names) {
+      const object = await objects.get(name);
+      if (object === undefined || gone.includes(name)) continue;
+      await other.put(name, object, { mode: lock.mode, until: Date.now() + 60_000 });
+    }
+    other.close();
+    return place;
+  };
+  const begins = Number(/([0-9]{16})\.segment$/.exec(segments[2] ?? '')?.[1]);
+  const cut = await without('cut', ...segments.slice(0, 2));
+  const { code, out } = await audit('verify', '--archive', cut, '--key', key());
+  expect(out).toMatch(new RegExp(`^proven: ${11 - begins} entries under [12] signed heads`));
+  expect(out).toContain(`entries 0 to ${begins - 1} are not there: who removed them`);
+  expect(code).toBe(0);
+  // A session that is in what is left whole is proven; of one whose start is gone it is said how much is there.
+  const one = await audit('verify', '--archive', cut, '--key', key(), '--session', sessionId(9));
+  expect(one).toMatchObject({ code: 0 });
+  const part = ['--archive', cut, '--key', key()];
+  for (const [command, code] of Object.entries({ show: 1, replay: 1, explain: 0 }))
+    expect(
+      await audit(command, sessionId('spread'), ...part, ...(command === 'replay' ? ['--speed', '0'] : [])),
+    ).toMatchObject({ code, err: expect.stringMatching(/^INCOMPLETE: [12] of 3 lines are there/) });
+  expect(await audit('verify', ...part, '--session', sessionId('spread'))).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(/^NOT PROVEN: .* [12] of 3 lines are there/),
+  });
+  const middle = await audit('verify', '--archive', await without('hole', segments[2]), '--key', key());
+  expect(middle).toMatchObject({ code: 1, out: expect.stringMatching(/^removed: entry /) });
+  const both = await audit('verify', '--archive', await without('both', segments[0], segments[2]), '--key', key());
+  expect(both).toMatchObject({ code: 1, out: expect.stringMatching(/^removed: entry /) });
+  objects.close();
 });
 
 describe('audit restore', () => {

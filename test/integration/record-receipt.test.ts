@@ -14,6 +14,8 @@ import { sessionRoutes } from '../../pkg/recorder/api/session-routes.ts';
 import { blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { testChain } from '../../pkg/recorder/testing/chains.ts';
 import { answerChat, streamChat } from '../support/scripted-model.ts';
+import { sidegateCommand } from '../support/sidegate-command.ts';
+import type { Ran } from '../support/sidegate-command.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
 import type { World } from '../support/world.ts';
 
@@ -59,10 +61,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function proofOf(session: string): Promise<SessionProof> {
+async function proofOf(session: string, search = new URLSearchParams()): Promise<SessionProof> {
   const route = sessionRoutes(store).find((one) => one.path.endsWith('/proof'));
   const nothing = (): Promise<void> => Promise.resolve();
-  const question = { who: 'a', search: new URLSearchParams(), body: undefined, allowHolds: nothing };
+  const question = { who: 'a', search, body: undefined, allowHolds: nothing };
   const answer = await route?.answer({ ...question, part: session, allow: nothing, note: nothing });
   let text = '';
   for await (const part of (answer as Streamed).parts) text += part;
@@ -122,6 +124,16 @@ describe('a proof', () => {
       (proof) => ({ ...proof, blocks: [{ ...first(proof), path: first(proof).path.map(() => 'a'.repeat(64)) }] }),
       /not in the tree/,
     ],
+    [
+      'whose blocks stand a second time',
+      (proof) => ({ ...proof, blocks: [...proof.blocks, ...proof.blocks] }),
+      /entry \d+ is not behind the one before it/,
+    ],
+    [
+      'with a head of its own that the key has not signed',
+      (proof) => ({ ...proof, blocks: [{ ...first(proof), head: proof.head.replace('"at":', '"at":1') }] }),
+      /the head over entry \d+ is not signed with this key/,
+    ],
     ['whose blocks are newer than the head', (proof) => ({ ...proof, blocks: [], unsigned: 1 }), /newer than/],
     ['without blocks', (proof) => ({ ...proof, blocks: [] }), /no line/],
   ])('%s is none', async (_, edit, why) => {
@@ -131,5 +143,99 @@ describe('a proof', () => {
   test('under another key is none', async () => {
     const other = generateKeyPairSync('ed25519').publicKey;
     expect(await verdictOf(receipts.whole, undefined, other)).toMatchObject({ ok: false });
+  });
+});
+
+describe('a caller who has the receipt, the public key and a proof, and no cluster', () => {
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  const check = (receipt: string, proof: string, key = pem, ...flags: readonly string[]): Promise<Ran> =>
+    sidegateCommand(
+      ['audit', 'verify', '--proof', 'proof.json', '--key', 'public.pem', '--receipt', receipt, ...flags],
+      {
+        openCluster: () => Promise.reject(new Error('no cluster is asked')),
+        readFile: (path) => (path === 'public.pem' ? key : path === 'proof.json' ? proof : ''),
+      },
+    );
+  const proofFor = async (receipt: string): Promise<string> =>
+    JSON.stringify(await proofOf(readReceipt(receipt)?.id ?? ''));
+
+  test.each(['whole', 'refused', 'stream', 'comment'] as const)('finds its answer (%s) on record', async (kind) => {
+    const receipt = receipts[kind];
+    for (const text of [receipt, `sidegate-receipt: ${receipt}`]) {
+      if (kind === 'comment' && text !== receipt) continue;
+      const { code, out, err } = await check(text, await proofFor(receipt));
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      expect(out).toMatch(
+        /^proven: session [0-9a-f]{32}: .*; the receipt says what is on record\nit is in chain \S+ of spiffe:\S+\n$/,
+      );
+    }
+  });
+
+  test('finds what it was told otherwise, of another session, or what nobody has signed', async () => {
+    const proof = await proofFor(receipts.whole);
+    const other = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    const refusals: [receipt: string, proof: string, key: string, why: string][] = [
+      [receipts.whole.replace('confidential=masked', 'confidential=allowed'), proof, pem, 'the receipt names rules'],
+      [receipts.refused, proof, pem, 'it has no line'],
+      [receipts.whole, proof.replace('Chat', 'Chaf'), pem, 'changed: line'],
+      [receipts.whole, proof, other, 'the head is not signed with this key'],
+    ];
+    for (const [receipt, text, key, why] of refusals) {
+      expect([receipt, text, key]).not.toEqual([receipts.whole, proof, pem]);
+      const { code, out } = await check(receipt, text, key);
+      expect([code, out]).toEqual([1, expect.stringContaining('NOT PROVEN')]);
+      expect(out).toContain(why);
+    }
+  });
+
+  test('is told of a file that is no proof, and of flags that do not go together', async () => {
+    for (const text of ['', '{', '[]', '{"head":"","blocks":[{}],"unsigned":0}', '{"head":1,"blocks":[],"unsigned":0}'])
+      expect(await check(receipts.whole, text)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('cannot be read'),
+      });
+    const alone = await sidegateCommand(['audit', 'verify', '--proof', 'proof.json', '--file', 'log.jsonl']);
+    expect(alone.code).toBe(2);
+    for (const fault of [
+      '--proof goes with --session or --receipt',
+      '--file does not go with --proof',
+      '--file needs --key: the public key of the log',
+    ])
+      expect(alone.err).toContain(fault);
+  });
+
+  // Last: it stays on record.
+  test('is not satisfied by what another sidecar recorded under the same id', async () => {
+    const { id = '' } = readReceipt(receipts.whole) ?? {};
+    const { blocks } = await proofOf(id);
+    const lines = blocks.flatMap((block) => block.lines.trimEnd().split('\n')).filter((line) => line.includes(id));
+    const events = lines.map((line) => {
+      const {
+        v: _v,
+        seq: _seq,
+        time: _time,
+        prev: _prev,
+        hash: _hash,
+        ...event
+      } = JSON.parse(line) as Record<string, unknown>;
+      return event as unknown as AuditEvent;
+    });
+    const liar = testChain('liar');
+    await store.append([
+      blockOfEvents(liar, events, undefined, 'spiffe://cluster.local/ns/other/sa/default/pod/uid-9'),
+    ]);
+    const heads = keepHeads({ store, key: privateKey, clock: systemClock, logger: silentLogger });
+    await heads.sign();
+    heads.close();
+    const both = await check(receipts.whole, await proofFor(receipts.whole));
+    expect(both).toMatchObject({ code: 1, out: expect.stringContaining('name one by its chain') });
+    const { name } = testChain();
+    const said = `it is in chain ${name} of spiffe://cluster.local/ns/ml/`;
+    const named = await proofOf(id, new URLSearchParams({ chain: name }));
+    const { code, out } = await check(receipts.whole, JSON.stringify(named));
+    expect([code, out]).toEqual([0, expect.stringContaining(said)]);
+    // Whoever was given both names one themselves.
+    const chosen = await check(receipts.whole, await proofFor(receipts.whole), pem, '--chain', name);
+    expect([chosen.code, chosen.out]).toEqual([0, expect.stringContaining(said)]);
   });
 });

@@ -2,7 +2,6 @@ import type { JsonValue } from '../../base/index.ts';
 import { auditAudience, auditForHeader, auditTokenHeader, controlPlane } from '../../contract/index.ts';
 import { KubeError, isKubeError } from '../../kube/index.ts';
 import type { KubeCall, KubeClient } from '../../kube/index.ts';
-import { createSessionCount } from '../../record/index.ts';
 import { systemNamespace } from '../cluster-command.ts';
 import type { CommandIo } from '../command.ts';
 import type { Flags } from '../flags.ts';
@@ -94,21 +93,15 @@ export function sessionPath(id: string, flags: Flags, below = '', from?: string)
   return `/v1/sessions/${id}${below}${query.size === 0 ? '' : `?${query.toString()}`}`;
 }
 
-/**
- * The lines of a session, as they were hashed, some at a time. Where several sidecars recorded under its id, the person is told: one of them may
- * lie. So they are where lines are missing, as its end says.
- *
- * @param onIncomplete Told where not all of its lines are there
- * @throws KubeError
- */
-export async function* linePages(
-  audit: AuditClient,
-  id: string,
-  flags: Flags,
-  io: Pick<CommandIo, 'stderr'>,
-  onIncomplete?: () => void,
-): AsyncGenerator<readonly string[]> {
-  const count = createSessionCount();
+/** Some lines of a session, as they were hashed. */
+export interface LinePage {
+  readonly lines: readonly string[];
+  /** Chains that have lines under its id, as far as is known by here. */
+  readonly chains: number;
+}
+
+/** The lines of a session, in their order. @throws KubeError */
+export async function* linePages(audit: AuditClient, id: string, flags: Flags): AsyncGenerator<LinePage> {
   const chains = new Set<string>();
   let next: string | undefined;
   do {
@@ -118,34 +111,9 @@ export async function* linePages(
       chains.add(`${String(source)} ${String(chain)}`);
     }
     const lines = Array.isArray(page['lines']) ? page['lines'].filter((line) => typeof line === 'string') : [];
-    for (const line of lines) count.line(line);
-    yield lines;
+    yield { lines, chains: chains.size };
     next = typeof page['next'] === 'string' ? page['next'] : undefined;
   } while (next !== undefined);
-  if (chains.size > 1)
-    // Whose line is whose is not said.
-    return io.stderr(
-      `${chains.size} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
-    );
-  const { fault, counted } = count.verdict();
-  if (fault !== undefined) {
-    io.stderr(`INCOMPLETE: ${fault}\n`);
-    onIncomplete?.();
-  }
-  if (!counted) io.stderr('its sidecar did not say how many lines it has: whether some are missing is not seen\n');
-}
-
-/** All of them. @throws KubeError */
-export async function linesOfSession(
-  audit: AuditClient,
-  id: string,
-  flags: Flags,
-  io: Pick<CommandIo, 'stderr'>,
-  onIncomplete?: () => void,
-): Promise<readonly string[]> {
-  const lines: string[] = [];
-  for await (const page of linePages(audit, id, flags, io, onIncomplete)) for (const line of page) lines.push(line);
-  return lines;
 }
 
 const timeoutMs = 60_000;

@@ -1,15 +1,14 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
-import { auditFlags, auditUsage, linesOfSession, openAudit, sessionFlags, sessionUsage } from './client.ts';
+import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 
 const usage = `sidegate audit explain ID [flags]
 
 Why a session went as it did, rule by rule, as its record says: who asked, under which policies, what each rule did and by what, what policies in Observe
 mode would have done, and which checks were skipped.
 
-${sessionUsage}${auditUsage}${connectionUsage}`;
+${sessionSourceUsage}`;
 
 /** Nothing of a record may move the reader's cursor. */
 const plain = (text: string | undefined): string => (text ?? '').replaceAll(/\p{Cc}/gu, '?');
@@ -58,18 +57,12 @@ export const auditExplainCommand: Command = {
   name: 'audit explain',
   summary: 'why a session went as it did, rule by rule',
   usage,
-  run: clusterCommand({
+  run: sessionCommand({
     usage,
-    flags: { ...sessionFlags, ...auditFlags },
-    positionals: { name: 'ID', least: 1, most: 1 },
-    async act(flags, { client }, io) {
-      const [id = ''] = flags.positionals;
-      if (!/^[0-9a-f]{32}$/.test(id)) {
-        io.stderr('ID is a request id: 32 hex digits\n');
-        return 2;
-      }
-      for (const line of explanationOf(await linesOfSession(await openAudit(client, flags, io), id, flags, io)))
-        io.stdout(`${line}\n`);
+    flags: {},
+    partial: true,
+    async act(_, lines, _flags, io) {
+      for (const line of explanationOf(await allLines(lines))) io.stdout(`${line}\n`);
       return 0;
     },
   }),

@@ -1,9 +1,8 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
-import { auditFlags, auditUsage, linesOfSession, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { modelUrl, replayTo, replayToFlags, replayToUsage } from './replay-to.ts';
+import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit replay ID [flags]
@@ -12,7 +11,7 @@ One session as it ran, both directions, each text when it was seen: as it was re
 
   --speed NUMBER         times as fast as it was; default 1. 0: at once
   -o, --output FORMAT    text (default), or jsonl: at, direction, lane and text of each step
-${replayToUsage}${unsealUsage}${sessionUsage}${auditUsage}${connectionUsage}`;
+${replayToUsage}${unsealUsage}${sessionSourceUsage}`;
 
 /** Something that was seen of a session. */
 export interface ReplayStep {
@@ -59,40 +58,25 @@ export const auditReplayCommand: Command = {
   name: 'audit replay',
   summary: 'one session at its own pace',
   usage,
-  run: clusterCommand({
+  run: sessionCommand({
     usage,
     flags: {
       speed: { kind: 'text' },
       output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
       ...replayToFlags,
       ...unsealFlag,
-      ...sessionFlags,
-      ...auditFlags,
     },
-    positionals: { name: 'ID', least: 1, most: 1 },
-    async act(flags, { client }, io) {
-      const [id = ''] = flags.positionals;
+    faults: (flags) => {
+      const [speed, to] = [Number(flags.text('speed') ?? '1'), flags.text('to')];
+      return [
+        ...(speed >= 0 && speed <= 1_000_000 ? [] : ['--speed is a number from 0 on']),
+        ...(to === undefined || modelUrl(to) !== undefined ? [] : ['--to is the http or https address of a model']),
+      ];
+    },
+    async act(id, source, flags, io) {
       const speed = Number(flags.text('speed') ?? '1');
-      if (!/^[0-9a-f]{32}$/.test(id) || !(speed >= 0 && speed <= 1_000_000)) {
-        io.stderr('ID is a request id: 32 hex digits; --speed is a number from 0 on\n');
-        return 2;
-      }
-      const to = flags.text('to');
-      const url = to === undefined ? undefined : modelUrl(to);
-      if (to !== undefined && url === undefined) {
-        io.stderr('--to is the http or https address of a model\n');
-        return 2;
-      }
-      let whole = true;
-      const onIncomplete = (): void => {
-        whole = false;
-      };
-      const { lines, code } = openedLines(
-        await linesOfSession(await openAudit(client, flags, io), id, flags, io, onIncomplete),
-        id,
-        flags,
-        io,
-      );
+      const url = modelUrl(flags.text('to') ?? '');
+      const { lines, code } = openedLines(await allLines(source), id, flags, io);
       if (url !== undefined && lines.length > 0)
         return replayTo(url, lines, flags.text('unseal') !== undefined, flags, io);
       const steps = stepsOf(lines);
@@ -114,7 +98,7 @@ export const auditReplayCommand: Command = {
         io.stdout(plain(step.text));
       }
       if (lane !== undefined) io.stdout('\n');
-      return whole ? code : 1;
+      return code;
     },
   }),
 };

@@ -1,8 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { auditFlags, auditUsage, linePages, linesOfSession, openAudit, sessionFlags, sessionUsage } from './client.ts';
-import { clusterCommand, connectionUsage } from '../cluster-command.ts';
 import type { Command } from '../command.ts';
+import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
 const usage = `sidegate audit show ID [flags]
@@ -10,7 +9,7 @@ const usage = `sidegate audit show ID [flags]
 One session as it went: who, what was asked and answered (masked as it was recorded), which rules acted. ID is the request id of a receipt or of a search.
 
   -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte but for what --unseal opens
-${unsealUsage}${sessionUsage}${auditUsage}${connectionUsage}`;
+${unsealUsage}${sessionSourceUsage}`;
 
 /** Nothing of a record may move the reader's cursor. */
 const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
@@ -81,38 +80,22 @@ export const auditShowCommand: Command = {
   name: 'audit show',
   summary: 'one session as it went',
   usage,
-  run: clusterCommand({
+  run: sessionCommand({
     usage,
-    flags: {
-      output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] },
-      ...unsealFlag,
-      ...sessionFlags,
-      ...auditFlags,
-    },
-    positionals: { name: 'ID', least: 1, most: 1 },
-    async act(flags, { client }, io) {
-      const [id = ''] = flags.positionals;
-      if (!/^[0-9a-f]{32}$/.test(id)) {
-        io.stderr('ID is a request id: 32 hex digits\n');
-        return 2;
-      }
-      const audit = await openAudit(client, flags, io);
+    flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...unsealFlag },
+    async act(id, lines, flags, io) {
       const jsonl = flags.text('output') === 'jsonl';
-      const print = (lines: readonly string[]): void => {
-        for (const line of lines) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
-      };
-      let whole = true;
-      const onIncomplete = (): void => {
-        whole = false;
+      const print = (page: readonly string[]): void => {
+        for (const line of page) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
       };
       if (flags.text('unseal') === undefined) {
-        for await (const lines of linePages(audit, id, flags, io, onIncomplete)) print(lines);
-        return whole ? 0 : 1;
+        for await (const page of lines()) print(page);
+        return 0;
       }
       // What is sealed is opened as a whole: whether a text is missing is known at its end.
-      const { lines, code } = openedLines(await linesOfSession(audit, id, flags, io, onIncomplete), id, flags, io);
-      print(lines);
-      return whole ? code : 1;
+      const { lines: opened, code } = openedLines(await allLines(lines), id, flags, io);
+      print(opened);
+      return code;
     },
   }),
 };

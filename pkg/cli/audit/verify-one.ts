@@ -1,3 +1,4 @@
+import { jsonValue, parseJson } from '../../base/index.ts';
 import {
   createFrontier,
   entryLeaf,
@@ -39,7 +40,12 @@ export async function proofOfRecorder(audit: AuditClient, session: string, flags
 }
 
 /** The same from an exported log. */
-export async function proofOfPages(pages: LogPages, session: string, pem: string): Promise<SessionProof> {
+export async function proofOfPages(
+  pages: LogPages,
+  session: string,
+  pem: string,
+  chain?: string,
+): Promise<SessionProof> {
   const frontier = createFrontier();
   const nodes = new Map<string, Uint8Array>();
   const found: { readonly index: number; readonly entry: string; readonly lines: string }[] = [];
@@ -48,7 +54,8 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
     head: (text) => void heads.push(text),
     entry(index, entry, lines) {
       for (const node of frontier.append(entryLeaf(entry))) nodes.set(`${node.level} ${node.index}`, node.hash);
-      if (lines?.includes(`,"session":"${session}"`) === true) found.push({ index, entry, lines });
+      if (lines?.includes(`,"session":"${session}"`) !== true) return;
+      if (chain === undefined || parseJson(entry).get('chain')?.string === chain) found.push({ index, entry, lines });
     },
     later: () => undefined,
   });
@@ -65,12 +72,34 @@ export async function proofOfPages(pages: LogPages, session: string, pem: string
   return { head: head ?? '', blocks: await Promise.all(blocks), unsigned: found.length - signed.length };
 }
 
-export function reportOne(one: OneSession, proof: SessionProof, pem: string, io: CommandIo): ExitCode {
+/** What `--save-proof` wrote, which anybody may have handed over. @throws Error in words, where it is none */
+export function readProof(text: string): SessionProof {
+  const value: unknown = jsonValue(parseJson(text, { loneSurrogates: true }));
+  const isText = (one: unknown): one is string => typeof one === 'string';
+  const isCount = (one: unknown): boolean => Number.isSafeInteger(one) && Number(one) >= 0;
+  const at = (of: unknown, key: string): unknown =>
+    typeof of === 'object' && of !== null ? (of as Readonly<Record<string, unknown>>)[key] : undefined;
+  const isBlock = (one: unknown): boolean => {
+    const [path, head] = [at(one, 'path'), at(one, 'head')];
+    const named = isCount(at(one, 'index')) && isText(at(one, 'entry')) && isText(at(one, 'lines'));
+    return named && Array.isArray(path) && path.every(isText) && (head === undefined || isText(head));
+  };
+  const [blocks, more] = [at(value, 'blocks'), at(value, 'more')];
+  const good = isText(at(value, 'head')) && Array.isArray(blocks) && blocks.every(isBlock);
+  if (!good || !isCount(at(value, 'unsigned')) || !(more === undefined || isCount(more)))
+    throw new Error('it is no proof of a session');
+  // Proven field by field above.
+  return value as SessionProof;
+}
+
+export function reportOne(one: OneSession, proof: SessionProof, pem: string, flags: Flags, io: CommandIo): ExitCode {
   const verdict = verifySession(proof, { ...one, publicKey: readLogKeys(pem) });
   if (!verdict.ok) {
     io.stdout(`NOT PROVEN: session ${one.session}: ${verdict.why}\n`);
     return 1;
   }
+  const saveTo = flags.text('save-proof');
+  if (saveTo !== undefined) io.writeFile(saveTo, `${JSON.stringify(proof)}\n`);
   const { head, source, chain, lines, counted, ended, more, others } = verdict;
   const open =
     more > 0

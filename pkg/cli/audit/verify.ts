@@ -9,7 +9,8 @@ import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { logOfFile, logOfRecorder, signedBy } from './log-pages.ts';
 import type { LogPages } from './log-pages.ts';
-import { oneSession, proofOfPages, proofOfRecorder, reportOne } from './verify-one.ts';
+import { archivedSession, sourceFaults } from './session-command.ts';
+import { oneSession, proofOfPages, proofOfRecorder, readProof, reportOne } from './verify-one.ts';
 import type { OneSession } from './verify-one.ts';
 import { clusterFlags, connectionUsage, systemNamespace, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
@@ -35,6 +36,9 @@ cluster at all.
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
   --session ID           one session alone
+  --save-proof FILE      with one session: its proof, for whoever has its receipt. It holds whole blocks, with lines of other sessions of the same pod
+  --proof FILE           what --save-proof wrote, instead of a cluster; needs --key, and --receipt or --session
+  --since DAY            one session in an archive: not in segments that end before it (2026-11-26)
 ${sessionUsage}${archiveUsage}${auditUsage}${connectionUsage}
 Exit code 0: proven. 1: it was touched, or cannot be read.
 `;
@@ -135,13 +139,32 @@ function report(verdict: LogVerdict, io: CommandIo): ExitCode {
     );
   for (const { source, line, events } of verdict.gaps)
     io.stdout(`not recorded: ${source}, before its line ${line}: ${events} events\n`);
-  const { entries, heads, head, keys, unsigned, blocks, lines, signedLines, deleted, holes, conflicts } = verdict;
+  const {
+    entries,
+    begins,
+    unknownSigners,
+    heads,
+    head,
+    keys,
+    unsigned,
+    blocks,
+    lines,
+    signedLines,
+    deleted,
+    holes,
+    conflicts,
+  } = verdict;
   const youngest = verdict.youngestDeletedMs;
   io.stdout(
-    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries - unsigned} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
+    `${verdict.ok ? 'proven' : 'NOT PROVEN'}: ${entries - begins - unsigned} entries under ${heads} signed heads, ${lines} lines of ${blocks} blocks, ${signedLines} of them signed by their sidecars; ` +
       `${deleted} blocks deleted by retention${youngest === undefined ? '' : ` (the youngest after ${(youngest / dayMs).toFixed(1)} days)`}, ${holes} lines lost by sidecars, ${verdict.notRecorded} events that sidecars could not record, ${conflicts} conflicts; ` +
       `${unsigned} entries newer than the last head, which nothing proves yet\n`,
   );
+  if (begins > 0)
+    io.stdout(
+      `entries 0 to ${begins - 1} are not there: who removed them, what they said, and how chains began that go on after them, nothing says` +
+        `${unknownSigners === 0 ? '' : `; ${unknownSigners} signatures of sidecars are by authorities that may have been named there: give --authorities`}\n`,
+    );
   if (head !== undefined) io.stdout(`the newest head is of ${new Date(head.at).toISOString()}\n`);
   for (const one of keys)
     io.stdout(`key ${one.key.slice(0, 16)}: ${one.heads} heads, over ${one.from} to ${one.to} entries\n`);
@@ -167,6 +190,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
       receipt: text,
       session: text,
       'save-head': text,
+      'save-proof': text,
+      proof: text,
+      since: text,
       archive: text,
       'no-lines': { kind: 'switch' },
       heads: { kind: 'switch' },
@@ -179,16 +205,22 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     faults: (given) => {
       if (!/^[1-9][0-9]{0,4}$/.test(given.text('retention-days') ?? '1'))
         return ['--retention-days takes a number of whole days, from 1'];
-      const elsewhere = ['archive', 'file'].find((name) => given.text(name) !== undefined);
+      const elsewhere = ['archive', 'file', 'proof'].find((name) => given.text(name) !== undefined);
       if (given.on('heads') && elsewhere !== undefined)
         return [`--heads asks a cluster: it does not go with --${elsewhere}`];
       const isOne = given.text('session') !== undefined || given.text('receipt') !== undefined;
       if (given.text('chain') !== undefined && !isOne) return ['--chain goes with --session or --receipt'];
-      if (given.text('archive') === undefined) return [];
-      const beside = ['file', 'receipt', 'session'].filter((name) => given.text(name) !== undefined);
+      const alone = ['proof', 'save-proof', 'since'].filter((name) => given.text(name) !== undefined && !isOne);
+      const beside = ['archive', 'file', 'proof'].filter(
+        (name) => given.text(name) !== undefined && name !== elsewhere,
+      );
       return [
-        ...(given.text('key') === undefined ? ['--archive needs --key: the public key of the log'] : []),
-        ...beside.map((name) => `--archive does not go with --${name}`),
+        ...alone.map((name) => `--${name} goes with --session or --receipt`),
+        ...sourceFaults(given),
+        ...beside.map((name) => `--${elsewhere} does not go with --${name}`),
+        ...(elsewhere !== undefined && given.text('key') === undefined
+          ? [`--${elsewhere} needs --key: the public key of the log`]
+          : []),
       ];
     },
   });
@@ -205,7 +237,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   const withLines = !flags.on('no-lines');
   const saveTo = flags.text('save-head');
   const archive = flags.text('archive');
-  if (archive !== undefined) return verifyInArchive(archive, flags, io);
+  if (archive !== undefined)
+    return one === undefined ? verifyInArchive(archive, flags, io) : verifyOneInArchive(archive, one, flags, io);
+  const proofFile = flags.text('proof');
   const finish = async (pages: LogPages, pem: string, published: readonly string[] = []): Promise<ExitCode> => {
     const [head, authorities] = [flags.text('head'), flags.text('authorities')];
     const verdict = await verifyPages(pages, {
@@ -217,15 +251,14 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     });
     return finishVerdict(verdict, saveTo, io);
   };
-  if (file !== undefined) {
-    const key = flags.text('key');
-    if (key === undefined) {
-      io.stderr('--file needs --key: the public key of the log\n');
-      return 2;
-    }
+  if (file !== undefined || proofFile !== undefined) {
     try {
-      const [pages, pem] = [logOfFile(() => linesOfFile(io, file), withLines), io.readFile(key)];
-      if (one !== undefined) return reportOne(one, await proofOfPages(pages, one.session, pem), pem, io);
+      const pem = io.readFile(flags.text('key') ?? '');
+      if (one !== undefined && proofFile !== undefined)
+        return reportOne(one, readProof(io.readFile(proofFile)), pem, flags, io);
+      const pages = logOfFile(() => linesOfFile(io, file ?? ''), withLines);
+      if (one !== undefined)
+        return reportOne(one, await proofOfPages(pages, one.session, pem, flags.text('chain')), pem, flags, io);
       return await finish(pages, pem);
     } catch (error) {
       io.stderr(`it cannot be read: ${describeError(error)}\n`);
@@ -236,10 +269,18 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     const key = flags.text('key');
     const pem = key === undefined ? await publishedKey(client, flags) : io.readFile(key);
     const audit = await openAudit(client, flags, io);
-    if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session, flags), pem, io);
+    if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session, flags), pem, flags, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
     return finish(logOfRecorder(audit, withLines), pem, published);
+  });
+}
+
+async function verifyOneInArchive(url: string, one: OneSession, flags: Flags, io: CommandIo): Promise<ExitCode> {
+  return withArchive(url, flags, io, async (log) => {
+    const { session, faults } = await archivedSession(log, one.session, flags, io);
+    const code = reportOne(one, await session.proof(), io.readFile(flags.text('key') ?? ''), flags, io);
+    return faults > 0 ? 1 : code;
   });
 }
 

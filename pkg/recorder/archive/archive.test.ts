@@ -7,12 +7,12 @@ import { startS3 } from '../../../test/support/s3-server.ts';
 import type { TestS3 } from '../../../test/support/s3-server.ts';
 import { until } from '../../../test/support/wait.ts';
 import { createLogger, silentLogger, systemClock } from '../../base/index.ts';
-import { signHead } from '../../record/index.ts';
+import { signHead, verifySession } from '../../record/index.ts';
 import { keepHeads } from '../log/heads.ts';
 import type { RecordStore } from '../store/index.ts';
 import { openSqliteStore } from '../store/index.ts';
-import { blockOf } from '../store/testing/store-suite.ts';
-import { sessionId, testChain } from '../testing/chains.ts';
+import { blockOf, blockOfEvents } from '../store/testing/store-suite.ts';
+import { sessionEvents, sessionId, testChain } from '../testing/chains.ts';
 import { startArchiver } from './archiver.ts';
 import type { Archiver, ArchiverOptions } from './archiver.ts';
 import { parseLocation } from './location.ts';
@@ -22,6 +22,9 @@ import { restoreArchive } from './restore.ts';
 import type { Restoration } from './restore.ts';
 import { openS3 } from './s3.ts';
 import { searchArchive } from './search.ts';
+import { sealSegment } from './segment.ts';
+import type { SegmentHeader } from './segment.ts';
+import { sessionInArchive } from './session.ts';
 import { verifyArchive } from './verify.ts';
 
 // A store of one machine, an archive on a server that checks signatures and locks, and a store that is made again from it.
@@ -113,6 +116,61 @@ async function restore(
 
 const names = (kind: string): string[] =>
   [...server.objects.keys()].filter((name) => name.includes(`/${kind}/`)).sort();
+
+describe('a session in the archive', () => {
+  test('is proven under the heads of its own segments, of which each is one', async () => {
+    const events = sessionEvents({ id: sessionId('long') });
+    await add(2);
+    start();
+    for (const event of events) {
+      await store.append([blockOfEvents(chain, [event], systemClock.now())]);
+      await add(1);
+      await archived();
+    }
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const told: string[] = [];
+    const found = await sessionInArchive(log, { session: sessionId('long') }, (name) => told.push(name));
+    const proof = await found.proof();
+    expect(told).toEqual([]);
+    expect(new Set(proof.blocks.map(({ head }) => head)).size).toBe(events.length);
+    const verdict = verifySession(proof, { session: sessionId('long'), publicKey });
+    expect(verdict).toMatchObject({ ok: true, lines: events.length, ended: true });
+    // One segment is all that was read where the session is in it alone.
+    server.asked.length = 0;
+    await sessionInArchive(log, { session: sessionId(number - 1) }, () => undefined);
+    expect(server.asked.filter((one) => JSON.stringify(one).includes('.segment')).length).toBe(1);
+    from.close();
+  });
+
+  test('is shown and not proven where an older recorder wrote its segment, which does not say what was before it', async () => {
+    await add(1);
+    start();
+    await archived();
+    await add(1);
+    await archived();
+    const last = names('segments').at(-1) ?? '';
+    const object = server.objects.get(last);
+    if (object === undefined) throw new Error('no segment');
+    const body = Buffer.from(object.body);
+    const end = body.indexOf(0x0a);
+    const { edge, sha256, key, signature, v, type, ...header } = JSON.parse(
+      body.toString('utf8', 0, end),
+    ) as SegmentHeader & Record<string, unknown>;
+    expect([edge?.length, [sha256, key, signature, v, type].includes(undefined)]).toEqual([1, false]);
+    server.objects.set(last, { ...object, body: Buffer.from(sealSegment(header, body.subarray(end + 1), privateKey)) });
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const found = await sessionInArchive(log, { session: sessionId(number - 1) }, () => undefined);
+    expect(found.lines).toHaveLength(3);
+    await expect(found.proof()).rejects.toMatchObject({ code: 'archive_proof' });
+    // As before: a log that lacks its first segments is not proven then.
+    server.objects.delete(names('segments')[0] ?? '');
+    const verdict = await verifyArchive(log, { publicKey, withLines: true }, () => undefined);
+    expect(verdict.findings[0]).toMatchObject({ fault: 'removed', entry: 0 });
+    from.close();
+  });
+});
 
 describe('the archive', () => {
   test('gets the log in segments, then its heads, each locked; a store made from it is the same', async () => {

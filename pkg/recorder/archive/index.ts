@@ -9,6 +9,8 @@ export { openArchive } from './open.ts';
 export { openArchivedLog } from './read-archive.ts';
 export type { ArchivedLog } from './read-archive.ts';
 export { searchArchive } from './search.ts';
+export { sessionInArchive } from './session.ts';
+export type { ArchivedQuestion, ArchivedSession } from './session.ts';
 export { SegmentError } from './segment.ts';
 export { verifyArchive } from './verify.ts';
 export { restoreArchive } from './restore.ts';

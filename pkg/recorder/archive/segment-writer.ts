@@ -31,6 +31,7 @@ const timeOf = (text: string): number => Number(/"at":([0-9]+)/.exec(text)?.[1] 
 export function createSegmentWriter(log: string, frontier: Frontier = createFrontier()): SegmentWriter {
   const first = frontier.size;
   const before = frontier.root().toString('hex');
+  const edge = frontier.edge().map((one) => one.toString('hex'));
   const stream = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3 } });
   const pieces: Buffer[] = [];
   stream.on('data', (piece: Buffer) => pieces.push(piece));
@@ -69,6 +70,7 @@ export function createSegmentWriter(log: string, frontier: Frontier = createFron
         from,
         to,
         before,
+        edge,
         after: frontier.root().toString('hex'),
         head,
         namespaces: [...namespaces].sort(),

@@ -2,8 +2,8 @@ import { hash, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { createZstdDecompress } from 'node:zlib';
 import { CodedError, jsonValue, parseJson } from '../../base/index.ts';
-import { keyName, logKeyOf } from '../../record/index.ts';
-import type { LogKeys } from '../../record/index.ts';
+import { createFrontier, edgeOf, keyName, logKeyOf } from '../../record/index.ts';
+import type { Frontier, LogKeys } from '../../record/index.ts';
 import type { ArchivedEntry } from '../store/index.ts';
 
 /**
@@ -26,6 +26,8 @@ export interface SegmentHeader {
   /** Root of the tree before its first entry, and with its last; hex. */
   readonly before: string;
   readonly after: string;
+  /** Hashes of the full subtrees before its first entry, largest first, hex: it is proven without what was before it. Older ones have none. */
+  readonly edge?: readonly string[];
   /** The signed head of that tree; null: the next segments lead to one. */
   readonly head: string | null;
   /** Namespaces of the pods whose lines are in it. */
@@ -36,6 +38,17 @@ export interface SegmentHeader {
   readonly bytes: number;
   /** SHA-256 of the bytes behind the header, as they stand; hex. */
   readonly sha256: string;
+}
+
+/** The tree before a segment's first entry; undefined: its header does not hold it. */
+export function frontierBefore({ first, before, edge }: SegmentHeader): Frontier | undefined {
+  if (first === 0) return createFrontier();
+  if (!Array.isArray(edge) || edge.length !== edgeOf(first).length) return undefined;
+  const frontier = createFrontier(
+    first,
+    edge.map((one) => Buffer.from(String(one), 'hex')),
+  );
+  return frontier.root().toString('hex') === before ? frontier : undefined;
 }
 
 export class SegmentError extends CodedError<'changed' | 'truncated' | 'forged'> {}

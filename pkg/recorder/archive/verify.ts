@@ -1,10 +1,12 @@
 import { createLogVerifier, isBlockEntry } from '../../record/index.ts';
-import type { LogKeys, LogVerdict } from '../../record/index.ts';
+import type { LogKeys, LogVerdict, LogVerifier } from '../../record/index.ts';
 import type { ArchivedLog } from './read-archive.ts';
-import { notSigned, SegmentError } from './segment.ts';
+import { frontierBefore, notSigned, SegmentError } from './segment.ts';
+import type { SegmentHeader } from './segment.ts';
 
 /**
- * Proves the log of an archive as {@link createLogVerifier} does, segment by segment.
+ * Proves the log of an archive as {@link createLogVerifier} does, segment by segment. Where the first segments are gone, as a bucket's own rules
+ * remove them by age, it is proven from the first on that is there, whose signed header has the tree before it.
  *
  * @param onFault Told of a segment that is not what it was, whose entries are missing then, and of a head that is not signed.
  * @throws ObjectStoreError
@@ -21,11 +23,16 @@ export async function verifyArchive(
   onFault: (name: string, error: SegmentError) => void,
 ): Promise<LogVerdict> {
   const { withLines, ...rest } = options;
-  const verifier = createLogVerifier({ heads: [], ...rest });
+  let verifier: LogVerifier | undefined;
+  const begin = (header: SegmentHeader | undefined): LogVerifier => {
+    const before = header === undefined ? undefined : frontierBefore(header);
+    return createLogVerifier({ heads: [], ...rest, ...(before === undefined ? {} : { begin: before }) });
+  };
   let end = 0;
   for await (const name of log.segments()) {
     try {
       const { header, entries } = await log.segment(name);
+      verifier ??= begin(header);
       if (header.head !== null) verifier.head(header.head);
       for await (const { index, text, data } of entries()) {
         verifier.entry(index, text);
@@ -35,9 +42,12 @@ export async function verifyArchive(
       }
     } catch (error) {
       if (!(error instanceof SegmentError)) throw error;
+      // One that is there and is not what it was is no beginning.
+      verifier ??= begin(undefined);
       onFault(name, error);
     }
   }
+  verifier ??= begin(undefined);
   const last = await log.lastHead(options.publicKey, (name) => onFault(name, notSigned()));
   if (last !== undefined && last.size > end) verifier.head(last.text);
   return verifier.end();

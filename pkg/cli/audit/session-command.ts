@@ -1,0 +1,143 @@
+import { createSessionCount } from '../../record/index.ts';
+import type { ArchivedLog, ArchivedSession } from '../../recorder/index.ts';
+import { askedFlags } from '../asked-flags.ts';
+import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
+import type { CommandIo, ExitCode } from '../command.ts';
+import type { FlagSpec, Flags } from '../flags.ts';
+import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
+import { auditFlags, auditUsage, linePages, openAudit, sessionFlags, sessionUsage } from './client.ts';
+import type { LinePage } from './client.ts';
+
+/** The lines of one session, as they were hashed: some at a time, in their order. */
+export type SessionLines = () => AsyncIterable<readonly string[]>;
+
+/** Flags of every command about one session. */
+const sourceFlags = {
+  archive: { kind: 'text' },
+  key: { kind: 'text' },
+  since: { kind: 'text' },
+  ...archiveFlags,
+  ...sessionFlags,
+  ...auditFlags,
+  ...clusterFlags,
+} as const satisfies Readonly<Record<string, FlagSpec>>;
+
+export const sessionSourceUsage = `${sessionUsage}  --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
+                         has signed; --since DAY (2026-11-26): not in segments that end before it. It reads from the newest one back to the session's start
+${archiveUsage}${auditUsage}${connectionUsage}`;
+
+/**
+ * A command about the session that its argument names, in a cluster or in an archive. Where lines of it are missing, as its end says, the person is
+ * told.
+ */
+export function sessionCommand(command: {
+  readonly usage: string;
+  readonly flags: Readonly<Record<string, FlagSpec>>;
+  readonly faults?: (flags: Flags) => readonly string[];
+  /** What it says holds of a part of the lines, too: it does not fail where others are missing. Default: it does. */
+  readonly partial?: boolean;
+  act(id: string, lines: SessionLines, flags: Flags, io: CommandIo): Promise<ExitCode>;
+}) {
+  return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
+    const flags = askedFlags(args, io, {
+      usage: command.usage,
+      flags: { ...command.flags, ...sourceFlags },
+      positionals: { name: 'ID', least: 1, most: 1 },
+      faults: (given) => [
+        ...(/^[0-9a-f]{32}$/.test(given.positionals[0] ?? '') ? [] : ['ID is a request id: 32 hex digits']),
+        ...sourceFaults(given),
+        ...(command.faults?.(given) ?? []),
+      ],
+    });
+    if (typeof flags === 'number') return flags;
+    const [id = ''] = flags.positionals;
+    const archive = flags.text('archive');
+    const act = async (pages: () => AsyncIterable<LinePage>): Promise<ExitCode> => {
+      let whole = true;
+      const onIncomplete = (): void => {
+        whole = command.partial === true;
+      };
+      const code = await command.act(id, () => countedLines(pages(), io, onIncomplete), flags, io);
+      return whole ? code : 1;
+    };
+    if (archive === undefined)
+      return withCluster(flags, io, async ({ client }) => {
+        const audit = await openAudit(client, flags, io);
+        return act(() => linePages(audit, id, flags));
+      });
+    return withArchive(archive, flags, io, async (log) => {
+      const { session, faults } = await archivedSession(log, id, flags, io);
+      if (session.lines.length === 0) {
+        io.stderr('there is no such session\n');
+        return 1;
+      }
+      const code = await act(() => inOnePage(session));
+      return faults > 0 ? 1 : code;
+    });
+  };
+}
+
+/** What is wrong with the flags that say where to look. */
+export const sourceFaults = (flags: Flags): readonly string[] => [
+  ...(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(flags.text('since') ?? '2026-11-26') ? [] : ['--since is a day: 2026-11-26']),
+  ...(flags.text('archive') === undefined && flags.text('since') !== undefined ? ['--since goes with --archive'] : []),
+];
+
+/** Looks for a session in an archive; the person is told of segments that are left out. */
+export async function archivedSession(
+  log: ArchivedLog,
+  session: string,
+  flags: Flags,
+  io: Pick<CommandIo, 'stderr'>,
+): Promise<{ readonly session: ArchivedSession; readonly faults: number }> {
+  const { sessionInArchive } = await import('../../recorder/index.ts');
+  let faults = 0;
+  const [chain, namespace, from] = ['chain', 'namespace', 'since'].map((name) => flags.text(name));
+  const found = await sessionInArchive(log, { session, chain, namespace, from }, (name, { message }) => {
+    faults++;
+    io.stderr(`${name}: ${message}: it is left out\n`);
+  });
+  return { session: found, faults };
+}
+
+async function* inOnePage(page: LinePage): AsyncGenerator<LinePage> {
+  yield page;
+}
+
+/**
+ * The lines of the pages. Behind the last one the person is told where lines are missing, as the session's end says, and where several sidecars
+ * recorded under its id: one of them may lie.
+ *
+ * @param onIncomplete Told where not all of its lines are there
+ */
+async function* countedLines(
+  pages: AsyncIterable<LinePage>,
+  io: Pick<CommandIo, 'stderr'>,
+  onIncomplete: () => void,
+): AsyncGenerator<readonly string[]> {
+  const count = createSessionCount();
+  let chains = 0;
+  for await (const page of pages) {
+    for (const line of page.lines) count.line(line);
+    ({ chains } = page);
+    yield page.lines;
+  }
+  if (chains > 1)
+    // Whose line is whose is not said.
+    return io.stderr(
+      `${chains} chains have lines under this id, which one sidecar chose and others may have taken: --chain and --namespace name one\n`,
+    );
+  const { fault, counted } = count.verdict();
+  if (fault !== undefined) {
+    io.stderr(`INCOMPLETE: ${fault}\n`);
+    onIncomplete();
+  }
+  if (!counted) io.stderr('its sidecar did not say how many lines it has: whether some are missing is not seen\n');
+}
+
+/** All of them. */
+export async function allLines(lines: SessionLines): Promise<readonly string[]> {
+  const all: string[] = [];
+  for await (const page of lines()) for (const line of page) all.push(line);
+  return all;
+}
