@@ -253,7 +253,7 @@ describe('policy explain', () => {
       'ALLOWED by p/team',
       '60 requests/min',
       'p/secrets  on Request  Block  enforced  applies  Secrets',
-      'p/pii  masked  enforced  as [pii]  Email',
+      'p/pii  masked    enforced  as [pii]  Email',
       'requestLimits.maxBodyBytes',
       'from profile Standard',
       '8388608',
