@@ -524,8 +524,10 @@ class GovernedRequest {
       throw new RefusedError('guard_blocked', { rule });
     }
     this.#approvals = outcome.approvals.map((one) => one.rule);
-    this.#places = outcome.places;
-    this.#heldTexts = outcome.heldTexts;
+    // People who approve see what the record's readers do.
+    const spelled = <T extends NamedText>(one: T): T => ({ ...one, id: this.#session.spellName(one.id) });
+    this.#places = { kept: outcome.places.kept.map(spelled), more: outcome.places.more };
+    this.#heldTexts = outcome.heldTexts.map(spelled);
   }
   #places: Pick<FoundPlaces, 'kept' | 'more'> = { kept: [], more: 0 };
   #heldTexts: readonly NamedText[] = [];
