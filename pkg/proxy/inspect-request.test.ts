@@ -114,7 +114,7 @@ describe('what is hidden in a long prompt', () => {
     expect(found.acts).toContain('blocked');
     expect(found.outcome.record).toMatchObject([{ text: '[disguised]' }]);
     // Read as it stands and otherwise, for the guard and for the record: many times the cost of a plain text, whatever its size.
-    expect(found.cpu).toBeLessThan(Math.max(10, plain.cpu) * 100);
+    expect(found.cpu).toBeLessThan(Math.max(10, plain.cpu) * 200);
     // Other requests get their turns meanwhile.
     expect(found.longest).toBeLessThan(longestStep(found.cpu));
   });
