@@ -1,4 +1,5 @@
-import { closeSync, createReadStream, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, createReadStream, openSync, realpathSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import type { FileOutput } from '../../pkg/cli/index.ts';
 
 /** Bytes of one line that are taken. */
@@ -24,16 +25,49 @@ export async function* lines(path: string): AsyncGenerator<string> {
   if (length > 0) yield Buffer.concat(parts).toString('utf8');
 }
 
-/** A new file beside the old one, which takes its place when it is whole. */
+/**
+ * A new file beside the old one, which takes its place when it is whole: of a name that was not there, so that nobody else has it open. What is
+ * there and is no file (a pipe, `/dev/stdout`) is written as it is.
+ */
 export function output(path: string): FileOutput {
-  const temporary = `${path}.part`;
-  const file = openSync(temporary, 'w', 0o600);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isFile())
+    return written(
+      openSync(path, 'w'),
+      () => undefined,
+      () => undefined,
+    );
+  // What a link names is replaced, not the link.
+  const target = found === undefined ? path : realpathSync(path);
+  const temporary = `${target}.${randomBytes(8).toString('hex')}.part`;
+  return written(
+    openSync(temporary, 'wx', 0o600),
+    () => renameSync(temporary, target),
+    () => rmSync(temporary, { force: true }),
+  );
+}
+
+/** @param place puts what is whole into its place. @param remove what is not */
+function written(file: number, place: () => void, remove: () => void): FileOutput {
   let waiting: string[] = [];
   let length = 0;
+  let open = true;
+  const close = (): void => {
+    if (!open) return;
+    open = false; // also where closing fails: it is closed then
+    closeSync(file);
+  };
   const flush = (): void => {
     const bytes = Buffer.from(waiting.join(''));
     for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
     [waiting, length] = [[], 0];
+  };
+  const discard = (): void => {
+    try {
+      close();
+    } finally {
+      remove();
+    }
   };
   return {
     write(text) {
@@ -42,13 +76,15 @@ export function output(path: string): FileOutput {
       if (length >= pieceLength) flush();
     },
     finish() {
-      flush();
-      closeSync(file);
-      renameSync(temporary, path);
+      try {
+        flush();
+        close();
+        place();
+      } catch (error) {
+        discard();
+        throw error;
+      }
     },
-    discard() {
-      closeSync(file);
-      rmSync(temporary, { force: true });
-    },
+    discard,
   };
 }

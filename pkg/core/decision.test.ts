@@ -75,6 +75,17 @@ describe('how many people approve', () => {
     ['one person with two accounts and one name once', [token('b', 'b@x'), token('b2', 'b@x')], 1],
     ['names that differ in case once', [user('Bob@x'), token('b', 'bob@x')], 1],
     ['names that differ by a prefix once', [user('oidc:bob@x'), token('b', 'bob@x')], 1],
+    [
+      'names that differ by a prefix that the policy has otherwise once',
+      [user('https://idp#bob@x'), token('b', 'oidc:bob@x')],
+      1,
+    ],
+    [
+      'the asker by no prefix that the policy has otherwise',
+      [user('https://idp#ana@x')],
+      0,
+      { kubernetesUser: 'oidc:ana@x' },
+    ],
     ['the asker by no case and no prefix', [user('ANA@x'), user('oidc:ana@x'), user('https://idp#ana@x')], 0],
     ['the asker’s name with something before it that is no prefix', [user('mariana@x')], 1],
     ['a workload of such a name', [user('system:serviceaccount:ml:ana')], 1, { kubernetesUser: 'ana' }],

@@ -23,17 +23,31 @@ export function namingOf({ oidc, serviceAccount, sidegate }: CompiledProvider): 
  */
 export const isSameUser = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase();
 
+/** What prefixes of an issuer's names end in: `oidc:`, `https://idp.example.com#`. */
+const endOfPrefix = /[:#/|](?=[^:#/|]+[:#/|]*$)/;
+
+/** Kubernetes' own names: what stands before is no prefix of an issuer's. */
+const isKubernetes = (name: string): boolean => name.startsWith('system:');
+
+/** The name without any prefix; the whole one where nothing shows that there is one. */
+function withoutPrefix(name: string): string {
+  const at = isKubernetes(name) ? -1 : name.search(endOfPrefix);
+  return name.slice(at + 1);
+}
+
+/** Whether this name is the other one, which is not empty, behind something that may be a prefix: it ends in a sign, not in a letter. */
+const isBehindPrefix = (name: string, other: string): boolean =>
+  !isKubernetes(name) && name.endsWith(other) && /[^\p{L}\p{M}\p{N}]$/u.test(name.slice(0, -other.length));
+
 /**
  * Whether two names in Kubernetes may be one person's. API servers put a prefix before names of their issuer (`oidc:ana`, and
- * `https://idp.example.com#ana` where none is configured): whoever forgot to say so to Sidegate must not decide on their own request.
+ * `https://idp.example.com#ana` where none is configured): whoever forgot to say so to Sidegate, or said another one, must not decide on
+ * their own request. So what is behind the prefix of either is compared. Two people may count as one, which refuses.
+ * Not seen: prefixes of both that end in none of `:#/|`, since `a.smith` and `b.smith` are two people.
  */
 export function mayBeSameUser(one: string, other: string): boolean {
-  const [long, short] = [one.toLowerCase(), other.toLowerCase()].sort((a, b) => b.length - a.length) as [
-    string,
-    string,
-  ];
-  if (long === short) return true;
-  // Kubernetes' own names: what stands before is no prefix of an issuer's.
-  if (long.startsWith('system:') || short === '' || !long.endsWith(short)) return false;
-  return /[:#/|-]$/.test(long.slice(0, -short.length));
+  const [a, b] = [one.toLowerCase(), other.toLowerCase()];
+  if (a === b) return true;
+  if (a === '' || b === '') return false;
+  return isBehindPrefix(a, withoutPrefix(b)) || isBehindPrefix(b, withoutPrefix(a));
 }

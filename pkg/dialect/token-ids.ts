@@ -42,6 +42,9 @@ const probabilities = new Set([
 /** What stands beside the `id` of a token, and of nothing else. */
 const besideId = ['logprob', 'piece', 'special'];
 
+/** Whether numbers of this name are the ids of tokens, however few. */
+export const namesIds = (name: string): boolean => lists.has(plain(name));
+
 function areIds(node: JsonNode): boolean {
   if (node.kind !== 'array') return false;
   return node.numbers === undefined ? node.items.length > 0 && node.items.every(areIds) : node.numbers === 'integers';

@@ -163,8 +163,17 @@ export class Http2Exchange implements Exchange, LiveExchange, RawExchange {
     const endStream = this.method === 'HEAD' || neverHasBody(status);
     const waitForTrailers = trailers !== undefined && !endStream;
     this.#stream.respond(headersOf(status, headers), { endStream, waitForTrailers });
-    if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(trailers()));
+    if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#sendTrailers(trailers()));
     this.#state = 'started';
+  }
+
+  #sendTrailers(fields: OutgoingHttpHeaders): void {
+    try {
+      this.#stream.sendTrailers(fields);
+    } catch {
+      // Fields that HTTP/2 does not have: without its end the answer must not look whole.
+      this.destroy();
+    }
   }
 
   write(chunk: string | Uint8Array): boolean {

@@ -206,6 +206,28 @@ test('a stream that the server refused is sent again once, whole; one that it wo
 
   const worked = await model((stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
   expect(await send(upstreamTo(worked.port))).toMatchObject({ code: 'upstream_protocol' });
+
+  // Nor on a connection that had been used: it goes on, so its server had the request.
+  let came = 0;
+  const used = await model((stream) => {
+    if (++came === 1) answer(stream, 'ok', {});
+    else stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  });
+  const again = upstreamTo(used.port);
+  expect(await send(again)).toMatchObject({ status: 200 });
+  expect(await send(again)).toMatchObject({ code: 'upstream_protocol' });
+  expect(came).toBe(2);
+
+  // But where a connection that had been used broke off.
+  came = 0;
+  const broken = await model((stream) => {
+    if (++came === 2) stream.session?.destroy();
+    else answer(stream, 'ok', {});
+  });
+  const third = upstreamTo(broken.port);
+  expect(await send(third)).toMatchObject({ status: 200 });
+  expect(await send(third)).toMatchObject({ status: 200, body: Buffer.from('ok') });
+  expect(came).toBe(3);
 });
 
 test('GOAWAY: what is under way ends well, what comes next goes over another connection', async () => {

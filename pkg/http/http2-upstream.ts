@@ -1,5 +1,10 @@
 import { constants } from 'node:http2';
-import type { ClientHttp2Stream, IncomingHttpHeaders as Http2Headers, OutgoingHttpHeaders } from 'node:http2';
+import type {
+  ClientHttp2Stream,
+  Http2Session,
+  IncomingHttpHeaders as Http2Headers,
+  OutgoingHttpHeaders,
+} from 'node:http2';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
@@ -100,6 +105,7 @@ class Call implements OpenCall, StreamWaiter {
   #body: Uint8Array | undefined;
   #bodySent = false;
   #stream: ClientHttp2Stream | undefined;
+  #session: Http2Session | undefined;
   /** Written before there was a connection. */
   readonly #early: Uint8Array[] = [];
   #finished = false;
@@ -132,6 +138,7 @@ class Call implements OpenCall, StreamWaiter {
 
   opened(stream: ClientHttp2Stream, reused: boolean): void {
     this.#stream = stream;
+    this.#session = stream.session; // a stream that has ended has none
     this.#reused = reused;
     this.#sentAt = this.#line.clock.monotonic();
     this.#ended = false;
@@ -272,6 +279,8 @@ class Call implements OpenCall, StreamWaiter {
 
   #mayRepeat(rstCode: number): boolean {
     if (rstCode === refusedStream) return true;
+    // A stream that its server reset on a connection that goes on: it may have done the work.
+    if (this.#session?.destroyed !== true) return false;
     return this.#reused && this.#line.clock.monotonic() - this.#sentAt < resendMs;
   }
 

@@ -409,8 +409,11 @@ export class Answer implements LiveRequest {
   readonly #segment = (lane: string, text: string, raw: string | undefined): void => this.#recorded(lane, text, raw);
 
   #recorded(lane: string, text: string, raw: string | undefined): void {
-    this.#options.session.segment(lane, text, raw);
-    if (this.#options.review !== undefined) (this.#excerpt ??= new AnswerExcerpt()).record(lane, text);
+    const { session, review } = this.#options;
+    session.segment(lane, text, raw);
+    if (review === undefined) return;
+    const kept = session.spell({ id: lane, text, raw: text });
+    (this.#excerpt ??= new AnswerExcerpt()).record(kept.id, kept.text);
   }
 
   /** Waits with the rest of the answer until it is whole. */
@@ -627,11 +630,12 @@ export class Answer implements LiveRequest {
 
   /** Where approvers are to look. @param at where something stands in what is recorded of the lane */
   #findAt(lane: string, hits: readonly Hit[], at: (start: number) => number | undefined): void {
-    const { review, runtime } = this.#options;
+    const { review, runtime, session } = this.#options;
     if (review === undefined) return;
     const excerpt = (this.#excerpt ??= new AnswerExcerpt());
     for (const { rule, start } of hits)
-      if (this.plan.approve[rule] === 1) excerpt.found(runtime.scanner.rules[rule]?.id ?? '', lane, at(start));
+      if (this.plan.approve[rule] === 1)
+        excerpt.found(runtime.scanner.rules[rule]?.id ?? '', session.spellName(lane), at(start));
   }
 
   #hits(hits: readonly Hit[]): void {

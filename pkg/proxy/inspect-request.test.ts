@@ -27,6 +27,9 @@ interface Inspecting {
   readonly guards?: readonly GuardRule[];
   readonly labels?: readonly ClassificationRule[];
   readonly headers?: OutgoingHttpHeaders;
+  readonly target?: string;
+  /** Fields of the body beside the messages. */
+  readonly fields?: object;
   /** How many times the text is said. Absent: once. */
   readonly messages?: number;
 }
@@ -43,14 +46,15 @@ const longestStep = (cpu: number): number => Math.max(20, cpu / 3);
 /** A chat whose prompt is this text, or has these messages. */
 async function inspect(
   content: string | readonly string[],
-  { mode, guards, labels, headers, messages = 1 }: Inspecting = {},
+  { mode, guards, labels, headers, target = '/v1/chat/completions', fields, messages = 1 }: Inspecting = {},
 ): Promise<Inspected> {
   const spec = { mode: mode ?? 'Enforce', guards: guards ?? [secrets], classification: labels ?? [label1] };
   const snapshot = compileSnapshot([policy('p', spec)], { revision: 1 });
   const views = compileViews(snapshot, undefined, new Uint8Array(32));
   const plan = snapshot.requestPlan(undefined);
   const said = typeof content === 'string' ? Array<string>(messages).fill(content) : content;
-  const text = JSON.stringify({ model: 'm', messages: said.map((one) => ({ role: 'user', content: one })) });
+  const chat = { model: 'm', messages: said.map((one) => ({ role: 'user', content: one })) };
+  const text = JSON.stringify({ ...chat, ...fields });
   const route = recognise('POST', '/v1/chat/completions');
   const view = route.dialect.request(route, parseJson(text));
   const acts: string[] = [];
@@ -67,7 +71,7 @@ async function inspect(
   const outcome = await inspectRequest({
     view,
     bytes: text.length,
-    target: '/v1/chat/completions',
+    target,
     headers: headers ?? {},
     plan,
     views: views.requestViews(plan, snapshot.responsePlan(undefined).record),
@@ -110,7 +114,7 @@ describe('what is hidden in a long prompt', () => {
     expect(found.acts).toContain('blocked');
     expect(found.outcome.record).toMatchObject([{ text: '[disguised]' }]);
     // Read as it stands and otherwise, for the guard and for the record: many times the cost of a plain text, whatever its size.
-    expect(found.cpu).toBeLessThan(Math.max(10, plain.cpu) * 100);
+    expect(found.cpu).toBeLessThan(Math.max(10, plain.cpu) * 200);
     // Other requests get their turns meanwhile.
     expect(found.longest).toBeLessThan(longestStep(found.cpu));
   });
@@ -335,5 +339,39 @@ describe('what is encoded, or far apart', () => {
       match: { ...match('CreditCard', 'Secrets'), words: ['fbi', 'IAM'] },
     });
     expect((await inspect(text.repeat(20), { guards: [detectors, ...words] })).acts).toEqual([]);
+  });
+});
+
+describe('what an approver reads of a text that is not recorded', () => {
+  const guards = [wordGuard('RequireApproval', 'falcon')];
+  const mail = 'ana%40example.com';
+  const phrase = `project\n${' '.repeat(12)}falcon`;
+
+  const said = async (content: string | readonly string[], more: Inspecting): Promise<string> => {
+    const { outcome, acts } = await inspect(content, { guards, ...more });
+    expect(acts).toContain('held');
+    expect(outcome.places.kept).not.toHaveLength(0);
+    return [...outcome.places.kept, ...outcome.heldTexts].map(({ id, text }) => `${id}: ${text}\n`).join('');
+  };
+
+  test.each<[string, string | readonly string[], Inspecting]>([
+    ['a value', 'hi', { fields: { user: `falcon of ${phrase}` } }],
+    ['a key', 'hi', { fields: { metadata: { [`falcon of ${mail}`]: 'x' } } }],
+    ['a header', 'hi', { headers: { 'user-agent': `falcon of ${mail}` } }],
+    ['a header with escapes of escapes', 'hi', { headers: { 'user-agent': 'f%61lcon of ana%2540example.com' } }],
+    ['a target', 'hi', { target: `/v1/chat/completions?api-version=falcon%20of%20ana%2540example.com` }],
+    ['two messages', ['fal', `con of ${phrase}`], {}],
+  ])('is withheld where it holds anything in disguise: %s', async (_, content, more) => {
+    const text = await said(content, more);
+    expect(text).toContain('[disguised]');
+    expect(text).not.toMatch(/ana(?:%|@)|project/);
+  });
+
+  test.each<[string, string | readonly string[], Inspecting]>([
+    ['a value', 'hi', { fields: { user: 'falcon of ana@example.com' } }],
+    ['a value with an escape of no matter', 'hi', { fields: { user: '%41 falcon of ana@example.com' } }],
+    ['two messages', ['fal', 'con of ana@example.com'], {}],
+  ])('is masked where that stands there openly: %s', async (_, content, more) => {
+    expect(await said(content, more)).toMatch(/fal ?con of \[confidential\]/);
   });
 });

@@ -20,7 +20,7 @@ import { inTurns, stepUnits } from './answer-json.ts';
 import { outermost, placeIn } from './edits.ts';
 import { FoundPlaces } from './excerpt.ts';
 import type { NamedText } from './excerpt.ts';
-import { readings, withheld } from './readings.ts';
+import { forRecord, nameForRecord, readings, withheld } from './readings.ts';
 import type { RequestViews } from './runtime.ts';
 import type { KeptText, Session } from './session.ts';
 import { StrangeKeys, keysLane } from './strange-keys.ts';
@@ -267,24 +267,41 @@ class Inspection {
     }
   }
 
-  /** The same in a text that is not recorded, or is read as one of several. */
-  async #placeAside(id: string, text: string, hits: readonly Hit[], isElsewhere = false): Promise<void> {
+  /**
+   * The same in a text that is not recorded, or is read as one of several: as the record would have it, so not where anything that nobody may
+   * see stands in it in disguise.
+   *
+   * @param more.elsewhere whether approvers read the text itself at another place
+   * @param more.withheld whether it is known to hold anything in disguise
+   */
+  async #placeAside(
+    id: string,
+    text: string,
+    hits: readonly Hit[],
+    more: { readonly elsewhere?: boolean; readonly withheld?: boolean } = {},
+  ): Promise<void> {
     const { views, turn } = this.#options;
-    const { edits, text: kept } = await maskProse(views.record, text, turn);
+    const { edits, text: masked } = await maskProse(views.record, text, turn);
+    const hidden = more.withheld === true || (await this.#disguised(text, [], edits)).hidden;
+    const kept = hidden ? withheld : masked;
     // Keys are the caller's words, too.
-    const { text: name } = await maskProse(views.record, id, turn);
-    this.#place(hits, () => ({ id: name, text: kept, edits }));
-    if (!isElsewhere) this.#heldTexts.push({ id: name, text: kept });
+    const name = nameForRecord(views.record, views.cleanRecord, id);
+    this.#place(hits, () => ({ id: name, text: kept, edits: hidden ? undefined : edits }));
+    if (more.elsewhere !== true) this.#heldTexts.push({ id: name, text: kept });
   }
 
   /** The same of targets and headers, in the readings in which it was found. */
   async #placeReadings(id: string, text: string, hits: readonly Hit[]): Promise<void> {
-    const { act } = this.#options.views;
+    const { act, record, cleanRecord } = this.#options.views;
     const left = new Set(hits.filter((hit) => this.#holds(hit)).map(({ rule }) => rule));
     for (const one of readings(text)) {
       const here = act.mask(one, 'prose', 'complete').hits.filter(({ rule }) => left.has(rule));
       if (here.length === 0) continue;
-      await this.#placeAside(one === text ? id : `${id} as it is read`, one, here, one === text && id !== 'target');
+      await this.#placeAside(one === text ? id : `${id} as it is read`, one, here, {
+        elsewhere: one === text && id !== 'target',
+        // Servers undo the escapes of URLs more often than the record's texts are read.
+        withheld: forRecord(record, cleanRecord, one) === withheld,
+      });
       for (const { rule } of here) left.delete(rule);
     }
   }
@@ -319,7 +336,7 @@ class Inspection {
           const across = all.filter((hit) => crosses(hit, seam.borders, glue.length));
           this.#judge(across, true);
           if (across.some((hit) => this.#holds(hit)))
-            await this.#placeAside('texts that are read as one', seam.text, across, true);
+            await this.#placeAside('texts that are read as one', seam.text, across, { elsewhere: true });
         }
       }
     }

@@ -382,6 +382,21 @@ describe('the tree of a request', () => {
   });
 });
 
+test('what people read of a held request has no digests of keys, which could be tried', async () => {
+  const world = startWorld(held);
+  const body = {
+    ...(JSON.parse(chat('some words. '.repeat(500))) as object),
+    'ana smith': { plan: 'write to a@bc.de' },
+  };
+  const sent = world.send(JSON.stringify(body));
+  await until(() => world.desk.asks.length > 0, 'the question');
+  const excerpt = world.desk.asks[0]?.excerpt ?? '';
+  expect(excerpt).toMatch(/^found in \{\d\}\.\{\d\}: write to /);
+  expect(excerpt).not.toMatch(/[0-9a-f]{16}/);
+  world.desk.decide('Deny');
+  await sent.done;
+});
+
 describe('a request that people let through', () => {
   test('has the whole time for its answer, however long they took', async () => {
     const shortest = { minDurationMs: undefined, padToMultipleOf: undefined, cadenceMs: undefined };

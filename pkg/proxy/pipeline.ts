@@ -48,7 +48,7 @@ import { ownerOf } from './owner.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { receipt, receiptHeader } from './receipt.ts';
 import { refusalResponse, refusalText } from './refusal.ts';
-import { RpcExchange, comesAsRpc, isRpcType } from './rpc-exchange.ts';
+import { RpcExchange, comesAsRpc, isAnyRpcType, isRpcType } from './rpc-exchange.ts';
 import { onlyMessage, rpcHeaders, timeoutOf } from './rpc-request.ts';
 import { RpcCall } from './rpc-call.ts';
 import { rpcUpstream } from './rpc-upstream.ts';
@@ -248,15 +248,31 @@ class GovernedRequest {
   }
 
   async identify(): Promise<void> {
-    const { headers, clientCertificate: certificate } = this.#exchange;
-    const { revocations } = this.#options;
     const runtime = this.#need(this.#runtime);
     // Proven once, it stays so while its providers do: a token may end while the body comes in.
-    if (this.#caller === undefined || this.#provenBy !== runtime.verifier)
-      this.#caller = await proveCaller(runtime, this.#session, headers, { certificate, revocations });
+    if (this.#caller === undefined || this.#provenBy !== runtime.verifier) this.#caller = await this.#prove(runtime);
     this.#provenBy = runtime.verifier;
     this.#session.caller = this.#caller;
     this.#stage('identify');
+  }
+
+  #prove(runtime: Runtime): Promise<Identity | undefined> {
+    const { headers, clientCertificate: certificate } = this.#exchange;
+    const { revocations } = this.#options;
+    return proveCaller(runtime, this.#session, headers, { certificate, revocations });
+  }
+
+  /**
+   * For a further message: a call may be open for longer than its credential is good. Where policies only observe, it stays who it was.
+   *
+   * @throws RefusedError
+   */
+  async #identifyAgain(): Promise<void> {
+    const runtime = this.#need(this.#runtime);
+    const before = this.#caller;
+    const caller = await this.#prove(runtime);
+    if (caller?.issuer === before?.issuer && caller?.subject === before?.subject) this.#caller = caller;
+    else if (runtime.snapshot.enforcing) throw new RefusedError('token_invalid');
   }
 
   recognise(): void {
@@ -309,6 +325,11 @@ class GovernedRequest {
   turnAway(): void {
     const runtime = this.#need(this.#runtime);
     const facts = this.#facts();
+    // What would be a call to a server of gRPC, and is not read as one.
+    if (!this.#isRpc && isAnyRpcType(this.#exchange.headers['content-type'])) {
+      if (runtime.snapshot.enforcing) throw new RefusedError('unsupported_media_type');
+      this.#session.observe([{ reason: 'unsupported_media_type', rule: 'default' }]);
+    }
     if (couldAllow(runtime.snapshot, facts)) return;
     // Which model is not known yet: only what is denied on every model is denied by that rule.
     if (this.#caller !== undefined)
@@ -463,7 +484,7 @@ class GovernedRequest {
     const { limiter } = this.#options;
     const access = this.#need(this.#access);
     const view = this.#view;
-    const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0);
+    const demand = demandOf(this.#route.operation, view, this.#body?.length ?? 0, this.#isRpc);
     const answer = limiter.admit(access, this.#caller, demand);
     const outcome = answer instanceof Promise ? await answer : answer;
     if (outcome.kind === 'refused') {
@@ -524,8 +545,10 @@ class GovernedRequest {
       throw new RefusedError('guard_blocked', { rule });
     }
     this.#approvals = outcome.approvals.map((one) => one.rule);
-    this.#places = outcome.places;
-    this.#heldTexts = outcome.heldTexts;
+    // People who approve see what the record's readers do.
+    const spelled = <T extends NamedText>(one: T): T => ({ ...one, id: this.#session.spellName(one.id) });
+    this.#places = { kept: outcome.places.kept.map(spelled), more: outcome.places.more };
+    this.#heldTexts = outcome.heldTexts.map(spelled);
   }
   #places: Pick<FoundPlaces, 'kept' | 'more'> = { kept: [], more: 0 };
   #heldTexts: readonly NamedText[] = [];
@@ -861,8 +884,8 @@ class GovernedRequest {
   /** Without usage of the model's own, a quarter of the bytes that it sent is taken for tokens. */
   #settle(answer: Answer): void {
     const used = answer.usage ?? {
-      input: Math.ceil((this.#body?.length ?? this.#bodyBytes) / 4),
-      output: Math.ceil(answer.textBytes / 4),
+      input: Math.ceil((this.#goesOn ? this.#bodyBytes : (this.#body?.length ?? this.#bodyBytes)) / 4),
+      output: Math.ceil(Math.max(0, answer.textBytes - this.#chargedOut) / 4),
     };
     if (answer.usage !== undefined) this.#session.tokens = answer.usage;
     this.#charge(used.input + used.output);
@@ -879,6 +902,8 @@ class GovernedRequest {
   #call: RpcCall | undefined;
   /** The first message of a call has gone to the model. */
   #goesOn = false;
+  /** Bytes of its answers that messages before the last were charged for. */
+  #chargedOut = 0;
   /** Bytes of its messages that are counted. */
   #received = 0;
   /** The message under way is on record. */
@@ -912,12 +937,13 @@ class GovernedRequest {
       const message = await this.#nextMessage();
       if (message === undefined) return call.finish();
       if (this.isOutdated) throw new RefusedError('policy_changed');
-      this.#charge(Math.ceil(this.#bodyBytes / 4)); // of the message before
+      await this.#identifyAgain();
       this.#body = message;
       this.#added = false;
       await this.readBody();
       if (this.#model !== model) throw new RefusedError('invalid_request', { detail: 'model_name' });
       this.authorise();
+      this.#chargeBefore();
       await this.admit();
       await this.inspect();
       await this.hold();
@@ -928,8 +954,21 @@ class GovernedRequest {
     }
   }
 
+  /** The message before: its bytes, and those that the call has answered meanwhile. */
+  #chargeBefore(): void {
+    const { bytesOut } = this.#exchange;
+    this.#charge(Math.ceil((this.#bodyBytes + bytesOut - this.#chargedOut) / 4));
+    this.#chargedOut = bytesOut;
+    this.#bodyBytes = 0; // until the next has gone to the model
+  }
+
   refuse(error: unknown): void {
-    if (this.#answer !== undefined) return this.#answer.refuse(error);
+    if (this.#answer !== undefined) {
+      this.#answer.refuse(error);
+      // The call ended while a further message was admitted: nobody else would give its place back.
+      if (this.#over) this.#charge(0);
+      return;
+    }
     // Also where the caller went while a stage waited: what was admitted since gives its place back.
     // What was let through uninspected is charged for its bytes, as at any other end.
     if (!this.#uninspected || this.#session.toUpstreamAt === undefined) this.#charge(0);

@@ -10,8 +10,11 @@ import type { Exchange } from '../http/index.ts';
 
 /** Whether a request comes as gRPC: with trailers, and in any of its codecs and its variant for browsers. */
 export function comesAsRpc({ protocol, headers }: Pick<Exchange, 'protocol' | 'headers'>): boolean {
-  return protocol === 'h2' && /^application\/grpc/i.test(headers['content-type'] ?? '');
+  return protocol === 'h2' && isAnyRpcType(headers['content-type']);
 }
+
+/** In whatever codec, and however it comes. */
+export const isAnyRpcType = (type: string | undefined): boolean => /^\s*application\/grpc/i.test(type ?? '');
 
 /** With protobuf, the one codec that is read. */
 export const isRpcType = (type: string | undefined): boolean =>
@@ -39,13 +42,14 @@ export class RpcExchange implements Exchange {
       ...rest,
       'content-type': contentType,
       ...(pushback !== undefined && { 'grpc-retry-pushback-ms': pushback }),
-      ...(this.#frames.trailers ?? unsaid),
+      ...unsaid,
+      ...this.#frames.trailers,
     };
     this.#exchange.respond(200, head, '');
   }
 
   start(_status: number, headers: OutgoingHttpHeaders): void {
-    this.#exchange.trailers?.(() => ({ ...(this.#frames.trailers ?? unsaid) }));
+    this.#exchange.trailers?.(() => ({ ...unsaid, ...this.#frames.trailers }));
     this.#exchange.start(200, headers);
   }
 
@@ -113,7 +117,10 @@ const bytesOf = (chunk: string | Uint8Array): Uint8Array =>
 
 const noBytes = new Uint8Array(0);
 
-/** Takes the last frame out of what is written. Messages may be cut anywhere; that one comes whole, since nobody but we write it. */
+/**
+ * Takes the last frame out of what is written. Messages may be cut anywhere; that one comes whole and last, as we write it. Where policies only
+ * observe, a model's bytes may say something like it: what does not end with these bytes leaves as it is.
+ */
 class FrameReader {
   trailers: Trailers | undefined = undefined;
   #prefix: number[] = [];
@@ -131,7 +138,7 @@ class FrameReader {
         continue;
       }
       // The end is the last frame, so what stands before it in these bytes leaves as it is.
-      if (this.#prefix.length === 0 && bytes[at] === trailerFlag) return this.#last(bytes, at);
+      if (this.#prefix.length === 0 && bytes[at] === trailerFlag && endsWith(bytes, at)) return this.#last(bytes, at);
       this.#prefix.push(bytes[at++] ?? 0);
       if (this.#prefix.length < prefixBytes) continue;
       this.#left = Buffer.from(this.#prefix).readUInt32BE(1);
@@ -144,4 +151,10 @@ class FrameReader {
     this.trailers = readTrailers(Buffer.from(bytes.subarray(at + prefixBytes)).toString('latin1'));
     return at === 0 ? noBytes : bytes.subarray(0, at);
   }
+}
+
+/** Whether these bytes end with the frame that begins at `at`. */
+function endsWith(bytes: Uint8Array, at: number): boolean {
+  const left = bytes.length - at - prefixBytes;
+  return left >= 0 && Buffer.from(bytes.subarray(at + 1, at + prefixBytes)).readUInt32BE() === left;
 }

@@ -200,6 +200,11 @@ export class Session {
     return { id: this.#steps.name(id), text: spelled, raw: raw === text ? spelled : this.#steps.text(id, raw) };
   }
 
+  /** The same of the name of a lane alone. */
+  spellName(id: string): string {
+    return this.#steps.name(id);
+  }
+
   /** What stands beside a text in the record: what it was, where anything of it was masked. */
   #sealed(direction: 'request' | 'response', lane: string, raw: string): Partial<SealedText> {
     return this.#sealer?.seal(direction, lane, raw) ?? {};

@@ -96,8 +96,14 @@ export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: Re
   if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
 }
 
-/** @param bodyBytes length of the body, decoded */
-export function demandOf(operation: Operation, view: RequestView | undefined, bodyBytes: number): Demand {
+/** @param bodyBytes length of the body, decoded. @param isRpc a call of gRPC: its output has no limit, and is charged when it ends. */
+export function demandOf(
+  operation: Operation,
+  view: RequestView | undefined,
+  bodyBytes: number,
+  isRpc = false,
+): Demand {
+  const isInference = operation === 'Chat' || operation === 'Completions';
   const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
   return {
     // Token ids are in no lane.
@@ -106,8 +112,8 @@ export function demandOf(operation: Operation, view: RequestView | undefined, bo
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
     // What only observing let pass unread is taken for what its route says.
-    generates: view?.generates ?? (operation === 'Chat' || operation === 'Completions'),
-    countsInput: operation === 'Embeddings' || operation === 'Other',
+    generates: view?.generates ?? isInference,
+    countsInput: operation === 'Embeddings' || operation === 'Other' || (isRpc && isInference),
   };
 }
 

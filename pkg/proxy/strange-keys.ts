@@ -55,6 +55,11 @@ export class StrangeKeys {
   }
 }
 
+/** Keys of one session that have a number of their own: a request has hardly ever so many, and an answer could go on for ever. */
+export const mostNumbers = 4 * mostKeys;
+/** Stands for all others. */
+const otherStep = '{…}';
+
 const step = /\{[0-9a-f]{16}\}/g;
 const stepOfLine = /^\{[0-9a-f]{16}\}/gm;
 
@@ -67,6 +72,7 @@ export class StepNumbers {
   readonly #numberOf = (digest: string): string => {
     const known = this.#numbers.get(digest);
     if (known !== undefined) return known;
+    if (this.#numbers.size >= mostNumbers) return otherStep;
     const number = `{${String(this.#numbers.size + 1)}}`;
     this.#numbers.set(digest, number);
     return number;

@@ -588,6 +588,21 @@ describe('an answer that a classification holds', () => {
     expect((await answer).status).toBe(403);
   });
 
+  test('its excerpt has no digests of keys, which could be tried', async () => {
+    await start({ more });
+    world.model.script = answerChat('Our garden club meets on Sunday. '.repeat(200), {
+      'ana smith': { 'the plan': 'lay off 400 people; write to ana@example.com' },
+    });
+    const answer = ask(plain);
+    await waits();
+    const { excerpt } = desk.cases[0]!.ask;
+    desk.decide('Deny');
+    expect((await answer).text).toContain('approval_denied');
+    expect(excerpt).toMatch(/^found in choices\[0\]\.\{\d\}\.\{\d\}: lay off 400 people; write to \[secret\]/);
+    expect(excerpt).toMatch(/\{\d\} "ana smith"/);
+    expect(excerpt).not.toMatch(/\{?[0-9a-f]{16}\}?/);
+  });
+
   test.each([false, true])('stream %s: its excerpt begins with what holds it, wherever that stands', async (stream) => {
     await start({ more });
     const garden = 'Our garden club meets on Sunday. '.repeat(150);

@@ -42,7 +42,8 @@ const act = (rule: string, name: string, by?: readonly string[]) =>
   ({ rule: `support-llm/${rule}`, act: name, ...(by === undefined ? {} : { by }) }) as never;
 /** A session whose lines are changed before they are written. */
 function events(id: string, change: (event: AuditEvent) => AuditEvent | readonly AuditEvent[]): readonly AuditEvent[] {
-  return sessionEvents({ id, user: 'ana' }).flatMap(change);
+  const changed = sessionEvents({ id, user: 'ana' }).flatMap(change);
+  return changed.map((event) => (event.type === 'end' ? { ...event, lines: changed.length } : event));
 }
 const answered = (session: string, text: string, at: number): AuditEvent => ({
   type: 'segment',

@@ -1,10 +1,14 @@
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { silentLogger, systemClock } from '../../pkg/base/index.ts';
+import type { IdentityResult, IdentityVerifierFactory } from '../../pkg/core/index.ts';
+import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import { createApprovalDesk } from '../support/approval-desk.ts';
 import type { ApprovalDesk } from '../support/approval-desk.ts';
 import type { Caller, GrpcModel, Message } from '../support/grpc-model.ts';
 import {
   asking,
+  elements,
   grpcCaller,
   metadataOf,
   said,
@@ -40,6 +44,18 @@ let bearer: string;
 /** Texts that the model was asked. */
 const asked: string[] = [];
 
+/** What becomes of what the real judge of callers says. */
+let judge: (result: IdentityResult) => IdentityResult = (result) => result;
+const real = createIdentityVerifier({ clock: systemClock, logger: silentLogger });
+const verifiers: IdentityVerifierFactory = (providers) => {
+  const verifier = real(providers);
+  return {
+    verify: async (credentials) => judge(await verifier.verify(credentials)),
+    clientAuthorities: () => verifier.clientAuthorities(),
+    close: () => verifier.close(),
+  };
+};
+
 beforeAll(async () => {
   desk = createApprovalDesk();
   model = await startGrpcModel();
@@ -47,6 +63,7 @@ beforeAll(async () => {
     policy: (issuer) => basePolicy(issuer, policy),
     approvals: desk.gate,
     rpcUrl: model.url,
+    verifiers,
   });
   bearer = await world.token();
   caller = grpcCaller(world.port, world.ca, bearer);
@@ -61,6 +78,7 @@ afterAll(async () => {
 let pieces: readonly string[] = [];
 beforeEach(() => {
   asked.length = 0;
+  judge = (result) => result;
   pieces = ['you said ', '$'];
   model.stream = (call) => {
     call.on('data', (request: Message) => {
@@ -182,6 +200,64 @@ test('a later message is masked, held and blocked as the first is; what was bloc
   const record = await world.record();
   expect(record.at(-1)).toMatchObject({ type: 'end', code: 'guard_blocked' });
   expect(JSON.stringify(record)).not.toContain(token);
+});
+
+test.each<[string, (result: IdentityResult) => IdentityResult, string]>([
+  ['has expired', () => ({ kind: 'refused', reason: 'token_expired' }), 'token_expired'],
+  [
+    "is another's",
+    (result) =>
+      result.kind === 'proven' ? { ...result, identity: { ...result.identity, subject: 'somebody else' } } : result,
+    'token_invalid',
+  ],
+])('a credential that %s meanwhile ends the call before the next message', async (_what, meanwhile, reason) => {
+  const { call, heard, over } = open();
+  call.write(asking('hello', { id: '1' }));
+  await until(() => heard.has('1'), 'the first is answered');
+  judge = meanwhile;
+  call.write(asking('more of it', { id: '2' }));
+  const { code, info } = await over;
+  expect([code, info.includes(reason)]).toEqual([status.UNAUTHENTICATED, true]);
+  expect(asked).toEqual(['hello']);
+});
+
+/** Answers with one text and one whole number each. */
+const numbered = (name: string, numberOf: (at: number) => number, many: number): void => {
+  model.stream = (call) => {
+    call.on('data', () => {
+      for (let at = 0; at < many; at++) {
+        const number = Buffer.alloc(4);
+        number.writeInt32LE(numberOf(at));
+        const outputs = [
+          { name: 'text_output', datatype: 'BYTES', shape: [1] },
+          { name, datatype: 'INT32', shape: [1, 1] },
+        ];
+        call.write({
+          infer_response: saying('', { id: 'x', outputs, raw_output_contents: [elements('la '), number] }),
+        });
+      }
+      call.end();
+    });
+  };
+};
+
+test('text that is told by the ids of its tokens is not let through, however few are in a message', async () => {
+  const ended = async (): Promise<{ code: number; got: number }> => {
+    const { call, answers, over } = open();
+    call.write(asking('hello', { id: 'x' }));
+    const { code } = await over;
+    return { code, got: answers.filter(({ infer_response }) => infer_response !== undefined).length };
+  };
+  numbered('output_ids', (at) => at, 3);
+  expect(await ended()).toEqual({ code: status.INTERNAL, got: 0 });
+  numbered('anything', (at) => at, 20);
+  const many = await ended();
+  expect(many.code).toBe(status.INTERNAL);
+  expect(many.got).toBeLessThan(8);
+  numbered('anything', (at) => at, 7);
+  expect(await ended()).toEqual({ code: 0, got: 7 });
+  numbered('batch_index', () => 0, 30);
+  expect(await ended()).toEqual({ code: 0, got: 30 });
 });
 
 test('another model on the same call, and a call under another policy, are refused', async () => {

@@ -30,6 +30,11 @@ const policy = `
     subjects: [{ group: limited }]
     operations: [Completions]
     limits: { requestsPerMinute: 1 }
+  - name: metered
+    effect: Allow
+    subjects: [{ group: metered }]
+    operations: [Completions]
+    limits: { tokensPerMinute: 100 }
   guards:
   - { name: no-secrets, direction: Request, match: { detectors: [Secrets] }, action: Block }
   - { name: hide-mail, direction: Request, match: { detectors: [Email] }, action: Mask }
@@ -141,6 +146,52 @@ describe('a unary call', () => {
     const second = await infer('hello', {}, { token });
     expect([second.code, reasonOf(second)]).toEqual([RESOURCE_EXHAUSTED, 'rate_limited']);
     expect(Number(second.metadata.get('grpc-retry-pushback-ms')[0])).toBeGreaterThan(0);
+  });
+
+  test('tokens are limited: a quarter of the bytes, both ways', async () => {
+    const asks = async (sub: string, text: string): Promise<(number | string)[]> => {
+      const result = await infer(text, {}, { token: await world.token({ sub, groups: ['metered'] }) });
+      return [result.code, reasonOf(result)];
+    };
+    expect(await asks('dora', 'la '.repeat(200))).toEqual([OK, '']);
+    expect(await asks('dora', 'hello')).toEqual([RESOURCE_EXHAUSTED, 'token_limited']);
+    model.infer = (_call, answer) => answer(null, saying('so '.repeat(300)));
+    expect(await asks('emil', 'hello')).toEqual([OK, '']);
+    expect(await asks('emil', 'hello')).toEqual([RESOURCE_EXHAUSTED, 'token_limited']);
+  });
+
+  test('a long answer is one message, whatever it ends with', async () => {
+    model.infer = (_call, answer) => answer(null, saying(`${'so '.repeat(4_000)}pay 4111 1111 11`));
+    const result = await infer('hello');
+    expect(result.code).toBe(OK);
+    expect(said(result.answer ?? {}).join('')).toContain('so '.repeat(4_000));
+  });
+
+  test.each<[string, string, string]>([
+    ['an adapter by its number', 'lora_task_id', '1'],
+    ['an adapter among the parameters', 'sampling_parameters', '{"temperature":0,"lora_name":"other"}'],
+    ['the same, spelled otherwise', 'sampling_parameters', '{"l\\u006fra_name":"other"}'],
+    ['parameters that cannot be read', 'sampling_parameters', '{"temperature":NaN}'],
+    ['parameters that are none', 'sampling_parameters', '["lora_name"]'],
+  ])('is refused: %s', async (_what, name, text) => {
+    const asks = (value: string): Promise<CallResult> =>
+      infer('hello', {
+        inputs: [
+          { name: 'text_input', datatype: 'BYTES', shape: [1] },
+          { name, datatype: 'BYTES', shape: [1] },
+        ],
+        raw_input_contents: [elements('hello'), elements(value)],
+      });
+    const refused = await asks(text);
+    expect([refused.code, reasonOf(refused)]).toEqual([INVALID_ARGUMENT, 'invalid_request']);
+    expect(model.seen).toEqual([]);
+    if (name === 'sampling_parameters') expect((await asks('{"temperature":0.5}')).code).toBe(OK);
+  });
+
+  test('what says that it is gRPC and comes by HTTP/1.1 is refused', async () => {
+    const headers = { 'content-type': 'application/grpc', te: 'trailers' };
+    const answer = await world.call('POST', '/inference.GRPCInferenceService/ModelConfig', { headers, body: 'x' });
+    expect(answer.status).toBe(415);
   });
 
   test('what is masked of a prompt leaves its tensor whole, whichever way it came', async () => {

@@ -242,8 +242,12 @@ describe('a chat message', () => {
     };
     // All that is shown where there are no blocks: no word of the caller's, and our link.
     expect(message.text).toMatch(
-      /^A request or an answer waits for approval in namespace ml, until [0-9T:.Z-]+: ab12-1\. Who it is and what it says stands at https:\/\/approvals\.example\.com\/v1\/namespaces\/ml\/approvals\/ab12-1$/,
+      /^A request or an answer waits for approval in namespace ml, until [0-9T:.Z-]+\. Who it is and what it says stands at https:\/\/approvals\.example\.com\/v1\/namespaces\/ml\/approvals\/ab12-1$/,
     );
+    // A link to some: whoever asks for a grant names it.
+    await slack().send(approval({}, { name: 'www.evil.example.com' }), signal);
+    const { text: fallback } = JSON.parse(received[1]!.body) as { text: string };
+    expect(fallback.replace(/https:\S+$/, '')).not.toContain('evil');
     const sections = message.blocks.filter(({ type }) => type === 'section');
     expect(sections.every((one) => one.text?.type === 'plain_text')).toBe(true);
     expect(JSON.stringify(message)).not.toMatch(/mrkdwn|\\u202e|\\u0007|\\n/);

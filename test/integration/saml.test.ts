@@ -19,6 +19,7 @@ import {
   algorithms,
   assertionNs,
   assertionXml,
+  audience,
   createSigningIdp,
   metadataXml,
   recipient,
@@ -102,6 +103,15 @@ describe('an assertion proves', () => {
     ])
       expect(await fate(good({ ...other, subject: 'bob@example.com' }))).toBe('subject');
     expect(await fate(good(kind('2.0', 'persistent')))).toBe('taken: ana');
+    // An assertion may be for others as well, who know the person by a name of theirs.
+    const both = {
+      audience: null,
+      conditions: `<saml:AudienceRestriction><saml:Audience>${audience}</saml:Audience><saml:Audience>https://other.example.com</saml:Audience></saml:AudienceRestriction>`,
+    };
+    const inNames = (qualifiers: string) => fate(good({ ...both, nameIdAttributes: ` ${qualifiers}` }));
+    expect(await inNames(`SPNameQualifier="${audience}"`)).toBe('taken: ana');
+    expect(await inNames('SPNameQualifier="https://other.example.com"')).toBe('subject');
+    expect(await inNames('NameQualifier="https://other.example.com"')).toBe('subject');
   });
 
   test('no groups where it does not tell them all', async () => {

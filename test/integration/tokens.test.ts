@@ -155,6 +155,7 @@ describe('an assertion becomes a token', () => {
         expiresAt: Math.floor((now + 900_000) / 1_000) * 1_000,
         tokenId: expect.stringMatching(/^[0-9a-f]{32}$/),
         kubernetesUser: 'oidc:ana@example.com',
+        naming: 'assertion',
       },
     });
   });

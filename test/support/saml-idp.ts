@@ -18,6 +18,8 @@ export interface AssertionWords {
   readonly issuer?: string;
   readonly subject?: string;
   readonly nameIdFormat?: string;
+  /** Raw XML put into the tag of the NameID. */
+  readonly nameIdAttributes?: string;
   readonly audience?: string | null;
   readonly recipient?: string | null;
   readonly inResponseTo?: string;
@@ -64,7 +66,7 @@ export function assertionXml(idp: SigningIdp, words: AssertionWords = {}): strin
   return (
     `<saml:Assertion xmlns:saml="${assertionNs}" ID="${id}" Version="2.0" IssueInstant="${instant(now)}">` +
     `<saml:Issuer>${escaped(words.issuer ?? idp.entityId)}</saml:Issuer>` +
-    `<saml:Subject><saml:NameID${words.nameIdFormat === '' ? '' : ` Format="${words.nameIdFormat ?? 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'}"`}>${escaped(subject)}</saml:NameID>` +
+    `<saml:Subject><saml:NameID${words.nameIdFormat === '' ? '' : ` Format="${words.nameIdFormat ?? 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'}"`}${words.nameIdAttributes ?? ''}>${escaped(subject)}</saml:NameID>` +
     `<saml:SubjectConfirmation Method="${words.method ?? 'urn:oasis:names:tc:SAML:2.0:cm:bearer'}"><saml:SubjectConfirmationData${data}/></saml:SubjectConfirmation></saml:Subject>` +
     `<saml:Conditions NotBefore="${instant(words.notBefore ?? now - minute)}" NotOnOrAfter="${instant(words.notOnOrAfter ?? now + 5 * minute)}">${restriction}${words.conditions ?? ''}</saml:Conditions>` +
     (words.authenticated === false

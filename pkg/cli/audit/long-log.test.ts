@@ -22,7 +22,7 @@ const seal = sealBy(privateKey);
 const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
 const source = 'spiffe://cluster.local/ns/ml/sa/default/pod/uid-1';
 const minuteMs = 60_000;
-const blocks = 20_000;
+const blocks = 10_000;
 
 let chain: TestChain;
 let frontier: Frontier;
@@ -147,7 +147,7 @@ test('an index that goes with other lines is told, and with --no-lines not looke
 /** One to some in a thousand questions of what there would be for each block by itself. */
 const fewQuestions = 40;
 
-describe('a log of 20,000 small blocks', () => {
+describe('a log of 10,000 small blocks', () => {
   beforeEach(() => {
     for (let n = 0; n < blocks; n++) addBlock();
     sign();
@@ -158,7 +158,7 @@ describe('a log of 20,000 small blocks', () => {
     meanwhile = () => void (now += minuteMs);
     const { code, out, err } = await audit('verify');
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    expect(out).toMatch(/^proven: 20001 entries under 1 signed heads, 20000 lines of 20000 blocks/);
+    expect(out).toMatch(/^proven: 10001 entries under 1 signed heads, 10000 lines of 10000 blocks/);
     expect(asked.length).toBeLessThan(fewQuestions);
     expect(noted).toBeLessThan(fewQuestions);
     expect(longest).toBeLessThan(8 * 1024 * 1024);
@@ -170,12 +170,12 @@ describe('a log of 20,000 small blocks', () => {
   test('is exported in pieces, line by line, and proven from the file', async () => {
     meanwhile = () => void (now += minuteMs);
     const { code, out } = await audit('export', '--out', 'log.jsonl');
-    expect([code, out]).toEqual([0, 'log.jsonl: 20001 entries, 1 signed heads\n']);
+    expect([code, out]).toEqual([0, 'log.jsonl: 10001 entries, 1 signed heads\n']);
     expect(pieces.length).toBe(blocks + 2);
     expect(Math.max(...pieces)).toBeLessThan(2_000);
     const proven = await audit('verify', '--file', 'log.jsonl', '--key', 'public.pem');
     expect([proven.code, proven.err]).toEqual([0, '']);
-    expect(proven.out).toMatch(/^proven: 20001 entries under 1 signed heads, 20000 lines of 20000 blocks/);
+    expect(proven.out).toMatch(/^proven: 10001 entries under 1 signed heads, 10000 lines of 10000 blocks/);
   });
 });
 

@@ -95,6 +95,12 @@ test('the message of a status is any text, in printable ASCII', () => {
   expect(decodeMessage('100% %zz %4')).toBe('100% %zz %4');
 });
 
+test('of an end nothing is taken but how the call ended', () => {
+  const text = 'grpc-status: 0\r\nconnection: x\r\n:x: y\r\ngrpc-message: a\nb\r\nset-cookie: a\r\n';
+  expect(readTrailers(text)).toEqual({ 'grpc-status': '0' });
+  expect(readTrailers('grpc-status: ok\r\ngrpc-message: fine')).toEqual({ 'grpc-message': 'fine' });
+});
+
 test('every reason has a status that is none of OK, and details that say which it is', () => {
   for (const code of Object.keys(reasons) as ReasonCode[]) {
     expect(statusOf(code)).toBeGreaterThan(1);

@@ -3,7 +3,8 @@ import type { JsonEdit, JsonNode } from '../../base/index.ts';
 import { RefusedError } from '../../core/index.ts';
 import { longestFrame } from '../framing/stream-framing.ts';
 import type { FrameSplitter, StreamFrame, StreamFraming } from '../framing/stream-framing.ts';
-import type { Projected, Rpc } from '../rpc.ts';
+import type { Projected, Rpc, WholeNumbers } from '../rpc.ts';
+import { tokenRun } from './projection.ts';
 import { decodeMessage, encodeMessage, prefixBytes, readTrailers, trailerFlag, trailerFrame } from './trailers.ts';
 
 /**
@@ -177,17 +178,21 @@ class MessageSplitter implements FrameSplitter {
   }
 
   #message(bytes: Buffer): StreamFrame {
-    const projected = this.#rpc.answer(bytes.subarray(prefixBytes));
-    return new MessageFrame(
-      bytes.toString('latin1'),
-      projected,
-      this.#rpc.clientStreams ? this.#turn(projected.text) : undefined,
-    );
+    const message = bytes.subarray(prefixBytes);
+    const raw = bytes.toString('latin1');
+    const projected = this.#rpc.answer(message);
+    if (!this.#rpc.clientStreams) return new MessageFrame(raw, projected, undefined);
+    const { id, last } = turnOf(parseRead(projected.text));
+    const turn = this.#turn(id, last);
+    const tally = this.#tallies.get(id) ?? new NumberTally();
+    tally.add(projected.numbers);
+    if (last) this.#tallies.delete(id);
+    else if (projected.numbers.length > 0) this.#tallies.set(id, tally);
+    return new MessageFrame(raw, tally.tells ? this.#rpc.answer(message, true) : projected, turn);
   }
 
   /** Ids may come again, for another request: what answers that is another text. */
-  #turn(text: string): number {
-    const { id, last } = turnOf(parseRead(text));
+  #turn(id: string, last: boolean): number {
     const turn = this.#turns.get(id) ?? 0;
     if (!this.#turns.has(id) && this.#turns.size >= mostIds)
       throw new RefusedError('response_uninspectable', { detail: 'ids' });
@@ -195,6 +200,8 @@ class MessageSplitter implements FrameSplitter {
     return turn;
   }
   readonly #turns = new Map<string, number>();
+  /** Of answers under way. */
+  readonly #tallies = new Map<string, NumberTally>();
 
   end(): StreamFrame | undefined {
     // Without a status nobody can say that the answer is whole.
@@ -206,6 +213,34 @@ class MessageSplitter implements FrameSplitter {
     this.#chunks = [];
     this.#bytes = 0;
     this.#due = 0;
+  }
+}
+
+/** Tensors of one answer of which it is remembered what they held last. */
+const mostTensors = 16;
+/** Letters of such a tensor's name. */
+const longestName = 256;
+
+/**
+ * Whole numbers of one answer, over all of its messages: a server may stream the ids of its tokens one by one. What stays the same from
+ * message to message tells nothing (`batch_index`), and is counted once.
+ */
+class NumberTally {
+  #count = 0;
+  readonly #last = new Map<string, string>();
+
+  add(numbers: readonly WholeNumbers[]): void {
+    for (const { name, count, bytes } of numbers) {
+      if (this.#last.get(name) === bytes) continue;
+      this.#count += count;
+      if (name.length <= longestName && (this.#last.has(name) || this.#last.size < mostTensors))
+        this.#last.set(name, bytes);
+    }
+  }
+
+  /** They may be a text. */
+  get tells(): boolean {
+    return this.#count >= tokenRun;
   }
 }
 

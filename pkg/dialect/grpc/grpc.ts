@@ -95,7 +95,8 @@ function rpcOf({ input, output, methodKind }: MethodType): Rpc {
     clientStreams: methodKind === 'bidi_streaming' || methodKind === 'client_streaming',
     serverStreams: methodKind === 'bidi_streaming' || methodKind === 'server_streaming',
     request: (message) => projected(() => project(input, message), 'invalid_request', 'guard_blocked'),
-    answer: (message) => projected(() => project(output, message), 'response_uninspectable', 'response_uninspectable'),
+    answer: (message, tellsByNumbers) =>
+      projected(() => project(output, message, tellsByNumbers), 'response_uninspectable', 'response_uninspectable'),
   };
 }
 
@@ -110,7 +111,7 @@ function projected(make: () => Projected, unread: ReasonCode, unchanged: ReasonC
     }
   };
   const made = refusing(make, unread);
-  return { text: made.text, edited: (edits) => refusing(() => made.edited(edits), unchanged) };
+  return { text: made.text, numbers: made.numbers, edited: (edits) => refusing(() => made.edited(edits), unchanged) };
 }
 
 const none: readonly never[] = Object.freeze([]);
@@ -163,7 +164,10 @@ function readMessage({ rpc, answers }: Known, root: JsonNode): FrameView {
   const reader = new Reader('answer');
   if (!rpc.clientStreams) {
     reader.read(root, answers);
-    return { ...viewOf(reader), kind: 'data' };
+    const view = viewOf(reader);
+    // The one message must not be forced out in two: its texts end with it.
+    if (rpc.serverStreams) return { ...view, kind: 'data' };
+    return { ...view, lanes: view.lanes.map((lane) => ({ ...lane, whole: 'cut' as const })), kind: 'data' };
   }
   const message = root.get(messageField) ?? root;
   reader.read(message, streamed);

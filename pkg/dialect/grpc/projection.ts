@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { JsonEdit } from '../../base/index.ts';
+import type { WholeNumbers } from '../rpc.ts';
+import { namesIds } from '../token-ids.ts';
 import { editWire } from './edit-wire.ts';
 import type { Region } from './edit-wire.ts';
 import { scalar as scalars } from './registry.ts';
@@ -13,18 +15,19 @@ import type { Occurrence } from './wire.ts';
  * guards, field rules, the record) reads protobuf.
  *
  * Promise: every `string`, every `bytes` and every key of a map is a string of the JSON, or shows there as {@link unread}, which counts as
- * text that cannot be inspected; every number that stands alone shows as it is. Refused is what two readers could take differently: a field
- * that the descriptor does not have, a field that comes twice and may come once, text that is not UTF-8, another wire type. An edit of a
+ * text that cannot be inspected; so do eight whole numbers in tensors, and fewer of one that is named as token ids are; every number that stands
+ * alone shows as it is. Refused is what two readers could take differently: a field that the descriptor does not have, a field that comes twice and may come once, text that is not UTF-8, another wire type. An edit of a
  * string changes its bytes and the lengths around it, and no other byte.
  *
- * Limit: floating-point numbers of tensors (FP16, BF16, FP32, FP64) are not looked at.
+ * Limit: whole numbers of a tensor that are fewer than {@link tokenRun} in a message show as nothing; {@link Projection.numbers} has them, for
+ * whoever reads a stream of messages. Floating-point numbers of tensors (FP16, BF16, FP32, FP64) are not looked at.
  */
 
 /** Stands for what nobody can read as text: eight whole numbers are taken for token ids everywhere. */
 export const unread = '[0,0,0,0,0,0,0,0]';
 
 /** Whole numbers in a body from which on they may be a text: as in JSON. */
-const tokenRun = 8;
+export const tokenRun = 8;
 
 /** Bytes of an element of each data type of KServe v2 that holds whole numbers; what is not here and no float cannot be read. */
 const wholeBytes: Readonly<Record<string, number>> = {
@@ -38,19 +41,28 @@ const rawContents: Readonly<Record<string, { readonly tensors: number; readonly 
   'inference.ModelInferRequest': { tensors: 5, raw: 7 },
   'inference.ModelInferResponse': { tensors: 5, raw: 6 },
 };
+/** Messages that are one. */
+const tensors: ReadonlySet<string> = new Set([
+  'inference.ModelInferRequest.InferInputTensor',
+  'inference.ModelInferResponse.InferOutputTensor',
+]);
 /** Of a tensor. */
+const nameField = 1;
 const datatypeField = 2;
 const contentsField = 5;
 
 export class Projection {
   /** The JSON. */
   readonly text: string;
+  /** Of lists that show as nothing, because they are too short to be a text by themselves. */
+  readonly numbers: readonly WholeNumbers[];
   readonly #bytes: Uint8Array;
   readonly #strings: ReadonlyMap<number, Region>;
 
-  constructor(bytes: Uint8Array, text: string, strings: ReadonlyMap<number, Region>) {
+  constructor(bytes: Uint8Array, { text, numbers, strings }: Pick<Projector, 'text' | 'numbers' | 'strings'>) {
     this.#bytes = bytes;
     this.text = text;
+    this.numbers = numbers;
     this.#strings = strings;
   }
 
@@ -78,11 +90,14 @@ export class Projection {
   }
 }
 
-/** @throws WireError */
-export function project(type: MessageType, bytes: Uint8Array): Projection {
-  const projector = new Projector(bytes);
+/**
+ * @param tellsByNumbers whole numbers of tensors are unread, however few.
+ * @throws WireError
+ */
+export function project(type: MessageType, bytes: Uint8Array, tellsByNumbers = false): Projection {
+  const projector = new Projector(bytes, tellsByNumbers);
   projector.message(type, 0, bytes.length, undefined);
-  return new Projection(bytes, projector.text, projector.strings);
+  return new Projection(bytes, projector);
 }
 
 class Projector {
@@ -90,15 +105,21 @@ class Projector {
   readonly strings = new Map<number, Region>();
   readonly #bytes: Uint8Array;
   readonly #count = new FieldCount();
+  readonly numbers: WholeNumbers[] = [];
   #whole = 0;
+  readonly #tellsByNumbers: boolean;
+  /** Whose numbers these are. */
+  #tensorName = '';
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, tellsByNumbers: boolean) {
     this.#bytes = bytes;
+    this.#tellsByNumbers = tellsByNumbers;
   }
 
   message(type: MessageType, from: number, to: number, region: Region | undefined, raw?: () => void): void {
     const occurrences = readFields(this.#bytes, from, to, this.#count);
     const contents = this.#rawContents(type, occurrences, region);
+    if (tensors.has(type.typeName)) this.#tensorName = this.#nameOf(occurrences);
     let comma = '{';
     for (const [number, values] of occurrences) {
       const field = type.fields.get(number);
@@ -252,6 +273,7 @@ class Projector {
   #numbers(scalar: number, values: readonly Occurrence[], apart: boolean): void {
     const before = this.#whole;
     if (apart) this.#whole = 0;
+    const counted = this.#whole;
     const wire = wireOf(scalar);
     const float = scalar === scalars.float || scalar === scalars.double;
     for (const one of values) {
@@ -261,12 +283,23 @@ class Projector {
       else if (wire === WireType.Varint) this.#whole += countVarints(this.#bytes, one.from, one.to, tokenRun);
       else this.#whole += (one.to - one.from) / (wire === WireType.Bit32 ? 4 : 8);
     }
-    this.#showNumbers(float);
+    if (!apart) this.#tally(this.#whole - counted, values);
+    this.#showNumbers(float, apart);
     if (apart) this.#whole = before;
   }
 
-  #showNumbers(float: boolean): void {
-    this.text += !float && this.#whole >= tokenRun ? unread : 'null';
+  /** What has come to be shown by its number of whole numbers. */
+  #showNumbers(float: boolean, apart = false): void {
+    const fewTell = !apart && (this.#tellsByNumbers || namesIds(this.#tensorName));
+    const tells = this.#whole >= tokenRun || (fewTell && this.#whole > 0);
+    this.text += !float && tells ? unread : 'null';
+  }
+
+  /** Remembered where they are too few to be shown. */
+  #tally(count: number, values: readonly Pick<Occurrence, 'from' | 'to'>[]): void {
+    if (count <= 0 || this.#whole >= tokenRun) return;
+    const bytes = values.map(({ from, to }) => Buffer.from(this.#bytes.subarray(from, to)).toString('latin1')).join('');
+    this.numbers.push({ name: this.#tensorName, count, bytes });
   }
 
   /** Contents of tensors that stand apart from them are written into them. */
@@ -290,6 +323,11 @@ class Projector {
     return { number: place.raw, tensors: place.tensors, write };
   }
 
+  #nameOf(tensor: ReadonlyMap<number, readonly Occurrence[]>): string {
+    const [one] = tensor.get(nameField) ?? [];
+    return one === undefined ? '' : (this.#textOf(one) ?? '');
+  }
+
   #datatype({ from, to }: Occurrence): string {
     const fields = readFields(this.#bytes, from, to, this.#count);
     if (fields.has(contentsField)) throw new WireError('contents twice');
@@ -301,7 +339,9 @@ class Projector {
     if (datatype === 'BYTES') return this.#elements(region);
     if (floats.has(datatype)) return this.#showNumbers(true);
     const size = wholeBytes[datatype];
-    this.#whole += size === undefined ? tokenRun : (region.to - region.from) / size;
+    const count = size === undefined ? tokenRun : (region.to - region.from) / size;
+    this.#whole += count;
+    this.#tally(count, [region]);
     this.#showNumbers(false);
   }
 

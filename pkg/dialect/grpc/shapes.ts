@@ -1,5 +1,7 @@
+import { JsonError, parseJson } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
 import { either, list, lone, number, numbers, object, named } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
 import { tellingWord } from '../refused-fields.ts';
 
@@ -55,12 +57,49 @@ const contents = object({
 const tensor = (parameters: Shape): Shape =>
   object({ name: lone, datatype: lone, shape: opaque, parameters, contents, raw });
 
+/** Parameters in a text: of vLLM's backend. */
+const parametersTensor = 'sampling_parameters';
+/** Letters of such a text. */
+const longestParameters = 65_536;
+
+/** @throws RefusedError for what chooses an adapter, as a tensor of its own or among the parameters in a text, and for parameters that cannot be read. */
+function refuseChoice(reader: ShapeReader, node: JsonNode, place: ShapePlace): void {
+  const name = (node.get('name')?.string ?? '').toLowerCase();
+  if (name.startsWith('lora')) reader.refuse(place, 'lora');
+  if (name !== parametersTensor) return;
+  const texts = node.get('raw') ?? node.get('contents')?.get('bytes_contents');
+  if (texts?.kind !== 'array' || texts.numbers !== undefined || !texts.items.every((one) => areHarmless(one.string)))
+    reader.refuse(place, parametersTensor);
+}
+
+function areHarmless(text: string | undefined): boolean {
+  if (text === undefined || text.length > longestParameters) return false;
+  try {
+    const root = parseJson(text);
+    return root.kind === 'object' && root.keys.every((key) => isHarmless(key.text.toLowerCase(), key.text));
+  } catch (error) {
+    if (error instanceof JsonError) return false;
+    throw error;
+  }
+}
+
+const isHarmless = (lower: string, name: string): boolean =>
+  !lower.startsWith('lora') && !Object.hasOwn(refusedParameters, lower) && tellingWord(name) === undefined;
+
+const input: Shape = {
+  ...tensor(askedParameters),
+  read(reader, node, place) {
+    refuseChoice(reader, node, place);
+    return false;
+  },
+};
+
 export const inferRequest: Shape = object({
   model_name: lone,
   model_version: lone,
   id: lone,
   parameters: askedParameters,
-  inputs: list(tensor(askedParameters)),
+  inputs: list(input),
   outputs: list(object({ name: lone, parameters: askedParameters })),
 });
 

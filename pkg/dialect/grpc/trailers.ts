@@ -19,12 +19,21 @@ export function trailerFrame(trailers: Trailers): Buffer {
   return Buffer.concat([prefix, text]);
 }
 
-/** @param text of the frame, without its prefix. */
+/** Fields that say how a call ended, and what their values may be: a model's own end may say anything. */
+const fields: ReadonlyMap<string, RegExp> = new Map([
+  ['grpc-status', /^\d{1,2}$/],
+  ['grpc-message', /^[ -~\x80-\xff]*$/],
+  ['grpc-status-details-bin', /^[A-Za-z0-9+/=]*$/],
+]);
+
+/** Fields of other names, and values that cannot be, are left out. @param text of the frame, without its prefix. */
 export function readTrailers(text: string): Trailers {
   const trailers: Record<string, string> = {};
   for (const line of text.split('\r\n')) {
     const colon = line.indexOf(': ');
-    if (colon > 0) trailers[line.slice(0, colon)] = line.slice(colon + 2);
+    const name = line.slice(0, Math.max(0, colon));
+    const value = line.slice(colon + 2);
+    if (fields.get(name)?.test(value) === true) trailers[name] = value;
   }
   return trailers;
 }

@@ -23,6 +23,31 @@ const options = object({
   stop: either(list(text), text),
 });
 
+/** Seconds, or a duration of Go (`5m`, `1h30m`). Negative: for ever. */
+const duration = /^([+-]?)((?:\d+(?:\.\d+)?[smh])+|\d+)$/;
+const seconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600 };
+
+/** Whether the model would be gone as soon as it has answered, for everybody; true also of what cannot be read. */
+function unloads(keepAlive: string): boolean {
+  const [, sign, text] = duration.exec(keepAlive) ?? [];
+  if (text === undefined) return true;
+  const parts = [...text.matchAll(/([\d.]+)([smh]?)/g)];
+  const length = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (seconds[unit ?? ''] ?? 1), 0);
+  return sign === '-' ? length === 0 : length < 1;
+}
+
+const keepAlive: Shape = {
+  ...either(lone, number),
+  read(reader, node, place) {
+    // Of a number the server takes the whole part, if it is not negative.
+    const isGone =
+      (node.kind === 'number' && !(Number(node.text) < 0 || Number(node.text) >= 1)) ||
+      (node.kind === 'string' && unloads(node.text));
+    if (isGone) reader.refuse(place);
+    return false;
+  },
+};
+
 const common: Record<string, Shape> = {
   ...refusedFields,
   // Here the limit stands in `options`; gateways obey OpenAI's names as well.
@@ -31,7 +56,7 @@ const common: Record<string, Shape> = {
   ...named(['name', 'template', 'modelfile', 'adapters', 'from', 'insecure'], refused),
   model: lone,
   options,
-  keep_alive: either(lone, number),
+  keep_alive: keepAlive,
   ...named(['truncate', 'shift', 'stream', 'raw', 'logprobs', '_debug_render_only'], boolean),
   top_logprobs: number,
   think: either(boolean, lone),

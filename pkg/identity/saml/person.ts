@@ -37,17 +37,17 @@ export const ownClaims: ReadonlySet<string> = new Set([
 const groupsElsewhere = 'http://schemas.microsoft.com/claims/groups.link';
 
 /** @throws SamlFault subject: it is of another kind, or in another namespace than the identity provider's own and ours */
-function subjectOf({ nameId, issuer, audiences }: Assertion, format: NameIdFormat): string {
+function subjectOf({ nameId, issuer }: Assertion, format: NameIdFormat, audience: string): string {
   const { qualifier, spQualifier } = nameId;
   if (nameId.format !== nameIdFormats[format]) throw new SamlFault('subject');
   if (format !== 'Persistent') return nameId.name;
-  const isOurs = spQualifier === undefined || audiences.every((some) => some.includes(spQualifier));
-  if (!isOurs || (qualifier !== undefined && qualifier !== issuer)) throw new SamlFault('subject');
+  if (spQualifier !== undefined && spQualifier !== audience) throw new SamlFault('subject');
+  if (qualifier !== undefined && qualifier !== issuer) throw new SamlFault('subject');
   return nameId.name;
 }
 
-/** @throws SamlFault subject, attributes */
-export function personOf(assertion: Assertion, mapping: PersonMapping): Person {
+/** @param audience our entity id: an assertion may have other audiences, and the name that those know somebody by. @throws SamlFault subject, attributes */
+export function personOf(assertion: Assertion, mapping: PersonMapping, audience: string): Person {
   const { attributes } = assertion;
   if (attributes.has(groupsElsewhere)) throw new SamlFault('attributes');
   const one = (name: string): string | undefined => {
@@ -57,7 +57,7 @@ export function personOf(assertion: Assertion, mapping: PersonMapping): Person {
   };
   const subject =
     mapping.subjectAttribute === undefined
-      ? subjectOf(assertion, mapping.nameIdFormat ?? defaultNameIdFormat)
+      ? subjectOf(assertion, mapping.nameIdFormat ?? defaultNameIdFormat, audience)
       : one(mapping.subjectAttribute);
   if (subject === undefined) throw new SamlFault('subject');
   const groups = attributes.get(mapping.groupsAttribute ?? 'groups') ?? [];

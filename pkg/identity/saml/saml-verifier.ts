@@ -93,7 +93,7 @@ export function createSamlVerifier(options: SamlOptions): SamlVerifier {
       const expected = { issuer, audience, recipients, inResponseTo, now: clock.now(), skewMs };
       const usableUntil = checkAssertion(assertion, expected);
       return {
-        ...personOf(assertion, idp),
+        ...personOf(assertion, idp, audience),
         idp: idp.name,
         entityId: issuer,
         assertionId: assertion.id,
