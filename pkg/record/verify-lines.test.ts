@@ -204,6 +204,26 @@ test('lines of a whole chain that are dated before earlier ones are found', () =
   expect(faults(verify({ entries, lines }))).toEqual(['back_dated 1 2']);
 });
 
+test('behind lines that are not there, which may have said that the clock stepped, times begin anew', () => {
+  const chain = new AuditChain(digest, namedStart(name));
+  const entries: LogEntry[] = [];
+  const lines = new Map<number, string>();
+  const write = (event: AuditEvent, wall: number): void => {
+    const [prev, first] = [chain.hash, chain.seq + 1];
+    lines.set(entries.length, chain.line(event, wall));
+    entries.push({ type: 'block', at: began, source, chain: name, first, last: first, prev, hash: chain.hash });
+  };
+  const policy: AuditEvent = { type: 'process', what: 'policy' };
+  write(policy, began);
+  const before = chain.hash;
+  chain.line({ type: 'process', what: 'clock_step' }, began - 60 * minute);
+  entries.push({ type: 'hole', at: began, source, chain: name, from: 2, to: 2, hash: chain.hash, why: 'unreadable' });
+  expect(chain.hash).not.toBe(before);
+  write(policy, began - 59 * minute);
+  write(policy, began - 300 * minute);
+  expect(faults(verify({ entries, lines }))).toEqual(['back_dated 3 4']);
+});
+
 describe('a signature', () => {
   test.each<[string, () => Promise<Made>, readonly string[]]>([
     [

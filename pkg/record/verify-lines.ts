@@ -26,7 +26,9 @@ interface Chain {
   readonly ends: Map<number, string>;
   /** Lines that are proven, and that no signature covers yet. */
   waiting: number;
-  readonly order: TimeOrder;
+  order: TimeOrder;
+  /** Number of the last line that was read. */
+  last: number;
 }
 
 const mostEnds = 8;
@@ -38,7 +40,7 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
   const count = { blocks: 0, lines: 0, signedLines: 0, notRecorded: 0, gaps };
   const chainOf = ({ source, chain }: Block): Chain => {
     const key = `${source} ${chain}`;
-    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0, order: createTimeOrder() };
+    const known = chains.get(key) ?? { ends: new Map<number, string>(), waiting: 0, order: createTimeOrder(), last: 0 };
     chains.set(key, known);
     return known;
   };
@@ -59,6 +61,9 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
       count.blocks++;
       count.lines += verdict.lines.length;
       const of = chainOf(block);
+      // Among lines that are not there may be the one that says that the clock stepped, or that the sidecar began anew.
+      if (of.last !== first - 1) of.order = createTimeOrder();
+      of.last = last;
       of.ends.set(first - 1, block.prev).set(last, block.hash);
       for (const end of [...of.ends.keys()].slice(0, -mostEnds)) of.ends.delete(end);
       const hashOf = (sequence: number): string | undefined =>

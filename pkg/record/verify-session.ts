@@ -50,7 +50,7 @@ export type SessionVerdict =
       readonly ended: boolean;
       /** Blocks that the proof does not hold. */
       readonly more: number;
-      /** Other chains with lines under its id, and without a whole session: of sidecars that lie. */
+      /** Other chains with lines under its id, of which none has a start: of what they are, nothing is said. */
       readonly others: readonly SessionSource[];
     } & SessionSource)
   | {
@@ -78,7 +78,8 @@ export interface SessionQuestion {
  * Proves that the session is in the log as it is shown, whole, and, with a receipt, that it was as its caller was told.
  *
  * A session is in one chain: any sidecar may write lines under any id, so that what is in another proves nothing of it. Where several chains
- * have a start and an end of it, none is taken before one is named.
+ * have a start of it, none is taken before one is named: that of a sidecar that crashed has no end, and one that lies may write both.
+ * Nothing is taken either where one name is of chains of several sources.
  */
 export function verifySession(proof: SessionProof, question: SessionQuestion): SessionVerdict {
   const { session, publicKey, receipt } = question;
@@ -146,15 +147,16 @@ const nameOf = ({ source, chain }: SessionSource): string => `chain ${chain} of 
 /** The chain that the session is in; a text: why none can be taken. */
 function chainOf(chains: readonly OfChain[]): OfChain | string {
   if (chains.length === 0) return 'it has no line';
-  const whole = chains.filter(({ count }) => {
-    const { start, end } = count.verdict();
-    return start !== undefined && end !== undefined;
-  });
-  const [own, other] = whole.length > 0 ? whole : chains;
-  if (own !== undefined && other === undefined) return own;
-  const names = (whole.length > 0 ? whole : chains).slice(0, 10).map(nameOf).join('; ');
-  return whole.length > 0
-    ? `${whole.length} sidecars have recorded a session under this id: name one by its chain: ${names}`
+  const has = ({ count }: OfChain, what: 'start' | 'end'): boolean => count.verdict()[what] !== undefined;
+  const begun = chains.filter((one) => has(one, 'start'));
+  const [first, second] = begun;
+  const own = second === undefined && (first === undefined || has(first, 'end')) ? first : undefined;
+  if (own !== undefined) return own;
+  const [only] = chains;
+  if (only !== undefined && chains.length === 1) return only;
+  const names = (begun.length > 1 ? begun : chains).slice(0, 10).map(nameOf).join('; ');
+  return begun.length > 1
+    ? `${begun.length} sidecars have recorded a session under this id: name one by its chain: ${names}`
     : `several sidecars have lines under this id, and none its start and its end: ${names}`;
 }
 

@@ -1,20 +1,70 @@
 import { parseJson } from '../base/index.ts';
+import { readWorkloadId } from '../pki/index.ts';
 import { factsOf } from './ingest/facts.ts';
 import type { LineFacts } from './ingest/facts.ts';
 import { mostOfText } from './bounds.ts';
 import { seenTime } from './store/session-time.ts';
 import type { EndFacts, SessionSummary, StartFacts } from './store/index.ts';
 
+/** What the entry of a block says of it. */
+export interface IndexedBlock {
+  readonly source: string;
+  readonly chain: string;
+  /** When it came. */
+  readonly at: number;
+}
+
+/** Compares block by block, in the order of the log. */
+export interface IndexCheck {
+  /**
+   * @param lines Of the block, proven.
+   * @param found What the index says of sessions with lines in it.
+   * @returns the first difference, in words without content; undefined: none
+   */
+  difference(block: IndexedBlock, lines: string, found: readonly SessionSummary[]): string | undefined;
+}
+
+/** Sessions whose start and end are known while the log is read: some 60 MB. A second start behind so many others differs. */
+const mostSeen = 250_000;
+
+/** Numbers of lines that were read and are a session's first start or end, by chain. */
+interface Seen {
+  start?: number;
+  end?: number;
+}
+
 /**
- * What a recorder's index says of a block otherwise than the lines of the block. What is searched, shown and proven of a session goes by
+ * What a recorder's index says of blocks otherwise than the lines of the blocks. What is searched, shown and proven of a session goes by
  * that index, which is in no tree: who can write the store could hide a session, or a part of it, and leave every line in its place.
- *
- * @param lines Of the block, proven.
- * @param received When the block came: what its entry says.
- * @param found What the index says of sessions with lines in it.
- * @returns the first difference, in words without content; undefined: none
  */
-export function indexDifference(lines: string, received: number, found: readonly SessionSummary[]): string | undefined {
+export function createIndexCheck(): IndexCheck {
+  const seen = new Map<string, Seen>();
+  const seenOf = (key: string): Seen => {
+    const known = seen.get(key) ?? {};
+    seen.set(key, known);
+    for (const oldest of seen.keys()) {
+      if (seen.size <= mostSeen) break;
+      seen.delete(oldest);
+    }
+    return known;
+  };
+  return {
+    difference(block, lines, found) {
+      const sessions = sessionsIn(lines);
+      const before = new Map<string, Seen>();
+      for (const [session, { start, end }] of sessions) {
+        if (start === undefined && end === undefined) continue;
+        const known = seenOf(`${block.source} ${block.chain} ${session}`);
+        before.set(session, { ...known });
+        if (start !== undefined) known.start ??= start.sequence;
+        if (end !== undefined) known.end ??= end.sequence;
+      }
+      return differenceOf(block, sessions, before, found);
+    },
+  };
+}
+
+function sessionsIn(lines: string): ReadonlyMap<string, LineFacts> {
   const sessions = new Map<string, LineFacts>();
   for (const line of lines.split('\n')) {
     if (line === '') continue;
@@ -26,13 +76,31 @@ export function indexDifference(lines: string, received: number, found: readonly
     // Of each the first counts.
     sessions.set(session, { ...facts, ...sessions.get(session) });
   }
+  return sessions;
+}
+
+function differenceOf(
+  block: IndexedBlock,
+  sessions: ReadonlyMap<string, LineFacts>,
+  before: ReadonlyMap<string, Seen>,
+  found: readonly SessionSummary[],
+): string | undefined {
   const rows = new Map<string, SessionSummary>(found.map((row) => [row.session, row]));
+  if (rows.size !== found.length) return 'the index has a session with lines in it twice';
+  const namespace = readWorkloadId(block.source, undefined)?.namespace;
   const stranger = found.find(({ session }) => !sessions.has(session));
   if (stranger !== undefined) return `the index has lines of session ${stranger.session} in it, which it has not`;
   for (const [session, { start, end }] of sessions) {
     const row = rows.get(session);
     if (row === undefined) return `the index does not know that it has lines of session ${session}`;
-    const other = (start && startDifference(start, received, row)) ?? (end && endDifference(end, row));
+    const known = before.get(session) ?? {};
+    const other =
+      row.source !== block.source || row.chain !== block.chain
+        ? 'chain'
+        : row.namespace !== namespace
+          ? 'namespace'
+          : ((start && startDifference(start, block.at, row, known.start)) ??
+            (end && endDifference(end, row, known.end)));
     if (other !== undefined) return `the index says otherwise of session ${session}: its ${other}`;
   }
   return undefined;
@@ -45,7 +113,7 @@ function same(line: Value, index: Value): boolean {
   if (typeof line === 'string' && typeof index === 'string')
     return line === index || (index.length >= mostOfText && line.startsWith(index));
   if (Array.isArray(line) && Array.isArray(index))
-    return index.every((one) => line.includes(one)) && index.length >= Math.min(64, new Set(line).size);
+    return index.every((one) => line.includes(one)) && new Set(index).size >= Math.min(64, new Set(line).size);
   return line === index;
 }
 
@@ -73,18 +141,25 @@ const endKeys = [
   'durationMs',
 ] as const;
 
-function startDifference(start: StartFacts, received: number, row: SessionSummary): string | undefined {
+/** @param first Number of its start in an earlier block that was read */
+function startDifference(
+  start: StartFacts,
+  received: number,
+  row: SessionSummary,
+  first: number | undefined,
+): string | undefined {
   // A second start is no more than a line.
-  if (row.sequence < start.sequence) return undefined;
+  if (first !== undefined) return row.sequence === first ? undefined : 'start';
   if (row.sequence !== start.sequence) return 'start';
-  // Earlier versions took the sidecar's word.
-  if (row.at !== start.at && row.at !== seenTime(start.at, received).at) return 'time';
+  // Between the sidecar's word, which earlier versions took, and what the log's time lets it say: the recorder's clock may have been behind that.
+  const seen = seenTime(start.at, received).at;
+  if (!(row.at >= Math.min(start.at, seen) && row.at <= Math.max(start.at, seen))) return 'time';
   return startKeys.find((key) => !same(start[key], row[key]));
 }
 
-function endDifference(end: EndFacts, { end: row }: SessionSummary): string | undefined {
+function endDifference(end: EndFacts, { end: row }: SessionSummary, first: number | undefined): string | undefined {
   if (row === undefined) return 'end';
-  if (row.sequence < end.sequence) return undefined;
+  if (first !== undefined) return row.sequence === first ? undefined : 'end';
   if (row.sequence !== end.sequence) return 'end';
   return endKeys.find((key) => !same(key === 'durationMs' ? Math.round(end[key]) : end[key], row[key]));
 }

@@ -1,5 +1,5 @@
 // The recorder: takes the records of all sidecars in, keeps them outside of the pods, finds and proves them.
-export { indexDifference } from './index-difference.ts';
+export { createIndexCheck } from './index-difference.ts';
 export { createCommitter } from './ingest/committer.ts';
 export type { Committer, CommitterOptions } from './ingest/committer.ts';
 export { silentObserver } from './ingest/observer.ts';

@@ -23,7 +23,7 @@ const sourceFlags = {
 } as const satisfies Readonly<Record<string, FlagSpec>>;
 
 export const sessionSourceUsage = `${sessionUsage}  --archive URL          s3://BUCKET/PREFIX: in the recorder's archive, without a recorder and on no record; --key FILE: only what the key (PEM) of the log
-                         has signed; --since DAY (2026-11-26): not in segments that end before it. It reads from the newest one back to the session's start
+                         has signed; --since DAY (2026-11-26): not in segments that end before it. It reads all others: give the day
 ${archiveUsage}${auditUsage}${connectionUsage}`;
 
 /**

@@ -113,6 +113,6 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
   );
   io.stdout(`it is in chain ${chain} of ${source}\n`);
   for (const other of others)
-    io.stdout(`chain ${other.chain} of ${other.source} has lines under this id, too: no whole session\n`);
+    io.stdout(`chain ${other.chain} of ${other.source} has lines under this id, too: not its start\n`);
   return 0;
 }

@@ -1,10 +1,10 @@
-import { describeError } from '../../base/index.ts';
+import { describeError, jsonValue, parseJson } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { KubeError, resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { createLogVerifier, readLogKeys } from '../../record/index.ts';
 import type { SessionSummary } from '../../recorder/index.ts';
-import type { LogFinding, LogVerdict, LogVerifier } from '../../record/index.ts';
+import type { BlockEntry, LogFinding, LogVerdict, LogVerifier } from '../../record/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit, sessionFlags, sessionUsage } from './client.ts';
 import { logOfFile, logOfRecorder, signedBy } from './log-pages.ts';
@@ -86,7 +86,8 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
     ...(authorities === undefined ? {} : { authorities }),
     ...(retentionDays === undefined ? {} : { retentionDays }),
   });
-  const { indexDifference } = await import('../../recorder/index.ts');
+  const { createIndexCheck } = await import('../../recorder/index.ts');
+  const indexed = createIndexCheck();
   const differs: LogFinding[] = [];
   let signed = 0;
   await pages.each({
@@ -103,11 +104,8 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
       if (differs.length >= mostDiffering) return;
       let what: string | undefined;
       try {
-        what = indexDifference(
-          lines,
-          Number(/"at":([0-9]{1,16})/.exec(text)?.[1] ?? 0),
-          rows as unknown as readonly SessionSummary[],
-        );
+        const block = jsonValue(parseJson(text)) as unknown as BlockEntry;
+        what = indexed.difference(block, lines, rows as unknown as readonly SessionSummary[]);
       } catch {
         return; // Lines that cannot be read are found as such.
       }

@@ -47,7 +47,15 @@ describe('while the recorder is away', () => {
     const clock = fakeClock();
     const objects = new Map<string, KubeObject>();
     const reports: PodReport[] = [];
-    const state = { up: false, replicas: new Set<string>(), pods: new Set<string>(), objects, reports, clock };
+    const state = {
+      up: false,
+      authority: true,
+      replicas: new Set<string>(),
+      pods: new Set<string>(),
+      objects,
+      reports,
+      clock,
+    };
     const client = {
       find: async (_resource: unknown, { name }: { name: string }) =>
         state.replicas.has(name) ? { metadata: { name } } : undefined,
@@ -59,13 +67,16 @@ describe('while the recorder is away', () => {
     const start = (replica: string, leads = true): PodReporter => {
       state.replicas.add(replica);
       return startPodReporter({
-        client: () => ({
-          report: async (report) => {
-            if (!state.up || !state.replicas.has(replica)) throw new Error('away');
-            reports.push(report);
-          },
-          present: async () => [],
-        }),
+        client: () =>
+          state.authority
+            ? {
+                report: async (report) => {
+                  if (!state.up || !state.replicas.has(replica)) throw new Error('away');
+                  reports.push(report);
+                },
+                present: async () => [],
+              }
+            : undefined,
         trustDomain: 'cluster.local',
         clock,
         logger: silentLogger,
@@ -117,6 +128,54 @@ describe('while the recorder is away', () => {
     expect(toldOf(reports).gone).toContain(source('u'));
     await two.close();
     await killed.close();
+  });
+
+  test('also while it has no authority to tell it by', async () => {
+    const { state, start, clock, reports, objects } = make();
+    state.authority = false;
+    const killed = start('one');
+    killed.head(pod('u'), head(500));
+    killed.gone(pod('u'));
+    await clock.advanceAsync(10_000);
+    expect(objects.size).toBe(1);
+    state.replicas.delete('one');
+    Object.assign(state, { up: true, authority: true });
+    const two = start('two');
+    await clock.advanceAsync(70_000);
+    expect(toldOf(reports)).toEqual({ heads: ['u 500'], gone: [source('u')] });
+    await two.close();
+    await killed.close();
+  });
+
+  test('what somebody else has written as kept, with more chains of a pod than there are, ends no report', async () => {
+    const { state, start, clock, reports, objects } = make();
+    const heads = Array.from({ length: 2_000 }, (_, n) => ({
+      source: source('u'),
+      namespace: 'ml',
+      pod: 'pod-u',
+      chain: n.toString(16).padStart(32, '0'),
+      sequence: n + 1,
+      hash: 'a'.repeat(64),
+    }));
+    for (const replica of ['x', 'y'])
+      objects.set(`sidegate-controller-unreported-${replica}`, {
+        metadata: {
+          name: `sidegate-controller-unreported-${replica}`,
+          labels: { 'sidegate.dev/unreported': replica },
+        },
+        data: {
+          'report.json': JSON.stringify({
+            v: 1,
+            heads: replica === 'x' ? heads : heads.map((one) => ({ ...one, chain: one.chain.replace(/^0/, 'f') })),
+            gone: [],
+          }),
+        },
+      } as KubeObject);
+    state.up = true;
+    const one = start('one');
+    await clock.advanceAsync(70_000);
+    expect(toldOf(reports).heads).toEqual([1993, 1994, 1995, 1996, 1997, 1998, 1999, 2000].map((n) => `u ${n}`));
+    await one.close();
   });
 
   test('a pod that went while no controller was there is missed by what the last one knew; one that is there is not', async () => {

@@ -66,7 +66,8 @@ function endOfReport(all: readonly (readonly [string, Unsent])[], from: number):
     if (heads > maxReported) break;
     to++;
   }
-  return to;
+  // One at least, whatever it has: none would be told for ever.
+  return Math.max(to, from + 1);
 }
 
 export function startPodReporter(options: PodReporterOptions): PodReporter {
@@ -90,6 +91,13 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
     unsent.set(source, known);
     return known;
   };
+  /** The newest chains are kept. */
+  const learn = (head: PodHead): void => {
+    const { heads } = of(head.source);
+    heads.delete(head.chain);
+    for (const oldest of [...heads.keys()].slice(0, Math.max(0, heads.size + 1 - mostChains))) heads.delete(oldest);
+    heads.set(head.chain, head);
+  };
   const failed = (error: unknown): void => {
     options.onSent?.('failed');
     const why = describeError(error);
@@ -98,7 +106,7 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
   };
   const send = async (): Promise<void> => {
     const recorder = client();
-    if (recorder === undefined) return;
+    if (recorder === undefined) return keep();
     const sending = unsent;
     unsent = new Map();
     const all = [...sending];
@@ -204,7 +212,7 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
           if (!found) there.push(head);
         }
         for (const head of there) {
-          of(head.source).heads.set(head.chain, head);
+          learn(head);
           leave(head.source);
         }
         for (const { source, at } of gone) {
@@ -229,10 +237,7 @@ export function startPodReporter(options: PodReporterOptions): PodReporter {
       const source = sourceOf(pod);
       if (heard.get(source) === hash) return;
       heard.set(source, hash);
-      const { heads } = of(source);
-      heads.delete(chain);
-      for (const oldest of [...heads.keys()].slice(0, Math.max(0, heads.size + 1 - mostChains))) heads.delete(oldest);
-      heads.set(chain, { source, namespace: pod.namespace, pod: pod.name, chain, sequence, hash });
+      learn({ source, namespace: pod.namespace, pod: pod.name, chain, sequence, hash });
       schedule(gatherMs);
     },
     gone: (pod) => leave(sourceOf(pod)),

@@ -98,8 +98,8 @@ const ofSession: Readonly<Record<string, Schema>> = {
   pod: text,
   source: { type: 'string', description: 'SPIFFE id of the sidecar.' },
   chain: { type: 'string', description: 'Of the sidecar, as a search answers it.' },
-  from: { type: 'string', description: '`next` of the page before.' },
 };
+const ofPage = { ...ofSession, from: { type: 'string', description: '`next` of the page before.' } } as const;
 
 const lines: Schema = { ...list(text), description: 'Of the record, each as it was hashed.' };
 const hashes: Schema = { ...list(hash), description: 'RFC 6962.' };
@@ -144,7 +144,7 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/sessions/{session}': {
     summary:
       'One session; more than one, where another sidecar that you may read used the same id: newest first, ten to a page, their lines one after the other, 4 Mi characters to a page.',
-    named: ofSession,
+    named: ofPage,
     answer: object({
       sessions: list(ref('Session')),
       lines,
@@ -152,7 +152,8 @@ const operations: Readonly<Record<string, Operation>> = {
     }),
   },
   'GET /v1/sessions/{session}/proof': {
-    summary: 'What proves it with the public key of the log alone; of the ten newest sessions with the id.',
+    summary:
+      'What proves it with the public key of the log alone; of all sessions with the id, ten at most: of more, 409.',
     named: ofSession,
     answer: object({
       head: { type: 'string', description: 'The newest signed head.' },

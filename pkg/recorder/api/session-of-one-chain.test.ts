@@ -12,7 +12,10 @@ import { openSqliteStore } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import { sessionEvents, sessionId, testChain, testTime } from '../testing/chains.ts';
 import type { TestChain } from '../testing/chains.ts';
+import { Streamed } from './question.ts';
+import type { Question } from './question.ts';
 import { proofParts } from './session-answers.ts';
+import { sessionRoutes } from './session-routes.ts';
 
 const { checkProof } = (await import(join(import.meta.dirname, '../console/assets/proof.js'))) as {
   checkProof(proof: SessionProof, shown: readonly string[]): Promise<object>;
@@ -97,6 +100,38 @@ test('of two whole sessions under one id none is taken before its chain is named
   expect(await verdictOf([0, 1])).toEqual({ ok: false, why });
   expect(await verdictOf([0, 1], chain.name)).toMatchObject({ ok: true, source: mine });
   expect(await verdictOf([0, 1], other.name)).toMatchObject({ ok: false, why: expect.stringContaining('names rules') });
+});
+
+test('a session without an end, of a sidecar that crashed, does not lose to a whole one that another wrote under its id', async () => {
+  const [chain, other] = [testChain('a'), testChain('b')];
+  const [start, answer] = sessionEvents({ id: session });
+  await put(chain, [start, answer]);
+  await put(other, sessionEvents({ id: session }), liar);
+  const why = expect.stringMatching(
+    /^2 sidecars have recorded a session under this id: name one by its chain: .*uid-1; .*uid-2/,
+  );
+  expect(await verdictOf([0, 1])).toEqual({ ok: false, why });
+  expect(verifySession(await proofOf(0, 1), { session, publicKey, chain: chain.name })).toMatchObject({
+    ok: true,
+    source: mine,
+    ended: false,
+  });
+});
+
+test('more chains than a proof holds are no proof before one is named, and none of a part of them', async () => {
+  const chain = testChain();
+  await put(chain, sessionEvents({ id: session }));
+  for (let n = 0; n < 10; n++) await put(testChain(`liar ${n}`), sessionEvents({ id: session }).slice(0, 1), liar);
+  await proofOf();
+  const route = sessionRoutes(store).find(({ path }) => path.endsWith('/proof'));
+  const ask = async (search: Record<string, string>) => {
+    const nothing = (): Promise<void> => Promise.resolve();
+    const question = { part: session, search: new URLSearchParams(search), allow: nothing, note: nothing };
+    return route?.answer(question as Partial<Question> as Question);
+  };
+  await expect(ask({})).rejects.toMatchObject({ status: 409, code: 'many_chains' });
+  await expect(ask({ from: '0.x' })).rejects.toMatchObject({ status: 400 });
+  expect(await ask({ chain: chain.name })).toBeInstanceOf(Streamed);
 });
 
 test.each(['start', 'end'])('a second %s is found, and search shows the first', async (type) => {

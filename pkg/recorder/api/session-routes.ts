@@ -2,7 +2,7 @@ import type { JsonValue } from '../../base/index.ts';
 import type { RecordStore, SessionSummary } from '../store/index.ts';
 import { findSessions } from './find-sessions.ts';
 import { readQuery } from './query.ts';
-import { Refusal, Streamed } from './question.ts';
+import { badQuestion, Refusal, Streamed } from './question.ts';
 import type { Question, Route } from './question.ts';
 import { exported, linesPage, proofParts, sessionsPage } from './session-answers.ts';
 
@@ -71,8 +71,16 @@ export function sessionRoutes(
       method: 'GET',
       path: '/v1/sessions/{session}/proof',
       async answer(question) {
-        const { sessions } = await findSessions(store, question);
+        // A page of them would be a proof without the others.
+        if (question.search.has('from')) throw badQuestion('a proof is of all chains: from is not asked for');
+        const { sessions, others } = await findSessions(store, question);
         await question.note('proof', asked(question));
+        if (others !== undefined)
+          throw new Refusal(
+            409,
+            'many_chains',
+            'more sidecars have recorded under this id than one proof holds: name one by its chain, source, namespace or pod',
+          );
         const head = await store.lastHead();
         if (head === undefined) throw new Refusal(404, 'not_signed', 'the log has no signed head yet');
         return new Streamed('application/json', proofParts(store, head, await blocksOf(sessions)));

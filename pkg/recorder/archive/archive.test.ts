@@ -136,10 +136,30 @@ describe('a session in the archive', () => {
     expect(new Set(proof.blocks.map(({ head }) => head)).size).toBe(events.length);
     const verdict = verifySession(proof, { session: sessionId('long'), publicKey });
     expect(verdict).toMatchObject({ ok: true, lines: events.length, ended: true });
-    // One segment is all that was read where the session is in it alone.
-    server.asked.length = 0;
-    await sessionInArchive(log, { session: sessionId(number - 1) }, () => undefined);
-    expect(server.asked.filter((one) => JSON.stringify(one).includes('.segment')).length).toBe(1);
+    from.close();
+  });
+
+  test('is not hidden by a whole one that another sidecar wrote later under its id, and under the name of its chain', async () => {
+    const [session, mine] = [sessionId('twice'), chain.name];
+    await add(1);
+    await store.append([blockOf(chain, [{ id: session }], systemClock.now())]);
+    await add(1);
+    start();
+    await archived();
+    const liar = 'spiffe://cluster.local/ns/tenant-b/sa/default/pod/uid-2';
+    for (const seed of ['a', 'b'])
+      await store.append([blockOf(testChain(seed), [{ id: session, answer: 'never' }], systemClock.now(), liar)]);
+    await add(1);
+    await archived();
+    expect(names('segments').length).toBeGreaterThan(1);
+    const from = objects();
+    const log = await openArchivedLog(from, undefined, publicKey);
+    const found = await sessionInArchive(log, { session }, () => undefined);
+    expect(found.chains).toBe(3);
+    expect(verifySession(await found.proof(), { session, publicKey })).toMatchObject({ ok: false });
+    const named = await sessionInArchive(log, { session, chain: mine }, () => undefined);
+    expect(named.chains).toBe(2);
+    expect(verifySession(await named.proof(), { session, publicKey, chain: mine })).toMatchObject({ ok: false });
     from.close();
   });
 

@@ -14,7 +14,7 @@ export interface ArchivedQuestion {
   readonly chain?: string | undefined;
   /** Of the pod; default: all. */
   readonly namespace?: string | undefined;
-  /** Day, `2026-11-26`: segments that end before it are not read. Default: all are, where the session's start is not found. */
+  /** Day, `2026-11-26`: segments that end before it are not read. Default: all are. */
   readonly from?: string | undefined;
 }
 
@@ -45,7 +45,8 @@ interface Signed {
 const mostBytes = 256 * 1024 * 1024;
 
 /**
- * Looks for a session in an archive, from the newest segment back to the one that has its start. Each segment is believed as far as
+ * Looks for a session in an archive, in each of its segments, from the newest back: a sidecar that lies may have written a whole session
+ * later under the same id, and under the name of the same chain, which ends nothing. Each segment is believed as far as
  * {@link ArchivedLog.segment} does.
  *
  * @param onFault Told of a segment that is not what it was, and is left out.
@@ -60,8 +61,8 @@ export async function sessionInArchive(
   for await (const name of log.segments(question.from)) if (readKey(name) !== undefined) names.push(name);
   const parts: { readonly segment: Segment; readonly found: readonly Found[]; readonly signed: Signed | undefined }[] =
     [];
-  /** Chains that have lines, and whether their start was seen. */
-  const chains = new Map<string, boolean>();
+  /** Chains that have lines, with their sources. */
+  const chains = new Set<string>();
   let [signed, bytes]: [Signed | undefined, number] = [undefined, 0];
   for (const name of names.reverse()) {
     try {
@@ -78,7 +79,6 @@ export async function sessionInArchive(
       onFault(name, error);
       signed = undefined;
     }
-    if (chains.size > 0 && [...chains.values()].every(Boolean)) break;
   }
   const own = `,"session":"${question.session}"`;
   return {
@@ -98,7 +98,7 @@ export async function sessionInArchive(
 async function lookInto(
   segment: Segment,
   { session, chain, namespace }: ArchivedQuestion,
-  chains: Map<string, boolean>,
+  chains: Set<string>,
 ): Promise<{ readonly found: readonly Found[]; readonly leaves: readonly TreeHash[] }> {
   const found: Found[] = [];
   const leaves: TreeHash[] = [];
@@ -112,8 +112,7 @@ async function lookInto(
     if (chain !== undefined && entry.chain !== chain) continue;
     const lines = Buffer.from(data).toString('utf8');
     found.push({ index, entry: text, lines });
-    const key = `${entry.source} ${entry.chain}`;
-    chains.set(key, chains.get(key) === true || lines.includes(`"type":"start"${own}`));
+    chains.add(`${entry.source} ${entry.chain}`);
   }
   return { found, leaves };
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { describeError, parseJson } from '../../base/index.ts';
-import type { Clock, Logger } from '../../base/index.ts';
+import type { Clock, JsonNode, Logger } from '../../base/index.ts';
 import type { ConflictEntry, VanishedEntry } from '../../record/index.ts';
 import type { Addition, DepartedChain, RecordStore } from '../store/index.ts';
 
@@ -72,15 +72,22 @@ export function watchVanished(options: VanishedWatchOptions): VanishedWatch {
     return [...additions, { entry }];
   };
   const work = async (): Promise<void> => {
+    const failed = (error: unknown): void =>
+      logger.error('what never came of pods that are gone could not be written', { error: describeError(error) });
     try {
       for (const departed of await store.departed(clock.now() - graceMs, chainsALook)) {
         if (closed) return;
-        if (connected(departed.source)) await store.returned(departed.source);
-        else if ((await options.elsewhere?.(departed.source)) !== true)
-          await store.settle(departed, await judge(departed));
+        try {
+          if (connected(departed.source)) await store.returned(departed.source);
+          else if ((await options.elsewhere?.(departed.source)) !== true)
+            await store.settle(departed, await judge(departed));
+        } catch (error) {
+          // The chains behind it are looked at all the same.
+          failed(error);
+        }
       }
     } catch (error) {
-      logger.error('what never came of pods that are gone could not be written', { error: describeError(error) });
+      failed(error);
     }
   };
   const look = (): Promise<void> => {
@@ -118,13 +125,21 @@ function otherHead(
   return { entry, evidence };
 }
 
-/** Whether the last line, but for the signature behind it, says that the sidecar stops. */
+/** Whether the last line, but for the signature behind it, says that the sidecar stops. A tail without a whole line, or with one that is none, does not. */
 function saysStop(tail: string | undefined): boolean {
-  const lines = tail?.trimEnd().split('\n') ?? [];
-  for (let at = lines.length - 1; at >= 0; at--) {
-    const root = parseJson(lines[at] ?? '', { loneSurrogates: true });
-    const type = root.get('type')?.string;
-    if (type !== 'signature') return type === 'process' && root.get('what')?.string === 'stop';
+  const lines = tail?.split('\n').filter((line) => line !== '') ?? [];
+  for (const line of lines.reverse()) {
+    const root = tried(line);
+    const type = root?.get('type')?.string;
+    if (type !== 'signature') return type === 'process' && root?.get('what')?.string === 'stop';
   }
   return false;
+}
+
+function tried(line: string): JsonNode | undefined {
+  try {
+    return parseJson(line, { loneSurrogates: true });
+  } catch {
+    return undefined;
+  }
 }

@@ -153,7 +153,7 @@ export function createAppender(db: DatabaseSync, names: Names, seal: Seal = entr
       // A session's start is its first line: one that is here already came in an earlier block.
       let row = start === undefined ? sql.session.get(request, chain) : undefined;
       if (row === undefined) {
-        const { at, said } = seenTime(start?.at ?? lastAt, lastAt);
+        const { at, said } = seenTime(start?.at ?? entry.at, lastAt, entry.at);
         const inserted = sql.addSession.run(
           chain,
           request,

@@ -43,6 +43,17 @@ test.each<[string, number, number, number | null]>([
   expect(seenTime(said, testTime)).toEqual({ at, said: kept });
 });
 
+test('a recorder whose clock was a month ahead finds what comes after that at its own time', async () => {
+  await put(1, testTime + 30 * dayMs, testTime + 30 * dayMs);
+  await put(2, testTime - dayMs);
+  await put(3, Date.UTC(1971));
+  const page = await store.search({ user: 'eve', since: testTime - 8 * dayMs, until: testTime + dayMs, limit: 10 });
+  expect(page.sessions.map(({ session, at }) => [session, at])).toEqual([
+    [sessionId(2), testTime - dayMs],
+    [sessionId(3), testTime - 7 * dayMs],
+  ]);
+});
+
 test('sessions of clocks that are years wrong are found by when they came, and say so', async () => {
   await put(1, Date.UTC(1971));
   await put(2, Date.UTC(2199));

@@ -15,8 +15,11 @@ export interface SeenTime {
   readonly said: number | null;
 }
 
-/** @param received When its block came: recorder's clock, epoch milliseconds. */
-export function seenTime(said: number, received: number): SeenTime {
-  const at = Math.max(received - longestStayMs, Math.min(received + clockSkewMs, said));
+/**
+ * @param received When its block came, by the log's time, which never goes back: epoch milliseconds.
+ * @param now The same by the recorder's clock, which is behind that where it was ahead once: what it says counts then, too. Default: `received`.
+ */
+export function seenTime(said: number, received: number, now = received): SeenTime {
+  const at = Math.max(Math.min(received, now) - longestStayMs, Math.min(received + clockSkewMs, said));
   return { at, said: at === said ? null : said };
 }

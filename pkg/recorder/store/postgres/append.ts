@@ -68,7 +68,7 @@ export function createAppender(names: Names, days: Partitions): Appender {
           chain: chain.id,
           request: session,
           sequence: start?.sequence ?? entry.first,
-          ...seenTime(start?.at ?? received, received),
+          ...seenTime(start?.at ?? entry.at, received, entry.at),
           namespace: number(block.pod.namespace),
           pod: number(block.pod.name),
           ...(start === undefined ? {} : startColumns(start, number)),

@@ -234,6 +234,15 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(sessions).toMatchObject([{ at: testTime - 7 * 86_400_000, saidAt: 0 }]);
     });
 
+    test('behind a time at which the recorder was a month ahead are found at their own', async () => {
+      const day = 86_400_000;
+      await store.append([blockOf(testChain('a'), [{ id: sessionId(1) }], testTime + 30 * day)]);
+      const addition = blockOfEvents(testChain('b'), sessionEvents({ id: sessionId(2) }), testTime - day);
+      await store.append([{ ...addition, entry: { ...addition.entry, at: testTime } } as Addition]);
+      const { sessions } = await store.search({ until: testTime, limit: 5 });
+      expect(sessions).toMatchObject([{ session: sessionId(2), at: testTime - day }]);
+    });
+
     test('are found by each field, newest first, and never by what they are not', async () => {
       const chain = testChain();
       const add = (n: number, session: Omit<TestSession, 'id'>, at = testTime + n): Addition =>

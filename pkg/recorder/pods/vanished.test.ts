@@ -1,0 +1,75 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { silentLogger } from '../../base/index.ts';
+import type { AuditEvent } from '../../core/index.ts';
+import { openSqliteStore } from '../store/index.ts';
+import type { RecordStore } from '../store/index.ts';
+import { blockOfEvents, source } from '../store/testing/store-suite.ts';
+import { sessionId, testChain, testTime } from '../testing/chains.ts';
+import { watchVanished } from './vanished.ts';
+
+const clock = fakeClock();
+let folder: string;
+let store: RecordStore;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sidegate-vanished-'));
+  store = openSqliteStore({ path: join(folder, 'record.db'), clock });
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+const chains = ['a', 'b', 'c'].map((seed) => testChain(seed));
+const segment = (length: number): AuditEvent => ({
+  type: 'segment',
+  session: sessionId(1),
+  direction: 'response',
+  lane: 'l',
+  text: 'x'.repeat(length),
+  at: 1,
+});
+
+/** Three chains of a pod that is gone: of the first the last line is longer than what is looked at, the last one has stopped. */
+async function depart(): Promise<void> {
+  const [one, two, three] = ['a', 'b', 'c'].map((seed) => testChain(seed));
+  if (one === undefined || two === undefined || three === undefined) throw new Error('chains');
+  await store.append([blockOfEvents(one, [segment(5_000)], testTime)]);
+  await store.append([blockOfEvents(two, [segment(5)], testTime)]);
+  await store.append([blockOfEvents(three, [{ type: 'process', what: 'stop' }], testTime)]);
+  await store.learn({ heads: [], gone: [{ source, at: clock.now() }] }, clock.now());
+  clock.advance(60_000);
+}
+const vanished = async (): Promise<readonly string[]> =>
+  (await store.entries(0, 100)).flatMap(({ text }) => /"type":"vanished".*"chain":"([0-9a-f]+)"/.exec(text)?.[1] ?? []);
+
+test('a pod whose last line is long did not say that it stops, and the chains behind it are judged', async () => {
+  await depart();
+  const watch = watchVanished({ store, connected: () => false, clock, logger: silentLogger });
+  await watch.look();
+  await watch.close();
+  expect((await vanished()).toSorted()).toEqual([chains[0]?.name, chains[1]?.name].toSorted());
+  expect(await store.departed(clock.now(), 10)).toEqual([]);
+});
+
+test('a chain of which nothing can be written keeps no other', async () => {
+  await depart();
+  const [first] = await store.departed(clock.now(), 10);
+  const settle: RecordStore['settle'] = async (departed, additions) => {
+    if (departed.chain === first?.chain) throw new Error('no');
+    return store.settle(departed, additions);
+  };
+  const failing = {
+    settle,
+    departed: (before: number, limit: number) => store.departed(before, limit),
+    lineHash: (of: string, chain: string, sequence: number) => store.lineHash(of, chain, sequence),
+    returned: (of: string) => store.returned(of),
+  };
+  const watch = watchVanished({ store: failing, connected: () => false, clock, logger: silentLogger });
+  await watch.look();
+  await watch.close();
+  expect((await store.departed(clock.now(), 10)).map(({ chain }) => chain)).toEqual([first?.chain]);
+});
