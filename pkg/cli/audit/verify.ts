@@ -107,7 +107,8 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
         const block = jsonValue(parseJson(text)) as unknown as BlockEntry;
         what = indexed.difference(block, lines, rows as unknown as readonly SessionSummary[]);
       } catch {
-        return; // Lines that cannot be read are found as such.
+        // Nobody knows then what it hides.
+        what = 'the lines, or what the index says of them, cannot be read';
       }
       if (what !== undefined) differs.push({ fault: 'index_differs', entry: index, what });
     },
