@@ -1,3 +1,4 @@
+export { plainModelName } from './model-name.ts';
 export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
 export type {
   ApprovalAsk,
