@@ -89,7 +89,7 @@ export type {
   SharedBucket,
   SharedGrant,
 } from './ports.ts';
-export { compileRevocations } from './revocation.ts';
+export { compileRevocations, readRevocation } from './revocation.ts';
 export type { Revocation, RevocationSet, RevocationSource } from './revocation.ts';
 export { RefusedError, reasons } from './reasons.ts';
 export type { ReasonCode } from './reasons.ts';
