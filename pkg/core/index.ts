@@ -1,4 +1,4 @@
-export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
+export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
 export type {
   ApprovalAsk,
   ApprovalDecision,
