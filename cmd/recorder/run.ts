@@ -18,6 +18,7 @@ import {
   createCommitter,
   createIngestServer,
   createPeople,
+  followRevoked,
   keepAuthorities,
   keepHeads,
   keepUp,
@@ -143,8 +144,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     onVanished: metrics.vanished,
   });
+  const revoked = followRevoked({ client, namespace, clock, logger });
   const people =
-    settings.oidc === undefined ? undefined : createPeople(settings.oidc, { ca: settings.oidcCa, clock, logger });
+    settings.oidc === undefined
+      ? undefined
+      : createPeople(settings.oidc, { ca: settings.oidcCa, revoked, clock, logger });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
     { name: 'status', values: { atMost: 20 } },
   ]);
@@ -154,7 +158,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     serving,
     store,
     committer,
-    authorizer: createAuditAuthorizer(client, clock, people),
+    authorizer: createAuditAuthorizer(client, clock, revoked, people),
     clock,
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
@@ -195,6 +199,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   running.ending = endOnSignals(logger, async () => {
     await audit.close();
     people?.close();
+    await revoked.close();
     await server.close();
     await vanished.close();
     await streams?.close();

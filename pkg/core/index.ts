@@ -1,3 +1,4 @@
+export { plainModelName } from './model-name.ts';
 export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
 export type {
   ApprovalAsk,
@@ -89,7 +90,7 @@ export type {
   SharedBucket,
   SharedGrant,
 } from './ports.ts';
-export { compileRevocations } from './revocation.ts';
+export { compileRevocations, readRevocation } from './revocation.ts';
 export type { Revocation, RevocationSet, RevocationSource } from './revocation.ts';
 export { RefusedError, reasons } from './reasons.ts';
 export type { ReasonCode } from './reasons.ts';

@@ -1,3 +1,5 @@
+import { JsonError, jsonValue, parseJson } from '../base/index.ts';
+import type { JsonValue } from '../base/index.ts';
 import type { Identity } from './identity.ts';
 
 /**
@@ -50,4 +52,29 @@ export function compileRevocations(revocations: readonly Revocation[] | undefine
       );
     },
   };
+}
+
+/** Longest name that a token may have (pkg/identity). */
+const longest = 1_024;
+
+/** One entry of the list as it is written there: `{"issuer", "subject" or "tokenId", "until", "reason"}`; undefined: it says nothing that could be understood. */
+export function readRevocation(text: string): Revocation | undefined {
+  let value: JsonValue;
+  try {
+    value = jsonValue(parseJson(text, { maxDepth: 2 }));
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+  const fields = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+  const [issuer = '', subject = '', tokenId = '', end = ''] = ['issuer', 'subject', 'tokenId', 'until'].map((name) =>
+    typeof fields[name] === 'string' ? fields[name] : '',
+  );
+  const until = Date.parse(end);
+  const name = subject || tokenId;
+  const both = subject !== '' && tokenId !== '';
+  if (issuer === '' || name === '' || both || Number.isNaN(until)) return undefined;
+  if (issuer.length > longest || name.length > longest) return undefined;
+  // Sidecars take no end before 1970, nor any other entry beside it.
+  return { issuer, ...(subject === '' ? { tokenId } : { subject }), until: Math.max(0, until) };
 }

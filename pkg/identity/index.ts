@@ -13,7 +13,7 @@ export { SamlFault } from './saml/saml-fault.ts';
 export type { SamlFaultCode } from './saml/saml-fault.ts';
 export type { ProvenPerson, SamlIdp, SamlVerifier } from './saml/saml-verifier.ts';
 export { maxTokenLength } from './compact-token.ts';
-export { namedIssuer } from './token-issuer.ts';
+export { namedCaller, namedIssuer } from './token-issuer.ts';
 export { signToken } from './tokens/sign-token.ts';
 export {
   afterTokenKeyStep,

@@ -414,6 +414,9 @@ class GovernedRequest {
   #textOf(body: Buffer): string {
     const type = this.#exchange.headers['content-type'];
     if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
+    // KServe's servers end the JSON there, and take what follows for the contents of tensors.
+    if (this.#exchange.headers['inference-header-content-length'] !== undefined)
+      throw new RefusedError('unsupported_media_type', { detail: 'inference-header-content-length' });
     return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
   }
 

@@ -76,6 +76,7 @@ export type {
 export { createAuditAuthorizer } from './api/authorize.ts';
 export type { AuditAuthorizer, Auditor } from './api/authorize.ts';
 export { createPeople } from './api/people.ts';
+export { followRevoked } from './api/revoked.ts';
 export type { People, Person } from './api/people.ts';
 export { parsePeople } from './api/people-settings.ts';
 export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.ts';

@@ -223,9 +223,37 @@ describe('a session', () => {
 
   test('ends by logging out', async () => {
     const cookie = await world.login('ana');
+    const before = world.issuer.takenBack;
     const answer = await post('/console/logout', cookie);
-    expect(answer).toMatchObject({ status: 200, text: '{}\n' });
+    expect(answer).toMatchObject({ status: 200 });
+    const { leaving } = JSON.parse(answer.text) as { readonly leaving: string };
+    // Where the session at the issuer is ended: without a token, which a browser would keep among its addresses.
+    const address = new URL(leaving);
+    expect([`${address.origin}${address.pathname}`, [...address.searchParams]]).toEqual([
+      `${world.issuer.url}/session/end`,
+      [
+        ['client_id', 'sidegate-console'],
+        ['logout_hint', 'ana of the issuer'],
+      ],
+    ]);
+    expect((await fetch(leaving)).status).toBe(200);
+    await until(() => world.issuer.takenBack === before + 1, 'the issuer took back what renews the session');
     expect(answer.headers['set-cookie']).toEqual([expect.stringContaining('__Host-sidegate-console=; Path=/; ')]);
+    expect(await get('/console/session', cookie)).toMatchObject({ status: 401 });
+  });
+
+  test('of somebody who was revoked ends, and begins no more', async () => {
+    const cookie = await world.login('ana');
+    expect(await get('/console/session', cookie)).toMatchObject({ status: 200 });
+    world.revoked.push('ana');
+    try {
+      expect(await get('/console/session', cookie)).toMatchObject({ status: 401 });
+      expect(await get('/console/policies', cookie)).toMatchObject({ status: 401 });
+      await expect(world.login('ana')).rejects.toThrow('You have no role here');
+    } finally {
+      world.revoked.pop();
+    }
+    // The session is gone for good.
     expect(await get('/console/session', cookie)).toMatchObject({ status: 401 });
   });
 

@@ -12,6 +12,7 @@ import {
 import type { Receipt, SessionProof } from '../../record/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
+import { printable } from '../terminal-text.ts';
 import { sessionPath } from './client.ts';
 import type { AuditClient } from './client.ts';
 import type { LogPages } from './log-pages.ts';
@@ -106,7 +107,7 @@ const isOfAnother = (line: string, session: string): boolean =>
 export function reportOne(one: OneSession, proof: SessionProof, pem: string, flags: Flags, io: CommandIo): ExitCode {
   const verdict = verifySession(proof, { ...one, publicKey: readLogKeys(pem) });
   if (!verdict.ok) {
-    io.stdout(`NOT PROVEN: session ${one.session}: ${verdict.why}\n`);
+    io.stdout(`NOT PROVEN: session ${one.session}: ${printable(verdict.why)}\n`);
     return 1;
   }
   const saveTo = flags.text('save-proof');
@@ -130,8 +131,8 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
       `${counted ? '' : '; its sidecar did not say how many lines it has: whether some are missing is not seen'}` +
       `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
   );
-  io.stdout(`it is in chain ${chain} of ${source}\n`);
+  io.stdout(`${printable(`it is in chain ${chain} of ${source}`)}\n`);
   for (const other of others)
-    io.stdout(`chain ${other.chain} of ${other.source} has lines under this id, too: not its start\n`);
+    io.stdout(`${printable(`chain ${other.chain} of ${other.source}`)} has lines under this id, too: not its start\n`);
   return 0;
 }

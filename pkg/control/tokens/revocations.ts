@@ -1,11 +1,10 @@
-import { JsonError, jsonValue, parseJson } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
-import { compileRevocations } from '../../core/index.ts';
+import { compileRevocations, readRevocation } from '../../core/index.ts';
 import type { Identity, Revocation, RevocationSet } from '../../core/index.ts';
 import { createCache, isConflict, resources } from '../../kube/index.ts';
 import type { Cache, CacheFault, CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
-import { fieldsOf, labelsOf, textOf } from '../facts/shape.ts';
+import { fieldsOf, labelsOf } from '../facts/shape.ts';
 import type { RevocationFeed } from '../stream/index.ts';
 
 /**
@@ -42,27 +41,6 @@ interface RevocationsFact {
   readonly broken: readonly string[];
   readonly bytes: number;
 }
-
-/** One entry as text; undefined: it says nothing that could be understood. */
-export function readRevocation(text: string): Revocation | undefined {
-  let fields;
-  try {
-    fields = fieldsOf(jsonValue(parseJson(text, { maxDepth: 2 })));
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
-  const [issuer, subject, tokenId] = ['issuer', 'subject', 'tokenId'].map((name) => textOf(fields[name]));
-  const until = Date.parse(textOf(fields['until']));
-  if (!issuer || issuer.length > longest || Number.isNaN(until)) return undefined;
-  const name = subject || tokenId || '';
-  if (name === '' || name.length > longest || (subject && tokenId)) return undefined;
-  // Sidecars take no end before 1970, nor any other entry beside it.
-  const end = Math.max(0, until);
-  return subject ? { issuer, subject, until: end } : { issuer, tokenId: name, until: end };
-}
-/** Longest name that a token may have (pkg/identity). */
-const longest = 1_024;
 
 export function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
   const byKey = new Map<string, Revocation>();
