@@ -10,7 +10,7 @@ import { askedFlags, noPositionals } from '../asked-flags.ts';
 import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
-import { printable } from '../output.ts';
+import { printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit evidence [flags]
 
