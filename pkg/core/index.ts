@@ -24,6 +24,7 @@ export type {
   SessionTexts,
   SessionStart,
   SignatureEvent,
+  TracePoint,
 } from './audit.ts';
 export { changedThings } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';

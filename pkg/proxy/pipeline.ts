@@ -55,6 +55,7 @@ import { rpcUpstream } from './rpc-upstream.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
+import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import {
@@ -178,6 +179,7 @@ class GovernedRequest {
       clock,
       record,
       exchange,
+      trace: readTraceparent(exchange.headers['traceparent']),
       onFailedOpen: () => metrics.failedOpen(),
     });
     metrics.requestBegan();
