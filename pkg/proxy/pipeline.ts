@@ -56,6 +56,7 @@ import { rpcUpstream } from './rpc-upstream.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
+import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import {
@@ -181,6 +182,7 @@ class GovernedRequest {
       clock,
       record,
       exchange,
+      trace: readTraceparent(exchange.headers['traceparent']),
       onFailedOpen: () => metrics.failedOpen(),
     });
     metrics.requestBegan();
@@ -418,6 +420,9 @@ class GovernedRequest {
   #textOf(body: Buffer): string {
     const type = this.#exchange.headers['content-type'];
     if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
+    // KServe's servers end the JSON there, and take what follows for the contents of tensors.
+    if (this.#exchange.headers['inference-header-content-length'] !== undefined)
+      throw new RefusedError('unsupported_media_type', { detail: 'inference-header-content-length' });
     return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
   }
 

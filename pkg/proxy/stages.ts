@@ -122,7 +122,7 @@ export function demandOf(
     count: view?.count ?? 1,
     // What only observing let pass unread is taken for what its route says.
     generates: view?.generates ?? isInference,
-    countsInput: operation === 'Embeddings' || operation === 'Other' || (isRpc && isInference),
+    countsInput: view?.countsInput ?? (operation === 'Embeddings' || operation === 'Other' || (isRpc && isInference)),
   };
 }
 

@@ -15,6 +15,7 @@ import { decisionOf } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import { Session } from './session.ts';
+import { readTraceparent } from './trace-context.ts';
 import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
 import { framesMustBeRead } from './uninspected.ts';
 
@@ -44,6 +45,7 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
         return traffic?.bytesOut ?? 0;
       },
     },
+    trace: readTraceparent(upgrade.headers['traceparent']),
     onFailedOpen: () => metrics.failedOpen(),
   });
   metrics.requestBegan();
