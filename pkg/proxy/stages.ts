@@ -1,13 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
-import type {
-  AccessDecision,
-  HostedSpec,
-  Identity,
-  Operation,
-  RequestPlan,
-  Snapshot,
-} from '../core/index.ts';
+import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
