@@ -6,12 +6,15 @@ import {
   approvalList,
   createApprovalLister,
   createDecisionServer,
+  createProofLimits,
   createProver,
   createTokenDecider,
+  decisionRates,
+  listRates,
 } from '../../pkg/control/decisions/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
-import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { createTokenWitness } from '../../pkg/identity/index.ts';
 import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { cookieIn, startConsoleWorld } from '../support/console-world.ts';
@@ -577,8 +580,8 @@ describe('the controller’s own decision endpoint', () => {
           { revision: 0 },
         );
         const prover = createProver({
-          verifiers: createIdentityVerifier({ clock: systemClock, logger: silentLogger }),
-          providersOf: () => providers,
+          witness: createTokenWitness({ clock: systemClock, logger: silentLogger }),
+          providers: { of: () => providers, all: () => providers },
           revokes: () => false,
         });
         const decider = createTokenDecider({
@@ -593,11 +596,13 @@ describe('the controller’s own decision endpoint', () => {
           clock: systemClock,
           logger: silentLogger,
           prover,
+          limits: createProofLimits(systemClock, decisionRates),
         });
         const lister = createApprovalLister({
           client: { find: () => Promise.resolve(structuredClone(approval) as never) },
           clock: systemClock,
           prover,
+          limits: createProofLimits(systemClock, listRates),
           waiting() {
             const { requester: asker, approvers, expiresAt } = approval.spec;
             const { phase, decisions: votes } = approval.status as { phase: 'Pending'; decisions: never[] };
@@ -611,7 +616,7 @@ describe('the controller’s own decision endpoint', () => {
           decider,
           clock: systemClock,
           logger: silentLogger,
-          more: [approvalList(lister, systemClock)],
+          more: [approvalList(lister)],
         });
       },
     });
