@@ -9,6 +9,7 @@ import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/k
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { watchTlsFiles } from '../../pkg/pki/index.ts';
 import { keyName, readLogKeys, sealBy } from '../../pkg/record/index.ts';
+import type { LogKeys } from '../../pkg/record/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import type { Ending } from '../../pkg/process/index.ts';
 import {
@@ -35,6 +36,10 @@ import type { Settings } from './settings.ts';
 import { shipLog } from './ship.ts';
 import { watchTrust } from './trust.ts';
 import { webConsole } from './web-console.ts';
+
+/** All that the log had; undefined: it has none. */
+const keysOf = (key: KeyObject | undefined, older: readonly KeyObject[]): LogKeys | undefined =>
+  key === undefined ? undefined : [...older, key];
 
 function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
@@ -82,7 +87,16 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const { namespace } = settings;
   const publisher = settings.publishHeads
-    ? publishHeads({ client, store, namespace, clock, logger, onResult: metrics.headPublished })
+    ? publishHeads({
+        client,
+        store,
+        namespace,
+        clock,
+        logger,
+        keys: keysOf(key, olderKeys),
+        serverTime: client.serverTime,
+        onResult: metrics.headPublished,
+      })
     : undefined;
   const onSigned = (): void => {
     archiver?.kick();

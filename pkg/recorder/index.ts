@@ -51,6 +51,7 @@ export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export type { RetentionDays } from './store/retention-rules.ts';
 export {
+  conflictsInArchive,
   openArchive,
   openArchivedLog,
   parseLocation,

@@ -6,14 +6,17 @@ import {
   approvalList,
   createApprovalLister,
   createDecisionServer,
+  createProofLimits,
   createProver,
   createRecorderProof,
   createTokenDecider,
+  decisionRates,
+  listRates,
 } from '../../pkg/control/decisions/index.ts';
 import { createHealthRoutes } from '../../pkg/control/status/health-routes.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
-import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { createTokenWitness } from '../../pkg/identity/index.ts';
 import { createAuthority, createAuthorityPair, createKeyRequest } from '../../pkg/pki/index.ts';
 import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
@@ -586,8 +589,8 @@ describe('the controller’s own decision endpoint', () => {
           { revision: 0 },
         );
         const prover = createProver({
-          verifiers: createIdentityVerifier({ clock: systemClock, logger: silentLogger }),
-          providersOf: () => providers,
+          witness: createTokenWitness({ clock: systemClock, logger: silentLogger }),
+          providers: { of: () => providers, all: () => providers },
           revokes: () => false,
         });
         const decider = createTokenDecider({
@@ -602,11 +605,13 @@ describe('the controller’s own decision endpoint', () => {
           clock: systemClock,
           logger: silentLogger,
           prover,
+          limits: createProofLimits(systemClock, decisionRates),
         });
         const lister = createApprovalLister({
           client: { find: () => Promise.resolve(structuredClone(approval) as never) },
           clock: systemClock,
           prover,
+          limits: createProofLimits(systemClock, listRates),
           waiting() {
             const { requester: asker, approvers, expiresAt } = approval.spec;
             const { phase, decisions: votes } = approval.status as { phase: 'Pending'; decisions: never[] };
@@ -630,7 +635,7 @@ describe('the controller’s own decision endpoint', () => {
           }),
           clock: systemClock,
           logger: silentLogger,
-          more: [approvalList(lister, systemClock), { routes: createHealthRoutes({ index }), ownLimit: true }],
+          more: [approvalList(lister), { routes: createHealthRoutes({ index }), ownLimit: true }],
         });
         return { port: served.port, own, close: () => served.close() };
       },

@@ -82,6 +82,7 @@ const routes = logRoutes({
     cursor: undefined,
   }),
   node: () => Promise.reject(new Error('nobody asks for nodes')),
+  archivable: () => Promise.reject(new Error('nobody asks for evidence')),
 });
 const nothing = (): Promise<void> => Promise.resolve();
 

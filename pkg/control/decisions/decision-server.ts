@@ -10,10 +10,11 @@ import { consoleAddressHeader } from '../../contract/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
 import { clientAddress, noProxies } from '../../http/index.ts';
 import type { TrustedProxies } from '../../http/index.ts';
-import { createDecisionLimits } from './decision-limits.ts';
+import { createAnonymousLimit } from './decision-limits.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import type { Place } from './decidable.ts';
 import type { Outcome, TokenDecider } from './decide-by-token.ts';
+import type { Bearer } from './prover.ts';
 import type { RecorderProof } from './recorder-proof.ts';
 
 /**
@@ -27,8 +28,17 @@ export interface DecisionServer {
   close(): Promise<void>;
 }
 
-/** How a request ended, for a metric. A closed set. */
-export const decisionResults = ['page', 'viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
+/** How a request ended, for a metric. A closed set. `unproven`: nobody has looked at what it brought, there was too much of its kind. */
+export const decisionResults = [
+  'page',
+  'viewed',
+  'decided',
+  'refused',
+  'limited',
+  'unproven',
+  'malformed',
+  'failed',
+] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
 /** What such routes answer. */
@@ -94,7 +104,7 @@ const mostFromAddress = 64;
 /** @throws the system's error when the port cannot be had. */
 export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
   const { decider, clock, logger, trustedProxies = noProxies } = options;
-  const limits = createDecisionLimits(clock);
+  const anonymous = createAnonymousLimit(clock);
 
   const write = (response: ServerResponse, { status, body, headers = {} }: Omit<RouteAnswer, 'result'>): void => {
     if (response.headersSent || response.destroyed) return;
@@ -140,7 +150,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     { from, recorder = false }: Pick<Asking, 'from' | 'recorder'>,
   ): Promise<boolean> => {
     for (const { routes, onResult } of these) {
-      const asked = routes(request, { from, recorder, admitted: () => limits.admit(from) });
+      const asked = routes(request, { from, recorder, admitted: () => anonymous.admit(from) });
       const found = await asked.catch((error: unknown) => failed(request, error));
       if (found === undefined) continue;
       onResult?.(found.result);
@@ -148,6 +158,25 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       return true;
     }
     return false;
+  };
+  const answerBearer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    place: Place,
+    bearer: Bearer,
+  ): Promise<void> => {
+    if (request.method !== 'GET' && request.method !== 'POST')
+      return send(response, 405, { error: 'method' }, 'malformed');
+    const person = await decider.prove(place, bearer);
+    if (person === 'too_many') return send(response, 429, { error: 'too_many' }, 'limited');
+    if (person === 'unproven') return send(response, 429, { error: 'too_many' }, 'unproven');
+    if (typeof person === 'string') return finish(response, { kind: 'fault', fault: person }, 'viewed');
+    if (request.method === 'GET') return finish(response, await person.view(), 'viewed');
+    const text = await readBody(request, longestBody);
+    if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
+    const choice = readChoice(text);
+    if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');
+    finish(response, await person.decide(choice), 'decided');
   };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const recorder = isRecorder(request, options.recorder);
@@ -157,8 +186,9 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     if (await byRoutes(groups.filter(limitsItself), request, response, asking)) return;
     const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     const token = bearerOf(request);
-    if (!limits.admit(from, decision === undefined ? undefined : token))
-      return send(response, 429, { error: 'too_many' }, 'limited');
+    // Of what a token proves the decider keeps count.
+    const proves = decision !== undefined && token !== undefined;
+    if (!proves && !anonymous.admit(from)) return send(response, 429, { error: 'too_many' }, 'limited');
     if (
       await byRoutes(
         groups.filter((group) => !limitsItself(group)),
@@ -174,15 +204,17 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       if (request.method === 'GET') return send(response, 200, decisionPage, 'page', decisionPageHeaders);
       return send(response, 405, { error: 'method' }, 'malformed');
     }
-    const place: Place = { namespace, kind, name };
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
-    if (request.method === 'GET') return finish(response, await decider.view(place, token), 'viewed');
-    if (request.method !== 'POST') return send(response, 405, { error: 'method' }, 'malformed');
-    const text = await readBody(request, longestBody);
-    if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
-    const choice = readChoice(text);
-    if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');
-    finish(response, await decider.decide(place, token, choice, from), 'decided');
+    await answerBearer(
+      request,
+      response,
+      { namespace, kind, name },
+      {
+        token,
+        from,
+        ...(recorder && { through: 'console' as const }),
+      },
+    );
   };
 
   // Browsers that have a certificate of another authority are not asked for it.
@@ -241,15 +273,13 @@ function isRecorder({ socket }: IncomingMessage, proof: RecorderProof | undefine
 }
 
 /**
- * Of the person, for the record and for limits: through the console the one that the console has seen, and that it was the console.
+ * The address of the person: through the console the one that the console has seen.
  *
  * @param from of the connection
  */
 function personsAddress({ headers }: IncomingMessage, from: string, recorder: boolean): string {
-  if (!recorder) return from;
-  const said = [headers[consoleAddressHeader]].flat()[0];
-  const seen = said !== undefined && isIP(said) !== 0 ? plainAddress(said) : undefined;
-  return `${seen ?? from} via console`;
+  const said = recorder ? [headers[consoleAddressHeader]].flat()[0] : undefined;
+  return (said !== undefined && isIP(said) !== 0 ? plainAddress(said) : undefined) ?? from;
 }
 
 /**
