@@ -317,6 +317,8 @@ export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
   readonly saidAt?: number;
   /** Undefined: it has not ended, or its end has not come. */
   readonly end: Omit<EndFacts, 'session'> | undefined;
+  /** Of a search by {@link SessionQuery.block}: by which tags a search finds it, where these are not those that it says it has. */
+  readonly searchedTags?: readonly string[];
 }
 
 export interface DeletionRule {
