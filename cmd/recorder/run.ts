@@ -9,6 +9,7 @@ import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/k
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { watchTlsFiles } from '../../pkg/pki/index.ts';
 import { keyName, readLogKeys, sealBy } from '../../pkg/record/index.ts';
+import type { LogKeys } from '../../pkg/record/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import type { Ending } from '../../pkg/process/index.ts';
 import {
@@ -17,6 +18,7 @@ import {
   createCommitter,
   createIngestServer,
   createPeople,
+  followRevoked,
   keepAuthorities,
   keepHeads,
   keepUp,
@@ -35,6 +37,10 @@ import type { Settings } from './settings.ts';
 import { shipLog } from './ship.ts';
 import { watchTrust } from './trust.ts';
 import { webConsole } from './web-console.ts';
+
+/** All that the log had; undefined: it has none. */
+const keysOf = (key: KeyObject | undefined, older: readonly KeyObject[]): LogKeys | undefined =>
+  key === undefined ? undefined : [...older, key];
 
 function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
@@ -82,7 +88,16 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const { namespace } = settings;
   const publisher = settings.publishHeads
-    ? publishHeads({ client, store, namespace, clock, logger, onResult: metrics.headPublished })
+    ? publishHeads({
+        client,
+        store,
+        namespace,
+        clock,
+        logger,
+        keys: keysOf(key, olderKeys),
+        serverTime: client.serverTime,
+        onResult: metrics.headPublished,
+      })
     : undefined;
   const onSigned = (): void => {
     archiver?.kick();
@@ -130,8 +145,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     onVanished: metrics.vanished,
   });
+  const revoked = followRevoked({ client, namespace, clock, logger });
   const people =
-    settings.oidc === undefined ? undefined : createPeople(settings.oidc, { ca: settings.oidcCa, clock, logger });
+    settings.oidc === undefined
+      ? undefined
+      : createPeople(settings.oidc, { ca: settings.oidcCa, revoked, clock, logger });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
     { name: 'status', values: { atMost: 20 } },
   ]);
@@ -141,7 +159,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     serving,
     store,
     committer,
-    authorizer: createAuditAuthorizer(client, clock, people),
+    authorizer: createAuditAuthorizer(client, clock, revoked, people),
     clock,
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
@@ -198,6 +216,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   running.ending = endOnSignals(logger, async () => {
     await audit.close();
     people?.close();
+    await revoked.close();
     await server.close();
     await vanished.close();
     await streams?.close();

@@ -1,4 +1,5 @@
-export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
+export { plainModelName } from './model-name.ts';
+export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
 export type {
   ApprovalAsk,
   ApprovalDecision,
@@ -23,6 +24,7 @@ export type {
   SessionTexts,
   SessionStart,
   SignatureEvent,
+  TracePoint,
 } from './audit.ts';
 export { changedThings } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';
@@ -74,6 +76,11 @@ export type {
   SidegateSpec,
   SubjectSpec,
   TlsSpec,
+  CredentialSpec,
+  CredentialUse,
+  HeaderUse,
+  HostedSpec,
+  IdentityField,
   UpstreamSpec,
 } from './policy.ts';
 export { AuditUnavailableError } from './ports.ts';
@@ -88,7 +95,7 @@ export type {
   SharedBucket,
   SharedGrant,
 } from './ports.ts';
-export { compileRevocations } from './revocation.ts';
+export { compileRevocations, readRevocation } from './revocation.ts';
 export type { Revocation, RevocationSet, RevocationSource } from './revocation.ts';
 export { RefusedError, reasons } from './reasons.ts';
 export type { ReasonCode } from './reasons.ts';

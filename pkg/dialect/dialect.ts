@@ -63,6 +63,8 @@ export interface RequestView {
   readonly stream: boolean;
   /** As its {@link Route} says. */
   readonly generates: boolean;
+  /** What it reads counts as tokens although nothing is written that could be limited; default: as its operation says. */
+  readonly countsInput?: true;
   /** Answers asked for, of all prompts together (`n`, `best_of`); at least 1. */
   readonly count: number;
   /** Of one answer: the most that any field asks for. */

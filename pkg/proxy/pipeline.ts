@@ -42,6 +42,7 @@ import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
+import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
 import { ownerOf } from './owner.ts';
@@ -55,6 +56,7 @@ import { rpcUpstream } from './rpc-upstream.ts';
 import type { Runtime, RuntimeHolder } from './runtime.ts';
 import { isEmpty } from './selection.ts';
 import { Session } from './session.ts';
+import { readTraceparent } from './trace-context.ts';
 import type { KeptText } from './session.ts';
 import type { Allowed } from './stages.ts';
 import {
@@ -69,6 +71,7 @@ import {
   refuseTooLarge,
   refuseUninspectable,
 } from './stages.ts';
+import type { ModelHeaders } from './stages.ts';
 import { TreeShare } from './tree-share.ts';
 import { bodyMustBeRead } from './uninspected.ts';
 
@@ -132,6 +135,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     } while (request.mustStartOver());
     await request.hold(); // approvals
     await request.record(); // start and prompt are in the kernel's hands before the model sees a byte
+    await request.sign(); // where the model wants each request signed
     request.forward(); // the bytes inspected, with the model's credential
     await request.goOn(); // of a call that takes more messages: each by the same checks as the first
   } catch (error) {
@@ -178,6 +182,7 @@ class GovernedRequest {
       clock,
       record,
       exchange,
+      trace: readTraceparent(exchange.headers['traceparent']),
       onFailedOpen: () => metrics.failedOpen(),
     });
     metrics.requestBegan();
@@ -403,8 +408,11 @@ class GovernedRequest {
     this.#view = this.#route.dialect.request(this.#route, root, this.#query.slice(1));
     share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
+    this.#modelNode = root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
+  /** Where the body names the model, in the dialects that do. */
+  #modelNode: JsonNode | undefined;
 
   #treeShare: TreeShare | undefined;
 
@@ -412,6 +420,9 @@ class GovernedRequest {
   #textOf(body: Buffer): string {
     const type = this.#exchange.headers['content-type'];
     if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
+    // KServe's servers end the JSON there, and take what follows for the contents of tensors.
+    if (this.#exchange.headers['inference-header-content-length'] !== undefined)
+      throw new RefusedError('unsupported_media_type', { detail: 'inference-header-content-length' });
     return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
   }
 
@@ -497,10 +508,22 @@ class GovernedRequest {
     if (access.observedRules !== undefined) await this.#observeLimits(access.observedRules, demand);
     this.#refuseGone(); // while the shared count was asked: the refusal gives the place back
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
+    this.#renameModel();
     if (view === undefined) return;
     const { edits, usageAdded } = limitEdits(view, outcome);
     this.#usageAdded = usageAdded;
     this.#edits.push(...edits);
+  }
+
+  /** @throws RefusedError upstream_unsupported where the model is named in the path, or in a body that was not read. */
+  #renameModel(): void {
+    const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
+    const renamed = hosted?.models?.find(({ name }) => name === this.#model);
+    if (renamed === undefined) return;
+    const node = this.#view === undefined ? undefined : this.#modelNode;
+    if (node?.string !== this.#model || node === undefined)
+      throw new RefusedError('upstream_unsupported', { detail: 'models' });
+    this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -720,9 +743,44 @@ class GovernedRequest {
     this.#message = undefined;
     this.#bodyText = '';
     this.#view = undefined;
+    this.#modelNode = undefined;
     this.#lanes = [];
     this.#edits = [];
   }
+
+  #headersFor(target: ModelTarget): ModelHeaders {
+    return modelHeaders(this.#need(this.#runtime), this.#need(this.#access), {
+      incoming: this.#exchange.headers,
+      passed: this.#headers,
+      hosted: target.hosted,
+      session: this.#session,
+      caller: this.#caller,
+    });
+  }
+
+  /**
+   * Over what is sent, so nothing of it may change any more.
+   *
+   * @throws RefusedError upstream_unsupported: what goes on while it comes in cannot be signed before.
+   */
+  async sign(): Promise<void> {
+    const use = this.#need(this.#runtime).snapshot.upstream?.credential?.use;
+    if (use?.kind !== 'SigV4') return;
+    const target = this.#need(this.#target);
+    const { headers, sent } = this.#headersFor(target);
+    if (sent === undefined) return;
+    if (this.#uninspected || this.#isRpc) refuseUnsigned(sent);
+    const { body } = this.#finished();
+    const request = {
+      method: this.#exchange.method,
+      base: target.url,
+      target: this.#path + this.#query,
+      headers,
+      body,
+    };
+    this.#signature = await signature(use, sent.value, request, this.#options.clock.now());
+  }
+  #signature: OutgoingHttpHeaders | undefined;
 
   forward(): void {
     const { metrics } = this.#options;
@@ -743,15 +801,13 @@ class GovernedRequest {
     this.#takePlace();
     const { body, stops, stream: streams } = this.#finished();
     this.#ready = undefined;
-    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), {
-      incoming: this.#exchange.headers,
-      passed: this.#headers,
-      hosted: target.hosted,
-      session: this.#session,
-    });
+    const { headers, sent } = this.#headersFor(target);
+    if (this.#signature !== undefined) Object.assign(headers, this.#signature);
+    this.#signature = undefined;
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
-    if (this.#uninspected) return this.#passThrough(decided, headers);
+    const path = targetWithCredential(sent, this.#path + this.#query);
+    if (this.#uninspected) return this.#passThrough(decided, path, headers);
     if (body !== undefined) headers['content-length'] = body.length;
     const review = this.#reviewOf(runtime, plan);
     if (review !== undefined && streams) this.#holdExchange();
@@ -769,7 +825,7 @@ class GovernedRequest {
       promised: this.#held?.framing,
       stops,
       dropUsage: this.#usageAdded,
-      ownCredential: credentialSent,
+      ownCredential: sent !== undefined,
       onResult: (result) => {
         this.#settle(answer);
         this.#result = result;
@@ -779,7 +835,7 @@ class GovernedRequest {
     this.#answer = answer;
     answer.begin({
       method: this.#exchange.method,
-      path: this.#path + this.#query,
+      path,
       headers: this.#isRpc ? rpcHeaders(headers, this.#leftMs) : headers,
       body,
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
@@ -809,7 +865,7 @@ class GovernedRequest {
   }
 
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
-  #passThrough(decided: Decided, headers: OutgoingHttpHeaders): void {
+  #passThrough(decided: Decided, path: string, headers: OutgoingHttpHeaders): void {
     const { live, metrics, clock } = this.#options;
     const exchange = this.#exchange;
     const session = this.#session;
@@ -822,7 +878,7 @@ class GovernedRequest {
     });
     session.act('sidegate/uninspected', 'flagged');
     const route = {
-      path: this.#path + this.#query,
+      path,
       headers,
       idleMs: upstreamIdleMs,
       everyHeader: !decided.runtime.snapshot.enforcing,

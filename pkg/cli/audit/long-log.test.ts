@@ -89,6 +89,7 @@ const routes = logRoutes({
     return { sessions: all.slice(from, from + 400), cursors: [], cursor: next };
   },
   node: () => Promise.reject(new Error('nobody asks for nodes')),
+  archivable: () => Promise.reject(new Error('nobody asks for evidence')),
 });
 const nothing = (): Promise<void> => Promise.resolve();
 

@@ -19,6 +19,7 @@ import type { Command, CommandIo, ExitCode } from '../command.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
 import type { Flags } from '../flags.ts';
 import { linesOfFile } from '../long-files.ts';
+import { printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit verify [flags]
 
@@ -38,7 +39,8 @@ cluster at all.
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
   --session ID           one session alone
-  --save-proof FILE      with one session: its proof, for whoever has its receipt. It holds whole blocks, with lines of other sessions of the same pod
+  --save-proof FILE      with one session: its proof, for whoever has its receipt. It holds the lines of that session, and the hashes of those beside them; of blocks
+                         that recorders of before wrote it holds all lines, and says so
   --proof FILE           what --save-proof wrote, instead of a cluster; needs --key, and --receipt or --session
   --since DAY            one session in an archive: not in segments that end before it (2026-11-26)
 ${sessionUsage}${archiveUsage}${auditUsage}${connectionUsage}
@@ -133,15 +135,19 @@ function retentionDaysOf(flags: Flags): number | undefined {
 
 function report(verdict: LogVerdict, io: CommandIo): ExitCode {
   for (const { fault, entry, to, what } of verdict.findings)
-    io.stdout(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}\n`);
+    io.stdout(
+      `${printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`)}\n`,
+    );
   for (const { source, lines, ended, gone } of verdict.lostWithPods)
     io.stdout(
-      `lost with its pod: ${source}, gone at ${new Date(gone).toISOString()}: ` +
+      `lost with its pod: ${printable(source)}, gone at ${new Date(gone).toISOString()}: ` +
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
-  for (const { source, line, events } of verdict.gaps)
-    io.stdout(`not recorded: ${source}, before its line ${line}: ${events} events\n`);
+  for (const { source, line, events, unknown } of verdict.gaps)
+    io.stdout(
+      `not recorded: ${printable(source)}, before its line ${line}: ${unknown === true ? 'its machine had crashed, and lines of its last 100 ms may be lost' : `${events} events`}\n`,
+    );
   const {
     entries,
     begins,
@@ -311,7 +317,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
       },
       (name, { code, message }) => {
         faults++;
-        io.stdout(`${code}: ${name}: ${message}\n`);
+        io.stdout(`${printable(`${code}: ${name}: ${message}`)}\n`);
       },
     );
     return finishVerdict({ ...verdict, ok: verdict.ok && faults === 0 }, flags.text('save-head'), io);

@@ -1,6 +1,7 @@
 import type { JsonValue } from '../../base/index.ts';
 import { consistencyProof, inclusionProof, isBlockEntry } from '../../record/index.ts';
 import type { RecordStore, SessionSummary, StoredEntry } from '../store/index.ts';
+import { conflictPage } from './conflict-page.ts';
 import { badQuestion, numberOf, Streamed, wholeNumber } from './question.ts';
 import type { Question, Route } from './question.ts';
 
@@ -77,7 +78,7 @@ async function* entriesWithLines(
 
 /** The log and its proofs, which are for who may read everything. */
 export function logRoutes(
-  store: Pick<RecordStore, 'log' | 'entries' | 'heads' | 'blockLines' | 'node' | 'search'>,
+  store: Pick<RecordStore, 'log' | 'entries' | 'heads' | 'blockLines' | 'node' | 'search' | 'archivable'>,
 ): readonly Route[] {
   const read = (level: number, index: number): Promise<Uint8Array> => store.node(level, index);
   const route = (path: string, answer: Route['answer']): Route => ({
@@ -111,6 +112,11 @@ export function logRoutes(
     route('/v1/log/heads', async (question) => {
       const found = await store.heads(numberOf(question.search, 'from', 0), upTo(question));
       return { heads: found.map(({ size, text }) => ({ size, text })) };
+    }),
+    route('/v1/log/conflicts', async (question) => {
+      const from = numberOf(question.search, 'from', 0);
+      await question.note('evidence', `from ${from}`);
+      return conflictPage(store, from, upTo(question));
     }),
     route('/v1/log/blocks/{entry}', async ({ part, note }) => {
       const entry = wholeNumber(part, 'the entry of a block');

@@ -161,7 +161,18 @@ const operations: Readonly<Record<string, Operation>> = {
     named: ofSession,
     answer: object({
       head: { type: 'string', description: 'The newest signed head.' },
-      blocks: list(object({ index: whole, entry: text, lines: text, path: hashes })),
+      blocks: list(
+        object(
+          {
+            index: whole,
+            entry: text,
+            lines: { ...text, description: 'Of the session, where `hidden` is there; else all of the block.' },
+            hidden: { ...list(hash), description: 'Hashes of the block’s other lines, in their order.' },
+            path: hashes,
+          },
+          ['hidden'],
+        ),
+      ),
       unsigned: { ...whole, description: 'Blocks that are newer than the head.' },
       more: {
         ...whole,
@@ -208,6 +219,15 @@ const operations: Readonly<Record<string, Operation>> = {
     summary: 'What sessions with lines in a block are found by, from `cursor` (the `next` of the page before) on.',
     query: { cursor: false },
     answer: object({ found: list(ref('Session')), next: textOrNull }),
+  },
+  'GET /v1/log/conflicts': {
+    summary:
+      'Entries of conflicts, and what came (base64: 64 KiB of a line at most, 1 KiB where an entry counts many); it ends after 20,000 entries of the log or 4 MiB.',
+    query: { from: false, limit: false },
+    answer: object({
+      conflicts: list(object({ index: whole, text, evidence: textOrNull })),
+      next: { type: ['integer', 'null'], description: 'Where the next page begins; null: the log ends here.' },
+    }),
   },
   'GET /v1/log/proof': {
     summary: 'Audit path of an entry.',
