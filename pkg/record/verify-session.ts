@@ -106,14 +106,8 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
   const { source, chain, count } = own;
   const { lines, start, end, fault, missing, counted } = count.verdict();
   const lacksStart = missing > 0 && start === undefined;
-  if (fault !== undefined && !lacksStart) return no(`${fault} (${nameOf(own)})`);
-  if (lacksStart) {
-    const before = { source, chain, before: own.first };
-    const deleted = deletedLines(proof.deleted ?? [], head, publicKey, before);
-    if (typeof deleted === 'string') return no(deleted);
-    if (deleted < missing)
-      return { ok: false, why: `${fault ?? ''} (${nameOf(own)})`, lacks: { ...before, lines: missing } };
-  }
+  const wrong = faultOf(own, fault, lacksStart ? { proof, head, publicKey, missing } : undefined);
+  if (wrong !== undefined) return wrong;
   const { more = 0 } = proof;
   if (receipt?.rules !== undefined && end === undefined && more > 0)
     return no(`the session is longer than one proof: its last ${more} blocks are not in it, verify the whole log`);
@@ -123,6 +117,28 @@ export function verifySession(proof: SessionProof, question: SessionQuestion): S
     .filter((one) => one !== own)
     .map((one) => ({ source: one.source, chain: one.chain }));
   return { ok: true, head, source, chain, lines, counted, ended: end !== undefined, more, deleted: missing, others };
+}
+
+/**
+ * What is wrong with the lines of its chain; undefined: nothing.
+ *
+ * @param lack Given where its start and other lines are not there: as many may have been deleted by retention
+ */
+function faultOf(
+  own: OfChain,
+  fault: string | undefined,
+  lack:
+    | { readonly proof: SessionProof; readonly head: SignedHead; readonly publicKey: LogKeys; readonly missing: number }
+    | undefined,
+): SessionVerdict | undefined {
+  if (fault === undefined) return undefined;
+  const why = `${fault} (${nameOf(own)})`;
+  if (lack === undefined) return no(why);
+  const { proof, head, publicKey, missing: lines } = lack;
+  const before = { source: own.source, chain: own.chain, before: own.first };
+  const deleted = deletedLines(proof.deleted ?? [], head, publicKey, before);
+  if (typeof deleted === 'string') return no(deleted);
+  return deleted < lines ? { ok: false, why, lacks: { ...before, lines } } : undefined;
 }
 
 /** Lines under the session's id, chain by chain. A text: why they are not proven. */
