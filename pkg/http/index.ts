@@ -1,3 +1,5 @@
+export { clientAddress, noProxies, trustedProxies } from './client-address.ts';
+export type { TrustedProxies } from './client-address.ts';
 export { acceptEncoding } from './content-coding.ts';
 export { drain } from './drain.ts';
 export type { DrainLimits } from './drain.ts';

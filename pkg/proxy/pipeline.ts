@@ -17,8 +17,8 @@ import type {
   SessionEnd,
 } from '../core/index.ts';
 import { RefusedError, requesterOf } from '../core/index.ts';
-import type { Projected, RequestView, Route } from '../dialect/index.ts';
-import { framed, maxRequestValues, recognise, recogniseRpc } from '../dialect/index.ts';
+import type { Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
+import { framed, jsonLengthHeader, maxRequestValues, recognise, recogniseRpc } from '../dialect/index.ts';
 import type { Exchange, Upstream } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
@@ -418,13 +418,24 @@ class GovernedRequest {
 
   /** @throws RefusedError unsupported_media_type, invalid_encoding */
   #textOf(body: Buffer): string {
-    const type = this.#exchange.headers['content-type'];
+    const { headers } = this.#exchange;
+    const jsonLength = headers[jsonLengthHeader];
+    // Servers end the JSON there, and take what follows for something else.
+    if (jsonLength !== undefined) return this.#splitText(body, String(jsonLength));
+    const type = headers['content-type'];
     if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
-    // KServe's servers end the JSON there, and take what follows for the contents of tensors.
-    if (this.#exchange.headers['inference-header-content-length'] !== undefined)
-      throw new RefusedError('unsupported_media_type', { detail: 'inference-header-content-length' });
     return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
   }
+
+  /** @throws RefusedError unsupported_media_type, invalid_request */
+  #splitText(body: Buffer, jsonLength: string): string {
+    const { split } = this.#route;
+    if (split === undefined) throw new RefusedError('unsupported_media_type', { detail: jsonLengthHeader });
+    this.#split = split.request(body, jsonLength);
+    return this.#split.text;
+  }
+  /** Of a body that is JSON first, and bytes after it. */
+  #split: SplitText | undefined;
 
   /** The JSON that says the same as the one message of a call. */
   async #projectMessage(body: Buffer, share: TreeShare): Promise<string> {
@@ -692,8 +703,10 @@ class GovernedRequest {
   #finished(): FinishedRequest {
     if (this.#ready !== undefined) return this.#ready;
     const body = this.#body;
+    const split = this.#split?.edited(outermost(this.#edits));
     const ready = {
-      body: body === undefined ? undefined : this.#editedBody(body),
+      body: split?.body ?? (body === undefined ? undefined : this.#editedBody(body)),
+      jsonBytes: split?.jsonBytes,
       stops: this.#view?.stops ?? false,
       stream: this.#view?.stream ?? false,
     };
@@ -741,6 +754,7 @@ class GovernedRequest {
     this.#ready = undefined;
     this.#body = undefined;
     this.#message = undefined;
+    this.#split = undefined;
     this.#bodyText = '';
     this.#view = undefined;
     this.#modelNode = undefined;
@@ -799,7 +813,7 @@ class GovernedRequest {
     const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
     this.#takePlace();
-    const { body, stops, stream: streams } = this.#finished();
+    const { body, jsonBytes, stops, stream: streams } = this.#finished();
     this.#ready = undefined;
     const { headers, sent } = this.#headersFor(target);
     if (this.#signature !== undefined) Object.assign(headers, this.#signature);
@@ -809,6 +823,7 @@ class GovernedRequest {
     const path = targetWithCredential(sent, this.#path + this.#query);
     if (this.#uninspected) return this.#passThrough(decided, path, headers);
     if (body !== undefined) headers['content-length'] = body.length;
+    if (jsonBytes !== undefined) headers[jsonLengthHeader] = jsonBytes;
     const review = this.#reviewOf(runtime, plan);
     if (review !== undefined && streams) this.#holdExchange();
     const answer = new Answer({
@@ -1109,6 +1124,8 @@ class GovernedRequest {
 
 interface FinishedRequest {
   readonly body: Buffer | undefined;
+  /** How many of its bytes are JSON, where others follow. */
+  readonly jsonBytes: number | undefined;
   /** As {@link RequestView}. */
   readonly stops: boolean;
   readonly stream: boolean;
