@@ -7,7 +7,12 @@ import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
-import { createHttp2Upstream, createPassthrough, createUpstream } from '../../pkg/http/index.ts';
+import {
+  createHttp2Upstream,
+  createPassthrough,
+  createUpstream,
+  createWebSocketUpstream,
+} from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import {
   createFileApprovals,
@@ -118,6 +123,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
   const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });
   const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
+  const socket = createWebSocketUpstream({ url: settings.upstream.origin, clock, ...upstreamTls });
   const rpc = createHttp2Upstream({ url: settings.upstream.origin, clock, ...upstreamTls });
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
@@ -146,6 +152,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     upstream,
     passthrough,
     rpc,
+    socket,
     hosted: settings.hosted,
     tls,
     clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),

@@ -1,3 +1,4 @@
+export { mayPass } from './files.ts';
 export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
 export type {
   ApprovalAsk,
@@ -65,6 +66,7 @@ export type {
   PolicySpec,
   Profile,
   ProviderSpec,
+  FileTerms,
   RateLimits,
   Replacement,
   RequestLimits,

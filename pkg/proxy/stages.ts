@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
 import type { AccessDecision, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
-import { RefusedError } from '../core/index.ts';
-import type { RequestView } from '../dialect/index.ts';
+import { RefusedError, mayPass } from '../core/index.ts';
+import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
 import { credentialHeaders, takeCredentials } from '../identity/index.ts';
@@ -96,12 +96,32 @@ export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: Re
   if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
 }
 
-/** @param bodyBytes length of the body, decoded. @param isRpc a call of gRPC: its output has no limit, and is charged when it ends. */
+/**
+ * Files of which nobody reads anything. Where every policy observes, what enforcing would have done is recorded.
+ *
+ * @throws RefusedError file_not_allowed
+ */
+export function refuseFiles(
+  { snapshot }: Ruled,
+  session: Pick<Session, 'observe'>,
+  access: Allowed,
+  files: readonly FilePart[],
+): void {
+  const refused = files.find((file) => !mayPass(access, file));
+  if (refused === undefined) return;
+  if (snapshot.enforcing) throw new RefusedError('file_not_allowed', { detail: refused.type });
+  session.observe([{ reason: 'file_not_allowed', rule: 'default' }]);
+}
+
+/**
+ * @param bodyBytes length of the body, decoded. @param how a call of gRPC: its output has no limit, and is charged when it ends; of a WebSocket a
+ * handshake generates nothing, and each message counts.
+ */
 export function demandOf(
   operation: Operation,
   view: RequestView | undefined,
   bodyBytes: number,
-  isRpc = false,
+  { isRpc = false, isSocket = false }: { readonly isRpc?: boolean; readonly isSocket?: boolean } = {},
 ): Demand {
   const isInference = operation === 'Chat' || operation === 'Completions';
   const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
@@ -112,8 +132,8 @@ export function demandOf(
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
     // What only observing let pass unread is taken for what its route says.
-    generates: view?.generates ?? isInference,
-    countsInput: operation === 'Embeddings' || operation === 'Other' || (isRpc && isInference),
+    generates: view?.generates ?? (isInference && !isSocket),
+    countsInput: operation === 'Embeddings' || operation === 'Other' || isSocket || (isRpc && isInference),
   };
 }
 
