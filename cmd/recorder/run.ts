@@ -9,6 +9,7 @@ import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/k
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { watchTlsFiles } from '../../pkg/pki/index.ts';
 import { keyName, readLogKeys, sealBy } from '../../pkg/record/index.ts';
+import type { LogKeys } from '../../pkg/record/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';
 import type { Ending } from '../../pkg/process/index.ts';
 import {
@@ -17,6 +18,7 @@ import {
   createCommitter,
   createIngestServer,
   createPeople,
+  followRevoked,
   keepAuthorities,
   keepHeads,
   keepUp,
@@ -26,6 +28,7 @@ import {
   watchVanished,
   writeRetention,
 } from '../../pkg/recorder/index.ts';
+import type { StoreStats } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { archiveLog } from './archive.ts';
 import { openStore } from './open-store.ts';
@@ -34,6 +37,10 @@ import type { Settings } from './settings.ts';
 import { shipLog } from './ship.ts';
 import { watchTrust } from './trust.ts';
 import { webConsole } from './web-console.ts';
+
+/** All that the log had; undefined: it has none. */
+const keysOf = (key: KeyObject | undefined, older: readonly KeyObject[]): LogKeys | undefined =>
+  key === undefined ? undefined : [...older, key];
 
 function accessOf({ kubeconfig }: Settings): ClusterAccess | Promise<ClusterAccess> {
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
@@ -81,7 +88,16 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const client = createKubeClient({ access: await accessOf(settings), clock, userAgent: 'sidegate-recorder' });
   const { namespace } = settings;
   const publisher = settings.publishHeads
-    ? publishHeads({ client, store, namespace, clock, logger, onResult: metrics.headPublished })
+    ? publishHeads({
+        client,
+        store,
+        namespace,
+        clock,
+        logger,
+        keys: keysOf(key, olderKeys),
+        serverTime: client.serverTime,
+        onResult: metrics.headPublished,
+      })
     : undefined;
   const onSigned = (): void => {
     archiver?.kick();
@@ -129,8 +145,11 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     onVanished: metrics.vanished,
   });
+  const revoked = followRevoked({ client, namespace, clock, logger });
   const people =
-    settings.oidc === undefined ? undefined : createPeople(settings.oidc, { ca: settings.oidcCa, clock, logger });
+    settings.oidc === undefined
+      ? undefined
+      : createPeople(settings.oidc, { ca: settings.oidcCa, revoked, clock, logger });
   const answered = meters.counter('sidegate_recorder_questions_total', 'Questions of auditors, by status.', [
     { name: 'status', values: { atMost: 20 } },
   ]);
@@ -140,7 +159,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     serving,
     store,
     committer,
-    authorizer: createAuditAuthorizer(client, clock, people),
+    authorizer: createAuditAuthorizer(client, clock, revoked, people),
     clock,
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
@@ -152,6 +171,22 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
   meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
+  const volume = (): StoreStats['volume'] => upkeep.stats()?.volume;
+  meters.reading(
+    'sidegate_recorder_volume_free_bytes',
+    'Bytes that are free on the volume of the store, beside its reserve.',
+    () => volume()?.freeBytes,
+  );
+  meters.reading('sidegate_recorder_volume_bytes', 'Bytes of that volume.', () => volume()?.sizeBytes);
+  meters.reading(
+    'sidegate_recorder_reserve_bytes',
+    'Bytes of the file that keeps room to delete by.',
+    () => volume()?.reserveBytes,
+  );
+  meters.reading('sidegate_recorder_store_full', '1: nothing is taken in until there is room on the volume.', () => {
+    const full = volume()?.full;
+    return full === undefined ? undefined : Number(full);
+  });
   meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
   meters.reading(
     'sidegate_recorder_unindexed',
@@ -181,6 +216,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   running.ending = endOnSignals(logger, async () => {
     await audit.close();
     people?.close();
+    await revoked.close();
     await server.close();
     await vanished.close();
     await streams?.close();

@@ -149,6 +149,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     approvals: approvals.gate,
     ...(grants === undefined ? {} : { grants }),
     audit,
+    upstreamUrl: settings.upstream.origin,
     upstream,
     passthrough,
     rpc,

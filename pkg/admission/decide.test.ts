@@ -162,15 +162,18 @@ describe.each(['approval', 'grant'] as const)('a decision on an %s', (kind) => {
   });
 
   test('the break-glass group overrides, and it is told; of a dry run nothing is', async () => {
-    const { decide, events, render } = build();
+    const warned: string[] = [];
+    const { decide, events, render } = build({
+      logger: { ...silentLogger, warn: (message) => void warned.push(message) },
+    });
     const after = pending(kind, vote('eve', { breakGlass: true }));
     expect((await decide(write(kind, 'eve', { after }, { groups: ['sre'], dryRun: true }))).allowed).toBe(true);
-    expect(events).toEqual([]);
+    expect([events, warned]).toEqual([[], []]);
     expect(await decide(write(kind, 'eve', { after }, { groups: ['sre'] }))).toEqual({
       allowed: true,
       audit: { 'break-glass': `approve ${kinds[kind]}/x` },
     });
-    expect(events).toHaveLength(1);
+    expect([events.length, warned]).toEqual([1, ['break-glass approval']]);
     expect(await render()).toContain('sidegate_break_glass_total{verb="approve"} 1');
     const without = build({ breakGlassGroup: '' });
     const verdict = await without.decide(write(kind, 'eve', { after }, { groups: ['', 'sre'] }));

@@ -94,8 +94,9 @@ export function createDecide(options: DecideOptions): (request: AdmissionRequest
         request,
         `[no_access] you have not the verb approve on ${resource} in ${namespace}; fix: have an administrator bind ClusterRole sidegate-approver to you`,
       );
-    logger.warn('break-glass approval', { user: user.slice(0, 256), resource, namespace, name });
+    // Of a dry run nothing comes: whoever reads the log is told of what was done.
     if (!dryRun) {
+      logger.warn('break-glass approval', { user: user.slice(0, 256), resource, namespace, name });
       metrics.breakGlass('approve');
       options.events(
         { apiVersion: 'sidegate.dev/v1alpha1', kind: kinds[resource] ?? '', name, namespace, uid: uidOf(request) },

@@ -5,7 +5,9 @@ import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
 import { whoAmI } from './decisions.ts';
 import type { Grant } from './decisions.ts';
+import type { Flags } from './flags.ts';
 import { folderUsage, storeCommand } from './folder-store.ts';
+import { answerFlags, answerUsage, printValue } from './output.ts';
 
 const usage = `sidegate access request --issuer URL --subject SUB --reason TEXT [flags]
 
@@ -19,9 +21,18 @@ who may write the folder of grants may write the policy as well.
   --operation NAME       what; may be given several times; default Chat
   --model GLOB           on which models; may be given several times; default every model
   --selector KEY=VALUE   on pods with this label; may be given several times; default every inference pod
-${folderUsage}${clusterUsage}`;
+${answerUsage}${folderUsage}${clusterUsage}`;
 
 const pair = /^([^=]+)=(.*)$/;
+
+function faultsOf(flags: Flags): readonly string[] {
+  const ms = parseDuration(flags.text('for') ?? '1h');
+  return [
+    ...['issuer', 'subject', 'reason'].filter((name) => !flags.on(name)).map((name) => `--${name} is missing`),
+    ...(ms === undefined || ms <= 0 ? ['--for must be a duration, such as 30m or 2h'] : []),
+    ...(flags.list('selector').every((text) => pair.test(text)) ? [] : ['--selector must be KEY=VALUE']),
+  ];
+}
 
 export const accessRequestCommand: Command = {
   name: 'access request',
@@ -37,24 +48,14 @@ export const accessRequestCommand: Command = {
       operation: { kind: 'list', choices: operations },
       model: { kind: 'list' },
       selector: { kind: 'list' },
+      ...answerFlags,
     },
     positionals: { name: 'nothing', least: 0, most: 0 },
+    faults: faultsOf,
     async act(flags, { client, namespace, folder }, io) {
-      const [issuer, subject, reason] = ['issuer', 'subject', 'reason'].map((name) => flags.text(name));
-      const ms = parseDuration(flags.text('for') ?? '1h');
+      const [issuer = '', subject = '', reason = ''] = ['issuer', 'subject', 'reason'].map((name) => flags.text(name));
+      const ms = parseDuration(flags.text('for') ?? '1h') ?? 0;
       const labels = flags.list('selector').map((text) => pair.exec(text));
-      if (issuer === undefined || subject === undefined || reason === undefined) {
-        io.stderr('--issuer, --subject and --reason are needed\n');
-        return 2;
-      }
-      if (ms === undefined || ms <= 0) {
-        io.stderr('--for must be a duration, such as 30m or 2h\n');
-        return 2;
-      }
-      if (labels.includes(null)) {
-        io.stderr('--selector must be KEY=VALUE\n');
-        return 2;
-      }
       const matchLabels = Object.fromEntries(labels.map((found) => [found?.[1] ?? '', found?.[2] ?? '']));
       const models = flags.list('model');
       const wanted = flags.list('operation');
@@ -78,6 +79,7 @@ export const accessRequestCommand: Command = {
         },
         { namespace },
       );
+      if (printValue(made, flags, io)) return 0;
       const { name } = made.metadata;
       if (folder !== undefined) {
         io.stdout(`InferenceGrant ${name} holds until ${made.spec.expiresAt}, as far as maxGrant allows\n`);

@@ -8,20 +8,21 @@ import type { Flags } from './flags.ts';
 
 const usage = `sidegate access revoke-token (--token FILE | --issuer URL --token-id JTI | --issuer URL --subject SUB) [flags]
 
-Takes back what a token proves, of any provider. Within a second every sidecar refuses it, and ends what was begun with it. The list
+Takes back what a token proves, of any provider. Within a second every sidecar refuses it, and ends what was begun with it; sidegate access revoked
+tells of entries whose issuer no provider of a policy has. The list
 stands in ConfigMap ${controlPlane.revocations} of Sidegate's namespace; the chart's Role sidegate-token-revoker may add to it.
 
   --token FILE           the token itself: its issuer, its id (jti) and its end are taken from it
   --issuer URL           issuer (iss)
   --token-id JTI         one token (jti)
-  --subject SUB          everything that the issuer says of this subject, as the policy names it (subjectClaim; sub by default) and the record shows it
+  --subject SUB          everything that the issuer says of this subject: as the policy names it (subjectClaim) and the record shows it, or
+                         sub of their tokens
   --for DURATION         how long from now; default 24h, with --token until five minutes after its end
   --reason TEXT          for whoever reads the list
   --undo NAME            takes an entry of the list back
   --system NAMESPACE     where Sidegate is installed; default ${systemNamespace}
 ${clusterUsage}`;
 
-const dayMs = 86_400_000;
 /** Clocks differ: a token that has expired here counts a moment longer elsewhere. */
 const graceMs = 300_000;
 
@@ -48,18 +49,31 @@ function entryOfToken(token: string): Entry | undefined {
   }
 }
 
-function entryOf(flags: Flags, io: CommandIo): Entry | string {
-  const [file, issuer, tokenId, subject] = ['token', 'issuer', 'token-id', 'subject'].map((name) => flags.text(name));
-  if (file !== undefined) {
-    if (issuer !== undefined || tokenId !== undefined || subject !== undefined) return '--token names it alone';
-    return (
-      entryOfToken(io.readFile(file)) ?? `${file} holds no token with an issuer and an id: name --issuer and --subject`
+const named = ['token', 'issuer', 'token-id', 'subject'];
+
+/** `--undo` names an entry of the list; all else names a new one. */
+function faultsOf(flags: Flags): readonly string[] {
+  const ms = parseDuration(flags.text('for') ?? '24h');
+  const given = named.filter((name) => flags.on(name));
+  if (flags.on('undo'))
+    return [...given, ...['for', 'reason'].filter((name) => flags.on(name))].map(
+      (name) => `--${name} says nothing beside --undo`,
     );
-  }
-  if (issuer === undefined) return '--token or --issuer is needed';
-  if (subject !== undefined && tokenId === undefined) return { issuer, subject };
-  if (tokenId !== undefined && subject === undefined) return { issuer, tokenId };
-  return 'either --token-id or --subject is needed';
+  return [
+    ...(flags.on('token') && given.length > 1 ? ['--token names it alone'] : []),
+    ...(flags.on('token') || flags.on('issuer') ? [] : ['--token or --issuer is needed']),
+    ...(flags.on('issuer') && flags.on('token-id') === flags.on('subject')
+      ? ['either --token-id or --subject is needed']
+      : []),
+    ...(ms === undefined || ms <= 0 ? ['--for must be a duration, such as 24h'] : []),
+  ];
+}
+
+/** Undefined: the file holds no token that can be named. @throws as node:fs */
+function entryOf(flags: Flags, io: CommandIo): Entry | undefined {
+  const [file, issuer = '', tokenId, subject] = named.map((name) => flags.text(name));
+  if (file !== undefined) return entryOfToken(io.readFile(file));
+  return { issuer, ...(tokenId !== undefined && { tokenId }), ...(subject !== undefined && { subject }) };
 }
 
 const roomHint =
@@ -86,6 +100,7 @@ export const accessRevokeTokenCommand: Command = {
       system: { kind: 'text' },
     },
     positionals: { name: 'nothing', least: 0, most: 0 },
+    faults: faultsOf,
     async act(flags, { client }, io) {
       const ref = { namespace: flags.text('system') ?? systemNamespace, name: controlPlane.revocations };
       const write = (name: string, text: string | null) =>
@@ -97,26 +112,25 @@ export const accessRevokeTokenCommand: Command = {
         return 0;
       }
       const entry = entryOf(flags, io);
-      const wanted = flags.text('for');
-      const ms = wanted === undefined ? dayMs : parseDuration(wanted);
-      const fault =
-        typeof entry === 'string' ? entry : ms === undefined || ms <= 0 ? '--for must be a duration, such as 24h' : '';
-      if (typeof entry === 'string' || ms === undefined || fault !== '') {
-        io.stderr(`${fault}\n`);
+      if (entry === undefined) {
+        const file = flags.text('token') ?? '';
+        io.stderr(`${file} holds no token with an issuer and an id: name --issuer and --subject\n`);
         return 2;
       }
-      const { ends, ...named } = entry;
+      const wanted = flags.text('for');
+      const ms = parseDuration(wanted ?? '24h') ?? 0;
+      const { ends, ...what } = entry;
       const until = new Date(ends === undefined || wanted !== undefined ? io.now() + ms : ends + graceMs).toISOString();
       const name = `revocation-${randomId().slice(0, 12)}`;
       const reason = flags.text('reason');
       try {
-        await write(name, JSON.stringify({ ...named, until, ...(reason !== undefined && { reason }) }));
+        await write(name, JSON.stringify({ ...what, until, ...(reason !== undefined && { reason }) }));
       } catch (error) {
         if (!isTooLong(error)) throw error;
         io.stderr(`nothing was revoked: the list holds no more than 1 MiB, and this would be more. ${roomHint}\n`);
         return 1;
       }
-      io.stdout(`${name}: ${named.subject === undefined ? 'the token' : 'the subject'} is refused until ${until}\n`);
+      io.stdout(`${name}: ${what.subject === undefined ? 'the token' : 'the subject'} is refused until ${until}\n`);
       return 0;
     },
   }),

@@ -1,6 +1,6 @@
 import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
-import { decideAt, deciderFlags, deciderUsage } from './decide-at.ts';
+import { decideAt, deciderFaults, deciderFlags, deciderUsage } from './decide-at.ts';
 import { folderUsage, storeCommand } from './folder-store.ts';
 
 const usage = `sidegate approvals approve NAME [flags]
@@ -21,6 +21,7 @@ export const approvalsApproveCommand: Command = {
     usage,
     flags: { ...deciderFlags, 'break-glass': { kind: 'switch' } },
     positionals: { name: 'NAME', least: 1, most: 1 },
+    faults: deciderFaults,
     act: (flags, store, io) => decideAt(store, flags, { decision: 'Approve', breakGlass: flags.on('break-glass') }, io),
   }),
 };

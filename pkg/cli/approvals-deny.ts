@@ -1,6 +1,6 @@
 import { clusterUsage } from './cluster-command.ts';
 import type { Command } from './command.ts';
-import { decideAt, deciderFlags, deciderUsage } from './decide-at.ts';
+import { decideAt, deciderFaults, deciderFlags, deciderUsage } from './decide-at.ts';
 import { folderUsage, storeCommand } from './folder-store.ts';
 
 const usage = `sidegate approvals deny NAME [flags]
@@ -19,6 +19,7 @@ export const approvalsDenyCommand: Command = {
     usage,
     flags: { ...deciderFlags },
     positionals: { name: 'NAME', least: 1, most: 1 },
+    faults: deciderFaults,
     act: (flags, store, io) => decideAt(store, flags, { decision: 'Deny', breakGlass: false }, io),
   }),
 };

@@ -4,7 +4,8 @@ import type { Command } from './command.ts';
 import { notHeldOf, phaseOf, targetOf } from './decisions.ts';
 import type { Approval, Grant } from './decisions.ts';
 import { folderUsage, storeCommand } from './folder-store.ts';
-import { outputFlags, outputUsage, printable, printObjects, span } from './output.ts';
+import { outputFlags, outputUsage, printObjects, span } from './output.ts';
+import { printable } from './terminal-text.ts';
 
 const usage = `sidegate approvals show NAME [flags]
 

@@ -8,7 +8,7 @@ export interface Asked {
   readonly flags: Readonly<Record<string, FlagSpec>>;
   readonly positionals: { readonly name: string; readonly least: number; readonly most: number };
   /** What else is wrong with flags that could be read; none if empty. */
-  readonly faults?: (flags: Flags) => readonly string[];
+  readonly faults?: (flags: Flags, io: Pick<CommandIo, 'now'>) => readonly string[];
 }
 
 export const noPositionals = { name: 'nothing', least: 0, most: 0 } as const;
@@ -23,7 +23,7 @@ export function askedFlags(args: readonly string[], io: CommandIo, asked: Asked)
     io.stdout(asked.usage);
     return 0;
   }
-  const faults = 'faults' in parsed ? parsed.faults : (asked.faults?.(parsed.flags) ?? []);
+  const faults = 'faults' in parsed ? parsed.faults : (asked.faults?.(parsed.flags, io) ?? []);
   if ('flags' in parsed && faults.length === 0) return parsed.flags;
   io.stderr(`${faults.join('\n')}\n\n${asked.usage}`);
   return 2;

@@ -25,6 +25,9 @@ With an SDK:  sidegate ca --bundle --out ca-bundle.pem
               NODE_EXTRA_CA_CERTS=$PWD/ca-bundle.pem node app.js
 `;
 
+/** Flags that name a cluster. */
+const ofClusters = ['system', ...Object.keys(clusterFlags)];
+
 const pem = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 
 /** The certificates of a PEM text and nothing else: a key that stands in the file by mistake is not handed to callers. */
@@ -82,9 +85,16 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
       ...clusterFlags,
     },
     positionals: noPositionals,
+    // Whom callers come to trust must not depend on which of two was meant.
+    faults: (given) =>
+      given.on('ca')
+        ? ofClusters
+            .filter((name) => given.on(name))
+            .map((name) => `--ca names a file, --${name} a cluster: one of them`)
+        : [],
   });
   if (typeof flags === 'number') return flags;
-  const asksCluster = ['namespace', 'kubeconfig', 'context', 'system'].some((name) => flags.text(name) !== undefined);
+  const asksCluster = ofClusters.some((name) => flags.on(name));
   const file = flags.text('ca') ?? defaultCa;
   if (!asksCluster || flags.text('ca') !== undefined) {
     try {

@@ -17,6 +17,8 @@ import type { Picture } from './check/picture.ts';
 import { bypasses, governed, kubelets, neighbours, policies, sidecars, udpPorts } from './check/workload-checks.ts';
 import { clusterCommand, clusterUsage, systemNamespace } from './cluster-command.ts';
 import type { Command } from './command.ts';
+import { answerFlags, answerUsage, doubleJson, jsonFlag, printValue } from './output.ts';
+import { printable } from './terminal-text.ts';
 
 const usage = `sidegate check [flags]
 
@@ -24,7 +26,7 @@ Is Sidegate well, and is every inference pod really governed? One line a check: 
 It only reads.
 
   --system NAMESPACE     where Sidegate is installed; default ${systemNamespace}
-  --json                 print a list of {level, check, message, hint}
+${answerUsage}  --json                 the same as -o json: a list of {level, check, message, hint}
   --quiet                print only what is not ok
 ${clusterUsage}
 Exit code: 0 nothing failed (warnings do not count), 1 something did, 2 not understood.
@@ -40,8 +42,8 @@ const checks: readonly ((picture: Picture) => Finding | readonly Finding[])[] = 
 export const judge = (picture: Picture): readonly Finding[] => checks.flatMap((check) => check(picture));
 
 function line({ level, check, message, hint }: Finding): string {
-  const first = `${level.padEnd(5)} ${check.padEnd(20)} ${message}\n`;
-  return hint === undefined ? first : `${first}${' '.repeat(27)}→ ${hint}\n`;
+  const first = `${level.padEnd(5)} ${check.padEnd(20)} ${printable(message)}\n`;
+  return hint === undefined ? first : `${first}${' '.repeat(27)}→ ${printable(hint)}\n`;
 }
 
 export const checkCommand: Command = {
@@ -50,15 +52,15 @@ export const checkCommand: Command = {
   usage,
   run: clusterCommand({
     usage,
-    flags: { system: { kind: 'text' }, json: { kind: 'switch' }, quiet: { kind: 'switch' } },
+    flags: { system: { kind: 'text' }, ...jsonFlag, ...answerFlags, quiet: { kind: 'switch' } },
     positionals: { name: 'nothing', least: 0, most: 0 },
+    faults: doubleJson,
     async act(flags, { client }, io) {
       const findings = judge(await readPicture(client, flags.text('system') ?? systemNamespace, () => io.now()));
       const failed = findings.filter(({ level }) => level === 'fail').length;
       const warned = findings.filter(({ level }) => level === 'warn').length;
       const shown = flags.on('quiet') ? findings.filter(({ level }) => level !== 'ok') : findings;
-      if (flags.on('json')) io.stdout(`${JSON.stringify(shown, undefined, 2)}\n`);
-      else {
+      if (!printValue(shown, flags, io)) {
         for (const finding of shown) io.stdout(line(finding));
         io.stdout(`${findings.length} checks: ${failed} failed, ${warned} warned\n`);
       }

@@ -2,6 +2,7 @@ import { describeError } from '../base/index.ts';
 import { isKubeError } from '../kube/index.ts';
 import type { Cluster, CommandIo, ExitCode } from './command.ts';
 import { askedFlags } from './asked-flags.ts';
+import type { Asked } from './asked-flags.ts';
 import type { FlagSpec, Flags } from './flags.ts';
 
 /** Where the chart's documents install Sidegate. */
@@ -26,17 +27,20 @@ interface ClusterCommand {
   readonly usage: string;
   readonly flags: Readonly<Record<string, FlagSpec>>;
   readonly positionals: { readonly name: string; readonly least: number; readonly most: number };
+  /** What is wrong with the flags: known before a cluster is asked. */
+  readonly faults?: Asked['faults'];
   /** What it throws of the API server's answers is printed, and is exit code 1. */
   act(flags: Flags, cluster: Cluster, io: CommandIo): Promise<ExitCode>;
 }
 
 /** The common part of commands that ask a cluster: flags, connection, and the server's refusals in words. */
-export function clusterCommand({ usage, flags: own, positionals, act }: ClusterCommand) {
+export function clusterCommand({ usage, flags: own, positionals, faults, act }: ClusterCommand) {
   return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
     const flags = askedFlags(args, io, {
       usage,
       flags: { ...own, ...clusterFlags },
       positionals,
+      ...(faults !== undefined && { faults }),
     });
     if (typeof flags === 'number') return flags;
     return withCluster(flags, io, (cluster) => act(flags, cluster, io));

@@ -10,8 +10,11 @@ export interface Cluster {
 
 /** What a command may touch: arguments, so that every command runs in a test without a process of its own. */
 export interface CommandIo {
+  /** What would move a terminal's cursor, or is not seen, does not come through: see {@link run}. */
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Of standard output, every character as it is; default: by `stdout`. */
+  raw?(text: string): void;
   /** @throws as node:fs readFileSync. */
   readFile(path: string): string;
   /** @throws as node:fs writeFileSync. */

@@ -9,6 +9,7 @@ import { approvalsListCommand } from './approvals-list.ts';
 import { approvalsShowCommand } from './approvals-show.ts';
 import { approvalsWatchCommand } from './approvals-watch.ts';
 import { caCommand } from './ca.ts';
+import { auditEvidenceCommand } from './audit/evidence.ts';
 import { auditExplainCommand } from './audit/explain.ts';
 import { auditExportCommand } from './audit/export.ts';
 import { auditKeygenCommand } from './audit/keygen.ts';
@@ -61,6 +62,7 @@ export const commands: readonly Command[] = [
   auditSearchCommand,
   auditShowCommand,
   auditVerifyCommand,
+  auditEvidenceCommand,
   auditReplayCommand,
   auditExplainCommand,
   auditExportCommand,

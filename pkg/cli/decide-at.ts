@@ -4,7 +4,9 @@ import type { CommandIo, ExitCode } from './command.ts';
 import type { FlagSpec, Flags } from './flags.ts';
 import { decideInFolder } from './folder-store.ts';
 import type { Store } from './folder-store.ts';
+import { answerFlags, answerUsage } from './output.ts';
 import { freshToken } from './login/fresh-token.ts';
+import { profileFaults } from './login/profile.ts';
 
 /** The common part of `approvals approve` and `approvals deny`. */
 
@@ -12,12 +14,26 @@ export const deciderFlags = {
   comment: { kind: 'text' },
   token: { kind: 'text' },
   profile: { kind: 'text' },
+  ...answerFlags,
 } as const satisfies Readonly<Record<string, FlagSpec>>;
 
 export const deciderUsage = `  --comment TEXT         why; stands in the status of what is decided, not in the record
   --token FILE           with --dir: the token that proves who decides; default that of a login (sidegate login)
   --profile NAME         with --dir: one of several logins; default "default"
-`;
+${answerUsage}`;
+
+/** What is wrong with these flags. */
+export function deciderFaults(flags: Flags): readonly string[] {
+  const proofs = ['token', 'profile'].filter((name) => flags.on(name));
+  const target = flags.positionals[0] ?? '';
+  if (flags.text('dir') === undefined)
+    return proofs.map((name) => `--${name} goes with --dir: a cluster knows who you are by its kubeconfig`);
+  return [
+    ...(target.startsWith('grant/') ? [`${target}: in a folder, a grant is given by its file`] : []),
+    ...(proofs.length > 1 ? ['--token and --profile are one or the other'] : []),
+    ...profileFaults(flags.text('profile')),
+  ];
+}
 
 const minuteMs = 60_000;
 
@@ -31,17 +47,7 @@ export async function decideAt(
   const target = flags.positionals[0] ?? '';
   const comment = flags.text('comment');
   const [file, profile] = [flags.text('token'), flags.text('profile')];
-  const misunderstood = (fault: string): ExitCode => {
-    io.stderr(`${fault}\n`);
-    return 2;
-  };
-  if (folder === undefined) {
-    if (file !== undefined || profile !== undefined)
-      return misunderstood('--token and --profile go with --dir: a cluster knows who you are by its kubeconfig');
-    return decide({ client, namespace }, target, { decision, comment, breakGlass }, io);
-  }
-  if (target.startsWith('grant/')) return misunderstood(`${target}: in a folder, a grant is given by its file`);
-  if (file !== undefined && profile !== undefined) return misunderstood('--token and --profile are one or the other');
+  if (folder === undefined) return decide({ client, namespace }, target, { decision, comment, breakGlass }, flags, io);
   const token = file === undefined ? await freshToken(io, profile ?? 'default', minuteMs) : io.readFile(file).trim();
-  return decideInFolder(folder, target.replace(/^approval\//, ''), { decision, comment, breakGlass, token }, io);
+  return decideInFolder(folder, target.replace(/^approval\//, ''), { decision, comment, breakGlass, token }, flags, io);
 }

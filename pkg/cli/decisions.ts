@@ -7,7 +7,8 @@ import type {
 import { isConflict, resources } from '../kube/index.ts';
 import type { KubeClient, KubeObject, KubeResource } from '../kube/index.ts';
 import type { CommandIo, ExitCode } from './command.ts';
-import { span } from './output.ts';
+import type { Flags } from './flags.ts';
+import { printValue, span } from './output.ts';
 import type { Column } from './output.ts';
 
 /** What the commands about approvals and grants share. */
@@ -105,6 +106,7 @@ export async function decide(
   { client, namespace }: { readonly client: Pick<KubeClient, 'get' | 'patch' | 'request'>; readonly namespace: string },
   target: string,
   { decision, comment, breakGlass }: Choice,
+  flags: Flags,
   io: CommandIo,
 ): Promise<ExitCode> {
   const { resource, name } = targetOf(target);
@@ -130,6 +132,7 @@ export async function decide(
     }
   };
   const written = await attempt(mostTries);
+  if (printValue(written, flags, io)) return 0;
   const required = 'required' in written.spec ? written.spec.required : (written as Grant).status?.required;
   const said = decision === 'Deny' ? 'denied' : `approved, ${votesOf(written)} of ${required ?? '?'}`;
   io.stdout(`${resource.kind} ${namespace}/${name}: ${said}, as ${user}\n`);

@@ -61,12 +61,11 @@ export const enableCommand: Command = {
     usage,
     flags: { disable: { kind: 'switch' }, 'dry-run': { kind: 'switch' } },
     positionals: { name: 'KIND/NAME', least: 1, most: 1 },
+    faults: ({ positionals: [word = ''] }) =>
+      targetOf(word) === undefined ? [`${word}: name it as deployment/NAME, statefulset/NAME or daemonset/NAME`] : [],
     async act(flags, { client, namespace }, io) {
       const target = targetOf(flags.positionals[0] ?? '');
-      if (target === undefined) {
-        io.stderr(`${flags.positionals[0] ?? ''}: name it as deployment/NAME, statefulset/NAME or daemonset/NAME\n`);
-        return 2;
-      }
+      if (target === undefined) return 2;
       const { resource, name } = target;
       const what = `${resource.kind} ${namespace}/${name}`;
       const wanted = flags.on('disable') ? null : inferenceLabelValue;

@@ -48,10 +48,10 @@ class Reading {
 
   take(token: Token): void {
     if (token.kind === 'positional') this.positionals.push(token.value);
-    if (token.kind === 'option') this.#option(token.name, token.rawName, token.value);
+    if (token.kind === 'option') this.#option(token);
   }
 
-  #option(name: string, rawName: string, value: string | undefined): void {
+  #option({ name, rawName, value, inlineValue }: Extract<Token, { kind: 'option' }>): void {
     if (name === 'help' || rawName === '-h') {
       this.help = true;
       return;
@@ -67,8 +67,11 @@ class Reading {
       this.values.set(name, ['true']);
       return;
     }
-    if (value === undefined || value === '') {
-      this.faults.push(`${rawName} needs a value`);
+    // The parser takes whatever comes next.
+    if (value === undefined || value === '' || (inlineValue === false && this.#isFlag(value))) {
+      const hint =
+        value === undefined || value === '' ? '' : `: ${value} is a flag (${rawName}=${value} if it is meant)`;
+      this.faults.push(`${rawName} needs a value${hint}`);
       return;
     }
     if (spec.choices !== undefined && !spec.choices.includes(value)) {
@@ -77,6 +80,12 @@ class Reading {
     const before = this.values.get(name) ?? [];
     if (spec.kind === 'text' && before.length > 0) this.faults.push(`${rawName} is given twice`);
     this.values.set(name, [...before, value]);
+  }
+
+  #isFlag(text: string): boolean {
+    return (
+      text.startsWith('--') || text === '-h' || Object.values(this.#specs).some(({ short }) => text === `-${short}`)
+    );
   }
 }
 

@@ -8,6 +8,7 @@ import { askedFlags } from './asked-flags.ts';
 import { clusterFlags, withCluster } from './cluster-command.ts';
 import type { CommandIo, ExitCode } from './command.ts';
 import type { FlagSpec, Flags } from './flags.ts';
+import { printValue } from './output.ts';
 
 /** Approvals and grants of a sidecar that runs on its own: a folder in place of a cluster. */
 
@@ -26,32 +27,48 @@ export interface Store {
   readonly where: string;
   /** Undefined: a cluster. */
   readonly folder: string | undefined;
+  /** Undefined: a folder, which tells of no change by itself. */
+  readonly cluster: KubeClient | undefined;
 }
 
 interface StoreCommand {
   readonly usage: string;
   readonly flags: Readonly<Record<string, FlagSpec>>;
   readonly positionals: { readonly name: string; readonly least: number; readonly most: number };
+  /** What is wrong with the flags: known before anything is asked. */
+  readonly faults?: (flags: Flags) => readonly string[];
   act(flags: Flags, store: Store, io: CommandIo): Promise<ExitCode>;
 }
 
+/** Flags that say nothing of a folder. */
+const ofClusters = ['namespace', 'all-namespaces', ...Object.keys(clusterFlags)];
+
+const folderFaults = (flags: Flags): readonly string[] =>
+  flags.text('dir') === undefined
+    ? []
+    : [...new Set(ofClusters)]
+        .filter((name) => flags.on(name))
+        .map((name) => `--dir is in place of a cluster: --${name} goes with none`);
+
 /** As clusterCommand, with `--dir`. */
-export function storeCommand({ usage, flags: own, positionals, act }: StoreCommand) {
+export function storeCommand({ usage, flags: own, positionals, faults, act }: StoreCommand) {
   return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
     const flags = askedFlags(args, io, {
       usage,
       flags: { ...own, dir: { kind: 'text' }, ...clusterFlags },
       positionals,
+      faults: (given) => [...folderFaults(given), ...(faults?.(given) ?? [])],
     });
     if (typeof flags === 'number') return flags;
     const folder = flags.text('dir');
     if (folder === undefined) {
       return withCluster(flags, io, ({ client, namespace }) =>
-        act(flags, { client, namespace, where: `namespace ${namespace}`, folder }, io),
+        act(flags, { client, namespace, where: `namespace ${namespace}`, folder, cluster: client }, io),
       );
     }
     try {
-      return await act(flags, { client: folderClient(folder, io), namespace: folder, where: folder, folder }, io);
+      const client = folderClient(folder, io);
+      return await act(flags, { client, namespace: folder, where: folder, folder, cluster: undefined }, io);
     } catch (error) {
       io.stderr(`${describeError(error)}\n`);
       return 1;
@@ -140,6 +157,7 @@ export async function decideInFolder(
     readonly breakGlass: boolean;
     readonly token: string;
   },
+  flags: Flags,
   io: CommandIo,
 ): Promise<ExitCode> {
   if (io.folder.isWritableByOthers(folder))
@@ -164,6 +182,7 @@ export async function decideInFolder(
     io.stderr(`${name}: ${word}: ${hints[word] ?? `status ${answer.status}`}\n`);
     return 1;
   }
+  if (printValue({ name, ...body }, flags, io)) return 0;
   const decisions = body.decisions ?? [];
   const count = decisions.filter((one) => one.decision === 'Approve').length;
   const broken = breakGlass ? ', break-glass' : '';

@@ -1,4 +1,4 @@
-import { parseAllDocuments, stringify } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { controlPlane, inferenceLabel, inferenceLabelValue } from '../contract/index.ts';
 import { inject, parseChartOptions } from '../inject/index.ts';
 import type { ChartOptions, Reason } from '../inject/index.ts';
@@ -8,6 +8,7 @@ import { clusterFlags, clusterUsage, systemNamespace, withCluster } from './clus
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { askedFlags, noPositionals } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
+import { yamlText } from './terminal-text.ts';
 
 const usage = `sidegate inject -f FILE [flags]
 
@@ -92,7 +93,7 @@ function injectText(text: string, file: string, context: Context, io: CommandIo)
   io.stdout(
     objects
       .filter((object) => object !== null)
-      .map((object) => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }))
+      .map(yamlText)
       .join('---\n'),
   );
   return 0;

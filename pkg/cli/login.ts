@@ -6,7 +6,7 @@ import { LoginError } from './login/login-io.ts';
 import { chosen, discover, loginByBrowser, loginByDevice } from './login/oidc.ts';
 import type { OidcClient } from './login/oidc.ts';
 import { loginByAssertion, loginBySaml } from './login/saml.ts';
-import { endOf, profilePath, writeProfile } from './login/profile.ts';
+import { endOf, profileFaults, writeProfile } from './login/profile.ts';
 import type { TokenKind } from './login/profile.ts';
 
 const usage = `sidegate login --issuer URL --client-id ID [flags]
@@ -53,6 +53,41 @@ const specs = {
   profile: { kind: 'text' },
 } as const;
 
+const ofOidc = ['issuer', 'client-id', 'client-secret-file', 'device', 'scope', 'resource', 'token', 'redirect-host'];
+const ofSaml = ['url', 'saml', 'assertion'];
+
+const missing = (flags: Flags, names: readonly string[]): readonly string[] =>
+  names.filter((name) => !flags.on(name)).map((name) => `--${name} is missing`);
+
+function samlFaults(flags: Flags): readonly string[] {
+  return [
+    ...ofOidc.filter((name) => flags.on(name)).map((name) => `--${name} is of OpenID Connect, --url of SAML`),
+    ...missing(flags, ['url']),
+    ...(flags.on('saml') === flags.on('assertion') ? ['--url goes with either --saml or --assertion'] : []),
+  ];
+}
+
+function oidcFaults(flags: Flags): readonly string[] {
+  const given = flags.on('issuer') || flags.on('client-id');
+  return [
+    ...(given ? [] : ['nothing says where to log in: --issuer and --client-id, or --url with --saml or --assertion']),
+    ...(given ? missing(flags, ['issuer', 'client-id']) : []),
+    ...(flags.on('device') && flags.on('redirect-host')
+      ? ['--redirect-host goes without --device: no browser comes back to this machine']
+      : []),
+  ];
+}
+
+/** No flag is dropped: one that says nothing of the login that the others describe is a mistake. */
+function loginFaults(flags: Flags): readonly string[] {
+  const addresses = ['issuer', 'url'].filter((name) => flags.on(name) && !URL.canParse(flags.text(name) ?? ''));
+  return [
+    ...(ofSaml.some((name) => flags.on(name)) ? samlFaults(flags) : oidcFaults(flags)),
+    ...addresses.map((name) => `--${name} must be an address: https://…`),
+    ...profileFaults(flags.text('profile')),
+  ];
+}
+
 /** As it was typed, for when it must be done again. */
 function commandLine(args: readonly string[]): string {
   const quoted = args.map((word) => (/^[A-Za-z0-9_./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
@@ -60,8 +95,7 @@ function commandLine(args: readonly string[]): string {
 }
 
 async function byOidc(flags: Flags, io: CommandIo, again: string): Promise<void> {
-  const [issuer, clientId] = [flags.text('issuer'), flags.text('client-id')];
-  if (issuer === undefined || clientId === undefined) throw new LoginError('--issuer and --client-id are needed');
+  const [issuer = '', clientId = ''] = [flags.text('issuer'), flags.text('client-id')];
   const [secretFile, caFile] = [flags.text('client-secret-file'), flags.text('ca')];
   const [audience, resource] = [flags.text('audience'), flags.text('resource')];
   const kind: TokenKind = flags.text('token') === 'id' ? 'id' : 'access';
@@ -100,9 +134,7 @@ async function byOidc(flags: Flags, io: CommandIo, again: string): Promise<void>
 
 /** At the controller's token endpoint. */
 async function bySaml(flags: Flags, io: CommandIo, again: string): Promise<void> {
-  const [url, idp, file, caFile] = ['url', 'saml', 'assertion', 'ca'].map((name) => flags.text(name));
-  if (url === undefined || (idp === undefined) === (file === undefined))
-    throw new LoginError('--url is needed, and --saml or --assertion');
+  const [url = '', idp, file, caFile] = ['url', 'saml', 'assertion', 'ca'].map((name) => flags.text(name));
   const endpoint = {
     url: url.replace(/\/$/, ''),
     audience: flags.text('audience'),
@@ -125,11 +157,11 @@ export const loginCommand: Command = {
       usage,
       flags: specs,
       positionals: noPositionals,
+      faults: loginFaults,
     });
     if (typeof flags === 'number') return flags;
     try {
       const name = flags.text('profile') ?? 'default';
-      profilePath(io.login, name);
       await (flags.text('url') === undefined ? byOidc : bySaml)(flags, io, commandLine(args));
       io.stderr(
         `Logged in. export OPENAI_API_KEY=$(kubectl sidegate token${name === 'default' ? '' : ` --profile ${name}`})\n`,

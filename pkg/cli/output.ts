@@ -1,6 +1,6 @@
-import { stringify } from 'yaml';
 import type { CommandIo } from './command.ts';
 import type { FlagSpec, Flags } from './flags.ts';
+import { jsonText, printable, yamlText } from './terminal-text.ts';
 
 /** `-o json|yaml|wide`, as kubectl has it. */
 export const outputFlags = {
@@ -9,15 +9,40 @@ export const outputFlags = {
 
 export const outputUsage = '  -o, --output FORMAT    json, yaml or wide; default a table\n';
 
+/** `-o json|yaml`, of commands that answer in words otherwise. */
+export const answerFlags = {
+  output: { kind: 'text', short: 'o', choices: ['json', 'yaml'] },
+} as const satisfies Readonly<Record<string, FlagSpec>>;
+
+export const answerUsage = '  -o, --output FORMAT    json or yaml; default words\n';
+
+/** `--json`, the older spelling of `-o json`. */
+export const jsonFlag = { json: { kind: 'switch' } } as const satisfies Readonly<Record<string, FlagSpec>>;
+
+export const doubleJson = (flags: Flags): readonly string[] =>
+  flags.on('json') && flags.on('output') ? ['--json and -o are one or the other'] : [];
+
+/** Prints a value as `-o` or `--json` says; false: they do not say json or yaml, and nothing is printed. */
+export function printValue(value: unknown, flags: Flags, io: Pick<CommandIo, 'stdout'>): boolean {
+  const format = flags.on('json') ? 'json' : flags.text('output');
+  if (format === 'json') io.stdout(`${jsonText(value, 2)}\n`);
+  else if (format === 'yaml') io.stdout(yamlText(value));
+  else return false;
+  return true;
+}
+
+/** Bytes that must stay as they are: a terminal's own commands, or what was hashed. */
+export function printRaw(text: string, io: Pick<CommandIo, 'raw' | 'stdout'>): void {
+  if (io.raw === undefined) io.stdout(text);
+  else io.raw(text);
+}
+
 export interface Column<T> {
   readonly title: string;
   read(item: T): string;
   /** Shown with `-o wide` alone. */
   readonly wide?: boolean;
 }
-
-/** What others wrote may hold bytes that move a terminal's cursor or colour it: none of them is printed. */
-export const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ');
 
 export function table<T>(items: readonly T[], columns: readonly Column<T>[], wide: boolean): string {
   const shown = columns.filter((column) => wide || column.wide !== true);
@@ -55,12 +80,9 @@ export function printObjects<T>(
   },
   io: CommandIo,
 ): void {
-  const format = flags.text('output');
-  const value = single ? items[0] : { apiVersion: 'v1', kind: 'List', items };
-  if (format === 'json') io.stdout(`${JSON.stringify(value, undefined, 2)}\n`);
-  else if (format === 'yaml') io.stdout(stringify(value));
-  else if (items.length === 0) io.stderr(`${none}\n`);
-  else io.stdout(table(items, columns, format === 'wide'));
+  if (printValue(single ? items[0] : { apiVersion: 'v1', kind: 'List', items }, flags, io)) return;
+  if (items.length === 0) io.stderr(`${none}\n`);
+  else io.stdout(table(items, columns, flags.text('output') === 'wide'));
 }
 
 /** `4m`, `2h`: how far away a time is; `0s` for what is over. */

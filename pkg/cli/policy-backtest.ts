@@ -14,6 +14,7 @@ import { withCluster } from './cluster-command.ts';
 import type { CommandIo, ExitCode } from './command.ts';
 import type { Flags } from './flags.ts';
 import { linesOfFile } from './long-files.ts';
+import { jsonText, printableRows } from './terminal-text.ts';
 
 export const backtestFlags = {
   against: { kind: 'text' },
@@ -99,7 +100,7 @@ export async function runBacktest(policies: readonly Policy[], flags: Flags, io:
   }
   const finish = (): ExitCode => {
     const report = run.tally.report();
-    io.stdout(flags.text('output') === 'json' ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report));
+    io.stdout(flags.text('output') === 'json' ? `${jsonText(report, 2)}\n` : printableRows(reportText(report)));
     const accepted: ReadonlySet<string> = new Set(flags.list('accept'));
     const counts = Object.entries(report.changes) as [Change, number][];
     return counts.some(([change, number]) => number > 0 && !accepted.has(change)) ? 1 : 0;

@@ -1,7 +1,7 @@
 import { CodedError, describeError } from '../base/index.ts';
 import type { Policy } from '../core/index.ts';
 import type { CommandIo, ExitCode } from './command.ts';
-import { printable } from './output.ts';
+import { jsonText, printable } from './terminal-text.ts';
 import { readCases } from './policy-cases.ts';
 import { runCase } from './policy-cases-run.ts';
 import type { CaseResult, CasesOptions } from './policy-cases-run.ts';
@@ -62,14 +62,14 @@ function cameText({ decision, rule, reason }: Pick<CaseResult, 'decision' | 'rul
 function lines(results: readonly CaseResult[]): string {
   const failed = results.filter(({ passed }) => !passed).length;
   const rows = results.flatMap(({ name, passed, faults, ...came }) => [
-    `${passed ? 'ok  ' : 'FAIL'}  ${printable(name)}${cameText(came)}`,
+    `${passed ? 'ok  ' : 'FAIL'}  ${printable(`${name}${cameText(came)}`)}`,
     ...faults.map((fault) => `      ${printable(fault)}`),
   ]);
   return `${rows.join('\n')}\n${results.length - failed} as expected, ${failed} not\n`;
 }
 
 const formats: Readonly<Record<string, (results: readonly CaseResult[]) => string>> = {
-  json: (results) => `${JSON.stringify({ cases: results }, undefined, 2)}\n`,
+  json: (results) => `${jsonText({ cases: results }, 2)}\n`,
   junit,
 };
 

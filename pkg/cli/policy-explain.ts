@@ -9,7 +9,9 @@ import { contentSpecs, contentUsage, givenRequest, judge } from './policy-explai
 import type { Judged } from './policy-explain-content.ts';
 import { callerOf } from './policy-caller.ts';
 import { podFlags, podUsage, policiesOfPod } from './policy-pod.ts';
+import { answerFlags, doubleJson, jsonFlag, printValue } from './output.ts';
 import { readPolicies } from './read-policies.ts';
+import { printableRows } from './terminal-text.ts';
 
 const usage = `sidegate policy explain FILE... [flags]
 
@@ -27,7 +29,8 @@ are taken to be full, and files, Secrets and a place for approvals to be there.
 ${contentUsage}
   --profile NAME     as if the policies had this profile: Strict, Standard or Relaxed
 ${podUsage}\
-  --json             print the explanation as JSON
+  -o, --output FORMAT    json or yaml; default words
+  --json             the same as -o json
   --help             this text
 
 Exit code: 0 the request is allowed, 1 it or the answer is refused or the policies have faults, 2 not understood.
@@ -44,7 +47,8 @@ const specs = {
   profile: { kind: 'text', choices: ['Strict', 'Standard', 'Relaxed'] },
   ...contentSpecs,
   ...podFlags,
-  json: { kind: 'switch' },
+  ...jsonFlag,
+  ...answerFlags,
 } as const;
 
 function isOperation(text: string): text is Operation {
@@ -83,10 +87,8 @@ function explainPolicies(given: readonly Policy[], flags: Flags, io: CommandIo):
   const request = { caller, operation, model: content.request?.model ?? flags.text('model') };
   const explanation = explain(policies, request, { revision: 0 });
   const say = (judged: Judged): ExitCode => {
-    const text = flags.on('json')
-      ? `${JSON.stringify({ request, ...explanation, content: judged }, undefined, 2)}\n`
-      : explanationText(request, explanation, judged);
-    io.stdout(text);
+    if (!printValue({ request, ...explanation, content: judged }, flags, io))
+      io.stdout(printableRows(explanationText(request, explanation, judged)));
     return (judged.refusal ?? judged.answer?.refusal) === undefined ? 0 : 1;
   };
   const asked = {
@@ -103,6 +105,7 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
     usage,
     flags: specs,
     positionals: { name: 'FILE', least: 1, most: 1000 },
+    faults: doubleJson,
   });
   if (typeof flags === 'number') return flags;
   const { policies, faults } = readPolicies(flags.positionals, io);

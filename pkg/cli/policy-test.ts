@@ -1,7 +1,7 @@
 import { auditFlags, auditUsage } from './audit/client.ts';
 import { clusterFlags, clusterUsage } from './cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
-import { parseFlags } from './flags.ts';
+import { askedFlags } from './asked-flags.ts';
 import { backtestFlags, backtestUsage, runBacktest } from './policy-backtest.ts';
 import { casesUsage, runCases } from './policy-cases-report.ts';
 import { podFlags, podUsage, policiesOfPod } from './policy-pod.ts';
@@ -30,26 +30,24 @@ const specs = {
 } as const;
 
 function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
-  const parsed = parseFlags(args, specs, { name: 'FILE', least: 1, most: 1000 });
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  if ('faults' in parsed) {
-    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const { flags } = parsed;
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: specs,
+    positionals: { name: 'FILE', least: 1, most: 1000 },
+    faults: (asked) => [
+      ...(asked.on('cases') === asked.on('against')
+        ? ['--against or --cases is needed, one of them: which sessions of the record, or a file of cases']
+        : []),
+      ...(asked.text('output') === 'junit' && !asked.on('cases') ? ['-o junit goes with --cases'] : []),
+    ],
+  });
+  if (typeof flags === 'number') return flags;
   const { policies: given, faults } = readPolicies(flags.positionals, io);
   if (faults.length > 0) {
     io.stderr(`${faults.join('\n')}\n`);
     return 1;
   }
-  const [cases, against, output] = [flags.text('cases'), flags.text('against'), flags.text('output')];
-  if ((cases === undefined) === (against === undefined)) {
-    io.stderr('--against or --cases is needed, one of them: which sessions of the record, or a file of cases\n');
-    return 2;
-  }
+  const [cases, output] = [flags.text('cases'), flags.text('output')];
   const governing = policiesOfPod(given, flags, io);
   if ('fault' in governing) {
     io.stderr(`${governing.fault}\n`);
@@ -58,10 +56,6 @@ function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCod
   const { policies } = governing;
   const hosted = flags.on('hosted');
   if (cases !== undefined) return runCases(policies, { file: cases, format: output, hosted }, io);
-  if (output === 'junit') {
-    io.stderr('-o junit goes with --cases\n');
-    return 2;
-  }
   return runBacktest(policies, flags, io);
 }
 

@@ -4,7 +4,9 @@ import type { Policy, PolicyNotice } from '../core/index.ts';
 import { idlePatterns } from '../detect/index.ts';
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { askedFlags } from './asked-flags.ts';
+import { answerFlags, doubleJson, jsonFlag, printValue } from './output.ts';
 import { readPolicies } from './read-policies.ts';
+import { printable } from './terminal-text.ts';
 
 const usage = `sidegate policy validate FILE...
 
@@ -13,7 +15,8 @@ Every fault is printed with file, line, field and what to do. Notices are printe
 files that the policies name and that are not here or hold none, since the sidecar may have them elsewhere; and what only a cluster reads.
 
   --local     as a sidecar that runs on its own reads them: Secrets that they name are faults, and \`selector\` is not asked
-  --json      print {"faults": [...], "notices": [...]}
+  -o, --output FORMAT    json or yaml; default words: {"faults": [...], "notices": [...]}
+  --json      the same as -o json
   --help      this text
 
 Exit code: 0 all good, 1 faults, 2 not understood.
@@ -78,8 +81,9 @@ function unusable(path: string, io: CommandIo): string | undefined {
 function run(args: readonly string[], io: CommandIo): ExitCode {
   const flags = askedFlags(args, io, {
     usage,
-    flags: { local: { kind: 'switch' }, json: { kind: 'switch' } },
+    flags: { local: { kind: 'switch' }, ...jsonFlag, ...answerFlags },
     positionals: { name: 'FILE', least: 1, most: 1000 },
+    faults: doubleJson,
   });
   if (typeof flags === 'number') return flags;
   const local = flags.on('local');
@@ -92,15 +96,13 @@ function run(args: readonly string[], io: CommandIo): ExitCode {
     ...ofFiles,
   ];
   const all = [...faults, ...combined.faults];
-  if (flags.on('json')) {
-    io.stdout(`${JSON.stringify({ faults: all, notices }, undefined, 2)}\n`);
-    return all.length > 0 ? 1 : 0;
-  }
+  if (printValue({ faults: all, notices }, flags, io)) return all.length > 0 ? 1 : 0;
   if (all.length > 0) {
     io.stderr(`${all.join('\n')}\n${all.length} ${all.length === 1 ? 'fault' : 'faults'}\n`);
     return 1;
   }
-  for (const { policy, field, message } of notices) io.stdout(`notice: ${policy}: ${field} ${message}\n`);
+  for (const { policy, field, message } of notices)
+    io.stdout(`${printable(`notice: ${policy}: ${field} ${message}`)}\n`);
   io.stdout(`${policies.length} ${policies.length === 1 ? 'policy is' : 'policies are'} valid\n`);
   return 0;
 }

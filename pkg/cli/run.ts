@@ -1,5 +1,6 @@
 import type { Command, CommandIo, ExitCode } from './command.ts';
 import { commands, hiddenCommands } from './commands.ts';
+import { printableRows } from './terminal-text.ts';
 
 const usage = `sidegate: governs the traffic of inference pods
 
@@ -17,7 +18,14 @@ function find(args: readonly string[]): { command: Command; rest: readonly strin
 }
 
 /** Runs one command line (without the program's own name). Never throws; commands that ask a cluster answer later. */
-export function run(args: readonly string[], io: CommandIo): ExitCode | Promise<ExitCode> {
+export function run(args: readonly string[], given: CommandIo): ExitCode | Promise<ExitCode> {
+  // Whatever a command prints of what others wrote: callers, pods, servers, issuers, files.
+  const io: CommandIo = {
+    ...given,
+    stdout: (text) => given.stdout(printableRows(text)),
+    stderr: (text) => given.stderr(printableRows(text)),
+    raw: (text) => given.stdout(text),
+  };
   const found = find(args);
   if (found === undefined) {
     const asked = args.length === 0 || args.includes('--help') || args.includes('-h') || args[0] === 'help';

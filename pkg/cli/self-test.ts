@@ -4,6 +4,7 @@ import { isConflict, isKubeError, resources } from '../kube/index.ts';
 import type { KubeObject } from '../kube/index.ts';
 import { clusterCommand, clusterUsage } from './cluster-command.ts';
 import type { Cluster, Command, CommandIo, HttpAnswer } from './command.ts';
+import type { Flags } from './flags.ts';
 
 const name = 'sidegate-test';
 const port = 8_000;
@@ -127,6 +128,8 @@ async function prove(cluster: Cluster, io: CommandIo, body: object, limitMs: num
   io.stdout(`ok: plain HTTP is refused with ${plain.status}\n`);
 }
 
+const secondsOf = (flags: Flags): number => Number(flags.text('timeout') ?? 120);
+
 export const selfTestCommand: Command = {
   name: 'self-test',
   summary: 'create a labelled pod and prove that it is governed (helm test)',
@@ -135,13 +138,13 @@ export const selfTestCommand: Command = {
     usage,
     flags: { image: { kind: 'text' }, timeout: { kind: 'text' } },
     positionals: { name: 'nothing', least: 0, most: 0 },
+    faults: (flags) => [
+      ...(flags.on('image') ? [] : ['--image is missing']),
+      ...(secondsOf(flags) > 0 && Number.isFinite(secondsOf(flags)) ? [] : ['--timeout must be a number of seconds']),
+    ],
     async act(flags, cluster, io) {
-      const image = flags.text('image');
-      const seconds = Number(flags.text('timeout') ?? 120);
-      if (image === undefined || !Number.isFinite(seconds) || seconds <= 0) {
-        io.stderr(`--image is needed, and --timeout is a number of seconds\n\n${usage}`);
-        return 2;
-      }
+      const image = flags.text('image') ?? '';
+      const seconds = secondsOf(flags);
       const body = podOf(cluster.namespace, image);
       try {
         await prove(cluster, io, body, seconds * 1_000);

@@ -5,6 +5,7 @@ import { askedFlags, noPositionals } from './asked-flags.ts';
 import type { Flags } from './flags.ts';
 import { freshToken } from './login/fresh-token.ts';
 import { LoginError } from './login/login-io.ts';
+import { profileFaults } from './login/profile.ts';
 
 const usage = `sidegate token [flags]
 
@@ -33,7 +34,10 @@ export const tokenCommand: Command = {
       usage,
       flags: specs,
       positionals: noPositionals,
-      faults: (given) => (minLifeOf(given) === undefined ? ['--min-life must be a duration, such as 1m'] : []),
+      faults: (given) => [
+        ...(minLifeOf(given) === undefined ? ['--min-life must be a duration, such as 1m'] : []),
+        ...profileFaults(given.text('profile')),
+      ],
     });
     if (typeof flags === 'number') return flags;
     try {

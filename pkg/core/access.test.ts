@@ -159,6 +159,9 @@ describe('models', () => {
     ['the list of models does not meet a Deny of some models', 'allow', 'Deny', ['llama-4'], 'ListModels'],
     ['Health does not meet a Deny of some models', 'allow', 'Deny', ['llama-4'], 'Health'],
     ['a Deny does not reach other models', 'allow', 'Deny', ['llama-4'], 'Chat', 'llama-3'],
+    ['another name of a model is allowed as the model is', 'allow', 'Allow', ['llama3'], 'Chat', 'llama3:latest'],
+    ['a Deny meets a model by all of its names', 'deny', 'Deny', ['llama3'], 'Chat', 'library/Llama3:latest'],
+    ['a Deny meets a model in any letter case', 'deny', 'Deny', ['llama-3*'], 'Chat', 'LLAMA-3-8b'],
   ];
   test.each(cases)('%s', (...[, expected, effect, models, operation, model]) => {
     expect(on(effect, models, operation, model)).toBe(expected);

@@ -1,7 +1,7 @@
 import type { CallerBits, CallerTable } from './caller-table.ts';
 import { combination, mergeSet } from './combination.ts';
-import { compileGlob } from './glob.ts';
 import type { Glob } from './glob.ts';
+import { allowedModel, deniedModel } from './model-name.ts';
 import { operations } from './operation.ts';
 import type { Operation } from './operation.ts';
 import { ruleId } from './order.ts';
@@ -61,7 +61,7 @@ export function compileAccess(entry: PolicyEntry, scope: ProviderScope, table: C
       subjects: table.add(subjects),
       scopes: table.add(scopesTest(spec.scopes, spec.subjects, scope, use)),
       operations: operationsOf(spec),
-      models: spec.models.map(compileGlob),
+      models: spec.models.map(spec.effect === 'Allow' ? allowedModel : deniedModel),
     };
   });
   const { guards, classification } = entry.policy.spec;

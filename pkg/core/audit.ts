@@ -24,6 +24,8 @@ export interface ProcessEvent {
   readonly sources?: readonly SourceRef[];
   /** Milliseconds that the wall clock moved against the monotonic one; or records lost in a gap. */
   readonly amount?: number;
+  /** Of a gap: how many records were lost, if any, nobody knows. The machine crashed. */
+  readonly unknown?: true;
 }
 
 /** The sidecar's signature over an earlier point of the chain, and so over everything up to it. */
@@ -60,6 +62,8 @@ export interface SessionStart {
   readonly operation: Operation;
   readonly model: string | null;
   readonly stream: boolean;
+  /** Where its caller says to stand in a trace; absent: it said nothing that could be read. */
+  readonly trace?: TracePoint;
   /**
    * Texts of the request, masked, where the policy keeps them and they have at most 16 KiB together, with their names; of more, all follow
    * as {@link SessionTexts} and segments. One line for what nearly every request has costs half of three.
@@ -67,6 +71,14 @@ export interface SessionStart {
   readonly request?: readonly RecordedText[];
   /** With `audit.content: Full`. */
   readonly sealed?: RecordedSeal;
+}
+
+/** A place in a trace, as its caller names it: nothing proves it. W3C Trace Context, section 3.2.2. */
+export interface TracePoint {
+  /** 32 hex digits, not all zero. */
+  readonly id: string;
+  /** Span in which the caller asked: 16 hex digits, not all zero. */
+  readonly parent: string;
 }
 
 /** What the texts of a session are sealed to. */

@@ -1,4 +1,4 @@
-import { compileGlob } from './glob.ts';
+import { allowedModel } from './model-name.ts';
 import type { Glob } from './glob.ts';
 import type { Identity } from './identity.ts';
 import type { Operation } from './operation.ts';
@@ -44,7 +44,7 @@ export interface CompiledGrant {
 
 export const compileGrant = (grant: Grant): CompiledGrant => ({
   grant,
-  models: grant.models.map(compileGlob),
+  models: grant.models.map(allowedModel),
   operations: new Set(grant.operations),
 });
 

@@ -1,5 +1,6 @@
 export { mayPass } from './files.ts';
-export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
+export { plainModelName } from './model-name.ts';
+export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
 export type {
   ApprovalAsk,
   ApprovalDecision,
@@ -24,6 +25,7 @@ export type {
   SessionTexts,
   SessionStart,
   SignatureEvent,
+  TracePoint,
 } from './audit.ts';
 export { changedThings } from './audit.ts';
 export { canonical, sha256 } from './canonical.ts';
@@ -76,6 +78,11 @@ export type {
   SidegateSpec,
   SubjectSpec,
   TlsSpec,
+  CredentialSpec,
+  CredentialUse,
+  HeaderUse,
+  HostedSpec,
+  IdentityField,
   UpstreamSpec,
 } from './policy.ts';
 export { AuditUnavailableError } from './ports.ts';
@@ -90,7 +97,7 @@ export type {
   SharedBucket,
   SharedGrant,
 } from './ports.ts';
-export { compileRevocations } from './revocation.ts';
+export { compileRevocations, readRevocation } from './revocation.ts';
 export type { Revocation, RevocationSet, RevocationSource } from './revocation.ts';
 export { RefusedError, reasons } from './reasons.ts';
 export type { ReasonCode } from './reasons.ts';

@@ -1,3 +1,5 @@
+import { JsonError, jsonValue, parseJson } from '../base/index.ts';
+import type { JsonValue } from '../base/index.ts';
 import type { Identity } from './identity.ts';
 
 /**
@@ -6,7 +8,7 @@ import type { Identity } from './identity.ts';
  */
 export interface Revocation {
   readonly issuer: string;
-  /** Exactly one of `subject` and `tokenId`. */
+  /** Exactly one of `subject` and `tokenId`. As the policy names people, or `sub` of their tokens: both are looked at. */
   readonly subject?: string;
   readonly tokenId?: string;
   /** Wall clock, milliseconds since the epoch: until then it holds. After the last token that it means has expired. */
@@ -24,7 +26,7 @@ export interface RevocationSource {
 /** Looked at for each request, so that it is one or two look-ups however long the list is. */
 export interface RevocationSet {
   readonly size: number;
-  revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'tokenId'>, now: number): boolean;
+  revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'sub' | 'tokenId'>, now: number): boolean;
 }
 
 const keyOf = (kind: 'subject' | 'token', issuer: string, name: string): string => JSON.stringify([kind, issuer, name]);
@@ -42,12 +44,39 @@ export function compileRevocations(revocations: readonly Revocation[] | undefine
   }
   return {
     size: ends.size,
-    revokes({ issuer, subject, tokenId }, now) {
+    revokes({ issuer, subject, sub, tokenId }, now) {
       if (ends.size === 0) return false;
       const holds = (key: string): boolean => now < (ends.get(key) ?? Number.NEGATIVE_INFINITY);
       return (
-        holds(keyOf('subject', issuer, subject)) || (tokenId !== undefined && holds(keyOf('token', issuer, tokenId)))
+        holds(keyOf('subject', issuer, subject)) ||
+        (sub !== undefined && holds(keyOf('subject', issuer, sub))) ||
+        (tokenId !== undefined && holds(keyOf('token', issuer, tokenId)))
       );
     },
   };
+}
+
+/** Longest name that a token may have (pkg/identity). */
+const longest = 1_024;
+
+/** One entry of the list as it is written there: `{"issuer", "subject" or "tokenId", "until", "reason"}`; undefined: it says nothing that could be understood. */
+export function readRevocation(text: string): Revocation | undefined {
+  let value: JsonValue;
+  try {
+    value = jsonValue(parseJson(text, { maxDepth: 2 }));
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+  const fields = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+  const [issuer = '', subject = '', tokenId = '', end = ''] = ['issuer', 'subject', 'tokenId', 'until'].map((name) =>
+    typeof fields[name] === 'string' ? fields[name] : '',
+  );
+  const until = Date.parse(end);
+  const name = subject || tokenId;
+  const both = subject !== '' && tokenId !== '';
+  if (issuer === '' || name === '' || both || Number.isNaN(until)) return undefined;
+  if (issuer.length > longest || name.length > longest) return undefined;
+  // Sidecars take no end before 1970, nor any other entry beside it.
+  return { issuer, ...(subject === '' ? { tokenId } : { subject }), until: Math.max(0, until) };
 }

@@ -28,6 +28,12 @@ export interface SourceRef {
   readonly generation: number;
 }
 
+/** What all policies of a pod say of approvals. */
+export interface CombinedApprovals extends ApprovalSpec {
+  /** A ClusterInferencePolicy names the approvers. */
+  readonly byPlatform: boolean;
+}
+
 /** A provider, qualified. */
 export interface CompiledProvider {
   readonly id: ProviderId;
@@ -107,7 +113,7 @@ export interface Snapshot {
   };
   /** What fills in where no policy says anything. */
   readonly profile: Profile;
-  readonly approvals: ApprovalSpec | undefined;
+  readonly approvals: CombinedApprovals | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: {
     readonly maxBodyBytes: number;

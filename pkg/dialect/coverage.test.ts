@@ -51,9 +51,12 @@ function seenBy(view: RequestView | AnswerView): Seen {
   return seen;
 }
 
+/** Words that say what stands beside them. */
+const telling = new Set(['', ...'BYTES INT64 FP32 BOOL input_ids output_ids'.split(' ')]);
+
 /** Strings are made unique, so that each is found or missed by itself. */
 function unique(value: unknown, next: { at: number }): unknown {
-  if (typeof value === 'string') return value === '' ? '' : `${value}~${next.at++}`;
+  if (typeof value === 'string') return telling.has(value) ? value : `${value}~${next.at++}`;
   if (Array.isArray(value)) return value.map((one) => unique(one, next));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, unique(one, next)]));
@@ -289,7 +292,7 @@ const ollamaRequest = fc.record(
     keep_alive: fc.constantFrom('5m', 3),
     ZZtop: tree,
   },
-  { requiredKeys: ['model', 'messages'] },
+  { requiredKeys: ['model', 'messages', 'keep_alive'] },
 );
 const ollamaAnswer = fc.record(
   {
@@ -469,6 +472,271 @@ const responsesEvent = fc.record(
   { requiredKeys: ['type', 'response'] },
 );
 
+/** Values that are no strings where a number is expected, and now and then something else. */
+const mostly = (usual: unknown): fc.Arbitrary<unknown> => fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, tree);
+
+const tgiRequest = fc.record(
+  {
+    inputs: fc.constant('hi'),
+    parameters: fc.record(
+      {
+        stop: fc.array(fc.constant('halt'), { maxLength: 2 }),
+        grammar: fc.record({ type: fc.constant('json'), value: tree }),
+        best_of: fc.constant(2),
+        ZZparameter: tree,
+      },
+      { requiredKeys: [] },
+    ),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['inputs'] },
+);
+const sglangRequest = fc.record(
+  {
+    text: fc.oneof(fc.constant('hi'), fc.array(fc.constant('hi'), { maxLength: 3 })),
+    sampling_params: fc.record(
+      { stop: fc.constant('halt'), json_schema: tree, custom_params: tree, ZZparameter: tree },
+      { requiredKeys: [] },
+    ),
+    image_data: tree,
+    ZZtop: tree,
+  },
+  { requiredKeys: ['text'] },
+);
+const tgiToken = fc.record(
+  { id: mostly(5), text: fc.constant('hi'), logprob: mostly(-0.5), special: fc.boolean(), ZZtoken: tree },
+  { requiredKeys: ['text'] },
+);
+const tgiDetails = fc.record(
+  {
+    finish_reason: fc.constantFrom('eos_token', 'length'),
+    generated_tokens: mostly(3),
+    prefill: fc.array(tgiToken, { maxLength: 2 }),
+    tokens: fc.oneof(fc.array(tgiToken, { maxLength: 3 }), tree),
+    top_tokens: fc.array(fc.array(tgiToken, { maxLength: 2 }), { maxLength: 2 }),
+    best_of_sequences: fc.oneof(
+      fc.constant(null),
+      fc.array(fc.record({ generated_text: fc.constant('hi'), tokens: tree, ZZsequence: tree }), { maxLength: 2 }),
+      tree,
+    ),
+    ZZdetail: tree,
+  },
+  { requiredKeys: [] },
+);
+const tgiAnswer = fc.record(
+  { generated_text: fc.constant('hi'), details: fc.oneof(tgiDetails, tree), error: mostly(null), ZZtop: tree },
+  { requiredKeys: ['generated_text'] },
+);
+const tgiEvent = fc.record(
+  {
+    token: fc.oneof({ weight: 6, arbitrary: tgiToken }, tree),
+    top_tokens: fc.oneof(fc.array(tgiToken, { maxLength: 2 }), tree),
+    generated_text: fc.oneof(fc.constant(null), fc.constant('hi'), tree),
+    details: fc.oneof(fc.constant(null), tgiDetails),
+    error: mostly(null),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['token'] },
+);
+const sglangAnswer = fc.record(
+  {
+    text: fc.constant('hi'),
+    output_ids: fc.oneof(fc.array(fc.nat(), { maxLength: 3 }), tree),
+    meta_info: fc.record(
+      {
+        finish_reason: fc.oneof(fc.record({ type: fc.constant('stop'), matched: tree, ZZreason: tree }), tree),
+        output_token_logprobs: tree,
+        hidden_states: tree,
+        ZZmeta: tree,
+      },
+      { requiredKeys: [] },
+    ),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['text', 'meta_info'] },
+);
+
+const llamaPrompt = fc.oneof(
+  fc.constant('hi'),
+  fc.array(
+    fc.oneof(
+      fc.constant('hi'),
+      fc.nat(),
+      fc.record({ prompt_string: fc.constant('hi'), multimodal_data: fc.array(leaf, { maxLength: 1 }) }),
+    ),
+    {
+      maxLength: 3,
+    },
+  ),
+  tree,
+);
+const llamaRequest = fc.record(
+  {
+    prompt: llamaPrompt,
+    input_prefix: fc.constant('hi'),
+    input_suffix: fc.constant('hi'),
+    input_extra: fc.array(fc.record({ filename: fc.constant('f'), text: fc.constant('t'), ZZextra: tree }), {
+      maxLength: 2,
+    }),
+    stop: fc.array(fc.constant('halt'), { maxLength: 2 }),
+    json_schema: tree,
+    samplers: fc.constant(['top_k']),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['prompt', 'input_prefix', 'input_suffix'] },
+);
+const llamaAnswer = fc.record(
+  {
+    index: fc.nat({ max: 3 }),
+    content: fc.constant('hi'),
+    tokens: fc.oneof(fc.array(fc.nat(), { maxLength: 3 }), tree),
+    stop: fc.boolean(),
+    stop_type: fc.constantFrom('eos', 'limit', 'none'),
+    stopping_word: fc.constant('halt'),
+    prompt: tree,
+    generation_settings: fc.oneof(
+      dictionary,
+      fc.record({ stop: tree, samplers: tree, grammar: tree, ZZsetting: tree }),
+    ),
+    completion_probabilities: fc.oneof(
+      fc.array(
+        fc.record({ token: fc.constant('hi'), logprob: fc.constant(-1), top_logprobs: fc.constant([]), ZZentry: tree }),
+        { maxLength: 2 },
+      ),
+      fc.array(fc.record({ token: fc.constant('hi'), prob: fc.constant(1), top_probs: tree }), { maxLength: 2 }),
+      tree,
+    ),
+    timings: tree,
+    error: mostly(null),
+    ZZtop: tree,
+  },
+  { requiredKeys: ['content'] },
+);
+
+const scoredText = fc.oneof(fc.constant('hi'), fc.array(fc.constant('hi'), { maxLength: 2 }), tree);
+const serverRequests: readonly (readonly [string, fc.Arbitrary<unknown>])[] = [
+  ['/tokenize', fc.record({ prompt: fc.constant('hi'), tools: fc.array(dictionary, { maxLength: 1 }), ZZtop: tree })],
+  ['/tokenize', fc.record({ content: llamaPrompt, ZZtop: tree })],
+  ['/apply-template', fc.record({ messages: fc.array(message, { minLength: 1, maxLength: 2 }), ZZtop: tree })],
+  [
+    '/v1/rerank',
+    fc.record({
+      query: scoredText,
+      documents: fc.array(fc.oneof(fc.constant('hi'), fc.record({ text: fc.constant('hi'), ZZdocument: tree })), {
+        maxLength: 3,
+      }),
+      ZZtop: tree,
+    }),
+  ],
+  ['/score', fc.record({ text_1: scoredText, text_2: scoredText, ZZtop: tree })],
+  ['/v1/score', fc.record({ query: scoredText, items: scoredText, ZZtop: tree })],
+  ['/pooling', fc.record({ input: llamaPrompt, data: tree, ZZtop: tree })],
+  ['/classify', fc.record({ input: llamaPrompt, ZZtop: tree })],
+];
+const serverAnswers: readonly (readonly [string, fc.Arbitrary<unknown>])[] = [
+  ['/tokenize', fc.record({ tokens: tree, token_strs: tree, count: tree, ZZtop: tree })],
+  ['/tokenize', fc.array(fc.record({ id: fc.nat(), text: fc.constant('hi'), ZZtoken: tree }), { maxLength: 3 })],
+  ['/detokenize', fc.record({ prompt: tree, ZZtop: tree })],
+  [
+    '/v1/rerank',
+    fc.record({
+      results: fc.array(fc.record({ index: fc.nat(), document: tree, relevance_score: tree, ZZresult: tree }), {
+        maxLength: 2,
+      }),
+      usage: tree,
+      ZZtop: tree,
+    }),
+  ],
+  ['/v1/rerank', fc.array(fc.record({ score: tree, document: tree, ZZresult: tree }), { maxLength: 2 })],
+  [
+    '/score',
+    fc.record({
+      data: fc.array(fc.record({ score: tree, ZZscore: tree }), { maxLength: 2 }),
+      scores: tree,
+      ZZtop: tree,
+    }),
+  ],
+  [
+    '/pooling',
+    fc.record({
+      data: fc.array(fc.record({ data: fc.constant([0.5]), ZZpooled: tree }), { maxLength: 2 }),
+      ZZtop: tree,
+    }),
+  ],
+  [
+    '/classify',
+    fc.record({
+      data: fc.array(fc.record({ label: tree, probs: tree, ZZclass: tree }), { maxLength: 2 }),
+      ZZtop: tree,
+    }),
+  ],
+];
+
+const datatype = fc.constantFrom('BYTES', 'INT64', 'FP32', 'BOOL', 'STRANGE');
+const kserveTensor = fc.record(
+  {
+    name: fc.constantFrom('x', 'input_ids', 'output_ids'),
+    datatype,
+    shape: fc.constant([1]),
+    data: fc.oneof(fc.array(fc.constant('hi'), { maxLength: 3 }), fc.array(fc.nat(), { maxLength: 9 }), tree),
+    parameters: fc.oneof(dictionary, fc.record({ content_type: fc.constant('str'), ZZparameter: leaf })),
+    ZZtensor: tree,
+  },
+  { requiredKeys: ['name', 'datatype', 'data'] },
+);
+/** Of a data type that says what its contents are. */
+const kserveInput = fc.oneof(
+  fc.record({
+    name: fc.constant('x'),
+    datatype: fc.constant('BYTES'),
+    data: fc.array(fc.constant('hi'), { maxLength: 3 }),
+    ZZtensor: tree,
+  }),
+  fc.record({
+    name: fc.constant('y'),
+    datatype: fc.constantFrom('INT64', 'FP32'),
+    data: fc.array(fc.nat(), { maxLength: 9 }),
+  }),
+  kserveTensor,
+);
+const inferRequest = fc.record({
+  inputs: fc.array(kserveInput, { maxLength: 2 }),
+  parameters: fc.record({ ZZparameter: leaf }),
+  ZZtop: tree,
+});
+const inferAnswer = fc.record({
+  outputs: fc.array(kserveTensor, { maxLength: 2 }),
+  parameters: tree,
+  error: mostly(null),
+  ZZtop: tree,
+});
+const predictRequest = fc.record({ instances: tree, parameters: dictionary, ZZtop: tree });
+const predictAnswer = fc.record({ predictions: tree, explanations: tree, ZZtop: tree });
+const generateRequest = fc.record({
+  text_input: fc.constant('hi'),
+  parameters: fc.record({ ZZparameter: leaf }),
+  ZZtop: tree,
+});
+const generateAnswer = fc.record({
+  model_name: fc.constant('m'),
+  text_output: tree,
+  finish_reason: tree,
+  error: mostly(null),
+  ZZtop: tree,
+});
+
+const tgi = recognise('POST', '/generate');
+const tgiStream = recognise('POST', '/generate_stream');
+const tgiListed = recognise('POST', '/');
+const tgiInfo = recognise('GET', '/info');
+const llama = recognise('POST', '/completion');
+const llamaInfill = recognise('POST', '/infill');
+const bareCompletions = recognise('POST', '/completions');
+const bareEmbeddings = recognise('POST', '/embeddings');
+const infer = recognise('POST', '/v2/models/m/infer');
+const predict = recognise('POST', '/v1/models/m:predict');
+const generate = recognise('POST', '/v2/models/m/generate');
+const generateStream = recognise('POST', '/v2/models/m/generate_stream');
 const responses = recognise('POST', '/v1/responses');
 const ollama = recognise('POST', '/api/chat');
 const ollamaGenerate = recognise('POST', '/api/generate');
@@ -485,17 +753,17 @@ const ownRequest = (route: ReturnType<typeof recogniseSocket>, root: JsonNode): 
 const ownFrame = (route: ReturnType<typeof recogniseSocket>, root: JsonNode): AnswerView =>
   route.dialect.frame(route, undefined, '', root);
 
-/** @param as the word that says what a body is stays as it is. */
+/** @param as the field whose words alone are taken stays as it is. */
 function attack(
   arbitrary: fc.Arbitrary<unknown>,
   view: (root: JsonNode) => RequestView | AnswerView,
-  as?: 'type',
+  as?: string,
 ): void {
   let read = 0;
   fc.assert(
     fc.property(arbitrary, (body) => {
       const made = unique(body, { at: 0 }) as object;
-      const kept = as === undefined ? made : { ...made, type: (body as { type: string }).type };
+      const kept = as === undefined ? made : { ...made, [as]: (body as Readonly<Record<string, unknown>>)[as] };
       if (expectAllSeen(kept, view)) read++;
     }),
     { numRuns: 600 },
@@ -532,7 +800,7 @@ describe('every string and every unknown key', () => {
   });
 
   it("of Ollama's requests, answers and lines is seen exactly once", () => {
-    attack(ollamaRequest, (root) => ollama.dialect.request(ollama, root));
+    attack(ollamaRequest, (root) => ollama.dialect.request(ollama, root), 'keep_alive');
     attack(ollamaAnswer, (root) => ollama.dialect.answer(ollama, root, 200));
     attack(ollamaAnswer, (root) => ollama.dialect.frame(ollama, undefined, '', root));
     attack(ollamaAnswer, (root) => ollamaGenerate.dialect.frame(ollamaGenerate, undefined, '', root));
@@ -549,6 +817,50 @@ describe('every string and every unknown key', () => {
   it('of any JSON on an unknown WebSocket is seen exactly once', () => {
     attack(tree, (root) => socket.dialect.request(socket, root));
     attack(tree, (root) => socket.dialect.frame(socket, undefined, '', root));
+  });
+
+  it("of TGI's and SGLang's requests, answers and events is seen exactly once", () => {
+    attack(tgiRequest, (root) => tgi.dialect.request(tgi, root));
+    attack(sglangRequest, (root) => tgi.dialect.request(tgi, root));
+    attack(tgiAnswer, (root) => tgi.dialect.answer(tgi, root, 200));
+    attack(fc.array(tgiAnswer, { maxLength: 2 }), (root) => tgiListed.dialect.answer(tgiListed, root, 200));
+    attack(tgiEvent, (root) => tgiStream.dialect.frame(tgiStream, undefined, '', root));
+    attack(sglangAnswer, (root) => tgi.dialect.answer(tgi, root, 200));
+    attack(dictionary, (root) => tgiInfo.dialect.answer(tgiInfo, root, 400));
+  });
+
+  it("of llama.cpp's requests, answers and events is seen exactly once", () => {
+    attack(llamaRequest, (root) => llama.dialect.request(llama, root));
+    attack(llamaRequest, (root) => llamaInfill.dialect.request(llamaInfill, root));
+    attack(llamaAnswer, (root) => llama.dialect.answer(llama, root, 200));
+    attack(fc.array(llamaAnswer, { minLength: 1, maxLength: 2 }), (root) =>
+      bareCompletions.dialect.answer(bareCompletions, root, 200),
+    );
+    attack(llamaAnswer, (root) => llama.dialect.frame(llama, undefined, '', root));
+    attack(llamaAnswer, (root) => bareCompletions.dialect.frame(bareCompletions, undefined, '', root));
+    const vectors = fc.array(fc.record({ embedding: fc.constant([[0.5]]), ZZvector: tree }), { maxLength: 2 });
+    attack(vectors, (root) => bareEmbeddings.dialect.answer(bareEmbeddings, root, 200));
+  });
+
+  it('of requests that read texts and have none written, and of their answers, is seen exactly once', () => {
+    for (const [path, arbitrary] of serverRequests) {
+      const route = recognise('POST', path);
+      attack(arbitrary, (root) => route.dialect.request(route, root));
+    }
+    for (const [path, arbitrary] of serverAnswers) {
+      const route = recognise('POST', path);
+      attack(arbitrary, (root) => route.dialect.answer(route, root, 200));
+    }
+  });
+
+  it("of KServe's and Triton's requests, answers and events is seen exactly once", () => {
+    attack(inferRequest, (root) => infer.dialect.request(infer, root));
+    attack(inferAnswer, (root) => infer.dialect.answer(infer, root, 200));
+    attack(predictRequest, (root) => predict.dialect.request(predict, root));
+    attack(predictAnswer, (root) => predict.dialect.answer(predict, root, 200));
+    attack(generateRequest, (root) => generate.dialect.request(generate, root));
+    attack(generateAnswer, (root) => generate.dialect.answer(generate, root, 200));
+    attack(generateAnswer, (root) => generateStream.dialect.frame(generateStream, undefined, '', root));
   });
 
   it('of any JSON on an unknown route is seen exactly once', () => {

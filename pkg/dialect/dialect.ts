@@ -1,6 +1,7 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
 import type { Rpc } from './rpc.ts';
+import type { SplitBody } from './split-body.ts';
 import type { FilePart, StreamFraming } from './framing/stream-framing.ts';
 
 export type { FilePart } from './framing/stream-framing.ts';
@@ -21,6 +22,8 @@ export interface Route {
   readonly generates: boolean;
   /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */
   readonly rpc?: Rpc | undefined;
+  /** How its bodies are read where bytes follow the JSON; absent: they are refused. */
+  readonly split?: SplitBody;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
   /** It is a WebSocket, and read message by message: the route is this connection's own, since what came before counts. */
@@ -75,6 +78,8 @@ export interface RequestView {
   readonly stream: boolean;
   /** As its {@link Route} says. */
   readonly generates: boolean;
+  /** What it reads counts as tokens although nothing is written that could be limited; default: as its operation says. */
+  readonly countsInput?: true;
   /** Answers asked for, of all prompts together (`n`, `best_of`); at least 1. */
   readonly count: number;
   /** Of one answer: the most that any field asks for. */

@@ -50,14 +50,22 @@ describe('routes', () => {
     ['DELETE', '/api/delete', 'Admin', 'json'],
     ['POST', '/api/blobs/sha256:aa', 'Admin', 'json'],
     ['GET', '/api/version', 'Health', 'none'],
-    ['POST', '/generate', 'Other', 'json'],
     ['POST', '/invocations', 'Other', 'json'],
-    ['POST', '/tokenize', 'Other', 'json'],
     ['POST', '/v1/audio/transcriptions', 'Other', 'json'],
     ['GET', '/', 'Other', 'none'],
     ['GET', '/docs', 'Other', 'none'],
-    ['POST', '/v1/models/sklearn:predict', 'Other', 'json'],
-    ['POST', '/v2/models/resnet/infer', 'Other', 'json'],
+    ['GET', '/v2', 'Health', 'none'],
+    ['GET', '/v2/', 'Other', 'none'],
+    ['GET', '/generate', 'Other', 'none'],
+    ['POST', '/Generate', 'Other', 'json'],
+    ['POST', '/generate/', 'Other', 'json'],
+    ['GET', '/tokenize', 'Other', 'none'],
+    ['POST', '/encode', 'Other', 'json'],
+    ['POST', '/v1/models/sklearn:classify', 'Other', 'json'],
+    ['POST', '/v1/models/a/b:predict', 'Other', 'json'],
+    ['POST', '/v2/models/resnet/infer/', 'Other', 'json'],
+    ['POST', '/v2/models/res%2Fnet/infer', 'Other', 'json'],
+    ['GET', '/v2/models/resnet/config', 'Other', 'none'],
     // Spellings that a lenient server may take for Chat
     ['POST', '/v1/chat/completions/', 'Other', 'json'],
     ['POST', '/V1/Chat/Completions', 'Other', 'json'],
@@ -102,6 +110,47 @@ describe('routes', () => {
   });
 });
 
+describe('routes of other dialects', () => {
+  it.each([
+    ['POST', '/', 'Completions', 'tgi', true],
+    ['POST', '/generate', 'Completions', 'tgi', true],
+    ['POST', '/generate_stream', 'Completions', 'tgi', true],
+    ['GET', '/info', 'ListModels', 'tgi', false],
+    ['POST', '/completion', 'Completions', 'llamacpp', true],
+    ['POST', '/infill', 'Completions', 'llamacpp', true],
+    ['POST', '/embedding', 'Embeddings', 'llamacpp', false],
+    ['POST', '/tokenize', 'Embeddings', 'model-server', false],
+    ['POST', '/detokenize', 'Embeddings', 'model-server', false],
+    ['POST', '/apply-template', 'Embeddings', 'model-server', false],
+    ['POST', '/v1/rerank', 'Embeddings', 'model-server', false],
+    ['POST', '/rerank', 'Embeddings', 'model-server', false],
+    ['POST', '/v1/score', 'Embeddings', 'model-server', false],
+    ['POST', '/score', 'Embeddings', 'model-server', false],
+    ['POST', '/pooling', 'Embeddings', 'model-server', false],
+    ['POST', '/classify', 'Embeddings', 'model-server', false],
+  ])('%s %s is %s of %s; the model writes: %s', (method, path, operation, dialect, generates) => {
+    const route = recognise(method, path);
+    expect([route.operation, route.dialect.name, route.generates]).toEqual([operation, dialect, generates]);
+    expect(route.model).toBeUndefined();
+  });
+
+  it.each([
+    ['POST', '/v1/models/sklearn:predict', 'Completions', 'sklearn'],
+    ['POST', '/v1/models/sklearn:explain', 'Completions', 'sklearn'],
+    ['POST', '/v2/models/resnet/infer', 'Completions', 'resnet'],
+    ['POST', '/v2/models/resnet/versions/3/infer', 'Completions', 'resnet'],
+    ['POST', '/v2/models/llm/generate', 'Completions', 'llm'],
+    ['POST', '/v2/models/llm/versions/1/generate_stream', 'Completions', 'llm'],
+    ['GET', '/v2/models/resnet', 'ListModels', 'resnet'],
+    ['GET', '/v2/models/resnet/versions/3', 'ListModels', 'resnet'],
+    ['GET', '/v2/models/resnet/ready', 'ListModels', 'resnet'],
+    ['HEAD', '/v2/models/resnet/versions/3/ready', 'ListModels', 'resnet'],
+  ])("%s %s is KServe's %s for model %s", (method, path, operation, model) => {
+    const route = recognise(method, path);
+    expect([route.operation, route.dialect.name, route.model]).toEqual([operation, 'kserve', model]);
+  });
+});
+
 describe("Anthropic's routes", () => {
   it.each([
     ['/v1/messages', true],
@@ -127,6 +176,8 @@ describe('management routes', () => {
     ['POST', '/collective_rpc'],
     ['GET', '/server_info'],
     ['POST', '/update_weights'],
+    ['POST', '/update_weights_by_a_way_yet_unknown'],
+    ['POST', '/reset_mm_cache'],
     // SGLang
     ['GET', '/flush_cache'],
     ['POST', '/flush_cache'],
@@ -157,7 +208,10 @@ describe('management routes', () => {
     ['GET', '/slots'],
     ['POST', '/slots/0'],
     ['POST', '/props'],
+    ['GET', '/props'],
+    ['GET', '/lora-adapters'],
     ['POST', '/lora-adapters'],
+    ['POST', '/tools'],
     ['POST', '/models/load'],
     // others
     ['POST', '/shutdown'],
@@ -216,6 +270,10 @@ describe('recognising', () => {
       'openai-responses',
       'anthropic',
       'ollama',
+      'tgi',
+      'llamacpp',
+      'model-server',
+      'kserve',
       'grpc',
       'generic',
     ]);

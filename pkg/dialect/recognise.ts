@@ -2,12 +2,27 @@ import type { Dialect, Route } from './dialect.ts';
 import { anthropic } from './anthropic/anthropic.ts';
 import { generic } from './generic.ts';
 import { grpc } from './grpc/grpc.ts';
+import { kserve } from './kserve/kserve.ts';
+import { llamacpp } from './llamacpp/llamacpp.ts';
+import { modelServer } from './model-server/model-server.ts';
 import { ollama } from './ollama/ollama.ts';
 import { openai } from './openai/openai.ts';
 import { responses } from './responses/responses.ts';
+import { tgi } from './tgi/tgi.ts';
 
 /** In the order in which they are asked; `generic` knows every route. */
-export const dialects: readonly Dialect[] = [openai, responses, anthropic, ollama, grpc, generic];
+export const dialects: readonly Dialect[] = [
+  openai,
+  responses,
+  anthropic,
+  ollama,
+  tgi,
+  llamacpp,
+  modelServer,
+  kserve,
+  grpc,
+  generic,
+];
 
 /**
  * What a request is. Always answers: a route that no dialect knows, or a known path with another method, is `Other` (or `Admin`) of the

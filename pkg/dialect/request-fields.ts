@@ -1,5 +1,7 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
+import { tellingWord } from './refused-fields.ts';
+import type { Shape } from './shape.ts';
 
 /** The decisive fields of a request, read so that no server can take them for something else. What each throws is `invalid_request` with the field's name. */
 
@@ -49,6 +51,26 @@ export function modelNamed(fields: Fields): string {
   // LiteLLM takes a list of names, and asks each of them.
   if (model === '' || model.length > longestModel || model.includes(',')) refuse('model');
   return model;
+}
+
+/**
+ * Whether an object of the body, which says what its own fields do elsewhere, has fields that its shape does not.
+ *
+ * @throws RefusedError `invalid_request` for one of them whose name tells that it would make a decision untrue
+ */
+export function hasStrangers(fields: Fields, name: string, shape: Shape): boolean {
+  const strangers = given(fields, name)?.keys.filter(({ text }) => shape.fields?.has(text) !== true) ?? [];
+  for (const { text } of strangers) {
+    const word = tellingWord(text);
+    if (word !== undefined) refuse(`${name}.${word}`);
+  }
+  return strangers.length > 0;
+}
+
+/** Whether an end of the caller's own choice is given: texts, or tokens. */
+export function stopsEarly(node: JsonNode | undefined): boolean {
+  if (node === undefined || node.kind === 'null') return false;
+  return node.kind === 'array' ? node.numberCount > 0 || node.items.length > 0 : node.text !== '';
 }
 
 /** Messages are there, and each says whose it is. @throws RefusedError `invalid_request` */

@@ -75,6 +75,8 @@ export interface KubeClient extends PageSource {
   delete(resource: KubeResource, ref: ObjectRef, options?: DeleteOptions): Promise<void>;
   /** Opens a watch; its body must be read or destroyed. For {@link createCache}. */
   watch(path: string, options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<Exchange>;
+  /** What time it is by the API server's clock, as its last answer said; epoch milliseconds, to a second or two. Undefined: none has said. */
+  serverTime(): number | undefined;
   close(): void;
 }
 
@@ -140,6 +142,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
     return turn;
   };
 
+  let server: { readonly date: number; readonly heardAt: number } | undefined;
   const bounded = async (call: KubeCall, bound: BodyBound): Promise<JsonValue | undefined> => {
     const limit = call.timeoutMs ?? timeoutMs;
     let status = 0;
@@ -155,6 +158,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
         headMs: limit,
       });
       status = exchange.status;
+      if (exchange.date !== undefined) server = { date: exchange.date, heardAt: clock.monotonic() };
       const text = await readBody(exchange.body, clock, limit, bound);
       const good = status >= 200 && status <= 299;
       // A proxy in between may refuse in words.
@@ -207,6 +211,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
     request,
     page,
     get: (resource, ref, subresource) => object({ method: 'GET', path: resourcePath(resource, ref, subresource) }),
+    serverTime: () => server && server.date + (clock.monotonic() - server.heardAt),
     async find<T extends KubeObject>(resource: KubeResource, ref: ObjectRef): Promise<T | undefined> {
       try {
         return await object<T>({ method: 'GET', path: resourcePath(resource, ref) });

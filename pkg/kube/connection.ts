@@ -23,6 +23,8 @@ export interface ExchangeOptions {
 export interface Exchange {
   readonly status: number;
   readonly retryAfterMs: number | undefined;
+  /** By the server's clock (RFC 9110, `Date`), epoch milliseconds; undefined: it did not say. */
+  readonly date: number | undefined;
   /** Must be read or destroyed. */
   readonly body: IncomingMessage;
 }
@@ -129,7 +131,9 @@ export function createConnection(access: ClusterAccess, clock: Clock, userAgent:
       call.on('response', (response) => {
         timer.cancel();
         const wait = Number(response.headers['retry-after']);
+        const date = Date.parse(response.headers.date ?? '');
         resolve({
+          date: Number.isNaN(date) ? undefined : date,
           status: response.statusCode ?? 0,
           retryAfterMs: Number.isFinite(wait) && wait > 0 ? Math.min(wait, 120) * 1_000 : undefined,
           body: response,

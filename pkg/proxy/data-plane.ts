@@ -18,6 +18,7 @@ import type { Exchange, Listener, ListenerLimits, TlsMaterialSource, UpgradeRequ
 import { BodyBudget, createListener } from '../http/index.ts';
 import type { Metrics } from '../telemetry/index.ts';
 import type { ByteBudget } from './answer.ts';
+import { createAccessTokens } from './access-tokens.ts';
 import { LiveGrants } from './grants.ts';
 import { HoldBook } from './hold.ts';
 import { Limiter } from './limits.ts';
@@ -115,9 +116,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { policy, metrics, clock, logger } = options;
   const audit = counted(options.audit, metrics);
   const live = new LiveRequests();
+  const tokens = createAccessTokens({ clock, logger });
   const runtime = new RuntimeHolder({
     source: policy,
     credentials: options.credentials,
+    tokens,
     verifiers: options.verifiers,
     hashKey: options.hashKey,
     clock,
@@ -335,6 +338,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         limiter.close();
         observedLimiter.close();
         runtime.close();
+        tokens.close();
       })();
       return draining;
     },

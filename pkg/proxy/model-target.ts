@@ -6,6 +6,8 @@ import { createHttp2Upstream, createPassthrough, createUpstream, createWebSocket
 
 /** Where a request goes that policy lets through. */
 export interface ModelTarget {
+  /** Its address, with the path that it puts before each request's. */
+  readonly url: string;
   readonly upstream: Upstream;
   /** Joins WebSockets and bodies that a policy passes uninspected. */
   readonly passthrough: Passthrough;
@@ -106,9 +108,10 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
     const tls = { ...(ca === undefined ? {} : { ca }), ...(serverName === undefined ? {} : { serverName }) };
     const http2 = rpc === 'none' ? undefined : createHttp2Upstream({ url, tls, clock });
     if (http2 !== undefined && rpc === 'all')
-      return { upstream: http2, passthrough: noPassthrough, rpc: http2, hosted };
+      return { url, upstream: http2, passthrough: noPassthrough, rpc: http2, hosted };
     const passthrough = createPassthrough({ target: origin, tls, clock, logger });
     return {
+      url,
       upstream: createUpstream({ url, tls, clock, logger }),
       passthrough: underPath(passthrough, pathname.replace(/\/$/, '')),
       socket: createWebSocketUpstream({ url, tls, clock }),

@@ -9,6 +9,7 @@ import type {
   RuleAct,
   SessionApproval,
   SessionEnd,
+  TracePoint,
 } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { SealedText, SealingKey, SessionSealer } from '../seal/index.ts';
@@ -50,6 +51,8 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly record: RecordWriter;
   readonly exchange: SessionPeer;
+  /** Where its caller stands in a trace; default: not known. */
+  readonly trace?: TracePoint | undefined;
   /** Counted when a record could not be written and the policy allowed to go on. */
   readonly onFailedOpen: (what: string) => void;
 }
@@ -68,6 +71,7 @@ export class Session {
   readonly exchange: SessionPeer;
   readonly #clock: Clock;
   readonly #record: RecordWriter;
+  readonly #trace: TracePoint | undefined;
   readonly #onFailedOpen: (what: string) => void;
   readonly #acts: CountedAct[] = [];
   readonly #observed: CountedAct[] = [];
@@ -106,6 +110,7 @@ export class Session {
     this.exchange = options.exchange;
     this.#clock = options.clock;
     this.#record = options.record;
+    this.#trace = options.trace;
     this.#onFailedOpen = options.onFailedOpen;
   }
 
@@ -327,6 +332,7 @@ export class Session {
       operation: this.operation,
       model: this.model ?? null,
       stream: this.stream,
+      ...(this.#trace !== undefined && { trace: this.#trace }),
       ...(this.#sealer !== undefined && { sealed: this.#sealer.head }),
       ...(request.length === 0 ? {} : { request }),
     });

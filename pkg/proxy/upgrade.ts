@@ -9,12 +9,14 @@ import type { Admission, Demand } from './limits.ts';
 import type { Decided, LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
+import { refuseUnsigned, targetWithCredential } from './model-credential.ts';
 import { ownerOf } from './owner.ts';
 import { decisionOf, govern } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
 import { refusalResponse } from './refusal.ts';
 import { Session } from './session.ts';
 import { SocketExchange } from './socket-exchange.ts';
+import { readTraceparent } from './trace-context.ts';
 import { decideAccess, headersToModel, judgeWire, modelHeaders, proveCaller } from './stages.ts';
 import { framesMustBeRead } from './uninspected.ts';
 
@@ -48,6 +50,7 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
         return traffic?.bytesOut ?? 0;
       },
     },
+    trace: readTraceparent(upgrade.headers['traceparent']),
     onFailedOpen: () => metrics.failedOpen(),
   });
   let handedOver = false;
@@ -176,17 +179,19 @@ async function passUnread(upgrade: UpgradeRequest, options: PipelineOptions): Pr
     upgrade.onClose(() => places.give(owner));
     session.act('sidegate/uninspected', 'flagged');
     session.begin(runtime.queryForRecord(query));
-    const { headers } = modelHeaders(runtime, access, {
+    const { headers, sent } = modelHeaders(runtime, access, {
       incoming: upgrade.headers,
       passed: headersToModel(runtime, upgrade.headers),
       hosted: target.hosted,
       session,
+      caller,
     });
+    refuseUnsigned(sent);
     entry = { ...decided, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {
-      path: path + (query === '' ? '' : `?${query}`),
+      path: targetWithCredential(sent, path + (query === '' ? '' : `?${query}`)),
       headers,
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
     };

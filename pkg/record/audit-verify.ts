@@ -2,6 +2,7 @@ import { closeSync, existsSync, openSync, readSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path';
 import { auditDigest, chainStart, readAuditLine } from './audit-line.ts';
 import type { AuditRecord, ChainHead, Digest } from './audit-line.ts';
+import { gapOf } from './gap.ts';
 
 /** Proves a log that {@link auditFile} wrote, line by line. What the chain promises, and what not, is in audit-line.ts. */
 
@@ -70,10 +71,11 @@ export class AuditVerifier {
     if (record === 'changed') return this.#break(this.#torn ?? this.#lines, this.#torn ? 'not_a_record' : 'changed');
     if (record === 'not_a_record') return this.#mayBeTorn();
     const fault = this.#fault(record);
-    const gap = record.root.get('type')?.text === 'process' && record.root.get('what')?.text === 'gap';
+    const lost = gapOf(record.root);
+    const gap = lost > 0;
     if (this.#torn !== undefined && (fault !== undefined || !gap)) return this.#break(this.#torn, 'not_a_record');
     if (fault !== undefined) return this.#break(this.#lines, fault);
-    if (gap) this.#lost += record.root.get('amount')?.number ?? 0;
+    this.#lost += lost;
     this.#torn = undefined;
     this.#first = false;
     this.#records++;

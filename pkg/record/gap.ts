@@ -1,8 +1,11 @@
 import type { JsonNode } from '../base/index.ts';
 
-/** How many events a line says were not recorded; 0: it is no gap. */
+/** How many events a line says were not recorded; 0: it is no gap. One that does not know how many counts as one. */
 export function gapOf(line: JsonNode): number {
   if (line.get('type')?.text !== 'process' || line.get('what')?.text !== 'gap') return 0;
   const amount = line.get('amount')?.number ?? 0;
   return Number.isSafeInteger(amount) && amount > 0 ? amount : 1;
 }
+
+/** Whether a line says that events may be lost, and that nobody knows how many: the machine had crashed. */
+export const isUnknownGap = (line: JsonNode): boolean => gapOf(line) > 0 && line.get('unknown')?.text === 'true';

@@ -37,7 +37,7 @@ export {
   treeRoot,
 } from './merkle.ts';
 export type { Frontier, NodeReader, TreeHash, TreeNode } from './merkle.ts';
-export { gapOf } from './gap.ts';
+export { gapOf, isUnknownGap } from './gap.ts';
 export { readSignature, signPoint } from './signature.ts';
 export type { ReadSignature } from './signature.ts';
 export { createChainSigner } from './spool/signing.ts';
@@ -55,5 +55,6 @@ export { readReceipt } from './receipt.ts';
 export type { Receipt } from './receipt.ts';
 export { verifySession } from './verify-session.ts';
 export type { SessionProof, SessionQuestion, SessionSource, SessionVerdict } from './verify-session.ts';
+export { listOf, showSession } from './shown-block.ts';
 export { createSessionCount } from './session-count.ts';
 export type { SessionCount, SessionCounted } from './session-count.ts';

@@ -37,6 +37,8 @@ export interface BlockEntry extends Of<'block'>, OfChain {
   readonly prev: string;
   /** Hash of the last line. */
   readonly hash: string;
+  /** Of the hashes of all of its lines (shown-block.ts): one is proven without the others. Absent: of a recorder that did not write it. */
+  readonly list?: string;
 }
 
 /** The sidecar itself said that it does not have these lines any more. */
@@ -52,8 +54,10 @@ export interface HoleEntry extends Of<'hole'>, OfChain {
 export interface ConflictEntry extends Of<'conflict'>, OfChain {
   readonly sequence: number;
   readonly what: ConflictKind;
-  /** SHA-256 of the bytes that came. */
+  /** SHA-256 of the bytes that came, as far as they are kept. */
   readonly evidence: string;
+  /** Of a sidecar with very many: how many others there were since the last entry about it, of which nothing is kept. Absent: none. */
+  readonly more?: number;
 }
 
 export type ConflictKind =
@@ -67,6 +71,8 @@ export type ConflictKind =
   | 'out_of_order'
   /** A signature that is not of the sidecar's key, or not over the line that it names. */
   | 'signature'
+  /** A line of who decided what (`change`), which controllers alone write. */
+  | 'foreign_change'
   /** The sidecar told the controller of another line than the one that is stored under its number. */
   | 'other_head';
 

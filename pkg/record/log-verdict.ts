@@ -64,6 +64,8 @@ export interface RecordGap {
   /** Number of the line. */
   readonly line: number;
   readonly events: number;
+  /** Nobody knows how many they were, if any: the machine had crashed. They count as one. */
+  readonly unknown?: true;
 }
 
 /** Heads that one key has signed, one after the other. */

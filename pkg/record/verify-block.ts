@@ -10,6 +10,8 @@ export interface BlockPoint {
   readonly prev: string;
   /** Hash of the last line. */
   readonly hash: string;
+  /** Of the hashes of its lines (shown-block.ts); undefined: the entry of an older recorder. */
+  readonly list?: string;
 }
 
 export type BlockFault = 'removed' | 'changed' | 'reordered' | 'duplicated' | 'back_dated' | 'truncated';
@@ -21,6 +23,8 @@ export type BlockVerdict =
 export interface BlockLine {
   readonly sequence: number;
   readonly hash: string;
+  /** Hash of the line before it. */
+  readonly prev: string;
   /** Sidecar's clock, epoch milliseconds; NaN: not a time. */
   readonly time: number;
   readonly root: JsonNode;
@@ -50,7 +54,13 @@ export function verifyBlock(block: BlockPoint, text: string): BlockVerdict {
     )
       return name(block, texts);
     prev = record.hash;
-    lines.push({ sequence: record.seq, hash: record.hash, time: Date.parse(record.time), root: record.root });
+    lines.push({
+      sequence: record.seq,
+      hash: record.hash,
+      prev: record.prev,
+      time: Date.parse(record.time),
+      root: record.root,
+    });
   }
   const whole = lines.length === block.last - block.first + 1 && prev === block.hash;
   return whole ? { ok: true, lines } : name(block, texts);

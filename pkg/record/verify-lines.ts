@@ -1,5 +1,6 @@
-import { gapOf } from './gap.ts';
+import { gapOf, isUnknownGap } from './gap.ts';
 import type { LogFinding, LogVerdict, RecordGap } from './log-verdict.ts';
+import { listOf } from './shown-block.ts';
 import { createTimeOrder } from './time-order.ts';
 import type { TimeOrder } from './time-order.ts';
 import { verifyBlock } from './verify-block.ts';
@@ -58,6 +59,8 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
           what: `${which} of ${source}, which the entry proves to have been other`,
         });
       }
+      if (block.list !== undefined && listOf(verdict.lines.map(({ hash }) => hash)) !== block.list)
+        find({ fault: 'changed', entry: index, line: first, what: `the list of the lines of ${source} in the entry` });
       count.blocks++;
       count.lines += verdict.lines.length;
       const of = chainOf(block);
@@ -79,7 +82,8 @@ export function createLineCheck(signers: SignerCheck, find: (finding: LogFinding
           });
         const events = gapOf(root);
         count.notRecorded += events;
-        if (events > 0 && gaps.length < mostGaps) gaps.push({ source, chain, line: sequence, events });
+        if (events > 0 && gaps.length < mostGaps)
+          gaps.push({ source, chain, line: sequence, events, ...(isUnknownGap(root) && { unknown: true }) });
         if (root.get('type')?.text !== 'signature') continue;
         const fault = signers.fault({ root, writtenAt, receivedAt: block.at, source, chain, hashOf });
         if (fault !== undefined) {

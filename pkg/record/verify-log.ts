@@ -55,6 +55,8 @@ type Fields = { readonly [key: string]: JsonValue };
 const mostFindings = 100;
 /** Heads come each minute: from the first to the last of the entries that none has signed. */
 const mostUnsignedMs = 5 * 60_000;
+/** Conflicts that an entry of one counts beside it. */
+const moreOf = ({ more }: Fields): number => (Number.isSafeInteger(more) && Number(more) > 0 ? Number(more) : 0);
 const chainKey = (entry: Fields): string => `${String(entry['source'])} ${String(entry['chain'])}`;
 
 export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
@@ -149,7 +151,17 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const [shared, at] = [sources.get(source) ?? source, Number(entry['at'])];
       sources.set(shared, shared);
       taken.set(index, { source: shared, at });
-      blocks.set(index, { source, chain, at, first, last, prev, hash });
+      const list = entry['list'];
+      blocks.set(index, {
+        source,
+        chain,
+        at,
+        first,
+        last,
+        prev,
+        hash,
+        ...(list !== undefined && { list: String(list) }),
+      });
     }
   };
   const learn = (index: number, pem: string): void => {
@@ -174,7 +186,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     unsignedAt ??= lastAt;
     if (entry['type'] === 'block' || entry['type'] === 'hole') checkChain(index, entry);
     if (isSealedType(entry['type'])) deletions.entry(index, text, entry);
-    if (entry['type'] === 'conflict') count.conflicts++;
+    if (entry['type'] === 'conflict') count.conflicts += 1 + moreOf(entry);
     if (entry['type'] === 'authorities') learn(index, String(entry['bundle']));
     if (entry['type'] === 'vanished') vanished.set(chainKey(entry), entry);
   };

@@ -1,5 +1,4 @@
-import { jsonValue, parseJson } from '../base/index.ts';
-import type { JsonNode, JsonValue } from '../base/index.ts';
+import type { JsonNode } from '../base/index.ts';
 import { readHead } from './head.ts';
 import type { LogKeys, SignedHead } from './head.ts';
 import { entryLeaf } from './log-entry.ts';
@@ -8,7 +7,7 @@ import { receiptText } from './receipt.ts';
 import type { Receipt } from './receipt.ts';
 import { createSessionCount } from './session-count.ts';
 import type { SessionCount } from './session-count.ts';
-import { verifyBlock } from './verify-block.ts';
+import { blockPointOf, verifyShown } from './shown-block.ts';
 
 /** What it takes to prove one session with the public key alone. */
 export interface SessionProof {
@@ -18,8 +17,10 @@ export interface SessionProof {
     readonly index: number;
     /** The entry of the log, as it stands. */
     readonly entry: string;
-    /** The lines that it proves, each with its line feed. */
+    /** The lines that it proves, each with its line feed: those of the session, where `hidden` is there, else all of the block. */
     readonly lines: string;
+    /** Hashes of the block's other lines, in their order. */
+    readonly hidden?: readonly string[];
     /** RFC 6962 audit path from the entry to the head, hex. */
     readonly path: readonly string[];
     /** The head that the path leads to; default: that of the proof. */
@@ -114,7 +115,7 @@ function readChains(
 ): ReadonlyMap<string, OfChain> | string {
   const chains = new Map<string, OfChain>();
   let before = -1;
-  for (const { index, entry, lines, path, head: other } of proof.blocks) {
+  for (const { index, entry, path, head: other, ...shown } of proof.blocks) {
     const under = other === undefined ? head : readHead(other, publicKey);
     if (under === undefined) return `the head over entry ${index} is not signed with this key`;
     // One that stands twice would stand in for one that is kept back.
@@ -123,13 +124,11 @@ function readChains(
     const hashes = path.map((one) => Buffer.from(one, 'hex'));
     if (!provesInclusion(entryLeaf(entry), index, under.size, hashes, Buffer.from(under.root, 'hex')))
       return `entry ${index} is not in the tree that the head signs`;
-    const point = jsonValue(parseJson(entry)) as { readonly [key: string]: JsonValue };
-    if (point['type'] !== 'block') return `entry ${index} is no block of lines`;
-    const [first, last, prev, hash] = ['first', 'last', 'prev', 'hash'].map((key) => point[key]);
-    const block = { first: Number(first), last: Number(last), prev: String(prev), hash: String(hash) };
-    const verdict = verifyBlock(block, lines);
+    const block = blockPointOf(entry);
+    if (block === undefined) return `entry ${index} is no block of lines`;
+    const verdict = verifyShown(block, shown);
     if (!verdict.ok) return `${verdict.fault}: line ${verdict.line} of entry ${index}`;
-    const [source, chain] = [String(point['source']), String(point['chain'])];
+    const { source, chain } = block;
     if (named !== undefined && named !== chain) continue;
     const key = `${source} ${chain}`;
     for (const { root } of verdict.lines) {

@@ -51,6 +51,7 @@ export { keepUp } from './store/upkeep.ts';
 export type { Upkeep } from './store/upkeep.ts';
 export type { RetentionDays } from './store/retention-rules.ts';
 export {
+  conflictsInArchive,
   openArchive,
   openArchivedLog,
   parseLocation,
@@ -75,6 +76,7 @@ export type {
 export { createAuditAuthorizer } from './api/authorize.ts';
 export type { AuditAuthorizer, Auditor } from './api/authorize.ts';
 export { createPeople } from './api/people.ts';
+export { followRevoked } from './api/revoked.ts';
 export type { People, Person } from './api/people.ts';
 export { parsePeople } from './api/people-settings.ts';
 export type { PeopleSettings, Role, RoleSettings } from './api/people-settings.ts';

@@ -6,7 +6,7 @@ import type { IngestObserver } from './ingest/observer.ts';
 export interface RecorderMetrics extends IngestObserver {
   vanished(lines: number): void;
   /** Of a signed head, as a Kubernetes object. */
-  headPublished(result: 'done' | 'failed'): void;
+  headPublished(result: 'done' | 'failed' | 'foreign'): void;
   /** The log was not signed, since it has an entry that no recorder made. */
   headRefused(): void;
 }
@@ -18,6 +18,7 @@ const conflictKinds: Readonly<Record<ConflictKind, true>> = {
   not_linked: true,
   out_of_order: true,
   signature: true,
+  foreign_change: true,
   other_head: true,
 };
 
@@ -58,7 +59,7 @@ export function recorderMetrics(meters: Meters): RecorderMetrics {
   const published = meters.counter(
     'sidegate_recorder_heads_published_total',
     'Signed heads written as a Kubernetes object.',
-    [{ name: 'result', values: ['done', 'failed'] }],
+    [{ name: 'result', values: ['done', 'failed', 'foreign'] }],
   );
   const refusedHeads = meters.counter(
     'sidegate_recorder_heads_refused_total',

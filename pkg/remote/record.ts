@@ -34,6 +34,8 @@ export interface PodRecordOptions {
   /** Version of this build; default `source`. */
   readonly software?: string;
   readonly onEvent: (event: string) => void;
+  /** As in {@link SpoolOptions}. */
+  readonly bootId?: () => string | undefined;
 }
 
 const connectTimeoutMs = 15_000;
@@ -41,7 +43,12 @@ const random = (): number => randomInt(2 ** 32) / 2 ** 32;
 
 export function openPodRecord(options: PodRecordOptions): PodRecord {
   const { folder, limit, pod, clock, logger } = options;
-  const spool: Spool = openSpool({ folder, clock, logger });
+  const spool: Spool = openSpool({
+    folder,
+    clock,
+    logger,
+    ...(options.bootId !== undefined && { bootId: options.bootId }),
+  });
   const audit = boundSpool(spool.record, { folder, limit, clock, logger });
   let sending: { readonly sender: RecordSender; end(timeoutMs: number): Promise<void> } | undefined;
 
@@ -101,6 +108,7 @@ export function openPodRecord(options: PodRecordOptions): PodRecord {
     async finish(timeoutMs) {
       await sending?.end(timeoutMs);
       await audit.close();
+      spool.closed();
     },
   };
 }

@@ -385,16 +385,18 @@ describe('the recorder', () => {
       { [later(0)]: 'x' },
     ])
       expect([data, await patch(data)]).toEqual([data, 'refused']);
-    // A head that nobody signed is taken, and found.
-    expect(await patch({ [day]: other(size + 1_000_000), [later(0)]: head })).toBe('done');
-    expect(await patch({ [day]: other(size + 2_000_000) })).toBe('refused');
+    // A head that nobody signed is taken, and found; an old one under a day to come keeps no longer one from being written.
+    expect(await patch({ [later(399)]: head })).toBe('done');
+    expect(await patch({ [day]: other(size + 1_000_000) })).toBe('done');
+    expect(await patch({ [later(0)]: other(size + 2_000_000) })).toBe('done');
+    expect(await patch({ [day]: other(size + 3_000_000) })).toBe('refused');
     const found = await sidegate('audit verify --heads');
     expect([found.code, found.out]).toEqual([1, expect.stringContaining('head_forged')]);
     // 400 days: the oldest may go, and it alone.
-    const many = Object.fromEntries(Array.from({ length: 398 }, (_, at) => [later(at + 1), head]));
+    const many = Object.fromEntries(Array.from({ length: 397 }, (_, at) => [later(at + 1), head]));
     expect(await patch(many)).toBe('done');
-    expect(await patch({ [later(399)]: head, [later(5)]: null })).toBe('refused');
-    expect(await patch({ [later(399)]: head, [day]: null })).toBe('done');
+    expect(await patch({ [later(398)]: head, [later(5)]: null })).toBe('refused');
+    expect(await patch({ [later(398)]: head, [day]: null })).toBe('done');
     expect(await patch({ [later(0)]: null })).toBe('refused');
     // Its own account may write there, and make or delete nothing.
     const may = (verb: string): Promise<{ readonly stdout: string }> =>

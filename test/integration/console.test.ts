@@ -6,12 +6,15 @@ import {
   approvalList,
   createApprovalLister,
   createDecisionServer,
+  createProofLimits,
   createProver,
   createTokenDecider,
+  decisionRates,
+  listRates,
 } from '../../pkg/control/decisions/index.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
-import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { createTokenWitness } from '../../pkg/identity/index.ts';
 import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { cookieIn, startConsoleWorld } from '../support/console-world.ts';
@@ -223,9 +226,37 @@ describe('a session', () => {
 
   test('ends by logging out', async () => {
     const cookie = await world.login('ana');
+    const before = world.issuer.takenBack;
     const answer = await post('/console/logout', cookie);
-    expect(answer).toMatchObject({ status: 200, text: '{}\n' });
+    expect(answer).toMatchObject({ status: 200 });
+    const { leaving } = JSON.parse(answer.text) as { readonly leaving: string };
+    // Where the session at the issuer is ended: without a token, which a browser would keep among its addresses.
+    const address = new URL(leaving);
+    expect([`${address.origin}${address.pathname}`, [...address.searchParams]]).toEqual([
+      `${world.issuer.url}/session/end`,
+      [
+        ['client_id', 'sidegate-console'],
+        ['logout_hint', 'ana of the issuer'],
+      ],
+    ]);
+    expect((await fetch(leaving)).status).toBe(200);
+    await until(() => world.issuer.takenBack === before + 1, 'the issuer took back what renews the session');
     expect(answer.headers['set-cookie']).toEqual([expect.stringContaining('__Host-sidegate-console=; Path=/; ')]);
+    expect(await get('/console/session', cookie)).toMatchObject({ status: 401 });
+  });
+
+  test('of somebody who was revoked ends, and begins no more', async () => {
+    const cookie = await world.login('ana');
+    expect(await get('/console/session', cookie)).toMatchObject({ status: 200 });
+    world.revoked.push('ana');
+    try {
+      expect(await get('/console/session', cookie)).toMatchObject({ status: 401 });
+      expect(await get('/console/policies', cookie)).toMatchObject({ status: 401 });
+      await expect(world.login('ana')).rejects.toThrow('You have no role here');
+    } finally {
+      world.revoked.pop();
+    }
+    // The session is gone for good.
     expect(await get('/console/session', cookie)).toMatchObject({ status: 401 });
   });
 
@@ -549,8 +580,8 @@ describe('the controller’s own decision endpoint', () => {
           { revision: 0 },
         );
         const prover = createProver({
-          verifiers: createIdentityVerifier({ clock: systemClock, logger: silentLogger }),
-          providersOf: () => providers,
+          witness: createTokenWitness({ clock: systemClock, logger: silentLogger }),
+          providers: { of: () => providers, all: () => providers },
           revokes: () => false,
         });
         const decider = createTokenDecider({
@@ -565,11 +596,13 @@ describe('the controller’s own decision endpoint', () => {
           clock: systemClock,
           logger: silentLogger,
           prover,
+          limits: createProofLimits(systemClock, decisionRates),
         });
         const lister = createApprovalLister({
           client: { find: () => Promise.resolve(structuredClone(approval) as never) },
           clock: systemClock,
           prover,
+          limits: createProofLimits(systemClock, listRates),
           waiting() {
             const { requester: asker, approvers, expiresAt } = approval.spec;
             const { phase, decisions: votes } = approval.status as { phase: 'Pending'; decisions: never[] };
@@ -583,7 +616,7 @@ describe('the controller’s own decision endpoint', () => {
           decider,
           clock: systemClock,
           logger: silentLogger,
-          more: [approvalList(lister, systemClock)],
+          more: [approvalList(lister)],
         });
       },
     });

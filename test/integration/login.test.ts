@@ -249,12 +249,21 @@ describe('SAML', () => {
     const revocations = { revokes: () => false };
     const giver = createTokenGiver({ used, revocations, keys: () => keys, url, audiences, clock, logger });
     const codes = createLoginCodes({ used, clock });
-    const shared = { saml, giver, codes, url, turns: { take: () => true }, keys: () => keys, clock, logger };
+    const shared = {
+      saml,
+      giver,
+      codes,
+      url,
+      turns: { admit: () => ({ proven: () => undefined }) },
+      keys: () => keys,
+      clock,
+      logger,
+    };
     endpoint = await createDecisionServer({
       host: '127.0.0.1',
       port: 0,
       material: await authority.issue('login', [], ['localhost']),
-      decider: { view: nobody, decide: nobody },
+      decider: { prove: nobody },
       more: [
         {
           routes: createTokenRoutes({
@@ -347,11 +356,11 @@ describe('SAML', () => {
 describe('what is wrong is said', () => {
   test.each([
     [['token'], 1, 'nobody is logged in as profile default'],
-    [['token', '--profile', '../x'], 1, '--profile must be'],
+    [['token', '--profile', '../x'], 2, '--profile must be'],
     [['token', '--min-life', 'soon'], 2, '--min-life must be a duration'],
-    [['login'], 1, '--issuer and --client-id are needed'],
-    [['login', '--url', 'https://127.0.0.1:1'], 1, '--url is needed, and --saml or --assertion'],
-    [['login', '--url', 'https://127.0.0.1:1', '--saml', 'a', '--assertion', 'b'], 1, '--saml or --assertion'],
+    [['login'], 2, '--issuer and --client-id, or --url'],
+    [['login', '--url', 'https://127.0.0.1:1'], 2, 'either --saml or --assertion'],
+    [['login', '--url', 'https://127.0.0.1:1', '--saml', 'a', '--assertion', 'b'], 2, 'either --saml or --assertion'],
     [['login', '--issuer', 'http://idp.example.com', '--client-id', 'x'], 1, 'is not asked without TLS'],
     [['login', '--issuer', 'https://127.0.0.1:1', '--client-id', 'x'], 1, 'ECONNREFUSED'],
     [['login', '--token', 'both'], 2, '--token must be one of access, id'],

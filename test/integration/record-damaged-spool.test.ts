@@ -35,8 +35,10 @@ afterEach(async () => {
 });
 
 const spool = (): string => join(folder, 'spool');
+const spooled = (): string[] => readdirSync(spool()).filter((name) => name.startsWith('record-'));
+const [thisBoot, nextBoot] = ['1', '2'].map((one) => `${one.repeat(8)}-0000-4000-8000-000000000000`);
 const events: string[] = [];
-function open() {
+function open(bootId = thisBoot) {
   events.length = 0;
   const record = openPodRecord({
     folder: spool(),
@@ -45,11 +47,13 @@ function open() {
     clock: { ...systemClock, now: () => systemClock.now() + shift },
     logger: silentLogger,
     onEvent: (event) => void events.push(event),
+    bootId: () => bootId,
   });
   records.push(record);
   const sender = record.sendBy(createIngestClientRemote(folder, recorder.port()));
   return {
     sender,
+    record,
     write(count: number) {
       for (let n = 0; n < count; n++) record.audit.append(sessionEvents({ id: randomId(), ask: 'x'.repeat(300) }));
     },
@@ -60,7 +64,7 @@ async function past(sessions: number): Promise<string> {
   await recorder.stop();
   open().write(sessions);
   for (const record of records.splice(0)) await record.finish(0);
-  return join(spool(), readdirSync(spool())[0] ?? '');
+  return join(spool(), spooled()[0] ?? '');
 }
 function damage(file: string, by: (bytes: Buffer) => void): void {
   const bytes = readFileSync(file);
@@ -69,6 +73,12 @@ function damage(file: string, by: (bytes: Buffer) => void): void {
 }
 const flip = (bytes: Buffer): void => {
   const at = bytes.indexOf('xxxx', bytes.length / 2) + 1;
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+};
+
+/** In the last line. */
+const flipLast = (bytes: Buffer): void => {
+  const at = bytes.lastIndexOf('"outcome"') + 3;
   bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
 };
 
@@ -89,7 +99,7 @@ async function logged() {
   }
   return { lines, gaps, holes, others };
 }
-const empty = (): boolean => readdirSync(spool()).length === 1;
+const empty = (): boolean => spooled().length === 1;
 
 describe('a spool', () => {
   test('of which a bit flipped loses that line, by its number, and no other', async () => {
@@ -127,17 +137,65 @@ describe('a spool', () => {
     write(10);
     expect(await sender.flush(20_000)).toBe(true);
     await until(empty, 'the old chain is gone');
-    write(1);
-    expect(await sender.flush(20_000)).toBe(true);
     const { lines, gaps, holes, others } = await logged();
     expect([holes.length, gaps, others]).toEqual([1, 1, []]);
-    expect(lines).toBe(21 * 3 - 1 + 1); // without the one, and with the gap's own
+    expect(lines).toBe(20 * 3 - 1 + 1); // without the one, and with the gap's own
     expect(recorder.counts.gaps).toBe(1);
     const { sessions } = await recorder.store.search({ limit: 10, operation: 'Process', code: 'gap' });
     const [{ session, ...of } = { session: '', source: '', chain: '' }] = sessions;
     const found: string[] = [];
     for await (const line of recorder.store.sessionLines(session, of)) found.push(line);
     expect(found).toEqual([expect.stringContaining('"what":"gap","amount":1')]);
+  });
+
+  test('whose last line was sent, and is not as it was when the next process starts, begins another chain', async () => {
+    for (const break_ of [flipLast, (bytes: Buffer) => bytes.writeUInt8(0x78, bytes.length - 1)]) {
+      const first = open();
+      first.write(2);
+      expect(await first.sender.flush(20_000)).toBe(true);
+      // Killed: nothing is signed or said any more.
+      first.sender.close();
+      const [file = ''] = spooled();
+      damage(join(spool(), file), break_);
+      const second = open();
+      second.write(2);
+      expect(await second.sender.flush(20_000)).toBe(true);
+      await until(empty, 'the old chain is gone');
+      for (const record of records.splice(0)) await record.finish(0);
+      for (const name of spooled()) rmSync(join(spool(), name));
+    }
+    const { lines, gaps, holes, others } = await logged();
+    // What the recorder had is there; that a line of the spool cannot be read is told all the same.
+    expect([lines - gaps, holes, others]).toEqual([2 * 4 * 3, [], []]);
+    expect(events).not.toContain('conflict');
+    expect(recorder.told.filter((one) => one.startsWith('conflict'))).toEqual([]);
+  });
+
+  test('of a machine that crashed says so, once, and not of a process that did', async () => {
+    const gaps = async (): Promise<string[]> => {
+      const { sessions } = await recorder.store.search({ limit: 10, operation: 'Process', code: 'gap' });
+      const found: string[] = [];
+      for (const { session, ...of } of sessions)
+        for await (const line of recorder.store.sessionLines(session, of)) found.push(line);
+      return found;
+    };
+    const run = async (boot: string | undefined, end: 'killed' | 'closed'): Promise<void> => {
+      const { sender, write, record } = open(boot);
+      write(1);
+      expect(await sender.flush(20_000)).toBe(true);
+      if (end === 'closed') await record.finish(20_000);
+      else sender.close();
+    };
+    await run(thisBoot, 'killed');
+    await run(thisBoot, 'killed');
+    expect(await gaps()).toEqual([]);
+    await run(nextBoot, 'killed');
+    await run(nextBoot, 'closed');
+    expect(await gaps()).toEqual([expect.stringContaining('"what":"gap","unknown":true')]);
+    await run(thisBoot, 'closed');
+    expect(await gaps()).toHaveLength(1);
+    expect(recorder.counts.gaps).toBe(1);
+    records.splice(0);
   });
 
   test('whose clock went an hour back between two chains sends both', async () => {
@@ -148,7 +206,7 @@ describe('a spool', () => {
     const { sender, write } = open();
     write(10);
     expect(await sender.flush(20_000)).toBe(true);
-    expect((await logged()).lines).toBe(20 * 3);
+    expect(await logged()).toMatchObject({ lines: 20 * 3 + 1, gaps: 1 });
     await until(empty, 'the old chain is gone');
   });
 });

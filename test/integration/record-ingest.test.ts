@@ -231,6 +231,18 @@ describe('a sidecar that lies', () => {
       },
       'signature',
     ],
+    [
+      'says what controllers decided',
+      (chain, to) => {
+        const { sequence } = chain.point();
+        const session = sessionId('decided');
+        const lines = chain.lines([
+          { type: 'change', session, what: 'approval', step: 'approved', name: 'ml/x', caller: null },
+        ]);
+        to.say({ type: 'events', first: sequence + 1, count: 1 }, lines);
+      },
+      'foreign_change',
+    ],
   ])('%s: kept as evidence, nothing is overwritten', async (_, lie, kind) => {
     const chain = testChain();
     const one = await begun(chain);
@@ -276,6 +288,42 @@ describe('a sidecar that lies', () => {
       await until(liar.closed, 'the end of the stream');
     }
     expect(await entryTypes()).toEqual(['block', 'conflict']);
+  });
+
+  test('more often than its lines are kept: each is counted, and no line of it is stored', async () => {
+    const chain = testChain();
+    for (let n = 1; n <= 40; n++) {
+      const liar = await begun(chain);
+      liar.say({ type: 'events', first: 1, count: 3 }, batch(testChain(`lie ${n}`), n).lines);
+      expect(await liar.hear('goodbye')).toMatchObject({ reason: 'conflict' });
+      await until(liar.closed, 'the end of the stream');
+    }
+    await recorder.restart();
+    const entries = await recorder.store.entries(0, 100);
+    const more = entries.map(({ text }) => Number(/"more":([0-9]+)/.exec(text)?.[1] ?? 0));
+    expect([new Set(await entryTypes()), entries.length]).toEqual([new Set(['conflict']), 34]);
+    expect(more.reduce((sum, one) => sum + 1 + one, 0)).toBe(40);
+  });
+
+  test('begins chains without end: it has to wait, and goes on with those that it has', async () => {
+    await recorder.close();
+    recorder = await startRecorder({ limits: { newChains: 3 } });
+    material = await recorder.identity(uid);
+    const chains = Array.from({ length: 4 }, (_, n) => testChain(`chain ${n}`));
+    for (const chain of chains.slice(0, 3)) {
+      const one = await begun(chain);
+      send(one, batch(chain, 1));
+      await one.hear('ack');
+    }
+    const one = await peer();
+    one.say(hello);
+    one.say({ type: 'begin', chain: chains[3]?.name ?? '' });
+    expect(await one.hear('goodbye')).toMatchObject({ reason: 'unavailable' });
+    expect(recorder.told).toContain('refused chains');
+    const known = chains[0] ?? testChain();
+    const two = await begun(known);
+    send(two, batch(known, 2));
+    expect(await two.hear('ack')).toMatchObject(known.point());
   });
 
   test('says that it is another pod: refused', async () => {

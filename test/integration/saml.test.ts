@@ -20,6 +20,7 @@ import {
   assertionNs,
   assertionXml,
   audience,
+  createEcIdp,
   createSigningIdp,
   metadataXml,
   recipient,
@@ -212,6 +213,31 @@ describe('signatures', () => {
     // The certificate as a secret: whoever has the metadata could sign.
     const hmac = good().replaceAll(algorithms.rsaSha256, 'http://www.w3.org/2000/09/xmldsig#hmac-sha1');
     expect(await fate(hmac)).toBe('algorithm');
+  });
+
+  test('ECDSA, with a key of the identity provider or without: refused, and it says what to do', async () => {
+    const ec = await createEcIdp(world.okta.entityId);
+    const document = signed(ec, said(), 'Assertion', { signatureAlgorithm: algorithms.ecdsaSha256 });
+    expect(await fate(document)).toBe('ecdsa');
+    await world.metadata(
+      metadataXml(world.okta, [world.okta.cert, ec.cert], { signOn: 'https://okta.example.com/ec' }),
+      () => world.verifier.signOn('okta') === 'https://okta.example.com/ec',
+    );
+    expect(await fate(document)).toBe('ecdsa');
+    expect(new SamlFault('ecdsa').message).toContain('RSA-SHA256');
+  });
+
+  test.each([
+    ['the assertion', (_: string) => '<saml:EncryptedAssertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"/>'],
+    ['who it speaks of', (text: string) => text.replace('</saml:Subject>', '<saml:EncryptedID/></saml:Subject>')],
+    [
+      'an attribute',
+      (text: string) =>
+        text.replace('</saml:AttributeStatement>', '<saml:EncryptedAttribute/></saml:AttributeStatement>'),
+    ],
+  ])('what hides %s: refused, and it says what to do', async (_what, hide) => {
+    expect(await fate(responseXml(world.okta, hide(good())))).toBe('encrypted');
+    expect(new SamlFault('encrypted').message).toContain('switch encryption off');
   });
 
   test('a certificate that the document brings counts for nothing', async () => {
@@ -428,12 +454,56 @@ describe('metadata', () => {
     expect(read(metadataXml(world.okta, [world.okta.cert]))).toBe('https://idp.example.com/sso');
     expect(read(`\ufeff${metadataXml(world.okta, [world.okta.cert])}`)).toBe('https://idp.example.com/sso');
     expect(read(metadataXml(world.okta, [world.okta.cert], { signOn: 'http://idp.example.com/sso' }))).toBe('nowhere');
-    expect(read(metadataXml(world.other, [world.other.cert]))).toBe('metadata');
-    expect(read(metadataXml(world.okta, [world.okta.cert], { validUntil: now - 1 }))).toBe('metadata');
-    expect(read(metadataXml(world.okta, [world.okta.cert], { use: 'encryption' }))).toBe('metadata');
-    expect(read(metadataXml(world.okta, [weak.cert]))).toBe('metadata');
-    expect(read(metadataXml(world.okta, ['AAAA']))).toBe('metadata');
+    expect(read(metadataXml(world.other, [world.other.cert]))).toBe('metadata_entity');
+    expect(read(metadataXml(world.okta, [world.okta.cert], { validUntil: now - 1 }))).toBe('metadata_expired');
+    expect(read(metadataXml(world.okta, [world.okta.cert], { use: 'encryption' }))).toBe('metadata_keys');
+    expect(read(metadataXml(world.okta, [weak.cert]))).toBe('metadata_keys');
+    expect(read(metadataXml(world.okta, ['AAAA']))).toBe('metadata_keys');
+    expect(read('<x/>')).toBe('metadata');
     expect(read(`<!DOCTYPE x>${metadataXml(world.okta, [world.okta.cert])}`)).toBe('ambiguous');
+  });
+
+  test('of one entity among several of a federation, wherever it stands among them', async () => {
+    const { readMetadata } = await import('../../pkg/identity/saml/metadata.ts');
+    const now = world.clock.now();
+    const read = (text: string): string => {
+      try {
+        const { certificates, validUntil } = readMetadata(Buffer.from(text), world.okta.entityId, now);
+        return `${certificates.length} until ${validUntil === undefined ? 'ever' : validUntil - now}`;
+      } catch (error) {
+        return error instanceof SamlFault ? error.code : String(error);
+      }
+    };
+    const own = (until?: number): string =>
+      metadataXml(world.okta, [world.okta.cert], until === undefined ? {} : { validUntil: now + until }).replace(
+        /^.*\n/,
+        '',
+      );
+    const others = metadataXml(world.other, [world.other.cert]).replace(/^.*\n/, '');
+    const among = (inner: string, until?: number): string =>
+      `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"${until === undefined ? '' : ` validUntil="${new Date(now + until).toISOString()}"`}>${inner}</md:EntitiesDescriptor>`;
+    expect(read(among(others + own()))).toBe('1 until ever');
+    expect(read(among(others + among(own(5_000), 3_000), 4_000))).toBe('1 until 3000');
+    expect(read(among(own(2_000), 4_000))).toBe('1 until 2000');
+    // It ends with what it stands in.
+    expect(read(among(among(own(5_000), -1), 4_000))).toBe('metadata_expired');
+    expect(read(among(others))).toBe('metadata_entity');
+    expect(read(among(own() + own()))).toBe('metadata_entity');
+    expect(read(among(`<md:Extensions>${own()}</md:Extensions>${others}`))).toBe('metadata_entity');
+    // An extension of another entity is no place for ours.
+    expect(
+      read(others.replace('<md:IDPSSODescriptor', `<md:Extensions>${own()}</md:Extensions><md:IDPSSODescriptor`)),
+    ).toBe('metadata_entity');
+  });
+
+  test('with EC keys alone: not taken, and it says which are', async () => {
+    const { readMetadata } = await import('../../pkg/identity/saml/metadata.ts');
+    const ec = await createEcIdp(world.okta.entityId);
+    const read = (certs: readonly string[]): number =>
+      readMetadata(Buffer.from(metadataXml(world.okta, certs)), world.okta.entityId, world.clock.now()).certificates
+        .length;
+    expect(() => read([ec.cert])).toThrow(/an RSA key of 2,048 bits or more/);
+    expect(read([ec.cert, world.okta.cert])).toBe(1);
   });
 
   describe('from an address', () => {

@@ -34,6 +34,8 @@ export interface ConsoleWorld {
   readonly store: RecordStore;
   readonly console: WebConsole;
   readonly decisions: DecisionScript;
+  /** Subjects whose tokens were revoked. */
+  readonly revoked: string[];
   /** Lets time pass by the recorder's monotonic clock, milliseconds. */
   pass(ms: number): void;
   /** How far the recorder's wall clock is ahead of the issuer's, milliseconds. */
@@ -125,7 +127,10 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
   writeFileSync(secretFile, 'it is secret\n');
 
   const store = openSqliteStore({ path: join(folder, 'record.db'), clock });
+  const revoked: string[] = [];
+  const list = { revokes: ({ subject }: { readonly subject: string }) => revoked.includes(subject) };
   const people = createPeople(parsePeople(JSON.stringify({ issuer: issuer.url, audiences: [clientId], roles })), {
+    revoked: list,
     clock,
     logger,
   });
@@ -137,7 +142,7 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
     serving: { current: () => ({ cert, key }), subscribe: () => () => undefined },
     store,
     committer: createCommitter({ store, clock, logger }),
-    authorizer: createAuditAuthorizer(nobody, clock, people),
+    authorizer: createAuditAuthorizer(nobody, clock, list, people),
     clock,
     logger,
     pages: (answers) =>
@@ -197,6 +202,7 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
     store,
     console: web,
     decisions: script,
+    revoked,
     pass: (ms) => void (times.passed += ms),
     get ahead() {
       return times.ahead;

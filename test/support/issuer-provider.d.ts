@@ -28,6 +28,7 @@ declare module 'oidc-provider' {
       readonly scope: string | undefined;
     }) => AccessToken;
     readonly Client: { find(id: string): Promise<Client | undefined> };
+    on(event: 'refresh_token.destroyed', listener: () => void): void;
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
   }
 }

@@ -10,6 +10,8 @@ export interface LoginIssuer {
   readonly clientId: string;
   /** Requests to the token endpoint. */
   readonly tokenRequests: number;
+  /** Refresh tokens that were taken back (RFC 7009). */
+  readonly takenBack: number;
   close(): Promise<void>;
 }
 
@@ -32,7 +34,7 @@ export async function startLoginIssuer(options: {
 }): Promise<LoginIssuer> {
   const { groupsOf = () => ['ml-eng'], renewed = () => true, web = [] } = options;
   const { warn, info } = console;
-  let tokenRequests = 0;
+  let [tokenRequests, takenBack] = [0, 0];
   let answer: RequestListener = () => undefined;
   const server = createServer((request, response) => {
     if (request.url === '/token') tokenRequests++;
@@ -84,6 +86,7 @@ export async function startLoginIssuer(options: {
       extraTokenClaims: (_: unknown, { accountId }: { accountId: string }) => ({ groups: groupsOf(accountId) }),
       features: {
         devInteractions: { enabled: true },
+        revocation: { enabled: true, allowedPolicy: () => true },
         deviceFlow: {
           enabled: true,
           userCodeInputSource: page,
@@ -114,6 +117,7 @@ export async function startLoginIssuer(options: {
         Grant: 3_600,
       },
     });
+    provider.on('refresh_token.destroyed', () => takenBack++);
     answer = provider.callback();
   } finally {
     Object.assign(console, { warn, info });
@@ -123,6 +127,9 @@ export async function startLoginIssuer(options: {
     clientId,
     get tokenRequests() {
       return tokenRequests;
+    },
+    get takenBack() {
+      return takenBack;
     },
     close: () =>
       new Promise((resolve) => {

@@ -1,4 +1,5 @@
-import { KeyObject, randomBytes, webcrypto } from 'node:crypto';
+import { KeyObject, randomBytes, sign, webcrypto } from 'node:crypto';
+import type { BinaryLike, KeyLike } from 'node:crypto';
 import 'reflect-metadata';
 import x509 from '@peculiar/x509';
 import { SignedXml } from 'xml-crypto';
@@ -87,6 +88,7 @@ export interface SignOptions {
 
 export const algorithms = {
   rsaSha256: 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256',
+  ecdsaSha256: 'http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256',
   rsaSha1: 'http://www.w3.org/2000/09/xmldsig#rsa-sha1',
   sha256: 'http://www.w3.org/2001/04/xmlenc#sha256',
   sha1: 'http://www.w3.org/2000/09/xmldsig#sha1',
@@ -94,6 +96,14 @@ export const algorithms = {
   inclusive: 'http://www.w3.org/TR/2001/REC-xml-c14n-20010315',
   enveloped: 'http://www.w3.org/2000/09/xmldsig#enveloped-signature',
 } as const;
+
+/** RFC 9231 section 2.3.6: r and s, one after the other. */
+class EcdsaSha256 {
+  readonly getSignature = (info: BinaryLike, key: KeyLike): string =>
+    sign('sha256', Buffer.from(String(info)), { key: key as string, dsaEncoding: 'ieee-p1363' }).toString('base64');
+  readonly verifySignature = (): boolean => false;
+  readonly getAlgorithmName = (): string => algorithms.ecdsaSha256;
+}
 
 /** Signs the element of this local name, which must be the only one. */
 export function signed(
@@ -109,6 +119,8 @@ export function signed(
     canonicalizationAlgorithm: (options.canonicalization ??
       algorithms.exclusive) as 'http://www.w3.org/2001/10/xml-exc-c14n#',
   });
+  // Which the library does not have.
+  signer.SignatureAlgorithms[algorithms.ecdsaSha256] = EcdsaSha256;
   const xpath = `//*[local-name(.)='${element}']`;
   signer.addReference({
     xpath,
@@ -150,13 +162,24 @@ export function metadataXml(
 }
 
 /** A new one, with a self-signed certificate. */
-export async function createSigningIdp(entityId: string, bits = 2_048): Promise<SigningIdp> {
-  const signingAlgorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
-  const keys = await webcrypto.subtle.generateKey(
-    { ...signingAlgorithm, modulusLength: bits, publicExponent: new Uint8Array([1, 0, 1]) },
-    true,
-    ['sign', 'verify'],
+export const createSigningIdp = (entityId: string, bits = 2_048): Promise<SigningIdp> =>
+  createIdp(
+    entityId,
+    { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+    { modulusLength: bits, publicExponent: new Uint8Array([1, 0, 1]) },
   );
+
+/** One with a key on the curve P-256. */
+export const createEcIdp = (entityId: string): Promise<SigningIdp> =>
+  createIdp(entityId, { name: 'ECDSA', hash: 'SHA-256' }, { namedCurve: 'P-256' });
+
+async function createIdp(
+  entityId: string,
+  signingAlgorithm: { readonly name: string; readonly hash: string },
+  size: object,
+): Promise<SigningIdp> {
+  const made: unknown = await webcrypto.subtle.generateKey({ ...signingAlgorithm, ...size }, true, ['sign', 'verify']);
+  const keys = made as webcrypto.CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       name: [{ CN: ['idp'] }],

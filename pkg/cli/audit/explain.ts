@@ -1,6 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { Command } from '../command.ts';
+import { printable } from '../terminal-text.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 
 const usage = `sidegate audit explain ID [flags]
@@ -10,8 +11,7 @@ mode would have done, and which checks were skipped.
 
 ${sessionSourceUsage}`;
 
-/** Nothing of a record may move the reader's cursor. */
-const plain = (text: string | undefined): string => (text ?? '').replaceAll(/\p{Cc}/gu, '?');
+const plain = (text: string | undefined): string => printable(text ?? '');
 const listOf = (root: JsonNode | undefined, key: string): readonly JsonNode[] => root?.get(key)?.items ?? [];
 
 function actText(act: JsonNode): string {
@@ -60,7 +60,6 @@ export const auditExplainCommand: Command = {
   run: sessionCommand({
     usage,
     flags: {},
-    partial: true,
     async act(_, lines, _flags, io) {
       for (const line of explanationOf(await allLines(lines))) io.stdout(`${line}\n`);
       return 0;

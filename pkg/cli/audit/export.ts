@@ -22,12 +22,9 @@ export const auditExportCommand: Command = {
     usage,
     flags: { out: { kind: 'text' }, 'key-out': { kind: 'text' }, 'no-lines': { kind: 'switch' }, ...auditFlags },
     positionals: { name: 'nothing', least: 0, most: 0 },
+    faults: (flags) => (flags.on('out') ? [] : ['--out is missing']),
     async act(flags, { client }, io) {
-      const out = flags.text('out');
-      if (out === undefined) {
-        io.stderr('--out is missing\n');
-        return 2;
-      }
+      const out = flags.text('out') ?? '';
       const pages = logOfRecorder(await openAudit(client, flags, io), !flags.on('no-lines'));
       const count = { heads: 0, entries: 0 };
       await writeInPieces(io, out, (write) =>

@@ -1,6 +1,9 @@
+import { describeError } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
 import { clusterCommand, clusterUsage } from '../cluster-command.ts';
-import type { Command } from '../command.ts';
+import type { Command, CommandIo } from '../command.ts';
+import type { Flags } from '../flags.ts';
+import { printable } from '../terminal-text.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
 import { timeOf } from './time.ts';
 
@@ -30,7 +33,38 @@ ${auditUsage}${clusterUsage}`;
 
 const text = { kind: 'text' } as const;
 type Fields = { readonly [key: string]: JsonValue };
-const plain = (value: JsonValue | undefined): string => String(value ?? '').replaceAll(/\p{Cc}/gu, '?');
+const plain = (value: JsonValue | undefined): string => printable(String(value ?? ''));
+
+/** What to hold. @throws Error in words, for a time that is none */
+function termsOf(flags: Flags, now: number): Readonly<Record<string, JsonValue>> {
+  const terms: Record<string, JsonValue> = {};
+  for (const [flag, name] of [
+    ['user', 'user'],
+    ['pod', 'pod'],
+    ['session', 'session'],
+    ['in', 'namespace'],
+  ] as const) {
+    const given = flags.text(flag);
+    if (given !== undefined) terms[name] = given;
+  }
+  for (const name of ['since', 'until'] as const) {
+    const given = flags.text(name);
+    if (given !== undefined) terms[name] = timeOf(given, now);
+  }
+  return terms;
+}
+
+function holdFaults(flags: Flags, { now }: Pick<CommandIo, 'now'>): readonly string[] {
+  try {
+    const named = Object.keys(termsOf(flags, now())).length > 0;
+    return [
+      ...(flags.on('reason') ? [] : ['--reason is missing']),
+      ...(named === flags.on('everything') ? ['what to hold is needed: or --everything alone'] : []),
+    ];
+  } catch (error) {
+    return [describeError(error)];
+  }
+}
 
 export const auditHoldsCommand: Command = {
   name: 'audit holds',
@@ -65,28 +99,9 @@ export const auditHoldCommand: Command = {
       ...auditFlags,
     },
     positionals: { name: 'nothing', least: 0, most: 0 },
+    faults: holdFaults,
     async act(flags, { client }, io) {
-      const terms: Record<string, JsonValue> = {};
-      for (const name of ['user', 'pod', 'session'] as const) {
-        const given = flags.text(name);
-        if (given !== undefined) terms[name] = given;
-      }
-      const namespace = flags.text('in');
-      if (namespace !== undefined) terms['namespace'] = namespace;
-      try {
-        for (const name of ['since', 'until'] as const) {
-          const given = flags.text(name);
-          if (given !== undefined) terms[name] = timeOf(given, io.now());
-        }
-      } catch (error) {
-        io.stderr(`${(error as Error).message}\n`);
-        return 2;
-      }
-      const reason = flags.text('reason');
-      if (reason === undefined || (Object.keys(terms).length === 0) !== flags.on('everything')) {
-        io.stderr('--reason is needed, and what to hold: or --everything alone\n');
-        return 2;
-      }
+      const [terms, reason = ''] = [termsOf(flags, io.now()), flags.text('reason')];
       const { id } = await (await openAudit(client, flags, io)).post('/v1/holds', { ...terms, reason });
       io.stdout(`hold ${plain(id)}\n`);
       return 0;
@@ -102,13 +117,13 @@ export const auditReleaseCommand: Command = {
     usage: releaseUsage,
     flags: { reason: text, ...auditFlags },
     positionals: { name: 'NUMBER', least: 1, most: 1 },
+    faults: (flags) => [
+      ...(/^[0-9]{1,15}$/.test(flags.positionals[0] ?? '') ? [] : ['NUMBER is that of a hold']),
+      ...(flags.on('reason') ? [] : ['--reason is missing']),
+    ],
     async act(flags, { client }, io) {
       const [id = ''] = flags.positionals;
-      const reason = flags.text('reason');
-      if (!/^[0-9]{1,15}$/.test(id) || reason === undefined) {
-        io.stderr('the number of a hold and --reason are needed\n');
-        return 2;
-      }
+      const reason = flags.text('reason') ?? '';
       await (await openAudit(client, flags, io)).post(`/v1/holds/${id}/release`, { reason });
       io.stdout(`hold ${id} is released\n`);
       return 0;

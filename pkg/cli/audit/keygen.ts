@@ -1,7 +1,7 @@
 import { describeError } from '../../base/index.ts';
 import { makeSealKeys } from '../../seal/index.ts';
+import { askedFlags, noPositionals } from '../asked-flags.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
-import { parseFlags } from '../flags.ts';
 
 const usage = `sidegate audit keygen --out FILE
 
@@ -14,20 +14,14 @@ is sealed.
 `;
 
 function run(args: readonly string[], io: CommandIo): ExitCode {
-  const parsed = parseFlags(args, { out: { kind: 'text' } }, { name: 'nothing', least: 0, most: 0 });
-  if ('help' in parsed) {
-    io.stdout(usage);
-    return 0;
-  }
-  if ('faults' in parsed) {
-    io.stderr(`${parsed.faults.join('\n')}\n\n${usage}`);
-    return 2;
-  }
-  const out = parsed.flags.text('out');
-  if (out === undefined) {
-    io.stderr('--out is missing: where the private key is written\n');
-    return 2;
-  }
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: { out: { kind: 'text' } },
+    positionals: noPositionals,
+    faults: (given) => (given.on('out') ? [] : ['--out is missing: where the private key is written']),
+  });
+  if (typeof flags === 'number') return flags;
+  const out = flags.text('out') ?? '';
   const { privateKey, publicKey } = makeSealKeys();
   try {
     if (io.login.readPrivate(out) !== undefined) {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { describeError, parseJson } from '../../base/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
+import { jsonText, printable, printableRows } from '../terminal-text.ts';
 import { recordedRequest, textAt } from './recorded-request.ts';
 
 export const replayToFlags = {
@@ -20,9 +21,8 @@ export const replayToUsage = `  --to URL               sends the request to a te
 
 const timeoutMs = 300_000;
 const mostBytes = 64 * 1024 * 1024;
-/** Nothing of a record or an answer may move the reader's cursor. */
-const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
-const indented = (mark: string, text: string): string => `  ${mark} ${plain(text).replaceAll('\n', `\n  ${mark} `)}\n`;
+const indented = (mark: string, text: string): string =>
+  `  ${mark} ${printableRows(text).replaceAll('\n', `\n  ${mark} `)}\n`;
 
 /** @returns undefined: no address of a model */
 export function modelUrl(text: string): URL | undefined {
@@ -46,7 +46,7 @@ export async function replayTo(
 ): Promise<ExitCode> {
   try {
     const { path, body, notes, answer } = recordedRequest(lines, opened);
-    for (const note of notes) io.stderr(`${plain(note)}\n`);
+    for (const note of notes) io.stderr(`${printable(note)}\n`);
     const [model, caFile, tokenFile] = [flags.text('model'), flags.text('to-ca'), flags.text('to-token')];
     const ca = caFile === undefined ? io.publicRoots.join('\n') : io.readFile(caFile);
     const tls = url.protocol === 'https:';
@@ -71,14 +71,14 @@ export async function replayTo(
     const texts = [...answer].map(([lane, recorded]) => ({ lane, recorded, answered: textAt(root, lane) ?? '' }));
     const same = texts.every(({ recorded, answered }) => recorded === answered);
     if (flags.text('output') === 'jsonl')
-      for (const one of texts) io.stdout(`${JSON.stringify({ ...one, same: one.recorded === one.answered })}\n`);
+      for (const one of texts) io.stdout(`${jsonText({ ...one, same: one.recorded === one.answered })}\n`);
     else {
       io.stdout(`${status} after ${ms} ms: ${same ? 'the same answer' : 'another answer'}\n`);
       for (const { lane, recorded, answered } of texts)
         io.stdout(
           recorded === answered
-            ? `${plain(lane)}: the same\n`
-            : `${plain(lane)}\n${indented('<', recorded)}${indented('>', answered)}`,
+            ? `${printable(lane)}: the same\n`
+            : `${printable(lane)}\n${indented('<', recorded)}${indented('>', answered)}`,
         );
     }
     return same ? 0 : 1;

@@ -1,6 +1,7 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { Command } from '../command.ts';
+import { jsonText, printable, printableRows } from '../terminal-text.ts';
 import { modelUrl, replayTo, replayToFlags, replayToUsage } from './replay-to.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
@@ -50,8 +51,6 @@ export function stepsOf(lines: readonly string[]): readonly ReplayStep[] {
   });
 }
 
-/** Nothing of a record may move the reader's cursor. */
-const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
 const mark = { request: '>', response: '<', end: '=' } as const;
 
 export const auditReplayCommand: Command = {
@@ -86,16 +85,16 @@ export const auditReplayCommand: Command = {
         if (speed > 0 && step.at > at) await io.sleep((step.at - at) / speed);
         at = Math.max(at, step.at);
         if (flags.text('output') === 'jsonl') {
-          io.stdout(`${JSON.stringify(step)}\n`);
+          io.stdout(`${jsonText(step)}\n`);
           continue;
         }
         const here = `${step.direction} ${step.lane}`;
         if (here !== lane)
           io.stdout(
-            `${lane === undefined ? '' : '\n'}${mark[step.direction]} +${Math.round(step.at)} ms ${plain(step.lane)}\n`,
+            `${lane === undefined ? '' : '\n'}${mark[step.direction]} +${Math.round(step.at)} ms ${printable(step.lane)}\n`,
           );
         lane = here;
-        io.stdout(plain(step.text));
+        io.stdout(printableRows(step.text));
       }
       if (lane !== undefined) io.stdout('\n');
       return code;

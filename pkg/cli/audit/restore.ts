@@ -6,6 +6,7 @@ import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
+import { printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit restore --from s3://BUCKET/PREFIX --key FILE (--data FOLDER | --database FILE) [flags]
 
@@ -56,7 +57,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
         `${segments} segments with ${events} lines were put into the store, which has ${entries} entries now\n`,
       );
       if (fault === undefined) return 0;
-      io.stdout(`${fault.fault}: ${fault.segment ?? `entry ${fault.entry}`}: ${fault.what}\n`);
+      io.stdout(`${printable(`${fault.fault}: ${fault.segment ?? `entry ${fault.entry}`}: ${fault.what}`)}\n`);
       return 1;
     } finally {
       await store.close();

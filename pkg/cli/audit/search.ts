@@ -1,3 +1,4 @@
+import { describeError } from '../../base/index.ts';
 import type { JsonValue } from '../../base/index.ts';
 import { archiveFlags, archiveUsage, withArchive } from './archive.ts';
 import { auditFlags, auditUsage, openAudit } from './client.ts';
@@ -7,6 +8,7 @@ import { askedFlags, noPositionals } from '../asked-flags.ts';
 import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
+import { jsonText, printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit search [flags]
 
@@ -96,16 +98,16 @@ function rowOf(session: Session): string[] {
   ];
 }
 
-/** Nothing of a record may move the reader's cursor, or be a formula to their spreadsheet. */
-const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
-const csv = (text: string): string => `"${(/^[=+\-@\t]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+/** Nothing of a record may be a formula to the reader's spreadsheet. */
+const csv = (text: string): string =>
+  `"${printable(/^[=+\-@\t]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
 
 function table(rows: readonly (readonly string[])[]): string {
-  const widths = columns.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
+  const widths = columns.map((_, at) => Math.max(...rows.map((row) => printable(row[at] ?? '').length)));
   return rows
     .map((row) =>
       row
-        .map((text, at) => plain(text).padEnd(widths[at] ?? 0))
+        .map((text, at) => printable(text).padEnd(widths[at] ?? 0))
         .join('  ')
         .trimEnd(),
     )
@@ -132,7 +134,7 @@ async function ask(
 
 /** Sessions as they come, in a form that needs to know no more than one of them. */
 function printer(output: string, io: CommandIo): (session: Session) => void {
-  if (output === 'jsonl') return (one) => io.stdout(`${JSON.stringify(one)}\n`);
+  if (output === 'jsonl') return (one) => io.stdout(`${jsonText(one)}\n`);
   io.stdout(`${columns.map(csv).join(',')}\n`);
   return (one) => io.stdout(`${rowOf(one).map(csv).join(',')}\n`);
 }
@@ -188,15 +190,21 @@ const flagsOfSearch = {
 } as const;
 
 async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const flags = askedFlags(args, io, { usage, flags: flagsOfSearch, positionals: noPositionals });
+  const flags = askedFlags(args, io, {
+    usage,
+    flags: flagsOfSearch,
+    positionals: noPositionals,
+    faults: (given, { now }) => {
+      try {
+        questionOf(given, now());
+        return [];
+      } catch (error) {
+        return [describeError(error)];
+      }
+    },
+  });
   if (typeof flags === 'number') return flags;
-  let question: Record<string, JsonValue>;
-  try {
-    question = questionOf(flags, io.now());
-  } catch (error) {
-    io.stderr(`${(error as Error).message}\n`);
-    return 2;
-  }
+  const question = questionOf(flags, io.now());
   const archive = flags.text('archive');
   if (archive !== undefined) return searchInArchive(archive, flags, question, io);
   return withCluster(flags, io, async ({ client }) => {

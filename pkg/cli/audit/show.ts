@@ -1,6 +1,8 @@
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import type { Command } from '../command.ts';
+import { printRaw } from '../output.ts';
+import { printable, printableJson, printableRows } from '../terminal-text.ts';
 import { allLines, sessionCommand, sessionSourceUsage } from './session-command.ts';
 import { openedLines, unsealFlag, unsealUsage } from './unseal.ts';
 
@@ -8,12 +10,12 @@ const usage = `sidegate audit show ID [flags]
 
 One session as it went: who, what was asked and answered (masked as it was recorded), which rules acted. ID is the request id of a receipt or of a search.
 
-  -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte but for what --unseal opens
+  -o, --output FORMAT    text (default), or jsonl: the lines of the record, byte for byte but for what --unseal opens (on a terminal,
+                         what would move its cursor stands as \\uXXXX)
 ${unsealUsage}${sessionSourceUsage}`;
 
-/** Nothing of a record may move the reader's cursor. */
-const plain = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, '?');
-const indent = (text: string): string => plain(text).replaceAll('\n', '\n           ');
+const plain = printable;
+const indent = (text: string): string => printableRows(text).replaceAll('\n', '\n           ');
 
 /** Who decided, as each decision says. */
 function decisionText(root: JsonNode): string {
@@ -84,9 +86,13 @@ export const auditShowCommand: Command = {
     usage,
     flags: { output: { kind: 'text', short: 'o', choices: ['text', 'jsonl'] }, ...unsealFlag },
     async act(id, lines, flags, io) {
+      // Their bytes were hashed: only where somebody looks at them are they spelled otherwise.
+      const raw = io.screenRows?.() === undefined ? printRaw : (line: string) => io.stdout(printableJson(line));
       const jsonl = flags.text('output') === 'jsonl';
       const print = (page: readonly string[]): void => {
-        for (const line of page) io.stdout(`${jsonl ? line : lineText(parseJson(line, { loneSurrogates: true }))}\n`);
+        for (const line of page)
+          if (jsonl) raw(`${line}\n`, io);
+          else io.stdout(`${lineText(parseJson(line, { loneSurrogates: true }))}\n`);
       };
       if (flags.text('unseal') === undefined) {
         for await (const page of lines()) print(page);

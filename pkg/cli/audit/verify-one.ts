@@ -6,11 +6,13 @@ import {
   readHead,
   readLogKeys,
   readReceipt,
+  showSession,
   verifySession,
 } from '../../record/index.ts';
 import type { Receipt, SessionProof } from '../../record/index.ts';
 import type { CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
+import { printable } from '../terminal-text.ts';
 import { sessionPath } from './client.ts';
 import type { AuditClient } from './client.ts';
 import type { LogPages } from './log-pages.ts';
@@ -65,9 +67,11 @@ export async function proofOfPages(
   const read = (level: number, index: number): Promise<Uint8Array> =>
     Promise.resolve(nodes.get(`${level} ${index}`) ?? new Uint8Array());
   const signed = found.filter(({ index }) => index < size);
-  const blocks = signed.map(async (block) => ({
-    ...block,
-    path: (await inclusionProof(block.index, size, read)).map((one) => Buffer.from(one).toString('hex')),
+  const blocks = signed.map(async ({ index, entry, lines }) => ({
+    index,
+    entry,
+    ...showSession(entry, lines, session),
+    path: (await inclusionProof(index, size, read)).map((one) => Buffer.from(one).toString('hex')),
   }));
   return { head: head ?? '', blocks: await Promise.all(blocks), unsigned: found.length - signed.length };
 }
@@ -82,7 +86,11 @@ export function readProof(text: string): SessionProof {
   const isBlock = (one: unknown): boolean => {
     const [path, head] = [at(one, 'path'), at(one, 'head')];
     const named = isCount(at(one, 'index')) && isText(at(one, 'entry')) && isText(at(one, 'lines'));
-    return named && Array.isArray(path) && path.every(isText) && (head === undefined || isText(head));
+    const hidden = at(one, 'hidden');
+    const lists = [path, ...(hidden === undefined ? [] : [hidden])].every(
+      (texts) => Array.isArray(texts) && texts.every(isText),
+    );
+    return named && lists && (head === undefined || isText(head));
   };
   const [blocks, more] = [at(value, 'blocks'), at(value, 'more')];
   const good = isText(at(value, 'head')) && Array.isArray(blocks) && blocks.every(isBlock);
@@ -92,14 +100,26 @@ export function readProof(text: string): SessionProof {
   return value as SessionProof;
 }
 
+/** A line of another session of the same pod, or of none. */
+const isOfAnother = (line: string, session: string): boolean =>
+  line !== '' && !line.includes(`,"session":"${session}"`);
+
 export function reportOne(one: OneSession, proof: SessionProof, pem: string, flags: Flags, io: CommandIo): ExitCode {
   const verdict = verifySession(proof, { ...one, publicKey: readLogKeys(pem) });
   if (!verdict.ok) {
-    io.stdout(`NOT PROVEN: session ${one.session}: ${verdict.why}\n`);
+    io.stdout(`NOT PROVEN: session ${one.session}: ${printable(verdict.why)}\n`);
     return 1;
   }
   const saveTo = flags.text('save-proof');
-  if (saveTo !== undefined) io.writeFile(saveTo, `${JSON.stringify(proof)}\n`);
+  if (saveTo !== undefined) {
+    io.writeFile(saveTo, `${JSON.stringify(proof)}\n`);
+    const whole = proof.blocks.filter(({ hidden }) => hidden === undefined);
+    const foreign = whole.flatMap(({ lines }) => lines.split('\n')).filter((line) => isOfAnother(line, one.session));
+    if (foreign.length > 0)
+      io.stderr(
+        `${saveTo} has ${foreign.length} lines of others: ${whole.length} of its blocks are of a recorder that could not leave them out. Look at it before you give it away\n`,
+      );
+  }
   const { head, source, chain, lines, counted, ended, more, others } = verdict;
   const open =
     more > 0
@@ -111,8 +131,8 @@ export function reportOne(one: OneSession, proof: SessionProof, pem: string, fla
       `${counted ? '' : '; its sidecar did not say how many lines it has: whether some are missing is not seen'}` +
       `${one.receipt === undefined ? '' : '; the receipt says what is on record'}\n`,
   );
-  io.stdout(`it is in chain ${chain} of ${source}\n`);
+  io.stdout(`${printable(`it is in chain ${chain} of ${source}`)}\n`);
   for (const other of others)
-    io.stdout(`chain ${other.chain} of ${other.source} has lines under this id, too: not its start\n`);
+    io.stdout(`${printable(`chain ${other.chain} of ${other.source}`)} has lines under this id, too: not its start\n`);
   return 0;
 }

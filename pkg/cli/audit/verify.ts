@@ -12,11 +12,14 @@ import type { LogPages } from './log-pages.ts';
 import { archivedSession, sourceFaults } from './session-command.ts';
 import { oneSession, proofOfPages, proofOfRecorder, readProof, reportOne } from './verify-one.ts';
 import type { OneSession } from './verify-one.ts';
+import { createWordSample } from './word-sample.ts';
+import type { WordSample } from './word-sample.ts';
 import { clusterFlags, connectionUsage, systemNamespace, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
 import type { Flags } from '../flags.ts';
 import { linesOfFile } from '../long-files.ts';
+import { printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit verify [flags]
 
@@ -36,7 +39,8 @@ cluster at all.
   --no-lines             entries and heads only, without the lines of sessions
   --receipt TEXT         one session alone, and that it is on record as its caller was told: the value of the header sidegate-receipt
   --session ID           one session alone
-  --save-proof FILE      with one session: its proof, for whoever has its receipt. It holds whole blocks, with lines of other sessions of the same pod
+  --save-proof FILE      with one session: its proof, for whoever has its receipt. It holds the lines of that session, and the hashes of those beside them; of blocks
+                         that recorders of before wrote it holds all lines, and says so
   --proof FILE           what --save-proof wrote, instead of a cluster; needs --key, and --receipt or --session
   --since DAY            one session in an archive: not in segments that end before it (2026-11-26)
 ${sessionUsage}${archiveUsage}${auditUsage}${connectionUsage}
@@ -77,7 +81,7 @@ interface Trusted {
   readonly retentionDays: number | undefined;
 }
 
-async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdict> {
+async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSample): Promise<LogVerdict> {
   const { pem, kept, published, authorities, retentionDays } = trusted;
   const verifier: LogVerifier = createLogVerifier({
     publicKey: readLogKeys(pem),
@@ -111,10 +115,12 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
         what = 'the lines, or what the index says of them, cannot be read';
       }
       if (what !== undefined) differs.push({ fault: 'index_differs', entry: index, what });
+      else sample?.see(index, text, lines);
     },
     later: verifier.later,
   });
   const verdict = verifier.end();
+  differs.push(...((await sample?.ask())?.findings ?? []));
   return { ...verdict, ok: verdict.ok && differs.length === 0, findings: [...verdict.findings, ...differs] };
 }
 
@@ -129,15 +135,19 @@ function retentionDaysOf(flags: Flags): number | undefined {
 
 function report(verdict: LogVerdict, io: CommandIo): ExitCode {
   for (const { fault, entry, to, what } of verdict.findings)
-    io.stdout(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}\n`);
+    io.stdout(
+      `${printable(`${fault}: entry ${entry}${to === undefined || to === entry ? '' : ` to ${to}`}: ${what}`)}\n`,
+    );
   for (const { source, lines, ended, gone } of verdict.lostWithPods)
     io.stdout(
-      `lost with its pod: ${source}, gone at ${new Date(gone).toISOString()}: ` +
+      `lost with its pod: ${printable(source)}, gone at ${new Date(gone).toISOString()}: ` +
         `${lines === undefined ? 'no line that is known of' : `lines ${lines.first} to ${lines.last} never came`}` +
         `${ended ? '' : '; it did not say that it stops, and may have written more'}\n`,
     );
-  for (const { source, line, events } of verdict.gaps)
-    io.stdout(`not recorded: ${source}, before its line ${line}: ${events} events\n`);
+  for (const { source, line, events, unknown } of verdict.gaps)
+    io.stdout(
+      `not recorded: ${printable(source)}, before its line ${line}: ${unknown === true ? 'its machine had crashed, and lines of its last 100 ms may be lost' : `${events} events`}\n`,
+    );
   const {
     entries,
     begins,
@@ -239,15 +249,21 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   if (archive !== undefined)
     return one === undefined ? verifyInArchive(archive, flags, io) : verifyOneInArchive(archive, one, flags, io);
   const proofFile = flags.text('proof');
-  const finish = async (pages: LogPages, pem: string, published: readonly string[] = []): Promise<ExitCode> => {
+  const finish = async (
+    pages: LogPages,
+    pem: string,
+    published: readonly string[] = [],
+    sample?: WordSample,
+  ): Promise<ExitCode> => {
     const [head, authorities] = [flags.text('head'), flags.text('authorities')];
-    const verdict = await verifyPages(pages, {
+    const trusted = {
       pem,
       kept: head === undefined ? undefined : io.readFile(head).trim(),
       published,
       authorities: authorities === undefined ? undefined : io.readFile(authorities),
       retentionDays: retentionDaysOf(flags),
-    });
+    };
+    const verdict = await verifyPages(pages, trusted, sample);
     return finishVerdict(verdict, saveTo, io);
   };
   if (file !== undefined || proofFile !== undefined) {
@@ -271,7 +287,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one.session, flags), pem, flags, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
-    return finish(logOfRecorder(audit, withLines), pem, published);
+    return finish(logOfRecorder(audit, withLines), pem, published, createWordSample(audit));
   });
 }
 
@@ -301,7 +317,7 @@ async function verifyInArchive(url: string, flags: Flags, io: CommandIo): Promis
       },
       (name, { code, message }) => {
         faults++;
-        io.stdout(`${code}: ${name}: ${message}\n`);
+        io.stdout(`${printable(`${code}: ${name}: ${message}`)}\n`);
       },
     );
     return finishVerdict({ ...verdict, ok: verdict.ok && faults === 0 }, flags.text('save-head'), io);

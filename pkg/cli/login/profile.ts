@@ -31,9 +31,14 @@ export type TokenKind = 'access' | 'id';
 
 const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
+/** What is wrong with the name of a profile; undefined: the default one. */
+export const profileFaults = (name: string | undefined): readonly string[] =>
+  name === undefined || nameForm.test(name) ? [] : ['--profile must be letters, digits, ., - and _'];
+
 /** @throws LoginError */
 export function profilePath(io: LoginIo, name: string): string {
-  if (!nameForm.test(name)) throw new LoginError('--profile must be letters, digits, ., - and _');
+  const [fault] = profileFaults(name);
+  if (fault !== undefined) throw new LoginError(fault);
   return `${io.folder}/profiles/${name}.json`;
 }
 

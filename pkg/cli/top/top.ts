@@ -2,7 +2,8 @@ import { controlPlane } from '../../contract/index.ts';
 import { clusterCommand, clusterUsage, systemNamespace } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
-import { outputFlags, outputUsage, printObjects, printable, span, table } from '../output.ts';
+import { outputFlags, outputUsage, printObjects, printRaw, span, table } from '../output.ts';
+import { printable } from '../terminal-text.ts';
 import type { Column } from '../output.ts';
 import { NoControllerError, openTop } from './ask.ts';
 import { mergeRows, perSecond } from './figures.ts';
@@ -55,8 +56,10 @@ function paint(rows: readonly PodRow[], flags: Flags, screenRows: number, io: Co
   const lines = table(rows, columns(!flags.on('all-namespaces')), flags.text('output') === 'wide').split('\n');
   const shown = lines.slice(0, Math.max(2, screenRows - 2));
   const left = rows.length - (shown.length - 1);
-  io.stdout(`${clear}${shown.join('\n').trimEnd()}\n${left > 0 ? `and ${left} more\n` : ''}`);
+  printRaw(`${clear}${shown.join('\n').trimEnd()}\n${left > 0 ? `and ${left} more\n` : ''}`, io);
 }
+
+const secondsOf = (flags: Flags): number => Number(flags.text('every') ?? 5);
 
 export const topCommand: Command = {
   name: 'top',
@@ -73,12 +76,10 @@ export const topCommand: Command = {
       ...outputFlags,
     },
     positionals: { name: 'nothing', least: 0, most: 0 },
+    faults: (flags) =>
+      secondsOf(flags) >= 1 && secondsOf(flags) <= 3_600 ? [] : ['--every must be 1 to 3600 seconds'],
     async act(flags, { client, namespace }, io): Promise<ExitCode> {
-      const seconds = Number(flags.text('every') ?? 5);
-      if (!(seconds >= 1 && seconds <= 3_600)) {
-        io.stderr('--every must be 1 to 3600 seconds\n');
-        return 2;
-      }
+      const seconds = secondsOf(flags);
       const everywhere = flags.on('all-namespaces');
       const top = openTop(client, flags, () => io.now());
       const format = flags.text('output');

@@ -8,10 +8,11 @@ import { decisionStatuses, readChoice } from '../../core/index.ts';
 import { plainAddress } from '../stream/address.ts';
 import { clientAddress, nobody } from './client-address.ts';
 import type { TrustedProxies } from './client-address.ts';
-import { createDecisionLimits } from './decision-limits.ts';
+import { createAnonymousLimit } from './decision-limits.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import type { Place } from './decidable.ts';
 import type { Outcome, TokenDecider } from './decide-by-token.ts';
+import type { Bearer } from './prover.ts';
 
 /**
  * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
@@ -24,8 +25,17 @@ export interface DecisionServer {
   close(): Promise<void>;
 }
 
-/** How a request ended, for a metric. A closed set. */
-export const decisionResults = ['page', 'viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
+/** How a request ended, for a metric. A closed set. `unproven`: nobody has looked at what it brought, there was too much of its kind. */
+export const decisionResults = [
+  'page',
+  'viewed',
+  'decided',
+  'refused',
+  'limited',
+  'unproven',
+  'malformed',
+  'failed',
+] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
 /** What such routes answer. */
@@ -87,7 +97,7 @@ const mostFromAddress = 64;
 /** @throws the system's error when the port cannot be had. */
 export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
   const { decider, clock, logger, trustedProxies = nobody } = options;
-  const limits = createDecisionLimits(clock);
+  const anonymous = createAnonymousLimit(clock);
 
   const write = (response: ServerResponse, { status, body, headers = {} }: Omit<RouteAnswer, 'result'>): void => {
     if (response.headersSent || response.destroyed) return;
@@ -133,7 +143,7 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     from: string,
   ): Promise<boolean> => {
     for (const { routes, onResult } of these) {
-      const asked = routes(request, { from, admitted: () => limits.admit(from) });
+      const asked = routes(request, { from, admitted: () => anonymous.admit(from) });
       const found = await asked.catch((error: unknown) => failed(request, error));
       if (found === undefined) continue;
       onResult?.(found.result);
@@ -142,14 +152,34 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     }
     return false;
   };
+  const answerBearer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    place: Place,
+    bearer: Bearer,
+  ): Promise<void> => {
+    if (request.method !== 'GET' && request.method !== 'POST')
+      return send(response, 405, { error: 'method' }, 'malformed');
+    const person = await decider.prove(place, bearer);
+    if (person === 'too_many') return send(response, 429, { error: 'too_many' }, 'limited');
+    if (person === 'unproven') return send(response, 429, { error: 'too_many' }, 'unproven');
+    if (typeof person === 'string') return finish(response, { kind: 'fault', fault: person }, 'viewed');
+    if (request.method === 'GET') return finish(response, await person.view(), 'viewed');
+    const text = await readBody(request, longestBody);
+    if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
+    const choice = readChoice(text);
+    if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');
+    finish(response, await person.decide(choice), 'decided');
+  };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const from = clientAddress(request, trustedProxies);
     const limitsItself = ({ ownLimit }: RouteGroup): boolean => ownLimit === true;
     if (await byRoutes(groups.filter(limitsItself), request, response, from)) return;
     const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     const token = bearerOf(request);
-    if (!limits.admit(from, decision === undefined ? undefined : token))
-      return send(response, 429, { error: 'too_many' }, 'limited');
+    // Of what a token proves the decider keeps count.
+    const proves = decision !== undefined && token !== undefined;
+    if (!proves && !anonymous.admit(from)) return send(response, 429, { error: 'too_many' }, 'limited');
     if (
       await byRoutes(
         groups.filter((group) => !limitsItself(group)),
@@ -165,15 +195,8 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       if (request.method === 'GET') return send(response, 200, decisionPage, 'page', decisionPageHeaders);
       return send(response, 405, { error: 'method' }, 'malformed');
     }
-    const place: Place = { namespace, kind, name };
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
-    if (request.method === 'GET') return finish(response, await decider.view(place, token), 'viewed');
-    if (request.method !== 'POST') return send(response, 405, { error: 'method' }, 'malformed');
-    const text = await readBody(request, longestBody);
-    if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
-    const choice = readChoice(text);
-    if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');
-    finish(response, await decider.decide(place, token, choice, from), 'decided');
+    await answerBearer(request, response, { namespace, kind, name }, { token, from });
   };
 
   const server = createServer(

@@ -10,7 +10,7 @@ import type { Change, ChangeLog } from '../record/index.ts';
 import { isOver } from './grant-fact.ts';
 import type { GrantFact } from './grant-fact.ts';
 import { grantReach, holds } from './grant-reach.ts';
-import { decidable, grantTerms } from './grant-terms.ts';
+import { decidable, grantTerms, lasts } from './grant-terms.ts';
 import type { GrantProblem } from './grant-terms.ts';
 
 /** What became of grants, for a metric. A closed set. */
@@ -151,16 +151,20 @@ export function startGrantKeeper(options: GrantKeeperOptions): GrantKeeper {
       await complain(fact, terms);
       return lookAgainMs;
     }
-    if (fact.grant.until - clock.now() > terms.maxGrantMs) {
+    if (lasts(fact, clock.now()) > terms.maxGrantMs) {
       const message = `it would last longer than ${Math.floor(terms.maxGrantMs / 60_000)} minutes, the longest that the policies allow (spec.approvals.maxGrant): ask for a shorter time`;
       await cancel(fact, 'TooLong', message);
       return undefined;
     }
     const { approvers, required, kubernetesUser, naming } = terms;
+    const unsaid =
+      'the policies do not say who the caller is to Kubernetes (identity.providers.kubernetesUser with the claim of the subject; where the platform names the approvers, its own providers say it alone)';
     const message =
-      kubernetesUser === undefined
-        ? 'by token alone: the policies do not say who the caller is to Kubernetes (identity.providers.kubernetesUser with the claim of the subject), so that no Kubernetes user can decide'
-        : 'by those who are named in status.approvers';
+      kubernetesUser !== undefined
+        ? 'by those who are named in status.approvers'
+        : naming !== undefined
+          ? `by token alone: ${unsaid}, so that no Kubernetes user can decide`
+          : `by service accounts alone: ${unsaid}, and sub of a token may be another for each client, so that nobody else can be told from the caller: name people by a claim that stays (oidc.subjectClaim)`;
     const said = { type: decidable, status: 'True', reason: 'Asked', message } as const;
     const written = await write(fact, {
       phase: 'Pending',

@@ -1,7 +1,7 @@
 // For the rest of pkg/control.
 export { createBrowserLogin } from './browser-login.ts';
 export { createLoginCodes } from './login-codes.ts';
-export { createRevocations, readRevocation } from './revocations.ts';
+export { createRevocations } from './revocations.ts';
 export type { Revocations } from './revocations.ts';
 export { createTokenExchange } from './token-exchange.ts';
 export { createTokenGiver } from './token-giver.ts';

@@ -1,9 +1,7 @@
-import { JsonError, parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { either, list, lone, number, numbers, object, named } from '../shape.ts';
-import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
-import { refused, refusedFields } from '../refused-fields.ts';
-import { tellingWord } from '../refused-fields.ts';
+import { refuseChoice, refuseTelling, refusedParameters } from '../kserve/tensor-rules.ts';
+import { either, list, lone, named, number, numbers, object } from '../shape.ts';
+import type { Shape } from '../shape.ts';
 
 /** KServe v2 (Triton) as the projection shows it: which places hold texts that clients and models write, and which hold names. */
 
@@ -22,30 +20,7 @@ const parameter = object({
   string_param: { string: 'text' },
 });
 
-/**
- * Parameters that make what was decided untrue: another adapter, a state that goes on from another request's, memory in which the server
- * reads its input or writes its answer past the sidecar.
- */
-const refusedParameters: Readonly<Record<string, Shape>> = {
-  ...named(
-    'lora_name sequence_id sequence_start sequence_end shared_memory_region shared_memory_offset shared_memory_byte_size'.split(
-      ' ',
-    ),
-    refused,
-  ),
-  ...refusedFields,
-};
-
-const askedParameters: Shape = {
-  ...object(refusedParameters, { rest: parameter }),
-  read(reader, node, place) {
-    for (const key of node.keys) {
-      const word = tellingWord(key.text);
-      if (word !== undefined) reader.refuse(place, word);
-    }
-    return false;
-  },
-};
+const askedParameters: Shape = { ...object(refusedParameters, { rest: parameter }), read: refuseTelling };
 const answeredParameters: Shape = object({}, { rest: parameter });
 
 const contents = object({
@@ -57,39 +32,16 @@ const contents = object({
 const tensor = (parameters: Shape): Shape =>
   object({ name: lone, datatype: lone, shape: opaque, parameters, contents, raw });
 
-/** Parameters in a text: of vLLM's backend. */
-const parametersTensor = 'sampling_parameters';
-/** Letters of such a text. */
-const longestParameters = 65_536;
-
-/** @throws RefusedError for what chooses an adapter, as a tensor of its own or among the parameters in a text, and for parameters that cannot be read. */
-function refuseChoice(reader: ShapeReader, node: JsonNode, place: ShapePlace): void {
-  const name = (node.get('name')?.string ?? '').toLowerCase();
-  if (name.startsWith('lora')) reader.refuse(place, 'lora');
-  if (name !== parametersTensor) return;
+/** Texts of a tensor, wherever they stand. */
+function textsOf(node: JsonNode): readonly (string | undefined)[] | undefined {
   const texts = node.get('raw') ?? node.get('contents')?.get('bytes_contents');
-  if (texts?.kind !== 'array' || texts.numbers !== undefined || !texts.items.every((one) => areHarmless(one.string)))
-    reader.refuse(place, parametersTensor);
+  return texts?.kind !== 'array' || texts.numbers !== undefined ? undefined : texts.items.map((one) => one.string);
 }
-
-function areHarmless(text: string | undefined): boolean {
-  if (text === undefined || text.length > longestParameters) return false;
-  try {
-    const root = parseJson(text);
-    return root.kind === 'object' && root.keys.every((key) => isHarmless(key.text.toLowerCase(), key.text));
-  } catch (error) {
-    if (error instanceof JsonError) return false;
-    throw error;
-  }
-}
-
-const isHarmless = (lower: string, name: string): boolean =>
-  !lower.startsWith('lora') && !Object.hasOwn(refusedParameters, lower) && tellingWord(name) === undefined;
 
 const input: Shape = {
   ...tensor(askedParameters),
   read(reader, node, place) {
-    refuseChoice(reader, node, place);
+    refuseChoice(reader, place, node.get('name')?.string ?? '', textsOf(node));
     return false;
   },
 };

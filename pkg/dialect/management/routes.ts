@@ -19,7 +19,15 @@ export interface ManagementRoute {
 const healthPaths = new Set([
   ...['/health', '/healthz', '/livez', '/readyz', '/live', '/ready', '/ping', '/version'],
   ...['/health/live', '/health/liveness', '/health/ready', '/health/readiness', '/health/startup', '/health_generate'],
-  ...['/v1/health', '/v1/health/live', '/v1/health/ready', '/v2/health/live', '/v2/health/ready', '/api/version'],
+  ...[
+    '/v1/health',
+    '/v1/health/live',
+    '/v1/health/ready',
+    '/v2',
+    '/v2/health/live',
+    '/v2/health/ready',
+    '/api/version',
+  ],
 ]);
 
 const metricsPaths = new Set(['/metrics', '/metrics/', '/monitoring/prometheus/metrics', '/v1/metrics']);
@@ -38,13 +46,14 @@ const adminWords = new Set(
     'close_session configure_logging abort_request get_server_info get_internal_state set_internal_state set_trace_level',
     'start_expert_distribution_record stop_expert_distribution_record dump_expert_distribution_record pause_generation',
     'continue_generation init_weights_send_group_for_remote_instance send_weights_to_remote_instance',
+    'dumper add_external_corpus remove_external_corpus list_external_corpora generate_from_file',
     'clear_hicache_storage_backend hicache remote_instance_transfer_engine_info register_worker add_worker remove_worker workers',
     // Triton's and KServe's methods of gRPC, where a server takes JSON under the same path (Connect, grpc-gateway)
     'repositoryindex repositorymodelload repositorymodelunload systemsharedmemoryregister systemsharedmemoryunregister',
     'cudasharedmemoryregister cudasharedmemoryunregister tracesetting logsettings',
     // LMDeploy, TabbyAPI, LocalAI, and words that mean the same anywhere
     'wakeup terminate distserve backends backend shutdown shut_down restart reload quit quitquitquit kill exit admin debug',
-    'actuator pprof lora-adapters set-default',
+    'actuator pprof lora-adapters set-default cors-proxy',
   ]
     .join(' ')
     .split(' '),
@@ -66,14 +75,18 @@ const adminTrees = [
   ],
   // Triton
   ...['/v2/repository', '/v2/systemsharedmemory', '/v2/cudasharedmemory', '/v2/trace', '/v2/logging'],
-  // llama.cpp: other callers' prompts, and what is kept of them
-  '/slots',
+  // llama.cpp: other callers' prompts, what is kept of them and shown beside the settings, tools that the server runs
+  ...['/slots', '/props', '/tools'],
   // LM Studio, text-generation-webui, TabbyAPI
   ...['/v1/internal', '/v1/model', '/v1/lora', '/v1/download', '/v1/template', '/v1/sampling'],
 ];
 
-/** Below `models`, `workflows` and `props` only reading is not Admin (TorchServe, llama.cpp, LocalAI, OpenAI's deletion). */
-const readOnlyTrees = ['models', 'workflows', 'props'];
+/** Below `models` and `workflows` only reading is not Admin (TorchServe, llama.cpp, LocalAI, OpenAI's deletion). */
+const readOnlyTrees = ['models', 'workflows'];
+
+/** What segments begin with by which servers of vLLM's and SGLang's kind change weights, adapters and caches: they add one with each version. */
+const adminStart =
+  /^(?:(?:update|init|destroy|send|pull|post_process)_weights?|(?:un)?load_lora|reset_\w*cache|flush_\w*cache|(?:release|resume)_memory|(?:start|stop)_profile)/;
 
 /** KServe and TensorFlow Serving infer by a verb behind the name. */
 const inferenceVerb = /:(?:predict|explain|classify|regress)$/;
@@ -114,7 +127,7 @@ function changes(method: string, segments: readonly string[]): boolean {
 
 function isAdmin(method: string, path: string): boolean {
   const segments = segmentsOf(path);
-  if (segments.some((segment) => adminWords.has(segment))) return true;
+  if (segments.some((segment) => adminWords.has(segment) || adminStart.test(segment))) return true;
   const whole = `/${segments.join('/')}/`;
   if (adminTrees.some((tree) => whole.includes(`${tree}/`))) return true;
   if (whole.includes('/v2/models/') && whole.includes('/trace/')) return true;

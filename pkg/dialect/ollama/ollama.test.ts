@@ -107,19 +107,26 @@ describe('a request', () => {
 
   test.each([
     ['/api/chat', { model: 'm', messages: [] }, 'messages'],
-    ['/api/chat', { model: 'm', keep_alive: 0 }, 'messages'],
-    ['/api/generate', { model: 'm', keep_alive: 0 }, 'prompt'],
+    ['/api/chat', { model: 'm', keep_alive: '5m' }, 'messages'],
+    ['/api/generate', { model: 'm', keep_alive: '5m' }, 'prompt'],
     ['/api/generate', { model: 'm', prompt: '' }, 'prompt'],
     ['/api/generate', { model: 'm', prompt: 'p', template: '{{ .Prompt }}' }, 'template'],
     ['/api/chat', chat({ Model: 'x' }), 'model'],
     ['/api/chat', chat({ name: 'x' }), 'name'],
     ['/api/chat', chat({ max_tokens: 9 }), 'max_tokens'],
+    ...[0, -0, 0.5, '0', '0s', '-0s', '0m0s', '500ms', '1ns', '0.9s', 'soon', ''].map(
+      (time): [string, object, string] => ['/api/chat', chat({ keep_alive: time }), 'keep_alive'],
+    ),
     ['/api/chat', chat({ options: { num_predict: 1.5 } }), 'options.num_predict'],
     ['/api/chat', chat({ options: { num_predict: '9' } }), 'options.num_predict'],
     ['/api/embed', { model: 'm' }, 'prompt'],
     ['/api/embed', { model: 'm', input: [1, 2] }, 'input'],
   ])('to %s of %j is refused for %s', (path, body, detail) => {
     expect(() => request(path, body)).toThrow(refused(detail));
+  });
+
+  it.each([-1, 1, 300, null, '5m', '1h30m', '1.5h', '-1m', '-1', '24h'])('may keep the model for %j', (time) => {
+    expect(request('/api/chat', chat({ keep_alive: time })).model).toBe('llama3');
   });
 
   it('with a query is refused', () => {

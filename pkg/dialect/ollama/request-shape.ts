@@ -1,4 +1,5 @@
 import { outputLimits, tokenIds } from '../openai/request-shape.ts';
+import { keepAlive } from '../keep-alive.ts';
 import { mediaBytes } from '../media.ts';
 import { refused, refusedFields } from '../refused-fields.ts';
 import { boolean, either, free, list, lone, named, number, object, schema, text } from '../shape.ts';
@@ -31,7 +32,7 @@ const common: Record<string, Shape> = {
   ...named(['name', 'template', 'modelfile', 'adapters', 'from', 'insecure'], refused),
   model: lone,
   options,
-  keep_alive: either(lone, number),
+  keep_alive: keepAlive,
   ...named(['truncate', 'shift', 'stream', 'raw', 'logprobs', '_debug_render_only'], boolean),
   top_logprobs: number,
   think: either(boolean, lone),

@@ -1,8 +1,10 @@
-import type { JsonEdit, JsonNode } from '../../base/index.ts';
+import type { JsonNode } from '../../base/index.ts';
 import type { RequestView } from '../dialect.ts';
+import { nestedLimit, nestedLimitEdits } from '../nested-limit.ts';
+import type { NestedLimit } from '../nested-limit.ts';
 import { Place } from '../place.ts';
 import { Reader } from '../reader.ts';
-import { checkMessages, fieldsOf, given, insert, modelNamed, refuse, replace, required } from '../request-fields.ts';
+import { checkMessages, fieldsOf, given, modelNamed, refuse, required } from '../request-fields.ts';
 import type { Fields } from '../request-fields.ts';
 import { decidedModel } from './model-name.ts';
 import { chatRequest, embedRequest, generateRequest, showRequest } from './request-shape.ts';
@@ -28,26 +30,7 @@ function checkPrompt(operation: OllamaRoute['operation'], fields: Fields): void 
 }
 
 /** Where the output's limit stands. */
-const limitName = 'num_predict';
-
-/** The node that says the limit, and the limit; undefined: none, since nothing is said, or 0 and less, by which Ollama means no end. */
-function limitOf(fields: Fields): { readonly node: JsonNode | undefined; readonly limit: number | undefined } {
-  const options = given(fields, 'options');
-  const node = options?.get(limitName);
-  if (node === undefined || node.kind === 'null') return { node, limit: undefined };
-  // Go takes 1.5 for 1 and 1e3 for 1000; other servers do not: refused, so that all agree.
-  if (node.number === undefined || !/^-?[0-9]{1,15}$/.test(node.text)) refuse(`options.${limitName}`);
-  return { node, limit: node.number > 0 ? node.number : undefined };
-}
-
-function limitEdits(root: JsonNode, fields: Fields, most: number): readonly JsonEdit[] {
-  const { node, limit } = limitOf(fields);
-  if (node !== undefined) return limit !== undefined && limit <= most ? [] : [replace(node, String(most))];
-  const options = fields.get('options');
-  const member = `"${limitName}":${most}`;
-  if (options === undefined) return [insert(root, `"options":{${member}}`)];
-  return [options.kind === 'null' ? replace(options, `{${member}}`) : insert(options, member)];
-}
+const outputLimit: NestedLimit = { object: 'options', name: 'num_predict' };
 
 /**
  * @param query without `?`; Ollama reads none.
@@ -62,7 +45,7 @@ export function readRequest(operation: OllamaRoute['operation'], root: JsonNode,
   const model = decidedModel(modelNamed(fields));
   checkPrompt(operation, fields);
   const generates = operation === 'Chat' || operation === 'Completions';
-  const limit = generates ? limitOf(fields).limit : undefined;
+  const limit = generates ? nestedLimit(fields, outputLimit).limit : undefined;
   const stop = given(fields, 'options')?.get('stop');
   return {
     model,
@@ -79,7 +62,7 @@ export function readRequest(operation: OllamaRoute['operation'], root: JsonNode,
     loneValues: reader.loneValues,
     opaque: reader.opaque,
     listNumbers: reader.listNumbers,
-    limitOutput: (most) => (generates ? limitEdits(root, fields, most) : []),
+    limitOutput: (most) => (generates ? nestedLimitEdits(root, fields, outputLimit, most) : []),
     askUsage: () => [],
     spellTokens: () => [],
   };

@@ -168,7 +168,7 @@ const choice = (streamed: boolean): Shape =>
     { strict: true },
   );
 
-const timings = object(
+export const timings = object(
   named(
     [
       'cache_n prompt_n prompt_ms prompt_per_token_ms prompt_per_second predicted_n predicted_ms predicted_per_token_ms',
@@ -239,9 +239,22 @@ function readModel(reader: ShapeReader, node: JsonNode, place: ShapePlace): bool
 const modelFields: Record<string, Shape> = {
   ...named('id object owned_by root parent name model type modified_at digest display_name'.split(' '), lone),
   ...named('created max_model_len size created_at'.split(' '), number),
+  // KServe
+  ready: boolean,
 };
 
 const modelEntry: Shape = object(modelFields, { read: readModel });
+
+/** KServe lists names. */
+const namedModel: Shape = {
+  ...modelEntry,
+  read(reader, node, place) {
+    if (node.kind !== 'string') return readModel(reader, node, place);
+    reader.model(node.text, node);
+    reader.lone(node, place);
+    return true;
+  },
+};
 
 /** The list (llama.cpp gives it twice: `data`, `models`), or one model's page. */
 export const modelsAnswer = object({
@@ -249,5 +262,5 @@ export const modelsAnswer = object({
   error,
   message: text,
   data: list(modelEntry, { strict: true }),
-  models: list(modelEntry, { strict: true }),
+  models: list(namedModel, { strict: true }),
 });

@@ -322,6 +322,15 @@ describe('model lists', () => {
     expect(refused(() => answer(body, models))).toBeDefined();
   });
 
+  it("of KServe's are names", () => {
+    const view = answer({ models: ['a', 'b'] }, models);
+    expect(view.models.map((one) => one.id)).toEqual(['a', 'b']);
+    expect(view.loneValues.map((one) => one.node.text)).toEqual(['a', 'b']);
+    const page = recognise('GET', '/v1/models/a');
+    expect(answer({ name: 'a', ready: true }, page).models).toEqual([]);
+    expect(refused(() => answer({ name: 'a' }, page))).toBeDefined();
+  });
+
   it('one page passes', () => {
     const page = recognise('GET', '/v1/models/a');
     expect(page.model).toBe('a');

@@ -122,7 +122,8 @@ function checkSuccess(operation: Operation, root: JsonNode): void {
     if (arrayAt(root, 'data') === undefined) refuse('data');
   } else if (operation === 'ListModels') {
     const list = arrayAt(root, 'data') ?? arrayAt(root, 'models');
-    if (list === undefined && root.get('id')?.kind !== 'string') refuse('data');
+    const page = root.get('id') ?? (root.get('ready') === undefined ? undefined : root.get('name'));
+    if (list === undefined && page?.kind !== 'string') refuse('data');
   } else if (arrayAt(root, 'choices') === undefined) refuse('choices');
 }
 

@@ -1,4 +1,5 @@
 import type { JsonNode } from '../../base/index.ts';
+import { keepAlive } from '../keep-alive.ts';
 import { mediaBytes, mediaUrlValue, promptTensor } from '../media.ts';
 import { refusedFields } from '../refused-fields.ts';
 import { boolean, either, free, json, list, lone, named, number, numbers, object, schema, text } from '../shape.ts';
@@ -13,10 +14,15 @@ import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 const mediaUrl: Shape = { read: mediaUrlValue };
 const bytes: Shape = { read: mediaBytes };
 
-/** A list of token ids, or of such lists: cannot be read. */
+/** Numbers, or lists of such lists; an empty one says nothing. */
+export const isNumeric = (node: JsonNode): boolean =>
+  node.kind === 'array' && (node.numbers !== undefined || node.items.every(isNumeric));
+
+/** A list of token ids, or of such lists: cannot be read. Anything else there is none. */
 export const tokenIds: Shape = {
-  read(reader, node) {
+  read(reader, node, place) {
     if (node.kind === 'null') return true;
+    if (!isNumeric(node)) reader.refuse(place);
     reader.tokens(node);
     return true;
   },
@@ -118,7 +124,7 @@ export const message = object({
 
 const toolFunction = object({ name: lone, description: text, parameters: schema, strict: boolean });
 
-const tool = object({
+export const tool = object({
   type: lone,
   function: toolFunction,
   custom: object({ name: lone, description: text, format: schema }),
@@ -145,7 +151,7 @@ const responseFormat = object({
 });
 
 /** What all three operations may carry. */
-const common: Record<string, Shape> = {
+export const common: Readonly<Record<string, Shape>> = {
   model: lone,
   user: lone,
   safety_identifier: lone,
@@ -161,7 +167,7 @@ const common: Record<string, Shape> = {
   truncate_prompt_tokens: number,
   add_special_tokens: boolean,
   mm_processor_kwargs: free,
-  keep_alive: either(lone, number),
+  keep_alive: keepAlive,
   ...named(['prompt_token_ids', 'input_ids'], tokenIds),
   prompt_embeds: { read: promptTensor, items: { read: promptTensor } },
   ...refusedFields,
@@ -177,11 +183,11 @@ export const outputLimits = [
   'max_output_tokens',
 ];
 
-const sampling: Record<string, Shape> = {
+export const sampling: Readonly<Record<string, Shape>> = {
   ...named(outputLimits, number),
   ...named(
     [
-      'n best_of temperature top_p top_k min_p typical_p frequency_penalty presence_penalty repetition_penalty seed min_tokens',
+      'n best_of n_cmpl temperature top_p top_k min_p typical_p frequency_penalty presence_penalty repetition_penalty seed min_tokens',
       'length_penalty mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent repeat_penalty repeat_last_n id_slot',
       'prompt_logprobs top_logprobs xtc_probability xtc_threshold dry_multiplier dry_base dry_allowed_length dry_penalty_last_n',
       'thinking_budget no_repeat_ngram_size',
@@ -249,6 +255,9 @@ export const chatRequest = object({
   verbosity: lone,
   reasoning_format: lone,
   web_search_options: free,
+  // TGI: what it writes before the tools, and around the conversation.
+  tool_prompt: text,
+  guideline: text,
 });
 
 export const embeddingsRequest = object({

@@ -339,6 +339,18 @@ describe('requests that are refused', () => {
     expect(refused(kind, text)).toBe(detail);
   });
 
+  it.each([0, '0s'])('that would unload the model for everybody is refused (keep_alive: %j)', (keep_alive) => {
+    expect(
+      refused('chat', JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'a' }], keep_alive })),
+    ).toBe('keep_alive');
+  });
+
+  it.each([['a'], 7, { a: 'b' }, [5, 'a'], [[5], ['a']]])('whose token ids are %j, and none, is refused', (ids) => {
+    expect(refused('completions', JSON.stringify({ model: 'm', prompt: 'a', prompt_token_ids: ids }))).toBe(
+      'prompt_token_ids',
+    );
+  });
+
   it.each([
     [
       'null for what is not given',

@@ -10,6 +10,7 @@ import {
   refuse,
   replace,
   required,
+  stopsEarly,
   wholeNumber,
 } from '../request-fields.ts';
 import type { Fields } from '../request-fields.ts';
@@ -34,6 +35,8 @@ const places: Partial<Record<Operation, Place>> = {
 
 /** OpenAI's own bound. */
 const maxCount = 128;
+/** How many answers a prompt gets; the last is llama.cpp's. */
+const countNames = ['n', 'best_of', 'n_cmpl'];
 
 function checkRequired(operation: Operation, fields: Fields): void {
   modelNamed(fields);
@@ -123,9 +126,7 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
   const limits = generates
     ? outputLimits.flatMap((name) => wholeNumber(fields, name, 1, Number.MAX_SAFE_INTEGER) ?? [])
     : [];
-  const each = generates
-    ? Math.max(wholeNumber(fields, 'n', 1, maxCount) ?? 1, wholeNumber(fields, 'best_of', 1, maxCount) ?? 1)
-    : 1;
+  const each = generates ? Math.max(...countNames.map((name) => wholeNumber(fields, name, 1, maxCount) ?? 1)) : 1;
   const prompts = operation === 'Completions' ? promptCount(fields) : 1;
   const stop = given(fields, 'stop');
   const asked = limits.length === 0 ? undefined : Math.max(...limits);
@@ -150,11 +151,6 @@ export function readRequest(operation: Operation, root: JsonNode, query: string)
   };
 }
 
-function stopsEarly(node: JsonNode | undefined): boolean {
-  if (node === undefined) return false;
-  return node.kind === 'array' ? node.numberCount > 0 || node.items.length > 0 : node.text !== '';
-}
-
 /** Forms of an answer that end where JSON ends, or nowhere. */
 const openFormats = new Set(['text', 'json_object', 'json_schema']);
 
@@ -170,7 +166,7 @@ const grammars = [
   'grammar',
 ];
 
-function stopsByGrammar(fields: Fields): boolean {
+export function stopsByGrammar(fields: Fields): boolean {
   const format = given(fields, 'response_format')?.get('type');
   if (format !== undefined && !openFormats.has(format.text)) return true;
   return grammars.some((name) => given(fields, name) !== undefined);

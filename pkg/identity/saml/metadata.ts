@@ -19,22 +19,43 @@ const minRsaBits = 2_048;
 const mostCertificates = 16;
 
 /**
- * Metadata of one entity, which must be the one that was configured: else whoever can change the file or the answer could put
- * another in its place without anybody noticing the name. Its own signature is not looked at: that it came by TLS from the
- * configured address, or from the configured file, is what it is believed for.
+ * Metadata of one entity, alone or in an `EntitiesDescriptor`. It must be the one that was configured: else whoever can change the file or
+ * the answer could put another in its place without anybody noticing the name. Its own signature is not looked at: that it came by TLS
+ * from the configured address, or from the configured file, is what it is believed for.
  *
- * @throws SamlFault metadata, and those of the document
+ * @throws SamlFault metadata, metadata_entity, metadata_expired, metadata_keys, and those of the document
  */
 export function readMetadata(document: Uint8Array, entityId: string, now: number): IdpMetadata {
   const root = readXml(plainXml(withoutMark(document)));
-  const isEntity = root.namespace === ns.metadata && root.name === 'EntityDescriptor';
-  if (!isEntity || root.attributes.get('entityID') !== entityId) throw new SamlFault('metadata');
-  const validUntil = dateOf(root.attributes.get('validUntil'));
-  if (validUntil !== undefined && now >= validUntil) throw new SamlFault('metadata');
-  const roles = childrenOf(root, ns.metadata, 'IDPSSODescriptor');
+  if (!isDescriptor(root, 'EntityDescriptor') && !isDescriptor(root, 'EntitiesDescriptor'))
+    throw new SamlFault('metadata');
+  const [found, ...more] = entitiesOf(root).filter(({ entity }) => entity.attributes.get('entityID') === entityId);
+  if (found === undefined || more.length > 0) throw new SamlFault('metadata_entity');
+  const { entity, validUntil } = found;
+  if (validUntil !== undefined && now >= validUntil) throw new SamlFault('metadata_expired');
+  const roles = childrenOf(entity, ns.metadata, 'IDPSSODescriptor');
   const certificates = [...new Set(roles.flatMap(signingCertificates))];
-  if (certificates.length === 0 || certificates.length > mostCertificates) throw new SamlFault('metadata');
+  if (certificates.length === 0 || certificates.length > mostCertificates) throw new SamlFault('metadata_keys');
   return { certificates, signOn: roles.map(signOnOf).find((one) => one !== undefined), validUntil };
+}
+
+interface Entity {
+  readonly entity: XmlElement;
+  /** The earliest of its own and of those that it stands in (saml-metadata section 2.3.1). */
+  readonly validUntil: number | undefined;
+}
+
+const isDescriptor = ({ namespace, name }: XmlElement, which: string): boolean =>
+  namespace === ns.metadata && name === which;
+
+/** Those that stand where entities stand, and not in an extension. */
+function entitiesOf(element: XmlElement, until?: number): readonly Entity[] {
+  const own = dateOf(element.attributes.get('validUntil'));
+  const validUntil = own === undefined ? until : Math.min(own, until ?? own);
+  if (isDescriptor(element, 'EntityDescriptor')) return [{ entity: element, validUntil }];
+  return isDescriptor(element, 'EntitiesDescriptor')
+    ? element.children.flatMap((child) => entitiesOf(child, validUntil))
+    : [];
 }
 
 function dateOf(text: string | undefined): number | undefined {

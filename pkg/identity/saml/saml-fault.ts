@@ -6,7 +6,9 @@ export type SamlFaultCode =
   | 'not_xml'
   | 'ambiguous'
   | 'shape'
+  | 'encrypted'
   | 'algorithm'
+  | 'ecdsa'
   | 'issuer'
   | 'keys_unknown'
   | 'signature'
@@ -20,13 +22,18 @@ export type SamlFaultCode =
   | 'conditions'
   | 'subject'
   | 'attributes'
-  | 'metadata';
+  | 'metadata'
+  | 'metadata_entity'
+  | 'metadata_expired'
+  | 'metadata_keys';
 
 const wording: Readonly<Record<SamlFaultCode, string>> = {
   too_large: 'the document is larger than allowed',
   not_xml: 'the document is not well-formed XML in UTF-8',
   ambiguous: 'the document has what could be read in two ways: comments, CDATA, declarations, entities',
   shape: 'the document is not one assertion, or one response with one, signed where SAML signs it',
+  encrypted: 'what the assertion says is encrypted, which is not taken: switch encryption off at the identity provider',
+  ecdsa: 'the signature is by ECDSA, which is not taken: have the identity provider sign with RSA-SHA256',
   algorithm: 'the signature uses an algorithm or a transform that is not allowed',
   issuer: 'no identity provider of this name is known',
   keys_unknown: 'the keys of the identity provider are not known, or too old',
@@ -41,7 +48,11 @@ const wording: Readonly<Record<SamlFaultCode, string>> = {
   conditions: 'the assertion has conditions that are not understood',
   subject: 'the assertion names no subject',
   attributes: 'an attribute is missing or has the wrong shape',
-  metadata: 'the metadata of the identity provider cannot be used',
+  metadata: 'the document is no metadata of an identity provider, or its dates are none',
+  metadata_entity: 'the metadata does not have the configured entityId, or has it twice',
+  metadata_expired: 'the metadata is valid no longer (validUntil)',
+  metadata_keys:
+    'the metadata has no certificate to verify signatures with that is taken: of an RSA key of 2,048 bits or more, 16 at most',
 };
 
 /** Holds no part of the document. */

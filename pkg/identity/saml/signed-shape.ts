@@ -38,13 +38,27 @@ const fail = (): never => {
 };
 const only = (found: readonly XmlElement[]): XmlElement => (found.length === 1 ? found[0] : undefined) ?? fail();
 
-/** @throws SamlFault shape, algorithm, status */
+const ecdsa = /^http:\/\/www\.w3\.org\/(?:2001\/04|2007\/05|2021\/04)\/xmldsig-more#ecdsa-/;
+
+/**
+ * Who, or what is said of them, may be what is hidden: a group that is not read is one that no Deny matches.
+ *
+ * @throws SamlFault encrypted
+ */
+function refuseEncrypted(all: readonly XmlElement[]): void {
+  const names = new Set(all.map(({ name }) => name));
+  const whole = names.has('EncryptedAssertion') && !names.has('Assertion');
+  if (whole || names.has('EncryptedID') || names.has('EncryptedAttribute')) throw new SamlFault('encrypted');
+}
+
+/** @throws SamlFault shape, encrypted, algorithm, ecdsa, status */
 export function signedShape(root: XmlElement): SignedShape {
+  const all = [...within(root)];
+  refuseEncrypted(all);
   const response = root.namespace === ns.protocol && root.name === 'Response' ? root : undefined;
   const assertion = response === undefined ? root : only(childrenOf(response, ns.assertion, 'Assertion'));
   if (assertion.namespace !== ns.assertion || assertion.name !== 'Assertion') fail();
 
-  const all = [...within(root)];
   // By its bare name: what a reader that does not look at namespaces would take.
   if (all.filter((one) => /^(Encrypted)?Assertion$/i.test(one.name)).length !== 1) fail();
   if (all.filter((one) => one.name === 'Response').length !== (response === undefined ? 0 : 1)) fail();
@@ -91,8 +105,10 @@ function checkSignature(element: XmlElement): void {
     only(childrenOf(parent, ns.signature, name)).attributes.get('Algorithm') ?? '';
   const transforms = childrenOf(only(childrenOf(reference, ns.signature, 'Transforms')), ns.signature, 'Transform');
   const steps = transforms.map((one) => one.attributes.get('Algorithm'));
+  const method = algorithmOf(info, 'SignatureMethod');
+  if (ecdsa.test(method)) throw new SamlFault('ecdsa');
   const allowed =
-    signatureMethods.has(algorithmOf(info, 'SignatureMethod')) &&
+    signatureMethods.has(method) &&
     algorithmOf(info, 'CanonicalizationMethod') === exclusive &&
     digestMethods.has(algorithmOf(reference, 'DigestMethod')) &&
     steps.length === 2 &&

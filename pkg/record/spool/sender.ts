@@ -307,17 +307,41 @@ export function createRecordSender(options: RecordSenderOptions): RecordSender {
       return leave(on);
     }
     if (!live && on.flight.length === 0 && reader.sequence <= on.acknowledged) {
-      loseEnd(chain, reader.unreadable);
-      if (!removeAll(chainPath(folder, chain))) unremoved.add(chain);
+      const told = tellEnd(chain, reader.unreadable);
+      if (told === 'waits') return;
+      if (told === 'refused') resting.set(chain, clock.monotonic() + restMs);
+      else if (!removeAll(chainPath(folder, chain))) unremoved.add(chain);
       nextChain(on);
     }
   };
-  /** What stands at the end of a chain that nobody writes any more, and is no line, is a gap of the chain that is written. */
-  const loseEnd = (chain: string, lines: number): void => {
-    if (lines === 0) return;
-    onEvent('skipped');
-    logger.error('the end of a chain of the record cannot be read: it is lost', { chain, lines });
-    spool.record.lose(lines);
+  /** Old chains whose end was counted as lost, and the line of the live one behind which no loss waits: undefined: not written yet. */
+  const lostEnds = new Map<string, number | undefined>();
+  /**
+   * What stands at the end of a chain that nobody writes any more, and is no line, is a gap of the chain that is written: on the disk, before the
+   * files go that alone know of it. A process that ends in between leaves both, and the next one tells it again.
+   *
+   * @returns `refused`: the gap cannot be written now; the chain waits, and the others do not
+   */
+  const tellEnd = (chain: string, lines: number): 'done' | 'waits' | 'refused' => {
+    if (lines === 0) return 'done';
+    if (!lostEnds.has(chain)) {
+      onEvent('skipped');
+      logger.error('the end of a chain of the record cannot be read: it is lost', { chain, lines });
+      spool.record.lose(lines);
+      lostEnds.set(chain, undefined);
+    }
+    let at = lostEnds.get(chain);
+    if (at === undefined) {
+      try {
+        spool.record.append([]);
+      } catch (error) {
+        say('what a chain of the record has lost cannot be written yet', { chain, error: describeError(error) });
+        return 'refused';
+      }
+      at = spool.record.head().seq;
+      lostEnds.set(chain, at);
+    }
+    return spool.record.durable().seq >= at ? 'done' : 'waits';
   };
   const removeAll = (path: string): boolean => {
     try {

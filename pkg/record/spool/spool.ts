@@ -4,22 +4,28 @@ import { describeError, randomId } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { auditFile } from '../audit-file.ts';
 import type { AuditFile } from '../audit-file.ts';
-import { auditDigest, namedStart } from '../audit-line.ts';
+import { auditDigest, isWhole, namedStart } from '../audit-line.ts';
 import type { AuditIo } from '../audit-output.ts';
 import { readAuditTail } from '../audit-tail.ts';
 import { auditFiles } from '../audit-verify.ts';
+import { readBootMark, systemBootId } from './boot-mark.ts';
 
 /**
  * The record on its way: chains of lines in a folder that one process writes and one sender empties. A chain's files are
  * `record-CHAIN.jsonl.LASTSEQ`, full, and `record-CHAIN.jsonl`, which is written.
  *
  * A process that starts goes on with the newest chain. Where that cannot be continued, another begins, whose name sorts behind all
- * that are there, whatever the clock says; the sender still sends what can be read of the old ones.
+ * that are there, whatever the clock says; the sender still sends what can be read of the old ones. So it is where a whole line at its end is not
+ * as it was hashed: it may have been sent before the disk lost it, and its number is not given to another.
+ *
+ * A crash of the machine takes the lines of its last 100 ms along: the next process says so, in a `gap` of a number that nobody knows.
  */
 export interface Spool {
   /** Name of the chain that is written. */
   readonly chain: string;
   readonly record: AuditFile;
+  /** The record is closed, and on the disk. */
+  closed(): void;
 }
 
 export interface SpoolOptions {
@@ -29,8 +35,11 @@ export interface SpoolOptions {
   /** Size of a file, the unit in which room is made again; default 8 MiB. */
   readonly fileBytes?: number;
   readonly io?: AuditIo;
+  /** Name of this boot of the machine; undefined: not known, and no crash is seen. Default the system's. */
+  readonly bootId?: () => string | undefined;
 }
 
+const lineFeed = 10;
 const filePattern = /^record-([0-9a-f]{32})\.jsonl(?:\.[0-9]{15})?$/;
 
 export const chainPath = (folder: string, chain: string): string => join(folder, `record-${chain}.jsonl`);
@@ -46,7 +55,8 @@ export function spooledChains(folder: string): readonly string[] {
 }
 
 export function openSpool(options: SpoolOptions): Spool {
-  const { folder, clock, logger, fileBytes = 8 * 1024 * 1024, io } = options;
+  const { folder, clock, logger, fileBytes = 8 * 1024 * 1024, io, bootId = systemBootId } = options;
+  const boot = readBootMark(folder, bootId(), logger);
   const newest = continuable(folder, logger);
   removeAside(folder, fileBytes, logger);
   const chain = newest ?? newName(folder, clock, logger);
@@ -58,7 +68,19 @@ export function openSpool(options: SpoolOptions): Spool {
     maxBytes: fileBytes,
     ...(io === undefined ? {} : { io }),
   });
-  return { chain, record };
+  if (!boot.crashed || tellCrash(record, logger)) boot.take();
+  return { chain, record, closed: boot.remove };
+}
+
+/** @returns false: the next process has to */
+function tellCrash(record: AuditFile, logger: Logger): boolean {
+  logger.error('the machine crashed: lines of the record of its last 100 ms may be lost');
+  try {
+    record.append([{ type: 'process', what: 'gap', unknown: true }]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const asidePattern =
@@ -115,11 +137,16 @@ function continuable(folder: string, logger: Logger): string | undefined {
 function isUsable(file: string): boolean {
   const fd = openSync(file, 'r');
   try {
-    return readAuditTail(fd, auditDigest(undefined)).usable;
+    const { usable, rest } = readAuditTail(fd, auditDigest(undefined));
+    return usable && !holdsLine(rest);
   } finally {
     closeSync(fd);
   }
 }
+
+/** Whether a line was whole here: by its line feed, or as it stands but for a last byte that was one. */
+const holdsLine = (rest: Uint8Array): boolean =>
+  rest.includes(lineFeed) || isWhole(rest.subarray(0, -1), auditDigest(undefined));
 
 function lastWithContent(files: readonly string[]): string | undefined {
   return files.findLast((file) => statSync(file).size > 0);

@@ -1,8 +1,10 @@
 import type { Clock, Secret } from '../../base/index.ts';
 import { auditAudience, auditResource } from '../../contract/index.ts';
+import { namedCaller } from '../../identity/index.ts';
 import { createAccessReviewer } from '../../kube/index.ts';
 import type { KubeClient, ReviewedUser } from '../../kube/index.ts';
 import type { People, Person } from './people.ts';
+import type { Revoked } from './revoked.ts';
 
 /** Who asks. */
 export interface Auditor extends ReviewedUser {
@@ -27,18 +29,24 @@ export const auditorOf = (person: Person): Auditor => ({
 });
 
 /**
- * A token that names the OpenID provider of `people` is theirs to judge. Of all others the API server is asked: TokenReview with the
+ * What was revoked proves nobody, whoever its issuer is. A token that names the OpenID provider of `people` is theirs to judge. Of all others the API server is asked: TokenReview with the
  * recorder's audience and no other, then RBAC on `records.sidegate.dev`.
  */
 export function createAuditAuthorizer(
   client: Pick<KubeClient, 'create'>,
   clock: Clock,
+  revoked: Revoked,
   people?: Pick<People, 'issued' | 'prove'>,
 ): AuditAuthorizer {
   const reviewer = createAccessReviewer(client, clock, auditAudience);
   return {
     async authenticate(token) {
-      if (people?.issued(token) !== true) return reviewer.authenticate(token);
+      if (people?.issued(token) !== true) {
+        const user = await reviewer.authenticate(token);
+        // Proven by the API server: what it says of itself is so.
+        const named = user === undefined ? undefined : namedCaller(token.reveal());
+        return named !== undefined && revoked.revokes(named) ? undefined : user;
+      }
       const person = await people.prove(token);
       return person && auditorOf(person);
     },

@@ -84,9 +84,13 @@ const schemas: Readonly<Record<string, Schema>> = {
         outputTokens: countOrNull,
         durationMs: whole,
       }),
+      searchedTags: {
+        ...list(text),
+        description: 'Of a block: by which tags the index finds it, where these are not those of `end`.',
+      },
     },
     // It goes on, or its end has not come.
-    ['end', 'saidAt'],
+    ['end', 'saidAt', 'searchedTags'],
   ),
   Hold: object({ id: whole, at: time, who: text, reason: text, terms: object(terms, Object.keys(terms)) }),
   Problem: object({ code: text, message: text }),
@@ -157,7 +161,18 @@ const operations: Readonly<Record<string, Operation>> = {
     named: ofSession,
     answer: object({
       head: { type: 'string', description: 'The newest signed head.' },
-      blocks: list(object({ index: whole, entry: text, lines: text, path: hashes })),
+      blocks: list(
+        object(
+          {
+            index: whole,
+            entry: text,
+            lines: { ...text, description: 'Of the session, where `hidden` is there; else all of the block.' },
+            hidden: { ...list(hash), description: 'Hashes of the block’s other lines, in their order.' },
+            path: hashes,
+          },
+          ['hidden'],
+        ),
+      ),
       unsigned: { ...whole, description: 'Blocks that are newer than the head.' },
       more: {
         ...whole,
@@ -179,10 +194,16 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
   'GET /v1/log/entries': {
     summary:
-      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter, as it is where entries are long (4 Mi characters); with `found=true` beside it also what sessions with lines in them are found by.',
+      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter, as it is where entries are long (4 Mi characters); with `found=true` beside it also what sessions with lines in them are found by, and `next` where these are not all of a block.',
     query: { from: false, limit: false, lines: false, found: false },
     answer: object({
-      entries: list(object({ index: whole, text, lines: textOrNull, found: list(ref('Session')) }, ['lines', 'found'])),
+      entries: list(
+        object({ index: whole, text, lines: textOrNull, found: list(ref('Session')), next: text }, [
+          'lines',
+          'found',
+          'next',
+        ]),
+      ),
     }),
   },
   'GET /v1/log/heads': {
@@ -193,6 +214,20 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/log/blocks/{entry}': {
     summary: 'The lines that an entry is about; null: deleted.',
     answer: object({ lines: textOrNull }),
+  },
+  'GET /v1/log/blocks/{entry}/found': {
+    summary: 'What sessions with lines in a block are found by, from `cursor` (the `next` of the page before) on.',
+    query: { cursor: false },
+    answer: object({ found: list(ref('Session')), next: textOrNull }),
+  },
+  'GET /v1/log/conflicts': {
+    summary:
+      'Entries of conflicts, and what came (base64: 64 KiB of a line at most, 1 KiB where an entry counts many); it ends after 20,000 entries of the log or 4 MiB.',
+    query: { from: false, limit: false },
+    answer: object({
+      conflicts: list(object({ index: whole, text, evidence: textOrNull })),
+      next: { type: ['integer', 'null'], description: 'Where the next page begins; null: the log ends here.' },
+    }),
   },
   'GET /v1/log/proof': {
     summary: 'Audit path of an entry.',

@@ -1,15 +1,29 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Secret, silentLogger, systemClock } from '../../base/index.ts';
+import { compileRevocations } from '../../core/index.ts';
+import type { Revocation } from '../../core/index.ts';
 import { signedToken, signingKey, startKeyServer } from '../../../test/support/issuer-keys.ts';
 import type { KeyServer, SigningKey } from '../../../test/support/issuer-keys.ts';
 import { createAuditAuthorizer } from './authorize.ts';
 import { createPeople } from './people.ts';
 import type { People } from './people.ts';
 import { parsePeople } from './people-settings.ts';
+import type { Revoked } from './revoked.ts';
 
 let server: KeyServer;
 let key: SigningKey;
 let people: People;
+/** Undefined: the list was not read yet. */
+let list: readonly Revocation[] | undefined = [];
+const revoked: Revoked = {
+  revokes(who) {
+    if (list === undefined) throw new Error('the list of revoked tokens was not read yet');
+    return compileRevocations(list).revokes(who, Date.now());
+  },
+};
+beforeEach(() => {
+  list = [];
+});
 beforeAll(async () => {
   server = await startKeyServer();
 });
@@ -29,7 +43,7 @@ beforeEach(() => {
         ],
       }),
     ),
-    { clock: systemClock, logger: silentLogger },
+    { revoked, clock: systemClock, logger: silentLogger },
   );
 });
 afterEach(() => people.close());
@@ -99,7 +113,7 @@ describe('a token', () => {
     server.stop();
     const other = createPeople(
       { issuer: server.issuer, audiences: ['recorder'], claim: 'groups', subjectClaim: 'sub', roles: [] },
-      { clock: systemClock, logger: silentLogger },
+      { revoked, clock: systemClock, logger: silentLogger },
     );
     await expect(other.prove(token())).rejects.toThrow('cannot be had');
     other.close();
@@ -118,7 +132,7 @@ describe('the authorizer', () => {
   };
 
   test('asks Kubernetes about its own tokens, and about nothing of the provider’s', async () => {
-    const authorizer = createAuditAuthorizer(client, systemClock, people);
+    const authorizer = createAuditAuthorizer(client, systemClock, revoked, people);
     const ana = await authorizer.authenticate(token({ groups: ['ml-audit'] }));
     if (ana === undefined) throw new Error('ana is proven');
     expect(ana).toMatchObject({ username: `${server.issuer}#ana` });
@@ -131,6 +145,44 @@ describe('the authorizer', () => {
     expect(account).toMatchObject({ username: 'system:admin' });
     expect(account && (await authorizer.mayHold(account))).toBe(true);
     expect(asked).toHaveLength(2);
+  });
+});
+
+describe('who was revoked', () => {
+  const until = Date.now() + 600_000;
+
+  test('proves nobody, by subject or by the token’s id; nobody else is touched', async () => {
+    list = [{ issuer: server.issuer, subject: 'ana', until }];
+    expect(await people.prove(token())).toBeUndefined();
+    expect(await people.prove(token({ sub: 'bob' }))).toMatchObject({ subject: 'bob' });
+    list = [{ issuer: server.issuer, tokenId: 'stolen', until }];
+    expect(await people.prove(token({ jti: 'stolen' }))).toBeUndefined();
+    expect(await people.prove(token({ jti: 'another' }))).toMatchObject({ subject: 'ana' });
+    list = [{ issuer: 'https://other', subject: 'ana', until }];
+    expect(await people.prove(token())).toMatchObject({ subject: 'ana' });
+    list = [{ issuer: server.issuer, subject: 'ana', until: Date.now() - 1 }];
+    expect(await people.prove(token())).toMatchObject({ subject: 'ana' });
+  });
+
+  test('is not known until the list was read: that is no, for now', async () => {
+    list = undefined;
+    await expect(people.prove(token())).rejects.toThrow('not read yet');
+  });
+
+  test('counts for Kubernetes’ own tokens, too', async () => {
+    const issuer = 'https://kubernetes.default.svc';
+    const subject = 'system:serviceaccount:sidegate-system:sidegate-auditor';
+    const user = { authenticated: true, user: { username: subject }, audiences: ['sidegate.dev/recorder'] };
+    const client = { create: (): Promise<never> => Promise.resolve({ status: user } as never) };
+    const authorizer = createAuditAuthorizer(client, systemClock, revoked, people);
+    const account = token({ iss: issuer, sub: subject, jti: 'one' });
+    expect(await authorizer.authenticate(account)).toMatchObject({ username: subject });
+    list = [{ issuer, tokenId: 'one', until }];
+    expect(await authorizer.authenticate(account)).toBeUndefined();
+    list = [{ issuer, subject, until }];
+    expect(await authorizer.authenticate(account)).toBeUndefined();
+    list = undefined;
+    await expect(authorizer.authenticate(account)).rejects.toThrow('not read yet');
   });
 });
 

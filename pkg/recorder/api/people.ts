@@ -3,6 +3,7 @@ import type { CompiledProvider } from '../../core/index.ts';
 import { createIdentityVerifier, namedIssuer } from '../../identity/index.ts';
 import { isPlain } from './people-settings.ts';
 import type { PeopleSettings, Role, RoleSettings } from './people-settings.ts';
+import type { Revoked } from './revoked.ts';
 
 /** Somebody whom the OpenID provider has proven, and what their claims give them. */
 export interface Person {
@@ -22,19 +23,23 @@ export interface Person {
 export interface People {
   /** Whether the token names the provider; who else may judge it is not asked then. */
   issued(token: Secret): boolean;
-  /** Undefined: it proves nobody, for now or for good. @throws Error where the provider's keys cannot be had */
+  /** Undefined: it proves nobody, for now or for good. @throws Error where the provider's keys, or who was revoked, cannot be had */
   prove(token: Secret): Promise<Person | undefined>;
   close(): void;
 }
 
 const skewMs = 30_000;
 
-/** @param options.ca File with authorities (PEM) of the provider beside the public ones. */
-export function createPeople(
-  settings: PeopleSettings,
-  options: { readonly ca?: string | undefined; readonly clock: Clock; readonly logger: Logger },
-): People {
-  const { clock, logger, ca } = options;
+export interface PeopleOptions {
+  /** File with authorities (PEM) of the provider beside the public ones. */
+  readonly ca?: string | undefined;
+  readonly revoked: Revoked;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export function createPeople(settings: PeopleSettings, options: PeopleOptions): People {
+  const { clock, logger, ca, revoked } = options;
   const { issuer, audiences, claim, subjectClaim, roles } = settings;
   const provider: CompiledProvider = {
     id: 'recorder',
@@ -61,7 +66,7 @@ export function createPeople(
       const result = await verifier.verify({ token: token.reveal(), certificate: undefined });
       if (result.kind === 'refused' && result.reason === 'identity_unavailable')
         throw new Error('the keys of the OpenID provider cannot be had');
-      if (result.kind !== 'proven') return undefined;
+      if (result.kind !== 'proven' || revoked.revokes(result.identity)) return undefined;
       const { subject, groups, expiresAt = 0 } = result.identity;
       return personOf(
         { issuer, subject, expiresAt },

@@ -1,4 +1,4 @@
-import { inclusionProof } from '../../record/index.ts';
+import { inclusionProof, showSession } from '../../record/index.ts';
 import type { SessionProof } from '../../record/index.ts';
 import { sequenceOf } from '../store/index.ts';
 import type { RecordStore, SessionPage, SessionQuery, SessionSummary } from '../store/index.ts';
@@ -114,11 +114,13 @@ export async function* exported(
 /**
  * A {@link SessionProof}, block by block.
  *
+ * @param session Whose lines it shows; of the others of its blocks it has the hashes.
  * @param indices Entries of its blocks, ascending.
  */
 export async function* proofParts(
   store: Pick<RecordStore, 'entries' | 'blockLines' | 'node'>,
   head: { readonly size: number; readonly text: string },
+  session: string,
   indices: readonly number[],
   atMost = mostOfProof,
 ): AsyncIterable<string> {
@@ -135,10 +137,11 @@ export async function* proofParts(
         store.blockLines(index),
         inclusionProof(index, head.size, (level, at) => store.node(level, at)),
       ]);
+      const own = entry?.text ?? '{}';
       const block: SessionProof['blocks'][number] = {
         index,
-        entry: entry?.text ?? '',
-        lines: Buffer.from(lines ?? []).toString(),
+        entry: own,
+        ...showSession(own, Buffer.from(lines ?? []).toString(), session),
         path: path.map((one) => Buffer.from(one).toString('hex')),
       };
       const text = JSON.stringify(block);

@@ -62,7 +62,7 @@ async function proofOf(...indices: readonly number[]): Promise<SessionProof> {
   const signed = head ?? (await store.lastHead());
   if (signed === undefined) throw new Error('no head');
   let text = '';
-  for await (const part of proofParts(store, signed, indices)) text += part;
+  for await (const part of proofParts(store, signed, session, indices)) text += part;
   return JSON.parse(text) as SessionProof;
 }
 const verdictOf = async (indices: readonly number[], chain?: string) =>
@@ -168,9 +168,22 @@ describe('a session that is not there whole', () => {
   });
 
   test('is not proven in the console, nor what it shows', async () => {
-    const why = expect.stringMatching(/^2 of 3 lines/);
+    const why = expect.stringMatching(/^chain [0-9a-f]{32} of spiffe:.*uid-1: 2 of 3 lines/);
     expect(await checkProof(await proofOf(0, 2), [shown[0] ?? '', shown[2] ?? ''])).toEqual({ ok: false, why });
     expect(await checkProof(await proofOf(0, 1, 2), shown)).toMatchObject({ ok: true, lines: 3, counted: true });
+  });
+});
+
+test('a fault in what another sidecar wrote under its id is not its own in the console', async () => {
+  const [chain, other] = [testChain('a'), testChain('b')];
+  await put(chain, sessionEvents({ id: session }));
+  const own = [...shown];
+  await put(other, sessionEvents({ id: session }).slice(1), liar);
+  const proof = await proofOf(0, 1);
+  expect(await checkProof(proof, own)).toMatchObject({ ok: true, lines: 3 });
+  expect(await checkProof(proof, shown)).toEqual({
+    ok: false,
+    why: `chain ${other.name} of ${liar}: 2 of 3 lines are there: others were deleted, or are kept back; look at another alone: chain ${chain.name} of ${mine}`,
   });
 });
 

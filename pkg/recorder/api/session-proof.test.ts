@@ -88,14 +88,14 @@ test('a proof that is too long for one answer says how many blocks it lacks', as
   const head = await store.lastHead();
   if (head === undefined) throw new Error('no head');
   const indices = Array.from({ length: 70 }, (_, at) => at);
-  const proof = await proofOf(proofParts(store, head, indices, { blocks: 50, bytes: 1_000_000 }));
+  const proof = await proofOf(proofParts(store, head, session, indices, { blocks: 50, bytes: 1_000_000 }));
   expect([proof.blocks.length, proof.more]).toEqual([50, 20]);
-  const short = await proofOf(proofParts(store, head, indices, { blocks: 1_000, bytes: 1 }));
+  const short = await proofOf(proofParts(store, head, session, indices, { blocks: 1_000, bytes: 1 }));
   expect([short.blocks.length, short.more]).toEqual([1, 69]);
   // Bytes are those of the answer, with what JSON escapes.
   const sizes = proof.blocks.map((block) => Buffer.byteLength(JSON.stringify(block)));
   const bytes = sizes.slice(0, 20).reduce((sum, size) => sum + size, 0);
-  const twenty = await proofOf(proofParts(store, head, indices, { blocks: 1_000, bytes }));
+  const twenty = await proofOf(proofParts(store, head, session, indices, { blocks: 1_000, bytes }));
   expect([twenty.blocks.length, twenty.more]).toEqual([20, 50]);
   expect(verifySession(proof, { session, publicKey })).toMatchObject({ ok: true, lines: 50, ended: false, more: 20 });
   expect(verifySession(proof, { session, publicKey, receipt })).toEqual({

@@ -83,7 +83,7 @@ export function sessionRoutes(
           );
         const head = await store.lastHead();
         if (head === undefined) throw new Refusal(404, 'not_signed', 'the log has no signed head yet');
-        return new Streamed('application/json', proofParts(store, head, await blocksOf(sessions)));
+        return new Streamed('application/json', proofParts(store, head, question.part, await blocksOf(sessions)));
       },
     },
   ];

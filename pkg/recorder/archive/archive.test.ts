@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,8 +63,8 @@ afterEach(async () => {
 });
 
 const openStore = (name: string): RecordStore => openSqliteStore({ path: join(folder, name), clock: systemClock });
-const objects = (): ObjectStore =>
-  openS3(parseLocation('s3://records/log', { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }));
+const objects = (url = 's3://records/log'): ObjectStore =>
+  openS3(parseLocation(url, { endpoint: server.endpoint, region: 'eu-central-1', pathStyle: true }));
 
 /** Adds blocks of one session each, and signs a head. */
 async function add(blocks: number, to = store): Promise<void> {
@@ -100,9 +100,9 @@ async function archived(from = store): Promise<void> {
 async function restore(
   name = 'again.db',
   check: (again: RecordStore) => Promise<void> = () => Promise.resolve(),
+  from = objects(),
 ): Promise<Restoration> {
   const again = openStore(name);
-  const from = objects();
   try {
     const log = await openArchivedLog(from, undefined, publicKey);
     const result = await restoreArchive({ log, store: again, publicKey });
@@ -264,6 +264,89 @@ describe('the archive', () => {
     await archived();
     expect(names('segments')).toHaveLength(1);
     expect(await restore()).toMatchObject({ entries: 2, fault: undefined });
+  });
+
+  describe('in another place', () => {
+    const place = 's3://records/moved';
+    beforeEach(async () => {
+      await add(3);
+      start();
+      await archived();
+      await archiver?.close();
+      await add(2);
+    });
+    const inPlace = async (url: string): Promise<number> =>
+      (await restore(`${randomUUID()}.db`, undefined, objects(url))).entries;
+    const told = () => {
+      const lines: string[] = [];
+      return {
+        lines,
+        logger: createLogger({ level: 'error', write: (line) => void lines.push(line), clock: systemClock }),
+      };
+    };
+
+    test('begins with the first entry, and says so', async () => {
+      const { lines, logger } = told();
+      start({ objects: objects(place), logger });
+      await archived();
+      expect(await inPlace(place)).toBe(5);
+      expect(lines).toEqual([expect.stringContaining('the archive does not have what was archived of the log')]);
+      expect(lines[0]).toMatch(/"archived":3,"there":0/);
+    });
+
+    test('and back in the first one goes on there, with nothing left out', async () => {
+      start({ objects: objects(place) });
+      await archived();
+      await archiver?.close();
+      await add(2);
+      start();
+      await archived();
+      await archiver?.close();
+      expect(await inPlace('s3://records/log')).toBe(7);
+      // As long as there is nothing new, the mark is what it was.
+      await add(1);
+      start({ objects: objects(place) });
+      await archived();
+      expect(await inPlace(place)).toBe(8);
+    });
+
+    test('that lacks a segment is made whole', async () => {
+      // Killed before its head was written: entries are noted, and their object is gone.
+      const [last] = names('segments').slice(-1);
+      start();
+      await archived();
+      await archiver?.close();
+      const mark = await store.archived();
+      expect(await store.moveArchived(mark, { ...mark, heads: 3 })).toBe(true);
+      const [lost] = names('segments').filter((name) => name > (last ?? ''));
+      server.objects.delete(lost ?? '');
+      start();
+      await archived();
+      expect(await inPlace('s3://records/log')).toBe(5);
+    });
+
+    test('is looked at again where another recorder has moved the mark', async () => {
+      start({ objects: objects(place) });
+      await archived();
+      // One that has the first place, and goes on there.
+      const other = startArchiver({
+        store,
+        objects: objects(),
+        key: privateKey,
+        lock: { mode: 'COMPLIANCE', days: 30 },
+        clock: systemClock,
+        logger: silentLogger,
+      });
+      for (let n = 0; n < 3; n++) {
+        await add(1);
+        other.kick();
+        await archived();
+      }
+      await other.close();
+      await add(1);
+      await archived();
+      expect(await inPlace(place)).toBe(9);
+    });
   });
 
   test('waits for a server that is busy, and says so once, without its words', async () => {

@@ -146,6 +146,31 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     return { ...mark, heads };
   };
 
+  /** Where this archiver has brought the mark: up to there everything is in its archive. */
+  let own: ArchiveMark | undefined;
+  /**
+   * How far what the mark speaks of is in this archive. It is kept with the log, not with the place where it was written: with another address,
+   * or a bucket that was emptied, the log begins anew there. What another recorder of this log wrote is looked up by its newest head.
+   */
+  const presentOf = async (mark: ArchiveMark): Promise<ArchiveMark> => {
+    const nothing = { entries: 0, heads: 0 };
+    if (mark.heads > 0) {
+      const [head] = await store.heads(mark.heads, 1);
+      const name = head?.size === mark.heads ? headKey(log ?? '', head.size, head.at) : undefined;
+      if (head === undefined || name === undefined || (await objects.get(name)) === undefined) return nothing;
+    }
+    let end = mark.heads;
+    while (end < mark.entries) {
+      const [first] = await store.entries(end, 1);
+      const name = segmentKey(log ?? '', end, Number(/"at":([0-9]+)/.exec(first?.text ?? '')?.[1] ?? 0));
+      if ((await objects.get(name)) === undefined) break;
+      end = await adopt(name, end);
+    }
+    if (end >= mark.entries) return mark;
+    // A head may stand within a segment: then nothing says where the next one begins.
+    return end === mark.heads ? nothing : { ...mark, entries: end };
+  };
+
   /** @returns whether there is more to do */
   const step = async (): Promise<boolean> => {
     const mark = await store.archived();
@@ -158,10 +183,25 @@ export function startArchiver(options: ArchiverOptions): Archiver {
     const head = await store.lastHead();
     if (first === undefined || head === undefined) return false;
     log ??= logId(first.text);
+    if (mark.entries > 0 && (mark.entries !== own?.entries || mark.heads !== own.heads)) {
+      const present = await presentOf(mark);
+      if (present.entries !== mark.entries) {
+        logger.error(
+          'the archive does not have what was archived of the log: it is written there from the entry that is missing',
+          {
+            archived: mark.entries,
+            there: present.entries,
+          },
+        );
+        if (await store.moveArchived(mark, present)) own = present;
+        return true;
+      }
+      own = mark;
+    }
     const next =
       head.size > mark.entries ? { ...mark, entries: await writeSegment(mark.entries, head) } : await writeHeads(mark);
     if (next.entries === mark.entries && next.heads === mark.heads) return false;
-    await store.moveArchived(mark, next);
+    if (await store.moveArchived(mark, next)) own = next;
     return true;
   };
 

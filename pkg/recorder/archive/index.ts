@@ -1,6 +1,8 @@
 // The log outside of the store: segments and heads in a bucket, a store that is made again from them, and search in them.
 export { startArchiver } from './archiver.ts';
 export type { Archiver, ArchiverOptions } from './archiver.ts';
+export { conflictsInArchive } from './conflicts.ts';
+export type { ArchivedConflict } from './conflicts.ts';
 export { parseLocation } from './location.ts';
 export type { ArchiveLocation } from './location.ts';
 export type { ObjectLock, ObjectStore } from './object-store.ts';

@@ -13,7 +13,8 @@ export function restoredEntry({ text, pod, data }: ArchivedEntry): RestoredEntry
       if (data === undefined) return { entry, text, pod };
       try {
         const read = readLines(Buffer.from(data), { sequence: entry.first - 1, hash: entry.prev });
-        if (read.last === entry.last && read.hash === entry.hash) return { entry, text, block: { ...read.block, pod } };
+        if (read.last === entry.last && read.hash === entry.hash && read.list === (entry.list ?? read.list))
+          return { entry, text, block: { ...read.block, pod } };
       } catch (error) {
         if (!(error instanceof LineConflict)) throw error;
       }

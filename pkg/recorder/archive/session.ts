@@ -1,5 +1,5 @@
 import { CodedError, jsonValue, parseJson } from '../../base/index.ts';
-import { createFrontier, edgeOf, entryLeaf, inclusionProof, isBlockEntry } from '../../record/index.ts';
+import { createFrontier, edgeOf, entryLeaf, inclusionProof, isBlockEntry, showSession } from '../../record/index.ts';
 import type { BlockEntry, SessionProof, TreeHash } from '../../record/index.ts';
 import { readKey } from './names.ts';
 import type { ArchivedLog } from './read-archive.ts';
@@ -87,7 +87,9 @@ export async function sessionInArchive(
     ),
     chains: chains.size,
     async proof() {
-      const blocks = await Promise.all(parts.map(({ segment, found, signed: by }) => proven(segment, found, by)));
+      const blocks = await Promise.all(
+        parts.map(({ segment, found, signed: by }) => proven(segment, found, by, question.session)),
+      );
       const [head] = [...parts].reverse().flatMap(({ signed: by }) => by?.head ?? []);
       return { head: head ?? '', blocks: blocks.flat(), unsigned: 0 };
     },
@@ -122,6 +124,7 @@ async function proven(
   segment: Segment,
   found: readonly Found[],
   signed: Signed | undefined,
+  session: string,
 ): Promise<SessionProof['blocks']> {
   const { first } = segment.header;
   const before = frontierBefore(segment.header);
@@ -144,7 +147,9 @@ async function proven(
     Promise.resolve(nodes.get(`${level} ${index}`) ?? Buffer.alloc(0));
   return Promise.all(
     found.map(async (block) => ({
-      ...block,
+      index: block.index,
+      entry: block.entry,
+      ...showSession(block.entry, block.lines, session),
       head: signed.head,
       path: (await inclusionProof(block.index, frontier.size, read)).map((one) => Buffer.from(one).toString('hex')),
     })),

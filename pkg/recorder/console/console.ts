@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createKeyedBuckets, readBody } from '../../base/index.ts';
+import { createKeyedBuckets, describeError, readBody } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import type { Answers } from '../api/answers.ts';
 import { auditorOf } from '../api/authorize.ts';
@@ -34,7 +34,7 @@ import type { ConsoleSettings } from './settings.ts';
  *
  *     GET  /console/                          the page; /console/assets/NAME what it loads
  *     GET  /console/login?to=PATH             begins a login; GET /console/callback ends it
- *     POST /console/logout
+ *     POST /console/logout                    ends the session, and says where it is ended at the issuer
  *     GET  /console/session                   who is logged in, and the token against forged requests
  *     …    /console/v1/…                      the API
  *     GET  /console/approvals                 what the person may decide
@@ -189,6 +189,14 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
         };
   };
 
+  /** The session is over here, whatever the issuer says to it. Not waited for: an issuer that hangs keeps nobody. */
+  const leave = ({ tokens: { refresh } }: Account['session']): void => {
+    if (refresh === undefined) return;
+    client.revoke(refresh).catch((error: unknown) => {
+      logger.warn('what renews a session of the console was not taken back', { error: describeError(error) });
+    });
+  };
+
   const repeats = createRepeats<Account['session']>(clock, sameQuestionMs);
   return {
     get sessions() {
@@ -222,10 +230,11 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
       }
       if (path === '/logout') {
         only('POST');
-        await account(request);
+        const { session } = await account(request);
         sessions.end(cookieOf(request, 'session') ?? '');
         response.setHeader('set-cookie', cookieLine('session', '', 0));
-        return respond(response, 200, {});
+        leave(session);
+        return respond(response, 200, { leaving: client.leaving(session.name) ?? null });
       }
       const route = routeOf(path);
       if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');

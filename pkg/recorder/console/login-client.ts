@@ -14,6 +14,18 @@ export interface LoginClient {
   finish(parameters: URLSearchParams, attempt: Attempt): Promise<Tokens>;
   /** @throws LoginFault */
   renew(refresh: Secret): Promise<Tokens>;
+  /**
+   * Takes back at the issuer what would renew a session (RFC 7009). Nothing, where the issuer takes nothing back.
+   *
+   * @throws LoginFault
+   */
+  revoke(refresh: Secret): Promise<void>;
+  /**
+   * Where a browser ends its session at the issuer (OpenID Connect RP-Initiated Logout 1.0), by what the issuer last said of itself;
+   * undefined: nowhere. The address bears no token: one that still proves somebody has no place in a browser's history. So the
+   * issuer asks the person.
+   */
+  leaving(name: string): string | undefined;
 }
 
 /** What one login is bound to: none of it is in an answer of the issuer before the login was begun. */
@@ -72,6 +84,8 @@ export function createLoginClient(options: LoginClientOptions): LoginClient {
     [oauth.allowInsecureRequests]: isPlain(issuer),
   };
 
+  /** However old: whoever leaves does not wait. */
+  let last: oauth.AuthorizationServer | undefined;
   let known: { readonly server: oauth.AuthorizationServer; readonly until: number } | undefined;
   const readMetadata = async (): Promise<oauth.AuthorizationServer> => {
     const url = new URL(issuer);
@@ -79,6 +93,7 @@ export function createLoginClient(options: LoginClientOptions): LoginClient {
     // The library compares addresses; tokens are compared letter by letter.
     if (server.issuer !== issuer) throw new LoginFault('unavailable', 'the metadata names another issuer');
     known = { server, until: clock.monotonic() + metadataMs };
+    last = server;
     return server;
   };
   let reading: Promise<oauth.AuthorizationServer> | undefined;
@@ -153,6 +168,22 @@ export function createLoginClient(options: LoginClientOptions): LoginClient {
         const tokens = tokensOf(await oauth.processRefreshTokenResponse(server, client, response));
         return { ...tokens, refresh: tokens.refresh ?? refresh };
       }),
+    revoke: (refresh) =>
+      told(async () => {
+        const server = await discover();
+        if (server.revocation_endpoint === undefined) return;
+        const asked = { ...http, additionalParameters: { token_type_hint: 'refresh_token' } };
+        const response = await oauth.revocationRequest(server, client, proofOf(server), refresh.reveal(), asked);
+        await oauth.processRevocationResponse(response);
+      }),
+    leaving(name) {
+      const url = URL.parse(last?.end_session_endpoint ?? '');
+      if (url === null || (url.protocol !== 'https:' && !(isPlain(issuer) && url.protocol === 'http:')))
+        return undefined;
+      url.searchParams.set('client_id', clientId);
+      url.searchParams.set('logout_hint', name);
+      return url.href;
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { parseJson } from '../../base/index.ts';
 import type { JsonNode } from '../../base/index.ts';
-import { gapOf } from '../../record/index.ts';
+import { gapOf, listOf } from '../../record/index.ts';
 import type { ConflictKind } from '../../record/index.ts';
 import type { ChainPoint } from '../../wire/index.ts';
 import type { Block, EndFacts, StartFacts } from '../store/index.ts';
@@ -15,6 +15,8 @@ export interface ReadLines {
   readonly last: number;
   readonly prev: string;
   readonly hash: string;
+  /** Of the hashes of these lines, for their entry (pkg/record/shown-block.ts). */
+  readonly list: string;
   /** What the last of them says of its time, epoch milliseconds. */
   readonly written: number;
   /** Events that the sidecar says it could not record: of its `gap` lines. */
@@ -55,9 +57,10 @@ const limits = { maxDepth: 16, maxNodes: 50_000, loneSurrogates: true };
  *
  * @param lines Each with its line feed.
  * @param at The line before the first.
+ * @param mayChange Whether lines of type `change` are taken: those of a controller, and what a store has already.
  * @throws LineConflict at the first line that is not what it must be
  */
-export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
+export function readLines(lines: Buffer, at: ChainPoint, mayChange = true): ReadLines {
   // Of each session the first: what is proven of it (pkg/record/verify-session.ts) is what it is found by.
   const starts = new Map<string, StartFacts>();
   const ends = new Map<string, EndFacts>();
@@ -82,15 +85,15 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     const conflict = (kind: ConflictKind): LineConflict => new LineConflict(kind, sequence, line);
     if (to === -1) throw conflict('changed');
     const text = decode(line);
-    const [, number, time, link] = head.exec(text.slice(0, longestHead)) ?? [];
-    const [, own] = tail.exec(text.slice(-suffixBytes)) ?? [];
-    if (number === undefined || time === undefined || own === undefined) throw conflict('changed');
-    if (Number(number) !== sequence) throw conflict('out_of_order');
+    const place = readPlace(text);
+    if (place === undefined) throw conflict('changed');
+    const { number, time, link, own } = place;
+    if (number !== sequence) throw conflict('out_of_order');
     if (link !== prev) throw conflict('not_linked');
-    if (hash('sha256', line.subarray(0, line.length - suffixBytes), 'hex') !== own) throw conflict('changed');
-    const root = parse(text);
+    const root = isHashed(line, own) ? parse(text) : undefined;
     if (root === undefined) throw conflict('changed');
     const type = root.get('type')?.text;
+    if (!mayChange && type === 'change') throw conflict('foreign_change');
     const session = root.get('session')?.string;
     if (session !== undefined && sessionId.test(session)) note(root, { session, sequence, at: timeOf(time) });
     if (type === 'signature') signatures.push(root);
@@ -112,12 +115,29 @@ export function readLines(lines: Buffer, at: ChainPoint): ReadLines {
     last: sequence,
     prev: at.hash,
     hash: prev,
+    list: listOf(hashes.slice(1)),
     written: timeOf(written),
     gap,
     signatures,
     hashOf: (number) => hashes[number - at.sequence],
   };
 }
+
+/** What a line says of its place and of itself; undefined: it is none. */
+function readPlace(
+  text: string,
+):
+  | { readonly number: number; readonly time: string; readonly link: string | undefined; readonly own: string }
+  | undefined {
+  const [, number, time, link] = head.exec(text.slice(0, longestHead)) ?? [];
+  const [, own] = tail.exec(text.slice(-suffixBytes)) ?? [];
+  return number === undefined || time === undefined || own === undefined
+    ? undefined
+    : { number: Number(number), time, link, own };
+}
+
+const isHashed = (line: Buffer, own: string): boolean =>
+  hash('sha256', line.subarray(0, line.length - suffixBytes), 'hex') === own;
 
 function decode(line: Uint8Array): string {
   try {

@@ -20,6 +20,8 @@ import type { RecordStore } from '../store/index.ts';
 import { createSidecarAuthenticator, namesSource } from './authenticate.ts';
 import type { Sidecar } from './authenticate.ts';
 import type { Committer } from './committer.ts';
+import { createEvidenceBook } from './evidence.ts';
+import { createNewChains } from './new-chains.ts';
 import type { IngestObserver, IngestRefusal } from './observer.ts';
 import { createSidecarStream } from './sidecar-stream.ts';
 import type { SidecarStream } from './sidecar-stream.ts';
@@ -37,7 +39,7 @@ export interface IngestServerOptions {
   /** PEM of the authorities of sidecars. */
   readonly bundle: () => string;
   readonly trustDomain: string;
-  /** Of Sidegate itself: its controller's certificate alone may report pods. */
+  /** Of Sidegate itself: its controller's certificate alone may report pods, and say who decided what. */
   readonly namespace: string;
   readonly store: Pick<RecordStore, 'position' | 'lineHash' | 'learn' | 'presentSources' | 'returned' | 'latest'>;
   readonly committer: Committer;
@@ -59,6 +61,8 @@ export interface IngestLimits {
   readonly perAddress: number;
   /** Streams of one sidecar: a new one takes the place of the one before it. */
   readonly perSource: number;
+  /** Chains that one sidecar begins in an hour. */
+  readonly newChains: number;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
   readonly maxAgeMs: number;
@@ -69,6 +73,7 @@ export const ingestLimits: IngestLimits = {
   handshakes: 256,
   perAddress: 32,
   perSource: 4,
+  newChains: 256,
   handshakeMs: 10_000,
   heartbeatMs: recordHeartbeatMs,
   maxAgeMs: 60 * 60_000,
@@ -86,8 +91,6 @@ export interface IngestServer {
 }
 
 const systemRandom = (): number => randomInt(2 ** 32) / 2 ** 32;
-/** Conflicts of one sidecar that are kept. */
-const mostConflicts = 32;
 
 /** @throws when the port cannot be had. */
 export async function createIngestServer(options: IngestServerOptions): Promise<IngestServer> {
@@ -105,7 +108,8 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   const raw = new Set<Socket>();
   const addresses = new Map<string, number>();
   const sources = new Map<string, number>();
-  const evidence = new Map<string, Set<string>>();
+  const newChains = createNewChains(clock, limits.newChains);
+  const evidence = createEvidenceBook({ committer, clock, logger });
   let handshakes = 0;
   let closing = false;
 
@@ -127,15 +131,6 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     noDelay: true,
   });
   const stopServing = serving.subscribe((material) => server.setSecureContext(contextOf(material)));
-
-  const keepsEvidence = (source: string, digest: string): boolean => {
-    const kept = evidence.get(source);
-    return kept === undefined || (!kept.has(digest) && kept.size < mostConflicts);
-  };
-  const keptEvidence = (source: string, digest: string): void => {
-    if (evidence.size > 10_000) evidence.clear();
-    evidence.set(source, (evidence.get(source) ?? new Set<string>()).add(digest));
-  };
 
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
@@ -178,6 +173,8 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   });
   const peerOf = ({ socket }: IncomingMessage): Sidecar | undefined =>
     socket instanceof TLSSocket ? authenticator.identify(socket.getPeerX509Certificate()) : undefined;
+  const isController = ({ namespace, serviceAccount }: Sidecar): boolean =>
+    namespace === options.namespace && serviceAccount === controlPlane.controller;
   const reports = createPodReports(options);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     response.on('error', () => undefined);
@@ -187,8 +184,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
     };
     if (request.url !== podsPath) return refuse(404, 'http');
     const peer = peerOf(request);
-    if (peer?.namespace !== options.namespace || peer.serviceAccount !== controlPlane.controller)
-      return refuse(401, 'certificate');
+    if (peer === undefined || !isController(peer)) return refuse(401, 'certificate');
     void reports(request, response);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -216,14 +212,15 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       source,
       namespace: sidecar.namespace,
       uid: sidecar.uid,
+      isController: isController(sidecar),
       store: options.store,
       committer,
       clock,
       logger,
       observer,
       isOwn: (certificate) => namesSource(certificate, source),
-      keepsEvidence: (digest) => keepsEvidence(source, digest),
-      keptEvidence: (digest) => keptEvidence(source, digest),
+      mayBegin: (chain) => newChains.mayBegin(source, chain),
+      keepEvidence: evidence.take,
       limits: { ...limits, missedBeats, maxAgeMs: limits.maxAgeMs * (0.8 + 0.4 * random()) },
       async onHello() {
         const old = bySource.get(source);
@@ -255,6 +252,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
   server.on('error', (error) => logger.error('the port for sidecars failed', { error: error.message }));
   const tick = clock.every(1_000, () => {
     for (const stream of [...all]) stream.tick();
+    evidence.tick();
   });
 
   return {
@@ -277,6 +275,7 @@ export async function createIngestServer(options: IngestServerOptions): Promise<
       tick.cancel();
       stopServing();
       await closed;
+      await evidence.close();
       await committer.settled();
     },
   };

@@ -40,8 +40,9 @@ async function told(pieces: readonly { readonly afterMs: number; readonly offMs:
     },
     isOwn: () => true,
     limits: { heartbeatMs: 5_000, missedBeats: 3, maxAgeMs: 3_600_000, handshakeMs: 5_000 },
-    keepsEvidence: () => true,
-    keptEvidence: () => undefined,
+    isController: false,
+    mayBegin: () => true,
+    keepEvidence: () => Promise.resolve(),
     onHello: () => Promise.resolve(),
     onClosed: () => undefined,
   });

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../../base/index.ts';
@@ -16,6 +15,7 @@ import type {
 import { clockSkewMs } from '../store/index.ts';
 import type { RecordStore } from '../store/index.ts';
 import type { Committer } from './committer.ts';
+import type { Conflict } from './evidence.ts';
 import type { IngestObserver } from './observer.ts';
 import { LineConflict, readLines } from './read-lines.ts';
 import type { ReadLines } from './read-lines.ts';
@@ -44,6 +44,8 @@ export interface SidecarStreamOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: IngestObserver;
+  /** By its certificate: its lines alone may say who decided what. */
+  readonly isController: boolean;
   /** Whether a certificate in the record is this sidecar's. */
   readonly isOwn: (certificate: X509Certificate) => boolean;
   readonly limits: {
@@ -52,10 +54,10 @@ export interface SidecarStreamOptions {
     readonly maxAgeMs: number;
     readonly handshakeMs: number;
   };
-  /** False: evidence of this SHA-256 was kept already, or too much of this sidecar was. */
-  readonly keepsEvidence: (digest: string) => boolean;
-  /** It is on the disk. */
-  readonly keptEvidence: (digest: string) => void;
+  /** Whether it may begin this chain, of which nothing is stored. */
+  readonly mayBegin: (chain: string) => boolean;
+  /** Resolves when it is on the disk, or counted. */
+  readonly keepEvidence: (conflict: Conflict) => Promise<void>;
   /** Resolves when an older stream of the same pod has settled. */
   readonly onHello: () => Promise<void>;
   readonly onClosed: (reason: RecordGoodbyeReason | 'peer') => void;
@@ -63,9 +65,6 @@ export interface SidecarStreamOptions {
 
 /** A sidecar that sent nothing for so long had nothing to send: what comes then was written just before. */
 const idleMs = 5_000;
-
-/** Longest line that is kept of a conflict. */
-const mostEvidence = 64 * 1024;
 
 export function createSidecarStream(options: SidecarStreamOptions): SidecarStream {
   const { socket, source, store, committer, clock, observer, limits } = options;
@@ -102,27 +101,17 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
   const conflict = async (what: ConflictKind, sequence: number, line: Uint8Array): Promise<void> => {
     observer.conflict(what);
     logger.error('a sidecar sent what does not go with its chain', { chain, what, sequence });
-    const evidence = Buffer.from(line.subarray(0, mostEvidence));
-    const digest = hash('sha256', evidence, 'hex');
-    if (!options.keepsEvidence(digest)) return end('conflict');
-    await committer.add({
-      entry: {
-        type: 'conflict',
-        at: clock.now(),
-        source,
-        chain: chain ?? '',
-        sequence,
-        what,
-        evidence: digest,
-      },
-      evidence,
-    });
-    options.keptEvidence(digest);
+    await options.keepEvidence({ source, chain: chain ?? '', sequence, what, line });
     end('conflict');
   };
 
   const onBegin = async (name: string): Promise<void> => {
     const stored = await store.position(source, name);
+    if (stored === undefined && !options.mayBegin(name)) {
+      observer.refused('chains');
+      logger.error('a sidecar begins too many chains: it has to wait', { chain: name });
+      return end('unavailable');
+    }
     const start = namedStart(name);
     at = stored ?? { sequence: start.seq, hash: start.hash };
     chain = name;
@@ -182,7 +171,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
     const name = chain;
     if (lines.length === 0) return write({ type: 'ack', chain: name, ...at });
     try {
-      const read = readLines(lines, at);
+      const read = readLines(lines, at, options.isController);
       if (read.last !== first + count - 1) throw new WireError('message_shape', 'events that are not as many as said');
       for (const line of read.signatures) {
         if (!(await isTrue(line, name, read)))
@@ -195,7 +184,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
         observer.gap(read.gap);
         logger.error('a sidecar could not record events: they are lost', { chain, events: read.gap });
       }
-      const { first: from, last, prev } = read;
+      const { first: from, last, prev, list } = read;
       const entry = {
         type: 'block',
         at: clock.now(),
@@ -205,6 +194,7 @@ export function createSidecarStream(options: SidecarStreamOptions): SidecarStrea
         last,
         prev,
         hash: read.hash,
+        list,
       } as const;
       acknowledge(committer.add({ entry, block: { ...read.block, pod } }), name, at);
     } catch (error) {

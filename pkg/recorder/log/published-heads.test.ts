@@ -1,15 +1,18 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { createMemoryObjects } from '../../../test/support/memory-config-maps.ts';
 import type { MemoryObjects } from '../../../test/support/memory-config-maps.ts';
-import { silentLogger } from '../../base/index.ts';
+import { createLogger, silentLogger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { resources } from '../../kube/index.ts';
+import { signHead } from '../../record/index.ts';
 import type { StoredHead } from '../store/index.ts';
 import { mostHeadDays, publishHeads } from './published-heads.ts';
 import type { HeadMap } from './published-heads.ts';
 
 const day = (number: number): string => new Date(Date.UTC(2026, 10, number, 12)).toISOString().slice(0, 10);
+const today = Date.UTC(2026, 10, 26, 12);
 const headOf = (size: number, date = 26): StoredHead => {
   const at = Date.UTC(2026, 10, date, 12);
   return { size, root: 'a', at, text: `{"size":${size},"at":${at}}` };
@@ -21,12 +24,28 @@ async function world(data: Record<string, string> = {}) {
   return cluster;
 }
 
-/** What one recorder does with each of these as its newest head. */
+/** What one recorder does with each of these as its newest head, on its day by the API server's clock. */
 async function publishAll(cluster: MemoryObjects, ...heads: readonly (StoredHead | undefined)[]) {
+  return publishAs({}, cluster, ...heads);
+}
+async function publishAs(
+  more: Partial<Parameters<typeof publishHeads>[0]>,
+  cluster: MemoryObjects,
+  ...heads: readonly (StoredHead | undefined)[]
+) {
   const results: string[] = [];
   const state: { head: StoredHead | undefined } = { head: heads[0] };
   const store = { lastHead: () => Promise.resolve(state.head) };
-  const options = { client: cluster, store, namespace: 's', clock: fakeClock(), logger: silentLogger };
+  const serverTime = (): number => state.head?.at ?? today;
+  const options = {
+    client: cluster,
+    store,
+    namespace: 's',
+    clock: fakeClock(),
+    logger: silentLogger,
+    serverTime,
+    ...more,
+  };
   for (const head of heads) {
     state.head = head;
     const publisher = publishHeads({ ...options, onResult: (result) => results.push(result) });
@@ -50,12 +69,63 @@ test('a log without a head has nothing to publish', async () => {
 test.each([
   ['is shorter than what was published', headOf(4)],
   ['has no head any more', undefined],
-  ['says an earlier day', headOf(9, 25)],
 ])('a log that %s is an error, and changes nothing', async (_what, head) => {
   const before = { [day(26)]: headOf(5).text };
   const { results, data } = await publishAll(await world(before), head);
   expect(new Set(results)).toEqual(new Set(['failed']));
   expect(data).toEqual(before);
+});
+
+describe('a day to come', () => {
+  const ahead = { [day(26)]: headOf(5).text, '2099-01-01': headOf(3).text };
+
+  test('with an old head keeps none of today’s out, and is told', async () => {
+    const lines: string[] = [];
+    const logger = createLogger({ level: 'error', write: (line) => void lines.push(line), clock: fakeClock() });
+    const { results, data } = await publishAs({ logger }, await world(ahead), headOf(9), headOf(12, 27));
+    expect(data).toEqual({ ...ahead, [day(26)]: headOf(9).text, [day(27)]: headOf(12, 27).text });
+    expect(results.filter((one) => one === 'done')).toHaveLength(2);
+    expect(results).toContain('foreign');
+    expect(lines[0]).toContain('2099-01-01');
+  });
+
+  test('that the recorder itself wrote by a clock that was ahead is gone on with until it is there', async () => {
+    const own = { '2026-12-24': headOf(5).text };
+    const { results, data } = await publishAll(await world(own), headOf(9), headOf(12, 27));
+    expect(data).toEqual({ '2026-12-24': headOf(12, 27).text });
+    expect(results).toEqual(['done', 'done']);
+  });
+
+  test('is none where the API server’s clock is a few seconds behind that of the one before', async () => {
+    const { results, data } = await publishAll(await world({ [day(27)]: headOf(5).text }), headOf(9, 26));
+    expect(data).toEqual({ [day(27)]: headOf(9, 26).text });
+    expect(results).toEqual(['done']);
+  });
+});
+
+test('a recorder whose clock is ahead publishes by the API server’s', async () => {
+  const serverTime = (): number => today;
+  const { data } = await publishAs({ serverTime }, await world(), headOf(5, 40));
+  expect(data).toEqual({ [day(26)]: headOf(5, 40).text });
+});
+
+test('where the API server does not say what time it is, the recorder’s clock counts', async () => {
+  const clock = fakeClock();
+  const { data } = await publishAs({ serverTime: () => undefined, clock }, await world(), headOf(5, 40));
+  expect(Object.keys(data)).toEqual([new Date(clock.now()).toISOString().slice(0, 10)]);
+});
+
+test('a head that no key of the log has signed does not count, and is told', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const signed = (size: number): StoredHead => {
+    const head = { size, root: 'a'.repeat(64), at: today };
+    return { ...head, text: signHead(head, privateKey) };
+  };
+  const forged = signed(9).text.replace('"size":9', '"size":9000');
+  const before = { [day(25)]: forged, [day(26)]: signed(5).text };
+  const { results, data } = await publishAs({ keys: publicKey }, await world(before), signed(7));
+  expect(data).toEqual({ ...before, [day(26)]: signed(7).text });
+  expect(new Set(results)).toEqual(new Set(['done', 'foreign']));
 });
 
 test('the oldest day goes when there are too many, no other', async () => {

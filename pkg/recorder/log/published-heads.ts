@@ -3,6 +3,8 @@ import type { Clock, Logger } from '../../base/index.ts';
 import { controlPlane } from '../../contract/index.ts';
 import { resources } from '../../kube/index.ts';
 import type { KubeClient, KubeObject } from '../../kube/index.ts';
+import { readHead } from '../../record/index.ts';
+import type { LogKeys } from '../../record/index.ts';
 import type { RecordStore } from '../store/index.ts';
 
 /** Puts the newest signed head where the recorder cannot take it back. */
@@ -19,12 +21,17 @@ const retryMs = 60_000;
 /** Days that are kept: some 130 KB. The chart's admission policy knows the number. */
 export const mostHeadDays = 400;
 
+const dayMs = 86_400_000;
+const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 const sizeOf = (head: string | undefined): number => Number(/"size":([0-9]+)/.exec(head ?? '')?.[1] ?? 0);
 
 /**
- * Keeps the last signed head of each day (UTC, by the time in the head) in a ConfigMap of Sidegate's namespace, which the chart makes: key
+ * Keeps the last signed head of each day (UTC, by the API server's clock) in a ConfigMap of Sidegate's namespace, which the chart makes: key
  * `2026-11-26`. Days that are over are not written again, and only the oldest of {@link mostHeadDays} is removed; the admission policy
  * `sidegate-log-heads` holds the recorder to it. Several recorders of one log write one after the other.
+ *
+ * The day that is written is today, or that of the longest head where it is a later one. What stands under a day to come, and what no key of
+ * the log has signed, somebody else has put there: it is told, and keeps no head from being published, as far as that policy lets it.
  */
 export function publishHeads(options: {
   readonly client: Pick<KubeClient, 'find' | 'patch'>;
@@ -32,18 +39,51 @@ export function publishHeads(options: {
   readonly namespace: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly onResult?: (result: 'done' | 'failed') => void;
+  /** Of the log, a private one for its public half; undefined: whoever signed them, heads count. */
+  readonly keys?: LogKeys | undefined;
+  /** The API server's clock, epoch milliseconds; where it is not known, the recorder's own counts. */
+  readonly serverTime?: () => number | undefined;
+  /** `foreign`: there is a head under a day to come, or one that no key of the log has signed. */
+  readonly onResult?: (result: 'done' | 'failed' | 'foreign') => void;
 }): HeadPublisher {
-  const { client, store, namespace, clock, logger } = options;
+  const { client, store, namespace, clock, logger, keys, serverTime = () => undefined } = options;
   const ref = { namespace, name: controlPlane.logHeads };
+
+  let told = '';
+  /** Says what stands there that no recorder of this log has put there. @param last Day behind which none can be. @returns the day of the longest head that is the log's */
+  const lookAt = (data: Readonly<Record<string, string>>, last: string): string | undefined => {
+    const bySize = Object.keys(data).sort(
+      (one, other) => sizeOf(data[other]) - sizeOf(data[one]) || (one < other ? 1 : -1),
+    );
+    const isOwn = (day: string): boolean => keys === undefined || readHead(data[day] ?? '', keys) !== undefined;
+    const own = bySize.findIndex(isOwn);
+    const longest = own === -1 ? undefined : bySize[own];
+    const foreign = [
+      ...bySize.slice(0, own === -1 ? undefined : own),
+      ...bySize.filter((day) => day > last && day !== longest),
+    ];
+    const what = [...new Set(foreign)]
+      .slice(0, 10)
+      .map((day) => day.slice(0, 40))
+      .join(' ');
+    if (foreign.length > 0) options.onResult?.('foreign');
+    if (what !== told && what !== '')
+      logger.error(
+        'heads that are not of this log, or of days to come, stand among the published: somebody else put them there',
+        { days: what },
+      );
+    told = what;
+    return longest;
+  };
 
   const publish = async (): Promise<boolean> => {
     const map = await client.find<HeadMap>(resources.configMaps, ref);
     if (map === undefined) throw new Error(`there is no ConfigMap ${ref.name}`);
     const { data = {} } = map;
     const days = Object.keys(data).sort();
-    const newest = days.at(-1);
-    const there = newest === undefined ? 0 : sizeOf(data[newest]);
+    const today = dayOf(serverTime() ?? clock.now());
+    const longest = lookAt(data, dayOf(Date.parse(today) + dayMs));
+    const there = longest === undefined ? 0 : sizeOf(data[longest]);
     // After the map: what another recorder has published is in the store.
     const head = await store.lastHead();
     if ((head?.size ?? 0) < there)
@@ -51,9 +91,7 @@ export function publishHeads(options: {
         `a head over ${there} entries is published, and the newest of this log is over ${head?.size ?? 0}`,
       );
     if (head === undefined || head.size === there) return false;
-    const day = new Date(head.at).toISOString().slice(0, 10);
-    if (newest !== undefined && day < newest)
-      throw new Error(`a head of a later day is published: ${newest.slice(0, 40)}`);
+    const day = longest !== undefined && longest > today ? longest : today;
     const [oldest = ''] = days;
     const full = days.length >= mostHeadDays && data[day] === undefined;
     await client.patch(resources.configMaps, ref, {

@@ -17,6 +17,8 @@ export interface ShippedEvent {
   readonly action: string;
   /** One line for people. */
   readonly message: string;
+  /** Where the caller says to stand in a trace (W3C Trace Context); absent: nobody has said. */
+  readonly trace?: { readonly id: string; readonly parent: string };
   /** By the names of ECS; what ECS has no name for is below `sidegate`. No text of a prompt or an answer. */
   readonly fields: { readonly [name: string]: JsonValue };
 }
@@ -84,6 +86,8 @@ export interface ShippedStart {
   readonly dialect: string | undefined;
   readonly operation: string | undefined;
   readonly model: string | undefined;
+  readonly traceId: string | undefined;
+  readonly parentId: string | undefined;
 }
 
 /** Characters of the policies that were in force, by name and number. */
@@ -108,7 +112,15 @@ export function shippedStart(start: JsonNode): ShippedStart {
     dialect: at(start, 'dialect'),
     operation: at(start, 'operation'),
     model: at(start, 'model'),
+    traceId: idOf(start, 'id', /^(?!0{32})[0-9a-f]{32}$/),
+    parentId: idOf(start, 'parent', /^(?!0{16})[0-9a-f]{16}$/),
   };
+}
+
+/** Receivers refuse what is no id, and sidecars write what they like. */
+function idOf(start: JsonNode, key: string, shape: RegExp): string | undefined {
+  const text = start.get('trace')?.get(key)?.string ?? '';
+  return shape.test(text) ? owned(text) : undefined;
 }
 
 const whoFields = (start: ShippedStart | undefined): Fields =>
@@ -164,6 +176,11 @@ const outcomes: Readonly<Record<string, string>> = {
   failed: 'failure',
 };
 
+function traceOf(start: ShippedStart | undefined): Pick<ShippedEvent, 'trace'> {
+  const [id, parent] = [start?.traceId, start?.parentId];
+  return id === undefined || parent === undefined ? {} : { trace: { id, parent } };
+}
+
 /** @param start undefined where its line is not here any more */
 export function sessionEvent(
   end: JsonNode,
@@ -182,6 +199,7 @@ export function sessionEvent(
     at: Date.parse(textAt(end, 'time') ?? '') || 0,
     severity: refused || skipped ? 'warning' : 'info',
     action: 'session',
+    ...traceOf(start),
     message: `${who}: ${asked}: ${outcome} ${numberAt(end, 'status') ?? ''}${code === undefined ? '' : ` ${code}`}`,
     fields: {
       ...common(source),
@@ -247,14 +265,15 @@ export function entryEvent(text: string, entry: number): ShippedEvent | undefine
 }
 
 /** As one line of JSON: what webhooks and syslog carry. */
-export function eventText({ entry, id, at, action, severity, message, fields }: ShippedEvent): string {
+export function eventText({ entry, id, at, action, severity, message, trace, fields }: ShippedEvent): string {
   return JSON.stringify({
-    '@timestamp': new Date(at).toISOString(),
+    '@timestamp': new Date(Math.min(8.64e15, Math.max(0, at))).toISOString(),
     message,
     'event.id': id,
     'event.action': action,
     'event.sequence': entry,
     'log.level': severity,
+    ...(trace && { 'trace.id': trace.id, 'span.id': trace.parent }),
     ...fields,
   });
 }

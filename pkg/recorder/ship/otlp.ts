@@ -28,10 +28,15 @@ function anyValue(value: JsonValue): JsonValue {
 const attributes = (fields: { readonly [name: string]: JsonValue }): JsonValue[] =>
   Object.entries(fields).map(([key, value]) => ({ key, value: anyValue(value) }));
 
-const nanoseconds = (ms: number): string => `${BigInt(Math.trunc(ms)) * 1_000_000n}`;
+/** The last millisecond that is a time to receivers, whose nanoseconds since 1970 are signed numbers of 64 bits: in the year 2262. */
+const lastMs = 9_223_372_036_854;
+/** Sidecars write what times they like. */
+const nanosecondsOf = (ms: number): bigint =>
+  Number.isNaN(ms) ? 0n : BigInt(Math.trunc(Math.min(lastMs, Math.max(0, ms)))) * 1_000_000n;
+const nanoseconds = (ms: number): string => String(nanosecondsOf(ms));
 
 function logRecord(event: ShippedEvent): JsonValue {
-  const { at, severity, action, message, id, entry, fields } = event;
+  const { at, severity, action, message, id, entry, trace, fields } = event;
   return {
     timeUnixNano: nanoseconds(at),
     observedTimeUnixNano: nanoseconds(at),
@@ -39,6 +44,7 @@ function logRecord(event: ShippedEvent): JsonValue {
     severityText: severity.toUpperCase(),
     eventName: `sidegate.${action}`,
     body: { stringValue: message },
+    ...(trace && { traceId: trace.id, spanId: trace.parent }),
     attributes: attributes({ 'event.id': id, 'event.action': action, 'event.sequence': entry, ...fields }),
   };
 }
@@ -71,23 +77,28 @@ function spanName(event: ShippedEvent): string {
   return model === undefined ? operation : `${operation} ${model}`;
 }
 
+/** Of an id that is no trace's, as a sidecar that lies may write it. */
+const noTrace = /^0*$/;
+
 /**
- * A session as a span. Its trace has the request id as its id, which is one of 128 bits; of its own id the log's entry is part, so that what is
- * sent twice is the same span.
+ * A session as a span: in its caller's trace, below the span in which the caller asked, where it said so; else in a trace of its own, whose id
+ * is the request's, which is one of 128 bits. Of its own id the log's entry is part, so that what is sent twice is the same span.
  */
 function span(event: ShippedEvent): JsonValue {
-  const { at, id, entry, message, fields } = event;
-  const [end, duration] = [BigInt(Math.trunc(at)) * 1_000_000n, fields['event.duration']];
+  const { at, id, entry, message, trace, fields } = event;
+  const [end, duration] = [nanosecondsOf(at), fields['event.duration']];
   const began = Date.parse(textField(event, 'event.start') ?? '');
   const start = Number.isNaN(began)
-    ? end - BigInt(typeof duration === 'number' ? Math.trunc(duration) : 0)
-    : BigInt(began) * 1_000_000n;
+    ? nanosecondsOf(at - (typeof duration === 'number' ? duration / 1_000_000 : 0))
+    : nanosecondsOf(began);
+  const digest = hash('sha256', `sidegate-span/1 ${id} ${entry}`);
   const failed = fields['event.outcome'] === 'failure';
   const status = fields['http.response.status_code'];
   const error = textField(event, 'event.reason') ?? (typeof status === 'number' ? String(status) : '_OTHER');
   return {
-    traceId: id,
-    spanId: hash('sha256', `sidegate-span/1 ${id} ${entry}`).slice(0, 16),
+    traceId: trace?.id ?? (noTrace.test(id) ? digest.slice(16, 48) : id),
+    ...(trace && { parentSpanId: trace.parent }),
+    spanId: digest.slice(0, 16),
     name: spanName(event),
     kind: spanKindClient,
     // A clock that was set back in between: a span does not end before it begins.

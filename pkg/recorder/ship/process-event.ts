@@ -1,4 +1,4 @@
-import { gapOf } from '../../record/index.ts';
+import { gapOf, isUnknownGap } from '../../record/index.ts';
 import type { JsonNode } from '../../base/index.ts';
 import { common, known, textAt } from './event.ts';
 import type { Severity, ShippedEvent } from './event.ts';
@@ -6,7 +6,7 @@ import type { Severity, ShippedEvent } from './event.ts';
 interface Kind {
   readonly action: string;
   readonly severity: Severity;
-  message(amount: number): string;
+  message(amount: number, unknown: boolean): string;
 }
 
 const kinds: Readonly<Record<string, Kind>> = {
@@ -15,7 +15,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   gap: {
     action: 'record.gap',
     severity: 'alert',
-    message: (amount) => `${String(amount)} events were not recorded: they are lost`,
+    message: (amount, unknown) =>
+      unknown
+        ? 'a machine crashed: events of its last 100 ms may be lost'
+        : `${String(amount)} events were not recorded: they are lost`,
   },
   clock_step: {
     action: 'record.clock_step',
@@ -38,7 +41,7 @@ export function processEvent(line: JsonNode, source: string, entry: number): Shi
     at: Date.parse(textAt(line, 'time') ?? '') || 0,
     severity,
     action,
-    message: kind.message(amount),
+    message: kind.message(amount, isUnknownGap(line)),
     fields: {
       ...common(source),
       ...known({

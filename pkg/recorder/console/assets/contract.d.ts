@@ -68,6 +68,7 @@ export interface SessionProof {
     readonly index: number;
     readonly entry: string;
     readonly lines: string;
+    readonly hidden?: readonly string[];
     readonly path: readonly string[];
   }[];
   readonly unsigned: number;

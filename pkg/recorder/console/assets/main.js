@@ -1,4 +1,4 @@
-import { ApiError, get, loginUrl, problem, send, useCsrf } from './api.js';
+import { ApiError, get, loginUrl, post, problem, useCsrf } from './api.js';
 import { approvals } from './approvals.js';
 import { byId, el, pageUrl } from './dom.js';
 import { keysAreOn, listenToKeys, switchKeys } from './keys.js';
@@ -79,20 +79,29 @@ function help() {
 }
 
 async function logOut() {
-  await send('/logout', {}).catch(() => undefined);
+  const { leaving } = await post('/logout', {}).catch(() => ({ leaving: null }));
   open.page.abort();
-  main.replaceChildren(welcome('You are logged out.'));
+  main.replaceChildren(welcome('You are logged out.', typeof leaving === 'string' ? leaving : undefined));
   byId('person').replaceChildren();
+  byId('pages').hidden = true;
 }
 
-/** @param {string} text */
-const welcome = (text) =>
+/** @param {string} text @param {string} [leaving] Where the session at the identity provider is ended. */
+const welcome = (text, leaving) =>
   el(
     'section',
     { class: 'welcome' },
     el('h1', { tabindex: -1 }, 'Sidegate'),
     el('p', {}, text),
     el('a', { class: 'button primary', href: loginUrl(), 'data-leave': true }, 'Log in'),
+    leaving !== undefined && [
+      el(
+        'p',
+        { class: 'dim' },
+        `You are still logged in at ${new URL(leaving).host}: whoever comes next here can log in as you.`,
+      ),
+      el('a', { class: 'button', href: leaving, 'data-leave': true }, 'Log out there, too'),
+    ],
   );
 
 /** @param {SessionInfo} info */

@@ -35,19 +35,31 @@ async function rootOf(entry, index, size, path) {
 }
 
 /**
- * Whether lines are those that an entry of the log was made of: each holds the hash of the one before, the entry that of the last.
- * @param {Readonly<Record<string, unknown>>} entry @param {readonly string[]} lines
+ * Whether lines are those that an entry of the log was made of: each holds the hash of the one before, the entry that of the last and the list of
+ * all. Of lines that are not shown there are the hashes alone.
+ * @param {Readonly<Record<string, unknown>>} entry @param {readonly string[]} lines @param {readonly string[] | undefined} hidden
  */
-async function areOfEntry(entry, lines) {
+async function areOfEntry(entry, lines, hidden) {
   let prev = textOf(entry['prev']);
-  for (const [at, line] of lines.entries()) {
+  const first = Number(entry['first']);
+  const others = [...(hidden ?? [])];
+  /** @type {string[]} */
+  const hashes = [];
+  for (const line of lines) {
     const end = line.lastIndexOf(',"hash":"');
     const own = parsed(line);
-    if (own['prev'] !== prev || own['seq'] !== Number(entry['first']) + at) return false;
+    while (others.length > 0 && own['seq'] !== first + hashes.length) hashes.push((prev = others.shift() ?? ''));
+    if (own['prev'] !== prev || own['seq'] !== first + hashes.length) return false;
     prev = hexOf(await sha256(encoder.encode(line.slice(0, end))));
     if (line.slice(end) !== `,"hash":"${prev}"}`) return false;
+    hashes.push(prev);
   }
-  return prev === entry['hash'];
+  hashes.push(...others);
+  if (hashes.at(-1) !== entry['hash'] || hashes.length !== Number(entry['last']) - first + 1) return false;
+  return (
+    hidden === undefined ||
+    hexOf(await sha256(encoder.encode(`sidegate-lines/1\n${hashes.join('\n')}`))) === entry['list']
+  );
 }
 
 /**
@@ -63,14 +75,14 @@ export async function checkProof(proof, shown) {
   /** @type {Set<string>} */
   const proven = new Set();
   let before = -1;
-  for (const { index, entry, lines, path } of proof.blocks) {
+  for (const { index, entry, lines, hidden, path } of proof.blocks) {
     // One that stands twice would stand in for one that is kept back.
     if (index <= before) return { ok: false, why: `entry ${index} is not behind the one before it` };
     before = index;
     if ((await rootOf(encoder.encode(entry), index, size, path)) !== head['root'])
       return { ok: false, why: `entry ${index} is not in the tree of the signed head` };
     const texts = lines.split('\n').filter((line) => line !== '');
-    if (!(await areOfEntry(parsed(entry), texts)))
+    if (!(await areOfEntry(parsed(entry), texts, hidden)))
       return { ok: false, why: `the lines of entry ${index} are not those that it was made of` };
     for (const line of texts) proven.add(line);
   }
@@ -79,13 +91,21 @@ export async function checkProof(proof, shown) {
   const chains = new Map();
   for (const { entry, lines } of proof.blocks) {
     const { source, chain } = parsed(entry);
-    const key = `${textOf(source)} ${textOf(chain)}`;
+    const key = `chain ${textOf(chain)} of ${textOf(source)}`;
     const own = lines.split('\n').filter((line) => line.includes(`,"session":"${id}"`));
     chains.set(key, [...(chains.get(key) ?? []), ...own]);
   }
-  const counts = [...chains.values()].map(countLines);
-  const fault = counts.find((one) => one.fault !== undefined)?.fault;
-  if (fault !== undefined) return { ok: false, why: fault };
+  const told = new Set(shown);
+  const counts = [...chains]
+    .filter(([, own]) => own.some((line) => told.has(line)))
+    .map(([name, own]) => ({ name, ...countLines(own) }));
+  const faulty = counts.find((one) => one.fault !== undefined);
+  if (faulty !== undefined) {
+    // Any sidecar may write lines under any id: what one kept back is not the fault of another.
+    const whole = counts.filter((one) => one.fault === undefined).map(({ name }) => name);
+    const others = whole.length === 0 ? '' : `; look at another alone: ${whole.join('; ')}`;
+    return { ok: false, why: `${faulty.name}: ${faulty.fault}${others}` };
+  }
   const missing = shown.filter((line) => !proven.has(line)).length;
   const { more = 0 } = proof;
   if (missing > 0 && proof.unsigned === 0 && more === 0)

@@ -27,7 +27,12 @@ interface Conditions {
 
 /** Finds sessions. The text of a question never becomes part of a statement. */
 export function createSearch(run: Run, names: Names): (query: SessionQuery) => Promise<SessionPage> {
+  let removed = 0;
   return async (query) => {
+    // A name that was removed may have come again, by another number.
+    const [log] = await run('SELECT names_removed FROM log', [], { prepared: true });
+    if (Number(log?.['names_removed']) !== removed) names.forget();
+    removed = Number(log?.['names_removed']);
     const conditions = await conditionsOf(run, names, query);
     if (conditions === undefined) return { sessions: [], cursors: [], cursor: undefined };
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));

@@ -18,6 +18,13 @@ const hasGroup = (list: string): string => `instr(char(10) || ${list} || char(10
 export function createSearch(db: DatabaseSync, names: Names): (query: SessionQuery) => SessionPage {
   const groupLists = db.prepare(`SELECT id FROM name WHERE ${hasGroup('text')} LIMIT ?`);
   const choose = createChoice(db, names);
+  const tagsOf = db.prepare('SELECT n.text FROM tag t JOIN name n ON n.id = t.tag WHERE t.session = ?');
+  /** By which tags a session is found, where these are not its own. */
+  const otherTags = (row: Row, { end }: SessionSummary): Pick<SessionSummary, 'searchedTags'> => {
+    const searchedTags = tagsOf.all(Number(row['id'])).map(({ text }) => String(text));
+    const own = new Set(end?.tags);
+    return searchedTags.length === own.size && searchedTags.every((tag) => own.has(tag)) ? {} : { searchedTags };
+  };
   /** Undefined: more than are looked for by an index. */
   const listsWith = (group: string): readonly number[] | undefined => {
     const lists = groupLists.all(group, mostLists + 1).map((row) => Number(row['id']));
@@ -120,7 +127,11 @@ export function createSearch(db: DatabaseSync, names: Names): (query: SessionQue
     const limit = Math.min(1_000, Math.max(1, Math.floor(query.limit)));
     const rows = db.prepare(statement).all(...values, limit + 1) as Row[];
     const page = rows.slice(0, limit);
-    return pageOf(page, summaryOf, page.map(writeCursor), rows.length > limit);
+    const read = (row: Row): SessionSummary => {
+      const summary = summaryOf(row);
+      return query.block === undefined ? summary : { ...summary, ...otherTags(row, summary) };
+    };
+    return pageOf(page, read, page.map(writeCursor), rows.length > limit);
   };
 }
 

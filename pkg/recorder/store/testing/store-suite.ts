@@ -653,6 +653,14 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await store.lastOf('authorities')).toMatchObject({ index: 2 });
     });
 
+    test('has a time that it has reached, which does not go back and outlives a restart', async () => {
+      expect(await store.retentionReached()).toBe(0);
+      await store.keepRetentionReached(testTime);
+      await store.keepRetentionReached(testTime - 5);
+      await reopen();
+      expect(await store.retentionReached()).toBe(testTime);
+    });
+
     test('takes lines, sessions and words, leaves entries and proofs, and says so in the log', async () => {
       const chain = testChain();
       await store.append([blockOf(chain, [{ id: sessionId(1), ask: 'falcon' }], testTime)]);

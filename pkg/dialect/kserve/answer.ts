@@ -1,0 +1,61 @@
+import type { JsonNode } from '../../base/index.ts';
+import { RefusedError } from '../../core/index.ts';
+import type { AnswerView, FrameView, LaneEnds } from '../dialect.ts';
+import { Place } from '../place.ts';
+import { Reader } from '../reader.ts';
+import type { KserveKind } from './routes.ts';
+import { generateAnswer, inferAnswer, modelPage, predictAnswer } from './shapes.ts';
+
+/**
+ * Answers of KServe's protocols, and the events of Triton's `generate_stream`.
+ *
+ * Promise: every string is in exactly one list (see {@link Reader}); a success that is none of the route's answers is refused. No model says
+ * whether its answer was cut, so every end is treated as a cut. The texts of one field, event after event, are one text.
+ */
+
+interface Kind {
+  readonly place: Place;
+  /** Of which an answer has one. */
+  readonly names: readonly string[];
+}
+
+const generated: Kind = { place: Place.root(generateAnswer), names: ['model_name', 'text_output'] };
+const kinds: Readonly<Record<KserveKind, Kind>> = {
+  predict: { place: Place.root(predictAnswer), names: ['predictions', 'explanations', 'outputs'] },
+  infer: { place: Place.root(inferAnswer), names: ['outputs'] },
+  generate: generated,
+  generate_stream: generated,
+  page: { place: Place.root(modelPage), names: ['name', 'ready'] },
+};
+
+const none: readonly never[] = Object.freeze([]);
+const cut: readonly LaneEnds[] = Object.freeze([{ prefix: '', end: 'cut' }]);
+
+function refuse(detail: string): never {
+  throw new RefusedError('response_uninspectable', { detail });
+}
+
+const isThere = (node: JsonNode | undefined): boolean => node !== undefined && node.kind !== 'null';
+const isError = (root: JsonNode): boolean => isThere(root.get('error'));
+
+function read({ place, names }: Kind, root: JsonNode, failed: boolean): Omit<AnswerView, 'ends'> {
+  if (root.kind !== 'object') refuse('body');
+  const reader = new Reader('answer');
+  reader.read(root, place);
+  if (!failed && !names.some((name) => isThere(root.get(name)))) refuse(names[0] ?? 'body');
+  const { lanes, loneValues, tokenLanes, integerArrays, opaque } = reader;
+  return { lanes, loneValues, tokenLanes, integerArrays, opaque, usage: undefined, models: none };
+}
+
+/** @throws RefusedError `response_uninspectable` */
+export const readAnswer = (kind: KserveKind, root: JsonNode, status: number): AnswerView => ({
+  ...read(kinds[kind], root, status >= 400 || isError(root)),
+  ends: cut,
+});
+
+/** @throws RefusedError `response_uninspectable` */
+export function readFrame(root: JsonNode | undefined): FrameView {
+  if (root === undefined) refuse('body');
+  const failed = isError(root);
+  return { ...read(generated, root, failed), kind: failed ? 'error' : 'data', ends: none };
+}

@@ -1,0 +1,181 @@
+import { describe, expect, it, test } from '@jest/globals';
+import { recognise, sse } from '../index.ts';
+import { answer, frame, lanes, refusing, removed, request, unreadable } from '../testing/reading.ts';
+
+const refused = (detail: string): unknown => expect.objectContaining(refusing(detail));
+const unread = (detail: string): unknown => expect.objectContaining(unreadable(detail));
+
+const predict = '/v1/models/m:predict';
+const infer = '/v2/models/m/infer';
+const generate = '/v2/models/m/generate';
+const stream = '/v2/models/m/versions/1/generate_stream';
+
+const tensor = (datatype: string, data: unknown, name = 'x'): object => ({ name, shape: [1], datatype, data });
+
+describe('a request', () => {
+  test.each<[string, object, string[]]>([
+    [predict, { instances: ['a', { deep: ['b'] }] }, ['instances[0]=a', 'instances[1].{}[0]=b']],
+    ['/v1/models/m:explain', { inputs: 'a', parameters: { k: 'b' } }, ['{}=a', 'parameters.{}=b']],
+    [infer, { inputs: [tensor('BYTES', ['a', ['b']])] }, ['inputs[0].data[0]=a', 'inputs[0].data[1][0]=b']],
+    [infer, { model_name: 'm', inputs: [], parameters: { k: 'a' }, x: 'y' }, ['parameters.{}=a', '{}=y']],
+    [
+      generate,
+      { text_input: 'a', parameters: { stop: 'END' }, other: ['b'] },
+      ['text_input=a', 'parameters.{}=END', '{}[0]=b'],
+    ],
+    [stream, { text_input: ['a', 'b'] }, ['text_input[0]=a', 'text_input[1]=b']],
+    [
+      generate,
+      { text_input: 'a', sampling_parameters: '{"top_k":5}' },
+      ['text_input=a', 'sampling_parameters={"top_k":5}'],
+    ],
+  ])('to %s that is %j is read', (path, body, texts) => {
+    const view = request(path, body);
+    expect(lanes(view)).toEqual(texts);
+    expect(view).toMatchObject({
+      model: 'm',
+      generates: false,
+      countsInput: true,
+      stops: true,
+      stream: path === stream,
+    });
+  });
+
+  test.each([
+    ['INT64', [1, 2, 3], 'x', false],
+    ['INT64', [1, 2, 3, 4, 5, 6, 7, 8], 'x', true],
+    ['INT64', [[1, 2, 3, 4, 5, 6, 7, 8]], 'x', true],
+    ['INT64', [1], 'input_ids', true],
+    ['INT64', [[1]], 'input_ids', true],
+    ['INT64', [], 'input_ids', false],
+    ['FP32', [1, 2, 3, 4, 5, 6, 7, 8], 'x', false],
+    ['FP32', [0.123456789, 12345678.5], 'x', false],
+    ['BOOL', [true, false], 'x', false],
+    ['COMPLEX', [1], 'x', true],
+  ])('with a tensor of %s %j named %s has tokens: %j', (datatype, data, name, tokenInput) => {
+    const view = request(infer, { inputs: [tensor(datatype, data, name)] });
+    expect(view.tokenInput).toBe(tokenInput);
+    // Names, and no numbers.
+    expect(view.loneValues.map(({ node }) => node.text)).toEqual([name, datatype]);
+  });
+
+  test('long numbers of it are looked at, as they say who somebody is', () => {
+    const { loneValues } = request(infer, { inputs: [tensor('INT64', [4111111111111111])] });
+    expect(loneValues.map(({ node }) => node.text)).toContain('4111111111111111');
+  });
+
+  test.each([
+    [predict, {}, 'instances'],
+    [predict, [], 'body'],
+    [predict, { instances: [], parameters: { lora_name: 'a' } }, 'parameters.lora_name'],
+    [infer, {}, 'inputs'],
+    [infer, { inputs: [7] }, 'inputs'],
+    [infer, { inputs: [], model_name: 'other' }, 'model_name'],
+    [infer, { inputs: [], Inputs: [] }, 'inputs'],
+    [infer, { inputs: [tensor('FP32', ['a'])] }, 'inputs[0].data'],
+    [infer, { inputs: [tensor('FP32', [1, 'a'])] }, 'inputs[0].data'],
+    [infer, { inputs: [tensor('INT64', ['a'])] }, 'inputs[0].data[0]'],
+    [infer, { inputs: [tensor('BYTES', [7])] }, 'inputs[0].data'],
+    [infer, { inputs: [tensor('INT64', [1, 'a'], 'input_ids')] }, 'inputs[0].data'],
+    [infer, { inputs: [tensor('BYTES', ['a'], 'lora_weights')] }, 'inputs[0].lora'],
+    [
+      infer,
+      { inputs: [tensor('BYTES', ['{"lora_name":"a"}'], 'sampling_parameters')] },
+      'inputs[0].sampling_parameters',
+    ],
+    [infer, { inputs: [tensor('BYTES', ['no json'], 'Sampling_Parameters')] }, 'inputs[0].sampling_parameters'],
+    [infer, { inputs: [], parameters: { sequence_id: 7 } }, 'parameters.sequence_id'],
+    [infer, { inputs: [], parameters: { shared_memory_region: 'a' } }, 'parameters.shared_memory_region'],
+    [infer, { inputs: [], parameters: { callback_url: 'a' } }, 'parameters.url'],
+    [
+      infer,
+      { inputs: [{ ...tensor('INT64', undefined), parameters: { binary_data_size: 8 } }] },
+      'inputs[0].parameters.binary_data_size',
+    ],
+    [generate, { text_input: 'a', parameters: { lora_name: 'b' } }, 'parameters.lora'],
+    [generate, { text_input: 'a', parameters: { LoRA_task: 1 } }, 'parameters.lora'],
+    [generate, { text_input: 'a', lora_task_id: 1 }, 'lora'],
+    [generate, { text_input: 'a', sampling_parameters: '{"lora_name":"b"}' }, 'sampling_parameters'],
+    [generate, { text_input: 'a', parameters: { accumulate_tokens: true } }, 'parameters.accumulate_tokens'],
+    [generate, { text_input: 'a', webhook_url: 'b' }, 'url'],
+  ])('to %s that is %j is refused for %s', (path, body, detail) => {
+    expect(() => request(path, body)).toThrow(refused(detail));
+  });
+
+  it('with a query is refused', () => {
+    expect(() => request(infer, { inputs: [] }, 'x=1')).toThrow(refused('query'));
+  });
+});
+
+describe('an answer', () => {
+  test.each<[string, unknown, string[], string[]]>([
+    [predict, { predictions: ['a', { deep: 'b' }] }, ['predictions[0]=a', 'predictions[1].{}=b'], []],
+    ['/v1/models/m:explain', { explanations: { a: 'b' } }, ['explanations.{}=b'], []],
+    [infer, { outputs: [tensor('BYTES', ['a'])] }, ['outputs[0].data[0]=a'], []],
+    [infer, { outputs: [tensor('FP32', [1, 2, 3, 4, 5, 6, 7, 8])] }, [], []],
+    [infer, { outputs: [tensor('INT64', [1, 2, 3, 4, 5, 6, 7, 8])] }, [], ['[1,2,3,4,5,6,7,8]']],
+    [infer, { outputs: [tensor('INT64', [1], 'output_ids')] }, [], ['[1]']],
+    [infer, { outputs: [tensor('COMPLEX', [1])] }, [], ['[1]']],
+    [
+      infer,
+      { outputs: [tensor('FP32', ['a'])], parameters: { x: 'y' } },
+      ['outputs[0].data[0]=a', 'parameters.{}=y'],
+      [],
+    ],
+    [generate, { model_name: 'm', text_output: 'a', x: 'y' }, ['text_output=a', '{}=y'], []],
+  ])('of %s that is %j is read', (path, body, texts, hidden) => {
+    const view = answer(path, body);
+    expect(lanes(view)).toEqual(texts);
+    expect(removed(body, view)).toEqual(hidden);
+    expect(view.ends).toEqual([{ prefix: '', end: 'cut' }]);
+  });
+
+  it('is the page of a model, or whether it is ready', () => {
+    for (const path of ['/v2/models/m', '/v2/models/m/ready'])
+      expect(lanes(answer(path, { name: 'm', versions: ['1'], ready: true, x: 'y' }, 200, 'GET'))).toEqual(['{}=y']);
+  });
+
+  it('of an error is read', () => {
+    expect(lanes(answer(infer, { error: 'bad' }, 400))).toEqual(['error=bad']);
+  });
+
+  test.each([
+    [predict, {}, 'predictions'],
+    [infer, { predictions: [] }, 'outputs'],
+    [infer, { outputs: ['a'] }, 'outputs[0]'],
+    [infer, { outputs: [tensor('INT64', [1, 'a'], 'output_ids')] }, 'outputs[0].data'],
+    [generate, {}, 'model_name'],
+    [generate, ['a'], 'body'],
+  ])('of %s that is %j is refused', (path, body, detail) => {
+    expect(() => answer(path, body)).toThrow(unread(detail));
+  });
+});
+
+describe('an event', () => {
+  it('is a piece of the text of its field', () => {
+    expect(lanes(frame(stream, { model_name: 'm', text_output: 'a', x: 'y' }))).toEqual(['text_output=a', '{}=y']);
+    expect(frame(stream, { model_name: 'm', text_output: 'a' })).toMatchObject({ kind: 'data', ends: [] });
+    expect(frame(stream, { error: 'bad' }).kind).toBe('error');
+    expect(recognise('POST', stream).streams).toEqual([sse]);
+  });
+
+  it('of anything else is refused', () => {
+    expect(() => frame(stream, { x: 'y' })).toThrow(unread('model_name'));
+    expect(() => frame(stream, [])).toThrow(unread('body'));
+    expect(() => frame(generate, { model_name: 'm' })).toThrow(unread('stream'));
+  });
+});
+
+test('a refusal is an error as clients know it', () => {
+  const text = {
+    status: 403,
+    code: 'access_denied' as const,
+    message: 'No.',
+    rule: 'r',
+    requestId: 'i',
+    detail: undefined,
+  };
+  expect(JSON.parse(recognise('POST', infer).dialect.refusal(text))).toEqual({
+    ...{ error: 'No.', code: 'access_denied', rule: 'r', param: null, request_id: 'i' },
+  });
+});

@@ -1,0 +1,35 @@
+import type { Operation } from '../../core/index.ts';
+
+/**
+ * Routes of KServe's protocols and of Triton's extension to generate: v1 (`:predict`, `:explain`), v2 (`infer`, readiness, metadata, each also
+ * for one version). The model is in the path. The server's own pages are `Health`; its repository, shared memory, trace and log settings
+ * are `Admin`; statistics and configuration are `Other`.
+ */
+export type KserveKind = 'predict' | 'infer' | 'generate' | 'generate_stream' | 'page';
+
+export interface KserveRoute {
+  readonly kind: KserveKind;
+  readonly operation: Extract<Operation, 'Completions' | 'ListModels'>;
+  readonly model: string;
+}
+
+const v1 = /^\/v1\/models\/([^/]{1,192}):(?:predict|explain)$/;
+const v2 =
+  /^\/v2\/models\/([^/]{1,192})(?:\/versions\/[A-Za-z0-9._-]{1,64})?(?:\/(infer|generate|generate_stream|ready))?$/;
+
+/** A name that every server reads as it stands: none that could be another path, or another verb. */
+const plainName = /^(?!\.{1,2}$)[A-Za-z0-9][A-Za-z0-9._@+~-]{0,191}$/;
+
+/** Undefined: none of these routes. */
+export function kserveRoute(method: string, path: string): KserveRoute | undefined {
+  const [, predicting] = method === 'POST' ? (v1.exec(path) ?? []) : [];
+  if (predicting !== undefined)
+    return plainName.test(predicting) ? { kind: 'predict', operation: 'Completions', model: predicting } : undefined;
+  const [, model, verb] = v2.exec(path) ?? [];
+  if (model === undefined || !plainName.test(model)) return undefined;
+  const reads = verb === undefined || verb === 'ready';
+  if (reads) return isReading(method) ? { kind: 'page', operation: 'ListModels', model } : undefined;
+  return method === 'POST' ? { kind: verb as KserveKind, operation: 'Completions', model } : undefined;
+}
+
+const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD';

@@ -1,0 +1,149 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { cuts, maskedStream, maskedWhole, piece, readsOf } from '../../test/support/masked-stream.ts';
+import { recognise, sse } from '../dialect/index.ts';
+
+// The guarantee on streams for the model servers' own events: what has left of a text is at all times a prefix of what masking the whole text
+// gives, whatever the cuts into events and reads, and at the end it equals that.
+
+const event = (body: object): string => `data: ${JSON.stringify(body)}\n\n`;
+const bodies = (stream: string): Record<string, unknown>[] =>
+  [...stream.matchAll(/^data: (\{.*\})$/gm)].map(([, data]) => JSON.parse(data ?? '') as Record<string, unknown>);
+
+interface Joined {
+  readonly [text: string]: string;
+}
+
+/** Holds a stream to the guarantee, for each way to read it. */
+function hold(
+  path: string,
+  events: readonly string[],
+  sizes: readonly number[],
+  expected: Joined,
+  read: (left: string) => Joined,
+): void {
+  for (const reads of readsOf(events, sizes)) {
+    const stream = maskedStream(recognise('POST', path), sse);
+    for (const some of reads) {
+      stream.data(some);
+      const left = read(stream.left);
+      for (const [name, text] of Object.entries(left))
+        expect([name, expected[name]?.startsWith(text)]).toEqual([name, true]);
+    }
+    stream.end();
+    expect(read(stream.left)).toEqual(expected);
+  }
+}
+
+describe("TGI's events", () => {
+  interface Token {
+    readonly text: string;
+    readonly special: boolean;
+    readonly id: number;
+  }
+  /** What its clients join: tokens that are not special; and the whole at the end. */
+  function read(left: string): { tokens: string; special: string; whole: string } {
+    const joined = { tokens: '', special: '', whole: '' };
+    for (const body of bodies(left)) {
+      const token = body['token'] as Token;
+      expect(token.id).toBe(0);
+      joined[token.special ? 'special' : 'tokens'] += token.text;
+      joined.whole += (body['generated_text'] as string | null) ?? '';
+    }
+    return joined;
+  }
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ text: piece, special: fc.constant(false) }) },
+    fc.record({ text: fc.constantFrom('</s>', '<ana@example.com>'), special: fc.constant(true) }),
+  );
+
+  test.each(['/generate_stream', '/'])('of %s', (path) => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 40 }),
+        cuts,
+        fc.constantFrom('eos_token', 'length'),
+        (steps, sizes, reason) => {
+          const tokens = steps.map(({ text, special }, index) => ({
+            index,
+            token: { id: 7, text, logprob: -1, special },
+          }));
+          const whole = steps.map(({ text, special }) => (special ? '' : text)).join('');
+          const last = { index: steps.length, token: { id: 8, text: '', logprob: 0, special: false } };
+          const details = { finish_reason: reason, generated_tokens: steps.length, seed: null };
+          const events = [
+            ...tokens.map((body) => event({ ...body, generated_text: null, details: null })),
+            event({ ...last, generated_text: whole, details }),
+          ];
+          const masked = maskedWhole(whole, 'text', reason === 'eos_token' ? 'complete' : 'cut');
+          const special = steps.map((one) => (one.special ? maskedWhole(one.text, 'text', 'complete') : '')).join('');
+          hold(path, events, sizes, { tokens: masked, special, whole: masked }, read);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('an error breaks off what is held, and is told', () => {
+    const stream = maskedStream(recognise('POST', '/generate_stream'), sse);
+    const token = { id: 7, text: 'Pay 4111 1111 1111', logprob: -1, special: false };
+    stream.data(
+      Buffer.from(event({ index: 0, token }) + event({ error: 'lost ana@example.com', error_type: 'generation' })),
+    );
+    stream.end();
+    expect(stream.left).toBe(event({ error: 'lost [hidden]', error_type: 'generation' }));
+  });
+});
+
+describe("llama.cpp's events", () => {
+  function read(left: string): Joined {
+    const joined: Record<string, string> = { 0: '', 1: '' };
+    for (const { index, content } of bodies(left)) joined[String(index)] += content as string;
+    return joined;
+  }
+
+  test.each(['/completion', '/completions', '/infill'])('of %s, of two answers at once', (path) => {
+    const step = fc.record({ index: fc.nat({ max: 1 }), content: piece });
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 40 }),
+        cuts,
+        fc.constantFrom('eos', 'limit'),
+        (steps, sizes, stop_type) => {
+          const events = [
+            ...steps.map((one) => event({ ...one, tokens: [7], stop: false, id_slot: 0 })),
+            ...[0, 1].map((index) =>
+              event({ index, content: '', stop: true, stop_type, tokens_predicted: 1, tokens_evaluated: 2 }),
+            ),
+            ...(path === '/completions' ? ['data: [DONE]\n\n'] : []),
+          ];
+          const end = stop_type === 'eos' ? 'complete' : 'cut';
+          const whole = (index: number): string =>
+            steps.map((one) => (one.index === index ? one.content : '')).join('');
+          const expected = { 0: maskedWhole(whole(0), 'text', end), 1: maskedWhole(whole(1), 'text', end) };
+          hold(path, events, sizes, expected, read);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe("Triton's events", () => {
+  const path = '/v2/models/m/generate_stream';
+  const read = (left: string): Joined => ({
+    text: bodies(left)
+      .map((body) => body['text_output'] as string)
+      .join(''),
+  });
+
+  test('of generate_stream', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 60 }), cuts, (pieces, sizes) => {
+        const events = pieces.map((text_output) => event({ model_name: 'm', model_version: '1', text_output }));
+        hold(path, events, sizes, { text: maskedWhole(pieces.join(''), 'text', 'cut') }, read);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
