@@ -123,9 +123,9 @@ export function demandOf(
   operation: Operation,
   view: RequestView | undefined,
   bodyBytes: number,
-  { isRpc = false, isSocket = false }: { readonly isRpc?: boolean; readonly isSocket?: boolean } = {},
+  how: HowItComes = {},
 ): Demand {
-  const isInference = operation === 'Chat' || operation === 'Completions';
+  const unread = unreadDemand(operation, how);
   const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
   return {
     // Token ids are in no lane.
@@ -134,11 +134,21 @@ export function demandOf(
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
     // What only observing let pass unread is taken for what its route says.
-    generates: view?.generates ?? (isInference && !isSocket),
-    countsInput:
-      view?.countsInput ??
-      (operation === 'Embeddings' || operation === 'Other' || isSocket || (isRpc && isInference)),
+    generates: view?.generates ?? unread.generates,
+    countsInput: view?.countsInput ?? unread.countsInput,
   };
+}
+
+interface HowItComes {
+  readonly isRpc?: boolean;
+  readonly isSocket?: boolean;
+}
+
+/** Of what was not read. */
+function unreadDemand(operation: Operation, { isRpc = false, isSocket = false }: HowItComes) {
+  const isInference = operation === 'Chat' || operation === 'Completions';
+  const isCounted = operation === 'Embeddings' || operation === 'Other' || isSocket || (isRpc && isInference);
+  return { generates: isInference && !isSocket, countsInput: isCounted };
 }
 
 /** What limits change in a body. `usageAdded`: a stream will tell its usage, for which its caller did not ask. */
