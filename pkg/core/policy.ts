@@ -65,6 +65,8 @@ export interface UpstreamSpec {
 
 export interface HostedSpec {
   readonly url: string;
+  /** `http://HOST:PORT` of a proxy that it is reached through. */
+  readonly proxy?: string;
   /** What models are called there, by the name by which callers and rules know them. */
   readonly models?: readonly { readonly name: string; readonly as: string }[];
   /** What the endpoint is told of who calls; nothing else of it leaves. */

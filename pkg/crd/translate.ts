@@ -131,9 +131,10 @@ function upstreamOf(upstream: UpstreamResource, origin: Origin): UpstreamSpec {
   };
 }
 
-function hostedOf({ url, models, identityHeaders }: NonNullable<UpstreamResource['hosted']>): HostedSpec {
+function hostedOf({ url, proxy, models, identityHeaders }: NonNullable<UpstreamResource['hosted']>): HostedSpec {
   return {
     url,
+    ...(proxy !== undefined && { proxy }),
     ...(models !== undefined && { models }),
     ...(identityHeaders !== undefined && {
       identityHeaders: identityHeaders.map(({ header, value }) => ({ header: header.toLowerCase(), value })),

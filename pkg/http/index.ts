@@ -1,3 +1,5 @@
+export { clientAddress, noProxies, trustedProxies } from './client-address.ts';
+export type { TrustedProxies } from './client-address.ts';
 export { acceptEncoding } from './content-coding.ts';
 export { drain } from './drain.ts';
 export type { DrainLimits } from './drain.ts';
@@ -29,5 +31,7 @@ export { offeredProtocols } from './websocket/handshake.ts';
 export type { WebSocketFault } from './websocket/frame-reader.ts';
 export type { WebSocket, WebSocketWatch } from './websocket/web-socket.ts';
 export { createHttp2Upstream } from './http2-upstream.ts';
+export type { ProxyAddress } from './client/tunnel.ts';
+export { proxyAddress, proxyFromEnvironment } from './proxy-environment.ts';
 export { createUpstream } from './upstream.ts';
 export type { UpstreamLimits, UpstreamOptions } from './upstream.ts';
