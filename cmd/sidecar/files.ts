@@ -7,16 +7,13 @@ import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
-<<<<<<< HEAD
 import {
   createHttp2Upstream,
   createPassthrough,
   createUpstream,
   createWebSocketUpstream,
+  proxyFromEnvironment,
 } from '../../pkg/http/index.ts';
-=======
-import { createHttp2Upstream, createPassthrough, createUpstream, proxyFromEnvironment } from '../../pkg/http/index.ts';
->>>>>>> main
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import {
   createFileApprovals,
@@ -125,12 +122,6 @@ export async function runFiles(settings: Settings): Promise<void> {
   }
   const upstreamTls =
     settings.upstreamCa === undefined ? {} : { tls: { ca: readFileSync(settings.upstreamCa, 'utf8') } };
-<<<<<<< HEAD
-  const upstream = createUpstream({ url: settings.upstream.origin, clock, logger, ...upstreamTls });
-  const passthrough = createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls });
-  const socket = createWebSocketUpstream({ url: settings.upstream.origin, clock, ...upstreamTls });
-  const rpc = createHttp2Upstream({ url: settings.upstream.origin, clock, ...upstreamTls });
-=======
   const proxyOf = (url: URL) => proxyFromEnvironment(process.env, url);
   const proxy = settings.hosted ? proxyOf(settings.upstream) : undefined;
   if (proxy !== undefined) logger.info('the model is reached through the proxy of the environment', { ...proxy });
@@ -139,8 +130,10 @@ export async function runFiles(settings: Settings): Promise<void> {
     proxy === undefined
       ? createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls })
       : noPassthrough;
+  // None goes past a proxy that is to be used.
+  const socket =
+    proxy === undefined ? createWebSocketUpstream({ url: settings.upstream.origin, clock, ...upstreamTls }) : undefined;
   const rpc = createHttp2Upstream({ url: settings.upstream.origin, proxy, clock, ...upstreamTls });
->>>>>>> main
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
   const verifiers = createIdentityVerifier({ clock, logger, onCache: metrics.tokenCache });
@@ -170,7 +163,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     upstream,
     passthrough,
     rpc,
-    socket,
+    ...(socket !== undefined && { socket }),
     hosted: settings.hosted,
     tls,
     clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),
