@@ -164,7 +164,7 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
-    ...(people !== undefined && webConsole({ settings, people, store, meters, clock, logger })),
+    ...(people !== undefined && webConsole({ settings, people, store, serving, meters, clock, logger })),
   });
   const stopShipping = shipLog({ settings, opened, meters, clock, logger });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
