@@ -60,6 +60,10 @@ export const topPath = '/v1/top';
 
 /** Header with the token, where something on the way takes `Authorization` for itself (the API server's service proxy). */
 export const auditTokenHeader = 'x-sidegate-token';
+/** Header with the address of the person for whom the console asks, as it has seen it: believed by the recorder's certificate alone. */
+export const consoleAddressHeader = 'x-sidegate-address';
+/** `GET` on the decisions port of each controller, by the recorder alone: policies and how they are. `?namespace=NAME` as often as needed, else all. */
+export const policyHealthPath = '/v1/policies';
 /** Header with the name of whom the token's bearer says to ask for: recorded as a claim. */
 export const auditForHeader = 'x-sidegate-for';
 

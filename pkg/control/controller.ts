@@ -4,6 +4,7 @@ import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane, topAudience } from '../contract/index.ts';
 import { selectorMatches } from '../core/index.ts';
 import type { AuditSink } from '../core/index.ts';
+import type { TrustedProxies } from '../http/index.ts';
 import { createHttpGet, createTokenWitness } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
 import { createAccessReviewer, createEventRecorder, createLease, objectKey, resources } from '../kube/index.ts';
@@ -23,11 +24,12 @@ import {
   createKnownProviders,
   createProofLimits,
   createProver,
+  createRecorderProof,
   createTokenDecider,
   decisionRates,
   listRates,
 } from './decisions/index.ts';
-import type { DecisionServer, TrustedProxies } from './decisions/index.ts';
+import type { DecisionServer } from './decisions/index.ts';
 import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
 import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
@@ -57,6 +59,7 @@ import type { SecretStore } from './secrets/secret-store.ts';
 import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
 import { createAckBook } from './status/ack-book.ts';
 import { startAckPublisher } from './status/ack-publisher.ts';
+import { createHealthRoutes } from './status/health-routes.ts';
 import { createStreamServer, keepServingCertificate } from './stream/index.ts';
 import type { StreamAuthority, LimitStoreAddress, StreamServer } from './stream/index.ts';
 import { createFigureBook, createTopRoutes } from './top/index.ts';
@@ -495,6 +498,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     const serving = await keepServingCertificate({ authority: known, names, clock, logger, onChange });
     const made = await createDecisionServer({
       ...options.decisions,
+      recorder: createRecorderProof({ bundle: () => known.bundle(), namespace, clock }),
       material: serving.current(),
       decider,
       clock,
@@ -502,6 +506,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       more: [
         approvalList(lister, metrics.decision),
         { routes: top, ownLimit: true, onResult: metrics.topRequest },
+        { routes: createHealthRoutes({ index }), ownLimit: true },
         ...(tokens === undefined ? [] : [{ routes: tokens.routes, onResult: metrics.tokenRequest }]),
       ],
       onResult: metrics.decision,

@@ -77,6 +77,11 @@ export type {
   SidegateSpec,
   SubjectSpec,
   TlsSpec,
+  CredentialSpec,
+  CredentialUse,
+  HeaderUse,
+  HostedSpec,
+  IdentityField,
   UpstreamSpec,
 } from './policy.ts';
 export { AuditUnavailableError } from './ports.ts';

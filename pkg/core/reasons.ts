@@ -78,7 +78,7 @@ export const reasons = {
   upstream_timeout: reason(504, 'The model server did not answer in time.', true),
   upstream_protocol: reason(502, 'The model server broke the protocol.'),
   upstream_error: reason(502, 'The model server reported an error.'),
-  upstream_unsupported: reason(502, 'The policy asks for a protocol to the model that the sidecar does not speak.'),
+  upstream_unsupported: reason(502, 'The policy asks for a way to the model that this request cannot take.'),
   credential_unavailable: reason(503, "The model's credential is not available.", true),
   // The sidecar itself
   audit_unavailable: reason(503, 'The record cannot be written, and the policy forbids to go on without it.', true),

@@ -1,6 +1,7 @@
 import type { JsonEdit, JsonNode } from '../base/index.ts';
 import type { Operation, ReasonCode } from '../core/index.ts';
 import type { Rpc } from './rpc.ts';
+import type { SplitBody } from './split-body.ts';
 import type { StreamFraming } from './framing/stream-framing.ts';
 
 /**
@@ -19,6 +20,8 @@ export interface Route {
   readonly generates: boolean;
   /** With `rpc`: how its messages are read; absent: nobody can, and it is refused. */
   readonly rpc?: Rpc | undefined;
+  /** How its bodies are read where bytes follow the JSON; absent: they are refused. */
+  readonly split?: SplitBody;
   /** How its streams are framed, the usual first: an answer of none of their media types is no stream. */
   readonly streams: readonly StreamFraming[];
 }

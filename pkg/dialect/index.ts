@@ -18,6 +18,8 @@ export { framed, rpcTypes } from './grpc/framing.ts';
 export { prefixBytes, readTrailers, trailerFlag, trailerFrame } from './grpc/trailers.ts';
 export type { Trailers } from './grpc/trailers.ts';
 export type { Projected, Rpc } from './rpc.ts';
+export { jsonLengthHeader } from './split-body.ts';
+export type { SplitBody, SplitText } from './split-body.ts';
 export type { FrameSplitter, StreamFrame, StreamFraming } from './framing/stream-framing.ts';
 export { missing } from './framing/stream-framing.ts';
 export { ndjson } from './framing/ndjson.ts';

@@ -1,3 +1,5 @@
+export { clientAddress, noProxies, trustedProxies } from './client-address.ts';
+export type { TrustedProxies } from './client-address.ts';
 export { acceptEncoding } from './content-coding.ts';
 export { drain } from './drain.ts';
 export type { DrainLimits } from './drain.ts';
@@ -24,5 +26,7 @@ export type { BodyLimits, NoRoom } from './request-body.ts';
 export { everyHeader, isHopByHop, requestHeadersToModel, responseHeadersToCaller } from './response-headers.ts';
 export type { UpgradeRequest } from './upgrade.ts';
 export { createHttp2Upstream } from './http2-upstream.ts';
+export type { ProxyAddress } from './client/tunnel.ts';
+export { proxyAddress, proxyFromEnvironment } from './proxy-environment.ts';
 export { createUpstream } from './upstream.ts';
 export type { UpstreamLimits, UpstreamOptions } from './upstream.ts';

@@ -17,8 +17,8 @@ import type {
   SessionEnd,
 } from '../core/index.ts';
 import { RefusedError, requesterOf } from '../core/index.ts';
-import type { Projected, RequestView, Route } from '../dialect/index.ts';
-import { framed, maxRequestValues, recognise, recogniseRpc } from '../dialect/index.ts';
+import type { Projected, RequestView, Route, SplitText } from '../dialect/index.ts';
+import { framed, jsonLengthHeader, maxRequestValues, recognise, recogniseRpc } from '../dialect/index.ts';
 import type { Exchange, Upstream } from '../http/index.ts';
 import { normaliseTarget } from '../http/index.ts';
 import type { Decision, Metrics } from '../telemetry/index.ts';
@@ -42,6 +42,7 @@ import { endedMeanwhile } from './live.ts';
 import { couldAllow, isInside } from './loopback.ts';
 import type { Asked, Entrance } from './loopback.ts';
 import type { NoteModelFault } from './model-faults.ts';
+import { refuseUnsigned, signature, targetWithCredential } from './model-credential.ts';
 import type { ModelPlaces } from './model-places.ts';
 import type { ModelTarget, ModelTargets } from './model-target.ts';
 import { ownerOf } from './owner.ts';
@@ -70,6 +71,7 @@ import {
   refuseTooLarge,
   refuseUninspectable,
 } from './stages.ts';
+import type { ModelHeaders } from './stages.ts';
 import { TreeShare } from './tree-share.ts';
 import { bodyMustBeRead } from './uninspected.ts';
 
@@ -133,6 +135,7 @@ export async function govern(exchange: Exchange, options: PipelineOptions): Prom
     } while (request.mustStartOver());
     await request.hold(); // approvals
     await request.record(); // start and prompt are in the kernel's hands before the model sees a byte
+    await request.sign(); // where the model wants each request signed
     request.forward(); // the bytes inspected, with the model's credential
     await request.goOn(); // of a call that takes more messages: each by the same checks as the first
   } catch (error) {
@@ -405,20 +408,34 @@ class GovernedRequest {
     this.#view = this.#route.dialect.request(this.#route, root, this.#query.slice(1));
     share.grow(nodes + this.#view.listNumbers);
     this.#session.stream = this.#view.stream;
+    this.#modelNode = root.get('model') ?? root.get('model_name');
     this.#nameModel(this.#view.model ?? this.#route.model);
   }
+  /** Where the body names the model, in the dialects that do. */
+  #modelNode: JsonNode | undefined;
 
   #treeShare: TreeShare | undefined;
 
   /** @throws RefusedError unsupported_media_type, invalid_encoding */
   #textOf(body: Buffer): string {
-    const type = this.#exchange.headers['content-type'];
+    const { headers } = this.#exchange;
+    const jsonLength = headers[jsonLengthHeader];
+    // Servers end the JSON there, and take what follows for something else.
+    if (jsonLength !== undefined) return this.#splitText(body, String(jsonLength));
+    const type = headers['content-type'];
     if (type !== undefined && !jsonBody.test(type)) throw new RefusedError('unsupported_media_type');
-    // KServe's servers end the JSON there, and take what follows for the contents of tensors.
-    if (this.#exchange.headers['inference-header-content-length'] !== undefined)
-      throw new RefusedError('unsupported_media_type', { detail: 'inference-header-content-length' });
     return decodeUtf8(body, () => new RefusedError('invalid_encoding'));
   }
+
+  /** @throws RefusedError unsupported_media_type, invalid_request */
+  #splitText(body: Buffer, jsonLength: string): string {
+    const { split } = this.#route;
+    if (split === undefined) throw new RefusedError('unsupported_media_type', { detail: jsonLengthHeader });
+    this.#split = split.request(body, jsonLength);
+    return this.#split.text;
+  }
+  /** Of a body that is JSON first, and bytes after it. */
+  #split: SplitText | undefined;
 
   /** The JSON that says the same as the one message of a call. */
   async #projectMessage(body: Buffer, share: TreeShare): Promise<string> {
@@ -502,10 +519,22 @@ class GovernedRequest {
     if (access.observedRules !== undefined) await this.#observeLimits(access.observedRules, demand);
     this.#refuseGone(); // while the shared count was asked: the refusal gives the place back
     if (outcome.rule !== undefined) this.#session.act(outcome.rule.id, 'allowed');
+    this.#renameModel();
     if (view === undefined) return;
     const { edits, usageAdded } = limitEdits(view, outcome);
     this.#usageAdded = usageAdded;
     this.#edits.push(...edits);
+  }
+
+  /** @throws RefusedError upstream_unsupported where the model is named in the path, or in a body that was not read. */
+  #renameModel(): void {
+    const { hosted } = this.#need(this.#runtime).snapshot.upstream ?? {};
+    const renamed = hosted?.models?.find(({ name }) => name === this.#model);
+    if (renamed === undefined) return;
+    const node = this.#view === undefined ? undefined : this.#modelNode;
+    if (node?.string !== this.#model || node === undefined)
+      throw new RefusedError('upstream_unsupported', { detail: 'models' });
+    this.#edits.push({ start: node.start, end: node.end, text: JSON.stringify(renamed.as) });
   }
 
   /** What policies in Observe mode would have limited: counted apart from what is enforced, and recorded. */
@@ -674,8 +703,10 @@ class GovernedRequest {
   #finished(): FinishedRequest {
     if (this.#ready !== undefined) return this.#ready;
     const body = this.#body;
+    const split = this.#split?.edited(outermost(this.#edits));
     const ready = {
-      body: body === undefined ? undefined : this.#editedBody(body),
+      body: split?.body ?? (body === undefined ? undefined : this.#editedBody(body)),
+      jsonBytes: split?.jsonBytes,
       stops: this.#view?.stops ?? false,
       stream: this.#view?.stream ?? false,
     };
@@ -723,11 +754,47 @@ class GovernedRequest {
     this.#ready = undefined;
     this.#body = undefined;
     this.#message = undefined;
+    this.#split = undefined;
     this.#bodyText = '';
     this.#view = undefined;
+    this.#modelNode = undefined;
     this.#lanes = [];
     this.#edits = [];
   }
+
+  #headersFor(target: ModelTarget): ModelHeaders {
+    return modelHeaders(this.#need(this.#runtime), this.#need(this.#access), {
+      incoming: this.#exchange.headers,
+      passed: this.#headers,
+      hosted: target.hosted,
+      session: this.#session,
+      caller: this.#caller,
+    });
+  }
+
+  /**
+   * Over what is sent, so nothing of it may change any more.
+   *
+   * @throws RefusedError upstream_unsupported: what goes on while it comes in cannot be signed before.
+   */
+  async sign(): Promise<void> {
+    const use = this.#need(this.#runtime).snapshot.upstream?.credential?.use;
+    if (use?.kind !== 'SigV4') return;
+    const target = this.#need(this.#target);
+    const { headers, sent } = this.#headersFor(target);
+    if (sent === undefined) return;
+    if (this.#uninspected || this.#isRpc) refuseUnsigned(sent);
+    const { body } = this.#finished();
+    const request = {
+      method: this.#exchange.method,
+      base: target.url,
+      target: this.#path + this.#query,
+      headers,
+      body,
+    };
+    this.#signature = await signature(use, sent.value, request, this.#options.clock.now());
+  }
+  #signature: OutgoingHttpHeaders | undefined;
 
   forward(): void {
     const { metrics } = this.#options;
@@ -746,18 +813,17 @@ class GovernedRequest {
     const ended = endedMeanwhile(decided, this.#inForce());
     if (ended !== undefined) throw new RefusedError(ended);
     this.#takePlace();
-    const { body, stops, stream: streams } = this.#finished();
+    const { body, jsonBytes, stops, stream: streams } = this.#finished();
     this.#ready = undefined;
-    const { headers, credentialSent } = modelHeaders(runtime, this.#need(this.#access), {
-      incoming: this.#exchange.headers,
-      passed: this.#headers,
-      hosted: target.hosted,
-      session: this.#session,
-    });
+    const { headers, sent } = this.#headersFor(target);
+    if (this.#signature !== undefined) Object.assign(headers, this.#signature);
+    this.#signature = undefined;
     this.#session.toUpstreamAt = this.#options.clock.monotonic();
     metrics.exchange(this.#route.dialect.name, this.#exchange.protocol);
-    if (this.#uninspected) return this.#passThrough(decided, headers);
+    const path = targetWithCredential(sent, this.#path + this.#query);
+    if (this.#uninspected) return this.#passThrough(decided, path, headers);
     if (body !== undefined) headers['content-length'] = body.length;
+    if (jsonBytes !== undefined) headers[jsonLengthHeader] = jsonBytes;
     const review = this.#reviewOf(runtime, plan);
     if (review !== undefined && streams) this.#holdExchange();
     const answer = new Answer({
@@ -774,7 +840,7 @@ class GovernedRequest {
       promised: this.#held?.framing,
       stops,
       dropUsage: this.#usageAdded,
-      ownCredential: credentialSent,
+      ownCredential: sent !== undefined,
       onResult: (result) => {
         this.#settle(answer);
         this.#result = result;
@@ -784,7 +850,7 @@ class GovernedRequest {
     this.#answer = answer;
     answer.begin({
       method: this.#exchange.method,
-      path: this.#path + this.#query,
+      path,
       headers: this.#isRpc ? rpcHeaders(headers, this.#leftMs) : headers,
       body,
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
@@ -814,7 +880,7 @@ class GovernedRequest {
   }
 
   /** Nothing of it is read; it still ends when a policy no longer allows it. */
-  #passThrough(decided: Decided, headers: OutgoingHttpHeaders): void {
+  #passThrough(decided: Decided, path: string, headers: OutgoingHttpHeaders): void {
     const { live, metrics, clock } = this.#options;
     const exchange = this.#exchange;
     const session = this.#session;
@@ -827,7 +893,7 @@ class GovernedRequest {
     });
     session.act('sidegate/uninspected', 'flagged');
     const route = {
-      path: this.#path + this.#query,
+      path,
       headers,
       idleMs: upstreamIdleMs,
       everyHeader: !decided.runtime.snapshot.enforcing,
@@ -1058,6 +1124,8 @@ class GovernedRequest {
 
 interface FinishedRequest {
   readonly body: Buffer | undefined;
+  /** How many of its bytes are JSON, where others follow. */
+  readonly jsonBytes: number | undefined;
   /** As {@link RequestView}. */
   readonly stops: boolean;
   readonly stream: boolean;

@@ -9,6 +9,8 @@ export interface SidecarOptions extends DataPlaneOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Where `upstream` leads: what is signed names it. */
+  readonly upstreamUrl: string;
   readonly upstream: Upstream;
   readonly passthrough: Passthrough;
   /** Where calls of gRPC go; absent: nowhere. */
@@ -28,7 +30,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     host,
     port,
     entrance: outer,
-    model: fixedTarget({ upstream, passthrough, rpc, hosted }),
+    model: fixedTarget({ url: options.upstreamUrl, upstream, passthrough, rpc, hosted }),
   });
   return {
     port: door.port,

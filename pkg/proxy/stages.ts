@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
-import type { AccessDecision, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
+import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
 import type { RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
@@ -9,6 +9,8 @@ import { credentialHeaders, takeCredentials } from '../identity/index.ts';
 import type { Admission, Demand } from './limits.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
+import { showCredential } from './model-credential.ts';
+import type { SentCredential } from './model-credential.ts';
 import type { LiveRevocations } from './revocations.ts';
 import type { Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
@@ -144,8 +146,8 @@ export function refuseHosted({ credential }: Allowed, hosted: boolean): void {
 
 export interface ModelHeaders {
   readonly headers: OutgoingHttpHeaders;
-  /** The model's own credential is among them. */
-  readonly credentialSent: boolean;
+  /** The model's own credential, where it goes with the request. */
+  readonly sent: SentCredential | undefined;
 }
 
 /** What of a request's headers guards read and the model gets, credentials apart. Where every policy observes, that is all of them. */
@@ -162,6 +164,7 @@ export interface ModelHeadersOptions {
   readonly passed: OutgoingHttpHeaders;
   readonly hosted: boolean;
   readonly session: Session;
+  readonly caller: Identity | undefined;
 }
 
 /**
@@ -173,7 +176,7 @@ export interface ModelHeadersOptions {
 export function modelHeaders(
   runtime: Runtime,
   access: Allowed,
-  { incoming, passed, hosted, session }: ModelHeadersOptions,
+  { incoming, passed, hosted, session, caller }: ModelHeadersOptions,
 ): ModelHeaders {
   const { snapshot } = runtime;
   refuseHosted(access, hosted);
@@ -185,14 +188,46 @@ export function modelHeaders(
     session.observe([{ reason: 'credential_unavailable', rule: 'default' }]);
   }
   const headers = { ...passed };
+  const told = snapshot.upstream?.hosted?.identityHeaders;
+  if (told !== undefined) showIdentity(told, caller, headers);
   if (credential !== undefined && value !== undefined) {
     for (const name of billing) Reflect.deleteProperty(headers, name);
-    headers[credential.header] = credential.prefix + value;
-    return { headers, credentialSent: true };
+    showCredential(credential.use, value, headers);
+    return { headers, sent: { use: credential.use, value } };
   }
   if (!snapshot.enforcing && !hosted) for (const name of callersOwn) headers[name] = incoming[name];
-  return { headers, credentialSent: false };
+  return { headers, sent: undefined };
 }
+
+/** Longest header that says something of a caller. */
+const longestIdentityHeader = 4_096;
+
+/**
+ * What the policy tells a hosted endpoint of who calls. A caller's own header of that name goes in no case.
+ *
+ * @throws RefusedError upstream_unsupported for one that is longer than servers take.
+ */
+function showIdentity(
+  told: NonNullable<HostedSpec['identityHeaders']>,
+  caller: Identity | undefined,
+  headers: OutgoingHttpHeaders,
+): void {
+  for (const { header, value } of told) {
+    Reflect.deleteProperty(headers, header);
+    if (caller === undefined) continue;
+    const text =
+      value === 'Groups'
+        ? caller.groups.map((group) => plainText(group).replaceAll(',', '%2C')).join(',')
+        : plainText({ Subject: caller.subject, Issuer: caller.issuer, Provider: caller.provider }[value]);
+    if (text.length > longestIdentityHeader)
+      throw new RefusedError('upstream_unsupported', { detail: 'identityHeaders' });
+    headers[header] = text;
+  }
+}
+
+/** Printable ASCII, and nothing that two texts could share. */
+const plainText = (text: string): string =>
+  text.toWellFormed().replace(/[^\x21-\x24\x26-\x7e]/gu, (one) => (one === ' ' ? '%20' : encodeURIComponent(one)));
 
 /** What tells the model who calls; no other server needs to know. */
 const callersOwn = [...credentialHeaders, 'cookie'];

@@ -9,6 +9,7 @@ import type { Admission, Demand } from './limits.ts';
 import type { Decided, LiveRequest } from './live.ts';
 import { endedMeanwhile } from './live.ts';
 import { accessOf, isInside } from './loopback.ts';
+import { refuseUnsigned, targetWithCredential } from './model-credential.ts';
 import { ownerOf } from './owner.ts';
 import { decisionOf } from './pipeline.ts';
 import type { PipelineOptions } from './pipeline.ts';
@@ -165,17 +166,19 @@ export async function governUpgrade(upgrade: UpgradeRequest, options: PipelineOp
     upgrade.onClose(() => places.give(owner));
     session.act('sidegate/uninspected', 'flagged');
     session.begin(runtime.queryForRecord(query));
-    const { headers } = modelHeaders(runtime, access, {
+    const { headers, sent } = modelHeaders(runtime, access, {
       incoming: upgrade.headers,
       passed: headersToModel(runtime, upgrade.headers),
       hosted: target.hosted,
       session,
+      caller,
     });
+    refuseUnsigned(sent);
     entry = { ...decided, place: -1, end: (code) => end(new RefusedError(code)) };
     live.add(entry);
     session.toUpstreamAt = clock.monotonic();
     const way = {
-      path: path + (query === '' ? '' : `?${query}`),
+      path: targetWithCredential(sent, path + (query === '' ? '' : `?${query}`)),
       headers,
       idleMs: runtime.snapshot.requestLimits.upstreamIdleMs,
     };

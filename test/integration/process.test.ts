@@ -18,7 +18,8 @@ import {
 } from 'node:fs';
 import { get as httpGet, request as httpRequest } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
-import { Socket } from 'node:net';
+import { Socket, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -113,7 +114,12 @@ interface Up extends Sidecar {
 
 const startUp = (...more: string[]): Promise<Up> => startUpOn(undefined, ...more);
 
-async function startUpOn(stdout: 'unread' | number | undefined, ...more: string[]): Promise<Up> {
+async function startUpOn(
+  stdout: 'unread' | number | undefined,
+  ...more: (string | Readonly<Record<string, string>>)[]
+): Promise<Up> {
+  const args = more.filter((one) => typeof one === 'string');
+  const environment = more.find((one) => typeof one !== 'string') ?? {};
   const flags = {
     policy: 'policy.yaml',
     upstream: model.url,
@@ -121,7 +127,11 @@ async function startUpOn(stdout: 'unread' | number | undefined, ...more: string[
     admin: '127.0.0.1:0',
     data: 'data',
   };
-  const sidecar = start([...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...more], {}, stdout);
+  const sidecar = start(
+    [...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...args],
+    environment,
+    stdout,
+  );
   const ports = (): RegExpExecArray | null =>
     /"sidecar is up","listen":"127\.0\.0\.1:(\d+)","admin":"127\.0\.0\.1:(\d+)"/.exec(sidecar.stderr());
   const ended = sidecar.ended.then(() => true);
@@ -321,6 +331,30 @@ test('an upstream that looks hosted is taken for it, which the log says: whom no
   expect(sidecar.stderr()).toMatch(/"level":"warn".*taken for hosted.*"http:\/\/model\.example".*--hosted no/);
   const { status, text } = await post(sidecar.port, ask, undefined, { authorization: 'Bearer of-nobody' });
   expect([status, text]).toEqual([403, expect.stringContaining('access_denied')]);
+});
+
+test('a hosted upstream is reached through the proxy of the environment, which the log says, and not beside it', async () => {
+  writeFileSync(join(folder, 'policy.yaml'), basePolicy(issuer.url));
+  const asked: string[] = [];
+  const proxy = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (head: Buffer) => {
+      asked.push(head.toString('latin1').split('\r\n')[0] ?? '');
+      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    });
+  });
+  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
+  try {
+    const { port } = proxy.address() as AddressInfo;
+    const environment = { HTTPS_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: 'other.example' };
+    const sidecar = await startUpOn(undefined, '--upstream=https://model.example', environment);
+    expect(sidecar.stderr()).toContain('reached through the proxy of the environment');
+    const { status, text } = await post(sidecar.port, ask);
+    expect([status, text]).toEqual([502, expect.stringContaining('upstream_unreachable')]);
+    expect(asked).toEqual(['CONNECT model.example:443 HTTP/1.1']);
+  } finally {
+    proxy.close();
+  }
 });
 
 describe('a policy that is not valid when the sidecar starts', () => {

@@ -182,6 +182,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     ...(options.grants === undefined ? {} : { grants: await made(options.grants) }),
     ...(options.revocations === undefined ? {} : { revocations: options.revocations }),
     audit,
+    upstreamUrl: options.modelUrl ?? model.url,
     upstream,
     passthrough,
     ...(rpc === undefined ? {} : { rpc }),

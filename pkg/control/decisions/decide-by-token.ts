@@ -42,6 +42,8 @@ export interface TokenDeciderOptions {
   readonly limits: ProofLimits;
 }
 
+/** `203.0.113.9`, `203.0.113.9 via console`. */
+const recordedFrom = ({ from, through }: Bearer): string => (through === undefined ? from : `${from} via ${through}`);
 const fault = (word: DecisionFault): Outcome => ({ kind: 'fault', fault: word });
 const mostConflicts = 8;
 
@@ -58,7 +60,7 @@ export function createTokenDecider({ client, clock, logger, prover, limits }: To
     const found = await find(place, person);
     return found === undefined ? fault('not_allowed') : { kind: 'done', body: viewOf(found.object, place) };
   };
-  const decide = async (place: Place, person: Person, { token, from }: Bearer, choice: Choice): Promise<Outcome> => {
+  const decide = async (place: Place, person: Person, bearer: Bearer, choice: Choice): Promise<Outcome> => {
     for (let tries = 0; tries < mostConflicts; tries++) {
       const found = await find(place, person);
       if (found === undefined) return fault('not_allowed');
@@ -68,7 +70,7 @@ export function createTokenDecider({ client, clock, logger, prover, limits }: To
       const { resourceVersion, uid } = object.metadata;
       const decisions = [
         ...(object.status?.decisions ?? []),
-        tokenVote(who, { token, from, now: clock.now() }, choice),
+        tokenVote(who, { token: bearer.token, from: recordedFrom(bearer), now: clock.now() }, choice),
       ];
       const body = { metadata: { resourceVersion, uid }, status: { phase: 'Pending', decisions } };
       try {

@@ -22,8 +22,10 @@ export interface Prover {
 
 export interface Bearer {
   readonly token: string;
-  /** Address that it comes from. */
+  /** Address of the person, as far as it can be believed. */
   readonly from: string;
+  /** What brought it, where that is known and goes on record; default: the person themselves. */
+  readonly through?: 'console';
 }
 
 /** `too_many`: the person has had their share. `unproven`: the network has, of what nobody has proven. */

@@ -16,6 +16,7 @@ const texts = [
   '**.ssn',
   '$.items[*].card',
   'https://idp.example.com',
+  'http://proxy.internal:3128',
   'llama-3*',
   'Bearer ',
   'x-api-key',
