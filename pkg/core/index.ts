@@ -1,3 +1,4 @@
+export { mayPass } from './files.ts';
 export { plainModelName } from './model-name.ts';
 export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
 export type {
@@ -68,6 +69,7 @@ export type {
   PolicySpec,
   Profile,
   ProviderSpec,
+  FileTerms,
   RateLimits,
   Replacement,
   RequestLimits,
