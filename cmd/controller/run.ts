@@ -1,15 +1,10 @@
 // Reads the controller's settings, connects it with the API server, runs until it is told to stop or may not go on.
 import { randomId, systemClock } from '../../pkg/base/index.ts';
 import type { Clock, Logger } from '../../pkg/base/index.ts';
-import {
-  createControlMetrics,
-  openChannels,
-  parseNoticeSettings,
-  startController,
-  trustedProxies,
-} from '../../pkg/control/index.ts';
+import { createControlMetrics, openChannels, parseNoticeSettings, startController } from '../../pkg/control/index.ts';
 import type { Controller, ControllerOptions } from '../../pkg/control/index.ts';
 import { checkPattern } from '../../pkg/detect/index.ts';
+import { trustedProxies } from '../../pkg/http/index.ts';
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from '../../pkg/kube/index.ts';
 import type { ClusterAccess } from '../../pkg/kube/index.ts';
 import { endOnSignals, runProcess } from '../../pkg/process/index.ts';

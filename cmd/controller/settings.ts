@@ -1,6 +1,6 @@
 import type { LogLevel } from '../../pkg/base/index.ts';
 import { controlPorts } from '../../pkg/contract/index.ts';
-import { trustedProxies } from '../../pkg/control/index.ts';
+import { trustedProxies } from '../../pkg/http/index.ts';
 import { serviceAccountFolder } from '../../pkg/kube/index.ts';
 import { limitStoreFlags, readFlags, readLimitStore, usageOf } from '../../pkg/process/index.ts';
 import type { Address, FlagReader, LimitStoreSettings, Parsed } from '../../pkg/process/index.ts';

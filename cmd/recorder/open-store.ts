@@ -29,6 +29,8 @@ export interface OpenStoreOptions {
   readonly waitMs?: number;
 }
 
+/** What deletion by age needs of a volume that is full, at the most. */
+const reserveBytes = 64 * 1024 * 1024;
 const waitMs = 600_000;
 const againMs = 2_000;
 const pollMs = 5_000;
@@ -43,6 +45,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
   const own = openSqliteStore({
     path: join(data, 'record.db'),
     clock,
+    reserveBytes,
     ...(options.seal === undefined ? {} : { seal: options.seal }),
     ...thread,
   });

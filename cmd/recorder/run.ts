@@ -28,6 +28,7 @@ import {
   watchVanished,
   writeRetention,
 } from '../../pkg/recorder/index.ts';
+import type { StoreStats } from '../../pkg/recorder/index.ts';
 import { createAdminServer, createMeters } from '../../pkg/telemetry/index.ts';
 import { archiveLog } from './archive.ts';
 import { openStore } from './open-store.ts';
@@ -163,13 +164,29 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
     logger,
     version: process.env['SIDEGATE_VERSION'] ?? 'source',
     onAnswered: (status) => answered.add([String(status)]),
-    ...(people !== undefined && webConsole({ settings, people, store, meters, clock, logger })),
+    ...(people !== undefined && webConsole({ settings, people, store, serving, meters, clock, logger })),
   });
   const stopShipping = shipLog({ settings, opened, meters, clock, logger });
   meters.reading('sidegate_recorder_streams', 'Sidecars connected.', () => server.streams());
   meters.reading('sidegate_recorder_log_entries', 'Entries of the log.', () => upkeep.stats()?.entries);
   meters.reading('sidegate_recorder_waiting_bytes', 'Bytes that wait for the disk.', () => committer.waiting);
   meters.reading('sidegate_recorder_disk_bytes', 'Bytes of the store on the disk.', () => upkeep.stats()?.diskBytes);
+  const volume = (): StoreStats['volume'] => upkeep.stats()?.volume;
+  meters.reading(
+    'sidegate_recorder_volume_free_bytes',
+    'Bytes that are free on the volume of the store, beside its reserve.',
+    () => volume()?.freeBytes,
+  );
+  meters.reading('sidegate_recorder_volume_bytes', 'Bytes of that volume.', () => volume()?.sizeBytes);
+  meters.reading(
+    'sidegate_recorder_reserve_bytes',
+    'Bytes of the file that keeps room to delete by.',
+    () => volume()?.reserveBytes,
+  );
+  meters.reading('sidegate_recorder_store_full', '1: nothing is taken in until there is room on the volume.', () => {
+    const full = volume()?.full;
+    return full === undefined ? undefined : Number(full);
+  });
   meters.reading('sidegate_recorder_sessions', 'Sessions in the store.', () => upkeep.stats()?.sessions);
   meters.reading(
     'sidegate_recorder_unindexed',

@@ -9,11 +9,13 @@ export function webConsole(parts: {
   readonly settings: Settings;
   readonly people: People;
   readonly store: RecordStore;
+  /** The recorder's own certificate. */
+  readonly serving: { current(): { readonly cert: string; readonly key: string } };
   readonly meters: Meters;
   readonly clock: Clock;
   readonly logger: Logger;
 }): Pick<AuditServerOptions, 'pages'> {
-  const { settings, people, store, meters, clock, logger } = parts;
+  const { settings, people, store, serving, meters, clock, logger } = parts;
   const { oidc, console: web } = settings;
   if (oidc === undefined || web === undefined) return {};
   const logins = meters.counter('sidegate_recorder_logins_total', 'Logins at the web console, by how they ended.', [
@@ -32,6 +34,7 @@ export function webConsole(parts: {
         clientSecretFile: settings.consoleSecret,
         // The controller's certificate is of the authority of sidecars.
         decisionsCa: settings.trust,
+        own: () => serving.current(),
         clock,
         logger,
         onLogin: (result) => logins.add([result]),

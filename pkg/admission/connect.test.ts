@@ -108,7 +108,8 @@ describe('the break-glass group', () => {
   });
 
   test('puts a debug container into a governed pod: recorded; into another pod of the namespace: not', async () => {
-    const built = build();
+    const warned: string[] = [];
+    const built = build({ logger: { ...silentLogger, warn: (message) => void warned.push(message) } });
     const debug = (labels: Record<string, string>, more = {}) => {
       const object = { metadata: { labels } };
       return built.breakGlass(
@@ -133,7 +134,8 @@ describe('the break-glass group', () => {
     // Its label taken off by the same request, as far as this hook can tell.
     expect(await debug(governed, { object: {} })).toMatchObject({ audit: { 'break-glass': 'debug pods/llama' } });
     expect(await debug(governed, { dryRun: true })).toMatchObject({ allowed: true });
-    expect(built.events).toHaveLength(2);
+    expect([built.events.length, warned]).toEqual([2, ['break-glass', 'break-glass']]);
+    expect(await built.render()).toContain('sidegate_break_glass_total{verb="debug"} 2');
   });
 
   test('is nobody where it is empty', async () => {

@@ -4,6 +4,8 @@ import type { Clock } from './clock.ts';
 export interface Bucket {
   /** Whether one was there, and is taken. */
   take(): boolean;
+  /** Gives one back that was taken. */
+  give(): void;
   /** Milliseconds until one is there. */
   waitMs(): number;
 }
@@ -22,6 +24,10 @@ export function createBucket(clock: Clock, perSecond: number, burst: number): Bu
       if (level < 1) return false;
       level -= 1;
       return true;
+    },
+    give() {
+      fill();
+      level = Math.min(burst, level + 1);
     },
     waitMs() {
       fill();

@@ -9,6 +9,7 @@ export { CodedError, assertNever, describeError, errorCode } from './errors.ts';
 export { randomId } from './ids.ts';
 export { createLogger, silentLogger } from './log.ts';
 export type { LogFields, LogLevel, LogOptions, LogValue, Logger } from './log.ts';
+export { plainAddress } from './plain-address.ts';
 export { BoundedQueue } from './queue.ts';
 export { readBody } from './read-body.ts';
 export { Recent } from './recent.ts';

@@ -16,3 +16,11 @@ test('the key that did not ask for longest is forgotten', () => {
   const asked = ['a', 'b', 'a', 'c', 'a', 'b'].map((key) => buckets.take(key));
   expect(asked).toEqual([true, true, false, true, false, true]);
 });
+
+test('what is given back can be taken again, and never makes more than a full bucket', () => {
+  const buckets = createKeyedBuckets(fakeClock(), 1, 2);
+  expect([buckets.take('a'), buckets.take('a'), buckets.take('a')]).toEqual([true, true, false]);
+  for (let times = 0; times < 5; times++) buckets.give('a');
+  buckets.give('never seen');
+  expect([buckets.take('a'), buckets.take('a'), buckets.take('a')]).toEqual([true, true, false]);
+});

@@ -6,6 +6,8 @@ import type { Clock } from './clock.ts';
 export interface KeyedBuckets {
   /** Whether one was there in the key's bucket, and is taken. */
   take(key: string): boolean;
+  /** Gives one back that was taken. */
+  give(key: string): void;
 }
 
 /** @param mostKeys Keys that are remembered; the one that did not ask for longest is forgotten, and has a full bucket when it comes again. */
@@ -20,5 +22,7 @@ export function createKeyedBuckets(clock: Clock, perSecond: number, burst: numbe
       if (buckets.size > mostKeys && oldest !== undefined) buckets.delete(oldest);
       return bucket.take();
     },
+    // Whoever is forgotten has a full one.
+    give: (key) => buckets.get(key)?.give(),
   };
 }

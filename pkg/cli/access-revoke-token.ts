@@ -8,13 +8,15 @@ import type { Flags } from './flags.ts';
 
 const usage = `sidegate access revoke-token (--token FILE | --issuer URL --token-id JTI | --issuer URL --subject SUB) [flags]
 
-Takes back what a token proves, of any provider. Within a second every sidecar refuses it, and ends what was begun with it. The list
+Takes back what a token proves, of any provider. Within a second every sidecar refuses it, and ends what was begun with it; sidegate access revoked
+tells of entries whose issuer no provider of a policy has. The list
 stands in ConfigMap ${controlPlane.revocations} of Sidegate's namespace; the chart's Role sidegate-token-revoker may add to it.
 
   --token FILE           the token itself: its issuer, its id (jti) and its end are taken from it
   --issuer URL           issuer (iss)
   --token-id JTI         one token (jti)
-  --subject SUB          everything that the issuer says of this subject, as the policy names it (subjectClaim; sub by default) and the record shows it
+  --subject SUB          everything that the issuer says of this subject: as the policy names it (subjectClaim) and the record shows it, or
+                         sub of their tokens
   --for DURATION         how long from now; default 24h, with --token until five minutes after its end
   --reason TEXT          for whoever reads the list
   --undo NAME            takes an entry of the list back

@@ -1,5 +1,5 @@
 import { JsonError, jsonValue, parseJson } from '../base/index.ts';
-import { controlPlane } from '../contract/index.ts';
+import { annotations, controlPlane } from '../contract/index.ts';
 import { resources } from '../kube/index.ts';
 import type { KubeObject } from '../kube/index.ts';
 import { clusterCommand, clusterUsage, systemNamespace } from './cluster-command.ts';
@@ -8,7 +8,8 @@ import { outputFlags, outputUsage, printObjects } from './output.ts';
 
 const usage = `sidegate access revoked [flags]
 
-Lists what was taken back by sidegate access revoke-token.
+Lists what was taken back by sidegate access revoke-token. Of an entry whose issuer no provider of a policy has, which revokes nothing, it is
+said within a minute.
 
   --system NAMESPACE     where Sidegate is installed; default ${systemNamespace}
 ${outputUsage}${clusterUsage}`;
@@ -19,9 +20,13 @@ interface Row {
   readonly who: string;
   readonly until: string;
   readonly reason: string;
+  /** Why it revokes nothing; empty: it does. */
+  readonly fault: string;
 }
 
-function rowOf(name: string, text: string): Row {
+const noProvider = 'no provider of a policy has this issuer: it revokes nothing';
+
+function rowOf(name: string, text: string, unmatched: ReadonlySet<unknown>): Row {
   try {
     const value = jsonValue(parseJson(text));
     const fields = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
@@ -29,10 +34,29 @@ function rowOf(name: string, text: string): Row {
       typeof fields[key] === 'string' ? fields[key] : '',
     );
     const who = subject ? `subject ${subject}` : `token ${tokenId ?? ''}`;
-    return { name, issuer: issuer ?? '', who, until: until ?? '', reason: reason ?? '' };
+    const fault = unmatched.has(name) ? noProvider : '';
+    return { name, issuer: issuer ?? '', who, until: until ?? '', reason: reason ?? '', fault };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    return { name, issuer: '', who: 'revokes nothing: it is not understood', until: '', reason: '' };
+    return {
+      name,
+      issuer: '',
+      who: 'revokes nothing: it is not understood',
+      until: '',
+      reason: '',
+      fault: 'not understood',
+    };
+  }
+}
+
+/** Keys of entries of which the controller says so. */
+function unmatchedIn({ metadata }: KubeObject): ReadonlySet<unknown> {
+  try {
+    const keys = jsonValue(parseJson(metadata.annotations?.[annotations.unmatched] ?? '[]'));
+    return new Set(Array.isArray(keys) ? keys : []);
+  } catch (error) {
+    if (error instanceof JsonError) return new Set();
+    throw error;
   }
 }
 
@@ -50,7 +74,8 @@ export const accessRevokedCommand: Command = {
         resources.configMaps,
         { namespace, name: controlPlane.revocations },
       );
-      const rows = Object.entries(list.data ?? {}).map(([name, text]) => rowOf(name, text));
+      const unmatched = unmatchedIn(list);
+      const rows = Object.entries(list.data ?? {}).map(([name, text]) => rowOf(name, text, unmatched));
       printObjects(
         rows.sort((a, b) => (a.until < b.until ? -1 : 1)),
         {
@@ -62,6 +87,7 @@ export const accessRevokedCommand: Command = {
             { title: 'ISSUER', read: ({ issuer }) => issuer },
             { title: 'UNTIL', read: ({ until }) => until },
             { title: 'REASON', read: ({ reason }) => reason },
+            { title: 'FAULT', read: ({ fault }) => fault },
           ],
         },
         io,

@@ -39,6 +39,7 @@ const formats: Readonly<Record<string, readonly string[]>> = {
   'audit verify': [],
   'audit replay': ['text', 'jsonl'],
   'audit explain': [],
+  'audit evidence': ['text', 'jsonl'],
   'audit export': [],
   'audit restore': [],
   'audit keygen': [],
@@ -89,6 +90,11 @@ const session = {
   subject: hostile,
   end: { code: hostile, tags: [`rule:${hostile}`] },
 };
+const conflict = {
+  index: 1,
+  text: JSON.stringify({ at: 0, source: hostile, chain: hostile, sequence: 1, what: hostile }),
+  evidence: Buffer.from(hostile).toString('base64'),
+};
 const id = sessionId(1);
 const lines = testChain()
   .lines(sessionEvents({ id, ask: hostile }))
@@ -99,6 +105,7 @@ const lines = testChain()
 function answer({ path }: KubeCall): object {
   if (path.includes('selfsubjectreviews')) return { status: { userInfo: { username: hostile } } };
   if (path.includes('/proxy/v1/search')) return { sessions: [session], cursor: null };
+  if (path.includes('/proxy/v1/log/conflicts')) return { conflicts: [conflict] };
   if (path.includes('/proxy/v1/sessions/')) return { sessions: [{ source: 'a', chain: 'b' }], lines, next: null };
   return { pods: [{ namespace: 'ml', name: hostile, uid: 'u', figures }], gitVersion: hostile };
 }
@@ -160,6 +167,7 @@ const lineOf: Readonly<Record<string, readonly string[]>> = {
   top: ['top', '--once'],
   'audit search': ['audit', 'search'],
   'audit show': ['audit', 'show', id],
+  'audit evidence': ['audit', 'evidence'],
   'audit replay': ['audit', 'replay', id, '--speed', '0'],
   version: ['version'],
 };

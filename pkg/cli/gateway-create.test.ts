@@ -64,7 +64,10 @@ describe('sidegate gateway create', () => {
     expect(faults).toEqual([]);
     expect(policies[0]?.spec.upstream).toMatchObject({
       hosted: { url: 'https://api.example.com/v1' },
-      credential: { source: { namespace: 'ml', name: 'key', key: 'api-key' }, header: 'x-api-key', prefix: '' },
+      credential: {
+        source: { namespace: 'ml', name: 'key', key: 'api-key' },
+        use: { header: 'x-api-key', prefix: '' },
+      },
     });
     expect(policies[0]?.spec.access).toEqual([]);
   });

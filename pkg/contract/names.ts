@@ -27,6 +27,8 @@ export const annotations = {
   defaultLogsContainer: 'kubectl.kubernetes.io/default-logs-container',
   /** Of an approval: the replica of the controller at which its callers wait, which alone cancels it when they have gone. */
   waiting: 'sidegate.dev/waiting',
+  /** Of the list of revocations, written by the leader: keys of entries whose issuer no provider has, as a JSON list. */
+  unmatched: 'sidegate.dev/unmatched',
   /** On the API server's picture of a static pod. */
   mirror: 'kubernetes.io/config.mirror',
 } as const;
@@ -58,6 +60,10 @@ export const topPath = '/v1/top';
 
 /** Header with the token, where something on the way takes `Authorization` for itself (the API server's service proxy). */
 export const auditTokenHeader = 'x-sidegate-token';
+/** Header with the address of the person for whom the console asks, as it has seen it: believed by the recorder's certificate alone. */
+export const consoleAddressHeader = 'x-sidegate-address';
+/** `GET` on the decisions port of each controller, by the recorder alone: policies and how they are. `?namespace=NAME` as often as needed, else all. */
+export const policyHealthPath = '/v1/policies';
 /** Header with the name of whom the token's bearer says to ask for: recorded as a claim. */
 export const auditForHeader = 'x-sidegate-for';
 
@@ -158,6 +164,8 @@ export const controlPlane = {
   tokenKeys: 'sidegate-token-keys',
   /** ConfigMap, an entry a key: tokens that were taken back. People write it. */
   revocations: 'sidegate-revocations',
+  /** ConfigMap, uid of a grant a key: who took it back, as the webhook saw them. The leader makes it, and forgets what is old. */
+  changers: 'sidegate-changers',
   /** ConfigMap, key {@link controlPlane.caKey}: the authorities that the webhook writes into pods; the leader writes it. */
   trust: 'sidegate-trust',
   /** ConfigMap: whom the leaders have told of what waits for people. */

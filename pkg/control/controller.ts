@@ -4,7 +4,8 @@ import type { Clock, Logger } from '../base/index.ts';
 import { controlPlane, topAudience } from '../contract/index.ts';
 import { selectorMatches } from '../core/index.ts';
 import type { AuditSink } from '../core/index.ts';
-import { createHttpGet, createIdentityVerifier } from '../identity/index.ts';
+import type { TrustedProxies } from '../http/index.ts';
+import { createHttpGet, createTokenWitness } from '../identity/index.ts';
 import type { SamlIdp } from '../identity/index.ts';
 import { createAccessReviewer, createEventRecorder, createLease, objectKey, resources } from '../kube/index.ts';
 import type { CacheTimings, KubeClient } from '../kube/index.ts';
@@ -20,10 +21,15 @@ import {
   approvalList,
   createApprovalLister,
   createDecisionServer,
+  createKnownProviders,
+  createProofLimits,
   createProver,
+  createRecorderProof,
   createTokenDecider,
+  decisionRates,
+  listRates,
 } from './decisions/index.ts';
-import type { DecisionServer, TrustedProxies } from './decisions/index.ts';
+import type { DecisionServer } from './decisions/index.ts';
 import { createGrantCache, createGrantFeed, startGrantKeeper } from './grants/index.ts';
 import { counts } from './facts/pod-fact.ts';
 import { startLeader } from './leader/leader.ts';
@@ -33,8 +39,10 @@ import { startNotifier } from './notices/index.ts';
 import type { Channel } from './notices/index.ts';
 import { followClusterIssuer } from './policies/cluster-issuer.ts';
 import type { CheckPattern } from './policies/policy-entry.ts';
+import { issues } from './policies/issues.ts';
 import { createPolicyIndex } from './policies/policy-index.ts';
 import {
+  createChangers,
   createChangeLog,
   createOwnIdentity,
   createRecorderClient,
@@ -51,10 +59,11 @@ import type { SecretStore } from './secrets/secret-store.ts';
 import { checkServedDefinitions, DefinitionsOutdatedError } from './served-definitions.ts';
 import { createAckBook } from './status/ack-book.ts';
 import { startAckPublisher } from './status/ack-publisher.ts';
+import { createHealthRoutes } from './status/health-routes.ts';
 import { createStreamServer, keepServingCertificate } from './stream/index.ts';
 import type { StreamAuthority, LimitStoreAddress, StreamServer } from './stream/index.ts';
 import { createFigureBook, createTopRoutes } from './top/index.ts';
-import { createRevocations } from './tokens/index.ts';
+import { createRevocations, issuerOf } from './tokens/index.ts';
 import { startTokenService } from './tokens/token-service.ts';
 import type { TokenService } from './tokens/token-service.ts';
 import { createTokenReviewer } from './token-reviewer.ts';
@@ -312,6 +321,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     onFault: metrics.watchFault,
     onMissed: metrics.watchMissed,
   });
+  const changers = createChangers({ client, namespace, clock });
   const granting = startGrantKeeper({
     client,
     cache: grants,
@@ -327,6 +337,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     },
     onStep: metrics.grant,
     changes,
+    changers,
     ...(options.keepApprovalsMs !== undefined && { keepMs: options.keepApprovalsMs }),
   });
   const notifier =
@@ -343,11 +354,23 @@ export async function startController(options: ControllerOptions): Promise<Contr
           leading: () => lease.leading(),
           onResult: metrics.notice,
         });
+  const providers = createKnownProviders(clock, (at) =>
+    [...(at === undefined ? state.pods.values() : state.pods.by(namespaceIndex, at))]
+      .filter(counts)
+      .flatMap((pod) => directory.setOf(pod) ?? []),
+  );
   const revocations = createRevocations({
     client,
     clock,
     logger,
     namespace,
+    knowsIssuer(named) {
+      if (!directory.synced()) return undefined;
+      // Nobody whom it names is given a token here either, whether or not a policy takes these.
+      const { url, idps = [] } = options.tokens ?? {};
+      if (url !== undefined && idps.some(({ name }) => issuerOf(url, name) === named)) return true;
+      return providers.all().some((provider) => issues(provider, named));
+    },
     ...(timings !== undefined && { timings }),
     onFault: metrics.watchFault,
     onChange: (step, key, revocation) => changes.seen(revocationChange(step, key, revocation)),
@@ -374,6 +397,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
     if (!lease.leading()) return;
     revocations.sweep().catch((error: unknown) => {
       logger.warn('revocations could not be swept', { error: describeError(error) });
+    });
+    changers.sweep().catch((error: unknown) => {
+      logger.warn('the list of who took grants back could not be swept', { error: describeError(error) });
     });
     void tokens?.sweep();
   };
@@ -448,22 +474,22 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const serveDecisions = async (known: StreamAuthority, names: readonly string[]): Promise<void> => {
     if (options.decisions === undefined) return;
     const prover = createProver({
-      verifiers: createIdentityVerifier({ clock, logger }),
+      witness: createTokenWitness({ clock, logger }),
       revokes: (who) => revocations.revokes(who),
-      providersOf: (at) =>
-        state.pods
-          .by(namespaceIndex, at)
-          .filter(counts)
-          .flatMap((pod) => directory.setOf(pod) ?? [])
-          .filter((set, index, all) => all.indexOf(set) === index)
-          .flatMap((set) => (set.kind === 'compiled' ? set.providers : []))
-          .filter(({ id }, index, all) => all.findIndex((one) => one.id === id) === index),
+      providers,
     });
-    const decider = createTokenDecider({ client, clock, logger, prover });
+    const decider = createTokenDecider({
+      client,
+      clock,
+      logger,
+      prover,
+      limits: createProofLimits(clock, decisionRates),
+    });
     const lister = createApprovalLister({
       client,
       clock,
       prover,
+      limits: createProofLimits(clock, listRates),
       waiting: () =>
         approvals.synced() ? [...approvals.values()].filter(({ phase }) => phase === 'Pending') : undefined,
     });
@@ -472,13 +498,15 @@ export async function startController(options: ControllerOptions): Promise<Contr
     const serving = await keepServingCertificate({ authority: known, names, clock, logger, onChange });
     const made = await createDecisionServer({
       ...options.decisions,
+      recorder: createRecorderProof({ bundle: () => known.bundle(), namespace, clock }),
       material: serving.current(),
       decider,
       clock,
       logger,
       more: [
-        approvalList(lister, clock, metrics.decision),
+        approvalList(lister, metrics.decision),
         { routes: top, ownLimit: true, onResult: metrics.topRequest },
+        { routes: createHealthRoutes({ index }), ownLimit: true },
         ...(tokens === undefined ? [] : [{ routes: tokens.routes, onResult: metrics.tokenRequest }]),
       ],
       onResult: metrics.decision,
@@ -582,6 +610,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
     'sidegate_revocations_unusable',
     'Entries of the list of revocations that revoke nothing, since they cannot be understood.',
     () => revocations.fill()?.unusable,
+  );
+  metrics.reading(
+    'sidegate_revocations_unmatched',
+    'Entries of the list of revocations that revoke nothing, since no provider of a policy has their issuer.',
+    () => revocations.fill()?.unmatched,
   );
   metrics.reading(
     'sidegate_revocations_bytes',

@@ -2,7 +2,6 @@
 export { rotateAnnotation } from './authority/authority-keeper.ts';
 export { startController } from './controller.ts';
 export type { Controller, ControllerOptions, TokenSettings } from './controller.ts';
-export { trustedProxies } from './decisions/index.ts';
 export { createControlMetrics } from './metrics.ts';
 export type { ControlMetrics } from './metrics.ts';
 export { openChannels, parseNoticeSettings } from './notices/index.ts';

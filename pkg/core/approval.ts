@@ -13,10 +13,10 @@ export type ApprovalPhase = 'Pending' | 'Approved' | 'Denied' | 'Expired' | 'Use
 export const mostHoldingRules = 256;
 
 /** Whose request waits: who somebody is, and nothing of the credential that proved it, which is another at the next request. */
-export type Requester = Pick<Identity, 'provider' | 'issuer' | 'subject' | 'kubernetesUser'>;
+export type Requester = Pick<Identity, 'provider' | 'issuer' | 'subject' | 'kubernetesUser' | 'naming'>;
 
-export function requesterOf({ provider, issuer, subject, kubernetesUser }: Identity): Requester {
-  return { provider, issuer, subject, kubernetesUser };
+export function requesterOf({ provider, issuer, subject, kubernetesUser, naming }: Identity): Requester {
+  return { provider, issuer, subject, kubernetesUser, ...(naming !== undefined && { naming }) };
 }
 
 /** All that an approval is bound to: a change in any of it asks anew. */

@@ -27,8 +27,7 @@ const port = (containerPort: number) =>
 const key = (name: string) =>
   ({
     source: { kind: 'Secret', namespace: 'ml', name, key: 'k' },
-    header: 'authorization',
-    prefix: 'Bearer ',
+    use: { kind: 'Header', header: 'authorization', prefix: 'Bearer ' },
   }) as const;
 const upstream = (more: Partial<NonNullable<PolicySpec['upstream']>>) => ({
   ports: [],

@@ -13,6 +13,8 @@ export interface Identity {
   readonly issuer: string;
   /** `sub` of a token, the SPIFFE URI or the subject of a certificate. */
   readonly subject: string;
+  /** `sub` of the token where the policy names people by another claim: an issuer that takes somebody back knows them by it. */
+  readonly sub?: string;
   readonly groups: readonly string[];
   readonly scopes: readonly string[];
   /** Epoch milliseconds after which the credential proves nothing. An expiring token ends no live stream. */

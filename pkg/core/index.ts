@@ -1,5 +1,6 @@
+export { mayPass } from './files.ts';
 export { plainModelName } from './model-name.ts';
-export { isSameUser, mayBeSameUser, namingOf } from './naming.ts';
+export { isBelieved, isSameUser, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
 export type {
   ApprovalAsk,
   ApprovalDecision,
@@ -37,6 +38,7 @@ export {
   isTellable,
   peopleWho,
   phaseAt,
+  changedDecision,
   recordedDecision,
 } from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';
@@ -67,6 +69,7 @@ export type {
   PolicySpec,
   Profile,
   ProviderSpec,
+  FileTerms,
   RateLimits,
   Replacement,
   RequestLimits,
@@ -76,6 +79,11 @@ export type {
   SidegateSpec,
   SubjectSpec,
   TlsSpec,
+  CredentialSpec,
+  CredentialUse,
+  HeaderUse,
+  HostedSpec,
+  IdentityField,
   UpstreamSpec,
 } from './policy.ts';
 export { AuditUnavailableError } from './ports.ts';

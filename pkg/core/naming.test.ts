@@ -1,12 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { mayBeSameUser, namingOf } from './naming.ts';
+import { isBelieved, mayBeSameUser, namingOf, namingOfSubject } from './naming.ts';
 import { oidc, provider } from './testing/policies.ts';
 import type { CompiledProvider } from './snapshot.ts';
 
-const by = (more: Partial<CompiledProvider>): string | undefined => {
+const compiled = (more: Partial<CompiledProvider>): CompiledProvider => {
   const { name: _name, ...others } = provider('corp');
-  return namingOf({ id: 'ml/p/corp', ...others, oidc: undefined, ...more });
+  return { id: 'ml/p/corp', ...others, oidc: undefined, ...more };
 };
+const by = (more: Partial<CompiledProvider>, client?: string): string | undefined => namingOf(compiled(more), client);
 const spec = (more: object) => oidc('https://idp.example.com', 'inference', more);
 
 test.each<[string, Partial<CompiledProvider>, string | undefined]>([
@@ -31,6 +32,39 @@ test.each<[string, Partial<CompiledProvider>, string | undefined]>([
   ['neither', {}, undefined],
 ])('names by %s', (_what, more, naming) => {
   expect(by(more)).toBe(naming);
+});
+
+// Pairwise subjects are of a client (OpenID Connect Core section 8.1): one person has another `sub` in the token of another client.
+test('sub counts for one client alone, a claim that the policy names for all', () => {
+  const sub = { oidc: spec({}) };
+  expect(by(sub, 'cli')).toBe('sub for inference by cli');
+  expect(by(sub, 'inference')).toBe('sub for inference');
+  expect(by(sub, 'web')).not.toBe(by(sub, 'cli'));
+  expect(by(sub, 'x'.repeat(1_024))?.length).toBeLessThanOrEqual(320);
+  expect(by(sub, 'x'.repeat(1_024))).not.toBe(by(sub, 'x'.repeat(1_023)));
+  expect(by({ oidc: spec({ subjectClaim: 'oid' }) }, 'cli')).toBe('claim oid');
+});
+
+test('for which client a sub is cannot be said without a token', () => {
+  expect(namingOfSubject(compiled({ oidc: spec({}) }))).toBeUndefined();
+  expect(namingOfSubject(compiled({ oidc: spec({ subjectClaim: 'oid' }) }))).toBe('claim oid');
+  expect(namingOfSubject(compiled({ sidegate: { idp: 'okta', audiences: ['a'] } }))).toBe('assertion');
+});
+
+test('of a namespace’s own provider nothing is believed where the platform names the approvers', () => {
+  const accounts = {
+    issuer: 'https://k8s',
+    audiences: ['a'],
+    jwksUri: undefined,
+    ca: undefined,
+    allowInsecureLoopback: false,
+  };
+  const [own, platform] = [compiled({ oidc: spec({}) }), compiled({ id: 'cluster/p/corp', oidc: spec({}) })];
+  expect([own, platform].map((one) => isBelieved({ byPlatform: true }, one))).toEqual([false, true]);
+  expect([own, platform].map((one) => isBelieved({ byPlatform: false }, one))).toEqual([true, true]);
+  // The API server's own keys are the platform's word, whoever names it as a provider.
+  expect(isBelieved({ byPlatform: true }, compiled({ serviceAccount: accounts }))).toBe(false);
+  expect(isBelieved({ byPlatform: true }, compiled({ serviceAccount: { ...accounts, keys: '{}' } }))).toBe(true);
 });
 
 test.each([

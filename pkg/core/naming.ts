@@ -1,22 +1,48 @@
+import { sha256 } from './canonical.ts';
 import type { CompiledProvider } from './snapshot.ts';
+
+/** Names longer than this are told by their digest: resources bound them. */
+const longestNaming = 320;
 
 /**
  * How a provider names people: those of one issuer with equal namings and different subjects are different accounts. Undefined: a person
  * may have several subjects there, so that these tell nobody apart.
  *
  * An issuer may give a person another `sub` for each client (pairwise subjects, OpenID Connect Core section 8.1; Entra ID), or another one
- * in ID tokens than in access tokens (Okta). So `sub` counts within one audience, and a claim that the policy names within the issuer.
+ * in ID tokens than in access tokens (Okta). So `sub` counts within one audience and one client, and a claim that the policy names within the
+ * issuer.
+ *
+ * @param client that the token was given to, by its own word; undefined: it names none
  */
-export function namingOf({ oidc, serviceAccount, sidegate }: CompiledProvider): string | undefined {
-  if (oidc !== undefined) {
-    if (oidc.subjectClaim !== 'sub') return `claim ${oidc.subjectClaim}`;
-    const [audience, ...others] = new Set(oidc.audiences);
-    return audience === undefined || others.length > 0 ? undefined : `sub for ${audience}`;
-  }
+export function namingOf(provider: CompiledProvider, client: string | undefined): string | undefined {
+  const { oidc } = provider;
+  if (oidc === undefined || oidc.subjectClaim !== 'sub') return namingOfSubject(provider);
+  const [audience, ...others] = new Set(oidc.audiences);
+  if (audience === undefined || others.length > 0) return undefined;
+  // An ID token's audience is its client.
+  const naming =
+    client === undefined || client === audience ? `sub for ${audience}` : `sub for ${audience} by ${client}`;
+  return naming.length <= longestNaming ? naming : `sub ${sha256(naming)}`;
+}
+
+/** As {@link namingOf}, of somebody of whom the subject alone is known, and no token: for which client a `sub` is, nobody can say. */
+export function namingOfSubject({ oidc, serviceAccount, sidegate }: CompiledProvider): string | undefined {
+  if (oidc !== undefined) return oidc.subjectClaim === 'sub' ? undefined : `claim ${oidc.subjectClaim}`;
   if (serviceAccount !== undefined) return 'service account';
   // One kind of name for all whom an identity provider speaks of: its settings say which.
   return sidegate === undefined ? undefined : 'assertion';
 }
+
+/**
+ * Whether what a provider says beyond who somebody is at their issuer (who they are to Kubernetes, how they are named) is believed where
+ * these approvals decide. Where the platform names the approvers, its own providers say it alone, and the cluster's issuer by keys that the
+ * controller has of the API server: whoever writes a namespace's policies could bring an issuer that calls them somebody else, and approve
+ * what they asked for. Where the namespace names them, who writes its policies names whom they like.
+ */
+export const isBelieved = (
+  { byPlatform }: { readonly byPlatform: boolean },
+  { id, serviceAccount }: Pick<CompiledProvider, 'id' | 'serviceAccount'>,
+): boolean => !byPlatform || id.startsWith('cluster/') || serviceAccount?.keys !== undefined;
 
 /**
  * Whether two names in Kubernetes are one: without case, as directories compare them.

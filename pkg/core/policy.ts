@@ -59,16 +59,50 @@ export interface UpstreamSpec {
     readonly caSecretRef: SecretRef | undefined;
     readonly serverName: string | undefined;
   }[];
-  readonly hosted: { readonly url: string } | undefined;
-  readonly credential:
-    | {
-        readonly source: SecretRef;
-        /** Lower case; default `authorization`. */
-        readonly header: string;
-        /** Default `Bearer ` for authorization, empty for others. */
-        readonly prefix: string;
-      }
-    | undefined;
+  readonly hosted: HostedSpec | undefined;
+  readonly credential: CredentialSpec | undefined;
+}
+
+export interface HostedSpec {
+  readonly url: string;
+  /** `http://HOST:PORT` of a proxy that it is reached through. */
+  readonly proxy?: string;
+  /** What models are called there, by the name by which callers and rules know them. */
+  readonly models?: readonly { readonly name: string; readonly as: string }[];
+  /** What the endpoint is told of who calls; nothing else of it leaves. */
+  readonly identityHeaders?: readonly { readonly header: string; readonly value: IdentityField }[];
+}
+
+export type IdentityField = 'Subject' | 'Groups' | 'Issuer' | 'Provider';
+
+/** The key that the model wants, and how it is shown. */
+export interface CredentialSpec {
+  readonly source: SecretRef;
+  readonly use: CredentialUse;
+}
+
+export type CredentialUse =
+  | HeaderUse
+  /** As a parameter of the query. */
+  | { readonly kind: 'Query'; readonly parameter: string }
+  /** The source holds `ID:SECRET` or `ID:SECRET:SESSION-TOKEN`, and signs each request (AWS Signature Version 4). */
+  | { readonly kind: 'SigV4'; readonly region: string; readonly service: string }
+  /** The source holds a client's secret, for which the token endpoint gives tokens for a time (RFC 6749 section 4.4). */
+  | {
+      readonly kind: 'OAuth';
+      readonly tokenUrl: string;
+      readonly clientId: string;
+      readonly scopes: readonly string[];
+      readonly audience: string | undefined;
+      readonly shown: HeaderUse;
+    };
+
+export interface HeaderUse {
+  readonly kind: 'Header';
+  /** Lower case; default `authorization`. */
+  readonly header: string;
+  /** Default `Bearer ` for authorization, empty for others. */
+  readonly prefix: string;
 }
 
 /** Where a secret stands: a Secret in the cluster, or a file beside a sidecar that runs on its own. */
@@ -178,7 +212,17 @@ export interface AccessRule {
   /** All of these scopes must be present. */
   readonly scopes: readonly string[];
   readonly tokenInput: 'Allow' | 'Deny' | undefined;
+  /** Files that pass unread. Undefined: none. */
+  readonly files?: FileTerms | undefined;
   readonly limits: RateLimits | undefined;
+}
+
+/** Which files pass unread. */
+export interface FileTerms {
+  /** Media types in lower case; `*` stands for any type or subtype. */
+  readonly types: readonly string[];
+  /** Undefined: as large as what they come in. */
+  readonly maxBytes: number | undefined;
 }
 
 export interface RateLimits {

@@ -32,6 +32,7 @@ export const reasons = {
   invalid_json: reason(400, 'The request body is not acceptable JSON.'),
   invalid_request: reason(400, 'The request body does not have the shape that this route expects.'),
   token_input_uninspectable: reason(400, 'Prompts given as token ids cannot be inspected; send text.'),
+  file_not_allowed: reason(403, 'No rule lets a file of this type and size pass.'),
   max_tokens_exceeded: reason(400, 'More output tokens were asked for than a rule allows.'),
   // Identity
   conflicting_credentials: reason(400, 'Two different credentials were presented.'),
@@ -78,7 +79,7 @@ export const reasons = {
   upstream_timeout: reason(504, 'The model server did not answer in time.', true),
   upstream_protocol: reason(502, 'The model server broke the protocol.'),
   upstream_error: reason(502, 'The model server reported an error.'),
-  upstream_unsupported: reason(502, 'The policy asks for a protocol to the model that the sidecar does not speak.'),
+  upstream_unsupported: reason(502, 'The policy asks for a way to the model that this request cannot take.'),
   credential_unavailable: reason(503, "The model's credential is not available.", true),
   // The sidecar itself
   audit_unavailable: reason(503, 'The record cannot be written, and the policy forbids to go on without it.', true),

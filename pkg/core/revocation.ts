@@ -8,7 +8,7 @@ import type { Identity } from './identity.ts';
  */
 export interface Revocation {
   readonly issuer: string;
-  /** Exactly one of `subject` and `tokenId`. */
+  /** Exactly one of `subject` and `tokenId`. As the policy names people, or `sub` of their tokens: both are looked at. */
   readonly subject?: string;
   readonly tokenId?: string;
   /** Wall clock, milliseconds since the epoch: until then it holds. After the last token that it means has expired. */
@@ -26,7 +26,7 @@ export interface RevocationSource {
 /** Looked at for each request, so that it is one or two look-ups however long the list is. */
 export interface RevocationSet {
   readonly size: number;
-  revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'tokenId'>, now: number): boolean;
+  revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'sub' | 'tokenId'>, now: number): boolean;
 }
 
 const keyOf = (kind: 'subject' | 'token', issuer: string, name: string): string => JSON.stringify([kind, issuer, name]);
@@ -44,11 +44,13 @@ export function compileRevocations(revocations: readonly Revocation[] | undefine
   }
   return {
     size: ends.size,
-    revokes({ issuer, subject, tokenId }, now) {
+    revokes({ issuer, subject, sub, tokenId }, now) {
       if (ends.size === 0) return false;
       const holds = (key: string): boolean => now < (ends.get(key) ?? Number.NEGATIVE_INFINITY);
       return (
-        holds(keyOf('subject', issuer, subject)) || (tokenId !== undefined && holds(keyOf('token', issuer, tokenId)))
+        holds(keyOf('subject', issuer, subject)) ||
+        (sub !== undefined && holds(keyOf('subject', issuer, sub))) ||
+        (tokenId !== undefined && holds(keyOf('token', issuer, tokenId)))
       );
     },
   };

@@ -6,7 +6,7 @@ import type { AnalyzerSpec, ApprovalSpec, PolicySpec, Profile, SubjectSpec, TlsS
 import { defaultProfile, profiles } from './profiles.ts';
 import type { ProfileDefaults } from './profiles.ts';
 import type { ProviderScope } from './providers.ts';
-import type { PolicyNotice, Snapshot } from './snapshot.ts';
+import type { CombinedApprovals, PolicyNotice, Snapshot } from './snapshot.ts';
 import { isAnyone, subjectProviders } from './subjects.ts';
 
 /** One value in force and whose it is: a policy's label, `profile NAME`, or why it is not a policy's. */
@@ -23,7 +23,7 @@ export interface Settings {
   readonly upstream: UpstreamSpec | undefined;
   readonly onUnknown: Snapshot['onUnknown'];
   readonly audit: Snapshot['audit'];
-  readonly approvals: ApprovalSpec | undefined;
+  readonly approvals: CombinedApprovals | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: Snapshot['requestLimits'];
   readonly maxPolicyAgeMs: number;
@@ -157,7 +157,7 @@ function combineApprovals(
   entries: readonly PolicyEntry[],
   scopes: ReadonlyMap<PolicyEntry, ProviderScope>,
   gap: Gap,
-): ApprovalSpec | undefined {
+): CombinedApprovals | undefined {
   const approvers = combiner.merge(
     combination['approvals.approvers'],
     candidates(entries, ({ approvals }) =>
@@ -180,6 +180,7 @@ function combineApprovals(
   );
   return {
     approvers: (approvers?.value ?? []).flatMap((one) => qualify(one, scope)),
+    byPlatform: approvers?.entry.cluster === true,
     required: required?.value ?? gap('approvals.required'),
     timeoutMs: timeout?.value ?? gap('approvals.timeoutMs'),
     maxGrantMs: maxGrant?.value ?? gap('approvals.maxGrantMs'),

@@ -5,6 +5,7 @@ import type {
   AnalyzerSpec,
   ApprovalSpec,
   ClientCertificateSpec,
+  FileTerms,
   MatchSpec,
   OidcSpec,
   Profile,
@@ -25,6 +26,12 @@ export interface SourceRef {
   readonly namespace: string | undefined;
   readonly name: string;
   readonly generation: number;
+}
+
+/** What all policies of a pod say of approvals. */
+export interface CombinedApprovals extends ApprovalSpec {
+  /** A ClusterInferencePolicy names the approvers. */
+  readonly byPlatform: boolean;
 }
 
 /** A provider, qualified. */
@@ -106,7 +113,7 @@ export interface Snapshot {
   };
   /** What fills in where no policy says anything. */
   readonly profile: Profile;
-  readonly approvals: ApprovalSpec | undefined;
+  readonly approvals: CombinedApprovals | undefined;
   readonly analyzers: readonly AnalyzerSpec[];
   readonly requestLimits: {
     readonly maxBodyBytes: number;
@@ -169,6 +176,8 @@ export type AccessDecision =
       /** True only when an enforcing rule, or every observing policy's own rules, really allow this caller: the model's credential may be used. */
       readonly credential: boolean;
       readonly observed: readonly Refusal[];
+      /** Files that pass unread, of each policy that allows: one of each must fit. Absent: none pass. */
+      readonly files?: readonly (readonly FileTerms[])[];
     }
   | { readonly kind: 'deny'; readonly refusal: Refusal; readonly observed: readonly Refusal[] };
 

@@ -327,18 +327,51 @@ describe('a policy is read', () => {
     expect(spec(text(`caFile: ca.pem, ${from}`)).join()).toContain('only one of them can stand here');
   });
 
+  const bearer = { kind: 'Header', header: 'authorization', prefix: 'Bearer ' };
   test.each([
-    ['{ file: k }', { source: { kind: 'File', path: 'conf/k' }, header: 'authorization', prefix: 'Bearer ' }],
+    ['{ file: k }', { source: { kind: 'File', path: 'conf/k' }, use: bearer }],
     [
       '{ file: /etc/k, header: X-Api-Key }',
-      { source: { kind: 'File', path: '/etc/k' }, header: 'x-api-key', prefix: '' },
+      { source: { kind: 'File', path: '/etc/k' }, use: { kind: 'Header', header: 'x-api-key', prefix: '' } },
     ],
     [
       '{ secretRef: { name: n, key: k }, prefix: "Token " }',
       {
         source: { kind: 'Secret', namespace: 'ml', name: 'n', key: 'k' },
-        header: 'authorization',
-        prefix: 'Token ',
+        use: { ...bearer, prefix: 'Token ' },
+      },
+    ],
+    ['{ file: /k, query: key }', { source: { kind: 'File', path: '/k' }, use: { kind: 'Query', parameter: 'key' } }],
+    [
+      '{ file: /k, sigV4: { region: eu-central-1, service: bedrock } }',
+      { source: { kind: 'File', path: '/k' }, use: { kind: 'SigV4', region: 'eu-central-1', service: 'bedrock' } },
+    ],
+    [
+      '{ file: /k, oauth: { tokenUrl: "https://idp.example/token", clientId: c, scopes: [a, b] } }',
+      {
+        source: { kind: 'File', path: '/k' },
+        use: {
+          kind: 'OAuth',
+          tokenUrl: 'https://idp.example/token',
+          clientId: 'c',
+          scopes: ['a', 'b'],
+          audience: undefined,
+          shown: bearer,
+        },
+      },
+    ],
+    [
+      '{ file: /k, header: x-key, oauth: { tokenUrl: "http://127.0.0.1:1/t", clientId: c, audience: m } }',
+      {
+        source: { kind: 'File', path: '/k' },
+        use: {
+          kind: 'OAuth',
+          tokenUrl: 'http://127.0.0.1:1/t',
+          clientId: 'c',
+          scopes: [],
+          audience: 'm',
+          shown: { kind: 'Header', header: 'x-key', prefix: '' },
+        },
       },
     ],
   ])('with the credential %s', (text, expected) => {

@@ -13,6 +13,7 @@ import type {
   ResponseLimitResource,
   SelectorResource,
   SubjectResource,
+  UpstreamResource,
 } from './schema.ts';
 import { suggestion } from './shape.ts';
 
@@ -132,6 +133,21 @@ function checkSealKey(report: Report, sealTo: string | undefined): void {
   }
 }
 
+/** What goes in one header cannot go in another's place. Too costly for a rule of the API server. */
+function checkIdentityHeaders(report: Report, upstream: UpstreamResource | undefined): void {
+  const { credential, hosted } = upstream ?? {};
+  const taken = new Set(credential === undefined ? [] : [(credential.header ?? 'authorization').toLowerCase()]);
+  hosted?.identityHeaders?.forEach(({ header }, at) => {
+    const name = header.toLowerCase();
+    if (taken.has(name))
+      report(
+        ['spec', 'upstream', 'hosted', 'identityHeaders', at, 'header'],
+        `"${header}" is the name of another header that is sent`,
+      );
+    taken.add(name);
+  });
+}
+
 /** Everything that is wrong with a policy whose shape is right. */
 export function checkRules(resource: PolicyResource, options: RuleOptions): readonly DocumentFault[] {
   const { spec } = resource;
@@ -147,5 +163,6 @@ export function checkRules(resource: PolicyResource, options: RuleOptions): read
   spec.guards?.forEach((guard, at) => checkSize(report, ['spec', 'guards', at, 'match', 'minBytes'], guard));
   checkNames(report, spec);
   checkSealKey(report, spec.audit?.sealTo);
+  checkIdentityHeaders(report, spec.upstream);
   return faults;
 }

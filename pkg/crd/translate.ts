@@ -4,7 +4,9 @@ import type {
   AnalyzerSpec,
   ApprovalSpec,
   ClassificationRule,
+  CredentialUse,
   GuardRule,
+  HostedSpec,
   LabelSelector,
   MatchSpec,
   Policy,
@@ -116,7 +118,6 @@ function missing(within: string, field: string): never {
 function upstreamOf(upstream: UpstreamResource, origin: Origin): UpstreamSpec {
   const { credential } = upstream;
   const source = secretRef(credential?.secretRef, origin) ?? fileRef(credential?.file, origin.locate);
-  const header = (credential?.header ?? 'authorization').toLowerCase();
   return {
     ports: (upstream.ports ?? []).map((port) => ({
       containerPort: port.containerPort,
@@ -124,12 +125,33 @@ function upstreamOf(upstream: UpstreamResource, origin: Origin): UpstreamSpec {
       caSecretRef: authoritiesOf(port, origin),
       serverName: port.serverName,
     })),
-    hosted: upstream.hosted === undefined ? undefined : { url: upstream.hosted.url },
+    hosted: upstream.hosted === undefined ? undefined : hostedOf(upstream.hosted),
     credential:
-      source === undefined
-        ? undefined
-        : { source, header, prefix: credential?.prefix ?? (header === 'authorization' ? 'Bearer ' : '') },
+      source === undefined || credential === undefined ? undefined : { source, use: credentialUse(credential) },
   };
+}
+
+function hostedOf({ url, proxy, models, identityHeaders }: NonNullable<UpstreamResource['hosted']>): HostedSpec {
+  return {
+    url,
+    ...(proxy !== undefined && { proxy }),
+    ...(models !== undefined && { models }),
+    ...(identityHeaders !== undefined && {
+      identityHeaders: identityHeaders.map(({ header, value }) => ({ header: header.toLowerCase(), value })),
+    }),
+  };
+}
+
+function credentialUse(credential: NonNullable<UpstreamResource['credential']>): CredentialUse {
+  const { query, sigV4, oauth } = credential;
+  if (query !== undefined) return { kind: 'Query', parameter: query };
+  if (sigV4 !== undefined) return { kind: 'SigV4', region: sigV4.region, service: sigV4.service };
+  const header = (credential.header ?? 'authorization').toLowerCase();
+  const prefix = credential.prefix ?? (header === 'authorization' ? 'Bearer ' : '');
+  const shown = { kind: 'Header', header, prefix } as const;
+  if (oauth === undefined) return shown;
+  const { tokenUrl, clientId, scopes = [], audience } = oauth;
+  return { kind: 'OAuth', tokenUrl, clientId, scopes, audience, shown };
 }
 
 function certificateOf(tls: NonNullable<PolicySpecResource['tls']>): NonNullable<PolicySpec['tls']>['certificate'] {
@@ -190,6 +212,7 @@ function accessOf(rule: AccessRuleResource): AccessRule {
     models: rule.models ?? [],
     scopes: rule.scopes ?? [],
     tokenInput: rule.tokenInput,
+    files: rule.files === undefined ? undefined : { types: rule.files.types, maxBytes: bytes(rule.files.maxBytes) },
     limits:
       rule.limits === undefined
         ? undefined

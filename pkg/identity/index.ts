@@ -5,6 +5,8 @@ export type { KeySetTimes } from './key-set.ts';
 export type { ClusterIssuer } from './token-provider.ts';
 export { createIdentityVerifier } from './verifier.ts';
 export type { IdentityCaches, IdentityOptions } from './verifier.ts';
+export { createTokenWitness } from './token-witness.ts';
+export type { TokenProof, TokenWitness, TokenWitnessOptions } from './token-witness.ts';
 export { openSamlVerifier } from './load-saml.ts';
 export { nameIdFormats } from './saml/names.ts';
 export type { NameIdFormat } from './saml/names.ts';

@@ -51,6 +51,8 @@ export interface KeySetOptions {
 export type KeyAnswer = readonly VerificationKey[] | 'unavailable';
 
 export class KeySet {
+  /** Of the source: equal where that is. */
+  readonly name: string;
   readonly #spec: KeySourceSpec;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -66,7 +68,8 @@ export class KeySet {
   #running = false;
   readonly #absent = new Map<string, number>();
 
-  constructor(spec: KeySourceSpec, options: KeySetOptions) {
+  constructor(name: string, spec: KeySourceSpec, options: KeySetOptions) {
+    this.name = name;
     this.#spec = spec;
     this.#clock = options.clock;
     this.#logger = options.logger;

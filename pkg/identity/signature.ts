@@ -1,6 +1,6 @@
 import { compactVerify } from 'jose';
 import { TokenFault } from './token-fault.ts';
-import type { KeySet } from './key-set.ts';
+import type { KeyFinder } from './key-set-pool.ts';
 import type { VerificationKey } from './verification-key.ts';
 
 /** A token without key id is tried against the issuer's keys one by one; more than this many is a cost without a reason. */
@@ -23,7 +23,7 @@ export class KeysUnavailable extends Error {
 export async function provenBy(
   token: string,
   header: { readonly algorithm: string; readonly keyId: string | undefined },
-  keys: KeySet,
+  keys: Pick<KeyFinder, 'find' | 'newer'>,
 ): Promise<VerificationKey> {
   const { algorithm, keyId } = header;
   const candidates = await keys.find(keyId, algorithm);

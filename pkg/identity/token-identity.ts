@@ -17,18 +17,29 @@ export function oidcIdentity(
     provider: provider.id,
     issuer: spec.issuer,
     subject: nameOf(provenClaim(claims, spec.subjectClaim)),
+    ...subOf(claims, spec.subjectClaim),
     groups: namesOf(claimAt(claims, spec.groupsClaim)),
     scopes: scopesOf(claims, spec.scopesClaim),
     expiresAt,
     ...tokenIdOf(claims),
     kubernetesUser: kubernetesUserOf(provider, claims),
-    ...naming(provider),
+    ...naming(provider, claims),
   };
 }
 
-function naming(provider: CompiledProvider): { readonly naming?: string } {
-  const known = namingOf(provider);
+function naming(provider: CompiledProvider, claims: Claims): { readonly naming?: string } {
+  const known = namingOf(provider, clientOf(claims));
   return known === undefined ? {} : { naming: known };
+}
+
+/**
+ * The client that a token was given to: `azp` (OpenID Connect Core section 2), `client_id` (RFC 9068 section 2.2), `cid` (Okta), `appid` (Entra
+ * ID). What is no name there is told from all that are.
+ */
+function clientOf({ azp, client_id: clientId, cid, appid }: Claims): string | undefined {
+  const client = azp ?? clientId ?? cid ?? appid ?? undefined;
+  if (client === undefined) return undefined;
+  return typeof client === 'string' && isName(client) ? client : '?';
 }
 
 /**
@@ -50,6 +61,10 @@ function refuseOverage(claims: Claims, groupsClaim: string): void {
     throw new TokenFault('claims');
   if (typeof elsewhere !== 'object' || elsewhere === null || Array.isArray(elsewhere)) return;
   if (Object.hasOwn(elsewhere, groupsClaim)) throw new TokenFault('claims');
+}
+
+function subOf({ sub }: Claims, subjectClaim: string): { readonly sub?: string } {
+  return subjectClaim !== 'sub' && typeof sub === 'string' && isName(sub) ? { sub } : {};
 }
 
 /** What cannot be named cannot be revoked alone; its subject can. */
@@ -104,7 +119,7 @@ export function serviceAccountIdentity(
     expiresAt,
     ...tokenIdOf(claims),
     kubernetesUser: subject,
-    ...naming(provider),
+    ...naming(provider, claims),
   };
 }
 

@@ -2,8 +2,7 @@ import type { Logger } from '../base/index.ts';
 import type { CompiledProvider, Identity, SecretRef, SidegateSpec } from '../core/index.ts';
 import { sidegateAlgorithm, signatureAlgorithm, signatureAlgorithms } from './algorithms.ts';
 import type { Claims } from './compact-token.ts';
-import type { KeySet } from './key-set.ts';
-import type { KeySetPool } from './key-set-pool.ts';
+import type { KeyFinder, KeySetHolder } from './key-set-pool.ts';
 import type { KeySourceSpec } from './key-source.ts';
 import { oidcIdentity, serviceAccountIdentity } from './token-identity.ts';
 
@@ -27,7 +26,7 @@ export interface TokenProvider {
   readonly audiences: readonly string[];
   readonly skewMs: number;
   readonly algorithms: ReadonlySet<string>;
-  readonly keys: KeySet;
+  readonly keys: KeyFinder;
   /** @throws TokenFault */
   identityOf(claims: Claims, expiresAt: number): Identity;
   release(): void;
@@ -36,7 +35,7 @@ export interface TokenProvider {
 /** Undefined for providers that prove callers otherwise, and for service accounts of an unknown cluster. */
 export function createTokenProvider(
   provider: CompiledProvider,
-  pool: KeySetPool,
+  pool: KeySetHolder,
   cluster: ClusterIssuer | undefined,
   logger: Logger,
 ): TokenProvider | undefined {
@@ -83,7 +82,7 @@ export function createTokenProvider(
 function sidegateProvider(
   provider: CompiledProvider,
   { idp, issuer, keys, audiences }: SidegateSpec,
-  pool: KeySetPool,
+  pool: KeySetHolder,
   logger: Logger,
 ): TokenProvider | undefined {
   if (issuer === undefined || keys === undefined) {

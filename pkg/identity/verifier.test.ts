@@ -974,6 +974,37 @@ describe('groups, scopes and subjects', () => {
     });
   });
 
+  test('whom the policy names by another claim has the sub of their token too, by which the issuer takes them back', async () => {
+    const provider = oidc({ subjectClaim: 'email' });
+    const email = 'ana@example.com';
+    expect(await ask(make([provider]), signedToken(es, claims({ email })))).toMatchObject({
+      identity: { subject: email, sub: 'ana' },
+    });
+    for (const sub of [undefined, 7, 'a\nb'])
+      expect(await ask(make([provider]), signedToken(es, claims({ email, sub })))).toEqual(
+        expect.objectContaining({ identity: expect.not.objectContaining({ sub: expect.anything() }) }),
+      );
+    expect(await ask(make([oidc()]), signedToken(es, claims()))).not.toMatchObject({ identity: { sub: 'ana' } });
+  });
+
+  // Pairwise subjects (OpenID Connect Core section 8.1) are of a client.
+  test.each([
+    [{}, 'sub for inference'],
+    [{ azp: 'inference' }, 'sub for inference'],
+    [{ azp: 'cli' }, 'sub for inference by cli'],
+    [{ client_id: 'cli' }, 'sub for inference by cli'],
+    [{ cid: 'cli' }, 'sub for inference by cli'],
+    [{ appid: 'cli' }, 'sub for inference by cli'],
+    [{ azp: 'web', client_id: 'cli' }, 'sub for inference by web'],
+    [{ azp: 7 }, 'sub for inference by ?'],
+    [{ azp: '' }, 'sub for inference by ?'],
+  ])('two people are told apart by sub within one client alone: %j', async (more, naming) => {
+    expect(await ask(make(), signedToken(es, claims(more)))).toMatchObject({ identity: { naming } });
+    expect(
+      await ask(make([oidc({ subjectClaim: 'oid' })]), signedToken(es, claims({ ...more, oid: 'o' }))),
+    ).toMatchObject({ identity: { naming: 'claim oid' } });
+  });
+
   test('an address that the issuer calls unverified is nobody', async () => {
     const provider = oidc({ subjectClaim: 'email' }, { kubernetesUser: { claim: 'email', prefix: '' } });
     const email = 'ana@example.com';

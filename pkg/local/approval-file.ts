@@ -4,7 +4,6 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { CodedError } from '../base/index.ts';
-import { namingOf } from '../core/index.ts';
 import type { ApprovalAsk, ApprovalPhase, ApprovalSpec, Snapshot, TokenVote } from '../core/index.ts';
 import { apiVersion } from '../crd/index.ts';
 import type { ApprovalSpecResource, ApprovalStatusResource } from '../crd/index.ts';
@@ -104,13 +103,11 @@ function resourceOf({ name, namespace, createdAt, spec, expiresAt, phase, votes,
 /** What an approval is about and who decides it. */
 export function specOf(
   ask: ApprovalAsk,
-  { sources, providers }: Pick<Snapshot, 'sources' | 'providers'>,
+  { sources }: Pick<Snapshot, 'sources'>,
   approvals: Pick<ApprovalSpec, 'approvers' | 'required'>,
   digest: string,
 ): ApprovalFile['spec'] {
-  const { provider, issuer, subject, kubernetesUser } = ask.requester;
-  const by = providers.find(({ id }) => id === provider);
-  const naming = by && namingOf(by);
+  const { provider, issuer, subject, kubernetesUser, naming } = ask.requester;
   return {
     policies: sources.map(({ kind, name, uid, generation }) => ({ kind, name, uid, generation })),
     rules: ask.rules,

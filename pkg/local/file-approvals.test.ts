@@ -114,7 +114,13 @@ function ask(more: Partial<ApprovalAsk> = {}): Asked {
     {
       direction: 'Request',
       rules: ['p/risky'],
-      requester: { provider: 'ml/p/corp', issuer: 'https://idp', subject: 'ana', kubernetesUser: undefined },
+      requester: {
+        provider: 'ml/p/corp',
+        issuer: 'https://idp',
+        subject: 'ana',
+        kubernetesUser: undefined,
+        naming: 'sub for a',
+      },
       operation: 'Chat',
       model: 'm',
       digest: `sha256:${'1'.repeat(64)}`,

@@ -160,7 +160,8 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
     );
     if (approvals?.timeoutMs === undefined || approvers.length === 0) return 'no_approvers';
     const { session: _session, excerpt: _excerpt, ...bound } = ask;
-    const binding = sha256(canonical(bound));
+    const { provider, issuer, subject, kubernetesUser } = ask.requester;
+    const binding = sha256(canonical({ ...bound, requester: { provider, issuer, subject, kubernetesUser } }));
     const known = newest.get(binding);
     const now = clock.now();
     if (known !== undefined) settle(known);
@@ -178,7 +179,7 @@ export function createFileApprovals(options: FileApprovalsOptions): FileApproval
         spec,
       },
       approvers,
-      asker: { ...ask.requester, naming: spec.requester.naming },
+      asker: ask.requester,
       required: approvals.required ?? 1,
       expiresAt: now + approvals.timeoutMs,
       phase: 'Pending',

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { JsonError, JsonParser, applyEdits } from '../base/index.ts';
 import type { JsonEdit, JsonLimits, JsonNode } from '../base/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { AnswerView, Route, Usage } from '../dialect/index.ts';
+import type { AnswerView, Route, SplitText, Usage } from '../dialect/index.ts';
 import type { Edit, Hit, LaneEnd, LaneKind, MaskResult, PairResult, View, ViewPair } from '../detect/index.ts';
 import { outermost } from './edits.ts';
 import { AnswerLane } from './lane.ts';
@@ -125,6 +125,8 @@ export interface JsonAnswerOptions {
   readonly views: ResponseViews;
   readonly stops: boolean;
   readonly turn: () => Promise<void>;
+  /** The body as JSON, where bytes follow its own. */
+  readonly split?: Pick<SplitText, 'text'> & { readonly edited: (edits: readonly JsonEdit[]) => Buffer };
   /** For lists of models: which the caller may see. */
   readonly visible: ((model: string) => boolean) | undefined;
 }
@@ -132,7 +134,8 @@ export interface JsonAnswerOptions {
 /** @throws RefusedError response_uninspectable */
 export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions): Promise<JsonOutcome> {
   const { route, status, views, turn } = options;
-  const text = decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
+  const { split } = options;
+  const text = split?.text ?? decodeUtf8(body, () => new RefusedError('response_uninspectable', { detail: 'utf8' }));
   const root = await parseAnswer(text, turn);
   const answer = route.dialect.answer(route, root, status);
   const edits: JsonEdit[] = [];
@@ -167,7 +170,7 @@ export async function inspectJsonAnswer(body: Buffer, options: JsonAnswerOptions
   edits.push(...hiddenModels(answer, root, options.visible));
   const all = outermost(edits);
   return {
-    body: all.length === 0 ? body : applyEdits(text, all),
+    body: all.length === 0 ? body : (split?.edited(all) ?? applyEdits(text, all)),
     hits,
     stopped,
     record,

@@ -4,13 +4,15 @@ import { describeError } from '../base/index.ts';
 import type { Clock, Logger, Timer } from '../base/index.ts';
 import type { Operation, ReasonCode, ResponsePlan, RuleId, SessionEnd } from '../core/index.ts';
 import { RefusedError, reasons } from '../core/index.ts';
-import type { Route, StreamFraming, Usage } from '../dialect/index.ts';
+import type { FilePart, Route, SplitBody, StreamFraming, Usage } from '../dialect/index.ts';
+import { jsonLengthHeader } from '../dialect/index.ts';
 import type { Hit } from '../detect/index.ts';
 import type { BodyBudget, Exchange, Upstream, UpstreamCall, UpstreamRequest } from '../http/index.ts';
 import { everyHeader, responseHeadersToCaller } from '../http/index.ts';
 import type { AbortCause, Metrics } from '../telemetry/index.ts';
 import { AnswerExcerpt } from './answer-excerpt.ts';
 import { decodeUtf8, inspectJsonAnswer, maskLong, stepUnits } from './answer-json.ts';
+import type { JsonAnswerOptions } from './answer-json.ts';
 import { StoppedError, StreamAnswer } from './answer-stream.ts';
 import { Delivery } from './delivery.ts';
 import { Departure } from './departure.ts';
@@ -53,6 +55,8 @@ export interface AnswerOptions {
   readonly turn: () => Promise<void>;
   /** Bytes of whole answers held by all requests together. */
   readonly buffers: ByteBudget;
+  /** Whether a file may leave that nobody reads. */
+  readonly mayPass: (file: FilePart) => boolean;
   readonly stops: boolean;
   readonly dropUsage: boolean;
   /** The model was sent its own credential: that it refuses it is no news for the caller. */
@@ -109,6 +113,11 @@ export class Answer implements LiveRequest {
   #over = false;
   usage: Usage | undefined = undefined;
   textBytes = 0;
+
+  /** While it goes on: what was used so far, as the model says. */
+  get usageSoFar(): Usage | undefined {
+    return this.usage ?? this.#stream?.usage;
+  }
 
   constructor(options: AnswerOptions) {
     this.#options = options;
@@ -207,7 +216,13 @@ export class Answer implements LiveRequest {
     const framing = this.#framingOf(type);
     if (framing !== undefined) this.#startStream(framing);
     // Nobody would read it once it is whole: it may be a stream of another kind, which does not wait.
-    else if (this.#beside && !jsonType.test(type) && !textType.test(type)) this.#passUnread('response_uninspectable');
+    else if (this.#beside && !this.#isReadable(type)) this.#passUnread('response_uninspectable');
+  }
+
+  /** Whether somebody can read an answer of this type once it is whole. */
+  #isReadable(type: string): boolean {
+    if (this.#headers[jsonLengthHeader] !== undefined) return this.#options.route.split !== undefined;
+    return jsonType.test(type) || textType.test(type);
   }
 
   /** Of an answer of this type; undefined: it is no stream. */
@@ -222,7 +237,7 @@ export class Answer implements LiveRequest {
   }
 
   #startStream(framing: StreamFraming): void {
-    const { route, views, stops, dropUsage, runtime, metrics } = this.#options;
+    const { route, views, stops, dropUsage, runtime, metrics, mayPass } = this.#options;
     this.#streaming = true;
     this.#framing = framing;
     metrics.streamOpened();
@@ -233,6 +248,7 @@ export class Answer implements LiveRequest {
         views,
         stops,
         dropUsage,
+        mayPass,
         observes: !runtime.snapshot.enforcing,
         onHits: (hits, lane) => {
           this.#hits(hits);
@@ -561,6 +577,7 @@ export class Answer implements LiveRequest {
     if (body.length === 0) return { body, json: false, type: 'application/octet-stream' };
     const reading = this.#readingOf(type);
     if (reading === 'json') return this.#inspectJson(body);
+    if (typeof reading === 'object') return this.#inspectSplit(body, reading, type);
     return reading === 'text' ? this.#inspectText(body, type) : { body, json: false, type };
   }
 
@@ -570,11 +587,14 @@ export class Answer implements LiveRequest {
    *
    * @throws RefusedError response_uninspectable
    */
-  #readingOf(type: string): 'json' | 'text' | 'bytes' {
-    const { views, runtime } = this.#options;
-    if (jsonType.test(type)) return 'json';
+  #readingOf(type: string): 'json' | 'text' | 'bytes' | SplitBody {
+    const { views, runtime, route } = this.#options;
+    // Clients end the JSON there, whatever the type says.
+    const isSplit = this.#headers[jsonLengthHeader] !== undefined;
+    if (isSplit && route.split !== undefined) return route.split;
+    if (jsonType.test(type) && !isSplit) return 'json';
     const buffers = runtime.snapshot.onUnknown === 'Buffer';
-    if (textType.test(type) && (buffers || this.#isPage)) return 'text';
+    if (textType.test(type) && !isSplit && (buffers || this.#isPage)) return 'text';
     if (buffers && views.act.idle && views.record.idle) return 'bytes';
     throw new RefusedError('response_uninspectable', { detail: 'content-type' });
   }
@@ -584,7 +604,28 @@ export class Answer implements LiveRequest {
     return operation === 'Health' || operation === 'Metrics';
   }
 
-  async #inspectJson(body: Buffer): Promise<{ body: Buffer | string; json: boolean; type: string }> {
+  /** JSON, and bytes after it. */
+  async #inspectSplit(
+    body: Buffer,
+    split: SplitBody,
+    type: string,
+  ): Promise<{ body: Buffer | string; json: boolean; type: string }> {
+    const { text, edited } = split.answer(body, String(this.#headers[jsonLengthHeader]));
+    const answer = await this.#inspectJson(body, {
+      text,
+      edited: (edits) => {
+        const made = edited(edits);
+        this.#headers = { ...this.#headers, [jsonLengthHeader]: String(made.jsonBytes) };
+        return made.body;
+      },
+    });
+    return { ...answer, json: false, type };
+  }
+
+  async #inspectJson(
+    body: Buffer,
+    split?: JsonAnswerOptions['split'],
+  ): Promise<{ body: Buffer | string; json: boolean; type: string }> {
     const { route, views, stops, runtime, facts } = this.#options;
     const listing = route.operation === 'ListModels' && runtime.snapshot.enforcing;
     const outcome = await inspectJsonAnswer(body, {
@@ -593,6 +634,7 @@ export class Answer implements LiveRequest {
       views,
       stops,
       turn: this.#turn,
+      ...(split !== undefined && { split }),
       visible: listing ? (model) => mayUse(runtime, facts, model) : undefined,
     });
     this.usage = outcome.usage;

@@ -15,7 +15,10 @@ const snapshotOf = (revision: number): Snapshot =>
         upstream: {
           ports: [],
           hosted: undefined,
-          credential: { source: { kind: 'File', path: 'key' }, header: 'authorization', prefix: 'Bearer ' },
+          credential: {
+            source: { kind: 'File', path: 'key' },
+            use: { kind: 'Header', header: 'authorization', prefix: 'Bearer ' },
+          },
         },
       }),
     ],
@@ -53,6 +56,7 @@ function make(credential = 'model-key-0001') {
         close: () => void world.open--,
       };
     },
+    tokens: { read: () => undefined, close: () => undefined },
     hashKey: Buffer.alloc(32, 7),
     clock,
     logger: silentLogger,

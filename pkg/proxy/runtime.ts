@@ -17,7 +17,11 @@ import type { Scanner, View, ViewPair } from '../detect/index.ts';
 import { compileScanner } from '../detect/index.ts';
 import { sealingKey } from '../seal/index.ts';
 import type { SealingKey } from '../seal/index.ts';
+import { proxyAddress } from '../http/index.ts';
+import type { ProxyAddress } from '../http/index.ts';
+import type { AccessTokens } from './access-tokens.ts';
 import { CleanTexts } from './clean-texts.ts';
+import { secretsOf, useFault } from './model-credential.ts';
 import { forRecord, nameForRecord } from './readings.ts';
 import type { KeptText } from './session.ts';
 import { grow, isEmpty, minus, none, union } from './selection.ts';
@@ -91,6 +95,9 @@ export interface ResponseViews {
 export interface RuntimeOptions {
   readonly source: PolicySource;
   readonly credentials: CredentialSource;
+  readonly tokens: AccessTokens;
+  /** The proxy on the way to a URL, where the environment says it and not the policy. */
+  readonly proxyOf?: ((url: URL) => ProxyAddress | undefined) | undefined;
   readonly verifiers: IdentityVerifierFactory;
   readonly hashKey: Uint8Array;
   readonly clock: Clock;
@@ -122,6 +129,8 @@ export class RuntimeHolder {
   /** The newest snapshot could not be put into force. */
   #failed = false;
   #credential: string | undefined;
+  /** What was found wrong with the credential, so that it is told once. */
+  #told: string | undefined;
 
   constructor(options: RuntimeOptions) {
     this.#options = options;
@@ -178,7 +187,23 @@ export class RuntimeHolder {
 
   #readCredential(snapshot: Snapshot): string | undefined {
     const credential = snapshot.upstream?.credential;
-    return credential === undefined ? undefined : this.#options.credentials.read(credential.source);
+    if (credential === undefined) return undefined;
+    const { credentials, tokens, logger } = this.#options;
+    const text = credentials.read(credential.source);
+    if (text === undefined) return undefined;
+    const { use } = credential;
+    if (use.kind === 'OAuth') return tokens.read(use, text, this.#proxyTo(use.tokenUrl, snapshot));
+    const fault = useFault(use, text);
+    if (fault !== undefined && fault !== this.#told) logger.error("the model's credential cannot be used", { fault });
+    this.#told = fault;
+    return fault === undefined ? text : undefined;
+  }
+
+  #proxyTo(url: string, { upstream }: Snapshot): ProxyAddress | undefined {
+    const named = upstream?.hosted?.proxy;
+    // Where a sidecar runs on its own, its environment says it.
+    if (this.#options.proxyOf !== undefined) return this.#options.proxyOf(new URL(url));
+    return named === undefined ? undefined : proxyAddress(named);
   }
 
   #put(snapshot: Snapshot): void {
@@ -220,8 +245,8 @@ export class RuntimeHolder {
   }
 }
 
-function credentialRule(index: number, credential: string): ScanRule {
-  const literal = credential.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+function credentialRule(index: number, secrets: readonly string[]): ScanRule {
+  const literal = (secret: string): string => secret.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
   return {
     index,
     id: credentialRuleId,
@@ -231,7 +256,7 @@ function credentialRule(index: number, credential: string): ScanRule {
     enforce: true,
     match: {
       detectors: [],
-      patterns: [{ pattern: literal, maxLength: credential.length }],
+      patterns: secrets.map((secret) => ({ pattern: literal(secret), maxLength: secret.length })),
       words: [],
     },
     fields: [],
@@ -260,10 +285,14 @@ export function compileViews(
   hashKey: Uint8Array,
 ): Omit<Runtime, 'verifier' | 'credential'> {
   const guarded = credential !== undefined;
-  const fault = guarded ? credentialFault(credential) : undefined;
-  if (fault !== undefined) throw new CodedError('invalid_credential', fault);
+  const use = snapshot.upstream?.credential?.use;
+  const secrets = !guarded ? [] : use === undefined ? [credential] : secretsOf(use, credential);
+  for (const secret of secrets) {
+    const fault = credentialFault(secret);
+    if (fault !== undefined) throw new CodedError('invalid_credential', fault);
+  }
   const own = snapshot.scanRules.length;
-  const rules = guarded ? [...snapshot.scanRules, credentialRule(own, credential)] : snapshot.scanRules;
+  const rules = guarded ? [...snapshot.scanRules, credentialRule(own, secrets)] : snapshot.scanRules;
   const size = rules.length;
   const scanner = compileScanner(rules, { hashKey });
   const always = none(size);

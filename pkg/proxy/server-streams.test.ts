@@ -39,14 +39,14 @@ describe("TGI's events", () => {
   interface Token {
     readonly text: string;
     readonly special: boolean;
-    readonly id: number | null;
+    readonly id: number;
   }
   /** What its clients join: tokens that are not special; and the whole at the end. */
   function read(left: string): { tokens: string; special: string; whole: string } {
     const joined = { tokens: '', special: '', whole: '' };
     for (const body of bodies(left)) {
       const token = body['token'] as Token;
-      expect(token.id).toBeNull();
+      expect(token.id).toBe(0);
       joined[token.special ? 'special' : 'tokens'] += token.text;
       joined.whole += (body['generated_text'] as string | null) ?? '';
     }

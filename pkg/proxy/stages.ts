@@ -1,14 +1,16 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { JsonEdit } from '../base/index.ts';
-import type { AccessDecision, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
-import { RefusedError } from '../core/index.ts';
-import type { RequestView } from '../dialect/index.ts';
+import type { AccessDecision, HostedSpec, Identity, Operation, RequestPlan, Snapshot } from '../core/index.ts';
+import { RefusedError, mayPass } from '../core/index.ts';
+import type { FilePart, RequestView } from '../dialect/index.ts';
 import type { Exchange } from '../http/index.ts';
 import { everyHeader, requestHeadersToModel } from '../http/index.ts';
 import { credentialHeaders, takeCredentials } from '../identity/index.ts';
 import type { Admission, Demand } from './limits.ts';
 import { accessOf } from './loopback.ts';
 import type { Asked } from './loopback.ts';
+import { showCredential } from './model-credential.ts';
+import type { SentCredential } from './model-credential.ts';
 import type { LiveRevocations } from './revocations.ts';
 import type { Runtime } from './runtime.ts';
 import type { Session } from './session.ts';
@@ -96,14 +98,34 @@ export function refuseUninspectable(plan: RequestPlan, access: Allowed, view: Re
   if (!access.rules.some((rule) => rule.tokenInput)) throw new RefusedError('token_input_uninspectable');
 }
 
-/** @param bodyBytes length of the body, decoded. @param isRpc a call of gRPC: its output has no limit, and is charged when it ends. */
+/**
+ * Files of which nobody reads anything. Where every policy observes, what enforcing would have done is recorded.
+ *
+ * @throws RefusedError file_not_allowed
+ */
+export function refuseFiles(
+  { snapshot }: Ruled,
+  session: Pick<Session, 'observe'>,
+  access: Allowed,
+  files: readonly FilePart[],
+): void {
+  const refused = files.find((file) => !mayPass(access, file));
+  if (refused === undefined) return;
+  if (snapshot.enforcing) throw new RefusedError('file_not_allowed', { detail: refused.type });
+  session.observe([{ reason: 'file_not_allowed', rule: 'default' }]);
+}
+
+/**
+ * @param bodyBytes length of the body, decoded. @param how a call of gRPC: its output has no limit, and is charged when it ends; of a WebSocket a
+ * handshake generates nothing, and each message counts.
+ */
 export function demandOf(
   operation: Operation,
   view: RequestView | undefined,
   bodyBytes: number,
-  isRpc = false,
+  how: HowItComes = {},
 ): Demand {
-  const isInference = operation === 'Chat' || operation === 'Completions';
+  const unread = unreadDemand(operation, how);
   const textBytes = view?.lanes.reduce((sum, lane) => sum + (lane.node.end - lane.node.start), 0) ?? 0;
   return {
     // Token ids are in no lane.
@@ -112,9 +134,21 @@ export function demandOf(
     outputBound: view?.outputBound,
     count: view?.count ?? 1,
     // What only observing let pass unread is taken for what its route says.
-    generates: view?.generates ?? isInference,
-    countsInput: view?.countsInput ?? (operation === 'Embeddings' || operation === 'Other' || (isRpc && isInference)),
+    generates: view?.generates ?? unread.generates,
+    countsInput: view?.countsInput ?? unread.countsInput,
   };
+}
+
+interface HowItComes {
+  readonly isRpc?: boolean;
+  readonly isSocket?: boolean;
+}
+
+/** Of what was not read. */
+function unreadDemand(operation: Operation, { isRpc = false, isSocket = false }: HowItComes) {
+  const isInference = operation === 'Chat' || operation === 'Completions';
+  const isCounted = operation === 'Embeddings' || operation === 'Other' || isSocket || (isRpc && isInference);
+  return { generates: isInference && !isSocket, countsInput: isCounted };
 }
 
 /** What limits change in a body. `usageAdded`: a stream will tell its usage, for which its caller did not ask. */
@@ -144,8 +178,8 @@ export function refuseHosted({ credential }: Allowed, hosted: boolean): void {
 
 export interface ModelHeaders {
   readonly headers: OutgoingHttpHeaders;
-  /** The model's own credential is among them. */
-  readonly credentialSent: boolean;
+  /** The model's own credential, where it goes with the request. */
+  readonly sent: SentCredential | undefined;
 }
 
 /** What of a request's headers guards read and the model gets, credentials apart. Where every policy observes, that is all of them. */
@@ -162,6 +196,7 @@ export interface ModelHeadersOptions {
   readonly passed: OutgoingHttpHeaders;
   readonly hosted: boolean;
   readonly session: Session;
+  readonly caller: Identity | undefined;
 }
 
 /**
@@ -173,7 +208,7 @@ export interface ModelHeadersOptions {
 export function modelHeaders(
   runtime: Runtime,
   access: Allowed,
-  { incoming, passed, hosted, session }: ModelHeadersOptions,
+  { incoming, passed, hosted, session, caller }: ModelHeadersOptions,
 ): ModelHeaders {
   const { snapshot } = runtime;
   refuseHosted(access, hosted);
@@ -185,14 +220,46 @@ export function modelHeaders(
     session.observe([{ reason: 'credential_unavailable', rule: 'default' }]);
   }
   const headers = { ...passed };
+  const told = snapshot.upstream?.hosted?.identityHeaders;
+  if (told !== undefined) showIdentity(told, caller, headers);
   if (credential !== undefined && value !== undefined) {
     for (const name of billing) Reflect.deleteProperty(headers, name);
-    headers[credential.header] = credential.prefix + value;
-    return { headers, credentialSent: true };
+    showCredential(credential.use, value, headers);
+    return { headers, sent: { use: credential.use, value } };
   }
   if (!snapshot.enforcing && !hosted) for (const name of callersOwn) headers[name] = incoming[name];
-  return { headers, credentialSent: false };
+  return { headers, sent: undefined };
 }
+
+/** Longest header that says something of a caller. */
+const longestIdentityHeader = 4_096;
+
+/**
+ * What the policy tells a hosted endpoint of who calls. A caller's own header of that name goes in no case.
+ *
+ * @throws RefusedError upstream_unsupported for one that is longer than servers take.
+ */
+function showIdentity(
+  told: NonNullable<HostedSpec['identityHeaders']>,
+  caller: Identity | undefined,
+  headers: OutgoingHttpHeaders,
+): void {
+  for (const { header, value } of told) {
+    Reflect.deleteProperty(headers, header);
+    if (caller === undefined) continue;
+    const text =
+      value === 'Groups'
+        ? caller.groups.map((group) => plainText(group).replaceAll(',', '%2C')).join(',')
+        : plainText({ Subject: caller.subject, Issuer: caller.issuer, Provider: caller.provider }[value]);
+    if (text.length > longestIdentityHeader)
+      throw new RefusedError('upstream_unsupported', { detail: 'identityHeaders' });
+    headers[header] = text;
+  }
+}
+
+/** Printable ASCII, and nothing that two texts could share. */
+const plainText = (text: string): string =>
+  text.toWellFormed().replace(/[^\x21-\x24\x26-\x7e]/gu, (one) => (one === ' ' ? '%20' : encodeURIComponent(one)));
 
 /** What tells the model who calls; no other server needs to know. */
 const callersOwn = [...credentialHeaders, 'cookie'];

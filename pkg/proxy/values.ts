@@ -20,8 +20,9 @@ const nothingFound = { hits: [], passes: true } as const;
 
 type Path = readonly (string | number)[];
 
+/** What leaves in its place is of its kind, where typed clients (TGI's own) would take no other. */
 function removal({ kind, start, end }: JsonNode): JsonEdit {
-  return { start, end, text: kind === 'array' ? '[]' : 'null' };
+  return { start, end, text: kind === 'array' ? '[]' : kind === 'number' ? '0' : 'null' };
 }
 
 export class ValueReader {

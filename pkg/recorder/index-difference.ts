@@ -99,8 +99,10 @@ function differenceOf(
         ? 'chain'
         : row.namespace !== namespace
           ? 'namespace'
-          : ((start && startDifference(start, block.at, row, known.start)) ??
-            (end && endDifference(end, row, known.end)));
+          : row.searchedTags !== undefined
+            ? 'tags, by which it is searched'
+            : ((start && startDifference(start, block.at, row, known.start)) ??
+              (end && endDifference(end, row, known.end)));
     if (other !== undefined) return `the index says otherwise of session ${session}: its ${other}`;
   }
   return undefined;

@@ -57,11 +57,18 @@ function isSendable(message: UpMessage): boolean {
   }
 }
 
-const requesterOf = ({ provider, issuer, subject, kubernetesUser }: ApprovalAsk['requester']): ApprovalRequester => ({
+const requesterOf = ({
+  provider,
+  issuer,
+  subject,
+  kubernetesUser,
+  naming,
+}: ApprovalAsk['requester']): ApprovalRequester => ({
   provider,
   issuer,
   subject,
   kubernetesUser: kubernetesUser ?? null,
+  ...(naming !== undefined && { naming }),
 });
 
 export function createRemoteApprovals(options: { readonly clock: Clock; readonly logger: Logger }): RemoteApprovals {

@@ -281,6 +281,8 @@ export interface ApprovalRequester {
   readonly issuer: string;
   readonly subject: string;
   readonly kubernetesUser: string | null;
+  /** How their provider named them. Absent: not known, also of an older sidecar. */
+  readonly naming?: string;
 }
 
 /** Follows an approval by name; answered only to its requester. */

@@ -14,7 +14,7 @@ import {
   ticket,
   yes,
 } from './read-common.ts';
-import { boolean, fields, integer, list, matching, nullable, oneOf, record, text } from './shape.ts';
+import { boolean, fields, integer, list, matching, maybe, nullable, oneOf, record, text } from './shape.ts';
 import type { Reader } from './shape.ts';
 import { readTagged } from './tagged.ts';
 
@@ -26,6 +26,7 @@ const requester: Reader<ApprovalRequester> = fields<ApprovalRequester>({
   issuer: text(512, 1),
   subject: text(512, 1),
   kubernetesUser: nullable(text(256, 1)),
+  naming: maybe(text(320, 1)),
 });
 
 const count = integer(0, Number.MAX_SAFE_INTEGER);

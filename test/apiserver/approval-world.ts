@@ -96,6 +96,7 @@ export const ana = {
   issuer: 'https://corp.example.com',
   subject: 'ana',
   kubernetesUser: 'ana@example.com',
+  naming: 'sub for inference',
 };
 
 export interface ApprovalWorld {

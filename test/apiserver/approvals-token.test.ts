@@ -2,13 +2,19 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:https';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createLogger } from '../../pkg/base/index.ts';
-import { createDecisionServer, createProver, createTokenDecider } from '../../pkg/control/decisions/index.ts';
+import {
+  createDecisionServer,
+  createProofLimits,
+  createProver,
+  createTokenDecider,
+  decisionRates,
+} from '../../pkg/control/decisions/index.ts';
 import type { DecisionResult, DecisionServer } from '../../pkg/control/decisions/index.ts';
 import { approvalFact } from '../../pkg/control/approvals/approval-fact.ts';
 import { compileSnapshot, peopleWho } from '../../pkg/core/index.ts';
 import type { CompiledProvider } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
-import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { createTokenWitness } from '../../pkg/identity/index.ts';
 import { createKubeClient, kubeconfigAccess, resources } from '../../pkg/kube/index.ts';
 import type { KubeClient } from '../../pkg/kube/index.ts';
 import { startApiServer } from '../cluster/api-server.ts';
@@ -51,6 +57,9 @@ afterAll(async () => {
   await Promise.all([server?.stop(), issuer?.close(), foreign?.close()]);
 });
 
+/** How the policy's provider names whoever has a token of this issuer's client. */
+const naming = 'sub for inference by issuer-mint';
+
 let clock: FakeClock;
 let endpoint: DecisionServer;
 let results: DecisionResult[];
@@ -73,10 +82,14 @@ beforeEach(async () => {
       clock,
       logger,
       prover: createProver({
-        verifiers: createIdentityVerifier({ clock, logger }),
-        providersOf: (at) => (at === namespace ? [...providers, ...others] : []),
+        witness: createTokenWitness({ clock, logger }),
+        providers: {
+          of: (at) => (at === namespace ? [...providers, ...others] : []),
+          all: () => [...providers, ...others],
+        },
         revokes: () => false,
       }),
+      limits: createProofLimits(clock, decisionRates),
     }),
     clock,
     logger,
@@ -221,7 +234,7 @@ describe('where one person has several subjects at an issuer', () => {
     const own = await approval({ approvers: both });
     const said2 = await said(own, { token: await token('ana', { aud: 'console' }), body: approve });
     expect(said2).toBe('403 cannot_exclude_self_approval');
-    const requester = { provider: 'p/corp', issuer: issuer.url, subject: 'eve', naming: 'sub for inference' };
+    const requester = { provider: 'p/corp', issuer: issuer.url, subject: 'eve', naming };
     const name = await approval({ approvers: both, requester });
     expect(await said(name, { token: await token('bob'), body: approve })).toBe('200 Pending');
     const again = await said(name, { token: await token('bob', { aud: 'console' }), body: approve });
@@ -242,6 +255,34 @@ describe('where one person has several subjects at an issuer', () => {
     const own = await approval({ requester, approvers: both });
     const other = await token('ana-for-console', { aud: 'console' });
     expect(await said(own, { token: other, body: approve })).toBe('403 cannot_exclude_self_approval');
+  });
+});
+
+describe('where an issuer gives a person another sub for each client (pairwise subjects)', () => {
+  const by = (sub: string, client: string) =>
+    issuer.token({ sub, groups: ['leads'], claims: { client_id: undefined, azp: client } });
+  const asker = { provider: 'p/plain', subject: 'ana-of-cli', naming: 'sub for inference by cli' };
+  const approvers = [{ group: 'leads', provider: 'p/plain' }];
+  beforeEach(() => {
+    others = [{ ...providers[0]!, id: 'ml/p/plain', kubernetesUser: undefined }];
+  });
+
+  test('nobody decides by the token of another client on what may be their own request', async () => {
+    const own = await approval({ requester: { ...asker, issuer: issuer.url }, approvers });
+    expect(await said(own, { token: await by('ana-of-web', 'web'), body: approve })).toBe(
+      '403 cannot_exclude_self_approval',
+    );
+    expect(await said(own, { token: await by('bob-of-cli', 'cli'), body: approve })).toBe('200 Pending');
+  });
+
+  test('nor as two people', () => {
+    const vote = (subject: string, client: string) => ({
+      ...{ decision: 'Approve' as const, at: 'x' },
+      caller: { issuer: 'i', subject, naming: `sub for inference by ${client}`, kubernetesUser: undefined },
+    });
+    const workload = { issuer: 'k', subject: 's', kubernetesUser: 'system:serviceaccount:ml:job' };
+    expect(peopleWho([vote('bob-of-cli', 'cli'), vote('bob-of-web', 'web')], workload)).toBe(1);
+    expect(peopleWho([vote('bob-of-cli', 'cli'), vote('lea-of-cli', 'cli')], workload)).toBe(2);
   });
 });
 
@@ -268,7 +309,7 @@ describe('an approver', () => {
           issuer: issuer.url,
           subject: 'bob',
           kubernetesUser: 'bob@example.com',
-          naming: 'sub for inference',
+          naming,
           proof: `sha256:${createHash('sha256').update(bob).digest('hex')}`,
           from: '127.0.0.1',
         },
@@ -355,7 +396,7 @@ describe('an approver', () => {
     const grant = { kind: 'grants', body: approve };
     expect(await said('g', { ...grant, token: await token('bob') })).toBe('403 not_allowed');
     const approvers = [{ group: 'leads', provider: 'p/corp' }];
-    const status = { phase: 'Pending', required: 1, approvers, naming: 'sub for inference' };
+    const status = { phase: 'Pending', required: 1, approvers, kubernetesUser: 'ana@example.com' };
     await client.patch(
       resources.inferenceGrants,
       { namespace, name: 'g' },

@@ -65,7 +65,7 @@ describe('opening', () => {
       rules: ['p/risky'],
       direction: 'Request',
       pod: { name: 'a', uid: 'uid-a' },
-      requester: { ...ana, naming: 'sub for inference' },
+      requester: ana,
       operation: 'Chat',
       model: 'llama-3',
       digest: `hmac-sha256:${'a'.repeat(64)}`,

@@ -19,7 +19,7 @@ import { fakeClock } from '../support/fake-clock.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 import { streamWorld } from '../support/stream.ts';
 import type { Sidecar, StreamWorld } from '../support/stream.ts';
-import { until } from '../support/wait.ts';
+import { stopwatch, until } from '../support/wait.ts';
 import { snapshotOf } from './approval-world.ts';
 import { installDefinitions } from './custom-resources.ts';
 
@@ -55,6 +55,8 @@ let named: Map<string, string>;
 /** Labels of pods, and their policies. */
 let pods: { labels: Record<string, string>; set: PolicySet }[];
 let leading = true;
+/** As the webhook noted it. */
+let takenBackBy: string | undefined;
 
 const governed = (more: GovernedBy): PolicySet => governedSet(namespace, more);
 
@@ -68,6 +70,7 @@ beforeEach(async () => {
   changes = [];
   happened = [];
   leading = true;
+  takenBackBy = undefined;
   cache = createGrantCache({ client, clock: systemClock, logger: silentLogger });
   await cache.whenSynced();
   keeper = startGrantKeeper({
@@ -83,6 +86,7 @@ beforeEach(async () => {
         ? pods.filter(({ labels }) => selectorMatches(fact.selector, labels)).map(({ set }) => set)
         : undefined,
     onStep: (step) => void steps.push(step),
+    changers: { who: (uid) => (uid === '' ? Promise.reject(new Error('no uid')) : Promise.resolve(takenBackBy)) },
     changes: { made: (change) => void changes.push(change), seen: (change) => void changes.push(change) },
   });
 });
@@ -194,7 +198,7 @@ describe('who decides', () => {
   });
 
   test('nobody by Kubernetes where it is not said who the caller is there', async () => {
-    pods = [{ labels: {}, set: governed({ claim: 'email' }) }];
+    pods = [{ labels: {}, set: governed({ claim: 'email', subjectClaim: 'oid' }) }];
     await ask('g');
     await opened('g');
     expect((await get('g')).status?.kubernetesUser).toBeUndefined();
@@ -204,9 +208,32 @@ describe('who decides', () => {
     await until(() => cache.get(keyOf('g'))?.votes.length === 2);
     clock.advance(10_000);
     expect(await phase('g')).toBe('Pending');
-    const naming = 'sub for inference';
+    const naming = 'claim oid';
     await vote('g', { caller: { issuer, subject: 'bob', kubernetesUser: 'corp:bob', naming, proof: 'x' } });
     await until(async () => (await phase('g')) === 'Approved');
+  });
+
+  test('nobody by token either where the caller is known by sub alone, which may be another for each client', async () => {
+    pods = [{ labels: {}, set: governed({ claim: 'email' }) }];
+    await ask('g');
+    await opened('g');
+    const { status } = await get('g');
+    expect(status?.naming).toBeUndefined();
+    expect(status?.conditions?.[0]?.message).toContain('by service accounts alone');
+    const bob = { issuer, subject: 'bob', kubernetesUser: 'corp:bob', naming: 'sub for inference', proof: 'x' };
+    await vote('g', { caller: bob });
+    await until(() => cache.get(keyOf('g'))?.votes.length === 1);
+    clock.advance(10_000);
+    expect(await phase('g')).toBe('Pending');
+  });
+
+  test('for as long as the policies allow from when it begins: what waits for that day does not count', async () => {
+    pods = [{ labels: {}, set: governed({ maxGrantMs: 10 * minute }) }];
+    await ask('tomorrow', { notBefore: at(1_440 * minute), expiresAt: at(1_450 * minute) });
+    await opened('tomorrow');
+    await ask('long', { notBefore: at(1_440 * minute), expiresAt: at(1_451 * minute) });
+    await until(async () => (await phase('long')) === 'Cancelled');
+    expect(await decidable('long')).toBe('False TooLong');
   });
 
   test('for longer than the shortest maximum of the policies: cancelled, and says why', async () => {
@@ -240,7 +267,7 @@ describe('deciding', () => {
     await ask('g');
     await ask('h');
     await Promise.all([opened('g'), opened('h')]);
-    await vote('g', { user: 'bob', decision: 'Deny' });
+    await vote('g', { user: 'bob', decision: 'Deny', comment: 'not on call' });
     await vote('h', { user: 'bob' });
     await until(async () => (await phase('g')) === 'Denied' && (await phase('h')) === 'Approved');
     clock.step(30 * minute);
@@ -248,6 +275,7 @@ describe('deciding', () => {
     await until(async () => (await phase('h')) === 'Expired');
     expect(await phase('g')).toBe('Denied');
     await recorded('g', 'opened', 'denied user:bob');
+    expect(changes.findLast(({ name }) => name === keyOf('g'))?.decisions).toMatchObject([{ comment: 'not on call' }]);
     await recorded('h', 'opened', 'approved user:bob', 'expired user:bob');
   });
 
@@ -369,17 +397,38 @@ describe('at the sidecars', () => {
     await vote(name, { user: 'bob' });
   }
 
-  test('a grant is there within a second of its approval, and gone within a second of its revocation', async () => {
+  test('a grant is there within a second of its approval, and gone within a second of its revocation: of twenty each', async () => {
+    const one = await sidecar();
+    const timed = async (change: () => Promise<unknown>, shown: string): Promise<number> => {
+      // Time in which this process was given no processor does not count; what the API server takes does.
+      const watch = stopwatch();
+      await change();
+      await until(() => names(one) === shown, shown === '' ? 'it is gone' : 'it is there');
+      return watch.stop();
+    };
+    const [approvals, revocations]: [number[], number[]] = [[], []];
+    for (let round = 0; round < 20; round++) {
+      await ask(`g${round}`);
+      await opened(`g${round}`);
+      approvals.push(await timed(() => vote(`g${round}`, { user: 'bob' }), `g${round}`));
+      revocations.push(await timed(() => remove(`g${round}`), ''));
+    }
+    for (const [what, times] of Object.entries({ approvals, revocations })) {
+      times.sort((a, b) => a - b);
+      const [median = 0, worst = 0] = [times[10], times.at(-1)].map((ms) => Math.round(ms ?? Infinity));
+      process.stderr.write(`${what} of grants at a sidecar, ms: median ${median}, worst ${worst} of ${times.length}\n`);
+      expect(worst).toBeLessThanOrEqual(1_000);
+    }
+  });
+
+  test('what is told of a grant is what was approved, from when it begins', async () => {
     const one = await sidecar();
     expect(names(one)).toBe('');
     await ask('g', { operations: ['Chat', 'Embeddings'], models: ['llama-*'], notBefore: at(minute) });
     await opened('g');
     expect(names(one)).toBe('');
-    const begun = performance.now();
     await vote('g', { user: 'bob' });
     await until(() => names(one) === 'g', 'it is there');
-    // The measure is of an idle machine; a loaded one may take longer, and is not what is tested.
-    const took = performance.now() - begun;
     expect(one.grants.current()[0]).toMatchObject({
       issuer,
       subject: 'ana',
@@ -388,15 +437,16 @@ describe('at the sidecars', () => {
       from: clock.now() + minute,
       until: clock.now() + 30 * minute,
     });
+    takenBackBy = 'lea';
     await remove('g');
-    const revoked = performance.now();
     await until(() => names(one) === '', 'it is gone');
-    expect(Math.max(took, performance.now() - revoked)).toBeLessThan(10_000);
     await until(() => steps.includes('cancelled'));
-    expect(changes.filter(({ name }) => name === keyOf('g')).map(({ step }) => step)).toEqual([
-      'opened',
-      'approved',
-      'withdrawn',
+    const told = () => changes.filter(({ name }) => name === keyOf('g'));
+    await until(() => told().length === 3, 'it is on record');
+    expect(told().map(({ step, by }) => [step, by])).toEqual([
+      ['opened', undefined],
+      ['approved', undefined],
+      ['withdrawn', 'lea'],
     ]);
   });
 

@@ -56,6 +56,9 @@ const httpsOnly = [
 
 const publicKey = 'MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU=';
 
+const credentialOf = (more: string): string =>
+  `upstream: { hosted: { url: "https://a" }, credential: { secretRef: { name: a, key: b }, ${more} } }`;
+
 /** Field, part of the rule's message, specs that break it. */
 const broken: readonly (readonly [string, string, readonly string[]])[] = [
   [
@@ -115,6 +118,30 @@ const broken: readonly (readonly [string, string, readonly string[]])[] = [
       (name) =>
         `upstream: { hosted: { url: "https://a" }, credential: { secretRef: { name: a, key: b }, header: ${name} } }`,
     ),
+  ],
+  [
+    'spec.upstream.hosted.identityHeaders[].header',
+    'belongs to HTTP itself, to Sidegate or to a credential',
+    ['Host', 'AUTHORIZATION', 'x-api-key', 'Sidegate-X', 'x-amz-date'].map(
+      (header) =>
+        `upstream: { hosted: { url: "https://a", identityHeaders: [{ header: ${header}, value: Subject }] } }`,
+    ),
+  ],
+  [
+    'spec.upstream.credential',
+    'only one of header, query, sigV4 can stand here',
+    [credentialOf('header: x, query: key'), credentialOf('header: x, sigV4: { region: a, service: b }')],
+  ],
+  [
+    'spec.upstream.credential',
+    'only one of query, sigV4, oauth can stand here',
+    [credentialOf('query: x, oauth: { tokenUrl: "https://a", clientId: c }')],
+  ],
+  ['spec.upstream.credential.prefix', 'stands before a key in a header', [credentialOf('query: x, prefix: y')]],
+  [
+    'spec.upstream.credential.oauth.tokenUrl',
+    'plain http only on a loopback address',
+    [credentialOf('oauth: { tokenUrl: "http://a.example.com", clientId: c }')],
   ],
   [
     'spec.tls.certificate',

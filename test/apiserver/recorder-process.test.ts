@@ -412,6 +412,41 @@ describe('the recorder', () => {
       expect([verb, (await may(verb)).stdout.trim()]).toEqual([verb, answer]);
   }, 120_000);
 
+  test('answers nobody whose token was revoked, with the rights that the chart gives it', async () => {
+    await publish(recorder.audit);
+    const list = { namespace: ownNamespace, name: controlPlane.revocations };
+    await until(async () => (await admin.find(resources.configMaps, list)) !== undefined, 'the list');
+    const auditor = { namespace: ownNamespace, name: controlPlane.auditor, subresource: 'token' };
+    const { status } = await admin.create<{ readonly status: { readonly token: string } }>(
+      resources.serviceAccounts,
+      { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 600 } },
+      auditor,
+    );
+    const claims = Buffer.from(status.token.split('.')[1] ?? '', 'base64url').toString();
+    const issuer = parseJson(claims).get('iss')?.string ?? '';
+    const subject = `system:serviceaccount:${ownNamespace}:${controlPlane.auditor}`;
+    const search = () => sidegate('audit search');
+    await until(async () => (await search()).code === 0, recorder.log);
+    const taken = await sidegate(
+      `access revoke-token --issuer ${issuer} --subject ${subject} --for 1h --system ${ownNamespace}`,
+    );
+    const [, name = ''] = /^(\S+):/.exec(taken.out) ?? [];
+    await until(async () => (await search()).code === 1, recorder.log);
+    expect((await search()).err).toContain('the token is not one for the recorder');
+    await sidegate(`access revoke-token --undo ${name} --system ${ownNamespace}`);
+    await until(async () => (await search()).code === 0, recorder.log);
+    // That list, and no other object of its kind.
+    const may = (what: string): Promise<{ readonly stdout: string }> =>
+      server.kubectl([
+        ...['auth', 'can-i', 'watch', what, '-n', ownNamespace],
+        `--as=system:serviceaccount:${ownNamespace}:${controlPlane.recorder}`,
+      ]);
+    const answers = [];
+    for (const what of [`configmap/${list.name}`, 'configmaps', 'inferencepolicies.sidegate.dev', 'secrets'])
+      answers.push((await may(what)).stdout.trim());
+    expect(answers).toEqual(['yes', 'no', 'no', 'no']);
+  }, 120_000);
+
   test('has what became of grants and revocations, from the controller’s own record', async () => {
     await publish(recorder.audit);
     const list = { namespace: ownNamespace, name: controlPlane.revocations };

@@ -357,6 +357,12 @@ describe('taken back', () => {
     await until(() => holds('subject', 'mark'), logs);
     expect(sidecars[0]?.revocations.current()).toHaveLength((before ?? 0) + 1);
     await until(() => logs().includes('cannot be understood'));
+    // As the leader writes it within a minute.
+    const metadata = { annotations: { 'sidegate.dev/unmatched': '["mark"]' } };
+    await admin.patch(resources.configMaps, ref, { type: 'merge', body: { metadata } });
+    const { out } = await sidegate('sec', 'access', 'revoked');
+    expect(out).toMatch(/^mark .*no provider of a policy has this issuer: it revokes nothing$/m);
+    expect(out).toMatch(/^by-hand .*not understood|by-hand +token/m);
   });
 
   test('of a full list it is said, and what stands in it goes on', async () => {

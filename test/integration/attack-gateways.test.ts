@@ -126,17 +126,17 @@ describe('2: another surface (litellm#35257, litellm#30728, aisix#719)', () => {
         ),
     });
     await blocked({ input: secret }, '/v1/threads');
-    const ids = await world.post('/generate', { input_ids: [5, 6], sampling_params: {} });
+    const ids = await world.post('/vertex_generate', { input_ids: [5, 6], sampling_params: {} });
     expect([ids.status, codeOf(ids)]).toEqual([400, 'token_input_uninspectable']);
     expect(world.model.seen).toEqual([]);
     const tokens = { text: 'x', output_ids: [5], seen: { token: 'token_id:9', logprob: -1 } };
     const bare = JSON.stringify({ text: 'x', output_ids: [], seen: { token: null, logprob: -1 } });
     world.model.script = (response) =>
       response.setHeader('content-type', 'application/json').end(JSON.stringify(tokens));
-    expect((await world.post('/generate', { text: 'x' })).text).toBe(bare);
+    expect((await world.post('/vertex_generate', { text: 'x' })).text).toBe(bare);
     const plain = JSON.stringify({ ...tokens, output_ids: [], seen: { token: 'a', logprob: -1 } });
     world.model.script = sse(`data: ${plain}\n\ndata: ${plain}\n\ndata: ${JSON.stringify(tokens)}\n\n`);
-    expect((await world.post('/generate', { text: 'x' })).text.split('\n\n')[2]).toBe(`data: ${bare}`);
+    expect((await world.post('/vertex_generate', { text: 'x' })).text.split('\n\n')[2]).toBe(`data: ${bare}`);
     world.model.script = (response) =>
       response
         .setHeader('content-type', 'application/json')

@@ -124,6 +124,32 @@ const waiting = (name: string) => ({
 });
 let approvals = [waiting('a-1'), waiting('a-2')];
 
+const condition = (type: string, status: string, reason: string, message: string) => ({
+  type,
+  status,
+  reason,
+  message,
+});
+const fine = [
+  condition('Accepted', 'True', 'Accepted', 'It is valid and takes part.'),
+  condition('Programmed', 'True', 'Programmed', 'All that it says can be carried out.'),
+];
+const state = (namespace: string | null, name: string, generation: number, conditions: readonly object[]) => ({
+  ...{ namespace, name, generation, observed: generation, conditions },
+});
+/** How the controller says that policies are. */
+const states = [
+  state(null, 'floor', 2, [...fine, condition('Enforced', 'True', 'AllPods', '12 of 12 pods enforce generation 2.')]),
+  state('ml', 'support-llm', 7, [
+    condition('Accepted', 'True', 'Accepted', 'It is valid and takes part.'),
+    condition('Enforced', 'False', 'PodsBehind', '3 of 4 pods enforce generation 7. The others are on their way.'),
+    condition('Programmed', 'False', 'SecretMissing', 'SecretMissing: there is no Secret ml/vllm-key.'),
+    condition('SecretMissing', 'True', 'SecretMissing', 'there is no Secret ml/vllm-key \u202E<b>'),
+  ]),
+  state('rag', 'search', 1, [...fine, condition('Enforced', 'Unknown', 'NoPods', 'It selects no inference pod.')]),
+  { ...state('rag', 'new', 4, fine), observed: 3 },
+];
+
 const asPeople = {
   ignoreHTTPSErrors: true,
   viewport: { width: 1280, height: 820 },
@@ -174,8 +200,9 @@ beforeAll(async () => {
   await heads.sign();
   heads.close();
   world.decisions.answer = (line) => {
+    if (line.startsWith('GET /v1/policies')) return { status: 200, body: { policies: states, complete: true } };
     const [, name] = /^POST \/v1\/namespaces\/ml\/approvals\/([^/]+)\/decision$/.exec(line) ?? [];
-    if (name === undefined) return { status: 200, body: { approvals } };
+    if (name === undefined) return { status: 200, body: { approvals, complete: true } };
     approvals = approvals.filter((one) => one.name !== name);
     return { status: 200, body: { ...waiting(name), phase: 'Approved' } };
   };
@@ -397,15 +424,22 @@ test('replay plays the answer at its times; space pauses it', async () => {
   await nothingWrong();
 });
 
-test('policies: those of the records', async () => {
+test('policies: those of the records and all others that there are, and how they are', async () => {
   await page.keyboard.press('Escape');
   await page.keyboard.press('g');
   await page.keyboard.press('p');
   await page.waitForSelector('h1 >> text=Policies');
   await page.waitForSelector(rows);
   expect(await page.locator(rows).allInnerTexts()).toEqual([
-    expect.stringMatching(/^floor of the platform\s+2\s/),
+    expect.stringMatching(/^floor of the platform\s+2\s+enforced 12 of 12 pods enforce generation 2\.\s+120\s/),
     expect.stringMatching(/^ml\/support-llm\s+7\s/),
+    expect.stringMatching(/^rag\/new\s+4\s+not judged yet\s+0\s+not in 24 h$/),
+    expect.stringMatching(/^rag\/search\s+1\s+It selects no inference pod\.\s+0\s+not in 24 h$/),
+  ]);
+  // Each problem once; what cannot be seen stands as an escape, and nothing becomes markup.
+  expect(await page.locator('tr:has-text("ml/support-llm") .condition').allInnerTexts()).toEqual([
+    'not enforced PodsBehind: 3 of 4 pods enforce generation 7. The others are on their way.',
+    'SecretMissing there is no Secret ml/vllm-key \\u202e<b>',
   ]);
   await look('policies');
   await nothingWrong();
@@ -439,6 +473,37 @@ test('approvals: decided by keys alone, as the person themselves', async () => {
   ]);
   const claims = (token: string): unknown => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
   expect(decided.map(({ token }) => claims(token))).toEqual(decided.map(() => expect.objectContaining({ sub: 'ana' })));
+  await nothingWrong();
+});
+
+test('an approval that was missing from a list, and is listed again, can be decided', async () => {
+  approvals = [waiting('a-3')];
+  await page.goto(`${world.url}/console/?page=approvals`);
+  await page.waitForSelector('text=Approve…');
+  await page.evaluate(`globalThis.placed = document.querySelector('.approval')`);
+  const buttons = (): Promise<readonly string[]> => page.locator('.approval button').allInnerTexts();
+  approvals = [];
+  await page.waitForSelector('text=Decided elsewhere, or its caller has gone.');
+  expect([await page.getAttribute('.approval', 'class'), await buttons()]).toEqual(['panel approval over', []]);
+  await page.waitForSelector('text=Nothing waits for you.');
+  approvals = [waiting('a-3')];
+  await page.waitForSelector('text=Approve…');
+  expect([await page.getAttribute('.approval', 'class'), await buttons()]).toEqual([
+    'panel approval',
+    ['Approve…', 'Deny…'],
+  ]);
+  // The same card, in its place.
+  expect(await page.evaluate(`placed === document.querySelector('.approval')`)).toBe(true);
+  expect(await page.locator('.approval').count()).toBe(1);
+  await look('approval-again');
+  world.decisions.asked.length = 0;
+  await page.evaluate(`placed.focus()`);
+  await page.keyboard.press('d');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=Denied by you.');
+  expect(world.decisions.asked.filter(({ line }) => line.startsWith('POST')).map(({ line }) => line)).toEqual([
+    'POST /v1/namespaces/ml/approvals/a-3/decision',
+  ]);
   await nothingWrong();
 });
 
@@ -478,6 +543,9 @@ test('errors say what to do, and one can try again', async () => {
 test('logged out: the next question leads to a login, and back to the same page', async () => {
   await page.click('text=Log out');
   await page.waitForSelector('text=You are logged out.');
+  const leaving = new URL((await page.getAttribute('text=Log out there, too', 'href')) ?? '');
+  expect(`${leaving.origin}${leaving.pathname}`).toBe(`${world.issuer.url}/session/end`);
+  await look('logged-out');
   await open(ids.masked);
   const link = await page.getAttribute('main a', 'href');
   expect(link).toBe(`/console/login?to=${encodeURIComponent(`/console/?page=session&id=${ids.masked}`)}`);

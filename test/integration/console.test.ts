@@ -6,12 +6,18 @@ import {
   approvalList,
   createApprovalLister,
   createDecisionServer,
+  createProofLimits,
   createProver,
+  createRecorderProof,
   createTokenDecider,
+  decisionRates,
+  listRates,
 } from '../../pkg/control/decisions/index.ts';
+import { createHealthRoutes } from '../../pkg/control/status/health-routes.ts';
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import { oidc, policy, provider } from '../../pkg/core/testing/policies.ts';
-import { createIdentityVerifier } from '../../pkg/identity/index.ts';
+import { createTokenWitness } from '../../pkg/identity/index.ts';
+import { createAuthority, createAuthorityPair, createKeyRequest } from '../../pkg/pki/index.ts';
 import { blockOf, blockOfEvents } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 import { cookieIn, startConsoleWorld } from '../support/console-world.ts';
@@ -439,8 +445,8 @@ describe('policies', () => {
       { namespace: 'ml', name: 'support', generation: 2, sessions: 2, lastSeen },
       { namespace: 'ml', name: 'support', generation: 1, sessions: 2, lastSeen },
     ];
-    expect(await seen('bo')).toEqual({ policies: ofMl, complete: true });
-    expect(await seen('ann')).toEqual({ policies: ofMl, complete: true });
+    expect(await seen('bo')).toEqual({ policies: ofMl, complete: true, health: true });
+    expect(await seen('ann')).toEqual({ policies: ofMl, complete: true, health: true });
   });
 });
 
@@ -562,11 +568,17 @@ describe('the controller’s own decision endpoint', () => {
     status: { phase: 'Pending', decisions: [] as readonly object[] },
   };
   let other: ConsoleWorld;
+  const conditions = [{ type: 'Enforced', status: 'False', reason: 'Refused', message: '0 of 1 pods enforce.' }];
+  const index = {
+    values: () =>
+      [{ namespace: 'ml', name: 'p', generation: 3, status: { observedGeneration: 3, conditions } }].values() as never,
+  };
   beforeAll(async () => {
     other = await startConsoleWorld({
       assets: [],
       roles: ['ana', 'ben'].map((value) => ({ value, role: 'Auditor', namespaces: ['ml'] })),
-      decisionServer({ issuer, ...material }) {
+      settings: { trustedProxies: ['127.0.0.1'] },
+      async decisionServer({ issuer, ...material }) {
         const corp = { ...oidc(issuer, 'sidegate-console', { allowInsecureLoopback: true }), groupsClaim: 'groups' };
         const { providers } = compileSnapshot(
           [
@@ -577,8 +589,8 @@ describe('the controller’s own decision endpoint', () => {
           { revision: 0 },
         );
         const prover = createProver({
-          verifiers: createIdentityVerifier({ clock: systemClock, logger: silentLogger }),
-          providersOf: () => providers,
+          witness: createTokenWitness({ clock: systemClock, logger: silentLogger }),
+          providers: { of: () => providers, all: () => providers },
           revokes: () => false,
         });
         const decider = createTokenDecider({
@@ -593,26 +605,39 @@ describe('the controller’s own decision endpoint', () => {
           clock: systemClock,
           logger: silentLogger,
           prover,
+          limits: createProofLimits(systemClock, decisionRates),
         });
         const lister = createApprovalLister({
           client: { find: () => Promise.resolve(structuredClone(approval) as never) },
           clock: systemClock,
           prover,
+          limits: createProofLimits(systemClock, listRates),
           waiting() {
             const { requester: asker, approvers, expiresAt } = approval.spec;
             const { phase, decisions: votes } = approval.status as { phase: 'Pending'; decisions: never[] };
             return [{ ...approval.metadata, asker, approvers, phase, votes, expiresAt: Date.parse(expiresAt) }];
           },
         });
-        return createDecisionServer({
+        const pair = await createAuthorityPair(systemClock);
+        const authority = createAuthority({ state: { current: pair, since: Date.now() }, clock: systemClock });
+        const { key, csr } = createKeyRequest();
+        const name = 'sidegate-recorder.sidegate-system.svc';
+        const own = { key, cert: await authority.sign({ purpose: 'server', csr, dnsNames: [name] }) };
+        const served = await createDecisionServer({
           host: '127.0.0.1',
           port: 0,
           material,
           decider,
+          recorder: createRecorderProof({
+            bundle: () => pair.cert,
+            namespace: 'sidegate-system',
+            clock: systemClock,
+          }),
           clock: systemClock,
           logger: silentLogger,
-          more: [approvalList(lister, systemClock)],
+          more: [approvalList(lister), { routes: createHealthRoutes({ index }), ownLimit: true }],
         });
+        return { port: served.port, own, close: () => served.close() };
       },
     });
   });
@@ -641,14 +666,23 @@ describe('the controller’s own decision endpoint', () => {
     expect(await listed(ben)).toEqual({ approvals: [], complete: true });
     const decide = async (cookie: string): Promise<Answered> => {
       const { csrf } = read((await other.ask('GET', '/console/session', { cookie })).text);
-      const headers = { origin: other.url, 'x-sidegate-csrf': String(csrf) };
+      const headers = {
+        origin: other.url,
+        'x-sidegate-csrf': String(csrf),
+        // The last is what the proxy before the console wrote.
+        'x-forwarded-for': '198.51.100.1, 203.0.113.9',
+      };
       return other.ask('POST', '/console/approvals/ml/a-1/approve', { cookie, headers, body: { reason: 'seen' } });
     };
     expect(await decide(ben)).toMatchObject({ status: 403 });
     const done = await decide(ana);
     expect([done.status, read(done.text)]).toEqual([200, { ...shown, decided: 1 }]);
     expect(approval.status.decisions).toMatchObject([
-      { decision: 'Approve', comment: 'seen', caller: { issuer: other.issuer.url, subject: 'ana' } },
+      {
+        decision: 'Approve',
+        comment: 'seen',
+        caller: { issuer: other.issuer.url, subject: 'ana', from: '203.0.113.9 via console' },
+      },
     ]);
     expect(await listed(ana)).toEqual({ approvals: [], complete: true });
     expect(await decide(ana)).toMatchObject({ status: 409 });
@@ -657,6 +691,17 @@ describe('the controller’s own decision endpoint', () => {
     await until(async () => often.add((await decide(ben)).status).has(429), 'they ask too often');
     expect(often).toEqual(new Set([403, 429]));
     expect(await decide(ana)).toMatchObject({ status: 409 });
+  });
+
+  test('tells the console how policies are', async () => {
+    const cookie = await other.login('ana');
+    const answer = await other.ask('GET', '/console/policies', { cookie });
+    const row = { namespace: 'ml', name: 'p', generation: 3, sessions: 0, lastSeen: null };
+    expect(read(answer.text)).toEqual({
+      policies: [{ ...row, observed: 3, conditions }],
+      complete: true,
+      health: true,
+    });
   });
 });
 

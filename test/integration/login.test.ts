@@ -249,12 +249,21 @@ describe('SAML', () => {
     const revocations = { revokes: () => false };
     const giver = createTokenGiver({ used, revocations, keys: () => keys, url, audiences, clock, logger });
     const codes = createLoginCodes({ used, clock });
-    const shared = { saml, giver, codes, url, turns: { take: () => true }, keys: () => keys, clock, logger };
+    const shared = {
+      saml,
+      giver,
+      codes,
+      url,
+      turns: { admit: () => ({ proven: () => undefined }) },
+      keys: () => keys,
+      clock,
+      logger,
+    };
     endpoint = await createDecisionServer({
       host: '127.0.0.1',
       port: 0,
       material: await authority.issue('login', [], ['localhost']),
-      decider: { view: nobody, decide: nobody },
+      decider: { prove: nobody },
       more: [
         {
           routes: createTokenRoutes({

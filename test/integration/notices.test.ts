@@ -483,13 +483,13 @@ describe('the page behind a link', () => {
   const results: string[] = [];
   const counted = (name: string) => (result: string) => void results.push(`${name} ${result}`);
   beforeAll(async () => {
-    const refuse = async (): Promise<{ kind: 'fault'; fault: 'not_allowed' }> => {
+    const refuse = async (): Promise<'unauthenticated'> => {
       asked.push('asked');
-      return { kind: 'fault', fault: 'not_allowed' };
+      return 'unauthenticated';
     };
     page = await createDecisionServer({
       ...{ host: 'localhost', port: 0, material: certificate, clock: systemClock, logger: silentLogger },
-      decider: { view: refuse, decide: refuse },
+      decider: { prove: refuse },
       onResult: counted('decisions'),
       more: ['/v1/one', '/v1/other'].map((path, at) => ({
         ownLimit: at === 0,

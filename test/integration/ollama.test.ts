@@ -21,6 +21,7 @@ beforeAll(async () => {
       basePolicy(
         issuer,
         `    limits: { maxOutputTokens: 64 }
+  - { name: closed, effect: Deny, subjects: [{ group: ml-eng }], models: [secret] }
   classification:
   - { label: confidential, detectors: [CreditCard, Email], visibleTo: [], otherwise: Mask }
   guards:
@@ -126,6 +127,28 @@ test('a completion, embeddings and lists go through', async () => {
   expect((await client.embed({ model: 'llama3', input: 'hi' })).embeddings).toEqual([[0.25, 0.5]]);
   world.model.script = answers({ models: [{ name: 'llama3:latest' }, { name: 'secret:7b' }] });
   expect((await client.list()).models.map(({ name }) => name)).toContain('llama3:latest');
+});
+
+test('a model is the same by all of its names, on OpenAI’s routes of the server, too', async () => {
+  const seen = world.model.seen.length;
+  for (const model of [
+    'secret',
+    'Secret',
+    'secret:latest',
+    'library/secret',
+    'registry.ollama.ai/library/SECRET:latest',
+  ]) {
+    for (const path of ['/v1/chat/completions', '/v1/messages'])
+      expect([model, path, (await world.post(path, { model, messages, max_tokens: 5 })).status]).toEqual([
+        model,
+        path,
+        403,
+      ]);
+    expect([model, (await world.post('/api/chat', { model, messages })).status]).toEqual([model, 403]);
+  }
+  expect(world.model.seen).toHaveLength(seen);
+  const kept = { model: 'llama3', messages, keep_alive: 0 };
+  for (const path of ['/api/chat', '/v1/chat/completions']) expect((await world.post(path, kept)).status).toBe(400);
 });
 
 test('what changes the server is not open to who may chat', async () => {

@@ -9,7 +9,7 @@ import { jsonValue, parseJson, silentLogger, systemClock } from '../../pkg/base/
 import type { JsonValue } from '../../pkg/base/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import { createAuditServer, createCommitter, keepHeads, openSqliteStore } from '../../pkg/recorder/index.ts';
-import type { AuditServer, RecordStore } from '../../pkg/recorder/index.ts';
+import type { AuditServer, AuditServerOptions, RecordStore } from '../../pkg/recorder/index.ts';
 import { blockOf, blockOfEvents, source } from '../../pkg/recorder/store/testing/store-suite.ts';
 import { sessionEvents, sessionId, testChain } from '../../pkg/recorder/testing/chains.ts';
 
@@ -22,6 +22,7 @@ const logKey = generateKeyPairSync('ed25519').privateKey;
 
 let store: RecordStore;
 let server: AuditServer;
+let serverOptions: AuditServerOptions;
 let folder: string;
 let ca: string;
 let document: Fields;
@@ -44,7 +45,7 @@ beforeAll(async () => {
   const files = await ensureSelfSigned(folder, ['localhost'], systemClock);
   const [cert, key] = [readFileSync(files.certFile, 'utf8'), readFileSync(files.keyFile, 'utf8')];
   ca = readFileSync(files.caFile, 'utf8');
-  server = await createAuditServer({
+  serverOptions = {
     host: '127.0.0.1',
     port: 0,
     serving: { current: () => ({ cert, key }), subscribe: () => () => undefined },
@@ -59,7 +60,8 @@ beforeAll(async () => {
     },
     clock: systemClock,
     logger: silentLogger,
-  });
+  };
+  server = await createAuditServer(serverOptions);
   document = jsonValue(parseJson((await ask('GET', '/v1/openapi.json', { token: undefined })).text)) as Fields;
 });
 afterAll(async () => {
@@ -71,13 +73,17 @@ afterAll(async () => {
 function ask(
   method: string,
   path: string,
-  { token = 'all', body }: { readonly token?: string | undefined; readonly body?: JsonValue } = {},
+  {
+    token = 'all',
+    body,
+    port = server.port,
+  }: { readonly token?: string | undefined; readonly body?: JsonValue; readonly port?: number } = {},
 ): Promise<{ readonly status: number; readonly type: string; readonly text: string }> {
   return new Promise((done, failed) => {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const at = {
       host: '127.0.0.1',
-      port: server.port,
+      port,
       servername: 'localhost',
       ca,
       agent: false,
@@ -117,6 +123,8 @@ const questions: Readonly<
   'GET /v1/log/entries': { path: '/v1/log/entries?from=2&limit=3&lines=true' },
   'GET /v1/log/heads': { path: '/v1/log/heads?from=0' },
   'GET /v1/log/blocks/{entry}': { path: '/v1/log/blocks/0' },
+  'GET /v1/log/blocks/{entry}/found': { path: '/v1/log/blocks/0/found' },
+  'GET /v1/log/conflicts': { path: '/v1/log/conflicts?from=0' },
   'GET /v1/log/proof': { path: '/v1/log/proof?index=1' },
   'GET /v1/log/consistency': { path: '/v1/log/consistency?from=3' },
 };
@@ -328,6 +336,32 @@ describe('rights', () => {
     const entries = (await store.entries(size - 1, 10)).map(({ text }) => text);
     expect(entries.join()).toContain('"who":"eve","what":"export","question":"{\\"user\\":\\"bob\\"}"');
   });
+});
+
+test('who was refused is on record, with what was asked and why: of each the first, and the others by their number when the server ends', async () => {
+  const other = await createAuditServer({ ...serverOptions, port: 0 });
+  const { size } = await store.log();
+  const refused = async (): Promise<unknown[]> =>
+    (await store.entries(size, 100))
+      .map(({ text }) => read(text))
+      .filter(({ what }) => what === 'refused')
+      .map(({ who, question }) => [who, question]);
+  const to = { port: other.port };
+  expect((await ask('GET', '/v1/log', { token: 'stranger', ...to })).status).toBe(401);
+  expect((await ask('GET', '/v1/log', { token: 'stranger', ...to })).status).toBe(401);
+  expect((await ask('POST', '/v1/holds', { token: 'nosy', body: { reason: 'r' }, ...to })).status).toBe(403);
+  expect((await ask('GET', `/v1/sessions/${sessionId(1)}`, { token: 'none', ...to })).status).toBe(403);
+  expect((await ask('POST', '/v1/search', { token: 'bad', body: { users: 'bob' }, ...to })).status).toBe(400);
+  expect((await ask('POST', '/v1/search', { token: 'bad', body: { user: 'bob' }, ...to })).status).toBe(200);
+  expect((await ask('GET', '/elsewhere', { token: 'stranger', ...to })).status).toBe(401);
+  await other.close();
+  expect(await refused()).toEqual([
+    ['127.0.0.1', '401 unauthenticated: GET /v1/log'],
+    ['nosy', '403 not_allowed: POST /v1/holds {"reason":"r"}'],
+    ['none', `403 not_allowed: GET /v1/sessions/${sessionId(1)}`],
+    ['bad', '400 bad_question: POST /v1/search {"users":"bob"}'],
+    ['127.0.0.1', 'and 1 more within a minute: unauthenticated 1'],
+  ]);
 });
 
 test('a page of long entries ends early, and the next goes on behind it', async () => {

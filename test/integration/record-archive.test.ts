@@ -311,10 +311,10 @@ test('a log whose first segments are gone is proven from the first on that is th
   const one = await audit('verify', '--archive', cut, '--key', key(), '--session', sessionId(9));
   expect(one).toMatchObject({ code: 0 });
   const part = ['--archive', cut, '--key', key()];
-  for (const [command, code] of Object.entries({ show: 1, replay: 1, explain: 0 }))
+  for (const command of ['show', 'replay', 'explain'])
     expect(
       await audit(command, sessionId('spread'), ...part, ...(command === 'replay' ? ['--speed', '0'] : [])),
-    ).toMatchObject({ code, err: expect.stringMatching(/^INCOMPLETE: [12] of 3 lines are there/) });
+    ).toMatchObject({ code: 1, err: expect.stringMatching(/^INCOMPLETE: [12] of 3 lines are there/) });
   expect(await audit('verify', ...part, '--session', sessionId('spread'))).toMatchObject({
     code: 1,
     out: expect.stringMatching(/^NOT PROVEN: .* [12] of 3 lines are there/),

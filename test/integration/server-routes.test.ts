@@ -1,4 +1,8 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { World } from '../support/world.ts';
 import { basePolicy, startWorld } from '../support/world.ts';
@@ -57,6 +61,23 @@ async function post(path: string, body: unknown): Promise<Body> {
   return parsed(answer.text);
 }
 
+/** The library, where Python has it: no test installs it. */
+const importable = (library: string): string[] =>
+  spawnSync('python3', ['-c', `import ${library}`]).status === 0 ? [library] : [];
+
+/** What a program of these lines prints; it trusts the sidecar. */
+async function python(lines: readonly string[], args: readonly string[]): Promise<string> {
+  const bundle = join(world.folder, 'python-ca.pem');
+  writeFileSync(bundle, world.ca);
+  const env = { ...process.env, REQUESTS_CA_BUNDLE: bundle };
+  const program = spawn('python3', ['-c', lines.join('\n'), ...args], { env });
+  let out = '';
+  for (const stream of [program.stdout, program.stderr])
+    stream.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
+  await once(program, 'close');
+  return out;
+}
+
 const token = (piece: string): object => ({ id: 7, text: piece, logprob: -0.5, special: false });
 
 describe('TGI', () => {
@@ -88,11 +109,44 @@ describe('TGI', () => {
     expect(all.at(-1)).toMatchObject({ generated_text: masked, details });
   });
 
+  for (const library of importable('text_generation')) {
+    test(`is read by its own client, which makes errors of refusals (${library})`, async () => {
+      const details = { finish_reason: 'eos_token', generated_tokens: 3, seed: null };
+      world.model.script = (response) => {
+        const asked = sent();
+        if (asked['stream'] !== true)
+          return answers([{ generated_text: text, details: { ...details, prefill: [], tokens: [token(card)] } }])(
+            response,
+          );
+        return streams(
+          ...pieces(text, 3).map((part, index) => ({ index, token: token(part), generated_text: null, details: null })),
+          { index: 99, token: token(''), generated_text: text, details },
+        )(response);
+      };
+      const lines = [
+        `import sys, ${library}`,
+        'port, token = sys.argv[1:]',
+        `client = ${library}.Client('https://localhost:' + port, headers={'authorization': 'Bearer ' + token})`,
+        "print(client.generate('hi').generated_text)",
+        "parts = list(client.generate_stream('hi'))",
+        "print(''.join(part.token.text for part in parts))",
+        'print(parts[-1].generated_text)',
+        'try:',
+        "  client.generate('project falcon')",
+        'except Exception as error:',
+        '  print(type(error).__name__)',
+      ];
+      expect(await python(lines, [String(world.port), await world.token()])).toBe(
+        `${masked}\n${masked}\n${masked}\nValidationError\n`,
+      );
+    });
+  }
+
   test('refuses in its own shape', async () => {
     const answer = await world.post('/generate', { inputs: 'project falcon' });
     expect([answer.status, parsed(answer.text)]).toMatchObject([
       403,
-      { error: expect.any(String), error_type: 'guard_blocked' },
+      { error: expect.any(String), error_type: 'validation', code: 'guard_blocked' },
     ]);
     world.model.script = streams({ index: 0, token: token('Well. ') }, 'no JSON');
     const broken = await world.post('/generate_stream', { inputs: 'hi' });
@@ -210,19 +264,97 @@ describe('KServe and Triton', () => {
     ).toBe(masked);
   });
 
-  test('refuse in their own shape, also what comes as binary tensors', async () => {
+  /** Texts of a tensor, each behind its length, and three numbers of another. */
+  const packed = (...texts: string[]): Buffer =>
+    Buffer.concat(
+      texts.flatMap((one) => {
+        const length = Buffer.alloc(4);
+        length.writeUInt32LE(Buffer.byteLength(one));
+        return [length, Buffer.from(one)];
+      }),
+    );
+  const numbers = Buffer.from(new Float32Array([1.5, -2, 0.25]).buffer);
+  function binary(list: string, ...texts: string[]): { readonly body: Buffer; readonly length: string } {
+    const bytes = packed(...texts);
+    const of = (name: string, datatype: string, size: number, dimension: number): object => ({
+      ...{ name, datatype, shape: [dimension] },
+      parameters: { binary_data_size: size },
+    });
+    const tensors = [of('text', 'BYTES', bytes.length, texts.length), of('score', 'FP32', numbers.length, 3)];
+    const head = Buffer.from(JSON.stringify({ model_name: 'm', model_version: '1', [list]: tensors }));
+    return { body: Buffer.concat([head, bytes, numbers]), length: String(head.length) };
+  }
+  const answersBinary =
+    ({ body, length }: ReturnType<typeof binary>) =>
+    (response: ServerResponse): void => {
+      response.setHeader('content-type', 'application/octet-stream');
+      response.setHeader(jsonLength, length);
+      response.end(body);
+    };
+  const jsonLength = 'inference-header-content-length';
+  const typed = (length: string): Record<string, string> => ({
+    'content-type': 'application/octet-stream',
+    [jsonLength]: length,
+  });
+
+  test('infer with tensors behind the JSON: texts are masked, lengths repaired, numbers as they were', async () => {
+    world.model.script = answersBinary(binary('outputs', text, 'well'));
+    const { body, length } = binary('inputs', 'hi');
+    const answer = await world.call('POST', '/v2/models/m/infer', { body, headers: typed(length) });
+    const expected = binary('outputs', masked, 'well');
+    expect([answer.status, answer.headers[jsonLength], answer.headers['content-type']]).toEqual([
+      ...[200, expected.length, 'application/octet-stream'],
+    ]);
+    expect(answer.text).toBe(expected.body.toString('utf8'));
+    const seen = world.model.seen.at(-1);
+    expect([seen?.body, seen?.headers[jsonLength]]).toEqual([body.toString('utf8'), length]);
+    const blocked = binary('inputs', 'hi', 'project falcon');
+    const refused = await world.call('POST', '/v2/models/m/infer', {
+      body: blocked.body,
+      headers: typed(blocked.length),
+    });
+    expect([refused.status, parsed(refused.text)]).toMatchObject([403, { code: 'guard_blocked' }]);
+    // What the model says of its lengths is not believed.
+    world.model.script = answersBinary({ ...binary('outputs', text), length: '5' });
+    const broken = await world.call('POST', '/v2/models/m/infer', { body, headers: typed(length) });
+    expect([broken.status, parsed(broken.text)]).toMatchObject([502, { code: 'response_uninspectable' }]);
+  });
+
+  for (const library of importable('tritonclient.http')) {
+    test(`infer by the real client (${library})`, async () => {
+      world.model.script = answersBinary(binary('outputs', text));
+      const lines = [
+        `import os, sys, numpy, ${library} as triton`,
+        'port, token = sys.argv[1:]',
+        "client = triton.InferenceServerClient('localhost:' + port, ssl=True, ssl_options={'ca_certs': os.environ['REQUESTS_CA_BUNDLE']})",
+        "asked = triton.InferInput('text', [1], 'BYTES')",
+        "asked.set_data_from_numpy(numpy.array([b'hi'], dtype=object))",
+        "wanted = [triton.InferRequestedOutput('text'), triton.InferRequestedOutput('score')]",
+        "result = client.infer('m', [asked], outputs=wanted, headers={'authorization': 'Bearer ' + token})",
+        "print(result.as_numpy('text')[0].decode(), result.as_numpy('score').tolist())",
+      ];
+      const out = await python(lines, [String(world.port), await world.token()]);
+      expect(out).toBe(`${masked} [1.5, -2.0, 0.25]\n`);
+    });
+  }
+
+  test('refuse in their own shape', async () => {
     const seen = world.model.seen.length;
-    const body = { inputs: [tensor(['project falcon'])] };
-    const answer = await world.post('/v2/models/m/infer', body);
+    const answer = await world.post('/v2/models/m/infer', { inputs: [tensor(['project falcon'])] });
     expect([answer.status, parsed(answer.text)]).toMatchObject([
       403,
       { error: expect.any(String), code: 'guard_blocked' },
     ]);
-    const harmless = { inputs: [tensor(['hi'])] };
-    const headers = { 'inference-header-content-length': String(JSON.stringify(harmless).length) };
-    const binary = await world.post('/v2/models/m/infer', harmless, { headers });
-    expect([binary.status, parsed(binary.text)]).toMatchObject([415, { code: 'unsupported_media_type' }]);
     expect((await world.post('/v2/repository/models/m/unload', {})).status).toBe(403);
     expect(world.model.seen).toHaveLength(seen);
+  });
+
+  test('where no tensors follow, what says so is refused', async () => {
+    const body = { model: 'llama3', messages: [{ role: 'user', content: 'hi' }] };
+    const asked = await world.post('/v1/chat/completions', body, { headers: { [jsonLength]: '5' } });
+    expect(asked.status).toBe(415);
+    world.model.script = answersBinary({ body: Buffer.from('{"choices":[]}'), length: '14' });
+    const answer = await world.post('/v1/chat/completions', body);
+    expect([answer.status, parsed(answer.text)]).toMatchObject([502, { error: { code: 'response_uninspectable' } }]);
   });
 });

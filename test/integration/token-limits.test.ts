@@ -126,7 +126,7 @@ describe('tokens of routes that nobody described', () => {
     [
       'else by a quarter of the bytes',
       json(JSON.stringify({ text: 'é'.repeat(1_800) })),
-      (one) => one.post('/rerank', {}),
+      (one) => one.post('/vertex_generate', {}),
     ],
     [
       'both ways where nobody reads them',

@@ -81,7 +81,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@bufbuild/protobuf': ['dialect'],
   '@redis/client': ['valkey'],
   nodemailer: ['control'],
-  oauth4webapi: ['recorder'],
+  oauth4webapi: ['recorder', 'proxy'],
+  '@smithy/signature-v4': ['proxy'],
   pg: ['recorder'],
   '@aws-sdk/client-s3': ['recorder'],
 };

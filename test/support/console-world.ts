@@ -73,8 +73,8 @@ export interface DecisionAnswer {
 
 export interface DecisionScript {
   /** What came, oldest first. */
-  readonly asked: { readonly line: string; readonly token: string; readonly body: string }[];
-  /** Default: no approvals, 404 for all else. */
+  readonly asked: { readonly line: string; readonly token: string; readonly body: string; readonly from: string }[];
+  /** Default: no approvals, no policies, 404 for all else. */
   answer: (line: string, token: string) => DecisionAnswer | Promise<DecisionAnswer>;
 }
 
@@ -88,11 +88,12 @@ export interface ConsoleWorldOptions {
   /** The client has a secret. */
   readonly confidential?: boolean;
   /** The decision endpoint in place of the scripted one. */
-  readonly decisionServer?: (at: {
-    readonly cert: string;
-    readonly key: string;
-    readonly issuer: string;
-  }) => Promise<{ readonly port: number; close(): Promise<void> }>;
+  readonly decisionServer?: (at: { readonly cert: string; readonly key: string; readonly issuer: string }) => Promise<{
+    readonly port: number;
+    /** The certificate by which the console is known there; default none. */
+    readonly own?: { readonly cert: string; readonly key: string };
+    close(): Promise<void>;
+  }>;
   readonly logger?: Logger;
 }
 
@@ -123,6 +124,8 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
   const endpoint =
     (await options.decisionServer?.({ cert, key, issuer: issuer.url })) ??
     (await startDecisions({ cert, key }, script));
+  const controller = `https://localhost:${endpoint.port}`;
+  const own = 'own' in endpoint ? endpoint.own : undefined;
   const secretFile = join(folder, 'client-secret');
   writeFileSync(secretFile, 'it is secret\n');
 
@@ -147,9 +150,7 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
     logger,
     pages: (answers) =>
       (made.console = createConsole({
-        settings: parseConsole(
-          JSON.stringify({ url, clientId, decisions: `https://localhost:${endpoint.port}`, ...settings }),
-        ),
+        settings: parseConsole(JSON.stringify({ url, clientId, decisions: controller, controller, ...settings })),
         issuer: issuer.url,
         people,
         answers,
@@ -157,6 +158,7 @@ export async function startConsoleWorld(options: ConsoleWorldOptions): Promise<C
         assets,
         clientSecretFile: confidential ? secretFile : undefined,
         decisionsCa: caFile,
+        own: own === undefined ? undefined : () => own,
         clock,
         logger,
       })),
@@ -239,7 +241,9 @@ const newScript = (): DecisionScript => ({
   answer: (line) =>
     line === 'GET /v1/approvals'
       ? { status: 200, body: { approvals: [] } }
-      : { status: 404, body: { error: 'not_found' } },
+      : line.startsWith('GET /v1/policies')
+        ? { status: 200, body: { policies: [], complete: true } }
+        : { status: 404, body: { error: 'not_found' } },
 });
 
 async function startDecisions(material: { readonly cert: string; readonly key: string }, script: DecisionScript) {
@@ -247,7 +251,8 @@ async function startDecisions(material: { readonly cert: string; readonly key: s
     void readBody(request, 10_000).then(async (body = '') => {
       const line = `${request.method ?? ''} ${request.url ?? ''}`;
       const token = (request.headers.authorization ?? '').replace(/^Bearer /, '');
-      script.asked.push({ line, token, body });
+      const from = String(request.headers['x-sidegate-address'] ?? '');
+      script.asked.push({ line, token, body, from });
       const answer = await script.answer(line, token);
       response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
     });

@@ -1,6 +1,6 @@
 import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { ClientCertificateSpec, Policy } from '../../pkg/core/index.ts';
-import { policy, provider, subject } from '../../pkg/core/testing/policies.ts';
+import { clusterPolicy, oidc, policy, provider, subject } from '../../pkg/core/testing/policies.ts';
 import type { PolicySet } from '../../pkg/control/policies/policy-index.ts';
 
 /** What a policy says of grants. */
@@ -13,8 +13,12 @@ export interface GovernedBy {
   readonly maxGrantMs?: number;
   /** Claim that is the caller's name in Kubernetes; undefined: none; default `sub`. */
   readonly claim?: string | undefined;
+  /** Claim that is the caller's subject; default `sub`. */
+  readonly subjectClaim?: string;
   /** The same of callers with certificates, with prefix `cert:`; undefined: none; where it is not given, no certificate proves a caller. */
   readonly certificateClaim?: string | undefined;
+  /** A policy of the platform names the approvers; default the namespace's own. */
+  readonly byPlatform?: boolean;
   /** A policy of the platform cannot be used. */
   readonly invalid?: boolean;
   /** One of the namespace cannot be used. */
@@ -33,11 +37,24 @@ const userBy = (claim: string | undefined, prefix: string): { claim: string; pre
 export function governedSet(namespace: string, more: GovernedBy): PolicySet {
   if (more.invalid === true) return { kind: 'invalid', id: 'x', entries: [], message: 'no' };
   const claim = 'claim' in more ? more.claim : 'sub';
+  const approvals = {
+    approvers:
+      more.approvers === ''
+        ? []
+        : [{ ...subject({}), kubernetesGroup: more.approvers ?? 'ml-leads', kubernetesUser: undefined }],
+    required: more.required ?? 1,
+    timeoutMs: 60_000,
+    maxGrantMs: more.maxGrantMs ?? 3_600_000,
+  };
   const one: Policy = policy(
     'p',
     {
       providers: [
-        { ...provider('corp'), kubernetesUser: userBy(claim, 'corp:') },
+        {
+          ...provider('corp'),
+          oidc: oidc('https://corp.example.com', 'inference', { subjectClaim: more.subjectClaim ?? 'sub' }),
+          kubernetesUser: userBy(claim, 'corp:'),
+        },
         ...('certificateClaim' in more
           ? [
               {
@@ -49,24 +66,17 @@ export function governedSet(namespace: string, more: GovernedBy): PolicySet {
             ]
           : []),
       ],
-      approvals: {
-        approvers:
-          more.approvers === ''
-            ? []
-            : [{ ...subject({}), kubernetesGroup: more.approvers ?? 'ml-leads', kubernetesUser: undefined }],
-        required: more.required ?? 1,
-        timeoutMs: 60_000,
-        maxGrantMs: more.maxGrantMs ?? 3_600_000,
-      },
+      approvals: more.byPlatform === true ? undefined : approvals,
     },
     { namespace },
   );
-  const { hash, sources, notices, upstream, providers } = compileSnapshot([one], { revision: 0 });
+  const policies = more.byPlatform === true ? [clusterPolicy('base', { providers: [], approvals }), one] : [one];
+  const { hash, sources, notices, upstream, providers } = compileSnapshot(policies, { revision: 0 });
   return {
     kind: 'compiled',
     id: hash,
     entries: [],
-    policies: [one],
+    policies,
     hash,
     sources,
     notices,

@@ -10,7 +10,7 @@ import { askedFlags, noPositionals } from '../asked-flags.ts';
 import { clusterFlags, connectionUsage, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import type { Flags } from '../flags.ts';
-import { printable } from '../terminal-text.ts';
+import { jsonText, printable } from '../terminal-text.ts';
 
 const usage = `sidegate audit evidence [flags]
 
@@ -81,7 +81,7 @@ function asJson(
   const { at, source, chain, sequence, what, more = 0 } = entry;
   const line = evidence === undefined ? null : Buffer.from(evidence).toString('base64');
   const shown = { entry: index, at, source, chain, line: sequence, what, more, evidence: line, asItsEntrySays: good };
-  io.stdout(`${JSON.stringify(shown)}\n`);
+  io.stdout(`${jsonText(shown)}\n`);
 }
 
 function asText(

@@ -60,7 +60,6 @@ export const auditExplainCommand: Command = {
   run: sessionCommand({
     usage,
     flags: {},
-    partial: true,
     async act(_, lines, _flags, io) {
       for (const line of explanationOf(await allLines(lines))) io.stdout(`${line}\n`);
       return 0;

@@ -37,6 +37,29 @@ const listOf = (value: JsonValue | undefined): readonly Fields[] =>
 const pageSize = 2_000;
 
 /**
+ * Of a session whose start or end is not among the lines of a block, nobody compares the lists: those of as many sessions as a block can have would be
+ * some GB.
+ */
+function listsOutside(lines: string): (row: Fields) => Fields {
+  const has = { start: new Set<string>(), end: new Set<string>() };
+  for (const line of lines.split('\n')) {
+    const session = /"session":"([0-9a-f]{32})"/.exec(line)?.[1];
+    for (const type of ['start', 'end'] as const)
+      if (session !== undefined && line.includes(`"type":"${type}"`)) has[type].add(session);
+  }
+  return (row) => {
+    const session = textOf(row['session']);
+    const { groups = [], end = null, ...others } = row;
+    const ended = typeof end === 'object' && end !== null && !Array.isArray(end);
+    return {
+      ...others,
+      groups: has.start.has(session) ? groups : [],
+      ...(ended && { end: has.end.has(session) ? end : { ...end, tags: [] } }),
+    };
+  };
+}
+
+/**
  * The log as the recorder gives it: what it was when the reading began. Of what comes meanwhile, since lines come faster than they are read,
  * only the deletions are looked at, by which lines may be missing.
  */
@@ -60,6 +83,21 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
     entry: (index: number, text: string, lines: JsonValue | undefined) => void,
     found?: LogReader['found'],
   ): Promise<void> => {
+    /** All of a block, page by page. */
+    const allFound = async (one: Fields, lines: string): Promise<readonly Fields[]> => {
+      let rows = listOf(one['found']);
+      let { next } = one;
+      if (typeof next !== 'string') return rows;
+      const short = listsOutside(lines);
+      const all = rows.map(short);
+      while (typeof next === 'string') {
+        const page = await audit.get(`/v1/log/blocks/${String(one['index'])}/found?cursor=${encodeURIComponent(next)}`);
+        rows = listOf(page['found']);
+        for (const row of rows) all.push(short(row));
+        next = rows.length === 0 ? undefined : page['next'];
+      }
+      return all;
+    };
     for (let next = from; next < to;) {
       const more = lines ? `&lines=true${found === undefined ? '' : '&found=true'}` : '';
       const query = `from=${next}&limit=${Math.min(pageSize, to - next)}${more}`;
@@ -68,7 +106,9 @@ export function logOfRecorder(audit: AuditClient, withLines: boolean): LogPages 
         const index = Number(one['index']);
         if (!(index >= next && index < to)) return;
         entry(index, textOf(one['text']), one['lines']);
-        if (typeof one['lines'] === 'string') found?.(index, textOf(one['text']), one['lines'], listOf(one['found']));
+        const { lines: own } = one;
+        if (found !== undefined && typeof own === 'string')
+          found(index, textOf(one['text']), own, await allFound(one, own));
         next = index + 1;
       }
       // The log ends here: what is missing of it is found by its heads.

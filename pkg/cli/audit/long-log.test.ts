@@ -3,15 +3,16 @@ import { generateKeyPairSync } from 'node:crypto';
 import { sidegateCommand } from '../../../test/support/sidegate-command.ts';
 import type { Ran } from '../../../test/support/sidegate-command.ts';
 import type { JsonValue } from '../../base/index.ts';
+import type { AuditEvent } from '../../core/index.ts';
 import { auditTokenHeader } from '../../contract/index.ts';
 import { KubeError } from '../../kube/index.ts';
 import type { KubeCall, KubeClient } from '../../kube/index.ts';
 import { createFrontier, entryLeaf, entryText, sealBy, signHead } from '../../record/index.ts';
 import type { Frontier, LogEntry } from '../../record/index.ts';
 import { logRoutes } from '../../recorder/api/log-routes.ts';
-import { Streamed } from '../../recorder/api/question.ts';
-import type { SessionSummary } from '../../recorder/store/index.ts';
-import { testChain, testTime } from '../../recorder/testing/chains.ts';
+import { matchRoute, Streamed } from '../../recorder/api/question.ts';
+import type { SessionQuery, SessionSummary } from '../../recorder/store/index.ts';
+import { sessionEvents, sessionId, testChain, testTime } from '../../recorder/testing/chains.ts';
 import type { TestChain } from '../../recorder/testing/chains.ts';
 
 // A log of many small blocks, which grows while it is read, by the recorder's own routes: counted are questions, what one of them answers, and
@@ -35,6 +36,8 @@ let now: number;
 /** Done before each answer. */
 let meanwhile: () => void;
 let asked: string[];
+/** What is answered to a question by words. */
+let searched: (question: SessionQuery) => JsonValue;
 let noted: number;
 let longest: number;
 let tokens: Map<string, number>;
@@ -47,9 +50,12 @@ const put = (entry: LogEntry): number => {
   frontier.append(entryLeaf(text));
   return entries.push(text) - 1;
 };
-function addBlock(at = now): void {
+function addBlock(
+  at = now,
+  events: readonly AuditEvent[] = [{ type: 'process', what: 'clock_step', amount: 1 }],
+): void {
   const { sequence: first, hash: prev } = chain.point();
-  const text = chain.lines([{ type: 'process', what: 'clock_step', amount: 1 }], at).toString();
+  const text = chain.lines(events, at).toString();
   const { sequence: last, hash } = chain.point();
   lines.set(put({ type: 'block', at, source, chain: chain.name, first: first + 1, last, prev, hash }), text);
 }
@@ -64,6 +70,7 @@ beforeEach(() => {
   [entries, lines, heads, now, asked, noted, longest] = [[], new Map(), [], testTime, [], 0, 0];
   [tokens, written, pieces] = [new Map(), new Map(), []];
   meanwhile = () => undefined;
+  searched = () => ({ sessions: [], cursor: null, unsearched: 0 });
   found.clear();
   put({ type: 'retention', at: now, days: { all: 1, namespaces: {}, policies: {} } });
 });
@@ -76,18 +83,18 @@ const routes = logRoutes({
     const text = lines.get(entry);
     return text === undefined ? undefined : Buffer.from(text);
   },
-  search: async ({ block }) => ({
-    sessions: block === undefined ? [] : (found.get(block) ?? []),
-    cursors: [],
-    cursor: undefined,
-  }),
+  async search({ block = -1, cursor = '0' }) {
+    const [all, from] = [found.get(block) ?? [], Number(cursor)];
+    const next = from + 400 < all.length ? String(from + 400) : undefined;
+    return { sessions: all.slice(from, from + 400), cursors: [], cursor: next };
+  },
   node: () => Promise.reject(new Error('nobody asks for nodes')),
   archivable: () => Promise.reject(new Error('nobody asks for evidence')),
 });
 const nothing = (): Promise<void> => Promise.resolve();
 
 const client = {
-  async request({ path, headers = {} }: KubeCall): Promise<JsonValue | undefined> {
+  async request({ path, headers = {}, body }: KubeCall): Promise<JsonValue | undefined> {
     if (path.endsWith('/selfsubjectreviews')) return { status: { userInfo: { username: 'ana' } } };
     meanwhile();
     // A token lives for ten minutes.
@@ -95,8 +102,10 @@ const client = {
       throw new KubeError('refused', 'the token is not one for the recorder', { status: 401 });
     const url = new URL(path.slice(path.indexOf('/proxy/') + '/proxy'.length), 'https://recorder');
     asked.push(url.pathname);
-    const route = routes.find((one) => one.path === url.pathname);
-    const question = { who: 'ana', search: url.searchParams, body: undefined, part: '' };
+    if (url.pathname === '/v1/search') return searched(JSON.parse(JSON.stringify(body)) as SessionQuery);
+    const route = routes.find((one) => matchRoute(one, url.pathname) !== undefined);
+    const part = route === undefined ? '' : (matchRoute(route, url.pathname) ?? '');
+    const question = { who: 'ana', search: url.searchParams, body: undefined, part };
     const note = async (): Promise<void> => void noted++;
     const answer = await route?.answer({ ...question, allow: nothing, allowHolds: nothing, note });
     let text = '';
@@ -143,6 +152,90 @@ test('an index that goes with other lines is told, and with --no-lines not looke
   );
   expect(code).toBe(1);
   expect((await audit('verify', '--no-lines')).code).toBe(0);
+});
+
+describe('sessions of a block', () => {
+  const many = 2_100;
+  const rowOf = (n: number): SessionSummary =>
+    ({
+      session: sessionId(n),
+      source,
+      chain: chain.name,
+      namespace: 'ml',
+      groups: Array.from({ length: 20 }, (_, group) => `${group}`.padEnd(100)),
+    }) as unknown as SessionSummary;
+  const segments = (): readonly AuditEvent[] =>
+    Array.from({ length: many }, (_, n) => sessionEvents({ id: sessionId(n) })[1]).filter(
+      (event) => event !== undefined,
+    );
+
+  test('that have long lists are asked for page by page, and each is compared', async () => {
+    addBlock(now, segments());
+    sign();
+    const rows = Array.from({ length: many }, (_, n) => rowOf(n));
+    found.set(1, rows);
+    const proven = await audit('verify');
+    expect([proven.err, proven.code]).toEqual(['', 0]);
+    expect(asked.filter((path) => path === '/v1/log/blocks/1/found')).toHaveLength(5);
+    // Its lines, and what 400 sessions are found by.
+    expect(longest).toBeLessThan((lines.get(1)?.length ?? 0) * 1.2 + 400 * 3_000);
+    found.set(1, rows.with(-1, { ...rowOf(many - 1), namespace: 'other' }));
+    expect((await audit('verify')).out).toContain(`otherwise of session ${sessionId(many - 1)}: its namespace`);
+    found.set(1, rows.slice(0, -1));
+    expect((await audit('verify')).out).toContain(`lines of session ${sessionId(many - 1)}`);
+  });
+
+  test('that are not found by their words are told, and those of which nothing is left are not', async () => {
+    const start = (n: number): AuditEvent | undefined =>
+      sessionEvents({ id: sessionId(n), ask: `über kestrel${n} in ä` })[0];
+    for (let n = 0; n < 300; n++)
+      addBlock(
+        now,
+        [start(n)].filter((event) => event !== undefined),
+      );
+    sign();
+    for (let n = 0; n < 300; n++) {
+      const [event] = [start(n)];
+      if (event?.type !== 'start') throw new Error('no start');
+      const { caller, peer, method, path, dialect, operation, model } = event;
+      found.set(n + 1, [
+        {
+          ...rowOf(n),
+          ...caller,
+          at: now,
+          sequence: n + 1,
+          peer,
+          method,
+          path,
+          dialect,
+          operation,
+          model,
+        } as SessionSummary,
+      ]);
+    }
+    const questions: SessionQuery[] = [];
+    const answer = (holds: (question: SessionQuery) => boolean) => (question: SessionQuery) => {
+      questions.push(question);
+      return { sessions: holds(question) ? [{}] : [], cursor: null, unsearched: 0 };
+    };
+    searched = answer(() => true);
+    const proven = await audit('verify');
+    expect([proven.out.slice(0, 6), proven.code]).toEqual(['proven', 0]);
+    expect(questions).toHaveLength(100);
+    expect(new Set(questions.map(({ session }) => session)).size).toBe(100);
+    for (const { session, text } of questions) expect(sessionId((text ?? '').slice('kestrel'.length))).toBe(session);
+    // Not each run asks for the same.
+    const before = questions.splice(0).map(({ session }) => session);
+    searched = answer(({ text }) => text === undefined);
+    const hidden = await audit('verify');
+    expect(hidden.code).toBe(1);
+    expect(hidden.out.match(/^index_differs: .*by a word that was asked in it$/gm)).toHaveLength(100);
+    expect(questions.filter(({ text }) => text !== undefined).map(({ session }) => session)).not.toEqual(before);
+    searched = answer(() => false);
+    expect((await audit('verify')).code).toBe(0);
+    searched = () => ({ sessions: [], cursor: null, unsearched: 7 });
+    expect((await audit('verify')).code).toBe(0);
+  });
 });
 
 /** One to some in a thousand questions of what there would be for each block by itself. */

@@ -28,14 +28,12 @@ ${archiveUsage}${auditUsage}${connectionUsage}`;
 
 /**
  * A command about the session that its argument names, in a cluster or in an archive. Where lines of it are missing, as its end says, the person is
- * told.
+ * told, and it fails.
  */
 export function sessionCommand(command: {
   readonly usage: string;
   readonly flags: Readonly<Record<string, FlagSpec>>;
   readonly faults?: (flags: Flags) => readonly string[];
-  /** What it says holds of a part of the lines, too: it does not fail where others are missing. Default: it does. */
-  readonly partial?: boolean;
   act(id: string, lines: SessionLines, flags: Flags, io: CommandIo): Promise<ExitCode>;
 }) {
   return async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
@@ -55,7 +53,7 @@ export function sessionCommand(command: {
     const act = async (pages: () => AsyncIterable<LinePage>): Promise<ExitCode> => {
       let whole = true;
       const onIncomplete = (): void => {
-        whole = command.partial === true;
+        whole = false;
       };
       const code = await command.act(id, () => countedLines(pages(), io, onIncomplete), flags, io);
       return whole ? code : 1;

@@ -12,6 +12,8 @@ import type { LogPages } from './log-pages.ts';
 import { archivedSession, sourceFaults } from './session-command.ts';
 import { oneSession, proofOfPages, proofOfRecorder, readProof, reportOne } from './verify-one.ts';
 import type { OneSession } from './verify-one.ts';
+import { createWordSample } from './word-sample.ts';
+import type { WordSample } from './word-sample.ts';
 import { clusterFlags, connectionUsage, systemNamespace, withCluster } from '../cluster-command.ts';
 import type { Command, CommandIo, ExitCode } from '../command.ts';
 import { askedFlags, noPositionals } from '../asked-flags.ts';
@@ -79,7 +81,7 @@ interface Trusted {
   readonly retentionDays: number | undefined;
 }
 
-async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdict> {
+async function verifyPages(pages: LogPages, trusted: Trusted, sample?: WordSample): Promise<LogVerdict> {
   const { pem, kept, published, authorities, retentionDays } = trusted;
   const verifier: LogVerifier = createLogVerifier({
     publicKey: readLogKeys(pem),
@@ -113,10 +115,12 @@ async function verifyPages(pages: LogPages, trusted: Trusted): Promise<LogVerdic
         what = 'the lines, or what the index says of them, cannot be read';
       }
       if (what !== undefined) differs.push({ fault: 'index_differs', entry: index, what });
+      else sample?.see(index, text, lines);
     },
     later: verifier.later,
   });
   const verdict = verifier.end();
+  differs.push(...((await sample?.ask())?.findings ?? []));
   return { ...verdict, ok: verdict.ok && differs.length === 0, findings: [...verdict.findings, ...differs] };
 }
 
@@ -245,15 +249,21 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   if (archive !== undefined)
     return one === undefined ? verifyInArchive(archive, flags, io) : verifyOneInArchive(archive, one, flags, io);
   const proofFile = flags.text('proof');
-  const finish = async (pages: LogPages, pem: string, published: readonly string[] = []): Promise<ExitCode> => {
+  const finish = async (
+    pages: LogPages,
+    pem: string,
+    published: readonly string[] = [],
+    sample?: WordSample,
+  ): Promise<ExitCode> => {
     const [head, authorities] = [flags.text('head'), flags.text('authorities')];
-    const verdict = await verifyPages(pages, {
+    const trusted = {
       pem,
       kept: head === undefined ? undefined : io.readFile(head).trim(),
       published,
       authorities: authorities === undefined ? undefined : io.readFile(authorities),
       retentionDays: retentionDaysOf(flags),
-    });
+    };
+    const verdict = await verifyPages(pages, trusted, sample);
     return finishVerdict(verdict, saveTo, io);
   };
   if (file !== undefined || proofFile !== undefined) {
@@ -277,7 +287,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<ExitCode> {
     if (one !== undefined) return reportOne(one, await proofOfRecorder(audit, one, pem, flags), pem, flags, io);
     // Before the log is read: it has what was published.
     const published = flags.on('heads') ? await publishedHeads(client, flags) : [];
-    return finish(logOfRecorder(audit, withLines), pem, published);
+    return finish(logOfRecorder(audit, withLines), pem, published, createWordSample(audit));
   });
 }
 

@@ -1,4 +1,4 @@
-import { compileSnapshot, namingOf } from '../../core/index.ts';
+import { compileSnapshot, isBelieved, namingOfSubject } from '../../core/index.ts';
 import type { ApprovalProblem, ApprovalSpec, Snapshot } from '../../core/index.ts';
 import type { ApprovalSpecResource } from '../../crd/index.ts';
 import type { ApprovalAskMessage, PodName } from '../../wire/index.ts';
@@ -82,10 +82,14 @@ export function approvalSpec(
   const { required = 1, timeoutMs } = approvals;
   if (timeoutMs === undefined) return 'no_approvers';
   if (ask.rules.length === 0 || !ask.rules.every((rule) => rules[ask.direction].has(rule))) return 'unavailable';
-  const { provider, issuer, subject, kubernetesUser } = ask.requester;
-  if (![provider, issuer, subject, kubernetesUser ?? '', ask.model ?? ''].every(isStorable)) return 'unavailable';
+  const { provider, issuer, subject } = ask.requester;
+  const words = [provider, issuer, subject, ask.requester.kubernetesUser, ask.requester.naming, ask.model];
+  if (!words.every((word) => isStorable(word ?? ''))) return 'unavailable';
   const asker = providers.find(({ id }) => id === providerId(pod.namespace, provider));
-  const naming = asker && namingOf(asker);
+  const believed = asker !== undefined && isBelieved(approvals, asker);
+  const kubernetesUser = believed || !approvals.byPlatform ? ask.requester.kubernetesUser : null;
+  // A sidecar of an earlier release does not say it.
+  const naming = believed ? (ask.requester.naming ?? namingOfSubject(asker)) : undefined;
   const digest = seal(ask.digest);
   if (digest === undefined) return 'unavailable';
   return {

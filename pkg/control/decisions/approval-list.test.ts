@@ -1,12 +1,14 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { IncomingMessage } from 'node:http';
-import type { Identity, IdentityResult } from '../../core/index.ts';
+import type { CompiledProvider, Identity } from '../../core/index.ts';
 import { provider } from '../../core/testing/policies.ts';
+import type { TokenProof } from '../../identity/index.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { FakeClock } from '../../../test/support/fake-clock.ts';
 import { approvalList } from './approval-list.ts';
 import { createApprovalLister } from './approval-lister.ts';
 import type { Waiting } from './approval-lister.ts';
+import { createProofLimits, listRates } from './decision-limits.ts';
 import type { RouteAnswer, RouteGroup } from './decision-server.ts';
 import { createProver } from './prover.ts';
 
@@ -26,6 +28,8 @@ let away: string | undefined;
 let filled: boolean;
 /** What the watch has told; undefined: all as it is. */
 let told: readonly Waiting[] | undefined;
+/** How often something was computed for a token. */
+let looks: number;
 let list: RouteGroup;
 beforeEach(() => {
   clock = fakeClock({ now: Date.UTC(2026, 10, 26, 12) });
@@ -35,20 +39,30 @@ beforeEach(() => {
   away = undefined;
   filled = true;
   told = undefined;
+  const known = new Set<string>();
+  looks = 0;
+  // The token is the name and the namespace in which it counts.
+  const proofOf = (token: string, providers: readonly CompiledProvider[]): TokenProof => {
+    const [subject = '', at] = token.split('.');
+    const meant = providers.filter(({ id }) => at === undefined || id.startsWith(`${at}/`));
+    const there = subject.startsWith('made-up') ? [] : meant.filter(({ id }) => id !== away);
+    return {
+      identities: there.map(({ id }) => identity(subject, id)),
+      unavailable: meant.some(({ id }) => id === away),
+    };
+  };
+  const providersOf = (at: string) => (at === 'bare' ? [] : [{ ...provider('corp'), id: `${at}/p/corp` }]);
   const prover = createProver({
-    // The token is the name and the namespace in which it counts.
-    verifiers: (providers) => ({
-      verify: ({ token = '' }): IdentityResult => {
-        const [subject = '', at] = token.split('.');
-        if (providers[0]?.id === away) return { kind: 'refused', reason: 'identity_unavailable' };
-        if (at !== undefined && !providers[0]?.id.startsWith(`${at}/`))
-          return { kind: 'refused', reason: 'token_invalid' };
-        return { kind: 'proven', identity: identity(subject, providers[0]?.id ?? '') };
+    witness: {
+      recall: (token, providers) => (known.has(token) ? proofOf(token, providers) : undefined),
+      async prove(token, providers) {
+        looks++;
+        const proof = proofOf(token, providers);
+        if (proof.identities.length > 0) known.add(token);
+        return proof;
       },
-      clientAuthorities: () => undefined,
-      close: () => undefined,
-    }),
-    providersOf: (at) => (at === 'bare' ? [] : [{ ...provider('corp'), id: `${at}/p/corp` }]),
+    },
+    providers: { of: providersOf, all: () => ['ml', 'hr', 'far'].flatMap(providersOf) },
     revokes: ({ subject }) => subject === 'revoked',
   });
   const lister = createApprovalLister({
@@ -63,9 +77,10 @@ beforeEach(() => {
     },
     clock,
     prover,
+    limits: createProofLimits(clock, listRates),
     waiting: () => (filled ? (told ?? [...approvals.values()].map(waiting)) : undefined),
   });
-  list = approvalList(lister, clock);
+  list = approvalList(lister);
 });
 
 const identity = (subject: string, id: string): Identity => ({
@@ -219,9 +234,43 @@ describe('what waits', () => {
     for (let times = 0; times < 500; times++) await ask('x', { method: 'POST' });
     for (let times = 0; times < 500; times++) await ask('eve');
     expect(await ask('bob')).toMatchObject({ status: 200 });
-    for (let times = 0; times < 500; times++) await ask(`made-up-${times}`);
-    expect(await ask('bob')).toMatchObject({ status: 429 });
-    expect(await ask('bob', {}, 'b')).toMatchObject({ status: 200 });
+  });
+
+  test('is kept from nobody by made-up tokens, whatever few addresses they come from', async () => {
+    approval('ml', 'a');
+    expect(await ask('bob', {}, 'office')).toMatchObject({ status: 200 });
+    const results: (RouteAnswer | undefined)[] = [];
+    for (let times = 0; times < 2_000; times++) results.push(await ask(`made-up-${times}`, {}, `${times % 16}`));
+    const unproven = results.filter((answer) => answer?.result === 'unproven');
+    expect(unproven[0]).toMatchObject({ status: 429, body: { error: 'too_many' } });
+    // Nothing is computed for what is turned away.
+    // And it is looked at once, however many namespaces are asked about.
+    expect(looks - 2).toBe(2_000 - unproven.length);
+    expect(2_000 - unproven.length).toBeLessThanOrEqual(220);
+    // Who is known has their own share, also at an address that brings garbage; and a new token is looked at where none came from.
+    expect(await ask('bob', {}, '3')).toMatchObject({ status: 200 });
+    clock.advance(1_000);
+    expect(await ask('lea', {}, 'home')).toMatchObject({ status: 200, body: { approvals: [{ name: 'a' }] } });
+  });
+
+  test('is kept from nobody by a tenant whose issuer names as many people as it likes', async () => {
+    approval('ml', 'a');
+    approval('hr', 'b');
+    const results: (RouteAnswer | undefined)[] = [];
+    for (let times = 0; times < 1_000; times++) results.push(await ask(`tenant-${times}.hr`, {}, `${times % 8}`));
+    const count = (result: string) => results.filter((answer) => answer?.result === result).length;
+    // A namespace's share; then what the networks may bring that comes to nothing.
+    expect([count('viewed'), count('limited') + count('unproven')]).toEqual([100, 900]);
+    expect(looks).toBeLessThanOrEqual(3 * (100 + 8 * 20));
+    expect(await ask('bob')).toMatchObject({ status: 200, body: { approvals: [{ name: 'a' }, { name: 'b' }] } });
+  });
+
+  test('is asked for as often as one likes by many who have nothing to decide', async () => {
+    // Nothing waits where they are known, or nowhere.
+    for (let times = 0; times < 60; times++) expect(await ask(`p${times}.far`)).toMatchObject({ status: 200 });
+    approval('ml', 'a');
+    for (let times = 0; times < 30; times++)
+      expect(await ask(`q${times}.far`)).toMatchObject({ status: 200, body: { approvals: [] } });
   });
 
   test('is not said to be nothing where that is not known', async () => {

@@ -1,16 +1,16 @@
 import type { Clock } from '../../base/index.ts';
-import type { Identity } from '../../core/index.ts';
 import { resources } from '../../kube/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { createTurns } from '../approvals/index.ts';
 import { faultOf, judgedOf, namedAs, viewOf } from './decidable.ts';
 import type { Decidable, Judged, Place } from './decidable.ts';
 import { fairShare } from './fair-share.ts';
-import type { Prover } from './prover.ts';
+import type { ProofLimits } from './decision-limits.ts';
+import type { Bearer, Limited, Person, Prover } from './prover.ts';
 
 export interface ApprovalLister {
   /** Approvals that wait and that the token may decide, those that end soonest first. Who is not proven has none. */
-  list(token: string): Promise<ApprovalListing | 'identity_unavailable' | 'try_again'>;
+  list(bearer: Bearer): Promise<ApprovalListing | Limited | 'identity_unavailable' | 'try_again'>;
 }
 
 export interface ApprovalListing {
@@ -37,12 +37,13 @@ export function createApprovalLister(options: {
   readonly client: Pick<KubeClient, 'find'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly prover: Prover;
+  readonly limits: ProofLimits;
   /** All approvals that nobody has decided; undefined: they are not known yet. */
   readonly waiting: () => readonly Waiting[] | undefined;
 }): ApprovalLister {
-  const { client, clock, prover } = options;
+  const { client, clock, prover, limits } = options;
   const turns = createTurns(mostReadAtOnce);
-  const mayDecide = (judged: Judged, namespace: string, person: readonly Identity[]): boolean => {
+  const mayDecide = (judged: Judged, namespace: string, person: Person | readonly []): boolean => {
     const who = namedAs(judged, namespace, person);
     return who !== undefined && faultOf(judged, who, person, clock.now()) === undefined;
   };
@@ -61,14 +62,17 @@ export function createApprovalLister(options: {
   };
 
   return {
-    async list(token) {
+    async list(bearer) {
       const waiting = options.waiting();
       if (waiting === undefined) return 'try_again';
-      const people = new Map<string, readonly Identity[]>();
+      const byNamespace = Map.groupBy(waiting, (one) => one.namespace);
+      const proven = await prover.prove([...byNamespace.keys()], bearer, limits, { anywhere: true });
+      if (typeof proven === 'string') return proven;
+      const people = new Map<string, Person>();
       const mine: Waiting[] = [];
       let away = false;
-      for (const [namespace, those] of Map.groupBy(waiting, (one) => one.namespace)) {
-        const person = await prover.prove(namespace, token);
+      for (const [namespace, those] of byNamespace) {
+        const person = proven.get(namespace) ?? 'unauthenticated';
         away ||= person === 'identity_unavailable';
         if (typeof person === 'string') continue;
         people.set(namespace, person);

@@ -1,26 +1,54 @@
 import { createBucket, createKeyedBuckets } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
-import { sha256 } from '../../core/index.ts';
+import { createUnproven, networkOf } from './unproven.ts';
+import type { Rate, Turn, UnprovenRates } from './unproven.ts';
 
 /**
- * How often the decision endpoint is asked. An address without a token: once a second after the first 20. The bearer of a token, proven or
- * not: the same, and all tokens of one address 20 times a second after the first 60, since a console, or an ingress, brings those of many. All
- * together: 50 times a second after the first 100. What a token has too many takes nothing from others.
+ * How often tokens are brought. A token that nobody knows takes of what is unproven, before anything of it is looked at; whoever is proven
+ * has a budget of their own, so have all of a namespace together, so that a tenant whose issuer names as many people as it likes takes its own
+ * share alone, and all together.
  */
-export interface DecisionLimits {
-  /** Whether it may ask once more. */
-  admit(address: string, token?: string): boolean;
+export interface ProofLimits {
+  /** Undefined: not now. */
+  unproven(address: string): Turn | undefined;
+  /** @param namespaces in which the person is proven: the share of any of them counts */
+  proven(person: string, namespaces: Iterable<string>): boolean;
 }
 
-export function createDecisionLimits(clock: Clock): DecisionLimits {
-  const all = createBucket(clock, 50, 100);
-  const addresses = createKeyedBuckets(clock, 1, 20);
-  const bearers = createKeyedBuckets(clock, 20, 60);
-  const tokens = createKeyedBuckets(clock, 1, 20);
+export interface ProofRates {
+  readonly unproven: UnprovenRates;
+  readonly person: Rate;
+  readonly namespace: Rate;
+  readonly all: Rate;
+}
+
+export function createProofLimits(clock: Clock, rates: ProofRates): ProofLimits {
+  const unproven = createUnproven(clock, rates.unproven);
+  const people = createKeyedBuckets(clock, ...rates.person);
+  const spaces = createKeyedBuckets(clock, ...rates.namespace);
+  const all = createBucket(clock, ...rates.all);
   return {
-    admit(address, token) {
-      const own = token === undefined ? addresses.take(address) : tokens.take(sha256(token)) && bearers.take(address);
-      return own && all.take();
+    unproven: (address) => unproven.admit(address),
+    proven(person, namespaces) {
+      if (!people.take(person)) return false;
+      for (const namespace of namespaces) if (spaces.take(namespace)) return all.take();
+      return false;
     },
   };
+}
+
+/** Tokens of a network 5 a second after the first 20, since one console or ingress brings those of many. */
+const unproven: UnprovenRates = { network: [5, 20], all: [50, 200], doubtful: [5, 20] };
+
+/** Decisions, and what is to be decided. */
+export const decisionRates: ProofRates = { unproven, person: [1, 20], namespace: [10, 40], all: [50, 100] };
+
+/** Lists: all who look at a console ask every few seconds. */
+export const listRates: ProofRates = { unproven, person: [1, 20], namespace: [20, 100], all: [50, 250] };
+
+/** What is asked without a token, which costs next to nothing: of a network once a second after the first 20, of all 200 times. */
+export function createAnonymousLimit(clock: Clock): { admit(address: string): boolean } {
+  const networks = createKeyedBuckets(clock, 1, 20);
+  const all = createBucket(clock, 200, 400);
+  return { admit: (address) => networks.take(networkOf(address)) && all.take() };
 }

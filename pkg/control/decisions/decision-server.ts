@@ -1,17 +1,21 @@
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { describeError, readBody } from '../../base/index.ts';
+import { TLSSocket } from 'node:tls';
+import { describeError, plainAddress, readBody } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
+import { consoleAddressHeader } from '../../contract/index.ts';
 import { decisionStatuses, readChoice } from '../../core/index.ts';
-import { plainAddress } from '../stream/address.ts';
-import { clientAddress, nobody } from './client-address.ts';
-import type { TrustedProxies } from './client-address.ts';
-import { createDecisionLimits } from './decision-limits.ts';
+import { clientAddress, noProxies } from '../../http/index.ts';
+import type { TrustedProxies } from '../../http/index.ts';
+import { createAnonymousLimit } from './decision-limits.ts';
 import { decisionPage, decisionPageHeaders } from './decision-page.ts';
 import type { Place } from './decidable.ts';
 import type { Outcome, TokenDecider } from './decide-by-token.ts';
+import type { Bearer } from './prover.ts';
+import type { RecorderProof } from './recorder-proof.ts';
 
 /**
  * What people, not sidecars, ask of the controller: decisions by token, `GET` and `POST
@@ -24,8 +28,17 @@ export interface DecisionServer {
   close(): Promise<void>;
 }
 
-/** How a request ended, for a metric. A closed set. */
-export const decisionResults = ['page', 'viewed', 'decided', 'refused', 'limited', 'malformed', 'failed'] as const;
+/** How a request ended, for a metric. A closed set. `unproven`: nobody has looked at what it brought, there was too much of its kind. */
+export const decisionResults = [
+  'page',
+  'viewed',
+  'decided',
+  'refused',
+  'limited',
+  'unproven',
+  'malformed',
+  'failed',
+] as const;
 export type DecisionResult = (typeof decisionResults)[number];
 
 /** What such routes answer. */
@@ -42,6 +55,8 @@ export interface RouteAnswer {
 export interface Asking {
   /** Address of the person, as far as it can be believed. */
   readonly from: string;
+  /** The recorder itself asks, proven by its certificate; default: somebody else. */
+  readonly recorder?: boolean;
   /** Counts the request against its address, as all but groups with a limit of their own are; false: it has had its share. */
   admitted(): boolean;
 }
@@ -64,6 +79,8 @@ export interface DecisionServerOptions {
   readonly port: number;
   /** Whose `X-Forwarded-For` is believed; default nobody's. */
   readonly trustedProxies?: TrustedProxies | undefined;
+  /** Which connections are the recorder's; default none. */
+  readonly recorder?: RecorderProof | undefined;
   readonly material: { readonly cert: string; readonly key: string };
   readonly decider: TokenDecider;
   readonly clock: Clock;
@@ -86,8 +103,8 @@ const mostFromAddress = 64;
 
 /** @throws the system's error when the port cannot be had. */
 export async function createDecisionServer(options: DecisionServerOptions): Promise<DecisionServer> {
-  const { decider, clock, logger, trustedProxies = nobody } = options;
-  const limits = createDecisionLimits(clock);
+  const { decider, clock, logger, trustedProxies = noProxies } = options;
+  const anonymous = createAnonymousLimit(clock);
 
   const write = (response: ServerResponse, { status, body, headers = {} }: Omit<RouteAnswer, 'result'>): void => {
     if (response.headersSent || response.destroyed) return;
@@ -130,10 +147,10 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     these: readonly RouteGroup[],
     request: IncomingMessage,
     response: ServerResponse,
-    from: string,
+    { from, recorder = false }: Pick<Asking, 'from' | 'recorder'>,
   ): Promise<boolean> => {
     for (const { routes, onResult } of these) {
-      const asked = routes(request, { from, admitted: () => limits.admit(from) });
+      const asked = routes(request, { from, recorder, admitted: () => anonymous.admit(from) });
       const found = await asked.catch((error: unknown) => failed(request, error));
       if (found === undefined) continue;
       onResult?.(found.result);
@@ -142,20 +159,42 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
     }
     return false;
   };
+  const answerBearer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    place: Place,
+    bearer: Bearer,
+  ): Promise<void> => {
+    if (request.method !== 'GET' && request.method !== 'POST')
+      return send(response, 405, { error: 'method' }, 'malformed');
+    const person = await decider.prove(place, bearer);
+    if (person === 'too_many') return send(response, 429, { error: 'too_many' }, 'limited');
+    if (person === 'unproven') return send(response, 429, { error: 'too_many' }, 'unproven');
+    if (typeof person === 'string') return finish(response, { kind: 'fault', fault: person }, 'viewed');
+    if (request.method === 'GET') return finish(response, await person.view(), 'viewed');
+    const text = await readBody(request, longestBody);
+    if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
+    const choice = readChoice(text);
+    if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');
+    finish(response, await person.decide(choice), 'decided');
+  };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const from = clientAddress(request, trustedProxies);
+    const recorder = isRecorder(request, options.recorder);
+    const from = personsAddress(request, clientAddress(request, trustedProxies), recorder);
+    const asking = { from, recorder };
     const limitsItself = ({ ownLimit }: RouteGroup): boolean => ownLimit === true;
-    if (await byRoutes(groups.filter(limitsItself), request, response, from)) return;
+    if (await byRoutes(groups.filter(limitsItself), request, response, asking)) return;
     const [, namespace, kind, name, decision] = path.exec(request.url ?? '') ?? [];
     const token = bearerOf(request);
-    if (!limits.admit(from, decision === undefined ? undefined : token))
-      return send(response, 429, { error: 'too_many' }, 'limited');
+    // Of what a token proves the decider keeps count.
+    const proves = decision !== undefined && token !== undefined;
+    if (!proves && !anonymous.admit(from)) return send(response, 429, { error: 'too_many' }, 'limited');
     if (
       await byRoutes(
         groups.filter((group) => !limitsItself(group)),
         request,
         response,
-        from,
+        asking,
       )
     )
       return;
@@ -165,21 +204,28 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
       if (request.method === 'GET') return send(response, 200, decisionPage, 'page', decisionPageHeaders);
       return send(response, 405, { error: 'method' }, 'malformed');
     }
-    const place: Place = { namespace, kind, name };
     if (token === undefined) return send(response, 401, { error: 'unauthenticated' }, 'refused');
-    if (request.method === 'GET') return finish(response, await decider.view(place, token), 'viewed');
-    if (request.method !== 'POST') return send(response, 405, { error: 'method' }, 'malformed');
-    const text = await readBody(request, longestBody);
-    if (text === undefined) return send(response, 413, { error: 'too_large' }, 'malformed');
-    const choice = readChoice(text);
-    if (choice === undefined) return send(response, 400, { error: 'malformed' }, 'malformed');
-    finish(response, await decider.decide(place, token, choice, from), 'decided');
+    await answerBearer(
+      request,
+      response,
+      { namespace, kind, name },
+      {
+        token,
+        from,
+        ...(recorder && { through: 'console' as const }),
+      },
+    );
   };
 
+  // Browsers that have a certificate of another authority are not asked for it.
+  const context = ({ cert, key }: DecisionServerOptions['material']) =>
+    ({ cert, key, minVersion: 'TLSv1.2', ca: options.recorder?.bundle() }) as const;
   const server = createServer(
     {
-      ...options.material,
-      minVersion: 'TLSv1.2',
+      ...context(options.material),
+      // Who brings none, or one that proves nothing, is a person as any other.
+      requestCert: options.recorder !== undefined,
+      rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
       handshakeTimeout: 5_000,
       headersTimeout: 5_000,
@@ -212,13 +258,28 @@ export async function createDecisionServer(options: DecisionServerOptions): Prom
   server.on('error', (error) => logger.error('the decision endpoint failed', { error: describeError(error) }));
   return {
     port: (server.address() as AddressInfo).port,
-    renew: ({ cert, key }) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
+    renew: (material) => server.setSecureContext(context(material)),
     async close() {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       server.closeAllConnections();
       await closed;
     },
   };
+}
+
+function isRecorder({ socket }: IncomingMessage, proof: RecorderProof | undefined): boolean {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return certificate !== undefined && proof?.proves(certificate) === true;
+}
+
+/**
+ * The address of the person: through the console the one that the console has seen.
+ *
+ * @param from of the connection
+ */
+function personsAddress({ headers }: IncomingMessage, from: string, recorder: boolean): string {
+  const said = recorder ? [headers[consoleAddressHeader]].flat()[0] : undefined;
+  return (said !== undefined && isIP(said) !== 0 ? plainAddress(said) : undefined) ?? from;
 }
 
 /**

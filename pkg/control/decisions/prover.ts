@@ -1,35 +1,116 @@
-import type { CompiledProvider, DecisionFault, Identity, IdentityVerifierFactory } from '../../core/index.ts';
-import { createVerifiers } from './verifiers.ts';
+import type { DecisionFault, Identity } from '../../core/index.ts';
+import type { TokenProof, TokenWitness } from '../../identity/index.ts';
+import type { ProofLimits } from './decision-limits.ts';
+import type { KnownProviders } from './known-providers.ts';
 
-/** Who the bearer of a token is in a namespace. */
+/** Who the bearer of a token is in namespaces, within limits. */
 export interface Prover {
   /**
-   * All that the token proves: one person, whom several policies may know by providers of the same issuer. Each provider is asked by
-   * itself, so that which pods there are does not choose the one that counts.
+   * In each of the namespaces all that the token proves: one person, whom several policies may know by providers of the same issuer. Each
+   * provider is asked by itself, so that which pods there are does not choose the one that counts. Where it proves nobody, the word why.
+   *
+   * @param anywhere whoever is proven in another namespace alone has brought nothing untrue either
+   * @returns why the token is not looked at; else by namespace
    */
-  prove(namespace: string, token: string): Promise<readonly Identity[] | DecisionFault>;
+  prove(
+    namespaces: readonly string[],
+    bearer: Bearer,
+    limits: ProofLimits,
+    options?: { readonly anywhere?: boolean },
+  ): Promise<Limited | Proven>;
 }
 
-export function createProver(options: {
-  readonly verifiers: IdentityVerifierFactory;
-  /** Of all policies that select a pod of the namespace. */
-  readonly providersOf: (namespace: string) => readonly CompiledProvider[];
+export interface Bearer {
+  readonly token: string;
+  /** Address of the person, as far as it can be believed. */
+  readonly from: string;
+  /** What brought it, where that is known and goes on record; default: the person themselves. */
+  readonly through?: 'console';
+}
+
+/** `too_many`: the person has had their share. `unproven`: the network has, of what nobody has proven. */
+export type Limited = 'too_many' | 'unproven';
+
+export type Proven = ReadonlyMap<string, Person | Nobody>;
+
+export type Nobody = Extract<DecisionFault, 'unauthenticated' | 'identity_unavailable'>;
+
+/** At least one. */
+export type Person = readonly Identity[];
+
+export interface ProverOptions {
+  readonly witness: TokenWitness;
+  readonly providers: KnownProviders;
   /** Whether the token was taken back. */
   readonly revokes: (who: Identity) => boolean;
-}): Prover {
-  const verifiers = createVerifiers(options.verifiers);
+}
+
+/** What a token proves, as far as limits count it. */
+interface Finding {
+  readonly people: Proven;
+  /** Whom it proves anywhere; undefined: nobody. */
+  readonly who: Identity | undefined;
+  /** Namespaces whose share they may take. */
+  readonly shares: readonly string[];
+}
+
+export function createProver({ witness, providers, revokes }: ProverOptions): Prover {
+  const personIn = ({ identities, unavailable }: TokenProof): Person | Nobody => {
+    if (identities.some((who) => revokes(who))) return 'unauthenticated';
+    if (identities.length > 0) return identities;
+    return unavailable ? 'identity_unavailable' : 'unauthenticated';
+  };
+  const findingOf = (people: ReadonlyMap<string, Person | Nobody>, elsewhere: Person | Nobody | undefined): Finding => {
+    const shares = [...people].flatMap(([namespace, one]) => (typeof one === 'string' ? [] : [namespace]));
+    const found = [...people.values(), elsewhere ?? 'unauthenticated'].find((one) => typeof one !== 'string');
+    const [who] = found ?? [];
+    return { people, who, shares: shares.length > 0 || who === undefined ? shares : [ownerOf(who)] };
+  };
+  /** Undefined: something would have to be computed for it. */
+  const recall = (namespaces: readonly string[], token: string, anywhere: boolean): Finding | undefined => {
+    const people = new Map<string, Person | Nobody>();
+    for (const namespace of namespaces) {
+      const proof = witness.recall(token, providers.of(namespace));
+      if (proof === undefined) return undefined;
+      people.set(namespace, personIn(proof));
+    }
+    const found = findingOf(people, undefined);
+    if (found.who !== undefined || !anywhere) return found;
+    const proof = witness.recall(token, providers.all());
+    return proof && findingOf(people, personIn(proof));
+  };
+  const find = async (namespaces: readonly string[], token: string, anywhere: boolean): Promise<Finding> => {
+    const people = new Map<string, Person | Nobody>();
+    const elsewhere = anywhere ? personIn(await witness.prove(token, providers.all())) : undefined;
+    // What is made up is looked at once, however many namespaces are asked about.
+    if (elsewhere === 'unauthenticated') {
+      for (const namespace of namespaces) people.set(namespace, elsewhere);
+      return findingOf(people, undefined);
+    }
+    for (const namespace of namespaces)
+      people.set(namespace, personIn(await witness.prove(token, providers.of(namespace))));
+    return findingOf(people, elsewhere);
+  };
+
   return {
-    async prove(namespace, token) {
-      const credentials = { token, certificate: undefined };
-      const results = await Promise.all(
-        options.providersOf(namespace).map((provider) => verifiers.of([provider]).verify(credentials)),
-      );
-      const proven = results.flatMap((result) => (result.kind === 'proven' ? [result.identity] : []));
-      if (proven.some((who) => options.revokes(who))) return 'unauthenticated';
-      if (proven.length > 0) return proven;
-      return results.some((result) => result.kind === 'refused' && result.reason === 'identity_unavailable')
-        ? 'identity_unavailable'
-        : 'unauthenticated';
+    async prove(namespaces, { token, from }, limits, { anywhere = false } = {}) {
+      const admitted = ({ people, who, shares }: Finding): Proven | 'too_many' =>
+        who === undefined || limits.proven(nameOf(who), shares) ? people : 'too_many';
+      const known = recall(namespaces, token, anywhere);
+      if (known?.who !== undefined) return admitted(known);
+      const turn = limits.unproven(from);
+      if (turn === undefined) return 'unproven';
+      const found = await find(namespaces, token, anywhere);
+      const result = admitted(found);
+      // Nor is it given back to whoever makes true tokens beyond their share.
+      if (found.who !== undefined && result !== 'too_many') turn.proven();
+      return result;
     },
   };
 }
+
+/** By the provider too: an issuer of the same name may be a tenant's. */
+const nameOf = ({ provider, issuer, subject }: Identity): string => JSON.stringify([provider, issuer, subject]);
+
+/** The namespace whose policy has the provider, or the platform. */
+const ownerOf = ({ provider }: Identity): string => provider.split('/', 1)[0] ?? '';

@@ -36,3 +36,15 @@ describe('who the caller of a grant is to Kubernetes, so that no Kubernetes user
     expect(userOf(fact, claims)).toBe(user);
   });
 });
+
+test('of an issuer that only the namespace names nothing is believed where the platform names the approvers', () => {
+  const fact = grantOf('https://corp.example.com');
+  for (const byPlatform of [false, true]) {
+    const terms = grantTerms(fact, [governedSet('ml', { byPlatform })]);
+    expect(terms).toMatchObject({ kind: 'terms', kubernetesUser: byPlatform ? undefined : 'corp:ana' });
+  }
+});
+
+test('for which client the subject of a grant is nobody can say, so that a plain sub tells nobody apart', () => {
+  expect(grantTerms(grantOf('https://corp.example.com'), [governedSet('ml', {})])).toMatchObject({ naming: undefined });
+});

@@ -1,7 +1,8 @@
-import { canonical, kubernetesName, namingOf } from '../../core/index.ts';
+import { canonical, isBelieved, kubernetesName, namingOfSubject } from '../../core/index.ts';
 import type { CompiledProvider } from '../../core/index.ts';
 import type { GrantStatusResource } from '../../crd/index.ts';
 import { approverResources, termsOf } from '../approvals/index.ts';
+import { issues } from '../policies/issues.ts';
 import type { PolicySet } from '../policies/policy-index.ts';
 import type { GrantFact } from './grant-fact.ts';
 
@@ -43,15 +44,6 @@ function userOf(provider: CompiledProvider, { grant }: GrantFact): string | unde
   return kubernetesName(kubernetesUser, grant.subject);
 }
 
-/**
- * Whether the provider may prove callers of this issuer. Of certificates it is a distinguished name (`CN=…`), which no URL is; whose the
- * authorities are is not known here, so that each such provider may be the one.
- */
-const issues = ({ oidc, serviceAccount, sidegate, clientCertificate }: CompiledProvider, issuer: string): boolean =>
-  clientCertificate === undefined
-    ? [oidc?.issuer, serviceAccount?.issuer, sidegate?.issuer].includes(issuer)
-    : !URL.canParse(issuer);
-
 /** Equal for lists of the same entries. */
 const sameFor = (approvers: GrantTerms['approvers']): string => canonical(approvers.map(canonical).sort());
 
@@ -88,8 +80,9 @@ export function grantTerms(fact: GrantFact, sets: readonly PolicySet[]): GrantTe
     required = Math.max(required, approvals.required ?? 1);
     maxGrantMs = Math.min(maxGrantMs, approvals.maxGrantMs ?? 0);
     for (const provider of set.providers.filter((one) => issues(one, fact.grant.issuer))) {
-      users.add(userOf(provider, fact));
-      namings.add(namingOf(provider));
+      const believed = isBelieved(approvals, provider);
+      users.add(believed ? userOf(provider, fact) : undefined);
+      namings.add(believed ? namingOfSubject(provider) : undefined);
     }
   }
   const [approvers] = lists.values();
@@ -122,7 +115,7 @@ function openedAt({ conditions }: GrantFact): number {
  * it was approved.
  */
 export function whyNotHeld(fact: GrantFact, set: PolicySet): NotHeld | undefined {
-  const { approvers, required, kubernetesUser, naming, grant } = fact;
+  const { approvers, required, kubernetesUser, naming } = fact;
   const terms = grantTerms(fact, [set]);
   if (terms.kind === 'problem') return 'cannot be used, or name nobody who decides';
   if (approvers === undefined || required === undefined || sameFor(terms.approvers) !== sameFor(approvers))
@@ -131,9 +124,17 @@ export function whyNotHeld(fact: GrantFact, set: PolicySet): NotHeld | undefined
   if (kubernetesUser !== undefined && kubernetesUser !== terms.kubernetesUser)
     return 'do not say the same of who the caller is to Kubernetes';
   if (naming !== undefined && naming !== terms.naming) return 'name callers otherwise';
-  // Written so that a beginning which is not known is too long ago.
-  return grant.until - openedAt(fact) <= terms.maxGrantMs ? undefined : 'allow it for a shorter time';
+  return lasts(fact, openedAt(fact)) <= terms.maxGrantMs ? undefined : 'allow it for a shorter time';
 }
+
+/**
+ * How long people are asked for, milliseconds: what waits for them is not access, and waiting makes no grant longer, since its end is told
+ * beforehand. NaN, which is within no limit, where it is not known when they were asked.
+ *
+ * @param askedAt wall clock, milliseconds
+ */
+export const lasts = ({ grant: { from, until } }: Pick<GrantFact, 'grant'>, askedAt: number): number =>
+  until - Math.max(from, askedAt);
 
 /** What the policies of a pod do: completes "the policies …". A closed set. */
 export type NotHeld =

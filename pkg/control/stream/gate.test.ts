@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
-import { plainAddress } from './address.ts';
+import { plainAddress } from '../../base/index.ts';
 import { createSnapshotFrames } from './encoded.ts';
 import { createGate } from './gate.ts';
 import { streamLimits } from './limits.ts';

@@ -1,7 +1,8 @@
 import { hkdfSync } from 'node:crypto';
 import { JsonError, jsonValue, parseJson } from '../../base/index.ts';
-import type { Clock, Logger, Bucket } from '../../base/index.ts';
+import type { Clock, Logger } from '../../base/index.ts';
 import type { SamlVerifier, TokenKeyState } from '../../identity/index.ts';
+import type { Unproven } from '../decisions/index.ts';
 import { fieldsOf, textOf } from '../facts/shape.ts';
 import { codeOf } from './login-codes.ts';
 import type { LoginCodes } from './login-codes.ts';
@@ -34,7 +35,7 @@ export interface BrowserLoginOptions {
   readonly codes: Pick<LoginCodes, 'begin'>;
   readonly keys: () => TokenKeyState | undefined;
   readonly url: string;
-  readonly turns: Pick<Bucket, 'take'>;
+  readonly turns: Unproven;
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
 }
@@ -95,7 +96,8 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
       const begun = begunOf(cookie);
       const document = form.get('SAMLResponse') ?? '';
       if (begun === undefined || !base64.test(document)) return fault('invalid_request');
-      if (!turns.take()) return fault('temporarily_unavailable');
+      const turn = turns.admit(from);
+      if (turn === undefined) return fault('temporarily_unavailable');
       try {
         const at = { recipients: [consumerOf(url)], inResponseTo: begun.id };
         const person = await saml.verify(Buffer.from(document, 'base64'), at);
@@ -103,6 +105,7 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
         const { key, keep } = codes.begin(begun);
         const given = await giver.give(person, begun.audience, { from, keep });
         if (given.kind === 'fault') return given;
+        turn.proven();
         const location = new URL(begun.redirect);
         const record = recordOf({ entityId: person.entityId, id: person.assertionId });
         location.searchParams.set('code', codeOf(record, key));

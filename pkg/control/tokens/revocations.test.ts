@@ -1,8 +1,11 @@
 import { expect, test } from '@jest/globals';
+import { silentLogger } from '../../base/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { createFrameReader, encodeFrame, isTaken, maxDownBytes, readDownMessage } from '../../wire/index.ts';
 import type { DownMessage } from '../../wire/index.ts';
 import { createRevocationFrames } from '../stream/encoded.ts';
-import { revocationsFact } from './revocations.ts';
+import { createRevocations, revocationsFact, unmatchedKeys } from './revocations.ts';
 
 /** As much as the API server takes in a ConfigMap: the sum of its keys and values, bytes. */
 const fullBytes = 1_048_576;
@@ -72,4 +75,56 @@ test('what cannot be understood is counted by its key, and revokes nothing', () 
     never: '{"issuer":"a","subject":"b"}',
   });
   expect([revocations.length, [...byKey.keys()], broken]).toEqual([1, ['good'], ['long', 'both', 'odd', 'never']]);
+});
+
+test('entries whose issuer no provider has are told, while they hold and once it is known', () => {
+  const entry = (issuer: string, until: string) => JSON.stringify({ issuer, subject: 'b', until });
+  const fact = factOf({
+    good: entry('https://idp', '2099-01-01'),
+    typo: entry('https://ipd', '2099-01-01'),
+    over: entry('https://ipd', '2001-01-01'),
+  });
+  const asked: string[] = [];
+  const knows = (issuer: string): boolean => asked.push(issuer) > 0 && issuer === 'https://idp';
+  expect(unmatchedKeys(fact, knows, Date.UTC(2026, 0))).toEqual(['typo']);
+  expect(asked).toEqual(['https://idp', 'https://ipd']);
+  expect(unmatchedKeys(fact, () => undefined, Date.UTC(2026, 0))).toBeUndefined();
+});
+
+test('the leader writes them beside the list, once, for whoever reads it', async () => {
+  const clock = fakeClock({ now: Date.UTC(2026, 0) });
+  const entry = (issuer: string) => JSON.stringify({ issuer, subject: 'b', until: '2099-01-01' });
+  let list: object = {
+    metadata: { name: 'sidegate-revocations', resourceVersion: '7' },
+    data: { good: entry('https://idp'), typo: entry('https://ipd') },
+  };
+  const bodies: object[] = [];
+  const client = {
+    page: () => Promise.resolve({ items: [list], resourceVersion: '7', continueToken: undefined }),
+    watch: (_: string, { signal }: { signal: AbortSignal }) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),
+    patch: (_resource: unknown, _ref: unknown, { body }: { body: object }) => Promise.resolve(bodies.push(body)),
+  } as unknown as KubeClient;
+  const sweep = async (): Promise<number | undefined> => {
+    const revocations = createRevocations({
+      client,
+      clock,
+      logger: silentLogger,
+      namespace: 'sidegate-system',
+      knowsIssuer: (issuer) => issuer === 'https://idp',
+    });
+    await revocations.sweep();
+    const { unmatched } = revocations.fill() ?? {};
+    await revocations.stop();
+    return unmatched;
+  };
+  expect(await sweep()).toBe(1);
+  const annotations = { 'sidegate.dev/unmatched': '["typo"]' };
+  expect(bodies.splice(0)).toEqual([{ metadata: { annotations } }]);
+  list = { ...list, metadata: { name: 'sidegate-revocations', resourceVersion: '8', annotations } };
+  expect(await sweep()).toBe(1);
+  expect(bodies).toEqual([]);
+  list = { ...list, data: { good: entry('https://idp') } };
+  expect(await sweep()).toBe(0);
+  expect(bodies).toEqual([{ metadata: { annotations: { 'sidegate.dev/unmatched': null } } }]);
 });

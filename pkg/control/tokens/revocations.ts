@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '../../base/index.ts';
-import { controlPlane } from '../../contract/index.ts';
+import { annotations, controlPlane } from '../../contract/index.ts';
 import { compileRevocations, readRevocation } from '../../core/index.ts';
 import type { Identity, Revocation, RevocationSet } from '../../core/index.ts';
 import { createCache, isConflict, resources } from '../../kube/index.ts';
@@ -12,7 +12,7 @@ import type { RevocationFeed } from '../stream/index.ts';
  * overwrite each other. Each replica watches it; the leader makes it, and removes entries that hold no longer.
  */
 export interface Revocations extends RevocationFeed {
-  revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'tokenId'>): boolean;
+  revokes(caller: Pick<Identity, 'issuer' | 'subject' | 'sub' | 'tokenId'>): boolean;
   /** Of the list as this replica has it; undefined: it has none yet. */
   fill(): RevocationsFill | undefined;
   whenSynced(): Promise<void>;
@@ -28,6 +28,8 @@ export interface RevocationsFill {
   readonly entries: number;
   /** Entries among them that say nothing that could be understood: they revoke nothing. */
   readonly unusable: number;
+  /** Entries whose issuer no provider has: they revoke nothing either, whoever misspelt it. Undefined: that is not known yet. */
+  readonly unmatched: number | undefined;
   /** Bytes of all keys and entries. The API server takes 1 MiB, and refuses an entry beyond. */
   readonly bytes: number;
 }
@@ -40,6 +42,8 @@ interface RevocationsFact {
   /** Keys of entries that say nothing that could be understood. */
   readonly broken: readonly string[];
   readonly bytes: number;
+  /** What the leader wrote last of entries whose issuer no provider has. */
+  readonly told: string | undefined;
 }
 
 export function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsFact {
@@ -60,7 +64,31 @@ export function revocationsFact({ metadata, ...rest }: KubeObject): RevocationsF
     byKey,
     broken,
     bytes,
+    told: metadata.annotations?.[annotations.unmatched],
   };
+}
+
+/**
+ * Keys of entries that hold and whose issuer no provider has.
+ *
+ * @param now wall clock, milliseconds
+ * @returns undefined: that cannot be said yet
+ */
+export function unmatchedKeys(
+  { byKey }: Pick<RevocationsFact, 'byKey'>,
+  knowsIssuer: (issuer: string) => boolean | undefined,
+  now: number,
+): readonly string[] | undefined {
+  const keys: string[] = [];
+  /** Thousands of entries may be of one issuer. */
+  const known = new Map<string, boolean>();
+  for (const [key, { issuer, until }] of byKey) {
+    const isKnown = known.get(issuer) ?? knowsIssuer(issuer);
+    if (isKnown === undefined) return undefined;
+    known.set(issuer, isKnown);
+    if (!isKnown && now < until) keys.push(key);
+  }
+  return keys;
 }
 
 export interface RevocationsOptions {
@@ -68,6 +96,8 @@ export interface RevocationsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly namespace: string;
+  /** Whether a provider may prove somebody of it; undefined: that cannot be said yet. Default: of all. */
+  readonly knowsIssuer?: (issuer: string) => boolean | undefined;
   readonly timings?: Partial<CacheTimings>;
   readonly onFault?: (resource: string, fault: CacheFault) => void;
   /** An entry came or went, after the list was read first; `ended`: its time was over. */
@@ -81,6 +111,8 @@ const none: readonly Revocation[] = [];
 const noEntries: ReadonlyMap<string, Revocation> = new Map();
 const same = (a: Revocation, b: Revocation | undefined): boolean =>
   b !== undefined && JSON.stringify(a) === JSON.stringify(b);
+/** So many keys are told; their number is in the metric. */
+const mostTold = 200;
 /** Clocks of sidecars differ: kept so long beyond its end. */
 const graceMs = 600_000;
 
@@ -118,6 +150,16 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       logger.error('revocations that cannot be understood revoke nothing', { keys: after.broken.join(' ') });
   });
 
+  const { knowsIssuer = () => true } = options;
+  const unmatched = (known: RevocationsFact) => unmatchedKeys(known, knowsIssuer, clock.now());
+  /** What of the list's own words is to be written anew, as a merge patch has it. */
+  const toTell = (known: RevocationsFact): { readonly metadata?: object } => {
+    const keys = unmatched(known);
+    if (keys === undefined) return {};
+    const text = keys.length === 0 ? null : JSON.stringify([...keys].sort().slice(0, mostTold));
+    return text === (known.told ?? null) ? {} : { metadata: { annotations: { [annotations.unmatched]: text } } };
+  };
+
   return {
     revocations: () => (cache.synced() ? (fact()?.revocations ?? none) : undefined),
     // The object's own version: it grows with each change, and a replica that lags has an older one.
@@ -130,7 +172,8 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       const known = fact();
       if (known === undefined) return undefined;
       const { revocations, broken, bytes } = known;
-      return { entries: revocations.length + broken.length, unusable: broken.length, bytes };
+      const entries = revocations.length + broken.length;
+      return { entries, unusable: broken.length, unmatched: unmatched(known)?.length, bytes };
     },
     revokes: (caller) => fact()?.set.revokes(caller, clock.now()) ?? false,
     whenSynced: () => cache.whenSynced(),
@@ -148,8 +191,10 @@ export function createRevocations(options: RevocationsOptions): Revocations {
       const over = [...known.byKey]
         .filter(([, { until }]) => clock.now() >= until + graceMs)
         .map(([key]) => [key, null]);
-      if (over.length === 0) return;
-      await client.patch(resources.configMaps, ref, { type: 'merge', body: { data: Object.fromEntries(over) } });
+      const told = toTell(known);
+      if (over.length === 0 && told.metadata === undefined) return;
+      const body = { ...told, ...(over.length > 0 && { data: Object.fromEntries(over) }) };
+      await client.patch(resources.configMaps, ref, { type: 'merge', body });
     },
     async stop() {
       stopLogging();

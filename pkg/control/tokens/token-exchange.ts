@@ -1,7 +1,8 @@
 import { describeError } from '../../base/index.ts';
-import type { Logger, Bucket } from '../../base/index.ts';
+import type { Logger } from '../../base/index.ts';
 import { SamlFault } from '../../identity/index.ts';
 import type { SamlVerifier } from '../../identity/index.ts';
+import type { Unproven } from '../decisions/index.ts';
 import type { LoginCodes } from './login-codes.ts';
 import { exchangeFault } from './token-giver.ts';
 import type { ExchangeFault, Exchanged, TokenGiver } from './token-giver.ts';
@@ -22,7 +23,7 @@ export interface TokenExchangeOptions {
   /** Of the token endpoint, without a slash at its end. */
   readonly url: string;
   /** Assertions that are looked at. */
-  readonly turns: Pick<Bucket, 'take'>;
+  readonly turns: Unproven;
   readonly logger: Logger;
 }
 
@@ -49,9 +50,13 @@ export function createTokenExchange(options: TokenExchangeOptions): TokenExchang
   const { saml, giver, codes, url, turns, logger } = options;
 
   const byAssertion = async (asked: AskedWithAssertion, from: string): Promise<Exchanged> => {
-    if (!turns.take()) return exchangeFault('temporarily_unavailable');
+    const turn = turns.admit(from);
+    if (turn === undefined) return exchangeFault('temporarily_unavailable');
     const person = await saml.verify(asked.assertion, { recipients: recipientsOf(url) });
-    return await giver.give(person, asked.audience, { from });
+    const given = await giver.give(person, asked.audience, { from });
+    // Not for one that is brought again and again.
+    if (given.kind === 'token') turn.proven();
+    return given;
   };
   return {
     async exchange(parameters, from) {

@@ -1,8 +1,8 @@
-import { createBucket } from '../../base/index.ts';
 import type { Clock, Logger } from '../../base/index.ts';
 import { openSamlVerifier } from '../../identity/index.ts';
 import type { HttpGet, SamlIdp } from '../../identity/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
+import { createUnproven } from '../decisions/index.ts';
 import type { Routes } from '../decisions/index.ts';
 import type { GivenNote } from '../record/index.ts';
 import { createBrowserLogin } from './browser-login.ts';
@@ -50,8 +50,7 @@ export interface TokenServiceOptions {
 }
 
 /** Of a replica: what is read of a large document costs 20 ms of the thread that policies go out by. */
-const assertionsPerSecond = 10;
-const assertionBurst = 50;
+export const assertionRates = { network: [1, 20], all: [10, 50], doubtful: [2, 10] } as const;
 /** Keys that cannot be read must not keep other policies from being served. */
 const settleMs = 10_000;
 
@@ -94,7 +93,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     onGiven: options.onGiven,
   });
   const codes = createLoginCodes({ used, clock });
-  const turns = createBucket(clock, assertionsPerSecond, assertionBurst);
+  const turns = createUnproven(clock, assertionRates);
   const exchange = createTokenExchange({ saml, giver, codes, url, turns, logger });
   const browser = createBrowserLogin({ saml, giver, codes, keys, url, turns, clock, logger });
   return {

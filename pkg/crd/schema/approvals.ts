@@ -36,7 +36,7 @@ export const approvals = {
       ...duration,
       'x-sidegate-bounds': { least: '1m', most: '720h' },
       description:
-        'Longest InferenceGrant on pods of this policy, from approval to end: one that asks for more is cancelled.',
+        'Longest InferenceGrant on pods of this policy, from its beginning (at the earliest when people are asked) to its end: one that asks for more is cancelled.',
       'x-sidegate-default': 'from the profile',
       'x-sidegate-example': '8h',
     },

@@ -3,6 +3,28 @@ import type { SchemaNode, Wire } from '../schema-node.ts';
 
 /** `spec.upstream`: the model and its key. */
 
+const headerName = {
+  type: 'string',
+  pattern: "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$",
+  maxLength: 64,
+  'x-sidegate-form': 'a header name',
+} as const;
+
+/** Fields of HTTP itself, in which nothing else can stand. */
+const framing = [
+  ...['host', 'content-length', 'transfer-encoding', 'connection', 'content-type', 'content-encoding', 'te', 'trailer'],
+  ...['upgrade', 'expect'],
+];
+
+const modelName = { type: 'string', minLength: 1, maxLength: 256 } as const;
+
+const awsName = {
+  type: 'string',
+  pattern: '^[a-z0-9-]+$',
+  maxLength: 64,
+  'x-sidegate-form': 'lower-case letters, digits and -',
+} as const;
+
 export const upstream = {
   type: 'object',
   description: 'The model that requests go to, and the key that it wants.',
@@ -76,6 +98,86 @@ export const upstream = {
             message: 'is not read by a sidecar that runs on its own: the model is where --upstream says',
           },
         },
+        proxy: {
+          type: 'string',
+          pattern: '^http://([a-zA-Z0-9.-]+|\\[[0-9a-fA-F:]+\\]):[0-9]{1,5}$',
+          maxLength: 270,
+          'x-sidegate-form': 'http://HOST:PORT',
+          description:
+            'A proxy of HTTP that the endpoint, and a token endpoint, are reached through (CONNECT). TLS goes through it end to end; an endpoint of plain http goes straight. WebSockets and bodies that nobody looks into are refused.',
+          'x-sidegate-default': 'none',
+          'x-sidegate-example': '"http://proxy.internal:3128"',
+          'x-sidegate-cluster': {
+            refused: false,
+            message: 'is not read by a sidecar that runs on its own: HTTPS_PROXY and NO_PROXY of its environment are',
+          },
+        },
+        models: {
+          type: 'array',
+          maxItems: 64,
+          description:
+            'What models are called there. Callers, rules, limits and the record know them by `name`. A request that names its model in the path cannot be renamed, and is refused; answers and lists say what the endpoint says.',
+          'x-sidegate-default': 'as callers call them',
+          'x-sidegate-example': '[{ name: support, as: large-2026-08-06 }]',
+          'x-kubernetes-list-type': 'map',
+          'x-kubernetes-list-map-keys': ['name'],
+          items: {
+            type: 'object',
+            description: 'One model.',
+            required: ['name', 'as'],
+            properties: {
+              name: { ...modelName, description: 'By which callers ask for it.', 'x-sidegate-example': 'support' },
+              as: {
+                ...modelName,
+                description: 'What the endpoint is asked for.',
+                'x-sidegate-example': 'large-2026-08-06',
+              },
+            },
+          },
+        },
+        identityHeaders: {
+          type: 'array',
+          maxItems: 8,
+          description:
+            'What the endpoint is told of who calls, a header each: nothing else of it leaves. Characters outside of printable ASCII and `%` are percent-encoded, and in groups `,`, which stands between them. Of a caller who proved nothing there is no header.',
+          'x-sidegate-default': 'nothing',
+          'x-sidegate-example': '[{ header: X-User, value: Subject }]',
+          'x-kubernetes-list-type': 'map',
+          'x-kubernetes-list-map-keys': ['header'],
+          items: {
+            type: 'object',
+            description: 'One header.',
+            required: ['header', 'value'],
+            properties: {
+              header: {
+                ...headerName,
+                'x-sidegate-refused': {
+                  values: [
+                    ...framing,
+                    'authorization',
+                    'proxy-authorization',
+                    'cookie',
+                    'api-key',
+                    'x-api-key',
+                    'x-goog-api-key',
+                  ],
+                  prefixes: ['sidegate-', 'x-amz-'],
+                  ignoreCase: true,
+                  message: 'belongs to HTTP itself, to Sidegate or to a credential: name another',
+                },
+                description: 'Its name.',
+                'x-sidegate-example': 'X-User',
+              },
+              value: {
+                type: 'string',
+                enum: ['Subject', 'Groups', 'Issuer', 'Provider'],
+                description:
+                  'What it holds: the subject as the provider names it, the groups, the issuer, or the provider as the policy calls it.',
+                'x-sidegate-example': 'Subject',
+              },
+            },
+          },
+        },
       },
     },
     credential: {
@@ -83,7 +185,12 @@ export const upstream = {
       description:
         'The key that the model wants: 8 to 4,096 characters of printable ASCII in one line. Callers never see it, and their own credential never reaches the model. Exactly one of `secretRef` and `file`.',
       'x-sidegate-example': '{ secretRef: { name: vllm-key, key: api-key } }',
-      'x-sidegate-conditions': [{ kind: 'ExactlyOne', of: ['secretRef', 'file'] }],
+      'x-sidegate-conditions': [
+        { kind: 'ExactlyOne', of: ['secretRef', 'file'] },
+        { kind: 'AtMostOne', of: ['header', 'query', 'sigV4'] },
+        { kind: 'AtMostOne', of: ['query', 'sigV4', 'oauth'] },
+        { kind: 'NotBeside', field: 'prefix', others: ['query', 'sigV4'], message: 'stands before a key in a header' },
+      ],
       properties: {
         secretRef: {
           ...secretRef,
@@ -98,23 +205,9 @@ export const upstream = {
           'x-sidegate-local': true,
         },
         header: {
-          type: 'string',
-          pattern: "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$",
-          maxLength: 64,
-          'x-sidegate-form': 'a header name',
+          ...headerName,
           'x-sidegate-refused': {
-            values: [
-              'host',
-              'content-length',
-              'transfer-encoding',
-              'connection',
-              'content-type',
-              'content-encoding',
-              'te',
-              'trailer',
-              'upgrade',
-              'expect',
-            ],
+            values: framing,
             prefixes: ['sidegate-'],
             ignoreCase: true,
             message: 'belongs to HTTP itself or to Sidegate: name the header that the model reads its key from',
@@ -131,6 +224,78 @@ export const upstream = {
           description: 'What stands before the key in the header.',
           'x-sidegate-default': '`Bearer ` for Authorization, nothing for others',
           'x-sidegate-example': '"Bearer "',
+        },
+        query: {
+          type: 'string',
+          pattern: '^[-._~0-9A-Za-z]+$',
+          maxLength: 64,
+          'x-sidegate-form': 'letters, digits, -, ., _ and ~',
+          description:
+            "Parameter of the query that carries the key, in place of a header. A caller's own parameter of that name does not reach the model.",
+          'x-sidegate-example': 'key',
+        },
+        sigV4: {
+          type: 'object',
+          description:
+            'The key signs each request (AWS Signature Version 4). It is `ACCESS-KEY-ID:SECRET-ACCESS-KEY`, with `:SESSION-TOKEN` behind it where there is one. Calls of gRPC, bodies that nobody looks into and WebSockets cannot be signed, and are refused.',
+          'x-sidegate-example': '{ region: eu-central-1, service: bedrock }',
+          required: ['region', 'service'],
+          properties: {
+            region: {
+              ...awsName,
+              description: 'Region of the endpoint.',
+              'x-sidegate-example': 'eu-central-1',
+            },
+            service: {
+              ...awsName,
+              description: 'Name of the service in signatures.',
+              'x-sidegate-example': 'bedrock',
+            },
+          },
+        },
+        oauth: {
+          type: 'object',
+          description:
+            "The key is a client's secret, for which a token endpoint gives tokens for a time (client credentials, RFC 6749). They are fetched anew before they end, and go to the model in place of the secret. A token has 8 to 4,096 characters.",
+          'x-sidegate-example': '{ tokenUrl: "https://login.example.com/oauth2/token", clientId: sidegate }',
+          required: ['tokenUrl', 'clientId'],
+          properties: {
+            tokenUrl: {
+              ...url,
+              description: 'https URL of the token endpoint; plain http only on a loopback address.',
+              'x-sidegate-example': '"https://login.example.com/oauth2/token"',
+            },
+            clientId: {
+              type: 'string',
+              pattern: '^[\\x21-\\x7e]+$',
+              maxLength: 256,
+              'x-sidegate-form': 'printable ASCII without spaces',
+              description: 'Name of the client.',
+              'x-sidegate-example': 'sidegate',
+            },
+            scopes: {
+              type: 'array',
+              maxItems: 16,
+              description: 'What is asked for.',
+              'x-sidegate-default': 'nothing: the token endpoint gives what the client has',
+              'x-sidegate-example': '["https://models.example.com/.default"]',
+              items: {
+                type: 'string',
+                pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$',
+                maxLength: 256,
+                'x-sidegate-form': 'a scope as RFC 6749 has them',
+                description: 'A scope.',
+              },
+            },
+            audience: {
+              type: 'string',
+              minLength: 1,
+              maxLength: 512,
+              description: 'Whom the tokens are for, where the token endpoint wants to be told.',
+              'x-sidegate-default': 'not said',
+              'x-sidegate-example': '"https://models.example.com"',
+            },
+          },
         },
       },
     },

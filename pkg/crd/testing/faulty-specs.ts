@@ -219,6 +219,31 @@ export const faultySpecs: readonly (readonly [string, string, string])[] = [
     'upstream: { credential: { file: k, prefix: "a\\r\\nb" } }',
     'is not printable ASCII',
   ],
+  [
+    'a credential in two places',
+    'upstream: { credential: { file: k, header: x, query: key } }',
+    'only one of them can stand here',
+  ],
+  [
+    'a credential that is prefixed in a query',
+    'upstream: { credential: { file: k, prefix: x, query: key } }',
+    'stands before a key in a header',
+  ],
+  [
+    'tokens that sign',
+    'upstream: { credential: { file: k, sigV4: { region: a, service: b }, oauth: { tokenUrl: "https://a.example", clientId: c } } }',
+    'only one of them can stand here',
+  ],
+  [
+    'a parameter that is more than a name',
+    'upstream: { credential: { file: k, query: "key&x" } }',
+    'is not letters, digits',
+  ],
+  [
+    'a token endpoint without TLS',
+    'upstream: { credential: { file: k, oauth: { tokenUrl: "http://a.example.com", clientId: c } } }',
+    'plain http only on a loopback address',
+  ],
   ['server names without TLS', 'upstream: { ports: [{ containerPort: 1, serverName: a }] }', 'needs protocol: TLS'],
   [
     'a port twice',

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { JsonEdit } from '../../base/index.ts';
+import { floatTypes, wholeBytes } from '../kserve/datatypes.ts';
 import type { WholeNumbers } from '../rpc.ts';
 import { namesIds } from '../token-ids.ts';
 import { editWire } from './edit-wire.ts';
@@ -28,13 +29,6 @@ export const unread = '[0,0,0,0,0,0,0,0]';
 
 /** Whole numbers in a body from which on they may be a text: as in JSON. */
 export const tokenRun = 8;
-
-/** Bytes of an element of each data type of KServe v2 that holds whole numbers; what is not here and no float cannot be read. */
-const wholeBytes: Readonly<Record<string, number>> = {
-  BOOL: 1,
-  ...{ INT8: 1, UINT8: 1, INT16: 2, UINT16: 2, INT32: 4, UINT32: 4, INT64: 8, UINT64: 8 },
-};
-const floats: ReadonlySet<string> = new Set(['FP16', 'BF16', 'FP32', 'FP64']);
 
 /** Messages whose tensors' contents stand in a list of their own, by number of the fields. */
 const rawContents: Readonly<Record<string, { readonly tensors: number; readonly raw: number }>> = {
@@ -337,8 +331,8 @@ class Projector {
 
   #tensor(datatype: string, region: Region): void {
     if (datatype === 'BYTES') return this.#elements(region);
-    if (floats.has(datatype)) return this.#showNumbers(true);
-    const size = wholeBytes[datatype];
+    if (floatTypes.has(datatype)) return this.#showNumbers(true);
+    const size = wholeBytes.get(datatype);
     const count = size === undefined ? tokenRun : (region.to - region.from) / size;
     this.#whole += count;
     this.#tally(count, [region]);

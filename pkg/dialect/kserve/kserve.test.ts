@@ -87,16 +87,10 @@ describe('a request', () => {
     [infer, { inputs: [], parameters: { sequence_id: 7 } }, 'parameters.sequence_id'],
     [infer, { inputs: [], parameters: { shared_memory_region: 'a' } }, 'parameters.shared_memory_region'],
     [infer, { inputs: [], parameters: { callback_url: 'a' } }, 'parameters.url'],
-    [infer, { inputs: [], parameters: { binary_data_output: true } }, 'parameters.binary_data_output'],
     [
       infer,
       { inputs: [{ ...tensor('INT64', undefined), parameters: { binary_data_size: 8 } }] },
       'inputs[0].parameters.binary_data_size',
-    ],
-    [
-      infer,
-      { inputs: [], outputs: [{ name: 'y', parameters: { binary_data: true } }] },
-      'outputs[0].parameters.binary_data',
     ],
     [generate, { text_input: 'a', parameters: { lora_name: 'b' } }, 'parameters.lora'],
     [generate, { text_input: 'a', parameters: { LoRA_task: 1 } }, 'parameters.lora'],

@@ -2,6 +2,7 @@ import { RefusedError } from '../../core/index.ts';
 import type { Dialect, RefusalText, Route } from '../dialect.ts';
 import { sse } from '../framing/sse.ts';
 import { readAnswer, readFrame } from './answer.ts';
+import { binaryTensors } from './binary.ts';
 import { readRequest } from './request.ts';
 import { kserveRoute } from './routes.ts';
 import type { KserveRoute } from './routes.ts';
@@ -28,7 +29,8 @@ export const kserve: Dialect = {
     const { kind, operation, model } = found;
     const body = kind === 'page' ? 'none' : 'json';
     const streams = kind === 'generate_stream' ? events : none;
-    return { dialect: kserve, operation, body, model, generates: false, streams, kserve: found };
+    const split = kind === 'infer' ? { split: binaryTensors } : {};
+    return { dialect: kserve, operation, body, model, generates: false, streams, ...split, kserve: found };
   },
   request: (route, root, query = '') => readRequest(known(route), root, query),
   answer: (route, root, status) => readAnswer(known(route).kind, root, status),

@@ -4,6 +4,7 @@ import { refused } from '../refused-fields.ts';
 import { boolean, either, free, list, lone, named, number, numbers, object, text } from '../shape.ts';
 import type { Shape, ShapePlace, ShapeReader } from '../shape.ts';
 import { namesIds } from '../token-ids.ts';
+import { floatTypes, wholeBytes } from './datatypes.ts';
 import { parametersTensor, refuseChoice, refuseTelling, refusedParameters } from './tensor-rules.ts';
 
 /**
@@ -14,12 +15,20 @@ import { parametersTensor, refuseChoice, refuseTelling, refusedParameters } from
  * from eight on as everywhere, and fewer where the tensor is named as those are.
  */
 
+/** Whole numbers in a list from which on they may be a text: an element that is none shows so ({@link binaryTensors}). */
+const tokenRun = 8;
+
 /** Lists as deep as the tensor's shape. Places in them are not kept, however deep they are ({@link Shape.unknown}). */
 const texts: Shape = {
   string: 'text',
   unknown: true,
   get items() {
     return texts;
+  },
+  read(reader, node) {
+    if (node.numbers !== 'integers' || node.numberCount < tokenRun) return false;
+    reader.tokens(node);
+    return true;
   },
 };
 const wholeNumbers: Shape = {
@@ -49,13 +58,10 @@ const unknownKind: Shape = {
   },
 };
 
-const floats: ReadonlySet<string> = new Set(['FP16', 'BF16', 'FP32', 'FP64']);
-const wholes: ReadonlySet<string> = new Set('BOOL INT8 UINT8 INT16 UINT16 INT32 UINT32 INT64 UINT64'.split(' '));
-
 const value: Shape = { string: 'text', number: true, boolean: true };
 const askedParameters: Shape = {
   ...object(
-    { ...refusedParameters, binary_data_output: refused, binary_data: refused, binary_data_size: refused },
+    { ...refusedParameters, ...named(['binary_data_output', 'binary_data'], boolean), binary_data_size: refused },
     { rest: value },
   ),
   read: refuseTelling,
@@ -76,8 +82,8 @@ function tensors(parameters: Shape): (node: JsonNode) => Shape {
   return (node) => {
     const datatype = node.get('datatype')?.string ?? '';
     if (datatype === 'BYTES') return byKind.texts;
-    if (floats.has(datatype)) return byKind.floats;
-    if (wholes.has(datatype)) return namesIds(node.get('name')?.string ?? '') ? byKind.ids : byKind.wholes;
+    if (floatTypes.has(datatype)) return byKind.floats;
+    if (wholeBytes.has(datatype)) return namesIds(node.get('name')?.string ?? '') ? byKind.ids : byKind.wholes;
     return unknown;
   };
 }

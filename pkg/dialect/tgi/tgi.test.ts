@@ -265,7 +265,7 @@ test('the page of the server is hidden with its model', () => {
 });
 
 test.each([
-  [403, 'access_denied', 'access_denied'],
+  [403, 'access_denied', 'validation'],
   [429, 'rate_limited', 'overloaded'],
   [400, 'invalid_request', 'validation'],
   [502, 'response_uninspectable', 'generation'],

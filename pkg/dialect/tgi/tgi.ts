@@ -6,11 +6,10 @@ import { readRequest } from './request.ts';
 import { tgiRoutes } from './routes.ts';
 import type { TgiRoute } from './routes.ts';
 
-/** What TGI's clients tell their errors by (`router/src/infer`); another word is an error by its status. */
-function typeOf({ status, code }: RefusalText): string {
+/** What TGI's clients tell their errors by. Of a status alone they would make others: 403 is a shard that is not ready there. */
+function typeOf({ status }: RefusalText): string {
   if (status === 429) return 'overloaded';
-  if (status === 400 || status === 413 || status === 422) return 'validation';
-  return status >= 500 ? 'generation' : code;
+  return status >= 500 ? 'generation' : 'validation';
 }
 
 const refusal = (text: RefusalText): string => {

@@ -25,12 +25,19 @@ const store = {
 let clock: FakeClock;
 let answers: Answers;
 let allowed: (auditor: Auditor) => boolean;
+let noted: unknown[];
 beforeEach(() => {
+  noted = [];
   clock = fakeClock();
   allowed = () => true;
   answers = createAnswers({
     store,
-    committer: { add: () => Promise.resolve() } as never,
+    committer: {
+      add({ entry }: { readonly entry: object }) {
+        noted.push(entry);
+        return Promise.resolve();
+      },
+    } as never,
     authorizer: { mayRead: (auditor) => Promise.resolve(allowed(auditor)), mayHold: () => Promise.resolve(false) },
     clock,
     logger: silentLogger,
@@ -131,6 +138,30 @@ describe('questions at work', () => {
     quick.emit('finish');
     await finished;
     expect(quick.destroyed).toBe(false);
+  });
+});
+
+describe('a question that is refused', () => {
+  test('is on record: who asked, what, and why not; what cannot be answered now is not', async () => {
+    allowed = () => false;
+    await ask('eve', peer());
+    await ask('eve', peer(), { path: '/v1/log' });
+    allowed = () => true;
+    await ask('bob', peer(), { path: '/v1/log/entries?lines=maybe' });
+    await ask('bob', peer(), { path: `/v1/sessions/${'x'.repeat(5_000)}` });
+    await ask('ann', peer(), { path: '/v1/log/heads' });
+    const entry = (who: string, question: string) =>
+      expect.objectContaining({ type: 'read', who, what: 'refused', question });
+    expect(noted).toEqual([
+      entry('eve', '403 not_allowed: POST /v1/export {"namespace":"ml"}'),
+      entry('bob', '400 bad_question: GET /v1/log/entries?lines=maybe'),
+    ]);
+    await clock.advanceAsync(60_000);
+    expect(noted.slice(2)).toEqual([
+      entry('eve', 'and 1 more within a minute: not_allowed 1'),
+      entry('bob', 'and 1 more within a minute: bad_question 1'),
+    ]);
+    expect(clock.pending).toBe(0);
   });
 });
 

@@ -11,6 +11,7 @@ import { logRoutes } from './log-routes.ts';
 import { noted } from './noted.ts';
 import { Refusal, Streamed, badQuestion, matchRoute } from './question.ts';
 import type { Route } from './question.ts';
+import { createRefusedQuestions } from './refused-questions.ts';
 import { respond, respondStreamed, respondWhole } from './respond.ts';
 import { sessionRoutes } from './session-routes.ts';
 
@@ -42,6 +43,10 @@ export interface Answers {
   ): Promise<void>;
   /** Does something that asks the store, as one of a bounded number at once. @throws Refusal `busy` */
   bounded(act: () => Promise<void>): Promise<void>;
+  /** Puts on record that nobody whom it knows asked this, and what it was refused by, where {@link Answers.answer} has not. */
+  refuseStranger(request: IncomingMessage, url: URL, error: unknown): void;
+  /** Puts the rest of what was refused on record. */
+  close(): void;
   /** Does what answers a request; of what it throws, the answer says what who asked may know. */
   guarded(response: ServerResponse, act: () => Promise<void>): Promise<void>;
 }
@@ -67,12 +72,33 @@ export function createAnswers(options: AnswersOptions): Answers {
   const routes: readonly Route[] = [...sessionRoutes(store), ...logRoutes(store), ...holdRoutes(store, clock)];
 
   const refusalOf = (error: unknown): Refusal => {
-    if (error instanceof Refusal) return error;
-    if (error instanceof StoreError && error.code === 'query') return badQuestion(error.message);
-    if (error instanceof StoreError && error.code === 'not_found') return new Refusal(404, 'not_found', error.message);
-    if (error instanceof RangeError) return badQuestion(error.message);
+    const known = knownRefusal(error);
+    if (known !== undefined) return known;
     logger.error('a question could not be answered', { error: describeError(error) });
     return new Refusal(503, 'unavailable', 'this cannot be answered now');
+  };
+  const refused = createRefusedQuestions(clock, (who, question) => {
+    committer
+      .add({ entry: { type: 'read', at: clock.now(), who, what: 'refused', question: noted(question) } })
+      .catch((error: unknown) =>
+        logger.error('a question that was refused is not on record', { error: describeError(error) }),
+      );
+  });
+  const seen = new WeakSet<object>();
+  /** @param body As it was read. */
+  const refuse = (
+    { who, proven }: { readonly who: string; readonly proven: boolean },
+    { method = '' }: IncomingMessage,
+    { pathname, search }: URL,
+    error: unknown,
+    body?: JsonValue,
+  ): void => {
+    const why = knownRefusal(error);
+    // What could not be answered is nobody's fault who asks.
+    if (why === undefined || why.status >= 500 || seen.has(error as object)) return;
+    seen.add(error as object);
+    const text = `${method} ${pathname}${search}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`;
+    refused.note(who, proven, text, why);
   };
   const mayRead = async (auditor: Auditor, namespace: string | undefined): Promise<void> => {
     if (await authorizer.mayRead(auditor, namespace)) return;
@@ -100,9 +126,11 @@ export function createAnswers(options: AnswersOptions): Answers {
     url: URL,
     auditor: Auditor,
     { put = (_what, _question, write) => write(), again = () => Promise.resolve(auditor) }: AskedBy,
+    question: { body?: JsonValue },
   ): Promise<void> => {
     const route = routes.find((one) => one.method === request.method && matchRoute(one, url.pathname) !== undefined);
     if (route === undefined) throw new Refusal(404, 'not_found', 'there is no such page');
+    if (request.method === 'POST') question.body = await readQuestion(request);
     const says = request.headers[auditForHeader];
     const claim = typeof says === 'string' && /^[\x21-\x7e]{1,200}$/.test(says) ? ` (says: ${says})` : '';
     const who = `${auditor.username}${claim}`;
@@ -111,7 +139,7 @@ export function createAnswers(options: AnswersOptions): Answers {
       who,
       search: url.searchParams,
       part: matchRoute(route, url.pathname) ?? '',
-      body: request.method === 'POST' ? await readQuestion(request) : undefined,
+      body: question.body,
       async allow(namespace) {
         await mayRead(auditor, namespace);
         granted.add(namespace);
@@ -121,9 +149,9 @@ export function createAnswers(options: AnswersOptions): Answers {
         throw notAllowed(auditor, 'place or release holds', 'update');
       },
       note: (what, asked) => {
-        const question = noted(asked);
-        return put(what, question, () =>
-          committer.add({ entry: { type: 'read', at: clock.now(), who, what, question } }),
+        const text = noted(asked);
+        return put(what, text, () =>
+          committer.add({ entry: { type: 'read', at: clock.now(), who, what, question: text } }),
         );
       },
     });
@@ -148,7 +176,18 @@ export function createAnswers(options: AnswersOptions): Answers {
   return {
     routes: routes.map(({ method, path }) => `${method} ${path}`),
     answer: (request, response, url, auditor, asked = {}) =>
-      sharing(auditor.username, () => reply(request, response, url, auditor, asked)),
+      sharing(auditor.username, async () => {
+        const question: { body?: JsonValue } = {};
+        try {
+          await reply(request, response, url, auditor, asked, question);
+        } catch (error) {
+          refuse({ who: auditor.username, proven: true }, request, url, error, question.body);
+          throw error;
+        }
+      }),
+    refuseStranger: (request, url, error) =>
+      refuse({ who: request.socket.remoteAddress ?? 'no address', proven: false }, request, url, error),
+    close: () => refused.flush(),
     async bounded(act) {
       if (working >= mostAtOnce) throw new Refusal(503, 'busy', 'too many questions at once: ask again');
       working++;
@@ -169,6 +208,14 @@ export function createAnswers(options: AnswersOptions): Answers {
       }
     },
   };
+}
+
+/** What is told to who asked; undefined: it is not of the question. */
+function knownRefusal(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error;
+  if (error instanceof StoreError && error.code === 'query') return badQuestion(error.message);
+  if (error instanceof StoreError && error.code === 'not_found') return new Refusal(404, 'not_found', error.message);
+  return error instanceof RangeError ? badQuestion(error.message) : undefined;
 }
 
 /** @param verb What RBAC would have to give them. */

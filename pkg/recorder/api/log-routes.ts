@@ -1,3 +1,4 @@
+import type { JsonValue } from '../../base/index.ts';
 import { consistencyProof, inclusionProof, isBlockEntry } from '../../record/index.ts';
 import type { RecordStore, SessionSummary, StoredEntry } from '../store/index.ts';
 import { conflictPage } from './conflict-page.ts';
@@ -10,6 +11,8 @@ const linesAPage = 4 * 1024 * 1024;
 /** Characters of entries after which a page ends, and entries that are read at once. */
 const mostCharacters = 4 * 1024 * 1024;
 const entriesAtOnce = 100;
+/** Sessions of a block that are told at once: fewer where they have long lists. */
+const sessionsAPage = 1_000;
 const hex = (hashes: readonly Uint8Array[]): string[] => hashes.map((one) => Buffer.from(one).toString('hex'));
 const upTo = ({ search }: Question): number =>
   Math.min(entriesAPage, Math.max(1, numberOf(search, 'limit', entriesAPage)));
@@ -37,16 +40,14 @@ async function pageOfEntries(
 
 type Blocks = Pick<RecordStore, 'entries' | 'blockLines' | 'search'>;
 
-/** What the index says of sessions with lines in a block. */
-async function foundIn(store: Blocks, block: number): Promise<readonly SessionSummary[]> {
-  const found: SessionSummary[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await store.search({ block, limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
-    found.push(...page.sessions);
-    ({ cursor } = page);
-  } while (cursor !== undefined);
-  return found;
+/** What the index says of sessions with lines in a block, from a cursor on: a page of them. */
+async function foundIn(
+  store: Pick<Blocks, 'search'>,
+  block: number,
+  cursor?: string,
+): Promise<{ readonly found: readonly SessionSummary[]; readonly next: string | undefined }> {
+  const page = await store.search({ block, limit: sessionsAPage, ...(cursor === undefined ? {} : { cursor }) });
+  return { found: page.sessions, next: page.cursor };
 }
 
 /** Entries with the lines of their blocks, and what the index says of them: as many as are a page, at least one. */
@@ -64,10 +65,13 @@ async function* entriesWithLines(
     const lines = block ? await store.blockLines(index) : undefined;
     room -= lines?.length ?? 0;
     const own = lines === undefined ? null : Buffer.from(lines).toString();
-    const found = withFound && lines !== undefined ? JSON.stringify(await foundIn(store, index)) : undefined;
-    room -= found?.length ?? 0;
+    const page = withFound && lines !== undefined ? await foundIn(store, index) : undefined;
+    const found = page === undefined ? '' : `,"found":${JSON.stringify(page.found)}`;
+    // The others are asked for.
+    const next = page?.next === undefined ? '' : `,"next":${JSON.stringify(page.next)}`;
+    room -= found.length;
     const entry = JSON.stringify({ index, text, ...(block ? { lines: own } : {}) });
-    yield `${at === 0 ? '' : ','}${entry.slice(0, -1)}${found === undefined ? '' : `,"found":${found}`}}`;
+    yield `${at === 0 ? '' : ','}${entry.slice(0, -1)}${found}${next}}`;
   }
   yield ']}\n';
 }
@@ -119,6 +123,12 @@ export function logRoutes(
       await note('block', part);
       const lines = await store.blockLines(entry);
       return { lines: lines === undefined ? null : Buffer.from(lines).toString() };
+    }),
+    route('/v1/log/blocks/{entry}/found', async ({ part, search, note }) => {
+      const entry = wholeNumber(part, 'the entry of a block');
+      await note('found', part);
+      const { found, next } = await foundIn(store, entry, search.get('cursor') ?? undefined);
+      return { found: found as unknown as JsonValue, next: next ?? null };
     }),
     route('/v1/log/proof', async ({ search }) => {
       const size = numberOf(search, 'size', (await store.log()).size);

@@ -84,9 +84,13 @@ const schemas: Readonly<Record<string, Schema>> = {
         outputTokens: countOrNull,
         durationMs: whole,
       }),
+      searchedTags: {
+        ...list(text),
+        description: 'Of a block: by which tags the index finds it, where these are not those of `end`.',
+      },
     },
     // It goes on, or its end has not come.
-    ['end', 'saidAt'],
+    ['end', 'saidAt', 'searchedTags'],
   ),
   Hold: object({ id: whole, at: time, who: text, reason: text, terms: object(terms, Object.keys(terms)) }),
   Problem: object({ code: text, message: text }),
@@ -122,7 +126,10 @@ const operations: Readonly<Record<string, Operation>> = {
     body: ref('Question'),
     answer: object({
       sessions: list(ref('Session')),
-      cursor: { ...textOrNull, description: 'For the next page; null: this was the last.' },
+      cursor: {
+        ...textOrNull,
+        description: 'For the next page, also where this one is short or empty; null: this was the last.',
+      },
       unsearched: { ...whole, description: 'Of a search by text: the newest blocks, not in the index of words yet.' },
     }),
   },
@@ -190,10 +197,16 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/log': { summary: 'The Merkle tree that stands.', answer: object({ size: whole, root: hash, at: time }) },
   'GET /v1/log/entries': {
     summary:
-      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter, as it is where entries are long (4 Mi characters); with `found=true` beside it also what sessions with lines in them are found by.',
+      'Entries, byte for byte; with `lines=true` those of blocks have their lines too (null: deleted), and a page may be shorter, as it is where entries are long (4 Mi characters); with `found=true` beside it also what sessions with lines in them are found by, and `next` where these are not all of a block.',
     query: { from: false, limit: false, lines: false, found: false },
     answer: object({
-      entries: list(object({ index: whole, text, lines: textOrNull, found: list(ref('Session')) }, ['lines', 'found'])),
+      entries: list(
+        object({ index: whole, text, lines: textOrNull, found: list(ref('Session')), next: text }, [
+          'lines',
+          'found',
+          'next',
+        ]),
+      ),
     }),
   },
   'GET /v1/log/heads': {
@@ -204,6 +217,11 @@ const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/log/blocks/{entry}': {
     summary: 'The lines that an entry is about; null: deleted.',
     answer: object({ lines: textOrNull }),
+  },
+  'GET /v1/log/blocks/{entry}/found': {
+    summary: 'What sessions with lines in a block are found by, from `cursor` (the `next` of the page before) on.',
+    query: { cursor: false },
+    answer: object({ found: list(ref('Session')), next: textOrNull }),
   },
   'GET /v1/log/conflicts': {
     summary:

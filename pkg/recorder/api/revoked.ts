@@ -8,7 +8,7 @@ import type { CacheTimings, KubeClient, KubeObject } from '../../kube/index.ts';
 /** Whose tokens count no more, though their issuer still proves them: the list that sidecars go by, too. */
 export interface Revoked {
   /** @throws Error until the list was read once: then it is not known, and the answer is no */
-  revokes(who: Pick<Identity, 'issuer' | 'subject' | 'tokenId'>): boolean;
+  revokes(who: Pick<Identity, 'issuer' | 'subject' | 'sub' | 'tokenId'>): boolean;
 }
 
 /** Follows the ConfigMap of revocations. While the API server is away, what was known last counts. */

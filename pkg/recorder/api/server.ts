@@ -16,7 +16,8 @@ import { Refusal } from './question.ts';
 import { respond } from './respond.ts';
 
 /**
- * Where auditors ask: HTTPS, JSON. Each question is an entry of the log before it is answered, with who asked.
+ * Where auditors ask: HTTPS, JSON. Each question is an entry of the log before it is answered, with who asked; those that are refused are
+ * entries, too (refused-questions.ts).
  *
  *     POST /v1/search            a question (query.ts): sessions, newest first, and a cursor
  *     POST /v1/export            the same question: JSON lines, each a session with its lines, until the last
@@ -29,6 +30,7 @@ import { respond } from './respond.ts';
  *     GET  /v1/log/entries?from=N&limit=N&lines=true
  *     GET  /v1/log/heads?from=SIZE&limit=N
  *     GET  /v1/log/blocks/N      the lines of an entry's block; null: deleted
+ *     GET  /v1/log/blocks/N/found?cursor=C     what sessions with lines in it are found by
  *     GET  /v1/log/proof?index=N&size=N        RFC 6962 audit path
  *     GET  /v1/log/consistency?from=N&to=N     RFC 6962 consistency proof
  *
@@ -85,8 +87,13 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
     await answers.guarded(response, async () => {
       const url = URL.parse(request.url ?? '/', 'https://recorder');
       if (url === null) throw new Refusal(404, 'not_found', 'there is no such page');
-      if (pages !== undefined && /^\/console(\/|$)/.test(url.pathname)) await pages.handle(request, response, url);
-      else await answers.bounded(async () => answers.answer(request, response, url, await auditorOf(request)));
+      try {
+        if (pages !== undefined && /^\/console(\/|$)/.test(url.pathname)) await pages.handle(request, response, url);
+        else await answers.bounded(async () => answers.answer(request, response, url, await auditorOf(request)));
+      } catch (error) {
+        if (/^(\/console)?\/v1\//.test(url.pathname)) answers.refuseStranger(request, url, error);
+        throw error;
+      }
     });
   };
 
@@ -115,12 +122,14 @@ export async function createAuditServer(options: AuditServerOptions): Promise<Au
   return {
     port: (server.address() as AddressInfo).port,
     routes: answers.routes,
-    close() {
+    async close() {
       stop();
-      return new Promise((resolve) => {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       });
+      answers.close();
+      await committer.settled();
     },
   };
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createKeyedBuckets, describeError, readBody } from '../../base/index.ts';
 import type { Clock, JsonValue, Logger } from '../../base/index.ts';
+import { clientAddress, noProxies, trustedProxies } from '../../http/index.ts';
 import type { Answers } from '../api/answers.ts';
 import { auditorOf } from '../api/authorize.ts';
 import type { Auditor } from '../api/authorize.ts';
@@ -23,6 +24,7 @@ import type { LoginResult } from './logins.ts';
 import { encodeAsset, redirect, sendAsset } from './pages.ts';
 import type { ConsoleAsset } from './pages.ts';
 import { createPolicyView } from './policies.ts';
+import { createPolicyHealth } from './policy-health.ts';
 import { createRate } from './rate.ts';
 import { createRepeats } from './repeats.ts';
 import { createSessions, isSame } from './sessions.ts';
@@ -39,7 +41,7 @@ import type { ConsoleSettings } from './settings.ts';
  *     …    /console/v1/…                      the API
  *     GET  /console/approvals                 what the person may decide
  *     POST /console/approvals/NAMESPACE/NAME/approve|deny
- *     GET  /console/policies                  what records say of policies
+ *     GET  /console/policies                  what records say of policies, and how the controller says that they are
  */
 export interface WebConsole {
   /** Answers everything below `/console`. @throws Refusal, StoreError */
@@ -61,8 +63,10 @@ export interface WebConsoleOptions {
   readonly issuerCa?: string | undefined;
   /** File with the client's secret, read at each use; undefined: a public client. */
   readonly clientSecretFile?: string | undefined;
-  /** File with the authorities (PEM) of the decision endpoint; undefined: the public ones. */
+  /** File with the authorities (PEM) of the controller; undefined: the public ones. */
   readonly decisionsCa?: string | undefined;
+  /** The recorder's certificate, by which the controller knows it. */
+  readonly own?: (() => { readonly cert: string; readonly key: string }) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onLogin?: (result: LoginResult) => void;
@@ -101,7 +105,7 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
   const client = createLoginClient({
     settings,
     issuer,
-    exchange: createExchange(clock, options.issuerCa),
+    exchange: createExchange(clock, { ca: options.issuerCa }),
     clientSecret: clientSecretFile === undefined ? undefined : () => readFileSync(clientSecretFile, 'utf8').trim(),
     clock,
   });
@@ -115,11 +119,12 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     logger,
     onLogin: options.onLogin,
   });
-  const decisions =
-    settings.decisions === undefined
-      ? undefined
-      : createDecisions(settings.decisions, createExchange(clock, options.decisionsCa, true));
-  const policies = createPolicyView(store, clock);
+  // By our certificate the controller knows for whom we may say that we ask.
+  const ofController = createExchange(clock, { ca: options.decisionsCa, alone: true, own: options.own });
+  const decisions = settings.decisions === undefined ? undefined : createDecisions(settings.decisions, ofController);
+  const health = settings.controller === undefined ? undefined : createPolicyHealth(settings.controller, ofController);
+  const policies = createPolicyView({ store, health, clock, logger });
+  const proxies = trustedProxies(settings.trustedProxies) ?? noProxies;
   const byPath = new Map(
     assets.map((asset) => [asset.name === 'index.html' ? '/' : `/assets/${asset.name}`, encodeAsset(asset)]),
   );
@@ -165,7 +170,8 @@ export function createConsole(options: WebConsoleOptions): WebConsole {
     // The endpoint sees this console's one address: what one person sends too often must not reach it in the place of others' decisions.
     if (!turns.take(JSON.stringify([session.issuer, session.subject])))
       throw new Refusal(429, 'too_many', 'too many decisions at once: try again in some seconds');
-    const done = await to.decide({ namespace, name: approval }, choice, session.tokens.token);
+    const by = { token: session.tokens.token, from: clientAddress(request, proxies) };
+    const done = await to.decide({ namespace, name: approval }, choice, by);
     logger.info('a decision was forwarded', { namespace, approval, decision: choice.decision });
     return done;
   };

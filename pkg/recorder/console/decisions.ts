@@ -1,5 +1,6 @@
 import { jsonValue, parseJson } from '../../base/index.ts';
 import type { JsonValue, Secret } from '../../base/index.ts';
+import { consoleAddressHeader } from '../../contract/index.ts';
 import { badQuestion, Refusal } from '../api/question.ts';
 import { ExchangeError } from './fetch.ts';
 import type { Answer, Exchange } from './fetch.ts';
@@ -12,7 +13,13 @@ export interface Decisions {
   /** What the person may decide. @throws Refusal */
   list(token: Secret): Promise<JsonValue>;
   /** @throws Refusal */
-  decide(place: Place, choice: Choice, token: Secret): Promise<JsonValue>;
+  decide(place: Place, choice: Choice, by: Decider): Promise<JsonValue>;
+}
+
+export interface Decider {
+  readonly token: Secret;
+  /** Address of the person, as the console has seen it: it goes on record. */
+  readonly from: string;
 }
 
 export interface Place {
@@ -44,7 +51,12 @@ const words: Readonly<Record<string, readonly [number, string]>> = {
 };
 
 export function createDecisions(endpoint: string, exchange: Exchange): Decisions {
-  const ask = async (method: string, path: string, token: Secret, body?: string): Promise<Fields> => {
+  const ask = async (
+    method: string,
+    path: string,
+    { token, from }: { readonly token: Secret; readonly from?: string },
+    body?: string,
+  ): Promise<Fields> => {
     let answer: Answer;
     try {
       answer = await exchange({
@@ -54,6 +66,7 @@ export function createDecisions(endpoint: string, exchange: Exchange): Decisions
           authorization: `Bearer ${token.reveal()}`,
           accept: 'application/json',
           ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(from !== undefined && { [consoleAddressHeader]: from }),
         },
         body,
       });
@@ -70,14 +83,14 @@ export function createDecisions(endpoint: string, exchange: Exchange): Decisions
   };
   return {
     async list(token) {
-      const { approvals, complete } = await ask('GET', '/v1/approvals', token);
+      const { approvals, complete } = await ask('GET', '/v1/approvals', { token });
       const found = (Array.isArray(approvals) ? approvals : []).map(approvalOf);
       return { approvals: found, complete: complete === true };
     },
-    async decide({ namespace, name }, { decision, comment }, token) {
+    async decide({ namespace, name }, { decision, comment }, by) {
       const path = `/v1/namespaces/${encodeURIComponent(namespace)}/approvals/${encodeURIComponent(name)}/decision`;
       const choice = { decision, ...(comment !== undefined && { comment }) };
-      return approvalOf(await ask('POST', path, token, JSON.stringify(choice)));
+      return approvalOf(await ask('POST', path, by, JSON.stringify(choice)));
     },
   };
 }

@@ -26,11 +26,16 @@ export class ExchangeError extends Error {}
 const timeoutMs = 10_000;
 const mostBytes = 1_048_576;
 
-/**
- * @param ca File with authorities (PEM), read at each use.
- * @param alone These authorities and no public ones.
- */
-export function createExchange(clock: Clock, ca: string | undefined, alone = false): Exchange {
+export interface ExchangeOptions {
+  /** File with authorities (PEM), read at each use. */
+  readonly ca?: string | undefined;
+  /** These authorities and no public ones; default false. */
+  readonly alone?: boolean;
+  /** A certificate of our own for who asks for one (PEM), read at each use. */
+  readonly own?: (() => { readonly cert: string; readonly key: string }) | undefined;
+}
+
+export function createExchange(clock: Clock, { ca, alone = false, own }: ExchangeOptions = {}): Exchange {
   return ({ url, method, headers, body }) =>
     new Promise((resolve, reject) => {
       const target = new URL(url);
@@ -42,6 +47,7 @@ export function createExchange(clock: Clock, ca: string | undefined, alone = fal
         agent: false,
         headers: { 'user-agent': 'sidegate', 'accept-encoding': 'identity', ...headers, ...length },
         minVersion: 'TLSv1.2',
+        ...own?.(),
         ...(trusted !== undefined && { ca: alone ? trusted : [...getCACertificates('default'), trusted] }),
       });
       const fail = (what: string, cause?: unknown): void => {

@@ -1,10 +1,14 @@
-import { parseJson } from '../../base/index.ts';
-import type { Clock, JsonValue } from '../../base/index.ts';
+import { describeError, parseJson } from '../../base/index.ts';
+import type { Clock, JsonValue, Logger } from '../../base/index.ts';
 import type { Person } from '../api/people.ts';
 import { owned } from '../bounds.ts';
 import type { RecordStore, SessionSummary } from '../store/index.ts';
+import type { Health, PolicyHealth, PolicyState } from './policy-health.ts';
 
-/** Which policies were in force, as the records of the last day say: the start of each session names them. */
+/**
+ * Which policies were in force, as the records of the last day say: the start of each session names them. And how those are that are there
+ * now, as the controller says; while it does not, that is said.
+ */
 export interface PolicyView {
   of(person: Pick<Person, 'namespaces'>): Promise<JsonValue>;
 }
@@ -39,7 +43,29 @@ interface Policies {
   complete: boolean;
 }
 
-export function createPolicyView(store: Store, clock: Clock): PolicyView {
+export interface PolicyViewOptions {
+  readonly store: Store;
+  /** Undefined: that is not shown. */
+  readonly health: PolicyHealth | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export function createPolicyView({ store, health, clock, logger }: PolicyViewOptions): PolicyView {
+  /** Undefined: the controller does not say. */
+  const healthOf = async (namespaces: readonly string[]): Promise<Health | undefined> => {
+    try {
+      return await health?.of(namespaces.includes('*') ? undefined : namespaces.slice(0, mostNamespaces));
+    } catch (error) {
+      logger.warn('the controller does not say how policies are', { error: describeError(error) });
+      return undefined;
+    }
+  };
+  const viewOf = async (namespaces: readonly string[]): Promise<JsonValue> => {
+    const [seen, now] = await Promise.all([policiesOf(store, namespaces, clock.now() - dayMs), healthOf(namespaces)]);
+    const { policies, complete } = withHealth(seen, now, namespaces.includes('*'));
+    return { policies, complete, ...(health !== undefined && { health: now !== undefined }) };
+  };
   const kept = new Map<string, { readonly until: number; readonly answer: Promise<JsonValue> }>();
   return {
     of({ namespaces }) {
@@ -48,7 +74,7 @@ export function createPolicyView(store: Store, clock: Clock): PolicyView {
       const known = kept.get(key);
       if (known !== undefined && now < known.until) return known.answer;
       if (kept.size >= mostKept) kept.clear();
-      const answer = policiesOf(store, namespaces, clock.now() - dayMs);
+      const answer = viewOf(namespaces);
       kept.set(key, { until: now + keptMs, answer });
       answer.catch(() => kept.delete(key));
       return answer;
@@ -56,7 +82,61 @@ export function createPolicyView(store: Store, clock: Clock): PolicyView {
   };
 }
 
-async function policiesOf(store: Store, namespaces: readonly string[], since: number): Promise<JsonValue> {
+interface Row {
+  readonly namespace: string | null;
+  readonly name: string;
+  readonly generation: number;
+  readonly sessions: number;
+  readonly lastSeen: string | null;
+}
+
+interface Rows {
+  readonly rows: readonly Row[];
+  readonly complete: boolean;
+}
+
+const byName = (one: Omit<Row, 'lastSeen' | 'sessions'>, other: Omit<Row, 'lastSeen' | 'sessions'>): number =>
+  (one.namespace ?? '').localeCompare(other.namespace ?? '') ||
+  one.name.localeCompare(other.name) ||
+  other.generation - one.generation;
+
+/** @param all Whoever asks may read everything; else the platform's policies are those that their sessions ran under, and no message of them is shown: it may name others' pods. */
+function withHealth({ rows, complete }: Rows, now: Health | undefined, all: boolean) {
+  const keyOf = (of: { readonly namespace?: string | null | undefined; readonly name: string }): string =>
+    JSON.stringify([of.namespace ?? null, of.name]);
+  const seen = new Set(rows.map(keyOf));
+  const shown = (now?.policies ?? []).filter((one) => all || one.namespace !== undefined || seen.has(keyOf(one)));
+  const byKey = new Map(shown.map((one) => [keyOf(one), one]));
+  const judged = (row: Row): JsonValue => {
+    const state = byKey.get(keyOf(row));
+    // What an older generation was like nobody says.
+    return state?.generation === row.generation ? { ...row, ...healthOf(state, all) } : { ...row };
+  };
+  const has = new Set(rows.map((row) => `${keyOf(row)} ${row.generation}`));
+  const unseen = shown
+    .filter((one) => !has.has(`${keyOf(one)} ${one.generation}`))
+    .map(({ namespace, name, generation }) => ({
+      namespace: namespace ?? null,
+      name,
+      generation,
+      sessions: 0,
+      lastSeen: null,
+    }));
+  return {
+    policies: [...rows, ...unseen].toSorted(byName).slice(0, mostPolicies).map(judged),
+    complete: complete && now?.complete !== false && rows.length + unseen.length <= mostPolicies,
+  };
+}
+
+const healthOf = (
+  { namespace, observed, conditions }: PolicyState,
+  all: boolean,
+): { readonly [key: string]: JsonValue } => ({
+  observed: observed ?? null,
+  conditions: conditions.map((one) => ({ ...one, message: all || namespace !== undefined ? one.message : '' })),
+});
+
+async function policiesOf(store: Store, namespaces: readonly string[], since: number): Promise<Rows> {
   const asked = namespaces.includes('*') ? [undefined] : namespaces.slice(0, mostNamespaces);
   const limit = Math.ceil(mostSessions / Math.max(1, asked.length));
   const pages = await Promise.all(
@@ -66,16 +146,11 @@ async function policiesOf(store: Store, namespaces: readonly string[], since: nu
   const chains = Map.groupBy(sessions, ({ source, chain }) => `${source} ${chain}`);
   const seen: Policies = { found: new Map(), complete: true };
   for (const chain of chains.values()) await countChain(store, chain, seen);
-  const policies = [...seen.found.values()]
-    .toSorted(
-      (one, other) =>
-        (one.namespace ?? '').localeCompare(other.namespace ?? '') ||
-        one.name.localeCompare(other.name) ||
-        other.generation - one.generation,
-    )
+  const rows = [...seen.found.values()]
+    .toSorted(byName)
     .map(({ last, ...policy }) => ({ ...policy, lastSeen: new Date(last).toISOString() }));
   return {
-    policies,
+    rows,
     // The console says of what part of the day it speaks.
     complete: seen.complete && asked.length === namespaces.length && pages.every(({ cursor }) => cursor === undefined),
   };

@@ -1,4 +1,5 @@
 import { CodedError } from '../../base/index.ts';
+import { trustedProxies } from '../../http/index.ts';
 import { areTexts, isFields, isText, readSettings } from '../api/settings-json.ts';
 
 /** The web console, as the chart writes it: JSON. Its issuer is that of the people who read records (api/people-settings.ts). */
@@ -22,6 +23,10 @@ export interface ConsoleSettings {
   readonly sessions: number;
   /** Address of the controller's decision endpoint; undefined: nothing is decided here. */
   readonly decisions: string | undefined;
+  /** Address of the controller, which tells how policies are; undefined: that is not shown. */
+  readonly controller: string | undefined;
+  /** Addresses and CIDRs of proxies before the console whose `X-Forwarded-For` is believed. Default: nobody's. */
+  readonly trustedProxies: readonly string[];
 }
 
 const defaults = {
@@ -33,6 +38,8 @@ const defaults = {
   sessionsEach: 5,
   sessions: 1_000,
   decisions: undefined,
+  controller: undefined,
+  trustedProxies: [],
 };
 
 /** What the console itself says in the request: nobody may say it otherwise. */
@@ -67,7 +74,8 @@ export function parseConsole(json: string): ConsoleSettings {
   const need = (holds: boolean, what: string): void => void (holds || faults.push(what));
   const known = new Set(['url', 'clientId', ...Object.keys(defaults)]);
   for (const name of Object.keys(given)) need(known.has(name), `there is no ${name}`);
-  const { url, clientId, scopes, parameters, token, idleMinutes, hours, sessionsEach, sessions, decisions } = value;
+  const { url, clientId, scopes, parameters, token, idleMinutes, hours, sessionsEach, sessions } = value;
+  const { decisions, controller, trustedProxies: proxies } = value;
   need(isOrigin(url), 'url must be an https:// address without path');
   need(isText(clientId), 'clientId must be the client’s id at the issuer');
   need(
@@ -85,6 +93,11 @@ export function parseConsole(json: string): ConsoleSettings {
   need(isCount(sessionsEach, 100), 'sessionsEach must be a whole number from 1 to 100');
   need(isCount(sessions, 100_000), 'sessions must be a whole number from 1 to 100,000');
   need(decisions === undefined || isOrigin(decisions), 'decisions must be an https:// address without path');
+  need(controller === undefined || isOrigin(controller), 'controller must be an https:// address without path');
+  need(
+    Array.isArray(proxies) && proxies.length <= 100 && proxies.every(isText) && trustedProxies(proxies) !== undefined,
+    'trustedProxies must be addresses or CIDRs such as 10.1.2.0/24; none is everybody',
+  );
   if (faults.length > 0) throw new CodedError('settings_invalid', `console: ${faults.join('; ')}`);
   // Proven field by field above.
   return { ...value, url: new URL(url as string).origin } as unknown as ConsoleSettings;

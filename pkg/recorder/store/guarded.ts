@@ -10,10 +10,12 @@ export function guarded<Result>(run: () => Result): Result {
     const code = errorCode(error);
     if (code !== 'ERR_SQLITE_ERROR' && code !== 'ERR_INVALID_STATE') throw error;
     const number = (error as { readonly errcode?: number }).errcode ?? 0;
-    // SQLITE_CORRUPT, SQLITE_NOTADB
+    // SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FULL
     if ((number & 0xff) === 11) throw new StoreError('corrupt', 'the file of the store is damaged', { cause: error });
     if ((number & 0xff) === 26)
       throw new StoreError('not_a_store', 'the file is not a store of records', { cause: error });
+    if ((number & 0xff) === 13)
+      throw new StoreError('unavailable', 'the volume of the store is full', { cause: error });
     throw new StoreError('unavailable', 'the store cannot be read or written', { cause: error });
   }
 }

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { NameMarks } from './name-marks.ts';
 
 /** Texts that repeat, as numbers. */
 export interface Names {
@@ -7,8 +8,12 @@ export interface Names {
   /** Undefined: it is not there, so nothing refers to it. */
   find(text: string): number | undefined;
   text(number: number): string;
-  /** After a rollback: what was written meanwhile is not there. */
+  /** After a rollback, or where another has removed some: what is known of them in memory may not be so. */
   forget(): void;
+  /** From here on marks the numbers that are given out, until it is given undefined. */
+  mark(marks: NameMarks | undefined): void;
+  /** A name is removed. */
+  remove(number: number): void;
 }
 
 /** In memory. A list of tags is one text, which may be sixty times as long as most. */
@@ -18,6 +23,8 @@ export function createNames(db: DatabaseSync): Names {
   const insert = db.prepare('INSERT INTO name (text) VALUES (?)');
   const byText = db.prepare('SELECT id FROM name WHERE text = ?');
   const byNumber = db.prepare('SELECT text FROM name WHERE id = ?');
+  const removal = db.prepare('DELETE FROM name WHERE id = ?');
+  let marks: NameMarks | undefined;
   const numbers = new Map<string, number>();
   const texts = new Map<number, string>();
   let characters = 0;
@@ -41,7 +48,11 @@ export function createNames(db: DatabaseSync): Names {
   };
   return {
     find,
-    number: (text) => find(text) ?? keep(text, Number(insert.run(text).lastInsertRowid)),
+    number(text) {
+      const number = find(text) ?? keep(text, Number(insert.run(text).lastInsertRowid));
+      marks?.add(number);
+      return number;
+    },
     text(number) {
       const known = texts.get(number);
       if (known !== undefined) return known;
@@ -52,5 +63,14 @@ export function createNames(db: DatabaseSync): Names {
       return text;
     },
     forget,
+    mark(given) {
+      marks = given;
+    },
+    remove(number) {
+      removal.run(number);
+      const text = texts.get(number);
+      texts.delete(number);
+      if (text !== undefined) numbers.delete(text);
+    },
   };
 }

@@ -64,6 +64,15 @@ export interface RecordStore {
   lastHead(): Promise<StoredHead | undefined>;
   /** Deletes lines that are older than the rule says and that nobody holds, at most so many blocks, and leaves an entry for each. */
   deleteOld(rule: DeletionRule, now: number, atMost: number): Promise<number>;
+  /**
+   * Takes out what still tells of deleted sessions: their words, and names that nothing else has. A bounded step of work that goes over the whole
+   * store; false: nothing is left to do.
+   */
+  sweep(): Promise<boolean>;
+  /** The time that deletion by age has reached, epoch milliseconds; 0: none is kept. */
+  retentionReached(): Promise<number>;
+  /** Keeps it, where it is later than what is kept. */
+  keepRetentionReached(at: number): Promise<void>;
   /** Keeps what goes with the terms whatever its age; an entry of the log says so. @returns its number */
   placeHold(hold: Omit<Hold, 'id'>): Promise<number>;
   /** False: there is no such hold. */
@@ -92,9 +101,9 @@ export interface SharedStore extends RecordStore {
   readonly shipping: ShipTable;
   readonly streams: StreamTable;
   /**
-   * Uses the database at another address, or by another password or authority, once it answers there.
+   * Uses the database at another address, or by another password or authority, once it answers there and has the same log.
    * @param address As the store was opened with
-   * @throws StoreError unavailable, and it goes on where it was
+   * @throws StoreError unavailable, or not_a_store where it has another log or lacks entries of this one; and it goes on where it was
    */
   moveTo(address: { readonly dsn: Secret; readonly ca?: string | undefined }): Promise<void>;
 }
@@ -308,6 +317,8 @@ export interface SessionSummary extends Omit<StartFacts, 'sequence'> {
   readonly saidAt?: number;
   /** Undefined: it has not ended, or its end has not come. */
   readonly end: Omit<EndFacts, 'session'> | undefined;
+  /** Of a search by {@link SessionQuery.block}: by which tags a search finds it, where these are not those that it says it has. */
+  readonly searchedTags?: readonly string[];
 }
 
 export interface DeletionRule {
@@ -354,4 +365,13 @@ export interface StoreStats {
   readonly diskBytes: number;
   /** Blocks whose text is not indexed yet. */
   readonly unindexed: number;
+  /** The volume that the store is on; undefined: of a database, which knows its own. */
+  readonly volume?: {
+    readonly freeBytes: number;
+    readonly sizeBytes: number;
+    /** Of the file that is removed when the volume is full, so that deletion by age has room. */
+    readonly reserveBytes: number;
+    /** Nothing is taken in until something was deleted. */
+    readonly full: boolean;
+  };
 }

@@ -5,13 +5,20 @@ const rate = 2;
 
 /**
  * The time by which lines are old: never ahead of the wall clock, and after a step of that no sooner there than half of the step has passed.
- * Lines are so deleted early by no more than the wall clock was wrong for, however far ahead it was.
+ * Lines are so deleted early by no more than the wall clock was wrong for, however far ahead it was. It goes on where it was left, whatever the
+ * wall clock says when a recorder begins.
  *
- * @param from Time of the log's last entry or head before this process wrote any, epoch milliseconds; 0: there is none.
+ * @param from.reached What it returned last, as the store keeps it; 0: nothing is kept
+ * @param from.logEndsAt Time of the log's last entry or head before this process wrote any, which counts then; 0: there is none
  * @returns epoch milliseconds
  */
-export function createRetentionClock(clock: Pick<Clock, 'now' | 'monotonic'>, from: number): () => number {
-  let bound = from === 0 ? clock.now() : Math.min(from, clock.now());
+export function createRetentionClock(
+  clock: Pick<Clock, 'now' | 'monotonic'>,
+  { reached: kept, logEndsAt }: { readonly reached: number; readonly logEndsAt: number },
+): () => number {
+  // The log may end ahead of the time, as far as the wall clock once was.
+  const ofLog = logEndsAt === 0 ? clock.now() : Math.min(logEndsAt, clock.now());
+  let bound = kept === 0 ? ofLog : kept;
   let read = clock.monotonic();
   return () => {
     const [wall, monotonic] = [clock.now(), clock.monotonic()];

@@ -64,6 +64,7 @@ export function createRetention(db: DatabaseSync, names: Names, appender: Pick<A
       if (sql.hasParts.get(session) !== undefined) continue;
       for (const statement of [sql.forgetSession, sql.forgetTags, sql.drop]) statement.run(session);
       sql.count.run(-1, 'sessions');
+      sql.count.run(1, 'unswept');
     }
     sql.forget.run(id);
     sql.count.run(-1, 'blocks');

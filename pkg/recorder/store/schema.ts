@@ -125,6 +125,10 @@ const steps: readonly string[] = [
   DELETE FROM block WHERE data IS NULL;
   CREATE INDEX tag_session ON tag (session);
   `,
+  `
+  -- Sessions that were deleted since names were swept, and how often that has removed some; the time that deletion by age has reached.
+  INSERT INTO counter VALUES ('unswept', 1), ('sweeps', 0), ('retentionReached', 0);
+  `,
 ];
 
 /** Marks a file as ours: `SGre`. */

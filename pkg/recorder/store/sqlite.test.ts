@@ -1,11 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { openSqliteStore } from './sqlite.ts';
 import { sessionId, testChain, testTime } from '../testing/chains.ts';
+import type { TestSession } from '../testing/chains.ts';
 import { blockOf, source, storeSuite } from './testing/store-suite.ts';
 
 const place = () => {
@@ -143,6 +147,7 @@ describe('the room of what is deleted', () => {
     // What retention left of the first block.
     const old = new DatabaseSync(path);
     old.exec(`
+      DELETE FROM counter WHERE name IN ('unswept', 'sweeps', 'retentionReached');
       DROP INDEX tag_session;
       DELETE FROM part WHERE block = 0;
       DELETE FROM tag WHERE session = (SELECT min(id) FROM session);
@@ -263,6 +268,131 @@ describe('the file of words', () => {
     await again.close();
     await remove();
   });
+});
+
+describe('what was deleted', () => {
+  const word = (n: number): string => hash('sha256', `word ${n}`).replaceAll(/[0-9]/g, 'x').slice(0, 40);
+  const caller = (n: number): string => `${hash('sha256', `caller ${n}`).slice(0, 30)}@example.test`;
+  const group = (n: number): string => `group-${hash('sha256', `group ${n}`).slice(0, 30)}`;
+  /** FTS5 writes what a word does not share with the one before it. */
+  const tail = (text: string): string => text.slice(6);
+  const told = (path: string, texts: readonly string[]): string[] => {
+    const files = readdirSync(dirname(path)).map((name) => readFileSync(join(dirname(path), name)));
+    return texts.filter((text) => files.some((bytes) => bytes.includes(text)));
+  };
+
+  test('is in no file of the store any more once it is swept: no word, no caller, no group', async () => {
+    const { path, open, remove } = place();
+    const store = open();
+    const chain = testChain();
+    const many = 400;
+    const session = (n: number): TestSession => ({
+      id: sessionId(n),
+      ask: `common ${word(n)}`,
+      user: caller(n),
+      groups: [group(n)],
+      rule: `rules/${word(n)}`,
+    });
+    for (let n = 0; n < many; n++) {
+      await store.append([blockOf(chain, [session(n)], testTime + n)]);
+      if (n % 50 === 0) while (await store.index());
+    }
+    while (await store.index());
+    // Some of many: FTS5 by itself leaves their words where they are.
+    const gone = 10;
+    const texts = (n: number): string[] => [tail(word(n)), caller(n), group(n)];
+    const deleted = Array.from({ length: gone }, (_, n) => texts(n)).flat();
+    expect(told(path, deleted)).toEqual(deleted);
+    expect(await store.deleteOld({ before: testTime + gone, of: { allBut: [] } }, testTime + many, many)).toBe(gone);
+    while (await store.index());
+    for (let n = many, more = true; more; n++) {
+      // What is indexed meanwhile does not end it early.
+      await store.append([blockOf(chain, [session(n)], testTime + n)]);
+      await store.index();
+      more = await store.sweep();
+    }
+    expect(told(path, deleted)).toEqual([]);
+    expect(told(path, texts(gone))).toEqual(texts(gone));
+    const found = async (query: object): Promise<readonly string[]> =>
+      (await store.search({ limit: 1_000, ...query })).sessions.map((one) => one.session);
+    expect(await found({ text: word(0) })).toEqual([]);
+    expect(await found({ text: word(gone) })).toEqual([sessionId(gone)]);
+    expect(await found({ user: caller(gone), group: group(gone), tags: [`rule:rules/${word(gone)}`] })).toEqual([
+      sessionId(gone),
+    ]);
+    expect(await found({ user: caller(many), text: word(many) })).toEqual([sessionId(many)]);
+    await store.close();
+    await remove();
+  });
+
+  test('is found by its name where that comes again, also by who has looked for it before', async () => {
+    const { open, remove } = place();
+    const store = open();
+    const chain = testChain();
+    const add = (n: number, user: string): Promise<void> =>
+      store.append([blockOf(chain, [{ id: sessionId(n), user }], testTime + n)]);
+    const find = async (user: string): Promise<readonly unknown[]> =>
+      (await store.search({ user, limit: 9 })).sessions.map(({ session, subject }) => [session, subject]);
+    await add(1, 'ana');
+    await add(2, 'bob');
+    expect(await find('ana')).toEqual([[sessionId(1), 'ana']]);
+    expect(await store.deleteOld({ before: testTime + 2, of: { allBut: [] } }, testTime + 3, 9)).toBe(1);
+    // Comes again while it is swept: it is not removed.
+    await store.sweep();
+    await add(3, 'bob');
+    while (await store.sweep());
+    expect(await find('ana')).toEqual([]);
+    await add(4, 'eve');
+    await add(5, 'ana');
+    expect(await find('eve')).toEqual([[sessionId(4), 'eve']]);
+    expect(await find('ana')).toEqual([[sessionId(5), 'ana']]);
+    expect(await find('bob')).toEqual([
+      [sessionId(3), 'bob'],
+      [sessionId(2), 'bob'],
+    ]);
+    await store.close();
+    await remove();
+  });
+
+  test('leaves the name of who comes back while names are swept', async () => {
+    const { open, remove } = place();
+    const store = open();
+    const chain = testChain();
+    await store.append([blockOf(chain, [{ id: sessionId(1), user: 'ana' }], testTime)]);
+    expect(await store.deleteOld({ before: testTime + 2, of: { allBut: [] } }, testTime + 3, 9)).toBe(1);
+    expect(await store.sweep()).toBe(true);
+    await store.append([blockOf(chain, [{ id: sessionId(2), user: 'ana' }], testTime + 4)]);
+    while (await store.sweep());
+    expect((await store.search({ user: 'ana', limit: 9 })).sessions).toMatchObject([{ subject: 'ana' }]);
+    await store.close();
+    await remove();
+  });
+});
+
+test('a volume that is full takes nothing in until something is deleted, which has room; then it goes on, and nothing is lost', async () => {
+  const { folder, remove } = place();
+  const program = new URL('./testing/full-volume.ts', import.meta.url).pathname;
+  const mounted = 'mount -t tmpfs -o size=48m tmpfs "$0" && exec "$1" --no-warnings "$2" "$0"';
+  const { stdout, stderr } = await promisify(execFile)('unshare', [
+    ...['-Urm', 'sh', '-c', mounted, folder, process.execPath, program],
+  ]);
+  expect(stderr).toBe('');
+  const said = JSON.parse(stdout) as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  const full = 'the volume of the store is full';
+  expect(said).toMatchObject({
+    began: { full: false, reserve: 4 * 1024 * 1024 },
+    grown: { refused: full, full: true, reserve: 4 * 1024 * 1024 },
+    room: { full: false, refused: 'nothing' },
+    again: { refused: full },
+    drained: { refused: full, released: true },
+    resumed: { refused: 'nothing', full: false },
+    end: { full: false },
+    whole: true,
+  });
+  for (const step of ['room', 'end']) expect(said[step]?.['reserve']).toBeGreaterThan(1024 * 1024);
+  for (const step of ['room', 'drained']) expect(said[step]?.['deleted']).toBeGreaterThan(20);
+  expect(Number(said['again']?.['kept'])).toBeGreaterThan(Number(said['grown']?.['kept']) + 20);
+  await remove();
 });
 
 test('a second process waits for the first, and is refused', async () => {

@@ -1,34 +1,40 @@
-import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { errorCode } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import type { Seal } from '../../record/index.ts';
 import { createAppender } from './append.ts';
 import { createArchiveTable } from './archive-table.ts';
 import { decompress } from './compress.ts';
 import { guarded } from './guarded.ts';
+import { createNameSweep } from './name-sweep.ts';
 import { createNames } from './names.ts';
 import { createPodTable } from './pod-table.ts';
 import type { Addition, RecordStore, StoredHead } from './port.ts';
 import { createRetention } from './retention.ts';
 import { migrate } from './schema.ts';
+import { createRoom } from './room.ts';
 import { createReaderClient } from './search/reader-client.ts';
 import type { Reader } from './search/reader.ts';
 import { StoreError } from './store-error.ts';
+import { openVolume, sizeOf } from './volume.ts';
 
 export interface SqliteStoreOptions {
-  /** The file; beside it are `-wal` and `-shm` of SQLite, `-words` (the index of words), and `-lock`. */
+  /** The file; beside it are `-wal` and `-shm` of SQLite, `-words` (the index of words), `-reserve` (room to delete by), and `-lock`. */
   readonly path: string;
   /** Program of the thread that searches, where it is not the source beside this file: its bundle. */
   readonly thread?: URL;
   readonly clock: Clock;
   /** Bytes of pages that SQLite keeps in memory where it writes, and as many where it searches; default 32 MiB. */
   readonly cacheBytes?: number;
+  /** Bytes of the file that keeps room on the volume, of which half stays free beside it; default 0: none. */
+  readonly reserveBytes?: number;
   /** Spells entries of the log; default: without seals. */
   readonly seal?: Seal;
 }
 
 const lineFeed = 0x0a;
+const leastToOpen = 4 * 1024 * 1024;
+/** How long a statement waits for a lock. */
+const busyMs = 5_000;
 
 /**
  * The embedded store: one SQLite file in WAL mode with `synchronous = FULL`, so that a commit has been fsynced when it
@@ -40,11 +46,14 @@ const lineFeed = 0x0a;
  * @throws StoreError not_a_store, unavailable
  */
 export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
-  const { path, clock, cacheBytes = 32 * 1024 * 1024 } = options;
+  const { path, clock, cacheBytes = 32 * 1024 * 1024, reserveBytes = 0 } = options;
+  const volume = openVolume(`${path}-reserve`, reserveBytes);
+  // SQLite needs some to open a file.
+  if (volume.freeBytes < leastToOpen) volume.release();
   const lock = guarded(() => holdLock(`${path}-lock`));
   const db = guarded(() => {
     // Nothing in files of the system's temporary folder: a container with a read-only root has none.
-    const opened = new DatabaseSync(path, { timeout: 5_000 });
+    const opened = new DatabaseSync(path, { timeout: busyMs });
     try {
       opened.exec(`
         PRAGMA journal_mode = WAL;
@@ -64,6 +73,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       throw error;
     }
   });
+  const room = guarded(() => createRoom(db, volume, reserveBytes / 2));
   const names = createNames(db);
   const appender = guarded(() => createAppender(db, names, options.seal));
   const reader = createReaderClient(options.thread ?? new URL('./search/reader-thread.ts', import.meta.url), {
@@ -98,6 +108,8 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
        WHERE s.request = ? AND c.source = ? AND c.name = ? ORDER BY p.block LIMIT ?`,
     ),
     counters: db.prepare('SELECT name, value FROM counter'),
+    retentionReached: db.prepare(`SELECT value FROM counter WHERE name = 'retentionReached'`),
+    keepReached: db.prepare(`UPDATE counter SET value = max(value, ?) WHERE name = 'retentionReached'`),
   };
 
   const transaction = <Result>(run: () => Result): Result =>
@@ -109,10 +121,22 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
         return result;
       } catch (error) {
         if (db.isTransaction) db.exec('ROLLBACK');
+        room.failed(error);
         appender.reset();
         throw error;
       }
     });
+
+  const nameSweep = createNameSweep(db, names, (from) => reader.ask('usedNames', from), transaction);
+  /** Begins the log of the file anew, which has what was deleted in it, unless somebody reads by it now: then the next time. */
+  const beginLogAnew = (): void => {
+    db.exec('PRAGMA busy_timeout = 0');
+    try {
+      db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } finally {
+      db.exec(`PRAGMA busy_timeout = ${busyMs}`);
+    }
+  };
 
   return {
     async position(source, chain) {
@@ -123,7 +147,17 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async append(additions) {
-      transaction(() => appender.add(additions));
+      guarded(room.need);
+      const add = (): void => transaction(() => appender.add(additions));
+      try {
+        add();
+      } catch (error) {
+        if (!room.full) throw error;
+        // There may be pages for it, and only the log of the file that has grown too large for what is left beside it.
+        guarded(beginLogAnew);
+        guarded(room.need);
+        add();
+      }
     },
     async lineHash(source, chain, sequence) {
       return guarded(() => {
@@ -157,6 +191,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async index() {
+      if (!room.forWords) return false;
       const { more, dropped } = await reader.ask('index', clock.now());
       if (dropped > forgotten) retention.forgotten(dropped);
       forgotten = dropped;
@@ -217,7 +252,32 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
       });
     },
     async deleteOld(rule, now, atMost) {
-      return transaction(() => retention.deleteOld(rule, now, atMost));
+      // What is deleted is written once more, in the log of the file: a few at a time need less room.
+      const { tight } = room;
+      for (let most = tight ? Math.ceil(atMost / 8) : atMost; ; most = Math.floor(most / 2))
+        try {
+          const deleted = transaction(() => retention.deleteOld(rule, now, most));
+          if (deleted > 0 && tight) {
+            guarded(beginLogAnew);
+            guarded(room.look);
+          }
+          return deleted;
+        } catch (error) {
+          if (!room.full || most <= 1) throw error;
+          guarded(beginLogAnew);
+        }
+    },
+    async sweep() {
+      const words = await reader.ask('sweepWords');
+      if ((await nameSweep.step()) || words) return true;
+      guarded(beginLogAnew);
+      return false;
+    },
+    async retentionReached() {
+      return guarded(() => Number(sql.retentionReached.get()?.['value'] ?? 0));
+    },
+    async keepRetentionReached(at) {
+      guarded(() => void sql.keepReached.run(Math.floor(at)));
     },
     async placeHold(hold) {
       return transaction(() => retention.place(hold));
@@ -252,6 +312,7 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
     },
     async stats() {
       const unindexed = await reader.ask('behind');
+      if (!room.full && reserveBytes > 0) await volume.keep();
       return guarded(() => {
         const counters = new Map(sql.counters.all().map((row) => [String(row['name']), Number(row['value'])]));
         return {
@@ -262,6 +323,12 @@ export function openSqliteStore(options: SqliteStoreOptions): RecordStore {
           lineBytes: counters.get('lineBytes') ?? 0,
           diskBytes: ['', '-wal', '-words', '-words-wal'].reduce((sum, end) => sum + sizeOf(`${path}${end}`), 0),
           unindexed,
+          volume: {
+            freeBytes: volume.freeBytes,
+            sizeBytes: volume.sizeBytes,
+            reserveBytes: volume.reserveBytes,
+            full: room.full,
+          },
         };
       });
     },
@@ -288,15 +355,6 @@ function holdLock(path: string): DatabaseSync {
     return lock;
   } catch (error) {
     lock.close();
-    throw error;
-  }
-}
-
-function sizeOf(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return 0;
     throw error;
   }
 }

@@ -6,8 +6,9 @@ import { keepUp } from './upkeep.ts';
 const stats = { entries: 0, blocks: 1, events: 2, sessions: 3, lineBytes: 4, diskBytes: 5, unindexed: 0 };
 const dayMs = 86_400_000;
 
-function make(retentionDays: number, unindexed = 0, old = 0) {
+function make(retentionDays: number, unindexed = 0, old = 0, times = { reached: 0, logEndsAt: 0 }) {
   const clock = fakeClock();
+  const sweeps: number[] = [];
   const asked: number[] = [];
   const froms: number[] = [];
   let left = unindexed;
@@ -25,14 +26,23 @@ function make(retentionDays: number, unindexed = 0, old = 0) {
         kept -= deleted;
         return deleted;
       },
+      async sweep() {
+        sweeps.push(clock.monotonic());
+        clock.stall(60_000);
+        return sweeps.length % 3 !== 0;
+      },
       stats: async () => stats,
+      retentionReached: async () => times.reached,
+      async keepRetentionReached(at) {
+        times.reached = at;
+      },
     },
     clock,
     logger: silentLogger,
     retention: { all: retentionDays, namespaces: {}, policies: {} },
-    logEndsAt: 0,
+    logEndsAt: times.logEndsAt,
   });
-  return { clock, asked, froms, upkeep, left: () => left, kept: () => kept };
+  return { clock, asked, froms, sweeps, upkeep, left: () => left, kept: () => kept };
 }
 
 describe('the upkeep of a store', () => {
@@ -52,7 +62,8 @@ describe('the upkeep of a store', () => {
     expect(asked).toEqual([]);
     await clock.advanceAsync(3_000);
     expect(kept()).toBe(0);
-    expect(asked).toHaveLength(3);
+    // Until nothing is left: a store may delete less than it is asked to.
+    expect(asked).toHaveLength(4);
     expect(clock.now() - (asked[0] ?? 0)).toBeGreaterThanOrEqual(30 * dayMs);
     expect(clock.now() - (asked[0] ?? 0)).toBeLessThan(30 * dayMs + 5_000);
     await upkeep.close();
@@ -93,7 +104,10 @@ describe('the upkeep of a store', () => {
           if ('allBut' in of) throw new Error('too many names');
           return 0;
         },
+        sweep: async () => false,
         stats: async () => stats,
+        retentionReached: async () => 0,
+        keepRetentionReached: () => Promise.reject(new Error('full')),
       },
       clock,
       logger: { ...silentLogger, error: (_, fields) => void errors.push(fields) },
@@ -102,7 +116,32 @@ describe('the upkeep of a store', () => {
     });
     await clock.advanceAsync(61_000);
     expect(asked).toEqual([{ allBut: ['ml'] }, { namespace: 'ml' }]);
-    expect(errors).toEqual([{ error: expect.stringContaining('too many names') }]);
+    expect(errors).toEqual([{ error: expect.stringContaining('full') }]);
+    await upkeep.close();
+  });
+
+  test('goes on from the time that was reached before it began, and keeps that time', async () => {
+    const start = fakeClock().now();
+    const times = { reached: start - dayMs, logEndsAt: start + 99 * dayMs };
+    const { clock, asked, upkeep } = make(30, 0, 0, times);
+    await clock.advanceAsync(62_000);
+    expect(asked).toEqual([start - 31 * dayMs]);
+    await clock.advanceAsync(60_000);
+    expect(times.reached).toBe(start - dayMs + 2 * 60_000);
+    await upkeep.close();
+  });
+
+  test('sweeps each hour, to its end, and where that takes long has 99 times as long for the rest', async () => {
+    const { clock, sweeps, upkeep } = make(0);
+    await clock.advanceAsync(3_600_000 - 1_000);
+    expect(sweeps).toEqual([]);
+    await clock.advanceAsync(61_000);
+    // Three minutes.
+    expect(sweeps).toHaveLength(3);
+    await clock.advanceAsync(299 * 60_000);
+    expect(sweeps).toHaveLength(3);
+    await clock.advanceAsync(5 * 60_000);
+    expect(sweeps).toHaveLength(6);
     await upkeep.close();
   });
 

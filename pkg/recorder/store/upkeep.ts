@@ -5,7 +5,7 @@ import { createRetentionClock } from './retention-clock.ts';
 import { retentionRules } from './retention-rules.ts';
 import type { RetentionDays } from './retention-rules.ts';
 
-/** What a store needs done beside the traffic, in small steps: the index of words, and deletion by age. */
+/** What a store needs done beside the traffic, in small steps: the index of words, deletion by age, and that nothing is left of what was deleted. */
 export interface Upkeep {
   /** As last read; undefined: not yet. */
   stats(): StoreStats | undefined;
@@ -16,6 +16,9 @@ const indexMs = 200;
 const retainMs = 60_000;
 const statsMs = 10_000;
 const wholeMs = 3_600_000;
+/** Between two sweeps, and that many times as long as the last one took: it goes over the whole store. */
+const sweepMs = 3_600_000;
+const sweepShare = 100;
 /** By how much retention is behind the wall clock before that is said. */
 const toldMs = 3_600_000;
 /** Blocks that are deleted in one transaction. */
@@ -23,7 +26,10 @@ const blocksAStep = 50;
 const dayMs = 86_400_000;
 
 export function keepUp(options: {
-  readonly store: Pick<RecordStore, 'index' | 'deleteOld' | 'stats'>;
+  readonly store: Pick<
+    RecordStore,
+    'index' | 'deleteOld' | 'sweep' | 'stats' | 'retentionReached' | 'keepRetentionReached'
+  >;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly retention: RetentionDays;
@@ -58,12 +64,16 @@ export function keepUp(options: {
       });
   };
   const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const retentionNow = createRetentionClock(clock, options.logEndsAt);
+  let retentionNow: (() => number) | undefined;
   let waits = false;
   let due = false;
   let nextWhole = 0;
   const retain = async (): Promise<void> => {
     due = false;
+    retentionNow ??= createRetentionClock(clock, {
+      reached: await store.retentionReached(),
+      logEndsAt: options.logEndsAt,
+    });
     const now = retentionNow();
     const behind = clock.now() - now;
     if (behind > toldMs && !waits)
@@ -75,12 +85,14 @@ export function keepUp(options: {
     const all = now >= nextWhole;
     if (all) nextWhole = now + wholeMs;
     const failures: unknown[] = [];
+    // A store that is full takes it later, and must lose what is old before.
+    await store.keepRetentionReached(now).catch((error: unknown) => void failures.push(error));
     for (const rule of rules) {
       const { days, from, ...what } = rule;
       const before = now - days * dayMs;
       const some = { ...what, before, from: all ? 0 : from, archivedOnly };
       try {
-        for (let deleted = blocksAStep; deleted === blocksAStep && !closed; await pause()) {
+        for (let deleted = 1; deleted > 0 && !closed; await pause()) {
           deleted = await store.deleteOld(some, now, blocksAStep);
           if (deleted > 0) options.onDeleted?.(deleted);
         }
@@ -93,11 +105,25 @@ export function keepUp(options: {
     }
     if (failures.length > 0) throw failures[0];
   };
+  let nextSweep = clock.monotonic() + sweepMs;
+  const sweep = async (): Promise<void> => {
+    const began = clock.monotonic();
+    nextSweep = began + sweepMs;
+    for (let indexed = began; !closed && (await store.sweep()); await pause()) {
+      // What comes meanwhile is found as soon as ever.
+      if (clock.monotonic() - indexed < indexMs) continue;
+      indexed = clock.monotonic();
+      await store.index();
+    }
+    const ended = clock.monotonic();
+    nextSweep = ended + Math.max(sweepMs, sweepShare * (ended - began));
+  };
   const timers = [
     clock.every(indexMs, () =>
       turn(async () => {
         if (due) await retain();
         while (!closed && (await store.index())) await pause();
+        if (clock.monotonic() >= nextSweep) await sweep();
       }),
     ),
     clock.every(statsMs, () => {

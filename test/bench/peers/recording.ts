@@ -66,6 +66,7 @@ const { certFile, keyFile, upstream: url } = options;
 const sidecar = await startSidecar({
   host: '127.0.0.1',
   port: 0,
+  upstreamUrl: url,
   policy: await filePolicySource({
     paths: [options.policy],
     clock,

@@ -105,6 +105,8 @@ export interface Policies {
   readonly policies: readonly PolicyHealth[];
   /** False: of the day the newest sessions alone were looked at. */
   readonly complete?: boolean;
+  /** False: the controller does not say how they are. Absent: it is not asked. */
+  readonly health?: boolean;
 }
 
 export interface PolicyHealth {
@@ -116,12 +118,17 @@ export interface PolicyHealth {
   readonly sessions: number;
   /** RFC 3339. */
   readonly lastSeen: string | null;
-  readonly ready?: readonly {
-    readonly type: string;
-    readonly status: string;
-    readonly reason?: string;
-    readonly message?: string;
-  }[];
+  /** Generation that the conditions are about; null: none yet. Absent, as the conditions: nobody says, or it is no longer the newest. */
+  readonly observed?: number | null;
+  readonly conditions?: readonly Condition[];
+}
+
+/** Of a policy (docs/kubernetes.md). */
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
 }
 
 /** One line of the record; which members stand in it, its type says (pkg/core/audit.ts). */

@@ -2,22 +2,39 @@ import { get, problem } from './api.js';
 import { el, pageUrl } from './dom.js';
 import { ago, number, utc } from './format.js';
 
-/** @import { Policies, PolicyHealth } from './contract.d.ts' */
+/** @import { Condition, Policies, PolicyHealth } from './contract.d.ts' */
 /** @import { Page } from './dom.js' */
 
-/** @param {PolicyHealth} policy */
-function health({ ready }) {
-  if (ready === undefined) return [el('span', { class: 'dim' }, '—')];
-  const bad = ready.filter(({ type, status }) => (type === 'Ready') !== (status === 'True'));
-  if (bad.length === 0) return [el('span', { class: 'badge completed' }, 'ready')];
-  return bad.map(({ type, reason = '', message = '' }) =>
-    el(
-      'div',
-      {},
-      el('span', { class: 'badge refused' }, type === 'Ready' ? 'not ready' : type),
-      ` ${[reason, message].filter((part) => part !== '').join(': ')}`,
-    ),
+/** Conditions that are good when they hold; every other is a problem. Which of the problems `Programmed` sums up stand for themselves. */
+const good = new Set(['Accepted', 'Enforced', 'Programmed']);
+
+/** @param {readonly Condition[]} conditions @returns {readonly Condition[]} */
+function faults(conditions) {
+  const problems = conditions.filter(({ type, status }) => !good.has(type) && status === 'True');
+  const missing = conditions.filter(
+    ({ type, status }) => good.has(type) && status === 'False' && !(type === 'Programmed' && problems.length > 0),
   );
+  return [...missing, ...problems];
+}
+
+/** @param {PolicyHealth} policy */
+function health({ generation, observed, conditions }) {
+  if (conditions === undefined) return [el('span', { class: 'dim' }, '—')];
+  if (conditions.length === 0 || observed !== generation) return [el('span', { class: 'dim' }, 'not judged yet')];
+  const bad = faults(conditions);
+  if (bad.length > 0)
+    return bad.map(({ type, reason, message }) =>
+      el(
+        'div',
+        { class: 'condition' },
+        el('span', { class: 'badge refused' }, good.has(type) ? `not ${type.toLowerCase()}` : type),
+        ` ${[reason === type ? '' : reason, message].filter((part) => part !== '').join(': ')}`,
+      ),
+    );
+  const enforced = conditions.find(({ type }) => type === 'Enforced');
+  return enforced?.status === 'True'
+    ? [el('span', { class: 'badge completed' }, 'enforced'), ` ${enforced.message}`]
+    : [el('span', { class: 'dim' }, enforced?.message === '' ? 'no pods' : (enforced?.message ?? ''))];
 }
 
 const columns = ['Policy', 'Generation', 'Health', 'Sessions, 24 h', 'Last seen'];
@@ -47,7 +64,7 @@ function policyRow(policy) {
   );
 }
 
-/** Policies, as records of the last day name them. @param {Page} page */
+/** Policies: how they are, and what sessions of the last day ran under them. @param {Page} page */
 export async function policies({ main, signal, title, info }) {
   title('Policies');
   const result = el('div', {}, el('p', { class: 'empty', role: 'status' }, 'Loading…'));
@@ -56,7 +73,7 @@ export async function policies({ main, signal, title, info }) {
       'div',
       { class: 'bar' },
       el('h1', { tabindex: -1 }, 'Policies'),
-      el('span', { class: 'dim' }, 'that sessions of the last 24 hours ran under'),
+      el('span', { class: 'dim' }, 'and the sessions of the last 24 hours that ran under them'),
     ),
     result,
   );
@@ -66,9 +83,21 @@ export async function policies({ main, signal, title, info }) {
         result.replaceChildren(el('p', { class: 'empty' }, 'This recorder does not list policies.'));
         return;
       }
-      const { policies: found, complete = true } = /** @type {Policies} */ (await get('/policies', signal));
+      const {
+        policies: found,
+        complete = true,
+        health: known,
+      } = /** @type {Policies} */ (await get('/policies', signal));
       if (found.length === 0) {
-        result.replaceChildren(el('p', { class: 'empty' }, 'No session of the last 24 hours names a policy.'));
+        result.replaceChildren(
+          el(
+            'p',
+            { class: 'empty' },
+            known === true
+              ? 'There is no policy, and no session of the last 24 hours names one.'
+              : 'No session of the last 24 hours names a policy.',
+          ),
+        );
         return;
       }
       const head = el(
@@ -79,7 +108,14 @@ export async function policies({ main, signal, title, info }) {
       result.replaceChildren(
         complete
           ? ''
-          : el('p', { class: 'note' }, 'There were more sessions than are looked at here: these are the newest.'),
+          : el('p', { class: 'note' }, 'There is more than is looked at here: these are the newest sessions.'),
+        known === false
+          ? el(
+              'p',
+              { class: 'note' },
+              'The controller does not say now how policies are. What stands here is of the record alone.',
+            )
+          : '',
         el(
           'table',
           { role: 'table', class: 'policies', 'aria-label': 'Policies' },

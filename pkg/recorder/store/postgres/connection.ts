@@ -12,6 +12,8 @@ export interface StatementOptions {
    * find a row. For statements whose text is always the same and names its columns.
    */
   readonly prepared?: boolean;
+  /** After which the server gives up ({@link tookTooLong}). Default: as the kind of connection has it. */
+  readonly ms?: number;
 }
 export type Run = (text: string, values?: readonly unknown[], options?: StatementOptions) => Promise<readonly Row[]>;
 
@@ -32,9 +34,11 @@ export interface Database {
   vacuum(table: string): Promise<void>;
   /**
    * Connections from here on go there, once one was made; those in use go on until they are not.
-   * @throws StoreError unavailable, and nothing has changed
+   *
+   * @param check Looks at what is there, and throws where it is not what it should be.
+   * @throws StoreError unavailable, or what `check` throws, and nothing has changed
    */
-  moveTo(address: DatabaseAddress): Promise<void>;
+  moveTo(address: DatabaseAddress, check?: (run: Run) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,12 +47,19 @@ export interface DatabaseOptions extends DatabaseAddress {
   readonly schema: string;
   /** After which the server ends the transaction of a writer from which it hears nothing, so that others have their turn. */
   readonly stallMs: number;
+  /** For a connection: to be made, or to be given back by who has it; default 5 s. */
+  readonly waitMs?: number;
 }
 
 const writeMs = 15_000;
 const readMs = 30_000;
 /** Beyond the server's own limits: for a server that does not answer any more. */
 const deafMs = 5_000;
+
+const waitMs = 5_000;
+/** What the pool says where all of its connections are in use for as long: the host is well, or whoever waits for it says otherwise. */
+const busyPool = 'timeout exceeded when trying to connect';
+const busy = 'busy';
 
 /** Standby: the server takes nothing that is written. */
 const readOnly = '25006';
@@ -75,7 +86,7 @@ function connect(target: Target, options: DatabaseOptions, max: number, statemen
     ...target,
     max,
     application_name: 'sidegate-recorder',
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: options.waitMs ?? waitMs,
     query_timeout: statementMs + deafMs,
     keepAlive: true,
     types: { getTypeParser },
@@ -124,7 +135,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         return { client, pooled: pooled.has(client) };
       } catch (error) {
         // Somebody else may have moved on meanwhile.
-        if (tried >= targets.length + 1) throw error;
+        if (tried >= targets.length + 1 || failureOf(error) === busy) throw error;
         if (pool !== current[kind].pool) continue;
         if (targets.length === 1) throw error;
         host = (host + 1) % targets.length;
@@ -134,8 +145,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
   /** Gives a connection back; one that is broken, or whose server takes nothing any more, is not used again. */
   const release = (client: pg.PoolClient, error?: unknown): void => {
-    const cause = error instanceof StoreError ? error.cause : undefined;
-    const failed = cause instanceof DatabaseFailure ? cause.code : undefined;
+    const failed = failureOf(error);
     client.release(failed !== undefined && breaks(failed));
     // Its other connections lead there, too.
     if (failed === readOnly) {
@@ -180,12 +190,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
   const runBy =
     (kind: Kind): Run =>
-    async (text, values = [], { prepared = false } = {}) => {
+    async (text, values = [], { prepared = false, ms } = {}) => {
       const connection = await connected(kind);
       const { client, pooled } = connection;
       const { statementMs } = kinds[kind];
-      return pooled
-        ? inTransaction(connection, (run) => run(text, values), statementMs, statementMs)
+      return pooled || ms !== undefined
+        ? inTransaction(connection, (run) => run(text, values), ms ?? statementMs, statementMs)
         : alone(
             client,
             async () =>
@@ -209,17 +219,26 @@ export function openDatabase(options: DatabaseOptions): Database {
       const { client } = await connected('writers');
       await alone(client, () => client.query(`VACUUM (SKIP_LOCKED) ${options.schema}.${table}`));
     },
-    async moveTo(address) {
+    async moveTo(address, check) {
       const wanted = targetsOf(address);
       for (const [at, target] of wanted.entries()) {
         const { pool } = connect(target, options, 1, writeMs);
         try {
-          (await guarded(() => pool.connect())).release();
+          const client = await guarded(() => pool.connect());
+          try {
+            await guarded(() => client.query(`BEGIN; ${settingsOf(options, writeMs, 'LOCAL')}`));
+            await check?.((text, values = []) =>
+              guarded(async () => (await client.query({ text, values: [...values] })).rows as Row[]),
+            );
+          } finally {
+            // With what it has begun.
+            client.release(true);
+          }
           [targets, host] = [wanted, at];
           replace();
           return;
         } catch (error) {
-          if (at === wanted.length - 1) throw error;
+          if (at === wanted.length - 1 || failureOf(error) === undefined) throw error;
         } finally {
           await pool.end();
         }
@@ -250,6 +269,15 @@ class DatabaseFailure extends Error {
   }
 }
 
+/** That the server gave a statement up, since it took longer than it may. */
+export const tookTooLong = (error: unknown): boolean => failureOf(error) === '57014';
+
+/** What the database or the driver said; undefined: the error is of something else. */
+function failureOf(error: unknown): string | undefined {
+  const cause = error instanceof StoreError ? error.cause : undefined;
+  return cause instanceof DatabaseFailure ? cause.code : undefined;
+}
+
 /** That a connection is of no use after it: the server is none to write to, has ended it, or is not in reach. */
 const breaks = (code: string): boolean => code === readOnly || !/^[0-9A-Z]{5}$/.test(code) || /^(08|57P)/.test(code);
 
@@ -259,6 +287,10 @@ async function guarded<Result>(run: () => Promise<Result>): Promise<Result> {
     return await run();
   } catch (error) {
     if (error instanceof StoreError) throw error;
+    if (error instanceof Error && error.message === busyPool)
+      throw new StoreError('unavailable', 'all connections to the database are in use', {
+        cause: new DatabaseFailure(busy),
+      });
     const code = errorCode(error) ?? '';
     const cause = new DatabaseFailure(code);
     // Data exceptions and violated constraints: of what was given, not of the server.

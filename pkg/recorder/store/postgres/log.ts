@@ -13,6 +13,10 @@ export interface Log {
   state(): Promise<LogState>;
   /** As last seen. */
   latest(): number;
+  /** Does something between turns. */
+  between<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Whether the log that another database has begins with what was last seen of this one. */
+  isIn(run: Run): Promise<boolean>;
 }
 
 export interface Turn {
@@ -26,7 +30,7 @@ export interface Turn {
   notBefore(at: number): void;
   /** The number of the next session. */
   nextSession(): number;
-  count(what: 'blocks' | 'events' | 'sessions' | 'line_bytes', by: number): void;
+  count(what: 'blocks' | 'events' | 'sessions' | 'line_bytes' | 'unswept', by: number): void;
 }
 
 const bytesOf = (value: unknown): Buffer => {
@@ -39,34 +43,49 @@ const stateOf = (row: Row | undefined): LogState & { readonly root: Buffer } => 
   at: Number(row?.['at']),
 });
 
-/** @param onFailure What was written in a transaction is not there. */
-export function createLog(database: Database, onFailure: () => void, seal: Seal = entryText): Log {
+export interface LogOptions {
+  /** @param row Of the log: a turn begins. */
+  readonly onTurn: (row: Row | undefined) => void;
+  /** What was written in a transaction is not there. */
+  readonly onFailure: () => void;
+  readonly seal?: Seal | undefined;
+}
+
+export function createLog(database: Database, { onTurn, onFailure, seal = entryText }: LogOptions): Log {
   let latest = 0;
+  let seen: { readonly size: number; readonly root: Uint8Array } = { size: 0, root: createFrontier().root() };
   let frontier: Frontier = createFrontier();
   let last: Promise<unknown> = Promise.resolve();
 
-  /** The tree's edge as the database has it: another recorder may have written since. */
-  const catchUp = async (run: Run, { size, root }: LogState): Promise<void> => {
-    if (frontier.size === size && frontier.root().equals(root)) return;
+  const frontierAt = async (run: Run, size: number): Promise<Frontier> => {
     const edge = edgeOf(size);
     const rows = await run(
       `SELECT n.hash FROM unnest($1::integer[], $2::bigint[]) WITH ORDINALITY AS e (level, idx, place)
        LEFT JOIN node n USING (level, idx) ORDER BY e.place`,
       [edge.map(({ level }) => level), edge.map(({ index }) => index)],
     );
-    frontier = createFrontier(
+    return createFrontier(
       size,
       rows.map((row) => bytesOf(row['hash'])),
     );
+  };
+  /** The tree's edge as the database has it: another recorder may have written since. */
+  const catchUp = async (run: Run, { size, root }: LogState): Promise<void> => {
+    if (frontier.size === size && frontier.root().equals(root)) return;
+    frontier = await frontierAt(run, size);
     if (!frontier.root().equals(root)) throw new StoreError('corrupt', 'the tree of the log is not what the log says');
+  };
+  const see = (state: typeof seen): void => {
+    if (state.size >= seen.size) seen = state;
   };
   const write = async <Result>(run: Run, work: (turn: Turn) => Promise<Result>): Promise<Result> => {
     const [row] = await run('SELECT * FROM log FOR UPDATE');
+    onTurn(row);
     const before = stateOf(row);
     await catchUp(run, before);
     let { at } = before;
     let session = Number(row?.['next_session']);
-    const counted = { blocks: 0, events: 0, sessions: 0, line_bytes: 0 };
+    const counted = { blocks: 0, events: 0, sessions: 0, line_bytes: 0, unswept: 0 };
     const entries: { id: number; text: string }[] = [];
     const nodes: { level: number; idx: number; hash: string }[] = [];
     const result = await work({
@@ -98,7 +117,7 @@ export function createLog(database: Database, onFailure: () => void, seal: Seal 
     }
     await run(
       `UPDATE log SET size = $1, root = $2, at = $3, next_session = $4,
-        blocks = blocks + $5, events = events + $6, sessions = sessions + $7, line_bytes = line_bytes + $8`,
+        blocks = blocks + $5, events = events + $6, sessions = sessions + $7, line_bytes = line_bytes + $8, unswept = unswept + $9`,
       [
         frontier.size,
         frontier.root(),
@@ -108,6 +127,7 @@ export function createLog(database: Database, onFailure: () => void, seal: Seal 
         counted.events,
         counted.sessions,
         counted.line_bytes,
+        counted.unswept,
       ],
     );
     latest = Math.max(latest, at);
@@ -119,7 +139,9 @@ export function createLog(database: Database, onFailure: () => void, seal: Seal 
       // One after the other: the others of this recorder would hold connections while they wait.
       const turn = last.then(async () => {
         try {
-          return await database.transaction((run) => write(run, work));
+          const result = await database.transaction((run) => write(run, work));
+          see({ size: frontier.size, root: frontier.root() });
+          return result;
         } catch (error) {
           frontier = createFrontier();
           onFailure();
@@ -133,8 +155,19 @@ export function createLog(database: Database, onFailure: () => void, seal: Seal 
       const [row] = await database.read('SELECT size, root, at FROM log');
       const state = stateOf(row);
       latest = Math.max(latest, state.at);
+      see(state);
       return state;
     },
     latest: () => latest,
+    between(work) {
+      const done = last.then(work);
+      last = done.catch(() => undefined);
+      return done;
+    },
+    async isIn(run) {
+      const [row] = await run('SELECT size FROM log');
+      if (Number(row?.['size']) < seen.size) return false;
+      return (await frontierAt(run, seen.size)).root().equals(seen.root);
+    },
   };
 }

@@ -1,4 +1,6 @@
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+
 import { Secret, systemClock } from '../../../base/index.ts';
 import { fakeClock } from '../../../../test/support/fake-clock.ts';
 import { startPostgres } from '../../../../test/support/postgres.ts';
@@ -14,11 +16,13 @@ import { StoreError } from '../store-error.ts';
 import { blockOf, blockOfEvents, source, storeSuite } from '../testing/store-suite.ts';
 import { openDatabase } from './connection.ts';
 import type { Database, Run } from './connection.ts';
+import { createNames } from './names.ts';
 import { openPostgresStore } from './postgres.ts';
+import { createSearch } from './search.ts';
 import { forgetWords, mergeSegments } from './segments.ts';
 import { migrate } from './schema.ts';
 import { createWordIndex } from './word-index.ts';
-import { unpackWords } from './word-page.ts';
+import { unpackWords, wordOf } from './word-page.ts';
 
 let server: PostgresServer;
 let authority: Authority;
@@ -86,6 +90,54 @@ describe('two recorders', () => {
       for (const [at, chain] of chains.entries())
         expect(await store.position(`s${at}`, chain.name)).toEqual(chain.point());
     }
+  });
+
+  test('sweep names: those of deleted sessions are gone, those that the other gives out meanwhile stay, and what comes again is found', async () => {
+    const [one, other] = stores;
+    const [chain, second] = [testChain('a'), testChain('b')];
+    const users = ['ana', 'bob', 'eve'];
+    for (const [n, user] of users.entries())
+      await one.append([blockOf(chain, [{ id: sessionId(n), user, groups: [`of-${user}`] }], testTime + n)]);
+    // Who has both names in memory, to write and to find.
+    const add = (n: number, user: string) =>
+      other.append([blockOf(second, [{ id: sessionId(n), user }], testTime + n, 's2')]);
+    await add(3, 'ana');
+    await add(4, 'bob');
+    const find = async (store: RecordStore, user: string) =>
+      (await store.search({ limit: 9, user })).sessions.map(({ session }) => session);
+    for (const user of users) for (const store of stores) expect(await find(store, user)).not.toEqual([]);
+    expect(await one.deleteOld({ before: testTime + 5, of: { allBut: [] } }, testTime + 9, 9)).toBe(5);
+    expect(await one.sweep()).toBe(true);
+    await add(5, 'bob');
+    while (await one.sweep());
+    const names = (await server.query(`SELECT text FROM ${where.schema}.name`)).map((row) => row['text']);
+    for (const gone of ['ana', 'eve', 'group:of-ana', 'group:of-eve']) expect(names).not.toContain(gone);
+    for (const left of ['bob', 'group:ml', source, 's2', 'llama-3']) expect(names).toContain(left);
+    for (const store of stores) expect(await find(store, 'ana')).toEqual([]);
+    await add(6, 'ana');
+    for (const store of stores) {
+      expect(await find(store, 'ana')).toEqual([sessionId(6)]);
+      expect(await find(store, 'bob')).toEqual([sessionId(5)]);
+    }
+    expect(await one.sweep()).toBe(false);
+    expect(await server.query(`SELECT * FROM ${where.schema}.name_used`)).toEqual([]);
+  });
+
+  test('that sweep names at once remove none that is in use: one of them gives up', async () => {
+    const [one, other] = stores;
+    const chain = testChain();
+    for (const [n, user] of ['ana', 'bob'].entries())
+      await one.append([blockOf(chain, [{ id: sessionId(n), user }], testTime + n)]);
+    expect(await one.deleteOld({ before: testTime + 5, of: { allBut: [] } }, testTime + 9, 9)).toBe(2);
+    expect(await one.sweep()).toBe(true);
+    expect(await other.sweep()).toBe(true);
+    // Noted for the sweep of the other.
+    await one.append([blockOf(chain, [{ id: sessionId(3), user: 'ana' }], testTime + 3)]);
+    while (await one.sweep());
+    while (await other.sweep());
+    const names = (await server.query(`SELECT text FROM ${where.schema}.name`)).map((row) => row['text']);
+    expect(names).toContain('ana');
+    expect(names).not.toContain('bob');
   });
 
   test('that both were sent the same lines keep them once; the other says that the chain has moved', async () => {
@@ -307,7 +359,10 @@ describe('words', () => {
     expect(taken).toBe(affected + 1);
     expect(await rows('forgotten')).toBe(0);
     const words = await database.transaction(async (run) => {
-      const pages = await run('SELECT low, data FROM posting p JOIN segment g ON g.id = p.segment');
+      const pages = await run('SELECT low, first, data FROM posting p JOIN segment g ON g.id = p.segment');
+      // Which stands beside it, and is a word as well.
+      for (const { first, data } of pages)
+        expect(wordOf(String(first))).toBe([...unpackWords(data as Uint8Array)][0]?.[0]);
       return pages.flatMap((page) =>
         [...unpackWords(page['data'] as Uint8Array)].flatMap(([word, numbers]) =>
           numbers.map((number) => ({ word, session: Number(page['low']) + number })),
@@ -322,6 +377,81 @@ describe('words', () => {
     await indexAll();
     expect(await rows('session')).toBe(0);
     expect([await rows('posting'), await rows('segment'), await rows('forgotten')]).toEqual([0, 0, 0]);
+  });
+
+  test('stand nowhere when they have gone, nor as the first of what stands with them', async () => {
+    await indexAll();
+    const at = testTime + 4e9;
+    const other = testChain('forgotten');
+    const add = (n: number, ask: string) =>
+      store.append([
+        blockOf(other, [{ id: sessionId(`forgotten ${n}`), ask, answer: '' }], at + n, 'spiffe://forgotten'),
+      ]);
+    await add(1, 'aaaardvark');
+    await add(2, 'aabbot');
+    await indexAll();
+    const firsts = async () =>
+      (await server.query(`SELECT first FROM ${where.schema}.posting`)).map((row) => row['first']);
+    expect(await firsts()).toContain('aaaardvark');
+    while ((await store.deleteOld({ before: at + 2, of: { allBut: [] } }, at + 9, 100)) > 0);
+    await server.query(`UPDATE ${where.schema}.forgotten SET at = at - interval '1 hour'`);
+    await indexAll();
+    expect(await firsts()).not.toContain('aaaardvark');
+    expect(await found('aabbot')).toEqual([sessionId('forgotten 2')]);
+  });
+});
+
+describe('a page whose time is over', () => {
+  test('is short, and the next goes on behind what was read, by fields and by words', async () => {
+    const where = place();
+    const store = await where.open();
+    const database = openDatabase({ dsn: server.dsn, schema: where.schema, stallMs: 5_000 });
+    const chain = testChain();
+    const count = 300;
+    await store.append(
+      Array.from({ length: count }, (_, n) =>
+        blockOf(
+          chain,
+          [{ id: sessionId(n), user: `u${n % 2}`, ask: 'common', outcome: n === 3 ? 'refused' : 'completed' }],
+          testTime + Math.floor(n / 3),
+        ),
+      ),
+    );
+    while (await store.index());
+    // A server that has no time for what it is asked as a whole.
+    let whole = 0;
+    const slow: Run = (text, values, options) => {
+      if (options?.ms === undefined) return database.read(text, values, options);
+      whole++;
+      return database.read('SELECT pg_sleep(5)', [], { ms: 20 });
+    };
+    const pagesOf = async (query: Partial<SessionQuery>) => {
+      const search = createSearch(slow, createNames(), { pageMs: 0, firstRows: 50 });
+      const found: string[] = [];
+      let pages = 0;
+      for (let cursor: string | undefined; ;) {
+        const page = await search({ limit: 40, ...query, ...(cursor === undefined ? {} : { cursor }) });
+        pages++;
+        found.push(...page.sessions.map(({ session }) => session));
+        ({ cursor } = page);
+        if (cursor === undefined) return { found, pages };
+      }
+    };
+    const every = (holds: (n: number) => boolean) =>
+      Array.from({ length: count }, (_, n) => count - 1 - n)
+        .filter(holds)
+        .map(sessionId);
+    expect(await pagesOf({ status: 403 })).toEqual({ found: every((n) => n === 3), pages: 7 });
+    expect(await pagesOf({ status: 500, since: testTime + 50 })).toEqual({ found: [], pages: 4 });
+    expect((await pagesOf({ user: 'u1', minBytes: 1 })).found).toEqual(every((n) => n % 2 === 1));
+    const before = whole;
+    // What an index has all of is not asked in haste.
+    expect((await pagesOf({ user: 'u1' })).found).toEqual(every((n) => n % 2 === 1));
+    expect(whole).toBe(before);
+    expect((await pagesOf({ text: 'common', status: 403 })).found).toEqual(every((n) => n === 3));
+    await database.close();
+    await store.close();
+    await where.remove();
   });
 });
 
@@ -351,7 +481,9 @@ describe('the database', () => {
     await before.close();
     await server.query(`
       SET search_path = ${schema};
-      DROP TABLE posting, segment, forgotten, stream, ship, ship_dead;
+      DROP TABLE posting, segment, forgotten, stream, ship, ship_dead, name_used, retention;
+      DROP SEQUENCE name_sweep;
+      ALTER TABLE log DROP COLUMN unswept, DROP COLUMN names_sweep, DROP COLUMN names_removed;
       DROP INDEX entry_retention, session_tags, session_groups;
       ALTER TABLE session DROP COLUMN said;
       CREATE TABLE tag (tag integer NOT NULL, session bigint NOT NULL, PRIMARY KEY (tag, session));
@@ -390,6 +522,87 @@ describe('the database', () => {
     await migrate(watched, schema);
     expect(during).toEqual([{ statement_timeout: '1h' }, { lock_timeout: '1h' }]);
     expect(await database.transaction(limits)).toEqual([{ statement_timeout: '15s' }, { lock_timeout: '15s' }]);
+    await database.close();
+    await remove();
+  });
+
+  test('at another address is used where it has the same log, and not where it has another, or less of it', async () => {
+    const { schema, remove } = place();
+    const at = (name: string) => new Secret(server.dsn.reveal().replace('/postgres?', `/${name}?`));
+    const open = (name: string) => openPostgresStore({ dsn: at(name), schema, clock: fakeClock() });
+    for (const name of ['first', 'strange', 'empty']) await server.query(`CREATE DATABASE ${name}`);
+    const chain = testChain();
+    const add = (store: RecordStore, n: number, user = 'ana') =>
+      store.append([blockOf(chain, [{ id: sessionId(n), user }], testTime + n)]);
+    const find = async (store: RecordStore, user: string) =>
+      (await store.search({ limit: 9, user })).sessions.map(({ session }) => session);
+    const filling = await open('first');
+    for (const n of [1, 2, 3]) await add(filling, n);
+    await filling.close();
+    await server.query('CREATE DATABASE copied TEMPLATE first');
+    const strange = await open('strange');
+    for (const n of [7, 8, 9, 10])
+      await strange.append([blockOf(testChain('b'), [{ id: sessionId(n) }], testTime, `s${n}`)]);
+    await strange.close();
+    const store = await open('copied');
+    expect(await find(store, 'ana')).toHaveLength(3);
+    const more = await open('first');
+    await add(more, 4);
+    // Brought back in another way: by the same log, with other numbers.
+    await more.close();
+    const client = new pg.Client({
+      host: server.socket.folder,
+      port: server.socket.port,
+      user: 'sidegate',
+      database: 'first',
+    });
+    await client.connect();
+    await client.query(`SET search_path = ${schema}`);
+    await client.query(`INSERT INTO name (digest, text) SELECT 'x', 'y'`);
+    await client.query(
+      `WITH other AS (SELECT max(id) AS id FROM name) UPDATE session SET subject = other.id FROM other`,
+    );
+    await client.query(`DELETE FROM name WHERE text = 'ana'`);
+    await client.query(`UPDATE name SET text = 'ana', digest = sha256('ana') WHERE text = 'y'`);
+    await client.end();
+    for (const name of ['strange', 'empty'])
+      await expect(store.moveTo({ dsn: at(name) })).rejects.toMatchObject({ code: 'not_a_store' });
+    expect(await find(store, 'ana')).toHaveLength(3);
+    await store.moveTo({ dsn: at('first') });
+    expect(await find(store, 'ana')).toEqual([4, 3, 2, 1].map(sessionId));
+    await add(store, 5);
+    expect(await find(store, 'ana')).toHaveLength(5);
+    await expect(store.moveTo({ dsn: at('copied') })).rejects.toThrow('lacks entries');
+    await add(store, 6);
+    expect(await find(store, 'ana')).toHaveLength(6);
+    await store.close();
+    await remove();
+    for (const name of ['first', 'strange', 'empty', 'copied'])
+      await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
+  });
+
+  test('whose connections are all in use is not one that is away: nothing is moved, and there are no more of them', async () => {
+    const { schema, open, remove } = place();
+    await (await open()).close();
+    // Nobody is at the other host.
+    const dsn = new Secret(`postgres://sidegate@localhost:${port},localhost:1/postgres`);
+    const database = openDatabase({ dsn, ca: authority.bundle(), schema, stallMs: 60_000, waitMs: 500 });
+    const backends = async () =>
+      (
+        await server.query(
+          `SELECT pid FROM pg_stat_activity WHERE application_name = 'sidegate-recorder' AND client_addr IS NOT NULL ORDER BY 1`,
+        )
+      ).map((row) => row['pid']);
+    const held = Promise.withResolvers<void>();
+    const holders = [1, 2, 3].map(() => database.transaction(() => held.promise));
+    await until(async () => (await backends()).length === 3, 'all of them');
+    const before = await backends();
+    await expect(database.write('SELECT 1')).rejects.toThrow('all connections to the database are in use');
+    expect(await backends()).toEqual(before);
+    held.resolve();
+    await Promise.all(holders);
+    expect(await database.write('SELECT 1 AS n')).toEqual([{ n: 1 }]);
+    expect(await backends()).toEqual(before);
     await database.close();
     await remove();
   });

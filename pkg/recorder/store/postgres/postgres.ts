@@ -8,12 +8,13 @@ import { departed, learn, presentSources, returned, settle } from './chains.ts';
 import { openDatabase } from './connection.ts';
 import type { DatabaseOptions, Row } from './connection.ts';
 import { createLog } from './log.ts';
+import { createNameSweep } from './name-sweep.ts';
 import { createNames } from './names.ts';
 import { createNodeReader } from './nodes.ts';
 import { createPartitions, dayMs, dropEmpty } from './partitions.ts';
 import { blockLines, lineHash, sessionBlocks, sessionLines } from './reading.ts';
 import { deleteOld, oldBlocks, placeHold, readHolds, releaseHold } from './retention.ts';
-import { migrate } from './schema.ts';
+import { migrate, needStore } from './schema.ts';
 import { createSearch } from './search.ts';
 import { createShipTable } from './shipping.ts';
 import { createStreamTable } from './streams.ts';
@@ -48,14 +49,20 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   // Names that were found, and those that a transaction writes, are kept apart: the latter may not come to be.
   const [names, written] = [createNames(), createNames()];
   const days = createPartitions('block', dayMs);
-  const log = createLog(
-    database,
-    () => {
+  let removed = 0;
+  const log = createLog(database, {
+    onTurn(row) {
+      // Of another recorder, or of this one.
+      if (Number(row?.['names_removed']) !== removed) written.forget();
+      removed = Number(row?.['names_removed']);
+      written.note(Number(row?.['names_sweep']));
+    },
+    onFailure() {
       written.forget();
       days.forget();
     },
-    options.seal,
-  );
+    seal: options.seal,
+  });
   try {
     await migrate(database, schema);
     await log.state();
@@ -66,6 +73,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const append = createAppender(written, days);
   const search = createSearch(read, names);
   const words = createWordIndex(database);
+  const nameSweep = createNameSweep(database, log);
   const sourceNumber = async (source: string): Promise<number | undefined> =>
     (await names.find(write, [source]))(source);
   const catchUp = async (): Promise<number> => {
@@ -167,6 +175,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
           });
       return deleted;
     },
+    sweep: () => nameSweep.step(),
+    async retentionReached() {
+      return Number((await write('SELECT reached FROM retention'))[0]?.['reached']);
+    },
+    async keepRetentionReached(at) {
+      await write('UPDATE retention SET reached = $1 WHERE reached < $1', [Math.floor(at)]);
+    },
     placeHold: (hold) => log.turn((turn) => placeHold(turn, written, hold)),
     releaseHold: (release) => log.turn((turn) => releaseHold(turn, release)),
     holds: () => readHolds(read),
@@ -192,7 +207,15 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     },
     shipping: createShipTable(write),
     streams: createStreamTable(write, names),
-    moveTo: (address) => database.moveTo(address),
+    moveTo: (address) =>
+      log.between(async () => {
+        await database.moveTo(address, async (run) => {
+          await needStore(run);
+          if (!(await log.isIn(run)))
+            throw new StoreError('not_a_store', 'the database there has another log, or lacks entries of this one');
+        });
+        for (const kept of [names, written, days]) kept.forget();
+      }),
     close: () => database.close(),
   };
 }

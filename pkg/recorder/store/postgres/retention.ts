@@ -93,6 +93,7 @@ async function deleteSessions(turn: Turn, blocks: readonly number[]): Promise<vo
   await run('DELETE FROM unfinished WHERE session = ANY ($1::bigint[])', [ids]);
   await noteForgotten(run, ids);
   turn.count('sessions', -ids.length);
+  turn.count('unswept', ids.length);
 }
 
 const termsOf = (text: unknown): HoldTerms => jsonValue(parseJson(String(text))) as HoldTerms;

@@ -163,6 +163,16 @@ const steps: readonly string[] = [
   -- What a sidecar said of a session's time, where that is not believed.
   ALTER TABLE session ADD COLUMN said bigint;
   `,
+  `
+  -- Sessions that were deleted since names were swept; the sweep that goes on (0: none), and the names that were given out since it began; how
+  -- often names were removed. The time that deletion by age has reached.
+  ALTER TABLE log ADD COLUMN unswept bigint NOT NULL DEFAULT 1, ADD COLUMN names_sweep bigint NOT NULL DEFAULT 0,
+    ADD COLUMN names_removed bigint NOT NULL DEFAULT 0;
+  CREATE SEQUENCE name_sweep;
+  CREATE TABLE name_used (id integer PRIMARY KEY);
+  CREATE TABLE retention (reached bigint NOT NULL);
+  INSERT INTO retention VALUES (0);
+  `,
 ];
 
 /** For one step, which may go over a whole table, and for another recorder's steps. The chart's startup probe waits as long. */
@@ -183,6 +193,14 @@ export async function migrate({ transaction }: Database, schema: string): Promis
     for (const step of steps.slice(version)) await run(step);
     await run('UPDATE store SET version = $1', [steps.length]);
   }, stepMs);
+}
+
+/** That a database has a store of this version, in the schema of the connection. @throws StoreError not_a_store */
+export async function needStore(run: Run): Promise<void> {
+  const [there] = await run(`SELECT to_regclass('store') IS NOT NULL AND to_regclass('log') IS NOT NULL AS there`);
+  if (there?.['there'] !== true) throw new StoreError('not_a_store', 'the database there has no store of records');
+  if (Number((await run('SELECT version FROM store'))[0]?.['version']) !== steps.length)
+    throw new StoreError('not_a_store', 'the store there is of another version of the recorder');
 }
 
 async function versionOf(run: Run, schema: string): Promise<number> {

@@ -180,17 +180,24 @@ async function sweep(run: Run, most: number): Promise<boolean> {
     const changed = pages.slice(at, at + pagesAtOnce).map((page) => ({
       segment: Number(page['id']),
       first: String(page['first']),
-      data: without(page['data'] as Uint8Array, (number) => forgotten.has(Number(page['low']) + number)),
+      left: without(page['data'] as Uint8Array, (number) => forgotten.has(Number(page['low']) + number)),
     }));
-    const [kept, empty] = [
-      changed.filter(({ data }) => data !== undefined),
-      changed.filter(({ data }) => data === undefined),
-    ];
+    const kept = changed.flatMap(({ segment, first, left }) =>
+      left === undefined ? [] : [{ segment, first, ...left }],
+    );
+    const empty = changed.filter(({ left }) => left === undefined);
+    // Its first word may be one that nothing has any more.
     await run(
-      `UPDATE posting p SET data = c.data, swept = $4
-       FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS c (segment, first, data)
+      `UPDATE posting p SET first = c.now, data = c.data, swept = $5
+       FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) AS c (segment, first, now, data)
        WHERE p.segment = c.segment AND p.first = c.first COLLATE "C"`,
-      [kept.map(({ segment }) => segment), kept.map(({ first }) => first), kept.map(({ data }) => data), upto],
+      [
+        kept.map(({ segment }) => segment),
+        kept.map(({ first }) => first),
+        kept.map(({ now }) => now),
+        kept.map(({ data }) => data),
+        upto,
+      ],
     );
     await run(
       `DELETE FROM posting p USING unnest($1::bigint[], $2::text[]) AS c (segment, first)
@@ -205,8 +212,11 @@ async function sweep(run: Run, most: number): Promise<boolean> {
   return true;
 }
 
-/** A page without some of its numbers; undefined: nothing is left of it. */
-function without(page: Uint8Array, gone: (number: number) => boolean): Buffer | undefined {
+/** A page without some of its numbers, and its first word; undefined: nothing is left of it. */
+function without(
+  page: Uint8Array,
+  gone: (number: number) => boolean,
+): { readonly now: string; readonly data: Buffer } | undefined {
   const left: WordEntry[] = [];
   for (const [word, numbers] of unpackWords(page)) {
     const kept = numbers.filter((number) => !gone(number));
@@ -214,7 +224,7 @@ function without(page: Uint8Array, gone: (number: number) => boolean): Buffer | 
   }
   // One, since it has become no longer.
   const [packed] = packWords(left);
-  return packed?.data;
+  return packed && { now: textOf(packed.first), data: packed.data };
 }
 
 /** Sessions from `begin` up to and without `end` that have all of the words, oldest first; among them may be some that are deleted. */

@@ -3,6 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { decompress } from '../compress.ts';
 import { guarded } from '../guarded.ts';
+import { createNameReader } from '../name-sweep.ts';
+import type { UsedNames } from '../name-sweep.ts';
 import { createNames } from '../names.ts';
 import type { SessionChain, SessionPage, SessionQuery } from '../port.ts';
 import { createSearch } from './query.ts';
@@ -25,6 +27,10 @@ export interface Reader {
   index(now: number): { readonly more: boolean; readonly dropped: number };
   /** Blocks whose words are not in the index yet. */
   behind(): number;
+  /** A bounded step that takes what was deleted out of the file of words. False: nothing is left to do. */
+  sweepWords(): boolean;
+  /** Names that sessions from one on have. */
+  usedNames(from: number): UsedNames;
   close(): void;
 }
 
@@ -52,6 +58,7 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
         PRAGMA synchronous = FULL;
         PRAGMA temp_store = MEMORY;
         PRAGMA trusted_schema = OFF;
+        PRAGMA secure_delete = ON;
         PRAGMA cache_size = ${kilobytes};
         PRAGMA journal_size_limit = 67108864;
         ATTACH '${store}' AS record;
@@ -85,7 +92,9 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
   });
   const names = createNames(db);
   const find = createSearch(db, names);
+  const usedNames = createNameReader(db);
   const sql = {
+    sweeps: db.prepare(`SELECT value FROM record.counter WHERE name = 'sweeps'`),
     block: db.prepare('SELECT data, size FROM record.block WHERE id = ?'),
     parts: db.prepare(
       `SELECT p.block, b.data, b.size FROM record.session s JOIN record.chain c ON c.id = s.chain
@@ -94,15 +103,29 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
     ),
   };
 
+  let sweeps = -1;
+  /** A question of one state of the store: a name that is removed meanwhile, and comes again by another number, is not looked for by the old one. */
+  const findNow = (query: SessionQuery): SessionPage => {
+    db.exec('BEGIN');
+    try {
+      const swept = Number(sql.sweeps.get()?.['value'] ?? 0);
+      if (swept !== sweeps) names.forget();
+      sweeps = swept;
+      return find(query);
+    } finally {
+      if (db.isTransaction) db.exec('COMMIT');
+    }
+  };
+
   return {
     search(query, now) {
       return guarded(() => {
-        if (query.text === undefined) return find(query);
+        if (query.text === undefined) return findNow(query);
         const until = performance.now() + catchUpMs;
         while (words.step(now) && performance.now() < until);
         words.flush();
         const unsearched = words.behind();
-        return { ...find(query), ...(unsearched === 0 ? {} : { unsearched }) };
+        return { ...findNow(query), ...(unsearched === 0 ? {} : { unsearched }) };
       });
     },
     sessionLines(id, of, after, block) {
@@ -130,6 +153,8 @@ export function openReader({ path, cacheBytes }: ReaderOptions): Reader {
     },
     index: (now) => guarded(() => ({ more: words.step(now), dropped: words.dropped() })),
     behind: () => guarded(() => words.behind()),
+    sweepWords: () => guarded(() => words.sweep()),
+    usedNames: (from) => guarded(() => usedNames(from)),
     close() {
       if (db.isOpen) db.close();
     },

@@ -17,6 +17,8 @@ export interface WordIndex {
   behind(): number;
   /** The last row of `dropped` that has been dropped here. */
   dropped(): number;
+  /** A bounded step that makes the index anew without the words of what was dropped. False: none of them are left in the file. */
+  sweep(): boolean;
 }
 
 /** Bytes of lines, blocks, and rows of deleted sessions, of one step. */
@@ -28,14 +30,21 @@ const mostText = 1_000_000;
 const mostHeld = 32_000_000;
 const openMs = 60_000;
 
-const version = 1;
+/** Pages of the index that a step of a sweep writes. */
+const sweepPages = 500;
+/** More than FTS5 leaves in one level, and what it is told of that otherwise. */
+const emptySegments = 32;
+const usual = { automerge: 4, crisismerge: 16 };
+
+/** 2: nothing that was deleted is left in the file. */
+const version = 2;
 const schema = `
   CREATE VIRTUAL TABLE words USING fts5 (
     text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2"
   );
-  -- How far it has come in the blocks, with that block's entry of the log, and in dropped.
-  CREATE TABLE state (block INTEGER NOT NULL, entry TEXT NOT NULL, dropped INTEGER NOT NULL) STRICT;
-  INSERT INTO state VALUES (-1, '', 0);
+  -- How far it has come in the blocks, with that block's entry of the log, and in dropped; up to where the words of these are out of the file.
+  CREATE TABLE state (block INTEGER NOT NULL, entry TEXT NOT NULL, dropped INTEGER NOT NULL, swept INTEGER NOT NULL) STRICT;
+  INSERT INTO state VALUES (-1, '', 0, 0);
   PRAGMA user_version = ${version};
 `;
 
@@ -55,11 +64,15 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
   const pragma = (): number => Number(db.prepare('PRAGMA main.user_version').get()?.['user_version'] ?? 0);
   if (pragma() !== version) db.exec(schema);
   const sql = {
-    state: db.prepare('SELECT block, entry, dropped FROM state'),
+    state: db.prepare('SELECT block, entry, dropped, swept FROM state'),
     setBlock: db.prepare(
       `UPDATE state SET block = ?1, entry = ifnull((SELECT text FROM record.entry WHERE id = ?1), '')`,
     ),
     setDropped: db.prepare('UPDATE state SET dropped = ?'),
+    setSwept: db.prepare('UPDATE state SET swept = ?'),
+    merge: db.prepare(`INSERT INTO words (words, rank) VALUES ('merge', ?)`),
+    config: db.prepare('INSERT INTO words (words, rank) VALUES (?, ?)'),
+    changes: db.prepare('SELECT total_changes() AS n'),
     entry: db.prepare('SELECT text FROM record.entry WHERE id = ?'),
     blocks: db.prepare('SELECT id, chain, size, data FROM record.block WHERE id > ? ORDER BY id LIMIT ?'),
     behind: db.prepare('SELECT count(*) AS n FROM record.block WHERE id > ?'),
@@ -70,7 +83,7 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
     remove: db.prepare('DELETE FROM words WHERE rowid = ?'),
     insert: db.prepare('INSERT INTO words (rowid, text) VALUES (?, ?)'),
   };
-  const state = (name: 'block' | 'dropped'): number => Number(sql.state.get()?.[name] ?? 0);
+  const state = (name: 'block' | 'dropped' | 'swept'): number => Number(sql.state.get()?.[name] ?? 0);
   /** The last block that was read; what is stored lets a restart read again what is only in memory. */
   let cursor = state('block');
   if (String(sql.entry.get(cursor)?.['text'] ?? '') !== String(sql.state.get()?.['entry'] ?? '')) {
@@ -99,6 +112,8 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
   const close = (key: string, session: Open): void => {
     open.delete(key);
     held -= session.texts.reduce((sum, text) => sum + text.length, 0);
+    // Deleted while it went on.
+    if (sql.rowExists.get(session.row) === undefined) return;
     put(session.row, session.whole ? session.texts.join('\n') : wholeText(session.row));
   };
   const readLine = (line: string, chain: number, block: number, now: number): void => {
@@ -133,8 +148,34 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
       if (sql.rowExists.get(row) === undefined && sql.has.get(row) !== undefined) sql.remove.all(row);
     }
     const last = rows.at(-1);
-    if (last !== undefined) sql.setDropped.run(Number(last['id']));
+    if (last !== undefined) sql.setDropped.all(Number(last['id']));
     return rows.length === stepDropped;
+  };
+  /** Rows of `dropped` whose words are gone when the sweep that goes on has come to its end. */
+  let sweeping: number | undefined;
+  /** Merges a part of the index; what is dropped is left out by that. @returns whether there was something to merge */
+  const merge = (pages: number): boolean => {
+    const changes = (): number => Number(sql.changes.get()?.['n']);
+    const before = changes();
+    // Not `run`, as in `put`.
+    sql.merge.all(pages);
+    return changes() - before >= 2;
+  };
+  /**
+   * Begins a merge of all segments of the index (FTS5, The 'merge' Command: a negative number). FTS5 goes on with it only while no other level has
+   * as many segments as it merges; what is indexed meanwhile makes up to 15. So it begins with more, of which nothing is left.
+   */
+  const beginMerge = (): void => {
+    // A number would be bound as one with a fraction, which FTS5 does not take.
+    const config = (name: string, value: number): void => void sql.config.all(name, BigInt(value));
+    config('automerge', 0);
+    config('crisismerge', 2 * emptySegments);
+    // A row that does not follow on the one before makes a segment.
+    for (let row = -1; row >= -emptySegments; row--) sql.insert.all(row, 'none');
+    for (let row = -1; row >= -emptySegments; row--) sql.remove.all(row);
+    merge(-sweepPages);
+    config('automerge', usual.automerge);
+    config('crisismerge', usual.crisismerge);
   };
   const transaction = <Result>(run: () => Result): Result => {
     db.exec('BEGIN IMMEDIATE');
@@ -142,7 +183,7 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
       const result = run();
       let settled = cursor;
       for (const { block } of open.values()) settled = Math.min(settled, block - 1);
-      sql.setBlock.run(settled);
+      sql.setBlock.all(settled);
       db.exec('COMMIT');
       return result;
     } catch (error) {
@@ -179,5 +220,21 @@ export function createWordIndex(db: DatabaseSync, linesOf: (row: number) => Iter
     flush: () => transaction(() => closeWhere(() => true)),
     behind: () => Number(sql.behind.get(cursor)?.['n'] ?? 0),
     dropped: () => state('dropped'),
+    sweep() {
+      if (sweeping === undefined) {
+        if (state('dropped') <= state('swept')) return false;
+        const dropped = state('dropped');
+        transaction(beginMerge);
+        sweeping = dropped;
+        return true;
+      }
+      const upTo = sweeping;
+      if (transaction(() => merge(sweepPages))) return true;
+      sweeping = undefined;
+      transaction(() => void sql.setSwept.all(upTo));
+      // What was written before stands in the log of the file until that is begun anew.
+      db.exec('PRAGMA main.wal_checkpoint(TRUNCATE)');
+      return false;
+    },
   };
 }

@@ -287,6 +287,8 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       expect(await find({ text: 'falcon cellar' })).toEqual([sessionId(1)]);
       expect((await store.stats()).unindexed).toBe(0);
       expect(await find({ text: 'FALCON' })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'falcon', session: sessionId(1) })).toEqual([sessionId(1)]);
+      expect(await find({ text: 'falcon', session: sessionId(2) })).toEqual([]);
       expect(await find({ text: 'ubergabe' })).toEqual([sessionId(1)]);
       const many = { type: 'texts', session: sessionId(3), request: [{ lane: 'a', text: 'osprey' }], at: 1 } as const;
       const [start, ...rest] = sessionEvents({ id: sessionId(3) });
@@ -651,6 +653,14 @@ export function storeSuite(name: string, place: () => StorePlace): void {
       await store.append([{ entry: { type: 'authorities', at: testTime, bundle: 'pem' } }]);
       expect(await store.lastOf('retention')).toEqual({ index: 1, text: expect.stringContaining('"all":30') });
       expect(await store.lastOf('authorities')).toMatchObject({ index: 2 });
+    });
+
+    test('has a time that it has reached, which does not go back and outlives a restart', async () => {
+      expect(await store.retentionReached()).toBe(0);
+      await store.keepRetentionReached(testTime);
+      await store.keepRetentionReached(testTime - 5);
+      await reopen();
+      expect(await store.retentionReached()).toBe(testTime);
     });
 
     test('takes lines, sessions and words, leaves entries and proofs, and says so in the log', async () => {

@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net';
 import type { IncomingMessage } from 'node:http';
-import { plainAddress } from '../stream/address.ts';
+import { plainAddress } from '../base/index.ts';
 
-/** Proxies before the decision endpoint that say for whom they ask (`X-Forwarded-For`), and are believed. */
+/** Proxies before an endpoint for people that say for whom they ask (`X-Forwarded-For`), and are believed. */
 export interface TrustedProxies {
   /** @param address as plainAddress writes it */
   has(address: string): boolean;
@@ -27,7 +27,7 @@ export function trustedProxies(ranges: readonly string[]): TrustedProxies | unde
   return { has: (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6') };
 }
 
-export const nobody: TrustedProxies = { has: () => false };
+export const noProxies: TrustedProxies = { has: () => false };
 
 /** An address as proxies write it, with a port or without; undefined: it is none. */
 function addressIn(text: string): string | undefined {
