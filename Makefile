@@ -68,6 +68,10 @@ test-collector: $(STAMP) ## Shipping to a real OpenTelemetry collector: built on
 test-apiserver: $(STAMP) cluster-build-apiserver ## The tier on a real API server (from KUBEBUILDER_ASSETS, or built once)
 	$(JEST) --selectProjects apiserver
 
+.PHONY: test-scale
+test-scale: $(STAMP) cluster-build-apiserver ## A controller with PODS=1000 pods and their sidecars on a real API server (`make test` has 300)
+	PODS=$(or $(PODS),1000) $(JEST) --selectProjects apiserver -t 'pods and as many sidecars' -- test/apiserver/controller-process.test.ts
+
 .PHONY: test-node
 test-node: $(STAMP) $(if $(CLUSTER),,cluster-build) ## The tier on a real node: Linux and root, or CLUSTER=context of a kubeconfig; takes down what it brought up
 	$(JEST) --selectProjects node $(if $(CLUSTER),--runInBand)

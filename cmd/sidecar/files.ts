@@ -7,7 +7,13 @@ import { compileSnapshot } from '../../pkg/core/index.ts';
 import type { ApprovalGate } from '../../pkg/core/index.ts';
 import { parseGrants, parsePolicies } from '../../pkg/crd/index.ts';
 import { carriedOut, checkPattern } from '../../pkg/detect/index.ts';
-import { createHttp2Upstream, createPassthrough, createUpstream, proxyFromEnvironment } from '../../pkg/http/index.ts';
+import {
+  createHttp2Upstream,
+  createPassthrough,
+  createUpstream,
+  createWebSocketUpstream,
+  proxyFromEnvironment,
+} from '../../pkg/http/index.ts';
 import { createIdentityVerifier } from '../../pkg/identity/index.ts';
 import {
   createFileApprovals,
@@ -124,6 +130,9 @@ export async function runFiles(settings: Settings): Promise<void> {
     proxy === undefined
       ? createPassthrough({ target: settings.upstream.origin, logger, ...upstreamTls })
       : noPassthrough;
+  // None goes past a proxy that is to be used.
+  const socket =
+    proxy === undefined ? createWebSocketUpstream({ url: settings.upstream.origin, clock, ...upstreamTls }) : undefined;
   const rpc = createHttp2Upstream({ url: settings.upstream.origin, proxy, clock, ...upstreamTls });
   const tls = await tlsMaterial(settings, clock, logger);
   const limitStore = await limitStoreOfSettings(settings.limitStore, clock, logger);
@@ -154,6 +163,7 @@ export async function runFiles(settings: Settings): Promise<void> {
     upstream,
     passthrough,
     rpc,
+    ...(socket !== undefined && { socket }),
     hosted: settings.hosted,
     tls,
     clientCa: settings.clientCa === undefined ? undefined : readFileSync(settings.clientCa, 'utf8'),

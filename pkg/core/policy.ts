@@ -212,7 +212,17 @@ export interface AccessRule {
   /** All of these scopes must be present. */
   readonly scopes: readonly string[];
   readonly tokenInput: 'Allow' | 'Deny' | undefined;
+  /** Files that pass unread. Undefined: none. */
+  readonly files?: FileTerms | undefined;
   readonly limits: RateLimits | undefined;
+}
+
+/** Which files pass unread. */
+export interface FileTerms {
+  /** Media types in lower case; `*` stands for any type or subtype. */
+  readonly types: readonly string[];
+  /** Undefined: as large as what they come in. */
+  readonly maxBytes: number | undefined;
 }
 
 export interface RateLimits {

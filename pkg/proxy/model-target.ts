@@ -1,8 +1,14 @@
 import type { Clock, Logger } from '../base/index.ts';
 import type { SecretRef, Snapshot, UpstreamSpec } from '../core/index.ts';
 import { RefusedError } from '../core/index.ts';
-import type { Http2Upstream, Passthrough, Upstream } from '../http/index.ts';
-import { createHttp2Upstream, createPassthrough, createUpstream, proxyAddress } from '../http/index.ts';
+import type { Http2Upstream, Passthrough, Upstream, WebSocketUpstream } from '../http/index.ts';
+import {
+  createHttp2Upstream,
+  createPassthrough,
+  createUpstream,
+  createWebSocketUpstream,
+  proxyAddress,
+} from '../http/index.ts';
 
 /** Where a request goes that policy lets through. */
 export interface ModelTarget {
@@ -11,6 +17,8 @@ export interface ModelTarget {
   readonly upstream: Upstream;
   /** Joins WebSockets and bodies that a policy passes uninspected. */
   readonly passthrough: Passthrough;
+  /** Its WebSockets that are read message by message. Absent: it takes none. */
+  readonly socket?: WebSocketUpstream | undefined;
   /** Where its calls of gRPC go. Absent: it speaks HTTP/1.1 alone. */
   readonly rpc?: Http2Upstream | undefined;
   /** It is a hosted endpoint: only callers whom access really allows may reach it. */
@@ -121,6 +129,8 @@ export function createPortTargets(options: PortTargetsOptions): ModelTargets {
       url,
       upstream: createUpstream({ url, tls, proxy, clock, logger }),
       passthrough: underPath(passthrough, pathname.replace(/\/$/, '')),
+      // None goes past a proxy that is to be used.
+      socket: proxy === undefined ? createWebSocketUpstream({ url, tls, clock }) : undefined,
       rpc: http2,
       hosted,
     };

@@ -20,6 +20,7 @@ const texts = [
   'llama-3*',
   'Bearer ',
   'x-api-key',
+  'image/png',
   'sha256:0',
   'MCowBQYDK2VuAyEAnYfkQ1ohJqbQsbFCV4XRp6L4RE4aWgaq7xWyGkQ7ZlU=',
   '',
