@@ -38,6 +38,7 @@ export {
   isTellable,
   peopleWho,
   phaseAt,
+  changedDecision,
   recordedDecision,
 } from './decision.ts';
 export type { ApproverEntry, Asker, Undecided, Vote } from './decision.ts';

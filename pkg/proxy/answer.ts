@@ -222,7 +222,13 @@ export class Answer implements LiveRequest {
     const framing = this.#framingOf(type);
     if (framing !== undefined) this.#startStream(framing);
     // Nobody would read it once it is whole: it may be a stream of another kind, which does not wait.
-    else if (this.#beside && !jsonType.test(type) && !textType.test(type)) this.#passUnread('response_uninspectable');
+    else if (this.#beside && !this.#isReadable(type)) this.#passUnread('response_uninspectable');
+  }
+
+  /** Whether somebody can read an answer of this type once it is whole. */
+  #isReadable(type: string): boolean {
+    if (this.#headers[jsonLengthHeader] !== undefined) return this.#options.route.split !== undefined;
+    return jsonType.test(type) || textType.test(type);
   }
 
   /** Of an answer of this type; undefined: it is no stream. */

@@ -9,13 +9,14 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { get as httpGet } from 'node:http';
+import { get as httpGet, request as httpRequest } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { Socket, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -24,6 +25,7 @@ import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { systemClock } from '../../pkg/base/index.ts';
+import { readAuditLog, verifyAuditLog } from '../../pkg/record/index.ts';
 import { ensureSelfSigned } from '../../pkg/pki/index.ts';
 import type { Issuer } from '../support/issuer.ts';
 import { startIssuer } from '../support/issuer.ts';
@@ -643,6 +645,90 @@ describe('a record whose reader stalls', () => {
     sidecar.child.kill('SIGTERM');
     await until(() => sidecar.child.exitCode !== null, 'the process has ended');
     expect(sidecar.child.exitCode).toBe(0);
+  });
+});
+
+describe('SIGKILL while a caller is held', () => {
+  const held = JSON.stringify({ model: 'llama-3-8b', messages: [{ role: 'user', content: 'tell me of falcon' }] });
+  const approvals = (): string[] => readdirSync(join(folder, 'approvals')).filter((name) => name.endsWith('.yaml'));
+  const waiting = async (): Promise<string> => {
+    await until(() => approvals().length === 1, 'it waits');
+    return (approvals()[0] ?? '').replace(/\.yaml$/, '');
+  };
+  const decide = (name: string, bearer: string): Promise<number> =>
+    new Promise((done, failed) => {
+      const request = httpRequest(
+        {
+          socketPath: join(folder, 'approvals/decide.sock'),
+          path: `/v1/namespaces/default/approvals/${name}/decision`,
+          method: 'POST',
+          headers: { authorization: `Bearer ${bearer}` },
+        },
+        (response) => response.resume().on('end', () => done(response.statusCode ?? 0)),
+      );
+      request.on('error', failed);
+      request.end('{"decision":"Approve"}');
+    });
+
+  test('nothing that is decided later lets it through, the same request asks anew, and the record is whole', async () => {
+    writeFileSync(
+      join(folder, 'policy.yaml'),
+      `${basePolicy(issuer.url)}
+  guards:
+  - { name: project, direction: Request, match: { words: [falcon] }, action: RequireApproval }
+  approvals: { approvers: [{ group: leads }], timeout: 60s }
+`,
+    );
+    const flags = ['--audit=audit.jsonl', '--approvals=approvals'];
+    const lea = await issuer.token({ sub: 'lea', groups: ['leads'] });
+    model.script = answerChat('let through');
+    model.seen.length = 0;
+
+    const first = await startUp(...flags);
+    // As it waits for people, the caller has had no byte: the connection breaks.
+    const cut = post(first.port, held).then(
+      ({ status }) => status,
+      () => 'broken',
+    );
+    const asked = await waiting();
+    first.child.kill('SIGKILL');
+    expect((await first.ended).signal).toBe('SIGKILL');
+    expect(await cut).toBe('broken');
+    await expect(decide(asked, lea)).rejects.toThrow('ECONNREFUSED');
+
+    const second = await startUp(...flags);
+    // What the first one showed is over: nobody can decide on it, and no file shows it.
+    expect(approvals()).toEqual([]);
+    expect(await decide(asked, lea)).toBe(403);
+    const again = post(second.port, held);
+    const anew = await waiting();
+    expect(model.seen).toHaveLength(0);
+    // Approved while its caller is held, and the process is killed before anything went on: that lets nothing through either.
+    second.child.kill('SIGSTOP');
+    const late = decide(anew, lea).catch(() => 0);
+    second.child.kill('SIGKILL');
+    await second.ended;
+    await again.catch(() => undefined);
+    await late;
+    expect(model.seen).toHaveLength(0);
+
+    const third = await startUp(...flags);
+    const last = post(third.port, held);
+    expect(await decide(await waiting(), lea)).toBe(200);
+    expect(await last).toMatchObject({ status: 200, text: expect.stringContaining('let through') });
+    expect(model.seen).toHaveLength(1);
+    third.child.kill('SIGTERM');
+    expect(await third.ended).toEqual({ code: 0, signal: null });
+
+    // One chain over all three, of which nothing is missing; that two ended without a word is in it, and who let it through.
+    const file = join(folder, 'audit.jsonl');
+    const key = readFileSync(join(folder, 'data/record.key'));
+    expect(verifyAuditLog(readAuditLog(file), { key })).toMatchObject({ ok: true, lost: 0 });
+    const told = events('audit.jsonl');
+    const processes = told.flatMap(({ type, what }) => (type === 'process' && what !== 'policy' ? [what] : []));
+    expect(processes).toEqual(['start', 'start', 'start', 'stop']);
+    expect(told.filter(({ type }) => type === 'end')).toHaveLength(1);
+    expect(JSON.stringify(told)).toContain(`${issuer.url} lea`);
   });
 });
 
